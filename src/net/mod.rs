@@ -1,0 +1,366 @@
+//! A captured frame becomes a TCP segment.
+//!
+//! In comes a [`Packet`] (frame number, time, link type, bytes); out goes a [`Decoded`]: a TCP [`Segment`], a UDP
+//! [`Datagram`], a [`Neighbour`] fact about who answers for an address, or the named reason why the frame was
+//! skipped. This layer keeps no connections and knows nothing of TLS.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+
+pub mod capture;
+pub mod decode;
+pub mod notice;
+
+pub use capture::Capture;
+pub use decode::Decoder;
+pub use notice::{Notice, Notices};
+
+/// Nanoseconds since the Unix epoch, as written in the capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From nanoseconds since the epoch.
+    #[must_use]
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the epoch.
+    #[must_use]
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Nanoseconds from `earlier` to `self`; negative when `earlier` is in fact later (files may hold packets out of order).
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// One frame of one input file: `capture` counts files from 0, `frame` counts from 1 as Wireshark does.
+///
+/// Packed into eight bytes, because a connection keeps a dozen of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameRef(NonZeroU64);
+
+impl FrameRef {
+    const FRAME_BITS: u32 = 48;
+
+    /// Frame numbers saturate at 2^48, capture numbers at 2^16 - 1: far beyond what one run can read.
+    #[must_use]
+    pub fn new(capture: u16, frame: u64) -> Self {
+        let frame = frame.clamp(1, (1 << Self::FRAME_BITS) - 1);
+        Self(NonZeroU64::new((u64::from(capture) << Self::FRAME_BITS) | frame).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// Index of the input file, from 0.
+    #[must_use]
+    pub fn capture(self) -> u16 {
+        u16::try_from(self.0.get() >> Self::FRAME_BITS).unwrap_or(u16::MAX)
+    }
+
+    /// Number of the frame in that file, from 1.
+    #[must_use]
+    pub fn frame(self) -> u64 {
+        self.0.get() & ((1 << Self::FRAME_BITS) - 1)
+    }
+}
+
+impl fmt::Debug for FrameRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.capture(), self.frame())
+    }
+}
+
+/// Data-link type as registered at tcpdump.org (LINKTYPE_…); unknown values survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback, address family in the byte order of the capturing host.
+    pub const NULL: Self = Self(0);
+    /// Ethernet II or IEEE 802.3.
+    pub const ETHERNET: Self = Self(1);
+    /// PPP with or without HDLC-like framing.
+    pub const PPP: Self = Self(9);
+    /// PPP over Ethernet session packets.
+    pub const PPP_ETHER: Self = Self(51);
+    /// Raw IPv4 or IPv6 (the registered value).
+    pub const RAW: Self = Self(101);
+    /// OpenBSD loopback, address family in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Linux "cooked" capture, version 1.
+    pub const LINUX_SLL: Self = Self(113);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux "cooked" capture, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// One captured frame, borrowed from the reader's buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet<'a> {
+    /// Where the frame stands.
+    pub frame: FrameRef,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// How its first bytes are to be read.
+    pub link: LinkType,
+    /// Interface within its file (pcapng), 0 otherwise.
+    pub interface: u32,
+    /// The captured bytes.
+    pub data: &'a [u8],
+    /// Bytes the frame had on the wire; larger than `data.len()` when the snap length cut it.
+    pub original_len: u32,
+}
+
+/// An IP address and a TCP or UDP port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Address.
+    pub ip: IpAddr,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.port),
+            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.port),
+        }
+    }
+}
+
+/// A 48-bit link-layer address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// A TCP sequence number; ordered modulo 2^32 (RFC 9293 §3.4), and only here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SeqNumber(pub u32);
+
+impl SeqNumber {
+    /// Signed distance from `earlier` to `self`: positive when `self` comes after it within half the number space.
+    #[must_use]
+    pub const fn distance(self, earlier: Self) -> i32 {
+        self.0.wrapping_sub(earlier.0).cast_signed()
+    }
+
+    /// The number `count` bytes further on.
+    #[must_use]
+    pub const fn plus(self, count: u32) -> Self {
+        Self(self.0.wrapping_add(count))
+    }
+}
+
+/// The flag bits of a TCP header (RFC 9293 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// FIN.
+    pub const FIN: Self = Self(0x01);
+    /// SYN.
+    pub const SYN: Self = Self(0x02);
+    /// RST.
+    pub const RST: Self = Self(0x04);
+    /// ACK.
+    pub const ACK: Self = Self(0x10);
+
+    /// Whether FIN is set.
+    #[must_use]
+    pub const fn fin(self) -> bool {
+        self.0 & Self::FIN.0 != 0
+    }
+
+    /// Whether SYN is set.
+    #[must_use]
+    pub const fn syn(self) -> bool {
+        self.0 & Self::SYN.0 != 0
+    }
+
+    /// Whether RST is set.
+    #[must_use]
+    pub const fn rst(self) -> bool {
+        self.0 & Self::RST.0 != 0
+    }
+
+    /// Whether ACK is set.
+    #[must_use]
+    pub const fn ack(self) -> bool {
+        self.0 & Self::ACK.0 != 0
+    }
+}
+
+/// A header that stood between the link layer and the connection's own IP header, outermost first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encapsulation {
+    /// IEEE 802.1Q or 802.1ad tag with its VLAN identifier.
+    Vlan(u16),
+    /// MPLS label.
+    Mpls(u32),
+    /// PPPoE session.
+    Pppoe(u16),
+    /// GRE (RFC 2784, 2890) with its key.
+    Gre(Option<u32>),
+    /// IP directly in IP (4in4, 6in4, 4in6, 6in6).
+    IpInIp,
+    /// VXLAN network identifier (RFC 7348).
+    Vxlan(u32),
+    /// GENEVE network identifier (RFC 8926).
+    Geneve(u32),
+}
+
+impl fmt::Display for Encapsulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vlan(id) => write!(f, "vlan {id}"),
+            Self::Mpls(label) => write!(f, "mpls {label}"),
+            Self::Pppoe(session) => write!(f, "pppoe {session}"),
+            Self::Gre(None) => write!(f, "gre"),
+            Self::Gre(Some(key)) => write!(f, "gre {key}"),
+            Self::IpInIp => write!(f, "ip-in-ip"),
+            Self::Vxlan(vni) => write!(f, "vxlan {vni}"),
+            Self::Geneve(vni) => write!(f, "geneve {vni}"),
+        }
+    }
+}
+
+/// What the headers below TCP tell about the sender.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<'a> {
+    /// Source MAC address, where the link layer has one.
+    pub source_mac: Option<MacAddress>,
+    /// IPv4 time to live or IPv6 hop limit, of the innermost IP header.
+    pub ttl: u8,
+    /// IPv4 identification; `None` for IPv6.
+    pub ip_id: Option<u16>,
+    /// Outer headers, outermost first.
+    pub outer: &'a [Encapsulation],
+}
+
+/// One TCP header with its payload (RFC 9293).
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    /// Headers below TCP.
+    pub path: Path<'a>,
+    /// Sender.
+    pub source: Endpoint,
+    /// Receiver.
+    pub destination: Endpoint,
+    /// Sequence number of the first payload byte (of SYN where set).
+    pub seq: SeqNumber,
+    /// Acknowledgement number; meaningful only with the ACK flag.
+    pub ack: SeqNumber,
+    /// Flag bits.
+    pub flags: TcpFlags,
+    /// Window field, not scaled.
+    pub window: u16,
+    /// Raw option bytes.
+    pub options: TcpOptions<'a>,
+    /// Captured payload; link-layer padding is not part of it.
+    pub payload: &'a [u8],
+    /// Payload bytes that were on the wire after `payload` but not captured.
+    pub cut: u32,
+}
+
+/// The option bytes of a TCP header (RFC 9293 §3.2), decoded on demand.
+#[derive(Debug, Clone, Copy)]
+pub struct TcpOptions<'a>(pub &'a [u8]);
+
+impl TcpOptions<'_> {
+    /// Walks the options as (kind, body); stops at the end-of-options byte or at a malformed length.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            loop {
+                let (&kind, tail) = rest.split_first()?;
+                match kind {
+                    0 => return None,
+                    1 => rest = tail,
+                    _ => {
+                        let length = usize::from(*tail.first()?);
+                        let body = rest.get(2..length)?;
+                        rest = rest.get(length..)?;
+                        return Some((kind, body));
+                    }
+                }
+            }
+        })
+    }
+
+    /// TSval and TSecr of the timestamps option (RFC 7323 §3.2).
+    #[must_use]
+    pub fn timestamps(&self) -> Option<(u32, u32)> {
+        // Nearly every data segment carries exactly NOP NOP TS: read it without walking.
+        let body = match self.0 {
+            [1, 1, 8, 10, body @ ..] if body.len() == 8 => body,
+            _ => self.iter().find(|&(kind, body)| kind == 8 && body.len() == 8)?.1,
+        };
+        let (value, echo) = body.split_first_chunk::<4>()?;
+        Some((u32::from_be_bytes(*value), u32::from_be_bytes(*echo.first_chunk()?)))
+    }
+}
+
+/// One UDP datagram; only enough to recognise QUIC and DTLS.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// Sender.
+    pub source: Endpoint,
+    /// Receiver.
+    pub destination: Endpoint,
+    /// Captured payload.
+    pub payload: &'a [u8],
+}
+
+/// A frame that tells who answers for an address, or that nobody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// An ARP packet or IPv6 neighbour advertisement in which `mac` claims `ip` (RFC 826, RFC 4861 §4.4).
+    /// `unsolicited` for gratuitous ARP and unsolicited advertisements: the mark of an address takeover.
+    Claims {
+        /// The address.
+        ip: IpAddr,
+        /// Who claims it.
+        mac: MacAddress,
+        /// Not an answer to a request.
+        unsolicited: bool,
+    },
+    /// ICMP destination unreachable for a TCP flow (RFC 792, RFC 4443 §3.1), with its code.
+    Unreachable {
+        /// Sender of the TCP segment that could not be delivered.
+        source: Endpoint,
+        /// Where it was going.
+        destination: Endpoint,
+        /// ICMP code.
+        code: u8,
+    },
+}
+
+/// What a frame turned out to hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Decoded<'a> {
+    /// A TCP segment.
+    Segment(Segment<'a>),
+    /// A UDP datagram.
+    Datagram(Datagram<'a>),
+    /// A fact about an address.
+    Neighbour(Neighbour),
+    /// Something that is no concern of this tool (another protocol); not worth a notice.
+    Other,
+    /// Something that should have been decoded and was not; counted and named in the report.
+    Skipped(Notice),
+}

@@ -1,0 +1,108 @@
+//! What was skipped, cut or given up: named, counted, with the first frame. Nothing is dropped in silence.
+
+use super::FrameRef;
+
+macro_rules! notices {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $text:literal;)*) => {
+        /// A kind of thing that was not analysed, or not as it stood.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Notice { $($(#[$doc])* $variant,)* }
+
+        impl Notice {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Stable name in reports, in kebab case.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// One sentence for people, without a full stop.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+notices! {
+    /// The file ends inside a packet record or block.
+    FileTruncated = "file-truncated", "the file ends inside a packet; everything before it was analysed";
+    /// A record or block is damaged; reading went on at the next plausible one.
+    CorruptBlockSkipped = "corrupt-block-skipped", "damaged blocks were skipped; frame numbers after them may differ from Wireshark's";
+    /// A packet of an interface that no block describes.
+    UnknownInterface = "unknown-interface", "packets name an interface that the file does not describe";
+    /// Link type that is not decoded.
+    LinkTypeNotSupported = "link-type-not-supported", "frames have a link type that is not decoded";
+    /// The snap length cut the frame.
+    PacketCutBySnaplen = "packet-cut-by-snaplen", "packets were cut when captured; capture with a snap length of 0 (tcpdump -s 0)";
+    /// The frame ends inside a header.
+    HeaderCut = "header-cut", "frames end inside a header";
+    /// A header contradicts itself.
+    HeaderMalformed = "header-malformed", "frames have a header that contradicts itself";
+    /// Tunnels deeper than the limit.
+    NestingTooDeep = "nesting-too-deep", "frames have more nested headers than are decoded";
+    /// Fragments that never became whole.
+    FragmentsIncomplete = "fragments-incomplete", "IP fragments could not be put together";
+    /// QUIC is recognised but not analysed.
+    QuicNotAnalysed = "quic-not-analysed", "QUIC connections were seen; they are not analysed yet";
+    /// DTLS is recognised but not analysed.
+    DtlsNotAnalysed = "dtls-not-analysed", "DTLS datagrams were seen; they are not analysed yet";
+    /// Only one direction of a connection was captured.
+    OneDirection = "one-direction", "only one direction of these connections was captured; capture where both pass, or on the server itself";
+    /// The same packet was captured more than once.
+    DuplicatePacket = "duplicate-packet", "packets were captured more than once and counted once";
+    /// Bytes of a stream are missing from the capture.
+    StreamGap = "stream-gap", "bytes are missing from streams; larger capture buffers lose fewer packets";
+    /// Retransmitted data differed from what was seen first.
+    OverlapConflict = "overlap-conflict", "retransmissions carried other data than the original; the first was kept";
+    /// Connections whose packet buffers hit the limit.
+    StreamBufferLimit = "stream-buffer-limit", "streams held back more out-of-order data than is buffered";
+    /// Open connections ended early to keep memory bounded.
+    FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections";
+    /// Finished connections folded into counts.
+    ConnectionsOmitted = "connections-omitted", "the oldest connections were folded into the counts of their service (--max-memory)";
+    /// A RST whose sequence number the receiver would not accept.
+    ResetIgnored = "reset-ignored", "resets with a sequence number that the receiver ignores";
+}
+
+/// Counts by kind, with the first frame of each.
+#[derive(Debug, Clone, Default)]
+pub struct Notices {
+    entries: Vec<(Notice, u64, Option<FrameRef>)>,
+}
+
+impl Notices {
+    /// Counts one more of `notice`, seen at `frame`.
+    pub fn add(&mut self, notice: Notice, frame: Option<FrameRef>) {
+        self.add_many(notice, 1, frame);
+    }
+
+    /// Counts `count` more.
+    pub fn add_many(&mut self, notice: Notice, count: u64, frame: Option<FrameRef>) {
+        match self.entries.iter_mut().find(|entry| entry.0 == notice) {
+            Some(entry) => entry.1 += count,
+            None => self.entries.push((notice, count, frame)),
+        }
+    }
+
+    /// Takes over what `other` counted.
+    pub fn merge(&mut self, other: &Self) {
+        for &(notice, count, frame) in &other.entries {
+            self.add_many(notice, count, frame);
+        }
+    }
+
+    /// Kind, count and first frame, in the order in which they were first met.
+    pub fn iter(&self) -> impl Iterator<Item = (Notice, u64, Option<FrameRef>)> + '_ {
+        self.entries.iter().copied()
+    }
+
+    /// How often `notice` was counted.
+    #[must_use]
+    pub fn count(&self, notice: Notice) -> u64 {
+        self.entries.iter().find(|entry| entry.0 == notice).map_or(0, |entry| entry.1)
+    }
+}
