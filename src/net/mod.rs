@@ -75,6 +75,15 @@ impl fmt::Debug for FrameRef {
     }
 }
 
+/// A frame and its time: where and when something was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// Frame.
+    pub frame: FrameRef,
+    /// Time of that frame.
+    pub time: Timestamp,
+}
+
 /// Data-link type as registered at tcpdump.org (LINKTYPE_…); unknown values survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u16);
@@ -117,6 +126,14 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
     /// Bytes the frame had on the wire; larger than `data.len()` when the snap length cut it.
     pub original_len: u32,
+}
+
+impl Packet<'_> {
+    /// Where and when.
+    #[must_use]
+    pub const fn at(&self) -> At {
+        At { frame: self.frame, time: self.time }
+    }
 }
 
 /// An IP address and a TCP or UDP port.

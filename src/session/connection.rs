@@ -1,0 +1,464 @@
+//! The facts of one TLS connection, kept after it is over: at most one kilobyte.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp};
+use crate::stream::{Reset, Spans, SynOptions};
+use crate::tls::cipher::Protection;
+use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
+
+use super::close::Close;
+use super::credential::CredentialId;
+use super::seen::{Blindness, Seen};
+
+/// Number of a TLS connection, from 0 in the order in which they were recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u32);
+
+/// How a session is named towards the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mechanism {
+    /// Session ID of TLS 1.2 and older (RFC 5246 §7.4.1.2).
+    SessionId,
+    /// Session ticket of TLS 1.2 and older (RFC 5077).
+    Ticket,
+    /// Resumption PSK of TLS 1.3 (RFC 8446 §2.2).
+    Psk,
+}
+
+/// What an offered credential is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OfferKind {
+    /// One that a server issued.
+    Resumption(Mechanism),
+    /// A PSK that was configured on both sides: inferred from its identity.
+    ExternalPsk,
+    /// A PSK that may be either.
+    UnclearPsk,
+}
+
+/// One credential in a ClientHello.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// Which one.
+    pub credential: CredentialId,
+    /// What it is taken for.
+    pub kind: OfferKind,
+    /// Obfuscated ticket age in milliseconds (TLS 1.3), else 0.
+    pub obfuscated_age: u32,
+    /// Length of the binder in bytes (TLS 1.3), else 0.
+    pub binder: u8,
+}
+
+/// What happened in one handshake: fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The server accepted an offered credential and both sides went on. The mechanism is not visible without the
+    /// ClientHello.
+    Resumed(Option<Mechanism>),
+    /// A credential was offered and the server chose a full handshake.
+    Declined,
+    /// A full handshake without any credential offered.
+    NotOffered,
+    /// The handshake ended before a decision, or after acceptance.
+    Failed,
+    /// A PSK was accepted that no server ticket issued.
+    ExternalPsk,
+    /// The packets that decide are not visible.
+    Unclear(Blindness),
+}
+
+/// Whether the handshake came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completed {
+    /// Both Finished messages went through.
+    Yes,
+    /// The connection ended first.
+    No,
+    /// Not visible.
+    Blind(Blindness),
+}
+
+/// Form of the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// With key exchange and, as a rule, certificate; the frame that shows it.
+    Full(At),
+    /// Straight to ChangeCipherSpec, or with an accepted PSK; the frame that shows it.
+    Abbreviated(At),
+}
+
+/// The session_ticket extension of a ClientHello (RFC 5077 §3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketExtension {
+    /// Not there: the client wants no tickets.
+    Absent,
+    /// Empty: the client would take one.
+    Empty,
+    /// With a ticket.
+    Offered,
+}
+
+/// psk_key_exchange_modes (RFC 8446 §4.2.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PskModes {
+    /// psk_ke.
+    pub ke: bool,
+    /// psk_dhe_ke.
+    pub dhe_ke: bool,
+}
+
+/// The ClientHello; the second one after a HelloRetryRequest.
+#[derive(Debug, Clone)]
+pub struct Hello {
+    /// Where and when.
+    pub at: At,
+    /// Random.
+    pub random: [u8; 32],
+    /// legacy_version.
+    pub version: ProtocolVersion,
+    /// TLS 1.3 is among the supported versions.
+    pub offers_tls13: bool,
+    /// SSLv2 format.
+    pub v2_format: bool,
+    /// A session ID is there, be it a credential or not.
+    pub session_id: bool,
+    /// The session_ticket extension.
+    pub ticket: TicketExtension,
+    /// pre_shared_key is there.
+    pub pre_shared_key: bool,
+    /// psk_key_exchange_modes, where present.
+    pub psk_modes: Option<PskModes>,
+    /// early_data is there (in the first ClientHello).
+    pub early_data: bool,
+    /// extended_master_secret is there.
+    pub extended_master_secret: bool,
+    /// encrypted_client_hello is there.
+    pub encrypted_client_hello: bool,
+    /// Server name.
+    pub server_name: Option<Arc<str>>,
+    /// Suites as offered.
+    pub suites: Arc<[CipherSuite]>,
+    /// Hash of the client stack.
+    pub stack: u64,
+    /// Hash of the hello's exact make-up.
+    pub shape: u64,
+}
+
+/// The ServerHello.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Where and when.
+    pub at: At,
+    /// First bytes of the random: enough to find the same handshake on another leg.
+    pub random: [u8; 8],
+    /// Negotiated version.
+    pub version: ProtocolVersion,
+    /// Chosen suite.
+    pub suite: CipherSuite,
+    /// Length of the session ID, 0 when empty.
+    pub session_id_length: u8,
+    /// The session ID equals the client's (always so in TLS 1.3).
+    pub session_id_echoed: bool,
+    /// A NewSessionTicket is promised.
+    pub ticket_promised: bool,
+    /// extended_master_secret.
+    pub extended_master_secret: bool,
+    /// encrypt_then_mac.
+    pub encrypt_then_mac: bool,
+    /// Index of the accepted PSK.
+    pub selected_psk: Option<u16>,
+    /// key_share: with a PSK, forward secrecy.
+    pub key_share: bool,
+    /// ALPN (TLS 1.2 and older).
+    pub alpn: Option<Arc<str>>,
+    /// Hash of the hello's make-up.
+    pub shape: u64,
+}
+
+impl Answer {
+    /// How records are protected after the handshake.
+    #[must_use]
+    pub const fn protection(&self) -> Protection {
+        Protection { version: self.version, suite: self.suite, encrypt_then_mac: self.encrypt_then_mac }
+    }
+}
+
+/// A HelloRetryRequest (RFC 8446 §4.1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// The first ClientHello.
+    pub first_hello: At,
+    /// The request.
+    pub request: At,
+}
+
+/// A plaintext alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlainAlert {
+    /// Where and when.
+    pub at: At,
+    /// Fatal by level, or by description in TLS 1.3.
+    pub fatal: bool,
+    /// Description.
+    pub description: AlertDescription,
+}
+
+/// What became of early data (RFC 8446 §4.2.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyData {
+    /// No early_data extension.
+    NotOffered,
+    /// Accepted: concluded from record lengths; the frame of EndOfEarlyData.
+    Accepted(At),
+    /// Rejected; whether the protocol says so (HelloRetryRequest, no PSK accepted) or record lengths do.
+    Rejected {
+        /// The frame that shows it.
+        at: At,
+        /// Concluded from record lengths.
+        inferred: bool,
+    },
+    /// Not visible.
+    Unclear(Blindness),
+}
+
+/// Server records after the client's Finished that look like NewSessionTicket messages of TLS 1.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketsInferred {
+    /// So many records of the look of a ticket came before any answer could.
+    Like(u8),
+    /// The server's first record after the handshake does not look like one.
+    None,
+    /// Nothing to go by.
+    Unclear,
+}
+
+/// What one side did on the connection.
+#[derive(Debug, Clone)]
+pub struct SideFacts {
+    /// Whether any packet of it was captured.
+    pub captured: bool,
+    /// Plaintext ChangeCipherSpec.
+    pub change_cipher_spec: Option<At>,
+    /// The record that is, or must be, its Finished.
+    pub finished: Option<At>,
+    /// First protected application data after its Finished.
+    pub application_data: Option<At>,
+    /// Plaintext alert: the first fatal one, else the first.
+    pub alert: Option<PlainAlert>,
+    /// An alert-sized protected record before the handshake was over.
+    pub handshake_alert: Option<At>,
+    /// FIN.
+    pub fin: Option<At>,
+    /// Reset that the other side accepts.
+    pub reset: Option<Reset>,
+    /// Stream bytes up to the end of its Finished.
+    pub handshake_bytes: Option<u32>,
+    /// Bytes of the handshake that are missing.
+    pub handshake_loss: Option<Blindness>,
+    /// Bytes at the end of its stream that are missing.
+    pub tail_loss: Option<Blindness>,
+    /// Source MAC address.
+    pub mac: Option<MacAddress>,
+    /// TTL of its first packet.
+    pub ttl: Option<u8>,
+    /// Options of its SYN.
+    pub syn_options: Option<SynOptions>,
+    /// TSval and when, of its first segment that has one.
+    pub timestamp: Option<(u32, Timestamp)>,
+}
+
+impl SideFacts {
+    pub(super) const fn new() -> Self {
+        Self {
+            captured: false,
+            change_cipher_spec: None,
+            finished: None,
+            application_data: None,
+            alert: None,
+            handshake_alert: None,
+            fin: None,
+            reset: None,
+            handshake_bytes: None,
+            handshake_loss: None,
+            tail_loss: None,
+            mac: None,
+            ttl: None,
+            syn_options: None,
+            timestamp: None,
+        }
+    }
+
+    /// When this side ended the connection, and where.
+    #[must_use]
+    pub fn ended(&self) -> Option<At> {
+        match (self.fin, self.reset) {
+            (Some(fin), _) => Some(fin),
+            (None, reset) => reset.map(|reset| reset.at),
+        }
+    }
+}
+
+/// Client or server of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Who sent the ClientHello.
+    Client,
+    /// Who answers it.
+    Server,
+}
+
+impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
+    /// The peer.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// What carried the connection, and what stood before TLS.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    /// Which frames of which captures hold it.
+    pub spans: Spans,
+    /// Outer headers.
+    pub outer: Box<[Encapsulation]>,
+    /// Clear text before TLS, client's and server's, cut to what tells its kind.
+    pub preamble: Option<Box<[Vec<u8>; 2]>>,
+    /// An ICMP unreachable was seen for it.
+    pub unreachable: bool,
+    /// When the connection began and ended, in packet time.
+    pub first: At,
+    /// Its last packet.
+    pub last: At,
+    /// SYN, where captured.
+    pub syn: Option<At>,
+    /// The client's acknowledgement of the SYN-ACK, where captured.
+    pub established: Option<At>,
+    /// The client's initial sequence number.
+    pub client_isn: Option<SeqNumber>,
+}
+
+/// The facts of one TLS connection.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Who sent the ClientHello.
+    pub client: Endpoint,
+    /// Who answers.
+    pub server: Endpoint,
+    /// Below TLS.
+    pub transport: Transport,
+    /// ClientHello.
+    pub hello: Seen<Hello>,
+    /// HelloRetryRequest.
+    pub retry: Option<Retry>,
+    /// ServerHello.
+    pub answer: Seen<Answer>,
+    /// Full or abbreviated.
+    pub shape: Seen<Shape>,
+    /// Certificate of TLS 1.2 and older: first bytes of the SHA-256 of the end-entity certificate, and its frame.
+    pub certificate: Option<([u8; 16], FrameRef)>,
+    /// The server asked for a client certificate (TLS 1.2 and older).
+    pub certificate_request: Option<FrameRef>,
+    /// The server withdrew a promised ticket (RFC 5077 §3.3).
+    pub ticket_withdrawn: Option<FrameRef>,
+    /// Tickets of TLS 1.3 as far as lengths tell.
+    pub tickets_inferred: TicketsInferred,
+    /// Early data.
+    pub early_data: EarlyData,
+    /// Credentials in the ClientHello.
+    pub offers: Vec<Offer>,
+    /// The offered credential that was accepted.
+    pub accepted: Option<CredentialId>,
+    /// Credentials that the server issued in clear.
+    pub issued: Vec<CredentialId>,
+    /// Handshakes after the first on this connection (RFC 5246 §7.4.1.1); their content is protected.
+    pub renegotiations: u16,
+    /// The client.
+    pub client_side: SideFacts,
+    /// The server.
+    pub server_side: SideFacts,
+    /// Whether the handshake came to its end.
+    pub completed: Completed,
+    /// What happened.
+    pub outcome: Outcome,
+    /// How it was closed.
+    pub close: Close,
+}
+
+impl Connection {
+    /// One side.
+    #[must_use]
+    pub const fn side(&self, side: Side) -> &SideFacts {
+        match side {
+            Side::Client => &self.client_side,
+            Side::Server => &self.server_side,
+        }
+    }
+
+    /// One side, to change.
+    pub const fn side_mut(&mut self, side: Side) -> &mut SideFacts {
+        match side {
+            Side::Client => &mut self.client_side,
+            Side::Server => &mut self.server_side,
+        }
+    }
+
+    /// Negotiated version.
+    #[must_use]
+    pub fn version(&self) -> Option<ProtocolVersion> {
+        self.answer.yes().map(|answer| answer.version)
+    }
+
+    /// Whether TLS 1.3 was negotiated.
+    #[must_use]
+    pub fn is_tls13(&self) -> bool {
+        self.version().is_some_and(ProtocolVersion::is_tls13)
+    }
+
+    /// Server name of the ClientHello.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&Arc<str>> {
+        self.hello.yes()?.server_name.as_ref()
+    }
+
+    /// The client's address, as the PROXY header states it where there is one.
+    #[must_use]
+    pub const fn client_address(&self) -> IpAddr {
+        self.client.ip
+    }
+
+    /// When the handshake began, as far as visible.
+    #[must_use]
+    pub fn hello_time(&self) -> Timestamp {
+        match (&self.retry, self.hello.yes(), self.answer.yes()) {
+            (Some(retry), ..) => retry.first_hello.time,
+            (None, Some(hello), _) => hello.at.time,
+            (None, None, Some(answer)) => answer.at.time,
+            (None, None, None) => self.transport.first.time,
+        }
+    }
+
+    /// When the handshake was decided or over: verdicts are given in this order.
+    #[must_use]
+    pub fn decided_time(&self) -> Timestamp {
+        let finished = self.client_side.finished.into_iter().chain(self.server_side.finished).map(|at| at.time).max();
+        let answered = self.answer.yes().map(|answer| answer.at.time);
+        finished.or(answered).unwrap_or(self.transport.last.time)
+    }
+
+    /// Mechanisms that were offered, without those that may be external PSKs.
+    pub fn offered(&self) -> impl Iterator<Item = Mechanism> + '_ {
+        self.offers.iter().filter_map(|offer| match offer.kind {
+            OfferKind::Resumption(mechanism) => Some(mechanism),
+            OfferKind::ExternalPsk | OfferKind::UnclearPsk => None,
+        })
+    }
+}

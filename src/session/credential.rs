@@ -1,0 +1,115 @@
+//! What a client presents to resume, and what is remembered of it.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::net::{At, Endpoint};
+use crate::tls::{CipherSuite, ProtocolVersion, Reader};
+
+use super::connection::{ConnectionId, Mechanism};
+
+/// Index of a credential in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(pub u32);
+
+/// Which credential: its bytes as far as they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name {
+    /// SHA-256 of the session ID, ticket or PSK identity.
+    pub sha256: [u8; 32],
+    /// Length in bytes.
+    pub length: u32,
+    /// The first bytes: all of a session ID; of a ticket the key name, the IV and the length field behind them.
+    pub head: [u8; Self::HEAD],
+}
+
+impl Name {
+    /// Bytes kept of a ticket. The longest known layout with a length field in front has it at 32..34.
+    pub const HEAD: usize = 36;
+
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut head = [0; Self::HEAD];
+        head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Self { sha256: Sha256::digest(bytes).into(), length: u32::try_from(bytes.len()).unwrap_or(u32::MAX), head }
+    }
+
+    /// The kept first bytes, no longer than the credential.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        let length = usize::try_from(self.length).unwrap_or(usize::MAX).min(Self::HEAD);
+        self.head.get(..length).unwrap_or_default()
+    }
+
+    /// The first 128 bits of the digest: the key of the ledger.
+    #[must_use]
+    pub fn key(&self) -> u128 {
+        self.sha256.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+    }
+}
+
+/// Where a credential was issued in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issue {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The ServerHello or NewSessionTicket.
+    pub at: At,
+}
+
+/// One session ID, ticket or PSK.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// What kind of credential.
+    pub mechanism: Mechanism,
+    /// Which one.
+    pub name: Name,
+    /// Where it was issued; `None` when that was not visible (before the capture, or encrypted).
+    pub issued: Option<Issue>,
+    /// Service endpoint that issued it or that it was offered to first.
+    pub server: Endpoint,
+    /// Server name of the session it stands for, as far as seen.
+    pub server_name: Option<Arc<str>>,
+    /// Version of that session.
+    pub version: Option<ProtocolVersion>,
+    /// Suite of that session.
+    pub suite: Option<CipherSuite>,
+    /// Whether the session has an extended master secret.
+    pub extended_master_secret: Option<bool>,
+    /// Lifetime hint in seconds; `None` when none was given or seen.
+    pub lifetime: Option<u32>,
+    /// Whether the server asked for a client certificate when the session was made; `None` when that was not visible.
+    pub client_certificate: Option<bool>,
+    /// Connections that offered it, in the order of their hellos.
+    pub offers: Vec<ConnectionId>,
+    /// It was offered as a PSK with obfuscated age 0, as external PSKs are (RFC 8446 §4.2.11).
+    pub offered_with_age_zero: bool,
+}
+
+/// Whether `identity` has exactly the layout of an imported external PSK (RFC 9258 §5.1).
+#[must_use]
+pub fn imported_identity(identity: &[u8]) -> bool {
+    let mut reader = Reader::new(identity);
+    let parsed = (|| Some((reader.vec16()?, reader.vec16()?, reader.u16()?, reader.u16()?)))();
+    matches!(parsed, Some((external, _, 0x0304 | 0xfefc, 1 | 2)) if !external.is_empty()) && reader.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_is_no_longer_than_the_credential() {
+        assert_eq!(Name::of(&[1, 2, 3]).head(), [1, 2, 3]);
+        assert_eq!(Name::of(&[9; 200]).head().len(), Name::HEAD);
+    }
+
+    #[test]
+    fn imported_identities_are_known_by_their_layout() {
+        assert!(imported_identity(&[0, 2, b'i', b'd', 0, 0, 3, 4, 0, 1]));
+        assert!(!imported_identity(&[0, 2, b'i', b'd', 0, 0, 3, 4, 0, 1, 0]));
+        assert!(!imported_identity(&[0, 0, 0, 0, 3, 4, 0, 1]));
+    }
+}

@@ -1,0 +1,72 @@
+//! Every credential ever seen, and who offered it.
+
+use hashbrown::HashMap;
+
+use super::connection::{ConnectionId, Mechanism};
+use super::credential::{Credential, CredentialId, Name};
+
+/// All credentials, found by mechanism and digest.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    credentials: Vec<Option<Box<Credential>>>,
+    index: HashMap<(Mechanism, u128), CredentialId>,
+    forgotten: u64,
+}
+
+impl Ledger {
+    /// The credential with this name, if it was seen before.
+    #[must_use]
+    pub fn find(&self, mechanism: Mechanism, name: &Name) -> Option<CredentialId> {
+        self.index.get(&(mechanism, name.key())).copied()
+    }
+
+    /// The credential with this name; `new` makes it when it was not seen before.
+    pub fn enter(&mut self, mechanism: Mechanism, name: &Name, new: impl FnOnce() -> Credential) -> CredentialId {
+        let next = CredentialId(u32::try_from(self.credentials.len()).unwrap_or(u32::MAX));
+        let id = *self.index.entry((mechanism, name.key())).or_insert(next);
+        if id == next {
+            self.credentials.push(Some(Box::new(new())));
+        }
+        id
+    }
+
+    /// A credential; `None` once it was forgotten.
+    #[must_use]
+    pub fn get(&self, id: CredentialId) -> Option<&Credential> {
+        self.credentials.get(id.0 as usize)?.as_deref()
+    }
+
+    /// A credential, to change.
+    pub fn get_mut(&mut self, id: CredentialId) -> Option<&mut Credential> {
+        self.credentials.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    /// All credentials that are still known, in the order in which they were first seen.
+    pub fn iter(&self) -> impl Iterator<Item = (CredentialId, &Credential)> {
+        (0u32..).map(CredentialId).zip(&self.credentials).filter_map(|(id, credential)| Some((id, credential.as_deref()?)))
+    }
+
+    /// Forgets a credential when every connection it is known from is older than `oldest`.
+    pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
+        let Some(slot) = self.credentials.get_mut(id.0 as usize) else { return };
+        let old = slot.as_deref().is_some_and(|credential| {
+            credential.issued.is_none_or(|issue| issue.connection < oldest) && credential.offers.iter().all(|offer| *offer < oldest)
+        });
+        if old && let Some(credential) = slot.take() {
+            self.index.remove(&(credential.mechanism, credential.name.key()));
+            self.forgotten += 1;
+        }
+    }
+
+    /// How many were forgotten to keep memory bounded.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Number of credentials ever entered.
+    #[must_use]
+    pub fn entered(&self) -> usize {
+        self.credentials.len()
+    }
+}

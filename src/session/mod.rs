@@ -1,0 +1,24 @@
+//! Messages become facts about connections and credentials.
+//!
+//! [`Open`] folds what TLS says on one connection into a [`Connection`]; the [`Ledger`] remembers every credential
+//! that was issued or offered. Every observation is a [`Seen`]: nothing that was not visible turns into a "no" here,
+//! and nothing is judged.
+
+mod close;
+mod connection;
+mod credential;
+mod fold;
+mod intern;
+mod ledger;
+mod seen;
+
+pub use close::{Close, CloseClass, CloseNotify, SideClose, classify as classify_close};
+pub use connection::{
+    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Mechanism, Offer, OfferKind, Outcome, PlainAlert, PskModes, Retry, Shape, Side,
+    SideFacts, TicketExtension, TicketsInferred, Transport,
+};
+pub use credential::{Credential, CredentialId, Issue, Name, imported_identity};
+pub use fold::{Feedback, Open};
+pub use intern::Interner;
+pub use ledger::Ledger;
+pub use seen::{Blindness, Seen};

@@ -1,0 +1,446 @@
+//! One direction of a TCP connection put in order: reordering, retransmission, overlap, wrap-around, gaps.
+//!
+//! Data in order passes through without being copied. What comes early waits, bounded in number and bytes. A gap is
+//! given up once the receiver has acknowledged data behind it and the segments that may still be out of order in the
+//! file have gone by, or when a limit is hit, or at the end. Where segments overlap the first one wins.
+
+use std::borrow::Cow;
+
+use crate::net::{At, SeqNumber};
+
+/// Segments held back at most in one direction.
+const MAX_PIECES: usize = 512;
+/// Bytes held back at most in one direction.
+const MAX_BYTES: usize = 512 * 1024;
+/// Segments of the connection that pass after a gap is acknowledged before it is given up. Capture files hold packets
+/// a few places out of order; a receiver that acknowledges data the capture lacks has it from elsewhere.
+const PATIENCE: u16 = 40;
+/// Stream offsets start here, so that data before the first segment seen still has a positive offset.
+const ORIGIN: u64 = 1 << 32;
+
+/// Why bytes are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GapCause {
+    /// Their segments are not in the capture.
+    Loss,
+    /// The snap length cut them off.
+    Snaplen,
+    /// More was held back than is buffered.
+    Limit,
+}
+
+/// The next part of the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Bytes, and the packet that brought them.
+    Data(Cow<'a, [u8]>, At),
+    /// This many bytes will never come; the place is that of the segment after them.
+    Gap(u64, GapCause, At),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    offset: u64,
+    bytes: Box<[u8]>,
+    cut: u32,
+    at: At,
+}
+
+impl Waiting {
+    fn end(&self) -> u64 {
+        self.offset + self.bytes.len() as u64 + u64::from(self.cut)
+    }
+}
+
+/// Puts one direction in order. Segments go in by [`Assembler::push`]; [`Assembler::pop`] yields what they released.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    /// Sequence number at `anchor_offset`; `None` until a segment was seen.
+    anchor: Option<SeqNumber>,
+    anchor_offset: u64,
+    /// Whether the first byte of the stream is known, by SYN or by having waited long enough.
+    started: bool,
+    /// Offset of the next byte to deliver.
+    next: u64,
+    /// Offset up to which the receiver has acknowledged.
+    acknowledged: u64,
+    /// Offset of FIN.
+    end: Option<u64>,
+    /// Sorted by offset, not overlapping.
+    waiting: Vec<Waiting>,
+    waiting_bytes: usize,
+    patience: u16,
+    /// Bytes after the last delivered ones that the snap length cut.
+    cut: Option<(u64, At)>,
+    conflicts: u32,
+    limited: bool,
+    flushing: bool,
+}
+
+impl Assembler {
+    /// SYN was seen: the first byte of the stream has sequence number `first`.
+    pub fn start(&mut self, first: SeqNumber) {
+        if self.started {
+            return;
+        }
+        let offset = self.offset(first);
+        self.started = true;
+        self.next = offset;
+        // Data before the first byte belongs to no stream.
+        self.waiting.retain(|piece| piece.offset >= offset);
+    }
+
+    /// Takes a segment's payload; `cut` bytes after it were not captured. Data in order comes straight back.
+    pub fn push<'a>(&mut self, seq: SeqNumber, payload: &'a [u8], cut: u32, at: At) -> Option<Piece<'a>> {
+        if payload.is_empty() && cut == 0 {
+            return None;
+        }
+        let offset = self.offset(seq);
+        if self.started && self.waiting.is_empty() && self.cut.is_none() {
+            let end = offset + payload.len() as u64 + u64::from(cut);
+            if end <= self.next {
+                return None;
+            }
+            if offset <= self.next {
+                return self.deliver(offset, payload, cut, at);
+            }
+        }
+        self.hold(offset, payload, cut, at);
+        None
+    }
+
+    /// The other side acknowledged everything before `ack`.
+    pub fn acknowledge(&mut self, ack: SeqNumber) {
+        if self.anchor.is_some() {
+            let offset = self.offset(ack);
+            // An acknowledgement far ahead of anything is not believed: it would discard the real stream.
+            if offset > self.acknowledged && offset < self.next + (1 << 30) {
+                self.acknowledged = offset;
+            }
+        }
+        if !self.waiting.is_empty() {
+            self.patience = self.patience.saturating_add(1);
+        }
+    }
+
+    /// FIN stands after the byte before `seq`.
+    pub fn finish(&mut self, seq: SeqNumber) {
+        let offset = self.offset(seq);
+        self.end.get_or_insert(offset);
+    }
+
+    /// No more segments will come: gaps are given up, and what is missing before FIN is a gap too.
+    pub fn flush(&mut self) {
+        self.flushing = true;
+    }
+
+    /// What the last call released.
+    pub fn pop(&mut self) -> Option<Piece<'static>> {
+        if let Some((length, at)) = self.cut.take() {
+            return Some(Piece::Gap(length, GapCause::Snaplen, at));
+        }
+        let (first_offset, first_at) = self.waiting.first().map(|piece| (piece.offset, piece.at))?;
+        if !self.started {
+            if !self.flushing && self.patience < PATIENCE && !self.over_limit() {
+                return None;
+            }
+            self.started = true;
+            self.next = first_offset;
+        }
+        if first_offset > self.next {
+            let cause = self.give_up(first_offset)?;
+            let gap = Piece::Gap(first_offset - self.next, cause, first_at);
+            self.next = first_offset;
+            return Some(gap);
+        }
+        let piece = self.waiting.remove(0);
+        self.waiting_bytes -= piece.bytes.len();
+        self.next = piece.end();
+        self.patience = 0;
+        if piece.cut > 0 {
+            self.cut = Some((u64::from(piece.cut), piece.at));
+        }
+        if self.waiting.is_empty() {
+            // An idle connection keeps no buffer.
+            self.waiting = Vec::new();
+        }
+        Some(Piece::Data(Cow::Owned(piece.bytes.into_vec()), piece.at))
+    }
+
+    /// Sequence number of the next byte to deliver.
+    #[must_use]
+    pub fn expected(&self) -> Option<SeqNumber> {
+        let anchor = self.anchor.filter(|_| self.started)?;
+        #[allow(clippy::cast_possible_truncation)] // sequence numbers are offsets modulo 2^32
+        Some(SeqNumber(anchor.0.wrapping_add(self.next.wrapping_sub(self.anchor_offset) as u32)))
+    }
+
+    /// Whether bytes are missing at the end of what was seen: before FIN, or acknowledged by the receiver.
+    #[must_use]
+    pub fn incomplete_at_end(&self) -> bool {
+        // FIN and SYN count one each in acknowledgements.
+        self.end.is_some_and(|end| end > self.next) || self.acknowledged > self.next + 1
+    }
+
+    /// Bytes held back now.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Retransmissions that carried other bytes than what was held back first.
+    #[must_use]
+    pub const fn conflicts(&self) -> u32 {
+        self.conflicts
+    }
+
+    /// Whether a gap was given up for want of buffer.
+    #[must_use]
+    pub const fn limited(&self) -> bool {
+        self.limited
+    }
+
+    fn offset(&mut self, seq: SeqNumber) -> u64 {
+        let Some(anchor) = self.anchor else {
+            self.anchor = Some(seq);
+            self.anchor_offset = ORIGIN;
+            self.next = ORIGIN;
+            return ORIGIN;
+        };
+        let offset = self.anchor_offset.saturating_add_signed(i64::from(seq.distance(anchor)));
+        if offset > self.anchor_offset + (1 << 29) && self.next > self.anchor_offset + (1 << 28) {
+            // Keep the anchor within half the number space of the stream as it advances.
+            if let Some(expected) = self.expected() {
+                self.anchor = Some(expected);
+                self.anchor_offset = self.next;
+            }
+        }
+        offset
+    }
+
+    fn deliver<'a>(&mut self, offset: u64, payload: &'a [u8], cut: u32, at: At) -> Option<Piece<'a>> {
+        let known = usize::try_from(self.next - offset).unwrap_or(usize::MAX);
+        let end = offset + payload.len() as u64 + u64::from(cut);
+        let fresh = payload.get(known..).unwrap_or_default();
+        if fresh.is_empty() {
+            let missing = end - self.next;
+            self.next = end;
+            return Some(Piece::Gap(missing, GapCause::Snaplen, at));
+        }
+        self.next = end;
+        if cut > 0 {
+            self.cut = Some((u64::from(cut), at));
+        }
+        Some(Piece::Data(Cow::Borrowed(fresh), at))
+    }
+
+    /// Holds back the parts of a segment that nothing covers yet.
+    fn hold(&mut self, mut offset: u64, mut payload: &[u8], cut: u32, at: At) {
+        if self.started && offset < self.next {
+            let known = usize::try_from(self.next - offset).unwrap_or(usize::MAX);
+            let Some(fresh) = payload.get(known..) else { return };
+            (offset, payload) = (self.next, fresh);
+        }
+        let mut index = self.waiting.partition_point(|piece| piece.end() <= offset);
+        loop {
+            let (covered_from, covered_to) = match self.waiting.get(index) {
+                Some(piece) if piece.offset < offset + payload.len() as u64 => (piece.offset, piece.end()),
+                _ => break,
+            };
+            let before = usize::try_from(covered_from.saturating_sub(offset)).unwrap_or(0).min(payload.len());
+            let (fresh, rest) = payload.split_at(before);
+            if !fresh.is_empty() {
+                self.insert(index, Waiting { offset, bytes: fresh.into(), cut: 0, at });
+                index += 1;
+            }
+            self.note_conflict(index, offset + before as u64, rest);
+            let covered = usize::try_from(covered_to - (offset + before as u64)).unwrap_or(usize::MAX).min(rest.len());
+            offset += (before + covered) as u64;
+            payload = rest.get(covered..).unwrap_or_default();
+            index += 1;
+        }
+        let overlaps_next = self.waiting.get(index).is_some_and(|piece| piece.offset < offset + payload.len() as u64 + u64::from(cut));
+        let cut = if overlaps_next { 0 } else { cut };
+        if !payload.is_empty() || cut > 0 {
+            self.insert(index, Waiting { offset, bytes: payload.into(), cut, at });
+        }
+    }
+
+    fn insert(&mut self, index: usize, piece: Waiting) {
+        self.waiting_bytes += piece.bytes.len();
+        self.waiting.insert(index, piece);
+    }
+
+    fn note_conflict(&mut self, index: usize, offset: u64, bytes: &[u8]) {
+        let Some(piece) = self.waiting.get(index) else { return };
+        let skip = usize::try_from(offset.saturating_sub(piece.offset)).unwrap_or(usize::MAX);
+        let held = piece.bytes.get(skip..).unwrap_or_default();
+        if held.iter().zip(bytes).any(|(first, second)| first != second) {
+            self.conflicts = self.conflicts.saturating_add(1);
+        }
+    }
+
+    fn over_limit(&self) -> bool {
+        self.waiting.len() > MAX_PIECES || self.waiting_bytes > MAX_BYTES
+    }
+
+    /// Whether the gap before `first` is given up, and why.
+    fn give_up(&mut self, first: u64) -> Option<GapCause> {
+        if self.flushing || (self.acknowledged > first && self.patience >= PATIENCE) {
+            return Some(GapCause::Loss);
+        }
+        self.over_limit().then(|| {
+            self.limited = true;
+            GapCause::Limit
+        })
+    }
+
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{FrameRef, Timestamp};
+    use proptest::prelude::*;
+
+    fn at(frame: u64) -> At {
+        At { frame: FrameRef::new(0, frame), time: Timestamp::from_nanos(0) }
+    }
+
+    /// Everything the assembler yields for the segments, gaps as `(n)`.
+    fn run(start: Option<u32>, segments: &[(u32, &[u8], u32)]) -> String {
+        let mut assembler = Assembler::default();
+        if let Some(start) = start {
+            assembler.start(SeqNumber(start));
+        }
+        let mut out = String::new();
+        let mut note = |piece: Piece<'_>| match piece {
+            Piece::Data(bytes, _) => out.push_str(&String::from_utf8_lossy(&bytes)),
+            Piece::Gap(length, _, _) => out.push_str(&format!("({length})")),
+        };
+        for (n, &(seq, bytes, cut)) in (1u64..).zip(segments) {
+            assembler.push(SeqNumber(seq), bytes, cut, at(n)).into_iter().for_each(&mut note);
+            std::iter::from_fn(|| assembler.pop()).for_each(&mut note);
+        }
+        assembler.flush();
+        std::iter::from_fn(|| assembler.pop()).for_each(&mut note);
+        out
+    }
+
+    #[test]
+    fn data_in_order_passes_through() {
+        assert_eq!(run(Some(10), &[(10, b"ab", 0), (12, b"cd", 0)]), "abcd");
+    }
+
+    #[test]
+    fn early_data_waits_for_the_missing_segment() {
+        assert_eq!(run(Some(10), &[(12, b"cd", 0), (14, b"ef", 0), (10, b"ab", 0)]), "abcdef");
+    }
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        assert_eq!(run(Some(u32::MAX), &[(1, b"cd", 0), (u32::MAX, b"ab", 0)]), "abcd");
+    }
+
+    #[test]
+    fn retransmissions_and_keepalives_change_nothing() {
+        assert_eq!(run(Some(10), &[(10, b"ab", 0), (10, b"ab", 0), (11, b"x", 0), (11, b"bcd", 0)]), "abcd");
+    }
+
+    #[test]
+    fn the_first_of_two_overlapping_segments_wins() {
+        assert_eq!(run(Some(10), &[(12, b"CDE", 0), (11, b"bxxx", 0), (10, b"a", 0), (15, b"f", 0)]), "abCDEf");
+        let mut assembler = Assembler::default();
+        assembler.start(SeqNumber(10));
+        assembler.push(SeqNumber(12), b"CDE", 0, at(1));
+        assembler.push(SeqNumber(11), b"bxxx", 0, at(2));
+        assert_eq!(assembler.conflicts(), 1);
+    }
+
+    #[test]
+    fn what_never_comes_is_a_gap_at_the_end() {
+        assert_eq!(run(Some(10), &[(10, b"ab", 0), (20, b"cd", 0)]), "ab(8)cd");
+    }
+
+    #[test]
+    fn a_cut_segment_is_a_gap_and_not_data() {
+        assert_eq!(run(Some(10), &[(10, b"ab", 3), (15, b"cd", 0)]), "ab(3)cd");
+        assert_eq!(run(Some(10), &[(15, b"cd", 1), (10, b"ab", 3), (18, b"e", 0)]), "ab(3)cd(1)e");
+    }
+
+    #[test]
+    fn without_syn_the_lowest_sequence_number_starts_the_stream() {
+        assert_eq!(run(None, &[(12, b"cd", 0), (10, b"ab", 0)]), "abcd");
+    }
+
+    #[test]
+    fn a_gap_is_given_up_only_when_acknowledged_and_after_patience() {
+        let mut assembler = Assembler::default();
+        assembler.start(SeqNumber(10));
+        assembler.push(SeqNumber(20), b"x", 0, at(1));
+        for _ in 0..2 * PATIENCE {
+            assembler.acknowledge(SeqNumber(10));
+        }
+        assert_eq!(assembler.pop(), None, "not acknowledged");
+        assembler.acknowledge(SeqNumber(21));
+        assert!(matches!(assembler.pop(), Some(Piece::Gap(10, GapCause::Loss, _))));
+    }
+
+    #[test]
+    fn the_buffer_is_bounded() {
+        let mut assembler = Assembler::default();
+        assembler.start(SeqNumber(0));
+        for n in 1..10_000u32 {
+            assembler.push(SeqNumber(n * 2_000), &[1; 1_000], 0, at(1));
+            while assembler.pop().is_some() {}
+            assert!(assembler.held() <= MAX_BYTES + 1_000);
+        }
+        assert!(assembler.limited());
+    }
+
+    #[test]
+    fn streams_longer_than_the_number_space_keep_their_order() {
+        let mut assembler = Assembler::default();
+        assembler.start(SeqNumber(5));
+        let step = 1u32 << 26;
+        let mut total = 0u64;
+        for n in 0..200u32 {
+            let piece = assembler.push(SeqNumber(5u32.wrapping_add(n.wrapping_mul(step))), b"x", step - 1, at(1));
+            assert!(matches!(piece, Some(Piece::Data(..))), "segment {n}");
+            total += 1;
+            while assembler.pop().is_some() {}
+        }
+        assert_eq!(total, 200);
+    }
+
+    proptest! {
+        #[test]
+        fn order_duplicates_and_splits_do_not_matter(
+            bytes in prop::collection::vec(any::<u8>(), 1..400),
+            cuts in prop::collection::vec(0usize..400, 0..20),
+            order in prop::collection::vec(any::<u32>(), 60),
+            isn in any::<u32>(),
+        ) {
+            let mut edges: Vec<usize> = cuts.into_iter().map(|cut| cut % bytes.len()).chain([0, bytes.len()]).collect();
+            edges.sort_unstable();
+            let mut segments: Vec<(usize, usize)> = edges.windows(2).map(|pair| (pair[0], pair[1])).collect();
+            segments.extend(segments.clone());
+            let mut keyed: Vec<_> = segments.into_iter().zip(order.iter().cycle()).collect();
+            keyed.sort_by_key(|(_, key)| **key);
+            let mut assembler = Assembler::default();
+            assembler.start(SeqNumber(isn));
+            let mut out = Vec::new();
+            for ((from, to), _) in keyed {
+                let seq = SeqNumber(isn.wrapping_add(u32::try_from(from).expect("short")));
+                if let Some(Piece::Data(data, _)) = assembler.push(seq, &bytes[from..to], 0, at(1)) {
+                    out.extend_from_slice(&data);
+                }
+                while let Some(piece) = assembler.pop() {
+                    let Piece::Data(data, _) = piece else { panic!("nothing is missing") };
+                    out.extend_from_slice(&data);
+                }
+            }
+            prop_assert_eq!(out, bytes);
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! One TCP connection: what its headers tell, side by side.
+
+use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, Segment, SeqNumber};
+
+use super::assembler::Assembler;
+
+/// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
+/// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
+const SAME_CONNECTION: i32 = 1 << 24;
+/// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
+const RESET_WINDOW: i32 = 1 << 20;
+
+/// Client to server, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client.
+    ToServer,
+    /// From the server.
+    ToClient,
+}
+
+impl Direction {
+    /// Both, client first.
+    pub const BOTH: [Self; 2] = [Self::ToServer, Self::ToClient];
+
+    /// The other one.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+}
+
+/// The make of a reset: it tells a live application from a host that does not know the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResetForm {
+    /// RST with ACK: sent by the host that has the connection (`tcp_send_active_reset` in Linux).
+    Active,
+    /// No ACK flag, window 0, no timestamps: sent by a host without such a connection (RFC 9293 §3.5.2).
+    NoSocket,
+}
+
+/// An accepted reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reset {
+    /// Where and when.
+    pub at: At,
+    /// Its make.
+    pub form: ResetForm,
+    /// Not exactly the next expected byte: it only counts while the receiver stays silent (RFC 5961 §3.2).
+    pub doubtful: bool,
+}
+
+/// Options of a SYN or SYN-ACK that tell one TCP stack from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SynOptions {
+    /// Maximum segment size.
+    pub mss: Option<u16>,
+    /// Window scale.
+    pub window_scale: Option<u8>,
+    /// Timestamps offered.
+    pub timestamps: bool,
+    /// Window.
+    pub window: u16,
+    /// Kinds in order, hashed.
+    pub order: u32,
+}
+
+impl SynOptions {
+    fn of(segment: &Segment<'_>) -> Self {
+        let mut options = Self { mss: None, window_scale: None, timestamps: false, window: segment.window, order: 0x811c_9dc5 };
+        for (kind, body) in segment.options.iter() {
+            options.order = (options.order ^ u32::from(kind)).wrapping_mul(0x0100_0193);
+            match (kind, body) {
+                (2, &[high, low]) => options.mss = Some(u16::from_be_bytes([high, low])),
+                (3, &[shift]) => options.window_scale = Some(shift),
+                (8, _) => options.timestamps = true,
+                _ => {}
+            }
+        }
+        options
+    }
+}
+
+/// First and last frame of a connection in each capture that holds packets of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spans {
+    /// In the capture where it was seen first.
+    pub main: (FrameRef, FrameRef),
+    /// In the others; nearly always there are none.
+    pub more: Vec<(FrameRef, FrameRef)>,
+}
+
+impl Spans {
+    fn new(at: At) -> Self {
+        Self { main: (at.frame, at.frame), more: Vec::new() }
+    }
+
+    /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
+    fn note(&mut self, at: At) {
+        let known = std::iter::once(&mut self.main).chain(&mut self.more).find(|(first, _)| first.capture() == at.frame.capture());
+        match known {
+            Some((first, last)) => (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame)),
+            None => self.more.push((at.frame, at.frame)),
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (FrameRef, FrameRef)> + '_ {
+        std::iter::once(self.main).chain(self.more.iter().copied())
+    }
+}
+
+/// What one side sent.
+#[derive(Debug, Default)]
+pub struct Half {
+    /// Its bytes.
+    pub assembler: Assembler,
+    /// First segment of this side.
+    pub first: Option<At>,
+    /// SYN or SYN-ACK.
+    pub syn: Option<At>,
+    /// Initial sequence number.
+    pub isn: Option<SeqNumber>,
+    /// Options of its SYN.
+    pub syn_options: Option<SynOptions>,
+    /// Source MAC address of its first segment.
+    pub mac: Option<MacAddress>,
+    /// TTL of its first segment.
+    pub ttl: Option<u8>,
+    /// TSval and when it was captured, of the first segment that carries one.
+    pub timestamp: Option<(u32, At)>,
+    /// First FIN.
+    pub fin: Option<At>,
+    /// First reset that the other side accepts.
+    pub reset: Option<Reset>,
+    /// Payload went on the wire that the capture lacks or cut.
+    pub last_payload: Option<At>,
+    /// Highest sequence number seen, after the segment's data.
+    highest: Option<SeqNumber>,
+    /// Last acknowledgement this side sent.
+    acknowledged: Option<SeqNumber>,
+    /// Recent segments, to recognise a packet that was captured twice.
+    recent: [Option<Seen>; 4],
+    recent_next: u8,
+}
+
+/// Enough of a segment to know it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    seq: u32,
+    ack: u32,
+    length: u32,
+    flags: u8,
+    ip_id: Option<u16>,
+    timestamp: Option<(u32, u32)>,
+    nanos: i64,
+}
+
+/// The same bytes captured again this soon are the same packet: no retransmission timer fires within it.
+const SAME_PACKET_NANOS: i64 = 10_000_000;
+
+impl Half {
+    /// Whether `segment` is a second copy of a packet that was captured a moment ago (mirror ports, "any", both
+    /// sides of a router).
+    fn is_copy(&mut self, segment: &Segment<'_>, at: At) -> bool {
+        let seen = Seen {
+            seq: segment.seq.0,
+            ack: segment.ack.0,
+            length: u32::try_from(segment.payload.len()).unwrap_or(u32::MAX).saturating_add(segment.cut),
+            flags: segment.flags.0,
+            ip_id: segment.path.ip_id,
+            timestamp: segment.options.timestamps(),
+            nanos: at.time.nanos(),
+        };
+        let same = |old: &Seen| {
+            Seen { nanos: seen.nanos, ..*old } == seen && seen.nanos.saturating_sub(old.nanos).unsigned_abs() <= SAME_PACKET_NANOS as u64
+        };
+        if self.recent.iter().flatten().any(same) {
+            return true;
+        }
+        if let Some(slot) = self.recent.get_mut(usize::from(self.recent_next % 4)) {
+            *slot = Some(seen);
+        }
+        self.recent_next = self.recent_next.wrapping_add(1);
+        false
+    }
+}
+
+/// One TCP connection, with what the layers above attach to it.
+#[derive(Debug)]
+pub struct Flow<T> {
+    /// Client and server, as far as TCP tells: see [`Flow::swap`].
+    pub ends: [Endpoint; 2],
+    /// Client's and server's half.
+    pub halves: [Half; 2],
+    /// First packet: lowest frame number of the capture that holds it, earliest time.
+    pub first: At,
+    /// Last packet.
+    pub last: At,
+    /// Which frames of which captures hold it.
+    pub spans: Spans,
+    /// Outer headers of the first packet.
+    pub outer: Box<[Encapsulation]>,
+    /// When the client's acknowledgement completed the TCP handshake.
+    pub established: Option<At>,
+    /// An ICMP unreachable was seen for it.
+    pub unreachable: bool,
+    /// Packets captured more than once.
+    pub copies: u32,
+    /// Resets that the receiver ignores.
+    pub resets_ignored: u32,
+    /// For the layers above.
+    pub data: T,
+    pub(super) closing: bool,
+    pub(super) touched: bool,
+}
+
+impl<T> Flow<T> {
+    pub(super) fn new(client: Endpoint, server: Endpoint, segment: &Segment<'_>, at: At, data: T) -> Self {
+        Self {
+            ends: [client, server],
+            halves: [Half::default(), Half::default()],
+            first: at,
+            last: at,
+            spans: Spans::new(at),
+            outer: segment.path.outer.into(),
+            established: None,
+            unreachable: false,
+            copies: 0,
+            resets_ignored: 0,
+            data,
+            closing: false,
+            touched: true,
+        }
+    }
+
+    /// The half of one direction.
+    #[must_use]
+    pub fn half(&self, direction: Direction) -> &Half {
+        let [client, server] = &self.halves;
+        match direction {
+            Direction::ToServer => client,
+            Direction::ToClient => server,
+        }
+    }
+
+    /// The half of one direction, to change.
+    pub fn half_mut(&mut self, direction: Direction) -> &mut Half {
+        let [client, server] = &mut self.halves;
+        match direction {
+            Direction::ToServer => client,
+            Direction::ToClient => server,
+        }
+    }
+
+    /// The guess about who is the client was wrong.
+    pub fn swap(&mut self) {
+        self.ends.swap(0, 1);
+        self.halves.swap(0, 1);
+    }
+
+    /// Whether SYN told who is the client.
+    #[must_use]
+    pub fn roles_known(&self) -> bool {
+        self.halves.iter().any(|half| half.syn.is_some())
+    }
+
+    /// Whether both sides were captured.
+    #[must_use]
+    pub fn two_way(&self) -> bool {
+        self.halves.iter().all(|half| half.first.is_some())
+    }
+
+    /// Whether the connection is over: a reset, or FIN both ways.
+    #[must_use]
+    pub fn closed(&self) -> bool {
+        self.halves.iter().any(|half| half.reset.is_some()) || self.halves.iter().all(|half| half.fin.is_some())
+    }
+
+    /// Takes the headers of a segment. `false` when it is a copy of one that was taken before.
+    pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
+        self.touched = true;
+        self.note_span(at);
+        if self.half_mut(direction).is_copy(segment, at) {
+            self.copies = self.copies.saturating_add(1);
+            return false;
+        }
+        let half = self.half_mut(direction);
+        if half.first.is_none() {
+            half.first = Some(at);
+            half.mac = segment.path.source_mac;
+            half.ttl = Some(segment.path.ttl);
+        }
+        if half.timestamp.is_none() {
+            half.timestamp = segment.options.timestamps().map(|(value, _)| (value, at));
+        }
+        if segment.flags.syn() {
+            half.observe_syn(segment, at);
+        }
+        if segment.flags.rst() {
+            self.observe_reset(direction, segment, at);
+        } else {
+            self.observe_data(direction, segment, at);
+        }
+        true
+    }
+
+    fn note_span(&mut self, at: At) {
+        self.spans.note(at);
+        self.first = At { frame: self.spans.main.0, time: self.first.time.min(at.time) };
+        self.last = At { frame: self.last.frame.max(at.frame), time: self.last.time.max(at.time) };
+    }
+
+    fn observe_data(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
+        let (half, other) = self.pair_mut(direction);
+        let length = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX).saturating_add(segment.cut);
+        let after = segment.seq.plus(length).plus(u32::from(segment.flags.syn())).plus(u32::from(segment.flags.fin()));
+        if half.highest.is_none_or(|highest| after.distance(highest) > 0) {
+            half.highest = Some(after);
+        }
+        if segment.flags.ack() {
+            half.acknowledged = Some(segment.ack);
+            other.assembler.acknowledge(segment.ack);
+        }
+        if segment.flags.fin() {
+            half.assembler.finish(segment.seq.plus(length));
+            half.fin.get_or_insert(at);
+        }
+        if length > 0 {
+            half.last_payload = Some(at);
+            // The receiver of a doubtful reset goes on talking: it did not accept it.
+            if other.reset.is_some_and(|reset| reset.doubtful && at.time > reset.at.time) {
+                other.reset = None;
+                self.resets_ignored += 1;
+            }
+        }
+        let handshake_done = direction == Direction::ToServer && !segment.flags.syn() && segment.flags.ack();
+        if handshake_done && self.established.is_none() && self.half(Direction::ToClient).syn.is_some() {
+            self.established = Some(at);
+        }
+    }
+
+    fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
+        let (half, other) = self.pair_mut(direction);
+        let form = if segment.flags.ack() { ResetForm::Active } else { ResetForm::NoSocket };
+        let references = [half.highest, other.acknowledged, half.assembler.expected()];
+        let exact = references.iter().flatten().any(|reference| segment.seq == *reference);
+        let blind = references.iter().all(Option::is_none);
+        let inside = references.iter().flatten().any(|reference| (0..RESET_WINDOW).contains(&segment.seq.distance(*reference)));
+        if exact || blind || inside {
+            half.reset.get_or_insert(Reset { at, form, doubtful: !exact && !blind });
+        } else {
+            self.resets_ignored = self.resets_ignored.saturating_add(1);
+        }
+    }
+
+    fn pair_mut(&mut self, direction: Direction) -> (&mut Half, &mut Half) {
+        let [client, server] = &mut self.halves;
+        match direction {
+            Direction::ToServer => (client, server),
+            Direction::ToClient => (server, client),
+        }
+    }
+
+    /// Whether a segment's sequence number can belong to this connection.
+    pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let half = self.half(direction);
+        let near = |reference: SeqNumber| segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
+        match half.highest.or(half.isn) {
+            Some(reference) => near(reference),
+            // Nothing of this side yet: what it acknowledges tells.
+            None => match self.half(direction.opposite()).highest {
+                Some(reference) if segment.flags.ack() => segment.ack.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs(),
+                _ => true,
+            },
+        }
+    }
+}
+
+impl Half {
+    fn observe_syn(&mut self, segment: &Segment<'_>, at: At) {
+        if self.syn.is_some() {
+            return;
+        }
+        self.syn = Some(at);
+        self.isn = Some(segment.seq);
+        self.syn_options = Some(SynOptions::of(segment));
+        self.ttl = Some(segment.path.ttl);
+        self.assembler.start(segment.seq.plus(1));
+    }
+}

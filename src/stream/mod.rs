@@ -1,0 +1,13 @@
+//! Segments become ordered bytes.
+//!
+//! [`FlowTable`] says which connection and direction a segment belongs to, tells a reused port from a retransmitted
+//! SYN, and ends connections that are closed, idle or too many. A [`Flow`] keeps what TCP tells of one connection:
+//! handshake, FIN, RST with its form, and one [`Assembler`] a direction. What the bytes mean is not known here.
+
+mod assembler;
+mod flow;
+mod table;
+
+pub use assembler::{Assembler, GapCause, Piece};
+pub use flow::{Direction, Flow, Half, Reset, ResetForm, Spans, SynOptions};
+pub use table::{Finished, FlowId, FlowTable, Limits, Why};

@@ -1,0 +1,429 @@
+//! Which connection a segment belongs to, and when a connection is over.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::net::{At, Endpoint, Segment, Timestamp};
+
+use super::flow::{Direction, Flow};
+
+/// Limits on open connections. All times are packet time.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections open at once; the least recently used one is ended beyond that.
+    pub open_flows: usize,
+    /// Nanoseconds a closed connection is kept for what still arrives: retransmissions, a late reset.
+    pub linger: i64,
+    /// Nanoseconds without a packet after which an open connection is ended.
+    pub idle: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { open_flows: 1 << 20, linger: 5_000_000_000, idle: 3_600_000_000_000 }
+    }
+}
+
+/// Why a connection was taken off the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// FIN both ways, or RST.
+    Closed,
+    /// No packet for the idle limit.
+    Idle,
+    /// Too many open connections.
+    Evicted,
+    /// The input ended.
+    InputEnded,
+}
+
+/// Index of an open connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlowId(u32);
+
+/// A connection taken off the table.
+#[derive(Debug)]
+pub struct Finished<T> {
+    /// The connection.
+    pub flow: Box<Flow<T>>,
+    /// Why.
+    pub why: Why,
+}
+
+/// Both ends in a fixed order. IPv4 addresses are kept as mapped IPv6 ones: one hash for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    low: (u128, u16),
+    high: (u128, u16),
+}
+
+impl Key {
+    fn of(segment: &Segment<'_>) -> Self {
+        let (a, b) = (pack(segment.source), pack(segment.destination));
+        if a <= b { Self { low: a, high: b } } else { Self { low: b, high: a } }
+    }
+}
+
+fn pack(endpoint: Endpoint) -> (u128, u16) {
+    let ip = match endpoint.ip {
+        IpAddr::V4(ip) => 0xffff_0000_0000 | u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    (ip, endpoint.port)
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    flow: Box<Flow<T>>,
+    key: Key,
+    /// The connection that had the same endpoints before and may still have packets out of order.
+    previous: Option<u32>,
+}
+
+/// All open connections.
+#[derive(Debug)]
+pub struct FlowTable<T> {
+    limits: Limits,
+    index: HashMap<Key, u32>,
+    slots: Vec<Option<Slot<T>>>,
+    free: Vec<u32>,
+    open: usize,
+    /// Closed connections in the order in which they closed, with the time from which they may go.
+    lingering: VecDeque<(Timestamp, u32)>,
+    now: Option<Timestamp>,
+    hand: usize,
+    since_sweep: u8,
+}
+
+impl<T> FlowTable<T> {
+    /// An empty table.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            index: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            open: 0,
+            lingering: VecDeque::new(),
+            now: None,
+            hand: 0,
+            since_sweep: 0,
+        }
+    }
+
+    /// Finds or opens the connection of a segment and lets it take the headers. `None` for a segment that opens
+    /// nothing (an acknowledgement, FIN or RST of an unknown connection) and for copies of a packet.
+    pub fn route(&mut self, segment: &Segment<'_>, at: At, data: impl FnOnce() -> T) -> Option<(FlowId, Direction)> {
+        self.now = Some(self.now.map_or(at.time, |now| now.max(at.time)));
+        let key = Key::of(segment);
+        let id = match self.index.get(&key).copied() {
+            Some(id) => self.choose(id, segment, at, key, data),
+            None => self.open(segment, at, key, None, data)?,
+        };
+        let flow = &mut self.slots.get_mut(id as usize)?.as_mut()?.flow;
+        let direction = direction_of(flow, segment);
+        if !flow.observe(direction, segment, at) {
+            return None;
+        }
+        if flow.closed() && !flow.closing {
+            flow.closing = true;
+            self.lingering.push_back((Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)), id));
+        }
+        Some((FlowId(id), direction))
+    }
+
+    /// The connection with this id.
+    pub fn flow_mut(&mut self, id: FlowId) -> Option<&mut Flow<T>> {
+        self.slots.get_mut(id.0 as usize)?.as_mut().map(|slot| &mut *slot.flow)
+    }
+
+    /// The open connection between two endpoints, in either order.
+    pub fn find_mut(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Flow<T>> {
+        let (a, b) = (pack(a), pack(b));
+        let key = if a <= b { Key { low: a, high: b } } else { Key { low: b, high: a } };
+        let id = self.index.get(&key).copied()?;
+        self.flow_mut(FlowId(id))
+    }
+
+    /// Number of connections on the table.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.open
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Time passes without packets (live use).
+    pub fn advance(&mut self, now: Timestamp) {
+        self.now = Some(self.now.map_or(now, |before| before.max(now)));
+    }
+
+    /// The next connection whose time has come; call until `None` after each packet.
+    pub fn expire(&mut self) -> Option<Finished<T>> {
+        let now = self.now?;
+        if let Some(&(due, id)) = self.lingering.front()
+            && due <= now
+        {
+            self.lingering.pop_front();
+            if let Some(flow) = self.remove(id) {
+                return Some(Finished { flow, why: Why::Closed });
+            }
+        }
+        if self.open > self.limits.open_flows {
+            return self.evict();
+        }
+        self.since_sweep = self.since_sweep.wrapping_add(1);
+        if self.since_sweep % 64 == 0 { self.sweep(now) } else { None }
+    }
+
+    /// Takes off every connection, in the order of their first packets.
+    pub fn drain(&mut self) -> Vec<Finished<T>> {
+        self.index.clear();
+        self.lingering.clear();
+        self.open = 0;
+        let mut all: Vec<_> = std::mem::take(&mut self.slots)
+            .into_iter()
+            .flatten()
+            .map(|slot| Finished { why: if slot.flow.closed() { Why::Closed } else { Why::InputEnded }, flow: slot.flow })
+            .collect();
+        all.sort_by_key(|finished| (finished.flow.first.time, finished.flow.first.frame));
+        all
+    }
+
+    /// The connection a segment belongs to when its endpoints are known.
+    fn choose(&mut self, id: u32, segment: &Segment<'_>, at: At, key: Key, data: impl FnOnce() -> T) -> u32 {
+        let Some(slot) = self.slots.get(id as usize).and_then(Option::as_ref) else { return id };
+        let direction = direction_of(&slot.flow, segment);
+        let opens = segment.flags.syn() && !segment.flags.rst();
+        if opens {
+            let isn = slot.flow.half(direction).isn;
+            // A SYN with another initial sequence number is a new connection on old ports; so is a first SYN on a
+            // connection that is over.
+            let reuse = match isn {
+                Some(isn) => isn != segment.seq,
+                None => slot.flow.closed() && !slot.flow.fits(direction, segment),
+            };
+            let of_previous = slot.previous.is_some_and(|previous| self.is_isn_of(previous, segment));
+            if reuse && !of_previous {
+                return self.open(segment, at, key, Some(id), data).unwrap_or(id);
+            }
+        }
+        match slot.previous {
+            Some(previous) if !slot.flow.fits(direction, segment) && self.previous_fits(previous, segment) => previous,
+            _ => id,
+        }
+    }
+
+    fn is_isn_of(&self, id: u32, segment: &Segment<'_>) -> bool {
+        self.slots.get(id as usize).and_then(Option::as_ref).is_some_and(|slot| {
+            slot.flow.half(direction_of(&slot.flow, segment)).isn == Some(segment.seq)
+        })
+    }
+
+    fn previous_fits(&self, id: u32, segment: &Segment<'_>) -> bool {
+        self.slots
+            .get(id as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|slot| slot.flow.fits(direction_of(&slot.flow, segment), segment))
+    }
+
+    fn open(&mut self, segment: &Segment<'_>, at: At, key: Key, previous: Option<u32>, data: impl FnOnce() -> T) -> Option<u32> {
+        let flags = segment.flags;
+        if flags.rst() || (!flags.syn() && segment.payload.is_empty() && segment.cut == 0) {
+            return None;
+        }
+        let (client, server) = guess_roles(segment);
+        let flow = Box::new(Flow::new(client, server, segment, at, data()));
+        if let Some(old) = previous {
+            self.retire(old, at);
+        }
+        let slot = Slot { flow, key, previous };
+        let id = if let Some(id) = self.free.pop() {
+            if let Some(place) = self.slots.get_mut(id as usize) {
+                *place = Some(slot);
+            }
+            id
+        } else {
+            self.slots.push(Some(slot));
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        };
+        self.index.insert(key, id);
+        self.open += 1;
+        Some(id)
+    }
+
+    /// A connection whose ports are in use again ends soon, however it stood.
+    fn retire(&mut self, id: u32, at: At) {
+        let Some(slot) = self.slots.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        slot.previous = None;
+        if !slot.flow.closing {
+            slot.flow.closing = true;
+            self.lingering.push_back((Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)), id));
+        }
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Box<Flow<T>>> {
+        let slot = self.slots.get_mut(id as usize)?.take()?;
+        match self.index.get(&slot.key).copied() {
+            Some(current) if current == id => {
+                self.index.remove(&slot.key);
+            }
+            Some(current) => {
+                // It was the predecessor of the connection that has the ports now.
+                if let Some(newer) = self.slots.get_mut(current as usize).and_then(Option::as_mut) {
+                    newer.previous = None;
+                }
+            }
+            None => {}
+        }
+        self.free.push(id);
+        self.open -= 1;
+        Some(slot.flow)
+    }
+
+    /// Ends one connection that was not used since the hand last passed it.
+    fn evict(&mut self) -> Option<Finished<T>> {
+        for _ in 0..=2 * self.slots.len() {
+            self.hand = (self.hand + 1) % self.slots.len().max(1);
+            let Some(Some(slot)) = self.slots.get_mut(self.hand) else { continue };
+            // Those that are closing wait in the queue already; taking them here would leave a stale entry.
+            if slot.flow.closing || std::mem::take(&mut slot.flow.touched) {
+                continue;
+            }
+            let id = u32::try_from(self.hand).ok()?;
+            return self.remove(id).map(|flow| Finished { flow, why: Why::Evicted });
+        }
+        let (_, id) = self.lingering.pop_front()?;
+        self.remove(id).map(|flow| Finished { flow, why: Why::Closed })
+    }
+
+    /// Looks at one connection and ends it if it has been idle too long.
+    fn sweep(&mut self, now: Timestamp) -> Option<Finished<T>> {
+        self.hand = (self.hand + 1) % self.slots.len().max(1);
+        let slot = self.slots.get(self.hand)?.as_ref()?;
+        if slot.flow.closing || now.since(slot.flow.last.time) < self.limits.idle {
+            return None;
+        }
+        let id = u32::try_from(self.hand).ok()?;
+        self.remove(id).map(|flow| Finished { flow, why: Why::Idle })
+    }
+}
+
+fn direction_of<T>(flow: &Flow<T>, segment: &Segment<'_>) -> Direction {
+    let [client, _] = flow.ends;
+    if segment.source == client { Direction::ToServer } else { Direction::ToClient }
+}
+
+/// SYN tells; otherwise the lower port is taken for the server until TLS tells better.
+fn guess_roles(segment: &Segment<'_>) -> (Endpoint, Endpoint) {
+    let (from, to) = (segment.source, segment.destination);
+    let from_client = match (segment.flags.syn(), segment.flags.ack()) {
+        (true, ack) => !ack,
+        _ => from.port > to.port,
+    };
+    if from_client { (from, to) } else { (to, from) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{FrameRef, Path, SeqNumber, TcpFlags, TcpOptions};
+
+    const CLIENT: u16 = 50_000;
+    const SERVER: u16 = 443;
+
+    fn segment(from: u16, flags: u8, seq: u32, payload: &'static [u8]) -> Segment<'static> {
+        let end = |port| Endpoint { ip: IpAddr::from([10, 0, 0, if port == SERVER { 2 } else { 1 }]), port };
+        Segment {
+            path: Path { source_mac: None, ttl: 64, ip_id: None, outer: &[] },
+            source: end(from),
+            destination: end(if from == SERVER { CLIENT } else { SERVER }),
+            seq: SeqNumber(seq),
+            ack: SeqNumber(0),
+            flags: TcpFlags(flags),
+            window: 1000,
+            options: TcpOptions(&[]),
+            payload,
+            cut: 0,
+        }
+    }
+
+    fn at(frame: u64) -> At {
+        At { frame: FrameRef::new(0, frame), time: Timestamp::from_nanos(i64::try_from(frame).expect("small") * 1_000_000_000) }
+    }
+
+    fn table() -> FlowTable<()> {
+        FlowTable::new(Limits { open_flows: 4, linger: 5_000_000_000, idle: 60_000_000_000 })
+    }
+
+    #[test]
+    fn a_syn_with_another_sequence_number_is_a_new_connection() {
+        let mut table = table();
+        let (first, _) = table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
+        let (again, _) = table.route(&segment(CLIENT, 2, 100, b""), at(2), || ()).expect("retransmitted");
+        let (second, _) = table.route(&segment(CLIENT, 2, 90_000_000, b""), at(3), || ()).expect("reused");
+        assert_eq!(first, again);
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn late_packets_of_the_old_connection_do_not_touch_the_new_one() {
+        let mut table = table();
+        let (old, _) = table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
+        let (new, _) = table.route(&segment(CLIENT, 2, 90_000_000, b""), at(2), || ()).expect("reused");
+        let (reset, _) = table.route(&segment(CLIENT, 0x14, 101, b""), at(3), || ()).expect("routed");
+        assert_eq!(reset, old);
+        assert!(table.flow_mut(new).expect("open").half(Direction::ToServer).reset.is_none());
+        assert!(table.flow_mut(old).expect("lingering").half(Direction::ToServer).reset.is_some());
+    }
+
+    #[test]
+    fn acknowledgements_and_resets_of_unknown_connections_open_nothing() {
+        let mut table = table();
+        assert!(table.route(&segment(CLIENT, 0x10, 5, b""), at(1), || ()).is_none());
+        assert!(table.route(&segment(CLIENT, 0x04, 5, b""), at(1), || ()).is_none());
+        assert!(table.route(&segment(CLIENT, 0x10, 5, b"data"), at(1), || ()).is_some());
+    }
+
+    #[test]
+    fn closed_connections_linger_and_then_go() {
+        let mut table = table();
+        table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
+        table.route(&segment(CLIENT, 0x11, 101, b""), at(2), || ()).expect("fin");
+        table.route(&segment(SERVER, 0x11, 500, b""), at(3), || ()).expect("fin");
+        assert!(table.expire().is_none());
+        table.advance(at(9).time);
+        let finished = table.expire().expect("its time has come");
+        assert_eq!(finished.why, Why::Closed);
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn beyond_the_limit_the_least_recently_used_connection_goes() {
+        let mut table = table();
+        for port in 0..6 {
+            let mut syn = segment(CLIENT, 2, 100, b"");
+            syn.source.port = 1000 + port;
+            table.route(&syn, at(u64::from(port) + 1), || ()).expect("opened");
+            while table.expire().is_some() {}
+        }
+        assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn a_reset_outside_the_window_is_ignored_and_counted() {
+        let mut table = table();
+        let (id, _) = table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
+        table.route(&segment(CLIENT, 0x04, 5_000_000, b""), at(2), || ());
+        let flow = table.flow_mut(id).expect("open");
+        assert!(flow.half(Direction::ToServer).reset.is_none());
+        assert_eq!(flow.resets_ignored, 1);
+    }
+}

@@ -1,0 +1,200 @@
+//! Code points as newtypes: unknown and GREASE (RFC 8701) values survive, compare and print as hex.
+
+use std::fmt;
+
+use tls_parser::TlsCipherSuite;
+
+macro_rules! code_points {
+    ($(#[$doc:meta])* $name:ident($inner:ty) { $($constant:ident = $value:literal, $text:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+
+        #[allow(missing_docs)] // the constants carry the IANA name as their text
+        impl $name {
+            $(pub const $constant: Self = Self($value);)*
+
+            /// The registered name, where the value is one that is known here.
+            #[must_use]
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 { $($value => Some($text),)* _ => None }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.name() {
+                    Some(name) => f.write_str(name),
+                    None => write!(f, "{:#x}", self.0),
+                }
+            }
+        }
+    };
+}
+
+code_points! {
+    /// Record content type (RFC 8446 §5.1).
+    ContentType(u8) {
+        CHANGE_CIPHER_SPEC = 20, "change_cipher_spec";
+        ALERT = 21, "alert";
+        HANDSHAKE = 22, "handshake";
+        APPLICATION_DATA = 23, "application_data";
+        HEARTBEAT = 24, "heartbeat";
+    }
+}
+
+code_points! {
+    /// Handshake message type (RFC 8446 §4, RFC 5246 §7.4).
+    HandshakeType(u8) {
+        HELLO_REQUEST = 0, "hello_request";
+        CLIENT_HELLO = 1, "client_hello";
+        SERVER_HELLO = 2, "server_hello";
+        NEW_SESSION_TICKET = 4, "new_session_ticket";
+        END_OF_EARLY_DATA = 5, "end_of_early_data";
+        ENCRYPTED_EXTENSIONS = 8, "encrypted_extensions";
+        CERTIFICATE = 11, "certificate";
+        SERVER_KEY_EXCHANGE = 12, "server_key_exchange";
+        CERTIFICATE_REQUEST = 13, "certificate_request";
+        SERVER_HELLO_DONE = 14, "server_hello_done";
+        CERTIFICATE_VERIFY = 15, "certificate_verify";
+        CLIENT_KEY_EXCHANGE = 16, "client_key_exchange";
+        FINISHED = 20, "finished";
+        CERTIFICATE_URL = 21, "certificate_url";
+        CERTIFICATE_STATUS = 22, "certificate_status";
+        SUPPLEMENTAL_DATA = 23, "supplemental_data";
+        KEY_UPDATE = 24, "key_update";
+        COMPRESSED_CERTIFICATE = 25, "compressed_certificate";
+        NEXT_PROTOCOL = 67, "next_protocol";
+    }
+}
+
+code_points! {
+    /// Protocol version (RFC 8446 §4.2.1 and its predecessors).
+    ProtocolVersion(u16) {
+        SSL_3_0 = 0x0300, "SSL 3.0";
+        TLS_1_0 = 0x0301, "TLS 1.0";
+        TLS_1_1 = 0x0302, "TLS 1.1";
+        TLS_1_2 = 0x0303, "TLS 1.2";
+        TLS_1_3 = 0x0304, "TLS 1.3";
+    }
+}
+
+impl ProtocolVersion {
+    /// Whether the TLS 1.3 handshake applies: TLS 1.3 and its drafts (`0x7fXX`).
+    #[must_use]
+    pub const fn is_tls13(self) -> bool {
+        self.0 == Self::TLS_1_3.0 || self.0 >> 8 == 0x7f
+    }
+
+    /// Whether an unclean close makes the session unresumable by the letter (SSL 3.0, RFC 2246 §7.2.1).
+    #[must_use]
+    pub const fn is_tls10_or_older(self) -> bool {
+        self.0 <= Self::TLS_1_0.0
+    }
+}
+
+code_points! {
+    /// Extension type (IANA TLS ExtensionType registry).
+    ExtensionType(u16) {
+        SERVER_NAME = 0, "server_name";
+        SUPPORTED_GROUPS = 10, "supported_groups";
+        ALPN = 16, "application_layer_protocol_negotiation";
+        PADDING = 21, "padding";
+        ENCRYPT_THEN_MAC = 22, "encrypt_then_mac";
+        EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
+        SESSION_TICKET = 35, "session_ticket";
+        PRE_SHARED_KEY = 41, "pre_shared_key";
+        EARLY_DATA = 42, "early_data";
+        SUPPORTED_VERSIONS = 43, "supported_versions";
+        COOKIE = 44, "cookie";
+        PSK_KEY_EXCHANGE_MODES = 45, "psk_key_exchange_modes";
+        KEY_SHARE = 51, "key_share";
+        ENCRYPTED_CLIENT_HELLO = 0xfe0d, "encrypted_client_hello";
+        RENEGOTIATION_INFO = 0xff01, "renegotiation_info";
+    }
+}
+
+code_points! {
+    /// Alert description (RFC 8446 §6).
+    AlertDescription(u8) {
+        CLOSE_NOTIFY = 0, "close_notify";
+        UNEXPECTED_MESSAGE = 10, "unexpected_message";
+        BAD_RECORD_MAC = 20, "bad_record_mac";
+        RECORD_OVERFLOW = 22, "record_overflow";
+        HANDSHAKE_FAILURE = 40, "handshake_failure";
+        BAD_CERTIFICATE = 42, "bad_certificate";
+        UNSUPPORTED_CERTIFICATE = 43, "unsupported_certificate";
+        CERTIFICATE_REVOKED = 44, "certificate_revoked";
+        CERTIFICATE_EXPIRED = 45, "certificate_expired";
+        CERTIFICATE_UNKNOWN = 46, "certificate_unknown";
+        ILLEGAL_PARAMETER = 47, "illegal_parameter";
+        UNKNOWN_CA = 48, "unknown_ca";
+        ACCESS_DENIED = 49, "access_denied";
+        DECODE_ERROR = 50, "decode_error";
+        DECRYPT_ERROR = 51, "decrypt_error";
+        PROTOCOL_VERSION = 70, "protocol_version";
+        INSUFFICIENT_SECURITY = 71, "insufficient_security";
+        INTERNAL_ERROR = 80, "internal_error";
+        INAPPROPRIATE_FALLBACK = 86, "inappropriate_fallback";
+        USER_CANCELED = 90, "user_canceled";
+        NO_RENEGOTIATION = 100, "no_renegotiation";
+        MISSING_EXTENSION = 109, "missing_extension";
+        UNSUPPORTED_EXTENSION = 110, "unsupported_extension";
+        UNRECOGNIZED_NAME = 112, "unrecognized_name";
+        UNKNOWN_PSK_IDENTITY = 115, "unknown_psk_identity";
+        CERTIFICATE_REQUIRED = 116, "certificate_required";
+        NO_APPLICATION_PROTOCOL = 120, "no_application_protocol";
+        ECH_REQUIRED = 121, "ech_required";
+    }
+}
+
+/// Cipher suite code point (IANA TLS Cipher Suites registry).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CipherSuite(pub u16);
+
+impl CipherSuite {
+    /// What the registry says of the suite; `None` for values it did not hold when this was built.
+    #[must_use]
+    pub fn registered(self) -> Option<&'static TlsCipherSuite> {
+        TlsCipherSuite::from_id(self.0)
+    }
+}
+
+impl fmt::Display for CipherSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.registered() {
+            Some(suite) => f.write_str(suite.name),
+            None => write!(f, "{:#06x}", self.0),
+        }
+    }
+}
+
+/// Whether `value` is one of the sixteen reserved GREASE values (RFC 8701 §2).
+#[must_use]
+pub const fn is_grease(value: u16) -> bool {
+    value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_code_points_print_as_hex() {
+        assert_eq!(ProtocolVersion(0x0a0a).to_string(), "0xa0a");
+        assert_eq!(CipherSuite(0xfafa).to_string(), "0xfafa");
+        assert_eq!(ProtocolVersion::TLS_1_2.to_string(), "TLS 1.2");
+    }
+
+    #[test]
+    fn grease_needs_two_equal_bytes() {
+        assert!(is_grease(0x1a1a));
+        assert!(!is_grease(0x1a2a), "a real extension could have this value");
+    }
+
+    #[test]
+    fn drafts_of_tls13_count_as_tls13() {
+        assert!(ProtocolVersion(0x7f1c).is_tls13());
+        assert!(!ProtocolVersion::TLS_1_2.is_tls13());
+    }
+}

@@ -1,0 +1,663 @@
+//! Record framing and handshake defragmentation of one direction (RFC 8446 §5.1, RFC 5246 §6.2.1).
+//!
+//! Bodies of protected records are stepped over without being copied or looked at: that is where the speed comes
+//! from. Plaintext handshake messages are put together over any number of records. After a gap the decoder goes on
+//! where the record lengths allow it, searches for the next chain of records where they do not, and says which.
+
+use super::hello::ClientHello;
+use super::handshake::Message;
+use super::names::{AlertDescription, ContentType, HandshakeType};
+
+/// Largest record body that is taken for one: 2^14 bytes, 2048 bytes of expansion (RFC 5246 §6.2.3) and some grace
+/// for old stacks.
+const MAX_RECORD: u16 = 16_384 + 2_048 + 256;
+
+/// Handshake messages above this are stepped over: certificate chains stay far below.
+const MAX_MESSAGE: usize = 128 * 1024;
+
+/// What the bytes of one direction turned out to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A complete plaintext handshake message.
+    Message(Message<'a>),
+    /// A plaintext ChangeCipherSpec.
+    ChangeCipherSpec,
+    /// A plaintext alert.
+    Alert {
+        /// Level 2 (RFC 5246 §7.2); in TLS 1.3 the description decides.
+        fatal: bool,
+        /// Description.
+        description: AlertDescription,
+    },
+    /// A complete protected record, or one whose content is not known.
+    Protected {
+        /// Outer content type.
+        content_type: ContentType,
+        /// Length of the body as the header states it.
+        length: u16,
+    },
+    /// Record boundaries are lost from here on until [`Event::Resynchronised`].
+    Desynchronised,
+    /// Record boundaries are known again.
+    Resynchronised,
+}
+
+/// What a gap cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    /// Only bytes of a body that nobody reads.
+    Nothing,
+    /// Plaintext handshake bytes.
+    Handshake,
+    /// The record boundaries.
+    Framing,
+}
+
+/// How the stream begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With a record header.
+    Record,
+    /// With an SSLv2-format ClientHello (RFC 5246 E.2).
+    V2Hello,
+    /// Somewhere inside the stream.
+    Middle,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protection {
+    Off,
+    On,
+    /// ChangeCipherSpec may have been in a gap.
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    /// Plaintext handshake messages.
+    Handshake,
+    /// Plaintext alert or ChangeCipherSpec: at most two bytes are kept.
+    Small,
+    /// Stepped over, then reported.
+    Protected,
+    /// Stepped over in silence: part of it is lost, or its header is not confirmed.
+    Ignored,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    content_type: ContentType,
+    length: u16,
+    left: u16,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Collecting a header; nine bytes are needed where the start of the body decides (see [`Decoder::header_needed`]).
+    Header,
+    Body(Record),
+    /// Collecting an SSLv2-format hello of this total length.
+    V2(usize),
+    Lost,
+}
+
+/// What a step found; borrows only the input, so that the loop can go on.
+enum Step<'i> {
+    NeedMore,
+    Again,
+    MessageInInput(&'i [u8]),
+    MessageInBuffer,
+    V2InBuffer,
+    Oversized(HandshakeType),
+    Plain(Event<'static>),
+}
+
+/// Decodes one direction. Bytes go in by [`Decoder::next`], lost bytes by [`Decoder::gap`].
+#[derive(Debug)]
+pub struct Decoder {
+    state: State,
+    protection: Protection,
+    header: [u8; 9],
+    header_have: u8,
+    small: [u8; 2],
+    /// One unfinished handshake message, or a finished one that has just been emitted.
+    message: Vec<u8>,
+    message_emitted: bool,
+    /// Bytes of an oversized message still to be stepped over.
+    oversized_left: usize,
+    /// Part of a handshake message was lost; the next one must begin with a record.
+    handshake_lost: bool,
+    /// The header was found by searching and the one after it has not been seen.
+    unconfirmed: bool,
+    /// A protected record that ended inside a gap and has not been reported.
+    ended_in_gap: Option<Record>,
+    resynchronised: bool,
+}
+
+impl Decoder {
+    /// A decoder for a stream that begins as `start` says.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        Self {
+            state: match start {
+                Start::Record => State::Header,
+                Start::V2Hello => State::V2(0),
+                Start::Middle => State::Lost,
+            },
+            protection: if start == Start::Middle { Protection::Unknown } else { Protection::Off },
+            header: [0; 9],
+            header_have: 0,
+            small: [0; 2],
+            message: Vec::new(),
+            message_emitted: false,
+            oversized_left: 0,
+            handshake_lost: false,
+            unconfirmed: false,
+            ended_in_gap: None,
+            resynchronised: false,
+        }
+    }
+
+    /// The next event in `input`, which is shortened by what was read; `None` once it is used up.
+    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Option<Event<'s>> {
+        let step = loop {
+            match self.step(input) {
+                Step::NeedMore => return None,
+                Step::Again => {}
+                found => break found,
+            }
+        };
+        Some(match step {
+            Step::MessageInInput(message) => Event::Message(Message::parse(message)),
+            Step::MessageInBuffer => Event::Message(Message::parse(&self.message)),
+            Step::V2InBuffer => Event::Message(match ClientHello::parse_v2(self.message.get(2..).unwrap_or_default()) {
+                Some(hello) => Message::ClientHello(Box::new(hello)),
+                None => Message::Malformed(HandshakeType::CLIENT_HELLO),
+            }),
+            Step::Oversized(kind) => Event::Message(Message::Malformed(kind)),
+            Step::Plain(event) => event,
+            Step::NeedMore | Step::Again => return None,
+        })
+    }
+
+    /// ChangeCipherSpec protects nothing on this connection: TLS 1.3 sends it for middleboxes only (RFC 8446 D.4).
+    pub fn ignore_change_cipher_spec(&mut self) {
+        self.protection = Protection::Off;
+    }
+
+    /// Whether record boundaries are known at this point of the stream.
+    #[must_use]
+    pub const fn in_sync(&self) -> bool {
+        !matches!(self.state, State::Lost) && !self.unconfirmed
+    }
+
+    /// Bytes buffered for unfinished messages.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.message.capacity()
+    }
+
+    /// `missing` bytes of the stream will never come.
+    pub fn gap(&mut self, missing: u64) -> Loss {
+        match &mut self.state {
+            State::Body(record) if missing <= u64::from(record.left) => {
+                record.left -= u16::try_from(missing).unwrap_or(record.left);
+                let lost = if matches!(record.body, Body::Handshake | Body::Small) {
+                    record.body = Body::Ignored;
+                    Loss::Handshake
+                } else {
+                    Loss::Nothing
+                };
+                if record.left == 0 {
+                    self.ended_in_gap = Some(*record);
+                    self.state = State::Header;
+                }
+                if lost == Loss::Handshake {
+                    self.lose_message();
+                }
+                lost
+            }
+            _ => {
+                self.lose_framing();
+                Loss::Framing
+            }
+        }
+    }
+
+    fn lose_message(&mut self) {
+        self.message.clear();
+        self.message_emitted = false;
+        self.oversized_left = 0;
+        self.handshake_lost = true;
+    }
+
+    fn lose_framing(&mut self) {
+        self.lose_message();
+        self.state = State::Lost;
+        self.header_have = 0;
+        self.unconfirmed = false;
+        if self.protection == Protection::Off {
+            self.protection = Protection::Unknown;
+        }
+    }
+
+    fn step<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
+        if self.message_emitted {
+            self.message_emitted = false;
+            self.message.clear();
+            self.message.shrink_to(4096);
+        }
+        if let Some(record) = self.ended_in_gap.take() {
+            return report(record);
+        }
+        if self.resynchronised {
+            self.resynchronised = false;
+            return Step::Plain(Event::Resynchronised);
+        }
+        match self.state {
+            State::Header => self.step_header(input),
+            State::Body(record) => self.step_body(record, input),
+            State::V2(total) => self.step_v2(total, input),
+            State::Lost => self.step_lost(input),
+        }
+    }
+
+    /// Five bytes; nine for a handshake record whose first message header tells whether it is protected.
+    fn header_needed(&self) -> usize {
+        let [kind, _, _, high, low, ..] = self.header;
+        let ambiguous = ContentType(kind) == ContentType::HANDSHAKE && (self.protection != Protection::Off || self.handshake_lost);
+        if self.header_have >= 5 && ambiguous && u16::from_be_bytes([high, low]) >= 4 { 9 } else { 5 }
+    }
+
+    fn step_header<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
+        loop {
+            let have = usize::from(self.header_have);
+            if have >= self.header_needed() {
+                break;
+            }
+            let Some((&byte, rest)) = input.split_first() else { return Step::NeedMore };
+            *input = rest;
+            if let Some(slot) = self.header.get_mut(have) {
+                *slot = byte;
+            }
+            self.header_have += 1;
+            if self.header_have == 5 && !plausible(&self.header) {
+                self.lose_framing();
+                return Step::Plain(Event::Desynchronised);
+            }
+        }
+        let [kind, _, _, high, low, first @ ..] = self.header;
+        let peeked = u16::from(self.header_have) - 5;
+        self.header_have = 0;
+        let (content_type, length) = (ContentType(kind), u16::from_be_bytes([high, low]));
+        let confirmed = !std::mem::take(&mut self.unconfirmed);
+        if !confirmed {
+            self.resynchronised = true;
+        }
+        let body = self.classify(content_type, length, (peeked == 4).then_some(first));
+        if body == Body::Handshake && peeked == 4 {
+            self.handshake_lost = false;
+            self.message.extend_from_slice(&first);
+        }
+        self.begin(Record { content_type, length, left: length - peeked, body })
+    }
+
+    fn begin<'i>(&mut self, record: Record) -> Step<'i> {
+        self.small = [0; 2];
+        if record.left == 0 && record.body != Body::Handshake {
+            self.state = State::Header;
+            return report(record);
+        }
+        self.state = State::Body(record);
+        Step::Again
+    }
+
+    fn classify(&self, content_type: ContentType, length: u16, first: Option<[u8; 4]>) -> Body {
+        match content_type {
+            ContentType::HANDSHAKE => match first {
+                None if self.protection == Protection::Off && !self.handshake_lost => Body::Handshake,
+                Some(first) if self.looks_plain(first, length) => Body::Handshake,
+                _ if self.protection == Protection::Off => Body::Ignored,
+                _ => Body::Protected,
+            },
+            // Plaintext ChangeCipherSpec is one byte, a plaintext alert two; protected ones are longer.
+            ContentType::CHANGE_CIPHER_SPEC if length == 1 => Body::Small,
+            ContentType::ALERT if length == 2 => Body::Small,
+            _ => Body::Protected,
+        }
+    }
+
+    /// Whether a handshake record is plaintext although protection may be on. After ChangeCipherSpec only hellos can
+    /// be (TLS 1.3 with HelloRetryRequest), and their length must fill the record: ciphertext passes once in 2^31.
+    fn looks_plain(&self, first: [u8; 4], record: u16) -> bool {
+        let [kind, a, b, c] = first;
+        let whole = u32::from_be_bytes([0, a, b, c]) + 4;
+        let kind = HandshakeType(kind);
+        let hello = matches!(kind, HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO);
+        match self.protection {
+            Protection::On => hello && whole == u32::from(record),
+            Protection::Unknown => kind.name().is_some() && whole == u32::from(record),
+            Protection::Off => kind.name().is_some() && whole <= MAX_MESSAGE as u32,
+        }
+    }
+
+    fn step_body<'i>(&mut self, record: Record, input: &mut &'i [u8]) -> Step<'i> {
+        if record.body == Body::Handshake {
+            return self.step_handshake(record, input);
+        }
+        let taken = usize::from(record.left).min(input.len());
+        let (body, rest) = input.split_at(taken);
+        *input = rest;
+        if record.body == Body::Small {
+            let offset = usize::from(record.length - record.left);
+            for (slot, byte) in self.small.iter_mut().skip(offset).zip(body) {
+                *slot = *byte;
+            }
+        }
+        let left = record.left - u16::try_from(taken).unwrap_or(record.left);
+        if left > 0 {
+            self.state = State::Body(Record { left, ..record });
+            return Step::NeedMore;
+        }
+        self.state = State::Header;
+        if record.body == Body::Small { self.finish_small(record) } else { report(record) }
+    }
+
+    fn finish_small<'i>(&mut self, record: Record) -> Step<'i> {
+        let [first, second] = self.small;
+        Step::Plain(match record.content_type {
+            ContentType::CHANGE_CIPHER_SPEC if first == 1 => {
+                self.protection = Protection::On;
+                Event::ChangeCipherSpec
+            }
+            ContentType::ALERT if matches!(first, 1 | 2) => Event::Alert { fatal: first == 2, description: AlertDescription(second) },
+            // RC4 and NULL suites never protect into one or two bytes, so this is neither: report it as it stands.
+            content_type => Event::Protected { content_type, length: record.length },
+        })
+    }
+
+    fn step_handshake<'i>(&mut self, record: Record, input: &mut &'i [u8]) -> Step<'i> {
+        let (body, _) = input.split_at(usize::from(record.left).min(input.len()));
+        let (taken, step) = self.take_message(body);
+        *input = input.get(taken..).unwrap_or_default();
+        let left = record.left - u16::try_from(taken).unwrap_or(record.left);
+        self.state = if left == 0 { State::Header } else { State::Body(Record { left, ..record }) };
+        match step {
+            Step::Again if left > 0 && input.is_empty() => Step::NeedMore,
+            other => other,
+        }
+    }
+
+    /// Takes bytes of handshake messages from `body`: how many, and what they completed.
+    fn take_message<'i>(&mut self, body: &'i [u8]) -> (usize, Step<'i>) {
+        if self.oversized_left > 0 {
+            let taken = self.oversized_left.min(body.len());
+            self.oversized_left -= taken;
+            return (taken, Step::Again);
+        }
+        if self.message.is_empty()
+            && let Some(whole) = message_length(body)
+            && let Some(message) = body.get(..whole)
+        {
+            return (whole, Step::MessageInInput(message));
+        }
+        let header_missing = 4usize.saturating_sub(self.message.len());
+        let missing = if header_missing > 0 {
+            header_missing
+        } else {
+            message_length(&self.message).unwrap_or(4).saturating_sub(self.message.len())
+        };
+        let taken = missing.min(body.len());
+        self.message.extend_from_slice(body.get(..taken).unwrap_or_default());
+        match message_length(&self.message) {
+            Some(whole) if whole > MAX_MESSAGE => {
+                let kind = HandshakeType(self.message.first().copied().unwrap_or_default());
+                self.oversized_left = whole - self.message.len();
+                self.message.clear();
+                (taken, Step::Oversized(kind))
+            }
+            Some(whole) if whole == self.message.len() => {
+                self.message_emitted = true;
+                (taken, Step::MessageInBuffer)
+            }
+            _ => (taken, Step::Again),
+        }
+    }
+
+    fn step_v2<'i>(&mut self, total: usize, input: &mut &'i [u8]) -> Step<'i> {
+        let needed = if total == 0 { 2 } else { total };
+        let taken = needed.saturating_sub(self.message.len()).min(input.len());
+        let (bytes, rest) = input.split_at(taken);
+        *input = rest;
+        self.message.extend_from_slice(bytes);
+        match *self.message.as_slice() {
+            [high, low] if total == 0 => {
+                self.state = State::V2(2 + usize::from(u16::from_be_bytes([high & 0x7f, low])));
+                Step::Again
+            }
+            _ if total > 0 && self.message.len() >= total => {
+                self.state = State::Header;
+                self.message_emitted = true;
+                Step::V2InBuffer
+            }
+            _ => Step::NeedMore,
+        }
+    }
+
+    /// Searches the chunk for a record header that a second one, or the end of the chunk, confirms.
+    fn step_lost<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
+        let chunk = *input;
+        for start in 0..chunk.len().saturating_sub(4) {
+            let candidate = chunk.get(start..).unwrap_or_default();
+            let Some(certainty) = chain(candidate) else { continue };
+            if certainty == Chain::Open && start > 0 {
+                continue;
+            }
+            *input = candidate;
+            self.state = State::Header;
+            if certainty == Chain::Open {
+                return self.begin_unconfirmed(input);
+            }
+            return Step::Plain(Event::Resynchronised);
+        }
+        *input = &[];
+        Step::NeedMore
+    }
+
+    /// The chunk begins like a record that runs past it: step over its body and let the next header decide.
+    fn begin_unconfirmed<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
+        let Some((header, rest)) = input.split_first_chunk::<5>() else { return Step::NeedMore };
+        *input = rest;
+        let length = u16::from_be_bytes([header[3], header[4]]);
+        self.unconfirmed = true;
+        self.begin(Record { content_type: ContentType(header[0]), length, left: length, body: Body::Ignored })
+    }
+}
+
+fn report<'i>(record: Record) -> Step<'i> {
+    match record.body {
+        Body::Protected => Step::Plain(Event::Protected { content_type: record.content_type, length: record.length }),
+        Body::Handshake | Body::Small | Body::Ignored => Step::Again,
+    }
+}
+
+/// Length of the message at the start of `bytes`, header included, once its header is there.
+fn message_length(bytes: &[u8]) -> Option<usize> {
+    let [_, a, b, c] = *bytes.first_chunk()?;
+    Some(4 + u32::from_be_bytes([0, a, b, c]) as usize)
+}
+
+/// Whether `header` can be a record header of SSL 3.0 to TLS 1.3.
+#[must_use]
+pub fn plausible(header: &[u8]) -> bool {
+    let [kind, 3, minor, high, low, ..] = *header else { return false };
+    let length = u16::from_be_bytes([high, low]);
+    // Empty fragments are legal for application data alone (RFC 5246 §6.2.1).
+    (20..=24).contains(&kind) && minor <= 4 && length <= MAX_RECORD && (length > 0 || kind == 23)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    /// The record ends where the bytes end, or another header follows it.
+    Closed,
+    /// The record runs past the bytes.
+    Open,
+}
+
+fn chain(bytes: &[u8]) -> Option<Chain> {
+    if !plausible(bytes) {
+        return None;
+    }
+    let length = usize::from(u16::from_be_bytes([*bytes.get(3)?, *bytes.get(4)?]));
+    match bytes.get(5 + length..) {
+        None => Some(Chain::Open),
+        Some([]) => Some(Chain::Closed),
+        Some(next) if next.len() >= 5 => plausible(next).then_some(Chain::Closed),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hello::tests::{client_hello, server_hello};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind, 3, 3][..], &u16::try_from(body.len()).expect("short").to_be_bytes(), body].concat()
+    }
+
+    /// Events of a stream fed in chunks of `size`, written down short.
+    fn events(decoder: &mut Decoder, stream: &[u8], size: usize) -> Vec<String> {
+        let mut seen = Vec::new();
+        for mut chunk in stream.chunks(size) {
+            while let Some(event) = decoder.next(&mut chunk) {
+                seen.push(match event {
+                    Event::Message(Message::ClientHello(hello)) => format!("client_hello v2={}", hello.v2_format),
+                    Event::Message(Message::ServerHello(_)) => "server_hello".to_owned(),
+                    Event::Message(Message::Other(kind)) => kind.to_string(),
+                    Event::Protected { content_type, length } => format!("{content_type}:{length}"),
+                    other => format!("{other:?}"),
+                });
+            }
+        }
+        seen
+    }
+
+    fn handshake_stream() -> Vec<u8> {
+        let hello = client_hello(&[1; 32], &[(35, vec![])]);
+        let (front, back) = hello.split_at(20);
+        [
+            record(22, front),
+            record(22, &[back, &[16, 0, 0, 2, 9, 9]].concat()),
+            record(20, &[1]),
+            record(22, &[0; 40]),
+            record(23, &[5; 300]),
+            record(21, &[0; 26]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn messages_are_found_over_records_and_within_them_whatever_the_chunks() {
+        let stream = handshake_stream();
+        let whole = events(&mut Decoder::new(Start::Record), &stream, stream.len());
+        assert_eq!(whole, ["client_hello v2=false", "client_key_exchange", "ChangeCipherSpec", "handshake:40", "application_data:300", "alert:26"]);
+        for size in 1..60 {
+            assert_eq!(events(&mut Decoder::new(Start::Record), &stream, size), whole, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn a_second_client_hello_after_a_dummy_change_cipher_spec_is_read() {
+        let hello = record(22, &client_hello(&[1; 32], &[]));
+        let stream = [&hello[..], &record(20, &[1]), &hello].concat();
+        assert_eq!(
+            events(&mut Decoder::new(Start::Record), &stream, 7),
+            ["client_hello v2=false", "ChangeCipherSpec", "client_hello v2=false"]
+        );
+    }
+
+    #[test]
+    fn a_gap_inside_a_skipped_body_costs_nothing() {
+        let mut decoder = Decoder::new(Start::Record);
+        let stream = record(23, &[5; 300]);
+        assert!(events(&mut decoder, &stream[..100], 100).is_empty());
+        assert_eq!(decoder.gap(100), Loss::Nothing);
+        assert_eq!(events(&mut decoder, &stream[200..], 200), ["application_data:300"]);
+    }
+
+    #[test]
+    fn a_gap_to_the_end_of_a_body_still_reports_the_record() {
+        let mut decoder = Decoder::new(Start::Record);
+        events(&mut decoder, &record(23, &[5; 300])[..105], 105);
+        assert_eq!(decoder.gap(200), Loss::Nothing);
+        assert_eq!(events(&mut decoder, &record(21, &[0; 26]), 99), ["application_data:300", "alert:26"]);
+    }
+
+    #[test]
+    fn a_gap_in_a_handshake_message_loses_that_message_only() {
+        let hello = record(22, &server_hello(0x0303, &[], 0xc02f, &[]));
+        let mut decoder = Decoder::new(Start::Record);
+        events(&mut decoder, &hello[..20], 20);
+        assert_eq!(decoder.gap(u64::try_from(hello.len() - 20).expect("short")), Loss::Handshake);
+        assert_eq!(events(&mut decoder, &record(22, &[14, 0, 0, 0]), 99), ["server_hello_done"]);
+    }
+
+    #[test]
+    fn after_lost_framing_the_next_chain_of_records_is_found() {
+        let mut decoder = Decoder::new(Start::Record);
+        events(&mut decoder, &record(23, &[5; 300])[..100], 100);
+        assert_eq!(decoder.gap(5_000), Loss::Framing);
+        let tail = [&[7; 50][..], &record(23, &[5; 40]), &record(21, &[0; 26])].concat();
+        assert_eq!(events(&mut decoder, &tail, tail.len()), ["Resynchronised", "application_data:40", "alert:26"]);
+    }
+
+    #[test]
+    fn nonsense_after_records_is_said() {
+        let stream = [record(23, &[5; 30]), b"GET / HTTP/1.1\r\n".to_vec()].concat();
+        assert_eq!(events(&mut Decoder::new(Start::Record), &stream, 99), ["application_data:30", "Desynchronised"]);
+    }
+
+    #[test]
+    fn an_sslv2_hello_is_followed_by_records() {
+        let mut body = vec![1, 3, 1, 0, 3, 0, 0, 0, 16, 0, 0, 0x2f];
+        body.extend([6; 16]);
+        let stream = [&[0x80, u8::try_from(body.len()).expect("short")][..], &body, &record(20, &[1])].concat();
+        for size in [1, 5, 100] {
+            assert_eq!(events(&mut Decoder::new(Start::V2Hello), &stream, size), ["client_hello v2=true", "ChangeCipherSpec"]);
+        }
+    }
+
+    #[test]
+    fn a_plaintext_alert_shows_its_description_and_a_protected_one_does_not() {
+        let stream = [record(21, &[1, 112]), record(20, &[1]), record(21, &[0; 26])].concat();
+        let seen = events(&mut Decoder::new(Start::Record), &stream, 99);
+        assert!(seen[0].contains("112"), "{seen:?}");
+        assert_eq!(seen[2], "alert:26");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_and_gaps_end_and_keep_the_buffer_bounded(
+            pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..600), 0u64..40_000), 0..12),
+            middle in any::<bool>(),
+        ) {
+            let mut decoder = Decoder::new(if middle { Start::Middle } else { Start::Record });
+            for (bytes, gap) in pieces {
+                let mut input = &bytes[..];
+                let mut count = 0;
+                while decoder.next(&mut input).is_some() {
+                    count += 1;
+                    prop_assert!(count <= 2 * bytes.len() + 4, "no event without progress");
+                }
+                prop_assert!(input.is_empty());
+                if gap % 3 == 0 {
+                    decoder.gap(gap);
+                }
+            }
+            prop_assert!(decoder.buffered() <= 2 * MAX_MESSAGE);
+        }
+    }
+}
