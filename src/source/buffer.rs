@@ -80,6 +80,11 @@ impl Buffer {
         self.offset = self.offset.saturating_add(count as u64);
     }
 
+    /// Whether a read error ended the stream.
+    pub(super) fn failed(&self) -> bool {
+        self.error.is_some()
+    }
+
     /// The read error that ended the stream, once.
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
         self.error.take()

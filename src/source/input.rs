@@ -100,9 +100,14 @@ impl Input {
         self.capture.notices.add(notice, Some(frame));
     }
 
-    /// The input ends where a record or block would begin.
-    pub(super) fn end(&mut self) {
-        self.finish(Ended::EndOfFile);
+    /// The input ends before the next header is whole: where a record or block would begin, or inside it.
+    pub(super) fn end_at_header(&mut self) {
+        let inside = !self.buffer.data().is_empty();
+        self.finish(if inside {
+            Ended::Truncated
+        } else {
+            Ended::EndOfFile
+        });
     }
 
     /// The input ends inside a record or block.
@@ -117,15 +122,10 @@ impl Input {
 
     /// The error for an input whose first bytes no reader takes.
     pub(super) fn unrecognised(mut self) -> SourceError {
-        let path = std::mem::take(&mut self.capture.path);
-        if let Some(cause) = self.buffer.take_error() {
-            return SourceError::Read {
-                path,
-                offset: 0,
-                frame: 0,
-                cause,
-            };
+        if self.buffer.failed() {
+            return self.header_cut();
         }
+        let path = std::mem::take(&mut self.capture.path);
         let start = self.buffer.data();
         if start.is_empty() {
             return SourceError::Empty { path };
@@ -141,13 +141,13 @@ impl Input {
         let path = std::mem::take(&mut self.capture.path);
         let length = self.buffer.data().len() as u64;
         match self.buffer.take_error() {
-            Some(cause) => SourceError::Read {
+            Some(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => SourceError::Read {
                 path,
                 offset: length,
                 frame: 0,
                 cause,
             },
-            None => SourceError::HeaderCut { path, length },
+            _ => SourceError::HeaderCut { path, length },
         }
     }
 

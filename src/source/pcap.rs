@@ -75,7 +75,7 @@ impl PcapFile {
             input,
             layout,
             link: LinkType(u16::from_le_bytes([link_low, link_high])),
-            limit: header.snaplen.min(MOST).max(USUAL_LIMIT),
+            limit: header.snaplen.clamp(USUAL_LIMIT, MOST),
             ready: None,
             last_seconds: None,
         })
@@ -100,11 +100,7 @@ impl PcapFile {
     fn locate_slowly(&mut self) {
         let header = self.layout.record_header;
         if !self.input.fill(header) {
-            if self.input.buffer.data().is_empty() {
-                self.input.end()
-            } else {
-                self.input.end_inside()
-            }
+            self.input.end_at_header();
             return;
         }
         let Some(record) = self.layout.header(self.input.buffer.data()) else {
@@ -272,7 +268,10 @@ impl Layout {
     fn of(magic: [u8; 4]) -> Option<Self> {
         let mut layout = Self::USUAL;
         let mut magic = u32::from_le_bytes(magic);
-        if matches!(magic, 0xd4c3_b2a1 | 0x4d3c_b2a1 | 0x34cd_b2a1 | 0x4d3c_2ba1) {
+        if matches!(
+            magic,
+            0xd4c3_b2a1 | 0x4d3c_b2a1 | 0x34cd_b2a1 | 0x4d3c_2ba1 | 0xac01_001c | 0xab01_001c
+        ) {
             layout.big_endian = true;
             magic = magic.swap_bytes();
         }
@@ -281,6 +280,8 @@ impl Layout {
             // libpcap and Navtel write the same file with another number for nanoseconds.
             0xa1b2_3c4d | 0xa12b_3c4d => layout.nanoseconds = true,
             0xa1b2_cd34 => layout.record_header = 24,
+            // IXIA's hardware and software captures: the size of all records follows the file header.
+            0x1c00_01ac | 0x1c00_01ab => layout.extra_file_header = 4,
             _ => return None,
         }
         Some(layout)

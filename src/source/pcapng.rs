@@ -63,11 +63,14 @@ mod block_type {
     pub(super) const INTERFACE: u32 = 1;
     pub(super) const PACKET: u32 = 2;
     pub(super) const SIMPLE_PACKET: u32 = 3;
-    pub(super) const NAMES: u32 = 4;
     pub(super) const STATISTICS: u32 = 5;
     pub(super) const ENHANCED_PACKET: u32 = 6;
     pub(super) const JOURNAL: u32 = 9;
     pub(super) const SECRETS: u32 = 10;
+    /// An event of the system call recorder sysdig, in three forms.
+    pub(super) const SYSDIG_EVENT: u32 = 0x204;
+    pub(super) const SYSDIG_EVENT_FLAGS: u32 = 0x216;
+    pub(super) const SYSDIG_EVENT_LARGE: u32 = 0x221;
     pub(super) const CUSTOM: u32 = 0x0bad;
     pub(super) const CUSTOM_NO_COPY: u32 = 0x4000_0bad;
 }
@@ -113,11 +116,7 @@ impl PcapngFile {
 
     fn look(&mut self) -> Found {
         if !self.input.fill(SMALLEST_BLOCK) {
-            if self.input.buffer.data().is_empty() {
-                self.input.end()
-            } else {
-                self.input.end_inside()
-            }
+            self.input.end_at_header();
             return Found::Nothing;
         }
         let Some((kind, length)) = self.block_head() else {
@@ -126,7 +125,7 @@ impl PcapngFile {
         if !self.input.fill(length) {
             return self.resync(false);
         }
-        let Some(body_end) = self.checked_end(length) else {
+        let Some((length, body_end)) = self.checked_end(length) else {
             return self.resync(true);
         };
         match kind {
@@ -153,13 +152,16 @@ impl PcapngFile {
             .then_some((kind, length))
     }
 
-    /// Where the body of the block ends, if its length stands at its end too.
+    /// Length of the block and where its body ends, if its length stands at its end too.
     #[inline]
-    fn checked_end(&self, length: usize) -> Option<usize> {
+    fn checked_end(&self, length: usize) -> Option<(usize, usize)> {
         let data = self.input.buffer.data();
-        let end = length.checked_sub(4)?;
-        let first = self.u32_at(data, 4)?;
-        (self.u32_at(data, end)? == first).then_some(end)
+        let stated = self.u32_at(data, 4)?;
+        // The padding may be missing altogether, not only in the length.
+        [length, stated as usize].into_iter().find_map(|length| {
+            let end = length.checked_sub(4)?;
+            (self.u32_at(data, end)? == stated).then_some((length, end))
+        })
     }
 
     #[inline]
@@ -277,7 +279,12 @@ impl PcapngFile {
                 self.parse_block(length);
             }
             // Wireshark shows these as frames.
-            block_type::JOURNAL | block_type::CUSTOM | block_type::CUSTOM_NO_COPY => {
+            block_type::JOURNAL
+            | block_type::CUSTOM
+            | block_type::CUSTOM_NO_COPY
+            | block_type::SYSDIG_EVENT
+            | block_type::SYSDIG_EVENT_FLAGS
+            | block_type::SYSDIG_EVENT_LARGE => {
                 self.input.count_untimed(0, 0);
             }
             _ => {}
@@ -395,7 +402,9 @@ impl PcapngFile {
         let end = size
             .checked_sub(4)
             .and_then(|end| u32_at(data, end, big_endian));
-        (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size) && size % 4 == 0 && end == Some(length)
+        (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size)
+            && size.is_multiple_of(4)
+            && end == Some(length)
     }
 
     #[inline]

@@ -136,8 +136,8 @@ pub(super) fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     let (Some(header), Some(rest)) = (bytes.data.first_chunk::<16>(), bytes.skip(16)) else {
         return Step::CUT;
     };
-    let [_, _, _, _, _, length, a, b, c, d, e, f, _, _, high, low] = *header;
-    walk.mac = (length == 6).then_some(MacAddress([a, b, c, d, e, f]));
+    let [_, _, _, _, _, length, address @ .., _, _, high, low] = *header;
+    walk.mac = (length == 6).then_some(MacAddress(address));
     cooked_protocol(walk, u16::from_be_bytes([high, low]), rest)
 }
 
@@ -160,16 +160,11 @@ pub(super) fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> 
         _,
         _,
         length,
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
+        address @ ..,
         _,
         _,
     ] = *header;
-    walk.mac = (length == 6).then_some(MacAddress([a, b, c, d, e, f]));
+    walk.mac = (length == 6).then_some(MacAddress(address));
     cooked_protocol(walk, u16::from_be_bytes([high, low]), rest)
 }
 
