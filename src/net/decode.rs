@@ -3,7 +3,9 @@
 //! them to the network card), never follows more than a fixed number of headers, and never keeps a frame except the
 //! fragments of a datagram that is still incomplete.
 
-use super::{Decoded, Encapsulation, FrameRef, MacAddress, Notice, Notices, Packet, Timestamp};
+use super::{
+    Decoded, Encapsulation, FrameRef, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp,
+};
 
 mod fragments;
 mod ip;
@@ -13,6 +15,7 @@ mod transport;
 mod tunnel;
 
 use fragments::{Fragment, Fragments};
+use ip::Ip;
 
 /// Decodes frames; keeps only fragments between calls.
 #[derive(Debug, Default)]
@@ -47,18 +50,25 @@ impl Decoder {
             mac: None,
             headers: 0,
         };
-        let decoded = match walk.run(link::first(packet)) {
-            Step::Done(decoded) => decoded,
-            Step::Fragment(fragment) => {
-                let origin = Origin {
-                    frame: packet.frame,
-                    time: packet.time,
-                };
-                reassemble(&mut walk, &fragment, origin, fragments, whole)
-            }
-            Step::Into(..) => Decoded::Other,
-        };
-        with_outer(decoded, outer)
+        let mut step = link::first(&mut walk, packet);
+        if matches!(step, Step::Into(..)) {
+            step = walk.run(step);
+        }
+        if let Step::Fragment(fragment) = step {
+            let origin = Origin {
+                frame: packet.frame,
+                time: packet.time,
+            };
+            step = reassemble(&mut walk, &fragment, origin, fragments, whole);
+        }
+        let mac = walk.mac;
+        match step {
+            Step::Tcp(ip, bytes) => transport::segment(&ip, bytes, mac, outer),
+            Step::Udp(ip, bytes) => transport::datagram(&ip, bytes),
+            Step::Neighbour(neighbour) => Decoded::Neighbour(neighbour),
+            Step::Skipped(notice) => Decoded::Skipped(notice),
+            Step::Other | Step::Into(..) | Step::Fragment(_) => Decoded::Other,
+        }
     }
 
     /// Takes the account of what could not be put together, with the first frame: datagrams given up since the last
@@ -128,8 +138,6 @@ impl<'a> Bytes<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
     Ethernet,
-    LinuxSll,
-    LinuxSll2,
     /// What an EtherType announces.
     EtherType(u16),
     /// IEEE 802.2 logical link control.
@@ -140,21 +148,24 @@ enum Layer {
     Mpls,
 }
 
-/// Where a header leads.
+/// Where a header leads. Small on purpose: it is handed on several times per frame, the result is built once.
 #[derive(Debug)]
 enum Step<'a> {
     Into(Layer, Bytes<'a>),
     Fragment(Fragment<'a>),
-    Done(Decoded<'a>),
+    Tcp(Ip, Bytes<'a>),
+    Udp(Ip, Bytes<'a>),
+    Neighbour(Neighbour),
+    /// Another protocol.
+    Other,
+    Skipped(Notice),
 }
 
 impl Step<'_> {
     /// The frame ends inside a header.
-    const CUT: Self = Self::Done(Decoded::Skipped(Notice::HeaderCut));
+    const CUT: Self = Self::Skipped(Notice::HeaderCut);
     /// A header contradicts itself.
-    const MALFORMED: Self = Self::Done(Decoded::Skipped(Notice::HeaderMalformed));
-    /// Another protocol.
-    const OTHER: Self = Self::Done(Decoded::Other);
+    const MALFORMED: Self = Self::Skipped(Notice::HeaderMalformed);
 }
 
 /// One frame on its way through the headers.
@@ -170,13 +181,11 @@ impl Walk<'_> {
         while let Step::Into(layer, bytes) = step {
             self.headers = self.headers.saturating_add(1);
             if self.headers > MAX_HEADERS {
-                return Step::Done(Decoded::Skipped(Notice::NestingTooDeep));
+                return Step::Skipped(Notice::NestingTooDeep);
             }
             step = match layer {
                 Layer::Ethernet => link::ethernet(self, bytes),
                 Layer::EtherType(kind) => link::ether_type(self, kind, bytes),
-                Layer::LinuxSll => link::linux_sll(self, bytes),
-                Layer::LinuxSll2 => link::linux_sll2(self, bytes),
                 Layer::Llc => link::llc(bytes),
                 Layer::Ip => ip::any(self, bytes),
                 Layer::Ppp => link::ppp(bytes),
@@ -192,7 +201,8 @@ impl Walk<'_> {
     }
 }
 
-/// Adds a fragment and, when its datagram is whole, decodes that; a fragment inside it needs the next of `stores`.
+/// Adds a fragment and, when its datagram is whole, walks on into that; a fragment inside it needs the next of
+/// `stores`.
 #[cold]
 fn reassemble<'a>(
     walk: &mut Walk<'_>,
@@ -200,30 +210,18 @@ fn reassemble<'a>(
     origin: Origin,
     fragments: &mut Fragments,
     stores: &'a mut [Vec<u8>],
-) -> Decoded<'a> {
+) -> Step<'a> {
     let Some((store, stores)) = stores.split_first_mut() else {
-        return Decoded::Skipped(Notice::NestingTooDeep);
+        return Step::Skipped(Notice::NestingTooDeep);
     };
     let protocol = match fragments.add(fragment, walk.outer, origin, store) {
         Ok(Some(protocol)) => protocol,
-        Ok(None) => return Decoded::Other,
-        Err(notice) => return Decoded::Skipped(notice),
+        Ok(None) => return Step::Other,
+        Err(notice) => return Step::Skipped(notice),
     };
-    let step = ip::protocol(walk, &fragment.ip, protocol, Bytes::whole(store));
-    match walk.run(step) {
-        Step::Done(decoded) => decoded,
+    let first = ip::protocol(walk, fragment.ip, protocol, Bytes::whole(store));
+    match walk.run(first) {
         Step::Fragment(inner) => reassemble(walk, &inner, origin, fragments, stores),
-        Step::Into(..) => Decoded::Other,
-    }
-}
-
-#[inline]
-fn with_outer<'a>(decoded: Decoded<'a>, outer: &'a [Encapsulation]) -> Decoded<'a> {
-    match decoded {
-        Decoded::Segment(mut segment) => {
-            segment.path.outer = outer;
-            Decoded::Segment(segment)
-        }
-        other => other,
+        step => step,
     }
 }

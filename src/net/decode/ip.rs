@@ -12,7 +12,7 @@ use etherparse::{
 
 use super::fragments::Fragment;
 use super::{Bytes, Layer, Step, Walk, neighbour, transport, tunnel};
-use crate::net::Encapsulation;
+use crate::net::{Encapsulation, Notice};
 
 /// What the headers above need of an IP header.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,7 @@ pub(super) fn v4<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
             payload,
         });
     }
-    protocol(walk, &ip, header.protocol().0, payload)
+    protocol(walk, ip, header.protocol().0, payload)
 }
 
 /// IPv6.
@@ -115,26 +115,26 @@ pub(super) fn v6<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
         ttl: header.hop_limit(),
         id: None,
     };
-    protocol(walk, &ip, header.next_header().0, payload)
+    protocol(walk, ip, header.next_header().0, payload)
 }
 
 /// What a protocol number announces.
 #[inline]
-pub(super) fn protocol<'a>(walk: &mut Walk<'_>, ip: &Ip, kind: u8, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -> Step<'a> {
     if kind == number::TCP {
-        return transport::tcp(walk, ip, bytes);
+        return Step::Tcp(ip, bytes);
     }
     other_protocol(walk, ip, kind, bytes)
 }
 
 #[inline(never)]
-fn other_protocol<'a>(walk: &mut Walk<'_>, ip: &Ip, kind: u8, bytes: Bytes<'a>) -> Step<'a> {
-    let (kind, bytes) = match skip_extensions(ip, kind, bytes) {
+fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -> Step<'a> {
+    let (kind, bytes) = match skip_extensions(&ip, kind, bytes) {
         Ok(upper) => upper,
         Err(step) => return step,
     };
     match kind {
-        number::TCP => transport::tcp(walk, ip, bytes),
+        number::TCP => Step::Tcp(ip, bytes),
         number::UDP => transport::udp(walk, ip, bytes),
         number::IPV4 | number::IPV6 => {
             walk.wrap(Encapsulation::IpInIp);
@@ -145,7 +145,7 @@ fn other_protocol<'a>(walk: &mut Walk<'_>, ip: &Ip, kind: u8, bytes: Bytes<'a>) 
         number::ETHERNET => Step::Into(Layer::Ethernet, bytes),
         number::ICMP if ip.source.is_ipv4() => neighbour::icmp(bytes),
         number::ICMPV6 if ip.source.is_ipv6() => neighbour::icmpv6(walk, bytes),
-        _ => Step::OTHER,
+        _ => Step::Other,
     }
 }
 
@@ -182,9 +182,7 @@ fn skip_extensions<'a>(
         bytes = bytes.skip(length).ok_or(Step::CUT)?;
         kind = next;
     }
-    Err(Step::Done(crate::net::Decoded::Skipped(
-        crate::net::Notice::NestingTooDeep,
-    )))
+    Err(Step::Skipped(Notice::NestingTooDeep))
 }
 
 fn fragment<'a>(ip: &Ip, header: &Ipv6FragmentHeaderSlice<'_>, bytes: Bytes<'a>) -> Step<'a> {

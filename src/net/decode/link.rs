@@ -4,7 +4,7 @@
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
 use super::{Bytes, Layer, Step, Walk, ip, neighbour, tunnel};
-use crate::net::{Decoded, Encapsulation, LinkType, MacAddress, Notice, Packet};
+use crate::net::{Encapsulation, LinkType, MacAddress, Notice, Packet};
 
 /// EtherTypes (IEEE 802 numbers at IANA).
 pub(super) mod ether_type {
@@ -29,26 +29,24 @@ const LONGEST_802_3: u16 = 1500;
 
 /// Takes the header of the frame's link layer off.
 #[inline]
-pub(super) fn first<'a>(packet: &Packet<'a>) -> Step<'a> {
+pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> Step<'a> {
     let data = packet.data;
     let bytes = Bytes {
         data,
         wire: (packet.original_len as usize).max(data.len()),
     };
     match packet.link {
-        LinkType::ETHERNET => Step::Into(Layer::Ethernet, bytes),
-        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => {
-            Step::Into(Layer::Ip, bytes)
-        }
-        LinkType::LINUX_SLL => Step::Into(Layer::LinuxSll, bytes),
-        LinkType::LINUX_SLL2 => Step::Into(Layer::LinuxSll2, bytes),
+        LinkType::ETHERNET => ethernet(walk, bytes),
+        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => ip::any(walk, bytes),
+        LinkType::LINUX_SLL => linux_sll(walk, bytes),
+        LinkType::LINUX_SLL2 => linux_sll2(walk, bytes),
         LinkType::NULL | LinkType::LOOP => loopback(bytes),
         // Plain, with HDLC framing, with a byte for the direction; Cisco's HDLC.
         LinkType::PPP | LinkType(50) => Step::Into(Layer::Ppp, bytes),
         LinkType(204) => skip_into(bytes, 1, Layer::Ppp),
         LinkType(104) => typed(bytes, 2, 4),
         LinkType::PPP_ETHER => Step::Into(Layer::EtherType(ether_type::PPPOE_SESSION), bytes),
-        _ => Step::Done(Decoded::Skipped(Notice::LinkTypeNotSupported)),
+        _ => Step::Skipped(Notice::LinkTypeNotSupported),
     }
 }
 
@@ -88,7 +86,7 @@ fn unusual_ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> S
         ether_type::TRANSPARENT_ETHERNET => Step::Into(Layer::Ethernet, bytes),
         ether_type::PPP => Step::Into(Layer::Ppp, bytes),
         0..=LONGEST_802_3 => Step::Into(Layer::Llc, bytes.of_length(usize::from(kind))),
-        _ => Step::OTHER,
+        _ => Step::Other,
     }
 }
 
@@ -107,7 +105,7 @@ pub(super) fn llc(bytes: Bytes<'_>) -> Step<'_> {
         [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, ..] => typed(bytes, 6, 8),
         [0x06, 0x06, 0x03, ..] => skip_into(bytes, 3, Layer::Ip),
         [] | [_] | [_, _] => Step::CUT,
-        _ => Step::OTHER,
+        _ => Step::Other,
     }
 }
 
@@ -126,13 +124,13 @@ pub(super) fn ppp(bytes: Bytes<'_>) -> Step<'_> {
     match protocol {
         0x0021 | 0x0057 => skip_into(bytes, length, Layer::Ip),
         0x0281 | 0x0283 => skip_into(bytes, length, Layer::Mpls),
-        _ => Step::OTHER,
+        _ => Step::Other,
     }
 }
 
 /// Linux "cooked" capture: packet type, hardware type, address length, address, protocol.
 #[inline]
-pub(super) fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     let (Some(header), Some(rest)) = (bytes.data.first_chunk::<16>(), bytes.skip(16)) else {
         return Step::CUT;
     };
@@ -143,7 +141,7 @@ pub(super) fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 
 /// Linux "cooked" capture, version 2: protocol first, then interface, hardware type, packet type, address.
 #[inline]
-pub(super) fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     let (Some(header), Some(rest)) = (bytes.data.first_chunk::<20>(), bytes.skip(20)) else {
         return Step::CUT;
     };
@@ -173,7 +171,7 @@ pub(super) fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> 
 fn cooked_protocol<'a>(walk: &mut Walk<'_>, protocol: u16, rest: Bytes<'a>) -> Step<'a> {
     match protocol {
         4 => Step::Into(Layer::Llc, rest),
-        0..=LONGEST_802_3 => Step::OTHER,
+        0..=LONGEST_802_3 => Step::Other,
         _ => ether_type(walk, protocol, rest),
     }
 }
@@ -190,7 +188,7 @@ fn loopback(bytes: Bytes<'_>) -> Step<'_> {
     };
     match family {
         2 | 10 | 23 | 24 | 28 | 30 => skip_into(bytes, 4, Layer::Ip),
-        _ => Step::OTHER,
+        _ => Step::Other,
     }
 }
 

@@ -7,7 +7,7 @@ use etherparse::{ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType};
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
 use super::{Bytes, Step, Walk};
-use crate::net::{Decoded, Endpoint, MacAddress, Neighbour};
+use crate::net::{Endpoint, MacAddress, Neighbour};
 
 const TCP: u8 = 6;
 
@@ -18,25 +18,25 @@ pub(super) fn arp(bytes: Bytes<'_>) -> Step<'_> {
     };
     let ethernet = packet.hw_addr_type() == ArpHardwareId::ETHERNET;
     if !ethernet || packet.proto_addr_type() != EtherType::IPV4 {
-        return Step::OTHER;
+        return Step::Other;
     }
     let (Ok(mac), Ok(sender)) = (
         <[u8; 6]>::try_from(packet.sender_hw_addr()),
         <[u8; 4]>::try_from(packet.sender_protocol_addr()),
     ) else {
-        return Step::OTHER;
+        return Step::Other;
     };
     // A probe asks whether an address is free; it claims nothing (RFC 5227 §2.1.1).
     if sender == [0; 4] {
-        return Step::OTHER;
+        return Step::Other;
     }
     let to_itself = packet.target_protocol_addr() == sender;
     let to_all = packet.operation() == ArpOperation::REPLY && packet.target_hw_addr() == [0xff; 6];
-    Step::Done(Decoded::Neighbour(Neighbour::Claims {
+    Step::Neighbour(Neighbour::Claims {
         ip: IpAddr::V4(Ipv4Addr::from(sender)),
         mac: MacAddress(mac),
         unsolicited: to_itself || to_all,
-    }))
+    })
 }
 
 /// ICMP for IPv4.
@@ -45,8 +45,8 @@ pub(super) fn icmp(bytes: Bytes<'_>) -> Step<'_> {
         [3, code, ..] => bytes
             .skip(8)
             .and_then(embedded_v4)
-            .map_or(Step::OTHER, |flow| unreachable(flow, *code)),
-        _ => Step::OTHER,
+            .map_or(Step::Other, |flow| unreachable(flow, *code)),
+        _ => Step::Other,
     }
 }
 
@@ -56,18 +56,18 @@ pub(super) fn icmpv6<'a>(walk: &Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
         [1, code, ..] => bytes
             .skip(8)
             .and_then(embedded_v6)
-            .map_or(Step::OTHER, |flow| unreachable(flow, *code)),
-        [136, 0, ..] => advertisement(walk, bytes).unwrap_or(Step::OTHER),
-        _ => Step::OTHER,
+            .map_or(Step::Other, |flow| unreachable(flow, *code)),
+        [136, 0, ..] => advertisement(walk, bytes).unwrap_or(Step::Other),
+        _ => Step::Other,
     }
 }
 
 fn unreachable((source, destination): (Endpoint, Endpoint), code: u8) -> Step<'static> {
-    Step::Done(Decoded::Neighbour(Neighbour::Unreachable {
+    Step::Neighbour(Neighbour::Unreachable {
         source,
         destination,
         code,
-    }))
+    })
 }
 
 /// Endpoints of the TCP segment that a message quotes.
@@ -121,11 +121,11 @@ fn advertisement<'a>(walk: &Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
     let flags = *bytes.data.get(4)?;
     let target: [u8; 16] = *bytes.data.get(8..)?.first_chunk()?;
     let mac = target_address(bytes.data.get(24..)?).or(walk.mac)?;
-    Some(Step::Done(Decoded::Neighbour(Neighbour::Claims {
+    Some(Step::Neighbour(Neighbour::Claims {
         ip: IpAddr::V6(Ipv6Addr::from(target)),
         mac,
         unsolicited: flags & SOLICITED == 0,
-    })))
+    }))
 }
 
 /// The target link-layer address option (RFC 4861 §4.6.1).

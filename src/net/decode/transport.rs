@@ -6,25 +6,33 @@ use etherparse::{TcpSlice, UdpHeaderSlice};
 
 use super::ip::Ip;
 use super::{Bytes, Step, Walk, tunnel};
-use crate::net::{Datagram, Decoded, Endpoint, Path, Segment, SeqNumber, TcpFlags, TcpOptions};
+use crate::net::{
+    Datagram, Decoded, Encapsulation, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber,
+    TcpFlags, TcpOptions,
+};
 
 /// A TCP segment.
 #[inline]
-pub(super) fn tcp<'a>(walk: &Walk<'_>, ip: &Ip, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn segment<'a>(
+    ip: &Ip,
+    bytes: Bytes<'a>,
+    mac: Option<MacAddress>,
+    outer: &'a [Encapsulation],
+) -> Decoded<'a> {
     let length = match TcpSlice::from_slice(bytes.data) {
         Ok(header) => header.header_slice().len(),
-        Err(TcpError::Content(_)) => return Step::MALFORMED,
+        Err(TcpError::Content(_)) => return Decoded::Skipped(Notice::HeaderMalformed),
         // etherparse refuses a header whose options were cut; ports, numbers and flags are there all the same.
         Err(TcpError::Len(_)) => match bytes.data.get(12) {
             Some(offset) if bytes.data.len() >= 20 => usize::from(offset >> 4).saturating_mul(4),
-            _ => return Step::CUT,
+            _ => return Decoded::Skipped(Notice::HeaderCut),
         },
     };
     if bytes.wire < length {
-        return Step::MALFORMED;
+        return Decoded::Skipped(Notice::HeaderMalformed);
     }
     let Some((header, options)) = bytes.data.split_first_chunk::<20>() else {
-        return Step::CUT;
+        return Decoded::Skipped(Notice::HeaderCut);
     };
     let [
         s0,
@@ -43,10 +51,7 @@ pub(super) fn tcp<'a>(walk: &Walk<'_>, ip: &Ip, bytes: Bytes<'a>) -> Step<'a> {
         flags,
         w0,
         w1,
-        _,
-        _,
-        _,
-        _,
+        ..,
     ] = *header;
     let (options, payload) = options
         .split_at_checked(length.saturating_sub(20))
@@ -55,12 +60,12 @@ pub(super) fn tcp<'a>(walk: &Walk<'_>, ip: &Ip, bytes: Bytes<'a>) -> Step<'a> {
         .wire
         .saturating_sub(length)
         .saturating_sub(payload.len());
-    Step::Done(Decoded::Segment(Segment {
+    Decoded::Segment(Segment {
         path: Path {
-            source_mac: walk.mac,
+            source_mac: mac,
             ttl: ip.ttl,
             ip_id: ip.id,
-            outer: &[],
+            outer,
         },
         source: Endpoint {
             ip: ip.source,
@@ -77,23 +82,15 @@ pub(super) fn tcp<'a>(walk: &Walk<'_>, ip: &Ip, bytes: Bytes<'a>) -> Step<'a> {
         options: TcpOptions(options),
         payload,
         cut: u32::try_from(cut).unwrap_or(u32::MAX),
-    }))
+    })
 }
 
-/// A UDP datagram, or what it carries if it is a tunnel's.
-pub(super) fn udp<'a>(walk: &mut Walk<'_>, ip: &Ip, bytes: Bytes<'a>) -> Step<'a> {
-    let (Ok(header), Some(mut payload)) = (UdpHeaderSlice::from_slice(bytes.data), bytes.skip(8))
-    else {
-        return Step::CUT;
+/// A UDP datagram.
+pub(super) fn datagram<'a>(ip: &Ip, bytes: Bytes<'a>) -> Decoded<'a> {
+    let Some((header, payload)) = split_udp(bytes) else {
+        return Decoded::Skipped(Notice::HeaderCut);
     };
-    // Zero: segmentation offload, or a jumbogram (RFC 2675 §4).
-    if let Some(length) = usize::from(header.length()).checked_sub(8) {
-        payload = payload.of_length(length);
-    }
-    if let Some(step) = tunnel::in_udp(walk, header.destination_port(), payload) {
-        return step;
-    }
-    Step::Done(Decoded::Datagram(Datagram {
+    Decoded::Datagram(Datagram {
         source: Endpoint {
             ip: ip.source,
             port: header.source_port(),
@@ -103,5 +100,24 @@ pub(super) fn udp<'a>(walk: &mut Walk<'_>, ip: &Ip, bytes: Bytes<'a>) -> Step<'a
             port: header.destination_port(),
         },
         payload: payload.data,
-    }))
+    })
+}
+
+/// What a UDP datagram carries if it is a tunnel's, else the datagram itself.
+pub(super) fn udp<'a>(walk: &mut Walk<'_>, ip: Ip, bytes: Bytes<'a>) -> Step<'a> {
+    let Some((header, payload)) = split_udp(bytes) else {
+        return Step::CUT;
+    };
+    tunnel::in_udp(walk, header.destination_port(), payload).unwrap_or(Step::Udp(ip, bytes))
+}
+
+fn split_udp(bytes: Bytes<'_>) -> Option<(UdpHeaderSlice<'_>, Bytes<'_>)> {
+    let header = UdpHeaderSlice::from_slice(bytes.data).ok()?;
+    let payload = bytes.skip(8)?;
+    // Zero: segmentation offload, or a jumbogram (RFC 2675 §4).
+    let payload = match usize::from(header.length()).checked_sub(8) {
+        Some(length) => payload.of_length(length),
+        None => payload,
+    };
+    Some((header, payload))
 }

@@ -22,7 +22,7 @@ pub(super) fn mpls<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
             skip_into(rest, 4, Layer::Ethernet)
         }
         Some(_) if looks_like_ethernet(rest) => Step::Into(Layer::Ethernet, rest),
-        Some(_) => Step::OTHER,
+        Some(_) => Step::Other,
         None => Step::CUT,
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn pppoe<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
         return Step::CUT;
     };
     if !matches!(bytes.data, [0x11, 0, ..]) {
-        return Step::OTHER;
+        return Step::Other;
     }
     walk.wrap(Encapsulation::Pppoe(session));
     let rest = match usize::from(length) {
@@ -59,7 +59,7 @@ pub(super) fn gre<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     let version = flags & 7;
     // Source routes (RFC 1701) were never used.
     if version > 1 || present(ROUTING) {
-        return Step::OTHER;
+        return Step::Other;
     }
     let mut length: usize = 4;
     if present(CHECKSUM) {
