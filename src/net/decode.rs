@@ -1,2 +1,227 @@
-//! placeholder
-pub struct Decoder;
+//! The way from a frame to its TCP header: a [`Packet`] comes in, a [`Decoded`] goes out. Headers are taken off one by
+//! one, tunnels included, until a transport header stands there. It never verifies a checksum (capturing hosts leave
+//! them to the network card), never follows more than a fixed number of headers, and never keeps a frame except the
+//! fragments of a datagram that is still incomplete.
+
+use super::{
+    Decoded, Encapsulation, FrameRef, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp,
+};
+
+mod fragments;
+mod ip;
+mod link;
+mod neighbour;
+mod transport;
+mod tunnel;
+
+use fragments::{Fragment, Fragments};
+use ip::Ip;
+
+/// Decodes frames; keeps only fragments between calls.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    outer: Vec<Encapsulation>,
+    fragments: Fragments,
+    /// Datagrams put together for the current frame: a tunnel packet, and one inside it.
+    whole: [Vec<u8>; 2],
+}
+
+/// Headers that are taken off one frame before it is given up.
+const MAX_HEADERS: u32 = 24;
+
+impl Decoder {
+    /// A decoder without fragments.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the frame holds. Fragments are kept; the frame that completes a datagram is decoded as the whole of it.
+    #[inline]
+    pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
+        let Self {
+            outer,
+            fragments,
+            whole,
+        } = self;
+        outer.clear();
+        let mut walk = Walk {
+            outer,
+            mac: None,
+            headers: 0,
+        };
+        let mut step = link::first(&mut walk, packet);
+        if matches!(step, Step::Into(..)) {
+            step = walk.run(step);
+        }
+        if let Step::Fragment(fragment) = step {
+            let origin = Origin {
+                frame: packet.frame,
+                time: packet.time,
+            };
+            step = reassemble(&mut walk, &fragment, origin, fragments, whole);
+        }
+        let mac = walk.mac;
+        match step {
+            Step::Tcp(ip, bytes) => transport::segment(&ip, bytes, mac, outer),
+            Step::Udp(ip, bytes) => transport::datagram(&ip, bytes),
+            Step::Neighbour(neighbour) => Decoded::Neighbour(neighbour),
+            Step::Skipped(notice) => Decoded::Skipped(notice),
+            Step::Other | Step::Into(..) | Step::Fragment(_) => Decoded::Other,
+        }
+    }
+
+    /// Takes the account of what could not be put together, with the first frame: datagrams given up since the last
+    /// call. At the end of the capture call [`Decoder::finish`] instead.
+    pub fn notices(&mut self) -> Notices {
+        self.fragments.notices()
+    }
+
+    /// Gives up the datagrams that are still incomplete, and takes the account as [`Decoder::notices`] does.
+    pub fn finish(&mut self) -> Notices {
+        self.fragments.give_up_all();
+        self.fragments.notices()
+    }
+}
+
+/// Which frame is being decoded.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    frame: FrameRef,
+    time: Timestamp,
+}
+
+/// Bytes at hand, and how many there were on the wire.
+#[derive(Debug, Clone, Copy)]
+struct Bytes<'a> {
+    data: &'a [u8],
+    /// At least `data.len()`.
+    wire: usize,
+}
+
+impl<'a> Bytes<'a> {
+    fn whole(data: &'a [u8]) -> Self {
+        Self {
+            data,
+            wire: data.len(),
+        }
+    }
+
+    #[inline]
+    fn skip(self, count: usize) -> Option<Self> {
+        let data = self.data.get(count..)?;
+        Some(Self {
+            data,
+            wire: self.wire.saturating_sub(count).max(data.len()),
+        })
+    }
+
+    /// As a header below says how long this is: what follows is padding, what is missing was not captured.
+    #[inline]
+    fn of_length(self, length: usize) -> Self {
+        Self {
+            data: self.data.get(..length).unwrap_or(self.data),
+            wire: length,
+        }
+    }
+
+    fn u16_at(self, at: usize) -> Option<u16> {
+        Some(u16::from_be_bytes(*self.data.get(at..)?.first_chunk()?))
+    }
+
+    fn u32_at(self, at: usize) -> Option<u32> {
+        Some(u32::from_be_bytes(*self.data.get(at..)?.first_chunk()?))
+    }
+}
+
+/// What the next bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    Ethernet,
+    /// What an EtherType announces.
+    EtherType(u16),
+    /// IEEE 802.2 logical link control.
+    Llc,
+    /// IPv4 or IPv6, by the version field.
+    Ip,
+    Ppp,
+    Mpls,
+}
+
+/// Where a header leads. Small on purpose: it is handed on several times per frame, the result is built once.
+#[derive(Debug)]
+enum Step<'a> {
+    Into(Layer, Bytes<'a>),
+    Fragment(Fragment<'a>),
+    Tcp(Ip, Bytes<'a>),
+    Udp(Ip, Bytes<'a>),
+    Neighbour(Neighbour),
+    /// Another protocol.
+    Other,
+    Skipped(Notice),
+}
+
+impl Step<'_> {
+    /// The frame ends inside a header.
+    const CUT: Self = Self::Skipped(Notice::HeaderCut);
+    /// A header contradicts itself.
+    const MALFORMED: Self = Self::Skipped(Notice::HeaderMalformed);
+}
+
+/// One frame on its way through the headers.
+struct Walk<'w> {
+    outer: &'w mut Vec<Encapsulation>,
+    mac: Option<MacAddress>,
+    headers: u32,
+}
+
+impl Walk<'_> {
+    #[inline]
+    fn run<'a>(&mut self, mut step: Step<'a>) -> Step<'a> {
+        while let Step::Into(layer, bytes) = step {
+            self.headers = self.headers.saturating_add(1);
+            if self.headers > MAX_HEADERS {
+                return Step::Skipped(Notice::NestingTooDeep);
+            }
+            step = match layer {
+                Layer::Ethernet => link::ethernet(self, bytes),
+                Layer::EtherType(kind) => link::ether_type(self, kind, bytes),
+                Layer::Llc => link::llc(bytes),
+                Layer::Ip => ip::any(self, bytes),
+                Layer::Ppp => link::ppp(bytes),
+                Layer::Mpls => tunnel::mpls(self, bytes),
+            };
+        }
+        step
+    }
+
+    fn wrap(&mut self, encapsulation: Encapsulation) {
+        // `headers` bounds the number of these, since each stands in a header of its own.
+        self.outer.push(encapsulation);
+    }
+}
+
+/// Adds a fragment and, when its datagram is whole, walks on into that; a fragment inside it needs the next of
+/// `stores`.
+#[cold]
+fn reassemble<'a>(
+    walk: &mut Walk<'_>,
+    fragment: &Fragment<'_>,
+    origin: Origin,
+    fragments: &mut Fragments,
+    stores: &'a mut [Vec<u8>],
+) -> Step<'a> {
+    let Some((store, stores)) = stores.split_first_mut() else {
+        return Step::Skipped(Notice::NestingTooDeep);
+    };
+    let protocol = match fragments.add(fragment, walk.outer, origin, store) {
+        Ok(Some(protocol)) => protocol,
+        Ok(None) => return Step::Other,
+        Err(notice) => return Step::Skipped(notice),
+    };
+    let first = ip::protocol(walk, fragment.ip, protocol, Bytes::whole(store));
+    match walk.run(first) {
+        Step::Fragment(inner) => reassemble(walk, &inner, origin, fragments, stores),
+        step => step,
+    }
+}

@@ -1,9 +1,34 @@
 //! Where packets come from: capture files and standard input. The only file I/O on the input side.
+//!
+//! In goes a path or any byte stream (pcap or pcapng, plain or compressed); out come [`Packet`]s with the frame numbers
+//! Wireshark gives them, in file order, or merged by time over several files ([`Timeline`]). This layer never looks
+//! inside a packet, never loses what it has read because of what comes later, and never holds more than one
+//! bounded buffer per file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use thiserror::Error;
 
 use crate::net::{Capture, Packet, Timestamp};
 
+mod buffer;
+mod compress;
+mod follow;
+mod input;
+mod pcap;
+mod pcapng;
+mod timeline;
+
+pub use timeline::Timeline;
+
+use follow::Follow;
+use input::Input;
+
 /// A stream of packets in file order.
-pub trait Source {
+pub trait Source: Send {
     /// The next packet, borrowed from the reader's buffer; `None` at the end (see [`Capture::ended`] for how it ended).
     fn next(&mut self) -> Option<Packet<'_>>;
 
@@ -12,4 +37,150 @@ pub trait Source {
 
     /// What is known of the input so far.
     fn capture(&self) -> &Capture;
+
+    /// The error that ended reading, if one did; the packets before it were all delivered.
+    fn error(&self) -> Option<&SourceError> {
+        None
+    }
+
+    /// Size of the input in bytes, before decompression, where it is known: what [`Capture::bytes`] will reach.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    /// Takes the TLS key logs found since the last call (pcapng Decryption Secrets Blocks), each the text of a whole
+    /// key log file.
+    fn secrets(&mut self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// Why an input could not be read, or not further.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The file cannot be opened.
+    #[error("{path}: cannot be opened: {cause}")]
+    Open {
+        /// Path as given.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// There is not a single byte.
+    #[error(
+        "{path}: is empty; check that the capture was written (tcpdump -U writes each packet at once)"
+    )]
+    Empty {
+        /// Path as given.
+        path: String,
+    },
+    /// The first bytes are those of no known format.
+    #[error(
+        "{path}: is not a capture file ({looks_like}); pcap and pcapng are read, also compressed with gzip or zstd"
+    )]
+    Foreign {
+        /// Path as given.
+        path: String,
+        /// What the first bytes look like.
+        looks_like: String,
+    },
+    /// The input ends before its file header does.
+    #[error(
+        "{path}: ends inside its file header, after {length} bytes; capture again or copy the file again"
+    )]
+    HeaderCut {
+        /// Path as given.
+        path: String,
+        /// Bytes there are.
+        length: u64,
+    },
+    /// Reading failed.
+    #[error(
+        "{path}: reading failed at byte {offset}, after frame {frame}: {cause}; what came before was analysed"
+    )]
+    Read {
+        /// Path as given.
+        path: String,
+        /// Offset in the decompressed input.
+        offset: u64,
+        /// Last frame that was read whole.
+        frame: u64,
+        /// What the system or the decompressor said.
+        cause: io::Error,
+    },
+}
+
+/// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.
+///
+/// # Errors
+///
+/// When the file cannot be opened, is empty, or is not a capture.
+pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
+    if path == "-" {
+        return from_reader(path, Box::new(io::stdin()), None, capture);
+    }
+    let (file, size) = open_file(path)?;
+    from_reader(path, Box::new(file), size, capture)
+}
+
+/// Opens a capture file that is still being written: at its end, waits for more until `stop` is set.
+///
+/// # Errors
+///
+/// As [`open`]; an empty file is waited for.
+pub fn open_following(
+    path: &str,
+    capture: u16,
+    stop: Arc<AtomicBool>,
+) -> Result<Box<dyn Source>, SourceError> {
+    let (file, _) = open_file(path)?;
+    let input = Input::new(
+        path,
+        Box::new(Follow::new(file, Arc::clone(&stop))),
+        None,
+        capture,
+    );
+    detect(input.stopped_by(stop))
+}
+
+/// Reads a capture from any byte stream. `name` stands for the path; `size` is its length in bytes where known.
+///
+/// # Errors
+///
+/// When the stream is empty, fails at once, or is not a capture.
+pub fn from_reader(
+    name: &str,
+    reader: Box<dyn Read + Send>,
+    size: Option<u64>,
+    capture: u16,
+) -> Result<Box<dyn Source>, SourceError> {
+    detect(Input::new(name, reader, size, capture))
+}
+
+fn open_file(path: &str) -> Result<(File, Option<u64>), SourceError> {
+    let failed = |cause| SourceError::Open {
+        path: path.to_owned(),
+        cause,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    // Opening a directory succeeds on Unix; only reading it would fail, with a less helpful message.
+    if meta.is_dir() {
+        return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    Ok((file, meta.is_file().then_some(meta.len())))
+}
+
+fn detect(mut input: Input) -> Result<Box<dyn Source>, SourceError> {
+    input.fill(4);
+    input = compress::unwrap(input);
+    input.fill(4);
+    let start = input.buffer.data();
+    if pcapng::recognises(start) {
+        return Ok(Box::new(pcapng::PcapngFile::new(input)?));
+    }
+    if pcap::recognises(start) {
+        return Ok(Box::new(pcap::PcapFile::new(input)?));
+    }
+    Err(input.unrecognised())
 }
