@@ -1,7 +1,9 @@
 //! reshake: why did this TLS session not resume?
 
+pub mod engine;
 pub mod net;
 pub mod session;
 pub mod source;
 pub mod stream;
 pub mod tls;
+pub mod verdict;

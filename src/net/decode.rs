@@ -3,9 +3,7 @@
 //! them to the network card), never follows more than a fixed number of headers, and never keeps a frame except the
 //! fragments of a datagram that is still incomplete.
 
-use super::{
-    Decoded, Encapsulation, FrameRef, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp,
-};
+use super::{Decoded, Encapsulation, FrameRef, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp};
 
 mod fragments;
 mod ip;
@@ -101,10 +99,7 @@ struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     fn whole(data: &'a [u8]) -> Self {
-        Self {
-            data,
-            wire: data.len(),
-        }
+        Self { data, wire: data.len() }
     }
 
     #[inline]

@@ -132,7 +132,10 @@ impl Packet<'_> {
     /// Where and when.
     #[must_use]
     pub const fn at(&self) -> At {
-        At { frame: self.frame, time: self.time }
+        At {
+            frame: self.frame,
+            time: self.time,
+        }
     }
 }
 

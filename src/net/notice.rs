@@ -103,6 +103,9 @@ impl Notices {
     /// How often `notice` was counted.
     #[must_use]
     pub fn count(&self, notice: Notice) -> u64 {
-        self.entries.iter().find(|entry| entry.0 == notice).map_or(0, |entry| entry.1)
+        self.entries
+            .iter()
+            .find(|entry| entry.0 == notice)
+            .map_or(0, |entry| entry.1)
     }
 }

@@ -122,7 +122,12 @@ impl Close {
     /// A connection that is still open.
     #[must_use]
     pub const fn open(cause: Blindness) -> Self {
-        Self { class: Seen::Blind(cause), first_closer: None, client: CloseNotify::Blind(cause), server: CloseNotify::Blind(cause) }
+        Self {
+            class: Seen::Blind(cause),
+            first_closer: None,
+            client: CloseNotify::Blind(cause),
+            server: CloseNotify::Blind(cause),
+        }
     }
 
     /// One side's close_notify.
@@ -168,7 +173,12 @@ pub fn classify(connection: &Connection, ends: [&SideClose; 2], open: Seen<Close
     let mut server = notify(connection, Side::Server, server_end);
     answers_to_bare_fin(connection, &mut client, &mut server);
     let class = class(connection, client, server, open);
-    Close { class, first_closer: first_closer(connection, client, server), client, server }
+    Close {
+        class,
+        first_closer: first_closer(connection, client, server),
+        client,
+        server,
+    }
 }
 
 fn notify(connection: &Connection, side: Side, end: &SideClose) -> CloseNotify {
@@ -185,11 +195,15 @@ fn notify(connection: &Connection, side: Side, end: &SideClose) -> CloseNotify {
     let Some(answer) = connection.answer.yes() else {
         return CloseNotify::Blind(Blindness::ServerHelloMissing);
     };
-    let Some(last) = end.last.filter(|_| !end.unfinished) else { return CloseNotify::Absent };
+    let Some(last) = end.last.filter(|_| !end.unfinished) else {
+        return CloseNotify::Absent;
+    };
     let alert = if answer.version.is_tls13() {
         last.content_type == ContentType::APPLICATION_DATA && tls13_alert(connection, side, end, last)
     } else {
-        last.content_type == ContentType::ALERT && answer.protection().fits(last.length, 2) != Some(false) && closes_after(connection, side, last)
+        last.content_type == ContentType::ALERT
+            && answer.protection().fits(last.length, 2) != Some(false)
+            && closes_after(connection, side, last)
     };
     if alert {
         CloseNotify::Inferred(last.at)
@@ -204,7 +218,10 @@ fn notify(connection: &Connection, side: Side, end: &SideClose) -> CloseNotify {
 fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool {
     let padding = end.padding.unwrap_or(0);
     let unpadded = record.length.checked_sub(padding);
-    connection.answer.yes().is_some_and(|answer| unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true)))
+    connection
+        .answer
+        .yes()
+        .is_some_and(|answer| unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true)))
 }
 
 /// A TLS 1.3 record of alert size counts as close_notify only as the last record, with the close right behind it, and
@@ -214,22 +231,27 @@ fn tls13_alert(connection: &Connection, side: Side, end: &SideClose, last: Recor
     let short_data = end.short_records > u32::from(canceled_first);
     let facts = connection.side(side);
     let ends = [facts.fin, facts.reset.map(|reset| reset.at)];
-    let closes = ends.iter().flatten().any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_NANOS);
+    let closes = ends
+        .iter()
+        .flatten()
+        .any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_NANOS);
     alert_sized(connection, end, last) && !short_data && closes
 }
 
 fn closes_after(connection: &Connection, side: Side, last: Record) -> bool {
-    [side, side.other()].into_iter().flat_map(|side| {
-        let facts = connection.side(side);
-        [facts.fin, facts.reset.map(|reset| reset.at)]
-    }).flatten().any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_VISIBLE_ALERT_NANOS)
+    [side, side.other()]
+        .into_iter()
+        .flat_map(|side| {
+            let facts = connection.side(side);
+            [facts.fin, facts.reset.map(|reset| reset.at)]
+        })
+        .flatten()
+        .any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_VISIBLE_ALERT_NANOS)
 }
 
 /// An alert that only answers the peer's FIN without close_notify says nothing about a clean close.
 fn answers_to_bare_fin(connection: &Connection, client: &mut CloseNotify, server: &mut CloseNotify) {
-    let bare_fin = |side: Side, own: &CloseNotify| {
-        connection.side(side).fin.filter(|_| *own == CloseNotify::Absent)
-    };
+    let bare_fin = |side: Side, own: &CloseNotify| connection.side(side).fin.filter(|_| *own == CloseNotify::Absent);
     let (client_fin, server_fin) = (bare_fin(Side::Client, client), bare_fin(Side::Server, server));
     for (notify, peer_fin) in [(server, client_fin), (client, server_fin)] {
         if let (CloseNotify::Inferred(at), Some(fin)) = (*notify, peer_fin)
@@ -240,7 +262,12 @@ fn answers_to_bare_fin(connection: &Connection, client: &mut CloseNotify, server
     }
 }
 
-fn class(connection: &Connection, client: CloseNotify, server: CloseNotify, open: Seen<CloseClass>) -> Seen<CloseClass> {
+fn class(
+    connection: &Connection,
+    client: CloseNotify,
+    server: CloseNotify,
+    open: Seen<CloseClass>,
+) -> Seen<CloseClass> {
     let sides = [&connection.client_side, &connection.server_side];
     let ended = sides.iter().any(|side| side.ended().is_some());
     let fatal = sides.iter().any(|side| side.alert.is_some_and(|alert| alert.fatal));
@@ -283,13 +310,21 @@ fn unclean(connection: &Connection) -> CloseClass {
         let facts = connection.side(side);
         facts.reset.is_some() && facts.fin.is_none()
     });
-    if reset_first { CloseClass::RstBeforeNotify } else { CloseClass::FinNoNotify }
+    if reset_first {
+        CloseClass::RstBeforeNotify
+    } else {
+        CloseClass::FinNoNotify
+    }
 }
 
 fn first_closer(connection: &Connection, client: CloseNotify, server: CloseNotify) -> Option<Side> {
     let first = |side: Side, notify: CloseNotify| {
         let facts = connection.side(side);
-        [facts.fin, facts.reset.map(|reset| reset.at), notify.at()].into_iter().flatten().map(|at| (at.time, at.frame)).min()
+        [facts.fin, facts.reset.map(|reset| reset.at), notify.at()]
+            .into_iter()
+            .flatten()
+            .map(|at| (at.time, at.frame))
+            .min()
     };
     match (first(Side::Client, client), first(Side::Server, server)) {
         (Some(client), Some(server)) => Some(if client <= server { Side::Client } else { Side::Server }),

@@ -181,7 +181,11 @@ impl Answer {
     /// How records are protected after the handshake.
     #[must_use]
     pub const fn protection(&self) -> Protection {
-        Protection { version: self.version, suite: self.suite, encrypt_then_mac: self.encrypt_then_mac }
+        Protection {
+            version: self.version,
+            suite: self.suite,
+            encrypt_then_mac: self.encrypt_then_mac,
+        }
     }
 }
 
@@ -449,9 +453,47 @@ impl Connection {
     /// When the handshake was decided or over: verdicts are given in this order.
     #[must_use]
     pub fn decided_time(&self) -> Timestamp {
-        let finished = self.client_side.finished.into_iter().chain(self.server_side.finished).map(|at| at.time).max();
+        let finished = self
+            .client_side
+            .finished
+            .into_iter()
+            .chain(self.server_side.finished)
+            .map(|at| at.time)
+            .max();
         let answered = self.answer.yes().map(|answer| answer.at.time);
         finished.or(answered).unwrap_or(self.transport.last.time)
+    }
+
+    /// Decides whether the handshake came to its end. `open` says why the connection is not known to be over.
+    #[must_use]
+    pub fn judge_completed(&self, open: Option<Blindness>) -> Completed {
+        let [client, server] = [&self.client_side, &self.server_side];
+        let both_finished = client.finished.is_some() && server.finished.is_some();
+        // What the server sends after the handshake shows that it took the client's Finished; a client with False
+        // Start (RFC 7918) sends before it has the server's.
+        let server_went_on = server.application_data.is_some() && self.answer.yes().is_some();
+        if both_finished || server_went_on {
+            return Completed::Yes;
+        }
+        if [client, server]
+            .iter()
+            .any(|side| side.alert.is_some_and(|alert| alert.fatal))
+        {
+            return Completed::No;
+        }
+        let lost = [client, server].iter().find_map(|side| {
+            let captured = if side.captured {
+                None
+            } else {
+                Some(Blindness::OneDirection)
+            };
+            captured.or(side.handshake_loss).or(side.tail_loss)
+        });
+        let hello = self.hello.blind();
+        match (lost.or(hello), open) {
+            (Some(cause), _) | (None, Some(cause)) => Completed::Blind(cause),
+            (None, None) => Completed::No,
+        }
     }
 
     /// Mechanisms that were offered, without those that may be external PSKs.

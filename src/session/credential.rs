@@ -33,7 +33,11 @@ impl Name {
     pub fn of(bytes: &[u8]) -> Self {
         let mut head = [0; Self::HEAD];
         head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        Self { sha256: Sha256::digest(bytes).into(), length: u32::try_from(bytes.len()).unwrap_or(u32::MAX), head }
+        Self {
+            sha256: Sha256::digest(bytes).into(),
+            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            head,
+        }
     }
 
     /// The kept first bytes, no longer than the credential.

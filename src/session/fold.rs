@@ -11,16 +11,16 @@ use crate::tls::hello::{ClientHello, ServerHello};
 use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, ContentType, Event, Message};
 
+use super::Close;
 use super::close::{Record, SideClose};
 use super::connection::{
-    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Mechanism, Offer, OfferKind, Outcome, PlainAlert, PskModes, Retry, Shape, Side,
-    SideFacts, TicketExtension, TicketsInferred, Transport,
+    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Mechanism, Offer, OfferKind, Outcome, PlainAlert,
+    PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
 use super::credential::{Credential, CredentialId, Issue, Name, imported_identity};
 use super::intern::Interner;
 use super::ledger::Ledger;
 use super::seen::{Blindness, Seen};
-use super::Close;
 
 /// A PSK identity below this is no ticket: the shortest ones in use are 32-byte session IDs of stateful servers.
 const SHORTEST_TICKET: u32 = 32;
@@ -143,10 +143,20 @@ impl Open {
     }
 
     /// Takes one event of one side. `offset` counts the bytes of that side's stream up to the end of the event.
-    pub fn event(&mut self, side: Side, event: Event<'_>, at: At, offset: u64, ledger: &mut Ledger, interner: &mut Interner) -> Feedback {
+    pub fn event(
+        &mut self,
+        side: Side,
+        event: Event<'_>,
+        at: At,
+        offset: u64,
+        ledger: &mut Ledger,
+        interner: &mut Interner,
+    ) -> Feedback {
         let mut feedback = Feedback::None;
         match event {
-            Event::Message(Message::ClientHello(hello)) if side == Side::Client => self.client_hello(&hello, at, interner),
+            Event::Message(Message::ClientHello(hello)) if side == Side::Client => {
+                self.client_hello(&hello, at, interner)
+            }
             Event::Message(Message::ServerHello(hello)) if side == Side::Server => {
                 self.server_hello(&hello, at, interner);
                 if hello.version.is_tls13() {
@@ -156,7 +166,15 @@ impl Open {
             Event::Message(message) => self.message(side, &message, at, ledger),
             Event::ChangeCipherSpec => self.change_cipher_spec(side, at),
             Event::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
-            Event::Protected { content_type, length } => self.protected(side, Record { content_type, length, at }, offset),
+            Event::Protected { content_type, length } => self.protected(
+                side,
+                Record {
+                    content_type,
+                    length,
+                    at,
+                },
+                offset,
+            ),
             Event::Desynchronised | Event::Resynchronised => {}
         }
         self.settle(ledger);
@@ -245,7 +263,10 @@ impl Open {
                 Some(_) => TicketExtension::Offered,
             },
             pre_shared_key: hello.psk_identities.is_some(),
-            psk_modes: hello.psk_modes.map(|modes| PskModes { ke: modes.contains(&0), dhe_ke: modes.contains(&1) }),
+            psk_modes: hello.psk_modes.map(|modes| PskModes {
+                ke: modes.contains(&0),
+                dhe_ke: modes.contains(&1),
+            }),
             early_data,
             extended_master_secret: hello.extended_master_secret,
             encrypted_client_hello: hello.encrypted_client_hello,
@@ -259,7 +280,10 @@ impl Open {
     fn server_hello(&mut self, hello: &ServerHello<'_>, at: At, interner: &mut Interner) {
         if hello.hello_retry_request {
             let first_hello = self.facts.hello.yes().map_or(at, |seen| seen.at);
-            self.facts.retry.get_or_insert(Retry { first_hello, request: at });
+            self.facts.retry.get_or_insert(Retry {
+                first_hello,
+                request: at,
+            });
             return;
         }
         if self.facts.answer.yes().is_some() {
@@ -282,7 +306,11 @@ impl Open {
             shape: hello.shape,
         });
         if hello.version.is_tls13() {
-            let shape = if hello.selected_psk.is_some() { Shape::Abbreviated(at) } else { Shape::Full(at) };
+            let shape = if hello.selected_psk.is_some() {
+                Shape::Abbreviated(at)
+            } else {
+                Shape::Full(at)
+            };
             self.facts.shape = Seen::Yes(shape);
         }
     }
@@ -291,7 +319,9 @@ impl Open {
         match (side, message) {
             (Side::Server, Message::Certificate(certificate)) => {
                 let digest: [u8; 32] = Sha256::digest(certificate).into();
-                self.facts.certificate.get_or_insert((*digest.first_chunk().unwrap_or(&[0; 16]), at.frame));
+                self.facts
+                    .certificate
+                    .get_or_insert((*digest.first_chunk().unwrap_or(&[0; 16]), at.frame));
                 self.full(at);
             }
             (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, ledger),
@@ -317,7 +347,10 @@ impl Open {
                 self.full(at);
             }
             (_, Message::Malformed(HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO)) => {
-                self.facts.side_mut(side).handshake_loss.get_or_insert(Blindness::Unsupported);
+                self.facts
+                    .side_mut(side)
+                    .handshake_loss
+                    .get_or_insert(Blindness::Unsupported);
             }
             _ => {}
         }
@@ -357,7 +390,10 @@ impl Open {
         }
         // In TLS 1.3 the level means nothing (RFC 8446 §6).
         if self.facts.is_tls13() {
-            alert.fatal = !matches!(alert.description, AlertDescription::CLOSE_NOTIFY | AlertDescription::USER_CANCELED);
+            alert.fatal = !matches!(
+                alert.description,
+                AlertDescription::CLOSE_NOTIFY | AlertDescription::USER_CANCELED
+            );
         }
         let slot = &mut self.facts.side_mut(side).alert;
         if slot.is_none_or(|known| alert.fatal && !known.fatal) {
@@ -406,7 +442,11 @@ impl Open {
         let Some(answer) = self.facts.answer.yes() else { return };
         let tag = answer.suite.tls13_tag();
         let finished = answer.suite.kdf_hash().map(|hash| 4 + hash.length() + 1 + tag);
-        let padding = finished.and_then(|finished| [0, JSSE_PADDING].into_iter().find(|padding| record.length == finished + padding));
+        let padding = finished.and_then(|finished| {
+            [0, JSSE_PADDING]
+                .into_iter()
+                .find(|padding| record.length == finished + padding)
+        });
         match side {
             Side::Server if self.facts.client_side.finished.is_none() => {
                 self.server_flight = true;
@@ -433,7 +473,11 @@ impl Open {
     /// The client's records up to its Finished: early data, EndOfEarlyData, certificate, Finished, or an alert.
     fn client_flight_tls13(&mut self, record: Record, offset: u64, tag: u16, padding: Option<u16>) {
         let early = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
-        let sized = |content: u16| [0, JSSE_PADDING].into_iter().any(|padding| record.length == content + tag + padding);
+        let sized = |content: u16| {
+            [0, JSSE_PADDING]
+                .into_iter()
+                .any(|padding| record.length == content + tag + padding)
+        };
         if early && !self.server_flight {
             return;
         }
@@ -455,7 +499,10 @@ impl Open {
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
             self.facts.early_data = match self.end_of_early_data {
                 Some(at) => EarlyData::Accepted(at),
-                None => EarlyData::Rejected { at: record.at, inferred: true },
+                None => EarlyData::Rejected {
+                    at: record.at,
+                    inferred: true,
+                },
             };
         }
     }
@@ -471,7 +518,10 @@ impl Open {
     }
 
     fn issue(&mut self, mechanism: Mechanism, name: Name, lifetime: Option<u32>, at: At, ledger: &mut Ledger) {
-        let issue = Issue { connection: self.id, at };
+        let issue = Issue {
+            connection: self.id,
+            at,
+        };
         let mut fresh = self.credential(mechanism, name, ledger);
         fresh.issued = Some(issue);
         fresh.lifetime = lifetime;
@@ -498,7 +548,9 @@ impl Open {
             name,
             issued: None,
             server: self.facts.server,
-            server_name: resumed.and_then(|known| known.server_name.clone()).or_else(|| self.facts.server_name().cloned()),
+            server_name: resumed
+                .and_then(|known| known.server_name.clone())
+                .or_else(|| self.facts.server_name().cloned()),
             version: answer.map(|answer| answer.version),
             suite: answer.map(|answer| answer.suite),
             extended_master_secret: answer.map(|answer| answer.extended_master_secret),
@@ -527,25 +579,48 @@ impl Open {
         if self.proposed.is_some() {
             return;
         }
-        let (Some(hello), Some(answer)) = (self.facts.hello.yes(), self.facts.answer.yes()) else { return };
-        let psk_offers = || self.facts.offers.iter().filter(|offer| !matches!(offer.kind, OfferKind::Resumption(Mechanism::SessionId | Mechanism::Ticket)));
+        let (Some(hello), Some(answer)) = (self.facts.hello.yes(), self.facts.answer.yes()) else {
+            return;
+        };
+        let psk_offers = || {
+            self.facts.offers.iter().filter(|offer| {
+                !matches!(
+                    offer.kind,
+                    OfferKind::Resumption(Mechanism::SessionId | Mechanism::Ticket)
+                )
+            })
+        };
         if let Some(index) = answer.selected_psk {
             self.facts.accepted = psk_offers().nth(usize::from(index)).map(|offer| offer.credential);
         }
         if hello.early_data && self.facts.early_data == EarlyData::NotOffered {
             self.facts.early_data = match (&self.facts.retry, answer.selected_psk) {
-                (Some(retry), _) => EarlyData::Rejected { at: retry.request, inferred: false },
+                (Some(retry), _) => EarlyData::Rejected {
+                    at: retry.request,
+                    inferred: false,
+                },
                 (None, Some(0)) => EarlyData::Unclear(Blindness::Encrypted),
-                (None, _) => EarlyData::Rejected { at: answer.at, inferred: false },
+                (None, _) => EarlyData::Rejected {
+                    at: answer.at,
+                    inferred: false,
+                },
             };
         }
     }
 
     fn settle_tls12(&mut self, ledger: &mut Ledger) {
-        let (Some(&shape), true) = (self.facts.shape.yes(), self.proposed.is_none()) else { return };
+        let (Some(&shape), true) = (self.facts.shape.yes(), self.proposed.is_none()) else {
+            return;
+        };
         let early_data = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
-        if let (true, Some(answer)) = (early_data && self.facts.early_data == EarlyData::NotOffered, self.facts.answer.yes()) {
-            self.facts.early_data = EarlyData::Rejected { at: answer.at, inferred: false };
+        if let (true, Some(answer)) = (
+            early_data && self.facts.early_data == EarlyData::NotOffered,
+            self.facts.answer.yes(),
+        ) {
+            self.facts.early_data = EarlyData::Rejected {
+                at: answer.at,
+                inferred: false,
+            };
         }
         match shape {
             Shape::Abbreviated(_) => self.accept_tls12(ledger),
@@ -567,12 +642,24 @@ impl Open {
         if self.facts.accepted.is_some() {
             return;
         }
-        let of = |mechanism: Mechanism| self.facts.offers.iter().find(|offer| offer.kind == OfferKind::Resumption(mechanism)).map(|offer| offer.credential);
+        let of = |mechanism: Mechanism| {
+            self.facts
+                .offers
+                .iter()
+                .find(|offer| offer.kind == OfferKind::Resumption(mechanism))
+                .map(|offer| offer.credential)
+        };
         self.facts.accepted = of(Mechanism::Ticket).or_else(|| of(Mechanism::SessionId));
         let echoed = self.facts.answer.yes().is_some_and(|answer| answer.session_id_echoed);
         if let (None, true, Some(name)) = (self.facts.accepted, echoed, self.server_session_id) {
             // A client that also speaks TLS 1.3 offered an ID nobody saw issued, and the server honours it.
-            let id = self.offer(Mechanism::SessionId, &name, OfferKind::Resumption(Mechanism::SessionId), (0, 0), ledger);
+            let id = self.offer(
+                Mechanism::SessionId,
+                &name,
+                OfferKind::Resumption(Mechanism::SessionId),
+                (0, 0),
+                ledger,
+            );
             self.facts.accepted = Some(id);
         }
     }
@@ -593,7 +680,13 @@ impl Open {
             answer.session_id_echoed = proposed.session_id.is_some() && proposed.session_id == self.server_session_id;
         }
         if let Some(ticket) = &proposed.ticket {
-            self.offer(Mechanism::Ticket, ticket, OfferKind::Resumption(Mechanism::Ticket), (0, 0), ledger);
+            self.offer(
+                Mechanism::Ticket,
+                ticket,
+                OfferKind::Resumption(Mechanism::Ticket),
+                (0, 0),
+                ledger,
+            );
         }
         if let Some(id) = &proposed.session_id
             && proposed.ticket.is_none()
@@ -604,19 +697,38 @@ impl Open {
                 .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
             // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes.
             if issued_before || !offers_tls13 {
-                self.offer(Mechanism::SessionId, id, OfferKind::Resumption(Mechanism::SessionId), (0, 0), ledger);
+                self.offer(
+                    Mechanism::SessionId,
+                    id,
+                    OfferKind::Resumption(Mechanism::SessionId),
+                    (0, 0),
+                    ledger,
+                );
             }
         }
         for psk in &proposed.psks {
             let kind = psk_kind(psk, ledger);
-            let id = self.offer(Mechanism::Psk, &psk.name, kind, (psk.obfuscated_age, psk.binder), ledger);
+            let id = self.offer(
+                Mechanism::Psk,
+                &psk.name,
+                kind,
+                (psk.obfuscated_age, psk.binder),
+                ledger,
+            );
             if let Some(known) = ledger.get_mut(id) {
                 known.offered_with_age_zero |= psk.obfuscated_age == 0;
             }
         }
     }
 
-    fn offer(&mut self, mechanism: Mechanism, name: &Name, kind: OfferKind, (obfuscated_age, binder): (u32, u8), ledger: &mut Ledger) -> CredentialId {
+    fn offer(
+        &mut self,
+        mechanism: Mechanism,
+        name: &Name,
+        kind: OfferKind,
+        (obfuscated_age, binder): (u32, u8),
+        ledger: &mut Ledger,
+    ) -> CredentialId {
         let id = ledger.enter(mechanism, name, || Credential {
             mechanism,
             name: *name,
@@ -636,7 +748,12 @@ impl Open {
         {
             credential.offers.push(self.id);
         }
-        self.facts.offers.push(Offer { credential: id, kind, obfuscated_age, binder });
+        self.facts.offers.push(Offer {
+            credential: id,
+            kind,
+            obfuscated_age,
+            binder,
+        });
         id
     }
 
@@ -676,4 +793,3 @@ fn psk_kind(psk: &ProposedPsk, ledger: &Ledger) -> OfferKind {
         (false, false) => OfferKind::Resumption(Mechanism::Psk),
     }
 }
-

@@ -43,14 +43,20 @@ impl Ledger {
 
     /// All credentials that are still known, in the order in which they were first seen.
     pub fn iter(&self) -> impl Iterator<Item = (CredentialId, &Credential)> {
-        (0u32..).map(CredentialId).zip(&self.credentials).filter_map(|(id, credential)| Some((id, credential.as_deref()?)))
+        (0u32..)
+            .map(CredentialId)
+            .zip(&self.credentials)
+            .filter_map(|(id, credential)| Some((id, credential.as_deref()?)))
     }
 
     /// Forgets a credential when every connection it is known from is older than `oldest`.
     pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
-        let Some(slot) = self.credentials.get_mut(id.0 as usize) else { return };
+        let Some(slot) = self.credentials.get_mut(id.0 as usize) else {
+            return;
+        };
         let old = slot.as_deref().is_some_and(|credential| {
-            credential.issued.is_none_or(|issue| issue.connection < oldest) && credential.offers.iter().all(|offer| *offer < oldest)
+            credential.issued.is_none_or(|issue| issue.connection < oldest)
+                && credential.offers.iter().all(|offer| *offer < oldest)
         });
         if old && let Some(credential) = slot.take() {
             self.index.remove(&(credential.mechanism, credential.name.key()));

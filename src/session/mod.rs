@@ -9,16 +9,18 @@ mod connection;
 mod credential;
 mod fold;
 mod intern;
+mod kept;
 mod ledger;
 mod seen;
 
 pub use close::{Close, CloseClass, CloseNotify, SideClose, classify as classify_close};
 pub use connection::{
-    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Mechanism, Offer, OfferKind, Outcome, PlainAlert, PskModes, Retry, Shape, Side,
-    SideFacts, TicketExtension, TicketsInferred, Transport,
+    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Mechanism, Offer, OfferKind, Outcome, PlainAlert,
+    PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
 pub use credential::{Credential, CredentialId, Issue, Name, imported_identity};
 pub use fold::{Feedback, Open};
 pub use intern::Interner;
+pub use kept::{Kept, Omitted, Service};
 pub use ledger::Ledger;
 pub use seen::{Blindness, Seen};

@@ -120,11 +120,7 @@ impl Buffer {
     }
 
     fn read_once(&mut self) {
-        let Some(space) = self
-            .data
-            .get_mut(self.end..)
-            .filter(|space| !space.is_empty())
-        else {
+        let Some(space) = self.data.get_mut(self.end..).filter(|space| !space.is_empty()) else {
             self.done = true;
             return;
         };

@@ -38,9 +38,7 @@ const CHUNKS: usize = 4;
 fn recognise(start: &[u8]) -> Option<Compression> {
     match start {
         [0x1f, 0x8b, ..] => Some(Compression::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            Some(Compression::Zstd)
-        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Compression::Zstd),
         _ => None,
     }
 }
@@ -161,14 +159,8 @@ impl<R: BufRead> ZstdDecoder<R> {
         }
         match self.decoder.reset(&mut self.packed) {
             Ok(()) => self.in_frame = true,
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                length,
-                ..
-            })) => {
-                io::copy(
-                    &mut (&mut self.packed).take(u64::from(length)),
-                    &mut io::sink(),
-                )?;
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                io::copy(&mut (&mut self.packed).take(u64::from(length)), &mut io::sink())?;
             }
             Err(error) => return Err(self.explain(error)),
         }
@@ -182,9 +174,7 @@ impl<R: BufRead> ZstdDecoder<R> {
             // The decoder keeps back a window of decoded bytes until the frame ends: an empty last block, with room
             // for a checksum, makes it hand them over.
             let mut last_block: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
-            let _ = self
-                .decoder
-                .decode_blocks(&mut last_block, BlockDecodingStrategy::All);
+            let _ = self.decoder.decode_blocks(&mut last_block, BlockDecodingStrategy::All);
         }
     }
 

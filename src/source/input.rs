@@ -24,12 +24,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(
-        name: &str,
-        reader: Box<dyn Read + Send>,
-        size: Option<u64>,
-        index: u16,
-    ) -> Self {
+    pub(super) fn new(name: &str, reader: Box<dyn Read + Send>, size: Option<u64>, index: u16) -> Self {
         let meter = Arc::new(AtomicU64::new(0));
         let reader = Meter {
             reader,
@@ -87,9 +82,7 @@ impl Input {
         self.capture.packets = self.capture.packets.saturating_add(1);
         let frame = FrameRef::new(self.index, self.capture.packets);
         if captured < original as usize {
-            self.capture
-                .notices
-                .add(Notice::PacketCutBySnaplen, Some(frame));
+            self.capture.notices.add(Notice::PacketCutBySnaplen, Some(frame));
         }
         frame
     }
@@ -103,11 +96,7 @@ impl Input {
     /// The input ends before the next header is whole: where a record or block would begin, or inside it.
     pub(super) fn end_at_header(&mut self) {
         let inside = !self.buffer.data().is_empty();
-        self.finish(if inside {
-            Ended::Truncated
-        } else {
-            Ended::EndOfFile
-        });
+        self.finish(if inside { Ended::Truncated } else { Ended::EndOfFile });
     }
 
     /// The input ends inside a record or block.
@@ -184,9 +173,7 @@ impl Input {
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop
-            .as_ref()
-            .is_some_and(|stop| stop.load(Ordering::Relaxed))
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
@@ -221,10 +208,6 @@ fn describe(start: &[u8]) -> String {
     if let Some((_, name)) = KNOWN.iter().find(|(magic, _)| start.starts_with(magic)) {
         return format!("it looks like {name}");
     }
-    let bytes: Vec<String> = start
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let bytes: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("its first bytes are {}", bytes.join(" "))
 }

@@ -67,9 +67,7 @@ pub enum SourceError {
         cause: io::Error,
     },
     /// There is not a single byte.
-    #[error(
-        "{path}: is empty; check that the capture was written (tcpdump -U writes each packet at once)"
-    )]
+    #[error("{path}: is empty; check that the capture was written (tcpdump -U writes each packet at once)")]
     Empty {
         /// Path as given.
         path: String,
@@ -85,9 +83,7 @@ pub enum SourceError {
         looks_like: String,
     },
     /// The input ends before its file header does.
-    #[error(
-        "{path}: ends inside its file header, after {length} bytes; capture again or copy the file again"
-    )]
+    #[error("{path}: ends inside its file header, after {length} bytes; capture again or copy the file again")]
     HeaderCut {
         /// Path as given.
         path: String,
@@ -95,9 +91,7 @@ pub enum SourceError {
         length: u64,
     },
     /// Reading failed.
-    #[error(
-        "{path}: reading failed at byte {offset}, after frame {frame}: {cause}; what came before was analysed"
-    )]
+    #[error("{path}: reading failed at byte {offset}, after frame {frame}: {cause}; what came before was analysed")]
     Read {
         /// Path as given.
         path: String,
@@ -128,18 +122,9 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
 /// # Errors
 ///
 /// As [`open`]; an empty file is waited for.
-pub fn open_following(
-    path: &str,
-    capture: u16,
-    stop: Arc<AtomicBool>,
-) -> Result<Box<dyn Source>, SourceError> {
+pub fn open_following(path: &str, capture: u16, stop: Arc<AtomicBool>) -> Result<Box<dyn Source>, SourceError> {
     let (file, _) = open_file(path)?;
-    let input = Input::new(
-        path,
-        Box::new(Follow::new(file, Arc::clone(&stop))),
-        None,
-        capture,
-    );
+    let input = Input::new(path, Box::new(Follow::new(file, Arc::clone(&stop))), None, capture);
     detect(input.stopped_by(stop))
 }
 

@@ -3,8 +3,7 @@
 //! looks for the next place where records follow one another, and says that it did.
 
 use pcap_parser::pcap::{
-    LegacyPcapBlock, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
-    parse_pcap_header,
+    LegacyPcapBlock, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
 };
 
 use super::input::Input;
@@ -14,9 +13,7 @@ use crate::net::{Capture, LinkType, Notice, Packet, Timestamp};
 
 /// Whether a file that starts like this is a pcap file.
 pub(super) fn recognises(start: &[u8]) -> bool {
-    start
-        .first_chunk()
-        .is_some_and(|magic| Layout::of(*magic).is_some())
+    start.first_chunk().is_some_and(|magic| Layout::of(*magic).is_some())
 }
 
 /// A pcap file being read.
@@ -53,10 +50,7 @@ impl PcapFile {
             return Err(input.header_cut());
         }
         let start = input.buffer.data();
-        let parsed = start
-            .first_chunk::<FILE_HEADER>()
-            .copied()
-            .and_then(parse_file_header);
+        let parsed = start.first_chunk::<FILE_HEADER>().copied().and_then(parse_file_header);
         let Some((mut layout, header)) = parsed else {
             return Err(input.unrecognised());
         };
@@ -108,11 +102,7 @@ impl PcapFile {
             return;
         };
         let damaged = record.captured > self.limit;
-        if !damaged
-            && self
-                .input
-                .fill(header.saturating_add(record.captured as usize))
-        {
+        if !damaged && self.input.fill(header.saturating_add(record.captured as usize)) {
             return;
         }
         self.resync(damaged);
@@ -153,17 +143,10 @@ impl PcapFile {
     /// Whether records stand here that follow one another: three, or fewer that end exactly where the file does.
     fn chained(&self, mut data: &[u8]) -> bool {
         for _ in 0..3 {
-            let Some(record) = self
-                .layout
-                .header(data)
-                .filter(|record| self.plausible(*record))
-            else {
+            let Some(record) = self.layout.header(data).filter(|record| self.plausible(*record)) else {
                 return false;
             };
-            let length = self
-                .layout
-                .record_header
-                .saturating_add(record.captured as usize);
+            let length = self.layout.record_header.saturating_add(record.captured as usize);
             let Some(rest) = data.get(length..) else {
                 return false;
             };
@@ -288,11 +271,7 @@ impl Layout {
     }
 
     fn per_second(self) -> u32 {
-        if self.nanoseconds {
-            1_000_000_000
-        } else {
-            1_000_000
-        }
+        if self.nanoseconds { 1_000_000_000 } else { 1_000_000 }
     }
 
     fn time(self, record: Record) -> Timestamp {

@@ -165,12 +165,7 @@ impl PcapngFile {
     }
 
     #[inline]
-    fn packet(
-        &mut self,
-        length: usize,
-        body_end: usize,
-        read: fn(&Self, &[u8]) -> Option<Record>,
-    ) -> Found {
+    fn packet(&mut self, length: usize, body_end: usize, read: fn(&Self, &[u8]) -> Option<Record>) -> Found {
         let data = self.input.buffer.data();
         let record = read(self, data.get(..body_end).unwrap_or_default());
         match record {
@@ -218,14 +213,7 @@ impl PcapngFile {
         let number = u32::from(self.u16_at(data, 8)?);
         let time = (self.u32_at(data, 12)?, self.u32_at(data, 16)?);
         let captured = self.u32_at(data, 20)? as usize;
-        self.record(
-            data,
-            28,
-            number,
-            Some(time),
-            captured,
-            self.u32_at(data, 24)?,
-        )
+        self.record(data, 28, number, Some(time), captured, self.u32_at(data, 24)?)
     }
 
     /// Simple Packet Block (section 4.4). The captured length is not written down: pcap-parser leaves the padding on a
@@ -308,8 +296,7 @@ impl PcapngFile {
         };
         match parse(data) {
             Ok((_, Block::InterfaceDescription(block))) => {
-                self.interfaces
-                    .push(Interface::new(&block, self.big_endian));
+                self.interfaces.push(Interface::new(&block, self.big_endian));
             }
             Ok((_, Block::InterfaceStatistics(block))) => {
                 let dropped = interface::dropped(&block, self.big_endian);
@@ -320,10 +307,7 @@ impl PcapngFile {
                 self.input.capture.dropped = self.drops();
             }
             Ok((_, Block::DecryptionSecrets(block))) => {
-                let text = block
-                    .data
-                    .get(..block.secrets_len as usize)
-                    .unwrap_or(block.data);
+                let text = block.data.get(..block.secrets_len as usize).unwrap_or(block.data);
                 let size = self.secrets_size.saturating_add(text.len());
                 if block.secrets_type == SecretsType::TlsKeyLog && size <= SECRETS_LIMIT {
                     self.secrets_size = size;
@@ -336,10 +320,7 @@ impl PcapngFile {
     }
 
     fn drops(&self) -> Option<u64> {
-        let counts = self
-            .interfaces
-            .iter()
-            .filter_map(|interface| interface.dropped);
+        let counts = self.interfaces.iter().filter_map(|interface| interface.dropped);
         counts.chain(self.earlier_drops).reduce(u64::saturating_add)
     }
 
@@ -399,12 +380,8 @@ impl PcapngFile {
             return false;
         };
         let size = length as usize;
-        let end = size
-            .checked_sub(4)
-            .and_then(|end| u32_at(data, end, big_endian));
-        (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size)
-            && size.is_multiple_of(4)
-            && end == Some(length)
+        let end = size.checked_sub(4).and_then(|end| u32_at(data, end, big_endian));
+        (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size) && size.is_multiple_of(4) && end == Some(length)
     }
 
     #[inline]

@@ -80,10 +80,7 @@ impl Timeline {
 
     /// Takes the TLS key logs found since the last call.
     pub fn secrets(&mut self) -> Vec<Vec<u8>> {
-        self.sources
-            .iter_mut()
-            .flat_map(|source| source.secrets())
-            .collect()
+        self.sources.iter_mut().flat_map(|source| source.secrets()).collect()
     }
 
     /// Makes the source with the earliest packet the current one.

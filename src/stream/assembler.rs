@@ -172,7 +172,9 @@ impl Assembler {
     pub fn expected(&self) -> Option<SeqNumber> {
         let anchor = self.anchor.filter(|_| self.started)?;
         #[allow(clippy::cast_possible_truncation)] // sequence numbers are offsets modulo 2^32
-        Some(SeqNumber(anchor.0.wrapping_add(self.next.wrapping_sub(self.anchor_offset) as u32)))
+        Some(SeqNumber(
+            anchor.0.wrapping_add(self.next.wrapping_sub(self.anchor_offset) as u32),
+        ))
     }
 
     /// Whether bytes are missing at the end of what was seen: before FIN, or acknowledged by the receiver.
@@ -207,7 +209,9 @@ impl Assembler {
             self.next = ORIGIN;
             return ORIGIN;
         };
-        let offset = self.anchor_offset.saturating_add_signed(i64::from(seq.distance(anchor)));
+        let offset = self
+            .anchor_offset
+            .saturating_add_signed(i64::from(seq.distance(anchor)));
         if offset > self.anchor_offset + (1 << 29) && self.next > self.anchor_offset + (1 << 28) {
             // Keep the anchor within half the number space of the stream as it advances.
             if let Some(expected) = self.expected() {
@@ -247,22 +251,45 @@ impl Assembler {
                 Some(piece) if piece.offset < offset + payload.len() as u64 => (piece.offset, piece.end()),
                 _ => break,
             };
-            let before = usize::try_from(covered_from.saturating_sub(offset)).unwrap_or(0).min(payload.len());
+            let before = usize::try_from(covered_from.saturating_sub(offset))
+                .unwrap_or(0)
+                .min(payload.len());
             let (fresh, rest) = payload.split_at(before);
             if !fresh.is_empty() {
-                self.insert(index, Waiting { offset, bytes: fresh.into(), cut: 0, at });
+                self.insert(
+                    index,
+                    Waiting {
+                        offset,
+                        bytes: fresh.into(),
+                        cut: 0,
+                        at,
+                    },
+                );
                 index += 1;
             }
             self.note_conflict(index, offset + before as u64, rest);
-            let covered = usize::try_from(covered_to - (offset + before as u64)).unwrap_or(usize::MAX).min(rest.len());
+            let covered = usize::try_from(covered_to - (offset + before as u64))
+                .unwrap_or(usize::MAX)
+                .min(rest.len());
             offset += (before + covered) as u64;
             payload = rest.get(covered..).unwrap_or_default();
             index += 1;
         }
-        let overlaps_next = self.waiting.get(index).is_some_and(|piece| piece.offset < offset + payload.len() as u64 + u64::from(cut));
+        let overlaps_next = self
+            .waiting
+            .get(index)
+            .is_some_and(|piece| piece.offset < offset + payload.len() as u64 + u64::from(cut));
         let cut = if overlaps_next { 0 } else { cut };
         if !payload.is_empty() || cut > 0 {
-            self.insert(index, Waiting { offset, bytes: payload.into(), cut, at });
+            self.insert(
+                index,
+                Waiting {
+                    offset,
+                    bytes: payload.into(),
+                    cut,
+                    at,
+                },
+            );
         }
     }
 
@@ -294,7 +321,6 @@ impl Assembler {
             GapCause::Limit
         })
     }
-
 }
 
 #[cfg(test)]
@@ -304,7 +330,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(frame: u64) -> At {
-        At { frame: FrameRef::new(0, frame), time: Timestamp::from_nanos(0) }
+        At {
+            frame: FrameRef::new(0, frame),
+            time: Timestamp::from_nanos(0),
+        }
     }
 
     /// Everything the assembler yields for the segments, gaps as `(n)`.
@@ -319,7 +348,10 @@ mod tests {
             Piece::Gap(length, _, _) => out.push_str(&format!("({length})")),
         };
         for (n, &(seq, bytes, cut)) in (1u64..).zip(segments) {
-            assembler.push(SeqNumber(seq), bytes, cut, at(n)).into_iter().for_each(&mut note);
+            assembler
+                .push(SeqNumber(seq), bytes, cut, at(n))
+                .into_iter()
+                .for_each(&mut note);
             std::iter::from_fn(|| assembler.pop()).for_each(&mut note);
         }
         assembler.flush();
@@ -334,7 +366,10 @@ mod tests {
 
     #[test]
     fn early_data_waits_for_the_missing_segment() {
-        assert_eq!(run(Some(10), &[(12, b"cd", 0), (14, b"ef", 0), (10, b"ab", 0)]), "abcdef");
+        assert_eq!(
+            run(Some(10), &[(12, b"cd", 0), (14, b"ef", 0), (10, b"ab", 0)]),
+            "abcdef"
+        );
     }
 
     #[test]
@@ -344,12 +379,24 @@ mod tests {
 
     #[test]
     fn retransmissions_and_keepalives_change_nothing() {
-        assert_eq!(run(Some(10), &[(10, b"ab", 0), (10, b"ab", 0), (11, b"x", 0), (11, b"bcd", 0)]), "abcd");
+        assert_eq!(
+            run(
+                Some(10),
+                &[(10, b"ab", 0), (10, b"ab", 0), (11, b"x", 0), (11, b"bcd", 0)]
+            ),
+            "abcd"
+        );
     }
 
     #[test]
     fn the_first_of_two_overlapping_segments_wins() {
-        assert_eq!(run(Some(10), &[(12, b"CDE", 0), (11, b"bxxx", 0), (10, b"a", 0), (15, b"f", 0)]), "abCDEf");
+        assert_eq!(
+            run(
+                Some(10),
+                &[(12, b"CDE", 0), (11, b"bxxx", 0), (10, b"a", 0), (15, b"f", 0)]
+            ),
+            "abCDEf"
+        );
         let mut assembler = Assembler::default();
         assembler.start(SeqNumber(10));
         assembler.push(SeqNumber(12), b"CDE", 0, at(1));
@@ -365,7 +412,10 @@ mod tests {
     #[test]
     fn a_cut_segment_is_a_gap_and_not_data() {
         assert_eq!(run(Some(10), &[(10, b"ab", 3), (15, b"cd", 0)]), "ab(3)cd");
-        assert_eq!(run(Some(10), &[(15, b"cd", 1), (10, b"ab", 3), (18, b"e", 0)]), "ab(3)cd(1)e");
+        assert_eq!(
+            run(Some(10), &[(15, b"cd", 1), (10, b"ab", 3), (18, b"e", 0)]),
+            "ab(3)cd(1)e"
+        );
     }
 
     #[test]
@@ -405,7 +455,12 @@ mod tests {
         let step = 1u32 << 26;
         let mut total = 0u64;
         for n in 0..200u32 {
-            let piece = assembler.push(SeqNumber(5u32.wrapping_add(n.wrapping_mul(step))), b"x", step - 1, at(1));
+            let piece = assembler.push(
+                SeqNumber(5u32.wrapping_add(n.wrapping_mul(step))),
+                b"x",
+                step - 1,
+                at(1),
+            );
             assert!(matches!(piece, Some(Piece::Data(..))), "segment {n}");
             total += 1;
             while assembler.pop().is_some() {}

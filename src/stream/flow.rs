@@ -70,7 +70,13 @@ pub struct SynOptions {
 
 impl SynOptions {
     fn of(segment: &Segment<'_>) -> Self {
-        let mut options = Self { mss: None, window_scale: None, timestamps: false, window: segment.window, order: 0x811c_9dc5 };
+        let mut options = Self {
+            mss: None,
+            window_scale: None,
+            timestamps: false,
+            window: segment.window,
+            order: 0x811c_9dc5,
+        };
         for (kind, body) in segment.options.iter() {
             options.order = (options.order ^ u32::from(kind)).wrapping_mul(0x0100_0193);
             match (kind, body) {
@@ -95,12 +101,17 @@ pub struct Spans {
 
 impl Spans {
     fn new(at: At) -> Self {
-        Self { main: (at.frame, at.frame), more: Vec::new() }
+        Self {
+            main: (at.frame, at.frame),
+            more: Vec::new(),
+        }
     }
 
     /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
     fn note(&mut self, at: At) {
-        let known = std::iter::once(&mut self.main).chain(&mut self.more).find(|(first, _)| first.capture() == at.frame.capture());
+        let known = std::iter::once(&mut self.main)
+            .chain(&mut self.more)
+            .find(|(first, _)| first.capture() == at.frame.capture());
         match known {
             Some((first, last)) => (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame)),
             None => self.more.push((at.frame, at.frame)),
@@ -169,14 +180,20 @@ impl Half {
         let seen = Seen {
             seq: segment.seq.0,
             ack: segment.ack.0,
-            length: u32::try_from(segment.payload.len()).unwrap_or(u32::MAX).saturating_add(segment.cut),
+            length: u32::try_from(segment.payload.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(segment.cut),
             flags: segment.flags.0,
             ip_id: segment.path.ip_id,
             timestamp: segment.options.timestamps(),
             nanos: at.time.nanos(),
         };
         let same = |old: &Seen| {
-            Seen { nanos: seen.nanos, ..*old } == seen && seen.nanos.saturating_sub(old.nanos).unsigned_abs() <= SAME_PACKET_NANOS as u64
+            Seen {
+                nanos: seen.nanos,
+                ..*old
+            } == seen
+                && seen.nanos.saturating_sub(old.nanos).unsigned_abs() <= SAME_PACKET_NANOS as u64
         };
         if self.recent.iter().flatten().any(same) {
             return true;
@@ -310,14 +327,26 @@ impl<T> Flow<T> {
 
     fn note_span(&mut self, at: At) {
         self.spans.note(at);
-        self.first = At { frame: self.spans.main.0, time: self.first.time.min(at.time) };
-        self.last = At { frame: self.last.frame.max(at.frame), time: self.last.time.max(at.time) };
+        self.first = At {
+            frame: self.spans.main.0,
+            time: self.first.time.min(at.time),
+        };
+        self.last = At {
+            frame: self.last.frame.max(at.frame),
+            time: self.last.time.max(at.time),
+        };
     }
 
     fn observe_data(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
         let (half, other) = self.pair_mut(direction);
-        let length = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX).saturating_add(segment.cut);
-        let after = segment.seq.plus(length).plus(u32::from(segment.flags.syn())).plus(u32::from(segment.flags.fin()));
+        let length = u32::try_from(segment.payload.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(segment.cut);
+        let after = segment
+            .seq
+            .plus(length)
+            .plus(u32::from(segment.flags.syn()))
+            .plus(u32::from(segment.flags.fin()));
         if half.highest.is_none_or(|highest| after.distance(highest) > 0) {
             half.highest = Some(after);
         }
@@ -332,7 +361,10 @@ impl<T> Flow<T> {
         if length > 0 {
             half.last_payload = Some(at);
             // The receiver of a doubtful reset goes on talking: it did not accept it.
-            if other.reset.is_some_and(|reset| reset.doubtful && at.time > reset.at.time) {
+            if other
+                .reset
+                .is_some_and(|reset| reset.doubtful && at.time > reset.at.time)
+            {
                 other.reset = None;
                 self.resets_ignored += 1;
             }
@@ -345,13 +377,24 @@ impl<T> Flow<T> {
 
     fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
         let (half, other) = self.pair_mut(direction);
-        let form = if segment.flags.ack() { ResetForm::Active } else { ResetForm::NoSocket };
+        let form = if segment.flags.ack() {
+            ResetForm::Active
+        } else {
+            ResetForm::NoSocket
+        };
         let references = [half.highest, other.acknowledged, half.assembler.expected()];
         let exact = references.iter().flatten().any(|reference| segment.seq == *reference);
         let blind = references.iter().all(Option::is_none);
-        let inside = references.iter().flatten().any(|reference| (0..RESET_WINDOW).contains(&segment.seq.distance(*reference)));
+        let inside = references
+            .iter()
+            .flatten()
+            .any(|reference| (0..RESET_WINDOW).contains(&segment.seq.distance(*reference)));
         if exact || blind || inside {
-            half.reset.get_or_insert(Reset { at, form, doubtful: !exact && !blind });
+            half.reset.get_or_insert(Reset {
+                at,
+                form,
+                doubtful: !exact && !blind,
+            });
         } else {
             self.resets_ignored = self.resets_ignored.saturating_add(1);
         }
@@ -368,12 +411,15 @@ impl<T> Flow<T> {
     /// Whether a segment's sequence number can belong to this connection.
     pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let half = self.half(direction);
-        let near = |reference: SeqNumber| segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
+        let near =
+            |reference: SeqNumber| segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
         match half.highest.or(half.isn) {
             Some(reference) => near(reference),
             // Nothing of this side yet: what it acknowledges tells.
             None => match self.half(direction.opposite()).highest {
-                Some(reference) if segment.flags.ack() => segment.ack.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs(),
+                Some(reference) if segment.flags.ack() => {
+                    segment.ack.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs()
+                }
                 _ => true,
             },
         }

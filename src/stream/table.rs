@@ -22,7 +22,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { open_flows: 1 << 20, linger: 5_000_000_000, idle: 3_600_000_000_000 }
+        Self {
+            open_flows: 1 << 20,
+            linger: 5_000_000_000,
+            idle: 3_600_000_000_000,
+        }
     }
 }
 
@@ -62,7 +66,11 @@ struct Key {
 impl Key {
     fn of(segment: &Segment<'_>) -> Self {
         let (a, b) = (pack(segment.source), pack(segment.destination));
-        if a <= b { Self { low: a, high: b } } else { Self { low: b, high: a } }
+        if a <= b {
+            Self { low: a, high: b }
+        } else {
+            Self { low: b, high: a }
+        }
     }
 }
 
@@ -130,7 +138,10 @@ impl<T> FlowTable<T> {
         }
         if flow.closed() && !flow.closing {
             flow.closing = true;
-            self.lingering.push_back((Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)), id));
+            self.lingering.push_back((
+                Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)),
+                id,
+            ));
         }
         Some((FlowId(id), direction))
     }
@@ -143,7 +154,11 @@ impl<T> FlowTable<T> {
     /// The open connection between two endpoints, in either order.
     pub fn find_mut(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Flow<T>> {
         let (a, b) = (pack(a), pack(b));
-        let key = if a <= b { Key { low: a, high: b } } else { Key { low: b, high: a } };
+        let key = if a <= b {
+            Key { low: a, high: b }
+        } else {
+            Key { low: b, high: a }
+        };
         let id = self.index.get(&key).copied()?;
         self.flow_mut(FlowId(id))
     }
@@ -180,7 +195,11 @@ impl<T> FlowTable<T> {
             return self.evict();
         }
         self.since_sweep = self.since_sweep.wrapping_add(1);
-        if self.since_sweep % 64 == 0 { self.sweep(now) } else { None }
+        if self.since_sweep % 64 == 0 {
+            self.sweep(now)
+        } else {
+            None
+        }
     }
 
     /// Takes off every connection, in the order of their first packets.
@@ -191,7 +210,14 @@ impl<T> FlowTable<T> {
         let mut all: Vec<_> = std::mem::take(&mut self.slots)
             .into_iter()
             .flatten()
-            .map(|slot| Finished { why: if slot.flow.closed() { Why::Closed } else { Why::InputEnded }, flow: slot.flow })
+            .map(|slot| Finished {
+                why: if slot.flow.closed() {
+                    Why::Closed
+                } else {
+                    Why::InputEnded
+                },
+                flow: slot.flow,
+            })
             .collect();
         all.sort_by_key(|finished| (finished.flow.first.time, finished.flow.first.frame));
         all
@@ -199,7 +225,9 @@ impl<T> FlowTable<T> {
 
     /// The connection a segment belongs to when its endpoints are known.
     fn choose(&mut self, id: u32, segment: &Segment<'_>, at: At, key: Key, data: impl FnOnce() -> T) -> u32 {
-        let Some(slot) = self.slots.get(id as usize).and_then(Option::as_ref) else { return id };
+        let Some(slot) = self.slots.get(id as usize).and_then(Option::as_ref) else {
+            return id;
+        };
         let direction = direction_of(&slot.flow, segment);
         let opens = segment.flags.syn() && !segment.flags.rst();
         if opens {
@@ -222,9 +250,10 @@ impl<T> FlowTable<T> {
     }
 
     fn is_isn_of(&self, id: u32, segment: &Segment<'_>) -> bool {
-        self.slots.get(id as usize).and_then(Option::as_ref).is_some_and(|slot| {
-            slot.flow.half(direction_of(&slot.flow, segment)).isn == Some(segment.seq)
-        })
+        self.slots
+            .get(id as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|slot| slot.flow.half(direction_of(&slot.flow, segment)).isn == Some(segment.seq))
     }
 
     fn previous_fits(&self, id: u32, segment: &Segment<'_>) -> bool {
@@ -234,7 +263,14 @@ impl<T> FlowTable<T> {
             .is_some_and(|slot| slot.flow.fits(direction_of(&slot.flow, segment), segment))
     }
 
-    fn open(&mut self, segment: &Segment<'_>, at: At, key: Key, previous: Option<u32>, data: impl FnOnce() -> T) -> Option<u32> {
+    fn open(
+        &mut self,
+        segment: &Segment<'_>,
+        at: At,
+        key: Key,
+        previous: Option<u32>,
+        data: impl FnOnce() -> T,
+    ) -> Option<u32> {
         let flags = segment.flags;
         if flags.rst() || (!flags.syn() && segment.payload.is_empty() && segment.cut == 0) {
             return None;
@@ -261,11 +297,16 @@ impl<T> FlowTable<T> {
 
     /// A connection whose ports are in use again ends soon, however it stood.
     fn retire(&mut self, id: u32, at: At) {
-        let Some(slot) = self.slots.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        let Some(slot) = self.slots.get_mut(id as usize).and_then(Option::as_mut) else {
+            return;
+        };
         slot.previous = None;
         if !slot.flow.closing {
             slot.flow.closing = true;
-            self.lingering.push_back((Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)), id));
+            self.lingering.push_back((
+                Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)),
+                id,
+            ));
         }
     }
 
@@ -292,13 +333,18 @@ impl<T> FlowTable<T> {
     fn evict(&mut self) -> Option<Finished<T>> {
         for _ in 0..=2 * self.slots.len() {
             self.hand = (self.hand + 1) % self.slots.len().max(1);
-            let Some(Some(slot)) = self.slots.get_mut(self.hand) else { continue };
+            let Some(Some(slot)) = self.slots.get_mut(self.hand) else {
+                continue;
+            };
             // Those that are closing wait in the queue already; taking them here would leave a stale entry.
             if slot.flow.closing || std::mem::take(&mut slot.flow.touched) {
                 continue;
             }
             let id = u32::try_from(self.hand).ok()?;
-            return self.remove(id).map(|flow| Finished { flow, why: Why::Evicted });
+            return self.remove(id).map(|flow| Finished {
+                flow,
+                why: Why::Evicted,
+            });
         }
         let (_, id) = self.lingering.pop_front()?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Closed })
@@ -318,7 +364,11 @@ impl<T> FlowTable<T> {
 
 fn direction_of<T>(flow: &Flow<T>, segment: &Segment<'_>) -> Direction {
     let [client, _] = flow.ends;
-    if segment.source == client { Direction::ToServer } else { Direction::ToClient }
+    if segment.source == client {
+        Direction::ToServer
+    } else {
+        Direction::ToClient
+    }
 }
 
 /// SYN tells; otherwise the lower port is taken for the server until TLS tells better.
@@ -340,9 +390,17 @@ mod tests {
     const SERVER: u16 = 443;
 
     fn segment(from: u16, flags: u8, seq: u32, payload: &'static [u8]) -> Segment<'static> {
-        let end = |port| Endpoint { ip: IpAddr::from([10, 0, 0, if port == SERVER { 2 } else { 1 }]), port };
+        let end = |port| Endpoint {
+            ip: IpAddr::from([10, 0, 0, if port == SERVER { 2 } else { 1 }]),
+            port,
+        };
         Segment {
-            path: Path { source_mac: None, ttl: 64, ip_id: None, outer: &[] },
+            path: Path {
+                source_mac: None,
+                ttl: 64,
+                ip_id: None,
+                outer: &[],
+            },
             source: end(from),
             destination: end(if from == SERVER { CLIENT } else { SERVER }),
             seq: SeqNumber(seq),
@@ -356,19 +414,32 @@ mod tests {
     }
 
     fn at(frame: u64) -> At {
-        At { frame: FrameRef::new(0, frame), time: Timestamp::from_nanos(i64::try_from(frame).expect("small") * 1_000_000_000) }
+        At {
+            frame: FrameRef::new(0, frame),
+            time: Timestamp::from_nanos(i64::try_from(frame).expect("small") * 1_000_000_000),
+        }
     }
 
     fn table() -> FlowTable<()> {
-        FlowTable::new(Limits { open_flows: 4, linger: 5_000_000_000, idle: 60_000_000_000 })
+        FlowTable::new(Limits {
+            open_flows: 4,
+            linger: 5_000_000_000,
+            idle: 60_000_000_000,
+        })
     }
 
     #[test]
     fn a_syn_with_another_sequence_number_is_a_new_connection() {
         let mut table = table();
-        let (first, _) = table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
-        let (again, _) = table.route(&segment(CLIENT, 2, 100, b""), at(2), || ()).expect("retransmitted");
-        let (second, _) = table.route(&segment(CLIENT, 2, 90_000_000, b""), at(3), || ()).expect("reused");
+        let (first, _) = table
+            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
+            .expect("opened");
+        let (again, _) = table
+            .route(&segment(CLIENT, 2, 100, b""), at(2), || ())
+            .expect("retransmitted");
+        let (second, _) = table
+            .route(&segment(CLIENT, 2, 90_000_000, b""), at(3), || ())
+            .expect("reused");
         assert_eq!(first, again);
         assert_ne!(first, second);
     }
@@ -376,12 +447,32 @@ mod tests {
     #[test]
     fn late_packets_of_the_old_connection_do_not_touch_the_new_one() {
         let mut table = table();
-        let (old, _) = table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
-        let (new, _) = table.route(&segment(CLIENT, 2, 90_000_000, b""), at(2), || ()).expect("reused");
-        let (reset, _) = table.route(&segment(CLIENT, 0x14, 101, b""), at(3), || ()).expect("routed");
+        let (old, _) = table
+            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
+            .expect("opened");
+        let (new, _) = table
+            .route(&segment(CLIENT, 2, 90_000_000, b""), at(2), || ())
+            .expect("reused");
+        let (reset, _) = table
+            .route(&segment(CLIENT, 0x14, 101, b""), at(3), || ())
+            .expect("routed");
         assert_eq!(reset, old);
-        assert!(table.flow_mut(new).expect("open").half(Direction::ToServer).reset.is_none());
-        assert!(table.flow_mut(old).expect("lingering").half(Direction::ToServer).reset.is_some());
+        assert!(
+            table
+                .flow_mut(new)
+                .expect("open")
+                .half(Direction::ToServer)
+                .reset
+                .is_none()
+        );
+        assert!(
+            table
+                .flow_mut(old)
+                .expect("lingering")
+                .half(Direction::ToServer)
+                .reset
+                .is_some()
+        );
     }
 
     #[test]
@@ -395,9 +486,15 @@ mod tests {
     #[test]
     fn closed_connections_linger_and_then_go() {
         let mut table = table();
-        table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
-        table.route(&segment(CLIENT, 0x11, 101, b""), at(2), || ()).expect("fin");
-        table.route(&segment(SERVER, 0x11, 500, b""), at(3), || ()).expect("fin");
+        table
+            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
+            .expect("opened");
+        table
+            .route(&segment(CLIENT, 0x11, 101, b""), at(2), || ())
+            .expect("fin");
+        table
+            .route(&segment(SERVER, 0x11, 500, b""), at(3), || ())
+            .expect("fin");
         assert!(table.expire().is_none());
         table.advance(at(9).time);
         let finished = table.expire().expect("its time has come");
@@ -420,7 +517,9 @@ mod tests {
     #[test]
     fn a_reset_outside_the_window_is_ignored_and_counted() {
         let mut table = table();
-        let (id, _) = table.route(&segment(CLIENT, 2, 100, b""), at(1), || ()).expect("opened");
+        let (id, _) = table
+            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
+            .expect("opened");
         table.route(&segment(CLIENT, 0x04, 5_000_000, b""), at(2), || ());
         let flow = table.flow_mut(id).expect("open");
         assert!(flow.half(Direction::ToServer).reset.is_none());

@@ -81,11 +81,17 @@ impl Protection {
             (_, TlsCipherEnc::Null | TlsCipherEnc::Rc4) => Some(length == content + mac),
             (_, TlsCipherEnc::Chacha20_Poly1305) => Some(length == content + 16),
             (TlsCipherEncMode::Gcm, _) => Some(length == 8 + content + 16),
-            (TlsCipherEncMode::Ccm, _) => Some(length == 8 + content + if suite.name.ends_with("CCM_8") { 8 } else { 16 }),
+            (TlsCipherEncMode::Ccm, _) => {
+                Some(length == 8 + content + if suite.name.ends_with("CCM_8") { 8 } else { 16 })
+            }
             (TlsCipherEncMode::Cbc, enc) => {
                 let block = block_length(enc)?;
                 let iv = if explicit_iv { block } else { 0 };
-                let (sealed, outside) = if self.encrypt_then_mac { (content, mac) } else { (content + mac, 0) };
+                let (sealed, outside) = if self.encrypt_then_mac {
+                    (content, mac)
+                } else {
+                    (content + mac, 0)
+                };
                 let least = iv + (sealed + 1).div_ceil(block) * block + outside;
                 Some(length >= least && (length - least) % block == 0 && length - least <= 256 - block)
             }
@@ -108,7 +114,9 @@ fn mac_length(mac: &TlsCipherMac) -> Option<u16> {
 fn block_length(enc: &TlsCipherEnc) -> Option<u16> {
     match enc {
         TlsCipherEnc::TripleDes | TlsCipherEnc::Des | TlsCipherEnc::Rc2 | TlsCipherEnc::Idea => Some(8),
-        TlsCipherEnc::Aes | TlsCipherEnc::Camellia | TlsCipherEnc::Seed | TlsCipherEnc::Aria | TlsCipherEnc::Sm4 => Some(16),
+        TlsCipherEnc::Aes | TlsCipherEnc::Camellia | TlsCipherEnc::Seed | TlsCipherEnc::Aria | TlsCipherEnc::Sm4 => {
+            Some(16)
+        }
         _ => None,
     }
 }
@@ -118,12 +126,21 @@ mod tests {
     use super::*;
 
     fn alert_fits(version: ProtocolVersion, suite: u16, encrypt_then_mac: bool, length: u16) -> Option<bool> {
-        Protection { version, suite: CipherSuite(suite), encrypt_then_mac }.fits(length, 2)
+        Protection {
+            version,
+            suite: CipherSuite(suite),
+            encrypt_then_mac,
+        }
+        .fits(length, 2)
     }
 
     #[test]
     fn alert_lengths_are_those_measured_with_real_stacks() {
-        let (v10, v12, v13) = (ProtocolVersion::TLS_1_0, ProtocolVersion::TLS_1_2, ProtocolVersion::TLS_1_3);
+        let (v10, v12, v13) = (
+            ProtocolVersion::TLS_1_0,
+            ProtocolVersion::TLS_1_2,
+            ProtocolVersion::TLS_1_3,
+        );
         for (version, suite, etm, length) in [
             (v12, 0xc02f, false, 26), // ECDHE-RSA-AES128-GCM-SHA256
             (v12, 0xcca8, false, 18), // ECDHE-RSA-CHACHA20-POLY1305
@@ -131,7 +148,7 @@ mod tests {
             (v12, 0x002f, false, 48),
             (v10, 0x002f, false, 32),
             (v10, 0x002f, true, 36),
-            (v12, 0x003c, true, 64),  // AES128-SHA256: alike with and without encrypt-then-MAC
+            (v12, 0x003c, true, 64), // AES128-SHA256: alike with and without encrypt-then-MAC
             (v12, 0x003c, false, 64),
             (v12, 0xc028, false, 80), // AES256-CBC-SHA384
             (v12, 0xc09c, false, 26), // AES128-CCM
@@ -143,8 +160,16 @@ mod tests {
             (v13, 0x1301, false, 19),
             (v13, 0x1305, false, 11),
         ] {
-            assert_eq!(alert_fits(version, suite, etm, length), Some(true), "{suite:#06x} {version} etm={etm} {length}");
-            assert_eq!(alert_fits(version, suite, etm, length + 1), Some(false), "{suite:#06x} {version} one more");
+            assert_eq!(
+                alert_fits(version, suite, etm, length),
+                Some(true),
+                "{suite:#06x} {version} etm={etm} {length}"
+            );
+            assert_eq!(
+                alert_fits(version, suite, etm, length + 1),
+                Some(false),
+                "{suite:#06x} {version} one more"
+            );
         }
     }
 

@@ -17,7 +17,10 @@ pub struct NewSessionTicket<'a> {
 impl<'a> NewSessionTicket<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
-        Some(Self { lifetime_hint: reader.u32()?, ticket: reader.vec16()? })
+        Some(Self {
+            lifetime_hint: reader.u32()?,
+            ticket: reader.vec16()?,
+        })
     }
 }
 
@@ -67,19 +70,35 @@ mod tests {
     #[test]
     fn the_ticket_comes_without_its_length() {
         let message = [4, 0, 0, 9, 0, 0, 1, 44, 0, 3, 0xaa, 0xbb, 0xcc];
-        let Message::NewSessionTicket(ticket) = Message::parse(&message) else { panic!("typed") };
-        assert_eq!(ticket, NewSessionTicket { lifetime_hint: 300, ticket: &[0xaa, 0xbb, 0xcc] });
+        let Message::NewSessionTicket(ticket) = Message::parse(&message) else {
+            panic!("typed")
+        };
+        assert_eq!(
+            ticket,
+            NewSessionTicket {
+                lifetime_hint: 300,
+                ticket: &[0xaa, 0xbb, 0xcc]
+            }
+        );
     }
 
     #[test]
     fn a_zero_length_ticket_is_a_ticket_withdrawn() {
-        let Message::NewSessionTicket(ticket) = Message::parse(&[4, 0, 0, 6, 0, 0, 0, 0, 0, 0]) else { panic!("typed") };
+        let Message::NewSessionTicket(ticket) = Message::parse(&[4, 0, 0, 6, 0, 0, 0, 0, 0, 0]) else {
+            panic!("typed")
+        };
         assert!(ticket.ticket.is_empty());
     }
 
     #[test]
     fn a_truncated_hello_is_malformed_and_not_something_else() {
-        assert_eq!(Message::parse(&[1, 0, 0, 2, 3, 3]), Message::Malformed(HandshakeType::CLIENT_HELLO));
-        assert_eq!(Message::parse(&[14, 0, 0, 0]), Message::Other(HandshakeType::SERVER_HELLO_DONE));
+        assert_eq!(
+            Message::parse(&[1, 0, 0, 2, 3, 3]),
+            Message::Malformed(HandshakeType::CLIENT_HELLO)
+        );
+        assert_eq!(
+            Message::parse(&[14, 0, 0, 0]),
+            Message::Other(HandshakeType::SERVER_HELLO_DONE)
+        );
     }
 }

@@ -12,8 +12,8 @@ use super::names::{CipherSuite, ExtensionType, ProtocolVersion, is_grease};
 
 /// The random that marks a ServerHello as HelloRetryRequest (RFC 8446 §4.1.3).
 const HELLO_RETRY_REQUEST: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
-    0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
+    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
 /// One PSK identity of a ClientHello (RFC 8446 §4.2.11).
@@ -69,7 +69,9 @@ impl<'a> ClientHello<'a> {
     /// Parses a complete handshake message (with its 4-byte header). `None` when it cannot be read at all.
     #[must_use]
     pub fn parse(message: &'a [u8]) -> Option<Self> {
-        let (_, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(fixed))) = tls_parser::parse_tls_message_handshake(message).ok()? else {
+        let (_, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(fixed))) =
+            tls_parser::parse_tls_message_handshake(message).ok()?
+        else {
             return None;
         };
         let mut hello = Self {
@@ -77,7 +79,12 @@ impl<'a> ClientHello<'a> {
             version: ProtocolVersion(fixed.version.0),
             random: fixed.random.try_into().ok()?,
             session_id: fixed.session_id.unwrap_or_default(),
-            cipher_suites: fixed.ciphers.iter().filter(|c| !is_grease(c.0)).map(|c| CipherSuite(c.0)).collect(),
+            cipher_suites: fixed
+                .ciphers
+                .iter()
+                .filter(|c| !is_grease(c.0))
+                .map(|c| CipherSuite(c.0))
+                .collect(),
             supported_versions: None,
             server_name: None,
             session_ticket: None,
@@ -113,7 +120,11 @@ impl<'a> ClientHello<'a> {
         let challenge = reader.take(usize::from(challenge))?;
         let mut random = [0; 32];
         // The challenge stands right-aligned in the 32-byte random (RFC 5246 E.2).
-        random.iter_mut().rev().zip(challenge.iter().rev()).for_each(|(to, from)| *to = *from);
+        random
+            .iter_mut()
+            .rev()
+            .zip(challenge.iter().rev())
+            .for_each(|(to, from)| *to = *from);
         let cipher_suites = specs
             .chunks_exact(3)
             .filter_map(|spec| match *spec {
@@ -146,7 +157,10 @@ impl<'a> ClientHello<'a> {
     /// Whether the client would accept TLS 1.3.
     #[must_use]
     pub fn offers_tls13(&self) -> bool {
-        self.supported_versions.iter().flatten().any(|version| version.is_tls13())
+        self.supported_versions
+            .iter()
+            .flatten()
+            .any(|version| version.is_tls13())
     }
 
     fn read_extension(&mut self, kind: ExtensionType, whole: &'a [u8], body: &'a [u8]) {
@@ -157,7 +171,9 @@ impl<'a> ClientHello<'a> {
             ExtensionType::EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
             ExtensionType::EARLY_DATA => self.early_data = true,
             ExtensionType::PSK_KEY_EXCHANGE_MODES => self.psk_modes = Reader::new(body).vec8(),
-            ExtensionType::SUPPORTED_VERSIONS | ExtensionType::SERVER_NAME | ExtensionType::ALPN => self.read_parsed(whole),
+            ExtensionType::SUPPORTED_VERSIONS | ExtensionType::SERVER_NAME | ExtensionType::ALPN => {
+                self.read_parsed(whole)
+            }
             _ => {}
         }
     }
@@ -165,7 +181,13 @@ impl<'a> ClientHello<'a> {
     fn read_parsed(&mut self, whole: &'a [u8]) {
         match tls_parser::parse_tls_client_hello_extension(whole) {
             Ok((_, TlsExtension::SupportedVersions(versions))) => {
-                self.supported_versions = Some(versions.iter().filter(|v| !is_grease(v.0)).map(|v| ProtocolVersion(v.0)).collect());
+                self.supported_versions = Some(
+                    versions
+                        .iter()
+                        .filter(|v| !is_grease(v.0))
+                        .map(|v| ProtocolVersion(v.0))
+                        .collect(),
+                );
             }
             Ok((_, TlsExtension::SNI(names))) => {
                 self.server_name = names.iter().find(|(kind, _)| kind.0 == 0).map(|&(_, name)| name);
@@ -286,7 +308,11 @@ fn psk_identities(body: &[u8]) -> Vec<PskIdentity<'_>> {
         let identity = identities.vec16()?;
         let obfuscated_age = identities.u32()?;
         let binder_length = binders.vec8().map_or(0, <[u8]>::len);
-        Some(PskIdentity { identity, obfuscated_age, binder_length: u8::try_from(binder_length).unwrap_or(u8::MAX) })
+        Some(PskIdentity {
+            identity,
+            obfuscated_age,
+            binder_length: u8::try_from(binder_length).unwrap_or(u8::MAX),
+        })
     })
     .collect()
 }
@@ -331,7 +357,11 @@ impl Fingerprint {
         let mut base = Fnv::new();
         base.write(hello.version.0);
         hello.cipher_suites.iter().for_each(|suite| base.write(suite.0));
-        Self { shape: Fnv(base.0), base, members: 0 }
+        Self {
+            shape: Fnv(base.0),
+            base,
+            members: 0,
+        }
     }
 
     fn extension(&mut self, kind: ExtensionType) {
@@ -407,10 +437,24 @@ pub(crate) mod tests {
     #[test]
     fn a_malformed_extension_does_not_hide_the_psk_behind_it() {
         let broken_master_secret = (23, vec![1, 2, 3]);
-        let message = client_hello(&[], &[broken_master_secret, (0, vec![0xff]), (41, pre_shared_key(&[(b"ticket", 5)]))]);
+        let message = client_hello(
+            &[],
+            &[
+                broken_master_secret,
+                (0, vec![0xff]),
+                (41, pre_shared_key(&[(b"ticket", 5)])),
+            ],
+        );
         let hello = ClientHello::parse(&message).expect("readable");
         let identities = hello.psk_identities.expect("offered");
-        assert_eq!(identities, [PskIdentity { identity: b"ticket", obfuscated_age: 5, binder_length: 32 }]);
+        assert_eq!(
+            identities,
+            [PskIdentity {
+                identity: b"ticket",
+                obfuscated_age: 5,
+                binder_length: 32
+            }]
+        );
         assert_eq!(hello.server_name, None);
     }
 
@@ -418,14 +462,20 @@ pub(crate) mod tests {
     fn an_empty_ticket_extension_is_not_an_absent_one() {
         let empty = client_hello(&[], &[(35, vec![])]);
         let absent = client_hello(&[], &[]);
-        assert_eq!(ClientHello::parse(&empty).expect("readable").session_ticket, Some(&[][..]));
+        assert_eq!(
+            ClientHello::parse(&empty).expect("readable").session_ticket,
+            Some(&[][..])
+        );
         assert_eq!(ClientHello::parse(&absent).expect("readable").session_ticket, None);
     }
 
     #[test]
     fn ticket_and_psk_do_not_change_the_client_stack() {
         let plain = client_hello(&[], &[(23, vec![]), (35, vec![])]);
-        let resuming = client_hello(&[1; 32], &[(35, vec![1, 2]), (23, vec![]), (41, pre_shared_key(&[(b"t", 1)]))]);
+        let resuming = client_hello(
+            &[1; 32],
+            &[(35, vec![1, 2]), (23, vec![]), (41, pre_shared_key(&[(b"t", 1)]))],
+        );
         let other = client_hello(&[], &[(35, vec![])]);
         let stack = |message: &[u8]| ClientHello::parse(message).expect("readable").stack;
         assert_eq!(stack(&plain), stack(&resuming));
@@ -434,7 +484,12 @@ pub(crate) mod tests {
 
     #[test]
     fn the_version_of_a_tls13_server_hello_is_in_its_extension() {
-        let message = server_hello(0x0303, &[5; 32], 0x1301, &[(43, vec![3, 4]), (51, vec![0, 29, 0, 0]), (41, vec![0, 0])]);
+        let message = server_hello(
+            0x0303,
+            &[5; 32],
+            0x1301,
+            &[(43, vec![3, 4]), (51, vec![0, 29, 0, 0]), (41, vec![0, 0])],
+        );
         let hello = ServerHello::parse(&message).expect("readable");
         assert_eq!(hello.version, ProtocolVersion::TLS_1_3);
         assert_eq!(hello.selected_psk, Some(0));
@@ -446,7 +501,10 @@ pub(crate) mod tests {
     fn ssl3_server_hellos_and_drafts_are_read() {
         for version in [0x0300, 0x7f1c] {
             let message = server_hello(version, &[], 0x0005, &[]);
-            assert_eq!(ServerHello::parse(&message).expect("readable").version, ProtocolVersion(version));
+            assert_eq!(
+                ServerHello::parse(&message).expect("readable").version,
+                ProtocolVersion(version)
+            );
         }
     }
 

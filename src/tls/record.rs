@@ -4,8 +4,8 @@
 //! from. Plaintext handshake messages are put together over any number of records. After a gap the decoder goes on
 //! where the record lengths allow it, searches for the next chain of records where they do not, and says which.
 
-use super::hello::ClientHello;
 use super::handshake::Message;
+use super::hello::ClientHello;
 use super::names::{AlertDescription, ContentType, HandshakeType};
 
 /// Largest record body that is taken for one: 2^14 bytes, 2048 bytes of expansion (RFC 5246 §6.2.3) and some grace
@@ -145,7 +145,11 @@ impl Decoder {
                 Start::V2Hello => State::V2(0),
                 Start::Middle => State::Lost,
             },
-            protection: if start == Start::Middle { Protection::Unknown } else { Protection::Off },
+            protection: if start == Start::Middle {
+                Protection::Unknown
+            } else {
+                Protection::Off
+            },
             header: [0; 9],
             header_have: 0,
             small: [0; 2],
@@ -171,10 +175,12 @@ impl Decoder {
         Some(match step {
             Step::MessageInInput(message) => Event::Message(Message::parse(message)),
             Step::MessageInBuffer => Event::Message(Message::parse(&self.message)),
-            Step::V2InBuffer => Event::Message(match ClientHello::parse_v2(self.message.get(2..).unwrap_or_default()) {
-                Some(hello) => Message::ClientHello(Box::new(hello)),
-                None => Message::Malformed(HandshakeType::CLIENT_HELLO),
-            }),
+            Step::V2InBuffer => {
+                Event::Message(match ClientHello::parse_v2(self.message.get(2..).unwrap_or_default()) {
+                    Some(hello) => Message::ClientHello(Box::new(hello)),
+                    None => Message::Malformed(HandshakeType::CLIENT_HELLO),
+                })
+            }
             Step::Oversized(kind) => Event::Message(Message::Malformed(kind)),
             Step::Plain(event) => event,
             Step::NeedMore | Step::Again => return None,
@@ -190,6 +196,12 @@ impl Decoder {
     #[must_use]
     pub const fn in_sync(&self) -> bool {
         !matches!(self.state, State::Lost) && !self.unconfirmed
+    }
+
+    /// Whether the stream so far ends inside a record or a header.
+    #[must_use]
+    pub const fn inside_record(&self) -> bool {
+        matches!(self.state, State::Body(_) | State::V2(_)) || self.header_have > 0
     }
 
     /// Bytes buffered for unfinished messages.
@@ -266,8 +278,13 @@ impl Decoder {
     /// Five bytes; nine for a handshake record whose first message header tells whether it is protected.
     fn header_needed(&self) -> usize {
         let [kind, _, _, high, low, ..] = self.header;
-        let ambiguous = ContentType(kind) == ContentType::HANDSHAKE && (self.protection != Protection::Off || self.handshake_lost);
-        if self.header_have >= 5 && ambiguous && u16::from_be_bytes([high, low]) >= 4 { 9 } else { 5 }
+        let ambiguous =
+            ContentType(kind) == ContentType::HANDSHAKE && (self.protection != Protection::Off || self.handshake_lost);
+        if self.header_have >= 5 && ambiguous && u16::from_be_bytes([high, low]) >= 4 {
+            9
+        } else {
+            5
+        }
     }
 
     fn step_header<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
@@ -276,7 +293,9 @@ impl Decoder {
             if have >= self.header_needed() {
                 break;
             }
-            let Some((&byte, rest)) = input.split_first() else { return Step::NeedMore };
+            let Some((&byte, rest)) = input.split_first() else {
+                return Step::NeedMore;
+            };
             *input = rest;
             if let Some(slot) = self.header.get_mut(have) {
                 *slot = byte;
@@ -300,7 +319,12 @@ impl Decoder {
             self.handshake_lost = false;
             self.message.extend_from_slice(&first);
         }
-        self.begin(Record { content_type, length, left: length - peeked, body })
+        self.begin(Record {
+            content_type,
+            length,
+            left: length - peeked,
+            body,
+        })
     }
 
     fn begin<'i>(&mut self, record: Record) -> Step<'i> {
@@ -361,7 +385,11 @@ impl Decoder {
             return Step::NeedMore;
         }
         self.state = State::Header;
-        if record.body == Body::Small { self.finish_small(record) } else { report(record) }
+        if record.body == Body::Small {
+            self.finish_small(record)
+        } else {
+            report(record)
+        }
     }
 
     fn finish_small<'i>(&mut self, record: Record) -> Step<'i> {
@@ -371,9 +399,15 @@ impl Decoder {
                 self.protection = Protection::On;
                 Event::ChangeCipherSpec
             }
-            ContentType::ALERT if matches!(first, 1 | 2) => Event::Alert { fatal: first == 2, description: AlertDescription(second) },
+            ContentType::ALERT if matches!(first, 1 | 2) => Event::Alert {
+                fatal: first == 2,
+                description: AlertDescription(second),
+            },
             // RC4 and NULL suites never protect into one or two bytes, so this is neither: report it as it stands.
-            content_type => Event::Protected { content_type, length: record.length },
+            content_type => Event::Protected {
+                content_type,
+                length: record.length,
+            },
         })
     }
 
@@ -382,7 +416,11 @@ impl Decoder {
         let (taken, step) = self.take_message(body);
         *input = input.get(taken..).unwrap_or_default();
         let left = record.left - u16::try_from(taken).unwrap_or(record.left);
-        self.state = if left == 0 { State::Header } else { State::Body(Record { left, ..record }) };
+        self.state = if left == 0 {
+            State::Header
+        } else {
+            State::Body(Record { left, ..record })
+        };
         match step {
             Step::Again if left > 0 && input.is_empty() => Step::NeedMore,
             other => other,
@@ -406,7 +444,9 @@ impl Decoder {
         let missing = if header_missing > 0 {
             header_missing
         } else {
-            message_length(&self.message).unwrap_or(4).saturating_sub(self.message.len())
+            message_length(&self.message)
+                .unwrap_or(4)
+                .saturating_sub(self.message.len())
         };
         let taken = missing.min(body.len());
         self.message.extend_from_slice(body.get(..taken).unwrap_or_default());
@@ -467,17 +507,27 @@ impl Decoder {
 
     /// The chunk begins like a record that runs past it: step over its body and let the next header decide.
     fn begin_unconfirmed<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
-        let Some((header, rest)) = input.split_first_chunk::<5>() else { return Step::NeedMore };
+        let Some((header, rest)) = input.split_first_chunk::<5>() else {
+            return Step::NeedMore;
+        };
         *input = rest;
         let length = u16::from_be_bytes([header[3], header[4]]);
         self.unconfirmed = true;
-        self.begin(Record { content_type: ContentType(header[0]), length, left: length, body: Body::Ignored })
+        self.begin(Record {
+            content_type: ContentType(header[0]),
+            length,
+            left: length,
+            body: Body::Ignored,
+        })
     }
 }
 
 fn report<'i>(record: Record) -> Step<'i> {
     match record.body {
-        Body::Protected => Step::Plain(Event::Protected { content_type: record.content_type, length: record.length }),
+        Body::Protected => Step::Plain(Event::Protected {
+            content_type: record.content_type,
+            length: record.length,
+        }),
         Body::Handshake | Body::Small | Body::Ignored => Step::Again,
     }
 }
@@ -491,7 +541,9 @@ fn message_length(bytes: &[u8]) -> Option<usize> {
 /// Whether `header` can be a record header of SSL 3.0 to TLS 1.3.
 #[must_use]
 pub fn plausible(header: &[u8]) -> bool {
-    let [kind, 3, minor, high, low, ..] = *header else { return false };
+    let [kind, 3, minor, high, low, ..] = *header else {
+        return false;
+    };
     let length = u16::from_be_bytes([high, low]);
     // Empty fragments are legal for application data alone (RFC 5246 §6.2.1).
     (20..=24).contains(&kind) && minor <= 4 && length <= MAX_RECORD && (length > 0 || kind == 23)
@@ -525,7 +577,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn record(kind: u8, body: &[u8]) -> Vec<u8> {
-        [&[kind, 3, 3][..], &u16::try_from(body.len()).expect("short").to_be_bytes(), body].concat()
+        [
+            &[kind, 3, 3][..],
+            &u16::try_from(body.len()).expect("short").to_be_bytes(),
+            body,
+        ]
+        .concat()
     }
 
     /// Events of a stream fed in chunks of `size`, written down short.
@@ -563,9 +620,23 @@ mod tests {
     fn messages_are_found_over_records_and_within_them_whatever_the_chunks() {
         let stream = handshake_stream();
         let whole = events(&mut Decoder::new(Start::Record), &stream, stream.len());
-        assert_eq!(whole, ["client_hello v2=false", "client_key_exchange", "ChangeCipherSpec", "handshake:40", "application_data:300", "alert:26"]);
+        assert_eq!(
+            whole,
+            [
+                "client_hello v2=false",
+                "client_key_exchange",
+                "ChangeCipherSpec",
+                "handshake:40",
+                "application_data:300",
+                "alert:26"
+            ]
+        );
         for size in 1..60 {
-            assert_eq!(events(&mut Decoder::new(Start::Record), &stream, size), whole, "chunks of {size}");
+            assert_eq!(
+                events(&mut Decoder::new(Start::Record), &stream, size),
+                whole,
+                "chunks of {size}"
+            );
         }
     }
 
@@ -593,7 +664,10 @@ mod tests {
         let mut decoder = Decoder::new(Start::Record);
         events(&mut decoder, &record(23, &[5; 300])[..105], 105);
         assert_eq!(decoder.gap(200), Loss::Nothing);
-        assert_eq!(events(&mut decoder, &record(21, &[0; 26]), 99), ["application_data:300", "alert:26"]);
+        assert_eq!(
+            events(&mut decoder, &record(21, &[0; 26]), 99),
+            ["application_data:300", "alert:26"]
+        );
     }
 
     #[test]
@@ -601,8 +675,14 @@ mod tests {
         let hello = record(22, &server_hello(0x0303, &[], 0xc02f, &[]));
         let mut decoder = Decoder::new(Start::Record);
         events(&mut decoder, &hello[..20], 20);
-        assert_eq!(decoder.gap(u64::try_from(hello.len() - 20).expect("short")), Loss::Handshake);
-        assert_eq!(events(&mut decoder, &record(22, &[14, 0, 0, 0]), 99), ["server_hello_done"]);
+        assert_eq!(
+            decoder.gap(u64::try_from(hello.len() - 20).expect("short")),
+            Loss::Handshake
+        );
+        assert_eq!(
+            events(&mut decoder, &record(22, &[14, 0, 0, 0]), 99),
+            ["server_hello_done"]
+        );
     }
 
     #[test]
@@ -611,22 +691,36 @@ mod tests {
         events(&mut decoder, &record(23, &[5; 300])[..100], 100);
         assert_eq!(decoder.gap(5_000), Loss::Framing);
         let tail = [&[7; 50][..], &record(23, &[5; 40]), &record(21, &[0; 26])].concat();
-        assert_eq!(events(&mut decoder, &tail, tail.len()), ["Resynchronised", "application_data:40", "alert:26"]);
+        assert_eq!(
+            events(&mut decoder, &tail, tail.len()),
+            ["Resynchronised", "application_data:40", "alert:26"]
+        );
     }
 
     #[test]
     fn nonsense_after_records_is_said() {
         let stream = [record(23, &[5; 30]), b"GET / HTTP/1.1\r\n".to_vec()].concat();
-        assert_eq!(events(&mut Decoder::new(Start::Record), &stream, 99), ["application_data:30", "Desynchronised"]);
+        assert_eq!(
+            events(&mut Decoder::new(Start::Record), &stream, 99),
+            ["application_data:30", "Desynchronised"]
+        );
     }
 
     #[test]
     fn an_sslv2_hello_is_followed_by_records() {
         let mut body = vec![1, 3, 1, 0, 3, 0, 0, 0, 16, 0, 0, 0x2f];
         body.extend([6; 16]);
-        let stream = [&[0x80, u8::try_from(body.len()).expect("short")][..], &body, &record(20, &[1])].concat();
+        let stream = [
+            &[0x80, u8::try_from(body.len()).expect("short")][..],
+            &body,
+            &record(20, &[1]),
+        ]
+        .concat();
         for size in [1, 5, 100] {
-            assert_eq!(events(&mut Decoder::new(Start::V2Hello), &stream, size), ["client_hello v2=true", "ChangeCipherSpec"]);
+            assert_eq!(
+                events(&mut Decoder::new(Start::V2Hello), &stream, size),
+                ["client_hello v2=true", "ChangeCipherSpec"]
+            );
         }
     }
 

@@ -66,7 +66,8 @@ fn v2_hello(bytes: &[u8]) -> Option<Found> {
     reader.take(3)?;
     let (specs, session, challenge) = (reader.u16()?, reader.u16()?, reader.u16()?);
     let sum = 9 + usize::from(specs) + usize::from(session) + usize::from(challenge);
-    (sum == total && specs > 0 && specs % 3 == 0 && (16..=32).contains(&challenge)).then_some(Found::At(0, Start::V2Hello))
+    (sum == total && specs > 0 && specs % 3 == 0 && (16..=32).contains(&challenge))
+        .then_some(Found::At(0, Start::V2Hello))
 }
 
 fn after_clear_text(bytes: &[u8], wanted: Wanted) -> Found {
@@ -94,7 +95,13 @@ fn hello_at(bytes: &[u8], wanted: Wanted) -> Option<bool> {
     let record = reader.u16()?;
     if kind == 21 {
         let (level, description) = (reader.u8()?, reader.u8()?);
-        return Some(wanted != Wanted::ClientHello && record == 2 && matches!(level, 1 | 2) && description <= 121 && bytes.len() == 7);
+        return Some(
+            wanted != Wanted::ClientHello
+                && record == 2
+                && matches!(level, 1 | 2)
+                && description <= 121
+                && bytes.len() == 7,
+        );
     }
     let message = reader.u8()?;
     let expected = match wanted {
@@ -108,7 +115,11 @@ fn hello_at(bytes: &[u8], wanted: Wanted) -> Option<bool> {
     let length = reader.u24()?;
     let version = reader.u16()?;
     // 38 bytes is a hello without session ID and extensions; a record may hold less than the whole message.
-    Some((0x0300..=0x0304).contains(&version) && (38..=65_536).contains(&length) && (message == 1 || u32::from(record) <= 16_384))
+    Some(
+        (0x0300..=0x0304).contains(&version)
+            && (38..=65_536).contains(&length)
+            && (message == 1 || u32::from(record) <= 16_384),
+    )
 }
 
 #[cfg(test)]
@@ -118,7 +129,12 @@ mod tests {
 
     fn hello() -> Vec<u8> {
         let message = client_hello(&[], &[]);
-        [&[22, 3, 1][..], &u16::try_from(message.len()).expect("short").to_be_bytes(), &message].concat()
+        [
+            &[22, 3, 1][..],
+            &u16::try_from(message.len()).expect("short").to_be_bytes(),
+            &message,
+        ]
+        .concat()
     }
 
     #[test]
@@ -130,7 +146,9 @@ mod tests {
     #[test]
     fn a_hello_after_starttls_is_found_wherever_the_segments_end() {
         let stream = [b"EHLO x\r\nSTARTTLS\r\n", &hello()[..]].concat();
-        let found = (1..=stream.len()).map(|end| search(&stream[..end], Wanted::ClientHello)).find(|f| *f != Found::NeedMore);
+        let found = (1..=stream.len())
+            .map(|end| search(&stream[..end], Wanted::ClientHello))
+            .find(|f| *f != Found::NeedMore);
         assert_eq!(found, Some(Found::At(18, Start::Record)));
     }
 

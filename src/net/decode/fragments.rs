@@ -102,17 +102,8 @@ impl Fragments {
         }
     }
 
-    fn find_or_start(
-        &mut self,
-        fragment: &Fragment<'_>,
-        outer: &[Encapsulation],
-        origin: Origin,
-    ) -> usize {
-        if let Some(at) = self
-            .pending
-            .iter()
-            .position(|pending| pending.takes(fragment, outer))
-        {
+    fn find_or_start(&mut self, fragment: &Fragment<'_>, outer: &[Encapsulation], origin: Origin) -> usize {
+        if let Some(at) = self.pending.iter().position(|pending| pending.takes(fragment, outer)) {
             return at;
         }
         if self.pending.len() >= MAX_PENDING {

@@ -5,10 +5,7 @@ use std::net::IpAddr;
 
 use etherparse::err::ipv4::HeaderSliceError as Ipv4Error;
 use etherparse::err::ipv6::HeaderSliceError as Ipv6Error;
-use etherparse::{
-    IpAuthHeaderSlice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
-    Ipv6RawExtHeaderSlice,
-};
+use etherparse::{IpAuthHeaderSlice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice};
 
 use super::fragments::Fragment;
 use super::{Bytes, Layer, Step, Walk, neighbour, transport, tunnel};
@@ -150,19 +147,11 @@ fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -
 }
 
 /// The number and the bytes after the extension headers (RFC 8200 §4, RFC 4302), or where a fragment header leads.
-fn skip_extensions<'a>(
-    ip: &Ip,
-    mut kind: u8,
-    mut bytes: Bytes<'a>,
-) -> Result<(u8, Bytes<'a>), Step<'a>> {
+fn skip_extensions<'a>(ip: &Ip, mut kind: u8, mut bytes: Bytes<'a>) -> Result<(u8, Bytes<'a>), Step<'a>> {
     for _ in 0..MAX_EXTENSIONS {
         let (next, length) = match kind {
-            number::HOP_BY_HOP
-            | number::ROUTING
-            | number::DESTINATION_OPTIONS
-            | number::MOBILITY => {
-                let header =
-                    Ipv6RawExtHeaderSlice::from_slice(bytes.data).map_err(|_| Step::CUT)?;
+            number::HOP_BY_HOP | number::ROUTING | number::DESTINATION_OPTIONS | number::MOBILITY => {
+                let header = Ipv6RawExtHeaderSlice::from_slice(bytes.data).map_err(|_| Step::CUT)?;
                 (header.next_header().0, header.slice().len())
             }
             number::AUTHENTICATION => {
@@ -170,8 +159,7 @@ fn skip_extensions<'a>(
                 (header.next_header().0, header.slice().len())
             }
             number::FRAGMENT => {
-                let header =
-                    Ipv6FragmentHeaderSlice::from_slice(bytes.data).map_err(|_| Step::CUT)?;
+                let header = Ipv6FragmentHeaderSlice::from_slice(bytes.data).map_err(|_| Step::CUT)?;
                 if header.is_fragmenting_payload() {
                     return Err(fragment(ip, &header, bytes));
                 }

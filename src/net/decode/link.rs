@@ -76,10 +76,9 @@ pub(super) fn ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -
 #[inline(never)]
 fn unusual_ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> Step<'a> {
     match kind {
-        ether_type::VLAN
-        | ether_type::PROVIDER_VLAN
-        | ether_type::OLD_QINQ
-        | ether_type::OLDER_QINQ => vlan(walk, bytes),
+        ether_type::VLAN | ether_type::PROVIDER_VLAN | ether_type::OLD_QINQ | ether_type::OLDER_QINQ => {
+            vlan(walk, bytes)
+        }
         ether_type::ARP => neighbour::arp(bytes),
         ether_type::MPLS | ether_type::MPLS_MULTICAST => Step::Into(Layer::Mpls, bytes),
         ether_type::PPPOE_SESSION => tunnel::pppoe(walk, bytes),
@@ -91,8 +90,7 @@ fn unusual_ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> S
 }
 
 fn vlan<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
-    let (Ok(tag), Some(rest)) = (SingleVlanHeaderSlice::from_slice(bytes.data), bytes.skip(4))
-    else {
+    let (Ok(tag), Some(rest)) = (SingleVlanHeaderSlice::from_slice(bytes.data), bytes.skip(4)) else {
         return Step::CUT;
     };
     walk.wrap(Encapsulation::Vlan(tag.vlan_identifier().value()));
@@ -145,23 +143,7 @@ fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     let (Some(header), Some(rest)) = (bytes.data.first_chunk::<20>(), bytes.skip(20)) else {
         return Step::CUT;
     };
-    let [
-        high,
-        low,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        length,
-        address @ ..,
-        _,
-        _,
-    ] = *header;
+    let [high, low, _, _, _, _, _, _, _, _, _, length, address @ .., _, _] = *header;
     walk.mac = (length == 6).then_some(MacAddress(address));
     cooked_protocol(walk, u16::from_be_bytes([high, low]), rest)
 }
@@ -181,11 +163,7 @@ fn loopback(bytes: Bytes<'_>) -> Step<'_> {
     let Some(family) = bytes.u32_at(0) else {
         return Step::CUT;
     };
-    let family = if family > 0xffff {
-        family.swap_bytes()
-    } else {
-        family
-    };
+    let family = if family > 0xffff { family.swap_bytes() } else { family };
     match family {
         2 | 10 | 23 | 24 | 28 | 30 => skip_into(bytes, 4, Layer::Ip),
         _ => Step::Other,
@@ -202,7 +180,5 @@ pub(super) fn typed(bytes: Bytes<'_>, at: usize, length: usize) -> Step<'_> {
 
 /// A header of `length` bytes before `layer`.
 pub(super) fn skip_into(bytes: Bytes<'_>, length: usize, layer: Layer) -> Step<'_> {
-    bytes
-        .skip(length)
-        .map_or(Step::CUT, |rest| Step::Into(layer, rest))
+    bytes.skip(length).map_or(Step::CUT, |rest| Step::Into(layer, rest))
 }

@@ -98,11 +98,7 @@ fn embedded_v6(bytes: Bytes<'_>) -> Option<(Endpoint, Endpoint)> {
     )
 }
 
-fn endpoints(
-    source: IpAddr,
-    destination: IpAddr,
-    ports: Bytes<'_>,
-) -> Option<(Endpoint, Endpoint)> {
+fn endpoints(source: IpAddr, destination: IpAddr, ports: Bytes<'_>) -> Option<(Endpoint, Endpoint)> {
     Some((
         Endpoint {
             ip: source,

@@ -7,8 +7,7 @@ use etherparse::{TcpSlice, UdpHeaderSlice};
 use super::ip::Ip;
 use super::{Bytes, Step, Walk, tunnel};
 use crate::net::{
-    Datagram, Decoded, Encapsulation, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber,
-    TcpFlags, TcpOptions,
+    Datagram, Decoded, Encapsulation, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber, TcpFlags, TcpOptions,
 };
 
 /// A TCP segment.
@@ -34,32 +33,11 @@ pub(super) fn segment<'a>(
     let Some((header, options)) = bytes.data.split_first_chunk::<20>() else {
         return Decoded::Skipped(Notice::HeaderCut);
     };
-    let [
-        s0,
-        s1,
-        d0,
-        d1,
-        q0,
-        q1,
-        q2,
-        q3,
-        a0,
-        a1,
-        a2,
-        a3,
-        _,
-        flags,
-        w0,
-        w1,
-        ..,
-    ] = *header;
+    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, _, flags, w0, w1, ..] = *header;
     let (options, payload) = options
         .split_at_checked(length.saturating_sub(20))
         .unwrap_or((options, &[]));
-    let cut = bytes
-        .wire
-        .saturating_sub(length)
-        .saturating_sub(payload.len());
+    let cut = bytes.wire.saturating_sub(length).saturating_sub(payload.len());
     Decoded::Segment(Segment {
         path: Path {
             source_mac: mac,

@@ -18,9 +18,7 @@ pub(super) fn mpls<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     match rest.data.first().map(|first| first >> 4) {
         Some(4 | 6) => Step::Into(Layer::Ip, rest),
         // The control word of a pseudowire.
-        Some(0) if rest.skip(4).is_some_and(looks_like_ethernet) => {
-            skip_into(rest, 4, Layer::Ethernet)
-        }
+        Some(0) if rest.skip(4).is_some_and(looks_like_ethernet) => skip_into(rest, 4, Layer::Ethernet),
         Some(_) if looks_like_ethernet(rest) => Step::Into(Layer::Ethernet, rest),
         Some(_) => Step::Other,
         None => Step::CUT,
@@ -29,9 +27,7 @@ pub(super) fn mpls<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 
 /// A PPPoE session packet (RFC 2516 §4).
 pub(super) fn pppoe<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
-    let (Some(session), Some(length), Some(rest)) =
-        (bytes.u16_at(2), bytes.u16_at(4), bytes.skip(6))
-    else {
+    let (Some(session), Some(length), Some(rest)) = (bytes.u16_at(2), bytes.u16_at(4), bytes.skip(6)) else {
         return Step::CUT;
     };
     if !matches!(bytes.data, [0x11, 0, ..]) {

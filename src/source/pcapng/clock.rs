@@ -77,11 +77,7 @@ mod tests {
             (0x80 | 32, second << 32),
         ] {
             let time = Clock::new(resolution, 0).time(ticks);
-            assert_eq!(
-                time.nanos(),
-                1_700_000_000_000_000_000,
-                "resolution {resolution:#x}"
-            );
+            assert_eq!(time.nanos(), 1_700_000_000_000_000_000, "resolution {resolution:#x}");
         }
         assert_eq!(Clock::new(12, 0).time(1_999).nanos(), 1);
         assert_eq!(Clock::new(0x80 | 1, 0).time(3).nanos(), 1_500_000_000);

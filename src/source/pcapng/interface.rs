@@ -1,9 +1,7 @@
 //! What a pcapng section says of its interfaces: description and statistics blocks in, the facts needed to read packets
 //! out. Numbers in options are read here, because pcap-parser takes all of them for little-endian.
 
-use pcap_parser::pcapng::{
-    InterfaceDescriptionBlock, InterfaceStatisticsBlock, OptionCode, PcapNGOption,
-};
+use pcap_parser::pcapng::{InterfaceDescriptionBlock, InterfaceStatisticsBlock, OptionCode, PcapNGOption};
 
 use super::Clock;
 use crate::net::LinkType;

@@ -1,0 +1,409 @@
+//! What the engine attaches to a TCP connection: where TLS begins on it, one decoder a direction, and the fold.
+
+use crate::net::{At, Timestamp};
+use crate::session::{
+    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, Ledger, Open, Seen, Side, Transport,
+    classify_close,
+};
+use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
+use crate::tls::record::{Loss, Start, plausible};
+use crate::tls::search::{Found, Wanted, search};
+use crate::tls::{Decoder, Event};
+use crate::verdict::outcome;
+
+/// Silence at the end of the capture after which an open connection is called idle rather than open.
+const IDLE_NANOS: i64 = 60_000_000_000;
+/// Silence after which a connection without FIN or RST is called timed out.
+const SILENT_NANOS: i64 = 300_000_000_000;
+/// Clear text kept of each side: enough to name the protocol and to read a PROXY header.
+const PREAMBLE_KEPT: usize = 256;
+
+/// The engine's parts that a connection needs.
+pub(super) struct Context<'a> {
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) interner: &'a mut Interner,
+    pub(super) kept: &'a mut Kept,
+}
+
+/// One direction.
+#[derive(Debug)]
+enum Track {
+    /// Looking for the beginning of TLS in the bytes so far.
+    Searching(Vec<u8>),
+    /// Decoding.
+    Tls(Box<Decoder>),
+    /// No TLS here.
+    Other,
+}
+
+/// Both directions of a connection, and the TLS connection on it once there is one.
+#[derive(Debug)]
+pub(super) struct Tracks {
+    tracks: [Track; 2],
+    /// Stream bytes delivered so far, gaps included.
+    offsets: [u64; 2],
+    /// Why bytes are missing in each direction, in case some are.
+    lost: [Option<Blindness>; 2],
+    gaps: u32,
+    open: Option<Box<Open>>,
+}
+
+impl Default for Tracks {
+    fn default() -> Self {
+        Self {
+            tracks: [Track::Searching(Vec::new()), Track::Searching(Vec::new())],
+            offsets: [0; 2],
+            lost: [None; 2],
+            gaps: 0,
+            open: None,
+        }
+    }
+}
+
+impl Tracks {
+    pub(super) const fn is_tls(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) const fn gaps(&self) -> u32 {
+        self.gaps
+    }
+
+    fn swap(&mut self) {
+        self.tracks.swap(0, 1);
+        self.offsets.swap(0, 1);
+        self.lost.swap(0, 1);
+    }
+}
+
+const fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::ToServer => 0,
+        Direction::ToClient => 1,
+    }
+}
+
+const fn side(direction: Direction) -> Side {
+    match direction {
+        Direction::ToServer => Side::Client,
+        Direction::ToClient => Side::Server,
+    }
+}
+
+/// Takes the next piece of one direction. Gives the direction as it is called afterwards: the first hello may show
+/// that client and server were guessed the wrong way round.
+pub(super) fn deliver(
+    flow: &mut Flow<Tracks>,
+    direction: Direction,
+    piece: &Piece<'_>,
+    context: &mut Context<'_>,
+) -> Direction {
+    let (direction, length) = match piece {
+        Piece::Gap(length, cause, _) => {
+            gap(flow, direction, *length, *cause);
+            (direction, *length)
+        }
+        Piece::Data(bytes, at) => {
+            let after = match flow.data.tracks.get_mut(index(direction)) {
+                Some(Track::Tls(_)) => {
+                    feed(flow, direction, bytes, *at, context);
+                    direction
+                }
+                Some(Track::Searching(_)) => look(flow, direction, bytes, *at, context),
+                Some(Track::Other) | None => direction,
+            };
+            (after, bytes.len() as u64)
+        }
+    };
+    if let Some(offset) = flow.data.offsets.get_mut(index(direction)) {
+        *offset += length;
+    }
+    direction
+}
+
+fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCause) {
+    let blindness = match cause {
+        GapCause::Snaplen => Blindness::Snaplen,
+        GapCause::Loss | GapCause::Limit => Blindness::Gap,
+    };
+    let data = &mut flow.data;
+    data.gaps += u32::from(cause != GapCause::Snaplen);
+    if let Some(lost) = data.lost.get_mut(index(direction)) {
+        lost.get_or_insert(blindness);
+    }
+    let costs_handshake = match data.tracks.get_mut(index(direction)) {
+        Some(Track::Tls(decoder)) => decoder.gap(length) >= Loss::Handshake,
+        // What was searched so far does not join what comes after the gap.
+        Some(Track::Searching(bytes)) => {
+            bytes.clear();
+            true
+        }
+        Some(Track::Other) | None => false,
+    };
+    if costs_handshake && let Some(open) = &mut data.open {
+        open.handshake_lost(side(direction), blindness);
+    }
+}
+
+/// Decodes bytes of a direction on which TLS has begun.
+fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, context: &mut Context<'_>) {
+    let Tracks {
+        tracks, offsets, open, ..
+    } = &mut flow.data;
+    let Some(open) = open else { return };
+    let base = offsets.get(index(direction)).copied().unwrap_or(0);
+    let mut feedback = Feedback::None;
+    if let Some(Track::Tls(decoder)) = tracks.get_mut(index(direction)) {
+        let mut input = bytes;
+        while let Some(event) = decoder.next(&mut input) {
+            let lost = event == Event::Desynchronised;
+            let offset = base + (bytes.len() - input.len()) as u64;
+            let said = open.event(side(direction), event, at, offset, context.ledger, context.interner);
+            if lost {
+                open.handshake_lost(side(direction), Blindness::Unsupported);
+            }
+            if said != Feedback::None {
+                feedback = said;
+                decoder.ignore_change_cipher_spec();
+            }
+        }
+    }
+    if feedback == Feedback::ChangeCipherSpecIsDummy {
+        for track in tracks {
+            if let Track::Tls(decoder) = track {
+                decoder.ignore_change_cipher_spec();
+            }
+        }
+    }
+}
+
+/// Looks for the beginning of TLS.
+fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, context: &mut Context<'_>) -> Direction {
+    let Some(Track::Searching(held)) = flow.data.tracks.get_mut(index(direction)) else {
+        return direction;
+    };
+    let fresh = held.is_empty();
+    let mut bytes = std::mem::take(held);
+    bytes.extend_from_slice(piece);
+    let found = search(&bytes, wanted(flow, direction));
+    if let Found::At(offset, start) = found
+        && (flow.data.is_tls() || is_hello(&bytes, offset, start))
+    {
+        return begin(flow, direction, &bytes, offset, start, at, context);
+    }
+    let in_the_middle = !flow.roles_known() || flow.data.lost.iter().any(Option::is_some) || flow.data.is_tls();
+    if fresh && in_the_middle && records(piece) {
+        return begin(flow, direction, piece, 0, Start::Middle, at, context);
+    }
+    let track = if found == Found::Nothing {
+        Track::Other
+    } else {
+        Track::Searching(bytes)
+    };
+    set(flow, direction, track);
+    direction
+}
+
+/// An alert alone does not make a TLS connection.
+fn is_hello(bytes: &[u8], offset: usize, start: Start) -> bool {
+    start == Start::V2Hello || bytes.get(offset) == Some(&22)
+}
+
+fn set(flow: &mut Flow<Tracks>, direction: Direction, track: Track) {
+    if let Some(slot) = flow.data.tracks.get_mut(index(direction)) {
+        *slot = track;
+    }
+}
+
+fn wanted(flow: &Flow<Tracks>, direction: Direction) -> Wanted {
+    match (&flow.data.open, direction) {
+        (Some(_), Direction::ToServer) => Wanted::ClientHello,
+        (Some(_), Direction::ToClient) => Wanted::ServerAnswer,
+        // Until a hello was seen the ends may be guessed the wrong way round; FTP in active mode even has the TCP
+        // server speak first as TLS client.
+        (None, _) => Wanted::Either,
+    }
+}
+
+/// Whether a piece of a connection that was joined in the middle is nothing but whole TLS records.
+fn records(piece: &[u8]) -> bool {
+    let mut rest = piece;
+    while !rest.is_empty() {
+        let known_version = matches!(rest, [20..=23, 3, 0..=3, ..]);
+        let [_, _, _, high, low, ..] = *rest else { return false };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        match rest.get(5 + length..) {
+            Some(next) if known_version && plausible(rest) => rest = next,
+            _ => return false,
+        }
+    }
+    !piece.is_empty()
+}
+
+/// TLS begins at `offset` of `bytes`, which end with the packet at `at`.
+fn begin(
+    flow: &mut Flow<Tracks>,
+    mut direction: Direction,
+    bytes: &[u8],
+    offset: usize,
+    start: Start,
+    at: At,
+    context: &mut Context<'_>,
+) -> Direction {
+    if flow.data.open.is_none() {
+        let from_client = match (start, bytes.get(offset + 5)) {
+            (Start::Record, Some(kind)) => *kind == 1,
+            (Start::V2Hello, _) => true,
+            (Start::Middle | Start::Record, _) => direction == Direction::ToServer,
+        };
+        if from_client != (direction == Direction::ToServer) {
+            flow.swap();
+            flow.data.swap();
+            direction = direction.opposite();
+        }
+        let [client, server] = flow.ends;
+        let open = Open::new(context.kept.reserve(), client, server, transport(flow));
+        flow.data.open = Some(Box::new(open));
+    }
+    if start == Start::Middle
+        && let (Some(open), Some(cause)) = (
+            &mut flow.data.open,
+            flow.data.lost.get(index(direction)).copied().flatten(),
+        )
+    {
+        open.handshake_lost(side(direction), cause);
+    }
+    let (clear, rest) = bytes.split_at(offset.min(bytes.len()));
+    if !clear.is_empty() {
+        keep_preamble(flow, direction, clear);
+    }
+    set(flow, direction, Track::Tls(Box::new(Decoder::new(start))));
+    feed(flow, direction, rest, at, context);
+    look_again(flow, direction.opposite(), at, context);
+    direction
+}
+
+/// The other direction may have held back what only now is known to be TLS: an alert, or the rest after a gap.
+fn look_again(flow: &mut Flow<Tracks>, direction: Direction, at: At, context: &mut Context<'_>) {
+    match flow.data.tracks.get_mut(index(direction)) {
+        Some(Track::Searching(held)) if !held.is_empty() => {
+            let bytes = std::mem::take(held);
+            look(flow, direction, &bytes, at, context);
+        }
+        Some(track @ Track::Other) => *track = Track::Searching(Vec::new()),
+        Some(Track::Searching(_) | Track::Tls(_)) | None => {}
+    }
+}
+
+fn keep_preamble(flow: &mut Flow<Tracks>, direction: Direction, clear: &[u8]) {
+    let Some(open) = &mut flow.data.open else { return };
+    let texts = open.facts_mut().transport.preamble.get_or_insert_default();
+    if let Some(text) = texts.get_mut(index(direction)) {
+        text.extend_from_slice(clear.get(..PREAMBLE_KEPT.min(clear.len())).unwrap_or_default());
+    }
+}
+
+fn transport(flow: &Flow<Tracks>) -> Transport {
+    let client = flow.half(Direction::ToServer);
+    Transport {
+        spans: flow.spans.clone(),
+        outer: flow.outer.clone(),
+        preamble: None,
+        unreachable: flow.unreachable,
+        first: flow.first,
+        last: flow.last,
+        syn: client.syn,
+        established: flow.established,
+        client_isn: client.isn,
+    }
+}
+
+/// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
+pub(super) fn finish(
+    finished: Finished<Tracks>,
+    last: Option<Timestamp>,
+    ledger: &mut Ledger,
+) -> Option<(ConnectionId, Box<Connection>)> {
+    let Finished { mut flow, why } = finished;
+    let mut open = flow.data.open.take()?;
+    let preamble = open.facts_mut().transport.preamble.take();
+    open.facts_mut().transport = Transport {
+        preamble,
+        ..transport(&flow)
+    };
+    let mut blind = [None; 2];
+    for (direction, blind) in Direction::BOTH.into_iter().zip(&mut blind) {
+        let unread = finish_side(&mut open, &flow, direction);
+        *blind = missing_hello(&flow, direction, unread);
+    }
+    let quiet = last.map_or(0, |last| last.since(flow.last.time));
+    let (still_open, class) = open_cause(&flow, why, quiet);
+    if let Some(cause) = still_open {
+        blind.iter_mut().for_each(|blind| *blind = blind.or(Some(cause)));
+    }
+    let id = open.id;
+    let (facts, ends) = open.finish(ledger, blind);
+    let mut connection = Box::new(facts);
+    let [client_end, server_end] = &ends;
+    connection.completed = connection.judge_completed(still_open);
+    connection.close = classify_close(&connection, [client_end, server_end], class);
+    connection.outcome = outcome::decide(&connection);
+    Some((id, connection))
+}
+
+/// Adds what TCP knows of one side. Gives why part of its handshake could not be read.
+fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Option<Blindness> {
+    let half: &Half = flow.half(direction);
+    let lost = flow.data.lost.get(index(direction)).copied().flatten();
+    let (in_sync, inside) = match flow.data.tracks.get(index(direction)) {
+        Some(Track::Tls(decoder)) => (decoder.in_sync(), decoder.inside_record()),
+        _ => (true, false),
+    };
+    if inside {
+        open.ends_inside_record(side(direction));
+    }
+    let facts = open.facts_mut().side_mut(side(direction));
+    facts.captured = half.first.is_some();
+    facts.fin = half.fin;
+    facts.reset = half.reset;
+    facts.mac = half.mac;
+    facts.ttl = half.ttl;
+    facts.syn_options = half.syn_options;
+    facts.timestamp = half.timestamp.map(|(value, at)| (value, at.time));
+    if half.assembler.incomplete_at_end() || !in_sync {
+        facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
+    }
+    facts.handshake_loss
+}
+
+/// Why a hello of this side may exist although it was not seen.
+fn missing_hello(flow: &Flow<Tracks>, direction: Direction, unread: Option<Blindness>) -> Option<Blindness> {
+    let half = flow.half(direction);
+    if half.first.is_none() {
+        return Some(Blindness::OneDirection);
+    }
+    let lost = flow.data.lost.get(index(direction)).copied().flatten();
+    let tail = half.assembler.incomplete_at_end().then_some(Blindness::Gap);
+    let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
+    unread.or(lost).or(tail).or(late)
+}
+
+/// For a connection without FIN or RST: why, and the class that makes.
+fn open_cause(flow: &Flow<Tracks>, why: Why, quiet: i64) -> (Option<Blindness>, Seen<CloseClass>) {
+    let ended = flow
+        .halves
+        .iter()
+        .any(|half| half.fin.is_some() || half.reset.is_some());
+    let cause = match why {
+        Why::Evicted => Blindness::Evicted,
+        Why::Closed | Why::Idle | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::Idle | Why::InputEnded => Blindness::OpenAtCaptureEnd,
+    };
+    let silent = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
+    let class = if silent {
+        Seen::Yes(CloseClass::TimeoutSilent)
+    } else {
+        Seen::Blind(cause)
+    };
+    ((!ended).then_some(cause), class)
+}

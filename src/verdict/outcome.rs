@@ -1,0 +1,91 @@
+//! What happened in one handshake. Fact alone: no reason may change it.
+
+use crate::session::{Blindness, Completed, Connection, OfferKind, Outcome, Seen, Shape};
+
+/// Decides the outcome from message order, never from the echo of a session ID.
+#[must_use]
+pub fn decide(connection: &Connection) -> Outcome {
+    let shape = match (&connection.shape, &connection.answer) {
+        (Seen::Yes(shape), _) => *shape,
+        (_, Seen::Yes(_)) => return undecided(connection, connection.shape.blind()),
+        (_, answer) => return undecided(connection, answer.blind()),
+    };
+    match shape {
+        Shape::Full(_) => full(connection),
+        Shape::Abbreviated(_) if connection.is_tls13() => accepted_psk(connection),
+        Shape::Abbreviated(_) => went_on(
+            connection,
+            Outcome::Resumed(connection.accepted.and_then(|id| mechanism_of(connection, id))),
+        ),
+    }
+}
+
+fn mechanism_of(connection: &Connection, id: crate::session::CredentialId) -> Option<crate::session::Mechanism> {
+    connection
+        .offers
+        .iter()
+        .find(|offer| offer.credential == id)
+        .and_then(|offer| match offer.kind {
+            OfferKind::Resumption(mechanism) => Some(mechanism),
+            OfferKind::ExternalPsk | OfferKind::UnclearPsk => None,
+        })
+}
+
+/// No ServerHello, or nothing after it that tells full from abbreviated.
+fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
+    match (connection.completed, blind) {
+        (Completed::No, None) => Outcome::Failed,
+        (Completed::No, Some(_)) if fatal_alert(connection) => Outcome::Failed,
+        (Completed::Blind(cause), None) => Outcome::Unclear(cause),
+        (_, Some(cause)) => Outcome::Unclear(cause),
+        (Completed::Yes, None) => Outcome::Unclear(Blindness::ServerHelloMissing),
+    }
+}
+
+fn fatal_alert(connection: &Connection) -> bool {
+    [&connection.client_side, &connection.server_side]
+        .iter()
+        .any(|side| side.alert.is_some_and(|alert| alert.fatal))
+}
+
+/// A full handshake: what the ClientHello offered decides between declined and not offered.
+fn full(connection: &Connection) -> Outcome {
+    if connection.hello.yes().is_none() {
+        return Outcome::Unclear(connection.hello.blind().unwrap_or(Blindness::ClientHelloMissing));
+    }
+    if connection.offered().next().is_some() {
+        return Outcome::Declined;
+    }
+    // A PSK that may be external or a ticket was refused: whether a resumption was refused cannot be told.
+    if connection
+        .offers
+        .iter()
+        .any(|offer| offer.kind == OfferKind::UnclearPsk)
+    {
+        return Outcome::Unclear(Blindness::Encrypted);
+    }
+    went_on(connection, Outcome::NotOffered)
+}
+
+/// TLS 1.3 with an accepted PSK.
+fn accepted_psk(connection: &Connection) -> Outcome {
+    let kind = connection
+        .accepted
+        .and_then(|id| connection.offers.iter().find(|offer| offer.credential == id))
+        .map(|offer| offer.kind);
+    match kind {
+        Some(OfferKind::ExternalPsk) => went_on(connection, Outcome::ExternalPsk),
+        Some(OfferKind::Resumption(mechanism)) => went_on(connection, Outcome::Resumed(Some(mechanism))),
+        Some(OfferKind::UnclearPsk) => Outcome::Unclear(Blindness::Encrypted),
+        None => Outcome::Unclear(connection.hello.blind().unwrap_or(Blindness::ClientHelloMissing)),
+    }
+}
+
+/// The outcome stands only if both sides went on.
+fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
+    match connection.completed {
+        Completed::Yes => outcome,
+        Completed::No => Outcome::Failed,
+        Completed::Blind(cause) => Outcome::Unclear(cause),
+    }
+}
