@@ -1,3 +1,93 @@
 //! Facts become an outcome, and an outcome gets its reasons. Pure functions over what `session` kept.
+//!
+//! The outcome is decided once, in [`outcome`], when a connection is over; [`judge`] explains it with the catalogue of
+//! [`reasons`]. A rule sees one [`Case`]: the connection, the credentials, and what the same client did before.
 
+mod case;
+mod credentials;
+mod history;
+pub mod judge;
 pub mod outcome;
+pub mod reasons;
+
+pub use case::Case;
+pub use credentials::{Resumable, State, state_of};
+pub use history::History;
+pub use judge::{Judged, judge};
+pub use reasons::{CATALOG, Citation, Reason};
+
+use crate::net::FrameRef;
+
+/// How sure a reason is. Observed: the protocol says so in this capture. Inferred: one explanation is left. Possible:
+/// others remain, and they are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// Others remain.
+    Possible,
+    /// One explanation is left.
+    Inferred,
+    /// The packets say so.
+    Observed,
+}
+
+impl Confidence {
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Inferred => "inferred",
+            Self::Observed => "observed",
+        }
+    }
+}
+
+/// A frame and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The frame.
+    pub frame: FrameRef,
+    /// What it shows, without a full stop.
+    pub text: String,
+}
+
+impl Evidence {
+    /// `frame` shows `text`.
+    #[must_use]
+    pub fn new(frame: FrameRef, text: impl Into<String>) -> Self {
+        Self {
+            frame,
+            text: text.into(),
+        }
+    }
+}
+
+/// One rule's answer for one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The reason holds.
+    Holds {
+        /// How sure.
+        confidence: Confidence,
+        /// What shows it; the first entry is the strongest.
+        evidence: (Evidence, Vec<Evidence>),
+        /// One sentence about this connection, without a full stop.
+        summary: String,
+    },
+    /// Looked at, and it is not the reason.
+    DoesNotHold,
+    /// What the rule needs was not visible.
+    CannotTell,
+}
+
+impl Finding {
+    /// A finding that holds, on one or more frames. The signature keeps evidence from being empty.
+    #[must_use]
+    pub fn holds(confidence: Confidence, summary: impl Into<String>, first: Evidence, more: Vec<Evidence>) -> Self {
+        Self::Holds {
+            confidence,
+            evidence: (first, more),
+            summary: summary.into(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a rule may look at.
+
+use crate::net::Timestamp;
+use crate::session::{
+    Completed, Connection, ConnectionId, Credential, Kept, Ledger, Mechanism, Offer, OfferKind, TicketsInferred,
+};
+
+use super::history::History;
+
+/// Read-only view of one connection among all others.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// Its number.
+    pub id: ConnectionId,
+    /// The connection.
+    pub connection: &'a Connection,
+    /// All connections.
+    pub kept: &'a Kept,
+    /// All credentials.
+    pub ledger: &'a Ledger,
+    /// Who did what before.
+    pub history: &'a History,
+}
+
+/// A credential that was offered on the connection at hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Offered<'a> {
+    /// The offer.
+    pub offer: &'a Offer,
+    /// What it is.
+    pub mechanism: Mechanism,
+    /// What is known of it.
+    pub credential: &'a Credential,
+}
+
+impl<'a> Case<'a> {
+    /// Credentials offered for resumption.
+    pub fn offered(&self) -> impl Iterator<Item = Offered<'a>> + use<'a> {
+        let ledger = self.ledger;
+        self.connection.offers.iter().filter_map(move |offer| match offer.kind {
+            OfferKind::Resumption(mechanism) => Some(Offered {
+                offer,
+                mechanism,
+                credential: ledger.get(offer.credential)?,
+            }),
+            OfferKind::ExternalPsk | OfferKind::UnclearPsk => None,
+        })
+    }
+
+    /// The connection that issued a credential, where that was visible.
+    #[must_use]
+    pub fn issuer(&self, credential: &Credential) -> Option<&'a Connection> {
+        self.kept.get(credential.issued?.connection)
+    }
+
+    /// Earlier connections of this client stack to this service, latest first. A connection without server name
+    /// belongs with those without one.
+    pub fn earlier(&self) -> impl Iterator<Item = &'a Connection> + use<'a> {
+        let connection = self.connection;
+        self.history
+            .earlier(self.kept, connection)
+            .map(|(_, earlier)| earlier)
+            .filter(move |earlier| earlier.server_name() == connection.server_name())
+    }
+
+    /// When the ClientHello was sent.
+    #[must_use]
+    pub fn hello_time(&self) -> Timestamp {
+        self.connection.hello_time()
+    }
+}
+
+/// How certain it is that a connection gave its client something to resume with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gave {
+    /// A credential was seen.
+    Seen,
+    /// Records of the look of tickets were seen (TLS 1.3).
+    Inferred,
+    /// It cannot be told (TLS 1.3).
+    Unclear,
+    /// Nothing, as far as lengths tell (TLS 1.3).
+    NothingInferred,
+    /// Nothing: all that could be issued was visible.
+    Nothing,
+}
+
+/// What a completed connection gave its client, and when that could be used at the earliest.
+#[must_use]
+pub fn gave(connection: &Connection) -> Option<(Gave, Timestamp)> {
+    if connection.completed != Completed::Yes {
+        return None;
+    }
+    let finished = [connection.server_side.finished, connection.client_side.finished];
+    let from = finished.into_iter().flatten().map(|at| at.time).max()?;
+    let gave = if !connection.issued.is_empty() || (connection.accepted.is_some() && !connection.is_tls13()) {
+        Gave::Seen
+    } else if !connection.is_tls13() {
+        // Sessions made by renegotiation are issued under encryption.
+        if connection.renegotiations > 0 {
+            Gave::Unclear
+        } else {
+            Gave::Nothing
+        }
+    } else {
+        match connection.tickets_inferred {
+            TicketsInferred::Like(_) => Gave::Inferred,
+            TicketsInferred::None => Gave::NothingInferred,
+            TicketsInferred::Unclear => Gave::Unclear,
+        }
+    };
+    Some((gave, from))
+}

@@ -1,0 +1,95 @@
+//! Asks the catalogue about one connection and puts the answers in order.
+
+use crate::session::{Connection, Outcome};
+
+use super::case::Case;
+use super::reasons::{CATALOG, Reason, Stage};
+use super::{Confidence, Evidence, Finding};
+
+/// A reason that holds for a connection.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Which reason.
+    pub reason: &'static Reason,
+    /// How sure.
+    pub confidence: Confidence,
+    /// One sentence about this connection.
+    pub summary: String,
+    /// Never empty: first and further evidence.
+    pub evidence: Vec<Evidence>,
+    /// What else is possible, by name; only for a reason that is itself only possible.
+    pub remaining: Vec<&'static str>,
+}
+
+/// The reasons of a connection, the primary one first. Empty for a plain resumption.
+///
+/// Precedence: the surer reason first, then the order of the catalogue. A neutral reason ("unexplained") stands only
+/// where no other holds.
+#[must_use]
+pub fn judge(case: &Case<'_>) -> Vec<Judged> {
+    let stages: &[Stage] = match case.connection.outcome {
+        Outcome::Resumed(_) | Outcome::ExternalPsk => &[],
+        Outcome::NotOffered => &[Stage::NothingOffered],
+        Outcome::Declined => &[Stage::Protocol, Stage::Inferred, Stage::Unexplained],
+        Outcome::Failed => &[Stage::Protocol, Stage::NoVerdict],
+        Outcome::Unclear(_) => &[Stage::NotVisible],
+    };
+    let mut judged: Vec<Judged> = CATALOG
+        .iter()
+        .filter(|reason| stages.contains(&reason.stage))
+        .filter_map(|reason| match (reason.rule)(case) {
+            Finding::Holds {
+                confidence,
+                evidence: (first, more),
+                summary,
+            } => {
+                let evidence = std::iter::once(first).chain(more).collect();
+                Some(Judged {
+                    reason,
+                    confidence,
+                    summary,
+                    evidence,
+                    remaining: Vec::new(),
+                })
+            }
+            Finding::DoesNotHold | Finding::CannotTell => None,
+        })
+        .collect();
+    if judged.iter().any(|reason| !reason.reason.neutral) {
+        judged.retain(|reason| !reason.reason.neutral);
+    }
+    judged.sort_by_key(|reason| (std::cmp::Reverse(reason.confidence), position(reason.reason)));
+    name_what_remains(&mut judged);
+    judged
+}
+
+fn position(reason: &'static Reason) -> usize {
+    CATALOG
+        .iter()
+        .position(|entry| std::ptr::eq(*entry, reason))
+        .unwrap_or(usize::MAX)
+}
+
+fn name_what_remains(judged: &mut [Judged]) {
+    let possible: Vec<&'static str> = judged
+        .iter()
+        .filter(|reason| reason.confidence == Confidence::Possible)
+        .map(|reason| reason.reason.name)
+        .collect();
+    for reason in judged
+        .iter_mut()
+        .filter(|reason| reason.confidence == Confidence::Possible)
+    {
+        reason.remaining = possible
+            .iter()
+            .copied()
+            .filter(|name| *name != reason.reason.name)
+            .collect();
+    }
+}
+
+/// Whether a connection is one that reasons are asked about.
+#[must_use]
+pub const fn needs_reason(connection: &Connection) -> bool {
+    !matches!(connection.outcome, Outcome::Resumed(_) | Outcome::ExternalPsk)
+}

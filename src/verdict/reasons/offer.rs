@@ -1,0 +1,222 @@
+//! Nothing was offered.
+
+use super::super::case::{Case, Gave, gave};
+use super::super::{Confidence, Evidence, Finding};
+use super::reason;
+use crate::net::{FrameRef, Timestamp};
+use crate::session::{Completed, Connection};
+
+reason! {
+    /// ## What it means
+    /// The client opens with an SSLv2-format hello. A TLS session cannot be resumed with it, whatever the client holds.
+    ///
+    /// ## How we know
+    /// The format is read off the first bytes.
+    pub(super) static CLIENT_CANNOT_OFFER_V2_HELLO = {
+        name: "client-cannot-offer-v2-hello", since: "0.1.0", stage: NothingOffered,
+        summary: "the client uses an SSLv2-format hello, which cannot resume",
+        spec: [(5246, "E.2")],
+        actor: Client,
+        advice: "turn off SSLv2-compatible hellos in the client",
+        rule: v2_hello,
+    }
+}
+
+fn v2_hello(case: &Case<'_>) -> Finding {
+    match case.connection.hello.yes() {
+        Some(hello) if hello.v2_format => Finding::holds(
+            Confidence::Observed,
+            "the ClientHello has SSLv2 format",
+            Evidence::new(hello.at.frame, "SSLv2-format ClientHello"),
+            Vec::new(),
+        ),
+        Some(_) => Finding::DoesNotHold,
+        None => Finding::CannotTell,
+    }
+}
+
+reason! {
+    /// ## What it means
+    /// No earlier handshake of this client with this service completed in the capture, so the capture cannot show that
+    /// it held anything to offer. Normal for the first connection.
+    ///
+    /// ## How we know
+    /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and
+    /// server name.
+    pub(super) static FIRST_IN_CAPTURE = {
+        name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
+        summary: "first handshake of this client with this service in the capture",
+        spec: [(8446, "2.2"), (5246, "7.3")],
+        actor: Observer,
+        advice: "normal for a first connection; a longer capture shows whether later ones resume",
+        rule: first_in_capture,
+    }
+}
+
+fn first_in_capture(case: &Case<'_>) -> Finding {
+    let Some(hello) = case.connection.hello.yes() else {
+        return Finding::CannotTell;
+    };
+    // One that failed gave nothing; one that is still under way, or that cannot be read, might have.
+    if case.earlier().any(|earlier| earlier.completed != Completed::No) {
+        return Finding::DoesNotHold;
+    }
+    Finding::holds(
+        Confidence::Observed,
+        "no earlier handshake of this client with this service completed in the capture",
+        Evidence::new(
+            hello.at.frame,
+            "first ClientHello of this client to this service; it offers nothing",
+        ),
+        Vec::new(),
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The server gave this client nothing to resume with: an empty session ID and no ticket.
+    ///
+    /// ## How we know
+    /// Up to TLS 1.2 both would be visible. In TLS 1.3 tickets are encrypted; that none was sent is then concluded
+    /// from the size of the server's first record after the handshake, and only `possible`.
+    pub(super) static SERVER_ISSUES_NOTHING = {
+        name: "server-issues-nothing", since: "0.1.0", stage: NothingOffered,
+        summary: "the server issues neither session IDs nor tickets",
+        spec: [(5246, "7.4.1.3"), (5077, "3.3"), (8446, "4.6.1")],
+        actor: Server,
+        advice: "turn on tickets or a session cache (nginx: ssl_session_tickets on, ssl_session_cache shared:…; Apache: SSLSessionTickets on, SSLSessionCache; HAProxy: no no-tls-tickets)",
+        rule: server_issues_nothing,
+    }
+}
+
+fn server_issues_nothing(case: &Case<'_>) -> Finding {
+    let Some(hello) = case.connection.hello.yes() else {
+        return Finding::CannotTell;
+    };
+    let mut confidence = Confidence::Observed;
+    let mut evidence = Vec::new();
+    for earlier in case.earlier().filter(|earlier| earlier.completed != Completed::No) {
+        match gave(earlier) {
+            Some((Gave::Nothing, _)) => {}
+            Some((Gave::NothingInferred, _)) => confidence = Confidence::Possible,
+            Some((Gave::Seen | Gave::Inferred, _)) => return Finding::DoesNotHold,
+            Some((Gave::Unclear, _)) | None => return Finding::CannotTell,
+        }
+        if let Some(answer) = earlier.answer.yes()
+            && evidence.len() < 2
+        {
+            evidence.push(Evidence::new(
+                answer.at.frame,
+                "handshake of this client that issues neither a session ID nor a ticket",
+            ));
+        }
+    }
+    if evidence.is_empty() {
+        return Finding::DoesNotHold;
+    }
+    let first = evidence.remove(0);
+    evidence.push(Evidence::new(hello.at.frame, "ClientHello offers nothing"));
+    Finding::holds(
+        confidence,
+        "earlier handshakes gave this client nothing to resume with",
+        first,
+        evidence,
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The client opened this connection before it could have received a credential from an earlier one: several
+    /// connections at once, as browsers and connection pools open them. They all pay for a full handshake.
+    ///
+    /// ## How we know
+    /// The ClientHello was sent before any earlier handshake of this client with this service was over.
+    pub(super) static NO_CREDENTIAL_YET_PARALLEL = {
+        name: "no-credential-yet-parallel", since: "0.1.0", stage: NothingOffered,
+        summary: "opened in parallel, before a first credential could arrive",
+        spec: [(8446, "4.6.1"), (5077, "3.3")],
+        actor: Client,
+        advice: "open one connection first and the others after it, or use one connection for all requests (HTTP/2)",
+        rule: no_credential_yet,
+    }
+}
+
+fn no_credential_yet(case: &Case<'_>) -> Finding {
+    let Some(hello) = case.connection.hello.yes() else {
+        return Finding::CannotTell;
+    };
+    let mut under_way: Option<FrameRef> = None;
+    for earlier in case.earlier().filter(|earlier| earlier.completed != Completed::No) {
+        match over_at(earlier) {
+            Some(over) if over < case.hello_time() => return Finding::DoesNotHold,
+            Some(_) => under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way),
+            None => return Finding::CannotTell,
+        }
+    }
+    match under_way {
+        Some(frame) => Finding::holds(
+            Confidence::Inferred,
+            "earlier handshakes of this client were still under way",
+            Evidence::new(hello.at.frame, "ClientHello sent before an earlier handshake was over"),
+            vec![Evidence::new(frame, "ClientHello of the earlier handshake")],
+        ),
+        None => Finding::DoesNotHold,
+    }
+}
+
+/// When a handshake was over for its client.
+fn over_at(connection: &Connection) -> Option<Timestamp> {
+    let [client, server] = [&connection.client_side, &connection.server_side];
+    client
+        .finished
+        .into_iter()
+        .chain(server.finished)
+        .map(|at| at.time)
+        .max()
+}
+
+reason! {
+    /// ## What it means
+    /// The client held a usable credential of this service and offered none. Why is not visible: no session cache, a
+    /// new process for each connection, a cache keyed by something that changed, a policy.
+    ///
+    /// ## How we know
+    /// An earlier handshake of the same client stack with the same service issued a credential in time. In TLS 1.3
+    /// that is concluded from the size and place of the server's records, hence `inferred` or `possible`.
+    pub(super) static CLIENT_DID_NOT_OFFER = {
+        name: "client-did-not-offer", since: "0.1.0", stage: NothingOffered,
+        summary: "the client had something to offer and did not offer it",
+        spec: [(5246, "7.4.1.2"), (8446, "4.2.11")],
+        actor: Client,
+        advice: "turn on the client's session cache and share it between connections (curl: one process or --ssl-sessions; OpenSSL: SSL_set_session; Java: one SSLContext)",
+        rule: did_not_offer,
+    }
+}
+
+fn did_not_offer(case: &Case<'_>) -> Finding {
+    let Some(hello) = case.connection.hello.yes() else {
+        return Finding::CannotTell;
+    };
+    let usable = case.earlier().find_map(|earlier| match gave(earlier) {
+        Some((given, from)) if from < case.hello_time() => match given {
+            Gave::Seen => Some((earlier, Confidence::Observed)),
+            Gave::Inferred => Some((earlier, Confidence::Inferred)),
+            Gave::Unclear => Some((earlier, Confidence::Possible)),
+            Gave::NothingInferred | Gave::Nothing => None,
+        },
+        _ => None,
+    });
+    let Some((earlier, confidence)) = usable else {
+        return Finding::DoesNotHold;
+    };
+    let shown = earlier.answer.yes().map(|answer| answer.at.frame);
+    Finding::holds(
+        confidence,
+        "an earlier handshake gave this client a credential; it offers none",
+        Evidence::new(hello.at.frame, "ClientHello offers nothing"),
+        shown
+            .map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"))
+            .into_iter()
+            .collect(),
+    )
+}

@@ -1,0 +1,222 @@
+//! The handshake failed, or the server refused.
+
+use super::super::case::Case;
+use super::super::{Confidence, Evidence, Finding};
+use super::reason;
+use crate::net::FrameRef;
+use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Side};
+
+reason! {
+    /// ## What it means
+    /// The handshake ended before it was decided, or right after the server had accepted the session: an alert, FIN
+    /// or RST came before both Finished messages. It is no refusal to resume.
+    ///
+    /// ## How we know
+    /// The alert or the close is in the capture, and nothing before it is missing.
+    pub(super) static HANDSHAKE_FAILED = {
+        name: "handshake-failed", since: "0.1.0", stage: NoVerdict, neutral: true,
+        summary: "the handshake failed before it was decided",
+        spec: [(5246, "7.2.2"), (8446, "6.2")],
+        actor: Either,
+        advice: "fix the failure first; the alert names its kind",
+        rule: handshake_failed,
+    }
+}
+
+fn handshake_failed(case: &Case<'_>) -> Finding {
+    let connection = case.connection;
+    let alert = Side::BOTH.into_iter().find_map(|side| {
+        let alert = connection.side(side).alert.filter(|alert| alert.fatal)?;
+        Some((
+            alert.at.frame,
+            format!("{} sends a fatal alert: {}", name(side), alert.description),
+        ))
+    });
+    let hidden = || {
+        Side::BOTH.into_iter().find_map(|side| {
+            let at = connection.side(side).handshake_alert?;
+            Some((
+                at.frame,
+                format!("{} sends an encrypted record of the size of an alert", name(side)),
+            ))
+        })
+    };
+    let (frame, text) = alert.or_else(hidden).or_else(|| closed(connection)).unwrap_or_else(|| {
+        (
+            connection.transport.last.frame,
+            "last packet; the handshake is not complete".to_owned(),
+        )
+    });
+    Finding::holds(
+        Confidence::Observed,
+        "the handshake ended before both Finished messages",
+        Evidence::new(frame, text),
+        Vec::new(),
+    )
+}
+
+fn name(side: Side) -> &'static str {
+    match side {
+        Side::Client => "the client",
+        Side::Server => "the server",
+    }
+}
+
+fn closed(connection: &Connection) -> Option<(FrameRef, String)> {
+    let first = Side::BOTH
+        .into_iter()
+        .filter_map(|side| Some((connection.side(side).ended()?, side)))
+        .min_by_key(|(at, _)| (at.time, at.frame))?;
+    let (at, side) = first;
+    let how = if connection.side(side).fin == Some(at) {
+        "FIN"
+    } else {
+        "RST"
+    };
+    Some((at.frame, format!("{} ends the connection by {how}", name(side))))
+}
+
+reason! {
+    /// ## What it means
+    /// An earlier connection of this session ended with a fatal alert. Servers that keep sessions in a cache are
+    /// required to drop such a session. A self-contained ticket is not affected.
+    ///
+    /// ## How we know
+    /// The alert was seen in clear. Whether this server drops sessions for it is not: the reason stays `possible`.
+    pub(super) static FATAL_ALERT_PREVIOUS = {
+        name: "fatal-alert-previous", since: "0.1.0", stage: Protocol,
+        summary: "an earlier connection of the session ended with a fatal alert",
+        spec: [(5246, "7.2.2")],
+        actor: Either,
+        advice: "find out what the alert was about; it costs the session as well",
+        rule: fatal_alert_previous,
+    }
+}
+
+fn fatal_alert_previous(case: &Case<'_>) -> Finding {
+    let Some(hello) = case.connection.hello.yes() else {
+        return Finding::CannotTell;
+    };
+    for offered in case
+        .offered()
+        .filter(|offered| offered.mechanism == Mechanism::SessionId)
+    {
+        let issuer = offered.credential.issued.map(|issue| issue.connection);
+        let users = issuer
+            .into_iter()
+            .chain(offered.credential.offers.iter().copied().filter(|id| *id != case.id));
+        if let Some((frame, how)) = users.filter_map(|id| ended_in_alert(case, id)).next() {
+            return Finding::holds(
+                Confidence::Possible,
+                "an earlier connection of this session ended with a fatal alert",
+                Evidence::new(frame, how),
+                vec![Evidence::new(hello.at.frame, "ClientHello offers the session again")],
+            );
+        }
+    }
+    Finding::DoesNotHold
+}
+
+/// A fatal alert on an earlier connection, in clear or as the answer that OpenSSL and older Java give to a bare FIN.
+fn ended_in_alert(case: &Case<'_>, id: ConnectionId) -> Option<(FrameRef, String)> {
+    use crate::session::CloseNotify;
+    let connection = case
+        .kept
+        .get(id)
+        .filter(|connection| connection.hello_time() < case.hello_time())?;
+    if connection.close.class.yes() == Some(&CloseClass::FatalAlert) {
+        return Side::BOTH.into_iter().find_map(|side| {
+            let alert = connection.side(side).alert.filter(|alert| alert.fatal)?;
+            Some((alert.at.frame, format!("fatal alert: {}", alert.description)))
+        });
+    }
+    match connection.close.server {
+        CloseNotify::AnswerToBareFin(at) => Some((
+            at.frame,
+            "the server answers the client's FIN with an alert that may be fatal".to_owned(),
+        )),
+        _ => None,
+    }
+}
+
+reason! {
+    /// ## What it means
+    /// The server asks for a client certificate now and did not when the session was made. Servers then insist on a
+    /// full handshake, so that the client authenticates.
+    ///
+    /// ## How we know
+    /// CertificateRequest is visible up to TLS 1.2. That it was the cause is only `possible`.
+    pub(super) static CLIENT_CERT_POLICY = {
+        name: "client-cert-policy", since: "0.1.0", stage: Protocol,
+        summary: "the server now asks for a client certificate",
+        spec: [(5246, "7.4.4")],
+        actor: Server,
+        advice: "serve what needs client certificates under a name of its own",
+        rule: client_cert_policy,
+    }
+}
+
+fn client_cert_policy(case: &Case<'_>) -> Finding {
+    let Some(request) = case.connection.certificate_request else {
+        return if case.connection.is_tls13() {
+            Finding::CannotTell
+        } else {
+            Finding::DoesNotHold
+        };
+    };
+    let mut issued = None;
+    for offered in case.offered() {
+        match (offered.credential.client_certificate, offered.credential.issued) {
+            (Some(false), Some(issue)) => issued = Some(issue.at.frame),
+            (Some(true), _) => return Finding::DoesNotHold,
+            _ => return Finding::CannotTell,
+        }
+    }
+    let Some(issued) = issued else {
+        return Finding::DoesNotHold;
+    };
+    Finding::holds(
+        Confidence::Possible,
+        "the server asks for a client certificate and did not when it made the session",
+        Evidence::new(request, "CertificateRequest"),
+        vec![Evidence::new(
+            issued,
+            "the session was issued here, without CertificateRequest",
+        )],
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The server refused a credential, and nothing visible says why. Its cache may have lost the session, its ticket
+    /// key may have changed, another machine may have answered.
+    ///
+    /// ## How we know
+    /// Every reason that the capture could show was looked for and does not hold.
+    pub(super) static REJECTED_UNEXPLAINED = {
+        name: "rejected-unexplained", since: "0.1.0", stage: Unexplained, neutral: true,
+        summary: "the server refused the credential and nothing visible says why",
+        spec: [(5246, "7.4.1.3")],
+        actor: Server,
+        advice: "look into the server's log, or capture longer: repeated refusals show a pattern",
+        rule: rejected_unexplained,
+    }
+}
+
+fn rejected_unexplained(case: &Case<'_>) -> Finding {
+    let (Some(hello), Some(answer)) = (case.connection.hello.yes(), case.connection.answer.yes()) else {
+        return Finding::CannotTell;
+    };
+    let mut more = vec![Evidence::new(answer.at.frame, "ServerHello begins a full handshake")];
+    more.extend(
+        case.offered()
+            .find_map(|offered| offered.credential.issued)
+            .map(|issue| Evidence::new(issue.at.frame, "the credential was issued here")),
+    );
+    Finding::holds(
+        Confidence::Observed,
+        "the server refused the offered credential",
+        Evidence::new(hello.at.frame, "ClientHello offers the credential"),
+        more,
+    )
+}
