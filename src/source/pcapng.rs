@@ -495,3 +495,6 @@ fn u32_at(data: &[u8], at: usize, big_endian: bool) -> Option<u32> {
         u32::from_le_bytes(bytes)
     })
 }
+
+#[cfg(test)]
+mod tests;
