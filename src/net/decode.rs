@@ -225,3 +225,6 @@ fn reassemble<'a>(
         step => step,
     }
 }
+
+#[cfg(test)]
+mod tests;
