@@ -54,7 +54,10 @@ impl Timeline {
 
     /// The next packet of all sources.
     #[inline]
-    #[allow(clippy::should_implement_trait)] // the packet borrows from the timeline, as an iterator's item cannot
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the packet borrows from the timeline, as an iterator's item cannot"
+    )]
     pub fn next(&mut self) -> Option<Packet<'_>> {
         if self.sources.len() > 1 {
             self.choose();

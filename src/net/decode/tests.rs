@@ -263,8 +263,8 @@ fn tunnels_in_udp_are_told_by_port_and_content() {
         hello_in_ethernet(IPV4, &frame, &[Encapsulation::Vxlan(42)]);
         let other = ethernet(IPV4, &ipv4(17, &udp(port, b"nothing like a tunnel at all")));
         let mut decoder = Decoder::new();
-        let decoded = decoder.decode(&packet(LinkType::ETHERNET, &other, 1));
-        assert!(matches!(decoded, Decoded::Datagram(_)), "{decoded:?}");
+        let found = decoder.decode(&packet(LinkType::ETHERNET, &other, 1));
+        assert!(matches!(found, Decoded::Datagram(_)), "{found:?}");
     }
     for (options, kind, payload) in [
         (&[][..], 0x6558_u16, inner.as_slice()),
@@ -455,7 +455,7 @@ fn datagrams_that_stay_incomplete_are_counted_with_their_first_frame() {
 fn a_flood_of_fragments_is_bounded() {
     let mut decoder = Decoder::new();
     for id in 0..2000_u16 {
-        let frame = ipv4_part(6, id, 0x2000 | 8000, &[7; 800]);
+        let frame = ipv4_part(6, id, 0x2000 | 0x1000, &[7; 800]);
         let _ = decoder.decode(&packet(LinkType::RAW, &frame, u64::from(id) + 1));
     }
     assert_eq!(decoder.finish().count(Notice::FragmentsIncomplete), 2000);
@@ -557,14 +557,14 @@ fn unreachable_messages_name_the_flow_they_quote() {
 fn datagrams_are_handed_out_without_padding() {
     let frame = ethernet(IPV4, &join(&[&ipv4(17, &udp(443, b"quic?")), &[0; 20]]));
     let mut decoder = Decoder::new();
-    let decoded = decoder.decode(&packet(LinkType::ETHERNET, &frame, 1));
+    let found = decoder.decode(&packet(LinkType::ETHERNET, &frame, 1));
     let Decoded::Datagram(Datagram {
         source,
         destination,
         payload,
-    }) = decoded
+    }) = found
     else {
-        panic!("{decoded:?}");
+        panic!("{found:?}");
     };
     assert_eq!(
         (source.port, destination.port, payload),

@@ -28,7 +28,7 @@ fn every_interface_has_its_own_clock_in_either_byte_order() {
         let back = order.u64((-5_i64).cast_unsigned());
         let bytes = Blocks::new(order)
             .interface(1, 0, &[(9, &[9]), (14, &three)])
-            .interface(113, 0, &[(9, &[0x80 | 20]), (14, &back)])
+            .interface(113, 0, &[(9, &[0x80 | 0x14]), (14, &back)])
             .interface(101, 0, &[])
             .packet(0, SECOND * 1_000_000_000 + 7, b"nano")
             .packet(1, (SECOND << 20) + (1 << 19), b"binary")
