@@ -126,6 +126,7 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
 }
 
 /// Opens a capture file that is still being written: at its end, waits for more until `stop` is set.
+/// Standard input waits by itself.
 ///
 /// # Errors
 ///
@@ -135,6 +136,9 @@ pub fn open_following(
     capture: u16,
     stop: Arc<AtomicBool>,
 ) -> Result<Box<dyn Source>, SourceError> {
+    if path == "-" {
+        return open(path, capture);
+    }
     let (file, _) = open_file(path)?;
     let input = Input::new(
         path,

@@ -256,6 +256,13 @@ fn ip_in_ip_in_all_combinations() {
 }
 
 #[test]
+fn ethernet_directly_in_ip() {
+    let inner = ethernet(IPV4, &v4());
+    hello_in_ethernet(IPV4, &ipv4(97, &join(&[&[0x30, 0], &inner])), &[]);
+    hello_in_ethernet(IPV6, &ipv6(143, &inner), &[]);
+}
+
+#[test]
 fn tunnels_in_udp_are_told_by_port_and_content() {
     let inner = ethernet(IPV4, &v4());
     for port in [4789, 8472] {

@@ -176,6 +176,24 @@ fn a_packet_of_an_unknown_interface_keeps_its_number() {
 }
 
 #[test]
+fn a_damaged_interface_keeps_its_number() {
+    let mut options = LITTLE.words(&[113, 0]);
+    options.extend([9, 0, 200, 0, 9, 0, 0, 0]);
+    for (damaged, link, damages) in [(options, 113, 0), (vec![113, 0, 0, 0], u16::MAX, 1)] {
+        let bytes = Blocks::new(LITTLE)
+            .block(1, &damaged)
+            .interface(101, 0, &[])
+            .packet(0, SECOND * 1_000_000, b"first")
+            .packet(1, SECOND * 1_000_000, b"second")
+            .bytes;
+        let (packets, capture) = read_all(&bytes);
+        let links: Vec<u16> = packets.iter().map(|p| p.link).collect();
+        assert_eq!(links, [link, 101]);
+        assert_ended(&capture, Ended::EndOfFile, damages);
+    }
+}
+
+#[test]
 fn a_captured_length_that_leaves_its_block_is_damage() {
     let body = LITTLE.words(&[0, 0, 0, 500, 500, 0, 0]);
     let (packets, capture) = read_all(&plain(1).block(6, &body).packet(0, SECOND, b"found").bytes);
