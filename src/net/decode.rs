@@ -220,3 +220,6 @@ fn reassemble<'a>(
         step => step,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,7 @@ impl Buffer {
         let size = if want <= usual {
             usual
         } else {
-            want.min(self.data.len().max(usual) * 2)
+            want.min(self.data.len().max(usual).saturating_mul(2))
         };
         if self.data.len() < size {
             self.data.resize(size, 0);

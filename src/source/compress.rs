@@ -220,3 +220,110 @@ impl<R: BufRead> Read for ZstdDecoder<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+    use super::*;
+    use crate::net::capture::Ended;
+    use crate::source::testing::{assert_ended, plain_pcap, read_all, record};
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).expect("writing to memory");
+        encoder.finish().expect("writing to memory")
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        compress_to_vec(bytes, CompressionLevel::Fastest)
+    }
+
+    /// Larger than every buffer on the way, and not compressible to nothing.
+    fn large_pcap() -> Vec<u8> {
+        let mut bytes = plain_pcap(3);
+        let mut state = 1_u32;
+        for number in 0..2000 {
+            let data: Vec<u8> = std::iter::repeat_with(|| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0] & 0x0f
+            })
+            .take(700)
+            .collect();
+            bytes.extend(record(crate::source::testing::LITTLE, 1_700_000_100, number, &data));
+        }
+        bytes
+    }
+
+    #[test]
+    fn compressed_files_read_like_plain_ones() {
+        let plain = large_pcap();
+        let (expected, _) = read_all(&plain);
+        for (packed, compression) in [(gzip(&plain), Compression::Gzip), (zstd(&plain), Compression::Zstd)] {
+            let (packets, capture) = read_all(&packed);
+            assert!(packets == expected);
+            assert_eq!(capture.compression, Some(compression));
+            assert_eq!(capture.bytes, packed.len() as u64);
+            assert_ended(&capture, Ended::EndOfFile, 0);
+        }
+    }
+
+    #[test]
+    fn concatenated_members_and_frames_are_one_file() {
+        let plain = large_pcap();
+        let (expected, _) = read_all(&plain);
+        let (front, back) = plain.split_at(10_000);
+        let members = [gzip(front), gzip(back)].concat();
+        let skippable = b"\x51\x2a\x4d\x18\x05\0\0\0hello".to_vec();
+        let frames = [skippable.clone(), zstd(front), skippable, zstd(back)].concat();
+        for packed in [members, frames] {
+            let (packets, capture) = read_all(&packed);
+            assert!(packets == expected);
+            assert_ended(&capture, Ended::EndOfFile, 0);
+        }
+    }
+
+    #[test]
+    fn a_compressed_file_that_was_cut_gives_what_was_decoded() {
+        let plain = large_pcap();
+        let (expected, _) = read_all(&plain);
+        for packed in [gzip(&plain), zstd(&plain)] {
+            let (packets, capture) = read_all(&packed[..packed.len() / 2]);
+            assert!(packets.len() > expected.len() / 3, "{} packets", packets.len());
+            assert!(packets == expected[..packets.len()]);
+            assert_ended(&capture, Ended::Truncated, 0);
+        }
+    }
+
+    #[test]
+    fn damage_inside_compressed_data_ends_reading_with_an_error() {
+        let plain = large_pcap();
+        let mut packed = gzip(&plain);
+        let middle = packed.len() / 2;
+        packed[middle..middle + 64].fill(0xff);
+        let mut source = crate::source::testing::source(&packed);
+        let packets = crate::source::testing::drain(source.as_mut());
+        assert!(!packets.is_empty());
+        assert_eq!(source.capture().ended, Ended::Corrupt);
+        assert!(source.error().is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn flipped_compressed_bytes_never_panic(at in 4_usize..2000, value in any::<u8>()) {
+            let plain = plain_pcap(40);
+            for mut packed in [gzip(&plain), zstd(&plain)] {
+                let at = at % packed.len();
+                packed[at] = value;
+                let reader = Box::new(io::Cursor::new(packed));
+                if let Ok(mut source) = crate::source::from_reader("x", reader, None, 0) {
+                    while source.next().is_some() {}
+                }
+            }
+        }
+    }
+}

@@ -20,6 +20,8 @@ mod follow;
 mod input;
 mod pcap;
 mod pcapng;
+#[cfg(test)]
+mod testing;
 mod timeline;
 
 pub use timeline::Timeline;
@@ -118,11 +120,15 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
 }
 
 /// Opens a capture file that is still being written: at its end, waits for more until `stop` is set.
+/// Standard input waits by itself.
 ///
 /// # Errors
 ///
 /// As [`open`]; an empty file is waited for.
 pub fn open_following(path: &str, capture: u16, stop: Arc<AtomicBool>) -> Result<Box<dyn Source>, SourceError> {
+    if path == "-" {
+        return open(path, capture);
+    }
     let (file, _) = open_file(path)?;
     let input = Input::new(path, Box::new(Follow::new(file, Arc::clone(&stop))), None, capture);
     detect(input.stopped_by(stop))
@@ -168,4 +174,66 @@ fn detect(mut input: Input) -> Result<Box<dyn Source>, SourceError> {
         return Ok(Box::new(pcap::PcapFile::new(input)?));
     }
     Err(input.unrecognised())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn error(bytes: &[u8]) -> String {
+        let reader = Box::new(Cursor::new(bytes.to_vec()));
+        from_reader("x.pcap", reader, None, 0)
+            .err()
+            .expect("an error")
+            .to_string()
+    }
+
+    #[test]
+    fn an_empty_or_foreign_file_gets_one_clear_line() {
+        assert!(error(b"").starts_with("x.pcap: is empty"));
+        assert!(error(b"hello").contains("is not a capture file (its first bytes are 68 65 6c 6c)"));
+        assert!(error(b"PK\x03\x04rest").contains("a ZIP archive; unpack it first"));
+        assert!(error(b"{\"a\": 1}").contains("it looks like JSON"));
+        assert!(error(&[0xd4, 0xc3, 0xb2, 0xa1, 2]).contains("after 5 bytes"));
+        assert!(error(&[0x0a, 0x0d, 0x0d, 0x0a, 28, 0]).contains("after 6 bytes"));
+        for text in [error(b""), error(b"hello"), error(&[0xd4, 0xc3, 0xb2, 0xa1])] {
+            assert!(!text.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_read_is_named() {
+        let missing = open("/nonexistent/x.pcap", 0).err().expect("an error").to_string();
+        assert!(
+            missing.starts_with("/nonexistent/x.pcap: cannot be opened: "),
+            "{missing}"
+        );
+        let folder = std::env::temp_dir();
+        let folder = folder.to_str().expect("a UTF-8 path");
+        assert!(matches!(open(folder, 0), Err(SourceError::Open { .. })));
+    }
+
+    #[test]
+    fn a_read_error_keeps_what_came_before_and_is_told() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("cable pulled"))
+            }
+        }
+        let reader = Cursor::new(testing::plain_pcap(3)).chain(Broken);
+        let mut source = from_reader("x", Box::new(reader), None, 0).expect("a capture");
+        assert_eq!(testing::drain(source.as_mut()).len(), 3);
+        let text = source.error().expect("an error").to_string();
+        assert!(text.contains("after frame 3: cable pulled"), "{text}");
+        assert_eq!(source.capture().ended, crate::net::capture::Ended::Corrupt);
+    }
+
+    #[test]
+    fn frames_carry_the_index_of_their_capture() {
+        let mut source = testing::source(&testing::plain_pcap(1));
+        assert_eq!(source.next().map(|packet| packet.frame.capture()), Some(3));
+    }
 }

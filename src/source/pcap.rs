@@ -367,3 +367,158 @@ fn parse_file_header(mut bytes: [u8; FILE_HEADER]) -> Option<(Layout, PcapHeader
     let (_, header) = parse_pcap_header(&bytes).ok()?;
     Some((layout, header))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::net::capture::Ended;
+    use crate::source::testing::{
+        BIG, LITTLE, Order, START, assert_ended, frames, pcap_header, plain_pcap, read_all, record,
+    };
+
+    fn nanos_of_one(order: Order, magic: u32) -> (i64, Format) {
+        let mut bytes = pcap_header(order, magic);
+        bytes.extend(record(order, START, 123_456, b"frame"));
+        let (packets, capture) = read_all(&bytes);
+        assert_eq!(packets.len(), 1);
+        assert_eq!(packets[0].data, b"frame");
+        assert_eq!(capture.bytes, bytes.len() as u64);
+        assert_ended(&capture, Ended::EndOfFile, 0);
+        (packets[0].nanos, capture.format)
+    }
+
+    #[test]
+    fn microseconds_and_nanoseconds_in_either_byte_order() {
+        let second = i64::from(START) * 1_000_000_000;
+        for order in [LITTLE, BIG] {
+            let micro = (second + 123_456_000, Format::Pcap);
+            let nano = (second + 123_456, Format::PcapNanoseconds);
+            assert_eq!(nanos_of_one(order, 0xa1b2_c3d4), micro);
+            assert_eq!(nanos_of_one(order, 0xa1b2_3c4d), nano);
+            assert_eq!(nanos_of_one(order, 0xa12b_3c4d), nano);
+        }
+    }
+
+    #[test]
+    fn the_modified_format_has_eight_more_bytes_in_each_record() {
+        for order in [LITTLE, BIG] {
+            let mut bytes = pcap_header(order, 0xa1b2_cd34);
+            for number in 0..3 {
+                bytes.extend(order.words(&[START + number, 7, 5, 9, 0xffff_ffff, 0xffff_ffff]));
+                bytes.extend(b"frame");
+            }
+            let (packets, capture) = read_all(&bytes);
+            assert_eq!(frames(&packets), [1, 2, 3]);
+            assert!(packets.iter().all(|p| p.data == b"frame" && p.original == 9));
+            assert_eq!(capture.notices.count(Notice::PacketCutBySnaplen), 3);
+        }
+    }
+
+    #[test]
+    fn ixia_writes_four_bytes_after_the_file_header() {
+        let mut bytes = pcap_header(BIG, 0x1c00_01ac);
+        bytes.extend([0; 4]);
+        bytes.extend(record(BIG, START, 1, b"frame"));
+        assert_eq!(read_all(&bytes).0[0].data, b"frame");
+    }
+
+    #[test]
+    fn before_version_2_3_the_original_length_came_first() {
+        for version in [0x0002_0002, 0x0003_0002] {
+            let mut bytes = LITTLE.words(&[0xa1b2_c3d4, version, 0, 0, 65_535, 1]);
+            bytes.extend(LITTLE.words(&[START, 0, 1500, 5]));
+            bytes.extend(b"frame");
+            let (packets, _) = read_all(&bytes);
+            assert_eq!(packets[0].data, b"frame");
+            assert_eq!(packets[0].original, 1500);
+        }
+    }
+
+    #[test]
+    fn the_length_of_the_frame_check_sequence_is_not_part_of_the_link_type() {
+        let mut bytes = LITTLE.words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, 0, 0x2400_0071]);
+        bytes.extend(record(LITTLE, START, 0, b"frame"));
+        assert_eq!(read_all(&bytes).0[0].link, 113);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_gives_its_whole_packets() {
+        let whole = plain_pcap(6);
+        let (all, _) = read_all(&whole);
+        for length in 24..whole.len() {
+            let (packets, capture) = read_all(&whole[..length]);
+            assert_eq!(packets, all[..packets.len()], "cut at {length}");
+            let between = 24 + packets.iter().map(|p| 16 + p.data.len()).sum::<usize>() == length;
+            let ended = if between { Ended::EndOfFile } else { Ended::Truncated };
+            assert_ended(&capture, ended, 0);
+        }
+    }
+
+    #[test]
+    fn after_a_corrupt_record_reading_goes_on_at_the_next_whole_one() {
+        let mut bytes = plain_pcap(12);
+        // The captured length of the third record.
+        let at = 24 + (16 + 40) + (16 + 41) + 8;
+        bytes[at..at + 4].copy_from_slice(&[0xff; 4]);
+        let (packets, capture) = read_all(&bytes);
+        assert_eq!(packets.len(), 11);
+        assert_eq!(packets[2].data, vec![3; 43]);
+        assert_ended(&capture, Ended::EndOfFile, 1);
+    }
+
+    #[test]
+    fn a_length_that_swallows_the_rest_of_the_file_is_damage_not_the_end() {
+        let mut bytes = plain_pcap(12);
+        let at = 24 + 8;
+        bytes[at..at + 4].copy_from_slice(&200_000_u32.to_le_bytes());
+        let (packets, capture) = read_all(&bytes);
+        assert_eq!(packets.len(), 11);
+        assert_ended(&capture, Ended::EndOfFile, 1);
+    }
+
+    #[test]
+    fn damage_without_an_end_is_told() {
+        let mut bytes = plain_pcap(2);
+        bytes.extend(vec![0xff; 3 << 20]);
+        let (packets, capture) = read_all(&bytes);
+        assert_eq!(packets.len(), 2);
+        assert_ended(&capture, Ended::Corrupt, 1);
+    }
+
+    #[test]
+    fn damage_over_megabytes_is_stepped_over() {
+        let good = plain_pcap(5);
+        let mut bytes = good.clone();
+        bytes.extend(vec![0xff; 2_000_001]);
+        bytes.extend_from_slice(&good[24..]);
+        let (packets, capture) = read_all(&bytes);
+        assert_eq!(packets.len(), 10);
+        assert_ended(&capture, Ended::EndOfFile, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_after_the_header_end_without_panic(
+            mut rest in proptest::collection::vec(any::<u8>(), 0..600),
+            magic in prop::sample::select(vec![0xa1b2_c3d4_u32, 0xa1b2_3c4d, 0xa1b2_cd34, 0x1c00_01ab]),
+            big in any::<bool>(),
+        ) {
+            let mut bytes = pcap_header(Order { big }, magic);
+            bytes.append(&mut rest);
+            let (packets, _) = read_all(&bytes);
+            prop_assert!(packets.len() <= bytes.len() / 16);
+        }
+
+        #[test]
+        fn flipping_bytes_never_loses_what_came_before(at in 24_usize..400, value in any::<u8>()) {
+            let mut bytes = plain_pcap(12);
+            let before = read_all(&bytes[..at]).0.len();
+            let (whole, _) = read_all(&bytes);
+            bytes[at] = value;
+            let (packets, _) = read_all(&bytes);
+            prop_assert_eq!(&packets[..before], &whole[..before]);
+        }
+    }
+}

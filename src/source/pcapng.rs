@@ -78,6 +78,8 @@ mod block_type {
 const SMALLEST_BLOCK: usize = 12;
 /// After damage only blocks up to this length are believed: larger than any packet.
 const RESYNC_LIMIT: usize = 1 << 20;
+/// Interfaces of one section; more are damage.
+const INTERFACES_LIMIT: usize = 1 << 16;
 /// Key logs that nobody has taken yet, in bytes.
 const SECRETS_LIMIT: usize = 64 << 20;
 
@@ -288,6 +290,10 @@ impl PcapngFile {
     }
 
     fn parse_block(&mut self, length: usize) {
+        if self.interfaces.len() >= INTERFACES_LIMIT {
+            self.input.note(Notice::CorruptBlockSkipped);
+            return;
+        }
         let data = self.input.buffer.data().get(..length).unwrap_or_default();
         let parse = if self.big_endian {
             parse_block_be
@@ -315,7 +321,13 @@ impl PcapngFile {
                 }
             }
             Ok(_) => {}
-            Err(_) => self.input.note(Notice::CorruptBlockSkipped),
+            Err(_) => {
+                // Interfaces are known by their number, so each takes its place.
+                if self.u32_at(data, 0) == Some(block_type::INTERFACE) {
+                    self.interfaces.push(Interface::unreadable());
+                }
+                self.input.note(Notice::CorruptBlockSkipped);
+            }
         }
     }
 
@@ -398,7 +410,7 @@ impl PcapngFile {
         })
     }
 
-    /// A packet without a time of its own stands at the time of the one before.
+    /// A packet without a time of its own stands at the latest time so far.
     fn time(&self, record: Record) -> Timestamp {
         let last = self.input.capture.last_time;
         record.time.or(last).unwrap_or(Timestamp::from_nanos(0))
@@ -472,3 +484,6 @@ fn u32_at(data: &[u8], at: usize, big_endian: bool) -> Option<u32> {
         u32::from_le_bytes(bytes)
     })
 }
+
+#[cfg(test)]
+mod tests;

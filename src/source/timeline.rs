@@ -54,7 +54,10 @@ impl Timeline {
 
     /// The next packet of all sources.
     #[inline]
-    #[allow(clippy::should_implement_trait)] // the packet borrows from the timeline, as an iterator's item cannot
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the packet borrows from the timeline, as an iterator's item cannot"
+    )]
     pub fn next(&mut self) -> Option<Packet<'_>> {
         if self.sources.len() > 1 {
             self.choose();
@@ -96,5 +99,68 @@ impl Timeline {
         if let (Some(time), Some(&rank)) = (time, self.ranks.get(at)) {
             self.waiting.push(Reverse((time, rank, at)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::testing::{LITTLE, START, pcap_header, record};
+
+    fn pcap(records: &[(u32, u8)]) -> Vec<u8> {
+        let mut bytes = pcap_header(LITTLE, 0xa1b2_c3d4);
+        for &(second, mark) in records {
+            bytes.extend(record(LITTLE, START + second, 0, &[mark; 4]));
+        }
+        bytes
+    }
+
+    fn merged(files: &[(&str, Vec<u8>)]) -> Vec<(u8, u64)> {
+        let sources = files.iter().zip(0..).map(|((name, bytes), index)| {
+            let reader = Box::new(std::io::Cursor::new(bytes.clone()));
+            crate::source::from_reader(name, reader, None, index).expect("a capture")
+        });
+        let mut timeline = Timeline::new(sources.collect());
+        let mut out = Vec::new();
+        while let Some(packet) = timeline.next() {
+            out.push((packet.data[0], packet.frame.frame()));
+        }
+        assert_eq!(timeline.captures().count(), files.len());
+        out
+    }
+
+    #[test]
+    fn packets_come_by_time_whatever_the_order_of_the_arguments() {
+        let a = ("a", pcap(&[(0, b'a'), (2, b'b'), (4, b'c'), (4, b'd')]));
+        let b = ("b", pcap(&[(0, b'e'), (3, b'f'), (4, b'g')]));
+        let c = ("c", pcap(&[(9, b'h')]));
+        let empty = ("d", pcap(&[]));
+        let expected = [
+            (b'a', 1),
+            (b'e', 1),
+            (b'b', 2),
+            (b'f', 2),
+            (b'c', 3),
+            (b'd', 4),
+            (b'g', 3),
+            (b'h', 1),
+        ];
+        let forward = merged(&[a.clone(), b.clone(), c.clone(), empty.clone()]);
+        assert_eq!(forward, expected);
+        assert_eq!(merged(&[empty, c, b, a]), expected);
+    }
+
+    #[test]
+    fn each_source_keeps_its_own_order() {
+        let shuffled = ("a", pcap(&[(5, b'a'), (1, b'b'), (6, b'c')]));
+        let other = ("b", pcap(&[(2, b'd'), (7, b'e')]));
+        let marks: Vec<u8> = merged(&[shuffled, other]).into_iter().map(|(mark, _)| mark).collect();
+        assert_eq!(marks, b"dabce");
+    }
+
+    #[test]
+    fn a_lone_source_passes_through() {
+        assert_eq!(merged(&[("a", pcap(&[(5, 1), (1, 2)]))]), [(1, 1), (2, 2)]);
+        assert!(merged(&[]).is_empty());
     }
 }

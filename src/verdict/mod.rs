@@ -10,8 +10,8 @@ pub mod judge;
 pub mod outcome;
 pub mod reasons;
 
-pub use case::Case;
-pub use credentials::{Resumable, State, state_of};
+pub use case::{Case, Gave, Offered, gave};
+pub use credentials::{Resumable, State, offer_outcome, state_of};
 pub use history::History;
 pub use judge::{Judged, judge};
 pub use reasons::{CATALOG, Citation, Reason};

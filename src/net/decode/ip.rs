@@ -8,7 +8,7 @@ use etherparse::err::ipv6::HeaderSliceError as Ipv6Error;
 use etherparse::{IpAuthHeaderSlice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice};
 
 use super::fragments::Fragment;
-use super::{Bytes, Layer, Step, Walk, neighbour, transport, tunnel};
+use super::{Bytes, Layer, Step, Walk, link, neighbour, transport, tunnel};
 use crate::net::{Encapsulation, Notice};
 
 /// What the headers above need of an IP header.
@@ -35,6 +35,7 @@ mod number {
     pub(super) const AUTHENTICATION: u8 = 51;
     pub(super) const ICMPV6: u8 = 58;
     pub(super) const DESTINATION_OPTIONS: u8 = 60;
+    pub(super) const ETHERIP: u8 = 97;
     pub(super) const MOBILITY: u8 = 135;
     pub(super) const MPLS: u8 = 137;
     pub(super) const ETHERNET: u8 = 143;
@@ -139,6 +140,8 @@ fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -
         }
         number::GRE => tunnel::gre(walk, bytes),
         number::MPLS => Step::Into(Layer::Mpls, bytes),
+        // Two bytes: a version and nothing (RFC 3378 §3).
+        number::ETHERIP => link::skip_into(bytes, 2, Layer::Ethernet),
         number::ETHERNET => Step::Into(Layer::Ethernet, bytes),
         number::ICMP if ip.source.is_ipv4() => neighbour::icmp(bytes),
         number::ICMPV6 if ip.source.is_ipv6() => neighbour::icmpv6(walk, bytes),

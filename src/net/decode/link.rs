@@ -102,7 +102,7 @@ pub(super) fn llc(bytes: Bytes<'_>) -> Step<'_> {
     match bytes.data {
         [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, ..] => typed(bytes, 6, 8),
         [0x06, 0x06, 0x03, ..] => skip_into(bytes, 3, Layer::Ip),
-        [] | [_] | [_, _] => Step::CUT,
+        [] | [_] | [_, _] if bytes.wire > 2 => Step::CUT,
         _ => Step::Other,
     }
 }

@@ -73,8 +73,8 @@ mod tests {
             (9, second * 1_000_000_000),
             (10, second * 10_000_000_000),
             (0x80, second),
-            (0x80 | 10, second << 10),
-            (0x80 | 32, second << 32),
+            (0x80 | 0x0a, second << 10),
+            (0x80 | 0x20, second << 32),
         ] {
             let time = Clock::new(resolution, 0).time(ticks);
             assert_eq!(time.nanos(), 1_700_000_000_000_000_000, "resolution {resolution:#x}");

@@ -28,6 +28,16 @@ impl Interface {
             dropped: None,
         }
     }
+
+    /// Takes the number of an interface whose description is too short to say anything.
+    pub(super) fn unreadable() -> Self {
+        Self {
+            link: LinkType(u16::MAX),
+            snaplen: 0,
+            clock: Clock::new(6, 0),
+            dropped: None,
+        }
+    }
 }
 
 /// Packets dropped by the interface or, where that is not stated, by the system (section 4.6).

@@ -1,0 +1,386 @@
+//! Everything a person or a program reads.
+//!
+//! A [`Report`] is a view of a finished [`Engine`]: counts, services and the order of connections. Verdicts are asked for
+//! one connection at a time while the report is written, so that it never stands in memory a second time.
+
+mod ids;
+pub mod json;
+mod wireshark;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::engine::Engine;
+use crate::net::{Capture, Endpoint, Timestamp};
+use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Outcome, Service};
+use crate::verdict::{Case, Confidence, History, Judged, Reason, judge};
+
+pub use ids::{community_id, connection_id, credential_id, service_id};
+pub use wireshark::display_filter;
+
+/// Bars of a service's timeline at most.
+const TIMELINE_BARS: i64 = 60;
+/// Widths that a bar may have, in seconds.
+const BAR_SECONDS: [i64; 14] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400];
+
+/// Connections by outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Resumed.
+    pub resumed: u64,
+    /// Offered and declined.
+    pub declined: u64,
+    /// Nothing offered.
+    pub not_offered: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Not visible.
+    pub unclear: u64,
+    /// External PSK accepted.
+    pub external_psk: u64,
+}
+
+impl Outcomes {
+    fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Resumed(_) => &mut self.resumed,
+            Outcome::Declined => &mut self.declined,
+            Outcome::NotOffered => &mut self.not_offered,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Unclear(_) => &mut self.unclear,
+            Outcome::ExternalPsk => &mut self.external_psk,
+        } += 1;
+    }
+
+    /// All connections.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.resumed + self.declined + self.not_offered + self.failed + self.unclear + self.external_psk
+    }
+}
+
+/// Connections that offered a credential, by what became of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// Connections with an offer.
+    pub made: u64,
+    /// Accepted.
+    pub accepted: u64,
+    /// Declined.
+    pub declined: u64,
+    /// The handshake failed.
+    pub failed: u64,
+    /// Not visible.
+    pub unclear: u64,
+}
+
+/// What every part of the report counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By outcome.
+    pub outcomes: Outcomes,
+    /// By offer.
+    pub offers: Offers,
+    /// Full handshakes that could not have been resumptions: first ones, and those opened in parallel with one.
+    pub newcomers: u64,
+}
+
+impl Counts {
+    fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.outcomes.count(connection.outcome);
+        let newcomer = |judged: &Judged| matches!(judged.reason.name, "first-in-capture" | "no-credential-yet-parallel");
+        if primary.is_some_and(newcomer) {
+            self.newcomers += 1;
+        }
+        let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
+        if connection.offered().next().is_none() && !resumed_blind {
+            return;
+        }
+        self.offers.made += 1;
+        match connection.outcome {
+            Outcome::Resumed(_) => self.offers.accepted += 1,
+            // Another credential, an external PSK, was taken instead.
+            Outcome::Declined | Outcome::ExternalPsk => self.offers.declined += 1,
+            Outcome::Failed => self.offers.failed += 1,
+            Outcome::NotOffered | Outcome::Unclear(_) => self.offers.unclear += 1,
+        }
+    }
+
+    /// Accepted offers among those that were decided; `None` when there is none.
+    #[must_use]
+    pub fn resumption_rate(&self) -> Option<f64> {
+        ratio(self.offers.accepted, self.offers.accepted + self.offers.declined + self.offers.failed)
+    }
+
+    /// Resumed handshakes among those that were decided.
+    #[must_use]
+    pub fn resumed_share(&self) -> Option<f64> {
+        ratio(self.outcomes.resumed, self.decided())
+    }
+
+    /// Resumed handshakes among those of returning clients.
+    #[must_use]
+    pub fn returning_share(&self) -> Option<f64> {
+        ratio(self.outcomes.resumed, self.decided().saturating_sub(self.newcomers))
+    }
+
+    const fn decided(&self) -> u64 {
+        self.outcomes.resumed + self.outcomes.declined + self.outcomes.not_offered
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // counts of connections stay far below 2^53
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64 * 1000.0).round() / 1000.0)
+}
+
+/// How often a reason was the primary one.
+#[derive(Debug, Clone, Copy)]
+pub struct ReasonCount {
+    /// Which.
+    pub reason: &'static Reason,
+    /// With confidence observed, inferred and possible.
+    pub by_confidence: [u64; 3],
+}
+
+impl ReasonCount {
+    /// Connections.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.by_confidence.iter().sum()
+    }
+}
+
+/// One server endpoint under one server name.
+#[derive(Debug)]
+pub struct ServiceView {
+    /// Endpoint.
+    pub server: Endpoint,
+    /// Name.
+    pub server_name: Option<Arc<str>>,
+    /// Counts.
+    pub counts: Counts,
+    /// Primary reasons, most frequent first.
+    pub reasons: Vec<ReasonCount>,
+    /// Outcomes over time: start of the bar, and what ended in it.
+    pub timeline: Vec<(Timestamp, Outcomes)>,
+}
+
+/// The whole run, counted.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Counts.
+    pub counts: Counts,
+    /// Resumptions by session ID, ticket and PSK.
+    pub resumed_by: [u64; 3],
+    /// Primary reasons, most frequent first.
+    pub reasons: Vec<ReasonCount>,
+    /// Closes by class.
+    pub closes: BTreeMap<CloseClass, u64>,
+    /// Connections whose close is not visible.
+    pub closes_not_visible: u64,
+}
+
+/// A view of everything that was found.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// The run.
+    pub engine: &'a Engine,
+    /// The inputs, with what was skipped in them.
+    pub captures: Vec<Capture>,
+    /// Counts of everything.
+    pub summary: Summary,
+    /// Services, the one with the most connections first.
+    pub services: Vec<ServiceView>,
+    /// Seconds a bar of the timelines covers.
+    pub bar_seconds: i64,
+    history: History,
+    order: Vec<ConnectionId>,
+}
+
+impl<'a> Report<'a> {
+    /// Of a finished run.
+    #[must_use]
+    pub fn of(engine: &'a Engine, captures: Vec<Capture>) -> Self {
+        let mut order: Vec<ConnectionId> = engine.kept().iter().map(|(id, _)| id).collect();
+        order.sort_by_key(|id| engine.kept().get(*id).map(|c| (c.transport.first.time, c.transport.first.frame)));
+        let mut report = Self {
+            engine,
+            captures,
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: 1,
+            history: History::of(engine.kept()),
+            order,
+        };
+        report.share_notices();
+        report.count();
+        report
+    }
+
+    /// Connections in the order of their first packets, with their numbers from 1.
+    pub fn connections(&self) -> impl Iterator<Item = (usize, ConnectionId, &'a Connection)> + '_ {
+        let kept = self.engine.kept();
+        (1..).zip(&self.order).filter_map(move |(number, id)| Some((number, *id, kept.get(*id)?)))
+    }
+
+    /// What a rule sees of a connection.
+    #[must_use]
+    pub fn case(&self, id: ConnectionId, connection: &'a Connection) -> Case<'_> {
+        Case { id, connection, kept: self.engine.kept(), ledger: self.engine.ledger(), history: &self.history }
+    }
+
+    /// The reasons of a connection, primary first.
+    #[must_use]
+    pub fn reasons(&self, id: ConnectionId, connection: &'a Connection) -> Vec<Judged> {
+        judge(&self.case(id, connection))
+    }
+
+    /// Earlier TLS 1.3 connections that may have issued a PSK which this connection was the first to offer.
+    #[must_use]
+    pub fn issuer_candidates(&self, connection: &'a Connection) -> Vec<ConnectionId> {
+        self.history
+            .earlier(self.engine.kept(), connection)
+            .filter(|(_, earlier)| {
+                earlier.is_tls13()
+                    && earlier.completed == crate::session::Completed::Yes
+                    && earlier.server_name() == connection.server_name()
+                    && earlier.tickets_inferred != crate::session::TicketsInferred::None
+            })
+            .map(|(id, _)| id)
+            .take(MAX_CANDIDATES)
+            .collect()
+    }
+
+    /// First packet time of the whole input.
+    #[must_use]
+    pub fn first_time(&self) -> Option<Timestamp> {
+        self.captures.iter().filter_map(|capture| capture.first_time).min()
+    }
+
+    /// Last packet time of the whole input.
+    #[must_use]
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.captures.iter().filter_map(|capture| capture.last_time).max()
+    }
+
+    /// What the layers above the readers skipped belongs to the capture of its first frame.
+    fn share_notices(&mut self) {
+        for (notice, count, frame) in self.engine.notices().iter() {
+            let index = frame.map_or(0, |frame| usize::from(frame.capture()));
+            if let Some(capture) = self.captures.get_mut(index) {
+                capture.notices.add_many(notice, count, frame);
+            }
+        }
+    }
+
+    fn count(&mut self) {
+        let span = match (self.first_time(), self.last_time()) {
+            (Some(first), Some(last)) => last.since(first) / 1_000_000_000,
+            _ => 0,
+        };
+        let fits = |seconds: &&i64| span / **seconds < TIMELINE_BARS;
+        self.bar_seconds = BAR_SECONDS.iter().find(fits).copied().unwrap_or(1 + span / TIMELINE_BARS);
+        let mut tally = Tally::default();
+        let mut index: HashMap<Service, (ServiceView, Tally, BTreeMap<i64, Outcomes>)> = HashMap::new();
+        let mut summary = Summary::default();
+        for (_, id, connection) in self.connections() {
+            let reasons = self.reasons(id, connection);
+            let primary = reasons.first();
+            summary.add(connection, primary);
+            tally.add(primary);
+            let service = service_of(connection);
+            let (view, reasons, bars) = index.entry(service).or_insert_with_key(|service| {
+                (ServiceView::new(service), Tally::default(), BTreeMap::new())
+            });
+            view.counts.add(connection, primary);
+            reasons.add(primary);
+            let since = self.first_time().map_or(0, |first| connection.hello_time().since(first));
+            bars.entry(since / 1_000_000_000 / self.bar_seconds).or_default().count(connection.outcome);
+        }
+        summary.reasons = tally.sorted();
+        let first = self.first_time().map_or(0, Timestamp::nanos);
+        let mut services: Vec<ServiceView> = index
+            .into_values()
+            .map(|(mut view, reasons, bars)| {
+                view.reasons = reasons.sorted();
+                let start = |bar: i64| Timestamp::from_nanos(first + bar * self.bar_seconds * 1_000_000_000);
+                view.timeline = bars.into_iter().map(|(bar, outcomes)| (start(bar), outcomes)).collect();
+                view
+            })
+            .collect();
+        services.sort_by(|a, b| {
+            let key = |view: &ServiceView| std::cmp::Reverse(view.counts.outcomes.total());
+            (key(a), a.server, &a.server_name).cmp(&(key(b), b.server, &b.server_name))
+        });
+        self.summary = summary;
+        self.services = services;
+    }
+}
+
+/// Issuers named at most for a PSK without keys.
+const MAX_CANDIDATES: usize = 8;
+
+/// The service of a connection.
+#[must_use]
+pub fn service_of(connection: &Connection) -> Service {
+    (connection.server, connection.server_name().cloned())
+}
+
+impl ServiceView {
+    fn new((server, server_name): &Service) -> Self {
+        Self {
+            server: *server,
+            server_name: server_name.clone(),
+            counts: Counts::default(),
+            reasons: Vec::new(),
+            timeline: Vec::new(),
+        }
+    }
+}
+
+impl Summary {
+    fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.counts.add(connection, primary);
+        if let Outcome::Resumed(Some(mechanism)) = connection.outcome {
+            let [session_id, ticket, psk] = &mut self.resumed_by;
+            *match mechanism {
+                Mechanism::SessionId => session_id,
+                Mechanism::Ticket => ticket,
+                Mechanism::Psk => psk,
+            } += 1;
+        }
+        match connection.close.class.yes() {
+            Some(class) => *self.closes.entry(*class).or_default() += 1,
+            None => self.closes_not_visible += 1,
+        }
+    }
+}
+
+/// Primary reasons counted.
+#[derive(Debug, Default)]
+struct Tally(HashMap<&'static str, ReasonCount>);
+
+impl Tally {
+    fn add(&mut self, primary: Option<&Judged>) {
+        let Some(judged) = primary else { return };
+        let [observed, inferred, possible] = &mut self
+            .0
+            .entry(judged.reason.name)
+            .or_insert(ReasonCount { reason: judged.reason, by_confidence: [0; 3] })
+            .by_confidence;
+        *match judged.confidence {
+            Confidence::Observed => observed,
+            Confidence::Inferred => inferred,
+            Confidence::Possible => possible,
+        } += 1;
+    }
+
+    fn sorted(self) -> Vec<ReasonCount> {
+        let mut counts: Vec<ReasonCount> = self.0.into_values().collect();
+        counts.sort_by_key(|count| (std::cmp::Reverse(count.connections()), count.reason.name));
+        counts
+    }
+}
