@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod net;
+pub mod report;
 pub mod session;
 pub mod source;
 pub mod stream;

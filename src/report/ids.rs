@@ -80,7 +80,11 @@ pub fn community_id(a: Endpoint, b: Endpoint) -> String {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().to_vec(),
     };
-    let (low, high) = if (octets(a.ip), a.port) <= (octets(b.ip), b.port) { (a, b) } else { (b, a) };
+    let (low, high) = if (octets(a.ip), a.port) <= (octets(b.ip), b.port) {
+        (a, b)
+    } else {
+        (b, a)
+    };
     let mut hash = Sha1::new();
     hash.update(0u16.to_be_bytes());
     hash.update(octets(low.ip));
@@ -102,7 +106,11 @@ fn base64(bytes: &[u8]) -> String {
         for position in 0..4usize {
             let index = (bits >> (18 - 6 * position)) & 63;
             let digit = ALPHABET.get(index as usize).copied().unwrap_or(b'=');
-            text.push(if position <= chunk.len() { char::from(digit) } else { '=' });
+            text.push(if position <= chunk.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
         }
     }
     text
@@ -114,14 +122,24 @@ mod tests {
 
     #[test]
     fn community_ids_are_those_of_the_specification() {
-        let end = |ip: &str, port| Endpoint { ip: ip.parse().expect("address"), port };
+        let end = |ip: &str, port| Endpoint {
+            ip: ip.parse().expect("address"),
+            port,
+        };
         let (a, b) = (end("128.232.110.120", 34855), end("66.35.250.204", 80));
         assert_eq!(community_id(a, b), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
-        assert_eq!(community_id(b, a), community_id(a, b), "both directions are one connection");
+        assert_eq!(
+            community_id(b, a),
+            community_id(a, b),
+            "both directions are one connection"
+        );
     }
 
     #[test]
     fn base64_pads() {
-        assert_eq!([base64(b"f"), base64(b"fo"), base64(b"foo"), base64(b"")], ["Zg==", "Zm8=", "Zm9v", ""]);
+        assert_eq!(
+            [base64(b"f"), base64(b"fo"), base64(b"foo"), base64(b"")],
+            ["Zg==", "Zm8=", "Zm9v", ""]
+        );
     }
 }

@@ -3,8 +3,10 @@
 //! A [`Report`] is a view of a finished [`Engine`]: counts, services and the order of connections. Verdicts are asked for
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
+pub mod cost;
 mod ids;
 pub mod json;
+pub mod preamble;
 mod wireshark;
 
 use std::collections::BTreeMap;
@@ -90,7 +92,8 @@ pub struct Counts {
 impl Counts {
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
         self.outcomes.count(connection.outcome);
-        let newcomer = |judged: &Judged| matches!(judged.reason.name, "first-in-capture" | "no-credential-yet-parallel");
+        let newcomer =
+            |judged: &Judged| matches!(judged.reason.name, "first-in-capture" | "no-credential-yet-parallel");
         if primary.is_some_and(newcomer) {
             self.newcomers += 1;
         }
@@ -111,7 +114,10 @@ impl Counts {
     /// Accepted offers among those that were decided; `None` when there is none.
     #[must_use]
     pub fn resumption_rate(&self) -> Option<f64> {
-        ratio(self.offers.accepted, self.offers.accepted + self.offers.declined + self.offers.failed)
+        ratio(
+            self.offers.accepted,
+            self.offers.accepted + self.offers.declined + self.offers.failed,
+        )
     }
 
     /// Resumed handshakes among those that were decided.
@@ -205,7 +211,12 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn of(engine: &'a Engine, captures: Vec<Capture>) -> Self {
         let mut order: Vec<ConnectionId> = engine.kept().iter().map(|(id, _)| id).collect();
-        order.sort_by_key(|id| engine.kept().get(*id).map(|c| (c.transport.first.time, c.transport.first.frame)));
+        order.sort_by_key(|id| {
+            engine
+                .kept()
+                .get(*id)
+                .map(|c| (c.transport.first.time, c.transport.first.frame))
+        });
         let mut report = Self {
             engine,
             captures,
@@ -223,13 +234,21 @@ impl<'a> Report<'a> {
     /// Connections in the order of their first packets, with their numbers from 1.
     pub fn connections(&self) -> impl Iterator<Item = (usize, ConnectionId, &'a Connection)> + '_ {
         let kept = self.engine.kept();
-        (1..).zip(&self.order).filter_map(move |(number, id)| Some((number, *id, kept.get(*id)?)))
+        (1..)
+            .zip(&self.order)
+            .filter_map(move |(number, id)| Some((number, *id, kept.get(*id)?)))
     }
 
     /// What a rule sees of a connection.
     #[must_use]
     pub fn case(&self, id: ConnectionId, connection: &'a Connection) -> Case<'_> {
-        Case { id, connection, kept: self.engine.kept(), ledger: self.engine.ledger(), history: &self.history }
+        Case {
+            id,
+            connection,
+            kept: self.engine.kept(),
+            ledger: self.engine.ledger(),
+            history: &self.history,
+        }
     }
 
     /// The reasons of a connection, primary first.
@@ -282,7 +301,11 @@ impl<'a> Report<'a> {
             _ => 0,
         };
         let fits = |seconds: &&i64| span / **seconds < TIMELINE_BARS;
-        self.bar_seconds = BAR_SECONDS.iter().find(fits).copied().unwrap_or(1 + span / TIMELINE_BARS);
+        self.bar_seconds = BAR_SECONDS
+            .iter()
+            .find(fits)
+            .copied()
+            .unwrap_or(1 + span / TIMELINE_BARS);
         let mut tally = Tally::default();
         let mut index: HashMap<Service, (ServiceView, Tally, BTreeMap<i64, Outcomes>)> = HashMap::new();
         let mut summary = Summary::default();
@@ -292,13 +315,17 @@ impl<'a> Report<'a> {
             summary.add(connection, primary);
             tally.add(primary);
             let service = service_of(connection);
-            let (view, reasons, bars) = index.entry(service).or_insert_with_key(|service| {
-                (ServiceView::new(service), Tally::default(), BTreeMap::new())
-            });
+            let (view, reasons, bars) = index
+                .entry(service)
+                .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
             view.counts.add(connection, primary);
             reasons.add(primary);
-            let since = self.first_time().map_or(0, |first| connection.hello_time().since(first));
-            bars.entry(since / 1_000_000_000 / self.bar_seconds).or_default().count(connection.outcome);
+            let since = self
+                .first_time()
+                .map_or(0, |first| connection.hello_time().since(first));
+            bars.entry(since / 1_000_000_000 / self.bar_seconds)
+                .or_default()
+                .count(connection.outcome);
         }
         summary.reasons = tally.sorted();
         let first = self.first_time().map_or(0, Timestamp::nanos);
@@ -322,6 +349,13 @@ impl<'a> Report<'a> {
 
 /// Issuers named at most for a PSK without keys.
 const MAX_CANDIDATES: usize = 8;
+
+/// A time as calendar and clock, in UTC.
+#[must_use]
+pub fn moment(time: Timestamp) -> jiff::Timestamp {
+    // Nanoseconds since the epoch in 64 bits lie far inside what jiff can express.
+    jiff::Timestamp::from_nanosecond(i128::from(time.nanos())).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}
 
 /// The service of a connection.
 #[must_use]
@@ -369,7 +403,10 @@ impl Tally {
         let [observed, inferred, possible] = &mut self
             .0
             .entry(judged.reason.name)
-            .or_insert(ReasonCount { reason: judged.reason, by_confidence: [0; 3] })
+            .or_insert(ReasonCount {
+                reason: judged.reason,
+                by_confidence: [0; 3],
+            })
             .by_confidence;
         *match judged.confidence {
             Confidence::Observed => observed,

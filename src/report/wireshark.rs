@@ -8,12 +8,20 @@ use crate::session::Connection;
 /// Filters by capture. Addresses and ports alone would also select another connection that uses the same ports, and
 /// ICMP errors that quote a packet; the range of frames and the exclusion keep them out.
 pub fn display_filter(connection: &Connection) -> impl Iterator<Item = (u16, String)> + '_ {
-    connection.transport.spans.iter().map(|(first, last)| (first.capture(), filter(connection, first, last)))
+    connection
+        .transport
+        .spans
+        .iter()
+        .map(|(first, last)| (first.capture(), filter(connection, first, last)))
 }
 
 fn filter(connection: &Connection, first: FrameRef, last: FrameRef) -> String {
     let (client, server) = (connection.client, connection.server);
-    let icmp = if connection.transport.unreachable { " && !icmp && !icmpv6" } else { "" };
+    let icmp = if connection.transport.unreachable {
+        " && !icmp && !icmpv6"
+    } else {
+        ""
+    };
     format!(
         "(({}) || ({})) && frame.number >= {} && frame.number <= {}{icmp}",
         one_way(client, server),

@@ -1,0 +1,66 @@
+//! What a handshake cost, as measured, and what a resumption would have saved.
+
+use crate::session::{Blindness, Connection, Outcome, Shape};
+
+/// Cost of one handshake; times in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// From the client's SYN to its acknowledgement of the SYN-ACK.
+    pub rtt: Option<i64>,
+    /// From the ClientHello to the last Finished.
+    pub handshake: Option<i64>,
+    /// Round trips that a resumption would have saved.
+    pub extra_round_trips: Option<u8>,
+    /// Why a value is missing.
+    pub blind: Blindness,
+}
+
+/// The cost of a connection's handshake.
+///
+/// A full handshake up to TLS 1.2 takes one round trip more than an abbreviated one (RFC 5246 §7.3), unless the client
+/// used False Start (RFC 7918). In TLS 1.3 both take one (RFC 8446 §2); only refused early data costs another.
+#[must_use]
+pub fn of(connection: &Connection) -> Cost {
+    let transport = &connection.transport;
+    let rtt = transport
+        .established
+        .zip(transport.syn)
+        .map(|(done, syn)| done.time.since(syn.time))
+        .filter(|rtt| *rtt >= 0);
+    let finished = [connection.client_side.finished, connection.server_side.finished];
+    let handshake = match (connection.hello.yes(), finished) {
+        (Some(_), [Some(client), Some(server)]) => Some(client.time.max(server.time).since(connection.hello_time())),
+        _ => None,
+    };
+    Cost {
+        rtt,
+        handshake: handshake.filter(|nanos| *nanos >= 0),
+        extra_round_trips: extra_round_trips(connection),
+        blind: connection
+            .hello
+            .blind()
+            .or(connection.answer.blind())
+            .unwrap_or(Blindness::CaptureStartedLate),
+    }
+}
+
+fn extra_round_trips(connection: &Connection) -> Option<u8> {
+    let shape = connection.shape.yes()?;
+    if matches!(connection.outcome, Outcome::Failed | Outcome::Unclear(_)) {
+        return Some(0);
+    }
+    Some(match shape {
+        Shape::Abbreviated(_) => 0,
+        Shape::Full(_) if connection.is_tls13() => 0,
+        Shape::Full(_) => u8::from(!false_start(connection)),
+    })
+}
+
+/// Whether the client sent data before it had the server's Finished.
+fn false_start(connection: &Connection) -> bool {
+    let (client, server) = (&connection.client_side, &connection.server_side);
+    match (client.application_data, server.finished) {
+        (Some(data), Some(finished)) => data.time < finished.time,
+        _ => false,
+    }
+}

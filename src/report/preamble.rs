@@ -1,0 +1,131 @@
+//! What stood on a connection before TLS began.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::net::Endpoint;
+
+/// The protocol before TLS, and the client that a PROXY header names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preamble {
+    /// Name in reports.
+    pub kind: &'static str,
+    /// The client behind the proxy.
+    pub client: Option<Endpoint>,
+}
+
+const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// Names the clear text of both sides.
+#[must_use]
+pub fn classify(client: &[u8], server: &[u8]) -> Preamble {
+    if client.starts_with(PROXY_V2) {
+        return Preamble {
+            kind: "proxy-v2",
+            client: proxy_v2(client),
+        };
+    }
+    if client.starts_with(b"PROXY ") {
+        return Preamble {
+            kind: "proxy-v1",
+            client: proxy_v1(client),
+        };
+    }
+    Preamble {
+        kind: kind(client, server),
+        client: None,
+    }
+}
+
+fn kind(client: &[u8], server: &[u8]) -> &'static str {
+    let has = |text: &[u8], word: &str| {
+        text.to_ascii_uppercase()
+            .windows(word.len())
+            .any(|window| window == word.as_bytes())
+    };
+    let (starttls, greeting) = (has(client, "STARTTLS"), server.first_chunk::<4>());
+    match (client, greeting) {
+        ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f, ..], _) => "postgresql",
+        ([3, 0, _, _, _, 0xe0, ..], _) => "rdp",
+        ([5, ..] | [4, 1, ..], _) if !client.is_ascii() || client.contains(&0) || client.len() < 8 => "socks",
+        (_, Some([_, _, 0, 0])) if server.get(4) == Some(&10) => "mysql",
+        ([0x30, ..], _) if has(client, "1.3.6.1.4.1.1466.20037") => "ldap-starttls",
+        _ if client.starts_with(b"CONNECT ") => "http-connect",
+        _ if has(client, "AUTH TLS") || has(client, "AUTH SSL") => "ftp-auth-tls",
+        _ if has(client, "URN:IETF:PARAMS:XML:NS:XMPP-TLS") => "xmpp-starttls",
+        _ if has(client, "STLS") => "pop3-stls",
+        _ if starttls && has(client, "LHLO") => "lmtp-starttls",
+        _ if starttls && (has(client, "EHLO") || has(client, "HELO")) => "smtp-starttls",
+        _ if starttls && has(server, "* OK") => "imap-starttls",
+        _ if starttls && has(server, "IMPLEMENTATION") => "sieve-starttls",
+        _ if starttls && matches!(greeting, Some([b'2', b'0', _, _])) => "nntp-starttls",
+        _ if starttls => "starttls",
+        _ => "clear-text",
+    }
+}
+
+/// `PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n`: source address is the third word, source port the fifth.
+fn proxy_v1(text: &[u8]) -> Option<Endpoint> {
+    let line = text.split(|byte| *byte == b'\r').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    let ip = words.nth(2)?.parse().ok()?;
+    let port = words.nth(1)?.parse().ok()?;
+    Some(Endpoint { ip, port })
+}
+
+/// Sixteen bytes of header, then source and destination addresses and ports.
+fn proxy_v2(header: &[u8]) -> Option<Endpoint> {
+    let family = header.get(13)?;
+    let addresses = header.get(16..)?;
+    let (ip, ports): (IpAddr, &[u8]) = match family >> 4 {
+        1 => (
+            Ipv4Addr::from(*addresses.first_chunk::<4>()?).into(),
+            addresses.get(8..)?,
+        ),
+        2 => (
+            Ipv6Addr::from(*addresses.first_chunk::<16>()?).into(),
+            addresses.get(32..)?,
+        ),
+        _ => return None,
+    };
+    Some(Endpoint {
+        ip,
+        port: u16::from_be_bytes(*ports.first_chunk()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxy_headers_name_the_client() {
+        let v1 = classify(b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n", b"");
+        assert_eq!(
+            (v1.kind, v1.client.map(|end| end.to_string())),
+            ("proxy-v1", Some("192.0.2.1:56324".to_owned()))
+        );
+        let mut header = PROXY_V2.to_vec();
+        header.extend([0x21, 0x11, 0, 12, 192, 0, 2, 1, 198, 51, 100, 1, 0xdc, 0x04, 1, 0xbb]);
+        let v2 = classify(&header, b"");
+        assert_eq!(
+            (v2.kind, v2.client.map(|end| end.to_string())),
+            ("proxy-v2", Some("192.0.2.1:56324".to_owned()))
+        );
+    }
+
+    #[test]
+    fn an_unknown_proxy_source_is_not_invented() {
+        assert_eq!(classify(b"PROXY UNKNOWN\r\n", b"").client, None);
+    }
+
+    #[test]
+    fn mail_protocols_are_told_apart() {
+        assert_eq!(
+            classify(b"EHLO x\r\nSTARTTLS\r\n", b"220 mail\r\n").kind,
+            "smtp-starttls"
+        );
+        assert_eq!(classify(b"a STARTTLS\r\n", b"* OK ready\r\n").kind, "imap-starttls");
+        assert_eq!(classify(b"STLS\r\n", b"+OK\r\n").kind, "pop3-stls");
+        assert_eq!(classify(b"\0\0\0\x08\x04\xd2\x16\x2f", b"S").kind, "postgresql");
+    }
+}
