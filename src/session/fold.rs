@@ -403,11 +403,16 @@ impl Open {
 
     fn protected(&mut self, side: Side, record: Record, offset: u64) {
         let tls13 = self.facts.is_tls13();
+        // Before the ServerHello is there, records of a client that speaks TLS 1.3 may be early data.
+        let tls12 = match (self.facts.answer.yes(), self.facts.hello.yes()) {
+            (Some(_), _) => !tls13,
+            (None, hello) => hello.is_some_and(|hello| !hello.offers_tls13),
+        };
         let facts = self.facts.side_mut(side);
         let handshake_over = facts.finished.is_some();
         if tls13 {
             self.protected_tls13(side, record, offset);
-        } else {
+        } else if tls12 {
             match record.content_type {
                 ContentType::HANDSHAKE | ContentType::APPLICATION_DATA if !handshake_over => {
                     facts.finished = Some(record.at);
