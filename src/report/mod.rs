@@ -215,7 +215,7 @@ impl<'a> Report<'a> {
             engine
                 .kept()
                 .get(*id)
-                .map(|c| (c.transport.first.time, c.transport.first.frame))
+                .map(|c| (c.transport.started, c.transport.first()))
         });
         let mut report = Self {
             engine,

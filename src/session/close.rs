@@ -273,7 +273,7 @@ fn class(
 ) -> Seen<CloseClass> {
     let sides = [&connection.client_side, &connection.server_side];
     let ended = sides.iter().any(|side| side.ended().is_some());
-    let fatal = sides.iter().any(|side| side.alert.is_some_and(|alert| alert.fatal));
+    let fatal = sides.iter().any(|side| side.fatal_alert().is_some());
     match connection.completed {
         _ if fatal => return Seen::Yes(CloseClass::FatalAlert),
         Completed::No if ended => return Seen::Yes(CloseClass::HandshakeIncomplete),

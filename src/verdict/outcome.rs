@@ -45,7 +45,7 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
 fn fatal_alert(connection: &Connection) -> bool {
     [&connection.client_side, &connection.server_side]
         .iter()
-        .any(|side| side.alert.is_some_and(|alert| alert.fatal))
+        .any(|side| side.fatal_alert().is_some())
 }
 
 /// A full handshake: what the ClientHello offered decides between declined and not offered.
