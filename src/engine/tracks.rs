@@ -331,25 +331,25 @@ fn marks(half: &Half) -> Marks {
 
 /// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
 pub(super) fn finish(
-    finished: Finished<Tracks>,
+    finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
     ledger: &mut Ledger,
 ) -> Option<(ConnectionId, Box<Connection>)> {
-    let Finished { mut flow, why } = finished;
+    let Finished { flow, why } = finished;
     let mut open = flow.data.open.take()?;
     let preamble = open.facts_mut().transport.preamble.take();
     open.facts_mut().transport = Transport {
         preamble,
-        ..transport(&flow)
+        ..transport(flow)
     };
     open.facts_mut().marks = marks(flow.half(Direction::ToClient));
     let mut blind = [None; 2];
     for (direction, blind) in Direction::BOTH.into_iter().zip(&mut blind) {
-        let unread = finish_side(&mut open, &flow, direction);
-        *blind = missing_hello(&flow, direction, unread);
+        let unread = finish_side(&mut open, flow, direction);
+        *blind = missing_hello(flow, direction, unread);
     }
     let quiet = last.map_or(0, |last| last.since(flow.last.time));
-    let (still_open, class) = open_cause(&flow, why, quiet);
+    let (still_open, class) = open_cause(flow, *why, quiet);
     if let Some(cause) = still_open {
         blind.iter_mut().for_each(|blind| *blind = blind.or(Some(cause)));
     }

@@ -233,6 +233,8 @@ pub struct Flow<T> {
     pub resets_ignored: u32,
     /// For the layers above.
     pub data: T,
+    /// Which of the two ends of the table's key the client is.
+    pub(super) client_is_low: bool,
     pub(super) closing: bool,
     pub(super) touched: bool,
 }
@@ -251,6 +253,7 @@ impl<T> Flow<T> {
             copies: 0,
             resets_ignored: 0,
             data,
+            client_is_low: true,
             closing: false,
             touched: true,
         }
@@ -277,8 +280,18 @@ impl<T> Flow<T> {
 
     /// The guess about who is the client was wrong.
     pub fn swap(&mut self) {
+        self.client_is_low = !self.client_is_low;
         self.ends.swap(0, 1);
         self.halves.swap(0, 1);
+    }
+
+    /// Direction of a segment whose sender is, or is not, the lower end of the table's key.
+    pub(super) const fn direction(&self, from_low: bool) -> Direction {
+        if from_low == self.client_is_low {
+            Direction::ToServer
+        } else {
+            Direction::ToClient
+        }
     }
 
     /// Whether SYN told who is the client.
