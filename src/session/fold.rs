@@ -42,10 +42,36 @@ pub enum Feedback {
     ChangeCipherSpecIsDummy,
 }
 
+/// A session ID as it stood in a hello; digested only when it turns out to matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SessionId {
+    length: u8,
+    bytes: [u8; 32],
+}
+
+impl SessionId {
+    fn of(id: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        Self {
+            length: u8::try_from(id.len().min(32)).unwrap_or(32),
+            bytes,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    fn name(&self) -> Name {
+        Name::of(self.bytes())
+    }
+}
+
 /// Credentials of a ClientHello until it is known what they are.
 #[derive(Debug)]
 struct Proposed {
-    session_id: Option<Name>,
+    session_id: Option<SessionId>,
     ticket: Option<Name>,
     psks: Vec<ProposedPsk>,
 }
@@ -72,7 +98,7 @@ pub struct Open {
     pub id: ConnectionId,
     facts: Connection,
     proposed: Option<Box<Proposed>>,
-    server_session_id: Option<Box<Name>>,
+    server_session_id: Option<SessionId>,
     client: Track,
     server: Track,
     end_of_early_data: Option<At>,
@@ -244,7 +270,7 @@ impl Open {
         }
         self.proposed = Some(Box::new(Proposed {
             // RFC 5246 E.2: a session cannot be resumed with a v2 hello, whatever stands in it.
-            session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| Name::of(hello.session_id)),
+            session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| SessionId::of(hello.session_id)),
             ticket: hello.session_ticket.filter(|ticket| !ticket.is_empty()).map(Name::of),
             psks: hello
                 .psk_identities
@@ -299,7 +325,7 @@ impl Open {
         if self.facts.answer.yes().is_some() {
             return;
         }
-        self.server_session_id = (!hello.session_id.is_empty()).then(|| Box::new(Name::of(hello.session_id)));
+        self.server_session_id = (!hello.session_id.is_empty()).then(|| SessionId::of(hello.session_id));
         self.facts.answer = Seen::Yes(Answer {
             at,
             random: *hello.random.first_chunk().unwrap_or(&[0; 8]),
@@ -643,7 +669,7 @@ impl Open {
                 if let (false, Some(answer)) = (echoed, self.facts.answer.yes()) {
                     let at = answer.at;
                     if let Some(name) = self.server_session_id.take() {
-                        self.issue(Mechanism::SessionId, *name, None, at, ledger);
+                        self.issue(Mechanism::SessionId, name.name(), None, at, ledger);
                     }
                 }
             }
@@ -664,11 +690,11 @@ impl Open {
         };
         self.facts.accepted = of(Mechanism::Ticket).or_else(|| of(Mechanism::SessionId));
         let echoed = self.facts.answer.yes().is_some_and(|answer| answer.session_id_echoed);
-        if let (None, true, Some(name)) = (self.facts.accepted, echoed, self.server_session_id.as_deref().copied()) {
+        if let (None, true, Some(name)) = (self.facts.accepted, echoed, self.server_session_id) {
             // A client that also speaks TLS 1.3 offered an ID nobody saw issued, and the server honours it.
             let id = self.offer(
                 Mechanism::SessionId,
-                &name,
+                &name.name(),
                 OfferKind::Resumption(Mechanism::SessionId),
                 (0, 0),
                 ledger,
@@ -690,8 +716,7 @@ impl Open {
             Seen::Yes(answer) => Some(answer),
             Seen::No | Seen::Blind(_) => None,
         } {
-            answer.session_id_echoed =
-                proposed.session_id.is_some() && proposed.session_id == self.server_session_id.as_deref().copied();
+            answer.session_id_echoed = proposed.session_id.is_some() && proposed.session_id == self.server_session_id;
         }
         if let Some(ticket) = &proposed.ticket {
             self.offer(
@@ -706,14 +731,14 @@ impl Open {
             && proposed.ticket.is_none()
         {
             let issued_before = ledger
-                .find(Mechanism::SessionId, id)
+                .find_session_id(id.bytes())
                 .and_then(|known| ledger.get(known)?.issued)
                 .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
             // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes.
             if issued_before || !offers_tls13 {
                 self.offer(
                     Mechanism::SessionId,
-                    id,
+                    &id.name(),
                     OfferKind::Resumption(Mechanism::SessionId),
                     (0, 0),
                     ledger,
