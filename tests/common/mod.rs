@@ -201,7 +201,11 @@ pub(crate) fn endpoint(value: &Value) -> String {
 /// Fails with the list when it is not empty.
 pub(crate) fn assert_none(what: &str, problems: &[String]) {
     let mut list = String::new();
-    for problem in problems.iter().take(if std::env::var_os("ALL").is_some() { usize::MAX } else { 60 }) {
+    for problem in problems.iter().take(if std::env::var_os("ALL").is_some() {
+        usize::MAX
+    } else {
+        60
+    }) {
         let _ = write!(list, "\n  {problem}");
     }
     assert!(problems.is_empty(), "{what}: {}{list}", problems.len());
