@@ -372,6 +372,10 @@ impl<T> Flow<T> {
         if half.lowest.is_none_or(|lowest| segment.seq.distance(lowest) < 0) {
             half.lowest = Some(segment.seq);
         }
+        // Without the SYN of this side: what the other side waits for next cannot stand before anything still to come.
+        if length > 0 && other.acknowledged == Some(segment.seq) && half.assembler.held() == 0 {
+            half.assembler.start(segment.seq);
+        }
         if segment.flags.ack() {
             half.acknowledged = Some(segment.ack);
             other.assembler.acknowledge(segment.ack);
