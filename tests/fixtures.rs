@@ -76,7 +76,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn wrong(&mut self, field: &'static str, detail: String) {
+    fn wrong(&mut self, field: &'static str, detail: impl std::fmt::Display) {
         self.wrong.push(Wrong {
             fixture: self.fixture.name.clone(),
             connection: self.truth.n,
@@ -147,10 +147,7 @@ impl Judge<'_> {
         }
         let read = |side: &str| text(&close[side], "close_notify") == Some("observed");
         if truth.tls_version.as_deref() == Some("TLS 1.3") && ["client", "server"].into_iter().any(read) {
-            self.wrong(
-                "close",
-                "an alert of TLS 1.3 is encrypted and cannot be observed".to_owned(),
-            );
+            self.wrong("close", "an alert of TLS 1.3 is encrypted and cannot be observed");
         }
     }
 

@@ -186,7 +186,7 @@ fn payloads(all: &[RawPacket]) -> Vec<Payload> {
     let mut decoder = Decoder::new();
     let mut out = Vec::new();
     for (packet, frame) in all.iter().zip(1..) {
-        let decoded = decoder.decode(&Packet {
+        let content = decoder.decode(&Packet {
             frame: FrameRef::new(0, frame),
             time: Timestamp::from_nanos(packet.time),
             link: LinkType(packet.link),
@@ -194,7 +194,7 @@ fn payloads(all: &[RawPacket]) -> Vec<Payload> {
             data: &packet.data,
             original_len: packet.original_len,
         });
-        if let Decoded::Segment(segment) = decoded {
+        if let Decoded::Segment(segment) = content {
             out.push(Payload {
                 to_server: segment.destination.port < segment.source.port,
                 flags: segment.flags.0,

@@ -202,7 +202,7 @@ fn flipped_bytes_in_packets_never_panic() {
         (0..DAMAGED)
             .filter_map(|round| {
                 let mut damaged = all.clone();
-                for _ in 0..1 + random.below(all.len()) {
+                for _ in 0..=random.below(all.len()) {
                     let packet = random.below(all.len());
                     let data = &mut damaged[packet].data;
                     let at = random.below(data.len());
@@ -276,12 +276,11 @@ fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
             let first = parsed[runs[*run][0]].as_ref().expect("a segment");
             first.source == segment.source && first.flags & SYN_RST == 0 && runs[*run].len() < MOVED
         });
-        match run {
-            Some(run) => runs[run].push(index),
-            None => {
-                open.insert(segment.flow(), runs.len());
-                runs.push(vec![index]);
-            }
+        if let Some(run) = run {
+            runs[run].push(index);
+        } else {
+            open.insert(segment.flow(), runs.len());
+            runs.push(vec![index]);
         }
     }
     let mut changed = all.to_vec();

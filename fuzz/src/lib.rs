@@ -20,8 +20,11 @@ const MAX_PACKETS: u64 = 20_000;
 /// Connections may be kept in so many bytes.
 const KEPT: usize = 16 << 10;
 
+/// What takes the fuzzer's bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("assembler", assembler),
     ("compressed", compressed),
     ("decode", decode),
