@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Outcome, Service};
-use crate::verdict::{Case, Confidence, History, Judged, Reason, judge};
+use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
 pub use ids::{community_id, connection_id, credential_id, service_id};
 pub use wireshark::display_filter;
@@ -203,6 +203,8 @@ pub struct Report<'a> {
     /// Seconds a bar of the timelines covers.
     pub bar_seconds: i64,
     history: History,
+    /// What hindsight shows.
+    pub hindsight: Hindsight,
     order: Vec<ConnectionId>,
 }
 
@@ -217,6 +219,7 @@ impl<'a> Report<'a> {
             .collect();
         order.sort_unstable();
         let order = order.into_iter().map(|(_, _, id)| id).collect();
+        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         let mut report = Self {
             engine,
             captures,
@@ -224,6 +227,7 @@ impl<'a> Report<'a> {
             services: Vec::new(),
             bar_seconds: 1,
             history: History::of(engine.kept()),
+            hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours),
             order,
         };
         report.share_notices();
@@ -248,6 +252,7 @@ impl<'a> Report<'a> {
             kept: self.engine.kept(),
             ledger: self.engine.ledger(),
             history: &self.history,
+            hindsight: &self.hindsight,
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Judged {
     pub confidence: Confidence,
     /// One sentence about this connection.
     pub summary: String,
+    /// The pattern that settled it with hindsight.
+    pub settled_by: Option<&'static str>,
     /// Never empty: first and further evidence.
     pub evidence: Vec<Evidence>,
     /// What else is possible, by name; only for a reason that is itself only possible.
@@ -42,12 +44,14 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
                 confidence,
                 evidence: (first, more),
                 summary,
+                settled_by,
             } => {
                 let evidence = std::iter::once(first).chain(more).collect();
                 Some(Judged {
                     reason,
                     confidence,
                     summary,
+                    settled_by,
                     evidence,
                     remaining: Vec::new(),
                 })
