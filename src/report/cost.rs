@@ -64,3 +64,46 @@ fn false_start(connection: &Connection) -> bool {
         _ => false,
     }
 }
+
+/// What full handshakes cost that a resumption could have stood for: those of returning clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Avoidable {
+    /// Such handshakes.
+    pub handshakes: u64,
+    /// Round trips that resumptions would have saved.
+    pub round_trips: u64,
+    /// Nanoseconds of those round trips, as far as their connections show what one takes.
+    pub nanos: i64,
+    /// Round trips whose time is not visible.
+    pub untimed: u64,
+    /// Bytes of the handshakes, both directions, as far as visible.
+    pub bytes: u64,
+    /// Handshakes whose bytes are not visible.
+    pub unweighed: u64,
+}
+
+impl Avoidable {
+    /// Adds a full handshake of a returning client.
+    pub(super) fn add(&mut self, connection: &Connection) {
+        self.handshakes += 1;
+        let cost = of(connection);
+        let trips = u64::from(cost.extra_round_trips.unwrap_or(0));
+        self.round_trips += trips;
+        match cost.rtt {
+            Some(rtt) if trips > 0 => self.nanos = self.nanos.saturating_add(rtt),
+            Some(_) => {}
+            None => self.untimed += trips,
+        }
+        match handshake_bytes(connection) {
+            Some(bytes) => self.bytes += bytes,
+            None => self.unweighed += 1,
+        }
+    }
+}
+
+/// Bytes of a handshake in both directions; `None` when one is not visible.
+#[must_use]
+pub fn handshake_bytes(connection: &Connection) -> Option<u64> {
+    let [client, server] = [&connection.client_side, &connection.server_side].map(|side| side.handshake_bytes);
+    Some(u64::from(client?) + u64::from(server?))
+}

@@ -1,0 +1,178 @@
+//! The services, the one with the most trouble first: how much resumed, why not the rest, what to do, what it costs.
+
+use std::cmp::Reverse;
+use std::io;
+
+use super::units::{bytes, counted, duration, number};
+use super::{MAX_WIRE, Page, paint, printable};
+use crate::net::Endpoint;
+use crate::report::{Alike, ServiceView};
+use crate::session::Outcome;
+use crate::verdict::Reason;
+
+/// Services shown without `--all`.
+const MAX_SERVICES: usize = 10;
+/// Reasons of a service that come with advice.
+const MAX_ADVICE: usize = 3;
+
+impl Page<'_, '_> {
+    pub(super) fn services(&mut self) -> io::Result<()> {
+        let mut services: Vec<&ServiceView> = self.report.services.iter().collect();
+        services.sort_by_key(|view| Reverse(trouble(view)));
+        let shown = if self.all { services.len() } else { MAX_SERVICES };
+        let mut advised: Vec<&'static str> = Vec::new();
+        for view in services.iter().take(shown) {
+            self.service(view, services.len() == 1, &mut advised)?;
+        }
+        let rest = services.get(shown..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let connections = rest.iter().map(|view| view.counts.outcomes.total()).sum();
+        let troubled = rest.iter().map(|view| trouble(view)).sum();
+        let more = counted(rest.len() as u64, "more service", "more services");
+        let connections = counted(connections, "connection", "connections");
+        let worth = match troubled {
+            0 => "nothing to act on".to_owned(),
+            troubled => format!("{} worth a look", number(troubled)),
+        };
+        writeln!(self.out, "\n… {more} ({connections}, {worth}): --all")
+    }
+
+    fn service(&mut self, view: &ServiceView, alone: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let name = paint(self.style.name, service_name(view.server_name.as_deref()));
+        // A lone service has the counts of the whole report.
+        let counts = if alone {
+            String::new()
+        } else {
+            format!("   {}", self.counts(&view.counts))
+        };
+        writeln!(self.out, "\n{name}  {}{counts}", view.server)?;
+        // Backends told apart and patterns of the service belong here, before the reasons they settle.
+        self.why("why full   ", view, |kind| {
+            matches!(kind.outcome, Outcome::Declined | Outcome::NotOffered)
+        })?;
+        self.why("failed     ", view, |kind| matches!(kind.outcome, Outcome::Failed))?;
+        self.why("unclear    ", view, |kind| matches!(kind.outcome, Outcome::Unclear(_)))?;
+        self.advice(view, advised)?;
+        self.cost(view)
+    }
+
+    /// Primary reasons of some outcomes, counted.
+    fn why(&mut self, label: &str, view: &ServiceView, which: impl Fn(&Alike) -> bool) -> io::Result<()> {
+        let mut kinds: Vec<(&'static str, u64, [u64; 3])> = Vec::new();
+        for kind in view.alike.iter().filter(|kind| which(kind)) {
+            let name = kind.reason.map_or("no reason found", |reason| reason.name);
+            match kinds.iter_mut().find(|(known, ..)| *known == name) {
+                Some((_, count, sure)) => {
+                    *count += kind.connections;
+                    sure.iter_mut()
+                        .zip(kind.by_confidence)
+                        .for_each(|(sum, more)| *sum += more);
+                }
+                None => kinds.push((name, kind.connections, kind.by_confidence)),
+            }
+        }
+        kinds.sort_by_key(|(name, count, _)| (Reverse(*count), *name));
+        let parts: Vec<String> = kinds
+            .into_iter()
+            .map(|(name, count, sure)| format!("{}\u{a0}{name}{}", number(count), confidence(sure)))
+            .collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        self.paragraph(2, label, self.style.name, &parts.join("   "))
+    }
+
+    /// What to do about the most frequent reasons; each is said once in a report.
+    fn advice(&mut self, view: &ServiceView, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut kinds: Vec<&Alike> = view.alike.iter().filter(|kind| kind.matters()).collect();
+        kinds.sort_by_key(|kind| Reverse(kind.connections));
+        let mut reasons: Vec<&'static Reason> = Vec::new();
+        for reason in kinds.into_iter().filter_map(|kind| kind.reason) {
+            if !reasons.iter().any(|known| known.name == reason.name) {
+                reasons.push(reason);
+            }
+        }
+        for reason in reasons.into_iter().take(MAX_ADVICE) {
+            if advised.contains(&reason.name) {
+                continue;
+            }
+            advised.push(reason.name);
+            let text = format!("{}   (reshake\u{a0}explain\u{a0}{})", reason.advice, reason.name);
+            self.paragraph(6, "do: ", self.style.advice, &text)?;
+        }
+        Ok(())
+    }
+
+    /// What full handshakes of returning clients cost.
+    fn cost(&mut self, view: &ServiceView) -> io::Result<()> {
+        let cost = &view.avoidable;
+        if cost.handshakes == 0 {
+            return Ok(());
+        }
+        let mut text = counted(
+            cost.handshakes,
+            "full handshake of a returning client",
+            "full handshakes of returning clients",
+        );
+        if cost.round_trips == 0 {
+            text += ": no round trip more than resumed ones";
+        } else {
+            text += &format!(
+                ": {}",
+                counted(cost.round_trips, "extra round trip", "extra round trips")
+            );
+            if cost.untimed < cost.round_trips {
+                let least = if cost.untimed > 0 { "at least " } else { "" };
+                text += &format!(", {least}{}", duration(cost.nanos));
+            }
+        }
+        if cost.unweighed < cost.handshakes {
+            let least = if cost.unweighed > 0 { "at least " } else { "" };
+            text += &format!(", {least}{}", bytes(cost.bytes));
+        }
+        if let (handshakes @ 1.., total) = view.resumed_bytes {
+            text += &format!(" (a resumed one takes {})", bytes(total / handshakes));
+        }
+        self.paragraph(2, "cost       ", self.style.name, &text)
+    }
+}
+
+/// Connections that somebody may want to act on, those that were declined or failed before all others.
+fn trouble(view: &ServiceView) -> u64 {
+    view.alike
+        .iter()
+        .filter(|kind| kind.matters())
+        .map(|kind| kind.connections)
+        .sum()
+}
+
+/// The server name for people.
+pub(super) fn service_name(name: Option<&str>) -> String {
+    name.map_or_else(|| "(no server name seen)".to_owned(), |name| printable(name, MAX_WIRE))
+}
+
+/// A service as one connection's target.
+pub(super) fn target(server: Endpoint, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{} ({server})", printable(name, MAX_WIRE)),
+        None => server.to_string(),
+    }
+}
+
+/// How sure a count is, in words; nothing where the packets say so.
+fn confidence([observed, inferred, possible]: [u64; 3]) -> String {
+    match (observed, inferred, possible) {
+        (_, 0, 0) => String::new(),
+        (0, _, 0) => "\u{a0}(inferred)".to_owned(),
+        (0, 0, _) => "\u{a0}(possible)".to_owned(),
+        (_, inferred, 0) => format!("\u{a0}({}\u{a0}inferred)", number(inferred)),
+        (_, 0, possible) => format!("\u{a0}({}\u{a0}possible)", number(possible)),
+        (_, inferred, possible) => format!(
+            "\u{a0}({}\u{a0}inferred, {}\u{a0}possible)",
+            number(inferred),
+            number(possible)
+        ),
+    }
+}
