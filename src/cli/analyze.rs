@@ -1,6 +1,7 @@
 //! `reshake analyze`: captures in, report out.
 
 use std::io;
+use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::progress::Meter;
@@ -21,6 +22,11 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     for error in &run.errors {
         complain(error);
     }
+    if let Some(name) = inputs.first().filter(|name| is_misspelt_command(name)) {
+        complain(&format!(
+            "neither a file nor a command is called '{name}'; 'reshake --help' lists the commands"
+        ));
+    }
     let status = status(arguments, &run);
     if run.captures.is_empty() {
         return Ok(status);
@@ -40,6 +46,11 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Format::Jsonl => json::write_lines(&report, out),
     })?;
     Ok(status)
+}
+
+/// Whether a word that was taken for a file looks more like a command.
+fn is_misspelt_command(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_lowercase()) && !Path::new(name).exists()
 }
 
 fn options(arguments: &Analyze) -> Options {

@@ -19,6 +19,7 @@ use crate::verdict::CATALOG;
                   For every TLS connection in a capture: was a session offered, did the server accept it, and if not, why. \
                   Each answer names the frames that show it.\n\n\
                   A bare 'reshake FILE' is 'reshake analyze FILE'.",
+    override_usage = "reshake [analyze] [OPTIONS] FILE...\n       reshake COMMAND [OPTIONS]",
     max_term_width = 100,
     arg_required_else_help = true,
     subcommand_required = true,
@@ -29,8 +30,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// When to use colour; the environment variable NO_COLOR turns 'auto' off.
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true)]
+    /// When to use colour: 'always', 'never', or 'auto' for a terminal unless NO_COLOR is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true,
+          hide_possible_values = true)]
     pub color: Color,
 }
 
@@ -81,7 +83,7 @@ pub struct Analyze {
     #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
-    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted. [default: 2G]
+    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
@@ -109,8 +111,8 @@ pub struct Explain {
     #[arg(value_parser = ReasonName, hide_possible_values = true)]
     pub name: Option<String>,
 
-    /// Form of the explanation.
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = ExplainFormat::Text)]
+    /// Form of the explanation: 'text', 'markdown' or 'json'.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ExplainFormat::Text, hide_possible_values = true)]
     pub format: ExplainFormat,
 }
 

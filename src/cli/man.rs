@@ -13,6 +13,22 @@ pub(super) fn run() -> io::Result<Status> {
     Ok(Status::Analysed)
 }
 
+/// What every roff document of clap_mangen begins with: an apostrophe that is one everywhere.
+const DEFINITIONS: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+
+/// How it is called; clap does not know that the command may be left out.
+const SYNOPSIS: &str = r".SH SYNOPSIS
+\fBreshake\fR [\fBanalyze\fR] [\fIOPTIONS\fR] \fIFILE\fR...
+.br
+\fBreshake explain\fR [\fINAME\fR] [\fB\-\-format\fR \fIFORM\fR]
+.br
+\fBreshake schema\fR [\fB\-\-strict\fR]
+.br
+\fBreshake completions\fR \fISHELL\fR
+.br
+\fBreshake man\fR
+";
+
 /// Sections that no argument can tell.
 const MORE: &str = r#".SH "EXIT STATUS"
 .TP
@@ -55,11 +71,12 @@ fn page(out: &mut dyn Write) -> io::Result<()> {
     let mut command = Cli::command();
     command.build();
     let man = Man::new(command.clone()).title("RESHAKE").manual("User Commands");
-    man.render_title(out)?;
-    man.render_name_section(out)?;
-    man.render_synopsis_section(out)?;
-    man.render_description_section(out)?;
-    man.render_options_section(out)?;
+    out.write_all(DEFINITIONS.as_bytes())?;
+    part(out, |part| man.render_title(part))?;
+    part(out, |part| man.render_name_section(part))?;
+    out.write_all(SYNOPSIS.as_bytes())?;
+    part(out, |part| man.render_description_section(part))?;
+    part(out, |part| man.render_options_section(part))?;
     writeln!(out, ".SH COMMANDS")?;
     for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
         self::command(command, out)?;
@@ -67,25 +84,29 @@ fn page(out: &mut dyn Write) -> io::Result<()> {
     out.write_all(MORE.as_bytes())
 }
 
-/// One command as a subsection; its parts become smaller headings.
+/// One command as a subsection: its synopsis and options, without headings of their own.
 fn command(command: &clap::Command, out: &mut dyn Write) -> io::Result<()> {
-    let command = command.clone().after_long_help("").mut_args(|argument| {
-        let inherited = argument.is_global_set();
+    // What every command takes is told once, above.
+    let command = command.clone().mut_args(|argument| {
+        let inherited = argument.is_global_set() || argument.get_id() == "help";
         argument.hide(inherited)
     });
-    let man = Man::new(command.clone());
-    let mut section = Vec::new();
-    man.render_synopsis_section(&mut section)?;
-    man.render_options_section(&mut section)?;
     writeln!(out, ".SS \"reshake {}\"", command.get_name())?;
     if let Some(about) = command.get_about() {
         writeln!(out, "{about}.")?;
     }
-    for line in String::from_utf8_lossy(&section).lines() {
-        match line {
-            ".SH SYNOPSIS" | ".SH OPTIONS" => writeln!(out, ".PP")?,
-            // A roff document begins with definitions; once is enough.
-            line => writeln!(out, "{line}")?,
+    let man = Man::new(command);
+    part(out, |part| man.render_options_section(part))
+}
+
+/// A part of the page as clap_mangen makes it, without the definitions that begin each, and without headings that stand
+/// above a single command.
+fn part(out: &mut dyn Write, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut text = Vec::new();
+    render(&mut text)?;
+    for line in String::from_utf8_lossy(&text).lines() {
+        if !DEFINITIONS.lines().any(|definition| definition == line) {
+            writeln!(out, "{line}")?;
         }
     }
     Ok(())

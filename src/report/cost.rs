@@ -1,6 +1,6 @@
 //! What a handshake cost, as measured, and what a resumption would have saved.
 
-use crate::session::{Blindness, Connection, Outcome, Shape};
+use crate::session::{Blindness, Connection, EarlyData, Outcome, Shape};
 
 /// Cost of one handshake; times in nanoseconds.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,10 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
     }
     Some(match shape {
         Shape::Abbreviated(_) => 0,
-        Shape::Full(_) if connection.is_tls13() => 0,
+        // Data that was sent early is sent again.
+        Shape::Full(_) if connection.is_tls13() => {
+            u8::from(matches!(connection.early_data, EarlyData::Rejected { .. }))
+        }
         Shape::Full(_) => u8::from(!false_start(connection)),
     })
 }

@@ -130,7 +130,8 @@ impl Page<'_, '_> {
             counted(packets, "packet", "packets")
         );
         if let (Some(first), Some(last)) = (report.first_time(), report.last_time()) {
-            line += &format!(", {} from {:.0}", duration(last.since(first)), moment(first));
+            let start = moment(first).strftime("%Y-%m-%d %H:%M:%S UTC");
+            line += &format!(", {} from {start}", duration(last.since(first)));
         }
         line += &format!(", {}", counted(connections, "TLS connection", "TLS connections"));
         if report.captures.iter().any(|capture| capture.ended == Ended::Stopped) {
@@ -177,8 +178,10 @@ impl Page<'_, '_> {
         let Counts { outcomes, offers, .. } = counts;
         let Styles { good, bad, note, .. } = self.style;
         let decided = offers.accepted + offers.declined + offers.failed;
-        let mut line = if decided == 0 {
-            "no offer to resume was decided".to_owned()
+        let mut line = if offers.made == 0 && outcomes.unclear == 0 {
+            "no session was offered".to_owned()
+        } else if decided == 0 {
+            "no offer is seen decided".to_owned()
         } else {
             let offers_word = if decided == 1 { "offer" } else { "offers" };
             let resumed = format!(
@@ -290,7 +293,7 @@ pub(super) fn wrap(text: &str, width: usize) -> impl Iterator<Item = &str> {
         let fits = rest.chars().count() <= width;
         let (line, next) = rest.split_at(if fits { rest.len() } else { end.unwrap_or(rest.len()) });
         rest = next.trim_start();
-        Some(line)
+        Some(line.trim_end())
     })
 }
 

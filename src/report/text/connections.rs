@@ -6,7 +6,7 @@ use std::io;
 use anstyle::Style;
 
 use super::services::target;
-use super::units::{counted, duration, number};
+use super::units::{counted, number, seconds};
 use super::{Page, paint, printable};
 use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::{Alike, connection_id, display_filter};
@@ -76,7 +76,8 @@ impl<'a> Page<'_, 'a> {
             .report
             .first_time()
             .map(|first| connection.transport.first.time.since(first));
-        let since = since.map_or_else(String::new, |nanos| format!("   at {}", duration(nanos)));
+        // As in Wireshark's time column.
+        let since = since.map_or_else(String::new, |nanos| format!("   at {} s", seconds(nanos)));
         let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
         let title = paint(self.style.name, format_args!("{} → {name}", connection.client));
         writeln!(self.out, "\n{title}   {version}   {outcome}{since}")?;

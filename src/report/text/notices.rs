@@ -71,13 +71,13 @@ impl Page<'_, '_> {
             .filter(|notice| !GRAVE.contains(notice))
             .filter_map(|&notice| match self.count(notice) {
                 (0, _) => None,
-                (count, _) => Some(format!("{} {}", number(count), notice.code())),
+                (count, first) => Some(format!("{}{}", notice.text(), self.place(notice, count, first))),
             })
             .collect();
         if parts.is_empty() {
             return Ok(());
         }
-        self.paragraph(0, "also: ", self.style.faint, &parts.join(", "))
+        self.paragraph(0, "also: ", self.style.faint, &parts.join("; "))
     }
 
     /// Of all captures.

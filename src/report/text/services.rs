@@ -117,7 +117,7 @@ impl Page<'_, '_> {
             "full handshakes of returning clients",
         );
         if cost.round_trips == 0 {
-            text += ": no round trip more than resumed ones";
+            text += ": no extra round trip";
         } else {
             text += &format!(
                 ": {}",

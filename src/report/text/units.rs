@@ -56,6 +56,12 @@ pub(super) fn duration(nanos: i64) -> String {
     }
 }
 
+/// Nanoseconds as seconds to the millisecond.
+#[allow(clippy::cast_precision_loss)] // rounded to milliseconds anyway
+pub(super) fn seconds(nanos: i64) -> String {
+    format!("{:.3}", nanos as f64 / 1e9)
+}
+
 /// A share in whole per cent; small ones keep a digit, and neither 0 nor 100 is said of what is not.
 pub(super) fn percent(ratio: f64) -> String {
     let value = ratio * 100.0;
