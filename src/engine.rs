@@ -178,11 +178,12 @@ impl Engine {
             deliver_waiting(flow, direction, &mut context);
         }
         self.note_flow(&finished);
-        if let Some((id, connection)) = tracks::finish(finished, self.last, &mut self.ledger) {
+        if let Some((id, connection)) = tracks::finish(&mut finished, self.last, &mut self.ledger) {
             self.kept.keep(id, connection, &mut self.ledger);
         } else {
             self.other_connections += 1;
         }
+        self.table.recycle(finished);
     }
 
     fn note_flow(&mut self, finished: &Finished<Tracks>) {

@@ -2,8 +2,8 @@
 
 use crate::net::{At, Timestamp};
 use crate::session::{
-    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, Ledger, Open, Seen, Side, Transport,
-    classify_close,
+    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, Ledger, Marks, Open, Seen, Side,
+    Transport, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
 use crate::tls::record::{Loss, Start, plausible};
@@ -31,7 +31,7 @@ enum Track {
     /// Looking for the beginning of TLS in the bytes so far.
     Searching(Vec<u8>),
     /// Decoding.
-    Tls(Box<Decoder>),
+    Tls(Decoder),
     /// No TLS here.
     Other,
 }
@@ -277,7 +277,7 @@ fn begin(
     if !clear.is_empty() {
         keep_preamble(flow, direction, clear);
     }
-    set(flow, direction, Track::Tls(Box::new(Decoder::new(start))));
+    set(flow, direction, Track::Tls(Decoder::new(start)));
     feed(flow, direction, rest, at, context);
     look_again(flow, direction.opposite(), at, context);
     direction
@@ -310,34 +310,46 @@ fn transport(flow: &Flow<Tracks>) -> Transport {
         outer: flow.outer.clone(),
         preamble: None,
         unreachable: flow.unreachable,
-        first: flow.first,
-        last: flow.last,
-        syn: client.syn,
-        established: flow.established,
+        started: flow.first.time,
+        ended: flow.last.time,
+        round_trip: flow
+            .established
+            .zip(client.syn)
+            .map(|(done, syn)| done.time.since(syn.time)),
         client_isn: client.isn,
+    }
+}
+
+fn marks(half: &Half) -> Marks {
+    Marks {
+        mac: half.mac,
+        ttl: half.ttl,
+        syn_options: half.syn_options,
+        timestamp: half.timestamp.map(|(value, at)| (value, at.time)),
     }
 }
 
 /// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
 pub(super) fn finish(
-    finished: Finished<Tracks>,
+    finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
     ledger: &mut Ledger,
 ) -> Option<(ConnectionId, Box<Connection>)> {
-    let Finished { mut flow, why } = finished;
+    let Finished { flow, why } = finished;
     let mut open = flow.data.open.take()?;
     let preamble = open.facts_mut().transport.preamble.take();
     open.facts_mut().transport = Transport {
         preamble,
-        ..transport(&flow)
+        ..transport(flow)
     };
+    open.facts_mut().marks = marks(flow.half(Direction::ToClient));
     let mut blind = [None; 2];
     for (direction, blind) in Direction::BOTH.into_iter().zip(&mut blind) {
-        let unread = finish_side(&mut open, &flow, direction);
-        *blind = missing_hello(&flow, direction, unread);
+        let unread = finish_side(&mut open, flow, direction);
+        *blind = missing_hello(flow, direction, unread);
     }
     let quiet = last.map_or(0, |last| last.since(flow.last.time));
-    let (still_open, class) = open_cause(&flow, why, quiet);
+    let (still_open, class) = open_cause(flow, *why, quiet);
     if let Some(cause) = still_open {
         blind.iter_mut().for_each(|blind| *blind = blind.or(Some(cause)));
     }
@@ -366,10 +378,6 @@ fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Op
     facts.captured = half.first.is_some();
     facts.fin = half.fin;
     facts.reset = half.reset;
-    facts.mac = half.mac;
-    facts.ttl = half.ttl;
-    facts.syn_options = half.syn_options;
-    facts.timestamp = half.timestamp.map(|(value, at)| (value, at.time));
     if half.assembler.incomplete_at_end() || !in_sync {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
     }

@@ -22,11 +22,7 @@ pub struct Cost {
 #[must_use]
 pub fn of(connection: &Connection) -> Cost {
     let transport = &connection.transport;
-    let rtt = transport
-        .established
-        .zip(transport.syn)
-        .map(|(done, syn)| done.time.since(syn.time))
-        .filter(|rtt| *rtt >= 0);
+    let rtt = transport.round_trip.filter(|rtt| *rtt >= 0);
     let finished = [connection.client_side.finished, connection.server_side.finished];
     let handshake = match (connection.hello.yes(), finished) {
         (Some(_), [Some(client), Some(server)]) => Some(client.time.max(server.time).since(connection.hello_time())),

@@ -13,7 +13,7 @@ use crate::session::{Connection, Credential, Mechanism, Service};
 #[must_use]
 pub fn connection_id(connection: &Connection) -> String {
     let mut hash = Sha256::new();
-    hash.update(connection.transport.first.time.nanos().to_be_bytes());
+    hash.update(connection.transport.started.nanos().to_be_bytes());
     write_endpoint(&mut hash, connection.client);
     write_endpoint(&mut hash, connection.server);
     if let Some(isn) = connection.transport.client_isn {

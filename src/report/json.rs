@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -617,8 +618,8 @@ struct CloseJson {
 
 #[derive(Serialize, JsonSchema)]
 struct HandshakeBytesJson {
-    client: Option<u32>,
-    server: Option<u32>,
+    client: Option<NonZeroU32>,
+    server: Option<NonZeroU32>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -710,7 +711,7 @@ impl<'a> ConnectionJson<'a> {
                 not_visible.insert(field, cause.code());
             }
         }
-        let started = transport.first.time;
+        let started = transport.started;
         Self {
             id: connection_id(connection),
             number,
@@ -731,8 +732,8 @@ impl<'a> ConnectionJson<'a> {
             cache_domain: None,
             started: Time(started),
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
-            first: transport.first.into(),
-            last: transport.last.into(),
+            first: transport.first().into(),
+            last: transport.last().into(),
             wireshark: super::display_filter(connection)
                 .map(|(capture, filter)| FilterJson { capture, filter })
                 .collect(),

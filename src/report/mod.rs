@@ -234,13 +234,13 @@ impl<'a> Report<'a> {
     /// Of a finished run.
     #[must_use]
     pub fn of(engine: &'a Engine, captures: Vec<Capture>) -> Self {
-        let mut order: Vec<ConnectionId> = engine.kept().iter().map(|(id, _)| id).collect();
-        order.sort_by_key(|id| {
-            engine
-                .kept()
-                .get(*id)
-                .map(|c| (c.transport.first.time, c.transport.first.frame))
-        });
+        let mut order: Vec<_> = engine
+            .kept()
+            .iter()
+            .map(|(id, connection)| (connection.transport.started, connection.transport.first(), id))
+            .collect();
+        order.sort_unstable();
+        let order = order.into_iter().map(|(_, _, id)| id).collect();
         let mut report = Self {
             engine,
             captures,

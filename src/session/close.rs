@@ -229,8 +229,11 @@ fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool
 fn tls13_alert(connection: &Connection, side: Side, end: &SideClose, last: Record) -> bool {
     let canceled_first = end.before_last.is_some_and(|before| before.length == last.length);
     let short_data = end.short_records > u32::from(canceled_first);
-    let facts = connection.side(side);
-    let ends = [facts.fin, facts.reset.map(|reset| reset.at)];
+    let (facts, peer) = (connection.side(side), connection.side(side.other()));
+    // A side that only answers the peer's FIN is often reset before it can send its own.
+    let answers_fin = peer.fin.is_some_and(|fin| fin.time <= last.at.time);
+    let reset_by_peer = peer.reset.filter(|_| answers_fin).map(|reset| reset.at);
+    let ends = [facts.fin, facts.reset.map(|reset| reset.at), reset_by_peer];
     let closes = ends
         .iter()
         .flatten()
@@ -270,7 +273,7 @@ fn class(
 ) -> Seen<CloseClass> {
     let sides = [&connection.client_side, &connection.server_side];
     let ended = sides.iter().any(|side| side.ended().is_some());
-    let fatal = sides.iter().any(|side| side.alert.is_some_and(|alert| alert.fatal));
+    let fatal = sides.iter().any(|side| side.fatal_alert().is_some());
     match connection.completed {
         _ if fatal => return Seen::Yes(CloseClass::FatalAlert),
         Completed::No if ended => return Seen::Yes(CloseClass::HandshakeIncomplete),
@@ -279,8 +282,10 @@ fn class(
         Completed::Yes | Completed::No | Completed::Blind(_) => {}
     }
     for notify in [client, server] {
-        if let CloseNotify::Blind(cause) = notify {
-            return Seen::Blind(cause);
+        match notify {
+            CloseNotify::Blind(cause) => return Seen::Blind(cause),
+            CloseNotify::AnswerToBareFin(_) => return Seen::Blind(Blindness::Encrypted),
+            CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent => {}
         }
     }
     Seen::Yes(match (client.at().is_some(), server.at().is_some()) {

@@ -1,6 +1,7 @@
 //! The facts of one TLS connection, kept after it is over: at most one kilobyte.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp};
@@ -243,31 +244,34 @@ pub enum TicketsInferred {
 pub struct SideFacts {
     /// Whether any packet of it was captured.
     pub captured: bool,
-    /// Plaintext ChangeCipherSpec.
-    pub change_cipher_spec: Option<At>,
-    /// The record that is, or must be, its Finished.
-    pub finished: Option<At>,
-    /// First protected application data after its Finished.
-    pub application_data: Option<At>,
-    /// Plaintext alert: the first fatal one, else the first.
-    pub alert: Option<PlainAlert>,
-    /// An alert-sized protected record before the handshake was over.
-    pub handshake_alert: Option<At>,
-    /// FIN.
-    pub fin: Option<At>,
-    /// Reset that the other side accepts.
-    pub reset: Option<Reset>,
-    /// Stream bytes up to the end of its Finished.
-    pub handshake_bytes: Option<u32>,
     /// Bytes of the handshake that are missing.
     pub handshake_loss: Option<Blindness>,
     /// Bytes at the end of its stream that are missing.
     pub tail_loss: Option<Blindness>,
+    /// Stream bytes up to the end of its Finished.
+    pub handshake_bytes: Option<NonZeroU32>,
+    /// The record that is, or must be, its Finished.
+    pub finished: Option<At>,
+    /// First protected application data after its Finished.
+    pub application_data: Option<At>,
+    /// Plaintext alert: the first fatal one, else the first. Boxed because few connections have one.
+    pub alert: Option<Box<PlainAlert>>,
+    /// An alert-sized protected record before the handshake was over.
+    pub handshake_alert: Option<FrameRef>,
+    /// FIN.
+    pub fin: Option<At>,
+    /// Reset that the other side accepts.
+    pub reset: Option<Reset>,
+}
+
+/// Marks of the machine that answers, read off its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
     /// Source MAC address.
     pub mac: Option<MacAddress>,
-    /// TTL of its first packet.
+    /// TTL of its SYN-ACK, or of its first packet.
     pub ttl: Option<u8>,
-    /// Options of its SYN.
+    /// Options of its SYN-ACK.
     pub syn_options: Option<SynOptions>,
     /// TSval and when, of its first segment that has one.
     pub timestamp: Option<(u32, Timestamp)>,
@@ -277,21 +281,22 @@ impl SideFacts {
     pub(super) const fn new() -> Self {
         Self {
             captured: false,
-            change_cipher_spec: None,
+            handshake_loss: None,
+            tail_loss: None,
+            handshake_bytes: None,
             finished: None,
             application_data: None,
             alert: None,
             handshake_alert: None,
             fin: None,
             reset: None,
-            handshake_bytes: None,
-            handshake_loss: None,
-            tail_loss: None,
-            mac: None,
-            ttl: None,
-            syn_options: None,
-            timestamp: None,
         }
+    }
+
+    /// Its fatal plaintext alert.
+    #[must_use]
+    pub fn fatal_alert(&self) -> Option<&PlainAlert> {
+        self.alert.as_deref().filter(|alert| alert.fatal)
     }
 
     /// When this side ended the connection, and where.
@@ -332,22 +337,34 @@ impl Side {
 pub struct Transport {
     /// Which frames of which captures hold it.
     pub spans: Spans,
+    /// Time of its first packet.
+    pub started: Timestamp,
+    /// Time of its last packet.
+    pub ended: Timestamp,
     /// Outer headers.
     pub outer: Box<[Encapsulation]>,
     /// Clear text before TLS, client's and server's, cut to what tells its kind.
     pub preamble: Option<Box<[Vec<u8>; 2]>>,
     /// An ICMP unreachable was seen for it.
     pub unreachable: bool,
-    /// When the connection began and ended, in packet time.
-    pub first: At,
-    /// Its last packet.
-    pub last: At,
-    /// SYN, where captured.
-    pub syn: Option<At>,
-    /// The client's acknowledgement of the SYN-ACK, where captured.
-    pub established: Option<At>,
+    /// From SYN to the client's acknowledgement of the SYN-ACK, in nanoseconds; `None` where one is not captured.
+    pub round_trip: Option<i64>,
     /// The client's initial sequence number.
     pub client_isn: Option<SeqNumber>,
+}
+
+impl Transport {
+    /// Its first frame.
+    #[must_use]
+    pub fn first(&self) -> FrameRef {
+        self.spans.main.0
+    }
+
+    /// Its last frame, in the capture that was joined last.
+    #[must_use]
+    pub fn last(&self) -> FrameRef {
+        self.spans.iter().last().map_or(self.spans.main.1, |(_, last)| last)
+    }
 }
 
 /// The facts of one TLS connection.
@@ -361,8 +378,8 @@ pub struct Connection {
     pub transport: Transport,
     /// ClientHello.
     pub hello: Seen<Hello>,
-    /// HelloRetryRequest.
-    pub retry: Option<Retry>,
+    /// HelloRetryRequest. Boxed because few connections have one.
+    pub retry: Option<Box<Retry>>,
     /// ServerHello.
     pub answer: Seen<Answer>,
     /// Full or abbreviated.
@@ -389,6 +406,8 @@ pub struct Connection {
     pub client_side: SideFacts,
     /// The server.
     pub server_side: SideFacts,
+    /// Marks of the server.
+    pub marks: Marks,
     /// Whether the handshake came to its end.
     pub completed: Completed,
     /// What happened.
@@ -446,7 +465,7 @@ impl Connection {
             (Some(retry), ..) => retry.first_hello.time,
             (None, Some(hello), _) => hello.at.time,
             (None, None, Some(answer)) => answer.at.time,
-            (None, None, None) => self.transport.first.time,
+            (None, None, None) => self.transport.started,
         }
     }
 
@@ -461,7 +480,7 @@ impl Connection {
             .map(|at| at.time)
             .max();
         let answered = self.answer.yes().map(|answer| answer.at.time);
-        finished.or(answered).unwrap_or(self.transport.last.time)
+        finished.or(answered).unwrap_or(self.transport.ended)
     }
 
     /// Decides whether the handshake came to its end. `open` says why the connection is not known to be over.
@@ -475,10 +494,7 @@ impl Connection {
         if both_finished || server_went_on {
             return Completed::Yes;
         }
-        if [client, server]
-            .iter()
-            .any(|side| side.alert.is_some_and(|alert| alert.fatal))
-        {
+        if [client, server].iter().any(|side| side.fatal_alert().is_some()) {
             return Completed::No;
         }
         let lost = [client, server].iter().find_map(|side| {

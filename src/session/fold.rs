@@ -3,6 +3,8 @@
 //! Nothing here depends on which direction the capture shows first: what one direction proves alone is taken from it
 //! alone, and what needs both hellos is settled when both are there.
 
+use std::num::NonZeroU32;
+
 use sha2::{Digest, Sha256};
 
 use crate::net::{At, Endpoint};
@@ -14,8 +16,8 @@ use crate::tls::{AlertDescription, ContentType, Event, Message};
 use super::Close;
 use super::close::{Record, SideClose};
 use super::connection::{
-    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Mechanism, Offer, OfferKind, Outcome, PlainAlert,
-    PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
+    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Marks, Mechanism, Offer, OfferKind, Outcome,
+    PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
 use super::credential::{Credential, CredentialId, Issue, Name, imported_identity};
 use super::intern::Interner;
@@ -40,10 +42,36 @@ pub enum Feedback {
     ChangeCipherSpecIsDummy,
 }
 
+/// A session ID as it stood in a hello; digested only when it turns out to matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SessionId {
+    length: u8,
+    bytes: [u8; 32],
+}
+
+impl SessionId {
+    fn of(id: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        Self {
+            length: u8::try_from(id.len().min(32)).unwrap_or(32),
+            bytes,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    fn name(&self) -> Name {
+        Name::of(self.bytes())
+    }
+}
+
 /// Credentials of a ClientHello until it is known what they are.
 #[derive(Debug)]
 struct Proposed {
-    session_id: Option<Name>,
+    session_id: Option<SessionId>,
     ticket: Option<Name>,
     psks: Vec<ProposedPsk>,
 }
@@ -69,8 +97,8 @@ pub struct Open {
     /// Its number.
     pub id: ConnectionId,
     facts: Connection,
-    proposed: Option<Proposed>,
-    server_session_id: Option<Name>,
+    proposed: Option<Box<Proposed>>,
+    server_session_id: Option<SessionId>,
     client: Track,
     server: Track,
     end_of_early_data: Option<At>,
@@ -102,6 +130,12 @@ impl Open {
             renegotiations: 0,
             client_side: SideFacts::new(),
             server_side: SideFacts::new(),
+            marks: Marks {
+                mac: None,
+                ttl: None,
+                syn_options: None,
+                timestamp: None,
+            },
             completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
             outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),
             close: Close::open(Blindness::OpenAtCaptureEnd),
@@ -234,9 +268,9 @@ impl Open {
         if let (Some((first_hello, _)), Some(retry)) = (first, &mut self.facts.retry) {
             retry.first_hello = first_hello;
         }
-        self.proposed = Some(Proposed {
+        self.proposed = Some(Box::new(Proposed {
             // RFC 5246 E.2: a session cannot be resumed with a v2 hello, whatever stands in it.
-            session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| Name::of(hello.session_id)),
+            session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| SessionId::of(hello.session_id)),
             ticket: hello.session_ticket.filter(|ticket| !ticket.is_empty()).map(Name::of),
             psks: hello
                 .psk_identities
@@ -249,7 +283,7 @@ impl Open {
                     looks_external: looks_external(psk.identity),
                 })
                 .collect(),
-        });
+        }));
         self.facts.hello = Seen::Yes(Hello {
             at,
             random: hello.random,
@@ -280,16 +314,18 @@ impl Open {
     fn server_hello(&mut self, hello: &ServerHello<'_>, at: At, interner: &mut Interner) {
         if hello.hello_retry_request {
             let first_hello = self.facts.hello.yes().map_or(at, |seen| seen.at);
-            self.facts.retry.get_or_insert(Retry {
-                first_hello,
-                request: at,
+            self.facts.retry.get_or_insert_with(|| {
+                Box::new(Retry {
+                    first_hello,
+                    request: at,
+                })
             });
             return;
         }
         if self.facts.answer.yes().is_some() {
             return;
         }
-        self.server_session_id = (!hello.session_id.is_empty()).then(|| Name::of(hello.session_id));
+        self.server_session_id = (!hello.session_id.is_empty()).then(|| SessionId::of(hello.session_id));
         self.facts.answer = Seen::Yes(Answer {
             at,
             random: *hello.random.first_chunk().unwrap_or(&[0; 8]),
@@ -364,7 +400,6 @@ impl Open {
     }
 
     fn change_cipher_spec(&mut self, side: Side, at: At) {
-        self.facts.side_mut(side).change_cipher_spec.get_or_insert(at);
         let tls13 = self.facts.answer.yes().map(|answer| answer.version.is_tls13());
         if self.facts.shape.yes().is_some() || self.facts.side(side).handshake_loss.is_some() {
             return;
@@ -396,22 +431,27 @@ impl Open {
             );
         }
         let slot = &mut self.facts.side_mut(side).alert;
-        if slot.is_none_or(|known| alert.fatal && !known.fatal) {
-            *slot = Some(alert);
+        if slot.as_ref().is_none_or(|known| alert.fatal && !known.fatal) {
+            *slot = Some(Box::new(alert));
         }
     }
 
     fn protected(&mut self, side: Side, record: Record, offset: u64) {
         let tls13 = self.facts.is_tls13();
+        // Before the ServerHello is there, records of a client that speaks TLS 1.3 may be early data.
+        let tls12 = match (self.facts.answer.yes(), self.facts.hello.yes()) {
+            (Some(_), _) => !tls13,
+            (None, hello) => hello.is_some_and(|hello| !hello.offers_tls13),
+        };
         let facts = self.facts.side_mut(side);
         let handshake_over = facts.finished.is_some();
         if tls13 {
             self.protected_tls13(side, record, offset);
-        } else {
+        } else if tls12 {
             match record.content_type {
                 ContentType::HANDSHAKE | ContentType::APPLICATION_DATA if !handshake_over => {
                     facts.finished = Some(record.at);
-                    facts.handshake_bytes = u32::try_from(offset).ok();
+                    facts.handshake_bytes = handshake_bytes(offset);
                 }
                 ContentType::APPLICATION_DATA => {
                     facts.application_data.get_or_insert(record.at);
@@ -422,7 +462,7 @@ impl Open {
                     self.facts.renegotiations = self.client.protected_ccs.max(self.server.protected_ccs);
                 }
                 ContentType::ALERT if self.facts.side(side.other()).finished.is_none() => {
-                    self.facts.side_mut(side).handshake_alert.get_or_insert(record.at);
+                    self.facts.side_mut(side).handshake_alert.get_or_insert(record.at.frame);
                 }
                 _ => {}
             }
@@ -451,7 +491,7 @@ impl Open {
             Side::Server if self.facts.client_side.finished.is_none() => {
                 self.server_flight = true;
                 self.facts.server_side.finished.get_or_insert(record.at);
-                self.facts.server_side.handshake_bytes = u32::try_from(offset).ok();
+                self.facts.server_side.handshake_bytes = handshake_bytes(offset);
                 if padding.is_some() {
                     self.server.end.padding = padding;
                 }
@@ -486,7 +526,7 @@ impl Open {
             return;
         }
         if sized(3) {
-            self.facts.client_side.handshake_alert.get_or_insert(record.at);
+            self.facts.client_side.handshake_alert.get_or_insert(record.at.frame);
             return;
         }
         // With early data in flight only the size tells the Finished; otherwise the first record begins the flight.
@@ -495,7 +535,7 @@ impl Open {
         }
         self.client.end.padding = padding;
         self.facts.client_side.finished = Some(record.at);
-        self.facts.client_side.handshake_bytes = u32::try_from(offset).ok();
+        self.facts.client_side.handshake_bytes = handshake_bytes(offset);
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
             self.facts.early_data = match self.end_of_early_data {
                 Some(at) => EarlyData::Accepted(at),
@@ -626,12 +666,11 @@ impl Open {
             Shape::Abbreviated(_) => self.accept_tls12(ledger),
             Shape::Full(_) => {
                 let echoed = self.facts.answer.yes().is_some_and(|answer| answer.session_id_echoed);
-                if let (Some(name), Some(answer)) = (self.server_session_id, self.facts.answer.yes())
-                    && !echoed
-                {
+                if let (false, Some(answer)) = (echoed, self.facts.answer.yes()) {
                     let at = answer.at;
-                    self.server_session_id = None;
-                    self.issue(Mechanism::SessionId, name, None, at, ledger);
+                    if let Some(name) = self.server_session_id.take() {
+                        self.issue(Mechanism::SessionId, name.name(), None, at, ledger);
+                    }
                 }
             }
         }
@@ -655,7 +694,7 @@ impl Open {
             // A client that also speaks TLS 1.3 offered an ID nobody saw issued, and the server honours it.
             let id = self.offer(
                 Mechanism::SessionId,
-                &name,
+                &name.name(),
                 OfferKind::Resumption(Mechanism::SessionId),
                 (0, 0),
                 ledger,
@@ -692,14 +731,14 @@ impl Open {
             && proposed.ticket.is_none()
         {
             let issued_before = ledger
-                .find(Mechanism::SessionId, id)
+                .find_session_id(id.bytes())
                 .and_then(|known| ledger.get(known)?.issued)
                 .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
             // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes.
             if issued_before || !offers_tls13 {
                 self.offer(
                     Mechanism::SessionId,
-                    id,
+                    &id.name(),
                     OfferKind::Resumption(Mechanism::SessionId),
                     (0, 0),
                     ledger,
@@ -771,6 +810,10 @@ impl Open {
             _ => TicketsInferred::Unclear,
         };
     }
+}
+
+fn handshake_bytes(offset: u64) -> Option<NonZeroU32> {
+    u32::try_from(offset).ok().and_then(NonZeroU32::new)
 }
 
 fn looks_external(identity: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Every credential ever seen, and who offered it.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::connection::{ConnectionId, Mechanism};
 use super::credential::{Credential, CredentialId, Name};
@@ -10,6 +10,9 @@ use super::credential::{Credential, CredentialId, Name};
 pub struct Ledger {
     credentials: Vec<Option<Box<Credential>>>,
     index: HashMap<(Mechanism, u128), CredentialId>,
+    /// First bytes of every session ID entered. Most IDs in hellos are random (RFC 8446 §4.1.2): this tells without a
+    /// digest that they were never issued.
+    session_ids: HashSet<u64>,
     forgotten: u64,
 }
 
@@ -20,11 +23,23 @@ impl Ledger {
         self.index.get(&(mechanism, name.key())).copied()
     }
 
+    /// The session ID with these bytes, if it was seen before.
+    #[must_use]
+    pub fn find_session_id(&self, id: &[u8]) -> Option<CredentialId> {
+        let mut first = [0; Name::HEAD];
+        first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        let known = self.session_ids.contains(&prefix(&first));
+        known.then(|| self.find(Mechanism::SessionId, &Name::of(id))).flatten()
+    }
+
     /// The credential with this name; `new` makes it when it was not seen before.
     pub fn enter(&mut self, mechanism: Mechanism, name: &Name, new: impl FnOnce() -> Credential) -> CredentialId {
         let next = CredentialId(u32::try_from(self.credentials.len()).unwrap_or(u32::MAX));
         let id = *self.index.entry((mechanism, name.key())).or_insert(next);
         if id == next {
+            if mechanism == Mechanism::SessionId {
+                self.session_ids.insert(prefix(&name.head));
+            }
             self.credentials.push(Some(Box::new(new())));
         }
         id
@@ -75,4 +90,8 @@ impl Ledger {
     pub fn entered(&self) -> usize {
         self.credentials.len()
     }
+}
+
+fn prefix(head: &[u8; Name::HEAD]) -> u64 {
+    head.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

@@ -95,32 +95,33 @@ impl SynOptions {
 pub struct Spans {
     /// In the capture where it was seen first.
     pub main: (FrameRef, FrameRef),
-    /// In the others; nearly always there are none.
-    pub more: Vec<(FrameRef, FrameRef)>,
+    /// In the others; nearly always there are none, hence the box.
+    #[allow(clippy::box_collection)]
+    pub more: Option<Box<Vec<(FrameRef, FrameRef)>>>,
 }
 
 impl Spans {
     fn new(at: At) -> Self {
         Self {
             main: (at.frame, at.frame),
-            more: Vec::new(),
+            more: None,
         }
     }
 
     /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
     fn note(&mut self, at: At) {
         let known = std::iter::once(&mut self.main)
-            .chain(&mut self.more)
+            .chain(self.more.as_deref_mut().into_iter().flatten())
             .find(|(first, _)| first.capture() == at.frame.capture());
         match known {
             Some((first, last)) => (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame)),
-            None => self.more.push((at.frame, at.frame)),
+            None => self.more.get_or_insert_default().push((at.frame, at.frame)),
         }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (FrameRef, FrameRef)> + '_ {
-        std::iter::once(self.main).chain(self.more.iter().copied())
+        std::iter::once(self.main).chain(self.more.as_deref().into_iter().flatten().copied())
     }
 }
 
@@ -158,43 +159,44 @@ pub struct Half {
     recent_next: u8,
 }
 
-/// Enough of a segment to know it again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Enough of a segment to know it again: a digest of its header fields, and when it was captured.
+#[derive(Debug, Clone, Copy)]
 struct Seen {
-    seq: u32,
-    ack: u32,
-    length: u32,
-    flags: u8,
-    ip_id: Option<u16>,
-    timestamp: Option<(u32, u32)>,
+    digest: u64,
     nanos: i64,
 }
 
+impl Seen {
+    fn of(segment: &Segment<'_>, at: At) -> Self {
+        let length = u64::try_from(segment.payload.len())
+            .unwrap_or(u64::MAX)
+            .wrapping_add(u64::from(segment.cut));
+        let (value, echo) = segment.options.timestamps().unwrap_or_default();
+        let fields = [
+            u64::from(segment.seq.0) << 32 | u64::from(segment.ack.0),
+            u64::from(value) << 32 | u64::from(echo),
+            length << 32 | u64::from(segment.flags.0) << 17 | segment.path.ip_id.map_or(1 << 16, u64::from),
+        ];
+        // Multiplicative mixing: two different headers meet in 64 bits only by design, and then one packet is missing.
+        let digest = fields.into_iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, field| {
+            (hash ^ field).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31)
+        });
+        Self {
+            digest,
+            nanos: at.time.nanos(),
+        }
+    }
+}
+
 /// The same bytes captured again this soon are the same packet: no retransmission timer fires within it.
-const SAME_PACKET_NANOS: i64 = 10_000_000;
+const SAME_PACKET_NANOS: u64 = 10_000_000;
 
 impl Half {
     /// Whether `segment` is a second copy of a packet that was captured a moment ago (mirror ports, "any", both
     /// sides of a router).
     fn is_copy(&mut self, segment: &Segment<'_>, at: At) -> bool {
-        let seen = Seen {
-            seq: segment.seq.0,
-            ack: segment.ack.0,
-            length: u32::try_from(segment.payload.len())
-                .unwrap_or(u32::MAX)
-                .saturating_add(segment.cut),
-            flags: segment.flags.0,
-            ip_id: segment.path.ip_id,
-            timestamp: segment.options.timestamps(),
-            nanos: at.time.nanos(),
-        };
-        let same = |old: &Seen| {
-            Seen {
-                nanos: seen.nanos,
-                ..*old
-            } == seen
-                && seen.nanos.saturating_sub(old.nanos).unsigned_abs() <= SAME_PACKET_NANOS as u64
-        };
+        let seen = Seen::of(segment, at);
+        let same = |old: &Seen| old.digest == seen.digest && old.nanos.abs_diff(seen.nanos) <= SAME_PACKET_NANOS;
         if self.recent.iter().flatten().any(same) {
             return true;
         }
@@ -231,6 +233,8 @@ pub struct Flow<T> {
     pub resets_ignored: u32,
     /// For the layers above.
     pub data: T,
+    /// Which of the two ends of the table's key the client is.
+    pub(super) client_is_low: bool,
     pub(super) closing: bool,
     pub(super) touched: bool,
 }
@@ -249,6 +253,7 @@ impl<T> Flow<T> {
             copies: 0,
             resets_ignored: 0,
             data,
+            client_is_low: true,
             closing: false,
             touched: true,
         }
@@ -275,8 +280,18 @@ impl<T> Flow<T> {
 
     /// The guess about who is the client was wrong.
     pub fn swap(&mut self) {
+        self.client_is_low = !self.client_is_low;
         self.ends.swap(0, 1);
         self.halves.swap(0, 1);
+    }
+
+    /// Direction of a segment whose sender is, or is not, the lower end of the table's key.
+    pub(super) const fn direction(&self, from_low: bool) -> Direction {
+        if from_low == self.client_is_low {
+            Direction::ToServer
+        } else {
+            Direction::ToClient
+        }
     }
 
     /// Whether SYN told who is the client.

@@ -1,9 +1,11 @@
 //! Which connection a segment belongs to, and when a connection is over.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::net::{At, Endpoint, Segment, Timestamp};
 
@@ -43,6 +45,9 @@ pub enum Why {
     InputEnded,
 }
 
+/// Connections whose memory is kept for reuse.
+const SPARE: usize = 64;
+
 /// Index of an open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FlowId(u32);
@@ -56,30 +61,54 @@ pub struct Finished<T> {
     pub why: Why,
 }
 
-/// Both ends in a fixed order. IPv4 addresses are kept as mapped IPv6 ones: one hash for both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Both ends in a fixed order. IPv4 addresses are kept as mapped IPv6 ones: one comparison for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
-    low: (u128, u16),
-    high: (u128, u16),
+    low: u128,
+    high: u128,
+    ports: u32,
 }
 
 impl Key {
-    fn of(segment: &Segment<'_>) -> Self {
-        let (a, b) = (pack(segment.source), pack(segment.destination));
-        if a <= b {
-            Self { low: a, high: b }
+    /// The key of a segment, and whether its sender is the lower end.
+    fn of(a: Endpoint, b: Endpoint) -> (Self, bool) {
+        let (ip_a, ip_b) = (pack(a.ip), pack(b.ip));
+        let ports = |low: u16, high: u16| u32::from(low) << 16 | u32::from(high);
+        if (ip_a, a.port) <= (ip_b, b.port) {
+            (
+                Self {
+                    low: ip_a,
+                    high: ip_b,
+                    ports: ports(a.port, b.port),
+                },
+                true,
+            )
         } else {
-            Self { low: b, high: a }
+            (
+                Self {
+                    low: ip_b,
+                    high: ip_a,
+                    ports: ports(b.port, a.port),
+                },
+                false,
+            )
         }
     }
 }
 
-fn pack(endpoint: Endpoint) -> (u128, u16) {
-    let ip = match endpoint.ip {
+fn pack(ip: IpAddr) -> u128 {
+    match ip {
         IpAddr::V4(ip) => 0xffff_0000_0000 | u128::from(ip.to_bits()),
         IpAddr::V6(ip) => ip.to_bits(),
-    };
-    (ip, endpoint.port)
+    }
+}
+
+/// Entry of the index: eight bytes, so that the index of many connections stays in the processor's cache.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Upper half of the key's hash: a mismatch needs no look at the connection.
+    tag: u32,
+    id: u32,
 }
 
 #[derive(Debug)]
@@ -94,9 +123,12 @@ struct Slot<T> {
 #[derive(Debug)]
 pub struct FlowTable<T> {
     limits: Limits,
-    index: HashMap<Key, u32>,
+    hasher: DefaultHashBuilder,
+    index: HashTable<Place>,
     slots: Vec<Option<Slot<T>>>,
     free: Vec<u32>,
+    /// Memory of connections that are over, for those to come: cheaper than asking for it anew each time.
+    spare: Vec<Box<Flow<T>>>,
     open: usize,
     /// Closed connections in the order in which they closed, with the time from which they may go.
     lingering: VecDeque<(Timestamp, u32)>,
@@ -111,9 +143,11 @@ impl<T> FlowTable<T> {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            index: HashMap::new(),
+            hasher: DefaultHashBuilder::default(),
+            index: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
+            spare: Vec::new(),
             open: 0,
             lingering: VecDeque::new(),
             now: None,
@@ -126,13 +160,13 @@ impl<T> FlowTable<T> {
     /// nothing (an acknowledgement, FIN or RST of an unknown connection) and for copies of a packet.
     pub fn route(&mut self, segment: &Segment<'_>, at: At, data: impl FnOnce() -> T) -> Option<(FlowId, Direction)> {
         self.now = Some(self.now.map_or(at.time, |now| now.max(at.time)));
-        let key = Key::of(segment);
-        let id = match self.index.get(&key).copied() {
-            Some(id) => self.choose(id, segment, at, key, data),
-            None => self.open(segment, at, key, None, data)?,
+        let (key, from_low) = Key::of(segment.source, segment.destination);
+        let id = match self.lookup(&key) {
+            Some(id) => self.choose(id, segment, at, (key, from_low), data),
+            None => self.open(segment, at, (key, from_low), None, data)?,
         };
         let flow = &mut self.slots.get_mut(id as usize)?.as_mut()?.flow;
-        let direction = direction_of(flow, segment);
+        let direction = flow.direction(from_low);
         if !flow.observe(direction, segment, at) {
             return None;
         }
@@ -153,14 +187,15 @@ impl<T> FlowTable<T> {
 
     /// The open connection between two endpoints, in either order.
     pub fn find_mut(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Flow<T>> {
-        let (a, b) = (pack(a), pack(b));
-        let key = if a <= b {
-            Key { low: a, high: b }
-        } else {
-            Key { low: b, high: a }
-        };
-        let id = self.index.get(&key).copied()?;
+        let id = self.lookup(&Key::of(a, b).0)?;
         self.flow_mut(FlowId(id))
+    }
+
+    /// Takes back the memory of a connection that was taken off.
+    pub fn recycle(&mut self, finished: Finished<T>) {
+        if self.spare.len() < SPARE {
+            self.spare.push(finished.flow);
+        }
     }
 
     /// Number of connections on the table.
@@ -224,11 +259,18 @@ impl<T> FlowTable<T> {
     }
 
     /// The connection a segment belongs to when its endpoints are known.
-    fn choose(&mut self, id: u32, segment: &Segment<'_>, at: At, key: Key, data: impl FnOnce() -> T) -> u32 {
+    fn choose(
+        &mut self,
+        id: u32,
+        segment: &Segment<'_>,
+        at: At,
+        (key, from_low): (Key, bool),
+        data: impl FnOnce() -> T,
+    ) -> u32 {
         let Some(slot) = self.slots.get(id as usize).and_then(Option::as_ref) else {
             return id;
         };
-        let direction = direction_of(&slot.flow, segment);
+        let direction = slot.flow.direction(from_low);
         let opens = segment.flags.syn() && !segment.flags.rst();
         if opens {
             let isn = slot.flow.half(direction).isn;
@@ -238,36 +280,42 @@ impl<T> FlowTable<T> {
                 Some(isn) => isn != segment.seq,
                 None => slot.flow.closed() && !slot.flow.fits(direction, segment),
             };
-            let of_previous = slot.previous.is_some_and(|previous| self.is_isn_of(previous, segment));
+            let of_previous = slot
+                .previous
+                .is_some_and(|previous| self.is_isn_of(previous, segment, from_low));
             if reuse && !of_previous {
-                return self.open(segment, at, key, Some(id), data).unwrap_or(id);
+                return self.open(segment, at, (key, from_low), Some(id), data).unwrap_or(id);
             }
         }
         match slot.previous {
-            Some(previous) if !slot.flow.fits(direction, segment) && self.previous_fits(previous, segment) => previous,
+            Some(previous)
+                if !slot.flow.fits(direction, segment) && self.previous_fits(previous, segment, from_low) =>
+            {
+                previous
+            }
             _ => id,
         }
     }
 
-    fn is_isn_of(&self, id: u32, segment: &Segment<'_>) -> bool {
+    fn is_isn_of(&self, id: u32, segment: &Segment<'_>, from_low: bool) -> bool {
         self.slots
             .get(id as usize)
             .and_then(Option::as_ref)
-            .is_some_and(|slot| slot.flow.half(direction_of(&slot.flow, segment)).isn == Some(segment.seq))
+            .is_some_and(|slot| slot.flow.half(slot.flow.direction(from_low)).isn == Some(segment.seq))
     }
 
-    fn previous_fits(&self, id: u32, segment: &Segment<'_>) -> bool {
+    fn previous_fits(&self, id: u32, segment: &Segment<'_>, from_low: bool) -> bool {
         self.slots
             .get(id as usize)
             .and_then(Option::as_ref)
-            .is_some_and(|slot| slot.flow.fits(direction_of(&slot.flow, segment), segment))
+            .is_some_and(|slot| slot.flow.fits(slot.flow.direction(from_low), segment))
     }
 
     fn open(
         &mut self,
         segment: &Segment<'_>,
         at: At,
-        key: Key,
+        (key, from_low): (Key, bool),
         previous: Option<u32>,
         data: impl FnOnce() -> T,
     ) -> Option<u32> {
@@ -275,8 +323,21 @@ impl<T> FlowTable<T> {
         if flags.rst() || (!flags.syn() && segment.payload.is_empty() && segment.cut == 0) {
             return None;
         }
-        let (client, server) = guess_roles(segment);
-        let flow = Box::new(Flow::new(client, server, segment, at, data()));
+        let from_client = guess_client(segment);
+        let (client, server) = if from_client {
+            (segment.source, segment.destination)
+        } else {
+            (segment.destination, segment.source)
+        };
+        let mut fresh = Flow::new(client, server, segment, at, data());
+        fresh.client_is_low = from_client == from_low;
+        let flow = match self.spare.pop() {
+            Some(mut used) => {
+                *used = fresh;
+                used
+            }
+            None => Box::new(fresh),
+        };
         if let Some(old) = previous {
             self.retire(old, at);
         }
@@ -290,9 +351,58 @@ impl<T> FlowTable<T> {
             self.slots.push(Some(slot));
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
-        self.index.insert(key, id);
+        self.place(&key, id);
         self.open += 1;
         Some(id)
+    }
+
+    fn hash(&self, key: &Key) -> u64 {
+        self.hasher.hash_one((key.low, key.high, key.ports))
+    }
+
+    fn lookup(&self, key: &Key) -> Option<u32> {
+        let hash = self.hash(key);
+        let slots = &self.slots;
+        let same = |place: &Place| {
+            place.tag == tag(hash)
+                && slots
+                    .get(place.id as usize)
+                    .is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
+        };
+        self.index.find(hash, same).map(|place| place.id)
+    }
+
+    /// Makes `id` the connection with this key.
+    fn place(&mut self, key: &Key, id: u32) {
+        let hash = self.hash(key);
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let same = |place: &Place| {
+            place.tag == tag(hash)
+                && slots
+                    .get(place.id as usize)
+                    .is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
+        };
+        let rehash = |place: &Place| {
+            let key = slots
+                .get(place.id as usize)
+                .and_then(Option::as_ref)
+                .map(|slot| (slot.key.low, slot.key.high, slot.key.ports));
+            key.map_or(0, |key| hasher.hash_one(key))
+        };
+        match self.index.entry(hash, same, rehash) {
+            Entry::Occupied(mut known) => known.get_mut().id = id,
+            Entry::Vacant(free) => {
+                free.insert(Place { tag: tag(hash), id });
+            }
+        }
+    }
+
+    /// Takes `id`, whose slot is empty already, out of the index.
+    fn displace(&mut self, key: &Key, id: u32) {
+        let hash = self.hash(key);
+        if let Ok(known) = self.index.find_entry(hash, |place| place.id == id) {
+            known.remove();
+        }
     }
 
     /// A connection whose ports are in use again ends soon, however it stood.
@@ -312,17 +422,14 @@ impl<T> FlowTable<T> {
 
     fn remove(&mut self, id: u32) -> Option<Box<Flow<T>>> {
         let slot = self.slots.get_mut(id as usize)?.take()?;
-        match self.index.get(&slot.key).copied() {
-            Some(current) if current == id => {
-                self.index.remove(&slot.key);
-            }
+        match self.lookup(&slot.key) {
+            // It was the predecessor of the connection that has the ports now.
             Some(current) => {
-                // It was the predecessor of the connection that has the ports now.
                 if let Some(newer) = self.slots.get_mut(current as usize).and_then(Option::as_mut) {
                     newer.previous = None;
                 }
             }
-            None => {}
+            None => self.displace(&slot.key, id),
         }
         self.free.push(id);
         self.open -= 1;
@@ -362,23 +469,17 @@ impl<T> FlowTable<T> {
     }
 }
 
-fn direction_of<T>(flow: &Flow<T>, segment: &Segment<'_>) -> Direction {
-    let [client, _] = flow.ends;
-    if segment.source == client {
-        Direction::ToServer
-    } else {
-        Direction::ToClient
+/// Whether the sender is the client: SYN tells; otherwise the lower port is taken for the server until TLS tells better.
+fn guess_client(segment: &Segment<'_>) -> bool {
+    match (segment.flags.syn(), segment.flags.ack()) {
+        (true, ack) => !ack,
+        _ => segment.source.port > segment.destination.port,
     }
 }
 
-/// SYN tells; otherwise the lower port is taken for the server until TLS tells better.
-fn guess_roles(segment: &Segment<'_>) -> (Endpoint, Endpoint) {
-    let (from, to) = (segment.source, segment.destination);
-    let from_client = match (segment.flags.syn(), segment.flags.ack()) {
-        (true, ack) => !ack,
-        _ => from.port > to.port,
-    };
-    if from_client { (from, to) } else { (to, from) }
+#[allow(clippy::cast_possible_truncation)] // the upper half of 64 bits is 32 bits
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! ClientHello, ServerHello and HelloRetryRequest with the extensions that resumption depends on.
 //!
-//! The fixed part is read by tls-parser. Its extension lists stop silently at the first malformed entry, and
-//! pre_shared_key always stands last (RFC 8446 §4.2.11), so the list is walked here by type and length, and a single
-//! malformed extension costs only itself. tls-parser keeps pre_shared_key raw and does not know
-//! encrypted_client_hello: those are decoded here.
+//! Single extensions are read by tls-parser. Its extension lists stop silently at the first malformed entry, and
+//! pre_shared_key always stands last (RFC 8446 §4.2.11), so the list is walked here by type and length, and a
+//! malformed extension costs only itself. tls-parser keeps pre_shared_key raw, does not know encrypted_client_hello,
+//! refuses some versions of ServerHello and copies every list of a ClientHello: those parts are read here.
 
-use tls_parser::{TlsExtension, TlsMessage, TlsMessageHandshake};
+use tls_parser::TlsExtension;
 
 use super::codec::Reader;
 use super::names::{CipherSuite, ExtensionType, ProtocolVersion, is_grease};
@@ -69,21 +69,25 @@ impl<'a> ClientHello<'a> {
     /// Parses a complete handshake message (with its 4-byte header). `None` when it cannot be read at all.
     #[must_use]
     pub fn parse(message: &'a [u8]) -> Option<Self> {
-        let (_, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(fixed))) =
-            tls_parser::parse_tls_message_handshake(message).ok()?
-        else {
-            return None;
-        };
+        let mut reader = Reader::new(message.get(4..)?);
+        let version = ProtocolVersion(reader.u16()?);
+        let random = *reader.array::<32>()?;
+        let session_id = reader.vec8().filter(|id| id.len() <= 32)?;
+        let suites = reader.vec16()?;
+        reader.vec8()?; // compression methods
+        let block = reader.vec16().unwrap_or_default();
         let mut hello = Self {
             v2_format: false,
-            version: ProtocolVersion(fixed.version.0),
-            random: fixed.random.try_into().ok()?,
-            session_id: fixed.session_id.unwrap_or_default(),
-            cipher_suites: fixed
-                .ciphers
+            version,
+            random,
+            session_id,
+            cipher_suites: suites
+                .as_chunks()
+                .0
                 .iter()
-                .filter(|c| !is_grease(c.0))
-                .map(|c| CipherSuite(c.0))
+                .map(|bytes| u16::from_be_bytes(*bytes))
+                .filter(|suite| !is_grease(*suite))
+                .map(CipherSuite)
                 .collect(),
             supported_versions: None,
             server_name: None,
@@ -98,7 +102,7 @@ impl<'a> ClientHello<'a> {
             shape: 0,
         };
         let mut fingerprint = Fingerprint::new(&hello);
-        for (kind, whole, body) in extensions(fixed.ext.unwrap_or_default()) {
+        for (kind, whole, body) in extensions(block) {
             fingerprint.extension(kind);
             hello.read_extension(kind, whole, body);
         }
@@ -229,9 +233,6 @@ pub struct ServerHello<'a> {
 
 impl<'a> ServerHello<'a> {
     /// Parses a complete handshake message (with its 4-byte header). `None` when it cannot be read at all.
-    ///
-    /// tls-parser refuses some versions here and drops the extensions of others, so the fixed part, six fields, is
-    /// read with the cursor.
     #[must_use]
     pub fn parse(message: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(message.get(4..)?);

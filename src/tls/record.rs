@@ -288,6 +288,18 @@ impl Decoder {
     }
 
     fn step_header<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
+        if self.header_have == 0
+            && let Some((header, rest)) = input.split_first_chunk::<5>()
+        {
+            // The usual case: a header that is there whole.
+            *input = rest;
+            self.header = [header[0], header[1], header[2], header[3], header[4], 0, 0, 0, 0];
+            self.header_have = 5;
+            if !plausible(header) {
+                self.lose_framing();
+                return Step::Plain(Event::Desynchronised);
+            }
+        }
         loop {
             let have = usize::from(self.header_have);
             if have >= self.header_needed() {

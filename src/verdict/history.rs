@@ -31,20 +31,18 @@ impl History {
     #[must_use]
     pub fn of(kept: &Kept) -> Self {
         let hasher = DefaultHashBuilder::default();
-        let sorted = |group: &dyn Fn(&Connection) -> Option<u64>| {
-            let entry = |(id, connection): (ConnectionId, &Connection)| {
-                Some(Entry {
-                    group: group(connection)?,
-                    hello: connection.hello_time(),
-                    id,
-                })
-            };
-            let mut entries: Vec<Entry> = kept.iter().filter_map(entry).collect();
-            entries.sort_unstable();
-            entries
-        };
-        let by_stack = sorted(&|connection| stack_group(&hasher, connection));
-        let by_address = sorted(&|connection| Some(address_group(&hasher, connection)));
+        let (mut by_stack, mut by_address) = (Vec::new(), Vec::new());
+        for (id, connection) in kept.iter() {
+            let hello = connection.hello_time();
+            by_stack.extend(stack_group(&hasher, connection).map(|group| Entry { group, hello, id }));
+            by_address.push(Entry {
+                group: address_group(&hasher, connection),
+                hello,
+                id,
+            });
+        }
+        by_stack.sort_unstable();
+        by_address.sort_unstable();
         Self {
             hasher,
             by_stack,

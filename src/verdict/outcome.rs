@@ -45,7 +45,7 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
 fn fatal_alert(connection: &Connection) -> bool {
     [&connection.client_side, &connection.server_side]
         .iter()
-        .any(|side| side.alert.is_some_and(|alert| alert.fatal))
+        .any(|side| side.fatal_alert().is_some())
 }
 
 /// A full handshake: what the ClientHello offered decides between declined and not offered.
@@ -53,8 +53,15 @@ fn full(connection: &Connection) -> Outcome {
     if connection.hello.yes().is_none() {
         return Outcome::Unclear(connection.hello.blind().unwrap_or(Blindness::ClientHelloMissing));
     }
-    if connection.offered().next().is_some() {
+    let external = connection
+        .offers
+        .iter()
+        .any(|offer| offer.kind == OfferKind::ExternalPsk);
+    if connection.offered().next().is_some() || external {
         return Outcome::Declined;
+    }
+    if psk_suite(connection) {
+        return went_on(connection, Outcome::ExternalPsk);
     }
     // A PSK that may be external or a ticket was refused: whether a resumption was refused cannot be told.
     if connection
@@ -65,6 +72,16 @@ fn full(connection: &Connection) -> Outcome {
         return Outcome::Unclear(Blindness::Encrypted);
     }
     went_on(connection, Outcome::NotOffered)
+}
+
+/// Whether the suite itself says that a key agreed beforehand authenticates the handshake (RFC 4279, RFC 5489).
+fn psk_suite(connection: &Connection) -> bool {
+    let name = connection
+        .answer
+        .yes()
+        .filter(|_| !connection.is_tls13())
+        .map(|answer| answer.suite.to_string());
+    name.is_some_and(|name| name.split('_').take(4).any(|word| word == "PSK"))
 }
 
 /// TLS 1.3 with an accepted PSK.

@@ -26,7 +26,7 @@ reason! {
 fn handshake_failed(case: &Case<'_>) -> Finding {
     let connection = case.connection;
     let alert = Side::BOTH.into_iter().find_map(|side| {
-        let alert = connection.side(side).alert.filter(|alert| alert.fatal)?;
+        let alert = connection.side(side).fatal_alert()?;
         Some((
             alert.at.frame,
             format!("{} sends a fatal alert: {}", name(side), alert.description),
@@ -34,16 +34,16 @@ fn handshake_failed(case: &Case<'_>) -> Finding {
     });
     let hidden = || {
         Side::BOTH.into_iter().find_map(|side| {
-            let at = connection.side(side).handshake_alert?;
+            let frame = connection.side(side).handshake_alert?;
             Some((
-                at.frame,
+                frame,
                 format!("{} sends an encrypted record of the size of an alert", name(side)),
             ))
         })
     };
     let (frame, text) = alert.or_else(hidden).or_else(|| closed(connection)).unwrap_or_else(|| {
         (
-            connection.transport.last.frame,
+            connection.transport.last(),
             "last packet; the handshake is not complete".to_owned(),
         )
     });
@@ -126,7 +126,7 @@ fn ended_in_alert(case: &Case<'_>, id: ConnectionId) -> Option<(FrameRef, String
         .filter(|connection| connection.hello_time() < case.hello_time())?;
     if connection.close.class.yes() == Some(&CloseClass::FatalAlert) {
         return Side::BOTH.into_iter().find_map(|side| {
-            let alert = connection.side(side).alert.filter(|alert| alert.fatal)?;
+            let alert = connection.side(side).fatal_alert()?;
             Some((alert.at.frame, format!("fatal alert: {}", alert.description)))
         });
     }

@@ -31,7 +31,7 @@ fn capture_incomplete(case: &Case<'_>) -> Finding {
         (_, Some(answer)) => (answer.at.frame, "ServerHello; what decides after it is not visible"),
         (Some(hello), None) => (hello.at.frame, "ClientHello; the answer is not visible"),
         (None, None) => (
-            connection.transport.first.frame,
+            connection.transport.first(),
             "first packet of the connection; no hello is visible",
         ),
     };
