@@ -47,33 +47,49 @@ impl Alike {
     }
 }
 
-/// Adds a connection to those alike. There are few kinds, so they are searched one by one.
+/// Adds a connection to those alike.
 pub(super) fn count(
     kinds: &mut Vec<Alike>,
     outcome: Outcome,
     primary: Option<&Judged>,
     connection: (usize, ConnectionId),
 ) {
-    let same = |kind: &Alike| {
-        std::mem::discriminant(&kind.outcome) == std::mem::discriminant(&outcome)
-            && kind.reason.map(|reason| reason.name) == primary.map(|judged| judged.reason.name)
-    };
-    let index = kinds.iter().position(same).unwrap_or(kinds.len());
-    if index == kinds.len() {
-        kinds.push(Alike::of(outcome, primary, connection));
+    let mut one = Alike::of(outcome, primary, connection);
+    one.connections = 1;
+    if let Some(judged) = primary {
+        let [observed, inferred, possible] = &mut one.by_confidence;
+        *match judged.confidence {
+            Confidence::Observed => observed,
+            Confidence::Inferred => inferred,
+            Confidence::Possible => possible,
+        } = 1;
     }
-    let Some(kind) = kinds.get_mut(index) else { return };
-    kind.connections += 1;
-    let Some(judged) = primary else { return };
-    let [observed, inferred, possible] = &mut kind.by_confidence;
-    *match judged.confidence {
-        Confidence::Observed => observed,
-        Confidence::Inferred => inferred,
-        Confidence::Possible => possible,
-    } += 1;
-    if Some(judged.confidence) > kind.sure {
-        kind.sure = Some(judged.confidence);
-        kind.example = connection;
-        kind.outcome = outcome;
+    add(kinds, &one);
+}
+
+/// Adds what other services have to those alike.
+pub(super) fn merge(kinds: &mut Vec<Alike>, others: &[Alike]) {
+    for other in others {
+        add(kinds, other);
+    }
+}
+
+/// There are few kinds, so they are searched one by one.
+fn add(kinds: &mut Vec<Alike>, more: &Alike) {
+    let same = |kind: &&mut Alike| {
+        std::mem::discriminant(&kind.outcome) == std::mem::discriminant(&more.outcome)
+            && kind.reason.map(|reason| reason.name) == more.reason.map(|reason| reason.name)
+    };
+    let Some(kind) = kinds.iter_mut().find(same) else {
+        kinds.push(*more);
+        return;
+    };
+    kind.connections += more.connections;
+    kind.by_confidence
+        .iter_mut()
+        .zip(more.by_confidence)
+        .for_each(|(sum, more)| *sum += more);
+    if more.sure > kind.sure {
+        (kind.sure, kind.example, kind.outcome) = (more.sure, more.example, more.outcome);
     }
 }

@@ -82,6 +82,16 @@ pub struct Avoidable {
 }
 
 impl Avoidable {
+    /// Adds those of another service.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.handshakes += other.handshakes;
+        self.round_trips += other.round_trips;
+        self.nanos = self.nanos.saturating_add(other.nanos);
+        self.untimed += other.untimed;
+        self.bytes += other.bytes;
+        self.unweighed += other.unweighed;
+    }
+
     /// Adds a full handshake of a returning client.
     pub(super) fn add(&mut self, connection: &Connection) {
         self.handshakes += 1;
@@ -104,5 +114,5 @@ impl Avoidable {
 #[must_use]
 pub fn handshake_bytes(connection: &Connection) -> Option<u64> {
     let [client, server] = [&connection.client_side, &connection.server_side].map(|side| side.handshake_bytes);
-    Some(u64::from(client?) + u64::from(server?))
+    Some(u64::from(client?.get()) + u64::from(server?.get()))
 }

@@ -39,7 +39,7 @@ const MAX_PATH: usize = 100;
 /// Captures listed one by one.
 const MAX_CAPTURES: usize = 6;
 /// Longest file name in front of a frame number.
-const MAX_SHORT_NAME: usize = 24;
+const MAX_SHORT_NAME: usize = 32;
 
 /// Writes the report as text.
 ///
@@ -160,12 +160,12 @@ impl Page<'_, '_> {
         for (capture, prefix) in captures.iter().zip(&self.prefixes).take(MAX_CAPTURES) {
             let path = shown_path(capture);
             let packets = counted(capture.packets, "packet", "packets");
-            let as_named = if path.ends_with(prefix.as_str()) {
+            let number = if path.ends_with(prefix.as_str()) {
                 String::new()
             } else {
-                format!("   (below: {prefix})")
+                format!("{prefix}  ")
             };
-            writeln!(self.out, "  {path}   {packets}{as_named}")?;
+            writeln!(self.out, "  {number}{path}   {packets}")?;
         }
         match captures.len().saturating_sub(MAX_CAPTURES) {
             0 => Ok(()),
@@ -270,7 +270,7 @@ fn prefixes(captures: &[Capture]) -> Vec<String> {
     if clear {
         names
     } else {
-        (1..=names.len()).map(|number| format!("file {number}")).collect()
+        (1..=names.len()).map(|number| format!("#{number}")).collect()
     }
 }
 

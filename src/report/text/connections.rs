@@ -9,7 +9,7 @@ use super::services::target;
 use super::units::{counted, number, seconds};
 use super::{Page, paint, printable};
 use crate::report::json::{mechanism_code, outcome_code};
-use crate::report::{Alike, connection_id, display_filter};
+use crate::report::{Alike, alike, connection_id, display_filter};
 use crate::session::{Connection, ConnectionId, Outcome};
 use crate::verdict::Judged;
 
@@ -29,14 +29,7 @@ impl<'a> Page<'_, 'a> {
             }
             return Ok(());
         }
-        let mut kinds: Vec<Alike> = self
-            .report
-            .services
-            .iter()
-            .flat_map(|view| &view.alike)
-            .copied()
-            .collect();
-        kinds.retain(Alike::matters);
+        let mut kinds = self.kinds();
         kinds.sort_by_key(|kind| (gravity(kind.outcome), Reverse(kind.connections), kind.example.0));
         for kind in kinds.iter().take(MAX_KINDS) {
             self.kind(kind)?;
@@ -52,6 +45,19 @@ impl<'a> Page<'_, 'a> {
             "\n… {kinds} ({}): --all",
             counted(connections, "connection", "connections")
         )
+    }
+
+    /// The kinds that matter: by service where they are few, else those of all services together.
+    fn kinds(&self) -> Vec<Alike> {
+        let services = &self.report.services;
+        let all = services.iter().flat_map(|view| &view.alike);
+        let by_service: Vec<Alike> = all.filter(|kind| kind.matters()).copied().collect();
+        if by_service.len() <= MAX_KINDS {
+            return by_service;
+        }
+        let mut together = Vec::new();
+        alike::merge(&mut together, &by_service);
+        together
     }
 
     /// One that stands for all of its kind.
@@ -75,7 +81,7 @@ impl<'a> Page<'_, 'a> {
         let since = self
             .report
             .first_time()
-            .map(|first| connection.transport.first.time.since(first));
+            .map(|first| connection.transport.first().time.since(first));
         // As in Wireshark's time column.
         let since = since.map_or_else(String::new, |nanos| format!("   at {} s", seconds(nanos)));
         let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
@@ -85,6 +91,8 @@ impl<'a> Page<'_, 'a> {
         if let Some((primary, others)) = reasons.split_first() {
             self.reason(primary)?;
             self.others(primary, others)?;
+        } else if crate::verdict::judge::needs_reason(connection) {
+            writeln!(self.out, "    no reason of the catalogue holds")?;
         }
         self.where_to_look(place, connection)
     }

@@ -6,7 +6,8 @@ use std::io;
 use super::units::{bytes, counted, duration, number};
 use super::{MAX_WIRE, Page, paint, printable};
 use crate::net::Endpoint;
-use crate::report::{Alike, ServiceView};
+use crate::report::cost::Avoidable;
+use crate::report::{Alike, ServiceView, alike};
 use crate::session::Outcome;
 use crate::verdict::Reason;
 
@@ -15,12 +16,23 @@ const MAX_SERVICES: usize = 10;
 /// Reasons of a service that come with advice.
 const MAX_ADVICE: usize = 3;
 
+/// What did not resume, of one service or of all.
+#[derive(Debug, Default)]
+struct Trouble {
+    alike: Vec<Alike>,
+    avoidable: Avoidable,
+    resumed_bytes: (u64, u64),
+}
+
 impl Page<'_, '_> {
     pub(super) fn services(&mut self) -> io::Result<()> {
         let mut services: Vec<&ServiceView> = self.report.services.iter().collect();
-        services.sort_by_key(|view| Reverse(trouble(view)));
+        services.sort_by_key(|view| Reverse(worth_a_look(view)));
         let shown = if self.all { services.len() } else { MAX_SERVICES };
         let mut advised: Vec<&'static str> = Vec::new();
+        if services.len() > 1 {
+            self.all_services(&mut advised)?;
+        }
         for view in services.iter().take(shown) {
             self.service(view, services.len() == 1, &mut advised)?;
         }
@@ -29,7 +41,7 @@ impl Page<'_, '_> {
             return Ok(());
         }
         let connections = rest.iter().map(|view| view.counts.outcomes.total()).sum();
-        let troubled = rest.iter().map(|view| trouble(view)).sum();
+        let troubled = rest.iter().map(|view| worth_a_look(view)).sum();
         let more = counted(rest.len() as u64, "more service", "more services");
         let connections = counted(connections, "connection", "connections");
         let worth = match troubled {
@@ -49,19 +61,43 @@ impl Page<'_, '_> {
         };
         writeln!(self.out, "\n{name}  {}{counts}", view.server)?;
         // Backends told apart and patterns of the service belong here, before the reasons they settle.
-        self.why("why full   ", view, |kind| {
-            matches!(kind.outcome, Outcome::Declined | Outcome::NotOffered)
+        let trouble = Trouble {
+            alike: view.alike.clone(),
+            avoidable: view.avoidable,
+            resumed_bytes: view.resumed_bytes,
+        };
+        self.trouble(&trouble, advised)
+    }
+
+    /// What the services have in common, where there are several.
+    fn all_services(&mut self, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut all = Trouble::default();
+        for view in &self.report.services {
+            alike::merge(&mut all.alike, &view.alike);
+            all.avoidable.merge(&view.avoidable);
+            all.resumed_bytes.0 += view.resumed_bytes.0;
+            all.resumed_bytes.1 += view.resumed_bytes.1;
+        }
+        let services = counted(self.report.services.len() as u64, "service", "services");
+        writeln!(self.out, "\n{}", paint(self.style.name, format_args!("all {services}")))?;
+        self.trouble(&all, advised)
+    }
+
+    fn trouble(&mut self, trouble: &Trouble, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let alike = &trouble.alike;
+        self.why("why full   ", alike, |outcome| {
+            matches!(outcome, Outcome::Declined | Outcome::NotOffered)
         })?;
-        self.why("failed     ", view, |kind| matches!(kind.outcome, Outcome::Failed))?;
-        self.why("unclear    ", view, |kind| matches!(kind.outcome, Outcome::Unclear(_)))?;
-        self.advice(view, advised)?;
-        self.cost(view)
+        self.why("failed     ", alike, |outcome| matches!(outcome, Outcome::Failed))?;
+        self.why("unclear    ", alike, |outcome| matches!(outcome, Outcome::Unclear(_)))?;
+        self.advice(alike, advised)?;
+        self.cost(&trouble.avoidable, trouble.resumed_bytes)
     }
 
     /// Primary reasons of some outcomes, counted.
-    fn why(&mut self, label: &str, view: &ServiceView, which: impl Fn(&Alike) -> bool) -> io::Result<()> {
+    fn why(&mut self, label: &str, alike: &[Alike], which: impl Fn(Outcome) -> bool) -> io::Result<()> {
         let mut kinds: Vec<(&'static str, u64, [u64; 3])> = Vec::new();
-        for kind in view.alike.iter().filter(|kind| which(kind)) {
+        for kind in alike.iter().filter(|kind| which(kind.outcome)) {
             let name = kind.reason.map_or("no reason found", |reason| reason.name);
             match kinds.iter_mut().find(|(known, ..)| *known == name) {
                 Some((_, count, sure)) => {
@@ -85,8 +121,8 @@ impl Page<'_, '_> {
     }
 
     /// What to do about the most frequent reasons; each is said once in a report.
-    fn advice(&mut self, view: &ServiceView, advised: &mut Vec<&'static str>) -> io::Result<()> {
-        let mut kinds: Vec<&Alike> = view.alike.iter().filter(|kind| kind.matters()).collect();
+    fn advice(&mut self, alike: &[Alike], advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut kinds: Vec<&Alike> = alike.iter().filter(|kind| kind.matters()).collect();
         kinds.sort_by_key(|kind| Reverse(kind.connections));
         let mut reasons: Vec<&'static Reason> = Vec::new();
         for reason in kinds.into_iter().filter_map(|kind| kind.reason) {
@@ -106,8 +142,7 @@ impl Page<'_, '_> {
     }
 
     /// What full handshakes of returning clients cost.
-    fn cost(&mut self, view: &ServiceView) -> io::Result<()> {
-        let cost = &view.avoidable;
+    fn cost(&mut self, cost: &Avoidable, resumed_bytes: (u64, u64)) -> io::Result<()> {
         if cost.handshakes == 0 {
             return Ok(());
         }
@@ -132,15 +167,15 @@ impl Page<'_, '_> {
             let least = if cost.unweighed > 0 { "at least " } else { "" };
             text += &format!(", {least}{}", bytes(cost.bytes));
         }
-        if let (handshakes @ 1.., total) = view.resumed_bytes {
+        if let (handshakes @ 1.., total) = resumed_bytes {
             text += &format!(" (a resumed one takes {})", bytes(total / handshakes));
         }
         self.paragraph(2, "cost       ", self.style.name, &text)
     }
 }
 
-/// Connections that somebody may want to act on, those that were declined or failed before all others.
-fn trouble(view: &ServiceView) -> u64 {
+/// Connections that somebody may want to act on.
+fn worth_a_look(view: &ServiceView) -> u64 {
     view.alike
         .iter()
         .filter(|kind| kind.matters())
