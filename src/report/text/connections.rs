@@ -81,7 +81,7 @@ impl<'a> Page<'_, 'a> {
         let since = self
             .report
             .first_time()
-            .map(|first| connection.transport.first().time.since(first));
+            .map(|first| connection.transport.started.since(first));
         // As in Wireshark's time column.
         let since = since.map_or_else(String::new, |nanos| format!("   at {} s", seconds(nanos)));
         let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
