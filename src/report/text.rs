@@ -37,7 +37,7 @@ const WIDTH: usize = 100;
 /// Longest path shown in full.
 const MAX_PATH: usize = 100;
 /// Captures listed one by one.
-const MAX_CAPTURES: usize = 6;
+const MAX_CAPTURES: usize = 20;
 /// Longest file name in front of a frame number.
 const MAX_SHORT_NAME: usize = 32;
 

@@ -7,7 +7,7 @@ use anstyle::Style;
 
 use super::services::target;
 use super::units::{counted, number, seconds};
-use super::{Page, paint, printable};
+use super::{Page, paint, printable, shown_path};
 use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::{Alike, alike, connection_id, display_filter};
 use crate::session::{Connection, ConnectionId, Outcome};
@@ -155,10 +155,11 @@ impl<'a> Page<'_, 'a> {
     fn where_to_look(&mut self, place: usize, connection: &Connection) -> io::Result<()> {
         let faint = self.style.faint;
         for (capture, filter) in display_filter(connection) {
-            let file = self
-                .prefixes
-                .get(usize::from(capture))
-                .map_or_else(String::new, |name| format!(" in {name}"));
+            let capture = usize::from(capture);
+            let file = match (self.prefixes.get(capture), self.report.captures.get(capture)) {
+                (Some(_), Some(capture)) => format!(" in {}", shown_path(capture)),
+                _ => String::new(),
+            };
             writeln!(
                 self.out,
                 "    {}",

@@ -98,7 +98,7 @@ impl Page<'_, '_> {
     fn why(&mut self, label: &str, alike: &[Alike], which: impl Fn(Outcome) -> bool) -> io::Result<()> {
         let mut kinds: Vec<(&'static str, u64, [u64; 3])> = Vec::new();
         for kind in alike.iter().filter(|kind| which(kind.outcome)) {
-            let name = kind.reason.map_or("no reason found", |reason| reason.name);
+            let name = kind.reason.map_or("no\u{a0}reason\u{a0}found", |reason| reason.name);
             match kinds.iter_mut().find(|(known, ..)| *known == name) {
                 Some((_, count, sure)) => {
                     *count += kind.connections;
