@@ -13,20 +13,28 @@
 //! ```
 //!
 //! Everything between `source` and `report` opens nothing, prints nothing and reads no clock: the same packets give
-//! the same report, whether they come from a file, a pipe or a test.
+//! the same report, whether they come from a file, a pipe or a test. The lints on the modules below keep it so.
 
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
 pub mod net;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
 pub mod stream;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
 pub mod tls;
 
+#[cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm, clippy::disallowed_methods))]
 pub mod session;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod verdict;
 
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod engine;
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod report;
 
 pub mod source;
 
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod run;
 
 pub mod cli;

@@ -100,7 +100,7 @@ fn what_cannot_be_done_is_said_in_one_line_with_its_status() {
     written(at, "notes.txt", b"buy milk\n");
     written(at, "header.pcapng", quickstart().get(..10).expect("ten bytes"));
     std::fs::create_dir(at.join("folder")).expect("a folder");
-    let mut told = String::new();
+    let mut told = Vec::new();
     for arguments in [
         &[][..],
         &["missing.pcap"],
@@ -120,14 +120,10 @@ fn what_cannot_be_done_is_said_in_one_line_with_its_status() {
     ] {
         let output = command(at, arguments).output().expect("the binary runs");
         assert_eq!(out(&output), "", "{arguments:?}");
-        told += &format!(
-            "$ reshake {}\n{}status {}\n\n",
-            arguments.join(" "),
-            err(&output),
-            output.status
-        );
+        let line = arguments.join(" ");
+        told.push(format!("$ reshake {line}\n{}{}\n", err(&output), output.status));
     }
-    insta::assert_snapshot!("errors", told);
+    insta::assert_snapshot!("errors", told.join("\n"));
 }
 
 #[test]

@@ -124,20 +124,17 @@ impl Page<'_, '_> {
         };
         let packets = report.captures.iter().map(|capture| capture.packets).sum();
         let connections = report.summary.counts.outcomes.total();
-        let mut line = format!(
-            "{}   {}",
-            paint(self.style.name, name),
-            counted(packets, "packet", "packets")
-        );
+        let mut parts = vec![counted(packets, "packet", "packets")];
         if let (Some(first), Some(last)) = (report.first_time(), report.last_time()) {
             let start = moment(first).strftime("%Y-%m-%d %H:%M:%S UTC");
-            line += &format!(", {} from {start}", duration(last.since(first)));
+            parts.push(format!("{} from {start}", duration(last.since(first))));
         }
-        line += &format!(", {}", counted(connections, "TLS connection", "TLS connections"));
+        parts.push(counted(connections, "TLS connection", "TLS connections"));
         if report.captures.iter().any(|capture| capture.ended == Ended::Stopped) {
-            line += ", stopped there (-c)";
+            parts.push("stopped there (-c)".to_owned());
         }
-        writeln!(self.out, "{line}")?;
+        let name = paint(self.style.name, name);
+        writeln!(self.out, "{name}   {}", parts.join(", "))?;
         if report.captures.len() > 1 {
             self.captures()?;
         }

@@ -146,30 +146,29 @@ impl Page<'_, '_> {
         if cost.handshakes == 0 {
             return Ok(());
         }
-        let mut text = counted(
+        let handshakes = counted(
             cost.handshakes,
             "full handshake of a returning client",
             "full handshakes of returning clients",
         );
+        let mut parts = Vec::new();
+        let least = |unknown| if unknown > 0 { "at least " } else { "" };
         if cost.round_trips == 0 {
-            text += ": no extra round trip";
+            parts.push("no extra round trip".to_owned());
         } else {
-            text += &format!(
-                ": {}",
-                counted(cost.round_trips, "extra round trip", "extra round trips")
-            );
+            parts.push(counted(cost.round_trips, "extra round trip", "extra round trips"));
             if cost.untimed < cost.round_trips {
-                let least = if cost.untimed > 0 { "at least " } else { "" };
-                text += &format!(", {least}{}", duration(cost.nanos));
+                parts.push(format!("{}{}", least(cost.untimed), duration(cost.nanos)));
             }
         }
         if cost.unweighed < cost.handshakes {
-            let least = if cost.unweighed > 0 { "at least " } else { "" };
-            text += &format!(", {least}{}", bytes(cost.bytes));
+            parts.push(format!("{}{}", least(cost.unweighed), bytes(cost.bytes)));
         }
-        if let (handshakes @ 1.., total) = resumed_bytes {
-            text += &format!(" (a resumed one takes {})", bytes(total / handshakes));
-        }
+        let resumed = match resumed_bytes {
+            (0, _) => String::new(),
+            (handshakes, total) => format!(" (a resumed one takes {})", bytes(total / handshakes)),
+        };
+        let text = format!("{handshakes}: {}{resumed}", parts.join(", "));
         self.paragraph(2, "cost       ", self.style.name, &text)
     }
 }
