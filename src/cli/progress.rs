@@ -34,8 +34,9 @@ impl Meter {
     /// Takes note of the progress; never stops a run.
     pub(super) fn watch(&mut self, progress: Progress) -> ControlFlow<()> {
         if self.wanted && self.is_long(progress) {
+            let started = self.started;
             self.bar
-                .get_or_insert_with(|| bar(progress.size))
+                .get_or_insert_with(|| bar(progress.size).with_elapsed(started.elapsed()))
                 .set_position(progress.bytes);
         }
         ControlFlow::Continue(())
@@ -58,8 +59,8 @@ impl Meter {
 
 fn bar(size: Option<u64>) -> ProgressBar {
     let template = match size {
-        Some(_) => "{bar:40} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left",
-        None => "{spinner} {bytes} read, {binary_bytes_per_sec}",
+        Some(_) => "{bar:40} {bytes} of {total_bytes} in {elapsed}",
+        None => "{spinner} {bytes} in {elapsed}",
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr_with_hz(RATE)).with_style(style)

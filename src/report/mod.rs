@@ -343,11 +343,11 @@ impl<'a> Report<'a> {
             summary.add(connection, primary);
             tally.add(primary);
             let service = service_of(connection);
-            let (view, reasons, bars) = index
+            let (view, tally_of_service, bars) = index
                 .entry(service)
                 .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
-            view.add((number, id), connection, primary);
-            reasons.add(primary);
+            view.add((number, id), connection, &reasons);
+            tally_of_service.add(primary);
             let since = self
                 .first_time()
                 .map_or(0, |first| connection.hello_time().since(first));
@@ -412,7 +412,8 @@ impl ServiceView {
         }
     }
 
-    fn add(&mut self, number: (usize, ConnectionId), connection: &Connection, primary: Option<&Judged>) {
+    fn add(&mut self, number: (usize, ConnectionId), connection: &Connection, reasons: &[Judged]) {
+        let primary = reasons.first();
         self.counts.add(connection, primary);
         alike::count(&mut self.alike, connection.outcome, primary, number);
         match connection.outcome {
@@ -424,7 +425,7 @@ impl ServiceView {
                 }
             }
             Outcome::Declined | Outcome::NotOffered
-                if !primary.is_some_and(|judged| alike::is_newcomer(judged.reason)) =>
+                if !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
             {
                 self.avoidable.add(connection);
             }

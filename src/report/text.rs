@@ -178,7 +178,7 @@ impl Page<'_, '_> {
         let mut line = if offers.made == 0 && outcomes.unclear == 0 {
             "no session was offered".to_owned()
         } else if decided == 0 {
-            "no offer is seen decided".to_owned()
+            "no offer with a visible answer".to_owned()
         } else {
             let offers_word = if decided == 1 { "offer" } else { "offers" };
             let resumed = format!(

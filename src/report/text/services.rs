@@ -13,8 +13,13 @@ use crate::verdict::Reason;
 
 /// Services shown without `--all`.
 const MAX_SERVICES: usize = 10;
+/// Services up to which nothing is summed up over all of them.
+const MAX_PLAIN: usize = 3;
 /// Reasons of a service that come with advice.
 const MAX_ADVICE: usize = 3;
+
+/// A reason that fewer than one in so many connections have is not worth a line of advice.
+const RARE: u64 = 50;
 
 /// What did not resume, of one service or of all.
 #[derive(Debug, Default)]
@@ -30,7 +35,7 @@ impl Page<'_, '_> {
         services.sort_by_key(|view| Reverse(worth_a_look(view)));
         let shown = if self.all { services.len() } else { MAX_SERVICES };
         let mut advised: Vec<&'static str> = Vec::new();
-        if services.len() > 1 {
+        if services.len() > MAX_PLAIN {
             self.all_services(&mut advised)?;
         }
         for view in services.iter().take(shown) {
@@ -124,6 +129,8 @@ impl Page<'_, '_> {
     fn advice(&mut self, alike: &[Alike], advised: &mut Vec<&'static str>) -> io::Result<()> {
         let mut kinds: Vec<&Alike> = alike.iter().filter(|kind| kind.matters()).collect();
         kinds.sort_by_key(|kind| Reverse(kind.connections));
+        let all: u64 = kinds.iter().map(|kind| kind.connections).sum();
+        kinds.retain(|kind| kind.connections >= all / RARE);
         let mut reasons: Vec<&'static Reason> = Vec::new();
         for reason in kinds.into_iter().filter_map(|kind| kind.reason) {
             if !reasons.iter().any(|known| known.name == reason.name) {
