@@ -105,8 +105,10 @@ pub(super) fn deliver(
         }
         Piece::Data(bytes, at) => {
             let after = match flow.data.tracks.get_mut(index(direction)) {
-                Some(Track::Tls(_)) => {
-                    feed(flow, direction, bytes, *at, context);
+                Some(Track::Tls(decoder)) => {
+                    if !decoder.skip(bytes.len()) {
+                        feed(flow, direction, bytes, *at, context);
+                    }
                     direction
                 }
                 Some(Track::Searching(_)) => look(flow, direction, bytes, *at, context),

@@ -200,15 +200,19 @@ impl Open {
             Event::Message(message) => self.message(side, &message, at, ledger),
             Event::ChangeCipherSpec => self.change_cipher_spec(side, at),
             Event::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
-            Event::Protected { content_type, length } => self.protected(
-                side,
-                Record {
-                    content_type,
-                    length,
-                    at,
-                },
-                offset,
-            ),
+            Event::Protected { content_type, length } => {
+                self.protected(
+                    side,
+                    Record {
+                        content_type,
+                        length,
+                        at,
+                    },
+                    offset,
+                );
+                // Nothing that decides an offer comes under protection.
+                return feedback;
+            }
             Event::Desynchronised | Event::Resynchronised => {}
         }
         self.settle(ledger);

@@ -155,12 +155,12 @@ pub struct Half {
     /// Last acknowledgement this side sent.
     acknowledged: Option<SeqNumber>,
     /// Recent segments, to recognise a packet that was captured twice.
-    recent: [Option<Seen>; 4],
+    recent: [Seen; 4],
     recent_next: u8,
 }
 
 /// Enough of a segment to know it again: a digest of its header fields, and when it was captured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     digest: u64,
     nanos: i64,
@@ -197,11 +197,11 @@ impl Half {
     fn is_copy(&mut self, segment: &Segment<'_>, at: At) -> bool {
         let seen = Seen::of(segment, at);
         let same = |old: &Seen| old.digest == seen.digest && old.nanos.abs_diff(seen.nanos) <= SAME_PACKET_NANOS;
-        if self.recent.iter().flatten().any(same) {
+        if self.recent.iter().any(same) {
             return true;
         }
         if let Some(slot) = self.recent.get_mut(usize::from(self.recent_next % 4)) {
-            *slot = Some(seen);
+            *slot = seen;
         }
         self.recent_next = self.recent_next.wrapping_add(1);
         false

@@ -26,7 +26,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             open_flows: 1 << 20,
-            linger: 5_000_000_000,
+            linger: 3_000_000_000,
             idle: 3_600_000_000_000,
         }
     }
@@ -524,7 +524,7 @@ mod tests {
     fn table() -> FlowTable<()> {
         FlowTable::new(Limits {
             open_flows: 4,
-            linger: 5_000_000_000,
+            linger: 3_000_000_000,
             idle: 60_000_000_000,
         })
     }

@@ -187,6 +187,27 @@ impl Decoder {
         })
     }
 
+    /// Steps over bytes that lie inside the body of a protected record, as most bytes of most connections do. `false`
+    /// when there is more to them and [`Decoder::next`] must read them.
+    #[inline]
+    pub fn skip(&mut self, bytes: usize) -> bool {
+        if self.resynchronised || self.message_emitted || self.ended_in_gap.is_some() {
+            // What next() still has to report comes first.
+            return false;
+        }
+        match &mut self.state {
+            State::Body(Record {
+                left,
+                body: Body::Protected | Body::Ignored,
+                ..
+            }) if bytes < usize::from(*left) => {
+                *left -= u16::try_from(bytes).unwrap_or(0);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// ChangeCipherSpec protects nothing on this connection: TLS 1.3 sends it for middleboxes only (RFC 8446 D.4).
     pub fn ignore_change_cipher_spec(&mut self) {
         self.protection = Protection::Off;
