@@ -119,3 +119,72 @@ fn pump(
     }
     ControlFlow::Break(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pcap file of so many packets of four bytes, one a second.
+    fn file(folder: &std::path::Path, name: &str, packets: u32) -> String {
+        let mut bytes = Vec::new();
+        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+            bytes.extend(word.to_le_bytes());
+        }
+        for second in 0..packets {
+            for word in [second, 0, 4, 4, 0] {
+                bytes.extend(word.to_le_bytes());
+            }
+        }
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).expect("a temporary file");
+        path.to_str().expect("a UTF-8 path").to_owned()
+    }
+
+    const GO_ON: fn(Progress) -> ControlFlow<()> = |_| ControlFlow::Continue(());
+
+    #[test]
+    fn a_run_ends_with_its_inputs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inputs = [
+            file(folder.path(), "a", 3),
+            "nowhere".to_owned(),
+            file(folder.path(), "b", 2),
+        ];
+        let run = analyze(&inputs, &Options::default(), &mut GO_ON);
+        let read: Vec<u64> = run.captures.iter().map(|capture| capture.packets).collect();
+        assert_eq!(read, [3, 2]);
+        assert!(run.captures.iter().all(|capture| capture.ended == Ended::EndOfFile));
+        assert_eq!(run.errors.len(), 1, "{:?}", run.errors);
+        assert!(!run.damaged());
+    }
+
+    #[test]
+    fn a_run_stops_when_its_watcher_says_so() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inputs = [file(folder.path(), "a", 20_000)];
+        let mut seen = Vec::new();
+        let run = analyze(&inputs, &Options::default(), &mut |progress| {
+            assert_eq!(progress.size, Some(24 + 20_000 * 20));
+            seen.push(progress.packets);
+            if seen.len() == 2 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        assert_eq!(seen, [PACKETS_PER_TICK, 2 * PACKETS_PER_TICK]);
+        assert_eq!(run.captures.first().map(|capture| capture.ended), Some(Ended::Stopped));
+    }
+
+    #[test]
+    fn packets_of_all_inputs_count_towards_the_limit() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inputs = [file(folder.path(), "a", 5), file(folder.path(), "b", 5)];
+        let options = Options {
+            packets: Some(4),
+            ..Options::default()
+        };
+        let run = analyze(&inputs, &options, &mut GO_ON);
+        assert!(run.captures.iter().all(|capture| capture.ended == Ended::Stopped));
+    }
+}

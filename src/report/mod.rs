@@ -323,17 +323,22 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn count(&mut self) {
+    /// The narrowest width with which the timelines of this input have few enough bars.
+    fn choose_bar(&self) -> i64 {
         let span = match (self.first_time(), self.last_time()) {
             (Some(first), Some(last)) => last.since(first) / 1_000_000_000,
             _ => 0,
         };
         let fits = |seconds: &&i64| span / **seconds < TIMELINE_BARS;
-        self.bar_seconds = BAR_SECONDS
+        BAR_SECONDS
             .iter()
             .find(fits)
             .copied()
-            .unwrap_or(1 + span / TIMELINE_BARS);
+            .unwrap_or(1 + span / TIMELINE_BARS)
+    }
+
+    fn count(&mut self) {
+        self.bar_seconds = self.choose_bar();
         let mut tally = Tally::default();
         let mut index: HashMap<Service, (ServiceView, Tally, BTreeMap<i64, Outcomes>)> = HashMap::new();
         let mut summary = Summary::default();

@@ -306,4 +306,28 @@ mod tests {
         assert_eq!(wrap("exactly ten", 10).collect::<Vec<_>>(), ["exactly", "ten"]);
         assert_eq!(wrap("", 9).count(), 0);
     }
+
+    #[test]
+    fn captures_are_called_by_their_names_where_those_tell_them_apart() {
+        let capture = |path: &str| Capture {
+            path: path.to_owned(),
+            format: crate::net::capture::Format::Pcap,
+            compression: None,
+            packets: 0,
+            bytes: 0,
+            first_time: None,
+            last_time: None,
+            dropped: None,
+            ended: Ended::EndOfFile,
+            notices: crate::net::Notices::default(),
+        };
+        let names = |paths: &[&str]| prefixes(&paths.iter().map(|path| capture(path)).collect::<Vec<_>>());
+        assert!(names(&["x/a.pcap"]).is_empty());
+        assert_eq!(
+            names(&["x/a.pcap", "y/b.pcap", "-"]),
+            ["a.pcap", "b.pcap", "standard input"]
+        );
+        assert_eq!(names(&["x/a.pcap", "y/a.pcap"]), ["#1", "#2"]);
+        assert_eq!(names(&["x/\u{1b}[2J", "b"]), ["\\u{1b}[2J", "b"]);
+    }
 }
