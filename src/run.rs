@@ -140,7 +140,9 @@ mod tests {
         path.to_str().expect("a UTF-8 path").to_owned()
     }
 
-    const GO_ON: fn(Progress) -> ControlFlow<()> = |_| ControlFlow::Continue(());
+    fn whole(inputs: &[String], options: &Options) -> Run {
+        analyze(inputs, options, &mut |_| ControlFlow::Continue(()))
+    }
 
     #[test]
     fn a_run_ends_with_its_inputs() {
@@ -150,7 +152,7 @@ mod tests {
             "nowhere".to_owned(),
             file(folder.path(), "b", 2),
         ];
-        let run = analyze(&inputs, &Options::default(), &mut GO_ON);
+        let run = whole(&inputs, &Options::default());
         let read: Vec<u64> = run.captures.iter().map(|capture| capture.packets).collect();
         assert_eq!(read, [3, 2]);
         assert!(run.captures.iter().all(|capture| capture.ended == Ended::EndOfFile));
@@ -184,7 +186,7 @@ mod tests {
             packets: Some(4),
             ..Options::default()
         };
-        let run = analyze(&inputs, &options, &mut GO_ON);
+        let run = whole(&inputs, &options);
         assert!(run.captures.iter().all(|capture| capture.ended == Ended::Stopped));
     }
 }
