@@ -381,7 +381,7 @@ fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Op
     facts.captured = half.first.is_some();
     facts.fin = half.fin;
     facts.reset = half.reset;
-    if half.assembler.incomplete_at_end() || !in_sync {
+    if half.incomplete_at_end() || !in_sync {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
     }
     facts.handshake_loss
@@ -394,7 +394,7 @@ fn missing_hello(flow: &Flow<Tracks>, direction: Direction, unread: Option<Blind
         return Some(Blindness::OneDirection);
     }
     let lost = flow.data.lost.get(index(direction)).copied().flatten();
-    let tail = half.assembler.incomplete_at_end().then_some(Blindness::Gap);
+    let tail = half.incomplete_at_end().then_some(Blindness::Gap);
     let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
     unread.or(lost).or(tail).or(late)
 }

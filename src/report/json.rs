@@ -880,17 +880,21 @@ fn resumed_by(connection: &Connection, not_visible: &mut Causes) -> Option<&'sta
     match connection.outcome {
         Outcome::Resumed(Some(mechanism)) => Some(mechanism_code(mechanism)),
         Outcome::Resumed(None) => {
-            not_visible.insert(
-                "resumed_by",
-                connection
-                    .hello
-                    .blind()
-                    .map_or("client-hello-missing", |cause| cause.code()),
-            );
+            let cause = connection
+                .hello
+                .blind()
+                .map_or("client-hello-missing", |cause| cause.code());
+            not_visible.insert("resumed_by", cause);
+            if connection.accepted.is_none() {
+                not_visible.insert("credential_accepted", cause);
+            }
             None
         }
         Outcome::Unclear(cause) => {
             not_visible.insert("resumed_by", cause.code());
+            if connection.accepted.is_none() {
+                not_visible.insert("credential_accepted", cause.code());
+            }
             None
         }
         Outcome::Declined | Outcome::NotOffered | Outcome::Failed | Outcome::ExternalPsk => None,

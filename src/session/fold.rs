@@ -252,8 +252,38 @@ impl Open {
         {
             self.facts.shape = Seen::Blind(cause);
         }
+        self.hide_early_data();
         self.infer_tickets();
         (self.facts, [self.client.end, self.server.end])
+    }
+
+    /// Early data is known not to be there only where the first ClientHello was seen, and known to be refused only
+    /// where the answer was.
+    fn hide_early_data(&mut self) {
+        if self.facts.early_data != EarlyData::NotOffered {
+            return;
+        }
+        let first_unseen = self
+            .facts
+            .retry
+            .as_ref()
+            .is_some_and(|retry| retry.first_hello == retry.request);
+        let cause = match &self.facts.hello {
+            Seen::Yes(hello) if hello.early_data => {
+                Some(self.facts.answer.blind().unwrap_or(Blindness::ServerHelloMissing))
+            }
+            Seen::Yes(_) if first_unseen => Some(
+                self.facts
+                    .client_side
+                    .handshake_loss
+                    .unwrap_or(Blindness::ClientHelloMissing),
+            ),
+            Seen::Blind(cause) => Some(*cause),
+            Seen::Yes(_) | Seen::No => None,
+        };
+        if let Some(cause) = cause {
+            self.facts.early_data = EarlyData::Unclear(cause);
+        }
     }
 
     const fn track(&mut self, side: Side) -> &mut Track {
@@ -273,6 +303,8 @@ impl Open {
         if let (Some((first_hello, _)), Some(retry)) = (first, &mut self.facts.retry) {
             retry.first_hello = first_hello;
         }
+        // What the first ClientHello offered, the second offers again, or no more.
+        self.facts.offers.clear();
         self.proposed = Some(Box::new(Proposed {
             // RFC 5246 E.2: a session cannot be resumed with a v2 hello, whatever stands in it.
             session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| SessionId::of(hello.session_id)),

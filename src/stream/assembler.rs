@@ -239,7 +239,7 @@ impl Assembler {
     }
 
     /// Holds back the parts of a segment that nothing covers yet.
-    fn hold(&mut self, mut offset: u64, mut payload: &[u8], cut: u32, at: At) {
+    fn hold(&mut self, mut offset: u64, mut payload: &[u8], mut cut: u32, at: At) {
         if self.started && offset < self.next {
             let known = usize::try_from(self.next - offset).unwrap_or(usize::MAX);
             let Some(fresh) = payload.get(known..) else { return };
@@ -274,6 +274,15 @@ impl Assembler {
             offset += (before + covered) as u64;
             payload = rest.get(covered..).unwrap_or_default();
             index += 1;
+        }
+        // What is held back may reach further than this copy of it did before it was cut.
+        let covered_to = index
+            .checked_sub(1)
+            .and_then(|before| self.waiting.get(before))
+            .map_or(offset, Waiting::end);
+        if payload.is_empty() && covered_to > offset {
+            cut = cut.saturating_sub(u32::try_from(covered_to - offset).unwrap_or(u32::MAX));
+            offset = covered_to;
         }
         let overlaps_next = self
             .waiting

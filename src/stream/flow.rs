@@ -148,10 +148,14 @@ pub struct Half {
     pub fin: Option<At>,
     /// First reset that the other side accepts.
     pub reset: Option<Reset>,
+    /// Its sequence number: all before it was sent.
+    reset_seq: Option<SeqNumber>,
     /// Payload went on the wire that the capture lacks or cut.
     pub last_payload: Option<At>,
     /// Highest sequence number seen, after the segment's data.
     highest: Option<SeqNumber>,
+    /// Lowest sequence number seen.
+    lowest: Option<SeqNumber>,
     /// Last acknowledgement this side sent.
     acknowledged: Option<SeqNumber>,
     /// Recent segments, to recognise a packet that was captured twice.
@@ -365,6 +369,9 @@ impl<T> Flow<T> {
         if half.highest.is_none_or(|highest| after.distance(highest) > 0) {
             half.highest = Some(after);
         }
+        if half.lowest.is_none_or(|lowest| segment.seq.distance(lowest) < 0) {
+            half.lowest = Some(segment.seq);
+        }
         if segment.flags.ack() {
             half.acknowledged = Some(segment.ack);
             other.assembler.acknowledge(segment.ack);
@@ -405,11 +412,17 @@ impl<T> Flow<T> {
             .flatten()
             .any(|reference| (0..RESET_WINDOW).contains(&segment.seq.distance(*reference)));
         if exact || blind || inside {
+            if half.reset.is_none() {
+                half.reset_seq = Some(segment.seq);
+            }
             half.reset.get_or_insert(Reset {
                 at,
                 form,
                 doubtful: !exact && !blind,
             });
+            if segment.flags.ack() {
+                other.assembler.acknowledge(segment.ack);
+            }
         } else {
             self.resets_ignored = self.resets_ignored.saturating_add(1);
         }
@@ -420,6 +433,18 @@ impl<T> Flow<T> {
         match direction {
             Direction::ToServer => (client, server),
             Direction::ToClient => (server, client),
+        }
+    }
+
+    /// Whether a SYN can be the one that opened this connection, whose own was not seen: it stands before everything
+    /// that its side sent or that the other side acknowledged.
+    pub(super) fn may_open(&self, direction: Direction, syn: &Segment<'_>) -> bool {
+        let first = syn.seq.plus(1);
+        let half = self.half(direction);
+        match half.lowest.or(self.half(direction.opposite()).acknowledged) {
+            Some(known) if first == known => true,
+            Some(known) => first.distance(known) < 0 && !self.closed() && self.fits(direction, syn),
+            None => !self.closed() || self.fits(direction, syn),
         }
     }
 
@@ -442,6 +467,17 @@ impl<T> Flow<T> {
 }
 
 impl Half {
+    /// Whether bytes are missing at the end of what this side sent: FIN, a reset or the other side's acknowledgement
+    /// stands beyond them.
+    #[must_use]
+    pub fn incomplete_at_end(&self) -> bool {
+        let before_reset = match (self.reset, self.fin, self.reset_seq, self.assembler.expected()) {
+            (Some(_), None, Some(reset), Some(expected)) => reset.distance(expected) > 0,
+            _ => false,
+        };
+        before_reset || self.assembler.incomplete_at_end()
+    }
+
     fn observe_syn(&mut self, segment: &Segment<'_>, at: At) {
         if self.syn.is_some() {
             return;

@@ -278,7 +278,7 @@ impl<T> FlowTable<T> {
             // connection that is over.
             let reuse = match isn {
                 Some(isn) => isn != segment.seq,
-                None => slot.flow.closed() && !slot.flow.fits(direction, segment),
+                None => !slot.flow.may_open(direction, segment),
             };
             let of_previous = slot
                 .previous

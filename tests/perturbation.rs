@@ -1,0 +1,441 @@
+//! Captures that were cut, damaged, mixed up or split: what is left of the facts may become invisible, never different.
+//!
+//! Everything is seeded by the name of the fixture, so a failure names all that is needed to see it again.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use common::facts::{contradictions, differences, frameless, origin, stated};
+use common::packets::{self, RawPacket};
+use common::{Fixture, Random, analyse, assert_none, fixtures, report_of, report_of_bytes, source_of_bytes};
+use reshake::engine::Limits;
+use serde_json::Value;
+
+/// Captures of at most so many packets are cut at every packet, larger ones at so many places.
+const EVERY_CUT: usize = 120;
+/// Byte offsets at which every fixture is cut.
+const BYTE_CUTS: u64 = 200;
+/// Damaged copies of every fixture.
+const DAMAGED: u64 = 40;
+/// Mixed copies of every fixture, of each kind.
+const MIXED: u64 = 3;
+/// How far a packet may be moved, in packets of its direction.
+const MOVED: usize = 8;
+
+/// Cases that fail today: what is done, and the fixture. Each must still fail, so that the list cannot rot.
+const KNOWN: &[(&str, &str)] = &[];
+
+/// Runs one kind of change over all fixtures, in two halves on two threads. A known failure must fail.
+fn over_all(kind: &str, change: impl Fn(&Fixture) -> Vec<String> + Sync) {
+    let all = fixtures();
+    let run = |fixture: &Fixture| {
+        let found = change(fixture);
+        match (KNOWN.contains(&(kind, fixture.name.as_str())), found.is_empty()) {
+            (true, true) => vec![format!("{}: is right now: take it off the list", fixture.name)],
+            (true, false) => Vec::new(),
+            (false, _) => found
+                .into_iter()
+                .map(|line| format!("{}: {line}", fixture.name))
+                .collect(),
+        }
+    };
+    let (left, right) = all.split_at(all.len() / 2);
+    let problems: Vec<String> = std::thread::scope(|scope| {
+        let other = scope.spawn(|| right.iter().flat_map(run).collect::<Vec<_>>());
+        let mut problems: Vec<String> = left.iter().flat_map(run).collect();
+        problems.extend(other.join().expect("no panic in the other half"));
+        problems
+    });
+    assert_none(kind, &problems);
+}
+
+/// What the report on a part of a capture states otherwise than the report on the whole.
+fn told_otherwise(whole: &Value, part: &Value) -> Vec<String> {
+    let whole = stated(whole);
+    let mut found = Vec::new();
+    let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+    for connection in stated(part) {
+        let name = format!("{} {}", connection.ends.join(" "), connection.started);
+        let Some(origin) = origin(&whole, &connection) else {
+            found.push(format!("{name} is invented"));
+            continue;
+        };
+        found.extend(
+            contradictions(origin.value, connection.value)
+                .into_iter()
+                .map(|line| format!("{name} {line}")),
+        );
+        let id = format!("{} {}", origin.ends.join(" "), origin.started);
+        *taken.entry(id).or_default() += 1;
+    }
+    found.extend(
+        taken
+            .into_iter()
+            .filter(|(_, times)| *times > 1)
+            .map(|(id, times)| format!("{id} is {times} now")),
+    );
+    found
+}
+
+/// Marks each line with the case it belongs to.
+fn cases(case: &str, lines: Vec<String>) -> impl Iterator<Item = String> + use<> {
+    let case = case.to_owned();
+    lines.into_iter().map(move |line| format!("{case}: {line}"))
+}
+
+/// All numbers below `count`, or a seeded sample of them.
+fn some_of(count: usize, random: &mut Random) -> Vec<usize> {
+    if count <= EVERY_CUT {
+        return (0..count).collect();
+    }
+    (0..EVERY_CUT).map(|_| random.below(count)).collect()
+}
+
+#[test]
+fn a_capture_cut_at_a_packet_states_nothing_else() {
+    over_all("cut at a packet", |fixture| {
+        let all = packets::read(&fixture.path);
+        let whole = report_of_bytes(vec![packets::write(&all)]);
+        let mut random = Random::seeded(&fixture.name, 1);
+        some_of(all.len(), &mut random)
+            .into_iter()
+            .flat_map(|count| {
+                let part = report_of_bytes(vec![packets::write(&all[..count])]);
+                cases(&format!("first {count} packets"), told_otherwise(&whole, &part))
+            })
+            .collect()
+    });
+}
+
+#[test]
+fn a_capture_that_begins_late_states_nothing_else() {
+    over_all("begins late", |fixture| {
+        let all = packets::read(&fixture.path);
+        let whole = report_of_bytes(vec![packets::write(&all)]);
+        let mut random = Random::seeded(&fixture.name, 2);
+        some_of(all.len(), &mut random)
+            .into_iter()
+            .flat_map(|count| {
+                let part = report_of_bytes(vec![packets::write(&all[count..])]);
+                cases(
+                    &format!("without the first {count} packets"),
+                    told_otherwise(&whole, &part),
+                )
+            })
+            .collect()
+    });
+}
+
+#[test]
+fn a_file_cut_at_any_byte_states_nothing_else() {
+    over_all("cut at a byte", |fixture| {
+        let bytes = fixture.bytes();
+        let whole = fixture.report();
+        let mut random = Random::seeded(&fixture.name, 3);
+        (0..BYTE_CUTS)
+            .flat_map(|_| {
+                let length = random.below(bytes.len());
+                // Cut inside its header, a file is no capture at all.
+                let Some(source) = source_of_bytes("cut", bytes[..length].to_vec(), 0) else {
+                    return cases("", Vec::new());
+                };
+                let part = report_of(analyse(vec![source], Limits::default()));
+                cases(&format!("first {length} bytes"), told_otherwise(&whole, &part))
+            })
+            .collect()
+    });
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    over_all("flipped bytes", |fixture| {
+        let bytes = fixture.bytes();
+        let mut random = Random::seeded(&fixture.name, 4);
+        (0..DAMAGED)
+            .filter_map(|round| {
+                let mut damaged = bytes.clone();
+                // From a single bit to a twentieth of the file, at random places or in one stretch.
+                let most = 1 << random.below(10);
+                let flips = 1 + random.below(most).min(bytes.len() / 20);
+                let mut at = random.below(bytes.len());
+                for _ in 0..flips {
+                    damaged[at] ^= u8::try_from(1 + random.below(255)).expect("a byte");
+                    at = if round % 4 == 0 {
+                        (at + 1) % bytes.len()
+                    } else {
+                        random.below(bytes.len())
+                    };
+                }
+                let run =
+                    || source_of_bytes("damaged", damaged, 0).map(|s| report_of(analyse(vec![s], Limits::default())));
+                catch_unwind(AssertUnwindSafe(run))
+                    .err()
+                    .map(|_| format!("round {round}: panic"))
+            })
+            .collect()
+    });
+}
+
+/// As [`flipped_bytes_never_panic`], but inside the packets, so that the reader lets every change through to the
+/// decoders behind it.
+#[test]
+fn flipped_bytes_in_packets_never_panic() {
+    over_all("flipped bytes in packets", |fixture| {
+        let all = packets::read(&fixture.path);
+        let mut random = Random::seeded(&fixture.name, 5);
+        (0..DAMAGED)
+            .filter_map(|round| {
+                let mut damaged = all.clone();
+                for _ in 0..1 + random.below(all.len()) {
+                    let packet = random.below(all.len());
+                    let data = &mut damaged[packet].data;
+                    let at = random.below(data.len());
+                    if let Some(byte) = data.get_mut(at) {
+                        *byte ^= u8::try_from(1 + random.below(255)).expect("a byte");
+                    }
+                }
+                let run = || report_of_bytes(vec![packets::write(&damaged)]);
+                catch_unwind(AssertUnwindSafe(run))
+                    .err()
+                    .map(|_| format!("round {round}: panic"))
+            })
+            .collect()
+    });
+}
+
+/// What timing and the number of packets make, and neither the order nor the form of segments is to change.
+const TIMING: [&str; 5] = ["cost", "timeline", "offset_seconds", "bytes", "time"];
+
+fn same_facts(
+    fixture: &Fixture,
+    number: u64,
+    change: impl Fn(&[RawPacket], &mut Random) -> Vec<RawPacket>,
+) -> Vec<String> {
+    let all = packets::read(&fixture.path);
+    let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
+    let mut random = Random::seeded(&fixture.name, number);
+    (0..MIXED)
+        .flat_map(|round| {
+            let changed = change(&all, &mut random);
+            let after = frameless(&report_of_bytes(vec![packets::write(&changed)]));
+            cases(&format!("round {round}"), differences(&before, &after, &TIMING))
+        })
+        .collect()
+}
+
+#[test]
+fn segments_in_another_order_change_no_fact() {
+    over_all("another order", |fixture| same_facts(fixture, 6, reorder));
+}
+
+#[test]
+fn packets_seen_twice_change_no_fact() {
+    over_all("seen twice", |fixture| same_facts(fixture, 7, duplicate));
+}
+
+#[test]
+fn segments_of_another_size_change_no_fact() {
+    over_all("another size", |fixture| same_facts(fixture, 8, split_segments));
+}
+
+const SYN_RST: u8 = 2 | 4;
+
+/// Moves segments of one direction among themselves, as a network does: what was sent before the other side had
+/// spoken again, at most [`MOVED`] packets. The times stay where they were.
+fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
+    let parsed = packets::parse(all);
+    // Runs of packets of one direction, by flow.
+    let mut runs: Vec<Vec<usize>> = Vec::new();
+    let mut open: BTreeMap<_, usize> = BTreeMap::new();
+    for (index, segment) in parsed.iter().enumerate() {
+        let Some(segment) = segment else { continue };
+        // What opens a connection and what breaks it off stays where it is: a SYN is waited for, the place of a reset
+        // decides what the receiver took, and the first packet gives the connection its identity.
+        if segment.flags & SYN_RST != 0 || !open.contains_key(&segment.flow()) {
+            open.insert(segment.flow(), runs.len());
+            runs.push(vec![index]);
+            continue;
+        }
+        let run = open.get(&segment.flow()).copied().filter(|run| {
+            let first = parsed[runs[*run][0]].as_ref().expect("a segment");
+            first.source == segment.source && first.flags & SYN_RST == 0 && runs[*run].len() < MOVED
+        });
+        match run {
+            Some(run) => runs[run].push(index),
+            None => {
+                open.insert(segment.flow(), runs.len());
+                runs.push(vec![index]);
+            }
+        }
+    }
+    let mut changed = all.to_vec();
+    for run in runs {
+        let mut order = run.clone();
+        random.shuffle(&mut order);
+        for (slot, from) in run.into_iter().zip(order) {
+            changed[slot] = RawPacket {
+                time: all[slot].time,
+                ..all[from].clone()
+            };
+        }
+    }
+    changed
+}
+
+/// Every fifth packet comes again: at once, as a mirror port shows it, or up to [`MOVED`] packets later, as a
+/// retransmission.
+fn duplicate(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
+    let mut placed: Vec<(usize, RawPacket)> = all.iter().cloned().enumerate().collect();
+    for (index, packet) in all.iter().enumerate() {
+        if random.below(5) == 0 {
+            let later = (index + random.below(MOVED)).min(all.len() - 1);
+            let time = all[later].time.max(packet.time);
+            placed.push((later, RawPacket { time, ..packet.clone() }));
+        }
+    }
+    // Stable: a copy comes after the packet it stands behind.
+    placed.sort_by_key(|(index, _)| *index);
+    placed.into_iter().map(|(_, packet)| packet).collect()
+}
+
+/// Every other segment becomes two.
+fn split_segments(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
+    let parsed = packets::parse(all);
+    let mut changed = Vec::new();
+    for (packet, parsed) in all.iter().zip(&parsed) {
+        let two = parsed.as_ref().and_then(|parsed| {
+            let length = parsed.payload.as_ref()?.len();
+            (random.below(2) == 0).then(|| packets::split(packet, parsed, 1 + random.below(length)))?
+        });
+        match two {
+            Some(two) => changed.extend(two),
+            None => changed.push(packet.clone()),
+        }
+    }
+    changed
+}
+
+#[test]
+fn a_capture_in_two_files_states_the_same() {
+    over_all("two files", |fixture| {
+        let mut all = packets::read(&fixture.path);
+        // Files are merged by time; what stands out of order inside one file is another test.
+        all.sort_by_key(|packet| packet.time);
+        let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
+        let mut random = Random::seeded(&fixture.name, 9);
+        let places = some_of(all.len().saturating_sub(1), &mut random);
+        places
+            .into_iter()
+            .flat_map(|at| {
+                let parts = [packets::write(&all[..=at]), packets::write(&all[at + 1..])];
+                let names = ["a", "b"];
+                let read = |order: [usize; 2]| {
+                    let sources = order.into_iter().zip(0..).map(|(part, index)| {
+                        source_of_bytes(names[part], parts[part].clone(), index).expect("a capture")
+                    });
+                    frameless(&report_of(analyse(sources.collect(), Limits::default())))
+                };
+                let mut found = differences(&before, &read([0, 1]), &[]);
+                found.extend(
+                    differences(&before, &read([1, 0]), &[])
+                        .into_iter()
+                        .map(|line| format!("turned: {line}")),
+                );
+                cases(&format!("split after packet {}", at + 1), found)
+            })
+            .collect()
+    });
+}
+
+/// Two taps, one for each direction: the packets of both interleave.
+#[test]
+fn a_file_for_each_direction_states_the_same() {
+    over_all("a file for each direction", |fixture| {
+        let mut all = packets::read(&fixture.path);
+        all.sort_by_key(|packet| packet.time);
+        let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
+        let parsed = packets::parse(&all);
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        for (packet, parsed) in all.iter().zip(&parsed) {
+            let first = parsed.as_ref().is_none_or(|parsed| parsed.source < parsed.destination);
+            if first { &mut up } else { &mut down }.push(packet.clone());
+        }
+        if up.is_empty() || down.is_empty() || all.windows(2).any(|two| two[0].time == two[1].time) {
+            // Two packets of one moment have no order once they stand in two files.
+            return Vec::new();
+        }
+        let after = frameless(&report_of_bytes(vec![packets::write(&up), packets::write(&down)]));
+        differences(&before, &after, &[])
+    });
+}
+
+#[test]
+fn a_lost_packet_changes_no_fact_into_another() {
+    over_all("a lost packet", |fixture| {
+        let all = packets::read(&fixture.path);
+        let whole = report_of_bytes(vec![packets::write(&all)]);
+        let mut random = Random::seeded(&fixture.name, 10);
+        some_of(all.len(), &mut random)
+            .into_iter()
+            .flat_map(|lost| {
+                let mut rest = all.clone();
+                rest.remove(lost);
+                let part = report_of_bytes(vec![packets::write(&rest)]);
+                cases(&format!("without packet {}", lost + 1), told_otherwise(&whole, &part))
+            })
+            .collect()
+    });
+}
+
+#[test]
+fn many_lost_packets_change_no_fact_into_another() {
+    over_all("many lost packets", |fixture| {
+        let all = packets::read(&fixture.path);
+        let whole = report_of_bytes(vec![packets::write(&all)]);
+        let mut random = Random::seeded(&fixture.name, 11);
+        (0..30)
+            .flat_map(|round| {
+                let share = 2 + random.below(10);
+                let rest: Vec<RawPacket> = all.iter().filter(|_| random.below(share) > 0).cloned().collect();
+                let part = report_of_bytes(vec![packets::write(&rest)]);
+                cases(&format!("round {round}"), told_otherwise(&whole, &part))
+            })
+            .collect()
+    });
+}
+
+#[test]
+fn a_capture_written_back_is_the_same_capture() {
+    for fixture in fixtures() {
+        let all = packets::read(&fixture.path);
+        let [before, after] = [fixture.report(), report_of_bytes(vec![packets::write(&all)])];
+        let found = differences(&frameless(&before), &frameless(&after), &[]);
+        assert_none(&fixture.name, &found);
+    }
+}
+
+/// The comparison itself must be able to fail.
+#[test]
+fn a_changed_fact_is_noticed() {
+    let whole = common::fixture("captures/tls10-closes").report();
+    let changed = |member: &str, value: Value| {
+        let mut part = whole.clone();
+        part["connections"][1][member] = value;
+        told_otherwise(&whole, &part).len()
+    };
+    assert_eq!(changed("number", Value::from(9)), 0);
+    assert_eq!(changed("outcome", Value::from("declined")), 1);
+    assert_eq!(changed("tls_version", Value::Null), 1);
+    assert_eq!(changed("credentials_issued", Value::from(vec!["k0"])), 1);
+    assert_eq!(changed("credentials_issued", Value::from(Vec::<String>::new())), 0);
+    assert_eq!(changed("started", Value::from("1970-01-01T00:00:00.000000000Z")), 1);
+    let mut part = whole.clone();
+    part["connections"][1]["outcome"] = Value::from("unclear");
+    part["connections"][1]["not_visible"]["outcome"] = Value::from("gap");
+    assert!(told_otherwise(&whole, &part).is_empty());
+    let mut other = whole.clone();
+    other["connections"][1]["close"]["class"] = Value::Null;
+    assert_eq!(differences(&frameless(&whole), &frameless(&other), &[]).len(), 1);
+}
