@@ -44,7 +44,11 @@ impl Page<'_, '_> {
             let (count, first) = self.count(notice);
             if count > 0 {
                 let place = self.place(notice, count, first);
-                self.note(&format!("{}{place}", notice.text()))?;
+                let more = match notice {
+                    Notice::ConnectionsOmitted => "; reasons are given for the others",
+                    _ => "",
+                };
+                self.note(&format!("{}{place}{more}", notice.text()))?;
             }
         }
         self.minor()
