@@ -319,6 +319,7 @@ fn transport(flow: &Flow<Tracks>) -> Transport {
             .zip(client.syn)
             .map(|(done, syn)| done.time.since(syn.time)),
         client_isn: client.isn,
+        behind: flow.answered_from.map(Box::new),
     }
 }
 

@@ -353,6 +353,9 @@ pub struct Transport {
     pub round_trip: Option<i64>,
     /// The client's initial sequence number.
     pub client_isn: Option<SeqNumber>,
+    /// The server behind the address, where the capture shows it: the far end of the other leg of the same handshake,
+    /// or where the answers come from. Boxed because few connections have one.
+    pub behind: Option<Box<Endpoint>>,
 }
 
 impl Transport {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::net::{MacAddress, Timestamp};
+use crate::net::{Endpoint, MacAddress, Timestamp};
 use crate::session::{Connection, ConnectionId};
 use crate::stream::SynOptions;
 
@@ -57,6 +57,10 @@ impl From<SynOptions> for Syn {
 /// nothing tells them apart.
 #[must_use]
 pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
+    let behind = by_address(connections);
+    if !behind.is_empty() {
+        return behind;
+    }
     let same_syns = all_equal(connections.iter().filter_map(|(_, connection)| connection.marks.asked));
     let mut groups: BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>> = BTreeMap::new();
     for (id, connection) in connections {
@@ -89,6 +93,33 @@ pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Mac
         .collect();
     machines.sort_by_key(|(first, _)| *first);
     machines.into_iter().map(|(_, machine)| machine).collect()
+}
+
+/// Where the capture shows the server behind the address, that is certain. One machine alone tells nothing apart.
+fn by_address(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
+    let mut machines: Vec<(Endpoint, Machine)> = Vec::new();
+    for (id, connection) in connections {
+        let Some(behind) = connection.transport.behind.as_deref() else {
+            continue;
+        };
+        if let Some((_, machine)) = machines.iter_mut().find(|(address, _)| address == behind) {
+            machine.connections.push(*id);
+        } else if machines.len() < MOST_GROUPS {
+            let because = vec![format!("the other leg goes to {behind}")];
+            machines.push((
+                *behind,
+                Machine {
+                    connections: vec![*id],
+                    because,
+                },
+            ));
+        }
+    }
+    if machines.len() < 2 {
+        Vec::new()
+    } else {
+        machines.into_iter().map(|(_, machine)| machine).collect()
+    }
 }
 
 /// The options of a SYN-ACK answer those of the SYN: they are compared only where all clients ask alike.

@@ -122,7 +122,9 @@ pub fn judge_key(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Ke
         (Some(_), true) => KeyVerdict::NotShared(Confidence::Inferred),
         (None, true) if side_by_side => KeyVerdict::NotShared(Confidence::Inferred),
         (None, true) => KeyVerdict::NotShared(Confidence::Possible),
-        (_, false) => changed(used, &others, alive.1, &alive_of),
+        (Some(_), false) => changed(used, &others, alive.1, &alive_of),
+        // Without the answering server's own key another machine may have answered as well.
+        (None, false) => KeyVerdict::Changed(Confidence::Possible),
     }
 }
 
@@ -537,19 +539,50 @@ impl Finder<'_> {
         if oldest_accepted >= youngest_declined || !enough {
             return None;
         }
+        // A full cache drops the oldest sessions too: if the sessions made in between separate the two as well as age
+        // does, it may be either.
+        let crowding = self.crowding_separates(aged(true).map(|(_, used)| used), aged(false).map(|(_, used)| used));
         Some(Pattern {
             name: "session-times-out",
-            confidence: Confidence::Inferred,
+            confidence: if crowding {
+                Confidence::Possible
+            } else {
+                Confidence::Inferred
+            },
             summary: format!(
                 "sessions resumed up to an age of {} s and were refused from {} s on",
                 oldest_accepted / SECOND,
                 youngest_declined / SECOND
             ),
             advice: advice("session-times-out"),
-            would_settle: None,
+            would_settle: crowding.then_some("sessions of the same age at a quieter time: a full cache drops them too"),
             evidence: self.evidence(aged(false).map(|(_, used)| used), "a session refused at this age"),
             contrast: Some(contrast),
         })
+    }
+
+    /// Whether fewer sessions were made before every accepted use than before every declined one.
+    fn crowding_separates<'u>(
+        &self,
+        accepted: impl Iterator<Item = &'u Use>,
+        declined: impl Iterator<Item = &'u Use>,
+    ) -> bool {
+        let made: Vec<Timestamp> = self
+            .members
+            .iter()
+            .filter(|(_, connection)| !connection.issued.is_empty())
+            .map(|(_, connection)| connection.hello_time())
+            .collect();
+        let between = |used: &Use| {
+            let issued = used.time.nanos().saturating_sub(used.age.unwrap_or(0));
+            let from = made.partition_point(|time| time.nanos() <= issued);
+            let to = made.partition_point(|time| *time < used.time);
+            to.saturating_sub(from)
+        };
+        match (accepted.map(between).max(), declined.map(between).min()) {
+            (Some(most), Some(fewest)) => most < fewest,
+            _ => false,
+        }
     }
 
     fn ids_never_honoured(&self) -> Option<Pattern> {

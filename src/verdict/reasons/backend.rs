@@ -221,6 +221,13 @@ fn issue_here(case: &Case<'_>) -> Option<crate::net::FrameRef> {
         .map(|issue| issue.at.frame)
 }
 
+/// One refusal among acceptances may be anything; several of sessions that were closed cleanly look like several caches.
+fn many_refusals(insight: &Insight) -> bool {
+    let refused =
+        |used: &&Use| used.stateful && !used.accepted && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown);
+    insight.uses.iter().filter(refused).take(2).count() >= 2
+}
+
 reason! {
     /// ## What it means
     /// The session lives in the cache of another backend than the one that answered. With N backends that share
@@ -273,7 +280,8 @@ fn other_backend(case: &Case<'_>) -> Finding {
                 Confidence::Inferred,
                 "the session was resumed again later: another cache refused it".to_owned(),
             ),
-            // Without marks it is a guess, and only where nothing about the close suggests itself.
+            // Without marks it is a guess: only where refusals come in numbers and nothing about the close suggests itself.
+            _ if !many_refusals(insight) => continue,
             _ if !matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown) || !is_stateful(offered.credential) => {
                 continue;
             }

@@ -139,6 +139,8 @@ macro_rules! reason {
 }
 use reason;
 
+pub(super) use refusal::failure;
+
 /// Every reason, in the order of precedence among equally sure ones.
 pub static CATALOG: &[&Reason] = &[
     &visibility::CAPTURE_INCOMPLETE,

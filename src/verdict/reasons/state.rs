@@ -258,8 +258,8 @@ reason! {
     /// (`ssl_session_cache none`). Every offer of one is in vain.
     ///
     /// ## How we know
-    /// No session ID of this service was ever accepted, although young ones from cleanly closed connections were offered.
-    /// That alone proves little: several machines without a shared cache look the same. It is `inferred` only with at
+    /// No session ID of this service (nor TLS 1.3 identity of that size) was ever accepted, although at least two were
+    /// offered. That alone proves little: several machines without a shared cache look the same. It is `inferred` only with at
     /// least five such refusals while tickets under a single key are honoured.
     pub(super) static SERVER_NEVER_ACCEPTS_IDS = {
         name: "server-never-accepts-ids", since: "0.1.0", stage: Inferred,
@@ -275,17 +275,15 @@ fn never_accepts_ids(case: &Case<'_>) -> Finding {
     let Some((insight, uses)) = uses(case) else {
         return Finding::CannotTell;
     };
-    let ids = |used: &&Use| {
-        case.ledger
-            .get(used.credential)
-            .is_some_and(|credential| credential.mechanism == Mechanism::SessionId)
-    };
-    let Some(used) = uses.into_iter().find(ids) else {
+    let Some(used) = uses.into_iter().find(|used| used.stateful) else {
         return Finding::DoesNotHold;
     };
-    if insight.uses.iter().filter(ids).any(|other| other.accepted)
-        || offered(case, used).is_none_or(|offered| offered.credential.issued.is_none())
-    {
+    let Some(offered) = offered(case, used) else {
+        return Finding::CannotTell;
+    };
+    let stateful = || insight.uses.iter().filter(|other| other.stateful);
+    let from_here = offered.credential.issued.is_some() || offered.mechanism == Mechanism::Psk;
+    if stateful().any(|other| other.accepted) || stateful().take(2).count() < 2 || !from_here {
         return Finding::DoesNotHold;
     }
     let pattern = insight.pattern("ids-never-honoured");
@@ -296,12 +294,12 @@ fn never_accepts_ids(case: &Case<'_>) -> Finding {
     };
     let (first, more) = offer_evidence(
         case,
-        case.ledger.get(used.credential),
-        "ClientHello offers a session ID of this server",
+        Some(offered.credential),
+        "ClientHello offers a session that the server would have to keep",
     );
     Finding::holds(
         confidence,
-        "no session ID of this service was ever accepted",
+        "no session that this service would have to keep was ever accepted",
         first,
         more,
     )
