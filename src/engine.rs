@@ -3,6 +3,7 @@
 //! Opens nothing, prints nothing and reads no clock. [`Engine::push`] never fails: what cannot be used is counted and
 //! named. Hostile input is ordinary input here.
 
+mod legs;
 mod tracks;
 
 use hashbrown::HashSet;
@@ -131,6 +132,10 @@ impl Engine {
     pub fn finish(&mut self) {
         for finished in self.table.drain() {
             self.finish_flow(finished);
+        }
+        let legs = legs::join(&mut self.kept, &mut self.ledger);
+        if legs > 0 {
+            self.notices.add_many(Notice::LegJoined, legs, None);
         }
         let notices = self.decoder.finish();
         self.notices.merge(&notices);

@@ -319,14 +319,16 @@ fn transport(flow: &Flow<Tracks>) -> Transport {
             .zip(client.syn)
             .map(|(done, syn)| done.time.since(syn.time)),
         client_isn: client.isn,
+        behind: flow.answered_from.map(Box::new),
     }
 }
 
-fn marks(half: &Half) -> Marks {
+fn marks(half: &Half, client: &Half) -> Marks {
     Marks {
         mac: half.mac,
         ttl: half.ttl,
         syn_options: half.syn_options,
+        asked: client.syn_options.map(|options| options.order),
         timestamp: half.timestamp.map(|(value, at)| (value, at.time)),
     }
 }
@@ -344,7 +346,7 @@ pub(super) fn finish(
         preamble,
         ..transport(flow)
     };
-    open.facts_mut().marks = marks(flow.half(Direction::ToClient));
+    open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
     let mut blind = [None; 2];
     for (direction, blind) in Direction::BOTH.into_iter().zip(&mut blind) {
         let unread = finish_side(&mut open, flow, direction);

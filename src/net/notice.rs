@@ -64,6 +64,8 @@ notices! {
     FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections";
     /// Finished connections folded into counts.
     ConnectionsOmitted = "connections-omitted", "the oldest connections were folded into the counts of their service (--max-memory)";
+    /// Another leg of a connection that is counted already.
+    LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
     /// A RST whose sequence number the receiver would not accept.
     ResetIgnored = "reset-ignored", "resets with a sequence number that the receiver ignores";
 }

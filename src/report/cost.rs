@@ -1,6 +1,6 @@
 //! What a handshake cost, as measured, and what a resumption would have saved.
 
-use crate::session::{Blindness, Connection, Outcome, Shape};
+use crate::session::{Blindness, Connection, EarlyData, Outcome, Shape};
 
 /// Cost of one handshake; times in nanoseconds.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,10 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
     }
     Some(match shape {
         Shape::Abbreviated(_) => 0,
-        Shape::Full(_) if connection.is_tls13() => 0,
+        // Data that was sent early is sent again.
+        Shape::Full(_) if connection.is_tls13() => {
+            u8::from(matches!(connection.early_data, EarlyData::Rejected { .. }))
+        }
         Shape::Full(_) => u8::from(!false_start(connection)),
     })
 }
@@ -59,4 +62,57 @@ fn false_start(connection: &Connection) -> bool {
         (Some(data), Some(finished)) => data.time < finished.time,
         _ => false,
     }
+}
+
+/// What full handshakes cost that a resumption could have stood for: those of returning clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Avoidable {
+    /// Such handshakes.
+    pub handshakes: u64,
+    /// Round trips that resumptions would have saved.
+    pub round_trips: u64,
+    /// Nanoseconds of those round trips, as far as their connections show what one takes.
+    pub nanos: i64,
+    /// Round trips whose time is not visible.
+    pub untimed: u64,
+    /// Bytes of the handshakes, both directions, as far as visible.
+    pub bytes: u64,
+    /// Handshakes whose bytes are not visible.
+    pub unweighed: u64,
+}
+
+impl Avoidable {
+    /// Adds those of another service.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.handshakes += other.handshakes;
+        self.round_trips += other.round_trips;
+        self.nanos = self.nanos.saturating_add(other.nanos);
+        self.untimed += other.untimed;
+        self.bytes += other.bytes;
+        self.unweighed += other.unweighed;
+    }
+
+    /// Adds a full handshake of a returning client.
+    pub(super) fn add(&mut self, connection: &Connection) {
+        self.handshakes += 1;
+        let cost = of(connection);
+        let trips = u64::from(cost.extra_round_trips.unwrap_or(0));
+        self.round_trips += trips;
+        match cost.rtt {
+            Some(rtt) if trips > 0 => self.nanos = self.nanos.saturating_add(rtt),
+            Some(_) => {}
+            None => self.untimed += trips,
+        }
+        match handshake_bytes(connection) {
+            Some(bytes) => self.bytes += bytes,
+            None => self.unweighed += 1,
+        }
+    }
+}
+
+/// Bytes of a handshake in both directions; `None` when one is not visible.
+#[must_use]
+pub fn handshake_bytes(connection: &Connection) -> Option<u64> {
+    let [client, server] = [&connection.client_side, &connection.server_side].map(|side| side.handshake_bytes);
+    Some(u64::from(client?.get()) + u64::from(server?.get()))
 }

@@ -1,12 +1,11 @@
 //! Identifiers made of content, so that they do not move with options, order or the number of inputs.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use crate::net::Endpoint;
+use crate::net::{Endpoint, hex};
 use crate::session::{Connection, Credential, Mechanism, Service};
 
 /// `c` and 10 hex digits of a hash over first-packet time, endpoints and the client's initial sequence number.
@@ -52,24 +51,7 @@ fn write_endpoint(hash: &mut Sha256, endpoint: Endpoint) {
 }
 
 fn prefixed(kind: char, digest: &[u8]) -> String {
-    let mut id = String::with_capacity(11);
-    id.push(kind);
-    push_hex(&mut id, digest.get(..5).unwrap_or_default());
-    id
-}
-
-/// Appends lower-case hex digits.
-pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-}
-
-/// Lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    push_hex(&mut text, bytes);
-    text
+    format!("{kind}{}", hex(digest.get(..5).unwrap_or_default()))
 }
 
 /// Community ID version 1 with seed 0: the identifier that Zeek, Suricata and Arkime give the same connection.

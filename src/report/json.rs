@@ -9,13 +9,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::net::capture::{Compression, Ended, Format};
-use crate::net::{At, Capture, Endpoint, FrameRef, Notice, Timestamp};
+use crate::net::{At, Capture, Endpoint, FrameRef, Notice, Timestamp, hex};
 use crate::session::{
     Close, CloseClass, CloseNotify, Connection, ConnectionId, Credential, CredentialId, EarlyData, Mechanism,
     OfferKind, Outcome, Seen, Side,
 };
 use crate::stream::ResetForm;
-use crate::verdict::{CATALOG, Confidence, Judged, offer_outcome, state_of};
+use crate::verdict::hindsight::{KeyTimeline, Label, Pattern};
+use crate::verdict::{CATALOG, Confidence, Evidence, Judged, offer_outcome, state_of};
 
 use super::{
     Counts, Outcomes, ReasonCount, Report, ServiceView, community_id, connection_id, credential_id, service_id,
@@ -38,13 +39,7 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
     array(out, report.captures.iter().map(CaptureJson::of))?;
     member(out, "summary", &SummaryJson::of(report))?;
     out.write_all(b",\"services\":")?;
-    array(
-        out,
-        report
-            .services
-            .iter()
-            .map(|view| ServiceJson::of(view, report.bar_seconds)),
-    )?;
+    array(out, report.services.iter().map(|view| ServiceJson::of(report, view)))?;
     out.write_all(b",\"connections\":")?;
     array(
         out,
@@ -88,12 +83,7 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     for view in &report.services {
-        line(
-            out,
-            "service",
-            schema.take(),
-            &ServiceJson::of(view, report.bar_seconds),
-        )?;
+        line(out, "service", schema.take(), &ServiceJson::of(report, view))?;
     }
     line(out, "summary", schema.take(), &SummaryJson::of(report))
 }
@@ -467,7 +457,7 @@ struct BarJson {
     outcomes: OutcomesJson,
 }
 
-/// A machine, or a session cache domain. Nothing tells them apart yet, and nothing is claimed.
+/// A machine, or a session cache domain.
 #[derive(Serialize, JsonSchema)]
 struct LabelJson {
     label: String,
@@ -488,21 +478,74 @@ struct TicketKeyJson {
 
 #[derive(Serialize, JsonSchema)]
 struct PatternJson {
-    name: String,
+    name: &'static str,
     confidence: &'static str,
     summary: String,
-    advice: String,
-    would_settle: Option<String>,
+    advice: &'static str,
+    would_settle: Option<&'static str>,
     evidence: Vec<EvidenceJson>,
     contrast: Option<ContrastJson>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ContrastJson {
-    rows: Vec<String>,
-    columns: Vec<String>,
+    rows: Vec<&'static str>,
+    columns: Vec<&'static str>,
     counts: Vec<Vec<u64>>,
     p_value: f64,
+}
+
+fn labels(labels: Option<&[Label]>) -> Vec<LabelJson> {
+    let json = |label: &Label| LabelJson {
+        label: label.label.clone(),
+        connections: label.connections,
+        because: label.because.clone(),
+    };
+    labels.unwrap_or_default().iter().map(json).collect()
+}
+
+impl From<&KeyTimeline> for TicketKeyJson {
+    fn from(timeline: &KeyTimeline) -> Self {
+        let name = timeline.name.bytes();
+        Self {
+            name: hex(name),
+            length: u8::try_from(name.len()).unwrap_or(u8::MAX),
+            first_issued: timeline.issued.map(|(first, _)| Time(first)),
+            last_issued: timeline.issued.map(|(_, last)| Time(last)),
+            issued: timeline.issues,
+            accepted: timeline.accepted,
+            declined: timeline.declined,
+        }
+    }
+}
+
+impl From<&Pattern> for PatternJson {
+    fn from(pattern: &Pattern) -> Self {
+        Self {
+            name: pattern.name,
+            confidence: pattern.confidence.code(),
+            summary: pattern.summary.clone(),
+            advice: pattern.advice,
+            would_settle: pattern.would_settle,
+            evidence: pattern.evidence.iter().cloned().map(Into::into).collect(),
+            contrast: pattern.contrast.as_ref().map(|contrast| ContrastJson {
+                rows: contrast.rows.to_vec(),
+                columns: vec!["resumed", "declined"],
+                counts: contrast.counts.iter().map(|row| row.to_vec()).collect(),
+                p_value: contrast.p_value,
+            }),
+        }
+    }
+}
+
+impl From<Evidence> for EvidenceJson {
+    fn from(evidence: Evidence) -> Self {
+        Self {
+            capture: evidence.frame.capture(),
+            frame: evidence.frame.frame(),
+            text: evidence.text,
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -516,10 +559,13 @@ struct FindingJson {
 }
 
 impl<'a> ServiceJson<'a> {
-    fn of(view: &'a ServiceView, seconds: i64) -> Self {
+    fn of(report: &Report<'_>, view: &'a ServiceView) -> Self {
         let counts: &Counts = &view.counts;
+        let seconds = report.bar_seconds;
+        let service = (view.server, view.server_name.clone());
+        let insight = report.hindsight.service(&service);
         Self {
-            id: service_id(&(view.server, view.server_name.clone())),
+            id: service_id(&service),
             server: view.server.into(),
             server_name: view.server_name.as_deref(),
             outcomes: counts.outcomes.into(),
@@ -536,10 +582,18 @@ impl<'a> ServiceJson<'a> {
                     outcomes: (*outcomes).into(),
                 })
                 .collect(),
-            backends: Vec::new(),
-            cache_domains: Vec::new(),
-            ticket_keys: Vec::new(),
-            patterns: Vec::new(),
+            backends: labels(insight.map(|insight| insight.backends.as_slice())),
+            cache_domains: labels(insight.map(|insight| insight.domains.as_slice())),
+            ticket_keys: insight
+                .into_iter()
+                .flat_map(|insight| &insight.keys)
+                .map(TicketKeyJson::from)
+                .collect(),
+            patterns: insight
+                .into_iter()
+                .flat_map(|insight| &insight.patterns)
+                .map(PatternJson::from)
+                .collect(),
             findings: Vec::new(),
         }
     }
@@ -569,19 +623,11 @@ impl From<Judged> for ReasonJson {
         Self {
             name: judged.reason.name,
             confidence: Confidence::code(judged.confidence),
-            settled_by: None,
+            settled_by: judged.settled_by,
             summary: judged.summary,
             advice: judged.reason.advice,
             spec: judged.reason.spec.iter().map(ToString::to_string).collect(),
-            evidence: judged
-                .evidence
-                .into_iter()
-                .map(|entry| EvidenceJson {
-                    capture: entry.frame.capture(),
-                    frame: entry.frame.frame(),
-                    text: entry.text,
-                })
-                .collect(),
+            evidence: judged.evidence.into_iter().map(Into::into).collect(),
             remaining: judged.remaining,
         }
     }
@@ -694,8 +740,14 @@ impl<'a> ConnectionJson<'a> {
         let mut inferred = Causes::new();
         let answer = connection.answer.yes();
         let transport = &connection.transport;
-        for field in ["backend", "cache_domain"] {
-            not_visible.insert(field, "nothing-tells-apart");
+        let backend = report.hindsight.backend(id);
+        let cache_domain = report.hindsight.domain(id);
+        for (field, missing) in [("backend", backend.is_none()), ("cache_domain", cache_domain.is_none())] {
+            if missing {
+                not_visible.insert(field, "nothing-tells-apart");
+            } else {
+                inferred.insert(field, "see `because` of the service");
+            }
         }
         if let Some(cause) = connection.answer.blind() {
             for field in ["tls_version", "cipher_suite", "alpn"] {
@@ -728,8 +780,8 @@ impl<'a> ConnectionJson<'a> {
                 }
             }),
             service: service_id(&service_of(connection)),
-            backend: None,
-            cache_domain: None,
+            backend: backend.map(|number| format!("backend-{number}")),
+            cache_domain: cache_domain.map(|number| format!("domain-{number}")),
             started: Time(started),
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
             first: transport.first().into(),
@@ -1039,17 +1091,15 @@ impl<'a> CredentialJson<'a> {
         Self {
             id: credential_id(credential),
             mechanism: mechanism_code(credential.mechanism),
-            session_id: is_session_id.then(|| super::ids::hex(credential.name.head())),
+            session_id: is_session_id.then(|| hex(credential.name.head())),
             ticket: (!is_session_id).then(|| TicketJson {
-                prefix: super::ids::hex(
-                    credential
-                        .name
-                        .head()
-                        .get(..TICKET_PREFIX)
-                        .unwrap_or(credential.name.head()),
-                ),
+                prefix: hex(credential
+                    .name
+                    .head()
+                    .get(..TICKET_PREFIX)
+                    .unwrap_or(credential.name.head())),
                 length: credential.name.length,
-                sha256: super::ids::hex(&credential.name.sha256),
+                sha256: hex(&credential.name.sha256),
             }),
             issued: credential.issued.map(|issue| IssuedJson {
                 connection: kept.get(issue.connection).map(connection_id),
@@ -1062,7 +1112,7 @@ impl<'a> CredentialJson<'a> {
             tls_version: credential.version.map(|version| version.to_string()),
             server_name: credential.server_name.as_deref(),
             lifetime_seconds: credential.lifetime,
-            key_name: None,
+            key_name: report.hindsight.key_name(id).map(|name| hex(name.bytes())),
             offers: credential
                 .offers
                 .iter()

@@ -3,10 +3,13 @@
 //! A [`Report`] is a view of a finished [`Engine`]: counts, services and the order of connections. Verdicts are asked for
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
+pub mod alike;
 pub mod cost;
+pub mod explain;
 mod ids;
 pub mod json;
 pub mod preamble;
+pub mod text;
 mod wireshark;
 
 use std::collections::BTreeMap;
@@ -15,10 +18,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::engine::Engine;
-use crate::net::{Capture, Endpoint, Timestamp};
-use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Outcome, Service};
-use crate::verdict::{Case, Confidence, History, Judged, Reason, judge};
+use crate::net::{Capture, Endpoint, Notice, Timestamp};
+use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Omitted, Outcome, Service};
+use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
+pub use alike::Alike;
 pub use ids::{community_id, connection_id, credential_id, service_id};
 pub use wireshark::display_filter;
 
@@ -92,9 +96,7 @@ pub struct Counts {
 impl Counts {
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
         self.outcomes.count(connection.outcome);
-        let newcomer =
-            |judged: &Judged| matches!(judged.reason.name, "first-in-capture" | "no-credential-yet-parallel");
-        if primary.is_some_and(newcomer) {
+        if primary.is_some_and(|judged| alike::is_newcomer(judged.reason)) {
             self.newcomers += 1;
         }
         let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
@@ -109,6 +111,22 @@ impl Counts {
             Outcome::Failed => self.offers.failed += 1,
             Outcome::NotOffered | Outcome::Unclear(_) => self.offers.unclear += 1,
         }
+    }
+
+    /// Adds what was folded away at the memory limit. Whether its clients were returning is no longer known, so its
+    /// handshakes without an offer stay out of that share.
+    fn add_omitted(&mut self, omitted: &Omitted) {
+        let outcomes = &mut self.outcomes;
+        outcomes.resumed += omitted.resumed;
+        outcomes.declined += omitted.declined;
+        outcomes.not_offered += omitted.not_offered;
+        outcomes.failed += omitted.failed;
+        outcomes.unclear += omitted.unclear;
+        outcomes.external_psk += omitted.external_psk;
+        self.newcomers += omitted.not_offered;
+        self.offers.made += omitted.resumed + omitted.declined;
+        self.offers.accepted += omitted.resumed;
+        self.offers.declined += omitted.declined;
     }
 
     /// Accepted offers among those that were decided; `None` when there is none.
@@ -172,6 +190,12 @@ pub struct ServiceView {
     pub reasons: Vec<ReasonCount>,
     /// Outcomes over time: start of the bar, and what ended in it.
     pub timeline: Vec<(Timestamp, Outcomes)>,
+    /// Connections that were kept, by outcome and primary reason, in the order in which the kinds were first met.
+    pub alike: Vec<Alike>,
+    /// What full handshakes of returning clients cost.
+    pub avoidable: cost::Avoidable,
+    /// Resumed handshakes whose bytes are visible, and those bytes.
+    pub resumed_bytes: (u64, u64),
 }
 
 /// The whole run, counted.
@@ -203,6 +227,8 @@ pub struct Report<'a> {
     /// Seconds a bar of the timelines covers.
     pub bar_seconds: i64,
     history: History,
+    /// What hindsight shows.
+    pub hindsight: Hindsight,
     order: Vec<ConnectionId>,
 }
 
@@ -217,6 +243,7 @@ impl<'a> Report<'a> {
             .collect();
         order.sort_unstable();
         let order = order.into_iter().map(|(_, _, id)| id).collect();
+        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         let mut report = Self {
             engine,
             captures,
@@ -224,6 +251,7 @@ impl<'a> Report<'a> {
             services: Vec::new(),
             bar_seconds: 1,
             history: History::of(engine.kept()),
+            hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours),
             order,
         };
         report.share_notices();
@@ -248,6 +276,7 @@ impl<'a> Report<'a> {
             kept: self.engine.kept(),
             ledger: self.engine.ledger(),
             history: &self.history,
+            hindsight: &self.hindsight,
         }
     }
 
@@ -293,39 +322,55 @@ impl<'a> Report<'a> {
                 capture.notices.add_many(notice, count, frame);
             }
         }
+        let omitted = self.engine.kept().omitted_total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| omitted > 0) {
+            capture.notices.add_many(Notice::ConnectionsOmitted, omitted, None);
+        }
     }
 
-    fn count(&mut self) {
+    /// The narrowest width with which the timelines of this input have few enough bars.
+    fn choose_bar(&self) -> i64 {
         let span = match (self.first_time(), self.last_time()) {
             (Some(first), Some(last)) => last.since(first) / 1_000_000_000,
             _ => 0,
         };
         let fits = |seconds: &&i64| span / **seconds < TIMELINE_BARS;
-        self.bar_seconds = BAR_SECONDS
+        BAR_SECONDS
             .iter()
             .find(fits)
             .copied()
-            .unwrap_or(1 + span / TIMELINE_BARS);
+            .unwrap_or(1 + span / TIMELINE_BARS)
+    }
+
+    fn count(&mut self) {
+        self.bar_seconds = self.choose_bar();
         let mut tally = Tally::default();
         let mut index: HashMap<Service, (ServiceView, Tally, BTreeMap<i64, Outcomes>)> = HashMap::new();
         let mut summary = Summary::default();
-        for (_, id, connection) in self.connections() {
+        for (number, id, connection) in self.connections() {
             let reasons = self.reasons(id, connection);
             let primary = reasons.first();
             summary.add(connection, primary);
             tally.add(primary);
             let service = service_of(connection);
-            let (view, reasons, bars) = index
+            let (view, tally_of_service, bars) = index
                 .entry(service)
                 .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
-            view.counts.add(connection, primary);
-            reasons.add(primary);
+            view.add((number, id), connection, &reasons);
+            tally_of_service.add(primary);
             let since = self
                 .first_time()
                 .map_or(0, |first| connection.hello_time().since(first));
             bars.entry(since / 1_000_000_000 / self.bar_seconds)
                 .or_default()
                 .count(connection.outcome);
+        }
+        for (service, omitted) in self.engine.kept().omitted() {
+            summary.counts.add_omitted(omitted);
+            let (view, ..) = index
+                .entry(service.clone())
+                .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
+            view.counts.add_omitted(omitted);
         }
         summary.reasons = tally.sorted();
         let first = self.first_time().map_or(0, Timestamp::nanos);
@@ -371,6 +416,30 @@ impl ServiceView {
             counts: Counts::default(),
             reasons: Vec::new(),
             timeline: Vec::new(),
+            alike: Vec::new(),
+            avoidable: cost::Avoidable::default(),
+            resumed_bytes: (0, 0),
+        }
+    }
+
+    fn add(&mut self, number: (usize, ConnectionId), connection: &Connection, reasons: &[Judged]) {
+        let primary = reasons.first();
+        self.counts.add(connection, primary);
+        alike::count(&mut self.alike, connection.outcome, primary, number);
+        match connection.outcome {
+            Outcome::Resumed(_) => {
+                let (handshakes, bytes) = &mut self.resumed_bytes;
+                if let Some(measured) = cost::handshake_bytes(connection) {
+                    *handshakes += 1;
+                    *bytes += measured;
+                }
+            }
+            Outcome::Declined | Outcome::NotOffered
+                if !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
+            {
+                self.avoidable.add(connection);
+            }
+            _ => {}
         }
     }
 }

@@ -273,6 +273,8 @@ pub struct Marks {
     pub ttl: Option<u8>,
     /// Options of its SYN-ACK.
     pub syn_options: Option<SynOptions>,
+    /// Order of the options in the client's SYN, hashed: what the SYN-ACK answers.
+    pub asked: Option<u32>,
     /// TSval and when, of its first segment that has one.
     pub timestamp: Option<(u32, Timestamp)>,
 }
@@ -351,6 +353,9 @@ pub struct Transport {
     pub round_trip: Option<i64>,
     /// The client's initial sequence number.
     pub client_isn: Option<SeqNumber>,
+    /// The server behind the address, where the capture shows it: the far end of the other leg of the same handshake,
+    /// or where the answers come from. Boxed because few connections have one.
+    pub behind: Option<Box<Endpoint>>,
 }
 
 impl Transport {

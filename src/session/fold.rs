@@ -134,6 +134,7 @@ impl Open {
                 mac: None,
                 ttl: None,
                 syn_options: None,
+                asked: None,
                 timestamp: None,
             },
             completed: Completed::Blind(Blindness::OpenAtCaptureEnd),

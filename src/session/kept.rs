@@ -113,6 +113,20 @@ impl Kept {
         self.slots.get(id.0.checked_sub(self.base)? as usize)?.as_deref()
     }
 
+    /// A connection, to change.
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.slots
+            .get_mut(id.0.checked_sub(self.base)? as usize)?
+            .as_deref_mut()
+    }
+
+    /// Takes a connection out: it is another leg of one that is kept.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
+        let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
+        self.bytes = self.bytes.saturating_sub(cost(&connection));
+        Some(connection)
+    }
+
     /// All kept connections in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
         (self.base..)

@@ -64,6 +64,17 @@ impl Ledger {
             .filter_map(|(id, credential)| Some((id, credential.as_deref()?)))
     }
 
+    /// `leg` is another leg of the connection `whole`: what it issued and offered is what that one did.
+    pub fn join(&mut self, leg: ConnectionId, whole: ConnectionId, credentials: impl Iterator<Item = CredentialId>) {
+        for id in credentials {
+            let Some(credential) = self.get_mut(id) else { continue };
+            if let Some(issue) = credential.issued.as_mut().filter(|issue| issue.connection == leg) {
+                issue.connection = whole;
+            }
+            credential.offers.retain(|offer| *offer != leg);
+        }
+    }
+
     /// Forgets a credential when every connection it is known from is older than `oldest`.
     pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
         let Some(slot) = self.credentials.get_mut(id.0 as usize) else {

@@ -231,6 +231,8 @@ pub struct Flow<T> {
     pub outer: Box<[Encapsulation]>,
     /// When the client's acknowledgement completed the TCP handshake.
     pub established: Option<At>,
+    /// Where the answers come from, when that is not where the client sent its segments.
+    pub answered_from: Option<Endpoint>,
     /// An ICMP unreachable was seen for it.
     pub unreachable: bool,
     /// Packets captured more than once.
@@ -255,6 +257,7 @@ impl<T> Flow<T> {
             spans: Spans::new(at),
             outer: segment.path.outer.into(),
             established: None,
+            answered_from: None,
             unreachable: false,
             copies: 0,
             resets_ignored: 0,

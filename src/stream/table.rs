@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use hashbrown::hash_table::Entry;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::net::{At, Endpoint, Segment, Timestamp};
 
@@ -62,7 +62,7 @@ pub struct Finished<T> {
 }
 
 /// Both ends in a fixed order. IPv4 addresses are kept as mapped IPv6 ones: one comparison for both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     low: u128,
     high: u128,
@@ -103,6 +103,17 @@ fn pack(ip: IpAddr) -> u128 {
     }
 }
 
+/// Where the answers of a connection come from when that is not where its client sent them.
+#[derive(Debug, Clone, Copy)]
+struct Alias {
+    id: u32,
+    /// Whether the client is the lower end of the alias's key.
+    client_is_low: bool,
+}
+
+/// Unanswered SYNs remembered at most; beyond that the list starts anew.
+const UNANSWERED: usize = 1 << 16;
+
 /// Entry of the index: eight bytes, so that the index of many connections stays in the processor's cache.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -130,6 +141,10 @@ pub struct FlowTable<T> {
     /// Memory of connections that are over, for those to come: cheaper than asking for it anew each time.
     spare: Vec<Box<Flow<T>>>,
     open: usize,
+    /// SYNs that were not answered on their own addresses yet, by client and acknowledgement expected.
+    unanswered: HashMap<(u128, u16, u32), u32>,
+    /// Connections whose answers come from another address (NAT between the two directions of the capture).
+    aliases: HashMap<Key, Alias>,
     /// Closed connections in the order in which they closed, with the time from which they may go.
     lingering: VecDeque<(Timestamp, u32)>,
     now: Option<Timestamp>,
@@ -148,6 +163,8 @@ impl<T> FlowTable<T> {
             slots: Vec::new(),
             free: Vec::new(),
             spare: Vec::new(),
+            unanswered: HashMap::new(),
+            aliases: HashMap::new(),
             open: 0,
             lingering: VecDeque::new(),
             now: None,
@@ -161,12 +178,24 @@ impl<T> FlowTable<T> {
     pub fn route(&mut self, segment: &Segment<'_>, at: At, data: impl FnOnce() -> T) -> Option<(FlowId, Direction)> {
         self.now = Some(self.now.map_or(at.time, |now| now.max(at.time)));
         let (key, from_low) = Key::of(segment.source, segment.destination);
+        if let Some((id, direction)) = self.answered_elsewhere(&key, from_low, segment) {
+            return self.take(id, direction, segment, at);
+        }
         let id = match self.lookup(&key) {
             Some(id) => self.choose(id, segment, at, (key, from_low), data),
             None => self.open(segment, at, (key, from_low), None, data)?,
         };
+        let direction = self.slots.get(id as usize)?.as_ref()?.flow.direction(from_low);
+        self.take(id, direction, segment, at)
+    }
+
+    /// Lets a connection take the headers of one of its segments.
+    fn take(&mut self, id: u32, direction: Direction, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
         let flow = &mut self.slots.get_mut(id as usize)?.as_mut()?.flow;
-        let direction = flow.direction(from_low);
+        if segment.flags.syn() && segment.flags.ack() {
+            let client = (pack(segment.destination.ip), segment.destination.port, segment.ack.0);
+            self.unanswered.remove(&client);
+        }
         if !flow.observe(direction, segment, at) {
             return None;
         }
@@ -178,6 +207,42 @@ impl<T> FlowTable<T> {
             ));
         }
         Some((FlowId(id), direction))
+    }
+
+    /// A segment that answers a connection from another address than the one its client calls: a SYN-ACK that
+    /// acknowledges exactly the client's SYN proves it, and what follows from there belongs with it. Address translation
+    /// does not touch sequence numbers (RFC 9293 §3.4).
+    fn answered_elsewhere(&mut self, key: &Key, from_low: bool, segment: &Segment<'_>) -> Option<(u32, Direction)> {
+        let syn_ack = segment.flags.syn() && segment.flags.ack();
+        if self.aliases.is_empty() && !syn_ack {
+            return None;
+        }
+        if let Some(alias) = self.aliases.get(key) {
+            let direction = if from_low == alias.client_is_low {
+                Direction::ToServer
+            } else {
+                Direction::ToClient
+            };
+            return Some((alias.id, direction));
+        }
+        if !syn_ack || self.lookup(key).is_some() {
+            return None;
+        }
+        let client = (pack(segment.destination.ip), segment.destination.port, segment.ack.0);
+        let id = self.unanswered.remove(&client)?;
+        let flow = &mut self.slots.get_mut(id as usize)?.as_mut()?.flow;
+        if flow.ends[0] != segment.destination || flow.half(Direction::ToClient).first.is_some() {
+            return None;
+        }
+        flow.answered_from = Some(segment.source);
+        self.aliases.insert(
+            *key,
+            Alias {
+                id,
+                client_is_low: !from_low,
+            },
+        );
+        Some((id, Direction::ToClient))
     }
 
     /// The connection with this id.
@@ -240,6 +305,8 @@ impl<T> FlowTable<T> {
     /// Takes off every connection, in the order of their first packets.
     pub fn drain(&mut self) -> Vec<Finished<T>> {
         self.index.clear();
+        self.aliases.clear();
+        self.unanswered.clear();
         self.lingering.clear();
         self.open = 0;
         let mut all: Vec<_> = std::mem::take(&mut self.slots)
@@ -352,6 +419,13 @@ impl<T> FlowTable<T> {
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
         self.place(&key, id);
+        if flags.syn() && !flags.ack() {
+            if self.unanswered.len() >= UNANSWERED {
+                self.unanswered.clear();
+            }
+            let expected = (pack(segment.source.ip), segment.source.port, segment.seq.plus(1).0);
+            self.unanswered.insert(expected, id);
+        }
         self.open += 1;
         Some(id)
     }
@@ -430,6 +504,9 @@ impl<T> FlowTable<T> {
                 }
             }
             None => self.displace(&slot.key, id),
+        }
+        if slot.flow.answered_from.is_some() {
+            self.aliases.retain(|_, alias| alias.id != id);
         }
         self.free.push(id);
         self.open -= 1;
@@ -574,6 +651,23 @@ mod tests {
                 .reset
                 .is_some()
         );
+    }
+
+    #[test]
+    fn an_answer_from_another_address_joins_the_connection_whose_syn_it_acknowledges() {
+        let mut table = table();
+        let (id, _) = table
+            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
+            .expect("opened");
+        let mut answer = segment(SERVER, 0x12, 500, b"");
+        answer.source.ip = IpAddr::from([10, 0, 0, 99]);
+        answer.ack = SeqNumber(101);
+        assert_eq!(table.route(&answer, at(2), || ()), Some((id, Direction::ToClient)));
+        let mut stranger = answer;
+        stranger.source.ip = IpAddr::from([10, 0, 0, 98]);
+        stranger.ack = SeqNumber(7);
+        let (other, _) = table.route(&stranger, at(3), || ()).expect("opened");
+        assert_ne!(other, id, "it acknowledges another SYN");
     }
 
     #[test]

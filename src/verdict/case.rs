@@ -5,6 +5,7 @@ use crate::session::{
     Completed, Connection, ConnectionId, Credential, Kept, Ledger, Mechanism, Offer, OfferKind, TicketsInferred,
 };
 
+use super::hindsight::{Hindsight, Insight};
 use super::history::History;
 
 /// Read-only view of one connection among all others.
@@ -20,6 +21,8 @@ pub struct Case<'a> {
     pub ledger: &'a Ledger,
     /// Who did what before.
     pub history: &'a History,
+    /// What hindsight shows.
+    pub hindsight: &'a Hindsight,
 }
 
 /// A credential that was offered on the connection at hand.
@@ -61,6 +64,13 @@ impl<'a> Case<'a> {
             .earlier(self.kept, connection)
             .map(|(_, earlier)| earlier)
             .filter(move |earlier| earlier.server_name() == connection.server_name())
+    }
+
+    /// What hindsight shows of the service.
+    #[must_use]
+    pub fn insight(&self) -> Option<&'a Insight> {
+        self.hindsight
+            .service(&(self.connection.server, self.connection.server_name().cloned()))
     }
 
     /// When the ClientHello was sent.

@@ -15,6 +15,8 @@ pub struct Judged {
     pub confidence: Confidence,
     /// One sentence about this connection.
     pub summary: String,
+    /// The pattern that settled it with hindsight.
+    pub settled_by: Option<&'static str>,
     /// Never empty: first and further evidence.
     pub evidence: Vec<Evidence>,
     /// What else is possible, by name; only for a reason that is itself only possible.
@@ -42,12 +44,14 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
                 confidence,
                 evidence: (first, more),
                 summary,
+                settled_by,
             } => {
                 let evidence = std::iter::once(first).chain(more).collect();
                 Some(Judged {
                     reason,
                     confidence,
                     summary,
+                    settled_by,
                     evidence,
                     remaining: Vec::new(),
                 })
@@ -60,6 +64,7 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
     }
     judged.sort_by_key(|reason| (std::cmp::Reverse(reason.confidence), position(reason.reason)));
     name_what_remains(&mut judged);
+    show_failure(case, &mut judged);
     judged
 }
 
@@ -68,6 +73,20 @@ fn position(reason: &'static Reason) -> usize {
         .iter()
         .position(|entry| std::ptr::eq(*entry, reason))
         .unwrap_or(usize::MAX)
+}
+
+/// Whatever explains a failed handshake, the frame in which it failed belongs to the evidence.
+fn show_failure(case: &Case<'_>, judged: &mut [Judged]) {
+    let Some(primary) = judged
+        .first_mut()
+        .filter(|_| case.connection.outcome == Outcome::Failed)
+    else {
+        return;
+    };
+    let shown = super::reasons::failure(case.connection);
+    if !primary.evidence.iter().any(|known| known.frame == shown.frame) {
+        primary.evidence.push(shown);
+    }
 }
 
 fn name_what_remains(judged: &mut [Judged]) {

@@ -5,6 +5,7 @@
 
 mod case;
 mod credentials;
+pub mod hindsight;
 mod history;
 pub mod judge;
 pub mod outcome;
@@ -12,6 +13,7 @@ pub mod reasons;
 
 pub use case::{Case, Gave, Offered, gave};
 pub use credentials::{Resumable, State, offer_outcome, state_of};
+pub use hindsight::Hindsight;
 pub use history::History;
 pub use judge::{Judged, judge};
 pub use reasons::{CATALOG, Citation, Reason};
@@ -73,6 +75,8 @@ pub enum Finding {
         evidence: (Evidence, Vec<Evidence>),
         /// One sentence about this connection, without a full stop.
         summary: String,
+        /// The pattern that settled it with hindsight.
+        settled_by: Option<&'static str>,
     },
     /// Looked at, and it is not the reason.
     DoesNotHold,
@@ -88,6 +92,16 @@ impl Finding {
             confidence,
             evidence: (first, more),
             summary: summary.into(),
+            settled_by: None,
         }
+    }
+
+    /// The same, as settled by a pattern that hindsight shows.
+    #[must_use]
+    pub fn settled_by(mut self, pattern: Option<&'static str>) -> Self {
+        if let Self::Holds { settled_by, .. } = &mut self {
+            *settled_by = pattern;
+        }
+        self
     }
 }

@@ -254,7 +254,12 @@ fn sni_mismatch(case: &Case<'_>) -> Finding {
         })
     });
     match finding {
-        Finding::Holds { evidence, summary, .. } => {
+        Finding::Holds {
+            evidence,
+            summary,
+            settled_by,
+            ..
+        } => {
             let confidence = if honoured {
                 Confidence::Inferred
             } else {
@@ -264,6 +269,7 @@ fn sni_mismatch(case: &Case<'_>) -> Finding {
                 confidence,
                 evidence,
                 summary,
+                settled_by,
             }
         }
         other => other,

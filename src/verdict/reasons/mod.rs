@@ -6,10 +6,12 @@ use std::fmt;
 use super::Finding;
 use super::case::Case;
 
+mod backend;
 mod binding;
 mod lifetime;
 mod offer;
 mod refusal;
+mod state;
 mod visibility;
 
 /// A section of an RFC.
@@ -137,6 +139,8 @@ macro_rules! reason {
 }
 use reason;
 
+pub(super) use refusal::failure;
+
 /// Every reason, in the order of precedence among equally sure ones.
 pub static CATALOG: &[&Reason] = &[
     &visibility::CAPTURE_INCOMPLETE,
@@ -155,6 +159,16 @@ pub static CATALOG: &[&Reason] = &[
     &refusal::FATAL_ALERT_PREVIOUS,
     &lifetime::CREDENTIAL_OVER_LIFETIME,
     &refusal::CLIENT_CERT_POLICY,
+    &backend::FAILOVER_NO_SHARED_STATE,
+    &backend::STEK_NOT_SHARED,
+    &backend::STEK_CHANGED,
+    &state::UNCLEAN_CLOSE_TLS10,
+    &state::SERVER_DID_NOT_SEND_CLOSE_NOTIFY,
+    &state::IMPL_INVALIDATES_ON_RST,
+    &state::SINGLE_USE_SPENT,
+    &state::SERVER_CACHE_EXPIRED,
+    &state::SERVER_NEVER_ACCEPTS_IDS,
+    &backend::OTHER_BACKEND_CACHE,
     &visibility::OFFER_OF_UNKNOWN_ORIGIN,
     &refusal::REJECTED_UNEXPLAINED,
 ];

@@ -57,6 +57,10 @@ fn first_in_capture(case: &Case<'_>) -> Finding {
     let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
+    // One that was folded away at the memory limit may have come before.
+    if case.kept.omitted_total() > 0 {
+        return Finding::CannotTell;
+    }
     // One that failed gave nothing; one that is still under way, or that cannot be read, might have.
     if case.earlier().any(|earlier| earlier.completed != Completed::No) {
         return Finding::DoesNotHold;
@@ -207,7 +211,7 @@ fn did_not_offer(case: &Case<'_>) -> Finding {
         _ => None,
     });
     let Some((earlier, confidence)) = usable else {
-        return Finding::DoesNotHold;
+        return nothing_visible_to_offer(case, hello.at.frame);
     };
     let shown = earlier.answer.yes().map(|answer| answer.at.frame);
     Finding::holds(
@@ -218,5 +222,23 @@ fn did_not_offer(case: &Case<'_>) -> Finding {
             .map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"))
             .into_iter()
             .collect(),
+    )
+}
+
+/// The client was here before, and whether it was given anything cannot be seen.
+fn nothing_visible_to_offer(case: &Case<'_>, hello: FrameRef) -> Finding {
+    let unclear = |earlier: &Connection| match gave(earlier) {
+        Some((Gave::Unclear | Gave::NothingInferred, from)) => from < case.hello_time(),
+        Some((Gave::Seen | Gave::Inferred | Gave::Nothing, _)) => false,
+        None => earlier.completed != Completed::No && over_at(earlier).is_none(),
+    };
+    if !case.earlier().any(unclear) && case.kept.omitted_total() == 0 {
+        return Finding::DoesNotHold;
+    }
+    Finding::holds(
+        Confidence::Possible,
+        "the client offers nothing; whether it held anything is not visible",
+        Evidence::new(hello, "ClientHello offers nothing"),
+        Vec::new(),
     )
 }

@@ -24,7 +24,16 @@ reason! {
 }
 
 fn handshake_failed(case: &Case<'_>) -> Finding {
-    let connection = case.connection;
+    Finding::holds(
+        Confidence::Observed,
+        "the handshake ended before both Finished messages",
+        failure(case.connection),
+        Vec::new(),
+    )
+}
+
+/// The frame in which a handshake failed.
+pub(in crate::verdict) fn failure(connection: &Connection) -> Evidence {
     let alert = Side::BOTH.into_iter().find_map(|side| {
         let alert = connection.side(side).fatal_alert()?;
         Some((
@@ -41,18 +50,17 @@ fn handshake_failed(case: &Case<'_>) -> Finding {
             ))
         })
     };
-    let (frame, text) = alert.or_else(hidden).or_else(|| closed(connection)).unwrap_or_else(|| {
+    let last = || {
         (
             connection.transport.last(),
             "last packet; the handshake is not complete".to_owned(),
         )
-    });
-    Finding::holds(
-        Confidence::Observed,
-        "the handshake ended before both Finished messages",
-        Evidence::new(frame, text),
-        Vec::new(),
-    )
+    };
+    let (frame, text) = alert
+        .or_else(hidden)
+        .or_else(|| closed(connection))
+        .unwrap_or_else(last);
+    Evidence::new(frame, text)
 }
 
 fn name(side: Side) -> &'static str {

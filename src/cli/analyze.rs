@@ -1,0 +1,71 @@
+//! `reshake analyze`: captures in, report out.
+
+use std::io;
+use std::path::Path;
+
+use super::args::{Analyze, Format};
+use super::progress::Meter;
+use super::{Status, complain, print};
+use crate::engine::Limits;
+use crate::report::{Report, json, text};
+use crate::run::{self, Options, Run};
+
+pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
+    let inputs = arguments.inputs();
+    if inputs.iter().filter(|input| *input == "-").count() > 1 {
+        complain("standard input ('-') can be read only once");
+        return Ok(Status::Usage);
+    }
+    let mut meter = Meter::new(!arguments.quiet);
+    let run = run::analyze(&inputs, &options(arguments), &mut |progress| meter.watch(progress));
+    meter.clear();
+    for error in &run.errors {
+        complain(error);
+    }
+    if let Some(name) = inputs.first().filter(|name| is_misspelt_command(name)) {
+        complain(&format!(
+            "neither a file nor a command is called '{name}'; 'reshake --help' lists the commands"
+        ));
+    }
+    let status = status(arguments, &run);
+    if run.captures.is_empty() {
+        return Ok(status);
+    }
+    let Run { engine, captures, .. } = run;
+    let report = Report::of(&engine, captures);
+    print(|out| match arguments.format {
+        Format::Text => text::write(
+            &report,
+            text::Options {
+                coloured,
+                all: arguments.all,
+            },
+            out,
+        ),
+        Format::Json => json::write_document(&report, out),
+        Format::Jsonl => json::write_lines(&report, out),
+    })?;
+    Ok(status)
+}
+
+/// Whether a word that was taken for a file looks more like a command.
+fn is_misspelt_command(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_lowercase()) && !Path::new(name).exists()
+}
+
+fn options(arguments: &Analyze) -> Options {
+    let mut limits = Limits::default();
+    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+    Options {
+        limits,
+        packets: arguments.count,
+    }
+}
+
+fn status(arguments: &Analyze, run: &Run) -> Status {
+    if !run.errors.is_empty() || arguments.strict && run.damaged() {
+        Status::Unreadable
+    } else {
+        Status::Analysed
+    }
+}

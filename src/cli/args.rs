@@ -1,0 +1,289 @@
+//! Every argument of every command. Help, the man page and shell completions derive from these types alone.
+//!
+//! `-i`, `-w`, `-D` and `-f` mean what they mean to tcpdump and stay free for live capture.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::verdict::CATALOG;
+
+/// Tells from packet captures why a TLS session did not resume.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reshake",
+    version,
+    about,
+    long_about = "Tells from packet captures why a TLS session did not resume.\n\n\
+                  For every TLS connection in a capture: was a session offered, did the server accept it, and if not, why. \
+                  Each answer names the frames that show it.\n\n\
+                  A bare 'reshake FILE' is 'reshake analyze FILE'.",
+    override_usage = "reshake [analyze] [OPTIONS] FILE...\n       reshake COMMAND [OPTIONS]",
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_long_help = EXIT_STATUS
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to use colour: 'always', 'never', or 'auto' for a terminal unless NO_COLOR is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true,
+          hide_possible_values = true)]
+    pub color: Color,
+}
+
+/// The part of the help that lists what the exit status says.
+pub const EXIT_STATUS: &str = "Exit status:
+  0  the input was analysed, whatever it shows
+  2  wrong usage
+  3  an input could not be read (the others are still reported),
+     or with --strict: one is damaged or ends too early";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Analyse captures: what resumed, what did not, and why
+    Analyze(Analyze),
+    /// Explain a reason, or list them all
+    Explain(Explain),
+    /// Print the JSON Schema of the JSON report
+    Schema(Schema),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct Analyze {
+    /// Captures: pcap or pcapng, also compressed with gzip or zstd; '-' is standard input. Several files are one
+    /// timeline: a session issued in one and offered in the next is followed.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
+    files: Vec<String>,
+
+    /// A capture to read, as with tshark and tcpdump; may be repeated.
+    #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    read: Vec<String>,
+
+    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
+    pub format: Format,
+
+    /// Show every connection and service in the text report, not only one of each kind that matters.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Stop after COUNT packets.
+    #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<usize>,
+
+    /// Exit with status 3 also when an input is damaged or ends inside a packet.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+impl Analyze {
+    /// The inputs in the order of options first, then the rest.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<String> {
+        self.read.iter().chain(&self.files).cloned().collect()
+    }
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Name of a reason, as reports give it; without it, all reasons are listed.
+    #[arg(value_parser = ReasonName, hide_possible_values = true)]
+    pub name: Option<String>,
+
+    /// Form of the explanation: 'text', 'markdown' or 'json'.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ExplainFormat::Text, hide_possible_values = true)]
+    pub format: ExplainFormat,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Refuse members that the schema does not name; without it, a report may carry more.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// Forms of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+    /// One object a line.
+    Jsonl,
+}
+
+/// Forms of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For the terminal.
+    Text,
+    /// For a page.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Takes any name, so that an unknown one gets an answer of its own, and offers the known ones to completion.
+#[derive(Debug, Clone, Copy)]
+struct ReasonName;
+
+impl TypedValueParser for ReasonName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |reason: &&crate::verdict::Reason| PossibleValue::new(reason.name).help(reason.summary);
+        Some(Box::new(CATALOG.iter().map(value)))
+    }
+}
+
+/// Parses arguments. What does not begin with a command is an `analyze`; a command wins over a file of that name, which
+/// `./NAME` still reaches.
+///
+/// # Errors
+/// The usage error, or the help and version texts, as clap gives them.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(place) = place_of_command(&arguments) {
+        arguments.insert(place, "analyze".into());
+    }
+    Cli::try_parse_from(arguments)
+}
+
+/// Where `analyze` is to be put, if no command is there.
+fn place_of_command(arguments: &[OsString]) -> Option<usize> {
+    let mut rest = arguments.iter().enumerate().skip(1);
+    while let Some((place, argument)) = rest.next() {
+        let text = argument.to_str();
+        match text {
+            Some("--color") => drop(rest.next()),
+            Some(text) if text.starts_with("--color=") => {}
+            Some("-h" | "--help" | "-V" | "--version" | "help") => return None,
+            Some(text) if Cli::command().find_subcommand(text).is_some() => return None,
+            _ => return Some(place),
+        }
+    }
+    None
+}
+
+/// A number of bytes, with K, M or G for powers of 1024.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let suffix = text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase();
+    let unit: usize = match suffix.as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return Err("a size is a number with K, M or G, for example 512M".to_owned()),
+    };
+    let number: usize = digits
+        .parse()
+        .map_err(|_| "a size is a number with K, M or G, for example 512M".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn analyze(arguments: &[&str]) -> Analyze {
+        let arguments = std::iter::once("reshake")
+            .chain(arguments.iter().copied())
+            .map(OsString::from);
+        match parse(arguments).expect("valid arguments").command {
+            Command::Analyze(analyze) => analyze,
+            other => panic!("another command: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_file_is_analysed() {
+        for arguments in [
+            &["x.pcap"][..],
+            &["analyze", "x.pcap"],
+            &["-r", "x.pcap"],
+            &["analyze", "-r", "x.pcap"],
+            &["--color", "never", "x.pcap"],
+            &["--color=never", "analyze", "x.pcap"],
+            &["--format", "json", "x.pcap"],
+            &["-q", "x.pcap"],
+        ] {
+            assert_eq!(analyze(arguments).inputs(), ["x.pcap"], "{arguments:?}");
+        }
+        assert_eq!(analyze(&["./analyze"]).inputs(), ["./analyze"]);
+        assert_eq!(analyze(&["-"]).inputs(), ["-"]);
+        assert_eq!(analyze(&["-r", "a", "b", "-r", "c"]).inputs(), ["a", "c", "b"]);
+    }
+
+    #[test]
+    fn a_command_wins_over_a_file_of_that_name() {
+        let cli = parse(["reshake", "man"].map(OsString::from)).expect("valid arguments");
+        assert!(matches!(cli.command, Command::Man));
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(size("1000"), Ok(1000));
+        assert_eq!(size("64k"), Ok(64 << 10));
+        assert_eq!(size("512M"), Ok(512 << 20));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        for wrong in ["", "M", "1T", "1.5G", "-1", "99999999999999999999", "99999999999G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The command line: arguments in, exit status out. It picks inputs and output and prints; it decides nothing about TLS.
+
+mod analyze;
+pub mod args;
+mod completions;
+mod explain;
+mod man;
+mod progress;
+mod schema;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+
+use args::{Color, Command};
+
+use crate::report::text::printable;
+
+/// Exit status; fixed by the report's contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// The input was analysed, whatever it shows.
+    Analysed,
+    /// Wrong usage.
+    Usage,
+    /// An input could not be read, or the output not be written.
+    Unreadable,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Analysed => Self::SUCCESS,
+            Status::Usage => Self::from(2),
+            Status::Unreadable => Self::from(3),
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let written = match &cli.command {
+        Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man => man::run(),
+    };
+    match written {
+        Ok(status) => status.into(),
+        Err(error) => {
+            complain(&format!("standard output: cannot be written: {error}"));
+            Status::Unreadable.into()
+        }
+    }
+}
+
+/// Hands a buffered standard output to `write`. A reader that goes away early, as `head` does, is no failure.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // What is still buffered cannot be written either: it must not be tried again on drop.
+            let _ = out.into_parts();
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+/// One line on standard error.
+fn complain(line: &str) {
+    // When standard error cannot be written there is nobody left to tell.
+    let _ = writeln!(io::stderr().lock(), "reshake: {}", printable(line, usize::MAX));
+}
+
+/// Help and version go to standard output with success, everything else to standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() {
+        Status::Usage
+    } else {
+        Status::Analysed
+    }
+    .into()
+}
+
+fn coloured(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        // https://no-color.org: any value but an empty one.
+        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && io::stdout().is_terminal(),
+    }
+}

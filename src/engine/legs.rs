@@ -1,0 +1,57 @@
+//! Both legs of one handshake: a capture on a balancer, or several captures together, show a connection twice.
+//!
+//! The same ClientHello random and ServerHello random in two TCP connections is the same TLS connection, passed on. It
+//! is counted once, by the leg that the client sees, and the far end of the other leg is the machine that answered.
+
+use crate::net::Timestamp;
+use crate::session::{Connection, ConnectionId, Kept, Ledger};
+
+/// Joins the legs of every handshake that is kept more than once. Gives how many were joined.
+pub(super) fn join(kept: &mut Kept, ledger: &mut Ledger) -> u64 {
+    let mut hellos: Vec<(u64, Timestamp, ConnectionId)> = kept
+        .iter()
+        .filter_map(|(id, connection)| Some((key(connection)?, connection.hello_time(), id)))
+        .collect();
+    hellos.sort_unstable();
+    let mut joined = 0;
+    for group in hellos.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
+        // The hello reaches the balancer before it leaves it.
+        let Some(&(_, _, outer)) = group.first() else { continue };
+        for &(_, _, leg) in group.iter().skip(1) {
+            if same_handshake(kept.get(outer), kept.get(leg)) {
+                joined += u64::from(join_two(outer, leg, kept, ledger));
+            }
+        }
+    }
+    joined
+}
+
+fn key(connection: &Connection) -> Option<u64> {
+    let (hello, answer) = (connection.hello.yes()?, connection.answer.yes()?);
+    Some(u64::from_be_bytes(*hello.random.first_chunk()?) ^ u64::from_be_bytes(answer.random))
+}
+
+fn same_handshake(a: Option<&Connection>, b: Option<&Connection>) -> bool {
+    let randoms = |connection: &Connection| Some((connection.hello.yes()?.random, connection.answer.yes()?.random));
+    let (Some(a), Some(b)) = (a, b) else { return false };
+    let same_ends = (a.client, a.server) == (b.client, b.server);
+    !same_ends && randoms(a).is_some() && randoms(a) == randoms(b)
+}
+
+fn join_two(outer: ConnectionId, leg: ConnectionId, kept: &mut Kept, ledger: &mut Ledger) -> bool {
+    let Some(inner) = kept.remove(leg) else { return false };
+    ledger.join(
+        leg,
+        outer,
+        inner
+            .issued
+            .iter()
+            .copied()
+            .chain(inner.offers.iter().map(|offer| offer.credential)),
+    );
+    if let Some(connection) = kept.get_mut(outer) {
+        let behind = inner.transport.behind.unwrap_or_else(|| Box::new(inner.server));
+        connection.transport.behind.get_or_insert(behind);
+    }
+    true
+}

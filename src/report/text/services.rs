@@ -1,0 +1,219 @@
+//! The services, the one with the most trouble first: how much resumed, why not the rest, what to do, what it costs.
+
+use std::cmp::Reverse;
+use std::io;
+
+use super::units::{bytes, counted, duration, number};
+use super::{MAX_WIRE, Page, paint, printable};
+use crate::net::Endpoint;
+use crate::report::cost::Avoidable;
+use crate::report::{Alike, ServiceView, alike};
+use crate::session::Outcome;
+use crate::verdict::Reason;
+
+/// Services shown without `--all`.
+const MAX_SERVICES: usize = 10;
+/// Services up to which nothing is summed up over all of them.
+const MAX_PLAIN: usize = 3;
+/// Reasons of a service that come with advice.
+const MAX_ADVICE: usize = 3;
+
+/// A reason that fewer than one in so many connections have is not worth a line of advice.
+const RARE: u64 = 50;
+
+/// What did not resume, of one service or of all.
+#[derive(Debug, Default)]
+struct Trouble {
+    alike: Vec<Alike>,
+    avoidable: Avoidable,
+    resumed_bytes: (u64, u64),
+}
+
+impl Page<'_, '_> {
+    pub(super) fn services(&mut self) -> io::Result<()> {
+        let mut services: Vec<&ServiceView> = self.report.services.iter().collect();
+        services.sort_by_key(|view| Reverse(worth_a_look(view)));
+        let shown = if self.all { services.len() } else { MAX_SERVICES };
+        let mut advised: Vec<&'static str> = Vec::new();
+        if services.len() > MAX_PLAIN {
+            self.all_services(&mut advised)?;
+        }
+        for view in services.iter().take(shown) {
+            self.service(view, services.len() == 1, &mut advised)?;
+        }
+        let rest = services.get(shown..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let connections = rest.iter().map(|view| view.counts.outcomes.total()).sum();
+        let troubled = rest.iter().map(|view| worth_a_look(view)).sum();
+        let more = counted(rest.len() as u64, "more service", "more services");
+        let connections = counted(connections, "connection", "connections");
+        let worth = match troubled {
+            0 => "nothing to act on".to_owned(),
+            troubled => format!("{} worth a look", number(troubled)),
+        };
+        writeln!(self.out, "\n… {more} ({connections}, {worth}): --all")
+    }
+
+    fn service(&mut self, view: &ServiceView, alone: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let name = paint(self.style.name, service_name(view.server_name.as_deref()));
+        // A lone service has the counts of the whole report.
+        let counts = if alone {
+            String::new()
+        } else {
+            format!("   {}", self.counts(&view.counts))
+        };
+        writeln!(self.out, "\n{name}  {}{counts}", view.server)?;
+        // Backends told apart and patterns of the service belong here, before the reasons they settle.
+        let trouble = Trouble {
+            alike: view.alike.clone(),
+            avoidable: view.avoidable,
+            resumed_bytes: view.resumed_bytes,
+        };
+        self.trouble(&trouble, advised)
+    }
+
+    /// What the services have in common, where there are several.
+    fn all_services(&mut self, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut all = Trouble::default();
+        for view in &self.report.services {
+            alike::merge(&mut all.alike, &view.alike);
+            all.avoidable.merge(&view.avoidable);
+            all.resumed_bytes.0 += view.resumed_bytes.0;
+            all.resumed_bytes.1 += view.resumed_bytes.1;
+        }
+        let services = counted(self.report.services.len() as u64, "service", "services");
+        writeln!(self.out, "\n{}", paint(self.style.name, format_args!("all {services}")))?;
+        self.trouble(&all, advised)
+    }
+
+    fn trouble(&mut self, trouble: &Trouble, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let alike = &trouble.alike;
+        self.why("why full   ", alike, |outcome| {
+            matches!(outcome, Outcome::Declined | Outcome::NotOffered)
+        })?;
+        self.why("failed     ", alike, |outcome| matches!(outcome, Outcome::Failed))?;
+        self.why("unclear    ", alike, |outcome| matches!(outcome, Outcome::Unclear(_)))?;
+        self.advice(alike, advised)?;
+        self.cost(&trouble.avoidable, trouble.resumed_bytes)
+    }
+
+    /// Primary reasons of some outcomes, counted.
+    fn why(&mut self, label: &str, alike: &[Alike], which: impl Fn(Outcome) -> bool) -> io::Result<()> {
+        let mut kinds: Vec<(&'static str, u64, [u64; 3])> = Vec::new();
+        for kind in alike.iter().filter(|kind| which(kind.outcome)) {
+            let name = kind.reason.map_or("no\u{a0}reason\u{a0}found", |reason| reason.name);
+            match kinds.iter_mut().find(|(known, ..)| *known == name) {
+                Some((_, count, sure)) => {
+                    *count += kind.connections;
+                    sure.iter_mut()
+                        .zip(kind.by_confidence)
+                        .for_each(|(sum, more)| *sum += more);
+                }
+                None => kinds.push((name, kind.connections, kind.by_confidence)),
+            }
+        }
+        kinds.sort_by_key(|(name, count, _)| (Reverse(*count), *name));
+        let parts: Vec<String> = kinds
+            .into_iter()
+            .map(|(name, count, sure)| format!("{}\u{a0}{name}{}", number(count), confidence(sure)))
+            .collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        self.paragraph(2, label, self.style.name, &parts.join("   "))
+    }
+
+    /// What to do about the most frequent reasons; each is said once in a report.
+    fn advice(&mut self, alike: &[Alike], advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut kinds: Vec<&Alike> = alike.iter().filter(|kind| kind.matters()).collect();
+        kinds.sort_by_key(|kind| Reverse(kind.connections));
+        let all: u64 = kinds.iter().map(|kind| kind.connections).sum();
+        kinds.retain(|kind| kind.connections >= all / RARE);
+        let mut reasons: Vec<&'static Reason> = Vec::new();
+        for reason in kinds.into_iter().filter_map(|kind| kind.reason) {
+            if !reasons.iter().any(|known| known.name == reason.name) {
+                reasons.push(reason);
+            }
+        }
+        for reason in reasons.into_iter().take(MAX_ADVICE) {
+            if advised.contains(&reason.name) {
+                continue;
+            }
+            advised.push(reason.name);
+            let text = format!("{}   (reshake\u{a0}explain\u{a0}{})", reason.advice, reason.name);
+            self.paragraph(6, "do: ", self.style.advice, &text)?;
+        }
+        Ok(())
+    }
+
+    /// What full handshakes of returning clients cost.
+    fn cost(&mut self, cost: &Avoidable, resumed_bytes: (u64, u64)) -> io::Result<()> {
+        if cost.handshakes == 0 {
+            return Ok(());
+        }
+        let handshakes = counted(
+            cost.handshakes,
+            "full handshake of a returning client",
+            "full handshakes of returning clients",
+        );
+        let mut parts = Vec::new();
+        let least = |unknown| if unknown > 0 { "at least " } else { "" };
+        if cost.round_trips == 0 {
+            parts.push("no extra round trip".to_owned());
+        } else {
+            parts.push(counted(cost.round_trips, "extra round trip", "extra round trips"));
+            if cost.untimed < cost.round_trips {
+                parts.push(format!("{}{}", least(cost.untimed), duration(cost.nanos)));
+            }
+        }
+        if cost.unweighed < cost.handshakes {
+            parts.push(format!("{}{}", least(cost.unweighed), bytes(cost.bytes)));
+        }
+        let resumed = match resumed_bytes {
+            (0, _) => String::new(),
+            (handshakes, total) => format!(" (a resumed one takes {})", bytes(total / handshakes)),
+        };
+        let text = format!("{handshakes}: {}{resumed}", parts.join(", "));
+        self.paragraph(2, "cost       ", self.style.name, &text)
+    }
+}
+
+/// Connections that somebody may want to act on.
+fn worth_a_look(view: &ServiceView) -> u64 {
+    view.alike
+        .iter()
+        .filter(|kind| kind.matters())
+        .map(|kind| kind.connections)
+        .sum()
+}
+
+/// The server name for people.
+pub(super) fn service_name(name: Option<&str>) -> String {
+    name.map_or_else(|| "(no server name seen)".to_owned(), |name| printable(name, MAX_WIRE))
+}
+
+/// A service as one connection's target.
+pub(super) fn target(server: Endpoint, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{} ({server})", printable(name, MAX_WIRE)),
+        None => server.to_string(),
+    }
+}
+
+/// How sure a count is, in words; nothing where the packets say so.
+fn confidence([observed, inferred, possible]: [u64; 3]) -> String {
+    match (observed, inferred, possible) {
+        (_, 0, 0) => String::new(),
+        (0, _, 0) => "\u{a0}(inferred)".to_owned(),
+        (0, 0, _) => "\u{a0}(possible)".to_owned(),
+        (_, inferred, 0) => format!("\u{a0}({}\u{a0}inferred)", number(inferred)),
+        (_, 0, possible) => format!("\u{a0}({}\u{a0}possible)", number(possible)),
+        (_, inferred, possible) => format!(
+            "\u{a0}({}\u{a0}inferred, {}\u{a0}possible)",
+            number(inferred),
+            number(possible)
+        ),
+    }
+}

@@ -1,0 +1,192 @@
+//! The one loop: inputs are opened as one timeline, packets go into the engine, and what is left is everything that a
+//! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
+
+use std::ops::ControlFlow;
+
+use crate::engine::{Engine, Limits};
+use crate::net::Capture;
+use crate::net::capture::Ended;
+use crate::source::{self, Source, SourceError, Timeline};
+
+/// Packets between two looks at the progress: often enough to stop at once, too rare to cost anything.
+const PACKETS_PER_TICK: u64 = 4096;
+
+/// What bounds a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Memory of the engine.
+    pub limits: Limits,
+    /// Stop after so many packets of all inputs together.
+    pub packets: Option<u64>,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Packets read.
+    pub packets: u64,
+    /// Bytes read, before decompression.
+    pub bytes: u64,
+    /// Bytes there are; `None` when an input does not say, as a pipe.
+    pub size: Option<u64>,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Run {
+    /// What was found.
+    pub engine: Engine,
+    /// The inputs that could be opened, in the order in which they were given.
+    pub captures: Vec<Capture>,
+    /// One line for each input that could not be opened, or not read to its end.
+    pub errors: Vec<String>,
+}
+
+impl Run {
+    /// Whether any input was damaged or ended too early.
+    #[must_use]
+    pub fn damaged(&self) -> bool {
+        use crate::net::Notice::{CorruptBlockSkipped, FileTruncated};
+        self.captures.iter().any(|capture| {
+            matches!(capture.ended, Ended::Truncated | Ended::Corrupt)
+                || capture.notices.count(CorruptBlockSkipped) + capture.notices.count(FileTruncated) > 0
+        })
+    }
+}
+
+/// Reads every input to its end, as one timeline. `watch` is asked now and then whether to go on.
+///
+/// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
+pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
+    let (sources, mut errors) = open(inputs);
+    let mut timeline = Timeline::new(sources);
+    let mut engine = Engine::new(options.limits);
+    let stopped = pump(&mut timeline, &mut engine, options.packets, watch).is_break();
+    engine.finish();
+    let mut captures: Vec<Capture> = timeline.captures().cloned().collect();
+    if stopped {
+        let open = captures.iter_mut().filter(|capture| capture.ended == Ended::EndOfFile);
+        open.for_each(|capture| capture.ended = Ended::Stopped);
+    }
+    errors.extend(timeline.errors().map(ToString::to_string));
+    Run {
+        engine,
+        captures,
+        errors,
+    }
+}
+
+/// Opens what can be opened. A capture's index counts the readable inputs, as in the list of captures.
+fn open(inputs: &[String]) -> (Vec<Box<dyn Source>>, Vec<String>) {
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    let mut errors = Vec::new();
+    for path in inputs {
+        let opened = match u16::try_from(sources.len()) {
+            Ok(index) => source::open(path, index),
+            Err(_) => Err(SourceError::Open {
+                path: path.clone(),
+                cause: std::io::Error::other("more than 65,536 inputs; merge some first (mergecap)"),
+            }),
+        };
+        match opened {
+            Ok(source) => sources.push(source),
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    (sources, errors)
+}
+
+/// Moves packets until the timeline ends, or breaks off.
+fn pump(
+    timeline: &mut Timeline,
+    engine: &mut Engine,
+    limit: Option<u64>,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let size = timeline.size();
+    let limit = limit.unwrap_or(u64::MAX);
+    let mut packets = 0;
+    while packets < limit {
+        let Some(packet) = timeline.next() else {
+            return ControlFlow::Continue(());
+        };
+        engine.push(&packet);
+        packets += 1;
+        if packets.is_multiple_of(PACKETS_PER_TICK) {
+            let bytes = timeline.captures().map(|capture| capture.bytes).sum();
+            watch(Progress { packets, bytes, size })?;
+        }
+    }
+    ControlFlow::Break(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pcap file of so many packets of four bytes, one a second.
+    fn file(folder: &std::path::Path, name: &str, packets: u32) -> String {
+        let mut bytes = Vec::new();
+        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+            bytes.extend(word.to_le_bytes());
+        }
+        for second in 0..packets {
+            for word in [second, 0, 4, 4, 0] {
+                bytes.extend(word.to_le_bytes());
+            }
+        }
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).expect("a temporary file");
+        path.to_str().expect("a UTF-8 path").to_owned()
+    }
+
+    fn whole(inputs: &[String], options: &Options) -> Run {
+        analyze(inputs, options, &mut |_| ControlFlow::Continue(()))
+    }
+
+    #[test]
+    fn a_run_ends_with_its_inputs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inputs = [
+            file(folder.path(), "a", 3),
+            "nowhere".to_owned(),
+            file(folder.path(), "b", 2),
+        ];
+        let run = whole(&inputs, &Options::default());
+        let read: Vec<u64> = run.captures.iter().map(|capture| capture.packets).collect();
+        assert_eq!(read, [3, 2]);
+        assert!(run.captures.iter().all(|capture| capture.ended == Ended::EndOfFile));
+        assert_eq!(run.errors.len(), 1, "{:?}", run.errors);
+        assert!(!run.damaged());
+    }
+
+    #[test]
+    fn a_run_stops_when_its_watcher_says_so() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inputs = [file(folder.path(), "a", 20_000)];
+        let mut seen = Vec::new();
+        let run = analyze(&inputs, &Options::default(), &mut |progress| {
+            assert_eq!(progress.size, Some(24 + 20_000 * 20));
+            seen.push(progress.packets);
+            if seen.len() == 2 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        assert_eq!(seen, [PACKETS_PER_TICK, 2 * PACKETS_PER_TICK]);
+        assert_eq!(run.captures.first().map(|capture| capture.ended), Some(Ended::Stopped));
+    }
+
+    #[test]
+    fn packets_of_all_inputs_count_towards_the_limit() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inputs = [file(folder.path(), "a", 5), file(folder.path(), "b", 5)];
+        let options = Options {
+            packets: Some(4),
+            ..Options::default()
+        };
+        let run = whole(&inputs, &options);
+        assert!(run.captures.iter().all(|capture| capture.ended == Ended::Stopped));
+    }
+}

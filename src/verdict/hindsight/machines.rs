@@ -1,0 +1,189 @@
+//! Machines behind one address, told by marks on their packets.
+//!
+//! A mark counts only if it cannot come from anything but the machine: hop count, the make of its SYN-ACK under equal
+//! SYNs, and the MAC address where the machine is on the same link. Where groups never alternate in time, a route or a
+//! machine may have changed, and a single mark is not believed. Nothing here looks at TLS: who honours whose sessions
+//! is another question.
+
+use std::collections::BTreeMap;
+
+use crate::net::{Endpoint, MacAddress, Timestamp};
+use crate::session::{Connection, ConnectionId};
+use crate::stream::SynOptions;
+
+/// Hop counts that operating systems start with: a packet that still has one has not been routed.
+const INITIAL_TTL: [u8; 3] = [64, 128, 255];
+/// Connections that a group must have to be believed.
+const SMALLEST_GROUP: usize = 2;
+/// Groups beyond this are not machines but noise.
+const MOST_GROUPS: usize = 64;
+
+/// A machine, with what tells it from the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Machine {
+    /// Its connections.
+    pub(super) connections: Vec<ConnectionId>,
+    /// What tells it apart.
+    pub(super) because: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Marks {
+    ttl: Option<u8>,
+    on_link: Option<MacAddress>,
+    syn: Option<Syn>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Syn {
+    mss: Option<u16>,
+    window_scale: Option<u8>,
+    timestamps: bool,
+    order: u32,
+}
+
+impl From<SynOptions> for Syn {
+    fn from(options: SynOptions) -> Self {
+        Self {
+            mss: options.mss,
+            window_scale: options.window_scale,
+            timestamps: options.timestamps,
+            order: options.order,
+        }
+    }
+}
+
+/// The machines that answered these connections of one endpoint, in the order of their first appearance. Empty when
+/// nothing tells them apart.
+#[must_use]
+pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
+    let behind = by_address(connections);
+    if !behind.is_empty() {
+        return behind;
+    }
+    let same_syns = all_equal(connections.iter().filter_map(|(_, connection)| connection.marks.asked));
+    let mut groups: BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>> = BTreeMap::new();
+    for (id, connection) in connections {
+        let Some(marks) = marks_of(connection, same_syns) else {
+            continue;
+        };
+        groups
+            .entry(marks)
+            .or_default()
+            .push((*id, connection.transport.started));
+    }
+    groups.retain(|_, members| members.len() >= SMALLEST_GROUP);
+    if groups.len() < 2 || groups.len() > MOST_GROUPS || !believable(&groups) {
+        return Vec::new();
+    }
+    let names: Vec<Marks> = groups.keys().copied().collect();
+    let mut machines: Vec<(Option<Timestamp>, Machine)> = groups
+        .into_iter()
+        .map(|(marks, members)| {
+            let first = members.iter().map(|(_, time)| *time).min();
+            let connections = members.into_iter().map(|(id, _)| id).collect();
+            (
+                first,
+                Machine {
+                    connections,
+                    because: because(&marks, &names),
+                },
+            )
+        })
+        .collect();
+    machines.sort_by_key(|(first, _)| *first);
+    machines.into_iter().map(|(_, machine)| machine).collect()
+}
+
+/// Where the capture shows the server behind the address, that is certain. One machine alone tells nothing apart.
+fn by_address(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
+    let mut machines: Vec<(Endpoint, Machine)> = Vec::new();
+    for (id, connection) in connections {
+        let Some(behind) = connection.transport.behind.as_deref() else {
+            continue;
+        };
+        if let Some((_, machine)) = machines.iter_mut().find(|(address, _)| address == behind) {
+            machine.connections.push(*id);
+        } else if machines.len() < MOST_GROUPS {
+            let because = vec![format!("the other leg goes to {behind}")];
+            machines.push((
+                *behind,
+                Machine {
+                    connections: vec![*id],
+                    because,
+                },
+            ));
+        }
+    }
+    if machines.len() < 2 {
+        Vec::new()
+    } else {
+        machines.into_iter().map(|(_, machine)| machine).collect()
+    }
+}
+
+/// The options of a SYN-ACK answer those of the SYN: they are compared only where all clients ask alike.
+fn marks_of(connection: &Connection, same_syns: bool) -> Option<Marks> {
+    let marks = &connection.marks;
+    let ttl = marks.ttl?;
+    Some(Marks {
+        ttl: Some(ttl),
+        on_link: marks.mac.filter(|_| INITIAL_TTL.contains(&ttl)),
+        syn: marks.syn_options.filter(|_| same_syns).map(Into::into),
+    })
+}
+
+fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
+    let Some(first) = values.next() else { return true };
+    values.all(|value| value == first)
+}
+
+/// Groups that take turns are machines behind a balancer. Groups that follow one another may be one machine whose
+/// route changed, unless two independent marks changed with it.
+fn believable(groups: &BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>>) -> bool {
+    let spans: Vec<(&Marks, Timestamp, Timestamp)> = groups
+        .iter()
+        .filter_map(|(marks, members)| {
+            let times = || members.iter().map(|(_, time)| *time);
+            Some((marks, times().min()?, times().max()?))
+        })
+        .collect();
+    spans.iter().enumerate().all(|(index, (marks, first, last))| {
+        spans.iter().skip(index + 1).all(|(other, other_first, other_last)| {
+            let alternate = first < other_last && other_first < last;
+            let differing = usize::from(marks.ttl != other.ttl)
+                + usize::from(marks.syn != other.syn)
+                + usize::from(marks.on_link != other.on_link);
+            alternate || differing >= 2
+        })
+    })
+}
+
+/// The marks of one group that differ between groups, in words.
+fn because(marks: &Marks, all: &[Marks]) -> Vec<String> {
+    let mut words = Vec::new();
+    if let (Some(ttl), false) = (marks.ttl, all_equal(all.iter().map(|marks| marks.ttl))) {
+        words.push(format!("server TTL {ttl}"));
+    }
+    if let (Some(mac), false) = (marks.on_link, all_equal(all.iter().map(|marks| marks.on_link))) {
+        words.push(format!("server MAC {mac}"));
+    }
+    let Some(syn) = marks.syn else { return words };
+    let differs = |field: &dyn Fn(&Syn) -> u32| !all_equal(all.iter().map(|marks| marks.syn.as_ref().map(field)));
+    if differs(&|syn| u32::from(syn.timestamps)) {
+        words.push(format!("TCP timestamps {}", if syn.timestamps { "on" } else { "off" }));
+    }
+    if differs(&|syn| syn.mss.map_or(0, u32::from)) {
+        words.push(syn.mss.map_or("no MSS".to_owned(), |mss| format!("SYN-ACK MSS {mss}")));
+    }
+    if differs(&|syn| syn.window_scale.map_or(255, u32::from)) {
+        words.push(
+            syn.window_scale
+                .map_or("no window scaling".to_owned(), |scale| format!("window scale {scale}")),
+        );
+    }
+    if words.is_empty() {
+        words.push("order of TCP options".to_owned());
+    }
+    words
+}

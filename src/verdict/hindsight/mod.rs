@@ -1,0 +1,262 @@
+//! What only hindsight shows: machines, cache domains, ticket keys, and patterns over many connections of a service.
+//!
+//! Built once over all kept connections when a report is made. Reasons may be settled by it; outcomes never change.
+
+pub mod contrast;
+mod domains;
+pub mod keys;
+mod machines;
+pub mod patterns;
+mod takeover;
+pub mod uses;
+
+use hashbrown::HashMap;
+
+use crate::net::Neighbour;
+use crate::net::{At, Endpoint, Timestamp};
+use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Service};
+
+pub use contrast::Contrast;
+pub use keys::{KeyName, KeyNames};
+pub use patterns::Pattern;
+pub use takeover::Takeover;
+pub use uses::{ClosedBy, Use};
+
+/// A group of connections with what tells it from the others.
+#[derive(Debug, Clone)]
+pub struct Label {
+    /// `backend-1`, `domain-2`.
+    pub label: String,
+    /// How many connections bear it.
+    pub connections: u64,
+    /// What tells it apart.
+    pub because: Vec<String>,
+}
+
+/// What became of the tickets under one key at one service.
+#[derive(Debug, Clone)]
+pub struct KeyTimeline {
+    /// The key's name.
+    pub name: KeyName,
+    /// Tickets issued in clear: first and last.
+    pub issued: Option<(Timestamp, Timestamp)>,
+    /// When the key was seen at work, issuing or accepting: first and last.
+    pub alive: Option<(Timestamp, Timestamp)>,
+    /// Tickets issued in clear.
+    pub issues: u64,
+    /// Offers accepted.
+    pub accepted: u64,
+    /// Offers declined.
+    pub declined: u64,
+}
+
+/// What hindsight says of one service.
+#[derive(Debug, Default)]
+pub struct Insight {
+    /// Machines, by network marks.
+    pub backends: Vec<Label>,
+    /// Who honours whose credentials.
+    pub domains: Vec<Label>,
+    /// Ticket keys.
+    pub keys: Vec<KeyTimeline>,
+    /// Decided offers in the order of their hellos.
+    pub uses: Vec<Use>,
+    /// The address changed hands.
+    pub takeovers: Vec<Takeover>,
+    /// Patterns.
+    pub patterns: Vec<Pattern>,
+    contrasts: Vec<(&'static str, Contrast)>,
+}
+
+impl Insight {
+    /// A contrast that was tried on this service, corrected for the number of them.
+    #[must_use]
+    pub fn contrast(&self, name: &str) -> Option<&Contrast> {
+        self.contrasts
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, contrast)| contrast)
+    }
+
+    /// The timeline of a key.
+    #[must_use]
+    pub fn key(&self, name: KeyName) -> Option<&KeyTimeline> {
+        self.keys.iter().find(|timeline| timeline.name == name)
+    }
+
+    /// Whether a pattern of this name holds with more than mere possibility.
+    #[must_use]
+    pub fn pattern(&self, name: &str) -> Option<&Pattern> {
+        self.patterns
+            .iter()
+            .find(|pattern| pattern.name == name && pattern.confidence > super::Confidence::Possible)
+    }
+}
+
+/// Everything hindsight shows.
+#[derive(Debug, Default)]
+pub struct Hindsight {
+    services: HashMap<Service, Insight>,
+    backend_of: HashMap<ConnectionId, u16>,
+    domain_of: HashMap<ConnectionId, u16>,
+    key_names: KeyNames,
+}
+
+impl Hindsight {
+    /// Over everything that was kept. `neighbours` are ARP and neighbour-discovery facts.
+    #[must_use]
+    pub fn of(kept: &Kept, ledger: &Ledger, neighbours: &[(At, Neighbour)]) -> Self {
+        let mut hindsight = Self {
+            key_names: KeyNames::learn(ledger),
+            ..Self::default()
+        };
+        let mut by_endpoint: HashMap<Endpoint, Vec<(ConnectionId, &Connection)>> = HashMap::new();
+        let mut by_service: HashMap<Service, Vec<(ConnectionId, &Connection)>> = HashMap::new();
+        for (id, connection) in kept.iter() {
+            by_endpoint.entry(connection.server).or_default().push((id, connection));
+            by_service
+                .entry((connection.server, connection.server_name().cloned()))
+                .or_default()
+                .push((id, connection));
+        }
+        let mut machines = HashMap::new();
+        for (endpoint, members) in &mut by_endpoint {
+            members.sort_by_key(|(id, connection)| (connection.hello_time(), *id));
+            let told = machines::tell_apart(members);
+            for (number, machine) in (1..).zip(&told) {
+                hindsight
+                    .backend_of
+                    .extend(machine.connections.iter().map(|id| (*id, number)));
+            }
+            machines.insert(*endpoint, told);
+        }
+        for (service, mut members) in by_service {
+            members.sort_by_key(|(id, connection)| (connection.hello_time(), *id));
+            let mut insight = Insight {
+                backends: hindsight.labels_of(
+                    &members,
+                    machines.get(&service.0).map(Vec::as_slice).unwrap_or_default(),
+                ),
+                uses: members
+                    .iter()
+                    .flat_map(|(id, connection)| uses::of_connection(*id, connection, kept, ledger))
+                    .collect(),
+                takeovers: takeover::find(&members, neighbours),
+                ..Insight::default()
+            };
+            insight.keys = hindsight.timelines(&members, &insight.uses);
+            let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
+            for (number, domain) in (1..).zip(&domains) {
+                hindsight
+                    .domain_of
+                    .extend(domain.connections.iter().map(|id| (*id, number)));
+            }
+            insight.domains = (1..)
+                .zip(&domains)
+                .map(|(number, domain): (u16, _)| Label {
+                    label: format!("domain-{number}"),
+                    connections: domain.connections.len() as u64,
+                    because: domain.because.clone(),
+                })
+                .collect();
+            insight.contrasts = patterns::contrasts(&insight, &hindsight);
+            insight.patterns = patterns::find(&members, &insight, &hindsight, kept, ledger);
+            hindsight.services.insert(service, insight);
+        }
+        hindsight
+    }
+
+    /// What is known of a service.
+    #[must_use]
+    pub fn service(&self, service: &Service) -> Option<&Insight> {
+        self.services.get(service)
+    }
+
+    /// Number of the machine that answered, from 1 within its endpoint.
+    #[must_use]
+    pub fn backend(&self, id: ConnectionId) -> Option<u16> {
+        self.backend_of.get(&id).copied()
+    }
+
+    /// Number of the cache domain that answered, from 1 within its service.
+    #[must_use]
+    pub fn domain(&self, id: ConnectionId) -> Option<u16> {
+        self.domain_of.get(&id).copied()
+    }
+
+    /// The key name of a ticket.
+    #[must_use]
+    pub fn key_name(&self, id: CredentialId) -> Option<KeyName> {
+        self.key_names.of(id)
+    }
+
+    /// The name of the key under which a connection was given a ticket in clear.
+    #[must_use]
+    pub fn issued_under(&self, connection: &Connection) -> Option<KeyName> {
+        connection.issued.iter().find_map(|id| self.key_name(*id))
+    }
+
+    fn labels_of(&self, members: &[(ConnectionId, &Connection)], machines: &[machines::Machine]) -> Vec<Label> {
+        (1..)
+            .zip(machines)
+            .map(|(number, machine): (u16, _)| Label {
+                label: format!("backend-{number}"),
+                connections: members
+                    .iter()
+                    .filter(|(id, _)| self.backend(*id) == Some(number))
+                    .count() as u64,
+                because: machine.because.clone(),
+            })
+            .collect()
+    }
+
+    fn timelines(&self, members: &[(ConnectionId, &Connection)], uses: &[Use]) -> Vec<KeyTimeline> {
+        let mut timelines: Vec<KeyTimeline> = Vec::new();
+        let mut index: HashMap<KeyName, usize> = HashMap::new();
+        let mut note = |name: KeyName, change: &dyn Fn(&mut KeyTimeline)| {
+            let at = *index.entry(name).or_insert_with(|| {
+                timelines.push(KeyTimeline {
+                    name,
+                    issued: None,
+                    alive: None,
+                    issues: 0,
+                    accepted: 0,
+                    declined: 0,
+                });
+                timelines.len() - 1
+            });
+            if let Some(timeline) = timelines.get_mut(at) {
+                change(timeline);
+            }
+        };
+        for (_, connection) in members {
+            let time = connection.hello_time();
+            for name in connection.issued.iter().filter_map(|id| self.key_name(*id)) {
+                note(name, &|timeline| {
+                    timeline.issues += 1;
+                    widen(&mut timeline.issued, time);
+                    widen(&mut timeline.alive, time);
+                });
+            }
+        }
+        for used in uses {
+            let Some(name) = self.key_name(used.credential) else {
+                continue;
+            };
+            note(name, &|timeline| {
+                if used.accepted {
+                    timeline.accepted += 1;
+                    widen(&mut timeline.alive, used.time);
+                } else {
+                    timeline.declined += 1;
+                }
+            });
+        }
+        timelines.sort_by_key(|timeline| (timeline.alive.map(|(first, _)| first), timeline.name));
+        timelines
+    }
+}
+
+fn widen(span: &mut Option<(Timestamp, Timestamp)>, time: Timestamp) {
+    *span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+}

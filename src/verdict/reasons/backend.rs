@@ -1,0 +1,308 @@
+//! Refused by another one than the one that has the session: backends, keys, failover.
+
+use super::super::case::{Case, Offered};
+use super::super::hindsight::patterns::{KeyVerdict, judge_key, refused_then_accepted};
+use super::super::hindsight::uses::{ClosedBy, is_stateful};
+use super::super::hindsight::{Insight, Takeover, Use};
+use super::super::{Confidence, Evidence, Finding};
+use super::reason;
+use crate::net::hex;
+use crate::session::Credential;
+
+/// The decided use of a credential on the connection at hand, with what is known of the service.
+pub(super) fn uses<'a>(case: &Case<'a>) -> Option<(&'a Insight, Vec<&'a Use>)> {
+    let insight = case.insight()?;
+    let start = insight.uses.partition_point(|used| used.time < case.hello_time());
+    let same_time = insight
+        .uses
+        .get(start..)?
+        .iter()
+        .take_while(|used| used.time == case.hello_time());
+    Some((
+        insight,
+        same_time
+            .filter(|used| used.connection == case.id && !used.accepted)
+            .collect(),
+    ))
+}
+
+/// The offered credential of a use.
+pub(super) fn offered<'a>(case: &Case<'a>, used: &Use) -> Option<Offered<'a>> {
+    case.offered()
+        .find(|offered| offered.offer.credential == used.credential)
+}
+
+/// The ClientHello that offers it, and where it was issued.
+pub(super) fn offer_evidence(
+    case: &Case<'_>,
+    credential: Option<&Credential>,
+    text: &str,
+) -> (Evidence, Vec<Evidence>) {
+    let hello = case
+        .connection
+        .hello
+        .yes()
+        .map_or(case.connection.transport.first(), |hello| hello.at.frame);
+    let issued = credential.and_then(|credential| credential.issued);
+    let issued = issued.map(|issue| Evidence::new(issue.at.frame, "the credential was issued here"));
+    (Evidence::new(hello, text), issued.into_iter().collect())
+}
+
+reason! {
+    /// ## What it means
+    /// The address was taken over by another machine, or the machine restarted, and the sessions of before are unknown
+    /// to it. Clients that come back with them get a full handshake, all at about the same time.
+    ///
+    /// ## How we know
+    /// Open connections were reset by a host that does not know them (RST without ACK), or another MAC address claimed
+    /// the address; this credential was in use before and is refused after. It is `inferred` where MAC address or hop
+    /// count show another machine, else `possible`: a restart looks the same.
+    pub(super) static FAILOVER_NO_SHARED_STATE = {
+        name: "failover-no-shared-state", since: "0.1.0", stage: Inferred,
+        summary: "another machine took over the address without the sessions",
+        spec: [(9293, "3.5.2"), (5246, "7.4.1.3")],
+        actor: Server,
+        advice: "synchronise ticket keys or the session cache to the standby",
+        rule: failover,
+    }
+}
+
+fn failover(case: &Case<'_>) -> Finding {
+    let Some((insight, uses)) = uses(case) else {
+        return Finding::CannotTell;
+    };
+    for used in uses {
+        let Some(offered) = offered(case, used) else { continue };
+        let since = used
+            .previous
+            .and_then(|previous| case.kept.get(previous))
+            .map(|previous| previous.hello_time());
+        let since = since
+            .or(offered.credential.issued.map(|issue| issue.at.time))
+            .or_else(|| first_seen(case, offered.credential));
+        let Some(since) = since else { continue };
+        let between = |takeover: &&Takeover| takeover.time > since && takeover.time < used.time;
+        let Some(takeover) = insight.takeovers.iter().find(between) else {
+            continue;
+        };
+        let confidence = if takeover.other_machine {
+            Confidence::Inferred
+        } else {
+            Confidence::Possible
+        };
+        let (first, mut more) = offer_evidence(
+            case,
+            Some(offered.credential),
+            "ClientHello offers a session from before the takeover",
+        );
+        more.insert(0, Evidence::new(takeover.at.frame, "the takeover shows here"));
+        return Finding::holds(
+            confidence,
+            "the session is from before the address changed hands",
+            first,
+            more,
+        )
+        .settled_by(insight.pattern("failover").map(|pattern| pattern.name));
+    }
+    Finding::DoesNotHold
+}
+
+/// When a credential whose issue was not seen was offered for the first time.
+fn first_seen(case: &Case<'_>, credential: &Credential) -> Option<crate::net::Timestamp> {
+    let users = credential.offers.iter().filter(|user| **user != case.id);
+    users
+        .filter_map(|user| case.kept.get(*user))
+        .map(|user| user.hello_time())
+        .min()
+}
+
+reason! {
+    /// ## What it means
+    /// The ticket is sealed under a key that the answering server does not have, while that key is in use elsewhere
+    /// behind the same address. Every client that comes to another backend than the one that issued its ticket pays
+    /// for a full handshake.
+    ///
+    /// ## How we know
+    /// Tickets show the name of their key. This key was at work before and after the refusal, or side by side with the
+    /// key of the server that refused.
+    pub(super) static STEK_NOT_SHARED = {
+        name: "stek-not-shared", since: "0.1.0", stage: Inferred,
+        summary: "the answering server lacks the ticket key, which is in use elsewhere",
+        spec: [(5077, "4"), (8446, "4.6.1")],
+        actor: Server,
+        advice: "give every backend the same ticket keys (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile)",
+        rule: stek_not_shared,
+    }
+}
+
+fn stek_not_shared(case: &Case<'_>) -> Finding {
+    key_finding(case, |verdict| match verdict {
+        KeyVerdict::NotShared(confidence) => Some((
+            confidence,
+            "ticket-keys-not-shared",
+            "is in use elsewhere and was refused here",
+        )),
+        KeyVerdict::Changed(_) | KeyVerdict::Nothing => None,
+    })
+}
+
+reason! {
+    /// ## What it means
+    /// The key that seals the ticket is no longer in use: it was rotated away, or the server was restarted or reloaded
+    /// without a key file. Tickets promised for longer died with it.
+    ///
+    /// ## How we know
+    /// Tickets show the name of their key. This key was at work before, was never seen at work again, and another key
+    /// took its place.
+    pub(super) static STEK_CHANGED = {
+        name: "stek-changed", since: "0.1.0", stage: Inferred,
+        summary: "the key of the ticket is no longer in use",
+        spec: [(5077, "4"), (8446, "4.6.1")],
+        actor: Server,
+        advice: "keep the old key for decryption while its tickets live, and use a key file across restarts",
+        rule: stek_changed,
+    }
+}
+
+fn stek_changed(case: &Case<'_>) -> Finding {
+    let takeover = case
+        .insight()
+        .is_some_and(|insight| insight.takeovers.iter().any(|takeover| takeover.other_machine));
+    key_finding(case, |verdict| match verdict {
+        // Another machine with a key of its own looks the same.
+        KeyVerdict::Changed(_) if takeover => {
+            Some((Confidence::Possible, "ticket-key-changed", "was not seen at work again"))
+        }
+        KeyVerdict::Changed(confidence) => Some((confidence, "ticket-key-changed", "was not seen at work again")),
+        KeyVerdict::NotShared(_) | KeyVerdict::Nothing => None,
+    })
+}
+
+fn key_finding(
+    case: &Case<'_>,
+    pick: impl Fn(KeyVerdict) -> Option<(Confidence, &'static str, &'static str)>,
+) -> Finding {
+    let Some((insight, uses)) = uses(case) else {
+        return Finding::CannotTell;
+    };
+    for used in uses {
+        let verdict = judge_key(used, insight, case.hindsight, case.kept);
+        let (Some((confidence, pattern, what)), Some(name)) = (pick(verdict), case.hindsight.key_name(used.credential))
+        else {
+            continue;
+        };
+        let credential = case.ledger.get(used.credential);
+        let short = hex(name.bytes().get(..4).unwrap_or_default());
+        let (first, mut more) = offer_evidence(
+            case,
+            credential,
+            &format!("ClientHello offers a ticket under key {short}…"),
+        );
+        if let (Some(own), Some(issue)) = (case.hindsight.issued_under(case.connection), issue_here(case)) {
+            more.push(Evidence::new(
+                issue,
+                format!(
+                    "the server issues a ticket under key {}…",
+                    hex(own.bytes().get(..4).unwrap_or_default())
+                ),
+            ));
+        }
+        return Finding::holds(confidence, format!("ticket key {short}… {what}"), first, more)
+            .settled_by(insight.pattern(pattern).map(|pattern| pattern.name));
+    }
+    Finding::DoesNotHold
+}
+
+fn issue_here(case: &Case<'_>) -> Option<crate::net::FrameRef> {
+    let issued = case.connection.issued.iter().filter_map(|id| case.ledger.get(*id));
+    issued
+        .filter_map(|credential| credential.issued)
+        .find(|issue| issue.connection == case.id)
+        .map(|issue| issue.at.frame)
+}
+
+/// One refusal among acceptances may be anything; several of sessions that were closed cleanly look like several caches.
+fn many_refusals(insight: &Insight) -> bool {
+    let refused =
+        |used: &&Use| used.stateful && !used.accepted && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown);
+    insight.uses.iter().filter(refused).take(2).count() >= 2
+}
+
+reason! {
+    /// ## What it means
+    /// The session lives in the cache of another backend than the one that answered. With N backends that share
+    /// nothing, a client that is sent anywhere resumes once in N times.
+    ///
+    /// ## How we know
+    /// Network marks tell the machines apart and sessions resume on their own machine and not on the other; or the same
+    /// session was resumed again later, which the cache that refused it could not have learned. Else it is `possible`.
+    pub(super) static OTHER_BACKEND_CACHE = {
+        name: "other-backend-cache", since: "0.1.0", stage: Inferred,
+        summary: "the session is in the cache of another backend",
+        spec: [(5246, "7.4.1.3")],
+        actor: Server,
+        advice: "share the session cache or use tickets with shared keys, or keep a client on its backend",
+        rule: other_backend,
+    }
+}
+
+fn other_backend(case: &Case<'_>) -> Finding {
+    let Some((insight, uses)) = uses(case) else {
+        return Finding::CannotTell;
+    };
+    for used in uses.into_iter().filter(|used| used.stateful) {
+        let Some(offered) = offered(case, used) else { continue };
+        let (answering, previous) = (
+            case.hindsight.backend(case.id),
+            used.previous.and_then(|previous| case.hindsight.backend(previous)),
+        );
+        let again = refused_then_accepted(insight, case.kept)
+            .into_iter()
+            .find(|(refused, _)| std::ptr::eq(*refused, used));
+        let (confidence, summary) = match (answering, previous) {
+            (Some(answering), Some(previous)) if answering != previous => {
+                let contrast = insight
+                    .contrast("backend")
+                    .is_some_and(|contrast| contrast.first_resumes_more());
+                let confidence = if contrast {
+                    Confidence::Inferred
+                } else {
+                    Confidence::Possible
+                };
+                (
+                    confidence,
+                    format!("backend-{answering} answers; the session is from backend-{previous}"),
+                )
+            }
+            // The same machine: not this.
+            (Some(_), Some(_)) if again.is_none() => continue,
+            _ if again.is_some() => (
+                Confidence::Inferred,
+                "the session was resumed again later: another cache refused it".to_owned(),
+            ),
+            // Without marks it is a guess: only where refusals come in numbers and nothing about the close suggests itself.
+            _ if !many_refusals(insight) => continue,
+            _ if !matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown) || !is_stateful(offered.credential) => {
+                continue;
+            }
+            _ => (
+                Confidence::Possible,
+                "several machines without a shared cache may answer for this address".to_owned(),
+            ),
+        };
+        let (first, mut more) = offer_evidence(case, Some(offered.credential), "ClientHello offers the session");
+        if let Some((_, later)) = again
+            && let Some(hello) = case.kept.get(later.connection).and_then(|later| later.hello.yes())
+        {
+            more.push(Evidence::new(
+                hello.at.frame,
+                "the same session is offered and resumed here, later",
+            ));
+        }
+        let pattern = (confidence > Confidence::Possible)
+            .then(|| insight.pattern("session-state-not-shared"))
+            .flatten();
+        return Finding::holds(confidence, summary, first, more).settled_by(pattern.map(|pattern| pattern.name));
+    }
+    Finding::DoesNotHold
+}

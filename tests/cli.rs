@@ -1,0 +1,393 @@
+//! The command line as people and scripts meet it: texts, exit status, streams.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+
+/// A small capture of two machines that do not share their sessions.
+const QUICKSTART: &str = "fixtures/captures/quickstart/capture.pcapng";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin("reshake"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    for variable in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(root(), arguments).output().expect("the binary runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", err(&output));
+    assert_eq!(err(&output), "", "{arguments:?}");
+    out(&output)
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&succeeds(arguments)).expect("one JSON document")
+}
+
+fn quickstart() -> Vec<u8> {
+    std::fs::read(root().join(QUICKSTART)).expect("the fixture is there")
+}
+
+fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("a temporary file");
+    path
+}
+
+#[test]
+fn help_says_what_each_command_takes() {
+    for name in ["", "analyze", "explain", "schema", "completions", "man"] {
+        let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
+        let name = if name.is_empty() { "reshake" } else { name };
+        insta::assert_snapshot!(format!("help_{name}"), succeeds(&arguments));
+    }
+}
+
+#[test]
+fn the_manual_page_covers_every_command_and_the_exit_status() {
+    let page = succeeds(&["man"]);
+    insta::assert_snapshot!("man", page.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    let bash = succeeds(&["completions", "bash"]);
+    assert!(bash.contains("rejected-unexplained"), "reasons are completed");
+    // The names of reasons come and go with the catalogue; the snapshot is about arguments.
+    insta::assert_snapshot!("completions_bash", without_reasons(&bash));
+    for shell in ["zsh", "fish", "elvish", "powershell"] {
+        let script = succeeds(&["completions", shell]);
+        assert!(script.contains("max-memory") && script.contains("explain"), "{shell}");
+    }
+}
+
+fn without_reasons(script: &str) -> String {
+    let is_reason = |word: &str| reshake::verdict::Reason::by_name(word.trim_matches('"')).is_some();
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split(' ').filter(|word| !is_reason(word)).collect();
+        words.join(" ") + "\n"
+    };
+    script.lines().map(line).collect()
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_line_with_its_status() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = folder.path();
+    written(at, "empty.pcap", b"");
+    written(at, "notes.txt", b"buy milk\n");
+    written(at, "header.pcapng", quickstart().get(..10).expect("ten bytes"));
+    std::fs::create_dir(at.join("folder")).expect("a folder");
+    let mut told = Vec::new();
+    for arguments in [
+        &[][..],
+        &["missing.pcap"],
+        &["analyse", "missing.pcap"],
+        &["folder"],
+        &["empty.pcap"],
+        &["notes.txt"],
+        &["header.pcapng"],
+        &["-", "-r", "-"],
+        &["--format", "xml", "x.pcap"],
+        &["--max-memory", "lots", "x.pcap"],
+        &["-c", "0", "x.pcap"],
+        &["-w", "x.pcap"],
+        &["analyze"],
+        &["explain", "rejected-unexplaned"],
+        &["explain", "zzz"],
+    ] {
+        let output = command(at, arguments).output().expect("the binary runs");
+        assert_eq!(out(&output), "", "{arguments:?}");
+        let line = arguments.join(" ");
+        told.push(format!("$ reshake {line}\n{}{}\n", err(&output), output.status));
+    }
+    insta::assert_snapshot!("errors", told.join("\n"));
+}
+
+#[test]
+fn a_bare_file_is_analysed_whatever_the_way_it_is_named() {
+    let expected = succeeds(&["analyze", QUICKSTART]);
+    for arguments in [
+        &[QUICKSTART][..],
+        &["-r", QUICKSTART],
+        &["--format", "text", QUICKSTART],
+    ] {
+        assert_eq!(succeeds(arguments), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_report_names_counts_reasons_frames_and_a_filter() {
+    let report = succeeds(&[QUICKSTART]);
+    for part in [
+        "210 packets",
+        "14 TLS connections",
+        "resumed 4 of 12 offers (33 %)",
+        "declined 8",
+        "why full",
+        "do: ",
+        "reshake explain ",
+        "      frame ",
+        "    Wireshark: ((ip.src == ",
+        "more alike: --all",
+    ] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    assert!(report.lines().count() < 30, "half a minute to read");
+    let wide = |line: &&str| line.chars().count() > 120 && !line.contains("Wireshark: ");
+    assert_eq!(report.lines().find(wide), None);
+}
+
+#[test]
+fn all_connections_are_shown_on_request() {
+    let report = succeeds(&["--all", QUICKSTART]);
+    assert_eq!(report.matches("Wireshark: ").count(), 14);
+    assert!(!report.contains("--all"));
+}
+
+#[test]
+fn unreadable_inputs_are_named_and_the_others_reported() {
+    let output = run(&["missing.pcap", QUICKSTART]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        err(&output).starts_with("reshake: missing.pcap: cannot be opened: "),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(err(&output).lines().count(), 1);
+    assert!(out(&output).contains("resumed 4 of 12 offers"));
+}
+
+#[test]
+fn a_cut_file_is_analysed_and_fails_only_when_strict() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let bytes = quickstart();
+    let path = written(
+        folder.path(),
+        "cut.pcapng",
+        bytes.get(..bytes.len() / 2).expect("half of it"),
+    );
+    let path = path.to_str().expect("a UTF-8 path");
+    let report = succeeds(&[path]);
+    assert!(report.contains("note: the file ends inside a packet"), "{report}");
+    let strict = run(&["--strict", path]);
+    assert_eq!(strict.status.code(), Some(3));
+    assert_eq!(out(&strict), report);
+    assert_eq!(run(&["--strict", QUICKSTART]).status.code(), Some(0));
+}
+
+#[test]
+fn standard_input_gives_the_same_report() {
+    let mut child = command(root(), &["--format", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(&quickstart())
+        .expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let mut piped: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let read = json(&["--format", "json", QUICKSTART]);
+    assert_eq!(piped["captures"][0]["path"], "-");
+    piped["captures"] = read["captures"].clone();
+    assert_eq!(piped, read);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    for format in ["json", "jsonl", "text"] {
+        // Many times the same file: more than a pipe holds.
+        let mut arguments = vec!["--all", "--format", format];
+        arguments.extend([QUICKSTART; 20]);
+        let mut child = command(root(), &arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut first = [0; 10];
+        child
+            .stdout
+            .take()
+            .expect("a pipe")
+            .read_exact(&mut first)
+            .expect("a beginning");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(err(&output), "", "{format}");
+        assert_eq!(output.status.code(), Some(0), "{format}");
+    }
+}
+
+#[test]
+fn lines_are_the_objects_of_the_document() {
+    let document = json(&["--format", "json", QUICKSTART]);
+    let lines: Vec<Value> = succeeds(&["--format", "jsonl", QUICKSTART])
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let connections = lines.iter().filter(|line| line["type"] == "connection").count();
+    assert_eq!(connections, document["connections"].as_array().expect("a list").len());
+    assert_eq!(lines.last().expect("a line")["type"], "summary");
+}
+
+#[test]
+fn a_packet_count_stops_the_run_and_is_told() {
+    let report = json(&["-c", "40", "--format", "json", QUICKSTART]);
+    assert_eq!(report["captures"][0]["packets"], 40);
+    assert_eq!(report["captures"][0]["ended"], "stopped");
+    assert!(succeeds(&["-c", "40", QUICKSTART]).contains("stopped there"));
+}
+
+#[test]
+fn colour_is_for_terminals_unless_asked_for() {
+    assert!(!succeeds(&[QUICKSTART]).contains('\u{1b}'));
+    assert!(!succeeds(&["--color", "never", QUICKSTART]).contains('\u{1b}'));
+    let coloured = succeeds(&["--color", "always", QUICKSTART]);
+    assert!(coloured.contains('\u{1b}'));
+    let codes = regex_like_strip(&coloured);
+    assert_eq!(codes, succeeds(&[QUICKSTART]), "colour changes nothing else");
+}
+
+/// Takes out "ESC [ … m".
+fn regex_like_strip(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        plain + part.split_once('m').map_or("", |(_, rest)| rest)
+    })
+}
+
+#[test]
+fn a_server_name_full_of_escape_codes_does_not_reach_the_terminal() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut bytes = quickstart();
+    let (name, hostile) = (b"www.a.test", b"\x1b[31mx\x07\r\n\x7f");
+    for at in 0..bytes.len() - name.len() {
+        if bytes[at..].starts_with(name) {
+            bytes[at..at + name.len()].copy_from_slice(hostile);
+        }
+    }
+    let path = written(folder.path(), "hostile.pcapng", &bytes);
+    let report = succeeds(&["--all", path.to_str().expect("a UTF-8 path")]);
+    assert!(report.contains("resumed 4 of 12 offers"), "{report}");
+    let control = |letter: &char| letter.is_control() && *letter != '\n';
+    assert_eq!(report.chars().find(control), None);
+}
+
+#[test]
+fn connections_beyond_the_memory_limit_are_still_counted() {
+    let report = json(&["--max-memory", "6K", "--format", "json", QUICKSTART]);
+    let summary = &report["summary"];
+    assert!(summary["connections_omitted"].as_u64() > Some(0), "{summary}");
+    assert_eq!(summary["connections"], 14);
+    assert_eq!(summary["outcomes"]["resumed"], 4);
+    assert_eq!(summary["outcomes"]["declined"], 8);
+    let text = succeeds(&["--max-memory", "6K", QUICKSTART]);
+    assert!(
+        text.contains("resumed 4 of 12 offers") && text.contains("(--max-memory)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn frames_of_several_captures_say_whose_they_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    written(folder.path(), "a.pcapng", &quickstart());
+    let other = root().join("fixtures/captures/ipv6/capture.pcapng");
+    std::fs::copy(other, folder.path().join("b.pcapng")).expect("a copy");
+    let output = command(folder.path(), &["a.pcapng", "b.pcapng"])
+        .output()
+        .expect("the binary runs");
+    let report = out(&output);
+    assert!(report.starts_with("2 captures   "), "{report}");
+    assert!(report.contains("\n  a.pcapng   210 packets\n"), "{report}");
+    assert!(
+        report.contains("frame a.pcapng:") && report.contains("Wireshark in a.pcapng: "),
+        "{report}"
+    );
+}
+
+#[test]
+fn filters_select_exactly_the_packets_of_their_connection() {
+    let Ok(listed) = Command::new("tshark")
+        .args([
+            "-n",
+            "-r",
+            QUICKSTART,
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+            "-e",
+            "tcp.stream",
+        ])
+        .current_dir(root())
+        .output()
+    else {
+        return; // tshark is not installed
+    };
+    let listed = out(&listed);
+    let rows: Vec<(&str, &str)> = listed.lines().filter_map(|line| line.split_once('\t')).collect();
+    let report = json(&["--format", "json", QUICKSTART]);
+    for connection in report["connections"].as_array().expect("a list").iter().take(3) {
+        let first = connection["first"]["frame"].to_string();
+        let stream = rows.iter().find(|(frame, _)| *frame == first).expect("a frame").1;
+        let expected: Vec<&str> = rows.iter().filter(|row| row.1 == stream).map(|row| row.0).collect();
+        let filter = connection["wireshark"][0]["filter"].as_str().expect("a filter");
+        let selected = Command::new("tshark")
+            .args([
+                "-n",
+                "-r",
+                QUICKSTART,
+                "-Y",
+                filter,
+                "-T",
+                "fields",
+                "-e",
+                "frame.number",
+            ])
+            .current_dir(root())
+            .output()
+            .expect("tshark runs");
+        assert_eq!(out(&selected).lines().collect::<Vec<_>>(), expected, "{filter}");
+    }
+}
+
+#[test]
+fn the_readme_shows_what_the_tool_prints() {
+    let path = root().join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("a README");
+    let (before, rest) = readme.split_once("```text\n").expect("a block of output");
+    let (shown, after) = rest.split_once("```").expect("its end");
+    let printed = succeeds(&[QUICKSTART]);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, format!("{before}```text\n{printed}```{after}")).expect("the README can be written");
+    } else {
+        assert_eq!(shown, printed, "UPDATE=1 cargo test rewrites it");
+    }
+}
