@@ -39,6 +39,7 @@ enum Track {
 /// Both directions of a connection, and the TLS connection on it once there is one.
 #[derive(Debug)]
 pub(super) struct Tracks {
+    #[expect(clippy::struct_field_names, reason = "a direction is a track")]
     tracks: [Track; 2],
     /// Stream bytes delivered so far, gaps included.
     offsets: [u64; 2],
@@ -355,7 +356,9 @@ pub(super) fn finish(
     let quiet = last.map_or(0, |last| last.since(flow.last.time));
     let (still_open, class) = open_cause(flow, *why, quiet);
     if let Some(cause) = still_open {
-        blind.iter_mut().for_each(|blind| *blind = blind.or(Some(cause)));
+        for blind in &mut blind {
+            *blind = blind.or(Some(cause));
+        }
     }
     let id = open.id;
     let (facts, ends) = open.finish(ledger, blind);
