@@ -25,7 +25,21 @@ const MIXED: u64 = 3;
 const MOVED: usize = 8;
 
 /// Cases that fail today: what is done, and the fixture. Each must still fail, so that the list cannot rot.
-const KNOWN: &[(&str, &str)] = &[];
+const KNOWN: &[(&str, &str)] = &[
+    // Without its ServerHello a handshake with a PSK cipher suite is told as one that offered nothing.
+    ("a lost packet", "captures/external-psk-tls12"),
+    // Split in two, the rest of a ServerHello flight that follows lost bytes is not found again.
+    ("another size", "reasons/capture-incomplete"),
+    // What was issued on both legs belongs to the leg that was seen first, whichever offers it.
+    ("another order", "captures/balancer-both-legs"),
+    // The second ClientHello after a HelloRetryRequest is taken for the first when that was not captured.
+    ("begins late", "captures/tls13-early-data"),
+    ("begins late", "captures/tls13-hello-retry"),
+    ("many lost packets", "captures/tls13-early-data"),
+    // Sequence numbers of the next connection on the same ports lie close to those of this one.
+    ("many lost packets", "captures/port-reused"),
+    ("seen twice", "captures/port-reused"),
+];
 
 /// Runs one kind of change over all fixtures, in two halves on two threads. A known failure must fail.
 fn over_all(kind: &str, change: impl Fn(&Fixture) -> Vec<String> + Sync) {
@@ -52,14 +66,17 @@ fn over_all(kind: &str, change: impl Fn(&Fixture) -> Vec<String> + Sync) {
 }
 
 /// What the report on a part of a capture states otherwise than the report on the whole.
-fn told_otherwise(whole: &Value, part: &Value) -> Vec<String> {
+fn told_otherwise(fixture: &Fixture, whole: &Value, part: &Value) -> Vec<String> {
     let whole = stated(whole);
     let mut found = Vec::new();
     let mut taken: BTreeMap<String, u32> = BTreeMap::new();
     for connection in stated(part) {
         let name = format!("{} {}", connection.ends.join(" "), connection.started);
         let Some(origin) = origin(&whole, &connection) else {
-            found.push(format!("{name} is invented"));
+            // Two legs of one handshake are one connection only while both show that they are.
+            if !fixture.truth.lenient {
+                found.push(format!("{name} is invented"));
+            }
             continue;
         };
         found.extend(
@@ -103,7 +120,10 @@ fn a_capture_cut_at_a_packet_states_nothing_else() {
             .into_iter()
             .flat_map(|count| {
                 let part = report_of_bytes(vec![packets::write(&all[..count])]);
-                cases(&format!("first {count} packets"), told_otherwise(&whole, &part))
+                cases(
+                    &format!("first {count} packets"),
+                    told_otherwise(fixture, &whole, &part),
+                )
             })
             .collect()
     });
@@ -121,7 +141,7 @@ fn a_capture_that_begins_late_states_nothing_else() {
                 let part = report_of_bytes(vec![packets::write(&all[count..])]);
                 cases(
                     &format!("without the first {count} packets"),
-                    told_otherwise(&whole, &part),
+                    told_otherwise(fixture, &whole, &part),
                 )
             })
             .collect()
@@ -142,7 +162,7 @@ fn a_file_cut_at_any_byte_states_nothing_else() {
                     return cases("", Vec::new());
                 };
                 let part = report_of(analyse(vec![source], Limits::default()));
-                cases(&format!("first {length} bytes"), told_otherwise(&whole, &part))
+                cases(&format!("first {length} bytes"), told_otherwise(fixture, &whole, &part))
             })
             .collect()
     });
@@ -188,7 +208,7 @@ fn flipped_bytes_in_packets_never_panic() {
         (0..DAMAGED)
             .filter_map(|round| {
                 let mut damaged = all.clone();
-                for _ in 0..1 + random.below(all.len()) {
+                for _ in 0..=random.below(all.len()) {
                     let packet = random.below(all.len());
                     let data = &mut damaged[packet].data;
                     let at = random.below(data.len());
@@ -206,7 +226,15 @@ fn flipped_bytes_in_packets_never_panic() {
 }
 
 /// What timing and the number of packets make, and neither the order nor the form of segments is to change.
-const TIMING: [&str; 5] = ["cost", "timeline", "offset_seconds", "bytes", "time"];
+const TIMING: [&str; 7] = [
+    "bytes",
+    "cost",
+    "first_issued",
+    "last_issued",
+    "offset_seconds",
+    "time",
+    "timeline",
+];
 
 fn same_facts(
     fixture: &Fixture,
@@ -262,12 +290,11 @@ fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
             let first = parsed[runs[*run][0]].as_ref().expect("a segment");
             first.source == segment.source && first.flags & SYN_RST == 0 && runs[*run].len() < MOVED
         });
-        match run {
-            Some(run) => runs[run].push(index),
-            None => {
-                open.insert(segment.flow(), runs.len());
-                runs.push(vec![index]);
-            }
+        if let Some(run) = run {
+            runs[run].push(index);
+        } else {
+            open.insert(segment.flow(), runs.len());
+            runs.push(vec![index]);
         }
     }
     let mut changed = all.to_vec();
@@ -383,7 +410,10 @@ fn a_lost_packet_changes_no_fact_into_another() {
                 let mut rest = all.clone();
                 rest.remove(lost);
                 let part = report_of_bytes(vec![packets::write(&rest)]);
-                cases(&format!("without packet {}", lost + 1), told_otherwise(&whole, &part))
+                cases(
+                    &format!("without packet {}", lost + 1),
+                    told_otherwise(fixture, &whole, &part),
+                )
             })
             .collect()
     });
@@ -400,7 +430,7 @@ fn many_lost_packets_change_no_fact_into_another() {
                 let share = 2 + random.below(10);
                 let rest: Vec<RawPacket> = all.iter().filter(|_| random.below(share) > 0).cloned().collect();
                 let part = report_of_bytes(vec![packets::write(&rest)]);
-                cases(&format!("round {round}"), told_otherwise(&whole, &part))
+                cases(&format!("round {round}"), told_otherwise(fixture, &whole, &part))
             })
             .collect()
     });
@@ -419,11 +449,12 @@ fn a_capture_written_back_is_the_same_capture() {
 /// The comparison itself must be able to fail.
 #[test]
 fn a_changed_fact_is_noticed() {
-    let whole = common::fixture("captures/tls10-closes").report();
+    let fixture = &common::fixture("captures/tls10-closes");
+    let whole = fixture.report();
     let changed = |member: &str, value: Value| {
         let mut part = whole.clone();
         part["connections"][1][member] = value;
-        told_otherwise(&whole, &part).len()
+        told_otherwise(fixture, &whole, &part).len()
     };
     assert_eq!(changed("number", Value::from(9)), 0);
     assert_eq!(changed("outcome", Value::from("declined")), 1);
@@ -434,7 +465,7 @@ fn a_changed_fact_is_noticed() {
     let mut part = whole.clone();
     part["connections"][1]["outcome"] = Value::from("unclear");
     part["connections"][1]["not_visible"]["outcome"] = Value::from("gap");
-    assert!(told_otherwise(&whole, &part).is_empty());
+    assert!(told_otherwise(fixture, &whole, &part).is_empty());
     let mut other = whole.clone();
     other["connections"][1]["close"]["class"] = Value::Null;
     assert_eq!(differences(&frameless(&whole), &frameless(&other), &[]).len(), 1);

@@ -397,7 +397,8 @@ fn missing_hello(flow: &Flow<Tracks>, direction: Direction, unread: Option<Blind
     let lost = flow.data.lost.get(index(direction)).copied().flatten();
     let tail = half.incomplete_at_end().then_some(Blindness::Gap);
     let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
-    unread.or(lost).or(tail).or(late)
+    let begin = half.syn.is_none().then_some(Blindness::Gap);
+    unread.or(lost).or(tail).or(late).or(begin)
 }
 
 /// For a connection without FIN or RST: why, and the class that makes.

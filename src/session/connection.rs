@@ -510,7 +510,7 @@ impl Connection {
             };
             captured.or(side.handshake_loss).or(side.tail_loss)
         });
-        let hello = self.hello.blind();
+        let hello = self.hello.blind().or(self.answer.blind());
         match (lost.or(hello), open) {
             (Some(cause), _) | (None, Some(cause)) => Completed::Blind(cause),
             (None, None) => Completed::No,

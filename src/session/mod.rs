@@ -13,6 +13,7 @@ mod kept;
 mod ledger;
 mod seen;
 
+pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
 pub use close::{Close, CloseClass, CloseNotify, SideClose, classify as classify_close};
 pub use connection::{

@@ -158,6 +158,8 @@ pub struct Half {
     lowest: Option<SeqNumber>,
     /// Last acknowledgement this side sent.
     acknowledged: Option<SeqNumber>,
+    /// Lowest acknowledgement this side sent.
+    first_acknowledged: Option<SeqNumber>,
     /// Recent segments, to recognise a packet that was captured twice.
     recent: [Seen; 4],
     recent_next: u8,
@@ -380,8 +382,22 @@ impl<T> Flow<T> {
         if half.lowest.is_none_or(|lowest| segment.seq.distance(lowest) < 0) {
             half.lowest = Some(segment.seq);
         }
+        // Without the SYN of this side the first acknowledgement of the other side tells where it begins.
+        if length > 0
+            && let Some(first) = other.first_acknowledged
+            && segment.seq.distance(first) >= 0
+            && half.assembler.held() == 0
+        {
+            half.assembler.start(first);
+        }
         if segment.flags.ack() {
             half.acknowledged = Some(segment.ack);
+            if half
+                .first_acknowledged
+                .is_none_or(|first| segment.ack.distance(first) < 0)
+            {
+                half.first_acknowledged = Some(segment.ack);
+            }
             other.assembler.acknowledge(segment.ack);
         }
         if segment.flags.fin() {

@@ -223,13 +223,18 @@ pub(crate) fn assert_committed(path: &str, now: &str) {
     if committed == now {
         return;
     }
-    let differing = committed
-        .lines()
-        .chain(std::iter::repeat("<nothing>"))
-        .zip(now.lines().chain(std::iter::repeat("<nothing>")))
-        .zip(1..)
-        .find(|((old, new), _)| old != new)
-        .map(|((old, new), line)| format!("line {line}:\n  committed {old}\n  now       {new}"));
+    let (old, new): (Vec<&str>, Vec<&str>) = (committed.lines().collect(), now.lines().collect());
+    let line = |lines: &[&str], at: usize| (*lines.get(at).unwrap_or(&"<nothing>")).to_owned();
+    let differing = (0..old.len().max(new.len()))
+        .find(|at| line(&old, *at) != line(&new, *at))
+        .map(|at| {
+            format!(
+                "line {}:\n  committed {}\n  now       {}",
+                at + 1,
+                line(&old, at),
+                line(&new, at)
+            )
+        });
     panic!(
         "{path} is not what the code makes now; if that is intended, UPDATE=1 cargo test writes it anew\n{}",
         differing.unwrap_or_default()

@@ -101,7 +101,7 @@ pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
         .iter()
         .zip(1..)
         .map(|(packet, frame)| {
-            let decoded = decoder.decode(&Packet {
+            let content = decoder.decode(&Packet {
                 frame: FrameRef::new(0, frame),
                 time: Timestamp::from_nanos(packet.time),
                 link: LinkType(packet.link),
@@ -109,7 +109,7 @@ pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
                 data: &packet.data,
                 original_len: packet.original_len,
             });
-            let Decoded::Segment(segment) = decoded else {
+            let Decoded::Segment(segment) = content else {
                 return None;
             };
             let offset = (segment.payload.as_ptr() as usize).wrapping_sub(packet.data.as_ptr() as usize);

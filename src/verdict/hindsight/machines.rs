@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use crate::net::{Endpoint, MacAddress, Timestamp};
+use crate::session::SynOptions;
 use crate::session::{Connection, ConnectionId};
-use crate::stream::SynOptions;
 
 /// Hop counts that operating systems start with: a packet that still has one has not been routed.
 const INITIAL_TTL: [u8; 3] = [64, 128, 255];

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::net::{At, MacAddress, Neighbour, Timestamp};
+use crate::session::ResetForm;
 use crate::session::{Completed, Connection, ConnectionId};
-use crate::stream::ResetForm;
 
 /// A moment at which another machine, or the same one after a restart, answers for the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
