@@ -45,6 +45,9 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
     })?;
+    drop(report);
+    // The process ends here: giving back the memory of every connection one by one would only cost time.
+    std::mem::forget(engine);
     Ok(status)
 }
 

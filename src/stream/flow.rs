@@ -198,12 +198,17 @@ impl Seen {
 const SAME_PACKET_NANOS: u64 = 10_000_000;
 
 impl Half {
+    fn is_news(&self, segment: &Segment<'_>) -> bool {
+        !segment.payload.is_empty() && self.highest.is_some_and(|highest| segment.seq.distance(highest) >= 0)
+    }
+
     /// Whether `segment` is a second copy of a packet that was captured a moment ago (mirror ports, "any", both
     /// sides of a router).
     fn is_copy(&mut self, segment: &Segment<'_>, at: At) -> bool {
         let seen = Seen::of(segment, at);
         let same = |old: &Seen| old.digest == seen.digest && old.nanos.abs_diff(seen.nanos) <= SAME_PACKET_NANOS;
-        if self.recent.iter().any(same) {
+        // What brings new data has not been seen before, and needs no comparison.
+        if !self.is_news(segment) && self.recent.iter().any(same) {
             return true;
         }
         if let Some(slot) = self.recent.get_mut(usize::from(self.recent_next % 4)) {

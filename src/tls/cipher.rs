@@ -49,10 +49,15 @@ impl CipherSuite {
     /// The hash of the key schedule in TLS 1.3; `None` where the registry does not tell.
     #[must_use]
     pub fn kdf_hash(self) -> Option<KdfHash> {
-        match (self.0, self.registered()?.prf) {
-            (0x1302, _) | (_, TlsPRF::Sha384) => Some(KdfHash::Sha384),
-            (0x1301 | 0x1303..=0x1305, _) | (_, TlsPRF::Sha256) => Some(KdfHash::Sha256),
-            _ => None,
+        match self.0 {
+            // The TLS 1.3 suites (RFC 8446 B.4) are asked for at every record: no look-up for them.
+            0x1302 => Some(KdfHash::Sha384),
+            0x1301 | 0x1303..=0x1305 => Some(KdfHash::Sha256),
+            _ => match self.registered()?.prf {
+                TlsPRF::Sha384 => Some(KdfHash::Sha384),
+                TlsPRF::Sha256 => Some(KdfHash::Sha256),
+                _ => None,
+            },
         }
     }
 

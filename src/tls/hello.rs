@@ -81,14 +81,7 @@ impl<'a> ClientHello<'a> {
             version,
             random,
             session_id,
-            cipher_suites: suites
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| u16::from_be_bytes(*bytes))
-                .filter(|suite| !is_grease(*suite))
-                .map(CipherSuite)
-                .collect(),
+            cipher_suites: suite_list(suites),
             supported_versions: None,
             server_name: None,
             session_ticket: None,
@@ -287,6 +280,19 @@ impl<'a> ServerHello<'a> {
             _ => {}
         }
     }
+}
+
+/// Suites as offered, GREASE left out.
+fn suite_list(bytes: &[u8]) -> Vec<CipherSuite> {
+    let (suites, _) = bytes.as_chunks();
+    let mut list = Vec::with_capacity(suites.len());
+    list.extend(
+        suites
+            .iter()
+            .map(|bytes| CipherSuite(u16::from_be_bytes(*bytes)))
+            .filter(|suite| !is_grease(suite.0)),
+    );
+    list
 }
 
 /// Walks an extension block as (type, type-length-body, body); ends at the first length that does not fit.

@@ -112,16 +112,19 @@ impl Hindsight {
         };
         let mut by_endpoint: HashMap<Endpoint, Vec<(ConnectionId, &Connection)>> = HashMap::new();
         let mut by_service: HashMap<Service, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-        for (id, connection) in kept.iter() {
+        // Sorted once, the members of every group come in the order of their hellos.
+        let mut order: Vec<_> = kept
+            .iter()
+            .map(|(id, connection)| (connection.hello_time(), id, connection))
+            .collect();
+        order.sort_unstable_by_key(|(hello, id, _)| (*hello, *id));
+        for (_, id, connection) in order {
             by_endpoint.entry(connection.server).or_default().push((id, connection));
-            by_service
-                .entry((connection.server, connection.server_name().cloned()))
-                .or_default()
-                .push((id, connection));
+            let service = (connection.server, connection.server_name().cloned());
+            by_service.entry(service).or_default().push((id, connection));
         }
         let mut machines = HashMap::new();
-        for (endpoint, members) in &mut by_endpoint {
-            members.sort_by_key(|(id, connection)| (connection.hello_time(), *id));
+        for (endpoint, members) in &by_endpoint {
             let told = machines::tell_apart(members);
             for (number, machine) in (1..).zip(&told) {
                 hindsight
@@ -130,8 +133,7 @@ impl Hindsight {
             }
             machines.insert(*endpoint, told);
         }
-        for (service, mut members) in by_service {
-            members.sort_by_key(|(id, connection)| (connection.hello_time(), *id));
+        for (service, members) in by_service {
             let mut insight = Insight {
                 backends: hindsight.labels_of(
                     &members,
