@@ -190,7 +190,7 @@ impl Open {
         let mut feedback = Feedback::None;
         match event {
             Event::Message(Message::ClientHello(hello)) if side == Side::Client => {
-                self.client_hello(&hello, at, interner)
+                self.client_hello(&hello, at, interner);
             }
             Event::Message(Message::ServerHello(hello)) if side == Side::Server => {
                 self.server_hello(&hello, at, interner);

@@ -102,7 +102,7 @@ impl Assembler {
                 return None;
             }
             if offset <= self.next {
-                return self.deliver(offset, payload, cut, at);
+                return Some(self.deliver(offset, payload, cut, at));
             }
         }
         self.hold(offset, payload, cut, at);
@@ -222,20 +222,20 @@ impl Assembler {
         offset
     }
 
-    fn deliver<'a>(&mut self, offset: u64, payload: &'a [u8], cut: u32, at: At) -> Option<Piece<'a>> {
+    fn deliver<'a>(&mut self, offset: u64, payload: &'a [u8], cut: u32, at: At) -> Piece<'a> {
         let known = usize::try_from(self.next - offset).unwrap_or(usize::MAX);
         let end = offset + payload.len() as u64 + u64::from(cut);
         let fresh = payload.get(known..).unwrap_or_default();
         if fresh.is_empty() {
             let missing = end - self.next;
             self.next = end;
-            return Some(Piece::Gap(missing, GapCause::Snaplen, at));
+            return Piece::Gap(missing, GapCause::Snaplen, at);
         }
         self.next = end;
         if cut > 0 {
             self.cut = Some((u64::from(cut), at));
         }
-        Some(Piece::Data(Cow::Borrowed(fresh), at))
+        Piece::Data(Cow::Borrowed(fresh), at)
     }
 
     /// Holds back the parts of a segment that nothing covers yet.
@@ -354,7 +354,7 @@ mod tests {
         let mut out = String::new();
         let mut note = |piece: Piece<'_>| match piece {
             Piece::Data(bytes, _) => out.push_str(&String::from_utf8_lossy(&bytes)),
-            Piece::Gap(length, _, _) => out.push_str(&format!("({length})")),
+            Piece::Gap(length, _, _) => out += &format!("({length})"),
         };
         for (n, &(seq, bytes, cut)) in (1u64..).zip(segments) {
             assembler

@@ -295,7 +295,7 @@ impl<T> FlowTable<T> {
             return self.evict();
         }
         self.since_sweep = self.since_sweep.wrapping_add(1);
-        if self.since_sweep % 64 == 0 {
+        if self.since_sweep.is_multiple_of(64) {
             self.sweep(now)
         } else {
             None

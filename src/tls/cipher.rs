@@ -80,7 +80,7 @@ impl Protection {
             return Some(length == content + 1 + self.suite.tls13_tag());
         }
         let suite = self.suite.registered()?;
-        let mac = mac_length(&suite.mac)?;
+        let mac = mac_length(suite.mac);
         let explicit_iv = self.version > ProtocolVersion::TLS_1_0;
         match (&suite.enc_mode, &suite.enc) {
             (_, TlsCipherEnc::Null | TlsCipherEnc::Rc4) => Some(length == content + mac),
@@ -90,7 +90,7 @@ impl Protection {
                 Some(length == 8 + content + if suite.name.ends_with("CCM_8") { 8 } else { 16 })
             }
             (TlsCipherEncMode::Cbc, enc) => {
-                let block = block_length(enc)?;
+                let block = block_length(*enc)?;
                 let iv = if explicit_iv { block } else { 0 };
                 let (sealed, outside) = if self.encrypt_then_mac {
                     (content, mac)
@@ -98,25 +98,25 @@ impl Protection {
                     (content + mac, 0)
                 };
                 let least = iv + (sealed + 1).div_ceil(block) * block + outside;
-                Some(length >= least && (length - least) % block == 0 && length - least <= 256 - block)
+                Some(length >= least && (length - least).is_multiple_of(block) && length - least <= 256 - block)
             }
             _ => None,
         }
     }
 }
 
-fn mac_length(mac: &TlsCipherMac) -> Option<u16> {
-    Some(match mac {
+const fn mac_length(mac: TlsCipherMac) -> u16 {
+    match mac {
         TlsCipherMac::Null | TlsCipherMac::Aead => 0,
         TlsCipherMac::HmacMd5 => 16,
         TlsCipherMac::HmacSha1 => 20,
         TlsCipherMac::HmacSha256 => 32,
         TlsCipherMac::HmacSha384 => 48,
         TlsCipherMac::HmacSha512 => 64,
-    })
+    }
 }
 
-fn block_length(enc: &TlsCipherEnc) -> Option<u16> {
+const fn block_length(enc: TlsCipherEnc) -> Option<u16> {
     match enc {
         TlsCipherEnc::TripleDes | TlsCipherEnc::Des | TlsCipherEnc::Rc2 | TlsCipherEnc::Idea => Some(8),
         TlsCipherEnc::Aes | TlsCipherEnc::Camellia | TlsCipherEnc::Seed | TlsCipherEnc::Aria | TlsCipherEnc::Sm4 => {

@@ -169,7 +169,7 @@ impl<'a> ClientHello<'a> {
             ExtensionType::EARLY_DATA => self.early_data = true,
             ExtensionType::PSK_KEY_EXCHANGE_MODES => self.psk_modes = Reader::new(body).vec8(),
             ExtensionType::SUPPORTED_VERSIONS | ExtensionType::SERVER_NAME | ExtensionType::ALPN => {
-                self.read_parsed(whole)
+                self.read_parsed(whole);
             }
             _ => {}
         }

@@ -395,7 +395,7 @@ impl Decoder {
         match self.protection {
             Protection::On => hello && whole == u32::from(record),
             Protection::Unknown => kind.name().is_some() && whole == u32::from(record),
-            Protection::Off => kind.name().is_some() && whole <= MAX_MESSAGE as u32,
+            Protection::Off => kind.name().is_some() && usize::try_from(whole).is_ok_and(|whole| whole <= MAX_MESSAGE),
         }
     }
 
