@@ -354,7 +354,7 @@ mod tests {
         let mut out = String::new();
         let mut note = |piece: Piece<'_>| match piece {
             Piece::Data(bytes, _) => out.push_str(&String::from_utf8_lossy(&bytes)),
-            Piece::Gap(length, _, _) => out += &format!("({length})"),
+            Piece::Gap(length, _, _) => out.extend([format!("({length})")]),
         };
         for (n, &(seq, bytes, cut)) in (1u64..).zip(segments) {
             assembler
