@@ -1,6 +1,7 @@
 //! What the engine attaches to a TCP connection: where TLS begins on it, one decoder a direction, and the fold.
 
 use crate::net::{At, Timestamp};
+use crate::session::preamble;
 use crate::session::{
     Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, Ledger, Marks, Open, Seen, Side,
     Transport, classify_close,
@@ -39,23 +40,29 @@ enum Track {
 /// Both directions of a connection, and the TLS connection on it once there is one.
 #[derive(Debug)]
 pub(super) struct Tracks {
-    #[expect(clippy::struct_field_names, reason = "a direction is a track")]
-    tracks: [Track; 2],
+    each: [Track; 2],
     /// Stream bytes delivered so far, gaps included.
     offsets: [u64; 2],
     /// Why bytes are missing in each direction, in case some are.
     lost: [Option<Blindness>; 2],
     gaps: u32,
+    /// Clear text before TLS, client's and server's, cut to what tells its kind.
+    clear: Option<Box<[Vec<u8>; 2]>>,
+    /// The hello stood behind clear text: how much the other direction had sent by then. Until it answers in TLS, the
+    /// hello may be mere content.
+    unconfirmed: Option<(Direction, u64)>,
     open: Option<Box<Open>>,
 }
 
 impl Default for Tracks {
     fn default() -> Self {
         Self {
-            tracks: [Track::Searching(Vec::new()), Track::Searching(Vec::new())],
+            each: [Track::Searching(Vec::new()), Track::Searching(Vec::new())],
             offsets: [0; 2],
             lost: [None; 2],
             gaps: 0,
+            clear: None,
+            unconfirmed: None,
             open: None,
         }
     }
@@ -71,7 +78,7 @@ impl Tracks {
     }
 
     fn swap(&mut self) {
-        self.tracks.swap(0, 1);
+        self.each.swap(0, 1);
         self.offsets.swap(0, 1);
         self.lost.swap(0, 1);
     }
@@ -105,7 +112,7 @@ pub(super) fn deliver(
             (direction, *length)
         }
         Piece::Data(bytes, at) => {
-            let after = match flow.data.tracks.get_mut(index(direction)) {
+            let after = match flow.data.each.get_mut(index(direction)) {
                 Some(Track::Tls(decoder)) => {
                     if !decoder.skip(bytes.len()) {
                         feed(flow, direction, bytes, *at, context);
@@ -134,7 +141,7 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
     if let Some(lost) = data.lost.get_mut(index(direction)) {
         lost.get_or_insert(blindness);
     }
-    let costs_handshake = match data.tracks.get_mut(index(direction)) {
+    let costs_handshake = match data.each.get_mut(index(direction)) {
         Some(Track::Tls(decoder)) => decoder.gap(length) >= Loss::Handshake,
         // What was searched so far does not join what comes after the gap.
         Some(Track::Searching(bytes)) => {
@@ -151,12 +158,12 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
 /// Decodes bytes of a direction on which TLS has begun.
 fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, context: &mut Context<'_>) {
     let Tracks {
-        tracks, offsets, open, ..
+        each, offsets, open, ..
     } = &mut flow.data;
     let Some(open) = open else { return };
     let base = offsets.get(index(direction)).copied().unwrap_or(0);
     let mut feedback = Feedback::None;
-    if let Some(Track::Tls(decoder)) = tracks.get_mut(index(direction)) {
+    if let Some(Track::Tls(decoder)) = each.get_mut(index(direction)) {
         let mut input = bytes;
         while let Some(event) = decoder.next(&mut input) {
             let lost = event == Event::Desynchronised;
@@ -172,7 +179,7 @@ fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, con
         }
     }
     if feedback == Feedback::ChangeCipherSpecIsDummy {
-        for track in tracks {
+        for track in each {
             if let Track::Tls(decoder) = track {
                 decoder.ignore_change_cipher_spec();
             }
@@ -182,7 +189,7 @@ fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, con
 
 /// Looks for the beginning of TLS.
 fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, context: &mut Context<'_>) -> Direction {
-    let Some(Track::Searching(held)) = flow.data.tracks.get_mut(index(direction)) else {
+    let Some(Track::Searching(held)) = flow.data.each.get_mut(index(direction)) else {
         return direction;
     };
     let fresh = held.is_empty();
@@ -213,7 +220,7 @@ fn is_hello(bytes: &[u8], offset: usize, start: Start) -> bool {
 }
 
 fn set(flow: &mut Flow<Tracks>, direction: Direction, track: Track) {
-    if let Some(slot) = flow.data.tracks.get_mut(index(direction)) {
+    if let Some(slot) = flow.data.each.get_mut(index(direction)) {
         *slot = track;
     }
 }
@@ -288,7 +295,7 @@ fn begin(
 
 /// The other direction may have held back what only now is known to be TLS: an alert, or the rest after a gap.
 fn look_again(flow: &mut Flow<Tracks>, direction: Direction, at: At, context: &mut Context<'_>) {
-    match flow.data.tracks.get_mut(index(direction)) {
+    match flow.data.each.get_mut(index(direction)) {
         Some(Track::Searching(held)) if !held.is_empty() => {
             let bytes = std::mem::take(held);
             look(flow, direction, &bytes, at, context);
@@ -299,11 +306,24 @@ fn look_again(flow: &mut Flow<Tracks>, direction: Direction, at: At, context: &m
 }
 
 fn keep_preamble(flow: &mut Flow<Tracks>, direction: Direction, clear: &[u8]) {
-    let Some(open) = &mut flow.data.open else { return };
-    let texts = open.facts_mut().transport.preamble.get_or_insert_default();
+    let answers = direction.opposite();
+    let sent = flow.data.offsets.get(index(answers)).copied().unwrap_or(0);
+    flow.data.unconfirmed.get_or_insert((answers, sent));
+    let texts = flow.data.clear.get_or_insert_default();
     if let Some(text) = texts.get_mut(index(direction)) {
         text.extend_from_slice(clear.get(..PREAMBLE_KEPT.min(clear.len())).unwrap_or_default());
     }
+}
+
+/// Whether what looked like a hello in clear text was answered in clear text, or was not even whole: then it was
+/// content, a hello quoted in a mail or a file.
+fn was_content(data: &Tracks, whole: bool) -> bool {
+    let Some((answers, sent)) = data.unconfirmed else {
+        return false;
+    };
+    let answered_in_tls = matches!(data.each.get(index(answers)), Some(Track::Tls(_)));
+    let answered = data.offsets.get(index(answers)).is_some_and(|now| *now > sent);
+    !answered_in_tls && (answered || !whole)
 }
 
 fn transport(flow: &Flow<Tracks>) -> Transport {
@@ -342,7 +362,13 @@ pub(super) fn finish(
 ) -> Option<(ConnectionId, Box<Connection>)> {
     let Finished { flow, why } = finished;
     let mut open = flow.data.open.take()?;
-    let preamble = open.facts_mut().transport.preamble.take();
+    if was_content(&flow.data, open.has_hello()) {
+        return None;
+    }
+    let preamble = flow.data.clear.take().map(|texts| {
+        let [client, server] = *texts;
+        Box::new(preamble::classify(&client, &server))
+    });
     open.facts_mut().transport = Transport {
         preamble,
         ..transport(flow)
@@ -374,7 +400,7 @@ pub(super) fn finish(
 fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Option<Blindness> {
     let half: &Half = flow.half(direction);
     let lost = flow.data.lost.get(index(direction)).copied().flatten();
-    let (in_sync, inside) = match flow.data.tracks.get(index(direction)) {
+    let (in_sync, inside) = match flow.data.each.get(index(direction)) {
         Some(Track::Tls(decoder)) => (decoder.in_sync(), decoder.inside_record()),
         _ => (true, false),
     };
@@ -385,7 +411,7 @@ fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Op
     facts.captured = half.first.is_some();
     facts.fin = half.fin;
     facts.reset = half.reset;
-    if half.incomplete_at_end() || !in_sync {
+    if half.incomplete_at_end() || (!in_sync && lost.is_some()) {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
     }
     facts.handshake_loss

@@ -772,12 +772,9 @@ impl<'a> ConnectionJson<'a> {
             client: connection.client.into(),
             server: connection.server.into(),
             encapsulation: transport.outer.iter().map(ToString::to_string).collect(),
-            preamble: transport.preamble.as_deref().map(|[client, server]| {
-                let preamble = super::preamble::classify(client, server);
-                PreambleJson {
-                    kind: preamble.kind,
-                    client: preamble.client.map(Into::into),
-                }
+            preamble: transport.preamble.as_deref().map(|preamble| PreambleJson {
+                kind: preamble.kind,
+                client: preamble.client.map(Into::into),
             }),
             service: service_id(&service_of(connection)),
             backend: backend.map(|number| format!("backend-{number}")),
@@ -1062,7 +1059,10 @@ impl<'a> CredentialJson<'a> {
         let kept = report.engine.kept();
         let mut not_visible = Causes::new();
         let tls13 = credential.mechanism == Mechanism::Psk;
-        let first_offer = credential.offers.first().and_then(|offer| kept.get(*offer));
+        let first_offer = credential
+            .offers
+            .first()
+            .and_then(|offer| Some((*offer, kept.get(*offer)?)));
         if credential.issued.is_none() {
             not_visible.insert("issued", if tls13 { "encrypted" } else { "capture-started-late" });
             for field in ["tls_version", "server_name", "lifetime_seconds"] {
@@ -1070,7 +1070,7 @@ impl<'a> CredentialJson<'a> {
             }
         }
         let candidates = match (tls13 && credential.issued.is_none(), first_offer) {
-            (true, Some(connection)) => report.issuer_candidates(connection),
+            (true, Some((offer, connection))) => report.issuer_candidates(offer, connection),
             _ => Vec::new(),
         };
         let connection_ids = |ids: Vec<ConnectionId>| {
@@ -1086,7 +1086,7 @@ impl<'a> CredentialJson<'a> {
         let service_name = credential
             .server_name
             .clone()
-            .or_else(|| first_offer.and_then(|offer| offer.server_name().cloned()));
+            .or_else(|| first_offer.and_then(|(_, offer)| offer.server_name().cloned()));
         let is_session_id = credential.mechanism == Mechanism::SessionId;
         Self {
             id: credential_id(credential),

@@ -8,7 +8,6 @@ pub mod cost;
 pub mod explain;
 mod ids;
 pub mod json;
-pub mod preamble;
 pub mod text;
 mod wireshark;
 
@@ -288,9 +287,9 @@ impl<'a> Report<'a> {
 
     /// Earlier TLS 1.3 connections that may have issued a PSK which this connection was the first to offer.
     #[must_use]
-    pub fn issuer_candidates(&self, connection: &'a Connection) -> Vec<ConnectionId> {
+    pub fn issuer_candidates(&self, id: ConnectionId, connection: &'a Connection) -> Vec<ConnectionId> {
         self.history
-            .earlier(self.engine.kept(), connection)
+            .earlier(self.engine.kept(), connection, id)
             .filter(|(_, earlier)| {
                 earlier.is_tls13()
                     && earlier.completed == crate::session::Completed::Yes

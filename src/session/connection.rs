@@ -11,6 +11,7 @@ use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
 use super::close::Close;
 use super::credential::CredentialId;
+use super::preamble::Preamble;
 use super::seen::{Blindness, Seen};
 
 /// Number of a TLS connection, from 0 in the order in which they were recognised.
@@ -345,8 +346,8 @@ pub struct Transport {
     pub ended: Timestamp,
     /// Outer headers.
     pub outer: Box<[Encapsulation]>,
-    /// Clear text before TLS, client's and server's, cut to what tells its kind.
-    pub preamble: Option<Box<[Vec<u8>; 2]>>,
+    /// What stood before TLS.
+    pub preamble: Option<Box<Preamble>>,
     /// An ICMP unreachable was seen for it.
     pub unreachable: bool,
     /// From SYN to the client's acknowledgement of the SYN-ACK, in nanoseconds; `None` where one is not captured.
@@ -459,8 +460,9 @@ impl Connection {
 
     /// The client's address, as the PROXY header states it where there is one.
     #[must_use]
-    pub const fn client_address(&self) -> IpAddr {
-        self.client.ip
+    pub fn client_address(&self) -> IpAddr {
+        let proxied = self.transport.preamble.as_deref().and_then(|preamble| preamble.client);
+        proxied.unwrap_or(self.client).ip
     }
 
     /// When the handshake began, as far as visible.

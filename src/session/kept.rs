@@ -197,9 +197,4 @@ fn cost(connection: &Connection) -> usize {
         + size_of_val(connection.offers.as_slice())
         + size_of_val(connection.issued.as_slice())
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
-        + connection
-            .transport
-            .preamble
-            .as_ref()
-            .map_or(0, |texts| texts.iter().map(Vec::len).sum())
 }

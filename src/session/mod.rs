@@ -11,6 +11,7 @@ mod fold;
 mod intern;
 mod kept;
 mod ledger;
+pub mod preamble;
 mod seen;
 
 pub use crate::stream::{ResetForm, SynOptions};

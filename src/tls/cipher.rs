@@ -105,7 +105,7 @@ impl Protection {
     }
 }
 
-fn mac_length(mac: TlsCipherMac) -> u16 {
+const fn mac_length(mac: TlsCipherMac) -> u16 {
     match mac {
         TlsCipherMac::Null | TlsCipherMac::Aead => 0,
         TlsCipherMac::HmacMd5 => 16,
@@ -116,7 +116,7 @@ fn mac_length(mac: TlsCipherMac) -> u16 {
     }
 }
 
-fn block_length(enc: TlsCipherEnc) -> Option<u16> {
+const fn block_length(enc: TlsCipherEnc) -> Option<u16> {
     match enc {
         TlsCipherEnc::TripleDes | TlsCipherEnc::Des | TlsCipherEnc::Rc2 | TlsCipherEnc::Idea => Some(8),
         TlsCipherEnc::Aes | TlsCipherEnc::Camellia | TlsCipherEnc::Seed | TlsCipherEnc::Aria | TlsCipherEnc::Sm4 => {

@@ -43,9 +43,10 @@ pub fn search(bytes: &[u8], wanted: Wanted) -> Found {
 /// Decides on the first byte where that is possible; `None` sends the search into the text.
 fn at_start(bytes: &[u8]) -> Option<Found> {
     match *bytes {
-        [high, _, 1, 3, minor, ..] if high & 0x80 != 0 && minor <= 3 => v2_hello(bytes),
         [] | [21 | 22] => Some(Found::NeedMore),
-        [high] | [high, _] | [high, _, 1] | [high, _, 1, 3] if high & 0x80 != 0 => Some(Found::NeedMore),
+        [high, _, 1, 3, minor, ..] if high & 0x80 != 0 && minor <= 3 => v2_hello(bytes),
+        [high, _, 1, 3] | [high, _, 1] if high & 0x80 != 0 => Some(Found::NeedMore),
+        [high] | [high, _] if high & 0x80 != 0 => Some(Found::NeedMore),
         // A hello, or the alert that refuses one.
         [21 | 22, 3, ..] if bytes.len() < 6 => Some(Found::NeedMore),
         [22, 3, _, _, _, 1 | 2, ..] if plausible(bytes) => Some(Found::At(0, Start::Record)),

@@ -1,6 +1,6 @@
 //! What a rule may look at.
 
-use crate::net::Timestamp;
+use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, Kept, Ledger, Mechanism, Offer, OfferKind, TicketsInferred,
 };
@@ -61,7 +61,7 @@ impl<'a> Case<'a> {
     pub fn earlier(&self) -> impl Iterator<Item = &'a Connection> + use<'a> {
         let connection = self.connection;
         self.history
-            .earlier(self.kept, connection)
+            .earlier(self.kept, connection, self.id)
             .map(|(_, earlier)| earlier)
             .filter(move |earlier| earlier.server_name() == connection.server_name())
     }
@@ -71,6 +71,14 @@ impl<'a> Case<'a> {
     pub fn insight(&self) -> Option<&'a Insight> {
         self.hindsight
             .service(&(self.connection.server, self.connection.server_name().cloned()))
+    }
+
+    /// Whether a packet came before the ClientHello. Packets may bear no time or the same: then the frame decides.
+    #[must_use]
+    pub fn before_hello(&self, at: At) -> bool {
+        let hello = self.connection.hello.yes().map(|hello| hello.at);
+        let first = self.connection.retry.as_ref().map(|retry| retry.first_hello).or(hello);
+        first.is_some_and(|first| order(&at) < order(&first))
     }
 
     /// When the ClientHello was sent.
@@ -97,12 +105,12 @@ pub enum Gave {
 
 /// What a completed connection gave its client, and when that could be used at the earliest.
 #[must_use]
-pub fn gave(connection: &Connection) -> Option<(Gave, Timestamp)> {
+pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
     if connection.completed != Completed::Yes {
         return None;
     }
     let finished = [connection.server_side.finished, connection.client_side.finished];
-    let from = finished.into_iter().flatten().map(|at| at.time).max()?;
+    let from = finished.into_iter().flatten().max_by_key(order)?;
     let gave = if !connection.issued.is_empty() || (connection.accepted.is_some() && !connection.is_tls13()) {
         Gave::Seen
     } else if !connection.is_tls13() {
@@ -120,4 +128,9 @@ pub fn gave(connection: &Connection) -> Option<(Gave, Timestamp)> {
         }
     };
     Some((gave, from))
+}
+
+/// Orders packets by time, and by frame where times are equal.
+pub(super) fn order(at: &At) -> (Timestamp, FrameRef) {
+    (at.time, at.frame)
 }

@@ -55,9 +55,12 @@ impl History {
         &'a self,
         kept: &'a Kept,
         connection: &'a Connection,
+        id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
         let group = stack_group(&self.hasher, connection);
-        let range = group.map_or(&[][..], |group| before(&self.by_stack, group, connection.hello_time()));
+        let range = group.map_or(&[][..], |group| {
+            before(&self.by_stack, group, (connection.hello_time(), id))
+        });
         found(kept, range)
             // The group is a hash: make sure.
             .filter(move |(_, earlier)| same_client(earlier, connection) && earlier.server == connection.server)
@@ -68,18 +71,20 @@ impl History {
         &'a self,
         kept: &'a Kept,
         connection: &'a Connection,
+        id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
         let group = address_group(&self.hasher, connection);
-        found(kept, before(&self.by_address, group, connection.hello_time())).filter(move |(_, earlier)| {
+        found(kept, before(&self.by_address, group, (connection.hello_time(), id))).filter(move |(_, earlier)| {
             earlier.client_address() == connection.client_address() && earlier.server.ip == connection.server.ip
         })
     }
 }
 
-/// Entries of a group before a time.
-fn before(entries: &[Entry], group: u64, hello: Timestamp) -> &[Entry] {
+/// Entries of a group before a connection. Packets may bear no time or the same: then the order in which connections
+/// were recognised decides.
+fn before(entries: &[Entry], group: u64, place: (Timestamp, ConnectionId)) -> &[Entry] {
     let start = entries.partition_point(|entry| entry.group < group);
-    let end = entries.partition_point(|entry| (entry.group, entry.hello) < (group, hello));
+    let end = entries.partition_point(|entry| (entry.group, entry.hello, entry.id) < (group, place.0, place.1));
     entries.get(start..end).unwrap_or_default()
 }
 

@@ -36,8 +36,7 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
     match (connection.completed, blind) {
         (Completed::No, None) => Outcome::Failed,
         (Completed::No, Some(_)) if fatal_alert(connection) => Outcome::Failed,
-        (Completed::Blind(cause), None) => Outcome::Unclear(cause),
-        (_, Some(cause)) => Outcome::Unclear(cause),
+        (Completed::Blind(cause), None) | (_, Some(cause)) => Outcome::Unclear(cause),
         (Completed::Yes, None) => Outcome::Unclear(Blindness::ServerHelloMissing),
     }
 }

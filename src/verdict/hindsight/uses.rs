@@ -142,11 +142,10 @@ pub fn closed_by(connection: &Connection, time: Timestamp) -> ClosedBy {
         ) => ClosedBy::Cleanly,
         Some(CloseClass::FatalAlert) => ClosedBy::Alert,
         Some(CloseClass::FinNoNotify | CloseClass::RstBeforeNotify) => unclean(connection),
-        Some(CloseClass::TimeoutSilent | CloseClass::HandshakeIncomplete) => ClosedBy::Unknown,
         // The answer to a bare FIN is ambiguous, but that the FIN was bare is not.
         None if bare_fin_answered(&connection.close.server) => ClosedBy::ClientFin,
         None if bare_fin_answered(&connection.close.client) => ClosedBy::Server,
-        None => ClosedBy::Unknown,
+        Some(CloseClass::TimeoutSilent | CloseClass::HandshakeIncomplete) | None => ClosedBy::Unknown,
     }
 }
 

@@ -3,11 +3,11 @@
 use super::super::case::{Case, Offered};
 use super::super::hindsight::patterns::{KeyVerdict, judge_key, refused_then_accepted};
 use super::super::hindsight::uses::{ClosedBy, is_stateful};
-use super::super::hindsight::{Insight, Takeover, Use};
+use super::super::hindsight::{Contrast, Insight, Takeover, Use};
 use super::super::{Confidence, Evidence, Finding};
 use super::reason;
 use crate::net::hex;
-use crate::session::Credential;
+use crate::session::{Connection, Credential};
 
 /// The decided use of a credential on the connection at hand, with what is known of the service.
 pub(super) fn uses<'a>(case: &Case<'a>) -> Option<(&'a Insight, Vec<&'a Use>)> {
@@ -76,7 +76,7 @@ fn failover(case: &Case<'_>) -> Finding {
         let since = used
             .previous
             .and_then(|previous| case.kept.get(previous))
-            .map(|previous| previous.hello_time());
+            .map(Connection::hello_time);
         let since = since
             .or(offered.credential.issued.map(|issue| issue.at.time))
             .or_else(|| first_seen(case, offered.credential));
@@ -112,7 +112,7 @@ fn first_seen(case: &Case<'_>, credential: &Credential) -> Option<crate::net::Ti
     let users = credential.offers.iter().filter(|user| **user != case.id);
     users
         .filter_map(|user| case.kept.get(*user))
-        .map(|user| user.hello_time())
+        .map(Connection::hello_time)
         .min()
 }
 
@@ -261,9 +261,7 @@ fn other_backend(case: &Case<'_>) -> Finding {
             .find(|(refused, _)| std::ptr::eq(*refused, used));
         let (confidence, summary) = match (answering, previous) {
             (Some(answering), Some(previous)) if answering != previous => {
-                let contrast = insight
-                    .contrast("backend")
-                    .is_some_and(|contrast| contrast.first_resumes_more());
+                let contrast = insight.contrast("backend").is_some_and(Contrast::first_resumes_more);
                 let confidence = if contrast {
                     Confidence::Inferred
                 } else {

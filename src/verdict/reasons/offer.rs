@@ -1,9 +1,9 @@
 //! Nothing was offered.
 
-use super::super::case::{Case, Gave, gave};
+use super::super::case::{Case, Gave, gave, order};
 use super::super::{Confidence, Evidence, Finding};
 use super::reason;
-use crate::net::{FrameRef, Timestamp};
+use crate::net::{At, FrameRef};
 use crate::session::{Completed, Connection};
 
 reason! {
@@ -152,7 +152,7 @@ fn no_credential_yet(case: &Case<'_>) -> Finding {
     let mut under_way: Option<FrameRef> = None;
     for earlier in case.earlier().filter(|earlier| earlier.completed != Completed::No) {
         match over_at(earlier) {
-            Some(over) if over < case.hello_time() => return Finding::DoesNotHold,
+            Some(over) if case.before_hello(over) => return Finding::DoesNotHold,
             Some(_) => under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way),
             None => return Finding::CannotTell,
         }
@@ -169,14 +169,9 @@ fn no_credential_yet(case: &Case<'_>) -> Finding {
 }
 
 /// When a handshake was over for its client.
-fn over_at(connection: &Connection) -> Option<Timestamp> {
+fn over_at(connection: &Connection) -> Option<At> {
     let [client, server] = [&connection.client_side, &connection.server_side];
-    client
-        .finished
-        .into_iter()
-        .chain(server.finished)
-        .map(|at| at.time)
-        .max()
+    client.finished.into_iter().chain(server.finished).max_by_key(order)
 }
 
 reason! {
@@ -202,7 +197,7 @@ fn did_not_offer(case: &Case<'_>) -> Finding {
         return Finding::CannotTell;
     };
     let usable = case.earlier().find_map(|earlier| match gave(earlier) {
-        Some((given, from)) if from < case.hello_time() => match given {
+        Some((given, from)) if case.before_hello(from) => match given {
             Gave::Seen => Some((earlier, Confidence::Observed)),
             Gave::Inferred => Some((earlier, Confidence::Inferred)),
             Gave::Unclear => Some((earlier, Confidence::Possible)),
@@ -228,7 +223,7 @@ fn did_not_offer(case: &Case<'_>) -> Finding {
 /// The client was here before, and whether it was given anything cannot be seen.
 fn nothing_visible_to_offer(case: &Case<'_>, hello: FrameRef) -> Finding {
     let unclear = |earlier: &Connection| match gave(earlier) {
-        Some((Gave::Unclear | Gave::NothingInferred, from)) => from < case.hello_time(),
+        Some((Gave::Unclear | Gave::NothingInferred, from)) => case.before_hello(from),
         Some((Gave::Seen | Gave::Inferred | Gave::Nothing, _)) => false,
         None => earlier.completed != Completed::No && over_at(earlier).is_none(),
     };

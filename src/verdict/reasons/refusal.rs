@@ -110,10 +110,10 @@ fn fatal_alert_previous(case: &Case<'_>) -> Finding {
         .filter(|offered| offered.mechanism == Mechanism::SessionId)
     {
         let issuer = offered.credential.issued.map(|issue| issue.connection);
-        let users = issuer
+        let mut users = issuer
             .into_iter()
             .chain(offered.credential.offers.iter().copied().filter(|id| *id != case.id));
-        if let Some((frame, how)) = users.filter_map(|id| ended_in_alert(case, id)).next() {
+        if let Some((frame, how)) = users.find_map(|id| ended_in_alert(case, id)) {
             return Finding::holds(
                 Confidence::Possible,
                 "an earlier connection of this session ended with a fatal alert",

@@ -2,7 +2,7 @@
 
 use super::super::case::Case;
 use super::super::hindsight::uses::ClosedBy;
-use super::super::hindsight::{Insight, Use};
+use super::super::hindsight::{Contrast, Insight, Use};
 use super::super::{Confidence, Evidence, Finding};
 use super::backend::{offer_evidence, offered, uses};
 use super::reason;
@@ -11,8 +11,8 @@ use crate::session::{Connection, Mechanism, ProtocolVersion, Side};
 
 /// The use at hand if its session ended in one of these ways before.
 fn closed_before<'a>(case: &Case<'a>, kinds: &[ClosedBy]) -> Option<(&'a Insight, &'a Use, &'a Connection)> {
-    let (insight, uses) = uses(case)?;
-    let used = uses
+    let (insight, all) = uses(case)?;
+    let used = all
         .into_iter()
         .find(|used| used.stateful && kinds.contains(&used.closed))?;
     Some((insight, used, case.kept.get(used.previous?)?))
@@ -38,7 +38,7 @@ fn survived(insight: &Insight, closed: ClosedBy) -> bool {
 fn significant(insight: &Insight, closed: ClosedBy) -> bool {
     insight
         .contrast(contrast_of(closed))
-        .is_some_and(|contrast| contrast.first_resumes_more())
+        .is_some_and(Contrast::first_resumes_more)
 }
 
 fn close_frame(connection: &Connection, side: Side) -> Option<FrameRef> {
@@ -207,10 +207,10 @@ reason! {
 
 fn cache_expired(case: &Case<'_>) -> Finding {
     const SECOND: i64 = 1_000_000_000;
-    let Some((insight, uses)) = uses(case) else {
+    let Some((insight, all)) = uses(case) else {
         return Finding::CannotTell;
     };
-    let Some(used) = uses
+    let Some(used) = all
         .into_iter()
         .find(|used| used.stateful && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown))
     else {
@@ -272,10 +272,10 @@ reason! {
 }
 
 fn never_accepts_ids(case: &Case<'_>) -> Finding {
-    let Some((insight, uses)) = uses(case) else {
+    let Some((insight, all)) = uses(case) else {
         return Finding::CannotTell;
     };
-    let Some(used) = uses.into_iter().find(|used| used.stateful) else {
+    let Some(used) = all.into_iter().find(|used| used.stateful) else {
         return Finding::DoesNotHold;
     };
     let Some(offered) = offered(case, used) else {

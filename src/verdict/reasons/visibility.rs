@@ -23,7 +23,7 @@ reason! {
 }
 
 fn capture_incomplete(case: &Case<'_>) -> Finding {
-    let Outcome::Unclear(cause) = case.connection.outcome else {
+    let Outcome::Unclear(blindness) = case.connection.outcome else {
         return Finding::DoesNotHold;
     };
     let connection = case.connection;
@@ -39,7 +39,7 @@ fn capture_incomplete(case: &Case<'_>) -> Finding {
         Confidence::Observed,
         format!(
             "the capture does not show how this handshake was decided ({})",
-            cause.code()
+            blindness.code()
         ),
         Evidence::new(frame, text),
         Vec::new(),
@@ -106,7 +106,7 @@ fn offer_of_unknown_origin(case: &Case<'_>) -> Finding {
 
 fn has_possible_issuer(case: &Case<'_>) -> bool {
     case.history
-        .earlier_between(case.kept, case.connection)
+        .earlier_between(case.kept, case.connection, case.id)
         .any(|(_, earlier)| {
             // A handshake that is not visible may have been a TLS 1.3 one.
             earlier.is_tls13() || earlier.version().is_none()
