@@ -50,7 +50,10 @@ fn main() -> io::Result<()> {
         done += 1;
     }
     if reading < ENOUGH / 4 {
-        writeln!(out, "{path} is too small: its reads took {reading} ticks; the ratio below says little")?;
+        writeln!(
+            out,
+            "{path} is too small: its reads took {reading} ticks; the ratio below says little"
+        )?;
     }
     let seconds = |ticks: u64| f64::from(u32::try_from(ticks).unwrap_or(u32::MAX)) / TICKS;
     writeln!(

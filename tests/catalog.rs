@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use common::{analyse, assert_committed, assert_none, fixtures, folders, root};
+use common::{assert_committed, assert_none, fixtures, folders, root};
 use reshake::engine::Limits;
 use reshake::report::Report;
 use reshake::verdict::reasons::Actor;
@@ -106,8 +106,7 @@ fn matrix() -> BTreeMap<&'static str, BTreeMap<String, Holds>> {
     let mut matrix: BTreeMap<&'static str, BTreeMap<String, Holds>> =
         CATALOG.iter().map(|reason| (reason.name, BTreeMap::new())).collect();
     for fixture in fixtures() {
-        let source = reshake::source::open(fixture.path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
-        let (engine, captures) = analyse(vec![source], Limits::default());
+        let (engine, captures) = fixture.run(Limits::default());
         let report = Report::of(&engine, captures);
         for (_, id, connection) in report.connections() {
             for (index, judged) in report.reasons(id, connection).into_iter().enumerate() {

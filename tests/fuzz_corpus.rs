@@ -95,7 +95,7 @@ fn write_seeds() {
         .into_iter()
         .filter(|fixture| wanted.contains(&fixture.name.as_str()));
     for fixture in chosen {
-        let all = packets::read(&fixture.path);
+        let all = packets::read(fixture.path());
         for ((target, seed), number) in seeds(&fixture, &all).into_iter().zip(1..) {
             let folder = corpus(target);
             fs::create_dir_all(&folder).expect("a folder");

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{analyse, assert_committed, assert_none, fixtures, items, report_of, text, texts};
+use common::{assert_committed, assert_none, fixtures, items, report_of, text, texts};
 use reshake::engine::Limits;
 use reshake::report::{Report, json};
 use serde_json::{Map, Value};
@@ -420,8 +420,7 @@ fn a_report_that_breaks_its_contract_is_noticed() {
 #[test]
 fn the_lines_are_the_document_in_pieces() {
     for fixture in fixtures() {
-        let source = reshake::source::open(fixture.path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
-        let (engine, captures) = analyse(vec![source], Limits::default());
+        let (engine, captures) = fixture.run(Limits::default());
         let mut out = Vec::new();
         json::write_lines(&Report::of(&engine, captures.clone()), &mut out).expect("written to memory");
         let document = report_of((engine, captures));

@@ -2,9 +2,7 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::{analyse, fixtures, items, report_of};
+use common::{Fixture, fixtures, items, report_of};
 use reshake::engine::{Engine, Limits};
 use reshake::net::Capture;
 use reshake::session::{Connection, Credential};
@@ -13,13 +11,11 @@ use serde_json::Value;
 /// A finished connection, with what it issued and offered.
 const PER_CONNECTION: usize = 1024;
 
-fn run(path: &Path, kept_bytes: usize) -> (Engine, Vec<Capture>) {
-    let source = reshake::source::open(path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
-    let limits = Limits {
+fn run(fixture: &Fixture, kept_bytes: usize) -> (Engine, Vec<Capture>) {
+    fixture.run(Limits {
         kept_bytes,
         ..Limits::default()
-    };
-    analyse(vec![source], limits)
+    })
 }
 
 /// Bytes that the finished connections of a run hold, each credential counted once: what the allocator gives is
@@ -48,7 +44,7 @@ fn held(engine: &Engine) -> usize {
 fn a_finished_connection_takes_at_most_a_kilobyte() {
     let (mut measured, mut connections) = (0, 0);
     for fixture in fixtures() {
-        let (engine, _) = run(&fixture.path, usize::MAX);
+        let (engine, _) = run(&fixture, usize::MAX);
         let kept = engine.kept();
         assert!(
             kept.bytes() >= held(&engine) * 9 / 10,
@@ -77,8 +73,8 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
     let mut folded = 0;
     for fixture in fixtures() {
         let name = &fixture.name;
-        let (all, _) = run(&fixture.path, usize::MAX);
-        let (few, captures) = run(&fixture.path, limit);
+        let (all, _) = run(&fixture, usize::MAX);
+        let (few, captures) = run(&fixture, limit);
         let kept = few.kept();
         assert!(
             kept.bytes() <= limit || kept.len() <= 1,
@@ -101,7 +97,7 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
         let listed = items(&report, "connections").len() as u64;
         assert_eq!(outcomes(&report), listed + omitted, "{name}: the summary counts all");
         // The newest stay.
-        let whole = report_of(run(&fixture.path, usize::MAX));
+        let whole = report_of(run(&fixture, usize::MAX));
         let ids = |report: &Value| {
             items(report, "connections")
                 .iter()
@@ -118,8 +114,8 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
 #[test]
 fn folded_counts_are_those_of_the_connections() {
     let fixture = common::fixture("captures/tls10-closes");
-    let whole = report_of(run(&fixture.path, usize::MAX));
-    let (engine, captures) = run(&fixture.path, 1);
+    let whole = report_of(run(&fixture, usize::MAX));
+    let (engine, captures) = run(&fixture, 1);
     assert!(engine.kept().omitted_total() > 0);
     let report = report_of((engine, captures));
     let count = |report: &Value, outcome: &str| report["summary"]["outcomes"][outcome].as_u64().expect("a count");

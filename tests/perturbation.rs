@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::facts::{contradictions, differences, frameless, origin, stated};
 use common::packets::{self, RawPacket};
-use common::{Fixture, Random, analyse, assert_none, fixtures, report_of, report_of_bytes, source_of_bytes};
+use common::{Fixture, Random, analyse, assert_none, report_of, report_of_bytes, single_files, source_of_bytes};
 use reshake::engine::Limits;
 use serde_json::Value;
 
@@ -30,20 +30,33 @@ const KNOWN: &[(&str, &str)] = &[
     ("a lost packet", "captures/external-psk-tls12"),
     // Split in two, the rest of a ServerHello flight that follows lost bytes is not found again.
     ("another size", "reasons/capture-incomplete"),
+    ("another size", "captures/starts-in-the-middle"),
+    ("another size", "captures/wrapped-ipv4-fragment-missing"),
+    ("another size", "captures/wrapped-ipv6-fragment-missing"),
     // What was issued on both legs belongs to the leg that was seen first, whichever offers it.
     ("another order", "captures/balancer-both-legs"),
     // The second ClientHello after a HelloRetryRequest is taken for the first when that was not captured.
     ("begins late", "captures/tls13-early-data"),
-    ("begins late", "captures/tls13-hello-retry"),
     ("many lost packets", "captures/tls13-early-data"),
     // Sequence numbers of the next connection on the same ports lie close to those of this one.
     ("many lost packets", "captures/port-reused"),
     ("seen twice", "captures/port-reused"),
+    // Joined in the middle, a connection is recognised by a packet that begins with a record; moved, it is another.
+    ("another order", "captures/starts-in-the-middle"),
+    // A hello quoted in clear text is taken for one while what would show otherwise is not captured.
+    ("a lost packet", "captures/hello-as-content"),
+    ("a lost packet", "captures/starttls-near-miss"),
+    ("begins late", "captures/hello-as-content"),
+    ("begins late", "captures/starttls-near-miss"),
+    ("cut at a byte", "captures/hello-as-content"),
+    ("cut at a packet", "captures/hello-as-content"),
+    ("many lost packets", "captures/hello-as-content"),
+    ("many lost packets", "captures/starttls-near-miss"),
 ];
 
 /// Runs one kind of change over all fixtures, in two halves on two threads. A known failure must fail.
 fn over_all(kind: &str, change: impl Fn(&Fixture) -> Vec<String> + Sync) {
-    let all = fixtures();
+    let all = single_files();
     let run = |fixture: &Fixture| {
         let found = change(fixture);
         match (KNOWN.contains(&(kind, fixture.name.as_str())), found.is_empty()) {
@@ -73,8 +86,14 @@ fn told_otherwise(fixture: &Fixture, whole: &Value, part: &Value) -> Vec<String>
     for connection in stated(part) {
         let name = format!("{} {}", connection.ends.join(" "), connection.started);
         let Some(origin) = origin(&whole, &connection) else {
-            // Two legs of one handshake are one connection only while both show that they are.
-            if !fixture.truth.lenient {
+            // Two legs of one handshake, or the halves of one that has two addresses, are one connection only while
+            // both show that they are.
+            let in_parts = fixture
+                .truth
+                .connections
+                .iter()
+                .any(|truth| truth.answers_from.is_some());
+            if !fixture.truth.lenient && !in_parts {
                 found.push(format!("{name} is invented"));
             }
             continue;
@@ -113,7 +132,7 @@ fn some_of(count: usize, random: &mut Random) -> Vec<usize> {
 #[test]
 fn a_capture_cut_at_a_packet_states_nothing_else() {
     over_all("cut at a packet", |fixture| {
-        let all = packets::read(&fixture.path);
+        let all = packets::read(fixture.path());
         let whole = report_of_bytes(vec![packets::write(&all)]);
         let mut random = Random::seeded(&fixture.name, 1);
         some_of(all.len(), &mut random)
@@ -132,7 +151,7 @@ fn a_capture_cut_at_a_packet_states_nothing_else() {
 #[test]
 fn a_capture_that_begins_late_states_nothing_else() {
     over_all("begins late", |fixture| {
-        let all = packets::read(&fixture.path);
+        let all = packets::read(fixture.path());
         let whole = report_of_bytes(vec![packets::write(&all)]);
         let mut random = Random::seeded(&fixture.name, 2);
         some_of(all.len(), &mut random)
@@ -203,7 +222,7 @@ fn flipped_bytes_never_panic() {
 #[test]
 fn flipped_bytes_in_packets_never_panic() {
     over_all("flipped bytes in packets", |fixture| {
-        let all = packets::read(&fixture.path);
+        let all = packets::read(fixture.path());
         let mut random = Random::seeded(&fixture.name, 5);
         (0..DAMAGED)
             .filter_map(|round| {
@@ -241,7 +260,7 @@ fn same_facts(
     number: u64,
     change: impl Fn(&[RawPacket], &mut Random) -> Vec<RawPacket>,
 ) -> Vec<String> {
-    let all = packets::read(&fixture.path);
+    let all = packets::read(fixture.path());
     let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
     let mut random = Random::seeded(&fixture.name, number);
     (0..MIXED)
@@ -281,19 +300,19 @@ fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
         let Some(segment) = segment else { continue };
         // What opens a connection and what breaks it off stays where it is: a SYN is waited for, the place of a reset
         // decides what the receiver took, and the first packet gives the connection its identity.
-        if segment.flags & SYN_RST != 0 || !open.contains_key(&segment.flow()) {
-            open.insert(segment.flow(), runs.len());
+        if segment.flags & SYN_RST != 0 || !open.contains_key(&segment.client()) {
+            open.insert(segment.client(), runs.len());
             runs.push(vec![index]);
             continue;
         }
-        let run = open.get(&segment.flow()).copied().filter(|run| {
+        let run = open.get(&segment.client()).copied().filter(|run| {
             let first = parsed[runs[*run][0]].as_ref().expect("a segment");
             first.source == segment.source && first.flags & SYN_RST == 0 && runs[*run].len() < MOVED
         });
         if let Some(run) = run {
             runs[run].push(index);
         } else {
-            open.insert(segment.flow(), runs.len());
+            open.insert(segment.client(), runs.len());
             runs.push(vec![index]);
         }
     }
@@ -347,7 +366,11 @@ fn split_segments(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
 #[test]
 fn a_capture_in_two_files_states_the_same() {
     over_all("two files", |fixture| {
-        let mut all = packets::read(&fixture.path);
+        if fixture.truth.no_times {
+            // Packets without times have no order but that of their file.
+            return Vec::new();
+        }
+        let mut all = packets::read(fixture.path());
         // Files are merged by time; what stands out of order inside one file is another test.
         all.sort_by_key(|packet| packet.time);
         let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
@@ -380,7 +403,7 @@ fn a_capture_in_two_files_states_the_same() {
 #[test]
 fn a_file_for_each_direction_states_the_same() {
     over_all("a file for each direction", |fixture| {
-        let mut all = packets::read(&fixture.path);
+        let mut all = packets::read(fixture.path());
         all.sort_by_key(|packet| packet.time);
         let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
         let parsed = packets::parse(&all);
@@ -401,7 +424,7 @@ fn a_file_for_each_direction_states_the_same() {
 #[test]
 fn a_lost_packet_changes_no_fact_into_another() {
     over_all("a lost packet", |fixture| {
-        let all = packets::read(&fixture.path);
+        let all = packets::read(fixture.path());
         let whole = report_of_bytes(vec![packets::write(&all)]);
         let mut random = Random::seeded(&fixture.name, 10);
         some_of(all.len(), &mut random)
@@ -422,7 +445,7 @@ fn a_lost_packet_changes_no_fact_into_another() {
 #[test]
 fn many_lost_packets_change_no_fact_into_another() {
     over_all("many lost packets", |fixture| {
-        let all = packets::read(&fixture.path);
+        let all = packets::read(fixture.path());
         let whole = report_of_bytes(vec![packets::write(&all)]);
         let mut random = Random::seeded(&fixture.name, 11);
         (0..30)
@@ -438,8 +461,8 @@ fn many_lost_packets_change_no_fact_into_another() {
 
 #[test]
 fn a_capture_written_back_is_the_same_capture() {
-    for fixture in fixtures() {
-        let all = packets::read(&fixture.path);
+    for fixture in single_files() {
+        let all = packets::read(fixture.path());
         let [before, after] = [fixture.report(), report_of_bytes(vec![packets::write(&all)])];
         let found = differences(&frameless(&before), &frameless(&after), &[]);
         assert_none(&fixture.name, &found);

@@ -139,9 +139,14 @@ impl Assembler {
         if let Some((length, at)) = self.cut.take() {
             return Some(Piece::Gap(length, GapCause::Snaplen, at));
         }
-        let (first_offset, first_at) = self.waiting.first().map(|piece| (piece.offset, piece.at))?;
+        let (first_offset, first_end, first_at) = self
+            .waiting
+            .first()
+            .map(|piece| (piece.offset, piece.end(), piece.at))?;
         if !self.started {
-            if !self.flushing && self.patience < PATIENCE && !self.over_limit() {
+            // What the receiver has acknowledged has no earlier bytes still on their way.
+            let received = first_end <= self.acknowledged;
+            if !received && !self.flushing && self.patience < PATIENCE && !self.over_limit() {
                 return None;
             }
             self.started = true;

@@ -19,7 +19,10 @@ pub(crate) mod packets;
 /// What really happened in a fixture, from the logs of the clients and servers that made it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Truth {
-    pub(crate) file: String,
+    file: Option<String>,
+    /// Several files that are one timeline.
+    #[serde(default)]
+    files: Vec<String>,
     pub(crate) connections: Vec<TrueConnection>,
     /// The capture itself hides answers: an unclear one is right.
     #[serde(default)]
@@ -29,6 +32,14 @@ pub(crate) struct Truth {
     pub(crate) lenient: bool,
     #[serde(default)]
     pub(crate) patterns: Vec<String>,
+    /// VLAN tags around every packet, outermost first.
+    #[serde(default)]
+    pub(crate) vlans: Vec<u16>,
+    /// Its packets carry no times.
+    #[serde(default)]
+    pub(crate) no_times: bool,
+    /// TCP connections without TLS, where they are counted.
+    pub(crate) other_connections: Option<u64>,
 }
 
 /// What really happened on one connection.
@@ -54,6 +65,12 @@ pub(crate) struct TrueConnection {
     pub(crate) reason_also: Vec<String>,
     /// Number of the connection that issued what was offered.
     pub(crate) issuer: Option<u32>,
+    /// The address that the server's packets carry, where it is another.
+    pub(crate) answers_from: Option<String>,
+    /// What stood before TLS.
+    pub(crate) preamble: Option<String>,
+    /// The client that a PROXY header names.
+    pub(crate) proxied_client: Option<String>,
     /// As `blind`, for this connection alone; says why.
     pub(crate) hidden: Option<Value>,
 }
@@ -63,7 +80,8 @@ pub(crate) struct TrueConnection {
 pub(crate) struct Fixture {
     /// `reasons/NAME` or `captures/NAME`.
     pub(crate) name: String,
-    pub(crate) path: PathBuf,
+    /// Its capture files, in the order of the truth.
+    pub(crate) paths: Vec<PathBuf>,
     pub(crate) truth: Truth,
 }
 
@@ -73,12 +91,25 @@ impl Fixture {
         self.name.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Its only file.
+    pub(crate) fn path(&self) -> &Path {
+        match self.paths.as_slice() {
+            [path] => path,
+            paths => panic!("{} has {} files", self.name, paths.len()),
+        }
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        fs::read(&self.path).expect("a readable fixture")
+        fs::read(self.path()).expect("a readable fixture")
+    }
+
+    /// Its files as one timeline.
+    pub(crate) fn run(&self, limits: Limits) -> (Engine, Vec<Capture>) {
+        analyse(sources(&self.paths), limits)
     }
 
     pub(crate) fn report(&self) -> Value {
-        report_of_path(&self.path)
+        report_of(self.run(Limits::default()))
     }
 }
 
@@ -103,14 +134,25 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
     all
 }
 
+/// The fixtures of one file: those whose packets can be taken apart and put together again.
+pub(crate) fn single_files() -> Vec<Fixture> {
+    fixtures()
+        .into_iter()
+        .filter(|fixture| fixture.paths.len() == 1)
+        .collect()
+}
+
 /// One fixture by name, `reasons/NAME` or `captures/NAME`.
 pub(crate) fn fixture(name: &str) -> Fixture {
     let folder = root().join("fixtures").join(name);
     let text = fs::read_to_string(folder.join("truth.json")).unwrap_or_else(|e| panic!("{name}/truth.json: {e}"));
     let truth: Truth = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}/truth.json: {e}"));
+    let files = truth.file.iter().chain(&truth.files);
+    let paths: Vec<PathBuf> = files.map(|file| folder.join(file)).collect();
+    assert!(!paths.is_empty(), "{name}: no capture");
     Fixture {
         name: name.to_owned(),
-        path: folder.join(&truth.file),
+        paths,
         truth,
     }
 }
@@ -152,10 +194,12 @@ pub(crate) fn report_of_bytes(files: Vec<Vec<u8>>) -> Value {
     report_of(analyse(sources.collect(), Limits::default()))
 }
 
-/// The report on one file, read back as JSON.
-pub(crate) fn report_of_path(path: &Path) -> Value {
-    let source = reshake::source::open(path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
-    report_of(analyse(vec![source], Limits::default()))
+/// Files opened as the captures of one run, in this order.
+pub(crate) fn sources(paths: &[PathBuf]) -> Vec<Box<dyn Source>> {
+    let open = |(path, index): (&PathBuf, u16)| {
+        reshake::source::open(path.to_str().expect("a UTF-8 path"), index).expect("a capture")
+    };
+    paths.iter().zip(0..).map(open).collect()
 }
 
 /// The report of a finished run, read back as JSON.

@@ -127,9 +127,14 @@ pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
 }
 
 impl Parsed {
-    /// Both ends, whichever way it goes.
-    pub(crate) fn flow(&self) -> (Endpoint, Endpoint) {
-        (self.source.min(self.destination), self.source.max(self.destination))
+    /// The end with the higher port, which tells connections apart even where answers come from another address than
+    /// requests go to.
+    pub(crate) fn client(&self) -> Endpoint {
+        if self.source.port > self.destination.port {
+            self.source
+        } else {
+            self.destination
+        }
     }
 }
 
