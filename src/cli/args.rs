@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::verdict::CATALOG;
+use crate::report::explain::Entry;
 
 /// Tells from packet captures why a TLS session did not resume.
 #[derive(Debug, Parser)]
@@ -48,7 +48,7 @@ pub const EXIT_STATUS: &str = "Exit status:
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
-    /// Explain a reason, or list them all
+    /// Explain a reason or pattern, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
     Schema(Schema),
@@ -107,8 +107,8 @@ impl Analyze {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Name of a reason, as reports give it; without it, all reasons are listed.
-    #[arg(value_parser = ReasonName, hide_possible_values = true)]
+    /// Name of a reason or pattern, as reports give it; without it, all are listed.
+    #[arg(value_parser = EntryName, hide_possible_values = true)]
     pub name: Option<String>,
 
     /// Form of the explanation: 'text', 'markdown' or 'json'.
@@ -166,9 +166,9 @@ pub enum Color {
 
 /// Takes any name, so that an unknown one gets an answer of its own, and offers the known ones to completion.
 #[derive(Debug, Clone, Copy)]
-struct ReasonName;
+struct EntryName;
 
-impl TypedValueParser for ReasonName {
+impl TypedValueParser for EntryName {
     type Value = String;
 
     fn parse_ref(
@@ -181,8 +181,8 @@ impl TypedValueParser for ReasonName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let value = |reason: &&crate::verdict::Reason| PossibleValue::new(reason.name).help(reason.summary);
-        Some(Box::new(CATALOG.iter().map(value)))
+        let value = |entry: Entry| PossibleValue::new(entry.name()).help(entry.summary());
+        Some(Box::new(Entry::all().map(value)))
     }
 }
 
