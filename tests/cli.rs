@@ -58,7 +58,7 @@ fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 #[test]
 fn help_says_what_each_command_takes() {
-    for name in ["", "analyze", "explain", "schema", "completions", "man"] {
+    for name in ["", "analyze", "session", "explain", "schema", "completions", "man"] {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let name = if name.is_empty() { "reshake" } else { name };
         insta::assert_snapshot!(format!("help_{name}"), succeeds(&arguments));

@@ -48,6 +48,8 @@ pub const EXIT_STATUS: &str = "Exit status:
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
+    /// Show the whole life of one session: issued, offered, accepted or refused, closed
+    Session(Session),
     /// Explain a reason or pattern, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
@@ -79,6 +81,11 @@ pub struct Analyze {
     #[arg(long)]
     pub all: bool,
 
+    /// Show only connections for which TERMS hold, as 'outcome:declined client:10.0.0.0/8'; all terms must hold, a comma
+    /// separates values of which one must, a leading '-' negates. Verdicts still rest on everything.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+
     /// Stop after COUNT packets.
     #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -102,6 +109,28 @@ impl Analyze {
     pub fn inputs(&self) -> Vec<String> {
         self.read.iter().chain(&self.files).cloned().collect()
     }
+}
+
+/// Arguments of `session`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct Session {
+    /// Which session: the beginning of an id of a report (c…, k…), of a session ID, ticket or PSK identity in hex (4
+    /// digits or more), or a frame: 'frame:123', and with several captures 'NAME:123' or 'frame:1:123', counted from 1.
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Captures, as for 'analyze'.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Form of the table: 'text' for people, 'json' as one document.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
+    pub format: SessionFormat,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
 }
 
 /// Arguments of `explain`.
@@ -140,6 +169,15 @@ pub enum Format {
     Json,
     /// One object a line.
     Jsonl,
+}
+
+/// Forms of the life of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionFormat {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
 }
 
 /// Forms of an explanation.
@@ -213,6 +251,19 @@ fn place_of_command(arguments: &[OsString]) -> Option<usize> {
         }
     }
     None
+}
+
+/// The selection in full, made of its list of keys.
+fn where_help() -> String {
+    let mut text = String::from(
+        "Show only connections for which TERMS hold, as 'reason:stek-not-shared client:10.0.0.0/8 after:14:00'. Terms \
+         are separated by spaces, and all must hold; of values separated by commas one must; a leading '-' or '!' \
+         negates a term. Verdicts, backends and patterns still rest on everything.\n\nKeys:",
+    );
+    for (key, values) in crate::report::select::KEYS {
+        text += &format!("\n  {key}: {values}");
+    }
+    text
 }
 
 /// A number of bytes, with K, M or G for powers of 1024.

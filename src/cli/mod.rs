@@ -7,6 +7,7 @@ mod explain;
 mod man;
 mod progress;
 mod schema;
+mod session;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
     };
     let written = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
+        Command::Session(arguments) => session::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

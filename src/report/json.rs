@@ -35,6 +35,9 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
     out.write_all(b"{\"schema\":")?;
     put(out, &SCHEMA)?;
     member(out, "generator", &Generator::THIS)?;
+    if let Some(selection) = report.selection() {
+        member(out, "selection", &selection)?;
+    }
     out.write_all(b",\"captures\":")?;
     array(out, report.captures.iter().map(CaptureJson::of))?;
     member(out, "summary", &SummaryJson::of(report))?;
@@ -48,7 +51,7 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
             .map(|(number, id, connection)| ConnectionJson::of(report, &context, number, id, connection)),
     )?;
     out.write_all(b",\"credentials\":")?;
-    let credentials = report.engine.ledger().iter();
+    let credentials = report.credentials();
     array(
         out,
         credentials.map(|(id, credential)| CredentialJson::of(report, id, credential)),
@@ -74,7 +77,7 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             &ConnectionJson::of(report, &context, number, id, connection),
         )?;
     }
-    for (id, credential) in report.engine.ledger().iter() {
+    for (id, credential) in report.credentials() {
         line(
             out,
             "credential",
@@ -85,7 +88,11 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for view in &report.services {
         line(out, "service", schema.take(), &ServiceJson::of(report, view))?;
     }
-    line(out, "summary", schema.take(), &SummaryJson::of(report))
+    let summary = SelectedSummary {
+        selection: report.selection(),
+        summary: SummaryJson::of(report),
+    };
+    line(out, "summary", schema.take(), &summary)
 }
 
 /// The JSON Schema of the document. Open to additions, or closed to anything it does not name.
@@ -152,6 +159,9 @@ fn line(out: &mut dyn Write, kind: &str, schema: Option<&str>, value: &impl Seri
 struct DocumentJson<'a> {
     schema: &'a str,
     generator: Generator<'a>,
+    /// The terms that selected what follows; absent when everything is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<&'a str>,
     captures: Vec<CaptureJson<'a>>,
     summary: SummaryJson,
     services: Vec<ServiceJson<'a>>,
@@ -385,6 +395,15 @@ struct SummaryJson {
     returning_share: Option<f64>,
     reasons: Vec<ReasonCountJson>,
     closes: BTreeMap<&'static str, u64>,
+}
+
+/// In JSON lines there is no document that could bear the selection.
+#[derive(Serialize)]
+struct SelectedSummary<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<&'a str>,
+    #[serde(flatten)]
+    summary: SummaryJson,
 }
 
 impl SummaryJson {
