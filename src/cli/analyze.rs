@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::progress::Meter;
-use super::{Status, complain, print};
+use super::{Status, complain, interrupt, print};
 use crate::engine::Limits;
 use crate::report::text::printable;
 use crate::report::{Report, SelectError, Selection, json, text};
@@ -24,8 +24,18 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
             return Ok(Status::Usage);
         }
     };
+    let mut options = options(arguments);
+    if arguments.follow {
+        match interrupt::stop() {
+            Ok(stop) => options.follow = Some(stop),
+            Err(error) => {
+                complain(&format!("--follow: signals cannot be caught: {error}"));
+                return Ok(Status::Unreadable);
+            }
+        }
+    }
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&inputs, &options(arguments), &mut |progress| meter.watch(progress));
+    let run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     for error in &run.errors {
         complain(error);
@@ -79,6 +89,7 @@ fn options(arguments: &Analyze) -> Options {
     Options {
         limits,
         packets: arguments.count,
+        follow: None,
     }
 }
 

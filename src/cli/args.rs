@@ -94,6 +94,10 @@ pub struct Analyze {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
+    /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
+    #[arg(long)]
+    pub follow: bool,
+
     /// Exit with status 3 also when an input is damaged or ends inside a packet.
     #[arg(long)]
     pub strict: bool,

@@ -62,6 +62,9 @@ ssh host tcpdump \-U \-s 0 \-w \- port 443 | reshake \-c 100000 \-
 Connections that were declined, one object a line:
 reshake \-\-format jsonl farm.pcapng | jq \-c 'select(.type == "connection" and .outcome == "declined")'
 .TP
+Only declined connections of one network, from 14:00 on:
+reshake \-\-where \(aqoutcome:declined client:10.0.0.0/8 after:14:00\(aq farm.pcapng
+.TP
 The whole life of the session that is offered or issued in frame 17:
 reshake session frame:17 farm.pcapng
 .TP

@@ -4,6 +4,7 @@ mod analyze;
 pub mod args;
 mod completions;
 mod explain;
+mod interrupt;
 mod man;
 mod progress;
 mod schema;

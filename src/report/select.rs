@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::net::{Endpoint, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, OfferKind, Outcome};
-use crate::verdict::hindsight::PatternKind;
+use crate::verdict::hindsight::PATTERNS;
 use crate::verdict::{CATALOG, Judged};
 
 use super::explain::nearest_of;
@@ -19,7 +19,7 @@ use super::{Report, connection_id, credential_id};
 pub const KEYS: [(&str, &str); 18] = [
     (
         "reason",
-        "primary reason: a name of 'reshake explain', or with * as in stek-*",
+        "primary reason: a name of 'reshake explain', with * as in stek-*, or none",
     ),
     (
         "outcome",
@@ -216,13 +216,14 @@ fn term(word: &str, at: usize) -> Result<Term, SelectError> {
 }
 
 fn unknown(what: &str, given: &str, known: &[&'static str]) -> String {
+    /// Names that are listed as a whole.
+    const FEW: usize = 18;
     let near = nearest_of(given, known.iter().copied());
-    let near = if near.is_empty() { known } else { &near };
-    format!(
-        "unknown {what} '{given}'; {}: {}",
-        if near.len() == known.len() { "known" } else { "near it" },
-        near.join(", ")
-    )
+    match near.as_slice() {
+        [] if known.len() > FEW => format!("unknown {what} '{given}'; 'reshake explain' lists them all"),
+        [] => format!("unknown {what} '{given}'; known: {}", known.join(", ")),
+        near => format!("unknown {what} '{given}'; near it: {}", near.join(", ")),
+    }
 }
 
 fn value(key: &'static str, text: &str) -> Result<Value, String> {
@@ -235,9 +236,8 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
         }
     };
     match key {
-        "reason" if small.contains('*') => Ok(Value::Text(small)),
+        "reason" | "pattern" if small == "none" || small.contains('*') => Ok(Value::Text(small)),
         "reason" => one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
-        "pattern" if PatternKind::by_name(&small).is_some() || small.contains('*') => Ok(Value::Text(small)),
         "pattern" => one_of(
             &crate::verdict::hindsight::PATTERNS
                 .iter()
@@ -545,6 +545,30 @@ mod tests {
             "version:2",
         ] {
             assert!(Selection::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_page_lists_every_key() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/where.md");
+        let page = std::fs::read_to_string(path).expect("the page");
+        let (before, rest) = page.split_once("|---|---|\n").expect("a table");
+        let after = rest
+            .find("\n\n")
+            .and_then(|place| rest.get(place..))
+            .expect("text after it");
+        let rows: Vec<String> = KEYS
+            .iter()
+            .map(|(key, values)| format!("| `{key}` | {} |", values.replace('*', "\\*")))
+            .collect();
+        let made = format!("{before}|---|---|\n{}{after}", rows.join("\n"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &made).expect("docs can be written");
+        } else {
+            assert!(
+                made == page,
+                "docs/where.md does not list the keys as they are; UPDATE=1 cargo test rewrites it"
+            );
         }
     }
 

@@ -132,7 +132,7 @@ impl Page<'_, '_> {
         }
         parts.push(counted(connections, "TLS connection", "TLS connections"));
         if report.captures.iter().any(|capture| capture.ended == Ended::Stopped) {
-            parts.push("stopped there (-c)".to_owned());
+            parts.push("stopped there".to_owned());
         }
         let name = paint(self.style.name, name);
         writeln!(self.out, "{name}   {}", parts.join(", "))?;
@@ -141,7 +141,7 @@ impl Page<'_, '_> {
         }
         if let Some(selection) = report.selection() {
             let text = format!(
-                "{}   (--where; counts are of these connections only)",
+                "{}   (counts are of these connections, patterns of all)",
                 printable(selection, MAX_PATH)
             );
             self.paragraph(0, "selected: ", self.style.note, &text)?;

@@ -19,8 +19,11 @@ const MAX_FRAMES: usize = 6;
 const MAX_SENTENCE: usize = 300;
 /// Digits of a key name that tell it from the others of a service.
 const KEY_DIGITS: usize = 8;
-/// Column of the numbers in tables.
-const NAMES: usize = 32;
+/// Sharing the keys also answers that state is not shared: it is not said twice.
+const KEYS: &str = "ticket-keys-not-shared";
+const STATE: &str = "session-state-not-shared";
+/// Least width of the names in a contrast.
+const NAMES: usize = 16;
 
 impl Page<'_, '_> {
     /// The part of a service between its name and its reasons.
@@ -55,7 +58,8 @@ impl Page<'_, '_> {
         if let Some(settles) = pattern.would_settle {
             self.paragraph(6, "would settle it: ", self.style.note, settles)?;
         }
-        if advised.contains(&pattern.name) {
+        let same_remedy = pattern.name == STATE && advised.contains(&KEYS);
+        if advised.contains(&pattern.name) || same_remedy {
             return Ok(());
         }
         advised.push(pattern.name);
@@ -85,11 +89,18 @@ impl Page<'_, '_> {
     fn contrast(&mut self, contrast: &Contrast) -> io::Result<()> {
         let counts = contrast.counts.as_flattened();
         let digits = counts.iter().map(|count| number(*count).len()).max().unwrap_or(0);
+        let names = contrast
+            .rows
+            .iter()
+            .map(|row| row.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(NAMES);
         for (row, [resumed, declined]) in contrast.rows.iter().zip(contrast.counts) {
             let (resumed, declined) = (number(resumed), number(declined));
             writeln!(
                 self.out,
-                "      {row:NAMES$}  {resumed:>digits$} resumed   {declined:>digits$} declined"
+                "      {row:names$}  {resumed:>digits$} resumed   {declined:>digits$} declined"
             )?;
         }
         Ok(())
