@@ -74,6 +74,9 @@ fn point_out(text: &str, error: &SelectError) {
     let indent = shown(&before).chars().count();
     let marks = shown(&marked).chars().count().max(1);
     complain(&format!("--where: {error}"));
+    if text.trim().is_empty() {
+        return;
+    }
     complain(&format!("  {}", shown(text)));
     complain(&format!("  {:indent$}{}", "", "^".repeat(marks)));
 }

@@ -265,7 +265,7 @@ fn where_help() -> String {
          negates a term. Verdicts, backends and patterns still rest on everything.\n\nKeys:",
     );
     for (key, values) in crate::report::select::KEYS {
-        text += &format!("\n  {key}: {values}");
+        text.extend(["\n  ", key, ": ", values]);
     }
     text
 }

@@ -128,13 +128,11 @@ impl Selection {
     pub fn parse(text: &str) -> Result<Self, SelectError> {
         let mut terms = Vec::new();
         let mut at = 0;
-        for piece in text.split(' ') {
-            let word = piece.trim();
+        for word in text.split(char::is_whitespace) {
             if !word.is_empty() {
-                let indent = piece.chars().take_while(|letter| letter.is_whitespace()).count();
-                terms.push(term(word, at + indent)?);
+                terms.push(term(word, at)?);
             }
-            at += piece.chars().count() + 1;
+            at += word.chars().count() + 1;
         }
         if terms.is_empty() {
             return Err(error(
@@ -238,12 +236,7 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
     match key {
         "reason" | "pattern" if small == "none" || small.contains('*') => Ok(Value::Text(small)),
         "reason" => one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
-        "pattern" => one_of(
-            &crate::verdict::hindsight::PATTERNS
-                .iter()
-                .map(|kind| kind.name)
-                .collect::<Vec<_>>(),
-        ),
+        "pattern" => one_of(&PATTERNS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
         "outcome" => one_of(&OUTCOMES),
         "offered" => one_of(&OFFERS),
         "resumed-by" => one_of(&MECHANISMS),

@@ -45,7 +45,8 @@ impl Page<'_, '_> {
         let name = paint(self.style.bad, headline);
         let mut sure = pattern.confidence.code().to_owned();
         if let Some(contrast) = &pattern.contrast {
-            sure += &format!(", {}", chance(contrast.p_value));
+            sure.push_str(", ");
+            sure.push_str(&chance(contrast.p_value));
         }
         writeln!(self.out, "  {name}   {sure}")?;
         if let Some(contrast) = &pattern.contrast {
