@@ -368,7 +368,11 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
         add(answer.or(hello), Side::Server, what);
     }
     if about.is_empty() {
-        add(answer.or(hello), Side::Server, What::FullHandshake);
+        let what = match connection.outcome {
+            Outcome::NotOffered => What::FullHandshake,
+            outcome => answered(outcome),
+        };
+        add(answer.or(hello), Side::Server, what);
     }
     for issued in connection.issued.iter().copied() {
         let issue = report

@@ -50,6 +50,16 @@ pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
         writeln!(out, "{}", told(report, credential.1))?;
         writeln!(out, "    state {state}, resumable {resumable}")?;
     }
+    if let ([], [only]) = (life.credentials.as_slice(), life.connections.as_slice()) {
+        writeln!(out, "{}", candidate(report, Found::Connection(*only)))?;
+        let tls13 = report.engine.kept().get(*only).is_some_and(Connection::is_tls13);
+        if tls13 {
+            writeln!(
+                out,
+                "    tickets of TLS 1.3 are encrypted: what it issued shows only when it is offered"
+            )?;
+        }
+    }
     writeln!(out)?;
     let rows: Vec<[String; 5]> = life.events.iter().filter_map(|event| row(report, event)).collect();
     let headings = ["frame", "seconds", "clock (UTC)", "from → to", "event"].map(ToOwned::to_owned);
