@@ -460,6 +460,11 @@ fn a_selection_filters_what_is_shown_and_says_so() {
     assert_eq!(document["services"][0]["outcomes"]["declined"], 4);
     let all = json(&["--format", "json", QUICKSTART]);
     assert_eq!(all.get("selection"), None);
+    let schema = json(&["schema", "--strict"]);
+    assert!(
+        jsonschema::is_valid(&schema, &document),
+        "the selection is in the schema"
+    );
     let connections = document["connections"].as_array().expect("a list");
     assert_eq!(connections.len(), 4);
     for connection in connections {
@@ -554,5 +559,18 @@ fn a_pattern_is_explained_like_a_reason() {
     let text = succeeds(&["explain", "session-state-not-shared"]);
     for part in ["What it means", "How we know", "What to do", "ssl_session_ticket_key"] {
         assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn resets_renewed_tickets_and_psks_show_in_the_life_of_a_session() {
+    for (name, frame) in [
+        ("captures/health-checks-poison", "frame:5"),
+        ("captures/shared-tickets", "frame:9"),
+        ("captures/tls13-early-data", "frame:4"),
+        ("reasons/failover-no-shared-state", "frame:11"),
+    ] {
+        let table = succeeds(&["session", frame, &format!("fixtures/{name}/capture.pcapng")]);
+        insta::assert_snapshot!(format!("session_{}", name.replace('/', "_")), table);
     }
 }

@@ -17,23 +17,14 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
-    let selection = match arguments.select.as_deref().map(Selection::parse).transpose() {
+    let selection = match selection(arguments) {
         Ok(selection) => selection,
-        Err(error) => {
-            point_out(arguments.select.as_deref().unwrap_or_default(), &error);
-            return Ok(Status::Usage);
-        }
+        Err(status) => return Ok(status),
     };
-    let mut options = options(arguments);
-    if arguments.follow {
-        match interrupt::stop() {
-            Ok(stop) => options.follow = Some(stop),
-            Err(error) => {
-                complain(&format!("--follow: signals cannot be caught: {error}"));
-                return Ok(Status::Unreadable);
-            }
-        }
-    }
+    let options = match options(arguments) {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
     let run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
@@ -89,14 +80,30 @@ fn is_misspelt_command(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_lowercase()) && !Path::new(name).exists()
 }
 
-fn options(arguments: &Analyze) -> Options {
+/// The selection; one that cannot be understood is pointed at.
+fn selection(arguments: &Analyze) -> Result<Option<Selection>, Status> {
+    let Some(text) = arguments.select.as_deref() else {
+        return Ok(None);
+    };
+    Selection::parse(text).map(Some).map_err(|error| {
+        point_out(text, &error);
+        Status::Usage
+    })
+}
+
+fn options(arguments: &Analyze) -> Result<Options, Status> {
     let mut limits = Limits::default();
     limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
-    Options {
+    let stop = arguments.follow.then(interrupt::stop).transpose();
+    let follow = stop.map_err(|error| {
+        complain(&format!("--follow: signals cannot be caught: {error}"));
+        Status::Unreadable
+    })?;
+    Ok(Options {
         limits,
         packets: arguments.count,
-        follow: None,
-    }
+        follow,
+    })
 }
 
 fn status(arguments: &Analyze, run: &Run) -> Status {

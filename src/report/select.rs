@@ -357,43 +357,10 @@ fn moment(text: &str) -> Result<Value, String> {
 /// Whether one value of a term holds.
 fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
     let Subject { report, connection, .. } = subject;
-    let text = |told: Option<&str>| matches!(value, Value::Text(wanted) if like(wanted, told.unwrap_or("none")));
     match key {
-        "reason" => text(subject.primary.map(|judged| judged.reason.name)),
-        "confidence" => text(subject.primary.map(|judged| judged.confidence.code())),
-        "pattern" => text(subject.primary.and_then(|judged| judged.settled_by)),
-        "outcome" => text(Some(outcome_code(connection.outcome))),
-        "resumed-by" => match connection.outcome {
-            Outcome::Resumed(Some(mechanism)) => text(Some(mechanism_code(mechanism))),
-            _ => false,
-        },
         "offered" => offered(value, connection),
-        "close" => text(Some(
-            connection.close.class.yes().map_or("not-visible", |class| class.code()),
-        )),
-        "name" => text(Some(connection.server_name().map_or("", |name| name.as_ref()))),
-        "version" => {
-            let told = connection
-                .version()
-                .map(|version| version.to_string().to_ascii_lowercase().replace(' ', ""));
-            text(told.as_deref().map(|told| told.strip_prefix("tls").unwrap_or(told)))
-        }
         "client" => at(value, connection.client),
         "server" => at(value, connection.server),
-        "backend" => text(
-            report
-                .hindsight
-                .backend(subject.id)
-                .map(|number| number.to_string())
-                .as_deref(),
-        ),
-        "cache" => text(
-            report
-                .hindsight
-                .domain(subject.id)
-                .map(|number| number.to_string())
-                .as_deref(),
-        ),
         "number" => meets(value, subject.number as u64, subject.number as u64),
         "frame" => {
             let mut spans = connection.transport.spans.iter();
@@ -402,8 +369,37 @@ fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
         "after" => when(value, report).is_some_and(|moment| connection.transport.started >= moment),
         "before" => when(value, report).is_some_and(|moment| connection.transport.started < moment),
         "id" => matches!(value, Value::Text(wanted) if has_id(wanted, subject)),
-        _ => false,
+        _ => {
+            let told = told(key, subject);
+            matches!(value, Value::Text(wanted) if like(wanted, told.as_deref().unwrap_or("none")))
+        }
     }
+}
+
+/// What the report says of a connection under a key whose values are names; `None` is selected by "none".
+fn told(key: &str, subject: Subject<'_>) -> Option<String> {
+    let Subject { report, connection, .. } = subject;
+    let (judged, hindsight) = (subject.primary, &report.hindsight);
+    let name = match key {
+        "reason" => judged?.reason.name,
+        "confidence" => judged?.confidence.code(),
+        "pattern" => judged?.settled_by?,
+        "outcome" => outcome_code(connection.outcome),
+        "resumed-by" => match connection.outcome {
+            Outcome::Resumed(Some(mechanism)) => mechanism_code(mechanism),
+            _ => return None,
+        },
+        "close" => connection.close.class.yes().map_or("not-visible", |class| class.code()),
+        "name" => connection.server_name().map_or("", |name| name.as_ref()),
+        "version" => {
+            let version = connection.version()?.to_string().to_ascii_lowercase().replace(' ', "");
+            return Some(version.strip_prefix("tls").unwrap_or(&version).to_owned());
+        }
+        "backend" => return Some(hindsight.backend(subject.id)?.to_string()),
+        "cache" => return Some(hindsight.domain(subject.id)?.to_string()),
+        _ => return None,
+    };
+    Some(name.to_owned())
 }
 
 fn offered(value: &Value, connection: &Connection) -> bool {

@@ -360,37 +360,33 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
     let hello = connection.hello.yes().map(|hello| hello.at);
     let answer = connection.answer.yes().map(|answer| answer.at);
     let mut accepted = false;
-    for offer in connection
-        .offers
-        .iter()
-        .filter(|offer| about.contains(&offer.credential))
-    {
-        add(hello, Side::Client, What::Offered(offer.credential));
-        let (at, side, what) = answered(offer_outcome(connection, offer.credential), hello, answer);
+    let offers = connection.offers.iter().map(|offer| offer.credential);
+    for credential in offers.filter(|credential| about.contains(credential)) {
+        add(hello, Side::Client, What::Offered(credential));
+        let what = answered(offer_outcome(connection, credential));
         accepted |= what == What::Accepted;
-        add(at, side, what);
+        add(answer.or(hello), Side::Server, what);
     }
     if about.is_empty() {
-        add(answer.or(hello), Side::Server, What::FullHandshake);
+        let what = match connection.outcome {
+            Outcome::NotOffered => What::FullHandshake,
+            outcome => answered(outcome),
+        };
+        add(answer.or(hello), Side::Server, what);
     }
-    for issued in &connection.issued {
-        let at = report
+    for issued in connection.issued.iter().copied() {
+        let issue = report
             .engine
             .ledger()
-            .get(*issued)
+            .get(issued)
             .and_then(|credential| credential.issued);
-        let what = if about.contains(issued) || about.is_empty() {
-            What::Issued(*issued)
-        } else if accepted {
-            What::Renewed(*issued)
-        } else {
-            What::Replaced(*issued)
+        let at = issue.filter(|issue| issue.connection == id).map(|issue| issue.at);
+        let what = match () {
+            () if about.contains(&issued) || about.is_empty() => What::Issued(issued),
+            () if accepted => What::Renewed(issued),
+            () => What::Replaced(issued),
         };
-        add(
-            at.filter(|issue| issue.connection == id).map(|issue| issue.at),
-            Side::Server,
-            what,
-        );
+        add(at, Side::Server, what);
     }
     for side in Side::BOTH {
         ending(connection, side, &mut |at, what| add(at, side, what));
@@ -398,13 +394,13 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
     events
 }
 
-/// What the server made of an offer, and which frame shows it.
-fn answered(outcome: Outcome, hello: Option<At>, answer: Option<At>) -> (Option<At>, Side, What) {
+/// What the server made of an offer.
+const fn answered(outcome: Outcome) -> What {
     match outcome {
-        Outcome::Resumed(_) => (answer, Side::Server, What::Accepted),
-        Outcome::Declined | Outcome::NotOffered | Outcome::ExternalPsk => (answer, Side::Server, What::Refused),
-        Outcome::Failed => (answer.or(hello), Side::Server, What::Failed),
-        Outcome::Unclear(cause) => (answer.or(hello), Side::Server, What::NotVisible(cause.code())),
+        Outcome::Resumed(_) => What::Accepted,
+        Outcome::Declined | Outcome::NotOffered | Outcome::ExternalPsk => What::Refused,
+        Outcome::Failed => What::Failed,
+        Outcome::Unclear(cause) => What::NotVisible(cause.code()),
     }
 }
 

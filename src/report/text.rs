@@ -150,10 +150,15 @@ impl Page<'_, '_> {
             let counts = self.counts(&report.summary.counts);
             return writeln!(self.out, "{counts}");
         }
-        if report.selection().is_some() {
+        self.nothing_found()
+    }
+
+    /// Why there is no connection to report.
+    fn nothing_found(&mut self) -> io::Result<()> {
+        if self.report.selection().is_some() {
             return writeln!(self.out, "no connection is selected");
         }
-        match report.engine.other_connections() {
+        match self.report.engine.other_connections() {
             0 => writeln!(self.out, "no TLS connection was found, and no TCP connection either"),
             other => writeln!(
                 self.out,

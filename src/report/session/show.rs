@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::{Event, Found, Life, What};
 use crate::net::{FrameRef, hex};
-use crate::report::json::mechanism_code;
+use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::text::{MAX_WIRE, printable};
 use crate::report::{Report, connection_id, credential_id, moment};
-use crate::session::{Connection, Credential, CredentialId, Side};
+use crate::session::{Connection, ConnectionId, Credential, CredentialId, Side};
 use crate::verdict::state_of;
 
 /// Name of the JSON document.
@@ -49,6 +49,16 @@ pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
         let (state, resumable) = (state.code(), resumable.code());
         writeln!(out, "{}", told(report, credential.1))?;
         writeln!(out, "    state {state}, resumable {resumable}")?;
+    }
+    if let ([], [only]) = (life.credentials.as_slice(), life.connections.as_slice()) {
+        writeln!(out, "{}", candidate(report, Found::Connection(*only)))?;
+        let tls13 = report.engine.kept().get(*only).is_some_and(Connection::is_tls13);
+        if tls13 {
+            writeln!(
+                out,
+                "    tickets of TLS 1.3 are encrypted: what it issued shows only when it is offered"
+            )?;
+        }
     }
     writeln!(out)?;
     let rows: Vec<[String; 5]> = life.events.iter().filter_map(|event| row(report, event)).collect();
@@ -223,36 +233,19 @@ struct EventJson {
 /// # Errors
 /// Those of `out`.
 pub fn json(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result<()> {
-    let (kept, ledger) = (report.engine.kept(), report.engine.ledger());
-    let credential = |id: &CredentialId| {
-        let credential = ledger.get(*id)?;
-        let (state, resumable) = state_of(*id, credential, kept);
-        Some(CredentialJson {
-            id: credential_id(credential),
-            mechanism: mechanism_code(credential.mechanism),
-            head: hex(credential.name.head()),
-            length: credential.name.length,
-            state: state.code(),
-            resumable: resumable.code(),
-        })
-    };
-    let connection = |id: &crate::session::ConnectionId| {
-        let connection = kept.get(*id)?;
-        Some(ConnectionJson {
-            id: connection_id(connection),
-            client: connection.client.to_string(),
-            server: connection.server.to_string(),
-            backend: report
-                .hindsight
-                .backend(*id)
-                .map(|backend| format!("backend-{backend}")),
-            outcome: crate::report::json::outcome_code(connection.outcome),
-        })
-    };
+    let ledger = report.engine.ledger();
     let document = LifeJson {
         schema: SCHEMA,
-        credentials: life.credentials.iter().filter_map(credential).collect(),
-        connections: life.connections.iter().filter_map(connection).collect(),
+        credentials: life
+            .credentials
+            .iter()
+            .filter_map(|id| credential_json(report, *id))
+            .collect(),
+        connections: life
+            .connections
+            .iter()
+            .filter_map(|id| connection_json(report, *id))
+            .collect(),
         events: life
             .events
             .iter()
@@ -267,6 +260,31 @@ pub fn json(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
     };
     serde_json::to_writer(&mut *out, &document)?;
     out.write_all(b"\n")
+}
+
+fn credential_json(report: &Report<'_>, id: CredentialId) -> Option<CredentialJson> {
+    let credential = report.engine.ledger().get(id)?;
+    let (state, resumable) = state_of(id, credential, report.engine.kept());
+    Some(CredentialJson {
+        id: credential_id(credential),
+        mechanism: mechanism_code(credential.mechanism),
+        head: hex(credential.name.head()),
+        length: credential.name.length,
+        state: state.code(),
+        resumable: resumable.code(),
+    })
+}
+
+fn connection_json(report: &Report<'_>, id: ConnectionId) -> Option<ConnectionJson> {
+    let connection = report.engine.kept().get(id)?;
+    let backend = report.hindsight.backend(id);
+    Some(ConnectionJson {
+        id: connection_id(connection),
+        client: connection.client.to_string(),
+        server: connection.server.to_string(),
+        backend: backend.map(|backend| format!("backend-{backend}")),
+        outcome: outcome_code(connection.outcome),
+    })
 }
 
 #[allow(clippy::cast_precision_loss)] // spans of a capture fit a double to the nanosecond for a hundred days
