@@ -2,6 +2,8 @@
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::engine::{Engine, Limits};
 use crate::net::Capture;
@@ -12,12 +14,14 @@ use crate::source::{self, Source, SourceError, Timeline};
 const PACKETS_PER_TICK: u64 = 4096;
 
 /// What bounds a run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Memory of the engine.
     pub limits: Limits,
     /// Stop after so many packets of all inputs together.
     pub packets: Option<u64>,
+    /// Wait at the end of each file for more, until this is set.
+    pub follow: Option<Arc<AtomicBool>>,
 }
 
 /// How far a run has come.
@@ -58,7 +62,7 @@ impl Run {
 ///
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
 pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
-    let (sources, mut errors) = open(inputs);
+    let (sources, mut errors) = open(inputs, options.follow.as_ref());
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);
     let stopped = pump(&mut timeline, &mut engine, options.packets, watch).is_break();
@@ -77,12 +81,15 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
 }
 
 /// Opens what can be opened. A capture's index counts the readable inputs, as in the list of captures.
-fn open(inputs: &[String]) -> (Vec<Box<dyn Source>>, Vec<String>) {
+fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<String>) {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let mut errors = Vec::new();
     for path in inputs {
         let opened = match u16::try_from(sources.len()) {
-            Ok(index) => source::open(path, index),
+            Ok(index) => match follow {
+                Some(stop) => source::open_following(path, index, Arc::clone(stop)),
+                None => source::open(path, index),
+            },
             Err(_) => Err(SourceError::Open {
                 path: path.clone(),
                 cause: std::io::Error::other("more than 65,536 inputs; merge some first (mergecap)"),
@@ -176,6 +183,49 @@ mod tests {
         });
         assert_eq!(seen, [PACKETS_PER_TICK, 2 * PACKETS_PER_TICK]);
         assert_eq!(run.captures.first().map(|capture| capture.ended), Some(Ended::Stopped));
+    }
+
+    #[test]
+    fn a_followed_file_is_read_on_as_it_grows_until_the_stop() {
+        use std::io::Write;
+        use std::sync::atomic::Ordering;
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let whole_file = std::fs::read(file(folder.path(), "whole", 10_000)).expect("a file");
+        // The first part ends inside a packet.
+        let (front, back) = whole_file.split_at(24 + 20 * 5_000 + 7);
+        let path = folder.path().join("growing");
+        std::fs::write(&path, front).expect("a temporary file");
+        let inputs = [path.to_str().expect("a UTF-8 path").to_owned()];
+        let stop = Arc::new(AtomicBool::new(false));
+        let options = Options {
+            follow: Some(Arc::clone(&stop)),
+            ..Options::default()
+        };
+        let (came, comes) = std::sync::mpsc::channel();
+        let back = back.to_vec();
+        let writer = std::thread::spawn(move || {
+            comes.recv().expect("the first packets are read");
+            let mut growing = std::fs::OpenOptions::new().append(true).open(&path).expect("the file");
+            growing.write_all(&back).expect("it grows");
+            drop(growing);
+            // What was written before the stop is still read.
+            stop.store(true, Ordering::Relaxed);
+        });
+        let run = analyze(&inputs, &options, &mut |progress| {
+            if progress.packets == PACKETS_PER_TICK {
+                came.send(()).expect("the writer waits");
+            }
+            ControlFlow::Continue(())
+        });
+        writer.join().expect("the writer ends");
+        assert_eq!(run.errors, [""; 0]);
+        let ends: Vec<_> = run
+            .captures
+            .iter()
+            .map(|capture| (capture.packets, capture.ended))
+            .collect();
+        assert_eq!(ends, [(10_000, Ended::Stopped)]);
     }
 
     #[test]

@@ -252,3 +252,38 @@ fn every_reason_on_every_fixture_is_as_committed() {
     }
     assert_committed("fixtures/matrix.snap", &text);
 }
+
+#[test]
+fn every_pattern_that_is_met_is_in_the_catalogue() {
+    use reshake::verdict::hindsight::PatternKind;
+    let mut met = BTreeSet::new();
+    for fixture in fixtures() {
+        let source = reshake::source::open(fixture.path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
+        let (engine, captures) = analyse(vec![source], Limits::default());
+        let report = Report::of(&engine, captures);
+        for view in &report.services {
+            let insight = report.hindsight.service(&(view.server, view.server_name.clone()));
+            met.extend(
+                insight
+                    .into_iter()
+                    .flat_map(|insight| &insight.patterns)
+                    .map(|pattern| pattern.name),
+            );
+        }
+        for (_, id, connection) in report.connections() {
+            met.extend(
+                report
+                    .reasons(id, connection)
+                    .iter()
+                    .filter_map(|judged| judged.settled_by),
+            );
+        }
+    }
+    assert!(met.contains("session-state-not-shared"), "{met:?}");
+    let strange: Vec<String> = met
+        .into_iter()
+        .filter(|name| PatternKind::by_name(name).is_none())
+        .map(ToOwned::to_owned)
+        .collect();
+    assert_none("patterns that nothing explains", &strange);
+}

@@ -58,7 +58,7 @@ fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 #[test]
 fn help_says_what_each_command_takes() {
-    for name in ["", "analyze", "explain", "schema", "completions", "man"] {
+    for name in ["", "analyze", "session", "explain", "schema", "completions", "man"] {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let name = if name.is_empty() { "reshake" } else { name };
         insta::assert_snapshot!(format!("help_{name}"), succeeds(&arguments));
@@ -84,7 +84,7 @@ fn every_shell_gets_completions() {
 }
 
 fn without_reasons(script: &str) -> String {
-    let is_reason = |word: &str| reshake::verdict::Reason::by_name(word.trim_matches('"')).is_some();
+    let is_reason = |word: &str| reshake::report::explain::Entry::by_name(word.trim_matches('"')).is_some();
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').filter(|word| !is_reason(word)).collect();
         words.join(" ") + "\n"
@@ -389,5 +389,188 @@ fn the_readme_shows_what_the_tool_prints() {
         std::fs::write(&path, format!("{before}```text\n{printed}```{after}")).expect("the README can be written");
     } else {
         assert_eq!(shown, printed, "UPDATE=1 cargo test rewrites it");
+    }
+}
+
+#[test]
+fn the_life_of_a_session_is_one_table() {
+    let table = succeeds(&["session", "frame:34", QUICKSTART]);
+    insta::assert_snapshot!("session", table);
+    let document = json(&["session", "frame:34", "--format", "json", QUICKSTART]);
+    assert_eq!(document["schema"], "reshake-session/1");
+    let events: Vec<&str> = document["events"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|event| event["event"].as_str())
+        .collect();
+    assert_eq!(events.first(), Some(&"issued"));
+    assert!(events.contains(&"offered") && events.contains(&"refused") && events.contains(&"fin"));
+}
+
+#[test]
+fn a_session_is_found_by_every_name_it_has() {
+    let by_frame = json(&["session", "frame:34", "--format", "json", QUICKSTART]);
+    let id = by_frame["credentials"][0]["id"].as_str().expect("an id");
+    let head = by_frame["credentials"][0]["head"].as_str().expect("hex");
+    let last = by_frame["connections"].as_array().expect("a list").last().expect("one");
+    for name in [
+        id,
+        head,
+        &head[..8].to_uppercase(),
+        last["id"].as_str().expect("an id"),
+        "capture.pcapng:21",
+        "frame:1:34",
+        "#1:34",
+    ] {
+        let found = json(&["session", name, "--format", "json", QUICKSTART]);
+        assert_eq!(found, by_frame, "{name}");
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_told_is_said_with_its_candidates() {
+    let mut told = Vec::new();
+    for name in [
+        "frame:12345",
+        "abcdef",
+        "xyz",
+        "ab",
+        "k",
+        "other.pcap:3",
+        "frame:x",
+        "c3",
+    ] {
+        let output = run(&["session", name, QUICKSTART]);
+        assert_eq!(out(&output), "", "{name}");
+        told.push(format!("$ reshake session {name}\n{}{}\n", err(&output), output.status));
+    }
+    insta::assert_snapshot!("session_errors", told.join("\n"));
+}
+
+#[test]
+fn a_selection_filters_what_is_shown_and_says_so() {
+    let terms = "outcome:declined -backend:2";
+    let text = succeeds(&["--where", terms, QUICKSTART]);
+    assert!(text.contains("selected: outcome:declined -backend:2"), "{text}");
+    assert!(text.contains("resumed 0 of 4 offers"), "{text}");
+    let document = json(&["--where", terms, "--format", "json", QUICKSTART]);
+    assert_eq!(document["selection"], terms);
+    assert_eq!(document["summary"]["connections"], 4);
+    assert_eq!(document["services"][0]["outcomes"]["declined"], 4);
+    let all = json(&["--format", "json", QUICKSTART]);
+    assert_eq!(all.get("selection"), None);
+    let schema = json(&["schema", "--strict"]);
+    assert!(
+        jsonschema::is_valid(&schema, &document),
+        "the selection is in the schema"
+    );
+    let connections = document["connections"].as_array().expect("a list");
+    assert_eq!(connections.len(), 4);
+    for connection in connections {
+        let same = all["connections"].as_array().expect("a list");
+        assert!(
+            same.contains(connection),
+            "verdicts and numbers are those of the whole: {connection}"
+        );
+    }
+    assert!(
+        document["credentials"].as_array().expect("a list").len()
+            < all["credentials"].as_array().expect("a list").len()
+    );
+    let lines = succeeds(&["--where", terms, "--format", "jsonl", QUICKSTART]);
+    assert_eq!(lines.matches(r#""type":"connection""#).count(), 4);
+    let nothing = succeeds(&["--where", "version:1.3", QUICKSTART]);
+    assert!(nothing.contains("no connection is selected"), "{nothing}");
+}
+
+#[test]
+fn each_key_selects_what_it_says() {
+    let count =
+        |terms: &str| json(&["--where", terms, "--format", "json", QUICKSTART])["summary"]["connections"].clone();
+    for (terms, connections) in [
+        ("reason:other-backend-cache", 8),
+        ("reason:other-*,first-in-capture", 10),
+        ("-reason:none confidence:possible", 8),
+        ("outcome:resumed resumed-by:session-id", 4),
+        ("client:10.0.0.0/8 server:443 server:10.0.0.100:443", 14),
+        ("client:10.0.0.12", 7),
+        ("name:*.a.test version:1.2", 14),
+        ("offered:none", 2),
+        ("backend:backend-1,2", 14),
+        ("backend:none", 0),
+        ("frame:1", 1),
+        ("after:+0 before:+3600", 14),
+        ("after:13:24 before:13:25", 14),
+        ("before:2026-11-20T13:24:25Z", 0),
+        ("id:cdd984363fe", 1),
+        ("number:2-3", 2),
+        ("pattern:failover", 0),
+        ("cache:none close:clean-client,clean-both,clean-server", 14),
+    ] {
+        assert_eq!(count(terms), connections, "{terms}");
+    }
+}
+
+#[test]
+fn a_wrong_selection_is_pointed_at() {
+    let mut told = Vec::new();
+    for terms in [
+        "",
+        "declined",
+        "outcome:declined resaon:stek",
+        "reason:stek-not-share",
+        "-client:10.0.0.0/40",
+        "after:25:00",
+        "frame:1,,2",
+        "näme:\u{1b}x",
+    ] {
+        let output = run(&["--where", terms, QUICKSTART]);
+        assert_eq!(
+            (out(&output), output.status.code()),
+            (String::new(), Some(2)),
+            "{terms}"
+        );
+        told.push(err(&output));
+    }
+    insta::assert_snapshot!("where_errors", told.join("\n"));
+}
+
+#[test]
+fn services_show_what_hindsight_says() {
+    for name in [
+        "reasons/stek-not-shared",
+        "reasons/other-backend-cache",
+        "reasons/failover-no-shared-state",
+        "captures/health-checks-poison",
+        "captures/workers-with-own-keys",
+    ] {
+        let path = format!("fixtures/{name}/capture.pcapng");
+        let report = succeeds(&[&path]);
+        let filters = |line: &&str| !line.contains("Wireshark: ");
+        let shown: Vec<&str> = report.lines().filter(filters).collect();
+        assert!(shown.len() < 50, "half a minute to read: {report}");
+        insta::assert_snapshot!(format!("hindsight_{}", name.replace('/', "_")), shown.join("\n"));
+    }
+}
+
+#[test]
+fn a_pattern_is_explained_like_a_reason() {
+    let text = succeeds(&["explain", "session-state-not-shared"]);
+    for part in ["What it means", "How we know", "What to do", "ssl_session_ticket_key"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn resets_renewed_tickets_and_psks_show_in_the_life_of_a_session() {
+    for (name, frame) in [
+        ("captures/health-checks-poison", "frame:5"),
+        ("captures/shared-tickets", "frame:9"),
+        ("captures/tls13-early-data", "frame:4"),
+        ("reasons/failover-no-shared-state", "frame:11"),
+    ] {
+        let table = succeeds(&["session", frame, &format!("fixtures/{name}/capture.pcapng")]);
+        insta::assert_snapshot!(format!("session_{}", name.replace('/', "_")), table);
     }
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::progress::Meter;
-use super::{Status, complain, print};
+use super::{Status, complain, interrupt, print};
 use crate::engine::Limits;
-use crate::report::{Report, json, text};
+use crate::report::text::printable;
+use crate::report::{Report, SelectError, Selection, json, text};
 use crate::run::{self, Options, Run};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
@@ -16,8 +17,16 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
+    let selection = match selection(arguments) {
+        Ok(selection) => selection,
+        Err(status) => return Ok(status),
+    };
+    let options = match options(arguments) {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&inputs, &options(arguments), &mut |progress| meter.watch(progress));
+    let run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     for error in &run.errors {
         complain(error);
@@ -32,7 +41,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         return Ok(status);
     }
     let Run { engine, captures, .. } = run;
-    let report = Report::of(&engine, captures);
+    let report = Report::of_selected(&engine, captures, selection);
     print(|out| match arguments.format {
         Format::Text => text::write(
             &report,
@@ -51,18 +60,50 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     Ok(status)
 }
 
+/// What is wrong with a selection, with a mark below the place.
+fn point_out(text: &str, error: &SelectError) {
+    let shown = |text: &str| printable(text, usize::MAX);
+    let before: String = text.chars().take(error.at).collect();
+    let marked: String = text.chars().skip(error.at).take(error.length).collect();
+    let indent = shown(&before).chars().count();
+    let marks = shown(&marked).chars().count().max(1);
+    complain(&format!("--where: {error}"));
+    if text.trim().is_empty() {
+        return;
+    }
+    complain(&format!("  {}", shown(text)));
+    complain(&format!("  {:indent$}{}", "", "^".repeat(marks)));
+}
+
 /// Whether a word that was taken for a file looks more like a command.
 fn is_misspelt_command(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_lowercase()) && !Path::new(name).exists()
 }
 
-fn options(arguments: &Analyze) -> Options {
+/// The selection; one that cannot be understood is pointed at.
+fn selection(arguments: &Analyze) -> Result<Option<Selection>, Status> {
+    let Some(text) = arguments.select.as_deref() else {
+        return Ok(None);
+    };
+    Selection::parse(text).map(Some).map_err(|error| {
+        point_out(text, &error);
+        Status::Usage
+    })
+}
+
+fn options(arguments: &Analyze) -> Result<Options, Status> {
     let mut limits = Limits::default();
     limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
-    Options {
+    let stop = arguments.follow.then(interrupt::stop).transpose();
+    let follow = stop.map_err(|error| {
+        complain(&format!("--follow: signals cannot be caught: {error}"));
+        Status::Unreadable
+    })?;
+    Ok(Options {
         limits,
         packets: arguments.count,
-    }
+        follow,
+    })
 }
 
 fn status(arguments: &Analyze, run: &Run) -> Status {

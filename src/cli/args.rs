@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::verdict::CATALOG;
+use crate::report::explain::Entry;
 
 /// Tells from packet captures why a TLS session did not resume.
 #[derive(Debug, Parser)]
@@ -48,7 +48,9 @@ pub const EXIT_STATUS: &str = "Exit status:
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
-    /// Explain a reason, or list them all
+    /// Show the whole life of one session: issued, offered, accepted or refused, closed
+    Session(Session),
+    /// Explain a reason or pattern, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
     Schema(Schema),
@@ -79,6 +81,11 @@ pub struct Analyze {
     #[arg(long)]
     pub all: bool,
 
+    /// Show only connections for which TERMS hold, as 'outcome:declined client:10.0.0.0/8'; all terms must hold, a comma
+    /// separates values of which one must, a leading '-' negates. Verdicts still rest on everything.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+
     /// Stop after COUNT packets.
     #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -86,6 +93,10 @@ pub struct Analyze {
     /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
+
+    /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
+    #[arg(long)]
+    pub follow: bool,
 
     /// Exit with status 3 also when an input is damaged or ends inside a packet.
     #[arg(long)]
@@ -104,11 +115,33 @@ impl Analyze {
     }
 }
 
+/// Arguments of `session`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct Session {
+    /// Which session: the beginning of an id of a report (c…, k…), of a session ID, ticket or PSK identity in hex (4
+    /// digits or more), or a frame: 'frame:123', and with several captures 'NAME:123' or 'frame:1:123', counted from 1.
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Captures, as for 'analyze'.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Form of the table: 'text' for people, 'json' as one document.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
+    pub format: SessionFormat,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Name of a reason, as reports give it; without it, all reasons are listed.
-    #[arg(value_parser = ReasonName, hide_possible_values = true)]
+    /// Name of a reason or pattern, as reports give it; without it, all are listed.
+    #[arg(value_parser = EntryName, hide_possible_values = true)]
     pub name: Option<String>,
 
     /// Form of the explanation: 'text', 'markdown' or 'json'.
@@ -142,6 +175,15 @@ pub enum Format {
     Jsonl,
 }
 
+/// Forms of the life of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionFormat {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+}
+
 /// Forms of an explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExplainFormat {
@@ -166,9 +208,9 @@ pub enum Color {
 
 /// Takes any name, so that an unknown one gets an answer of its own, and offers the known ones to completion.
 #[derive(Debug, Clone, Copy)]
-struct ReasonName;
+struct EntryName;
 
-impl TypedValueParser for ReasonName {
+impl TypedValueParser for EntryName {
     type Value = String;
 
     fn parse_ref(
@@ -181,8 +223,8 @@ impl TypedValueParser for ReasonName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let value = |reason: &&crate::verdict::Reason| PossibleValue::new(reason.name).help(reason.summary);
-        Some(Box::new(CATALOG.iter().map(value)))
+        let value = |entry: Entry| PossibleValue::new(entry.name()).help(entry.summary());
+        Some(Box::new(Entry::all().map(value)))
     }
 }
 
@@ -213,6 +255,19 @@ fn place_of_command(arguments: &[OsString]) -> Option<usize> {
         }
     }
     None
+}
+
+/// The selection in full, made of its list of keys.
+fn where_help() -> String {
+    let mut text = String::from(
+        "Show only connections for which TERMS hold, as 'reason:stek-not-shared client:10.0.0.0/8 after:14:00'. Terms \
+         are separated by spaces, and all must hold; of values separated by commas one must; a leading '-' or '!' \
+         negates a term. Verdicts, backends and patterns still rest on everything.\n\nKeys:",
+    );
+    for (key, values) in crate::report::select::KEYS {
+        text.extend(["\n  ", key, ": ", values]);
+    }
+    text
 }
 
 /// A number of bytes, with K, M or G for powers of 1024.

@@ -1,28 +1,27 @@
-//! `reshake explain`: one reason in full, or the list.
+//! `reshake explain`: one reason or pattern in full, or the list.
 
 use std::io;
 
 use super::args::{Explain, ExplainFormat};
 use super::{Status, complain, print};
-use crate::report::explain;
-use crate::verdict::Reason;
+use crate::report::explain::{self, Entry};
 
 pub(super) fn run(arguments: &Explain) -> io::Result<Status> {
-    let reason = match arguments.name.as_deref().map(|name| (name, Reason::by_name(name))) {
+    let entry = match arguments.name.as_deref().map(|name| (name, Entry::by_name(name))) {
         None => None,
-        Some((_, Some(reason))) => Some(reason),
+        Some((_, Some(entry))) => Some(entry),
         Some((name, None)) => {
             complain(&unknown(name));
             return Ok(Status::Usage);
         }
     };
-    print(|out| match (arguments.format, reason) {
+    print(|out| match (arguments.format, entry) {
         (ExplainFormat::Text, None) => explain::list(out),
-        (ExplainFormat::Text, Some(reason)) => explain::text(reason, out),
+        (ExplainFormat::Text, Some(entry)) => explain::text(entry, out),
         (ExplainFormat::Markdown, None) => explain::book(out),
-        (ExplainFormat::Markdown, Some(reason)) => explain::markdown(reason, 1, out),
+        (ExplainFormat::Markdown, Some(entry)) => explain::markdown(entry, 1, out),
         (ExplainFormat::Json, None) => explain::json_list(out),
-        (ExplainFormat::Json, Some(reason)) => explain::json(reason, out),
+        (ExplainFormat::Json, Some(entry)) => explain::json(entry, out),
     })?;
     Ok(Status::Analysed)
 }
@@ -30,10 +29,10 @@ pub(super) fn run(arguments: &Explain) -> io::Result<Status> {
 fn unknown(name: &str) -> String {
     let nearest = explain::nearest(name);
     if nearest.is_empty() {
-        format!("no reason is called '{name}'; 'reshake explain' lists them all")
+        format!("no reason or pattern is called '{name}'; 'reshake explain' lists them all")
     } else {
         format!(
-            "no reason is called '{name}'; near it: {} ('reshake explain' lists them all)",
+            "no reason or pattern is called '{name}'; near it: {} ('reshake explain' lists them all)",
             nearest.join(", ")
         )
     }

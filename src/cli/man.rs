@@ -20,6 +20,8 @@ const DEFINITIONS: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 const SYNOPSIS: &str = r".SH SYNOPSIS
 \fBreshake\fR [\fBanalyze\fR] [\fIOPTIONS\fR] \fIFILE\fR...
 .br
+\fBreshake session\fR [\fIOPTIONS\fR] \fIID\fR \fIFILE\fR...
+.br
 \fBreshake explain\fR [\fINAME\fR] [\fB\-\-format\fR \fIFORM\fR]
 .br
 \fBreshake schema\fR [\fB\-\-strict\fR]
@@ -59,6 +61,12 @@ ssh host tcpdump \-U \-s 0 \-w \- port 443 | reshake \-c 100000 \-
 .TP
 Connections that were declined, one object a line:
 reshake \-\-format jsonl farm.pcapng | jq \-c 'select(.type == "connection" and .outcome == "declined")'
+.TP
+Only declined connections of one network, from 14:00 on:
+reshake \-\-where \(aqoutcome:declined client:10.0.0.0/8 after:14:00\(aq farm.pcapng
+.TP
+The whole life of the session that is offered or issued in frame 17:
+reshake session frame:17 farm.pcapng
 .TP
 What a reason means and how it is known:
 reshake explain rejected\-unexplained

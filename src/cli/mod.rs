@@ -4,9 +4,11 @@ mod analyze;
 pub mod args;
 mod completions;
 mod explain;
+mod interrupt;
 mod man;
 mod progress;
 mod schema;
+mod session;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
     };
     let written = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
+        Command::Session(arguments) => session::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

@@ -17,6 +17,8 @@ pub struct Alike {
     pub connections: u64,
     /// The first of the surest ones, by its number and id.
     pub example: (usize, ConnectionId),
+    /// The pattern that settled the reason of the example with hindsight.
+    pub settled_by: Option<&'static str>,
     /// How sure the example is.
     sure: Option<Confidence>,
 }
@@ -42,6 +44,7 @@ impl Alike {
             by_confidence: [0; 3],
             connections: 0,
             example,
+            settled_by: primary.and_then(|judged| judged.settled_by),
             sure: primary.map(|judged| judged.confidence),
         }
     }
@@ -91,5 +94,6 @@ fn add(kinds: &mut Vec<Alike>, more: &Alike) {
         .for_each(|(sum, more)| *sum += more);
     if more.sure > kind.sure {
         (kind.sure, kind.example, kind.outcome) = (more.sure, more.example, more.outcome);
+        kind.settled_by = more.settled_by;
     }
 }

@@ -1,9 +1,10 @@
-//! A reason of the catalogue as text, Markdown or JSON. `docs/reasons.md` is [`book`], word for word.
+//! A reason or pattern of the catalogues as text, Markdown or JSON. `docs/reasons.md` is [`book`], word for word.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::verdict::hindsight::{PATTERNS, PatternKind};
 use crate::verdict::reasons::Stage;
 use crate::verdict::{CATALOG, Reason};
 
@@ -14,65 +15,172 @@ const MAX_NEAREST: usize = 3;
 /// How alike two names must be to be near (Jaro-Winkler, 0 to 1).
 const NEAR: f64 = 0.75;
 
-/// Every reason with its summary, by stage.
+/// What can be explained: a reason of one connection, or a pattern of a whole service.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry {
+    /// A reason.
+    Reason(&'static Reason),
+    /// A pattern.
+    Pattern(&'static PatternKind),
+}
+
+impl Entry {
+    /// Everything, reasons first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let reasons = CATALOG.iter().copied().map(Self::Reason);
+        reasons.chain(PATTERNS.iter().map(Self::Pattern))
+    }
+
+    /// The reason or pattern with this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::all().find(|entry| entry.name() == name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reason(reason) => reason.name,
+            Self::Pattern(kind) => kind.name,
+        }
+    }
+
+    /// What it says in general.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Reason(reason) => reason.summary,
+            Self::Pattern(kind) => kind.summary,
+        }
+    }
+
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Reason(reason) => reason.advice,
+            Self::Pattern(kind) => kind.advice,
+        }
+    }
+
+    const fn since(self) -> &'static str {
+        match self {
+            Self::Reason(reason) => reason.since,
+            Self::Pattern(kind) => kind.since,
+        }
+    }
+
+    const fn body(self) -> &'static str {
+        match self {
+            Self::Reason(reason) => reason.text,
+            Self::Pattern(kind) => kind.text,
+        }
+    }
+
+    const fn actor(self) -> Option<&'static str> {
+        match self {
+            Self::Reason(reason) => Some(reason.actor.code()),
+            Self::Pattern(_) => None,
+        }
+    }
+
+    fn citations(self) -> Vec<String> {
+        match self {
+            Self::Reason(reason) => reason.spec.iter().map(ToString::to_string).collect(),
+            Self::Pattern(_) => Vec::new(),
+        }
+    }
+
+    /// The text as written, without the space that a doc comment puts before each line.
+    fn lines(self) -> impl Iterator<Item = &'static str> {
+        self.body().lines().map(|line| line.strip_prefix(' ').unwrap_or(line))
+    }
+
+    /// Headings and paragraphs, each on one line.
+    fn paragraphs(self) -> Vec<String> {
+        let mut paragraphs: Vec<String> = vec![String::new()];
+        for line in self.lines() {
+            let last = paragraphs.last_mut();
+            match last {
+                Some(last)
+                    if !line.is_empty() && !line.starts_with('#') && !last.is_empty() && !last.starts_with('#') =>
+                {
+                    last.push(' ');
+                    last.push_str(line);
+                }
+                _ => paragraphs.push(line.to_owned()),
+            }
+        }
+        paragraphs.retain(|paragraph| !paragraph.is_empty());
+        paragraphs
+    }
+}
+
+/// Heading of the patterns.
+const PATTERNS_TITLE: &str = "Patterns: what a service as a whole shows";
+
+/// Everything with its summary: reasons by stage, then patterns.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn list(out: &mut dyn Write) -> io::Result<()> {
-    let width = CATALOG.iter().map(|reason| reason.name.len()).max().unwrap_or(0);
-    for (index, (stage, reasons)) in by_stage().enumerate() {
-        if index > 0 {
-            writeln!(out)?;
+    let width = Entry::all().map(|entry| entry.name().len()).max().unwrap_or(0);
+    for (title, entries) in parts() {
+        writeln!(out, "{title}")?;
+        for entry in entries {
+            writeln!(out, "  {:width$}  {}", entry.name(), entry.summary())?;
         }
-        writeln!(out, "{}", title(stage))?;
-        for reason in reasons {
-            writeln!(out, "  {:width$}  {}", reason.name, reason.summary)?;
-        }
+        writeln!(out)?;
     }
-    writeln!(out, "\nIn full: reshake explain NAME")
+    writeln!(out, "In full: reshake explain NAME")
 }
 
-/// One reason for the terminal.
+/// One entry for the terminal.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn text(reason: &Reason, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}: {}", reason.name, reason.summary)?;
-    for paragraph in paragraphs(reason) {
+pub fn text(entry: Entry, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}: {}", entry.name(), entry.summary())?;
+    for paragraph in entry.paragraphs() {
         match paragraph.strip_prefix("## ") {
             Some(heading) => writeln!(out, "\n{heading}")?,
             None => indented(&paragraph, out)?,
         }
     }
     writeln!(out, "\nWhat to do")?;
-    indented(&format!("{}.", capitalised(reason.advice)), out)?;
-    indented(&format!("Who can act: {}.", reason.actor.code()), out)?;
-    if !reason.spec.is_empty() {
-        writeln!(out, "\nRests on")?;
-        indented(&citations(reason).join(", "), out)?;
+    indented(&format!("{}.", capitalised(entry.advice())), out)?;
+    if let Some(actor) = entry.actor() {
+        indented(&format!("Who can act: {actor}."), out)?;
     }
-    writeln!(out, "\nKnown since version {}.", reason.since)
+    let citations = entry.citations();
+    if !citations.is_empty() {
+        writeln!(out, "\nRests on")?;
+        indented(&citations.join(", "), out)?;
+    }
+    writeln!(out, "\nKnown since version {}.", entry.since())
 }
 
-/// One reason as Markdown under a heading of the given level.
+/// One entry as Markdown under a heading of the given level.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn markdown(reason: &Reason, level: usize, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{} {}\n", "#".repeat(level), reason.name)?;
-    writeln!(out, "{}.\n", capitalised(reason.summary))?;
-    for paragraph in paragraphs(reason) {
+pub fn markdown(entry: Entry, level: usize, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{} {}\n", "#".repeat(level), entry.name())?;
+    writeln!(out, "{}.\n", capitalised(entry.summary()))?;
+    for paragraph in entry.paragraphs() {
         match paragraph.strip_prefix("## ") {
             Some(heading) => writeln!(out, "**{heading}.**")?,
             None => writeln!(out, "{paragraph}\n")?,
         }
     }
-    writeln!(out, "**What to do.**\n{}.\n", capitalised(reason.advice))?;
-    write!(out, "Who can act: {}.", reason.actor.code())?;
-    if !reason.spec.is_empty() {
-        write!(out, " Rests on {}.", citations(reason).join(", "))?;
+    writeln!(out, "**What to do.**\n{}.\n", capitalised(entry.advice()))?;
+    if let Some(actor) = entry.actor() {
+        write!(out, "Who can act: {actor}. ")?;
     }
-    writeln!(out, " Since {}.", reason.since)
+    let citations = entry.citations();
+    if !citations.is_empty() {
+        write!(out, "Rests on {}. ", citations.join(", "))?;
+    }
+    writeln!(out, "Since {}.", entry.since())
 }
 
 /// The whole catalogue as one page.
@@ -80,47 +188,49 @@ pub fn markdown(reason: &Reason, level: usize, out: &mut dyn Write) -> io::Resul
 /// # Errors
 /// Those of `out`.
 pub fn book(out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "# Reasons\n")?;
+    writeln!(out, "# Reasons and patterns\n")?;
     writeln!(
         out,
         "<!-- Made by `reshake explain --format markdown`; a test compares. UPDATE=1 cargo test rewrites it. -->\n"
     )?;
     writeln!(
         out,
-        "What reshake can say about a connection that did not resume. `observed`: the packets say so. `inferred`: one\n\
-         explanation is left. `possible`: others remain, and the report names them.\n"
+        "What reshake can say about a connection that did not resume, and about a service as a whole. `observed`: the\n\
+         packets say so. `inferred`: one explanation is left. `possible`: others remain, and the report names them.\n"
     )?;
-    writeln!(out, "| reason | in short |\n|---|---|")?;
-    for (_, reasons) in by_stage() {
-        for reason in reasons {
-            writeln!(out, "| [{0}](#{0}) | {1} |", reason.name, reason.summary)?;
+    for (heading, table) in [("reason", false), ("pattern", true)] {
+        writeln!(out, "| {heading} | in short |\n|---|---|")?;
+        let is_pattern = |entry: &Entry| matches!(entry, Entry::Pattern(_)) == table;
+        for entry in parts().flat_map(|(_, entries)| entries).filter(is_pattern) {
+            writeln!(out, "| [{0}](#{0}) | {1} |", entry.name(), entry.summary())?;
         }
+        writeln!(out)?;
     }
-    for (stage, reasons) in by_stage() {
-        writeln!(out, "\n## {}", title(stage))?;
-        for reason in reasons {
+    for (index, (title, entries)) in parts().enumerate() {
+        writeln!(out, "{}## {title}", if index > 0 { "\n" } else { "" })?;
+        for entry in entries {
             writeln!(out)?;
-            markdown(reason, 3, out)?;
+            markdown(entry, 3, out)?;
         }
     }
     Ok(())
 }
 
-/// One reason as a JSON object.
+/// One entry as a JSON object.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn json(reason: &Reason, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &ReasonJson::of(reason))?;
+pub fn json(entry: Entry, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &EntryJson::of(entry))?;
     out.write_all(b"\n")
 }
 
-/// Every reason as a JSON array.
+/// Everything as a JSON array.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn json_list(out: &mut dyn Write) -> io::Result<()> {
-    let all: Vec<ReasonJson> = CATALOG.iter().map(|reason| ReasonJson::of(reason)).collect();
+    let all: Vec<EntryJson> = Entry::all().map(EntryJson::of).collect();
     serde_json::to_writer_pretty(&mut *out, &all)?;
     out.write_all(b"\n")
 }
@@ -128,13 +238,17 @@ pub fn json_list(out: &mut dyn Write) -> io::Result<()> {
 /// The names most like an unknown one, best first.
 #[must_use]
 pub fn nearest(name: &str) -> Vec<&'static str> {
+    nearest_of(name, Entry::all().map(Entry::name))
+}
+
+/// Those of `known` that are most like an unknown name, best first.
+pub(super) fn nearest_of(name: &str, known: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     let name = name.to_lowercase();
-    let mut near: Vec<(f64, &'static str)> = CATALOG
-        .iter()
-        .map(|reason| {
-            let part = name.len() > 2 && reason.name.contains(name.as_str());
-            let alike = strsim::jaro_winkler(&name, reason.name);
-            (if part { 1.0 } else { alike }, reason.name)
+    let mut near: Vec<(f64, &'static str)> = known
+        .map(|known| {
+            let part = name.len() > 2 && known.contains(name.as_str());
+            let alike = strsim::jaro_winkler(&name, known);
+            (if part { 1.0 } else { alike }, known)
         })
         .filter(|(alike, _)| *alike >= NEAR)
         .collect();
@@ -143,28 +257,44 @@ pub fn nearest(name: &str) -> Vec<&'static str> {
 }
 
 #[derive(Serialize)]
-struct ReasonJson {
+struct EntryJson {
+    kind: &'static str,
     name: &'static str,
     since: &'static str,
     summary: &'static str,
     advice: &'static str,
-    actor: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'static str>,
     spec: Vec<String>,
     markdown: String,
 }
 
-impl ReasonJson {
-    fn of(reason: &Reason) -> Self {
+impl EntryJson {
+    fn of(entry: Entry) -> Self {
         Self {
-            name: reason.name,
-            since: reason.since,
-            summary: reason.summary,
-            advice: reason.advice,
-            actor: reason.actor.code(),
-            spec: citations(reason),
-            markdown: lines(reason).collect::<Vec<_>>().join("\n"),
+            kind: match entry {
+                Entry::Reason(_) => "reason",
+                Entry::Pattern(_) => "pattern",
+            },
+            name: entry.name(),
+            since: entry.since(),
+            summary: entry.summary(),
+            advice: entry.advice(),
+            actor: entry.actor(),
+            spec: entry.citations(),
+            markdown: entry.lines().collect::<Vec<_>>().join("\n"),
         }
     }
+}
+
+/// Titles with what stands below them: reasons by stage, then patterns.
+fn parts() -> impl Iterator<Item = (&'static str, Vec<Entry>)> {
+    by_stage()
+        .map(|(stage, reasons)| (title(stage), reasons.into_iter().map(Entry::Reason).collect()))
+        .chain(std::iter::once((
+            PATTERNS_TITLE,
+            PATTERNS.iter().map(Entry::Pattern).collect(),
+        )))
 }
 
 /// Stages in the order in which they are shown, each with its reasons.
@@ -192,32 +322,6 @@ const fn title(stage: Stage) -> &'static str {
         Stage::NoVerdict => "The handshake failed",
         Stage::NotVisible => "The capture does not show it",
     }
-}
-
-fn citations(reason: &Reason) -> Vec<String> {
-    reason.spec.iter().map(ToString::to_string).collect()
-}
-
-/// The text as written, without the space that a doc comment puts before each line.
-fn lines(reason: &Reason) -> impl Iterator<Item = &'static str> {
-    reason.text.lines().map(|line| line.strip_prefix(' ').unwrap_or(line))
-}
-
-/// Headings and paragraphs, each on one line.
-fn paragraphs(reason: &Reason) -> Vec<String> {
-    let mut paragraphs: Vec<String> = vec![String::new()];
-    for line in lines(reason) {
-        let last = paragraphs.last_mut();
-        match last {
-            Some(last) if !line.is_empty() && !line.starts_with('#') && !last.is_empty() && !last.starts_with('#') => {
-                last.push(' ');
-                last.push_str(line);
-            }
-            _ => paragraphs.push(line.to_owned()),
-        }
-    }
-    paragraphs.retain(|paragraph| !paragraph.is_empty());
-    paragraphs
 }
 
 fn capitalised(text: &str) -> String {
@@ -259,17 +363,17 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_listed_and_explained() {
+    fn every_reason_and_pattern_is_listed_and_explained() {
         let list = made(list);
-        for reason in CATALOG {
-            assert!(list.contains(reason.name), "{}", reason.name);
-            let text = made(|out| super::text(reason, out));
+        for entry in Entry::all() {
+            assert!(list.contains(entry.name()), "{}", entry.name());
+            let text = made(|out| super::text(entry, out));
             for part in ["What it means", "How we know", "What to do"] {
-                assert!(text.contains(part), "{}: {part}", reason.name);
+                assert!(text.contains(part), "{}: {part}", entry.name());
             }
             assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-            let json: serde_json::Value = serde_json::from_str(&made(|out| super::json(reason, out))).expect("JSON");
-            assert_eq!(json["name"], reason.name);
+            let json: serde_json::Value = serde_json::from_str(&made(|out| super::json(entry, out))).expect("JSON");
+            assert_eq!(json["name"], entry.name());
         }
     }
 
@@ -277,6 +381,7 @@ mod tests {
     fn an_unknown_name_gets_those_near_it() {
         assert_eq!(nearest("rejected-unexplaned").first(), Some(&"rejected-unexplained"));
         assert!(nearest("parallel").contains(&"no-credential-yet-parallel"));
+        assert!(nearest("fail-over").contains(&"failover"));
         assert!(nearest("zzz").is_empty());
     }
 }

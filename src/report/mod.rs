@@ -8,21 +8,26 @@ pub mod cost;
 pub mod explain;
 mod ids;
 pub mod json;
+pub mod select;
+pub mod session;
 pub mod text;
 mod wireshark;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Notice, Timestamp};
-use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Omitted, Outcome, Service};
+use crate::session::{
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Omitted, Outcome, Service,
+};
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
 pub use alike::Alike;
 pub use ids::{community_id, connection_id, credential_id, service_id};
+pub use select::{SelectError, Selection};
 pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
@@ -228,20 +233,29 @@ pub struct Report<'a> {
     history: History,
     /// What hindsight shows.
     pub hindsight: Hindsight,
-    order: Vec<ConnectionId>,
+    /// What is shown, where that is not everything.
+    selection: Option<Selection>,
+    /// Connections that are shown, with their numbers among all.
+    order: Vec<(usize, ConnectionId)>,
 }
 
 impl<'a> Report<'a> {
     /// Of a finished run.
     #[must_use]
     pub fn of(engine: &'a Engine, captures: Vec<Capture>) -> Self {
+        Self::of_selected(engine, captures, None)
+    }
+
+    /// Of what a selection leaves of a finished run. Verdicts and hindsight rest on everything all the same.
+    #[must_use]
+    pub fn of_selected(engine: &'a Engine, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
         let mut order: Vec<_> = engine
             .kept()
             .iter()
             .map(|(id, connection)| (connection.transport.started, connection.transport.first(), id))
             .collect();
         order.sort_unstable();
-        let order = order.into_iter().map(|(_, _, id)| id).collect();
+        let order = (1..).zip(order.into_iter().map(|(_, _, id)| id)).collect();
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         let mut report = Self {
             engine,
@@ -251,8 +265,10 @@ impl<'a> Report<'a> {
             bar_seconds: 1,
             history: History::of(engine.kept()),
             hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours),
+            selection: None,
             order,
         };
+        report.select(selection);
         report.share_notices();
         report.count();
         report
@@ -261,9 +277,52 @@ impl<'a> Report<'a> {
     /// Connections in the order of their first packets, with their numbers from 1.
     pub fn connections(&self) -> impl Iterator<Item = (usize, ConnectionId, &'a Connection)> + '_ {
         let kept = self.engine.kept();
-        (1..)
-            .zip(&self.order)
-            .filter_map(move |(number, id)| Some((number, *id, kept.get(*id)?)))
+        self.order
+            .iter()
+            .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
+    }
+
+    /// The selection that was applied, as it was written.
+    #[must_use]
+    pub fn selection(&self) -> Option<&str> {
+        self.selection.as_ref().map(Selection::text)
+    }
+
+    /// Credentials that a shown connection issued or offered.
+    pub fn credentials(&self) -> impl Iterator<Item = (CredentialId, &'a Credential)> + '_ {
+        let shown: Option<HashSet<CredentialId>> = self.selection.is_some().then(|| {
+            let of = |connection: &'a Connection| {
+                let offered = connection.offers.iter().map(|offer| offer.credential);
+                connection.issued.iter().copied().chain(offered)
+            };
+            self.connections().flat_map(|(.., connection)| of(connection)).collect()
+        });
+        let all = self.engine.ledger().iter();
+        all.filter(move |(id, _)| shown.as_ref().is_none_or(|shown| shown.contains(id)))
+    }
+
+    /// Leaves the selected connections.
+    fn select(&mut self, selection: Option<Selection>) {
+        let Some(selection) = selection else { return };
+        let kept = self.engine.kept();
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|(number, id)| {
+            let Some(connection) = kept.get(*id) else { return false };
+            let reasons = if selection.needs_reasons() {
+                self.reasons(*id, connection)
+            } else {
+                Vec::new()
+            };
+            selection.holds(select::Subject {
+                report: self,
+                number: *number,
+                id: *id,
+                connection,
+                primary: reasons.first(),
+            })
+        });
+        self.order = order;
+        self.selection = Some(selection);
     }
 
     /// What a rule sees of a connection.
@@ -364,7 +423,9 @@ impl<'a> Report<'a> {
                 .or_default()
                 .count(connection.outcome);
         }
-        for (service, omitted) in self.engine.kept().omitted() {
+        // What was folded away can no longer be asked whether it belongs to a selection.
+        let omitted = self.engine.kept().omitted().filter(|_| self.selection.is_none());
+        for (service, omitted) in omitted {
             summary.counts.add_omitted(omitted);
             let (view, ..) = index
                 .entry(service.clone())

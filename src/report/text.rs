@@ -5,6 +5,7 @@
 //! The text does not depend on the size of the terminal.
 
 mod connections;
+mod hindsight;
 mod notices;
 mod printable;
 mod services;
@@ -131,18 +132,33 @@ impl Page<'_, '_> {
         }
         parts.push(counted(connections, "TLS connection", "TLS connections"));
         if report.captures.iter().any(|capture| capture.ended == Ended::Stopped) {
-            parts.push("stopped there (-c)".to_owned());
+            parts.push("stopped there".to_owned());
         }
         let name = paint(self.style.name, name);
         writeln!(self.out, "{name}   {}", parts.join(", "))?;
         if report.captures.len() > 1 {
             self.captures()?;
         }
+        if let Some(selection) = report.selection() {
+            let text = format!(
+                "{}   (counts are of these connections, patterns of all)",
+                printable(selection, MAX_PATH)
+            );
+            self.paragraph(0, "selected: ", self.style.note, &text)?;
+        }
         if connections > 0 {
             let counts = self.counts(&report.summary.counts);
             return writeln!(self.out, "{counts}");
         }
-        match report.engine.other_connections() {
+        self.nothing_found()
+    }
+
+    /// Why there is no connection to report.
+    fn nothing_found(&mut self) -> io::Result<()> {
+        if self.report.selection().is_some() {
+            return writeln!(self.out, "no connection is selected");
+        }
+        match self.report.engine.other_connections() {
             0 => writeln!(self.out, "no TLS connection was found, and no TCP connection either"),
             other => writeln!(
                 self.out,

@@ -611,6 +611,7 @@ impl Open {
             known.lifetime = lifetime;
         }
         if !self.facts.issued.contains(&id) {
+            self.facts.issued.reserve_exact(1);
             self.facts.issued.push(id);
         }
     }
@@ -824,6 +825,8 @@ impl Open {
         {
             credential.offers.push(self.id);
         }
+        // Nearly always it stays at one: growing in larger steps would be given back at the end.
+        self.facts.offers.reserve_exact(1);
         self.facts.offers.push(Offer {
             credential: id,
             kind,

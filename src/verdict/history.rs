@@ -10,20 +10,12 @@ use hashbrown::DefaultHashBuilder;
 use crate::net::Timestamp;
 use crate::session::{Connection, ConnectionId, Kept};
 
-/// Connections by client stack and server endpoint, and by pair of addresses, in the order of their hellos.
-/// 48 bytes a connection.
+/// For each connection the one before it of the same client stack at the same endpoint, and the one before it between
+/// the same two addresses. Eight bytes a connection.
 #[derive(Debug)]
 pub struct History {
-    hasher: DefaultHashBuilder,
-    by_stack: Vec<Entry>,
-    by_address: Vec<Entry>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    group: u64,
-    hello: Timestamp,
-    id: ConnectionId,
+    by_stack: Links,
+    by_address: Links,
 }
 
 impl History {
@@ -31,22 +23,15 @@ impl History {
     #[must_use]
     pub fn of(kept: &Kept) -> Self {
         let hasher = DefaultHashBuilder::default();
-        let (mut by_stack, mut by_address) = (Vec::new(), Vec::new());
-        for (id, connection) in kept.iter() {
-            let hello = connection.hello_time();
-            by_stack.extend(stack_group(&hasher, connection).map(|group| Entry { group, hello, id }));
-            by_address.push(Entry {
-                group: address_group(&hasher, connection),
-                hello,
-                id,
-            });
-        }
-        by_stack.sort_unstable();
-        by_address.sort_unstable();
+        let stack = |connection: &Connection| {
+            let stack = connection.hello.yes()?.stack;
+            Some(hasher.hash_one((connection.client_address(), stack, connection.server)))
+        };
+        let address =
+            |connection: &Connection| Some(hasher.hash_one((connection.client_address(), connection.server.ip)));
         Self {
-            hasher,
-            by_stack,
-            by_address,
+            by_stack: Links::of(kept, stack),
+            by_address: Links::of(kept, address),
         }
     }
 
@@ -57,11 +42,8 @@ impl History {
         connection: &'a Connection,
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
-        let group = stack_group(&self.hasher, connection);
-        let range = group.map_or(&[][..], |group| {
-            before(&self.by_stack, group, (connection.hello_time(), id))
-        });
-        found(kept, range)
+        self.by_stack
+            .before(kept, id)
             // The group is a hash: make sure.
             .filter(move |(_, earlier)| same_client(earlier, connection) && earlier.server == connection.server)
     }
@@ -73,38 +55,59 @@ impl History {
         connection: &'a Connection,
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
-        let group = address_group(&self.hasher, connection);
-        found(kept, before(&self.by_address, group, (connection.hello_time(), id))).filter(move |(_, earlier)| {
+        self.by_address.before(kept, id).filter(|(_, earlier)| {
             earlier.client_address() == connection.client_address() && earlier.server.ip == connection.server.ip
         })
     }
 }
 
-/// Entries of a group before a connection. Packets may bear no time or the same: then the order in which connections
-/// were recognised decides.
-fn before(entries: &[Entry], group: u64, place: (Timestamp, ConnectionId)) -> &[Entry] {
-    let start = entries.partition_point(|entry| entry.group < group);
-    let end = entries.partition_point(|entry| (entry.group, entry.hello, entry.id) < (group, place.0, place.1));
-    entries.get(start..end).unwrap_or_default()
+/// The predecessor of each connection within its group.
+#[derive(Debug)]
+struct Links {
+    /// Number of the first connection.
+    base: u32,
+    previous: Vec<Option<ConnectionId>>,
 }
 
-fn found<'a>(kept: &'a Kept, range: &'a [Entry]) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
-    range
-        .iter()
-        .rev()
-        .filter_map(|entry| Some((entry.id, kept.get(entry.id)?)))
+impl Links {
+    /// Packets may bear no time, or the same one: then the order in which connections were recognised decides.
+    fn of(kept: &Kept, group: impl Fn(&Connection) -> Option<u64>) -> Self {
+        let mut order: Vec<(u64, Timestamp, ConnectionId)> = kept
+            .iter()
+            .filter_map(|(id, connection)| Some((group(connection)?, connection.hello_time(), id)))
+            .collect();
+        order.sort_unstable();
+        let numbers = || order.iter().map(|(_, _, id)| id.0);
+        let base = numbers().min().unwrap_or(0);
+        let length = numbers().max().map_or(0, |last| last - base + 1);
+        let mut previous = vec![None; length as usize];
+        for pair in order.windows(2) {
+            if let [(group, _, before), (same, _, id)] = pair
+                && group == same
+                && let Some(slot) = previous.get_mut((id.0 - base) as usize)
+            {
+                *slot = Some(*before);
+            }
+        }
+        Self { base, previous }
+    }
+
+    /// The connections before this one, latest first.
+    fn before<'a>(
+        &'a self,
+        kept: &'a Kept,
+        id: ConnectionId,
+    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
+        std::iter::successors(self.predecessor(id), |id| self.predecessor(*id))
+            .filter_map(|id| Some((id, kept.get(id)?)))
+    }
+
+    fn predecessor(&self, id: ConnectionId) -> Option<ConnectionId> {
+        *self.previous.get(id.0.checked_sub(self.base)? as usize)?
+    }
 }
 
 fn same_client(a: &Connection, b: &Connection) -> bool {
     let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
     a.client_address() == b.client_address() && stack(a) == stack(b)
-}
-
-fn stack_group(hasher: &DefaultHashBuilder, connection: &Connection) -> Option<u64> {
-    let stack = connection.hello.yes()?.stack;
-    Some(hasher.hash_one((connection.client_address(), stack, connection.server)))
-}
-
-fn address_group(hasher: &DefaultHashBuilder, connection: &Connection) -> u64 {
-    hasher.hash_one((connection.client_address(), connection.server.ip))
 }

@@ -8,6 +8,7 @@ use anstyle::Style;
 use super::services::target;
 use super::units::{counted, number, seconds};
 use super::{Page, paint, printable, shown_path};
+use crate::net::FrameRef;
 use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::{Alike, alike, connection_id, display_filter};
 use crate::session::{Connection, ConnectionId, Outcome};
@@ -86,10 +87,12 @@ impl<'a> Page<'_, 'a> {
         let since = since.map_or_else(String::new, |nanos| format!("   at {} s", seconds(nanos)));
         let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
         let title = paint(self.style.name, format_args!("{} → {name}", connection.client));
-        writeln!(self.out, "\n{title}   {version}   {outcome}{since}")?;
+        let backend = self.report.hindsight.backend(id);
+        let backend = backend.map_or_else(String::new, |backend| format!("   backend-{backend} answers"));
+        writeln!(self.out, "\n{title}   {version}   {outcome}{since}{backend}")?;
         let reasons = self.report.reasons(id, connection);
         if let Some((primary, others)) = reasons.split_first() {
-            self.reason(primary)?;
+            self.reason(primary, &self.issuers(id, connection))?;
             self.others(primary, others)?;
         } else if crate::verdict::judge::needs_reason(connection) {
             writeln!(self.out, "    no reason of the catalogue holds")?;
@@ -97,8 +100,19 @@ impl<'a> Page<'_, 'a> {
         self.where_to_look(place, connection)
     }
 
-    fn reason(&mut self, judged: &Judged) -> io::Result<()> {
-        let sure = judged.confidence.code();
+    /// Frames in which the offered credentials were issued, with the backends that did it.
+    fn issuers(&self, id: ConnectionId, connection: &'a Connection) -> Vec<(FrameRef, u16)> {
+        let offered = self.report.case(id, connection).offered();
+        offered
+            .filter_map(|offered| offered.credential.issued)
+            .filter_map(|issue| Some((issue.at.frame, self.report.hindsight.backend(issue.connection)?)))
+            .collect()
+    }
+
+    fn reason(&mut self, judged: &Judged, issuers: &[(FrameRef, u16)]) -> io::Result<()> {
+        let settled = judged.settled_by;
+        let settled = settled.map_or_else(String::new, |name| format!(", settled by {name}"));
+        let sure = format!("{}{settled}", judged.confidence.code());
         let summary = printable(&judged.summary, MAX_SENTENCE);
         self.paragraph(
             4,
@@ -119,7 +133,10 @@ impl<'a> Page<'_, 'a> {
             .unwrap_or(0);
         for (evidence, frame) in judged.evidence.iter().zip(&frames).take(MAX_EVIDENCE) {
             let label = format!("frame {frame:width$}  ");
-            self.paragraph(6, &label, Style::new(), &printable(&evidence.text, MAX_SENTENCE))?;
+            let issuer = issuers.iter().find(|(frame, _)| *frame == evidence.frame);
+            let issuer = issuer.map_or_else(String::new, |(_, backend)| format!(", by backend-{backend}"));
+            let text = format!("{}{issuer}", printable(&evidence.text, MAX_SENTENCE));
+            self.paragraph(6, &label, Style::new(), &text)?;
         }
         match judged.evidence.len().saturating_sub(MAX_EVIDENCE) {
             0 => Ok(()),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::io;
 
 use super::units::{bytes, counted, duration, number};
-use super::{MAX_WIRE, Page, paint, printable};
+use super::{MAX_WIRE, Page, hindsight, paint, printable};
 use crate::net::Endpoint;
 use crate::report::cost::Avoidable;
 use crate::report::{Alike, ServiceView, alike};
@@ -64,8 +64,14 @@ impl Page<'_, '_> {
         } else {
             format!("   {}", self.counts(&view.counts))
         };
-        writeln!(self.out, "\n{name}  {}{counts}", view.server)?;
-        // Backends told apart and patterns of the service belong here, before the reasons they settle.
+        let report = self.report;
+        let insight = report.hindsight.service(&(view.server, view.server_name.clone()));
+        let backends = insight.and_then(|insight| hindsight::backends(&insight.backends));
+        let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
+        writeln!(self.out, "\n{name}  {}{counts}{backends}", view.server)?;
+        if let Some(insight) = insight {
+            self.hindsight(insight, advised)?;
+        }
         let trouble = Trouble {
             alike: view.alike.clone(),
             avoidable: view.avoidable,
@@ -132,6 +138,9 @@ impl Page<'_, '_> {
         let all: u64 = kinds.iter().map(|kind| kind.connections).sum();
         kinds.retain(|kind| kind.connections >= all / RARE);
         let mut reasons: Vec<&'static Reason> = Vec::new();
+        // What a pattern settled is answered by the advice of the pattern.
+        let settled = |kind: &&Alike| kind.settled_by.is_some_and(|name| advised.contains(&name));
+        kinds.retain(|kind| !settled(kind));
         for reason in kinds.into_iter().filter_map(|kind| kind.reason) {
             if !reasons.iter().any(|known| known.name == reason.name) {
                 reasons.push(reason);

@@ -2,6 +2,7 @@
 //!
 //! Built once over all kept connections when a report is made. Reasons may be settled by it; outcomes never change.
 
+pub mod catalog;
 pub mod contrast;
 mod domains;
 pub mod keys;
@@ -16,6 +17,7 @@ use crate::net::Neighbour;
 use crate::net::{At, Endpoint, Timestamp};
 use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Service};
 
+pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::Contrast;
 pub use keys::{KeyName, KeyNames};
 pub use patterns::Pattern;

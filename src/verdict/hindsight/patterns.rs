@@ -6,6 +6,7 @@ use crate::net::{FrameRef, Timestamp, hex};
 use crate::session::{Completed, Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Outcome};
 use crate::verdict::{Confidence, Evidence};
 
+use super::catalog::PatternKind;
 use super::contrast::{Contrast, holm};
 use super::uses::{ClosedBy, Use};
 use super::{Hindsight, Insight, KeyName};
@@ -29,55 +30,8 @@ pub struct Pattern {
     pub contrast: Option<Contrast>,
 }
 
-/// Name and advice of every pattern: `explain` and the schema are made from it.
-pub const PATTERNS: [(&str, &str); 10] = [
-    (
-        "session-state-not-shared",
-        "share the session cache or the ticket keys between the backends, or keep a client on its backend (nginx: ssl_session_ticket_key with the same file on all; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile)",
-    ),
-    (
-        "ticket-keys-not-shared",
-        "give every backend the same ticket keys and rotate them together (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
-    ),
-    (
-        "ticket-key-changed",
-        "keep the old key for decryption while its tickets live, and do not reload without a key file (nginx: several ssl_session_ticket_key lines; HAProxy: three keys in tls-ticket-keys)",
-    ),
-    (
-        "failover",
-        "synchronise ticket keys or the session cache to the standby, so that sessions survive a takeover",
-    ),
-    (
-        "unclean-close-invalidates",
-        "have the client or proxy send close_notify before it closes (HAProxy: plain TCP checks instead of check-ssl; drop option nolinger), or use tickets, which no close can harm",
-    ),
-    (
-        "server-close-invalidates",
-        "have the server application send close_notify (OpenSSL: SSL_shutdown before SSL_free), or use tickets",
-    ),
-    (
-        "session-times-out",
-        "raise the session timeout above the usual pause between connections (nginx: ssl_session_timeout; Apache: SSLSessionCacheTimeout; HAProxy: tune.ssl.lifetime; Java: setSessionTimeout)",
-    ),
-    (
-        "ids-never-honoured",
-        "give the server a session cache (nginx: ssl_session_cache shared:SSL:10m; Apache: SSLSessionCache shmcb:…), or turn tickets on at both ends",
-    ),
-    (
-        "nothing-issued",
-        "turn on tickets or a session cache on the server (nginx: ssl_session_tickets on; Apache: SSLSessionTickets on; HAProxy: no no-tls-tickets)",
-    ),
-    (
-        "client-never-offers",
-        "turn on the client's session cache and share it between connections (curl: one process or --ssl-sessions; OpenSSL: SSL_set_session)",
-    ),
-];
-
 fn advice(name: &'static str) -> &'static str {
-    PATTERNS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map_or("", |(_, advice)| advice)
+    PatternKind::by_name(name).map_or("", |kind| kind.advice)
 }
 
 /// What a refused ticket's key name says.

@@ -1,0 +1,167 @@
+//! One service: its counts, and what hindsight says of it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::connection::EvidenceJson;
+use super::{End, OffersJson, OutcomesJson, Time};
+use crate::net::hex;
+use crate::report::{Counts, Report, ServiceView, service_id};
+use crate::verdict::hindsight::{KeyTimeline, Label, Pattern};
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ServiceJson<'a> {
+    id: String,
+    server: End,
+    server_name: Option<&'a str>,
+    outcomes: OutcomesJson,
+    offers: OffersJson,
+    resumption_rate: Option<f64>,
+    resumed_share: Option<f64>,
+    returning_share: Option<f64>,
+    timeline: Vec<BarJson>,
+    backends: Vec<LabelJson>,
+    cache_domains: Vec<LabelJson>,
+    ticket_keys: Vec<TicketKeyJson>,
+    patterns: Vec<PatternJson>,
+    findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct BarJson {
+    start: Time,
+    seconds: i64,
+    outcomes: OutcomesJson,
+}
+
+/// A machine, or a session cache domain.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct LabelJson {
+    label: String,
+    connections: u64,
+    because: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TicketKeyJson {
+    name: String,
+    length: u8,
+    first_issued: Option<Time>,
+    last_issued: Option<Time>,
+    issued: u64,
+    accepted: u64,
+    declined: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PatternJson {
+    name: &'static str,
+    confidence: &'static str,
+    summary: String,
+    advice: &'static str,
+    would_settle: Option<&'static str>,
+    evidence: Vec<EvidenceJson>,
+    contrast: Option<ContrastJson>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ContrastJson {
+    rows: Vec<&'static str>,
+    columns: Vec<&'static str>,
+    counts: Vec<Vec<u64>>,
+    p_value: f64,
+}
+
+fn labels(labels: Option<&[Label]>) -> Vec<LabelJson> {
+    let json = |label: &Label| LabelJson {
+        label: label.label.clone(),
+        connections: label.connections,
+        because: label.because.clone(),
+    };
+    labels.unwrap_or_default().iter().map(json).collect()
+}
+
+impl From<&KeyTimeline> for TicketKeyJson {
+    fn from(timeline: &KeyTimeline) -> Self {
+        let name = timeline.name.bytes();
+        Self {
+            name: hex(name),
+            length: u8::try_from(name.len()).unwrap_or(u8::MAX),
+            first_issued: timeline.issued.map(|(first, _)| Time(first)),
+            last_issued: timeline.issued.map(|(_, last)| Time(last)),
+            issued: timeline.issues,
+            accepted: timeline.accepted,
+            declined: timeline.declined,
+        }
+    }
+}
+
+impl From<&Pattern> for PatternJson {
+    fn from(pattern: &Pattern) -> Self {
+        Self {
+            name: pattern.name,
+            confidence: pattern.confidence.code(),
+            summary: pattern.summary.clone(),
+            advice: pattern.advice,
+            would_settle: pattern.would_settle,
+            evidence: pattern.evidence.iter().cloned().map(Into::into).collect(),
+            contrast: pattern.contrast.as_ref().map(|contrast| ContrastJson {
+                rows: contrast.rows.to_vec(),
+                columns: vec!["resumed", "declined"],
+                counts: contrast.counts.iter().map(|row| row.to_vec()).collect(),
+                p_value: contrast.p_value,
+            }),
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct FindingJson {
+    name: String,
+    severity: &'static str,
+    confidence: &'static str,
+    summary: String,
+    advice: String,
+    evidence: Vec<EvidenceJson>,
+}
+
+impl<'a> ServiceJson<'a> {
+    pub(super) fn of(report: &Report<'_>, view: &'a ServiceView) -> Self {
+        let counts: &Counts = &view.counts;
+        let seconds = report.bar_seconds;
+        let service = (view.server, view.server_name.clone());
+        let insight = report.hindsight.service(&service);
+        Self {
+            id: service_id(&service),
+            server: view.server.into(),
+            server_name: view.server_name.as_deref(),
+            outcomes: counts.outcomes.into(),
+            offers: counts.offers.into(),
+            resumption_rate: counts.resumption_rate(),
+            resumed_share: counts.resumed_share(),
+            returning_share: counts.returning_share(),
+            timeline: view
+                .timeline
+                .iter()
+                .map(|(start, outcomes)| BarJson {
+                    start: Time(*start),
+                    seconds,
+                    outcomes: (*outcomes).into(),
+                })
+                .collect(),
+            backends: labels(insight.map(|insight| insight.backends.as_slice())),
+            cache_domains: labels(insight.map(|insight| insight.domains.as_slice())),
+            ticket_keys: insight
+                .into_iter()
+                .flat_map(|insight| &insight.keys)
+                .map(TicketKeyJson::from)
+                .collect(),
+            patterns: insight
+                .into_iter()
+                .flat_map(|insight| &insight.patterns)
+                .map(PatternJson::from)
+                .collect(),
+            findings: Vec::new(),
+        }
+    }
+}
