@@ -151,7 +151,14 @@ pub(super) fn contrasts(insight: &Insight, hindsight: &Hindsight) -> Vec<(&'stat
     .into_iter()
     .filter(|(_, contrast)| contrast.counts.iter().flatten().sum::<u64>() > 0)
     .collect();
-    let mut corrected: Vec<Contrast> = tried.iter().map(|(_, contrast)| contrast.clone()).collect();
+    // A table with an empty row compares nothing and is no attempt.
+    let compares = |contrast: &Contrast| contrast.counts.iter().all(|row| row.iter().sum::<u64>() > 0);
+    let mut corrected: Vec<Contrast> = tried
+        .iter()
+        .map(|(_, contrast)| contrast)
+        .filter(|contrast| compares(contrast))
+        .cloned()
+        .collect();
     holm(&mut corrected);
     for (_, contrast) in &mut tried {
         if let Some(better) = corrected
