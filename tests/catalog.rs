@@ -258,8 +258,7 @@ fn every_pattern_that_is_met_is_in_the_catalogue() {
     use reshake::verdict::hindsight::PatternKind;
     let mut met = BTreeSet::new();
     for fixture in fixtures() {
-        let source = reshake::source::open(fixture.path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
-        let (engine, captures) = analyse(vec![source], Limits::default());
+        let (engine, captures) = fixture.run(Limits::default());
         let report = Report::of(&engine, captures);
         for view in &report.services {
             let insight = report.hindsight.service(&(view.server, view.server_name.clone()));
