@@ -252,6 +252,15 @@ impl Open {
         {
             self.facts.shape = Seen::Blind(cause);
         }
+        if let (
+            EarlyData::NotOffered,
+            true,
+            Some(cause @ (Blindness::CaptureStartedLate | Blindness::Gap | Blindness::Snaplen)),
+        ) = (self.facts.early_data, self.facts.is_tls13(), client_blind)
+        {
+            // An earlier ClientHello with early data, and the HelloRetryRequest that refused it, may not be in the capture.
+            self.facts.early_data = EarlyData::Unclear(cause);
+        }
         self.hide_early_data();
         self.infer_tickets();
         (self.facts, [self.client.end, self.server.end])

@@ -1,6 +1,7 @@
 //! What happened in one handshake. Fact alone: no reason may change it.
 
 use crate::session::{Blindness, Completed, Connection, OfferKind, Outcome, Seen, Shape};
+use crate::tls::CipherSuite;
 
 /// Decides the outcome from message order, never from the echo of a session ID.
 #[must_use]
@@ -59,6 +60,15 @@ fn full(connection: &Connection) -> Outcome {
     if connection.offered().next().is_some() || external {
         return Outcome::Declined;
     }
+    // Which suite was chosen is not visible, and one with a key agreed beforehand may have been.
+    if connection.answer.yes().is_none()
+        && connection
+            .hello
+            .yes()
+            .is_some_and(|hello| hello.suites.iter().any(is_psk_suite))
+    {
+        return Outcome::Unclear(connection.answer.blind().unwrap_or(Blindness::ServerHelloMissing));
+    }
     if psk_suite(connection) {
         return went_on(connection, Outcome::ExternalPsk);
     }
@@ -75,11 +85,12 @@ fn full(connection: &Connection) -> Outcome {
 
 /// Whether the suite itself says that a key agreed beforehand authenticates the handshake (RFC 4279, RFC 5489).
 fn psk_suite(connection: &Connection) -> bool {
-    let name = connection
-        .answer
-        .yes()
-        .filter(|_| !connection.is_tls13())
-        .map(|answer| answer.suite.to_string());
+    let answer = connection.answer.yes().filter(|_| !connection.is_tls13());
+    answer.is_some_and(|answer| is_psk_suite(&answer.suite))
+}
+
+fn is_psk_suite(suite: &CipherSuite) -> bool {
+    let name = suite.registered().map(|suite| suite.name);
     name.is_some_and(|name| name.split('_').take(4).any(|word| word == "PSK"))
 }
 

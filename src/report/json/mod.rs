@@ -129,11 +129,15 @@ fn member(out: &mut dyn Write, name: &str, value: &impl Serialize) -> io::Result
 
 fn array<T: Serialize>(out: &mut dyn Write, items: impl Iterator<Item = T>) -> io::Result<()> {
     out.write_all(b"[")?;
+    // One object at a time in memory: the serializer writes a few bytes at once, which a plain buffer takes best.
+    let mut object = Vec::new();
     for (index, item) in items.enumerate() {
+        object.clear();
         if index > 0 {
-            out.write_all(b",")?;
+            object.push(b',');
         }
-        put(out, &item)?;
+        serde_json::to_writer(&mut object, &item).map_err(io::Error::from)?;
+        out.write_all(&object)?;
     }
     out.write_all(b"]")
 }
@@ -149,8 +153,9 @@ struct Line<'a, T> {
 }
 
 fn line(out: &mut dyn Write, kind: &str, schema: Option<&str>, value: &impl Serialize) -> io::Result<()> {
-    put(out, &Line { kind, schema, value })?;
-    out.write_all(b"\n")
+    let mut text = serde_json::to_vec(&Line { kind, schema, value }).map_err(io::Error::from)?;
+    text.push(b'\n');
+    out.write_all(&text)
 }
 
 /// Whole document, for the schema alone: it is never built.
