@@ -65,7 +65,7 @@ fn full(connection: &Connection) -> Outcome {
         && connection
             .hello
             .yes()
-            .is_some_and(|hello| hello.suites.iter().any(is_psk_suite))
+            .is_some_and(|hello| hello.suites.iter().copied().any(is_psk_suite))
     {
         return Outcome::Unclear(connection.answer.blind().unwrap_or(Blindness::ServerHelloMissing));
     }
@@ -86,10 +86,10 @@ fn full(connection: &Connection) -> Outcome {
 /// Whether the suite itself says that a key agreed beforehand authenticates the handshake (RFC 4279, RFC 5489).
 fn psk_suite(connection: &Connection) -> bool {
     let answer = connection.answer.yes().filter(|_| !connection.is_tls13());
-    answer.is_some_and(|answer| is_psk_suite(&answer.suite))
+    answer.is_some_and(|answer| is_psk_suite(answer.suite))
 }
 
-fn is_psk_suite(suite: &CipherSuite) -> bool {
+fn is_psk_suite(suite: CipherSuite) -> bool {
     let name = suite.registered().map(|suite| suite.name);
     name.is_some_and(|name| name.split('_').take(4).any(|word| word == "PSK"))
 }
