@@ -192,7 +192,6 @@ fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, con
     let Some(Track::Searching(held)) = flow.data.each.get_mut(index(direction)) else {
         return direction;
     };
-    let fresh = held.is_empty();
     let mut bytes = std::mem::take(held);
     bytes.extend_from_slice(piece);
     let found = search(&bytes, wanted(flow, direction));
@@ -202,8 +201,8 @@ fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, con
         return begin(flow, direction, &bytes, offset, start, at, context);
     }
     let in_the_middle = !flow.roles_known() || flow.data.lost.iter().any(Option::is_some) || flow.data.is_tls();
-    if fresh && in_the_middle && records(piece) {
-        return begin(flow, direction, piece, 0, Start::Middle, at, context);
+    if in_the_middle && records(&bytes) {
+        return begin(flow, direction, &bytes, 0, Start::Middle, at, context);
     }
     let track = if found == Found::Nothing {
         Track::Other
