@@ -26,8 +26,6 @@ const MOVED: usize = 8;
 
 /// Cases that fail today: what is done, and the fixture. Each must still fail, so that the list cannot rot.
 const KNOWN: &[(&str, &str)] = &[
-    // Without its ServerHello a handshake with a PSK cipher suite is told as one that offered nothing.
-    ("a lost packet", "captures/external-psk-tls12"),
     // Split in two, the rest of a ServerHello flight that follows lost bytes is not found again.
     ("another size", "reasons/capture-incomplete"),
     ("another size", "captures/starts-in-the-middle"),
@@ -35,9 +33,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("another size", "captures/wrapped-ipv6-fragment-missing"),
     // What was issued on both legs belongs to the leg that was seen first, whichever offers it.
     ("another order", "captures/balancer-both-legs"),
-    // The second ClientHello after a HelloRetryRequest is taken for the first when that was not captured.
-    ("begins late", "captures/tls13-early-data"),
-    ("many lost packets", "captures/tls13-early-data"),
     // Sequence numbers of the next connection on the same ports lie close to those of this one.
     ("many lost packets", "captures/port-reused"),
     ("seen twice", "captures/port-reused"),
