@@ -35,7 +35,6 @@ const KNOWN: &[(&str, u32, &str)] = &[
     ("captures/tls13-server-closes", 3, "close"),
     ("captures/unclean-closes-with-tickets", 3, "close"),
     ("captures/unclean-closes-with-tickets", 5, "close"),
-    ("reasons/client-sni-changed", 4, "issuer"),
     ("reasons/server-did-not-send-close-notify", 2, "close"),
     ("reasons/server-did-not-send-close-notify", 5, "close"),
     ("reasons/server-did-not-send-close-notify", 8, "close"),
