@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
     })?;
-    drop(report);
+    std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(engine);
     Ok(status)

@@ -256,6 +256,14 @@ impl<'a> Report<'a> {
             .collect();
         order.sort_unstable();
         let order = (1..).zip(order.into_iter().map(|(_, _, id)| id)).collect();
+        // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
+        let mut by_hello: Vec<_> = engine
+            .kept()
+            .iter()
+            .map(|(id, connection)| (connection.hello_time(), id))
+            .collect();
+        by_hello.sort_unstable();
+        let by_hello: Vec<ConnectionId> = by_hello.into_iter().map(|(_, id)| id).collect();
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         let mut report = Self {
             engine,
@@ -263,8 +271,8 @@ impl<'a> Report<'a> {
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
-            history: History::of(engine.kept()),
-            hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours),
+            history: History::of(engine.kept(), &by_hello),
+            hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
             selection: None,
             order,
         };

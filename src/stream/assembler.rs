@@ -135,7 +135,16 @@ impl Assembler {
     }
 
     /// What the last call released.
+    #[inline]
     pub fn pop(&mut self) -> Option<Piece<'static>> {
+        // Nearly always nothing waits.
+        if self.cut.is_none() && self.waiting.is_empty() {
+            return None;
+        }
+        self.pop_waiting()
+    }
+
+    fn pop_waiting(&mut self) -> Option<Piece<'static>> {
         if let Some((length, at)) = self.cut.take() {
             return Some(Piece::Gap(length, GapCause::Snaplen, at));
         }

@@ -110,9 +110,13 @@ impl Spans {
 
     /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
     fn note(&mut self, at: At) {
-        let known = std::iter::once(&mut self.main)
-            .chain(self.more.as_deref_mut().into_iter().flatten())
-            .find(|(first, _)| first.capture() == at.frame.capture());
+        let (first, last) = &mut self.main;
+        if first.capture() == at.frame.capture() {
+            (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame));
+            return;
+        }
+        let mut others = self.more.as_deref_mut().into_iter().flatten();
+        let known = others.find(|(first, _)| first.capture() == at.frame.capture());
         match known {
             Some((first, last)) => (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame)),
             None => self.more.get_or_insert_default().push((at.frame, at.frame)),

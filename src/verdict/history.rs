@@ -5,9 +5,8 @@
 
 use std::hash::BuildHasher;
 
-use hashbrown::DefaultHashBuilder;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::net::Timestamp;
 use crate::session::{Connection, ConnectionId, Kept};
 
 /// For each connection the one before it of the same client stack at the same endpoint, and the one before it between
@@ -19,9 +18,9 @@ pub struct History {
 }
 
 impl History {
-    /// Of all kept connections.
+    /// Of all kept connections; `order` is that of their hellos.
     #[must_use]
-    pub fn of(kept: &Kept) -> Self {
+    pub fn of(kept: &Kept, order: &[ConnectionId]) -> Self {
         let hasher = DefaultHashBuilder::default();
         let stack = |connection: &Connection| {
             let stack = connection.hello.yes()?.stack;
@@ -30,8 +29,8 @@ impl History {
         let address =
             |connection: &Connection| Some(hasher.hash_one((connection.client_address(), connection.server.ip)));
         Self {
-            by_stack: Links::of(kept, stack),
-            by_address: Links::of(kept, address),
+            by_stack: Links::of(kept, order, stack),
+            by_address: Links::of(kept, order, address),
         }
     }
 
@@ -70,23 +69,17 @@ struct Links {
 }
 
 impl Links {
-    /// Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-    fn of(kept: &Kept, group: impl Fn(&Connection) -> Option<u64>) -> Self {
-        let mut order: Vec<(u64, Timestamp, ConnectionId)> = kept
-            .iter()
-            .filter_map(|(id, connection)| Some((group(connection)?, connection.hello_time(), id)))
-            .collect();
-        order.sort_unstable();
-        let numbers = || order.iter().map(|(_, _, id)| id.0);
-        let base = numbers().min().unwrap_or(0);
-        let length = numbers().max().map_or(0, |last| last - base + 1);
+    fn of(kept: &Kept, order: &[ConnectionId], group: impl Fn(&Connection) -> Option<u64>) -> Self {
+        let base = order.iter().map(|id| id.0).min().unwrap_or(0);
+        let length = order.iter().map(|id| id.0).max().map_or(0, |last| last - base + 1);
         let mut previous = vec![None; length as usize];
-        for pair in order.windows(2) {
-            if let [(group, _, before), (same, _, id)] = pair
-                && group == same
-                && let Some(slot) = previous.get_mut((id.0 - base) as usize)
-            {
-                *slot = Some(*before);
+        let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
+        for id in order {
+            let Some(group) = kept.get(*id).and_then(&group) else {
+                continue;
+            };
+            if let Some(slot) = previous.get_mut((id.0 - base) as usize) {
+                *slot = latest.insert(group, *id);
             }
         }
         Self { base, previous }

@@ -61,6 +61,9 @@ pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Mac
     if !behind.is_empty() {
         return behind;
     }
+    if all_equal(connections.iter().map(|(_, connection)| told(connection))) {
+        return Vec::new();
+    }
     let same_syns = all_equal(connections.iter().filter_map(|(_, connection)| connection.marks.asked));
     let mut groups: BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>> = BTreeMap::new();
     for (id, connection) in connections {
@@ -93,6 +96,11 @@ pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Mac
         .collect();
     machines.sort_by_key(|(first, _)| *first);
     machines.into_iter().map(|(_, machine)| machine).collect()
+}
+
+/// What could tell a machine from another: where it is the same everywhere there is nothing to sort.
+fn told(connection: &Connection) -> (Option<u8>, Option<MacAddress>, Option<SynOptions>) {
+    (connection.marks.ttl, connection.marks.mac, connection.marks.syn_options)
 }
 
 /// Where the capture shows the server behind the address, that is certain. One machine alone tells nothing apart.

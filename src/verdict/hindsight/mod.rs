@@ -105,22 +105,18 @@ pub struct Hindsight {
 }
 
 impl Hindsight {
-    /// Over everything that was kept. `neighbours` are ARP and neighbour-discovery facts.
+    /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
     #[must_use]
-    pub fn of(kept: &Kept, ledger: &Ledger, neighbours: &[(At, Neighbour)]) -> Self {
+    pub fn of(kept: &Kept, ledger: &Ledger, neighbours: &[(At, Neighbour)], order: &[ConnectionId]) -> Self {
         let mut hindsight = Self {
             key_names: KeyNames::learn(ledger),
             ..Self::default()
         };
         let mut by_endpoint: HashMap<Endpoint, Vec<(ConnectionId, &Connection)>> = HashMap::new();
         let mut by_service: HashMap<Service, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-        // Sorted once, the members of every group come in the order of their hellos.
-        let mut order: Vec<_> = kept
-            .iter()
-            .map(|(id, connection)| (connection.hello_time(), id, connection))
-            .collect();
-        order.sort_unstable_by_key(|(hello, id, _)| (*hello, *id));
-        for (_, id, connection) in order {
+        // In the order of their hellos, and so are the members of every group.
+        for id in order.iter().copied() {
+            let Some(connection) = kept.get(id) else { continue };
             by_endpoint.entry(connection.server).or_default().push((id, connection));
             let service = (connection.server, connection.server_name().cloned());
             by_service.entry(service).or_default().push((id, connection));
