@@ -349,7 +349,6 @@ fn marks(half: &Half, client: &Half) -> Marks {
         ttl: half.ttl,
         syn_options: half.syn_options,
         asked: client.syn_options.map(|options| options.order),
-        timestamp: half.timestamp.map(|(value, at)| (value, at.time)),
     }
 }
 

@@ -276,8 +276,6 @@ pub struct Marks {
     pub syn_options: Option<SynOptions>,
     /// Order of the options in the client's SYN, hashed: what the SYN-ACK answers.
     pub asked: Option<u32>,
-    /// TSval and when, of its first segment that has one.
-    pub timestamp: Option<(u32, Timestamp)>,
 }
 
 impl SideFacts {

@@ -135,7 +135,6 @@ impl Open {
                 ttl: None,
                 syn_options: None,
                 asked: None,
-                timestamp: None,
             },
             completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
             outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),

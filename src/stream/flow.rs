@@ -146,8 +146,6 @@ pub struct Half {
     pub mac: Option<MacAddress>,
     /// TTL of its first segment.
     pub ttl: Option<u8>,
-    /// TSval and when it was captured, of the first segment that carries one.
-    pub timestamp: Option<(u32, At)>,
     /// First FIN.
     pub fin: Option<At>,
     /// First reset that the other side accepts.
@@ -343,9 +341,6 @@ impl<T> Flow<T> {
             half.first = Some(at);
             half.mac = segment.path.source_mac;
             half.ttl = Some(segment.path.ttl);
-        }
-        if half.timestamp.is_none() {
-            half.timestamp = segment.options.timestamps().map(|(value, _)| (value, at));
         }
         if segment.flags.syn() {
             half.observe_syn(segment, at);
