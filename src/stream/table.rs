@@ -16,7 +16,7 @@ use super::flow::{Direction, Flow};
 pub struct Limits {
     /// Connections open at once; the least recently used one is ended beyond that.
     pub open_flows: usize,
-    /// Nanoseconds a closed connection is kept for what still arrives: retransmissions, a late reset. A second is above
+    /// Nanoseconds a closed connection is kept for what still arrives: retransmissions, a late reset. Three seconds are above
     /// the first retransmission timeouts (RFC 6298 §2.4), and what lingers costs memory.
     pub linger: i64,
     /// Nanoseconds without a packet after which an open connection is ended.
@@ -27,7 +27,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             open_flows: 1 << 20,
-            linger: 1_000_000_000,
+            linger: 3_000_000_000,
             idle: 3_600_000_000_000,
         }
     }
@@ -602,7 +602,7 @@ mod tests {
     fn table() -> FlowTable<()> {
         FlowTable::new(Limits {
             open_flows: 4,
-            linger: 1_000_000_000,
+            linger: 3_000_000_000,
             idle: 60_000_000_000,
         })
     }
