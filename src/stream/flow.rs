@@ -152,8 +152,6 @@ pub struct Half {
     pub reset: Option<Reset>,
     /// Its sequence number: all before it was sent.
     reset_seq: Option<SeqNumber>,
-    /// Payload went on the wire that the capture lacks or cut.
-    pub last_payload: Option<At>,
     /// Highest sequence number seen, after the segment's data.
     highest: Option<SeqNumber>,
     /// Lowest sequence number seen.
@@ -404,7 +402,6 @@ impl<T> Flow<T> {
             half.fin.get_or_insert(at);
         }
         if length > 0 {
-            half.last_payload = Some(at);
             // The receiver of a doubtful reset goes on talking: it did not accept it.
             if other
                 .reset
