@@ -23,6 +23,7 @@ use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Omitted, Outcome, Service,
 };
+use crate::verdict::findings::Findings;
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
 pub use alike::Alike;
@@ -233,6 +234,8 @@ pub struct Report<'a> {
     history: History,
     /// What hindsight shows.
     pub hindsight: Hindsight,
+    /// What a security review would want to know.
+    pub findings: Findings,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
@@ -265,6 +268,8 @@ impl<'a> Report<'a> {
         by_hello.sort_unstable();
         let by_hello: Vec<ConnectionId> = by_hello.into_iter().map(|(_, id)| id).collect();
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        let hindsight = Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello);
+        let findings = Findings::of(&hindsight, engine.kept(), engine.ledger());
         let mut report = Self {
             engine,
             captures,
@@ -272,7 +277,8 @@ impl<'a> Report<'a> {
             services: Vec::new(),
             bar_seconds: 1,
             history: History::of(engine.kept(), &by_hello),
-            hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
+            hindsight,
+            findings,
             selection: None,
             order,
         };

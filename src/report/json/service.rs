@@ -7,6 +7,7 @@ use super::connection::EvidenceJson;
 use super::{End, OffersJson, OutcomesJson, Time};
 use crate::net::hex;
 use crate::report::{Counts, Report, ServiceView, service_id};
+use crate::verdict::findings::Found;
 use crate::verdict::hindsight::{KeyTimeline, Label, Pattern};
 
 #[derive(Serialize, JsonSchema)]
@@ -117,12 +118,25 @@ impl From<&Pattern> for PatternJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FindingJson {
-    name: String,
+    name: &'static str,
     severity: &'static str,
     confidence: &'static str,
     summary: String,
-    advice: String,
+    advice: &'static str,
     evidence: Vec<EvidenceJson>,
+}
+
+impl From<&Found> for FindingJson {
+    fn from(found: &Found) -> Self {
+        Self {
+            name: found.kind.name,
+            severity: found.severity.code(),
+            confidence: found.confidence.code(),
+            summary: found.summary.clone(),
+            advice: found.kind.advice,
+            evidence: found.evidence.iter().cloned().map(Into::into).collect(),
+        }
+    }
 }
 
 impl<'a> ServiceJson<'a> {
@@ -161,7 +175,7 @@ impl<'a> ServiceJson<'a> {
                 .flat_map(|insight| &insight.patterns)
                 .map(PatternJson::from)
                 .collect(),
-            findings: Vec::new(),
+            findings: report.findings.service(&service).iter().map(FindingJson::from).collect(),
         }
     }
 }

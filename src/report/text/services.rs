@@ -72,6 +72,8 @@ impl Page<'_, '_> {
         if let Some(insight) = insight {
             self.hindsight(insight, advised)?;
         }
+        let service = (view.server, view.server_name.clone());
+        self.findings(report.findings.service(&service), advised)?;
         let trouble = Trouble {
             alike: view.alike.clone(),
             avoidable: view.avoidable,

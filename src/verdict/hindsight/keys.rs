@@ -11,6 +11,7 @@ use crate::session::{Credential, CredentialId, Ledger, Mechanism, Name};
 
 /// Name of a ticket key: a prefix of the tickets sealed under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(Default))]
 pub struct KeyName {
     bytes: [u8; 16],
     length: u8,
@@ -24,6 +25,12 @@ impl KeyName {
             .zip(head.get(..usize::from(length))?)
             .for_each(|(to, from)| *to = *from);
         Some(Self { bytes, length })
+    }
+
+    /// Whether it is of full length (RFC 5077 §4), so that two equal ones are the same key beyond doubt.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.length == 16
     }
 
     /// The name.
@@ -51,8 +58,16 @@ pub struct KeyNames {
 struct Class {
     members: usize,
     first: [u8; Name::HEAD],
-    /// The members agree beyond where a random IV begins: a header of unknown make, not a name.
-    structured: bool,
+    /// Members that agree with the first one beyond where a random IV begins.
+    alike: usize,
+}
+
+impl Class {
+    /// Too many members agree behind the prefix: a header of unknown make, not a name. A few may agree by chance, or
+    /// because a server used an IV twice.
+    const fn is_structured(&self) -> bool {
+        self.alike > self.members.saturating_sub(1) / 4
+    }
 }
 
 impl KeyNames {
@@ -68,7 +83,7 @@ impl KeyNames {
         let certain = |credential: &Credential| {
             prefix(credential, 16)
                 .and_then(|name| long.get(&name))
-                .is_some_and(|class| class.members >= 2 && !class.structured)
+                .is_some_and(|class| class.members >= 2 && !class.is_structured())
         };
         let layouts = known_layouts(&tickets, certain);
         let mut names = HashMap::new();
@@ -119,11 +134,12 @@ fn classes(tickets: &[(CredentialId, &Credential)], length: usize) -> HashMap<[u
         let class = classes.entry(name).or_insert(Class {
             members: 0,
             first: head,
-            structured: false,
+            alike: 0,
         });
         class.members += 1;
         // The two bytes behind the name are random, or the name is longer than it is taken for.
-        class.structured |= class.members > 1 && class.first.get(length..length + 2) == head.get(length..length + 2);
+        let alike = class.members > 1 && class.first.get(length..length + 2) == head.get(length..length + 2);
+        class.alike += usize::from(alike);
     }
     classes
 }
@@ -142,7 +158,7 @@ fn known_layouts(
 }
 
 /// GnuTLS and NSS: name, IV, then the length of the sealed part, which must add up (once in 2^16 by chance).
-fn has_length_field(credential: &Credential) -> bool {
+pub(in crate::verdict) fn has_length_field(credential: &Credential) -> bool {
     let field = credential
         .name
         .head()
@@ -161,6 +177,6 @@ fn short_name(credential: &Credential, short: &HashMap<[u8; 16], Class>, tickets
     let class = prefix(credential, 4).and_then(|name| short.get(&name));
     class.is_some_and(|class| {
         let enough = class.members >= 3 || (class.members == 2 && tickets <= FEW);
-        enough && !class.structured && 2 * short.len() <= tickets
+        enough && !class.is_structured() && 2 * short.len() <= tickets
     })
 }

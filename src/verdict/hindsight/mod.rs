@@ -55,6 +55,8 @@ pub struct KeyTimeline {
 /// What hindsight says of one service.
 #[derive(Debug, Default)]
 pub struct Insight {
+    /// Its connections in the order of their hellos.
+    pub members: Vec<ConnectionId>,
     /// Machines, by network marks.
     pub backends: Vec<Label>,
     /// Who honours whose credentials.
@@ -133,6 +135,7 @@ impl Hindsight {
         }
         for (service, members) in by_service {
             let mut insight = Insight {
+                members: members.iter().map(|(id, _)| *id).collect(),
                 backends: hindsight.labels_of(
                     &members,
                     machines.get(&service.0).map(Vec::as_slice).unwrap_or_default(),
@@ -170,6 +173,11 @@ impl Hindsight {
     #[must_use]
     pub fn service(&self, service: &Service) -> Option<&Insight> {
         self.services.get(service)
+    }
+
+    /// Every service with what is known of it.
+    pub fn services(&self) -> impl Iterator<Item = (&Service, &Insight)> {
+        self.services.iter()
     }
 
     /// Number of the machine that answered, from 1 within its endpoint.
