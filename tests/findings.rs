@@ -24,17 +24,31 @@ fn faults(kind: &FindingKind) -> Vec<String> {
         .name
         .split('-')
         .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
-    check(kebab && !kind.name.ends_with(NEAR_MISS), "its name is not in kebab case");
+    check(
+        kebab && !kind.name.ends_with(NEAR_MISS),
+        "its name is not in kebab case",
+    );
     let length = kind.summary.chars().count();
-    check((1..=80).contains(&length), "its summary has no or more than 80 characters");
+    check(
+        (1..=80).contains(&length),
+        "its summary has no or more than 80 characters",
+    );
     check(!kind.summary.ends_with('.'), "its summary ends with a full stop");
-    check(!kind.advice.is_empty() && !kind.advice.ends_with('.'), "its advice is no clause");
+    check(
+        !kind.advice.is_empty() && !kind.advice.ends_with('.'),
+        "its advice is no clause",
+    );
     check(kind.advice.contains('('), "its advice names no setting of a product");
     check(!kind.spec.is_empty(), "it cites nothing");
     for heading in ["## What it means", "## How we know"] {
         let mut lines = kind.text.lines().map(str::trim);
-        let body = lines.find(|line| *line == heading).and_then(|_| lines.find(|line| !line.is_empty()));
-        check(body.is_some_and(|line| !line.starts_with('#')), &format!("nothing stands under {heading:?}"));
+        let body = lines
+            .find(|line| *line == heading)
+            .and_then(|_| lines.find(|line| !line.is_empty()));
+        check(
+            body.is_some_and(|line| !line.starts_with('#')),
+            &format!("nothing stands under {heading:?}"),
+        );
     }
     faults
 }
@@ -109,7 +123,8 @@ fn a_finding_holds_in_its_fixture_and_not_in_its_near_miss() {
 /// A rule that fires where it should not shows in the review of this file.
 #[test]
 fn every_finding_on_every_fixture_is_as_committed() {
-    let mut lines = String::from("# finding: fixture, for each service that it is told of: severity, confidence, frames\n");
+    let mut lines =
+        String::from("# finding: fixture, for each service that it is told of: severity, confidence, frames\n");
     for (name, held) in matrix() {
         let _ = writeln!(lines, "\n{name}");
         for (fixture, services) in held {
@@ -123,14 +138,49 @@ fn every_finding_on_every_fixture_is_as_committed() {
 #[test]
 fn a_finding_is_told_as_the_contract_says() {
     let report = common::fixture("findings/ticket-key-older-than-a-day").report();
-    let findings: Vec<&Value> = items(&report, "services").iter().flat_map(|service| items(service, "findings")).collect();
-    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    let findings: Vec<&Value> = items(&report, "services")
+        .iter()
+        .flat_map(|service| items(service, "findings"))
+        .collect();
+    let [finding] = findings.as_slice() else {
+        panic!("{findings:?}")
+    };
     assert_eq!(finding["name"], "ticket-key-older-than-a-day");
     assert_eq!(finding["severity"], "warning");
     assert_eq!(finding["confidence"], "observed");
-    assert!(text(finding, "summary").is_some_and(|summary| summary.contains("30 hours")), "{finding}");
+    assert!(
+        text(finding, "summary").is_some_and(|summary| summary.contains("30 hours")),
+        "{finding}"
+    );
     assert!(text(finding, "advice").is_some_and(|advice| advice.contains("ssl_session_ticket_key")));
-    let frames: Vec<u64> = items(finding, "evidence").iter().filter_map(|seen| seen["frame"].as_u64()).collect();
+    let frames: Vec<u64> = items(finding, "evidence")
+        .iter()
+        .filter_map(|seen| seen["frame"].as_u64())
+        .collect();
     let first = frames.first().copied().expect("a frame");
-    assert!(frames.len() == 2 && frames.iter().all(|frame| *frame >= first), "{finding}");
+    assert!(
+        frames.len() == 2 && frames.iter().all(|frame| *frame >= first),
+        "{finding}"
+    );
+}
+
+/// In JSON lines each finding has a line of its own, which names its service.
+#[test]
+fn a_finding_is_a_line_of_its_own() {
+    let fixture = common::fixture("findings/stek-all-zero");
+    let (engine, captures) = fixture.run(reshake::engine::Limits::default());
+    let report = reshake::report::Report::of(&engine, captures);
+    let mut out = Vec::new();
+    reshake::report::json::write_lines(&report, &mut out).expect("written to memory");
+    let lines: Vec<Value> = out
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).expect("JSON"))
+        .collect();
+    let of = |kind: &'static str| lines.iter().filter(move |line| line["type"] == kind);
+    let service = of("service").next().expect("a service");
+    let finding = of("finding").next().expect("a finding");
+    assert_eq!(finding["name"], "stek-all-zero");
+    assert_eq!(finding["service"], service["id"]);
+    assert_eq!(of("finding").count(), items(service, "findings").len());
 }

@@ -236,7 +236,10 @@ pub fn book(out: &mut dyn Write) -> io::Result<()> {
     )?;
     for kind in ["reason", "pattern", "finding"] {
         writeln!(out, "| {kind} | in short |\n|---|---|")?;
-        for entry in parts().flat_map(|(_, entries)| entries).filter(|entry| entry.kind() == kind) {
+        for entry in parts()
+            .flat_map(|(_, entries)| entries)
+            .filter(|entry| entry.kind() == kind)
+        {
             writeln!(out, "| [{0}](#{0}) | {1} |", entry.name(), entry.summary())?;
         }
         writeln!(out)?;

@@ -81,15 +81,19 @@ impl Guessable {
 fn seals(key: &[u8], ticket: &[u8]) -> bool {
     match Layout::of(ticket) {
         Some(Layout::OpenSsl) => mac_fits::<Hmac<Sha256>>(key, ticket),
-        Some(Layout::GnuTls) => key.first_chunk::<NAME>().is_some_and(|key| mac_fits::<Hmac<Sha1>>(key, ticket)),
+        Some(Layout::GnuTls) => key
+            .first_chunk::<NAME>()
+            .is_some_and(|key| mac_fits::<Hmac<Sha1>>(key, ticket)),
         None => false,
     }
 }
 
 fn mac_fits<M: Mac + KeyInit>(key: &[u8], ticket: &[u8]) -> bool {
     let covered = ticket.len().checked_sub(M::output_size());
-    let (Some((covered, tag)), Ok(mut mac)) = (covered.and_then(|at| ticket.split_at_checked(at)), M::new_from_slice(key))
-    else {
+    let (Some((covered, tag)), Ok(mut mac)) = (
+        covered.and_then(|at| ticket.split_at_checked(at)),
+        M::new_from_slice(key),
+    ) else {
         return false;
     };
     mac.update(covered);
@@ -112,7 +116,9 @@ impl Layout {
         if blocks(2 + 20) == Some(usize::from(field)) {
             Some(Self::GnuTls)
         } else {
-            blocks(32).filter(|bytes| bytes.is_multiple_of(16)).map(|_| Self::OpenSsl)
+            blocks(32)
+                .filter(|bytes| bytes.is_multiple_of(16))
+                .map(|_| Self::OpenSsl)
         }
     }
 }
@@ -138,7 +144,7 @@ mod tests {
     }
 
     fn counting(from: u8) -> Vec<u8> {
-        (from..).collect()
+        (from..=u8::MAX).collect()
     }
 
     #[test]
@@ -147,8 +153,14 @@ mod tests {
         let text = b"0123456789abcdef";
         let blocks = [9; 112];
         let cases = [
-            (sealed::<Hmac<Sha256>>([0; 16], &[0; 32], &blocks), Some(Guessable::Zero)),
-            (sealed::<Hmac<Sha256>>([0xff; 16], &[0xff; 16], &blocks), Some(Guessable::Repeating)),
+            (
+                sealed::<Hmac<Sha256>>([0; 16], &[0; 32], &blocks),
+                Some(Guessable::Zero),
+            ),
+            (
+                sealed::<Hmac<Sha256>>([0xff; 16], &[0xff; 16], &blocks),
+                Some(Guessable::Repeating),
+            ),
             (sealed::<Hmac<Sha256>>(*text, text, &blocks), Some(Guessable::Repeating)),
             (
                 sealed::<Hmac<Sha256>>(name(&counting(0)), &counting(16)[..32], &blocks),

@@ -86,7 +86,14 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     for view in &report.services {
-        line(out, "service", schema.take(), &ServiceJson::of(report, view))?;
+        let service = ServiceJson::of(report, view);
+        line(out, "service", schema.take(), &service)?;
+        for pattern in service.patterns() {
+            line(out, "pattern", None, &pattern)?;
+        }
+        for finding in service.findings() {
+            line(out, "finding", None, &finding)?;
+        }
     }
     let summary = SelectedSummary {
         selection: report.selection(),

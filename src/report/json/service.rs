@@ -139,7 +139,29 @@ impl From<&Found> for FindingJson {
     }
 }
 
+/// A pattern or finding on a line of its own.
+#[derive(Serialize)]
+pub(super) struct OfService<'s, T> {
+    service: &'s str,
+    #[serde(flatten)]
+    value: &'s T,
+}
+
 impl<'a> ServiceJson<'a> {
+    pub(super) fn patterns(&self) -> impl Iterator<Item = OfService<'_, PatternJson>> {
+        self.patterns.iter().map(|value| OfService {
+            service: &self.id,
+            value,
+        })
+    }
+
+    pub(super) fn findings(&self) -> impl Iterator<Item = OfService<'_, FindingJson>> {
+        self.findings.iter().map(|value| OfService {
+            service: &self.id,
+            value,
+        })
+    }
+
     pub(super) fn of(report: &Report<'_>, view: &'a ServiceView) -> Self {
         let counts: &Counts = &view.counts;
         let seconds = report.bar_seconds;
@@ -175,7 +197,12 @@ impl<'a> ServiceJson<'a> {
                 .flat_map(|insight| &insight.patterns)
                 .map(PatternJson::from)
                 .collect(),
-            findings: report.findings.service(&service).iter().map(FindingJson::from).collect(),
+            findings: report
+                .findings
+                .service(&service)
+                .iter()
+                .map(FindingJson::from)
+                .collect(),
         }
     }
 }

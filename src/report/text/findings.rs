@@ -11,8 +11,9 @@ use crate::verdict::findings::{Found, Severity};
 impl Page<'_, '_> {
     /// What a security review would want to know of a service.
     pub(super) fn findings(&mut self, found: &[Found], advised: &mut Vec<&'static str>) -> io::Result<()> {
-        let (notes, grave): (Vec<&Found>, Vec<&Found>) =
-            found.iter().partition(|found| found.severity == Severity::Note && !self.all);
+        let (notes, grave): (Vec<&Found>, Vec<&Found>) = found
+            .iter()
+            .partition(|found| found.severity == Severity::Note && !self.all);
         for found in grave {
             self.finding(found, advised)?;
         }
@@ -40,7 +41,10 @@ impl Page<'_, '_> {
             return Ok(());
         }
         advised.push(found.kind.name);
-        let text = format!("{}   (reshake\u{a0}explain\u{a0}{})", found.kind.advice, found.kind.name);
+        let text = format!(
+            "{}   (reshake\u{a0}explain\u{a0}{})",
+            found.kind.advice, found.kind.name
+        );
         self.paragraph(6, "do: ", self.style.advice, &text)
     }
 }

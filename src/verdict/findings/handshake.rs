@@ -109,8 +109,12 @@ fn resumed_despite_must_not(ground: &Ground<'_>) -> Option<Told> {
                 .into_iter()
                 .filter_map(|side| previous.side(side).ended())
                 .min_by_key(|at| at.time);
-            by_close.add(ended.map(|at| at.frame), || format!("the session's latest connection ends {how}"));
-            by_close.show(hello.at.frame, || "ClientHello offers the session again, and it is resumed".to_owned());
+            by_close.add(ended.map(|at| at.frame), || {
+                format!("the session's latest connection ends {how}")
+            });
+            by_close.show(hello.at.frame, || {
+                "ClientHello offers the session again, and it is resumed".to_owned()
+            });
         }
     }
     let confidence = if by_close.count > 0 {
@@ -137,11 +141,9 @@ fn forbidden_by_close<'a>(
     let how = match used.closed {
         ClosedBy::Alert => "with a fatal alert",
         ClosedBy::ClientReset | ClosedBy::ClientFin | ClosedBy::Server if old => "without close_notify",
-        ClosedBy::ClientReset
-        | ClosedBy::ClientFin
-        | ClosedBy::Server
-        | ClosedBy::Cleanly
-        | ClosedBy::Unknown => return None,
+        ClosedBy::ClientReset | ClosedBy::ClientFin | ClosedBy::Server | ClosedBy::Cleanly | ClosedBy::Unknown => {
+            return None;
+        }
     };
     let previous = ground.kept.get(used.previous.filter(|_| used.stateful)?)?;
     Some((previous, how))
@@ -168,7 +170,9 @@ fn psk_without_dhe(ground: &Ground<'_>) -> Option<Told> {
     for (_, connection) in ground.connections() {
         let answer = connection.answer.yes().filter(|answer| answer.version.is_tls13());
         if let Some(answer) = answer.filter(|answer| answer.selected_psk.is_some() && !answer.key_share) {
-            shown.add(Some(answer.at.frame), || "ServerHello with pre_shared_key and without key_share".to_owned());
+            shown.add(Some(answer.at.frame), || {
+                "ServerHello with pre_shared_key and without key_share".to_owned()
+            });
         }
     }
     let connections = shown.counted("connection", "connections");
@@ -206,7 +210,9 @@ fn no_ems_resumption(ground: &Ground<'_>) -> Option<Told> {
         };
         if !answer.extended_master_secret {
             offered += u64::from(hello.extended_master_secret);
-            shown.add(Some(answer.at.frame), || "ServerHello resumes without extended_master_secret".to_owned());
+            shown.add(Some(answer.at.frame), || {
+                "ServerHello resumes without extended_master_secret".to_owned()
+            });
         }
     }
     let who = match offered {

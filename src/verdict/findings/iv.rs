@@ -49,7 +49,7 @@ impl UnderKey<'_> {
 fn ticket_iv_reuse(ground: &Ground<'_>) -> Option<Told> {
     let mut keys: HashMap<KeyName, UnderKey<'_>> = HashMap::new();
     for ticket in ground.tickets() {
-        let name = ground.hindsight.key_name(ticket.id).filter(|name| name.is_whole());
+        let name = ground.hindsight.key_name(ticket.id).filter(KeyName::is_whole);
         let head = ticket.credential.name.head();
         let (Some(name), Some(iv)) = (name, head.get(16..32).and_then(|iv| iv.first_chunk().copied())) else {
             continue;
@@ -81,7 +81,9 @@ fn ticket_iv_reuse(ground: &Ground<'_>) -> Option<Told> {
     let mut shown = Shown::default();
     for (name, first, second) in reused {
         shown.add(Some(first.frame), || format!("a ticket under the key {}", short(name)));
-        shown.show(second.frame, || "another ticket with the same key and the same IV".to_owned());
+        shown.show(second.frame, || {
+            "another ticket with the same key and the same IV".to_owned()
+        });
     }
     let ivs = shown.counted("IV was", "IVs were");
     Told::of(

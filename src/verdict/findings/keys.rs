@@ -40,7 +40,9 @@ fn stek_all_zero(ground: &Ground<'_>) -> Option<Told> {
                 "the MAC of the ticket is right under a key of zero bytes".to_owned()
             }),
             Seal::NotChecked if name.length > 64 && name.head().get(..16).is_some_and(is_zero) => {
-                by_name.add(Some(ticket.frame), || "a ticket that begins with 16 zero bytes".to_owned());
+                by_name.add(Some(ticket.frame), || {
+                    "a ticket that begins with 16 zero bytes".to_owned()
+                });
             }
             Seal::Guessable(_) | Seal::Other | Seal::NotChecked => {}
         }
@@ -55,7 +57,9 @@ fn stek_all_zero(ground: &Ground<'_>) -> Option<Told> {
         let tickets = by_name.counted("ticket begins", "tickets begin");
         Told::of(
             Confidence::Possible,
-            format!("{tickets} with 16 zero bytes, where most servers write the name of the key; the key may be zero, too"),
+            format!(
+                "{tickets} with 16 zero bytes, where most servers write the name of the key; the key may be zero, too"
+            ),
             by_name.evidence,
         )
     })
@@ -88,7 +92,9 @@ fn stek_weak_known_key(ground: &Ground<'_>) -> Option<Told> {
             Seal::Guessable(Guessable::Counting) => "that counts up from its name",
             Seal::Guessable(Guessable::Zero) | Seal::Other | Seal::NotChecked => continue,
         };
-        shown.add(Some(ticket.frame), || format!("the MAC of the ticket is right under a key {how}"));
+        shown.add(Some(ticket.frame), || {
+            format!("the MAC of the ticket is right under a key {how}")
+        });
     }
     let tickets = shown.counted("ticket is", "tickets are");
     Told::of(
@@ -121,7 +127,11 @@ finding! {
 /// How long a key was seen in use, and whether it was seen issuing.
 fn in_use(key: &KeyTimeline) -> Option<(i64, Confidence)> {
     // Two tickets with the same short name may be an accident.
-    let seen = if key.name.is_whole() { Confidence::Observed } else { Confidence::Inferred };
+    let seen = if key.name.is_whole() {
+        Confidence::Observed
+    } else {
+        Confidence::Inferred
+    };
     match (key.issued, key.alive) {
         (Some((first, last)), _) => Some((last.since(first), seen)),
         (None, Some((first, last))) => Some((last.since(first), Confidence::Inferred)),
@@ -135,12 +145,19 @@ fn ticket_key_older_than_a_day(ground: &Ground<'_>) -> Option<Told> {
         .filter(|(_, (age, _))| *age > DAY_NANOS)
         .max_by_key(|(_, (age, confidence))| (*confidence, *age))?;
     let (first, last) = key.issued.or(key.alive)?;
-    let work = if key.issued.is_some() { "issues tickets" } else { "is at work" };
+    let work = if key.issued.is_some() {
+        "issues tickets"
+    } else {
+        "is at work"
+    };
     let evidence = [(first, "first"), (last, "last")]
         .into_iter()
         .filter_map(|(time, which)| {
             let frame = ground.at_work(key.name, time)?;
-            Some(Evidence::new(frame, format!("the key {} {work} {which} here", short(key.name))))
+            Some(Evidence::new(
+                frame,
+                format!("the key {} {work} {which} here", short(key.name)),
+            ))
         })
         .collect();
     let span = if age > 2 * DAY_NANOS {
@@ -148,7 +165,11 @@ fn ticket_key_older_than_a_day(ground: &Ground<'_>) -> Option<Told> {
     } else {
         format!("{} hours", age / HOUR_NANOS)
     };
-    let told = Told::of(confidence, format!("the ticket key {} {work} over {span}", short(key.name)), evidence)?;
+    let told = Told::of(
+        confidence,
+        format!("the ticket key {} {work} over {span}", short(key.name)),
+        evidence,
+    )?;
     Some(if age > WEEK_NANOS {
         told.raised(Severity::High)
     } else {
@@ -167,7 +188,12 @@ mod tests {
     use crate::net::Timestamp;
 
     fn key(issued: Option<(i64, i64)>, alive: Option<(i64, i64)>) -> KeyTimeline {
-        let span = |(first, last)| (Timestamp::from_nanos(first * HOUR_NANOS), Timestamp::from_nanos(last * HOUR_NANOS));
+        let span = |(first, last)| {
+            (
+                Timestamp::from_nanos(first * HOUR_NANOS),
+                Timestamp::from_nanos(last * HOUR_NANOS),
+            )
+        };
         KeyTimeline {
             name: KeyName::default(),
             issued: issued.map(span),

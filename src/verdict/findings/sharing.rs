@@ -58,7 +58,7 @@ impl Seats {
 /// Keys of full name that a service issued or accepted tickets under.
 fn at_work(insight: &Insight) -> impl Iterator<Item = KeyName> {
     let working = insight.keys.iter().filter(|key| key.alive.is_some());
-    working.map(|key| key.name).filter(|name| name.is_whole())
+    working.map(|key| key.name).filter(KeyName::is_whole)
 }
 
 /// Certificates that a service showed in clear (TLS 1.2 and older).

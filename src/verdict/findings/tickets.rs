@@ -48,7 +48,7 @@ fn ticket_lifetime_over_7d(ground: &Ground<'_>) -> Option<Told> {
     Told::of(
         Confidence::Observed,
         format!(
-            "{tickets} issued with a lifetime of more than seven days, at most {:.1} days",
+            "{tickets} issued with a lifetime of more than seven days, up to {:.1} days",
             f64::from(longest) / 86_400.0
         ),
         shown.evidence,
@@ -91,8 +91,14 @@ fn ticket_reuse_linkable(ground: &Ground<'_>) -> Option<Told> {
                 let addresses: HashSet<IpAddr> = offers.iter().map(|offer| offer.client).collect();
                 moved += u64::from(addresses.len() > 1);
                 shown.add(Some(first.frame), || "ClientHello with a ticket".to_owned());
-                let elsewhere = if second.client == first.client { "" } else { ", from another address" };
-                shown.show(second.frame, || format!("the same ticket on another connection{elsewhere}"));
+                let elsewhere = if second.client == first.client {
+                    ""
+                } else {
+                    ", from another address"
+                };
+                shown.show(second.frame, || {
+                    format!("the same ticket on another connection{elsewhere}")
+                });
             }
         }
     }
