@@ -7,10 +7,7 @@ use super::keys::short;
 use super::{Shown, Told, finding};
 use crate::verdict::Confidence;
 use crate::verdict::hindsight::KeyName;
-use crate::verdict::hindsight::keys::has_length_field;
-
-/// Below this many tickets a key with few IVs may be no key with an IV behind it, but a longer header.
-const FEW: usize = 4;
+use crate::verdict::hindsight::keys::{has_length_field, vary};
 
 finding! {
     /// ## What it means
@@ -42,7 +39,7 @@ struct UnderKey<'a> {
 impl UnderKey<'_> {
     /// Whether the bytes behind the name vary as IVs do.
     fn varies(&self) -> bool {
-        self.tickets >= FEW && self.by_iv.len() * 4 >= self.tickets * 3
+        vary(self.by_iv.len(), self.tickets)
     }
 }
 

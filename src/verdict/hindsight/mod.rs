@@ -70,6 +70,8 @@ pub struct Insight {
     /// Patterns.
     pub patterns: Vec<Pattern>,
     contrasts: Vec<(&'static str, Contrast)>,
+    /// For each refused use the place of the one in which its credential is accepted later.
+    accepted_later: HashMap<(ConnectionId, CredentialId), usize>,
 }
 
 impl Insight {
@@ -80,6 +82,13 @@ impl Insight {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, contrast)| contrast)
+    }
+
+    /// Where the stateful credential of a refused use is accepted later: another cache refused it.
+    #[must_use]
+    pub fn accepted_later(&self, refused: &Use) -> Option<&Use> {
+        let place = self.accepted_later.get(&(refused.connection, refused.credential))?;
+        self.uses.get(*place)
     }
 
     /// The timeline of a key.
@@ -147,6 +156,7 @@ impl Hindsight {
                 takeovers: takeover::find(&members, neighbours),
                 ..Insight::default()
             };
+            insight.accepted_later = patterns::refused_then_accepted(&insight.uses, kept);
             insight.keys = hindsight.timelines(&members, &insight.uses);
             let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
             for (number, domain) in (1..).zip(&domains) {
