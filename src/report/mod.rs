@@ -198,7 +198,7 @@ pub struct ServiceView {
     /// Connections that were kept, by outcome and primary reason, in the order in which the kinds were first met.
     pub alike: Vec<Alike>,
     /// What full handshakes of returning clients cost.
-    pub avoidable: cost::Avoidable,
+    pub avoidable: cost::AvoidableByReason,
     /// Resumed handshakes whose bytes are visible, and those bytes.
     pub resumed_bytes: (u64, u64),
 }
@@ -492,7 +492,7 @@ impl ServiceView {
             reasons: Vec::new(),
             timeline: Vec::new(),
             alike: Vec::new(),
-            avoidable: cost::Avoidable::default(),
+            avoidable: cost::AvoidableByReason::default(),
             resumed_bytes: (0, 0),
         }
     }
@@ -512,7 +512,7 @@ impl ServiceView {
             Outcome::Declined | Outcome::NotOffered
                 if !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
             {
-                self.avoidable.add(connection);
+                self.avoidable.add(connection, primary.map(|judged| judged.reason.name));
             }
             _ => {}
         }

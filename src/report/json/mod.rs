@@ -1,6 +1,7 @@
 //! The JSON report, version 1: structs of its own, written out by hand, streamed one object at a time.
 
 mod connection;
+mod cost;
 mod credential;
 mod service;
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::connection::EvidenceJson;
+use super::cost::AvoidableByReasonJson;
 use super::{End, OffersJson, OutcomesJson, Time};
 use crate::net::hex;
 use crate::report::{Counts, Report, ServiceView, service_id};
@@ -20,6 +21,8 @@ pub(super) struct ServiceJson<'a> {
     resumption_rate: Option<f64>,
     resumed_share: Option<f64>,
     returning_share: Option<f64>,
+    /// What the full handshakes of returning clients cost.
+    avoidable: AvoidableByReasonJson,
     timeline: Vec<BarJson>,
     backends: Vec<LabelJson>,
     cache_domains: Vec<LabelJson>,
@@ -176,6 +179,7 @@ impl<'a> ServiceJson<'a> {
             resumption_rate: counts.resumption_rate(),
             resumed_share: counts.resumed_share(),
             returning_share: counts.returning_share(),
+            avoidable: (&view.avoidable).into(),
             timeline: view
                 .timeline
                 .iter()
