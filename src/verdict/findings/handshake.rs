@@ -27,6 +27,7 @@ finding! {
 fn resumed_across_sni(ground: &Ground<'_>) -> Option<Told> {
     let mut shown = Shown::default();
     let mut passed_by = false;
+    let asks = asks_for_certificate(ground);
     for (used, connection) in resumptions(ground) {
         let Some(credential) = ground.ledger.get(used.credential) else {
             continue;
@@ -39,7 +40,6 @@ fn resumed_across_sni(ground: &Ground<'_>) -> Option<Told> {
         if made.eq_ignore_ascii_case(now) {
             continue;
         }
-        let asks = asks_for_certificate(ground);
         passed_by |= asks.is_some() && credential.client_certificate.is_some() && asks != credential.client_certificate;
         shown.add(Some(issue.at.frame), || format!("a session is issued under {made}"));
         if let Some(hello) = connection.hello.yes() {

@@ -26,7 +26,7 @@ finding! {
         name: "stek-all-zero", since: "0.1.0", severity: High,
         summary: "tickets are sealed under a key of zero bytes",
         spec: [(5077, "5.5"), (9325, "3.4")],
-        advice: "replace the key at once: make 80 random bytes for nginx (ssl_session_ticket_key), HAProxy (tls-ticket-keys), 48 for Apache (SSLSessionTicketKeyFile), or leave the setting out so that the server makes its own; with GnuTLS update to 3.6.14 or later; then end all sessions",
+        advice: "replace the key at once: make 80 random bytes for nginx (ssl_session_ticket_key) and HAProxy (tls-ticket-keys, in Base64), 48 for Apache (SSLSessionTicketKeyFile), or leave the setting out so that the server makes its own; with GnuTLS update to 3.6.14 or later; then end all sessions",
         rule: stek_all_zero,
     }
 }
@@ -79,7 +79,7 @@ finding! {
         name: "stek-weak-known-key", since: "0.1.0", severity: High,
         summary: "tickets are sealed under a key that anyone can guess",
         spec: [(5077, "5.5"), (9325, "3.4")],
-        advice: "replace the key at once by random bytes, 'openssl rand 80' (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Envoy: session_ticket_keys) or 'openssl rand 48' (Apache: SSLSessionTicketKeyFile), then end all sessions",
+        advice: "replace the key at once by random bytes, 'openssl rand 80' (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys, in Base64; Envoy: session_ticket_keys) or 'openssl rand 48' (Apache: SSLSessionTicketKeyFile), then end all sessions",
         rule: stek_weak_known_key,
     }
 }
