@@ -157,6 +157,14 @@ impl Judge<'_> {
         if vlans != expected {
             self.wrong("vlans", format!("expected {expected:?}, stated {tags:?}"));
         }
+        let tunnels = items(stated, "tunnels");
+        let ends = tunnels
+            .iter()
+            .flat_map(|tunnel| ["client", "server"].map(|side| text(tunnel, side).unwrap_or_default()));
+        if !ends.eq(self.fixture.truth.outer.iter().map(String::as_str)) {
+            let expected = &self.fixture.truth.outer;
+            self.wrong("tunnels", format!("expected {expected:?}, stated {tunnels:?}"));
+        }
     }
 
     fn offered(&mut self) {

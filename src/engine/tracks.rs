@@ -271,7 +271,7 @@ fn begin(
             direction = direction.opposite();
         }
         let [client, server] = flow.ends;
-        let open = Open::new(context.kept.reserve(), client, server, transport(flow));
+        let open = Open::new(context.kept.reserve(), client, server, transport(flow, context.interner));
         flow.data.open = Some(Box::new(open));
     }
     if start == Start::Middle
@@ -325,11 +325,11 @@ fn was_content(data: &Tracks, whole: bool) -> bool {
     !answered_in_tls && (answered || !whole)
 }
 
-fn transport(flow: &Flow<Tracks>) -> Transport {
+fn transport(flow: &Flow<Tracks>, interner: &mut Interner) -> Transport {
     let client = flow.half(Direction::ToServer);
     Transport {
         spans: flow.spans.clone(),
-        outer: flow.outer.clone(),
+        outer: interner.outer(&flow.outer),
         preamble: None,
         unreachable: flow.unreachable,
         started: flow.first.time,
@@ -357,6 +357,7 @@ pub(super) fn finish(
     finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
     ledger: &mut Ledger,
+    interner: &mut Interner,
 ) -> Option<(ConnectionId, Box<Connection>)> {
     let Finished { flow, why } = finished;
     let mut open = flow.data.open.take()?;
@@ -369,7 +370,7 @@ pub(super) fn finish(
     });
     open.facts_mut().transport = Transport {
         preamble,
-        ..transport(flow)
+        ..transport(flow, interner)
     };
     open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
     let mut blind = [None; 2];

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp};
+use crate::net::{At, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
 use crate::stream::{Reset, Spans, SynOptions};
 use crate::tls::cipher::Protection;
 use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
@@ -342,8 +342,8 @@ pub struct Transport {
     pub started: Timestamp,
     /// Time of its last packet.
     pub ended: Timestamp,
-    /// Outer headers.
-    pub outer: Box<[Encapsulation]>,
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Option<Arc<[Wrapping]>>,
     /// What stood before TLS.
     pub preamble: Option<Box<Preamble>>,
     /// An ICMP unreachable was seen for it.
@@ -362,6 +362,11 @@ impl Transport {
     #[must_use]
     pub fn first(&self) -> FrameRef {
         self.spans.main.0
+    }
+
+    /// Outer headers, outermost first.
+    pub fn outer(&self) -> &[Wrapping] {
+        self.outer.as_deref().unwrap_or_default()
     }
 
     /// Its last frame, in the capture that was joined last.

@@ -1,6 +1,6 @@
 //! One TCP connection: what its headers tell, side by side.
 
-use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, Segment, SeqNumber};
+use crate::net::{At, Endpoint, FrameRef, MacAddress, Segment, SeqNumber, Wrapping};
 
 use super::assembler::Assembler;
 
@@ -232,8 +232,8 @@ pub struct Flow<T> {
     pub last: At,
     /// Which frames of which captures hold it.
     pub spans: Spans,
-    /// Outer headers of the first packet.
-    pub outer: Box<[Encapsulation]>,
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Box<[Wrapping]>,
     /// When the client's acknowledgement completed the TCP handshake.
     pub established: Option<At>,
     /// Where the answers come from, when that is not where the client sent its segments.
@@ -253,14 +253,14 @@ pub struct Flow<T> {
 }
 
 impl<T> Flow<T> {
-    pub(super) fn new(client: Endpoint, server: Endpoint, segment: &Segment<'_>, at: At, data: T) -> Self {
+    pub(super) fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
         Self {
             ends: [client, server],
             halves: [Half::default(), Half::default()],
             first: at,
             last: at,
             spans: Spans::new(at),
-            outer: segment.path.outer.into(),
+            outer: Box::default(),
             established: None,
             answered_from: None,
             unreachable: false,
@@ -297,6 +297,7 @@ impl<T> Flow<T> {
         self.client_is_low = !self.client_is_low;
         self.ends.swap(0, 1);
         self.halves.swap(0, 1);
+        turn(&mut self.outer);
     }
 
     /// Direction of a segment whose sender is, or is not, the lower end of the table's key.
@@ -330,6 +331,12 @@ impl<T> Flow<T> {
     pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
         self.touched = true;
         self.note_span(at);
+        if self.outer.is_empty() && !segment.path.outer.is_empty() {
+            self.outer = segment.path.outer.into();
+            if direction == Direction::ToClient {
+                turn(&mut self.outer);
+            }
+        }
         if self.half_mut(direction).is_copy(segment, at) {
             self.copies = self.copies.saturating_add(1);
             return false;
@@ -484,6 +491,14 @@ impl<T> Flow<T> {
             },
         }
     }
+}
+
+/// The ends of every tunnel the other way round.
+fn turn(outer: &mut [Wrapping]) {
+    outer
+        .iter_mut()
+        .filter_map(|wrapping| wrapping.between.as_mut())
+        .for_each(|ends| ends.swap(0, 1));
 }
 
 impl Half {

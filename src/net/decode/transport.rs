@@ -7,7 +7,7 @@ use etherparse::{TcpSlice, UdpHeaderSlice};
 use super::ip::Ip;
 use super::{Bytes, Step, Walk, tunnel};
 use crate::net::{
-    Datagram, Decoded, Encapsulation, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber, TcpFlags, TcpOptions,
+    Datagram, Decoded, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber, TcpFlags, TcpOptions, Wrapping,
 };
 
 /// A TCP segment.
@@ -16,7 +16,7 @@ pub(super) fn segment<'a>(
     ip: &Ip,
     bytes: Bytes<'a>,
     mac: Option<MacAddress>,
-    outer: &'a [Encapsulation],
+    outer: &'a [Wrapping],
 ) -> Decoded<'a> {
     let length = match TcpSlice::from_slice(bytes.data) {
         Ok(header) => header.header_slice().len(),
