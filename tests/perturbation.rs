@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::facts::{contradictions, differences, frameless, origin, stated};
@@ -286,11 +286,15 @@ fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
     // Runs of packets of one direction, by flow.
     let mut runs: Vec<Vec<usize>> = Vec::new();
     let mut open: BTreeMap<_, usize> = BTreeMap::new();
+    let mut begun = BTreeSet::new();
     for (index, segment) in parsed.iter().enumerate() {
         let Some(segment) = segment else { continue };
         // What opens a connection and what breaks it off stays where it is: a SYN is waited for, the place of a reset
-        // decides what the receiver took, and the first packet gives the connection its identity.
-        if segment.flags & SYN_RST != 0 || !open.contains_key(&segment.client()) {
+        // decides what the receiver took, and the first packet gives the connection its identity: where no SYN was
+        // captured, the first one with data.
+        let begins = segment.flags & SYN_RST == 2 || segment.payload.as_ref().is_some_and(|data| !data.is_empty());
+        let first = begins && begun.insert(segment.client());
+        if segment.flags & SYN_RST != 0 || first || !open.contains_key(&segment.client()) {
             open.insert(segment.client(), runs.len());
             runs.push(vec![index]);
             continue;

@@ -198,6 +198,13 @@ impl Seen {
 const SAME_PACKET_NANOS: u64 = 10_000_000;
 
 impl Half {
+    /// Whether a sequence number stands before the SYN of this side: it is of a connection that had the ports before. Of
+    /// no use once so much was sent that the numbers may have come round.
+    fn precedes(&self, seq: SeqNumber) -> bool {
+        let young = |isn: SeqNumber| self.highest.is_none_or(|highest| (0..1 << 30).contains(&highest.distance(isn)));
+        self.isn.is_some_and(|isn| seq.distance(isn) < 0 && young(isn))
+    }
+
     fn is_news(&self, segment: &Segment<'_>) -> bool {
         !segment.payload.is_empty() && self.highest.is_some_and(|highest| segment.seq.distance(highest) >= 0)
     }
@@ -329,6 +336,9 @@ impl<T> Flow<T> {
 
     /// Takes the headers of a segment. `false` when it is a copy of one that was taken before.
     pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
+        if !segment.flags.rst() && self.half(direction).precedes(segment.seq) {
+            return false;
+        }
         self.touched = true;
         self.note_span(at);
         if self.outer.is_empty() && !segment.path.outer.is_empty() {
@@ -478,6 +488,10 @@ impl<T> Flow<T> {
     /// Whether a segment's sequence number can belong to this connection.
     pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let half = self.half(direction);
+        let of_another = segment.flags.ack() && self.half(direction.opposite()).precedes(segment.ack);
+        if half.precedes(segment.seq) || of_another {
+            return false;
+        }
         let near =
             |reference: SeqNumber| segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
         match half.highest.or(half.isn) {
