@@ -111,7 +111,10 @@ fn write_seeds() {
         } else if BEFORE_TLS.contains(&folder) {
             let all = packets::read(fixture.path());
             let payloads = payloads(&all);
-            vec![("engine", cut(steps(&payloads))), ("hello", cut(sent_by_client(&payloads)))]
+            vec![
+                ("engine", cut(steps(&payloads))),
+                ("hello", cut(sent_by_client(&payloads))),
+            ]
         } else {
             continue;
         };

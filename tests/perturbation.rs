@@ -25,24 +25,7 @@ const MIXED: u64 = 3;
 const MOVED: usize = 8;
 
 /// Cases that fail today: what is done, and the fixture. Each must still fail, so that the list cannot rot.
-const KNOWN: &[(&str, &str)] = &[
-    // What was issued on both legs belongs to the leg that was seen first, whichever offers it.
-    ("another order", "captures/balancer-both-legs"),
-    // Sequence numbers of the next connection on the same ports lie close to those of this one.
-    ("many lost packets", "captures/port-reused"),
-    ("seen twice", "captures/port-reused"),
-    // Joined in the middle, a connection is recognised by a packet that begins with a record; moved, it is another.
-    ("another order", "captures/starts-in-the-middle"),
-    // A hello quoted in clear text is taken for one while what would show otherwise is not captured.
-    ("a lost packet", "captures/hello-as-content"),
-    ("a lost packet", "captures/starttls-near-miss"),
-    ("begins late", "captures/hello-as-content"),
-    ("begins late", "captures/starttls-near-miss"),
-    ("cut at a byte", "captures/hello-as-content"),
-    ("cut at a packet", "captures/hello-as-content"),
-    ("many lost packets", "captures/hello-as-content"),
-    ("many lost packets", "captures/starttls-near-miss"),
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// Runs one kind of change over all fixtures, in two halves on two threads. A known failure must fail.
 fn over_all(kind: &str, change: impl Fn(&Fixture) -> Vec<String> + Sync) {

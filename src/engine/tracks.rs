@@ -280,7 +280,12 @@ fn begin(
             direction = direction.opposite();
         }
         let [client, server] = flow.ends;
-        let open = Open::new(context.kept.reserve(), client, server, transport(flow, context.interner));
+        let open = Open::new(
+            context.kept.reserve(),
+            client,
+            server,
+            transport(flow, context.interner),
+        );
         flow.data.open = Some(Box::new(open));
     }
     if start == Start::Middle
@@ -427,6 +432,7 @@ fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Op
     let facts = open.facts_mut().side_mut(side(direction));
     facts.captured = half.first.is_some();
     facts.fin = half.fin;
+    facts.fin_covers = flow.fin_covers(direction);
     facts.reset = half.reset;
     if half.incomplete_at_end() || (!in_sync && lost.is_some()) {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));

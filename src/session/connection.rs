@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::net::{At, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
-use crate::stream::{Reset, Spans, SynOptions};
+use crate::stream::{FinCovers, Reset, Spans, SynOptions};
 use crate::tls::cipher::Protection;
 use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
@@ -261,6 +261,8 @@ pub struct SideFacts {
     pub handshake_alert: Option<FrameRef>,
     /// FIN.
     pub fin: Option<At>,
+    /// What that FIN acknowledges of the other side.
+    pub fin_covers: FinCovers,
     /// Reset that the other side accepts.
     pub reset: Option<Reset>,
 }
@@ -290,6 +292,7 @@ impl SideFacts {
             alert: None,
             handshake_alert: None,
             fin: None,
+            fin_covers: FinCovers::Part,
             reset: None,
         }
     }

@@ -169,12 +169,17 @@ impl Open {
     pub fn said(&self, side: Side) -> usize {
         let (hello, track) = match side {
             Side::Client => (self.facts.hello.yes().is_some(), &self.client),
-            Side::Server => (self.facts.answer.yes().is_some() || self.facts.retry.is_some(), &self.server),
+            Side::Server => (
+                self.facts.answer.yes().is_some() || self.facts.retry.is_some(),
+                &self.server,
+            ),
         };
         let full = side == Side::Server && self.server_flight;
         let alert = self.facts.side(side).alert.is_some() || track.end.plain.is_some();
         let records = [track.end.last, track.end.before_last];
-        let told = [hello, full, track.key_exchange, alert].into_iter().filter(|told| *told);
+        let told = [hello, full, track.key_exchange, alert]
+            .into_iter()
+            .filter(|told| *told);
         (told.count() + records.iter().flatten().count()).min(2)
     }
 

@@ -17,7 +17,10 @@ pub struct Preamble {
 #[must_use]
 pub fn announces_tls(client: &[u8]) -> bool {
     let text = after_proxy_header(client);
-    let ends_with = |end: &[u8]| text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end);
+    let ends_with = |end: &[u8]| {
+        let last = text.len().checked_sub(end.len()).and_then(|at| text.get(at..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(end))
+    };
     match *text {
         [] => !client.is_empty(),
         // SSLRequest of PostgreSQL, also after a refused request for GSSAPI.
@@ -155,6 +158,37 @@ mod tests {
             (v2.kind, v2.client.map(|end| end.to_string())),
             ("proxy-v2", Some("192.0.2.1:56324".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_request_for_tls_announces_it_and_anything_behind_the_request_does_not() {
+        let proxy_v2 = [PROXY_V2, &[0x21, 0x11, 0, 2, 9, 9][..]].concat();
+        let mysql = [&[32, 0, 0, 1][..], &[0; 32]].concat();
+        let ldap = [&[0x30, 0x1d][..], b"\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"].concat();
+        let starttls_behind_proxy = b"PROXY UNKNOWN\r\nEHLO x\r\nstarttls\r\n";
+        for asked in [
+            &b"EHLO x\r\nSTARTTLS\r\n"[..],
+            b"a1 STARTTLS\r\n",
+            b"STLS\r\n",
+            b"AUTH TLS\r\n",
+            b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n",
+            starttls_behind_proxy,
+            &proxy_v2,
+            &mysql,
+            &ldap,
+            b"\0\0\0\x08\x04\xd2\x16\x2f",
+            b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0",
+            b"\x05\x01\0\x05\x01\0\x01\x7f\0\0\x01\x01\xbb",
+            b"<stream:stream><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+        ] {
+            assert!(announces_tls(asked), "{}", asked.escape_ascii());
+            let behind = [asked, b"DATA\r\nSubject: hello\r\n\r\n"].concat();
+            let goes_on = matches!(asked.first(), Some(5)) || asked.starts_with(b"CONNECT");
+            assert!(goes_on || !announces_tls(&behind), "{}", behind.escape_ascii());
+        }
+        assert!(!announces_tls(b"PUT /hello HTTP/1.1\r\n\r\n"));
+        assert!(!announces_tls(b""));
     }
 
     #[test]

@@ -154,6 +154,10 @@ impl Pending {
             && self.source == fragment.ip.source
             && self.destination == fragment.ip.destination
             && (self.source.is_ipv6() || self.protocol == fragment.protocol)
-            && self.outer.iter().map(|one| one.header).eq(outer.iter().map(|one| one.header))
+            && self
+                .outer
+                .iter()
+                .map(|one| one.header)
+                .eq(outer.iter().map(|one| one.header))
     }
 }

@@ -279,7 +279,13 @@ fn every_tunnel_keeps_the_addresses_around_it() {
     let ends4: [IpAddr; 2] = [CLIENT.into(), SERVER.into()];
     let ends6: [IpAddr; 2] = [CLIENT6.into(), SERVER6.into()];
     let inner = ipv6(47, &gre(0, IPV4, &[], &v4()));
-    let frame = ethernet(IPV4, &ipv4(17, &udp(4789, &vxlan(&ethernet(0x8100, &join(&[&[0, 7, 0x86, 0xdd], &inner]))))));
+    let frame = ethernet(
+        IPV4,
+        &ipv4(
+            17,
+            &udp(4789, &vxlan(&ethernet(0x8100, &join(&[&[0, 7, 0x86, 0xdd], &inner])))),
+        ),
+    );
     check_segment(LinkType::ETHERNET, &frame, |segment| {
         let told: Vec<_> = segment.path.outer.iter().map(|one| (one.header, one.between)).collect();
         let expected = [

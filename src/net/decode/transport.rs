@@ -12,12 +12,7 @@ use crate::net::{
 
 /// A TCP segment.
 #[inline]
-pub(super) fn segment<'a>(
-    ip: &Ip,
-    bytes: Bytes<'a>,
-    mac: Option<MacAddress>,
-    outer: &'a [Wrapping],
-) -> Decoded<'a> {
+pub(super) fn segment<'a>(ip: &Ip, bytes: Bytes<'a>, mac: Option<MacAddress>, outer: &'a [Wrapping]) -> Decoded<'a> {
     let length = match TcpSlice::from_slice(bytes.data) {
         Ok(header) => header.header_slice().len(),
         Err(TcpError::Content(_)) => return Decoded::Skipped(Notice::HeaderMalformed),
