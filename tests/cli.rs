@@ -72,6 +72,14 @@ fn the_manual_page_covers_every_command_and_the_exit_status() {
 }
 
 #[test]
+fn a_connection_in_tunnels_is_shown_with_their_ends() {
+    let path = "fixtures/captures/wrapped-vlan-in-gre-in-vxlan/capture.pcapng";
+    let shown = succeeds(&["analyze", "--all", path]);
+    let line = "    inside vxlan 42 192.0.2.1 → 192.0.2.2, gre 192.0.2.1 → 192.0.2.2, vlan 100\n";
+    assert_eq!(shown.matches(line).count(), 8, "{shown}");
+}
+
+#[test]
 fn every_shell_gets_completions() {
     let bash = succeeds(&["completions", "bash"]);
     assert!(bash.contains("rejected-unexplained"), "reasons are completed");

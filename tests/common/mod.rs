@@ -35,6 +35,9 @@ pub(crate) struct Truth {
     /// VLAN tags around every packet, outermost first.
     #[serde(default)]
     pub(crate) vlans: Vec<u16>,
+    /// Addresses of the tunnels around every packet, outermost first, each on the client's side and on the server's.
+    #[serde(default)]
+    pub(crate) outer: Vec<String>,
     /// Its packets carry no times.
     #[serde(default)]
     pub(crate) no_times: bool,

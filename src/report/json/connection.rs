@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{End, Frame, Time};
-use crate::net::Timestamp;
+use crate::net::{Timestamp, Wrapping};
 use crate::report::{Report, community_id, connection_id, credential_id, service_id, service_of};
 use crate::session::{
     Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, Mechanism, OfferKind, Outcome, Seen, Side,
@@ -66,6 +66,25 @@ pub(super) struct PreambleJson {
     client: Option<End>,
 }
 
+/// A tunnel around the connection: its header, and the outer addresses on the client's and on the server's side.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TunnelJson {
+    header: String,
+    client: String,
+    server: String,
+}
+
+impl TunnelJson {
+    fn of(wrapping: &Wrapping) -> Option<Self> {
+        let [client, server] = wrapping.between?;
+        Some(Self {
+            header: wrapping.header.to_string(),
+            client: client.to_string(),
+            server: server.to_string(),
+        })
+    }
+}
+
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FilterJson {
     capture: u16,
@@ -116,6 +135,7 @@ pub(super) struct ConnectionJson<'a> {
     client: End,
     server: End,
     encapsulation: Vec<String>,
+    tunnels: Vec<TunnelJson>,
     preamble: Option<PreambleJson>,
     service: String,
     backend: Option<String>,
@@ -200,7 +220,8 @@ impl<'a> ConnectionJson<'a> {
             transport: "tcp",
             client: connection.client.into(),
             server: connection.server.into(),
-            encapsulation: transport.outer.iter().map(ToString::to_string).collect(),
+            encapsulation: transport.outer().iter().map(|one| one.header.to_string()).collect(),
+            tunnels: transport.outer().iter().filter_map(TunnelJson::of).collect(),
             preamble: transport.preamble.as_deref().map(|preamble| PreambleJson {
                 kind: preamble.kind,
                 client: preamble.client.map(Into::into),
