@@ -29,8 +29,6 @@ const KNOWN: &[(&str, u32, &str)] = &[
     ("captures/gnutls-server", 3, "close"),
     ("captures/gnutls-server", 7, "close"),
     ("captures/java-server", 3, "close"),
-    ("captures/stek-not-shared-tls13", 7, "primary"),
-    ("captures/stek-not-shared-tls13", 8, "primary"),
     ("captures/tls10-openssl-server", 5, "close"),
     ("captures/tls13-server-closes", 3, "close"),
     ("captures/unclean-closes-with-tickets", 3, "close"),
@@ -39,13 +37,6 @@ const KNOWN: &[(&str, u32, &str)] = &[
     ("reasons/server-did-not-send-close-notify", 5, "close"),
     ("reasons/server-did-not-send-close-notify", 8, "close"),
     ("reasons/server-did-not-send-close-notify", 11, "close"),
-    ("reasons/server-never-accepts-ids-near-miss", 2, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 3, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 4, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 5, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 6, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 7, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 8, "primary"),
 ];
 
 /// Reasons that say why nothing was offered. One of them beside the true one is no lie: several may hold.
