@@ -21,7 +21,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
-    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Omitted, Outcome, Service,
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Omitted, Outcome, Service,
 };
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
@@ -217,6 +217,16 @@ pub struct Summary {
     pub closes_not_visible: u64,
 }
 
+/// Connections by a key, and by their number where that is the same.
+fn in_order<K: Ord>(kept: &Kept, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
+    let mut keyed = Vec::with_capacity(kept.len());
+    keyed.extend(kept.iter().map(|(id, connection)| (key(connection), id)));
+    keyed.sort_unstable();
+    let mut order = Vec::with_capacity(keyed.len());
+    order.extend(keyed.into_iter().map(|(_, id)| id));
+    order
+}
+
 /// A view of everything that was found.
 #[derive(Debug)]
 pub struct Report<'a> {
@@ -249,21 +259,12 @@ impl<'a> Report<'a> {
     /// Of what a selection leaves of a finished run. Verdicts and hindsight rest on everything all the same.
     #[must_use]
     pub fn of_selected(engine: &'a Engine, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
-        let mut order: Vec<_> = engine
-            .kept()
-            .iter()
-            .map(|(id, connection)| (connection.transport.started, connection.transport.first(), id))
-            .collect();
-        order.sort_unstable();
-        let order = (1..).zip(order.into_iter().map(|(_, _, id)| id)).collect();
+        let order = in_order(engine.kept(), |connection| {
+            (connection.transport.started, connection.transport.first())
+        });
+        let order = (1..).zip(order).collect();
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-        let mut by_hello: Vec<_> = engine
-            .kept()
-            .iter()
-            .map(|(id, connection)| (connection.hello_time(), id))
-            .collect();
-        by_hello.sort_unstable();
-        let by_hello: Vec<ConnectionId> = by_hello.into_iter().map(|(_, id)| id).collect();
+        let by_hello = in_order(engine.kept(), Connection::hello_time);
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         let mut report = Self {
             engine,

@@ -6,7 +6,7 @@ use super::assembler::Assembler;
 
 /// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
 /// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
-const SAME_CONNECTION: i32 = 1 << 24;
+pub(super) const SAME_CONNECTION: i32 = 1 << 24;
 /// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
 const RESET_WINDOW: i32 = 1 << 20;
 
@@ -487,6 +487,11 @@ impl<T> Flow<T> {
 }
 
 impl Half {
+    /// Highest sequence number seen, after the segment's data.
+    pub(super) const fn highest(&self) -> Option<SeqNumber> {
+        self.highest
+    }
+
     /// Whether bytes are missing at the end of what this side sent: FIN, a reset or the other side's acknowledgement
     /// stands beyond them.
     #[must_use]

@@ -6,6 +6,7 @@
 
 mod assembler;
 mod flow;
+mod late;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
