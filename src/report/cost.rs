@@ -142,7 +142,6 @@ impl Avoidable {
     }
 
     /// How often each operation was paid, zeros included.
-    #[must_use]
     pub fn operations(&self) -> impl Iterator<Item = (CertificateOperation, u64)> + use<> {
         CertificateOperation::ALL.into_iter().zip(self.operations)
     }
