@@ -368,6 +368,7 @@ impl Transport {
     }
 
     /// Outer headers, outermost first.
+    #[must_use]
     pub fn outer(&self) -> &[Wrapping] {
         self.outer.as_deref().unwrap_or_default()
     }
