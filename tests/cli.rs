@@ -562,6 +562,40 @@ fn services_show_what_hindsight_says() {
     }
 }
 
+/// Grave findings with frames and advice, notes on one line; what several reasons cost, each on a line.
+#[test]
+fn findings_and_costs_show_in_the_text() {
+    for name in [
+        "findings/stek-weak-known-key",
+        "findings/stek-shared-across-sni",
+        "reasons/impl-invalidates-on-rst",
+    ] {
+        let report = succeeds(&[&format!("fixtures/{name}/capture.pcapng")]);
+        let filters = |line: &&str| !line.contains("Wireshark: ");
+        let shown: Vec<&str> = report.lines().filter(filters).collect();
+        insta::assert_snapshot!(format!("hindsight_{}", name.replace('/', "_")), shown.join("\n"));
+    }
+    let all = succeeds(&["--all", "fixtures/findings/stek-shared-across-sni/capture.pcapng"]);
+    assert!(
+        all.contains("note: one ticket key serves server names with different certificates"),
+        "{all}"
+    );
+}
+
+#[test]
+fn a_finding_is_explained_like_a_reason() {
+    let text = succeeds(&["explain", "ticket-key-older-than-a-day"]);
+    for part in [
+        "What it means",
+        "How we know",
+        "What to do",
+        "Severity: warning",
+        "RFC 9325 §3.4",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 #[test]
 fn a_pattern_is_explained_like_a_reason() {
     let text = succeeds(&["explain", "session-state-not-shared"]);

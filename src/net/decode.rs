@@ -11,6 +11,7 @@ mod fragments;
 mod ip;
 mod link;
 mod neighbour;
+mod plain;
 mod transport;
 mod tunnel;
 
@@ -39,6 +40,15 @@ impl Decoder {
     /// What the frame holds. Fragments are kept; the frame that completes a datagram is decoded as the whole of it.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
+        match plain::segment(packet) {
+            Some(segment) => Decoded::Segment(segment),
+            None => self.walk(packet),
+        }
+    }
+
+    /// The general way, header by header.
+    #[inline(never)]
+    fn walk<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         let Self {
             outer,
             fragments,

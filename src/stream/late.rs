@@ -61,14 +61,15 @@ impl<K: Copy + Eq + Hash> Late<K> {
     }
 
     /// Whether a connection with this key ended a moment ago.
-    pub(super) fn has(&self, key: &K) -> bool {
-        self.gone.contains_key(key)
+    pub(super) fn has(&self, key: &K, now: Timestamp) -> bool {
+        self.gone.get(key).is_some_and(|gone| now < gone.until)
     }
 
     /// Whether a segment belongs to the connection with this key that is over.
-    pub(super) fn knows(&self, key: &K, from_low: bool, segment: &Segment<'_>) -> bool {
+    pub(super) fn knows(&self, key: &K, from_low: bool, segment: &Segment<'_>, now: Timestamp) -> bool {
         let seq = segment.seq;
-        self.gone.get(key).is_some_and(|gone| {
+        let gone = self.gone.get(key).filter(|gone| now < gone.until);
+        gone.is_some_and(|gone| {
             let numbers = if from_low { gone.low } else { gone.high };
             // A SYN is the old one only if it is the very same: ports are used again with numbers close by.
             if segment.flags.syn() {

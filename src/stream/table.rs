@@ -136,6 +136,8 @@ struct Slot<T> {
     previous: Option<u32>,
     /// There was one before it, open or remembered as late.
     reused: bool,
+    /// It is the one in the index; `false` once another connection uses its ports.
+    current: bool,
 }
 
 /// All open connections.
@@ -155,6 +157,8 @@ pub struct FlowTable<T> {
     aliases: HashMap<Key, Alias>,
     /// Closed connections in the order in which they closed, with the time from which they may go.
     lingering: VecDeque<(Timestamp, u32)>,
+    /// The connection that was found last.
+    latest: u32,
     /// Connections that do not even linger any more.
     late: Late<Key>,
     now: Option<Timestamp>,
@@ -177,6 +181,7 @@ impl<T> FlowTable<T> {
             aliases: HashMap::new(),
             open: 0,
             lingering: VecDeque::new(),
+            latest: 0,
             late: Late::new(),
             now: None,
             hand: 0,
@@ -192,9 +197,9 @@ impl<T> FlowTable<T> {
         if let Some((id, direction)) = self.answered_elsewhere(&key, from_low, segment) {
             return self.take(id, direction, segment, at);
         }
-        let id = match self.lookup(&key) {
+        let id = match self.lookup_again(&key) {
             Some(id) => self.choose(id, segment, at, (key, from_low), data)?,
-            None if self.late.knows(&key, from_low, segment) => return None,
+            None if self.late.knows(&key, from_low, segment, at.time) => return None,
             None => self.open(segment, at, (key, from_low), None, data)?,
         };
         let direction = self.slots.get(id as usize)?.as_ref()?.flow.direction(from_low);
@@ -295,7 +300,6 @@ impl<T> FlowTable<T> {
     /// The next connection whose time has come; call until `None` after each packet.
     pub fn expire(&mut self) -> Option<Finished<T>> {
         let now = self.now?;
-        self.late.forget(now);
         if let Some(&(due, id)) = self.lingering.front()
             && due <= now
         {
@@ -363,7 +367,7 @@ impl<T> FlowTable<T> {
                 .previous
                 .is_some_and(|previous| self.is_isn_of(previous, segment, from_low));
             if reuse && !of_previous {
-                if slot.reused && self.late.knows(&key, from_low, segment) {
+                if slot.reused && self.late.knows(&key, from_low, segment, at.time) {
                     return None;
                 }
                 return self.open(segment, at, (key, from_low), Some(id), data).or(Some(id));
@@ -374,7 +378,7 @@ impl<T> FlowTable<T> {
         }
         match slot.previous {
             Some(previous) if self.previous_fits(previous, segment, from_low) => Some(previous),
-            None if self.late.knows(&key, from_low, segment) => None,
+            None if self.late.knows(&key, from_low, segment, at.time) => None,
             _ => Some(id),
         }
     }
@@ -423,12 +427,13 @@ impl<T> FlowTable<T> {
         if let Some(old) = previous {
             self.retire(old, at);
         }
-        let reused = previous.is_some() || self.late.has(&key);
+        let reused = previous.is_some() || self.late.has(&key, at.time);
         let slot = Slot {
             flow,
             key,
             previous,
             reused,
+            current: true,
         };
         let id = if let Some(id) = self.free.pop() {
             if let Some(place) = self.slots.get_mut(id as usize) {
@@ -465,6 +470,21 @@ impl<T> FlowTable<T> {
                     .is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
         };
         self.index.find(hash, same).map(|place| place.id)
+    }
+
+    /// [`Self::lookup`], remembering its answer: packets of a connection come in trains.
+    fn lookup_again(&mut self, key: &Key) -> Option<u32> {
+        if let Some(Some(slot)) = self.slots.get(self.latest as usize)
+            && slot.current
+            && slot.key == *key
+        {
+            return Some(self.latest);
+        }
+        let found = self.lookup(key);
+        if let Some(id) = found {
+            self.latest = id;
+        }
+        found
     }
 
     /// Makes `id` the connection with this key.
@@ -506,6 +526,7 @@ impl<T> FlowTable<T> {
             return;
         };
         slot.previous = None;
+        slot.current = false;
         if !slot.flow.closing {
             slot.flow.closing = true;
             self.lingering.push_back((
@@ -519,6 +540,7 @@ impl<T> FlowTable<T> {
     fn bury(&mut self, id: u32, now: Timestamp) -> Option<Box<Flow<T>>> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
         let until = Timestamp::from_nanos(now.nanos().saturating_add(self.limits.late));
+        self.late.forget(now);
         self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
         if slot.flow.answered_from.is_some() {
             for (key, alias) in self.aliases.iter().filter(|(_, alias)| alias.id == id) {
@@ -763,7 +785,10 @@ mod tests {
         assert_eq!(mine, Some((next, Direction::ToServer)));
         table.advance(at(20).time);
         assert!(table.expire().is_none());
-        assert!(!table.late.has(&Key::of(fin.source, fin.destination).0), "forgotten");
+        assert!(
+            !table.late.has(&Key::of(fin.source, fin.destination).0, at(20).time),
+            "forgotten"
+        );
     }
 
     #[test]

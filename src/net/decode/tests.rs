@@ -590,6 +590,24 @@ proptest! {
     }
 
     #[test]
+    fn the_short_way_and_the_general_one_give_the_same(
+        payload in proptest::collection::vec(any::<u8>(), 0..40),
+        changes in proptest::collection::vec((0_usize..54, any::<u8>()), 0..3),
+        length in 0_usize..120,
+    ) {
+        let mut frame = ethernet(IPV4, &ipv4(6, &tcp(&payload)));
+        for (at, value) in changes {
+            frame[at] = value;
+        }
+        frame.truncate(length.max(14));
+        let packet = packet(LinkType::ETHERNET, &frame, 1);
+        if let Some(short) = plain::segment(&packet) {
+            let general = format!("{:?}", Decoder::new().walk(&packet));
+            prop_assert_eq!(format!("{:?}", Decoded::Segment(short)), general);
+        }
+    }
+
+    #[test]
     fn fragments_of_any_size_make_the_same_segment(
         size in (1_usize..80).prop_map(|words| words * 8),
         length in 0_usize..1500,

@@ -13,6 +13,7 @@ use crate::session::{
     Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, Mechanism, OfferKind, Outcome, Seen, Side,
 };
 use crate::stream::ResetForm;
+use crate::tls::CertificateOperation;
 use crate::verdict::{Confidence, Evidence, Judged};
 
 #[derive(Serialize, JsonSchema)]
@@ -118,6 +119,8 @@ pub(super) struct CostJson {
     rtt_ms: Option<f64>,
     handshake_ms: Option<f64>,
     extra_round_trips: Option<u8>,
+    /// What the server computed with the key of its certificate.
+    certificate_operation: Option<&'static str>,
     handshake_bytes: HandshakeBytesJson,
 }
 
@@ -259,7 +262,7 @@ fn seconds(nanos: i64) -> f64 {
     nanos as f64 / 1e9
 }
 
-fn milliseconds(nanos: i64) -> f64 {
+pub(super) fn milliseconds(nanos: i64) -> f64 {
     (seconds(nanos) * 1e6).round() / 1e3
 }
 
@@ -440,6 +443,10 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
         ("cost.rtt_ms", cost.rtt.is_none()),
         ("cost.handshake_ms", cost.handshake.is_none()),
         ("cost.extra_round_trips", cost.extra_round_trips.is_none()),
+        (
+            "cost.certificate_operation",
+            connection.shape.yes().is_none() || connection.answer.yes().is_none(),
+        ),
     ] {
         if missing {
             not_visible.insert(path, cost.blind.code());
@@ -449,6 +456,7 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
         rtt_ms: cost.rtt.map(milliseconds),
         handshake_ms: cost.handshake.map(milliseconds),
         extra_round_trips: cost.extra_round_trips,
+        certificate_operation: cost.operation.map(CertificateOperation::code),
         handshake_bytes: HandshakeBytesJson {
             client: connection.client_side.handshake_bytes,
             server: connection.server_side.handshake_bytes,
