@@ -64,7 +64,7 @@ pub enum Command {
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
-    /// Explain a reason or pattern, or list them all
+    /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
     Schema(Schema),
@@ -217,7 +217,7 @@ pub struct WhatIf {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Name of a reason or pattern, as reports give it; without it, all are listed.
+    /// Name of a reason, pattern or finding, as reports give it; without it, all are listed.
     #[arg(value_parser = EntryName, hide_possible_values = true)]
     pub name: Option<String>,
 

@@ -70,13 +70,13 @@ impl WhatIf {
                 bill: bill(&|index, _| resumes(index)),
             }
         });
-        let expected = expected.collect();
+        let expected: Vec<Expected> = expected.collect();
         let captured = bill(&|_, had| had == Had::Resumed);
         Self {
+            crowd,
             persistence,
             captured,
             expected,
-            crowd,
         }
     }
 }

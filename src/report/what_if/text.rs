@@ -302,27 +302,23 @@ fn left_out(census: &Census) -> Vec<String> {
 }
 
 fn cost(bill: &Bill) -> String {
-    let mut text = format!(
-        "{}: {}",
-        counted(bill.handshakes, "full handshake", "full handshakes"),
-        counted(whole(bill.round_trips), "extra round trip", "extra round trips")
-    );
+    let full = counted(bill.handshakes, "full handshake", "full handshakes");
+    let trips = counted(whole(bill.round_trips), "extra round trip", "extra round trips");
+    let mut parts = vec![format!("{full}: {trips}")];
     if bill.nanos > 0.0 {
-        text.push_str(&format!(
-            ", {}",
-            duration(i64::try_from(whole(bill.nanos)).unwrap_or(i64::MAX))
-        ));
+        parts.push(duration(i64::try_from(whole(bill.nanos)).unwrap_or(i64::MAX)));
     }
     if bill.bytes > 0.0 {
-        text.push_str(&format!(", {}", bytes(whole(bill.bytes))));
+        parts.push(bytes(whole(bill.bytes)));
     }
     if bill.handshakes > 0 {
-        text.push_str(&format!(
-            ", {}",
-            counted(bill.handshakes, "private key operation", "private key operations")
+        parts.push(counted(
+            bill.handshakes,
+            "private key operation",
+            "private key operations",
         ));
     }
-    text
+    parts.join(", ")
 }
 
 fn rate(part: u64, whole: u64) -> String {
