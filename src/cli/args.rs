@@ -164,7 +164,7 @@ pub struct WhatIf {
     pub backends: u16,
 
     /// How a backend is chosen: 'round-robin', 'least-connections', 'source-hash' (of the client's address) or
-    /// 'session-id' (the balancer remembers who issued one).
+    /// 'session-id' (the balancer remembers who issued one). Needed unless --compare is there.
     #[arg(
         long,
         value_enum,
@@ -174,7 +174,7 @@ pub struct WhatIf {
     )]
     pub balance: Option<Balance>,
 
-    /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys).
+    /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys). Needed unless --compare is there.
     #[arg(
         long,
         value_enum,
