@@ -9,12 +9,15 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::session::{Connection, ConnectionId, Kept};
 
+use super::habits::{Habit, Habits};
+
 /// For each connection the one before it of the same client stack at the same endpoint, and the one before it between
-/// the same two addresses. Eight bytes a connection.
+/// the same two addresses: eight bytes a connection. And what each client does when it comes back.
 #[derive(Debug)]
 pub struct History {
     by_stack: Links,
     by_address: Links,
+    habits: Habits,
 }
 
 impl History {
@@ -31,7 +34,14 @@ impl History {
         Self {
             by_stack: Links::of(kept, order, stack),
             by_address: Links::of(kept, order, address),
+            habits: Habits::of(kept, order),
         }
+    }
+
+    /// What the client of a connection does at its service, over the whole capture.
+    #[must_use]
+    pub fn habit(&self, connection: &Connection) -> Habit {
+        self.habits.get(connection)
     }
 
     /// Earlier connections of the same client stack to the same endpoint under any server name, latest first.

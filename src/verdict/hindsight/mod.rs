@@ -4,10 +4,12 @@
 
 pub mod catalog;
 pub mod contrast;
+mod crowding;
 mod domains;
 pub mod keys;
 mod machines;
 pub mod patterns;
+mod persistence;
 mod takeover;
 pub mod uses;
 
@@ -19,6 +21,7 @@ use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Servi
 
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::Contrast;
+pub use crowding::Crowding;
 pub use keys::{KeyName, KeyNames};
 pub use patterns::Pattern;
 pub use takeover::Takeover;
@@ -67,6 +70,14 @@ pub struct Insight {
     pub uses: Vec<Use>,
     /// The address changed hands.
     pub takeovers: Vec<Takeover>,
+    /// How full the cache was at each use.
+    pub crowding: Crowding,
+    /// Some offer was accepted.
+    pub honours_any: bool,
+    /// A credential of another server address was accepted: the servers share their state.
+    pub honours_foreign: bool,
+    /// Ticket keys are at work side by side, and some servers lack some of them.
+    pub keys_apart: bool,
     /// Patterns.
     pub patterns: Vec<Pattern>,
     contrasts: Vec<(&'static str, Contrast)>,
@@ -158,6 +169,10 @@ impl Hindsight {
             };
             insight.accepted_later = patterns::refused_then_accepted(&insight.uses, kept);
             insight.keys = hindsight.timelines(&members, &insight.uses);
+            insight.crowding = Crowding::of(&members, &insight.uses);
+            insight.honours_any = insight.uses.iter().any(|used| used.accepted);
+            insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
+            insight.keys_apart = patterns::keys_apart(&insight, &hindsight, kept);
             let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
             for (number, domain) in (1..).zip(&domains) {
                 hindsight
@@ -194,6 +209,19 @@ impl Hindsight {
     #[must_use]
     pub fn backend(&self, id: ConnectionId) -> Option<u16> {
         self.backend_of.get(&id).copied()
+    }
+
+    /// Whether another machine of this service answered than the one that has the session, as far as they are told apart.
+    #[must_use]
+    pub fn other_backend(&self, used: &Use) -> bool {
+        let previous = used.previous.filter(|_| !used.foreign);
+        match (
+            self.backend(used.connection),
+            previous.and_then(|previous| self.backend(previous)),
+        ) {
+            (Some(answering), Some(previous)) => answering != previous,
+            _ => false,
+        }
     }
 
     /// Number of the cache domain that answered, from 1 within its service.

@@ -196,6 +196,42 @@ fn client_cert_policy(case: &Case<'_>) -> Finding {
 
 reason! {
     /// ## What it means
+    /// The ClientHello carries encrypted_client_hello. If it is real, the visible PSK is a decoy and the true offer is
+    /// inside; a server that rejects the encrypted hello makes a full handshake with the outer one. If it is GREASE, it
+    /// has nothing to do with the refusal. From outside both look the same.
+    ///
+    /// ## How we know
+    /// The extension is read off the ClientHello. What is in it cannot be: it stays `possible`.
+    pub(super) static ECH_REJECTED_OR_GREASE = {
+        name: "ech-rejected-or-grease", since: "0.1.0", stage: Inferred,
+        summary: "the hello has encrypted_client_hello, which may hide the true offer",
+        spec: [(9849, "6.1.2"), (9849, "6.2")],
+        actor: Either,
+        advice: "publish the ECH configuration that the server has keys for, and keep the retired key while DNS caches live; with GREASE look for another cause",
+        rule: ech,
+    }
+}
+
+fn ech(case: &Case<'_>) -> Finding {
+    let Some(hello) = case.connection.hello.yes() else {
+        return Finding::CannotTell;
+    };
+    if !hello.encrypted_client_hello || !hello.pre_shared_key {
+        return Finding::DoesNotHold;
+    }
+    Finding::holds(
+        Confidence::Possible,
+        "the hello has encrypted_client_hello: the PSK that is visible need not be the one that was offered",
+        Evidence::new(
+            hello.at.frame,
+            "ClientHello with encrypted_client_hello and pre_shared_key",
+        ),
+        Vec::new(),
+    )
+}
+
+reason! {
+    /// ## What it means
     /// The server refused a credential, and nothing visible says why. Its cache may have lost the session, its ticket
     /// key may have changed, another machine may have answered.
     ///

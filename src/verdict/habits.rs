@@ -1,0 +1,188 @@
+//! What clients do when they come back: do they offer, and does that depend on how their last connection ended?
+//!
+//! A client is an address and a client stack; each of its services counts apart. One contrast tells whether an unclean
+//! close makes it drop its session, another whether it ever offers anything at all.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use crate::session::{Connection, ConnectionId, Kept, Outcome};
+
+use super::hindsight::contrast::{Contrast, SIGNIFICANT};
+use super::hindsight::uses::{ClosedBy, closed_by};
+
+/// Who ended a connection without close_notify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unclean {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+impl Unclean {
+    /// The unclean closes among all.
+    #[must_use]
+    pub const fn of(closed: ClosedBy) -> Option<Self> {
+        match closed {
+            ClosedBy::ClientReset | ClosedBy::ClientFin => Some(Self::Client),
+            ClosedBy::Server => Some(Self::Server),
+            ClosedBy::Cleanly | ClosedBy::Alert | ClosedBy::Unknown => None,
+        }
+    }
+}
+
+/// How often something was offered after a kind of close, and how often nothing was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Returns {
+    /// Something was offered.
+    pub offered: u32,
+    /// Nothing was offered.
+    pub silent: u32,
+}
+
+impl Returns {
+    const fn add(&mut self, offered: bool) {
+        let count = if offered { &mut self.offered } else { &mut self.silent };
+        *count = count.saturating_add(1);
+    }
+}
+
+/// What one client stack does at one service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Habit {
+    /// After clean closes.
+    pub clean: Returns,
+    /// After connections that the client ended without close_notify.
+    pub client: Returns,
+    /// After connections that the server ended without close_notify.
+    pub server: Returns,
+    /// After a fatal alert.
+    pub alert: Returns,
+    /// After all else, first connections among them.
+    pub other: Returns,
+}
+
+impl Habit {
+    /// Whether this client ever offered this service anything: only then is its silence worth a cause.
+    #[must_use]
+    pub const fn offers(&self) -> bool {
+        self.clean.offered + self.client.offered + self.server.offered + self.alert.offered + self.other.offered > 0
+    }
+
+    /// Returns after an unclean close.
+    #[must_use]
+    pub const fn after(&self, unclean: Unclean) -> Returns {
+        match unclean {
+            Unclean::Client => self.client,
+            Unclean::Server => self.server,
+        }
+    }
+
+    /// Whether it offers after clean closes significantly more often than after such ones.
+    #[must_use]
+    pub fn differs_after(&self, unclean: Unclean) -> bool {
+        let row = |returns: Returns| [u64::from(returns.offered), u64::from(returns.silent)];
+        let counts = [row(self.clean), row(self.after(unclean))];
+        Contrast::new(["after a clean close", "after an unclean close"], counts).p_value < SIGNIFICANT
+            && self.after(unclean).offered == 0
+    }
+
+    const fn note(&mut self, closed: ClosedBy, offered: bool) {
+        match closed {
+            ClosedBy::Cleanly => self.clean.add(offered),
+            ClosedBy::ClientReset | ClosedBy::ClientFin => self.client.add(offered),
+            ClosedBy::Server => self.server.add(offered),
+            ClosedBy::Alert => self.alert.add(offered),
+            ClosedBy::Unknown => self.other.add(offered),
+        }
+    }
+}
+
+/// The habits of every client that came more than once or offered something.
+#[derive(Debug)]
+pub(super) struct Habits {
+    by_client: HashMap<u64, Habit>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Habits {
+    /// Of all kept connections; `order` is that of their hellos.
+    #[must_use]
+    pub(super) fn of(kept: &Kept, order: &[ConnectionId]) -> Self {
+        let mut habits = Self {
+            by_client: HashMap::new(),
+            hasher: DefaultHashBuilder::default(),
+        };
+        let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
+        for id in order {
+            let Some(connection) = kept.get(*id) else { continue };
+            let Some(client) = habits.client(connection) else {
+                continue;
+            };
+            let offered = connection.offered().next().is_some();
+            let previous = latest.insert(client, *id).and_then(|previous| kept.get(previous));
+            // What is not visible is neither an offer nor silence.
+            let decided = offered || connection.outcome == Outcome::NotOffered;
+            if decided && (offered || previous.is_some()) {
+                let closed = previous.map_or(ClosedBy::Unknown, |previous| {
+                    closed_by(previous, connection.hello_time())
+                });
+                habits.by_client.entry(client).or_default().note(closed, offered);
+            }
+        }
+        habits
+    }
+
+    /// The habit of the client of a connection at its service.
+    #[must_use]
+    pub(super) fn get(&self, connection: &Connection) -> Habit {
+        let client = self.client(connection);
+        client
+            .and_then(|client| self.by_client.get(&client).copied())
+            .unwrap_or_default()
+    }
+
+    fn client(&self, connection: &Connection) -> Option<u64> {
+        let hello = connection.hello.yes()?;
+        Some(self.hasher.hash_one((
+            connection.client_address(),
+            hello.stack,
+            connection.server,
+            hello.server_name.as_deref(),
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn habit(clean: [u32; 2], server: [u32; 2]) -> Habit {
+        let returns = |[offered, silent]: [u32; 2]| Returns { offered, silent };
+        Habit {
+            clean: returns(clean),
+            server: returns(server),
+            ..Habit::default()
+        }
+    }
+
+    #[test]
+    fn a_client_that_offers_only_after_clean_closes_differs() {
+        assert!(habit([7, 0], [0, 3]).differs_after(Unclean::Server));
+        assert!(!habit([7, 0], [0, 3]).differs_after(Unclean::Client));
+    }
+
+    #[test]
+    fn one_offer_after_such_a_close_is_enough_to_clear_it() {
+        assert!(!habit([50, 0], [1, 50]).differs_after(Unclean::Server));
+    }
+
+    #[test]
+    fn silence_alone_proves_nothing() {
+        assert!(!habit([0, 9], [0, 9]).differs_after(Unclean::Server));
+        assert!(!habit([2, 0], [0, 1]).differs_after(Unclean::Server));
+        assert!(!habit([0, 9], [0, 9]).offers());
+    }
+}
