@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use crate::net::{Endpoint, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, OfferKind, Outcome};
+use crate::verdict::CATALOG;
 use crate::verdict::hindsight::PATTERNS;
-use crate::verdict::{CATALOG, Judged};
 
 use super::explain::nearest_of;
 use super::json::{mechanism_code, outcome_code};
-use super::{Report, connection_id, credential_id};
+use super::{Primary, Report, connection_id, credential_id};
 
 /// Every key, with what its values are.
 pub const KEYS: [(&str, &str); 18] = [
@@ -117,7 +117,7 @@ pub(super) struct Subject<'s> {
     pub(super) number: usize,
     pub(super) id: ConnectionId,
     pub(super) connection: &'s Connection,
-    pub(super) primary: Option<&'s Judged>,
+    pub(super) primary: Option<Primary>,
 }
 
 impl Selection {

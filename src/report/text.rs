@@ -9,7 +9,7 @@ mod hindsight;
 mod notices;
 mod printable;
 mod services;
-mod units;
+pub mod units;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -265,7 +265,7 @@ fn shown_path(capture: &Capture) -> String {
 }
 
 /// Short names of captures, in front of frame numbers: file names where they tell the captures apart, else numbers.
-fn prefixes(captures: &[Capture]) -> Vec<String> {
+pub(super) fn prefixes(captures: &[Capture]) -> Vec<String> {
     if captures.len() < 2 {
         return Vec::new();
     }
