@@ -19,7 +19,7 @@ use super::{Primary, Report, connection_id, credential_id};
 pub const KEYS: [(&str, &str); 18] = [
     (
         "reason",
-        "primary reason: a name of 'reshake explain', with * as in stek-*, or none",
+        "primary reason: a name of 'reshake explain' or its beginning, with * as in *-cache, or none",
     ),
     (
         "outcome",
@@ -235,8 +235,14 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
     };
     match key {
         "reason" | "pattern" if small == "none" || small.contains('*') => Ok(Value::Text(small)),
-        "reason" => one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
-        "pattern" => one_of(&PATTERNS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
+        "reason" => beginning(&small, CATALOG.iter().map(|reason| reason.name)).map_or_else(
+            || one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
+            Ok,
+        ),
+        "pattern" => beginning(&small, PATTERNS.iter().map(|kind| kind.name)).map_or_else(
+            || one_of(&PATTERNS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
+            Ok,
+        ),
         "outcome" => one_of(&OUTCOMES),
         "offered" => one_of(&OFFERS),
         "resumed-by" => one_of(&MECHANISMS),
@@ -254,6 +260,13 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
         "id" => id(&small).ok_or_else(|| format!("'{text}' is no beginning of an id, as c1f or k0a9")),
         _ => Ok(Value::Text(small)),
     }
+}
+
+/// The beginning of some names stands for all of them, a whole name for itself alone.
+fn beginning(text: &str, mut known: impl Iterator<Item = &'static str> + Clone) -> Option<Value> {
+    let whole = known.clone().any(|name| name == text);
+    let begins = known.any(|name| name.starts_with(text));
+    (begins && !whole).then(|| Value::Text(format!("{text}*")))
 }
 
 /// "1.2", "TLS1.2", "tls-1.2", "ssl3".

@@ -109,12 +109,15 @@ pub fn columns(table: Table, width: u16, sort: Option<Sort>) -> Vec<Shown> {
     let mut chosen: Vec<(usize, u16)> = Vec::new();
     for index in by_rank {
         let Some(column) = all.get(index) else { continue };
-        let needed = column.width + if chosen.is_empty() { 0 } else { GAP };
+        // The heading that is sorted by has an arrow behind it.
+        let arrowed = u16::try_from(column.title.len() + 1).unwrap_or(u16::MAX);
+        let least = column.width.max(if sorted_by(index) { arrowed } else { 0 });
+        let needed = least + if chosen.is_empty() { 0 } else { GAP };
         if needed > room {
             break;
         }
         room -= needed;
-        chosen.push((index, column.width));
+        chosen.push((index, least));
     }
     chosen.sort_unstable();
     let growing = |index: usize| all.get(index).is_some_and(|column| column.grows);

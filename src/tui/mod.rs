@@ -16,9 +16,6 @@ mod terminal;
 pub mod update;
 pub mod work;
 
-#[cfg(test)]
-mod tests;
-
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};

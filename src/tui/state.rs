@@ -212,7 +212,8 @@ impl TableState {
         match item.and_then(|item| self.rows.find(item)) {
             Some(row) => {
                 self.selected = row;
-                self.top = row - height.min(row);
+                // As few empty lines as there can be.
+                self.top = (row - height.min(row)).min(self.rows.len().saturating_sub(lines));
             }
             None => self.top = self.top.min(self.rows.len().saturating_sub(lines)),
         }

@@ -11,6 +11,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use ratatui::crossterm::{execute, queue};
+use ratatui::layout::{Position, Rect};
 
 use crate::report::base64;
 
@@ -59,7 +60,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // The library's own way asks the terminal where its cursor is, and the answer would go to the thread of keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Hands a text to the terminal to keep as what was copied (OSC 52).
@@ -80,7 +83,7 @@ impl Screen {
         give_back();
         stop()?;
         take_over()?;
-        self.terminal.clear()?;
+        self.clear()?;
         size()
     }
 }

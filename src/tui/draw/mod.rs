@@ -29,7 +29,7 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>) {
         put(buffer, area, 0, 0, &text, Style::new());
         return;
     }
-    tabs(state, theme, buffer, area);
+    tabs(state, buffer, area);
     match (state.opened.last(), state.main) {
         (Some(Opened::Service(service)), _) if service.page.is_none() => {
             put(
@@ -71,7 +71,7 @@ fn tab(main: Main) -> String {
     format!(" {number} {} ", main.title())
 }
 
-fn tabs(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn tabs(state: &State, buffer: &mut Buffer, area: Rect) {
     put(buffer, area, 0, 0, "reshake", Theme::name());
     let mut x = TABS;
     for main in Main::ALL {

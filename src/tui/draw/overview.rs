@@ -23,7 +23,7 @@ pub(super) fn overview(state: &State, theme: Theme, buffer: &mut Buffer) {
     outcomes(state, theme, buffer, parts.outcomes);
     chart(state, theme, buffer, parts.chart);
     services(state, theme, buffer, parts.lists[0]);
-    reasons(state, theme, buffer, parts.lists[1]);
+    reasons(state, buffer, parts.lists[1]);
 }
 
 fn head(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
@@ -194,7 +194,7 @@ fn services(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
         "Services by waste ({})",
         counted(state.overview.ranked.len() as u64, "service", "services")
     );
-    heading(state, 0, &title, theme, buffer, area);
+    heading(state, 0, &title, buffer, area);
     let report = &state.report;
     for (y, line) in lines(state, 0, area) {
         let view = state
@@ -228,8 +228,8 @@ fn services(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn reasons(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    heading(state, 1, "Why not resumed", theme, buffer, area);
+fn reasons(state: &State, buffer: &mut Buffer, area: Rect) {
+    heading(state, 1, "Why not resumed", buffer, area);
     let report: &Report<'_> = &state.report;
     for (y, line) in lines(state, 1, area) {
         let Some(count) = report.summary.reasons.get(line) else {
@@ -251,7 +251,7 @@ fn reasons(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn heading(state: &State, list: usize, title: &str, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn heading(state: &State, list: usize, title: &str, buffer: &mut Buffer, area: Rect) {
     let here = state.overview.list == list;
     let text = format!("{}{title}", if here { "▸ " } else { "  " });
     put(buffer, area, 0, 0, &text, Theme::name());

@@ -19,7 +19,7 @@ pub(super) fn table(state: &State, table: Table, theme: Theme, buffer: &mut Buff
     let shown = state.table(table);
     filter(shown, theme, buffer, area);
     let columns = columns(table, area.width, shown.sort);
-    headings(shown, &columns, theme, buffer, area);
+    headings(shown, &columns, buffer, area);
     let lines = area.height.saturating_sub(TABLE_HEAD);
     for line in 0..lines {
         let row = shown.top + usize::from(line);
@@ -66,7 +66,7 @@ fn filter(shown: &TableState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn headings(shown: &TableState, columns: &[Shown], theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn headings(shown: &TableState, columns: &[Shown], buffer: &mut Buffer, area: Rect) {
     for place in columns {
         let Some(column) = shown.table.columns().get(place.column) else {
             continue;
