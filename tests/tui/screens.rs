@@ -94,14 +94,23 @@ fn every_fixture_can_be_looked_at_in_every_size() {
 
 #[test]
 fn names_from_the_wire_reach_the_screen_escaped() {
-    let hostile = "\u{202e}\x1b[2J\x07xy".as_bytes();
+    // Control characters; and letters that are none, but change the direction of others or are not seen.
+    for (hostile, shown) in [
+        ("\x1b[31mx\x07\r\n\x7f", "\\x1b[31m"),
+        ("\u{202e}\u{feff}abcd", "\\u{202e}\\u{feff}"),
+    ] {
+        shows_escaped(hostile.as_bytes(), shown);
+    }
+}
+
+fn shows_escaped(hostile: &[u8], escaped: &str) {
     let mut bytes = crate::common::fixture("captures/quickstart").bytes();
     let places: Vec<usize> = (0..bytes.len() - 10)
         .filter(|at| &bytes[*at..at + 10] == b"www.a.test")
         .collect();
     assert!(!places.is_empty());
     for place in places {
-        bytes[place..place + hostile.len()].copy_from_slice(hostile);
+        bytes[place..place + 10].copy_from_slice(hostile);
     }
     let source = source_of_bytes("hostile", bytes, 0).expect("a capture");
     let (engine, captures) = analyse(vec![source], reshake::engine::Limits::default());
@@ -113,7 +122,7 @@ fn names_from_the_wire_reach_the_screen_escaped() {
             !shown.chars().any(|letter| letter.is_control() && letter != '\n'),
             "{shown:?}"
         );
-        met += usize::from(shown.contains("\\u{202e}"));
+        met += usize::from(shown.contains(escaped));
     }
     assert!(
         met >= 5,

@@ -4,7 +4,7 @@ use crate::net::hex;
 use crate::report::session::{Found, Life, show};
 use crate::report::text::units::duration;
 use crate::report::{Report, credential_id};
-use crate::session::{ConnectionId, Credential, CredentialId, Mechanism, Outcome};
+use crate::session::{ConnectionId, Credential, CredentialId, Mechanism, Outcome, Side};
 use crate::verdict::{State, offer_outcome, state_of};
 
 use super::{FrameLabel, Frames, clock, counted, micros, name_of, offset};
@@ -54,6 +54,8 @@ pub struct EventView {
     pub frame: FrameLabel,
     /// Seconds from the first packet.
     pub time: String,
+    /// Who sent it.
+    pub from: Side,
     /// Who to whom, with the backend.
     pub ends: String,
     /// What.
@@ -112,6 +114,7 @@ fn events(report: &Report<'_>, id: CredentialId, credential: &Credential) -> (Ve
             Some(EventView {
                 frame: frames.label(event.at.frame),
                 time: micros(offset(report, event.at.time)),
+                from: event.side,
                 ends: show::ends_of(report, event)?,
                 text: show::words(report, event.what),
                 connection: event.connection,

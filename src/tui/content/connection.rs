@@ -101,13 +101,9 @@ fn ladder(view: &ConnectionView, items: &mut Vec<Item>, width: u16) {
     let times = widest(&mut view.ladder.iter().filter_map(|rung| Some(micros(rung.offset?).len()))).max(7);
     let front = frames + times + 4;
     let lane = usize::from(width).saturating_sub(front + 4).clamp(LANE, 72);
-    let head = format!(
-        "{:>frames$}  {:>times$}  client{:>space$}",
-        "frame",
-        "seconds",
-        "server",
-        space = lane
-    );
+    // "server" ends where its line stands.
+    let room = lane + 4 - "client".len();
+    let head = format!("{:>frames$}  {:>times$}  client{:>room$}", "frame", "seconds", "server");
     items.push(Item::of(Tone::Name, head));
     for rung in &view.ladder {
         let time = rung.offset.map_or_else(String::new, micros);

@@ -1,7 +1,7 @@
 //! The page of a credential: what it is, why it ended, and its life.
 
 use crate::report::view::credential::CredentialView;
-use crate::report::view::number;
+use crate::report::view::{Side, number};
 
 use super::super::page::{Item, Page, Target, Tone};
 use super::{facts, heading};
@@ -27,22 +27,24 @@ pub fn credential(view: &CredentialView, width: u16) -> Page {
         .map(|event| event.ends.chars().count())
         .max()
         .unwrap_or(0);
+    // Where there is no room for addresses, the side is told.
+    let narrow = usize::from(width) < frames + times + ends + 40;
+    let (ends, title) = if narrow {
+        (6, "from")
+    } else {
+        (ends.max(9), "from → to")
+    };
     items.push(Item::of(
         Tone::Faint,
-        format!(
-            "  {:>frames$}  {:>times$}  {:ends$}  event",
-            "frame", "seconds", "from → to"
-        ),
+        format!("  {:>frames$}  {:>times$}  {title:ends$}  event", "frame", "seconds"),
     ));
-    // Where there is no room for both, what happened counts for more than who it was.
-    let narrow = usize::from(width) < frames + times + ends + 30;
     for event in &view.events {
-        let who = if narrow {
-            String::new()
-        } else {
-            format!("{:ends$}  ", event.ends)
+        let who = match event.from {
+            _ if !narrow => event.ends.as_str(),
+            Side::Client => "client",
+            Side::Server => "server",
         };
-        let front = format!("  {:>frames$}  {:>times$}  {who}", event.frame.text, event.time);
+        let front = format!("  {:>frames$}  {:>times$}  {who:ends$}  ", event.frame.text, event.time);
         let item = Item::of(Tone::Faint, front).and(event_tone(&event.text), event.text.clone());
         items.push(
             item.in_frame(event.frame.frame)

@@ -26,6 +26,10 @@ pub fn service(page: &ServicePage, from: usize, width: u16) -> Page {
     groups(&mut items, width, "Backends", &page.backends);
     groups(&mut items, width, "Caches: who honours whose sessions", &page.domains);
     keys(&mut items, &page.keys);
+    if let Some(picture) = &page.swimlane {
+        heading(&mut items, "What the swimlane shows (Enter: the connection)");
+        swimlane::told(picture, from, width, &mut items);
+    }
     reasons(&mut items, page);
     clients(&mut items, page);
     Page { items, split: None }
@@ -40,22 +44,22 @@ fn head(items: &mut Vec<Item>, page: &ServicePage) {
         |rate| format!("{} of offers", percent(rate)),
     );
     let outcomes = &counts.outcomes;
-    items.push(
-        Item::of(Tone::Good, format!("✓ resumed {} ({rate})", number(outcomes.resumed)))
-            .and(Tone::Bad, format!("   ✗ declined {}", number(outcomes.declined)))
-            .and(
-                Tone::Plain,
-                format!("   ○ nothing offered {}", number(outcomes.not_offered)),
-            )
-            .and(
-                Tone::Note,
-                format!("   ! failed {}   ? unclear {}", outcomes.failed, outcomes.unclear),
-            ),
-    );
+    let mut line = Item::of(Tone::Good, format!("✓ resumed {} ({rate})", number(outcomes.resumed)))
+        .and(Tone::Bad, format!("   ✗ declined {}", number(outcomes.declined)))
+        .and(
+            Tone::Plain,
+            format!("   ○ nothing offered {}", number(outcomes.not_offered)),
+        );
+    for (mark, name, count) in [("!", "failed", outcomes.failed), ("?", "unclear", outcomes.unclear)] {
+        if count > 0 {
+            line = line.and(Tone::Note, format!("   {mark} {name} {}", number(count)));
+        }
+    }
+    items.push(line);
     let waste = &page.avoidable;
     if waste.handshakes > 0 {
         let text = format!(
-            "{} of returning clients: {}, {} as far as visible",
+            "{} of returning clients: {}, {} where timed",
             counted(waste.handshakes, "full handshake", "full handshakes"),
             counted(waste.round_trips, "extra round trip", "extra round trips"),
             duration(waste.nanos)

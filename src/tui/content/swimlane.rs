@@ -10,14 +10,12 @@
 use crate::report::view::swimlane::{Mark, MarkKind, Swimlane, letter};
 use crate::report::view::{micros, number};
 
-use super::super::page::{Item, Target, Tone};
+use super::super::page::{Item, Target, Tone, paragraph};
 
 /// Columns of one mark.
 const STEP: usize = 5;
 /// Columns of the names of lanes.
 const NAMES: usize = 11;
-/// Marks whose connections are listed below the picture.
-const MAX_LISTED: usize = 40;
 
 /// Mark of what happened; as those of outcomes, where they mean the same.
 pub(super) const fn sign(kind: MarkKind) -> &'static str {
@@ -41,11 +39,10 @@ const fn tone(mark: &Mark) -> Tone {
     }
 }
 
-/// The picture from the mark `from` on, with its legend, and the marks as lines that lead to their connections.
+/// The picture from the mark `from` on, with its legend.
 pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<Item>) {
-    let fits = (usize::from(width).saturating_sub(NAMES + 2) / STEP).max(1);
-    let from = from.min(picture.marks.len().saturating_sub(1));
-    let marks: Vec<&Mark> = picture.marks.iter().skip(from).take(fits).collect();
+    let from = first(picture, from);
+    let marks: Vec<&Mark> = picture.marks.iter().skip(from).take(fits(width)).collect();
     for (lane, name) in picture.lanes.iter().enumerate() {
         items.push(self::lane(name, lane, &marks));
         if lane + 1 < picture.lanes.len() {
@@ -69,7 +66,7 @@ pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<
         String::new()
     };
     items.push(Item::of(Tone::Faint, format!("{:NAMES$}{span}{hidden}", "seconds")));
-    items.push(legend());
+    legend(width, items);
     if !picture.told_apart {
         let text = "nothing tells backends apart: one lane may be several machines";
         items.push(Item::of(Tone::Note, text));
@@ -81,9 +78,22 @@ pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<
         );
         items.push(Item::of(Tone::Note, text));
     }
-    for mark in marks.iter().take(MAX_LISTED) {
-        items.push(told(picture, mark));
-    }
+}
+
+/// The marks that are drawn, in words.
+pub(super) fn told(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<Item>) {
+    let marks = picture.marks.iter().skip(first(picture, from)).take(fits(width));
+    items.extend(marks.map(|mark| in_words(picture, mark)));
+}
+
+/// Marks for which there is room.
+fn fits(width: u16) -> usize {
+    (usize::from(width).saturating_sub(NAMES + 2) / STEP).max(1)
+}
+
+/// The first mark that is drawn.
+fn first(picture: &Swimlane, from: usize) -> usize {
+    from.min(picture.marks.len().saturating_sub(1))
 }
 
 fn lane(name: &str, lane: usize, marks: &[&Mark]) -> Item {
@@ -144,16 +154,21 @@ fn axis(name: &str, marks: &[&Mark], text: impl Fn(&Mark) -> String) -> Item {
     Item::of(Tone::Faint, line)
 }
 
-fn legend() -> Item {
+fn legend(width: u16, items: &mut Vec<Item>) {
     let words: Vec<String> = MarkKind::ALL
         .iter()
-        .map(|kind| format!("{} {}", sign(*kind), kind.words()))
+        .map(|kind| format!("{}\u{a0}{}", sign(*kind), kind.words().replace(' ', "\u{a0}")))
         .collect();
-    Item::of(Tone::Faint, format!("{:NAMES$}{}", "", words.join("   ")))
+    let label = " ".repeat(NAMES);
+    let start = items.len();
+    paragraph(items, width, &label, Tone::Faint, (Tone::Faint, &words.join("  ")));
+    for (_, text) in items.iter_mut().skip(start).flat_map(|item| &mut item.spans) {
+        *text = text.replace('\u{a0}', " ");
+    }
 }
 
 /// One mark in words.
-fn told(picture: &Swimlane, mark: &Mark) -> Item {
+fn in_words(picture: &Swimlane, mark: &Mark) -> Item {
     let credential = mark.credential.and_then(|index| {
         let id = picture.credentials.get(index)?;
         Some(format!(" {} ({id})", letter(index)))

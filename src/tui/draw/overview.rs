@@ -14,6 +14,8 @@ use super::super::page::Tone;
 use super::super::state::State;
 use super::{Theme, mark_line, put};
 
+/// Columns from which on a service is told in full words.
+const ROOMY: u16 = 80;
 /// Eighths of a row, from none to all.
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
@@ -205,13 +207,18 @@ fn services(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let Some(view) = view else { break };
         let waste = &view.avoidable;
         let wasted = if waste.handshakes > 0 {
-            let handshakes = counted(waste.handshakes, "full handshake", "full handshakes");
+            let narrow = area.width < ROOMY;
             match waste.nanos {
-                0 => format!("{handshakes} too many"),
-                nanos => format!("{handshakes} too many, {}", duration(nanos)),
+                _ if narrow => format!("{} avoidable", number(waste.handshakes)),
+                0 => format!("{} avoidable full handshakes", number(waste.handshakes)),
+                nanos => format!(
+                    "{} avoidable full handshakes, {}",
+                    number(waste.handshakes),
+                    duration(nanos)
+                ),
             }
         } else {
-            "nothing wasted".to_owned()
+            "none avoidable".to_owned()
         };
         let rate = view.counts.resumption_rate().map_or_else(|| "–".to_owned(), percent);
         let wasted_style = theme.tone(if waste.handshakes > 0 { Tone::Bad } else { Tone::Good });
