@@ -133,17 +133,17 @@ impl Bench {
 
     fn key(&mut self, code: KeyCode) {
         let event = Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
-        self.event(event, format!("key {code}"));
+        self.event(event, &format!("key {code}"));
     }
 
     /// Handles an event and draws; then the work that it asked for, and the answer.
-    fn event(&mut self, event: Event, what: String) {
+    fn event(&mut self, event: Event, what: &str) {
         let started = Instant::now();
         let commands = update(&mut self.state, event);
         let state = &self.state;
         let Ok(_) = self.terminal.draw(|frame| draw(state, Theme { coloured: true }, frame));
         self.keys.push(Timed {
-            what: what.clone(),
+            what: what.to_owned(),
             took: started.elapsed(),
         });
         for command in commands {
@@ -155,7 +155,7 @@ impl Bench {
                 took: started.elapsed(),
             });
             if let Some(answer) = answer {
-                self.event(answer, format!("answer to {what}"));
+                self.event(answer, &format!("answer to {what}"));
             }
         }
     }

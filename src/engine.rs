@@ -8,7 +8,7 @@ mod tracks;
 
 use hashbrown::HashSet;
 
-use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Timestamp};
+use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
 use crate::session::{Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, FlowTable};
 
@@ -89,26 +89,12 @@ impl Engine {
                 if segment.cut > 0 {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
                 }
-                if let Some((id, mut direction)) = self.table.route(&segment, at, Tracks::default)
-                    && let Some(flow) = self.table.flow_mut(id)
-                {
-                    let mut context = Context {
-                        ledger: &mut self.ledger,
-                        interner: &mut self.interner,
-                        kept: &mut self.kept,
-                    };
-                    let piece = flow
-                        .half_mut(direction)
-                        .assembler
-                        .push(segment.seq, segment.payload, segment.cut, at);
-                    if let Some(piece) = piece {
-                        direction = tracks::deliver(flow, direction, &piece, &mut context);
-                    }
-                    // An acknowledgement may release what the other direction holds back.
-                    for direction in [direction, direction.opposite()] {
-                        deliver_waiting(flow, direction, &mut context);
-                    }
-                }
+                let mut context = Context {
+                    ledger: &mut self.ledger,
+                    interner: &mut self.interner,
+                    kept: &mut self.kept,
+                };
+                take(&mut self.table, &segment, at, &mut context);
             }
             Decoded::Datagram(datagram) => {
                 if let Some(notice) = datagram_kind(datagram.payload) {
@@ -183,7 +169,7 @@ impl Engine {
             deliver_waiting(flow, direction, &mut context);
         }
         self.note_flow(&finished);
-        if let Some((id, connection)) = tracks::finish(&mut finished, self.last, &mut self.ledger) {
+        if let Some((id, connection)) = tracks::finish(&mut finished, self.last, &mut self.ledger, &mut self.interner) {
             self.kept.keep(id, connection, &mut self.ledger);
         } else {
             self.other_connections += 1;
@@ -231,6 +217,23 @@ impl Engine {
         if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS && self.datagram_pairs.insert(pair) {
             self.notices.add(notice, Some(at.frame));
         }
+    }
+}
+
+/// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
+#[inline(never)]
+fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) {
+    let Some((id, mut direction)) = table.route(segment, at, Tracks::default) else {
+        return;
+    };
+    let Some(flow) = table.flow_mut(id) else { return };
+    let assembler = &mut flow.half_mut(direction).assembler;
+    if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
+        direction = tracks::deliver(flow, direction, &piece, context);
+    }
+    // An acknowledgement may release what the other direction holds back.
+    for direction in [direction, direction.opposite()] {
+        deliver_waiting(flow, direction, context);
     }
 }
 

@@ -23,8 +23,9 @@ use hashbrown::{HashMap, HashSet};
 use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
-    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Omitted, Outcome, Service,
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Omitted, Outcome, Service,
 };
+use crate::verdict::findings::Findings;
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
 pub use alike::Alike;
@@ -295,7 +296,7 @@ pub struct ServiceView {
     /// Connections that were kept, by outcome and primary reason, in the order in which the kinds were first met.
     pub alike: Vec<Alike>,
     /// What full handshakes of returning clients cost.
-    pub avoidable: cost::Avoidable,
+    pub avoidable: cost::AvoidableByReason,
     /// Resumed handshakes whose bytes are visible, and those bytes.
     pub resumed_bytes: (u64, u64),
 }
@@ -315,6 +316,16 @@ pub struct Summary {
     pub closes_not_visible: u64,
 }
 
+/// Connections by a key, and by their number where that is the same.
+fn in_order<K: Ord>(kept: &Kept, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
+    let mut keyed = Vec::with_capacity(kept.len());
+    keyed.extend(kept.iter().map(|(id, connection)| (key(connection), id)));
+    keyed.sort_unstable();
+    let mut order = Vec::with_capacity(keyed.len());
+    order.extend(keyed.into_iter().map(|(_, id)| id));
+    order
+}
+
 /// A view of everything that was found.
 #[derive(Debug)]
 pub struct Report<'a> {
@@ -331,6 +342,8 @@ pub struct Report<'a> {
     history: Arc<History>,
     /// What hindsight shows.
     pub hindsight: Arc<Hindsight>,
+    /// What a security review would want to know.
+    pub findings: Arc<Findings>,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
@@ -351,24 +364,16 @@ impl<'a> Report<'a> {
     pub fn of_selected(engine: impl Into<Held<'a>>, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
         let held = engine.into();
         let engine: &Engine = &held;
-        let mut order: Vec<_> = engine
-            .kept()
-            .iter()
-            .map(|(id, connection)| (connection.transport.started, connection.transport.first(), id))
-            .collect();
-        order.sort_unstable();
-        let order = (1..).zip(order.into_iter().map(|(_, _, id)| id)).collect();
+        let order = in_order(engine.kept(), |connection| {
+            (connection.transport.started, connection.transport.first())
+        });
+        let order = (1..).zip(order).collect();
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-        let mut by_hello: Vec<_> = engine
-            .kept()
-            .iter()
-            .map(|(id, connection)| (connection.hello_time(), id))
-            .collect();
-        by_hello.sort_unstable();
-        let by_hello: Vec<ConnectionId> = by_hello.into_iter().map(|(_, id)| id).collect();
+        let by_hello = in_order(engine.kept(), Connection::hello_time);
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         let history = History::of(engine.kept(), &by_hello);
         let hindsight = Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello);
+        let findings = Findings::of(&hindsight, engine.kept(), engine.ledger());
         let mut report = Self {
             engine: held,
             captures,
@@ -377,6 +382,7 @@ impl<'a> Report<'a> {
             bar_seconds: 1,
             history: Arc::new(history),
             hindsight: Arc::new(hindsight),
+            findings: Arc::new(findings),
             selection: None,
             order,
             primaries: Primaries::default(),
@@ -398,6 +404,7 @@ impl<'a> Report<'a> {
             bar_seconds: self.bar_seconds,
             history: Arc::clone(&self.history),
             hindsight: Arc::clone(&self.hindsight),
+            findings: Arc::clone(&self.findings),
             selection: None,
             order: self.order.clone(),
             primaries: Primaries::default(),
@@ -666,7 +673,7 @@ impl ServiceView {
             reasons: Vec::new(),
             timeline: Vec::new(),
             alike: Vec::new(),
-            avoidable: cost::Avoidable::default(),
+            avoidable: cost::AvoidableByReason::default(),
             resumed_bytes: (0, 0),
         }
     }
@@ -686,7 +693,7 @@ impl ServiceView {
             Outcome::Declined | Outcome::NotOffered
                 if !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
             {
-                self.avoidable.add(connection);
+                self.avoidable.add(connection, primary.map(|judged| judged.reason.name));
             }
             _ => {}
         }

@@ -19,7 +19,7 @@ use super::{Primary, Report, connection_id, credential_id};
 pub const KEYS: [(&str, &str); 18] = [
     (
         "reason",
-        "primary reason: a name of 'reshake explain' or its beginning, with * as in *-cache, or none",
+        "primary reason: a name of 'reshake explain', with * as in stek-*, or none",
     ),
     (
         "outcome",
@@ -147,6 +147,15 @@ impl Selection {
         })
     }
 
+    /// Understands a text that is still being typed: the beginning of a reason or pattern stands for all that begin so.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; its place is that in the text with a `*` behind every beginning.
+    pub fn parse_typed(text: &str) -> Result<Self, SelectError> {
+        let words: Vec<String> = text.split_whitespace().map(with_stars).collect();
+        Self::parse(&words.join(" "))
+    }
+
     /// The selection as it was written.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -235,14 +244,8 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
     };
     match key {
         "reason" | "pattern" if small == "none" || small.contains('*') => Ok(Value::Text(small)),
-        "reason" => beginning(&small, CATALOG.iter().map(|reason| reason.name)).map_or_else(
-            || one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
-            Ok,
-        ),
-        "pattern" => beginning(&small, PATTERNS.iter().map(|kind| kind.name)).map_or_else(
-            || one_of(&PATTERNS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
-            Ok,
-        ),
+        "reason" => one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
+        "pattern" => one_of(&PATTERNS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
         "outcome" => one_of(&OUTCOMES),
         "offered" => one_of(&OFFERS),
         "resumed-by" => one_of(&MECHANISMS),
@@ -262,11 +265,23 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
     }
 }
 
-/// The beginning of some names stands for all of them, a whole name for itself alone.
-fn beginning(text: &str, mut known: impl Iterator<Item = &'static str> + Clone) -> Option<Value> {
-    let whole = known.clone().any(|name| name == text);
-    let begins = known.any(|name| name.starts_with(text));
-    (begins && !whole).then(|| Value::Text(format!("{text}*")))
+/// A word in which a `*` follows every value that is only the beginning of names.
+fn with_stars(word: &str) -> String {
+    let Some((key, values)) = word.split_once(':') else {
+        return word.to_owned();
+    };
+    let known: Vec<&str> = match key.trim_start_matches(['-', '!']) {
+        "reason" => CATALOG.iter().map(|reason| reason.name).collect(),
+        "pattern" => PATTERNS.iter().map(|kind| kind.name).collect(),
+        _ => return word.to_owned(),
+    };
+    let with_star = |value: &str| {
+        let begins = !value.is_empty() && known.iter().any(|name| name.starts_with(value));
+        let star = if begins && !known.contains(&value) { "*" } else { "" };
+        format!("{value}{star}")
+    };
+    let values: Vec<String> = values.split(',').map(with_star).collect();
+    format!("{key}:{}", values.join(","))
 }
 
 /// "1.2", "TLS1.2", "tls-1.2", "ssl3".
@@ -548,6 +563,17 @@ mod tests {
         ] {
             assert!(Selection::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn while_it_is_typed_a_beginning_is_enough() {
+        let typed = |text: &str| Selection::parse_typed(text).map(|selection| selection.text().to_owned());
+        assert_eq!(typed("reason:stek backend:2").as_deref(), Ok("reason:stek* backend:2"));
+        assert_eq!(
+            typed("-reason:stek,stek-changed pattern:fail").as_deref(),
+            Ok("-reason:stek*,stek-changed pattern:fail*")
+        );
+        assert!(typed("reason:zzz").is_err() && typed("reason:").is_err() && typed("name:w").is_ok());
     }
 
     #[test]

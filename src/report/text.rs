@@ -5,6 +5,7 @@
 //! The text does not depend on the size of the terminal.
 
 mod connections;
+mod findings;
 mod hindsight;
 mod notices;
 mod printable;
@@ -21,6 +22,7 @@ use crate::net::{Capture, FrameRef};
 
 use super::{Counts, Report, moment};
 
+pub(super) use connections::wrapping_text;
 pub use printable::{MAX_WIRE, printable};
 use units::{counted, duration, number, percent};
 

@@ -292,7 +292,7 @@ pub const KEYS: &[Binding] = &[
         &[key('f')],
         Action::Filter,
         &[Overview, Tables],
-        "filter by terms of --where, as in reason:stek-* backend:2",
+        "filter by terms of --where, as in reason:stek backend:2",
         "filter",
     ),
     hinted(

@@ -5,6 +5,7 @@
 
 mod case;
 mod credentials;
+pub mod findings;
 pub mod hindsight;
 mod history;
 pub mod judge;

@@ -2,6 +2,7 @@
 
 use crate::report::session::{Found, Life};
 use crate::report::text::units::{bytes, duration};
+use crate::report::text::wrapping_text;
 use crate::report::{Report, community_id, connection_id, cost, credential_id, display_filter, moment};
 use crate::session::{Close, Connection, ConnectionId, CredentialId, EarlyData, OfferKind, Outcome, Seen, Side};
 use crate::tls::ProtocolVersion;
@@ -197,7 +198,7 @@ fn facts(
         EarlyData::Unclear(cause) => facts.push(("early data", format!("not visible ({})", cause.code()))),
     }
     facts.push(("answered by", answered_by(report, id)));
-    let outer: Vec<String> = connection.transport.outer.iter().map(ToString::to_string).collect();
+    let outer: Vec<String> = connection.transport.outer().iter().map(wrapping_text).collect();
     if !outer.is_empty() {
         facts.push(("inside of", outer.join(", ")));
     }

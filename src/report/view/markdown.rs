@@ -75,7 +75,7 @@ pub fn overview(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             number(counts.total()),
             number(counts.resumed),
             number(counts.declined),
-            number(view.avoidable.handshakes)
+            number(view.avoidable.all.handshakes)
         )?;
     }
     Ok(())
@@ -233,6 +233,17 @@ pub fn service(page: &ServicePage, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "- frames {}: {}", frames.join(", "), plain(text))?;
         }
         writeln!(out, "\nWhat to do: {}.", pattern.advice)?;
+    }
+    for finding in &page.findings {
+        writeln!(
+            out,
+            "\nSecurity: **{}** ({}, {}): {}\n\nWhat to do: {}.",
+            finding.headline,
+            finding.name,
+            finding.weight,
+            plain(&finding.summary),
+            finding.advice
+        )?;
     }
     if !page.keys.is_empty() {
         writeln!(

@@ -48,7 +48,7 @@ pub fn by_waste(report: &Report<'_>) -> Vec<usize> {
     let mut ranked: Vec<usize> = (0..report.services.len()).collect();
     ranked.sort_by_key(|index| {
         report.services.get(*index).map(|view| {
-            let avoidable = &view.avoidable;
+            let avoidable = &view.avoidable.all;
             let total = view.counts.outcomes.total();
             Reverse((avoidable.handshakes, avoidable.nanos, total, Reverse(*index)))
         })

@@ -9,6 +9,8 @@ use crate::report::cost::Avoidable;
 use crate::report::text::units::number;
 use crate::report::{Counts, ReasonCount, Report, ServiceView, service_of};
 use crate::session::{Outcome, Service};
+use crate::verdict::Evidence;
+use crate::verdict::findings::{Found, Severity};
 use crate::verdict::hindsight::{Contrast, Insight, KeyTimeline, Label, Pattern, PatternKind};
 
 use super::overview::service_title;
@@ -38,6 +40,8 @@ pub struct ServicePage {
     pub keys: Vec<KeyView>,
     /// Patterns, the surest first.
     pub patterns: Vec<PatternView>,
+    /// Security findings, the gravest first.
+    pub findings: Vec<FindingView>,
     /// Clients, those with the most refusals first.
     pub clients: Vec<ClientView>,
     /// The way of one client's credentials.
@@ -91,6 +95,25 @@ pub struct PatternView {
     pub would_settle: Option<&'static str>,
 }
 
+/// A security finding with its words.
+#[derive(Debug, Clone)]
+pub struct FindingView {
+    /// Public name.
+    pub name: &'static str,
+    /// How much it matters, and how sure it is.
+    pub weight: String,
+    /// Whether it is more than a note.
+    pub grave: bool,
+    /// In general.
+    pub headline: &'static str,
+    /// Of this service.
+    pub summary: String,
+    /// Frames by what they show.
+    pub evidence: Vec<(String, Vec<FrameLabel>)>,
+    /// What to do.
+    pub advice: &'static str,
+}
+
 /// A client of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientView {
@@ -132,7 +155,7 @@ impl ServicePage {
             title: service_title(view),
             server: view.server.to_string(),
             counts: view.counts,
-            avoidable: view.avoidable,
+            avoidable: view.avoidable.all,
             reasons: view.reasons.clone(),
             backends: insight.backends.iter().map(Group::from).collect(),
             domains: insight.domains.iter().map(Group::from).collect(),
@@ -141,10 +164,40 @@ impl ServicePage {
                 .into_iter()
                 .map(|pattern| PatternView::of(pattern, &frames))
                 .collect(),
+            findings: findings(report, &service, &frames),
             clients,
             swimlane,
         })
     }
+}
+
+fn findings(report: &Report<'_>, service: &Service, frames: &Frames) -> Vec<FindingView> {
+    let mut found: Vec<&Found> = report.findings.service(service).iter().collect();
+    found.sort_by_key(|found| Reverse(found.severity));
+    let view = |found: &Found| FindingView {
+        name: found.kind.name,
+        weight: format!("{}, {}", found.severity.code(), found.confidence.code()),
+        grave: found.severity > Severity::Note,
+        headline: found.kind.summary,
+        summary: sentence(&found.summary),
+        evidence: by_text(&found.evidence, frames),
+        advice: found.kind.advice,
+    };
+    found.into_iter().map(view).collect()
+}
+
+/// Frames with the same meaning together.
+fn by_text(evidence: &[Evidence], frames: &Frames) -> Vec<(String, Vec<FrameLabel>)> {
+    let mut told: Vec<(String, Vec<FrameLabel>)> = Vec::new();
+    for seen in evidence.iter().take(MAX_FRAMES) {
+        let text = sentence(&seen.text);
+        let label = frames.label(seen.frame);
+        match told.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, frames)) => frames.push(label),
+            None => told.push((text, vec![label])),
+        }
+    }
+    told
 }
 
 /// By what hindsight knows a service.
@@ -213,15 +266,6 @@ impl PatternView {
         if let Some(contrast) = &pattern.contrast {
             sure.push_str(&chance(contrast));
         }
-        let mut evidence: Vec<(String, Vec<FrameLabel>)> = Vec::new();
-        for seen in pattern.evidence.iter().take(MAX_FRAMES) {
-            let text = sentence(&seen.text);
-            let label = frames.label(seen.frame);
-            match evidence.iter_mut().find(|(known, _)| *known == text) {
-                Some((_, frames)) => frames.push(label),
-                None => evidence.push((text, vec![label])),
-            }
-        }
         Self {
             name: pattern.name,
             headline: kind.map_or(pattern.name, |kind| kind.summary),
@@ -232,7 +276,7 @@ impl PatternView {
                 .iter()
                 .flat_map(|contrast| contrast.rows.into_iter().zip(contrast.counts))
                 .collect(),
-            evidence,
+            evidence: by_text(&pattern.evidence, frames),
             advice: kind.map_or(pattern.advice, |kind| kind.advice),
             would_settle: pattern.would_settle,
         }

@@ -1,6 +1,7 @@
 //! The page of a service: what is wrong with it as a whole, one client's way between its backends, its keys and clients.
 
-use crate::report::view::service::{Group, KeyView, PatternView, ServicePage, contrast_line};
+use crate::report::view::FrameLabel;
+use crate::report::view::service::{FindingView, Group, KeyView, PatternView, ServicePage, contrast_line};
 use crate::report::view::{counted, duration, number, percent};
 
 use super::super::page::{Item, Page, Target, Tone, paragraph};
@@ -22,6 +23,12 @@ pub fn service(page: &ServicePage, from: usize, width: u16) -> Page {
     }
     for pattern in &page.patterns {
         self::pattern(&mut items, width, pattern);
+    }
+    if !page.findings.is_empty() {
+        heading(&mut items, "Security");
+        for finding in &page.findings {
+            self::finding(&mut items, width, finding);
+        }
     }
     groups(&mut items, width, "Backends", &page.backends);
     groups(&mut items, width, "Caches: who honours whose sessions", &page.domains);
@@ -75,14 +82,7 @@ fn pattern(items: &mut Vec<Item>, width: u16, pattern: &PatternView) {
     for (row, counts) in &pattern.contrast {
         items.push(Item::of(Tone::Plain, format!("    {}", contrast_line(row, *counts))));
     }
-    for (text, frames) in &pattern.evidence {
-        let names: Vec<&str> = frames.iter().map(|frame| frame.text.as_str()).collect();
-        let line = format!("{}: {text}", names.join(", "));
-        let from = items.len();
-        paragraph(items, width, "  frames ", Tone::Faint, (Tone::Plain, &line));
-        let frame = frames.first().map(|frame| frame.frame);
-        items.iter_mut().skip(from).for_each(|item| item.frame = frame);
-    }
+    evidence(items, width, &pattern.evidence);
     if let Some(settles) = pattern.would_settle {
         paragraph(items, width, "  would settle it: ", Tone::Note, (Tone::Plain, settles));
     }
@@ -94,6 +94,28 @@ fn pattern(items: &mut Vec<Item>, width: u16, pattern: &PatternView) {
         )
         .to(Target::Filter(format!("pattern:{}", pattern.name))),
     );
+}
+
+/// Frames with what they show.
+fn evidence(items: &mut Vec<Item>, width: u16, evidence: &[(String, Vec<FrameLabel>)]) {
+    for (text, frames) in evidence {
+        let names: Vec<&str> = frames.iter().map(|frame| frame.text.as_str()).collect();
+        let line = format!("{}: {text}", names.join(", "));
+        let label = if names.len() == 1 { "  frame " } else { "  frames " };
+        let from = items.len();
+        paragraph(items, width, label, Tone::Faint, (Tone::Plain, &line));
+        let frame = frames.first().map(|frame| frame.frame);
+        items.iter_mut().skip(from).for_each(|item| item.frame = frame);
+    }
+}
+
+fn finding(items: &mut Vec<Item>, width: u16, finding: &FindingView) {
+    let tone = if finding.grave { Tone::Note } else { Tone::Plain };
+    let label = format!("  {}  ", finding.weight);
+    paragraph(items, width, &label, tone, (Tone::Name, finding.headline));
+    paragraph(items, width, "    ", Tone::Plain, (Tone::Plain, &finding.summary));
+    evidence(items, width, &finding.evidence);
+    paragraph(items, width, "    do: ", Tone::Advice, (Tone::Plain, finding.advice));
 }
 
 fn groups(items: &mut Vec<Item>, width: u16, title: &str, groups: &[Group]) {

@@ -205,7 +205,7 @@ fn services(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
             .get(line)
             .and_then(|index| report.services.get(*index));
         let Some(view) = view else { break };
-        let waste = &view.avoidable;
+        let waste = &view.avoidable.all;
         let wasted = if waste.handshakes > 0 {
             let narrow = area.width < ROOMY;
             match waste.nanos {

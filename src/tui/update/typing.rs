@@ -118,7 +118,7 @@ pub(super) fn filter(state: &mut State, table: Table, text: &str) -> Vec<Command
     let selection = if text.trim().is_empty() {
         Ok(None)
     } else {
-        Selection::parse(text).map(Some)
+        Selection::parse_typed(text).map(Some)
     };
     text.trim().clone_into(&mut shown.filter);
     match selection {
