@@ -40,4 +40,6 @@ pub mod source;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod run;
 
+pub mod tui;
+
 pub mod cli;

@@ -63,6 +63,8 @@ fn help_says_what_each_command_takes() {
         "analyze",
         "session",
         "what-if",
+        "view",
+        "session",
         "explain",
         "schema",
         "completions",

@@ -60,6 +60,8 @@ Exit status:
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
+    /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
+    View(View),
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
@@ -128,6 +130,19 @@ impl Analyze {
     pub fn inputs(&self) -> Vec<String> {
         self.read.iter().chain(&self.files).cloned().collect()
     }
+}
+
+/// Arguments of `view`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct View {
+    /// Captures, as for 'analyze'; '-' is standard input, and keys then come from the terminal.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<usize>,
 }
 
 /// Arguments of `session`.

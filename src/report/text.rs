@@ -10,7 +10,7 @@ mod hindsight;
 mod notices;
 mod printable;
 mod services;
-pub(super) mod units;
+pub mod units;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -22,6 +22,7 @@ use crate::net::{Capture, FrameRef};
 
 use super::{Counts, Report, moment};
 
+pub(super) use connections::wrapping_text;
 pub use printable::{MAX_WIRE, printable};
 use units::{counted, duration, number, percent};
 
@@ -266,7 +267,7 @@ fn shown_path(capture: &Capture) -> String {
 }
 
 /// Short names of captures, in front of frame numbers: file names where they tell the captures apart, else numbers.
-fn prefixes(captures: &[Capture]) -> Vec<String> {
+pub(super) fn prefixes(captures: &[Capture]) -> Vec<String> {
     if captures.len() < 2 {
         return Vec::new();
     }

@@ -21,7 +21,7 @@ const MAX_EVIDENCE: usize = 5;
 /// Longest sentence of a reason or its evidence.
 const MAX_SENTENCE: usize = 200;
 
-impl<'a> Page<'_, 'a> {
+impl Page<'_, '_> {
     pub(super) fn connections(&mut self) -> io::Result<()> {
         if self.all {
             let report = self.report;
@@ -74,7 +74,7 @@ impl<'a> Page<'_, 'a> {
         }
     }
 
-    fn connection(&mut self, place: usize, id: ConnectionId, connection: &'a Connection) -> io::Result<()> {
+    fn connection(&mut self, place: usize, id: ConnectionId, connection: &Connection) -> io::Result<()> {
         let version = connection
             .version()
             .map_or_else(|| "version not seen".to_owned(), |version| version.to_string());
@@ -101,7 +101,7 @@ impl<'a> Page<'_, 'a> {
     }
 
     /// Frames in which the offered credentials were issued, with the backends that did it.
-    fn issuers(&self, id: ConnectionId, connection: &'a Connection) -> Vec<(FrameRef, u16)> {
+    fn issuers(&self, id: ConnectionId, connection: &Connection) -> Vec<(FrameRef, u16)> {
         let offered = self.report.case(id, connection).offered();
         offered
             .filter_map(|offered| offered.credential.issued)
@@ -209,7 +209,7 @@ impl<'a> Page<'_, 'a> {
 }
 
 /// An outer header, with the ends of its tunnel on the client's and on the server's side.
-fn wrapping_text(wrapping: &Wrapping) -> String {
+pub(in crate::report) fn wrapping_text(wrapping: &Wrapping) -> String {
     match wrapping.between {
         Some([client, server]) => format!("{} {client} → {server}", wrapping.header),
         None => wrapping.header.to_string(),
