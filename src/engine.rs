@@ -169,7 +169,7 @@ impl Engine {
             deliver_waiting(flow, direction, &mut context);
         }
         self.note_flow(&finished);
-        if let Some((id, connection)) = tracks::finish(&mut finished, self.last, &mut self.ledger) {
+        if let Some((id, connection)) = tracks::finish(&mut finished, self.last, &mut self.ledger, &mut self.interner) {
             self.kept.keep(id, connection, &mut self.ledger);
         } else {
             self.other_connections += 1;

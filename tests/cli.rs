@@ -72,6 +72,14 @@ fn the_manual_page_covers_every_command_and_the_exit_status() {
 }
 
 #[test]
+fn a_connection_in_tunnels_is_shown_with_their_ends() {
+    let path = "fixtures/captures/wrapped-vlan-in-gre-in-vxlan/capture.pcapng";
+    let shown = succeeds(&["analyze", "--all", path]);
+    let line = "    inside vxlan 42 192.0.2.1 → 192.0.2.2, gre 192.0.2.1 → 192.0.2.2, vlan 100\n";
+    assert_eq!(shown.matches(line).count(), 8, "{shown}");
+}
+
+#[test]
 fn every_shell_gets_completions() {
     let bash = succeeds(&["completions", "bash"]);
     assert!(bash.contains("rejected-unexplained"), "reasons are completed");
@@ -551,6 +559,40 @@ fn services_show_what_hindsight_says() {
         let shown: Vec<&str> = report.lines().filter(filters).collect();
         assert!(shown.len() < 50, "half a minute to read: {report}");
         insta::assert_snapshot!(format!("hindsight_{}", name.replace('/', "_")), shown.join("\n"));
+    }
+}
+
+/// Grave findings with frames and advice, notes on one line; what several reasons cost, each on a line.
+#[test]
+fn findings_and_costs_show_in_the_text() {
+    for name in [
+        "findings/stek-weak-known-key",
+        "findings/stek-shared-across-sni",
+        "reasons/impl-invalidates-on-rst",
+    ] {
+        let report = succeeds(&[&format!("fixtures/{name}/capture.pcapng")]);
+        let filters = |line: &&str| !line.contains("Wireshark: ");
+        let shown: Vec<&str> = report.lines().filter(filters).collect();
+        insta::assert_snapshot!(format!("hindsight_{}", name.replace('/', "_")), shown.join("\n"));
+    }
+    let all = succeeds(&["--all", "fixtures/findings/stek-shared-across-sni/capture.pcapng"]);
+    assert!(
+        all.contains("note: one ticket key serves server names with different certificates"),
+        "{all}"
+    );
+}
+
+#[test]
+fn a_finding_is_explained_like_a_reason() {
+    let text = succeeds(&["explain", "ticket-key-older-than-a-day"]);
+    for part in [
+        "What it means",
+        "How we know",
+        "What to do",
+        "Severity: warning",
+        "RFC 9325 §3.4",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::facts::{contradictions, differences, frameless, origin, stated};
@@ -26,24 +26,8 @@ const MOVED: usize = 8;
 
 /// Cases that fail today: what is done, and the fixture. Each must still fail, so that the list cannot rot.
 const KNOWN: &[(&str, &str)] = &[
-    // What was issued on both legs belongs to the leg that was seen first, whichever offers it.
-    ("another order", "captures/balancer-both-legs"),
-    // Sequence numbers of the next connection on the same ports lie close to those of this one.
-    ("many lost packets", "captures/port-reused"),
-    ("seen twice", "captures/port-reused"),
-    // Joined in the middle, a connection is recognised by a packet that begins with a record; moved, it is another.
-    ("another order", "captures/starts-in-the-middle"),
-    // A hello quoted in clear text is taken for one while what would show otherwise is not captured.
-    ("a lost packet", "captures/hello-as-content"),
-    ("a lost packet", "captures/starttls-near-miss"),
     // Without its PROXY header a connection is one of the proxy's own.
     ("causes after loss", "captures/proxy-v1"),
-    ("begins late", "captures/hello-as-content"),
-    ("begins late", "captures/starttls-near-miss"),
-    ("cut at a byte", "captures/hello-as-content"),
-    ("cut at a packet", "captures/hello-as-content"),
-    ("many lost packets", "captures/hello-as-content"),
-    ("many lost packets", "captures/starttls-near-miss"),
 ];
 
 /// Runs one kind of change over all fixtures, in two halves on two threads. A known failure must fail.
@@ -288,11 +272,15 @@ fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
     // Runs of packets of one direction, by flow.
     let mut runs: Vec<Vec<usize>> = Vec::new();
     let mut open: BTreeMap<_, usize> = BTreeMap::new();
+    let mut begun = BTreeSet::new();
     for (index, segment) in parsed.iter().enumerate() {
         let Some(segment) = segment else { continue };
         // What opens a connection and what breaks it off stays where it is: a SYN is waited for, the place of a reset
-        // decides what the receiver took, and the first packet gives the connection its identity.
-        if segment.flags & SYN_RST != 0 || !open.contains_key(&segment.client()) {
+        // decides what the receiver took, and the first packet gives the connection its identity: where no SYN was
+        // captured, the first one with data.
+        let begins = segment.flags & SYN_RST == 2 || segment.payload.as_ref().is_some_and(|data| !data.is_empty());
+        let first = begins && begun.insert(segment.client());
+        if segment.flags & SYN_RST != 0 || first || !open.contains_key(&segment.client()) {
             open.insert(segment.client(), runs.len());
             runs.push(vec![index]);
             continue;

@@ -72,19 +72,21 @@ fn file(data: &[u8]) {
     assert!(source.capture().packets >= last, "frames beyond the last were counted");
 }
 
+/// Link types of the frames, by the first byte of the input; any other byte is the type itself.
+pub const LINKS: [LinkType; 9] = [
+    LinkType::ETHERNET,
+    LinkType::NULL,
+    LinkType::PPP,
+    LinkType::PPP_ETHER,
+    LinkType::RAW,
+    LinkType::LOOP,
+    LinkType::LINUX_SLL,
+    LinkType::LINUX_SLL2,
+    LinkType::IPV6,
+];
+
 /// Frames of any link type, fragments among them.
 pub fn decode(data: &[u8]) {
-    const LINKS: [LinkType; 9] = [
-        LinkType::ETHERNET,
-        LinkType::NULL,
-        LinkType::PPP,
-        LinkType::PPP_ETHER,
-        LinkType::RAW,
-        LinkType::LOOP,
-        LinkType::LINUX_SLL,
-        LinkType::LINUX_SLL2,
-        LinkType::IPV6,
-    ];
     let mut decoder = Decoder::new();
     let Some((&link, mut rest)) = data.split_first() else {
         return;

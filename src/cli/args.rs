@@ -50,7 +50,7 @@ pub enum Command {
     Analyze(Analyze),
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
-    /// Explain a reason or pattern, or list them all
+    /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
     Schema(Schema),
@@ -140,7 +140,7 @@ pub struct Session {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Name of a reason or pattern, as reports give it; without it, all are listed.
+    /// Name of a reason, pattern or finding, as reports give it; without it, all are listed.
     #[arg(value_parser = EntryName, hide_possible_values = true)]
     pub name: Option<String>,
 

@@ -23,6 +23,7 @@ use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Omitted, Outcome, Service,
 };
+use crate::verdict::findings::Findings;
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
 pub use alike::Alike;
@@ -197,7 +198,7 @@ pub struct ServiceView {
     /// Connections that were kept, by outcome and primary reason, in the order in which the kinds were first met.
     pub alike: Vec<Alike>,
     /// What full handshakes of returning clients cost.
-    pub avoidable: cost::Avoidable,
+    pub avoidable: cost::AvoidableByReason,
     /// Resumed handshakes whose bytes are visible, and those bytes.
     pub resumed_bytes: (u64, u64),
 }
@@ -243,6 +244,8 @@ pub struct Report<'a> {
     history: History,
     /// What hindsight shows.
     pub hindsight: Hindsight,
+    /// What a security review would want to know.
+    pub findings: Findings,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
@@ -266,6 +269,8 @@ impl<'a> Report<'a> {
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
         let by_hello = in_order(engine.kept(), Connection::hello_time);
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        let hindsight = Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello);
+        let findings = Findings::of(&hindsight, engine.kept(), engine.ledger());
         let mut report = Self {
             engine,
             captures,
@@ -273,7 +278,8 @@ impl<'a> Report<'a> {
             services: Vec::new(),
             bar_seconds: 1,
             history: History::of(engine.kept(), &by_hello),
-            hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
+            hindsight,
+            findings,
             selection: None,
             order,
         };
@@ -486,7 +492,7 @@ impl ServiceView {
             reasons: Vec::new(),
             timeline: Vec::new(),
             alike: Vec::new(),
-            avoidable: cost::Avoidable::default(),
+            avoidable: cost::AvoidableByReason::default(),
             resumed_bytes: (0, 0),
         }
     }
@@ -506,7 +512,7 @@ impl ServiceView {
             Outcome::Declined | Outcome::NotOffered
                 if !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
             {
-                self.avoidable.add(connection);
+                self.avoidable.add(connection, primary.map(|judged| judged.reason.name));
             }
             _ => {}
         }

@@ -5,6 +5,7 @@
 //! The text does not depend on the size of the terminal.
 
 mod connections;
+mod findings;
 mod hindsight;
 mod notices;
 mod printable;

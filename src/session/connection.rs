@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp};
-use crate::stream::{Reset, Spans, SynOptions};
+use crate::net::{At, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
+use crate::stream::{FinCovers, Reset, Spans, SynOptions};
 use crate::tls::cipher::Protection;
 use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
@@ -261,6 +261,8 @@ pub struct SideFacts {
     pub handshake_alert: Option<FrameRef>,
     /// FIN.
     pub fin: Option<At>,
+    /// What that FIN acknowledges of the other side.
+    pub fin_covers: FinCovers,
     /// Reset that the other side accepts.
     pub reset: Option<Reset>,
 }
@@ -290,6 +292,7 @@ impl SideFacts {
             alert: None,
             handshake_alert: None,
             fin: None,
+            fin_covers: FinCovers::Part,
             reset: None,
         }
     }
@@ -342,8 +345,8 @@ pub struct Transport {
     pub started: Timestamp,
     /// Time of its last packet.
     pub ended: Timestamp,
-    /// Outer headers.
-    pub outer: Box<[Encapsulation]>,
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Option<Arc<[Wrapping]>>,
     /// What stood before TLS.
     pub preamble: Option<Box<Preamble>>,
     /// An ICMP unreachable was seen for it.
@@ -362,6 +365,12 @@ impl Transport {
     #[must_use]
     pub fn first(&self) -> FrameRef {
         self.spans.main.0
+    }
+
+    /// Outer headers, outermost first.
+    #[must_use]
+    pub fn outer(&self) -> &[Wrapping] {
+        self.outer.as_deref().unwrap_or_default()
     }
 
     /// Its last frame, in the capture that was joined last.

@@ -415,7 +415,7 @@ impl<T> FlowTable<T> {
         } else {
             (segment.destination, segment.source)
         };
-        let mut fresh = Flow::new(client, server, segment, at, data());
+        let mut fresh = Flow::new(client, server, at, data());
         fresh.client_is_low = from_client == from_low;
         let flow = match self.spare.pop() {
             Some(mut used) => {

@@ -5,6 +5,7 @@
 
 mod case;
 mod credentials;
+pub mod findings;
 mod habits;
 pub mod hindsight;
 mod history;

@@ -120,7 +120,12 @@ pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
                 flags: segment.flags.0,
                 payload: packet.data.get(range.clone()).is_some().then_some(range),
                 options: segment.options.0.len(),
-                plain: segment.cut == 0 && segment.path.outer.iter().all(|o| matches!(o, Encapsulation::Vlan(_))),
+                plain: segment.cut == 0
+                    && segment
+                        .path
+                        .outer
+                        .iter()
+                        .all(|o| matches!(o.header, Encapsulation::Vlan(_))),
             })
         })
         .collect()

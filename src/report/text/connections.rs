@@ -8,7 +8,7 @@ use anstyle::Style;
 use super::services::target;
 use super::units::{counted, number, seconds};
 use super::{Page, paint, printable, shown_path};
-use crate::net::FrameRef;
+use crate::net::{FrameRef, Wrapping};
 use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::{Alike, alike, connection_id, display_filter};
 use crate::session::{Connection, ConnectionId, Outcome};
@@ -183,6 +183,10 @@ impl<'a> Page<'_, 'a> {
                 paint(faint, format_args!("Wireshark{file}: {filter}"))
             )?;
         }
+        let around: Vec<String> = connection.transport.outer().iter().map(wrapping_text).collect();
+        if !around.is_empty() {
+            self.paragraph(4, "inside ", faint, &around.join(", "))?;
+        }
         let number = number(place as u64);
         writeln!(
             self.out,
@@ -201,6 +205,14 @@ impl<'a> Page<'_, 'a> {
             Outcome::Unclear(_) => self.style.note,
             Outcome::NotOffered | Outcome::ExternalPsk => Style::new(),
         }
+    }
+}
+
+/// An outer header, with the ends of its tunnel on the client's and on the server's side.
+fn wrapping_text(wrapping: &Wrapping) -> String {
+    match wrapping.between {
+        Some([client, server]) => format!("{} {client} → {server}", wrapping.header),
+        None => wrapping.header.to_string(),
     }
 }
 

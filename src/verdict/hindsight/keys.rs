@@ -11,6 +11,7 @@ use crate::session::{Credential, CredentialId, Ledger, Mechanism};
 
 /// Name of a ticket key: a prefix of the tickets sealed under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(Default))]
 pub struct KeyName {
     bytes: [u8; 16],
     length: u8,
@@ -24,6 +25,12 @@ impl KeyName {
             .zip(head.get(..usize::from(length))?)
             .for_each(|(to, from)| *to = *from);
         Some(Self { bytes, length })
+    }
+
+    /// Whether it is of full length (RFC 5077 §4), so that two equal ones are the same key beyond doubt.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.length == 16
     }
 
     /// The name.
@@ -136,15 +143,25 @@ fn first_bytes<'a>((_, credential): &Ticket<'a>, length: usize) -> &'a [u8] {
 /// Members up to which not even two are expected to agree by chance in two random bytes.
 const NO_ACCIDENT: usize = 32;
 
+/// Bytes behind a name that are an IV in every known layout.
+const IV: usize = 12;
+
+/// Whether what stands behind a name varies as IVs do, although a server may have used a few of them twice.
+pub(in crate::verdict) const fn vary(ivs: usize, tickets: usize) -> bool {
+    tickets >= 4 && 4 * ivs >= 3 * tickets
+}
+
 fn class(run: &[Ticket<'_>], length: usize) -> Class {
-    let distinct = run
-        .chunk_by(|a, b| first_bytes(a, length + 2) == first_bytes(b, length + 2))
-        .count();
+    let distinct = |more: usize| {
+        run.chunk_by(|a, b| first_bytes(a, length + more) == first_bytes(b, length + more))
+            .count()
+    };
     // The two bytes behind the name are random, or the name is longer than it is taken for.
     let structured = if run.len() <= NO_ACCIDENT {
-        distinct < run.len()
+        let ivs = distinct(IV);
+        distinct(2) < ivs || (ivs < run.len() && !vary(ivs, run.len()))
     } else {
-        2 * distinct <= run.len().min(1 << 16)
+        2 * distinct(2) <= run.len().min(1 << 16)
     };
     Class {
         members: run.len(),
@@ -162,7 +179,7 @@ fn known_layouts<'a, 'b: 'a>(certain: impl Iterator<Item = (&'a [Ticket<'b>], Cl
 }
 
 /// GnuTLS and NSS: name, IV, then the length of the sealed part, which must add up (once in 2^16 by chance).
-fn has_length_field(credential: &Credential) -> bool {
+pub(in crate::verdict) fn has_length_field(credential: &Credential) -> bool {
     let field = credential
         .name
         .head()

@@ -58,6 +58,8 @@ pub struct KeyTimeline {
 /// What hindsight says of one service.
 #[derive(Debug, Default)]
 pub struct Insight {
+    /// Its connections in the order of their hellos.
+    pub members: Vec<ConnectionId>,
     /// Machines, by network marks.
     pub backends: Vec<Label>,
     /// Who honours whose credentials.
@@ -81,6 +83,8 @@ pub struct Insight {
     /// Patterns.
     pub patterns: Vec<Pattern>,
     contrasts: Vec<(&'static str, Contrast)>,
+    /// For each refused use the place of the one in which its credential is accepted later.
+    accepted_later: HashMap<(ConnectionId, CredentialId), usize>,
 }
 
 impl Insight {
@@ -91,6 +95,13 @@ impl Insight {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, contrast)| contrast)
+    }
+
+    /// Where the stateful credential of a refused use is accepted later: another cache refused it.
+    #[must_use]
+    pub fn accepted_later(&self, refused: &Use) -> Option<&Use> {
+        let place = self.accepted_later.get(&(refused.connection, refused.credential))?;
+        self.uses.get(*place)
     }
 
     /// The timeline of a key.
@@ -146,6 +157,7 @@ impl Hindsight {
         }
         for (service, members) in by_service {
             let mut insight = Insight {
+                members: members.iter().map(|(id, _)| *id).collect(),
                 backends: hindsight.labels_of(
                     &members,
                     machines.get(&service.0).map(Vec::as_slice).unwrap_or_default(),
@@ -157,6 +169,7 @@ impl Hindsight {
                 takeovers: takeover::find(&members, neighbours),
                 ..Insight::default()
             };
+            insight.accepted_later = patterns::refused_then_accepted(&insight.uses, kept);
             insight.keys = hindsight.timelines(&members, &insight.uses);
             insight.crowding = Crowding::of(&members, &insight.uses);
             insight.honours_any = insight.uses.iter().any(|used| used.accepted);
@@ -189,6 +202,11 @@ impl Hindsight {
     #[must_use]
     pub fn service(&self, service: &Service) -> Option<&Insight> {
         self.services.get(service)
+    }
+
+    /// Every service with what is known of it.
+    pub fn services(&self) -> impl Iterator<Item = (&Service, &Insight)> {
+        self.services.iter()
     }
 
     /// Number of the machine that answered, from 1 within its endpoint.

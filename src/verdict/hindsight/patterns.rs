@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
+
 use crate::net::{FrameRef, Timestamp, hex};
 use crate::session::{Completed, Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Outcome};
 use crate::verdict::{Confidence, Evidence};
@@ -221,9 +223,8 @@ fn tabulate(insight: &Insight, rows: [&'static str; 2], row: &dyn Fn(&Use) -> Op
 }
 
 /// A stateful credential that was refused and accepted later: a cache cannot learn a session again, so another one
-/// refused it.
-#[must_use]
-pub fn refused_then_accepted<'a>(insight: &'a Insight, kept: &Kept) -> Vec<(&'a Use, &'a Use)> {
+/// refused it. Gives for each refused use the place of the first one that is accepted later.
+pub(super) fn refused_then_accepted(uses: &[Use], kept: &Kept) -> HashMap<(ConnectionId, CredentialId), usize> {
     let like = |a: &Use, b: &Use| {
         let (Some(a), Some(b)) = (kept.get(a.connection), kept.get(b.connection)) else {
             return false;
@@ -231,16 +232,20 @@ pub fn refused_then_accepted<'a>(insight: &'a Insight, kept: &Kept) -> Vec<(&'a 
         let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
         a.version() == b.version() && stack(a) == stack(b)
     };
-    let refused = insight.uses.iter().filter(|used| used.stateful && !used.accepted);
-    refused
-        .filter_map(|used| {
-            let later = insight
-                .uses
-                .iter()
-                .find(|later| later.credential == used.credential && later.accepted && later.time > used.time)?;
-            like(used, later).then_some((used, later))
-        })
-        .collect()
+    // From the last use back, so that the next acceptance of each credential is at hand.
+    let mut next: HashMap<CredentialId, (usize, &Use)> = HashMap::new();
+    let mut found = HashMap::new();
+    for (place, used) in uses.iter().enumerate().rev().filter(|(_, used)| used.stateful) {
+        if used.accepted {
+            next.insert(used.credential, (place, used));
+        } else if let Some((later_place, later)) = next.get(&used.credential)
+            && later.time > used.time
+            && like(used, later)
+        {
+            found.insert((used.connection, used.credential), *later_place);
+        }
+    }
+    found
 }
 
 /// Everything that can be said of the service.
@@ -367,7 +372,12 @@ impl Finder<'_> {
             .contrast("backend")
             .filter(|contrast| contrast.first_resumes_more())
             .cloned();
-        let again = refused_then_accepted(self.insight, self.kept);
+        let again: Vec<(&Use, &Use)> = self
+            .insight
+            .uses
+            .iter()
+            .filter_map(|used| Some((used, self.insight.accepted_later(used)?)))
+            .collect();
         let (summary, evidence) = if let Some(contrast) = &contrast {
             let [[same, same_declined], [other, other_declined]] = contrast.counts;
             let other_uses = self.insight.uses.iter().filter(|used| {

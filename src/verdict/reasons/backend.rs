@@ -1,7 +1,7 @@
 //! Refused by another one than the one that has the session: backends, keys, failover.
 
 use super::super::case::{Case, Offered};
-use super::super::hindsight::patterns::{KeyVerdict, judge_key, refused_then_accepted};
+use super::super::hindsight::patterns::{KeyVerdict, judge_key};
 use super::super::hindsight::uses::{ClosedBy, is_stateful};
 use super::super::hindsight::{Contrast, Insight, Takeover, Use};
 use super::super::{Confidence, Evidence, Finding};
@@ -338,9 +338,7 @@ fn other_backend(case: &Case<'_>) -> Finding {
             case.hindsight.backend(case.id),
             used.previous.and_then(|previous| case.hindsight.backend(previous)),
         );
-        let again = refused_then_accepted(insight, case.kept)
-            .into_iter()
-            .find(|(refused, _)| std::ptr::eq(*refused, used));
+        let again = insight.accepted_later(used);
         let (confidence, summary) = match (answering, previous) {
             (Some(answering), Some(previous)) if answering != previous => {
                 let contrast = insight.contrast("backend").is_some_and(Contrast::first_resumes_more);
@@ -371,7 +369,7 @@ fn other_backend(case: &Case<'_>) -> Finding {
             ),
         };
         let (first, mut more) = offer_evidence(case, Some(offered.credential), "ClientHello offers the session");
-        if let Some((_, later)) = again
+        if let Some(later) = again
             && let Some(hello) = case.kept.get(later.connection).and_then(|later| later.hello.yes())
         {
             more.push(Evidence::new(
