@@ -11,6 +11,7 @@ pub mod json;
 pub mod select;
 pub mod session;
 pub mod text;
+pub mod what_if;
 mod wireshark;
 
 use std::collections::BTreeMap;

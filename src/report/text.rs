@@ -10,7 +10,7 @@ mod hindsight;
 mod notices;
 mod printable;
 mod services;
-mod units;
+pub(super) mod units;
 
 use std::fmt::Display;
 use std::io::{self, Write};
