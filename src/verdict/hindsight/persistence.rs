@@ -123,7 +123,7 @@ pub(super) fn ids_pin_nobody(finder: &Finder<'_>) -> Option<Pattern> {
             .members
             .iter()
             .map(|(_, connection)| *connection)
-            .filter(|connection| connection.hello.yes().is_some_and(|hello| hello.session_id))
+            .filter(|connection| connection.hello.yes().is_some_and(|hello| hello.session_id.is_some()))
     };
     let random = || with_id().filter(|connection| means_nothing(connection));
     let (all, without_meaning) = (with_id().count(), random().count());
