@@ -116,6 +116,47 @@ fn every_reason_is_written_as_the_catalogue_wants_it() {
     assert_none("faults in the catalogue", &problems);
 }
 
+/// What a setting can belong to.
+const SOFTWARE: [&str; 8] = [
+    "nginx", "HAProxy", "Apache", "Envoy", "Java", "OpenSSL", "curl", "tcpdump",
+];
+
+/// Advice that no setting can carry out: what to look for, or what to change in a protocol.
+const NO_SETTING: [&str; 14] = [
+    "cipher-not-offered",
+    "client-cannot-offer-v2-hello",
+    "client-dropped-after-fatal-alert",
+    "client-sni-changed",
+    "ech-rejected-or-grease",
+    "ems-mismatch",
+    "fatal-alert-previous",
+    "first-in-capture",
+    "handshake-failed",
+    "no-credential-yet-parallel",
+    "offer-of-unknown-origin",
+    "psk-mode-missing",
+    "rejected-unexplained",
+    "sni-mismatch",
+];
+
+#[test]
+fn advice_names_the_setting() {
+    use reshake::verdict::hindsight::PATTERNS;
+    let reasons = CATALOG.iter().map(|reason| (reason.name, reason.advice));
+    let all = reasons.chain(PATTERNS.iter().map(|kind| (kind.name, kind.advice)));
+    let problems: Vec<String> = all
+        .filter(|(name, advice)| {
+            let named = SOFTWARE.iter().any(|software| advice.contains(software));
+            named == NO_SETTING.contains(name)
+        })
+        .map(|(name, advice)| format!("{name}: {advice}"))
+        .collect();
+    assert_none(
+        "advice without a setting, or with one although it is on the list",
+        &problems,
+    );
+}
+
 #[test]
 fn names_are_unique() {
     let names: BTreeSet<&str> = CATALOG.iter().map(|reason| reason.name).collect();

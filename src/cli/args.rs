@@ -109,6 +109,7 @@ pub struct Analyze {
     pub max_memory: Option<usize>,
 
     /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
+    /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
     #[arg(long)]
     pub follow: bool,
 

@@ -166,8 +166,8 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
     let gave = if !connection.issued.is_empty() || (connection.accepted.is_some() && !connection.is_tls13()) {
         Gave::Seen
     } else if !connection.is_tls13() {
-        // Sessions made by renegotiation are issued under encryption.
-        if connection.renegotiations > 0 {
+        // Sessions made by renegotiation are issued under encryption, and what was lost may have issued one.
+        if connection.renegotiations > 0 || connection.server_side.handshake_loss.is_some() {
             Gave::Unclear
         } else {
             Gave::Nothing

@@ -36,10 +36,10 @@ impl Unclean {
 /// How often something was offered after a kind of close, and how often nothing was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Returns {
-    /// Something was offered.
-    pub offered: u32,
+    /// Something was offered, so many times at least: counting ends at 65,535.
+    pub offered: u16,
     /// Nothing was offered.
-    pub silent: u32,
+    pub silent: u16,
 }
 
 impl Returns {
@@ -68,7 +68,7 @@ impl Habit {
     /// Whether this client ever offered this service anything: only then is its silence worth a cause.
     #[must_use]
     pub const fn offers(&self) -> bool {
-        self.clean.offered + self.client.offered + self.server.offered + self.alert.offered + self.other.offered > 0
+        (self.clean.offered | self.client.offered | self.server.offered | self.alert.offered | self.other.offered) > 0
     }
 
     /// Returns after an unclean close.
@@ -100,39 +100,64 @@ impl Habit {
     }
 }
 
-/// The habits of every client that came more than once or offered something.
+/// The habits of the clients that came back and offered nothing: of others nobody asks.
 #[derive(Debug)]
 pub(super) struct Habits {
     by_client: HashMap<u64, Habit>,
     hasher: DefaultHashBuilder,
 }
 
+/// The connections before one, each the latest of its kind.
+pub(super) struct Before<'a> {
+    /// Of the same client at the same service.
+    pub(super) same: Option<&'a Connection>,
+    /// Of the same client under another name, or of another client stack of that address.
+    pub(super) akin: [Option<&'a Connection>; 2],
+}
+
 impl Habits {
     /// Of all kept connections; `order` is that of their hellos.
-    #[must_use]
-    pub(super) fn of(kept: &Kept, order: &[ConnectionId]) -> Self {
+    pub(super) fn of<'a>(
+        kept: &'a Kept,
+        order: &[ConnectionId],
+        before: impl Fn(ConnectionId, &'a Connection) -> Before<'a>,
+    ) -> Self {
         let mut habits = Self {
             by_client: HashMap::new(),
             hasher: DefaultHashBuilder::default(),
         };
-        let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
-        for id in order {
-            let Some(connection) = kept.get(*id) else { continue };
-            let Some(client) = habits.client(connection) else {
-                continue;
-            };
-            let offered = connection.offered().next().is_some();
-            let previous = latest.insert(client, *id).and_then(|previous| kept.get(previous));
-            // What is not visible is neither an offer nor silence.
-            let decided = offered || connection.outcome == Outcome::NotOffered;
-            if decided && (offered || previous.is_some()) {
-                let closed = previous.map_or(ClosedBy::Unknown, |previous| {
-                    closed_by(previous, connection.hello_time())
-                });
-                habits.by_client.entry(client).or_default().note(closed, offered);
+        let all = || order.iter().filter_map(|id| Some((*id, kept.get(*id)?)));
+        for (id, connection) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
+            let Before { same, akin } = before(id, connection);
+            let asked = same.map(|_| connection).into_iter().chain(akin.into_iter().flatten());
+            for client in asked
+                .filter_map(|connection| habits.client(connection))
+                .collect::<Vec<_>>()
+            {
+                habits.by_client.entry(client).or_default();
             }
         }
+        for (id, connection) in all().filter(|_| !habits.by_client.is_empty()).collect::<Vec<_>>() {
+            habits.note(connection, || before(id, connection).same);
+        }
         habits
+    }
+
+    fn note<'a>(&mut self, connection: &Connection, previous: impl Fn() -> Option<&'a Connection>) {
+        let offered = connection.offered().next().is_some();
+        // What is not visible is neither an offer nor silence.
+        if !offered && connection.outcome != Outcome::NotOffered {
+            return;
+        }
+        let client = self.client(connection);
+        let Some(habit) = client.and_then(|client| self.by_client.get_mut(&client)) else {
+            return;
+        };
+        match previous() {
+            Some(previous) => habit.note(closed_by(previous, connection.hello_time()), offered),
+            None if offered => habit.note(ClosedBy::Unknown, offered),
+            None => {}
+        }
     }
 
     /// The habit of the client of a connection at its service.
@@ -159,8 +184,8 @@ impl Habits {
 mod tests {
     use super::*;
 
-    fn habit(clean: [u32; 2], server: [u32; 2]) -> Habit {
-        let returns = |[offered, silent]: [u32; 2]| Returns { offered, silent };
+    fn habit(clean: [u16; 2], server: [u16; 2]) -> Habit {
+        let returns = |[offered, silent]: [u16; 2]| Returns { offered, silent };
         Habit {
             clean: returns(clean),
             server: returns(server),

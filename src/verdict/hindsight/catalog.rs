@@ -83,7 +83,7 @@ when the address moved to another machine meanwhile, whose own key looks the sam
         name: "failover",
         since: "0.1.0",
         summary: "another machine, or a restarted one, took over the address",
-        advice: "synchronise ticket keys or the session cache to the standby, so that sessions survive a takeover",
+        advice: "synchronise ticket keys or the session cache to the standby, so that sessions survive a takeover (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
         text: "## What it means
 
 From some moment on, the address was answered by a host that did not know its open connections: a standby took over, or
@@ -223,9 +223,9 @@ file. A ticket is good only at the process that issued it, and the kernel gives 
 
 ## How we know
 
-Tickets under several keys were at work at the same time, and some were refused although their key was; and TTL and MAC
-address of all answers are the same. That one machine answers does not prove that it ends TLS itself: a balancer that
-passes connections on looks the same, so it stays `possible`.
+Tickets under several keys were at work at the same time, and some were refused although their key was; and all answers
+come from one MAC address with a TTL that no router has lowered. That one machine answers does not prove that it ends
+TLS itself: a balancer that passes connections on looks the same, so it stays `possible`.
 ",
     },
     PatternKind {

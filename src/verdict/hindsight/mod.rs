@@ -76,6 +76,8 @@ pub struct Insight {
     pub honours_any: bool,
     /// A credential of another server address was accepted: the servers share their state.
     pub honours_foreign: bool,
+    /// So much of the service is not visible that what was not seen may well have happened.
+    pub lossy: bool,
     /// Ticket keys are at work side by side, and some servers lack some of them.
     pub keys_apart: bool,
     /// Patterns.
@@ -172,6 +174,8 @@ impl Hindsight {
             insight.crowding = Crowding::of(&members, &insight.uses);
             insight.honours_any = insight.uses.iter().any(|used| used.accepted);
             insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
+            // Without its hello a connection has no server name: loss is a matter of the endpoint.
+            insight.lossy = by_endpoint.get(&service.0).is_some_and(|members| is_lossy(members));
             insight.keys_apart = patterns::keys_apart(&insight, &hindsight, kept);
             let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
             for (number, domain) in (1..).zip(&domains) {
@@ -301,6 +305,17 @@ impl Hindsight {
         timelines.sort_by_key(|timeline| (timeline.alive.map(|(first, _)| first), timeline.name));
         timelines
     }
+}
+
+/// Whether at least one connection in ten lacks packets of its handshake.
+fn is_lossy(members: &[(ConnectionId, &Connection)]) -> bool {
+    const ONE_IN: usize = 10;
+    let lacks = |connection: &Connection| {
+        let sides = [&connection.client_side, &connection.server_side];
+        let lost = sides.iter().any(|side| side.handshake_loss.is_some());
+        lost || connection.hello.yes().is_none() || connection.answer.blind().is_some()
+    };
+    ONE_IN * members.iter().filter(|(_, connection)| lacks(connection)).count() >= members.len().max(1)
 }
 
 fn widen(span: &mut Option<(Timestamp, Timestamp)>, time: Timestamp) {

@@ -53,6 +53,8 @@ pub enum KeyVerdict {
 pub fn judge_key(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
     match key_by_itself(used, insight, hindsight, kept) {
         KeyVerdict::Changed(Confidence::Possible) if insight.keys_apart => KeyVerdict::NotShared(Confidence::Possible),
+        // That a key was not seen again means little where much was not seen.
+        KeyVerdict::Changed(_) if insight.lossy => KeyVerdict::Changed(Confidence::Possible),
         verdict => verdict,
     }
 }

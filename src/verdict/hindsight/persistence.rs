@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::machines::INITIAL_TTL;
 use super::patterns::{EVIDENCE, Finder, KeyVerdict, Pattern, advice};
 use super::uses::Use;
 use crate::net::hex;
@@ -81,7 +82,11 @@ pub(super) fn keys_of_one_machine(finder: &Finder<'_>) -> Option<Pattern> {
         .iter()
         .filter_map(|(_, connection)| Some((connection.marks.ttl?, connection.marks.mac)))
         .collect();
-    if !insight.keys_apart || !insight.backends.is_empty() || marks.len() != 1 {
+    // A packet that was routed bears the router's MAC address.
+    let on_link = marks
+        .iter()
+        .all(|(ttl, mac)| INITIAL_TTL.contains(ttl) && mac.is_some());
+    if !insight.keys_apart || !insight.backends.is_empty() || marks.len() != 1 || !on_link {
         return None;
     }
     let evidence: Vec<Evidence> = insight

@@ -96,7 +96,7 @@ pub fn of_connection<'a>(
             foreign: origin
                 .or(previous)
                 .and_then(|origin| kept.get(origin))
-                .is_some_and(|origin| origin.server.ip != connection.server.ip),
+                .is_some_and(|origin| is_elsewhere(origin, connection)),
             accepted,
             previous,
             closed: previous
@@ -109,6 +109,12 @@ pub fn of_connection<'a>(
                 .map(|issue| connection.hello_time().since(issue.at.time)),
         })
     })
+}
+
+/// Whether the same client had another server before it. Two legs of one connection have two servers as well, and as a
+/// rule two clients.
+fn is_elsewhere(origin: &Connection, connection: &Connection) -> bool {
+    origin.server.ip != connection.server.ip && origin.client_address() == connection.client_address()
 }
 
 /// The latest connection before `time` that issued or resumed the session.

@@ -261,8 +261,10 @@ fn wrong_backend(case: &Case<'_>) -> Finding {
         let Some(origin) = issued.or(used.previous).and_then(|origin| case.kept.get(origin)) else {
             continue;
         };
-        // Where the address is not that of the machine, it says nothing about the machine.
-        if origin.transport.behind.is_some() || case.connection.transport.behind.is_some() {
+        // Where the address is not that of the machine, it says nothing about the machine; nor where the session was
+        // issued here as well, on another leg of the same connection.
+        let behind = origin.transport.behind.is_some() || case.connection.transport.behind.is_some();
+        if behind || issued_here_too(case, used) {
             return Finding::CannotTell;
         }
         let service = (origin.server, origin.server_name().cloned());
@@ -297,6 +299,15 @@ fn wrong_backend(case: &Case<'_>) -> Finding {
         );
     }
     Finding::DoesNotHold
+}
+
+/// Whether an earlier connection between these two addresses issued the credential.
+fn issued_here_too(case: &Case<'_>, used: &Use) -> bool {
+    const MOST_SEARCHED: usize = 64;
+    case.history
+        .earlier_between(case.kept, case.connection, case.id)
+        .take(MOST_SEARCHED)
+        .any(|(_, earlier)| earlier.issued.contains(&used.credential))
 }
 
 reason! {

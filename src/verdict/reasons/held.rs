@@ -7,7 +7,7 @@ use super::super::hindsight::uses::closed_by;
 use super::super::{Confidence, Evidence, Finding};
 use super::reason;
 use crate::net::FrameRef;
-use crate::session::{CloseClass, Connection, Mechanism, ProtocolVersion, Side, TicketsInferred};
+use crate::session::{CloseClass, Connection, Mechanism, Side, TicketsInferred};
 
 const NANOS: i64 = 1_000_000_000;
 /// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
@@ -159,8 +159,7 @@ reason! {
     ///
     /// ## How we know
     /// The close is in the capture. It is `inferred` where this client offers its session after clean closes and never
-    /// after such ones, significantly often (or, in TLS 1.0, without exception); else `possible`. One offer after such
-    /// a close excludes it.
+    /// after such ones, significantly often; else `possible`. One offer after such a close excludes it.
     pub(super) static CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE = {
         name: "client-dropped-after-unclean-close", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when its connection ended uncleanly",
@@ -185,8 +184,6 @@ fn dropped_after_unclean_close(case: &Case<'_>) -> Finding {
         return Finding::DoesNotHold;
     }
     let contrast = habit.differs_after(unclean);
-    let old = last.version().is_some_and(ProtocolVersion::is_tls10_or_older);
-    let without_exception = old && habit.clean.offered > 0 && habit.clean.silent == 0;
     // In TLS 1.3 nothing ties tickets to the close: only the contrast speaks.
     if gift.from.is_tls13() && !contrast {
         return Finding::DoesNotHold;
@@ -202,7 +199,7 @@ fn dropped_after_unclean_close(case: &Case<'_>) -> Finding {
         .pop()
         .unwrap_or_else(|| Evidence::new(last.transport.last(), "last packet"));
     Finding::holds(
-        at_best(case, contrast || without_exception),
+        at_best(case, contrast),
         format!(
             "this client offers after {} of {} clean closes and after none of {} such as the last one (p = {:.3})",
             habit.clean.offered,

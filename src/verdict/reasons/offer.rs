@@ -168,9 +168,12 @@ fn no_credential_yet(case: &Case<'_>) -> Finding {
     }
 }
 
-/// When a handshake was over for its client.
+/// When a handshake was over for its client. With bytes lost its end may have been earlier than it seems.
 fn over_at(connection: &Connection) -> Option<At> {
     let [client, server] = [&connection.client_side, &connection.server_side];
+    if client.handshake_loss.is_some() || server.handshake_loss.is_some() {
+        return None;
+    }
     client.finished.into_iter().chain(server.finished).max_by_key(order)
 }
 

@@ -159,7 +159,7 @@ reason! {
         summary: "the server now asks for a client certificate",
         spec: [(5246, "7.4.4")],
         actor: Server,
-        advice: "serve what needs client certificates under a name of its own",
+        advice: "serve what needs client certificates under a name of its own (nginx: ssl_verify_client in a server block of its own; Apache: SSLVerifyClient in a virtual host of its own; HAProxy: verify on a bind line of its own)",
         rule: client_cert_policy,
     }
 }

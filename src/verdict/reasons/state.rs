@@ -59,7 +59,7 @@ reason! {
         summary: "TLS 1.0 forbids resumption after an unclean close",
         spec: [(2246, "7.2.1")],
         actor: Either,
-        advice: "send close_notify before closing, or move to TLS 1.2 or later",
+        advice: "send close_notify before closing (OpenSSL: SSL_shutdown before SSL_free; HAProxy: no option nolinger), or move to TLS 1.2 or later",
         rule: unclean_close_tls10,
     }
 }
@@ -367,7 +367,7 @@ reason! {
         summary: "the same ticket was accepted before and may be good only once",
         spec: [(8446, "8.1"), (8446, "C.4")],
         actor: Client,
-        advice: "use each TLS 1.3 ticket once, and have the server issue enough of them",
+        advice: "use each TLS 1.3 ticket once, and have the server issue enough of them (OpenSSL: SSL_CTX_set_num_tickets; SSL_OP_NO_ANTI_REPLAY makes early-data tickets good more than once; Java 24: jdk.tls.server.newSessionTicketCount)",
         rule: single_use,
     }
 }
