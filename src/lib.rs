@@ -28,6 +28,9 @@ pub mod session;
 pub mod verdict;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+pub mod whatif;
+
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod engine;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod report;

@@ -115,6 +115,9 @@ fn pump(
     let mut packets = 0;
     while packets < limit {
         let Some(packet) = timeline.next() else {
+            if timeline.succeed() {
+                continue;
+            }
             return ControlFlow::Continue(());
         };
         engine.push(&packet);

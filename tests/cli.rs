@@ -63,6 +63,7 @@ fn help_says_what_each_command_takes() {
         "analyze",
         "view",
         "session",
+        "what-if",
         "explain",
         "schema",
         "completions",
@@ -423,6 +424,52 @@ fn the_life_of_a_session_is_one_table() {
         .collect();
     assert_eq!(events.first(), Some(&"issued"));
     assert!(events.contains(&"offered") && events.contains(&"refused") && events.contains(&"fin"));
+}
+
+#[test]
+fn what_another_farm_would_do_is_one_answer_or_one_table() {
+    let two = ["what-if", "--backends", "2"];
+    let one = [&two[..], &["--balance", "session-id", "--share", "none", QUICKSTART]].concat();
+    let all = [&two[..], &["--compare", QUICKSTART]].concat();
+    insta::assert_snapshot!("what_if", succeeds(&one));
+    insta::assert_snapshot!("what_if_compare", succeeds(&all));
+    let selected = [&all[..], &["--where", "client:10.0.0.11", "--format", "json"]].concat();
+    let document = json(&selected);
+    assert_eq!(document["schema"], "reshake-what-if/1");
+    assert_eq!(document["selection"], "client:10.0.0.11");
+    assert_eq!(document["expected"].as_array().map(Vec::len), Some(12));
+    assert_eq!(
+        succeeds(&selected),
+        succeeds(&selected),
+        "the same seed, the same answer"
+    );
+}
+
+#[test]
+fn a_farm_that_is_not_described_is_asked_for() {
+    let mut told = Vec::new();
+    for arguments in [
+        &["--backends", "2"][..],
+        &["--backends", "2", "--share", "none"],
+        &["--balance", "round-robin", "--share", "none"],
+        &["--backends", "0", "--compare"],
+        &["--backends", "2", "--compare", "--share", "none"],
+        &["--backends", "2", "--compare", "--timeout", "0"],
+        &["--backends", "2", "--balance", "dns", "--share", "none"],
+        &["--backends", "2", "--compare", "--where", "clint:x"],
+    ] {
+        let arguments = [&["what-if"], arguments, &[QUICKSTART]].concat();
+        let output = run(&arguments);
+        assert_eq!(
+            (out(&output).as_str(), output.status.code()),
+            ("", Some(2)),
+            "{arguments:?}"
+        );
+        told.push(format!("$ reshake {}\n{}", arguments.join(" "), err(&output)));
+    }
+    insta::assert_snapshot!("what_if_errors", told.join("\n"));
+    let missing = run(&["what-if", "--backends", "2", "--compare", "nowhere.pcap"]);
+    assert_eq!(missing.status.code(), Some(3));
 }
 
 #[test]

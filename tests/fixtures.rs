@@ -11,17 +11,7 @@ use serde_json::Value;
 
 /// What the tool does not get right yet: fixture, number of the connection, field. The last test below fails when an
 /// entry is right after all, so that the list cannot rot.
-const KNOWN: &[(&str, u32, &str)] = &[
-    ("captures/stek-not-shared-tls13", 7, "primary"),
-    ("captures/stek-not-shared-tls13", 8, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 2, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 3, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 4, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 5, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 6, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 7, "primary"),
-    ("reasons/server-never-accepts-ids-near-miss", 8, "primary"),
-];
+const KNOWN: &[(&str, u32, &str)] = &[];
 
 /// Closes that nobody can tell without keys: an encrypted alert that answers a bare FIN is a close_notify of some stacks
 /// and a fatal alert of others. The report gives no class and says why.

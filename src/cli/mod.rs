@@ -10,6 +10,7 @@ mod progress;
 mod schema;
 mod session;
 mod view;
+mod what_if;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
         Command::View(arguments) => Ok(view::run(arguments, coloured(cli.color))),
         Command::Session(arguments) => session::run(arguments),
+        Command::WhatIf(arguments) => what_if::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

@@ -12,6 +12,7 @@ pub mod select;
 pub mod session;
 pub mod text;
 pub mod view;
+pub mod what_if;
 mod wireshark;
 
 use std::collections::BTreeMap;

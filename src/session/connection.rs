@@ -124,8 +124,8 @@ pub struct Hello {
     pub offers_tls13: bool,
     /// SSLv2 format.
     pub v2_format: bool,
-    /// A session ID is there, be it a credential or not.
-    pub session_id: bool,
+    /// First bytes of the session ID where there is one, be it a credential or not: enough to see that it comes again.
+    pub session_id: Option<[u8; 4]>,
     /// The session_ticket extension.
     pub ticket: TicketExtension,
     /// pre_shared_key is there.

@@ -353,7 +353,7 @@ impl Open {
             version: hello.version,
             offers_tls13: hello.offers_tls13(),
             v2_format: hello.v2_format,
-            session_id: !hello.session_id.is_empty(),
+            session_id: (!hello.session_id.is_empty()).then(|| first_bytes(hello.session_id)),
             ticket: match hello.session_ticket {
                 None => TicketExtension::Absent,
                 Some([]) => TicketExtension::Empty,
@@ -883,6 +883,12 @@ impl Open {
 
 fn handshake_bytes(offset: u64) -> Option<NonZeroU32> {
     u32::try_from(offset).ok().and_then(NonZeroU32::new)
+}
+
+fn first_bytes(id: &[u8]) -> [u8; 4] {
+    let mut first = [0; 4];
+    first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+    first
 }
 
 fn looks_external(identity: &[u8]) -> bool {

@@ -26,7 +26,6 @@ mod timeline;
 
 pub use timeline::Timeline;
 
-use follow::Follow;
 use input::Input;
 
 /// A stream of packets in file order.
@@ -47,6 +46,12 @@ pub trait Source: Send {
 
     /// Size of the input in bytes, before decompression, where it is known: what [`Capture::bytes`] will reach.
     fn size(&self) -> Option<u64> {
+        None
+    }
+
+    /// The file that took the place of this one while it was followed: once, after the end. `_capture` is the index that
+    /// its packets' frame references carry.
+    fn successor(&mut self, _capture: u16) -> Option<Result<Box<dyn Source>, SourceError>> {
         None
     }
 
@@ -119,8 +124,8 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
     from_reader(path, Box::new(file), size, capture)
 }
 
-/// Opens a capture file that is still being written: at its end, waits for more until `stop` is set.
-/// Standard input waits by itself.
+/// Opens a capture file that is still being written: at its end, waits for more until `stop` is set. When another file
+/// takes its name or it is cut back, it ends and has a [`Source::successor`]. Standard input waits by itself.
 ///
 /// # Errors
 ///
@@ -129,9 +134,7 @@ pub fn open_following(path: &str, capture: u16, stop: Arc<AtomicBool>) -> Result
     if path == "-" {
         return open(path, capture);
     }
-    let (file, _) = open_file(path)?;
-    let input = Input::new(path, Box::new(Follow::new(file, Arc::clone(&stop))), None, capture);
-    detect(input.stopped_by(stop))
+    follow::open(path, capture, stop)
 }
 
 /// Reads a capture from any byte stream. `name` stands for the path; `size` is its length in bytes where known.

@@ -183,13 +183,13 @@ struct DocumentJson<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Generator<'a> {
+pub(super) struct Generator<'a> {
     name: &'a str,
     version: &'a str,
 }
 
 impl Generator<'static> {
-    const THIS: Self = Self {
+    pub(super) const THIS: Self = Self {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
     };
