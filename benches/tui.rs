@@ -4,9 +4,10 @@
 //! cargo bench --bench tui -- [CONNECTIONS]
 //! ```
 //!
-//! The connections are those of a fixture over and over, each round with clients, times and session IDs of its own. Every
-//! key is handled and its frame drawn for a terminal of 250 by 70 whose content is compared with what was there, as on
-//! a real one; work that another thread does is timed on its own, and its answer counts as an event like a key.
+//! The connections are those of a fixture over and over, each round with clients, times, randoms and session IDs of its
+//! own. Every key is handled and its frame drawn for a terminal of 250 by 70 whose content is compared with what was
+//! there, as on a real one; work that another thread does is timed on its own, and its answer counts as an event like a
+//! key.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -178,7 +179,7 @@ impl Bench {
     }
 }
 
-/// A packet of the fixture, with the places of session IDs in it.
+/// A packet of the fixture, with the places of session IDs and randoms in it.
 struct Template {
     time: i64,
     link: LinkType,
@@ -238,7 +239,12 @@ fn templates() -> Vec<Template> {
         engine.push(&packet(frame, template.time, template.link, &template.data));
     }
     engine.finish();
-    let names: Vec<&[u8]> = engine.ledger().iter().map(|(_, known)| known.name.head()).collect();
+    let mut names: Vec<&[u8]> = engine.ledger().iter().map(|(_, known)| known.name.head()).collect();
+    // The same randoms would make the rounds legs of the same connections.
+    for (_, connection) in engine.kept().iter() {
+        names.extend(connection.hello.yes().map(|hello| hello.random.as_slice()));
+        names.extend(connection.answer.yes().map(|answer| answer.random.as_slice()));
+    }
     for template in &mut templates {
         let place = |name: &&[u8]| template.data.windows(name.len()).position(|window| window == *name);
         template.names = names.iter().filter_map(place).collect();
@@ -246,17 +252,18 @@ fn templates() -> Vec<Template> {
     templates
 }
 
-/// A packet of another round: clients 10.0.0.x become 10.a.b.x, session IDs get the round in front.
+/// A packet of another round: clients 10.0.0.x become 10.a.b.x, every 256 rounds
+/// are of another server, session IDs and randoms get the round in front.
 fn changed(template: &Template, round: u32) -> Vec<u8> {
     const ADDRESSES: std::ops::Range<usize> = 26..34;
     let mut data = template.data.clone();
     let [_, high, low, _] = (round << 8).to_be_bytes();
     if let Some(addresses) = data.get_mut(ADDRESSES) {
         for address in addresses.chunks_exact_mut(4) {
-            if let [10, a, b, host] = address
-                && *host < 100
-            {
-                (*a, *b) = (high, low);
+            match address {
+                [10, a, b, 100] => (*a, *b) = (200, high),
+                [10, a, b, _] => (*a, *b) = (high, low),
+                _ => {}
             }
         }
     }

