@@ -196,7 +196,12 @@ impl Engine {
             note(Notice::OverlapConflict, half.assembler.conflicts());
             note(Notice::StreamBufferLimit, u32::from(half.assembler.limited()));
         }
-        note(Notice::OneDirection, u32::from(flow.data.is_tls() && !flow.two_way()));
+        let confirmed = flow.data.confirmed();
+        note(Notice::HelloNotConfirmed, u32::from(confirmed == Some(false)));
+        note(
+            Notice::OneDirection,
+            u32::from(confirmed == Some(true) && !flow.two_way()),
+        );
     }
 
     fn neighbour(&mut self, seen: NeighbourSeen) {

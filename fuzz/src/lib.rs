@@ -1,6 +1,9 @@
 //! What the fuzz targets do with their input. The test suite replays the committed corpora through the same functions
 //! (it includes this file), so that what the fuzzer once found stays found on any machine.
 //!
+//! `cargo fuzz run -s none TARGET -- -max_total_time=600 -timeout=10` runs one; without a timeout an input on which
+//! reading never ends passes for a slow one.
+//!
 //! Beside "no panic" every target asserts what must hold for any input: progress, bounds, and that the same bytes in
 //! other pieces mean the same.
 

@@ -76,6 +76,21 @@ impl Tracks {
         self.open.is_some()
     }
 
+    /// Whether this is a TLS connection after all, and not a hello or a few records that stand in something else: in a
+    /// mail, or a file that is passed on. Either its place tells, or both sides speak TLS, or the only side that was seen
+    /// says more than a single message. `None` where nothing looked like TLS.
+    pub(super) fn confirmed(&self) -> Option<bool> {
+        let open = self.open.as_deref()?;
+        let [client, server] = Direction::BOTH.map(|direction| open.said(side(direction)));
+        let silent = |direction| {
+            let nothing = matches!(self.each.get(index(direction)), Some(Track::Searching(held)) if held.is_empty());
+            nothing && self.clear_lost.get(index(direction)) == Some(&false)
+        };
+        let both = client > 0 && server > 0;
+        let alone = (client > 1 && silent(Direction::ToClient)) || (server > 1 && silent(Direction::ToServer));
+        Some(self.certain || both || alone)
+    }
+
     pub(super) const fn gaps(&self) -> u32 {
         self.gaps
     }
@@ -330,24 +345,6 @@ fn keep_preamble(flow: &mut Flow<Tracks>, direction: Direction, clear: &[u8]) {
     }
 }
 
-/// Whether this is a TLS connection after all, and not a hello or a few records that stand in something else: in a
-/// mail, or a file that is passed on. Either its place tells, or both sides speak TLS, or the only side that was seen
-/// says more than a single message.
-fn is_confirmed(data: &Tracks, open: &Open) -> bool {
-    let said = Direction::BOTH.map(|direction| open.said(side(direction)));
-    let silent = Direction::BOTH.map(|direction| {
-        let nothing = matches!(data.each.get(index(direction)), Some(Track::Searching(held)) if held.is_empty());
-        nothing && data.clear_lost.get(index(direction)) == Some(&false)
-    });
-    let both = said.iter().all(|said| *said > 0);
-    let alone = match silent {
-        [_, true] => said[0] > 1,
-        [true, _] => said[1] > 1,
-        _ => false,
-    };
-    data.certain || both || alone
-}
-
 fn transport(flow: &Flow<Tracks>, interner: &mut Interner) -> Transport {
     let client = flow.half(Direction::ToServer);
     Transport {
@@ -383,10 +380,10 @@ pub(super) fn finish(
     interner: &mut Interner,
 ) -> Option<(ConnectionId, Box<Connection>)> {
     let Finished { flow, why } = finished;
-    let mut open = flow.data.open.take()?;
-    if !is_confirmed(&flow.data, &open) {
+    if flow.data.confirmed() != Some(true) {
         return None;
     }
+    let mut open = flow.data.open.take()?;
     let preamble = flow.data.clear.take().map(|texts| {
         let [client, server] = *texts;
         Box::new(preamble::classify(&client, &server))

@@ -579,8 +579,10 @@ impl Half {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
-    use crate::net::{Path, TcpFlags, TcpOptions, Timestamp};
+    use crate::net::{Encapsulation, Path, TcpFlags, TcpOptions, Timestamp};
 
     fn end(host: u8, port: u16) -> Endpoint {
         Endpoint {
@@ -622,6 +624,24 @@ mod tests {
         assert!(flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1)));
         assert!(flow.observe(Direction::ToClient, &segment(9000, 1001, 0x12, b""), at(2)));
         flow
+    }
+
+    #[test]
+    fn the_ends_of_a_tunnel_stand_client_first_whoever_sent_the_first_packet() {
+        let [near, far] = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
+        let outer = [Wrapping {
+            header: Encapsulation::IpInIp,
+            between: Some([far, near]),
+        }];
+        let mut answer = segment(9000, 1001, 0x12, b"");
+        answer.path.outer = &outer;
+        let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+        flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1));
+        assert!(flow.outer.is_empty());
+        flow.observe(Direction::ToClient, &answer, at(2));
+        assert_eq!(flow.outer[0].between, Some([near, far]));
+        flow.swap();
+        assert_eq!(flow.outer[0].between, Some([far, near]));
     }
 
     #[test]

@@ -286,9 +286,16 @@ fn refusal(primary: Option<&Judged>) -> Refusal {
         return Refusal::Unexplained;
     };
     match (judged.reason.name, judged.reason.stage) {
-        ("other-backend-cache" | "stek-not-shared" | "stek-changed" | "failover-no-shared-state", _) => Refusal::ByFarm,
+        (
+            "other-backend-cache"
+            | "offered-to-wrong-backend"
+            | "stek-not-shared"
+            | "stek-changed"
+            | "failover-no-shared-state",
+            _,
+        ) => Refusal::ByFarm,
         ("server-cache-expired" | "credential-over-lifetime", _) => Refusal::ByAge,
-        ("server-never-accepts-ids", _) => Refusal::BySettings,
+        ("server-never-accepts-ids" | "server-cache-evicted", _) => Refusal::BySettings,
         (_, Stage::Protocol | Stage::Inferred) => Refusal::ByNature,
         _ => Refusal::Unexplained,
     }
