@@ -258,7 +258,7 @@ impl<'a> ConnectionJson<'a> {
 }
 
 #[allow(clippy::cast_precision_loss)] // spans of a capture fit a double to the nanosecond for a hundred days
-fn seconds(nanos: i64) -> f64 {
+pub(super) fn seconds(nanos: i64) -> f64 {
     nanos as f64 / 1e9
 }
 

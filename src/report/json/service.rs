@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::connection::EvidenceJson;
+use super::connection::{EvidenceJson, seconds};
 use super::cost::AvoidableByReasonJson;
 use super::{End, OffersJson, OutcomesJson, Time};
 use crate::net::hex;
 use crate::report::{Counts, Report, ServiceView, service_id};
 use crate::verdict::findings::Found;
-use crate::verdict::hindsight::{KeyTimeline, Label, Pattern};
+use crate::verdict::hindsight::{Exchange, KeyTimeline, Label, Pattern};
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ServiceJson<'a> {
@@ -26,6 +26,8 @@ pub(super) struct ServiceJson<'a> {
     timeline: Vec<BarJson>,
     backends: Vec<LabelJson>,
     cache_domains: Vec<LabelJson>,
+    /// By machine where these are told apart, else by cache domain.
+    issued_and_offered: Vec<ExchangeJson>,
     ticket_keys: Vec<TicketKeyJson>,
     patterns: Vec<PatternJson>,
     findings: Vec<FindingJson>,
@@ -55,6 +57,32 @@ pub(super) struct TicketKeyJson {
     issued: u64,
     accepted: u64,
     declined: u64,
+    /// The longest lifetime that a ticket was issued with, in seconds.
+    advertised_lifetime: Option<u32>,
+    /// Seconds: the oldest ticket that was accepted.
+    oldest_accepted: Option<f64>,
+    /// Seconds: the youngest ticket that was declined.
+    youngest_declined: Option<f64>,
+}
+
+/// Whose sessions were offered to whom, and what became of them.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ExchangeJson {
+    issuer: String,
+    acceptor: String,
+    resumed: u64,
+    declined: u64,
+}
+
+impl From<&Exchange> for ExchangeJson {
+    fn from(exchange: &Exchange) -> Self {
+        Self {
+            issuer: exchange.issuer.clone(),
+            acceptor: exchange.acceptor.clone(),
+            resumed: exchange.resumed,
+            declined: exchange.declined,
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -96,6 +124,9 @@ impl From<&KeyTimeline> for TicketKeyJson {
             issued: timeline.issues,
             accepted: timeline.accepted,
             declined: timeline.declined,
+            advertised_lifetime: timeline.advertised,
+            oldest_accepted: timeline.oldest_accepted.map(seconds),
+            youngest_declined: timeline.youngest_declined.map(seconds),
         }
     }
 }
@@ -191,6 +222,11 @@ impl<'a> ServiceJson<'a> {
                 .collect(),
             backends: labels(insight.map(|insight| insight.backends.as_slice())),
             cache_domains: labels(insight.map(|insight| insight.domains.as_slice())),
+            issued_and_offered: insight
+                .into_iter()
+                .flat_map(|insight| &insight.exchanges)
+                .map(ExchangeJson::from)
+                .collect(),
             ticket_keys: insight
                 .into_iter()
                 .flat_map(|insight| &insight.keys)

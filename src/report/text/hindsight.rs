@@ -9,7 +9,7 @@ use super::{Page, paint, printable};
 use crate::net::{FrameRef, hex};
 use crate::report::moment;
 use crate::verdict::Evidence;
-use crate::verdict::hindsight::{Contrast, Insight, KeyTimeline, Label, Pattern, PatternKind};
+use crate::verdict::hindsight::{Contrast, Exchange, Insight, KeyTimeline, Label, Pattern, PatternKind};
 
 /// Ticket keys and cache domains listed without `--all`.
 const MAX_LISTED: usize = 4;
@@ -37,6 +37,7 @@ impl Page<'_, '_> {
             self.too_few(insight)?;
         }
         self.domains(&insight.domains)?;
+        self.exchanges(&insight.exchanges)?;
         self.ticket_keys(&insight.keys)
     }
 
@@ -146,6 +147,24 @@ impl Page<'_, '_> {
             parts.push(format!("… {} more: --all", number(more as u64)));
         }
         self.paragraph(2, "caches     ", self.style.name, &parts.join("   "))
+    }
+
+    /// Who was offered whose sessions: where there are only two the contrast says it.
+    fn exchanges(&mut self, exchanges: &[Exchange]) -> io::Result<()> {
+        if !self.all || exchanges.is_empty() {
+            return Ok(());
+        }
+        let heading = paint(self.style.name, "sessions");
+        writeln!(self.out, "  {heading}   resumed  declined   issued by, offered to")?;
+        for exchange in exchanges {
+            let [resumed, declined] = [exchange.resumed, exchange.declined].map(number);
+            let (issuer, acceptor) = (&exchange.issuer, &exchange.acceptor);
+            writeln!(
+                self.out,
+                "             {resumed:>7}  {declined:>8}   {issuer}, {acceptor}"
+            )?;
+        }
+        Ok(())
     }
 
     /// Ticket keys, where there are several.

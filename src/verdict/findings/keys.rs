@@ -195,12 +195,9 @@ mod tests {
             )
         };
         KeyTimeline {
-            name: KeyName::default(),
             issued: issued.map(span),
             alive: alive.map(span),
-            issues: 0,
-            accepted: 0,
-            declined: 0,
+            ..KeyTimeline::of(KeyName::default())
         }
     }
 

@@ -4,27 +4,33 @@
 
 pub mod catalog;
 pub mod contrast;
+mod contrasts;
 mod crowding;
 mod domains;
+mod exchange;
+pub mod key_verdict;
 pub mod keys;
 mod machines;
 pub mod patterns;
 mod persistence;
 mod takeover;
+mod timelines;
 pub mod uses;
 
 use hashbrown::HashMap;
 
 use crate::net::Neighbour;
-use crate::net::{At, Endpoint, Timestamp};
+use crate::net::{At, Endpoint};
 use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Service};
 
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::Contrast;
 pub use crowding::Crowding;
+pub use exchange::Exchange;
 pub use keys::{KeyName, KeyNames};
 pub use patterns::Pattern;
 pub use takeover::Takeover;
+pub use timelines::KeyTimeline;
 pub use uses::{ClosedBy, Use};
 
 /// A group of connections with what tells it from the others.
@@ -38,23 +44,6 @@ pub struct Label {
     pub because: Vec<String>,
 }
 
-/// What became of the tickets under one key at one service.
-#[derive(Debug, Clone)]
-pub struct KeyTimeline {
-    /// The key's name.
-    pub name: KeyName,
-    /// Tickets issued in clear: first and last.
-    pub issued: Option<(Timestamp, Timestamp)>,
-    /// When the key was seen at work, issuing or accepting: first and last.
-    pub alive: Option<(Timestamp, Timestamp)>,
-    /// Tickets issued in clear.
-    pub issues: u64,
-    /// Offers accepted.
-    pub accepted: u64,
-    /// Offers declined.
-    pub declined: u64,
-}
-
 /// What hindsight says of one service.
 #[derive(Debug, Default)]
 pub struct Insight {
@@ -64,6 +53,8 @@ pub struct Insight {
     pub backends: Vec<Label>,
     /// Who honours whose credentials.
     pub domains: Vec<Label>,
+    /// Whose sessions were offered to whom.
+    pub exchanges: Vec<Exchange>,
     /// Ticket keys.
     pub keys: Vec<KeyTimeline>,
     /// Decided offers in the order of their hellos.
@@ -169,14 +160,14 @@ impl Hindsight {
                 takeovers: takeover::find(&members, neighbours),
                 ..Insight::default()
             };
-            insight.accepted_later = patterns::refused_then_accepted(&insight.uses, kept);
-            insight.keys = hindsight.timelines(&members, &insight.uses);
+            insight.accepted_later = uses::refused_then_accepted(&insight.uses, kept);
+            insight.keys = timelines::of_service(&members, &insight.uses, &hindsight.key_names, ledger);
             insight.crowding = Crowding::of(&members, &insight.uses);
             insight.honours_any = insight.uses.iter().any(|used| used.accepted);
             insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
             // Without its hello a connection has no server name: loss is a matter of the endpoint.
             insight.lossy = by_endpoint.get(&service.0).is_some_and(|members| is_lossy(members));
-            insight.keys_apart = patterns::keys_apart(&insight, &hindsight, kept);
+            insight.keys_apart = key_verdict::keys_apart(&insight, &hindsight, kept);
             let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
             for (number, domain) in (1..).zip(&domains) {
                 hindsight
@@ -191,7 +182,8 @@ impl Hindsight {
                     because: domain.because.clone(),
                 })
                 .collect();
-            insight.contrasts = patterns::contrasts(&insight, &hindsight);
+            insight.exchanges = exchange::table(&insight, &hindsight, ledger);
+            insight.contrasts = contrasts::of_service(&insight, &hindsight);
             insight.patterns = patterns::find(&members, &insight, &hindsight, kept, ledger);
             hindsight.services.insert(service, insight);
         }
@@ -259,52 +251,6 @@ impl Hindsight {
             })
             .collect()
     }
-
-    fn timelines(&self, members: &[(ConnectionId, &Connection)], uses: &[Use]) -> Vec<KeyTimeline> {
-        let mut timelines: Vec<KeyTimeline> = Vec::new();
-        let mut index: HashMap<KeyName, usize> = HashMap::new();
-        let mut note = |name: KeyName, change: &dyn Fn(&mut KeyTimeline)| {
-            let at = *index.entry(name).or_insert_with(|| {
-                timelines.push(KeyTimeline {
-                    name,
-                    issued: None,
-                    alive: None,
-                    issues: 0,
-                    accepted: 0,
-                    declined: 0,
-                });
-                timelines.len() - 1
-            });
-            if let Some(timeline) = timelines.get_mut(at) {
-                change(timeline);
-            }
-        };
-        for (_, connection) in members {
-            let time = connection.hello_time();
-            for name in connection.issued.iter().filter_map(|id| self.key_name(*id)) {
-                note(name, &|timeline| {
-                    timeline.issues += 1;
-                    widen(&mut timeline.issued, time);
-                    widen(&mut timeline.alive, time);
-                });
-            }
-        }
-        for used in uses {
-            let Some(name) = self.key_name(used.credential) else {
-                continue;
-            };
-            note(name, &|timeline| {
-                if used.accepted {
-                    timeline.accepted += 1;
-                    widen(&mut timeline.alive, used.time);
-                } else {
-                    timeline.declined += 1;
-                }
-            });
-        }
-        timelines.sort_by_key(|timeline| (timeline.alive.map(|(first, _)| first), timeline.name));
-        timelines
-    }
 }
 
 /// Whether at least one connection in ten lacks packets of its handshake.
@@ -316,8 +262,4 @@ fn is_lossy(members: &[(ConnectionId, &Connection)]) -> bool {
         lost || connection.hello.yes().is_none() || connection.answer.blind().is_some()
     };
     ONE_IN * members.iter().filter(|(_, connection)| lacks(connection)).count() >= members.len().max(1)
-}
-
-fn widen(span: &mut Option<(Timestamp, Timestamp)>, time: Timestamp) {
-    *span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
 }

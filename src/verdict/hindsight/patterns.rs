@@ -1,15 +1,15 @@
 //! Statements about many connections of one service, each with its evidence and, where there is one, its contrast.
 
 use std::collections::BTreeSet;
-
-use hashbrown::HashMap;
+use std::fmt::Write as _;
 
 use crate::net::{FrameRef, Timestamp, hex};
-use crate::session::{Completed, Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Outcome};
+use crate::session::{Completed, Connection, ConnectionId, Kept, Ledger, Mechanism, Outcome};
 use crate::verdict::{Confidence, Evidence};
 
 use super::catalog::PatternKind;
-use super::contrast::{Contrast, holm};
+use super::contrast::Contrast;
+use super::key_verdict::{KeyVerdict, judge_key};
 use super::uses::{ClosedBy, Use};
 use super::{Hindsight, Insight, KeyName};
 
@@ -34,218 +34,6 @@ pub struct Pattern {
 
 pub(super) fn advice(name: &'static str) -> &'static str {
     PatternKind::by_name(name).map_or("", |kind| kind.advice)
-}
-
-/// What a refused ticket's key name says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyVerdict {
-    /// The answering server does not have the key, which is in use elsewhere.
-    NotShared(Confidence),
-    /// The key is no longer in use.
-    Changed(Confidence),
-    /// The key name explains nothing.
-    Nothing,
-}
-
-/// Judges a refused ticket by the timelines of its own key and of that of the answering server. Where servers are known
-/// to lack each other's keys, a key that was not seen at work again need not be gone: another server answered.
-#[must_use]
-pub fn judge_key(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
-    match key_by_itself(used, insight, hindsight, kept) {
-        KeyVerdict::Changed(Confidence::Possible) if insight.keys_apart => KeyVerdict::NotShared(Confidence::Possible),
-        // That a key was not seen again means little where much was not seen.
-        KeyVerdict::Changed(_) if insight.lossy => KeyVerdict::Changed(Confidence::Possible),
-        verdict => verdict,
-    }
-}
-
-/// Whether several keys are at work, and a ticket was refused while its own was: before and after, or for certain.
-pub(super) fn keys_apart(insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> bool {
-    let at_work = insight.keys.iter().filter(|timeline| timeline.alive.is_some());
-    if at_work.take(2).count() < 2 {
-        return false;
-    }
-    let in_between = |used: &Use| {
-        let key = hindsight.key_name(used.credential).and_then(|name| insight.key(name));
-        let alive = key.and_then(|timeline| timeline.alive);
-        alive.is_some_and(|(first, last)| first < used.time && used.time < last)
-    };
-    let mut refused = insight.uses.iter().filter(|used| !used.accepted);
-    refused.any(|used| match key_by_itself(used, insight, hindsight, kept) {
-        KeyVerdict::NotShared(confidence) => confidence > Confidence::Possible || in_between(used),
-        KeyVerdict::Changed(_) | KeyVerdict::Nothing => false,
-    })
-}
-
-fn key_by_itself(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
-    let Some(name) = hindsight.key_name(used.credential).filter(|_| !used.accepted) else {
-        return KeyVerdict::Nothing;
-    };
-    let Some(alive) = insight.key(name).and_then(|timeline| timeline.alive) else {
-        return KeyVerdict::Nothing;
-    };
-    let answering = kept
-        .get(used.connection)
-        .and_then(|connection| hindsight.issued_under(connection));
-    if answering == Some(name) {
-        return KeyVerdict::Nothing;
-    }
-    let others: Vec<KeyName> = insight
-        .keys
-        .iter()
-        .map(|timeline| timeline.name)
-        .filter(|other| *other != name)
-        .collect();
-    let alive_of = |other: &KeyName| insight.key(*other).and_then(|timeline| timeline.alive);
-    let side_by_side = others
-        .iter()
-        .filter_map(alive_of)
-        .any(|(first, last)| first < alive.1 && alive.0 < last);
-    let lives_on = alive.1 > used.time;
-    match (answering, lives_on || side_by_side) {
-        (Some(_), true) => KeyVerdict::NotShared(Confidence::Inferred),
-        (None, true) if side_by_side => KeyVerdict::NotShared(Confidence::Inferred),
-        (None, true) => KeyVerdict::NotShared(Confidence::Possible),
-        (Some(_), false) => changed(used, &others, alive.1, &alive_of),
-        // Without the answering server's own key another machine may have answered as well.
-        (None, false) => KeyVerdict::Changed(Confidence::Possible),
-    }
-}
-
-/// The old key was last at work before, and only another one after.
-fn changed(
-    used: &Use,
-    others: &[KeyName],
-    last: Timestamp,
-    alive_of: &dyn Fn(&KeyName) -> Option<(Timestamp, Timestamp)>,
-) -> KeyVerdict {
-    let successors = others
-        .iter()
-        .filter_map(alive_of)
-        .filter(|(first, _)| *first > last)
-        .count();
-    // One sighting of a new key may as well be a second backend: the new key must go on being used.
-    let goes_on = others
-        .iter()
-        .filter_map(alive_of)
-        .any(|(first, latest)| first > last && latest > used.time);
-    match (successors, goes_on) {
-        (1, true) => KeyVerdict::Changed(Confidence::Inferred),
-        _ => KeyVerdict::Changed(Confidence::Possible),
-    }
-}
-
-/// The contrasts of a service, corrected together.
-pub(super) fn contrasts(insight: &Insight, hindsight: &Hindsight) -> Vec<(&'static str, Contrast)> {
-    let backend = |used: &Use| {
-        // Machines are numbered within their address.
-        if used.foreign {
-            return None;
-        }
-        let (answering, previous) = (hindsight.backend(used.connection)?, hindsight.backend(used.previous?)?);
-        Some(usize::from(answering != previous))
-    };
-    let close = |kind: ClosedBy| {
-        move |used: &Use| match used.closed {
-            _ if !used.kept_here() => None,
-            ClosedBy::Cleanly => Some(0),
-            closed => (closed == kind).then_some(1),
-        }
-    };
-    let mut tried: Vec<(&'static str, Contrast)> = [
-        (
-            "backend",
-            tabulate(insight, ["same backend", "other backend"], &backend),
-        ),
-        (
-            "client-reset",
-            tabulate(
-                insight,
-                ["after a clean close", "after a reset by the client"],
-                &close(ClosedBy::ClientReset),
-            ),
-        ),
-        (
-            "client-fin",
-            tabulate(
-                insight,
-                ["after a clean close", "after FIN without close_notify"],
-                &close(ClosedBy::ClientFin),
-            ),
-        ),
-        (
-            "server-close",
-            tabulate(
-                insight,
-                ["after a clean close", "after an unclean close by the server"],
-                &close(ClosedBy::Server),
-            ),
-        ),
-    ]
-    .into_iter()
-    .filter(|(_, contrast)| contrast.counts.iter().flatten().sum::<u64>() > 0)
-    .collect();
-    // A table with an empty row compares nothing and is no attempt.
-    let compares = |contrast: &Contrast| contrast.counts.iter().all(|row| row.iter().sum::<u64>() > 0);
-    let mut corrected: Vec<Contrast> = tried
-        .iter()
-        .map(|(_, contrast)| contrast)
-        .filter(|contrast| compares(contrast))
-        .cloned()
-        .collect();
-    holm(&mut corrected);
-    for (_, contrast) in &mut tried {
-        if let Some(better) = corrected
-            .iter()
-            .find(|better| better.rows == contrast.rows && better.counts == contrast.counts)
-        {
-            contrast.p_value = better.p_value;
-        }
-    }
-    tried
-}
-
-/// Counts credentials, not offers: a session refused five times is one piece of evidence.
-fn tabulate(insight: &Insight, rows: [&'static str; 2], row: &dyn Fn(&Use) -> Option<usize>) -> Contrast {
-    let mut seen: BTreeSet<(CredentialId, usize, bool)> = BTreeSet::new();
-    let mut counts = [[0; 2]; 2];
-    for used in &insight.uses {
-        let Some(index) = row(used) else { continue };
-        if seen.insert((used.credential, index, used.accepted))
-            && let Some(cell) = counts
-                .get_mut(index)
-                .and_then(|row| row.get_mut(usize::from(!used.accepted)))
-        {
-            *cell += 1;
-        }
-    }
-    Contrast::new(rows, counts)
-}
-
-/// A stateful credential that was refused and accepted later: a cache cannot learn a session again, so another one
-/// refused it. Gives for each refused use the place of the first one that is accepted later.
-pub(super) fn refused_then_accepted(uses: &[Use], kept: &Kept) -> HashMap<(ConnectionId, CredentialId), usize> {
-    let like = |a: &Use, b: &Use| {
-        let (Some(a), Some(b)) = (kept.get(a.connection), kept.get(b.connection)) else {
-            return false;
-        };
-        let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
-        a.version() == b.version() && stack(a) == stack(b)
-    };
-    // From the last use back, so that the next acceptance of each credential is at hand.
-    let mut next: HashMap<CredentialId, (usize, &Use)> = HashMap::new();
-    let mut found = HashMap::new();
-    for (place, used) in uses.iter().enumerate().rev().filter(|(_, used)| used.stateful) {
-        if used.accepted {
-            next.insert(used.credential, (place, used));
-        } else if let Some((later_place, later)) = next.get(&used.credential)
-            && later.time > used.time
-            && like(used, later)
-        {
-            found.insert((used.connection, used.credential), *later_place);
-        }
-    }
-    found
 }
 
 /// Everything that can be said of the service.
@@ -297,6 +85,16 @@ pub(super) struct Finder<'a> {
     hindsight: &'a Hindsight,
     kept: &'a Kept,
     pub(super) ledger: &'a Ledger,
+}
+
+/// Nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
+/// Time of day in UTC.
+fn clock(time: Timestamp) -> String {
+    let seconds = time.nanos().div_euclid(SECOND).rem_euclid(86_400);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
 }
 
 /// Frames named at most in a pattern.
@@ -387,7 +185,8 @@ impl Finder<'_> {
             });
             (
                 format!(
-                    "on the same backend {same} resumed and {same_declined} declined, on the other {other} resumed and {other_declined} declined"
+                    "on the same backend {same} resumed and {same_declined} declined, on the other {other} resumed and {other_declined} declined; {} backends in turn would resume 1 in {0}",
+                    self.insight.backends.len()
                 ),
                 self.evidence(
                     other_uses,
@@ -474,16 +273,49 @@ impl Finder<'_> {
         (!evidence.is_empty()).then(|| Pattern {
             name: "ticket-key-changed",
             confidence,
-            summary: format!(
-                "{} tickets under a key that was not seen at work again were refused",
-                found.len()
-            ),
+            summary: self.retired_key(&found),
             advice: advice("ticket-key-changed"),
             would_settle: (confidence == Confidence::Possible)
                 .then_some("a longer capture: the new key must go on being used and the old one must not come back"),
             evidence,
             contrast: None,
         })
+    }
+
+    /// When the old key was last at work, and how long its tickets lived against how long they were promised to.
+    fn retired_key(&self, refused: &[(&Use, Confidence)]) -> String {
+        let timelines = || {
+            let names = refused
+                .iter()
+                .filter_map(|(used, _)| self.hindsight.key_name(used.credential));
+            names.filter_map(|name| self.insight.key(name))
+        };
+        let count = refused.len();
+        let mut summary = match timelines()
+            .filter_map(|timeline| timeline.alive)
+            .map(|(_, last)| last)
+            .max()
+        {
+            Some(last) => format!(
+                "{count} tickets were refused whose key was last seen at work at {} UTC",
+                clock(last)
+            ),
+            None => format!("{count} tickets under a key that was not seen at work again were refused"),
+        };
+        let advertised = timelines().filter_map(|timeline| timeline.advertised).max();
+        let refused_at = timelines().filter_map(|timeline| timeline.youngest_declined).min();
+        if let (Some(advertised), Some(age)) = (advertised, refused_at) {
+            let age = age / SECOND;
+            let lived = if age < 1 {
+                "within a second".to_owned()
+            } else {
+                format!("at an age of {age} s")
+            };
+            if i64::from(advertised) > age {
+                let _ = write!(summary, "; given for {advertised} s, refused {lived}");
+            }
+        }
+        summary
     }
 
     fn failover(&self) -> Option<Pattern> {
@@ -576,7 +408,6 @@ impl Finder<'_> {
 
     fn times_out(&self) -> Option<Pattern> {
         const ENOUGH: usize = 3;
-        const SECOND: i64 = 1_000_000_000;
         let aged = |accepted: bool| {
             let uses = self.insight.uses.iter().filter(move |used| used.accepted == accepted);
             uses.filter(|used| {

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use super::key_verdict::KeyVerdict;
 use super::machines::INITIAL_TTL;
-use super::patterns::{EVIDENCE, Finder, KeyVerdict, Pattern, advice};
+use super::patterns::{EVIDENCE, Finder, Pattern, advice};
 use super::uses::Use;
 use crate::net::hex;
 use crate::session::{Connection, Mechanism};

@@ -1,5 +1,7 @@
 //! What became of each offer, and what had happened to the session before.
 
+use hashbrown::HashMap;
+
 use crate::net::Timestamp;
 use crate::session::{
     CloseClass, CloseNotify, Connection, ConnectionId, Credential, CredentialId, Kept, Ledger, Mechanism, OfferKind,
@@ -194,4 +196,30 @@ fn client_close(connection: &Connection) -> ClosedBy {
     } else {
         ClosedBy::ClientFin
     }
+}
+
+/// A stateful credential that was refused and accepted later: a cache cannot learn a session again, so another one
+/// refused it. Gives for each refused use the place of the first one that is accepted later.
+pub(super) fn refused_then_accepted(uses: &[Use], kept: &Kept) -> HashMap<(ConnectionId, CredentialId), usize> {
+    let like = |a: &Use, b: &Use| {
+        let (Some(a), Some(b)) = (kept.get(a.connection), kept.get(b.connection)) else {
+            return false;
+        };
+        let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
+        a.version() == b.version() && stack(a) == stack(b)
+    };
+    // From the last use back, so that the next acceptance of each credential is at hand.
+    let mut next: HashMap<CredentialId, (usize, &Use)> = HashMap::new();
+    let mut found = HashMap::new();
+    for (place, used) in uses.iter().enumerate().rev().filter(|(_, used)| used.stateful) {
+        if used.accepted {
+            next.insert(used.credential, (place, used));
+        } else if let Some((later_place, later)) = next.get(&used.credential)
+            && later.time > used.time
+            && like(used, later)
+        {
+            found.insert((used.connection, used.credential), *later_place);
+        }
+    }
+    found
 }

@@ -1,7 +1,7 @@
 //! Refused by another one than the one that has the session: backends, keys, failover.
 
 use super::super::case::{Case, Offered};
-use super::super::hindsight::patterns::{KeyVerdict, judge_key};
+use super::super::hindsight::key_verdict::{KeyVerdict, judge_key};
 use super::super::hindsight::uses::{ClosedBy, is_stateful};
 use super::super::hindsight::{Contrast, Insight, Takeover, Use};
 use super::super::{Confidence, Evidence, Finding};

@@ -1,0 +1,106 @@
+//! What the name of its key says of a refused ticket.
+
+use crate::net::Timestamp;
+use crate::session::Kept;
+use crate::verdict::Confidence;
+
+use super::{Hindsight, Insight, KeyName, Use};
+
+/// What a refused ticket's key name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyVerdict {
+    /// The answering server does not have the key, which is in use elsewhere.
+    NotShared(Confidence),
+    /// The key is no longer in use.
+    Changed(Confidence),
+    /// The key name explains nothing.
+    Nothing,
+}
+
+/// Judges a refused ticket by the timelines of its own key and of that of the answering server. Where servers are known
+/// to lack each other's keys, a key that was not seen at work again need not be gone: another server answered.
+#[must_use]
+pub fn judge_key(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
+    match key_by_itself(used, insight, hindsight, kept) {
+        KeyVerdict::Changed(Confidence::Possible) if insight.keys_apart => KeyVerdict::NotShared(Confidence::Possible),
+        // That a key was not seen again means little where much was not seen.
+        KeyVerdict::Changed(_) if insight.lossy => KeyVerdict::Changed(Confidence::Possible),
+        verdict => verdict,
+    }
+}
+
+/// Whether several keys are at work, and a ticket was refused while its own was: before and after, or for certain.
+pub(super) fn keys_apart(insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> bool {
+    let at_work = insight.keys.iter().filter(|timeline| timeline.alive.is_some());
+    if at_work.take(2).count() < 2 {
+        return false;
+    }
+    let in_between = |used: &Use| {
+        let key = hindsight.key_name(used.credential).and_then(|name| insight.key(name));
+        let alive = key.and_then(|timeline| timeline.alive);
+        alive.is_some_and(|(first, last)| first < used.time && used.time < last)
+    };
+    let mut refused = insight.uses.iter().filter(|used| !used.accepted);
+    refused.any(|used| match key_by_itself(used, insight, hindsight, kept) {
+        KeyVerdict::NotShared(confidence) => confidence > Confidence::Possible || in_between(used),
+        KeyVerdict::Changed(_) | KeyVerdict::Nothing => false,
+    })
+}
+
+fn key_by_itself(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
+    let Some(name) = hindsight.key_name(used.credential).filter(|_| !used.accepted) else {
+        return KeyVerdict::Nothing;
+    };
+    let Some(alive) = insight.key(name).and_then(|timeline| timeline.alive) else {
+        return KeyVerdict::Nothing;
+    };
+    let answering = kept
+        .get(used.connection)
+        .and_then(|connection| hindsight.issued_under(connection));
+    if answering == Some(name) {
+        return KeyVerdict::Nothing;
+    }
+    let others: Vec<KeyName> = insight
+        .keys
+        .iter()
+        .map(|timeline| timeline.name)
+        .filter(|other| *other != name)
+        .collect();
+    let alive_of = |other: &KeyName| insight.key(*other).and_then(|timeline| timeline.alive);
+    let side_by_side = others
+        .iter()
+        .filter_map(alive_of)
+        .any(|(first, last)| first < alive.1 && alive.0 < last);
+    let lives_on = alive.1 > used.time;
+    match (answering, lives_on || side_by_side) {
+        (Some(_), true) => KeyVerdict::NotShared(Confidence::Inferred),
+        (None, true) if side_by_side => KeyVerdict::NotShared(Confidence::Inferred),
+        (None, true) => KeyVerdict::NotShared(Confidence::Possible),
+        (Some(_), false) => changed(used, &others, alive.1, &alive_of),
+        // Without the answering server's own key another machine may have answered as well.
+        (None, false) => KeyVerdict::Changed(Confidence::Possible),
+    }
+}
+
+/// The old key was last at work before, and only another one after.
+fn changed(
+    used: &Use,
+    others: &[KeyName],
+    last: Timestamp,
+    alive_of: &dyn Fn(&KeyName) -> Option<(Timestamp, Timestamp)>,
+) -> KeyVerdict {
+    let successors = others
+        .iter()
+        .filter_map(alive_of)
+        .filter(|(first, _)| *first > last)
+        .count();
+    // One sighting of a new key may as well be a second backend: the new key must go on being used.
+    let goes_on = others
+        .iter()
+        .filter_map(alive_of)
+        .any(|(first, latest)| first > last && latest > used.time);
+    match (successors, goes_on) {
+        (1, true) => KeyVerdict::Changed(Confidence::Inferred),
+        _ => KeyVerdict::Changed(Confidence::Possible),
+    }
+}
