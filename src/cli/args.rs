@@ -98,6 +98,10 @@ pub struct Analyze {
     #[arg(long)]
     pub follow: bool,
 
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
     /// Exit with status 3 also when an input is damaged or ends inside a packet.
     #[arg(long)]
     pub strict: bool,
@@ -115,6 +119,39 @@ impl Analyze {
     }
 }
 
+/// Where secrets come from.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// A key log in NSS format (what SSLKEYLOGFILE makes programs write) that opens tickets, alerts and certificates;
+    /// may be repeated. Secrets inside a pcapng file are used without asking.
+    #[arg(long = "keylog", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    keylog: Vec<String>,
+
+    /// Read the key log that the environment variable SSLKEYLOGFILE names.
+    #[arg(long)]
+    keylog_env: bool,
+}
+
+impl Keys {
+    /// The key logs; `named` is the value of SSLKEYLOGFILE.
+    ///
+    /// # Errors
+    /// One line when the variable is asked for and names no file.
+    pub fn logs(&self, named: Option<OsString>) -> Result<Vec<String>, String> {
+        let mut logs = self.keylog.clone();
+        if self.keylog_env {
+            let named = named.filter(|name| !name.is_empty());
+            let named = named.ok_or("--keylog-env: SSLKEYLOGFILE is not set; give the file as --keylog FILE")?;
+            logs.push(
+                named
+                    .into_string()
+                    .map_err(|_| "--keylog-env: the path in SSLKEYLOGFILE is not UTF-8")?,
+            );
+        }
+        Ok(logs)
+    }
+}
+
 /// Arguments of `session`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_STATUS)]
@@ -127,6 +164,10 @@ pub struct Session {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<String>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
 
     /// Form of the table: 'text' for people, 'json' as one document.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]

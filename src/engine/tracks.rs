@@ -1,5 +1,7 @@
 //! What the engine attaches to a TCP connection: where TLS begins on it, one decoder a direction, and the fold.
 
+use super::sealed::Unsealer;
+use crate::keys::{Keys, Secrets, Speaker};
 use crate::net::{At, Timestamp};
 use crate::session::preamble;
 use crate::session::{
@@ -24,6 +26,9 @@ pub(super) struct Context<'a> {
     pub(super) ledger: &'a mut Ledger,
     pub(super) interner: &'a mut Interner,
     pub(super) kept: &'a mut Kept,
+    pub(super) secrets: &'a mut Secrets,
+    /// Bytes held back for secrets that may come.
+    pub(super) held: &'a mut usize,
 }
 
 /// One direction.
@@ -52,6 +57,8 @@ pub(super) struct Tracks {
     /// hello may be mere content.
     unconfirmed: Option<(Direction, u64)>,
     open: Option<Box<Open>>,
+    /// There are keys for it, or may be.
+    sealed: Option<Box<Unsealer>>,
 }
 
 impl Default for Tracks {
@@ -64,6 +71,7 @@ impl Default for Tracks {
             clear: None,
             unconfirmed: None,
             open: None,
+            sealed: None,
         }
     }
 }
@@ -77,6 +85,11 @@ impl Tracks {
         self.gaps
     }
 
+    /// The keys of the connection, where there were any.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        self.sealed.as_deref().map(Unsealer::keys)
+    }
+
     fn swap(&mut self) {
         self.each.swap(0, 1);
         self.offsets.swap(0, 1);
@@ -84,17 +97,24 @@ impl Tracks {
     }
 }
 
-const fn index(direction: Direction) -> usize {
+pub(super) const fn index(direction: Direction) -> usize {
     match direction {
         Direction::ToServer => 0,
         Direction::ToClient => 1,
     }
 }
 
-const fn side(direction: Direction) -> Side {
+pub(super) const fn side(direction: Direction) -> Side {
     match direction {
         Direction::ToServer => Side::Client,
         Direction::ToClient => Side::Server,
+    }
+}
+
+pub(super) const fn speaker(direction: Direction) -> Speaker {
+    match direction {
+        Direction::ToServer => Speaker::Client,
+        Direction::ToClient => Speaker::Server,
     }
 }
 
@@ -141,8 +161,15 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
     if let Some(lost) = data.lost.get_mut(index(direction)) {
         lost.get_or_insert(blindness);
     }
+    let offset = data.offsets.get(index(direction)).copied().unwrap_or(0);
     let costs_handshake = match data.each.get_mut(index(direction)) {
-        Some(Track::Tls(decoder)) => decoder.gap(length) >= Loss::Handshake,
+        Some(Track::Tls(decoder)) => {
+            let loss = decoder.gap(length);
+            if let (Loss::Framing, Some(sealed)) = (loss, &mut data.sealed) {
+                sealed.lose(direction, offset);
+            }
+            loss >= Loss::Handshake
+        }
         // What was searched so far does not join what comes after the gap.
         Some(Track::Searching(bytes)) => {
             bytes.clear();
@@ -158,7 +185,11 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
 /// Decodes bytes of a direction on which TLS has begun.
 fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, context: &mut Context<'_>) {
     let Tracks {
-        each, offsets, open, ..
+        each,
+        offsets,
+        open,
+        sealed,
+        ..
     } = &mut flow.data;
     let Some(open) = open else { return };
     let base = offsets.get(index(direction)).copied().unwrap_or(0);
@@ -168,6 +199,12 @@ fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, con
         while let Some(event) = decoder.next(&mut input) {
             let lost = event == Event::Desynchronised;
             let offset = base + (bytes.len() - input.len()) as u64;
+            if let Some(sealed) = sealed
+                && sealed.event(direction, &event, (at, offset), open, context)
+            {
+                decoder.keep(sealed.keep(direction));
+                continue;
+            }
             let said = open.event(side(direction), event, at, offset, context.ledger, context.interner);
             if lost {
                 open.handshake_lost(side(direction), Blindness::Unsupported);
@@ -179,10 +216,21 @@ fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, con
         }
     }
     if feedback == Feedback::ChangeCipherSpecIsDummy {
-        for track in each {
+        for track in each.iter_mut() {
             if let Track::Tls(decoder) = track {
                 decoder.ignore_change_cipher_spec();
             }
+        }
+    }
+    keep_what_keys_need(&mut flow.data);
+}
+
+/// Tells the decoders what to keep for the keys there are. Once there are none, the connection goes on without.
+fn keep_what_keys_need(data: &mut Tracks) {
+    let Some(sealed) = &data.sealed else { return };
+    for (track, direction) in data.each.iter_mut().zip([Direction::ToServer, Direction::ToClient]) {
+        if let Track::Tls(decoder) = track {
+            decoder.keep(sealed.keep(direction));
         }
     }
 }
@@ -273,6 +321,7 @@ fn begin(
         let [client, server] = flow.ends;
         let open = Open::new(context.kept.reserve(), client, server, transport(flow));
         flow.data.open = Some(Box::new(open));
+        flow.data.sealed = (!context.secrets.is_idle()).then(|| Box::new(Unsealer::new()));
     }
     if start == Start::Middle
         && let (Some(open), Some(cause)) = (
@@ -287,6 +336,7 @@ fn begin(
         keep_preamble(flow, direction, clear);
     }
     set(flow, direction, Track::Tls(Decoder::new(start)));
+    keep_what_keys_need(&mut flow.data);
     feed(flow, direction, rest, at, context);
     look_again(flow, direction.opposite(), at, context);
     direction
@@ -356,10 +406,13 @@ fn marks(half: &Half, client: &Half) -> Marks {
 pub(super) fn finish(
     finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
-    ledger: &mut Ledger,
+    context: &mut Context<'_>,
 ) -> Option<(ConnectionId, Box<Connection>)> {
     let Finished { flow, why } = finished;
     let mut open = flow.data.open.take()?;
+    if let Some(sealed) = &mut flow.data.sealed {
+        sealed.finish(&mut open, context);
+    }
     if was_content(&flow.data, open.has_hello()) {
         return None;
     }
@@ -385,7 +438,7 @@ pub(super) fn finish(
         }
     }
     let id = open.id;
-    let (facts, ends) = open.finish(ledger, blind);
+    let (facts, ends) = open.finish(context.ledger, blind);
     let mut connection = Box::new(facts);
     let [client_end, server_end] = &ends;
     connection.completed = connection.judge_completed(still_open);

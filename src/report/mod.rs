@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Omitted, Outcome, Service,
+    TicketsInferred,
 };
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
@@ -157,6 +158,14 @@ impl Counts {
     const fn decided(&self) -> u64 {
         self.outcomes.resumed + self.outcomes.declined + self.outcomes.not_offered
     }
+}
+
+/// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
+const fn may_have_issued(tickets: TicketsInferred) -> bool {
+    !matches!(
+        tickets,
+        TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
+    )
 }
 
 #[allow(clippy::cast_precision_loss)] // counts of connections stay far below 2^53
@@ -361,7 +370,7 @@ impl<'a> Report<'a> {
                 earlier.is_tls13()
                     && earlier.completed == crate::session::Completed::Yes
                     && earlier.server_name() == connection.server_name()
-                    && earlier.tickets_inferred != crate::session::TicketsInferred::None
+                    && may_have_issued(earlier.tickets_inferred)
             })
             .map(|(id, _)| id)
             .take(MAX_CANDIDATES)

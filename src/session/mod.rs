@@ -21,7 +21,7 @@ pub use connection::{
     Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Marks, Mechanism, Offer, OfferKind, Outcome,
     PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
-pub use credential::{Credential, CredentialId, Issue, Name, imported_identity};
+pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, imported_identity};
 pub use fold::{Feedback, Open};
 pub use intern::Interner;
 pub use kept::{Kept, Omitted, Service};

@@ -1,4 +1,4 @@
-//! Where packets come from: capture files and standard input. The only file I/O on the input side.
+//! Where packets and key logs come from: files and standard input. The only file I/O on the input side.
 //!
 //! In goes a path or any byte stream (pcap or pcapng, plain or compressed); out come [`Packet`]s with the frame numbers
 //! Wireshark gives them, in file order, or merged by time over several files ([`Timeline`]). This layer never looks
@@ -18,12 +18,14 @@ mod buffer;
 mod compress;
 mod follow;
 mod input;
+mod keylog;
 mod pcap;
 mod pcapng;
 #[cfg(test)]
 mod testing;
 mod timeline;
 
+pub use keylog::KeyLogFile;
 pub use timeline::Timeline;
 
 use follow::Follow;
@@ -91,6 +93,14 @@ pub enum SourceError {
         path: String,
         /// Bytes there are.
         length: u64,
+    },
+    /// Reading a key log failed.
+    #[error("{path}: reading the key log failed: {cause}; what came before is used")]
+    KeyLog {
+        /// Path as given.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
     },
     /// Reading failed.
     #[error("{path}: reading failed at byte {offset}, after frame {frame}: {cause}; what came before was analysed")]

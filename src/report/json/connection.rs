@@ -11,6 +11,7 @@ use crate::net::Timestamp;
 use crate::report::{Report, community_id, connection_id, credential_id, service_id, service_of};
 use crate::session::{
     Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, Mechanism, OfferKind, Outcome, Seen, Side,
+    TicketsInferred,
 };
 use crate::stream::ResetForm;
 use crate::verdict::{Confidence, Evidence, Judged};
@@ -181,8 +182,15 @@ impl<'a> ConnectionJson<'a> {
             }
         }
         if connection.is_tls13() {
-            not_visible.insert("alpn", "encrypted");
-            not_visible.insert("credentials_issued", "encrypted");
+            if !connection.extensions_read {
+                not_visible.insert("alpn", "encrypted");
+            }
+            if !matches!(
+                connection.tickets_inferred,
+                TicketsInferred::Read { complete: true, .. }
+            ) {
+                not_visible.insert("credentials_issued", "encrypted");
+            }
         }
         if let Some(cause) = connection.hello.blind() {
             for field in ["server_name", "offered", "credentials_offered"] {
@@ -327,11 +335,15 @@ fn resumed_by(connection: &Connection, not_visible: &mut Causes) -> Option<&'sta
 fn early_data(early_data: EarlyData, not_visible: &mut Causes, inferred: &mut Causes) -> Option<&'static str> {
     match early_data {
         EarlyData::NotOffered => None,
-        EarlyData::Accepted(_) => {
-            inferred.insert(
-                "early_data",
-                "record of the size of EndOfEarlyData before the client's Finished",
-            );
+        EarlyData::Accepted {
+            inferred: by_lengths, ..
+        } => {
+            if by_lengths {
+                inferred.insert(
+                    "early_data",
+                    "record of the size of EndOfEarlyData before the client's Finished",
+                );
+            }
             Some("accepted")
         }
         EarlyData::Rejected {
