@@ -142,21 +142,20 @@ impl Feed<'_> {
         let size = self.timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = self.timeline.may_bring_secrets();
-        if blocks {
-            self.timeline.look_ahead();
-            self.logs.take_blocks(self.timeline, self.engine);
-        }
         let mut packets = 0;
         while packets < limit {
+            if blocks && self.timeline.brings_secrets() {
+                self.logs.take_blocks(self.timeline, self.engine);
+                // Where one secrets block stands among packets, more may follow.
+                if packets > 0 {
+                    self.engine.expect_keys();
+                }
+            }
             let Some(packet) = self.timeline.next() else {
                 return ControlFlow::Continue(());
             };
             self.engine.push(&packet);
             packets += 1;
-            // Where one secrets block stands among packets, more may follow.
-            if blocks && self.logs.take_blocks(self.timeline, self.engine) {
-                self.engine.expect_keys();
-            }
             if self.growing && packets.is_multiple_of(PACKETS_PER_LOOK) {
                 self.logs.read(self.engine);
             }

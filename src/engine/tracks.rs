@@ -5,8 +5,8 @@ use crate::keys::{Keys, Secrets, Speaker};
 use crate::net::{At, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, Ledger, Marks, Open, Seen, Side,
-    Transport, classify_close,
+    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks, Open, Seen,
+    Side, Transport, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
 use crate::tls::record::{Loss, Start, plausible};
@@ -440,11 +440,24 @@ pub(super) fn finish(
     let id = open.id;
     let (facts, ends) = open.finish(context.ledger, blind);
     let mut connection = Box::new(facts);
+    connection.keys = flow.data.keys().and_then(key_origin);
     let [client_end, server_end] = &ends;
     connection.completed = connection.judge_completed(still_open);
     connection.close = classify_close(&connection, [client_end, server_end], class);
     connection.outcome = outcome::decide(&connection);
     Some((id, connection))
+}
+
+/// Where the secrets came from that opened records of a connection, if any did.
+fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
+    let (opened, _) = keys.counts();
+    (opened > 0).then(|| {
+        if keys.are_embedded() {
+            KeyOrigin::Embedded
+        } else {
+            KeyOrigin::Given
+        }
+    })
 }
 
 /// Adds what TCP knows of one side. Gives why part of its handshake could not be read.

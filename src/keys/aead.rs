@@ -79,12 +79,11 @@ impl Aead {
     pub(super) fn open<'b>(&self, nonce: &[u8; 12], data: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let length = buffer.len().checked_sub(self.tag_length())?;
         let (text, tag) = buffer.split_at_mut_checked(length)?;
-        let cipher = match self.cipher.get() {
-            Some(cipher) => cipher,
-            None => {
-                let made = self.make()?;
-                self.cipher.get_or_init(|| made)
-            }
+        let cipher = if let Some(made) = self.cipher.get() {
+            made
+        } else {
+            let made = self.make()?;
+            self.cipher.get_or_init(|| made)
         };
         cipher.open(nonce, data, text, tag).then_some(&*text)
     }
@@ -139,17 +138,20 @@ impl Aead {
 /// The block whose encryption is the key stream of text block `number`: NIST SP 800-38D §7.2 (GCM, which uses counter 1
 /// for the tag) and RFC 3610 §2.3 (CCM with a 3-byte length, which uses counter 0).
 fn counter_block(kind: AeadKind, nonce: &[u8; 12], number: u32) -> [u8; 16] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = *nonce;
-    match kind {
-        AeadKind::Aes128Gcm | AeadKind::Aes256Gcm | AeadKind::ChaCha20Poly1305 => {
-            let [w, x, y, z] = number.wrapping_add(2).to_be_bytes();
-            [a, b, c, d, e, f, g, h, i, j, k, l, w, x, y, z]
-        }
-        AeadKind::Aes128Ccm | AeadKind::Aes256Ccm | AeadKind::Aes128Ccm8 | AeadKind::Aes256Ccm8 => {
-            let [_, x, y, z] = number.wrapping_add(1).to_be_bytes();
-            [2, a, b, c, d, e, f, g, h, i, j, k, l, x, y, z]
-        }
-    }
+    let ccm = !matches!(kind, AeadKind::Aes128Gcm | AeadKind::Aes256Gcm);
+    let (flags, counter): (&[u8], u32) = if ccm { (&[2], 1) } else { (&[], 2) };
+    let counter = number.wrapping_add(counter).to_be_bytes();
+    let mut block = [0; 16];
+    let front = flags.iter().chain(nonce);
+    block.iter_mut().zip(front).for_each(|(to, from)| *to = *from);
+    // The counter fills what the nonce leaves.
+    block
+        .iter_mut()
+        .skip(flags.len() + nonce.len())
+        .rev()
+        .zip(counter.iter().rev())
+        .for_each(|(to, from)| *to = *from);
+    block
 }
 
 #[cfg(test)]

@@ -193,7 +193,9 @@ impl MacThenBlock {
 
 fn verify<M: Mac + Clone>(keyed: &M, parts: &[&[u8]], mac: &[u8]) -> bool {
     let mut own = keyed.clone();
-    parts.iter().for_each(|part| own.update(part));
+    for part in parts {
+        own.update(part);
+    }
     own.verify_slice(mac).is_ok()
 }
 

@@ -80,6 +80,8 @@ struct Side {
     changed: bool,
     messages: Messages,
     blind_tries: u16,
+    /// The only record of the client's handshake was taken for its Finished by its size, and not opened.
+    skipped_finished: bool,
 }
 
 impl Side {
@@ -93,6 +95,7 @@ impl Side {
             changed: false,
             messages: Messages::default(),
             blind_tries: 0,
+            skipped_finished: false,
         }
     }
 }
@@ -148,6 +151,8 @@ pub struct Keys {
     /// Content of the record opened last.
     scratch: Hidden,
     unsupported: bool,
+    embedded: bool,
+    /// The master secret is that of a session which the client offered: the log has no line for this connection.
     guessed: bool,
     /// ClientKeyExchange was seen.
     exchanged: bool,
@@ -173,6 +178,7 @@ impl Keys {
             early: None,
             scratch: Hidden::default(),
             unsupported: false,
+            embedded: false,
             guessed: false,
             exchanged: false,
             impatient: false,
@@ -221,6 +227,7 @@ impl Keys {
             };
         };
         let known = secrets.claim(&proposal.random);
+        self.embedded = secrets.is_embedded(&proposal.random);
         let ready = if choice.protection.version.is_tls13() {
             self.prepare_tls13(known, secrets)
         } else {
@@ -313,8 +320,7 @@ impl Keys {
         let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
             return Readiness::Waiting;
         };
-        let Some([client, server]) = Opener::tls12(&choice.protection, &master, &proposal.random, &choice.random)
-        else {
+        let Some([client, server]) = Opener::tls12(choice.protection, &master, &proposal.random, &choice.random) else {
             self.unsupported = true;
             return self.never();
         };
@@ -394,6 +400,9 @@ impl Keys {
         if record.content_type != ContentType::APPLICATION_DATA {
             return None;
         }
+        if self.skip_finished(speaker, record) {
+            return None;
+        }
         self.install(speaker, secrets);
         let early_data =
             speaker == Speaker::Client && self.proposal.as_ref().is_some_and(|proposal| proposal.early_data);
@@ -406,18 +415,17 @@ impl Keys {
         if at_start && early_data && !side.direction.has_lost() {
             // Early data goes by under its own key, or under one that is not known, until a record of the handshake
             // opens.
-            let whole = record.is_whole();
-            return side
-                .direction
-                .attempt(record, scratch)
-                .filter(|_| whole)
-                .or_else(|| early.as_mut()?.open(record, scratch));
+            let opened = if record.is_whole() {
+                side.direction.attempt(record, scratch)
+            } else {
+                None
+            };
+            return opened.or_else(|| early.as_mut()?.open(record, scratch));
         }
         if side.epoch == Epoch::Application && (record.length > NO_LOOK || !record.is_whole()) {
             match side.direction.look(record) {
                 // Zero is padding; then the type stands somewhere before.
                 Some(ContentType(0)) | None => {}
-                Some(ContentType::ALERT | ContentType::HANDSHAKE) if record.is_whole() => {}
                 Some(ContentType::APPLICATION_DATA) => {
                     side.direction.pass(record);
                     return Some(ContentType::APPLICATION_DATA);
@@ -435,6 +443,9 @@ impl Keys {
         {
             return Some(kind);
         }
+        if std::mem::take(&mut side.skipped_finished) && side.direction.counts().0 == 0 {
+            return self.unskip_finished(speaker, record, secrets);
+        }
         // The Finished that ends the handshake may have been lost, or its key is not known.
         let (waiting, missing) = (side.epoch == Epoch::Handshake, !side.direction.has_key());
         if !waiting || !(lost || missing) || side.blind_tries >= BLIND_TRIES || !record.is_whole() {
@@ -442,6 +453,45 @@ impl Keys {
         }
         side.blind_tries += 1;
         self.try_application(speaker, record, secrets)
+    }
+
+    /// The client's handshake is most often its Finished alone, whose size gives it away. A key is not made for it: what
+    /// follows opens under the application key, or shows that it was something else.
+    fn skip_finished(&mut self, speaker: Speaker, record: &Sealed<'_>) -> bool {
+        let (Speaker::Client, Some(proposal), Some(choice)) = (speaker, &self.proposal, &self.choice) else {
+            return false;
+        };
+        let suite = choice.protection.suite;
+        let finished = suite.kdf_hash().map(|hash| 4 + hash.length() + 1 + suite.tls13_tag());
+        let early_data = proposal.early_data;
+        let side = self.side(speaker);
+        let at_start = side.epoch == Epoch::Handshake && !side.installed && !side.direction.has_lost();
+        if !at_start || early_data || finished != Some(record.length) {
+            return false;
+        }
+        side.epoch = Epoch::Application;
+        side.skipped_finished = true;
+        true
+    }
+
+    /// Perhaps what was skipped was no Finished, and the record after it is under the handshake key, too.
+    fn unskip_finished(&mut self, speaker: Speaker, record: &Sealed<'_>, secrets: &mut Secrets) -> Option<ContentType> {
+        let side = self.side(speaker);
+        side.epoch = Epoch::Handshake;
+        side.installed = false;
+        side.messages.lose();
+        self.install(speaker, secrets);
+        let Self { sides, scratch, .. } = self;
+        let side = of(sides, speaker);
+        side.direction.pass_unseen();
+        let opened = side.direction.attempt(record, &mut scratch.0);
+        if opened.is_none() {
+            side.epoch = Epoch::Application;
+            side.installed = false;
+            self.install(speaker, secrets);
+            self.side(speaker).direction.pass_unseen();
+        }
+        opened
     }
 
     /// Whether the record is the first one under the application key.
@@ -452,9 +502,7 @@ impl Keys {
         let side = of(sides, speaker);
         let mut direction = Direction::default();
         direction.install(Some(opener));
-        if side.direction.has_lost() {
-            direction.lose(22 * 64);
-        }
+        direction.lose_as(&side.direction);
         let kind = direction.open(record, scratch)?;
         side.direction = direction;
         side.epoch = Epoch::Application;
@@ -486,7 +534,7 @@ impl Keys {
             let made = self.application(speaker, secrets);
             let side = self.side(speaker);
             let (opener, traffic) = made.unzip();
-            side.direction.install(opener);
+            side.direction.succeed(opener);
             side.traffic = traffic;
             return;
         }
@@ -499,13 +547,7 @@ impl Keys {
         };
         let secret = secrets.find(&proposal.random, kind);
         let opener = secret.and_then(|secret| Opener::tls13(choice.protection.suite, secret));
-        let side = self.side(speaker);
-        // What was lost before the first record of the epoch stays lost.
-        let lost = side.direction.has_lost();
-        side.direction.install(opener);
-        if lost {
-            side.direction.lose(22 * 64);
-        }
+        self.side(speaker).direction.succeed(opener);
     }
 
     /// The next handshake message under protection, and what it does to the keys.
@@ -670,6 +712,12 @@ impl Keys {
         (a + c, if self.guessed && a + c == 0 { 0 } else { b + d })
     }
 
+    /// The secrets stood in the capture itself.
+    #[must_use]
+    pub const fn are_embedded(&self) -> bool {
+        self.embedded
+    }
+
     /// There are secrets, and the suite is not one that is opened.
     #[must_use]
     pub const fn is_unsupported(&self) -> bool {
@@ -702,7 +750,7 @@ fn master_of(premaster: &Secret, proposal: &Proposal, choice: &Choice) -> Option
     if choice.extended_master_secret {
         return None;
     }
-    let kind = suite::prf(&choice.protection)?;
+    let kind = suite::prf(choice.protection)?;
     Some(Secret::filled(48, |out| {
         prf(
             kind,

@@ -40,6 +40,13 @@ impl Direction {
         self.in_step = false;
     }
 
+    /// The same, where bytes were lost since the last record: some of them may be under the new key.
+    pub(super) fn succeed(&mut self, opener: Option<Opener>) {
+        let slack = self.slack;
+        self.install(opener);
+        self.slack = slack;
+    }
+
     pub(super) const fn has_key(&self) -> bool {
         self.opener.is_some()
     }
@@ -54,6 +61,11 @@ impl Direction {
         // No record is shorter than header, type and tag.
         self.slack = self.slack.saturating_add(bytes / 22 + 1).min(SEARCH);
         self.in_step = false;
+    }
+
+    /// As many records may have gone by as under another key.
+    pub(super) const fn lose_as(&mut self, other: &Self) {
+        self.slack = other.slack;
     }
 
     /// Whether records may have gone by unseen.
@@ -79,6 +91,11 @@ impl Direction {
         if let Some(opener) = &mut self.opener {
             opener.passed(record);
         }
+    }
+
+    /// A record went by before this key was made.
+    pub(super) const fn pass_unseen(&mut self) {
+        self.sequence += 1;
     }
 
     /// A record that may be protected otherwise, as early data is: it counts only when it opens.

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroize;
+
 use super::secret::{Hidden, Secret};
 use super::store::{Kind, Name, Secrets};
 
@@ -52,13 +54,24 @@ pub struct Log {
     line: u64,
     faults: Vec<Fault>,
     malformed: u64,
+    /// It stands in a capture.
+    embedded: bool,
 }
 
 impl Log {
+    /// A log that stands in a capture.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self {
+            embedded: true,
+            ..Self::default()
+        }
+    }
+
     /// Takes the next bytes of the log.
     pub fn push(&mut self, bytes: &[u8], secrets: &mut Secrets) {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end);
             rest = after.get(1..).unwrap_or_default();
             if self.partial.0.is_empty() {
@@ -73,9 +86,10 @@ impl Log {
 
     /// The log is over, or its last line is as good as whole.
     pub fn finish(&mut self, secrets: &mut Secrets) {
-        let line = std::mem::take(&mut self.partial);
+        let mut line = std::mem::take(&mut self.partial);
         if !line.0.is_empty() {
             self.take(&line.0, secrets);
+            line.0.zeroize();
         }
     }
 
@@ -99,7 +113,7 @@ impl Log {
     fn take(&mut self, line: &[u8], secrets: &mut Secrets) {
         self.line += 1;
         match entry(line) {
-            Ok(Some((kind, name, secret))) => secrets.insert(kind, name, secret),
+            Ok(Some((kind, name, secret))) => secrets.insert(kind, name, secret, self.embedded),
             Ok(None) => {}
             Err(problem) => {
                 self.malformed += 1;
@@ -124,10 +138,12 @@ fn entry(line: &[u8]) -> Result<Option<(Kind, Name, Secret)>, Problem> {
     if line.len() > LONGEST_LINE {
         return Err(Problem::NotThreeWords);
     }
-    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-    let (Some(label), Some(name), Some(secret), None) = (words.next(), words.next(), words.next(), words.next()) else {
+    let (label, rest) = word(line);
+    let (name, rest) = word(rest);
+    let (secret, rest) = word(rest);
+    if secret.is_empty() || !rest.is_empty() {
         return Err(Problem::NotThreeWords);
-    };
+    }
     let Some(form) = Form::of(label) else {
         // A label of the future has the same form; anything else is no key log.
         let word = |word: &[u8]| {
@@ -142,6 +158,18 @@ fn entry(line: &[u8]) -> Result<Option<(Kind, Name, Secret)>, Problem> {
         };
     };
     form.read(name, secret)
+}
+
+/// The first word, and what follows the space behind it.
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    let text = text.trim_ascii_start();
+    match memchr::memchr(b' ', text) {
+        Some(end) => (
+            text.get(..end).unwrap_or_default(),
+            text.get(end + 1..).unwrap_or_default(),
+        ),
+        None => (text, &[]),
+    }
 }
 
 /// What a label promises.
@@ -220,16 +248,30 @@ fn unhex<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
 /// Whether all of `hex` was read. A key log is as long as everything else that is read of a connection's handshake, so
 /// digits are looked up and the answer is given once at the end.
 fn unhex_into(hex: &[u8], out: &mut [u8]) -> bool {
+    let value = |digit: u8| VALUES.get(usize::from(digit)).copied().unwrap_or(0xff);
     let mut wrong = 0;
     for (to, pair) in out.iter_mut().zip(hex.as_chunks::<2>().0) {
-        let [high, low] = pair.map(digit);
+        let [high, low] = pair.map(value);
         wrong |= high | low;
         *to = high << 4 | low & 0x0f;
     }
     wrong & 0xf0 == 0
 }
 
-/// The value of a hex digit; above 15 when it is none.
+/// The value of every character as a hex digit; above 15 when it is none.
+#[allow(clippy::indexing_slicing)] // done while compiling, and a table of 256 takes any byte
+const VALUES: [u8; 256] = {
+    let mut values = [0; 256];
+    let mut character = 0_u8;
+    loop {
+        values[character as usize] = digit(character);
+        if character == u8::MAX {
+            break values;
+        }
+        character += 1;
+    }
+};
+
 const fn digit(character: u8) -> u8 {
     match character {
         b'0'..=b'9' => character - b'0',

@@ -11,6 +11,8 @@ mod connection;
 mod direction;
 mod log;
 mod opener;
+#[cfg(test)]
+mod rfc8448;
 mod schedule;
 mod secret;
 mod store;

@@ -33,7 +33,7 @@ enum How {
         /// TLS 1.3: the content type is inside, and the header is all the associated data.
         tls13: bool,
     },
-    Mac(MacThenBlock),
+    Mac(Box<MacThenBlock>),
 }
 
 /// Opens records of one direction.
@@ -72,7 +72,7 @@ impl Opener {
     /// For a master secret of TLS 1.0 to 1.2: the keys of client and server (RFC 5246 §6.3). `None` when the suite is
     /// not opened.
     pub(super) fn tls12(
-        protection: &Protection,
+        protection: Protection,
         master: &Secret,
         client_random: &[u8; 32],
         server_random: &[u8; 32],
@@ -137,9 +137,13 @@ impl Opener {
                     tls13: false,
                 }
             }
-            Algorithm::Mac(block, mac) => {
-                How::Mac(MacThenBlock::new(block, mac, material, encrypt_then_mac, explicit_iv)?)
-            }
+            Algorithm::Mac(block, mac) => How::Mac(Box::new(MacThenBlock::new(
+                block,
+                mac,
+                material,
+                encrypt_then_mac,
+                explicit_iv,
+            )?)),
         }))
     }
 
@@ -179,8 +183,12 @@ impl Opener {
                     return strip_inner_type(scratch);
                 }
                 // seq_num + type + version + length (RFC 5246 §6.2.3.3).
-                let [s, t, u, v, w, x, y, z] = sequence.to_be_bytes();
-                let data = [s, t, u, v, w, x, y, z, record.content_type.0, a, b, c, d];
+                let mut data = [0; 13];
+                let parts = sequence
+                    .to_be_bytes()
+                    .into_iter()
+                    .chain([record.content_type.0, a, b, c, d]);
+                data.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
                 aead.open(&nonce, &data, scratch)?;
                 scratch.truncate(length);
             }

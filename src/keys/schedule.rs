@@ -77,17 +77,21 @@ fn p_hash<M: Mac + KeyInit + Clone>(secret: &[u8], seed: [&[u8]; 3], out: &mut [
     };
     let mac = |parts: &[&[u8]]| {
         let mut mac = keyed.clone();
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes()
     };
     let [label, one, two] = seed;
     let mut a = mac(&[label, one, two]);
     let size = a.len();
-    for chunk in out.chunks_mut(size) {
+    for (number, chunk) in out.chunks_mut(size).enumerate() {
+        if number > 0 {
+            a = mac(&[&a]);
+        }
         let mut block = mac(&[&a, label, one, two]);
         chunk.iter_mut().zip(&block).for_each(|(to, from)| *to = *from);
         block.zeroize();
-        a = mac(&[&a]);
     }
     a.zeroize();
 }

@@ -56,19 +56,13 @@ impl Drop for Secret {
     }
 }
 
-/// Bytes that may hold a secret, or what a record held: `Debug` tells how many, and they are wiped when dropped.
+/// Bytes that must not be shown: what a record held, or a line of a key log. `Debug` tells how many.
 #[derive(Default)]
 pub(super) struct Hidden(pub(super) Vec<u8>);
 
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Hidden({} bytes)", self.0.len())
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
 

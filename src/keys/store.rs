@@ -53,6 +53,8 @@ struct Entry {
     random: [u8; 32],
     secrets: [Option<Secret>; Kind::COUNT],
     claimed: bool,
+    /// Only secrets blocks of captures brought it.
+    embedded: bool,
 }
 
 /// A name for a session: digest of its ID or ticket.
@@ -126,7 +128,8 @@ impl Secrets {
     }
 
     /// Takes one secret. What is said twice is taken as it was said first.
-    pub fn insert(&mut self, kind: Kind, name: Name, secret: Secret) {
+    /// `embedded` says that it stood in a capture.
+    pub fn insert(&mut self, kind: Kind, name: Name, secret: Secret, embedded: bool) {
         let random = match name {
             Name::Random(random) => random,
             Name::EncryptedPremaster(name) => return self.premasters.insert(name, secret),
@@ -137,10 +140,9 @@ impl Secrets {
             _ => self.number(random),
         };
         self.latest = Some((random, number));
-        if let Some(slot) = self
-            .entry_mut(number)
-            .and_then(|entry| entry.secrets.get_mut(kind as usize))
-        {
+        let Some(entry) = self.entry_mut(number) else { return };
+        entry.embedded &= embedded;
+        if let Some(slot) = entry.secrets.get_mut(kind as usize) {
             slot.get_or_insert(secret);
         }
     }
@@ -153,6 +155,7 @@ impl Secrets {
                 random,
                 secrets: [const { None }; Kind::COUNT],
                 claimed: false,
+                embedded: true,
             }));
             if self.entries.len() > self.limit
                 && let Some(oldest) = self.entries.pop_front()
@@ -179,6 +182,17 @@ impl Secrets {
             entry.claimed = true;
         }
         true
+    }
+
+    /// Whether the secrets of a client random stood in a capture and in no key log that was given.
+    pub(super) fn is_embedded(&self, random: &[u8; 32]) -> bool {
+        self.entry(random).is_some_and(|entry| entry.embedded)
+    }
+
+    fn entry(&self, random: &[u8; 32]) -> Option<&Entry> {
+        let number = self.index.get(random)?;
+        let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
+        self.entries.get(index).map(AsRef::as_ref)
     }
 
     /// One secret of a client random.
@@ -214,10 +228,7 @@ impl Secrets {
     /// Whether secrets are kept for this client random that no connection has claimed.
     #[must_use]
     pub fn came_too_late(&self, random: &[u8; 32]) -> bool {
-        let entry = self.index.get(random).and_then(|number| {
-            let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
-            self.entries.get(index)
-        });
+        let entry = self.entry(random);
         entry.is_some_and(|entry| !entry.claimed)
     }
 }
@@ -272,8 +283,8 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.limit(3);
         for byte in 0..10 {
-            secrets.insert(Kind::Master, Name::Random([byte; 32]), secret(byte));
-            secrets.insert(Kind::ClientEarly, Name::Random([byte; 32]), secret(byte));
+            secrets.insert(Kind::Master, Name::Random([byte; 32]), secret(byte), false);
+            secrets.insert(Kind::ClientEarly, Name::Random([byte; 32]), secret(byte), false);
         }
         assert_eq!(secrets.unclaimed(), (3, 7));
         assert!(secrets.find(&[6; 32], Kind::Master).is_none());
@@ -298,7 +309,7 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let mut secrets = Secrets::default();
-        secrets.insert(Kind::Master, Name::Random([1; 32]), secret(0xee));
+        secrets.insert(Kind::Master, Name::Random([1; 32]), secret(0xee), false);
         let shown = format!("{secrets:?}");
         assert!(!shown.contains("238"), "{shown}");
         assert!(shown.contains("Secret(48 bytes)"), "{shown}");

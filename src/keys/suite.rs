@@ -145,7 +145,7 @@ pub(super) fn algorithm(suite: CipherSuite) -> Option<Algorithm> {
 }
 
 /// The PRF of TLS 1.2 and older; `None` for versions without one that is known here.
-pub(super) fn prf(protection: &Protection) -> Option<Prf> {
+pub(super) fn prf(protection: Protection) -> Option<Prf> {
     match protection.version {
         ProtocolVersion::TLS_1_0 | ProtocolVersion::TLS_1_1 => Some(Prf::Md5Sha1),
         ProtocolVersion::TLS_1_2 => match protection.suite.registered()?.prf {
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_prf_follows_version_and_suite() {
         let of = |version, suite| {
-            prf(&Protection {
+            prf(Protection {
                 version,
                 suite: CipherSuite(suite),
                 encrypt_then_mac: false,

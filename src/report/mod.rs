@@ -11,6 +11,7 @@ pub mod json;
 pub mod select;
 pub mod session;
 pub mod text;
+mod tickets;
 mod wireshark;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge
 pub use alike::Alike;
 pub use ids::{community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
+pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
 pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
@@ -242,6 +244,7 @@ pub struct Report<'a> {
     history: History,
     /// What hindsight shows.
     pub hindsight: Hindsight,
+    tickets: HashMap<Service, Vec<TicketLedger>>,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
@@ -281,6 +284,7 @@ impl<'a> Report<'a> {
             services: Vec::new(),
             bar_seconds: 1,
             history: History::of(engine.kept(), &by_hello),
+            tickets: tickets::ledgers(engine.kept(), engine.ledger(), &by_hello),
             hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
             selection: None,
             order,
@@ -289,6 +293,12 @@ impl<'a> Report<'a> {
         report.share_notices();
         report.count();
         report
+    }
+
+    /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
+    #[must_use]
+    pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
+        self.tickets.get(service).map_or(&[], Vec::as_slice)
     }
 
     /// Connections in the order of their first packets, with their numbers from 1.

@@ -1,5 +1,7 @@
 //! Key logs on their way into the engine: files beside the captures, and secrets blocks inside them.
 
+use zeroize::Zeroizing;
+
 use crate::engine::Engine;
 use crate::keys::{Fault, Log};
 use crate::source::{KeyLogFile, Timeline};
@@ -36,7 +38,7 @@ impl KeyLogs {
     pub(super) fn read(&mut self, engine: &mut Engine) {
         for (file, log) in &mut self.files {
             loop {
-                match file.next() {
+                match file.more() {
                     Ok([]) => break,
                     Ok(bytes) => engine.read_keys(log, bytes),
                     Err(error) => {
@@ -49,13 +51,13 @@ impl KeyLogs {
         }
     }
 
-    /// Takes the secrets blocks that were found in the captures. Gives whether there were any.
-    pub(super) fn take_blocks(&mut self, timeline: &mut Timeline, engine: &mut Engine) -> bool {
-        let found = timeline.secrets();
-        for (path, text) in &found {
+    /// Takes the secrets blocks that were found in the captures.
+    pub(super) fn take_blocks(&mut self, timeline: &mut Timeline, engine: &mut Engine) {
+        for (path, text) in timeline.secrets() {
+            let text = Zeroizing::new(text);
             self.blocks += 1;
-            let mut log = Log::default();
-            engine.read_keys(&mut log, text);
+            let mut log = Log::embedded();
+            engine.read_keys(&mut log, &text);
             engine.end_keys(&mut log);
             name(
                 &mut self.warnings,
@@ -63,7 +65,6 @@ impl KeyLogs {
                 &mut log,
             );
         }
-        !found.is_empty()
     }
 
     /// Nothing more comes: what is wrong with the logs.

@@ -18,6 +18,15 @@ use super::seen::{Blindness, Seen};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);
 
+/// Where the secrets came from that opened protected records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// A key log that was given.
+    Given,
+    /// A secrets block in a capture.
+    Embedded,
+}
+
 /// How a session is named towards the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mechanism {
@@ -407,6 +416,8 @@ pub struct Connection {
     pub certificate_request: Option<FrameRef>,
     /// The server withdrew a promised ticket (RFC 5077 §3.3).
     pub ticket_withdrawn: Option<FrameRef>,
+    /// Secrets that opened its protected records, where there were any.
+    pub keys: Option<KeyOrigin>,
     /// EncryptedExtensions of TLS 1.3 was read, with keys.
     pub extensions_read: bool,
     /// Tickets of TLS 1.3, as far as keys or lengths tell.

@@ -138,6 +138,7 @@ impl Open {
             certificate: None,
             certificate_request: None,
             ticket_withdrawn: None,
+            keys: None,
             extensions_read: false,
             tickets_inferred: TicketsInferred::Unclear,
             early_data: EarlyData::NotOffered,

@@ -44,7 +44,7 @@ impl KeyLogFile {
     /// # Errors
     ///
     /// Those of the system.
-    pub fn next(&mut self) -> Result<&[u8], SourceError> {
+    pub fn more(&mut self) -> Result<&[u8], SourceError> {
         loop {
             match self.file.read(&mut self.buffer) {
                 Ok(count) => return Ok(self.buffer.get(..count).unwrap_or_default()),
@@ -71,12 +71,12 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         let path = file.path().to_str().expect("a UTF-8 path").to_owned();
         let mut log = KeyLogFile::open(&path).expect("a file");
-        assert_eq!(log.next().expect("readable"), b"");
+        assert_eq!(log.more().expect("readable"), b"");
         file.write_all(b"one\ntw").expect("writing");
-        assert_eq!(log.next().expect("readable"), b"one\ntw");
-        assert_eq!(log.next().expect("readable"), b"");
+        assert_eq!(log.more().expect("readable"), b"one\ntw");
+        assert_eq!(log.more().expect("readable"), b"");
         file.write_all(b"o\n").expect("writing");
-        assert_eq!(log.next().expect("readable"), b"o\n");
+        assert_eq!(log.more().expect("readable"), b"o\n");
     }
 
     #[test]

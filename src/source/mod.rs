@@ -52,6 +52,11 @@ pub trait Source: Send {
         None
     }
 
+    /// Reads up to the next packet; whether key logs stand before it that [`Source::secrets`] will give.
+    fn brings_secrets(&mut self) -> bool {
+        false
+    }
+
     /// Takes the TLS key logs found since the last call (pcapng Decryption Secrets Blocks), each the text of a whole
     /// key log file.
     fn secrets(&mut self) -> Vec<Vec<u8>> {

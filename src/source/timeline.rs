@@ -88,11 +88,10 @@ impl Timeline {
         self.captures().any(|capture| capture.format == Format::Pcapng)
     }
 
-    /// Reads up to the first packet of a lone input, so that [`Timeline::secrets`] has what stands before it.
-    pub fn look_ahead(&mut self) {
-        if let [source] = self.sources.as_mut_slice() {
-            source.peek();
-        }
+    /// Whether key logs stand before the next packet, which is read for it.
+    #[inline]
+    pub fn brings_secrets(&mut self) -> bool {
+        self.sources.iter_mut().any(|source| source.brings_secrets())
     }
 
     /// Takes the TLS key logs found since the last call, each with the path of its input.

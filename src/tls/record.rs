@@ -757,6 +757,7 @@ mod tests {
                     Event::Message(Message::ClientHello(hello)) => format!("client_hello v2={}", hello.v2_format),
                     Event::Message(Message::ServerHello(_)) => "server_hello".to_owned(),
                     Event::Message(Message::Other(kind)) => kind.to_string(),
+                    Event::Message(Message::ClientKeyExchange(_)) => "client_key_exchange".to_owned(),
                     Event::Protected(record) => format!("{}:{}", record.content_type, record.length),
                     other => format!("{other:?}"),
                 });
@@ -811,6 +812,58 @@ mod tests {
             events(&mut Decoder::new(Start::Record), &stream, 7),
             ["client_hello v2=false", "ChangeCipherSpec", "client_hello v2=false"]
         );
+    }
+
+    #[test]
+    fn bodies_are_kept_as_asked_whatever_the_chunks() {
+        let body: Vec<u8> = (0..200).collect();
+        let stream = [
+            record(22, &client_hello(&[1; 32], &[])),
+            record(20, &[1]),
+            record(22, &body),
+            record(23, &body),
+            record(21, &body[..30]),
+        ]
+        .concat();
+        let all = &body[..];
+        for (keep, expected) in [
+            (Keep::Nothing, [&[][..], &[], &[]]),
+            (Keep::AllButData, [all, &[], &body[..30]]),
+            (Keep::EndsOfData, [all, &body[136..], &body[..30]]),
+            (Keep::UpTo(100), [&body[136..], &body[136..], &body[..30]]),
+            (Keep::UpTo(200), [all, all, &body[..30]]),
+        ] {
+            for size in [1, 3, 64, 137, 1000] {
+                let mut decoder = Decoder::new(Start::Record);
+                decoder.keep(keep);
+                let mut kept = Vec::new();
+                for mut chunk in stream.chunks(size) {
+                    if decoder.skip(chunk.len()) {
+                        continue;
+                    }
+                    while let Some(event) = decoder.next(&mut chunk) {
+                        if let Event::Protected(record) = event {
+                            kept.push(record.body.to_vec());
+                        }
+                    }
+                }
+                assert_eq!(kept, expected, "{keep:?} in chunks of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_gap_in_a_kept_body_gives_none_of_it() {
+        let mut decoder = Decoder::new(Start::Record);
+        decoder.keep(Keep::UpTo(u16::MAX));
+        let stream = record(23, &[5; 300]);
+        events(&mut decoder, &stream[..100], 100);
+        assert_eq!(decoder.gap(100), Loss::Nothing);
+        let mut rest = &stream[200..];
+        let Some(Event::Protected(record)) = decoder.next(&mut rest) else {
+            panic!("a record");
+        };
+        assert_eq!((record.length, record.body.len()), (300, 0));
     }
 
     #[test]

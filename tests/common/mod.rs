@@ -65,6 +65,8 @@ pub(crate) struct TrueConnection {
     pub(crate) reason_also: Vec<String>,
     /// Number of the connection that issued what was offered.
     pub(crate) issuer: Option<u32>,
+    /// The same, where only keys show it.
+    pub(crate) issuer_keys: Option<u32>,
     /// The address that the server's packets carry, where it is another.
     pub(crate) answers_from: Option<String>,
     /// What stood before TLS.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::connection::EvidenceJson;
 use super::{End, OffersJson, OutcomesJson, Time};
 use crate::net::hex;
-use crate::report::{Counts, Report, ServiceView, service_id};
+use crate::report::{Counts, Report, ServiceView, TicketLedger, service_id};
 use crate::verdict::hindsight::{KeyTimeline, Label, Pattern};
 
 #[derive(Serialize, JsonSchema)]
@@ -25,6 +25,9 @@ pub(super) struct ServiceJson<'a> {
     ticket_keys: Vec<TicketKeyJson>,
     patterns: Vec<PatternJson>,
     findings: Vec<FindingJson>,
+    /// What each client did with its TLS 1.3 tickets; only where keys let them be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ticket_ledgers: Vec<TicketLedgerJson>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -32,6 +35,31 @@ pub(super) struct BarJson {
     start: Time,
     seconds: i64,
     outcomes: OutcomesJson,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TicketLedgerJson {
+    client: String,
+    issued: u64,
+    spent: u64,
+    reused: u64,
+    thrown_away: u64,
+    left: u64,
+    exhausted: u64,
+}
+
+impl From<&TicketLedger> for TicketLedgerJson {
+    fn from(ledger: &TicketLedger) -> Self {
+        Self {
+            client: ledger.client.to_string(),
+            issued: ledger.issued,
+            spent: ledger.spent,
+            reused: ledger.reused,
+            thrown_away: ledger.thrown_away,
+            left: ledger.left,
+            exhausted: ledger.exhausted,
+        }
+    }
 }
 
 /// A machine, or a session cache domain.
@@ -162,6 +190,7 @@ impl<'a> ServiceJson<'a> {
                 .map(PatternJson::from)
                 .collect(),
             findings: Vec::new(),
+            ticket_ledgers: report.tickets(&service).iter().map(Into::into).collect(),
         }
     }
 }

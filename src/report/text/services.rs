@@ -7,7 +7,7 @@ use super::units::{bytes, counted, duration, number};
 use super::{MAX_WIRE, Page, hindsight, paint, printable};
 use crate::net::Endpoint;
 use crate::report::cost::Avoidable;
-use crate::report::{Alike, ServiceView, alike};
+use crate::report::{Alike, ServiceView, TicketLedger, alike};
 use crate::session::Outcome;
 use crate::verdict::Reason;
 
@@ -72,12 +72,35 @@ impl Page<'_, '_> {
         if let Some(insight) = insight {
             self.hindsight(insight, advised)?;
         }
+        self.tickets(report.tickets(&(view.server, view.server_name.clone())))?;
         let trouble = Trouble {
             alike: view.alike.clone(),
             avoidable: view.avoidable,
             resumed_bytes: view.resumed_bytes,
         };
         self.trouble(&trouble, advised)
+    }
+
+    /// What the clients did with their TLS 1.3 tickets, all together.
+    fn tickets(&mut self, ledgers: &[TicketLedger]) -> io::Result<()> {
+        let Some((first, rest)) = ledgers.split_first() else {
+            return Ok(());
+        };
+        let all = rest.iter().fold(*first, TicketLedger::and);
+        let reused = match all.reused {
+            0 => String::new(),
+            reused => format!(" ({} more than once)", number(reused)),
+        };
+        let exhausted = match all.exhausted {
+            0 => String::new(),
+            exhausted => format!(
+                "; {} came when none was left",
+                counted(exhausted, "connection", "connections")
+            ),
+        };
+        let [issued, spent, thrown_away, left] = [all.issued, all.spent, all.thrown_away, all.left].map(number);
+        let text = format!("{issued} issued, {spent} spent{reused}, {thrown_away} thrown away, {left} left{exhausted}");
+        self.paragraph(2, "tickets    ", self.style.name, &text)
     }
 
     /// What the services have in common, where there are several.

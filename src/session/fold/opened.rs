@@ -55,13 +55,12 @@ impl Open {
     }
 
     fn client_inner(&mut self, message: &Message<'_>, at: At, offset: u64) {
-        match message {
-            Message::Other(HandshakeType::END_OF_EARLY_DATA) => self.end_of_early_data = Some(at),
-            Message::Other(HandshakeType::FINISHED) => {
-                self.facts.client_side.finished = Some(at);
-                self.facts.client_side.handshake_bytes = super::handshake_bytes(offset);
-            }
-            _ => {}
+        if *message == Message::Other(HandshakeType::END_OF_EARLY_DATA) {
+            self.end_of_early_data = Some(at);
+        }
+        if *message == Message::Other(HandshakeType::FINISHED) {
+            self.facts.client_side.finished = Some(at);
+            self.facts.client_side.handshake_bytes = super::handshake_bytes(offset);
         }
     }
 
@@ -88,7 +87,13 @@ impl Open {
                 self.facts.server_side.handshake_bytes = super::handshake_bytes(offset);
             }
             Message::PskTicket(ticket) => self.psk_ticket(*ticket, at, ledger),
-            _ => {}
+            Message::Certificate(_)
+            | Message::ClientHello(_)
+            | Message::ClientKeyExchange(_)
+            | Message::Malformed(_)
+            | Message::NewSessionTicket(_)
+            | Message::Other(_)
+            | Message::ServerHello(_) => {}
         }
     }
 
