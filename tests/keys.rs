@@ -98,8 +98,13 @@ fn wrong(fixture: &Fixture, report: &Value) -> Vec<String> {
             }
         };
         expect("outcome", &[&truth.outcome], text(stated, "outcome"));
-        if !truth.close.is_empty() {
-            let accepted: Vec<&str> = truth.close.iter().map(String::as_str).collect();
+        let accepted: Vec<&str> = truth
+            .close
+            .iter()
+            .chain(&truth.close_keys)
+            .map(String::as_str)
+            .collect();
+        if !accepted.is_empty() {
             expect("close", &accepted, text(&stated["close"], "class"));
         }
         if let Some(early) = &truth.early_data {

@@ -57,6 +57,9 @@ pub(crate) struct TrueConnection {
     /// Close classes that are all right.
     #[serde(default)]
     pub(crate) close: Vec<String>,
+    /// The same, where only keys show it.
+    #[serde(default)]
+    pub(crate) close_keys: Vec<String>,
     #[serde(default)]
     pub(crate) why: String,
     #[serde(default)]

@@ -115,6 +115,13 @@ pub(super) struct TicketAgeJson {
 }
 
 impl TicketAgeJson {
+    fn all(report: &Report<'_>, connection: &Connection) -> Option<Vec<Self>> {
+        let ages: Vec<Self> = ticket_ages(connection, report.engine.ledger())
+            .map(|age| Self::of(report, &age))
+            .collect();
+        (!ages.is_empty()).then_some(ages)
+    }
+
     fn of(report: &Report<'_>, age: &TicketAge) -> Self {
         Self {
             credential: report.engine.ledger().get(age.credential).map(credential_id),
@@ -158,8 +165,8 @@ pub(super) struct ConnectionJson<'a> {
     credential_accepted: Option<String>,
     credentials_issued: Vec<String>,
     /// Of the tickets offered whose issue was read with keys.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ticket_ages: Vec<TicketAgeJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_ages: Option<Vec<TicketAgeJson>>,
     reasons: Vec<ReasonJson>,
     close: CloseJson,
     cost: CostJson,
@@ -262,9 +269,7 @@ impl<'a> ConnectionJson<'a> {
             credentials_offered: credential_ids(report, connection.offers.iter().map(|offer| offer.credential)),
             credential_accepted: credential_ids(report, connection.accepted.into_iter()).pop(),
             credentials_issued: credential_ids(report, connection.issued.iter().copied()),
-            ticket_ages: ticket_ages(connection, report.engine.ledger())
-                .map(|age| TicketAgeJson::of(report, &age))
-                .collect(),
+            ticket_ages: TicketAgeJson::all(report, connection),
             reasons: report.reasons(id, connection).into_iter().map(Into::into).collect(),
             close,
             cost: cost(connection, &mut not_visible),

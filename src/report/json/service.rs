@@ -26,8 +26,8 @@ pub(super) struct ServiceJson<'a> {
     patterns: Vec<PatternJson>,
     findings: Vec<FindingJson>,
     /// What each client did with its TLS 1.3 tickets; only where keys let them be read.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ticket_ledgers: Vec<TicketLedgerJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_ledgers: Option<Vec<TicketLedgerJson>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -107,6 +107,10 @@ fn labels(labels: Option<&[Label]>) -> Vec<LabelJson> {
         because: label.because.clone(),
     };
     labels.unwrap_or_default().iter().map(json).collect()
+}
+
+fn ledgers(ledgers: &[TicketLedger]) -> Option<Vec<TicketLedgerJson>> {
+    (!ledgers.is_empty()).then(|| ledgers.iter().map(Into::into).collect())
 }
 
 impl From<&KeyTimeline> for TicketKeyJson {
@@ -190,7 +194,7 @@ impl<'a> ServiceJson<'a> {
                 .map(PatternJson::from)
                 .collect(),
             findings: Vec::new(),
-            ticket_ledgers: report.tickets(&service).iter().map(Into::into).collect(),
+            ticket_ledgers: ledgers(report.tickets(&service)),
         }
     }
 }
