@@ -10,7 +10,7 @@ mod tracks;
 use hashbrown::HashSet;
 
 use crate::keys::{Log, Secrets};
-use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Timestamp};
+use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
 use crate::session::{Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, FlowTable};
 
@@ -96,28 +96,14 @@ impl Engine {
                 if segment.cut > 0 {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
                 }
-                if let Some((id, mut direction)) = self.table.route(&segment, at, Tracks::default)
-                    && let Some(flow) = self.table.flow_mut(id)
-                {
-                    let mut context = Context {
-                        ledger: &mut self.ledger,
-                        interner: &mut self.interner,
-                        kept: &mut self.kept,
-                        secrets: &mut self.secrets,
-                        held: &mut self.held,
-                    };
-                    let piece = flow
-                        .half_mut(direction)
-                        .assembler
-                        .push(segment.seq, segment.payload, segment.cut, at);
-                    if let Some(piece) = piece {
-                        direction = tracks::deliver(flow, direction, &piece, &mut context);
-                    }
-                    // An acknowledgement may release what the other direction holds back.
-                    for direction in [direction, direction.opposite()] {
-                        deliver_waiting(flow, direction, &mut context);
-                    }
-                }
+                let mut context = Context {
+                    ledger: &mut self.ledger,
+                    interner: &mut self.interner,
+                    kept: &mut self.kept,
+                    secrets: &mut self.secrets,
+                    held: &mut self.held,
+                };
+                take(&mut self.table, &segment, at, &mut context);
             }
             Decoded::Datagram(datagram) => {
                 if let Some(notice) = datagram_kind(datagram.payload) {
@@ -236,9 +222,9 @@ impl Engine {
             flow.half_mut(direction).assembler.flush();
             deliver_waiting(flow, direction, &mut context);
         }
-        let is_tls = flow.data.is_tls();
+        let confirmed = flow.data.confirmed();
         let connection = tracks::finish(&mut finished, self.last, &mut context);
-        self.note_flow(&finished, is_tls);
+        self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
             self.kept.keep(id, connection, &mut self.ledger);
         } else {
@@ -247,7 +233,7 @@ impl Engine {
         self.table.recycle(finished);
     }
 
-    fn note_flow(&mut self, finished: &Finished<Tracks>, is_tls: bool) {
+    fn note_flow(&mut self, finished: &Finished<Tracks>, confirmed: Option<bool>) {
         let flow = &finished.flow;
         let first = Some(flow.first.frame);
         let mut note = |notice, count: u32| {
@@ -266,7 +252,11 @@ impl Engine {
             note(Notice::OverlapConflict, half.assembler.conflicts());
             note(Notice::StreamBufferLimit, u32::from(half.assembler.limited()));
         }
-        note(Notice::OneDirection, u32::from(is_tls && !flow.two_way()));
+        note(Notice::HelloNotConfirmed, u32::from(confirmed == Some(false)));
+        note(
+            Notice::OneDirection,
+            u32::from(confirmed == Some(true) && !flow.two_way()),
+        );
         if let Some(keys) = flow.data.keys() {
             let (opened, failed) = keys.counts();
             note(Notice::KeysDoNotFit, u32::from(opened == 0 && failed > 0));
@@ -293,6 +283,23 @@ impl Engine {
         if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS && self.datagram_pairs.insert(pair) {
             self.notices.add(notice, Some(at.frame));
         }
+    }
+}
+
+/// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
+#[inline(never)]
+fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) {
+    let Some((id, mut direction)) = table.route(segment, at, Tracks::default) else {
+        return;
+    };
+    let Some(flow) = table.flow_mut(id) else { return };
+    let assembler = &mut flow.half_mut(direction).assembler;
+    if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
+        direction = tracks::deliver(flow, direction, &piece, context);
+    }
+    // An acknowledgement may release what the other direction holds back.
+    for direction in [direction, direction.opposite()] {
+        deliver_waiting(flow, direction, context);
     }
 }
 

@@ -30,6 +30,9 @@ pub mod session;
 pub mod verdict;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+pub mod whatif;
+
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod engine;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod report;
@@ -38,5 +41,7 @@ pub mod source;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod run;
+
+pub mod tui;
 
 pub mod cli;

@@ -152,6 +152,9 @@ impl Feed<'_> {
                 }
             }
             let Some(packet) = self.timeline.next() else {
+                if self.timeline.succeed() {
+                    continue;
+                }
                 return ControlFlow::Continue(());
             };
             self.engine.push(&packet);

@@ -11,23 +11,6 @@ use reshake::report::Report;
 use reshake::verdict::reasons::Actor;
 use reshake::verdict::{CATALOG, Confidence, Finding, Reason};
 
-/// Reasons that have fixtures and are not in the catalogue yet. A test keeps the list to what is true.
-const PLANNED: &[&str] = &[
-    "client-config-changed",
-    "client-dropped-after-fatal-alert",
-    "client-dropped-after-unclean-close",
-    "client-non-ems-not-offered",
-    "client-offers-lower-version-only",
-    "client-sni-changed",
-    "client-tickets-exhausted",
-    "credential-expired-client-side",
-    "ech-rejected-or-grease",
-    "server-cache-evicted",
-];
-
-/// Reasons that are told in their near miss today. Each must still be, so that the list cannot rot.
-const TOO_EAGER: &[&str] = &["server-never-accepts-ids"];
-
 /// What a name must not end in to find its reason.
 const NEAR_MISS: &str = "-near-miss";
 
@@ -133,6 +116,47 @@ fn every_reason_is_written_as_the_catalogue_wants_it() {
     assert_none("faults in the catalogue", &problems);
 }
 
+/// What a setting can belong to.
+const SOFTWARE: [&str; 8] = [
+    "nginx", "HAProxy", "Apache", "Envoy", "Java", "OpenSSL", "curl", "tcpdump",
+];
+
+/// Advice that no setting can carry out: what to look for, or what to change in a protocol.
+const NO_SETTING: [&str; 14] = [
+    "cipher-not-offered",
+    "client-cannot-offer-v2-hello",
+    "client-dropped-after-fatal-alert",
+    "client-sni-changed",
+    "ech-rejected-or-grease",
+    "ems-mismatch",
+    "fatal-alert-previous",
+    "first-in-capture",
+    "handshake-failed",
+    "no-credential-yet-parallel",
+    "offer-of-unknown-origin",
+    "psk-mode-missing",
+    "rejected-unexplained",
+    "sni-mismatch",
+];
+
+#[test]
+fn advice_names_the_setting() {
+    use reshake::verdict::hindsight::PATTERNS;
+    let reasons = CATALOG.iter().map(|reason| (reason.name, reason.advice));
+    let all = reasons.chain(PATTERNS.iter().map(|kind| (kind.name, kind.advice)));
+    let problems: Vec<String> = all
+        .filter(|(name, advice)| {
+            let named = SOFTWARE.iter().any(|software| advice.contains(software));
+            named == NO_SETTING.contains(name)
+        })
+        .map(|(name, advice)| format!("{name}: {advice}"))
+        .collect();
+    assert_none(
+        "advice without a setting, or with one although it is on the list",
+        &problems,
+    );
+}
+
 #[test]
 fn names_are_unique() {
     let names: BTreeSet<&str> = CATALOG.iter().map(|reason| reason.name).collect();
@@ -183,20 +207,10 @@ fn every_folder_belongs_to_a_reason() {
         .collect();
     let strange: Vec<String> = names
         .iter()
-        .filter(|name| Reason::by_name(name).is_none() && !PLANNED.contains(&name.as_str()))
+        .filter(|name| Reason::by_name(name).is_none())
         .cloned()
         .collect();
     assert_none("folders of no reason", &strange);
-    for planned in PLANNED {
-        assert!(
-            names.contains(*planned),
-            "{planned} has no fixture: take it off the list"
-        );
-        assert!(
-            Reason::by_name(planned).is_none(),
-            "{planned} is in the catalogue: take it off the list"
-        );
-    }
 }
 
 #[test]
@@ -219,14 +233,7 @@ fn a_reason_holds_in_its_fixture_and_not_in_its_near_miss() {
                 reason.name
             ));
         }
-        let eager = TOO_EAGER.contains(&reason.name);
-        if eager && !held.contains_key(&near_miss) {
-            problems.push(format!(
-                "{}: right in its near miss now: take it off the list",
-                reason.name
-            ));
-        }
-        if let Some(holds) = held.get(&near_miss).filter(|_| !eager) {
+        if let Some(holds) = held.get(&near_miss) {
             problems.push(format!(
                 "{}: told of {} in its near miss",
                 reason.name, holds.connections
@@ -285,4 +292,140 @@ fn every_pattern_that_is_met_is_in_the_catalogue() {
         .map(ToOwned::to_owned)
         .collect();
     assert_none("patterns that nothing explains", &strange);
+}
+
+/// A pattern, a fixture that shows it, and one that is close to it and does not.
+const PATTERNS_SHOWN: &[(&str, &str, &str)] = &[
+    (
+        "session-state-not-shared",
+        "reasons/other-backend-cache",
+        "reasons/other-backend-cache-near-miss",
+    ),
+    (
+        "session-state-not-shared",
+        "reasons/server-never-accepts-ids-near-miss",
+        "captures/shared-tickets",
+    ),
+    (
+        "ticket-keys-not-shared",
+        "reasons/stek-not-shared",
+        "reasons/stek-not-shared-near-miss",
+    ),
+    (
+        "ticket-key-changed",
+        "reasons/stek-changed",
+        "reasons/stek-changed-near-miss",
+    ),
+    (
+        "failover",
+        "reasons/failover-no-shared-state",
+        "captures/restart-same-host",
+    ),
+    (
+        "unclean-close-invalidates",
+        "reasons/impl-invalidates-on-rst",
+        "reasons/impl-invalidates-on-rst-near-miss",
+    ),
+    (
+        "server-close-invalidates",
+        "reasons/server-did-not-send-close-notify",
+        "reasons/server-did-not-send-close-notify-near-miss",
+    ),
+    (
+        "session-times-out",
+        "reasons/server-cache-expired",
+        "reasons/server-cache-expired-near-miss",
+    ),
+    (
+        "session-times-out",
+        "reasons/server-cache-expired",
+        "reasons/server-cache-evicted",
+    ),
+    (
+        "cache-overflows",
+        "reasons/server-cache-evicted",
+        "reasons/server-cache-evicted-near-miss",
+    ),
+    (
+        "cache-overflows",
+        "reasons/server-cache-evicted",
+        "reasons/server-cache-expired",
+    ),
+    (
+        "cache-overflows",
+        "reasons/server-cache-evicted",
+        "reasons/other-backend-cache",
+    ),
+    (
+        "ids-never-honoured",
+        "reasons/server-never-accepts-ids",
+        "reasons/server-never-accepts-ids-near-miss",
+    ),
+    (
+        "nothing-issued",
+        "reasons/server-issues-nothing",
+        "reasons/server-issues-nothing-near-miss",
+    ),
+    (
+        "client-never-offers",
+        "reasons/client-did-not-offer",
+        "reasons/first-in-capture-near-miss",
+    ),
+    (
+        "tickets-never-honoured",
+        "captures/imap-process-per-login",
+        "captures/imap-starttls",
+    ),
+    (
+        "tickets-never-honoured",
+        "captures/imap-process-per-login",
+        "reasons/stek-not-shared",
+    ),
+    (
+        "ticket-key-per-process",
+        "captures/workers-with-own-keys",
+        "reasons/stek-not-shared",
+    ),
+    (
+        "ticket-key-per-process",
+        "captures/workers-with-own-keys",
+        "reasons/stek-changed",
+    ),
+    (
+        "session-ids-pin-nobody",
+        "captures/stek-not-shared-tls13",
+        "captures/shared-tickets",
+    ),
+    (
+        "session-ids-pin-nobody",
+        "captures/stek-not-shared-tls13",
+        "reasons/other-backend-cache",
+    ),
+];
+
+#[test]
+fn a_pattern_shows_in_its_fixture_and_not_in_its_near_miss() {
+    use reshake::verdict::hindsight::PATTERNS;
+    let shown = |name: &str| -> BTreeSet<&'static str> {
+        let (engine, captures) = common::fixture(name).run(Limits::default());
+        let report = Report::of(&engine, captures);
+        let services = report.services.iter();
+        services
+            .filter_map(|view| report.hindsight.service(&(view.server, view.server_name.clone())))
+            .flat_map(|insight| insight.patterns.iter().map(|pattern| pattern.name))
+            .collect()
+    };
+    let mut problems = Vec::new();
+    for (pattern, fixture, near_miss) in PATTERNS_SHOWN {
+        if !shown(fixture).contains(pattern) {
+            problems.push(format!("{pattern} is not told of {fixture}"));
+        }
+        if shown(near_miss).contains(pattern) {
+            problems.push(format!("{pattern} is told of {near_miss}"));
+        }
+    }
+    let is_shown = |name: &str| PATTERNS_SHOWN.iter().any(|(pattern, ..)| *pattern == name);
+    let never = PATTERNS.iter().filter(|kind| !is_shown(kind.name));
+    problems.extend(never.map(|kind| format!("{} has no fixture", kind.name)));
+    assert_none("patterns that are not where they should be", &problems);
 }

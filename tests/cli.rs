@@ -58,7 +58,17 @@ fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 #[test]
 fn help_says_what_each_command_takes() {
-    for name in ["", "analyze", "session", "explain", "schema", "completions", "man"] {
+    for name in [
+        "",
+        "analyze",
+        "view",
+        "session",
+        "what-if",
+        "explain",
+        "schema",
+        "completions",
+        "man",
+    ] {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let name = if name.is_empty() { "reshake" } else { name };
         insta::assert_snapshot!(format!("help_{name}"), succeeds(&arguments));
@@ -69,6 +79,14 @@ fn help_says_what_each_command_takes() {
 fn the_manual_page_covers_every_command_and_the_exit_status() {
     let page = succeeds(&["man"]);
     insta::assert_snapshot!("man", page.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+}
+
+#[test]
+fn a_connection_in_tunnels_is_shown_with_their_ends() {
+    let path = "fixtures/captures/wrapped-vlan-in-gre-in-vxlan/capture.pcapng";
+    let shown = succeeds(&["analyze", "--all", path]);
+    let line = "    inside vxlan 42 192.0.2.1 → 192.0.2.2, gre 192.0.2.1 → 192.0.2.2, vlan 100\n";
+    assert_eq!(shown.matches(line).count(), 8, "{shown}");
 }
 
 #[test]
@@ -409,6 +427,52 @@ fn the_life_of_a_session_is_one_table() {
 }
 
 #[test]
+fn what_another_farm_would_do_is_one_answer_or_one_table() {
+    let two = ["what-if", "--backends", "2"];
+    let one = [&two[..], &["--balance", "session-id", "--share", "none", QUICKSTART]].concat();
+    let all = [&two[..], &["--compare", QUICKSTART]].concat();
+    insta::assert_snapshot!("what_if", succeeds(&one));
+    insta::assert_snapshot!("what_if_compare", succeeds(&all));
+    let selected = [&all[..], &["--where", "client:10.0.0.11", "--format", "json"]].concat();
+    let document = json(&selected);
+    assert_eq!(document["schema"], "reshake-what-if/1");
+    assert_eq!(document["selection"], "client:10.0.0.11");
+    assert_eq!(document["expected"].as_array().map(Vec::len), Some(12));
+    assert_eq!(
+        succeeds(&selected),
+        succeeds(&selected),
+        "the same seed, the same answer"
+    );
+}
+
+#[test]
+fn a_farm_that_is_not_described_is_asked_for() {
+    let mut told = Vec::new();
+    for arguments in [
+        &["--backends", "2"][..],
+        &["--backends", "2", "--share", "none"],
+        &["--balance", "round-robin", "--share", "none"],
+        &["--backends", "0", "--compare"],
+        &["--backends", "2", "--compare", "--share", "none"],
+        &["--backends", "2", "--compare", "--timeout", "0"],
+        &["--backends", "2", "--balance", "dns", "--share", "none"],
+        &["--backends", "2", "--compare", "--where", "clint:x"],
+    ] {
+        let arguments = [&["what-if"], arguments, &[QUICKSTART]].concat();
+        let output = run(&arguments);
+        assert_eq!(
+            (out(&output).as_str(), output.status.code()),
+            ("", Some(2)),
+            "{arguments:?}"
+        );
+        told.push(format!("$ reshake {}\n{}", arguments.join(" "), err(&output)));
+    }
+    insta::assert_snapshot!("what_if_errors", told.join("\n"));
+    let missing = run(&["what-if", "--backends", "2", "--compare", "nowhere.pcap"]);
+    assert_eq!(missing.status.code(), Some(3));
+}
+
+#[test]
 fn a_session_is_found_by_every_name_it_has() {
     let by_frame = json(&["session", "frame:34", "--format", "json", QUICKSTART]);
     let id = by_frame["credentials"][0]["id"].as_str().expect("an id");
@@ -551,6 +615,40 @@ fn services_show_what_hindsight_says() {
         let shown: Vec<&str> = report.lines().filter(filters).collect();
         assert!(shown.len() < 50, "half a minute to read: {report}");
         insta::assert_snapshot!(format!("hindsight_{}", name.replace('/', "_")), shown.join("\n"));
+    }
+}
+
+/// Grave findings with frames and advice, notes on one line; what several reasons cost, each on a line.
+#[test]
+fn findings_and_costs_show_in_the_text() {
+    for name in [
+        "findings/stek-weak-known-key",
+        "findings/stek-shared-across-sni",
+        "reasons/impl-invalidates-on-rst",
+    ] {
+        let report = succeeds(&[&format!("fixtures/{name}/capture.pcapng")]);
+        let filters = |line: &&str| !line.contains("Wireshark: ");
+        let shown: Vec<&str> = report.lines().filter(filters).collect();
+        insta::assert_snapshot!(format!("hindsight_{}", name.replace('/', "_")), shown.join("\n"));
+    }
+    let all = succeeds(&["--all", "fixtures/findings/stek-shared-across-sni/capture.pcapng"]);
+    assert!(
+        all.contains("note: one ticket key serves server names with different certificates"),
+        "{all}"
+    );
+}
+
+#[test]
+fn a_finding_is_explained_like_a_reason() {
+    let text = succeeds(&["explain", "ticket-key-older-than-a-day"]);
+    for part in [
+        "What it means",
+        "How we know",
+        "What to do",
+        "Severity: warning",
+        "RFC 9325 §3.4",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
     }
 }
 

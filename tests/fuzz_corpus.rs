@@ -18,6 +18,19 @@ use reshake::net::{Decoded, Decoder, FrameRef, LinkType, Packet, Timestamp};
 const MAX_BYTES: u64 = 1 << 20;
 /// Bytes of one seed at most.
 const SEED: usize = 4096;
+/// Fixtures that give every target a seed.
+const WHOLE: [&str; 4] = ["tls13-hello-retry", "ssl30", "port-reused", "dtls12"];
+/// Fixtures that show what stands before TLS.
+const BEFORE_TLS: [&str; 8] = [
+    "http-connect",
+    "mysql",
+    "postgresql",
+    "proxy-v1",
+    "proxy-v2",
+    "smtp-starttls",
+    "socks5",
+    "vendor-prefix",
+];
 
 fn corpus(target: &str) -> PathBuf {
     root().join("fuzz/corpus").join(target)
@@ -86,21 +99,30 @@ fn write_seeds() {
         return;
     }
     write_key_seeds();
-    let wanted = [
-        "captures/tls13-hello-retry",
-        "captures/ssl30",
-        "captures/port-reused",
-        "captures/dtls12",
-    ];
-    let chosen = fixtures()
-        .into_iter()
-        .filter(|fixture| wanted.contains(&fixture.name.as_str()));
+    let chosen = fixtures().into_iter().filter(|fixture| fixture.paths.len() == 1);
     for fixture in chosen {
-        let all = packets::read(fixture.path());
-        for ((target, seed), number) in seeds(&fixture, &all).into_iter().zip(1..) {
-            let folder = corpus(target);
-            fs::create_dir_all(&folder).expect("a folder");
-            fs::write(folder.join(format!("seed-{}-{number}", fixture.folder())), seed).expect("written");
+        let folder = fixture.folder();
+        let seeds = if WHOLE.contains(&folder) {
+            let all = packets::read(fixture.path());
+            seeds(&fixture, &all)
+        } else if folder.starts_with("pcap") {
+            vec![file_seed(fixture.bytes())]
+        } else if folder.starts_with("wrapped-") || folder == "vxlan" {
+            vec![("decode", cut(frames(&packets::read(fixture.path()))))]
+        } else if BEFORE_TLS.contains(&folder) {
+            let all = packets::read(fixture.path());
+            let payloads = payloads(&all);
+            vec![
+                ("engine", cut(steps(&payloads))),
+                ("hello", cut(sent_by_client(&payloads))),
+            ]
+        } else {
+            continue;
+        };
+        for ((target, seed), number) in seeds.into_iter().zip(1..) {
+            let path = corpus(target);
+            fs::create_dir_all(&path).expect("a folder");
+            fs::write(path.join(format!("seed-{folder}-{number}")), seed).expect("written");
         }
     }
 }
@@ -149,6 +171,21 @@ fn write_key_seeds() {
     }
 }
 
+/// A file as it is, for the target that its first bytes speak of.
+fn file_seed(bytes: Vec<u8>) -> (&'static str, Vec<u8>) {
+    let target = match bytes.get(..4) {
+        Some([0x0a, 0x0d, 0x0d, 0x0a]) => "pcapng",
+        Some([0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]) => "compressed",
+        _ => "pcap",
+    };
+    (target, cut(bytes))
+}
+
+fn sent_by_client(payloads: &[Payload]) -> Vec<u8> {
+    let to_server = payloads.iter().filter(|payload| payload.to_server);
+    to_server.flat_map(|payload| payload.bytes.clone()).collect()
+}
+
 fn seeds(fixture: &Fixture, all: &[RawPacket]) -> Vec<(&'static str, Vec<u8>)> {
     let few = &all[..all.len().min(12)];
     let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -160,11 +197,7 @@ fn seeds(fixture: &Fixture, all: &[RawPacket]) -> Vec<(&'static str, Vec<u8>)> {
         ("decode", cut(frames(few))),
     ];
     let payloads = payloads(all);
-    let stream: Vec<u8> = payloads
-        .iter()
-        .filter(|p| p.to_server)
-        .flat_map(|p| p.bytes.clone())
-        .collect();
+    let stream = sent_by_client(&payloads);
     let answers: Vec<u8> = payloads
         .iter()
         .filter(|p| !p.to_server)
@@ -212,9 +245,13 @@ fn classic(all: &[RawPacket]) -> Vec<u8> {
 }
 
 fn frames(all: &[RawPacket]) -> Vec<u8> {
-    // Ethernet is the first link type of the target.
-    let mut out = vec![0];
+    let link = LinkType(all.first().map_or(1, |packet| packet.link));
+    let index = fuzz::LINKS.iter().position(|known| *known == link);
+    let mut out = vec![index.map_or(link.0.to_be_bytes()[1], |index| u8::try_from(index).unwrap_or(0))];
     for packet in all {
+        if out.len() + packet.data.len() > SEED {
+            break;
+        }
         out.extend(u16::try_from(packet.data.len()).unwrap_or(u16::MAX).to_be_bytes());
         out.extend(&packet.data);
     }

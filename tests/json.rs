@@ -446,6 +446,8 @@ fn the_lines_are_the_document_in_pieces() {
                 "connection" => "connections",
                 "credential" => "credentials",
                 "service" => "services",
+                "pattern" => "patterns",
+                "finding" => "findings",
                 "summary" => "summary",
                 other => panic!("{name}: a line of type {other}"),
             };
@@ -456,5 +458,16 @@ fn the_lines_are_the_document_in_pieces() {
             assert_eq!(Value::Array(pieces), document[list], "{name}: {list}");
         }
         assert_eq!(rebuilt["summary"], [document["summary"].clone()], "{name}");
+        // What stands in the services has lines of its own as well, each with the id of its service.
+        for list in ["patterns", "findings"] {
+            let inside = items(&document, "services").iter().flat_map(|service| {
+                items(service, list).iter().cloned().map(|mut value| {
+                    value["service"] = service["id"].clone();
+                    value
+                })
+            });
+            let pieces = rebuilt.remove(list).unwrap_or_default();
+            assert_eq!(pieces, inside.collect::<Vec<Value>>(), "{name}: {list}");
+        }
     }
 }

@@ -329,3 +329,64 @@ fn no_secret_and_no_content_shows_anywhere() {
     // The search can find something.
     assert!("Secret [1, 2, 3]".contains("1, 2, 3") && forms(&"0102".repeat(12))[1].starts_with("1, 2, 1"));
 }
+
+fn reshake(arguments: &[&str], environment: Option<&str>) -> (i32, String, String) {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_reshake"));
+    command.args(arguments).env_remove("SSLKEYLOGFILE");
+    if let Some(log) = environment {
+        command.env("SSLKEYLOGFILE", log);
+    }
+    let output = command.output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (
+        output.status.code().expect("an exit status"),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn the_command_names_a_malformed_line_and_never_repeats_it() {
+    let fixture = common::fixture("captures/tls13-closes");
+    let capture = fixture.path().to_str().expect("UTF-8").to_owned();
+    let good = fs::read_to_string(fixture.path().with_file_name("keylog.txt")).expect("a key log");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("keys.txt");
+    fs::write(&path, format!("CLIENT_RANDOM 5ec2e7 5ec2e7\n{good}5ec2e7 5ec2e7\n")).expect("written");
+    let log = path.to_str().expect("UTF-8");
+    let (status, out, said) = reshake(&["-q", "--format", "json", "--keylog", log, &capture], None);
+    assert_eq!(status, 0, "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].contains("keys.txt: line 1 has no client random"), "{said}");
+    assert!(
+        lines[1].contains("is not a label, a client random and a secret"),
+        "{said}"
+    );
+    assert!(!said.contains("5ec2e7") && !out.contains("5ec2e7"));
+    assert!(out.contains("\"close_notify\":\"observed\""));
+    assert!(out.contains("key-log-line-malformed"));
+}
+
+#[test]
+fn the_environment_is_asked_only_when_told_to() {
+    let fixture = common::fixture("captures/tls13-closes");
+    let capture = fixture.path().to_str().expect("UTF-8").to_owned();
+    let log = fixture.path().with_file_name("keylog.txt");
+    let log = log.to_str().expect("UTF-8");
+    let observed = |out: &str| out.contains("\"close_notify\":\"observed\"");
+    let (status, out, _) = reshake(&["-q", "--format", "json", &capture], Some(log));
+    assert_eq!((status, observed(&out)), (0, false));
+    let (status, out, _) = reshake(&["-q", "--format", "json", "--keylog-env", &capture], Some(log));
+    assert_eq!((status, observed(&out)), (0, true));
+    let (status, _, said) = reshake(&["-q", "--keylog-env", &capture], None);
+    assert_eq!(status, 2);
+    assert!(
+        said.contains("SSLKEYLOGFILE is not set; give the file as --keylog FILE"),
+        "{said}"
+    );
+    let (status, out, said) = reshake(&["-q", "--keylog", "/nonexistent/keys", &capture], None);
+    assert_eq!(status, 3, "the capture is reported all the same");
+    assert!(said.contains("/nonexistent/keys: cannot be opened: "), "{said}");
+    assert!(out.contains("TLS connections"), "{out}");
+}

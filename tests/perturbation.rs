@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::facts::{contradictions, differences, frameless, origin, stated};
@@ -26,22 +26,8 @@ const MOVED: usize = 8;
 
 /// Cases that fail today: what is done, and the fixture. Each must still fail, so that the list cannot rot.
 const KNOWN: &[(&str, &str)] = &[
-    // What was issued on both legs belongs to the leg that was seen first, whichever offers it.
-    ("another order", "captures/balancer-both-legs"),
-    // Sequence numbers of the next connection on the same ports lie close to those of this one.
-    ("many lost packets", "captures/port-reused"),
-    ("seen twice", "captures/port-reused"),
-    // Joined in the middle, a connection is recognised by a packet that begins with a record; moved, it is another.
-    ("another order", "captures/starts-in-the-middle"),
-    // A hello quoted in clear text is taken for one while what would show otherwise is not captured.
-    ("a lost packet", "captures/hello-as-content"),
-    ("a lost packet", "captures/starttls-near-miss"),
-    ("begins late", "captures/hello-as-content"),
-    ("begins late", "captures/starttls-near-miss"),
-    ("cut at a byte", "captures/hello-as-content"),
-    ("cut at a packet", "captures/hello-as-content"),
-    ("many lost packets", "captures/hello-as-content"),
-    ("many lost packets", "captures/starttls-near-miss"),
+    // Without its PROXY header a connection is one of the proxy's own.
+    ("causes after loss", "captures/proxy-v1"),
     // The browser opens a connection in the moment in which the first one completes: the order of two packets decides
     // whether it could have known of a ticket.
     ("another order", "captures/keys-browser"),
@@ -238,7 +224,8 @@ fn flipped_bytes_in_packets_never_panic() {
 }
 
 /// What timing and the number of packets make, and neither the order nor the form of segments is to change.
-const TIMING: [&str; 7] = [
+const TIMING: [&str; 8] = [
+    "avoidable",
     "bytes",
     "cost",
     "first_issued",
@@ -289,11 +276,15 @@ fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
     // Runs of packets of one direction, by flow.
     let mut runs: Vec<Vec<usize>> = Vec::new();
     let mut open: BTreeMap<_, usize> = BTreeMap::new();
+    let mut begun = BTreeSet::new();
     for (index, segment) in parsed.iter().enumerate() {
         let Some(segment) = segment else { continue };
         // What opens a connection and what breaks it off stays where it is: a SYN is waited for, the place of a reset
-        // decides what the receiver took, and the first packet gives the connection its identity.
-        if segment.flags & SYN_RST != 0 || !open.contains_key(&segment.client()) {
+        // decides what the receiver took, and the first packet gives the connection its identity: where no SYN was
+        // captured, the first one with data.
+        let begins = segment.flags & SYN_RST == 2 || segment.payload.as_ref().is_some_and(|data| !data.is_empty());
+        let first = begins && begun.insert(segment.client());
+        if segment.flags & SYN_RST != 0 || first || !open.contains_key(&segment.client()) {
             open.insert(segment.client(), runs.len());
             runs.push(vec![index]);
             continue;
@@ -392,6 +383,33 @@ fn a_capture_in_two_files_states_the_same() {
     });
 }
 
+/// Which packets go from the higher end to the lower: one of the two directions of every connection.
+fn sent_back(all: &[RawPacket]) -> Vec<bool> {
+    let from_higher = |parsed: &packets::Parsed| parsed.source >= parsed.destination;
+    let parsed = packets::parse(all);
+    parsed
+        .iter()
+        .map(|parsed| parsed.as_ref().is_some_and(from_higher))
+        .collect()
+}
+
+/// One capture of two interfaces, each of which has one direction.
+#[test]
+fn an_interface_for_each_direction_states_the_same() {
+    let both = std::sync::atomic::AtomicUsize::new(0);
+    over_all("an interface for each direction", |fixture| {
+        let all = packets::read(fixture.path());
+        let back = sent_back(&all);
+        if back.contains(&true) && back.contains(&false) {
+            both.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
+        let after = frameless(&report_of_bytes(vec![packets::write_two_interfaces(&all, &back)]));
+        differences(&before, &after, &[])
+    });
+    assert!(both.into_inner() > 100, "hardly any fixture has two directions");
+}
+
 /// Two taps, one for each direction: the packets of both interleave.
 #[test]
 fn a_file_for_each_direction_states_the_same() {
@@ -399,11 +417,9 @@ fn a_file_for_each_direction_states_the_same() {
         let mut all = packets::read(fixture.path());
         all.sort_by_key(|packet| packet.time);
         let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
-        let parsed = packets::parse(&all);
         let (mut up, mut down) = (Vec::new(), Vec::new());
-        for (packet, parsed) in all.iter().zip(&parsed) {
-            let first = parsed.as_ref().is_none_or(|parsed| parsed.source < parsed.destination);
-            if first { &mut up } else { &mut down }.push(packet.clone());
+        for (packet, back) in all.iter().zip(sent_back(&all)) {
+            if back { &mut down } else { &mut up }.push(packet.clone());
         }
         if up.is_empty() || down.is_empty() || all.windows(2).any(|two| two[0].time == two[1].time) {
             // Two packets of one moment have no order once they stand in two files.
@@ -447,6 +463,73 @@ fn many_lost_packets_change_no_fact_into_another() {
                 let rest: Vec<RawPacket> = all.iter().filter(|_| random.below(share) > 0).cloned().collect();
                 let part = report_of_bytes(vec![packets::write(&rest)]);
                 cases(&format!("round {round}"), told_otherwise(fixture, &whole, &part))
+            })
+            .collect()
+    });
+}
+
+/// Reasons that say what the capture shows, not why it happened: loss makes them true.
+const OF_THE_CAPTURE: [&str; 5] = [
+    "capture-incomplete",
+    "first-in-capture",
+    "handshake-failed",
+    "offer-of-unknown-origin",
+    "rejected-unexplained",
+];
+
+/// Causes that the report on a part is sure of, and that neither the whole report names nor the truth.
+fn invented(fixture: &Fixture, whole: &Value, part: &Value) -> Vec<String> {
+    let whole = stated(whole);
+    let mut found = Vec::new();
+    for connection in stated(part) {
+        let Some(origin) = origin(&whole, &connection) else {
+            continue;
+        };
+        let ends = |truth: &&common::TrueConnection| {
+            let mut ends = [truth.client.clone(), truth.server.clone()];
+            ends.sort();
+            ends == connection.ends
+        };
+        let truth: Vec<&str> = fixture
+            .truth
+            .connections
+            .iter()
+            .filter(ends)
+            .flat_map(|truth| truth.reason.iter().chain(&truth.reason_also))
+            .map(String::as_str)
+            .collect();
+        let known = common::items(origin.value, "reasons").iter().filter_map(name_of);
+        let known: Vec<&str> = known.chain(truth).chain(OF_THE_CAPTURE).collect();
+        for reason in common::items(connection.value, "reasons") {
+            let sure = reason["confidence"] != "possible";
+            if let Some(name) = name_of(reason).filter(|name| sure && !known.contains(name)) {
+                found.push(format!(
+                    "{}: {name} ({})",
+                    connection.ends.join(" "),
+                    reason["confidence"]
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn name_of(reason: &Value) -> Option<&str> {
+    common::text(reason, "name")
+}
+
+#[test]
+fn many_lost_packets_invent_no_cause() {
+    over_all("causes after loss", |fixture| {
+        let all = packets::read(fixture.path());
+        let whole = report_of_bytes(vec![packets::write(&all)]);
+        let mut random = Random::seeded(&fixture.name, 12);
+        (0..30)
+            .flat_map(|round| {
+                let share = 3 + random.below(40);
+                let rest: Vec<RawPacket> = all.iter().filter(|_| random.below(share) > 0).cloned().collect();
+                let part = report_of_bytes(vec![packets::write(&rest)]);
+                cases(&format!("round {round}"), invented(fixture, &whole, &part))
             })
             .collect()
     });

@@ -1,6 +1,9 @@
 //! What the fuzz targets do with their input. The test suite replays the committed corpora through the same functions
 //! (it includes this file), so that what the fuzzer once found stays found on any machine.
 //!
+//! `cargo fuzz run -s none TARGET -- -max_total_time=600 -timeout=10` runs one; without a timeout an input on which
+//! reading never ends passes for a slow one.
+//!
 //! Beside "no panic" every target asserts what must hold for any input: progress, bounds, and that the same bytes in
 //! other pieces mean the same.
 
@@ -74,19 +77,21 @@ fn file(data: &[u8]) {
     assert!(source.capture().packets >= last, "frames beyond the last were counted");
 }
 
+/// Link types of the frames, by the first byte of the input; any other byte is the type itself.
+pub const LINKS: [LinkType; 9] = [
+    LinkType::ETHERNET,
+    LinkType::NULL,
+    LinkType::PPP,
+    LinkType::PPP_ETHER,
+    LinkType::RAW,
+    LinkType::LOOP,
+    LinkType::LINUX_SLL,
+    LinkType::LINUX_SLL2,
+    LinkType::IPV6,
+];
+
 /// Frames of any link type, fragments among them.
 pub fn decode(data: &[u8]) {
-    const LINKS: [LinkType; 9] = [
-        LinkType::ETHERNET,
-        LinkType::NULL,
-        LinkType::PPP,
-        LinkType::PPP_ETHER,
-        LinkType::RAW,
-        LinkType::LOOP,
-        LinkType::LINUX_SLL,
-        LinkType::LINUX_SLL2,
-        LinkType::IPV6,
-    ];
     let mut decoder = Decoder::new();
     let Some((&link, mut rest)) = data.split_first() else {
         return;

@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
-    let selection = match selection(arguments) {
+    let selection = match selection(arguments.select.as_deref()) {
         Ok(selection) => selection,
         Err(status) => return Ok(status),
     };
@@ -81,10 +81,8 @@ fn is_misspelt_command(name: &str) -> bool {
 }
 
 /// The selection; one that cannot be understood is pointed at.
-fn selection(arguments: &Analyze) -> Result<Option<Selection>, Status> {
-    let Some(text) = arguments.select.as_deref() else {
-        return Ok(None);
-    };
+pub(super) fn selection(text: Option<&str>) -> Result<Option<Selection>, Status> {
+    let Some(text) = text else { return Ok(None) };
     Selection::parse(text).map(Some).map_err(|error| {
         point_out(text, &error);
         Status::Usage

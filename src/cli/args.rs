@@ -43,14 +43,30 @@ pub const EXIT_STATUS: &str = "Exit status:
   3  an input could not be read (the others are still reported),
      or with --strict: one is damaged or ends too early";
 
+/// The end of the help of `what-if`.
+const WHAT_IF_EXAMPLES: &str = "Examples:
+  We leave sticky sessions for round robin: what do we lose?
+    reshake what-if --backends 4 --balance round-robin --share none farm.pcapng
+  What gives it back?
+    reshake what-if --backends 4 --compare farm.pcapng
+
+Exit status:
+  0  the input was analysed, whatever it shows
+  2  wrong usage
+  3  an input could not be read (the others are still reported)";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
+    /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
+    View(View),
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
-    /// Explain a reason or pattern, or list them all
+    /// Tell what another farm of backends would make of the reconnects that captures show
+    WhatIf(WhatIf),
+    /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
     Schema(Schema),
@@ -95,6 +111,7 @@ pub struct Analyze {
     pub max_memory: Option<usize>,
 
     /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
+    /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
     #[arg(long)]
     pub follow: bool,
 
@@ -152,6 +169,23 @@ impl Keys {
     }
 }
 
+/// Arguments of `view`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct View {
+    /// Captures, as for 'analyze'; '-' is standard input, and keys then come from the terminal.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<usize>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+}
+
 /// Arguments of `session`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_STATUS)]
@@ -178,10 +212,77 @@ pub struct Session {
     pub quiet: bool,
 }
 
+/// Arguments of `what-if`.
+#[derive(Debug, Args)]
+#[command(after_long_help = WHAT_IF_EXAMPLES)]
+pub struct WhatIf {
+    /// Captures, as for 'analyze'.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Number of backends behind each service.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub backends: u16,
+
+    /// How a backend is chosen: 'round-robin', 'least-connections', 'source-hash' (of the client's address) or
+    /// 'session-id' (the balancer remembers who issued one). Needed unless --compare is there.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        required_unless_present = "compare",
+        hide_possible_values = true
+    )]
+    pub balance: Option<Balance>,
+
+    /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys). Needed unless --compare is there.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        required_unless_present = "compare",
+        hide_possible_values = true
+    )]
+    pub share: Option<Share>,
+
+    /// Seconds after which servers no longer honour a session; without it, tickets live as long as the capture shows
+    /// them promised and IDs without end.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+
+    /// Seconds after which ticket keys change; the key before is still accepted. Without it they never change.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub key_rotation: Option<u32>,
+
+    /// What decides where the plan leaves something open: the same seed gives the same answer.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// A table of every way to balance with everything that can be shared.
+    #[arg(long, conflicts_with_all = ["balance", "share"])]
+    pub compare: bool,
+
+    /// Count only connections for which TERMS hold, as for 'analyze'; every connection is replayed all the same.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+
+    /// Form of the answer: 'text' for people, 'json' as one document.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
+    pub format: SessionFormat,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Name of a reason or pattern, as reports give it; without it, all are listed.
+    /// Name of a reason, pattern or finding, as reports give it; without it, all are listed.
     #[arg(value_parser = EntryName, hide_possible_values = true)]
     pub name: Option<String>,
 
@@ -223,6 +324,30 @@ pub enum SessionFormat {
     Text,
     /// One document.
     Json,
+}
+
+/// Ways to choose a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Balance {
+    /// In turn.
+    RoundRobin,
+    /// The one with the fewest open connections.
+    LeastConnections,
+    /// By a hash of the client's address.
+    SourceHash,
+    /// By the session ID, where the balancer has seen it issued.
+    SessionId,
+}
+
+/// What backends share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Share {
+    /// Nothing.
+    None,
+    /// The session cache.
+    Cache,
+    /// The ticket keys.
+    Tickets,
 }
 
 /// Forms of an explanation.

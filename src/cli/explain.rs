@@ -1,4 +1,4 @@
-//! `reshake explain`: one reason or pattern in full, or the list.
+//! `reshake explain`: one reason, pattern or finding in full, or the list.
 
 use std::io;
 
@@ -29,10 +29,10 @@ pub(super) fn run(arguments: &Explain) -> io::Result<Status> {
 fn unknown(name: &str) -> String {
     let nearest = explain::nearest(name);
     if nearest.is_empty() {
-        format!("no reason or pattern is called '{name}'; 'reshake explain' lists them all")
+        format!("no reason, pattern or finding is called '{name}'; 'reshake explain' lists them all")
     } else {
         format!(
-            "no reason or pattern is called '{name}'; near it: {} ('reshake explain' lists them all)",
+            "no reason, pattern or finding is called '{name}'; near it: {} ('reshake explain' lists them all)",
             nearest.join(", ")
         )
     }

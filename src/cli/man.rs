@@ -22,6 +22,8 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .br
 \fBreshake session\fR [\fIOPTIONS\fR] \fIID\fR \fIFILE\fR...
 .br
+\fBreshake what-if\fR [\fIOPTIONS\fR] \fB\-\-backends\fR \fIN\fR \fIFILE\fR...
+.br
 \fBreshake explain\fR [\fINAME\fR] [\fB\-\-format\fR \fIFORM\fR]
 .br
 \fBreshake schema\fR [\fB\-\-strict\fR]
@@ -67,6 +69,9 @@ reshake \-\-where \(aqoutcome:declined client:10.0.0.0/8 after:14:00\(aq farm.pc
 .TP
 The whole life of the session that is offered or issued in frame 17:
 reshake session frame:17 farm.pcapng
+.TP
+What is lost without sticky sessions, and what gives it back:
+reshake what\-if \-\-backends 4 \-\-compare farm.pcapng
 .TP
 What a reason means and how it is known:
 reshake explain rejected\-unexplained

@@ -9,6 +9,8 @@ mod man;
 mod progress;
 mod schema;
 mod session;
+mod view;
+mod what_if;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -47,7 +49,9 @@ pub fn main() -> ExitCode {
     };
     let written = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
+        Command::View(arguments) => Ok(view::run(arguments, coloured(cli.color))),
         Command::Session(arguments) => session::run(arguments),
+        Command::WhatIf(arguments) => what_if::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

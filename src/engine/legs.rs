@@ -10,12 +10,12 @@ use crate::session::{Connection, ConnectionId, Kept, Ledger};
 pub(super) fn join(kept: &mut Kept, ledger: &mut Ledger) -> u64 {
     let mut hellos: Vec<(u64, Timestamp, ConnectionId)> = kept
         .iter()
-        .filter_map(|(id, connection)| Some((key(connection)?, connection.hello_time(), id)))
+        .filter_map(|(id, connection)| Some((key(connection)?, begun(connection), id)))
         .collect();
     hellos.sort_unstable();
     let mut joined = 0;
     for group in hellos.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
-        // The hello reaches the balancer before it leaves it.
+        // What reaches the balancer reaches it before it leaves it.
         let Some(&(_, _, outer)) = group.first() else { continue };
         for &(_, _, leg) in group.iter().skip(1) {
             if same_handshake(kept.get(outer), kept.get(leg)) {
@@ -31,6 +31,14 @@ fn key(connection: &Connection) -> Option<u64> {
     Some(u64::from_be_bytes(*hello.random.first_chunk()?) ^ u64::from_be_bytes(answer.random))
 }
 
+/// When a leg began: by its SYN, which stands first whatever became of the order of packets, else by its hello.
+fn begun(connection: &Connection) -> Timestamp {
+    match connection.transport.client_isn {
+        Some(_) => connection.transport.started,
+        None => connection.hello_time(),
+    }
+}
+
 fn same_handshake(a: Option<&Connection>, b: Option<&Connection>) -> bool {
     let randoms = |connection: &Connection| Some((connection.hello.yes()?.random, connection.answer.yes()?.random));
     let (Some(a), Some(b)) = (a, b) else { return false };
@@ -39,10 +47,13 @@ fn same_handshake(a: Option<&Connection>, b: Option<&Connection>) -> bool {
 }
 
 fn join_two(outer: ConnectionId, leg: ConnectionId, kept: &mut Kept, ledger: &mut Ledger) -> bool {
+    let Some(server) = kept.get(outer).map(|connection| connection.server) else {
+        return false;
+    };
     let Some(inner) = kept.remove(leg) else { return false };
     ledger.join(
-        leg,
-        outer,
+        (leg, inner.server),
+        (outer, server),
         inner
             .issued
             .iter()

@@ -53,9 +53,11 @@ pub(super) struct Tracks {
     gaps: u32,
     /// Clear text before TLS, client's and server's, cut to what tells its kind.
     clear: Option<Box<[Vec<u8>; 2]>>,
-    /// The hello stood behind clear text: how much the other direction had sent by then. Until it answers in TLS, the
-    /// hello may be mere content.
-    unconfirmed: Option<(Direction, u64)>,
+    /// Clear text that was forgotten when bytes after it were lost.
+    clear_lost: [bool; 2],
+    /// Where the hello stands leaves no doubt that TLS begins there: at the first byte of a connection, or behind the
+    /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
+    certain: bool,
     open: Option<Box<Open>>,
     /// There are keys for it, or may be.
     sealed: Option<Box<Unsealer>>,
@@ -69,7 +71,8 @@ impl Default for Tracks {
             lost: [None; 2],
             gaps: 0,
             clear: None,
-            unconfirmed: None,
+            clear_lost: [false; 2],
+            certain: false,
             open: None,
             sealed: None,
         }
@@ -79,6 +82,21 @@ impl Default for Tracks {
 impl Tracks {
     pub(super) const fn is_tls(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether this is a TLS connection after all, and not a hello or a few records that stand in something else: in a
+    /// mail, or a file that is passed on. Either its place tells, or both sides speak TLS, or the only side that was seen
+    /// says more than a single message. `None` where nothing looked like TLS.
+    pub(super) fn confirmed(&self) -> Option<bool> {
+        let open = self.open.as_deref()?;
+        let [client, server] = Direction::BOTH.map(|direction| open.said(side(direction)));
+        let silent = |direction| {
+            let nothing = matches!(self.each.get(index(direction)), Some(Track::Searching(held)) if held.is_empty());
+            nothing && self.clear_lost.get(index(direction)) == Some(&false)
+        };
+        let both = client > 0 && server > 0;
+        let alone = (client > 1 && silent(Direction::ToClient)) || (server > 1 && silent(Direction::ToServer));
+        Some(self.certain || both || alone)
     }
 
     pub(super) const fn gaps(&self) -> u32 {
@@ -94,6 +112,7 @@ impl Tracks {
         self.each.swap(0, 1);
         self.offsets.swap(0, 1);
         self.lost.swap(0, 1);
+        self.clear_lost.swap(0, 1);
     }
 }
 
@@ -172,6 +191,9 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
         }
         // What was searched so far does not join what comes after the gap.
         Some(Track::Searching(bytes)) => {
+            if let Some(lost) = data.clear_lost.get_mut(index(direction)) {
+                *lost |= !bytes.is_empty();
+            }
             bytes.clear();
             true
         }
@@ -290,6 +312,8 @@ fn records(piece: &[u8]) -> bool {
         let [_, _, _, high, low, ..] = *rest else { return false };
         let length = usize::from(u16::from_be_bytes([high, low]));
         match rest.get(5 + length..) {
+            // Nothing follows a fatal alert (RFC 5246 §7.2.2, RFC 8446 §6.2).
+            Some(next) if !next.is_empty() && matches!(rest, [21, _, _, 0, 2, 2, ..]) => return false,
             Some(next) if known_version && plausible(rest) => rest = next,
             _ => return false,
         }
@@ -319,7 +343,12 @@ fn begin(
             direction = direction.opposite();
         }
         let [client, server] = flow.ends;
-        let open = Open::new(context.kept.reserve(), client, server, transport(flow));
+        let open = Open::new(
+            context.kept.reserve(),
+            client,
+            server,
+            transport(flow, context.interner),
+        );
         flow.data.open = Some(Box::new(open));
         flow.data.sealed = (!context.secrets.is_idle()).then(|| Box::new(Unsealer::new()));
     }
@@ -332,6 +361,11 @@ fn begin(
         open.handshake_lost(side(direction), cause);
     }
     let (clear, rest) = bytes.split_at(offset.min(bytes.len()));
+    let in_place = match clear {
+        [] => start != Start::Middle && flow.roles_known() && flow.data.lost.iter().all(Option::is_none),
+        text => preamble::announces_tls(text),
+    };
+    flow.data.certain |= direction == Direction::ToServer && in_place;
     if !clear.is_empty() {
         keep_preamble(flow, direction, clear);
     }
@@ -355,31 +389,17 @@ fn look_again(flow: &mut Flow<Tracks>, direction: Direction, at: At, context: &m
 }
 
 fn keep_preamble(flow: &mut Flow<Tracks>, direction: Direction, clear: &[u8]) {
-    let answers = direction.opposite();
-    let sent = flow.data.offsets.get(index(answers)).copied().unwrap_or(0);
-    flow.data.unconfirmed.get_or_insert((answers, sent));
     let texts = flow.data.clear.get_or_insert_default();
     if let Some(text) = texts.get_mut(index(direction)) {
         text.extend_from_slice(clear.get(..PREAMBLE_KEPT.min(clear.len())).unwrap_or_default());
     }
 }
 
-/// Whether what looked like a hello in clear text was answered in clear text, or was not even whole: then it was
-/// content, a hello quoted in a mail or a file.
-fn was_content(data: &Tracks, whole: bool) -> bool {
-    let Some((answers, sent)) = data.unconfirmed else {
-        return false;
-    };
-    let answered_in_tls = matches!(data.each.get(index(answers)), Some(Track::Tls(_)));
-    let answered = data.offsets.get(index(answers)).is_some_and(|now| *now > sent);
-    !answered_in_tls && (answered || !whole)
-}
-
-fn transport(flow: &Flow<Tracks>) -> Transport {
+fn transport(flow: &Flow<Tracks>, interner: &mut Interner) -> Transport {
     let client = flow.half(Direction::ToServer);
     Transport {
         spans: flow.spans.clone(),
-        outer: flow.outer.clone(),
+        outer: interner.outer(&flow.outer),
         preamble: None,
         unreachable: flow.unreachable,
         started: flow.first.time,
@@ -409,20 +429,25 @@ pub(super) fn finish(
     context: &mut Context<'_>,
 ) -> Option<(ConnectionId, Box<Connection>)> {
     let Finished { flow, why } = finished;
-    let mut open = flow.data.open.take()?;
-    if let Some(sealed) = &mut flow.data.sealed {
-        sealed.finish(&mut open, context);
+    if let Tracks {
+        sealed: Some(sealed),
+        open: Some(open),
+        ..
+    } = &mut flow.data
+    {
+        sealed.finish(open, context);
     }
-    if was_content(&flow.data, open.has_hello()) {
+    if flow.data.confirmed() != Some(true) {
         return None;
     }
+    let mut open = flow.data.open.take()?;
     let preamble = flow.data.clear.take().map(|texts| {
         let [client, server] = *texts;
         Box::new(preamble::classify(&client, &server))
     });
     open.facts_mut().transport = Transport {
         preamble,
-        ..transport(flow)
+        ..transport(flow, context.interner)
     };
     open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
     let mut blind = [None; 2];
@@ -474,6 +499,7 @@ fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Op
     let facts = open.facts_mut().side_mut(side(direction));
     facts.captured = half.first.is_some();
     facts.fin = half.fin;
+    facts.fin_covers = flow.fin_covers(direction);
     facts.reset = half.reset;
     if half.incomplete_at_end() || (!in_sync && lost.is_some()) {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));

@@ -3,8 +3,8 @@
 //! All of these encrypt by a key stream, so that one byte can be read without the rest of the record. Nothing is
 //! concluded from such a byte but that the record need not be opened.
 
-use std::cell::OnceCell;
 use std::fmt;
+use std::sync::OnceLock;
 
 use aes::{Aes128Enc, Aes256Enc};
 use aes_gcm::AesGcm;
@@ -27,9 +27,9 @@ pub(super) struct Aead {
     kind: AeadKind,
     key: Zeroizing<[u8; KEY]>,
     /// Made when the first record is opened: many keys never open one.
-    cipher: OnceCell<Box<dyn Open>>,
+    cipher: OnceLock<Box<dyn Open>>,
     /// Made when the first byte is looked at.
-    stream: OnceCell<Option<Block>>,
+    stream: OnceLock<Option<Block>>,
 }
 
 /// The block cipher behind a key stream.
@@ -45,11 +45,11 @@ impl fmt::Debug for Aead {
 }
 
 /// An authenticated cipher with its key.
-trait Open: Send {
+trait Open: Send + Sync {
     fn open(&self, nonce: &[u8; 12], data: &[u8], buffer: &mut [u8], tag: &[u8]) -> bool;
 }
 
-impl<A: AeadInOut + Send> Open for A {
+impl<A: AeadInOut + Send + Sync> Open for A {
     fn open(&self, nonce: &[u8; 12], data: &[u8], buffer: &mut [u8], tag: &[u8]) -> bool {
         let (Ok(nonce), Ok(tag)) = (nonce.as_slice().try_into(), tag.try_into()) else {
             return false;
@@ -66,8 +66,8 @@ impl Aead {
         Self {
             kind,
             key: kept,
-            cipher: OnceCell::new(),
-            stream: OnceCell::new(),
+            cipher: OnceLock::new(),
+            stream: OnceLock::new(),
         }
     }
 

@@ -3,12 +3,15 @@
 //! them to the network card), never follows more than a fixed number of headers, and never keeps a frame except the
 //! fragments of a datagram that is still incomplete.
 
-use super::{Decoded, Encapsulation, FrameRef, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp};
+use std::net::IpAddr;
+
+use super::{Decoded, Encapsulation, FrameRef, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp, Wrapping};
 
 mod fragments;
 mod ip;
 mod link;
 mod neighbour;
+mod plain;
 mod transport;
 mod tunnel;
 
@@ -18,7 +21,7 @@ use ip::Ip;
 /// Decodes frames; keeps only fragments between calls.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    outer: Vec<Encapsulation>,
+    outer: Vec<Wrapping>,
     fragments: Fragments,
     /// Datagrams put together for the current frame: a tunnel packet, and one inside it.
     whole: [Vec<u8>; 2],
@@ -37,6 +40,15 @@ impl Decoder {
     /// What the frame holds. Fragments are kept; the frame that completes a datagram is decoded as the whole of it.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
+        match plain::segment(packet) {
+            Some(segment) => Decoded::Segment(segment),
+            None => self.walk(packet),
+        }
+    }
+
+    /// The general way, header by header.
+    #[inline(never)]
+    fn walk<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         let Self {
             outer,
             fragments,
@@ -46,6 +58,7 @@ impl Decoder {
         let mut walk = Walk {
             outer,
             mac: None,
+            carrier: None,
             headers: 0,
         };
         let mut step = link::first(&mut walk, packet);
@@ -165,8 +178,10 @@ impl Step<'_> {
 
 /// One frame on its way through the headers.
 struct Walk<'w> {
-    outer: &'w mut Vec<Encapsulation>,
+    outer: &'w mut Vec<Wrapping>,
     mac: Option<MacAddress>,
+    /// Sender and receiver of the IP header that was just passed, until the header of its tunnel takes them.
+    carrier: Option<[IpAddr; 2]>,
     headers: u32,
 }
 
@@ -190,9 +205,12 @@ impl Walk<'_> {
         step
     }
 
-    fn wrap(&mut self, encapsulation: Encapsulation) {
+    fn wrap(&mut self, header: Encapsulation) {
         // `headers` bounds the number of these, since each stands in a header of its own.
-        self.outer.push(encapsulation);
+        self.outer.push(Wrapping {
+            header,
+            between: self.carrier.take(),
+        });
     }
 }
 

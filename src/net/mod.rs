@@ -256,6 +256,8 @@ pub enum Encapsulation {
     Vxlan(u32),
     /// GENEVE network identifier (RFC 8926).
     Geneve(u32),
+    /// Ethernet directly in IP: EtherIP (RFC 3378), or protocol 143 (RFC 8986 §10.1).
+    EthernetInIp,
 }
 
 impl fmt::Display for Encapsulation {
@@ -269,8 +271,18 @@ impl fmt::Display for Encapsulation {
             Self::IpInIp => write!(f, "ip-in-ip"),
             Self::Vxlan(vni) => write!(f, "vxlan {vni}"),
             Self::Geneve(vni) => write!(f, "geneve {vni}"),
+            Self::EthernetInIp => write!(f, "ethernet-in-ip"),
         }
     }
+}
+
+/// One outer header, with the ends of the tunnel it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wrapping {
+    /// The header.
+    pub header: Encapsulation,
+    /// Addresses of the IP header right in front of it, where there is one: sender and receiver of the packet.
+    pub between: Option<[IpAddr; 2]>,
 }
 
 /// What the headers below TCP tell about the sender.
@@ -283,7 +295,7 @@ pub struct Path<'a> {
     /// IPv4 identification; `None` for IPv6.
     pub ip_id: Option<u16>,
     /// Outer headers, outermost first.
-    pub outer: &'a [Encapsulation],
+    pub outer: &'a [Wrapping],
 }
 
 /// One TCP header with its payload (RFC 9293).

@@ -52,6 +52,8 @@ notices! {
     DtlsNotAnalysed = "dtls-not-analysed", "DTLS datagrams were seen; they are not analysed yet";
     /// Only one direction of a connection was captured.
     OneDirection = "one-direction", "only one direction of these connections was captured; capture where both pass, or on the server itself";
+    /// A hello in clear text, or behind lost bytes, of a connection on which nothing else was TLS.
+    HelloNotConfirmed = "hello-not-confirmed", "connections with what looks like the beginning of TLS and nothing else of it; counted as connections without TLS";
     /// The same packet was captured more than once.
     DuplicatePacket = "duplicate-packet", "packets were captured more than once and counted once";
     /// Bytes of a stream are missing from the capture.

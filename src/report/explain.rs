@@ -1,9 +1,10 @@
-//! A reason or pattern of the catalogues as text, Markdown or JSON. `docs/reasons.md` is [`book`], word for word.
+//! A reason, pattern or finding of the catalogues as text, Markdown or JSON. `docs/reasons.md` is [`book`], word for word.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::verdict::findings::{FINDINGS, FindingKind};
 use crate::verdict::hindsight::{PATTERNS, PatternKind};
 use crate::verdict::reasons::Stage;
 use crate::verdict::{CATALOG, Reason};
@@ -15,26 +16,39 @@ const MAX_NEAREST: usize = 3;
 /// How alike two names must be to be near (Jaro-Winkler, 0 to 1).
 const NEAR: f64 = 0.75;
 
-/// What can be explained: a reason of one connection, or a pattern of a whole service.
+/// What can be explained: a reason of one connection, a pattern of a whole service, or a security finding of one.
 #[derive(Debug, Clone, Copy)]
 pub enum Entry {
     /// A reason.
     Reason(&'static Reason),
     /// A pattern.
     Pattern(&'static PatternKind),
+    /// A security finding.
+    Finding(&'static FindingKind),
 }
 
 impl Entry {
-    /// Everything, reasons first.
+    /// Everything: reasons, patterns, findings.
     pub fn all() -> impl Iterator<Item = Self> {
         let reasons = CATALOG.iter().copied().map(Self::Reason);
-        reasons.chain(PATTERNS.iter().map(Self::Pattern))
+        reasons
+            .chain(PATTERNS.iter().map(Self::Pattern))
+            .chain(FINDINGS.iter().copied().map(Self::Finding))
     }
 
-    /// The reason or pattern with this name.
+    /// The reason, pattern or finding with this name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::all().find(|entry| entry.name() == name)
+    }
+
+    /// "reason", "pattern" or "finding".
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Reason(_) => "reason",
+            Self::Pattern(_) => "pattern",
+            Self::Finding(_) => "finding",
+        }
     }
 
     /// Its name.
@@ -43,6 +57,7 @@ impl Entry {
         match self {
             Self::Reason(reason) => reason.name,
             Self::Pattern(kind) => kind.name,
+            Self::Finding(kind) => kind.name,
         }
     }
 
@@ -52,6 +67,7 @@ impl Entry {
         match self {
             Self::Reason(reason) => reason.summary,
             Self::Pattern(kind) => kind.summary,
+            Self::Finding(kind) => kind.summary,
         }
     }
 
@@ -59,6 +75,7 @@ impl Entry {
         match self {
             Self::Reason(reason) => reason.advice,
             Self::Pattern(kind) => kind.advice,
+            Self::Finding(kind) => kind.advice,
         }
     }
 
@@ -66,6 +83,7 @@ impl Entry {
         match self {
             Self::Reason(reason) => reason.since,
             Self::Pattern(kind) => kind.since,
+            Self::Finding(kind) => kind.since,
         }
     }
 
@@ -73,13 +91,21 @@ impl Entry {
         match self {
             Self::Reason(reason) => reason.text,
             Self::Pattern(kind) => kind.text,
+            Self::Finding(kind) => kind.text,
         }
     }
 
     const fn actor(self) -> Option<&'static str> {
         match self {
             Self::Reason(reason) => Some(reason.actor.code()),
-            Self::Pattern(_) => None,
+            Self::Pattern(_) | Self::Finding(_) => None,
+        }
+    }
+
+    const fn severity(self) -> Option<&'static str> {
+        match self {
+            Self::Reason(_) | Self::Pattern(_) => None,
+            Self::Finding(kind) => Some(kind.severity.code()),
         }
     }
 
@@ -87,6 +113,7 @@ impl Entry {
         match self {
             Self::Reason(reason) => reason.spec.iter().map(ToString::to_string).collect(),
             Self::Pattern(_) => Vec::new(),
+            Self::Finding(kind) => kind.spec.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -117,8 +144,10 @@ impl Entry {
 
 /// Heading of the patterns.
 const PATTERNS_TITLE: &str = "Patterns: what a service as a whole shows";
+/// Heading of the findings.
+const FINDINGS_TITLE: &str = "Security findings: what a review of a service would want to know";
 
-/// Everything with its summary: reasons by stage, then patterns.
+/// Everything with its summary: reasons by stage, patterns, findings.
 ///
 /// # Errors
 /// Those of `out`.
@@ -151,6 +180,9 @@ pub fn text(entry: Entry, out: &mut dyn Write) -> io::Result<()> {
     if let Some(actor) = entry.actor() {
         indented(&format!("Who can act: {actor}."), out)?;
     }
+    if let Some(severity) = entry.severity() {
+        indented(&format!("Severity: {severity}."), out)?;
+    }
     let citations = entry.citations();
     if !citations.is_empty() {
         writeln!(out, "\nRests on")?;
@@ -176,6 +208,9 @@ pub fn markdown(entry: Entry, level: usize, out: &mut dyn Write) -> io::Result<(
     if let Some(actor) = entry.actor() {
         write!(out, "Who can act: {actor}. ")?;
     }
+    if let Some(severity) = entry.severity() {
+        write!(out, "Severity: {severity}. ")?;
+    }
     let citations = entry.citations();
     if !citations.is_empty() {
         write!(out, "Rests on {}. ", citations.join(", "))?;
@@ -188,20 +223,23 @@ pub fn markdown(entry: Entry, level: usize, out: &mut dyn Write) -> io::Result<(
 /// # Errors
 /// Those of `out`.
 pub fn book(out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "# Reasons and patterns\n")?;
+    writeln!(out, "# Reasons, patterns and findings\n")?;
     writeln!(
         out,
         "<!-- Made by `reshake explain --format markdown`; a test compares. UPDATE=1 cargo test rewrites it. -->\n"
     )?;
     writeln!(
         out,
-        "What reshake can say about a connection that did not resume, and about a service as a whole. `observed`: the\n\
-         packets say so. `inferred`: one explanation is left. `possible`: others remain, and the report names them.\n"
+        "What reshake can say about a connection that did not resume, about a service as a whole, and about its security.\n\
+         `observed`: the packets say so. `inferred`: one explanation is left. `possible`: others remain, and the report\n\
+         names them.\n"
     )?;
-    for (heading, table) in [("reason", false), ("pattern", true)] {
-        writeln!(out, "| {heading} | in short |\n|---|---|")?;
-        let is_pattern = |entry: &Entry| matches!(entry, Entry::Pattern(_)) == table;
-        for entry in parts().flat_map(|(_, entries)| entries).filter(is_pattern) {
+    for kind in ["reason", "pattern", "finding"] {
+        writeln!(out, "| {kind} | in short |\n|---|---|")?;
+        for entry in parts()
+            .flat_map(|(_, entries)| entries)
+            .filter(|entry| entry.kind() == kind)
+        {
             writeln!(out, "| [{0}](#{0}) | {1} |", entry.name(), entry.summary())?;
         }
         writeln!(out)?;
@@ -265,6 +303,8 @@ struct EntryJson {
     advice: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'static str>,
     spec: Vec<String>,
     markdown: String,
 }
@@ -272,29 +312,27 @@ struct EntryJson {
 impl EntryJson {
     fn of(entry: Entry) -> Self {
         Self {
-            kind: match entry {
-                Entry::Reason(_) => "reason",
-                Entry::Pattern(_) => "pattern",
-            },
+            kind: entry.kind(),
             name: entry.name(),
             since: entry.since(),
             summary: entry.summary(),
             advice: entry.advice(),
             actor: entry.actor(),
+            severity: entry.severity(),
             spec: entry.citations(),
             markdown: entry.lines().collect::<Vec<_>>().join("\n"),
         }
     }
 }
 
-/// Titles with what stands below them: reasons by stage, then patterns.
+/// Titles with what stands below them: reasons by stage, patterns, findings.
 fn parts() -> impl Iterator<Item = (&'static str, Vec<Entry>)> {
     by_stage()
         .map(|(stage, reasons)| (title(stage), reasons.into_iter().map(Entry::Reason).collect()))
-        .chain(std::iter::once((
-            PATTERNS_TITLE,
-            PATTERNS.iter().map(Entry::Pattern).collect(),
-        )))
+        .chain([
+            (PATTERNS_TITLE, PATTERNS.iter().map(Entry::Pattern).collect()),
+            (FINDINGS_TITLE, FINDINGS.iter().copied().map(Entry::Finding).collect()),
+        ])
 }
 
 /// Stages in the order in which they are shown, each with its reasons.
@@ -363,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_and_pattern_is_listed_and_explained() {
+    fn every_reason_pattern_and_finding_is_listed_and_explained() {
         let list = made(list);
         for entry in Entry::all() {
             assert!(list.contains(entry.name()), "{}", entry.name());

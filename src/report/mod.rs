@@ -12,9 +12,12 @@ pub mod select;
 pub mod session;
 pub mod text;
 mod tickets;
+pub mod view;
+pub mod what_if;
 mod wireshark;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -22,13 +25,14 @@ use hashbrown::{HashMap, HashSet};
 use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
-    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Omitted, Outcome, Service,
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Omitted, Outcome, Service,
     TicketsInferred,
 };
+use crate::verdict::findings::Findings;
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
 
 pub use alike::Alike;
-pub use ids::{community_id, connection_id, credential_id, service_id};
+pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
 pub use wireshark::display_filter;
@@ -65,6 +69,16 @@ impl Outcomes {
             Outcome::Unclear(_) => &mut self.unclear,
             Outcome::ExternalPsk => &mut self.external_psk,
         } += 1;
+    }
+
+    /// Adds others.
+    pub(crate) const fn merge(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.unclear += others.unclear;
+        self.external_psk += others.external_psk;
     }
 
     /// All connections.
@@ -175,6 +189,92 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| (part as f64 / whole as f64 * 1000.0).round() / 1000.0)
 }
 
+/// The run that a report is about: borrowed, or shared with others that keep it.
+#[derive(Debug, Clone)]
+pub enum Held<'a> {
+    /// Borrowed.
+    Borrowed(&'a Engine),
+    /// Shared.
+    Shared(Arc<Engine>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        match self {
+            Self::Borrowed(engine) => engine,
+            Self::Shared(engine) => engine,
+        }
+    }
+}
+
+impl<'a> From<&'a Engine> for Held<'a> {
+    fn from(engine: &'a Engine) -> Self {
+        Self::Borrowed(engine)
+    }
+}
+
+impl From<Arc<Engine>> for Held<'_> {
+    fn from(engine: Arc<Engine>) -> Self {
+        Self::Shared(engine)
+    }
+}
+
+/// The primary reason of a connection, without its words.
+#[derive(Debug, Clone, Copy)]
+pub struct Primary {
+    /// Which.
+    pub reason: &'static Reason,
+    /// How sure.
+    pub confidence: Confidence,
+    /// The pattern that settled it with hindsight.
+    pub settled_by: Option<&'static str>,
+}
+
+impl Primary {
+    fn of(judged: &Judged) -> Self {
+        Self {
+            reason: judged.reason,
+            confidence: judged.confidence,
+            settled_by: judged.settled_by,
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        std::ptr::eq(self.reason, other.reason)
+            && self.confidence == other.confidence
+            && self.settled_by == other.settled_by
+    }
+}
+
+/// The primary reason of every connection in two bytes each: a million connections have a few dozen different ones.
+#[derive(Debug, Default)]
+struct Primaries {
+    kinds: Vec<Option<Primary>>,
+    of: Vec<u16>,
+}
+
+impl Primaries {
+    fn push(&mut self, primary: Option<&Judged>) {
+        let primary = primary.map(Primary::of);
+        let known = self.kinds.iter().position(|kind| match (kind, &primary) {
+            (Some(kind), Some(primary)) => kind.is_like(primary),
+            (kind, primary) => kind.is_none() && primary.is_none(),
+        });
+        let kind = known.unwrap_or_else(|| {
+            self.kinds.push(primary);
+            self.kinds.len() - 1
+        });
+        // Reasons times confidences times patterns stay far below 2^16.
+        self.of.push(u16::try_from(kind).unwrap_or(u16::MAX));
+    }
+
+    fn at(&self, place: usize) -> Option<Primary> {
+        *self.kinds.get(usize::from(*self.of.get(place)?))?
+    }
+}
+
 /// How often a reason was the primary one.
 #[derive(Debug, Clone, Copy)]
 pub struct ReasonCount {
@@ -208,7 +308,7 @@ pub struct ServiceView {
     /// Connections that were kept, by outcome and primary reason, in the order in which the kinds were first met.
     pub alike: Vec<Alike>,
     /// What full handshakes of returning clients cost.
-    pub avoidable: cost::Avoidable,
+    pub avoidable: cost::AvoidableByReason,
     /// Resumed handshakes whose bytes are visible, and those bytes.
     pub resumed_bytes: (u64, u64),
 }
@@ -228,11 +328,21 @@ pub struct Summary {
     pub closes_not_visible: u64,
 }
 
+/// Connections by a key, and by their number where that is the same.
+fn in_order<K: Ord>(kept: &Kept, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
+    let mut keyed = Vec::with_capacity(kept.len());
+    keyed.extend(kept.iter().map(|(id, connection)| (key(connection), id)));
+    keyed.sort_unstable();
+    let mut order = Vec::with_capacity(keyed.len());
+    order.extend(keyed.into_iter().map(|(_, id)| id));
+    order
+}
+
 /// A view of everything that was found.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// The run.
-    pub engine: &'a Engine,
+    pub engine: Held<'a>,
     /// The inputs, with what was skipped in them.
     pub captures: Vec<Capture>,
     /// Counts of everything.
@@ -241,53 +351,56 @@ pub struct Report<'a> {
     pub services: Vec<ServiceView>,
     /// Seconds a bar of the timelines covers.
     pub bar_seconds: i64,
-    history: History,
+    history: Arc<History>,
     /// What hindsight shows.
-    pub hindsight: Hindsight,
-    tickets: HashMap<Service, Vec<TicketLedger>>,
+    pub hindsight: Arc<Hindsight>,
+    /// What a security review would want to know.
+    pub findings: Arc<Findings>,
+    tickets: Arc<HashMap<Service, Vec<TicketLedger>>>,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
     order: Vec<(usize, ConnectionId)>,
+    /// Primary reasons of those, in their order.
+    primaries: Primaries,
 }
 
 impl<'a> Report<'a> {
     /// Of a finished run.
     #[must_use]
-    pub fn of(engine: &'a Engine, captures: Vec<Capture>) -> Self {
+    pub fn of(engine: impl Into<Held<'a>>, captures: Vec<Capture>) -> Self {
         Self::of_selected(engine, captures, None)
     }
 
     /// Of what a selection leaves of a finished run. Verdicts and hindsight rest on everything all the same.
     #[must_use]
-    pub fn of_selected(engine: &'a Engine, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
-        let mut order: Vec<_> = engine
-            .kept()
-            .iter()
-            .map(|(id, connection)| (connection.transport.started, connection.transport.first(), id))
-            .collect();
-        order.sort_unstable();
-        let order = (1..).zip(order.into_iter().map(|(_, _, id)| id)).collect();
+    pub fn of_selected(engine: impl Into<Held<'a>>, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
+        let held = engine.into();
+        let engine: &Engine = &held;
+        let order = in_order(engine.kept(), |connection| {
+            (connection.transport.started, connection.transport.first())
+        });
+        let order = (1..).zip(order).collect();
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-        let mut by_hello: Vec<_> = engine
-            .kept()
-            .iter()
-            .map(|(id, connection)| (connection.hello_time(), id))
-            .collect();
-        by_hello.sort_unstable();
-        let by_hello: Vec<ConnectionId> = by_hello.into_iter().map(|(_, id)| id).collect();
+        let by_hello = in_order(engine.kept(), Connection::hello_time);
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        let history = History::of(engine.kept(), &by_hello);
+        let hindsight = Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello);
+        let tickets = tickets::ledgers(engine.kept(), engine.ledger(), &by_hello);
+        let findings = Findings::of(&hindsight, engine.kept(), engine.ledger());
         let mut report = Self {
-            engine,
+            engine: held,
             captures,
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
-            history: History::of(engine.kept(), &by_hello),
-            tickets: tickets::ledgers(engine.kept(), engine.ledger(), &by_hello),
-            hindsight: Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
+            history: Arc::new(history),
+            hindsight: Arc::new(hindsight),
+            findings: Arc::new(findings),
+            tickets: Arc::new(tickets),
             selection: None,
             order,
+            primaries: Primaries::default(),
         };
         report.select(selection);
         report.share_notices();
@@ -301,8 +414,83 @@ impl<'a> Report<'a> {
         self.tickets.get(service).map_or(&[], Vec::as_slice)
     }
 
+    /// What a selection leaves of this report. Verdicts and hindsight stay as they are.
+    #[must_use]
+    pub fn narrowed(&self, selection: Selection) -> Self {
+        let mut report = Self {
+            engine: self.engine.clone(),
+            captures: self.captures.clone(),
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: self.bar_seconds,
+            history: Arc::clone(&self.history),
+            hindsight: Arc::clone(&self.hindsight),
+            findings: Arc::clone(&self.findings),
+            tickets: Arc::clone(&self.tickets),
+            selection: None,
+            order: self.order.clone(),
+            primaries: Primaries::default(),
+        };
+        report.select(Some(selection));
+        report.count();
+        report
+    }
+
+    /// How many connections are shown.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether none is shown.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The connection at a place in the order of [`Report::connections`], from 0, with its number.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<(usize, ConnectionId, &Connection)> {
+        let (number, id) = *self.order.get(place)?;
+        Some((number, id, self.engine.kept().get(id)?))
+    }
+
+    /// The place of a connection that is shown.
+    #[must_use]
+    pub fn place_of(&self, id: ConnectionId) -> Option<usize> {
+        let kept = self.engine.kept();
+        let key = |id: ConnectionId| {
+            let transport = &kept.get(id)?.transport;
+            Some((transport.started, transport.first(), id))
+        };
+        let wanted = key(id)?;
+        self.order
+            .binary_search_by(|(_, other)| key(*other).cmp(&Some(wanted)))
+            .ok()
+    }
+
+    /// The primary reason of the connection at a place.
+    #[must_use]
+    pub fn primary(&self, place: usize) -> Option<Primary> {
+        self.primaries.at(place)
+    }
+
+    /// Whether the connection at a place belongs to a selection.
+    #[must_use]
+    pub fn holds(&self, selection: &Selection, place: usize) -> bool {
+        self.at(place).is_some_and(|(number, id, connection)| {
+            selection.holds(select::Subject {
+                report: self,
+                number,
+                id,
+                connection,
+                primary: self.primary(place),
+            })
+        })
+    }
+
     /// Connections in the order of their first packets, with their numbers from 1.
-    pub fn connections(&self) -> impl Iterator<Item = (usize, ConnectionId, &'a Connection)> + '_ {
+    pub fn connections(&self) -> impl Iterator<Item = (usize, ConnectionId, &Connection)> + '_ {
         let kept = self.engine.kept();
         self.order
             .iter()
@@ -316,11 +504,11 @@ impl<'a> Report<'a> {
     }
 
     /// Credentials that a shown connection issued or offered.
-    pub fn credentials(&self) -> impl Iterator<Item = (CredentialId, &'a Credential)> + '_ {
+    pub fn credentials(&self) -> impl Iterator<Item = (CredentialId, &Credential)> + '_ {
         let shown: Option<HashSet<CredentialId>> = self.selection.is_some().then(|| {
-            let of = |connection: &'a Connection| {
+            let of = |connection: &Connection| {
                 let offered = connection.offers.iter().map(|offer| offer.credential);
-                connection.issued.iter().copied().chain(offered)
+                connection.issued.iter().copied().chain(offered).collect::<Vec<_>>()
             };
             self.connections().flat_map(|(.., connection)| of(connection)).collect()
         });
@@ -345,7 +533,7 @@ impl<'a> Report<'a> {
                 number: *number,
                 id: *id,
                 connection,
-                primary: reasons.first(),
+                primary: reasons.first().map(Primary::of),
             })
         });
         self.order = order;
@@ -354,7 +542,7 @@ impl<'a> Report<'a> {
 
     /// What a rule sees of a connection.
     #[must_use]
-    pub fn case(&self, id: ConnectionId, connection: &'a Connection) -> Case<'_> {
+    pub fn case<'s>(&'s self, id: ConnectionId, connection: &'s Connection) -> Case<'s> {
         Case {
             id,
             connection,
@@ -367,13 +555,13 @@ impl<'a> Report<'a> {
 
     /// The reasons of a connection, primary first.
     #[must_use]
-    pub fn reasons(&self, id: ConnectionId, connection: &'a Connection) -> Vec<Judged> {
+    pub fn reasons(&self, id: ConnectionId, connection: &Connection) -> Vec<Judged> {
         judge(&self.case(id, connection))
     }
 
     /// Earlier TLS 1.3 connections that may have issued a PSK which this connection was the first to offer.
     #[must_use]
-    pub fn issuer_candidates(&self, id: ConnectionId, connection: &'a Connection) -> Vec<ConnectionId> {
+    pub fn issuer_candidates(&self, id: ConnectionId, connection: &Connection) -> Vec<ConnectionId> {
         self.history
             .earlier(self.engine.kept(), connection, id)
             .filter(|(_, earlier)| {
@@ -432,9 +620,11 @@ impl<'a> Report<'a> {
         let mut tally = Tally::default();
         let mut index: HashMap<Service, (ServiceView, Tally, BTreeMap<i64, Outcomes>)> = HashMap::new();
         let mut summary = Summary::default();
+        let mut primaries = Primaries::default();
         for (number, id, connection) in self.connections() {
             let reasons = self.reasons(id, connection);
             let primary = reasons.first();
+            primaries.push(primary);
             summary.add(connection, primary);
             tally.add(primary);
             let service = service_of(connection);
@@ -476,6 +666,7 @@ impl<'a> Report<'a> {
         });
         self.summary = summary;
         self.services = services;
+        self.primaries = primaries;
     }
 }
 
@@ -504,7 +695,7 @@ impl ServiceView {
             reasons: Vec::new(),
             timeline: Vec::new(),
             alike: Vec::new(),
-            avoidable: cost::Avoidable::default(),
+            avoidable: cost::AvoidableByReason::default(),
             resumed_bytes: (0, 0),
         }
     }
@@ -524,7 +715,7 @@ impl ServiceView {
             Outcome::Declined | Outcome::NotOffered
                 if !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
             {
-                self.avoidable.add(connection);
+                self.avoidable.add(connection, primary.map(|judged| judged.reason.name));
             }
             _ => {}
         }

@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use crate::net::{Endpoint, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, OfferKind, Outcome};
+use crate::verdict::CATALOG;
 use crate::verdict::hindsight::PATTERNS;
-use crate::verdict::{CATALOG, Judged};
 
 use super::explain::nearest_of;
 use super::json::{mechanism_code, outcome_code};
-use super::{Report, connection_id, credential_id};
+use super::{Primary, Report, connection_id, credential_id};
 
 /// Every key, with what its values are.
 pub const KEYS: [(&str, &str); 18] = [
@@ -117,7 +117,7 @@ pub(super) struct Subject<'s> {
     pub(super) number: usize,
     pub(super) id: ConnectionId,
     pub(super) connection: &'s Connection,
-    pub(super) primary: Option<&'s Judged>,
+    pub(super) primary: Option<Primary>,
 }
 
 impl Selection {
@@ -145,6 +145,15 @@ impl Selection {
             text: text.split_whitespace().collect::<Vec<_>>().join(" "),
             terms,
         })
+    }
+
+    /// Understands a text that is still being typed: the beginning of a reason or pattern stands for all that begin so.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; its place is that in the text with a `*` behind every beginning.
+    pub fn parse_typed(text: &str) -> Result<Self, SelectError> {
+        let words: Vec<String> = text.split_whitespace().map(with_stars).collect();
+        Self::parse(&words.join(" "))
     }
 
     /// The selection as it was written.
@@ -254,6 +263,25 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
         "id" => id(&small).ok_or_else(|| format!("'{text}' is no beginning of an id, as c1f or k0a9")),
         _ => Ok(Value::Text(small)),
     }
+}
+
+/// A word in which a `*` follows every value that is only the beginning of names.
+fn with_stars(word: &str) -> String {
+    let Some((key, values)) = word.split_once(':') else {
+        return word.to_owned();
+    };
+    let known: Vec<&str> = match key.trim_start_matches(['-', '!']) {
+        "reason" => CATALOG.iter().map(|reason| reason.name).collect(),
+        "pattern" => PATTERNS.iter().map(|kind| kind.name).collect(),
+        _ => return word.to_owned(),
+    };
+    let with_star = |value: &str| {
+        let begins = !value.is_empty() && known.iter().any(|name| name.starts_with(value));
+        let star = if begins && !known.contains(&value) { "*" } else { "" };
+        format!("{value}{star}")
+    };
+    let values: Vec<String> = values.split(',').map(with_star).collect();
+    format!("{key}:{}", values.join(","))
 }
 
 /// "1.2", "TLS1.2", "tls-1.2", "ssl3".
@@ -535,6 +563,17 @@ mod tests {
         ] {
             assert!(Selection::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn while_it_is_typed_a_beginning_is_enough() {
+        let typed = |text: &str| Selection::parse_typed(text).map(|selection| selection.text().to_owned());
+        assert_eq!(typed("reason:stek backend:2").as_deref(), Ok("reason:stek* backend:2"));
+        assert_eq!(
+            typed("-reason:stek,stek-changed pattern:fail").as_deref(),
+            Ok("-reason:stek*,stek-changed pattern:fail*")
+        );
+        assert!(typed("reason:zzz").is_err() && typed("reason:").is_err() && typed("name:w").is_ok());
     }
 
     #[test]

@@ -5,11 +5,12 @@
 //! The text does not depend on the size of the terminal.
 
 mod connections;
+mod findings;
 mod hindsight;
 mod notices;
 mod printable;
 mod services;
-mod units;
+pub mod units;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use crate::net::{Capture, FrameRef};
 
 use super::{Counts, Report, moment};
 
+pub(super) use connections::wrapping_text;
 pub use printable::{MAX_WIRE, printable};
 use units::{counted, duration, number, percent};
 
@@ -265,7 +267,7 @@ fn shown_path(capture: &Capture) -> String {
 }
 
 /// Short names of captures, in front of frame numbers: file names where they tell the captures apart, else numbers.
-fn prefixes(captures: &[Capture]) -> Vec<String> {
+pub(super) fn prefixes(captures: &[Capture]) -> Vec<String> {
     if captures.len() < 2 {
         return Vec::new();
     }

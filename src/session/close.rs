@@ -4,6 +4,7 @@
 //! length, so a close_notify is `inferred` at best, and only where length, order and what follows agree.
 
 use crate::net::At;
+use crate::stream::FinCovers;
 use crate::tls::{Content, ContentType, Sealed};
 
 use super::connection::{Completed, Connection, Side};
@@ -273,8 +274,14 @@ fn closes_after(connection: &Connection, side: Side, last: Record) -> bool {
 fn answers_to_bare_fin(connection: &Connection, client: &mut CloseNotify, server: &mut CloseNotify) {
     let bare_fin = |side: Side, own: &CloseNotify| connection.side(side).fin.filter(|_| *own == CloseNotify::Absent);
     let (client_fin, server_fin) = (bare_fin(Side::Client, client), bare_fin(Side::Server, server));
-    for (notify, peer_fin) in [(server, client_fin), (client, server_fin)] {
-        if let (CloseNotify::Inferred(at), Some(fin)) = (*notify, peer_fin)
+    // A FIN that acknowledges the alert was sent after it, whatever the clocks of two captures say.
+    let had_all = |side: Side| connection.side(side).fin_covers >= FinCovers::Data;
+    let (client_had_all, server_had_all) = (had_all(Side::Client), had_all(Side::Server));
+    for (notify, peer_fin, had_all) in [
+        (server, client_fin, client_had_all),
+        (client, server_fin, server_had_all),
+    ] {
+        if let (CloseNotify::Inferred(at), Some(fin), false) = (*notify, peer_fin, had_all)
             && at.time > fin.time
         {
             *notify = CloseNotify::AnswerToBareFin(at);
@@ -348,7 +355,20 @@ fn first_closer(connection: &Connection, client: CloseNotify, server: CloseNotif
             .map(|at| (at.time, at.frame))
             .min()
     };
+    // A side that only sends FIN, and acknowledges with it that the other is done, comes second.
+    let answers = |side: Side, own: CloseNotify, other: CloseNotify| {
+        let done = if other.at().is_some() {
+            FinCovers::Data
+        } else {
+            FinCovers::End
+        };
+        own.at().is_none() && connection.side(side).fin_covers >= done
+    };
+    let client_second = answers(Side::Client, client, server);
+    let server_second = answers(Side::Server, server, client);
     match (first(Side::Client, client), first(Side::Server, server)) {
+        (Some(_), Some(_)) if server_second && !client_second => Some(Side::Client),
+        (Some(_), Some(_)) if client_second && !server_second => Some(Side::Server),
         (Some(client), Some(server)) => Some(if client <= server { Side::Client } else { Side::Server }),
         (Some(_), None) => Some(Side::Client),
         (None, Some(_)) => Some(Side::Server),

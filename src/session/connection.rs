@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp};
-use crate::stream::{Reset, Spans, SynOptions};
+use crate::net::{At, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
+use crate::stream::{FinCovers, Reset, Spans, SynOptions};
 use crate::tls::cipher::Protection;
 use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
@@ -133,8 +133,8 @@ pub struct Hello {
     pub offers_tls13: bool,
     /// SSLv2 format.
     pub v2_format: bool,
-    /// A session ID is there, be it a credential or not.
-    pub session_id: bool,
+    /// First bytes of the session ID where there is one, be it a credential or not: enough to see that it comes again.
+    pub session_id: Option<[u8; 4]>,
     /// The session_ticket extension.
     pub ticket: TicketExtension,
     /// pre_shared_key is there.
@@ -283,6 +283,8 @@ pub struct SideFacts {
     pub handshake_alert: Option<FrameRef>,
     /// FIN.
     pub fin: Option<At>,
+    /// What that FIN acknowledges of the other side.
+    pub fin_covers: FinCovers,
     /// Reset that the other side accepts.
     pub reset: Option<Reset>,
 }
@@ -312,6 +314,7 @@ impl SideFacts {
             alert: None,
             handshake_alert: None,
             fin: None,
+            fin_covers: FinCovers::Part,
             reset: None,
         }
     }
@@ -364,8 +367,8 @@ pub struct Transport {
     pub started: Timestamp,
     /// Time of its last packet.
     pub ended: Timestamp,
-    /// Outer headers.
-    pub outer: Box<[Encapsulation]>,
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Option<Arc<[Wrapping]>>,
     /// What stood before TLS.
     pub preamble: Option<Box<Preamble>>,
     /// An ICMP unreachable was seen for it.
@@ -384,6 +387,12 @@ impl Transport {
     #[must_use]
     pub fn first(&self) -> FrameRef {
         self.spans.main.0
+    }
+
+    /// Outer headers, outermost first.
+    #[must_use]
+    pub fn outer(&self) -> &[Wrapping] {
+        self.outer.as_deref().unwrap_or_default()
     }
 
     /// Its last frame, in the capture that was joined last.

@@ -8,6 +8,7 @@ use crate::net::{At, Endpoint};
 use crate::tls::{CipherSuite, ProtocolVersion, Reader};
 
 use super::connection::{ConnectionId, Mechanism};
+use super::guessable::{self, Guessable};
 
 /// Index of a credential in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +23,29 @@ pub struct Name {
     pub length: u32,
     /// The first bytes: all of a session ID; of a ticket the key name, the IV and the length field behind them.
     pub head: [u8; Self::HEAD],
+    /// What its MAC says of the key that seals it.
+    pub seal: Seal,
+}
+
+/// What the MAC of a ticket says of the key that seals it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seal {
+    /// Under a key that anyone can guess.
+    Guessable(Guessable),
+    /// Not under one that was tried.
+    Other,
+    /// It is of no layout whose MAC could be checked.
+    NotChecked,
+}
+
+impl Seal {
+    fn of(bytes: &[u8]) -> Self {
+        match Guessable::of(bytes) {
+            Some(key) => Self::Guessable(key),
+            None if guessable::can_be_checked(bytes) => Self::Other,
+            None => Self::NotChecked,
+        }
+    }
 }
 
 impl Name {
@@ -37,6 +61,7 @@ impl Name {
             sha256: Sha256::digest(bytes).into(),
             length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             head,
+            seal: Seal::of(bytes),
         }
     }
 

@@ -183,10 +183,23 @@ impl Open {
         &mut self.facts
     }
 
-    /// Whether a ClientHello was seen.
+    /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.
     #[must_use]
-    pub const fn has_hello(&self) -> bool {
-        self.facts.hello.yes().is_some()
+    pub fn said(&self, side: Side) -> usize {
+        let (hello, track) = match side {
+            Side::Client => (self.facts.hello.yes().is_some(), &self.client),
+            Side::Server => (
+                self.facts.answer.yes().is_some() || self.facts.retry.is_some(),
+                &self.server,
+            ),
+        };
+        let full = side == Side::Server && self.server_flight;
+        let alert = self.facts.side(side).alert.is_some() || track.end.plain.is_some();
+        let records = [track.end.last, track.end.before_last];
+        let told = [hello, full, track.key_exchange, alert]
+            .into_iter()
+            .filter(|told| *told);
+        (told.count() + records.iter().flatten().count()).min(2)
     }
 
     /// What the ends of both streams looked like, client first.
@@ -316,6 +329,11 @@ impl Open {
         let first = self.facts.hello.yes().map(|seen| (seen.at, seen.early_data));
         // A second ClientHello counts after a HelloRetryRequest only. The request itself may come later in the file.
         let early_data = hello.early_data || first.is_some_and(|(_, early)| early);
+        // No hello is sent in clear after protected records, but for the second one after early data (RFC 8446 §4.2.10):
+        // it is of the next connection on these ports, whose beginning was lost.
+        if self.client.end.last.is_some() && !early_data {
+            return;
+        }
         if first.is_some() && self.facts.answer.yes().is_some() && self.facts.retry.is_none() {
             return;
         }
@@ -346,7 +364,7 @@ impl Open {
             version: hello.version,
             offers_tls13: hello.offers_tls13(),
             v2_format: hello.v2_format,
-            session_id: !hello.session_id.is_empty(),
+            session_id: (!hello.session_id.is_empty()).then(|| first_bytes(hello.session_id)),
             ticket: match hello.session_ticket {
                 None => TicketExtension::Absent,
                 Some([]) => TicketExtension::Empty,
@@ -368,6 +386,9 @@ impl Open {
     }
 
     fn server_hello(&mut self, hello: &ServerHello<'_>, at: At, interner: &mut Interner) {
+        if self.server.end.last.is_some() {
+            return;
+        }
         if hello.hello_retry_request {
             let first_hello = self.facts.hello.yes().map_or(at, |seen| seen.at);
             self.facts.retry.get_or_insert_with(|| {
@@ -902,6 +923,12 @@ impl Open {
 
 fn handshake_bytes(offset: u64) -> Option<NonZeroU32> {
     u32::try_from(offset).ok().and_then(NonZeroU32::new)
+}
+
+fn first_bytes(id: &[u8]) -> [u8; 4] {
+    let mut first = [0; 4];
+    first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+    first
 }
 
 fn looks_external(identity: &[u8]) -> bool {

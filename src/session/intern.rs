@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
+use crate::net::Wrapping;
 use crate::tls::CipherSuite;
 
 /// Distinct values remembered; beyond that the table starts anew (values already handed out stay shared).
 const LIMIT: usize = 1 << 16;
 
-/// Server names and suite lists.
+/// Server names, suite lists and outer headers.
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: HashMap<Box<[u8]>, Arc<str>>,
     suites: HashMap<u64, Arc<[CipherSuite]>>,
+    outer: HashSet<Arc<[Wrapping]>>,
 }
 
 impl Interner {
@@ -32,6 +34,17 @@ impl Interner {
         }
         self.texts.insert(bytes.into(), Arc::clone(&text));
         text
+    }
+
+    /// The outer headers of a connection; `None` where there are none.
+    pub fn outer(&mut self, outer: &[Wrapping]) -> Option<Arc<[Wrapping]>> {
+        if outer.is_empty() {
+            return None;
+        }
+        if self.outer.len() >= LIMIT {
+            self.outer.clear();
+        }
+        Some(Arc::clone(self.outer.get_or_insert_with(outer, |outer| outer.into())))
     }
 
     /// The suite list of a client stack.

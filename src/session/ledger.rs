@@ -2,6 +2,8 @@
 
 use hashbrown::{HashMap, HashSet};
 
+use crate::net::Endpoint;
+
 use super::connection::{ConnectionId, Mechanism};
 use super::credential::{Credential, CredentialId, Name};
 
@@ -64,14 +66,23 @@ impl Ledger {
             .filter_map(|(id, credential)| Some((id, credential.as_deref()?)))
     }
 
-    /// `leg` is another leg of the connection `whole`: what it issued and offered is what that one did.
-    pub fn join(&mut self, leg: ConnectionId, whole: ConnectionId, credentials: impl Iterator<Item = CredentialId>) {
+    /// `leg` is another leg of the connection `whole`, each with the server it goes to: what it issued and offered is
+    /// what that one did.
+    pub fn join(
+        &mut self,
+        (leg, behind): (ConnectionId, Endpoint),
+        (whole, server): (ConnectionId, Endpoint),
+        credentials: impl Iterator<Item = CredentialId>,
+    ) {
         for id in credentials {
             let Some(credential) = self.get_mut(id) else { continue };
             if let Some(issue) = credential.issued.as_mut().filter(|issue| issue.connection == leg) {
                 issue.connection = whole;
             }
             credential.offers.retain(|offer| *offer != leg);
+            if credential.server == behind {
+                credential.server = server;
+            }
         }
     }
 

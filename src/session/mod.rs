@@ -8,6 +8,7 @@ mod close;
 mod connection;
 mod credential;
 mod fold;
+mod guessable;
 mod intern;
 mod kept;
 mod ledger;
@@ -21,8 +22,9 @@ pub use connection::{
     Answer, Completed, Connection, ConnectionId, EarlyData, Hello, KeyOrigin, Marks, Mechanism, Offer, OfferKind,
     Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
-pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, imported_identity};
+pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, Seal, imported_identity};
 pub use fold::{Feedback, Open};
+pub use guessable::Guessable;
 pub use intern::Interner;
 pub use kept::{Kept, Omitted, Service};
 pub use ledger::Ledger;

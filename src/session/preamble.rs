@@ -13,6 +13,53 @@ pub struct Preamble {
     pub client: Option<Endpoint>,
 }
 
+/// Whether the client's clear text ends with what asks for TLS, so that a hello is what must follow.
+#[must_use]
+pub fn announces_tls(client: &[u8]) -> bool {
+    let text = after_proxy_header(client);
+    let ends_with = |end: &[u8]| {
+        let last = text.len().checked_sub(end.len()).and_then(|at| text.get(at..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(end))
+    };
+    match *text {
+        [] => !client.is_empty(),
+        // SSLRequest of PostgreSQL, also after a refused request for GSSAPI.
+        _ if text.ends_with(&[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f]) => true,
+        // SSLRequest of MySQL: a packet of 32 bytes, the second of its connection.
+        [32, 0, 0, 1, ..] => text.len() == 36,
+        // Connection request of RDP (X.224 in TPKT).
+        [3, 0, high, low, _, 0xe0, ..] => text.len() == usize::from(u16::from_be_bytes([high, low])),
+        // The last thing said to a SOCKS proxy is a request (RFC 1928 §4, SOCKS 4).
+        [5, ..] | [4, 1, ..] => !text.is_ascii() || text.contains(&0),
+        // StartTLS of LDAP has no value behind its name (RFC 4511 §4.14.1).
+        [0x30, ..] => ends_with(b"1.3.6.1.4.1.1466.20037"),
+        [b'C', b'O', b'N', b'N', b'E', b'C', b'T', b' ', ..] => ends_with(b"\r\n\r\n"),
+        [b'<', ..] => ends_with(b">") && last_tags(text).windows(8).any(|word| word == b"xmpp-tls"),
+        _ => {
+            let ends = [&b"STARTTLS\r\n"[..], b"STLS\r\n", b"AUTH TLS\r\n", b"AUTH SSL\r\n"];
+            ends.into_iter().any(ends_with)
+        }
+    }
+}
+
+/// The end of an XML stream, long enough for an empty element with its name space.
+fn last_tags(text: &[u8]) -> &[u8] {
+    text.get(text.len().saturating_sub(80)..).unwrap_or(text)
+}
+
+/// What follows a PROXY header; all of it where there is none.
+fn after_proxy_header(client: &[u8]) -> &[u8] {
+    let length = if client.starts_with(PROXY_V2) {
+        let length = client.get(14..).and_then(|rest| rest.first_chunk::<2>());
+        length.map(|length| 16 + usize::from(u16::from_be_bytes(*length)))
+    } else if client.starts_with(b"PROXY ") {
+        client.windows(2).position(|end| end == b"\r\n").map(|end| end + 2)
+    } else {
+        Some(0)
+    };
+    length.and_then(|length| client.get(length..)).unwrap_or(client)
+}
+
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Names the clear text of both sides.
@@ -111,6 +158,37 @@ mod tests {
             (v2.kind, v2.client.map(|end| end.to_string())),
             ("proxy-v2", Some("192.0.2.1:56324".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_request_for_tls_announces_it_and_anything_behind_the_request_does_not() {
+        let proxy_v2 = [PROXY_V2, &[0x21, 0x11, 0, 2, 9, 9][..]].concat();
+        let mysql = [&[32, 0, 0, 1][..], &[0; 32]].concat();
+        let ldap = [&[0x30, 0x1d][..], b"\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"].concat();
+        let starttls_behind_proxy = b"PROXY UNKNOWN\r\nEHLO x\r\nstarttls\r\n";
+        for asked in [
+            &b"EHLO x\r\nSTARTTLS\r\n"[..],
+            b"a1 STARTTLS\r\n",
+            b"STLS\r\n",
+            b"AUTH TLS\r\n",
+            b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n",
+            starttls_behind_proxy,
+            &proxy_v2,
+            &mysql,
+            &ldap,
+            b"\0\0\0\x08\x04\xd2\x16\x2f",
+            b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0",
+            b"\x05\x01\0\x05\x01\0\x01\x7f\0\0\x01\x01\xbb",
+            b"<stream:stream><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+        ] {
+            assert!(announces_tls(asked), "{}", asked.escape_ascii());
+            let behind = [asked, b"DATA\r\nSubject: hello\r\n\r\n"].concat();
+            let goes_on = matches!(asked.first(), Some(5)) || asked.starts_with(b"CONNECT");
+            assert!(goes_on || !announces_tls(&behind), "{}", behind.escape_ascii());
+        }
+        assert!(!announces_tls(b"PUT /hello HTTP/1.1\r\n\r\n"));
+        assert!(!announces_tls(b""));
     }
 
     #[test]

@@ -28,7 +28,6 @@ mod timeline;
 pub use keylog::KeyLogFile;
 pub use timeline::Timeline;
 
-use follow::Follow;
 use input::Input;
 
 /// A stream of packets in file order.
@@ -55,6 +54,12 @@ pub trait Source: Send {
     /// Reads up to the next packet; whether key logs stand before it that [`Source::secrets`] will give.
     fn brings_secrets(&mut self) -> bool {
         false
+    }
+
+    /// The file that took the place of this one while it was followed: once, after the end. `_capture` is the index that
+    /// its packets' frame references carry.
+    fn successor(&mut self, _capture: u16) -> Option<Result<Box<dyn Source>, SourceError>> {
+        None
     }
 
     /// Takes the TLS key logs found since the last call (pcapng Decryption Secrets Blocks), each the text of a whole
@@ -134,8 +139,8 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
     from_reader(path, Box::new(file), size, capture)
 }
 
-/// Opens a capture file that is still being written: at its end, waits for more until `stop` is set.
-/// Standard input waits by itself.
+/// Opens a capture file that is still being written: at its end, waits for more until `stop` is set. When another file
+/// takes its name or it is cut back, it ends and has a [`Source::successor`]. Standard input waits by itself.
 ///
 /// # Errors
 ///
@@ -144,9 +149,7 @@ pub fn open_following(path: &str, capture: u16, stop: Arc<AtomicBool>) -> Result
     if path == "-" {
         return open(path, capture);
     }
-    let (file, _) = open_file(path)?;
-    let input = Input::new(path, Box::new(Follow::new(file, Arc::clone(&stop))), None, capture);
-    detect(input.stopped_by(stop))
+    follow::open(path, capture, stop)
 }
 
 /// Reads a capture from any byte stream. `name` stands for the path; `size` is its length in bytes where known.

@@ -16,6 +16,8 @@ pub struct Timeline {
     /// Sources that wait, by the time of their next packet; the current one is not among them.
     waiting: BinaryHeap<Reverse<(Timestamp, usize, usize)>>,
     current: Option<usize>,
+    /// Files that took the place of followed ones and are no captures.
+    failed: Vec<SourceError>,
 }
 
 impl Timeline {
@@ -43,6 +45,7 @@ impl Timeline {
             ranks,
             waiting: BinaryHeap::new(),
             current: None,
+            failed: Vec::new(),
         };
         for (at, first) in firsts.into_iter().enumerate() {
             timeline.wait(at, first);
@@ -73,7 +76,19 @@ impl Timeline {
 
     /// The errors that ended inputs.
     pub fn errors(&self) -> impl Iterator<Item = &SourceError> {
-        self.sources.iter().filter_map(|source| source.error())
+        self.sources
+            .iter()
+            .filter_map(|source| source.error())
+            .chain(&self.failed)
+    }
+
+    /// After the end: goes on with the files that took the place of those that were followed. `false` when there is none.
+    pub fn succeed(&mut self) -> bool {
+        let before = self.sources.len();
+        for at in 0..before {
+            self.succeed_one(at);
+        }
+        self.sources.len() > before
     }
 
     /// Bytes of all inputs before decompression, where all are known.
@@ -110,8 +125,35 @@ impl Timeline {
         if let Some(at) = self.current.take() {
             let next = self.sources.get_mut(at).and_then(|source| source.peek());
             self.wait(at, next);
+            if next.is_none() {
+                self.succeed_one(at);
+            }
         }
         self.current = self.waiting.pop().map(|Reverse((_, _, at))| at);
+    }
+
+    /// Adds the successor of a source that is over, if it has one.
+    #[cold]
+    fn succeed_one(&mut self, at: usize) {
+        let count = u16::try_from(self.sources.len());
+        let successor = match (self.sources.get_mut(at), count) {
+            (Some(source), Ok(index)) => source.successor(index),
+            _ => None,
+        };
+        match successor {
+            Some(Ok(mut source)) => {
+                let next = source.peek();
+                self.ranks.push(self.sources.len());
+                self.sources.push(source);
+                self.wait(self.sources.len() - 1, next);
+                if self.current == Some(at) {
+                    self.current = None;
+                }
+            }
+            // The stop came before the first packet was written.
+            Some(Err(SourceError::Empty { .. })) | None => {}
+            Some(Err(error)) => self.failed.push(error),
+        }
     }
 
     fn wait(&mut self, at: usize, time: Option<Timestamp>) {

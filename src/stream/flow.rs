@@ -1,12 +1,12 @@
 //! One TCP connection: what its headers tell, side by side.
 
-use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, Segment, SeqNumber};
+use crate::net::{At, Endpoint, FrameRef, MacAddress, Segment, SeqNumber, Wrapping};
 
 use super::assembler::Assembler;
 
 /// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
 /// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
-const SAME_CONNECTION: i32 = 1 << 24;
+pub(super) const SAME_CONNECTION: i32 = 1 << 24;
 /// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
 const RESET_WINDOW: i32 = 1 << 20;
 
@@ -51,6 +51,17 @@ pub struct Reset {
     pub form: ResetForm,
     /// Not exactly the next expected byte: it only counts while the receiver stays silent (RFC 5961 §3.2).
     pub doubtful: bool,
+}
+
+/// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FinCovers {
+    /// Less than the other side sent in all, or nothing that is known.
+    Part,
+    /// All data of the other side.
+    Data,
+    /// The other side's FIN, too.
+    End,
 }
 
 /// Options of a SYN or SYN-ACK that tell one TCP stack from another.
@@ -148,6 +159,8 @@ pub struct Half {
     pub ttl: Option<u8>,
     /// First FIN.
     pub fin: Option<At>,
+    /// What that FIN acknowledges.
+    fin_acknowledges: Option<SeqNumber>,
     /// First reset that the other side accepts.
     pub reset: Option<Reset>,
     /// Its sequence number: all before it was sent.
@@ -198,6 +211,16 @@ impl Seen {
 const SAME_PACKET_NANOS: u64 = 10_000_000;
 
 impl Half {
+    /// Whether a sequence number stands before the SYN of this side: it is of a connection that had the ports before. Of
+    /// no use once so much was sent that the numbers may have come round.
+    fn precedes(&self, seq: SeqNumber) -> bool {
+        let young = |isn: SeqNumber| {
+            self.highest
+                .is_none_or(|highest| (0..1 << 30).contains(&highest.distance(isn)))
+        };
+        self.isn.is_some_and(|isn| seq.distance(isn) < 0 && young(isn))
+    }
+
     fn is_news(&self, segment: &Segment<'_>) -> bool {
         !segment.payload.is_empty() && self.highest.is_some_and(|highest| segment.seq.distance(highest) >= 0)
     }
@@ -232,8 +255,8 @@ pub struct Flow<T> {
     pub last: At,
     /// Which frames of which captures hold it.
     pub spans: Spans,
-    /// Outer headers of the first packet.
-    pub outer: Box<[Encapsulation]>,
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Box<[Wrapping]>,
     /// When the client's acknowledgement completed the TCP handshake.
     pub established: Option<At>,
     /// Where the answers come from, when that is not where the client sent its segments.
@@ -253,14 +276,14 @@ pub struct Flow<T> {
 }
 
 impl<T> Flow<T> {
-    pub(super) fn new(client: Endpoint, server: Endpoint, segment: &Segment<'_>, at: At, data: T) -> Self {
+    pub(super) fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
         Self {
             ends: [client, server],
             halves: [Half::default(), Half::default()],
             first: at,
             last: at,
             spans: Spans::new(at),
-            outer: segment.path.outer.into(),
+            outer: Box::default(),
             established: None,
             answered_from: None,
             unreachable: false,
@@ -292,11 +315,26 @@ impl<T> Flow<T> {
         }
     }
 
+    /// What the FIN of one side acknowledges of what the other side sent.
+    #[must_use]
+    pub fn fin_covers(&self, direction: Direction) -> FinCovers {
+        let other = self.half(direction.opposite());
+        let (Some(acknowledged), Some(end)) = (self.half(direction).fin_acknowledges, other.highest) else {
+            return FinCovers::Part;
+        };
+        match (acknowledged.distance(end), other.fin.is_some()) {
+            (0.., true) => FinCovers::End,
+            (0.., false) | (-1, true) => FinCovers::Data,
+            _ => FinCovers::Part,
+        }
+    }
+
     /// The guess about who is the client was wrong.
     pub fn swap(&mut self) {
         self.client_is_low = !self.client_is_low;
         self.ends.swap(0, 1);
         self.halves.swap(0, 1);
+        turn(&mut self.outer);
     }
 
     /// Direction of a segment whose sender is, or is not, the lower end of the table's key.
@@ -328,8 +366,17 @@ impl<T> Flow<T> {
 
     /// Takes the headers of a segment. `false` when it is a copy of one that was taken before.
     pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
+        if !segment.flags.rst() && self.half(direction).precedes(segment.seq) {
+            return false;
+        }
         self.touched = true;
         self.note_span(at);
+        if self.outer.is_empty() && !segment.path.outer.is_empty() {
+            self.outer = segment.path.outer.into();
+            if direction == Direction::ToClient {
+                turn(&mut self.outer);
+            }
+        }
         if self.half_mut(direction).is_copy(segment, at) {
             self.copies = self.copies.saturating_add(1);
             return false;
@@ -399,6 +446,9 @@ impl<T> Flow<T> {
         }
         if segment.flags.fin() {
             half.assembler.finish(segment.seq.plus(length));
+            if half.fin.is_none() && segment.flags.ack() {
+                half.fin_acknowledges = Some(segment.ack);
+            }
             half.fin.get_or_insert(at);
         }
         if length > 0 {
@@ -471,6 +521,10 @@ impl<T> Flow<T> {
     /// Whether a segment's sequence number can belong to this connection.
     pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let half = self.half(direction);
+        let of_another = segment.flags.ack() && self.half(direction.opposite()).precedes(segment.ack);
+        if half.precedes(segment.seq) || of_another {
+            return false;
+        }
         let near =
             |reference: SeqNumber| segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
         match half.highest.or(half.isn) {
@@ -486,7 +540,20 @@ impl<T> Flow<T> {
     }
 }
 
+/// The ends of every tunnel the other way round.
+fn turn(outer: &mut [Wrapping]) {
+    outer
+        .iter_mut()
+        .filter_map(|wrapping| wrapping.between.as_mut())
+        .for_each(|ends| ends.swap(0, 1));
+}
+
 impl Half {
+    /// Highest sequence number seen, after the segment's data.
+    pub(super) const fn highest(&self) -> Option<SeqNumber> {
+        self.highest
+    }
+
     /// Whether bytes are missing at the end of what this side sent: FIN, a reset or the other side's acknowledgement
     /// stands beyond them.
     #[must_use]
@@ -507,5 +574,112 @@ impl Half {
         self.syn_options = Some(SynOptions::of(segment));
         self.ttl = Some(segment.path.ttl);
         self.assembler.start(segment.seq.plus(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::net::{Encapsulation, Path, TcpFlags, TcpOptions, Timestamp};
+
+    fn end(host: u8, port: u16) -> Endpoint {
+        Endpoint {
+            ip: [10, 0, 0, host].into(),
+            port,
+        }
+    }
+
+    fn segment(seq: u32, ack: u32, flags: u8, payload: &'static [u8]) -> Segment<'static> {
+        Segment {
+            path: Path {
+                source_mac: None,
+                ttl: 64,
+                ip_id: None,
+                outer: &[],
+            },
+            source: end(1, 50_000),
+            destination: end(2, 443),
+            seq: SeqNumber(seq),
+            ack: SeqNumber(ack),
+            flags: TcpFlags(flags),
+            window: 1000,
+            options: TcpOptions(&[]),
+            payload,
+            cut: 0,
+        }
+    }
+
+    fn at(frame: u64) -> At {
+        At {
+            frame: FrameRef::new(0, frame),
+            time: Timestamp::from_nanos(i64::try_from(frame).expect("small") * 1_000_000_000),
+        }
+    }
+
+    /// A connection whose two SYNs were seen, with the initial sequence numbers 1000 and 9000.
+    fn open() -> Flow<()> {
+        let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+        assert!(flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1)));
+        assert!(flow.observe(Direction::ToClient, &segment(9000, 1001, 0x12, b""), at(2)));
+        flow
+    }
+
+    #[test]
+    fn the_ends_of_a_tunnel_stand_client_first_whoever_sent_the_first_packet() {
+        let [near, far] = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
+        let outer = [Wrapping {
+            header: Encapsulation::IpInIp,
+            between: Some([far, near]),
+        }];
+        let mut answer = segment(9000, 1001, 0x12, b"");
+        answer.path.outer = &outer;
+        let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+        flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1));
+        assert!(flow.outer.is_empty());
+        flow.observe(Direction::ToClient, &answer, at(2));
+        assert_eq!(flow.outer[0].between, Some([near, far]));
+        flow.swap();
+        assert_eq!(flow.outer[0].between, Some([far, near]));
+    }
+
+    #[test]
+    fn what_stands_before_the_syn_is_of_the_connection_before() {
+        let mut flow = open();
+        let late = segment(900, 8000, 0x10, b"late");
+        assert!(!flow.fits(Direction::ToServer, &late));
+        assert!(!flow.observe(Direction::ToServer, &late, at(3)));
+        assert_eq!(flow.half(Direction::ToServer).lowest, Some(SeqNumber(1000)));
+        // An acknowledgement of what this server never sent.
+        assert!(!flow.fits(Direction::ToServer, &segment(1001, 8000, 0x10, b"")));
+        assert!(flow.fits(Direction::ToServer, &segment(1001, 9001, 0x10, b"")));
+    }
+
+    #[test]
+    fn after_a_gigabyte_a_number_before_the_syn_is_of_this_connection() {
+        let mut flow = open();
+        for step in 1..=3_u32 {
+            let seq = 1001_u32.wrapping_add(step << 29);
+            assert!(flow.observe(Direction::ToServer, &segment(seq, 9001, 0x10, b"x"), at(3)));
+        }
+        assert!(flow.observe(Direction::ToServer, &segment(900, 9001, 0x10, b"x"), at(5)));
+    }
+
+    #[test]
+    fn a_fin_tells_by_what_it_acknowledges_whether_the_other_side_was_done() {
+        let mut flow = open();
+        flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b"bye"), at(3));
+        flow.observe(Direction::ToClient, &segment(9001, 1004, 0x11, b""), at(4));
+        assert_eq!(flow.fin_covers(Direction::ToServer), FinCovers::Data);
+        assert_eq!(flow.fin_covers(Direction::ToClient), FinCovers::Data);
+        let mut flow = open();
+        flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b"bye"), at(4));
+        flow.observe(Direction::ToClient, &segment(9001, 1005, 0x11, b""), at(3));
+        assert_eq!(flow.fin_covers(Direction::ToClient), FinCovers::End);
+        let mut flow = open();
+        flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b""), at(3));
+        flow.observe(Direction::ToClient, &segment(9001, 1001, 0x11, b"late"), at(4));
+        assert_eq!(flow.fin_covers(Direction::ToServer), FinCovers::Part);
     }
 }

@@ -6,8 +6,9 @@
 
 mod assembler;
 mod flow;
+mod late;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
-pub use flow::{Direction, Flow, Half, Reset, ResetForm, Spans, SynOptions};
+pub use flow::{Direction, FinCovers, Flow, Half, Reset, ResetForm, Spans, SynOptions};
 pub use table::{Finished, FlowId, FlowTable, Limits, Why};

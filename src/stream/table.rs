@@ -10,15 +10,19 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use crate::net::{At, Endpoint, Segment, Timestamp};
 
 use super::flow::{Direction, Flow};
+use super::late::Late;
 
 /// Limits on open connections. All times are packet time.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections open at once; the least recently used one is ended beyond that.
     pub open_flows: usize,
-    /// Nanoseconds a closed connection is kept for what still arrives: retransmissions, a late reset. Three seconds are above
-    /// the first retransmission timeouts (RFC 6298 §2.4), and what lingers costs memory.
+    /// Nanoseconds a closed connection is kept for what still arrives and tells something: the reset that answers a FIN.
+    /// That takes a round trip; what lingers costs memory.
     pub linger: i64,
+    /// Nanoseconds after that in which its packets are still known and opened nothing: above the first retransmission
+    /// timeouts (RFC 6298 §2.4).
+    pub late: i64,
     /// Nanoseconds without a packet after which an open connection is ended.
     pub idle: i64,
 }
@@ -27,7 +31,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             open_flows: 1 << 20,
-            linger: 3_000_000_000,
+            linger: 1_000_000_000,
+            late: 3_000_000_000,
             idle: 3_600_000_000_000,
         }
     }
@@ -129,6 +134,10 @@ struct Slot<T> {
     key: Key,
     /// The connection that had the same endpoints before and may still have packets out of order.
     previous: Option<u32>,
+    /// There was one before it, open or remembered as late.
+    reused: bool,
+    /// It is the one in the index; `false` once another connection uses its ports.
+    current: bool,
 }
 
 /// All open connections.
@@ -148,6 +157,10 @@ pub struct FlowTable<T> {
     aliases: HashMap<Key, Alias>,
     /// Closed connections in the order in which they closed, with the time from which they may go.
     lingering: VecDeque<(Timestamp, u32)>,
+    /// The connection that was found last.
+    latest: u32,
+    /// Connections that do not even linger any more.
+    late: Late<Key>,
     now: Option<Timestamp>,
     hand: usize,
     since_sweep: u8,
@@ -168,6 +181,8 @@ impl<T> FlowTable<T> {
             aliases: HashMap::new(),
             open: 0,
             lingering: VecDeque::new(),
+            latest: 0,
+            late: Late::new(),
             now: None,
             hand: 0,
             since_sweep: 0,
@@ -182,8 +197,9 @@ impl<T> FlowTable<T> {
         if let Some((id, direction)) = self.answered_elsewhere(&key, from_low, segment) {
             return self.take(id, direction, segment, at);
         }
-        let id = match self.lookup(&key) {
-            Some(id) => self.choose(id, segment, at, (key, from_low), data),
+        let id = match self.lookup_again(&key) {
+            Some(id) => self.choose(id, segment, at, (key, from_low), data)?,
+            None if self.late.knows(&key, from_low, segment, at.time) => return None,
             None => self.open(segment, at, (key, from_low), None, data)?,
         };
         let direction = self.slots.get(id as usize)?.as_ref()?.flow.direction(from_low);
@@ -288,7 +304,7 @@ impl<T> FlowTable<T> {
             && due <= now
         {
             self.lingering.pop_front();
-            if let Some(flow) = self.remove(id) {
+            if let Some(flow) = self.bury(id, now) {
                 return Some(Finished { flow, why: Why::Closed });
             }
         }
@@ -309,6 +325,7 @@ impl<T> FlowTable<T> {
         self.aliases.clear();
         self.unanswered.clear();
         self.lingering.clear();
+        self.late.clear();
         self.open = 0;
         let mut all: Vec<_> = std::mem::take(&mut self.slots)
             .into_iter()
@@ -326,7 +343,7 @@ impl<T> FlowTable<T> {
         all
     }
 
-    /// The connection a segment belongs to when its endpoints are known.
+    /// The connection a segment belongs to when its endpoints are known. `None` when that one is over and gone.
     fn choose(
         &mut self,
         id: u32,
@@ -334,10 +351,8 @@ impl<T> FlowTable<T> {
         at: At,
         (key, from_low): (Key, bool),
         data: impl FnOnce() -> T,
-    ) -> u32 {
-        let Some(slot) = self.slots.get(id as usize).and_then(Option::as_ref) else {
-            return id;
-        };
+    ) -> Option<u32> {
+        let slot = self.slots.get(id as usize)?.as_ref()?;
         let direction = slot.flow.direction(from_low);
         let opens = segment.flags.syn() && !segment.flags.rst();
         if opens {
@@ -352,16 +367,19 @@ impl<T> FlowTable<T> {
                 .previous
                 .is_some_and(|previous| self.is_isn_of(previous, segment, from_low));
             if reuse && !of_previous {
-                return self.open(segment, at, (key, from_low), Some(id), data).unwrap_or(id);
+                if slot.reused && self.late.knows(&key, from_low, segment, at.time) {
+                    return None;
+                }
+                return self.open(segment, at, (key, from_low), Some(id), data).or(Some(id));
             }
         }
+        if !slot.reused || slot.flow.fits(direction, segment) {
+            return Some(id);
+        }
         match slot.previous {
-            Some(previous)
-                if !slot.flow.fits(direction, segment) && self.previous_fits(previous, segment, from_low) =>
-            {
-                previous
-            }
-            _ => id,
+            Some(previous) if self.previous_fits(previous, segment, from_low) => Some(previous),
+            None if self.late.knows(&key, from_low, segment, at.time) => None,
+            _ => Some(id),
         }
     }
 
@@ -397,7 +415,7 @@ impl<T> FlowTable<T> {
         } else {
             (segment.destination, segment.source)
         };
-        let mut fresh = Flow::new(client, server, segment, at, data());
+        let mut fresh = Flow::new(client, server, at, data());
         fresh.client_is_low = from_client == from_low;
         let flow = match self.spare.pop() {
             Some(mut used) => {
@@ -409,7 +427,14 @@ impl<T> FlowTable<T> {
         if let Some(old) = previous {
             self.retire(old, at);
         }
-        let slot = Slot { flow, key, previous };
+        let reused = previous.is_some() || self.late.has(&key, at.time);
+        let slot = Slot {
+            flow,
+            key,
+            previous,
+            reused,
+            current: true,
+        };
         let id = if let Some(id) = self.free.pop() {
             if let Some(place) = self.slots.get_mut(id as usize) {
                 *place = Some(slot);
@@ -445,6 +470,21 @@ impl<T> FlowTable<T> {
                     .is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
         };
         self.index.find(hash, same).map(|place| place.id)
+    }
+
+    /// [`Self::lookup`], remembering its answer: packets of a connection come in trains.
+    fn lookup_again(&mut self, key: &Key) -> Option<u32> {
+        if let Some(Some(slot)) = self.slots.get(self.latest as usize)
+            && slot.current
+            && slot.key == *key
+        {
+            return Some(self.latest);
+        }
+        let found = self.lookup(key);
+        if let Some(id) = found {
+            self.latest = id;
+        }
+        found
     }
 
     /// Makes `id` the connection with this key.
@@ -486,6 +526,7 @@ impl<T> FlowTable<T> {
             return;
         };
         slot.previous = None;
+        slot.current = false;
         if !slot.flow.closing {
             slot.flow.closing = true;
             self.lingering.push_back((
@@ -493,6 +534,20 @@ impl<T> FlowTable<T> {
                 id,
             ));
         }
+    }
+
+    /// Takes off a connection that lingered long enough; its packets stay known for a while.
+    fn bury(&mut self, id: u32, now: Timestamp) -> Option<Box<Flow<T>>> {
+        let slot = self.slots.get(id as usize)?.as_ref()?;
+        let until = Timestamp::from_nanos(now.nanos().saturating_add(self.limits.late));
+        self.late.forget(now);
+        self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
+        if slot.flow.answered_from.is_some() {
+            for (key, alias) in self.aliases.iter().filter(|(_, alias)| alias.id == id) {
+                self.late.remember(*key, alias.client_is_low, &slot.flow, until);
+            }
+        }
+        self.remove(id)
     }
 
     fn remove(&mut self, id: u32) -> Option<Box<Flow<T>>> {
@@ -603,6 +658,7 @@ mod tests {
         FlowTable::new(Limits {
             open_flows: 4,
             linger: 3_000_000_000,
+            late: 3_000_000_000,
             idle: 60_000_000_000,
         })
     }
@@ -696,6 +752,43 @@ mod tests {
         let finished = table.expire().expect("its time has come");
         assert_eq!(finished.why, Why::Closed);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn late_packets_of_a_connection_that_is_gone_open_nothing() {
+        let mut table = table();
+        let fin = segment(CLIENT, 0x11, 101, b"");
+        table
+            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
+            .expect("opened");
+        table.route(&fin, at(2), || ()).expect("fin");
+        table
+            .route(&segment(SERVER, 0x11, 500, b""), at(2), || ())
+            .expect("fin");
+        table.advance(at(5).time);
+        assert!(table.expire().is_some(), "it lingered long enough");
+        assert!(table.route(&segment(CLIENT, 2, 100, b""), at(6), || ()).is_none());
+        assert!(
+            table
+                .route(&segment(CLIENT, 0x10, 101, b"late"), at(6), || ())
+                .is_none()
+        );
+        let (next, _) = table
+            .route(&segment(CLIENT, 2, 90_000_000, b""), at(6), || ())
+            .expect("another number is another connection");
+        assert!(
+            table
+                .route(&segment(CLIENT, 0x10, 101, b"late"), at(7), || ())
+                .is_none()
+        );
+        let mine = table.route(&segment(CLIENT, 0x10, 90_000_001, b"mine"), at(7), || ());
+        assert_eq!(mine, Some((next, Direction::ToServer)));
+        table.advance(at(20).time);
+        assert!(table.expire().is_none());
+        assert!(
+            !table.late.has(&Key::of(fin.source, fin.destination).0, at(20).time),
+            "forgotten"
+        );
     }
 
     #[test]

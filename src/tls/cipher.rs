@@ -1,6 +1,6 @@
 //! How long a protected record of known content must be: what lets a passive observer recognise an alert.
 
-use tls_parser::{TlsCipherEnc, TlsCipherEncMode, TlsCipherMac, TlsPRF};
+use tls_parser::{TlsCipherAu, TlsCipherEnc, TlsCipherEncMode, TlsCipherKx, TlsCipherMac, TlsPRF};
 
 use super::names::{CipherSuite, ProtocolVersion};
 
@@ -45,7 +45,68 @@ impl KdfHash {
     }
 }
 
+/// What a server computes with the private key of its certificate in a full handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CertificateOperation {
+    /// A signature by an RSA key.
+    RsaSignature,
+    /// A signature by a key on an elliptic curve: ECDSA, or EdDSA, which has the same suites (RFC 8422 §2.2).
+    EcSignature,
+    /// A signature by a DSA key.
+    DsaSignature,
+    /// Decryption of the premaster secret (RFC 5246 §7.4.7.1).
+    RsaDecryption,
+    /// Key agreement with the key of the certificate (static DH or ECDH).
+    KeyAgreement,
+    /// A signature of TLS 1.3, whose suites do not say by which key.
+    Signature,
+}
+
+impl CertificateOperation {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::RsaSignature,
+        Self::EcSignature,
+        Self::DsaSignature,
+        Self::RsaDecryption,
+        Self::KeyAgreement,
+        Self::Signature,
+    ];
+
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::RsaSignature => "rsa-signature",
+            Self::EcSignature => "ec-signature",
+            Self::DsaSignature => "dsa-signature",
+            Self::RsaDecryption => "rsa-decryption",
+            Self::KeyAgreement => "key-agreement",
+            Self::Signature => "signature",
+        }
+    }
+}
+
 impl CipherSuite {
+    /// What a full handshake with this suite costs the server's private key; `None` where it has no certificate, or
+    /// where the registry does not know the suite.
+    #[must_use]
+    pub fn certificate_operation(self) -> Option<CertificateOperation> {
+        let suite = self.registered()?;
+        match (suite.kx, suite.au) {
+            (TlsCipherKx::Tls13, _) => Some(CertificateOperation::Signature),
+            // With RSA_PSK the premaster secret is encrypted, too (RFC 4279 §4).
+            (TlsCipherKx::Rsa, _) => Some(CertificateOperation::RsaDecryption),
+            (TlsCipherKx::Dh | TlsCipherKx::Ecdh, TlsCipherAu::Rsa | TlsCipherAu::Dss | TlsCipherAu::Ecdsa) => {
+                Some(CertificateOperation::KeyAgreement)
+            }
+            (_, TlsCipherAu::Rsa | TlsCipherAu::Srp_Rsa) => Some(CertificateOperation::RsaSignature),
+            (_, TlsCipherAu::Ecdsa) => Some(CertificateOperation::EcSignature),
+            (_, TlsCipherAu::Dss | TlsCipherAu::Srp_Dss) => Some(CertificateOperation::DsaSignature),
+            _ => None,
+        }
+    }
+
     /// The hash of the key schedule in TLS 1.3; `None` where the registry does not tell.
     #[must_use]
     pub fn kdf_hash(self) -> Option<KdfHash> {
@@ -129,6 +190,26 @@ const fn block_length(enc: TlsCipherEnc) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_suite_says_what_the_certificate_is_used_for() {
+        use CertificateOperation as Operation;
+        for (suite, operation) in [
+            (0xc02f, Some(Operation::RsaSignature)),
+            (0xc02b, Some(Operation::EcSignature)),
+            (0x0032, Some(Operation::DsaSignature)),
+            (0x002f, Some(Operation::RsaDecryption)),
+            (0xc004, Some(Operation::KeyAgreement)),
+            (0x1301, Some(Operation::Signature)),
+            // PSK, anonymous, unknown.
+            (0x008c, None),
+            (0xc018, None),
+            (0x0034, None),
+            (0xfafa, None),
+        ] {
+            assert_eq!(CipherSuite(suite).certificate_operation(), operation, "{suite:04x}");
+        }
+    }
 
     fn alert_fits(version: ProtocolVersion, suite: u16, encrypt_then_mac: bool, length: u16) -> Option<bool> {
         Protection {

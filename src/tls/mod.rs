@@ -12,6 +12,7 @@ pub mod names;
 pub mod record;
 pub mod search;
 
+pub use cipher::CertificateOperation;
 pub use codec::Reader;
 pub use handshake::Message;
 pub use hello::{ClientHello, ServerHello};

@@ -461,6 +461,8 @@ impl Decoder {
         let mut body = self.classify(content_type, length, (peeked == 4).then_some(first));
         if body == Body::Handshake && peeked == 4 {
             self.handshake_lost = false;
+            // A message begins here: an unfinished one before it never becomes whole.
+            self.message.clear();
             self.message.extend_from_slice(&first);
         }
         if body == Body::Protected
@@ -621,7 +623,8 @@ impl Decoder {
                 self.message.clear();
                 (taken, Step::Oversized(kind))
             }
-            Some(whole) if whole == self.message.len() => {
+            // Never more than the whole; but no input may keep this from ending.
+            Some(whole) if whole <= self.message.len() => {
                 self.message_emitted = true;
                 (taken, Step::MessageInBuffer)
             }
@@ -764,6 +767,17 @@ mod tests {
             }
         }
         seen
+    }
+
+    #[test]
+    fn a_hello_behind_an_unfinished_message_is_read_and_reading_ends() {
+        let hello = server_hello(0x0303, &[], 0xc02f, &[]);
+        let unfinished = [&[2, 0, 0, 60][..], &[7; 58]].concat();
+        let stream = [record(22, &unfinished), record(20, &[1]), record(22, &hello)].concat();
+        for size in [1, 7, stream.len()] {
+            let seen = events(&mut Decoder::new(Start::Record), &stream, size);
+            assert_eq!(seen, ["ChangeCipherSpec", "server_hello"], "in chunks of {size}");
+        }
     }
 
     fn handshake_stream() -> Vec<u8> {

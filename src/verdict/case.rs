@@ -2,9 +2,11 @@
 
 use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
-    Completed, Connection, ConnectionId, Credential, Kept, Ledger, Mechanism, Offer, OfferKind, TicketsInferred,
+    Completed, Connection, ConnectionId, Credential, CredentialId, Kept, Ledger, Mechanism, Offer, OfferKind,
+    TicketsInferred,
 };
 
+use super::habits::Habit;
 use super::hindsight::{Hindsight, Insight};
 use super::history::History;
 
@@ -66,6 +68,45 @@ impl<'a> Case<'a> {
             .filter(move |earlier| earlier.server_name() == connection.server_name())
     }
 
+    /// What this client does at this service, over the whole capture.
+    #[must_use]
+    pub fn habit(&self) -> Habit {
+        self.history.habit(self.connection)
+    }
+
+    /// The latest handshake of this client stack with this service that gave it something to offer in time, as far as
+    /// can be told.
+    #[must_use]
+    pub fn latest_gift(&self) -> Option<Gift<'a>> {
+        self.earlier().find_map(|earlier| self.gift(earlier))
+    }
+
+    /// What an earlier connection gave its client before this ClientHello.
+    #[must_use]
+    pub fn gift(&self, earlier: &'a Connection) -> Option<Gift<'a>> {
+        let (given, over) = gave(earlier)?;
+        let something = matches!(given, Gave::Seen | Gave::Inferred | Gave::Unclear);
+        (something && self.before_hello(over)).then_some(Gift {
+            from: earlier,
+            given,
+            over,
+        })
+    }
+
+    /// The credentials that a connection of TLS 1.2 or older left its client with: those it issued, or the one that it
+    /// resumed. A client given a ticket forgets the session ID beside it (RFC 5077 §3.4).
+    pub fn left_with(&self, connection: &'a Connection) -> impl Iterator<Item = (CredentialId, &'a Credential)> {
+        let ledger = self.ledger;
+        let ids = if connection.issued.is_empty() {
+            connection.accepted.as_slice()
+        } else {
+            connection.issued.as_slice()
+        };
+        let all = move || ids.iter().filter_map(move |id| Some((*id, ledger.get(*id)?)));
+        let ticket = all().any(|(_, credential)| credential.mechanism == Mechanism::Ticket);
+        all().filter(move |(_, credential)| !ticket || credential.mechanism == Mechanism::Ticket)
+    }
+
     /// What hindsight shows of the service.
     #[must_use]
     pub fn insight(&self) -> Option<&'a Insight> {
@@ -103,6 +144,17 @@ pub enum Gave {
     Nothing,
 }
 
+/// A handshake that left its client with something to offer.
+#[derive(Debug, Clone, Copy)]
+pub struct Gift<'a> {
+    /// The connection.
+    pub from: &'a Connection,
+    /// How certain it is.
+    pub given: Gave,
+    /// From when on it could be used.
+    pub over: At,
+}
+
 /// What a completed connection gave its client, and when that could be used at the earliest.
 #[must_use]
 pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
@@ -116,8 +168,8 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
     } else if !connection.issued.is_empty() || (connection.accepted.is_some() && !connection.is_tls13()) {
         Gave::Seen
     } else if !connection.is_tls13() {
-        // Sessions made by renegotiation are issued under encryption.
-        if connection.renegotiations > 0 {
+        // Sessions made by renegotiation are issued under encryption, and what was lost may have issued one.
+        if connection.renegotiations > 0 || connection.server_side.handshake_loss.is_some() {
             Gave::Unclear
         } else {
             Gave::Nothing

@@ -9,12 +9,18 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::session::{Connection, ConnectionId, Kept};
 
+use super::habits::{Before, Habit, Habits};
+
+/// A client may turn to so many names of one server in turn and still be recognised as coming back.
+const MOST_NAMES: usize = 64;
+
 /// For each connection the one before it of the same client stack at the same endpoint, and the one before it between
-/// the same two addresses. Eight bytes a connection.
+/// the same two addresses: eight bytes a connection. And what each client does when it comes back.
 #[derive(Debug)]
 pub struct History {
     by_stack: Links,
     by_address: Links,
+    habits: Habits,
 }
 
 impl History {
@@ -28,10 +34,36 @@ impl History {
         };
         let address =
             |connection: &Connection| Some(hasher.hash_one((connection.client_address(), connection.server.ip)));
+        let by_stack = Links::of(kept, order, stack);
+        let by_address = Links::of(kept, order, address);
+        let habits = Habits::of(kept, order, |id, connection| {
+            let at_endpoint = |earlier: &&Connection| earlier.server == connection.server;
+            let same_name = |earlier: &&Connection| earlier.server_name() == connection.server_name();
+            let of_stack = || by_stack.before(kept, id).map(|(_, earlier)| earlier).take(MOST_NAMES);
+            let of_address = || by_address.before(kept, id).map(|(_, earlier)| earlier).take(MOST_NAMES);
+            Before {
+                same: of_stack()
+                    .filter(same_name)
+                    .find(|earlier| same_client(earlier, connection)),
+                akin: [
+                    of_stack().find(|earlier| !same_name(earlier)),
+                    of_address()
+                        .filter(|earlier| at_endpoint(earlier) && same_name(earlier))
+                        .find(|earlier| !same_client(earlier, connection)),
+                ],
+            }
+        });
         Self {
-            by_stack: Links::of(kept, order, stack),
-            by_address: Links::of(kept, order, address),
+            by_stack,
+            by_address,
+            habits,
         }
+    }
+
+    /// What the client of a connection does at its service, over the whole capture.
+    #[must_use]
+    pub fn habit(&self, connection: &Connection) -> Habit {
+        self.habits.get(connection)
     }
 
     /// Earlier connections of the same client stack to the same endpoint under any server name, latest first.

@@ -3,7 +3,7 @@
 use crate::session::{Connection, Outcome};
 
 use super::case::Case;
-use super::reasons::{CATALOG, Reason, Stage};
+use super::reasons::{CATALOG, CLIENT_DID_NOT_OFFER, Reason, Stage};
 use super::{Confidence, Evidence, Finding};
 
 /// A reason that holds for a connection.
@@ -25,8 +25,8 @@ pub struct Judged {
 
 /// The reasons of a connection, the primary one first. Empty for a plain resumption.
 ///
-/// Precedence: the surer reason first, then the order of the catalogue. A neutral reason ("unexplained") stands only
-/// where no other holds.
+/// Precedence: the surer reason first, then the order of the catalogue, except that of several causes that a contrast
+/// settled the one least likely by chance goes first. A neutral reason ("unexplained") stands only where no other holds.
 #[must_use]
 pub fn judge(case: &Case<'_>) -> Vec<Judged> {
     let stages: &[Stage] = match case.connection.outcome {
@@ -62,10 +62,46 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
     if judged.iter().any(|reason| !reason.reason.neutral) {
         judged.retain(|reason| !reason.reason.neutral);
     }
+    drop_bare_fact(&mut judged);
     judged.sort_by_key(|reason| (std::cmp::Reverse(reason.confidence), position(reason.reason)));
+    least_likely_by_chance_first(case, &mut judged);
     name_what_remains(&mut judged);
     show_failure(case, &mut judged);
     judged
+}
+
+/// That nothing was offered is a fact without its cause: a cause that is sure enough takes its place.
+fn drop_bare_fact(judged: &mut Vec<Judged>) {
+    let is_bare = |reason: &Judged| reason.reason.name == CLIENT_DID_NOT_OFFER.name;
+    let sure = |reason: &Judged| reason.confidence > Confidence::Possible && !is_bare(reason);
+    if judged.iter().any(sure) {
+        judged.retain(|reason| !is_bare(reason));
+    }
+}
+
+/// Among the inferred reasons, those that a contrast settled take their places in the order of its significance.
+fn least_likely_by_chance_first(case: &Case<'_>, judged: &mut [Judged]) {
+    let chance = |reason: &Judged| {
+        let pattern = case.insight()?.pattern(reason.settled_by?)?;
+        let contrast = pattern.contrast.as_ref()?;
+        (reason.confidence == Confidence::Inferred).then_some(contrast.p_value)
+    };
+    let mut ranked: Vec<(usize, f64)> = judged
+        .iter()
+        .enumerate()
+        .filter_map(|(place, reason)| Some((place, chance(reason)?)))
+        .collect();
+    let places: Vec<usize> = ranked.iter().map(|(place, _)| *place).collect();
+    ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let before: Vec<Judged> = ranked
+        .iter()
+        .filter_map(|(from, _)| judged.get(*from).cloned())
+        .collect();
+    for (place, reason) in places.into_iter().zip(before) {
+        if let Some(slot) = judged.get_mut(place) {
+            *slot = reason;
+        }
+    }
 }
 
 fn position(reason: &'static Reason) -> usize {

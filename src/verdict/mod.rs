@@ -5,6 +5,8 @@
 
 mod case;
 mod credentials;
+pub mod findings;
+mod habits;
 pub mod hindsight;
 mod history;
 pub mod judge;
@@ -13,6 +15,7 @@ pub mod reasons;
 
 pub use case::{Case, Gave, Offered, gave};
 pub use credentials::{Resumable, State, offer_outcome, state_of};
+pub use habits::{Habit, Returns, Unclean};
 pub use hindsight::Hindsight;
 pub use history::History;
 pub use judge::{Judged, judge};

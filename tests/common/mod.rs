@@ -35,6 +35,9 @@ pub(crate) struct Truth {
     /// VLAN tags around every packet, outermost first.
     #[serde(default)]
     pub(crate) vlans: Vec<u16>,
+    /// Addresses of the tunnels around every packet, outermost first, each on the client's side and on the server's.
+    #[serde(default)]
+    pub(crate) outer: Vec<String>,
     /// Its packets carry no times.
     #[serde(default)]
     pub(crate) no_times: bool,
@@ -80,10 +83,10 @@ pub(crate) struct TrueConnection {
     pub(crate) hidden: Option<Value>,
 }
 
-/// One folder of `fixtures/reasons` or `fixtures/captures`.
+/// One folder of `fixtures/reasons`, `fixtures/captures` or `fixtures/findings`.
 #[derive(Debug, Clone)]
 pub(crate) struct Fixture {
-    /// `reasons/NAME` or `captures/NAME`.
+    /// `reasons/NAME`, `captures/NAME` or `findings/NAME`.
     pub(crate) name: String,
     /// Its capture files, in the order of the truth.
     pub(crate) paths: Vec<PathBuf>,
@@ -125,7 +128,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// Every fixture, sorted by name. A folder without a readable truth is a mistake, not something to pass over.
 pub(crate) fn fixtures() -> Vec<Fixture> {
-    let mut all: Vec<Fixture> = ["reasons", "captures"]
+    let mut all: Vec<Fixture> = ["reasons", "captures", "findings"]
         .into_iter()
         .flat_map(|kind| {
             folders(&root().join("fixtures").join(kind))
@@ -147,7 +150,7 @@ pub(crate) fn single_files() -> Vec<Fixture> {
         .collect()
 }
 
-/// One fixture by name, `reasons/NAME` or `captures/NAME`.
+/// One fixture by name, `reasons/NAME`, say.
 pub(crate) fn fixture(name: &str) -> Fixture {
     let folder = root().join("fixtures").join(name);
     let text = fs::read_to_string(folder.join("truth.json")).unwrap_or_else(|e| panic!("{name}/truth.json: {e}"));

@@ -37,6 +37,15 @@ pub(crate) fn write(packets: &[RawPacket]) -> Vec<u8> {
 
 /// The file, and the offset at which each of its packets begins.
 pub(crate) fn write_with_boundaries(packets: &[RawPacket]) -> (Vec<u8>, Vec<usize>) {
+    write_interfaces(packets, &vec![false; packets.len()])
+}
+
+/// As [`write`], with the packets of which `second` says so on interfaces of their own.
+pub(crate) fn write_two_interfaces(packets: &[RawPacket], second: &[bool]) -> Vec<u8> {
+    write_interfaces(packets, second).0
+}
+
+fn write_interfaces(packets: &[RawPacket], second: &[bool]) -> (Vec<u8>, Vec<usize>) {
     let mut links: Vec<u16> = packets.iter().map(|packet| packet.link).collect();
     links.sort_unstable();
     links.dedup();
@@ -45,7 +54,8 @@ pub(crate) fn write_with_boundaries(packets: &[RawPacket]) -> (Vec<u8>, Vec<usiz
     section.extend([1, 0, 0, 0]);
     section.extend([0xff; 8]);
     block(&mut out, 0x0a0d_0d0a, &section);
-    for link in &links {
+    let halves = if second.contains(&true) { 2 } else { 1 };
+    for link in links.iter().cycle().take(halves * links.len()) {
         let mut interface = link.to_le_bytes().to_vec();
         interface.extend([0, 0, 0, 0, 0, 0]);
         // if_tsresol: 10^-9; then the end of the options.
@@ -53,9 +63,10 @@ pub(crate) fn write_with_boundaries(packets: &[RawPacket]) -> (Vec<u8>, Vec<usiz
         block(&mut out, 1, &interface);
     }
     let mut boundaries = Vec::new();
-    for packet in packets {
+    for (packet, second) in packets.iter().zip(second) {
         boundaries.push(out.len());
-        let interface = links.binary_search(&packet.link).expect("its link type is listed");
+        let place = links.binary_search(&packet.link).expect("its link type is listed");
+        let interface = place + usize::from(*second) * links.len();
         let time = packet.time.cast_unsigned();
         let mut body = u32::try_from(interface).expect("few interfaces").to_le_bytes().to_vec();
         body.extend(&time.to_le_bytes()[4..]);
@@ -120,7 +131,12 @@ pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
                 flags: segment.flags.0,
                 payload: packet.data.get(range.clone()).is_some().then_some(range),
                 options: segment.options.0.len(),
-                plain: segment.cut == 0 && segment.path.outer.iter().all(|o| matches!(o, Encapsulation::Vlan(_))),
+                plain: segment.cut == 0
+                    && segment
+                        .path
+                        .outer
+                        .iter()
+                        .all(|o| matches!(o.header, Encapsulation::Vlan(_))),
             })
         })
         .collect()

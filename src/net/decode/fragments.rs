@@ -8,7 +8,7 @@ use etherparse::{IpFragOffset, IpNumber};
 
 use super::ip::Ip;
 use super::{Bytes, Origin};
-use crate::net::{Encapsulation, FrameRef, Notice, Notices, Timestamp};
+use crate::net::{FrameRef, Notice, Notices, Timestamp, Wrapping};
 
 /// One fragment of an IP datagram.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Pending {
     id: u32,
     /// Distinguishes datagrams in IPv4 only (RFC 791 §3.2); in IPv6 only the first fragment's counts.
     protocol: u8,
-    outer: Vec<Encapsulation>,
+    outer: Vec<Wrapping>,
     since: Origin,
     buffer: IpDefragBuf,
 }
@@ -53,7 +53,7 @@ impl Fragments {
     pub(super) fn add(
         &mut self,
         fragment: &Fragment<'_>,
-        outer: &[Encapsulation],
+        outer: &[Wrapping],
         origin: Origin,
         whole: &mut Vec<u8>,
     ) -> Result<Option<u8>, Notice> {
@@ -102,7 +102,7 @@ impl Fragments {
         }
     }
 
-    fn find_or_start(&mut self, fragment: &Fragment<'_>, outer: &[Encapsulation], origin: Origin) -> usize {
+    fn find_or_start(&mut self, fragment: &Fragment<'_>, outer: &[Wrapping], origin: Origin) -> usize {
         if let Some(at) = self.pending.iter().position(|pending| pending.takes(fragment, outer)) {
             return at;
         }
@@ -149,11 +149,15 @@ impl Fragments {
 }
 
 impl Pending {
-    fn takes(&self, fragment: &Fragment<'_>, outer: &[Encapsulation]) -> bool {
+    fn takes(&self, fragment: &Fragment<'_>, outer: &[Wrapping]) -> bool {
         self.id == fragment.id
             && self.source == fragment.ip.source
             && self.destination == fragment.ip.destination
             && (self.source.is_ipv6() || self.protocol == fragment.protocol)
-            && self.outer == outer
+            && self
+                .outer
+                .iter()
+                .map(|one| one.header)
+                .eq(outer.iter().map(|one| one.header))
     }
 }

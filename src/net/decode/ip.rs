@@ -131,6 +131,7 @@ fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -
         Ok(upper) => upper,
         Err(step) => return step,
     };
+    walk.carrier = Some([ip.source, ip.destination]);
     match kind {
         number::TCP => Step::Tcp(ip, bytes),
         number::UDP => transport::udp(walk, ip, bytes),
@@ -141,8 +142,14 @@ fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -
         number::GRE => tunnel::gre(walk, bytes),
         number::MPLS => Step::Into(Layer::Mpls, bytes),
         // Two bytes: a version and nothing (RFC 3378 §3).
-        number::ETHERIP => link::skip_into(bytes, 2, Layer::Ethernet),
-        number::ETHERNET => Step::Into(Layer::Ethernet, bytes),
+        number::ETHERIP => {
+            walk.wrap(Encapsulation::EthernetInIp);
+            link::skip_into(bytes, 2, Layer::Ethernet)
+        }
+        number::ETHERNET => {
+            walk.wrap(Encapsulation::EthernetInIp);
+            Step::Into(Layer::Ethernet, bytes)
+        }
         number::ICMP if ip.source.is_ipv4() => neighbour::icmp(bytes),
         number::ICMPV6 if ip.source.is_ipv6() => neighbour::icmpv6(walk, bytes),
         _ => Step::Other,

@@ -63,7 +63,8 @@ fn hello(link: LinkType, data: &[u8], outer: &[Encapsulation]) {
         );
         assert_eq!(segment.path.ttl, if version4 { 61 } else { 59 });
         assert_eq!(segment.path.ip_id, version4.then_some(77));
-        assert_eq!(segment.path.outer, outer);
+        let headers: Vec<Encapsulation> = segment.path.outer.iter().map(|one| one.header).collect();
+        assert_eq!(headers, outer);
     });
 }
 
@@ -232,8 +233,9 @@ fn ip_in_ip_in_all_combinations() {
 #[test]
 fn ethernet_directly_in_ip() {
     let inner = ethernet(IPV4, &v4());
-    hello_in_ethernet(IPV4, &ipv4(97, &join(&[&[0x30, 0], &inner])), &[]);
-    hello_in_ethernet(IPV6, &ipv6(143, &inner), &[]);
+    let outer = [Encapsulation::EthernetInIp];
+    hello_in_ethernet(IPV4, &ipv4(97, &join(&[&[0x30, 0], &inner])), &outer);
+    hello_in_ethernet(IPV6, &ipv6(143, &inner), &outer);
 }
 
 #[test]
@@ -269,6 +271,29 @@ fn the_inner_addresses_and_the_inner_mac_are_the_connection_s() {
         assert_eq!(segment.source.ip, IpAddr::from(CLIENT6));
         assert_eq!(segment.path.ttl, 59);
         assert_eq!(segment.path.source_mac, Some(MacAddress(MAC)));
+    });
+}
+
+#[test]
+fn every_tunnel_keeps_the_addresses_around_it() {
+    let ends4: [IpAddr; 2] = [CLIENT.into(), SERVER.into()];
+    let ends6: [IpAddr; 2] = [CLIENT6.into(), SERVER6.into()];
+    let inner = ipv6(47, &gre(0, IPV4, &[], &v4()));
+    let frame = ethernet(
+        IPV4,
+        &ipv4(
+            17,
+            &udp(4789, &vxlan(&ethernet(0x8100, &join(&[&[0, 7, 0x86, 0xdd], &inner])))),
+        ),
+    );
+    check_segment(LinkType::ETHERNET, &frame, |segment| {
+        let told: Vec<_> = segment.path.outer.iter().map(|one| (one.header, one.between)).collect();
+        let expected = [
+            (Encapsulation::Vxlan(42), Some(ends4)),
+            (Encapsulation::Vlan(7), None),
+            (Encapsulation::Gre(None), Some(ends6)),
+        ];
+        assert_eq!(told, expected);
     });
 }
 
@@ -562,6 +587,24 @@ proptest! {
             }
         }
         let _ = decoder.finish();
+    }
+
+    #[test]
+    fn the_short_way_and_the_general_one_give_the_same(
+        payload in proptest::collection::vec(any::<u8>(), 0..40),
+        changes in proptest::collection::vec((0_usize..54, any::<u8>()), 0..3),
+        length in 0_usize..120,
+    ) {
+        let mut frame = ethernet(IPV4, &ipv4(6, &tcp(&payload)));
+        for (at, value) in changes {
+            frame[at] = value;
+        }
+        frame.truncate(length.max(14));
+        let packet = packet(LinkType::ETHERNET, &frame, 1);
+        if let Some(short) = plain::segment(&packet) {
+            let general = format!("{:?}", Decoder::new().walk(&packet));
+            prop_assert_eq!(format!("{:?}", Decoded::Segment(short)), general);
+        }
     }
 
     #[test]

@@ -7,17 +7,12 @@ use etherparse::{TcpSlice, UdpHeaderSlice};
 use super::ip::Ip;
 use super::{Bytes, Step, Walk, tunnel};
 use crate::net::{
-    Datagram, Decoded, Encapsulation, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber, TcpFlags, TcpOptions,
+    Datagram, Decoded, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber, TcpFlags, TcpOptions, Wrapping,
 };
 
 /// A TCP segment.
 #[inline]
-pub(super) fn segment<'a>(
-    ip: &Ip,
-    bytes: Bytes<'a>,
-    mac: Option<MacAddress>,
-    outer: &'a [Encapsulation],
-) -> Decoded<'a> {
+pub(super) fn segment<'a>(ip: &Ip, bytes: Bytes<'a>, mac: Option<MacAddress>, outer: &'a [Wrapping]) -> Decoded<'a> {
     let length = match TcpSlice::from_slice(bytes.data) {
         Ok(header) => header.header_slice().len(),
         Err(TcpError::Content(_)) => return Decoded::Skipped(Notice::HeaderMalformed),

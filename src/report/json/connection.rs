@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{End, Frame, Time};
-use crate::net::Timestamp;
+use crate::net::{Timestamp, Wrapping};
 use crate::report::{
     Report, TicketAge, community_id, connection_id, credential_id, service_id, service_of, ticket_ages,
 };
@@ -16,6 +16,7 @@ use crate::session::{
     Seen, Side, TicketsInferred,
 };
 use crate::stream::ResetForm;
+use crate::tls::CertificateOperation;
 use crate::verdict::{Confidence, Evidence, Judged};
 
 #[derive(Serialize, JsonSchema)]
@@ -68,6 +69,25 @@ pub(super) struct PreambleJson {
     client: Option<End>,
 }
 
+/// A tunnel around the connection: its header, and the outer addresses on the client's and on the server's side.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TunnelJson {
+    header: String,
+    client: String,
+    server: String,
+}
+
+impl TunnelJson {
+    fn of(wrapping: &Wrapping) -> Option<Self> {
+        let [client, server] = wrapping.between?;
+        Some(Self {
+            header: wrapping.header.to_string(),
+            client: client.to_string(),
+            server: server.to_string(),
+        })
+    }
+}
+
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FilterJson {
     capture: u16,
@@ -102,6 +122,8 @@ pub(super) struct CostJson {
     rtt_ms: Option<f64>,
     handshake_ms: Option<f64>,
     extra_round_trips: Option<u8>,
+    /// What the server computed with the key of its certificate.
+    certificate_operation: Option<&'static str>,
     handshake_bytes: HandshakeBytesJson,
 }
 
@@ -143,6 +165,7 @@ pub(super) struct ConnectionJson<'a> {
     client: End,
     server: End,
     encapsulation: Vec<String>,
+    tunnels: Vec<TunnelJson>,
     preamble: Option<PreambleJson>,
     service: String,
     backend: Option<String>,
@@ -242,7 +265,8 @@ impl<'a> ConnectionJson<'a> {
             transport: "tcp",
             client: connection.client.into(),
             server: connection.server.into(),
-            encapsulation: transport.outer.iter().map(ToString::to_string).collect(),
+            encapsulation: transport.outer().iter().map(|one| one.header.to_string()).collect(),
+            tunnels: transport.outer().iter().filter_map(TunnelJson::of).collect(),
             preamble: transport.preamble.as_deref().map(|preamble| PreambleJson {
                 kind: preamble.kind,
                 client: preamble.client.map(Into::into),
@@ -284,7 +308,7 @@ fn seconds(nanos: i64) -> f64 {
     nanos as f64 / 1e9
 }
 
-fn milliseconds(nanos: i64) -> f64 {
+pub(super) fn milliseconds(nanos: i64) -> f64 {
     (seconds(nanos) * 1e6).round() / 1e3
 }
 
@@ -493,6 +517,10 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
         ("cost.rtt_ms", cost.rtt.is_none()),
         ("cost.handshake_ms", cost.handshake.is_none()),
         ("cost.extra_round_trips", cost.extra_round_trips.is_none()),
+        (
+            "cost.certificate_operation",
+            connection.shape.yes().is_none() || connection.answer.yes().is_none(),
+        ),
     ] {
         if missing {
             not_visible.insert(path, cost.blind.code());
@@ -502,6 +530,7 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
         rtt_ms: cost.rtt.map(milliseconds),
         handshake_ms: cost.handshake.map(milliseconds),
         extra_round_trips: cost.extra_round_trips,
+        certificate_operation: cost.operation.map(CertificateOperation::code),
         handshake_bytes: HandshakeBytesJson {
             client: connection.client_side.handshake_bytes,
             server: connection.server_side.handshake_bytes,

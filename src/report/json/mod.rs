@@ -1,6 +1,7 @@
 //! The JSON report, version 1: structs of its own, written out by hand, streamed one object at a time.
 
 mod connection;
+mod cost;
 mod credential;
 mod service;
 
@@ -86,7 +87,14 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     for view in &report.services {
-        line(out, "service", schema.take(), &ServiceJson::of(report, view))?;
+        let service = ServiceJson::of(report, view);
+        line(out, "service", schema.take(), &service)?;
+        for pattern in service.patterns() {
+            line(out, "pattern", None, &pattern)?;
+        }
+        for finding in service.findings() {
+            line(out, "finding", None, &finding)?;
+        }
     }
     let summary = SelectedSummary {
         selection: report.selection(),
@@ -175,13 +183,13 @@ struct DocumentJson<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Generator<'a> {
+pub(super) struct Generator<'a> {
     name: &'a str,
     version: &'a str,
 }
 
 impl Generator<'static> {
-    const THIS: Self = Self {
+    pub(super) const THIS: Self = Self {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
     };

@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::connection::EvidenceJson;
+use super::cost::AvoidableByReasonJson;
 use super::{End, OffersJson, OutcomesJson, Time};
 use crate::net::hex;
 use crate::report::{Counts, Report, ServiceView, TicketLedger, service_id};
+use crate::verdict::findings::Found;
 use crate::verdict::hindsight::{KeyTimeline, Label, Pattern};
 
 #[derive(Serialize, JsonSchema)]
@@ -19,6 +21,8 @@ pub(super) struct ServiceJson<'a> {
     resumption_rate: Option<f64>,
     resumed_share: Option<f64>,
     returning_share: Option<f64>,
+    /// What the full handshakes of returning clients cost.
+    avoidable: AvoidableByReasonJson,
     timeline: Vec<BarJson>,
     backends: Vec<LabelJson>,
     cache_domains: Vec<LabelJson>,
@@ -149,15 +153,50 @@ impl From<&Pattern> for PatternJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FindingJson {
-    name: String,
+    name: &'static str,
     severity: &'static str,
     confidence: &'static str,
     summary: String,
-    advice: String,
+    advice: &'static str,
     evidence: Vec<EvidenceJson>,
 }
 
+impl From<&Found> for FindingJson {
+    fn from(found: &Found) -> Self {
+        Self {
+            name: found.kind.name,
+            severity: found.severity.code(),
+            confidence: found.confidence.code(),
+            summary: found.summary.clone(),
+            advice: found.kind.advice,
+            evidence: found.evidence.iter().cloned().map(Into::into).collect(),
+        }
+    }
+}
+
+/// A pattern or finding on a line of its own.
+#[derive(Serialize)]
+pub(super) struct OfService<'s, T> {
+    service: &'s str,
+    #[serde(flatten)]
+    value: &'s T,
+}
+
 impl<'a> ServiceJson<'a> {
+    pub(super) fn patterns(&self) -> impl Iterator<Item = OfService<'_, PatternJson>> {
+        self.patterns.iter().map(|value| OfService {
+            service: &self.id,
+            value,
+        })
+    }
+
+    pub(super) fn findings(&self) -> impl Iterator<Item = OfService<'_, FindingJson>> {
+        self.findings.iter().map(|value| OfService {
+            service: &self.id,
+            value,
+        })
+    }
+
     pub(super) fn of(report: &Report<'_>, view: &'a ServiceView) -> Self {
         let counts: &Counts = &view.counts;
         let seconds = report.bar_seconds;
@@ -172,6 +211,7 @@ impl<'a> ServiceJson<'a> {
             resumption_rate: counts.resumption_rate(),
             resumed_share: counts.resumed_share(),
             returning_share: counts.returning_share(),
+            avoidable: (&view.avoidable).into(),
             timeline: view
                 .timeline
                 .iter()
@@ -193,7 +233,12 @@ impl<'a> ServiceJson<'a> {
                 .flat_map(|insight| &insight.patterns)
                 .map(PatternJson::from)
                 .collect(),
-            findings: Vec::new(),
+            findings: report
+                .findings
+                .service(&service)
+                .iter()
+                .map(FindingJson::from)
+                .collect(),
             ticket_ledgers: ledgers(report.tickets(&service)),
         }
     }

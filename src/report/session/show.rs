@@ -114,24 +114,29 @@ fn told(report: &Report<'_>, credential: &Credential) -> String {
 }
 
 fn row(report: &Report<'_>, event: &Event) -> Option<[String; 5]> {
-    let connection = report.engine.kept().get(event.connection)?;
     let offset = report.first_time().map_or(0, |first| event.at.time.since(first));
-    let backend = report.hindsight.backend(event.connection);
-    let backend = backend.map_or_else(String::new, |backend| format!(" (backend-{backend})"));
-    let ends = match event.side {
-        Side::Client => format!("{} → {}{backend}", connection.client, connection.server),
-        Side::Server => format!("{}{backend} → {}", connection.server, connection.client),
-    };
     Some([
         frame(report, event.at.frame),
         offset_text(offset),
         moment(event.at.time).strftime("%H:%M:%S%.6f").to_string(),
-        ends,
+        ends_of(report, event)?,
         words(report, event.what),
     ])
 }
 
-fn words(report: &Report<'_>, what: What) -> String {
+/// Who sent an event to whom, with the backend that answered.
+pub(in crate::report) fn ends_of(report: &Report<'_>, event: &Event) -> Option<String> {
+    let connection = report.engine.kept().get(event.connection)?;
+    let backend = report.hindsight.backend(event.connection);
+    let backend = backend.map_or_else(String::new, |backend| format!(" (backend-{backend})"));
+    Some(match event.side {
+        Side::Client => format!("{} → {}{backend}", connection.client, connection.server),
+        Side::Server => format!("{}{backend} → {}", connection.server, connection.client),
+    })
+}
+
+/// What an event was, in words.
+pub(in crate::report) fn words(report: &Report<'_>, what: What) -> String {
     let id = |id: CredentialId| report.engine.ledger().get(id).map_or_else(String::new, credential_id);
     match what {
         What::Issued(credential) => format!("issued {}", id(credential)),

@@ -8,7 +8,7 @@ use anstyle::Style;
 use super::services::target;
 use super::units::{counted, number, seconds};
 use super::{Page, paint, printable, shown_path};
-use crate::net::FrameRef;
+use crate::net::{FrameRef, Wrapping};
 use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::{Alike, TicketAge, alike, connection_id, display_filter, ticket_ages};
 use crate::session::{Connection, ConnectionId, EarlyData, Outcome};
@@ -21,7 +21,7 @@ const MAX_EVIDENCE: usize = 5;
 /// Longest sentence of a reason or its evidence.
 const MAX_SENTENCE: usize = 200;
 
-impl<'a> Page<'_, 'a> {
+impl Page<'_, '_> {
     pub(super) fn connections(&mut self) -> io::Result<()> {
         if self.all {
             let report = self.report;
@@ -74,7 +74,7 @@ impl<'a> Page<'_, 'a> {
         }
     }
 
-    fn connection(&mut self, place: usize, id: ConnectionId, connection: &'a Connection) -> io::Result<()> {
+    fn connection(&mut self, place: usize, id: ConnectionId, connection: &Connection) -> io::Result<()> {
         let version = connection
             .version()
             .map_or_else(|| "version not seen".to_owned(), |version| version.to_string());
@@ -119,7 +119,7 @@ impl<'a> Page<'_, 'a> {
     }
 
     /// Frames in which the offered credentials were issued, with the backends that did it.
-    fn issuers(&self, id: ConnectionId, connection: &'a Connection) -> Vec<(FrameRef, u16)> {
+    fn issuers(&self, id: ConnectionId, connection: &Connection) -> Vec<(FrameRef, u16)> {
         let offered = self.report.case(id, connection).offered();
         offered
             .filter_map(|offered| offered.credential.issued)
@@ -201,6 +201,10 @@ impl<'a> Page<'_, 'a> {
                 paint(faint, format_args!("Wireshark{file}: {filter}"))
             )?;
         }
+        let around: Vec<String> = connection.transport.outer().iter().map(wrapping_text).collect();
+        if !around.is_empty() {
+            self.paragraph(4, "inside ", faint, &around.join(", "))?;
+        }
         let number = number(place as u64);
         writeln!(
             self.out,
@@ -219,6 +223,14 @@ impl<'a> Page<'_, 'a> {
             Outcome::Unclear(_) => self.style.note,
             Outcome::NotOffered | Outcome::ExternalPsk => Style::new(),
         }
+    }
+}
+
+/// An outer header, with the ends of its tunnel on the client's and on the server's side.
+pub(in crate::report) fn wrapping_text(wrapping: &Wrapping) -> String {
+    match wrapping.between {
+        Some([client, server]) => format!("{} {client} → {server}", wrapping.header),
+        None => wrapping.header.to_string(),
     }
 }
 

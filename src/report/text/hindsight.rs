@@ -16,7 +16,7 @@ const MAX_LISTED: usize = 4;
 /// Frames named for a pattern.
 const MAX_FRAMES: usize = 6;
 /// Longest sentence of a pattern.
-const MAX_SENTENCE: usize = 300;
+pub(super) const MAX_SENTENCE: usize = 300;
 /// Digits of a key name that tell it from the others of a service.
 const KEY_DIGITS: usize = 8;
 /// Sharing the keys also answers that state is not shared: it is not said twice.
@@ -70,7 +70,7 @@ impl Page<'_, '_> {
     }
 
     /// Frames that show it, those with the same meaning together.
-    fn frames(&mut self, evidence: &[Evidence]) -> io::Result<()> {
+    pub(super) fn frames(&mut self, evidence: &[Evidence]) -> io::Result<()> {
         let mut told: Vec<(&str, Vec<FrameRef>)> = Vec::new();
         for seen in evidence.iter().take(MAX_FRAMES) {
             match told.iter_mut().find(|(text, _)| *text == seen.text) {

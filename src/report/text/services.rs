@@ -6,9 +6,10 @@ use std::io;
 use super::units::{bytes, counted, duration, number};
 use super::{MAX_WIRE, Page, hindsight, paint, printable};
 use crate::net::Endpoint;
-use crate::report::cost::Avoidable;
+use crate::report::cost::{Avoidable, AvoidableByReason};
 use crate::report::{Alike, ServiceView, TicketLedger, alike};
 use crate::session::Outcome;
+use crate::tls::CertificateOperation;
 use crate::verdict::Reason;
 
 /// Services shown without `--all`.
@@ -18,6 +19,9 @@ const MAX_PLAIN: usize = 3;
 /// Reasons of a service that come with advice.
 const MAX_ADVICE: usize = 3;
 
+/// Reasons whose cost is shown without `--all`.
+const MAX_COSTS: usize = 3;
+
 /// A reason that fewer than one in so many connections have is not worth a line of advice.
 const RARE: u64 = 50;
 
@@ -25,7 +29,7 @@ const RARE: u64 = 50;
 #[derive(Debug, Default)]
 struct Trouble {
     alike: Vec<Alike>,
-    avoidable: Avoidable,
+    avoidable: AvoidableByReason,
     resumed_bytes: (u64, u64),
 }
 
@@ -72,10 +76,12 @@ impl Page<'_, '_> {
         if let Some(insight) = insight {
             self.hindsight(insight, advised)?;
         }
-        self.tickets(report.tickets(&(view.server, view.server_name.clone())))?;
+        let service = (view.server, view.server_name.clone());
+        self.tickets(report.tickets(&service))?;
+        self.findings(report.findings.service(&service), advised)?;
         let trouble = Trouble {
             alike: view.alike.clone(),
-            avoidable: view.avoidable,
+            avoidable: view.avoidable.clone(),
             resumed_bytes: view.resumed_bytes,
         };
         self.trouble(&trouble, advised)
@@ -180,35 +186,67 @@ impl Page<'_, '_> {
         Ok(())
     }
 
-    /// What full handshakes of returning clients cost.
-    fn cost(&mut self, cost: &Avoidable, resumed_bytes: (u64, u64)) -> io::Result<()> {
-        if cost.handshakes == 0 {
+    /// What full handshakes of returning clients cost, and for which reasons where there are several.
+    fn cost(&mut self, cost: &AvoidableByReason, resumed_bytes: (u64, u64)) -> io::Result<()> {
+        if cost.all.handshakes == 0 {
             return Ok(());
         }
         let handshakes = counted(
-            cost.handshakes,
+            cost.all.handshakes,
             "full handshake of a returning client",
             "full handshakes of returning clients",
         );
-        let mut parts = Vec::new();
-        let least = |unknown| if unknown > 0 { "at least " } else { "" };
-        if cost.round_trips == 0 {
-            parts.push("no extra round trip".to_owned());
-        } else {
-            parts.push(counted(cost.round_trips, "extra round trip", "extra round trips"));
-            if cost.untimed < cost.round_trips {
-                parts.push(format!("{}{}", least(cost.untimed), duration(cost.nanos)));
-            }
-        }
-        if cost.unweighed < cost.handshakes {
-            parts.push(format!("{}{}", least(cost.unweighed), bytes(cost.bytes)));
-        }
         let resumed = match resumed_bytes {
             (0, _) => String::new(),
             (handshakes, total) => format!(" (a resumed one takes {})", bytes(total / handshakes)),
         };
-        let text = format!("{handshakes}: {}{resumed}", parts.join(", "));
-        self.paragraph(2, "cost       ", self.style.name, &text)
+        let text = format!("{handshakes}: {}{resumed}", price(&cost.all));
+        self.paragraph(2, "cost       ", self.style.name, &text)?;
+        let reasons = cost.by_reason();
+        if reasons.len() < 2 {
+            return Ok(());
+        }
+        let shown = if self.all { reasons.len() } else { MAX_COSTS };
+        for (reason, cost) in reasons.into_iter().take(shown) {
+            let text = format!("{}\u{a0}{reason}: {}", number(cost.handshakes), price(cost));
+            self.paragraph(13, "", self.style.name, &text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Round trips, time, bytes and what the servers computed.
+fn price(cost: &Avoidable) -> String {
+    let least = |unknown| if unknown > 0 { "at least " } else { "" };
+    let mut parts = Vec::new();
+    if cost.round_trips == 0 {
+        parts.push("no extra round trip".to_owned());
+    } else {
+        parts.push(counted(cost.round_trips, "extra round trip", "extra round trips"));
+        if cost.untimed < cost.round_trips {
+            parts.push(format!("{}{}", least(cost.untimed), duration(cost.nanos)));
+        }
+    }
+    if cost.unweighed < cost.handshakes {
+        parts.push(format!("{}{}", least(cost.unweighed), bytes(cost.bytes)));
+    }
+    let paid = cost.operations().filter(|(_, count)| *count > 0);
+    parts.extend(paid.map(|(operation, count)| {
+        let (one, many) = names(operation);
+        counted(count, one, many)
+    }));
+    parts.join(", ")
+}
+
+/// An operation for people, one and many.
+const fn names(operation: CertificateOperation) -> (&'static str, &'static str) {
+    match operation {
+        CertificateOperation::RsaSignature => ("RSA signature", "RSA signatures"),
+        CertificateOperation::EcSignature => ("EC signature", "EC signatures"),
+        CertificateOperation::DsaSignature => ("DSA signature", "DSA signatures"),
+        CertificateOperation::RsaDecryption => ("RSA decryption", "RSA decryptions"),
+        CertificateOperation::KeyAgreement => ("key agreement", "key agreements"),
+        CertificateOperation::Signature => ("signature", "signatures"),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 /// 40000 as "40,000".
-pub(super) fn number(value: u64) -> String {
+#[must_use]
+pub fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -16,13 +17,15 @@ pub(super) fn number(value: u64) -> String {
 }
 
 /// "1 packet", "2 packets".
-pub(super) fn counted(value: u64, one: &str, many: &str) -> String {
+#[must_use]
+pub fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
 /// Bytes with three significant digits at most.
 #[allow(clippy::cast_precision_loss)] // rounded to three digits anyway
-pub(super) fn bytes(value: u64) -> String {
+#[must_use]
+pub fn bytes(value: u64) -> String {
     const UNITS: [(&str, u64); 4] = [
         ("TB", 1_000_000_000_000),
         ("GB", 1_000_000_000),
@@ -37,7 +40,8 @@ pub(super) fn bytes(value: u64) -> String {
 
 /// Nanoseconds as milliseconds, seconds, minutes, hours or days.
 #[allow(clippy::cast_precision_loss)] // rounded to three digits anyway
-pub(super) fn duration(nanos: i64) -> String {
+#[must_use]
+pub fn duration(nanos: i64) -> String {
     let seconds = nanos.max(0) as f64 / 1e9;
     let whole = nanos.max(0) / 1_000_000_000;
     let two = |large: i64, large_name, small: i64, small_name| {
@@ -58,12 +62,14 @@ pub(super) fn duration(nanos: i64) -> String {
 
 /// Nanoseconds as seconds to the millisecond.
 #[allow(clippy::cast_precision_loss)] // rounded to milliseconds anyway
-pub(super) fn seconds(nanos: i64) -> String {
+#[must_use]
+pub fn seconds(nanos: i64) -> String {
     format!("{:.3}", nanos as f64 / 1e9)
 }
 
 /// A share in whole per cent; small ones keep a digit, and neither 0 nor 100 is said of what is not.
-pub(super) fn percent(ratio: f64) -> String {
+#[must_use]
+pub fn percent(ratio: f64) -> String {
     let value = ratio * 100.0;
     if value > 0.0 && value < 1.0 || value > 99.0 && value < 100.0 {
         format!("{value:.1} %")

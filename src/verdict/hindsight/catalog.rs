@@ -41,8 +41,9 @@ handshakes are full ones.
 
 The backends are told apart by marks on their packets, and sessions that come back to the backend that has them resume
 significantly more often than those that go to another one (the contrast shows the counts of sessions and Fisher's
-exact test, corrected for the number of contrasts tried). Without marks: one session was refused and, later, accepted,
-which one cache cannot do; or the refused tickets bear a key that another server is using.
+exact test, corrected for the number of contrasts tried); it is `possible` where none ever came back. Without marks: one
+session was refused and, later, accepted, which one cache cannot do; or the refused tickets bear a key that another
+server is using.
 ",
     },
     PatternKind {
@@ -82,7 +83,7 @@ when the address moved to another machine meanwhile, whose own key looks the sam
         name: "failover",
         since: "0.1.0",
         summary: "another machine, or a restarted one, took over the address",
-        advice: "synchronise ticket keys or the session cache to the standby, so that sessions survive a takeover",
+        advice: "synchronise ticket keys or the session cache to the standby, so that sessions survive a takeover (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
         text: "## What it means
 
 From some moment on, the address was answered by a host that did not know its open connections: a standby took over, or
@@ -147,6 +148,23 @@ ticket key or an unclean close explains are not counted. The true limit lies bet
 ",
     },
     PatternKind {
+        name: "cache-overflows",
+        since: "0.1.0",
+        summary: "sessions are refused once enough newer ones were made",
+        advice: "raise the size of the session cache (nginx: the size in ssl_session_cache shared:SSL:10m; Apache: the size in SSLSessionCache shmcb:…; HAProxy: tune.ssl.cachesize; OpenSSL: SSL_CTX_sess_set_cache_size; Java: javax.net.ssl.sessionCacheSize), or use tickets, which need no cache",
+        text: "## What it means
+
+The server's session cache is too small for the sessions that it makes: each new one pushes the oldest out. The longer a
+client waits on a busy server, the surer its session is gone, whatever the timeout says.
+
+## How we know
+
+For every session ID that was offered again, the sessions made by the service in the meantime were counted. All that
+resumed had fewer newer ones than all that were refused, with at least three on each side. It is only `possible` while
+age separates them as well: a timeout looks the same then.
+",
+    },
+    PatternKind {
         name: "ids-never-honoured",
         since: "0.1.0",
         summary: "the server issues session IDs and never accepts one",
@@ -175,6 +193,57 @@ Nothing that a client could resume with ever leaves the server. No client settin
 
 In every full handshake of the service up to TLS 1.2 the ServerHello has an empty session ID and no ticket follows, both
 of which are sent in clear.
+",
+    },
+    PatternKind {
+        name: "tickets-never-honoured",
+        since: "0.1.0",
+        summary: "the server issues tickets and never accepts one",
+        advice: "give the processes that end TLS one ticket key that outlives them (nginx: ssl_session_ticket_key; Apache: SSLSessionTicketKeyFile; HAProxy: tls-ticket-keys; OpenSSL: SSL_CTX_set_tlsext_ticket_keys; Dovecot: service_count = 0 for the login processes), or turn tickets off",
+        text: "## What it means
+
+The server hands out tickets that nobody can open: each connection is served by a process with a ticket key of its own,
+or by a server behind the address that shares its key with none. Clients carry and offer the tickets in vain.
+
+## How we know
+
+At least three tickets that were issued in clear were offered again within their lifetime, not one was ever accepted,
+and the names of their keys explain nothing. Why cannot be told from outside: it stays `possible`.
+",
+    },
+    PatternKind {
+        name: "ticket-key-per-process",
+        since: "0.1.0",
+        summary: "several ticket keys, and no more than one machine to be seen",
+        advice: "give all worker processes one ticket key (nginx: ssl_session_ticket_key, or a shared ssl_session_cache zone; Apache: SSLSessionTicketKeyFile; HAProxy: tls-ticket-keys; OpenSSL: SSL_CTX_set_tlsext_ticket_keys before the processes fork; Dovecot: service_count = 0 for the login processes)",
+        text: "## What it means
+
+Each process that ends TLS on this machine has made a ticket key of its own, as programs do that start without a key
+file. A ticket is good only at the process that issued it, and the kernel gives connections to any of them.
+
+## How we know
+
+Tickets under several keys were at work at the same time, and some were refused although their key was; and all answers
+come from one MAC address with a TTL that no router has lowered. That one machine answers does not prove that it ends
+TLS itself: a balancer that passes connections on looks the same, so it stays `possible`.
+",
+    },
+    PatternKind {
+        name: "session-ids-pin-nobody",
+        since: "0.1.0",
+        summary: "session IDs in hellos are random: no balancer can go by them",
+        advice: "do not balance by session ID (HAProxy: no stick on payload_lv(43,1)); share the ticket keys, or keep clients by address (HAProxy: balance source; nginx: hash $remote_addr; Envoy: ring hash with source_ip)",
+        text: "## What it means
+
+A balancer that keeps clients on their server by the session ID of the ClientHello needs clients that send the ID they
+were given. TLS 1.3 clients send a fresh random one each time, and older clients make one up beside a ticket. Stick
+tables fill with IDs that never come back, and clients are sent anywhere.
+
+## How we know
+
+Most ClientHellos with a session ID offer no session by it: they have TLS 1.3's compatibility ID (RFC 8446 D.4) or one
+beside a ticket (RFC 5077 §3.4). It is said only of services whose servers do not honour each other's sessions, where
+it matters; whether a balancer goes by these IDs is not visible.
 ",
     },
     PatternKind {
@@ -213,7 +282,7 @@ mod tests {
 
     #[test]
     fn every_pattern_of_the_code_is_in_the_catalogue_and_the_other_way_round() {
-        let source = include_str!("patterns.rs");
+        let source = concat!(include_str!("patterns.rs"), include_str!("persistence.rs"));
         for name in named(source) {
             assert!(PatternKind::by_name(name).is_some(), "{name}");
         }

@@ -4,13 +4,14 @@
 //! of 4 bytes needs more members and no longer match. A single ticket has a name only where its layout says so, or
 //! where its server is known to write tickets of that layout. Stateful identities (32 bytes) have none.
 
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 
 use crate::net::Endpoint;
-use crate::session::{Credential, CredentialId, Ledger, Mechanism, Name};
+use crate::session::{Credential, CredentialId, Ledger, Mechanism};
 
 /// Name of a ticket key: a prefix of the tickets sealed under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(Default))]
 pub struct KeyName {
     bytes: [u8; 16],
     length: u8,
@@ -24,6 +25,12 @@ impl KeyName {
             .zip(head.get(..usize::from(length))?)
             .for_each(|(to, from)| *to = *from);
         Some(Self { bytes, length })
+    }
+
+    /// Whether it is of full length (RFC 5077 §4), so that two equal ones are the same key beyond doubt.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.length == 16
     }
 
     /// The name.
@@ -43,53 +50,71 @@ const FEW: usize = 1_000;
 /// The key name of every ticket that has one.
 #[derive(Debug, Default)]
 pub struct KeyNames {
-    names: HashMap<CredentialId, KeyName>,
+    /// The distinct names.
+    names: Vec<KeyName>,
+    /// For each credential the place of its name, counted from 1; 0 for none.
+    of: Vec<u32>,
 }
 
-/// Tickets with the same first bytes.
+/// Tickets whose first bytes are the same.
 #[derive(Debug, Clone, Copy)]
 struct Class {
     members: usize,
-    first: [u8; Name::HEAD],
     /// The members agree beyond where a random IV begins: a header of unknown make, not a name.
     structured: bool,
 }
+
+type Ticket<'a> = (CredentialId, &'a Credential);
 
 impl KeyNames {
     /// Learns the names of all tickets in the ledger.
     #[must_use]
     pub fn learn(ledger: &Ledger) -> Self {
-        let tickets: Vec<(CredentialId, &Credential)> = ledger
-            .iter()
-            .filter(|(_, credential)| may_have_name(credential))
-            .collect();
-        let long = classes(&tickets, 16);
-        let short = classes(&tickets, 4);
-        let certain = |credential: &Credential| {
-            prefix(credential, 16)
-                .and_then(|name| long.get(&name))
-                .is_some_and(|class| class.members >= 2 && !class.structured)
+        let mut tickets: Vec<Ticket<'_>> =
+            Vec::with_capacity(ledger.iter().filter(|(_, it)| may_have_name(it)).count());
+        tickets.extend(ledger.iter().filter(|(_, credential)| may_have_name(credential)));
+        // Sorted, tickets with the same first bytes stand side by side, however many bytes are compared.
+        tickets.sort_unstable_by_key(|(id, credential)| (credential.name.head, *id));
+        let is_certain = |class: Class| class.members >= 2 && !class.structured;
+        let layouts = known_layouts(runs(&tickets, 16).filter(|(_, class)| is_certain(*class)));
+        let short_names = runs(&tickets, 4).count();
+        let mut learned = Self {
+            names: Vec::new(),
+            of: vec![0; ledger.entered()],
         };
-        let layouts = known_layouts(&tickets, certain);
-        let mut names = HashMap::new();
-        for (id, credential) in &tickets {
-            let by_neighbours = layouts.contains_key(&(credential.server, credential.name.length % 16));
-            let length = if certain(credential) || has_length_field(credential) || by_neighbours {
-                16
-            } else if short_name(credential, &short, tickets.len()) {
-                4
-            } else {
-                continue;
-            };
-            names.extend(KeyName::of(credential.name.head(), length).map(|name| (*id, name)));
+        for (run, short) in runs(&tickets, 4) {
+            for (members, long) in runs(run, 16) {
+                for (id, credential) in members {
+                    let by_neighbours = layouts.contains(&(credential.server, credential.name.length % 16));
+                    if is_certain(long) || has_length_field(credential) || by_neighbours {
+                        learned.name(*id, credential, 16);
+                    } else if is_short_name(short, short_names, tickets.len()) {
+                        learned.name(*id, credential, 4);
+                    }
+                }
+            }
         }
-        Self { names }
+        learned
     }
 
     /// The key name of a ticket.
     #[must_use]
     pub fn of(&self, id: CredentialId) -> Option<KeyName> {
-        self.names.get(&id).copied()
+        let place = self.of.get(id.0 as usize)?.checked_sub(1)?;
+        self.names.get(place as usize).copied()
+    }
+
+    /// Gives a ticket its name. Tickets come in the order of their first bytes: a name that is known is the last one.
+    fn name(&mut self, id: CredentialId, credential: &Credential, length: u8) {
+        let Some(name) = KeyName::of(credential.name.head(), length) else {
+            return;
+        };
+        if self.names.last() != Some(&name) {
+            self.names.push(name);
+        }
+        if let Some(place) = self.of.get_mut(id.0 as usize) {
+            *place = u32::try_from(self.names.len()).unwrap_or(0);
+        }
     }
 }
 
@@ -101,48 +126,60 @@ fn may_have_name(credential: &Credential) -> bool {
         && !credential.offered_with_age_zero
 }
 
-fn prefix(credential: &Credential, length: usize) -> Option<[u8; 16]> {
-    let mut name = [0; 16];
-    name.iter_mut()
-        .zip(credential.name.head().get(..length)?)
-        .for_each(|(to, from)| *to = *from);
-    Some(name)
+/// The sorted tickets by their first bytes.
+fn runs<'a, 'b>(
+    tickets: &'a [Ticket<'b>],
+    length: usize,
+) -> impl Iterator<Item = (&'a [Ticket<'b>], Class)> + use<'a, 'b> {
+    tickets
+        .chunk_by(move |a, b| first_bytes(a, length) == first_bytes(b, length))
+        .map(move |run| (run, class(run, length)))
 }
 
-fn classes(tickets: &[(CredentialId, &Credential)], length: usize) -> HashMap<[u8; 16], Class> {
-    let mut classes: HashMap<[u8; 16], Class> = HashMap::new();
-    for (_, credential) in tickets {
-        let Some(name) = prefix(credential, length) else {
-            continue;
-        };
-        let head = credential.name.head;
-        let class = classes.entry(name).or_insert(Class {
-            members: 0,
-            first: head,
-            structured: false,
-        });
-        class.members += 1;
-        // The two bytes behind the name are random, or the name is longer than it is taken for.
-        class.structured |= class.members > 1 && class.first.get(length..length + 2) == head.get(length..length + 2);
+fn first_bytes<'a>((_, credential): &Ticket<'a>, length: usize) -> &'a [u8] {
+    credential.name.head.get(..length).unwrap_or_default()
+}
+
+/// Members up to which not even two are expected to agree by chance in two random bytes.
+const NO_ACCIDENT: usize = 32;
+
+/// Bytes behind a name that are an IV in every known layout.
+const IV: usize = 12;
+
+/// Whether what stands behind a name varies as IVs do, although a server may have used a few of them twice.
+pub(in crate::verdict) const fn vary(ivs: usize, tickets: usize) -> bool {
+    tickets >= 4 && 4 * ivs >= 3 * tickets
+}
+
+fn class(run: &[Ticket<'_>], length: usize) -> Class {
+    let distinct = |more: usize| {
+        run.chunk_by(|a, b| first_bytes(a, length + more) == first_bytes(b, length + more))
+            .count()
+    };
+    // The two bytes behind the name are random, or the name is longer than it is taken for.
+    let structured = if run.len() <= NO_ACCIDENT {
+        let ivs = distinct(IV);
+        distinct(2) < ivs || (ivs < run.len() && !vary(ivs, run.len()))
+    } else {
+        2 * distinct(2) <= run.len().min(1 << 16)
+    };
+    Class {
+        members: run.len(),
+        structured,
     }
-    classes
 }
 
 /// Servers whose tickets are known to begin with a 16-byte name, with the length class of those tickets: CBC layouts
 /// grow by 16 bytes, so a ticket of another make seldom fits.
-fn known_layouts(
-    tickets: &[(CredentialId, &Credential)],
-    certain: impl Fn(&Credential) -> bool,
-) -> HashMap<(Endpoint, u32), ()> {
-    tickets
-        .iter()
-        .filter(|(_, credential)| certain(credential))
-        .map(|(_, credential)| ((credential.server, credential.name.length % 16), ()))
+fn known_layouts<'a, 'b: 'a>(certain: impl Iterator<Item = (&'a [Ticket<'b>], Class)>) -> HashSet<(Endpoint, u32)> {
+    certain
+        .flat_map(|(run, _)| run)
+        .map(|(_, credential)| (credential.server, credential.name.length % 16))
         .collect()
 }
 
 /// GnuTLS and NSS: name, IV, then the length of the sealed part, which must add up (once in 2^16 by chance).
-fn has_length_field(credential: &Credential) -> bool {
+pub(in crate::verdict) fn has_length_field(credential: &Credential) -> bool {
     let field = credential
         .name
         .head()
@@ -157,10 +194,7 @@ fn has_length_field(credential: &Credential) -> bool {
 }
 
 /// JSSE and Mbed TLS: 4 bytes. Members must differ right behind the name, or the name is longer.
-fn short_name(credential: &Credential, short: &HashMap<[u8; 16], Class>, tickets: usize) -> bool {
-    let class = prefix(credential, 4).and_then(|name| short.get(&name));
-    class.is_some_and(|class| {
-        let enough = class.members >= 3 || (class.members == 2 && tickets <= FEW);
-        enough && !class.structured && 2 * short.len() <= tickets
-    })
+const fn is_short_name(class: Class, names: usize, tickets: usize) -> bool {
+    let enough = class.members >= 3 || (class.members == 2 && tickets <= FEW);
+    enough && !class.structured && 2 * names <= tickets
 }

@@ -12,7 +12,7 @@ use crate::session::SynOptions;
 use crate::session::{Connection, ConnectionId};
 
 /// Hop counts that operating systems start with: a packet that still has one has not been routed.
-const INITIAL_TTL: [u8; 3] = [64, 128, 255];
+pub(super) const INITIAL_TTL: [u8; 3] = [64, 128, 255];
 /// Connections that a group must have to be believed.
 const SMALLEST_GROUP: usize = 2;
 /// Groups beyond this are not machines but noise.

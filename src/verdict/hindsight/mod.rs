@@ -4,10 +4,12 @@
 
 pub mod catalog;
 pub mod contrast;
+mod crowding;
 mod domains;
 pub mod keys;
 mod machines;
 pub mod patterns;
+mod persistence;
 mod takeover;
 pub mod uses;
 
@@ -19,6 +21,7 @@ use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Servi
 
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::Contrast;
+pub use crowding::Crowding;
 pub use keys::{KeyName, KeyNames};
 pub use patterns::Pattern;
 pub use takeover::Takeover;
@@ -55,6 +58,8 @@ pub struct KeyTimeline {
 /// What hindsight says of one service.
 #[derive(Debug, Default)]
 pub struct Insight {
+    /// Its connections in the order of their hellos.
+    pub members: Vec<ConnectionId>,
     /// Machines, by network marks.
     pub backends: Vec<Label>,
     /// Who honours whose credentials.
@@ -65,9 +70,21 @@ pub struct Insight {
     pub uses: Vec<Use>,
     /// The address changed hands.
     pub takeovers: Vec<Takeover>,
+    /// How full the cache was at each use.
+    pub crowding: Crowding,
+    /// Some offer was accepted.
+    pub honours_any: bool,
+    /// A credential of another server address was accepted: the servers share their state.
+    pub honours_foreign: bool,
+    /// So much of the service is not visible that what was not seen may well have happened.
+    pub lossy: bool,
+    /// Ticket keys are at work side by side, and some servers lack some of them.
+    pub keys_apart: bool,
     /// Patterns.
     pub patterns: Vec<Pattern>,
     contrasts: Vec<(&'static str, Contrast)>,
+    /// For each refused use the place of the one in which its credential is accepted later.
+    accepted_later: HashMap<(ConnectionId, CredentialId), usize>,
 }
 
 impl Insight {
@@ -78,6 +95,13 @@ impl Insight {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, contrast)| contrast)
+    }
+
+    /// Where the stateful credential of a refused use is accepted later: another cache refused it.
+    #[must_use]
+    pub fn accepted_later(&self, refused: &Use) -> Option<&Use> {
+        let place = self.accepted_later.get(&(refused.connection, refused.credential))?;
+        self.uses.get(*place)
     }
 
     /// The timeline of a key.
@@ -133,6 +157,7 @@ impl Hindsight {
         }
         for (service, members) in by_service {
             let mut insight = Insight {
+                members: members.iter().map(|(id, _)| *id).collect(),
                 backends: hindsight.labels_of(
                     &members,
                     machines.get(&service.0).map(Vec::as_slice).unwrap_or_default(),
@@ -144,7 +169,14 @@ impl Hindsight {
                 takeovers: takeover::find(&members, neighbours),
                 ..Insight::default()
             };
+            insight.accepted_later = patterns::refused_then_accepted(&insight.uses, kept);
             insight.keys = hindsight.timelines(&members, &insight.uses);
+            insight.crowding = Crowding::of(&members, &insight.uses);
+            insight.honours_any = insight.uses.iter().any(|used| used.accepted);
+            insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
+            // Without its hello a connection has no server name: loss is a matter of the endpoint.
+            insight.lossy = by_endpoint.get(&service.0).is_some_and(|members| is_lossy(members));
+            insight.keys_apart = patterns::keys_apart(&insight, &hindsight, kept);
             let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
             for (number, domain) in (1..).zip(&domains) {
                 hindsight
@@ -172,10 +204,28 @@ impl Hindsight {
         self.services.get(service)
     }
 
+    /// Every service with what is known of it.
+    pub fn services(&self) -> impl Iterator<Item = (&Service, &Insight)> {
+        self.services.iter()
+    }
+
     /// Number of the machine that answered, from 1 within its endpoint.
     #[must_use]
     pub fn backend(&self, id: ConnectionId) -> Option<u16> {
         self.backend_of.get(&id).copied()
+    }
+
+    /// Whether another machine of this service answered than the one that has the session, as far as they are told apart.
+    #[must_use]
+    pub fn other_backend(&self, used: &Use) -> bool {
+        let previous = used.previous.filter(|_| !used.foreign);
+        match (
+            self.backend(used.connection),
+            previous.and_then(|previous| self.backend(previous)),
+        ) {
+            (Some(answering), Some(previous)) => answering != previous,
+            _ => false,
+        }
     }
 
     /// Number of the cache domain that answered, from 1 within its service.
@@ -255,6 +305,17 @@ impl Hindsight {
         timelines.sort_by_key(|timeline| (timeline.alive.map(|(first, _)| first), timeline.name));
         timelines
     }
+}
+
+/// Whether at least one connection in ten lacks packets of its handshake.
+fn is_lossy(members: &[(ConnectionId, &Connection)]) -> bool {
+    const ONE_IN: usize = 10;
+    let lacks = |connection: &Connection| {
+        let sides = [&connection.client_side, &connection.server_side];
+        let lost = sides.iter().any(|side| side.handshake_loss.is_some());
+        lost || connection.hello.yes().is_none() || connection.answer.blind().is_some()
+    };
+    ONE_IN * members.iter().filter(|(_, connection)| lacks(connection)).count() >= members.len().max(1)
 }
 
 fn widen(span: &mut Option<(Timestamp, Timestamp)>, time: Timestamp) {

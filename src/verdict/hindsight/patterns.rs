@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
+
 use crate::net::{FrameRef, Timestamp, hex};
 use crate::session::{Completed, Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Outcome};
 use crate::verdict::{Confidence, Evidence};
@@ -30,7 +32,7 @@ pub struct Pattern {
     pub contrast: Option<Contrast>,
 }
 
-fn advice(name: &'static str) -> &'static str {
+pub(super) fn advice(name: &'static str) -> &'static str {
     PatternKind::by_name(name).map_or("", |kind| kind.advice)
 }
 
@@ -45,9 +47,37 @@ pub enum KeyVerdict {
     Nothing,
 }
 
-/// Judges a refused ticket by the timelines of its own key and of that of the answering server.
+/// Judges a refused ticket by the timelines of its own key and of that of the answering server. Where servers are known
+/// to lack each other's keys, a key that was not seen at work again need not be gone: another server answered.
 #[must_use]
 pub fn judge_key(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
+    match key_by_itself(used, insight, hindsight, kept) {
+        KeyVerdict::Changed(Confidence::Possible) if insight.keys_apart => KeyVerdict::NotShared(Confidence::Possible),
+        // That a key was not seen again means little where much was not seen.
+        KeyVerdict::Changed(_) if insight.lossy => KeyVerdict::Changed(Confidence::Possible),
+        verdict => verdict,
+    }
+}
+
+/// Whether several keys are at work, and a ticket was refused while its own was: before and after, or for certain.
+pub(super) fn keys_apart(insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> bool {
+    let at_work = insight.keys.iter().filter(|timeline| timeline.alive.is_some());
+    if at_work.take(2).count() < 2 {
+        return false;
+    }
+    let in_between = |used: &Use| {
+        let key = hindsight.key_name(used.credential).and_then(|name| insight.key(name));
+        let alive = key.and_then(|timeline| timeline.alive);
+        alive.is_some_and(|(first, last)| first < used.time && used.time < last)
+    };
+    let mut refused = insight.uses.iter().filter(|used| !used.accepted);
+    refused.any(|used| match key_by_itself(used, insight, hindsight, kept) {
+        KeyVerdict::NotShared(confidence) => confidence > Confidence::Possible || in_between(used),
+        KeyVerdict::Changed(_) | KeyVerdict::Nothing => false,
+    })
+}
+
+fn key_by_itself(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
     let Some(name) = hindsight.key_name(used.credential).filter(|_| !used.accepted) else {
         return KeyVerdict::Nothing;
     };
@@ -108,12 +138,16 @@ fn changed(
 /// The contrasts of a service, corrected together.
 pub(super) fn contrasts(insight: &Insight, hindsight: &Hindsight) -> Vec<(&'static str, Contrast)> {
     let backend = |used: &Use| {
+        // Machines are numbered within their address.
+        if used.foreign {
+            return None;
+        }
         let (answering, previous) = (hindsight.backend(used.connection)?, hindsight.backend(used.previous?)?);
         Some(usize::from(answering != previous))
     };
     let close = |kind: ClosedBy| {
         move |used: &Use| match used.closed {
-            _ if !used.stateful => None,
+            _ if !used.kept_here() => None,
             ClosedBy::Cleanly => Some(0),
             closed => (closed == kind).then_some(1),
         }
@@ -189,9 +223,8 @@ fn tabulate(insight: &Insight, rows: [&'static str; 2], row: &dyn Fn(&Use) -> Op
 }
 
 /// A stateful credential that was refused and accepted later: a cache cannot learn a session again, so another one
-/// refused it.
-#[must_use]
-pub fn refused_then_accepted<'a>(insight: &'a Insight, kept: &Kept) -> Vec<(&'a Use, &'a Use)> {
+/// refused it. Gives for each refused use the place of the first one that is accepted later.
+pub(super) fn refused_then_accepted(uses: &[Use], kept: &Kept) -> HashMap<(ConnectionId, CredentialId), usize> {
     let like = |a: &Use, b: &Use| {
         let (Some(a), Some(b)) = (kept.get(a.connection), kept.get(b.connection)) else {
             return false;
@@ -199,16 +232,20 @@ pub fn refused_then_accepted<'a>(insight: &'a Insight, kept: &Kept) -> Vec<(&'a 
         let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
         a.version() == b.version() && stack(a) == stack(b)
     };
-    let refused = insight.uses.iter().filter(|used| used.stateful && !used.accepted);
-    refused
-        .filter_map(|used| {
-            let later = insight
-                .uses
-                .iter()
-                .find(|later| later.credential == used.credential && later.accepted && later.time > used.time)?;
-            like(used, later).then_some((used, later))
-        })
-        .collect()
+    // From the last use back, so that the next acceptance of each credential is at hand.
+    let mut next: HashMap<CredentialId, (usize, &Use)> = HashMap::new();
+    let mut found = HashMap::new();
+    for (place, used) in uses.iter().enumerate().rev().filter(|(_, used)| used.stateful) {
+        if used.accepted {
+            next.insert(used.credential, (place, used));
+        } else if let Some((later_place, later)) = next.get(&used.credential)
+            && later.time > used.time
+            && like(used, later)
+        {
+            found.insert((used.connection, used.credential), *later_place);
+        }
+    }
+    found
 }
 
 /// Everything that can be said of the service.
@@ -239,45 +276,71 @@ pub(super) fn find(
     found.extend(context.failover());
     found.extend(context.close_invalidates());
     found.extend(context.times_out());
+    found.extend(super::persistence::cache_overflows(&context));
     found.extend(context.ids_never_honoured());
     found.extend(context.nothing_issued());
     found.extend(context.client_never_offers());
+    let state_apart = found.iter().any(|pattern| APART.contains(&pattern.name));
+    found.extend(super::persistence::tickets_never_honoured(&context));
+    let one_machine = super::persistence::keys_of_one_machine(&context);
+    // Only where servers do not honour each other's sessions does it matter how clients are kept on theirs.
+    if state_apart && one_machine.is_none() {
+        found.extend(super::persistence::ids_pin_nobody(&context));
+    }
+    found.extend(one_machine);
     found
 }
 
-struct Finder<'a> {
-    members: &'a [(ConnectionId, &'a Connection)],
-    insight: &'a Insight,
+pub(super) struct Finder<'a> {
+    pub(super) members: &'a [(ConnectionId, &'a Connection)],
+    pub(super) insight: &'a Insight,
     hindsight: &'a Hindsight,
     kept: &'a Kept,
-    ledger: &'a Ledger,
+    pub(super) ledger: &'a Ledger,
 }
 
 /// Frames named at most in a pattern.
-const EVIDENCE: usize = 6;
+pub(super) const EVIDENCE: usize = 6;
+/// Patterns that say that servers do not honour each other's sessions.
+const APART: [&str; 2] = ["session-state-not-shared", "ticket-keys-not-shared"];
 
 impl Finder<'_> {
     fn hello_frame(&self, id: ConnectionId) -> Option<FrameRef> {
         self.kept.get(id)?.hello.yes().map(|hello| hello.at.frame)
     }
 
-    fn evidence<'u>(&self, uses: impl Iterator<Item = &'u Use>, text: &str) -> Vec<Evidence> {
+    /// Whether a connection issues or accepts a ticket under a key.
+    pub(super) fn issues_under(&self, connection: &Connection, name: KeyName) -> bool {
+        let accepted = connection.accepted.and_then(|id| self.hindsight.key_name(id));
+        accepted == Some(name) || self.hindsight.issued_under(connection) == Some(name)
+    }
+
+    pub(super) fn evidence<'u>(&self, uses: impl Iterator<Item = &'u Use>, text: &str) -> Vec<Evidence> {
         uses.filter_map(|used| self.hello_frame(used.connection))
             .take(EVIDENCE)
             .map(|frame| Evidence::new(frame, text))
             .collect()
     }
 
-    fn verdicts(&self) -> impl Iterator<Item = (&Use, KeyVerdict)> {
+    pub(super) fn verdicts(&self) -> impl Iterator<Item = (&Use, KeyVerdict)> {
         let declined = self.insight.uses.iter().filter(|used| !used.accepted);
         declined.map(|used| (used, judge_key(used, self.insight, self.hindsight, self.kept)))
     }
 
     fn keys_not_shared(&self) -> Option<Pattern> {
-        let refused: Vec<&Use> = self
+        let found: Vec<(&Use, Confidence)> = self
             .verdicts()
-            .filter(|(_, verdict)| *verdict == KeyVerdict::NotShared(Confidence::Inferred))
-            .map(|(used, _)| used)
+            .filter_map(|(used, verdict)| match verdict {
+                KeyVerdict::NotShared(confidence) => Some((used, confidence)),
+                KeyVerdict::Changed(_) | KeyVerdict::Nothing => None,
+            })
+            .filter(|(_, confidence)| self.insight.keys_apart || *confidence > Confidence::Possible)
+            .collect();
+        let confidence = found.iter().map(|(_, confidence)| *confidence).max()?;
+        let refused: Vec<&Use> = found
+            .iter()
+            .filter(|(_, each)| *each == confidence)
+            .map(|(used, _)| *used)
             .collect();
         let evidence = self.evidence(refused.iter().copied(), "a ticket under a key that is in use, refused");
         let names: Vec<String> = self
@@ -288,7 +351,7 @@ impl Finder<'_> {
             .collect();
         (!evidence.is_empty()).then(|| Pattern {
             name: "ticket-keys-not-shared",
-            confidence: Confidence::Inferred,
+            confidence,
             summary: format!(
                 "{} ticket keys are in use side by side ({}); {} tickets were refused although their key was in use",
                 names.len(),
@@ -296,7 +359,8 @@ impl Finder<'_> {
                 refused.len()
             ),
             advice: advice("ticket-keys-not-shared"),
-            would_settle: None,
+            would_settle: (confidence == Confidence::Possible)
+                .then_some("tickets issued in clear (TLS 1.2), which show the key of the server that refuses"),
             evidence,
             contrast: None,
         })
@@ -308,7 +372,12 @@ impl Finder<'_> {
             .contrast("backend")
             .filter(|contrast| contrast.first_resumes_more())
             .cloned();
-        let again = refused_then_accepted(self.insight, self.kept);
+        let again: Vec<(&Use, &Use)> = self
+            .insight
+            .uses
+            .iter()
+            .filter_map(|used| Some((used, self.insight.accepted_later(used)?)))
+            .collect();
         let (summary, evidence) = if let Some(contrast) = &contrast {
             let [[same, same_declined], [other, other_declined]] = contrast.counts;
             let other_uses = self.insight.uses.iter().filter(|used| {
@@ -342,7 +411,7 @@ impl Finder<'_> {
                 self.evidence(refused.into_iter(), "a ticket refused by a server with another key"),
             )
         } else {
-            return None;
+            return self.never_came_back_to_its_own();
         };
         (!evidence.is_empty()).then_some(Pattern {
             name: "session-state-not-shared",
@@ -352,6 +421,36 @@ impl Finder<'_> {
             would_settle: None,
             evidence,
             contrast,
+        })
+    }
+
+    /// Every session went to another backend than its own, and none resumed: as servers that share nothing look to
+    /// clients that alternate, and as a server that keeps no sessions looks, too.
+    fn never_came_back_to_its_own(&self) -> Option<Pattern> {
+        const ENOUGH: u64 = 3;
+        let contrast = self.insight.contrast("backend")?;
+        let [[same, same_declined], [other, other_declined]] = contrast.counts;
+        if same + same_declined + other > 0 || other_declined < ENOUGH {
+            return None;
+        }
+        let refused = self
+            .insight
+            .uses
+            .iter()
+            .filter(|used| self.hindsight.other_backend(used));
+        Some(Pattern {
+            name: "session-state-not-shared",
+            confidence: Confidence::Possible,
+            summary: format!(
+                "all {other_declined} sessions that were offered to another backend than their own were declined; none came back to its own"
+            ),
+            advice: advice("session-state-not-shared"),
+            would_settle: Some("sessions that come back to the backend that has them: they must resume there"),
+            evidence: self.evidence(
+                refused,
+                "offered to another backend than the one that has the session, and declined",
+            ),
+            contrast: Some(contrast.clone()),
         })
     }
 
@@ -454,7 +553,7 @@ impl Finder<'_> {
             .insight
             .uses
             .iter()
-            .filter(|used| used.stateful && !used.accepted && used.closed == kind);
+            .filter(|used| used.kept_here() && !used.accepted && used.closed == kind);
         let [_, after] = contrast.rows;
         Some(Pattern {
             name,
@@ -497,12 +596,15 @@ impl Finder<'_> {
         let counts = [[distinct(true), 0], [0, distinct(false)]].map(|row| row.map(|count| count as u64));
         let contrast = Contrast::new(["younger", "older"], counts);
         let enough = distinct(true) >= ENOUGH && distinct(false) >= ENOUGH && contrast.first_resumes_more();
-        if oldest_accepted >= youngest_declined || !enough {
+        // No server lets sessions time out within a second.
+        if oldest_accepted >= youngest_declined || youngest_declined < SECOND || !enough {
             return None;
         }
         // A full cache drops the oldest sessions too: if the sessions made in between separate the two as well as age
         // does, it may be either.
-        let crowding = self.crowding_separates(aged(true).map(|(_, used)| used), aged(false).map(|(_, used)| used));
+        let most = aged(true).map(|(_, used)| self.insight.crowding.before(used)).max();
+        let fewest = aged(false).map(|(_, used)| self.insight.crowding.before(used)).min();
+        let crowding = most < fewest;
         Some(Pattern {
             name: "session-times-out",
             confidence: if crowding {
@@ -522,30 +624,6 @@ impl Finder<'_> {
         })
     }
 
-    /// Whether fewer sessions were made before every accepted use than before every declined one.
-    fn crowding_separates<'u>(
-        &self,
-        accepted: impl Iterator<Item = &'u Use>,
-        declined: impl Iterator<Item = &'u Use>,
-    ) -> bool {
-        let made: Vec<Timestamp> = self
-            .members
-            .iter()
-            .filter(|(_, connection)| !connection.issued.is_empty())
-            .map(|(_, connection)| connection.hello_time())
-            .collect();
-        let between = |used: &Use| {
-            let issued = used.time.nanos().saturating_sub(used.age.unwrap_or(0));
-            let from = made.partition_point(|time| time.nanos() <= issued);
-            let to = made.partition_point(|time| *time < used.time);
-            to.saturating_sub(from)
-        };
-        match (accepted.map(between).max(), declined.map(between).min()) {
-            (Some(most), Some(fewest)) => most < fewest,
-            _ => false,
-        }
-    }
-
     fn ids_never_honoured(&self) -> Option<Pattern> {
         const MANY: usize = 5;
         const YOUNG: i64 = 60_000_000_000;
@@ -561,6 +639,7 @@ impl Finder<'_> {
         }
         let refused: Vec<&Use> = ids()
             .filter(|used| used.closed == ClosedBy::Cleanly && used.age.is_some_and(|age| age <= YOUNG))
+            .filter(|used| !used.foreign && !self.hindsight.other_backend(used))
             .collect();
         // Tickets under one key that are honoured every time show one domain behind the address.
         let one_key = matches!(self.insight.keys.as_slice(), [only] if only.accepted > 0 && only.declined == 0);

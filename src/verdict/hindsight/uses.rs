@@ -37,6 +37,8 @@ pub struct Use {
     pub credential: CredentialId,
     /// The server keeps the session itself: a session ID, or an identity of that size.
     pub stateful: bool,
+    /// It comes from a server of another address: issued there, or accepted there before.
+    pub foreign: bool,
     /// Whether the server accepted it.
     pub accepted: bool,
     /// The latest connection of the session before this one.
@@ -45,6 +47,14 @@ pub struct Use {
     pub closed: ClosedBy,
     /// Nanoseconds since the credential was issued, where that was seen.
     pub age: Option<i64>,
+}
+
+impl Use {
+    /// Whether it is a session that this server made and would have to keep.
+    #[must_use]
+    pub const fn kept_here(&self) -> bool {
+        self.stateful && !self.foreign
+    }
 }
 
 /// Whether a server must keep state to honour a credential.
@@ -76,12 +86,17 @@ pub fn of_connection<'a>(
         if !accepted && connection.accepted.is_some() {
             return None;
         }
+        let origin = credential.issued.map(|issue| issue.connection);
         let previous = previous_use(id, connection.hello_time(), offer.credential, credential, kept);
         Some(Use {
             connection: id,
             time: connection.hello_time(),
             credential: offer.credential,
             stateful: is_stateful(credential),
+            foreign: origin
+                .or(previous)
+                .and_then(|origin| kept.get(origin))
+                .is_some_and(|origin| is_elsewhere(origin, connection)),
             accepted,
             previous,
             closed: previous
@@ -94,6 +109,12 @@ pub fn of_connection<'a>(
                 .map(|issue| connection.hello_time().since(issue.at.time)),
         })
     })
+}
+
+/// Whether the same client had another server before it. Two legs of one connection have two servers as well, and as a
+/// rule two clients.
+fn is_elsewhere(origin: &Connection, connection: &Connection) -> bool {
+    origin.server.ip != connection.server.ip && origin.client_address() == connection.client_address()
 }
 
 /// The latest connection before `time` that issued or resumed the session.

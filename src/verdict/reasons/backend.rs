@@ -1,7 +1,7 @@
 //! Refused by another one than the one that has the session: backends, keys, failover.
 
 use super::super::case::{Case, Offered};
-use super::super::hindsight::patterns::{KeyVerdict, judge_key, refused_then_accepted};
+use super::super::hindsight::patterns::{KeyVerdict, judge_key};
 use super::super::hindsight::uses::{ClosedBy, is_stateful};
 use super::super::hindsight::{Contrast, Insight, Takeover, Use};
 use super::super::{Confidence, Evidence, Finding};
@@ -62,7 +62,7 @@ reason! {
         summary: "another machine took over the address without the sessions",
         spec: [(9293, "3.5.2"), (5246, "7.4.1.3")],
         actor: Server,
-        advice: "synchronise ticket keys or the session cache to the standby",
+        advice: "synchronise ticket keys or the session cache to the standby (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
         rule: failover,
     }
 }
@@ -130,7 +130,7 @@ reason! {
         summary: "the answering server lacks the ticket key, which is in use elsewhere",
         spec: [(5077, "4"), (8446, "4.6.1")],
         actor: Server,
-        advice: "give every backend the same ticket keys (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile)",
+        advice: "give every backend the same ticket keys (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys; OpenSSL: SSL_CTX_set_tlsext_ticket_keys)",
         rule: stek_not_shared,
     }
 }
@@ -159,7 +159,7 @@ reason! {
         summary: "the key of the ticket is no longer in use",
         spec: [(5077, "4"), (8446, "4.6.1")],
         actor: Server,
-        advice: "keep the old key for decryption while its tickets live, and use a key file across restarts",
+        advice: "keep the old key for decryption while its tickets live, and use a key file across restarts (nginx: several ssl_session_ticket_key lines; HAProxy: three keys in tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: several session_ticket_keys; Java: jdk.tls.server.statelessKeyTimeout)",
         rule: stek_changed,
     }
 }
@@ -223,9 +223,91 @@ fn issue_here(case: &Case<'_>) -> Option<crate::net::FrameRef> {
 
 /// One refusal among acceptances may be anything; several of sessions that were closed cleanly look like several caches.
 fn many_refusals(insight: &Insight) -> bool {
-    let refused =
-        |used: &&Use| used.stateful && !used.accepted && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown);
+    let refused = |used: &&Use| {
+        used.kept_here() && !used.accepted && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown)
+    };
     insight.uses.iter().filter(refused).take(2).count() >= 2
+}
+
+reason! {
+    /// ## What it means
+    /// The client took the session of one server to another one, at another address, which cannot know it. A proxy that
+    /// is the TLS client of several servers does this when it keeps one list of sessions for all of them.
+    ///
+    /// ## How we know
+    /// The credential was issued, or accepted before, by another server address than the one that refuses it. It is
+    /// `inferred` if that server honours what it issues and this one never honoured anything of another address, else
+    /// `possible`; not named at all once it did, for then the servers share their state.
+    pub(super) static OFFERED_TO_WRONG_BACKEND = {
+        name: "offered-to-wrong-backend", since: "0.1.0", stage: Inferred,
+        summary: "the client offered one server's session to another server",
+        spec: [(5246, "7.4.1.2"), (5077, "4"), (8446, "4.6.1")],
+        actor: Either,
+        advice: "let the servers share ticket keys, or the proxy keep sessions by server (Envoy: max_session_keys 0, for a cluster has one list; HAProxy: no-ssl-reuse on a server line whose address changes; nginx: proxy_ssl_session_reuse off; Java: createSSLEngine with host and port)",
+        rule: wrong_backend,
+    }
+}
+
+fn wrong_backend(case: &Case<'_>) -> Finding {
+    let Some((insight, uses)) = uses(case) else {
+        return Finding::CannotTell;
+    };
+    if insight.honours_foreign {
+        return Finding::DoesNotHold;
+    }
+    for used in uses.into_iter().filter(|used| used.foreign) {
+        let Some(offered) = offered(case, used) else { continue };
+        let issued = offered.credential.issued.map(|issue| issue.connection);
+        let Some(origin) = issued.or(used.previous).and_then(|origin| case.kept.get(origin)) else {
+            continue;
+        };
+        // Where the address is not that of the machine, it says nothing about the machine; nor where the session was
+        // issued here as well, on another leg of the same connection.
+        let behind = origin.transport.behind.is_some() || case.connection.transport.behind.is_some();
+        if behind || issued_here_too(case, used) {
+            return Finding::CannotTell;
+        }
+        let service = (origin.server, origin.server_name().cloned());
+        let honoured = case.hindsight.service(&service).is_some_and(|own| own.honours_any);
+        let confidence = if honoured {
+            Confidence::Inferred
+        } else {
+            Confidence::Possible
+        };
+        let (first, mut more) = offer_evidence(
+            case,
+            Some(offered.credential),
+            &format!(
+                "ClientHello offers the session of {} to {}",
+                origin.server, case.connection.server
+            ),
+        );
+        if more.is_empty() {
+            let answer = origin.answer.yes().map(|answer| answer.at.frame);
+            more.extend(
+                answer.map(|frame| Evidence::new(frame, "the credential was accepted here, by another server")),
+            );
+        }
+        return Finding::holds(
+            confidence,
+            format!(
+                "the session is of {}, and {} refused it",
+                origin.server, case.connection.server
+            ),
+            first,
+            more,
+        );
+    }
+    Finding::DoesNotHold
+}
+
+/// Whether an earlier connection between these two addresses issued the credential.
+fn issued_here_too(case: &Case<'_>, used: &Use) -> bool {
+    const MOST_SEARCHED: usize = 64;
+    case.history
+        .earlier_between(case.kept, case.connection, case.id)
+        .take(MOST_SEARCHED)
+        .any(|(_, earlier)| earlier.issued.contains(&used.credential))
 }
 
 reason! {
@@ -241,7 +323,7 @@ reason! {
         summary: "the session is in the cache of another backend",
         spec: [(5246, "7.4.1.3")],
         actor: Server,
-        advice: "share the session cache or use tickets with shared keys, or keep a client on its backend",
+        advice: "share the session cache or use tickets with shared keys, or keep a client on its backend (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys, or balance source; Apache: SSLSessionCache with memcache, or SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
         rule: other_backend,
     }
 }
@@ -250,15 +332,13 @@ fn other_backend(case: &Case<'_>) -> Finding {
     let Some((insight, uses)) = uses(case) else {
         return Finding::CannotTell;
     };
-    for used in uses.into_iter().filter(|used| used.stateful) {
+    for used in uses.into_iter().filter(|used| used.kept_here()) {
         let Some(offered) = offered(case, used) else { continue };
         let (answering, previous) = (
             case.hindsight.backend(case.id),
             used.previous.and_then(|previous| case.hindsight.backend(previous)),
         );
-        let again = refused_then_accepted(insight, case.kept)
-            .into_iter()
-            .find(|(refused, _)| std::ptr::eq(*refused, used));
+        let again = insight.accepted_later(used);
         let (confidence, summary) = match (answering, previous) {
             (Some(answering), Some(previous)) if answering != previous => {
                 let contrast = insight.contrast("backend").is_some_and(Contrast::first_resumes_more);
@@ -289,7 +369,7 @@ fn other_backend(case: &Case<'_>) -> Finding {
             ),
         };
         let (first, mut more) = offer_evidence(case, Some(offered.credential), "ClientHello offers the session");
-        if let Some((_, later)) = again
+        if let Some(later) = again
             && let Some(hello) = case.kept.get(later.connection).and_then(|later| later.hello.yes())
         {
             more.push(Evidence::new(

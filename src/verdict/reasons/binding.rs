@@ -21,7 +21,7 @@ reason! {
         summary: "the negotiated version is not the version of the session",
         spec: [(5246, "7.4.1.3"), (8446, "4.1.2")],
         actor: Either,
-        advice: "offer the same versions on every backend and in every client configuration",
+        advice: "offer the same versions on every backend and in every client configuration (nginx: ssl_protocols; HAProxy: ssl-min-ver and ssl-max-ver; Apache: SSLProtocol; Envoy: tls_minimum_protocol_version; Java: jdk.tls.client.protocols)",
         rule: version_mismatch,
     }
 }
@@ -100,7 +100,7 @@ reason! {
         summary: "the chosen suite has another hash than the offered PSK",
         spec: [(8446, "4.2.11"), (8446, "4.6.1")],
         actor: Server,
-        advice: "prefer the same suites in the same order on every backend",
+        advice: "prefer the same suites in the same order on every backend (nginx: ssl_conf_command Ciphersuites; HAProxy: ciphersuites; Apache: SSLCipherSuite TLSv1.3; OpenSSL: SSL_CTX_set_ciphersuites)",
         rule: psk_hash_mismatch,
     }
 }

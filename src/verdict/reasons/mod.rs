@@ -8,6 +8,8 @@ use super::case::Case;
 
 mod backend;
 mod binding;
+mod changed;
+mod held;
 mod lifetime;
 mod offer;
 mod refusal;
@@ -139,6 +141,7 @@ macro_rules! reason {
 }
 use reason;
 
+pub(super) use offer::CLIENT_DID_NOT_OFFER;
 pub(super) use refusal::failure;
 
 /// Every reason, in the order of precedence among equally sure ones.
@@ -149,6 +152,14 @@ pub static CATALOG: &[&Reason] = &[
     &offer::FIRST_IN_CAPTURE,
     &offer::SERVER_ISSUES_NOTHING,
     &offer::NO_CREDENTIAL_YET_PARALLEL,
+    &held::CREDENTIAL_EXPIRED_CLIENT_SIDE,
+    &held::CLIENT_DROPPED_AFTER_FATAL_ALERT,
+    &held::CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE,
+    &held::CLIENT_TICKETS_EXHAUSTED,
+    &changed::CLIENT_SNI_CHANGED,
+    &changed::CLIENT_OFFERS_LOWER_VERSION_ONLY,
+    &changed::CLIENT_CONFIG_CHANGED,
+    &changed::CLIENT_NON_EMS_NOT_OFFERED,
     &offer::CLIENT_DID_NOT_OFFER,
     &binding::HELLO_VERSION_MISMATCH,
     &binding::CIPHER_NOT_OFFERED,
@@ -162,13 +173,16 @@ pub static CATALOG: &[&Reason] = &[
     &backend::FAILOVER_NO_SHARED_STATE,
     &backend::STEK_NOT_SHARED,
     &backend::STEK_CHANGED,
+    &backend::OFFERED_TO_WRONG_BACKEND,
     &state::UNCLEAN_CLOSE_TLS10,
     &state::SERVER_DID_NOT_SEND_CLOSE_NOTIFY,
     &state::IMPL_INVALIDATES_ON_RST,
     &state::SINGLE_USE_SPENT,
     &state::SERVER_CACHE_EXPIRED,
+    &state::SERVER_CACHE_EVICTED,
     &state::SERVER_NEVER_ACCEPTS_IDS,
     &backend::OTHER_BACKEND_CACHE,
+    &refusal::ECH_REJECTED_OR_GREASE,
     &visibility::OFFER_OF_UNKNOWN_ORIGIN,
     &refusal::REJECTED_UNEXPLAINED,
 ];

@@ -168,26 +168,30 @@ fn no_credential_yet(case: &Case<'_>) -> Finding {
     }
 }
 
-/// When a handshake was over for its client.
+/// When a handshake was over for its client. With bytes lost its end may have been earlier than it seems.
 fn over_at(connection: &Connection) -> Option<At> {
     let [client, server] = [&connection.client_side, &connection.server_side];
+    if client.handshake_loss.is_some() || server.handshake_loss.is_some() {
+        return None;
+    }
     client.finished.into_iter().chain(server.finished).max_by_key(order)
 }
 
 reason! {
     /// ## What it means
-    /// The client held a usable credential of this service and offered none. Why is not visible: no session cache, a
-    /// new process for each connection, a cache keyed by something that changed, a policy.
+    /// The client held a credential of this service and offered none. Why is not visible: no session cache, a new
+    /// process for each connection, a cache keyed by something that changed, a policy. A cause that can be inferred
+    /// takes the place of this bare fact; one that is only possible stands behind it.
     ///
     /// ## How we know
     /// An earlier handshake of the same client stack with the same service issued a credential in time. In TLS 1.3
     /// that is concluded from the size and place of the server's records, hence `inferred` or `possible`.
-    pub(super) static CLIENT_DID_NOT_OFFER = {
+    pub(in crate::verdict) static CLIENT_DID_NOT_OFFER = {
         name: "client-did-not-offer", since: "0.1.0", stage: NothingOffered,
         summary: "the client had something to offer and did not offer it",
         spec: [(5246, "7.4.1.2"), (8446, "4.2.11")],
         actor: Client,
-        advice: "turn on the client's session cache and share it between connections (curl: one process or --ssl-sessions; OpenSSL: SSL_set_session; Java: one SSLContext)",
+        advice: "turn on the client's session cache and share it between connections (curl: one process or --ssl-sessions; OpenSSL: SSL_set_session; Java: one SSLContext; nginx: proxy_ssl_session_reuse on; HAProxy: no no-ssl-reuse; Envoy: max_session_keys)",
         rule: did_not_offer,
     }
 }
@@ -196,18 +200,15 @@ fn did_not_offer(case: &Case<'_>) -> Finding {
     let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
-    let usable = case.earlier().find_map(|earlier| match gave(earlier) {
-        Some((given, from)) if case.before_hello(from) => match given {
-            Gave::Seen => Some((earlier, Confidence::Observed)),
-            Gave::Inferred => Some((earlier, Confidence::Inferred)),
-            Gave::Unclear => Some((earlier, Confidence::Possible)),
-            Gave::NothingInferred | Gave::Nothing => None,
-        },
-        _ => None,
-    });
-    let Some((earlier, confidence)) = usable else {
+    let Some(gift) = case.latest_gift() else {
         return nothing_visible_to_offer(case, hello.at.frame);
     };
+    let confidence = match gift.given {
+        Gave::Seen => Confidence::Observed,
+        Gave::Inferred => Confidence::Inferred,
+        Gave::Unclear | Gave::NothingInferred | Gave::Nothing => Confidence::Possible,
+    };
+    let earlier = gift.from;
     let shown = earlier.answer.yes().map(|answer| answer.at.frame);
     Finding::holds(
         confidence,

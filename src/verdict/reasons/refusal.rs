@@ -159,7 +159,7 @@ reason! {
         summary: "the server now asks for a client certificate",
         spec: [(5246, "7.4.4")],
         actor: Server,
-        advice: "serve what needs client certificates under a name of its own",
+        advice: "serve what needs client certificates under a name of its own (nginx: ssl_verify_client in a server block of its own; Apache: SSLVerifyClient in a virtual host of its own; HAProxy: verify on a bind line of its own)",
         rule: client_cert_policy,
     }
 }
@@ -191,6 +191,42 @@ fn client_cert_policy(case: &Case<'_>) -> Finding {
             issued,
             "the session was issued here, without CertificateRequest",
         )],
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The ClientHello carries encrypted_client_hello. If it is real, the visible PSK is a decoy and the true offer is
+    /// inside; a server that rejects the encrypted hello makes a full handshake with the outer one. If it is GREASE, it
+    /// has nothing to do with the refusal. From outside both look the same.
+    ///
+    /// ## How we know
+    /// The extension is read off the ClientHello. What is in it cannot be: it stays `possible`.
+    pub(super) static ECH_REJECTED_OR_GREASE = {
+        name: "ech-rejected-or-grease", since: "0.1.0", stage: Inferred,
+        summary: "the hello has encrypted_client_hello, which may hide the true offer",
+        spec: [(9849, "6.1.2"), (9849, "6.2")],
+        actor: Either,
+        advice: "publish the ECH configuration that the server has keys for, and keep the retired key while DNS caches live; with GREASE look for another cause",
+        rule: ech,
+    }
+}
+
+fn ech(case: &Case<'_>) -> Finding {
+    let Some(hello) = case.connection.hello.yes() else {
+        return Finding::CannotTell;
+    };
+    if !hello.encrypted_client_hello || !hello.pre_shared_key {
+        return Finding::DoesNotHold;
+    }
+    Finding::holds(
+        Confidence::Possible,
+        "the hello has encrypted_client_hello: the PSK that is visible need not be the one that was offered",
+        Evidence::new(
+            hello.at.frame,
+            "ClientHello with encrypted_client_hello and pre_shared_key",
+        ),
+        Vec::new(),
     )
 }
 

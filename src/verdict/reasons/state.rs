@@ -14,7 +14,7 @@ fn closed_before<'a>(case: &Case<'a>, kinds: &[ClosedBy]) -> Option<(&'a Insight
     let (insight, all) = uses(case)?;
     let used = all
         .into_iter()
-        .find(|used| used.stateful && kinds.contains(&used.closed))?;
+        .find(|used| used.kept_here() && kinds.contains(&used.closed))?;
     Some((insight, used, case.kept.get(used.previous?)?))
 }
 
@@ -32,7 +32,7 @@ fn survived(insight: &Insight, closed: ClosedBy) -> bool {
     insight
         .uses
         .iter()
-        .any(|used| used.stateful && used.accepted && used.closed == closed)
+        .any(|used| used.kept_here() && used.accepted && used.closed == closed)
 }
 
 fn significant(insight: &Insight, closed: ClosedBy) -> bool {
@@ -59,7 +59,7 @@ reason! {
         summary: "TLS 1.0 forbids resumption after an unclean close",
         spec: [(2246, "7.2.1")],
         actor: Either,
-        advice: "send close_notify before closing, or move to TLS 1.2 or later",
+        advice: "send close_notify before closing (OpenSSL: SSL_shutdown before SSL_free; HAProxy: no option nolinger), or move to TLS 1.2 or later",
         rule: unclean_close_tls10,
     }
 }
@@ -200,7 +200,7 @@ reason! {
         summary: "the session was older than the server keeps sessions",
         spec: [(5246, "7.4.1.3"), (5246, "F.1.4")],
         actor: Server,
-        advice: "raise the session timeout (nginx: ssl_session_timeout; Apache: SSLSessionCacheTimeout; HAProxy: tune.ssl.lifetime)",
+        advice: "raise the session timeout (nginx: ssl_session_timeout; Apache: SSLSessionCacheTimeout; HAProxy: tune.ssl.lifetime; OpenSSL: SSL_CTX_set_timeout; Java: SSLSessionContext.setSessionTimeout)",
         rule: cache_expired,
     }
 }
@@ -212,7 +212,7 @@ fn cache_expired(case: &Case<'_>) -> Finding {
     };
     let Some(used) = all
         .into_iter()
-        .find(|used| used.stateful && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown))
+        .find(|used| used.kept_here() && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown))
     else {
         return Finding::DoesNotHold;
     };
@@ -222,7 +222,7 @@ fn cache_expired(case: &Case<'_>) -> Finding {
     let accepted = insight
         .uses
         .iter()
-        .filter(|other| other.accepted && other.stateful)
+        .filter(|other| other.accepted && other.kept_here())
         .filter_map(|other| other.age)
         .max();
     let Some(oldest) = accepted.filter(|oldest| *oldest < age && age >= SECOND) else {
@@ -254,6 +254,53 @@ fn cache_expired(case: &Case<'_>) -> Finding {
 
 reason! {
     /// ## What it means
+    /// The server's cache was full, and newer sessions pushed this one out. Raising the timeout does not help then.
+    ///
+    /// ## How we know
+    /// The session was young and refused; on this service sessions resumed as long as few newer ones had been made, and
+    /// were refused once there were more, without exception and several of each. It stays `possible`: the true size of
+    /// the cache is not visible, and a capture shows only part of what fills it.
+    pub(super) static SERVER_CACHE_EVICTED = {
+        name: "server-cache-evicted", since: "0.1.0", stage: Inferred,
+        summary: "newer sessions may have pushed this one out of the server's cache",
+        spec: [(5246, "7.4.1.3")],
+        actor: Server,
+        advice: "raise the size of the session cache (nginx: the size in ssl_session_cache shared:SSL:10m; Apache: the size in SSLSessionCache shmcb:…; HAProxy: tune.ssl.cachesize; OpenSSL: SSL_CTX_sess_set_cache_size; Java: javax.net.ssl.sessionCacheSize), or use tickets",
+        rule: cache_evicted,
+    }
+}
+
+/// A session younger than the shortest timeout in common use (300 s: nginx, Apache, HAProxy) did not time out.
+const YOUNG_NANOS: i64 = 300_000_000_000;
+
+fn cache_evicted(case: &Case<'_>) -> Finding {
+    let Some((insight, all)) = uses(case) else {
+        return Finding::CannotTell;
+    };
+    let young = |used: &&Use| {
+        used.kept_here()
+            && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown)
+            && used.age.is_some_and(|age| age < YOUNG_NANOS)
+            && !case.hindsight.other_backend(used)
+    };
+    let Some((used, (most, _))) = all.into_iter().find(young).zip(insight.crowding.separates()) else {
+        return Finding::DoesNotHold;
+    };
+    let (first, more) = offer_evidence(case, case.ledger.get(used.credential), "ClientHello offers the session");
+    Finding::holds(
+        Confidence::Possible,
+        format!(
+            "{} newer sessions had been made; sessions resumed here after up to {most}",
+            insight.crowding.before(used)
+        ),
+        first,
+        more,
+    )
+    .settled_by(insight.pattern("cache-overflows").map(|pattern| pattern.name))
+}
+
+reason! {
+    /// ## What it means
     /// The server hands out session IDs and keeps no session behind them, as nginx does by default
     /// (`ssl_session_cache none`). Every offer of one is in vain.
     ///
@@ -266,7 +313,7 @@ reason! {
         summary: "the server issues session IDs that it never honours",
         spec: [(5246, "7.4.1.3")],
         actor: Server,
-        advice: "give the server a session cache (nginx: ssl_session_cache shared:SSL:10m)",
+        advice: "give the server a session cache (nginx: ssl_session_cache shared:SSL:10m; Apache: SSLSessionCache shmcb:…; OpenSSL: SSL_CTX_set_session_cache_mode and SSL_CTX_set_session_id_context), or turn tickets on at both ends",
         rule: never_accepts_ids,
     }
 }
@@ -275,13 +322,15 @@ fn never_accepts_ids(case: &Case<'_>) -> Finding {
     let Some((insight, all)) = uses(case) else {
         return Finding::CannotTell;
     };
-    let Some(used) = all.into_iter().find(|used| used.stateful) else {
+    // Another machine than the one that made the session says nothing about what that one keeps.
+    let here = |used: &&Use| used.kept_here() && !case.hindsight.other_backend(used);
+    let Some(used) = all.into_iter().find(here) else {
         return Finding::DoesNotHold;
     };
     let Some(offered) = offered(case, used) else {
         return Finding::CannotTell;
     };
-    let stateful = || insight.uses.iter().filter(|other| other.stateful);
+    let stateful = || insight.uses.iter().filter(|other| other.kept_here());
     let from_here = offered.credential.issued.is_some() || offered.mechanism == Mechanism::Psk;
     if stateful().any(|other| other.accepted) || stateful().take(2).count() < 2 || !from_here {
         return Finding::DoesNotHold;
@@ -318,7 +367,7 @@ reason! {
         summary: "the same ticket was accepted before and may be good only once",
         spec: [(8446, "8.1"), (8446, "C.4")],
         actor: Client,
-        advice: "use each TLS 1.3 ticket once, and have the server issue enough of them",
+        advice: "use each TLS 1.3 ticket once, and have the server issue enough of them (OpenSSL: SSL_CTX_set_num_tickets; SSL_OP_NO_ANTI_REPLAY makes early-data tickets good more than once; Java 24: jdk.tls.server.newSessionTicketCount)",
         rule: single_use,
     }
 }

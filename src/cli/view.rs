@@ -1,0 +1,71 @@
+//! `reshake view`: captures in, screens out.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+
+use super::args::View;
+use super::progress::Meter;
+use super::{Status, complain, keylogs};
+use crate::engine::Limits;
+use crate::report::Report;
+use crate::run::{self, Options, Run};
+use crate::tui;
+
+pub(super) fn run(arguments: &View, coloured: bool) -> Status {
+    if !is_terminal() {
+        complain("view needs a terminal to show and take keys; 'reshake analyze' prints the same as a report");
+        return Status::Usage;
+    }
+    if arguments.files.iter().filter(|file| *file == "-").count() > 1 {
+        complain("standard input ('-') can be read only once");
+        return Status::Usage;
+    }
+    let mut limits = Limits::default();
+    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+    let keylogs = match keylogs(&arguments.keys) {
+        Ok(keylogs) => keylogs,
+        Err(status) => return status,
+    };
+    let options = Options {
+        limits,
+        keylogs,
+        ..Options::default()
+    };
+    let mut meter = Meter::new(true);
+    let run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
+    meter.clear();
+    if run.captures.is_empty() {
+        run.errors.iter().for_each(|error| complain(error));
+        return Status::Unreadable;
+    }
+    let Run {
+        engine,
+        captures,
+        errors,
+        warnings,
+    } = run;
+    let report = Arc::new(Report::of(Arc::new(engine), captures));
+    let options = tui::Options { coloured, live: false };
+    let shown = tui::run(Arc::clone(&report), options, |_| ());
+    // The process ends here: giving back the memory of every connection one by one would only cost time.
+    std::mem::forget(report);
+    for line in errors.iter().chain(&warnings) {
+        complain(line);
+    }
+    if let Err(error) = shown {
+        complain(&format!("the terminal cannot be used: {error}"));
+        return Status::Unreadable;
+    }
+    if errors.is_empty() {
+        Status::Analysed
+    } else {
+        Status::Unreadable
+    }
+}
+
+/// Whether there is something to draw on and something to type on. Keys come from the terminal device where standard
+/// input is a capture.
+fn is_terminal() -> bool {
+    io::stdout().is_terminal() && (io::stdin().is_terminal() || File::open("/dev/tty").is_ok())
+}

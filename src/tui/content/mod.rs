@@ -1,0 +1,49 @@
+//! Views of the report as pages of lines.
+
+mod connection;
+mod credential;
+mod service;
+mod swimlane;
+
+pub use connection::connection;
+pub use credential::credential;
+pub use service::service;
+
+use crate::report::view::{OUTCOMES, Outcome, outcome_place};
+
+use super::page::{Item, Tone, paragraph};
+
+/// Marks of the outcomes in their order, so that colour is never all that tells them apart.
+pub const MARKS: [&str; OUTCOMES.len()] = ["✓", "✗", "○", "!", "?", "◇"];
+
+/// Mark of an outcome.
+#[must_use]
+pub fn mark(outcome: Outcome) -> &'static str {
+    MARKS.get(outcome_place(outcome)).copied().unwrap_or(" ")
+}
+
+/// Tone of an outcome, by its place in the list of outcomes.
+#[must_use]
+pub const fn tone(place: usize) -> Tone {
+    match place {
+        0 => Tone::Good,
+        1 | 3 => Tone::Bad,
+        4 => Tone::Note,
+        _ => Tone::Plain,
+    }
+}
+
+/// Columns of the labels in front of facts.
+const LABEL: usize = 13;
+
+fn facts(items: &mut Vec<Item>, width: u16, facts: &[(&'static str, String)]) {
+    for (name, text) in facts {
+        let label = format!("  {name:LABEL$}");
+        paragraph(items, width, &label, Tone::Faint, (Tone::Plain, text));
+    }
+}
+
+fn heading(items: &mut Vec<Item>, text: &str) {
+    items.push(Item::default());
+    items.push(Item::of(Tone::Name, text));
+}

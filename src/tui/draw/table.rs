@@ -1,0 +1,146 @@
+//! A table: only the rows that are seen are made.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use crate::report::text::printable;
+use crate::report::view::table::{Column, Key, Table};
+use crate::report::view::{counted, number, outcome_place};
+
+use super::super::content::{mark, tone};
+use super::super::layout::{Shown, TABLE_HEAD, body, columns};
+use super::super::page::Tone;
+use super::super::state::{State, TableState};
+use super::{Theme, fit, mark_line, put};
+
+pub(super) fn table(state: &State, table: Table, theme: Theme, buffer: &mut Buffer) {
+    let area = body(state.size);
+    let shown = state.table(table);
+    filter(shown, theme, buffer, area);
+    let columns = columns(table, area.width, shown.sort);
+    headings(shown, &columns, buffer, area);
+    let lines = area.height.saturating_sub(TABLE_HEAD);
+    for line in 0..lines {
+        let row = shown.top + usize::from(line);
+        let Some(item) = shown.rows.get(row) else { break };
+        let y = TABLE_HEAD + line;
+        for column in &columns {
+            cell(shown, item, *column, (theme, y), buffer, area);
+        }
+        if row == shown.selected {
+            mark_line(buffer, area, y);
+        }
+    }
+    if shown.rows.is_empty() && shown.asked.is_none() {
+        let text = if shown.selection.is_some() {
+            "nothing fits the filter: Esc drops it"
+        } else {
+            "there is nothing of this kind in the capture"
+        };
+        put(buffer, area, 1, TABLE_HEAD, text, Theme::faint());
+    }
+}
+
+/// What is shown of how much, and in which order.
+fn filter(shown: &TableState, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let all = match shown.table {
+        Table::Connections => shown.report.len() as u64,
+        Table::Credentials => shown.rows.len() as u64,
+    };
+    let found = shown.rows.len() as u64;
+    let row = if shown.rows.is_empty() { 0 } else { shown.selected + 1 };
+    let mut text = match (shown.table, found == all) {
+        (Table::Connections, true) => counted(all, "connection", "connections"),
+        (Table::Connections, false) => format!("{} of {}", number(found), counted(all, "connection", "connections")),
+        (Table::Credentials, _) => counted(found, "credential", "credentials"),
+    };
+    text = format!("{} / {text}", number(row as u64));
+    if let Some(selection) = &shown.selection {
+        text.push_str("   filter: ");
+        text.push_str(&printable(selection.text(), usize::from(area.width)));
+    }
+    let x = put(buffer, area, 0, 0, &text, theme.tone(Tone::Plain));
+    if shown.asked.is_some() || shown.searching.is_some() {
+        put(buffer, area, x + 2, 0, "looking …", theme.tone(Tone::Note));
+    }
+}
+
+fn headings(shown: &TableState, columns: &[Shown], buffer: &mut Buffer, area: Rect) {
+    for place in columns {
+        let Some(column) = shown.table.columns().get(place.column) else {
+            continue;
+        };
+        let arrow = match shown.sort {
+            Some(sort) if sort.column == place.column && sort.descending => "▼",
+            Some(sort) if sort.column == place.column => "▲",
+            _ => "",
+        };
+        let text = format!("{}{arrow}", column.title);
+        let part = part(area, *place);
+        put(
+            buffer,
+            part,
+            aligned(column, &text, place.width),
+            1,
+            &text,
+            Theme::name(),
+        );
+    }
+}
+
+fn cell(shown: &TableState, item: u32, place: Shown, (theme, y): (Theme, u16), buffer: &mut Buffer, area: Rect) {
+    let Some(column) = shown.table.columns().get(place.column) else {
+        return;
+    };
+    let mut text = shown.table.cell(&shown.report, item, place.column);
+    let mut style = theme.tone(Tone::Plain);
+    match (shown.table, column.title) {
+        (Table::Connections, "outcome") => {
+            if let Some(outcome) = outcome(shown, item) {
+                text = format!("{} {text}", mark(outcome));
+                style = theme.tone(tone(outcome_place(outcome)));
+            }
+        }
+        (Table::Credentials, "state") => style = theme.tone(state_tone(&text)),
+        (_, "close" | "handshake" | "bytes" | "TLS" | "#") => style = Theme::faint(),
+        _ => {}
+    }
+    let part = part(area, place);
+    let text = fit(&text, usize::from(place.width));
+    put(buffer, part, aligned(column, &text, place.width), y, &text, style);
+}
+
+fn outcome(shown: &TableState, item: u32) -> Option<crate::report::view::Outcome> {
+    match shown.table.key(&shown.report, item)? {
+        Key::Connection(_) => shown
+            .report
+            .at(item as usize)
+            .map(|(.., connection)| connection.outcome),
+        Key::Credential(_) => None,
+    }
+}
+
+fn state_tone(state: &str) -> Tone {
+    match state {
+        "resumed" => Tone::Good,
+        "rejected" | "accepted-then-rejected" | "not-resumable" => Tone::Bad,
+        "unknown" | "must-not-be-resumed" => Tone::Note,
+        _ => Tone::Plain,
+    }
+}
+
+/// The part of an area that a column has for itself.
+fn part(area: Rect, place: Shown) -> Rect {
+    Rect {
+        x: area.x + place.x,
+        width: place.width,
+        ..area
+    }
+}
+
+/// Where a text begins within its column.
+fn aligned(column: &Column, text: &str, width: u16) -> u16 {
+    let used = u16::try_from(text.width()).unwrap_or(u16::MAX);
+    if column.right { width.saturating_sub(used) } else { 0 }
+}

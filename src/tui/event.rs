@@ -1,0 +1,178 @@
+//! What comes to the screens and what they ask for.
+
+use std::sync::Arc;
+
+use ratatui::crossterm::event::{KeyEvent, MouseEvent};
+
+use crate::report::Report;
+use crate::report::view::connection::ConnectionView;
+use crate::report::view::credential::CredentialView;
+use crate::report::view::service::ServicePage;
+use crate::report::view::table::{Query, Rows, Table};
+
+/// A report that the screens hold on to.
+pub type Shared = Arc<Report<'static>>;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A key.
+    Key(KeyEvent),
+    /// The mouse.
+    Mouse(MouseEvent),
+    /// The terminal has this many columns and rows.
+    Resize(u16, u16),
+    /// The answer to [`Job::Find`].
+    Found {
+        /// Of the question.
+        generation: u64,
+        /// The table.
+        table: Table,
+        /// The report in which the rows stand.
+        report: Shared,
+        /// The rows.
+        rows: Arc<Rows>,
+    },
+    /// The answer to [`Job::Search`].
+    Hit {
+        /// Of the question.
+        generation: u64,
+        /// The row, if any.
+        row: Option<usize>,
+    },
+    /// The answer to [`Job::Service`].
+    Service {
+        /// Of the question.
+        generation: u64,
+        /// The page.
+        page: Option<Arc<ServicePage>>,
+    },
+    /// The answer to [`Job::Export`]: the name of the file, or what went wrong.
+    Exported(Result<String, String>),
+    /// A later report of the same run.
+    Report(Shared),
+    /// How a live capture goes.
+    Stats(Stats),
+    /// A live capture is over, and why.
+    Ended(String),
+    /// Control-Z by way of a signal.
+    Suspend,
+    /// The process is to end.
+    Quit,
+}
+
+/// How a live capture goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Handshakes that began in each of the last seconds, latest last.
+    pub handshakes: Vec<u64>,
+    /// Packets that were taken in.
+    pub packets: u64,
+    /// Packets that were lost; `None` where nobody counts them.
+    pub dropped: Option<u64>,
+    /// Milliseconds between a packet and its analysis.
+    pub lag: Option<u64>,
+}
+
+/// Something to be done outside.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Work that may take long, for another thread.
+    Ask(Ask),
+    /// Put a text where the terminal keeps what is copied.
+    Copy(String),
+    /// Back to the shell for a while.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Leave.
+    Quit,
+}
+
+/// A question for another thread. A later one of the same kind makes it void.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Which question of its kind.
+    pub generation: u64,
+    /// About which report.
+    pub report: Shared,
+    /// What.
+    pub job: Job,
+}
+
+/// Work that looks at every connection.
+#[derive(Debug, Clone)]
+pub enum Job {
+    /// The rows of a table.
+    Find(Query),
+    /// The next row with a text.
+    Search {
+        /// The table.
+        table: Table,
+        /// Its rows.
+        rows: Arc<Rows>,
+        /// The first row to look at.
+        from: usize,
+        /// Downwards.
+        forward: bool,
+        /// The text.
+        needle: String,
+    },
+    /// A service whole.
+    Service {
+        /// Its index in the report.
+        index: usize,
+        /// The client whose swimlane is wanted, by its place in the list.
+        client: usize,
+    },
+    /// What is shown, into a file.
+    Export {
+        /// What.
+        shown: Shown,
+        /// How.
+        form: Form,
+    },
+}
+
+/// Form of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A document of the published forms.
+    Json,
+    /// Text to be pasted into a ticket.
+    Markdown,
+}
+
+/// What is on the screen.
+#[derive(Debug, Clone)]
+pub enum Shown {
+    /// The overview.
+    Overview,
+    /// A table.
+    Table(Query, Arc<Rows>),
+    /// A service.
+    Service(Arc<ServicePage>),
+    /// A connection.
+    Connection(Arc<ConnectionView>),
+    /// A credential.
+    Credential(Arc<CredentialView>),
+}
+
+impl Job {
+    /// Kinds of jobs: of each kind only the latest counts.
+    pub const KINDS: usize = 5;
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> usize {
+        match self {
+            Self::Find(query) => match query.table {
+                Table::Connections => 0,
+                Table::Credentials => 1,
+            },
+            Self::Search { .. } => 2,
+            Self::Service { .. } => 3,
+            Self::Export { .. } => 4,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Where things stand on the screen: shared by what draws them and what takes clicks and scrolls.
+
+use ratatui::layout::Rect;
+
+use crate::report::view::table::{Sort, Table};
+
+/// Rows above the body: the names of the screens.
+pub const HEAD: u16 = 1;
+/// Rows below the body: hints, messages, what is typed.
+pub const FOOT: u16 = 1;
+/// Rows of a table above its first line: filter and headings.
+pub const TABLE_HEAD: u16 = 2;
+/// Columns between two columns of a table.
+const GAP: u16 = 2;
+/// Columns that a growing column takes at most.
+const MAX_GROWN: u16 = 48;
+/// The smallest terminal that is drawn on.
+pub const SMALLEST: (u16, u16) = (40, 10);
+
+/// The body of a screen.
+#[must_use]
+pub const fn body((width, height): (u16, u16)) -> Rect {
+    Rect {
+        x: 0,
+        y: HEAD,
+        width,
+        height: height.saturating_sub(HEAD + FOOT),
+    }
+}
+
+/// Lines of a table that are seen at once.
+#[must_use]
+pub const fn table_lines(size: (u16, u16)) -> usize {
+    body(size).height.saturating_sub(TABLE_HEAD) as usize
+}
+
+/// Parts of the overview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overview {
+    /// What was read.
+    pub head: Rect,
+    /// Outcomes.
+    pub outcomes: Rect,
+    /// The chart.
+    pub chart: Rect,
+    /// Services and reasons, each with a row of headings.
+    pub lists: [Rect; 2],
+}
+
+/// Rows of outcomes and chart.
+const UPPER: (u16, u16) = (9, 20);
+/// Columns of the outcomes.
+const OUTCOMES: u16 = 40;
+
+/// The overview on a terminal of this size.
+#[must_use]
+pub fn overview(size: (u16, u16)) -> Overview {
+    let body = body(size);
+    let head = Rect {
+        height: 2.min(body.height),
+        ..body
+    };
+    let rest = body.height - head.height;
+    let upper = (rest / 3).clamp(UPPER.0, UPPER.1).min(rest);
+    let row = |x, y, width, height| Rect { x, y, width, height };
+    let outcomes = OUTCOMES.min(body.width);
+    let y = head.y + head.height;
+    let reasons = (body.width * 2 / 5).clamp(34.min(body.width), 60);
+    let services = body.width.saturating_sub(reasons + 1);
+    let below = y + upper;
+    Overview {
+        head,
+        outcomes: row(0, y, outcomes, upper),
+        chart: row(outcomes, y, body.width - outcomes, upper),
+        lists: [
+            row(0, below, services, rest - upper),
+            row(body.width - reasons, below, reasons, rest - upper),
+        ],
+    }
+}
+
+impl Overview {
+    /// Lines of a list that are seen at once.
+    #[must_use]
+    pub const fn list_lines(&self) -> usize {
+        self.lists[0].height.saturating_sub(1) as usize
+    }
+}
+
+/// A column of a table on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Its index.
+    pub column: usize,
+    /// Where it begins.
+    pub x: u16,
+    /// How wide it is.
+    pub width: u16,
+}
+
+/// The columns for which there is room: the most important ones, and the one that the table is sorted by.
+#[must_use]
+pub fn columns(table: Table, width: u16, sort: Option<Sort>) -> Vec<Shown> {
+    let all = table.columns();
+    let mut by_rank: Vec<usize> = (0..all.len()).collect();
+    let sorted_by = |index: usize| sort.is_some_and(|sort| sort.column == index);
+    by_rank.sort_by_key(|index| (!sorted_by(*index), all.get(*index).map(|column| column.rank), *index));
+    let mut room = width;
+    let mut chosen: Vec<(usize, u16)> = Vec::new();
+    for index in by_rank {
+        let Some(column) = all.get(index) else { continue };
+        // The heading that is sorted by has an arrow behind it.
+        let arrowed = u16::try_from(column.title.len() + 1).unwrap_or(u16::MAX);
+        let least = column.width.max(if sorted_by(index) { arrowed } else { 0 });
+        let needed = least + if chosen.is_empty() { 0 } else { GAP };
+        if needed > room {
+            break;
+        }
+        room -= needed;
+        chosen.push((index, least));
+    }
+    chosen.sort_unstable();
+    let growing = |index: usize| all.get(index).is_some_and(|column| column.grows);
+    while room > 0 {
+        let narrowest = chosen
+            .iter_mut()
+            .filter(|(index, width)| growing(*index) && *width < MAX_GROWN)
+            .min_by_key(|(_, width)| *width);
+        let Some((_, width)) = narrowest else { break };
+        *width += 1;
+        room -= 1;
+    }
+    let mut x = 0;
+    chosen
+        .into_iter()
+        .map(|(column, width)| {
+            let shown = Shown { column, x, width };
+            x += width + GAP;
+            shown
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_never_overlap_or_leave_the_screen() {
+        for table in [Table::Connections, Table::Credentials] {
+            for width in 0..300 {
+                for sort in 0..table.columns().len() {
+                    let sort = Some(Sort {
+                        column: sort,
+                        descending: false,
+                    });
+                    let shown = columns(table, width, sort);
+                    let mut end = 0;
+                    for column in &shown {
+                        assert!(column.x >= end, "{width}: {shown:?}");
+                        end = column.x + column.width;
+                    }
+                    assert!(end <= width, "{width}: {shown:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_column_that_is_sorted_by_is_always_shown() {
+        let sort = Some(Sort {
+            column: 11,
+            descending: true,
+        });
+        assert!(
+            columns(Table::Connections, 80, sort)
+                .iter()
+                .any(|shown| shown.column == 11)
+        );
+        assert!(
+            !columns(Table::Connections, 80, None)
+                .iter()
+                .any(|shown| shown.column == 11)
+        );
+        assert_eq!(columns(Table::Connections, 250, None).len(), 12);
+    }
+
+    #[test]
+    fn the_overview_fills_any_terminal() {
+        for width in SMALLEST.0..260 {
+            for height in SMALLEST.1..80 {
+                let parts = overview((width, height));
+                let whole = Rect {
+                    x: 0,
+                    y: 0,
+                    width,
+                    height,
+                };
+                for part in [parts.head, parts.outcomes, parts.chart, parts.lists[0], parts.lists[1]] {
+                    assert_eq!(part.intersection(whole), part, "{width}×{height}: {part:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The report as something to look at: screens, keys, and the terminal they live on.
+//!
+//! Events change a [`state::State`] in [`update::update`], and [`draw::draw`] shows it; both are pure, and neither decides
+//! anything about TLS: they read [`crate::report::view`] only. What may take long is asked of another thread
+//! ([`work`]), and the terminal itself is the matter of [`terminal`] and of the loop in this file.
+
+pub mod content;
+pub mod draw;
+pub mod event;
+pub mod help;
+pub mod keys;
+pub mod layout;
+pub mod page;
+pub mod state;
+mod terminal;
+pub mod update;
+pub mod work;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event as crossterm;
+use ratatui::crossterm::terminal::size;
+
+use draw::Theme;
+use event::{Command, Event, Shared, Stats};
+use state::State;
+use terminal::Screen;
+use work::Worker;
+
+/// Least time between two frames: thirty a second.
+const FRAME: Duration = Duration::from_nanos(1_000_000_000 / 30);
+
+/// How the screens are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// With colour.
+    pub coloured: bool,
+    /// Of a capture that goes on.
+    pub live: bool,
+}
+
+/// Where a live capture puts what it has to say.
+#[derive(Debug, Clone)]
+pub struct Feed(Sender<Event>);
+
+impl Feed {
+    /// A later report. `false` when nobody looks any more.
+    #[must_use]
+    pub fn report(&self, report: Shared) -> bool {
+        self.0.send(Event::Report(report)).is_ok()
+    }
+
+    /// How the capture goes. `false` when nobody looks any more.
+    #[must_use]
+    pub fn stats(&self, stats: Stats) -> bool {
+        self.0.send(Event::Stats(stats)).is_ok()
+    }
+
+    /// The capture is over, and why.
+    pub fn ended(&self, why: &str) {
+        // Whoever left does not need to know.
+        let _ = self.0.send(Event::Ended(why.to_owned()));
+    }
+}
+
+/// Shows a report until its reader leaves. `start` is given where a live capture puts its later reports.
+///
+/// # Errors
+/// When the terminal cannot be used, or went away.
+pub fn run(report: Shared, options: Options, start: impl FnOnce(Feed)) -> io::Result<()> {
+    let (events, incoming) = mpsc::channel();
+    // A folder that is gone is told when something is to be written there.
+    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let worker = Worker::start(folder, events.clone())?;
+    let mut screen = Screen::enter()?;
+    signals(events.clone())?;
+    keys(events.clone())?;
+    start(Feed(events));
+    let mut state = State::new(report, size()?);
+    if options.live {
+        state = state.live();
+    }
+    let theme = Theme {
+        coloured: options.coloured,
+    };
+    show(&mut state, theme, &mut screen, &worker, &incoming)
+}
+
+/// Draws, waits for something to happen, and takes in what happens until the next frame is due. While nothing happens,
+/// nothing runs.
+fn show(
+    state: &mut State,
+    theme: Theme,
+    screen: &mut Screen,
+    worker: &Worker,
+    incoming: &Receiver<Event>,
+) -> io::Result<()> {
+    loop {
+        screen.draw(state, theme)?;
+        let drawn = Instant::now();
+        let Ok(first) = incoming.recv() else { return Ok(()) };
+        let mut next = Some(first);
+        while let Some(event) = next {
+            for command in update::update(state, event) {
+                match command {
+                    Command::Quit => return Ok(()),
+                    Command::Ask(ask) => worker.ask(ask),
+                    Command::Copy(text) => screen.copy(&text)?,
+                    Command::Redraw => screen.clear()?,
+                    Command::Suspend => {
+                        let (width, height) = screen.suspend()?;
+                        update::update(state, Event::Resize(width, height));
+                    }
+                }
+            }
+            next = match incoming.recv_timeout(FRAME.saturating_sub(drawn.elapsed())) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+        }
+    }
+}
+
+/// Keys, mouse and size, from the terminal device where standard input is something else.
+fn keys(events: Sender<Event>) -> io::Result<()> {
+    let read = move || {
+        loop {
+            let event = match crossterm::read() {
+                Ok(crossterm::Event::Key(key)) => Event::Key(key),
+                Ok(crossterm::Event::Mouse(mouse)) => Event::Mouse(mouse),
+                Ok(crossterm::Event::Resize(width, height)) => Event::Resize(width, height),
+                Ok(_) => continue,
+                Err(_) => Event::Quit,
+            };
+            let last = matches!(event, Event::Quit);
+            if events.send(event).is_err() || last {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("keys".to_owned()).spawn(read).map(drop)
+}
+
+/// Signals that end or stop a process do so by way of the loop, which gives the terminal back.
+#[cfg(unix)]
+fn signals(events: Sender<Event>) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGTSTP])?;
+    let wait = move || {
+        for signal in signals.forever() {
+            let event = if signal == SIGTSTP { Event::Suspend } else { Event::Quit };
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+#[cfg(not(unix))]
+fn signals(_: Sender<Event>) -> io::Result<()> {
+    Ok(())
+}

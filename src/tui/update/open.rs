@@ -1,0 +1,194 @@
+//! Going from one thing to another: a line to what it is about, a connection to its issuer, its session, its service.
+
+use std::sync::Arc;
+
+use crate::report::service_of;
+use crate::report::view::connection::ConnectionView;
+use crate::report::view::credential::CredentialView;
+use crate::report::view::service::ServicePage;
+use crate::report::view::table::{Key, Table};
+use crate::report::view::{ConnectionId, CredentialId};
+
+use super::super::event::{Command, Job};
+use super::super::page::Target;
+use super::super::state::{Main, Opened, ServiceState, State};
+use super::{START, ask, push, to_main, typing, view_of_line};
+
+/// Into what the line with the cursor is about.
+pub(super) fn line(state: &mut State) -> Vec<Command> {
+    if let Some((page, cursor)) = state.page() {
+        let target = page.items.get(cursor.line).and_then(|item| item.target.clone());
+        return target.map_or_else(Vec::new, |target| follow(state, target));
+    }
+    if !state.opened.is_empty() {
+        return Vec::new();
+    }
+    match state.main {
+        Main::Overview => of_overview(state),
+        Main::Table(table) => {
+            match state.table(table).key() {
+                Some(Key::Connection(id)) => connection(state, id),
+                Some(Key::Credential(id)) => credential(state, id),
+                None => {}
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn of_overview(state: &mut State) -> Vec<Command> {
+    let [service, reason] = state.overview.line;
+    if state.overview.list == 0 {
+        let index = state.overview.ranked.get(service).copied();
+        return index.map_or_else(Vec::new, |index| self::service(state, index, 0));
+    }
+    let reason = state.report.summary.reasons.get(reason);
+    let Some(name) = reason.map(|count| count.reason.name) else {
+        return Vec::new();
+    };
+    follow(state, Target::Filter(format!("reason:{name}")))
+}
+
+fn follow(state: &mut State, target: Target) -> Vec<Command> {
+    match target {
+        Target::Connection(id) => connection(state, id),
+        Target::Credential(id) => credential(state, id),
+        Target::Client(client) => return swimlane_of(state, client),
+        Target::Filter(text) => {
+            to_main(state, Main::Table(Table::Connections));
+            return typing::filter(state, Table::Connections, &text);
+        }
+    }
+    Vec::new()
+}
+
+/// Opens a connection.
+pub(super) fn connection(state: &mut State, id: ConnectionId) {
+    let place = state.report.place_of(id);
+    match place.and_then(|place| ConnectionView::at(&state.report, place)) {
+        Some(view) => push(state, Opened::Connection(Arc::new(view), START)),
+        None => state.message = Some("that connection is no longer kept".to_owned()),
+    }
+}
+
+/// Opens a credential.
+pub(super) fn credential(state: &mut State, id: CredentialId) {
+    match CredentialView::of(&state.report, id) {
+        Some(view) => push(state, Opened::Credential(Arc::new(view), START)),
+        None => state.message = Some("that credential is no longer kept".to_owned()),
+    }
+}
+
+/// Opens a service.
+pub(super) fn service(state: &mut State, index: usize, client: usize) -> Vec<Command> {
+    let (generation, commands) = ask(state, Job::Service { index, client });
+    let service = ServiceState {
+        index,
+        client,
+        from: 0,
+        page: None,
+        asked: Some(generation),
+        cursor: START,
+    };
+    push(state, Opened::Service(service));
+    commands
+}
+
+/// The page of a service is there.
+pub(super) fn service_came(state: &mut State, generation: u64, page: Option<Arc<ServicePage>>) {
+    for opened in &mut state.opened {
+        if let Opened::Service(service) = opened
+            && service.asked == Some(generation)
+        {
+            service.asked = None;
+            service.page = page;
+            return;
+        }
+    }
+}
+
+/// A service that is seen again asks again for what it did not get.
+pub(super) fn service_again(state: &mut State) -> Vec<Command> {
+    match state.opened.last() {
+        Some(Opened::Service(service)) if service.asked.is_some() => swimlane_of(state, service.client),
+        _ => Vec::new(),
+    }
+}
+
+/// The swimlane of another client.
+fn swimlane_of(state: &mut State, client: usize) -> Vec<Command> {
+    let Some(Opened::Service(service)) = state.opened.last() else {
+        return Vec::new();
+    };
+    let (generation, commands) = ask(
+        state,
+        Job::Service {
+            index: service.index,
+            client,
+        },
+    );
+    if let Some(Opened::Service(service)) = state.opened.last_mut() {
+        service.client = client;
+        service.from = 0;
+        service.asked = Some(generation);
+    }
+    commands
+}
+
+/// The next connection of the session, or the swimlane of the next client.
+pub(super) fn neighbour(state: &mut State, next: bool) -> Vec<Command> {
+    match state.opened.last() {
+        Some(Opened::Connection(view, _)) => {
+            let (before, after) = view.neighbours;
+            match if next { after } else { before } {
+                Some(id) => connection(state, id),
+                None => state.message = Some("no other connection of this session that way".to_owned()),
+            }
+            Vec::new()
+        }
+        Some(Opened::Service(service)) => {
+            let clients = service.page.as_ref().map_or(0, |page| page.clients.len());
+            if clients == 0 {
+                return Vec::new();
+            }
+            let client = if next {
+                service.client + 1
+            } else {
+                service.client + clients - 1
+            };
+            swimlane_of(state, client % clients)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// To the connection that issued what the one at hand offered.
+pub(super) fn issuer(state: &mut State) {
+    let Some(view) = view_of_line(state) else { return };
+    match view.issuer {
+        Some(id) => connection(state, id),
+        None => state.message = Some("where that was issued is not visible".to_owned()),
+    }
+}
+
+/// To the credential that the connection at hand is about.
+pub(super) fn credential_of_line(state: &mut State) {
+    let Some(view) = view_of_line(state) else { return };
+    match view.credential {
+        Some(id) => credential(state, id),
+        None => state.message = Some("no credential was seen on that connection".to_owned()),
+    }
+}
+
+/// To the service of the connection at hand.
+pub(super) fn service_of_line(state: &mut State) -> Vec<Command> {
+    let view = view_of_line(state);
+    let place = view.and_then(|view| state.report.place_of(view.id));
+    let service = place
+        .and_then(|place| state.report.at(place))
+        .map(|(.., of)| service_of(of));
+    let Some(wanted) = service else { return Vec::new() };
+    let mut services = state.report.services.iter();
+    let index = services.position(|view| view.server == wanted.0 && view.server_name == wanted.1);
+    index.map_or_else(Vec::new, |index| self::service(state, index, 0))
+}

@@ -1,0 +1,211 @@
+//! What is typed at the foot: a filter, a text to look for, the form of an export.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::report::Selection;
+use crate::report::view::table::Table;
+use std::sync::Arc;
+
+use super::super::event::{Command, Form, Job};
+use super::super::layout::table_lines;
+use super::super::state::{Input, Main, Purpose, State};
+use super::{ask, ask_rows, export, to_main};
+
+/// Letters that can be typed.
+const LONGEST: usize = 400;
+
+/// Begins to type a filter; on the overview, for the connections.
+pub(super) fn begin_filter(state: &mut State) {
+    let table = state.shown_table().unwrap_or(Table::Connections);
+    to_main(state, Main::Table(table));
+    let before = state.table(table).filter.clone();
+    // A further term follows what is there.
+    let mut text = before.clone();
+    if !text.is_empty() && !text.ends_with(' ') {
+        text.push(' ');
+    }
+    state.input = Some(Input {
+        purpose: Purpose::Filter(before),
+        text,
+    });
+}
+
+/// Begins to type a text to look for.
+pub(super) fn begin_search(state: &mut State) {
+    let line = match state.shown_table() {
+        Some(table) => state.table(table).selected,
+        None => state.page().map_or(0, |(_, cursor)| cursor.line),
+    };
+    state.input = Some(Input {
+        purpose: Purpose::Search(line),
+        text: String::new(),
+    });
+}
+
+/// A key while something is typed.
+pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let Some(input) = &mut state.input else {
+        return Vec::new();
+    };
+    match key.code {
+        KeyCode::Char('c') if control => return vec![Command::Quit],
+        KeyCode::Char('z') if control => return vec![Command::Suspend],
+        KeyCode::Esc => return give_up(state),
+        KeyCode::Char(letter) if input.purpose == Purpose::Export => {
+            state.input = None;
+            return match letter {
+                'j' => export(state, Form::Json),
+                'm' => export(state, Form::Markdown),
+                _ => Vec::new(),
+            };
+        }
+        KeyCode::Enter => {
+            state.input = None;
+            return Vec::new();
+        }
+        KeyCode::Backspace if input.text.is_empty() => return give_up(state),
+        KeyCode::Backspace => drop(input.text.pop()),
+        KeyCode::Char('u') if control => input.text.clear(),
+        KeyCode::Char('w') if control => {
+            let kept = input.text.trim_end().rfind(' ').map_or(0, |space| space + 1);
+            input.text.truncate(kept);
+        }
+        KeyCode::Char(letter) if !control && input.text.chars().count() < LONGEST => input.text.push(letter),
+        _ => return Vec::new(),
+    }
+    follow(state)
+}
+
+/// What has been typed so far takes effect.
+fn follow(state: &mut State) -> Vec<Command> {
+    let Some(input) = state.input.clone() else {
+        return Vec::new();
+    };
+    match input.purpose {
+        Purpose::Filter(_) => match state.shown_table() {
+            Some(table) => filter(state, table, &input.text),
+            None => Vec::new(),
+        },
+        Purpose::Search(from) => {
+            state.needle = input.text;
+            search(state, from, true)
+        }
+        Purpose::Export => Vec::new(),
+    }
+}
+
+fn give_up(state: &mut State) -> Vec<Command> {
+    let Some(input) = state.input.take() else {
+        return Vec::new();
+    };
+    match input.purpose {
+        Purpose::Filter(before) => match state.shown_table() {
+            Some(table) => filter(state, table, &before),
+            None => Vec::new(),
+        },
+        Purpose::Search(from) => {
+            go_to(state, from);
+            Vec::new()
+        }
+        Purpose::Export => Vec::new(),
+    }
+}
+
+/// Filters a table. A text that is not understood leaves the rows as they are and says what is wrong.
+pub(super) fn filter(state: &mut State, table: Table, text: &str) -> Vec<Command> {
+    let shown = state.table_mut(table);
+    let selection = if text.trim().is_empty() {
+        Ok(None)
+    } else {
+        Selection::parse_typed(text).map(Some)
+    };
+    text.trim().clone_into(&mut shown.filter);
+    match selection {
+        Ok(selection) => {
+            shown.error = None;
+            if shown.selection == selection && shown.asked.is_none() {
+                return Vec::new();
+            }
+            shown.selection = selection;
+            ask_rows(state, table)
+        }
+        Err(error) => {
+            shown.error = Some(error.to_string());
+            Vec::new()
+        }
+    }
+}
+
+/// To the next or previous line with the text that was looked for last.
+pub(super) fn again(state: &mut State, forward: bool) -> Vec<Command> {
+    let (line, lines) = match state.shown_table() {
+        Some(table) => (state.table(table).selected, state.table(table).rows.len()),
+        None => match state.page() {
+            Some((page, cursor)) => (cursor.line, page.items.len()),
+            None => return Vec::new(),
+        },
+    };
+    if state.needle.is_empty() || lines == 0 {
+        return Vec::new();
+    }
+    let from = if forward {
+        (line + 1) % lines
+    } else {
+        (line + lines - 1) % lines
+    };
+    search(state, from, forward)
+}
+
+fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
+    let needle = state.needle.clone();
+    if needle.is_empty() {
+        go_to(state, from);
+        return Vec::new();
+    }
+    if let Some(table) = state.shown_table() {
+        let rows = Arc::clone(&state.table(table).rows);
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let job = Job::Search {
+            table,
+            rows,
+            from,
+            forward,
+            needle,
+        };
+        let report = Arc::clone(&state.table(table).report);
+        let (generation, mut commands) = ask(state, job);
+        // The rows belong to the report in which they were found.
+        for command in &mut commands {
+            if let Command::Ask(ask) = command {
+                ask.report = Arc::clone(&report);
+            }
+        }
+        state.table_mut(table).searching = Some(generation);
+        return commands;
+    }
+    let found = state.page().map(|(page, _)| page.search(&needle, from, forward));
+    match found {
+        Some(Some(line)) => go_to(state, line),
+        Some(None) => state.message = Some(format!("'{needle}' is in no line")),
+        None => {}
+    }
+    Vec::new()
+}
+
+fn go_to(state: &mut State, line: usize) {
+    if let Some(table) = state.shown_table() {
+        let lines = table_lines(state.size);
+        state.table_mut(table).select(line, lines);
+        return;
+    }
+    let height = state.lines();
+    if let Some((page, mut cursor)) = state.page() {
+        cursor.go(&page, line, height);
+        if let Some(place) = state.cursor_mut() {
+            *place = cursor;
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What clients do when they come back: do they offer, and does that depend on how their last connection ended?
+//!
+//! A client is an address and a client stack; each of its services counts apart. One contrast tells whether an unclean
+//! close makes it drop its session, another whether it ever offers anything at all.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use crate::session::{Connection, ConnectionId, Kept, Outcome};
+
+use super::hindsight::contrast::{Contrast, SIGNIFICANT};
+use super::hindsight::uses::{ClosedBy, closed_by};
+
+/// Who ended a connection without close_notify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unclean {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+impl Unclean {
+    /// The unclean closes among all.
+    #[must_use]
+    pub const fn of(closed: ClosedBy) -> Option<Self> {
+        match closed {
+            ClosedBy::ClientReset | ClosedBy::ClientFin => Some(Self::Client),
+            ClosedBy::Server => Some(Self::Server),
+            ClosedBy::Cleanly | ClosedBy::Alert | ClosedBy::Unknown => None,
+        }
+    }
+}
+
+/// How often something was offered after a kind of close, and how often nothing was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Returns {
+    /// Something was offered, so many times at least: counting ends at 65,535.
+    pub offered: u16,
+    /// Nothing was offered.
+    pub silent: u16,
+}
+
+impl Returns {
+    const fn add(&mut self, offered: bool) {
+        let count = if offered { &mut self.offered } else { &mut self.silent };
+        *count = count.saturating_add(1);
+    }
+}
+
+/// What one client stack does at one service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Habit {
+    /// After clean closes.
+    pub clean: Returns,
+    /// After connections that the client ended without close_notify.
+    pub client: Returns,
+    /// After connections that the server ended without close_notify.
+    pub server: Returns,
+    /// After a fatal alert.
+    pub alert: Returns,
+    /// After all else, first connections among them.
+    pub other: Returns,
+}
+
+impl Habit {
+    /// Whether this client ever offered this service anything: only then is its silence worth a cause.
+    #[must_use]
+    pub const fn offers(&self) -> bool {
+        (self.clean.offered | self.client.offered | self.server.offered | self.alert.offered | self.other.offered) > 0
+    }
+
+    /// Returns after an unclean close.
+    #[must_use]
+    pub const fn after(&self, unclean: Unclean) -> Returns {
+        match unclean {
+            Unclean::Client => self.client,
+            Unclean::Server => self.server,
+        }
+    }
+
+    /// Whether it offers after clean closes significantly more often than after such ones.
+    #[must_use]
+    pub fn differs_after(&self, unclean: Unclean) -> bool {
+        let row = |returns: Returns| [u64::from(returns.offered), u64::from(returns.silent)];
+        let counts = [row(self.clean), row(self.after(unclean))];
+        Contrast::new(["after a clean close", "after an unclean close"], counts).p_value < SIGNIFICANT
+            && self.after(unclean).offered == 0
+    }
+
+    const fn note(&mut self, closed: ClosedBy, offered: bool) {
+        match closed {
+            ClosedBy::Cleanly => self.clean.add(offered),
+            ClosedBy::ClientReset | ClosedBy::ClientFin => self.client.add(offered),
+            ClosedBy::Server => self.server.add(offered),
+            ClosedBy::Alert => self.alert.add(offered),
+            ClosedBy::Unknown => self.other.add(offered),
+        }
+    }
+}
+
+/// The habits of the clients that came back and offered nothing: of others nobody asks.
+#[derive(Debug)]
+pub(super) struct Habits {
+    by_client: HashMap<u64, Habit>,
+    hasher: DefaultHashBuilder,
+}
+
+/// The connections before one, each the latest of its kind.
+pub(super) struct Before<'a> {
+    /// Of the same client at the same service.
+    pub(super) same: Option<&'a Connection>,
+    /// Of the same client under another name, or of another client stack of that address.
+    pub(super) akin: [Option<&'a Connection>; 2],
+}
+
+impl Habits {
+    /// Of all kept connections; `order` is that of their hellos.
+    pub(super) fn of<'a>(
+        kept: &'a Kept,
+        order: &[ConnectionId],
+        before: impl Fn(ConnectionId, &'a Connection) -> Before<'a>,
+    ) -> Self {
+        let mut habits = Self {
+            by_client: HashMap::new(),
+            hasher: DefaultHashBuilder::default(),
+        };
+        let all = || order.iter().filter_map(|id| Some((*id, kept.get(*id)?)));
+        for (id, connection) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
+            let Before { same, akin } = before(id, connection);
+            let asked = same.map(|_| connection).into_iter().chain(akin.into_iter().flatten());
+            for client in asked
+                .filter_map(|connection| habits.client(connection))
+                .collect::<Vec<_>>()
+            {
+                habits.by_client.entry(client).or_default();
+            }
+        }
+        for (id, connection) in all().filter(|_| !habits.by_client.is_empty()).collect::<Vec<_>>() {
+            habits.note(connection, || before(id, connection).same);
+        }
+        habits
+    }
+
+    fn note<'a>(&mut self, connection: &Connection, previous: impl Fn() -> Option<&'a Connection>) {
+        let offered = connection.offered().next().is_some();
+        // What is not visible is neither an offer nor silence.
+        if !offered && connection.outcome != Outcome::NotOffered {
+            return;
+        }
+        let client = self.client(connection);
+        let Some(habit) = client.and_then(|client| self.by_client.get_mut(&client)) else {
+            return;
+        };
+        match previous() {
+            Some(previous) => habit.note(closed_by(previous, connection.hello_time()), offered),
+            None if offered => habit.note(ClosedBy::Unknown, offered),
+            None => {}
+        }
+    }
+
+    /// The habit of the client of a connection at its service.
+    #[must_use]
+    pub(super) fn get(&self, connection: &Connection) -> Habit {
+        let client = self.client(connection);
+        client
+            .and_then(|client| self.by_client.get(&client).copied())
+            .unwrap_or_default()
+    }
+
+    fn client(&self, connection: &Connection) -> Option<u64> {
+        let hello = connection.hello.yes()?;
+        Some(self.hasher.hash_one((
+            connection.client_address(),
+            hello.stack,
+            connection.server,
+            hello.server_name.as_deref(),
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn habit(clean: [u16; 2], server: [u16; 2]) -> Habit {
+        let returns = |[offered, silent]: [u16; 2]| Returns { offered, silent };
+        Habit {
+            clean: returns(clean),
+            server: returns(server),
+            ..Habit::default()
+        }
+    }
+
+    #[test]
+    fn a_client_that_offers_only_after_clean_closes_differs() {
+        assert!(habit([7, 0], [0, 3]).differs_after(Unclean::Server));
+        assert!(!habit([7, 0], [0, 3]).differs_after(Unclean::Client));
+    }
+
+    #[test]
+    fn one_offer_after_such_a_close_is_enough_to_clear_it() {
+        assert!(!habit([50, 0], [1, 50]).differs_after(Unclean::Server));
+    }
+
+    #[test]
+    fn silence_alone_proves_nothing() {
+        assert!(!habit([0, 9], [0, 9]).differs_after(Unclean::Server));
+        assert!(!habit([2, 0], [0, 1]).differs_after(Unclean::Server));
+        assert!(!habit([0, 9], [0, 9]).offers());
+    }
+}
