@@ -4,10 +4,12 @@
 //! named. Hostile input is ordinary input here.
 
 mod legs;
+mod sealed;
 mod tracks;
 
 use hashbrown::HashSet;
 
+use crate::keys::{Log, Secrets};
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
 use crate::session::{Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, FlowTable};
@@ -55,6 +57,9 @@ pub struct Engine {
     ledger: Ledger,
     interner: Interner,
     kept: Kept,
+    secrets: Secrets,
+    /// Bytes held back for secrets that may come.
+    held: usize,
     notices: Notices,
     neighbours: Vec<NeighbourSeen>,
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
@@ -72,6 +77,8 @@ impl Engine {
             ledger: Ledger::default(),
             interner: Interner::default(),
             kept: Kept::new(limits.kept_bytes),
+            secrets: Secrets::default(),
+            held: 0,
             notices: Notices::default(),
             neighbours: Vec::new(),
             datagram_pairs: HashSet::new(),
@@ -93,6 +100,8 @@ impl Engine {
                     ledger: &mut self.ledger,
                     interner: &mut self.interner,
                     kept: &mut self.kept,
+                    secrets: &mut self.secrets,
+                    held: &mut self.held,
                 };
                 take(&mut self.table, &segment, at, &mut context);
             }
@@ -114,6 +123,26 @@ impl Engine {
         }
     }
 
+    /// Takes the next bytes of a key log.
+    pub fn read_keys(&mut self, log: &mut Log, bytes: &[u8]) {
+        log.push(bytes, &mut self.secrets);
+    }
+
+    /// A key log is over; gives how many of its lines were malformed, which are then counted.
+    pub fn end_keys(&mut self, log: &mut Log) -> u64 {
+        log.finish(&mut self.secrets);
+        let malformed = log.malformed();
+        if malformed > 0 {
+            self.notices.add_many(Notice::KeyLogLineMalformed, malformed, None);
+        }
+        malformed
+    }
+
+    /// More secrets may come while packets do: records of connections without keys are then held back for a while.
+    pub const fn expect_keys(&mut self) {
+        self.secrets.grow();
+    }
+
     /// Ends every open connection: the input is over.
     pub fn finish(&mut self) {
         for finished in self.table.drain() {
@@ -123,8 +152,31 @@ impl Engine {
         if legs > 0 {
             self.notices.add_many(Notice::LegJoined, legs, None);
         }
+        self.count_keys();
         let notices = self.decoder.finish();
         self.notices.merge(&notices);
+    }
+
+    /// Keys that opened nothing, by why.
+    fn count_keys(&mut self) {
+        let (unclaimed, dropped) = self.secrets.unclaimed();
+        let hellos = || self.kept.iter().filter_map(|(_, connection)| connection.hello.yes());
+        let late = if unclaimed > 0 {
+            hellos()
+                .filter(|hello| self.secrets.came_too_late(&hello.random))
+                .count() as u64
+        } else {
+            0
+        };
+        for (notice, count) in [
+            (Notice::KeysTooLate, late),
+            (Notice::KeysUnused, unclaimed.saturating_sub(late)),
+            (Notice::KeysDropped, dropped),
+        ] {
+            if count > 0 {
+                self.notices.add_many(notice, count, None);
+            }
+        }
     }
 
     /// Finished TLS connections.
@@ -162,14 +214,18 @@ impl Engine {
             ledger: &mut self.ledger,
             interner: &mut self.interner,
             kept: &mut self.kept,
+            secrets: &mut self.secrets,
+            held: &mut self.held,
         };
         let flow = &mut finished.flow;
         for direction in Direction::BOTH {
             flow.half_mut(direction).assembler.flush();
             deliver_waiting(flow, direction, &mut context);
         }
-        self.note_flow(&finished);
-        if let Some((id, connection)) = tracks::finish(&mut finished, self.last, &mut self.ledger, &mut self.interner) {
+        let confirmed = flow.data.confirmed();
+        let connection = tracks::finish(&mut finished, self.last, &mut context);
+        self.note_flow(&finished, confirmed);
+        if let Some((id, connection)) = connection {
             self.kept.keep(id, connection, &mut self.ledger);
         } else {
             self.other_connections += 1;
@@ -177,7 +233,7 @@ impl Engine {
         self.table.recycle(finished);
     }
 
-    fn note_flow(&mut self, finished: &Finished<Tracks>) {
+    fn note_flow(&mut self, finished: &Finished<Tracks>, confirmed: Option<bool>) {
         let flow = &finished.flow;
         let first = Some(flow.first.frame);
         let mut note = |notice, count: u32| {
@@ -196,12 +252,17 @@ impl Engine {
             note(Notice::OverlapConflict, half.assembler.conflicts());
             note(Notice::StreamBufferLimit, u32::from(half.assembler.limited()));
         }
-        let confirmed = flow.data.confirmed();
         note(Notice::HelloNotConfirmed, u32::from(confirmed == Some(false)));
         note(
             Notice::OneDirection,
             u32::from(confirmed == Some(true) && !flow.two_way()),
         );
+        if let Some(keys) = flow.data.keys() {
+            let (opened, failed) = keys.counts();
+            note(Notice::KeysDoNotFit, u32::from(opened == 0 && failed > 0));
+            note(Notice::RecordNotOpened, if opened > 0 { failed } else { 0 });
+            note(Notice::SuiteNotOpened, u32::from(keys.is_unsupported()));
+        }
     }
 
     fn neighbour(&mut self, seen: NeighbourSeen) {

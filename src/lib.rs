@@ -16,6 +16,8 @@
 //! the same report, whether they come from a file, a pipe or a test. The lints on the modules below keep it so.
 
 #[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
+pub mod keys;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
 pub mod net;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
 pub mod stream;

@@ -1,6 +1,8 @@
 //! The one loop: inputs are opened as one timeline, packets go into the engine, and what is left is everything that a
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
+mod keys;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,9 +11,12 @@ use crate::engine::{Engine, Limits};
 use crate::net::Capture;
 use crate::net::capture::Ended;
 use crate::source::{self, Source, SourceError, Timeline};
+use keys::KeyLogs;
 
 /// Packets between two looks at the progress: often enough to stop at once, too rare to cost anything.
 const PACKETS_PER_TICK: u64 = 4096;
+/// Packets between two looks at key logs that still grow: fewer than what is held back of one connection.
+const PACKETS_PER_LOOK: u64 = 16;
 
 /// What bounds a run.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +27,8 @@ pub struct Options {
     pub packets: Option<u64>,
     /// Wait at the end of each file for more, until this is set.
     pub follow: Option<Arc<AtomicBool>>,
+    /// Key logs in NSS format.
+    pub keylogs: Vec<String>,
 }
 
 /// How far a run has come.
@@ -44,6 +51,8 @@ pub struct Run {
     pub captures: Vec<Capture>,
     /// One line for each input that could not be opened, or not read to its end.
     pub errors: Vec<String>,
+    /// One line for each thing that is wrong with a key log and costs only itself.
+    pub warnings: Vec<String>,
 }
 
 impl Run {
@@ -63,9 +72,23 @@ impl Run {
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
 pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
     let (sources, mut errors) = open(inputs, options.follow.as_ref());
+    let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);
-    let stopped = pump(&mut timeline, &mut engine, options.packets, watch).is_break();
+    // Of files all keys are read first: nothing need be held back for them.
+    logs.read(&mut engine);
+    let growing = options.follow.is_some() && logs.has_files();
+    if growing {
+        engine.expect_keys();
+    }
+    let feed = Feed {
+        timeline: &mut timeline,
+        engine: &mut engine,
+        logs: &mut logs,
+        growing,
+    };
+    let stopped = feed.pump(options.packets, watch).is_break();
+    let warnings = logs.finish(&mut engine);
     engine.finish();
     let mut captures: Vec<Capture> = timeline.captures().cloned().collect();
     if stopped {
@@ -77,6 +100,7 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
         engine,
         captures,
         errors,
+        warnings,
     }
 }
 
@@ -103,31 +127,48 @@ fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Sou
     (sources, errors)
 }
 
-/// Moves packets until the timeline ends, or breaks off.
-fn pump(
-    timeline: &mut Timeline,
-    engine: &mut Engine,
-    limit: Option<u64>,
-    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let size = timeline.size();
-    let limit = limit.unwrap_or(u64::MAX);
-    let mut packets = 0;
-    while packets < limit {
-        let Some(packet) = timeline.next() else {
-            if timeline.succeed() {
-                continue;
+/// Packets and keys on their way into the engine.
+struct Feed<'a> {
+    timeline: &'a mut Timeline,
+    engine: &'a mut Engine,
+    logs: &'a mut KeyLogs,
+    /// Key log files are still written to.
+    growing: bool,
+}
+
+impl Feed<'_> {
+    /// Moves packets until the timeline ends, or breaks off.
+    fn pump(self, limit: Option<u64>, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> ControlFlow<()> {
+        let size = self.timeline.size();
+        let limit = limit.unwrap_or(u64::MAX);
+        let blocks = self.timeline.may_bring_secrets();
+        let mut packets = 0;
+        while packets < limit {
+            if blocks && self.timeline.brings_secrets() {
+                self.logs.take_blocks(self.timeline, self.engine);
+                // Where one secrets block stands among packets, more may follow.
+                if packets > 0 {
+                    self.engine.expect_keys();
+                }
             }
-            return ControlFlow::Continue(());
-        };
-        engine.push(&packet);
-        packets += 1;
-        if packets.is_multiple_of(PACKETS_PER_TICK) {
-            let bytes = timeline.captures().map(|capture| capture.bytes).sum();
-            watch(Progress { packets, bytes, size })?;
+            let Some(packet) = self.timeline.next() else {
+                if self.timeline.succeed() {
+                    continue;
+                }
+                return ControlFlow::Continue(());
+            };
+            self.engine.push(&packet);
+            packets += 1;
+            if self.growing && packets.is_multiple_of(PACKETS_PER_LOOK) {
+                self.logs.read(self.engine);
+            }
+            if packets.is_multiple_of(PACKETS_PER_TICK) {
+                let bytes = self.timeline.captures().map(|capture| capture.bytes).sum();
+                watch(Progress { packets, bytes, size })?;
+            }
         }
+        ControlFlow::Break(())
     }
-    ControlFlow::Break(())
 }
 
 #[cfg(test)]

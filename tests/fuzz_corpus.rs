@@ -98,6 +98,7 @@ fn write_seeds() {
     if std::env::var_os("UPDATE").is_none() {
         return;
     }
+    write_key_seeds();
     let chosen = fixtures().into_iter().filter(|fixture| fixture.paths.len() == 1);
     for fixture in chosen {
         let folder = fixture.folder();
@@ -123,6 +124,50 @@ fn write_seeds() {
             fs::create_dir_all(&path).expect("a folder");
             fs::write(path.join(format!("seed-{folder}-{number}")), seed).expect("written");
         }
+    }
+}
+
+/// A key log with the streams of the first connection that it opens.
+fn write_key_seeds() {
+    for name in [
+        "tls13-hello-retry",
+        "renegotiation",
+        "keys-mac-then-encrypt",
+        "keys-key-update",
+    ] {
+        let fixture = common::fixture(&format!("captures/{name}"));
+        let log = fs::read_to_string(fixture.path().with_file_name("keylog.txt")).expect("a key log");
+        let random = log.split(' ').nth(1).expect("a client random").to_owned();
+        let lines: String = log
+            .lines()
+            .filter(|line| line.contains(&random))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let payloads = payloads(&packets::read(fixture.path()));
+        // The second connection begins with the second SYN of a client.
+        let second = payloads
+            .iter()
+            .skip(1)
+            .position(|payload| payload.to_server && payload.flags & 2 != 0);
+        let first = &payloads[..second.map_or(payloads.len(), |at| at + 1)];
+        let stream = |to_server: bool| -> Vec<u8> {
+            let own = first.iter().filter(|payload| payload.to_server == to_server);
+            own.flat_map(|payload| payload.bytes.clone()).collect()
+        };
+        let (client, server) = (stream(true), stream(false));
+        let length = |bytes: usize| u16::try_from(bytes).expect("short").to_be_bytes();
+        let seed = [
+            &[0xff][..],
+            &length(lines.len()),
+            &length(client.len()),
+            lines.as_bytes(),
+            &client,
+            &server,
+        ]
+        .concat();
+        let folder = corpus("keys");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(format!("seed-{name}")), cut(seed)).expect("written");
     }
 }
 

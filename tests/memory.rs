@@ -4,8 +4,10 @@ mod common;
 
 use common::{Fixture, fixtures, items, report_of};
 use reshake::engine::{Engine, Limits};
+use reshake::keys::Log;
 use reshake::net::Capture;
 use reshake::session::{Connection, Credential};
+use reshake::source::Timeline;
 use serde_json::Value;
 
 /// A finished connection, with what it issued and offered.
@@ -57,6 +59,32 @@ fn a_finished_connection_takes_at_most_a_kilobyte() {
     let each = measured / connections;
     assert!(each <= PER_CONNECTION, "{each} bytes a connection over all fixtures");
     assert!(each > size_of::<Connection>(), "nothing was measured");
+}
+
+/// With keys every ticket of TLS 1.3 is kept, too, and servers issue two at once.
+#[test]
+fn finished_connections_read_with_keys_take_at_most_a_kilobyte() {
+    let (mut measured, mut connections, mut tickets) = (0, 0, 0);
+    for fixture in fixtures() {
+        let log = std::fs::read(fixture.paths[0].with_file_name("keylog.txt")).unwrap_or_default();
+        let mut timeline = Timeline::new(common::sources(&fixture.paths));
+        let mut engine = Engine::new(Limits::default());
+        engine.read_keys(&mut Log::default(), &log);
+        while let Some(packet) = timeline.next() {
+            engine.push(&packet);
+        }
+        engine.finish();
+        measured += held(&engine);
+        connections += engine.kept().len();
+        let read = engine
+            .ledger()
+            .iter()
+            .filter(|(_, credential)| credential.psk.is_some());
+        tickets += read.count();
+    }
+    let each = measured / connections;
+    assert!(each <= PER_CONNECTION, "{each} bytes a connection, of {connections}");
+    assert!(tickets > 100, "only {tickets} tickets were read");
 }
 
 fn outcomes(report: &Value) -> u64 {

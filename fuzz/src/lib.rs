@@ -11,12 +11,13 @@ use std::hint::black_box;
 use std::io::Cursor;
 
 use reshake::engine::{Engine, Limits};
+use reshake::keys::{Keys, Log, Readiness, Secrets, Speaker};
 use reshake::net::{At, Decoder, FrameRef, LinkType, Packet, SeqNumber, Timestamp};
 use reshake::report::{Report, json};
 use reshake::stream::{Assembler, Piece};
 use reshake::tls::record::Start;
 use reshake::tls::search::{Wanted, search};
-use reshake::tls::{ClientHello, Message, ServerHello};
+use reshake::tls::{ClientHello, Event, Message, ServerHello};
 
 /// Packets read of one input: a few bytes of gzip can make a gigabyte of packets.
 const MAX_PACKETS: u64 = 20_000;
@@ -27,12 +28,13 @@ const KEPT: usize = 16 << 10;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("assembler", assembler),
     ("compressed", compressed),
     ("decode", decode),
     ("engine", engine),
     ("hello", hello),
+    ("keys", keys),
     ("pcap", pcap),
     ("pcapng", pcapng),
     ("record", record),
@@ -231,6 +233,74 @@ fn events<'a>(start: Start, pieces: impl Iterator<Item = &'a [u8]>, how: u8) -> 
         );
     }
     events
+}
+
+/// A key log and the two streams of a connection: whatever the pieces, the log says the same; every record is tried,
+/// opened or not, and every message in it is read.
+pub fn keys(data: &[u8]) {
+    let Some((&[size, log_high, log_low, client_high, client_low], rest)) = data.split_first_chunk::<5>() else {
+        return;
+    };
+    let part = |rest: &[u8], length: [u8; 2]| usize::from(u16::from_be_bytes(length)).min(rest.len());
+    let (text, rest) = rest.split_at(part(rest, [log_high, log_low]));
+    let (client, server) = rest.split_at(part(rest, [client_high, client_low]));
+    let size = usize::from(size) + 1;
+    let (mut secrets, whole) = read_log(text, text.len().max(1));
+    let (_, pieces) = read_log(text, size);
+    assert_eq!(whole, pieces, "other pieces, other lines");
+    let mut keys = Keys::new();
+    let mut decoders = [Start::Record, Start::Record].map(reshake::tls::Decoder::new);
+    let mut streams = [client.chunks(size), server.chunks(size)];
+    let speakers = [Speaker::Client, Speaker::Server];
+    loop {
+        let mut more = false;
+        for ((decoder, stream), speaker) in decoders.iter_mut().zip(&mut streams).zip(speakers) {
+            if let Some(piece) = stream.next() {
+                more = true;
+                read_stream(&mut keys, &mut secrets, decoder, speaker, piece);
+            }
+        }
+        if !more {
+            break;
+        }
+    }
+    black_box(format!("{keys:?} {secrets:?}"));
+}
+
+fn read_log(text: &[u8], size: usize) -> (Secrets, u64) {
+    let (mut secrets, mut log) = (Secrets::default(), Log::default());
+    for piece in text.chunks(size) {
+        log.push(piece, &mut secrets);
+    }
+    log.finish(&mut secrets);
+    (secrets, log.malformed())
+}
+
+fn read_stream(
+    keys: &mut Keys,
+    secrets: &mut Secrets,
+    decoder: &mut reshake::tls::Decoder,
+    speaker: Speaker,
+    mut input: &[u8],
+) {
+    decoder.keep(keys.keep(speaker));
+    while let Some(event) = decoder.next(&mut input) {
+        match event {
+            Event::Message(message) => keys.message(speaker, &message, secrets),
+            Event::ChangeCipherSpec => keys.change_cipher_spec(speaker),
+            Event::Resynchronised => keys.lose(speaker, 1000),
+            Event::Protected(record) => {
+                if keys.prepare(secrets) == Readiness::Ready {
+                    black_box(keys.open(speaker, &record, secrets));
+                    while let Some(message) = keys.next_message(speaker, secrets) {
+                        black_box(message);
+                    }
+                }
+            }
+            Event::Alert { .. } | Event::Desynchronised => {}
+        }
+        decoder.keep(keys.keep(speaker));
+    }
 }
 
 /// Handshake messages, and the search for the first one.

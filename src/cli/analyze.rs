@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::progress::Meter;
-use super::{Status, complain, interrupt, print};
+use super::{Status, complain, interrupt, keylogs, print};
 use crate::engine::Limits;
 use crate::report::text::printable;
 use crate::report::{Report, SelectError, Selection, json, text};
@@ -28,8 +28,8 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     let mut meter = Meter::new(!arguments.quiet);
     let run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
-    for error in &run.errors {
-        complain(error);
+    for line in run.errors.iter().chain(&run.warnings) {
+        complain(line);
     }
     if let Some(name) = inputs.first().filter(|name| is_misspelt_command(name)) {
         complain(&format!(
@@ -101,6 +101,7 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         limits,
         packets: arguments.count,
         follow,
+        keylogs: keylogs(&arguments.keys)?,
     })
 }
 

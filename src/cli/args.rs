@@ -115,6 +115,10 @@ pub struct Analyze {
     #[arg(long)]
     pub follow: bool,
 
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
     /// Exit with status 3 also when an input is damaged or ends inside a packet.
     #[arg(long)]
     pub strict: bool,
@@ -132,6 +136,39 @@ impl Analyze {
     }
 }
 
+/// Where secrets come from.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// A key log in NSS format (what SSLKEYLOGFILE makes programs write) that opens tickets, alerts and certificates;
+    /// may be repeated. Secrets inside a pcapng file are used without asking.
+    #[arg(long = "keylog", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    keylog: Vec<String>,
+
+    /// Read the key log that the environment variable SSLKEYLOGFILE names.
+    #[arg(long)]
+    keylog_env: bool,
+}
+
+impl Keys {
+    /// The key logs; `named` is the value of SSLKEYLOGFILE.
+    ///
+    /// # Errors
+    /// One line when the variable is asked for and names no file.
+    pub fn logs(&self, named: Option<OsString>) -> Result<Vec<String>, String> {
+        let mut logs = self.keylog.clone();
+        if self.keylog_env {
+            let named = named.filter(|name| !name.is_empty());
+            let named = named.ok_or("--keylog-env: SSLKEYLOGFILE is not set; give the file as --keylog FILE")?;
+            logs.push(
+                named
+                    .into_string()
+                    .map_err(|_| "--keylog-env: the path in SSLKEYLOGFILE is not UTF-8")?,
+            );
+        }
+        Ok(logs)
+    }
+}
+
 /// Arguments of `view`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_STATUS)]
@@ -143,6 +180,10 @@ pub struct View {
     /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
 }
 
 /// Arguments of `session`.
@@ -157,6 +198,10 @@ pub struct Session {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<String>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
 
     /// Form of the table: 'text' for people, 'json' as one document.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
@@ -174,6 +219,10 @@ pub struct WhatIf {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<String>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
 
     /// Number of backends behind each service.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]

@@ -79,6 +79,14 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()>
     }
 }
 
+/// The key logs of a command; what is wrong with asking for them is said.
+fn keylogs(keys: &args::Keys) -> Result<Vec<String>, Status> {
+    keys.logs(std::env::var_os("SSLKEYLOGFILE")).map_err(|error| {
+        complain(&error);
+        Status::Usage
+    })
+}
+
 /// One line on standard error.
 fn complain(line: &str) {
     // When standard error cannot be written there is nobody left to tell.

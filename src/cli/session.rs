@@ -4,7 +4,7 @@ use std::io;
 
 use super::args::{Session, SessionFormat};
 use super::progress::Meter;
-use super::{Status, complain, print};
+use super::{Status, complain, keylogs, print};
 use crate::report::Report;
 use crate::report::session::{Found, Life, Wanted, show};
 use crate::run::{self, Options, Run};
@@ -13,12 +13,17 @@ use crate::run::{self, Options, Run};
 const MAX_CANDIDATES: usize = 20;
 
 pub(super) fn run(arguments: &Session) -> io::Result<Status> {
+    let options = match keylogs(&arguments.keys) {
+        Ok(keylogs) => Options {
+            keylogs,
+            ..Options::default()
+        },
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&arguments.files, &Options::default(), &mut |progress| {
-        meter.watch(progress)
-    });
+    let run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
     meter.clear();
-    run.errors.iter().for_each(|error| complain(error));
+    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
     if run.captures.is_empty() {
         return Ok(Status::Unreadable);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::args::View;
 use super::progress::Meter;
-use super::{Status, complain};
+use super::{Status, complain, keylogs};
 use crate::engine::Limits;
 use crate::report::Report;
 use crate::run::{self, Options, Run};
@@ -23,8 +23,13 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Status {
     }
     let mut limits = Limits::default();
     limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+    let keylogs = match keylogs(&arguments.keys) {
+        Ok(keylogs) => keylogs,
+        Err(status) => return status,
+    };
     let options = Options {
         limits,
+        keylogs,
         ..Options::default()
     };
     let mut meter = Meter::new(true);
@@ -38,14 +43,15 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Status {
         engine,
         captures,
         errors,
+        warnings,
     } = run;
     let report = Arc::new(Report::of(Arc::new(engine), captures));
     let options = tui::Options { coloured, live: false };
     let shown = tui::run(Arc::clone(&report), options, |_| ());
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(report);
-    for error in &errors {
-        complain(error);
+    for line in errors.iter().chain(&warnings) {
+        complain(line);
     }
     if let Err(error) = shown {
         complain(&format!("the terminal cannot be used: {error}"));

@@ -5,7 +5,7 @@ use std::io;
 use super::analyze::selection;
 use super::args::{Balance, SessionFormat, Share, WhatIf};
 use super::progress::Meter;
-use super::{Status, complain, print};
+use super::{Status, complain, keylogs, print};
 use crate::report::{Report, what_if};
 use crate::run::{self, Options, Run};
 use crate::whatif;
@@ -15,12 +15,17 @@ pub(super) fn run(arguments: &WhatIf) -> io::Result<Status> {
         Ok(selection) => selection,
         Err(status) => return Ok(status),
     };
+    let options = match keylogs(&arguments.keys) {
+        Ok(keylogs) => Options {
+            keylogs,
+            ..Options::default()
+        },
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&arguments.files, &Options::default(), &mut |progress| {
-        meter.watch(progress)
-    });
+    let run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
     meter.clear();
-    run.errors.iter().for_each(|error| complain(error));
+    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
     if run.captures.is_empty() {
         return Ok(Status::Unreadable);
     }

@@ -1,10 +1,12 @@
 //! What the engine attaches to a TCP connection: where TLS begins on it, one decoder a direction, and the fold.
 
+use super::sealed::Unsealer;
+use crate::keys::{Keys, Secrets, Speaker};
 use crate::net::{At, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, Ledger, Marks, Open, Seen, Side,
-    Transport, classify_close,
+    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks, Open, Seen,
+    Side, Transport, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
 use crate::tls::record::{Loss, Start, plausible};
@@ -24,6 +26,9 @@ pub(super) struct Context<'a> {
     pub(super) ledger: &'a mut Ledger,
     pub(super) interner: &'a mut Interner,
     pub(super) kept: &'a mut Kept,
+    pub(super) secrets: &'a mut Secrets,
+    /// Bytes held back for secrets that may come.
+    pub(super) held: &'a mut usize,
 }
 
 /// One direction.
@@ -54,6 +59,8 @@ pub(super) struct Tracks {
     /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
     certain: bool,
     open: Option<Box<Open>>,
+    /// There are keys for it, or may be.
+    sealed: Option<Box<Unsealer>>,
 }
 
 impl Default for Tracks {
@@ -67,6 +74,7 @@ impl Default for Tracks {
             clear_lost: [false; 2],
             certain: false,
             open: None,
+            sealed: None,
         }
     }
 }
@@ -95,6 +103,11 @@ impl Tracks {
         self.gaps
     }
 
+    /// The keys of the connection, where there were any.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        self.sealed.as_deref().map(Unsealer::keys)
+    }
+
     fn swap(&mut self) {
         self.each.swap(0, 1);
         self.offsets.swap(0, 1);
@@ -103,17 +116,24 @@ impl Tracks {
     }
 }
 
-const fn index(direction: Direction) -> usize {
+pub(super) const fn index(direction: Direction) -> usize {
     match direction {
         Direction::ToServer => 0,
         Direction::ToClient => 1,
     }
 }
 
-const fn side(direction: Direction) -> Side {
+pub(super) const fn side(direction: Direction) -> Side {
     match direction {
         Direction::ToServer => Side::Client,
         Direction::ToClient => Side::Server,
+    }
+}
+
+pub(super) const fn speaker(direction: Direction) -> Speaker {
+    match direction {
+        Direction::ToServer => Speaker::Client,
+        Direction::ToClient => Speaker::Server,
     }
 }
 
@@ -160,8 +180,15 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
     if let Some(lost) = data.lost.get_mut(index(direction)) {
         lost.get_or_insert(blindness);
     }
+    let offset = data.offsets.get(index(direction)).copied().unwrap_or(0);
     let costs_handshake = match data.each.get_mut(index(direction)) {
-        Some(Track::Tls(decoder)) => decoder.gap(length) >= Loss::Handshake,
+        Some(Track::Tls(decoder)) => {
+            let loss = decoder.gap(length);
+            if let (Loss::Framing, Some(sealed)) = (loss, &mut data.sealed) {
+                sealed.lose(direction, offset);
+            }
+            loss >= Loss::Handshake
+        }
         // What was searched so far does not join what comes after the gap.
         Some(Track::Searching(bytes)) => {
             if let Some(lost) = data.clear_lost.get_mut(index(direction)) {
@@ -180,7 +207,11 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
 /// Decodes bytes of a direction on which TLS has begun.
 fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, context: &mut Context<'_>) {
     let Tracks {
-        each, offsets, open, ..
+        each,
+        offsets,
+        open,
+        sealed,
+        ..
     } = &mut flow.data;
     let Some(open) = open else { return };
     let base = offsets.get(index(direction)).copied().unwrap_or(0);
@@ -190,6 +221,12 @@ fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, con
         while let Some(event) = decoder.next(&mut input) {
             let lost = event == Event::Desynchronised;
             let offset = base + (bytes.len() - input.len()) as u64;
+            if let Some(sealed) = sealed
+                && sealed.event(direction, &event, (at, offset), open, context)
+            {
+                decoder.keep(sealed.keep(direction));
+                continue;
+            }
             let said = open.event(side(direction), event, at, offset, context.ledger, context.interner);
             if lost {
                 open.handshake_lost(side(direction), Blindness::Unsupported);
@@ -201,10 +238,21 @@ fn feed(flow: &mut Flow<Tracks>, direction: Direction, bytes: &[u8], at: At, con
         }
     }
     if feedback == Feedback::ChangeCipherSpecIsDummy {
-        for track in each {
+        for track in each.iter_mut() {
             if let Track::Tls(decoder) = track {
                 decoder.ignore_change_cipher_spec();
             }
+        }
+    }
+    keep_what_keys_need(&mut flow.data);
+}
+
+/// Tells the decoders what to keep for the keys there are. Once there are none, the connection goes on without.
+fn keep_what_keys_need(data: &mut Tracks) {
+    let Some(sealed) = &data.sealed else { return };
+    for (track, direction) in data.each.iter_mut().zip([Direction::ToServer, Direction::ToClient]) {
+        if let Track::Tls(decoder) = track {
+            decoder.keep(sealed.keep(direction));
         }
     }
 }
@@ -302,6 +350,7 @@ fn begin(
             transport(flow, context.interner),
         );
         flow.data.open = Some(Box::new(open));
+        flow.data.sealed = (!context.secrets.is_idle()).then(|| Box::new(Unsealer::new()));
     }
     if start == Start::Middle
         && let (Some(open), Some(cause)) = (
@@ -321,6 +370,7 @@ fn begin(
         keep_preamble(flow, direction, clear);
     }
     set(flow, direction, Track::Tls(Decoder::new(start)));
+    keep_what_keys_need(&mut flow.data);
     feed(flow, direction, rest, at, context);
     look_again(flow, direction.opposite(), at, context);
     direction
@@ -376,10 +426,17 @@ fn marks(half: &Half, client: &Half) -> Marks {
 pub(super) fn finish(
     finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
-    ledger: &mut Ledger,
-    interner: &mut Interner,
+    context: &mut Context<'_>,
 ) -> Option<(ConnectionId, Box<Connection>)> {
     let Finished { flow, why } = finished;
+    if let Tracks {
+        sealed: Some(sealed),
+        open: Some(open),
+        ..
+    } = &mut flow.data
+    {
+        sealed.finish(open, context);
+    }
     if flow.data.confirmed() != Some(true) {
         return None;
     }
@@ -390,7 +447,7 @@ pub(super) fn finish(
     });
     open.facts_mut().transport = Transport {
         preamble,
-        ..transport(flow, interner)
+        ..transport(flow, context.interner)
     };
     open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
     let mut blind = [None; 2];
@@ -406,13 +463,26 @@ pub(super) fn finish(
         }
     }
     let id = open.id;
-    let (facts, ends) = open.finish(ledger, blind);
+    let (facts, ends) = open.finish(context.ledger, blind);
     let mut connection = Box::new(facts);
+    connection.keys = flow.data.keys().and_then(key_origin);
     let [client_end, server_end] = &ends;
     connection.completed = connection.judge_completed(still_open);
     connection.close = classify_close(&connection, [client_end, server_end], class);
     connection.outcome = outcome::decide(&connection);
     Some((id, connection))
+}
+
+/// Where the secrets came from that opened records of a connection, if any did.
+fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
+    let (opened, _) = keys.counts();
+    (opened > 0).then(|| {
+        if keys.are_embedded() {
+            KeyOrigin::Embedded
+        } else {
+            KeyOrigin::Given
+        }
+    })
 }
 
 /// Adds what TCP knows of one side. Gives why part of its handshake could not be read.

@@ -70,6 +70,20 @@ notices! {
     LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
     /// A RST whose sequence number the receiver would not accept.
     ResetIgnored = "reset-ignored", "resets with a sequence number that the receiver ignores";
+    /// A line of a key log that cannot be read.
+    KeyLogLineMalformed = "key-log-line-malformed", "lines of a key log could not be read and were passed over";
+    /// Client randoms of a key log that no connection has.
+    KeysUnused = "keys-unused", "client randoms of the key log are of no connection in the capture";
+    /// Client randoms whose keys came after their connection was over.
+    KeysTooLate = "keys-too-late", "keys came after the records of their connection; give them as --keylog, or put the secrets block in front (editcap --inject-secrets)";
+    /// Client randoms dropped to keep memory bounded.
+    KeysDropped = "keys-dropped", "the oldest keys of the key log were dropped at the limit of what is kept";
+    /// Connections none of whose records opened with the keys given for them.
+    KeysDoNotFit = "keys-do-not-fit", "connections did not open with the keys given for them and stay closed";
+    /// Records that did not open although others of their connection did.
+    RecordNotOpened = "record-not-opened", "records did not open with the keys of their connection and stay closed";
+    /// Connections with keys whose suite is not opened.
+    SuiteNotOpened = "suite-not-opened", "connections use a cipher suite that is not opened, keys or not";
 }
 
 /// Counts by kind, with the first frame of each.

@@ -11,6 +11,7 @@ pub mod json;
 pub mod select;
 pub mod session;
 pub mod text;
+mod tickets;
 pub mod view;
 pub mod what_if;
 mod wireshark;
@@ -25,6 +26,7 @@ use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Omitted, Outcome, Service,
+    TicketsInferred,
 };
 use crate::verdict::findings::Findings;
 use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
@@ -32,6 +34,7 @@ use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge
 pub use alike::Alike;
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
+pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
 pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
@@ -171,6 +174,14 @@ impl Counts {
     const fn decided(&self) -> u64 {
         self.outcomes.resumed + self.outcomes.declined + self.outcomes.not_offered
     }
+}
+
+/// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
+const fn may_have_issued(tickets: TicketsInferred) -> bool {
+    !matches!(
+        tickets,
+        TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
+    )
 }
 
 #[allow(clippy::cast_precision_loss)] // counts of connections stay far below 2^53
@@ -345,6 +356,7 @@ pub struct Report<'a> {
     pub hindsight: Arc<Hindsight>,
     /// What a security review would want to know.
     pub findings: Arc<Findings>,
+    tickets: Arc<HashMap<Service, Vec<TicketLedger>>>,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
@@ -374,6 +386,7 @@ impl<'a> Report<'a> {
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         let history = History::of(engine.kept(), &by_hello);
         let hindsight = Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello);
+        let tickets = tickets::ledgers(engine.kept(), engine.ledger(), &by_hello);
         let findings = Findings::of(&hindsight, engine.kept(), engine.ledger());
         let mut report = Self {
             engine: held,
@@ -384,6 +397,7 @@ impl<'a> Report<'a> {
             history: Arc::new(history),
             hindsight: Arc::new(hindsight),
             findings: Arc::new(findings),
+            tickets: Arc::new(tickets),
             selection: None,
             order,
             primaries: Primaries::default(),
@@ -392,6 +406,12 @@ impl<'a> Report<'a> {
         report.share_notices();
         report.count();
         report
+    }
+
+    /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
+    #[must_use]
+    pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
+        self.tickets.get(service).map_or(&[], Vec::as_slice)
     }
 
     /// What a selection leaves of this report. Verdicts and hindsight stay as they are.
@@ -406,6 +426,7 @@ impl<'a> Report<'a> {
             history: Arc::clone(&self.history),
             hindsight: Arc::clone(&self.hindsight),
             findings: Arc::clone(&self.findings),
+            tickets: Arc::clone(&self.tickets),
             selection: None,
             order: self.order.clone(),
             primaries: Primaries::default(),
@@ -547,7 +568,7 @@ impl<'a> Report<'a> {
                 earlier.is_tls13()
                     && earlier.completed == crate::session::Completed::Yes
                     && earlier.server_name() == connection.server_name()
-                    && earlier.tickets_inferred != crate::session::TicketsInferred::None
+                    && may_have_issued(earlier.tickets_inferred)
             })
             .map(|(id, _)| id)
             .take(MAX_CANDIDATES)

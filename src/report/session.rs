@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::net::{At, FrameRef, hex};
 use crate::session::{
-    CloseNotify, Connection, ConnectionId, Credential, CredentialId, Mechanism, OfferKind, Outcome, Side,
+    CloseNotify, Connection, ConnectionId, Credential, CredentialId, KeyOrigin, Mechanism, OfferKind, Outcome, Side,
 };
 use crate::stream::ResetForm;
 use crate::verdict::offer_outcome;
@@ -412,7 +412,10 @@ fn ending(connection: &Connection, side: Side, add: &mut dyn FnMut(Option<At>, W
         Side::Server => connection.close.server,
     };
     match notify {
-        CloseNotify::Observed(at) => add(Some(at), What::CloseNotify { inferred: false }),
+        CloseNotify::Observed(at) => {
+            let inferred = connection.keys == Some(KeyOrigin::Embedded);
+            add(Some(at), What::CloseNotify { inferred });
+        }
         CloseNotify::Inferred(at) => add(Some(at), What::CloseNotify { inferred: true }),
         CloseNotify::AnswerToBareFin(at) => add(Some(at), What::AnswerToBareFin),
         CloseNotify::Absent | CloseNotify::Blind(_) => {}

@@ -1,11 +1,11 @@
 //! How each side ended the connection, and which class that makes.
 //!
-//! Without keys the content of an alert is hidden. TLS 1.2 and older still show the record type, TLS 1.3 only a
+//! With keys alerts are read. Without, the content of an alert is hidden: TLS 1.2 and older still show the record type, TLS 1.3 only a
 //! length, so a close_notify is `inferred` at best, and only where length, order and what follows agree.
 
 use crate::net::At;
 use crate::stream::FinCovers;
-use crate::tls::ContentType;
+use crate::tls::{Content, ContentType, Sealed};
 
 use super::connection::{Completed, Connection, Side};
 use super::seen::{Blindness, Seen};
@@ -82,7 +82,7 @@ impl CloseClass {
 /// Whether one side sent close_notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseNotify {
-    /// In clear.
+    /// In clear, or read with keys.
     Observed(At),
     /// Concluded from type, length and what follows.
     Inferred(At),
@@ -146,7 +146,20 @@ impl Close {
 pub(super) struct Record {
     pub(super) content_type: ContentType,
     pub(super) length: u16,
+    /// What it holds, where it was opened.
+    pub(super) content: Content,
     pub(super) at: At,
+}
+
+impl Record {
+    pub(super) const fn of(record: &Sealed<'_>, content: Content, at: At) -> Self {
+        Self {
+            content_type: record.content_type,
+            length: record.length,
+            content,
+            at,
+        }
+    }
 }
 
 /// The end of one side's stream, as far as it matters for the close.
@@ -162,7 +175,7 @@ pub struct SideClose {
     pub(super) short_records: u32,
     /// Bytes of padding this side adds to every TLS 1.3 record, where its Finished showed it.
     pub(super) padding: Option<u16>,
-    /// A plaintext close_notify.
+    /// A close_notify in clear or read with keys.
     pub(super) plain: Option<At>,
 }
 
@@ -199,6 +212,10 @@ fn notify(connection: &Connection, side: Side, end: &SideClose) -> CloseNotify {
     let Some(last) = end.last.filter(|_| !end.unfinished) else {
         return CloseNotify::Absent;
     };
+    if last.content != Content::Closed {
+        // It was read, and was something else.
+        return CloseNotify::Absent;
+    }
     let alert = if answer.version.is_tls13() {
         last.content_type == ContentType::APPLICATION_DATA && tls13_alert(connection, side, end, last)
     } else {

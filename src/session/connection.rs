@@ -18,6 +18,15 @@ use super::seen::{Blindness, Seen};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);
 
+/// Where the secrets came from that opened protected records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// A key log that was given.
+    Given,
+    /// A secrets block in a capture.
+    Embedded,
+}
+
 /// How a session is named towards the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mechanism {
@@ -173,7 +182,7 @@ pub struct Answer {
     pub selected_psk: Option<u16>,
     /// key_share: with a PSK, forward secrecy.
     pub key_share: bool,
-    /// ALPN (TLS 1.2 and older).
+    /// ALPN. In TLS 1.3 it takes keys.
     pub alpn: Option<Arc<str>>,
     /// Hash of the hello's make-up.
     pub shape: u64,
@@ -200,7 +209,7 @@ pub struct Retry {
     pub request: At,
 }
 
-/// A plaintext alert.
+/// An alert whose content is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainAlert {
     /// Where and when.
@@ -216,9 +225,15 @@ pub struct PlainAlert {
 pub enum EarlyData {
     /// No early_data extension.
     NotOffered,
-    /// Accepted: concluded from record lengths; the frame of EndOfEarlyData.
-    Accepted(At),
-    /// Rejected; whether the protocol says so (HelloRetryRequest, no PSK accepted) or record lengths do.
+    /// Accepted.
+    Accepted {
+        /// EncryptedExtensions, or the record of the size of EndOfEarlyData.
+        at: At,
+        /// Concluded from record lengths.
+        inferred: bool,
+    },
+    /// Rejected; whether the protocol says so (HelloRetryRequest, no PSK accepted, EncryptedExtensions) or record
+    /// lengths do.
     Rejected {
         /// The frame that shows it.
         at: At,
@@ -229,9 +244,16 @@ pub enum EarlyData {
     Unclear(Blindness),
 }
 
-/// Server records after the client's Finished that look like NewSessionTicket messages of TLS 1.3.
+/// NewSessionTicket messages of TLS 1.3: read with keys, or concluded from server records after the client's Finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketsInferred {
+    /// The server's records were opened.
+    Read {
+        /// A ticket was there whose lifetime is not 0.
+        usable: bool,
+        /// Every record was opened: no ticket was missed.
+        complete: bool,
+    },
     /// So many records of the look of a ticket came before any answer could.
     Like(u8),
     /// The server's first record after the handshake does not look like one.
@@ -255,7 +277,7 @@ pub struct SideFacts {
     pub finished: Option<At>,
     /// First protected application data after its Finished.
     pub application_data: Option<At>,
-    /// Plaintext alert: the first fatal one, else the first. Boxed because few connections have one.
+    /// Alert, in clear or read with keys: the first fatal one, else the first. Boxed because few connections have one.
     pub alert: Option<Box<PlainAlert>>,
     /// An alert-sized protected record before the handshake was over.
     pub handshake_alert: Option<FrameRef>,
@@ -297,7 +319,7 @@ impl SideFacts {
         }
     }
 
-    /// Its fatal plaintext alert.
+    /// Its fatal alert, as far as its content is known.
     #[must_use]
     pub fn fatal_alert(&self) -> Option<&PlainAlert> {
         self.alert.as_deref().filter(|alert| alert.fatal)
@@ -397,13 +419,17 @@ pub struct Connection {
     pub answer: Seen<Answer>,
     /// Full or abbreviated.
     pub shape: Seen<Shape>,
-    /// Certificate of TLS 1.2 and older: first bytes of the SHA-256 of the end-entity certificate, and its frame.
+    /// First bytes of the SHA-256 of the server's end-entity certificate, and its frame. In TLS 1.3 it takes keys.
     pub certificate: Option<([u8; 16], FrameRef)>,
-    /// The server asked for a client certificate (TLS 1.2 and older).
+    /// The server asked for a client certificate. In TLS 1.3 it takes keys.
     pub certificate_request: Option<FrameRef>,
     /// The server withdrew a promised ticket (RFC 5077 §3.3).
     pub ticket_withdrawn: Option<FrameRef>,
-    /// Tickets of TLS 1.3 as far as lengths tell.
+    /// Secrets that opened its protected records, where there were any.
+    pub keys: Option<KeyOrigin>,
+    /// EncryptedExtensions of TLS 1.3 was read, with keys.
+    pub extensions_read: bool,
+    /// Tickets of TLS 1.3, as far as keys or lengths tell.
     pub tickets_inferred: TicketsInferred,
     /// Early data.
     pub early_data: EarlyData,
@@ -411,7 +437,7 @@ pub struct Connection {
     pub offers: Vec<Offer>,
     /// The offered credential that was accepted.
     pub accepted: Option<CredentialId>,
-    /// Credentials that the server issued in clear.
+    /// Credentials that the server issued, in clear or read with keys.
     pub issued: Vec<CredentialId>,
     /// Handshakes after the first on this connection (RFC 5246 §7.4.1.1); their content is protected.
     pub renegotiations: u16,

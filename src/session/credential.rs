@@ -79,13 +79,22 @@ impl Name {
     }
 }
 
-/// Where a credential was issued in clear.
+/// Where a credential was issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Issue {
     /// The connection.
     pub connection: ConnectionId,
     /// The ServerHello or NewSessionTicket.
     pub at: At,
+}
+
+/// What a NewSessionTicket of TLS 1.3 says beside the ticket (RFC 8446 §4.6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PskTerms {
+    /// What masks the age in an offer.
+    pub age_add: u32,
+    /// Bytes of early data that may be sent with it; `None` when none may.
+    pub max_early_data: Option<u32>,
 }
 
 /// One session ID, ticket or PSK.
@@ -107,8 +116,11 @@ pub struct Credential {
     pub suite: Option<CipherSuite>,
     /// Whether the session has an extended master secret.
     pub extended_master_secret: Option<bool>,
-    /// Lifetime hint in seconds; `None` when none was given or seen.
+    /// Lifetime hint in seconds; `None` when none was given or seen. A ticket of TLS 1.3 with lifetime 0 is to be
+    /// discarded at once.
     pub lifetime: Option<u32>,
+    /// Of a ticket of TLS 1.3 whose issue was read with keys.
+    pub psk: Option<PskTerms>,
     /// Whether the server asked for a client certificate when the session was made; `None` when that was not visible.
     pub client_certificate: Option<bool>,
     /// Connections that offered it, in the order of their hellos.

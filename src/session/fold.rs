@@ -3,6 +3,8 @@
 //! Nothing here depends on which direction the capture shows first: what one direction proves alone is taken from it
 //! alone, and what needs both hellos is settled when both are there.
 
+mod opened;
+
 use std::num::NonZeroU32;
 
 use sha2::{Digest, Sha256};
@@ -11,7 +13,7 @@ use crate::net::{At, Endpoint};
 use crate::tls::handshake::NewSessionTicket;
 use crate::tls::hello::{ClientHello, ServerHello};
 use crate::tls::names::HandshakeType;
-use crate::tls::{AlertDescription, ContentType, Event, Message};
+use crate::tls::{AlertDescription, Content, ContentType, Event, Message};
 
 use super::Close;
 use super::close::{Record, SideClose};
@@ -19,7 +21,7 @@ use super::connection::{
     Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Marks, Mechanism, Offer, OfferKind, Outcome,
     PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
-use super::credential::{Credential, CredentialId, Issue, Name, imported_identity};
+use super::credential::{Credential, CredentialId, Issue, Name, PskTerms, imported_identity};
 use super::intern::Interner;
 use super::ledger::Ledger;
 use super::seen::{Blindness, Seen};
@@ -91,6 +93,19 @@ struct Track {
     protected_ccs: u16,
 }
 
+/// What was read of a connection with keys.
+#[derive(Debug, Default)]
+struct Opened {
+    /// The server's Finished of TLS 1.3.
+    server_finished: bool,
+    /// A ticket of TLS 1.3 whose lifetime is not 0.
+    usable_ticket: bool,
+    /// A record of the server stayed closed.
+    server_closed: bool,
+    /// The session ID that the client offered in a renegotiation.
+    renegotiated_id: Option<SessionId>,
+}
+
 /// A TLS connection that is still open.
 #[derive(Debug)]
 pub struct Open {
@@ -103,6 +118,7 @@ pub struct Open {
     server: Track,
     end_of_early_data: Option<At>,
     server_flight: bool,
+    opened: Opened,
     /// Lengths of the server's first records after the client's Finished, and whether the client had sent data by then.
     after_finished: [Option<(u16, bool)>; 2],
 }
@@ -122,6 +138,8 @@ impl Open {
             certificate: None,
             certificate_request: None,
             ticket_withdrawn: None,
+            keys: None,
+            extensions_read: false,
             tickets_inferred: TicketsInferred::Unclear,
             early_data: EarlyData::NotOffered,
             offers: Vec::new(),
@@ -149,6 +167,7 @@ impl Open {
             server: Track::default(),
             end_of_early_data: None,
             server_flight: false,
+            opened: Opened::default(),
             after_finished: [None; 2],
         }
     }
@@ -213,16 +232,8 @@ impl Open {
             Event::Message(message) => self.message(side, &message, at, ledger),
             Event::ChangeCipherSpec => self.change_cipher_spec(side, at),
             Event::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
-            Event::Protected { content_type, length } => {
-                self.protected(
-                    side,
-                    Record {
-                        content_type,
-                        length,
-                        at,
-                    },
-                    offset,
-                );
+            Event::Protected(record) => {
+                self.protected(side, Record::of(&record, Content::Closed, at), offset);
                 // Nothing that decides an offer comes under protection.
                 return feedback;
             }
@@ -444,7 +455,7 @@ impl Open {
                 }
                 self.full(at);
             }
-            (Side::Client, Message::Other(HandshakeType::CLIENT_KEY_EXCHANGE)) => {
+            (Side::Client, Message::ClientKeyExchange(_)) => {
                 self.client.key_exchange = true;
                 self.full(at);
             }
@@ -511,7 +522,19 @@ impl Open {
         };
         let facts = self.facts.side_mut(side);
         let handshake_over = facts.finished.is_some();
-        if tls13 {
+        let closed = record.content == Content::Closed;
+        if let Content::Alert { fatal, description } = record.content {
+            self.alert(
+                side,
+                PlainAlert {
+                    at: record.at,
+                    fatal,
+                    description,
+                },
+            );
+        } else if tls13 && !closed {
+            self.opened_tls13(side, record);
+        } else if tls13 {
             self.protected_tls13(side, record, offset);
         } else if tls12 {
             match record.content_type {
@@ -536,6 +559,7 @@ impl Open {
         let end = &mut self.track(side).end;
         if let Some(last) = end.last.replace(record)
             && handshake_over
+            && last.content == Content::Closed
         {
             // Application data of two bytes has the size of an alert; an alert in the middle is a warning.
             let sized_like_alert = last.length == 19 + end.padding.unwrap_or(0);
@@ -546,6 +570,7 @@ impl Open {
 
     fn protected_tls13(&mut self, side: Side, record: Record, offset: u64) {
         let Some(answer) = self.facts.answer.yes() else { return };
+        self.opened.server_closed |= side == Side::Server;
         let tag = answer.suite.tls13_tag();
         let finished = answer.suite.kdf_hash().map(|hash| 4 + hash.length() + 1 + tag);
         let padding = finished.and_then(|finished| {
@@ -604,7 +629,7 @@ impl Open {
         self.facts.client_side.handshake_bytes = handshake_bytes(offset);
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
             self.facts.early_data = match self.end_of_early_data {
-                Some(at) => EarlyData::Accepted(at),
+                Some(at) => EarlyData::Accepted { at, inferred: true },
                 None => EarlyData::Rejected {
                     at: record.at,
                     inferred: true,
@@ -620,10 +645,17 @@ impl Open {
         }
         let name = Name::of(ticket.ticket);
         let lifetime = (ticket.lifetime_hint > 0).then_some(ticket.lifetime_hint);
-        self.issue(Mechanism::Ticket, name, lifetime, at, ledger);
+        self.issue(Mechanism::Ticket, name, (lifetime, None), at, ledger);
     }
 
-    fn issue(&mut self, mechanism: Mechanism, name: Name, lifetime: Option<u32>, at: At, ledger: &mut Ledger) {
+    fn issue(
+        &mut self,
+        mechanism: Mechanism,
+        name: Name,
+        (lifetime, psk): (Option<u32>, Option<PskTerms>),
+        at: At,
+        ledger: &mut Ledger,
+    ) -> CredentialId {
         let issue = Issue {
             connection: self.id,
             at,
@@ -631,6 +663,7 @@ impl Open {
         let mut fresh = self.credential(mechanism, name, ledger);
         fresh.issued = Some(issue);
         fresh.lifetime = lifetime;
+        fresh.psk = psk;
         let id = ledger.enter(mechanism, &name, || fresh.clone());
         if let Some(known) = ledger.get_mut(id)
             && known.issued.is_none()
@@ -638,11 +671,13 @@ impl Open {
             // It was offered before its issue was seen: two captures, or packets out of order.
             known.issued = Some(issue);
             known.lifetime = lifetime;
+            known.psk = psk;
         }
         if !self.facts.issued.contains(&id) {
             self.facts.issued.reserve_exact(1);
             self.facts.issued.push(id);
         }
+        id
     }
 
     /// A credential that names the session of this handshake.
@@ -662,6 +697,7 @@ impl Open {
             suite: answer.map(|answer| answer.suite),
             extended_master_secret: answer.map(|answer| answer.extended_master_secret),
             lifetime: None,
+            psk: None,
             client_certificate: match (resumed, &self.facts.shape) {
                 (Some(known), _) => known.client_certificate,
                 (None, Seen::Yes(Shape::Full(_))) => Some(self.facts.certificate_request.is_some()),
@@ -736,7 +772,7 @@ impl Open {
                 if let (false, Some(answer)) = (echoed, self.facts.answer.yes()) {
                     let at = answer.at;
                     if let Some(name) = self.server_session_id.take() {
-                        self.issue(Mechanism::SessionId, name.name(), None, at, ledger);
+                        self.issue(Mechanism::SessionId, name.name(), (None, None), at, ledger);
                     }
                 }
             }
@@ -845,6 +881,7 @@ impl Open {
             suite: None,
             extended_master_secret: None,
             lifetime: None,
+            psk: None,
             client_certificate: None,
             offers: Vec::new(),
             offered_with_age_zero: false,
@@ -868,6 +905,9 @@ impl Open {
     /// Tickets of TLS 1.3 are encrypted; their place and size are not. Most servers send them right after the client's
     /// Finished, before they answer anything; OpenSSL sends two of equal size.
     fn infer_tickets(&mut self) {
+        if self.read_tickets() {
+            return;
+        }
         if !self.facts.is_tls13() || self.facts.client_side.finished.is_none() {
             return;
         }

@@ -19,10 +19,10 @@ pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
 pub use close::{Close, CloseClass, CloseNotify, SideClose, classify as classify_close};
 pub use connection::{
-    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, Marks, Mechanism, Offer, OfferKind, Outcome,
-    PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
+    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, KeyOrigin, Marks, Mechanism, Offer, OfferKind,
+    Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
-pub use credential::{Credential, CredentialId, Issue, Name, Seal, imported_identity};
+pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, Seal, imported_identity};
 pub use fold::{Feedback, Open};
 pub use guessable::Guessable;
 pub use intern::Interner;

@@ -1,4 +1,4 @@
-//! Where packets come from: capture files and standard input. The only file I/O on the input side.
+//! Where packets and key logs come from: files and standard input. The only file I/O on the input side.
 //!
 //! In goes a path or any byte stream (pcap or pcapng, plain or compressed); out come [`Packet`]s with the frame numbers
 //! Wireshark gives them, in file order, or merged by time over several files ([`Timeline`]). This layer never looks
@@ -18,12 +18,14 @@ mod buffer;
 mod compress;
 mod follow;
 mod input;
+mod keylog;
 mod pcap;
 mod pcapng;
 #[cfg(test)]
 mod testing;
 mod timeline;
 
+pub use keylog::KeyLogFile;
 pub use timeline::Timeline;
 
 use input::Input;
@@ -47,6 +49,11 @@ pub trait Source: Send {
     /// Size of the input in bytes, before decompression, where it is known: what [`Capture::bytes`] will reach.
     fn size(&self) -> Option<u64> {
         None
+    }
+
+    /// Reads up to the next packet; whether key logs stand before it that [`Source::secrets`] will give.
+    fn brings_secrets(&mut self) -> bool {
+        false
     }
 
     /// The file that took the place of this one while it was followed: once, after the end. `_capture` is the index that
@@ -96,6 +103,14 @@ pub enum SourceError {
         path: String,
         /// Bytes there are.
         length: u64,
+    },
+    /// Reading a key log failed.
+    #[error("{path}: reading the key log failed: {cause}; what came before is used")]
+    KeyLog {
+        /// Path as given.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
     },
     /// Reading failed.
     #[error("{path}: reading failed at byte {offset}, after frame {frame}: {cause}; what came before was analysed")]

@@ -460,6 +460,14 @@ impl Source for PcapngFile {
         self.input.size
     }
 
+    #[inline]
+    fn brings_secrets(&mut self) -> bool {
+        if self.ready.is_none() {
+            self.ready = self.locate();
+        }
+        !self.secrets.is_empty()
+    }
+
     fn secrets(&mut self) -> Vec<Vec<u8>> {
         self.secrets_size = 0;
         std::mem::take(&mut self.secrets)

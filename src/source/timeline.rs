@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::{Source, SourceError};
+use crate::net::capture::Format;
 use crate::net::{Capture, Packet, Timestamp};
 
 /// One or more sources merged by packet time.
@@ -96,9 +97,27 @@ impl Timeline {
         self.sources.iter().map(|source| source.size()).sum()
     }
 
-    /// Takes the TLS key logs found since the last call.
-    pub fn secrets(&mut self) -> Vec<Vec<u8>> {
-        self.sources.iter_mut().flat_map(|source| source.secrets()).collect()
+    /// Whether any input is of a format that may bring TLS key logs along.
+    #[must_use]
+    pub fn may_bring_secrets(&self) -> bool {
+        self.captures().any(|capture| capture.format == Format::Pcapng)
+    }
+
+    /// Whether key logs stand before the next packet, which is read for it.
+    #[inline]
+    pub fn brings_secrets(&mut self) -> bool {
+        self.sources.iter_mut().any(|source| source.brings_secrets())
+    }
+
+    /// Takes the TLS key logs found since the last call, each with the path of its input.
+    pub fn secrets(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        for source in &mut self.sources {
+            for text in source.secrets() {
+                found.push((source.capture().path.clone(), text));
+            }
+        }
+        found
     }
 
     /// Makes the source with the earliest packet the current one.

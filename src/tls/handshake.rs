@@ -1,8 +1,8 @@
 //! One complete handshake message, typed as far as resumption needs it.
 
 use super::codec::Reader;
-use super::hello::{ClientHello, ServerHello};
-use super::names::HandshakeType;
+use super::hello::{ClientHello, ServerHello, extensions};
+use super::names::{ExtensionType, HandshakeType};
 
 /// NewSessionTicket of TLS 1.2 and older (RFC 5077 §3.3). tls-parser leaves the length prefix in the ticket, which
 /// would then never equal the ticket that a ClientHello carries, so it is decoded here.
@@ -24,7 +24,62 @@ impl<'a> NewSessionTicket<'a> {
     }
 }
 
-/// A plaintext handshake message.
+/// NewSessionTicket of TLS 1.3 (RFC 8446 §4.6.1), which tls-parser does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PskTicket<'a> {
+    /// Lifetime in seconds from issue; 0 asks the client to discard the ticket at once.
+    pub lifetime: u32,
+    /// What masks the age in an offer.
+    pub age_add: u32,
+    /// The ticket: the identity of a PSK.
+    pub ticket: &'a [u8],
+    /// Bytes of early data that may be sent with it; `None` without the extension, which forbids any.
+    pub max_early_data: Option<u32>,
+}
+
+impl<'a> PskTicket<'a> {
+    fn parse(body: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(body);
+        let (lifetime, age_add) = (reader.u32()?, reader.u32()?);
+        reader.vec8()?; // ticket_nonce
+        let ticket = reader.vec16()?;
+        let early_data = extensions(reader.vec16()?).find(|(kind, ..)| *kind == ExtensionType::EARLY_DATA);
+        Some(Self {
+            lifetime,
+            age_add,
+            ticket,
+            max_early_data: early_data.and_then(|(_, _, body)| Reader::new(body).u32()),
+        })
+    }
+}
+
+/// EncryptedExtensions (RFC 8446 §4.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncryptedExtensions<'a> {
+    /// early_data is there: it was accepted (RFC 8446 §4.2.10).
+    pub early_data: bool,
+    /// The protocol that ALPN chose.
+    pub alpn: Option<&'a [u8]>,
+}
+
+impl<'a> EncryptedExtensions<'a> {
+    fn parse(body: &'a [u8]) -> Option<Self> {
+        let mut found = Self {
+            early_data: false,
+            alpn: None,
+        };
+        for (kind, _, body) in extensions(Reader::new(body).vec16()?) {
+            match kind {
+                ExtensionType::EARLY_DATA => found.early_data = true,
+                ExtensionType::ALPN => found.alpn = Reader::new(Reader::new(body).vec16()?).vec8(),
+                _ => {}
+            }
+        }
+        Some(found)
+    }
+}
+
+/// A handshake message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message<'a> {
     /// ClientHello.
@@ -33,8 +88,14 @@ pub enum Message<'a> {
     ServerHello(Box<ServerHello<'a>>),
     /// NewSessionTicket of TLS 1.2 and older.
     NewSessionTicket(NewSessionTicket<'a>),
-    /// Certificate of TLS 1.2 and older: the first (end-entity) certificate in DER, empty for an empty list.
+    /// NewSessionTicket of TLS 1.3.
+    PskTicket(PskTicket<'a>),
+    /// EncryptedExtensions.
+    EncryptedExtensions(EncryptedExtensions<'a>),
+    /// Certificate: the first (end-entity) certificate in DER, empty for an empty list.
     Certificate(&'a [u8]),
+    /// ClientKeyExchange of TLS 1.2 and older: its body.
+    ClientKeyExchange(&'a [u8]),
     /// A message of which only the type matters.
     Other(HandshakeType),
     /// A message of this type that could not be read.
@@ -52,6 +113,28 @@ impl<'a> Message<'a> {
             HandshakeType::SERVER_HELLO => ServerHello::parse(message).map(|hello| Self::ServerHello(Box::new(hello))),
             HandshakeType::NEW_SESSION_TICKET => NewSessionTicket::parse(body).map(Self::NewSessionTicket),
             HandshakeType::CERTIFICATE => first_certificate(body).map(Self::Certificate),
+            HandshakeType::CLIENT_KEY_EXCHANGE => Some(Self::ClientKeyExchange(body)),
+            _ => Some(Self::Other(kind)),
+        };
+        typed.unwrap_or(Self::Malformed(kind))
+    }
+
+    /// Types a complete message of TLS 1.3, header included, that came under protection.
+    #[must_use]
+    pub fn parse_tls13(message: &'a [u8]) -> Self {
+        let kind = HandshakeType(message.first().copied().unwrap_or_default());
+        let body = message.get(4..).unwrap_or_default();
+        let typed = match kind {
+            HandshakeType::NEW_SESSION_TICKET => PskTicket::parse(body).map(Self::PskTicket),
+            HandshakeType::ENCRYPTED_EXTENSIONS => EncryptedExtensions::parse(body).map(Self::EncryptedExtensions),
+            // certificate_request_context comes first (RFC 8446 §4.4.2).
+            HandshakeType::CERTIFICATE => {
+                let mut reader = Reader::new(body);
+                reader
+                    .vec8()
+                    .and_then(|_| first_certificate(reader.rest()))
+                    .map(Self::Certificate)
+            }
             _ => Some(Self::Other(kind)),
         };
         typed.unwrap_or(Self::Malformed(kind))

@@ -296,7 +296,7 @@ fn suite_list(bytes: &[u8]) -> Vec<CipherSuite> {
 }
 
 /// Walks an extension block as (type, type-length-body, body); ends at the first length that does not fit.
-fn extensions(block: &[u8]) -> impl Iterator<Item = (ExtensionType, &[u8], &[u8])> {
+pub(super) fn extensions(block: &[u8]) -> impl Iterator<Item = (ExtensionType, &[u8], &[u8])> {
     let mut reader = Reader::new(block);
     std::iter::from_fn(move || {
         let start = reader.rest();

@@ -6,7 +6,7 @@
 
 use super::handshake::Message;
 use super::hello::ClientHello;
-use super::names::{AlertDescription, ContentType, HandshakeType};
+use super::names::{AlertDescription, ContentType, HandshakeType, ProtocolVersion};
 
 /// Largest record body that is taken for one: 2^14 bytes, 2048 bytes of expansion (RFC 5246 §6.2.3) and some grace
 /// for old stacks.
@@ -30,16 +30,82 @@ pub enum Event<'a> {
         description: AlertDescription,
     },
     /// A complete protected record, or one whose content is not known.
-    Protected {
-        /// Outer content type.
-        content_type: ContentType,
-        /// Length of the body as the header states it.
-        length: u16,
-    },
+    Protected(Sealed<'a>),
     /// Record boundaries are lost from here on until [`Event::Resynchronised`].
     Desynchronised,
     /// Record boundaries are known again.
     Resynchronised,
+}
+
+/// A protected record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed<'a> {
+    /// Outer content type.
+    pub content_type: ContentType,
+    /// Version as it stands in the header.
+    pub version: ProtocolVersion,
+    /// Length of the body as the header states it.
+    pub length: u16,
+    /// What was kept of the body: its last bytes, or all of them (see [`Keep`]).
+    pub body: &'a [u8],
+}
+
+impl Sealed<'_> {
+    /// Whether the whole body is there.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.body.len() == self.length as usize
+    }
+}
+
+/// What a protected record turned out to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// It was not opened.
+    Closed,
+    /// Application data.
+    Data,
+    /// An alert.
+    Alert {
+        /// Level 2 (RFC 5246 §7.2); in TLS 1.3 the description decides.
+        fatal: bool,
+        /// Description.
+        description: AlertDescription,
+    },
+    /// Handshake messages, or parts of them.
+    Handshake,
+    /// Something else.
+    Other,
+}
+
+/// What is kept of the bodies of protected records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing.
+    Nothing,
+    /// All but application data.
+    AllButData,
+    /// The same, and the end of application data.
+    EndsOfData,
+    /// Bodies up to this length, and the end of longer ones.
+    UpTo(u16),
+}
+
+/// Kept of the end of a body: the longest MAC and a block, or a tag and the byte before it.
+const END: u16 = 64;
+
+impl Keep {
+    /// The offset in the body from which on it is kept, if it is.
+    fn from(self, content_type: ContentType, length: u16) -> Option<u16> {
+        let data = content_type == ContentType::APPLICATION_DATA;
+        match self {
+            Self::Nothing => None,
+            Self::AllButData => (!data).then_some(0),
+            Self::EndsOfData if data => Some(length.saturating_sub(END)),
+            Self::UpTo(longest) if length > longest => Some(length.saturating_sub(END)),
+            Self::EndsOfData | Self::UpTo(_) => Some(0),
+        }
+    }
 }
 
 /// What a gap cost.
@@ -80,6 +146,8 @@ enum Body {
     Small,
     /// Stepped over, then reported.
     Protected,
+    /// Kept from this offset on, then reported.
+    Held(u16),
     /// Stepped over in silence: part of it is lost, or its header is not confirmed.
     Ignored,
 }
@@ -87,9 +155,21 @@ enum Body {
 #[derive(Debug, Clone, Copy)]
 struct Record {
     content_type: ContentType,
+    version: ProtocolVersion,
     length: u16,
     left: u16,
     body: Body,
+}
+
+impl Record {
+    const fn sealed<'a>(&self, body: &'a [u8]) -> Sealed<'a> {
+        Sealed {
+            content_type: self.content_type,
+            version: self.version,
+            length: self.length,
+            body,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -108,6 +188,8 @@ enum Step<'i> {
     Again,
     MessageInInput(&'i [u8]),
     MessageInBuffer,
+    SealedInInput(Record, &'i [u8]),
+    SealedInBuffer(Record),
     V2InBuffer,
     Oversized(HandshakeType),
     Plain(Event<'static>),
@@ -126,6 +208,9 @@ pub struct Decoder {
     message_emitted: bool,
     /// Bytes of an oversized message still to be stepped over.
     oversized_left: usize,
+    keep: Keep,
+    /// What is kept of the body of the current protected record.
+    held: Vec<u8>,
     /// Part of a handshake message was lost; the next one must begin with a record.
     handshake_lost: bool,
     /// The header was found by searching and the one after it has not been seen.
@@ -156,6 +241,8 @@ impl Decoder {
             message: Vec::new(),
             message_emitted: false,
             oversized_left: 0,
+            keep: Keep::Nothing,
+            held: Vec::new(),
             handshake_lost: false,
             unconfirmed: false,
             ended_in_gap: None,
@@ -175,6 +262,8 @@ impl Decoder {
         Some(match step {
             Step::MessageInInput(message) => Event::Message(Message::parse(message)),
             Step::MessageInBuffer => Event::Message(Message::parse(&self.message)),
+            Step::SealedInInput(record, body) => Event::Protected(record.sealed(body)),
+            Step::SealedInBuffer(record) => Event::Protected(record.sealed(&self.held)),
             Step::V2InBuffer => {
                 Event::Message(match ClientHello::parse_v2(self.message.get(2..).unwrap_or_default()) {
                     Some(hello) => Message::ClientHello(Box::new(hello)),
@@ -204,7 +293,24 @@ impl Decoder {
                 *left -= u16::try_from(bytes).unwrap_or(0);
                 true
             }
+            State::Body(Record {
+                left,
+                length,
+                body: Body::Held(from),
+                ..
+            }) if bytes <= usize::from(from.saturating_sub(*length - *left)) && bytes < usize::from(*left) => {
+                *left -= u16::try_from(bytes).unwrap_or(0);
+                true
+            }
             _ => false,
+        }
+    }
+
+    /// What is to be kept of the bodies of protected records that begin from here on.
+    pub fn keep(&mut self, keep: Keep) {
+        self.keep = keep;
+        if keep == Keep::Nothing {
+            self.held = Vec::new();
         }
     }
 
@@ -228,7 +334,7 @@ impl Decoder {
     /// Bytes buffered for unfinished messages.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.message.capacity()
+        self.message.capacity() + self.held.capacity()
     }
 
     /// `missing` bytes of the stream will never come.
@@ -236,6 +342,11 @@ impl Decoder {
         match &mut self.state {
             State::Body(record) if missing <= u64::from(record.left) => {
                 record.left -= u16::try_from(missing).unwrap_or(record.left);
+                if let Body::Held(from) = record.body
+                    && record.length - record.left > from
+                {
+                    record.body = Body::Protected;
+                }
                 let lost = if matches!(record.body, Body::Handshake | Body::Small) {
                     record.body = Body::Ignored;
                     Loss::Handshake
@@ -339,7 +450,7 @@ impl Decoder {
                 return Step::Plain(Event::Desynchronised);
             }
         }
-        let [kind, _, _, high, low, first @ ..] = self.header;
+        let [kind, major, minor, high, low, first @ ..] = self.header;
         let peeked = u16::from(self.header_have) - 5;
         self.header_have = 0;
         let (content_type, length) = (ContentType(kind), u16::from_be_bytes([high, low]));
@@ -347,15 +458,26 @@ impl Decoder {
         if !confirmed {
             self.resynchronised = true;
         }
-        let body = self.classify(content_type, length, (peeked == 4).then_some(first));
+        let mut body = self.classify(content_type, length, (peeked == 4).then_some(first));
         if body == Body::Handshake && peeked == 4 {
             self.handshake_lost = false;
             // A message begins here: an unfinished one before it never becomes whole.
             self.message.clear();
             self.message.extend_from_slice(&first);
         }
+        if body == Body::Protected
+            && let Some(from) = self.keep.from(content_type, length)
+        {
+            body = Body::Held(from);
+            self.held.clear();
+            self.held.shrink_to(4096);
+            if peeked == 4 {
+                self.held.extend(first.iter().skip(usize::from(from)));
+            }
+        }
         self.begin(Record {
             content_type,
+            version: ProtocolVersion(u16::from_be_bytes([major, minor])),
             length,
             left: length - peeked,
             body,
@@ -366,7 +488,10 @@ impl Decoder {
         self.small = [0; 2];
         if record.left == 0 && record.body != Body::Handshake {
             self.state = State::Header;
-            return report(record);
+            return match record.body {
+                Body::Held(_) => Step::SealedInBuffer(record),
+                _ => report(record),
+            };
         }
         self.state = State::Body(record);
         Step::Again
@@ -408,6 +533,15 @@ impl Decoder {
         let taken = usize::from(record.left).min(input.len());
         let (body, rest) = input.split_at(taken);
         *input = rest;
+        if let Body::Held(from) = record.body {
+            let position = record.length - record.left;
+            let (_, kept) = body.split_at(usize::from(from.saturating_sub(position)).min(taken));
+            if position <= from && taken == usize::from(record.left) {
+                self.state = State::Header;
+                return Step::SealedInInput(record, kept);
+            }
+            self.held.extend_from_slice(kept);
+        }
         if record.body == Body::Small {
             let offset = usize::from(record.length - record.left);
             for (slot, byte) in self.small.iter_mut().skip(offset).zip(body) {
@@ -420,10 +554,10 @@ impl Decoder {
             return Step::NeedMore;
         }
         self.state = State::Header;
-        if record.body == Body::Small {
-            self.finish_small(record)
-        } else {
-            report(record)
+        match record.body {
+            Body::Small => self.finish_small(record),
+            Body::Held(_) => Step::SealedInBuffer(record),
+            Body::Handshake | Body::Protected | Body::Ignored => report(record),
         }
     }
 
@@ -439,10 +573,7 @@ impl Decoder {
                 description: AlertDescription(second),
             },
             // RC4 and NULL suites never protect into one or two bytes, so this is neither: report it as it stands.
-            content_type => Event::Protected {
-                content_type,
-                length: record.length,
-            },
+            _ => Event::Protected(record.sealed(&[])),
         })
     }
 
@@ -551,6 +682,7 @@ impl Decoder {
         self.unconfirmed = true;
         self.begin(Record {
             content_type: ContentType(header[0]),
+            version: ProtocolVersion(u16::from_be_bytes([header[1], header[2]])),
             length,
             left: length,
             body: Body::Ignored,
@@ -560,10 +692,8 @@ impl Decoder {
 
 fn report<'i>(record: Record) -> Step<'i> {
     match record.body {
-        Body::Protected => Step::Plain(Event::Protected {
-            content_type: record.content_type,
-            length: record.length,
-        }),
+        // What was to be kept of a body, and was partly lost, is not given in parts.
+        Body::Protected | Body::Held(_) => Step::Plain(Event::Protected(record.sealed(&[]))),
         Body::Handshake | Body::Small | Body::Ignored => Step::Again,
     }
 }
@@ -630,7 +760,8 @@ mod tests {
                     Event::Message(Message::ClientHello(hello)) => format!("client_hello v2={}", hello.v2_format),
                     Event::Message(Message::ServerHello(_)) => "server_hello".to_owned(),
                     Event::Message(Message::Other(kind)) => kind.to_string(),
-                    Event::Protected { content_type, length } => format!("{content_type}:{length}"),
+                    Event::Message(Message::ClientKeyExchange(_)) => "client_key_exchange".to_owned(),
+                    Event::Protected(record) => format!("{}:{}", record.content_type, record.length),
                     other => format!("{other:?}"),
                 });
             }
@@ -695,6 +826,58 @@ mod tests {
             events(&mut Decoder::new(Start::Record), &stream, 7),
             ["client_hello v2=false", "ChangeCipherSpec", "client_hello v2=false"]
         );
+    }
+
+    #[test]
+    fn bodies_are_kept_as_asked_whatever_the_chunks() {
+        let body: Vec<u8> = (0..200).collect();
+        let stream = [
+            record(22, &client_hello(&[1; 32], &[])),
+            record(20, &[1]),
+            record(22, &body),
+            record(23, &body),
+            record(21, &body[..30]),
+        ]
+        .concat();
+        let all = &body[..];
+        for (keep, expected) in [
+            (Keep::Nothing, [&[][..], &[], &[]]),
+            (Keep::AllButData, [all, &[], &body[..30]]),
+            (Keep::EndsOfData, [all, &body[136..], &body[..30]]),
+            (Keep::UpTo(100), [&body[136..], &body[136..], &body[..30]]),
+            (Keep::UpTo(200), [all, all, &body[..30]]),
+        ] {
+            for size in [1, 3, 64, 137, 1000] {
+                let mut decoder = Decoder::new(Start::Record);
+                decoder.keep(keep);
+                let mut kept = Vec::new();
+                for mut chunk in stream.chunks(size) {
+                    if decoder.skip(chunk.len()) {
+                        continue;
+                    }
+                    while let Some(event) = decoder.next(&mut chunk) {
+                        if let Event::Protected(record) = event {
+                            kept.push(record.body.to_vec());
+                        }
+                    }
+                }
+                assert_eq!(kept, expected, "{keep:?} in chunks of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_gap_in_a_kept_body_gives_none_of_it() {
+        let mut decoder = Decoder::new(Start::Record);
+        decoder.keep(Keep::UpTo(u16::MAX));
+        let stream = record(23, &[5; 300]);
+        events(&mut decoder, &stream[..100], 100);
+        assert_eq!(decoder.gap(100), Loss::Nothing);
+        let mut rest = &stream[200..];
+        let Some(Event::Protected(record)) = decoder.next(&mut rest) else {
+            panic!("a record");
+        };
+        assert_eq!((record.length, record.body.len()), (300, 0));
     }
 
     #[test]

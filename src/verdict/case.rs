@@ -140,7 +140,7 @@ pub enum Gave {
     Unclear,
     /// Nothing, as far as lengths tell (TLS 1.3).
     NothingInferred,
-    /// Nothing: all that could be issued was visible.
+    /// Nothing: all that could be issued was visible, or read with keys.
     Nothing,
 }
 
@@ -163,7 +163,9 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
     }
     let finished = [connection.server_side.finished, connection.client_side.finished];
     let from = finished.into_iter().flatten().max_by_key(order)?;
-    let gave = if !connection.issued.is_empty() || (connection.accepted.is_some() && !connection.is_tls13()) {
+    let gave = if let TicketsInferred::Read { usable, .. } = connection.tickets_inferred {
+        if usable { Gave::Seen } else { Gave::Nothing }
+    } else if !connection.issued.is_empty() || (connection.accepted.is_some() && !connection.is_tls13()) {
         Gave::Seen
     } else if !connection.is_tls13() {
         // Sessions made by renegotiation are issued under encryption, and what was lost may have issued one.
@@ -176,7 +178,7 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
         match connection.tickets_inferred {
             TicketsInferred::Like(_) => Gave::Inferred,
             TicketsInferred::None => Gave::NothingInferred,
-            TicketsInferred::Unclear => Gave::Unclear,
+            TicketsInferred::Unclear | TicketsInferred::Read { .. } => Gave::Unclear,
         }
     };
     Some((gave, from))

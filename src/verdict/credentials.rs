@@ -17,7 +17,7 @@ pub enum State {
     AcceptedThenRejected,
     /// By RFC 2246 §7.2.1 the session must not be resumed after an unclean close; servers differ.
     MustNotBeResumed,
-    /// The handshake that issued it did not complete.
+    /// The handshake that issued it did not complete, or it was issued with lifetime 0 (TLS 1.3).
     NotResumable,
     /// Not visible.
     Unknown,
@@ -106,6 +106,10 @@ pub fn state_of(id: CredentialId, credential: &Credential, kept: &Kept) -> (Stat
         (Some(true), _) => return (State::Resumed, Resumable::Yes),
         (Some(false), true) => return (State::AcceptedThenRejected, Resumable::Unknown),
         (Some(false), false) | (None, _) => {}
+    }
+    // RFC 8446 §4.6.1: such a ticket is to be discarded at once.
+    if credential.mechanism == Mechanism::Psk && credential.lifetime == Some(0) {
+        return (State::NotResumable, Resumable::No);
     }
     let issuer = credential.issued.and_then(|issue| kept.get(issue.connection));
     if issuer.is_some_and(|issuer| issuer.completed == Completed::No) {

@@ -193,7 +193,10 @@ impl Reader<'_> {
             let [full, resumed] = self.habits.tickets;
             let own = match one.connection.tickets_inferred {
                 TicketsInferred::Like(count) => count,
-                TicketsInferred::None | TicketsInferred::Unclear => 1,
+                TicketsInferred::Read { complete: true, .. } => {
+                    u8::try_from(one.connection.issued.len()).unwrap_or(u8::MAX)
+                }
+                TicketsInferred::None | TicketsInferred::Read { complete: false, .. } | TicketsInferred::Unclear => 1,
             };
             let own = own.max(used);
             visit.tickets = if visit.had == Had::Resumed {

@@ -60,6 +60,9 @@ pub(crate) struct TrueConnection {
     /// Close classes that are all right.
     #[serde(default)]
     pub(crate) close: Vec<String>,
+    /// The same, where only keys show it.
+    #[serde(default)]
+    pub(crate) close_keys: Vec<String>,
     #[serde(default)]
     pub(crate) why: String,
     #[serde(default)]
@@ -68,6 +71,8 @@ pub(crate) struct TrueConnection {
     pub(crate) reason_also: Vec<String>,
     /// Number of the connection that issued what was offered.
     pub(crate) issuer: Option<u32>,
+    /// The same, where only keys show it.
+    pub(crate) issuer_keys: Option<u32>,
     /// The address that the server's packets carry, where it is another.
     pub(crate) answers_from: Option<String>,
     /// What stood before TLS.

@@ -8,9 +8,12 @@ use serde::Serialize;
 
 use super::{End, Frame, Time};
 use crate::net::{Timestamp, Wrapping};
-use crate::report::{Report, community_id, connection_id, credential_id, service_id, service_of};
+use crate::report::{
+    Report, TicketAge, community_id, connection_id, credential_id, service_id, service_of, ticket_ages,
+};
 use crate::session::{
-    Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, Mechanism, OfferKind, Outcome, Seen, Side,
+    Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, Mechanism, OfferKind, Outcome,
+    Seen, Side, TicketsInferred,
 };
 use crate::stream::ResetForm;
 use crate::tls::CertificateOperation;
@@ -124,6 +127,33 @@ pub(super) struct CostJson {
     handshake_bytes: HandshakeBytesJson,
 }
 
+/// The age of an offered ticket: as the client states it, and as the capture shows it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TicketAgeJson {
+    credential: Option<String>,
+    stated_ms: u32,
+    real_ms: i64,
+    difference_ms: i64,
+}
+
+impl TicketAgeJson {
+    fn all(report: &Report<'_>, connection: &Connection) -> Option<Vec<Self>> {
+        let ages: Vec<Self> = ticket_ages(connection, report.engine.ledger())
+            .map(|age| Self::of(report, &age))
+            .collect();
+        (!ages.is_empty()).then_some(ages)
+    }
+
+    fn of(report: &Report<'_>, age: &TicketAge) -> Self {
+        Self {
+            credential: report.engine.ledger().get(age.credential).map(credential_id),
+            stated_ms: age.stated,
+            real_ms: age.real,
+            difference_ms: age.difference(),
+        }
+    }
+}
+
 pub(super) type Causes = BTreeMap<&'static str, &'static str>;
 
 #[derive(Serialize, JsonSchema)]
@@ -157,6 +187,9 @@ pub(super) struct ConnectionJson<'a> {
     credentials_offered: Vec<String>,
     credential_accepted: Option<String>,
     credentials_issued: Vec<String>,
+    /// Of the tickets offered whose issue was read with keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_ages: Option<Vec<TicketAgeJson>>,
     reasons: Vec<ReasonJson>,
     close: CloseJson,
     cost: CostJson,
@@ -204,8 +237,15 @@ impl<'a> ConnectionJson<'a> {
             }
         }
         if connection.is_tls13() {
-            not_visible.insert("alpn", "encrypted");
-            not_visible.insert("credentials_issued", "encrypted");
+            if !connection.extensions_read {
+                not_visible.insert("alpn", "encrypted");
+            }
+            if !matches!(
+                connection.tickets_inferred,
+                TicketsInferred::Read { complete: true, .. }
+            ) {
+                not_visible.insert("credentials_issued", "encrypted");
+            }
         }
         if let Some(cause) = connection.hello.blind() {
             for field in ["server_name", "offered", "credentials_offered"] {
@@ -213,6 +253,11 @@ impl<'a> ConnectionJson<'a> {
             }
         }
         let started = transport.started;
+        let early_data = early_data(connection.early_data, &mut not_visible, &mut inferred);
+        let close = close(connection, &mut not_visible, &mut inferred);
+        if connection.keys == Some(KeyOrigin::Embedded) {
+            read_with_embedded_keys(connection, &mut inferred);
+        }
         Self {
             id: connection_id(connection),
             number,
@@ -244,12 +289,13 @@ impl<'a> ConnectionJson<'a> {
             offered: offered(connection, &mut not_visible, &mut inferred),
             outcome: outcome(connection.outcome, &mut not_visible),
             resumed_by: resumed_by(connection, &mut not_visible),
-            early_data: early_data(connection.early_data, &mut not_visible, &mut inferred),
+            early_data,
             credentials_offered: credential_ids(report, connection.offers.iter().map(|offer| offer.credential)),
             credential_accepted: credential_ids(report, connection.accepted.into_iter()).pop(),
             credentials_issued: credential_ids(report, connection.issued.iter().copied()),
+            ticket_ages: TicketAgeJson::all(report, connection),
             reasons: report.reasons(id, connection).into_iter().map(Into::into).collect(),
-            close: close(connection, &mut not_visible, &mut inferred),
+            close,
             cost: cost(connection, &mut not_visible),
             not_visible,
             inferred,
@@ -351,11 +397,15 @@ fn resumed_by(connection: &Connection, not_visible: &mut Causes) -> Option<&'sta
 fn early_data(early_data: EarlyData, not_visible: &mut Causes, inferred: &mut Causes) -> Option<&'static str> {
     match early_data {
         EarlyData::NotOffered => None,
-        EarlyData::Accepted(_) => {
-            inferred.insert(
-                "early_data",
-                "record of the size of EndOfEarlyData before the client's Finished",
-            );
+        EarlyData::Accepted {
+            inferred: by_lengths, ..
+        } => {
+            if by_lengths {
+                inferred.insert(
+                    "early_data",
+                    "record of the size of EndOfEarlyData before the client's Finished",
+                );
+            }
             Some("accepted")
         }
         EarlyData::Rejected {
@@ -393,6 +443,8 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
     .map(|(side, notify, path)| {
         let facts = connection.side(side);
         let stated = match notify {
+            // See read_with_embedded_keys.
+            CloseNotify::Observed(_) if connection.keys == Some(KeyOrigin::Embedded) => Some("inferred"),
             CloseNotify::Observed(_) => Some("observed"),
             CloseNotify::Inferred(_) => {
                 inferred.insert(
@@ -434,6 +486,28 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
         }),
         client,
         server,
+    }
+}
+
+/// Secrets inside a capture vouch for nothing but themselves: who wrote the file wrote them, too. What only they show
+/// is called inferred.
+fn read_with_embedded_keys(connection: &Connection, inferred: &mut Causes) {
+    const WHY: &str = "read with the secrets that the capture itself brings";
+    let close = &connection.close;
+    let observed = |notify: &CloseNotify| matches!(notify, CloseNotify::Observed(_));
+    let tickets = connection.is_tls13() && !connection.issued.is_empty();
+    let early_data = matches!(connection.early_data, EarlyData::Accepted { inferred: false, .. });
+    for (path, read) in [
+        ("alpn", connection.extensions_read),
+        ("credentials_issued", tickets),
+        ("early_data", early_data),
+        ("close.class", observed(&close.client) || observed(&close.server)),
+        ("close.client.close_notify", observed(&close.client)),
+        ("close.server.close_notify", observed(&close.server)),
+    ] {
+        if read {
+            inferred.insert(path, WHY);
+        }
     }
 }
 

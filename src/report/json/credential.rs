@@ -43,6 +43,9 @@ pub(super) struct CredentialJson<'a> {
     tls_version: Option<String>,
     server_name: Option<&'a str>,
     lifetime_seconds: Option<u32>,
+    /// Bytes of early data that the ticket allows; only where its issue was read with keys and it allows any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_early_data: Option<u32>,
     key_name: Option<String>,
     offers: Vec<OfferJson>,
     state: &'static str,
@@ -113,6 +116,7 @@ impl<'a> CredentialJson<'a> {
             tls_version: credential.version.map(|version| version.to_string()),
             server_name: credential.server_name.as_deref(),
             lifetime_seconds: credential.lifetime,
+            max_early_data: credential.psk.and_then(|terms| terms.max_early_data),
             key_name: report.hindsight.key_name(id).map(|name| hex(name.bytes())),
             offers: credential
                 .offers

@@ -7,7 +7,7 @@ use super::connection::{EvidenceJson, seconds};
 use super::cost::AvoidableByReasonJson;
 use super::{End, OffersJson, OutcomesJson, Time};
 use crate::net::hex;
-use crate::report::{Counts, Report, ServiceView, service_id};
+use crate::report::{Counts, Report, ServiceView, TicketLedger, service_id};
 use crate::verdict::findings::Found;
 use crate::verdict::hindsight::{Exchange, KeyTimeline, Label, Pattern};
 
@@ -31,6 +31,9 @@ pub(super) struct ServiceJson<'a> {
     ticket_keys: Vec<TicketKeyJson>,
     patterns: Vec<PatternJson>,
     findings: Vec<FindingJson>,
+    /// What each client did with its TLS 1.3 tickets; only where keys let them be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_ledgers: Option<Vec<TicketLedgerJson>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -38,6 +41,31 @@ pub(super) struct BarJson {
     start: Time,
     seconds: i64,
     outcomes: OutcomesJson,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TicketLedgerJson {
+    client: String,
+    issued: u64,
+    spent: u64,
+    reused: u64,
+    thrown_away: u64,
+    left: u64,
+    exhausted: u64,
+}
+
+impl From<&TicketLedger> for TicketLedgerJson {
+    fn from(ledger: &TicketLedger) -> Self {
+        Self {
+            client: ledger.client.to_string(),
+            issued: ledger.issued,
+            spent: ledger.spent,
+            reused: ledger.reused,
+            thrown_away: ledger.thrown_away,
+            left: ledger.left,
+            exhausted: ledger.exhausted,
+        }
+    }
 }
 
 /// A machine, or a session cache domain.
@@ -111,6 +139,10 @@ fn labels(labels: Option<&[Label]>) -> Vec<LabelJson> {
         because: label.because.clone(),
     };
     labels.unwrap_or_default().iter().map(json).collect()
+}
+
+fn ledgers(ledgers: &[TicketLedger]) -> Option<Vec<TicketLedgerJson>> {
+    (!ledgers.is_empty()).then(|| ledgers.iter().map(Into::into).collect())
 }
 
 impl From<&KeyTimeline> for TicketKeyJson {
@@ -243,6 +275,7 @@ impl<'a> ServiceJson<'a> {
                 .iter()
                 .map(FindingJson::from)
                 .collect(),
+            ticket_ledgers: ledgers(report.tickets(&service)),
         }
     }
 }

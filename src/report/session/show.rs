@@ -9,7 +9,7 @@ use crate::net::{FrameRef, hex};
 use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::text::{MAX_WIRE, printable};
 use crate::report::{Report, connection_id, credential_id, moment};
-use crate::session::{Connection, ConnectionId, Credential, CredentialId, Side};
+use crate::session::{Connection, ConnectionId, Credential, CredentialId, Side, TicketsInferred};
 use crate::verdict::state_of;
 
 /// Name of the JSON document.
@@ -52,8 +52,14 @@ pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
     }
     if let ([], [only]) = (life.credentials.as_slice(), life.connections.as_slice()) {
         writeln!(out, "{}", candidate(report, Found::Connection(*only)))?;
-        let tls13 = report.engine.kept().get(*only).is_some_and(Connection::is_tls13);
-        if tls13 {
+        let hidden = |connection: &Connection| {
+            connection.is_tls13()
+                && !matches!(
+                    connection.tickets_inferred,
+                    TicketsInferred::Read { complete: true, .. }
+                )
+        };
+        if report.engine.kept().get(*only).is_some_and(hidden) {
             writeln!(
                 out,
                 "    tickets of TLS 1.3 are encrypted: what it issued shows only when it is offered"

@@ -10,8 +10,8 @@ use super::units::{counted, number, seconds};
 use super::{Page, paint, printable, shown_path};
 use crate::net::{FrameRef, Wrapping};
 use crate::report::json::{mechanism_code, outcome_code};
-use crate::report::{Alike, alike, connection_id, display_filter};
-use crate::session::{Connection, ConnectionId, Outcome};
+use crate::report::{Alike, TicketAge, alike, connection_id, display_filter, ticket_ages};
+use crate::session::{Connection, ConnectionId, EarlyData, Outcome};
 use crate::verdict::Judged;
 
 /// Kinds shown without `--all`.
@@ -97,7 +97,25 @@ impl Page<'_, '_> {
         } else if crate::verdict::judge::needs_reason(connection) {
             writeln!(self.out, "    no reason of the catalogue holds")?;
         }
+        self.ages(connection)?;
         self.where_to_look(place, connection)
+    }
+
+    /// Tickets whose age the client states otherwise than the capture shows it.
+    fn ages(&mut self, connection: &Connection) -> io::Result<()> {
+        for age in ticket_ages(connection, self.report.engine.ledger()).filter(TicketAge::is_off) {
+            let refused = match connection.early_data {
+                EarlyData::Rejected { .. } => "; servers refuse early data for that",
+                EarlyData::NotOffered | EarlyData::Accepted { .. } | EarlyData::Unclear(_) => "",
+            };
+            let text = format!(
+                "by the client's clock its ticket is {} s old, by the capture's {} s: a clock was set{refused}",
+                seconds((age.real + age.difference()) * 1_000_000),
+                seconds(age.real * 1_000_000),
+            );
+            self.paragraph(4, "", self.style.note, &text)?;
+        }
+        Ok(())
     }
 
     /// Frames in which the offered credentials were issued, with the backends that did it.

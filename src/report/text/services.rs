@@ -7,7 +7,7 @@ use super::units::{bytes, counted, duration, number};
 use super::{MAX_WIRE, Page, hindsight, paint, printable};
 use crate::net::Endpoint;
 use crate::report::cost::{Avoidable, AvoidableByReason};
-use crate::report::{Alike, ServiceView, alike};
+use crate::report::{Alike, ServiceView, TicketLedger, alike};
 use crate::session::Outcome;
 use crate::tls::CertificateOperation;
 use crate::verdict::Reason;
@@ -77,6 +77,7 @@ impl Page<'_, '_> {
             self.hindsight(insight, advised)?;
         }
         let service = (view.server, view.server_name.clone());
+        self.tickets(report.tickets(&service))?;
         self.findings(report.findings.service(&service), advised)?;
         let trouble = Trouble {
             alike: view.alike.clone(),
@@ -84,6 +85,28 @@ impl Page<'_, '_> {
             resumed_bytes: view.resumed_bytes,
         };
         self.trouble(&trouble, advised)
+    }
+
+    /// What the clients did with their TLS 1.3 tickets, all together.
+    fn tickets(&mut self, ledgers: &[TicketLedger]) -> io::Result<()> {
+        let Some((first, rest)) = ledgers.split_first() else {
+            return Ok(());
+        };
+        let all = rest.iter().fold(*first, TicketLedger::and);
+        let reused = match all.reused {
+            0 => String::new(),
+            reused => format!(" ({} more than once)", number(reused)),
+        };
+        let exhausted = match all.exhausted {
+            0 => String::new(),
+            exhausted => format!(
+                "; {} came when none was left",
+                counted(exhausted, "connection", "connections")
+            ),
+        };
+        let [issued, spent, thrown_away, left] = [all.issued, all.spent, all.thrown_away, all.left].map(number);
+        let text = format!("{issued} issued, {spent} spent{reused}, {thrown_away} thrown away, {left} left{exhausted}");
+        self.paragraph(2, "tickets    ", self.style.name, &text)
     }
 
     /// What the services have in common, where there are several.

@@ -193,7 +193,8 @@ fn facts(
     }
     match connection.early_data {
         EarlyData::NotOffered => {}
-        EarlyData::Accepted(_) => facts.push(("early data", "accepted (inferred)".to_owned())),
+        EarlyData::Accepted { inferred: true, .. } => facts.push(("early data", "accepted (inferred)".to_owned())),
+        EarlyData::Accepted { inferred: false, .. } => facts.push(("early data", "accepted".to_owned())),
         EarlyData::Rejected { .. } => facts.push(("early data", "refused".to_owned())),
         EarlyData::Unclear(cause) => facts.push(("early data", format!("not visible ({})", cause.code()))),
     }

@@ -162,7 +162,17 @@ fn handshake(report: &Report<'_>, connection: &Connection, steps: &mut Vec<Step>
         }
     }
     match connection.early_data {
-        EarlyData::Accepted(at) => steps.push(Step::at(at, 10, Side::Client, "EndOfEarlyData (inferred): accepted")),
+        EarlyData::Accepted { at, inferred: true } => {
+            steps.push(Step::at(at, 10, Side::Client, "EndOfEarlyData (inferred): accepted"));
+        }
+        EarlyData::Accepted { at, inferred: false } => {
+            steps.push(Step::at(
+                at,
+                10,
+                Side::Server,
+                "EncryptedExtensions: early data is accepted",
+            ));
+        }
         EarlyData::Rejected { at, inferred } => {
             let inferred = if inferred { " (inferred)" } else { "" };
             let text = format!("early data is refused{inferred}");

@@ -255,7 +255,10 @@ fn exhausted(case: &Case<'_>) -> Finding {
             _ if !earlier.is_tls13() || !at_hand => {}
             TicketsInferred::Like(count) => given += u32::from(count),
             TicketsInferred::None => {}
-            TicketsInferred::Unclear => return Finding::CannotTell,
+            TicketsInferred::Read { complete: true, .. } => {
+                given = given.saturating_add(u32::try_from(earlier.issued.len()).unwrap_or(u32::MAX));
+            }
+            TicketsInferred::Read { complete: false, .. } | TicketsInferred::Unclear => return Finding::CannotTell,
         }
     }
     let Some(latest) = latest.filter(|_| given > 0 && used >= given) else {

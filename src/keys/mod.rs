@@ -1,0 +1,26 @@
+//! Secrets of a key log, and the protected records that they open.
+//!
+//! In go key logs ([`Log`]), hellos and protected records; out come what a record holds and the handshake messages in
+//! it ([`Keys`]). Every record is authenticated before anything is concluded from it; one that fails stays closed. No
+//! secret and no content leaves this module but the messages that it was asked for, and nothing here is printed: see
+//! [`Secret`].
+
+mod aead;
+mod block;
+mod connection;
+mod direction;
+mod log;
+mod opener;
+#[cfg(test)]
+mod rfc8448;
+mod schedule;
+mod secret;
+mod store;
+mod suite;
+#[cfg(test)]
+mod testing;
+
+pub use connection::{Keys, Readiness, Speaker};
+pub use log::{Fault, Log, Problem};
+pub use secret::Secret;
+pub use store::{Kind, Name, Secrets};

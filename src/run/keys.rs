@@ -1,0 +1,85 @@
+//! Key logs on their way into the engine: files beside the captures, and secrets blocks inside them.
+
+use zeroize::Zeroizing;
+
+use crate::engine::Engine;
+use crate::keys::{Fault, Log};
+use crate::source::{KeyLogFile, Timeline};
+
+/// The key logs of a run.
+#[derive(Default)]
+pub(super) struct KeyLogs {
+    files: Vec<(KeyLogFile, Log)>,
+    /// Secrets blocks read so far.
+    blocks: u64,
+    /// One line for each thing that is wrong with a log.
+    warnings: Vec<String>,
+}
+
+impl KeyLogs {
+    /// Opens key log files; those that cannot be opened are named in `errors`.
+    pub(super) fn open(paths: &[String], errors: &mut Vec<String>) -> Self {
+        let mut logs = Self::default();
+        for path in paths {
+            match KeyLogFile::open(path) {
+                Ok(file) => logs.files.push((file, Log::default())),
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        logs
+    }
+
+    /// Whether there is any file.
+    pub(super) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// Reads what the files have beyond what was read before.
+    pub(super) fn read(&mut self, engine: &mut Engine) {
+        for (file, log) in &mut self.files {
+            loop {
+                match file.more() {
+                    Ok([]) => break,
+                    Ok(bytes) => engine.read_keys(log, bytes),
+                    Err(error) => {
+                        self.warnings.push(error.to_string());
+                        break;
+                    }
+                }
+            }
+            name(&mut self.warnings, file.path(), log);
+        }
+    }
+
+    /// Takes the secrets blocks that were found in the captures.
+    pub(super) fn take_blocks(&mut self, timeline: &mut Timeline, engine: &mut Engine) {
+        for (path, text) in timeline.secrets() {
+            let text = Zeroizing::new(text);
+            self.blocks += 1;
+            let mut log = Log::embedded();
+            engine.read_keys(&mut log, &text);
+            engine.end_keys(&mut log);
+            name(
+                &mut self.warnings,
+                &format!("{path}: secrets block {}", self.blocks),
+                &mut log,
+            );
+        }
+    }
+
+    /// Nothing more comes: what is wrong with the logs.
+    pub(super) fn finish(mut self, engine: &mut Engine) -> Vec<String> {
+        self.read(engine);
+        for (file, log) in &mut self.files {
+            engine.end_keys(log);
+            name(&mut self.warnings, file.path(), log);
+        }
+        self.warnings
+    }
+}
+
+/// Names malformed lines by their number. What stands in them is not repeated: it may be a secret.
+fn name(warnings: &mut Vec<String>, place: &str, log: &mut Log) {
+    let line = |Fault { line, problem }| format!("{place}: line {line} {problem}; the line is passed over");
+    warnings.extend(log.faults().into_iter().map(line));
+}

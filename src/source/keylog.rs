@@ -1,0 +1,90 @@
+//! A key log file: read to its end, and on from there when it has grown. What its lines mean is not known here.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+use super::SourceError;
+
+/// Bytes read at once.
+const PIECE: usize = 1 << 18;
+
+/// A key log that may still be written to.
+pub struct KeyLogFile {
+    path: String,
+    file: File,
+    /// Read secrets pass through here, so it is wiped in the end.
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+impl KeyLogFile {
+    /// Opens a key log.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, or is a directory.
+    pub fn open(path: &str) -> Result<Self, SourceError> {
+        let (file, _) = super::open_file(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            buffer: Zeroizing::new(vec![0; PIECE]),
+        })
+    }
+
+    /// Path as given.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The next bytes; empty at the end, as far as the file has been written.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn more(&mut self) -> Result<&[u8], SourceError> {
+        loop {
+            match self.file.read(&mut self.buffer) {
+                Ok(count) => return Ok(self.buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => {
+                    return Err(SourceError::KeyLog {
+                        path: self.path.clone(),
+                        cause,
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_is_appended_is_read_on() {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let path = file.path().to_str().expect("a UTF-8 path").to_owned();
+        let mut log = KeyLogFile::open(&path).expect("a file");
+        assert_eq!(log.more().expect("readable"), b"");
+        file.write_all(b"one\ntw").expect("writing");
+        assert_eq!(log.more().expect("readable"), b"one\ntw");
+        assert_eq!(log.more().expect("readable"), b"");
+        file.write_all(b"o\n").expect("writing");
+        assert_eq!(log.more().expect("readable"), b"o\n");
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_is_named() {
+        let error = KeyLogFile::open("/nonexistent/keys").err().expect("an error");
+        assert!(
+            error.to_string().starts_with("/nonexistent/keys: cannot be opened: "),
+            "{error}"
+        );
+    }
+}
