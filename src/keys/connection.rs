@@ -4,17 +4,20 @@
 //! holds and the handshake messages under protection. What a side sends decides alone which key protects its next
 //! record, so the sides need not be in step with each other.
 
+mod messages;
+mod tls12;
+mod tls13;
+
 use super::direction::Direction;
 use super::opener::Opener;
-use super::schedule::{expand_labels, prf};
 use super::secret::{Hidden, Secret};
-use super::store::{Kind, Secrets, SessionName};
-use super::suite;
+use super::store::{Secrets, SessionName};
 use crate::tls::cipher::Protection;
 use crate::tls::handshake::NewSessionTicket;
 use crate::tls::names::HandshakeType;
 use crate::tls::record::{Content, Keep, Sealed};
 use crate::tls::{AlertDescription, ClientHello, ContentType, Message, ServerHello};
+use messages::Messages;
 
 /// Bodies of records up to this length are held once a side is past its handshake: tickets, alerts and key updates are
 /// shorter. Of longer records the type alone is looked at.
@@ -253,92 +256,6 @@ impl Keys {
         Readiness::Never
     }
 
-    fn prepare_tls13(&mut self, known: bool, secrets: &mut Secrets) -> Readiness {
-        let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
-            return Readiness::Waiting;
-        };
-        if suite::algorithm(choice.protection.suite).is_none() {
-            self.unsupported = known;
-            return self.never();
-        }
-        let all = [
-            Kind::ServerHandshake,
-            Kind::ClientHandshake,
-            Kind::ServerApplication,
-            Kind::ClientApplication,
-        ];
-        let complete = known && all.iter().all(|kind| secrets.find(&proposal.random, *kind).is_some());
-        if !complete && (!known || self.awaits_secrets(secrets)) {
-            return Readiness::Waiting;
-        }
-        self.early = proposal
-            .early_data
-            .then(|| secrets.find(&proposal.random, Kind::ClientEarly))
-            .flatten()
-            .and_then(|secret| Opener::tls13(choice.protection.suite, secret))
-            .map(|opener| {
-                let mut direction = Box::new(Direction::default());
-                direction.install(Some(opener));
-                direction
-            });
-        self.state = State::Tls13;
-        Readiness::Ready
-    }
-
-    fn prepare_tls12(&mut self, secrets: &mut Secrets) -> Readiness {
-        let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
-            return Readiness::Waiting;
-        };
-        let random = &proposal.random;
-        let own = secrets.find(random, Kind::Master).cloned();
-        let made = || {
-            let premaster = secrets.find(random, Kind::Premaster)?;
-            master_of(premaster, proposal, choice)
-        };
-        let master = own.or_else(made);
-        self.guessed = master.is_none();
-        let master = master.or_else(|| {
-            let own = choice.session.as_ref().map(SessionId::name);
-            let resumed = |name: &SessionName| proposal.sessions.contains(&Some(*name));
-            let mut names = proposal
-                .sessions
-                .first()
-                .copied()
-                .flatten()
-                .into_iter()
-                .chain(own.filter(resumed));
-            names.find_map(|name| secrets.recall(name).cloned())
-        });
-        match master {
-            Some(master) => self.use_master(master, secrets),
-            None => Readiness::Waiting,
-        }
-    }
-
-    /// Makes the keys of a master secret; ChangeCipherSpec puts them to use.
-    fn use_master(&mut self, master: Secret, secrets: &mut Secrets) -> Readiness {
-        let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
-            return Readiness::Waiting;
-        };
-        let Some([client, server]) = Opener::tls12(choice.protection, &master, &proposal.random, &choice.random) else {
-            self.unsupported = true;
-            return self.never();
-        };
-        if let Some(session) = &choice.session {
-            secrets.remember(session.name(), master.clone());
-        }
-        for (side, opener) in self.sides.iter_mut().zip([client, server]) {
-            side.pending = Some(opener);
-            // In a renegotiation the old keys protect the ChangeCipherSpec, too.
-            if matches!(self.state, State::Waiting) && side.changed {
-                let opener = side.pending.take();
-                side.direction.install(opener);
-            }
-        }
-        self.state = State::Tls12 { master };
-        Readiness::Ready
-    }
-
     /// What must be kept of this side's records.
     #[must_use]
     pub fn keep(&self, speaker: Speaker) -> Keep {
@@ -385,171 +302,6 @@ impl Keys {
         }
     }
 
-    fn open_tls12(&mut self, speaker: Speaker, record: &Sealed<'_>) -> Option<ContentType> {
-        let Self { sides, scratch, .. } = self;
-        let scratch = &mut scratch.0;
-        let side = of(sides, speaker);
-        if record.content_type == ContentType::APPLICATION_DATA {
-            side.direction.pass(record);
-            return side.direction.has_key().then_some(ContentType::APPLICATION_DATA);
-        }
-        side.direction.open(record, scratch)
-    }
-
-    fn open_tls13(&mut self, speaker: Speaker, record: &Sealed<'_>, secrets: &mut Secrets) -> Option<ContentType> {
-        if record.content_type != ContentType::APPLICATION_DATA {
-            return None;
-        }
-        if self.skip_finished(speaker, record) {
-            return None;
-        }
-        self.install(speaker, secrets);
-        let early_data =
-            speaker == Speaker::Client && self.proposal.as_ref().is_some_and(|proposal| proposal.early_data);
-        let Self {
-            sides, early, scratch, ..
-        } = self;
-        let scratch = &mut scratch.0;
-        let side = of(sides, speaker);
-        let at_start = side.epoch == Epoch::Handshake && side.direction.counts().0 == 0;
-        if at_start && early_data && !side.direction.has_lost() {
-            // Early data goes by under its own key, or under one that is not known, until a record of the handshake
-            // opens.
-            let opened = if record.is_whole() {
-                side.direction.attempt(record, scratch)
-            } else {
-                None
-            };
-            return opened.or_else(|| early.as_mut()?.open(record, scratch));
-        }
-        if side.epoch == Epoch::Application && (record.length > NO_LOOK || !record.is_whole()) {
-            match side.direction.look(record) {
-                // Zero is padding; then the type stands somewhere before.
-                Some(ContentType(0)) | None => {}
-                Some(ContentType::APPLICATION_DATA) => {
-                    side.direction.pass(record);
-                    return Some(ContentType::APPLICATION_DATA);
-                }
-                Some(_) if record.is_whole() => {}
-                Some(_) => {
-                    side.direction.pass(record);
-                    return None;
-                }
-            }
-        }
-        let lost = side.direction.has_lost();
-        if side.direction.has_key()
-            && let Some(kind) = side.direction.open(record, scratch)
-        {
-            return Some(kind);
-        }
-        if std::mem::take(&mut side.skipped_finished) && side.direction.counts().0 == 0 {
-            return self.unskip_finished(speaker, record, secrets);
-        }
-        // The Finished that ends the handshake may have been lost, or its key is not known.
-        let (waiting, missing) = (side.epoch == Epoch::Handshake, !side.direction.has_key());
-        if !waiting || !(lost || missing) || side.blind_tries >= BLIND_TRIES || !record.is_whole() {
-            return None;
-        }
-        side.blind_tries += 1;
-        self.try_application(speaker, record, secrets)
-    }
-
-    /// The client's handshake is most often its Finished alone, whose size gives it away. A key is not made for it: what
-    /// follows opens under the application key, or shows that it was something else.
-    fn skip_finished(&mut self, speaker: Speaker, record: &Sealed<'_>) -> bool {
-        let (Speaker::Client, Some(proposal), Some(choice)) = (speaker, &self.proposal, &self.choice) else {
-            return false;
-        };
-        let suite = choice.protection.suite;
-        let finished = suite.kdf_hash().map(|hash| 4 + hash.length() + 1 + suite.tls13_tag());
-        let early_data = proposal.early_data;
-        let side = self.side(speaker);
-        let at_start = side.epoch == Epoch::Handshake && !side.installed && !side.direction.has_lost();
-        if !at_start || early_data || finished != Some(record.length) {
-            return false;
-        }
-        side.epoch = Epoch::Application;
-        side.skipped_finished = true;
-        true
-    }
-
-    /// Perhaps what was skipped was no Finished, and the record after it is under the handshake key, too.
-    fn unskip_finished(&mut self, speaker: Speaker, record: &Sealed<'_>, secrets: &mut Secrets) -> Option<ContentType> {
-        let side = self.side(speaker);
-        side.epoch = Epoch::Handshake;
-        side.installed = false;
-        side.messages.lose();
-        self.install(speaker, secrets);
-        let Self { sides, scratch, .. } = self;
-        let side = of(sides, speaker);
-        side.direction.pass_unseen();
-        let opened = side.direction.attempt(record, &mut scratch.0);
-        if opened.is_none() {
-            side.epoch = Epoch::Application;
-            side.installed = false;
-            self.install(speaker, secrets);
-            self.side(speaker).direction.pass_unseen();
-        }
-        opened
-    }
-
-    /// Whether the record is the first one under the application key.
-    fn try_application(&mut self, speaker: Speaker, record: &Sealed<'_>, secrets: &mut Secrets) -> Option<ContentType> {
-        let (opener, traffic) = self.application(speaker, secrets)?;
-        let Self { sides, scratch, .. } = self;
-        let scratch = &mut scratch.0;
-        let side = of(sides, speaker);
-        let mut direction = Direction::default();
-        direction.install(Some(opener));
-        direction.lose_as(&side.direction);
-        let kind = direction.open(record, scratch)?;
-        side.direction = direction;
-        side.epoch = Epoch::Application;
-        side.installed = true;
-        side.traffic = Some(traffic);
-        Some(kind)
-    }
-
-    fn application(&self, speaker: Speaker, secrets: &mut Secrets) -> Option<(Opener, Secret)> {
-        let kind = match speaker {
-            Speaker::Client => Kind::ClientApplication,
-            Speaker::Server => Kind::ServerApplication,
-        };
-        let secret = secrets.find(&self.proposal.as_ref()?.random, kind)?;
-        let opener = Opener::tls13(self.choice.as_ref()?.protection.suite, secret)?;
-        Some((opener, secret.clone()))
-    }
-
-    /// Makes the key of the epoch that a side is at, with its first record.
-    fn install(&mut self, speaker: Speaker, secrets: &mut Secrets) {
-        let epoch = {
-            let side = self.side(speaker);
-            if std::mem::replace(&mut side.installed, true) {
-                return;
-            }
-            side.epoch
-        };
-        if epoch == Epoch::Application {
-            let made = self.application(speaker, secrets);
-            let side = self.side(speaker);
-            let (opener, traffic) = made.unzip();
-            side.direction.succeed(opener);
-            side.traffic = traffic;
-            return;
-        }
-        let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
-            return;
-        };
-        let kind = match speaker {
-            Speaker::Client => Kind::ClientHandshake,
-            Speaker::Server => Kind::ServerHandshake,
-        };
-        let secret = secrets.find(&proposal.random, kind);
-        let opener = secret.and_then(|secret| Opener::tls13(choice.protection.suite, secret));
-        self.side(speaker).direction.succeed(opener);
-    }
-
     /// The next handshake message under protection, and what it does to the keys.
     pub fn next_message(&mut self, speaker: Speaker, secrets: &mut Secrets) -> Option<Message<'_>> {
         let tls13 = matches!(self.state, State::Tls13);
@@ -578,56 +330,6 @@ impl Keys {
         if side.epoch == Epoch::Handshake {
             side.epoch = Epoch::Application;
             side.installed = false;
-        }
-    }
-
-    /// RFC 8446 §7.2: application_traffic_secret_N+1.
-    fn key_update(&mut self, speaker: Speaker) {
-        let Some(suite) = self.choice.as_ref().map(|choice| choice.protection.suite) else {
-            return;
-        };
-        let side = self.side(speaker);
-        let (Some(hash), Some(now)) = (suite.kdf_hash(), side.traffic.take()) else {
-            return;
-        };
-        let next = Secret::filled(usize::from(hash.length()), |out| {
-            expand_labels(hash, &now, [("traffic upd", out)]);
-        });
-        side.direction.install(Opener::tls13(suite, &next));
-        side.traffic = Some(next);
-    }
-
-    /// A handshake under protection of TLS 1.2 and older (RFC 5246 §7.4.1.1) has randoms and a master secret of its own.
-    fn renegotiate(
-        &mut self,
-        speaker: Speaker,
-        kind: HandshakeType,
-        range: &std::ops::Range<usize>,
-        secrets: &mut Secrets,
-    ) {
-        if !matches!(
-            kind,
-            HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO | HandshakeType::NEW_SESSION_TICKET
-        ) {
-            return;
-        }
-        // The message borrows from the buffer, which must not change meanwhile.
-        let bytes = self.side_ref(speaker).messages.bytes(range).to_vec();
-        match (speaker, Message::parse(&bytes)) {
-            (Speaker::Client, Message::ClientHello(hello)) => {
-                self.choice = None;
-                self.client_hello(&hello, secrets);
-            }
-            (Speaker::Server, Message::ServerHello(hello)) if self.choice.is_none() => {
-                self.server_hello(&hello);
-                if let Some(proposal) = &self.proposal {
-                    secrets.claim(&proposal.random);
-                }
-                // Without the new secret everything up to the new ChangeCipherSpec still opens.
-                let _ = self.prepare_tls12(secrets);
-            }
-            (Speaker::Server, Message::NewSessionTicket(ticket)) => self.remember(ticket, secrets),
-            _ => {}
         }
     }
 
@@ -669,32 +371,6 @@ impl Keys {
 
     const fn awaits_secrets(&self, secrets: &Secrets) -> bool {
         secrets.is_growing() && !self.impatient
-    }
-
-    fn awaits_key_exchange(&self, secrets: &Secrets) -> bool {
-        let tls12 = self
-            .choice
-            .as_ref()
-            .is_some_and(|choice| !choice.protection.version.is_tls13());
-        tls12 && secrets.has_premasters() && !self.exchanged && !self.impatient
-    }
-
-    /// RSA key exchange: the log may name the premaster secret by its encrypted form.
-    fn client_key_exchange(&mut self, body: &[u8], secrets: &mut Secrets) {
-        self.exchanged = true;
-        let (State::Waiting | State::Never, Some(proposal), Some(choice)) = (&self.state, &self.proposal, &self.choice)
-        else {
-            return;
-        };
-        let name = body.get(2..).and_then(|encrypted| encrypted.first_chunk::<8>());
-        let master = name
-            .and_then(|name| secrets.find_premaster(*name))
-            .and_then(|premaster| master_of(premaster, proposal, choice));
-        if let Some(master) = master {
-            self.guessed = false;
-            self.state = State::Waiting;
-            let _ = self.use_master(master, secrets);
-        }
     }
 
     /// A ticket names the session of this connection.
@@ -743,85 +419,4 @@ const fn of(sides: &mut [Side; 2], speaker: Speaker) -> &mut Side {
         Speaker::Client => client,
         Speaker::Server => server,
     }
-}
-
-/// RFC 5246 §8.1. With extended_master_secret the transcript goes in, too (RFC 7627 §4), which is not kept.
-fn master_of(premaster: &Secret, proposal: &Proposal, choice: &Choice) -> Option<Secret> {
-    if choice.extended_master_secret {
-        return None;
-    }
-    let kind = suite::prf(choice.protection)?;
-    Some(Secret::filled(48, |out| {
-        prf(
-            kind,
-            premaster.bytes(),
-            "master secret",
-            [&proposal.random, &choice.random],
-            out,
-        );
-    }))
-}
-
-/// Handshake messages of one side under protection, put together over records.
-#[derive(Debug, Default)]
-struct Messages {
-    buffer: Hidden,
-    /// Bytes at the front that were given out.
-    taken: usize,
-    /// Part of a message was lost: what follows in the buffer is not the beginning of one.
-    lost: bool,
-}
-
-impl Messages {
-    fn lose(&mut self) {
-        self.buffer.0.clear();
-        self.taken = 0;
-        self.lost = true;
-    }
-
-    fn push(&mut self, fragment: &[u8]) {
-        self.buffer.0.drain(..self.taken);
-        self.taken = 0;
-        if std::mem::take(&mut self.lost) && !begins_message(fragment) {
-            self.lost = true;
-            return;
-        }
-        if self.buffer.0.len() + fragment.len() > MAX_MESSAGE {
-            self.lose();
-            return;
-        }
-        self.buffer.0.extend_from_slice(fragment);
-    }
-
-    /// Where the next complete message stands.
-    fn next(&mut self) -> Option<std::ops::Range<usize>> {
-        let rest = self.buffer.0.get(self.taken..)?;
-        let [_, a, b, c] = *rest.first_chunk()?;
-        let length = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
-        if length > MAX_MESSAGE {
-            self.lose();
-            return None;
-        }
-        rest.get(..length)?;
-        let range = self.taken..self.taken + length;
-        self.taken = range.end;
-        Some(range)
-    }
-
-    fn bytes(&self, range: &std::ops::Range<usize>) -> &[u8] {
-        self.buffer.0.get(range.clone()).unwrap_or_default()
-    }
-}
-
-/// Whether a record's content is exactly whole messages: the only place to go on after a loss.
-fn begins_message(fragment: &[u8]) -> bool {
-    let mut rest = fragment;
-    while let Some([kind, a, b, c]) = rest.first_chunk::<4>() {
-        let length = 4 + u32::from_be_bytes([0, *a, *b, *c]) as usize;
-        match rest.get(length..) {
-            Some(after) if HandshakeType(*kind).name().is_some() => rest = after,
-            _ => return false,
-        }
-    }
-    rest.is_empty() && !fragment.is_empty()
 }
