@@ -45,7 +45,7 @@ impl Page<'_, '_> {
         let headline = PatternKind::by_name(pattern.name).map_or(pattern.name, |kind| kind.summary);
         let name = paint(self.style.bad, headline);
         let mut sure = pattern.confidence.code().to_owned();
-        if let Some(contrast) = &pattern.contrast {
+        if let Some(contrast) = pattern.contrast.as_ref().filter(|contrast| contrast.compares()) {
             sure.push_str(", ");
             sure.push_str(&chance(contrast.p_value));
         }

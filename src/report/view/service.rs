@@ -263,7 +263,7 @@ impl PatternView {
     fn of(pattern: &Pattern, frames: &Frames) -> Self {
         let kind = PatternKind::by_name(pattern.name);
         let mut sure = pattern.confidence.code().to_owned();
-        if let Some(contrast) = &pattern.contrast {
+        if let Some(contrast) = pattern.contrast.as_ref().filter(|contrast| contrast.compares()) {
             sure.push_str(&chance(contrast));
         }
         Self {

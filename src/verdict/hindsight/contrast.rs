@@ -25,6 +25,12 @@ impl Contrast {
         }
     }
 
+    /// Whether both rows have members: an empty one compares nothing, and its significance says nothing.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        self.counts.iter().all(|row| row.iter().sum::<u64>() > 0)
+    }
+
     /// Whether the first row resumes significantly more often than the second.
     #[must_use]
     pub fn first_resumes_more(&self) -> bool {

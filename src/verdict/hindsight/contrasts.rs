@@ -57,12 +57,11 @@ pub(super) fn of_service(insight: &Insight, hindsight: &Hindsight) -> Vec<(&'sta
     .into_iter()
     .filter(|(_, contrast)| contrast.counts.iter().flatten().sum::<u64>() > 0)
     .collect();
-    // A table with an empty row compares nothing and is no attempt.
-    let compares = |contrast: &Contrast| contrast.counts.iter().all(|row| row.iter().sum::<u64>() > 0);
+    // A table with an empty row is no attempt.
     let mut corrected: Vec<Contrast> = tried
         .iter()
         .map(|(_, contrast)| contrast)
-        .filter(|contrast| compares(contrast))
+        .filter(|contrast| contrast.compares())
         .cloned()
         .collect();
     holm(&mut corrected);
