@@ -224,15 +224,17 @@ fn flipped_bytes_in_packets_never_panic() {
 }
 
 /// What timing and the number of packets make, and neither the order nor the form of segments is to change.
-const TIMING: [&str; 8] = [
+const TIMING: [&str; 10] = [
     "avoidable",
     "bytes",
     "cost",
     "first_issued",
     "last_issued",
     "offset_seconds",
+    "oldest_accepted",
     "time",
     "timeline",
+    "youngest_declined",
 ];
 
 fn same_facts(
