@@ -17,10 +17,12 @@ mod takeover;
 mod timelines;
 pub mod uses;
 
-use hashbrown::HashMap;
+use std::hash::Hash;
 
+use hashbrown::{HashMap, HashSet};
+
+use crate::net::At;
 use crate::net::Neighbour;
-use crate::net::{At, Endpoint};
 use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Service};
 
 pub use catalog::{PATTERNS, PatternKind};
@@ -127,25 +129,24 @@ impl Hindsight {
             key_names: KeyNames::learn(ledger),
             ..Self::default()
         };
-        let mut by_endpoint: HashMap<Endpoint, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-        let mut by_service: HashMap<Service, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-        // In the order of their hellos, and so are the members of every group.
-        for id in order.iter().copied() {
-            let Some(connection) = kept.get(id) else { continue };
-            by_endpoint.entry(connection.server).or_default().push((id, connection));
-            let service = (connection.server, connection.server_name().cloned());
-            by_service.entry(service).or_default().push((id, connection));
-        }
+        // In the order of their hellos, and so are the members of every group. One grouping after the other: both at
+        // once would be the most memory that a run takes.
         let mut machines = HashMap::new();
-        for (endpoint, members) in &by_endpoint {
-            let told = machines::tell_apart(members);
+        let mut lossy = HashSet::new();
+        for (endpoint, members) in grouped(kept, order, |connection| connection.server) {
+            let told = machines::tell_apart(&members);
             for (number, machine) in (1..).zip(&told) {
                 hindsight
                     .backend_of
                     .extend(machine.connections.iter().map(|id| (*id, number)));
             }
-            machines.insert(*endpoint, told);
+            machines.insert(endpoint, told);
+            if is_lossy(&members) {
+                lossy.insert(endpoint);
+            }
         }
+        let service_of = |connection: &Connection| (connection.server, connection.server_name().cloned());
+        let by_service = grouped(kept, order, service_of);
         for (service, members) in by_service {
             let mut insight = Insight {
                 members: members.iter().map(|(id, _)| *id).collect(),
@@ -166,7 +167,7 @@ impl Hindsight {
             insight.honours_any = insight.uses.iter().any(|used| used.accepted);
             insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
             // Without its hello a connection has no server name: loss is a matter of the endpoint.
-            insight.lossy = by_endpoint.get(&service.0).is_some_and(|members| is_lossy(members));
+            insight.lossy = lossy.contains(&service.0);
             insight.keys_apart = key_verdict::keys_apart(&insight, &hindsight, kept);
             let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
             for (number, domain) in (1..).zip(&domains) {
@@ -251,6 +252,20 @@ impl Hindsight {
             })
             .collect()
     }
+}
+
+/// Connections by a key, in the order given.
+fn grouped<'a, K: Eq + Hash>(
+    kept: &'a Kept,
+    order: &[ConnectionId],
+    key: impl Fn(&Connection) -> K,
+) -> HashMap<K, Vec<(ConnectionId, &'a Connection)>> {
+    let mut groups: HashMap<K, Vec<(ConnectionId, &Connection)>> = HashMap::new();
+    for id in order.iter().copied() {
+        let Some(connection) = kept.get(id) else { continue };
+        groups.entry(key(connection)).or_default().push((id, connection));
+    }
+    groups
 }
 
 /// Whether at least one connection in ten lacks packets of its handshake.
