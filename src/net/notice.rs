@@ -63,9 +63,13 @@ notices! {
     /// Connections whose packet buffers hit the limit.
     StreamBufferLimit = "stream-buffer-limit", "streams held back more out-of-order data than is buffered";
     /// Open connections ended early to keep memory bounded.
-    FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections";
+    FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections or of what they hold back";
     /// Finished connections folded into counts.
     ConnectionsOmitted = "connections-omitted", "the oldest connections were folded into the counts of their service (--max-memory)";
+    /// Credentials of a connection beyond those that are kept.
+    CredentialsNotKept = "credentials-not-kept", "connections offered or were issued more credentials than are kept of one; nothing is said of the rest";
+    /// Folded connections of services beyond those that are told apart.
+    ServicesNotKept = "services-not-kept", "folded connections are of more services than are told apart; the summary counts them, no service does";
     /// Another leg of a connection that is counted already.
     LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
     /// A RST whose sequence number the receiver would not accept.
