@@ -219,6 +219,12 @@ impl Engine {
         &self.notices
     }
 
+    /// Bytes that open connections hold back: segments out of order, unfinished messages, the search for TLS.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.buffered
+    }
+
     /// Address facts.
     #[must_use]
     pub fn neighbours(&self) -> &[NeighbourSeen] {
@@ -304,14 +310,23 @@ impl Engine {
         }
         if self.neighbours.len() < MAX_NEIGHBOURS {
             self.neighbours.push(seen);
+        } else {
+            self.notices.add(Notice::NeighboursNotKept, Some(seen.at.frame));
         }
     }
 
     /// QUIC and DTLS are counted, one for each pair of endpoints.
     fn count_datagram(&mut self, notice: Notice, pair: (Endpoint, Endpoint), at: At) {
-        if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS && self.datagram_pairs.insert(pair) {
-            self.notices.add(notice, Some(at.frame));
+        if self.datagram_pairs.contains(&pair) {
+            return;
         }
+        let notice = if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS {
+            self.datagram_pairs.insert(pair);
+            notice
+        } else {
+            Notice::DatagramsNotToldApart
+        };
+        self.notices.add(notice, Some(at.frame));
     }
 }
 

@@ -158,7 +158,9 @@ pub(super) fn account(flow: &mut Flow<Tracks>, buffered: &mut usize) {
     let [client, server] = &flow.halves;
     let now = client.assembler.memory() + server.assembler.memory() + flow.data.memory();
     let now = u32::try_from(now).unwrap_or(u32::MAX);
-    *buffered = buffered.saturating_sub(flow.data.buffered as usize).saturating_add(now as usize);
+    *buffered = buffered
+        .saturating_sub(flow.data.buffered as usize)
+        .saturating_add(now as usize);
     flow.data.buffered = now;
 }
 

@@ -50,6 +50,10 @@ notices! {
     QuicNotAnalysed = "quic-not-analysed", "QUIC connections were seen; they are not analysed yet";
     /// DTLS is recognised but not analysed.
     DtlsNotAnalysed = "dtls-not-analysed", "DTLS datagrams were seen; they are not analysed yet";
+    /// Datagrams of QUIC or DTLS beyond the pairs of endpoints that are told apart.
+    DatagramsNotToldApart = "datagrams-not-told-apart", "more QUIC or DTLS datagrams were seen, between more endpoints than are told apart";
+    /// Address facts beyond those that are kept.
+    NeighboursNotKept = "neighbours-not-kept", "addresses changed hands or could not be reached more often than is kept";
     /// Only one direction of a connection was captured.
     OneDirection = "one-direction", "only one direction of these connections was captured; capture where both pass, or on the server itself";
     /// A hello in clear text, or behind lost bytes, of a connection on which nothing else was TLS.

@@ -216,7 +216,10 @@ impl Open {
         let hello = self.facts.hello.yes();
         let name = hello.and_then(|hello| hello.server_name.as_deref()).map_or(0, str::len);
         let suites = hello.map_or(0, |hello| size_of_val(&*hello.suites));
-        proposed * size_of::<ProposedPsk>() + credentials * (size_of::<Offer>() + size_of::<Credential>()) + name + suites
+        proposed * size_of::<ProposedPsk>()
+            + credentials * (size_of::<Offer>() + size_of::<Credential>())
+            + name
+            + suites
     }
 
     /// What the ends of both streams looked like, client first.
@@ -676,7 +679,9 @@ impl Open {
         at: At,
         ledger: &mut Ledger,
     ) -> Option<CredentialId> {
-        let known = ledger.find(mechanism, &name).filter(|id| self.facts.issued.contains(id));
+        let known = ledger
+            .find(mechanism, &name)
+            .filter(|id| self.facts.issued.contains(id));
         if known.is_none() && self.facts.issued.len() >= MOST_ISSUED {
             self.note_not_kept(1);
             return None;

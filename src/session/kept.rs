@@ -111,7 +111,8 @@ impl Kept {
             None => self.fold(&connection, ledger),
         }
         // Connections that turned out to be none leave empty places behind.
-        while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1 {
+        while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
+        {
             self.fold_oldest(ledger);
         }
     }

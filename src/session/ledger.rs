@@ -92,7 +92,10 @@ impl Ledger {
             return;
         };
         if let Some(credential) = slot.as_deref_mut()
-            && credential.offers.get(credential.offers.len() / 2).is_some_and(|offer| *offer < oldest)
+            && credential
+                .offers
+                .get(credential.offers.len() / 2)
+                .is_some_and(|offer| *offer < oldest)
         {
             // One that is offered for ever keeps only the offers of connections that are kept.
             credential.offers.retain(|offer| *offer >= oldest);
