@@ -34,6 +34,8 @@ pub mod whatif;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod engine;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
+pub mod redact;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod report;
 

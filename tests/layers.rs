@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("verdict", &["net", "tls", "session"]),
     ("whatif", &["net", "session", "verdict"]),
     ("engine", &["net", "stream", "tls", "keys", "session", "verdict"]),
+    ("redact", &["net", "session", "engine"]),
     (
         "report",
         &["net", "stream", "tls", "session", "verdict", "whatif", "engine"],
@@ -30,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "net", "stream", "tls", "session", "verdict", "whatif", "engine", "report", "source", "run", "tui",
+            "net", "stream", "tls", "session", "verdict", "whatif", "engine", "redact", "report", "source", "run", "tui",
         ],
     ),
 ];

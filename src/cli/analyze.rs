@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::progress::Meter;
+use super::redact::Redaction;
 use super::{Status, complain, interrupt, keylogs, print};
 use crate::engine::Limits;
 use crate::report::text::printable;
@@ -25,8 +26,12 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
+    let redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
+    let mut run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     for line in run.errors.iter().chain(&run.warnings) {
         complain(line);
@@ -40,6 +45,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     if run.captures.is_empty() {
         return Ok(status);
     }
+    let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::of_selected(&engine, captures, selection);
     print(|out| match arguments.format {

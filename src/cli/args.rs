@@ -119,6 +119,10 @@ pub struct Analyze {
     #[command(flatten)]
     pub keys: Keys,
 
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
+
     /// Exit with status 3 also when an input is damaged or ends inside a packet.
     #[arg(long)]
     pub strict: bool,
@@ -169,6 +173,20 @@ impl Keys {
     }
 }
 
+/// Whose names the output bears.
+#[derive(Debug, Args)]
+pub struct Redact {
+    /// Replace addresses, server names and credentials in the output, the same one always by the same: 2001:db8::… and
+    /// host-….invalid stand for hosts. Verdicts stay what they are.
+    #[arg(long)]
+    pub redact: bool,
+
+    /// As --redact, with the key in FILE (32 bytes or more) instead of one of this run only, so that several reports use
+    /// the same replacements.
+    #[arg(long = "redact-key", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<String>,
+}
+
 /// Arguments of `view`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_STATUS)]
@@ -203,6 +221,10 @@ pub struct Session {
     #[command(flatten)]
     pub keys: Keys,
 
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
+
     /// Form of the table: 'text' for people, 'json' as one document.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
     pub format: SessionFormat,
@@ -223,6 +245,10 @@ pub struct WhatIf {
     /// Secrets that open what is encrypted.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
 
     /// Number of backends behind each service.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]

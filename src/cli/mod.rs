@@ -7,6 +7,7 @@ mod explain;
 mod interrupt;
 mod man;
 mod progress;
+mod redact;
 mod schema;
 mod session;
 mod view;

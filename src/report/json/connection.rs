@@ -278,7 +278,8 @@ impl<'a> ConnectionJson<'a> {
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
             first: transport.first().into(),
             last: transport.last().into(),
-            wireshark: crate::report::display_filter(connection)
+            wireshark: report
+                .display_filter(connection)
                 .map(|(capture, filter)| FilterJson { capture, filter })
                 .collect(),
             tls_version: answer.map(|answer| answer.version.to_string()),
