@@ -31,7 +31,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "net", "stream", "tls", "session", "verdict", "whatif", "engine", "redact", "report", "source", "run", "tui",
+            "net", "stream", "tls", "session", "verdict", "whatif", "engine", "redact", "report", "source", "run",
+            "tui",
         ],
     ),
 ];

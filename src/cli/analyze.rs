@@ -8,8 +8,9 @@ use super::progress::Meter;
 use super::redact::Redaction;
 use super::{Status, complain, interrupt, keylogs, print};
 use crate::engine::Limits;
+use crate::report::handout::Bounds;
 use crate::report::text::printable;
-use crate::report::{Report, SelectError, Selection, json, text};
+use crate::report::{Report, SelectError, Selection, html, json, markdown, text};
 use crate::run::{self, Options, Run};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
@@ -48,6 +49,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::of_selected(&engine, captures, selection);
+    let bounds = if arguments.all { Bounds::NONE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         Format::Text => text::write(
             &report,
@@ -59,6 +61,9 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         ),
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
+        Format::Markdown => markdown::write(&report, bounds, out),
+        Format::Html => html::write(&report, bounds, out),
+        Format::Csv => json::write_csv(&report, out),
     })?;
     std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.

@@ -89,11 +89,12 @@ pub struct Analyze {
     #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
     read: Vec<String>,
 
-    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line.
+    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
+    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
     pub format: Format,
 
-    /// Show every connection and service in the text report, not only one of each kind that matters.
+    /// Show every connection and service in the text, Markdown and HTML report, not only those that matter most.
     #[arg(long)]
     pub all: bool,
 
@@ -341,6 +342,12 @@ pub enum Format {
     Json,
     /// One object a line.
     Jsonl,
+    /// For a ticket.
+    Markdown,
+    /// One page.
+    Html,
+    /// Connections as rows.
+    Csv,
 }
 
 /// Forms of the life of a session.

@@ -49,7 +49,12 @@ impl Redaction {
 
 fn draw_key() -> Result<Key, (String, Status)> {
     let mut bytes = Zeroizing::new(vec![0; KEY_LENGTH]);
-    let failed = |error| (format!("--redact: no random key could be drawn: {error}"), Status::Unreadable);
+    let failed = |error| {
+        (
+            format!("--redact: no random key could be drawn: {error}"),
+            Status::Unreadable,
+        )
+    };
     getrandom::fill(&mut bytes).map_err(failed)?;
     Key::new(bytes).ok_or_else(|| too_short("the random key"))
 }

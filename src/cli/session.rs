@@ -63,9 +63,7 @@ fn write(format: SessionFormat, report: &Report<'_>, found: Found) -> io::Result
 
 /// The one session that is meant; what is wrong is said.
 pub(super) fn find(id: &str, report: &Report<'_>) -> Option<Found> {
-    let wanted = Wanted::parse(id, report)
-        .map_err(|error| complain(&error))
-        .ok()?;
+    let wanted = Wanted::parse(id, report).map_err(|error| complain(&error)).ok()?;
     let found = wanted.find(report);
     match found.as_slice() {
         [] => complain(&format!("nothing in this capture is called '{id}'")),

@@ -27,7 +27,9 @@ pub(super) fn alias(prf: &Prf, mechanism: Mechanism, name: &Name) -> Name {
 fn whole(prf: &Prf, digest: &[u8]) -> [u8; Name::HEAD] {
     let mut head = [0; Name::HEAD];
     let drawn = [0, 1].map(|half| prf.draw("session-id", &[digest, &[half]]));
-    head.iter_mut().zip(drawn.as_flattened()).for_each(|(to, from)| *to = *from);
+    head.iter_mut()
+        .zip(drawn.as_flattened())
+        .for_each(|(to, from)| *to = *from);
     head
 }
 
@@ -46,7 +48,11 @@ fn pieces(prf: &Prf, name: &Name) -> [u8; Name::HEAD] {
         head.iter_mut().take(NAME).for_each(|byte| *byte = 0);
     }
     if name.has_length_field() {
-        head.iter_mut().zip(&name.head).skip(32).take(2).for_each(|(to, from)| *to = *from);
+        head.iter_mut()
+            .zip(&name.head)
+            .skip(32)
+            .take(2)
+            .for_each(|(to, from)| *to = *from);
     } else if (Name { head, ..*name }).has_length_field() {
         // Once in 32,768 tickets: what is none must not look like one.
         head.iter_mut().skip(32).take(1).for_each(|byte| *byte ^= 0x80);

@@ -35,7 +35,10 @@ pub(super) fn name(prf: &Prf, name: &str) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let lower = name.to_ascii_lowercase();
     let drawn = prf.draw("name", &[lower.as_bytes()]);
-    let letters = drawn.iter().take(LETTERS).filter_map(|byte| ALPHABET.get(usize::from(byte & 31)));
+    let letters = drawn
+        .iter()
+        .take(LETTERS)
+        .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)));
     let letters: String = letters.map(|letter| char::from(*letter)).collect();
     let alias = format!("host-{letters}.invalid");
     if lower == name {
@@ -62,11 +65,17 @@ mod tests {
         let other = |ip: &str| address(&prf, ip.parse().expect("an address"));
         for ip in ["10.0.0.1", "203.0.113.9", "::1", "fe80::1", "2a00::1"] {
             let shown = other(ip).to_string();
-            assert!(shown.starts_with("2001:db8::") || shown.starts_with("2001:db8:0:"), "{shown}");
+            assert!(
+                shown.starts_with("2001:db8::") || shown.starts_with("2001:db8:0:"),
+                "{shown}"
+            );
             assert_eq!(other(ip), other(ip));
         }
         assert_ne!(other("10.0.0.1"), other("10.0.0.2"));
-        assert_ne!(other("10.0.0.1"), address(&Prf::testing(2), "10.0.0.1".parse().expect("an address")));
+        assert_ne!(
+            other("10.0.0.1"),
+            address(&Prf::testing(2), "10.0.0.1".parse().expect("an address"))
+        );
     }
 
     #[test]
@@ -78,10 +87,21 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_alone_still_do() {
         let prf = Prf::testing(1);
-        let [small, large, mixed, other] =
-            ["www.example.test", "WWW.EXAMPLE.TEST", "www.Example.test", "mail.example.test"].map(|it| name(&prf, it));
-        assert!(small.starts_with("host-") && small.ends_with(".invalid") && small.len() == 25, "{small}");
-        assert!(small != large && large != mixed && mixed != small, "{small} {large} {mixed}");
+        let [small, large, mixed, other] = [
+            "www.example.test",
+            "WWW.EXAMPLE.TEST",
+            "www.Example.test",
+            "mail.example.test",
+        ]
+        .map(|it| name(&prf, it));
+        assert!(
+            small.starts_with("host-") && small.ends_with(".invalid") && small.len() == 25,
+            "{small}"
+        );
+        assert!(
+            small != large && large != mixed && mixed != small,
+            "{small} {large} {mixed}"
+        );
         assert!(small.eq_ignore_ascii_case(&large) && small.eq_ignore_ascii_case(&mixed));
         assert!(!small.eq_ignore_ascii_case(&other));
     }

@@ -6,8 +6,11 @@
 pub mod alike;
 pub mod cost;
 pub mod explain;
+pub mod handout;
+pub mod html;
 mod ids;
 pub mod json;
+pub mod markdown;
 pub mod select;
 pub mod session;
 pub mod text;

@@ -178,7 +178,10 @@ impl Selection {
             let key = sign_and_key.trim_start_matches(['-', '!']);
             NAMING.contains(&key).then(|| format!("{sign_and_key}:(redacted)"))
         };
-        let words = self.text.split(' ').map(|word| shown(word).unwrap_or_else(|| word.to_owned()));
+        let words = self
+            .text
+            .split(' ')
+            .map(|word| shown(word).unwrap_or_else(|| word.to_owned()));
         Self {
             text: words.collect::<Vec<_>>().join(" "),
             terms: vec![Term {

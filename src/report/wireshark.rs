@@ -16,12 +16,7 @@ pub(super) fn display_filter(connection: &Connection, redacted: bool) -> impl It
     spans.map(move |(first, last)| (first.capture(), filter(connection, ends, first, last)))
 }
 
-fn filter(
-    connection: &Connection,
-    ends: fn(Endpoint, Endpoint) -> String,
-    first: FrameRef,
-    last: FrameRef,
-) -> String {
+fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first: FrameRef, last: FrameRef) -> String {
     let icmp = if connection.transport.unreachable {
         " && !icmp && !icmpv6"
     } else {

@@ -77,7 +77,11 @@ impl Name {
     pub fn has_length_field(&self) -> bool {
         let field = self.head().get(32..34);
         let field = field.map(|bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
-        let fits = |field| [54, 66].iter().any(|overhead| self.length.checked_sub(*overhead) == Some(field));
+        let fits = |field| {
+            [54, 66]
+                .iter()
+                .any(|overhead| self.length.checked_sub(*overhead) == Some(field))
+        };
         field.is_some_and(fits)
     }
 

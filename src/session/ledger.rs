@@ -91,7 +91,9 @@ impl Ledger {
         self.index.clear();
         self.session_ids.clear();
         for (id, slot) in (0u32..).map(CredentialId).zip(&mut self.credentials) {
-            let Some(credential) = slot.as_deref_mut() else { continue };
+            let Some(credential) = slot.as_deref_mut() else {
+                continue;
+            };
             change(credential);
             self.index.insert((credential.mechanism, credential.name.key()), id);
             if credential.mechanism == Mechanism::SessionId {

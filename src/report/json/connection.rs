@@ -1,5 +1,7 @@
 //! One connection: facts, outcome, reasons, close and cost.
 
+mod csv;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -18,6 +20,8 @@ use crate::session::{
 use crate::stream::ResetForm;
 use crate::tls::CertificateOperation;
 use crate::verdict::{Confidence, Evidence, Judged};
+
+pub use csv::write as write_csv;
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct EvidenceJson {

@@ -31,7 +31,7 @@ impl Page<'_, '_> {
             return Ok(());
         }
         let mut kinds = self.kinds();
-        kinds.sort_by_key(|kind| (gravity(kind.outcome), Reverse(kind.connections), kind.example.0));
+        kinds.sort_by_key(|kind| (kind.gravity(), Reverse(kind.connections), kind.example.0));
         for kind in kinds.iter().take(MAX_KINDS) {
             self.kind(kind)?;
         }
@@ -231,17 +231,6 @@ pub(in crate::report) fn wrapping_text(wrapping: &Wrapping) -> String {
     match wrapping.between {
         Some([client, server]) => format!("{} {client} → {server}", wrapping.header),
         None => wrapping.header.to_string(),
-    }
-}
-
-/// What is shown first.
-const fn gravity(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Declined => 0,
-        Outcome::Failed => 1,
-        Outcome::NotOffered => 2,
-        Outcome::Unclear(_) => 3,
-        Outcome::Resumed(_) | Outcome::ExternalPsk => 4,
     }
 }
 

@@ -68,7 +68,9 @@ fn ticket_iv_reuse(ground: &Ground<'_>) -> Option<Told> {
         .flat_map(|(name, key)| key.by_iv.values().map(move |same| (*name, key, same.as_slice())))
         .filter_map(|(name, key, same)| match same {
             [first, second, ..] => {
-                let laid_out = [first, second].iter().all(|ticket| ticket.credential.name.has_length_field());
+                let laid_out = [first, second]
+                    .iter()
+                    .all(|ticket| ticket.credential.name.has_length_field());
                 (laid_out || key.varies()).then_some((name, first, second))
             }
             _ => None,
