@@ -41,6 +41,9 @@ pub mod report;
 
 pub mod source;
 
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
+pub mod copy;
+
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod run;
 

@@ -55,6 +55,26 @@ Exit status:
   2  wrong usage
   3  an input could not be read (the others are still reported)";
 
+/// The end of the help of `annotate`.
+const ANNOTATE_EXAMPLES: &str = "Examples:
+  reshake annotate farm.pcapng -o told.pcapng
+  wireshark -Y 'frame.comment contains \"reshake\"' told.pcapng
+
+Exit status:
+  0  the copy was written
+  2  wrong usage
+  3  the capture could not be read, or the copy not be written";
+
+/// The end of the help of `extract`.
+const EXTRACT_EXAMPLES: &str = "Examples:
+  reshake extract farm.pcapng -o one.pcapng --connection c17af
+  reshake extract farm.pcapng -o life.pcapng --connection c17af --session
+
+Exit status:
+  0  the copy was written
+  2  wrong usage, or no connection of that name
+  3  the capture could not be read, or the copy not be written";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -66,6 +86,10 @@ pub enum Command {
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
+    /// Copy a capture with the verdicts as packet comments, for Wireshark
+    Annotate(Annotate),
+    /// Copy only the packets of one connection, or of the whole life of its sessions
+    Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
@@ -304,6 +328,67 @@ pub struct WhatIf {
     /// Show no progress.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+}
+
+/// What is copied, and where to.
+#[derive(Debug, Args)]
+pub struct Copying {
+    /// The capture: pcap or pcapng, also compressed with gzip or zstd. It is read more than once, and never changed.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: String,
+
+    /// The copy, always pcapng. It appears when it is whole; a file of that name is replaced.
+    #[arg(short = 'o', long = "output", value_name = "OUT.pcapng", value_hint = ValueHint::FilePath)]
+    pub output: String,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Put the lines of the key logs that belong to connections of this capture into the copy, so that Wireshark opens
+    /// them. Whoever gets the copy then reads what was encrypted.
+    #[arg(long)]
+    pub embed_keys: bool,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+
+    /// Not possible: packets are copied as they are.
+    #[arg(long, hide = true)]
+    pub redact: bool,
+}
+
+/// Arguments of `annotate`.
+#[derive(Debug, Args)]
+#[command(after_long_help = ANNOTATE_EXAMPLES)]
+pub struct Annotate {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Write verdicts only of connections for which TERMS hold, as for 'analyze'; every packet is copied all the same.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+}
+
+/// Arguments of `extract`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXTRACT_EXAMPLES)]
+pub struct Extract {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Which connection: the beginning of its id in a report (c…). With --session also anything that names a session,
+    /// as for 'session': k…, hex digits, frame:123.
+    #[arg(long, value_name = "ID")]
+    pub connection: String,
+
+    /// Also the packets of every other connection of the same sessions: where they were issued, and where they were
+    /// offered.
+    #[arg(long)]
+    pub session: bool,
 }
 
 /// Arguments of `explain`.

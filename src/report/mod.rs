@@ -4,6 +4,7 @@
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
 pub mod alike;
+pub mod annotations;
 pub mod cost;
 pub mod explain;
 pub mod handout;
