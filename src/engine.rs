@@ -72,6 +72,18 @@ pub struct Engine {
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
     other_connections: u64,
     last: Option<Timestamp>,
+    redacted: bool,
+}
+
+/// What a run found, to be told under other names.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Finished connections.
+    pub kept: &'a mut Kept,
+    /// Every credential.
+    pub ledger: &'a mut Ledger,
+    /// Address facts.
+    pub neighbours: &'a mut [NeighbourSeen],
 }
 
 impl Engine {
@@ -93,6 +105,7 @@ impl Engine {
             datagram_pairs: HashSet::new(),
             other_connections: 0,
             last: None,
+            redacted: false,
         }
     }
 
@@ -211,6 +224,26 @@ impl Engine {
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What was found, to be told under other names once the run is over.
+    pub const fn facts_mut(&mut self) -> Facts<'_> {
+        Facts {
+            kept: &mut self.kept,
+            ledger: &mut self.ledger,
+            neighbours: self.neighbours.as_mut_slice(),
+        }
+    }
+
+    /// From now on the addresses in it are not those of the packets.
+    pub const fn mark_redacted(&mut self) {
+        self.redacted = true;
+    }
+
+    /// Whether hosts and credentials bear other names than in the packets.
+    #[must_use]
+    pub const fn is_redacted(&self) -> bool {
+        self.redacted
     }
 
     /// What was skipped.

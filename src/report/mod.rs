@@ -4,10 +4,14 @@
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
 pub mod alike;
+pub mod annotations;
 pub mod cost;
 pub mod explain;
+pub mod handout;
+pub mod html;
 mod ids;
 pub mod json;
+pub mod markdown;
 pub mod select;
 pub mod session;
 pub mod text;
@@ -35,7 +39,6 @@ pub use alike::Alike;
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
-pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
 const TIMELINE_BARS: i64 = 60;
@@ -495,6 +498,11 @@ impl<'a> Report<'a> {
         self.order
             .iter()
             .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
+    }
+
+    /// Wireshark display filters that select the packets of a connection, by capture.
+    pub fn display_filter<'s>(&self, connection: &'s Connection) -> impl Iterator<Item = (u16, String)> + use<'s> {
+        wireshark::display_filter(connection, self.engine.is_redacted())
     }
 
     /// The selection that was applied, as it was written.

@@ -38,6 +38,15 @@ impl Omitted {
         } += 1;
     }
 
+    const fn merge(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.external_psk += others.external_psk;
+        self.unclear += others.unclear;
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -128,6 +137,19 @@ impl Kept {
         self.slots
             .get_mut(id.0.checked_sub(self.base)? as usize)?
             .as_deref_mut()
+    }
+
+    /// Changes what names hosts in every kept connection.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Connection)) {
+        let kept = self.slots.iter_mut().flatten();
+        kept.for_each(|connection| change(connection));
+    }
+
+    /// Changes the services of what was folded away. Two that become one are counted together.
+    pub fn rename_omitted(&mut self, mut change: impl FnMut(Service) -> Service) {
+        for (service, omitted) in std::mem::take(&mut self.omitted) {
+            self.omitted.entry(change(service)).or_default().merge(&omitted);
+        }
     }
 
     /// Takes a connection out: it is another leg of one that is kept.

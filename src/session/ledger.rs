@@ -86,6 +86,22 @@ impl Ledger {
         }
     }
 
+    /// Changes the names of every credential; from then on they are found by their new ones.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Credential)) {
+        self.index.clear();
+        self.session_ids.clear();
+        for (id, slot) in (0u32..).map(CredentialId).zip(&mut self.credentials) {
+            let Some(credential) = slot.as_deref_mut() else {
+                continue;
+            };
+            change(credential);
+            self.index.insert((credential.mechanism, credential.name.key()), id);
+            if credential.mechanism == Mechanism::SessionId {
+                self.session_ids.insert(prefix(&credential.name.head));
+            }
+        }
+    }
+
     /// Forgets a credential when every connection it is known from is older than `oldest`.
     pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
         let Some(slot) = self.credentials.get_mut(id.0 as usize) else {
