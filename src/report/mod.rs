@@ -607,6 +607,10 @@ impl<'a> Report<'a> {
         if let Some(capture) = self.captures.first_mut().filter(|_| omitted > 0) {
             capture.notices.add_many(Notice::ConnectionsOmitted, omitted, None);
         }
+        let elsewhere = self.engine.kept().omitted_elsewhere().total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| elsewhere > 0) {
+            capture.notices.add_many(Notice::ServicesNotKept, elsewhere, None);
+        }
     }
 
     /// The narrowest width with which the timelines of this input have few enough bars.
@@ -656,6 +660,9 @@ impl<'a> Report<'a> {
                 .entry(service.clone())
                 .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
             view.counts.add_omitted(omitted);
+        }
+        if self.selection.is_none() {
+            summary.counts.add_omitted(self.engine.kept().omitted_elsewhere());
         }
         summary.reasons = tally.sorted();
         let first = self.first_time().map_or(0, Timestamp::nanos);

@@ -67,7 +67,14 @@ pub struct Kept {
     limit: usize,
     omitted: BTreeMap<Service, Omitted>,
     omitted_total: u64,
+    /// Of services beyond those that are told apart.
+    elsewhere: Omitted,
 }
+
+/// Services of folded connections that are told apart.
+pub const MOST_FOLDED_SERVICES: usize = 1 << 16;
+/// Longest server name by which they are.
+pub const LONGEST_FOLDED_NAME: usize = 1024;
 
 /// An allocation costs this much beside its content.
 const ALLOCATION: usize = 16;
@@ -85,6 +92,7 @@ impl Kept {
             limit,
             omitted: BTreeMap::new(),
             omitted_total: 0,
+            elsewhere: Omitted::default(),
         }
     }
 
@@ -111,7 +119,9 @@ impl Kept {
             Some(slot) => *slot = Some(connection),
             None => self.fold(&connection, ledger),
         }
-        while self.bytes > self.limit && self.slots.len() > 1 {
+        // Connections that turned out to be none leave empty places behind.
+        while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
+        {
             self.fold_oldest(ledger);
         }
     }
@@ -174,6 +184,12 @@ impl Kept {
         self.omitted.iter()
     }
 
+    /// Counts of what was folded away of services that are not told apart.
+    #[must_use]
+    pub const fn omitted_elsewhere(&self) -> &Omitted {
+        &self.elsewhere
+    }
+
     /// How many were folded away.
     #[must_use]
     pub const fn omitted_total(&self) -> u64 {
@@ -207,7 +223,14 @@ impl Kept {
             ledger.forget(id, oldest);
         }
         let service = (connection.server, connection.server_name().cloned());
-        self.omitted.entry(service).or_default().count(connection.outcome);
+        let known = self.omitted.contains_key(&service);
+        let name = service.1.as_deref().map_or(0, str::len);
+        let counts = if known || (self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME) {
+            self.omitted.entry(service).or_default()
+        } else {
+            &mut self.elsewhere
+        };
+        counts.count(connection.outcome);
         self.omitted_total += 1;
     }
 }
@@ -219,4 +242,14 @@ fn cost(connection: &Connection) -> usize {
         + size_of_val(connection.offers.as_slice())
         + size_of_val(connection.issued.as_slice())
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
+        + long_values(connection)
+}
+
+/// Bytes of its name and of its list of suites where they are longer than honest ones. Connections share such values, but
+/// nothing makes hostile ones do so.
+fn long_values(connection: &Connection) -> usize {
+    const USUAL: usize = 1024;
+    let Some(hello) = connection.hello.yes() else { return 0 };
+    let name = hello.server_name.as_deref().map_or(0, str::len);
+    name.saturating_sub(USUAL) + size_of_val(&*hello.suites).saturating_sub(USUAL)
 }

@@ -107,6 +107,15 @@ impl Ledger {
         let Some(slot) = self.credentials.get_mut(id.0 as usize) else {
             return;
         };
+        if let Some(credential) = slot.as_deref_mut()
+            && credential
+                .offers
+                .get(credential.offers.len() / 2)
+                .is_some_and(|offer| *offer < oldest)
+        {
+            // One that is offered for ever keeps only the offers of connections that are kept.
+            credential.offers.retain(|offer| *offer >= oldest);
+        }
         let old = slot.as_deref().is_some_and(|credential| {
             credential.issued.is_none_or(|issue| issue.connection < oldest)
                 && credential.offers.iter().all(|offer| *offer < oldest)
@@ -114,7 +123,19 @@ impl Ledger {
         if old && let Some(credential) = slot.take() {
             self.index.remove(&(credential.mechanism, credential.name.key()));
             self.forgotten += 1;
+            // Two IDs may begin alike, so that of one alone is not taken out.
+            if self.session_ids.len() > 2 * self.index.len().max(1024) {
+                self.session_ids = self.living_session_ids();
+            }
         }
+    }
+
+    fn living_session_ids(&self) -> HashSet<u64> {
+        let living = self.index.values().filter_map(|id| self.get(*id));
+        living
+            .filter(|credential| credential.mechanism == Mechanism::SessionId)
+            .map(|credential| prefix(&credential.name.head))
+            .collect()
     }
 
     /// How many were forgotten to keep memory bounded.
