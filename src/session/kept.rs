@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::net::Endpoint;
+use hashbrown::HashSet;
+
+use crate::net::{Endpoint, Timestamp};
 
 use super::connection::{Connection, ConnectionId, Outcome};
 use super::credential::Credential;
@@ -48,22 +50,28 @@ impl Omitted {
 /// Server endpoint and server name.
 pub type Service = (Endpoint, Option<Arc<str>>);
 
-/// The finished connections of a run, by number.
-#[derive(Debug)]
+/// The finished connections of a run, by number. A clone shares them.
+#[derive(Debug, Clone)]
 pub struct Kept {
-    slots: VecDeque<Option<Box<Connection>>>,
+    slots: VecDeque<Option<Arc<Connection>>>,
     /// Number of the connection in the first slot.
     base: u32,
     bytes: usize,
     limit: usize,
+    /// Connections that go on and are kept as far as they have come.
+    open: HashSet<ConnectionId>,
     omitted: BTreeMap<Service, Omitted>,
     omitted_total: u64,
 }
 
 /// An allocation costs this much beside its content.
 const ALLOCATION: usize = 16;
+/// What is shared is counted beside it.
+const SHARED: usize = 2 * size_of::<usize>();
 /// A credential with its place in the index.
-const CREDENTIAL: usize = size_of::<Credential>() + 3 * ALLOCATION + 32;
+const CREDENTIAL: usize = size_of::<Credential>() + SHARED + 3 * ALLOCATION + 32;
+/// Services that are told apart when connections are folded: server names are what a client says, and may be without end.
+const MAX_SERVICES: usize = 1 << 14;
 
 impl Kept {
     /// Nothing kept yet; beyond `limit` bytes the oldest are folded.
@@ -74,6 +82,7 @@ impl Kept {
             base: 0,
             bytes: 0,
             limit,
+            open: HashSet::new(),
             omitted: BTreeMap::new(),
             omitted_total: 0,
         }
@@ -90,20 +99,55 @@ impl Kept {
     }
 
     /// Keeps a connection that is over.
-    pub fn keep(&mut self, id: ConnectionId, mut connection: Box<Connection>, ledger: &mut Ledger) {
-        connection.offers.shrink_to_fit();
-        connection.issued.shrink_to_fit();
-        self.bytes += cost(&connection);
-        match id
-            .0
-            .checked_sub(self.base)
-            .and_then(|index| self.slots.get_mut(index as usize))
-        {
-            Some(slot) => *slot = Some(connection),
-            None => self.fold(&connection, ledger),
+    pub fn keep(&mut self, id: ConnectionId, connection: Connection, ledger: &mut Ledger) {
+        if let Some(connection) = self.put(id, connection) {
+            self.open.remove(&id);
+            self.fold(&connection, ledger);
+        } else if !self.open.is_empty() {
+            self.open.remove(&id);
         }
         while self.bytes > self.limit && self.slots.len() > 1 {
             self.fold_oldest(ledger);
+        }
+    }
+
+    /// Keeps what is known so far of a connection that goes on; [`Kept::keep`] takes its place.
+    pub fn keep_open(&mut self, id: ConnectionId, connection: Connection) {
+        match self.put(id, connection) {
+            None => drop(self.open.insert(id)),
+            Some(connection) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+        }
+    }
+
+    /// What was kept of a connection that goes on is void.
+    pub fn void(&mut self, id: ConnectionId) {
+        if self.open.remove(&id) {
+            self.remove(id);
+        }
+    }
+
+    /// Fills the slot of a connection. Gives it back, counted, where it has none any more.
+    fn put(&mut self, id: ConnectionId, mut connection: Connection) -> Option<Connection> {
+        connection.offers.shrink_to_fit();
+        connection.issued.shrink_to_fit();
+        self.bytes += cost(&connection);
+        let index = id.0.checked_sub(self.base);
+        let Some(slot) = index.and_then(|index| self.slots.get_mut(index as usize)) else {
+            return Some(connection);
+        };
+        if let Some(before) = slot.replace(Arc::new(connection)) {
+            self.bytes = self.bytes.saturating_sub(cost(&before));
+        }
+        None
+    }
+
+    /// Folds connections that ended before `time`, oldest first, at most `most` of them.
+    pub fn fold_before(&mut self, time: Timestamp, most: usize, ledger: &mut Ledger) {
+        for _ in 0..most {
+            match self.slots.front() {
+                Some(Some(connection)) if connection.transport.ended < time => self.fold_oldest(ledger),
+                _ => return,
+            }
         }
     }
 
@@ -115,13 +159,12 @@ impl Kept {
 
     /// A connection, to change.
     pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        self.slots
-            .get_mut(id.0.checked_sub(self.base)? as usize)?
-            .as_deref_mut()
+        let slot = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?;
+        slot.as_mut().map(Arc::make_mut)
     }
 
     /// Takes a connection out: it is another leg of one that is kept.
-    pub fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
         let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
         self.bytes = self.bytes.saturating_sub(cost(&connection));
         Some(connection)
@@ -167,9 +210,12 @@ impl Kept {
     fn fold_oldest(&mut self, ledger: &mut Ledger) {
         // One that is still open loses its place; it is folded when it ends.
         let Some(slot) = self.slots.pop_front() else { return };
+        let id = ConnectionId(self.base);
         self.base += 1;
-        if let Some(connection) = slot {
-            self.fold(&connection, ledger);
+        match slot {
+            Some(connection) if self.open.remove(&id) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+            Some(connection) => self.fold(&connection, ledger),
+            None => {}
         }
     }
 
@@ -184,15 +230,25 @@ impl Kept {
         {
             ledger.forget(id, oldest);
         }
-        let service = (connection.server, connection.server_name().cloned());
+        let mut service = (connection.server, connection.server_name().cloned());
+        if self.omitted.len() >= MAX_SERVICES && !self.omitted.contains_key(&service) {
+            service = (NOWHERE, None);
+        }
         self.omitted.entry(service).or_default().count(connection.outcome);
         self.omitted_total += 1;
     }
 }
 
+/// Stands for the services beyond those that are told apart.
+const NOWHERE: Endpoint = Endpoint {
+    ip: std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+    port: 0,
+};
+
 /// Bytes that keeping this connection costs, its share of the ledger included.
 fn cost(connection: &Connection) -> usize {
     size_of::<Connection>()
+        + SHARED
         + ALLOCATION
         + size_of_val(connection.offers.as_slice())
         + size_of_val(connection.issued.as_slice())

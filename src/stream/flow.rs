@@ -141,7 +141,7 @@ impl Spans {
 }
 
 /// What one side sent.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Half {
     /// Its bytes.
     pub assembler: Assembler,
@@ -243,7 +243,7 @@ impl Half {
 }
 
 /// One TCP connection, with what the layers above attach to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flow<T> {
     /// Client and server, as far as TCP tells: see [`Flow::swap`].
     pub ends: [Endpoint; 2],
@@ -271,11 +271,27 @@ pub struct Flow<T> {
     pub data: T,
     /// Which of the two ends of the table's key the client is.
     pub(super) client_is_low: bool,
+    /// Bytes that the table counts as held by it.
+    pub(super) counted: usize,
     pub(super) closing: bool,
     pub(super) touched: bool,
 }
 
 impl<T> Flow<T> {
+    /// Bytes that both halves hold back, and whether the table knows.
+    #[inline]
+    #[must_use]
+    pub fn holds_otherwise(&self) -> bool {
+        let [client, server] = &self.halves;
+        client.assembler.held() + server.assembler.held() != self.counted
+    }
+
+    /// Whether it ended and only lingers.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     pub(super) fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
         Self {
             ends: [client, server],
@@ -291,6 +307,7 @@ impl<T> Flow<T> {
             resets_ignored: 0,
             data,
             client_is_low: true,
+            counted: 0,
             closing: false,
             touched: true,
         }

@@ -17,6 +17,8 @@ use super::late::Late;
 pub struct Limits {
     /// Connections open at once; the least recently used one is ended beyond that.
     pub open_flows: usize,
+    /// Bytes that open connections hold back, all together; the least recently used ones are ended beyond that.
+    pub held_bytes: usize,
     /// Nanoseconds a closed connection is kept for what still arrives and tells something: the reset that answers a FIN.
     /// That takes a round trip; what lingers costs memory.
     pub linger: i64,
@@ -31,6 +33,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             open_flows: 1 << 20,
+            held_bytes: 1 << 30,
             linger: 1_000_000_000,
             late: 3_000_000_000,
             idle: 3_600_000_000_000,
@@ -151,6 +154,8 @@ pub struct FlowTable<T> {
     /// Memory of connections that are over, for those to come: cheaper than asking for it anew each time.
     spare: Vec<Box<Flow<T>>>,
     open: usize,
+    /// Bytes that open connections hold back.
+    held: usize,
     /// SYNs that were not answered on their own addresses yet, by client and acknowledgement expected.
     unanswered: HashMap<(u128, u16, u32), u32>,
     /// Connections whose answers come from another address (NAT between the two directions of the capture).
@@ -180,6 +185,7 @@ impl<T> FlowTable<T> {
             unanswered: HashMap::new(),
             aliases: HashMap::new(),
             open: 0,
+            held: 0,
             lingering: VecDeque::new(),
             latest: 0,
             late: Late::new(),
@@ -280,6 +286,23 @@ impl<T> FlowTable<T> {
         }
     }
 
+    /// Counts what a connection holds back by now.
+    #[inline]
+    pub fn count_held(&mut self, id: FlowId) {
+        let Some(Some(slot)) = self.slots.get_mut(id.0 as usize) else {
+            return;
+        };
+        let held = slot.flow.halves.iter().map(|half| half.assembler.held()).sum();
+        self.held = self.held.saturating_sub(std::mem::replace(&mut slot.flow.counted, held)) + held;
+    }
+
+    /// The connections on the table, in the order of their first packets.
+    pub fn flows(&self) -> Vec<&Flow<T>> {
+        let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
+        all.sort_by_key(|flow| (flow.first.time, flow.first.frame));
+        all
+    }
+
     /// Number of connections on the table.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -304,11 +327,11 @@ impl<T> FlowTable<T> {
             && due <= now
         {
             self.lingering.pop_front();
-            if let Some(flow) = self.bury(id, now) {
+            if let Some(flow) = self.bury(id, due) {
                 return Some(Finished { flow, why: Why::Closed });
             }
         }
-        if self.open > self.limits.open_flows {
+        if self.open > self.limits.open_flows || self.held > self.limits.held_bytes {
             return self.evict();
         }
         self.since_sweep = self.since_sweep.wrapping_add(1);
@@ -327,6 +350,7 @@ impl<T> FlowTable<T> {
         self.lingering.clear();
         self.late.clear();
         self.open = 0;
+        self.held = 0;
         let mut all: Vec<_> = std::mem::take(&mut self.slots)
             .into_iter()
             .flatten()
@@ -537,10 +561,11 @@ impl<T> FlowTable<T> {
     }
 
     /// Takes off a connection that lingered long enough; its packets stay known for a while.
-    fn bury(&mut self, id: u32, now: Timestamp) -> Option<Box<Flow<T>>> {
+    /// Both times count from the close, so that it does not matter when somebody asks.
+    fn bury(&mut self, id: u32, due: Timestamp) -> Option<Box<Flow<T>>> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
-        let until = Timestamp::from_nanos(now.nanos().saturating_add(self.limits.late));
-        self.late.forget(now);
+        let until = Timestamp::from_nanos(due.nanos().saturating_add(self.limits.late));
+        self.late.forget(due);
         self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
         if slot.flow.answered_from.is_some() {
             for (key, alias) in self.aliases.iter().filter(|(_, alias)| alias.id == id) {
@@ -566,6 +591,7 @@ impl<T> FlowTable<T> {
         }
         self.free.push(id);
         self.open -= 1;
+        self.held = self.held.saturating_sub(slot.flow.counted);
         Some(slot.flow)
     }
 
@@ -660,6 +686,7 @@ mod tests {
             linger: 3_000_000_000,
             late: 3_000_000_000,
             idle: 60_000_000_000,
+            ..Limits::default()
         })
     }
 
