@@ -3,6 +3,8 @@
 //! The handle never blocks: what has come is read until there is none, then the descriptor is waited on for a moment. A
 //! wait of libpcap's own does not end on a link without traffic, whatever timeout it was given.
 
+mod tags;
+
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Linktype, Precision};
 
 use super::{Pause, Source, SourceError};
+use tags::{Tags, is_tagged};
 use crate::net::capture::{Ended, Format};
 use crate::net::{Capture, FrameRef, LinkType, Notice, Notices, Packet, Timestamp};
 
@@ -110,6 +113,8 @@ pub struct Device {
     link: LinkType,
     options: Options,
     course: Course,
+    /// Looks for packets that the filter misses, until it is clear.
+    tags: Option<Tags>,
 }
 
 /// How the capture goes: everything but the handle, from which packets are borrowed.
@@ -127,6 +132,8 @@ struct Course {
     counted: Instant,
     /// The device is lost, and was tried last at this time.
     lost: Option<Instant>,
+    /// Packets with a VLAN tag came.
+    tagged: bool,
 }
 
 impl Device {
@@ -157,8 +164,10 @@ impl Device {
             dropped_before: 0,
             counted: Instant::now(),
             lost: None,
+            tagged: false,
         };
         Ok(Self {
+            tags: Tags::watch(&options),
             handle,
             link,
             options,
@@ -173,7 +182,26 @@ impl Device {
         let _ = poll(&mut descriptors, PollTimeout::from(WAIT_MILLIS));
         if self.course.counted.elapsed() >= PAUSE {
             self.count_dropped();
+            self.look_for_tags();
         }
+    }
+
+    fn look_for_tags(&mut self) {
+        if self.course.tagged {
+            self.tags = None;
+        }
+        if self.tags.as_mut().is_some_and(Tags::are_missed) {
+            self.tags = None;
+            let filter = self.options.filter.as_deref().unwrap_or_default();
+            self.course.news.push(format!(
+                "packets with VLAN tags pass that the filter misses; it would be: '({filter}) or (vlan and ({filter}))'"
+            ));
+        }
+    }
+
+    /// libpcap waits for an interface that was taken down, in silence.
+    fn is_down(&self) -> bool {
+        self.options.interface != ANY && is_up(&self.options.interface) == Some(false)
     }
 
     fn count_dropped(&mut self) {
@@ -214,6 +242,7 @@ impl Course {
         let capture = &mut self.capture;
         capture.packets = capture.packets.saturating_add(1);
         capture.bytes = capture.bytes.saturating_add(data.len() as u64);
+        self.tagged |= link == LinkType::ETHERNET && is_tagged(data);
         capture.last_time = capture.last_time.max(Some(time));
         if capture.first_time.is_none_or(|first| time < first) {
             capture.first_time = Some(time);
@@ -273,7 +302,13 @@ impl Source for Device {
             return None;
         }
         if std::mem::take(&mut self.course.drained) {
+            let look = self.course.counted.elapsed() >= PAUSE;
             self.wait();
+            if look && self.is_down() {
+                let went = pcap::Error::PcapError("the interface went down".to_owned());
+                self.course.stop(&went, &self.options);
+                return None;
+            }
         }
         match self.handle.next_packet() {
             Ok(packet) => Some(self.course.take(self.link, &packet)),
@@ -310,6 +345,13 @@ impl Source for Device {
             self.count_dropped();
         }
     }
+}
+
+/// Whether an interface is up; `None` where it is not known.
+fn is_up(interface: &str) -> Option<bool> {
+    let all = nix::ifaddrs::getifaddrs().ok()?;
+    let flags = all.filter(|one| one.interface_name == interface).map(|one| one.flags);
+    flags.map(|flags| flags.contains(nix::net::if_::InterfaceFlags::IFF_UP)).next()
 }
 
 /// A time up to which every packet was handed over, by the clock that stamps them.

@@ -21,6 +21,8 @@ pub(super) fn drop(user: Option<&str>, keep_capture: bool) -> Result<(), String>
     };
     if geteuid().is_root() {
         let (uid, gid) = target(user)?;
+        // Only the privileged can change this set; without it no_new_privs below does the same.
+        let _ = caps::clear(None, CapSet::Bounding);
         become_user(uid, gid, keep_capture).map_err(|error| format!("rights cannot be given up: {error}"))?;
     } else if user.is_some() {
         return Err("--user: only root can become somebody else".to_owned());
@@ -65,8 +67,6 @@ fn become_user(uid: Uid, gid: Gid, keep: bool) -> nix::Result<()> {
 
 fn give_up(kept: &[Capability]) -> Result<(), caps::errors::CapsError> {
     let kept: CapsHashSet = kept.iter().copied().collect();
-    // The bounding set can be changed by the privileged alone; no_new_privs makes it harmless for others.
-    let _ = caps::clear(None, CapSet::Bounding);
     caps::clear(None, CapSet::Ambient)?;
     caps::clear(None, CapSet::Inheritable)?;
     let has = caps::read(None, CapSet::Permitted)?;
