@@ -22,7 +22,11 @@ fn main() {
 fn links() -> Option<bool> {
     let folder = std::env::var_os("OUT_DIR")?;
     let source = Path::new(&folder).join("probe.c");
-    std::fs::write(&source, "char *pcap_lib_version(void);\nint main(void) { return !pcap_lib_version(); }\n").ok()?;
+    std::fs::write(
+        &source,
+        "char *pcap_lib_version(void);\nint main(void) { return !pcap_lib_version(); }\n",
+    )
+    .ok()?;
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut command = Command::new(compiler);
     command.arg(&source).arg("-o").arg(Path::new(&folder).join("probe"));

@@ -33,6 +33,9 @@ pub struct Limits {
     pub held_for_keys: usize,
     /// Client randoms whose secrets are kept.
     pub key_randoms: usize,
+    /// Bytes that open connections hold back in all: segments out of order, unfinished messages, the search for TLS.
+    /// Beyond that those that hold more than their share are ended.
+    pub buffered_bytes: usize,
 }
 
 impl Default for Limits {
@@ -43,6 +46,7 @@ impl Default for Limits {
             kept_for: i64::MAX,
             held_for_keys: 64 << 20,
             key_randoms: Secrets::DEFAULT_LIMIT,
+            buffered_bytes: 256 << 20,
         }
     }
 }
@@ -85,6 +89,9 @@ pub struct Engine {
     secrets: Secrets,
     /// Bytes held back for secrets that may come.
     held: usize,
+    /// Bytes that open connections hold back in all.
+    buffered: usize,
+    buffered_limit: usize,
     notices: Notices,
     neighbours: Vec<NeighbourSeen>,
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
@@ -94,6 +101,18 @@ pub struct Engine {
     /// What happened since it was asked for, where anybody asks.
     events: Option<VecDeque<Event>>,
     drops: Drops,
+    redacted: bool,
+}
+
+/// What a run found, to be told under other names.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Finished connections.
+    pub kept: &'a mut Kept,
+    /// Every credential.
+    pub ledger: &'a mut Ledger,
+    /// Address facts.
+    pub neighbours: &'a mut [NeighbourSeen],
 }
 
 impl Engine {
@@ -108,6 +127,8 @@ impl Engine {
             kept: Kept::new(limits.kept_bytes),
             secrets: Secrets::of(limits.key_randoms),
             held: 0,
+            buffered: 0,
+            buffered_limit: limits.buffered_bytes,
             notices: Notices::default(),
             neighbours: Vec::new(),
             datagram_pairs: HashSet::new(),
@@ -116,6 +137,7 @@ impl Engine {
             limits,
             events: None,
             drops: Drops::default(),
+            redacted: false,
         }
     }
 
@@ -147,7 +169,8 @@ impl Engine {
                     kept: &mut self.kept,
                     secrets: &mut self.secrets,
                     held: &mut self.held,
-            held_most: self.limits.held_for_keys,
+                    held_most: self.limits.held_for_keys,
+                    buffered: &mut self.buffered,
                 };
                 let taken = take(&mut self.table, &segment, at, &mut context);
                 if self.events.is_some()
@@ -169,6 +192,7 @@ impl Engine {
             Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
             Decoded::Other => {}
         }
+        while self.buffered > self.buffered_limit && self.free_buffers() {}
     }
 
     /// Time passes without packets (live use): `now` is a time up to which every packet has been pushed.
@@ -198,6 +222,17 @@ impl Engine {
         while let Some(finished) = self.table.expire() {
             self.finish_flow(finished);
         }
+    }
+
+    /// Ends one connection that holds back more than half of what would be its even share. `false` when there is none.
+    fn free_buffers(&mut self) -> bool {
+        let share = self.buffered_limit / self.table.len().max(1) / 2;
+        let hoards = |flow: &mut Flow<Tracks>| flow.data.buffered as usize > share;
+        let Some(finished) = self.table.evict_where(hoards) else {
+            return false;
+        };
+        self.finish_flow(finished);
+        true
     }
 
     /// The run as if it had ended here. What is over is shared with this one; what is open is copied and ended.
@@ -241,11 +276,12 @@ impl Engine {
             secrets: &mut self.secrets,
             held: &mut self.held,
             held_most: self.limits.held_for_keys,
+            buffered: &mut self.buffered,
         };
         let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
         // A connection that ended in the middle of what is still to come in order has its say when it is buried.
-        let Some((id, connection)) = tracks::finish(&mut copy, self.last, &mut context)
-            .filter(|(_, connection)| decided(connection.completed))
+        let Some((id, connection)) =
+            tracks::finish(&mut copy, self.last, &mut context).filter(|(_, connection)| decided(connection.completed))
         else {
             return;
         };
@@ -324,10 +360,36 @@ impl Engine {
         &self.ledger
     }
 
+    /// What was found, to be told under other names once the run is over.
+    pub const fn facts_mut(&mut self) -> Facts<'_> {
+        Facts {
+            kept: &mut self.kept,
+            ledger: &mut self.ledger,
+            neighbours: self.neighbours.as_mut_slice(),
+        }
+    }
+
+    /// From now on the addresses in it are not those of the packets.
+    pub const fn mark_redacted(&mut self) {
+        self.redacted = true;
+    }
+
+    /// Whether hosts and credentials bear other names than in the packets.
+    #[must_use]
+    pub const fn is_redacted(&self) -> bool {
+        self.redacted
+    }
+
     /// What was skipped.
     #[must_use]
     pub const fn notices(&self) -> &Notices {
         &self.notices
+    }
+
+    /// Bytes that open connections hold back: segments out of order, unfinished messages, the search for TLS.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.buffered
     }
 
     /// Address facts.
@@ -356,16 +418,23 @@ impl Engine {
             secrets: &mut self.secrets,
             held: &mut self.held,
             held_most: self.limits.held_for_keys,
+            buffered: &mut self.buffered,
         };
         let flow = &mut finished.flow;
         for direction in Direction::BOTH {
             flow.half_mut(direction).assembler.flush();
             deliver_waiting(flow, direction, &mut context);
         }
+        *context.buffered = context.buffered.saturating_sub(flow.data.buffered as usize);
         let (confirmed, id) = (flow.data.confirmed(), flow.data.id());
         let connection = tracks::finish(&mut finished, self.last, &mut context);
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
+            if connection.not_kept > 0 {
+                let first = Some(connection.transport.first());
+                self.notices
+                    .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
+            }
             self.kept.keep(id, connection, &mut self.ledger);
             if let Some(events) = &mut self.events {
                 events.push_back(Event::Closed(id));
@@ -421,37 +490,40 @@ impl Engine {
         }
         if self.neighbours.len() < MAX_NEIGHBOURS {
             self.neighbours.push(seen);
+        } else {
+            self.notices.add(Notice::NeighboursNotKept, Some(seen.at.frame));
         }
     }
 
     /// QUIC and DTLS are counted, one for each pair of endpoints.
     fn count_datagram(&mut self, notice: Notice, pair: (Endpoint, Endpoint), at: At) {
-        if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS && self.datagram_pairs.insert(pair) {
-            self.notices.add(notice, Some(at.frame));
+        if self.datagram_pairs.contains(&pair) {
+            return;
         }
+        let notice = if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS {
+            self.datagram_pairs.insert(pair);
+            notice
+        } else {
+            Notice::DatagramsNotToldApart
+        };
+        self.notices.add(notice, Some(at.frame));
     }
 }
 
 /// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
 #[inline(never)]
-fn take(
-    table: &mut FlowTable<Tracks>,
-    segment: &Segment<'_>,
-    at: At,
-    context: &mut Context<'_>,
-) -> Option<FlowId> {
+fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) -> Option<FlowId> {
     let (id, mut direction) = table.route(segment, at, Tracks::default)?;
     let flow = table.flow_mut(id)?;
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
         direction = tracks::deliver(flow, direction, &piece, context);
+    } else if !segment.payload.is_empty() {
+        tracks::account(flow, context.buffered);
     }
     // An acknowledgement may release what the other direction holds back.
     for direction in [direction, direction.opposite()] {
         deliver_waiting(flow, direction, context);
-    }
-    if flow.holds_otherwise() {
-        table.count_held(id);
     }
     Some(id)
 }
@@ -464,10 +536,15 @@ fn ended_here(flow: &Flow<Tracks>) -> Finished<Tracks> {
     }
 }
 
-fn deliver_waiting(flow: &mut crate::stream::Flow<Tracks>, direction: Direction, context: &mut Context<'_>) {
+fn deliver_waiting(flow: &mut Flow<Tracks>, direction: Direction, context: &mut Context<'_>) {
     let mut direction = direction;
+    let mut released = false;
     while let Some(piece) = flow.half_mut(direction).assembler.pop() {
         direction = tracks::deliver(flow, direction, &piece, context);
+        released = true;
+    }
+    if released {
+        tracks::account(flow, context.buffered);
     }
 }
 

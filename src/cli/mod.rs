@@ -3,12 +3,15 @@
 mod analyze;
 pub mod args;
 mod completions;
+mod copy;
 mod explain;
 mod interfaces;
 mod interrupt;
 mod live;
 mod man;
+mod output;
 mod progress;
+mod redact;
 mod schema;
 mod session;
 mod view;
@@ -56,6 +59,8 @@ pub fn main() -> ExitCode {
         Command::View(arguments) => Ok(view::run(arguments, coloured(cli.color))),
         Command::Session(arguments) => session::run(arguments),
         Command::WhatIf(arguments) => what_if::run(arguments),
+        Command::Annotate(arguments) => copy::annotate(arguments),
+        Command::Extract(arguments) => copy::extract(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

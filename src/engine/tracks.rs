@@ -5,8 +5,8 @@ use crate::keys::{Keys, Secrets, Speaker};
 use crate::net::{At, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Completed, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks, Open, Seen,
-    Side, Transport, classify_close,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks,
+    Open, Seen, Side, Transport, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
 use crate::tls::record::{Loss, Start, plausible};
@@ -31,6 +31,8 @@ pub(super) struct Context<'a> {
     pub(super) held: &'a mut usize,
     /// The most of them.
     pub(super) held_most: usize,
+    /// Bytes that open connections hold back in all: see [`account`].
+    pub(super) buffered: &'a mut usize,
 }
 
 /// One direction.
@@ -67,6 +69,8 @@ pub(super) struct Tracks {
     open: Option<Box<Open>>,
     /// There are keys for it, or may be.
     sealed: Option<Box<Unsealer>>,
+    /// Its share of the bytes that open connections hold back in all.
+    pub(super) buffered: u32,
 }
 
 /// What is known so far, to be looked at. Keys stay with the original: a copy reads nothing more.
@@ -84,6 +88,8 @@ impl Clone for Tracks {
             origin: self.keys().and_then(key_origin).or(self.origin),
             open: self.open.clone(),
             sealed: None,
+            // What it holds is counted once.
+            buffered: 0,
         }
     }
 }
@@ -102,6 +108,7 @@ impl Default for Tracks {
             origin: None,
             open: None,
             sealed: None,
+            buffered: 0,
         }
     }
 }
@@ -156,6 +163,17 @@ impl Tracks {
         self.sealed.as_deref().map(Unsealer::keys)
     }
 
+    /// Bytes that wait for the rest of a search, of a message, or of a handshake.
+    fn memory(&self) -> usize {
+        let of_track = |track: &Track| match track {
+            Track::Searching(bytes) => bytes.capacity(),
+            Track::Tls(decoder) => decoder.buffered(),
+            Track::Other => 0,
+        };
+        let open = self.open.as_deref().map_or(0, Open::memory);
+        self.each.iter().map(of_track).sum::<usize>() + open
+    }
+
     fn swap(&mut self) {
         self.each.swap(0, 1);
         self.offsets.swap(0, 1);
@@ -185,6 +203,17 @@ pub(super) const fn speaker(direction: Direction) -> Speaker {
     }
 }
 
+/// Brings the connection's share of what is held back in all up to date.
+pub(super) fn account(flow: &mut Flow<Tracks>, buffered: &mut usize) {
+    let [client, server] = &flow.halves;
+    let now = client.assembler.memory() + server.assembler.memory() + flow.data.memory();
+    let now = u32::try_from(now).unwrap_or(u32::MAX);
+    *buffered = buffered
+        .saturating_sub(flow.data.buffered as usize)
+        .saturating_add(now as usize);
+    flow.data.buffered = now;
+}
+
 /// Takes the next piece of one direction. Gives the direction as it is called afterwards: the first hello may show
 /// that client and server were guessed the wrong way round.
 pub(super) fn deliver(
@@ -203,10 +232,15 @@ pub(super) fn deliver(
                 Some(Track::Tls(decoder)) => {
                     if !decoder.skip(bytes.len()) {
                         feed(flow, direction, bytes, *at, context);
+                        account(flow, context.buffered);
                     }
                     direction
                 }
-                Some(Track::Searching(_)) => look(flow, direction, bytes, *at, context),
+                Some(Track::Searching(_)) => {
+                    let after = look(flow, direction, bytes, *at, context);
+                    account(flow, context.buffered);
+                    after
+                }
                 Some(Track::Other) | None => direction,
             };
             (after, bytes.len() as u64)

@@ -74,7 +74,11 @@ impl Related {
     pub fn note(&mut self, id: ConnectionId, connection: &Connection, kept: &Kept) {
         let client = (connection.client.ip, connection.server.ip);
         push(self.by_client.entry(client).or_default(), id, OF_CLIENT);
-        push(self.by_service.entry(service_of(connection)).or_default(), id, OF_SERVICE);
+        push(
+            self.by_service.entry(service_of(connection)).or_default(),
+            id,
+            OF_SERVICE,
+        );
         let entries = self.by_client.len() + self.by_service.len();
         if entries > FEW.max(2 * self.left) {
             self.clear_up(kept);
@@ -95,10 +99,19 @@ impl Related {
         let kept = engine.kept();
         let of_client = self.by_client.get(&(connection.client.ip, connection.server.ip));
         let of_service = self.by_service.get(&service_of(connection));
-        let credentials = connection.offers.iter().filter_map(|offer| engine.ledger().get(offer.credential));
+        let credentials = connection
+            .offers
+            .iter()
+            .filter_map(|offer| engine.ledger().get(offer.credential));
         let of_credentials = credentials.flat_map(|credential| {
             let issuer = credential.issued.map(|issue| issue.connection);
-            credential.offers.iter().rev().take(OF_CREDENTIAL).copied().chain(issuer)
+            credential
+                .offers
+                .iter()
+                .rev()
+                .take(OF_CREDENTIAL)
+                .copied()
+                .chain(issuer)
         });
         let mut all: Vec<_> = [of_client, of_service]
             .into_iter()

@@ -36,7 +36,11 @@ impl Drops {
         if self.stretches.len() >= MAX_STRETCHES {
             self.join_neighbours();
         }
-        self.stretches.push(Stretch { from, to: last, packets });
+        self.stretches.push(Stretch {
+            from,
+            to: last,
+            packets,
+        });
     }
 
     /// Packets lost before a time.
@@ -80,7 +84,10 @@ mod tests {
         drops.count(0, Some(at(10)));
         drops.count(3, Some(at(20)));
         drops.count(3, Some(at(25)));
-        assert_eq!([drops.before(at(9)), drops.before(at(10)), drops.before(at(30))], [0, 3, 3]);
+        assert_eq!(
+            [drops.before(at(9)), drops.before(at(10)), drops.before(at(30))],
+            [0, 3, 3]
+        );
     }
 
     #[test]

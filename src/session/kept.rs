@@ -40,6 +40,15 @@ impl Omitted {
         } += 1;
     }
 
+    const fn merge(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.external_psk += others.external_psk;
+        self.unclear += others.unclear;
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -62,7 +71,14 @@ pub struct Kept {
     open: HashSet<ConnectionId>,
     omitted: BTreeMap<Service, Omitted>,
     omitted_total: u64,
+    /// Of services beyond those that are told apart.
+    elsewhere: Omitted,
 }
+
+/// Services of folded connections that are told apart.
+pub const MOST_FOLDED_SERVICES: usize = 1 << 16;
+/// Longest server name by which they are.
+pub const LONGEST_FOLDED_NAME: usize = 1024;
 
 /// An allocation costs this much beside its content.
 const ALLOCATION: usize = 16;
@@ -70,8 +86,6 @@ const ALLOCATION: usize = 16;
 const SHARED: usize = 2 * size_of::<usize>();
 /// A credential with its place in the index.
 const CREDENTIAL: usize = size_of::<Credential>() + SHARED + 3 * ALLOCATION + 32;
-/// Services that are told apart when connections are folded: server names are what a client says, and may be without end.
-const MAX_SERVICES: usize = 1 << 14;
 
 impl Kept {
     /// Nothing kept yet; beyond `limit` bytes the oldest are folded.
@@ -85,6 +99,7 @@ impl Kept {
             open: HashSet::new(),
             omitted: BTreeMap::new(),
             omitted_total: 0,
+            elsewhere: Omitted::default(),
         }
     }
 
@@ -106,7 +121,9 @@ impl Kept {
         } else if !self.open.is_empty() {
             self.open.remove(&id);
         }
-        while self.bytes > self.limit && self.slots.len() > 1 {
+        // Connections that turned out to be none leave empty places behind.
+        while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
+        {
             self.fold_oldest(ledger);
         }
     }
@@ -163,6 +180,19 @@ impl Kept {
         slot.as_mut().map(Arc::make_mut)
     }
 
+    /// Changes what names hosts in every kept connection.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Connection)) {
+        let kept = self.slots.iter_mut().flatten();
+        kept.for_each(|connection| change(Arc::make_mut(connection)));
+    }
+
+    /// Changes the services of what was folded away. Two that become one are counted together.
+    pub fn rename_omitted(&mut self, mut change: impl FnMut(Service) -> Service) {
+        for (service, omitted) in std::mem::take(&mut self.omitted) {
+            self.omitted.entry(change(service)).or_default().merge(&omitted);
+        }
+    }
+
     /// Takes a connection out: it is another leg of one that is kept.
     pub fn remove(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
         let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
@@ -193,6 +223,12 @@ impl Kept {
     /// Counts of what was folded away, by service.
     pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Omitted)> {
         self.omitted.iter()
+    }
+
+    /// Counts of what was folded away of services that are not told apart.
+    #[must_use]
+    pub const fn omitted_elsewhere(&self) -> &Omitted {
+        &self.elsewhere
     }
 
     /// How many were folded away.
@@ -230,20 +266,18 @@ impl Kept {
         {
             ledger.forget(id, oldest);
         }
-        let mut service = (connection.server, connection.server_name().cloned());
-        if self.omitted.len() >= MAX_SERVICES && !self.omitted.contains_key(&service) {
-            service = (NOWHERE, None);
-        }
-        self.omitted.entry(service).or_default().count(connection.outcome);
+        let service = (connection.server, connection.server_name().cloned());
+        let known = self.omitted.contains_key(&service);
+        let name = service.1.as_deref().map_or(0, str::len);
+        let counts = if known || (self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME) {
+            self.omitted.entry(service).or_default()
+        } else {
+            &mut self.elsewhere
+        };
+        counts.count(connection.outcome);
         self.omitted_total += 1;
     }
 }
-
-/// Stands for the services beyond those that are told apart.
-const NOWHERE: Endpoint = Endpoint {
-    ip: std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-    port: 0,
-};
 
 /// Bytes that keeping this connection costs, its share of the ledger included.
 fn cost(connection: &Connection) -> usize {
@@ -253,4 +287,14 @@ fn cost(connection: &Connection) -> usize {
         + size_of_val(connection.offers.as_slice())
         + size_of_val(connection.issued.as_slice())
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
+        + long_values(connection)
+}
+
+/// Bytes of its name and of its list of suites where they are longer than honest ones. Connections share such values, but
+/// nothing makes hostile ones do so.
+fn long_values(connection: &Connection) -> usize {
+    const USUAL: usize = 1024;
+    let Some(hello) = connection.hello.yes() else { return 0 };
+    let name = hello.server_name.as_deref().map_or(0, str::len);
+    name.saturating_sub(USUAL) + size_of_val(&*hello.suites).saturating_sub(USUAL)
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::net::Endpoint;
 
@@ -23,9 +23,9 @@ pub struct Ledger {
     /// Number of credentials ever entered.
     entered: usize,
     index: HashMap<(Mechanism, u128), CredentialId>,
-    /// First bytes of every session ID known, and how many begin so. Most IDs in hellos are random (RFC 8446 §4.1.2): this
-    /// tells without a digest that they were never issued.
-    session_ids: HashMap<u64, u32>,
+    /// First bytes of every session ID entered. Most IDs in hellos are random (RFC 8446 §4.1.2): this tells without a
+    /// digest that they were never issued.
+    session_ids: HashSet<u64>,
     forgotten: u64,
 }
 
@@ -47,7 +47,7 @@ impl Ledger {
     pub fn find_session_id(&self, id: &[u8]) -> Option<CredentialId> {
         let mut first = [0; Name::HEAD];
         first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
-        let known = self.session_ids.contains_key(&prefix(&first));
+        let known = self.session_ids.contains(&prefix(&first));
         known.then(|| self.find(Mechanism::SessionId, &Name::of(id))).flatten()
     }
 
@@ -57,7 +57,7 @@ impl Ledger {
         let id = *self.index.entry((mechanism, name.key())).or_insert(next);
         if id == next {
             if mechanism == Mechanism::SessionId {
-                *self.session_ids.entry(prefix(&name.head)).or_default() += 1;
+                self.session_ids.insert(prefix(&name.head));
             }
             self.push(new());
         }
@@ -125,6 +125,26 @@ impl Ledger {
         }
     }
 
+    /// Changes the names of every credential; from then on they are found by their new ones.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Credential)) {
+        self.index.clear();
+        self.session_ids.clear();
+        for (base, shelf) in (self.first..).map(|shelf| shelf * SHELF).zip(&mut self.shelves) {
+            let places = shelf.iter_mut().flat_map(|shelf| &mut shelf.places);
+            for (number, place) in (base..).zip(places) {
+                let Some(credential) = place.as_mut().map(Arc::make_mut) else {
+                    continue;
+                };
+                change(credential);
+                let id = CredentialId(u32::try_from(number).unwrap_or(u32::MAX));
+                self.index.insert((credential.mechanism, credential.name.key()), id);
+                if credential.mechanism == Mechanism::SessionId {
+                    self.session_ids.insert(prefix(&credential.name.head));
+                }
+            }
+        }
+    }
+
     /// Forgets a credential when every connection it is known from is older than `oldest`.
     pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
         let Some(credential) = self.get_mut(id) else { return };
@@ -138,22 +158,21 @@ impl Ledger {
             return;
         }
         let key = (credential.mechanism, credential.name.key());
-        let head = prefix(&credential.name.head);
         self.index.remove(&key);
-        if let (Mechanism::SessionId, Some(count)) = (key.0, self.session_ids.get_mut(&head)) {
-            *count -= 1;
-            if *count == 0 {
-                self.session_ids.remove(&head);
-            }
-        }
         self.take_off(id);
         self.forgotten += 1;
+        // Two IDs may begin alike, so that of one alone is not taken out.
+        if self.session_ids.len() > 2 * self.index.len().max(1024) {
+            self.session_ids = self.living_session_ids();
+        }
     }
 
     /// Empties a place, and gives back what stands empty.
     fn take_off(&mut self, id: CredentialId) {
         let Some((number, place)) = self.place(id) else { return };
-        let Some(slot) = self.shelves.get_mut(number) else { return };
+        let Some(slot) = self.shelves.get_mut(number) else {
+            return;
+        };
         if let Some(shelf) = slot
             && let Some(credential) = shelf.places.get_mut(place)
         {
@@ -167,6 +186,14 @@ impl Ledger {
             self.shelves.pop_front();
             self.first += 1;
         }
+    }
+
+    fn living_session_ids(&self) -> HashSet<u64> {
+        let living = self.index.values().filter_map(|id| self.get(*id));
+        living
+            .filter(|credential| credential.mechanism == Mechanism::SessionId)
+            .map(|credential| prefix(&credential.name.head))
+            .collect()
     }
 
     /// How many were forgotten to keep memory bounded.

@@ -13,9 +13,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Linktype, Precision};
 
 use super::{Pause, Source, SourceError};
-use tags::{Tags, is_tagged};
 use crate::net::capture::{Ended, Format};
 use crate::net::{Capture, FrameRef, LinkType, Notice, Notices, Packet, Timestamp};
+use tags::{Tags, is_tagged};
 
 /// Milliseconds after which the kernel hands over packets that do not fill a block.
 const BLOCK_MILLIS: i32 = 100;
@@ -351,7 +351,9 @@ impl Source for Device {
 fn is_up(interface: &str) -> Option<bool> {
     let all = nix::ifaddrs::getifaddrs().ok()?;
     let flags = all.filter(|one| one.interface_name == interface).map(|one| one.flags);
-    flags.map(|flags| flags.contains(nix::net::if_::InterfaceFlags::IFF_UP)).next()
+    flags
+        .map(|flags| flags.contains(nix::net::if_::InterfaceFlags::IFF_UP))
+        .next()
 }
 
 /// A time up to which every packet was handed over, by the clock that stamps them.

@@ -140,7 +140,11 @@ impl Pipe {
 /// Reads a source to its end.
 fn pass_on(source: &mut dyn Source, shared: &Shared) {
     loop {
-        let secrets = if source.brings_secrets() { source.secrets() } else { Vec::new() };
+        let secrets = if source.brings_secrets() {
+            source.secrets()
+        } else {
+            Vec::new()
+        };
         let Some(packet) = source.next() else { break };
         let batch = shared.lock();
         let full = |batch: &mut Batch| batch.bytes.len() > AHEAD;
@@ -163,7 +167,9 @@ fn pass_on(source: &mut dyn Source, shared: &Shared) {
     }
     let mut batch = shared.lock();
     let before = batch.packets.len() as u64;
-    batch.secrets.extend(source.secrets().into_iter().map(|text| (before, text)));
+    batch
+        .secrets
+        .extend(source.secrets().into_iter().map(|text| (before, text)));
     batch.capture = Some(source.capture().clone());
     batch.over = Some(source.take_error());
     drop(batch);

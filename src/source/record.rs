@@ -167,8 +167,14 @@ impl Recorder {
     /// Whether a packet belongs into the next file.
     fn is_full(&self, packet: &Packet<'_>) -> bool {
         let Some(started) = self.started else { return false };
-        let large = self.rotation.bytes.is_some_and(|most| self.written + packet.data.len() as u64 > most);
-        let long = self.rotation.nanos.is_some_and(|most| packet.time.since(started) >= most);
+        let large = self
+            .rotation
+            .bytes
+            .is_some_and(|most| self.written + packet.data.len() as u64 > most);
+        let long = self
+            .rotation
+            .nanos
+            .is_some_and(|most| packet.time.since(started) >= most);
         large || long
     }
 
@@ -315,8 +321,14 @@ mod tests {
     #[test]
     fn files_are_rotated_by_time_and_by_size_without_losing_a_packet() {
         for rotation in [
-            Rotation { nanos: Some(3_000_000_000), ..Rotation::default() },
-            Rotation { bytes: Some(320), ..Rotation::default() },
+            Rotation {
+                nanos: Some(3_000_000_000),
+                ..Rotation::default()
+            },
+            Rotation {
+                bytes: Some(320),
+                ..Rotation::default()
+            },
         ] {
             let (folder, names) = record(rotation);
             assert!(names.len() > 2, "{names:?}");
@@ -327,7 +339,11 @@ mod tests {
 
     #[test]
     fn the_oldest_files_go() {
-        let (_folder, names) = record(Rotation { nanos: Some(3_000_000_000), files: Some(2), ..Rotation::default() });
+        let (_folder, names) = record(Rotation {
+            nanos: Some(3_000_000_000),
+            files: Some(2),
+            ..Rotation::default()
+        });
         assert_eq!(names, ["all-2.pcapng", "all-3.pcapng"]);
     }
 

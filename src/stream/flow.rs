@@ -271,21 +271,11 @@ pub struct Flow<T> {
     pub data: T,
     /// Which of the two ends of the table's key the client is.
     pub(super) client_is_low: bool,
-    /// Bytes that the table counts as held by it.
-    pub(super) counted: usize,
     pub(super) closing: bool,
     pub(super) touched: bool,
 }
 
 impl<T> Flow<T> {
-    /// Bytes that both halves hold back, and whether the table knows.
-    #[inline]
-    #[must_use]
-    pub fn holds_otherwise(&self) -> bool {
-        let [client, server] = &self.halves;
-        client.assembler.held() + server.assembler.held() != self.counted
-    }
-
     /// Whether it ended and only lingers.
     #[must_use]
     pub const fn is_closing(&self) -> bool {
@@ -307,7 +297,6 @@ impl<T> Flow<T> {
             resets_ignored: 0,
             data,
             client_is_low: true,
-            counted: 0,
             closing: false,
             touched: true,
         }

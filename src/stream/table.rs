@@ -17,8 +17,6 @@ use super::late::Late;
 pub struct Limits {
     /// Connections open at once; the least recently used one is ended beyond that.
     pub open_flows: usize,
-    /// Bytes that open connections hold back, all together; the least recently used ones are ended beyond that.
-    pub held_bytes: usize,
     /// Nanoseconds a closed connection is kept for what still arrives and tells something: the reset that answers a FIN.
     /// That takes a round trip; what lingers costs memory.
     pub linger: i64,
@@ -33,7 +31,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             open_flows: 1 << 20,
-            held_bytes: 1 << 30,
             linger: 1_000_000_000,
             late: 3_000_000_000,
             idle: 3_600_000_000_000,
@@ -154,8 +151,6 @@ pub struct FlowTable<T> {
     /// Memory of connections that are over, for those to come: cheaper than asking for it anew each time.
     spare: Vec<Box<Flow<T>>>,
     open: usize,
-    /// Bytes that open connections hold back.
-    held: usize,
     /// SYNs that were not answered on their own addresses yet, by client and acknowledgement expected.
     unanswered: HashMap<(u128, u16, u32), u32>,
     /// Connections whose answers come from another address (NAT between the two directions of the capture).
@@ -185,7 +180,6 @@ impl<T> FlowTable<T> {
             unanswered: HashMap::new(),
             aliases: HashMap::new(),
             open: 0,
-            held: 0,
             lingering: VecDeque::new(),
             latest: 0,
             late: Late::new(),
@@ -286,16 +280,6 @@ impl<T> FlowTable<T> {
         }
     }
 
-    /// Counts what a connection holds back by now.
-    #[inline]
-    pub fn count_held(&mut self, id: FlowId) {
-        let Some(Some(slot)) = self.slots.get_mut(id.0 as usize) else {
-            return;
-        };
-        let held = slot.flow.halves.iter().map(|half| half.assembler.held()).sum();
-        self.held = self.held.saturating_sub(std::mem::replace(&mut slot.flow.counted, held)) + held;
-    }
-
     /// The connections on the table, in the order of their first packets.
     pub fn flows(&self) -> Vec<&Flow<T>> {
         let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
@@ -331,7 +315,7 @@ impl<T> FlowTable<T> {
                 return Some(Finished { flow, why: Why::Closed });
             }
         }
-        if self.open > self.limits.open_flows || self.held > self.limits.held_bytes {
+        if self.open > self.limits.open_flows {
             return self.evict();
         }
         self.since_sweep = self.since_sweep.wrapping_add(1);
@@ -350,7 +334,6 @@ impl<T> FlowTable<T> {
         self.lingering.clear();
         self.late.clear();
         self.open = 0;
-        self.held = 0;
         let mut all: Vec<_> = std::mem::take(&mut self.slots)
             .into_iter()
             .flatten()
@@ -567,12 +550,21 @@ impl<T> FlowTable<T> {
         let until = Timestamp::from_nanos(due.nanos().saturating_add(self.limits.late));
         self.late.forget(due);
         self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
-        if slot.flow.answered_from.is_some() {
-            for (key, alias) in self.aliases.iter().filter(|(_, alias)| alias.id == id) {
-                self.late.remember(*key, alias.client_is_low, &slot.flow, until);
-            }
+        if let Some((key, alias)) = self.alias_of(id, &slot.flow) {
+            self.late.remember(key, alias.client_is_low, &slot.flow, until);
         }
         self.remove(id)
+    }
+
+    /// Under which other addresses this connection is answered.
+    fn alias_of(&self, id: u32, flow: &Flow<T>) -> Option<(Key, Alias)> {
+        let from = flow.answered_from?;
+        // Which end is the client may have turned out otherwise since.
+        flow.ends.into_iter().find_map(|end| {
+            let key = Key::of(end, from).0;
+            let alias = *self.aliases.get(&key)?;
+            (alias.id == id).then_some((key, alias))
+        })
     }
 
     fn remove(&mut self, id: u32) -> Option<Box<Flow<T>>> {
@@ -586,31 +578,39 @@ impl<T> FlowTable<T> {
             }
             None => self.displace(&slot.key, id),
         }
-        if slot.flow.answered_from.is_some() {
-            self.aliases.retain(|_, alias| alias.id != id);
+        if let Some((key, _)) = self.alias_of(id, &slot.flow) {
+            self.aliases.remove(&key);
         }
         self.free.push(id);
         self.open -= 1;
-        self.held = self.held.saturating_sub(slot.flow.counted);
         Some(slot.flow)
     }
 
     /// Ends one connection that was not used since the hand last passed it.
     fn evict(&mut self) -> Option<Finished<T>> {
-        for _ in 0..=2 * self.slots.len() {
-            self.hand = (self.hand + 1) % self.slots.len().max(1);
-            let Some(Some(slot)) = self.slots.get_mut(self.hand) else {
-                continue;
-            };
-            // Those that are closing wait in the queue already; taking them here would leave a stale entry.
-            if slot.flow.closing || std::mem::take(&mut slot.flow.touched) {
-                continue;
+        self.evict_where(|flow| !std::mem::take(&mut flow.touched))
+    }
+
+    /// Ends the next connection of which `may_go` says so, to make room; one that is closed already where there is none,
+    /// or where most are.
+    pub fn evict_where(&mut self, mut may_go: impl FnMut(&mut Flow<T>) -> bool) -> Option<Finished<T>> {
+        // Among connections that are all closed the hand would go round in vain, packet after packet.
+        if self.lingering.len() <= self.open / 2 {
+            for _ in 0..=2 * self.slots.len() {
+                self.hand = (self.hand + 1) % self.slots.len().max(1);
+                let Some(Some(slot)) = self.slots.get_mut(self.hand) else {
+                    continue;
+                };
+                // Those that are closing wait in the queue already; taking them here would leave a stale entry.
+                if slot.flow.closing || !may_go(&mut slot.flow) {
+                    continue;
+                }
+                let id = u32::try_from(self.hand).ok()?;
+                return self.remove(id).map(|flow| Finished {
+                    flow,
+                    why: Why::Evicted,
+                });
             }
-            let id = u32::try_from(self.hand).ok()?;
-            return self.remove(id).map(|flow| Finished {
-                flow,
-                why: Why::Evicted,
-            });
         }
         let (_, id) = self.lingering.pop_front()?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Closed })
@@ -686,7 +686,6 @@ mod tests {
             linger: 3_000_000_000,
             late: 3_000_000_000,
             idle: 60_000_000_000,
-            ..Limits::default()
         })
     }
 

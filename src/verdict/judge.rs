@@ -133,7 +133,10 @@ fn say_what_was_lost(case: &Case<'_>, judged: &mut [Judged]) {
         return;
     }
     let packets = if lost == 1 { "packet was" } else { "packets were" };
-    for reason in judged.iter_mut().filter(|reason| reason.confidence < Confidence::Observed) {
+    for reason in judged
+        .iter_mut()
+        .filter(|reason| reason.confidence < Confidence::Observed)
+    {
         let said = format!("; {lost} {packets} lost while capturing by then, and may have shown otherwise");
         reason.summary.push_str(&said);
     }

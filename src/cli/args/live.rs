@@ -123,7 +123,13 @@ pub struct Live {
     pub reconnect: bool,
 
     /// The user to become once the interface is open; without it the one that called sudo, or nobody.
-    #[arg(short = 'Z', long, value_name = "NAME", requires = "interface", conflicts_with = "no_drop")]
+    #[arg(
+        short = 'Z',
+        long,
+        value_name = "NAME",
+        requires = "interface",
+        conflicts_with = "no_drop"
+    )]
     pub user: Option<String>,
 
     /// Keep user and rights after the interface is open. What parses the packets of strangers should not run as root.
@@ -186,7 +192,17 @@ mod tests {
         assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(time("7d"), Ok(Duration::from_hours(168)));
-        for wrong in ["", "5", "s", "0s", "1w", "-1s", "1.5h", "99999999999999999999s", "999999999999999999d"] {
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "0s",
+            "1w",
+            "-1s",
+            "1.5h",
+            "99999999999999999999s",
+            "999999999999999999d",
+        ] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
     }

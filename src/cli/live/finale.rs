@@ -103,7 +103,9 @@ fn lines(report: &Report<'_>, over: &[Event], related: &Related, out: &mut dyn W
     let engine = &*report.engine;
     for event in over {
         let (Event::Handshake(id) | Event::Closed(id)) = *event;
-        let Some(connection) = engine.kept().get(id) else { continue };
+        let Some(connection) = engine.kept().get(id) else {
+            continue;
+        };
         let one = around(engine, report.captures.first(), related, (id, connection));
         json::live::connection(&one, (id, connection), Stage::of(connection), out)?;
     }

@@ -62,7 +62,9 @@ impl Metrics {
 
     /// Begins to answer, on a thread of its own.
     pub(super) fn serve(&mut self) -> io::Result<()> {
-        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let Some(listener) = self.listener.take() else {
+            return Ok(());
+        };
         let counts = Arc::clone(&self.counts);
         let work = move || {
             for stream in listener.incoming().flatten() {
@@ -134,7 +136,12 @@ impl Counts {
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         };
         let labelled = [
-            ("reshake_handshakes_total", "Decided handshakes.", "outcome", &self.handshakes),
+            (
+                "reshake_handshakes_total",
+                "Decided handshakes.",
+                "outcome",
+                &self.handshakes,
+            ),
             ("reshake_reasons_total", "Primary reasons.", "reason", &self.reasons),
         ];
         for (name, help, label, counts) in labelled {
@@ -145,16 +152,41 @@ impl Counts {
         }
         for (name, kind, help, value) in [
             ("reshake_packets_total", "counter", "Packets taken in.", self.packets),
-            ("reshake_packets_dropped_total", "counter", "Packets lost before they came here.", self.dropped),
-            ("reshake_open_connections", "gauge", "Connections that are open.", self.open),
-            ("reshake_kept_bytes", "gauge", "Bytes of what is over and kept.", self.kept_bytes),
-            ("reshake_omitted_connections_total", "counter", "Connections that are only counted.", self.omitted),
+            (
+                "reshake_packets_dropped_total",
+                "counter",
+                "Packets lost before they came here.",
+                self.dropped,
+            ),
+            (
+                "reshake_open_connections",
+                "gauge",
+                "Connections that are open.",
+                self.open,
+            ),
+            (
+                "reshake_kept_bytes",
+                "gauge",
+                "Bytes of what is over and kept.",
+                self.kept_bytes,
+            ),
+            (
+                "reshake_omitted_connections_total",
+                "counter",
+                "Connections that are only counted.",
+                self.omitted,
+            ),
             ("reshake_resident_bytes", "gauge", "Memory of the process.", resident()),
         ] {
             head(&mut text, name, kind, help);
             let _ = writeln!(text, "{name} {value}");
         }
-        head(&mut text, "reshake_lag_seconds", "gauge", "Age of the latest packet while others wait.");
+        head(
+            &mut text,
+            "reshake_lag_seconds",
+            "gauge",
+            "Age of the latest packet while others wait.",
+        );
         let _ = writeln!(text, "reshake_lag_seconds {:.3}", self.lag);
         text
     }

@@ -92,7 +92,9 @@ fn prepare(arguments: &Live) -> Result<Prepared, Status> {
         control: Control {
             stop,
             report: interrupt::report().map_err(|error| failed(format!("signals cannot be caught: {error}")))?,
-            end: arguments.duration.and_then(|duration| Instant::now().checked_add(duration)),
+            end: arguments
+                .duration
+                .and_then(|duration| Instant::now().checked_add(duration)),
             interval: arguments.interval,
         },
         metrics,
@@ -193,7 +195,9 @@ fn give_rights_up(arguments: &Live) -> Result<(), String> {
 
 /// Has the packets written on their way, where that is wanted.
 fn record(arguments: &Live, source: Box<dyn Source>) -> Result<Box<dyn Source>, String> {
-    let Some(path) = &arguments.write else { return Ok(source) };
+    let Some(path) = &arguments.write else {
+        return Ok(source);
+    };
     let rotation = Rotation {
         bytes: arguments.rotate_size.map(|size| size as u64),
         nanos: arguments
@@ -223,9 +227,9 @@ fn limits(arguments: &Live) -> Limits {
     Limits {
         flows: FlowLimits {
             open_flows: memory / 8 / FLOW_BYTES,
-            held_bytes: memory / 16,
             ..FlowLimits::default()
         },
+        buffered_bytes: memory / 16,
         kept_bytes: memory / 2,
         kept_for: i64::try_from(arguments.keep.as_nanos()).unwrap_or(i64::MAX),
         held_for_keys: memory / 16,

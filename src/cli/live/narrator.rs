@@ -12,8 +12,8 @@ use hashbrown::HashSet;
 
 use super::super::args::live::Format;
 use super::super::complain;
-use super::finale::{FullReport, Written};
 use super::Control;
+use super::finale::{FullReport, Written};
 use super::metrics::Metrics;
 use crate::engine::Event;
 use crate::report::json::live::Stage;
@@ -97,7 +97,9 @@ impl<'a> Narrator<'a> {
     fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
         let mut text = Vec::new();
         let mut out = io::stdout().lock();
-        let written = write(&mut text).and_then(|()| out.write_all(&text)).and_then(|()| out.flush());
+        let written = write(&mut text)
+            .and_then(|()| out.write_all(&text))
+            .and_then(|()| out.flush());
         let Err(error) = written else {
             return ControlFlow::Continue(());
         };

@@ -47,7 +47,13 @@ fn target(user: Option<&str>) -> Result<(Uid, Gid), String> {
             Ok((found.uid, found.gid))
         };
     }
-    let number = |name| std::env::var(name).ok()?.parse::<u32>().ok().filter(|number| *number != 0);
+    let number = |name| {
+        std::env::var(name)
+            .ok()?
+            .parse::<u32>()
+            .ok()
+            .filter(|number| *number != 0)
+    };
     if let (Some(uid), Some(gid)) = (number("SUDO_UID"), number("SUDO_GID")) {
         return Ok((Uid::from_raw(uid), Gid::from_raw(gid)));
     }

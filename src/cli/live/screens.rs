@@ -46,7 +46,11 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
         running = thread::Builder::new().name("capture".to_owned()).spawn(work).ok();
     });
     stop.store(true, Ordering::Relaxed);
-    let mut status = if incomplete { Status::Unreadable } else { Status::Analysed };
+    let mut status = if incomplete {
+        Status::Unreadable
+    } else {
+        Status::Analysed
+    };
     let ended = running.and_then(|running| running.join().ok());
     if let Err(error) = shown {
         complain(&format!("the terminal cannot be used: {error}"));
@@ -101,7 +105,11 @@ impl Watcher {
         if let Some((making, _)) = self.making.take() {
             self.gone |= making.join().is_ok_and(|there| !there);
         }
-        let why = run.errors.first().cloned().unwrap_or_else(|| "it was stopped".to_owned());
+        let why = run
+            .errors
+            .first()
+            .cloned()
+            .unwrap_or_else(|| "it was stopped".to_owned());
         let failed = !run.errors.is_empty();
         lines.extend(run.errors.iter().chain(&run.warnings).cloned());
         let report = Arc::new(Report::of(Arc::new(run.engine), run.captures));

@@ -41,7 +41,9 @@ pub fn connection(
     let time = moment(connection.hello_time()).strftime("%H:%M:%S%.3f");
     let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
     let outcome = paint(style.of(connection.outcome), outcome_text(connection.outcome));
-    let version = connection.version().map_or_else(String::new, |version| format!("   {version}"));
+    let version = connection
+        .version()
+        .map_or_else(String::new, |version| format!("   {version}"));
     write!(out, "{time}  {} → {name}{version}   {outcome}", connection.client)?;
     if let Some(primary) = report.reasons(id, connection).first() {
         let summary = printable(&primary.summary, MAX_SENTENCE);

@@ -42,7 +42,9 @@ impl Tags {
 
 /// Whoever asks for tags knows of them.
 fn mentions_vlan(filter: &str) -> bool {
-    filter.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "vlan")
+    filter
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| word == "vlan")
 }
 
 /// Whether an Ethernet frame bears a tag (IEEE 802.1Q, 802.1ad).
