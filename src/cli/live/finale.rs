@@ -99,15 +99,20 @@ pub(super) fn end(
 }
 
 /// Connections that ended with the run, the account of the input as it ended, and what hindsight says.
-fn lines(report: &Report<'_>, over: &[Event], related: &Related, out: &mut dyn Write) -> io::Result<()> {
+fn lines(report: &Report<'_>, written: &Written, out: &mut dyn Write) -> io::Result<()> {
     let engine = &*report.engine;
-    for event in over {
-        let (Event::Handshake(id) | Event::Closed(id)) = *event;
+    for event in &written.waiting {
+        let (id, stage) = match *event {
+            Event::Handshake(id) => (id, Some(Stage::Handshake)),
+            Event::Closed(id) => (id, None),
+        };
         let Some(connection) = engine.kept().get(id) else {
             continue;
         };
-        let one = around(engine, report.captures.first(), related, (id, connection));
-        json::live::connection(&one, (id, connection), Stage::of(connection), out)?;
+        let one = around(engine, report.captures.first(), &written.related, (id, connection));
+        // The end of the run ends everything, but not every connection was over.
+        let stage = stage.unwrap_or_else(|| Stage::of(connection));
+        json::live::connection(&one, (id, connection), stage, out)?;
     }
     for capture in &report.captures {
         json::live::capture(capture, false, out)?;

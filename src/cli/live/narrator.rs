@@ -1,5 +1,6 @@
 //! Tells on standard output what happens while it happens, and asks now and then whether to go on.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,6 +25,12 @@ use crate::session::ConnectionId;
 
 /// After the wish to stop, packets that the kernel still holds are taken for this long at most.
 const LAST_PACKETS: Duration = Duration::from_millis(500);
+/// While no packet waits, lines are written for this long before packets are looked for again.
+const IDLE_SLICE: Duration = Duration::from_millis(20);
+/// While packets wait, lines take at most this part of the time: packets can be lost, lines cannot.
+const BUSY_SHARE: u32 = 4;
+/// Lines that wait at most; beyond that packets do.
+const MAX_WAITING: usize = 1 << 17;
 
 /// Tells what happens.
 pub(super) struct Narrator<'a> {
@@ -33,6 +40,10 @@ pub(super) struct Narrator<'a> {
     metrics: Option<Metrics>,
     full_report: Option<&'a mut FullReport>,
     related: Related,
+    /// What happened and is not told yet.
+    waiting: VecDeque<Event>,
+    /// When lines were written last.
+    told: Instant,
     /// Connections whose handshake was told and that go on.
     open: HashSet<ConnectionId>,
     tally: Tally,
@@ -69,6 +80,8 @@ impl<'a> Narrator<'a> {
             metrics,
             full_report,
             related: Related::default(),
+            waiting: VecDeque::new(),
+            told: Instant::now(),
             open: HashSet::new(),
             tally: Tally::default(),
             closed: false,
@@ -90,6 +103,7 @@ impl<'a> Narrator<'a> {
         Written {
             open: !self.closed,
             related: self.related,
+            waiting: self.waiting,
         }
     }
 
@@ -211,9 +225,24 @@ impl<'a> Narrator<'a> {
     }
 }
 
-impl Onlooker for Narrator<'_> {
-    fn happened(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
-        self.begin(seen)?;
+impl Narrator<'_> {
+    /// Tells what waits, for as long as there is time.
+    fn catch_up(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+        let begun = Instant::now();
+        let time = if idle {
+            IDLE_SLICE
+        } else {
+            begun.saturating_duration_since(self.told) / BUSY_SHARE
+        };
+        while self.waiting.len() > MAX_WAITING || begun.elapsed() < time {
+            let Some(event) = self.waiting.pop_front() else { break };
+            self.tell(seen, event)?;
+        }
+        self.told = Instant::now();
+        ControlFlow::Continue(())
+    }
+
+    fn tell(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
         let (id, stage) = match event {
             Event::Handshake(id) => (id, Stage::Handshake),
             Event::Closed(id) => (id, Stage::Closed),
@@ -230,10 +259,9 @@ impl Onlooker for Narrator<'_> {
         }
         let report = around(seen.engine, seen.capture, &self.related, (id, connection));
         if first {
-            let reasons = report.reasons(id, connection);
             self.tally.outcomes.count(connection.outcome);
             if let Some(metrics) = &self.metrics {
-                metrics.count(connection, reasons.first());
+                metrics.count(connection, report.reasons(id, connection).first());
             }
         }
         match self.format {
@@ -245,9 +273,17 @@ impl Onlooker for Narrator<'_> {
             Format::Text => ControlFlow::Continue(()),
         }
     }
+}
+
+impl Onlooker for Narrator<'_> {
+    fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
+        self.waiting.push_back(event);
+        ControlFlow::Continue(())
+    }
 
     fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
         self.begin(seen)?;
+        self.catch_up(seen, idle)?;
         if let Some(metrics) = &self.metrics {
             metrics.tick(seen, idle);
         }
