@@ -1,5 +1,6 @@
 //! The end of a live run: the report that an analysis of the same packets gives.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
 
@@ -54,6 +55,8 @@ pub(super) struct Written {
     /// Standard output can still be written to.
     pub(super) open: bool,
     pub(super) related: Related,
+    /// What was not told yet.
+    pub(super) waiting: VecDeque<Event>,
 }
 
 /// Prints and writes the report of a run that is over.
@@ -61,7 +64,7 @@ pub(super) fn end(
     run: Run,
     format: Format,
     coloured: bool,
-    written: Written,
+    mut written: Written,
     full_report: Option<FullReport>,
 ) -> io::Result<Status> {
     for line in run.errors.iter().chain(&run.warnings) {
@@ -75,7 +78,7 @@ pub(super) fn end(
     let Run {
         mut engine, captures, ..
     } = run;
-    let over: Vec<Event> = std::iter::from_fn(|| engine.poll()).collect();
+    written.waiting.extend(std::iter::from_fn(|| engine.poll()));
     let report = Report::of(&engine, captures);
     if let Some(mut file) = full_report
         && let Err(line) = file.write(&report)
@@ -89,7 +92,7 @@ pub(super) fn end(
                 writeln!(out)?;
                 text::write(&report, text::Options { coloured, all: false }, out)
             }
-            Format::Jsonl => lines(&report, &over, &written.related, out),
+            Format::Jsonl => lines(&report, &written, out),
         })?;
     }
     std::mem::forget(report);
