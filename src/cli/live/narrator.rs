@@ -14,13 +14,13 @@ use hashbrown::HashSet;
 use super::super::args::live::Format;
 use super::super::complain;
 use super::Control;
-use super::finale::{FullReport, Written};
+use super::finale::FullReport;
 use super::metrics::Metrics;
 use crate::engine::Event;
 use crate::report::json::live::Stage;
 use crate::report::live::{Related, Tally, around};
 use crate::report::{Report, json, text};
-use crate::run::{Onlooker, Seen};
+use crate::run::{Onlooker, Run, Seen};
 use crate::session::ConnectionId;
 
 /// After the wish to stop, packets that the kernel still holds are taken for this long at most.
@@ -50,6 +50,8 @@ pub(super) struct Narrator<'a> {
     /// Nobody reads standard output any more.
     closed: bool,
     begun: bool,
+    /// No more packets come.
+    ending: bool,
     /// When it was asked to stop, and how often no packet waited since.
     stopping: Option<(Instant, u32)>,
     next_summary: Instant,
@@ -86,6 +88,7 @@ impl<'a> Narrator<'a> {
             tally: Tally::default(),
             closed: false,
             begun: false,
+            ending: false,
             stopping: None,
             next_summary,
             summed_up: Tally::default(),
@@ -93,18 +96,28 @@ impl<'a> Narrator<'a> {
         }
     }
 
-    /// No more happens.
-    pub(super) fn end(mut self) -> Written {
+    /// The run is over: tells what is not told yet. Gives whether somebody still reads.
+    pub(super) fn end(mut self, run: &mut Run) -> bool {
         if let Some(asked) = self.asked.take()
             && let Ok(asked) = asked.recv()
         {
             let _ = self.print_asked(&asked);
         }
-        Written {
-            open: !self.closed,
-            related: self.related,
-            waiting: self.waiting,
+        self.ending = true;
+        self.waiting.extend(std::iter::from_fn(|| run.engine.poll()));
+        let seen = Seen {
+            engine: &run.engine,
+            capture: run.captures.first(),
+            packets: run.captures.iter().map(|capture| capture.packets).sum(),
+        };
+        if self.begin(seen).is_continue() {
+            while let Some(event) = self.waiting.pop_front() {
+                if self.tell(seen, event).is_break() {
+                    break;
+                }
+            }
         }
+        !self.closed
     }
 
     /// Prints in one piece, at once. Nobody to read it is a reason to stop, and no failure.
@@ -264,9 +277,14 @@ impl Narrator<'_> {
                 metrics.count(connection, report.reasons(id, connection).first());
             }
         }
+        // The end of the run ends everything, but not every connection was over.
+        let stage = match event {
+            Event::Closed(_) if self.ending => Stage::of(connection),
+            _ => stage,
+        };
         match self.format {
             Format::Jsonl => self.print(|out| json::live::connection(&report, (id, connection), stage, out)),
-            Format::Text if first => {
+            Format::Text if first && (!self.ending || stage == Stage::Closed) => {
                 let coloured = self.coloured;
                 self.print(|out| text::live::connection(&report, (id, connection), coloured, out))
             }
