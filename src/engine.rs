@@ -265,7 +265,7 @@ impl Engine {
     /// Whether a handshake is decided by what just came: then it is kept as far as it has come, and told.
     fn tell_handshake(&mut self, id: FlowId) {
         let Some(flow) = self.table.flow_mut(id) else { return };
-        if !flow.data.is_untold() || !(flow.is_closing() || flow.data.is_completed()) {
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
             return;
         }
         let mut copy = ended_here(flow);

@@ -143,10 +143,16 @@ impl Tracks {
         self.told = true;
     }
 
-    /// Whether both sides finished their handshake, or the server went on after it.
-    pub(super) fn is_completed(&self) -> bool {
-        let done = |open: &Open| open.facts().judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
-        self.open.as_deref().is_some_and(done)
+    /// Whether what became of the handshake is settled: both hellos were seen and both sides finished, or the server went
+    /// on; or the connection is over (`closing`) and has offered nothing that is still to be looked up.
+    pub(super) fn is_decided(&self, closing: bool, ledger: &Ledger) -> bool {
+        let Some(open) = self.open.as_deref() else { return false };
+        let facts = open.facts();
+        let done = || facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
+        facts.hello.yes().is_some()
+            && (facts.answer.yes().is_some() || closing)
+            && (closing || done())
+            && !open.will_offer(ledger)
     }
 
     /// The number of the TLS connection.
