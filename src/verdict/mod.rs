@@ -10,6 +10,7 @@ mod habits;
 pub mod hindsight;
 mod history;
 pub mod judge;
+mod numbered;
 pub mod outcome;
 pub mod reasons;
 
