@@ -2,6 +2,8 @@
 //!
 //! `-i`, `-w`, `-D` and `-f` mean what they mean to tcpdump and stay free for live capture.
 
+pub mod gate;
+
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -66,9 +68,13 @@ pub enum Command {
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
+    /// Hold captures against rules, in the exit status: for pipelines
+    Check(gate::Check),
+    /// Compare two captures or reports: the before and after of a change
+    Diff(gate::Diff),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
-    /// Print the JSON Schema of the JSON report
+    /// Print the JSON Schema of the JSON report, or of another document
     Schema(Schema),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -294,6 +300,10 @@ pub struct Explain {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
+    /// Whose: 'report' (of analyze), 'check', 'diff' or 'what-if'.
+    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
+    pub of: Document,
+
     /// Refuse members that the schema does not name; without it, a report may carry more.
     #[arg(long)]
     pub strict: bool,
@@ -324,6 +334,19 @@ pub enum SessionFormat {
     Text,
     /// One document.
     Json,
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// Of `analyze`.
+    Report,
+    /// Of `check`.
+    Check,
+    /// Of `diff`.
+    Diff,
+    /// Of `what-if`.
+    WhatIf,
 }
 
 /// Ways to choose a backend.

@@ -20,7 +20,7 @@ use crate::tls::CertificateOperation;
 use crate::verdict::{Confidence, Evidence, Judged};
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct EvidenceJson {
+pub(in crate::report) struct EvidenceJson {
     capture: u16,
     frame: u64,
     text: String,
@@ -89,9 +89,18 @@ impl TunnelJson {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct FilterJson {
+pub(in crate::report) struct FilterJson {
     capture: u16,
     filter: String,
+}
+
+impl FilterJson {
+    /// The filters that select a connection's packets, one for each capture that has some.
+    pub(in crate::report) fn all(connection: &Connection) -> Vec<Self> {
+        crate::report::display_filter(connection)
+            .map(|(capture, filter)| Self { capture, filter })
+            .collect()
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -278,9 +287,7 @@ impl<'a> ConnectionJson<'a> {
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
             first: transport.first().into(),
             last: transport.last().into(),
-            wireshark: crate::report::display_filter(connection)
-                .map(|(capture, filter)| FilterJson { capture, filter })
-                .collect(),
+            wireshark: FilterJson::all(connection),
             tls_version: answer.map(|answer| answer.version.to_string()),
             server_name: connection.server_name().map(AsRef::as_ref),
             cipher_suite: answer.map(|answer| answer.suite.to_string()),
