@@ -64,6 +64,8 @@ fn help_says_what_each_command_takes() {
         "view",
         "session",
         "what-if",
+        "check",
+        "diff",
         "explain",
         "schema",
         "completions",

@@ -178,8 +178,8 @@ impl KeyAges {
             return (
                 false,
                 Found::Nothing(format!(
-                    "the connections span {} s: too short to show that a key is older",
-                    watched / NANOS
+                    "the connections span {} ms only: too short to show a key that is older",
+                    watched / 1_000_000
                 )),
             );
         }

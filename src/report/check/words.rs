@@ -56,7 +56,7 @@ impl<'c> Told<'c> {
             title: title(&verdict.rule),
             area: area(&verdict.area),
             required: required(&verdict.rule.demand),
-            found: found(&verdict.found),
+            found: found(&verdict.rule.demand, &verdict.found),
             origin: verdict.rule.origin.to_string(),
             proofs: proofs.map(|proof| ToldProof::of(check, proof, prefixes)).collect(),
             more: verdict.proof_count.saturating_sub(verdict.proofs.len() as u64),
@@ -207,7 +207,7 @@ fn points(share: f64) -> String {
     per_cent(share).trim_end_matches(" %").to_owned()
 }
 
-fn found(found: &Found) -> String {
+fn found(demand: &Demand, found: &Found) -> String {
     let of = |ratio: &Ratio| {
         let share = ratio.value().map_or_else(|| "nothing".to_owned(), per_cent);
         format!("{share} ({} of {})", number(ratio.part), number(ratio.whole))
@@ -217,11 +217,15 @@ fn found(found: &Found) -> String {
         Found::Count(count) => counted(*count, "connection", "connections"),
         Found::Services(count) => counted(*count, "service", "services"),
         Found::Ratio(ratio) => of(ratio),
-        Found::Cases(ratio) => format!(
-            "{} of {}",
-            number(ratio.part),
-            counted(ratio.whole, "connection", "connections")
-        ),
+        Found::Cases(ratio) => {
+            let does = match demand {
+                Demand::MustResume { .. } => " without resumption",
+                Demand::AllowVersion(_) => " with another version",
+                _ => "",
+            };
+            let whole = counted(ratio.whole, "connection", "connections");
+            format!("{} of {whole}{does}", number(ratio.part))
+        }
         Found::Longest(nanos) => duration(*nanos),
         Found::Rates(before, now) => format!("{}, before {}", of(now), of(before)),
         Found::Names(names) if names.is_empty() => "none".to_owned(),
