@@ -262,6 +262,29 @@ impl Rules {
         Ok(self)
     }
 
+    /// The terms of every part, each once.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&str> {
+        let mut parts: Vec<&str> = Vec::new();
+        for rule in &self.rules {
+            if let Scope::Part(terms) = &rule.scope
+                && !parts.contains(&terms.as_str())
+            {
+                parts.push(terms);
+            }
+        }
+        parts
+    }
+
+    /// Calls a part by another name: the connections that its terms select are then known in another way.
+    pub fn rename_part(&mut self, terms: &str, name: &str) {
+        for rule in &mut self.rules {
+            if matches!(&rule.scope, Scope::Part(part) if part == terms) {
+                rule.scope = Scope::Part(name.to_owned());
+            }
+        }
+    }
+
     /// Whether nothing but the defaults is demanded.
     #[must_use]
     pub fn is_bare(&self) -> bool {

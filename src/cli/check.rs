@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::args::gate::{Check, CheckForm, Output};
 use super::progress::Meter;
+use super::redact::Redaction;
 use super::{Status, complain, keylogs, print};
 use crate::check::{Baseline, Origin, Rules, show};
 use crate::engine::Limits;
@@ -16,7 +17,7 @@ use crate::report::{Report, Selection};
 use crate::run::{self, Options, Run};
 
 pub(super) fn run(arguments: &Check, coloured: bool) -> io::Result<Status> {
-    let rules = match rules(arguments) {
+    let mut rules = match rules(arguments) {
         Ok(rules) => rules,
         Err(status) => return Ok(status),
     };
@@ -40,28 +41,29 @@ pub(super) fn run(arguments: &Check, coloured: bool) -> io::Result<Status> {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
+    let mut redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
+    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
-    let damaged = arguments.strict && run.damaged();
-    let Run {
-        engine,
-        captures,
-        mut errors,
-        ..
-    } = run;
-    if damaged {
+    if arguments.strict && run.damaged() {
         let line = "an input is damaged or ends inside a packet (--strict)";
         complain(line);
-        errors.push(line.to_owned());
+        run.errors.push(line.to_owned());
     }
-    let asked = Asked {
+    let mut asked = Asked {
         files: arguments.files.clone(),
         keylogs: options.keylogs,
-        errors,
+        errors: run.errors.clone(),
+        parts: Vec::new(),
     };
-    let report = Report::of(&engine, captures);
+    if redaction.is_asked() {
+        redact(&mut redaction, &mut run, &mut rules, &mut asked);
+    }
+    let report = Report::of(&run.engine, run.captures);
     let answer = check::Check::of(&report, &rules, baseline.as_ref(), &asked);
     let written = write(arguments, &answer, coloured)?;
     Ok(if !asked.errors.is_empty() || !written {
@@ -71,6 +73,27 @@ pub(super) fn run(arguments: &Check, coloured: bool) -> io::Result<Status> {
     } else {
         Status::Violated
     })
+}
+
+/// Puts other names for hosts into everything that the answer is made of.
+fn redact(redaction: &mut Redaction, run: &mut Run, rules: &mut Rules, asked: &mut Asked) {
+    let report = Report::of(&run.engine, run.captures.clone());
+    let parts: Vec<String> = rules.parts().into_iter().map(str::to_owned).collect();
+    for (number, terms) in (1..).zip(&parts) {
+        let Ok(selection) = Selection::parse(terms) else {
+            continue;
+        };
+        let settled = selection.settled(&report);
+        let name = format!("{} (part {number})", settled.text());
+        rules.rename_part(terms, &name);
+        asked.parts.push((name, settled));
+    }
+    drop(report);
+    redaction.apply(run, None);
+    // Lines about inputs name their paths.
+    for error in &mut asked.errors {
+        "an input could not be read as a whole".clone_into(error);
+    }
 }
 
 fn options(arguments: &Check) -> Result<Options, Status> {

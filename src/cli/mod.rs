@@ -4,11 +4,14 @@ mod analyze;
 pub mod args;
 mod check;
 mod completions;
+mod copy;
 mod diff;
 mod explain;
 mod interrupt;
 mod man;
+mod output;
 mod progress;
+mod redact;
 mod schema;
 mod session;
 mod view;
@@ -59,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::WhatIf(arguments) => what_if::run(arguments),
         Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Annotate(arguments) => copy::annotate(arguments),
+        Command::Extract(arguments) => copy::extract(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

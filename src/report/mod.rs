@@ -4,12 +4,16 @@
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
 pub mod alike;
+pub mod annotations;
 pub mod check;
 pub mod cost;
 pub mod diff;
 pub mod explain;
+pub mod handout;
+pub mod html;
 mod ids;
 pub mod json;
+pub mod markdown;
 pub mod select;
 pub mod session;
 pub mod text;
@@ -37,7 +41,6 @@ pub use alike::Alike;
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
-pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
 const TIMELINE_BARS: i64 = 60;
@@ -505,6 +508,11 @@ impl<'a> Report<'a> {
             .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
     }
 
+    /// Wireshark display filters that select the packets of a connection, by capture.
+    pub fn display_filter<'s>(&self, connection: &'s Connection) -> impl Iterator<Item = (u16, String)> + use<'s> {
+        wireshark::display_filter(connection, self.engine.is_redacted())
+    }
+
     /// The selection that was applied, as it was written.
     #[must_use]
     pub fn selection(&self) -> Option<&str> {
@@ -607,6 +615,10 @@ impl<'a> Report<'a> {
         if let Some(capture) = self.captures.first_mut().filter(|_| omitted > 0) {
             capture.notices.add_many(Notice::ConnectionsOmitted, omitted, None);
         }
+        let elsewhere = self.engine.kept().omitted_elsewhere().total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| elsewhere > 0) {
+            capture.notices.add_many(Notice::ServicesNotKept, elsewhere, None);
+        }
     }
 
     /// The narrowest width with which the timelines of this input have few enough bars.
@@ -656,6 +668,9 @@ impl<'a> Report<'a> {
                 .entry(service.clone())
                 .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
             view.counts.add_omitted(omitted);
+        }
+        if self.selection.is_none() {
+            summary.counts.add_omitted(self.engine.kept().omitted_elsewhere());
         }
         summary.reasons = tally.sorted();
         let first = self.first_time().map_or(0, Timestamp::nanos);

@@ -465,6 +465,10 @@ impl Decoder {
             self.message.clear();
             self.message.extend_from_slice(&first);
         }
+        if body == Body::Protected && self.message.is_empty() {
+            // The handshake is over, or will begin anew: of many open connections most are here.
+            self.message = Vec::new();
+        }
         if body == Body::Protected
             && let Some(from) = self.keep.from(content_type, length)
         {

@@ -384,3 +384,43 @@ fn damage_is_an_error_only_when_strict() {
     assert_eq!(strict.status.code(), Some(3));
     assert!(out(&strict).contains("error: an input is damaged"), "{}", out(&strict));
 }
+
+#[test]
+fn under_other_names_the_verdicts_stay_and_no_name_is_told() {
+    let rules = [
+        "--must-resume",
+        "client:10.0.0.11=2",
+        "--min-returning-share",
+        "service=0.9",
+        "--forbid-pattern",
+        "*",
+    ];
+    let verdicts = |document: &Value| -> Vec<bool> {
+        let rules = items(document, "rules").iter();
+        rules.map(|rule| rule["holds"] == true).collect()
+    };
+    let document = |more: &[&str]| -> Value {
+        let arguments = [&["check", "-q", "--format", "json"], &rules[..], more, &[QUICKSTART]].concat();
+        serde_json::from_slice(&run(&arguments).stdout).expect("JSON")
+    };
+    assert_eq!(verdicts(&document(&["--redact"])), verdicts(&document(&[])));
+    for form in FORMS {
+        let arguments = [
+            &["check", "-q", "--redact", "--format", form],
+            &rules[..],
+            &[QUICKSTART],
+        ]
+        .concat();
+        let shown = out(&run(&arguments));
+        for name in ["10.0.0.", "a.test", "quickstart"] {
+            assert!(!shown.contains(name), "{form}: {name}: {shown}");
+        }
+    }
+    let compared = run(&["diff", "-q", "--redact", QUICKSTART, SHARED]);
+    assert_eq!(compared.status.code(), Some(0), "{}", err(&compared));
+    assert!(
+        !out(&compared).contains("a.test") && out(&compared).contains("host-"),
+        "{}",
+        out(&compared)
+    );
+}

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueHint};
 
-use super::{Keys, SessionFormat};
+use super::{Keys, Redact, SessionFormat};
 
 /// The end of the help of `check`.
 const CHECK_EXAMPLES: &str = "Rules are about all connections; SCOPE=VALUE is about a part: 'service=0.9' about each \
@@ -64,6 +64,10 @@ pub struct Check {
     /// Secrets that open what is encrypted.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
 
     /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted, and no rule
     /// holds; 2G without it.
@@ -213,6 +217,10 @@ pub struct Diff {
     /// Secrets that open what is encrypted in captures.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
 
     /// Form of the comparison: 'text' for people, 'json' as one document.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]

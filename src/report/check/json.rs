@@ -294,7 +294,7 @@ impl<'a> ProofJson<'a> {
                     server: connection.server.into(),
                     server_name: connection.server_name().map(AsRef::as_ref),
                     outcome: outcome_code(connection.outcome),
-                    wireshark: FilterJson::all(connection),
+                    wireshark: FilterJson::all(check.report, connection),
                 }),
             service: service.as_ref().map(ServiceRef::of),
             reason: reason.map(|(name, confidence)| ReasonRef {

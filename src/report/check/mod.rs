@@ -45,6 +45,8 @@ pub struct Asked {
     pub keylogs: Vec<String>,
     /// What kept an input from being read, a line each.
     pub errors: Vec<String>,
+    /// Parts that are not to be found by their names any more, but by these selections.
+    pub parts: Vec<(String, Selection)>,
 }
 
 /// Rules held against a report.
@@ -66,7 +68,7 @@ impl<'c, 'r> Check<'c, 'r> {
             min_confidence: rules.min_confidence.as_ref().map(|(confidence, _)| *confidence),
             baseline,
         };
-        let mut court = Court::new(rules);
+        let mut court = Court::new(rules, asked);
         for (place, (_, id, connection)) in report.connections().enumerate() {
             court.see(report, place, (id, connection), &ground);
         }
@@ -159,15 +161,16 @@ struct Court<'c> {
 }
 
 impl<'c> Court<'c> {
-    fn new(rules: &'c Rules) -> Self {
-        let mut parts: Vec<(&str, Option<Selection>)> = Vec::new();
-        for rule in &rules.rules {
-            if let Scope::Part(terms) = &rule.scope
-                && !parts.iter().any(|(known, _)| known == terms)
-            {
-                parts.push((terms, Selection::parse(terms).ok()));
-            }
-        }
+    fn new(rules: &'c Rules, asked: &Asked) -> Self {
+        let selection = |terms: &str| {
+            let known = asked.parts.iter().find(|(name, _)| name == terms);
+            known.map_or_else(
+                || Selection::parse(terms).ok(),
+                |(_, selection)| Some(selection.clone()),
+            )
+        };
+        let parts = rules.parts().into_iter().map(|terms| (terms, selection(terms)));
+        let parts: Vec<(&str, Option<Selection>)> = parts.collect();
         let mut court = Self {
             rules,
             parts,

@@ -1,5 +1,7 @@
 //! One connection: facts, outcome, reasons, close and cost.
 
+mod csv;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -18,6 +20,8 @@ use crate::session::{
 use crate::stream::ResetForm;
 use crate::tls::CertificateOperation;
 use crate::verdict::{Confidence, Evidence, Judged};
+
+pub use csv::write as write_csv;
 
 #[derive(Serialize, JsonSchema)]
 pub(in crate::report) struct EvidenceJson {
@@ -96,8 +100,9 @@ pub(in crate::report) struct FilterJson {
 
 impl FilterJson {
     /// The filters that select a connection's packets, one for each capture that has some.
-    pub(in crate::report) fn all(connection: &Connection) -> Vec<Self> {
-        crate::report::display_filter(connection)
+    pub(in crate::report) fn all(report: &Report<'_>, connection: &Connection) -> Vec<Self> {
+        report
+            .display_filter(connection)
             .map(|(capture, filter)| Self { capture, filter })
             .collect()
     }
@@ -287,7 +292,7 @@ impl<'a> ConnectionJson<'a> {
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
             first: transport.first().into(),
             last: transport.last().into(),
-            wireshark: FilterJson::all(connection),
+            wireshark: FilterJson::all(report, connection),
             tls_version: answer.map(|answer| answer.version.to_string()),
             server_name: connection.server_name().map(AsRef::as_ref),
             cipher_suite: answer.map(|answer| answer.suite.to_string()),
