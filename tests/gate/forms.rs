@@ -241,6 +241,14 @@ fn a_result_for_code_scanning_stands_at_its_rule() {
     assert!(related.contains(&"c%20d.pcapng frame 34".to_owned()), "{related:?}");
 }
 
+#[test]
+fn a_capture_that_is_given_twice_is_one_artifact() {
+    let arguments = ["check", "-q", "--must-resume", "2", "--format", "sarif", SHARED, SHARED, QUICKSTART];
+    let sarif: Value = serde_json::from_slice(&run(&arguments).stdout).expect("JSON");
+    assert_eq!(items(&sarif["runs"][0], "artifacts").len(), 2);
+    assert!(sarif_schema().is_valid(&sarif));
+}
+
 /// The capture with another server name of the same length in it.
 fn renamed(folder: &Path, name: &[u8; 10]) -> String {
     let mut bytes = std::fs::read(root().join(QUICKSTART)).expect("the fixture");

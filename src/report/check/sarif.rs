@@ -1,11 +1,12 @@
 //! The answer as SARIF 2.1.0 (OASIS standard, 27 March 2020): a result for each violated rule. Structs of the part of
 //! the format that is written here.
 //!
-//! A result stands at the rule's place in the rule file where it has one, the only text a reader can open; the capture
-//! and its frames are related locations. Frames are logical locations: a capture has no lines.
+//! A result stands at the rule's place in the rule file where it has one, the only text a reader can open, else at the
+//! first capture; frames are related locations. Frames are logical locations: a capture has no lines.
 
 use std::io::{self, Write};
 
+use hashbrown::HashSet;
 use serde::Serialize;
 
 use super::Check;
@@ -24,14 +25,7 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
     let run = Run {
         tool: Tool { driver: Driver::this() },
         invocations: vec![Invocation::of(check)],
-        artifacts: check
-            .report
-            .captures
-            .iter()
-            .map(|capture| Artifact {
-                location: ArtifactLocation::of(&capture.path),
-            })
-            .collect(),
+        artifacts: artifacts(check),
         results: violated.map(|told| Outcome::of(check, told)).collect(),
         column_kind: "unicodeCodePoints",
     };
@@ -89,7 +83,7 @@ struct Configuration {
     level: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 struct Message {
     text: String,
 }
@@ -113,7 +107,7 @@ struct Artifact {
     location: ArtifactLocation,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 struct ArtifactLocation {
     uri: String,
 }
@@ -139,7 +133,7 @@ struct Fingerprint {
     rule: String,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Location {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,7 +144,7 @@ struct Location {
     message: Option<Message>,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PhysicalLocation {
     artifact_location: ArtifactLocation,
@@ -158,14 +152,14 @@ struct PhysicalLocation {
     region: Option<Region>,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Region {
     start_line: usize,
     start_column: usize,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LogicalLocation {
     name: String,
@@ -227,14 +221,13 @@ impl Outcome {
         let lines: Vec<String> = lines.iter().map(|line| printable(line, usize::MAX)).collect();
         let captures = check.report.captures.iter();
         let captures = captures.map(|capture| Location::file(&capture.path, None));
-        let mut related: Vec<Location> = told
+        let related: Vec<Location> = told
             .proofs
             .iter()
             .flat_map(|told| frames(check, &told.proof.evidence))
             .collect();
         let place = match &rule.origin {
             Origin::File { path, line, column } => {
-                related.splice(0..0, captures);
                 vec![Location::file(
                     path,
                     Some(Region {
@@ -252,7 +245,7 @@ impl Outcome {
             level: "error",
             message: Message { text: lines.join("\n") },
             locations: place,
-            related_locations: related,
+            related_locations: unique(related.into_iter()),
             partial_fingerprints: Fingerprint {
                 rule: printable(&format!("{} {}", title(rule), area(of)), usize::MAX),
             },
@@ -271,6 +264,29 @@ impl Location {
             message: None,
         }
     }
+}
+
+/// Every input once: an array of artifacts has no two that are alike (§3.14.15).
+fn artifacts(check: &Check<'_, '_>) -> Vec<Artifact> {
+    let mut met = HashSet::new();
+    let captures = check.report.captures.iter();
+    captures
+        .filter(|capture| met.insert(capture.path.as_str()))
+        .map(|capture| Artifact {
+            location: ArtifactLocation::of(&capture.path),
+        })
+        .collect()
+}
+
+/// Each of a few once: no two related locations are alike (§3.27.22).
+fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut met = Vec::new();
+    for one in all {
+        if !met.contains(&one) {
+            met.push(one);
+        }
+    }
+    met
 }
 
 /// The frames of a proof, each in its capture.
