@@ -68,6 +68,8 @@ fn help_says_what_each_command_takes() {
         "what-if",
         "annotate",
         "extract",
+        "check",
+        "diff",
         "explain",
         "schema",
         "completions",

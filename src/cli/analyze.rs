@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
-    let redaction = match Redaction::of(&arguments.redact) {
+    let mut redaction = match Redaction::of(&arguments.redact) {
         Ok(redaction) => redaction,
         Err(status) => return Ok(status),
     };
