@@ -4,6 +4,8 @@
 
 pub mod live;
 
+pub mod gate;
+
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -92,13 +94,17 @@ pub enum Command {
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
+    /// Hold captures against rules, in the exit status: for pipelines
+    Check(gate::Check),
+    /// Compare two captures or reports: the before and after of a change
+    Diff(gate::Diff),
     /// Copy a capture with the verdicts as packet comments, for Wireshark
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
     Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
-    /// Print the JSON Schema of the JSON report
+    /// Print the JSON Schema of the JSON report, or of another document
     Schema(Schema),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -412,6 +418,10 @@ pub struct Explain {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
+    /// Whose: 'report' (of analyze), 'check', 'diff' or 'what-if'.
+    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
+    pub of: Document,
+
     /// Refuse members that the schema does not name; without it, a report may carry more.
     #[arg(long)]
     pub strict: bool,
@@ -448,6 +458,19 @@ pub enum SessionFormat {
     Text,
     /// One document.
     Json,
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// Of `analyze`.
+    Report,
+    /// Of `check`.
+    Check,
+    /// Of `diff`.
+    Diff,
+    /// Of `what-if`.
+    WhatIf,
 }
 
 /// Ways to choose a backend.

@@ -28,9 +28,13 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .br
 \fBreshake what-if\fR [\fIOPTIONS\fR] \fB\-\-backends\fR \fIN\fR \fIFILE\fR...
 .br
+\fBreshake check\fR [\fIRULES\fR] [\fIOPTIONS\fR] \fIFILE\fR...
+.br
+\fBreshake diff\fR [\fIOPTIONS\fR] \fIBEFORE\fR \fIAFTER\fR
+.br
 \fBreshake explain\fR [\fINAME\fR] [\fB\-\-format\fR \fIFORM\fR]
 .br
-\fBreshake schema\fR [\fB\-\-strict\fR]
+\fBreshake schema\fR [\fB\-\-of\fR \fIDOCUMENT\fR] [\fB\-\-strict\fR]
 .br
 \fBreshake completions\fR \fISHELL\fR
 .br
@@ -43,13 +47,16 @@ const MORE: &str = r#".SH "EXIT STATUS"
 0
 The input was analysed, whatever it shows; also when the reader of the output goes away.
 .TP
+1
+\fBcheck\fR found a violated rule.
+.TP
 2
-Wrong usage.
+Wrong usage, or rules that cannot be understood.
 .TP
 3
 An input could not be read, or the output not be written. Unreadable inputs are named on standard error, readable ones are still reported. A damaged or cut file is analysed as far as it goes, with status 0; with \fB\-\-strict\fR, with 3.
 .SH FILES
-Captures are read as pcap (microseconds or nanoseconds, either byte order) or pcapng, plain or compressed with gzip or zstd; the content decides, not the name. Nothing is written but the report, and nothing is configured by files.
+Captures are read as pcap (microseconds or nanoseconds, either byte order) or pcapng, plain or compressed with gzip or zstd; the content decides, not the name. Nothing is written but the report, and nothing is configured by files but the rules of \fBcheck \-\-rules\fR.
 .SH ENVIRONMENT
 .TP
 NO_COLOR
@@ -79,6 +86,9 @@ reshake session frame:17 farm.pcapng
 .TP
 What is lost without sticky sessions, and what gives it back:
 reshake what\-if \-\-backends 4 \-\-compare farm.pcapng
+.TP
+Whether clients that come back resume, in the exit status, with a test report for the pipeline:
+reshake check \-\-min\-returning\-share 0.9 \-\-format junit=reshake.xml test.pcapng
 .TP
 What a reason means and how it is known:
 reshake explain rejected\-unexplained

@@ -5,7 +5,9 @@
 
 pub mod alike;
 pub mod annotations;
+pub mod check;
 pub mod cost;
+pub mod diff;
 pub mod explain;
 pub mod handout;
 pub mod html;
@@ -121,10 +123,16 @@ pub struct Counts {
 
 impl Counts {
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.add_kind(
+            connection,
+            primary.is_some_and(|judged| alike::is_newcomer(judged.reason)),
+        );
+    }
+
+    /// Adds a connection of which it is known whether it could have been a resumption.
+    fn add_kind(&mut self, connection: &Connection, newcomer: bool) {
         self.outcomes.count(connection.outcome);
-        if primary.is_some_and(|judged| alike::is_newcomer(judged.reason)) {
-            self.newcomers += 1;
-        }
+        self.newcomers += u64::from(newcomer);
         let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
         if connection.offered().next().is_none() && !resumed_blind {
             return;
