@@ -66,6 +66,8 @@ fn help_says_what_each_command_takes() {
         "what-if",
         "check",
         "diff",
+        "annotate",
+        "extract",
         "explain",
         "schema",
         "completions",

@@ -526,7 +526,7 @@ fn the_input_is_never_overwritten_and_nothing_half_done_is_left() {
         (vec!["annotate", "nowhere.pcap", "-o", out], 3, "cannot be opened"),
         (
             vec!["annotate", input, "-o", "/nonexistent/x.pcapng"],
-            2,
+            3,
             "cannot be written",
         ),
         (

@@ -103,8 +103,8 @@ fn outputs(report: &Report<'_>) -> Vec<(&'static str, String)> {
     add("text", &|out| text::write(report, options, out));
     add("json", &|out| json::write_document(report, out));
     add("jsonl", &|out| json::write_lines(report, out));
-    add("markdown", &|out| markdown::write(report, Bounds::NONE, out));
-    add("html", &|out| html::write(report, Bounds::NONE, out));
+    add("markdown", &|out| markdown::write(report, Bounds::WIDE, out));
+    add("html", &|out| html::write(report, Bounds::WIDE, out));
     add("csv", &|out| json::write_csv(report, out));
     for (id, _) in report.engine.ledger().iter().take(20) {
         let life = Life::of(report, Found::Credential(id));

@@ -196,7 +196,7 @@ fn what_is_left_out_is_said_with_the_way_to_get_it() {
         kinds: 1,
         connections: 3,
     };
-    let page = written("what-if/three-backends", |report, out| html::write(report, few, out));
+    let page = written("reasons/stek-not-shared", |report, out| html::write(report, few, out));
     assert!(
         page.contains("The first 3 connections") && page.contains("<code>--format csv</code> lists all"),
         "{page}"

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::of_selected(&engine, captures, selection);
-    let bounds = if arguments.all { Bounds::NONE } else { Bounds::USUAL };
+    let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         Format::Text => text::write(
             &report,

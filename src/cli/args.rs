@@ -1,6 +1,8 @@
 //! Every argument of every command. Help, the man page and shell completions derive from these types alone.
 //!
-//! `-i`, `-w`, `-D` and `-f` mean what they mean to tcpdump and stay free for live capture.
+//! `-i`, `-w` and `-D` mean what they mean to tcpdump.
+
+pub mod live;
 
 pub mod gate;
 
@@ -82,6 +84,10 @@ Exit status:
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
+    /// Watch a network interface, or a capture that is piped in, and report as it happens
+    Live(live::Live),
+    /// List the network interfaces that can be watched
+    Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
     View(View),
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
@@ -578,7 +584,7 @@ fn where_help() -> String {
 }
 
 /// A number of bytes, with K, M or G for powers of 1024.
-fn size(text: &str) -> Result<usize, String> {
+pub(super) fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let suffix = text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase();
     let unit: usize = match suffix.as_str() {

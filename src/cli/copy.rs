@@ -117,7 +117,10 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
             "--embed-keys: there is no key log; give one as --keylog FILE".to_owned(),
         ));
     }
-    let output = Output::begin(&arguments.output, &arguments.file).map_err(usage)?;
+    let output = Output::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
+        complain(&line);
+        status
+    })?;
     let options = Options {
         keylogs: keylogs.clone(),
         ..Options::default()

@@ -7,7 +7,9 @@ mod completions;
 mod copy;
 mod diff;
 mod explain;
+mod interfaces;
 mod interrupt;
+mod live;
 mod man;
 mod output;
 mod progress;
@@ -57,6 +59,8 @@ pub fn main() -> ExitCode {
     };
     let written = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
+        Command::Live(arguments) => live::run(arguments, coloured(cli.color)),
+        Command::Interfaces => interfaces::run(),
         Command::View(arguments) => Ok(view::run(arguments, coloured(cli.color))),
         Command::Session(arguments) => session::run(arguments),
         Command::WhatIf(arguments) => what_if::run(arguments),

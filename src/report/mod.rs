@@ -13,6 +13,7 @@ pub mod handout;
 pub mod html;
 mod ids;
 pub mod json;
+pub mod live;
 pub mod markdown;
 pub mod select;
 pub mod session;
@@ -65,7 +66,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn count(&mut self, outcome: Outcome) {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Resumed(_) => &mut self.resumed,
             Outcome::Declined => &mut self.declined,
@@ -419,6 +421,27 @@ impl<'a> Report<'a> {
         report
     }
 
+    /// Of some connections of a run that goes on, as if there had been no others: their reasons look backward only. Nothing
+    /// is counted.
+    #[must_use]
+    pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
+        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        Self {
+            engine: Held::Borrowed(engine),
+            captures,
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: 1,
+            history: Arc::new(History::of(engine.kept(), order)),
+            hindsight: Arc::new(Hindsight::of_some(engine.kept(), engine.ledger(), &neighbours, order)),
+            findings: Arc::default(),
+            tickets: Arc::default(),
+            selection: None,
+            order: Vec::new(),
+            primaries: Primaries::default(),
+        }
+    }
+
     /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
     #[must_use]
     pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
@@ -566,6 +589,7 @@ impl<'a> Report<'a> {
             ledger: self.engine.ledger(),
             history: &self.history,
             hindsight: &self.hindsight,
+            drops: self.engine.drops(),
         }
     }
 

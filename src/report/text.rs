@@ -7,6 +7,7 @@
 mod connections;
 mod findings;
 mod hindsight;
+pub mod live;
 mod notices;
 mod printable;
 mod services;

@@ -76,14 +76,14 @@ impl SessionId {
 }
 
 /// Credentials of a ClientHello until it is known what they are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Proposed {
     session_id: Option<SessionId>,
     ticket: Option<Name>,
     psks: Vec<ProposedPsk>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProposedPsk {
     name: Name,
     obfuscated_age: u32,
@@ -91,7 +91,7 @@ struct ProposedPsk {
     looks_external: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Track {
     end: SideClose,
     key_exchange: bool,
@@ -99,7 +99,7 @@ struct Track {
 }
 
 /// What was read of a connection with keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Opened {
     /// The server's Finished of TLS 1.3.
     server_finished: bool,
@@ -112,7 +112,7 @@ struct Opened {
 }
 
 /// A TLS connection that is still open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Open {
     /// Its number.
     pub id: ConnectionId,

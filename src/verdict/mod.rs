@@ -11,6 +11,7 @@ pub mod hindsight;
 mod history;
 pub mod judge;
 mod nearest;
+mod numbered;
 pub mod outcome;
 pub mod reasons;
 

@@ -170,7 +170,7 @@ impl Page<'_> {
         writeln!(
             self.out,
             "<table class=\"counts\">\n<caption>Why connections did not resume</caption>\n<thead><tr>\
-             <th scope=\"col\">reason</th><th scope=\"col\">what it means</th><th scope=\"col\">observed</th>\
+             <th scope=\"col\">reason</th><th scope=\"col\" class=\"text\">what it means</th><th scope=\"col\">observed</th>\
              <th scope=\"col\">inferred</th><th scope=\"col\">possible</th></tr></thead>\n<tbody>"
         )?;
         for count in handout.reasons.iter().take(MAX_REASONS) {
@@ -202,7 +202,7 @@ impl Page<'_> {
             (more, connections) => {
                 let services = counted(more as u64, "further service", "further services");
                 let connections = counted(connections, "connection is", "connections are");
-                self.left_out(&format!("{services} with {connections} left out"), "--all")
+                self.left_out(&format!("{services} with {connections} left out"), handout.more)
             }
         }
     }

@@ -116,8 +116,11 @@ impl Page<'_> {
             );
         }
         let start = row * MARKS_PER_ROW;
+        // Marks stand on the ways, so that their letters can be read.
+        for index in start..start + marks.len() {
+            way(&mut drawn, &picture.marks, start, index);
+        }
         for (in_row, mark) in marks.iter().enumerate() {
-            way(&mut drawn, &picture.marks, start, start + in_row);
             let at = place(in_row, mark.lane);
             let frame = escape(&mark.frame.text);
             let _ = write!(

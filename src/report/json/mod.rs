@@ -3,6 +3,7 @@
 mod connection;
 mod cost;
 mod credential;
+pub mod live;
 mod service;
 
 use std::borrow::Cow;
@@ -88,6 +89,11 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             &CredentialJson::of(report, id, credential),
         )?;
     }
+    services_and_summary(report, schema, out)
+}
+
+/// What is said of services, and the summary at the end.
+fn services_and_summary(report: &Report<'_>, mut schema: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     for view in &report.services {
         let service = ServiceJson::of(report, view);
         line(out, "service", schema.take(), &service)?;

@@ -1,0 +1,116 @@
+//! The end of a live run: the report that an analysis of the same packets gives.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, Write};
+
+use super::super::args::live::Format;
+use super::super::{Status, complain, print};
+use crate::engine::Event;
+use crate::report::json::live::Stage;
+use crate::report::live::{Related, around};
+use crate::report::{Report, json, text};
+use crate::run::Run;
+
+/// The file of `--full-report`: opened before the run, written at its end.
+#[derive(Debug)]
+pub(super) struct FullReport {
+    path: String,
+    file: File,
+}
+
+impl FullReport {
+    pub(super) fn open(path: &str) -> Result<Self, String> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let path = path.to_owned();
+        match file {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(format!("{path}: cannot be written: {error}")),
+        }
+    }
+
+    /// The same file, for another thread.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        let file = self.file.try_clone()?;
+        let path = self.path.clone();
+        Ok(Self { path, file })
+    }
+
+    /// Puts a report in the place of what the file holds.
+    pub(super) fn write(&mut self, report: &Report<'_>) -> Result<(), String> {
+        let mut written = || {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            let mut out = BufWriter::with_capacity(1 << 16, &self.file);
+            json::write_document(report, &mut out)?;
+            out.flush()
+        };
+        written().map_err(|error: io::Error| format!("{}: cannot be written: {error}", self.path))
+    }
+}
+
+/// What became of the lines so far.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// Standard output can still be written to.
+    pub(super) open: bool,
+    pub(super) related: Related,
+}
+
+/// Prints and writes the report of a run that is over.
+pub(super) fn end(
+    run: Run,
+    format: Format,
+    coloured: bool,
+    written: Written,
+    full_report: Option<FullReport>,
+) -> io::Result<Status> {
+    for line in run.errors.iter().chain(&run.warnings) {
+        complain(line);
+    }
+    let mut status = if run.errors.is_empty() {
+        Status::Analysed
+    } else {
+        Status::Unreadable
+    };
+    let Run {
+        mut engine, captures, ..
+    } = run;
+    let over: Vec<Event> = std::iter::from_fn(|| engine.poll()).collect();
+    let report = Report::of(&engine, captures);
+    if let Some(mut file) = full_report
+        && let Err(line) = file.write(&report)
+    {
+        complain(&line);
+        status = Status::Unreadable;
+    }
+    if written.open {
+        print(|out| match format {
+            Format::Text => {
+                writeln!(out)?;
+                text::write(&report, text::Options { coloured, all: false }, out)
+            }
+            Format::Jsonl => lines(&report, &over, &written.related, out),
+        })?;
+    }
+    std::mem::forget(report);
+    // The process ends here: giving back the memory of every connection one by one would only cost time.
+    std::mem::forget(engine);
+    Ok(status)
+}
+
+/// Connections that ended with the run, the account of the input as it ended, and what hindsight says.
+fn lines(report: &Report<'_>, over: &[Event], related: &Related, out: &mut dyn Write) -> io::Result<()> {
+    let engine = &*report.engine;
+    for event in over {
+        let (Event::Handshake(id) | Event::Closed(id)) = *event;
+        let Some(connection) = engine.kept().get(id) else {
+            continue;
+        };
+        let one = around(engine, report.captures.first(), related, (id, connection));
+        json::live::connection(&one, (id, connection), Stage::of(connection), out)?;
+    }
+    for capture in &report.captures {
+        json::live::capture(capture, false, out)?;
+    }
+    json::live::end(report, out)
+}
