@@ -5,6 +5,7 @@
 
 mod legs;
 mod sealed;
+mod stages;
 mod tracks;
 
 use hashbrown::HashSet;
@@ -15,6 +16,7 @@ use crate::session::{Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, FlowTable};
 
 pub use crate::stream::Limits as FlowLimits;
+pub use stages::{Back, Batch, Front, Order};
 use tracks::{Context, Tracks};
 
 /// Bounds of one run.
@@ -209,21 +211,31 @@ impl Engine {
         self.other_connections
     }
 
-    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
-        let mut context = Context {
+    fn context(&mut self) -> Context<'_> {
+        Context {
             ledger: &mut self.ledger,
             interner: &mut self.interner,
             kept: &mut self.kept,
             secrets: &mut self.secrets,
             held: &mut self.held,
-        };
-        let flow = &mut finished.flow;
-        for direction in Direction::BOTH {
-            flow.half_mut(direction).assembler.flush();
-            deliver_waiting(flow, direction, &mut context);
         }
-        let confirmed = flow.data.confirmed();
-        let connection = tracks::finish(&mut finished, self.last, &mut context);
+    }
+
+    /// A connection is over: what it still holds back comes, and then it is kept.
+    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
+        let flow = &mut finished.flow;
+        let mut direction = Direction::ToServer;
+        for _ in Direction::BOTH {
+            flow.half_mut(direction).assembler.flush();
+            direction = deliver_waiting(flow, direction, &mut self.context()).opposite();
+        }
+        self.bury(finished);
+    }
+
+    /// Keeps a connection that is over, of which every piece was delivered.
+    fn bury(&mut self, mut finished: Finished<Tracks>) {
+        let (confirmed, last) = (finished.flow.data.confirmed(), self.last);
+        let connection = tracks::finish(&mut finished, last, &mut self.context());
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
             self.kept.keep(id, connection, &mut self.ledger);
@@ -273,6 +285,10 @@ impl Engine {
         {
             flow.unreachable = true;
         }
+        self.note_neighbour(seen);
+    }
+
+    fn note_neighbour(&mut self, seen: NeighbourSeen) {
         if self.neighbours.len() < MAX_NEIGHBOURS {
             self.neighbours.push(seen);
         }
@@ -298,16 +314,21 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
         direction = tracks::deliver(flow, direction, &piece, context);
     }
     // An acknowledgement may release what the other direction holds back.
-    for direction in [direction, direction.opposite()] {
-        deliver_waiting(flow, direction, context);
+    for _ in Direction::BOTH {
+        direction = deliver_waiting(flow, direction, context).opposite();
     }
 }
 
-fn deliver_waiting(flow: &mut crate::stream::Flow<Tracks>, direction: Direction, context: &mut Context<'_>) {
-    let mut direction = direction;
+/// Delivers what one direction has released. Gives that direction as it is called afterwards.
+fn deliver_waiting(
+    flow: &mut crate::stream::Flow<Tracks>,
+    mut direction: Direction,
+    context: &mut Context<'_>,
+) -> Direction {
     while let Some(piece) = flow.half_mut(direction).assembler.pop() {
         direction = tracks::deliver(flow, direction, &piece, context);
     }
+    direction
 }
 
 /// A QUIC v1 or v2 Initial (RFC 9000 §17.2.2, RFC 9369 §3.2) or a DTLS ClientHello (RFC 6347 §4.2.2).

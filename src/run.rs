@@ -2,6 +2,7 @@
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
 mod keys;
+mod stages;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -29,6 +30,9 @@ pub struct Options {
     pub follow: Option<Arc<AtomicBool>>,
     /// Key logs in NSS format.
     pub keylogs: Vec<String>,
+    /// Threads that work at once, 0 counting as 1. The result is the same whatever their number; inputs that are followed
+    /// take one.
+    pub threads: usize,
 }
 
 /// How far a run has come.
@@ -81,13 +85,19 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
     if growing {
         engine.expect_keys();
     }
-    let feed = Feed {
-        timeline: &mut timeline,
-        engine: &mut engine,
-        logs: &mut logs,
-        growing,
+    let stopped = if options.threads > 1 && options.follow.is_none() {
+        let (both, stopped) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
+        engine = both;
+        stopped.is_break()
+    } else {
+        let feed = Feed {
+            timeline: &mut timeline,
+            engine: &mut engine,
+            logs: &mut logs,
+            growing,
+        };
+        feed.pump(options.packets, watch).is_break()
     };
-    let stopped = feed.pump(options.packets, watch).is_break();
     let warnings = logs.finish(&mut engine);
     engine.finish();
     let mut captures: Vec<Capture> = timeline.captures().cloned().collect();

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         return Ok(status);
     }
     let Run { engine, captures, .. } = run;
-    let report = Report::of_selected(&engine, captures, selection);
+    let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
     print(|out| match arguments.format {
         Format::Text => text::write(
             &report,
@@ -102,6 +102,7 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
+        threads: usize::from(arguments.threads),
     })
 }
 

@@ -273,6 +273,17 @@ impl<T> FlowTable<T> {
         self.flow_mut(FlowId(id))
     }
 
+    /// Puts a connection into memory that was taken back.
+    pub fn boxed(&mut self, fresh: Flow<T>) -> Box<Flow<T>> {
+        match self.spare.pop() {
+            Some(mut used) => {
+                *used = fresh;
+                used
+            }
+            None => Box::new(fresh),
+        }
+    }
+
     /// Takes back the memory of a connection that was taken off.
     pub fn recycle(&mut self, finished: Finished<T>) {
         if self.spare.len() < SPARE {
@@ -417,13 +428,7 @@ impl<T> FlowTable<T> {
         };
         let mut fresh = Flow::new(client, server, at, data());
         fresh.client_is_low = from_client == from_low;
-        let flow = match self.spare.pop() {
-            Some(mut used) => {
-                *used = fresh;
-                used
-            }
-            None => Box::new(fresh),
-        };
+        let flow = self.boxed(fresh);
         if let Some(old) = previous {
             self.retire(old, at);
         }
