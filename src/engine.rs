@@ -13,7 +13,7 @@ use hashbrown::HashSet;
 use crate::keys::{Log, Secrets};
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
 use crate::session::{Interner, Kept, Ledger};
-use crate::stream::{Direction, Finished, FlowTable};
+use crate::stream::{Direction, Finished, Flow, FlowTable};
 
 pub use crate::stream::Limits as FlowLimits;
 pub use stages::{Back, Batch, Front, Order};
@@ -26,6 +26,9 @@ pub struct Limits {
     pub flows: FlowLimits,
     /// Bytes kept for finished connections and credentials; beyond that the oldest are folded into counts.
     pub kept_bytes: usize,
+    /// Bytes that open connections hold back in all: segments out of order, unfinished messages, the search for TLS.
+    /// Beyond that those that hold more than their share are ended.
+    pub buffered_bytes: usize,
 }
 
 impl Default for Limits {
@@ -33,6 +36,7 @@ impl Default for Limits {
         Self {
             flows: FlowLimits::default(),
             kept_bytes: 2 << 30,
+            buffered_bytes: 256 << 20,
         }
     }
 }
@@ -62,11 +66,26 @@ pub struct Engine {
     secrets: Secrets,
     /// Bytes held back for secrets that may come.
     held: usize,
+    /// Bytes that open connections hold back in all.
+    buffered: usize,
+    buffered_limit: usize,
     notices: Notices,
     neighbours: Vec<NeighbourSeen>,
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
     other_connections: u64,
     last: Option<Timestamp>,
+    redacted: bool,
+}
+
+/// What a run found, to be told under other names.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Finished connections.
+    pub kept: &'a mut Kept,
+    /// Every credential.
+    pub ledger: &'a mut Ledger,
+    /// Address facts.
+    pub neighbours: &'a mut [NeighbourSeen],
 }
 
 impl Engine {
@@ -81,11 +100,14 @@ impl Engine {
             kept: Kept::new(limits.kept_bytes),
             secrets: Secrets::default(),
             held: 0,
+            buffered: 0,
+            buffered_limit: limits.buffered_bytes,
             notices: Notices::default(),
             neighbours: Vec::new(),
             datagram_pairs: HashSet::new(),
             other_connections: 0,
             last: None,
+            redacted: false,
         }
     }
 
@@ -93,7 +115,8 @@ impl Engine {
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
-        match self.decoder.decode(packet) {
+        // By reference: a segment that is moved is a segment that is copied.
+        match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
                 if segment.cut > 0 {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
@@ -104,8 +127,9 @@ impl Engine {
                     kept: &mut self.kept,
                     secrets: &mut self.secrets,
                     held: &mut self.held,
+                    buffered: &mut self.buffered,
                 };
-                take(&mut self.table, &segment, at, &mut context);
+                take(&mut self.table, segment, at, &mut context);
             }
             Decoded::Datagram(datagram) => {
                 if let Some(notice) = datagram_kind(datagram.payload) {
@@ -116,13 +140,25 @@ impl Engine {
                     self.count_datagram(notice, pair, at);
                 }
             }
-            Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
-            Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
+            &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
+            &Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
             Decoded::Other => {}
         }
         while let Some(finished) = self.table.expire() {
             self.finish_flow(finished);
         }
+        while self.buffered > self.buffered_limit && self.free_buffers() {}
+    }
+
+    /// Ends one connection that holds back more than half of what would be its even share. `false` when there is none.
+    fn free_buffers(&mut self) -> bool {
+        let share = self.buffered_limit / self.table.len().max(1) / 2;
+        let hoards = |flow: &mut Flow<Tracks>| flow.data.buffered as usize > share;
+        let Some(finished) = self.table.evict_where(hoards) else {
+            return false;
+        };
+        self.finish_flow(finished);
+        true
     }
 
     /// Takes the next bytes of a key log.
@@ -193,10 +229,36 @@ impl Engine {
         &self.ledger
     }
 
+    /// What was found, to be told under other names once the run is over.
+    pub const fn facts_mut(&mut self) -> Facts<'_> {
+        Facts {
+            kept: &mut self.kept,
+            ledger: &mut self.ledger,
+            neighbours: self.neighbours.as_mut_slice(),
+        }
+    }
+
+    /// From now on the addresses in it are not those of the packets.
+    pub const fn mark_redacted(&mut self) {
+        self.redacted = true;
+    }
+
+    /// Whether hosts and credentials bear other names than in the packets.
+    #[must_use]
+    pub const fn is_redacted(&self) -> bool {
+        self.redacted
+    }
+
     /// What was skipped.
     #[must_use]
     pub const fn notices(&self) -> &Notices {
         &self.notices
+    }
+
+    /// Bytes that open connections hold back: segments out of order, unfinished messages, the search for TLS.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.buffered
     }
 
     /// Address facts.
@@ -218,6 +280,7 @@ impl Engine {
             kept: &mut self.kept,
             secrets: &mut self.secrets,
             held: &mut self.held,
+            buffered: &mut self.buffered,
         }
     }
 
@@ -234,10 +297,16 @@ impl Engine {
 
     /// Keeps a connection that is over, of which every piece was delivered.
     fn bury(&mut self, mut finished: Finished<Tracks>) {
+        self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
         let (confirmed, last) = (finished.flow.data.confirmed(), self.last);
         let connection = tracks::finish(&mut finished, last, &mut self.context());
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
+            if connection.not_kept > 0 {
+                let first = Some(connection.transport.first());
+                self.notices
+                    .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
+            }
             self.kept.keep(id, connection, &mut self.ledger);
         } else {
             self.other_connections += 1;
@@ -291,14 +360,23 @@ impl Engine {
     fn note_neighbour(&mut self, seen: NeighbourSeen) {
         if self.neighbours.len() < MAX_NEIGHBOURS {
             self.neighbours.push(seen);
+        } else {
+            self.notices.add(Notice::NeighboursNotKept, Some(seen.at.frame));
         }
     }
 
     /// QUIC and DTLS are counted, one for each pair of endpoints.
     fn count_datagram(&mut self, notice: Notice, pair: (Endpoint, Endpoint), at: At) {
-        if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS && self.datagram_pairs.insert(pair) {
-            self.notices.add(notice, Some(at.frame));
+        if self.datagram_pairs.contains(&pair) {
+            return;
         }
+        let notice = if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS {
+            self.datagram_pairs.insert(pair);
+            notice
+        } else {
+            Notice::DatagramsNotToldApart
+        };
+        self.notices.add(notice, Some(at.frame));
     }
 }
 
@@ -312,6 +390,8 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
         direction = tracks::deliver(flow, direction, &piece, context);
+    } else if !segment.payload.is_empty() {
+        tracks::account(flow, context.buffered);
     }
     // An acknowledgement may release what the other direction holds back.
     for _ in Direction::BOTH {
@@ -320,13 +400,14 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
 }
 
 /// Delivers what one direction has released. Gives that direction as it is called afterwards.
-fn deliver_waiting(
-    flow: &mut crate::stream::Flow<Tracks>,
-    mut direction: Direction,
-    context: &mut Context<'_>,
-) -> Direction {
+fn deliver_waiting(flow: &mut Flow<Tracks>, mut direction: Direction, context: &mut Context<'_>) -> Direction {
+    let mut released = false;
     while let Some(piece) = flow.half_mut(direction).assembler.pop() {
         direction = tracks::deliver(flow, direction, &piece, context);
+        released = true;
+    }
+    if released {
+        tracks::account(flow, context.buffered);
     }
     direction
 }

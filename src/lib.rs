@@ -34,10 +34,15 @@ pub mod whatif;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod engine;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
+pub mod redact;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod report;
 
 pub mod source;
+
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
+pub mod copy;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod run;

@@ -85,19 +85,27 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
     if growing {
         engine.expect_keys();
     }
-    let stopped = if options.threads > 1 && options.follow.is_none() {
-        let (both, stopped) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
-        engine = both;
-        stopped.is_break()
-    } else {
+    let mut done = 0;
+    let mut ended = None;
+    if stages::fit(options) {
+        let both;
+        (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
+        match both {
+            stages::Ended::Run(how) => ended = Some(how),
+            stages::Ended::Cramped(packets) => done = packets,
+        }
+    }
+    let stopped = ended.unwrap_or_else(|| {
         let feed = Feed {
             timeline: &mut timeline,
             engine: &mut engine,
             logs: &mut logs,
             growing,
+            packets: done,
         };
-        feed.pump(options.packets, watch).is_break()
-    };
+        feed.pump(options.packets, watch)
+    });
+    let stopped = stopped.is_break();
     let warnings = logs.finish(&mut engine);
     engine.finish();
     let mut captures: Vec<Capture> = timeline.captures().cloned().collect();
@@ -144,6 +152,8 @@ struct Feed<'a> {
     logs: &'a mut KeyLogs,
     /// Key log files are still written to.
     growing: bool,
+    /// Packets that were moved before.
+    packets: u64,
 }
 
 impl Feed<'_> {
@@ -152,7 +162,7 @@ impl Feed<'_> {
         let size = self.timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = self.timeline.may_bring_secrets();
-        let mut packets = 0;
+        let mut packets = self.packets;
         while packets < limit {
             if blocks && self.timeline.brings_secrets() {
                 self.logs.take_blocks(self.timeline, self.engine);
@@ -161,13 +171,14 @@ impl Feed<'_> {
                     self.engine.expect_keys();
                 }
             }
-            let Some(packet) = self.timeline.next() else {
-                if self.timeline.succeed() {
-                    continue;
-                }
+            // By reference: a packet that is moved is a packet that is copied.
+            if let Some(packet) = &self.timeline.next() {
+                self.engine.push(packet);
+            } else if self.timeline.succeed() {
+                continue;
+            } else {
                 return ControlFlow::Continue(());
-            };
-            self.engine.push(&packet);
+            }
             packets += 1;
             if self.growing && packets.is_multiple_of(PACKETS_PER_LOOK) {
                 self.logs.read(self.engine);

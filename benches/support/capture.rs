@@ -1,41 +1,43 @@
 //! Captures of any size with known truth, for measuring. Nothing in them is encrypted for real: what would be is noise of
 //! the right length. A plan and its seed always give the same bytes.
 
+#![allow(dead_code)] // each program that has this module uses a part of it
+
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 
 /// What is to be in a capture.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Connections in all.
-    pub connections: u32,
+    pub(crate) connections: u32,
     /// Of them open at once.
-    pub open: u32,
+    pub(crate) open: u32,
     /// Bytes that a server sends on each after the handshake.
-    pub bytes: u32,
+    pub(crate) bytes: u32,
     /// Addresses of clients.
-    pub clients: u32,
+    pub(crate) clients: u32,
     /// Addresses of servers.
-    pub servers: u32,
+    pub(crate) servers: u32,
     /// Nanoseconds between two packets.
-    pub pace: u64,
+    pub(crate) pace: u64,
     /// Another number is another capture.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// What is in a capture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Truth {
+pub(crate) struct Truth {
     /// Connections that came to an end.
-    pub connections: u64,
+    pub(crate) connections: u64,
     /// Packets.
-    pub packets: u64,
+    pub(crate) packets: u64,
     /// Connections on which an offer was accepted.
-    pub resumed: u64,
+    pub(crate) resumed: u64,
     /// Refused.
-    pub declined: u64,
+    pub(crate) declined: u64,
     /// Connections on which nothing was offered.
-    pub not_offered: u64,
+    pub(crate) not_offered: u64,
 }
 
 /// Largest TCP payload: Ethernet's 1500 less the headers.
@@ -49,7 +51,7 @@ const START: u64 = 1_750_000_000;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(plan: &Plan, out: &mut impl Write) -> io::Result<Truth> {
+pub(crate) fn write(plan: &Plan, out: &mut impl Write) -> io::Result<Truth> {
     let mut truth = Truth::default();
     let mut noise = Noise(plan.seed | 1);
     let mut sessions = HashMap::new();

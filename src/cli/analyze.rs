@@ -5,10 +5,12 @@ use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::progress::Meter;
+use super::redact::Redaction;
 use super::{Status, complain, interrupt, keylogs, print};
 use crate::engine::Limits;
+use crate::report::handout::Bounds;
 use crate::report::text::printable;
-use crate::report::{Report, SelectError, Selection, json, text};
+use crate::report::{Report, SelectError, Selection, html, json, markdown, text};
 use crate::run::{self, Options, Run};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
@@ -25,8 +27,12 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
+    let redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
+    let mut run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     for line in run.errors.iter().chain(&run.warnings) {
         complain(line);
@@ -40,8 +46,10 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     if run.captures.is_empty() {
         return Ok(status);
     }
+    let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
+    let bounds = if arguments.all { Bounds::NONE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         Format::Text => text::write(
             &report,
@@ -53,6 +61,9 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         ),
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
+        Format::Markdown => markdown::write(&report, bounds, out),
+        Format::Html => html::write(&report, bounds, out),
+        Format::Csv => json::write_csv(&report, out),
     })?;
     std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.

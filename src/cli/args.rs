@@ -55,6 +55,26 @@ Exit status:
   2  wrong usage
   3  an input could not be read (the others are still reported)";
 
+/// The end of the help of `annotate`.
+const ANNOTATE_EXAMPLES: &str = "Examples:
+  reshake annotate farm.pcapng -o told.pcapng
+  wireshark -Y 'frame.comment contains \"reshake\"' told.pcapng
+
+Exit status:
+  0  the copy was written
+  2  wrong usage
+  3  the capture could not be read, or the copy not be written";
+
+/// The end of the help of `extract`.
+const EXTRACT_EXAMPLES: &str = "Examples:
+  reshake extract farm.pcapng -o one.pcapng --connection c17af
+  reshake extract farm.pcapng -o life.pcapng --connection c17af --session
+
+Exit status:
+  0  the copy was written
+  2  wrong usage, or no connection of that name
+  3  the capture could not be read, or the copy not be written";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -66,6 +86,10 @@ pub enum Command {
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
+    /// Copy a capture with the verdicts as packet comments, for Wireshark
+    Annotate(Annotate),
+    /// Copy only the packets of one connection, or of the whole life of its sessions
+    Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report
@@ -89,11 +113,12 @@ pub struct Analyze {
     #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
     read: Vec<String>,
 
-    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line.
+    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
+    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
     pub format: Format,
 
-    /// Show every connection and service in the text report, not only one of each kind that matters.
+    /// Show every connection and service in the text, Markdown and HTML report, not only those that matter most.
     #[arg(long)]
     pub all: bool,
 
@@ -122,6 +147,10 @@ pub struct Analyze {
     /// Secrets that open what is encrypted.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
 
     /// Exit with status 3 also when an input is damaged or ends inside a packet.
     #[arg(long)]
@@ -173,6 +202,20 @@ impl Keys {
     }
 }
 
+/// Whose names the output bears.
+#[derive(Debug, Args)]
+pub struct Redact {
+    /// Replace addresses, server names and credentials in the output, the same one always by the same: 2001:db8::… and
+    /// host-….invalid stand for hosts. Verdicts stay what they are.
+    #[arg(long)]
+    pub redact: bool,
+
+    /// As --redact, with the key in FILE (32 bytes or more) instead of one of this run only, so that several reports use
+    /// the same replacements.
+    #[arg(long = "redact-key", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<String>,
+}
+
 /// Arguments of `view`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_STATUS)]
@@ -207,6 +250,10 @@ pub struct Session {
     #[command(flatten)]
     pub keys: Keys,
 
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
+
     /// Form of the table: 'text' for people, 'json' as one document.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
     pub format: SessionFormat,
@@ -227,6 +274,10 @@ pub struct WhatIf {
     /// Secrets that open what is encrypted.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
 
     /// Number of backends behind each service.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -283,6 +334,67 @@ pub struct WhatIf {
     pub quiet: bool,
 }
 
+/// What is copied, and where to.
+#[derive(Debug, Args)]
+pub struct Copying {
+    /// The capture: pcap or pcapng, also compressed with gzip or zstd. It is read more than once, and never changed.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: String,
+
+    /// The copy, always pcapng. It appears when it is whole; a file of that name is replaced.
+    #[arg(short = 'o', long = "output", value_name = "OUT.pcapng", value_hint = ValueHint::FilePath)]
+    pub output: String,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Put the lines of the key logs that belong to connections of this capture into the copy, so that Wireshark opens
+    /// them. Whoever gets the copy then reads what was encrypted.
+    #[arg(long)]
+    pub embed_keys: bool,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+
+    /// Not possible: packets are copied as they are.
+    #[arg(long, hide = true)]
+    pub redact: bool,
+}
+
+/// Arguments of `annotate`.
+#[derive(Debug, Args)]
+#[command(after_long_help = ANNOTATE_EXAMPLES)]
+pub struct Annotate {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Write verdicts only of connections for which TERMS hold, as for 'analyze'; every packet is copied all the same.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+}
+
+/// Arguments of `extract`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXTRACT_EXAMPLES)]
+pub struct Extract {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Which connection: the beginning of its id in a report (c…). With --session also anything that names a session,
+    /// as for 'session': k…, hex digits, frame:123.
+    #[arg(long, value_name = "ID")]
+    pub connection: String,
+
+    /// Also the packets of every other connection of the same sessions: where they were issued, and where they were
+    /// offered.
+    #[arg(long)]
+    pub session: bool,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
@@ -319,6 +431,12 @@ pub enum Format {
     Json,
     /// One object a line.
     Jsonl,
+    /// For a ticket.
+    Markdown,
+    /// One page.
+    Html,
+    /// Connections as rows.
+    Csv,
 }
 
 /// Forms of the life of a session.

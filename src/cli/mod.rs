@@ -3,10 +3,13 @@
 mod analyze;
 pub mod args;
 mod completions;
+mod copy;
 mod explain;
 mod interrupt;
 mod man;
+mod output;
 mod progress;
+mod redact;
 mod schema;
 mod session;
 mod view;
@@ -52,6 +55,8 @@ pub fn main() -> ExitCode {
         Command::View(arguments) => Ok(view::run(arguments, coloured(cli.color))),
         Command::Session(arguments) => session::run(arguments),
         Command::WhatIf(arguments) => what_if::run(arguments),
+        Command::Annotate(arguments) => copy::annotate(arguments),
+        Command::Extract(arguments) => copy::extract(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

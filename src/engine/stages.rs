@@ -3,10 +3,11 @@
 //!
 //! Steps go from one to the other in the order of the packets and in batches, so that the result is that of
 //! [`Engine::push`] to the byte. Nothing flows back: who is client and who is server may turn out the other way round
-//! in the back, and the front goes on with what TCP told it.
+//! in the back, and the front goes on with what TCP told it. Only where connections hold back so much that some must go
+//! does one stage depend on the other: before that, both become one engine again.
 
-use super::{Engine, FlowLimits, NeighbourSeen, datagram_kind, tracks};
-use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Timestamp};
+use super::{Engine, Limits, NeighbourSeen, datagram_kind, tracks};
+use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp};
 use crate::stream::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
 use tracks::Tracks;
 
@@ -45,6 +46,15 @@ pub type Order = Box<dyn FnOnce(&mut Engine) + Send>;
 /// Number of a connection of which a piece was handed over; used again once the connection is over.
 type Number = u32;
 
+/// What the front knows of a connection beside TCP.
+#[derive(Default)]
+struct Link {
+    /// Once a piece of it was handed over.
+    number: Option<Number>,
+    /// Its share of the bytes that wait for those before them.
+    held: u32,
+}
+
 /// Where a piece belongs.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -57,7 +67,7 @@ struct Place {
 
 /// A connection that is over, with what was still held back of its two sides.
 struct Ending {
-    flow: Box<Flow<Option<Number>>>,
+    flow: Box<Flow<Link>>,
     why: Why,
     /// Nearly always there is nothing, hence the box.
     rest: Option<Box<Rest>>,
@@ -90,10 +100,17 @@ impl Batch {
 /// The first stage: frames come in, batches go out.
 pub struct Front {
     decoder: Decoder,
-    table: FlowTable<Option<Number>>,
-    numbers: Numbers,
     last: Option<Timestamp>,
+    lines: Lines,
+}
+
+/// What the front knows of connections, and tells of them.
+struct Lines {
+    table: FlowTable<Link>,
+    numbers: Numbers,
     batch: Batch,
+    /// Bytes that wait for those before them, in all.
+    held: usize,
 }
 
 #[derive(Default)]
@@ -114,13 +131,16 @@ impl Numbers {
 impl Front {
     /// A front that has seen nothing.
     #[must_use]
-    pub fn new(limits: FlowLimits) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self {
             decoder: Decoder::new(),
-            table: FlowTable::new(limits),
-            numbers: Numbers::default(),
             last: None,
-            batch: Batch::default(),
+            lines: Lines {
+                table: FlowTable::new(limits.flows),
+                numbers: Numbers::default(),
+                batch: Batch::default(),
+                held: 0,
+            },
         }
     }
 
@@ -128,26 +148,16 @@ impl Front {
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
-        match self.decoder.decode(packet) {
+        let lines = &mut self.lines;
+        match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
                 if segment.cut > 0 {
-                    self.batch
+                    lines
+                        .batch
                         .steps
                         .push(Step::Skipped(Notice::PacketCutBySnaplen, at.frame));
                 }
-                if let Some((id, direction)) = self.table.route(&segment, at, || None)
-                    && let Some(flow) = self.table.flow_mut(id)
-                {
-                    let assembler = &mut flow.half_mut(direction).assembler;
-                    if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
-                        hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch);
-                    }
-                    for direction in [direction, direction.opposite()] {
-                        while let Some(piece) = flow.half_mut(direction).assembler.pop() {
-                            hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch);
-                        }
-                    }
-                }
+                lines.take_segment(segment, at);
             }
             Decoded::Datagram(datagram) => {
                 if let Some(notice) = datagram_kind(datagram.payload) {
@@ -155,81 +165,99 @@ impl Front {
                         datagram.source.min(datagram.destination),
                         datagram.source.max(datagram.destination),
                     );
-                    self.batch.steps.push(Step::Datagram { notice, pair, at });
+                    lines.batch.steps.push(Step::Datagram { notice, pair, at });
                 }
             }
-            Decoded::Neighbour(what) => {
+            &Decoded::Neighbour(what) => {
                 if let Neighbour::Unreachable {
                     source, destination, ..
                 } = what
-                    && let Some(flow) = self.table.find_mut(source, destination)
+                    && let Some(flow) = lines.table.find_mut(source, destination)
                 {
                     flow.unreachable = true;
                 }
-                self.batch.steps.push(Step::Neighbour(NeighbourSeen { at, what }));
+                lines.batch.steps.push(Step::Neighbour(NeighbourSeen { at, what }));
             }
-            Decoded::Skipped(notice) => self.batch.steps.push(Step::Skipped(notice, at.frame)),
+            &Decoded::Skipped(notice) => lines.batch.steps.push(Step::Skipped(notice, at.frame)),
             Decoded::Other => {}
         }
-        while let Some(finished) = self.table.expire() {
-            self.end(finished);
+        while let Some(finished) = lines.table.expire() {
+            lines.end(finished, self.last);
         }
+    }
+
+    /// Bytes that connections hold back here.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.lines.held
     }
 
     /// Has something done to the engine once it has taken every packet so far, and before the next one.
     pub fn order(&mut self, order: Order) {
-        self.batch.steps.push(Step::Order(order));
+        self.lines.batch.steps.push(Step::Order(order));
     }
 
     /// Whether a batch waits to be handed over.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.batch.is_full()
+        self.lines.batch.is_full()
     }
 
     /// Takes the steps so far; `used` is a batch whose memory is used again.
     #[must_use]
     pub fn take(&mut self, used: Batch) -> Batch {
-        std::mem::replace(&mut self.batch, used)
+        std::mem::replace(&mut self.lines.batch, used)
     }
+}
 
-    /// The input is over: every connection ends. Gives the last batches and what knows of fragments.
-    pub fn finish(mut self, mut give: impl FnMut(Batch)) -> Decoder {
-        for finished in self.table.drain() {
-            self.end(finished);
-            if self.is_full() {
-                give(self.take(Batch::default()));
+impl Lines {
+    /// Kept apart: inlined, the segment would be copied about on the stack.
+    #[inline(never)]
+    fn take_segment(&mut self, segment: &Segment<'_>, at: At) {
+        let Some((id, direction)) = self.table.route(segment, at, Link::default) else {
+            return;
+        };
+        let Some(flow) = self.table.flow_mut(id) else { return };
+        let assembler = &mut flow.half_mut(direction).assembler;
+        let mut changed = false;
+        match assembler.push(segment.seq, segment.payload, segment.cut, at) {
+            Some(piece) => hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch),
+            None => changed = !segment.payload.is_empty(),
+        }
+        for direction in [direction, direction.opposite()] {
+            while let Some(piece) = flow.half_mut(direction).assembler.pop() {
+                hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch);
+                changed = true;
             }
         }
-        give(self.batch);
-        self.decoder
+        if changed {
+            let now = flow.halves.iter().map(|half| half.assembler.memory()).sum::<usize>();
+            let now = u32::try_from(now).unwrap_or(u32::MAX);
+            let before = std::mem::replace(&mut flow.data.held, now);
+            self.held = self.held.saturating_sub(before as usize).saturating_add(now as usize);
+        }
     }
 
-    fn end(&mut self, Finished { mut flow, why }: Finished<Option<Number>>) {
+    fn end(&mut self, Finished { mut flow, why }: Finished<Link>, last: Option<Timestamp>) {
         let rest: Rest = Direction::BOTH.map(|direction| {
             let assembler = &mut flow.half_mut(direction).assembler;
             assembler.flush();
             std::iter::from_fn(|| assembler.pop()).collect()
         });
-        self.numbers.free.extend(flow.data);
+        self.numbers.free.extend(flow.data.number);
+        self.held = self.held.saturating_sub(flow.data.held as usize);
         self.batch.steps.push(Step::End(Ending {
             flow,
             why,
             rest: rest.iter().any(|pieces| !pieces.is_empty()).then(|| Box::new(rest)),
-            last: self.last,
+            last,
         }));
     }
 }
 
 /// Adds a piece of a connection to the batch.
-fn hand_over(
-    flow: &mut Flow<Option<Number>>,
-    direction: Direction,
-    piece: &Piece<'_>,
-    numbers: &mut Numbers,
-    batch: &mut Batch,
-) {
-    let number = *flow.data.get_or_insert_with(|| {
+fn hand_over(flow: &mut Flow<Link>, direction: Direction, piece: &Piece<'_>, numbers: &mut Numbers, batch: &mut Batch) {
+    let number = *flow.data.number.get_or_insert_with(|| {
         let number = numbers.take();
         batch.steps.push(Step::Begin {
             flow: number,
@@ -309,10 +337,27 @@ impl Back {
         batch
     }
 
-    /// The engine; `decoder` is what [`Front::finish`] gave.
+    /// Bytes that connections hold back here.
     #[must_use]
-    pub fn into_engine(self, decoder: Decoder) -> Engine {
-        Engine { decoder, ..self.engine }
+    pub const fn held(&self) -> usize {
+        self.engine.buffered
+    }
+
+    /// Both stages as one again; every batch of the front must have been taken.
+    #[must_use]
+    pub fn join(mut self, front: Front) -> Engine {
+        let (decoder, last) = (front.decoder, front.last);
+        let table = front.lines.table.map(|flow| {
+            let mut shadow = self.unite(flow);
+            tracks::account(&mut shadow.flow, &mut self.engine.buffered);
+            shadow.flow
+        });
+        Engine {
+            decoder,
+            table,
+            last,
+            ..self.engine
+        }
     }
 
     fn step(&mut self, step: Step, bytes: &mut &[u8]) {
@@ -367,27 +412,29 @@ impl Back {
     }
 
     fn end(&mut self, Ending { flow, why, rest, last }: Ending) {
-        let slot = flow.data.and_then(|number| self.flows.get_mut(number as usize));
-        let shadow = slot.and_then(Option::take);
-        let mut shadow = match shadow {
-            Some(mut shadow) => {
-                let tracks = std::mem::take(&mut shadow.flow.data);
-                *shadow.flow = flow.with(tracks);
-                if shadow.swapped {
-                    shadow.flow.swap();
-                }
-                shadow
-            }
-            None => Shadow {
-                flow: self.engine.table.boxed(flow.with(Tracks::default())),
-                swapped: false,
-            },
-        };
+        let mut shadow = self.unite(flow);
         if let Some(rest) = rest {
             deliver_rest(&mut shadow, &rest, &mut self.engine);
         }
         self.engine.last = last;
         self.engine.bury(Finished { flow: shadow.flow, why });
+    }
+
+    /// What both stages know of a connection.
+    fn unite(&mut self, flow: Box<Flow<Link>>) -> Shadow {
+        let slot = flow.data.number.and_then(|number| self.flows.get_mut(number as usize));
+        let Some(mut shadow) = slot.and_then(Option::take) else {
+            return Shadow {
+                flow: self.engine.table.boxed(flow.with(Tracks::default())),
+                swapped: false,
+            };
+        };
+        let tracks = std::mem::take(&mut shadow.flow.data);
+        *shadow.flow = flow.with(tracks);
+        if shadow.swapped {
+            shadow.flow.swap();
+        }
+        shadow
     }
 }
 

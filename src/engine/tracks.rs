@@ -29,6 +29,8 @@ pub(super) struct Context<'a> {
     pub(super) secrets: &'a mut Secrets,
     /// Bytes held back for secrets that may come.
     pub(super) held: &'a mut usize,
+    /// Bytes that open connections hold back in all: see [`account`].
+    pub(super) buffered: &'a mut usize,
 }
 
 /// One direction.
@@ -61,6 +63,8 @@ pub(super) struct Tracks {
     open: Option<Box<Open>>,
     /// There are keys for it, or may be.
     sealed: Option<Box<Unsealer>>,
+    /// Its share of the bytes that open connections hold back in all.
+    pub(super) buffered: u32,
 }
 
 impl Default for Tracks {
@@ -75,6 +79,7 @@ impl Default for Tracks {
             certain: false,
             open: None,
             sealed: None,
+            buffered: 0,
         }
     }
 }
@@ -108,6 +113,17 @@ impl Tracks {
         self.sealed.as_deref().map(Unsealer::keys)
     }
 
+    /// Bytes that wait for the rest of a search, of a message, or of a handshake.
+    fn memory(&self) -> usize {
+        let of_track = |track: &Track| match track {
+            Track::Searching(bytes) => bytes.capacity(),
+            Track::Tls(decoder) => decoder.buffered(),
+            Track::Other => 0,
+        };
+        let open = self.open.as_deref().map_or(0, Open::memory);
+        self.each.iter().map(of_track).sum::<usize>() + open
+    }
+
     fn swap(&mut self) {
         self.each.swap(0, 1);
         self.offsets.swap(0, 1);
@@ -137,6 +153,17 @@ pub(super) const fn speaker(direction: Direction) -> Speaker {
     }
 }
 
+/// Brings the connection's share of what is held back in all up to date.
+pub(super) fn account(flow: &mut Flow<Tracks>, buffered: &mut usize) {
+    let [client, server] = &flow.halves;
+    let now = client.assembler.memory() + server.assembler.memory() + flow.data.memory();
+    let now = u32::try_from(now).unwrap_or(u32::MAX);
+    *buffered = buffered
+        .saturating_sub(flow.data.buffered as usize)
+        .saturating_add(now as usize);
+    flow.data.buffered = now;
+}
+
 /// Takes the next piece of one direction. Gives the direction as it is called afterwards: the first hello may show
 /// that client and server were guessed the wrong way round.
 pub(super) fn deliver(
@@ -155,10 +182,15 @@ pub(super) fn deliver(
                 Some(Track::Tls(decoder)) => {
                     if !decoder.skip(bytes.len()) {
                         feed(flow, direction, bytes, *at, context);
+                        account(flow, context.buffered);
                     }
                     direction
                 }
-                Some(Track::Searching(_)) => look(flow, direction, bytes, *at, context),
+                Some(Track::Searching(_)) => {
+                    let after = look(flow, direction, bytes, *at, context);
+                    account(flow, context.buffered);
+                    after
+                }
                 Some(Track::Other) | None => direction,
             };
             (after, bytes.len() as u64)

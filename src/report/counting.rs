@@ -10,8 +10,8 @@ use super::{Outcomes, Primaries, Report, ServiceView, Summary, Tally, service_of
 use crate::net::Timestamp;
 use crate::session::Service;
 
-/// Connections that one thread counts before it takes the next ones.
-const PIECE: usize = 4096;
+/// Pieces for each thread: enough that none waits long for another, few enough that putting them together costs nothing.
+const PIECES: usize = 4;
 
 /// What was counted of one service.
 struct OfService {
@@ -41,8 +41,8 @@ pub(super) struct Counting {
 
 /// Counts everything that a report shows; `beside` is worked out at the same time.
 pub(super) fn count<B>(report: &Report<'_>, beside: impl FnOnce() -> B) -> (Counting, B) {
-    let length = if report.threads < 2 { report.len() } else { PIECE };
-    let pieces = threads::cut(report.len(), length);
+    let pieces = if report.threads < 2 { 1 } else { PIECES * report.threads };
+    let pieces = threads::cut(report.len(), report.len().div_ceil(pieces));
     let (counted, beside) = threads::each_beside(report.threads, &pieces, |piece| Counting::of(report, piece), beside);
     let all = counted.into_iter().reduce(|mut all, next| {
         all.append(next);
@@ -96,6 +96,10 @@ impl Counting {
             self.summary.counts.add_omitted(omitted);
             let known = self.services.entry(service.clone()).or_insert_with_key(OfService::new);
             known.view.counts.add_omitted(omitted);
+        }
+        if report.selection.is_none() {
+            let elsewhere = report.engine.kept().omitted_elsewhere();
+            self.summary.counts.add_omitted(elsewhere);
         }
         self.summary.reasons = self.reasons.sorted();
         let first = report.first_time().map_or(0, Timestamp::nanos);

@@ -4,11 +4,15 @@
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
 pub mod alike;
+pub mod annotations;
 pub mod cost;
 mod counting;
 pub mod explain;
+pub mod handout;
+pub mod html;
 mod ids;
 pub mod json;
+pub mod markdown;
 pub mod select;
 pub mod session;
 pub mod text;
@@ -37,7 +41,6 @@ pub use alike::Alike;
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
-pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
 const TIMELINE_BARS: i64 = 60;
@@ -421,19 +424,19 @@ impl<'a> Report<'a> {
     ) -> Self {
         let held = engine.into();
         let engine: &Engine = &held;
-        let order = in_order(engine.kept(), |connection| {
-            (connection.transport.started, connection.transport.first())
-        });
-        let order = (1..).zip(order).collect();
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
         let by_hello = in_order(engine.kept(), Connection::hello_time);
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
-        let (hindsight, (history, tickets)) = threads::both(
+        let (hindsight, (order, history, tickets)) = threads::both(
             threads,
             || Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
             || {
+                let order = in_order(engine.kept(), |connection| {
+                    (connection.transport.started, connection.transport.first())
+                });
                 let history = History::of(engine.kept(), &by_hello);
-                (history, tickets::ledgers(engine.kept(), engine.ledger(), &by_hello))
+                let tickets = tickets::ledgers(engine.kept(), engine.ledger(), &by_hello);
+                ((1..).zip(order).collect(), history, tickets)
             },
         );
         let hindsight = Arc::new(hindsight);
@@ -554,6 +557,11 @@ impl<'a> Report<'a> {
             .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
     }
 
+    /// Wireshark display filters that select the packets of a connection, by capture.
+    pub fn display_filter<'s>(&self, connection: &'s Connection) -> impl Iterator<Item = (u16, String)> + use<'s> {
+        wireshark::display_filter(connection, self.engine.is_redacted())
+    }
+
     /// The selection that was applied, as it was written.
     #[must_use]
     pub fn selection(&self) -> Option<&str> {
@@ -655,6 +663,10 @@ impl<'a> Report<'a> {
         let omitted = self.engine.kept().omitted_total();
         if let Some(capture) = self.captures.first_mut().filter(|_| omitted > 0) {
             capture.notices.add_many(Notice::ConnectionsOmitted, omitted, None);
+        }
+        let elsewhere = self.engine.kept().omitted_elsewhere().total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| elsewhere > 0) {
+            capture.notices.add_many(Notice::ServicesNotKept, elsewhere, None);
         }
     }
 

@@ -38,7 +38,7 @@ pub struct Options {
 /// Columns of running text.
 const WIDTH: usize = 100;
 /// Longest path shown in full.
-const MAX_PATH: usize = 100;
+pub(super) const MAX_PATH: usize = 100;
 /// Captures listed one by one.
 const MAX_CAPTURES: usize = 20;
 /// Longest file name in front of a frame number.

@@ -35,6 +35,11 @@ const JSSE_PADDING: u16 = 16;
 /// A NewSessionTicket of TLS 1.3 is never smaller: 13 bytes of fields, 32 of ticket, inner type and tag.
 const SMALLEST_TICKET_RECORD: u16 = 60;
 
+/// Credentials of one ClientHello that are kept. Clients offer one or two; a hello has room for thousands.
+pub const MOST_OFFERED: usize = 64;
+/// Credentials issued on one connection that are kept. Servers issue one or two; a stream has room for any number.
+pub const MOST_ISSUED: usize = 256;
+
 /// What the decoders must be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feedback {
@@ -145,6 +150,7 @@ impl Open {
             offers: Vec::new(),
             accepted: None,
             issued: Vec::new(),
+            not_kept: 0,
             renegotiations: 0,
             client_side: SideFacts::new(),
             server_side: SideFacts::new(),
@@ -200,6 +206,20 @@ impl Open {
             .into_iter()
             .filter(|told| *told);
         (told.count() + records.iter().flatten().count()).min(2)
+    }
+
+    /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let proposed = self.proposed.as_ref().map_or(0, |proposed| proposed.psks.len());
+        let credentials = self.facts.offers.len() + self.facts.issued.len();
+        let hello = self.facts.hello.yes();
+        let name = hello.and_then(|hello| hello.server_name.as_deref()).map_or(0, str::len);
+        let suites = hello.map_or(0, |hello| size_of_val(&*hello.suites));
+        proposed * size_of::<ProposedPsk>()
+            + credentials * (size_of::<Offer>() + size_of::<Credential>())
+            + name
+            + suites
     }
 
     /// What the ends of both streams looked like, client first.
@@ -342,6 +362,8 @@ impl Open {
         }
         // What the first ClientHello offered, the second offers again, or no more.
         self.facts.offers.clear();
+        let identities = hello.psk_identities.as_ref().map_or(0, Vec::len);
+        self.note_not_kept(identities.saturating_sub(MOST_OFFERED));
         self.proposed = Some(Box::new(Proposed {
             // RFC 5246 E.2: a session cannot be resumed with a v2 hello, whatever stands in it.
             session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| SessionId::of(hello.session_id)),
@@ -350,6 +372,7 @@ impl Open {
                 .psk_identities
                 .iter()
                 .flatten()
+                .take(MOST_OFFERED)
                 .map(|psk| ProposedPsk {
                     name: Name::of(psk.identity),
                     obfuscated_age: psk.obfuscated_age,
@@ -655,7 +678,14 @@ impl Open {
         (lifetime, psk): (Option<u32>, Option<PskTerms>),
         at: At,
         ledger: &mut Ledger,
-    ) -> CredentialId {
+    ) -> Option<CredentialId> {
+        let known = ledger
+            .find(mechanism, &name)
+            .filter(|id| self.facts.issued.contains(id));
+        if known.is_none() && self.facts.issued.len() >= MOST_ISSUED {
+            self.note_not_kept(1);
+            return None;
+        }
         let issue = Issue {
             connection: self.id,
             at,
@@ -677,7 +707,12 @@ impl Open {
             self.facts.issued.reserve_exact(1);
             self.facts.issued.push(id);
         }
-        id
+        Some(id)
+    }
+
+    fn note_not_kept(&mut self, credentials: usize) {
+        let credentials = u32::try_from(credentials).unwrap_or(u32::MAX);
+        self.facts.not_kept = self.facts.not_kept.saturating_add(credentials);
     }
 
     /// A credential that names the session of this handshake.

@@ -38,6 +38,15 @@ impl Omitted {
         } += 1;
     }
 
+    const fn merge(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.external_psk += others.external_psk;
+        self.unclear += others.unclear;
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -58,7 +67,14 @@ pub struct Kept {
     limit: usize,
     omitted: BTreeMap<Service, Omitted>,
     omitted_total: u64,
+    /// Of services beyond those that are told apart.
+    elsewhere: Omitted,
 }
+
+/// Services of folded connections that are told apart.
+pub const MOST_FOLDED_SERVICES: usize = 1 << 16;
+/// Longest server name by which they are.
+pub const LONGEST_FOLDED_NAME: usize = 1024;
 
 /// An allocation costs this much beside its content.
 const ALLOCATION: usize = 16;
@@ -76,6 +92,7 @@ impl Kept {
             limit,
             omitted: BTreeMap::new(),
             omitted_total: 0,
+            elsewhere: Omitted::default(),
         }
     }
 
@@ -102,7 +119,9 @@ impl Kept {
             Some(slot) => *slot = Some(connection),
             None => self.fold(&connection, ledger),
         }
-        while self.bytes > self.limit && self.slots.len() > 1 {
+        // Connections that turned out to be none leave empty places behind.
+        while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
+        {
             self.fold_oldest(ledger);
         }
     }
@@ -120,6 +139,19 @@ impl Kept {
             .as_deref_mut()
     }
 
+    /// Changes what names hosts in every kept connection.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Connection)) {
+        let kept = self.slots.iter_mut().flatten();
+        kept.for_each(|connection| change(connection));
+    }
+
+    /// Changes the services of what was folded away. Two that become one are counted together.
+    pub fn rename_omitted(&mut self, mut change: impl FnMut(Service) -> Service) {
+        for (service, omitted) in std::mem::take(&mut self.omitted) {
+            self.omitted.entry(change(service)).or_default().merge(&omitted);
+        }
+    }
+
     /// Takes a connection out: it is another leg of one that is kept.
     pub fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
         let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
@@ -134,6 +166,24 @@ impl Kept {
             .zip(&self.slots)
             .filter_map(|(id, slot)| Some((id, slot.as_deref()?)))
     }
+
+    /// These connections in this order, for a pass over many: they lie all over memory, and a few at a time are loaded
+    /// at once before the first of them is looked at.
+    pub fn in_turn<'k>(&'k self, order: &[ConnectionId]) -> impl Iterator<Item = (ConnectionId, &'k Connection)> {
+        order.chunks(Self::AT_ONCE).flat_map(move |ids| {
+            let load = |sum: u64, connection: &Connection| {
+                let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
+                let hello = u64::from(connection.hello.yes().is_some());
+                sum ^ u64::from(connection.server.port) ^ outcome ^ hello
+            };
+            // Loads that depend on one another in nothing: the processor waits for all of them together.
+            std::hint::black_box(ids.iter().filter_map(|id| self.get(*id)).fold(0, load));
+            ids.iter().filter_map(move |id| Some((*id, self.get(*id)?)))
+        })
+    }
+
+    /// Connections that are loaded at once: as many as a processor has loads under way.
+    const AT_ONCE: usize = 16;
 
     /// Number of kept connections.
     #[must_use]
@@ -150,6 +200,12 @@ impl Kept {
     /// Counts of what was folded away, by service.
     pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Omitted)> {
         self.omitted.iter()
+    }
+
+    /// Counts of what was folded away of services that are not told apart.
+    #[must_use]
+    pub const fn omitted_elsewhere(&self) -> &Omitted {
+        &self.elsewhere
     }
 
     /// How many were folded away.
@@ -185,7 +241,14 @@ impl Kept {
             ledger.forget(id, oldest);
         }
         let service = (connection.server, connection.server_name().cloned());
-        self.omitted.entry(service).or_default().count(connection.outcome);
+        let known = self.omitted.contains_key(&service);
+        let name = service.1.as_deref().map_or(0, str::len);
+        let counts = if known || (self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME) {
+            self.omitted.entry(service).or_default()
+        } else {
+            &mut self.elsewhere
+        };
+        counts.count(connection.outcome);
         self.omitted_total += 1;
     }
 }
@@ -197,4 +260,14 @@ fn cost(connection: &Connection) -> usize {
         + size_of_val(connection.offers.as_slice())
         + size_of_val(connection.issued.as_slice())
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
+        + long_values(connection)
+}
+
+/// Bytes of its name and of its list of suites where they are longer than honest ones. Connections share such values, but
+/// nothing makes hostile ones do so.
+fn long_values(connection: &Connection) -> usize {
+    const USUAL: usize = 1024;
+    let Some(hello) = connection.hello.yes() else { return 0 };
+    let name = hello.server_name.as_deref().map_or(0, str::len);
+    name.saturating_sub(USUAL) + size_of_val(&*hello.suites).saturating_sub(USUAL)
 }

@@ -86,11 +86,36 @@ impl Ledger {
         }
     }
 
+    /// Changes the names of every credential; from then on they are found by their new ones.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Credential)) {
+        self.index.clear();
+        self.session_ids.clear();
+        for (id, slot) in (0u32..).map(CredentialId).zip(&mut self.credentials) {
+            let Some(credential) = slot.as_deref_mut() else {
+                continue;
+            };
+            change(credential);
+            self.index.insert((credential.mechanism, credential.name.key()), id);
+            if credential.mechanism == Mechanism::SessionId {
+                self.session_ids.insert(prefix(&credential.name.head));
+            }
+        }
+    }
+
     /// Forgets a credential when every connection it is known from is older than `oldest`.
     pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
         let Some(slot) = self.credentials.get_mut(id.0 as usize) else {
             return;
         };
+        if let Some(credential) = slot.as_deref_mut()
+            && credential
+                .offers
+                .get(credential.offers.len() / 2)
+                .is_some_and(|offer| *offer < oldest)
+        {
+            // One that is offered for ever keeps only the offers of connections that are kept.
+            credential.offers.retain(|offer| *offer >= oldest);
+        }
         let old = slot.as_deref().is_some_and(|credential| {
             credential.issued.is_none_or(|issue| issue.connection < oldest)
                 && credential.offers.iter().all(|offer| *offer < oldest)
@@ -98,7 +123,19 @@ impl Ledger {
         if old && let Some(credential) = slot.take() {
             self.index.remove(&(credential.mechanism, credential.name.key()));
             self.forgotten += 1;
+            // Two IDs may begin alike, so that of one alone is not taken out.
+            if self.session_ids.len() > 2 * self.index.len().max(1024) {
+                self.session_ids = self.living_session_ids();
+            }
         }
+    }
+
+    fn living_session_ids(&self) -> HashSet<u64> {
+        let living = self.index.values().filter_map(|id| self.get(*id));
+        living
+            .filter(|credential| credential.mechanism == Mechanism::SessionId)
+            .map(|credential| prefix(&credential.name.head))
+            .collect()
     }
 
     /// How many were forgotten to keep memory bounded.

@@ -23,9 +23,9 @@ pub use connection::{
     Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
 pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, Seal, imported_identity};
-pub use fold::{Feedback, Open};
+pub use fold::{Feedback, MOST_ISSUED, MOST_OFFERED, Open};
 pub use guessable::Guessable;
-pub use intern::Interner;
-pub use kept::{Kept, Omitted, Service};
+pub use intern::{Interner, MOST_VALUE_BYTES, MOST_VALUES};
+pub use kept::{Kept, LONGEST_FOLDED_NAME, MOST_FOLDED_SERVICES, Omitted, Service};
 pub use ledger::Ledger;
 pub use seen::{Blindness, Seen};

@@ -139,6 +139,23 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
     from_reader(path, Box::new(file), size, capture)
 }
 
+/// The bytes of a pcapng file, decompressed, for whoever copies it block by block; `None` of a pcap file.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn blocks(path: &str) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
+    let (file, size) = open_file(path)?;
+    let mut input = Input::new(path, Box::new(file), size, 0);
+    input.fill(4);
+    input = compress::unwrap(input);
+    input.fill(4);
+    if pcapng::recognises(input.buffer.data()) {
+        return Ok(Some(input.buffer.into_reader()));
+    }
+    Ok(None)
+}
+
 /// Opens a capture file that is still being written: at its end, waits for more until `stop` is set. When another file
 /// takes its name or it is cut back, it ends and has a [`Source::successor`]. Standard input waits by itself.
 ///

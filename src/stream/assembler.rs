@@ -204,6 +204,12 @@ impl Assembler {
         self.waiting_bytes
     }
 
+    /// Memory that holding back takes now, in bytes.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.waiting_bytes + self.waiting.capacity() * size_of::<Waiting>()
+    }
+
     /// Retransmissions that carried other bytes than what was held back first.
     #[must_use]
     pub const fn conflicts(&self) -> u32 {

@@ -106,12 +106,10 @@ impl Links {
         let length = order.iter().map(|id| id.0).max().map_or(0, |last| last - base + 1);
         let mut previous = vec![None; length as usize];
         let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
-        for id in order {
-            let Some(group) = kept.get(*id).and_then(&group) else {
-                continue;
-            };
+        for (id, connection) in kept.in_turn(order) {
+            let Some(group) = group(connection) else { continue };
             if let Some(slot) = previous.get_mut((id.0 - base) as usize) {
-                *slot = latest.insert(group, *id);
+                *slot = latest.insert(group, id);
             }
         }
         Self { base, previous }

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) mod facts;
+pub(crate) mod forge;
+pub(crate) mod forms;
 pub(crate) mod packets;
 
 /// What really happened in a fixture, from the logs of the clients and servers that made it.

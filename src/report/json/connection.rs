@@ -1,5 +1,7 @@
 //! One connection: facts, outcome, reasons, close and cost.
 
+mod csv;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -18,6 +20,8 @@ use crate::session::{
 use crate::stream::ResetForm;
 use crate::tls::CertificateOperation;
 use crate::verdict::{Confidence, Evidence, Judged};
+
+pub use csv::write as write_csv;
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct EvidenceJson {
@@ -278,7 +282,8 @@ impl<'a> ConnectionJson<'a> {
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
             first: transport.first().into(),
             last: transport.last().into(),
-            wireshark: crate::report::display_filter(connection)
+            wireshark: report
+                .display_filter(connection)
                 .map(|(capture, filter)| FilterJson { capture, filter })
                 .collect(),
             tls_version: answer.map(|answer| answer.version.to_string()),

@@ -7,6 +7,7 @@ mod service;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 
@@ -23,7 +24,7 @@ use connection::{ConnectionJson, Context};
 use credential::CredentialJson;
 use service::ServiceJson;
 
-pub use connection::{mechanism_code, outcome_code};
+pub use connection::{mechanism_code, outcome_code, write_csv};
 
 /// Name of this document.
 pub const SCHEMA: &str = "reshake-report/1";
@@ -223,9 +224,15 @@ impl Generator<'static> {
 #[derive(Clone, Copy)]
 struct Time(Timestamp);
 
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.9}", super::moment(self.0))
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:.9}", super::moment(self.0)))
+        serializer.collect_str(self)
     }
 }
 

@@ -86,7 +86,7 @@ impl KeyNames {
             for (members, long) in runs(run, 16) {
                 for (id, credential) in members {
                     let by_neighbours = layouts.contains(&(credential.server, credential.name.length % 16));
-                    if is_certain(long) || has_length_field(credential) || by_neighbours {
+                    if is_certain(long) || credential.name.has_length_field() || by_neighbours {
                         learned.name(*id, credential, 16);
                     } else if is_short_name(short, short_names, tickets.len()) {
                         learned.name(*id, credential, 4);
@@ -176,21 +176,6 @@ fn known_layouts<'a, 'b: 'a>(certain: impl Iterator<Item = (&'a [Ticket<'b>], Cl
         .flat_map(|(run, _)| run)
         .map(|(_, credential)| (credential.server, credential.name.length % 16))
         .collect()
-}
-
-/// GnuTLS and NSS: name, IV, then the length of the sealed part, which must add up (once in 2^16 by chance).
-pub(in crate::verdict) fn has_length_field(credential: &Credential) -> bool {
-    let field = credential
-        .name
-        .head()
-        .get(32..34)
-        .map(|bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
-    let length = credential.name.length;
-    field.is_some_and(|field| {
-        [54, 66]
-            .iter()
-            .any(|overhead| length.checked_sub(*overhead) == Some(field))
-    })
 }
 
 /// JSSE and Mbed TLS: 4 bytes. Members must differ right behind the name, or the name is longer.
