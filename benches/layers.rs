@@ -81,12 +81,16 @@ fn layers(criterion: &mut Criterion) {
             })
         });
     });
-    group.bench_function("source, net, stream, tls, session", |bencher| bencher.iter(|| analysed(bytes)));
+    group.bench_function("source, net, stream, tls, session", |bencher| {
+        bencher.iter(|| analysed(bytes))
+    });
     group.finish();
 
     let (engine, captures) = analysed(bytes);
     let mut group = criterion.benchmark_group("connections");
-    group.sample_size(10).throughput(Throughput::Elements(truth.connections));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(truth.connections));
     group.bench_function("verdict and counts", |bencher| {
         bencher.iter(|| Report::of(&engine, captures.clone()));
     });

@@ -8,12 +8,14 @@ mod sealed;
 mod stages;
 mod tracks;
 
+use std::collections::VecDeque;
+
 use hashbrown::HashSet;
 
 use crate::keys::{Log, Secrets};
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
-use crate::session::{Interner, Kept, Ledger};
-use crate::stream::{Direction, Finished, Flow, FlowTable};
+use crate::session::{Completed, ConnectionId, Drops, Interner, Kept, Ledger};
+use crate::stream::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 pub use crate::stream::Limits as FlowLimits;
 pub use stages::{Back, Batch, Front, Order};
@@ -26,6 +28,13 @@ pub struct Limits {
     pub flows: FlowLimits,
     /// Bytes kept for finished connections and credentials; beyond that the oldest are folded into counts.
     pub kept_bytes: usize,
+    /// Nanoseconds of packet time after which a finished connection is folded into the counts when time passes
+    /// ([`Engine::advance`]).
+    pub kept_for: i64,
+    /// Bytes held back for secrets that may come, all connections together.
+    pub held_for_keys: usize,
+    /// Client randoms whose secrets are kept.
+    pub key_randoms: usize,
     /// Bytes that open connections hold back in all: segments out of order, unfinished messages, the search for TLS.
     /// Beyond that those that hold more than their share are ended.
     pub buffered_bytes: usize,
@@ -36,6 +45,9 @@ impl Default for Limits {
         Self {
             flows: FlowLimits::default(),
             kept_bytes: 2 << 30,
+            kept_for: i64::MAX,
+            held_for_keys: 64 << 20,
+            key_randoms: Secrets::DEFAULT_LIMIT,
             buffered_bytes: 256 << 20,
         }
     }
@@ -50,6 +62,19 @@ pub struct NeighbourSeen {
     pub what: Neighbour,
 }
 
+/// Something that happened to a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Its handshake is decided; it is kept as far as it has come.
+    Handshake(ConnectionId),
+    /// It is over, and kept.
+    Closed(ConnectionId),
+}
+
+/// Finished connections folded at most each time that time passes: so few that no packet waits for it.
+const FOLDED_AT_ONCE: usize = 4096;
+/// Looks at open connections each time that time passes.
+const LOOKS_AT_ONCE: usize = 1024;
 /// Neighbour facts kept: enough for every takeover in a capture, bounded for a network full of ARP.
 const MAX_NEIGHBOURS: usize = 4096;
 /// Distinct QUIC or DTLS endpoints that are told apart when counting.
@@ -74,6 +99,10 @@ pub struct Engine {
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
     other_connections: u64,
     last: Option<Timestamp>,
+    limits: Limits,
+    /// What happened since it was asked for, where anybody asks.
+    events: Option<VecDeque<Event>>,
+    drops: Drops,
     redacted: bool,
 }
 
@@ -98,7 +127,7 @@ impl Engine {
             ledger: Ledger::default(),
             interner: Interner::default(),
             kept: Kept::new(limits.kept_bytes),
-            secrets: Secrets::default(),
+            secrets: Secrets::of(limits.key_randoms),
             held: 0,
             buffered: 0,
             buffered_limit: limits.buffered_bytes,
@@ -107,14 +136,30 @@ impl Engine {
             datagram_pairs: HashSet::new(),
             other_connections: 0,
             last: None,
+            limits,
+            events: None,
+            drops: Drops::default(),
             redacted: false,
         }
+    }
+
+    /// From now on [`Engine::poll`] tells what happens.
+    pub fn watch(&mut self) {
+        self.events.get_or_insert_default();
+    }
+
+    /// What happened to connections, one at a time; call until `None` after each packet.
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.as_mut()?.pop_front()
     }
 
     /// Takes one packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
+        // What is over by now is over before this packet, whether or not somebody asked in between.
+        self.table.advance(at.time);
+        self.expire();
         // By reference: a segment that is moved is a segment that is copied.
         match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
@@ -127,9 +172,15 @@ impl Engine {
                     kept: &mut self.kept,
                     secrets: &mut self.secrets,
                     held: &mut self.held,
+                    held_most: self.limits.held_for_keys,
                     buffered: &mut self.buffered,
                 };
-                take(&mut self.table, segment, at, &mut context);
+                let taken = take(&mut self.table, segment, at, &mut context);
+                if self.events.is_some()
+                    && let Some(id) = taken
+                {
+                    self.tell_handshake(id);
+                }
             }
             Decoded::Datagram(datagram) => {
                 if let Some(notice) = datagram_kind(datagram.payload) {
@@ -144,10 +195,36 @@ impl Engine {
             &Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
             Decoded::Other => {}
         }
+        while self.buffered > self.buffered_limit && self.free_buffers() {}
+    }
+
+    /// Time passes without packets (live use): `now` is a time up to which every packet has been pushed.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.table.advance(now);
+        // Idle connections are looked for one at a time.
+        for _ in 0..LOOKS_AT_ONCE.min(self.table.len()) {
+            self.expire();
+        }
+        self.expire();
+        let oldest = Timestamp::from_nanos(now.nanos().saturating_sub(self.limits.kept_for));
+        self.kept.fold_before(oldest, FOLDED_AT_ONCE, &mut self.ledger);
+    }
+
+    /// The capturing side says that it lost so many packets in all by now.
+    pub fn packets_dropped(&mut self, count: u64) {
+        self.drops.count(count, self.last);
+    }
+
+    /// What the capturing side lost.
+    #[must_use]
+    pub const fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    fn expire(&mut self) {
         while let Some(finished) = self.table.expire() {
             self.finish_flow(finished);
         }
-        while self.buffered > self.buffered_limit && self.free_buffers() {}
     }
 
     /// Ends one connection that holds back more than half of what would be its even share. `false` when there is none.
@@ -159,6 +236,63 @@ impl Engine {
         };
         self.finish_flow(finished);
         true
+    }
+
+    /// The run as if it had ended here. What is over is shared with this one; what is open is copied and ended.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let mut snapshot = Self {
+            kept: self.kept.clone(),
+            ledger: self.ledger.clone(),
+            notices: self.notices.clone(),
+            neighbours: self.neighbours.clone(),
+            other_connections: self.other_connections,
+            last: self.last,
+            drops: self.drops.clone(),
+            ..Self::new(self.limits)
+        };
+        for flow in self.table.flows() {
+            if flow.data.is_tls() {
+                snapshot.finish_flow(ended_here(flow));
+            } else {
+                snapshot.other_connections += 1;
+            }
+        }
+        let legs = legs::join(&mut snapshot.kept, &mut snapshot.ledger);
+        if legs > 0 {
+            snapshot.notices.add_many(Notice::LegJoined, legs, None);
+        }
+        snapshot
+    }
+
+    /// Whether a handshake is decided by what just came: then it is kept as far as it has come, and told.
+    fn tell_handshake(&mut self, id: FlowId) {
+        let Some(flow) = self.table.flow_mut(id) else { return };
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
+            return;
+        }
+        let mut copy = ended_here(flow);
+        let mut context = Context {
+            ledger: &mut self.ledger,
+            interner: &mut self.interner,
+            kept: &mut self.kept,
+            secrets: &mut self.secrets,
+            held: &mut self.held,
+            held_most: self.limits.held_for_keys,
+            buffered: &mut self.buffered,
+        };
+        let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
+        // A connection that ended in the middle of what is still to come in order has its say when it is buried.
+        let Some((id, connection)) =
+            tracks::finish(&mut copy, self.last, &mut context).filter(|(_, connection)| decided(connection.completed))
+        else {
+            return;
+        };
+        flow.data.tell();
+        self.kept.keep_open(id, connection);
+        if let Some(events) = &mut self.events {
+            events.push_back(Event::Handshake(id));
+        }
     }
 
     /// Takes the next bytes of a key log.
@@ -267,6 +401,12 @@ impl Engine {
         &self.neighbours
     }
 
+    /// TCP connections that go on, with and without TLS.
+    #[must_use]
+    pub const fn open_connections(&self) -> usize {
+        self.table.len()
+    }
+
     /// TCP connections that carried no TLS.
     #[must_use]
     pub const fn other_connections(&self) -> u64 {
@@ -280,6 +420,7 @@ impl Engine {
             kept: &mut self.kept,
             secrets: &mut self.secrets,
             held: &mut self.held,
+            held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
         }
     }
@@ -298,7 +439,7 @@ impl Engine {
     /// Keeps a connection that is over, of which every piece was delivered.
     fn bury(&mut self, mut finished: Finished<Tracks>) {
         self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
-        let (confirmed, last) = (finished.flow.data.confirmed(), self.last);
+        let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
         let connection = tracks::finish(&mut finished, last, &mut self.context());
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
@@ -308,8 +449,14 @@ impl Engine {
                     .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
             }
             self.kept.keep(id, connection, &mut self.ledger);
+            if let Some(events) = &mut self.events {
+                events.push_back(Event::Closed(id));
+            }
         } else {
             self.other_connections += 1;
+            if let Some(id) = id {
+                self.kept.void(id);
+            }
         }
         self.table.recycle(finished);
     }
@@ -382,11 +529,9 @@ impl Engine {
 
 /// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
 #[inline(never)]
-fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) {
-    let Some((id, mut direction)) = table.route(segment, at, Tracks::default) else {
-        return;
-    };
-    let Some(flow) = table.flow_mut(id) else { return };
+fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) -> Option<FlowId> {
+    let (id, mut direction) = table.route(segment, at, Tracks::default)?;
+    let flow = table.flow_mut(id)?;
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
         direction = tracks::deliver(flow, direction, &piece, context);
@@ -396,6 +541,15 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
     // An acknowledgement may release what the other direction holds back.
     for _ in Direction::BOTH {
         direction = deliver_waiting(flow, direction, context).opposite();
+    }
+    Some(id)
+}
+
+/// A connection as if the input had ended here.
+fn ended_here(flow: &Flow<Tracks>) -> Finished<Tracks> {
+    Finished {
+        flow: Box::new(flow.clone()),
+        why: if flow.closed() { Why::Closed } else { Why::InputEnded },
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
-    let redaction = match Redaction::of(&arguments.redact) {
+    let mut redaction = match Redaction::of(&arguments.redact) {
         Ok(redaction) => redaction,
         Err(status) => return Ok(status),
     };
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
-    let bounds = if arguments.all { Bounds::NONE } else { Bounds::USUAL };
+    let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         Format::Text => text::write(
             &report,

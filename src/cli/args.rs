@@ -1,6 +1,10 @@
 //! Every argument of every command. Help, the man page and shell completions derive from these types alone.
 //!
-//! `-i`, `-w`, `-D` and `-f` mean what they mean to tcpdump and stay free for live capture.
+//! `-i`, `-w` and `-D` mean what they mean to tcpdump.
+
+pub mod live;
+
+pub mod gate;
 
 use std::ffi::{OsStr, OsString};
 
@@ -80,19 +84,27 @@ Exit status:
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
+    /// Watch a network interface, or a capture that is piped in, and report as it happens
+    Live(live::Live),
+    /// List the network interfaces that can be watched
+    Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
     View(View),
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
+    /// Hold captures against rules, in the exit status: for pipelines
+    Check(gate::Check),
+    /// Compare two captures or reports: the before and after of a change
+    Diff(gate::Diff),
     /// Copy a capture with the verdicts as packet comments, for Wireshark
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
     Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
-    /// Print the JSON Schema of the JSON report
+    /// Print the JSON Schema of the JSON report, or of another document
     Schema(Schema),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -410,6 +422,10 @@ pub struct Explain {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
+    /// Whose: 'report' (of analyze), 'check', 'diff' or 'what-if'.
+    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
+    pub of: Document,
+
     /// Refuse members that the schema does not name; without it, a report may carry more.
     #[arg(long)]
     pub strict: bool,
@@ -446,6 +462,19 @@ pub enum SessionFormat {
     Text,
     /// One document.
     Json,
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// Of `analyze`.
+    Report,
+    /// Of `check`.
+    Check,
+    /// Of `diff`.
+    Diff,
+    /// Of `what-if`.
+    WhatIf,
 }
 
 /// Ways to choose a backend.
@@ -559,7 +588,7 @@ fn where_help() -> String {
 }
 
 /// A number of bytes, with K, M or G for powers of 1024.
-fn size(text: &str) -> Result<usize, String> {
+pub(super) fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let suffix = text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase();
     let unit: usize = match suffix.as_str() {

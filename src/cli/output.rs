@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::Status;
+
 /// A file on its way: written under another name beside its own, which it gets when it is whole.
 pub(super) struct Output {
     path: PathBuf,
@@ -16,28 +18,32 @@ impl Output {
     /// Begins the file at `path`, which must not be one of the inputs.
     ///
     /// # Errors
-    /// One line that says what is wrong.
-    pub(super) fn begin(path: &str, input: &str) -> Result<Self, String> {
+    /// One line that says what is wrong, and its status.
+    pub(super) fn begin(path: &str, input: &str) -> Result<Self, (String, Status)> {
+        let usage = |line: String| Err((line, Status::Usage));
         if path == "-" {
-            return Err("-o: a file is needed; standard output is not supported".to_owned());
+            return usage("-o: a file is needed; standard output is not supported".to_owned());
         }
         let path = Path::new(path);
         let shown = path.display();
         if same_file(path, Path::new(input)) {
-            return Err(format!("-o: {shown}: is the input; give another name"));
+            return usage(format!("-o: {shown}: is the input; give another name"));
         }
         if path.is_dir() {
-            return Err(format!("-o: {shown}: is a folder; give the name of a file"));
+            return usage(format!("-o: {shown}: is a folder; give the name of a file"));
         }
-        let name = path
-            .file_name()
-            .ok_or_else(|| format!("-o: {shown}: is no name of a file"))?;
+        let Some(name) = path.file_name() else {
+            return usage(format!("-o: {shown}: is no name of a file"));
+        };
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
         hidden.push(format!(".{}.part", std::process::id()));
         let temporary = path.with_file_name(hidden);
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
-        let file = file.map_err(|error| format!("-o: {shown}: cannot be written: {error}"))?;
+        let file = file.map_err(|error| {
+            let line = format!("-o: {shown}: cannot be written: {error}");
+            (line, Status::Unreadable)
+        })?;
         Ok(Self {
             path: path.to_owned(),
             temporary,

@@ -106,8 +106,11 @@ impl Chosen {
             }
             _ => false,
         };
+        let fragments = self.decoder.completed();
         if belongs {
             self.frames.add(frame);
+            let here = fragments.iter().map(|fragment| fragment.frame());
+            here.for_each(|frame| self.frames.add(frame));
         }
     }
 

@@ -149,6 +149,10 @@ impl Front {
         let at = packet.at();
         self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
         let lines = &mut self.lines;
+        lines.table.advance(at.time);
+        while let Some(finished) = lines.table.expire() {
+            lines.end(finished, self.last);
+        }
         match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
                 if segment.cut > 0 {
@@ -180,9 +184,6 @@ impl Front {
             }
             &Decoded::Skipped(notice) => lines.batch.steps.push(Step::Skipped(notice, at.frame)),
             Decoded::Other => {}
-        }
-        while let Some(finished) = lines.table.expire() {
-            lines.end(finished, self.last);
         }
     }
 

@@ -5,8 +5,8 @@ use crate::keys::{Keys, Secrets, Speaker};
 use crate::net::{At, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks, Open, Seen,
-    Side, Transport, classify_close,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks,
+    Open, Seen, Side, Transport, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
 use crate::tls::record::{Loss, Start, plausible};
@@ -29,12 +29,14 @@ pub(super) struct Context<'a> {
     pub(super) secrets: &'a mut Secrets,
     /// Bytes held back for secrets that may come.
     pub(super) held: &'a mut usize,
+    /// The most of them.
+    pub(super) held_most: usize,
     /// Bytes that open connections hold back in all: see [`account`].
     pub(super) buffered: &'a mut usize,
 }
 
 /// One direction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Track {
     /// Looking for the beginning of TLS in the bytes so far.
     Searching(Vec<u8>),
@@ -60,11 +62,36 @@ pub(super) struct Tracks {
     /// Where the hello stands leaves no doubt that TLS begins there: at the first byte of a connection, or behind the
     /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
     certain: bool,
+    /// What became of the handshake was told to whoever watches.
+    told: bool,
+    /// Where keys came from, in a copy.
+    origin: Option<KeyOrigin>,
     open: Option<Box<Open>>,
     /// There are keys for it, or may be.
     sealed: Option<Box<Unsealer>>,
     /// Its share of the bytes that open connections hold back in all.
     pub(super) buffered: u32,
+}
+
+/// What is known so far, to be looked at. Keys stay with the original: a copy reads nothing more.
+impl Clone for Tracks {
+    fn clone(&self) -> Self {
+        Self {
+            each: self.each.clone(),
+            offsets: self.offsets,
+            lost: self.lost,
+            gaps: self.gaps,
+            clear: self.clear.clone(),
+            clear_lost: self.clear_lost,
+            certain: self.certain,
+            told: self.told,
+            origin: self.keys().and_then(key_origin).or(self.origin),
+            open: self.open.clone(),
+            sealed: None,
+            // What it holds is counted once.
+            buffered: 0,
+        }
+    }
 }
 
 impl Default for Tracks {
@@ -77,6 +104,8 @@ impl Default for Tracks {
             clear: None,
             clear_lost: [false; 2],
             certain: false,
+            told: false,
+            origin: None,
             open: None,
             sealed: None,
             buffered: 0,
@@ -102,6 +131,33 @@ impl Tracks {
         let both = client > 0 && server > 0;
         let alone = (client > 1 && silent(Direction::ToClient)) || (server > 1 && silent(Direction::ToServer));
         Some(self.certain || both || alone)
+    }
+
+    /// Whether what became of the handshake was not told yet.
+    pub(super) const fn is_untold(&self) -> bool {
+        !self.told && self.open.is_some()
+    }
+
+    /// It is told now.
+    pub(super) const fn tell(&mut self) {
+        self.told = true;
+    }
+
+    /// Whether what became of the handshake is settled: both hellos were seen and both sides finished, or the server went
+    /// on; or the connection is over (`closing`) and has offered nothing that is still to be looked up.
+    pub(super) fn is_decided(&self, closing: bool, ledger: &Ledger) -> bool {
+        let Some(open) = self.open.as_deref() else { return false };
+        let facts = open.facts();
+        let done = || facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
+        facts.hello.yes().is_some()
+            && (facts.answer.yes().is_some() || closing)
+            && (closing || done())
+            && !open.will_offer(ledger)
+    }
+
+    /// The number of the TLS connection.
+    pub(super) fn id(&self) -> Option<ConnectionId> {
+        self.open.as_deref().map(|open| open.id)
     }
 
     pub(super) const fn gaps(&self) -> u32 {
@@ -459,7 +515,7 @@ pub(super) fn finish(
     finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
     context: &mut Context<'_>,
-) -> Option<(ConnectionId, Box<Connection>)> {
+) -> Option<(ConnectionId, Connection)> {
     let Finished { flow, why } = finished;
     if let Tracks {
         sealed: Some(sealed),
@@ -495,9 +551,8 @@ pub(super) fn finish(
         }
     }
     let id = open.id;
-    let (facts, ends) = open.finish(context.ledger, blind);
-    let mut connection = Box::new(facts);
-    connection.keys = flow.data.keys().and_then(key_origin);
+    let (mut connection, ends) = open.finish(context.ledger, blind);
+    connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
     connection.completed = connection.judge_completed(still_open);
     connection.close = classify_close(&connection, [client_end, server_end], class);
@@ -560,8 +615,9 @@ fn open_cause(flow: &Flow<Tracks>, why: Why, quiet: i64) -> (Option<Blindness>, 
         .any(|half| half.fin.is_some() || half.reset.is_some());
     let cause = match why {
         Why::Evicted => Blindness::Evicted,
-        Why::Closed | Why::Idle | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
-        Why::Closed | Why::Idle | Why::InputEnded => Blindness::OpenAtCaptureEnd,
+        Why::Idle => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded => Blindness::OpenAtCaptureEnd,
     };
     let silent = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
     let class = if silent {

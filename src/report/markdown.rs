@@ -27,9 +27,10 @@ pub fn write(report: &Report<'_>, bounds: Bounds, out: &mut dyn Write) -> io::Re
         (0, _) => {}
         (more, connections) => writeln!(
             out,
-            "_{} with {} left out: `--all` shows them._\n",
+            "_{} with {} left out: `{}` shows them._\n",
             counted(more as u64, "further service", "further services"),
-            counted(connections, "connection is", "connections are")
+            counted(connections, "connection is", "connections are"),
+            handout.more
         )?,
     }
     if !handout.kinds.is_empty() {
@@ -42,9 +43,10 @@ pub fn write(report: &Report<'_>, bounds: Bounds, out: &mut dyn Write) -> io::Re
         (0, _) => {}
         (more, connections) => writeln!(
             out,
-            "_{} ({}) left out: `--all` shows them._\n",
+            "_{} ({}) left out: `{}` shows them._\n",
             counted(more as u64, "further kind", "further kinds"),
-            counted(connections, "connection", "connections")
+            counted(connections, "connection", "connections"),
+            handout.more
         )?,
     }
     tail(&handout, out)
@@ -52,7 +54,7 @@ pub fn write(report: &Report<'_>, bounds: Bounds, out: &mut dyn Write) -> io::Re
 
 fn head(handout: &Handout<'_>, out: &mut dyn Write) -> io::Result<()> {
     let (rate, of) = handout.rate();
-    writeln!(out, "# TLS resumption: {rate} {of}\n")?;
+    writeln!(out, "# TLS resumption: {rate} ({of})\n")?;
     let names: Vec<String> = handout.captures.iter().map(|capture| code(&capture.name)).collect();
     let more = match handout.more_captures {
         0 => String::new(),

@@ -5,13 +5,16 @@
 
 pub mod alike;
 pub mod annotations;
+pub mod check;
 pub mod cost;
 mod counting;
+pub mod diff;
 pub mod explain;
 pub mod handout;
 pub mod html;
 mod ids;
 pub mod json;
+pub mod live;
 pub mod markdown;
 pub mod select;
 pub mod session;
@@ -65,7 +68,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn count(&mut self, outcome: Outcome) {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Resumed(_) => &mut self.resumed,
             Outcome::Declined => &mut self.declined,
@@ -121,10 +125,16 @@ pub struct Counts {
 
 impl Counts {
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.add_kind(
+            connection,
+            primary.is_some_and(|judged| alike::is_newcomer(judged.reason)),
+        );
+    }
+
+    /// Adds a connection of which it is known whether it could have been a resumption.
+    fn add_kind(&mut self, connection: &Connection, newcomer: bool) {
         self.outcomes.count(connection.outcome);
-        if primary.is_some_and(|judged| alike::is_newcomer(judged.reason)) {
-            self.newcomers += 1;
-        }
+        self.newcomers += u64::from(newcomer);
         let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
         if connection.offered().next().is_none() && !resumed_blind {
             return;
@@ -462,6 +472,28 @@ impl<'a> Report<'a> {
         report
     }
 
+    /// Of some connections of a run that goes on, as if there had been no others: their reasons look backward only. Nothing
+    /// is counted.
+    #[must_use]
+    pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
+        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        Self {
+            engine: Held::Borrowed(engine),
+            captures,
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: 1,
+            history: Arc::new(History::of(engine.kept(), order)),
+            hindsight: Arc::new(Hindsight::of_some(engine.kept(), engine.ledger(), &neighbours, order)),
+            findings: Arc::default(),
+            tickets: Arc::default(),
+            selection: None,
+            order: Vec::new(),
+            primaries: Primaries::default(),
+            threads: 1,
+        }
+    }
+
     /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
     #[must_use]
     pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
@@ -615,6 +647,7 @@ impl<'a> Report<'a> {
             ledger: self.engine.ledger(),
             history: &self.history,
             hindsight: &self.hindsight,
+            drops: self.engine.drops(),
         }
     }
 

@@ -76,14 +76,14 @@ impl SessionId {
 }
 
 /// Credentials of a ClientHello until it is known what they are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Proposed {
     session_id: Option<SessionId>,
     ticket: Option<Name>,
     psks: Vec<ProposedPsk>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProposedPsk {
     name: Name,
     obfuscated_age: u32,
@@ -91,7 +91,7 @@ struct ProposedPsk {
     looks_external: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Track {
     end: SideClose,
     key_exchange: bool,
@@ -99,7 +99,7 @@ struct Track {
 }
 
 /// What was read of a connection with keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Opened {
     /// The server's Finished of TLS 1.3.
     server_finished: bool,
@@ -112,7 +112,7 @@ struct Opened {
 }
 
 /// A TLS connection that is still open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Open {
     /// Its number.
     pub id: ConnectionId,
@@ -187,6 +187,19 @@ impl Open {
     /// The facts so far, for what TCP adds at the end.
     pub const fn facts_mut(&mut self) -> &mut Connection {
         &mut self.facts
+    }
+
+    /// Whether the end of the connection will make an offer of what its ClientHello proposes: without an answer that is not
+    /// done before.
+    #[must_use]
+    pub fn will_offer(&self, ledger: &Ledger) -> bool {
+        let Some(proposed) = self.proposed.as_deref() else {
+            return false;
+        };
+        let known = |id: &SessionId| ledger.find_session_id(id.bytes()).is_some();
+        let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
+        let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));
+        id || proposed.ticket.is_some() || !proposed.psks.is_empty()
     }
 
     /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.

@@ -7,6 +7,7 @@
 mod close;
 mod connection;
 mod credential;
+mod drops;
 mod fold;
 mod guessable;
 mod intern;
@@ -23,6 +24,7 @@ pub use connection::{
     Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
 pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, Seal, imported_identity};
+pub use drops::Drops;
 pub use fold::{Feedback, MOST_ISSUED, MOST_OFFERED, Open};
 pub use guessable::Guessable;
 pub use intern::{Interner, MOST_VALUE_BYTES, MOST_VALUES};

@@ -16,19 +16,34 @@ use crate::net::{Capture, Packet, Timestamp};
 
 mod buffer;
 mod compress;
+#[cfg(feature = "live")]
+pub mod device;
 mod follow;
 mod input;
 mod keylog;
 mod pcap;
 mod pcapng;
+mod pipe;
+mod record;
 #[cfg(test)]
 mod testing;
 mod timeline;
 
 pub use keylog::KeyLogFile;
+pub use pipe::Pipe;
+pub use record::{Recorded, Rotation};
 pub use timeline::Timeline;
 
 use input::Input;
+
+/// Why a source has no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// There will be none any more.
+    Over,
+    /// None came yet. Every packet up to this time was given, where that is known.
+    Idle(Option<Timestamp>),
+}
 
 /// A stream of packets in file order.
 pub trait Source: Send {
@@ -43,6 +58,11 @@ pub trait Source: Send {
 
     /// The error that ended reading, if one did; the packets before it were all delivered.
     fn error(&self) -> Option<&SourceError> {
+        None
+    }
+
+    /// Takes the error that ended reading.
+    fn take_error(&mut self) -> Option<SourceError> {
         None
     }
 
@@ -61,6 +81,19 @@ pub trait Source: Send {
     fn successor(&mut self, _capture: u16) -> Option<Result<Box<dyn Source>, SourceError>> {
         None
     }
+
+    /// Why [`Source::next`] gave nothing just now.
+    fn pause(&self) -> Pause {
+        Pause::Over
+    }
+
+    /// What happened to a live input that people should know, one line each, once.
+    fn news(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Nothing more is wanted: what is written beside is brought to its end.
+    fn close(&mut self) {}
 
     /// Takes the TLS key logs found since the last call (pcapng Decryption Secrets Blocks), each the text of a whole
     /// key log file.
@@ -108,6 +141,22 @@ pub enum SourceError {
     #[error("{path}: reading the key log failed: {cause}; what came before is used")]
     KeyLog {
         /// Path as given.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A device cannot be read any more.
+    #[error("{device}: {cause}; what came before was analysed")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What libpcap said.
+        cause: String,
+    },
+    /// What was captured cannot be written.
+    #[error("{path}: cannot be written: {cause}")]
+    Write {
+        /// Path of the file.
         path: String,
         /// What the system said.
         cause: io::Error,

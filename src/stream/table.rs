@@ -322,6 +322,13 @@ impl<T> FlowTable<T> {
         }
     }
 
+    /// The connections on the table, in the order of their first packets.
+    pub fn flows(&self) -> Vec<&Flow<T>> {
+        let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
+        all.sort_by_key(|flow| (flow.first.time, flow.first.frame));
+        all
+    }
+
     /// Number of connections on the table.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -346,7 +353,7 @@ impl<T> FlowTable<T> {
             && due <= now
         {
             self.lingering.pop_front();
-            if let Some(flow) = self.bury(id, now) {
+            if let Some(flow) = self.bury(id, due) {
                 return Some(Finished { flow, why: Why::Closed });
             }
         }
@@ -573,10 +580,11 @@ impl<T> FlowTable<T> {
     }
 
     /// Takes off a connection that lingered long enough; its packets stay known for a while.
-    fn bury(&mut self, id: u32, now: Timestamp) -> Option<Box<Flow<T>>> {
+    /// Both times count from the close, so that it does not matter when somebody asks.
+    fn bury(&mut self, id: u32, due: Timestamp) -> Option<Box<Flow<T>>> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
-        let until = Timestamp::from_nanos(now.nanos().saturating_add(self.limits.late));
-        self.late.forget(now);
+        let until = Timestamp::from_nanos(due.nanos().saturating_add(self.limits.late));
+        self.late.forget(due);
         self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
         if let Some((key, alias)) = self.alias_of(id, &slot.flow) {
             self.late.remember(key, alias.client_is_low, &slot.flow, until);

@@ -172,7 +172,7 @@ impl Record {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum State {
     /// Collecting a header; nine bytes are needed where the start of the body decides (see [`Decoder::header_needed`]).
     Header,
@@ -196,7 +196,7 @@ enum Step<'i> {
 }
 
 /// Decodes one direction. Bytes go in by [`Decoder::next`], lost bytes by [`Decoder::gap`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Decoder {
     state: State,
     protection: Protection,

@@ -25,15 +25,16 @@ pub(crate) fn client(number: u32) -> ([u8; 4], u16) {
     ([10, a, b, c], u16::try_from(10_000 + number % 50_000).expect("a port"))
 }
 
-const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 443);
+const PORT: u16 = 443;
 
 impl Segment<'_> {
-    /// The IP packet.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    /// The IP packet, with this last byte in the server's address.
+    pub(crate) fn bytes(&self, server: u8) -> Vec<u8> {
+        let server = ([192, 0, 2, server], PORT);
         let (from, to) = if self.to_server {
-            (client(self.number), SERVER)
+            (client(self.number), server)
         } else {
-            (SERVER, client(self.number))
+            (server, client(self.number))
         };
         let total = u16::try_from(40 + self.payload.len()).expect("a packet");
         let mut out = vec![0x45, 0];
@@ -55,6 +56,8 @@ impl Segment<'_> {
 pub(crate) struct Wire {
     pub(crate) engine: Engine,
     pub(crate) now: i64,
+    /// Last byte of the server's address.
+    pub(crate) server: u8,
     frames: u64,
 }
 
@@ -63,13 +66,14 @@ impl Wire {
         Self {
             engine,
             now: 1_700_000_000_000_000_000,
+            server: 1,
             frames: 0,
         }
     }
 
     pub(crate) fn send(&mut self, segment: &Segment<'_>) {
         self.frames += 1;
-        let data = segment.bytes();
+        let data = segment.bytes(self.server);
         self.engine.push(&Packet {
             frame: FrameRef::new(0, self.frames),
             time: Timestamp::from_nanos(self.now),
@@ -79,6 +83,11 @@ impl Wire {
             original_len: u32::try_from(data.len()).expect("a small packet"),
         });
         self.now = self.now.wrapping_add(1_000);
+    }
+
+    /// Packets sent so far.
+    pub(crate) const fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// SYN, SYN-ACK and ACK of a connection whose sequence numbers begin at 1000 and 2000.

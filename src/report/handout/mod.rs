@@ -38,11 +38,11 @@ impl Bounds {
         kinds: 12,
         connections: 200,
     };
-    /// Everything, whatever size that is.
-    pub const NONE: Self = Self {
-        services: usize::MAX,
+    /// Every connection, whatever size that is. A service takes a look at all of them, so of services there is an end.
+    pub const WIDE: Self = Self {
+        services: 1_000,
         clients: 2,
-        kinds: usize::MAX,
+        kinds: 10_000,
         connections: usize::MAX,
     };
 }
@@ -62,6 +62,8 @@ pub struct Handout<'r> {
     pub redacted: bool,
     /// Counts of everything.
     pub counts: Counts,
+    /// The option that shows what is left out.
+    pub more: &'static str,
     /// TCP connections without TLS.
     pub other_connections: u64,
     /// Primary reasons, most frequent first.
@@ -136,6 +138,11 @@ impl<'r> Handout<'r> {
             selection: report.selection().map(|text| printable(text, MAX_PATH)),
             redacted: report.engine.is_redacted(),
             counts: report.summary.counts,
+            more: if bounds == Bounds::USUAL {
+                "--all"
+            } else {
+                "--format json"
+            },
             other_connections: report.engine.other_connections(),
             reasons: &report.summary.reasons,
             notes: notes::of(report),
@@ -163,14 +170,13 @@ impl<'r> Handout<'r> {
         let offers = &self.counts.offers;
         let decided = offers.accepted + offers.declined + offers.failed;
         match self.counts.resumption_rate() {
-            Some(rate) => (
-                percent(rate),
-                format!(
-                    "of {} accepted ({})",
-                    counted(decided, "decided offer", "decided offers"),
-                    number(offers.accepted)
-                ),
-            ),
+            Some(rate) => {
+                let decided = counted(decided, "decided offer", "decided offers");
+                (
+                    percent(rate),
+                    format!("{} of {decided} accepted", number(offers.accepted)),
+                )
+            }
             None if self.counts.outcomes.total() == 0 => ("–".to_owned(), self.nothing_found()),
             None => ("–".to_owned(), "no offer was decided".to_owned()),
         }

@@ -25,7 +25,7 @@ impl Page<'_> {
             (more, connections) => {
                 let kinds = counted(more as u64, "further kind", "further kinds");
                 let connections = counted(connections, "connection", "connections");
-                self.left_out(&format!("{kinds} ({connections}) are left out"), "--all")?;
+                self.left_out(&format!("{kinds} ({connections}) are left out"), handout.more)?;
             }
         }
         writeln!(self.out, "</section>")
@@ -153,7 +153,7 @@ impl Page<'_> {
         writeln!(
             self.out,
             "<div class=\"wide\"><table class=\"ladder\">\n<caption>Messages</caption>\n<thead><tr><th scope=\"col\">frame\
-             </th><th scope=\"col\">seconds</th><th scope=\"col\">from</th><th scope=\"col\">message</th></tr></thead>\n<tbody>"
+             </th><th scope=\"col\">seconds</th><th scope=\"col\" class=\"text\">from</th><th scope=\"col\" class=\"text\">message</th></tr></thead>\n<tbody>"
         )?;
         for rung in &view.ladder {
             let (from, arrow) = match rung.from {

@@ -132,7 +132,7 @@ impl Page<'_> {
         writeln!(
             self.out,
             "<table class=\"counts\">\n<caption>{}</caption>\n<thead><tr><th scope=\"col\">which</th>\
-             <th scope=\"col\">told by</th><th scope=\"col\">connections</th></tr></thead>\n<tbody>",
+             <th scope=\"col\" class=\"text\">told by</th><th scope=\"col\">connections</th></tr></thead>\n<tbody>",
             escape(title)
         )?;
         for group in groups {

@@ -7,7 +7,7 @@ use anstyle::Style;
 
 use super::services::target;
 use super::units::{counted, number, seconds};
-use super::{Page, paint, printable, shown_path};
+use super::{Page, Styles, paint, printable, shown_path};
 use crate::net::{FrameRef, Wrapping};
 use crate::report::json::{mechanism_code, outcome_code};
 use crate::report::{Alike, TicketAge, alike, connection_id, ticket_ages};
@@ -217,10 +217,16 @@ impl Page<'_, '_> {
     }
 
     const fn outcome_style(&self, outcome: Outcome) -> Style {
+        self.style.of(outcome)
+    }
+}
+
+impl Styles {
+    pub(super) const fn of(&self, outcome: Outcome) -> Style {
         match outcome {
-            Outcome::Resumed(_) => self.style.good,
-            Outcome::Declined | Outcome::Failed => self.style.bad,
-            Outcome::Unclear(_) => self.style.note,
+            Outcome::Resumed(_) => self.good,
+            Outcome::Declined | Outcome::Failed => self.bad,
+            Outcome::Unclear(_) => self.note,
             Outcome::NotOffered | Outcome::ExternalPsk => Style::new(),
         }
     }
@@ -234,7 +240,7 @@ pub(in crate::report) fn wrapping_text(wrapping: &Wrapping) -> String {
     }
 }
 
-fn outcome_text(outcome: Outcome) -> String {
+pub(super) fn outcome_text(outcome: Outcome) -> String {
     match outcome {
         Outcome::Resumed(Some(mechanism)) => format!("resumed by {}", mechanism_code(mechanism)),
         Outcome::NotOffered => "nothing offered".to_owned(),
