@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 
 use common::fixtures;
 use generated::Plan;
+use reshake::engine::Limits;
 use reshake::report::{Report, json, text};
 use reshake::run::{self, Options};
 
 /// The report as JSON and as text, made by so many threads.
-fn report(inputs: &[String], keylogs: &[String], threads: usize) -> (String, String) {
+fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: usize) -> (String, String) {
     let options = Options {
+        limits,
         keylogs: keylogs.to_vec(),
         threads,
         ..Options::default()
@@ -32,17 +34,19 @@ fn report(inputs: &[String], keylogs: &[String], threads: usize) -> (String, Str
     (utf8(document), utf8(told))
 }
 
-fn check(name: &str, inputs: &[PathBuf], keylogs: &[PathBuf]) {
+/// Compares the reports, and gives the one as text.
+fn check(name: &str, inputs: &[PathBuf], keylogs: &[PathBuf], limits: Limits) -> String {
     let strings = |paths: &[PathBuf]| -> Vec<String> {
         let string = |path: &PathBuf| path.to_str().expect("a UTF-8 path").to_owned();
         paths.iter().map(string).collect()
     };
     let (inputs, keylogs) = (strings(inputs), strings(keylogs));
-    let alone = report(&inputs, &keylogs, 1);
+    let alone = report(&inputs, &keylogs, limits, 1);
     for threads in [2, 3] {
-        let shared = report(&inputs, &keylogs, threads);
+        let shared = report(&inputs, &keylogs, limits, threads);
         assert!(alone == shared, "{name}: {threads} threads report something else");
     }
+    alone.1
 }
 
 #[test]
@@ -52,14 +56,14 @@ fn every_fixture_gives_the_same_report_whatever_the_number_of_threads() {
     for fixture in &fixtures {
         let keylog = fixture.paths[0].with_file_name("keylog.txt");
         let keylogs = if keylog.exists() { vec![keylog] } else { Vec::new() };
-        check(&fixture.name, &fixture.paths, &keylogs);
+        check(&fixture.name, &fixture.paths, &keylogs, Limits::default());
     }
 }
 
 #[test]
 fn all_fixtures_in_one_run_give_the_same_report_whatever_the_number_of_threads() {
     let inputs: Vec<PathBuf> = fixtures().iter().flat_map(|fixture| fixture.paths.clone()).collect();
-    check("all fixtures", &inputs, &[]);
+    check("all fixtures", &inputs, &[], Limits::default());
 }
 
 fn generate(folder: &Path, plan: &Plan) -> (PathBuf, generated::Truth) {
@@ -84,7 +88,7 @@ fn thousands_of_connections_give_the_same_report_whatever_the_number_of_threads(
         seed: 5,
     };
     let (path, _) = generate(folder.path(), &plan);
-    check("generated", &[path], &[]);
+    check("generated", &[path], &[], Limits::default());
 }
 
 #[test]
@@ -113,4 +117,50 @@ fn generated_captures_are_what_their_truth_says() {
         "{truth:?}"
     );
     assert_eq!(outcomes.total(), truth.connections);
+}
+
+/// Connections that lack their first byte, so that everything else is held back: 480 KB each.
+fn hoarders(connections: u8) -> Vec<u8> {
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1] {
+        file.extend(word.to_le_bytes());
+    }
+    let payload = vec![0; 60_000];
+    for step in 0..9_u32 {
+        for host in 0..connections {
+            let (flags, seq, payload) = match step {
+                0 => (2_u8, 0, &[][..]),
+                _ => (16, 2 + (step - 1) * 60_000, payload.as_slice()),
+            };
+            let length = u16::try_from(40 + payload.len()).expect("an IP packet");
+            let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+            frame.extend(length.to_be_bytes());
+            frame.extend([
+                0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, host, 10, 1, 0, 1, 0xc3, 0x50, 1, 0xbb,
+            ]);
+            frame.extend(seq.to_be_bytes());
+            frame.extend([0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+            frame.extend(payload);
+            let captured = u32::try_from(frame.len()).expect("a frame");
+            for word in [step, u32::from(host), captured, captured] {
+                file.extend(word.to_le_bytes());
+            }
+            file.extend(frame);
+        }
+    }
+    file
+}
+
+#[test]
+fn where_connections_must_go_for_want_of_memory_the_same_ones_go_whatever_the_number_of_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("hoarders.pcap");
+    std::fs::write(&path, hoarders(200)).expect("a temporary file");
+    let limits = Limits {
+        buffered_bytes: 64 << 20,
+        ..Limits::default()
+    };
+    let told = check("hoarders", &[path], &[], limits);
+    let evicted = reshake::net::Notice::FlowEvicted.text();
+    assert!(told.contains(evicted), "none had to go: {told}");
 }
