@@ -143,7 +143,7 @@ impl Live {
         let stopped = feed.pump_live(options.packets, onlooker, news).is_break();
         timeline.close();
         timeline.news().iter().for_each(|line| news(line));
-        finish(timeline, engine, self.logs, self.errors, stopped)
+        finish(&timeline, engine, self.logs, self.errors, stopped)
     }
 }
 
@@ -177,10 +177,10 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
         packets: 0,
     };
     let stopped = feed.pump(options.packets, watch).is_break();
-    finish(timeline, engine, logs, errors, stopped)
+    finish(&timeline, engine, logs, errors, stopped)
 }
 
-fn finish(timeline: Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Vec<String>, stopped: bool) -> Run {
+fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Vec<String>, stopped: bool) -> Run {
     let warnings = logs.finish(&mut engine);
     engine.finish();
     let mut captures: Vec<Capture> = timeline.captures().cloned().collect();

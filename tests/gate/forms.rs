@@ -243,7 +243,17 @@ fn a_result_for_code_scanning_stands_at_its_rule() {
 
 #[test]
 fn a_capture_that_is_given_twice_is_one_artifact() {
-    let arguments = ["check", "-q", "--must-resume", "2", "--format", "sarif", SHARED, SHARED, QUICKSTART];
+    let arguments = [
+        "check",
+        "-q",
+        "--must-resume",
+        "2",
+        "--format",
+        "sarif",
+        SHARED,
+        SHARED,
+        QUICKSTART,
+    ];
     let sarif: Value = serde_json::from_slice(&run(&arguments).stdout).expect("JSON");
     assert_eq!(items(&sarif["runs"][0], "artifacts").len(), 2);
     assert!(sarif_schema().is_valid(&sarif));
