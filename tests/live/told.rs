@@ -143,8 +143,14 @@ fn verdicts_say_that_packets_were_lost_by_then() {
     };
     const CLAUSE: &str = "; 3 packets were lost while capturing by then, and may have shown otherwise";
     let nothing = primary(&lost_after(u64::MAX));
-    assert!(nothing.iter().any(|(name, _)| name == "first-in-capture"), "{nothing:?}");
-    assert!(nothing.iter().all(|(_, summary)| !summary.contains("lost")), "{nothing:?}");
+    assert!(
+        nothing.iter().any(|(name, _)| name == "first-in-capture"),
+        "{nothing:?}"
+    );
+    assert!(
+        nothing.iter().all(|(_, summary)| !summary.contains("lost")),
+        "{nothing:?}"
+    );
     // From the beginning on: nothing is the first of anything any more, and what is concluded says what it lacks.
     let all = primary(&lost_after(0));
     assert!(all.iter().all(|(name, _)| name != "first-in-capture"), "{all:?}");
