@@ -62,6 +62,8 @@ fn help_says_what_each_command_takes() {
         "",
         "analyze",
         "view",
+        "live",
+        "interfaces",
         "session",
         "what-if",
         "check",

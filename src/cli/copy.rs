@@ -1,7 +1,6 @@
 //! `reshake annotate` and `reshake extract`: a capture in, a capture out.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::IpAddr;
 
 use hashbrown::HashSet;
@@ -34,14 +33,14 @@ struct Job {
     embedded: Vec<u8>,
 }
 
-pub(super) fn annotate(arguments: &Annotate) -> io::Result<Status> {
+pub(super) fn annotate(arguments: &Annotate) -> Status {
     let selection = match super::analyze::selection(arguments.select.as_deref()) {
         Ok(selection) => selection,
-        Err(status) => return Ok(status),
+        Err(status) => return status,
     };
     let job = match begin(&arguments.copying) {
         Ok(job) => job,
-        Err(status) => return Ok(status),
+        Err(status) => return status,
     };
     let report = Report::of_selected(&job.run.engine, job.run.captures.clone(), selection);
     let annotated = Annotated {
@@ -53,17 +52,17 @@ pub(super) fn annotate(arguments: &Annotate) -> io::Result<Status> {
         let frames = counted(frames, "frame", "frames");
         format!("{} on {frames}", counted(copied.comments, "comment", "comments"))
     };
-    Ok(write(&arguments.copying, job.output, &job.run, &annotated, told))
+    write(&arguments.copying, job.output, &job.run, &annotated, told)
 }
 
-pub(super) fn extract(arguments: &Extract) -> io::Result<Status> {
+pub(super) fn extract(arguments: &Extract) -> Status {
     let job = match begin(&arguments.copying) {
         Ok(job) => job,
-        Err(status) => return Ok(status),
+        Err(status) => return status,
     };
     let report = Report::of(&job.run.engine, job.run.captures.clone());
     let Some(ids) = wanted(arguments, &report) else {
-        return Ok(Status::Usage);
+        return Status::Usage;
     };
     let kept = report.engine.kept();
     let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
@@ -76,7 +75,7 @@ pub(super) fn extract(arguments: &Extract) -> io::Result<Status> {
         }
         Err(error) => {
             complain(&error.to_string());
-            return Ok(Status::Unreadable);
+            return Status::Unreadable;
         }
     }
     let (frames, hosts) = frames.finish();
@@ -93,7 +92,7 @@ pub(super) fn extract(arguments: &Extract) -> io::Result<Status> {
             counted(chosen.len() as u64, "connection", "connections")
         )
     };
-    Ok(write(&arguments.copying, job.output, &job.run, &excerpt, told))
+    write(&arguments.copying, job.output, &job.run, &excerpt, told)
 }
 
 /// Opens the output, then analyses the input: what cannot be written is said before the work.

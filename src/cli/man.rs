@@ -20,6 +20,10 @@ const DEFINITIONS: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 const SYNOPSIS: &str = r".SH SYNOPSIS
 \fBreshake\fR [\fBanalyze\fR] [\fIOPTIONS\fR] \fIFILE\fR...
 .br
+\fBreshake live\fR [\fIOPTIONS\fR] \fB\-i\fR \fINAME\fR | \fB\-\fR
+.br
+\fBreshake interfaces\fR
+.br
 \fBreshake session\fR [\fIOPTIONS\fR] \fIID\fR \fIFILE\fR...
 .br
 \fBreshake what-if\fR [\fIOPTIONS\fR] \fB\-\-backends\fR \fIN\fR \fIFILE\fR...
@@ -67,6 +71,9 @@ reshake analyze \-\-all ring\-*.pcapng.gz
 .TP
 Straight from another machine, stopped after 100,000 packets:
 ssh host tcpdump \-U \-s 0 \-w \- port 443 | reshake \-c 100000 \-
+.TP
+Watching an interface for ten minutes, and keeping the packets:
+sudo reshake live \-i eth0 \-\-duration 10m \-w packets.pcapng
 .TP
 Connections that were declined, one object a line:
 reshake \-\-format jsonl farm.pcapng | jq \-c 'select(.type == "connection" and .outcome == "declined")'

@@ -50,6 +50,8 @@ enum Track {
 #[derive(Debug)]
 pub(super) struct Tracks {
     each: [Track; 2],
+    /// How many of the bytes that are searched need no second look.
+    searched: [usize; 2],
     /// Stream bytes delivered so far, gaps included.
     offsets: [u64; 2],
     /// Why bytes are missing in each direction, in case some are.
@@ -98,6 +100,7 @@ impl Default for Tracks {
     fn default() -> Self {
         Self {
             each: [Track::Searching(Vec::new()), Track::Searching(Vec::new())],
+            searched: [0; 2],
             offsets: [0; 2],
             lost: [None; 2],
             gaps: 0,
@@ -143,10 +146,16 @@ impl Tracks {
         self.told = true;
     }
 
-    /// Whether both sides finished their handshake, or the server went on after it.
-    pub(super) fn is_completed(&self) -> bool {
-        let done = |open: &Open| open.facts().judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
-        self.open.as_deref().is_some_and(done)
+    /// Whether what became of the handshake is settled: both hellos were seen and both sides finished, or the server went
+    /// on; or the connection is over (`closing`) and has offered nothing that is still to be looked up.
+    pub(super) fn is_decided(&self, closing: bool, ledger: &Ledger) -> bool {
+        let Some(open) = self.open.as_deref() else { return false };
+        let facts = open.facts();
+        let done = || facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
+        facts.hello.yes().is_some()
+            && (facts.answer.yes().is_some() || closing)
+            && (closing || done())
+            && !open.will_offer(ledger)
     }
 
     /// The number of the TLS connection.
@@ -176,6 +185,7 @@ impl Tracks {
 
     fn swap(&mut self) {
         self.each.swap(0, 1);
+        self.searched.swap(0, 1);
         self.offsets.swap(0, 1);
         self.lost.swap(0, 1);
         self.clear_lost.swap(0, 1);
@@ -223,9 +233,12 @@ pub(super) fn deliver(
     context: &mut Context<'_>,
 ) -> Direction {
     let (direction, length) = match piece {
-        Piece::Gap(length, cause, _) => {
+        Piece::Gap(length, cause, at) => {
             gap(flow, direction, *length, *cause);
-            (direction, *length)
+            pass(flow, direction, *length);
+            // A record that ends with the gap is told at once: nothing may come after it.
+            feed(flow, direction, &[], *at, context);
+            return direction;
         }
         Piece::Data(bytes, at) => {
             let after = match flow.data.each.get_mut(index(direction)) {
@@ -246,10 +259,15 @@ pub(super) fn deliver(
             (after, bytes.len() as u64)
         }
     };
+    pass(flow, direction, length);
+    direction
+}
+
+/// So many more bytes of a direction are behind.
+fn pass(flow: &mut Flow<Tracks>, direction: Direction, length: u64) {
     if let Some(offset) = flow.data.offsets.get_mut(index(direction)) {
         *offset += length;
     }
-    direction
 }
 
 fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCause) {
@@ -345,8 +363,15 @@ fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, con
         return direction;
     };
     let mut bytes = std::mem::take(held);
+    let mut searched = match flow.data.searched.get(index(direction)) {
+        Some(searched) if !bytes.is_empty() => *searched,
+        _ => 0,
+    };
     bytes.extend_from_slice(piece);
-    let found = search(&bytes, wanted(flow, direction));
+    let found = search(&bytes, wanted(flow, direction), &mut searched);
+    if let Some(slot) = flow.data.searched.get_mut(index(direction)) {
+        *slot = searched;
+    }
     if let Found::At(offset, start) = found
         && (flow.data.is_tls() || is_hello(&bytes, offset, start))
     {

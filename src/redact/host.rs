@@ -22,8 +22,10 @@ pub(super) fn address(prf: &Prf, ip: IpAddr) -> IpAddr {
 
 /// Another link-layer address: unicast and locally administered (IEEE 802), so that no maker shows.
 pub(super) fn mac(prf: &Prf, mac: MacAddress) -> MacAddress {
-    let [_, a, b, c, d, e, ..] = prf.draw("mac", &[&mac.0]);
-    MacAddress([0x02, a, b, c, d, e])
+    let mut other = [0x02; 6];
+    let drawn = prf.draw("mac", &[&mac.0]);
+    other.iter_mut().skip(1).zip(drawn).for_each(|(to, from)| *to = from);
+    MacAddress(other)
 }
 
 /// Characters of a drawn name: 60 bits.
@@ -48,9 +50,12 @@ pub(super) fn name(prf: &Prf, name: &str) -> String {
     let bits = case.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
     let letters = alias.chars().zip(bits).enumerate();
     letters
-        .map(|(place, (letter, upper))| match upper || place == 0 {
-            true => letter.to_ascii_uppercase(),
-            false => letter,
+        .map(|(place, (letter, upper))| {
+            if upper || place == 0 {
+                letter.to_ascii_uppercase()
+            } else {
+                letter
+            }
         })
         .collect()
 }

@@ -54,7 +54,7 @@ pub fn write(report: &Report<'_>, bounds: Bounds, out: &mut dyn Write) -> io::Re
 
 fn head(handout: &Handout<'_>, out: &mut dyn Write) -> io::Result<()> {
     let (rate, of) = handout.rate();
-    writeln!(out, "# TLS resumption: {rate} {of}\n")?;
+    writeln!(out, "# TLS resumption: {rate} ({of})\n")?;
     let names: Vec<String> = handout.captures.iter().map(|capture| code(&capture.name)).collect();
     let more = match handout.more_captures {
         0 => String::new(),

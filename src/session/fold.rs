@@ -189,6 +189,19 @@ impl Open {
         &mut self.facts
     }
 
+    /// Whether the end of the connection will make an offer of what its ClientHello proposes: without an answer that is not
+    /// done before.
+    #[must_use]
+    pub fn will_offer(&self, ledger: &Ledger) -> bool {
+        let Some(proposed) = self.proposed.as_deref() else {
+            return false;
+        };
+        let known = |id: &SessionId| ledger.find_session_id(id.bytes()).is_some();
+        let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
+        let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));
+        id || proposed.ticket.is_some() || !proposed.psks.is_empty()
+    }
+
     /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.
     #[must_use]
     pub fn said(&self, side: Side) -> usize {

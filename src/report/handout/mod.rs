@@ -170,14 +170,13 @@ impl<'r> Handout<'r> {
         let offers = &self.counts.offers;
         let decided = offers.accepted + offers.declined + offers.failed;
         match self.counts.resumption_rate() {
-            Some(rate) => (
-                percent(rate),
-                format!(
-                    "of {} accepted ({})",
-                    counted(decided, "decided offer", "decided offers"),
-                    number(offers.accepted)
-                ),
-            ),
+            Some(rate) => {
+                let decided = counted(decided, "decided offer", "decided offers");
+                (
+                    percent(rate),
+                    format!("{} of {decided} accepted", number(offers.accepted)),
+                )
+            }
             None if self.counts.outcomes.total() == 0 => ("–".to_owned(), self.nothing_found()),
             None => ("–".to_owned(), "no offer was decided".to_owned()),
         }

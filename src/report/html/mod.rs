@@ -11,7 +11,7 @@ mod swimlane;
 
 use std::io::{self, Write};
 
-use super::handout::{Bounds, Handout};
+use super::handout::{Bounds, CaptureLine, Handout};
 use super::view::{OUTCOMES, counted, number};
 use super::{Outcomes, Report};
 
@@ -174,11 +174,10 @@ impl Page<'_> {
              <th scope=\"col\">inferred</th><th scope=\"col\">possible</th></tr></thead>\n<tbody>"
         )?;
         for count in handout.reasons.iter().take(MAX_REASONS) {
-            let cells: String = count
+            let cells = count
                 .by_confidence
-                .iter()
-                .map(|count| format!("<td>{}</td>", dash(*count)))
-                .collect();
+                .map(|count| format!("<td>{}</td>", dash(count)))
+                .concat();
             writeln!(
                 self.out,
                 "<tr><th scope=\"row\"><code>{}</code></th><td class=\"text\">{}</td>{cells}</tr>",
@@ -218,10 +217,11 @@ impl Page<'_> {
     }
 
     fn close(&mut self, handout: &Handout<'_>) -> io::Result<()> {
-        let mut lines = String::new();
-        for capture in &handout.captures {
-            lines += &format!("<li>{}, {}</li>", escape(&capture.name), escape(&capture.packets));
-        }
+        let line = |capture: &CaptureLine| {
+            let [name, packets] = [&capture.name, &capture.packets].map(|text| escape(text));
+            format!("<li>{name}, {packets}</li>")
+        };
+        let lines = handout.captures.iter().map(line).collect::<Vec<_>>().concat();
         writeln!(
             self.out,
             "</main>\n<footer>\n<ul>{lines}</ul>\n<p>Made by reshake {}. <em>Observed</em> is read off the packets, \

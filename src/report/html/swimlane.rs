@@ -156,8 +156,14 @@ impl Page<'_> {
                 format!("session {} (<code>{}</code>) ", letter(index), escape(id))
             });
             let lane = picture.lanes.get(mark.lane).map_or("", String::as_str);
-            let from = mark.from.and_then(|from| picture.lanes.get(from));
-            let from = from.map_or_else(String::new, |from| format!(", which {} has", escape(from)));
+            let from = match mark.from {
+                Some(from) if from == mark.lane => "; it has the session".to_owned(),
+                Some(from) => {
+                    let from = picture.lanes.get(from).map_or("", String::as_str);
+                    format!("; {} has the session", escape(from))
+                }
+                None => String::new(),
+            };
             writeln!(
                 self.out,
                 "<li><span class=\"frame\">frame {}</span> at {} s: {session}{} at {}{from}</li>",
