@@ -5,15 +5,17 @@
 
 mod legs;
 mod sealed;
+mod shard;
 mod tracks;
 
 use hashbrown::HashSet;
 
 use crate::keys::{Log, Secrets};
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
-use crate::session::{Interner, Kept, Ledger};
+use crate::session::{Connection, Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, FlowTable};
 
+pub use shard::{Shard, join};
 pub use crate::stream::Limits as FlowLimits;
 use tracks::{Context, Tracks};
 
@@ -49,6 +51,9 @@ const MAX_NEIGHBOURS: usize = 4096;
 /// Distinct QUIC or DTLS endpoints that are told apart when counting.
 const MAX_DATAGRAM_PAIRS: usize = 1 << 16;
 
+/// Connections without TLS kept for other runs; beyond that they are only counted.
+const MAX_STRAYS: usize = 1 << 16;
+
 /// The analysis of one run.
 #[derive(Debug)]
 pub struct Engine {
@@ -65,6 +70,10 @@ pub struct Engine {
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
     other_connections: u64,
     last: Option<Timestamp>,
+    /// What is found here will be joined with what other runs found.
+    joinable: bool,
+    /// Connections without TLS that other runs may know better.
+    strays: Vec<Box<Connection>>,
 }
 
 impl Engine {
@@ -84,7 +93,15 @@ impl Engine {
             datagram_pairs: HashSet::new(),
             other_connections: 0,
             last: None,
+            joinable: false,
+            strays: Vec::new(),
         }
+    }
+
+    /// What is found will be joined with what other runs found, as a [`Shard`]: more is kept of connections, and nothing
+    /// is joined here.
+    pub const fn keep_joinable(&mut self) {
+        self.joinable = true;
     }
 
     /// Takes one packet.
@@ -102,6 +119,7 @@ impl Engine {
                     kept: &mut self.kept,
                     secrets: &mut self.secrets,
                     held: &mut self.held,
+                    joinable: self.joinable,
                 };
                 take(&mut self.table, &segment, at, &mut context);
             }
@@ -148,13 +166,20 @@ impl Engine {
         for finished in self.table.drain() {
             self.finish_flow(finished);
         }
-        let legs = legs::join(&mut self.kept, &mut self.ledger);
-        if legs > 0 {
-            self.notices.add_many(Notice::LegJoined, legs, None);
+        // Another run may have the other leg: then they are joined when all runs are.
+        if !self.joinable {
+            self.join_legs();
         }
         self.count_keys();
         let notices = self.decoder.finish();
         self.notices.merge(&notices);
+    }
+
+    fn join_legs(&mut self) {
+        let legs = legs::join(&mut self.kept, &mut self.ledger);
+        if legs > 0 {
+            self.notices.add_many(Notice::LegJoined, legs, None);
+        }
     }
 
     /// Keys that opened nothing, by why.
@@ -216,6 +241,7 @@ impl Engine {
             kept: &mut self.kept,
             secrets: &mut self.secrets,
             held: &mut self.held,
+            joinable: self.joinable,
         };
         let flow = &mut finished.flow;
         for direction in Direction::BOTH {
@@ -224,6 +250,9 @@ impl Engine {
         }
         let confirmed = flow.data.confirmed();
         let connection = tracks::finish(&mut finished, self.last, &mut context);
+        if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
+            self.strays.extend(tracks::stray(&finished.flow, &mut context));
+        }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
             self.kept.keep(id, connection, &mut self.ledger);

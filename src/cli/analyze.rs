@@ -6,9 +6,9 @@ use std::path::Path;
 use super::args::{Analyze, Format};
 use super::progress::Meter;
 use super::{Status, complain, interrupt, keylogs, print};
-use crate::engine::Limits;
+use crate::engine::{Limits, Shard};
 use crate::report::text::printable;
-use crate::report::{Report, SelectError, Selection, json, text};
+use crate::report::{Report, SelectError, Selection, facts, json, text};
 use crate::run::{self, Options, Run};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
@@ -21,6 +21,10 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Ok(selection) => selection,
         Err(status) => return Ok(status),
     };
+    if arguments.format == Format::Facts && selection.is_some() {
+        complain("--where: facts are not selected, because verdicts rest on all of them; select when they are judged");
+        return Ok(Status::Usage);
+    }
     let options = match options(arguments) {
         Ok(options) => options,
         Err(status) => return Ok(status),
@@ -41,6 +45,11 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         return Ok(status);
     }
     let Run { engine, captures, .. } = run;
+    if arguments.format == Format::Facts {
+        let shard = Shard::of(&engine, captures);
+        print(|out| facts::write(&shard, out))?;
+        return Ok(status);
+    }
     let report = Report::of_selected(&engine, captures, selection);
     print(|out| match arguments.format {
         Format::Text => text::write(
@@ -53,6 +62,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         ),
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
+        Format::Facts => Ok(()),
     })?;
     std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.
@@ -102,6 +112,7 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
+        joinable: arguments.format == Format::Facts,
     })
 }
 

@@ -81,7 +81,8 @@ pub enum Command {
 #[command(after_long_help = EXIT_STATUS)]
 pub struct Analyze {
     /// Captures: pcap or pcapng, also compressed with gzip or zstd; '-' is standard input. Several files are one
-    /// timeline: a session issued in one and offered in the next is followed.
+    /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') of other runs are
+    /// taken as the captures that they were made of.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
     files: Vec<String>,
 
@@ -89,7 +90,8 @@ pub struct Analyze {
     #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
     read: Vec<String>,
 
-    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line.
+    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line; 'facts' is what was
+    /// found before it is judged, to be joined with the facts of other captures by giving them to a command together.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
     pub format: Format,
 
@@ -297,6 +299,19 @@ pub struct Schema {
     /// Refuse members that the schema does not name; without it, a report may carry more.
     #[arg(long)]
     pub strict: bool,
+
+    /// Which document: 'report', or a line of 'facts'.
+    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
+    pub of: Document,
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// The JSON report.
+    Report,
+    /// A line of facts.
+    Facts,
 }
 
 /// Arguments of `completions`.
@@ -315,6 +330,8 @@ pub enum Format {
     Json,
     /// One object a line.
     Jsonl,
+    /// What was found, before it is judged.
+    Facts,
 }
 
 /// Forms of the life of a session.

@@ -6,6 +6,7 @@
 pub mod alike;
 pub mod cost;
 pub mod explain;
+pub mod facts;
 mod ids;
 pub mod json;
 pub mod select;

@@ -38,6 +38,15 @@ impl Omitted {
         } += 1;
     }
 
+    fn add(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.external_psk += others.external_psk;
+        self.unclear += others.unclear;
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -150,6 +159,12 @@ impl Kept {
     /// Counts of what was folded away, by service.
     pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Omitted)> {
         self.omitted.iter()
+    }
+
+    /// Counts of what another run folded away.
+    pub fn add_omitted(&mut self, service: Service, omitted: &Omitted) {
+        self.omitted_total += omitted.total();
+        self.omitted.entry(service).or_default().add(omitted);
     }
 
     /// How many were folded away.

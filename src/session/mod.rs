@@ -14,12 +14,13 @@ mod kept;
 mod ledger;
 pub mod preamble;
 mod seen;
+mod sighting;
 
 pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
-pub use close::{Close, CloseClass, CloseNotify, SideClose, classify as classify_close};
+pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close};
 pub use connection::{
-    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, KeyOrigin, Marks, Mechanism, Offer, OfferKind,
+    Answer, Completed, Connection, ConnectionId, EarlyData, Edges, Hello, KeyOrigin, Marks, Mechanism, Offer, OfferKind,
     Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
 };
 pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, Seal, imported_identity};
@@ -29,3 +30,4 @@ pub use intern::Interner;
 pub use kept::{Kept, Omitted, Service};
 pub use ledger::Ledger;
 pub use seen::{Blindness, Seen};
+pub use sighting::{Issued, Offered, Sighting, replay};

@@ -113,7 +113,7 @@ pub fn schema(strict: bool) -> serde_json::Value {
     schema
 }
 
-fn close_objects(value: &mut serde_json::Value) {
+pub(super) fn close_objects(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(object) => {
             if object.contains_key("properties") && !object.contains_key("additionalProperties") {
