@@ -121,7 +121,9 @@ impl Engine {
                     held: &mut self.held,
                     joinable: self.joinable,
                 };
-                take(&mut self.table, &segment, at, &mut context);
+                if !take(&mut self.table, &segment, at, &mut context) && self.joinable {
+                    keep_end(&mut self.strays, &mut self.table, &segment, at);
+                }
             }
             Decoded::Datagram(datagram) => {
                 if let Some(notice) = datagram_kind(datagram.payload) {
@@ -315,13 +317,14 @@ impl Engine {
     }
 }
 
-/// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
+/// Takes one TCP segment; `false` when it is of no connection. A function of its own: inlined, the segment would be
+/// copied about on the stack.
 #[inline(never)]
-fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) {
+fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) -> bool {
     let Some((id, mut direction)) = table.route(segment, at, Tracks::default) else {
-        return;
+        return false;
     };
-    let Some(flow) = table.flow_mut(id) else { return };
+    let Some(flow) = table.flow_mut(id) else { return false };
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
         direction = tracks::deliver(flow, direction, &piece, context);
@@ -329,6 +332,16 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
     // An acknowledgement may release what the other direction holds back.
     for direction in [direction, direction.opposite()] {
         deliver_waiting(flow, direction, context);
+    }
+    true
+}
+
+/// The end of a connection of which nothing else was seen may be that of one that another run saw.
+fn keep_end(strays: &mut Vec<Box<Connection>>, table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At) {
+    let ends = segment.flags.fin() || segment.flags.rst();
+    let known = ends && table.find_mut(segment.source, segment.destination).is_some();
+    if ends && !known && strays.len() < MAX_STRAYS {
+        strays.push(tracks::bare_end(segment, at));
     }
 }
 

@@ -93,9 +93,13 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
         parts.extend(shard.strays.into_iter().map(|stray| part(Sighting::bare(stray), false)));
     }
     if several {
-        let before = parts.iter().filter(|part| !part.tls).count();
+        let others = |parts: &[Part]| {
+            let counted = |part: &&Part| !part.tls && !part.sighting.connection.is_bare_end();
+            parts.iter().filter(counted).count()
+        };
+        let before = others(&parts);
         parts = put_together(parts);
-        let left = parts.iter().filter(|part| !part.tls).count();
+        let left = others(&parts);
         engine.other_connections = engine.other_connections.saturating_sub((before - left) as u64);
         // As one run would have met them, which leaves connections of one shard in their order.
         parts.sort_by_key(|part| part.sighting.connection.hello_time());
@@ -135,13 +139,20 @@ fn put_together(parts: Vec<Part>) -> Vec<Part> {
 /// Joins a sighting with the latest connection on the same ports that it can be of. Two sightings of one shard are two
 /// connections: that was told apart where the packets were.
 fn add(wholes: &mut Vec<Part>, mut part: Part) {
+    // An end alone is no connection.
+    let bare = part.sighting.connection.is_bare_end();
     for whole in wholes.iter_mut().rev() {
-        if part.shards.iter().any(|shard| whole.shards.contains(shard)) {
+        if whole.sighting.connection.is_bare_end() {
+            continue;
+        }
+        if !bare && part.shards.iter().any(|shard| whole.shards.contains(shard)) {
             continue;
         }
         match whole.sighting.join(part.sighting) {
             Ok(()) => {
-                whole.shards.append(&mut part.shards);
+                if !bare {
+                    whole.shards.append(&mut part.shards);
+                }
                 whole.tls |= part.tls;
                 return;
             }

@@ -2,13 +2,13 @@
 
 use super::sealed::Unsealer;
 use crate::keys::{Keys, Secrets, Speaker};
-use crate::net::{At, Timestamp};
+use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
     Blindness, CloseClass, Connection, ConnectionId, Edges, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks, Name,
     Open, Seen, Side, SideClose, Transport, classify_close,
 };
-use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
+use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Reset, Spans, Why};
 use crate::tls::record::{Loss, Start, plausible};
 use crate::tls::search::{Found, Wanted, search};
 use crate::tls::{Decoder, Event};
@@ -499,6 +499,46 @@ pub(super) fn stray(flow: &Flow<Tracks>, context: &mut Context<'_>) -> Option<Bo
     }
     connection.edges = Some(Box::new(edges));
     Some(connection)
+}
+
+/// The end of a connection of which nothing else was seen.
+pub(super) fn bare_end(segment: &Segment<'_>, at: At) -> Box<Connection> {
+    let from_client = segment.source.port > segment.destination.port;
+    let [mut client, mut server] = [segment.source, segment.destination];
+    let mut numbers = [Some((segment.seq, segment.seq.plus(u32::from(segment.flags.fin())))), None];
+    if !from_client {
+        std::mem::swap(&mut client, &mut server);
+        numbers.swap(0, 1);
+    }
+    let transport = Transport {
+        spans: Spans {
+            main: (at.frame, at.frame),
+            more: None,
+        },
+        outer: None,
+        preamble: None,
+        unreachable: false,
+        started: at.time,
+        ended: at.time,
+        round_trip: None,
+        client_isn: None,
+        behind: None,
+    };
+    let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport);
+    let side = if from_client { Side::Client } else { Side::Server };
+    let facts = open.facts_mut().side_mut(side);
+    facts.captured = true;
+    facts.fin = segment.flags.fin().then_some(at);
+    facts.reset = segment.flags.rst().then(|| Reset::of(segment, at));
+    let mut connection = Box::new(open.facts().clone());
+    connection.edges = Some(Box::new(Edges {
+        begun: false,
+        numbers,
+        read: [false; 2],
+        ends: <[SideClose; 2]>::default(),
+        session_id: None,
+    }));
+    connection
 }
 
 /// Where a connection can be joined with what other runs saw of it.

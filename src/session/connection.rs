@@ -520,6 +520,17 @@ impl Connection {
         self.hello.yes()?.server_name.as_ref()
     }
 
+    /// Whether nothing was seen of it but how it ended: no SYN, and not a byte.
+    #[must_use]
+    pub fn is_bare_end(&self) -> bool {
+        let bytes = |side: Side| {
+            let (first, next) = self.edges.as_deref()?.of(side)?;
+            Some(next.distance(first) - i32::from(self.side(side).fin.is_some()))
+        };
+        let begun = self.edges.as_deref().is_none_or(|edges| edges.begun);
+        !begun && Side::BOTH.into_iter().filter_map(bytes).all(|bytes| bytes <= 0)
+    }
+
     /// The client's address, as the PROXY header states it where there is one.
     #[must_use]
     pub fn client_address(&self) -> IpAddr {

@@ -53,6 +53,28 @@ pub struct Reset {
     pub doubtful: bool,
 }
 
+impl Reset {
+    /// Of this segment, which nothing speaks against.
+    #[must_use]
+    pub fn of(segment: &Segment<'_>, at: At) -> Self {
+        Self {
+            at,
+            form: ResetForm::of(segment),
+            doubtful: false,
+        }
+    }
+}
+
+impl ResetForm {
+    fn of(segment: &Segment<'_>) -> Self {
+        if segment.flags.ack() {
+            Self::Active
+        } else {
+            Self::NoSocket
+        }
+    }
+}
+
 /// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FinCovers {
@@ -477,11 +499,7 @@ impl<T> Flow<T> {
 
     fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
         let (half, other) = self.pair_mut(direction);
-        let form = if segment.flags.ack() {
-            ResetForm::Active
-        } else {
-            ResetForm::NoSocket
-        };
+        let form = ResetForm::of(segment);
         let references = [half.highest, other.acknowledged, half.assembler.expected()];
         let exact = references.iter().flatten().any(|reference| segment.seq == *reference);
         let blind = references.iter().all(Option::is_none);

@@ -12,7 +12,7 @@ use crate::session::connection::{
     Transport,
 };
 use crate::session::seen::{Blindness, Seen};
-use crate::stream::turn;
+use crate::stream::{FinCovers, turn};
 
 use super::{Issued, Sighting};
 
@@ -197,6 +197,8 @@ fn begun(connection: &Connection) -> bool {
 /// Whether the second sighting's bytes stand behind the beginning of the first and not far behind its end, in every
 /// direction that both saw.
 fn follows(first: &Connection, second: &Connection, turned: bool) -> bool {
+    // Nothing else speaks for an end alone: it must stand right behind.
+    let bare = second.is_bare_end();
     let (Some(first), Some(second)) = (&first.edges, &second.edges) else {
         return false;
     };
@@ -204,9 +206,11 @@ fn follows(first: &Connection, second: &Connection, turned: bool) -> bool {
     if turned {
         theirs.swap(0, 1);
     }
+    let far = if bare { 2 } else { SAME_CONNECTION };
+    let near = if bare { 0 } else { i32::MIN };
     let mut known = first.numbers.iter().zip(theirs).filter_map(|(a, b)| Some(((*a)?, b?))).peekable();
     let fits = |((begin, next), (from, _)): ((SeqNumber, SeqNumber), (SeqNumber, SeqNumber))| {
-        from.distance(begin) >= 0 && from.distance(next) < SAME_CONNECTION
+        from.distance(begin) >= 0 && (near..far).contains(&from.distance(next))
     };
     known.peek().is_some() && known.all(fits)
 }
@@ -249,6 +253,13 @@ impl Connection {
         }
         self.marks.take(&other.marks);
         let [client_news, server_news] = news;
+        // What a FIN acknowledged is no longer all that the other side sent.
+        if server_news && self.client_side.fin.is_some() {
+            self.client_side.fin_covers = FinCovers::Part;
+        }
+        if client_news && self.server_side.fin.is_some() {
+            self.server_side.fin_covers = FinCovers::Part;
+        }
         self.client_side.take(other.client_side, relation, (client_news, torn));
         self.server_side.take(other.server_side, relation, (server_news, torn));
         self.completed = match (self.completed, other.completed) {
@@ -347,6 +358,17 @@ impl Connection {
             let [client, server] = edges.ends;
             let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
             self.close = close::classify(self, [&client, &server], open);
+        }
+        if relation != Relation::Both
+            && let Completed::Blind(cause) = self.completed
+        {
+            // What the Finished messages look like tells what an alert looks like.
+            self.close.class = Seen::Blind(cause);
+            for notify in [&mut self.close.client, &mut self.close.server] {
+                if *notify == CloseNotify::Absent {
+                    *notify = CloseNotify::Blind(cause);
+                }
+            }
         }
         if self.is_ended() {
             self.no_longer_open();
