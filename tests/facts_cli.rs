@@ -37,7 +37,10 @@ fn facts(capture: &str, folder: &Path, name: &str) -> String {
 fn ids(report: &str) -> Vec<String> {
     let report: Value = serde_json::from_str(report).expect("a report");
     let connections = report["connections"].as_array().expect("a list");
-    connections.iter().map(|connection| connection["id"].to_string()).collect()
+    connections
+        .iter()
+        .map(|connection| connection["id"].to_string())
+        .collect()
 }
 
 #[test]
@@ -88,7 +91,10 @@ fn a_line_that_is_no_fact_is_named_and_the_others_are_used() {
     assert_eq!(output.status.code(), Some(3));
     let error = stderr(&output);
     assert_eq!(error.lines().count(), 1, "{error}");
-    assert!(error.contains("spoiled: line 4 is no fact: EOF while parsing"), "{error}");
+    assert!(
+        error.contains("spoiled: line 4 is no fact: EOF while parsing"),
+        "{error}"
+    );
     assert!(error.contains("it and one more line was passed over"), "{error}");
     assert_eq!(ids(&stdout(&output)).len(), lines.len() - 1 - 2);
 }
@@ -98,7 +104,10 @@ fn what_is_no_facts_says_what_it_is() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cases = [
         ("{\"schema\":\"reshake-report/1\"}\n", "line 1 is of reshake-report/1"),
-        ("{\"schema\":\"reshake-facts/2\",\"type\":\"header\"}\n", "line 1 is of reshake-facts/2"),
+        (
+            "{\"schema\":\"reshake-facts/2\",\"type\":\"header\"}\n",
+            "line 1 is of reshake-facts/2",
+        ),
         ("{}\n", "line 1 is no fact of reshake-facts/1"),
         ("{\"type\":\"connection\"}\n", "line 1 is no fact: missing field"),
         ("{ \"a\n", "line 1 is no fact: "),
@@ -107,20 +116,31 @@ fn what_is_no_facts_says_what_it_is() {
         let path = folder.path().join("x");
         std::fs::write(&path, text).expect("a temporary file");
         let output = reshake(&["analyze", "-q", path.to_str().expect("UTF-8")]);
-        assert_eq!((output.status.code(), stdout(&output)), (Some(3), String::new()), "{text}");
+        assert_eq!(
+            (output.status.code(), stdout(&output)),
+            (Some(3), String::new()),
+            "{text}"
+        );
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
 }
 
 #[test]
-fn facts_are_neither_selected_nor_made_of_facts() {
-    let output = reshake(&["analyze", "--format", "facts", "--where", "outcome:declined", A]);
-    assert_eq!(output.status.code(), Some(2));
+fn facts_are_neither_selected_nor_redacted_nor_made_of_facts() {
+    for asked in [&["--where", "outcome:declined"][..], &["--redact"]] {
+        let output = reshake(&[&["analyze", "--format", "facts", A], asked].concat());
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
+        assert!(stderr(&output).contains(asked[0]), "{}", stderr(&output));
+    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let a = facts(A, folder.path(), "a");
     let output = reshake(&["analyze", "-q", "--format", "facts", &a]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(3), String::new()));
-    assert!(stderr(&output).contains("is a file of facts already"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("is a file of facts already"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

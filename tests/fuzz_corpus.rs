@@ -4,7 +4,7 @@
 
 mod common;
 #[allow(unreachable_pub, reason = "it is a crate of its own for the fuzzer")]
-#[path = "../fuzz/src/lib.rs"]
+#[path = "../fuzz/src/targets.rs"]
 mod fuzz;
 
 use std::fs;
@@ -80,6 +80,18 @@ fn every_target_has_a_fuzzer_and_every_fuzzer_a_target() {
     }
 }
 
+/// What the fuzzer does with more time: changes at random, the same in every run.
+#[test]
+fn changed_conversations_keep_their_facts() {
+    let mut random = common::Random::seeded("conversations", 2);
+    for round in 0..400_u32 {
+        let length = 1 + 4 * (1 + random.below(10));
+        let input: Vec<u8> = (0..length).map(|_| random.number().to_be_bytes()[0]).collect();
+        let passed = std::panic::catch_unwind(|| fuzz::conversation(&input));
+        assert!(passed.is_ok(), "round {round}: {input:?}");
+    }
+}
+
 /// The targets must be able to fail.
 #[test]
 fn a_byte_out_of_place_is_noticed() {
@@ -99,6 +111,7 @@ fn write_seeds() {
         return;
     }
     write_key_seeds();
+    write_program_seeds();
     let chosen = fixtures().into_iter().filter(|fixture| fixture.paths.len() == 1);
     for fixture in chosen {
         let folder = fixture.folder();
@@ -124,6 +137,24 @@ fn write_seeds() {
             fs::create_dir_all(&path).expect("a folder");
             fs::write(path.join(format!("seed-{folder}-{number}")), seed).expect("written");
         }
+    }
+}
+
+/// Inputs of the targets that take them for a list of steps: any bytes will do.
+fn write_program_seeds() {
+    let mut random = common::Random::seeded("steps", 1);
+    let mut bytes = |count: usize| -> Vec<u8> { (0..count).map(|_| random.number().to_be_bytes()[0]).collect() };
+    for (target, length) in [("verdicts", 48), ("report", 48)] {
+        let folder = corpus(target);
+        fs::create_dir_all(&folder).expect("a folder");
+        for number in 0..8 {
+            fs::write(folder.join(format!("seed-{number}")), bytes(length)).expect("written");
+        }
+    }
+    let folder = corpus("conversation");
+    fs::create_dir_all(&folder).expect("a folder");
+    for index in 0..30 {
+        fs::write(folder.join(format!("seed-{index}")), fuzz::conversation_seed(index)).expect("written");
     }
 }
 

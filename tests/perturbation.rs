@@ -4,10 +4,10 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::facts::{contradictions, differences, frameless, origin, stated};
+use common::changes::{duplicate, reorder, split_segments};
+use common::facts::{differences, frameless, origin, stated, told_otherwise};
 use common::packets::{self, RawPacket};
 use common::{Fixture, Random, analyse, assert_none, report_of, report_of_bytes, single_files, source_of_bytes};
 use reshake::engine::Limits;
@@ -21,8 +21,6 @@ const BYTE_CUTS: u64 = 200;
 const DAMAGED: u64 = 40;
 /// Mixed copies of every fixture, of each kind.
 const MIXED: u64 = 3;
-/// How far a packet may be moved, in packets of its direction.
-const MOVED: usize = 8;
 
 /// Cases that fail today: what is done, and the fixture. Each must still fail, so that the list cannot rot.
 const KNOWN: &[(&str, &str)] = &[
@@ -55,43 +53,6 @@ fn over_all(kind: &str, change: impl Fn(&Fixture) -> Vec<String> + Sync) {
         problems
     });
     assert_none(kind, &problems);
-}
-
-/// What the report on a part of a capture states otherwise than the report on the whole.
-fn told_otherwise(fixture: &Fixture, whole: &Value, part: &Value) -> Vec<String> {
-    let whole = stated(whole);
-    let mut found = Vec::new();
-    let mut taken: BTreeMap<String, u32> = BTreeMap::new();
-    for connection in stated(part) {
-        let name = format!("{} {}", connection.ends.join(" "), connection.started);
-        let Some(origin) = origin(&whole, &connection) else {
-            // Two legs of one handshake, or the halves of one that has two addresses, are one connection only while
-            // both show that they are.
-            let in_parts = fixture
-                .truth
-                .connections
-                .iter()
-                .any(|truth| truth.answers_from.is_some());
-            if !fixture.truth.lenient && !in_parts {
-                found.push(format!("{name} is invented"));
-            }
-            continue;
-        };
-        found.extend(
-            contradictions(origin.value, connection.value)
-                .into_iter()
-                .map(|line| format!("{name} {line}")),
-        );
-        let id = format!("{} {}", origin.ends.join(" "), origin.started);
-        *taken.entry(id).or_default() += 1;
-    }
-    found.extend(
-        taken
-            .into_iter()
-            .filter(|(_, times)| *times > 1)
-            .map(|(id, times)| format!("{id} is {times} now")),
-    );
-    found
 }
 
 /// Marks each line with the case it belongs to.
@@ -267,86 +228,6 @@ fn packets_seen_twice_change_no_fact() {
 #[test]
 fn segments_of_another_size_change_no_fact() {
     over_all("another size", |fixture| same_facts(fixture, 8, split_segments));
-}
-
-const SYN_RST: u8 = 2 | 4;
-
-/// Moves segments of one direction among themselves, as a network does: what was sent before the other side had
-/// spoken again, at most [`MOVED`] packets. The times stay where they were.
-fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
-    let parsed = packets::parse(all);
-    // Runs of packets of one direction, by flow.
-    let mut runs: Vec<Vec<usize>> = Vec::new();
-    let mut open: BTreeMap<_, usize> = BTreeMap::new();
-    let mut begun = BTreeSet::new();
-    for (index, segment) in parsed.iter().enumerate() {
-        let Some(segment) = segment else { continue };
-        // What opens a connection and what breaks it off stays where it is: a SYN is waited for, the place of a reset
-        // decides what the receiver took, and the first packet gives the connection its identity: where no SYN was
-        // captured, the first one with data.
-        let begins = segment.flags & SYN_RST == 2 || segment.payload.as_ref().is_some_and(|data| !data.is_empty());
-        let first = begins && begun.insert(segment.client());
-        if segment.flags & SYN_RST != 0 || first || !open.contains_key(&segment.client()) {
-            open.insert(segment.client(), runs.len());
-            runs.push(vec![index]);
-            continue;
-        }
-        let run = open.get(&segment.client()).copied().filter(|run| {
-            let first = parsed[runs[*run][0]].as_ref().expect("a segment");
-            first.source == segment.source && first.flags & SYN_RST == 0 && runs[*run].len() < MOVED
-        });
-        if let Some(run) = run {
-            runs[run].push(index);
-        } else {
-            open.insert(segment.client(), runs.len());
-            runs.push(vec![index]);
-        }
-    }
-    let mut changed = all.to_vec();
-    for run in runs {
-        let mut order = run.clone();
-        random.shuffle(&mut order);
-        for (slot, from) in run.into_iter().zip(order) {
-            changed[slot] = RawPacket {
-                time: all[slot].time,
-                ..all[from].clone()
-            };
-        }
-    }
-    changed
-}
-
-/// Every fifth packet comes again: at once, as a mirror port shows it, or up to [`MOVED`] packets later, as a
-/// retransmission.
-fn duplicate(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
-    let mut placed: Vec<(usize, RawPacket)> = all.iter().cloned().enumerate().collect();
-    for (index, packet) in all.iter().enumerate() {
-        if random.below(5) == 0 {
-            let later = (index + random.below(MOVED)).min(all.len() - 1);
-            let time = all[later].time.max(packet.time);
-            placed.push((later, RawPacket { time, ..packet.clone() }));
-        }
-    }
-    // Stable: a copy comes after the packet it stands behind.
-    placed.sort_by_key(|(index, _)| *index);
-    placed.into_iter().map(|(_, packet)| packet).collect()
-}
-
-/// Every other segment becomes two.
-fn split_segments(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
-    let parsed = packets::parse(all);
-    let mut changed = Vec::new();
-    for (packet, parsed) in all.iter().zip(&parsed) {
-        let two = parsed.as_ref().and_then(|parsed| {
-            let length = parsed.payload.as_ref()?.len();
-            (random.below(2) == 0).then(|| packets::split(packet, parsed, 1 + random.below(length)))?
-        });
-        match two {
-            Some(two) => changed.extend(two),
-            None => changed.push(packet.clone()),
-        }
-    }
-    changed
 }
 
 #[test]

@@ -69,7 +69,10 @@ fn in_one_order(mut report: Value) -> Value {
 fn over<'a>(fixtures: &'a [Fixture], check: impl Fn(&'a Fixture) -> Vec<String>) -> Vec<String> {
     let named = |fixture: &'a Fixture| {
         let problems = check(fixture);
-        problems.into_iter().take(3).map(move |problem| format!("{}: {problem}", fixture.name))
+        problems
+            .into_iter()
+            .take(3)
+            .map(move |problem| format!("{}: {problem}", fixture.name))
     };
     fixtures.iter().flat_map(named).collect()
 }
@@ -84,7 +87,11 @@ fn a_report_made_of_facts_is_the_report() {
     let problems = over(&fixtures, |fixture| {
         let before = BTreeMap::from([("report".to_owned(), in_one_order(fixture.report()))]);
         let made = judged(&[facts_of(common::sources(&fixture.paths))]);
-        differences(&before, &BTreeMap::from([("report".to_owned(), in_one_order(made))]), &[])
+        differences(
+            &before,
+            &BTreeMap::from([("report".to_owned(), in_one_order(made))]),
+            &[],
+        )
     });
     assert_none("reports that differ", &problems);
 }
@@ -100,7 +107,11 @@ fn every_line_of_facts_is_of_the_schema() {
         let wrong = |value: Value| {
             let first = |schema: &jsonschema::Validator| {
                 let error = schema.iter_errors(&value).next()?;
-                Some(format!("{} {}", error.instance_path(), error.to_string().get(..200).unwrap_or_default()))
+                Some(format!(
+                    "{} {}",
+                    error.instance_path(),
+                    error.to_string().get(..200).unwrap_or_default()
+                ))
             };
             schemas.iter().find_map(first)
         };
@@ -149,7 +160,11 @@ fn what_two_sensors_saw_is_one_connection() {
         let mut later = all.clone();
         later.iter_mut().for_each(|packet| packet.time += 300_000);
         // Of connections without TLS, those that were seen whole are only counted.
-        differences(&tree(&whole(&all)), &tree(&joined(&[all, later])), &["other_connections"])
+        differences(
+            &tree(&whole(&all)),
+            &tree(&joined(&[all, later])),
+            &["other_connections"],
+        )
     });
     assert_none("verdicts that differ", &problems);
 }
@@ -157,7 +172,11 @@ fn what_two_sensors_saw_is_one_connection() {
 /// The server answers from another address than the client called. Which two flows are one shows in the packets of
 /// both, and no fact keeps those.
 fn is_translated(fixture: &Fixture) -> bool {
-    fixture.truth.connections.iter().any(|connection| connection.answers_from.is_some())
+    fixture
+        .truth
+        .connections
+        .iter()
+        .any(|connection| connection.answers_from.is_some())
         || fixture.name.contains("nat-point")
 }
 
@@ -182,14 +201,20 @@ fn invented(before: &Value, after: &Value) -> Vec<String> {
             problems.push(format!("{id} was not there"));
             continue;
         };
-        problems.extend(contradictions(of.value, part.value).into_iter().map(|line| format!("{id} {line}")));
+        problems.extend(
+            contradictions(of.value, part.value)
+                .into_iter()
+                .map(|line| format!("{id} {line}")),
+        );
         let [was, is] = [of.value, part.value].map(|connection| &connection["close"]["class"]);
         if !is.is_null() && is != was {
             problems.push(format!("{id} close was {was}, is {is}"));
         }
         if part.value["outcome"] == of.value["outcome"] {
             let reasons = confident(of.value);
-            let new = confident(part.value).into_iter().filter(|reason| !reasons.contains(reason));
+            let new = confident(part.value)
+                .into_iter()
+                .filter(|reason| !reasons.contains(reason));
             problems.extend(new.map(|reason| format!("{id} reason {reason} is new, was {reasons:?}")));
         }
     }
@@ -219,10 +244,13 @@ fn a_connection_over_two_shards_is_joined_and_nothing_is_made_up() {
             for connection in &told {
                 // Those that lie over the cut.
                 let span = [&connection.value["first"], &connection.value["last"]].map(|frame| frame["frame"].as_u64());
-                let over = span[0].is_some_and(|frame| frame <= at as u64) && span[1].is_some_and(|frame| frame > at as u64);
+                let over =
+                    span[0].is_some_and(|frame| frame <= at as u64) && span[1].is_some_and(|frame| frame > at as u64);
                 if over {
                     let id = text(connection.value, "id");
-                    let same = items(&after, "connections").iter().find(|other| text(other, "id") == id);
+                    let same = items(&after, "connections")
+                        .iter()
+                        .find(|other| text(other, "id") == id);
                     let outcome = same.is_some_and(|other| other["outcome"] == connection.value["outcome"]);
                     let close = same.is_some_and(|other| other["close"]["class"] == connection.value["close"]["class"]);
                     add(0, 1);
@@ -230,14 +258,19 @@ fn a_connection_over_two_shards_is_joined_and_nothing_is_made_up() {
                     add(2, usize::from(close));
                 }
             }
-            invented(&before, &after).into_iter().map(move |line| format!("cut after {at}: {line}"))
+            invented(&before, &after)
+                .into_iter()
+                .map(move |line| format!("cut after {at}: {line}"))
         };
         cuts(&all, fixture).into_iter().flat_map(cut).collect()
     });
     let [torn, outcomes, closes] = count.map(std::sync::atomic::AtomicUsize::into_inner);
     println!("of {torn} torn connections {outcomes} have their outcome and {closes} their close");
     assert_none("statements without ground", &problems);
-    assert!(torn > 100 && outcomes * 2 > torn && closes * 2 > torn, "{torn} {outcomes} {closes}");
+    assert!(
+        torn > 100 && outcomes * 2 > torn && closes * 2 > torn,
+        "{torn} {outcomes} {closes}"
+    );
 }
 
 #[test]
@@ -296,7 +329,11 @@ fn spoiled_facts_are_faults_or_facts_and_never_a_crash() {
                 readers.begin_file();
                 for (place, line) in lines.split(|byte| *byte == b'\n').enumerate() {
                     let spoil = random.below(3) == 0 && !line.is_empty() && (place > 0 || file > 0);
-                    let line = if spoil { spoiled(line, &mut random) } else { line.to_vec() };
+                    let line = if spoil {
+                        spoiled(line, &mut random)
+                    } else {
+                        line.to_vec()
+                    };
                     match readers.push(&line) {
                         Ok(()) => taken += 1,
                         Err(fault) => {

@@ -30,8 +30,8 @@ pub struct Shard {
     pub connections: Vec<Sighting>,
     /// Those of the other connections that another run may know better.
     pub strays: Vec<Box<Connection>>,
-    /// What was folded into counts.
-    pub omitted: Vec<(Service, Omitted)>,
+    /// What was folded into counts, by service where these were told apart.
+    pub omitted: Vec<(Option<Service>, Omitted)>,
 }
 
 impl Shard {
@@ -52,7 +52,8 @@ impl Shard {
             omitted: engine
                 .kept
                 .omitted()
-                .map(|(service, omitted)| (service.clone(), omitted.clone()))
+                .map(|(service, omitted)| (Some(service.clone()), omitted.clone()))
+                .chain(Some((None, engine.kept.omitted_elsewhere().clone())).filter(|(_, counts)| counts.total() > 0))
                 .collect(),
         }
     }
@@ -176,7 +177,7 @@ impl Engine {
         for (id, mut connection) in ids.into_iter().zip(connections) {
             connection.outcome = outcome::decide(&connection);
             connection.edges = None;
-            self.kept.keep(id, connection, &mut self.ledger);
+            self.kept.keep(id, *connection, &mut self.ledger);
         }
         self.join_legs();
     }

@@ -5,8 +5,8 @@ use crate::keys::{Keys, Secrets, Speaker};
 use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Connection, ConnectionId, Edges, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks, Name,
-    Open, Seen, Side, SideClose, Transport, classify_close,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Edges, Feedback, Interner, Kept, KeyOrigin, Ledger,
+    Marks, Name, Open, Seen, Side, SideClose, Transport, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Reset, Spans, Why};
 use crate::tls::record::{Loss, Start, plausible};
@@ -31,10 +31,14 @@ pub(super) struct Context<'a> {
     pub(super) held: &'a mut usize,
     /// Connections will be joined with those of other runs.
     pub(super) joinable: bool,
+    /// The most of them.
+    pub(super) held_most: usize,
+    /// Bytes that open connections hold back in all: see [`account`].
+    pub(super) buffered: &'a mut usize,
 }
 
 /// One direction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Track {
     /// Looking for the beginning of TLS in the bytes so far.
     Searching(Vec<u8>),
@@ -60,9 +64,36 @@ pub(super) struct Tracks {
     /// Where the hello stands leaves no doubt that TLS begins there: at the first byte of a connection, or behind the
     /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
     certain: bool,
+    /// What became of the handshake was told to whoever watches.
+    told: bool,
+    /// Where keys came from, in a copy.
+    origin: Option<KeyOrigin>,
     open: Option<Box<Open>>,
     /// There are keys for it, or may be.
     sealed: Option<Box<Unsealer>>,
+    /// Its share of the bytes that open connections hold back in all.
+    pub(super) buffered: u32,
+}
+
+/// What is known so far, to be looked at. Keys stay with the original: a copy reads nothing more.
+impl Clone for Tracks {
+    fn clone(&self) -> Self {
+        Self {
+            each: self.each.clone(),
+            offsets: self.offsets,
+            lost: self.lost,
+            gaps: self.gaps,
+            clear: self.clear.clone(),
+            clear_lost: self.clear_lost,
+            certain: self.certain,
+            told: self.told,
+            origin: self.keys().and_then(key_origin).or(self.origin),
+            open: self.open.clone(),
+            sealed: None,
+            // What it holds is counted once.
+            buffered: 0,
+        }
+    }
 }
 
 impl Default for Tracks {
@@ -75,8 +106,11 @@ impl Default for Tracks {
             clear: None,
             clear_lost: [false; 2],
             certain: false,
+            told: false,
+            origin: None,
             open: None,
             sealed: None,
+            buffered: 0,
         }
     }
 }
@@ -101,6 +135,33 @@ impl Tracks {
         Some(self.certain || both || alone)
     }
 
+    /// Whether what became of the handshake was not told yet.
+    pub(super) const fn is_untold(&self) -> bool {
+        !self.told && self.open.is_some()
+    }
+
+    /// It is told now.
+    pub(super) const fn tell(&mut self) {
+        self.told = true;
+    }
+
+    /// Whether what became of the handshake is settled: both hellos were seen and both sides finished, or the server went
+    /// on; or the connection is over (`closing`) and has offered nothing that is still to be looked up.
+    pub(super) fn is_decided(&self, closing: bool, ledger: &Ledger) -> bool {
+        let Some(open) = self.open.as_deref() else { return false };
+        let facts = open.facts();
+        let done = || facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
+        facts.hello.yes().is_some()
+            && (facts.answer.yes().is_some() || closing)
+            && (closing || done())
+            && !open.will_offer(ledger)
+    }
+
+    /// The number of the TLS connection.
+    pub(super) fn id(&self) -> Option<ConnectionId> {
+        self.open.as_deref().map(|open| open.id)
+    }
+
     pub(super) const fn gaps(&self) -> u32 {
         self.gaps
     }
@@ -108,6 +169,17 @@ impl Tracks {
     /// The keys of the connection, where there were any.
     pub(super) fn keys(&self) -> Option<&Keys> {
         self.sealed.as_deref().map(Unsealer::keys)
+    }
+
+    /// Bytes that wait for the rest of a search, of a message, or of a handshake.
+    fn memory(&self) -> usize {
+        let of_track = |track: &Track| match track {
+            Track::Searching(bytes) => bytes.capacity(),
+            Track::Tls(decoder) => decoder.buffered(),
+            Track::Other => 0,
+        };
+        let open = self.open.as_deref().map_or(0, Open::memory);
+        self.each.iter().map(of_track).sum::<usize>() + open
     }
 
     fn swap(&mut self) {
@@ -139,6 +211,17 @@ pub(super) const fn speaker(direction: Direction) -> Speaker {
     }
 }
 
+/// Brings the connection's share of what is held back in all up to date.
+pub(super) fn account(flow: &mut Flow<Tracks>, buffered: &mut usize) {
+    let [client, server] = &flow.halves;
+    let now = client.assembler.memory() + server.assembler.memory() + flow.data.memory();
+    let now = u32::try_from(now).unwrap_or(u32::MAX);
+    *buffered = buffered
+        .saturating_sub(flow.data.buffered as usize)
+        .saturating_add(now as usize);
+    flow.data.buffered = now;
+}
+
 /// Takes the next piece of one direction. Gives the direction as it is called afterwards: the first hello may show
 /// that client and server were guessed the wrong way round.
 pub(super) fn deliver(
@@ -157,10 +240,15 @@ pub(super) fn deliver(
                 Some(Track::Tls(decoder)) => {
                     if !decoder.skip(bytes.len()) {
                         feed(flow, direction, bytes, *at, context);
+                        account(flow, context.buffered);
                     }
                     direction
                 }
-                Some(Track::Searching(_)) => look(flow, direction, bytes, *at, context),
+                Some(Track::Searching(_)) => {
+                    let after = look(flow, direction, bytes, *at, context);
+                    account(flow, context.buffered);
+                    after
+                }
                 Some(Track::Other) | None => direction,
             };
             (after, bytes.len() as u64)
@@ -429,7 +517,7 @@ pub(super) fn finish(
     finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
     context: &mut Context<'_>,
-) -> Option<(ConnectionId, Box<Connection>)> {
+) -> Option<(ConnectionId, Connection)> {
     let Finished { flow, why } = finished;
     if let Tracks {
         sealed: Some(sealed),
@@ -466,9 +554,8 @@ pub(super) fn finish(
     }
     let id = open.id;
     let session_id = context.joinable.then(|| open.session_id()).flatten();
-    let (facts, ends) = open.finish(context.ledger, blind);
-    let mut connection = Box::new(facts);
-    connection.keys = flow.data.keys().and_then(key_origin);
+    let (mut connection, ends) = open.finish(context.ledger, blind);
+    connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
     connection.completed = connection.judge_completed(still_open);
     connection.close = classify_close(&connection, [client_end, server_end], class);
@@ -488,7 +575,12 @@ pub(super) fn stray(flow: &Flow<Tracks>, context: &mut Context<'_>) -> Option<Bo
     let said = said.filter(|open| open.facts().hello.yes().is_none() && open.facts().answer.yes().is_none());
     let ends = said.map(Open::ends).map(|[client, server]| [*client, *server]);
     let [client, server] = flow.ends;
-    let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport(flow, context.interner));
+    let mut open = Open::new(
+        ConnectionId(u32::MAX),
+        client,
+        server,
+        transport(flow, context.interner),
+    );
     for direction in Direction::BOTH {
         finish_side(&mut open, flow, direction);
     }
@@ -505,7 +597,10 @@ pub(super) fn stray(flow: &Flow<Tracks>, context: &mut Context<'_>) -> Option<Bo
 pub(super) fn bare_end(segment: &Segment<'_>, at: At) -> Box<Connection> {
     let from_client = segment.source.port > segment.destination.port;
     let [mut client, mut server] = [segment.source, segment.destination];
-    let mut numbers = [Some((segment.seq, segment.seq.plus(u32::from(segment.flags.fin())))), None];
+    let mut numbers = [
+        Some((segment.seq, segment.seq.plus(u32::from(segment.flags.fin())))),
+        None,
+    ];
     if !from_client {
         std::mem::swap(&mut client, &mut server);
         numbers.swap(0, 1);
@@ -611,8 +706,9 @@ fn open_cause(flow: &Flow<Tracks>, why: Why, quiet: i64) -> (Option<Blindness>, 
         .any(|half| half.fin.is_some() || half.reset.is_some());
     let cause = match why {
         Why::Evicted => Blindness::Evicted,
-        Why::Closed | Why::Idle | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
-        Why::Closed | Why::Idle | Why::InputEnded => Blindness::OpenAtCaptureEnd,
+        Why::Idle => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded => Blindness::OpenAtCaptureEnd,
     };
     let silent = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
     let class = if silent {

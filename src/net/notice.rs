@@ -50,6 +50,10 @@ notices! {
     QuicNotAnalysed = "quic-not-analysed", "QUIC connections were seen; they are not analysed yet";
     /// DTLS is recognised but not analysed.
     DtlsNotAnalysed = "dtls-not-analysed", "DTLS datagrams were seen; they are not analysed yet";
+    /// Datagrams of QUIC or DTLS beyond the pairs of endpoints that are told apart.
+    DatagramsNotToldApart = "datagrams-not-told-apart", "more QUIC or DTLS datagrams were seen, between more endpoints than are told apart";
+    /// Address facts beyond those that are kept.
+    NeighboursNotKept = "neighbours-not-kept", "addresses changed hands or could not be reached more often than is kept";
     /// Only one direction of a connection was captured.
     OneDirection = "one-direction", "only one direction of these connections was captured; capture where both pass, or on the server itself";
     /// A hello in clear text, or behind lost bytes, of a connection on which nothing else was TLS.
@@ -62,10 +66,16 @@ notices! {
     OverlapConflict = "overlap-conflict", "retransmissions carried other data than the original; the first was kept";
     /// Connections whose packet buffers hit the limit.
     StreamBufferLimit = "stream-buffer-limit", "streams held back more out-of-order data than is buffered";
+    /// The interface went away during a live capture and came back.
+    InterfaceLost = "interface-lost", "the interface was lost for a while; what passed meanwhile is missing";
     /// Open connections ended early to keep memory bounded.
-    FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections";
+    FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections or of what they hold back";
     /// Finished connections folded into counts.
     ConnectionsOmitted = "connections-omitted", "the oldest connections were folded into the counts of their service (--max-memory)";
+    /// Credentials of a connection beyond those that are kept.
+    CredentialsNotKept = "credentials-not-kept", "connections offered or were issued more credentials than are kept of one; nothing is said of the rest";
+    /// Folded connections of services beyond those that are told apart.
+    ServicesNotKept = "services-not-kept", "folded connections are of more services than are told apart; the summary counts them, no service does";
     /// Another leg of a connection that is counted already.
     LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
     /// A RST whose sequence number the receiver would not accept.

@@ -4,11 +4,18 @@
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
 pub mod alike;
+pub mod annotations;
+pub mod check;
 pub mod cost;
+pub mod diff;
 pub mod explain;
 pub mod facts;
+pub mod handout;
+pub mod html;
 mod ids;
 pub mod json;
+pub mod live;
+pub mod markdown;
 pub mod select;
 pub mod session;
 pub mod text;
@@ -36,7 +43,6 @@ pub use alike::Alike;
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
-pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
 const TIMELINE_BARS: i64 = 60;
@@ -61,7 +67,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn count(&mut self, outcome: Outcome) {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Resumed(_) => &mut self.resumed,
             Outcome::Declined => &mut self.declined,
@@ -117,10 +124,16 @@ pub struct Counts {
 
 impl Counts {
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.add_kind(
+            connection,
+            primary.is_some_and(|judged| alike::is_newcomer(judged.reason)),
+        );
+    }
+
+    /// Adds a connection of which it is known whether it could have been a resumption.
+    fn add_kind(&mut self, connection: &Connection, newcomer: bool) {
         self.outcomes.count(connection.outcome);
-        if primary.is_some_and(|judged| alike::is_newcomer(judged.reason)) {
-            self.newcomers += 1;
-        }
+        self.newcomers += u64::from(newcomer);
         let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
         if connection.offered().next().is_none() && !resumed_blind {
             return;
@@ -409,6 +422,27 @@ impl<'a> Report<'a> {
         report
     }
 
+    /// Of some connections of a run that goes on, as if there had been no others: their reasons look backward only. Nothing
+    /// is counted.
+    #[must_use]
+    pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
+        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        Self {
+            engine: Held::Borrowed(engine),
+            captures,
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: 1,
+            history: Arc::new(History::of(engine.kept(), order)),
+            hindsight: Arc::new(Hindsight::of_some(engine.kept(), engine.ledger(), &neighbours, order)),
+            findings: Arc::default(),
+            tickets: Arc::default(),
+            selection: None,
+            order: Vec::new(),
+            primaries: Primaries::default(),
+        }
+    }
+
     /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
     #[must_use]
     pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
@@ -498,6 +532,11 @@ impl<'a> Report<'a> {
             .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
     }
 
+    /// Wireshark display filters that select the packets of a connection, by capture.
+    pub fn display_filter<'s>(&self, connection: &'s Connection) -> impl Iterator<Item = (u16, String)> + use<'s> {
+        wireshark::display_filter(connection, self.engine.is_redacted())
+    }
+
     /// The selection that was applied, as it was written.
     #[must_use]
     pub fn selection(&self) -> Option<&str> {
@@ -551,6 +590,7 @@ impl<'a> Report<'a> {
             ledger: self.engine.ledger(),
             history: &self.history,
             hindsight: &self.hindsight,
+            drops: self.engine.drops(),
         }
     }
 
@@ -599,6 +639,10 @@ impl<'a> Report<'a> {
         let omitted = self.engine.kept().omitted_total();
         if let Some(capture) = self.captures.first_mut().filter(|_| omitted > 0) {
             capture.notices.add_many(Notice::ConnectionsOmitted, omitted, None);
+        }
+        let elsewhere = self.engine.kept().omitted_elsewhere().total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| elsewhere > 0) {
+            capture.notices.add_many(Notice::ServicesNotKept, elsewhere, None);
         }
     }
 
@@ -649,6 +693,9 @@ impl<'a> Report<'a> {
                 .entry(service.clone())
                 .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
             view.counts.add_omitted(omitted);
+        }
+        if self.selection.is_none() {
+            summary.counts.add_omitted(self.engine.kept().omitted_elsewhere());
         }
         summary.reasons = tally.sorted();
         let first = self.first_time().map_or(0, Timestamp::nanos);

@@ -1,36 +1,38 @@
 //! Facts of other runs on their way to this one's.
 
-use super::Options;
-use crate::engine::{Engine, Shard, join as join_shards};
-use crate::net::Capture;
+use super::{Options, Run};
+use crate::engine::{Shard, join as join_shards};
 use crate::report::facts::{Fault, Reader};
 use crate::source::{FactFile, Line};
 
-/// Joins what files of facts hold with what was found in captures, which come first. What is wrong is named in `errors`,
-/// one line for each file.
-pub(super) fn join(
-    files: Vec<FactFile>,
-    (engine, captures): (Engine, Vec<Capture>),
-    options: &Options,
-    errors: &mut Vec<String>,
-) -> (Engine, Vec<Capture>) {
+/// Joins what files of facts hold with what was found in captures, which come first. What is wrong is named, in one line
+/// for each file.
+pub(super) fn join(files: Vec<FactFile>, mut run: Run, options: &Options) -> Run {
     if options.joinable {
-        let done = |file: &FactFile| {
-            format!("{}: is a file of facts already; facts are made of captures, and files of them are joined by giving \
-                     them to a command together", file.path())
+        let done = |file: FactFile| {
+            format!(
+                "{}: is a file of facts already; facts are made of captures, and files of them are joined by giving them \
+                 to a command together",
+                file.path()
+            )
         };
-        errors.extend(files.iter().map(done));
-        return (engine, captures);
+        run.errors.extend(files.into_iter().map(done));
+        return run;
     }
-    let mut reader = Reader::behind(u16::try_from(captures.len()).unwrap_or(u16::MAX));
+    let mut reader = Reader::behind(u16::try_from(run.captures.len()).unwrap_or(u16::MAX));
     for mut file in files {
-        read(&mut file, &mut reader, errors);
+        read(&mut file, &mut reader, &mut run.errors);
     }
     let mut shards = reader.finish();
-    if !captures.is_empty() {
-        shards.insert(0, Shard::of(&engine, captures));
+    if !run.captures.is_empty() {
+        shards.insert(0, Shard::of(&run.engine, run.captures));
     }
-    join_shards(shards, options.limits)
+    let (engine, captures) = join_shards(shards, options.limits);
+    Run {
+        engine,
+        captures,
+        ..run
+    }
 }
 
 /// Reads a file to its end: a line that is no fact costs only itself.

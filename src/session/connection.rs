@@ -439,6 +439,8 @@ pub struct Connection {
     pub accepted: Option<CredentialId>,
     /// Credentials that the server issued, in clear or read with keys.
     pub issued: Vec<CredentialId>,
+    /// Credentials beyond those that are kept of one connection: nothing more is known of them.
+    pub not_kept: u32,
     /// Handshakes after the first on this connection (RFC 5246 §7.4.1.1); their content is protected.
     pub renegotiations: u16,
     /// The client.

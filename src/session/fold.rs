@@ -35,6 +35,11 @@ const JSSE_PADDING: u16 = 16;
 /// A NewSessionTicket of TLS 1.3 is never smaller: 13 bytes of fields, 32 of ticket, inner type and tag.
 const SMALLEST_TICKET_RECORD: u16 = 60;
 
+/// Credentials of one ClientHello that are kept. Clients offer one or two; a hello has room for thousands.
+pub const MOST_OFFERED: usize = 64;
+/// Credentials issued on one connection that are kept. Servers issue one or two; a stream has room for any number.
+pub const MOST_ISSUED: usize = 256;
+
 /// What the decoders must be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feedback {
@@ -71,14 +76,14 @@ impl SessionId {
 }
 
 /// Credentials of a ClientHello until it is known what they are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Proposed {
     session_id: Option<SessionId>,
     ticket: Option<Name>,
     psks: Vec<ProposedPsk>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProposedPsk {
     name: Name,
     obfuscated_age: u32,
@@ -86,7 +91,7 @@ struct ProposedPsk {
     looks_external: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Track {
     end: SideClose,
     key_exchange: bool,
@@ -94,7 +99,7 @@ struct Track {
 }
 
 /// What was read of a connection with keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Opened {
     /// The server's Finished of TLS 1.3.
     server_finished: bool,
@@ -107,7 +112,7 @@ struct Opened {
 }
 
 /// A TLS connection that is still open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Open {
     /// Its number.
     pub id: ConnectionId,
@@ -146,6 +151,7 @@ impl Open {
             offers: Vec::new(),
             accepted: None,
             issued: Vec::new(),
+            not_kept: 0,
             renegotiations: 0,
             client_side: SideFacts::new(),
             server_side: SideFacts::new(),
@@ -186,6 +192,19 @@ impl Open {
         &mut self.facts
     }
 
+    /// Whether the end of the connection will make an offer of what its ClientHello proposes: without an answer that is not
+    /// done before.
+    #[must_use]
+    pub fn will_offer(&self, ledger: &Ledger) -> bool {
+        let Some(proposed) = self.proposed.as_deref() else {
+            return false;
+        };
+        let known = |id: &SessionId| ledger.find_session_id(id.bytes()).is_some();
+        let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
+        let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));
+        id || proposed.ticket.is_some() || !proposed.psks.is_empty()
+    }
+
     /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.
     #[must_use]
     pub fn said(&self, side: Side) -> usize {
@@ -210,6 +229,20 @@ impl Open {
     pub fn session_id(&self) -> Option<Name> {
         let proposed = self.proposed.as_deref().and_then(|proposed| proposed.session_id);
         proposed.or(self.client_session_id).as_ref().map(SessionId::name)
+    }
+
+    /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let proposed = self.proposed.as_ref().map_or(0, |proposed| proposed.psks.len());
+        let credentials = self.facts.offers.len() + self.facts.issued.len();
+        let hello = self.facts.hello.yes();
+        let name = hello.and_then(|hello| hello.server_name.as_deref()).map_or(0, str::len);
+        let suites = hello.map_or(0, |hello| size_of_val(&*hello.suites));
+        proposed * size_of::<ProposedPsk>()
+            + credentials * (size_of::<Offer>() + size_of::<Credential>())
+            + name
+            + suites
     }
 
     /// What the ends of both streams looked like, client first.
@@ -352,6 +385,8 @@ impl Open {
         }
         // What the first ClientHello offered, the second offers again, or no more.
         self.facts.offers.clear();
+        let identities = hello.psk_identities.as_ref().map_or(0, Vec::len);
+        self.note_not_kept(identities.saturating_sub(MOST_OFFERED));
         self.proposed = Some(Box::new(Proposed {
             // RFC 5246 E.2: a session cannot be resumed with a v2 hello, whatever stands in it.
             session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| SessionId::of(hello.session_id)),
@@ -360,6 +395,7 @@ impl Open {
                 .psk_identities
                 .iter()
                 .flatten()
+                .take(MOST_OFFERED)
                 .map(|psk| ProposedPsk {
                     name: Name::of(psk.identity),
                     obfuscated_age: psk.obfuscated_age,
@@ -665,7 +701,14 @@ impl Open {
         (lifetime, psk): (Option<u32>, Option<PskTerms>),
         at: At,
         ledger: &mut Ledger,
-    ) -> CredentialId {
+    ) -> Option<CredentialId> {
+        let known = ledger
+            .find(mechanism, &name)
+            .filter(|id| self.facts.issued.contains(id));
+        if known.is_none() && self.facts.issued.len() >= MOST_ISSUED {
+            self.note_not_kept(1);
+            return None;
+        }
         let issue = Issue {
             connection: self.id,
             at,
@@ -687,7 +730,12 @@ impl Open {
             self.facts.issued.reserve_exact(1);
             self.facts.issued.push(id);
         }
-        id
+        Some(id)
+    }
+
+    fn note_not_kept(&mut self, credentials: usize) {
+        let credentials = u32::try_from(credentials).unwrap_or(u32::MAX);
+        self.facts.not_kept = self.facts.not_kept.saturating_add(credentials);
     }
 
     /// A credential that names the session of this handshake.

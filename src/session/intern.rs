@@ -8,7 +8,9 @@ use crate::net::Wrapping;
 use crate::tls::CipherSuite;
 
 /// Distinct values remembered; beyond that the table starts anew (values already handed out stay shared).
-const LIMIT: usize = 1 << 16;
+pub const MOST_VALUES: usize = 1 << 16;
+/// Bytes of all of them: names and lists have room for 64 KB each, and hostile ones use it.
+pub const MOST_VALUE_BYTES: usize = 16 << 20;
 
 /// Server names, suite lists and outer headers.
 #[derive(Debug, Default)]
@@ -16,9 +18,19 @@ pub struct Interner {
     texts: HashMap<Box<[u8]>, Arc<str>>,
     suites: HashMap<u64, Arc<[CipherSuite]>>,
     outer: HashSet<Arc<[Wrapping]>>,
+    bytes: usize,
 }
 
 impl Interner {
+    /// Makes room for a value of so many bytes that is remembered next.
+    fn make_room(&mut self, bytes: usize) {
+        let most = self.texts.len().max(self.suites.len()).max(self.outer.len());
+        if most >= MOST_VALUES || self.bytes.saturating_add(bytes) > MOST_VALUE_BYTES {
+            *self = Self::default();
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
     /// The text of bytes from the wire. What is not printable ASCII or UTF-8 is escaped, so that two different names
     /// never become one.
     pub fn text(&mut self, bytes: &[u8]) -> Arc<str> {
@@ -29,9 +41,7 @@ impl Interner {
             Ok(text) if !text.chars().any(char::is_control) => text.into(),
             _ => bytes.escape_ascii().to_string().into(),
         };
-        if self.texts.len() >= LIMIT {
-            self.texts.clear();
-        }
+        self.make_room(bytes.len() + text.len());
         self.texts.insert(bytes.into(), Arc::clone(&text));
         text
     }
@@ -41,10 +51,13 @@ impl Interner {
         if outer.is_empty() {
             return None;
         }
-        if self.outer.len() >= LIMIT {
-            self.outer.clear();
+        if let Some(known) = self.outer.get(outer) {
+            return Some(Arc::clone(known));
         }
-        Some(Arc::clone(self.outer.get_or_insert_with(outer, |outer| outer.into())))
+        self.make_room(size_of_val(outer));
+        let shared: Arc<[Wrapping]> = outer.into();
+        self.outer.insert(Arc::clone(&shared));
+        Some(shared)
     }
 
     /// The suite list of a client stack.
@@ -52,9 +65,7 @@ impl Interner {
         match self.suites.get(&stack) {
             Some(known) if known.as_ref() == suites => Arc::clone(known),
             _ => {
-                if self.suites.len() >= LIMIT {
-                    self.suites.clear();
-                }
+                self.make_room(size_of_val(suites));
                 let list: Arc<[CipherSuite]> = suites.into();
                 self.suites.insert(stack, Arc::clone(&list));
                 list

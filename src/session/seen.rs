@@ -82,6 +82,14 @@ pub enum Seen<T> {
 }
 
 impl<T> Seen<T> {
+    /// The value, to change.
+    pub const fn yes_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Yes(value) => Some(value),
+            Self::No | Self::Blind(_) => None,
+        }
+    }
+
     /// The value, where it was seen.
     pub const fn yes(&self) -> Option<&T> {
         match self {

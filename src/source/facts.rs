@@ -128,7 +128,11 @@ mod tests {
     #[test]
     fn a_line_without_end_is_passed_over_in_bounded_memory() {
         let endless = std::io::repeat(b'x').take(3 * LONGEST as u64);
-        let mut file = file(Cursor::new(b"{".to_vec()).chain(endless).chain(Cursor::new(b"\nnext\n".to_vec())));
+        let mut file = file(
+            Cursor::new(b"{".to_vec())
+                .chain(endless)
+                .chain(Cursor::new(b"\nnext\n".to_vec())),
+        );
         assert_eq!(file.next_line(), Some(Line::TooLong));
         assert_eq!(file.next_line(), Some(Line::Whole(b"next")));
         assert_eq!(file.next_line(), None);

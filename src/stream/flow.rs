@@ -171,7 +171,7 @@ impl Spans {
 }
 
 /// What one side sent.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Half {
     /// Its bytes.
     pub assembler: Assembler,
@@ -273,7 +273,7 @@ impl Half {
 }
 
 /// One TCP connection, with what the layers above attach to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flow<T> {
     /// Client and server, as far as TCP tells: see [`Flow::swap`].
     pub ends: [Endpoint; 2],
@@ -306,6 +306,12 @@ pub struct Flow<T> {
 }
 
 impl<T> Flow<T> {
+    /// Whether it ended and only lingers.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     pub(super) fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
         Self {
             ends: [client, server],

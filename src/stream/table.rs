@@ -280,6 +280,13 @@ impl<T> FlowTable<T> {
         }
     }
 
+    /// The connections on the table, in the order of their first packets.
+    pub fn flows(&self) -> Vec<&Flow<T>> {
+        let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
+        all.sort_by_key(|flow| (flow.first.time, flow.first.frame));
+        all
+    }
+
     /// Number of connections on the table.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -304,7 +311,7 @@ impl<T> FlowTable<T> {
             && due <= now
         {
             self.lingering.pop_front();
-            if let Some(flow) = self.bury(id, now) {
+            if let Some(flow) = self.bury(id, due) {
                 return Some(Finished { flow, why: Why::Closed });
             }
         }
@@ -537,17 +544,27 @@ impl<T> FlowTable<T> {
     }
 
     /// Takes off a connection that lingered long enough; its packets stay known for a while.
-    fn bury(&mut self, id: u32, now: Timestamp) -> Option<Box<Flow<T>>> {
+    /// Both times count from the close, so that it does not matter when somebody asks.
+    fn bury(&mut self, id: u32, due: Timestamp) -> Option<Box<Flow<T>>> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
-        let until = Timestamp::from_nanos(now.nanos().saturating_add(self.limits.late));
-        self.late.forget(now);
+        let until = Timestamp::from_nanos(due.nanos().saturating_add(self.limits.late));
+        self.late.forget(due);
         self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
-        if slot.flow.answered_from.is_some() {
-            for (key, alias) in self.aliases.iter().filter(|(_, alias)| alias.id == id) {
-                self.late.remember(*key, alias.client_is_low, &slot.flow, until);
-            }
+        if let Some((key, alias)) = self.alias_of(id, &slot.flow) {
+            self.late.remember(key, alias.client_is_low, &slot.flow, until);
         }
         self.remove(id)
+    }
+
+    /// Under which other addresses this connection is answered.
+    fn alias_of(&self, id: u32, flow: &Flow<T>) -> Option<(Key, Alias)> {
+        let from = flow.answered_from?;
+        // Which end is the client may have turned out otherwise since.
+        flow.ends.into_iter().find_map(|end| {
+            let key = Key::of(end, from).0;
+            let alias = *self.aliases.get(&key)?;
+            (alias.id == id).then_some((key, alias))
+        })
     }
 
     fn remove(&mut self, id: u32) -> Option<Box<Flow<T>>> {
@@ -561,8 +578,8 @@ impl<T> FlowTable<T> {
             }
             None => self.displace(&slot.key, id),
         }
-        if slot.flow.answered_from.is_some() {
-            self.aliases.retain(|_, alias| alias.id != id);
+        if let Some((key, _)) = self.alias_of(id, &slot.flow) {
+            self.aliases.remove(&key);
         }
         self.free.push(id);
         self.open -= 1;
@@ -571,20 +588,29 @@ impl<T> FlowTable<T> {
 
     /// Ends one connection that was not used since the hand last passed it.
     fn evict(&mut self) -> Option<Finished<T>> {
-        for _ in 0..=2 * self.slots.len() {
-            self.hand = (self.hand + 1) % self.slots.len().max(1);
-            let Some(Some(slot)) = self.slots.get_mut(self.hand) else {
-                continue;
-            };
-            // Those that are closing wait in the queue already; taking them here would leave a stale entry.
-            if slot.flow.closing || std::mem::take(&mut slot.flow.touched) {
-                continue;
+        self.evict_where(|flow| !std::mem::take(&mut flow.touched))
+    }
+
+    /// Ends the next connection of which `may_go` says so, to make room; one that is closed already where there is none,
+    /// or where most are.
+    pub fn evict_where(&mut self, mut may_go: impl FnMut(&mut Flow<T>) -> bool) -> Option<Finished<T>> {
+        // Among connections that are all closed the hand would go round in vain, packet after packet.
+        if self.lingering.len() <= self.open / 2 {
+            for _ in 0..=2 * self.slots.len() {
+                self.hand = (self.hand + 1) % self.slots.len().max(1);
+                let Some(Some(slot)) = self.slots.get_mut(self.hand) else {
+                    continue;
+                };
+                // Those that are closing wait in the queue already; taking them here would leave a stale entry.
+                if slot.flow.closing || !may_go(&mut slot.flow) {
+                    continue;
+                }
+                let id = u32::try_from(self.hand).ok()?;
+                return self.remove(id).map(|flow| Finished {
+                    flow,
+                    why: Why::Evicted,
+                });
             }
-            let id = u32::try_from(self.hand).ok()?;
-            return self.remove(id).map(|flow| Finished {
-                flow,
-                why: Why::Evicted,
-            });
         }
         let (_, id) = self.lingering.pop_front()?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Closed })

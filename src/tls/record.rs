@@ -172,7 +172,7 @@ impl Record {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum State {
     /// Collecting a header; nine bytes are needed where the start of the body decides (see [`Decoder::header_needed`]).
     Header,
@@ -196,7 +196,7 @@ enum Step<'i> {
 }
 
 /// Decodes one direction. Bytes go in by [`Decoder::next`], lost bytes by [`Decoder::gap`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Decoder {
     state: State,
     protection: Protection,
@@ -464,6 +464,10 @@ impl Decoder {
             // A message begins here: an unfinished one before it never becomes whole.
             self.message.clear();
             self.message.extend_from_slice(&first);
+        }
+        if body == Body::Protected && self.message.is_empty() {
+            // The handshake is over, or will begin anew: of many open connections most are here.
+            self.message = Vec::new();
         }
         if body == Body::Protected
             && let Some(from) = self.keep.from(content_type, length)

@@ -104,6 +104,8 @@ fn accepted_psk(connection: &Connection) -> Outcome {
         Some(OfferKind::ExternalPsk) => went_on(connection, Outcome::ExternalPsk),
         Some(OfferKind::Resumption(mechanism)) => went_on(connection, Outcome::Resumed(Some(mechanism))),
         Some(OfferKind::UnclearPsk) => Outcome::Unclear(Blindness::Encrypted),
+        // The server chose an identity that stands too far back in the hello to be kept.
+        None if connection.not_kept > 0 => Outcome::Unclear(Blindness::Unsupported),
         None => Outcome::Unclear(connection.hello.blind().unwrap_or(Blindness::ClientHelloMissing)),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{endpoint, items, text};
+use super::{Fixture, endpoint, items, text};
 
 /// The facts that no loss may turn into others.
 pub(crate) const HARD: [&str; 8] = [
@@ -88,6 +88,43 @@ pub(crate) fn contradictions(whole: &Value, part: &Value) -> Vec<String> {
             &part["credentials_issued"],
         );
     }
+    found
+}
+
+/// What the report on a part of a capture states otherwise than the report on the whole.
+pub(crate) fn told_otherwise(fixture: &Fixture, whole: &Value, part: &Value) -> Vec<String> {
+    let whole = stated(whole);
+    let mut found = Vec::new();
+    let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+    for connection in stated(part) {
+        let name = format!("{} {}", connection.ends.join(" "), connection.started);
+        let Some(origin) = origin(&whole, &connection) else {
+            // Two legs of one handshake, or the halves of one that has two addresses, are one connection only while
+            // both show that they are.
+            let in_parts = fixture
+                .truth
+                .connections
+                .iter()
+                .any(|truth| truth.answers_from.is_some());
+            if !fixture.truth.lenient && !in_parts {
+                found.push(format!("{name} is invented"));
+            }
+            continue;
+        };
+        found.extend(
+            contradictions(origin.value, connection.value)
+                .into_iter()
+                .map(|line| format!("{name} {line}")),
+        );
+        let id = format!("{} {}", origin.ends.join(" "), origin.started);
+        *taken.entry(id).or_default() += 1;
+    }
+    found.extend(
+        taken
+            .into_iter()
+            .filter(|(_, times)| *times > 1)
+            .map(|(id, times)| format!("{id} is {times} now")),
+    );
     found
 }
 

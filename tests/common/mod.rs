@@ -13,7 +13,10 @@ use reshake::source::{Source, Timeline};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(crate) mod changes;
 pub(crate) mod facts;
+pub(crate) mod forge;
+pub(crate) mod forms;
 pub(crate) mod packets;
 
 /// What really happened in a fixture, from the logs of the clients and servers that made it.
@@ -123,7 +126,12 @@ impl Fixture {
 
 /// The folder of the package.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The fuzzer is a package of its own inside this one.
+    package
+        .parent()
+        .filter(|_| package.ends_with("fuzz"))
+        .unwrap_or(package)
 }
 
 /// Every fixture, sorted by name. A folder without a readable truth is a mistake, not something to pass over.

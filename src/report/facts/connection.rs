@@ -66,6 +66,9 @@ pub(super) struct ConnectionFact {
     /// Place in `offered`.
     accepted: Option<usize>,
     issued: Vec<IssueFact>,
+    /// Credentials beyond those that are kept of a connection.
+    #[serde(default)]
+    not_kept: u32,
     renegotiations: u16,
     client_side: SideFactsFact,
     server_side: SideFactsFact,
@@ -176,6 +179,7 @@ impl ConnectionFact {
             offered: sighting.offered.iter().map(Into::into).collect(),
             accepted: sighting.accepted,
             issued: sighting.issued.iter().map(Into::into).collect(),
+            not_kept: connection.not_kept,
             renegotiations: connection.renegotiations,
             client_side: (&connection.client_side).into(),
             server_side: (&connection.server_side).into(),
@@ -201,7 +205,11 @@ impl ConnectionFact {
 
     pub(super) fn back(&self, base: Base, interner: &mut Interner) -> Result<Sighting, Wrong> {
         let hidden = &self.not_visible;
-        let hello = self.hello.as_ref().map(|hello| hello.back(base, interner)).transpose()?;
+        let hello = self
+            .hello
+            .as_ref()
+            .map(|hello| hello.back(base, interner))
+            .transpose()?;
         let answer = self.answer.as_ref().map(|answer| answer.back(base, interner));
         let shape = self.shape.map(|shape| shape.back(base)).transpose()?;
         let certificate = match self.certificate {
@@ -236,6 +244,7 @@ impl ConnectionFact {
                 offers: Vec::new(),
                 accepted: None,
                 issued: Vec::new(),
+                not_kept: self.not_kept,
                 renegotiations: self.renegotiations,
                 client_side: self.client_side.back(base)?,
                 server_side: self.server_side.back(base)?,
@@ -257,7 +266,11 @@ impl ConnectionFact {
         let mut spans = self.spans.iter().map(|span| span.back(base));
         let main = spans.next().ok_or(Wrong("spans"))??;
         let more: Vec<_> = spans.collect::<Result<_, _>>()?;
-        let outer: Vec<_> = self.encapsulation.iter().map(OuterFact::back).collect::<Result<_, _>>()?;
+        let outer: Vec<_> = self
+            .encapsulation
+            .iter()
+            .map(OuterFact::back)
+            .collect::<Result<_, _>>()?;
         if self.ended.0 < self.started.0 {
             return Err(Wrong("ended"));
         }
@@ -305,7 +318,10 @@ fn together(sighting: &Sighting) -> Vec<String> {
         None => ties.push(format!("ip:{}", connection.client.ip)),
     }
     let session_id = connection.edges.as_deref().and_then(|edges| edges.session_id.as_ref());
-    let offered = sighting.offered.iter().map(|offered| (offered.mechanism(), &offered.name));
+    let offered = sighting
+        .offered
+        .iter()
+        .map(|offered| (offered.mechanism(), &offered.name));
     let issued = sighting.issued.iter().map(|issued| (issued.mechanism, &issued.name));
     let proposed = session_id.map(|name| (Mechanism::SessionId, name));
     for (mechanism, name) in offered.chain(issued).chain(proposed) {

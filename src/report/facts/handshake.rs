@@ -315,7 +315,10 @@ impl EarlyFact {
 
 /// Why a member is null that must have a value or a cause.
 pub(super) fn cause(hidden: &NotVisible, name: &'static str) -> Result<Blindness, Wrong> {
-    hidden.get(name).map(|cause: &BlindFact| (*cause).into()).ok_or(Wrong(name))
+    hidden
+        .get(name)
+        .map(|cause: &BlindFact| (*cause).into())
+        .ok_or(Wrong(name))
 }
 
 /// Which credential: its digest, and its first bytes (all of a session ID; of a ticket the key name, the IV and the

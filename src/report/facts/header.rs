@@ -115,7 +115,8 @@ enum NeighbourFact {
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct OmittedFact {
-    server: EndFact,
+    /// Null for services that were not told apart.
+    server: Option<EndFact>,
     server_name: Option<String>,
     resumed: u64,
     declined: u64,
@@ -300,10 +301,11 @@ impl NeighbourFact {
 }
 
 impl OmittedFact {
-    fn of(((server, name), counts): &(Service, Omitted)) -> Self {
+    fn of((service, counts): &(Option<Service>, Omitted)) -> Self {
+        let name = service.as_ref().and_then(|(_, name)| name.as_deref());
         Self {
-            server: (*server).into(),
-            server_name: name.as_deref().map(str::to_owned),
+            server: service.as_ref().map(|(server, _)| (*server).into()),
+            server_name: name.map(str::to_owned),
             resumed: counts.resumed,
             declined: counts.declined,
             not_offered: counts.not_offered,
@@ -313,7 +315,7 @@ impl OmittedFact {
         }
     }
 
-    fn back(&self, interner: &mut Interner) -> (Service, Omitted) {
+    fn back(&self, interner: &mut Interner) -> (Option<Service>, Omitted) {
         let name = self.server_name.as_ref().map(|name| interner.text(name.as_bytes()));
         let counts = Omitted {
             resumed: self.resumed,
@@ -323,6 +325,6 @@ impl OmittedFact {
             external_psk: self.external_psk,
             unclear: self.unclear,
         };
-        ((self.server.into(), name), counts)
+        (self.server.map(|server| (server.into(), name)), counts)
     }
 }

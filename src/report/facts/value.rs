@@ -7,9 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, Timestamp, Wrapping, hex};
-use crate::session::{
-    Blindness, CloseClass, KeyOrigin, Mechanism, ResetForm, Seen, Side, SynOptions, TicketExtension,
-};
+use crate::session::{Blindness, CloseClass, KeyOrigin, Mechanism, ResetForm, Seen, Side, SynOptions, TicketExtension};
 use crate::stream::FinCovers;
 
 /// Something in a fact that no run writes: which member.

@@ -3,10 +3,12 @@
 mod connection;
 mod cost;
 mod credential;
+pub mod live;
 mod service;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use schemars::JsonSchema;
@@ -22,7 +24,8 @@ use connection::{ConnectionJson, Context};
 use credential::CredentialJson;
 use service::ServiceJson;
 
-pub use connection::{mechanism_code, outcome_code};
+pub(super) use connection::{EvidenceJson, FilterJson};
+pub use connection::{mechanism_code, outcome_code, write_csv};
 
 /// Name of this document.
 pub const SCHEMA: &str = "reshake-report/1";
@@ -86,6 +89,11 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             &CredentialJson::of(report, id, credential),
         )?;
     }
+    services_and_summary(report, schema, out)
+}
+
+/// What is said of services, and the summary at the end.
+fn services_and_summary(report: &Report<'_>, mut schema: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     for view in &report.services {
         let service = ServiceJson::of(report, view);
         line(out, "service", schema.take(), &service)?;
@@ -106,7 +114,11 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// The JSON Schema of the document. Open to additions, or closed to anything it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> serde_json::Value {
-    let mut schema = schemars::schema_for!(DocumentJson<'static>).to_value();
+    closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict)
+}
+
+/// A schema as it is, or closed to anything it does not name.
+pub(super) fn closed(mut schema: serde_json::Value, strict: bool) -> serde_json::Value {
     if strict {
         close_objects(&mut schema);
     }
@@ -193,15 +205,29 @@ impl Generator<'static> {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
     };
+
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) const fn version(&self) -> &'static str {
+        self.version
+    }
 }
 
 /// A moment in RFC 3339, UTC, always nine fractional digits.
 #[derive(Clone, Copy)]
 struct Time(Timestamp);
 
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.9}", super::moment(self.0))
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:.9}", super::moment(self.0)))
+        serializer.collect_str(self)
     }
 }
 
@@ -219,7 +245,7 @@ impl JsonSchema for Time {
 }
 
 #[derive(Clone, Copy, Serialize, JsonSchema)]
-struct Frame {
+pub(super) struct Frame {
     capture: u16,
     frame: u64,
 }
@@ -240,9 +266,9 @@ impl From<At> for Frame {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct End {
-    ip: String,
-    port: u16,
+pub(super) struct End {
+    pub(super) ip: String,
+    pub(super) port: u16,
 }
 
 impl From<Endpoint> for End {
@@ -255,7 +281,7 @@ impl From<Endpoint> for End {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct CaptureJson<'a> {
+pub(super) struct CaptureJson<'a> {
     path: &'a str,
     format: &'a str,
     compression: Option<&'a str>,
@@ -269,14 +295,14 @@ struct CaptureJson<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct NoticeJson<'a> {
+pub(super) struct NoticeJson<'a> {
     code: &'a str,
     count: u64,
     first: Option<Frame>,
 }
 
 impl<'a> CaptureJson<'a> {
-    fn of(capture: &'a Capture) -> Self {
+    pub(super) fn of(capture: &'a Capture) -> Self {
         Self {
             path: &capture.path,
             format: match capture.format {
@@ -315,7 +341,7 @@ impl<'a> CaptureJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-struct OutcomesJson {
+pub(super) struct OutcomesJson {
     resumed: u64,
     declined: u64,
     not_offered: u64,
@@ -339,14 +365,14 @@ impl From<Outcomes> for OutcomesJson {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-struct MechanismsJson {
+pub(super) struct MechanismsJson {
     session_id: u64,
     ticket: u64,
     psk: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct OffersJson {
+pub(super) struct OffersJson {
     made: u64,
     accepted: u64,
     declined: u64,
@@ -367,14 +393,14 @@ impl From<super::Offers> for OffersJson {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct ConfidencesJson {
+pub(super) struct ConfidencesJson {
     observed: u64,
     inferred: u64,
     possible: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct ReasonCountJson {
+pub(super) struct ReasonCountJson {
     name: &'static str,
     connections: u64,
     confidence: ConfidencesJson,
@@ -396,7 +422,7 @@ impl From<&ReasonCount> for ReasonCountJson {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct SummaryJson {
+pub(super) struct SummaryJson {
     connections: u64,
     other_connections: u64,
     connections_omitted: u64,
@@ -420,7 +446,7 @@ struct SelectedSummary<'a> {
 }
 
 impl SummaryJson {
-    fn of(report: &Report<'_>) -> Self {
+    pub(super) fn of(report: &Report<'_>) -> Self {
         let summary = &report.summary;
         let [session_id, ticket, psk] = summary.resumed_by;
         let counted = |name: &'static str| summary.reasons.iter().find(|count| count.reason.name == name);

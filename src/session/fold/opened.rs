@@ -144,7 +144,7 @@ impl Open {
             return;
         }
         let entered = self.issue(Mechanism::SessionId, id.name(), (None, None), at, ledger);
-        if let Some(credential) = ledger.get_mut(entered) {
+        if let Some(credential) = entered.and_then(|id| ledger.get_mut(id)) {
             credential.suite = Some(hello.cipher_suite);
             credential.extended_master_secret = Some(hello.extended_master_secret);
         }

@@ -103,7 +103,9 @@ impl Sighting {
             return;
         };
         if answer.version.is_tls13() {
-            let mut psks = (0..).zip(&self.offered).filter(|(_, offer)| offer.mechanism() == Mechanism::Psk);
+            let mut psks = (0..)
+                .zip(&self.offered)
+                .filter(|(_, offer)| offer.mechanism() == Mechanism::Psk);
             let selected = answer.selected_psk.map(usize::from);
             self.accepted = selected.and_then(|index| Some(psks.nth(index)?.0));
             if hello.early_data {
@@ -118,7 +120,8 @@ impl Sighting {
         // The server's ID was taken for a new one while the client's was not known.
         if let Some(id) = session_id {
             let before = self.issued.len();
-            self.issued.retain(|issued| (issued.mechanism, issued.name.key()) != (Mechanism::SessionId, id.key()));
+            self.issued
+                .retain(|issued| (issued.mechanism, issued.name.key()) != (Mechanism::SessionId, id.key()));
             answer.session_id_echoed |= self.issued.len() < before;
         }
         if matches!(connection.shape, Seen::Yes(Shape::Abbreviated(_))) {
@@ -208,7 +211,12 @@ fn follows(first: &Connection, second: &Connection, turned: bool) -> bool {
     }
     let far = if bare { 2 } else { SAME_CONNECTION };
     let near = if bare { 0 } else { i32::MIN };
-    let mut known = first.numbers.iter().zip(theirs).filter_map(|(a, b)| Some(((*a)?, b?))).peekable();
+    let mut known = first
+        .numbers
+        .iter()
+        .zip(theirs)
+        .filter_map(|(a, b)| Some(((*a)?, b?)))
+        .peekable();
     let fits = |((begin, next), (from, _)): ((SeqNumber, SeqNumber), (SeqNumber, SeqNumber))| {
         from.distance(begin) >= 0 && (near..far).contains(&from.distance(next))
     };
@@ -244,6 +252,7 @@ impl Connection {
         self.ticket_withdrawn = self.ticket_withdrawn.or(other.ticket_withdrawn);
         self.keys = self.keys.or(other.keys);
         self.extensions_read |= other.extensions_read;
+        self.not_kept = self.not_kept.max(other.not_kept);
         self.renegotiations = self.renegotiations.max(other.renegotiations);
         if self.tickets_inferred == TicketsInferred::Unclear {
             self.tickets_inferred = other.tickets_inferred;
@@ -416,7 +425,11 @@ fn widest(
     let (Some((from, to)), Some((their_from, their_to))) = (ours, theirs) else {
         return ours.or(theirs);
     };
-    let first = if their_from.distance(from) < 0 { their_from } else { from };
+    let first = if their_from.distance(from) < 0 {
+        their_from
+    } else {
+        from
+    };
     let last = if their_to.distance(to) > 0 { their_to } else { to };
     Some((first, last))
 }

@@ -33,7 +33,9 @@ pub fn replay(sightings: Vec<Sighting>, first: ConnectionId, ledger: &mut Ledger
     steps.sort_unstable();
     let mut sightings = sightings;
     for (_, place, step) in steps {
-        let Some(sighting) = sightings.get_mut(place) else { continue };
+        let Some(sighting) = sightings.get_mut(place) else {
+            continue;
+        };
         let id = ConnectionId(first.0.saturating_add(u32::try_from(place).unwrap_or(u32::MAX)));
         match step {
             Step::Offer => offer(sighting, id, ledger),
@@ -64,7 +66,10 @@ fn issued_at(sighting: &Sighting, issued: &Issued) -> (Timestamp, FrameRef) {
     match issued.at {
         Some(at) => (at.time, at.frame),
         // Another connection had issued it before: nothing depends on when this one did.
-        None => (sighting.connection.transport.ended, sighting.connection.transport.last()),
+        None => (
+            sighting.connection.transport.ended,
+            sighting.connection.transport.last(),
+        ),
     }
 }
 
@@ -151,7 +156,9 @@ fn enter(mechanism: Mechanism, offered: &Offered, connection: &Connection, ledge
 
 fn issue(sighting: &mut Sighting, id: ConnectionId, number: usize, ledger: &mut Ledger) {
     let connection = &mut sighting.connection;
-    let Some(issued) = sighting.issued.get(number) else { return };
+    let Some(issued) = sighting.issued.get(number) else {
+        return;
+    };
     let Some(at) = issued.at.or_else(|| connection.answer.yes().map(|answer| answer.at)) else {
         return;
     };
