@@ -3,6 +3,7 @@
 
 mod facts;
 mod keys;
+mod stages;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -35,6 +36,9 @@ pub struct Options {
     pub keylogs: Vec<String>,
     /// What is found is to be written as facts: nothing is joined yet.
     pub joinable: bool,
+    /// Threads that work at once, 0 counting as 1. The result is the same whatever their number; inputs that are followed
+    /// take one.
+    pub threads: usize,
 }
 
 /// How far a run has come.
@@ -166,7 +170,8 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
     let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);
-    if options.joinable || !facts.is_empty() {
+    let joinable = options.joinable || !facts.is_empty();
+    if joinable {
         engine.keep_joinable();
     }
     // Of files all keys are read first: nothing need be held back for them.
@@ -175,15 +180,28 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
     if growing {
         engine.expect_keys();
     }
-    let feed = Feed {
-        timeline: &mut timeline,
-        engine: &mut engine,
-        logs: &mut logs,
-        growing,
-        packets: 0,
-    };
-    let stopped = feed.pump(options.packets, watch).is_break();
-    let run = finish(timeline, engine, logs, errors, stopped);
+    let mut done = 0;
+    let mut ended = None;
+    // What is kept to be joined is kept where packets are taken one by one.
+    if !joinable && stages::fit(options) {
+        let both;
+        (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
+        match both {
+            stages::Ended::Run(how) => ended = Some(how),
+            stages::Ended::Cramped(packets) => done = packets,
+        }
+    }
+    let stopped = ended.unwrap_or_else(|| {
+        let feed = Feed {
+            timeline: &mut timeline,
+            engine: &mut engine,
+            logs: &mut logs,
+            growing,
+            packets: done,
+        };
+        feed.pump(options.packets, watch)
+    });
+    let run = finish(timeline, engine, logs, errors, stopped.is_break());
     if facts.is_empty() {
         run
     } else {
@@ -240,6 +258,7 @@ struct Feed<'a> {
     logs: &'a mut KeyLogs,
     /// Key log files are still written to.
     growing: bool,
+    /// Packets that were moved before.
     packets: u64,
 }
 
@@ -312,7 +331,7 @@ impl Feed<'_> {
         let size = self.timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = self.timeline.may_bring_secrets();
-        let mut packets = 0;
+        let mut packets = self.packets;
         while packets < limit {
             if blocks && self.timeline.brings_secrets() {
                 self.logs.take_blocks(self.timeline, self.engine);
@@ -321,13 +340,14 @@ impl Feed<'_> {
                     self.engine.expect_keys();
                 }
             }
-            let Some(packet) = self.timeline.next() else {
-                if self.timeline.succeed() {
-                    continue;
-                }
+            // By reference: a packet that is moved is a packet that is copied.
+            if let Some(packet) = &self.timeline.next() {
+                self.engine.push(packet);
+            } else if self.timeline.succeed() {
+                continue;
+            } else {
                 return ControlFlow::Continue(());
-            };
-            self.engine.push(&packet);
+            }
             packets += 1;
             if self.growing && packets.is_multiple_of(PACKETS_PER_LOOK) {
                 self.logs.read(self.engine);

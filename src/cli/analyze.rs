@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         print(|out| facts::write(&shard, out))?;
         return Ok(status);
     }
-    let report = Report::of_selected(&engine, captures, selection);
+    let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
     let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         Format::Text => text::write(
@@ -135,6 +135,7 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         follow,
         keylogs: keylogs(&arguments.keys)?,
         joinable: arguments.format == Format::Facts,
+        threads: usize::from(arguments.threads),
     })
 }
 

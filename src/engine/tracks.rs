@@ -52,6 +52,8 @@ enum Track {
 #[derive(Debug)]
 pub(super) struct Tracks {
     each: [Track; 2],
+    /// How many of the bytes that are searched need no second look.
+    searched: [usize; 2],
     /// Stream bytes delivered so far, gaps included.
     offsets: [u64; 2],
     /// Why bytes are missing in each direction, in case some are.
@@ -80,6 +82,7 @@ impl Clone for Tracks {
     fn clone(&self) -> Self {
         Self {
             each: self.each.clone(),
+            searched: self.searched,
             offsets: self.offsets,
             lost: self.lost,
             gaps: self.gaps,
@@ -100,6 +103,7 @@ impl Default for Tracks {
     fn default() -> Self {
         Self {
             each: [Track::Searching(Vec::new()), Track::Searching(Vec::new())],
+            searched: [0; 2],
             offsets: [0; 2],
             lost: [None; 2],
             gaps: 0,
@@ -184,6 +188,7 @@ impl Tracks {
 
     fn swap(&mut self) {
         self.each.swap(0, 1);
+        self.searched.swap(0, 1);
         self.offsets.swap(0, 1);
         self.lost.swap(0, 1);
         self.clear_lost.swap(0, 1);
@@ -231,9 +236,12 @@ pub(super) fn deliver(
     context: &mut Context<'_>,
 ) -> Direction {
     let (direction, length) = match piece {
-        Piece::Gap(length, cause, _) => {
+        Piece::Gap(length, cause, at) => {
             gap(flow, direction, *length, *cause);
-            (direction, *length)
+            pass(flow, direction, *length);
+            // A record that ends with the gap is told at once: nothing may come after it.
+            feed(flow, direction, &[], *at, context);
+            return direction;
         }
         Piece::Data(bytes, at) => {
             let after = match flow.data.each.get_mut(index(direction)) {
@@ -254,10 +262,15 @@ pub(super) fn deliver(
             (after, bytes.len() as u64)
         }
     };
+    pass(flow, direction, length);
+    direction
+}
+
+/// So many more bytes of a direction are behind.
+fn pass(flow: &mut Flow<Tracks>, direction: Direction, length: u64) {
     if let Some(offset) = flow.data.offsets.get_mut(index(direction)) {
         *offset += length;
     }
-    direction
 }
 
 fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCause) {
@@ -353,8 +366,15 @@ fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, con
         return direction;
     };
     let mut bytes = std::mem::take(held);
+    let mut searched = match flow.data.searched.get(index(direction)) {
+        Some(searched) if !bytes.is_empty() => *searched,
+        _ => 0,
+    };
     bytes.extend_from_slice(piece);
-    let found = search(&bytes, wanted(flow, direction));
+    let found = search(&bytes, wanted(flow, direction), &mut searched);
+    if let Some(slot) = flow.data.searched.get_mut(index(direction)) {
+        *slot = searched;
+    }
     if let Found::At(offset, start) = found
         && (flow.data.is_tls() || is_hello(&bytes, offset, start))
     {
@@ -566,7 +586,7 @@ pub(super) fn finish(
 
 /// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
 /// beginning to its end, there is nothing to join.
-pub(super) fn stray(flow: &Flow<Tracks>, context: &mut Context<'_>) -> Option<Box<Connection>> {
+pub(super) fn stray(flow: &Flow<Tracks>, interner: &mut Interner) -> Option<Box<Connection>> {
     if flow.roles_known() && flow.closed() {
         return None;
     }
@@ -575,12 +595,7 @@ pub(super) fn stray(flow: &Flow<Tracks>, context: &mut Context<'_>) -> Option<Bo
     let said = said.filter(|open| open.facts().hello.yes().is_none() && open.facts().answer.yes().is_none());
     let ends = said.map(Open::ends).map(|[client, server]| [*client, *server]);
     let [client, server] = flow.ends;
-    let mut open = Open::new(
-        ConnectionId(u32::MAX),
-        client,
-        server,
-        transport(flow, context.interner),
-    );
+    let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport(flow, interner));
     for direction in Direction::BOTH {
         finish_side(&mut open, flow, direction);
     }
