@@ -5,6 +5,7 @@
 
 mod legs;
 mod sealed;
+mod stages;
 mod tracks;
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use crate::session::{Completed, ConnectionId, Drops, Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 pub use crate::stream::Limits as FlowLimits;
+pub use stages::{Back, Batch, Front, Order};
 use tracks::{Context, Tracks};
 
 /// Bounds of one run.
@@ -158,7 +160,8 @@ impl Engine {
         // What is over by now is over before this packet, whether or not somebody asked in between.
         self.table.advance(at.time);
         self.expire();
-        match self.decoder.decode(packet) {
+        // By reference: a segment that is moved is a segment that is copied.
+        match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
                 if segment.cut > 0 {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
@@ -172,7 +175,7 @@ impl Engine {
                     held_most: self.limits.held_for_keys,
                     buffered: &mut self.buffered,
                 };
-                let taken = take(&mut self.table, &segment, at, &mut context);
+                let taken = take(&mut self.table, segment, at, &mut context);
                 if self.events.is_some()
                     && let Some(id) = taken
                 {
@@ -188,8 +191,8 @@ impl Engine {
                     self.count_datagram(notice, pair, at);
                 }
             }
-            Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
-            Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
+            &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
+            &Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
             Decoded::Other => {}
         }
         while self.buffered > self.buffered_limit && self.free_buffers() {}
@@ -410,8 +413,8 @@ impl Engine {
         self.other_connections
     }
 
-    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
-        let mut context = Context {
+    fn context(&mut self) -> Context<'_> {
+        Context {
             ledger: &mut self.ledger,
             interner: &mut self.interner,
             kept: &mut self.kept,
@@ -419,15 +422,25 @@ impl Engine {
             held: &mut self.held,
             held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
-        };
-        let flow = &mut finished.flow;
-        for direction in Direction::BOTH {
-            flow.half_mut(direction).assembler.flush();
-            deliver_waiting(flow, direction, &mut context);
         }
-        *context.buffered = context.buffered.saturating_sub(flow.data.buffered as usize);
-        let (confirmed, id) = (flow.data.confirmed(), flow.data.id());
-        let connection = tracks::finish(&mut finished, self.last, &mut context);
+    }
+
+    /// A connection is over: what it still holds back comes, and then it is kept.
+    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
+        let flow = &mut finished.flow;
+        let mut direction = Direction::ToServer;
+        for _ in Direction::BOTH {
+            flow.half_mut(direction).assembler.flush();
+            direction = deliver_waiting(flow, direction, &mut self.context()).opposite();
+        }
+        self.bury(finished);
+    }
+
+    /// Keeps a connection that is over, of which every piece was delivered.
+    fn bury(&mut self, mut finished: Finished<Tracks>) {
+        self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
+        let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
+        let connection = tracks::finish(&mut finished, last, &mut self.context());
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
             if connection.not_kept > 0 {
@@ -488,6 +501,10 @@ impl Engine {
         {
             flow.unreachable = true;
         }
+        self.note_neighbour(seen);
+    }
+
+    fn note_neighbour(&mut self, seen: NeighbourSeen) {
         if self.neighbours.len() < MAX_NEIGHBOURS {
             self.neighbours.push(seen);
         } else {
@@ -522,8 +539,8 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
         tracks::account(flow, context.buffered);
     }
     // An acknowledgement may release what the other direction holds back.
-    for direction in [direction, direction.opposite()] {
-        deliver_waiting(flow, direction, context);
+    for _ in Direction::BOTH {
+        direction = deliver_waiting(flow, direction, context).opposite();
     }
     Some(id)
 }
@@ -536,8 +553,8 @@ fn ended_here(flow: &Flow<Tracks>) -> Finished<Tracks> {
     }
 }
 
-fn deliver_waiting(flow: &mut Flow<Tracks>, direction: Direction, context: &mut Context<'_>) {
-    let mut direction = direction;
+/// Delivers what one direction has released. Gives that direction as it is called afterwards.
+fn deliver_waiting(flow: &mut Flow<Tracks>, mut direction: Direction, context: &mut Context<'_>) -> Direction {
     let mut released = false;
     while let Some(piece) = flow.half_mut(direction).assembler.pop() {
         direction = tracks::deliver(flow, direction, &piece, context);
@@ -546,6 +563,7 @@ fn deliver_waiting(flow: &mut Flow<Tracks>, direction: Direction, context: &mut 
     if released {
         tracks::account(flow, context.buffered);
     }
+    direction
 }
 
 /// A QUIC v1 or v2 Initial (RFC 9000 §17.2.2, RFC 9369 §3.2) or a DTLS ClientHello (RFC 6347 §4.2.2).

@@ -2,6 +2,7 @@
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
 mod keys;
+mod stages;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -32,6 +33,9 @@ pub struct Options {
     pub follow: Option<Arc<AtomicBool>>,
     /// Key logs in NSS format.
     pub keylogs: Vec<String>,
+    /// Threads that work at once, 0 counting as 1. The result is the same whatever their number; inputs that are followed
+    /// take one.
+    pub threads: usize,
 }
 
 /// How far a run has come.
@@ -169,15 +173,27 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
     if growing {
         engine.expect_keys();
     }
-    let feed = Feed {
-        timeline: &mut timeline,
-        engine: &mut engine,
-        logs: &mut logs,
-        growing,
-        packets: 0,
-    };
-    let stopped = feed.pump(options.packets, watch).is_break();
-    finish(&timeline, engine, logs, errors, stopped)
+    let mut done = 0;
+    let mut ended = None;
+    if stages::fit(options) {
+        let both;
+        (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
+        match both {
+            stages::Ended::Run(how) => ended = Some(how),
+            stages::Ended::Cramped(packets) => done = packets,
+        }
+    }
+    let stopped = ended.unwrap_or_else(|| {
+        let feed = Feed {
+            timeline: &mut timeline,
+            engine: &mut engine,
+            logs: &mut logs,
+            growing,
+            packets: done,
+        };
+        feed.pump(options.packets, watch)
+    });
+    finish(&timeline, engine, logs, errors, stopped.is_break())
 }
 
 fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Vec<String>, stopped: bool) -> Run {
@@ -227,6 +243,7 @@ struct Feed<'a> {
     logs: &'a mut KeyLogs,
     /// Key log files are still written to.
     growing: bool,
+    /// Packets that were moved before.
     packets: u64,
 }
 
@@ -299,7 +316,7 @@ impl Feed<'_> {
         let size = self.timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = self.timeline.may_bring_secrets();
-        let mut packets = 0;
+        let mut packets = self.packets;
         while packets < limit {
             if blocks && self.timeline.brings_secrets() {
                 self.logs.take_blocks(self.timeline, self.engine);
@@ -308,13 +325,14 @@ impl Feed<'_> {
                     self.engine.expect_keys();
                 }
             }
-            let Some(packet) = self.timeline.next() else {
-                if self.timeline.succeed() {
-                    continue;
-                }
+            // By reference: a packet that is moved is a packet that is copied.
+            if let Some(packet) = &self.timeline.next() {
+                self.engine.push(packet);
+            } else if self.timeline.succeed() {
+                continue;
+            } else {
                 return ControlFlow::Continue(());
-            };
-            self.engine.push(&packet);
+            }
             packets += 1;
             if self.growing && packets.is_multiple_of(PACKETS_PER_LOOK) {
                 self.logs.read(self.engine);

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     }
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
-    let report = Report::of_selected(&engine, captures, selection);
+    let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
     let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         Format::Text => text::write(
@@ -113,6 +113,7 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
+        threads: usize::from(arguments.threads),
     })
 }
 

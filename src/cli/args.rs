@@ -147,6 +147,10 @@ pub struct Analyze {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
+    /// Threads that work at once; the report is the same whatever their number. Files that still grow take one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
+    pub threads: u16,
+
     /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
     /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
     #[arg(long)]

@@ -50,6 +50,8 @@ enum Track {
 #[derive(Debug)]
 pub(super) struct Tracks {
     each: [Track; 2],
+    /// How many of the bytes that are searched need no second look.
+    searched: [usize; 2],
     /// Stream bytes delivered so far, gaps included.
     offsets: [u64; 2],
     /// Why bytes are missing in each direction, in case some are.
@@ -90,6 +92,7 @@ impl Clone for Tracks {
             sealed: None,
             // What it holds is counted once.
             buffered: 0,
+            searched: self.searched,
         }
     }
 }
@@ -98,6 +101,7 @@ impl Default for Tracks {
     fn default() -> Self {
         Self {
             each: [Track::Searching(Vec::new()), Track::Searching(Vec::new())],
+            searched: [0; 2],
             offsets: [0; 2],
             lost: [None; 2],
             gaps: 0,
@@ -182,6 +186,7 @@ impl Tracks {
 
     fn swap(&mut self) {
         self.each.swap(0, 1);
+        self.searched.swap(0, 1);
         self.offsets.swap(0, 1);
         self.lost.swap(0, 1);
         self.clear_lost.swap(0, 1);
@@ -229,9 +234,12 @@ pub(super) fn deliver(
     context: &mut Context<'_>,
 ) -> Direction {
     let (direction, length) = match piece {
-        Piece::Gap(length, cause, _) => {
+        Piece::Gap(length, cause, at) => {
             gap(flow, direction, *length, *cause);
-            (direction, *length)
+            pass(flow, direction, *length);
+            // A record that ends with the gap is told at once: nothing may come after it.
+            feed(flow, direction, &[], *at, context);
+            return direction;
         }
         Piece::Data(bytes, at) => {
             let after = match flow.data.each.get_mut(index(direction)) {
@@ -252,10 +260,15 @@ pub(super) fn deliver(
             (after, bytes.len() as u64)
         }
     };
+    pass(flow, direction, length);
+    direction
+}
+
+/// So many more bytes of a direction are behind.
+fn pass(flow: &mut Flow<Tracks>, direction: Direction, length: u64) {
     if let Some(offset) = flow.data.offsets.get_mut(index(direction)) {
         *offset += length;
     }
-    direction
 }
 
 fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCause) {
@@ -351,8 +364,15 @@ fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, con
         return direction;
     };
     let mut bytes = std::mem::take(held);
+    let mut searched = match flow.data.searched.get(index(direction)) {
+        Some(searched) if !bytes.is_empty() => *searched,
+        _ => 0,
+    };
     bytes.extend_from_slice(piece);
-    let found = search(&bytes, wanted(flow, direction));
+    let found = search(&bytes, wanted(flow, direction), &mut searched);
+    if let Some(slot) = flow.data.searched.get_mut(index(direction)) {
+        *slot = searched;
+    }
     if let Found::At(offset, start) = found
         && (flow.data.is_tls() || is_hello(&bytes, offset, start))
     {

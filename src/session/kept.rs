@@ -208,6 +208,24 @@ impl Kept {
             .filter_map(|(id, slot)| Some((id, slot.as_deref()?)))
     }
 
+    /// These connections in this order, for a pass over many: they lie all over memory, and a few at a time are loaded
+    /// at once before the first of them is looked at.
+    pub fn in_turn<'k>(&'k self, order: &[ConnectionId]) -> impl Iterator<Item = (ConnectionId, &'k Connection)> {
+        order.chunks(Self::AT_ONCE).flat_map(move |ids| {
+            let load = |sum: u64, connection: &Connection| {
+                let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
+                let hello = u64::from(connection.hello.yes().is_some());
+                sum ^ u64::from(connection.server.port) ^ outcome ^ hello
+            };
+            // Loads that depend on one another in nothing: the processor waits for all of them together.
+            std::hint::black_box(ids.iter().filter_map(|id| self.get(*id)).fold(0, load));
+            ids.iter().filter_map(move |id| Some((*id, self.get(*id)?)))
+        })
+    }
+
+    /// Connections that are loaded at once: as many as a processor has loads under way.
+    const AT_ONCE: usize = 16;
+
     /// Number of kept connections.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -151,6 +151,8 @@ pub struct Half {
     pub syn: Option<At>,
     /// Initial sequence number.
     pub isn: Option<SeqNumber>,
+    /// That was a SYN-ACK.
+    answers: bool,
     /// Options of its SYN.
     pub syn_options: Option<SynOptions>,
     /// Source MAC address of its first segment.
@@ -282,7 +284,8 @@ impl<T> Flow<T> {
         self.closing
     }
 
-    pub(super) fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
+    /// A connection of which no segment was taken yet.
+    pub fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
         Self {
             ends: [client, server],
             halves: [Half::default(), Half::default()],
@@ -299,6 +302,28 @@ impl<T> Flow<T> {
             client_is_low: true,
             closing: false,
             touched: true,
+        }
+    }
+
+    /// The same connection with something else attached.
+    #[must_use]
+    pub fn with<U>(self, data: U) -> Flow<U> {
+        Flow {
+            ends: self.ends,
+            halves: self.halves,
+            first: self.first,
+            last: self.last,
+            spans: self.spans,
+            outer: self.outer,
+            established: self.established,
+            answered_from: self.answered_from,
+            unreachable: self.unreachable,
+            copies: self.copies,
+            resets_ignored: self.resets_ignored,
+            data,
+            client_is_low: self.client_is_low,
+            closing: self.closing,
+            touched: self.touched,
         }
     }
 
@@ -356,6 +381,12 @@ impl<T> Flow<T> {
     #[must_use]
     pub fn roles_known(&self) -> bool {
         self.halves.iter().any(|half| half.syn.is_some())
+    }
+
+    /// A SYN was seen by whoever sees the segments of this connection.
+    pub fn know_roles(&mut self) {
+        let [client, _] = &mut self.halves;
+        client.syn.get_or_insert(self.first);
     }
 
     /// Whether both sides were captured.
@@ -467,8 +498,11 @@ impl<T> Flow<T> {
                 self.resets_ignored += 1;
             }
         }
-        let handshake_done = direction == Direction::ToServer && !segment.flags.syn() && segment.flags.ack();
-        if handshake_done && self.established.is_none() && self.half(Direction::ToClient).syn.is_some() {
+        if !segment.flags.syn()
+            && segment.flags.ack()
+            && self.established.is_none()
+            && self.half(direction.opposite()).answers
+        {
             self.established = Some(at);
         }
     }
@@ -576,6 +610,7 @@ impl Half {
             return;
         }
         self.syn = Some(at);
+        self.answers = segment.flags.ack();
         self.isn = Some(segment.seq);
         self.syn_options = Some(SynOptions::of(segment));
         self.ttl = Some(segment.path.ttl);

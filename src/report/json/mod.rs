@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,7 +20,7 @@ use crate::net::{At, Capture, Endpoint, FrameRef, Notice, Timestamp};
 use crate::session::CloseClass;
 use crate::verdict::CATALOG;
 
-use super::{Outcomes, ReasonCount, Report};
+use super::{Outcomes, ReasonCount, Report, threads};
 use connection::{ConnectionJson, Context};
 use credential::CredentialJson;
 use service::ServiceJson;
@@ -42,18 +43,16 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
     if let Some(selection) = report.selection() {
         member(out, "selection", &selection)?;
     }
+    if report.engine.is_redacted() {
+        member(out, "redacted", &true)?;
+    }
     out.write_all(b",\"captures\":")?;
     array(out, report.captures.iter().map(CaptureJson::of))?;
     member(out, "summary", &SummaryJson::of(report))?;
     out.write_all(b",\"services\":")?;
     array(out, report.services.iter().map(|view| ServiceJson::of(report, view)))?;
     out.write_all(b",\"connections\":")?;
-    array(
-        out,
-        report
-            .connections()
-            .map(|(number, id, connection)| ConnectionJson::of(report, &context, number, id, connection)),
-    )?;
+    connections(report, &context, out)?;
     out.write_all(b",\"credentials\":")?;
     let credentials = report.credentials();
     array(
@@ -106,6 +105,7 @@ fn services_and_summary(report: &Report<'_>, mut schema: Option<&str>, out: &mut
     }
     let summary = SelectedSummary {
         selection: report.selection(),
+        redacted: report.engine.is_redacted().then_some(true),
         summary: SummaryJson::of(report),
     };
     line(out, "summary", schema.take(), &summary)
@@ -162,6 +162,34 @@ fn array<T: Serialize>(out: &mut dyn Write, items: impl Iterator<Item = T>) -> i
     out.write_all(b"]")
 }
 
+/// Connections that one thread writes before it takes the next ones.
+const PIECE: usize = 128;
+/// Pieces for each thread that wait to be written, at most: what a report holds in memory.
+const PIECES: usize = 8;
+
+/// The connections as an array. By several threads they are made at once, and written in their order.
+fn connections(report: &Report<'_>, context: &Context, out: &mut dyn Write) -> io::Result<()> {
+    let of = |places: &Range<usize>| -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        for (number, id, connection) in places.clone().filter_map(|place| report.at(place)) {
+            if places.start > 0 || !text.is_empty() {
+                text.push(b',');
+            }
+            let object = ConnectionJson::of(report, context, number, id, connection);
+            serde_json::to_writer(&mut text, &object).map_err(io::Error::from)?;
+        }
+        Ok(text)
+    };
+    out.write_all(b"[")?;
+    for pieces in threads::cut(report.len(), PIECE).chunks(PIECES * report.threads().max(1)) {
+        let (texts, ()) = threads::each_beside(report.threads(), pieces, of, || ());
+        for text in texts {
+            out.write_all(&text?)?;
+        }
+    }
+    out.write_all(b"]")
+}
+
 #[derive(Serialize)]
 struct Line<'a, T> {
     #[serde(rename = "type")]
@@ -187,6 +215,9 @@ struct DocumentJson<'a> {
     /// The terms that selected what follows; absent when everything is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    /// Hosts and credentials bear other names than in the packets; absent when they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
     captures: Vec<CaptureJson<'a>>,
     summary: SummaryJson,
     services: Vec<ServiceJson<'a>>,
@@ -436,11 +467,13 @@ pub(super) struct SummaryJson {
     closes: BTreeMap<&'static str, u64>,
 }
 
-/// In JSON lines there is no document that could bear the selection.
+/// In JSON lines there is no document that could bear the selection, or that names are replaced.
 #[derive(Serialize)]
 struct SelectedSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
     #[serde(flatten)]
     summary: SummaryJson,
 }
