@@ -32,8 +32,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "net", "stream", "tls", "session", "verdict", "whatif", "engine", "redact", "report", "source", "run",
-            "tui",
+            "net", "stream", "tls", "session", "verdict", "whatif", "engine", "redact", "report", "source", "copy",
+            "run", "tui",
         ],
     ),
 ];
@@ -357,8 +357,8 @@ fn modules_use_only_what_stands_below_them() {
 fn the_arrows_have_no_circle() {
     // In the order of the table every module may use only what was named before it.
     let order = [
-        "net", "tls", "keys", "stream", "session", "verdict", "whatif", "engine", "report", "source", "copy", "run",
-        "tui", "cli",
+        "net", "tls", "keys", "stream", "session", "verdict", "whatif", "engine", "redact", "report", "source", "copy",
+        "run", "tui", "cli",
     ];
     for (module, allowed) in MAY_USE {
         let place = |name: &str| {
