@@ -5,6 +5,8 @@
 
 mod legs;
 mod sealed;
+mod shard;
+mod stages;
 mod tracks;
 
 use std::collections::VecDeque;
@@ -13,10 +15,12 @@ use hashbrown::HashSet;
 
 use crate::keys::{Log, Secrets};
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
-use crate::session::{Completed, ConnectionId, Drops, Interner, Kept, Ledger};
+use crate::session::{Completed, Connection, ConnectionId, Drops, Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 pub use crate::stream::Limits as FlowLimits;
+pub use shard::{Shard, join};
+pub use stages::{Back, Batch, Front, Order};
 use tracks::{Context, Tracks};
 
 /// Bounds of one run.
@@ -78,6 +82,9 @@ const MAX_NEIGHBOURS: usize = 4096;
 /// Distinct QUIC or DTLS endpoints that are told apart when counting.
 const MAX_DATAGRAM_PAIRS: usize = 1 << 16;
 
+/// Connections without TLS kept for other runs; beyond that they are only counted.
+const MAX_STRAYS: usize = 1 << 16;
+
 /// The analysis of one run.
 #[derive(Debug)]
 pub struct Engine {
@@ -97,6 +104,10 @@ pub struct Engine {
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
     other_connections: u64,
     last: Option<Timestamp>,
+    /// What is found here will be joined with what other runs found.
+    joinable: bool,
+    /// Connections without TLS that other runs may know better.
+    strays: Vec<Box<Connection>>,
     limits: Limits,
     /// What happened since it was asked for, where anybody asks.
     events: Option<VecDeque<Event>>,
@@ -134,11 +145,19 @@ impl Engine {
             datagram_pairs: HashSet::new(),
             other_connections: 0,
             last: None,
+            joinable: false,
+            strays: Vec::new(),
             limits,
             events: None,
             drops: Drops::default(),
             redacted: false,
         }
+    }
+
+    /// What is found will be joined with what other runs found, as a [`Shard`]: more is kept of connections, and nothing
+    /// is joined here.
+    pub const fn keep_joinable(&mut self) {
+        self.joinable = true;
     }
 
     /// From now on [`Engine::poll`] tells what happens.
@@ -158,7 +177,8 @@ impl Engine {
         // What is over by now is over before this packet, whether or not somebody asked in between.
         self.table.advance(at.time);
         self.expire();
-        match self.decoder.decode(packet) {
+        // By reference: a segment that is moved is a segment that is copied.
+        match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
                 if segment.cut > 0 {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
@@ -171,8 +191,12 @@ impl Engine {
                     held: &mut self.held,
                     held_most: self.limits.held_for_keys,
                     buffered: &mut self.buffered,
+                    joinable: self.joinable,
                 };
-                let taken = take(&mut self.table, &segment, at, &mut context);
+                let taken = take(&mut self.table, segment, at, &mut context);
+                if self.joinable && taken.is_none() {
+                    keep_end(&mut self.strays, &mut self.table, segment, at);
+                }
                 if self.events.is_some()
                     && let Some(id) = taken
                 {
@@ -188,8 +212,8 @@ impl Engine {
                     self.count_datagram(notice, pair, at);
                 }
             }
-            Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
-            Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
+            &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
+            &Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
             Decoded::Other => {}
         }
         while self.buffered > self.buffered_limit && self.free_buffers() {}
@@ -265,7 +289,7 @@ impl Engine {
     /// Whether a handshake is decided by what just came: then it is kept as far as it has come, and told.
     fn tell_handshake(&mut self, id: FlowId) {
         let Some(flow) = self.table.flow_mut(id) else { return };
-        if !flow.data.is_untold() || !(flow.is_closing() || flow.data.is_completed()) {
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
             return;
         }
         let mut copy = ended_here(flow);
@@ -277,6 +301,7 @@ impl Engine {
             held: &mut self.held,
             held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
+            joinable: self.joinable,
         };
         let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
         // A connection that ended in the middle of what is still to come in order has its say when it is buried.
@@ -317,13 +342,20 @@ impl Engine {
         for finished in self.table.drain() {
             self.finish_flow(finished);
         }
-        let legs = legs::join(&mut self.kept, &mut self.ledger);
-        if legs > 0 {
-            self.notices.add_many(Notice::LegJoined, legs, None);
+        // Another run may have the other leg: then they are joined when all runs are.
+        if !self.joinable {
+            self.join_legs();
         }
         self.count_keys();
         let notices = self.decoder.finish();
         self.notices.merge(&notices);
+    }
+
+    fn join_legs(&mut self) {
+        let legs = legs::join(&mut self.kept, &mut self.ledger);
+        if legs > 0 {
+            self.notices.add_many(Notice::LegJoined, legs, None);
+        }
     }
 
     /// Keys that opened nothing, by why.
@@ -410,24 +442,38 @@ impl Engine {
         self.other_connections
     }
 
-    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
-        let mut context = Context {
+    fn context(&mut self) -> Context<'_> {
+        Context {
             ledger: &mut self.ledger,
             interner: &mut self.interner,
             kept: &mut self.kept,
             secrets: &mut self.secrets,
             held: &mut self.held,
+            joinable: self.joinable,
             held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
-        };
-        let flow = &mut finished.flow;
-        for direction in Direction::BOTH {
-            flow.half_mut(direction).assembler.flush();
-            deliver_waiting(flow, direction, &mut context);
         }
-        *context.buffered = context.buffered.saturating_sub(flow.data.buffered as usize);
-        let (confirmed, id) = (flow.data.confirmed(), flow.data.id());
-        let connection = tracks::finish(&mut finished, self.last, &mut context);
+    }
+
+    /// A connection is over: what it still holds back comes, and then it is kept.
+    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
+        let flow = &mut finished.flow;
+        let mut direction = Direction::ToServer;
+        for _ in Direction::BOTH {
+            flow.half_mut(direction).assembler.flush();
+            direction = deliver_waiting(flow, direction, &mut self.context()).opposite();
+        }
+        self.bury(finished);
+    }
+
+    /// Keeps a connection that is over, of which every piece was delivered.
+    fn bury(&mut self, mut finished: Finished<Tracks>) {
+        self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
+        let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
+        let connection = tracks::finish(&mut finished, last, &mut self.context());
+        if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
+            self.strays.extend(tracks::stray(&finished.flow, &mut self.interner));
+        }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
             if connection.not_kept > 0 {
@@ -488,6 +534,10 @@ impl Engine {
         {
             flow.unreachable = true;
         }
+        self.note_neighbour(seen);
+    }
+
+    fn note_neighbour(&mut self, seen: NeighbourSeen) {
         if self.neighbours.len() < MAX_NEIGHBOURS {
             self.neighbours.push(seen);
         } else {
@@ -510,7 +560,8 @@ impl Engine {
     }
 }
 
-/// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
+/// Takes one TCP segment; `None` when it is of no connection. A function of its own: inlined, the segment would be
+/// copied about on the stack.
 #[inline(never)]
 fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) -> Option<FlowId> {
     let (id, mut direction) = table.route(segment, at, Tracks::default)?;
@@ -522,10 +573,19 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
         tracks::account(flow, context.buffered);
     }
     // An acknowledgement may release what the other direction holds back.
-    for direction in [direction, direction.opposite()] {
-        deliver_waiting(flow, direction, context);
+    for _ in Direction::BOTH {
+        direction = deliver_waiting(flow, direction, context).opposite();
     }
     Some(id)
+}
+
+/// The end of a connection of which nothing else was seen may be that of one that another run saw.
+fn keep_end(strays: &mut Vec<Box<Connection>>, table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At) {
+    let ends = segment.flags.fin() || segment.flags.rst();
+    let known = ends && table.find_mut(segment.source, segment.destination).is_some();
+    if ends && !known && strays.len() < MAX_STRAYS {
+        strays.push(tracks::bare_end(segment, at));
+    }
 }
 
 /// A connection as if the input had ended here.
@@ -536,8 +596,8 @@ fn ended_here(flow: &Flow<Tracks>) -> Finished<Tracks> {
     }
 }
 
-fn deliver_waiting(flow: &mut Flow<Tracks>, direction: Direction, context: &mut Context<'_>) {
-    let mut direction = direction;
+/// Delivers what one direction has released. Gives that direction as it is called afterwards.
+fn deliver_waiting(flow: &mut Flow<Tracks>, mut direction: Direction, context: &mut Context<'_>) -> Direction {
     let mut released = false;
     while let Some(piece) = flow.half_mut(direction).assembler.pop() {
         direction = tracks::deliver(flow, direction, &piece, context);
@@ -546,6 +606,7 @@ fn deliver_waiting(flow: &mut Flow<Tracks>, direction: Direction, context: &mut 
     if released {
         tracks::account(flow, context.buffered);
     }
+    direction
 }
 
 /// A QUIC v1 or v2 Initial (RFC 9000 §17.2.2, RFC 9369 §3.2) or a DTLS ClientHello (RFC 6347 §4.2.2).

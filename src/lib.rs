@@ -33,6 +33,9 @@ pub mod verdict;
 pub mod whatif;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+pub mod check;
+
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod engine;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
 pub mod redact;

@@ -4,6 +4,8 @@
 
 pub mod live;
 
+pub mod gate;
+
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -83,7 +85,7 @@ pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
     /// Watch a network interface, or a capture that is piped in, and report as it happens
-    Live(live::Live),
+    Live(Box<live::Live>),
     /// List the network interfaces that can be watched
     Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
@@ -92,13 +94,17 @@ pub enum Command {
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
+    /// Hold captures against rules, in the exit status: for pipelines
+    Check(gate::Check),
+    /// Compare two captures or reports: the before and after of a change
+    Diff(gate::Diff),
     /// Copy a capture with the verdicts as packet comments, for Wireshark
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
     Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
-    /// Print the JSON Schema of the JSON report
+    /// Print the JSON Schema of the JSON report, or of another document
     Schema(Schema),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -111,7 +117,8 @@ pub enum Command {
 #[command(after_long_help = EXIT_STATUS)]
 pub struct Analyze {
     /// Captures: pcap or pcapng, also compressed with gzip or zstd; '-' is standard input. Several files are one
-    /// timeline: a session issued in one and offered in the next is followed.
+    /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') of other runs are
+    /// taken as the captures that they were made of.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
     files: Vec<String>,
 
@@ -120,7 +127,8 @@ pub struct Analyze {
     read: Vec<String>,
 
     /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
-    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection.
+    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
+    /// judged, to be joined with the facts of other captures by giving them to a command together.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
     pub format: Format,
 
@@ -140,6 +148,10 @@ pub struct Analyze {
     /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
+
+    /// Threads that work at once; the report is the same whatever their number. Files that still grow take one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
+    pub threads: u16,
 
     /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
     /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
@@ -412,6 +424,10 @@ pub struct Explain {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
+    /// Whose: 'report' (of analyze), 'check', 'diff', 'what-if', or 'facts' (of one line).
+    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
+    pub of: Document,
+
     /// Refuse members that the schema does not name; without it, a report may carry more.
     #[arg(long)]
     pub strict: bool,
@@ -439,6 +455,8 @@ pub enum Format {
     Html,
     /// Connections as rows.
     Csv,
+    /// What was found, before it is judged.
+    Facts,
 }
 
 /// Forms of the life of a session.
@@ -448,6 +466,21 @@ pub enum SessionFormat {
     Text,
     /// One document.
     Json,
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// Of `analyze`.
+    Report,
+    /// Of `check`.
+    Check,
+    /// Of `diff`.
+    Diff,
+    /// Of `what-if`.
+    WhatIf,
+    /// Of a line of facts.
+    Facts,
 }
 
 /// Ways to choose a backend.

@@ -2,8 +2,10 @@
 
 mod analyze;
 pub mod args;
+mod check;
 mod completions;
 mod copy;
+mod diff;
 mod explain;
 mod interfaces;
 mod interrupt;
@@ -29,6 +31,8 @@ use crate::report::text::printable;
 enum Status {
     /// The input was analysed, whatever it shows.
     Analysed,
+    /// A rule is violated.
+    Violated,
     /// Wrong usage.
     Usage,
     /// An input could not be read, or the output not be written.
@@ -39,6 +43,7 @@ impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         match status {
             Status::Analysed => Self::SUCCESS,
+            Status::Violated => Self::from(1),
             Status::Usage => Self::from(2),
             Status::Unreadable => Self::from(3),
         }
@@ -61,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::WhatIf(arguments) => what_if::run(arguments),
         Command::Annotate(arguments) => Ok(copy::annotate(arguments)),
         Command::Extract(arguments) => Ok(copy::extract(arguments)),
+        Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
+        Command::Diff(arguments) => diff::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

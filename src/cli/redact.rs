@@ -39,8 +39,8 @@ impl Redaction {
 
     /// Replaces the names in a run that is over. The selection was written for the names before: what it selects is
     /// found first.
-    pub(super) fn apply(self, run: &mut Run, selection: Option<Selection>) -> Option<Selection> {
-        let Some(mut aliases) = self.0 else { return selection };
+    pub(super) fn apply(&mut self, run: &mut Run, selection: Option<Selection>) -> Option<Selection> {
+        let Some(aliases) = &mut self.0 else { return selection };
         let settled = selection.map(|it| it.settled(&Report::of(&run.engine, run.captures.clone())));
         aliases.apply(&mut run.engine, &mut run.captures);
         settled

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Session) -> io::Result<Status> {
         },
         Err(status) => return Ok(status),
     };
-    let redaction = match Redaction::of(&arguments.redact) {
+    let mut redaction = match Redaction::of(&arguments.redact) {
         Ok(redaction) => redaction,
         Err(status) => return Ok(status),
     };

@@ -8,10 +8,9 @@ use std::net::IpAddr;
 
 use crate::net::{Endpoint, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, OfferKind, Outcome};
-use crate::verdict::CATALOG;
 use crate::verdict::hindsight::PATTERNS;
+use crate::verdict::{CATALOG, nearest_of};
 
-use super::explain::nearest_of;
 use super::json::{mechanism_code, outcome_code};
 use super::{Primary, Report, connection_id, credential_id};
 

@@ -208,6 +208,24 @@ impl Kept {
             .filter_map(|(id, slot)| Some((id, slot.as_deref()?)))
     }
 
+    /// These connections in this order, for a pass over many: they lie all over memory, and a few at a time are loaded
+    /// at once before the first of them is looked at.
+    pub fn in_turn<'k>(&'k self, order: &[ConnectionId]) -> impl Iterator<Item = (ConnectionId, &'k Connection)> {
+        order.chunks(Self::AT_ONCE).flat_map(move |ids| {
+            let load = |sum: u64, connection: &Connection| {
+                let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
+                let hello = u64::from(connection.hello.yes().is_some());
+                sum ^ u64::from(connection.server.port) ^ outcome ^ hello
+            };
+            // Loads that depend on one another in nothing: the processor waits for all of them together.
+            std::hint::black_box(ids.iter().filter_map(|id| self.get(*id)).fold(0, load));
+            ids.iter().filter_map(move |id| Some((*id, self.get(*id)?)))
+        })
+    }
+
+    /// Connections that are loaded at once: as many as a processor has loads under way.
+    const AT_ONCE: usize = 16;
+
     /// Number of kept connections.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -223,6 +241,24 @@ impl Kept {
     /// Counts of what was folded away, by service.
     pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Omitted)> {
         self.omitted.iter()
+    }
+
+    /// Counts of what another run folded away; those of services that it did not tell apart have no service.
+    pub fn add_omitted(&mut self, service: Option<Service>, omitted: &Omitted) {
+        self.omitted_total += omitted.total();
+        self.counts_of(service).merge(omitted);
+    }
+
+    fn counts_of(&mut self, service: Option<Service>) -> &mut Omitted {
+        let known = |service: &Service| {
+            let name = service.1.as_deref().map_or(0, str::len);
+            let room = self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME;
+            room || self.omitted.contains_key(service)
+        };
+        match service.filter(known) {
+            Some(service) => self.omitted.entry(service).or_default(),
+            None => &mut self.elsewhere,
+        }
     }
 
     /// Counts of what was folded away of services that are not told apart.
@@ -267,14 +303,7 @@ impl Kept {
             ledger.forget(id, oldest);
         }
         let service = (connection.server, connection.server_name().cloned());
-        let known = self.omitted.contains_key(&service);
-        let name = service.1.as_deref().map_or(0, str::len);
-        let counts = if known || (self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME) {
-            self.omitted.entry(service).or_default()
-        } else {
-            &mut self.elsewhere
-        };
-        counts.count(connection.outcome);
+        self.counts_of(Some(service)).count(connection.outcome);
         self.omitted_total += 1;
     }
 }

@@ -175,15 +175,17 @@ impl Device {
         })
     }
 
-    /// Waits for packets, a signal, or a moment.
-    fn wait(&mut self) {
+    /// Waits for packets, a signal, or a moment. Now and then it looks how things stand; `false` when the interface is down.
+    fn wait(&mut self) -> bool {
         let mut descriptors = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
         // What is wrong with the device is told by the next read.
         let _ = poll(&mut descriptors, PollTimeout::from(WAIT_MILLIS));
-        if self.course.counted.elapsed() >= PAUSE {
-            self.count_dropped();
-            self.look_for_tags();
+        if self.course.counted.elapsed() < PAUSE {
+            return true;
         }
+        self.count_dropped();
+        self.look_for_tags();
+        !self.is_down()
     }
 
     fn look_for_tags(&mut self) {
@@ -232,6 +234,7 @@ impl Device {
 }
 
 impl Course {
+    #[allow(clippy::useless_conversion)] // seconds have 32 bits on some systems
     fn take<'a>(&mut self, link: LinkType, packet: &pcap::Packet<'a>) -> Packet<'a> {
         let (header, data) = (packet.header, packet.data);
         // With nanosecond precision the second field counts nanoseconds.
@@ -301,14 +304,10 @@ impl Source for Device {
             self.course.pause = Pause::Idle(Some(now()));
             return None;
         }
-        if std::mem::take(&mut self.course.drained) {
-            let look = self.course.counted.elapsed() >= PAUSE;
-            self.wait();
-            if look && self.is_down() {
-                let went = pcap::Error::PcapError("the interface went down".to_owned());
-                self.course.stop(&went, &self.options);
-                return None;
-            }
+        if std::mem::take(&mut self.course.drained) && !self.wait() {
+            let went = pcap::Error::PcapError("the interface went down".to_owned());
+            self.course.stop(&went, &self.options);
+            return None;
         }
         match self.handle.next_packet() {
             Ok(packet) => Some(self.course.take(self.link, &packet)),

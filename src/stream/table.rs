@@ -273,6 +273,48 @@ impl<T> FlowTable<T> {
         self.flow_mut(FlowId(id))
     }
 
+    /// The same connections with something else attached to each.
+    #[must_use]
+    pub fn map<U>(self, mut change: impl FnMut(Box<Flow<T>>) -> Box<Flow<U>>) -> FlowTable<U> {
+        let slots = self.slots.into_iter().map(|slot| {
+            slot.map(|slot| Slot {
+                flow: change(slot.flow),
+                key: slot.key,
+                previous: slot.previous,
+                reused: slot.reused,
+                current: slot.current,
+            })
+        });
+        FlowTable {
+            limits: self.limits,
+            hasher: self.hasher,
+            index: self.index,
+            slots: slots.collect(),
+            free: self.free,
+            spare: Vec::new(),
+            open: self.open,
+            unanswered: self.unanswered,
+            aliases: self.aliases,
+            lingering: self.lingering,
+            latest: self.latest,
+            late: self.late,
+            now: self.now,
+            hand: self.hand,
+            since_sweep: self.since_sweep,
+        }
+    }
+
+    /// Puts a connection into memory that was taken back.
+    pub fn boxed(&mut self, fresh: Flow<T>) -> Box<Flow<T>> {
+        match self.spare.pop() {
+            Some(mut used) => {
+                *used = fresh;
+                used
+            }
+            None => Box::new(fresh),
+        }
+    }
+
     /// Takes back the memory of a connection that was taken off.
     pub fn recycle(&mut self, finished: Finished<T>) {
         if self.spare.len() < SPARE {
@@ -281,6 +323,7 @@ impl<T> FlowTable<T> {
     }
 
     /// The connections on the table, in the order of their first packets.
+    #[must_use]
     pub fn flows(&self) -> Vec<&Flow<T>> {
         let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
         all.sort_by_key(|flow| (flow.first.time, flow.first.frame));
@@ -424,13 +467,7 @@ impl<T> FlowTable<T> {
         };
         let mut fresh = Flow::new(client, server, at, data());
         fresh.client_is_low = from_client == from_low;
-        let flow = match self.spare.pop() {
-            Some(mut used) => {
-                *used = fresh;
-                used
-            }
-            None => Box::new(fresh),
-        };
+        let flow = self.boxed(fresh);
         if let Some(old) = previous {
             self.retire(old, at);
         }

@@ -101,11 +101,9 @@ impl Links {
     fn of(kept: &Kept, order: &[ConnectionId], group: impl Fn(&Connection) -> Option<u64>) -> Self {
         let mut previous = Numbered::over(order.iter().map(|id| id.0));
         let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
-        for id in order {
-            let Some(group) = kept.get(*id).and_then(&group) else {
-                continue;
-            };
-            previous.set(id.0, latest.insert(group, *id));
+        for (id, connection) in kept.in_turn(order) {
+            let Some(group) = group(connection) else { continue };
+            previous.set(id.0, latest.insert(group, id));
         }
         Self(previous)
     }

@@ -5,9 +5,6 @@ use std::io::{self, BufWriter, Seek, Write};
 
 use super::super::args::live::Format;
 use super::super::{Status, complain, print};
-use crate::engine::Event;
-use crate::report::json::live::Stage;
-use crate::report::live::{Related, around};
 use crate::report::{Report, json, text};
 use crate::run::Run;
 
@@ -48,20 +45,12 @@ impl FullReport {
     }
 }
 
-/// What became of the lines so far.
-#[derive(Debug)]
-pub(super) struct Written {
-    /// Standard output can still be written to.
-    pub(super) open: bool,
-    pub(super) related: Related,
-}
-
-/// Prints and writes the report of a run that is over.
+/// Prints and writes the report of a run that is over; prints it where somebody still reads (`readable`).
 pub(super) fn end(
     run: Run,
     format: Format,
     coloured: bool,
-    written: Written,
+    readable: bool,
     full_report: Option<FullReport>,
 ) -> io::Result<Status> {
     for line in run.errors.iter().chain(&run.warnings) {
@@ -72,10 +61,7 @@ pub(super) fn end(
     } else {
         Status::Unreadable
     };
-    let Run {
-        mut engine, captures, ..
-    } = run;
-    let over: Vec<Event> = std::iter::from_fn(|| engine.poll()).collect();
+    let Run { engine, captures, .. } = run;
     let report = Report::of(&engine, captures);
     if let Some(mut file) = full_report
         && let Err(line) = file.write(&report)
@@ -83,13 +69,13 @@ pub(super) fn end(
         complain(&line);
         status = Status::Unreadable;
     }
-    if written.open {
+    if readable {
         print(|out| match format {
             Format::Text => {
                 writeln!(out)?;
                 text::write(&report, text::Options { coloured, all: false }, out)
             }
-            Format::Jsonl => lines(&report, &over, &written.related, out),
+            Format::Jsonl => lines(&report, out),
         })?;
     }
     std::mem::forget(report);
@@ -98,17 +84,8 @@ pub(super) fn end(
     Ok(status)
 }
 
-/// Connections that ended with the run, the account of the input as it ended, and what hindsight says.
-fn lines(report: &Report<'_>, over: &[Event], related: &Related, out: &mut dyn Write) -> io::Result<()> {
-    let engine = &*report.engine;
-    for event in over {
-        let (Event::Handshake(id) | Event::Closed(id)) = *event;
-        let Some(connection) = engine.kept().get(id) else {
-            continue;
-        };
-        let one = around(engine, report.captures.first(), related, (id, connection));
-        json::live::connection(&one, (id, connection), Stage::of(connection), out)?;
-    }
+/// The account of the input as it ended, and what hindsight says.
+fn lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for capture in &report.captures {
         json::live::capture(capture, false, out)?;
     }

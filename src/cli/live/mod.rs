@@ -123,9 +123,9 @@ impl Prepared {
             incomplete,
         } = self;
         let mut narrator = Narrator::new(arguments.format, coloured, control, metrics, full_report.as_mut());
-        let run = live.run(&options, &mut narrator, &mut complain);
-        let written = narrator.end();
-        let status = finale::end(run, arguments.format, coloured, written, full_report)?;
+        let mut run = live.run(&options, &mut narrator, &mut complain);
+        let readable = narrator.end(&mut run);
+        let status = finale::end(run, arguments.format, coloured, readable, full_report)?;
         Ok(if incomplete { Status::Unreadable } else { status })
     }
 }

@@ -1,5 +1,6 @@
 //! Tells on standard output what happens while it happens, and asks now and then whether to go on.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,17 +14,23 @@ use hashbrown::HashSet;
 use super::super::args::live::Format;
 use super::super::complain;
 use super::Control;
-use super::finale::{FullReport, Written};
+use super::finale::FullReport;
 use super::metrics::Metrics;
 use crate::engine::Event;
 use crate::report::json::live::Stage;
 use crate::report::live::{Related, Tally, around};
 use crate::report::{Report, json, text};
-use crate::run::{Onlooker, Seen};
+use crate::run::{Onlooker, Run, Seen};
 use crate::session::ConnectionId;
 
 /// After the wish to stop, packets that the kernel still holds are taken for this long at most.
 const LAST_PACKETS: Duration = Duration::from_millis(500);
+/// While no packet waits, lines are written for this long before packets are looked for again.
+const IDLE_SLICE: Duration = Duration::from_millis(20);
+/// While packets wait, lines take at most this part of the time: packets can be lost, lines cannot.
+const BUSY_SHARE: u32 = 4;
+/// Lines that wait at most; beyond that packets do.
+const MAX_WAITING: usize = 1 << 17;
 
 /// Tells what happens.
 pub(super) struct Narrator<'a> {
@@ -33,12 +40,18 @@ pub(super) struct Narrator<'a> {
     metrics: Option<Metrics>,
     full_report: Option<&'a mut FullReport>,
     related: Related,
+    /// What happened and is not told yet.
+    waiting: VecDeque<Event>,
+    /// When lines were written last.
+    told: Instant,
     /// Connections whose handshake was told and that go on.
     open: HashSet<ConnectionId>,
     tally: Tally,
     /// Nobody reads standard output any more.
     closed: bool,
     begun: bool,
+    /// No more packets come.
+    ending: bool,
     /// When it was asked to stop, and how often no packet waited since.
     stopping: Option<(Instant, u32)>,
     next_summary: Instant,
@@ -69,10 +82,13 @@ impl<'a> Narrator<'a> {
             metrics,
             full_report,
             related: Related::default(),
+            waiting: VecDeque::new(),
+            told: Instant::now(),
             open: HashSet::new(),
             tally: Tally::default(),
             closed: false,
             begun: false,
+            ending: false,
             stopping: None,
             next_summary,
             summed_up: Tally::default(),
@@ -80,17 +96,28 @@ impl<'a> Narrator<'a> {
         }
     }
 
-    /// No more happens.
-    pub(super) fn end(mut self) -> Written {
+    /// The run is over: tells what is not told yet. Gives whether somebody still reads.
+    pub(super) fn end(mut self, run: &mut Run) -> bool {
         if let Some(asked) = self.asked.take()
             && let Ok(asked) = asked.recv()
         {
             let _ = self.print_asked(&asked);
         }
-        Written {
-            open: !self.closed,
-            related: self.related,
+        self.ending = true;
+        self.waiting.extend(std::iter::from_fn(|| run.engine.poll()));
+        let seen = Seen {
+            engine: &run.engine,
+            capture: run.captures.first(),
+            packets: run.captures.iter().map(|capture| capture.packets).sum(),
+        };
+        if self.begin(seen).is_continue() {
+            while let Some(event) = self.waiting.pop_front() {
+                if self.tell(seen, event).is_break() {
+                    break;
+                }
+            }
         }
+        !self.closed
     }
 
     /// Prints in one piece, at once. Nobody to read it is a reason to stop, and no failure.
@@ -211,9 +238,24 @@ impl<'a> Narrator<'a> {
     }
 }
 
-impl Onlooker for Narrator<'_> {
-    fn happened(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
-        self.begin(seen)?;
+impl Narrator<'_> {
+    /// Tells what waits, for as long as there is time.
+    fn catch_up(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+        let begun = Instant::now();
+        let time = if idle {
+            IDLE_SLICE
+        } else {
+            begun.saturating_duration_since(self.told) / BUSY_SHARE
+        };
+        while self.waiting.len() > MAX_WAITING || begun.elapsed() < time {
+            let Some(event) = self.waiting.pop_front() else { break };
+            self.tell(seen, event)?;
+        }
+        self.told = Instant::now();
+        ControlFlow::Continue(())
+    }
+
+    fn tell(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
         let (id, stage) = match event {
             Event::Handshake(id) => (id, Stage::Handshake),
             Event::Closed(id) => (id, Stage::Closed),
@@ -230,24 +272,36 @@ impl Onlooker for Narrator<'_> {
         }
         let report = around(seen.engine, seen.capture, &self.related, (id, connection));
         if first {
-            let reasons = report.reasons(id, connection);
             self.tally.outcomes.count(connection.outcome);
             if let Some(metrics) = &self.metrics {
-                metrics.count(connection, reasons.first());
+                metrics.count(connection, report.reasons(id, connection).first());
             }
         }
+        // The end of the run ends everything, but not every connection was over.
+        let stage = match event {
+            Event::Closed(_) if self.ending => Stage::of(connection),
+            _ => stage,
+        };
         match self.format {
             Format::Jsonl => self.print(|out| json::live::connection(&report, (id, connection), stage, out)),
-            Format::Text if first => {
+            Format::Text if first && (!self.ending || stage == Stage::Closed) => {
                 let coloured = self.coloured;
                 self.print(|out| text::live::connection(&report, (id, connection), coloured, out))
             }
             Format::Text => ControlFlow::Continue(()),
         }
     }
+}
+
+impl Onlooker for Narrator<'_> {
+    fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
+        self.waiting.push_back(event);
+        ControlFlow::Continue(())
+    }
 
     fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
         self.begin(seen)?;
+        self.catch_up(seen, idle)?;
         if let Some(metrics) = &self.metrics {
             metrics.tick(seen, idle);
         }

@@ -284,8 +284,7 @@ fn grouped<'a, K: Eq + Hash>(
     key: impl Fn(&Connection) -> K,
 ) -> HashMap<K, Vec<(ConnectionId, &'a Connection)>> {
     let mut groups: HashMap<K, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-    for id in order.iter().copied() {
-        let Some(connection) = kept.get(id) else { continue };
+    for (id, connection) in kept.in_turn(order) {
         groups.entry(key(connection)).or_default().push((id, connection));
     }
     groups
