@@ -69,7 +69,7 @@ pub(super) fn pump(
 fn work(back: &mut Back, full: Receiver<Batch>, give_back: SyncSender<Batch>, held: &AtomicUsize) {
     for batch in &full {
         let used = back.take(batch);
-        held.store(back.held(), Ordering::Relaxed);
+        held.store(back.buffered(), Ordering::Relaxed);
         // The other side may be done and want no more.
         let _ = give_back.try_send(used);
     }
