@@ -80,16 +80,28 @@ fn every_target_has_a_fuzzer_and_every_fuzzer_a_target() {
     }
 }
 
-/// What the fuzzer does with more time: changes at random, the same in every run.
+/// What the fuzzer does with more time: inputs at random, the same in every run. `ROUNDS=100000` looks further.
 #[test]
-fn changed_conversations_keep_their_facts() {
-    let mut random = common::Random::seeded("conversations", 2);
-    for round in 0..400_u32 {
-        let length = 1 + 4 * (1 + random.below(10));
-        let input: Vec<u8> = (0..length).map(|_| random.number().to_be_bytes()[0]).collect();
-        let passed = std::panic::catch_unwind(|| fuzz::conversation(&input));
-        assert!(passed.is_ok(), "round {round}: {input:?}");
+fn random_conversations_and_histories_hold() {
+    let rounds: u32 = std::env::var("ROUNDS").map_or(300, |rounds| rounds.parse().expect("a number"));
+    let targets: [(&str, fuzz::Target, usize); 3] = [
+        ("conversation", fuzz::conversation, 4),
+        ("verdicts", fuzz::verdicts, 6),
+        ("report", fuzz::report, 6),
+    ];
+    let mut problems = Vec::new();
+    for (target, run, step) in targets {
+        let mut random = common::Random::seeded(target, 2);
+        // A report in all its forms takes longer.
+        for round in 0..if target == "report" { rounds / 10 } else { rounds } {
+            let length = 1 + step * (1 + random.below(12));
+            let input: Vec<u8> = (0..length).map(|_| random.number().to_be_bytes()[0]).collect();
+            if std::panic::catch_unwind(|| run(&input)).is_err() {
+                problems.push(format!("{target}, round {round}: {input:?}"));
+            }
+        }
     }
+    common::assert_none("inputs at random", &problems);
 }
 
 /// The targets must be able to fail.

@@ -227,7 +227,9 @@ fn redaction_changes_names_and_nothing_else() {
     let mut problems = Vec::new();
     for fixture in fixtures() {
         let before = settle_order(fixture.report());
-        let after = settle_order(common::report_of(redacted(&fixture, 1)));
+        let mut after = settle_order(common::report_of(redacted(&fixture, 1)));
+        let told = after.as_object_mut().and_then(|report| report.remove("redacted"));
+        assert_eq!(told, Some(true.into()), "{}", fixture.name);
         let mut found = Vec::new();
         let mut pairs = BTreeMap::new();
         compare("", &before, &after, &mut pairs, &mut found);

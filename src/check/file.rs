@@ -136,7 +136,7 @@ impl Reader<'_> {
         }
         let origin = self.origin(at.start);
         self.rules
-            .set(kind.name, scope.clone(), &convert(value.get_ref()), &origin)
+            .set(kind.name, scope, &convert(value.get_ref()), &origin)
             .map_err(|wrong| {
                 let element = wrong.element.and_then(|element| match value.get_ref() {
                     DeValue::Array(array) => array.get(element),

@@ -172,12 +172,12 @@ impl Rules {
             Some((scope, value)) => (flag_scope(scope.trim(), terms).map_err(fault)?, value.trim()),
             None => (Scope::All, text),
         };
-        self.set(name, scope, &Value::Text(value.to_owned()), &origin)
+        self.set(name, &scope, &Value::Text(value.to_owned()), &origin)
             .map_err(|wrong| fault(wrong.message))
     }
 
     /// Adds one entry of the catalogue.
-    pub(super) fn set(&mut self, name: &str, scope: Scope, value: &Value, origin: &Origin) -> Result<(), WrongValue> {
+    pub(super) fn set(&mut self, name: &str, scope: &Scope, value: &Value, origin: &Origin) -> Result<(), WrongValue> {
         match name {
             "min-confidence" => self.min_confidence = Some((demand::confidence(value)?, origin.clone())),
             "baseline" => self.baseline = Some((demand::path(value)?, origin.clone())),

@@ -202,16 +202,17 @@ impl Trial {
     pub fn see(&mut self, member: &Member<'_>, ground: &Ground<'_>) {
         let connection = member.connection;
         match self.rule.demand.clone() {
-            Demand::MinConnections(_) | Demand::Finding(..) => {}
             Demand::MaxUnclear(_) if matches!(connection.outcome, Outcome::Unclear(_)) => self.proofs.reason(member),
             Demand::MinResumptionRate(_) | Demand::MaxRateDrop(_) if is_refused(connection) => {
                 self.proofs.reason(member);
             }
             Demand::MinReturningShare(_) if is_avoidable(member) => self.proofs.reason(member),
-            Demand::MaxUnclear(_)
+            Demand::MinConnections(_)
+            | Demand::MaxUnclear(_)
             | Demand::MinResumptionRate(_)
             | Demand::MaxRateDrop(_)
-            | Demand::MinReturningShare(_) => {}
+            | Demand::MinReturningShare(_)
+            | Demand::Finding(..) => {}
             Demand::MustResume { nth, later } => self.see_turn(member, nth, later),
             Demand::Reason(stance, name) => self.see_reason(member, ground, stance, name),
             Demand::Pattern(_, name) => {
@@ -397,27 +398,18 @@ impl Trial {
                 }
             }
             Demand::MustResume { nth, .. } => self.weigh_turns(nth),
-            Demand::Reason(stance, _) => self.weigh_names(stance, of_all(self.met)),
+            Demand::Reason(stance, _) => weigh_names(stance, of_all(self.met)),
             Demand::Pattern(stance, _) | Demand::Finding(stance, _) => match stance {
                 Stance::Forbid => self.forbidden(),
                 Stance::Require => (self.met > 0, Found::Services(self.met)),
             },
             Demand::MaxTicketLifetime(_) => self.lifetimes.weigh(),
             Demand::MaxKeyAge(most) => self.keys.weigh(most, &mut self.proofs),
-            Demand::EarlyData(EarlyDataRule::Require) => self.weigh_names(Stance::Require, of_all(self.met)),
+            Demand::EarlyData(EarlyDataRule::Require) => weigh_names(Stance::Require, of_all(self.met)),
             Demand::EarlyData(_) => self.weigh_visible("no ClientHello is visible"),
             Demand::AllowVersion(_) => self.weigh_visible("no negotiated version is visible"),
             Demand::NoNewReason(_) => (self.names.is_empty(), Found::Names(std::mem::take(&mut self.names))),
         }
-    }
-
-    fn weigh_names(&self, stance: Stance, ratio: Ratio) -> (bool, Found) {
-        let met = ratio.part > 0;
-        let holds = match stance {
-            Stance::Forbid => !met,
-            Stance::Require => met,
-        };
-        (holds, Found::Cases(ratio))
     }
 
     /// What a connection alone proves without the pattern being there does not count.
@@ -465,6 +457,15 @@ impl Trial {
 
 fn nothing(why: &str) -> (bool, Found) {
     (false, Found::Nothing(why.to_owned()))
+}
+
+fn weigh_names(stance: Stance, ratio: Ratio) -> (bool, Found) {
+    let met = ratio.part > 0;
+    let holds = match stance {
+        Stance::Forbid => !met,
+        Stance::Require => met,
+    };
+    (holds, Found::Cases(ratio))
 }
 
 fn at_least(ratio: Ratio, Share(least): Share, why: &str) -> (bool, Found) {

@@ -118,6 +118,7 @@ pub struct Open {
     pub id: ConnectionId,
     facts: Connection,
     proposed: Option<Box<Proposed>>,
+    client_session_id: Option<SessionId>,
     server_session_id: Option<SessionId>,
     client: Track,
     server: Track,
@@ -163,11 +164,13 @@ impl Open {
             completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
             outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),
             close: Close::open(Blindness::OpenAtCaptureEnd),
+            edges: None,
         };
         Self {
             id,
             facts,
             proposed: None,
+            client_session_id: None,
             server_session_id: None,
             client: Track::default(),
             server: Track::default(),
@@ -219,6 +222,13 @@ impl Open {
             .into_iter()
             .filter(|told| *told);
         (told.count() + records.iter().flatten().count()).min(2)
+    }
+
+    /// The session ID of the ClientHello.
+    #[must_use]
+    pub fn session_id(&self) -> Option<Name> {
+        let proposed = self.proposed.as_deref().and_then(|proposed| proposed.session_id);
+        proposed.or(self.client_session_id).as_ref().map(SessionId::name)
     }
 
     /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
@@ -863,6 +873,7 @@ impl Open {
         }
         let (offers_tls13, hello_time) = (hello.offers_tls13, hello.at.time);
         let Some(proposed) = self.proposed.take() else { return };
+        self.client_session_id = proposed.session_id;
         if let Some(answer) = match &mut self.facts.answer {
             Seen::Yes(answer) => Some(answer),
             Seen::No | Seen::Blind(_) => None,

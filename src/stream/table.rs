@@ -336,6 +336,7 @@ impl<T> FlowTable<T> {
     }
 
     /// The connections on the table, in the order of their first packets.
+    #[must_use]
     pub fn flows(&self) -> Vec<&Flow<T>> {
         let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
         all.sort_by_key(|flow| (flow.first.time, flow.first.frame));

@@ -31,12 +31,13 @@ pub enum Found {
     Nothing,
 }
 
-/// Looks for the beginning of TLS in `bytes`, everything this direction has sent so far.
+/// Looks for the beginning of TLS in `bytes`, everything this direction has sent so far. No hello stands before
+/// `searched`, which is moved on: a stream in tiny segments is not searched anew with each of them.
 #[must_use]
-pub fn search(bytes: &[u8], wanted: Wanted) -> Found {
+pub fn search(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> Found {
     match at_start(bytes) {
         Some(found) => found,
-        None => after_clear_text(bytes, wanted),
+        None => after_clear_text(bytes, wanted, searched),
     }
 }
 
@@ -69,16 +70,24 @@ fn v2_hello(bytes: &[u8]) -> Option<Found> {
         .then_some(Found::At(0, Start::V2Hello))
 }
 
-fn after_clear_text(bytes: &[u8], wanted: Wanted) -> Found {
+fn after_clear_text(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> Found {
     let mut undecided = bytes.len() < LIMIT;
-    // A stream in tiny segments is searched anew with each of them, so passing over text must cost next to nothing.
-    for start in memchr::memchr2_iter(21, 22, bytes).filter(|start| *start > 0) {
+    let mut open = None;
+    let from = *searched;
+    for start in memchr::memchr2_iter(21, 22, bytes.get(from..).unwrap_or_default()).map(|place| from + place) {
+        if start == 0 {
+            continue;
+        }
         match hello_at(bytes.get(start..).unwrap_or_default(), wanted) {
             Some(true) => return Found::At(start, Start::Record),
             Some(false) => {}
-            None => undecided |= bytes.len() < LIMIT + 64,
+            None => {
+                open.get_or_insert(start);
+                undecided |= bytes.len() < LIMIT + 64;
+            }
         }
     }
+    *searched = open.unwrap_or(bytes.len());
     if undecided { Found::NeedMore } else { Found::Nothing }
 }
 
@@ -124,6 +133,10 @@ mod tests {
     use super::super::hello::tests::client_hello;
     use super::*;
 
+    fn find(bytes: &[u8], wanted: Wanted) -> Found {
+        search(bytes, wanted, &mut 0)
+    }
+
     fn hello() -> Vec<u8> {
         let message = client_hello(&[], &[]);
         [
@@ -136,15 +149,16 @@ mod tests {
 
     #[test]
     fn a_record_at_the_start_is_found_at_once() {
-        assert_eq!(search(&hello(), Wanted::ClientHello), Found::At(0, Start::Record));
-        assert_eq!(search(&[22, 3, 1], Wanted::ClientHello), Found::NeedMore);
+        assert_eq!(find(&hello(), Wanted::ClientHello), Found::At(0, Start::Record));
+        assert_eq!(find(&[22, 3, 1], Wanted::ClientHello), Found::NeedMore);
     }
 
     #[test]
     fn a_hello_after_starttls_is_found_wherever_the_segments_end() {
         let stream = [b"EHLO x\r\nSTARTTLS\r\n", &hello()[..]].concat();
+        let mut searched = 0;
         let found = (1..=stream.len())
-            .map(|end| search(&stream[..end], Wanted::ClientHello))
+            .map(|end| search(&stream[..end], Wanted::ClientHello, &mut searched))
             .find(|f| *f != Found::NeedMore);
         assert_eq!(found, Some(Found::At(18, Start::Record)));
     }
@@ -154,13 +168,27 @@ mod tests {
         let mut text = b"GET / HTTP/1.1\r\n".to_vec();
         text.extend([22, 3, 3, 0, 5, 9, 9, 9, 9, 9]);
         text.resize(LIMIT + 100, b'x');
-        assert_eq!(search(&text, Wanted::Either), Found::Nothing);
+        assert_eq!(find(&text, Wanted::Either), Found::Nothing);
     }
 
     #[test]
     fn bytes_that_only_begin_like_sslv2_are_not() {
         let mut bytes = vec![0x80, 0x2e, 1, 3, 1, 0, 5, 0, 0, 0, 16];
         bytes.resize(LIMIT + 100, 0);
-        assert_eq!(search(&bytes, Wanted::ClientHello), Found::Nothing);
+        assert_eq!(find(&bytes, Wanted::ClientHello), Found::Nothing);
+    }
+
+    #[test]
+    fn no_place_is_looked_at_twice() {
+        let mut text = vec![b'x'];
+        let mut searched = 0;
+        for _ in 0..100 {
+            text.extend([22, 3, 1, 0, 200, 9]);
+            assert_eq!(search(&text, Wanted::ClientHello, &mut searched), Found::NeedMore);
+            assert_eq!(searched, text.len());
+        }
+        text.extend([22, 3, 1]);
+        assert_eq!(search(&text, Wanted::ClientHello, &mut searched), Found::NeedMore);
+        assert_eq!(searched, text.len() - 3, "what may become a hello is looked at again");
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Wire {
     pub(crate) now: i64,
     /// Last byte of the server's address.
     pub(crate) server: u8,
+    /// Where packets are kept instead of going into the engine.
+    pub(crate) tape: Option<Vec<(i64, Vec<u8>)>>,
     frames: u64,
 }
 
@@ -67,6 +69,7 @@ impl Wire {
             engine,
             now: 1_700_000_000_000_000_000,
             server: 1,
+            tape: None,
             frames: 0,
         }
     }
@@ -74,14 +77,10 @@ impl Wire {
     pub(crate) fn send(&mut self, segment: &Segment<'_>) {
         self.frames += 1;
         let data = segment.bytes(self.server);
-        self.engine.push(&Packet {
-            frame: FrameRef::new(0, self.frames),
-            time: Timestamp::from_nanos(self.now),
-            link: LinkType::RAW,
-            interface: 0,
-            data: &data,
-            original_len: u32::try_from(data.len()).expect("a small packet"),
-        });
+        match &mut self.tape {
+            Some(tape) => tape.push((self.now, data)),
+            None => push(&mut self.engine, self.frames, self.now, &data),
+        }
         self.now = self.now.wrapping_add(1_000);
     }
 
@@ -154,6 +153,18 @@ impl Wire {
         self.engine.finish();
         self.engine
     }
+}
+
+/// Hands an IP packet to an engine.
+pub(crate) fn push(engine: &mut Engine, frame: u64, time: i64, data: &[u8]) {
+    engine.push(&Packet {
+        frame: FrameRef::new(0, frame),
+        time: Timestamp::from_nanos(time),
+        link: LinkType::RAW,
+        interface: 0,
+        data,
+        original_len: u32::try_from(data.len()).expect("a small packet"),
+    });
 }
 
 /// A handshake message with its header.

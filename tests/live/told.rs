@@ -121,3 +121,62 @@ fn a_snapshot_after_the_last_packet_is_the_report() {
         assert_eq!(early, late, "{}", fixture.name);
     }
 }
+
+#[test]
+fn verdicts_say_that_packets_were_lost_by_then() {
+    let fixture = crate::common::fixture("captures/quickstart");
+    let lost_after = |packets: u64| {
+        let mut seen = 0;
+        let (engine, captures, _) = watched(&fixture, &mut |engine, _| {
+            seen += 1;
+            engine.packets_dropped(if seen > packets { 3 } else { 0 });
+        });
+        document(&engine, captures)
+    };
+    let primary = |report: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let connections = report["connections"].as_array().expect("connections").iter();
+        connections
+            .filter_map(|connection| connection["reasons"].as_array()?.first())
+            .map(|reason| (text(&reason["name"]), text(&reason["summary"])))
+            .collect()
+    };
+    const CLAUSE: &str = "; 3 packets were lost while capturing by then, and may have shown otherwise";
+    let nothing = primary(&lost_after(u64::MAX));
+    assert!(
+        nothing.iter().any(|(name, _)| name == "first-in-capture"),
+        "{nothing:?}"
+    );
+    assert!(
+        nothing.iter().all(|(_, summary)| !summary.contains("lost")),
+        "{nothing:?}"
+    );
+    // From the beginning on: nothing is the first of anything any more, and what is concluded says what it lacks.
+    let all = primary(&lost_after(0));
+    assert!(all.iter().all(|(name, _)| name != "first-in-capture"), "{all:?}");
+    assert!(all.iter().all(|(_, summary)| summary.ends_with(CLAUSE)), "{all:?}");
+    // At the end: only what was not over by then.
+    let late = primary(&lost_after(200));
+    assert!(late.iter().any(|(_, summary)| !summary.contains("lost")), "{late:?}");
+}
+
+#[test]
+fn what_is_over_for_long_is_only_counted() {
+    let fixture = crate::common::fixture("captures/quickstart");
+    let mut timeline = Timeline::new(sources(&fixture.paths));
+    let mut engine = Engine::new(Limits {
+        kept_for: 3_600_000_000_000,
+        ..Limits::default()
+    });
+    let mut last = None;
+    while let Some(packet) = timeline.next() {
+        engine.push(&packet);
+        last = Some(packet.time);
+    }
+    let last = last.expect("packets");
+    let later = |seconds: i64| Timestamp::from_nanos(last.nanos() + seconds * 1_000_000_000);
+    engine.advance(later(60));
+    assert_eq!((engine.kept().len(), engine.kept().omitted_total()), (14, 0));
+    engine.advance(later(3_700));
+    assert_eq!((engine.kept().len(), engine.kept().omitted_total()), (0, 14));
+}

@@ -52,10 +52,6 @@ pub struct Check {
     #[arg(long)]
     pub print_rules: bool,
 
-    /// The rules as flags.
-    #[command(flatten)]
-    pub demands: Demands,
-
     /// Form of the answer: 'text', 'json', 'junit', 'sarif' (2.1.0) or 'github' (annotations). With '=FILE' it goes
     /// there; may be repeated. One form goes to standard output: the one without a file, else text.
     #[arg(long, value_name = "FORM[=FILE]", value_parser = output)]
@@ -81,6 +77,10 @@ pub struct Check {
     /// Show no progress.
     #[arg(short = 'q', long)]
     pub quiet: bool,
+
+    /// The rules as flags; last, because their heading stays for what follows.
+    #[command(flatten)]
+    pub demands: Demands,
 }
 
 /// Every rule that can be given as a flag. Values are read by `check`, as those of a file are.

@@ -54,7 +54,7 @@ pub struct Live {
     pub format: Format,
 
     /// Look at the run on screens instead of printing it.
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with_all = ["format", "metrics"])]
     pub tui: bool,
 
     /// Time between two summaries, or renewals of the screens.

@@ -4,6 +4,7 @@
 //! A result stands at the rule's place in the rule file where it has one, the only text a reader can open, else at the
 //! first capture; frames are related locations. Frames are logical locations: a capture has no lines.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use hashbrown::HashSet;
@@ -135,6 +136,7 @@ struct Fingerprint {
 
 #[derive(PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_field_names)] // the names of the format
 struct Location {
     #[serde(skip_serializing_if = "Option::is_none")]
     physical_location: Option<PhysicalLocation>,
@@ -190,11 +192,7 @@ impl Invocation {
         let errors = &check.asked.errors;
         Self {
             execution_successful: errors.is_empty(),
-            exit_code: if !errors.is_empty() {
-                3
-            } else {
-                u8::from(!check.holds())
-            },
+            exit_code: if errors.is_empty() { u8::from(!check.holds()) } else { 3 },
             tool_execution_notifications: errors
                 .iter()
                 .map(|error| Notification {
@@ -325,7 +323,7 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     uri

@@ -258,7 +258,7 @@ impl Shift {
     }
 }
 
-fn names<'d, V>(maps: [Option<&'d BTreeMap<String, V>>; 2]) -> BTreeSet<&'d str> {
+fn names<V>(maps: [Option<&BTreeMap<String, V>>; 2]) -> BTreeSet<&str> {
     let keys = maps.into_iter().flatten().flat_map(BTreeMap::keys);
     keys.map(String::as_str).collect()
 }

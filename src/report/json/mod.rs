@@ -43,6 +43,9 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
     if let Some(selection) = report.selection() {
         member(out, "selection", &selection)?;
     }
+    if report.engine.is_redacted() {
+        member(out, "redacted", &true)?;
+    }
     out.write_all(b",\"captures\":")?;
     array(out, report.captures.iter().map(CaptureJson::of))?;
     member(out, "summary", &SummaryJson::of(report))?;
@@ -102,6 +105,7 @@ fn services_and_summary(report: &Report<'_>, mut schema: Option<&str>, out: &mut
     }
     let summary = SelectedSummary {
         selection: report.selection(),
+        redacted: report.engine.is_redacted().then_some(true),
         summary: SummaryJson::of(report),
     };
     line(out, "summary", schema.take(), &summary)
@@ -121,7 +125,7 @@ pub(super) fn closed(mut schema: serde_json::Value, strict: bool) -> serde_json:
     schema
 }
 
-fn close_objects(value: &mut serde_json::Value) {
+pub(super) fn close_objects(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(object) => {
             if object.contains_key("properties") && !object.contains_key("additionalProperties") {
@@ -211,6 +215,9 @@ struct DocumentJson<'a> {
     /// The terms that selected what follows; absent when everything is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    /// Hosts and credentials bear other names than in the packets; absent when they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
     captures: Vec<CaptureJson<'a>>,
     summary: SummaryJson,
     services: Vec<ServiceJson<'a>>,
@@ -460,11 +467,13 @@ pub(super) struct SummaryJson {
     closes: BTreeMap<&'static str, u64>,
 }
 
-/// In JSON lines there is no document that could bear the selection.
+/// In JSON lines there is no document that could bear the selection, or that names are replaced.
 #[derive(Serialize)]
 struct SelectedSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
     #[serde(flatten)]
     summary: SummaryJson,
 }
