@@ -46,6 +46,10 @@ fn main() -> io::Result<()> {
         started.elapsed()
     )?;
     let started = Instant::now();
+    let snapshot = engine.snapshot();
+    writeln!(out, "snapshot taken in {:.1?}, as of a live run", started.elapsed())?;
+    drop(snapshot);
+    let started = Instant::now();
     let report = Arc::new(Report::of(Arc::new(engine), Vec::new()));
     writeln!(out, "report made in {:.1?}", started.elapsed())?;
     let started = Instant::now();

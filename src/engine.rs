@@ -5,16 +5,22 @@
 
 mod legs;
 mod sealed;
+mod shard;
+mod stages;
 mod tracks;
+
+use std::collections::VecDeque;
 
 use hashbrown::HashSet;
 
 use crate::keys::{Log, Secrets};
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
-use crate::session::{Interner, Kept, Ledger};
-use crate::stream::{Direction, Finished, Flow, FlowTable};
+use crate::session::{Completed, Connection, ConnectionId, Drops, Interner, Kept, Ledger};
+use crate::stream::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 pub use crate::stream::Limits as FlowLimits;
+pub use shard::{Shard, join};
+pub use stages::{Back, Batch, Front, Order};
 use tracks::{Context, Tracks};
 
 /// Bounds of one run.
@@ -24,6 +30,13 @@ pub struct Limits {
     pub flows: FlowLimits,
     /// Bytes kept for finished connections and credentials; beyond that the oldest are folded into counts.
     pub kept_bytes: usize,
+    /// Nanoseconds of packet time after which a finished connection is folded into the counts when time passes
+    /// ([`Engine::advance`]).
+    pub kept_for: i64,
+    /// Bytes held back for secrets that may come, all connections together.
+    pub held_for_keys: usize,
+    /// Client randoms whose secrets are kept.
+    pub key_randoms: usize,
     /// Bytes that open connections hold back in all: segments out of order, unfinished messages, the search for TLS.
     /// Beyond that those that hold more than their share are ended.
     pub buffered_bytes: usize,
@@ -34,6 +47,9 @@ impl Default for Limits {
         Self {
             flows: FlowLimits::default(),
             kept_bytes: 2 << 30,
+            kept_for: i64::MAX,
+            held_for_keys: 64 << 20,
+            key_randoms: Secrets::DEFAULT_LIMIT,
             buffered_bytes: 256 << 20,
         }
     }
@@ -48,10 +64,26 @@ pub struct NeighbourSeen {
     pub what: Neighbour,
 }
 
+/// Something that happened to a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Its handshake is decided; it is kept as far as it has come.
+    Handshake(ConnectionId),
+    /// It is over, and kept.
+    Closed(ConnectionId),
+}
+
+/// Finished connections folded at most each time that time passes: so few that no packet waits for it.
+const FOLDED_AT_ONCE: usize = 4096;
+/// Looks at open connections each time that time passes.
+const LOOKS_AT_ONCE: usize = 1024;
 /// Neighbour facts kept: enough for every takeover in a capture, bounded for a network full of ARP.
 const MAX_NEIGHBOURS: usize = 4096;
 /// Distinct QUIC or DTLS endpoints that are told apart when counting.
 const MAX_DATAGRAM_PAIRS: usize = 1 << 16;
+
+/// Connections without TLS kept for other runs; beyond that they are only counted.
+const MAX_STRAYS: usize = 1 << 16;
 
 /// The analysis of one run.
 #[derive(Debug)]
@@ -72,6 +104,26 @@ pub struct Engine {
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
     other_connections: u64,
     last: Option<Timestamp>,
+    /// What is found here will be joined with what other runs found.
+    joinable: bool,
+    /// Connections without TLS that other runs may know better.
+    strays: Vec<Box<Connection>>,
+    limits: Limits,
+    /// What happened since it was asked for, where anybody asks.
+    events: Option<VecDeque<Event>>,
+    drops: Drops,
+    redacted: bool,
+}
+
+/// What a run found, to be told under other names.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Finished connections.
+    pub kept: &'a mut Kept,
+    /// Every credential.
+    pub ledger: &'a mut Ledger,
+    /// Address facts.
+    pub neighbours: &'a mut [NeighbourSeen],
 }
 
 impl Engine {
@@ -84,7 +136,7 @@ impl Engine {
             ledger: Ledger::default(),
             interner: Interner::default(),
             kept: Kept::new(limits.kept_bytes),
-            secrets: Secrets::default(),
+            secrets: Secrets::of(limits.key_randoms),
             held: 0,
             buffered: 0,
             buffered_limit: limits.buffered_bytes,
@@ -93,14 +145,40 @@ impl Engine {
             datagram_pairs: HashSet::new(),
             other_connections: 0,
             last: None,
+            joinable: false,
+            strays: Vec::new(),
+            limits,
+            events: None,
+            drops: Drops::default(),
+            redacted: false,
         }
+    }
+
+    /// What is found will be joined with what other runs found, as a [`Shard`]: more is kept of connections, and nothing
+    /// is joined here.
+    pub const fn keep_joinable(&mut self) {
+        self.joinable = true;
+    }
+
+    /// From now on [`Engine::poll`] tells what happens.
+    pub fn watch(&mut self) {
+        self.events.get_or_insert_default();
+    }
+
+    /// What happened to connections, one at a time; call until `None` after each packet.
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.as_mut()?.pop_front()
     }
 
     /// Takes one packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
-        match self.decoder.decode(packet) {
+        // What is over by now is over before this packet, whether or not somebody asked in between.
+        self.table.advance(at.time);
+        self.expire();
+        // By reference: a segment that is moved is a segment that is copied.
+        match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
                 if segment.cut > 0 {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
@@ -111,9 +189,19 @@ impl Engine {
                     kept: &mut self.kept,
                     secrets: &mut self.secrets,
                     held: &mut self.held,
+                    held_most: self.limits.held_for_keys,
                     buffered: &mut self.buffered,
+                    joinable: self.joinable,
                 };
-                take(&mut self.table, &segment, at, &mut context);
+                let taken = take(&mut self.table, segment, at, &mut context);
+                if self.joinable && taken.is_none() {
+                    keep_end(&mut self.strays, &mut self.table, segment, at);
+                }
+                if self.events.is_some()
+                    && let Some(id) = taken
+                {
+                    self.tell_handshake(id);
+                }
             }
             Decoded::Datagram(datagram) => {
                 if let Some(notice) = datagram_kind(datagram.payload) {
@@ -124,14 +212,40 @@ impl Engine {
                     self.count_datagram(notice, pair, at);
                 }
             }
-            Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
-            Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
+            &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
+            &Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
             Decoded::Other => {}
         }
+        while self.buffered > self.buffered_limit && self.free_buffers() {}
+    }
+
+    /// Time passes without packets (live use): `now` is a time up to which every packet has been pushed.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.table.advance(now);
+        // Idle connections are looked for one at a time.
+        for _ in 0..LOOKS_AT_ONCE.min(self.table.len()) {
+            self.expire();
+        }
+        self.expire();
+        let oldest = Timestamp::from_nanos(now.nanos().saturating_sub(self.limits.kept_for));
+        self.kept.fold_before(oldest, FOLDED_AT_ONCE, &mut self.ledger);
+    }
+
+    /// The capturing side says that it lost so many packets in all by now.
+    pub fn packets_dropped(&mut self, count: u64) {
+        self.drops.count(count, self.last);
+    }
+
+    /// What the capturing side lost.
+    #[must_use]
+    pub const fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    fn expire(&mut self) {
         while let Some(finished) = self.table.expire() {
             self.finish_flow(finished);
         }
-        while self.buffered > self.buffered_limit && self.free_buffers() {}
     }
 
     /// Ends one connection that holds back more than half of what would be its even share. `false` when there is none.
@@ -143,6 +257,64 @@ impl Engine {
         };
         self.finish_flow(finished);
         true
+    }
+
+    /// The run as if it had ended here. What is over is shared with this one; what is open is copied and ended.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let mut snapshot = Self {
+            kept: self.kept.clone(),
+            ledger: self.ledger.clone(),
+            notices: self.notices.clone(),
+            neighbours: self.neighbours.clone(),
+            other_connections: self.other_connections,
+            last: self.last,
+            drops: self.drops.clone(),
+            ..Self::new(self.limits)
+        };
+        for flow in self.table.flows() {
+            if flow.data.is_tls() {
+                snapshot.finish_flow(ended_here(flow));
+            } else {
+                snapshot.other_connections += 1;
+            }
+        }
+        let legs = legs::join(&mut snapshot.kept, &mut snapshot.ledger);
+        if legs > 0 {
+            snapshot.notices.add_many(Notice::LegJoined, legs, None);
+        }
+        snapshot
+    }
+
+    /// Whether a handshake is decided by what just came: then it is kept as far as it has come, and told.
+    fn tell_handshake(&mut self, id: FlowId) {
+        let Some(flow) = self.table.flow_mut(id) else { return };
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
+            return;
+        }
+        let mut copy = ended_here(flow);
+        let mut context = Context {
+            ledger: &mut self.ledger,
+            interner: &mut self.interner,
+            kept: &mut self.kept,
+            secrets: &mut self.secrets,
+            held: &mut self.held,
+            held_most: self.limits.held_for_keys,
+            buffered: &mut self.buffered,
+            joinable: self.joinable,
+        };
+        let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
+        // A connection that ended in the middle of what is still to come in order has its say when it is buried.
+        let Some((id, connection)) =
+            tracks::finish(&mut copy, self.last, &mut context).filter(|(_, connection)| decided(connection.completed))
+        else {
+            return;
+        };
+        flow.data.tell();
+        self.kept.keep_open(id, connection);
+        if let Some(events) = &mut self.events {
+            events.push_back(Event::Handshake(id));
+        }
     }
 
     /// Takes the next bytes of a key log.
@@ -170,13 +342,20 @@ impl Engine {
         for finished in self.table.drain() {
             self.finish_flow(finished);
         }
-        let legs = legs::join(&mut self.kept, &mut self.ledger);
-        if legs > 0 {
-            self.notices.add_many(Notice::LegJoined, legs, None);
+        // Another run may have the other leg: then they are joined when all runs are.
+        if !self.joinable {
+            self.join_legs();
         }
         self.count_keys();
         let notices = self.decoder.finish();
         self.notices.merge(&notices);
+    }
+
+    fn join_legs(&mut self) {
+        let legs = legs::join(&mut self.kept, &mut self.ledger);
+        if legs > 0 {
+            self.notices.add_many(Notice::LegJoined, legs, None);
+        }
     }
 
     /// Keys that opened nothing, by why.
@@ -213,6 +392,26 @@ impl Engine {
         &self.ledger
     }
 
+    /// What was found, to be told under other names once the run is over.
+    pub const fn facts_mut(&mut self) -> Facts<'_> {
+        Facts {
+            kept: &mut self.kept,
+            ledger: &mut self.ledger,
+            neighbours: self.neighbours.as_mut_slice(),
+        }
+    }
+
+    /// From now on the addresses in it are not those of the packets.
+    pub const fn mark_redacted(&mut self) {
+        self.redacted = true;
+    }
+
+    /// Whether hosts and credentials bear other names than in the packets.
+    #[must_use]
+    pub const fn is_redacted(&self) -> bool {
+        self.redacted
+    }
+
     /// What was skipped.
     #[must_use]
     pub const fn notices(&self) -> &Notices {
@@ -231,29 +430,50 @@ impl Engine {
         &self.neighbours
     }
 
+    /// TCP connections that go on, with and without TLS.
+    #[must_use]
+    pub const fn open_connections(&self) -> usize {
+        self.table.len()
+    }
+
     /// TCP connections that carried no TLS.
     #[must_use]
     pub const fn other_connections(&self) -> u64 {
         self.other_connections
     }
 
-    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
-        let mut context = Context {
+    fn context(&mut self) -> Context<'_> {
+        Context {
             ledger: &mut self.ledger,
             interner: &mut self.interner,
             kept: &mut self.kept,
             secrets: &mut self.secrets,
             held: &mut self.held,
+            joinable: self.joinable,
+            held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
-        };
-        let flow = &mut finished.flow;
-        for direction in Direction::BOTH {
-            flow.half_mut(direction).assembler.flush();
-            deliver_waiting(flow, direction, &mut context);
         }
-        *context.buffered = context.buffered.saturating_sub(flow.data.buffered as usize);
-        let confirmed = flow.data.confirmed();
-        let connection = tracks::finish(&mut finished, self.last, &mut context);
+    }
+
+    /// A connection is over: what it still holds back comes, and then it is kept.
+    fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
+        let flow = &mut finished.flow;
+        let mut direction = Direction::ToServer;
+        for _ in Direction::BOTH {
+            flow.half_mut(direction).assembler.flush();
+            direction = deliver_waiting(flow, direction, &mut self.context()).opposite();
+        }
+        self.bury(finished);
+    }
+
+    /// Keeps a connection that is over, of which every piece was delivered.
+    fn bury(&mut self, mut finished: Finished<Tracks>) {
+        self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
+        let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
+        let connection = tracks::finish(&mut finished, last, &mut self.context());
+        if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
+            self.strays.extend(tracks::stray(&finished.flow, &mut self.interner));
+        }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
             if connection.not_kept > 0 {
@@ -262,8 +482,14 @@ impl Engine {
                     .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
             }
             self.kept.keep(id, connection, &mut self.ledger);
+            if let Some(events) = &mut self.events {
+                events.push_back(Event::Closed(id));
+            }
         } else {
             self.other_connections += 1;
+            if let Some(id) = id {
+                self.kept.void(id);
+            }
         }
         self.table.recycle(finished);
     }
@@ -308,6 +534,10 @@ impl Engine {
         {
             flow.unreachable = true;
         }
+        self.note_neighbour(seen);
+    }
+
+    fn note_neighbour(&mut self, seen: NeighbourSeen) {
         if self.neighbours.len() < MAX_NEIGHBOURS {
             self.neighbours.push(seen);
         } else {
@@ -330,13 +560,12 @@ impl Engine {
     }
 }
 
-/// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
+/// Takes one TCP segment; `None` when it is of no connection. A function of its own: inlined, the segment would be
+/// copied about on the stack.
 #[inline(never)]
-fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) {
-    let Some((id, mut direction)) = table.route(segment, at, Tracks::default) else {
-        return;
-    };
-    let Some(flow) = table.flow_mut(id) else { return };
+fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) -> Option<FlowId> {
+    let (id, mut direction) = table.route(segment, at, Tracks::default)?;
+    let flow = table.flow_mut(id)?;
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
         direction = tracks::deliver(flow, direction, &piece, context);
@@ -344,13 +573,31 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
         tracks::account(flow, context.buffered);
     }
     // An acknowledgement may release what the other direction holds back.
-    for direction in [direction, direction.opposite()] {
-        deliver_waiting(flow, direction, context);
+    for _ in Direction::BOTH {
+        direction = deliver_waiting(flow, direction, context).opposite();
+    }
+    Some(id)
+}
+
+/// The end of a connection of which nothing else was seen may be that of one that another run saw.
+fn keep_end(strays: &mut Vec<Box<Connection>>, table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At) {
+    let ends = segment.flags.fin() || segment.flags.rst();
+    let known = ends && table.find_mut(segment.source, segment.destination).is_some();
+    if ends && !known && strays.len() < MAX_STRAYS {
+        strays.push(tracks::bare_end(segment, at));
     }
 }
 
-fn deliver_waiting(flow: &mut Flow<Tracks>, direction: Direction, context: &mut Context<'_>) {
-    let mut direction = direction;
+/// A connection as if the input had ended here.
+fn ended_here(flow: &Flow<Tracks>) -> Finished<Tracks> {
+    Finished {
+        flow: Box::new(flow.clone()),
+        why: if flow.closed() { Why::Closed } else { Why::InputEnded },
+    }
+}
+
+/// Delivers what one direction has released. Gives that direction as it is called afterwards.
+fn deliver_waiting(flow: &mut Flow<Tracks>, mut direction: Direction, context: &mut Context<'_>) -> Direction {
     let mut released = false;
     while let Some(piece) = flow.half_mut(direction).assembler.pop() {
         direction = tracks::deliver(flow, direction, &piece, context);
@@ -359,6 +606,7 @@ fn deliver_waiting(flow: &mut Flow<Tracks>, direction: Direction, context: &mut 
     if released {
         tracks::account(flow, context.buffered);
     }
+    direction
 }
 
 /// A QUIC v1 or v2 Initial (RFC 9000 §17.2.2, RFC 9369 §3.2) or a DTLS ClientHello (RFC 6347 §4.2.2).

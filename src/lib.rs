@@ -33,11 +33,19 @@ pub mod verdict;
 pub mod whatif;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
+pub mod check;
+
+#[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod engine;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
+pub mod redact;
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod report;
 
 pub mod source;
+
+#[cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::disallowed_methods))]
+pub mod copy;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]
 pub mod run;

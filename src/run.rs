@@ -1,20 +1,25 @@
 //! The one loop: inputs are opened as one timeline, packets go into the engine, and what is left is everything that a
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
+mod facts;
 mod keys;
+mod stages;
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::engine::{Engine, Limits};
+use crate::engine::{Engine, Event, Limits};
 use crate::net::Capture;
 use crate::net::capture::Ended;
-use crate::source::{self, Source, SourceError, Timeline};
+use crate::source::{self, FactFile, Opened, Pause, Pipe, Source, SourceError, Timeline};
 use keys::KeyLogs;
 
 /// Packets between two looks at the progress: often enough to stop at once, too rare to cost anything.
 const PACKETS_PER_TICK: u64 = 4096;
+/// The same of a live run, where packets may be slow and somebody looks on.
+const PACKETS_PER_LIVE_TICK: u64 = 256;
 /// Packets between two looks at key logs that still grow: fewer than what is held back of one connection.
 const PACKETS_PER_LOOK: u64 = 16;
 
@@ -29,6 +34,11 @@ pub struct Options {
     pub follow: Option<Arc<AtomicBool>>,
     /// Key logs in NSS format.
     pub keylogs: Vec<String>,
+    /// What is found is to be written as facts: nothing is joined yet.
+    pub joinable: bool,
+    /// Threads that work at once, 0 counting as 1. The result is the same whatever their number; inputs that are followed
+    /// take one.
+    pub threads: usize,
 }
 
 /// How far a run has come.
@@ -67,27 +77,139 @@ impl Run {
     }
 }
 
+/// Whoever looks on while a live run goes.
+pub trait Onlooker {
+    /// Something happened to a connection.
+    fn happened(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()>;
+
+    /// Time passed: now and then, and whenever no packet waits (`idle`). Says whether to go on.
+    fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()>;
+}
+
+/// A live run as it stands.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// What was found.
+    pub engine: &'a Engine,
+    /// Where the packets come from.
+    pub capture: Option<&'a Capture>,
+    /// Packets of this run.
+    pub packets: u64,
+}
+
+/// A live run that has not begun: what needs rights is open, and nothing was read.
+pub struct Live {
+    source: Box<dyn Source>,
+    logs: KeyLogs,
+    errors: Vec<String>,
+}
+
+impl Live {
+    /// Of a live source, with key logs that may grow.
+    #[must_use]
+    pub fn new(source: Box<dyn Source>, keylogs: &[String]) -> Self {
+        let mut errors = Vec::new();
+        let logs = KeyLogs::open(keylogs, &mut errors);
+        Self { source, logs, errors }
+    }
+
+    /// Puts something between the source and the run.
+    ///
+    /// # Errors
+    /// Those of `wrap`.
+    pub fn wrap<E>(self, wrap: impl FnOnce(Box<dyn Source>) -> Result<Box<dyn Source>, E>) -> Result<Self, E> {
+        Ok(Self {
+            source: wrap(self.source)?,
+            ..self
+        })
+    }
+
+    /// Key logs that could not be opened.
+    #[must_use]
+    pub fn errors(&self) -> &[String] {
+        &self.errors
+    }
+
+    /// Runs until the source ends or the onlooker has seen enough. News of the source go to `news`.
+    pub fn run(mut self, options: &Options, onlooker: &mut dyn Onlooker, news: &mut dyn FnMut(&str)) -> Run {
+        let mut timeline = Timeline::new(vec![self.source]);
+        let mut engine = Engine::new(options.limits);
+        engine.watch();
+        self.logs.read(&mut engine);
+        let growing = self.logs.has_files();
+        if growing {
+            engine.expect_keys();
+        }
+        let feed = Feed {
+            timeline: &mut timeline,
+            engine: &mut engine,
+            logs: &mut self.logs,
+            growing,
+            packets: 0,
+        };
+        let stopped = feed.pump_live(options.packets, onlooker, news).is_break();
+        timeline.close();
+        timeline.news().iter().for_each(|line| news(line));
+        finish(&timeline, engine, self.logs, self.errors, stopped)
+    }
+}
+
+/// A capture that is piped in through standard input while it is being made.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn piped() -> io::Result<Box<dyn Source>> {
+    Ok(Box::new(Pipe::open("-", Box::new(io::stdin()), 0)?))
+}
+
 /// Reads every input to its end, as one timeline. `watch` is asked now and then whether to go on.
 ///
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
 pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
-    let (sources, mut errors) = open(inputs, options.follow.as_ref());
+    let (sources, facts, mut errors) = open(inputs, options.follow.as_ref());
     let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);
+    let joinable = options.joinable || !facts.is_empty();
+    if joinable {
+        engine.keep_joinable();
+    }
     // Of files all keys are read first: nothing need be held back for them.
     logs.read(&mut engine);
     let growing = options.follow.is_some() && logs.has_files();
     if growing {
         engine.expect_keys();
     }
-    let feed = Feed {
-        timeline: &mut timeline,
-        engine: &mut engine,
-        logs: &mut logs,
-        growing,
-    };
-    let stopped = feed.pump(options.packets, watch).is_break();
+    let mut done = 0;
+    let mut ended = None;
+    // What is kept to be joined is kept where packets are taken one by one.
+    if !joinable && stages::fit(options) {
+        let both;
+        (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
+        match both {
+            stages::Ended::Run(how) => ended = Some(how),
+            stages::Ended::Cramped(packets) => done = packets,
+        }
+    }
+    let stopped = ended.unwrap_or_else(|| {
+        let feed = Feed {
+            timeline: &mut timeline,
+            engine: &mut engine,
+            logs: &mut logs,
+            growing,
+            packets: done,
+        };
+        feed.pump(options.packets, watch)
+    });
+    let run = finish(&timeline, engine, logs, errors, stopped.is_break());
+    if facts.is_empty() {
+        run
+    } else {
+        facts::join(facts, run, options)
+    }
+}
+
+fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Vec<String>, stopped: bool) -> Run {
     let warnings = logs.finish(&mut engine);
     engine.finish();
     let mut captures: Vec<Capture> = timeline.captures().cloned().collect();
@@ -105,14 +227,15 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
 }
 
 /// Opens what can be opened. A capture's index counts the readable inputs, as in the list of captures.
-fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<String>) {
+fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<FactFile>, Vec<String>) {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    let mut facts = Vec::new();
     let mut errors = Vec::new();
     for path in inputs {
         let opened = match u16::try_from(sources.len()) {
             Ok(index) => match follow {
-                Some(stop) => source::open_following(path, index, Arc::clone(stop)),
-                None => source::open(path, index),
+                Some(stop) => source::open_following(path, index, Arc::clone(stop)).map(Opened::Capture),
+                None => source::recognise(path, index),
             },
             Err(_) => Err(SourceError::Open {
                 path: path.clone(),
@@ -120,11 +243,12 @@ fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Sou
             }),
         };
         match opened {
-            Ok(source) => sources.push(source),
+            Ok(Opened::Capture(source)) => sources.push(source),
+            Ok(Opened::Facts(file)) => facts.push(file),
             Err(error) => errors.push(error.to_string()),
         }
     }
-    (sources, errors)
+    (sources, facts, errors)
 }
 
 /// Packets and keys on their way into the engine.
@@ -134,15 +258,80 @@ struct Feed<'a> {
     logs: &'a mut KeyLogs,
     /// Key log files are still written to.
     growing: bool,
+    /// Packets that were moved before.
+    packets: u64,
 }
 
 impl Feed<'_> {
+    /// Moves packets of a live source until it ends or somebody breaks it off.
+    fn pump_live(
+        mut self,
+        limit: Option<u64>,
+        onlooker: &mut dyn Onlooker,
+        news: &mut dyn FnMut(&str),
+    ) -> ControlFlow<()> {
+        let limit = limit.unwrap_or(u64::MAX);
+        while self.packets < limit {
+            self.take_secrets();
+            let idle = if let Some(packet) = self.timeline.next() {
+                self.engine.push(&packet);
+                self.packets += 1;
+                false
+            } else {
+                match self.timeline.pause() {
+                    Pause::Over => return ControlFlow::Continue(()),
+                    Pause::Idle(None) => {}
+                    Pause::Idle(Some(now)) => self.engine.advance(now),
+                }
+                true
+            };
+            self.tell(onlooker)?;
+            if self.growing && (idle || self.packets.is_multiple_of(PACKETS_PER_LOOK)) {
+                self.logs.read(self.engine);
+            }
+            if idle || self.packets.is_multiple_of(PACKETS_PER_LIVE_TICK) {
+                self.timeline.news().iter().for_each(|line| news(line));
+                self.count_drops();
+                onlooker.tick(self.seen(), idle)?;
+            }
+        }
+        ControlFlow::Break(())
+    }
+
+    /// Takes key logs that stand before the next packet of a piped capture.
+    fn take_secrets(&mut self) {
+        if self.timeline.brings_secrets() {
+            self.logs.take_blocks(self.timeline, self.engine);
+            self.engine.expect_keys();
+        }
+    }
+
+    fn tell(&mut self, onlooker: &mut dyn Onlooker) -> ControlFlow<()> {
+        while let Some(event) = self.engine.poll() {
+            onlooker.happened(self.seen(), event)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn count_drops(&mut self) {
+        let dropped: u64 = self.timeline.captures().filter_map(|capture| capture.dropped).sum();
+        self.engine.packets_dropped(dropped);
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        Seen {
+            engine: self.engine,
+            capture: self.timeline.first(),
+            packets: self.packets,
+        }
+    }
+
     /// Moves packets until the timeline ends, or breaks off.
     fn pump(self, limit: Option<u64>, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> ControlFlow<()> {
         let size = self.timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = self.timeline.may_bring_secrets();
-        let mut packets = 0;
+        let mut packets = self.packets;
         while packets < limit {
             if blocks && self.timeline.brings_secrets() {
                 self.logs.take_blocks(self.timeline, self.engine);
@@ -151,13 +340,14 @@ impl Feed<'_> {
                     self.engine.expect_keys();
                 }
             }
-            let Some(packet) = self.timeline.next() else {
-                if self.timeline.succeed() {
-                    continue;
-                }
+            // By reference: a packet that is moved is a packet that is copied.
+            if let Some(packet) = &self.timeline.next() {
+                self.engine.push(packet);
+            } else if self.timeline.succeed() {
+                continue;
+            } else {
                 return ControlFlow::Continue(());
-            };
-            self.engine.push(&packet);
+            }
             packets += 1;
             if self.growing && packets.is_multiple_of(PACKETS_PER_LOOK) {
                 self.logs.read(self.engine);

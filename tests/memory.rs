@@ -133,7 +133,7 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
                 .collect::<Vec<_>>()
         };
         let known = ids(&report).iter().all(|id| ids(&whole).contains(id));
-        assert_eq!(known, !TWICE.contains(&name.as_str()), "{name}: an id moved");
+        assert!(known || TWICE.contains(&name.as_str()), "{name}: an id moved");
         folded += omitted;
     }
     assert!(folded > 100, "only {folded} connections were ever folded");

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::progress::Meter;
+use super::redact::Redaction;
 use super::{Status, complain, interrupt, keylogs, print};
-use crate::engine::Limits;
+use crate::engine::{Limits, Shard};
+use crate::report::handout::Bounds;
 use crate::report::text::printable;
-use crate::report::{Report, SelectError, Selection, json, text};
+use crate::report::{Report, SelectError, Selection, facts, html, json, markdown, text};
 use crate::run::{self, Options, Run};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
@@ -25,8 +27,15 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
+    let mut redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
+    if arguments.format == Format::Facts && !may_be_facts(selection.as_ref(), &redaction) {
+        return Ok(Status::Usage);
+    }
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
+    let mut run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     for line in run.errors.iter().chain(&run.warnings) {
         complain(line);
@@ -40,8 +49,15 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     if run.captures.is_empty() {
         return Ok(status);
     }
+    let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
-    let report = Report::of_selected(&engine, captures, selection);
+    if arguments.format == Format::Facts {
+        let shard = Shard::of(&engine, captures);
+        print(|out| facts::write(&shard, out))?;
+        return Ok(status);
+    }
+    let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
+    let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         Format::Text => text::write(
             &report,
@@ -53,11 +69,27 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         ),
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
+        Format::Facts => Ok(()),
+        Format::Markdown => markdown::write(&report, bounds, out),
+        Format::Html => html::write(&report, bounds, out),
+        Format::Csv => json::write_csv(&report, out),
     })?;
     std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(engine);
     Ok(status)
+}
+
+/// What is asked of a report and cannot be asked of facts.
+fn may_be_facts(selection: Option<&Selection>, redaction: &Redaction) -> bool {
+    if selection.is_some() {
+        complain("--where: facts are not selected, because verdicts rest on all of them; select when they are judged");
+    } else if redaction.is_asked() {
+        complain("--redact: facts are joined by their addresses and credentials; give --redact when they are judged");
+    } else {
+        return true;
+    }
+    false
 }
 
 /// What is wrong with a selection, with a mark below the place.
@@ -102,6 +134,8 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
+        joinable: arguments.format == Format::Facts,
+        threads: usize::from(arguments.threads),
     })
 }
 

@@ -1,6 +1,10 @@
 //! Every argument of every command. Help, the man page and shell completions derive from these types alone.
 //!
-//! `-i`, `-w`, `-D` and `-f` mean what they mean to tcpdump and stay free for live capture.
+//! `-i`, `-w` and `-D` mean what they mean to tcpdump.
+
+pub mod live;
+
+pub mod gate;
 
 use std::ffi::{OsStr, OsString};
 
@@ -55,20 +59,52 @@ Exit status:
   2  wrong usage
   3  an input could not be read (the others are still reported)";
 
+/// The end of the help of `annotate`.
+const ANNOTATE_EXAMPLES: &str = "Examples:
+  reshake annotate farm.pcapng -o told.pcapng
+  wireshark -Y 'frame.comment contains \"reshake\"' told.pcapng
+
+Exit status:
+  0  the copy was written
+  2  wrong usage
+  3  the capture could not be read, or the copy not be written";
+
+/// The end of the help of `extract`.
+const EXTRACT_EXAMPLES: &str = "Examples:
+  reshake extract farm.pcapng -o one.pcapng --connection c17af
+  reshake extract farm.pcapng -o life.pcapng --connection c17af --session
+
+Exit status:
+  0  the copy was written
+  2  wrong usage, or no connection of that name
+  3  the capture could not be read, or the copy not be written";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
+    /// Watch a network interface, or a capture that is piped in, and report as it happens
+    Live(Box<live::Live>),
+    /// List the network interfaces that can be watched
+    Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
     View(View),
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
+    /// Hold captures against rules, in the exit status: for pipelines
+    Check(gate::Check),
+    /// Compare two captures or reports: the before and after of a change
+    Diff(gate::Diff),
+    /// Copy a capture with the verdicts as packet comments, for Wireshark
+    Annotate(Annotate),
+    /// Copy only the packets of one connection, or of the whole life of its sessions
+    Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
-    /// Print the JSON Schema of the JSON report
+    /// Print the JSON Schema of the JSON report, or of another document
     Schema(Schema),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -81,7 +117,8 @@ pub enum Command {
 #[command(after_long_help = EXIT_STATUS)]
 pub struct Analyze {
     /// Captures: pcap or pcapng, also compressed with gzip or zstd; '-' is standard input. Several files are one
-    /// timeline: a session issued in one and offered in the next is followed.
+    /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') of other runs are
+    /// taken as the captures that they were made of.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
     files: Vec<String>,
 
@@ -89,11 +126,13 @@ pub struct Analyze {
     #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
     read: Vec<String>,
 
-    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line.
+    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
+    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
+    /// judged, to be joined with the facts of other captures by giving them to a command together.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
     pub format: Format,
 
-    /// Show every connection and service in the text report, not only one of each kind that matters.
+    /// Show every connection and service in the text, Markdown and HTML report, not only those that matter most.
     #[arg(long)]
     pub all: bool,
 
@@ -110,6 +149,10 @@ pub struct Analyze {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
+    /// Threads that work at once; the report is the same whatever their number. Files that still grow take one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
+    pub threads: u16,
+
     /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
     /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
     #[arg(long)]
@@ -118,6 +161,10 @@ pub struct Analyze {
     /// Secrets that open what is encrypted.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
 
     /// Exit with status 3 also when an input is damaged or ends inside a packet.
     #[arg(long)]
@@ -169,6 +216,20 @@ impl Keys {
     }
 }
 
+/// Whose names the output bears.
+#[derive(Debug, Args)]
+pub struct Redact {
+    /// Replace addresses, server names and credentials in the output, the same one always by the same: 2001:db8::… and
+    /// host-….invalid stand for hosts. Verdicts stay what they are.
+    #[arg(long)]
+    pub redact: bool,
+
+    /// As --redact, with the key in FILE (32 bytes or more) instead of one of this run only, so that several reports use
+    /// the same replacements.
+    #[arg(long = "redact-key", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<String>,
+}
+
 /// Arguments of `view`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_STATUS)]
@@ -203,6 +264,10 @@ pub struct Session {
     #[command(flatten)]
     pub keys: Keys,
 
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
+
     /// Form of the table: 'text' for people, 'json' as one document.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
     pub format: SessionFormat,
@@ -223,6 +288,10 @@ pub struct WhatIf {
     /// Secrets that open what is encrypted.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
 
     /// Number of backends behind each service.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -279,6 +348,67 @@ pub struct WhatIf {
     pub quiet: bool,
 }
 
+/// What is copied, and where to.
+#[derive(Debug, Args)]
+pub struct Copying {
+    /// The capture: pcap or pcapng, also compressed with gzip or zstd. It is read more than once, and never changed.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: String,
+
+    /// The copy, always pcapng. It appears when it is whole; a file of that name is replaced.
+    #[arg(short = 'o', long = "output", value_name = "OUT.pcapng", value_hint = ValueHint::FilePath)]
+    pub output: String,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Put the lines of the key logs that belong to connections of this capture into the copy, so that Wireshark opens
+    /// them. Whoever gets the copy then reads what was encrypted.
+    #[arg(long)]
+    pub embed_keys: bool,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+
+    /// Not possible: packets are copied as they are.
+    #[arg(long, hide = true)]
+    pub redact: bool,
+}
+
+/// Arguments of `annotate`.
+#[derive(Debug, Args)]
+#[command(after_long_help = ANNOTATE_EXAMPLES)]
+pub struct Annotate {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Write verdicts only of connections for which TERMS hold, as for 'analyze'; every packet is copied all the same.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+}
+
+/// Arguments of `extract`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXTRACT_EXAMPLES)]
+pub struct Extract {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Which connection: the beginning of its id in a report (c…). With --session also anything that names a session,
+    /// as for 'session': k…, hex digits, frame:123.
+    #[arg(long, value_name = "ID")]
+    pub connection: String,
+
+    /// Also the packets of every other connection of the same sessions: where they were issued, and where they were
+    /// offered.
+    #[arg(long)]
+    pub session: bool,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
@@ -294,6 +424,10 @@ pub struct Explain {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
+    /// Whose: 'report' (of analyze), 'check', 'diff', 'what-if', or 'facts' (of one line).
+    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
+    pub of: Document,
+
     /// Refuse members that the schema does not name; without it, a report may carry more.
     #[arg(long)]
     pub strict: bool,
@@ -315,6 +449,14 @@ pub enum Format {
     Json,
     /// One object a line.
     Jsonl,
+    /// For a ticket.
+    Markdown,
+    /// One page.
+    Html,
+    /// Connections as rows.
+    Csv,
+    /// What was found, before it is judged.
+    Facts,
 }
 
 /// Forms of the life of a session.
@@ -324,6 +466,21 @@ pub enum SessionFormat {
     Text,
     /// One document.
     Json,
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// Of `analyze`.
+    Report,
+    /// Of `check`.
+    Check,
+    /// Of `diff`.
+    Diff,
+    /// Of `what-if`.
+    WhatIf,
+    /// Of a line of facts.
+    Facts,
 }
 
 /// Ways to choose a backend.
@@ -437,7 +594,7 @@ fn where_help() -> String {
 }
 
 /// A number of bytes, with K, M or G for powers of 1024.
-fn size(text: &str) -> Result<usize, String> {
+pub(super) fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let suffix = text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase();
     let unit: usize = match suffix.as_str() {

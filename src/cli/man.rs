@@ -20,13 +20,21 @@ const DEFINITIONS: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 const SYNOPSIS: &str = r".SH SYNOPSIS
 \fBreshake\fR [\fBanalyze\fR] [\fIOPTIONS\fR] \fIFILE\fR...
 .br
+\fBreshake live\fR [\fIOPTIONS\fR] \fB\-i\fR \fINAME\fR | \fB\-\fR
+.br
+\fBreshake interfaces\fR
+.br
 \fBreshake session\fR [\fIOPTIONS\fR] \fIID\fR \fIFILE\fR...
 .br
 \fBreshake what-if\fR [\fIOPTIONS\fR] \fB\-\-backends\fR \fIN\fR \fIFILE\fR...
 .br
+\fBreshake check\fR [\fIRULES\fR] [\fIOPTIONS\fR] \fIFILE\fR...
+.br
+\fBreshake diff\fR [\fIOPTIONS\fR] \fIBEFORE\fR \fIAFTER\fR
+.br
 \fBreshake explain\fR [\fINAME\fR] [\fB\-\-format\fR \fIFORM\fR]
 .br
-\fBreshake schema\fR [\fB\-\-strict\fR]
+\fBreshake schema\fR [\fB\-\-of\fR \fIDOCUMENT\fR] [\fB\-\-strict\fR]
 .br
 \fBreshake completions\fR \fISHELL\fR
 .br
@@ -39,13 +47,16 @@ const MORE: &str = r#".SH "EXIT STATUS"
 0
 The input was analysed, whatever it shows; also when the reader of the output goes away.
 .TP
+1
+\fBcheck\fR found a violated rule.
+.TP
 2
-Wrong usage.
+Wrong usage, or rules that cannot be understood.
 .TP
 3
 An input could not be read, or the output not be written. Unreadable inputs are named on standard error, readable ones are still reported. A damaged or cut file is analysed as far as it goes, with status 0; with \fB\-\-strict\fR, with 3.
 .SH FILES
-Captures are read as pcap (microseconds or nanoseconds, either byte order) or pcapng, plain or compressed with gzip or zstd; the content decides, not the name. Nothing is written but the report, and nothing is configured by files.
+Captures are read as pcap (microseconds or nanoseconds, either byte order) or pcapng, plain or compressed with gzip or zstd; the content decides, not the name. Nothing is written but the report, and nothing is configured by files but the rules of \fBcheck \-\-rules\fR.
 .SH ENVIRONMENT
 .TP
 NO_COLOR
@@ -61,6 +72,9 @@ reshake analyze \-\-all ring\-*.pcapng.gz
 Straight from another machine, stopped after 100,000 packets:
 ssh host tcpdump \-U \-s 0 \-w \- port 443 | reshake \-c 100000 \-
 .TP
+Watching an interface for ten minutes, and keeping the packets:
+sudo reshake live \-i eth0 \-\-duration 10m \-w packets.pcapng
+.TP
 Connections that were declined, one object a line:
 reshake \-\-format jsonl farm.pcapng | jq \-c 'select(.type == "connection" and .outcome == "declined")'
 .TP
@@ -72,6 +86,9 @@ reshake session frame:17 farm.pcapng
 .TP
 What is lost without sticky sessions, and what gives it back:
 reshake what\-if \-\-backends 4 \-\-compare farm.pcapng
+.TP
+Whether clients that come back resume, in the exit status, with a test report for the pipeline:
+reshake check \-\-min\-returning\-share 0.9 \-\-format junit=reshake.xml test.pcapng
 .TP
 What a reason means and how it is known:
 reshake explain rejected\-unexplained

@@ -2,11 +2,18 @@
 
 mod analyze;
 pub mod args;
+mod check;
 mod completions;
+mod copy;
+mod diff;
 mod explain;
+mod interfaces;
 mod interrupt;
+mod live;
 mod man;
+mod output;
 mod progress;
+mod redact;
 mod schema;
 mod session;
 mod view;
@@ -24,6 +31,8 @@ use crate::report::text::printable;
 enum Status {
     /// The input was analysed, whatever it shows.
     Analysed,
+    /// A rule is violated.
+    Violated,
     /// Wrong usage.
     Usage,
     /// An input could not be read, or the output not be written.
@@ -34,6 +43,7 @@ impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         match status {
             Status::Analysed => Self::SUCCESS,
+            Status::Violated => Self::from(1),
             Status::Usage => Self::from(2),
             Status::Unreadable => Self::from(3),
         }
@@ -49,9 +59,15 @@ pub fn main() -> ExitCode {
     };
     let written = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
+        Command::Live(arguments) => live::run(arguments, coloured(cli.color)),
+        Command::Interfaces => interfaces::run(),
         Command::View(arguments) => Ok(view::run(arguments, coloured(cli.color))),
         Command::Session(arguments) => session::run(arguments),
         Command::WhatIf(arguments) => what_if::run(arguments),
+        Command::Annotate(arguments) => Ok(copy::annotate(arguments)),
+        Command::Extract(arguments) => Ok(copy::extract(arguments)),
+        Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
+        Command::Diff(arguments) => diff::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

@@ -1,14 +1,21 @@
-//! `reshake schema`: the JSON Schema of the JSON report.
+//! `reshake schema`: the JSON Schema of the JSON report, or of another document.
 
 use std::io;
 
-use super::args::Schema;
+use super::args::{Document, Schema};
 use super::{Status, print};
-use crate::report::json;
+use crate::report::{check, diff, facts, json, what_if};
 
 pub(super) fn run(arguments: &Schema) -> io::Result<Status> {
+    let schema = match arguments.of {
+        Document::Report => json::schema(arguments.strict),
+        Document::Check => check::schema(arguments.strict),
+        Document::Diff => diff::schema(arguments.strict),
+        Document::WhatIf => what_if::schema(arguments.strict),
+        Document::Facts => facts::schema(arguments.strict),
+    };
     print(|out| {
-        serde_json::to_writer_pretty(&mut *out, &json::schema(arguments.strict))?;
+        serde_json::to_writer_pretty(&mut *out, &schema)?;
         out.write_all(b"\n")
     })?;
     Ok(Status::Analysed)

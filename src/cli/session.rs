@@ -4,10 +4,11 @@ use std::io;
 
 use super::args::{Session, SessionFormat};
 use super::progress::Meter;
+use super::redact::Redaction;
 use super::{Status, complain, keylogs, print};
 use crate::report::Report;
 use crate::report::session::{Found, Life, Wanted, show};
-use crate::run::{self, Options, Run};
+use crate::run::{self, Options};
 
 /// Meanings listed of a name that has several.
 const MAX_CANDIDATES: usize = 20;
@@ -20,25 +21,31 @@ pub(super) fn run(arguments: &Session) -> io::Result<Status> {
         },
         Err(status) => return Ok(status),
     };
+    let mut redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
+    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
     if run.captures.is_empty() {
         return Ok(Status::Unreadable);
     }
     let unreadable = !run.errors.is_empty();
-    let Run { engine, captures, .. } = run;
-    let report = Report::of(&engine, captures);
-    let Some(found) = find(arguments, &report) else {
+    // Whoever asks knows the session by what it is called in the packets.
+    let report = Report::of(&run.engine, run.captures.clone());
+    let Some(found) = find(&arguments.id, &report) else {
         // An input that could not be read outranks a name that was not found.
         return Ok(if unreadable { Status::Unreadable } else { Status::Usage });
     };
-    let life = Life::of(&report, found);
-    print(|out| match arguments.format {
-        SessionFormat::Text => show::text(&report, &life, out),
-        SessionFormat::Json => show::json(&report, &life, out),
-    })?;
+    if redaction.is_asked() {
+        drop(report);
+        redaction.apply(&mut run, None);
+        write(arguments.format, &Report::of(&run.engine, run.captures), found)?;
+    } else {
+        write(arguments.format, &report, found)?;
+    }
     Ok(if unreadable {
         Status::Unreadable
     } else {
@@ -46,17 +53,23 @@ pub(super) fn run(arguments: &Session) -> io::Result<Status> {
     })
 }
 
+fn write(format: SessionFormat, report: &Report<'_>, found: Found) -> io::Result<()> {
+    let life = Life::of(report, found);
+    print(|out| match format {
+        SessionFormat::Text => show::text(report, &life, out),
+        SessionFormat::Json => show::json(report, &life, out),
+    })
+}
+
 /// The one session that is meant; what is wrong is said.
-fn find(arguments: &Session, report: &Report<'_>) -> Option<Found> {
-    let wanted = Wanted::parse(&arguments.id, report)
-        .map_err(|error| complain(&error))
-        .ok()?;
+pub(super) fn find(id: &str, report: &Report<'_>) -> Option<Found> {
+    let wanted = Wanted::parse(id, report).map_err(|error| complain(&error)).ok()?;
     let found = wanted.find(report);
     match found.as_slice() {
-        [] => complain(&format!("nothing in this capture is called '{}'", arguments.id)),
+        [] => complain(&format!("nothing in this capture is called '{id}'")),
         [one] => return Some(*one),
         several => {
-            complain(&format!("'{}' may mean {} sessions:", arguments.id, several.len()));
+            complain(&format!("'{id}' may mean {} sessions:", several.len()));
             for one in several.iter().take(MAX_CANDIDATES) {
                 complain(&format!("  {}", show::candidate(report, *one)));
             }

@@ -66,6 +66,6 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Status {
 
 /// Whether there is something to draw on and something to type on. Keys come from the terminal device where standard
 /// input is a capture.
-fn is_terminal() -> bool {
+pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal() && (io::stdin().is_terminal() || File::open("/dev/tty").is_ok())
 }

@@ -5,6 +5,7 @@ use std::io;
 use super::analyze::selection;
 use super::args::{Balance, SessionFormat, Share, WhatIf};
 use super::progress::Meter;
+use super::redact::Redaction;
 use super::{Status, complain, keylogs, print};
 use crate::report::{Report, what_if};
 use crate::run::{self, Options, Run};
@@ -22,8 +23,12 @@ pub(super) fn run(arguments: &WhatIf) -> io::Result<Status> {
         },
         Err(status) => return Ok(status),
     };
+    let mut redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
     let mut meter = Meter::new(!arguments.quiet);
-    let run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
+    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
     if run.captures.is_empty() {
@@ -34,6 +39,7 @@ pub(super) fn run(arguments: &WhatIf) -> io::Result<Status> {
     } else {
         Status::Unreadable
     };
+    let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::of_selected(&engine, captures, selection);
     let answer = what_if::WhatIf::of(&report, &plans(arguments));

@@ -61,7 +61,7 @@ fn join_two(outer: ConnectionId, leg: ConnectionId, kept: &mut Kept, ledger: &mu
             .chain(inner.offers.iter().map(|offer| offer.credential)),
     );
     if let Some(connection) = kept.get_mut(outer) {
-        let behind = inner.transport.behind.unwrap_or_else(|| Box::new(inner.server));
+        let behind = inner.transport.behind.clone().unwrap_or_else(|| Box::new(inner.server));
         connection.transport.behind.get_or_insert(behind);
     }
     true

@@ -14,8 +14,6 @@ use crate::tls::{Content, ContentType, Event, Keep, Message, ProtocolVersion, Se
 const HELD: usize = 64 * 1024;
 /// Records of one connection held back.
 const HELD_RECORDS: usize = 512;
-/// Bytes held back for all connections together.
-const HELD_IN_ALL: usize = 64 << 20;
 
 /// What happened on a connection while its keys were awaited.
 #[derive(Debug)]
@@ -179,7 +177,7 @@ impl Unsealer {
             at,
             offset,
         });
-        if self.held > HELD || self.waiting.len() > HELD_RECORDS || *context.held > HELD_IN_ALL {
+        if self.held > HELD || self.waiting.len() > HELD_RECORDS || *context.held > context.held_most {
             self.finish(open, context);
         }
     }

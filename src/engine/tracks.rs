@@ -2,22 +2,22 @@
 
 use super::sealed::Unsealer;
 use crate::keys::{Keys, Secrets, Speaker};
-use crate::net::{At, Timestamp};
+use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks, Open, Seen,
-    Side, Transport, classify_close,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Edges, Feedback, Interner, Kept, KeyOrigin, Ledger,
+    Marks, Name, Open, Seen, Side, SideClose, Transport, classify_close,
 };
-use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
+use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Reset, Spans, Why};
 use crate::tls::record::{Loss, Start, plausible};
 use crate::tls::search::{Found, Wanted, search};
 use crate::tls::{Decoder, Event};
 use crate::verdict::outcome;
 
 /// Silence at the end of the capture after which an open connection is called idle rather than open.
-const IDLE_NANOS: i64 = 60_000_000_000;
+pub(super) const IDLE_NANOS: i64 = 60_000_000_000;
 /// Silence after which a connection without FIN or RST is called timed out.
-const SILENT_NANOS: i64 = 300_000_000_000;
+pub(super) const SILENT_NANOS: i64 = 300_000_000_000;
 /// Clear text kept of each side: enough to name the protocol and to read a PROXY header.
 const PREAMBLE_KEPT: usize = 256;
 
@@ -29,12 +29,16 @@ pub(super) struct Context<'a> {
     pub(super) secrets: &'a mut Secrets,
     /// Bytes held back for secrets that may come.
     pub(super) held: &'a mut usize,
+    /// Connections will be joined with those of other runs.
+    pub(super) joinable: bool,
+    /// The most of them.
+    pub(super) held_most: usize,
     /// Bytes that open connections hold back in all: see [`account`].
     pub(super) buffered: &'a mut usize,
 }
 
 /// One direction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Track {
     /// Looking for the beginning of TLS in the bytes so far.
     Searching(Vec<u8>),
@@ -62,11 +66,37 @@ pub(super) struct Tracks {
     /// Where the hello stands leaves no doubt that TLS begins there: at the first byte of a connection, or behind the
     /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
     certain: bool,
+    /// What became of the handshake was told to whoever watches.
+    told: bool,
+    /// Where keys came from, in a copy.
+    origin: Option<KeyOrigin>,
     open: Option<Box<Open>>,
     /// There are keys for it, or may be.
     sealed: Option<Box<Unsealer>>,
     /// Its share of the bytes that open connections hold back in all.
     pub(super) buffered: u32,
+}
+
+/// What is known so far, to be looked at. Keys stay with the original: a copy reads nothing more.
+impl Clone for Tracks {
+    fn clone(&self) -> Self {
+        Self {
+            each: self.each.clone(),
+            searched: self.searched,
+            offsets: self.offsets,
+            lost: self.lost,
+            gaps: self.gaps,
+            clear: self.clear.clone(),
+            clear_lost: self.clear_lost,
+            certain: self.certain,
+            told: self.told,
+            origin: self.keys().and_then(key_origin).or(self.origin),
+            open: self.open.clone(),
+            sealed: None,
+            // What it holds is counted once.
+            buffered: 0,
+        }
+    }
 }
 
 impl Default for Tracks {
@@ -80,6 +110,8 @@ impl Default for Tracks {
             clear: None,
             clear_lost: [false; 2],
             certain: false,
+            told: false,
+            origin: None,
             open: None,
             sealed: None,
             buffered: 0,
@@ -105,6 +137,33 @@ impl Tracks {
         let both = client > 0 && server > 0;
         let alone = (client > 1 && silent(Direction::ToClient)) || (server > 1 && silent(Direction::ToServer));
         Some(self.certain || both || alone)
+    }
+
+    /// Whether what became of the handshake was not told yet.
+    pub(super) const fn is_untold(&self) -> bool {
+        !self.told && self.open.is_some()
+    }
+
+    /// It is told now.
+    pub(super) const fn tell(&mut self) {
+        self.told = true;
+    }
+
+    /// Whether what became of the handshake is settled: both hellos were seen and both sides finished, or the server went
+    /// on; or the connection is over (`closing`) and has offered nothing that is still to be looked up.
+    pub(super) fn is_decided(&self, closing: bool, ledger: &Ledger) -> bool {
+        let Some(open) = self.open.as_deref() else { return false };
+        let facts = open.facts();
+        let done = || facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
+        facts.hello.yes().is_some()
+            && (facts.answer.yes().is_some() || closing)
+            && (closing || done())
+            && !open.will_offer(ledger)
+    }
+
+    /// The number of the TLS connection.
+    pub(super) fn id(&self) -> Option<ConnectionId> {
+        self.open.as_deref().map(|open| open.id)
     }
 
     pub(super) const fn gaps(&self) -> u32 {
@@ -478,7 +537,7 @@ pub(super) fn finish(
     finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
     context: &mut Context<'_>,
-) -> Option<(ConnectionId, Box<Connection>)> {
+) -> Option<(ConnectionId, Connection)> {
     let Finished { flow, why } = finished;
     if let Tracks {
         sealed: Some(sealed),
@@ -514,14 +573,97 @@ pub(super) fn finish(
         }
     }
     let id = open.id;
-    let (facts, ends) = open.finish(context.ledger, blind);
-    let mut connection = Box::new(facts);
-    connection.keys = flow.data.keys().and_then(key_origin);
+    let session_id = context.joinable.then(|| open.session_id()).flatten();
+    let (mut connection, ends) = open.finish(context.ledger, blind);
+    connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
     connection.completed = connection.judge_completed(still_open);
     connection.close = classify_close(&connection, [client_end, server_end], class);
     connection.outcome = outcome::decide(&connection);
+    connection.edges = context.joinable.then(|| Box::new(edges(flow, ends, session_id)));
     Some((id, connection))
+}
+
+/// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
+/// beginning to its end, there is nothing to join.
+pub(super) fn stray(flow: &Flow<Tracks>, interner: &mut Interner) -> Option<Box<Connection>> {
+    if flow.roles_known() && flow.closed() {
+        return None;
+    }
+    // A few records alone make no TLS connection, but they may be the end of one.
+    let said = flow.data.open.as_deref();
+    let said = said.filter(|open| open.facts().hello.yes().is_none() && open.facts().answer.yes().is_none());
+    let ends = said.map(Open::ends).map(|[client, server]| [*client, *server]);
+    let [client, server] = flow.ends;
+    let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport(flow, interner));
+    for direction in Direction::BOTH {
+        finish_side(&mut open, flow, direction);
+    }
+    let mut connection = Box::new(open.facts().clone());
+    let mut edges = edges(flow, ends.unwrap_or_default(), None);
+    if ends.is_none() {
+        edges.read = [false; 2];
+    }
+    connection.edges = Some(Box::new(edges));
+    Some(connection)
+}
+
+/// The end of a connection of which nothing else was seen.
+pub(super) fn bare_end(segment: &Segment<'_>, at: At) -> Box<Connection> {
+    let from_client = segment.source.port > segment.destination.port;
+    let [mut client, mut server] = [segment.source, segment.destination];
+    let mut numbers = [
+        Some((segment.seq, segment.seq.plus(u32::from(segment.flags.fin())))),
+        None,
+    ];
+    if !from_client {
+        std::mem::swap(&mut client, &mut server);
+        numbers.swap(0, 1);
+    }
+    let transport = Transport {
+        spans: Spans {
+            main: (at.frame, at.frame),
+            more: None,
+        },
+        outer: None,
+        preamble: None,
+        unreachable: false,
+        started: at.time,
+        ended: at.time,
+        round_trip: None,
+        client_isn: None,
+        behind: None,
+    };
+    let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport);
+    let side = if from_client { Side::Client } else { Side::Server };
+    let facts = open.facts_mut().side_mut(side);
+    facts.captured = true;
+    facts.fin = segment.flags.fin().then_some(at);
+    facts.reset = segment.flags.rst().then(|| Reset::of(segment, at));
+    let mut connection = Box::new(open.facts().clone());
+    connection.edges = Some(Box::new(Edges {
+        begun: false,
+        numbers,
+        read: [false; 2],
+        ends: <[SideClose; 2]>::default(),
+        session_id: None,
+    }));
+    connection
+}
+
+/// Where a connection can be joined with what other runs saw of it.
+fn edges(flow: &Flow<Tracks>, ends: [SideClose; 2], session_id: Option<Name>) -> Edges {
+    let read = |direction: Direction| match flow.data.each.get(index(direction)) {
+        Some(Track::Tls(decoder)) => decoder.in_sync(),
+        _ => false,
+    };
+    Edges {
+        begun: flow.roles_known(),
+        numbers: Direction::BOTH.map(|direction| flow.half(direction).numbers()),
+        read: Direction::BOTH.map(read),
+        ends,
+        session_id,
+    }
 }
 
 /// Where the secrets came from that opened records of a connection, if any did.
@@ -579,8 +721,9 @@ fn open_cause(flow: &Flow<Tracks>, why: Why, quiet: i64) -> (Option<Blindness>, 
         .any(|half| half.fin.is_some() || half.reset.is_some());
     let cause = match why {
         Why::Evicted => Blindness::Evicted,
-        Why::Closed | Why::Idle | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
-        Why::Closed | Why::Idle | Why::InputEnded => Blindness::OpenAtCaptureEnd,
+        Why::Idle => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded => Blindness::OpenAtCaptureEnd,
     };
     let silent = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
     let class = if silent {

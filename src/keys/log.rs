@@ -131,12 +131,13 @@ impl Log {
 
 /// What a line says; `None` for comments, empty lines and labels of secrets that open no record.
 fn entry(line: &[u8]) -> Result<Option<(Kind, Name, Secret)>, Problem> {
+    // Before anything is trimmed: of a line that came in pieces only this much is known.
+    if line.len() > LONGEST_LINE && !line.starts_with(b"#") {
+        return Err(Problem::NotThreeWords);
+    }
     let line = line.trim_ascii();
     if line.is_empty() || line.starts_with(b"#") {
         return Ok(None);
-    }
-    if line.len() > LONGEST_LINE {
-        return Err(Problem::NotThreeWords);
     }
     let (label, rest) = word(line);
     let (name, rest) = word(rest);
@@ -303,6 +304,17 @@ mod tests {
 
     fn random() -> [u8; 32] {
         unhex(RANDOM.as_bytes()).expect("hex")
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_malformed_whatever_the_pieces_and_the_spaces_around_it() {
+        let long = format!("{}{}", line("CLIENT_RANDOM", 48).trim_end(), " ".repeat(LONGEST_LINE));
+        let comment = format!("#{}", "a comment may be long ".repeat(LONGEST_LINE));
+        let text = format!("{long}\n{comment}\n{}", " ".repeat(LONGEST_LINE + 1));
+        for size in [1, 7, 64, text.len()] {
+            let (_, log) = read(&text, size);
+            assert_eq!(log.malformed(), 2, "in pieces of {size}");
+        }
     }
 
     #[test]

@@ -8,8 +8,6 @@ use sha2::{Digest, Sha256};
 
 use super::secret::Secret;
 
-/// Client randoms whose secrets are kept without a limit of one's own: about 200 MB.
-const DEFAULT_LIMIT: usize = 1 << 19;
 /// Sessions of TLS 1.2 and older whose master secret is remembered for the connections that resume them.
 const SESSIONS: usize = 1 << 16;
 /// Encrypted premaster secrets.
@@ -92,7 +90,7 @@ impl Default for Secrets {
             latest: None,
             premasters: Bounded::new(PREMASTERS),
             sessions: Bounded::new(SESSIONS),
-            limit: DEFAULT_LIMIT,
+            limit: Self::DEFAULT_LIMIT,
             dropped: 0,
             growing: false,
         }
@@ -100,6 +98,18 @@ impl Default for Secrets {
 }
 
 impl Secrets {
+    /// Client randoms whose secrets are kept without a limit of one's own: about 200 MB.
+    pub const DEFAULT_LIMIT: usize = 1 << 19;
+
+    /// None yet, and at most those of so many client randoms.
+    #[must_use]
+    pub fn of(randoms: usize) -> Self {
+        Self {
+            limit: randoms,
+            ..Self::default()
+        }
+    }
+
     /// Keeps the secrets of so many client randoms at most.
     pub const fn limit(&mut self, randoms: usize) {
         self.limit = randoms;

@@ -66,6 +66,8 @@ impl Decoder {
             step = walk.run(step);
         }
         if let Step::Fragment(fragment) = step {
+            // Nobody may have asked for those of the frame before.
+            fragments.completed();
             let origin = Origin {
                 frame: packet.frame,
                 time: packet.time,
@@ -80,6 +82,11 @@ impl Decoder {
             Step::Skipped(notice) => Decoded::Skipped(notice),
             Step::Other | Step::Into(..) | Step::Fragment(_) => Decoded::Other,
         }
+    }
+
+    /// Takes the frames whose fragments the last decoded frame completed, itself among them; nearly always none.
+    pub fn completed(&mut self) -> Vec<FrameRef> {
+        self.fragments.completed()
     }
 
     /// Takes the account of what could not be put together, with the first frame: datagrams given up since the last

@@ -66,6 +66,8 @@ notices! {
     OverlapConflict = "overlap-conflict", "retransmissions carried other data than the original; the first was kept";
     /// Connections whose packet buffers hit the limit.
     StreamBufferLimit = "stream-buffer-limit", "streams held back more out-of-order data than is buffered";
+    /// The interface went away during a live capture and came back.
+    InterfaceLost = "interface-lost", "the interface was lost for a while; what passed meanwhile is missing";
     /// Open connections ended early to keep memory bounded.
     FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections or of what they hold back";
     /// Finished connections folded into counts.

@@ -37,6 +37,17 @@ impl Alike {
             && self.reason.is_none_or(|reason| reason.name != "first-in-capture")
     }
 
+    /// What is shown first.
+    pub(super) const fn gravity(&self) -> u8 {
+        match self.outcome {
+            Outcome::Declined => 0,
+            Outcome::Failed => 1,
+            Outcome::NotOffered => 2,
+            Outcome::Unclear(_) => 3,
+            Outcome::Resumed(_) | Outcome::ExternalPsk => 4,
+        }
+    }
+
     fn of(outcome: Outcome, primary: Option<&Judged>, example: (usize, ConnectionId)) -> Self {
         Self {
             outcome,

@@ -7,14 +7,10 @@ use serde::Serialize;
 use crate::verdict::findings::{FINDINGS, FindingKind};
 use crate::verdict::hindsight::{PATTERNS, PatternKind};
 use crate::verdict::reasons::Stage;
-use crate::verdict::{CATALOG, Reason};
+use crate::verdict::{CATALOG, Reason, nearest_of};
 
 /// Columns of running text.
 const WIDTH: usize = 96;
-/// Names that an unknown one is answered with.
-const MAX_NEAREST: usize = 3;
-/// How alike two names must be to be near (Jaro-Winkler, 0 to 1).
-const NEAR: f64 = 0.75;
 
 /// What can be explained: a reason of one connection, a pattern of a whole service, or a security finding of one.
 #[derive(Debug, Clone, Copy)]
@@ -277,21 +273,6 @@ pub fn json_list(out: &mut dyn Write) -> io::Result<()> {
 #[must_use]
 pub fn nearest(name: &str) -> Vec<&'static str> {
     nearest_of(name, Entry::all().map(Entry::name))
-}
-
-/// Those of `known` that are most like an unknown name, best first.
-pub(super) fn nearest_of(name: &str, known: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
-    let name = name.to_lowercase();
-    let mut near: Vec<(f64, &'static str)> = known
-        .map(|known| {
-            let part = name.len() > 2 && known.contains(name.as_str());
-            let alike = strsim::jaro_winkler(&name, known);
-            (if part { 1.0 } else { alike }, known)
-        })
-        .filter(|(alike, _)| *alike >= NEAR)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.into_iter().map(|(_, name)| name).take(MAX_NEAREST).collect()
 }
 
 #[derive(Serialize)]

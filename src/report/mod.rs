@@ -4,13 +4,23 @@
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
 pub mod alike;
+pub mod annotations;
+pub mod check;
 pub mod cost;
+mod counting;
+pub mod diff;
 pub mod explain;
+pub mod facts;
+pub mod handout;
+pub mod html;
 mod ids;
 pub mod json;
+pub mod live;
+pub mod markdown;
 pub mod select;
 pub mod session;
 pub mod text;
+mod threads;
 mod tickets;
 pub mod view;
 pub mod what_if;
@@ -35,7 +45,6 @@ pub use alike::Alike;
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
-pub use wireshark::display_filter;
 
 /// Bars of a service's timeline at most.
 const TIMELINE_BARS: i64 = 60;
@@ -60,7 +69,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn count(&mut self, outcome: Outcome) {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Resumed(_) => &mut self.resumed,
             Outcome::Declined => &mut self.declined,
@@ -116,10 +126,16 @@ pub struct Counts {
 
 impl Counts {
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.add_kind(
+            connection,
+            primary.is_some_and(|judged| alike::is_newcomer(judged.reason)),
+        );
+    }
+
+    /// Adds a connection of which it is known whether it could have been a resumption.
+    fn add_kind(&mut self, connection: &Connection, newcomer: bool) {
         self.outcomes.count(connection.outcome);
-        if primary.is_some_and(|judged| alike::is_newcomer(judged.reason)) {
-            self.newcomers += 1;
-        }
+        self.newcomers += u64::from(newcomer);
         let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
         if connection.offered().next().is_none() && !resumed_blind {
             return;
@@ -132,6 +148,16 @@ impl Counts {
             Outcome::Failed => self.offers.failed += 1,
             Outcome::NotOffered | Outcome::Unclear(_) => self.offers.unclear += 1,
         }
+    }
+
+    const fn merge(&mut self, others: &Self) {
+        self.outcomes.merge(&others.outcomes);
+        self.offers.made += others.offers.made;
+        self.offers.accepted += others.offers.accepted;
+        self.offers.declined += others.offers.declined;
+        self.offers.failed += others.offers.failed;
+        self.offers.unclear += others.offers.unclear;
+        self.newcomers += others.newcomers;
     }
 
     /// Adds what was folded away at the memory limit. Whether its clients were returning is no longer known, so its
@@ -270,6 +296,25 @@ impl Primaries {
         self.of.push(u16::try_from(kind).unwrap_or(u16::MAX));
     }
 
+    /// Adds those of the connections that come next.
+    fn append(&mut self, next: &Self) {
+        let same = |a: &Option<Primary>, b: &Option<Primary>| match (a, b) {
+            (Some(a), Some(b)) => a.is_like(b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let mut places = Vec::with_capacity(next.kinds.len());
+        for kind in &next.kinds {
+            let known = self.kinds.iter().position(|known| same(known, kind));
+            let place = known.unwrap_or_else(|| {
+                self.kinds.push(*kind);
+                self.kinds.len() - 1
+            });
+            places.push(u16::try_from(place).unwrap_or(u16::MAX));
+        }
+        let place = |kind: &u16| places.get(usize::from(*kind)).copied().unwrap_or(u16::MAX);
+        self.of.extend(next.of.iter().map(place));
+    }
+
     fn at(&self, place: usize) -> Option<Primary> {
         *self.kinds.get(usize::from(*self.of.get(place)?))?
     }
@@ -363,6 +408,8 @@ pub struct Report<'a> {
     order: Vec<(usize, ConnectionId)>,
     /// Primary reasons of those, in their order.
     primaries: Primaries,
+    /// Threads that work at once.
+    threads: usize,
 }
 
 impl<'a> Report<'a> {
@@ -375,37 +422,77 @@ impl<'a> Report<'a> {
     /// Of what a selection leaves of a finished run. Verdicts and hindsight rest on everything all the same.
     #[must_use]
     pub fn of_selected(engine: impl Into<Held<'a>>, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
+        Self::with_threads(engine, captures, selection, 1)
+    }
+
+    /// The same by so many threads at once: the report does not depend on their number.
+    #[must_use]
+    pub fn with_threads(
+        engine: impl Into<Held<'a>>,
+        captures: Vec<Capture>,
+        selection: Option<Selection>,
+        threads: usize,
+    ) -> Self {
         let held = engine.into();
         let engine: &Engine = &held;
-        let order = in_order(engine.kept(), |connection| {
-            (connection.transport.started, connection.transport.first())
-        });
-        let order = (1..).zip(order).collect();
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
         let by_hello = in_order(engine.kept(), Connection::hello_time);
         let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
-        let history = History::of(engine.kept(), &by_hello);
-        let hindsight = Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello);
-        let tickets = tickets::ledgers(engine.kept(), engine.ledger(), &by_hello);
-        let findings = Findings::of(&hindsight, engine.kept(), engine.ledger());
+        let (hindsight, (order, history, tickets)) = threads::both(
+            threads,
+            || Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
+            || {
+                let order = in_order(engine.kept(), |connection| {
+                    (connection.transport.started, connection.transport.first())
+                });
+                let history = History::of(engine.kept(), &by_hello);
+                let tickets = tickets::ledgers(engine.kept(), engine.ledger(), &by_hello);
+                ((1..).zip(order).collect(), history, tickets)
+            },
+        );
+        let hindsight = Arc::new(hindsight);
         let mut report = Self {
-            engine: held,
+            engine: held.clone(),
             captures,
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
             history: Arc::new(history),
-            hindsight: Arc::new(hindsight),
-            findings: Arc::new(findings),
+            hindsight: Arc::clone(&hindsight),
+            findings: Arc::default(),
             tickets: Arc::new(tickets),
             selection: None,
             order,
             primaries: Primaries::default(),
+            threads,
         };
         report.select(selection);
         report.share_notices();
-        report.count();
+        let findings = report.count_beside(|| Findings::of(&hindsight, held.kept(), held.ledger()));
+        report.findings = Arc::new(findings);
         report
+    }
+
+    /// Of some connections of a run that goes on, as if there had been no others: their reasons look backward only. Nothing
+    /// is counted.
+    #[must_use]
+    pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
+        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        Self {
+            engine: Held::Borrowed(engine),
+            captures,
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: 1,
+            history: Arc::new(History::of(engine.kept(), order)),
+            hindsight: Arc::new(Hindsight::of_some(engine.kept(), engine.ledger(), &neighbours, order)),
+            findings: Arc::default(),
+            tickets: Arc::default(),
+            selection: None,
+            order: Vec::new(),
+            primaries: Primaries::default(),
+            threads: 1,
+        }
     }
 
     /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
@@ -430,9 +517,10 @@ impl<'a> Report<'a> {
             selection: None,
             order: self.order.clone(),
             primaries: Primaries::default(),
+            threads: self.threads,
         };
         report.select(Some(selection));
-        report.count();
+        report.count_beside(|| ());
         report
     }
 
@@ -440,6 +528,11 @@ impl<'a> Report<'a> {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.order.len()
+    }
+
+    /// Threads that work at once, 0 counting as 1.
+    const fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Whether none is shown.
@@ -497,6 +590,11 @@ impl<'a> Report<'a> {
             .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
     }
 
+    /// Wireshark display filters that select the packets of a connection, by capture.
+    pub fn display_filter<'s>(&self, connection: &'s Connection) -> impl Iterator<Item = (u16, String)> + use<'s> {
+        wireshark::display_filter(connection, self.engine.is_redacted())
+    }
+
     /// The selection that was applied, as it was written.
     #[must_use]
     pub fn selection(&self) -> Option<&str> {
@@ -550,6 +648,7 @@ impl<'a> Report<'a> {
             ledger: self.engine.ledger(),
             history: &self.history,
             hindsight: &self.hindsight,
+            drops: self.engine.drops(),
         }
     }
 
@@ -619,61 +718,15 @@ impl<'a> Report<'a> {
             .unwrap_or(1 + span / TIMELINE_BARS)
     }
 
-    fn count(&mut self) {
+    /// Counts what is shown. `beside` is worked out at the same time where there are threads for it.
+    fn count_beside<B>(&mut self, beside: impl FnOnce() -> B) -> B {
         self.bar_seconds = self.choose_bar();
-        let mut tally = Tally::default();
-        let mut index: HashMap<Service, (ServiceView, Tally, BTreeMap<i64, Outcomes>)> = HashMap::new();
-        let mut summary = Summary::default();
-        let mut primaries = Primaries::default();
-        for (number, id, connection) in self.connections() {
-            let reasons = self.reasons(id, connection);
-            let primary = reasons.first();
-            primaries.push(primary);
-            summary.add(connection, primary);
-            tally.add(primary);
-            let service = service_of(connection);
-            let (view, tally_of_service, bars) = index
-                .entry(service)
-                .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
-            view.add((number, id), connection, &reasons);
-            tally_of_service.add(primary);
-            let since = self
-                .first_time()
-                .map_or(0, |first| connection.hello_time().since(first));
-            bars.entry(since / 1_000_000_000 / self.bar_seconds)
-                .or_default()
-                .count(connection.outcome);
-        }
-        // What was folded away can no longer be asked whether it belongs to a selection.
-        let omitted = self.engine.kept().omitted().filter(|_| self.selection.is_none());
-        for (service, omitted) in omitted {
-            summary.counts.add_omitted(omitted);
-            let (view, ..) = index
-                .entry(service.clone())
-                .or_insert_with_key(|service| (ServiceView::new(service), Tally::default(), BTreeMap::new()));
-            view.counts.add_omitted(omitted);
-        }
-        if self.selection.is_none() {
-            summary.counts.add_omitted(self.engine.kept().omitted_elsewhere());
-        }
-        summary.reasons = tally.sorted();
-        let first = self.first_time().map_or(0, Timestamp::nanos);
-        let mut services: Vec<ServiceView> = index
-            .into_values()
-            .map(|(mut view, reasons, bars)| {
-                view.reasons = reasons.sorted();
-                let start = |bar: i64| Timestamp::from_nanos(first + bar * self.bar_seconds * 1_000_000_000);
-                view.timeline = bars.into_iter().map(|(bar, outcomes)| (start(bar), outcomes)).collect();
-                view
-            })
-            .collect();
-        services.sort_by(|a, b| {
-            let key = |view: &ServiceView| std::cmp::Reverse(view.counts.outcomes.total());
-            (key(a), a.server, &a.server_name).cmp(&(key(b), b.server, &b.server_name))
-        });
+        let (counted, beside) = counting::count(self, beside);
+        let (summary, services, primaries) = counted.finish(self);
         self.summary = summary;
         self.services = services;
         self.primaries = primaries;
+        beside
     }
 }
 
@@ -707,6 +760,16 @@ impl ServiceView {
         }
     }
 
+    /// Adds what was counted of connections that come after these, reasons and times left out.
+    fn merge(&mut self, next: &Self) {
+        self.counts.merge(&next.counts);
+        alike::merge(&mut self.alike, &next.alike);
+        self.avoidable.merge(&next.avoidable);
+        let ((handshakes, bytes), (more, more_bytes)) = (&mut self.resumed_bytes, next.resumed_bytes);
+        *handshakes += more;
+        *bytes += more_bytes;
+    }
+
     fn add(&mut self, number: (usize, ConnectionId), connection: &Connection, reasons: &[Judged]) {
         let primary = reasons.first();
         self.counts.add(connection, primary);
@@ -730,6 +793,17 @@ impl ServiceView {
 }
 
 impl Summary {
+    /// Adds what was counted of other connections, reasons left out.
+    fn merge(&mut self, others: &Self) {
+        self.counts.merge(&others.counts);
+        let both = self.resumed_by.iter_mut().zip(others.resumed_by);
+        both.for_each(|(sum, more)| *sum += more);
+        for (class, count) in &others.closes {
+            *self.closes.entry(*class).or_default() += count;
+        }
+        self.closes_not_visible += others.closes_not_visible;
+    }
+
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
         self.counts.add(connection, primary);
         if let Outcome::Resumed(Some(mechanism)) = connection.outcome {
@@ -767,6 +841,17 @@ impl Tally {
             Confidence::Inferred => inferred,
             Confidence::Possible => possible,
         } += 1;
+    }
+
+    fn merge(&mut self, others: &Self) {
+        for (name, more) in &others.0 {
+            let count = self.0.entry(name).or_insert(ReasonCount {
+                reason: more.reason,
+                by_confidence: [0; 3],
+            });
+            let both = count.by_confidence.iter_mut().zip(more.by_confidence);
+            both.for_each(|(sum, more)| *sum += more);
+        }
     }
 
     fn sorted(self) -> Vec<ReasonCount> {

@@ -8,10 +8,9 @@ use std::net::IpAddr;
 
 use crate::net::{Endpoint, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, OfferKind, Outcome};
-use crate::verdict::CATALOG;
 use crate::verdict::hindsight::PATTERNS;
+use crate::verdict::{CATALOG, nearest_of};
 
-use super::explain::nearest_of;
 use super::json::{mechanism_code, outcome_code};
 use super::{Primary, Report, connection_id, credential_id};
 
@@ -49,6 +48,8 @@ pub const KEYS: [(&str, &str); 18] = [
     ("confidence", "observed, inferred or possible: of the primary reason"),
 ];
 
+/// Keys whose values name hosts or credentials.
+const NAMING: [&str; 4] = ["client", "server", "name", "id"];
 const OUTCOMES: [&str; 6] = [
     "resumed",
     "declined",
@@ -108,6 +109,8 @@ enum Value {
     Moment(i64),
     /// Nanoseconds since the first packet.
     Offset(i64),
+    /// These connections, in the order of their ids.
+    These(Vec<ConnectionId>),
 }
 
 /// What a term is asked about.
@@ -160,6 +163,32 @@ impl Selection {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The same selection of the same connections, whatever they are called by then: it is to be asked of a report whose
+    /// names are about to be replaced. Values that name hosts or credentials do not stand in its text.
+    #[must_use]
+    pub fn settled(&self, report: &Report<'_>) -> Self {
+        let narrowed = report.narrowed(self.clone());
+        let mut these: Vec<ConnectionId> = narrowed.connections().map(|(_, id, _)| id).collect();
+        these.sort_unstable();
+        let shown = |word: &str| {
+            let (sign_and_key, _) = word.split_once(':')?;
+            let key = sign_and_key.trim_start_matches(['-', '!']);
+            NAMING.contains(&key).then(|| format!("{sign_and_key}:(redacted)"))
+        };
+        let words = self
+            .text
+            .split(' ')
+            .map(|word| shown(word).unwrap_or_else(|| word.to_owned()));
+        Self {
+            text: words.collect::<Vec<_>>().join(" "),
+            terms: vec![Term {
+                negated: false,
+                key: "",
+                values: vec![Value::These(these)],
+            }],
+        }
     }
 
     /// Whether reasons must be known to answer.
@@ -385,6 +414,9 @@ fn moment(text: &str) -> Result<Value, String> {
 /// Whether one value of a term holds.
 fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
     let Subject { report, connection, .. } = subject;
+    if let Value::These(ids) = value {
+        return ids.binary_search(&subject.id).is_ok();
+    }
     match key {
         "offered" => offered(value, connection),
         "client" => at(value, connection.client),

@@ -7,6 +7,7 @@
 mod connections;
 mod findings;
 mod hindsight;
+pub mod live;
 mod notices;
 mod printable;
 mod services;
@@ -24,6 +25,7 @@ use super::{Counts, Report, moment};
 
 pub(super) use connections::wrapping_text;
 pub use printable::{MAX_WIRE, printable};
+pub(super) use services::target;
 use units::{counted, duration, number, percent};
 
 /// How the report is written.
@@ -38,7 +40,7 @@ pub struct Options {
 /// Columns of running text.
 const WIDTH: usize = 100;
 /// Longest path shown in full.
-const MAX_PATH: usize = 100;
+pub(super) const MAX_PATH: usize = 100;
 /// Captures listed one by one.
 const MAX_CAPTURES: usize = 20;
 /// Longest file name in front of a frame number.
@@ -103,7 +105,7 @@ impl Styles {
 }
 
 /// `text` in `style`.
-fn paint(style: Style, text: impl Display) -> String {
+pub(super) fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
@@ -259,7 +261,7 @@ fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
-fn shown_path(capture: &Capture) -> String {
+pub(super) fn shown_path(capture: &Capture) -> String {
     match capture.path.as_str() {
         "-" => "standard input".to_owned(),
         path => printable(path, MAX_PATH),
@@ -267,7 +269,7 @@ fn shown_path(capture: &Capture) -> String {
 }
 
 /// Short names of captures, in front of frame numbers: file names where they tell the captures apart, else numbers.
-pub(super) fn prefixes(captures: &[Capture]) -> Vec<String> {
+pub(in crate::report) fn prefixes(captures: &[Capture]) -> Vec<String> {
     if captures.len() < 2 {
         return Vec::new();
     }

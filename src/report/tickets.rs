@@ -70,11 +70,8 @@ pub(super) fn ledgers(kept: &Kept, ledger: &Ledger, by_hello: &[ConnectionId]) -
     }
     let mut clients: Vec<(Service, Vec<&Connection>)> = Vec::new();
     let mut index: HashMap<(IpAddr, u64, Service), usize> = HashMap::new();
-    let tls13 = by_hello
-        .iter()
-        .filter_map(|id| kept.get(*id))
-        .filter(|connection| connection.is_tls13());
-    for connection in tls13 {
+    let tls13 = kept.in_turn(by_hello).filter(|(_, connection)| connection.is_tls13());
+    for (_, connection) in tls13 {
         let Some(hello) = connection.hello.yes() else { continue };
         let service = service_of(connection);
         let key = (connection.client_address(), hello.stack, service.clone());

@@ -7,28 +7,35 @@ use crate::session::Connection;
 
 /// Filters by capture. Addresses and ports alone would also select another connection that uses the same ports, and
 /// ICMP errors that quote a packet; the range of frames and the exclusion keep them out.
-pub fn display_filter(connection: &Connection) -> impl Iterator<Item = (u16, String)> + '_ {
-    connection
-        .transport
-        .spans
-        .iter()
-        .map(|(first, last)| (first.capture(), filter(connection, first, last)))
+///
+/// Redacted addresses stand in no packet: then ports and frames select, and with them any other connection between the
+/// same ports in the same stretch of the file.
+pub(super) fn display_filter(connection: &Connection, redacted: bool) -> impl Iterator<Item = (u16, String)> + '_ {
+    let ends = if redacted { ports } else { addresses };
+    let spans = connection.transport.spans.iter();
+    spans.map(move |(first, last)| (first.capture(), filter(connection, ends, first, last)))
 }
 
-fn filter(connection: &Connection, first: FrameRef, last: FrameRef) -> String {
-    let (client, server) = (connection.client, connection.server);
+fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first: FrameRef, last: FrameRef) -> String {
     let icmp = if connection.transport.unreachable {
         " && !icmp && !icmpv6"
     } else {
         ""
     };
     format!(
-        "(({}) || ({})) && frame.number >= {} && frame.number <= {}{icmp}",
-        one_way(client, server),
-        one_way(server, client),
+        "{} && frame.number >= {} && frame.number <= {}{icmp}",
+        ends(connection.client, connection.server),
         first.frame(),
         last.frame(),
     )
+}
+
+fn addresses(client: Endpoint, server: Endpoint) -> String {
+    format!("(({}) || ({}))", one_way(client, server), one_way(server, client))
+}
+
+fn ports(client: Endpoint, server: Endpoint) -> String {
+    format!("tcp.port == {} && tcp.port == {}", client.port, server.port)
 }
 
 fn one_way(from: Endpoint, to: Endpoint) -> String {

@@ -53,18 +53,26 @@ impl KeyLogs {
 
     /// Takes the secrets blocks that were found in the captures.
     pub(super) fn take_blocks(&mut self, timeline: &mut Timeline, engine: &mut Engine) {
-        for (path, text) in timeline.secrets() {
-            let text = Zeroizing::new(text);
-            self.blocks += 1;
-            let mut log = Log::embedded();
-            engine.read_keys(&mut log, &text);
-            engine.end_keys(&mut log);
-            name(
-                &mut self.warnings,
-                &format!("{path}: secrets block {}", self.blocks),
-                &mut log,
-            );
+        for block in self.find_blocks(timeline) {
+            self.warnings.extend(block.read(engine));
         }
+    }
+
+    /// The secrets blocks that were found in the captures since the last call.
+    pub(super) fn find_blocks(&mut self, timeline: &mut Timeline) -> Vec<Block> {
+        let found = timeline.secrets().into_iter().map(|(path, text)| {
+            self.blocks += 1;
+            Block {
+                place: format!("{path}: secrets block {}", self.blocks),
+                text: Zeroizing::new(text),
+            }
+        });
+        found.collect()
+    }
+
+    /// Adds what was wrong with blocks that were read elsewhere.
+    pub(super) fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
+        self.warnings.extend(warnings);
     }
 
     /// Nothing more comes: what is wrong with the logs.
@@ -75,6 +83,24 @@ impl KeyLogs {
             name(&mut self.warnings, file.path(), log);
         }
         self.warnings
+    }
+}
+
+/// A secrets block of a capture.
+pub(super) struct Block {
+    place: String,
+    text: Zeroizing<Vec<u8>>,
+}
+
+impl Block {
+    /// Gives it to the engine; what is wrong with it comes back.
+    pub(super) fn read(&self, engine: &mut Engine) -> Vec<String> {
+        let mut log = Log::embedded();
+        engine.read_keys(&mut log, &self.text);
+        engine.end_keys(&mut log);
+        let mut warnings = Vec::new();
+        name(&mut warnings, &self.place, &mut log);
+        warnings
     }
 }
 

@@ -72,6 +72,19 @@ impl Name {
         self.head.get(..length).unwrap_or_default()
     }
 
+    /// Whether a length stands where GnuTLS and NSS have one, behind name and IV, and adds up (once in 2^16 by chance).
+    #[must_use]
+    pub fn has_length_field(&self) -> bool {
+        let field = self.head().get(32..34);
+        let field = field.map(|bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
+        let fits = |field| {
+            [54, 66]
+                .iter()
+                .any(|overhead| self.length.checked_sub(*overhead) == Some(field))
+        };
+        field.is_some_and(fits)
+    }
+
     /// The first 128 bits of the digest: the key of the ledger.
     #[must_use]
     pub fn key(&self) -> u128 {

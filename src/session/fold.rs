@@ -76,14 +76,14 @@ impl SessionId {
 }
 
 /// Credentials of a ClientHello until it is known what they are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Proposed {
     session_id: Option<SessionId>,
     ticket: Option<Name>,
     psks: Vec<ProposedPsk>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ProposedPsk {
     name: Name,
     obfuscated_age: u32,
@@ -91,7 +91,7 @@ struct ProposedPsk {
     looks_external: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Track {
     end: SideClose,
     key_exchange: bool,
@@ -99,7 +99,7 @@ struct Track {
 }
 
 /// What was read of a connection with keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Opened {
     /// The server's Finished of TLS 1.3.
     server_finished: bool,
@@ -112,12 +112,13 @@ struct Opened {
 }
 
 /// A TLS connection that is still open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Open {
     /// Its number.
     pub id: ConnectionId,
     facts: Connection,
     proposed: Option<Box<Proposed>>,
+    client_session_id: Option<SessionId>,
     server_session_id: Option<SessionId>,
     client: Track,
     server: Track,
@@ -165,11 +166,13 @@ impl Open {
             completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
             outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),
             close: Close::open(Blindness::OpenAtCaptureEnd),
+            edges: None,
         };
         Self {
             id,
             facts,
             proposed: None,
+            client_session_id: None,
             server_session_id: None,
             client: Track::default(),
             server: Track::default(),
@@ -192,6 +195,19 @@ impl Open {
         &mut self.facts
     }
 
+    /// Whether the end of the connection will make an offer of what its ClientHello proposes: without an answer that is not
+    /// done before.
+    #[must_use]
+    pub fn will_offer(&self, ledger: &Ledger) -> bool {
+        let Some(proposed) = self.proposed.as_deref() else {
+            return false;
+        };
+        let known = |id: &SessionId| ledger.find_session_id(id.bytes()).is_some();
+        let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
+        let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));
+        id || proposed.ticket.is_some() || !proposed.psks.is_empty()
+    }
+
     /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.
     #[must_use]
     pub fn said(&self, side: Side) -> usize {
@@ -209,6 +225,13 @@ impl Open {
             .into_iter()
             .filter(|told| *told);
         (told.count() + records.iter().flatten().count()).min(2)
+    }
+
+    /// The session ID of the ClientHello.
+    #[must_use]
+    pub fn session_id(&self) -> Option<Name> {
+        let proposed = self.proposed.as_deref().and_then(|proposed| proposed.session_id);
+        proposed.or(self.client_session_id).as_ref().map(SessionId::name)
     }
 
     /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
@@ -864,6 +887,7 @@ impl Open {
         }
         let (offers_tls13, hello_time) = (hello.offers_tls13, hello.at.time);
         let Some(proposed) = self.proposed.take() else { return };
+        self.client_session_id = proposed.session_id;
         if let Some(answer) = match &mut self.facts.answer {
             Seen::Yes(answer) => Some(answer),
             Seen::No | Seen::Blind(_) => None,

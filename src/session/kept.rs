@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::net::Endpoint;
+use hashbrown::HashSet;
+
+use crate::net::{Endpoint, Timestamp};
 
 use super::connection::{Connection, ConnectionId, Outcome};
 use super::credential::Credential;
@@ -38,6 +40,15 @@ impl Omitted {
         } += 1;
     }
 
+    const fn merge(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.external_psk += others.external_psk;
+        self.unclear += others.unclear;
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
@@ -48,14 +59,16 @@ impl Omitted {
 /// Server endpoint and server name.
 pub type Service = (Endpoint, Option<Arc<str>>);
 
-/// The finished connections of a run, by number.
-#[derive(Debug)]
+/// The finished connections of a run, by number. A clone shares them.
+#[derive(Debug, Clone)]
 pub struct Kept {
-    slots: VecDeque<Option<Box<Connection>>>,
+    slots: VecDeque<Option<Arc<Connection>>>,
     /// Number of the connection in the first slot.
     base: u32,
     bytes: usize,
     limit: usize,
+    /// Connections that go on and are kept as far as they have come.
+    open: HashSet<ConnectionId>,
     omitted: BTreeMap<Service, Omitted>,
     omitted_total: u64,
     /// Of services beyond those that are told apart.
@@ -69,8 +82,10 @@ pub const LONGEST_FOLDED_NAME: usize = 1024;
 
 /// An allocation costs this much beside its content.
 const ALLOCATION: usize = 16;
+/// What is shared is counted beside it.
+const SHARED: usize = 2 * size_of::<usize>();
 /// A credential with its place in the index.
-const CREDENTIAL: usize = size_of::<Credential>() + 3 * ALLOCATION + 32;
+const CREDENTIAL: usize = size_of::<Credential>() + SHARED + 3 * ALLOCATION + 32;
 
 impl Kept {
     /// Nothing kept yet; beyond `limit` bytes the oldest are folded.
@@ -81,6 +96,7 @@ impl Kept {
             base: 0,
             bytes: 0,
             limit,
+            open: HashSet::new(),
             omitted: BTreeMap::new(),
             omitted_total: 0,
             elsewhere: Omitted::default(),
@@ -98,22 +114,57 @@ impl Kept {
     }
 
     /// Keeps a connection that is over.
-    pub fn keep(&mut self, id: ConnectionId, mut connection: Box<Connection>, ledger: &mut Ledger) {
-        connection.offers.shrink_to_fit();
-        connection.issued.shrink_to_fit();
-        self.bytes += cost(&connection);
-        match id
-            .0
-            .checked_sub(self.base)
-            .and_then(|index| self.slots.get_mut(index as usize))
-        {
-            Some(slot) => *slot = Some(connection),
-            None => self.fold(&connection, ledger),
+    pub fn keep(&mut self, id: ConnectionId, connection: Connection, ledger: &mut Ledger) {
+        if let Some(connection) = self.put(id, connection) {
+            self.open.remove(&id);
+            self.fold(&connection, ledger);
+        } else if !self.open.is_empty() {
+            self.open.remove(&id);
         }
         // Connections that turned out to be none leave empty places behind.
         while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
         {
             self.fold_oldest(ledger);
+        }
+    }
+
+    /// Keeps what is known so far of a connection that goes on; [`Kept::keep`] takes its place.
+    pub fn keep_open(&mut self, id: ConnectionId, connection: Connection) {
+        match self.put(id, connection) {
+            None => drop(self.open.insert(id)),
+            Some(connection) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+        }
+    }
+
+    /// What was kept of a connection that goes on is void.
+    pub fn void(&mut self, id: ConnectionId) {
+        if self.open.remove(&id) {
+            self.remove(id);
+        }
+    }
+
+    /// Fills the slot of a connection. Gives it back, counted, where it has none any more.
+    fn put(&mut self, id: ConnectionId, mut connection: Connection) -> Option<Connection> {
+        connection.offers.shrink_to_fit();
+        connection.issued.shrink_to_fit();
+        self.bytes += cost(&connection);
+        let index = id.0.checked_sub(self.base);
+        let Some(slot) = index.and_then(|index| self.slots.get_mut(index as usize)) else {
+            return Some(connection);
+        };
+        if let Some(before) = slot.replace(Arc::new(connection)) {
+            self.bytes = self.bytes.saturating_sub(cost(&before));
+        }
+        None
+    }
+
+    /// Folds connections that ended before `time`, oldest first, at most `most` of them.
+    pub fn fold_before(&mut self, time: Timestamp, most: usize, ledger: &mut Ledger) {
+        for _ in 0..most {
+            match self.slots.front() {
+                Some(Some(connection)) if connection.transport.ended < time => self.fold_oldest(ledger),
+                _ => return,
+            }
         }
     }
 
@@ -125,13 +176,25 @@ impl Kept {
 
     /// A connection, to change.
     pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        self.slots
-            .get_mut(id.0.checked_sub(self.base)? as usize)?
-            .as_deref_mut()
+        let slot = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?;
+        slot.as_mut().map(Arc::make_mut)
+    }
+
+    /// Changes what names hosts in every kept connection.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Connection)) {
+        let kept = self.slots.iter_mut().flatten();
+        kept.for_each(|connection| change(Arc::make_mut(connection)));
+    }
+
+    /// Changes the services of what was folded away. Two that become one are counted together.
+    pub fn rename_omitted(&mut self, mut change: impl FnMut(Service) -> Service) {
+        for (service, omitted) in std::mem::take(&mut self.omitted) {
+            self.omitted.entry(change(service)).or_default().merge(&omitted);
+        }
     }
 
     /// Takes a connection out: it is another leg of one that is kept.
-    pub fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
         let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
         self.bytes = self.bytes.saturating_sub(cost(&connection));
         Some(connection)
@@ -144,6 +207,24 @@ impl Kept {
             .zip(&self.slots)
             .filter_map(|(id, slot)| Some((id, slot.as_deref()?)))
     }
+
+    /// These connections in this order, for a pass over many: they lie all over memory, and a few at a time are loaded
+    /// at once before the first of them is looked at.
+    pub fn in_turn<'k>(&'k self, order: &[ConnectionId]) -> impl Iterator<Item = (ConnectionId, &'k Connection)> {
+        order.chunks(Self::AT_ONCE).flat_map(move |ids| {
+            let load = |sum: u64, connection: &Connection| {
+                let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
+                let hello = u64::from(connection.hello.yes().is_some());
+                sum ^ u64::from(connection.server.port) ^ outcome ^ hello
+            };
+            // Loads that depend on one another in nothing: the processor waits for all of them together.
+            std::hint::black_box(ids.iter().filter_map(|id| self.get(*id)).fold(0, load));
+            ids.iter().filter_map(move |id| Some((*id, self.get(*id)?)))
+        })
+    }
+
+    /// Connections that are loaded at once: as many as a processor has loads under way.
+    const AT_ONCE: usize = 16;
 
     /// Number of kept connections.
     #[must_use]
@@ -160,6 +241,24 @@ impl Kept {
     /// Counts of what was folded away, by service.
     pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Omitted)> {
         self.omitted.iter()
+    }
+
+    /// Counts of what another run folded away; those of services that it did not tell apart have no service.
+    pub fn add_omitted(&mut self, service: Option<Service>, omitted: &Omitted) {
+        self.omitted_total += omitted.total();
+        self.counts_of(service).merge(omitted);
+    }
+
+    fn counts_of(&mut self, service: Option<Service>) -> &mut Omitted {
+        let known = |service: &Service| {
+            let name = service.1.as_deref().map_or(0, str::len);
+            let room = self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME;
+            room || self.omitted.contains_key(service)
+        };
+        match service.filter(known) {
+            Some(service) => self.omitted.entry(service).or_default(),
+            None => &mut self.elsewhere,
+        }
     }
 
     /// Counts of what was folded away of services that are not told apart.
@@ -183,9 +282,12 @@ impl Kept {
     fn fold_oldest(&mut self, ledger: &mut Ledger) {
         // One that is still open loses its place; it is folded when it ends.
         let Some(slot) = self.slots.pop_front() else { return };
+        let id = ConnectionId(self.base);
         self.base += 1;
-        if let Some(connection) = slot {
-            self.fold(&connection, ledger);
+        match slot {
+            Some(connection) if self.open.remove(&id) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+            Some(connection) => self.fold(&connection, ledger),
+            None => {}
         }
     }
 
@@ -201,14 +303,7 @@ impl Kept {
             ledger.forget(id, oldest);
         }
         let service = (connection.server, connection.server_name().cloned());
-        let known = self.omitted.contains_key(&service);
-        let name = service.1.as_deref().map_or(0, str::len);
-        let counts = if known || (self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME) {
-            self.omitted.entry(service).or_default()
-        } else {
-            &mut self.elsewhere
-        };
-        counts.count(connection.outcome);
+        self.counts_of(Some(service)).count(connection.outcome);
         self.omitted_total += 1;
     }
 }
@@ -216,6 +311,7 @@ impl Kept {
 /// Bytes that keeping this connection costs, its share of the ledger included.
 fn cost(connection: &Connection) -> usize {
     size_of::<Connection>()
+        + SHARED
         + ALLOCATION
         + size_of_val(connection.offers.as_slice())
         + size_of_val(connection.issued.as_slice())

@@ -32,6 +32,23 @@ pub enum Blindness {
 }
 
 impl Blindness {
+    /// Every cause.
+    pub const ALL: [Self; 13] = [
+        Self::ClientHelloMissing,
+        Self::ServerHelloMissing,
+        Self::Encrypted,
+        Self::Ech,
+        Self::Gap,
+        Self::Snaplen,
+        Self::OneDirection,
+        Self::CaptureStartedLate,
+        Self::OpenAtCaptureEnd,
+        Self::IdleAtCaptureEnd,
+        Self::Evicted,
+        Self::Unsupported,
+        Self::NothingTellsApart,
+    ];
+
     /// Name in reports.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -65,6 +82,14 @@ pub enum Seen<T> {
 }
 
 impl<T> Seen<T> {
+    /// The value, to change.
+    pub const fn yes_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Yes(value) => Some(value),
+            Self::No | Self::Blind(_) => None,
+        }
+    }
+
     /// The value, where it was seen.
     pub const fn yes(&self) -> Option<&T> {
         match self {

@@ -16,19 +16,36 @@ use crate::net::{Capture, Packet, Timestamp};
 
 mod buffer;
 mod compress;
+#[cfg(feature = "live")]
+pub mod device;
+mod facts;
 mod follow;
 mod input;
 mod keylog;
 mod pcap;
 mod pcapng;
+mod pipe;
+mod record;
 #[cfg(test)]
 mod testing;
 mod timeline;
 
+pub use facts::{FactFile, Line};
 pub use keylog::KeyLogFile;
+pub use pipe::Pipe;
+pub use record::{Recorded, Rotation};
 pub use timeline::Timeline;
 
 use input::Input;
+
+/// Why a source has no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// There will be none any more.
+    Over,
+    /// None came yet. Every packet up to this time was given, where that is known.
+    Idle(Option<Timestamp>),
+}
 
 /// A stream of packets in file order.
 pub trait Source: Send {
@@ -43,6 +60,11 @@ pub trait Source: Send {
 
     /// The error that ended reading, if one did; the packets before it were all delivered.
     fn error(&self) -> Option<&SourceError> {
+        None
+    }
+
+    /// Takes the error that ended reading.
+    fn take_error(&mut self) -> Option<SourceError> {
         None
     }
 
@@ -61,6 +83,19 @@ pub trait Source: Send {
     fn successor(&mut self, _capture: u16) -> Option<Result<Box<dyn Source>, SourceError>> {
         None
     }
+
+    /// Why [`Source::next`] gave nothing just now.
+    fn pause(&self) -> Pause {
+        Pause::Over
+    }
+
+    /// What happened to a live input that people should know, one line each, once.
+    fn news(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Nothing more is wanted: what is written beside is brought to its end.
+    fn close(&mut self) {}
 
     /// Takes the TLS key logs found since the last call (pcapng Decryption Secrets Blocks), each the text of a whole
     /// key log file.
@@ -104,10 +139,36 @@ pub enum SourceError {
         /// Bytes there are.
         length: u64,
     },
+    /// Reading facts failed.
+    #[error("{path}: reading failed at byte {offset}: {cause}; the facts before it are used")]
+    Facts {
+        /// Path as given.
+        path: String,
+        /// Offset in the decompressed input.
+        offset: u64,
+        /// What the system or the decompressor said.
+        cause: io::Error,
+    },
     /// Reading a key log failed.
     #[error("{path}: reading the key log failed: {cause}; what came before is used")]
     KeyLog {
         /// Path as given.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A device cannot be read any more.
+    #[error("{device}: {cause}; what came before was analysed")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What libpcap said.
+        cause: String,
+    },
+    /// What was captured cannot be written.
+    #[error("{path}: cannot be written: {cause}")]
+    Write {
+        /// Path of the file.
         path: String,
         /// What the system said.
         cause: io::Error,
@@ -126,6 +187,41 @@ pub enum SourceError {
     },
 }
 
+/// An input, as its first bytes show it.
+pub enum Opened {
+    /// Packets.
+    Capture(Box<dyn Source>),
+    /// Facts of runs that are over.
+    Facts(FactFile),
+}
+
+/// Opens a capture file or a file of facts; `-` is standard input. `capture` is the index that the frame references of
+/// packets carry.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
+    if path == "-" {
+        return recognise_reader(path, Box::new(io::stdin()), None, capture);
+    }
+    let (file, size) = open_file(path)?;
+    recognise_reader(path, Box::new(file), size, capture)
+}
+
+fn recognise_reader(
+    name: &str,
+    reader: Box<dyn Read + Send>,
+    size: Option<u64>,
+    capture: u16,
+) -> Result<Opened, SourceError> {
+    let input = unwrap(Input::new(name, reader, size, capture));
+    if FactFile::recognises(input.buffer.data()) {
+        return Ok(Opened::Facts(FactFile::new(input)));
+    }
+    detect(input).map(Opened::Capture)
+}
+
 /// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.
 ///
 /// # Errors
@@ -137,6 +233,23 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
     }
     let (file, size) = open_file(path)?;
     from_reader(path, Box::new(file), size, capture)
+}
+
+/// The bytes of a pcapng file, decompressed, for whoever copies it block by block; `None` of a pcap file.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn blocks(path: &str) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
+    let (file, size) = open_file(path)?;
+    let mut input = Input::new(path, Box::new(file), size, 0);
+    input.fill(4);
+    input = compress::unwrap(input);
+    input.fill(4);
+    if pcapng::recognises(input.buffer.data()) {
+        return Ok(Some(input.buffer.into_reader()));
+    }
+    Ok(None)
 }
 
 /// Opens a capture file that is still being written: at its end, waits for more until `stop` is set. When another file
@@ -163,7 +276,7 @@ pub fn from_reader(
     size: Option<u64>,
     capture: u16,
 ) -> Result<Box<dyn Source>, SourceError> {
-    detect(Input::new(name, reader, size, capture))
+    detect(unwrap(Input::new(name, reader, size, capture)))
 }
 
 fn open_file(path: &str) -> Result<(File, Option<u64>), SourceError> {
@@ -180,10 +293,15 @@ fn open_file(path: &str) -> Result<(File, Option<u64>), SourceError> {
     Ok((file, meta.is_file().then_some(meta.len())))
 }
 
-fn detect(mut input: Input) -> Result<Box<dyn Source>, SourceError> {
+/// Takes compression off, and has the first bytes at hand.
+fn unwrap(mut input: Input) -> Input {
     input.fill(4);
     input = compress::unwrap(input);
     input.fill(4);
+    input
+}
+
+fn detect(input: Input) -> Result<Box<dyn Source>, SourceError> {
     let start = input.buffer.data();
     if pcapng::recognises(start) {
         return Ok(Box::new(pcapng::PcapngFile::new(input)?));

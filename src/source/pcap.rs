@@ -203,6 +203,10 @@ impl Source for PcapFile {
         self.input.error.as_ref()
     }
 
+    fn take_error(&mut self) -> Option<SourceError> {
+        self.input.error.take()
+    }
+
     fn size(&self) -> Option<u64> {
         self.input.size
     }

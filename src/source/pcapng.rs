@@ -456,6 +456,10 @@ impl Source for PcapngFile {
         self.input.error.as_ref()
     }
 
+    fn take_error(&mut self) -> Option<SourceError> {
+        self.input.error.take()
+    }
+
     fn size(&self) -> Option<u64> {
         self.input.size
     }

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Source, SourceError};
+use super::{Pause, Source, SourceError};
 use crate::net::capture::Format;
 use crate::net::{Capture, Packet, Timestamp};
 
@@ -74,6 +74,12 @@ impl Timeline {
         self.sources.iter().map(|source| source.capture())
     }
 
+    /// The account of the first input, of a live run the only one.
+    #[must_use]
+    pub fn first(&self) -> Option<&Capture> {
+        self.sources.first().map(|source| source.capture())
+    }
+
     /// The errors that ended inputs.
     pub fn errors(&self) -> impl Iterator<Item = &SourceError> {
         self.sources
@@ -89,6 +95,25 @@ impl Timeline {
             self.succeed_one(at);
         }
         self.sources.len() > before
+    }
+
+    /// Why [`Timeline::next`] gave nothing: only a lone source waits for more.
+    #[must_use]
+    pub fn pause(&self) -> Pause {
+        match self.sources.as_slice() {
+            [source] => source.pause(),
+            _ => Pause::Over,
+        }
+    }
+
+    /// What happened to the inputs that people should know.
+    pub fn news(&mut self) -> Vec<String> {
+        self.sources.iter_mut().flat_map(|source| source.news()).collect()
+    }
+
+    /// Nothing more is wanted.
+    pub fn close(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.close());
     }
 
     /// Bytes of all inputs before decompression, where all are known.

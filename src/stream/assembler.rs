@@ -38,7 +38,7 @@ pub enum Piece<'a> {
     Gap(u64, GapCause, At),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Waiting {
     offset: u64,
     bytes: Box<[u8]>,
@@ -53,7 +53,7 @@ impl Waiting {
 }
 
 /// Puts one direction in order. Segments go in by [`Assembler::push`]; [`Assembler::pop`] yields what they released.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Assembler {
     /// Sequence number at `anchor_offset`; `None` until a segment was seen.
     anchor: Option<SeqNumber>,

@@ -53,6 +53,28 @@ pub struct Reset {
     pub doubtful: bool,
 }
 
+impl Reset {
+    /// Of this segment, which nothing speaks against.
+    #[must_use]
+    pub fn of(segment: &Segment<'_>, at: At) -> Self {
+        Self {
+            at,
+            form: ResetForm::of(segment),
+            doubtful: false,
+        }
+    }
+}
+
+impl ResetForm {
+    fn of(segment: &Segment<'_>) -> Self {
+        if segment.flags.ack() {
+            Self::Active
+        } else {
+            Self::NoSocket
+        }
+    }
+}
+
 /// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FinCovers {
@@ -120,17 +142,25 @@ impl Spans {
     }
 
     /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
-    fn note(&mut self, at: At) {
+    fn note(&mut self, frame: FrameRef) {
         let (first, last) = &mut self.main;
-        if first.capture() == at.frame.capture() {
-            (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame));
+        if first.capture() == frame.capture() {
+            (*first, *last) = ((*first).min(frame), (*last).max(frame));
             return;
         }
         let mut others = self.more.as_deref_mut().into_iter().flatten();
-        let known = others.find(|(first, _)| first.capture() == at.frame.capture());
+        let known = others.find(|(first, _)| first.capture() == frame.capture());
         match known {
-            Some((first, last)) => (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame)),
-            None => self.more.get_or_insert_default().push((at.frame, at.frame)),
+            Some((first, last)) => (*first, *last) = ((*first).min(frame), (*last).max(frame)),
+            None => self.more.get_or_insert_default().push((frame, frame)),
+        }
+    }
+
+    /// The frames of another sighting of the connection belong to it, too.
+    pub fn join(&mut self, other: &Self) {
+        for (first, last) in other.iter() {
+            self.note(first);
+            self.note(last);
         }
     }
 
@@ -141,7 +171,7 @@ impl Spans {
 }
 
 /// What one side sent.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Half {
     /// Its bytes.
     pub assembler: Assembler,
@@ -151,6 +181,8 @@ pub struct Half {
     pub syn: Option<At>,
     /// Initial sequence number.
     pub isn: Option<SeqNumber>,
+    /// That was a SYN-ACK.
+    answers: bool,
     /// Options of its SYN.
     pub syn_options: Option<SynOptions>,
     /// Source MAC address of its first segment.
@@ -243,7 +275,7 @@ impl Half {
 }
 
 /// One TCP connection, with what the layers above attach to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flow<T> {
     /// Client and server, as far as TCP tells: see [`Flow::swap`].
     pub ends: [Endpoint; 2],
@@ -276,7 +308,14 @@ pub struct Flow<T> {
 }
 
 impl<T> Flow<T> {
-    pub(super) fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
+    /// Whether it ended and only lingers.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// A connection of which no segment was taken yet.
+    pub fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
         Self {
             ends: [client, server],
             halves: [Half::default(), Half::default()],
@@ -293,6 +332,28 @@ impl<T> Flow<T> {
             client_is_low: true,
             closing: false,
             touched: true,
+        }
+    }
+
+    /// The same connection with something else attached.
+    #[must_use]
+    pub fn with<U>(self, data: U) -> Flow<U> {
+        Flow {
+            ends: self.ends,
+            halves: self.halves,
+            first: self.first,
+            last: self.last,
+            spans: self.spans,
+            outer: self.outer,
+            established: self.established,
+            answered_from: self.answered_from,
+            unreachable: self.unreachable,
+            copies: self.copies,
+            resets_ignored: self.resets_ignored,
+            data,
+            client_is_low: self.client_is_low,
+            closing: self.closing,
+            touched: self.touched,
         }
     }
 
@@ -352,6 +413,12 @@ impl<T> Flow<T> {
         self.halves.iter().any(|half| half.syn.is_some())
     }
 
+    /// A SYN was seen by whoever sees the segments of this connection.
+    pub fn know_roles(&mut self) {
+        let [client, _] = &mut self.halves;
+        client.syn.get_or_insert(self.first);
+    }
+
     /// Whether both sides were captured.
     #[must_use]
     pub fn two_way(&self) -> bool {
@@ -399,7 +466,7 @@ impl<T> Flow<T> {
     }
 
     fn note_span(&mut self, at: At) {
-        self.spans.note(at);
+        self.spans.note(at.frame);
         self.first = At {
             frame: self.spans.main.0,
             time: self.first.time.min(at.time),
@@ -461,19 +528,18 @@ impl<T> Flow<T> {
                 self.resets_ignored += 1;
             }
         }
-        let handshake_done = direction == Direction::ToServer && !segment.flags.syn() && segment.flags.ack();
-        if handshake_done && self.established.is_none() && self.half(Direction::ToClient).syn.is_some() {
+        if !segment.flags.syn()
+            && segment.flags.ack()
+            && self.established.is_none()
+            && self.half(direction.opposite()).answers
+        {
             self.established = Some(at);
         }
     }
 
     fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
         let (half, other) = self.pair_mut(direction);
-        let form = if segment.flags.ack() {
-            ResetForm::Active
-        } else {
-            ResetForm::NoSocket
-        };
+        let form = ResetForm::of(segment);
         let references = [half.highest, other.acknowledged, half.assembler.expected()];
         let exact = references.iter().flatten().any(|reference| segment.seq == *reference);
         let blind = references.iter().all(Option::is_none);
@@ -541,7 +607,7 @@ impl<T> Flow<T> {
 }
 
 /// The ends of every tunnel the other way round.
-fn turn(outer: &mut [Wrapping]) {
+pub fn turn(outer: &mut [Wrapping]) {
     outer
         .iter_mut()
         .filter_map(|wrapping| wrapping.between.as_mut())
@@ -549,6 +615,13 @@ fn turn(outer: &mut [Wrapping]) {
 }
 
 impl Half {
+    /// The sequence numbers of its data and flags: the lowest, and the one behind the highest; `None` when it sent
+    /// nothing but resets.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(SeqNumber, SeqNumber)> {
+        self.lowest.zip(self.highest)
+    }
+
     /// Highest sequence number seen, after the segment's data.
     pub(super) const fn highest(&self) -> Option<SeqNumber> {
         self.highest
@@ -570,6 +643,7 @@ impl Half {
             return;
         }
         self.syn = Some(at);
+        self.answers = segment.flags.ack();
         self.isn = Some(segment.seq);
         self.syn_options = Some(SynOptions::of(segment));
         self.ttl = Some(segment.path.ttl);

@@ -273,11 +273,61 @@ impl<T> FlowTable<T> {
         self.flow_mut(FlowId(id))
     }
 
+    /// The same connections with something else attached to each.
+    #[must_use]
+    pub fn map<U>(self, mut change: impl FnMut(Box<Flow<T>>) -> Box<Flow<U>>) -> FlowTable<U> {
+        let slots = self.slots.into_iter().map(|slot| {
+            slot.map(|slot| Slot {
+                flow: change(slot.flow),
+                key: slot.key,
+                previous: slot.previous,
+                reused: slot.reused,
+                current: slot.current,
+            })
+        });
+        FlowTable {
+            limits: self.limits,
+            hasher: self.hasher,
+            index: self.index,
+            slots: slots.collect(),
+            free: self.free,
+            spare: Vec::new(),
+            open: self.open,
+            unanswered: self.unanswered,
+            aliases: self.aliases,
+            lingering: self.lingering,
+            latest: self.latest,
+            late: self.late,
+            now: self.now,
+            hand: self.hand,
+            since_sweep: self.since_sweep,
+        }
+    }
+
+    /// Puts a connection into memory that was taken back.
+    pub fn boxed(&mut self, fresh: Flow<T>) -> Box<Flow<T>> {
+        match self.spare.pop() {
+            Some(mut used) => {
+                *used = fresh;
+                used
+            }
+            None => Box::new(fresh),
+        }
+    }
+
     /// Takes back the memory of a connection that was taken off.
     pub fn recycle(&mut self, finished: Finished<T>) {
         if self.spare.len() < SPARE {
             self.spare.push(finished.flow);
         }
+    }
+
+    /// The connections on the table, in the order of their first packets.
+    #[must_use]
+    pub fn flows(&self) -> Vec<&Flow<T>> {
+        let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
+        all.sort_by_key(|flow| (flow.first.time, flow.first.frame));
+        all
     }
 
     /// Number of connections on the table.
@@ -304,7 +354,7 @@ impl<T> FlowTable<T> {
             && due <= now
         {
             self.lingering.pop_front();
-            if let Some(flow) = self.bury(id, now) {
+            if let Some(flow) = self.bury(id, due) {
                 return Some(Finished { flow, why: Why::Closed });
             }
         }
@@ -417,13 +467,7 @@ impl<T> FlowTable<T> {
         };
         let mut fresh = Flow::new(client, server, at, data());
         fresh.client_is_low = from_client == from_low;
-        let flow = match self.spare.pop() {
-            Some(mut used) => {
-                *used = fresh;
-                used
-            }
-            None => Box::new(fresh),
-        };
+        let flow = self.boxed(fresh);
         if let Some(old) = previous {
             self.retire(old, at);
         }
@@ -537,10 +581,11 @@ impl<T> FlowTable<T> {
     }
 
     /// Takes off a connection that lingered long enough; its packets stay known for a while.
-    fn bury(&mut self, id: u32, now: Timestamp) -> Option<Box<Flow<T>>> {
+    /// Both times count from the close, so that it does not matter when somebody asks.
+    fn bury(&mut self, id: u32, due: Timestamp) -> Option<Box<Flow<T>>> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
-        let until = Timestamp::from_nanos(now.nanos().saturating_add(self.limits.late));
-        self.late.forget(now);
+        let until = Timestamp::from_nanos(due.nanos().saturating_add(self.limits.late));
+        self.late.forget(due);
         self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
         if let Some((key, alias)) = self.alias_of(id, &slot.flow) {
             self.late.remember(key, alias.client_is_low, &slot.flow, until);

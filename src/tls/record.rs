@@ -172,7 +172,7 @@ impl Record {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum State {
     /// Collecting a header; nine bytes are needed where the start of the body decides (see [`Decoder::header_needed`]).
     Header,
@@ -196,7 +196,7 @@ enum Step<'i> {
 }
 
 /// Decodes one direction. Bytes go in by [`Decoder::next`], lost bytes by [`Decoder::gap`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Decoder {
     state: State,
     protection: Protection,
@@ -408,11 +408,11 @@ impl Decoder {
     }
 
     /// Five bytes; nine for a handshake record whose first message header tells whether it is protected.
-    fn header_needed(&self) -> usize {
-        let [kind, _, _, high, low, ..] = self.header;
+    fn header_needed(&self, header: [u8; 5]) -> usize {
+        let [kind, _, _, high, low] = header;
         let ambiguous =
             ContentType(kind) == ContentType::HANDSHAKE && (self.protection != Protection::Off || self.handshake_lost);
-        if self.header_have >= 5 && ambiguous && u16::from_be_bytes([high, low]) >= 4 {
+        if ambiguous && u16::from_be_bytes([high, low]) >= 4 {
             9
         } else {
             5
@@ -420,22 +420,22 @@ impl Decoder {
     }
 
     fn step_header<'i>(&mut self, input: &mut &'i [u8]) -> Step<'i> {
+        // The usual case: a header that is there whole, and read from where it stands.
         if self.header_have == 0
             && let Some((header, rest)) = input.split_first_chunk::<5>()
+            && plausible(header)
+            && self.header_needed(*header) == 5
         {
-            // The usual case: a header that is there whole.
             *input = rest;
-            self.header = [header[0], header[1], header[2], header[3], header[4], 0, 0, 0, 0];
-            self.header_have = 5;
-            if !plausible(header) {
-                self.lose_framing();
-                return Step::Plain(Event::Desynchronised);
-            }
+            return self.take_header(*header, None);
         }
         loop {
             let have = usize::from(self.header_have);
-            if have >= self.header_needed() {
-                break;
+            let [kind, major, minor, high, low, first @ ..] = self.header;
+            let header = [kind, major, minor, high, low];
+            if have >= 5 && have >= self.header_needed(header) {
+                self.header_have = 0;
+                return self.take_header(header, (have == 9).then_some(first));
             }
             let Some((&byte, rest)) = input.split_first() else {
                 return Step::NeedMore;
@@ -450,16 +450,20 @@ impl Decoder {
                 return Step::Plain(Event::Desynchronised);
             }
         }
-        let [kind, major, minor, high, low, first @ ..] = self.header;
-        let peeked = u16::from(self.header_have) - 5;
-        self.header_have = 0;
+    }
+
+    /// A header is whole; `first` are the bytes behind it where they were needed.
+    fn take_header<'i>(&mut self, header: [u8; 5], first: Option<[u8; 4]>) -> Step<'i> {
+        let [kind, major, minor, high, low] = header;
         let (content_type, length) = (ContentType(kind), u16::from_be_bytes([high, low]));
         let confirmed = !std::mem::take(&mut self.unconfirmed);
         if !confirmed {
             self.resynchronised = true;
         }
-        let mut body = self.classify(content_type, length, (peeked == 4).then_some(first));
-        if body == Body::Handshake && peeked == 4 {
+        let mut body = self.classify(content_type, length, first);
+        if body == Body::Handshake
+            && let Some(first) = first
+        {
             self.handshake_lost = false;
             // A message begins here: an unfinished one before it never becomes whole.
             self.message.clear();
@@ -475,7 +479,7 @@ impl Decoder {
             body = Body::Held(from);
             self.held.clear();
             self.held.shrink_to(4096);
-            if peeked == 4 {
+            if let Some(first) = first {
                 self.held.extend(first.iter().skip(usize::from(from)));
             }
         }
@@ -483,7 +487,7 @@ impl Decoder {
             content_type,
             version: ProtocolVersion(u16::from_be_bytes([major, minor])),
             length,
-            left: length - peeked,
+            left: length - if first.is_some() { 4 } else { 0 },
             body,
         })
     }

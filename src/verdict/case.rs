@@ -2,7 +2,7 @@
 
 use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
-    Completed, Connection, ConnectionId, Credential, CredentialId, Kept, Ledger, Mechanism, Offer, OfferKind,
+    Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Kept, Ledger, Mechanism, Offer, OfferKind,
     TicketsInferred,
 };
 
@@ -25,6 +25,8 @@ pub struct Case<'a> {
     pub history: &'a History,
     /// What hindsight shows.
     pub hindsight: &'a Hindsight,
+    /// What was lost while capturing.
+    pub drops: &'a Drops,
 }
 
 /// A credential that was offered on the connection at hand.
@@ -39,6 +41,13 @@ pub struct Offered<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// Whether something that came before is no longer known: connections were folded away at the memory limit, or
+    /// packets lost while capturing.
+    #[must_use]
+    pub fn lacks_the_past(&self) -> bool {
+        self.kept.omitted_total() > 0 || self.drops.before(self.hello_time()) > 0
+    }
+
     /// Credentials offered for resumption.
     pub fn offered(&self) -> impl Iterator<Item = Offered<'a>> + use<'a> {
         let ledger = self.ledger;

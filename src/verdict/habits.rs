@@ -126,7 +126,7 @@ impl Habits {
             by_client: HashMap::new(),
             hasher: DefaultHashBuilder::default(),
         };
-        let all = || order.iter().filter_map(|id| Some((*id, kept.get(*id)?)));
+        let all = || kept.in_turn(order);
         for (id, connection) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
             let Before { same, akin } = before(id, connection);
             let asked = same.map(|_| connection).into_iter().chain(akin.into_iter().flatten());

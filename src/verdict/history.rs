@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use crate::session::{Connection, ConnectionId, Kept};
 
 use super::habits::{Before, Habit, Habits};
+use super::numbered::Numbered;
 
 /// A client may turn to so many names of one server in turn and still be recognised as coming back.
 const MOST_NAMES: usize = 64;
@@ -24,7 +25,7 @@ pub struct History {
 }
 
 impl History {
-    /// Of all kept connections; `order` is that of their hellos.
+    /// Of these connections; `order` is that of their hellos.
     #[must_use]
     pub fn of(kept: &Kept, order: &[ConnectionId]) -> Self {
         let hasher = DefaultHashBuilder::default();
@@ -94,27 +95,17 @@ impl History {
 
 /// The predecessor of each connection within its group.
 #[derive(Debug)]
-struct Links {
-    /// Number of the first connection.
-    base: u32,
-    previous: Vec<Option<ConnectionId>>,
-}
+struct Links(Numbered<ConnectionId>);
 
 impl Links {
     fn of(kept: &Kept, order: &[ConnectionId], group: impl Fn(&Connection) -> Option<u64>) -> Self {
-        let base = order.iter().map(|id| id.0).min().unwrap_or(0);
-        let length = order.iter().map(|id| id.0).max().map_or(0, |last| last - base + 1);
-        let mut previous = vec![None; length as usize];
+        let mut previous = Numbered::over(order.iter().map(|id| id.0));
         let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
-        for id in order {
-            let Some(group) = kept.get(*id).and_then(&group) else {
-                continue;
-            };
-            if let Some(slot) = previous.get_mut((id.0 - base) as usize) {
-                *slot = latest.insert(group, *id);
-            }
+        for (id, connection) in kept.in_turn(order) {
+            let Some(group) = group(connection) else { continue };
+            previous.set(id.0, latest.insert(group, id));
         }
-        Self { base, previous }
+        Self(previous)
     }
 
     /// The connections before this one, latest first.
@@ -128,7 +119,7 @@ impl Links {
     }
 
     fn predecessor(&self, id: ConnectionId) -> Option<ConnectionId> {
-        *self.previous.get(id.0.checked_sub(self.base)? as usize)?
+        self.0.get(id.0)
     }
 }
 

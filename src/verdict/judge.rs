@@ -66,6 +66,7 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
     judged.sort_by_key(|reason| (std::cmp::Reverse(reason.confidence), position(reason.reason)));
     least_likely_by_chance_first(case, &mut judged);
     name_what_remains(&mut judged);
+    say_what_was_lost(case, &mut judged);
     show_failure(case, &mut judged);
     judged
 }
@@ -122,6 +123,22 @@ fn show_failure(case: &Case<'_>, judged: &mut [Judged]) {
     let shown = super::reasons::failure(case.connection);
     if !primary.evidence.iter().any(|known| known.frame == shown.frame) {
         primary.evidence.push(shown);
+    }
+}
+
+/// What is concluded rests on what was not seen, too: packets lost by then may have shown otherwise.
+fn say_what_was_lost(case: &Case<'_>, judged: &mut [Judged]) {
+    let lost = case.drops.before(case.connection.transport.ended);
+    if lost == 0 {
+        return;
+    }
+    let packets = if lost == 1 { "packet was" } else { "packets were" };
+    for reason in judged
+        .iter_mut()
+        .filter(|reason| reason.confidence < Confidence::Observed)
+    {
+        let said = format!("; {lost} {packets} lost while capturing by then, and may have shown otherwise");
+        reason.summary.push_str(&said);
     }
 }
 

@@ -10,6 +10,8 @@ mod habits;
 pub mod hindsight;
 mod history;
 pub mod judge;
+mod nearest;
+mod numbered;
 pub mod outcome;
 pub mod reasons;
 
@@ -19,6 +21,7 @@ pub use habits::{Habit, Returns, Unclean};
 pub use hindsight::Hindsight;
 pub use history::History;
 pub use judge::{Judged, judge};
+pub use nearest::nearest_of;
 pub use reasons::{CATALOG, Citation, Reason};
 
 use crate::net::FrameRef;

@@ -1,12 +1,13 @@
 //! A report in every form in which it leaves the program.
 
+use reshake::report::handout::Bounds;
 use reshake::report::session::{Found, Life, show};
 use reshake::report::view::connection::ConnectionView;
 use reshake::report::view::credential::CredentialView;
 use reshake::report::view::service::ServicePage;
 use reshake::report::view::table::{Query, Sort, Table};
 use reshake::report::view::{self, Scope, markdown, table};
-use reshake::report::{Report, json, text, what_if};
+use reshake::report::{Report, html, json, markdown as handed_on, text, what_if};
 use reshake::whatif::{Balance, Plan, Share};
 
 /// Connections, credentials and services of which pages of their own are made.
@@ -32,6 +33,10 @@ pub(crate) fn for_people(report: &Report<'_>) -> Vec<Form> {
         forms.push(("candidate", show::candidate(report, found).into_bytes()));
     }
     add(&mut forms, "overview", |out| markdown::overview(report, out));
+    add(&mut forms, "markdown", |out| {
+        handed_on::write(report, Bounds::WIDE, out)
+    });
+    add(&mut forms, "html", |out| html::write(report, Bounds::WIDE, out));
     tables(report, &mut forms);
     for place in 0..PAGES {
         if let Some(view) = ConnectionView::at(report, place) {

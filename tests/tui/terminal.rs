@@ -236,3 +236,88 @@ fn a_capture_that_cannot_be_read_is_said_before_any_screen() {
     assert_eq!(session.end(), 3);
     assert!(session.screen.screen().contents().contains("missing.pcap"));
 }
+
+/// A capture that goes on, through a pipe that stays open.
+#[test]
+fn a_live_capture_is_looked_at_while_it_goes_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    let program = cargo_bin("reshake").to_str().expect("UTF-8").to_owned();
+    let line = format!("exec '{program}' live - --tui --interval 100ms < pipe");
+    let mut session = Session::start(folder.path(), "sh", &["-c", &line]);
+    let mut input = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&pipe)
+        .expect("somebody reads");
+    session.until("nothing was seen");
+    let bytes = std::fs::read(fixture(QUICKSTART).path()).expect("the fixture");
+    input.write_all(&bytes).expect("it reads");
+    input.flush().expect("it reads");
+    session.until("Services by waste");
+    session.type_in("2foutcome:declined\r");
+    session.until("8 of 14 connections");
+    session.type_in("\r");
+    session.until("› Connection 3");
+    drop(input);
+    session.until("the capture is over");
+    session.type_in("q");
+    assert_eq!(session.end(), 0);
+    assert!(session.is_as_it_was());
+}
+
+/// On the loopback interface, with a real server and a real client, where the tests may capture.
+#[cfg(all(feature = "live", target_os = "linux"))]
+#[test]
+fn a_connection_on_loopback_appears_on_the_screens() {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::fs::MetadataExt;
+
+    if std::fs::metadata("/proc/self").map(|meta| meta.uid()).ok() != Some(0) {
+        eprintln!("left out: capturing from an interface needs root");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let openssl = |arguments: &str| {
+        let mut command = Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(folder.path());
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let made = openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem");
+    assert!({ made }.status().expect("openssl is installed").success());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its address").port();
+    drop(free);
+    let program = cargo_bin("reshake").to_str().expect("UTF-8").to_owned();
+    let filter = format!("tcp port {port}");
+    let mut session = Session::start(folder.path(), &program, &["live", "-i", "lo", "--tui", "-f", &filter]);
+    session.until("nothing was seen");
+    let mut server = openssl(&format!(
+        "s_server -tls1_2 -www -key key.pem -cert cert.pem -accept {port}"
+    ))
+    .stdout(Stdio::piped())
+    .spawn()
+    .expect("openssl is installed");
+    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
+    assert!(
+        lines.any(|line| line.is_ok_and(|line| line.starts_with("ACCEPT"))),
+        "the server did not start"
+    );
+    let client = openssl(&format!("s_client -tls1_2 -connect 127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .status();
+    assert!(client.expect("openssl is installed").success());
+    session.until(&format!("127.0.0.1:{port}"));
+    session.type_in("2");
+    session.until("1 / 1 connection");
+    session.type_in("\r");
+    session.until("first-in-capture");
+    // It goes on until it is left.
+    session.type_in("q");
+    assert_eq!(session.end(), 0);
+    assert!(session.is_as_it_was());
+    server.kill().expect("the server ends");
+    server.wait().expect("the server ends");
+}

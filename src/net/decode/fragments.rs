@@ -27,6 +27,8 @@ pub(super) struct Fragments {
     pending: Vec<Pending>,
     bytes: usize,
     notices: Notices,
+    /// Frames of the datagrams that the current frame completed.
+    completed: Vec<FrameRef>,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,8 @@ struct Pending {
     protocol: u8,
     outer: Vec<Wrapping>,
     since: Origin,
+    /// Where its fragments stood.
+    frames: Vec<FrameRef>,
     buffer: IpDefragBuf,
 }
 
@@ -68,6 +72,7 @@ impl Fragments {
         if fragment.offset.value() == 0 {
             pending.protocol = fragment.protocol;
         }
+        pending.frames.push(origin.frame);
         let before = pending.buffer.data().len();
         let added = pending
             .buffer
@@ -80,7 +85,8 @@ impl Fragments {
             return Err(Notice::FragmentsIncomplete);
         }
         if complete {
-            return Ok(self.remove(at).map(|pending| {
+            return Ok(self.remove(at).map(|mut pending| {
+                self.completed.append(&mut pending.frames);
                 (*whole, _) = pending.buffer.take_bufs();
                 pending.protocol
             }));
@@ -89,6 +95,11 @@ impl Fragments {
             self.give_up(0);
         }
         Ok(None)
+    }
+
+    /// Takes the frames of the datagrams that were completed since this was called last.
+    pub(super) fn completed(&mut self) -> Vec<FrameRef> {
+        std::mem::take(&mut self.completed)
     }
 
     /// Takes the account of what was given up.
@@ -116,6 +127,7 @@ impl Fragments {
             protocol: fragment.protocol,
             outer: outer.to_vec(),
             since: origin,
+            frames: Vec::new(),
             buffer: IpDefragBuf::new(IpNumber(fragment.protocol), Vec::new(), Vec::new()),
         });
         self.pending.len().saturating_sub(1)

@@ -1,5 +1,7 @@
 //! One connection: facts, outcome, reasons, close and cost.
 
+mod csv;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -19,8 +21,10 @@ use crate::stream::ResetForm;
 use crate::tls::CertificateOperation;
 use crate::verdict::{Confidence, Evidence, Judged};
 
+pub use csv::write as write_csv;
+
 #[derive(Serialize, JsonSchema)]
-pub(super) struct EvidenceJson {
+pub(in crate::report) struct EvidenceJson {
     capture: u16,
     frame: u64,
     text: String,
@@ -89,9 +93,19 @@ impl TunnelJson {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct FilterJson {
+pub(in crate::report) struct FilterJson {
     capture: u16,
     filter: String,
+}
+
+impl FilterJson {
+    /// The filters that select a connection's packets, one for each capture that has some.
+    pub(in crate::report) fn all(report: &Report<'_>, connection: &Connection) -> Vec<Self> {
+        report
+            .display_filter(connection)
+            .map(|(capture, filter)| Self { capture, filter })
+            .collect()
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -278,9 +292,7 @@ impl<'a> ConnectionJson<'a> {
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
             first: transport.first().into(),
             last: transport.last().into(),
-            wireshark: crate::report::display_filter(connection)
-                .map(|(capture, filter)| FilterJson { capture, filter })
-                .collect(),
+            wireshark: FilterJson::all(report, connection),
             tls_version: answer.map(|answer| answer.version.to_string()),
             server_name: connection.server_name().map(AsRef::as_ref),
             cipher_suite: answer.map(|answer| answer.suite.to_string()),

@@ -3,11 +3,14 @@
 mod connection;
 mod cost;
 mod credential;
+pub mod live;
 mod service;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,12 +20,13 @@ use crate::net::{At, Capture, Endpoint, FrameRef, Notice, Timestamp};
 use crate::session::CloseClass;
 use crate::verdict::CATALOG;
 
-use super::{Outcomes, ReasonCount, Report};
+use super::{Outcomes, ReasonCount, Report, threads};
 use connection::{ConnectionJson, Context};
 use credential::CredentialJson;
 use service::ServiceJson;
 
-pub use connection::{mechanism_code, outcome_code};
+pub(super) use connection::{EvidenceJson, FilterJson};
+pub use connection::{mechanism_code, outcome_code, write_csv};
 
 /// Name of this document.
 pub const SCHEMA: &str = "reshake-report/1";
@@ -39,18 +43,16 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
     if let Some(selection) = report.selection() {
         member(out, "selection", &selection)?;
     }
+    if report.engine.is_redacted() {
+        member(out, "redacted", &true)?;
+    }
     out.write_all(b",\"captures\":")?;
     array(out, report.captures.iter().map(CaptureJson::of))?;
     member(out, "summary", &SummaryJson::of(report))?;
     out.write_all(b",\"services\":")?;
     array(out, report.services.iter().map(|view| ServiceJson::of(report, view)))?;
     out.write_all(b",\"connections\":")?;
-    array(
-        out,
-        report
-            .connections()
-            .map(|(number, id, connection)| ConnectionJson::of(report, &context, number, id, connection)),
-    )?;
+    connections(report, &context, out)?;
     out.write_all(b",\"credentials\":")?;
     let credentials = report.credentials();
     array(
@@ -86,6 +88,11 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
             &CredentialJson::of(report, id, credential),
         )?;
     }
+    services_and_summary(report, schema, out)
+}
+
+/// What is said of services, and the summary at the end.
+fn services_and_summary(report: &Report<'_>, mut schema: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     for view in &report.services {
         let service = ServiceJson::of(report, view);
         line(out, "service", schema.take(), &service)?;
@@ -98,6 +105,7 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     let summary = SelectedSummary {
         selection: report.selection(),
+        redacted: report.engine.is_redacted().then_some(true),
         summary: SummaryJson::of(report),
     };
     line(out, "summary", schema.take(), &summary)
@@ -106,14 +114,18 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// The JSON Schema of the document. Open to additions, or closed to anything it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> serde_json::Value {
-    let mut schema = schemars::schema_for!(DocumentJson<'static>).to_value();
+    closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict)
+}
+
+/// A schema as it is, or closed to anything it does not name.
+pub(super) fn closed(mut schema: serde_json::Value, strict: bool) -> serde_json::Value {
     if strict {
         close_objects(&mut schema);
     }
     schema
 }
 
-fn close_objects(value: &mut serde_json::Value) {
+pub(super) fn close_objects(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(object) => {
             if object.contains_key("properties") && !object.contains_key("additionalProperties") {
@@ -150,6 +162,34 @@ fn array<T: Serialize>(out: &mut dyn Write, items: impl Iterator<Item = T>) -> i
     out.write_all(b"]")
 }
 
+/// Connections that one thread writes before it takes the next ones.
+const PIECE: usize = 128;
+/// Pieces for each thread that wait to be written, at most: what a report holds in memory.
+const PIECES: usize = 8;
+
+/// The connections as an array. By several threads they are made at once, and written in their order.
+fn connections(report: &Report<'_>, context: &Context, out: &mut dyn Write) -> io::Result<()> {
+    let of = |places: &Range<usize>| -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        for (number, id, connection) in places.clone().filter_map(|place| report.at(place)) {
+            if places.start > 0 || !text.is_empty() {
+                text.push(b',');
+            }
+            let object = ConnectionJson::of(report, context, number, id, connection);
+            serde_json::to_writer(&mut text, &object).map_err(io::Error::from)?;
+        }
+        Ok(text)
+    };
+    out.write_all(b"[")?;
+    for pieces in threads::cut(report.len(), PIECE).chunks(PIECES * report.threads().max(1)) {
+        let (texts, ()) = threads::each_beside(report.threads(), pieces, of, || ());
+        for text in texts {
+            out.write_all(&text?)?;
+        }
+    }
+    out.write_all(b"]")
+}
+
 #[derive(Serialize)]
 struct Line<'a, T> {
     #[serde(rename = "type")]
@@ -175,6 +215,9 @@ struct DocumentJson<'a> {
     /// The terms that selected what follows; absent when everything is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    /// Hosts and credentials bear other names than in the packets; absent when they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
     captures: Vec<CaptureJson<'a>>,
     summary: SummaryJson,
     services: Vec<ServiceJson<'a>>,
@@ -193,15 +236,29 @@ impl Generator<'static> {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
     };
+
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) const fn version(&self) -> &'static str {
+        self.version
+    }
 }
 
 /// A moment in RFC 3339, UTC, always nine fractional digits.
 #[derive(Clone, Copy)]
 struct Time(Timestamp);
 
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.9}", super::moment(self.0))
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:.9}", super::moment(self.0)))
+        serializer.collect_str(self)
     }
 }
 
@@ -219,7 +276,7 @@ impl JsonSchema for Time {
 }
 
 #[derive(Clone, Copy, Serialize, JsonSchema)]
-struct Frame {
+pub(super) struct Frame {
     capture: u16,
     frame: u64,
 }
@@ -240,9 +297,9 @@ impl From<At> for Frame {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct End {
-    ip: String,
-    port: u16,
+pub(super) struct End {
+    pub(super) ip: String,
+    pub(super) port: u16,
 }
 
 impl From<Endpoint> for End {
@@ -255,7 +312,7 @@ impl From<Endpoint> for End {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct CaptureJson<'a> {
+pub(super) struct CaptureJson<'a> {
     path: &'a str,
     format: &'a str,
     compression: Option<&'a str>,
@@ -269,14 +326,14 @@ struct CaptureJson<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct NoticeJson<'a> {
+pub(super) struct NoticeJson<'a> {
     code: &'a str,
     count: u64,
     first: Option<Frame>,
 }
 
 impl<'a> CaptureJson<'a> {
-    fn of(capture: &'a Capture) -> Self {
+    pub(super) fn of(capture: &'a Capture) -> Self {
         Self {
             path: &capture.path,
             format: match capture.format {
@@ -315,7 +372,7 @@ impl<'a> CaptureJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-struct OutcomesJson {
+pub(super) struct OutcomesJson {
     resumed: u64,
     declined: u64,
     not_offered: u64,
@@ -339,14 +396,14 @@ impl From<Outcomes> for OutcomesJson {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-struct MechanismsJson {
+pub(super) struct MechanismsJson {
     session_id: u64,
     ticket: u64,
     psk: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct OffersJson {
+pub(super) struct OffersJson {
     made: u64,
     accepted: u64,
     declined: u64,
@@ -367,14 +424,14 @@ impl From<super::Offers> for OffersJson {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct ConfidencesJson {
+pub(super) struct ConfidencesJson {
     observed: u64,
     inferred: u64,
     possible: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct ReasonCountJson {
+pub(super) struct ReasonCountJson {
     name: &'static str,
     connections: u64,
     confidence: ConfidencesJson,
@@ -396,7 +453,7 @@ impl From<&ReasonCount> for ReasonCountJson {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct SummaryJson {
+pub(super) struct SummaryJson {
     connections: u64,
     other_connections: u64,
     connections_omitted: u64,
@@ -410,17 +467,19 @@ struct SummaryJson {
     closes: BTreeMap<&'static str, u64>,
 }
 
-/// In JSON lines there is no document that could bear the selection.
+/// In JSON lines there is no document that could bear the selection, or that names are replaced.
 #[derive(Serialize)]
 struct SelectedSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
     #[serde(flatten)]
     summary: SummaryJson,
 }
 
 impl SummaryJson {
-    fn of(report: &Report<'_>) -> Self {
+    pub(super) fn of(report: &Report<'_>) -> Self {
         let summary = &report.summary;
         let [session_id, ticket, psk] = summary.resumed_by;
         let counted = |name: &'static str| summary.reasons.iter().find(|count| count.reason.name == name);

@@ -7,10 +7,10 @@ use anstyle::Style;
 
 use super::services::target;
 use super::units::{counted, number, seconds};
-use super::{Page, paint, printable, shown_path};
+use super::{Page, Styles, paint, printable, shown_path};
 use crate::net::{FrameRef, Wrapping};
 use crate::report::json::{mechanism_code, outcome_code};
-use crate::report::{Alike, TicketAge, alike, connection_id, display_filter, ticket_ages};
+use crate::report::{Alike, TicketAge, alike, connection_id, ticket_ages};
 use crate::session::{Connection, ConnectionId, EarlyData, Outcome};
 use crate::verdict::Judged;
 
@@ -31,7 +31,7 @@ impl Page<'_, '_> {
             return Ok(());
         }
         let mut kinds = self.kinds();
-        kinds.sort_by_key(|kind| (gravity(kind.outcome), Reverse(kind.connections), kind.example.0));
+        kinds.sort_by_key(|kind| (kind.gravity(), Reverse(kind.connections), kind.example.0));
         for kind in kinds.iter().take(MAX_KINDS) {
             self.kind(kind)?;
         }
@@ -189,7 +189,7 @@ impl Page<'_, '_> {
     /// The filter is on one line however long it is: it is there to be copied.
     fn where_to_look(&mut self, place: usize, connection: &Connection) -> io::Result<()> {
         let faint = self.style.faint;
-        for (capture, filter) in display_filter(connection) {
+        for (capture, filter) in self.report.display_filter(connection) {
             let capture = usize::from(capture);
             let file = match (self.prefixes.get(capture), self.report.captures.get(capture)) {
                 (Some(_), Some(capture)) => format!(" in {}", shown_path(capture)),
@@ -217,10 +217,16 @@ impl Page<'_, '_> {
     }
 
     const fn outcome_style(&self, outcome: Outcome) -> Style {
+        self.style.of(outcome)
+    }
+}
+
+impl Styles {
+    pub(super) const fn of(&self, outcome: Outcome) -> Style {
         match outcome {
-            Outcome::Resumed(_) => self.style.good,
-            Outcome::Declined | Outcome::Failed => self.style.bad,
-            Outcome::Unclear(_) => self.style.note,
+            Outcome::Resumed(_) => self.good,
+            Outcome::Declined | Outcome::Failed => self.bad,
+            Outcome::Unclear(_) => self.note,
             Outcome::NotOffered | Outcome::ExternalPsk => Style::new(),
         }
     }
@@ -234,18 +240,7 @@ pub(in crate::report) fn wrapping_text(wrapping: &Wrapping) -> String {
     }
 }
 
-/// What is shown first.
-const fn gravity(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Declined => 0,
-        Outcome::Failed => 1,
-        Outcome::NotOffered => 2,
-        Outcome::Unclear(_) => 3,
-        Outcome::Resumed(_) | Outcome::ExternalPsk => 4,
-    }
-}
-
-fn outcome_text(outcome: Outcome) -> String {
+pub(super) fn outcome_text(outcome: Outcome) -> String {
     match outcome {
         Outcome::Resumed(Some(mechanism)) => format!("resumed by {}", mechanism_code(mechanism)),
         Outcome::NotOffered => "nothing offered".to_owned(),

@@ -265,7 +265,7 @@ pub(super) fn service_name(name: Option<&str>) -> String {
 }
 
 /// A service as one connection's target.
-pub(super) fn target(server: Endpoint, name: Option<&str>) -> String {
+pub(in crate::report) fn target(server: Endpoint, name: Option<&str>) -> String {
     match name {
         Some(name) => format!("{} ({server})", printable(name, MAX_WIRE)),
         None => server.to_string(),

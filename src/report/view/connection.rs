@@ -3,7 +3,7 @@
 use crate::report::session::{Found, Life};
 use crate::report::text::units::{bytes, duration};
 use crate::report::text::wrapping_text;
-use crate::report::{Report, community_id, connection_id, cost, credential_id, display_filter, moment};
+use crate::report::{Report, community_id, connection_id, cost, credential_id, moment};
 use crate::session::{Close, Connection, ConnectionId, CredentialId, EarlyData, OfferKind, Outcome, Seen, Side};
 use crate::tls::ProtocolVersion;
 
@@ -72,7 +72,8 @@ impl ConnectionView {
                 .iter()
                 .map(|judged| ReasonView::of(judged, &frames))
                 .collect(),
-            filters: display_filter(connection)
+            filters: report
+                .display_filter(connection)
                 .map(|(capture, filter)| (frames.capture(capture).map(ToOwned::to_owned), filter))
                 .collect(),
             first: frames.label(connection.transport.first()),

@@ -16,7 +16,7 @@ use super::{ReasonView, micros};
 const MAX_LISTED: usize = 50;
 
 /// Text from a capture inside Markdown: nothing of it is markup.
-fn plain(text: &str) -> String {
+pub(in crate::report) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         if "\\`*_{}[]<>#|!~&".contains(letter) {
@@ -143,7 +143,7 @@ pub fn connection(view: &ConnectionView, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
-fn reason(reason: &ReasonView, out: &mut dyn Write) -> io::Result<()> {
+pub(in crate::report) fn reason(reason: &ReasonView, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "**{}** ({}): {}\n",

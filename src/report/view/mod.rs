@@ -156,7 +156,7 @@ pub fn clock(time: Timestamp) -> String {
 }
 
 /// A server name for people.
-fn name_of(name: Option<&str>) -> String {
+pub(super) fn name_of(name: Option<&str>) -> String {
     name.map_or_else(|| "(no server name seen)".to_owned(), wire)
 }
 
@@ -166,7 +166,7 @@ fn wire(text: &str) -> String {
 }
 
 /// A sentence that may hold names from the wire.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     printable(text, MAX_SENTENCE)
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::text::{assumptions, whole};
 use super::{Bill, Expected, WhatIf};
-use crate::report::json::Generator;
+use crate::report::json::{Generator, closed};
 use crate::whatif::{Census, Persistence, Why};
 
 /// Name of the document.
@@ -23,10 +23,10 @@ pub fn write(answer: &WhatIf, selection: Option<&str>, out: &mut dyn Write) -> i
     out.write_all(b"\n")
 }
 
-/// JSON Schema of the document.
+/// JSON Schema of the document: open to additions, or closed to anything that it does not name.
 #[must_use]
-pub fn schema() -> Value {
-    schemars::schema_for!(DocumentJson<'_>).to_value()
+pub fn schema(strict: bool) -> Value {
+    closed(schemars::schema_for!(DocumentJson<'_>).to_value(), strict)
 }
 
 /// What another farm would do to the reconnects of a capture.

@@ -36,11 +36,7 @@ pub(super) struct Shown<'a> {
 impl<'a> Ground<'a> {
     /// Its connections in the order of their hellos.
     pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
-        let kept = self.kept;
-        self.insight
-            .members
-            .iter()
-            .filter_map(move |id| Some((*id, kept.get(*id)?)))
+        self.kept.in_turn(&self.insight.members)
     }
 
     /// Distinct tickets that were issued here in clear or offered here, external PSKs left out.

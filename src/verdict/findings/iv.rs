@@ -7,7 +7,7 @@ use super::keys::short;
 use super::{Shown, Told, finding};
 use crate::verdict::Confidence;
 use crate::verdict::hindsight::KeyName;
-use crate::verdict::hindsight::keys::{has_length_field, vary};
+use crate::verdict::hindsight::keys::vary;
 
 finding! {
     /// ## What it means
@@ -68,7 +68,9 @@ fn ticket_iv_reuse(ground: &Ground<'_>) -> Option<Told> {
         .flat_map(|(name, key)| key.by_iv.values().map(move |same| (*name, key, same.as_slice())))
         .filter_map(|(name, key, same)| match same {
             [first, second, ..] => {
-                let laid_out = [first, second].iter().all(|ticket| has_length_field(ticket.credential));
+                let laid_out = [first, second]
+                    .iter()
+                    .all(|ticket| ticket.credential.name.has_length_field());
                 (laid_out || key.varies()).then_some((name, first, second))
             }
             _ => None,

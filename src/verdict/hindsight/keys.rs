@@ -4,10 +4,13 @@
 //! of 4 bytes needs more members and no longer match. A single ticket has a name only where its layout says so, or
 //! where its server is known to write tickets of that layout. Stateful identities (32 bytes) have none.
 
+use std::num::NonZeroU32;
+
 use hashbrown::HashSet;
 
 use crate::net::Endpoint;
 use crate::session::{Credential, CredentialId, Ledger, Mechanism};
+use crate::verdict::numbered::Numbered;
 
 /// Name of a ticket key: a prefix of the tickets sealed under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,8 +55,8 @@ const FEW: usize = 1_000;
 pub struct KeyNames {
     /// The distinct names.
     names: Vec<KeyName>,
-    /// For each credential the place of its name, counted from 1; 0 for none.
-    of: Vec<u32>,
+    /// For each credential the place of its name, counted from 1.
+    of: Numbered<NonZeroU32>,
 }
 
 /// Tickets whose first bytes are the same.
@@ -73,6 +76,18 @@ impl KeyNames {
         let mut tickets: Vec<Ticket<'_>> =
             Vec::with_capacity(ledger.iter().filter(|(_, it)| may_have_name(it)).count());
         tickets.extend(ledger.iter().filter(|(_, credential)| may_have_name(credential)));
+        Self::learn_from(tickets)
+    }
+
+    /// Learns the names of some tickets, as if there were no others.
+    pub(super) fn learn_some<'a>(credentials: impl Iterator<Item = Ticket<'a>>) -> Self {
+        let mut tickets: Vec<Ticket<'_>> = credentials.filter(|(_, it)| may_have_name(it)).collect();
+        tickets.sort_unstable_by_key(|(id, _)| *id);
+        tickets.dedup_by_key(|(id, _)| *id);
+        Self::learn_from(tickets)
+    }
+
+    fn learn_from(mut tickets: Vec<Ticket<'_>>) -> Self {
         // Sorted, tickets with the same first bytes stand side by side, however many bytes are compared.
         tickets.sort_unstable_by_key(|(id, credential)| (credential.name.head, *id));
         let is_certain = |class: Class| class.members >= 2 && !class.structured;
@@ -80,13 +95,13 @@ impl KeyNames {
         let short_names = runs(&tickets, 4).count();
         let mut learned = Self {
             names: Vec::new(),
-            of: vec![0; ledger.entered()],
+            of: Numbered::over(tickets.iter().map(|(id, _)| id.0)),
         };
         for (run, short) in runs(&tickets, 4) {
             for (members, long) in runs(run, 16) {
                 for (id, credential) in members {
                     let by_neighbours = layouts.contains(&(credential.server, credential.name.length % 16));
-                    if is_certain(long) || has_length_field(credential) || by_neighbours {
+                    if is_certain(long) || credential.name.has_length_field() || by_neighbours {
                         learned.name(*id, credential, 16);
                     } else if is_short_name(short, short_names, tickets.len()) {
                         learned.name(*id, credential, 4);
@@ -100,7 +115,7 @@ impl KeyNames {
     /// The key name of a ticket.
     #[must_use]
     pub fn of(&self, id: CredentialId) -> Option<KeyName> {
-        let place = self.of.get(id.0 as usize)?.checked_sub(1)?;
+        let place = self.of.get(id.0)?.get() - 1;
         self.names.get(place as usize).copied()
     }
 
@@ -112,9 +127,8 @@ impl KeyNames {
         if self.names.last() != Some(&name) {
             self.names.push(name);
         }
-        if let Some(place) = self.of.get_mut(id.0 as usize) {
-            *place = u32::try_from(self.names.len()).unwrap_or(0);
-        }
+        let place = u32::try_from(self.names.len()).ok().and_then(NonZeroU32::new);
+        self.of.set(id.0, place);
     }
 }
 
@@ -176,21 +190,6 @@ fn known_layouts<'a, 'b: 'a>(certain: impl Iterator<Item = (&'a [Ticket<'b>], Cl
         .flat_map(|(run, _)| run)
         .map(|(_, credential)| (credential.server, credential.name.length % 16))
         .collect()
-}
-
-/// GnuTLS and NSS: name, IV, then the length of the sealed part, which must add up (once in 2^16 by chance).
-pub(in crate::verdict) fn has_length_field(credential: &Credential) -> bool {
-    let field = credential
-        .name
-        .head()
-        .get(32..34)
-        .map(|bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)));
-    let length = credential.name.length;
-    field.is_some_and(|field| {
-        [54, 66]
-            .iter()
-            .any(|overhead| length.checked_sub(*overhead) == Some(field))
-    })
 }
 
 /// JSSE and Mbed TLS: 4 bytes. Members must differ right behind the name, or the name is longer.

@@ -125,8 +125,31 @@ impl Hindsight {
     /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
     #[must_use]
     pub fn of(kept: &Kept, ledger: &Ledger, neighbours: &[(At, Neighbour)], order: &[ConnectionId]) -> Self {
+        Self::with(KeyNames::learn(ledger), kept, ledger, neighbours, order)
+    }
+
+    /// Over some of what was kept, as if there were no more: these connections and the credentials that they issued and
+    /// offered.
+    #[must_use]
+    pub fn of_some(kept: &Kept, ledger: &Ledger, neighbours: &[(At, Neighbour)], order: &[ConnectionId]) -> Self {
+        let named = |connection: &Connection| {
+            let offered = connection.offers.iter().map(|offer| offer.credential);
+            connection.issued.iter().copied().chain(offered).collect::<Vec<_>>()
+        };
+        let ids = order.iter().filter_map(|id| kept.get(*id)).flat_map(named);
+        let credentials = ids.filter_map(|id| Some((id, ledger.get(id)?)));
+        Self::with(KeyNames::learn_some(credentials), kept, ledger, neighbours, order)
+    }
+
+    fn with(
+        key_names: KeyNames,
+        kept: &Kept,
+        ledger: &Ledger,
+        neighbours: &[(At, Neighbour)],
+        order: &[ConnectionId],
+    ) -> Self {
         let mut hindsight = Self {
-            key_names: KeyNames::learn(ledger),
+            key_names,
             ..Self::default()
         };
         // In the order of their hellos, and so are the members of every group. One grouping after the other: both at
@@ -261,8 +284,7 @@ fn grouped<'a, K: Eq + Hash>(
     key: impl Fn(&Connection) -> K,
 ) -> HashMap<K, Vec<(ConnectionId, &'a Connection)>> {
     let mut groups: HashMap<K, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-    for id in order.iter().copied() {
-        let Some(connection) = kept.get(id) else { continue };
+    for (id, connection) in kept.in_turn(order) {
         groups.entry(key(connection)).or_default().push((id, connection));
     }
     groups

@@ -17,8 +17,8 @@ const MOST_COUNTED: usize = 64;
 
 /// A cause of silence can be told from mere silence only where this client offers at other times.
 pub(super) fn at_best(case: &Case<'_>, offers: bool) -> Confidence {
-    // What was folded away at the memory limit may show otherwise.
-    if offers && case.kept.omitted_total() == 0 {
+    // What was folded away at the memory limit, or lost while capturing, may show otherwise.
+    if offers && !case.lacks_the_past() {
         Confidence::Inferred
     } else {
         Confidence::Possible

@@ -57,8 +57,8 @@ fn first_in_capture(case: &Case<'_>) -> Finding {
     let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
-    // One that was folded away at the memory limit may have come before.
-    if case.kept.omitted_total() > 0 {
+    // One that was folded away at the memory limit, or lost while capturing, may have come before.
+    if case.lacks_the_past() {
         return Finding::CannotTell;
     }
     // One that failed gave nothing; one that is still under way, or that cannot be read, might have.
@@ -228,7 +228,7 @@ fn nothing_visible_to_offer(case: &Case<'_>, hello: FrameRef) -> Finding {
         Some((Gave::Seen | Gave::Inferred | Gave::Nothing, _)) => false,
         None => earlier.completed != Completed::No && over_at(earlier).is_none(),
     };
-    if !case.earlier().any(unclear) && case.kept.omitted_total() == 0 {
+    if !case.earlier().any(unclear) && !case.lacks_the_past() {
         return Finding::DoesNotHold;
     }
     Finding::holds(

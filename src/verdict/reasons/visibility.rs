@@ -70,9 +70,9 @@ fn offer_of_unknown_origin(case: &Case<'_>) -> Finding {
     let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
-    // What was folded away at the memory limit may have issued it. Beside encrypted_client_hello the visible PSK may be a
+    // What was folded away at the memory limit, or lost while capturing, may have issued it. Beside encrypted_client_hello the visible PSK may be a
     // decoy that nobody ever issued (RFC 9849 §6.1.2).
-    if case.kept.omitted_total() > 0 || hello.encrypted_client_hello && hello.pre_shared_key {
+    if case.lacks_the_past() || hello.encrypted_client_hello && hello.pre_shared_key {
         return Finding::CannotTell;
     }
     let mut any = false;

@@ -1,0 +1,38 @@
+//! Says in one line what to do where the development files of libpcap are missing, instead of leaving it to the linker.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const REMEDY: &str = "the development files of libpcap are missing: install them (Debian, Ubuntu: libpcap-dev; Fedora: \
+                      libpcap-devel), or build without live capture: cargo build --no-default-features";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=LIBPCAP_LIBDIR");
+    println!("cargo::rerun-if-env-changed=CC");
+    let is_set = |name| std::env::var_os(name).is_some();
+    let native = std::env::var_os("TARGET") == std::env::var_os("HOST");
+    // Libraries for another machine cannot be tried here, and on Windows the library has another name.
+    if is_set("CARGO_FEATURE_LIVE") && is_set("CARGO_CFG_UNIX") && native && links() == Some(false) {
+        println!("cargo::error={REMEDY}");
+    }
+}
+
+/// Whether a program with libpcap can be linked; `None` where there is no compiler to try it with.
+fn links() -> Option<bool> {
+    let folder = std::env::var_os("OUT_DIR")?;
+    let source = Path::new(&folder).join("probe.c");
+    std::fs::write(
+        &source,
+        "char *pcap_lib_version(void);\nint main(void) { return !pcap_lib_version(); }\n",
+    )
+    .ok()?;
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let mut command = Command::new(compiler);
+    command.arg(&source).arg("-o").arg(Path::new(&folder).join("probe"));
+    if let Some(folder) = std::env::var_os("LIBPCAP_LIBDIR") {
+        command.arg("-L").arg(folder);
+    }
+    command.arg("-lpcap").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().ok().map(|status| status.success())
+}

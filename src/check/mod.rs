@@ -1,0 +1,19 @@
+//! A gate: rules come in from flags and files, facts of a run come in one connection at a time, and verdicts go out:
+//! which rule holds, which is violated, and by which connections and frames.
+//!
+//! Doubt never makes a rule hold: one whose quantity does not exist is violated. Nothing here opens a file or prints;
+//! words for people are the report's.
+
+mod catalog;
+mod demand;
+mod file;
+pub mod interval;
+mod rules;
+mod show;
+mod trial;
+
+pub use catalog::{Given, RULES, RuleKind};
+pub use demand::{Demand, EarlyDataRule, Share, Stance};
+pub use rules::{Each, Fault, Origin, Rule, Rules, Scope, Terms};
+pub use show::show;
+pub use trial::{Area, Baseline, Found, Ground, Member, Proof, Quantities, Trial, Verdict};

@@ -1,0 +1,217 @@
+//! `reshake check`: captures against rules, in the exit status.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::args::gate::{Check, CheckForm, Output};
+use super::progress::Meter;
+use super::redact::Redaction;
+use super::{Status, complain, keylogs, print};
+use crate::check::{Baseline, Origin, Rules, show};
+use crate::engine::Limits;
+use crate::report::check::{self, Asked, Form};
+use crate::report::diff::Side;
+use crate::report::text::printable;
+use crate::report::{Report, Selection};
+use crate::run::{self, Options, Run};
+
+pub(super) fn run(arguments: &Check, coloured: bool) -> io::Result<Status> {
+    let mut rules = match rules(arguments) {
+        Ok(rules) => rules,
+        Err(status) => return Ok(status),
+    };
+    if arguments.print_rules {
+        let shown = show(&rules);
+        return print(|out| {
+            shown
+                .lines()
+                .try_for_each(|line| writeln!(out, "{}", printable(line, usize::MAX)))
+        })
+        .map(|()| Status::Analysed);
+    }
+    if let Err(status) = usable(arguments, &rules) {
+        return Ok(status);
+    }
+    let baseline = match rules.baseline.as_ref().map(baseline).transpose() {
+        Ok(baseline) => baseline,
+        Err(status) => return Ok(status),
+    };
+    let options = match options(arguments) {
+        Ok(options) => options,
+        Err(status) => return Ok(status),
+    };
+    let mut redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
+    let mut meter = Meter::new(!arguments.quiet);
+    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
+    meter.clear();
+    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    if arguments.strict && run.damaged() {
+        let line = "an input is damaged or ends inside a packet (--strict)";
+        complain(line);
+        run.errors.push(line.to_owned());
+    }
+    let mut asked = Asked {
+        files: arguments.files.clone(),
+        keylogs: options.keylogs,
+        errors: run.errors.clone(),
+        parts: Vec::new(),
+    };
+    if redaction.is_asked() {
+        redact(&mut redaction, &mut run, &mut rules, &mut asked);
+    }
+    let report = Report::of(&run.engine, run.captures);
+    let answer = check::Check::of(&report, &rules, baseline.as_ref(), &asked);
+    let written = write(arguments, &answer, coloured)?;
+    Ok(if !asked.errors.is_empty() || !written {
+        Status::Unreadable
+    } else if answer.holds() {
+        Status::Analysed
+    } else {
+        Status::Violated
+    })
+}
+
+/// Puts other names for hosts into everything that the answer is made of.
+fn redact(redaction: &mut Redaction, run: &mut Run, rules: &mut Rules, asked: &mut Asked) {
+    let report = Report::of(&run.engine, run.captures.clone());
+    let parts: Vec<String> = rules.parts().into_iter().map(str::to_owned).collect();
+    for (number, terms) in (1..).zip(&parts) {
+        let Ok(selection) = Selection::parse(terms) else {
+            continue;
+        };
+        let settled = selection.settled(&report);
+        let name = format!("{} (part {number})", settled.text());
+        rules.rename_part(terms, &name);
+        asked.parts.push((name, settled));
+    }
+    drop(report);
+    redaction.apply(run, None);
+    // Lines about inputs name their paths.
+    for error in &mut asked.errors {
+        "an input could not be read as a whole".clone_into(error);
+    }
+}
+
+fn options(arguments: &Check) -> Result<Options, Status> {
+    let mut limits = Limits::default();
+    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+    Ok(Options {
+        limits,
+        keylogs: keylogs(&arguments.keys)?,
+        ..Options::default()
+    })
+}
+
+/// The rules of the file, then those of the flags.
+fn rules(arguments: &Check) -> Result<Rules, Status> {
+    let terms = |text: &str| {
+        let wrong = |error: crate::report::SelectError| (error.at, error.message);
+        Selection::parse(text).map(|_| ()).map_err(wrong)
+    };
+    let mut rules = Rules::default();
+    let faults = (|| {
+        if let Some(path) = &arguments.rules {
+            let text = match fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(error) => {
+                    complain(&format!("{path}: rules cannot be read: {error}"));
+                    return Err(Status::Usage);
+                }
+            };
+            rules.add_file(path, &text, &terms).map_err(fault)?;
+        }
+        for (name, text) in arguments.demands.given() {
+            rules.add_flag(name, text, &terms).map_err(fault)?;
+        }
+        Ok(())
+    })();
+    faults?;
+    rules.finish().map_err(fault)
+}
+
+#[allow(clippy::needless_pass_by_value)] // as map_err hands it over
+fn fault(fault: crate::check::Fault) -> Status {
+    complain(&fault.to_string());
+    Status::Usage
+}
+
+/// Whether there is something to check, and a place for every form of the answer.
+fn usable(arguments: &Check, rules: &Rules) -> Result<(), Status> {
+    let refuse = |line: &str| {
+        complain(line);
+        Err(Status::Usage)
+    };
+    if rules.is_bare() {
+        return refuse("there is no rule to check; give one, as --min-returning-share 0.9 (reshake check --help)");
+    }
+    if arguments.files.iter().filter(|input| *input == "-").count() > 1 {
+        return refuse("standard input ('-') can be read only once");
+    }
+    if arguments.format.iter().filter(|output| output.file.is_none()).count() > 1 {
+        return refuse("only one form can go to standard output; give the others as --format FORM=FILE");
+    }
+    let file = |place: usize| arguments.format.get(place).and_then(|output| output.file.as_ref());
+    let twice = (0..arguments.format.len())
+        .any(|place| file(place).is_some() && (0..place).any(|other| file(other) == file(place)));
+    if twice {
+        return refuse("two forms go to the same file");
+    }
+    Ok(())
+}
+
+/// The earlier report. A path in a rule file is relative to that file.
+fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
+    let unreadable = |line: String| {
+        complain(&line);
+        Status::Unreadable
+    };
+    let file = match origin {
+        Origin::File { path: rules, .. } => Path::new(rules).parent().unwrap_or(Path::new("")).join(path),
+        Origin::Default | Origin::Flag(_) => Path::new(path).to_owned(),
+    };
+    let json = fs::read(&file).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+    let side = Side::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+    match side.selection {
+        None => Ok(side.baseline()),
+        Some(terms) => Err(unreadable(format!(
+            "baseline {}: shows selected connections only ({terms}); make it without --where",
+            file.display()
+        ))),
+    }
+}
+
+/// Writes every form; whether each could be written.
+fn write(arguments: &Check, answer: &check::Check<'_, '_>, coloured: bool) -> io::Result<bool> {
+    let mut written = true;
+    for Output { form, file } in &arguments.format {
+        let Some(file) = file else { continue };
+        if let Err(error) = to_file(file, answer, form_of(*form, false)) {
+            complain(&format!("{file}: cannot be written: {error}"));
+            written = false;
+        }
+    }
+    let to_standard_output = arguments.format.iter().find(|output| output.file.is_none());
+    let form = to_standard_output.map_or(CheckForm::Text, |output| output.form);
+    print(|out| answer.write(form_of(form, coloured), out))?;
+    Ok(written)
+}
+
+fn to_file(path: &str, answer: &check::Check<'_, '_>, form: Form) -> io::Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    answer.write(form, &mut out)?;
+    out.flush()
+}
+
+const fn form_of(form: CheckForm, coloured: bool) -> Form {
+    match form {
+        CheckForm::Text => Form::Text { coloured },
+        CheckForm::Json => Form::Json,
+        CheckForm::Junit => Form::Junit,
+        CheckForm::Sarif => Form::Sarif,
+        CheckForm::Github => Form::Github,
+    }
+}

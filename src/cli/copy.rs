@@ -1,0 +1,341 @@
+//! `reshake annotate` and `reshake extract`: a capture in, a capture out.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use hashbrown::HashSet;
+
+use super::args::{Annotate, Copying, Extract};
+use super::output::Output;
+use super::progress::Meter;
+use super::session::find;
+use super::{Status, complain, keylogs};
+use crate::copy::{Changes, Chosen, Copied, CopyError, Frames, copy};
+use crate::net::hex;
+use crate::report::annotations::{Annotations, connections_called};
+use crate::report::session::{Found, Life};
+use crate::report::text::units::counted;
+use crate::report::{Report, connection_id};
+use crate::run::{self, Options, Run};
+use crate::session::{Connection, ConnectionId};
+use crate::source::{self, KeyLogFile};
+
+/// Connections listed of a beginning that several ids have.
+const MAX_CANDIDATES: usize = 20;
+/// Longest key log that is put into a capture, in bytes.
+const MAX_EMBEDDED: usize = 64 << 20;
+
+/// A run and where its copy goes.
+struct Job {
+    run: Run,
+    output: Output,
+    /// Lines of the given key logs that belong to connections of the capture.
+    embedded: Vec<u8>,
+}
+
+pub(super) fn annotate(arguments: &Annotate) -> Status {
+    let selection = match super::analyze::selection(arguments.select.as_deref()) {
+        Ok(selection) => selection,
+        Err(status) => return status,
+    };
+    let job = match begin(&arguments.copying) {
+        Ok(job) => job,
+        Err(status) => return status,
+    };
+    let report = Report::of_selected(&job.run.engine, job.run.captures.clone(), selection);
+    let annotated = Annotated {
+        annotations: Annotations::of(&report, 0),
+        embedded: &job.embedded,
+    };
+    let frames = annotated.annotations.frames() as u64;
+    let told = |copied: &Copied| {
+        let frames = counted(frames, "frame", "frames");
+        format!("{} on {frames}", counted(copied.comments, "comment", "comments"))
+    };
+    write(&arguments.copying, job.output, &job.run, &annotated, told)
+}
+
+pub(super) fn extract(arguments: &Extract) -> Status {
+    let job = match begin(&arguments.copying) {
+        Ok(job) => job,
+        Err(status) => return status,
+    };
+    let report = Report::of(&job.run.engine, job.run.captures.clone());
+    let Some(ids) = wanted(arguments, &report) else {
+        return Status::Usage;
+    };
+    let kept = report.engine.kept();
+    let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
+    let mut frames = Chosen::of(chosen.iter().copied(), kept.iter().map(|(_, connection)| connection));
+    match source::open(&arguments.copying.file, 0) {
+        Ok(mut source) => {
+            while let Some(packet) = source.next() {
+                frames.push(&packet);
+            }
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            return Status::Unreadable;
+        }
+    }
+    let (frames, hosts) = frames.finish();
+    let excerpt = Excerpt {
+        frames,
+        hosts,
+        randoms: randoms(chosen.iter().copied()),
+        embedded: &job.embedded,
+    };
+    let told = |copied: &Copied| {
+        let packets = counted(copied.kept, "packet", "packets");
+        format!(
+            "{packets} of {}",
+            counted(chosen.len() as u64, "connection", "connections")
+        )
+    };
+    write(&arguments.copying, job.output, &job.run, &excerpt, told)
+}
+
+/// Opens the output, then analyses the input: what cannot be written is said before the work.
+fn begin(arguments: &Copying) -> Result<Job, Status> {
+    let usage = |line: String| {
+        complain(&line);
+        Status::Usage
+    };
+    if arguments.redact {
+        let line = "--redact: packets are copied as they are; to hand on a report without names, use analyze --redact";
+        return Err(usage(line.to_owned()));
+    }
+    if arguments.file == "-" {
+        return Err(usage(
+            "standard input ('-') cannot be read twice; give a file".to_owned(),
+        ));
+    }
+    let keylogs = keylogs(&arguments.keys)?;
+    if arguments.embed_keys && keylogs.is_empty() {
+        return Err(usage(
+            "--embed-keys: there is no key log; give one as --keylog FILE".to_owned(),
+        ));
+    }
+    let output = Output::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
+        complain(&line);
+        status
+    })?;
+    let options = Options {
+        keylogs: keylogs.clone(),
+        ..Options::default()
+    };
+    let mut meter = Meter::new(!arguments.quiet);
+    let inputs = std::slice::from_ref(&arguments.file);
+    let run = run::analyze(inputs, &options, &mut |progress| meter.watch(progress));
+    meter.clear();
+    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    if run.captures.is_empty() || !run.errors.is_empty() {
+        return Err(Status::Unreadable);
+    }
+    let mut embedded = Vec::new();
+    if arguments.embed_keys {
+        let randoms = randoms(run.engine.kept().iter().map(|(_, connection)| connection));
+        for path in &keylogs {
+            embedded.extend(read_keys(path, &randoms).map_err(|line| {
+                complain(&line);
+                Status::Unreadable
+            })?);
+        }
+    }
+    Ok(Job { run, output, embedded })
+}
+
+/// The lines of a key log that belong to these connections: whoever gets the copy gets no other secret.
+fn read_keys(path: &str, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
+    let mut file = KeyLogFile::open(path).map_err(|error| error.to_string())?;
+    let mut log = Vec::new();
+    loop {
+        let bytes = file.more().map_err(|error| error.to_string())?;
+        if bytes.is_empty() {
+            return Ok(lines_of(&log, randoms));
+        }
+        log.extend_from_slice(bytes);
+        if log.len() > MAX_EMBEDDED {
+            return Err(format!("{path}: is too long a key log to be put into a capture"));
+        }
+    }
+}
+
+/// ClientHello randoms in hex, as key logs name connections.
+fn randoms<'c>(connections: impl Iterator<Item = &'c Connection>) -> HashSet<String> {
+    let hellos = connections.filter_map(|connection| connection.hello.yes());
+    hellos.map(|hello| hex(&hello.random)).collect()
+}
+
+/// Lines `LABEL RANDOM SECRET` with one of those randoms.
+fn lines_of(log: &[u8], randoms: &HashSet<String>) -> Vec<u8> {
+    let mut left = Vec::new();
+    for line in log.split(|byte| *byte == b'\n') {
+        let text = String::from_utf8_lossy(line);
+        let random = text.split_ascii_whitespace().nth(1).map(str::to_ascii_lowercase);
+        if random.is_some_and(|random| randoms.contains(&random)) {
+            left.extend_from_slice(line.trim_ascii_end());
+            left.push(b'\n');
+        }
+    }
+    left
+}
+
+/// The connections that are asked for; what is wrong is said.
+fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<ConnectionId>> {
+    let name = arguments.connection.as_str();
+    let called = if name.starts_with(['c', 'C']) {
+        connections_called(report, name)
+    } else {
+        Vec::new()
+    };
+    let lives = |found: Vec<Found>| {
+        found
+            .into_iter()
+            .flat_map(|one| Life::of(report, one).connections)
+            .collect()
+    };
+    match called.as_slice() {
+        [one] if arguments.session => Some(lives(sessions(report, *one))),
+        [one] => Some(BTreeSet::from([*one])),
+        [] if arguments.session => find(name, report).map(|found| lives(vec![found])),
+        [] => {
+            complain(&format!(
+                "no connection of this capture has an id that begins with '{name}'; 'reshake analyze --all' shows the ids"
+            ));
+            None
+        }
+        several => {
+            complain(&format!("'{name}' may mean {} connections:", several.len()));
+            for id in several.iter().take(MAX_CANDIDATES) {
+                if let Some(connection) = report.engine.kept().get(*id) {
+                    complain(&format!("  {}  {}", connection_id(connection), connection.client));
+                }
+            }
+            if several.len() > MAX_CANDIDATES {
+                complain("  …");
+            }
+            None
+        }
+    }
+}
+
+/// Every session that a connection had to do with: what it offered, and what it was given.
+fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<Found> {
+    let Some(connection) = report.engine.kept().get(id) else {
+        return Vec::new();
+    };
+    let offered = connection.offers.iter().map(|offer| offer.credential);
+    let credentials = offered.chain(connection.issued.iter().copied());
+    let found = credentials
+        .filter(|id| report.engine.ledger().get(*id).is_some())
+        .map(Found::Credential);
+    found.chain([Found::Connection(id)]).collect()
+}
+
+fn write(
+    arguments: &Copying,
+    mut output: Output,
+    run: &Run,
+    changes: &dyn Changes,
+    told: impl FnOnce(&Copied) -> String,
+) -> Status {
+    let copied = match copy(&arguments.file, changes, &mut output) {
+        Ok(copied) => copied,
+        Err(CopyError::Write(error)) => {
+            complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
+            return Status::Unreadable;
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            return Status::Unreadable;
+        }
+    };
+    let read = run.captures.first().map_or(0, |capture| capture.packets);
+    if copied.frames != read {
+        complain(&format!(
+            "{}: has {} frames now and had {read} when it was analysed: it was changed, or is damaged; nothing was written",
+            arguments.file, copied.frames
+        ));
+        return Status::Unreadable;
+    }
+    if let Err(error) = output.finish() {
+        complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
+        return Status::Unreadable;
+    }
+    if copied.homeless > 0 {
+        let comments = counted(copied.homeless, "comment has", "comments have");
+        complain(&format!(
+            "{comments} no place: simple packet blocks carry none (editcap makes others of them)"
+        ));
+    }
+    if copied.left_out > 0 {
+        let blocks = counted(copied.left_out, "block was", "blocks were");
+        complain(&format!(
+            "{blocks} left out: names, secrets and records that are not of these connections"
+        ));
+    }
+    if !arguments.quiet {
+        complain(&format!("{}: {}", arguments.output, told(&copied)));
+    }
+    Status::Analysed
+}
+
+/// The whole capture with comments.
+struct Annotated<'r> {
+    annotations: Annotations<'r>,
+    embedded: &'r [u8],
+}
+
+impl Changes for Annotated<'_> {
+    fn comments(&self, frame: u64) -> Vec<String> {
+        self.annotations.at(frame)
+    }
+
+    fn embedded(&self) -> Option<&[u8]> {
+        Some(self.embedded)
+    }
+}
+
+/// The packets of chosen connections.
+struct Excerpt<'r> {
+    frames: Frames,
+    hosts: HashSet<IpAddr>,
+    randoms: HashSet<String>,
+    embedded: &'r [u8],
+}
+
+impl Changes for Excerpt<'_> {
+    fn keeps(&self, frame: u64) -> bool {
+        self.frames.has(frame)
+    }
+
+    fn is_excerpt(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self, log: &[u8]) -> Vec<u8> {
+        lines_of(log, &self.randoms)
+    }
+
+    fn names(&self, address: IpAddr) -> bool {
+        self.hosts.contains(&address)
+    }
+
+    fn embedded(&self) -> Option<&[u8]> {
+        Some(self.embedded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_of_the_connections_are_left_of_a_key_log() {
+        let log = b"# comment\nCLIENT_RANDOM 0A0b 11\r\nCLIENT_RANDOM 0c0d 22\nRSA 0a0b0a0b 33\nSERVER_TRAFFIC_SECRET_0 0a0b 44";
+        let randoms = HashSet::from(["0a0b".to_owned()]);
+        let left = lines_of(log, &randoms);
+        assert_eq!(left, b"CLIENT_RANDOM 0A0b 11\nSERVER_TRAFFIC_SECRET_0 0a0b 44\n");
+    }
+}

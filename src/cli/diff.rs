@@ -1,0 +1,77 @@
+//! `reshake diff`: two captures or reports side by side.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use super::args::SessionFormat;
+use super::args::gate::Diff;
+use super::progress::Meter;
+use super::redact::Redaction;
+use super::{Status, complain, keylogs, print};
+use crate::report::Report;
+use crate::report::diff::{self, Side};
+use crate::run::{self, Options};
+
+pub(super) fn run(arguments: &Diff) -> io::Result<Status> {
+    let options = match keylogs(&arguments.keys) {
+        Ok(keylogs) => Options {
+            keylogs,
+            ..Options::default()
+        },
+        Err(status) => return Ok(status),
+    };
+    let mut redaction = match Redaction::of(&arguments.redact) {
+        Ok(redaction) => redaction,
+        Err(status) => return Ok(status),
+    };
+    let paths = [&arguments.before, &arguments.after];
+    if redaction.is_asked()
+        && let Some(path) = paths.into_iter().find(|path| is_json(path))
+    {
+        complain(&format!(
+            "{path}: a report bears the names it was made with: make it with --redact-key, and compare without"
+        ));
+        return Ok(Status::Usage);
+    }
+    let [before, after] = paths.map(|path| side(path, &options, &mut redaction, arguments.quiet));
+    let (Some((before, one)), Some((after, other))) = (before, after) else {
+        return Ok(Status::Unreadable);
+    };
+    let comparison = diff::Diff::between(&before, &after);
+    print(|out| match arguments.format {
+        SessionFormat::Text => diff::write_text(&comparison, out),
+        SessionFormat::Json => diff::write_json(&comparison, out),
+    })?;
+    Ok(if one && other {
+        Status::Analysed
+    } else {
+        Status::Unreadable
+    })
+}
+
+/// One side, and whether all of it could be read; what is wrong with it is said.
+fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -> Option<(Side, bool)> {
+    if is_json(path) {
+        let json = std::fs::read(path).map_err(|error| complain(&format!("{path}: cannot be read: {error}")));
+        let side = Side::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
+        return Some((side.ok()?, true));
+    }
+    let mut meter = Meter::new(!quiet);
+    let mut run = run::analyze(&[path.to_owned()], options, &mut |progress| meter.watch(progress));
+    meter.clear();
+    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    let whole = run.errors.is_empty();
+    redaction.apply(&mut run, None);
+    let report = Report::of(&run.engine, run.captures);
+    let path = report.captures.first()?.path.clone();
+    Some((Side::of(&report, &path), whole))
+}
+
+/// Whether a file begins as a JSON object does, which no capture does.
+fn is_json(path: &str) -> bool {
+    const BLANKS: &[u8] = b" \t\r\n";
+    let mut first = [0; 64];
+    let read = File::open(path).and_then(|mut file| file.read(&mut first));
+    let first = first.get(..read.unwrap_or(0)).unwrap_or_default();
+    first.iter().find(|byte| !BLANKS.contains(byte)) == Some(&b'{')
+}

@@ -1,0 +1,93 @@
+//! The end of a live run: the report that an analysis of the same packets gives.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, Write};
+
+use super::super::args::live::Format;
+use super::super::{Status, complain, print};
+use crate::report::{Report, json, text};
+use crate::run::Run;
+
+/// The file of `--full-report`: opened before the run, written at its end.
+#[derive(Debug)]
+pub(super) struct FullReport {
+    path: String,
+    file: File,
+}
+
+impl FullReport {
+    pub(super) fn open(path: &str) -> Result<Self, String> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let path = path.to_owned();
+        match file {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(format!("{path}: cannot be written: {error}")),
+        }
+    }
+
+    /// The same file, for another thread.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        let file = self.file.try_clone()?;
+        let path = self.path.clone();
+        Ok(Self { path, file })
+    }
+
+    /// Puts a report in the place of what the file holds.
+    pub(super) fn write(&mut self, report: &Report<'_>) -> Result<(), String> {
+        let mut written = || {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            let mut out = BufWriter::with_capacity(1 << 16, &self.file);
+            json::write_document(report, &mut out)?;
+            out.flush()
+        };
+        written().map_err(|error: io::Error| format!("{}: cannot be written: {error}", self.path))
+    }
+}
+
+/// Prints and writes the report of a run that is over; prints it where somebody still reads (`readable`).
+pub(super) fn end(
+    run: Run,
+    format: Format,
+    coloured: bool,
+    readable: bool,
+    full_report: Option<FullReport>,
+) -> io::Result<Status> {
+    for line in run.errors.iter().chain(&run.warnings) {
+        complain(line);
+    }
+    let mut status = if run.errors.is_empty() {
+        Status::Analysed
+    } else {
+        Status::Unreadable
+    };
+    let Run { engine, captures, .. } = run;
+    let report = Report::of(&engine, captures);
+    if let Some(mut file) = full_report
+        && let Err(line) = file.write(&report)
+    {
+        complain(&line);
+        status = Status::Unreadable;
+    }
+    if readable {
+        print(|out| match format {
+            Format::Text => {
+                writeln!(out)?;
+                text::write(&report, text::Options { coloured, all: false }, out)
+            }
+            Format::Jsonl => lines(&report, out),
+        })?;
+    }
+    std::mem::forget(report);
+    // The process ends here: giving back the memory of every connection one by one would only cost time.
+    std::mem::forget(engine);
+    Ok(status)
+}
+
+/// The account of the input as it ended, and what hindsight says.
+fn lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for capture in &report.captures {
+        json::live::capture(capture, false, out)?;
+    }
+    json::live::end(report, out)
+}

@@ -1,0 +1,238 @@
+//! `reshake live`: packets as they come in, lines or screens as things are decided, and the report at the end.
+//!
+//! In this order: what needs rights is opened, rights are given up, what is written is opened, threads are started, and
+//! only then the first packet is read.
+
+mod finale;
+mod metrics;
+mod narrator;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod privileges;
+mod screens;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use super::args::live::Live;
+use super::{Status, complain, interrupt, keylogs};
+use crate::engine::{FlowLimits, Limits};
+use crate::run::{self, Options};
+use crate::source::{Recorded, Rotation, Source};
+use finale::FullReport;
+use metrics::Metrics;
+use narrator::Narrator;
+
+/// What a build without libpcap says.
+#[cfg(not(feature = "live"))]
+pub(super) const MISSING: &str = "this build cannot capture itself (it was built without the feature 'live'); pipe a \
+                                  capture into it: tcpdump -U -w - tcp | reshake live -";
+
+/// What an open connection takes: both halves, both decoders, and its facts.
+const FLOW_BYTES: usize = 4096;
+
+pub(super) fn run(arguments: &Live, coloured: bool) -> io::Result<Status> {
+    if arguments.list_interfaces {
+        return super::interfaces::run();
+    }
+    match prepare(arguments) {
+        Ok(prepared) => prepared.run(arguments, coloured),
+        Err(status) => Ok(status),
+    }
+}
+
+/// A run of which everything is open.
+struct Prepared {
+    live: run::Live,
+    options: Options,
+    control: Control,
+    metrics: Option<Metrics>,
+    full_report: Option<FullReport>,
+    /// A key log could not be opened.
+    incomplete: bool,
+}
+
+/// What may end a run, or ask it something.
+#[derive(Debug, Clone)]
+struct Control {
+    /// Ctrl-C or SIGTERM.
+    stop: Arc<AtomicBool>,
+    /// SIGUSR1: a report is wanted.
+    report: Arc<AtomicBool>,
+    end: Option<Instant>,
+    interval: Duration,
+}
+
+fn prepare(arguments: &Live) -> Result<Prepared, Status> {
+    if arguments.tui && !super::view::is_terminal() {
+        complain("--tui needs a terminal to show and take keys; without it, live prints what happens");
+        return Err(Status::Usage);
+    }
+    let live = run::Live::new(source(arguments)?, &keylogs(&arguments.keys)?);
+    live.errors().iter().for_each(|error| complain(error));
+    let incomplete = !live.errors().is_empty();
+    let failed = |line: String| {
+        complain(&line);
+        Status::Unreadable
+    };
+    let metrics = arguments.metrics.map(Metrics::listen).transpose().map_err(failed)?;
+    give_rights_up(arguments).map_err(failed)?;
+    let live = live.wrap(|source| record(arguments, source)).map_err(failed)?;
+    let full_report = arguments.full_report.as_deref().map(FullReport::open).transpose();
+    let full_report = full_report.map_err(failed)?;
+    let stop = interrupt::stop().map_err(|error| failed(format!("signals cannot be caught: {error}")))?;
+    Ok(Prepared {
+        live,
+        options: Options {
+            limits: limits(arguments),
+            packets: arguments.packets,
+            ..Options::default()
+        },
+        control: Control {
+            stop,
+            report: interrupt::report().map_err(|error| failed(format!("signals cannot be caught: {error}")))?,
+            end: arguments
+                .duration
+                .and_then(|duration| Instant::now().checked_add(duration)),
+            interval: arguments.interval,
+        },
+        metrics,
+        full_report,
+        incomplete,
+    })
+}
+
+impl Prepared {
+    fn run(mut self, arguments: &Live, coloured: bool) -> io::Result<Status> {
+        if let Some(metrics) = &mut self.metrics
+            && let Err(error) = metrics.serve()
+        {
+            complain(&format!("--metrics: no thread can be started: {error}"));
+            return Ok(Status::Unreadable);
+        }
+        if arguments.tui {
+            return Ok(screens::run(self, coloured));
+        }
+        let Self {
+            live,
+            options,
+            control,
+            metrics,
+            mut full_report,
+            incomplete,
+        } = self;
+        let mut narrator = Narrator::new(arguments.format, coloured, control, metrics, full_report.as_mut());
+        let mut run = live.run(&options, &mut narrator, &mut complain);
+        let readable = narrator.end(&mut run);
+        let status = finale::end(run, arguments.format, coloured, readable, full_report)?;
+        Ok(if incomplete { Status::Unreadable } else { status })
+    }
+}
+
+#[cfg(feature = "live")]
+fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
+    use crate::source::device::{Device, OpenError, Options};
+
+    let Some(interface) = &arguments.interface else {
+        return piped();
+    };
+    let buffer = arguments.buffer_size.unwrap_or(arguments.max_memory / 8);
+    let options = Options {
+        interface: interface.clone(),
+        filter: arguments.filter.clone(),
+        snaplen: arguments.snaplen,
+        promiscuous: !arguments.no_promiscuous,
+        buffer: u32::try_from(buffer).unwrap_or(u32::MAX),
+        immediate: arguments.immediate,
+        link_type: arguments.link_type.clone(),
+        reconnect: arguments.reconnect,
+    };
+    match Device::open(options, 0) {
+        Ok(device) => Ok(Box::new(device)),
+        Err(error) => {
+            complain(&error.to_string());
+            Err(match error {
+                OpenError::Usage(_) => Status::Usage,
+                OpenError::Device(_) => Status::Unreadable,
+            })
+        }
+    }
+}
+
+#[cfg(not(feature = "live"))]
+fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
+    if arguments.interface.is_some() {
+        complain(MISSING);
+        return Err(Status::Usage);
+    }
+    piped()
+}
+
+fn piped() -> Result<Box<dyn Source>, Status> {
+    run::piped().map_err(|error| {
+        complain(&format!("standard input: no thread can be started to read it: {error}"));
+        Status::Unreadable
+    })
+}
+
+/// Rights are given up where a device was opened; standard input needs none.
+#[cfg(all(feature = "live", target_os = "linux"))]
+fn give_rights_up(arguments: &Live) -> Result<(), String> {
+    if arguments.no_drop || arguments.interface.is_none() {
+        return Ok(());
+    }
+    privileges::drop(arguments.user.as_deref(), arguments.reconnect)
+}
+
+#[cfg(not(all(feature = "live", target_os = "linux")))]
+fn give_rights_up(arguments: &Live) -> Result<(), String> {
+    match arguments.user {
+        Some(_) => Err("--user: rights can be given up on Linux only".to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// Has the packets written on their way, where that is wanted.
+fn record(arguments: &Live, source: Box<dyn Source>) -> Result<Box<dyn Source>, String> {
+    let Some(path) = &arguments.write else {
+        return Ok(source);
+    };
+    let rotation = Rotation {
+        bytes: arguments.rotate_size.map(|size| size as u64),
+        nanos: arguments
+            .rotate_time
+            .map(|time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)),
+        files: arguments.rotate_files.map(usize::from),
+    };
+    let recorded = Recorded::new(source, path, rotation);
+    recorded
+        .map(|recorded| Box::new(recorded) as Box<dyn Source>)
+        .map_err(|error| format!("{error}{}", as_whom(arguments)))
+}
+
+/// Whoever captures as root wonders why a folder cannot be written to.
+fn as_whom(arguments: &Live) -> &'static str {
+    if arguments.interface.is_some() && !arguments.no_drop {
+        "; rights are given up before: name a folder that this user may write to, a user with --user, or --no-drop"
+    } else {
+        ""
+    }
+}
+
+/// The parts of the memory: half for what is over, a quarter for what is open, an eighth of it for the kernel's buffer, and
+/// the rest for reports and everything else.
+fn limits(arguments: &Live) -> Limits {
+    let memory = arguments.max_memory;
+    Limits {
+        flows: FlowLimits {
+            open_flows: memory / 8 / FLOW_BYTES,
+            ..FlowLimits::default()
+        },
+        buffered_bytes: memory / 16,
+        kept_bytes: memory / 2,
+        kept_for: i64::try_from(arguments.keep.as_nanos()).unwrap_or(i64::MAX),
+        held_for_keys: memory / 16,
+        key_randoms: memory / 16 / 512,
+    }
+}

@@ -1,0 +1,312 @@
+//! Tells on standard output what happens while it happens, and asks now and then whether to go on.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashSet;
+
+use super::super::args::live::Format;
+use super::super::complain;
+use super::Control;
+use super::finale::FullReport;
+use super::metrics::Metrics;
+use crate::engine::Event;
+use crate::report::json::live::Stage;
+use crate::report::live::{Related, Tally, around};
+use crate::report::{Report, json, text};
+use crate::run::{Onlooker, Run, Seen};
+use crate::session::ConnectionId;
+
+/// After the wish to stop, packets that the kernel still holds are taken for this long at most.
+const LAST_PACKETS: Duration = Duration::from_millis(500);
+/// While no packet waits, lines are written for this long before packets are looked for again.
+const IDLE_SLICE: Duration = Duration::from_millis(20);
+/// While packets wait, lines take at most this part of the time: packets can be lost, lines cannot.
+const BUSY_SHARE: u32 = 4;
+/// Lines that wait at most; beyond that packets do.
+const MAX_WAITING: usize = 1 << 17;
+
+/// Tells what happens.
+pub(super) struct Narrator<'a> {
+    format: Format,
+    coloured: bool,
+    control: Control,
+    metrics: Option<Metrics>,
+    full_report: Option<&'a mut FullReport>,
+    related: Related,
+    /// What happened and is not told yet.
+    waiting: VecDeque<Event>,
+    /// When lines were written last.
+    told: Instant,
+    /// Connections whose handshake was told and that go on.
+    open: HashSet<ConnectionId>,
+    tally: Tally,
+    /// Nobody reads standard output any more.
+    closed: bool,
+    begun: bool,
+    /// No more packets come.
+    ending: bool,
+    /// When it was asked to stop, and how often no packet waited since.
+    stopping: Option<(Instant, u32)>,
+    next_summary: Instant,
+    summed_up: Tally,
+    /// A report that another thread makes meanwhile.
+    asked: Option<Receiver<Asked>>,
+}
+
+/// A report that was asked for, ready to be printed.
+struct Asked {
+    text: Vec<u8>,
+    problem: Option<String>,
+}
+
+impl<'a> Narrator<'a> {
+    pub(super) fn new(
+        format: Format,
+        coloured: bool,
+        control: Control,
+        metrics: Option<Metrics>,
+        full_report: Option<&'a mut FullReport>,
+    ) -> Self {
+        let next_summary = Instant::now() + control.interval;
+        Self {
+            format,
+            coloured,
+            control,
+            metrics,
+            full_report,
+            related: Related::default(),
+            waiting: VecDeque::new(),
+            told: Instant::now(),
+            open: HashSet::new(),
+            tally: Tally::default(),
+            closed: false,
+            begun: false,
+            ending: false,
+            stopping: None,
+            next_summary,
+            summed_up: Tally::default(),
+            asked: None,
+        }
+    }
+
+    /// The run is over: tells what is not told yet. Gives whether somebody still reads.
+    pub(super) fn end(mut self, run: &mut Run) -> bool {
+        if let Some(asked) = self.asked.take()
+            && let Ok(asked) = asked.recv()
+        {
+            let _ = self.print_asked(&asked);
+        }
+        self.ending = true;
+        self.waiting.extend(std::iter::from_fn(|| run.engine.poll()));
+        let seen = Seen {
+            engine: &run.engine,
+            capture: run.captures.first(),
+            packets: run.captures.iter().map(|capture| capture.packets).sum(),
+        };
+        if self.begin(seen).is_continue() {
+            while let Some(event) = self.waiting.pop_front() {
+                if self.tell(seen, event).is_break() {
+                    break;
+                }
+            }
+        }
+        !self.closed
+    }
+
+    /// Prints in one piece, at once. Nobody to read it is a reason to stop, and no failure.
+    fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
+        let mut text = Vec::new();
+        let mut out = io::stdout().lock();
+        let written = write(&mut text)
+            .and_then(|()| out.write_all(&text))
+            .and_then(|()| out.flush());
+        let Err(error) = written else {
+            return ControlFlow::Continue(());
+        };
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            complain(&format!("standard output: cannot be written: {error}"));
+        }
+        self.closed = true;
+        ControlFlow::Break(())
+    }
+
+    /// The first line says what this is.
+    fn begin(&mut self, seen: Seen<'_>) -> ControlFlow<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return ControlFlow::Continue(());
+        }
+        let Some(capture) = seen.capture else {
+            return ControlFlow::Continue(());
+        };
+        match self.format {
+            Format::Jsonl => self.print(|out| json::live::capture(capture, true, out)),
+            Format::Text => self.print(|out| text::live::begin(capture, out)),
+        }
+    }
+
+    fn sum_up(&mut self, seen: Seen<'_>) -> ControlFlow<()> {
+        let now = Instant::now();
+        if now < self.next_summary {
+            return ControlFlow::Continue(());
+        }
+        self.next_summary = now + self.control.interval;
+        let Some(capture) = seen.capture else {
+            return ControlFlow::Continue(());
+        };
+        self.tally.packets = seen.packets;
+        self.tally.dropped = capture.dropped.unwrap_or(0);
+        let since = self.tally.since(&self.summed_up);
+        self.summed_up = self.tally;
+        match self.format {
+            Format::Jsonl => self.print(|out| json::live::capture(capture, false, out)),
+            Format::Text if since.is_nothing() => ControlFlow::Continue(()),
+            Format::Text => {
+                let (coloured, interval) = (self.coloured, self.control.interval);
+                self.print(|out| text::live::summary(&since, interval, coloured, out))
+            }
+        }
+    }
+
+    /// Whether a report was asked for; another thread makes it, so that no packet waits for it.
+    fn answer(&mut self, seen: Seen<'_>) -> ControlFlow<()> {
+        if let Some(asked) = &self.asked {
+            match asked.try_recv() {
+                Ok(asked) => {
+                    self.asked = None;
+                    self.print_asked(&asked)?;
+                }
+                Err(TryRecvError::Empty) => return ControlFlow::Continue(()),
+                Err(TryRecvError::Disconnected) => self.asked = None,
+            }
+        }
+        if !self.control.report.swap(false, Ordering::Relaxed) {
+            return ControlFlow::Continue(());
+        }
+        let captures = seen.capture.cloned().into_iter().collect();
+        let snapshot = Arc::new(seen.engine.snapshot());
+        let (format, coloured) = (self.format, self.coloured);
+        let mut file = self.full_report.as_ref().and_then(|file| file.again().ok());
+        let (send, asked) = mpsc::channel();
+        let work = move || {
+            let report = Report::of(snapshot, captures);
+            let mut text = Vec::new();
+            let written = match format {
+                Format::Text => text::write(&report, text::Options { coloured, all: false }, &mut text),
+                Format::Jsonl => json::live::interim(&report, &mut text),
+            };
+            let written = written.map_err(|error| error.to_string());
+            let filed = file.as_mut().map_or(Ok(()), |file| file.write(&report));
+            // Whoever is gone by now has no use for it.
+            let _ = send.send(Asked {
+                text,
+                problem: written.and(filed).err(),
+            });
+        };
+        match thread::Builder::new().name("report".to_owned()).spawn(work) {
+            Ok(_) => self.asked = Some(asked),
+            Err(error) => complain(&format!("the report cannot be made: {error}")),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn print_asked(&mut self, asked: &Asked) -> ControlFlow<()> {
+        if let Some(problem) = &asked.problem {
+            complain(problem);
+        }
+        self.print(|out| out.write_all(&asked.text))
+    }
+
+    /// Whether it is to go on. After the wish to stop, what the kernel still holds is taken first.
+    fn go_on(&mut self, idle: bool) -> ControlFlow<()> {
+        let now = Instant::now();
+        if self.control.end.is_some_and(|end| now >= end) || self.control.stop.load(Ordering::Relaxed) {
+            let (since, idles) = self.stopping.get_or_insert((now, 0));
+            *idles += u32::from(idle);
+            // Twice, with a wait in between: the kernel hands packets over together.
+            if *idles > 2 || since.elapsed() > LAST_PACKETS {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Narrator<'_> {
+    /// Tells what waits, for as long as there is time.
+    fn catch_up(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+        let begun = Instant::now();
+        let time = if idle {
+            IDLE_SLICE
+        } else {
+            begun.saturating_duration_since(self.told) / BUSY_SHARE
+        };
+        while self.waiting.len() > MAX_WAITING || begun.elapsed() < time {
+            let Some(event) = self.waiting.pop_front() else { break };
+            self.tell(seen, event)?;
+        }
+        self.told = Instant::now();
+        ControlFlow::Continue(())
+    }
+
+    fn tell(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
+        let (id, stage) = match event {
+            Event::Handshake(id) => (id, Stage::Handshake),
+            Event::Closed(id) => (id, Stage::Closed),
+        };
+        let Some(connection) = seen.engine.kept().get(id) else {
+            return ControlFlow::Continue(());
+        };
+        let first = match event {
+            Event::Handshake(_) => self.open.insert(id),
+            Event::Closed(_) => !self.open.remove(&id),
+        };
+        if first {
+            self.related.note(id, connection, seen.engine.kept());
+        }
+        let report = around(seen.engine, seen.capture, &self.related, (id, connection));
+        if first {
+            self.tally.outcomes.count(connection.outcome);
+            if let Some(metrics) = &self.metrics {
+                metrics.count(connection, report.reasons(id, connection).first());
+            }
+        }
+        // The end of the run ends everything, but not every connection was over.
+        let stage = match event {
+            Event::Closed(_) if self.ending => Stage::of(connection),
+            _ => stage,
+        };
+        match self.format {
+            Format::Jsonl => self.print(|out| json::live::connection(&report, (id, connection), stage, out)),
+            Format::Text if first && (!self.ending || stage == Stage::Closed) => {
+                let coloured = self.coloured;
+                self.print(|out| text::live::connection(&report, (id, connection), coloured, out))
+            }
+            Format::Text => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl Onlooker for Narrator<'_> {
+    fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
+        self.waiting.push_back(event);
+        ControlFlow::Continue(())
+    }
+
+    fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+        self.begin(seen)?;
+        self.catch_up(seen, idle)?;
+        if let Some(metrics) = &self.metrics {
+            metrics.tick(seen, idle);
+        }
+        self.answer(seen)?;
+        self.sum_up(seen)?;
+        self.go_on(idle)
+    }
+}

@@ -1,0 +1,97 @@
+//! A file that a command writes: whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::Status;
+
+/// A file on its way: written under another name beside its own, which it gets when it is whole.
+pub(super) struct Output {
+    path: PathBuf,
+    temporary: PathBuf,
+    out: BufWriter<File>,
+    done: bool,
+}
+
+impl Output {
+    /// Begins the file at `path`, which must not be one of the inputs.
+    ///
+    /// # Errors
+    /// One line that says what is wrong, and its status.
+    pub(super) fn begin(path: &str, input: &str) -> Result<Self, (String, Status)> {
+        let usage = |line: String| Err((line, Status::Usage));
+        if path == "-" {
+            return usage("-o: a file is needed; standard output is not supported".to_owned());
+        }
+        let path = Path::new(path);
+        let shown = path.display();
+        if same_file(path, Path::new(input)) {
+            return usage(format!("-o: {shown}: is the input; give another name"));
+        }
+        if path.is_dir() {
+            return usage(format!("-o: {shown}: is a folder; give the name of a file"));
+        }
+        let Some(name) = path.file_name() else {
+            return usage(format!("-o: {shown}: is no name of a file"));
+        };
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.part", std::process::id()));
+        let temporary = path.with_file_name(hidden);
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = file.map_err(|error| {
+            let line = format!("-o: {shown}: cannot be written: {error}");
+            (line, Status::Unreadable)
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            out: BufWriter::with_capacity(1 << 18, file),
+            done: false,
+        })
+    }
+
+    /// Gives the file its name, replacing what has it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.out.flush()?;
+        self.out.get_ref().sync_all()?;
+        fs::rename(&self.temporary, &self.path)?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !self.done {
+            // What is not whole is not left behind; if that fails too, there is nothing more to do.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Whether two paths lead to one file, by whatever names.
+fn same_file(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) {
+            return (a.dev(), a.ino()) == (b.dev(), b.ino());
+        }
+    }
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,146 @@
+//! The one loop with a thread beside it: this one reads, decodes and puts bytes in order, the other one reads TLS in them.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+
+use super::keys::KeyLogs;
+use super::{Options, PACKETS_PER_TICK, Progress};
+use crate::engine::{Back, Batch, Engine, Front};
+use crate::source::Timeline;
+
+/// Batches that may wait: enough that neither thread waits for the other's every step.
+const BATCHES: usize = 4;
+/// With less memory for what connections hold back than this, what is on its way between two threads would count.
+const ENOUGH: usize = 64 << 20;
+
+/// How the two threads came to an end.
+pub(super) enum Ended {
+    /// The timeline is over, or somebody stopped it.
+    Run(ControlFlow<()>),
+    /// Connections hold back so much that some will have to go: one thread goes on, after so many packets.
+    Cramped(u64),
+}
+
+/// Whether two threads may work on a run.
+pub(super) fn fit(options: &Options) -> bool {
+    options.threads > 1 && options.follow.is_none() && options.limits.buffered_bytes >= ENOUGH
+}
+
+/// Moves packets until the timeline ends or breaks off. Connections that are open stay so.
+pub(super) fn pump(
+    timeline: &mut Timeline,
+    engine: Engine,
+    logs: &mut KeyLogs,
+    options: &Options,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> (Engine, Ended) {
+    let mut front = Front::new(&options.limits);
+    let (give, full) = sync_channel(BATCHES);
+    let (give_back, empty) = sync_channel(2 * BATCHES);
+    let (warn, warnings) = channel();
+    let held = AtomicUsize::new(0);
+    let (back, ended) = thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut back = Back::new(engine);
+            work(&mut back, full, give_back, &held);
+            back
+        });
+        let belt = Belt {
+            give,
+            empty,
+            warn,
+            held: &held,
+            room: options.limits.buffered_bytes / 2,
+        };
+        let ended = belt.feed(timeline, &mut front, logs, options.packets, watch);
+        belt.hand_over(front.take(Batch::default()));
+        drop(belt);
+        let back = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (back, ended)
+    });
+    logs.warn(warnings.try_iter());
+    (back.join(front), ended)
+}
+
+/// The other thread. It takes the ends of both channels, so that they close when it is gone.
+#[allow(clippy::needless_pass_by_value)]
+fn work(back: &mut Back, full: Receiver<Batch>, give_back: SyncSender<Batch>, held: &AtomicUsize) {
+    for batch in &full {
+        let used = back.take(batch);
+        held.store(back.held(), Ordering::Relaxed);
+        // The other side may be done and want no more.
+        let _ = give_back.try_send(used);
+    }
+}
+
+/// What goes between the two threads.
+struct Belt<'a> {
+    give: SyncSender<Batch>,
+    empty: Receiver<Batch>,
+    warn: Sender<String>,
+    /// Bytes that the other thread's connections hold back.
+    held: &'a AtomicUsize,
+    /// Bytes that connections may hold back in all before one thread goes on alone.
+    room: usize,
+}
+
+impl Belt<'_> {
+    /// Waits while too many batches wait. A thread that is gone panicked, and says so when it is joined.
+    fn hand_over(&self, batch: Batch) {
+        let _ = self.give.send(batch);
+    }
+
+    fn feed(
+        &self,
+        timeline: &mut Timeline,
+        front: &mut Front,
+        logs: &mut KeyLogs,
+        limit: Option<u64>,
+        watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Ended {
+        let size = timeline.size();
+        let limit = limit.unwrap_or(u64::MAX);
+        let blocks = timeline.may_bring_secrets();
+        let mut packets = 0;
+        while packets < limit {
+            if blocks && timeline.brings_secrets() {
+                self.order_keys(timeline, front, logs, packets > 0);
+            }
+            let Some(packet) = &timeline.next() else {
+                return Ended::Run(ControlFlow::Continue(()));
+            };
+            front.push(packet);
+            packets += 1;
+            if front.is_full() {
+                self.hand_over(front.take(self.empty.try_recv().unwrap_or_default()));
+            }
+            if front.held() + self.held.load(Ordering::Relaxed) > self.room {
+                return Ended::Cramped(packets);
+            }
+            if packets.is_multiple_of(PACKETS_PER_TICK) {
+                let bytes = timeline.captures().map(|capture| capture.bytes).sum();
+                if watch(Progress { packets, bytes, size }).is_break() {
+                    break;
+                }
+            }
+        }
+        Ended::Run(ControlFlow::Break(()))
+    }
+
+    /// Has the secrets that stand here read before the next packet.
+    fn order_keys(&self, timeline: &mut Timeline, front: &mut Front, logs: &mut KeyLogs, more: bool) {
+        for block in logs.find_blocks(timeline) {
+            let warn = self.warn.clone();
+            front.order(Box::new(move |engine| {
+                for warning in block.read(engine) {
+                    let _ = warn.send(warning);
+                }
+            }));
+        }
+        if more {
+            front.order(Box::new(Engine::expect_keys));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Names most like one that is not known: what an answer to a misspelt name offers.
+
+/// Names that an unknown one is answered with.
+const MAX_NEAREST: usize = 3;
+/// How alike two names must be to be near (Jaro-Winkler, 0 to 1).
+const NEAR: f64 = 0.75;
+
+/// Those of `known` that are most like an unknown name, best first.
+pub fn nearest_of(name: &str, known: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let name = name.to_lowercase();
+    let mut near: Vec<(f64, &'static str)> = known
+        .map(|known| {
+            let part = name.len() > 2 && known.contains(name.as_str());
+            let alike = strsim::jaro_winkler(&name, known);
+            (if part { 1.0 } else { alike }, known)
+        })
+        .filter(|(alike, _)| *alike >= NEAR)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().map(|(_, name)| name).take(MAX_NEAREST).collect()
+}

@@ -1,0 +1,81 @@
+//! Something for each of many numbers: a row where they stand close together, a table where a few lie far apart.
+
+use hashbrown::HashMap;
+
+/// Numbers of a row for each one that is used, at most.
+const SPARSE: u32 = 8;
+
+/// What belongs to numbers.
+#[derive(Debug)]
+pub(super) enum Numbered<T> {
+    /// From the first number on.
+    Row(u32, Vec<Option<T>>),
+    /// Few of a wide range.
+    Table(HashMap<u32, T>),
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self::Row(0, Vec::new())
+    }
+}
+
+impl<T: Copy> Numbered<T> {
+    /// Room for these numbers.
+    pub(super) fn over(numbers: impl Iterator<Item = u32> + Clone) -> Self {
+        let (Some(first), Some(last)) = (numbers.clone().min(), numbers.clone().max()) else {
+            return Self::default();
+        };
+        let width = last - first;
+        let count = u32::try_from(numbers.count()).unwrap_or(u32::MAX);
+        if width / SPARSE > count {
+            Self::Table(HashMap::with_capacity(count as usize))
+        } else {
+            Self::Row(first, vec![None; width as usize + 1])
+        }
+    }
+
+    /// Gives a number its value; `None` takes it away.
+    pub(super) fn set(&mut self, number: u32, value: Option<T>) {
+        match (self, value) {
+            (Self::Row(first, row), value) => {
+                let place = number.checked_sub(*first).and_then(|place| row.get_mut(place as usize));
+                if let Some(place) = place {
+                    *place = value;
+                }
+            }
+            (Self::Table(table), Some(value)) => drop(table.insert(number, value)),
+            (Self::Table(table), None) => drop(table.remove(&number)),
+        }
+    }
+
+    /// The value of a number.
+    pub(super) fn get(&self, number: u32) -> Option<T> {
+        match self {
+            Self::Row(first, row) => *row.get(number.checked_sub(*first)? as usize)?,
+            Self::Table(table) => table.get(&number).copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_and_far_numbers_keep_their_values() {
+        for numbers in [vec![3, 5, 4], vec![7, 1_000_000, 2]] {
+            let mut all = Numbered::over(numbers.iter().copied());
+            for number in &numbers {
+                all.set(*number, Some(number * 2));
+            }
+            for number in &numbers {
+                assert_eq!(all.get(*number), Some(number * 2));
+            }
+            assert_eq!(all.get(6), None);
+            all.set(numbers[0], None);
+            assert_eq!(all.get(numbers[0]), None);
+        }
+        assert_eq!(Numbered::<u32>::over(std::iter::empty()).get(0), None);
+    }
+}

@@ -1,0 +1,15 @@
+//! Live capture: what it tells while things happen, and that it comes to the same as an analysis afterwards.
+//!
+//! Interfaces are captured from where the tests may do that; elsewhere those tests say on standard error that they were
+//! left out. Pipes and what a run tells are tested everywhere.
+
+mod common;
+
+#[path = "live/interface.rs"]
+mod interface;
+#[path = "live/pipe.rs"]
+mod pipe;
+#[path = "live/process.rs"]
+mod process;
+#[path = "live/told.rs"]
+mod told;

@@ -1,0 +1,182 @@
+//! What a run tells of every fixture while it goes on, against what it finds in the end.
+
+use std::collections::{HashMap, HashSet};
+
+use reshake::engine::{Engine, Event, Limits};
+use reshake::net::{Capture, Timestamp};
+use reshake::report::Report;
+use reshake::session::{Completed, ConnectionId, Outcome};
+use reshake::source::Timeline;
+use serde_json::Value;
+
+use crate::common::{Fixture, fixtures, report_of, sources};
+
+/// A run that is watched: what was told at each handshake, and who was told to be over.
+fn watched(fixture: &Fixture, each: &mut dyn FnMut(&mut Engine, Timestamp)) -> (Engine, Vec<Capture>, Told) {
+    let mut timeline = Timeline::new(sources(&fixture.paths));
+    let mut engine = Engine::new(Limits::default());
+    engine.watch();
+    let mut told = Told::default();
+    while let Some(packet) = timeline.next() {
+        engine.push(&packet);
+        let time = packet.time;
+        told.take(&mut engine);
+        each(&mut engine, time);
+        told.take(&mut engine);
+    }
+    engine.finish();
+    told.take(&mut engine);
+    let captures = timeline.captures().cloned().collect();
+    (engine, captures, told)
+}
+
+#[derive(Default)]
+struct Told {
+    handshakes: HashMap<ConnectionId, Outcome>,
+    closed: HashSet<ConnectionId>,
+}
+
+impl Told {
+    fn take(&mut self, engine: &mut Engine) {
+        while let Some(event) = engine.poll() {
+            match event {
+                Event::Handshake(id) => {
+                    let connection = engine.kept().get(id).expect("it is kept");
+                    let before = self.handshakes.insert(id, connection.outcome);
+                    assert!(before.is_none(), "a handshake was told twice");
+                    assert!(!self.closed.contains(&id), "a handshake was told after the end");
+                }
+                Event::Closed(id) => assert!(self.closed.insert(id), "an end was told twice"),
+            }
+        }
+    }
+}
+
+/// Other legs are known as such only in the end.
+fn both_legs(fixture: &Fixture) -> bool {
+    let (engine, _) = fixture.run(Limits::default());
+    engine.notices().count(reshake::net::Notice::LegJoined) > 0
+}
+
+#[test]
+fn what_is_told_at_a_handshake_never_changes() {
+    let mut compared = 0;
+    for fixture in fixtures() {
+        let legs = both_legs(&fixture);
+        let (engine, _, told) = watched(&fixture, &mut |_, _| ());
+        for (id, connection) in engine.kept().iter() {
+            assert!(told.closed.contains(&id), "{}: an end was not told", fixture.name);
+            let Some(outcome) = told.handshakes.get(&id) else {
+                let seen = connection.hello.yes().is_some() && connection.answer.yes().is_some();
+                let decided = seen && matches!(connection.completed, Completed::Yes);
+                assert!(!decided, "{}: a handshake was not told", fixture.name);
+                continue;
+            };
+            assert_eq!(*outcome, connection.outcome, "{}: an outcome changed", fixture.name);
+            compared += 1;
+        }
+        assert!(legs || told.closed.len() == engine.kept().len(), "{}", fixture.name);
+    }
+    assert!(compared > 500, "only {compared} handshakes were compared");
+}
+
+fn document(engine: &Engine, captures: Vec<Capture>) -> Value {
+    let mut text = Vec::new();
+    let report = Report::of(engine, captures);
+    reshake::report::json::write_document(&report, &mut text).expect("a document");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+#[test]
+fn watching_and_the_passing_of_time_change_no_report() {
+    for fixture in fixtures() {
+        let plain = report_of(fixture.run(Limits::default()));
+        let (engine, captures, _) = watched(&fixture, &mut |engine, time| engine.advance(time));
+        assert_eq!(document(&engine, captures), plain, "{}", fixture.name);
+    }
+}
+
+/// What a snapshot cannot know: keys that nobody claimed, and fragments that wait.
+const ONLY_AT_THE_END: &[&str] = &["keys-unused", "keys-too-late", "keys-dropped", "fragments-incomplete"];
+
+#[test]
+fn a_snapshot_after_the_last_packet_is_the_report() {
+    for fixture in fixtures() {
+        let mut timeline = Timeline::new(sources(&fixture.paths));
+        let mut engine = Engine::new(Limits::default());
+        while let Some(packet) = timeline.next() {
+            engine.push(&packet);
+        }
+        let snapshot = engine.snapshot();
+        engine.finish();
+        let captures: Vec<Capture> = timeline.captures().cloned().collect();
+        let (mut early, mut late) = (document(&snapshot, captures.clone()), document(&engine, captures));
+        for report in [&mut early, &mut late] {
+            for capture in report["captures"].as_array_mut().expect("captures") {
+                let notices = capture["notices"].as_array_mut().expect("notices");
+                notices.retain(|notice| !ONLY_AT_THE_END.iter().any(|code| notice["code"] == *code));
+                notices.sort_by_key(|notice| notice["code"].to_string());
+            }
+        }
+        assert_eq!(early, late, "{}", fixture.name);
+    }
+}
+
+#[test]
+fn verdicts_say_that_packets_were_lost_by_then() {
+    let fixture = crate::common::fixture("captures/quickstart");
+    let lost_after = |packets: u64| {
+        let mut seen = 0;
+        let (engine, captures, _) = watched(&fixture, &mut |engine, _| {
+            seen += 1;
+            engine.packets_dropped(if seen > packets { 3 } else { 0 });
+        });
+        document(&engine, captures)
+    };
+    let primary = |report: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let connections = report["connections"].as_array().expect("connections").iter();
+        connections
+            .filter_map(|connection| connection["reasons"].as_array()?.first())
+            .map(|reason| (text(&reason["name"]), text(&reason["summary"])))
+            .collect()
+    };
+    const CLAUSE: &str = "; 3 packets were lost while capturing by then, and may have shown otherwise";
+    let nothing = primary(&lost_after(u64::MAX));
+    assert!(
+        nothing.iter().any(|(name, _)| name == "first-in-capture"),
+        "{nothing:?}"
+    );
+    assert!(
+        nothing.iter().all(|(_, summary)| !summary.contains("lost")),
+        "{nothing:?}"
+    );
+    // From the beginning on: nothing is the first of anything any more, and what is concluded says what it lacks.
+    let all = primary(&lost_after(0));
+    assert!(all.iter().all(|(name, _)| name != "first-in-capture"), "{all:?}");
+    assert!(all.iter().all(|(_, summary)| summary.ends_with(CLAUSE)), "{all:?}");
+    // At the end: only what was not over by then.
+    let late = primary(&lost_after(200));
+    assert!(late.iter().any(|(_, summary)| !summary.contains("lost")), "{late:?}");
+}
+
+#[test]
+fn what_is_over_for_long_is_only_counted() {
+    let fixture = crate::common::fixture("captures/quickstart");
+    let mut timeline = Timeline::new(sources(&fixture.paths));
+    let mut engine = Engine::new(Limits {
+        kept_for: 3_600_000_000_000,
+        ..Limits::default()
+    });
+    let mut last = None;
+    while let Some(packet) = timeline.next() {
+        engine.push(&packet);
+        last = Some(packet.time);
+    }
+    let last = last.expect("packets");
+    let later = |seconds: i64| Timestamp::from_nanos(last.nanos() + seconds * 1_000_000_000);
+    engine.advance(later(60));
+    assert_eq!((engine.kept().len(), engine.kept().omitted_total()), (14, 0));
+    engine.advance(later(3_700));
+    assert_eq!((engine.kept().len(), engine.kept().omitted_total()), (0, 14));
+}
