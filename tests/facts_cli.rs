@@ -144,6 +144,21 @@ fn facts_are_neither_selected_nor_redacted_nor_made_of_facts() {
 }
 
 #[test]
+fn facts_are_compared_and_need_packets_to_be_annotated() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let a = facts(A, folder.path(), "a");
+    let output = reshake(&["diff", &a, A]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    let copy = folder.path().join("copy.pcapng");
+    let copy = copy.to_str().expect("a UTF-8 path");
+    for command in [&["annotate", &*a, "-o", copy][..], &["extract", &a, "-o", copy, "--connection", "cdd984363fe"]] {
+        let output = reshake(command);
+        assert_eq!(output.status.code(), Some(3), "{command:?} {}", stderr(&output));
+        assert!(stderr(&output).contains("is not a capture file"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn tickets_are_digests_in_facts() {
     let capture = "fixtures/captures/keys-tls13-suites/capture.pcapng";
     let output = reshake(&["analyze", "-q", "--format", "facts", capture]);

@@ -82,7 +82,6 @@ impl Clone for Tracks {
     fn clone(&self) -> Self {
         Self {
             each: self.each.clone(),
-            searched: self.searched,
             offsets: self.offsets,
             lost: self.lost,
             gaps: self.gaps,
@@ -95,6 +94,7 @@ impl Clone for Tracks {
             sealed: None,
             // What it holds is counted once.
             buffered: 0,
+            searched: self.searched,
         }
     }
 }
