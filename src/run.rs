@@ -150,7 +150,7 @@ impl Live {
         let stopped = feed.pump_live(options.packets, onlooker, news).is_break();
         timeline.close();
         timeline.news().iter().for_each(|line| news(line));
-        finish(timeline, engine, self.logs, self.errors, stopped)
+        finish(&timeline, engine, self.logs, self.errors, stopped)
     }
 }
 
@@ -201,7 +201,7 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
         };
         feed.pump(options.packets, watch)
     });
-    let run = finish(timeline, engine, logs, errors, stopped.is_break());
+    let run = finish(&timeline, engine, logs, errors, stopped.is_break());
     if facts.is_empty() {
         run
     } else {
@@ -209,7 +209,7 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
     }
 }
 
-fn finish(timeline: Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Vec<String>, stopped: bool) -> Run {
+fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Vec<String>, stopped: bool) -> Run {
     let warnings = logs.finish(&mut engine);
     engine.finish();
     let mut captures: Vec<Capture> = timeline.captures().cloned().collect();

@@ -85,7 +85,7 @@ pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
     /// Watch a network interface, or a capture that is piped in, and report as it happens
-    Live(live::Live),
+    Live(Box<live::Live>),
     /// List the network interfaces that can be watched
     Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other

@@ -95,6 +95,7 @@ impl Clone for Tracks {
             sealed: None,
             // What it holds is counted once.
             buffered: 0,
+            searched: self.searched,
         }
     }
 }

@@ -124,6 +124,8 @@ pub struct Open {
     server: Track,
     end_of_early_data: Option<At>,
     server_flight: bool,
+    /// A hello of another handshake came: what follows is of the next connection on these ports.
+    superseded: bool,
     opened: Opened,
     /// Lengths of the server's first records after the client's Finished, and whether the client had sent data by then.
     after_finished: [Option<(u16, bool)>; 2],
@@ -176,6 +178,7 @@ impl Open {
             server: Track::default(),
             end_of_early_data: None,
             server_flight: false,
+            superseded: false,
             opened: Opened::default(),
             after_finished: [None; 2],
         }
@@ -262,6 +265,9 @@ impl Open {
         interner: &mut Interner,
     ) -> Feedback {
         let mut feedback = Feedback::None;
+        if self.superseded {
+            return feedback;
+        }
         match event {
             Event::Message(Message::ClientHello(hello)) if side == Side::Client => {
                 self.client_hello(&hello, at, interner);
@@ -378,6 +384,14 @@ impl Open {
             return;
         }
         if first.is_some() && self.facts.answer.yes().is_some() && self.facts.retry.is_none() {
+            return;
+        }
+        // The second ClientHello of a handshake has the random of the first (RFC 8446 §4.1.2).
+        if self.facts.hello.yes().is_some_and(|first| first.random != hello.random) {
+            self.superseded = true;
+            for side in Side::BOTH {
+                self.handshake_lost(side, Blindness::Gap);
+            }
             return;
         }
         if let (Some((first_hello, _)), Some(retry)) = (first, &mut self.facts.retry) {

@@ -234,6 +234,7 @@ impl Device {
 }
 
 impl Course {
+    #[allow(clippy::useless_conversion)] // seconds have 32 bits on some systems
     fn take<'a>(&mut self, link: LinkType, packet: &pcap::Packet<'a>) -> Packet<'a> {
         let (header, data) = (packet.header, packet.data);
         // With nanosecond precision the second field counts nanoseconds.

@@ -41,8 +41,10 @@ struct Batch {
     /// Packets of this batch that are taken already.
     given: u64,
     capture: Option<Capture>,
-    /// Nothing more comes, and why.
-    over: Option<Option<SourceError>>,
+    /// Nothing more comes.
+    over: bool,
+    /// Why, where that is no ordinary end.
+    error: Option<SourceError>,
 }
 
 struct Head {
@@ -81,7 +83,9 @@ impl Pipe {
         let work = move || match from_reader(&path, reader, None, capture) {
             Ok(mut source) => pass_on(source.as_mut(), &theirs),
             Err(error) => {
-                theirs.lock().over = Some(Some(error));
+                let mut batch = theirs.lock();
+                (batch.over, batch.error) = (true, Some(error));
+                drop(batch);
                 theirs.filled.notify_one();
             }
         };
@@ -111,7 +115,7 @@ impl Pipe {
     /// Takes what came meanwhile. `false` when nothing did.
     fn refill(&mut self) -> bool {
         let batch = self.shared.lock();
-        let empty = |batch: &mut Batch| batch.packets.is_empty() && batch.secrets.is_empty() && batch.over.is_none();
+        let empty = |batch: &mut Batch| batch.packets.is_empty() && batch.secrets.is_empty() && !batch.over;
         let waited = self.shared.filled.wait_timeout_while(batch, PATIENCE, empty);
         let (mut batch, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
         self.batch.bytes.clear();
@@ -122,9 +126,9 @@ impl Pipe {
         if let Some(capture) = batch.capture.take() {
             self.capture = capture;
         }
-        if let Some(error) = batch.over.take() {
+        if batch.over {
             self.over = true;
-            self.error = error;
+            self.error = batch.error.take();
         }
         drop(batch);
         self.shared.emptied.notify_one();
@@ -171,7 +175,7 @@ fn pass_on(source: &mut dyn Source, shared: &Shared) {
         .secrets
         .extend(source.secrets().into_iter().map(|text| (before, text)));
     batch.capture = Some(source.capture().clone());
-    batch.over = Some(source.take_error());
+    (batch.over, batch.error) = (true, source.take_error());
     drop(batch);
     shared.filled.notify_one();
 }

@@ -59,7 +59,9 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
     let Some((report, lines, failed)) = ended else {
         return Status::Unreadable;
     };
-    lines.iter().for_each(|line| complain(line));
+    for line in &lines {
+        complain(line);
+    }
     if let Some(file) = &mut full_report
         && let Err(line) = file.write(&report)
     {

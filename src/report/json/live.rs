@@ -54,7 +54,7 @@ struct Provisional<'a> {
 }
 
 #[derive(Serialize)]
-struct Settled {
+struct Afterwards {
     id: String,
     outcome: &'static str,
     settled: bool,
@@ -97,7 +97,7 @@ pub fn end(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for (_, id, connection) in report.connections() {
         let reasons = report.reasons(id, connection);
         if reasons.iter().any(|judged| judged.settled_by.is_some()) {
-            let settled = Settled {
+            let settled = Afterwards {
                 id: connection_id(connection),
                 outcome: outcome_code(connection.outcome),
                 settled: true,
