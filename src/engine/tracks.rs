@@ -82,7 +82,6 @@ impl Clone for Tracks {
     fn clone(&self) -> Self {
         Self {
             each: self.each.clone(),
-            searched: self.searched,
             offsets: self.offsets,
             lost: self.lost,
             gaps: self.gaps,
