@@ -65,7 +65,7 @@ fn layers(criterion: &mut Criterion) {
     group.bench_function("source, net", |bencher| {
         bencher.iter(|| {
             let mut decoder = Decoder::new();
-            packets(bytes, |packet| _ = black_box(decoder.decode(packet)))
+            packets(bytes, |packet| _ = black_box(decoder.decode(packet)));
         });
     });
     group.bench_function("source, net, stream", |bencher| {
@@ -78,11 +78,11 @@ fn layers(criterion: &mut Criterion) {
                 while let Some(finished) = table.expire() {
                     table.recycle(finished);
                 }
-            })
+            });
         });
     });
     group.bench_function("source, net, stream, tls, session", |bencher| {
-        bencher.iter(|| analysed(bytes))
+        bencher.iter(|| analysed(bytes));
     });
     group.finish();
 

@@ -5,6 +5,7 @@
 
 mod legs;
 mod sealed;
+mod shard;
 mod stages;
 mod tracks;
 
@@ -14,10 +15,11 @@ use hashbrown::HashSet;
 
 use crate::keys::{Log, Secrets};
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
-use crate::session::{Completed, ConnectionId, Drops, Interner, Kept, Ledger};
+use crate::session::{Completed, Connection, ConnectionId, Drops, Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 pub use crate::stream::Limits as FlowLimits;
+pub use shard::{Shard, join};
 pub use stages::{Back, Batch, Front, Order};
 use tracks::{Context, Tracks};
 
@@ -80,6 +82,9 @@ const MAX_NEIGHBOURS: usize = 4096;
 /// Distinct QUIC or DTLS endpoints that are told apart when counting.
 const MAX_DATAGRAM_PAIRS: usize = 1 << 16;
 
+/// Connections without TLS kept for other runs; beyond that they are only counted.
+const MAX_STRAYS: usize = 1 << 16;
+
 /// The analysis of one run.
 #[derive(Debug)]
 pub struct Engine {
@@ -99,6 +104,10 @@ pub struct Engine {
     datagram_pairs: HashSet<(Endpoint, Endpoint)>,
     other_connections: u64,
     last: Option<Timestamp>,
+    /// What is found here will be joined with what other runs found.
+    joinable: bool,
+    /// Connections without TLS that other runs may know better.
+    strays: Vec<Box<Connection>>,
     limits: Limits,
     /// What happened since it was asked for, where anybody asks.
     events: Option<VecDeque<Event>>,
@@ -136,11 +145,19 @@ impl Engine {
             datagram_pairs: HashSet::new(),
             other_connections: 0,
             last: None,
+            joinable: false,
+            strays: Vec::new(),
             limits,
             events: None,
             drops: Drops::default(),
             redacted: false,
         }
+    }
+
+    /// What is found will be joined with what other runs found, as a [`Shard`]: more is kept of connections, and nothing
+    /// is joined here.
+    pub const fn keep_joinable(&mut self) {
+        self.joinable = true;
     }
 
     /// From now on [`Engine::poll`] tells what happens.
@@ -174,8 +191,12 @@ impl Engine {
                     held: &mut self.held,
                     held_most: self.limits.held_for_keys,
                     buffered: &mut self.buffered,
+                    joinable: self.joinable,
                 };
                 let taken = take(&mut self.table, segment, at, &mut context);
+                if self.joinable && taken.is_none() {
+                    keep_end(&mut self.strays, &mut self.table, segment, at);
+                }
                 if self.events.is_some()
                     && let Some(id) = taken
                 {
@@ -280,6 +301,7 @@ impl Engine {
             held: &mut self.held,
             held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
+            joinable: self.joinable,
         };
         let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
         // A connection that ended in the middle of what is still to come in order has its say when it is buried.
@@ -320,13 +342,20 @@ impl Engine {
         for finished in self.table.drain() {
             self.finish_flow(finished);
         }
-        let legs = legs::join(&mut self.kept, &mut self.ledger);
-        if legs > 0 {
-            self.notices.add_many(Notice::LegJoined, legs, None);
+        // Another run may have the other leg: then they are joined when all runs are.
+        if !self.joinable {
+            self.join_legs();
         }
         self.count_keys();
         let notices = self.decoder.finish();
         self.notices.merge(&notices);
+    }
+
+    fn join_legs(&mut self) {
+        let legs = legs::join(&mut self.kept, &mut self.ledger);
+        if legs > 0 {
+            self.notices.add_many(Notice::LegJoined, legs, None);
+        }
     }
 
     /// Keys that opened nothing, by why.
@@ -420,6 +449,7 @@ impl Engine {
             kept: &mut self.kept,
             secrets: &mut self.secrets,
             held: &mut self.held,
+            joinable: self.joinable,
             held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
         }
@@ -441,6 +471,9 @@ impl Engine {
         self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
         let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
         let connection = tracks::finish(&mut finished, last, &mut self.context());
+        if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
+            self.strays.extend(tracks::stray(&finished.flow, &mut self.interner));
+        }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
             if connection.not_kept > 0 {
@@ -527,7 +560,8 @@ impl Engine {
     }
 }
 
-/// Takes one TCP segment. A function of its own: inlined, the segment would be copied about on the stack.
+/// Takes one TCP segment; `None` when it is of no connection. A function of its own: inlined, the segment would be
+/// copied about on the stack.
 #[inline(never)]
 fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) -> Option<FlowId> {
     let (id, mut direction) = table.route(segment, at, Tracks::default)?;
@@ -543,6 +577,15 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
         direction = deliver_waiting(flow, direction, context).opposite();
     }
     Some(id)
+}
+
+/// The end of a connection of which nothing else was seen may be that of one that another run saw.
+fn keep_end(strays: &mut Vec<Box<Connection>>, table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At) {
+    let ends = segment.flags.fin() || segment.flags.rst();
+    let known = ends && table.find_mut(segment.source, segment.destination).is_some();
+    if ends && !known && strays.len() < MAX_STRAYS {
+        strays.push(tracks::bare_end(segment, at));
+    }
 }
 
 /// A connection as if the input had ended here.

@@ -1,6 +1,7 @@
 //! The one loop: inputs are opened as one timeline, packets go into the engine, and what is left is everything that a
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
+mod facts;
 mod keys;
 mod stages;
 
@@ -12,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use crate::engine::{Engine, Event, Limits};
 use crate::net::Capture;
 use crate::net::capture::Ended;
-use crate::source::{self, Pause, Pipe, Source, SourceError, Timeline};
+use crate::source::{self, FactFile, Opened, Pause, Pipe, Source, SourceError, Timeline};
 use keys::KeyLogs;
 
 /// Packets between two looks at the progress: often enough to stop at once, too rare to cost anything.
@@ -33,6 +34,8 @@ pub struct Options {
     pub follow: Option<Arc<AtomicBool>>,
     /// Key logs in NSS format.
     pub keylogs: Vec<String>,
+    /// What is found is to be written as facts: nothing is joined yet.
+    pub joinable: bool,
     /// Threads that work at once, 0 counting as 1. The result is the same whatever their number; inputs that are followed
     /// take one.
     pub threads: usize,
@@ -166,10 +169,14 @@ pub fn piped() -> io::Result<Box<dyn Source>> {
 ///
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
 pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
-    let (sources, mut errors) = open(inputs, options.follow.as_ref());
+    let (sources, facts, mut errors) = open(inputs, options.follow.as_ref());
     let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);
+    let joinable = options.joinable || !facts.is_empty();
+    if joinable {
+        engine.keep_joinable();
+    }
     // Of files all keys are read first: nothing need be held back for them.
     logs.read(&mut engine);
     let growing = options.follow.is_some() && logs.has_files();
@@ -178,7 +185,8 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
     }
     let mut done = 0;
     let mut ended = None;
-    if stages::fit(options) {
+    // What is kept to be joined is kept where packets are taken one by one.
+    if !joinable && stages::fit(options) {
         let both;
         (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
         match both {
@@ -196,7 +204,12 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
         };
         feed.pump(options.packets, watch)
     });
-    finish(&timeline, engine, logs, errors, stopped.is_break())
+    let run = finish(&timeline, engine, logs, errors, stopped.is_break());
+    if facts.is_empty() {
+        run
+    } else {
+        facts::join(facts, run, options)
+    }
 }
 
 fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Vec<String>, stopped: bool) -> Run {
@@ -217,14 +230,15 @@ fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Ve
 }
 
 /// Opens what can be opened. A capture's index counts the readable inputs, as in the list of captures.
-fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<String>) {
+fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<FactFile>, Vec<String>) {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    let mut facts = Vec::new();
     let mut errors = Vec::new();
     for path in inputs {
         let opened = match u16::try_from(sources.len()) {
             Ok(index) => match follow {
-                Some(stop) => source::open_following(path, index, Arc::clone(stop)),
-                None => source::open(path, index),
+                Some(stop) => source::open_following(path, index, Arc::clone(stop)).map(Opened::Capture),
+                None => source::recognise(path, index),
             },
             Err(_) => Err(SourceError::Open {
                 path: path.clone(),
@@ -232,11 +246,12 @@ fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Sou
             }),
         };
         match opened {
-            Ok(source) => sources.push(source),
+            Ok(Opened::Capture(source)) => sources.push(source),
+            Ok(Opened::Facts(file)) => facts.push(file),
             Err(error) => errors.push(error.to_string()),
         }
     }
-    (sources, errors)
+    (sources, facts, errors)
 }
 
 /// Packets and keys on their way into the engine.

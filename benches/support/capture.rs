@@ -200,7 +200,7 @@ impl Connection {
             match self.stage {
                 1 => self.segment(CLIENT, SYN, &[]),
                 2 => self.segment(SERVER, SYN | ACK, &[]),
-                3 => self.segment(CLIENT, ACK, &[]),
+                3 | 12 => self.segment(CLIENT, ACK, &[]),
                 4 => self.flight(CLIENT, &self.client_hello(noise)),
                 5 => self.flight(SERVER, &self.server_hello(noise)),
                 6 => self.flight(CLIENT, &self.client_finished(noise)),
@@ -209,7 +209,6 @@ impl Connection {
                 9 => self.flight(SERVER, &self.answer(noise)),
                 10 => self.close(CLIENT, noise),
                 11 => self.close(SERVER, noise),
-                12 => self.segment(CLIENT, ACK, &[]),
                 _ => return None,
             }
         }

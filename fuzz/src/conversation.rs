@@ -78,17 +78,30 @@ pub fn conversation(data: &[u8]) {
         return;
     };
     let whole = whole(usize::from(which) % FIXTURES.len());
-    let mut changed = whole.packets.clone();
-    for step in steps.chunks_exact(4).take(MOST_CHANGES) {
-        let place = usize::from(u16::from_be_bytes([step[1], step[2]]));
-        change(&mut changed, step[0], place, usize::from(step[3]));
-        if changed.is_empty() {
-            return;
-        }
+    let changed = changed(&whole.packets, steps);
+    if changed.is_empty() {
+        return;
     }
     let part = report_of_bytes(vec![packets::write(&changed)]);
     let found = told_otherwise(&whole.fixture, &whole.report, &part);
     assert!(found.is_empty(), "{}: {}", whole.fixture.name, found.join("; "));
+}
+
+fn changed(packets: &[RawPacket], steps: &[u8]) -> Vec<RawPacket> {
+    let mut changed = packets.to_vec();
+    // Copies come last: one whose original is gone would be an answer that stands before its question, which no network
+    // does.
+    for copies in [false, true] {
+        let steps = steps.chunks_exact(4).take(MOST_CHANGES);
+        for step in steps.filter(|step| matches!(step[0] % 9, 1 | 4) == copies) {
+            let place = usize::from(u16::from_be_bytes([step[1], step[2]]));
+            if changed.is_empty() {
+                return changed;
+            }
+            change(&mut changed, step[0], place, usize::from(step[3]));
+        }
+    }
+    changed
 }
 
 /// The input that drops a packet, doubles another, and splits a third of the conversation at this index.

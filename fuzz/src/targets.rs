@@ -321,7 +321,7 @@ pub fn hello(data: &[u8]) {
     black_box(ServerHello::parse(data));
     black_box(Message::parse(data));
     for wanted in [Wanted::ClientHello, Wanted::ServerAnswer, Wanted::Either] {
-        black_box(search(data, wanted));
+        black_box(search(data, wanted, &mut 0));
     }
 }
 

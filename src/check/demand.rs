@@ -434,6 +434,7 @@ mod tests {
         Value::Text(text.to_owned())
     }
 
+    #[allow(clippy::needless_pass_by_value)] // values are made where they are asked about
     fn read(name: &str, value: Value) -> Result<Vec<Demand>, String> {
         Demand::read(name, &value).map_err(|wrong| wrong.message)
     }

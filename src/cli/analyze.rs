@@ -7,10 +7,10 @@ use super::args::{Analyze, Format};
 use super::progress::Meter;
 use super::redact::Redaction;
 use super::{Status, complain, interrupt, keylogs, print};
-use crate::engine::Limits;
+use crate::engine::{Limits, Shard};
 use crate::report::handout::Bounds;
 use crate::report::text::printable;
-use crate::report::{Report, SelectError, Selection, html, json, markdown, text};
+use crate::report::{Report, SelectError, Selection, facts, html, json, markdown, text};
 use crate::run::{self, Options, Run};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
@@ -31,6 +31,9 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         Ok(redaction) => redaction,
         Err(status) => return Ok(status),
     };
+    if arguments.format == Format::Facts && !may_be_facts(selection.as_ref(), &redaction) {
+        return Ok(Status::Usage);
+    }
     let mut meter = Meter::new(!arguments.quiet);
     let mut run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
     meter.clear();
@@ -48,6 +51,11 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     }
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
+    if arguments.format == Format::Facts {
+        let shard = Shard::of(&engine, captures);
+        print(|out| facts::write(&shard, out))?;
+        return Ok(status);
+    }
     let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
     let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
@@ -61,6 +69,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
         ),
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
+        Format::Facts => Ok(()),
         Format::Markdown => markdown::write(&report, bounds, out),
         Format::Html => html::write(&report, bounds, out),
         Format::Csv => json::write_csv(&report, out),
@@ -69,6 +78,18 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(engine);
     Ok(status)
+}
+
+/// What is asked of a report and cannot be asked of facts.
+fn may_be_facts(selection: Option<&Selection>, redaction: &Redaction) -> bool {
+    if selection.is_some() {
+        complain("--where: facts are not selected, because verdicts rest on all of them; select when they are judged");
+    } else if redaction.is_asked() {
+        complain("--redact: facts are joined by their addresses and credentials; give --redact when they are judged");
+    } else {
+        return true;
+    }
+    false
 }
 
 /// What is wrong with a selection, with a mark below the place.
@@ -113,6 +134,7 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
+        joinable: arguments.format == Format::Facts,
         threads: usize::from(arguments.threads),
     })
 }

@@ -117,7 +117,8 @@ pub enum Command {
 #[command(after_long_help = EXIT_STATUS)]
 pub struct Analyze {
     /// Captures: pcap or pcapng, also compressed with gzip or zstd; '-' is standard input. Several files are one
-    /// timeline: a session issued in one and offered in the next is followed.
+    /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') of other runs are
+    /// taken as the captures that they were made of.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
     files: Vec<String>,
 
@@ -126,7 +127,8 @@ pub struct Analyze {
     read: Vec<String>,
 
     /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
-    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection.
+    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
+    /// judged, to be joined with the facts of other captures by giving them to a command together.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
     pub format: Format,
 
@@ -422,7 +424,7 @@ pub struct Explain {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// Whose: 'report' (of analyze), 'check', 'diff' or 'what-if'.
+    /// Whose: 'report' (of analyze), 'check', 'diff', 'what-if', or 'facts' (of one line).
     #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
     pub of: Document,
 
@@ -453,6 +455,8 @@ pub enum Format {
     Html,
     /// Connections as rows.
     Csv,
+    /// What was found, before it is judged.
+    Facts,
 }
 
 /// Forms of the life of a session.
@@ -475,6 +479,8 @@ pub enum Document {
     Diff,
     /// Of `what-if`.
     WhatIf,
+    /// Of a line of facts.
+    Facts,
 }
 
 /// Ways to choose a backend.

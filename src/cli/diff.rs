@@ -67,11 +67,13 @@ fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -
     Some((Side::of(&report, &path), whole))
 }
 
-/// Whether a file begins as a JSON object does, which no capture does.
+/// Whether a file begins as a JSON object does, which no capture does, and is no file of facts.
 fn is_json(path: &str) -> bool {
     const BLANKS: &[u8] = b" \t\r\n";
+    const FACTS: &[u8] = b"\"reshake-facts/";
     let mut first = [0; 64];
     let read = File::open(path).and_then(|mut file| file.read(&mut first));
     let first = first.get(..read.unwrap_or(0)).unwrap_or_default();
-    first.iter().find(|byte| !BLANKS.contains(byte)) == Some(&b'{')
+    let facts = first.windows(FACTS.len()).any(|bytes| bytes == FACTS);
+    !facts && first.iter().find(|byte| !BLANKS.contains(byte)) == Some(&b'{')
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::args::{Document, Schema};
 use super::{Status, print};
-use crate::report::{check, diff, json, what_if};
+use crate::report::{check, diff, facts, json, what_if};
 
 pub(super) fn run(arguments: &Schema) -> io::Result<Status> {
     let schema = match arguments.of {
@@ -12,6 +12,7 @@ pub(super) fn run(arguments: &Schema) -> io::Result<Status> {
         Document::Check => check::schema(arguments.strict),
         Document::Diff => diff::schema(arguments.strict),
         Document::WhatIf => what_if::schema(arguments.strict),
+        Document::Facts => facts::schema(arguments.strict),
     };
     print(|out| {
         serde_json::to_writer_pretty(&mut *out, &schema)?;

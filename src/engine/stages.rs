@@ -340,7 +340,7 @@ impl Back {
 
     /// Bytes that connections hold back here.
     #[must_use]
-    pub const fn held(&self) -> usize {
+    pub const fn buffered(&self) -> usize {
         self.engine.buffered
     }
 

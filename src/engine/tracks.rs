@@ -2,22 +2,22 @@
 
 use super::sealed::Unsealer;
 use crate::keys::{Keys, Secrets, Speaker};
-use crate::net::{At, Timestamp};
+use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Completed, Connection, ConnectionId, Feedback, Interner, Kept, KeyOrigin, Ledger, Marks,
-    Open, Seen, Side, Transport, classify_close,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Edges, Feedback, Interner, Kept, KeyOrigin, Ledger,
+    Marks, Name, Open, Seen, Side, SideClose, Transport, classify_close,
 };
-use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Why};
+use crate::stream::{Direction, Finished, Flow, GapCause, Half, Piece, Reset, Spans, Why};
 use crate::tls::record::{Loss, Start, plausible};
 use crate::tls::search::{Found, Wanted, search};
 use crate::tls::{Decoder, Event};
 use crate::verdict::outcome;
 
 /// Silence at the end of the capture after which an open connection is called idle rather than open.
-const IDLE_NANOS: i64 = 60_000_000_000;
+pub(super) const IDLE_NANOS: i64 = 60_000_000_000;
 /// Silence after which a connection without FIN or RST is called timed out.
-const SILENT_NANOS: i64 = 300_000_000_000;
+pub(super) const SILENT_NANOS: i64 = 300_000_000_000;
 /// Clear text kept of each side: enough to name the protocol and to read a PROXY header.
 const PREAMBLE_KEPT: usize = 256;
 
@@ -29,6 +29,8 @@ pub(super) struct Context<'a> {
     pub(super) secrets: &'a mut Secrets,
     /// Bytes held back for secrets that may come.
     pub(super) held: &'a mut usize,
+    /// Connections will be joined with those of other runs.
+    pub(super) joinable: bool,
     /// The most of them.
     pub(super) held_most: usize,
     /// Bytes that open connections hold back in all: see [`account`].
@@ -571,13 +573,97 @@ pub(super) fn finish(
         }
     }
     let id = open.id;
+    let session_id = context.joinable.then(|| open.session_id()).flatten();
     let (mut connection, ends) = open.finish(context.ledger, blind);
     connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
     connection.completed = connection.judge_completed(still_open);
     connection.close = classify_close(&connection, [client_end, server_end], class);
     connection.outcome = outcome::decide(&connection);
+    connection.edges = context.joinable.then(|| Box::new(edges(flow, ends, session_id)));
     Some((id, connection))
+}
+
+/// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
+/// beginning to its end, there is nothing to join.
+pub(super) fn stray(flow: &Flow<Tracks>, interner: &mut Interner) -> Option<Box<Connection>> {
+    if flow.roles_known() && flow.closed() {
+        return None;
+    }
+    // A few records alone make no TLS connection, but they may be the end of one.
+    let said = flow.data.open.as_deref();
+    let said = said.filter(|open| open.facts().hello.yes().is_none() && open.facts().answer.yes().is_none());
+    let ends = said.map(Open::ends).map(|[client, server]| [*client, *server]);
+    let [client, server] = flow.ends;
+    let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport(flow, interner));
+    for direction in Direction::BOTH {
+        finish_side(&mut open, flow, direction);
+    }
+    let mut connection = Box::new(open.facts().clone());
+    let mut edges = edges(flow, ends.unwrap_or_default(), None);
+    if ends.is_none() {
+        edges.read = [false; 2];
+    }
+    connection.edges = Some(Box::new(edges));
+    Some(connection)
+}
+
+/// The end of a connection of which nothing else was seen.
+pub(super) fn bare_end(segment: &Segment<'_>, at: At) -> Box<Connection> {
+    let from_client = segment.source.port > segment.destination.port;
+    let [mut client, mut server] = [segment.source, segment.destination];
+    let mut numbers = [
+        Some((segment.seq, segment.seq.plus(u32::from(segment.flags.fin())))),
+        None,
+    ];
+    if !from_client {
+        std::mem::swap(&mut client, &mut server);
+        numbers.swap(0, 1);
+    }
+    let transport = Transport {
+        spans: Spans {
+            main: (at.frame, at.frame),
+            more: None,
+        },
+        outer: None,
+        preamble: None,
+        unreachable: false,
+        started: at.time,
+        ended: at.time,
+        round_trip: None,
+        client_isn: None,
+        behind: None,
+    };
+    let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport);
+    let side = if from_client { Side::Client } else { Side::Server };
+    let facts = open.facts_mut().side_mut(side);
+    facts.captured = true;
+    facts.fin = segment.flags.fin().then_some(at);
+    facts.reset = segment.flags.rst().then(|| Reset::of(segment, at));
+    let mut connection = Box::new(open.facts().clone());
+    connection.edges = Some(Box::new(Edges {
+        begun: false,
+        numbers,
+        read: [false; 2],
+        ends: <[SideClose; 2]>::default(),
+        session_id: None,
+    }));
+    connection
+}
+
+/// Where a connection can be joined with what other runs saw of it.
+fn edges(flow: &Flow<Tracks>, ends: [SideClose; 2], session_id: Option<Name>) -> Edges {
+    let read = |direction: Direction| match flow.data.each.get(index(direction)) {
+        Some(Track::Tls(decoder)) => decoder.in_sync(),
+        _ => false,
+    };
+    Edges {
+        begun: flow.roles_known(),
+        numbers: Direction::BOTH.map(|direction| flow.half(direction).numbers()),
+        read: Direction::BOTH.map(read),
+        ends,
+        session_id,
+    }
 }
 
 /// Where the secrets came from that opened records of a connection, if any did.

@@ -10,6 +10,7 @@ pub mod cost;
 mod counting;
 pub mod diff;
 pub mod explain;
+pub mod facts;
 pub mod handout;
 pub mod html;
 mod ids;

@@ -10,8 +10,8 @@ use super::{Options, PACKETS_PER_TICK, Progress};
 use crate::engine::{Back, Batch, Engine, Front};
 use crate::source::Timeline;
 
-/// Batches that may wait: enough that neither thread waits for the other's every step.
-const BATCHES: usize = 4;
+/// Batches that may wait: some milliseconds of work, for as long as a busy machine may keep one of the threads waiting.
+const BATCHES: usize = 16;
 /// With less memory for what connections hold back than this, what is on its way between two threads would count.
 const ENOUGH: usize = 64 << 20;
 
@@ -69,7 +69,7 @@ pub(super) fn pump(
 fn work(back: &mut Back, full: Receiver<Batch>, give_back: SyncSender<Batch>, held: &AtomicUsize) {
     for batch in &full {
         let used = back.take(batch);
-        held.store(back.held(), Ordering::Relaxed);
+        held.store(back.buffered(), Ordering::Relaxed);
         // The other side may be done and want no more.
         let _ = give_back.try_send(used);
     }

@@ -143,12 +143,15 @@ impl Close {
 
 /// A protected record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) content_type: ContentType,
-    pub(super) length: u16,
+pub struct Record {
+    /// Type, as the record layer says it.
+    pub content_type: ContentType,
+    /// Length in bytes.
+    pub length: u16,
     /// What it holds, where it was opened.
-    pub(super) content: Content,
-    pub(super) at: At,
+    pub content: Content,
+    /// Where and when.
+    pub at: At,
 }
 
 impl Record {
@@ -166,17 +169,17 @@ impl Record {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SideClose {
     /// Its last protected record.
-    pub(super) last: Option<Record>,
+    pub last: Option<Record>,
     /// The one before.
-    pub(super) before_last: Option<Record>,
+    pub before_last: Option<Record>,
     /// Bytes of an unfinished record follow the last one.
-    pub(super) unfinished: bool,
+    pub unfinished: bool,
     /// Records of alert size with other records after them: data may be that short here.
-    pub(super) short_records: u32,
+    pub short_records: u32,
     /// Bytes of padding this side adds to every TLS 1.3 record, where its Finished showed it.
-    pub(super) padding: Option<u16>,
+    pub padding: Option<u16>,
     /// A close_notify in clear or read with keys.
-    pub(super) plain: Option<At>,
+    pub plain: Option<At>,
 }
 
 /// Classifies the close of a connection. `open` says why no FIN or RST was seen, in case none was.

@@ -9,8 +9,8 @@ use crate::stream::{FinCovers, Reset, Spans, SynOptions};
 use crate::tls::cipher::Protection;
 use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
-use super::close::Close;
-use super::credential::CredentialId;
+use super::close::{Close, SideClose};
+use super::credential::{CredentialId, Name};
 use super::preamble::Preamble;
 use super::seen::{Blindness, Seen};
 
@@ -455,6 +455,35 @@ pub struct Connection {
     pub outcome: Outcome,
     /// How it was closed.
     pub close: Close,
+    /// Where it is torn off, for a run whose connections are to be joined with those of other runs.
+    pub edges: Option<Box<Edges>>,
+}
+
+/// What joins a connection with what others saw of it.
+#[derive(Debug, Clone)]
+pub struct Edges {
+    /// SYN was seen.
+    pub begun: bool,
+    /// What each side sent, client first: its lowest sequence number, and the one behind its highest.
+    pub numbers: [Option<(SeqNumber, SeqNumber)>; 2],
+    /// Whether all that each side sent last was read as TLS.
+    pub read: [bool; 2],
+    /// What the end of each side looks like.
+    pub ends: [SideClose; 2],
+    /// The session ID of the ClientHello.
+    pub session_id: Option<Name>,
+}
+
+impl Edges {
+    /// Sequence numbers of one side.
+    #[must_use]
+    pub const fn of(&self, side: Side) -> Option<(SeqNumber, SeqNumber)> {
+        let [client, server] = self.numbers;
+        match side {
+            Side::Client => client,
+            Side::Server => server,
+        }
+    }
 }
 
 impl Connection {
@@ -491,6 +520,17 @@ impl Connection {
     #[must_use]
     pub fn server_name(&self) -> Option<&Arc<str>> {
         self.hello.yes()?.server_name.as_ref()
+    }
+
+    /// Whether nothing was seen of it but how it ended: no SYN, and not a byte.
+    #[must_use]
+    pub fn is_bare_end(&self) -> bool {
+        let bytes = |side: Side| {
+            let (first, next) = self.edges.as_deref()?.of(side)?;
+            Some(next.distance(first) - i32::from(self.side(side).fin.is_some()))
+        };
+        let begun = self.edges.as_deref().is_none_or(|edges| edges.begun);
+        !begun && Side::BOTH.into_iter().filter_map(bytes).all(|bytes| bytes <= 0)
     }
 
     /// The client's address, as the PROXY header states it where there is one.

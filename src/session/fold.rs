@@ -118,11 +118,14 @@ pub struct Open {
     pub id: ConnectionId,
     facts: Connection,
     proposed: Option<Box<Proposed>>,
+    client_session_id: Option<SessionId>,
     server_session_id: Option<SessionId>,
     client: Track,
     server: Track,
     end_of_early_data: Option<At>,
     server_flight: bool,
+    /// A hello of another handshake came: what follows is of the next connection on these ports.
+    superseded: bool,
     opened: Opened,
     /// Lengths of the server's first records after the client's Finished, and whether the client had sent data by then.
     after_finished: [Option<(u16, bool)>; 2],
@@ -163,16 +166,19 @@ impl Open {
             completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
             outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),
             close: Close::open(Blindness::OpenAtCaptureEnd),
+            edges: None,
         };
         Self {
             id,
             facts,
             proposed: None,
+            client_session_id: None,
             server_session_id: None,
             client: Track::default(),
             server: Track::default(),
             end_of_early_data: None,
             server_flight: false,
+            superseded: false,
             opened: Opened::default(),
             after_finished: [None; 2],
         }
@@ -221,6 +227,13 @@ impl Open {
         (told.count() + records.iter().flatten().count()).min(2)
     }
 
+    /// The session ID of the ClientHello.
+    #[must_use]
+    pub fn session_id(&self) -> Option<Name> {
+        let proposed = self.proposed.as_deref().and_then(|proposed| proposed.session_id);
+        proposed.or(self.client_session_id).as_ref().map(SessionId::name)
+    }
+
     /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
     #[must_use]
     pub fn memory(&self) -> usize {
@@ -252,6 +265,9 @@ impl Open {
         interner: &mut Interner,
     ) -> Feedback {
         let mut feedback = Feedback::None;
+        if self.superseded {
+            return feedback;
+        }
         match event {
             Event::Message(Message::ClientHello(hello)) if side == Side::Client => {
                 self.client_hello(&hello, at, interner);
@@ -368,6 +384,14 @@ impl Open {
             return;
         }
         if first.is_some() && self.facts.answer.yes().is_some() && self.facts.retry.is_none() {
+            return;
+        }
+        // The second ClientHello of a handshake has the random of the first (RFC 8446 §4.1.2).
+        if self.facts.hello.yes().is_some_and(|first| first.random != hello.random) {
+            self.superseded = true;
+            for side in Side::BOTH {
+                self.handshake_lost(side, Blindness::Gap);
+            }
             return;
         }
         if let (Some((first_hello, _)), Some(retry)) = (first, &mut self.facts.retry) {
@@ -863,6 +887,7 @@ impl Open {
         }
         let (offers_tls13, hello_time) = (hello.offers_tls13, hello.at.time);
         let Some(proposed) = self.proposed.take() else { return };
+        self.client_session_id = proposed.session_id;
         if let Some(answer) = match &mut self.facts.answer {
             Seen::Yes(answer) => Some(answer),
             Seen::No | Seen::Blind(_) => None,

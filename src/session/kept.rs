@@ -243,6 +243,24 @@ impl Kept {
         self.omitted.iter()
     }
 
+    /// Counts of what another run folded away; those of services that it did not tell apart have no service.
+    pub fn add_omitted(&mut self, service: Option<Service>, omitted: &Omitted) {
+        self.omitted_total += omitted.total();
+        self.counts_of(service).merge(omitted);
+    }
+
+    fn counts_of(&mut self, service: Option<Service>) -> &mut Omitted {
+        let known = |service: &Service| {
+            let name = service.1.as_deref().map_or(0, str::len);
+            let room = self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME;
+            room || self.omitted.contains_key(service)
+        };
+        match service.filter(known) {
+            Some(service) => self.omitted.entry(service).or_default(),
+            None => &mut self.elsewhere,
+        }
+    }
+
     /// Counts of what was folded away of services that are not told apart.
     #[must_use]
     pub const fn omitted_elsewhere(&self) -> &Omitted {
@@ -285,14 +303,7 @@ impl Kept {
             ledger.forget(id, oldest);
         }
         let service = (connection.server, connection.server_name().cloned());
-        let known = self.omitted.contains_key(&service);
-        let name = service.1.as_deref().map_or(0, str::len);
-        let counts = if known || (self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME) {
-            self.omitted.entry(service).or_default()
-        } else {
-            &mut self.elsewhere
-        };
-        counts.count(connection.outcome);
+        self.counts_of(Some(service)).count(connection.outcome);
         self.omitted_total += 1;
     }
 }

@@ -15,13 +15,15 @@ mod kept;
 mod ledger;
 pub mod preamble;
 mod seen;
+mod sighting;
 
 pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
-pub use close::{Close, CloseClass, CloseNotify, SideClose, classify as classify_close};
+pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close};
 pub use connection::{
-    Answer, Completed, Connection, ConnectionId, EarlyData, Hello, KeyOrigin, Marks, Mechanism, Offer, OfferKind,
-    Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred, Transport,
+    Answer, Completed, Connection, ConnectionId, EarlyData, Edges, Hello, KeyOrigin, Marks, Mechanism, Offer,
+    OfferKind, Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred,
+    Transport,
 };
 pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, Seal, imported_identity};
 pub use drops::Drops;
@@ -31,3 +33,4 @@ pub use intern::{Interner, MOST_VALUE_BYTES, MOST_VALUES};
 pub use kept::{Kept, LONGEST_FOLDED_NAME, MOST_FOLDED_SERVICES, Omitted, Service};
 pub use ledger::Ledger;
 pub use seen::{Blindness, Seen};
+pub use sighting::{Issued, Offered, Sighting, replay};

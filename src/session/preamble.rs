@@ -13,6 +13,36 @@ pub struct Preamble {
     pub client: Option<Endpoint>,
 }
 
+/// Every kind, as [`classify`] names them.
+const KINDS: [&str; 18] = [
+    "ftp-auth-tls",
+    "http-connect",
+    "imap-starttls",
+    "ldap-starttls",
+    "lmtp-starttls",
+    "mysql",
+    "nntp-starttls",
+    "pop3-stls",
+    "postgresql",
+    "proxy-v1",
+    "proxy-v2",
+    "rdp",
+    "sieve-starttls",
+    "smtp-starttls",
+    "socks",
+    "starttls",
+    "xmpp-starttls",
+    CLEAR,
+];
+/// What is not known further.
+const CLEAR: &str = "clear-text";
+
+/// The kind of this name; clear text where it is none.
+#[must_use]
+pub fn known(kind: &str) -> &'static str {
+    KINDS.into_iter().find(|known| *known == kind).unwrap_or(CLEAR)
+}
+
 /// Whether the client's clear text ends with what asks for TLS, so that a hello is what must follow.
 #[must_use]
 pub fn announces_tls(client: &[u8]) -> bool {
@@ -106,7 +136,7 @@ fn kind(client: &[u8], server: &[u8]) -> &'static str {
         _ if starttls && has(server, "IMPLEMENTATION") => "sieve-starttls",
         _ if starttls && matches!(greeting, Some([b'2', b'0', _, _])) => "nntp-starttls",
         _ if starttls => "starttls",
-        _ => "clear-text",
+        _ => CLEAR,
     }
 }
 

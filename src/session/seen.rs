@@ -32,6 +32,23 @@ pub enum Blindness {
 }
 
 impl Blindness {
+    /// Every cause.
+    pub const ALL: [Self; 13] = [
+        Self::ClientHelloMissing,
+        Self::ServerHelloMissing,
+        Self::Encrypted,
+        Self::Ech,
+        Self::Gap,
+        Self::Snaplen,
+        Self::OneDirection,
+        Self::CaptureStartedLate,
+        Self::OpenAtCaptureEnd,
+        Self::IdleAtCaptureEnd,
+        Self::Evicted,
+        Self::Unsupported,
+        Self::NothingTellsApart,
+    ];
+
     /// Name in reports.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -18,6 +18,7 @@ mod buffer;
 mod compress;
 #[cfg(all(feature = "live", unix))]
 pub mod device;
+mod facts;
 mod follow;
 mod input;
 mod keylog;
@@ -29,6 +30,7 @@ mod record;
 mod testing;
 mod timeline;
 
+pub use facts::{FactFile, Line};
 pub use keylog::KeyLogFile;
 pub use pipe::Pipe;
 pub use record::{Recorded, Rotation};
@@ -137,6 +139,16 @@ pub enum SourceError {
         /// Bytes there are.
         length: u64,
     },
+    /// Reading facts failed.
+    #[error("{path}: reading failed at byte {offset}: {cause}; the facts before it are used")]
+    Facts {
+        /// Path as given.
+        path: String,
+        /// Offset in the decompressed input.
+        offset: u64,
+        /// What the system or the decompressor said.
+        cause: io::Error,
+    },
     /// Reading a key log failed.
     #[error("{path}: reading the key log failed: {cause}; what came before is used")]
     KeyLog {
@@ -173,6 +185,41 @@ pub enum SourceError {
         /// What the system or the decompressor said.
         cause: io::Error,
     },
+}
+
+/// An input, as its first bytes show it.
+pub enum Opened {
+    /// Packets.
+    Capture(Box<dyn Source>),
+    /// Facts of runs that are over.
+    Facts(FactFile),
+}
+
+/// Opens a capture file or a file of facts; `-` is standard input. `capture` is the index that the frame references of
+/// packets carry.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
+    if path == "-" {
+        return recognise_reader(path, Box::new(io::stdin()), None, capture);
+    }
+    let (file, size) = open_file(path)?;
+    recognise_reader(path, Box::new(file), size, capture)
+}
+
+fn recognise_reader(
+    name: &str,
+    reader: Box<dyn Read + Send>,
+    size: Option<u64>,
+    capture: u16,
+) -> Result<Opened, SourceError> {
+    let input = unwrap(Input::new(name, reader, size, capture));
+    if FactFile::recognises(input.buffer.data()) {
+        return Ok(Opened::Facts(FactFile::new(input)));
+    }
+    detect(input).map(Opened::Capture)
 }
 
 /// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.
@@ -229,7 +276,7 @@ pub fn from_reader(
     size: Option<u64>,
     capture: u16,
 ) -> Result<Box<dyn Source>, SourceError> {
-    detect(Input::new(name, reader, size, capture))
+    detect(unwrap(Input::new(name, reader, size, capture)))
 }
 
 fn open_file(path: &str) -> Result<(File, Option<u64>), SourceError> {
@@ -246,10 +293,15 @@ fn open_file(path: &str) -> Result<(File, Option<u64>), SourceError> {
     Ok((file, meta.is_file().then_some(meta.len())))
 }
 
-fn detect(mut input: Input) -> Result<Box<dyn Source>, SourceError> {
+/// Takes compression off, and has the first bytes at hand.
+fn unwrap(mut input: Input) -> Input {
     input.fill(4);
     input = compress::unwrap(input);
     input.fill(4);
+    input
+}
+
+fn detect(input: Input) -> Result<Box<dyn Source>, SourceError> {
     let start = input.buffer.data();
     if pcapng::recognises(start) {
         return Ok(Box::new(pcapng::PcapngFile::new(input)?));

@@ -53,6 +53,28 @@ pub struct Reset {
     pub doubtful: bool,
 }
 
+impl Reset {
+    /// Of this segment, which nothing speaks against.
+    #[must_use]
+    pub fn of(segment: &Segment<'_>, at: At) -> Self {
+        Self {
+            at,
+            form: ResetForm::of(segment),
+            doubtful: false,
+        }
+    }
+}
+
+impl ResetForm {
+    fn of(segment: &Segment<'_>) -> Self {
+        if segment.flags.ack() {
+            Self::Active
+        } else {
+            Self::NoSocket
+        }
+    }
+}
+
 /// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FinCovers {
@@ -120,17 +142,25 @@ impl Spans {
     }
 
     /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
-    fn note(&mut self, at: At) {
+    fn note(&mut self, frame: FrameRef) {
         let (first, last) = &mut self.main;
-        if first.capture() == at.frame.capture() {
-            (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame));
+        if first.capture() == frame.capture() {
+            (*first, *last) = ((*first).min(frame), (*last).max(frame));
             return;
         }
         let mut others = self.more.as_deref_mut().into_iter().flatten();
-        let known = others.find(|(first, _)| first.capture() == at.frame.capture());
+        let known = others.find(|(first, _)| first.capture() == frame.capture());
         match known {
-            Some((first, last)) => (*first, *last) = ((*first).min(at.frame), (*last).max(at.frame)),
-            None => self.more.get_or_insert_default().push((at.frame, at.frame)),
+            Some((first, last)) => (*first, *last) = ((*first).min(frame), (*last).max(frame)),
+            None => self.more.get_or_insert_default().push((frame, frame)),
+        }
+    }
+
+    /// The frames of another sighting of the connection belong to it, too.
+    pub fn join(&mut self, other: &Self) {
+        for (first, last) in other.iter() {
+            self.note(first);
+            self.note(last);
         }
     }
 
@@ -436,7 +466,7 @@ impl<T> Flow<T> {
     }
 
     fn note_span(&mut self, at: At) {
-        self.spans.note(at);
+        self.spans.note(at.frame);
         self.first = At {
             frame: self.spans.main.0,
             time: self.first.time.min(at.time),
@@ -509,11 +539,7 @@ impl<T> Flow<T> {
 
     fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
         let (half, other) = self.pair_mut(direction);
-        let form = if segment.flags.ack() {
-            ResetForm::Active
-        } else {
-            ResetForm::NoSocket
-        };
+        let form = ResetForm::of(segment);
         let references = [half.highest, other.acknowledged, half.assembler.expected()];
         let exact = references.iter().flatten().any(|reference| segment.seq == *reference);
         let blind = references.iter().all(Option::is_none);
@@ -581,7 +607,7 @@ impl<T> Flow<T> {
 }
 
 /// The ends of every tunnel the other way round.
-fn turn(outer: &mut [Wrapping]) {
+pub fn turn(outer: &mut [Wrapping]) {
     outer
         .iter_mut()
         .filter_map(|wrapping| wrapping.between.as_mut())
@@ -589,6 +615,13 @@ fn turn(outer: &mut [Wrapping]) {
 }
 
 impl Half {
+    /// The sequence numbers of its data and flags: the lowest, and the one behind the highest; `None` when it sent
+    /// nothing but resets.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(SeqNumber, SeqNumber)> {
+        self.lowest.zip(self.highest)
+    }
+
     /// Highest sequence number seen, after the segment's data.
     pub(super) const fn highest(&self) -> Option<SeqNumber> {
         self.highest

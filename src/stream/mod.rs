@@ -10,5 +10,5 @@ mod late;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
-pub use flow::{Direction, FinCovers, Flow, Half, Reset, ResetForm, Spans, SynOptions};
+pub use flow::{Direction, FinCovers, Flow, Half, Reset, ResetForm, Spans, SynOptions, turn};
 pub use table::{Finished, FlowId, FlowTable, Limits, Why};

@@ -296,7 +296,7 @@ fn verdicts(name: &str, flags: &[(&'static str, &str)], judge: impl FnOnce(&Chec
 fn holds(name: &str, flags: &[(&'static str, &str)]) -> bool {
     let mut held = false;
     verdicts(name, flags, |check, _| {
-        held = check.verdicts().last().expect("a rule").holds
+        held = check.verdicts().last().expect("a rule").holds;
     });
     held
 }
@@ -517,7 +517,7 @@ fn a_baseline_that_cannot_serve_is_named() {
 #[test]
 fn wrong_usage_is_told_in_one_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut told = String::new();
+    let mut told = Vec::new();
     std::fs::write(
         folder.path().join("rules.toml"),
         "min-resumption-rate = 0.9\nmin-conections = 3\n",
@@ -562,9 +562,9 @@ fn wrong_usage_is_told_in_one_line() {
             (Some(2), ""),
             "{arguments:?}"
         );
-        told += &format!("$ reshake {}\n{}\n", arguments.join(" "), err(&output));
+        told.push(format!("$ reshake {}\n{}\n", arguments.join(" "), err(&output)));
     }
-    insta::assert_snapshot!("gate_errors", told);
+    insta::assert_snapshot!("gate_errors", told.concat());
 }
 
 #[test]

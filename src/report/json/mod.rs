@@ -125,7 +125,7 @@ pub(super) fn closed(mut schema: serde_json::Value, strict: bool) -> serde_json:
     schema
 }
 
-fn close_objects(value: &mut serde_json::Value) {
+pub(super) fn close_objects(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(object) => {
             if object.contains_key("properties") && !object.contains_key("additionalProperties") {

@@ -1,0 +1,65 @@
+//! Facts of other runs on their way to this one's.
+
+use super::{Options, Run};
+use crate::engine::{Shard, join as join_shards};
+use crate::report::facts::{Fault, Reader};
+use crate::source::{FactFile, Line};
+
+/// Joins what files of facts hold with what was found in captures, which come first. What is wrong is named, in one line
+/// for each file.
+pub(super) fn join(files: Vec<FactFile>, mut run: Run, options: &Options) -> Run {
+    if options.joinable {
+        let done = |file: FactFile| {
+            format!(
+                "{}: is a file of facts already; facts are made of captures, and files of them are joined by giving them \
+                 to a command together",
+                file.path()
+            )
+        };
+        run.errors.extend(files.into_iter().map(done));
+        return run;
+    }
+    let mut reader = Reader::behind(u16::try_from(run.captures.len()).unwrap_or(u16::MAX));
+    for mut file in files {
+        read(&mut file, &mut reader, &mut run.errors);
+    }
+    let mut shards = reader.finish();
+    if !run.captures.is_empty() {
+        shards.insert(0, Shard::of(&run.engine, run.captures));
+    }
+    let (engine, captures) = join_shards(shards, options.limits);
+    Run {
+        engine,
+        captures,
+        ..run
+    }
+}
+
+/// Reads a file to its end: a line that is no fact costs only itself.
+fn read(file: &mut FactFile, reader: &mut Reader, errors: &mut Vec<String>) {
+    reader.begin_file();
+    let mut first = None;
+    let mut more = 0_u64;
+    while let Some(line) = file.next_line() {
+        let taken = match line {
+            Line::Whole(line) => reader.push(line),
+            Line::TooLong => Err(reader.skip("is longer than 16 MiB, which no fact is")),
+        };
+        if let Err(fault) = taken {
+            more += u64::from(first.is_some());
+            first.get_or_insert(fault);
+        }
+    }
+    if let Some(Fault { line, problem }) = first {
+        let others = match more {
+            0 => String::new(),
+            1 => " and one more line".to_owned(),
+            more => format!(" and {more} more lines"),
+        };
+        errors.push(format!(
+            "{}: line {line} {problem}; it{others} was passed over, all others are used",
+            file.path()
+        ));
+    }
+    errors.extend(file.error().map(|error| error.to_string()));
+}
