@@ -151,7 +151,10 @@ fn facts_are_compared_and_need_packets_to_be_annotated() {
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
     let copy = folder.path().join("copy.pcapng");
     let copy = copy.to_str().expect("a UTF-8 path");
-    for command in [&["annotate", &*a, "-o", copy][..], &["extract", &a, "-o", copy, "--connection", "cdd984363fe"]] {
+    for command in [
+        &["annotate", &*a, "-o", copy][..],
+        &["extract", &a, "-o", copy, "--connection", "cdd984363fe"],
+    ] {
         let output = reshake(command);
         assert_eq!(output.status.code(), Some(3), "{command:?} {}", stderr(&output));
         assert!(stderr(&output).contains("is not a capture file"), "{}", stderr(&output));

@@ -99,7 +99,7 @@ fn spark_over_shared_out_captures_gives_the_verdicts_of_one_run() {
         .expect("reshake runs");
     let local: Value = serde_json::from_slice(&local.stdout).expect("a report");
     let local = verdicts(items(&local, "connections").iter().cloned());
-    assert!(local.len() > 50, "only {} connections", local.len());
+    assert!(local.len() > 40, "only {} connections", local.len());
     assert_eq!(spread.keys().collect::<Vec<_>>(), local.keys().collect::<Vec<_>>());
     for (id, connection) in &local {
         assert_eq!(&spread[id], connection, "{id}");
