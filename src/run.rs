@@ -84,6 +84,9 @@ pub trait Onlooker {
 
     /// Time passed: now and then, and whenever no packet waits (`idle`). Says whether to go on.
     fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()>;
+
+    /// No more packets come; what is open is ended next.
+    fn ending(&mut self, _seen: Seen<'_>) {}
 }
 
 /// A live run as it stands.
@@ -270,7 +273,12 @@ impl Feed<'_> {
         onlooker: &mut dyn Onlooker,
         news: &mut dyn FnMut(&str),
     ) -> ControlFlow<()> {
-        let limit = limit.unwrap_or(u64::MAX);
+        let stopped = self.move_live(limit.unwrap_or(u64::MAX), onlooker, news);
+        onlooker.ending(self.seen());
+        stopped
+    }
+
+    fn move_live(&mut self, limit: u64, onlooker: &mut dyn Onlooker, news: &mut dyn FnMut(&str)) -> ControlFlow<()> {
         while self.packets < limit {
             self.take_secrets();
             let idle = if let Some(packet) = self.timeline.next() {

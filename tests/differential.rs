@@ -3,6 +3,8 @@
 //!
 //! Without tshark the test says so and passes; it is a large package, and continuous integration does not install it.
 
+#![allow(clippy::print_stderr, reason = "what is not compared is said")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

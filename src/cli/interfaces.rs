@@ -4,7 +4,7 @@ use std::io;
 
 use super::Status;
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 pub(super) fn run() -> io::Result<Status> {
     use super::{complain, print};
     use crate::report::text::printable;
@@ -39,7 +39,7 @@ pub(super) fn run() -> io::Result<Status> {
     Ok(Status::Analysed)
 }
 
-#[cfg(not(feature = "live"))]
+#[cfg(not(all(feature = "live", unix)))]
 pub(super) fn run() -> io::Result<Status> {
     super::complain(super::live::MISSING);
     Ok(Status::Usage)

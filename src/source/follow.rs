@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::input::Input;
-use super::{Source, SourceError, detect, open_file};
+use super::{Source, SourceError, detect, open_file, unwrap};
 use crate::net::{Capture, Packet, Timestamp};
 
 /// How long to wait at the end of the file before looking again.
@@ -37,7 +37,7 @@ fn open_waiting(path: &str, capture: u16, stop: Arc<AtomicBool>, wait: Wait) -> 
     };
     let input = Input::new(path, Box::new(reader), None, capture);
     Ok(Box::new(Followed {
-        source: detect(input.stopped_by(Arc::clone(&stop)))?,
+        source: detect(unwrap(input.stopped_by(Arc::clone(&stop))))?,
         successor: Some((replaced, stop, wait)),
     }))
 }

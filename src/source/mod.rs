@@ -16,7 +16,7 @@ use crate::net::{Capture, Packet, Timestamp};
 
 mod buffer;
 mod compress;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 pub mod device;
 mod facts;
 mod follow;

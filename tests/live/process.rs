@@ -67,6 +67,7 @@ impl Live {
         self.child.stdin.take().expect("its input")
     }
 
+    #[cfg(all(feature = "live", target_os = "linux"))]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -79,8 +79,10 @@ impl Session {
     }
 
     fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        // What is drawn for ever does not prolong it.
+        let begun = Instant::now();
         while !done(self) {
-            let Ok(piece) = self.output.recv_timeout(PATIENCE) else {
+            let Ok(piece) = self.output.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) else {
                 panic!(
                     "'{what}' did not come; on the screen:\n{}",
                     self.screen.screen().contents()
@@ -251,11 +253,11 @@ fn a_live_capture_is_looked_at_while_it_goes_on() {
         .write(true)
         .open(&pipe)
         .expect("somebody reads");
-    session.until("nothing was seen");
+    session.until("(0 services)");
     let bytes = std::fs::read(fixture(QUICKSTART).path()).expect("the fixture");
     input.write_all(&bytes).expect("it reads");
     input.flush().expect("it reads");
-    session.until("Services by waste");
+    session.until("www.a.test");
     session.type_in("2foutcome:declined\r");
     session.until("8 of 14 connections");
     session.type_in("\r");
@@ -293,7 +295,7 @@ fn a_connection_on_loopback_appears_on_the_screens() {
     let program = cargo_bin("reshake").to_str().expect("UTF-8").to_owned();
     let filter = format!("tcp port {port}");
     let mut session = Session::start(folder.path(), &program, &["live", "-i", "lo", "--tui", "-f", &filter]);
-    session.until("nothing was seen");
+    session.until("(0 services)");
     let mut server = openssl(&format!(
         "s_server -tls1_2 -www -key key.pem -cert cert.pem -accept {port}"
     ))

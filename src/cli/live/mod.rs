@@ -25,7 +25,7 @@ use metrics::Metrics;
 use narrator::Narrator;
 
 /// What a build without libpcap says.
-#[cfg(not(feature = "live"))]
+#[cfg(not(all(feature = "live", unix)))]
 pub(super) const MISSING: &str = "this build cannot capture itself (it was built without the feature 'live'); pipe a \
                                   capture into it: tcpdump -U -w - tcp | reshake live -";
 
@@ -130,7 +130,7 @@ impl Prepared {
     }
 }
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
     use crate::source::device::{Device, OpenError, Options};
 
@@ -160,7 +160,7 @@ fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
     }
 }
 
-#[cfg(not(feature = "live"))]
+#[cfg(not(all(feature = "live", unix)))]
 fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
     if arguments.interface.is_some() {
         complain(MISSING);

@@ -28,7 +28,7 @@ const LAST_PACKETS: Duration = Duration::from_millis(500);
 /// While no packet waits, lines are written for this long before packets are looked for again.
 const IDLE_SLICE: Duration = Duration::from_millis(20);
 /// While packets wait, lines take at most this part of the time: packets can be lost, lines cannot.
-const BUSY_SHARE: u32 = 4;
+const BUSY_SHARE: u32 = 8;
 /// Lines that wait at most; beyond that packets do.
 const MAX_WAITING: usize = 1 << 17;
 
@@ -110,14 +110,20 @@ impl<'a> Narrator<'a> {
             capture: run.captures.first(),
             packets: run.captures.iter().map(|capture| capture.packets).sum(),
         };
-        if self.begin(seen).is_continue() {
-            while let Some(event) = self.waiting.pop_front() {
-                if self.tell(seen, event).is_break() {
-                    break;
-                }
+        self.tell_all(seen);
+        !self.closed
+    }
+
+    /// Tells everything that waits, however long it takes.
+    fn tell_all(&mut self, seen: Seen<'_>) {
+        if self.closed || self.begin(seen).is_break() {
+            return;
+        }
+        while let Some(event) = self.waiting.pop_front() {
+            if self.tell(seen, event).is_break() {
+                return;
             }
         }
-        !self.closed
     }
 
     /// Prints in one piece, at once. Nobody to read it is a reason to stop, and no failure.
@@ -294,6 +300,10 @@ impl Narrator<'_> {
 }
 
 impl Onlooker for Narrator<'_> {
+    fn ending(&mut self, seen: Seen<'_>) {
+        self.tell_all(seen);
+    }
+
     fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
         self.waiting.push_back(event);
         ControlFlow::Continue(())
