@@ -107,7 +107,7 @@ pub struct Engine {
     /// What is found here will be joined with what other runs found.
     joinable: bool,
     /// Connections without TLS that other runs may know better.
-    strays: Vec<Box<Connection>>,
+    strays: Vec<Connection>,
     limits: Limits,
     /// What happened since it was asked for, where anybody asks.
     events: Option<VecDeque<Event>>,
@@ -580,7 +580,7 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
 }
 
 /// The end of a connection of which nothing else was seen may be that of one that another run saw.
-fn keep_end(strays: &mut Vec<Box<Connection>>, table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At) {
+fn keep_end(strays: &mut Vec<Connection>, table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At) {
     let ends = segment.flags.fin() || segment.flags.rst();
     let known = ends && table.find_mut(segment.source, segment.destination).is_some();
     if ends && !known && strays.len() < MAX_STRAYS {

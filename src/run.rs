@@ -247,7 +247,7 @@ fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Sou
         };
         match opened {
             Ok(Opened::Capture(source)) => sources.push(source),
-            Ok(Opened::Facts(file)) => facts.push(file),
+            Ok(Opened::Facts(file)) => facts.push(*file),
             Err(error) => errors.push(error.to_string()),
         }
     }

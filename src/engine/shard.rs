@@ -29,7 +29,7 @@ pub struct Shard {
     /// TLS connections in the order of their numbers.
     pub connections: Vec<Sighting>,
     /// Those of the other connections that another run may know better.
-    pub strays: Vec<Box<Connection>>,
+    pub strays: Vec<Connection>,
     /// What was folded into counts, by service where these were told apart.
     pub omitted: Vec<(Option<Service>, Omitted)>,
 }
@@ -91,7 +91,12 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
             tls,
         };
         parts.extend(shard.connections.into_iter().map(|sighting| part(sighting, true)));
-        parts.extend(shard.strays.into_iter().map(|stray| part(Sighting::bare(stray), false)));
+        parts.extend(
+            shard
+                .strays
+                .into_iter()
+                .map(|stray| part(Sighting::bare(Box::new(stray)), false)),
+        );
     }
     if several {
         let others = |parts: &[Part]| {
@@ -185,9 +190,8 @@ impl Engine {
 
 /// The input went on after the end of the run that saw the connection: one that was open then has been silent since.
 fn grow_quiet(connection: &mut Connection, quiet: i64) {
-    let open = |cause: Blindness| matches!(cause, Blindness::OpenAtCaptureEnd | Blindness::IdleAtCaptureEnd);
     let ended = Side::BOTH.iter().any(|side| connection.side(*side).ended().is_some());
-    let by_silence = connection.close.class.blind().is_some_and(open)
+    let by_silence = connection.close.class.blind().is_some_and(Blindness::is_end_of_capture)
         && !(matches!(connection.completed, Completed::Blind(_)) && connection.answer.yes().is_none());
     if ended {
         return;
@@ -197,7 +201,7 @@ fn grow_quiet(connection: &mut Connection, quiet: i64) {
     }
     if quiet >= IDLE_NANOS {
         connection.map_blindness(|cause| {
-            if open(cause) {
+            if cause.is_end_of_capture() {
                 Blindness::IdleAtCaptureEnd
             } else {
                 cause

@@ -586,7 +586,7 @@ pub(super) fn finish(
 
 /// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
 /// beginning to its end, there is nothing to join.
-pub(super) fn stray(flow: &Flow<Tracks>, interner: &mut Interner) -> Option<Box<Connection>> {
+pub(super) fn stray(flow: &Flow<Tracks>, interner: &mut Interner) -> Option<Connection> {
     if flow.roles_known() && flow.closed() {
         return None;
     }
@@ -599,7 +599,7 @@ pub(super) fn stray(flow: &Flow<Tracks>, interner: &mut Interner) -> Option<Box<
     for direction in Direction::BOTH {
         finish_side(&mut open, flow, direction);
     }
-    let mut connection = Box::new(open.facts().clone());
+    let mut connection = open.facts().clone();
     let mut edges = edges(flow, ends.unwrap_or_default(), None);
     if ends.is_none() {
         edges.read = [false; 2];
@@ -609,7 +609,7 @@ pub(super) fn stray(flow: &Flow<Tracks>, interner: &mut Interner) -> Option<Box<
 }
 
 /// The end of a connection of which nothing else was seen.
-pub(super) fn bare_end(segment: &Segment<'_>, at: At) -> Box<Connection> {
+pub(super) fn bare_end(segment: &Segment<'_>, at: At) -> Connection {
     let from_client = segment.source.port > segment.destination.port;
     let [mut client, mut server] = [segment.source, segment.destination];
     let mut numbers = [
@@ -640,7 +640,7 @@ pub(super) fn bare_end(segment: &Segment<'_>, at: At) -> Box<Connection> {
     facts.captured = true;
     facts.fin = segment.flags.fin().then_some(at);
     facts.reset = segment.flags.rst().then(|| Reset::of(segment, at));
-    let mut connection = Box::new(open.facts().clone());
+    let mut connection = open.facts().clone();
     connection.edges = Some(Box::new(Edges {
         begun: false,
         numbers,

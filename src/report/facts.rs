@@ -45,7 +45,10 @@ pub fn write(shard: &Shard, out: &mut dyn Write) -> io::Result<()> {
         line(out, &ConnectionFact::of(sighting, true))?;
     }
     for stray in &shard.strays {
-        line(out, &ConnectionFact::of(&Sighting::bare(stray.clone()), false))?;
+        line(
+            out,
+            &ConnectionFact::of(&Sighting::bare(Box::new(stray.clone())), false),
+        )?;
     }
     Ok(())
 }

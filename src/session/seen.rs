@@ -49,6 +49,12 @@ impl Blindness {
         Self::NothingTellsApart,
     ];
 
+    /// Whether it was not seen because the capture ended first.
+    #[must_use]
+    pub const fn is_end_of_capture(self) -> bool {
+        matches!(self, Self::OpenAtCaptureEnd | Self::IdleAtCaptureEnd)
+    }
+
     /// Name in reports.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -106,7 +106,7 @@ mod tests {
 
     fn file(reader: impl Read + Send + 'static) -> FactFile {
         match recognise_reader("x", Box::new(reader), None, 0) {
-            Ok(Opened::Facts(file)) => file,
+            Ok(Opened::Facts(file)) => *file,
             Ok(Opened::Capture(_)) => panic!("a capture"),
             Err(error) => panic!("{error}"),
         }

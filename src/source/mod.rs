@@ -192,7 +192,7 @@ pub enum Opened {
     /// Packets.
     Capture(Box<dyn Source>),
     /// Facts of runs that are over.
-    Facts(FactFile),
+    Facts(Box<FactFile>),
 }
 
 /// Opens a capture file or a file of facts; `-` is standard input. `capture` is the index that the frame references of
@@ -217,7 +217,7 @@ fn recognise_reader(
 ) -> Result<Opened, SourceError> {
     let input = unwrap(Input::new(name, reader, size, capture));
     if FactFile::recognises(input.buffer.data()) {
-        return Ok(Opened::Facts(FactFile::new(input)));
+        return Ok(Opened::Facts(Box::new(FactFile::new(input))));
     }
     detect(input).map(Opened::Capture)
 }

@@ -106,7 +106,7 @@ impl Reader {
             if fact.is_tls() {
                 shard.connections.push(sighting);
             } else {
-                shard.strays.push(sighting.connection);
+                shard.strays.push(*sighting.connection);
             }
         }
         Ok(())

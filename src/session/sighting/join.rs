@@ -173,7 +173,7 @@ fn relation(first: &Connection, second: &Connection) -> Option<Relation> {
             return Some(Relation::Halves);
         }
     }
-    let continued = !begun(second) && pause <= SILENT && pause >= -CLOCKS_DIFFER && follows(first, second, turned);
+    let continued = !begun(second) && (-CLOCKS_DIFFER..=SILENT).contains(&pause) && follows(first, second, turned);
     continued.then_some(Relation::Continued)
 }
 
@@ -314,14 +314,19 @@ impl Connection {
         let fatal = [&self.client_side, &self.server_side]
             .iter()
             .any(|side| side.fatal_alert().is_some());
-        match self.judge_completed(None) {
-            Completed::No if !fatal => match known {
-                Completed::Blind(cause) if !self.is_ended() => Completed::Blind(cause),
-                _ if relation == Relation::Halves => Completed::Blind(Blindness::OneDirection),
-                _ => Completed::Blind(Blindness::Gap),
-            },
-            judged => judged,
+        let judged = self.judge_completed(None);
+        if judged != Completed::No || fatal {
+            return judged;
         }
+        if let (Completed::Blind(_), false) = (known, self.is_ended()) {
+            return known;
+        }
+        // What one of them did not see, the other may not have seen either.
+        Completed::Blind(if relation == Relation::Halves {
+            Blindness::OneDirection
+        } else {
+            Blindness::Gap
+        })
     }
 
     fn is_ended(&self) -> bool {
@@ -386,9 +391,12 @@ impl Connection {
 
     /// What was not seen because the run ended first was not seen because the sightings do not meet.
     fn no_longer_open(&mut self) {
-        let hidden = |cause: Blindness| match cause {
-            Blindness::OpenAtCaptureEnd | Blindness::IdleAtCaptureEnd => Blindness::Gap,
-            cause => cause,
+        let hidden = |cause: Blindness| {
+            if cause.is_end_of_capture() {
+                Blindness::Gap
+            } else {
+                cause
+            }
         };
         self.map_blindness(hidden);
         for notify in [&mut self.close.client, &mut self.close.server] {

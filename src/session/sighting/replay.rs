@@ -52,14 +52,12 @@ const LINGER: i64 = 1_000_000_000;
 fn offered_at(sighting: &Sighting) -> (Timestamp, FrameRef) {
     let connection = &sighting.connection;
     let hello = connection.hello.yes().map(|hello| hello.at);
-    match (hello, connection.answer.yes()) {
-        (Some(hello), Some(answer)) => (hello.time, hello.frame).max((answer.at.time, answer.at.frame)),
-        _ => {
-            let transport = &connection.transport;
-            let over = transport.ended.nanos().saturating_add(LINGER);
-            (Timestamp::from_nanos(over), transport.last())
-        }
+    if let (Some(hello), Some(answer)) = (hello, connection.answer.yes()) {
+        return (hello.time, hello.frame).max((answer.at.time, answer.at.frame));
     }
+    let transport = &connection.transport;
+    let over = transport.ended.nanos().saturating_add(LINGER);
+    (Timestamp::from_nanos(over), transport.last())
 }
 
 fn issued_at(sighting: &Sighting, issued: &Issued) -> (Timestamp, FrameRef) {
