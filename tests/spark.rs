@@ -71,6 +71,7 @@ fn verdicts(connections: impl IntoIterator<Item = Value>) -> BTreeMap<String, Va
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn spark_over_shared_out_captures_gives_the_verdicts_of_one_run() {
     let python = match python() {
         Ok(python) => python,
