@@ -265,7 +265,6 @@ fn a_connection_over_two_shards_is_joined_and_nothing_is_made_up() {
         cuts(&all, fixture).into_iter().flat_map(cut).collect()
     });
     let [torn, outcomes, closes] = count.map(std::sync::atomic::AtomicUsize::into_inner);
-    println!("of {torn} torn connections {outcomes} have their outcome and {closes} their close");
     assert_none("statements without ground", &problems);
     assert!(
         torn > 100 && outcomes * 2 > torn && closes * 2 > torn,

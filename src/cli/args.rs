@@ -95,7 +95,7 @@ pub enum Command {
     /// Tell what another farm of backends would make of the reconnects that captures show
     WhatIf(WhatIf),
     /// Hold captures against rules, in the exit status: for pipelines
-    Check(gate::Check),
+    Check(Box<gate::Check>),
     /// Compare two captures or reports: the before and after of a change
     Diff(gate::Diff),
     /// Copy a capture with the verdicts as packet comments, for Wireshark

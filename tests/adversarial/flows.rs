@@ -132,7 +132,7 @@ fn what_all_connections_hold_back_together_is_bounded() {
         let mut most = 0;
         for number in 0..500 {
             wire.connect(number);
-            wire.stream(number, true, 1001, &[0; 200_000], 1400);
+            wire.stream(number, true, 1001, &vec![0; 200_000], 1400);
             most = most.max(wire.engine.buffered());
         }
         let (client, server) = honest(1, b"honest.example");
@@ -155,7 +155,7 @@ fn unfinished_messages_of_all_connections_are_bounded() {
             buffered_bytes: budget,
             ..Limits::default()
         });
-        let endless = [&[1, 1, 0xf0, 0, 3, 3][..], &[0; 100_000]].concat();
+        let endless = [&[1, 1, 0xf0, 0, 3, 3][..], &vec![0; 100_000]].concat();
         for number in 0..200 {
             wire.connect(number);
             wire.stream(number, true, 1000, &super::common::forge::records(22, &endless), 1400);
