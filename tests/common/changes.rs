@@ -8,6 +8,9 @@ use super::packets::{self, RawPacket};
 /// How far a packet may be moved, in packets of its direction.
 const MOVED: usize = 8;
 
+/// How long after the packet a copy of it may come, in nanoseconds.
+const LATEST_COPY: i64 = 2_000_000_000;
+
 const SYN_RST: u8 = 2 | 4;
 
 /// Segments of one direction that may change places, as in a network: what was sent before the other side had spoken
@@ -61,12 +64,15 @@ pub(crate) fn reorder(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> 
 }
 
 /// Every fifth packet comes again: at once, as a mirror port shows it, or up to [`MOVED`] packets later, as a
-/// retransmission.
+/// retransmission, but not days later where the capture has a pause.
 pub(crate) fn duplicate(all: &[RawPacket], random: &mut Random) -> Vec<RawPacket> {
     let mut placed: Vec<(usize, RawPacket)> = all.iter().cloned().enumerate().collect();
     for (index, packet) in all.iter().enumerate() {
         if random.below(5) == 0 {
-            let later = (index + random.below(MOVED)).min(all.len() - 1);
+            let mut later = (index + random.below(MOVED)).min(all.len() - 1);
+            while all[later].time - packet.time > LATEST_COPY {
+                later -= 1;
+            }
             let time = all[later].time.max(packet.time);
             placed.push((later, RawPacket { time, ..packet.clone() }));
         }
