@@ -158,7 +158,9 @@ fn what_two_sensors_saw_is_one_connection() {
     let problems = over(&fixtures, |fixture| {
         let all = read(fixture.path());
         let mut later = all.clone();
-        later.iter_mut().for_each(|packet| packet.time += 300_000);
+        for packet in &mut later {
+            packet.time += 300_000;
+        }
         // Of connections without TLS, those that were seen whole are only counted.
         differences(
             &tree(&whole(&all)),
