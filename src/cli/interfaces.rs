@@ -40,6 +40,7 @@ pub(super) fn run() -> io::Result<Status> {
 }
 
 #[cfg(not(all(feature = "live", unix)))]
+#[allow(clippy::unnecessary_wraps, reason = "as where interfaces can be listed")]
 pub(super) fn run() -> io::Result<Status> {
     super::complain(super::live::MISSING);
     Ok(Status::Usage)

@@ -1,5 +1,6 @@
 //! Captures from real interfaces, where the tests may: as root on Linux, with libpcap in the build.
 #![cfg(all(feature = "live", target_os = "linux"))]
+#![allow(clippy::print_stderr, reason = "what is left out is said")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -11,7 +11,7 @@ use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 
 /// Nothing here takes as long; what does not come by then never comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running `reshake live`. It is killed when the test is over, however that ends.
 pub(crate) struct Live {

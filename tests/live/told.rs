@@ -124,6 +124,7 @@ fn a_snapshot_after_the_last_packet_is_the_report() {
 
 #[test]
 fn verdicts_say_that_packets_were_lost_by_then() {
+    const CLAUSE: &str = "; 3 packets were lost while capturing by then, and may have shown otherwise";
     let fixture = crate::common::fixture("captures/quickstart");
     let lost_after = |packets: u64| {
         let mut seen = 0;
@@ -141,7 +142,6 @@ fn verdicts_say_that_packets_were_lost_by_then() {
             .map(|reason| (text(&reason["name"]), text(&reason["summary"])))
             .collect()
     };
-    const CLAUSE: &str = "; 3 packets were lost while capturing by then, and may have shown otherwise";
     let nothing = primary(&lost_after(u64::MAX));
     assert!(
         nothing.iter().any(|(name, _)| name == "first-in-capture"),

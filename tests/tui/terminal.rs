@@ -272,6 +272,7 @@ fn a_live_capture_is_looked_at_while_it_goes_on() {
 /// On the loopback interface, with a real server and a real client, where the tests may capture.
 #[cfg(all(feature = "live", target_os = "linux"))]
 #[test]
+#[allow(clippy::print_stderr, reason = "what is left out is said")]
 fn a_connection_on_loopback_appears_on_the_screens() {
     use std::io::{BufRead, BufReader};
     use std::os::unix::fs::MetadataExt;
