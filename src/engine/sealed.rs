@@ -16,7 +16,7 @@ const HELD: usize = 64 * 1024;
 const HELD_RECORDS: usize = 512;
 
 /// What happened on a connection while its keys were awaited.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Waiting {
     Record {
         direction: Direction,
@@ -48,6 +48,24 @@ impl Unsealer {
             held: 0,
             lost_at: [None; 2],
         }
+    }
+
+    /// Whether something waits for keys that may still come.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// What waits, for a copy of the connection, which gets no keys: to it these records stay closed.
+    pub(super) fn without_keys(&self) -> Option<Box<Self>> {
+        self.is_waiting().then(|| {
+            Box::new(Self {
+                keys: Keys::new(),
+                waiting: self.waiting.clone(),
+                // What is held is counted once.
+                held: 0,
+                lost_at: self.lost_at,
+            })
+        })
     }
 
     /// What must be kept of the records of a direction.

@@ -91,7 +91,7 @@ impl Clone for Tracks {
             told: self.told,
             origin: self.keys().and_then(key_origin).or(self.origin),
             open: self.open.clone(),
-            sealed: None,
+            sealed: self.sealed.as_deref().and_then(Unsealer::without_keys),
             // What it holds is counted once.
             buffered: 0,
             searched: self.searched,
@@ -139,9 +139,10 @@ impl Tracks {
         Some(self.certain || both || alone)
     }
 
-    /// Whether what became of the handshake was not told yet.
-    pub(super) const fn is_untold(&self) -> bool {
-        !self.told && self.open.is_some()
+    /// Whether what became of the handshake was not told yet, and can be: while records wait for keys, the end of the
+    /// handshake may be among them.
+    pub(super) fn is_untold(&self) -> bool {
+        !self.told && self.open.is_some() && !self.sealed.as_deref().is_some_and(Unsealer::is_waiting)
     }
 
     /// It is told now.

@@ -80,6 +80,40 @@ fn what_is_told_at_a_handshake_never_changes() {
     assert!(compared > 500, "only {compared} handshakes were compared");
 }
 
+#[test]
+fn nothing_is_told_of_a_handshake_while_its_records_wait_for_keys() {
+    let mut compared = 0;
+    for fixture in fixtures().into_iter().filter(|fixture| fixture.folder().starts_with("keys-")) {
+        // Nobody brings the keys: what waits is closed in the end, and what was told must still hold.
+        let (engine, _, told) = watched(&fixture, &mut |engine, _| engine.expect_keys());
+        for (id, connection) in engine.kept().iter() {
+            if let Some(outcome) = told.handshakes.get(&id) {
+                assert_eq!(*outcome, connection.outcome, "{}: an outcome changed", fixture.name);
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 50, "only {compared} connections were compared");
+}
+
+#[test]
+fn a_look_at_records_that_wait_for_keys_finds_them_closed_and_not_missing() {
+    for fixture in fixtures().into_iter().filter(|fixture| fixture.folder().starts_with("keys-")) {
+        let mut timeline = Timeline::new(sources(&fixture.paths));
+        let mut engine = Engine::new(Limits::default());
+        engine.expect_keys();
+        while let Some(packet) = timeline.next() {
+            engine.push(&packet);
+        }
+        let outcomes = |engine: &Engine| -> Vec<Outcome> {
+            engine.kept().iter().map(|(_, connection)| connection.outcome).collect()
+        };
+        let early = outcomes(&engine.snapshot());
+        engine.finish();
+        assert_eq!(early, outcomes(&engine), "{}", fixture.name);
+    }
+}
+
 fn document(engine: &Engine, captures: Vec<Capture>) -> Value {
     let mut text = Vec::new();
     let report = Report::of(engine, captures);
