@@ -83,7 +83,10 @@ fn what_is_told_at_a_handshake_never_changes() {
 #[test]
 fn nothing_is_told_of_a_handshake_while_its_records_wait_for_keys() {
     let mut compared = 0;
-    for fixture in fixtures().into_iter().filter(|fixture| fixture.folder().starts_with("keys-")) {
+    for fixture in fixtures()
+        .into_iter()
+        .filter(|fixture| fixture.folder().starts_with("keys-"))
+    {
         // Nobody brings the keys: what waits is closed in the end, and what was told must still hold.
         let (engine, _, told) = watched(&fixture, &mut |engine, _| engine.expect_keys());
         for (id, connection) in engine.kept().iter() {
@@ -98,7 +101,10 @@ fn nothing_is_told_of_a_handshake_while_its_records_wait_for_keys() {
 
 #[test]
 fn a_look_at_records_that_wait_for_keys_finds_them_closed_and_not_missing() {
-    for fixture in fixtures().into_iter().filter(|fixture| fixture.folder().starts_with("keys-")) {
+    for fixture in fixtures()
+        .into_iter()
+        .filter(|fixture| fixture.folder().starts_with("keys-"))
+    {
         let mut timeline = Timeline::new(sources(&fixture.paths));
         let mut engine = Engine::new(Limits::default());
         engine.expect_keys();
