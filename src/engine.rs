@@ -287,30 +287,23 @@ impl Engine {
     }
 
     /// Whether a handshake is decided by what just came: then it is kept as far as it has come, and told.
-    fn tell_handshake(&mut self, id: FlowId) {
-        let Some(flow) = self.table.flow_mut(id) else { return };
+    fn tell_handshake(&mut self, flow_id: FlowId) {
+        let Some(flow) = self.table.flow_mut(flow_id) else {
+            return;
+        };
         if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
             return;
         }
-        let mut copy = ended_here(flow);
-        let mut context = Context {
-            ledger: &mut self.ledger,
-            interner: &mut self.interner,
-            kept: &mut self.kept,
-            secrets: &mut self.secrets,
-            held: &mut self.held,
-            held_most: self.limits.held_for_keys,
-            buffered: &mut self.buffered,
-            joinable: self.joinable,
-        };
+        let (mut copy, last) = (ended_here(flow), self.last);
+        let told = tracks::finish(&mut copy, last, &mut self.context());
         let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
         // A connection that ended in the middle of what is still to come in order has its say when it is buried.
-        let Some((id, connection)) =
-            tracks::finish(&mut copy, self.last, &mut context).filter(|(_, connection)| decided(connection.completed))
-        else {
+        let Some((id, connection)) = told.filter(|(_, connection)| decided(connection.completed)) else {
             return;
         };
-        flow.data.tell();
+        if let Some(flow) = self.table.flow_mut(flow_id) {
+            flow.data.tell();
+        }
         self.kept.keep_open(id, connection);
         if let Some(events) = &mut self.events {
             events.push_back(Event::Handshake(id));

@@ -1,45 +1,29 @@
 //! `reshake analyze`: captures in, report out.
 
-use std::io;
 use std::path::Path;
 
 use super::args::{Analyze, Format};
-use super::progress::Meter;
 use super::redact::Redaction;
-use super::{Status, complain, interrupt, keylogs, print};
+use super::{Done, Status, complain, interrupt, keylogs, print, read};
 use crate::engine::{Limits, Shard};
 use crate::report::handout::Bounds;
 use crate::report::text::printable;
 use crate::report::{Report, SelectError, Selection, facts, html, json, markdown, text};
-use crate::run::{self, Options, Run};
+use crate::run::{Options, Run};
 
-pub(super) fn run(arguments: &Analyze, coloured: bool) -> io::Result<Status> {
+pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let inputs = arguments.inputs();
     if inputs.iter().filter(|input| *input == "-").count() > 1 {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
-    let selection = match selection(arguments.select.as_deref()) {
-        Ok(selection) => selection,
-        Err(status) => return Ok(status),
-    };
-    let options = match options(arguments) {
-        Ok(options) => options,
-        Err(status) => return Ok(status),
-    };
-    let mut redaction = match Redaction::of(&arguments.redact) {
-        Ok(redaction) => redaction,
-        Err(status) => return Ok(status),
-    };
+    let selection = selection(arguments.select.as_deref())?;
+    let options = options(arguments)?;
+    let mut redaction = Redaction::of(&arguments.redact)?;
     if arguments.format == Format::Facts && !may_be_facts(selection.as_ref(), &redaction) {
         return Ok(Status::Usage);
     }
-    let mut meter = Meter::new(!arguments.quiet);
-    let mut run = run::analyze(&inputs, &options, &mut |progress| meter.watch(progress));
-    meter.clear();
-    for line in run.errors.iter().chain(&run.warnings) {
-        complain(line);
-    }
+    let mut run = read(&inputs, &options, arguments.quiet);
     if let Some(name) = inputs.first().filter(|name| is_misspelt_command(name)) {
         complain(&format!(
             "neither a file nor a command is called '{name}'; 'reshake --help' lists the commands"

@@ -5,50 +5,32 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::args::gate::{Check, CheckForm, Output};
-use super::progress::Meter;
 use super::redact::Redaction;
-use super::{Status, complain, keylogs, print};
+use super::{Done, Status, complain, keylogs, print, read};
 use crate::check::{Baseline, Origin, Rules, show};
 use crate::engine::Limits;
 use crate::report::check::{self, Asked, Form};
 use crate::report::diff::Side;
 use crate::report::text::printable;
 use crate::report::{Report, Selection};
-use crate::run::{self, Options, Run};
+use crate::run::{Options, Run};
 
-pub(super) fn run(arguments: &Check, coloured: bool) -> io::Result<Status> {
-    let mut rules = match rules(arguments) {
-        Ok(rules) => rules,
-        Err(status) => return Ok(status),
-    };
+pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
+    let mut rules = rules(arguments)?;
     if arguments.print_rules {
         let shown = show(&rules);
-        return print(|out| {
+        print(|out| {
             shown
                 .lines()
                 .try_for_each(|line| writeln!(out, "{}", printable(line, usize::MAX)))
-        })
-        .map(|()| Status::Analysed);
+        })?;
+        return Ok(Status::Analysed);
     }
-    if let Err(status) = usable(arguments, &rules) {
-        return Ok(status);
-    }
-    let baseline = match rules.baseline.as_ref().map(baseline).transpose() {
-        Ok(baseline) => baseline,
-        Err(status) => return Ok(status),
-    };
-    let options = match options(arguments) {
-        Ok(options) => options,
-        Err(status) => return Ok(status),
-    };
-    let mut redaction = match Redaction::of(&arguments.redact) {
-        Ok(redaction) => redaction,
-        Err(status) => return Ok(status),
-    };
-    let mut meter = Meter::new(!arguments.quiet);
-    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
-    meter.clear();
-    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    usable(arguments, &rules)?;
+    let baseline = rules.baseline.as_ref().map(baseline).transpose()?;
+    let options = options(arguments)?;
+    let mut redaction = Redaction::of(&arguments.redact)?;
+    let mut run = read(&arguments.files, &options, arguments.quiet);
     if arguments.strict && run.damaged() {
         let line = "an input is damaged or ends inside a packet (--strict)";
         complain(line);

@@ -1,13 +1,11 @@
 //! `reshake completions`: a completion script for a shell.
 
-use std::io;
-
 use clap::CommandFactory;
 
 use super::args::{Cli, Completions};
-use super::{Status, print};
+use super::{Done, Status, print};
 
-pub(super) fn run(arguments: &Completions) -> io::Result<Status> {
+pub(super) fn run(arguments: &Completions) -> Done {
     print(|out| {
         // clap_complete panics when it cannot write; a buffer always takes it.
         let mut script = Vec::new();

@@ -7,16 +7,15 @@ use hashbrown::HashSet;
 
 use super::args::{Annotate, Copying, Extract};
 use super::output::Output;
-use super::progress::Meter;
 use super::session::find;
-use super::{Status, complain, keylogs};
+use super::{Done, Status, complain, keylogs, read};
 use crate::copy::{Changes, Chosen, Copied, CopyError, Frames, copy};
 use crate::net::hex;
 use crate::report::annotations::{Annotations, connections_called};
 use crate::report::session::{Found, Life};
 use crate::report::text::units::counted;
 use crate::report::{Report, connection_id};
-use crate::run::{self, Options, Run};
+use crate::run::{Options, Run};
 use crate::session::{Connection, ConnectionId};
 use crate::source::{self, KeyLogFile};
 
@@ -33,15 +32,9 @@ struct Job {
     embedded: Vec<u8>,
 }
 
-pub(super) fn annotate(arguments: &Annotate) -> Status {
-    let selection = match super::analyze::selection(arguments.select.as_deref()) {
-        Ok(selection) => selection,
-        Err(status) => return status,
-    };
-    let job = match begin(&arguments.copying) {
-        Ok(job) => job,
-        Err(status) => return status,
-    };
+pub(super) fn annotate(arguments: &Annotate) -> Done {
+    let selection = super::analyze::selection(arguments.select.as_deref())?;
+    let job = begin(&arguments.copying)?;
     let report = Report::of_selected(&job.run.engine, job.run.captures.clone(), selection);
     let annotated = Annotated {
         annotations: Annotations::of(&report, 0),
@@ -52,17 +45,14 @@ pub(super) fn annotate(arguments: &Annotate) -> Status {
         let frames = counted(frames, "frame", "frames");
         format!("{} on {frames}", counted(copied.comments, "comment", "comments"))
     };
-    write(&arguments.copying, job.output, &job.run, &annotated, told)
+    Ok(write(&arguments.copying, job.output, &job.run, &annotated, told))
 }
 
-pub(super) fn extract(arguments: &Extract) -> Status {
-    let job = match begin(&arguments.copying) {
-        Ok(job) => job,
-        Err(status) => return status,
-    };
+pub(super) fn extract(arguments: &Extract) -> Done {
+    let job = begin(&arguments.copying)?;
     let report = Report::of(&job.run.engine, job.run.captures.clone());
     let Some(ids) = wanted(arguments, &report) else {
-        return Status::Usage;
+        return Ok(Status::Usage);
     };
     let kept = report.engine.kept();
     let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
@@ -75,7 +65,7 @@ pub(super) fn extract(arguments: &Extract) -> Status {
         }
         Err(error) => {
             complain(&error.to_string());
-            return Status::Unreadable;
+            return Ok(Status::Unreadable);
         }
     }
     let (frames, hosts) = frames.finish();
@@ -92,7 +82,7 @@ pub(super) fn extract(arguments: &Extract) -> Status {
             counted(chosen.len() as u64, "connection", "connections")
         )
     };
-    write(&arguments.copying, job.output, &job.run, &excerpt, told)
+    Ok(write(&arguments.copying, job.output, &job.run, &excerpt, told))
 }
 
 /// Opens the output, then analyses the input: what cannot be written is said before the work.
@@ -124,11 +114,7 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
         keylogs: keylogs.clone(),
         ..Options::default()
     };
-    let mut meter = Meter::new(!arguments.quiet);
-    let inputs = std::slice::from_ref(&arguments.file);
-    let run = run::analyze(inputs, &options, &mut |progress| meter.watch(progress));
-    meter.clear();
-    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    let run = read(std::slice::from_ref(&arguments.file), &options, arguments.quiet);
     if run.captures.is_empty() || !run.errors.is_empty() {
         return Err(Status::Unreadable);
     }

@@ -1,29 +1,22 @@
 //! `reshake diff`: two captures or reports side by side.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 
 use super::args::SessionFormat;
 use super::args::gate::Diff;
-use super::progress::Meter;
 use super::redact::Redaction;
-use super::{Status, complain, keylogs, print};
+use super::{Done, Status, complain, keylogs, print, read};
 use crate::report::Report;
 use crate::report::diff::{self, Side};
-use crate::run::{self, Options};
+use crate::run::Options;
 
-pub(super) fn run(arguments: &Diff) -> io::Result<Status> {
-    let options = match keylogs(&arguments.keys) {
-        Ok(keylogs) => Options {
-            keylogs,
-            ..Options::default()
-        },
-        Err(status) => return Ok(status),
+pub(super) fn run(arguments: &Diff) -> Done {
+    let options = Options {
+        keylogs: keylogs(&arguments.keys)?,
+        ..Options::default()
     };
-    let mut redaction = match Redaction::of(&arguments.redact) {
-        Ok(redaction) => redaction,
-        Err(status) => return Ok(status),
-    };
+    let mut redaction = Redaction::of(&arguments.redact)?;
     let paths = [&arguments.before, &arguments.after];
     if redaction.is_asked()
         && let Some(path) = paths.into_iter().find(|path| is_json(path))
@@ -56,10 +49,7 @@ fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -
         let side = Side::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
         return Some((side.ok()?, true));
     }
-    let mut meter = Meter::new(!quiet);
-    let mut run = run::analyze(&[path.to_owned()], options, &mut |progress| meter.watch(progress));
-    meter.clear();
-    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    let mut run = read(&[path.to_owned()], options, quiet);
     let whole = run.errors.is_empty();
     redaction.apply(&mut run, None);
     let report = Report::of(&run.engine, run.captures);

@@ -1,12 +1,10 @@
 //! `reshake explain`: one reason, pattern or finding in full, or the list.
 
-use std::io;
-
 use super::args::{Explain, ExplainFormat};
-use super::{Status, complain, print};
+use super::{Done, Status, complain, print};
 use crate::report::explain::{self, Entry};
 
-pub(super) fn run(arguments: &Explain) -> io::Result<Status> {
+pub(super) fn run(arguments: &Explain) -> Done {
     let entry = match arguments.name.as_deref().map(|name| (name, Entry::by_name(name))) {
         None => None,
         Some((_, Some(entry))) => Some(entry),

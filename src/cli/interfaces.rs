@@ -1,11 +1,9 @@
 //! `reshake interfaces`: what can be watched.
 
-use std::io;
-
-use super::Status;
+use super::{Done, Status};
 
 #[cfg(all(feature = "live", unix))]
-pub(super) fn run() -> io::Result<Status> {
+pub(super) fn run() -> Done {
     use super::{complain, print};
     use crate::report::text::printable;
     use crate::source::device::{Interface, interfaces};
@@ -41,7 +39,7 @@ pub(super) fn run() -> io::Result<Status> {
 
 #[cfg(not(all(feature = "live", unix)))]
 #[allow(clippy::unnecessary_wraps, reason = "as where interfaces can be listed")]
-pub(super) fn run() -> io::Result<Status> {
+pub(super) fn run() -> Done {
     super::complain(super::live::MISSING);
     Ok(Status::Usage)
 }

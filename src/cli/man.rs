@@ -6,9 +6,9 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 
 use super::args::Cli;
-use super::{Status, print};
+use super::{Done, Status, print};
 
-pub(super) fn run() -> io::Result<Status> {
+pub(super) fn run() -> Done {
     print(page)?;
     Ok(Status::Analysed)
 }

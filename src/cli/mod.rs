@@ -23,8 +23,10 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use args::{Color, Command};
+use progress::Meter;
 
 use crate::report::text::printable;
+use crate::run::{self, Options, Run};
 
 /// Exit status; fixed by the report's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,30 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// Why a command ends before it is done.
+#[derive(Debug)]
+enum Stop {
+    /// What is wrong was said.
+    With(Status),
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+impl From<Status> for Stop {
+    fn from(status: Status) -> Self {
+        Self::With(status)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// How a command ended.
+type Done = Result<Status, Stop>;
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -57,15 +83,15 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let written = match &cli.command {
+    let done = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
         Command::Live(arguments) => live::run(arguments, coloured(cli.color)),
         Command::Interfaces => interfaces::run(),
-        Command::View(arguments) => Ok(view::run(arguments, coloured(cli.color))),
+        Command::View(arguments) => view::run(arguments, coloured(cli.color)),
         Command::Session(arguments) => session::run(arguments),
         Command::WhatIf(arguments) => what_if::run(arguments),
-        Command::Annotate(arguments) => Ok(copy::annotate(arguments)),
-        Command::Extract(arguments) => Ok(copy::extract(arguments)),
+        Command::Annotate(arguments) => copy::annotate(arguments),
+        Command::Extract(arguments) => copy::extract(arguments),
         Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
         Command::Diff(arguments) => diff::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
@@ -73,9 +99,9 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man => man::run(),
     };
-    match written {
-        Ok(status) => status.into(),
-        Err(error) => {
+    match done {
+        Ok(status) | Err(Stop::With(status)) => status.into(),
+        Err(Stop::Output(error)) => {
             complain(&format!("standard output: cannot be written: {error}"));
             Status::Unreadable.into()
         }
@@ -93,6 +119,15 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()>
         }
         written => written,
     }
+}
+
+/// Reads captures to their end, and shows how far it is; what is wrong with them is said.
+fn read(files: &[String], options: &Options, quiet: bool) -> Run {
+    let mut meter = Meter::new(!quiet);
+    let run = run::analyze(files, options, &mut |progress| meter.watch(progress));
+    meter.clear();
+    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    run
 }
 
 /// The key logs of a command; what is wrong with asking for them is said.

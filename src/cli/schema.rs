@@ -1,12 +1,10 @@
 //! `reshake schema`: the JSON Schema of the JSON report, or of another document.
 
-use std::io;
-
 use super::args::{Document, Schema};
-use super::{Status, print};
+use super::{Done, Status, print};
 use crate::report::{check, diff, facts, json, what_if};
 
-pub(super) fn run(arguments: &Schema) -> io::Result<Status> {
+pub(super) fn run(arguments: &Schema) -> Done {
     let schema = match arguments.of {
         Document::Report => json::schema(arguments.strict),
         Document::Check => check::schema(arguments.strict),

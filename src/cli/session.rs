@@ -3,32 +3,22 @@
 use std::io;
 
 use super::args::{Session, SessionFormat};
-use super::progress::Meter;
 use super::redact::Redaction;
-use super::{Status, complain, keylogs, print};
+use super::{Done, Status, complain, keylogs, print, read};
 use crate::report::Report;
 use crate::report::session::{Found, Life, Wanted, show};
-use crate::run::{self, Options};
+use crate::run::Options;
 
 /// Meanings listed of a name that has several.
 const MAX_CANDIDATES: usize = 20;
 
-pub(super) fn run(arguments: &Session) -> io::Result<Status> {
-    let options = match keylogs(&arguments.keys) {
-        Ok(keylogs) => Options {
-            keylogs,
-            ..Options::default()
-        },
-        Err(status) => return Ok(status),
+pub(super) fn run(arguments: &Session) -> Done {
+    let options = Options {
+        keylogs: keylogs(&arguments.keys)?,
+        ..Options::default()
     };
-    let mut redaction = match Redaction::of(&arguments.redact) {
-        Ok(redaction) => redaction,
-        Err(status) => return Ok(status),
-    };
-    let mut meter = Meter::new(!arguments.quiet);
-    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
-    meter.clear();
-    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    let mut redaction = Redaction::of(&arguments.redact)?;
+    let mut run = read(&arguments.files, &options, arguments.quiet);
     if run.captures.is_empty() {
         return Ok(Status::Unreadable);
     }

@@ -6,30 +6,26 @@ use std::sync::Arc;
 
 use super::args::View;
 use super::progress::Meter;
-use super::{Status, complain, keylogs};
+use super::{Done, Status, complain, keylogs};
 use crate::engine::Limits;
 use crate::report::Report;
 use crate::run::{self, Options, Run};
 use crate::tui;
 
-pub(super) fn run(arguments: &View, coloured: bool) -> Status {
+pub(super) fn run(arguments: &View, coloured: bool) -> Done {
     if !is_terminal() {
         complain("view needs a terminal to show and take keys; 'reshake analyze' prints the same as a report");
-        return Status::Usage;
+        return Ok(Status::Usage);
     }
     if arguments.files.iter().filter(|file| *file == "-").count() > 1 {
         complain("standard input ('-') can be read only once");
-        return Status::Usage;
+        return Ok(Status::Usage);
     }
     let mut limits = Limits::default();
     limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
-    let keylogs = match keylogs(&arguments.keys) {
-        Ok(keylogs) => keylogs,
-        Err(status) => return status,
-    };
     let options = Options {
         limits,
-        keylogs,
+        keylogs: keylogs(&arguments.keys)?,
         ..Options::default()
     };
     let mut meter = Meter::new(true);
@@ -37,7 +33,7 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Status {
     meter.clear();
     if run.captures.is_empty() {
         run.errors.iter().for_each(|error| complain(error));
-        return Status::Unreadable;
+        return Ok(Status::Unreadable);
     }
     let Run {
         engine,
@@ -55,13 +51,13 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Status {
     }
     if let Err(error) = shown {
         complain(&format!("the terminal cannot be used: {error}"));
-        return Status::Unreadable;
+        return Ok(Status::Unreadable);
     }
-    if errors.is_empty() {
+    Ok(if errors.is_empty() {
         Status::Analysed
     } else {
         Status::Unreadable
-    }
+    })
 }
 
 /// Whether there is something to draw on and something to type on. Keys come from the terminal device where standard

@@ -1,36 +1,21 @@
 //! `reshake what-if`: what another farm would make of the reconnects of a capture.
 
-use std::io;
-
 use super::analyze::selection;
 use super::args::{Balance, SessionFormat, Share, WhatIf};
-use super::progress::Meter;
 use super::redact::Redaction;
-use super::{Status, complain, keylogs, print};
+use super::{Done, Status, keylogs, print, read};
 use crate::report::{Report, what_if};
-use crate::run::{self, Options, Run};
+use crate::run::{Options, Run};
 use crate::whatif;
 
-pub(super) fn run(arguments: &WhatIf) -> io::Result<Status> {
-    let selection = match selection(arguments.select.as_deref()) {
-        Ok(selection) => selection,
-        Err(status) => return Ok(status),
+pub(super) fn run(arguments: &WhatIf) -> Done {
+    let selection = selection(arguments.select.as_deref())?;
+    let options = Options {
+        keylogs: keylogs(&arguments.keys)?,
+        ..Options::default()
     };
-    let options = match keylogs(&arguments.keys) {
-        Ok(keylogs) => Options {
-            keylogs,
-            ..Options::default()
-        },
-        Err(status) => return Ok(status),
-    };
-    let mut redaction = match Redaction::of(&arguments.redact) {
-        Ok(redaction) => redaction,
-        Err(status) => return Ok(status),
-    };
-    let mut meter = Meter::new(!arguments.quiet);
-    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
-    meter.clear();
-    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    let mut redaction = Redaction::of(&arguments.redact)?;
+    let mut run = read(&arguments.files, &options, arguments.quiet);
     if run.captures.is_empty() {
         return Ok(Status::Unreadable);
     }

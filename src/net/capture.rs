@@ -61,3 +61,22 @@ pub struct Capture {
     /// What was skipped while reading; the layers above add theirs.
     pub notices: Notices,
 }
+
+impl Capture {
+    /// Of which nothing was read yet.
+    #[must_use]
+    pub fn new(path: &str, format: Format) -> Self {
+        Self {
+            path: path.to_owned(),
+            format,
+            compression: None,
+            packets: 0,
+            bytes: 0,
+            first_time: None,
+            last_time: None,
+            dropped: None,
+            ended: Ended::EndOfFile,
+            notices: Notices::default(),
+        }
+    }
+}

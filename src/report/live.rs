@@ -55,7 +55,7 @@ impl Tally {
 
     /// Whether there is nothing to say.
     #[must_use]
-    pub const fn is_nothing(&self) -> bool {
+    pub fn is_nothing(&self) -> bool {
         self.outcomes.total() == 0 && self.packets == 0 && self.dropped == 0
     }
 }

@@ -90,14 +90,7 @@ fn head(handout: &Handout<'_>, out: &mut dyn Write) -> io::Result<()> {
 
 /// Every outcome with its count, in the order of [`OUTCOMES`].
 fn outcomes(counts: &Outcomes) -> impl Iterator<Item = (&'static str, u64)> {
-    OUTCOMES.into_iter().zip([
-        counts.resumed,
-        counts.declined,
-        counts.not_offered,
-        counts.failed,
-        counts.unclear,
-        counts.external_psk,
-    ])
+    OUTCOMES.into_iter().zip(counts.in_order())
 }
 
 fn service(part: &ServicePart, out: &mut dyn Write) -> io::Result<()> {

@@ -91,10 +91,23 @@ impl Outcomes {
         self.external_psk += others.external_psk;
     }
 
+    /// In the order of [`view::OUTCOMES`].
+    #[must_use]
+    pub const fn in_order(&self) -> [u64; 6] {
+        [
+            self.resumed,
+            self.declined,
+            self.not_offered,
+            self.failed,
+            self.unclear,
+            self.external_psk,
+        ]
+    }
+
     /// All connections.
     #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.resumed + self.declined + self.not_offered + self.failed + self.unclear + self.external_psk
+    pub fn total(&self) -> u64 {
+        self.in_order().into_iter().sum()
     }
 }
 

@@ -329,18 +329,7 @@ mod tests {
 
     #[test]
     fn captures_are_called_by_their_names_where_those_tell_them_apart() {
-        let capture = |path: &str| Capture {
-            path: path.to_owned(),
-            format: crate::net::capture::Format::Pcap,
-            compression: None,
-            packets: 0,
-            bytes: 0,
-            first_time: None,
-            last_time: None,
-            dropped: None,
-            ended: Ended::EndOfFile,
-            notices: crate::net::Notices::default(),
-        };
+        let capture = |path: &str| Capture::new(path, crate::net::capture::Format::Pcap);
         let names = |paths: &[&str]| prefixes(&paths.iter().map(|path| capture(path)).collect::<Vec<_>>());
         assert!(names(&["x/a.pcap"]).is_empty());
         assert_eq!(

@@ -142,6 +142,28 @@ pub struct Credential {
     pub offered_with_age_zero: bool,
 }
 
+impl Credential {
+    /// One of which nothing was seen yet but its name.
+    #[must_use]
+    pub const fn unseen(mechanism: Mechanism, name: Name, server: Endpoint) -> Self {
+        Self {
+            mechanism,
+            name,
+            issued: None,
+            server,
+            server_name: None,
+            version: None,
+            suite: None,
+            extended_master_secret: None,
+            lifetime: None,
+            psk: None,
+            client_certificate: None,
+            offers: Vec::new(),
+            offered_with_age_zero: false,
+        }
+    }
+}
+
 /// Whether `identity` has exactly the layout of an imported external PSK (RFC 9258 §5.1).
 #[must_use]
 pub fn imported_identity(identity: &[u8]) -> bool {

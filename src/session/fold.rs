@@ -758,25 +758,18 @@ impl Open {
         let resumed = self.facts.accepted.and_then(|id| ledger.get(id));
         let answer = self.facts.answer.yes();
         Credential {
-            mechanism,
-            name,
-            issued: None,
-            server: self.facts.server,
             server_name: resumed
                 .and_then(|known| known.server_name.clone())
                 .or_else(|| self.facts.server_name().cloned()),
             version: answer.map(|answer| answer.version),
             suite: answer.map(|answer| answer.suite),
             extended_master_secret: answer.map(|answer| answer.extended_master_secret),
-            lifetime: None,
-            psk: None,
             client_certificate: match (resumed, &self.facts.shape) {
                 (Some(known), _) => known.client_certificate,
                 (None, Seen::Yes(Shape::Full(_))) => Some(self.facts.certificate_request.is_some()),
                 _ => None,
             },
-            offers: Vec::new(),
-            offered_with_age_zero: false,
+            ..Credential::unseen(mechanism, name, self.facts.server)
         }
     }
 
@@ -944,21 +937,8 @@ impl Open {
         (obfuscated_age, binder): (u32, u8),
         ledger: &mut Ledger,
     ) -> CredentialId {
-        let id = ledger.enter(mechanism, name, || Credential {
-            mechanism,
-            name: *name,
-            issued: None,
-            server: self.facts.server,
-            server_name: None,
-            version: None,
-            suite: None,
-            extended_master_secret: None,
-            lifetime: None,
-            psk: None,
-            client_certificate: None,
-            offers: Vec::new(),
-            offered_with_age_zero: false,
-        });
+        let server = self.facts.server;
+        let id = ledger.enter(mechanism, name, || Credential::unseen(mechanism, *name, server));
         if let Some(credential) = ledger.get_mut(id)
             && credential.offers.last() != Some(&self.id)
         {

@@ -14,7 +14,7 @@ use pcap::{Active, Linktype, Precision};
 
 use super::{Pause, Source, SourceError};
 use crate::net::capture::{Ended, Format};
-use crate::net::{Capture, FrameRef, LinkType, Notice, Notices, Packet, Timestamp};
+use crate::net::{Capture, FrameRef, LinkType, Notice, Packet, Timestamp};
 use tags::{Tags, is_tagged};
 
 /// Milliseconds after which the kernel hands over packets that do not fill a block.
@@ -145,16 +145,8 @@ impl Device {
         let (handle, link) = open(&options)?;
         let course = Course {
             capture: Capture {
-                path: options.interface.clone(),
-                format: Format::Live,
-                compression: None,
-                packets: 0,
-                bytes: 0,
-                first_time: None,
-                last_time: None,
                 dropped: Some(0),
-                ended: Ended::EndOfFile,
-                notices: Notices::default(),
+                ..Capture::new(&options.interface, Format::Live)
             },
             index: capture,
             drained: false,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::SourceError;
 use super::buffer::Buffer;
 use crate::net::capture::{Ended, Format};
-use crate::net::{Capture, FrameRef, Notice, Notices, Timestamp};
+use crate::net::{Capture, FrameRef, Notice, Timestamp};
 
 /// One input on its way from bytes to packets.
 pub(super) struct Input {
@@ -32,18 +32,7 @@ impl Input {
         };
         Self {
             buffer: Buffer::new(Box::new(reader)),
-            capture: Capture {
-                path: name.to_owned(),
-                format: Format::Pcap,
-                compression: None,
-                packets: 0,
-                bytes: 0,
-                first_time: None,
-                last_time: None,
-                dropped: None,
-                ended: Ended::EndOfFile,
-                notices: Notices::default(),
-            },
+            capture: Capture::new(name, Format::Pcap),
             size,
             error: None,
             over: false,

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Pause, Source, SourceError, from_reader};
-use crate::net::capture::{Ended, Format};
-use crate::net::{Capture, FrameRef, LinkType, Notices, Packet, Timestamp};
+use crate::net::capture::Format;
+use crate::net::{Capture, FrameRef, LinkType, Packet, Timestamp};
 
 /// Bytes read ahead at most; beyond that the sender waits.
 const AHEAD: usize = 8 << 20;
@@ -94,18 +94,7 @@ impl Pipe {
             shared,
             batch: Batch::default(),
             taken: 0,
-            capture: Capture {
-                path: name.to_owned(),
-                format: Format::Pcap,
-                compression: None,
-                packets: 0,
-                bytes: 0,
-                first_time: None,
-                last_time: None,
-                dropped: None,
-                ended: Ended::EndOfFile,
-                notices: Notices::default(),
-            },
+            capture: Capture::new(name, Format::Pcap),
             error: None,
             latest: None,
             over: false,

@@ -3,25 +3,9 @@
 use std::io::{Cursor, Read, Write};
 
 use super::{MB, alone, peak};
-use reshake::net::capture::{Ended, Format};
-use reshake::net::{Capture, Notice, Notices};
+use reshake::net::capture::Ended;
+use reshake::net::{Capture, Notice};
 use reshake::source::Source;
-
-/// A capture without anything in it, for notices to belong to.
-pub(crate) fn capture_of_nothing() -> Capture {
-    Capture {
-        path: "nothing".to_owned(),
-        format: Format::Pcap,
-        compression: None,
-        packets: 0,
-        bytes: 0,
-        first_time: None,
-        last_time: None,
-        dropped: None,
-        ended: Ended::EndOfFile,
-        notices: Notices::default(),
-    }
-}
 
 fn open(bytes: impl Read + Send + 'static) -> Option<Box<dyn Source>> {
     reshake::source::from_reader("file", Box::new(bytes), None, 0).ok()

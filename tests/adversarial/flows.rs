@@ -6,7 +6,8 @@ use super::common::forge::{
 use super::common::{items, report_of, text};
 use super::{MB, alone, count, peak, wire};
 use reshake::engine::{Engine, FlowLimits, Limits};
-use reshake::net::Notice;
+use reshake::net::capture::Format;
+use reshake::net::{Capture, Notice};
 
 fn limited(limits: Limits) -> Wire {
     Wire::new(Engine::new(limits))
@@ -199,7 +200,7 @@ fn folded_services_are_bounded_and_counted() {
     assert!(kept.bytes() <= 2 * MB);
     // The names that are shared may take 16 MB, and those in the report that is not written yet none.
     assert!(peak < 24 * MB, "{peak} bytes at the peak");
-    let report = report_of((engine, vec![super::files::capture_of_nothing()]));
+    let report = report_of((engine, vec![Capture::new("nothing", Format::Pcap)]));
     let counted = report["summary"]["outcomes"]["not-offered"].as_u64();
     assert_eq!(counted, Some(expected));
     let notices = items(&report["captures"][0], "notices");

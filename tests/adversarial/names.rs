@@ -5,6 +5,7 @@ use super::common::forms;
 use super::{alone, wire};
 use reshake::engine::Engine;
 use reshake::net::Capture;
+use reshake::net::capture::Format;
 use reshake::report::Report;
 
 /// Server names from the wire. What must never stand in anything that people read is in all of them.
@@ -46,13 +47,6 @@ fn seen(names: &[Vec<u8>]) -> Engine {
     wire.finish()
 }
 
-fn capture(path: &str) -> Capture {
-    Capture {
-        path: path.to_owned(),
-        ..super::files::capture_of_nothing()
-    }
-}
-
 /// What a terminal would act on, or an eye not see.
 fn is_dangerous(letter: char) -> bool {
     (letter.is_control() && letter != '\n')
@@ -82,7 +76,7 @@ fn without_colours(text: &str) -> String {
 fn no_name_reaches_a_terminal_as_it_is() {
     let _alone = alone();
     let engine = seen(&NAMES.map(<[u8]>::to_vec));
-    let captures = NAMES.map(|name| capture(&String::from_utf8_lossy(name)));
+    let captures = NAMES.map(|name| Capture::new(&String::from_utf8_lossy(name), Format::Pcap));
     let report = Report::of(&engine, captures.to_vec());
     assert_eq!(report.services.len(), NAMES.len());
     let forms = forms::for_people(&report);
@@ -102,7 +96,7 @@ fn no_name_reaches_a_terminal_as_it_is() {
 #[test]
 fn what_machines_read_keeps_every_name_apart() {
     let engine = seen(&NAMES.map(<[u8]>::to_vec));
-    let report = Report::of(&engine, vec![capture("x")]);
+    let report = Report::of(&engine, vec![Capture::new("x", Format::Pcap)]);
     for (form, bytes) in forms::for_machines(&report) {
         let text = String::from_utf8(bytes).expect("UTF-8");
         for line in text.lines() {
@@ -127,7 +121,7 @@ fn long_names_make_no_long_report() {
         .map(|number| [vec![b'a' + number; 59_000], vec![0x1b; 1_000]].concat())
         .collect();
     let engine = seen(&long);
-    let report = Report::of(&engine, vec![capture(&"p".repeat(100_000))]);
+    let report = Report::of(&engine, vec![Capture::new(&"p".repeat(100_000), Format::Pcap)]);
     for (form, bytes) in forms::for_people(&report) {
         // A page has its style and pictures, and says most things more than once.
         let most = if form == "html" { 128_000 } else { 64_000 };

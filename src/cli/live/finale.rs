@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
 
 use super::super::args::live::Format;
-use super::super::{Status, complain, print};
+use super::super::{Done, Status, complain, print};
 use crate::report::{Report, json, text};
 use crate::run::Run;
 
@@ -46,13 +46,7 @@ impl FullReport {
 }
 
 /// Prints and writes the report of a run that is over; prints it where somebody still reads (`readable`).
-pub(super) fn end(
-    run: Run,
-    format: Format,
-    coloured: bool,
-    readable: bool,
-    full_report: Option<FullReport>,
-) -> io::Result<Status> {
+pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full_report: Option<FullReport>) -> Done {
     for line in run.errors.iter().chain(&run.warnings) {
         complain(line);
     }

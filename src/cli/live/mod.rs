@@ -10,13 +10,12 @@ mod narrator;
 mod privileges;
 mod screens;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::args::live::Live;
-use super::{Status, complain, interrupt, keylogs};
+use super::{Done, Status, complain, interrupt, keylogs};
 use crate::engine::{FlowLimits, Limits};
 use crate::run::{self, Options};
 use crate::source::{Recorded, Rotation, Source};
@@ -32,14 +31,11 @@ pub(super) const MISSING: &str = "this build cannot capture itself (it was built
 /// What an open connection takes: both halves, both decoders, and its facts.
 const FLOW_BYTES: usize = 4096;
 
-pub(super) fn run(arguments: &Live, coloured: bool) -> io::Result<Status> {
+pub(super) fn run(arguments: &Live, coloured: bool) -> Done {
     if arguments.list_interfaces {
         return super::interfaces::run();
     }
-    match prepare(arguments) {
-        Ok(prepared) => prepared.run(arguments, coloured),
-        Err(status) => Ok(status),
-    }
+    prepare(arguments)?.run(arguments, coloured)
 }
 
 /// A run of which everything is open.
@@ -104,7 +100,7 @@ fn prepare(arguments: &Live) -> Result<Prepared, Status> {
 }
 
 impl Prepared {
-    fn run(mut self, arguments: &Live, coloured: bool) -> io::Result<Status> {
+    fn run(mut self, arguments: &Live, coloured: bool) -> Done {
         if let Some(metrics) = &mut self.metrics
             && let Err(error) = metrics.serve()
         {

@@ -275,6 +275,9 @@ impl Narrator<'_> {
         };
         if first {
             self.related.note(id, connection, seen.engine.kept());
+        } else if self.format == Format::Text {
+            // People were told of it at its handshake.
+            return ControlFlow::Continue(());
         }
         let report = around(seen.engine, seen.capture, &self.related, (id, connection));
         if first {

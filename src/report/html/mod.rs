@@ -59,16 +59,10 @@ fn escape(text: &str) -> String {
 
 /// Every outcome with its class, name and count.
 fn outcomes(counts: &Outcomes) -> impl Iterator<Item = (&'static str, &'static str, u64)> + use<> {
-    let counts = [
-        counts.resumed,
-        counts.declined,
-        counts.not_offered,
-        counts.failed,
-        counts.unclear,
-        counts.external_psk,
-    ];
     let named = CLASSES.into_iter().zip(OUTCOMES);
-    named.zip(counts).map(|((class, name), count)| (class, name, count))
+    named
+        .zip(counts.in_order())
+        .map(|((class, name), count)| (class, name, count))
 }
 
 /// A page on its way out.

@@ -55,7 +55,7 @@ mod tests {
             "a b_c-d*",
             "bücher.example",
             "例え.テスト",
-            "/tmp/x.pcapng",
+            "/srv/x.pcapng",
             "",
         ] {
             assert_eq!(printable(name, MAX_WIRE), name);

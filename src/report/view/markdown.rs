@@ -42,16 +42,8 @@ pub fn overview(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         "{} connections. Resumption rate: {rate}.\n",
         number(outcomes.total())
     )?;
-    let counts = [
-        outcomes.resumed,
-        outcomes.declined,
-        outcomes.not_offered,
-        outcomes.failed,
-        outcomes.unclear,
-        outcomes.external_psk,
-    ];
     writeln!(out, "| outcome | connections |\n|---|---:|")?;
-    for (name, count) in super::OUTCOMES.iter().zip(counts) {
+    for (name, count) in super::OUTCOMES.iter().zip(outcomes.in_order()) {
         writeln!(out, "| {name} | {} |", number(count))?;
     }
     writeln!(out, "\n| reason | connections |\n|---|---:|")?;

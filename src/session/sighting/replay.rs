@@ -135,20 +135,8 @@ fn kind(offered: &Offered, ledger: &Ledger) -> OfferKind {
 }
 
 fn enter(mechanism: Mechanism, offered: &Offered, connection: &Connection, ledger: &mut Ledger) -> CredentialId {
-    ledger.enter(mechanism, &offered.name, || Credential {
-        mechanism,
-        name: offered.name,
-        issued: None,
-        server: connection.server,
-        server_name: None,
-        version: None,
-        suite: None,
-        extended_master_secret: None,
-        lifetime: None,
-        psk: None,
-        client_certificate: None,
-        offers: Vec::new(),
-        offered_with_age_zero: false,
+    ledger.enter(mechanism, &offered.name, || {
+        Credential::unseen(mechanism, offered.name, connection.server)
     })
 }
 
@@ -163,10 +151,7 @@ fn issue(sighting: &mut Sighting, id: ConnectionId, number: usize, ledger: &mut 
     // A renewed ticket names the session that was resumed, with that session's properties.
     let resumed = connection.accepted.and_then(|id| ledger.get(id));
     let fresh = Credential {
-        mechanism: issued.mechanism,
-        name: issued.name,
         issued: Some(Issue { connection: id, at }),
-        server: connection.server,
         server_name: resumed
             .and_then(|known| known.server_name.clone())
             .or_else(|| issued.server_name.clone()),
@@ -176,8 +161,7 @@ fn issue(sighting: &mut Sighting, id: ConnectionId, number: usize, ledger: &mut 
         lifetime: issued.lifetime,
         psk: issued.psk,
         client_certificate: resumed.map_or(issued.client_certificate, |known| known.client_certificate),
-        offers: Vec::new(),
-        offered_with_age_zero: false,
+        ..Credential::unseen(issued.mechanism, issued.name, connection.server)
     };
     let entered = ledger.enter(issued.mechanism, &issued.name, || fresh.clone());
     if let Some(known) = ledger.get_mut(entered)

@@ -83,14 +83,7 @@ fn eighth(part: u64, whole: u64) -> &'static str {
 }
 
 const fn counts(outcomes: &Outcomes) -> [u64; OUTCOMES.len()] {
-    [
-        outcomes.resumed,
-        outcomes.declined,
-        outcomes.not_offered,
-        outcomes.failed,
-        outcomes.unclear,
-        outcomes.external_psk,
-    ]
+    outcomes.in_order()
 }
 
 fn outcomes(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
