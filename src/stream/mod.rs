@@ -6,6 +6,7 @@
 
 mod assembler;
 mod flow;
+mod key;
 mod late;
 mod table;
 
