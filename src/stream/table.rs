@@ -640,6 +640,8 @@ fn tag(hash: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::net::{FrameRef, Path, SeqNumber, TcpFlags, TcpOptions};
 
