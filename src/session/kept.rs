@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use crate::net::{Endpoint, Timestamp};
 
-use super::connection::{Connection, ConnectionId, Outcome};
+use super::connection::{Connection, ConnectionId, Outcome, Uncommon};
 use super::credential::Credential;
 use super::ledger::Ledger;
 
@@ -317,6 +317,11 @@ fn cost(connection: &Connection) -> usize {
         + size_of_val(connection.issued.as_slice())
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
         + long_values(connection)
+        + if connection.transport.uncommon.is_some() {
+            size_of::<Uncommon>() + ALLOCATION
+        } else {
+            0
+        }
 }
 
 /// Bytes of its name and of its list of suites where they are longer than honest ones. Connections share such values, but
@@ -325,5 +330,5 @@ fn long_values(connection: &Connection) -> usize {
     const USUAL: usize = 1024;
     let Some(hello) = connection.hello.yes() else { return 0 };
     let name = hello.server_name.as_deref().map_or(0, str::len);
-    name.saturating_sub(USUAL) + size_of_val(&*hello.suites).saturating_sub(USUAL)
+    name.saturating_sub(USUAL) + size_of_val(&*hello.stack.suites).saturating_sub(USUAL)
 }

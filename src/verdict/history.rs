@@ -30,7 +30,7 @@ impl History {
     pub fn of(kept: &Kept, order: &[ConnectionId]) -> Self {
         let hasher = DefaultHashBuilder::default();
         let stack = |connection: &Connection| {
-            let stack = connection.hello.yes()?.stack;
+            let stack = connection.hello.yes()?.stack.digest;
             Some(hasher.hash_one((connection.client_address(), stack, connection.server)))
         };
         let address =
@@ -124,6 +124,6 @@ impl Links {
 }
 
 fn same_client(a: &Connection, b: &Connection) -> bool {
-    let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
+    let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack.digest);
     a.client_address() == b.client_address() && stack(a) == stack(b)
 }
