@@ -445,58 +445,62 @@ impl Transport {
 }
 
 /// The facts of one TLS connection.
+///
+/// Stands in memory as written: hindsight looks at every connection again and again, and what it looks at most are the
+/// first 192 bytes.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Connection {
+    /// ClientHello.
+    pub hello: Seen<Hello>,
+    /// Credentials in the ClientHello.
+    pub offers: Vec<Offer>,
+    /// The offered credential that was accepted.
+    pub accepted: Option<CredentialId>,
+    /// HelloRetryRequest. Boxed because few connections have one.
+    pub retry: Option<Box<Retry>>,
     /// Who sent the ClientHello.
     pub client: Endpoint,
     /// Who answers.
     pub server: Endpoint,
-    /// Below TLS.
-    pub transport: Transport,
-    /// ClientHello.
-    pub hello: Seen<Hello>,
-    /// HelloRetryRequest. Boxed because few connections have one.
-    pub retry: Option<Box<Retry>>,
-    /// ServerHello.
-    pub answer: Seen<Answer>,
-    /// Full or abbreviated.
-    pub shape: Seen<Shape>,
-    /// First bytes of the SHA-256 of the server's end-entity certificate, and its frame. In TLS 1.3 it takes keys.
-    pub certificate: Option<([u8; 16], FrameRef)>,
-    /// The server asked for a client certificate. In TLS 1.3 it takes keys.
-    pub certificate_request: Option<FrameRef>,
-    /// The server withdrew a promised ticket (RFC 5077 §3.3).
-    pub ticket_withdrawn: Option<FrameRef>,
+    /// What happened.
+    pub outcome: Outcome,
+    /// Whether the handshake came to its end.
+    pub completed: Completed,
     /// Secrets that opened its protected records, where there were any.
     pub keys: Option<KeyOrigin>,
     /// EncryptedExtensions of TLS 1.3 was read, with keys.
     pub extensions_read: bool,
     /// Tickets of TLS 1.3, as far as keys or lengths tell.
     pub tickets_inferred: TicketsInferred,
-    /// Early data.
-    pub early_data: EarlyData,
-    /// Credentials in the ClientHello.
-    pub offers: Vec<Offer>,
-    /// The offered credential that was accepted.
-    pub accepted: Option<CredentialId>,
-    /// Credentials that the server issued, in clear or read with keys.
-    pub issued: Vec<CredentialId>,
-    /// Credentials beyond those that are kept of one connection: nothing more is known of them.
-    pub not_kept: u32,
     /// Handshakes after the first on this connection (RFC 5246 §7.4.1.1); their content is protected.
     pub renegotiations: u16,
+    /// Credentials beyond those that are kept of one connection: nothing more is known of them.
+    pub not_kept: u32,
+    /// Below TLS.
+    pub transport: Transport,
+    /// ServerHello.
+    pub answer: Seen<Answer>,
+    /// Full or abbreviated.
+    pub shape: Seen<Shape>,
+    /// Marks of the server.
+    pub marks: Marks,
+    /// Credentials that the server issued, in clear or read with keys.
+    pub issued: Vec<CredentialId>,
     /// The client.
     pub client_side: SideFacts,
     /// The server.
     pub server_side: SideFacts,
-    /// Marks of the server.
-    pub marks: Marks,
-    /// Whether the handshake came to its end.
-    pub completed: Completed,
-    /// What happened.
-    pub outcome: Outcome,
     /// How it was closed.
     pub close: Close,
+    /// Early data.
+    pub early_data: EarlyData,
+    /// First bytes of the SHA-256 of the server's end-entity certificate, and its frame. In TLS 1.3 it takes keys.
+    pub certificate: Option<([u8; 16], FrameRef)>,
+    /// The server asked for a client certificate. In TLS 1.3 it takes keys.
+    pub certificate_request: Option<FrameRef>,
+    /// The server withdrew a promised ticket (RFC 5077 §3.3).
+    pub ticket_withdrawn: Option<FrameRef>,
     /// Where it is torn off, for a run whose connections are to be joined with those of other runs.
     pub edges: Option<Box<Edges>>,
 }

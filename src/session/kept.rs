@@ -208,23 +208,15 @@ impl Kept {
             .filter_map(|(id, slot)| Some((id, slot.as_deref()?)))
     }
 
-    /// These connections in this order, for a pass over many: they lie all over memory, and a few at a time are loaded
-    /// at once before the first of them is looked at.
-    pub fn in_turn<'k>(&'k self, order: &[ConnectionId]) -> impl Iterator<Item = (ConnectionId, &'k Connection)> {
-        order.chunks(Self::AT_ONCE).flat_map(move |ids| {
-            let load = |sum: u64, connection: &Connection| {
-                let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
-                let hello = u64::from(connection.hello.yes().is_some());
-                sum ^ u64::from(connection.server.port) ^ outcome ^ hello
-            };
-            // Loads that depend on one another in nothing: the processor waits for all of them together.
-            std::hint::black_box(ids.iter().filter_map(|id| self.get(*id)).fold(0, load));
-            ids.iter().filter_map(move |id| Some((*id, self.get(*id)?)))
-        })
+    /// These connections in this order, for a pass over many: see [`InTurn`].
+    #[must_use]
+    pub const fn in_turn<'k, 'o>(&'k self, order: &'o [ConnectionId]) -> InTurn<'k, 'o> {
+        InTurn {
+            kept: self,
+            order,
+            place: 0,
+        }
     }
-
-    /// Connections that are loaded at once: as many as a processor has loads under way.
-    const AT_ONCE: usize = 16;
 
     /// Number of kept connections.
     #[must_use]
@@ -305,6 +297,48 @@ impl Kept {
         let service = (connection.server, connection.server_name().cloned());
         self.counts_of(Some(service)).count(connection.outcome);
         self.omitted_total += 1;
+    }
+}
+
+/// Connections in an order of their own. They lie all over memory: a few at a time are loaded at once before the first of
+/// them is looked at.
+#[derive(Debug, Clone)]
+pub struct InTurn<'k, 'o> {
+    kept: &'k Kept,
+    order: &'o [ConnectionId],
+    place: usize,
+}
+
+impl InTurn<'_, '_> {
+    /// Connections that are loaded at once: as many as a processor has loads under way.
+    const AT_ONCE: usize = 16;
+
+    fn load(&self) {
+        let next = self.order.iter().skip(self.place).take(Self::AT_ONCE);
+        let load = |sum: u64, connection: &Connection| {
+            let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
+            let hello = u64::from(connection.hello.yes().is_some());
+            sum ^ u64::from(connection.server.port) ^ outcome ^ hello
+        };
+        // Loads that depend on one another in nothing: the processor waits for all of them together.
+        std::hint::black_box(next.filter_map(|id| self.kept.get(*id)).fold(0, load));
+    }
+}
+
+impl<'k> Iterator for InTurn<'k, '_> {
+    type Item = (ConnectionId, &'k Connection);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let id = *self.order.get(self.place)?;
+            if self.place.is_multiple_of(Self::AT_ONCE) {
+                self.load();
+            }
+            self.place += 1;
+            if let Some(connection) = self.kept.get(id) {
+                return Some((id, connection));
+            }
+        }
     }
 }
 

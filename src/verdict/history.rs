@@ -35,8 +35,7 @@ impl History {
         };
         let address =
             |connection: &Connection| Some(hasher.hash_one((connection.client_address(), connection.server.ip)));
-        let by_stack = Links::of(kept, order, stack);
-        let by_address = Links::of(kept, order, address);
+        let [by_stack, by_address] = Links::of(kept, order, |connection| [stack(connection), address(connection)]);
         let habits = Habits::of(kept, order, |id, connection| {
             let at_endpoint = |earlier: &&Connection| earlier.server == connection.server;
             let same_name = |earlier: &&Connection| earlier.server_name() == connection.server_name();
@@ -98,14 +97,23 @@ impl History {
 struct Links(Numbered<ConnectionId>);
 
 impl Links {
-    fn of(kept: &Kept, order: &[ConnectionId], group: impl Fn(&Connection) -> Option<u64>) -> Self {
-        let mut previous = Numbered::over(order.iter().map(|id| id.0));
-        let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
+    /// Several at once, each by a group of its own: one look at every connection.
+    fn of<const N: usize>(
+        kept: &Kept,
+        order: &[ConnectionId],
+        groups: impl Fn(&Connection) -> [Option<u64>; N],
+    ) -> [Self; N] {
+        let mut previous = [(); N].map(|()| Numbered::over(order.iter().map(|id| id.0)));
+        let mut latest = [(); N].map(|()| HashMap::<u64, ConnectionId>::new());
         for (id, connection) in kept.in_turn(order) {
-            let Some(group) = group(connection) else { continue };
-            previous.set(id.0, latest.insert(group, id));
+            let each = groups(connection).into_iter().zip(&mut latest).zip(&mut previous);
+            for ((group, latest), previous) in each {
+                if let Some(group) = group {
+                    previous.set(id.0, latest.insert(group, id));
+                }
+            }
         }
-        Self(previous)
+        previous.map(Self)
     }
 
     /// The connections before this one, latest first.
