@@ -128,16 +128,20 @@ impl Habits {
         };
         let all = || kept.in_turn(order);
         for (id, connection) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
-            let Before { same, akin } = before(id, connection);
-            let asked = same.map(|_| connection).into_iter().chain(akin.into_iter().flatten());
-            for client in asked
-                .filter_map(|connection| habits.client(connection))
-                .collect::<Vec<_>>()
-            {
-                habits.by_client.entry(client).or_default();
+            let Before {
+                same,
+                akin: [one, other],
+            } = before(id, connection);
+            for asked in [same.map(|_| connection), one, other].into_iter().flatten() {
+                if let Some(client) = habits.client(asked) {
+                    habits.by_client.entry(client).or_default();
+                }
             }
         }
-        for (id, connection) in all().filter(|_| !habits.by_client.is_empty()).collect::<Vec<_>>() {
+        if habits.by_client.is_empty() {
+            return habits;
+        }
+        for (id, connection) in all() {
             habits.note(connection, || before(id, connection).same);
         }
         habits
