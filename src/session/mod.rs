@@ -16,6 +16,8 @@ mod ledger;
 pub mod preamble;
 mod seen;
 mod sighting;
+#[cfg(test)]
+mod tests;
 
 pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
