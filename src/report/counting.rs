@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use super::{Outcomes, Primaries, Report, ServiceView, Summary, Tally, service_of, threads};
+use super::primary::{Primaries, Tally};
+use super::{Outcomes, Report, ServiceView, Summary, service_of, threads};
 use crate::net::Timestamp;
 use crate::session::Service;
 

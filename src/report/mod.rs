@@ -8,6 +8,7 @@ pub mod annotations;
 pub mod check;
 pub mod cost;
 mod counting;
+mod counts;
 pub mod diff;
 pub mod explain;
 pub mod facts;
@@ -17,6 +18,7 @@ mod ids;
 pub mod json;
 pub mod live;
 pub mod markdown;
+mod primary;
 pub mod select;
 pub mod session;
 pub mod text;
@@ -35,14 +37,16 @@ use hashbrown::{HashMap, HashSet};
 use crate::engine::Engine;
 use crate::net::{Capture, Endpoint, Notice, Timestamp};
 use crate::session::{
-    CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Omitted, Outcome, Service,
-    TicketsInferred,
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Outcome, Service, TicketsInferred,
 };
 use crate::verdict::findings::Findings;
-use crate::verdict::{Case, Confidence, Hindsight, History, Judged, Reason, judge};
+use crate::verdict::{Case, Hindsight, History, Judged, judge};
+use primary::Primaries;
 
 pub use alike::Alike;
+pub use counts::{Counts, Offers, Outcomes};
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
+pub use primary::{Primary, ReasonCount};
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
 
@@ -51,181 +55,12 @@ const TIMELINE_BARS: i64 = 60;
 /// Widths that a bar may have, in seconds.
 const BAR_SECONDS: [i64; 14] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400];
 
-/// Connections by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcomes {
-    /// Resumed.
-    pub resumed: u64,
-    /// Offered and declined.
-    pub declined: u64,
-    /// Nothing offered.
-    pub not_offered: u64,
-    /// Failed.
-    pub failed: u64,
-    /// Not visible.
-    pub unclear: u64,
-    /// External PSK accepted.
-    pub external_psk: u64,
-}
-
-impl Outcomes {
-    /// Counts one more.
-    pub(crate) fn count(&mut self, outcome: Outcome) {
-        *match outcome {
-            Outcome::Resumed(_) => &mut self.resumed,
-            Outcome::Declined => &mut self.declined,
-            Outcome::NotOffered => &mut self.not_offered,
-            Outcome::Failed => &mut self.failed,
-            Outcome::Unclear(_) => &mut self.unclear,
-            Outcome::ExternalPsk => &mut self.external_psk,
-        } += 1;
-    }
-
-    /// Adds others.
-    pub(crate) const fn merge(&mut self, others: &Self) {
-        self.resumed += others.resumed;
-        self.declined += others.declined;
-        self.not_offered += others.not_offered;
-        self.failed += others.failed;
-        self.unclear += others.unclear;
-        self.external_psk += others.external_psk;
-    }
-
-    /// In the order of [`view::OUTCOMES`].
-    #[must_use]
-    pub const fn in_order(&self) -> [u64; 6] {
-        [
-            self.resumed,
-            self.declined,
-            self.not_offered,
-            self.failed,
-            self.unclear,
-            self.external_psk,
-        ]
-    }
-
-    /// All connections.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.in_order().into_iter().sum()
-    }
-}
-
-/// Connections that offered a credential, by what became of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Offers {
-    /// Connections with an offer.
-    pub made: u64,
-    /// Accepted.
-    pub accepted: u64,
-    /// Declined.
-    pub declined: u64,
-    /// The handshake failed.
-    pub failed: u64,
-    /// Not visible.
-    pub unclear: u64,
-}
-
-/// What every part of the report counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// By outcome.
-    pub outcomes: Outcomes,
-    /// By offer.
-    pub offers: Offers,
-    /// Full handshakes that could not have been resumptions: first ones, and those opened in parallel with one.
-    pub newcomers: u64,
-}
-
-impl Counts {
-    fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
-        self.add_kind(
-            connection,
-            primary.is_some_and(|judged| alike::is_newcomer(judged.reason)),
-        );
-    }
-
-    /// Adds a connection of which it is known whether it could have been a resumption.
-    fn add_kind(&mut self, connection: &Connection, newcomer: bool) {
-        self.outcomes.count(connection.outcome);
-        self.newcomers += u64::from(newcomer);
-        let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
-        if connection.offered().next().is_none() && !resumed_blind {
-            return;
-        }
-        self.offers.made += 1;
-        match connection.outcome {
-            Outcome::Resumed(_) => self.offers.accepted += 1,
-            // Another credential, an external PSK, was taken instead.
-            Outcome::Declined | Outcome::ExternalPsk => self.offers.declined += 1,
-            Outcome::Failed => self.offers.failed += 1,
-            Outcome::NotOffered | Outcome::Unclear(_) => self.offers.unclear += 1,
-        }
-    }
-
-    const fn merge(&mut self, others: &Self) {
-        self.outcomes.merge(&others.outcomes);
-        self.offers.made += others.offers.made;
-        self.offers.accepted += others.offers.accepted;
-        self.offers.declined += others.offers.declined;
-        self.offers.failed += others.offers.failed;
-        self.offers.unclear += others.offers.unclear;
-        self.newcomers += others.newcomers;
-    }
-
-    /// Adds what was folded away at the memory limit. Whether its clients were returning is no longer known, so its
-    /// handshakes without an offer stay out of that share.
-    fn add_omitted(&mut self, omitted: &Omitted) {
-        let outcomes = &mut self.outcomes;
-        outcomes.resumed += omitted.resumed;
-        outcomes.declined += omitted.declined;
-        outcomes.not_offered += omitted.not_offered;
-        outcomes.failed += omitted.failed;
-        outcomes.unclear += omitted.unclear;
-        outcomes.external_psk += omitted.external_psk;
-        self.newcomers += omitted.not_offered;
-        self.offers.made += omitted.resumed + omitted.declined;
-        self.offers.accepted += omitted.resumed;
-        self.offers.declined += omitted.declined;
-    }
-
-    /// Accepted offers among those that were decided; `None` when there is none.
-    #[must_use]
-    pub fn resumption_rate(&self) -> Option<f64> {
-        ratio(
-            self.offers.accepted,
-            self.offers.accepted + self.offers.declined + self.offers.failed,
-        )
-    }
-
-    /// Resumed handshakes among those that were decided.
-    #[must_use]
-    pub fn resumed_share(&self) -> Option<f64> {
-        ratio(self.outcomes.resumed, self.decided())
-    }
-
-    /// Resumed handshakes among those of returning clients.
-    #[must_use]
-    pub fn returning_share(&self) -> Option<f64> {
-        ratio(self.outcomes.resumed, self.decided().saturating_sub(self.newcomers))
-    }
-
-    const fn decided(&self) -> u64 {
-        self.outcomes.resumed + self.outcomes.declined + self.outcomes.not_offered
-    }
-}
-
 /// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
 const fn may_have_issued(tickets: TicketsInferred) -> bool {
     !matches!(
         tickets,
         TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
     )
-}
-
-#[allow(clippy::cast_precision_loss)] // counts of connections stay far below 2^53
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| (part as f64 / whole as f64 * 1000.0).round() / 1000.0)
 }
 
 /// The run that a report is about: borrowed, or shared with others that keep it.
@@ -257,96 +92,6 @@ impl<'a> From<&'a Engine> for Held<'a> {
 impl From<Arc<Engine>> for Held<'_> {
     fn from(engine: Arc<Engine>) -> Self {
         Self::Shared(engine)
-    }
-}
-
-/// The primary reason of a connection, without its words.
-#[derive(Debug, Clone, Copy)]
-pub struct Primary {
-    /// Which.
-    pub reason: &'static Reason,
-    /// How sure.
-    pub confidence: Confidence,
-    /// The pattern that settled it with hindsight.
-    pub settled_by: Option<&'static str>,
-}
-
-impl Primary {
-    fn of(judged: &Judged) -> Self {
-        Self {
-            reason: judged.reason,
-            confidence: judged.confidence,
-            settled_by: judged.settled_by,
-        }
-    }
-
-    fn is_like(&self, other: &Self) -> bool {
-        std::ptr::eq(self.reason, other.reason)
-            && self.confidence == other.confidence
-            && self.settled_by == other.settled_by
-    }
-}
-
-/// The primary reason of every connection in two bytes each: a million connections have a few dozen different ones.
-#[derive(Debug, Default)]
-struct Primaries {
-    kinds: Vec<Option<Primary>>,
-    of: Vec<u16>,
-}
-
-impl Primaries {
-    fn push(&mut self, primary: Option<&Judged>) {
-        let primary = primary.map(Primary::of);
-        let known = self.kinds.iter().position(|kind| match (kind, &primary) {
-            (Some(kind), Some(primary)) => kind.is_like(primary),
-            (kind, primary) => kind.is_none() && primary.is_none(),
-        });
-        let kind = known.unwrap_or_else(|| {
-            self.kinds.push(primary);
-            self.kinds.len() - 1
-        });
-        // Reasons times confidences times patterns stay far below 2^16.
-        self.of.push(u16::try_from(kind).unwrap_or(u16::MAX));
-    }
-
-    /// Adds those of the connections that come next.
-    fn append(&mut self, next: &Self) {
-        let same = |a: &Option<Primary>, b: &Option<Primary>| match (a, b) {
-            (Some(a), Some(b)) => a.is_like(b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        let mut places = Vec::with_capacity(next.kinds.len());
-        for kind in &next.kinds {
-            let known = self.kinds.iter().position(|known| same(known, kind));
-            let place = known.unwrap_or_else(|| {
-                self.kinds.push(*kind);
-                self.kinds.len() - 1
-            });
-            places.push(u16::try_from(place).unwrap_or(u16::MAX));
-        }
-        let place = |kind: &u16| places.get(usize::from(*kind)).copied().unwrap_or(u16::MAX);
-        self.of.extend(next.of.iter().map(place));
-    }
-
-    fn at(&self, place: usize) -> Option<Primary> {
-        *self.kinds.get(usize::from(*self.of.get(place)?))?
-    }
-}
-
-/// How often a reason was the primary one.
-#[derive(Debug, Clone, Copy)]
-pub struct ReasonCount {
-    /// Which.
-    pub reason: &'static Reason,
-    /// With confidence observed, inferred and possible.
-    pub by_confidence: [u64; 3],
-}
-
-impl ReasonCount {
-    /// Connections.
-    #[must_use]
-    pub fn connections(&self) -> u64 {
-        self.by_confidence.iter().sum()
     }
 }
 
@@ -831,45 +576,5 @@ impl Summary {
             Some(class) => *self.closes.entry(*class).or_default() += 1,
             None => self.closes_not_visible += 1,
         }
-    }
-}
-
-/// Primary reasons counted.
-#[derive(Debug, Default)]
-struct Tally(HashMap<&'static str, ReasonCount>);
-
-impl Tally {
-    fn add(&mut self, primary: Option<&Judged>) {
-        let Some(judged) = primary else { return };
-        let [observed, inferred, possible] = &mut self
-            .0
-            .entry(judged.reason.name)
-            .or_insert(ReasonCount {
-                reason: judged.reason,
-                by_confidence: [0; 3],
-            })
-            .by_confidence;
-        *match judged.confidence {
-            Confidence::Observed => observed,
-            Confidence::Inferred => inferred,
-            Confidence::Possible => possible,
-        } += 1;
-    }
-
-    fn merge(&mut self, others: &Self) {
-        for (name, more) in &others.0 {
-            let count = self.0.entry(name).or_insert(ReasonCount {
-                reason: more.reason,
-                by_confidence: [0; 3],
-            });
-            let both = count.by_confidence.iter_mut().zip(more.by_confidence);
-            both.for_each(|(sum, more)| *sum += more);
-        }
-    }
-
-    fn sorted(self) -> Vec<ReasonCount> {
-        let mut counts: Vec<ReasonCount> = self.0.into_values().collect();
-        counts.sort_by_key(|count| (std::cmp::Reverse(count.connections()), count.reason.name));
-        counts
     }
 }

@@ -6,9 +6,12 @@
 
 mod assembler;
 mod flow;
+mod key;
 mod late;
+mod reset;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
-pub use flow::{Direction, FinCovers, Flow, Half, Reset, ResetForm, Spans, SynOptions, turn};
+pub use flow::{Direction, FinCovers, Flow, Half, Spans, SynOptions, turn};
+pub use reset::{Reset, ResetForm};
 pub use table::{Finished, FlowId, FlowTable, Limits, Why};

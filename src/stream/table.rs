@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
-use std::net::IpAddr;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
@@ -10,6 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use crate::net::{At, Endpoint, Segment, Timestamp};
 
 use super::flow::{Direction, Flow};
+use super::key::{Alias, Key, pack};
 use super::late::Late;
 
 /// Limits on open connections. All times are packet time.
@@ -68,66 +68,6 @@ pub struct Finished<T> {
     pub flow: Box<Flow<T>>,
     /// Why.
     pub why: Why,
-}
-
-/// Both ends in a fixed order. IPv4 addresses are kept as mapped IPv6 ones: one comparison for both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    low: u128,
-    high: u128,
-    ports: u32,
-}
-
-impl Key {
-    /// The key of a segment, and whether its sender is the lower end.
-    fn of(a: Endpoint, b: Endpoint) -> (Self, bool) {
-        let (ip_a, ip_b) = (pack(a.ip), pack(b.ip));
-        let ports = |low: u16, high: u16| u32::from(low) << 16 | u32::from(high);
-        if (ip_a, a.port) <= (ip_b, b.port) {
-            (
-                Self {
-                    low: ip_a,
-                    high: ip_b,
-                    ports: ports(a.port, b.port),
-                },
-                true,
-            )
-        } else {
-            (
-                Self {
-                    low: ip_b,
-                    high: ip_a,
-                    ports: ports(b.port, a.port),
-                },
-                false,
-            )
-        }
-    }
-}
-
-impl Key {
-    /// A number that is cheap to have. Whoever makes two keys meet in it gains nothing: the keys themselves are compared.
-    #[allow(clippy::cast_possible_truncation)] // upper and lower half
-    fn mix(&self) -> u64 {
-        let half = |ip: u128| (ip >> 64) as u64 ^ ip as u64;
-        let ends = half(self.low) ^ half(self.high).rotate_left(32) ^ u64::from(self.ports).rotate_left(13);
-        ends.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-fn pack(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => 0xffff_0000_0000 | u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
-    }
-}
-
-/// Where the answers of a connection come from when that is not where its client sent them.
-#[derive(Debug, Clone, Copy)]
-struct Alias {
-    id: u32,
-    /// Whether the client is the lower end of the alias's key.
-    client_is_low: bool,
 }
 
 /// Unanswered SYNs remembered at most; beyond that the list starts anew.
@@ -700,6 +640,8 @@ fn tag(hash: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::net::{FrameRef, Path, SeqNumber, TcpFlags, TcpOptions};
 

@@ -3,11 +3,13 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Mechanism, Name, Open, SessionId};
+use super::Open;
+use super::credentials::SessionId;
+use super::protected::handshake_bytes;
 use crate::net::At;
 use crate::session::close::Record;
-use crate::session::connection::{EarlyData, Side, TicketsInferred};
-use crate::session::credential::PskTerms;
+use crate::session::connection::{EarlyData, Mechanism, Side, TicketsInferred};
+use crate::session::credential::{Name, PskTerms};
 use crate::session::intern::Interner;
 use crate::session::ledger::Ledger;
 use crate::session::seen::{Blindness, Seen};
@@ -60,7 +62,7 @@ impl Open {
         }
         if *message == Message::Other(HandshakeType::FINISHED) {
             self.facts.client_side.finished = Some(at);
-            self.facts.client_side.handshake_bytes = super::handshake_bytes(offset);
+            self.facts.client_side.handshake_bytes = handshake_bytes(offset);
         }
     }
 
@@ -84,7 +86,7 @@ impl Open {
             Message::Other(HandshakeType::FINISHED) => {
                 self.opened.server_finished = true;
                 self.facts.server_side.finished = Some(at);
-                self.facts.server_side.handshake_bytes = super::handshake_bytes(offset);
+                self.facts.server_side.handshake_bytes = handshake_bytes(offset);
             }
             Message::PskTicket(ticket) => self.psk_ticket(*ticket, at, ledger),
             Message::Certificate(_)

@@ -1,0 +1,174 @@
+//! Connections counted by outcome and by offer, and the shares that follow.
+
+use super::alike;
+use crate::session::{Connection, Omitted, Outcome};
+use crate::verdict::Judged;
+
+/// Connections by outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Resumed.
+    pub resumed: u64,
+    /// Offered and declined.
+    pub declined: u64,
+    /// Nothing offered.
+    pub not_offered: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Not visible.
+    pub unclear: u64,
+    /// External PSK accepted.
+    pub external_psk: u64,
+}
+
+impl Outcomes {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Resumed(_) => &mut self.resumed,
+            Outcome::Declined => &mut self.declined,
+            Outcome::NotOffered => &mut self.not_offered,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Unclear(_) => &mut self.unclear,
+            Outcome::ExternalPsk => &mut self.external_psk,
+        } += 1;
+    }
+
+    /// Adds others.
+    pub(crate) const fn merge(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.unclear += others.unclear;
+        self.external_psk += others.external_psk;
+    }
+
+    /// In the order of [`view::OUTCOMES`].
+    #[must_use]
+    pub const fn in_order(&self) -> [u64; 6] {
+        [
+            self.resumed,
+            self.declined,
+            self.not_offered,
+            self.failed,
+            self.unclear,
+            self.external_psk,
+        ]
+    }
+
+    /// All connections.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.in_order().into_iter().sum()
+    }
+}
+
+/// Connections that offered a credential, by what became of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// Connections with an offer.
+    pub made: u64,
+    /// Accepted.
+    pub accepted: u64,
+    /// Declined.
+    pub declined: u64,
+    /// The handshake failed.
+    pub failed: u64,
+    /// Not visible.
+    pub unclear: u64,
+}
+
+/// What every part of the report counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By outcome.
+    pub outcomes: Outcomes,
+    /// By offer.
+    pub offers: Offers,
+    /// Full handshakes that could not have been resumptions: first ones, and those opened in parallel with one.
+    pub newcomers: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.add_kind(
+            connection,
+            primary.is_some_and(|judged| alike::is_newcomer(judged.reason)),
+        );
+    }
+
+    /// Adds a connection of which it is known whether it could have been a resumption.
+    pub(super) fn add_kind(&mut self, connection: &Connection, newcomer: bool) {
+        self.outcomes.count(connection.outcome);
+        self.newcomers += u64::from(newcomer);
+        let resumed_blind = matches!(connection.outcome, Outcome::Resumed(None));
+        if connection.offered().next().is_none() && !resumed_blind {
+            return;
+        }
+        self.offers.made += 1;
+        match connection.outcome {
+            Outcome::Resumed(_) => self.offers.accepted += 1,
+            // Another credential, an external PSK, was taken instead.
+            Outcome::Declined | Outcome::ExternalPsk => self.offers.declined += 1,
+            Outcome::Failed => self.offers.failed += 1,
+            Outcome::NotOffered | Outcome::Unclear(_) => self.offers.unclear += 1,
+        }
+    }
+
+    pub(super) const fn merge(&mut self, others: &Self) {
+        self.outcomes.merge(&others.outcomes);
+        self.offers.made += others.offers.made;
+        self.offers.accepted += others.offers.accepted;
+        self.offers.declined += others.offers.declined;
+        self.offers.failed += others.offers.failed;
+        self.offers.unclear += others.offers.unclear;
+        self.newcomers += others.newcomers;
+    }
+
+    /// Adds what was folded away at the memory limit. Whether its clients were returning is no longer known, so its
+    /// handshakes without an offer stay out of that share.
+    pub(super) fn add_omitted(&mut self, omitted: &Omitted) {
+        let outcomes = &mut self.outcomes;
+        outcomes.resumed += omitted.resumed;
+        outcomes.declined += omitted.declined;
+        outcomes.not_offered += omitted.not_offered;
+        outcomes.failed += omitted.failed;
+        outcomes.unclear += omitted.unclear;
+        outcomes.external_psk += omitted.external_psk;
+        self.newcomers += omitted.not_offered;
+        self.offers.made += omitted.resumed + omitted.declined;
+        self.offers.accepted += omitted.resumed;
+        self.offers.declined += omitted.declined;
+    }
+
+    /// Accepted offers among those that were decided; `None` when there is none.
+    #[must_use]
+    pub fn resumption_rate(&self) -> Option<f64> {
+        ratio(
+            self.offers.accepted,
+            self.offers.accepted + self.offers.declined + self.offers.failed,
+        )
+    }
+
+    /// Resumed handshakes among those that were decided.
+    #[must_use]
+    pub fn resumed_share(&self) -> Option<f64> {
+        ratio(self.outcomes.resumed, self.decided())
+    }
+
+    /// Resumed handshakes among those of returning clients.
+    #[must_use]
+    pub fn returning_share(&self) -> Option<f64> {
+        ratio(self.outcomes.resumed, self.decided().saturating_sub(self.newcomers))
+    }
+
+    pub(super) const fn decided(&self) -> u64 {
+        self.outcomes.resumed + self.outcomes.declined + self.outcomes.not_offered
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // counts of connections stay far below 2^53
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64 * 1000.0).round() / 1000.0)
+}

@@ -1,0 +1,45 @@
+//! Resets, and what their form tells of the host that sent them.
+
+use crate::net::{At, Segment};
+
+/// The make of a reset: it tells a live application from a host that does not know the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResetForm {
+    /// RST with ACK: sent by the host that has the connection (`tcp_send_active_reset` in Linux).
+    Active,
+    /// No ACK flag, window 0, no timestamps: sent by a host without such a connection (RFC 9293 §3.5.2).
+    NoSocket,
+}
+
+/// An accepted reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reset {
+    /// Where and when.
+    pub at: At,
+    /// Its make.
+    pub form: ResetForm,
+    /// Not exactly the next expected byte: it only counts while the receiver stays silent (RFC 5961 §3.2).
+    pub doubtful: bool,
+}
+
+impl Reset {
+    /// Of this segment, which nothing speaks against.
+    #[must_use]
+    pub fn of(segment: &Segment<'_>, at: At) -> Self {
+        Self {
+            at,
+            form: ResetForm::of(segment),
+            doubtful: false,
+        }
+    }
+}
+
+impl ResetForm {
+    pub(super) fn of(segment: &Segment<'_>) -> Self {
+        if segment.flags.ack() {
+            Self::Active
+        } else {
+            Self::NoSocket
+        }
+    }
+}
