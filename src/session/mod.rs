@@ -17,7 +17,7 @@ pub mod preamble;
 mod seen;
 mod sighting;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;

@@ -1,22 +1,26 @@
 //! What the tests of this layer share: connections of which only little is known.
 
+mod fold;
+
 use std::sync::Arc;
 
 use crate::net::{At, Endpoint, FrameRef, Timestamp};
 use crate::stream::Spans;
 use crate::tls::{CipherSuite, ProtocolVersion};
 
-use super::{Connection, ConnectionId, Hello, Open, Seen, TicketExtension, Transport};
+use super::{
+    Answer, Connection, ConnectionId, CredentialId, Hello, Offer, OfferKind, Open, Seen, TicketExtension, Transport,
+};
 
 /// A second of packet time, and the frame of that number.
-pub(super) fn at(second: u32) -> At {
+pub(crate) fn at(second: u32) -> At {
     At {
         time: Timestamp::from_nanos(i64::from(second) * 1_000_000_000),
         frame: FrameRef::new(0, second.into()),
     }
 }
 
-pub(super) fn endpoint(last: u8) -> Endpoint {
+pub(crate) fn endpoint(last: u8) -> Endpoint {
     Endpoint {
         ip: [192, 0, 2, last].into(),
         port: 443,
@@ -24,7 +28,7 @@ pub(super) fn endpoint(last: u8) -> Endpoint {
 }
 
 /// A connection that takes this second, of which no byte was seen.
-pub(super) fn unseen(second: u32) -> Connection {
+pub(crate) fn unseen(second: u32) -> Connection {
     let At { time, frame } = at(second);
     let transport = Transport {
         spans: Spans {
@@ -46,7 +50,7 @@ pub(super) fn unseen(second: u32) -> Connection {
 }
 
 /// The same with a ClientHello for this server name, of so many suites.
-pub(super) fn with_hello(second: u32, name: &str, suites: usize) -> Connection {
+pub(crate) fn with_hello(second: u32, name: &str, suites: usize) -> Connection {
     Connection {
         hello: Seen::Yes(Hello {
             at: at(second),
@@ -67,5 +71,38 @@ pub(super) fn with_hello(second: u32, name: &str, suites: usize) -> Connection {
             shape: 1,
         }),
         ..unseen(second)
+    }
+}
+
+/// The same, answered in this version.
+pub(crate) fn answered(second: u32, name: &str, version: ProtocolVersion) -> Connection {
+    let answer = Answer {
+        at: at(second),
+        random: [0; 8],
+        version,
+        suite: CipherSuite(if version.is_tls13() { 0x1301 } else { 0xc02f }),
+        session_id_length: 0,
+        session_id_echoed: false,
+        ticket_promised: false,
+        extended_master_secret: true,
+        encrypt_then_mac: false,
+        selected_psk: None,
+        key_share: false,
+        alpn: None,
+        shape: 1,
+    };
+    Connection {
+        answer: Seen::Yes(answer),
+        ..with_hello(second, name, 1)
+    }
+}
+
+/// An offer of this kind, of the credential of this number.
+pub(crate) fn offer(credential: u32, kind: OfferKind) -> Offer {
+    Offer {
+        credential: CredentialId(credential),
+        kind,
+        obfuscated_age: 0,
+        binder: 0,
     }
 }
