@@ -632,3 +632,53 @@ fn a_hello_seen_last_is_still_the_hello() {
         Feedback::ChangeCipherSpecIsDummy
     );
 }
+
+/// RFC 8446 §4.1.2: the field of a client that speaks TLS 1.3 may hold a session or 32 bytes at random.
+#[test]
+fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before() {
+    let offers = |shown: &[u8], version: ServerHello<'static>| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(ServerHello {
+            session_id: &[5; 32],
+            ..server_hello()
+        });
+        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        let (first, ledger) = talk.finish();
+        assert_eq!((first.offers.len(), first.issued.len()), (0, 1));
+        let mut talk = Talk::with(ledger, 2);
+        talk.client(ClientHello {
+            session_id: shown,
+            ..of_tls13()
+        });
+        talk.server(version);
+        let (second, _) = talk.finish();
+        second.offers.iter().map(|offer| offer.kind).collect::<Vec<_>>()
+    };
+    let by_id = [OfferKind::Resumption(Mechanism::SessionId)];
+    assert_eq!(offers(&[5; 32], server_hello()), by_id);
+    assert_eq!(offers(&[5; 32], server_of_tls13()), by_id);
+    assert_eq!(offers(&[6; 32], server_hello()), []);
+}
+
+#[test]
+fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() {
+    let mut ledger = Ledger::default();
+    let name = Name::of(&[5; 32]);
+    let id = ledger.enter(Mechanism::SessionId, &name, || {
+        Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+    });
+    for (connection, second, offered) in [(0, 100, 1), (0, 201, 1), (0, 202, 0), (2, 100, 0)] {
+        let mut ledger = ledger.clone();
+        ledger.get_mut(id).expect("entered").issued = Some(Issue {
+            connection: ConnectionId(connection),
+            at: at(second),
+        });
+        let mut talk = Talk::with(ledger, 2);
+        talk.client(ClientHello {
+            session_id: &[5; 32],
+            ..of_tls13()
+        });
+        talk.server(server_hello());
+        assert_eq!(talk.open.facts().offers.len(), offered, "{connection} at {second}");
+    }
+}
