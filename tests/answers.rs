@@ -6,7 +6,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use common::{Fixture, assert_committed, endpoint, fixtures, items, report_of, sources, text};
+use common::joined::joined;
+use common::packets::{RawPacket, read, sent_back, write};
+use common::{
+    Fixture, assert_committed, endpoint, fixtures, items, report_of, report_of_bytes, single_files, sources, text,
+};
 use reshake::engine::{Engine, Limits};
 use reshake::keys::Log;
 use reshake::source::Timeline;
@@ -197,4 +201,75 @@ fn what_is_said_of_every_fixture_is_as_committed() {
         }
     }
     assert_committed("fixtures/answers.snap", &told);
+}
+
+/// In how many connections which outcome, first reason and close are told, and what of their services.
+fn sum(report: &Value) -> String {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    let mut count = |what: String| *counts.entry(what).or_default() += 1;
+    for connection in items(report, "connections") {
+        let reason = items(connection, "reasons").first();
+        let reason = reason.map_or("-".to_owned(), |reason| members(reason, &["name", "confidence"]));
+        let told = members(connection, &["outcome", "offered", "early_data"]);
+        let close = members(&connection["close"], &["class", "first_closer"]);
+        count(format!("{told}, {reason}, {close}"));
+    }
+    for service in items(report, "services") {
+        for claim in items(service, "patterns").iter().chain(items(service, "findings")) {
+            count(members(claim, &["name", "confidence"]));
+        }
+    }
+    let mut all: Vec<String> = counts
+        .iter()
+        .map(|(what, count)| format!("\n    {count} {what}"))
+        .collect();
+    let omitted = &report["summary"]["connections_omitted"];
+    if omitted != 0 {
+        all.push(format!("\n    {omitted} folded"));
+    }
+    all.concat()
+}
+
+/// The packets of which this holds, by their place.
+fn only(all: &[RawPacket], keep: impl Fn(usize) -> bool) -> Vec<RawPacket> {
+    let kept = all.iter().enumerate().filter(|(place, _)| keep(*place));
+    kept.map(|(_, packet)| packet.clone()).collect()
+}
+
+/// What is left of a capture, by what was done to it, and what is told of that.
+fn remains(fixture: &Fixture) -> Vec<(&'static str, Value)> {
+    let all = read(fixture.path());
+    let (third, back) = (all.len() / 3, sent_back(&all));
+    let of = |packets: Vec<RawPacket>| report_of_bytes(vec![write(&packets)]);
+    let few = Limits {
+        kept_bytes: 4096,
+        ..Limits::default()
+    };
+    vec![
+        ("begins late", of(all[third..].to_vec())),
+        ("ends early", of(all[..2 * third].to_vec())),
+        ("every fifth packet lost", of(only(&all, |place| place % 5 != 3))),
+        ("one direction", of(only(&all, |place| back[place]))),
+        ("the other direction", of(only(&all, |place| !back[place]))),
+        ("little memory", report_of(fixture.run(few))),
+        (
+            "joined thirds",
+            joined(&all.chunks(third.max(1)).map(<[RawPacket]>::to_vec).collect::<Vec<_>>()),
+        ),
+        (
+            "joined directions",
+            joined(&[only(&all, |place| back[place]), only(&all, |place| !back[place])]),
+        ),
+    ]
+}
+
+#[test]
+fn what_is_said_of_what_remains_of_every_fixture_is_as_committed() {
+    let mut told = String::from("# Fixtures of which packets are missing, or that were captured in parts\n");
+    for fixture in single_files() {
+        for (change, report) in remains(&fixture) {
+            let _ = writeln!(told, "{}, {change}:{}", fixture.name, sum(&report));
+        }
+    }
+    assert_committed("fixtures/remains.snap", &told);
 }
