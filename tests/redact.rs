@@ -35,8 +35,8 @@ fn originals(engine: &Engine, captures: &[Capture]) -> BTreeSet<String> {
         };
     };
     for (_, connection) in engine.kept().iter() {
-        let preamble = connection.transport.preamble.as_deref().and_then(|it| it.client);
-        let behind = connection.transport.behind.as_deref().copied();
+        let preamble = connection.transport.preamble().and_then(|it| it.client);
+        let behind = connection.transport.behind();
         let ends = [Some(connection.client), Some(connection.server), preamble, behind];
         ends.into_iter().flatten().for_each(|end| address(&mut all, end.ip));
         let outer = connection

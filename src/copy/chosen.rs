@@ -136,7 +136,7 @@ impl Stretch {
 
 /// The endpoints between which its packets go. Where addresses are rewritten, answers may come from another one.
 fn pairs(connection: &Connection) -> Vec<(Endpoint, Endpoint)> {
-    let behind = connection.transport.behind.as_deref().copied();
+    let behind = connection.transport.behind();
     let servers = [Some(connection.server), behind].into_iter().flatten();
     servers.map(|server| ordered(connection.client, server)).collect()
 }

@@ -61,8 +61,9 @@ fn join_two(outer: ConnectionId, leg: ConnectionId, kept: &mut Kept, ledger: &mu
             .chain(inner.offers.iter().map(|offer| offer.credential)),
     );
     if let Some(connection) = kept.get_mut(outer) {
-        let behind = inner.transport.behind.clone().unwrap_or_else(|| Box::new(inner.server));
-        connection.transport.behind.get_or_insert(behind);
+        let behind = inner.transport.behind().unwrap_or(inner.server);
+        let uncommon = connection.transport.uncommon.get_or_insert_default();
+        uncommon.behind.get_or_insert(behind);
     }
     true
 }

@@ -2,6 +2,8 @@
 
 mod end;
 
+use std::borrow::Cow;
+
 use super::sealed::Unsealer;
 use crate::keys::{Keys, Secrets, Speaker};
 use crate::net::At;
@@ -37,8 +39,8 @@ pub(super) struct Context<'a> {
 /// One direction.
 #[derive(Debug, Clone)]
 enum Track {
-    /// Looking for the beginning of TLS in the bytes so far.
-    Searching(Vec<u8>),
+    /// Looking for the beginning of TLS in the bytes so far, of which so many need no second look.
+    Searching(Vec<u8>, usize),
     /// Decoding.
     Tls(Decoder),
     /// No TLS here.
@@ -49,8 +51,6 @@ enum Track {
 #[derive(Debug)]
 pub(super) struct Tracks {
     each: [Track; 2],
-    /// How many of the bytes that are searched need no second look.
-    searched: [usize; 2],
     /// Stream bytes delivered so far, gaps included.
     offsets: [u64; 2],
     /// Why bytes are missing in each direction, in case some are.
@@ -91,7 +91,6 @@ impl Clone for Tracks {
             sealed: self.sealed.as_deref().and_then(Unsealer::without_keys),
             // What it holds is counted once.
             buffered: 0,
-            searched: self.searched,
         }
     }
 }
@@ -99,8 +98,7 @@ impl Clone for Tracks {
 impl Default for Tracks {
     fn default() -> Self {
         Self {
-            each: [Track::Searching(Vec::new()), Track::Searching(Vec::new())],
-            searched: [0; 2],
+            each: [Track::Searching(Vec::new(), 0), Track::Searching(Vec::new(), 0)],
             offsets: [0; 2],
             lost: [None; 2],
             gaps: 0,
@@ -128,7 +126,7 @@ impl Tracks {
         let open = self.open.as_deref()?;
         let [client, server] = Direction::BOTH.map(|direction| open.said(side(direction)));
         let silent = |direction| {
-            let nothing = matches!(self.each.get(index(direction)), Some(Track::Searching(held)) if held.is_empty());
+            let nothing = matches!(self.each.get(index(direction)), Some(Track::Searching(held, _)) if held.is_empty());
             nothing && self.clear_lost.get(index(direction)) == Some(&false)
         };
         let both = client > 0 && server > 0;
@@ -176,7 +174,7 @@ impl Tracks {
     /// Bytes that wait for the rest of a search, of a message, or of a handshake.
     fn memory(&self) -> usize {
         let of_track = |track: &Track| match track {
-            Track::Searching(bytes) => bytes.capacity(),
+            Track::Searching(bytes, _) => bytes.capacity(),
             Track::Tls(decoder) => decoder.buffered(),
             Track::Other => 0,
         };
@@ -186,7 +184,6 @@ impl Tracks {
 
     fn swap(&mut self) {
         self.each.swap(0, 1);
-        self.searched.swap(0, 1);
         self.offsets.swap(0, 1);
         self.lost.swap(0, 1);
         self.clear_lost.swap(0, 1);
@@ -250,7 +247,7 @@ pub(super) fn deliver(
                     }
                     direction
                 }
-                Some(Track::Searching(_)) => {
+                Some(Track::Searching(..)) => {
                     let after = look(flow, direction, bytes, *at, context);
                     account(flow, context.buffered);
                     after
@@ -291,11 +288,12 @@ fn gap(flow: &mut Flow<Tracks>, direction: Direction, length: u64, cause: GapCau
             loss >= Loss::Handshake
         }
         // What was searched so far does not join what comes after the gap.
-        Some(Track::Searching(bytes)) => {
+        Some(Track::Searching(bytes, searched)) => {
             if let Some(lost) = data.clear_lost.get_mut(index(direction)) {
                 *lost |= !bytes.is_empty();
             }
             bytes.clear();
+            *searched = 0;
             true
         }
         Some(Track::Other) | None => false,
@@ -360,19 +358,18 @@ fn keep_what_keys_need(data: &mut Tracks) {
 
 /// Looks for the beginning of TLS.
 fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, context: &mut Context<'_>) -> Direction {
-    let Some(Track::Searching(held)) = flow.data.each.get_mut(index(direction)) else {
+    let Some(Track::Searching(held, searched)) = flow.data.each.get_mut(index(direction)) else {
         return direction;
     };
-    let mut bytes = std::mem::take(held);
-    let mut searched = match flow.data.searched.get(index(direction)) {
-        Some(searched) if !bytes.is_empty() => *searched,
-        _ => 0,
+    let (mut held, mut searched) = (std::mem::take(held), std::mem::take(searched));
+    // Nearly always the first piece has it all, and is not copied.
+    let bytes = if held.is_empty() {
+        Cow::Borrowed(piece)
+    } else {
+        held.extend_from_slice(piece);
+        Cow::Owned(held)
     };
-    bytes.extend_from_slice(piece);
     let found = search(&bytes, wanted(flow, direction), &mut searched);
-    if let Some(slot) = flow.data.searched.get_mut(index(direction)) {
-        *slot = searched;
-    }
     if let Found::At(offset, start) = found
         && (flow.data.is_tls() || is_hello(&bytes, offset, start))
     {
@@ -385,7 +382,7 @@ fn look(flow: &mut Flow<Tracks>, direction: Direction, piece: &[u8], at: At, con
     let track = if found == Found::Nothing {
         Track::Other
     } else {
-        Track::Searching(bytes)
+        Track::Searching(bytes.into_owned(), searched)
     };
     set(flow, direction, track);
     direction
@@ -487,12 +484,13 @@ fn begin(
 /// The other direction may have held back what only now is known to be TLS: an alert, or the rest after a gap.
 fn look_again(flow: &mut Flow<Tracks>, direction: Direction, at: At, context: &mut Context<'_>) {
     match flow.data.each.get_mut(index(direction)) {
-        Some(Track::Searching(held)) if !held.is_empty() => {
+        Some(Track::Searching(held, searched)) if !held.is_empty() => {
             let bytes = std::mem::take(held);
+            *searched = 0;
             look(flow, direction, &bytes, at, context);
         }
-        Some(track @ Track::Other) => *track = Track::Searching(Vec::new()),
-        Some(Track::Searching(_) | Track::Tls(_)) | None => {}
+        Some(track @ Track::Other) => *track = Track::Searching(Vec::new(), 0),
+        Some(Track::Searching(..) | Track::Tls(_)) | None => {}
     }
 }
 

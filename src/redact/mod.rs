@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use crate::engine::{Engine, NeighbourSeen};
 use crate::net::{Capture, Endpoint, Neighbour, Wrapping};
-use crate::session::{Connection, Credential, Service};
+use crate::session::{Connection, Credential, Service, Uncommon};
 
 use prf::Prf;
 
@@ -65,18 +65,23 @@ impl Aliases {
         if let Some(mac) = &mut connection.marks.mac {
             *mac = host::mac(&self.prf, *mac);
         }
-        let transport = &mut connection.transport;
-        if let Some(behind) = transport.behind.as_deref_mut() {
-            *behind = self.endpoint(*behind);
-        }
-        if let Some(client) = transport.preamble.as_deref_mut().and_then(|it| it.client.as_mut()) {
-            *client = self.endpoint(*client);
-        }
-        if let Some(outer) = &mut transport.outer {
-            *outer = self.outer(outer);
+        if let Some(uncommon) = connection.transport.uncommon.as_deref_mut() {
+            self.uncommon(uncommon);
         }
         if let Some(name) = connection.hello.yes_mut().and_then(|hello| hello.server_name.as_mut()) {
             *name = self.name(name);
+        }
+    }
+
+    fn uncommon(&mut self, uncommon: &mut Uncommon) {
+        if let Some(behind) = &mut uncommon.behind {
+            *behind = self.endpoint(*behind);
+        }
+        if let Some(client) = uncommon.preamble.as_mut().and_then(|it| it.client.as_mut()) {
+            *client = self.endpoint(*client);
+        }
+        if let Some(outer) = &mut uncommon.outer {
+            *outer = self.outer(outer);
         }
     }
 

@@ -74,7 +74,7 @@ pub(super) fn ledgers(kept: &Kept, ledger: &Ledger, by_hello: &[ConnectionId]) -
     for (_, connection) in tls13 {
         let Some(hello) = connection.hello.yes() else { continue };
         let service = service_of(connection);
-        let key = (connection.client_address(), hello.stack, service.clone());
+        let key = (connection.client_address(), hello.stack.digest, service.clone());
         let next = clients.len();
         let place = *index.entry(key).or_insert(next);
         if place == next {

@@ -17,7 +17,7 @@ pub(super) fn display_filter(connection: &Connection, redacted: bool) -> impl It
 }
 
 fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first: FrameRef, last: FrameRef) -> String {
-    let icmp = if connection.transport.unreachable {
+    let icmp = if connection.transport.unreachable() {
         " && !icmp && !icmpv6"
     } else {
         ""

@@ -149,12 +149,19 @@ pub struct Hello {
     pub encrypted_client_hello: bool,
     /// Server name.
     pub server_name: Option<Arc<str>>,
-    /// Suites as offered.
-    pub suites: Arc<[CipherSuite]>,
-    /// Hash of the client stack.
-    pub stack: u64,
+    /// The program that sent it.
+    pub stack: Arc<ClientStack>,
     /// Hash of the hello's exact make-up.
     pub shape: u64,
+}
+
+/// What a hello tells of the program that sent it. The connections of a program share one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClientStack {
+    /// Hash of what stays the same from hello to hello.
+    pub digest: u64,
+    /// Suites as offered.
+    pub suites: Box<[CipherSuite]>,
 }
 
 /// The ServerHello.
@@ -367,19 +374,35 @@ pub struct Transport {
     pub started: Timestamp,
     /// Time of its last packet.
     pub ended: Timestamp,
-    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
-    pub outer: Option<Arc<[Wrapping]>>,
-    /// What stood before TLS.
-    pub preamble: Option<Box<Preamble>>,
-    /// An ICMP unreachable was seen for it.
-    pub unreachable: bool,
     /// From SYN to the client's acknowledgement of the SYN-ACK, in nanoseconds; `None` where one is not captured.
     pub round_trip: Option<i64>,
     /// The client's initial sequence number.
     pub client_isn: Option<SeqNumber>,
+    /// What few connections have.
+    pub uncommon: Option<Box<Uncommon>>,
+}
+
+/// What few connections have of what carries them.
+#[derive(Debug, Clone, Default)]
+pub struct Uncommon {
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Option<Arc<[Wrapping]>>,
+    /// What stood before TLS.
+    pub preamble: Option<Preamble>,
+    /// An ICMP unreachable was seen for it.
+    pub unreachable: bool,
     /// The server behind the address, where the capture shows it: the far end of the other leg of the same handshake,
-    /// or where the answers come from. Boxed because few connections have one.
-    pub behind: Option<Box<Endpoint>>,
+    /// or where the answers come from.
+    pub behind: Option<Endpoint>,
+}
+
+impl Uncommon {
+    /// Nothing where there is nothing.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        let any = self.outer.is_some() || self.preamble.is_some() || self.unreachable || self.behind.is_some();
+        any.then(|| Box::new(self))
+    }
 }
 
 impl Transport {
@@ -392,7 +415,26 @@ impl Transport {
     /// Outer headers, outermost first.
     #[must_use]
     pub fn outer(&self) -> &[Wrapping] {
-        self.outer.as_deref().unwrap_or_default()
+        let outer = self.uncommon.as_deref().and_then(|uncommon| uncommon.outer.as_deref());
+        outer.unwrap_or_default()
+    }
+
+    /// What stood before TLS.
+    #[must_use]
+    pub fn preamble(&self) -> Option<&Preamble> {
+        self.uncommon.as_deref()?.preamble.as_ref()
+    }
+
+    /// Whether an ICMP unreachable was seen for it.
+    #[must_use]
+    pub fn unreachable(&self) -> bool {
+        self.uncommon.as_deref().is_some_and(|uncommon| uncommon.unreachable)
+    }
+
+    /// The server behind the address: see [`Uncommon::behind`].
+    #[must_use]
+    pub fn behind(&self) -> Option<Endpoint> {
+        self.uncommon.as_deref()?.behind
     }
 
     /// Its last frame, in the capture that was joined last.
@@ -403,58 +445,62 @@ impl Transport {
 }
 
 /// The facts of one TLS connection.
+///
+/// Stands in memory as written: hindsight looks at every connection again and again, and what it looks at most are the
+/// first 192 bytes.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Connection {
+    /// ClientHello.
+    pub hello: Seen<Hello>,
+    /// Credentials in the ClientHello.
+    pub offers: Vec<Offer>,
+    /// The offered credential that was accepted.
+    pub accepted: Option<CredentialId>,
+    /// HelloRetryRequest. Boxed because few connections have one.
+    pub retry: Option<Box<Retry>>,
     /// Who sent the ClientHello.
     pub client: Endpoint,
     /// Who answers.
     pub server: Endpoint,
-    /// Below TLS.
-    pub transport: Transport,
-    /// ClientHello.
-    pub hello: Seen<Hello>,
-    /// HelloRetryRequest. Boxed because few connections have one.
-    pub retry: Option<Box<Retry>>,
-    /// ServerHello.
-    pub answer: Seen<Answer>,
-    /// Full or abbreviated.
-    pub shape: Seen<Shape>,
-    /// First bytes of the SHA-256 of the server's end-entity certificate, and its frame. In TLS 1.3 it takes keys.
-    pub certificate: Option<([u8; 16], FrameRef)>,
-    /// The server asked for a client certificate. In TLS 1.3 it takes keys.
-    pub certificate_request: Option<FrameRef>,
-    /// The server withdrew a promised ticket (RFC 5077 §3.3).
-    pub ticket_withdrawn: Option<FrameRef>,
+    /// What happened.
+    pub outcome: Outcome,
+    /// Whether the handshake came to its end.
+    pub completed: Completed,
     /// Secrets that opened its protected records, where there were any.
     pub keys: Option<KeyOrigin>,
     /// EncryptedExtensions of TLS 1.3 was read, with keys.
     pub extensions_read: bool,
     /// Tickets of TLS 1.3, as far as keys or lengths tell.
     pub tickets_inferred: TicketsInferred,
-    /// Early data.
-    pub early_data: EarlyData,
-    /// Credentials in the ClientHello.
-    pub offers: Vec<Offer>,
-    /// The offered credential that was accepted.
-    pub accepted: Option<CredentialId>,
-    /// Credentials that the server issued, in clear or read with keys.
-    pub issued: Vec<CredentialId>,
-    /// Credentials beyond those that are kept of one connection: nothing more is known of them.
-    pub not_kept: u32,
     /// Handshakes after the first on this connection (RFC 5246 §7.4.1.1); their content is protected.
     pub renegotiations: u16,
+    /// Credentials beyond those that are kept of one connection: nothing more is known of them.
+    pub not_kept: u32,
+    /// Below TLS.
+    pub transport: Transport,
+    /// ServerHello.
+    pub answer: Seen<Answer>,
+    /// Full or abbreviated.
+    pub shape: Seen<Shape>,
+    /// Marks of the server.
+    pub marks: Marks,
+    /// Credentials that the server issued, in clear or read with keys.
+    pub issued: Vec<CredentialId>,
     /// The client.
     pub client_side: SideFacts,
     /// The server.
     pub server_side: SideFacts,
-    /// Marks of the server.
-    pub marks: Marks,
-    /// Whether the handshake came to its end.
-    pub completed: Completed,
-    /// What happened.
-    pub outcome: Outcome,
     /// How it was closed.
     pub close: Close,
+    /// Early data.
+    pub early_data: EarlyData,
+    /// First bytes of the SHA-256 of the server's end-entity certificate, and its frame. In TLS 1.3 it takes keys.
+    pub certificate: Option<([u8; 16], FrameRef)>,
+    /// The server asked for a client certificate. In TLS 1.3 it takes keys.
+    pub certificate_request: Option<FrameRef>,
+    /// The server withdrew a promised ticket (RFC 5077 §3.3).
+    pub ticket_withdrawn: Option<FrameRef>,
     /// Where it is torn off, for a run whose connections are to be joined with those of other runs.
     pub edges: Option<Box<Edges>>,
 }
@@ -536,7 +582,7 @@ impl Connection {
     /// The client's address, as the PROXY header states it where there is one.
     #[must_use]
     pub fn client_address(&self) -> IpAddr {
-        let proxied = self.transport.preamble.as_deref().and_then(|preamble| preamble.client);
+        let proxied = self.transport.preamble().and_then(|preamble| preamble.client);
         proxied.unwrap_or(self.client).ip
     }
 

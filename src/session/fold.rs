@@ -37,13 +37,6 @@ pub enum Feedback {
     ChangeCipherSpecIsDummy,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Track {
-    end: SideClose,
-    key_exchange: bool,
-    protected_ccs: u16,
-}
-
 /// What was read of a connection with keys.
 #[derive(Debug, Clone, Default)]
 struct Opened {
@@ -54,7 +47,7 @@ struct Opened {
     /// A record of the server stayed closed.
     server_closed: bool,
     /// The session ID that the client offered in a renegotiation.
-    renegotiated_id: Option<SessionId>,
+    renegotiated_id: Option<Box<SessionId>>,
 }
 
 /// A TLS connection that is still open.
@@ -66,8 +59,12 @@ pub struct Open {
     proposed: Option<Box<Proposed>>,
     client_session_id: Option<SessionId>,
     server_session_id: Option<SessionId>,
-    client: Track,
-    server: Track,
+    /// What the ends of both streams look like, client first.
+    ends: [SideClose; 2],
+    /// The client's key exchange of TLS 1.2 or before came.
+    key_exchange: bool,
+    /// ChangeCipherSpec under protection, of each side.
+    protected_ccs: [u16; 2],
     end_of_early_data: Option<At>,
     server_flight: bool,
     /// A hello of another handshake came: what follows is of the next connection on these ports.
@@ -120,8 +117,9 @@ impl Open {
             proposed: None,
             client_session_id: None,
             server_session_id: None,
-            client: Track::default(),
-            server: Track::default(),
+            ends: <[SideClose; 2]>::default(),
+            key_exchange: false,
+            protected_ccs: [0; 2],
             end_of_early_data: None,
             server_flight: false,
             superseded: false,
@@ -157,19 +155,19 @@ impl Open {
     /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.
     #[must_use]
     pub fn said(&self, side: Side) -> usize {
-        let (hello, track) = match side {
-            Side::Client => (self.facts.hello.yes().is_some(), &self.client),
+        let [client, server] = &self.ends;
+        let (hello, end, key_exchange) = match side {
+            Side::Client => (self.facts.hello.yes().is_some(), client, self.key_exchange),
             Side::Server => (
                 self.facts.answer.yes().is_some() || self.facts.retry.is_some(),
-                &self.server,
+                server,
+                false,
             ),
         };
         let full = side == Side::Server && self.server_flight;
-        let alert = self.facts.side(side).alert.is_some() || track.end.plain.is_some();
-        let records = [track.end.last, track.end.before_last];
-        let told = [hello, full, track.key_exchange, alert]
-            .into_iter()
-            .filter(|told| *told);
+        let alert = self.facts.side(side).alert.is_some() || end.plain.is_some();
+        let records = [end.last, end.before_last];
+        let told = [hello, full, key_exchange, alert].into_iter().filter(|told| *told);
         (told.count() + records.iter().flatten().count()).min(2)
     }
 
@@ -187,7 +185,7 @@ impl Open {
         let credentials = self.facts.offers.len() + self.facts.issued.len();
         let hello = self.facts.hello.yes();
         let name = hello.and_then(|hello| hello.server_name.as_deref()).map_or(0, str::len);
-        let suites = hello.map_or(0, |hello| size_of_val(&*hello.suites));
+        let suites = hello.map_or(0, |hello| size_of_val(&*hello.stack.suites));
         proposed * size_of::<ProposedPsk>()
             + credentials * (size_of::<Offer>() + size_of::<Credential>())
             + name
@@ -196,8 +194,8 @@ impl Open {
 
     /// What the ends of both streams looked like, client first.
     #[must_use]
-    pub const fn ends(&self) -> [&SideClose; 2] {
-        [&self.client.end, &self.server.end]
+    pub const fn ends(&self) -> &[SideClose; 2] {
+        &self.ends
     }
 
     /// Takes one event of one side. `offset` counts the bytes of that side's stream up to the end of the event.
@@ -248,7 +246,7 @@ impl Open {
 
     /// The stream of one side ends inside a record.
     pub const fn ends_inside_record(&mut self, side: Side) {
-        self.track(side).end.unfinished = true;
+        self.end(side).unfinished = true;
     }
 
     /// No more events: what was proposed is settled with what is known. `blind` says why a hello that was not seen
@@ -281,7 +279,7 @@ impl Open {
         }
         self.hide_early_data();
         self.infer_tickets();
-        (self.facts, [self.client.end, self.server.end])
+        (self.facts, self.ends)
     }
 
     /// Early data is known not to be there only where the first ClientHello was seen, and known to be refused only
@@ -313,10 +311,11 @@ impl Open {
         }
     }
 
-    const fn track(&mut self, side: Side) -> &mut Track {
+    const fn end(&mut self, side: Side) -> &mut SideClose {
+        let [client, server] = &mut self.ends;
         match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
+            Side::Client => client,
+            Side::Server => server,
         }
     }
 }

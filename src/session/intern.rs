@@ -7,16 +7,18 @@ use hashbrown::{HashMap, HashSet};
 use crate::net::Wrapping;
 use crate::tls::CipherSuite;
 
+use super::connection::ClientStack;
+
 /// Distinct values remembered; beyond that the table starts anew (values already handed out stay shared).
 pub const MOST_VALUES: usize = 1 << 16;
 /// Bytes of all of them: names and lists have room for 64 KB each, and hostile ones use it.
 pub const MOST_VALUE_BYTES: usize = 16 << 20;
 
-/// Server names, suite lists and outer headers.
+/// Server names, client stacks and outer headers.
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: HashMap<Box<[u8]>, Arc<str>>,
-    suites: HashMap<u64, Arc<[CipherSuite]>>,
+    stacks: HashMap<u64, Arc<ClientStack>>,
     outer: HashSet<Arc<[Wrapping]>>,
     bytes: usize,
 }
@@ -24,7 +26,7 @@ pub struct Interner {
 impl Interner {
     /// Makes room for a value of so many bytes that is remembered next.
     fn make_room(&mut self, bytes: usize) {
-        let most = self.texts.len().max(self.suites.len()).max(self.outer.len());
+        let most = self.texts.len().max(self.stacks.len()).max(self.outer.len());
         if most >= MOST_VALUES || self.bytes.saturating_add(bytes) > MOST_VALUE_BYTES {
             *self = Self::default();
         }
@@ -60,15 +62,19 @@ impl Interner {
         Some(shared)
     }
 
-    /// The suite list of a client stack.
-    pub fn suites(&mut self, stack: u64, suites: &[CipherSuite]) -> Arc<[CipherSuite]> {
-        match self.suites.get(&stack) {
-            Some(known) if known.as_ref() == suites => Arc::clone(known),
+    /// A client stack. Two of one digest may list other suites: those that only ward off ossification come and go
+    /// (RFC 8701).
+    pub fn stack(&mut self, digest: u64, suites: &[CipherSuite]) -> Arc<ClientStack> {
+        match self.stacks.get(&digest) {
+            Some(known) if *known.suites == *suites => Arc::clone(known),
             _ => {
                 self.make_room(size_of_val(suites));
-                let list: Arc<[CipherSuite]> = suites.into();
-                self.suites.insert(stack, Arc::clone(&list));
-                list
+                let stack = Arc::new(ClientStack {
+                    digest,
+                    suites: suites.into(),
+                });
+                self.stacks.insert(digest, Arc::clone(&stack));
+                stack
             }
         }
     }

@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use crate::net::{Endpoint, Timestamp};
 
-use super::connection::{Connection, ConnectionId, Outcome};
+use super::connection::{Connection, ConnectionId, Outcome, Uncommon};
 use super::credential::Credential;
 use super::ledger::Ledger;
 
@@ -208,23 +208,15 @@ impl Kept {
             .filter_map(|(id, slot)| Some((id, slot.as_deref()?)))
     }
 
-    /// These connections in this order, for a pass over many: they lie all over memory, and a few at a time are loaded
-    /// at once before the first of them is looked at.
-    pub fn in_turn<'k>(&'k self, order: &[ConnectionId]) -> impl Iterator<Item = (ConnectionId, &'k Connection)> {
-        order.chunks(Self::AT_ONCE).flat_map(move |ids| {
-            let load = |sum: u64, connection: &Connection| {
-                let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
-                let hello = u64::from(connection.hello.yes().is_some());
-                sum ^ u64::from(connection.server.port) ^ outcome ^ hello
-            };
-            // Loads that depend on one another in nothing: the processor waits for all of them together.
-            std::hint::black_box(ids.iter().filter_map(|id| self.get(*id)).fold(0, load));
-            ids.iter().filter_map(move |id| Some((*id, self.get(*id)?)))
-        })
+    /// These connections in this order, for a pass over many: see [`InTurn`].
+    #[must_use]
+    pub const fn in_turn<'k, 'o>(&'k self, order: &'o [ConnectionId]) -> InTurn<'k, 'o> {
+        InTurn {
+            kept: self,
+            order,
+            place: 0,
+        }
     }
-
-    /// Connections that are loaded at once: as many as a processor has loads under way.
-    const AT_ONCE: usize = 16;
 
     /// Number of kept connections.
     #[must_use]
@@ -308,6 +300,48 @@ impl Kept {
     }
 }
 
+/// Connections in an order of their own. They lie all over memory: a few at a time are loaded at once before the first of
+/// them is looked at.
+#[derive(Debug, Clone)]
+pub struct InTurn<'k, 'o> {
+    kept: &'k Kept,
+    order: &'o [ConnectionId],
+    place: usize,
+}
+
+impl InTurn<'_, '_> {
+    /// Connections that are loaded at once: as many as a processor has loads under way.
+    const AT_ONCE: usize = 16;
+
+    fn load(&self) {
+        let next = self.order.iter().skip(self.place).take(Self::AT_ONCE);
+        let load = |sum: u64, connection: &Connection| {
+            let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
+            let hello = u64::from(connection.hello.yes().is_some());
+            sum ^ u64::from(connection.server.port) ^ outcome ^ hello
+        };
+        // Loads that depend on one another in nothing: the processor waits for all of them together.
+        std::hint::black_box(next.filter_map(|id| self.kept.get(*id)).fold(0, load));
+    }
+}
+
+impl<'k> Iterator for InTurn<'k, '_> {
+    type Item = (ConnectionId, &'k Connection);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let id = *self.order.get(self.place)?;
+            if self.place.is_multiple_of(Self::AT_ONCE) {
+                self.load();
+            }
+            self.place += 1;
+            if let Some(connection) = self.kept.get(id) {
+                return Some((id, connection));
+            }
+        }
+    }
+}
+
 /// Bytes that keeping this connection costs, its share of the ledger included.
 fn cost(connection: &Connection) -> usize {
     size_of::<Connection>()
@@ -317,6 +351,11 @@ fn cost(connection: &Connection) -> usize {
         + size_of_val(connection.issued.as_slice())
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
         + long_values(connection)
+        + if connection.transport.uncommon.is_some() {
+            size_of::<Uncommon>() + ALLOCATION
+        } else {
+            0
+        }
 }
 
 /// Bytes of its name and of its list of suites where they are longer than honest ones. Connections share such values, but
@@ -325,7 +364,7 @@ fn long_values(connection: &Connection) -> usize {
     const USUAL: usize = 1024;
     let Some(hello) = connection.hello.yes() else { return 0 };
     let name = hello.server_name.as_deref().map_or(0, str::len);
-    name.saturating_sub(USUAL) + size_of_val(&*hello.suites).saturating_sub(USUAL)
+    name.saturating_sub(USUAL) + size_of_val(&*hello.stack.suites).saturating_sub(USUAL)
 }
 
 #[cfg(test)]

@@ -23,9 +23,9 @@ pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
 pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close};
 pub use connection::{
-    Answer, Completed, Connection, ConnectionId, EarlyData, Edges, Hello, KeyOrigin, Marks, Mechanism, Offer,
-    OfferKind, Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred,
-    Transport,
+    Answer, ClientStack, Completed, Connection, ConnectionId, EarlyData, Edges, Hello, KeyOrigin, Marks, Mechanism,
+    Offer, OfferKind, Outcome, PlainAlert, PskModes, Retry, Shape, Side, SideFacts, TicketExtension, TicketsInferred,
+    Transport, Uncommon,
 };
 pub use credential::{Credential, CredentialId, Issue, Name, PskTerms, Seal, imported_identity};
 pub use drops::Drops;

@@ -5,16 +5,17 @@
 //! file have gone by, or when a limit is hit, or at the end. Where segments overlap the first one wins.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 
 use crate::net::{At, SeqNumber};
 
 /// Segments held back at most in one direction.
 const MAX_PIECES: usize = 512;
 /// Bytes held back at most in one direction.
-const MAX_BYTES: usize = 512 * 1024;
+const MAX_BYTES: u32 = 512 * 1024;
 /// Segments of the connection that pass after a gap is acknowledged before it is given up. Capture files hold packets
 /// a few places out of order; a receiver that acknowledges data the capture lacks has it from elsewhere.
-const PATIENCE: u16 = 40;
+const PATIENCE: u8 = 40;
 /// Stream offsets start here, so that data before the first segment seen still has a positive offset.
 const ORIGIN: u64 = 1 << 32;
 
@@ -50,6 +51,11 @@ impl Waiting {
     fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64 + u64::from(self.cut)
     }
+
+    /// Bytes held: no segment is longer than an IP packet.
+    fn length(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// Puts one direction in order. Segments go in by [`Assembler::push`]; [`Assembler::pop`] yields what they released.
@@ -65,13 +71,14 @@ pub struct Assembler {
     /// Offset up to which the receiver has acknowledged.
     acknowledged: u64,
     /// Offset of FIN.
-    end: Option<u64>,
+    end: Option<NonZeroU64>,
     /// Sorted by offset, not overlapping.
     waiting: Vec<Waiting>,
-    waiting_bytes: usize,
-    patience: u16,
-    /// Bytes after the last delivered ones that the snap length cut.
-    cut: Option<(u64, At)>,
+    waiting_bytes: u32,
+    patience: u8,
+    /// Bytes after the last delivered ones that the snap length cut, and in which packet.
+    cut: u32,
+    cut_at: Option<At>,
     conflicts: u32,
     limited: bool,
     flushing: bool,
@@ -96,7 +103,7 @@ impl Assembler {
             return None;
         }
         let offset = self.offset(seq);
-        if self.started && self.waiting.is_empty() && self.cut.is_none() {
+        if self.started && self.waiting.is_empty() && self.cut_at.is_none() {
             let end = offset + payload.len() as u64 + u64::from(cut);
             if end <= self.next {
                 return None;
@@ -126,7 +133,7 @@ impl Assembler {
     /// FIN stands after the byte before `seq`.
     pub fn finish(&mut self, seq: SeqNumber) {
         let offset = self.offset(seq);
-        self.end.get_or_insert(offset);
+        self.end = self.end.or(NonZeroU64::new(offset));
     }
 
     /// No more segments will come: gaps are given up, and what is missing before FIN is a gap too.
@@ -138,15 +145,15 @@ impl Assembler {
     #[inline]
     pub fn pop(&mut self) -> Option<Piece<'static>> {
         // Nearly always nothing waits.
-        if self.cut.is_none() && self.waiting.is_empty() {
+        if self.cut_at.is_none() && self.waiting.is_empty() {
             return None;
         }
         self.pop_waiting()
     }
 
     fn pop_waiting(&mut self) -> Option<Piece<'static>> {
-        if let Some((length, at)) = self.cut.take() {
-            return Some(Piece::Gap(length, GapCause::Snaplen, at));
+        if let Some(at) = self.cut_at.take() {
+            return Some(Piece::Gap(u64::from(self.cut), GapCause::Snaplen, at));
         }
         let (first_offset, first_end, first_at) = self
             .waiting
@@ -168,11 +175,11 @@ impl Assembler {
             return Some(gap);
         }
         let piece = self.waiting.remove(0);
-        self.waiting_bytes -= piece.bytes.len();
+        self.waiting_bytes -= piece.length();
         self.next = piece.end();
         self.patience = 0;
         if piece.cut > 0 {
-            self.cut = Some((u64::from(piece.cut), piece.at));
+            (self.cut, self.cut_at) = (piece.cut, Some(piece.at));
         }
         if self.waiting.is_empty() {
             // An idle connection keeps no buffer.
@@ -195,19 +202,19 @@ impl Assembler {
     #[must_use]
     pub fn incomplete_at_end(&self) -> bool {
         // FIN and SYN count one each in acknowledgements.
-        self.end.is_some_and(|end| end > self.next) || self.acknowledged > self.next + 1
+        self.end.is_some_and(|end| end.get() > self.next) || self.acknowledged > self.next + 1
     }
 
     /// Bytes held back now.
     #[must_use]
     pub const fn held(&self) -> usize {
-        self.waiting_bytes
+        self.waiting_bytes as usize
     }
 
     /// Memory that holding back takes now, in bytes.
     #[must_use]
     pub const fn memory(&self) -> usize {
-        self.waiting_bytes + self.waiting.capacity() * size_of::<Waiting>()
+        self.waiting_bytes as usize + self.waiting.capacity() * size_of::<Waiting>()
     }
 
     /// Retransmissions that carried other bytes than what was held back first.
@@ -253,7 +260,7 @@ impl Assembler {
         }
         self.next = end;
         if cut > 0 {
-            self.cut = Some((u64::from(cut), at));
+            (self.cut, self.cut_at) = (cut, Some(at));
         }
         Piece::Data(Cow::Borrowed(fresh), at)
     }
@@ -323,7 +330,7 @@ impl Assembler {
     }
 
     fn insert(&mut self, index: usize, piece: Waiting) {
-        self.waiting_bytes += piece.bytes.len();
+        self.waiting_bytes += piece.length();
         self.waiting.insert(index, piece);
     }
 
@@ -472,7 +479,7 @@ mod tests {
         for n in 1..10_000u32 {
             assembler.push(SeqNumber(n * 2_000), &[1; 1_000], 0, at(1));
             while assembler.pop().is_some() {}
-            assert!(assembler.held() <= MAX_BYTES + 1_000);
+            assert!(assembler.held() <= MAX_BYTES as usize + 1_000);
         }
         assert!(assembler.limited());
     }

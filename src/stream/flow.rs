@@ -165,19 +165,20 @@ pub struct Half {
     /// Lowest acknowledgement this side sent.
     first_acknowledged: Option<SeqNumber>,
     /// Recent segments, to recognise a packet that was captured twice.
-    recent: [Seen; 4],
-    recent_next: u8,
+    recent: Recent,
 }
 
-/// Enough of a segment to know it again: a digest of its header fields, and when it was captured.
+/// Enough of the last segments to know them again, the latest first: digests of their header fields, and when they were
+/// captured.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
-    digest: u64,
-    nanos: i64,
+struct Recent {
+    digests: [u64; 4],
+    /// In units of 2^16 ns, which come round after three days: by then four other segments have come.
+    times: [u32; 4],
 }
 
-impl Seen {
-    fn of(segment: &Segment<'_>, at: At) -> Self {
+impl Recent {
+    fn digest(segment: &Segment<'_>) -> u64 {
         let length = u64::try_from(segment.payload.len())
             .unwrap_or(u64::MAX)
             .wrapping_add(u64::from(segment.cut));
@@ -188,18 +189,32 @@ impl Seen {
             length << 32 | u64::from(segment.flags.0) << 17 | segment.path.ip_id.map_or(1 << 16, u64::from),
         ];
         // Multiplicative mixing: two different headers meet in 64 bits only by design, and then one packet is missing.
-        let digest = fields.into_iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, field| {
+        fields.into_iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, field| {
             (hash ^ field).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31)
-        });
-        Self {
-            digest,
-            nanos: at.time.nanos(),
-        }
+        })
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // differences are taken modulo 2^32
+    fn time(at: At) -> u32 {
+        (at.time.nanos() >> 16) as u32
+    }
+
+    fn has(&self, digest: u64, time: u32) -> bool {
+        let soon = |earlier: u32| time.wrapping_sub(earlier).min(earlier.wrapping_sub(time)) <= SAME_PACKET;
+        let mut all = self.digests.iter().zip(self.times);
+        all.any(|(known, earlier)| *known == digest && soon(earlier))
+    }
+
+    fn note(&mut self, digest: u64, time: u32) {
+        let ([first, second, third, _], [newest, second_time, third_time, _]) = (self.digests, self.times);
+        self.digests = [digest, first, second, third];
+        self.times = [time, newest, second_time, third_time];
     }
 }
 
-/// The same bytes captured again this soon are the same packet: no retransmission timer fires within it.
-const SAME_PACKET_NANOS: u64 = 10_000_000;
+/// The same bytes captured again this soon are the same packet: no retransmission timer fires within it. 10 ms in units
+/// of 2^16 ns.
+const SAME_PACKET: u32 = 10_000_000 >> 16;
 
 impl Half {
     /// Whether a sequence number stands before the SYN of this side: it is of a connection that had the ports before. Of
@@ -219,16 +234,12 @@ impl Half {
     /// Whether `segment` is a second copy of a packet that was captured a moment ago (mirror ports, "any", both
     /// sides of a router).
     fn is_copy(&mut self, segment: &Segment<'_>, at: At) -> bool {
-        let seen = Seen::of(segment, at);
-        let same = |old: &Seen| old.digest == seen.digest && old.nanos.abs_diff(seen.nanos) <= SAME_PACKET_NANOS;
+        let (digest, time) = (Recent::digest(segment), Recent::time(at));
         // What brings new data has not been seen before, and needs no comparison.
-        if !self.is_news(segment) && self.recent.iter().any(same) {
+        if !self.is_news(segment) && self.recent.has(digest, time) {
             return true;
         }
-        if let Some(slot) = self.recent.get_mut(usize::from(self.recent_next % 4)) {
-            *slot = seen;
-        }
-        self.recent_next = self.recent_next.wrapping_add(1);
+        self.recent.note(digest, time);
         false
     }
 }
@@ -251,7 +262,7 @@ pub struct Flow<T> {
     /// When the client's acknowledgement completed the TCP handshake.
     pub established: Option<At>,
     /// Where the answers come from, when that is not where the client sent its segments.
-    pub answered_from: Option<Endpoint>,
+    pub answered_from: Option<Box<Endpoint>>,
     /// An ICMP unreachable was seen for it.
     pub unreachable: bool,
     /// Packets captured more than once.

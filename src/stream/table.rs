@@ -204,7 +204,7 @@ impl<T> FlowTable<T> {
         if flow.ends[0] != segment.destination || flow.half(Direction::ToClient).first.is_some() {
             return None;
         }
-        flow.answered_from = Some(segment.source);
+        flow.answered_from = Some(Box::new(segment.source));
         self.aliases.insert(
             *key,
             Alias {
@@ -555,7 +555,7 @@ impl<T> FlowTable<T> {
 
     /// Under which other addresses this connection is answered.
     fn alias_of(&self, id: u32, flow: &Flow<T>) -> Option<(Key, Alias)> {
-        let from = flow.answered_from?;
+        let from = *flow.answered_from.as_deref()?;
         // Which end is the client may have turned out otherwise since.
         flow.ends.into_iter().find_map(|end| {
             let key = Key::of(end, from).0;

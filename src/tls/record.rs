@@ -96,7 +96,7 @@ pub struct Decoder {
     message: Vec<u8>,
     message_emitted: bool,
     /// Bytes of an oversized message still to be stepped over.
-    oversized_left: usize,
+    oversized_left: u32,
     keep: Keep,
     /// What is kept of the body of the current protected record.
     held: Vec<u8>,
@@ -493,8 +493,8 @@ impl Decoder {
     /// Takes bytes of handshake messages from `body`: how many, and what they completed.
     fn take_message<'i>(&mut self, body: &'i [u8]) -> (usize, Step<'i>) {
         if self.oversized_left > 0 {
-            let taken = self.oversized_left.min(body.len());
-            self.oversized_left -= taken;
+            let taken = (self.oversized_left as usize).min(body.len());
+            self.oversized_left -= u32::try_from(taken).unwrap_or(self.oversized_left);
             return (taken, Step::Again);
         }
         if self.message.is_empty()
@@ -516,7 +516,8 @@ impl Decoder {
         match message_length(&self.message) {
             Some(whole) if whole > MAX_MESSAGE => {
                 let kind = HandshakeType(self.message.first().copied().unwrap_or_default());
-                self.oversized_left = whole - self.message.len();
+                // A message is shorter than 2^24 bytes (RFC 8446 §4).
+                self.oversized_left = u32::try_from(whole - self.message.len()).unwrap_or(u32::MAX);
                 self.message.clear();
                 (taken, Step::Oversized(kind))
             }

@@ -173,7 +173,7 @@ impl Habits {
         let hello = connection.hello.yes()?;
         Some(self.hasher.hash_one((
             connection.client_address(),
-            hello.stack,
+            hello.stack.digest,
             connection.server,
             hello.server_name.as_deref(),
         )))

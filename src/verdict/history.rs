@@ -30,13 +30,12 @@ impl History {
     pub fn of(kept: &Kept, order: &[ConnectionId]) -> Self {
         let hasher = DefaultHashBuilder::default();
         let stack = |connection: &Connection| {
-            let stack = connection.hello.yes()?.stack;
+            let stack = connection.hello.yes()?.stack.digest;
             Some(hasher.hash_one((connection.client_address(), stack, connection.server)))
         };
         let address =
             |connection: &Connection| Some(hasher.hash_one((connection.client_address(), connection.server.ip)));
-        let by_stack = Links::of(kept, order, stack);
-        let by_address = Links::of(kept, order, address);
+        let [by_stack, by_address] = Links::of(kept, order, |connection| [stack(connection), address(connection)]);
         let habits = Habits::of(kept, order, |id, connection| {
             let at_endpoint = |earlier: &&Connection| earlier.server == connection.server;
             let same_name = |earlier: &&Connection| earlier.server_name() == connection.server_name();
@@ -98,14 +97,23 @@ impl History {
 struct Links(Numbered<ConnectionId>);
 
 impl Links {
-    fn of(kept: &Kept, order: &[ConnectionId], group: impl Fn(&Connection) -> Option<u64>) -> Self {
-        let mut previous = Numbered::over(order.iter().map(|id| id.0));
-        let mut latest: HashMap<u64, ConnectionId> = HashMap::new();
+    /// Several at once, each by a group of its own: one look at every connection.
+    fn of<const N: usize>(
+        kept: &Kept,
+        order: &[ConnectionId],
+        groups: impl Fn(&Connection) -> [Option<u64>; N],
+    ) -> [Self; N] {
+        let mut previous = [(); N].map(|()| Numbered::over(order.iter().map(|id| id.0)));
+        let mut latest = [(); N].map(|()| HashMap::<u64, ConnectionId>::new());
         for (id, connection) in kept.in_turn(order) {
-            let Some(group) = group(connection) else { continue };
-            previous.set(id.0, latest.insert(group, id));
+            let each = groups(connection).into_iter().zip(&mut latest).zip(&mut previous);
+            for ((group, latest), previous) in each {
+                if let Some(group) = group {
+                    previous.set(id.0, latest.insert(group, id));
+                }
+            }
         }
-        Self(previous)
+        previous.map(Self)
     }
 
     /// The connections before this one, latest first.
@@ -124,6 +132,6 @@ impl Links {
 }
 
 fn same_client(a: &Connection, b: &Connection) -> bool {
-    let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
+    let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack.digest);
     a.client_address() == b.client_address() && stack(a) == stack(b)
 }

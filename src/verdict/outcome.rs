@@ -65,7 +65,7 @@ fn full(connection: &Connection) -> Outcome {
         && connection
             .hello
             .yes()
-            .is_some_and(|hello| hello.suites.iter().copied().any(is_psk_suite))
+            .is_some_and(|hello| hello.stack.suites.iter().copied().any(is_psk_suite))
     {
         return Outcome::Unclear(connection.answer.blind().unwrap_or(Blindness::ServerHelloMissing));
     }

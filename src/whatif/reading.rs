@@ -105,7 +105,7 @@ impl Reader<'_> {
                 let credential = self.ledger.get(offer.credential);
                 credential.is_some_and(|credential| credential.offers.len() > 1)
             }),
-            id_follows_ticket: hello.is_some_and(|hello| self.habits.id_follows_ticket(hello.stack)),
+            id_follows_ticket: hello.is_some_and(|hello| self.habits.id_follows_ticket(hello.stack.digest)),
             // A hint of 0 leaves it to the client (RFC 5077 §3.3).
             lifetime: lifetime.filter(|seconds| *seconds > 0 && !self.habits.hints_outlived),
             tickets: [1, 1],
@@ -248,7 +248,7 @@ fn offer_of(connection: &Connection) -> Option<&Offer> {
 }
 
 fn client_of(connection: &Connection, farm: u32) -> Option<Client> {
-    let stack = connection.hello.yes()?.stack;
+    let stack = connection.hello.yes()?.stack.digest;
     Some((
         connection.client_address(),
         stack,
@@ -391,7 +391,9 @@ impl Habits {
             let (Some(offer), Some(hello)) = (offer_of(connection), connection.hello.yes()) else {
                 continue;
             };
-            habits.offering.insert((connection.client_address(), hello.stack));
+            habits
+                .offering
+                .insert((connection.client_address(), hello.stack.digest));
             if offer.kind != OfferKind::Resumption(Mechanism::Ticket) {
                 continue;
             }
@@ -406,7 +408,7 @@ impl Habits {
                 .session_id
                 .map(|id| id_beside.insert(offer.credential, id).map(|before| before == id));
             if let Some(Some(same)) = beside
-                && let [stays, changes] = habits.ids.entry(hello.stack).or_default()
+                && let [stays, changes] = habits.ids.entry(hello.stack.digest).or_default()
             {
                 *(if same { stays } else { changes }) += 1;
             }
@@ -430,7 +432,7 @@ impl Habits {
     }
 
     fn offers(&self, connection: &Connection) -> bool {
-        let stack = connection.hello.yes().map(|hello| hello.stack);
+        let stack = connection.hello.yes().map(|hello| hello.stack.digest);
         stack.is_some_and(|stack| self.offering.contains(&(connection.client_address(), stack)))
     }
 }

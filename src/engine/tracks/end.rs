@@ -6,7 +6,7 @@ use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
     Blindness, CloseClass, Connection, ConnectionId, Edges, Interner, KeyOrigin, Marks, Name, Open, Seen, Side,
-    SideClose, Transport, classify_close,
+    SideClose, Transport, Uncommon, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, Half, Reset, Spans, Why};
 use crate::verdict::outcome;
@@ -35,14 +35,12 @@ pub(in crate::engine) fn finish(
         return None;
     }
     let mut open = flow.data.open.take()?;
-    let preamble = flow.data.clear.take().map(|texts| {
+    open.facts_mut().transport = transport(flow, context.interner);
+    if let Some(texts) = flow.data.clear.take() {
         let [client, server] = *texts;
-        Box::new(preamble::classify(&client, &server))
-    });
-    open.facts_mut().transport = Transport {
-        preamble,
-        ..transport(flow, context.interner)
-    };
+        let uncommon = open.facts_mut().transport.uncommon.get_or_insert_default();
+        uncommon.preamble = Some(preamble::classify(&client, &server));
+    }
     open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
     let mut blind = [None; 2];
     for (direction, blind) in Direction::BOTH.into_iter().zip(&mut blind) {
@@ -109,14 +107,11 @@ pub(in crate::engine) fn bare_end(segment: &Segment<'_>, at: At) -> Connection {
             main: (at.frame, at.frame),
             more: None,
         },
-        outer: None,
-        preamble: None,
-        unreachable: false,
         started: at.time,
         ended: at.time,
         round_trip: None,
         client_isn: None,
-        behind: None,
+        uncommon: None,
     };
     let mut open = Open::new(ConnectionId(u32::MAX), client, server, transport);
     let side = if from_client { Side::Client } else { Side::Server };
@@ -137,11 +132,14 @@ pub(in crate::engine) fn bare_end(segment: &Segment<'_>, at: At) -> Connection {
 
 pub(super) fn transport(flow: &Flow<Tracks>, interner: &mut Interner) -> Transport {
     let client = flow.half(Direction::ToServer);
-    Transport {
-        spans: flow.spans.clone(),
+    let uncommon = Uncommon {
         outer: interner.outer(&flow.outer),
         preamble: None,
         unreachable: flow.unreachable,
+        behind: flow.answered_from.as_deref().copied(),
+    };
+    Transport {
+        spans: flow.spans.clone(),
         started: flow.first.time,
         ended: flow.last.time,
         round_trip: flow
@@ -149,7 +147,7 @@ pub(super) fn transport(flow: &Flow<Tracks>, interner: &mut Interner) -> Transpo
             .zip(client.syn)
             .map(|(done, syn)| done.time.since(syn.time)),
         client_isn: client.isn,
-        behind: flow.answered_from.map(Box::new),
+        uncommon: uncommon.boxed(),
     }
 }
 

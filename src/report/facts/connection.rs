@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::{FrameRef, SeqNumber, hex};
 use crate::session::{
-    Completed, Connection, Edges, Interner, Marks, Mechanism, Outcome, SideClose, Sighting, Transport, preamble,
+    Completed, Connection, Edges, Interner, Marks, Mechanism, Outcome, SideClose, Sighting, Transport, Uncommon,
+    preamble,
 };
 use crate::stream::Spans;
 
@@ -154,14 +155,14 @@ impl ConnectionFact {
             ended: Moment(transport.ended),
             spans: transport.spans.iter().map(SpanFact::of).collect(),
             encapsulation: transport.outer().iter().map(Into::into).collect(),
-            preamble: transport.preamble.as_deref().map(|preamble| PreambleFact {
+            preamble: transport.preamble().map(|preamble| PreambleFact {
                 kind: preamble.kind.to_owned(),
                 client: preamble.client.map(Into::into),
             }),
-            unreachable: transport.unreachable,
+            unreachable: transport.unreachable(),
             round_trip_nanos: transport.round_trip,
             client_isn: transport.client_isn.map(|isn| isn.0),
-            answered_from: transport.behind.as_deref().map(|end| (*end).into()),
+            answered_from: transport.behind().map(Into::into),
             hello: put(&connection.hello, "hello", hidden, |hello| HelloFact::from(hello)),
             retry: connection.retry.as_deref().map(Into::into),
             answer: put(&connection.answer, "answer", hidden, |answer| AnswerFact::from(answer)),
@@ -274,6 +275,15 @@ impl ConnectionFact {
         if self.ended.0 < self.started.0 {
             return Err(Wrong("ended"));
         }
+        let uncommon = Uncommon {
+            outer: interner.outer(&outer),
+            preamble: self.preamble.as_ref().map(|preamble| preamble::Preamble {
+                kind: preamble::known(&preamble.kind),
+                client: preamble.client.map(Into::into),
+            }),
+            unreachable: self.unreachable,
+            behind: self.answered_from.map(Into::into),
+        };
         Ok(Transport {
             spans: Spans {
                 main,
@@ -281,17 +291,9 @@ impl ConnectionFact {
             },
             started: self.started.0,
             ended: self.ended.0,
-            outer: interner.outer(&outer),
-            preamble: self.preamble.as_ref().map(|preamble| {
-                Box::new(preamble::Preamble {
-                    kind: preamble::known(&preamble.kind),
-                    client: preamble.client.map(Into::into),
-                })
-            }),
-            unreachable: self.unreachable,
             round_trip: self.round_trip_nanos,
             client_isn: self.client_isn.map(SeqNumber),
-            behind: self.answered_from.map(|end| Box::new(end.into())),
+            uncommon: uncommon.boxed(),
         })
     }
 

@@ -65,8 +65,8 @@ impl From<&Hello> for HelloFact {
             extended_master_secret: hello.extended_master_secret,
             encrypted_client_hello: hello.encrypted_client_hello,
             server_name: hello.server_name.as_deref().map(str::to_owned),
-            suites: hello.suites.iter().map(|suite| suite.0).collect(),
-            stack: hash(hello.stack),
+            suites: hello.stack.suites.iter().map(|suite| suite.0).collect(),
+            stack: hash(hello.stack.digest),
             shape: hash(hello.shape),
         }
     }
@@ -74,7 +74,7 @@ impl From<&Hello> for HelloFact {
 
 impl HelloFact {
     pub(super) fn back(&self, base: Base, interner: &mut Interner) -> Result<Hello, Wrong> {
-        let stack = u64::from_be_bytes(self.stack.0);
+        let digest = u64::from_be_bytes(self.stack.0);
         let suites: Vec<CipherSuite> = self.suites.iter().copied().map(CipherSuite).collect();
         Ok(Hello {
             at: self.at.back(base)?,
@@ -93,8 +93,7 @@ impl HelloFact {
             extended_master_secret: self.extended_master_secret,
             encrypted_client_hello: self.encrypted_client_hello,
             server_name: self.server_name.as_ref().map(|name| interner.text(name.as_bytes())),
-            suites: interner.suites(stack, &suites),
-            stack,
+            stack: interner.stack(digest, &suites),
             shape: u64::from_be_bytes(self.shape.0),
         })
     }

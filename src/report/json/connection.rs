@@ -281,7 +281,7 @@ impl<'a> ConnectionJson<'a> {
             server: connection.server.into(),
             encapsulation: transport.outer().iter().map(|one| one.header.to_string()).collect(),
             tunnels: transport.outer().iter().filter_map(TunnelJson::of).collect(),
-            preamble: transport.preamble.as_deref().map(|preamble| PreambleJson {
+            preamble: transport.preamble().map(|preamble| PreambleJson {
                 kind: preamble.kind,
                 client: preamble.client.map(Into::into),
             }),

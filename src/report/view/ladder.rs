@@ -107,7 +107,7 @@ fn opening(connection: &Connection, steps: &mut Vec<Step>) {
     } else if !hello_first {
         steps.push(Step::at(first, 0, Side::Client, "first packet seen of this connection"));
     }
-    if let Some(preamble) = transport.preamble.as_deref() {
+    if let Some(preamble) = transport.preamble() {
         let client = preamble
             .client
             .map_or_else(String::new, |client| format!(" for {client}"));

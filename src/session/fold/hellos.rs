@@ -21,7 +21,7 @@ impl Open {
         let early_data = hello.early_data || first.is_some_and(|(_, early)| early);
         // No hello is sent in clear after protected records, but for the second one after early data (RFC 8446 §4.2.10):
         // it is of the next connection on these ports, whose beginning was lost.
-        if self.client.end.last.is_some() && !early_data {
+        if self.end(Side::Client).last.is_some() && !early_data {
             return;
         }
         if first.is_some() && self.facts.answer.yes().is_some() && self.facts.retry.is_none() {
@@ -80,14 +80,13 @@ impl Open {
             extended_master_secret: hello.extended_master_secret,
             encrypted_client_hello: hello.encrypted_client_hello,
             server_name: hello.server_name.map(|name| interner.text(name)),
-            suites: interner.suites(hello.stack, &hello.cipher_suites),
-            stack: hello.stack,
+            stack: interner.stack(hello.stack, &hello.cipher_suites),
             shape: hello.shape,
         });
     }
 
     pub(super) fn server_hello(&mut self, hello: &ServerHello<'_>, at: At, interner: &mut Interner) {
-        if self.server.end.last.is_some() {
+        if self.end(Side::Server).last.is_some() {
             return;
         }
         if hello.hello_retry_request {
@@ -157,7 +156,7 @@ impl Open {
                 self.full(at);
             }
             (Side::Client, Message::ClientKeyExchange(_)) => {
-                self.client.key_exchange = true;
+                self.key_exchange = true;
                 self.full(at);
             }
             (_, Message::Malformed(HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO)) => {
@@ -189,7 +188,7 @@ impl Open {
             // ChangeCipherSpec for middleboxes, so it proves nothing unless TLS 1.3 is out of the question.
             Side::Client => {
                 let tls12_only = self.facts.hello.yes().is_some_and(|hello| !hello.offers_tls13);
-                !self.client.key_exchange && tls12_only && tls13 != Some(true)
+                !self.key_exchange && tls12_only && tls13 != Some(true)
             }
         };
         if abbreviated {
@@ -199,7 +198,7 @@ impl Open {
 
     pub(super) fn alert(&mut self, side: Side, mut alert: PlainAlert) {
         if alert.description == AlertDescription::CLOSE_NOTIFY {
-            self.track(side).end.plain.get_or_insert(alert.at);
+            self.end(side).plain.get_or_insert(alert.at);
         }
         // In TLS 1.3 the level means nothing (RFC 8446 §6).
         if self.facts.is_tls13() {

@@ -131,7 +131,7 @@ impl Open {
     fn renegotiated(&mut self, side: Side, message: &Message<'_>, at: At, ledger: &mut Ledger) {
         match (side, message) {
             (Side::Client, Message::ClientHello(hello)) => {
-                self.opened.renegotiated_id = Some(SessionId::of(hello.session_id));
+                self.opened.renegotiated_id = Some(Box::new(SessionId::of(hello.session_id)));
             }
             (Side::Server, Message::ServerHello(hello)) => self.renegotiated_session(hello, at, ledger),
             (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, ledger),
@@ -142,7 +142,7 @@ impl Open {
     fn renegotiated_session(&mut self, hello: &ServerHello<'_>, at: At, ledger: &mut Ledger) {
         let id = SessionId::of(hello.session_id);
         // The same ID again resumes a session that has it already.
-        if hello.session_id.is_empty() || self.opened.renegotiated_id.take() == Some(id) {
+        if hello.session_id.is_empty() || self.opened.renegotiated_id.take().as_deref() == Some(&id) {
             return;
         }
         let entered = self.issue(Mechanism::SessionId, id.name(), (None, None), at, ledger);

@@ -51,8 +51,14 @@ impl Open {
                 }
                 // Encrypted, so longer than one byte: a second handshake on this connection.
                 ContentType::CHANGE_CIPHER_SPEC => {
-                    self.track(side).protected_ccs += 1;
-                    self.facts.renegotiations = self.client.protected_ccs.max(self.server.protected_ccs);
+                    let [client, server] = &mut self.protected_ccs;
+                    let count = if side == Side::Client {
+                        &mut *client
+                    } else {
+                        &mut *server
+                    };
+                    *count = count.saturating_add(1);
+                    self.facts.renegotiations = (*client).max(*server);
                 }
                 ContentType::ALERT if self.facts.side(side.other()).finished.is_none() => {
                     self.facts.side_mut(side).handshake_alert.get_or_insert(record.at.frame);
@@ -60,7 +66,7 @@ impl Open {
                 _ => {}
             }
         }
-        let end = &mut self.track(side).end;
+        let end = self.end(side);
         if let Some(last) = end.last.replace(record)
             && handshake_over
             && last.content == Content::Closed
@@ -88,7 +94,7 @@ impl Open {
                 self.facts.server_side.finished.get_or_insert(record.at);
                 self.facts.server_side.handshake_bytes = handshake_bytes(offset);
                 if padding.is_some() {
-                    self.server.end.padding = padding;
+                    self.end(Side::Server).padding = padding;
                 }
             }
             Side::Server => {
@@ -128,7 +134,7 @@ impl Open {
         if early && padding.is_none() {
             return;
         }
-        self.client.end.padding = padding;
+        self.end(Side::Client).padding = padding;
         self.facts.client_side.finished = Some(record.at);
         self.facts.client_side.handshake_bytes = handshake_bytes(offset);
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {

@@ -9,7 +9,7 @@ use crate::net::{At, SeqNumber};
 use crate::session::close::{self, CloseNotify, SideClose};
 use crate::session::connection::{
     Completed, Connection, EarlyData, Edges, Marks, Mechanism, OfferKind, Shape, Side, SideFacts, TicketsInferred,
-    Transport,
+    Transport, Uncommon,
 };
 use crate::session::seen::{Blindness, Seen};
 use crate::stream::{FinCovers, turn};
@@ -230,10 +230,10 @@ impl Connection {
         std::mem::swap(&mut self.client_side, &mut self.server_side);
         std::mem::swap(&mut self.close.client, &mut self.close.server);
         self.close.first_closer = self.close.first_closer.map(Side::other);
-        if let Some(outer) = &self.transport.outer {
+        if let Some(outer) = self.transport.uncommon.as_deref_mut().and_then(|it| it.outer.as_mut()) {
             let mut turned = outer.to_vec();
             turn(&mut turned);
-            self.transport.outer = Some(turned.into());
+            *outer = turned.into();
         }
         if let Some(edges) = &mut self.edges {
             edges.numbers.swap(0, 1);
@@ -463,12 +463,22 @@ impl Transport {
         self.spans.join(&other.spans);
         self.started = self.started.min(other.started);
         self.ended = self.ended.max(other.ended);
-        self.outer = self.outer.take().or_else(|| other.outer.clone());
-        self.preamble = self.preamble.take().or_else(|| other.preamble.clone());
-        self.unreachable |= other.unreachable;
         self.round_trip = self.round_trip.or(other.round_trip);
         self.client_isn = self.client_isn.or(other.client_isn);
-        self.behind = self.behind.take().or_else(|| other.behind.clone());
+        match (&mut self.uncommon, &other.uncommon) {
+            (Some(ours), Some(theirs)) => ours.take(theirs),
+            (ours @ None, theirs) => ours.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+    }
+}
+
+impl Uncommon {
+    fn take(&mut self, other: &Self) {
+        self.outer = self.outer.take().or_else(|| other.outer.clone());
+        self.preamble = self.preamble.or(other.preamble);
+        self.unreachable |= other.unreachable;
+        self.behind = self.behind.or(other.behind);
     }
 }
 

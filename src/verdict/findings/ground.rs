@@ -22,6 +22,8 @@ pub struct Ground<'a> {
     pub ledger: &'a Ledger,
     /// Where each ticket key is in use.
     pub(super) seats: &'a Seats,
+    /// Distinct tickets that were issued here in clear or offered here, external PSKs left out.
+    pub(super) tickets: &'a [Shown<'a>],
 }
 
 /// A ticket, or the identity of a resumption PSK, where the service first showed it.
@@ -40,7 +42,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Distinct tickets that were issued here in clear or offered here, external PSKs left out.
-    pub(super) fn tickets(&self) -> impl Iterator<Item = Shown<'a>> + use<'a> {
+    pub(super) fn find_tickets(&self) -> impl Iterator<Item = Shown<'a>> + use<'a> {
         let ledger = self.ledger;
         let mut met: HashSet<CredentialId> = HashSet::new();
         let all = self.connections().flat_map(move |(id, connection)| {
@@ -65,10 +67,11 @@ impl<'a> Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// The frame in which a key was at work here at that time: a ticket, or the hello that offers one.
-    pub(super) fn at_work(&self, name: KeyName, time: Timestamp) -> Option<FrameRef> {
+    /// The frame in which a key was at work at that time at a service: a ticket, or the hello that offers one.
+    pub(super) fn at_work(&self, insight: &Insight, name: KeyName, time: Timestamp) -> Option<FrameRef> {
         let mut at_that_time = self
-            .connections()
+            .kept
+            .in_turn(&insight.members)
             .filter(|(_, connection)| connection.hello_time() == time);
         at_that_time.find_map(|(_, connection)| {
             let under = |id: &CredentialId| self.hindsight.key_name(*id) == Some(name);
@@ -78,16 +81,6 @@ impl Ground<'_> {
             issue
                 .map(|issue| issue.at.frame)
                 .or_else(|| accepted().map(|hello| hello.at.frame))
-        })
-    }
-
-    /// Another service.
-    pub(super) fn of<'s>(&'s self, service: &'s Service) -> Option<Ground<'s>> {
-        let insight = self.hindsight.service(service)?;
-        Some(Ground {
-            service,
-            insight,
-            ..*self
         })
     }
 }

@@ -45,7 +45,7 @@ impl UnderKey<'_> {
 
 fn ticket_iv_reuse(ground: &Ground<'_>) -> Option<Told> {
     let mut keys: HashMap<KeyName, UnderKey<'_>> = HashMap::new();
-    for ticket in ground.tickets() {
+    for ticket in ground.tickets {
         let name = ground.hindsight.key_name(ticket.id).filter(KeyName::is_whole);
         let head = ticket.credential.name.head();
         let (Some(name), Some(iv)) = (name, head.get(16..32).and_then(|iv| iv.first_chunk().copied())) else {
@@ -59,7 +59,7 @@ fn ticket_iv_reuse(ground: &Ground<'_>) -> Option<Told> {
             key.tickets += 1;
             // One pair shows it.
             if same.len() < 2 {
-                same.push(ticket);
+                same.push(*ticket);
             }
         }
     }

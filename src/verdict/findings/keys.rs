@@ -33,7 +33,7 @@ finding! {
 
 fn stek_all_zero(ground: &Ground<'_>) -> Option<Told> {
     let (mut certain, mut by_name) = (Shown::default(), Shown::default());
-    for ticket in ground.tickets() {
+    for ticket in ground.tickets {
         let name = &ticket.credential.name;
         match name.seal {
             Seal::Guessable(Guessable::Zero) => certain.add(Some(ticket.frame), || {
@@ -86,7 +86,7 @@ finding! {
 
 fn stek_weak_known_key(ground: &Ground<'_>) -> Option<Told> {
     let mut shown = Shown::default();
-    for ticket in ground.tickets() {
+    for ticket in ground.tickets {
         let how = match ticket.credential.name.seal {
             Seal::Guessable(Guessable::Repeating) => "that repeats its name",
             Seal::Guessable(Guessable::Counting) => "that counts up from its name",
@@ -153,7 +153,7 @@ fn ticket_key_older_than_a_day(ground: &Ground<'_>) -> Option<Told> {
     let evidence = [(first, "first"), (last, "last")]
         .into_iter()
         .filter_map(|(time, which)| {
-            let frame = ground.at_work(key.name, time)?;
+            let frame = ground.at_work(ground.insight, key.name, time)?;
             Some(Evidence::new(
                 frame,
                 format!("the key {} {work} {which} here", short(key.name)),

@@ -208,14 +208,17 @@ impl Findings {
     pub fn of(hindsight: &Hindsight, kept: &Kept, ledger: &Ledger) -> Self {
         let seats = Seats::of(hindsight, kept);
         let find = |(service, insight)| {
-            let ground = Ground {
+            let mut ground = Ground {
                 service,
                 insight,
                 hindsight,
                 kept,
                 ledger,
                 seats: &seats,
+                tickets: &[],
             };
+            let tickets: Vec<_> = ground.find_tickets().collect();
+            ground.tickets = &tickets;
             let found: Vec<Found> = FINDINGS.iter().filter_map(|kind| ask(kind, &ground)).collect();
             (!found.is_empty()).then(|| (service.clone(), found))
         };

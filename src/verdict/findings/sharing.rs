@@ -182,12 +182,16 @@ fn apart(own: &Service, certificates: &Certificates, seat: &Seat) -> Option<Conf
 /// The key at work here and there, and the certificate of either.
 fn evidence(ground: &Ground<'_>, name: KeyName, other: &Service) -> Vec<Evidence> {
     let mut shown = Shown::default();
-    for (place, ground) in [("here", Some(*ground)), ("there", ground.of(other))] {
-        let Some(ground) = ground else { continue };
-        let first = ground.insight.key(name).and_then(|key| key.alive);
-        let frame = first.and_then(|(first, _)| ground.at_work(name, first));
+    for (place, insight) in [
+        ("here", Some(ground.insight)),
+        ("there", ground.hindsight.service(other)),
+    ] {
+        let Some(insight) = insight else { continue };
+        let first = insight.key(name).and_then(|key| key.alive);
+        let frame = first.and_then(|(first, _)| ground.at_work(insight, name, first));
         shown.add(frame, || format!("the key {} is at work {place}", short(name)));
-        let certificate = ground.connections().find_map(|(_, connection)| connection.certificate);
+        let mut members = ground.kept.in_turn(&insight.members);
+        let certificate = members.find_map(|(_, connection)| connection.certificate);
         if let Some((_, frame)) = certificate {
             shown.add(Some(frame), || format!("the certificate {place}"));
         }

@@ -33,7 +33,7 @@ finding! {
 fn ticket_lifetime_over_7d(ground: &Ground<'_>) -> Option<Told> {
     let mut shown = Shown::default();
     let mut longest = 0;
-    for ticket in ground.tickets() {
+    for ticket in ground.tickets {
         let (Some(issue), Some(lifetime)) = (ticket.credential.issued, ticket.credential.lifetime) else {
             continue;
         };

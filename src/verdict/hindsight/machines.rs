@@ -107,15 +107,15 @@ fn told(connection: &Connection) -> (Option<u8>, Option<MacAddress>, Option<SynO
 fn by_address(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
     let mut machines: Vec<(Endpoint, Machine)> = Vec::new();
     for (id, connection) in connections {
-        let Some(behind) = connection.transport.behind.as_deref() else {
+        let Some(behind) = connection.transport.behind() else {
             continue;
         };
-        if let Some((_, machine)) = machines.iter_mut().find(|(address, _)| address == behind) {
+        if let Some((_, machine)) = machines.iter_mut().find(|(address, _)| *address == behind) {
             machine.connections.push(*id);
         } else if machines.len() < MOST_GROUPS {
             let because = vec![format!("the other leg goes to {behind}")];
             machines.push((
-                *behind,
+                behind,
                 Machine {
                     connections: vec![*id],
                     because,

@@ -205,7 +205,7 @@ pub(super) fn refused_then_accepted(uses: &[Use], kept: &Kept) -> HashMap<(Conne
         let (Some(a), Some(b)) = (kept.get(a.connection), kept.get(b.connection)) else {
             return false;
         };
-        let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack);
+        let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack.digest);
         a.version() == b.version() && stack(a) == stack(b)
     };
     // From the last use back, so that the next acceptance of each credential is at hand.

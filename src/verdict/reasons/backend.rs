@@ -263,7 +263,7 @@ fn wrong_backend(case: &Case<'_>) -> Finding {
         };
         // Where the address is not that of the machine, it says nothing about the machine; nor where the session was
         // issued here as well, on another leg of the same connection.
-        let behind = origin.transport.behind.is_some() || case.connection.transport.behind.is_some();
+        let behind = origin.transport.behind().is_some() || case.connection.transport.behind().is_some();
         if behind || issued_here_too(case, used) {
             return Finding::CannotTell;
         }

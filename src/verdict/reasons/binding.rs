@@ -83,7 +83,8 @@ fn cipher_not_offered(case: &Case<'_>) -> Finding {
     };
     all_tls12(case, |offered| {
         let suite = offered.credential.suite?;
-        (!hello.suites.contains(&suite)).then(|| format!("the hello does not list {suite}, the suite of the session"))
+        (!hello.stack.suites.contains(&suite))
+            .then(|| format!("the hello does not list {suite}, the suite of the session"))
     })
 }
 

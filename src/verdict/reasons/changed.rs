@@ -143,7 +143,12 @@ fn lower_version(case: &Case<'_>) -> Finding {
 /// Whether two hellos list the same suites, those of TLS 1.3 and mere signals left out.
 fn same_older_suites(a: &Hello, b: &Hello) -> bool {
     let older = |suite: &&CipherSuite| !is_tls13_suite(**suite) && !SIGNALS.contains(&suite.0);
-    a.suites.iter().filter(older).eq(b.suites.iter().filter(older)) && b.suites.iter().any(|suite| older(&suite))
+    a.stack
+        .suites
+        .iter()
+        .filter(older)
+        .eq(b.stack.suites.iter().filter(older))
+        && b.stack.suites.iter().any(|suite| older(&suite))
 }
 
 /// RFC 8446 B.4.
@@ -201,13 +206,13 @@ fn lacking(case: &Case<'_>, hello: &Hello, earlier: &Connection) -> Option<Strin
     if answer.version.is_tls13() {
         let hash = answer.suite.kdf_hash()?;
         let fits = |suite: &CipherSuite| is_tls13_suite(*suite) && suite.kdf_hash() == Some(hash);
-        let gone = hello.offers_tls13 && !hello.suites.iter().any(fits);
+        let gone = hello.offers_tls13 && !hello.stack.suites.iter().any(fits);
         return gone.then(|| format!("a suite with the hash of {}", answer.suite));
     }
     if answer.version > highest(hello) {
         return None;
     }
-    if !hello.suites.contains(&answer.suite) {
+    if !hello.stack.suites.contains(&answer.suite) {
         return Some(answer.suite.to_string());
     }
     if answer.extended_master_secret && !hello.extended_master_secret {
