@@ -92,11 +92,11 @@ mod tests {
         let name = interner.text(b"a.test");
         assert!(Arc::ptr_eq(&name, &interner.text(b"a.test")));
         assert!(!Arc::ptr_eq(&name, &interner.text(b"b.test")));
-        let suites = interner.suites(1, &[CipherSuite(1)]);
-        assert_eq!(&*suites, [CipherSuite(1)]);
-        assert!(Arc::ptr_eq(&suites, &interner.suites(1, &[CipherSuite(1)])));
-        // Two stacks of one hash keep lists of their own.
-        assert_eq!(&*interner.suites(1, &[CipherSuite(2)]), [CipherSuite(2)]);
+        let stack = interner.stack(1, &[CipherSuite(1)]);
+        assert_eq!((stack.digest, &*stack.suites), (1, &[CipherSuite(1)][..]));
+        assert!(Arc::ptr_eq(&stack, &interner.stack(1, &[CipherSuite(1)])));
+        // Two of one digest keep lists of their own.
+        assert_eq!(&*interner.stack(1, &[CipherSuite(2)]).suites, [CipherSuite(2)]);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::stream::Spans;
 use crate::tls::{CipherSuite, ProtocolVersion};
 
 use super::{
-    Answer, Connection, ConnectionId, CredentialId, Hello, Offer, OfferKind, Open, Seen, TicketExtension, Transport,
+    Answer, ClientStack, Connection, ConnectionId, CredentialId, Hello, Offer, OfferKind, Open, Seen, TicketExtension,
+    Transport,
 };
 
 /// A second of packet time, and the frame of that number.
@@ -37,12 +38,9 @@ pub(crate) fn unseen(second: u32) -> Connection {
         },
         started: time,
         ended: time,
-        outer: None,
-        preamble: None,
-        unreachable: false,
         round_trip: None,
         client_isn: None,
-        behind: None,
+        uncommon: None,
     };
     Open::new(ConnectionId(second), endpoint(1), endpoint(2), transport)
         .facts()
@@ -66,12 +64,19 @@ pub(crate) fn with_hello(second: u32, name: &str, suites: usize) -> Connection {
             extended_master_secret: true,
             encrypted_client_hello: false,
             server_name: Some(name.into()),
-            suites: Arc::from(vec![CipherSuite(0xc02f); suites]),
-            stack: 1,
+            stack: stack(1, vec![CipherSuite(0xc02f); suites]),
             shape: 1,
         }),
         ..unseen(second)
     }
+}
+
+/// A program of this digest, with the suites that it offers.
+pub(crate) fn stack(digest: u64, suites: Vec<CipherSuite>) -> Arc<ClientStack> {
+    Arc::new(ClientStack {
+        digest,
+        suites: suites.into(),
+    })
 }
 
 /// The same, answered in this version.

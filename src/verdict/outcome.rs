@@ -121,9 +121,7 @@ fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use crate::session::tests::{answered, at, offer, unseen, with_hello};
+    use crate::session::tests::{answered, at, offer, stack, unseen, with_hello};
     use crate::session::{CredentialId, Mechanism, PlainAlert};
     use crate::tls::{AlertDescription, ProtocolVersion};
 
@@ -200,7 +198,7 @@ mod tests {
                 ..full(&[])
             };
             if let Some(hello) = connection.hello.yes_mut() {
-                hello.suites = Arc::new([CipherSuite(0xc02f), CipherSuite(suite)]);
+                hello.stack = stack(1, vec![CipherSuite(0xc02f), CipherSuite(suite)]);
             }
             decide(&connection)
         };

@@ -198,6 +198,7 @@ fn because(marks: &Marks, all: &[Marks]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::session::Uncommon;
     use crate::session::tests::{endpoint, unseen};
 
     use super::*;
@@ -322,7 +323,11 @@ mod tests {
     fn the_server_on_the_other_leg_is_certain_and_one_tells_nothing_apart() {
         let by_leg = |servers: &[Option<u8>]| {
             machines(&connections(servers, |connection, server| {
-                connection.transport.behind = server.map(|server| Box::new(endpoint(server)));
+                let uncommon = Uncommon {
+                    behind: server.map(endpoint),
+                    ..Uncommon::default()
+                };
+                connection.transport.uncommon = uncommon.boxed();
             }))
         };
         assert_eq!(

@@ -226,7 +226,7 @@ pub(super) fn refused_then_accepted(uses: &[Use], kept: &Kept) -> HashMap<(Conne
 
 #[cfg(test)]
 mod tests {
-    use crate::session::tests::{answered, at, endpoint, offer, with_hello};
+    use crate::session::tests::{answered, at, endpoint, offer, stack, with_hello};
     use crate::session::{Close, Issue, Name, ProtocolVersion, ResetForm, Seen};
     use crate::stream::Reset;
 
@@ -307,6 +307,8 @@ mod tests {
         assert_eq!(closed_by(&connection, at(6).time), ClosedBy::Cleanly);
     }
 
+    type Change = fn(&mut Connection);
+
     /// Connections of one client, a second apart: which credential each offers, and whether it is accepted.
     struct Visits {
         kept: Kept,
@@ -315,7 +317,7 @@ mod tests {
 
     impl Visits {
         /// The first one issues a session ID; the others change as told.
-        fn of(visits: &[(bool, fn(&mut Connection))]) -> Self {
+        fn of(visits: &[(bool, Change)]) -> Self {
             let (mut kept, mut ledger) = (Kept::new(usize::MAX), Ledger::default());
             let name = Name::of(&[7; 32]);
             let session = ledger.enter(Mechanism::SessionId, &name, || {
@@ -364,7 +366,7 @@ mod tests {
         }
     }
 
-    const AS_IT_IS: fn(&mut Connection) = |_| ();
+    const AS_IT_IS: Change = |_| ();
 
     #[test]
     fn a_use_knows_where_its_session_was_before() {
@@ -375,7 +377,7 @@ mod tests {
         assert_eq!(previous, [Some(0), Some(1), Some(1)]);
         let ages: Vec<_> = uses.iter().map(|used| used.age).collect();
         assert_eq!(ages, [Some(1_000_000_000), Some(2_000_000_000), Some(3_000_000_000)]);
-        assert!(uses.iter().all(|used| used.kept_here()));
+        assert!(uses.iter().all(Use::kept_here));
         assert_eq!(
             uses.iter().map(|used| used.accepted).collect::<Vec<_>>(),
             [true, false, true]
@@ -384,8 +386,8 @@ mod tests {
 
     #[test]
     fn a_session_of_another_address_is_foreign_to_the_same_client_alone() {
-        let elsewhere: fn(&mut Connection) = |connection| connection.server = endpoint(9);
-        let another: fn(&mut Connection) = |connection| {
+        let elsewhere: Change = |connection| connection.server = endpoint(9);
+        let another: Change = |connection| {
             connection.server = endpoint(9);
             connection.client = endpoint(77);
         };
@@ -400,9 +402,9 @@ mod tests {
 
     #[test]
     fn only_what_was_decided_is_a_use() {
-        let failed: fn(&mut Connection) = |connection| connection.outcome = Outcome::Failed;
-        let other: fn(&mut Connection) = |connection| connection.accepted = Some(CredentialId(99));
-        let external: fn(&mut Connection) = |connection| connection.offers[0].kind = OfferKind::ExternalPsk;
+        let failed: Change = |connection| connection.outcome = Outcome::Failed;
+        let other: Change = |connection| connection.accepted = Some(CredentialId(99));
+        let external: Change = |connection| connection.offers[0].kind = OfferKind::ExternalPsk;
         let visits = Visits::of(&[(false, failed), (false, other), (false, external), (false, AS_IT_IS)]);
         assert_eq!(
             visits.uses().iter().map(|used| used.connection.0).collect::<Vec<_>>(),
@@ -416,12 +418,12 @@ mod tests {
         assert_eq!(visits.explained(), [(1, 2), (3, 4)]);
         assert_eq!(Visits::of(&[(true, AS_IT_IS), (false, AS_IT_IS)]).explained(), []);
         // Another client, another version, or the same moment explains nothing.
-        let stack: fn(&mut Connection) = |connection| connection.hello.yes_mut().expect("a hello").stack = 2;
-        assert_eq!(Visits::of(&[(false, stack), (true, AS_IT_IS)]).explained(), []);
-        let version: fn(&mut Connection) =
+        let program: Change = |connection| connection.hello.yes_mut().expect("a hello").stack = stack(2, Vec::new());
+        assert_eq!(Visits::of(&[(false, program), (true, AS_IT_IS)]).explained(), []);
+        let version: Change =
             |connection| connection.answer.yes_mut().expect("an answer").version = ProtocolVersion::TLS_1_0;
         assert_eq!(Visits::of(&[(false, version), (true, AS_IT_IS)]).explained(), []);
-        let late: fn(&mut Connection) = |connection| connection.hello.yes_mut().expect("a hello").at = at(3);
+        let late: Change = |connection| connection.hello.yes_mut().expect("a hello").at = at(3);
         assert_eq!(Visits::of(&[(false, late), (true, AS_IT_IS)]).explained(), []);
     }
 
