@@ -2,11 +2,13 @@
 //! capture lacks decides.
 
 use crate::net::Timestamp;
-use crate::session::tests::{answered, at, offer, with_hello};
+use crate::session::tests::{answered, at, endpoint, offer, with_hello};
 use crate::session::{
-    Completed, Connection, ConnectionId, Drops, Kept, Ledger, Mechanism, OfferKind, Outcome, ProtocolVersion,
+    Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Issue, Kept, Ledger, Mechanism, Name,
+    OfferKind, Outcome, ProtocolVersion, Shape,
 };
 
+use super::findings::{Findings, Severity};
 use super::{Case, Confidence, Hindsight, History, Judged, judge};
 
 /// Connections, and what follows from them.
@@ -21,7 +23,12 @@ pub(crate) struct World {
 impl World {
     /// Of these connections in the order of their hellos; beyond `limit` bytes the oldest are folded away.
     pub(crate) fn of(connections: Vec<Connection>, limit: usize) -> Self {
-        let (mut kept, mut ledger) = (Kept::new(limit), Ledger::default());
+        Self::with(Ledger::default(), connections, limit)
+    }
+
+    /// The same, with these credentials.
+    pub(crate) fn with(mut ledger: Ledger, connections: Vec<Connection>, limit: usize) -> Self {
+        let mut kept = Kept::new(limit);
         for connection in connections {
             let id = kept.reserve();
             kept.keep(id, connection, &mut ledger);
@@ -49,6 +56,15 @@ impl World {
             hindsight: &self.hindsight,
             drops: &self.drops,
         }
+    }
+
+    /// The findings at the service of this name: severity, confidence, summary.
+    fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
+        let findings = Findings::of(&self.hindsight, &self.kept, &self.ledger);
+        let found = findings.service(&(endpoint(2), Some(name.into())));
+        let each = found.iter();
+        each.map(|found| (found.kind.name, found.severity, found.confidence, found.summary.clone()))
+            .collect()
     }
 
     fn told(&self, number: u32) -> Vec<(&'static str, Confidence)> {
@@ -231,4 +247,82 @@ fn a_service_is_lossy_when_one_connection_in_ten_lacks_packets() {
     }
     // A server that never answered has lost nothing.
     assert!(!lossy(9, |connection| connection.answer = Seen::No));
+}
+
+/// A ledger with one credential, issued on the first connection.
+fn one_credential(mechanism: Mechanism, bytes: &[u8], change: impl FnOnce(&mut Credential)) -> Ledger {
+    let mut ledger = Ledger::default();
+    let name = Name::of(bytes);
+    let mut credential = Credential::unseen(mechanism, name, endpoint(2));
+    credential.issued = Some(Issue {
+        connection: ConnectionId(0),
+        at: at(1),
+    });
+    change(&mut credential);
+    ledger.enter(mechanism, &name, || credential);
+    ledger
+}
+
+/// A session of one name that resumes under another is graver where only one of the two asks for a certificate.
+#[test]
+fn a_session_that_passes_by_a_client_certificate_is_grave() {
+    use crate::session::Seen;
+    let found = |made_asked: Option<bool>, asks: bool| {
+        let ledger = one_credential(Mechanism::SessionId, &[7; 32], |credential| {
+            credential.server_name = Some("a.test".into());
+            credential.client_certificate = made_asked;
+        });
+        let mut made = full(1);
+        made.issued = vec![CredentialId(0)];
+        let named = |second, shape| {
+            let mut connection = Connection {
+                shape: Seen::Yes(shape),
+                ..full(second)
+            };
+            connection.hello.yes_mut().expect("a hello").server_name = Some("b.test".into());
+            connection
+        };
+        let mut own = named(2, Shape::Full(at(2)));
+        own.certificate_request = asks.then(|| at(2).frame);
+        let mut resumed = named(3, Shape::Abbreviated(at(3)));
+        resumed.outcome = Outcome::Resumed(Some(Mechanism::SessionId));
+        resumed.accepted = Some(CredentialId(0));
+        resumed.offers = vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
+        let world = World::with(ledger, vec![made, own, resumed], usize::MAX);
+        let all = world.findings("b.test");
+        let across = all.into_iter().find(|(name, ..)| *name == "resumed-across-sni");
+        let (_, severity, _, summary) = across.expect("a session of another name");
+        (
+            severity,
+            summary.ends_with("; only one of the two names asks for a client certificate"),
+        )
+    };
+    assert_eq!(found(Some(false), true), (Severity::High, true));
+    assert_eq!(found(Some(true), false), (Severity::High, true));
+    let usual = super::findings::FindingKind::by_name("resumed-across-sni")
+        .expect("known")
+        .severity;
+    assert_ne!(usual, Severity::High);
+    assert_eq!(found(Some(true), true), (usual, false));
+    assert_eq!(found(Some(false), false), (usual, false));
+    assert_eq!(found(None, true), (usual, false));
+}
+
+#[test]
+fn a_key_name_of_zeros_is_only_possible_where_no_mac_can_be_checked() {
+    let found = |length: usize| {
+        let mut ticket = vec![0; 16];
+        ticket.resize(length, 9);
+        let ledger = one_credential(Mechanism::Ticket, &ticket, |_| ());
+        let mut made = full(1);
+        made.issued = vec![CredentialId(0)];
+        let world = World::with(ledger, vec![made], usize::MAX);
+        let all = world.findings("a.test");
+        let zero = all.into_iter().find(|(name, ..)| *name == "stek-all-zero");
+        zero.map(|(_, _, confidence, summary)| (confidence, summary.starts_with("1 ticket begins")))
+    };
+    assert_eq!(found(65), Some((Confidence::Possible, true)));
+    // Too short for any state, and one whose MAC is that of another key.
+    assert_eq!(found(64), None);
+    assert_eq!(found(80), None);
 }

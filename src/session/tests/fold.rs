@@ -3,9 +3,9 @@
 use crate::net::At;
 use crate::session::{
     Blindness, ConnectionId, Credential, EarlyData, Feedback, Interner, Issue, Ledger, MOST_ISSUED, MOST_OFFERED,
-    Mechanism, Name, Offer, OfferKind, Open, Seen, Shape, Side,
+    Mechanism, Name, Offer, OfferKind, Open, Seen, Shape, Side, TicketsInferred,
 };
-use crate::tls::handshake::NewSessionTicket;
+use crate::tls::handshake::{NewSessionTicket, PskTicket};
 use crate::tls::hello::{ClientHello, PskIdentity, ServerHello};
 use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, CipherSuite, Content, ContentType, Event, Message, ProtocolVersion, Sealed};
@@ -60,6 +60,13 @@ impl Talk {
     fn sealed(&mut self, side: Side, content_type: ContentType, length: u16) -> &mut Self {
         self.say(side, Event::Protected(record(content_type, length)));
         self
+    }
+
+    /// A message that came under protection and was read.
+    fn inner(&mut self, side: Side, message: &Message<'_>) {
+        let place = (self.next(), 1000);
+        self.open
+            .inner(side, message, place, &mut self.ledger, &mut self.interner);
     }
 
     fn finish(self) -> (crate::session::Connection, Ledger) {
@@ -681,4 +688,78 @@ fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() 
         talk.server(server_hello());
         assert_eq!(talk.open.facts().offers.len(), offered, "{connection} at {second}");
     }
+}
+
+/// A connection of TLS 1.3 of which the server's flight was read with keys.
+fn read_with_keys() -> Talk {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    for side in [Side::Server, Side::Client] {
+        talk.inner(side, &Message::Other(HandshakeType::FINISHED));
+    }
+    talk
+}
+
+#[test]
+fn a_ticket_that_is_to_be_discarded_at_once_is_none() {
+    let tickets = |lifetimes: &[u32]| {
+        let mut talk = read_with_keys();
+        for lifetime in lifetimes {
+            let ticket = PskTicket {
+                lifetime: *lifetime,
+                age_add: 5,
+                ticket: &lifetime.to_be_bytes(),
+                max_early_data: None,
+            };
+            talk.inner(Side::Server, &Message::PskTicket(ticket));
+        }
+        talk.finish().0.tickets_inferred
+    };
+    let read = |usable| TicketsInferred::Read { usable, complete: true };
+    assert_eq!(tickets(&[]), read(false));
+    assert_eq!(tickets(&[0]), read(false));
+    assert_eq!(tickets(&[0, 1]), read(true));
+}
+
+#[test]
+fn what_was_read_is_complete_only_when_nothing_stayed_closed_or_was_lost() {
+    fn sealed(talk: &mut Talk, side: Side) {
+        talk.sealed(side, DATA, 300);
+    }
+
+    let tickets = |change: fn(&mut Talk)| {
+        let mut talk = read_with_keys();
+        change(&mut talk);
+        talk.finish().0.tickets_inferred
+    };
+    let none = TicketsInferred::Read {
+        usable: false,
+        complete: true,
+    };
+    assert_eq!(tickets(|_| ()), none);
+    assert_ne!(tickets(|talk| sealed(talk, Side::Server)), none);
+    assert_eq!(tickets(|talk| sealed(talk, Side::Client)), none);
+    let lost: [fn(&mut Talk); 2] = [
+        |talk| talk.open.facts_mut().server_side.tail_loss = Some(Blindness::Gap),
+        |talk| talk.open.facts_mut().server_side.handshake_loss = Some(Blindness::Gap),
+    ];
+    for change in lost {
+        assert_ne!(tickets(change), none);
+    }
+}
+
+#[test]
+fn data_read_with_keys_is_application_data_only_behind_the_finished() {
+    let first_data = |talk: &mut Talk, content| {
+        let at = talk.next();
+        talk.open.opened(Side::Client, &record(DATA, 300), content, at, 900);
+        talk.open.facts().client_side.application_data
+    };
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    assert_eq!(first_data(&mut talk, Content::Data), None);
+    let mut talk = read_with_keys();
+    assert_eq!(first_data(&mut talk, Content::Handshake), None);
+    assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
+    assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
 }
