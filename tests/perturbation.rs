@@ -266,23 +266,13 @@ fn a_capture_in_two_files_states_the_same() {
     });
 }
 
-/// Which packets go from the higher end to the lower: one of the two directions of every connection.
-fn sent_back(all: &[RawPacket]) -> Vec<bool> {
-    let from_higher = |parsed: &packets::Parsed| parsed.source >= parsed.destination;
-    let parsed = packets::parse(all);
-    parsed
-        .iter()
-        .map(|parsed| parsed.as_ref().is_some_and(from_higher))
-        .collect()
-}
-
 /// One capture of two interfaces, each of which has one direction.
 #[test]
 fn an_interface_for_each_direction_states_the_same() {
     let both = std::sync::atomic::AtomicUsize::new(0);
     over_all("an interface for each direction", |fixture| {
         let all = packets::read(fixture.path());
-        let back = sent_back(&all);
+        let back = packets::sent_back(&all);
         if back.contains(&true) && back.contains(&false) {
             both.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
@@ -301,7 +291,7 @@ fn a_file_for_each_direction_states_the_same() {
         all.sort_by_key(|packet| packet.time);
         let before = frameless(&report_of_bytes(vec![packets::write(&all)]));
         let (mut up, mut down) = (Vec::new(), Vec::new());
-        for (packet, back) in all.iter().zip(sent_back(&all)) {
+        for (packet, back) in all.iter().zip(packets::sent_back(&all)) {
             if back { &mut down } else { &mut up }.push(packet.clone());
         }
         if up.is_empty() || down.is_empty() || all.windows(2).any(|two| two[0].time == two[1].time) {

@@ -5,49 +5,13 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::facts::{contradictions, differences, frameless, origin, stated};
+use common::joined::{facts_of, joined, judged};
 use common::packets::{RawPacket, parse, read, write};
-use common::{Fixture, Random, assert_none, fixtures, items, report_of, single_files, source_of_bytes, text};
-use reshake::engine::{Engine, Limits, Shard, join};
+use common::{Fixture, Random, assert_none, fixtures, items, report_of, single_files, text};
+use reshake::engine::{Limits, join};
 use reshake::report::facts::{self, Reader};
-use reshake::source::{Source, Timeline};
 use reshake::verdict::Reason;
 use serde_json::Value;
-
-/// The facts of one run over these sources.
-fn facts_of(sources: Vec<Box<dyn Source>>) -> Vec<u8> {
-    let mut timeline = Timeline::new(sources);
-    let mut engine = Engine::new(Limits::default());
-    engine.keep_joinable();
-    while let Some(packet) = timeline.next() {
-        engine.push(&packet);
-    }
-    engine.finish();
-    let captures = timeline.captures().cloned().collect();
-    let mut out = Vec::new();
-    facts::write(&Shard::of(&engine, captures), &mut out).expect("written to memory");
-    out
-}
-
-/// The report made of facts.
-fn judged(files: &[Vec<u8>]) -> Value {
-    let mut reader = Reader::default();
-    for file in files {
-        reader.begin_file();
-        for line in file.split(|byte| *byte == b'\n') {
-            reader.push(line).expect("a fact");
-        }
-    }
-    report_of(join(reader.finish(), Limits::default()))
-}
-
-/// The report on packets that were captured in so many parts, each of which became facts on its own.
-fn joined(parts: &[Vec<RawPacket>]) -> Value {
-    let facts = |(part, number): (&Vec<RawPacket>, u32)| {
-        let source = source_of_bytes(&format!("part-{number}"), write(part), 0);
-        facts_of(vec![source.expect("a capture")])
-    };
-    judged(&parts.iter().zip(0..).map(facts).collect::<Vec<_>>())
-}
 
 fn whole(packets: &[RawPacket]) -> Value {
     common::report_of_bytes(vec![write(packets)])

@@ -188,4 +188,43 @@ mod tests {
         assert!(!imported_identity(&[0, 2, b'i', b'd', 0, 0, 3, 4, 0, 1, 0]));
         assert!(!imported_identity(&[0, 0, 0, 0, 3, 4, 0, 1]));
     }
+
+    #[test]
+    fn a_length_that_adds_up_is_known_by_its_place_and_by_what_stands_around_it() {
+        let ticket = |length: usize, field: u16| {
+            let mut bytes = vec![9; length];
+            bytes[32..34].copy_from_slice(&field.to_be_bytes());
+            Name::of(&bytes).has_length_field()
+        };
+        // GnuTLS has 54 bytes beside the state, NSS 66.
+        assert!(ticket(54 + 0x1234, 0x1234) && ticket(66 + 0x1234, 0x1234));
+        assert!(!ticket(54 + 0x1234, 0x1235) && !ticket(55 + 0x1234, 0x1234));
+        assert!(!ticket(34, 34) && ticket(54, 0));
+        assert!(!Name::of(&[0; 33]).has_length_field());
+    }
+
+    #[test]
+    fn a_credential_is_found_by_the_beginning_of_its_digest() {
+        // SHA-256 of "abc" (FIPS 180-4).
+        assert_eq!(Name::of(b"abc").key(), 0xba78_16bf_8f01_cfea_4141_40de_5dae_2223);
+        assert_eq!(Name::of(b"abc").length, 3);
+    }
+
+    #[test]
+    fn the_mac_of_a_ticket_is_told_as_right_wrong_or_not_there() {
+        assert_eq!(Seal::of(&[0; 16]), Seal::NotChecked);
+        assert_eq!(Seal::of(&[9; 80]), Seal::Other);
+        assert_eq!(Seal::of(&[9; 81]), Seal::NotChecked);
+    }
+
+    #[test]
+    fn an_imported_identity_names_its_protocol_and_its_hash() {
+        let identity = |protocol: [u8; 2], kdf: u8| {
+            let mut bytes = vec![0, 2, b'i', b'd', 0, 1, b'c'];
+            bytes.extend([protocol[0], protocol[1], 0, kdf]);
+            imported_identity(&bytes)
+        };
+        assert!(identity([3, 4], 1) && identity([3, 4], 2) && identity([0xfe, 0xfc], 1));
+        assert!(!identity([3, 3], 1) && !identity([3, 4], 3) && !identity([3, 4], 0));
+    }
 }

@@ -82,7 +82,9 @@ mod tests {
     fn losses_count_for_what_came_after_they_may_have_begun() {
         let mut drops = Drops::default();
         drops.count(0, Some(at(10)));
+        assert!(drops.is_empty());
         drops.count(3, Some(at(20)));
+        assert!(!drops.is_empty());
         drops.count(3, Some(at(25)));
         assert_eq!(
             [drops.before(at(9)), drops.before(at(10)), drops.before(at(30))],

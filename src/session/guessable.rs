@@ -195,4 +195,37 @@ mod tests {
             assert_eq!(Guessable::of(bytes), None, "{}", bytes.len());
         }
     }
+
+    /// OpenSSL seals whole blocks; GnuTLS says how many bytes. One block is the least.
+    #[test]
+    fn the_length_of_a_ticket_says_how_it_is_laid_out() {
+        let with_field = |length: usize, field: u16| {
+            let mut ticket = vec![0xa3; length];
+            ticket[HEAD..HEAD + 2].copy_from_slice(&field.to_be_bytes());
+            Layout::of(&ticket)
+        };
+        assert_eq!(Layout::of(&[9; 64 + 16]), Some(Layout::OpenSsl));
+        assert_eq!(Layout::of(&[9; 64 + 17]), None);
+        assert_eq!(Layout::of(&[9; 64]), None);
+        assert_eq!(with_field(54 + 96, 96), Some(Layout::GnuTls));
+        assert_eq!(with_field(54 + 96, 97), None);
+        assert_eq!(with_field(54, 0), None);
+        assert!(can_be_checked(&[9; 80]) && !can_be_checked(&[9; 81]));
+    }
+
+    #[test]
+    fn names_by_chance_suggest_no_key() {
+        let mut name = [0; NAME];
+        assert_eq!(Guessable::suggested(&name), Some(Guessable::Zero));
+        name[15] = 1;
+        assert_eq!(Guessable::suggested(&name), None);
+        assert_eq!(Guessable::suggested(&[0x1f; NAME]), Some(Guessable::Repeating));
+        assert_eq!(Guessable::suggested(b"printable ~names"), Some(Guessable::Repeating));
+        assert_eq!(Guessable::suggested(b"printable\x7f names"), None);
+        // Counting goes on behind the last value of a byte.
+        let wrapped: [u8; NAME] = std::array::from_fn(|place| 250_u8.wrapping_add(u8::try_from(place).expect("few")));
+        assert_eq!(Guessable::suggested(&wrapped), Some(Guessable::Counting));
+        let keys = Guessable::Counting.file(&wrapped);
+        assert_eq!((keys[0], keys[63]), (10, 73));
+    }
 }

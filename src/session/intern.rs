@@ -78,3 +78,70 @@ impl Interner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::net::Encapsulation;
+
+    use super::*;
+
+    #[test]
+    fn equal_values_are_one() {
+        let mut interner = Interner::default();
+        let name = interner.text(b"a.test");
+        assert!(Arc::ptr_eq(&name, &interner.text(b"a.test")));
+        assert!(!Arc::ptr_eq(&name, &interner.text(b"b.test")));
+        let stack = interner.stack(1, &[CipherSuite(1)]);
+        assert_eq!((stack.digest, &*stack.suites), (1, &[CipherSuite(1)][..]));
+        assert!(Arc::ptr_eq(&stack, &interner.stack(1, &[CipherSuite(1)])));
+        // Two of one digest keep lists of their own.
+        assert_eq!(&*interner.stack(1, &[CipherSuite(2)]).suites, [CipherSuite(2)]);
+    }
+
+    #[test]
+    fn outer_headers_are_shared_and_none_are_nothing() {
+        let mut interner = Interner::default();
+        let tag = [Wrapping {
+            header: Encapsulation::Vlan(7),
+            between: None,
+        }];
+        let shared = interner.outer(&tag).expect("a tag");
+        assert_eq!(&*shared, tag);
+        assert!(Arc::ptr_eq(&shared, &interner.outer(&tag).expect("a tag")));
+        assert_eq!(interner.outer(&[]), None);
+    }
+
+    #[test]
+    fn names_that_are_no_text_are_escaped_and_stay_apart() {
+        let mut interner = Interner::default();
+        assert_eq!(&*interner.text("münchen.test".as_bytes()), "münchen.test");
+        assert_eq!(&*interner.text(b"a\x1b[2J"), r"a\x1b[2J");
+        assert_eq!(&*interner.text(b"a\xff"), r"a\xff");
+    }
+
+    #[test]
+    fn the_table_starts_anew_when_it_holds_too_many_values() {
+        let mut interner = Interner::default();
+        for number in 0..MOST_VALUES {
+            interner.text(&number.to_be_bytes());
+        }
+        assert_eq!(interner.texts.len(), MOST_VALUES);
+        interner.text(b"one more");
+        assert_eq!(interner.texts.len(), 1);
+        assert_eq!(interner.bytes, 2 * b"one more".len());
+    }
+
+    #[test]
+    fn the_table_starts_anew_when_its_values_are_too_long() {
+        let mut interner = Interner::default();
+        let long = vec![b'a'; MOST_VALUE_BYTES / 4];
+        interner.text(&long);
+        interner.text(&long[1..]);
+        // Each is held twice, as bytes and as text; two bytes are left of the limit.
+        assert_eq!((interner.texts.len(), interner.bytes), (2, MOST_VALUE_BYTES - 2));
+        interner.text(b"b");
+        assert_eq!(interner.texts.len(), 3);
+        interner.text(b"c");
+        assert_eq!(interner.texts.len(), 1);
+    }
+}

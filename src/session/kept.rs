@@ -322,3 +322,217 @@ fn long_values(connection: &Connection) -> usize {
     let name = hello.server_name.as_deref().map_or(0, str::len);
     name.saturating_sub(USUAL) + size_of_val(&*hello.stack.suites).saturating_sub(USUAL)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::tests::{endpoint, unseen, with_hello};
+    use crate::session::{Blindness, Issue, Mechanism, Name};
+
+    use super::*;
+
+    /// Kept under a limit: connections of the seconds from 0, each with what it is counted as.
+    fn kept(limit: usize, connections: impl IntoIterator<Item = Connection>) -> Kept {
+        let mut kept = Kept::new(limit);
+        let mut ledger = Ledger::default();
+        for connection in connections {
+            let id = kept.reserve();
+            kept.keep(id, connection, &mut ledger);
+        }
+        kept
+    }
+
+    fn all_kept(kept: &Kept) -> Vec<u32> {
+        kept.iter().map(|(id, _)| id.0).collect()
+    }
+
+    /// What one connection counts, without hello and credentials.
+    const PLAIN: usize = size_of::<Connection>() + 32;
+    const SLOT: usize = size_of::<Option<Box<Connection>>>();
+
+    #[test]
+    fn what_is_kept_is_counted_to_the_byte() {
+        let mut long = with_hello(1, &"a".repeat(2000), 1000);
+        assert_eq!(cost(&unseen(0)), PLAIN);
+        assert_eq!(cost(&with_hello(1, "a.test", 20)), PLAIN);
+        assert_eq!(cost(&long), PLAIN + (2000 - 1024) + (2000 - 1024));
+        long.issued = vec![crate::session::CredentialId(1); 3];
+        assert_eq!(cost(&long), PLAIN + 2 * (2000 - 1024) + 3 * (CREDENTIAL + 4));
+        let kept = kept(usize::MAX, [long.clone(), unseen(1)]);
+        assert_eq!(kept.bytes(), cost(&long) + PLAIN);
+        // Two counters, three allocations, an entry of the index.
+        assert_eq!(CREDENTIAL, size_of::<Credential>() + 16 + 48 + 32);
+    }
+
+    #[test]
+    fn exactly_the_limit_is_kept_and_beyond_it_the_oldest_goes() {
+        let limit = 3 * (PLAIN + SLOT);
+        assert_eq!(all_kept(&kept(limit, (0..3).map(unseen))), [0, 1, 2]);
+        let after = kept(limit, (0..4).map(unseen));
+        assert_eq!(all_kept(&after), [1, 2, 3]);
+        assert_eq!((after.bytes(), after.len(), after.is_empty()), (3 * PLAIN, 3, false));
+        // One is always kept.
+        assert_eq!(all_kept(&kept(0, (0..4).map(unseen))), [3]);
+        assert_eq!((kept(0, []).len(), kept(0, []).is_empty()), (0, true));
+    }
+
+    #[test]
+    fn what_is_folded_is_counted_by_service_and_outcome() {
+        let outcomes = [
+            Outcome::Resumed(None),
+            Outcome::Declined,
+            Outcome::Declined,
+            Outcome::NotOffered,
+            Outcome::Failed,
+            Outcome::ExternalPsk,
+            Outcome::Unclear(Blindness::Gap),
+        ];
+        let connections = outcomes.iter().zip(0..).map(|(outcome, second)| Connection {
+            outcome: *outcome,
+            ..with_hello(second, "a.test", 1)
+        });
+        let mut kept = kept(1, connections.chain([with_hello(9, "b.test", 1)]));
+        let counts = Omitted {
+            resumed: 1,
+            declined: 2,
+            not_offered: 1,
+            failed: 1,
+            external_psk: 1,
+            unclear: 1,
+        };
+        let service = (endpoint(2), Some("a.test".into()));
+        assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &counts)]);
+        assert_eq!((kept.omitted_total(), counts.total()), (7, 7));
+        kept.add_omitted(Some(service.clone()), &counts);
+        kept.add_omitted(None, &counts);
+        let twice = Omitted {
+            resumed: 2,
+            declined: 4,
+            not_offered: 2,
+            failed: 2,
+            external_psk: 2,
+            unclear: 2,
+        };
+        assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &twice)]);
+        assert_eq!((kept.omitted_elsewhere(), kept.omitted_total()), (&counts, 21));
+        // Names that become one are counted together.
+        kept.add_omitted(Some((endpoint(2), None)), &counts);
+        kept.rename_omitted(|(server, _)| (server, None));
+        let [(service, counts)] = kept.omitted().collect::<Vec<_>>()[..] else {
+            panic!("one service")
+        };
+        assert_eq!((service.1.as_ref(), counts.total()), (None, 21));
+    }
+
+    #[test]
+    fn services_beyond_the_limit_and_names_too_long_are_counted_together() {
+        let one = Omitted {
+            failed: 1,
+            ..Omitted::default()
+        };
+        let name = |length: usize| Some((endpoint(2), Some("a".repeat(length).into())));
+        let mut kept = Kept::new(0);
+        kept.add_omitted(name(LONGEST_FOLDED_NAME), &one);
+        assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 0));
+        kept.add_omitted(name(LONGEST_FOLDED_NAME + 1), &one);
+        assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 1));
+        for number in 1..MOST_FOLDED_SERVICES {
+            kept.add_omitted(Some((endpoint(2), Some(number.to_string().into()))), &one);
+        }
+        assert_eq!(
+            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (MOST_FOLDED_SERVICES, 1)
+        );
+        kept.add_omitted(name(3), &one);
+        assert_eq!(
+            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (MOST_FOLDED_SERVICES, 2)
+        );
+        // One that is known goes on being told apart.
+        kept.add_omitted(name(LONGEST_FOLDED_NAME), &one);
+        assert_eq!(
+            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (MOST_FOLDED_SERVICES, 2)
+        );
+    }
+
+    #[test]
+    fn a_folded_connection_takes_its_credentials_with_it() {
+        let mut ledger = Ledger::default();
+        let mut kept = Kept::new(1);
+        for second in 0..3 {
+            let id = kept.reserve();
+            let name = Name::of(&[u8::try_from(second).expect("a small number"); 32]);
+            let issued = ledger.enter(Mechanism::Ticket, &name, || Credential {
+                issued: Some(Issue {
+                    connection: id,
+                    at: crate::session::tests::at(second),
+                }),
+                ..Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+            });
+            let connection = Connection {
+                issued: vec![issued],
+                ..unseen(second)
+            };
+            kept.keep(id, connection, &mut ledger);
+        }
+        assert_eq!(all_kept(&kept), [2]);
+        assert_eq!((ledger.forgotten(), ledger.iter().count()), (2, 1));
+    }
+
+    #[test]
+    fn a_connection_that_goes_on_is_replaced_and_counted_once() {
+        let mut ledger = Ledger::default();
+        let mut kept = Kept::new(usize::MAX);
+        let ids = [kept.reserve(), kept.reserve()];
+        kept.keep_open(ids[0], with_hello(0, &"a".repeat(3000), 1));
+        kept.keep_open(ids[1], unseen(1));
+        assert_eq!(kept.len(), 2);
+        kept.keep(ids[0], unseen(0), &mut ledger);
+        assert_eq!((kept.len(), kept.bytes()), (2, 2 * PLAIN));
+        // It is over now, and nothing of it is void.
+        kept.void(ids[0]);
+        assert_eq!(kept.len(), 2);
+        kept.void(ids[1]);
+        assert_eq!((all_kept(&kept), kept.bytes()), (vec![0], PLAIN));
+        assert!(kept.get(ids[0]).is_some() && kept.get(ids[1]).is_none());
+    }
+
+    #[test]
+    fn one_that_goes_on_and_loses_its_place_is_counted_when_it_ends() {
+        let mut ledger = Ledger::default();
+        let mut kept = Kept::new(1);
+        let open = kept.reserve();
+        kept.keep_open(open, unseen(0));
+        for second in 1..3 {
+            let id = kept.reserve();
+            kept.keep(id, unseen(second), &mut ledger);
+        }
+        assert_eq!(
+            (all_kept(&kept), kept.omitted_total(), kept.bytes()),
+            (vec![2], 1, PLAIN)
+        );
+        kept.keep_open(open, unseen(0));
+        assert_eq!((kept.omitted_total(), kept.bytes()), (1, PLAIN));
+        kept.keep(open, unseen(0), &mut ledger);
+        assert_eq!(
+            (all_kept(&kept), kept.omitted_total(), kept.bytes()),
+            (vec![2], 2, PLAIN)
+        );
+    }
+
+    #[test]
+    fn connections_that_ended_before_a_time_are_folded_from_the_front() {
+        let mut kept = kept(usize::MAX, (0..6).map(unseen));
+        let mut ledger = Ledger::default();
+        let time = crate::session::tests::at(4).time;
+        kept.fold_before(time, 3, &mut ledger);
+        assert_eq!(all_kept(&kept), [3, 4, 5]);
+        kept.fold_before(time, 3, &mut ledger);
+        assert_eq!(all_kept(&kept), [4, 5]);
+        assert_eq!(kept.reserve(), ConnectionId(6));
+        let taken = kept.remove(ConnectionId(4)).expect("kept");
+        assert_eq!(taken.transport.started, time);
+        assert_eq!((all_kept(&kept), kept.bytes()), (vec![5], PLAIN));
+        assert!(kept.get_mut(ConnectionId(5)).is_some() && kept.get_mut(ConnectionId(3)).is_none());
+    }
+}

@@ -212,3 +212,169 @@ impl Ledger {
 fn prefix(head: &[u8; Name::HEAD]) -> u64 {
     head.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::Issue;
+    use crate::session::tests::{at, endpoint};
+
+    use super::*;
+
+    fn bytes(number: u32) -> Vec<u8> {
+        [&number.to_be_bytes()[..], &[7; 28]].concat()
+    }
+
+    /// A session ID that a connection issued.
+    fn enter(ledger: &mut Ledger, number: u32, by: u32) -> CredentialId {
+        let name = Name::of(&bytes(number));
+        let id = ledger.enter(Mechanism::SessionId, &name, || {
+            Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+        });
+        let issue = Issue {
+            connection: ConnectionId(by),
+            at: at(by),
+        };
+        ledger.get_mut(id).expect("just entered").issued = Some(issue);
+        id
+    }
+
+    fn offer(ledger: &mut Ledger, id: CredentialId, by: impl IntoIterator<Item = u32>) {
+        let offers = by.into_iter().map(ConnectionId);
+        ledger.get_mut(id).expect("a known credential").offers.extend(offers);
+    }
+
+    #[test]
+    fn a_credential_is_found_by_its_mechanism_and_bytes_alone() {
+        let mut ledger = Ledger::default();
+        let id = enter(&mut ledger, 1, 1);
+        assert_eq!(enter(&mut ledger, 1, 1), id);
+        assert_ne!(enter(&mut ledger, 2, 1), id);
+        assert_eq!(ledger.find(Mechanism::SessionId, &Name::of(&bytes(1))), Some(id));
+        assert_eq!(ledger.find(Mechanism::Psk, &Name::of(&bytes(1))), None);
+        assert_eq!(ledger.find_session_id(&bytes(1)), Some(id));
+        assert_eq!(ledger.find_session_id(&bytes(3)), None);
+        // What begins alike, as two IDs may, is another one.
+        assert_eq!(ledger.find_session_id(&bytes(1)[..12]), None);
+        let psk = Name::of(&bytes(9));
+        ledger.enter(Mechanism::Psk, &psk, || {
+            Credential::unseen(Mechanism::Psk, psk, endpoint(2))
+        });
+        assert_eq!(ledger.find_session_id(&bytes(9)), None);
+    }
+
+    #[test]
+    fn every_credential_of_many_keeps_its_place() {
+        let mut ledger = Ledger::default();
+        let ids: Vec<CredentialId> = (0..1000).map(|number| enter(&mut ledger, number, number)).collect();
+        for id in &ids[..600] {
+            ledger.forget(*id, ConnectionId(600));
+        }
+        let issuer = |id: CredentialId| ledger.get(id)?.issued.map(|issue| issue.connection.0);
+        for (id, number) in ids.iter().zip(0..) {
+            assert_eq!(issuer(*id), (number >= 600).then_some(number));
+        }
+        let left: Vec<CredentialId> = ledger.iter().map(|(id, _)| id).collect();
+        assert_eq!(left, ids[600..]);
+        assert_eq!((ledger.entered(), ledger.forgotten()), (1000, 600));
+        assert_eq!(enter(&mut ledger, 5000, 5000), CredentialId(1000));
+        assert_eq!(ledger.find_session_id(&bytes(3)), None);
+    }
+
+    /// Two shelves are empty and gone; of the third some are left.
+    #[test]
+    fn what_stands_empty_is_given_back() {
+        let mut ledger = Ledger::default();
+        let ids: Vec<CredentialId> = (0..1000).map(|number| enter(&mut ledger, number, number)).collect();
+        for id in &ids[..600] {
+            ledger.forget(*id, ConnectionId(600));
+        }
+        assert_eq!((ledger.first, ledger.shelves.len()), (2, 2));
+        // In the middle the place of a shelf stays, without its content.
+        for id in &ids[768..] {
+            ledger.forget(*id, ConnectionId(2000));
+        }
+        assert_eq!(ledger.shelves.iter().filter(|shelf| shelf.is_some()).count(), 2);
+        for id in &ids[600..768] {
+            ledger.forget(*id, ConnectionId(2000));
+        }
+        assert_eq!(ledger.iter().count(), 0);
+        // The last shelf is not full: it waits for the next credential.
+        assert_eq!((ledger.first, ledger.shelves.len()), (3, 1));
+    }
+
+    #[test]
+    fn a_credential_is_forgotten_only_when_nobody_kept_knows_it() {
+        let mut ledger = Ledger::default();
+        let id = enter(&mut ledger, 1, 3);
+        ledger.forget(id, ConnectionId(3));
+        assert!(ledger.get(id).is_some(), "its issuer is kept");
+        offer(&mut ledger, id, [4]);
+        ledger.forget(id, ConnectionId(4));
+        assert!(ledger.get(id).is_some(), "who offered it is kept");
+        ledger.forget(id, ConnectionId(5));
+        assert!(ledger.get(id).is_none());
+        ledger.forget(id, ConnectionId(5));
+        assert_eq!(ledger.forgotten(), 1);
+    }
+
+    #[test]
+    fn offers_of_forgotten_connections_go_once_they_are_more_than_half() {
+        let mut ledger = Ledger::default();
+        let id = enter(&mut ledger, 1, 0);
+        offer(&mut ledger, id, 1..=10);
+        let offers = |ledger: &Ledger| ledger.get(id).map(|credential| credential.offers.len());
+        ledger.forget(id, ConnectionId(6));
+        assert_eq!(offers(&ledger), Some(10));
+        ledger.forget(id, ConnectionId(7));
+        assert_eq!(offers(&ledger), Some(4));
+    }
+
+    #[test]
+    fn first_bytes_of_session_ids_are_forgotten_when_most_are_of_none() {
+        let mut ledger = Ledger::default();
+        let ids: Vec<CredentialId> = (0..3000).map(|number| enter(&mut ledger, number, number)).collect();
+        for id in &ids[..1500] {
+            ledger.forget(*id, ConnectionId(9000));
+        }
+        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (3000, 1500));
+        ledger.forget(ids[1500], ConnectionId(9000));
+        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (1499, 1499));
+        assert_eq!(ledger.find_session_id(&bytes(2999)), Some(ids[2999]));
+        // A few are not worth the trouble.
+        for id in &ids[1501..] {
+            ledger.forget(*id, ConnectionId(9000));
+        }
+        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (1499, 0));
+    }
+
+    #[test]
+    fn another_leg_of_a_connection_is_that_connection() {
+        let mut ledger = Ledger::default();
+        let (first, second) = (enter(&mut ledger, 1, 5), enter(&mut ledger, 2, 6));
+        offer(&mut ledger, second, [5, 8]);
+        ledger.get_mut(first).expect("known").server = endpoint(9);
+        let (leg, whole) = ((ConnectionId(5), endpoint(9)), (ConnectionId(4), endpoint(3)));
+        ledger.join(leg, whole, [first, second].into_iter());
+        let known = |id: CredentialId| {
+            let credential = ledger.get(id).expect("known");
+            let issuer = credential.issued.map(|issue| issue.connection.0);
+            (issuer, credential.offers.clone(), credential.server)
+        };
+        assert_eq!(known(first), (Some(4), vec![], endpoint(3)));
+        assert_eq!(known(second), (Some(6), vec![ConnectionId(8)], endpoint(2)));
+    }
+
+    #[test]
+    fn a_renamed_credential_is_found_by_its_new_name_only() {
+        let mut ledger = Ledger::default();
+        let ids: Vec<CredentialId> = (0..300).map(|number| enter(&mut ledger, number, number)).collect();
+        ledger.rename(|credential| {
+            let number = credential.issued.map_or(0, |issue| issue.connection.0);
+            credential.name = Name::of(&bytes(number + 1000));
+        });
+        for (id, number) in ids.into_iter().zip(0..) {
+            assert_eq!(ledger.find_session_id(&bytes(number)), None);
+            assert_eq!(ledger.find_session_id(&bytes(number + 1000)), Some(id));
+        }
+    }
+}

@@ -17,6 +17,8 @@ mod outcomes;
 pub mod preamble;
 mod seen;
 mod sighting;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use crate::stream::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;

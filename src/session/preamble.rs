@@ -227,13 +227,95 @@ mod tests {
     }
 
     #[test]
-    fn mail_protocols_are_told_apart() {
+    fn protocols_before_tls_are_told_apart() {
+        let mysql = [74, 0, 0, 0, 10, b'8'];
+        for (expected, client, server) in [
+            ("smtp-starttls", &b"EHLO x\r\nSTARTTLS\r\n"[..], &b"220 mail\r\n"[..]),
+            ("smtp-starttls", b"HELO x\r\nstarttls\r\n", b"220 mail\r\n"),
+            ("lmtp-starttls", b"LHLO x\r\nSTARTTLS\r\n", b"220 mail\r\n"),
+            ("imap-starttls", b"a STARTTLS\r\n", b"* OK ready\r\n"),
+            ("sieve-starttls", b"STARTTLS\r\n", b"\"IMPLEMENTATION\" \"x\"\r\n"),
+            ("nntp-starttls", b"STARTTLS\r\n", b"200 news\r\n"),
+            ("nntp-starttls", b"STARTTLS\r\n", b"201 news\r\n"),
+            ("starttls", b"STARTTLS\r\n", b"220 other\r\n"),
+            ("starttls", b"STARTTLS\r\n", b""),
+            ("pop3-stls", b"STLS\r\n", b"+OK\r\n"),
+            ("ftp-auth-tls", b"AUTH TLS\r\n", b"220 ftp\r\n"),
+            ("ftp-auth-tls", b"auth ssl\r\n", b"220 ftp\r\n"),
+            (
+                "xmpp-starttls",
+                b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+                b"<stream>",
+            ),
+            (
+                "http-connect",
+                b"CONNECT a:443 HTTP/1.1\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\n\r\n",
+            ),
+            ("ldap-starttls", b"\x30\x1d\x161.3.6.1.4.1.1466.20037", b"\x30\x0c"),
+            ("mysql", b"\x20\0\0\x01", &mysql),
+            ("postgresql", b"\0\0\0\x08\x04\xd2\x16\x2f", b"S"),
+            ("rdp", b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0", b"\x03\0"),
+            ("socks", b"\x05\x01\0", b"\x05\0"),
+            ("socks", b"\x05\x01\x02", b"\x05\x02"),
+            ("socks", b"\x04\x01\x01\xbb\x7f\0\0\x01\0", b"\0"),
+            // Close to one of these, and none of them.
+            ("clear-text", b"\x05\x06\x07\x08\x09\x0a\x0b\x0c", b""),
+            ("clear-text", b"\x20\0\0\x01", &[74, 0, 0, 0, 9]),
+            ("clear-text", b"\x31\x1d\x161.3.6.1.4.1.1466.20037", b""),
+            ("clear-text", b"\x30\x1d\x161.3.6.1.4.1.1466.20038", b""),
+            ("clear-text", b"LHLO x\r\n", b"200 news\r\n"),
+            ("clear-text", b"EHLO x\r\n", b"* OK IMPLEMENTATION"),
+            ("clear-text", b"GET / CONNECT \r\n", b""),
+        ] {
+            assert_eq!(classify(client, server).kind, expected, "{}", client.escape_ascii());
+            assert_eq!(known(expected), expected);
+        }
+        assert_eq!(known("something else"), "clear-text");
+    }
+
+    #[test]
+    fn what_falls_short_of_a_request_for_tls_announces_nothing() {
+        let xmpp = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+        let long_ago = [&xmpp[..], &[b' '; 80], b"<presence/>"].concat();
+        for text in [
+            &b"\x03\0\0\x0c\x06\xe0\0\0\0\0\0"[..],
+            b"\x03\0\0\x0b\x06\xd0\0\0\0\0\0",
+            b"\x05abc",
+            b"\x04\x02\0",
+            b"CONNECT a:443 HTTP/1.1\r\n",
+            b"\x20\0\0\x01\0",
+            b"\x30\x1d\x161.3.6.1.4.1.1466.20038",
+            b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'",
+            b"<presence/>",
+            &long_ago,
+            b"STARTTLS",
+            b"PROXY TCP4 192.0.2.1",
+        ] {
+            assert!(!announces_tls(text), "{}", text.escape_ascii());
+        }
+        assert!(announces_tls(b"\x04\x01\x01\xbb\x7f\0\0\x01\0"));
+        assert!(announces_tls(b"\x05\x01\x80"));
+    }
+
+    #[test]
+    fn a_proxy_header_of_ipv6_names_the_client() {
+        let v1 = classify(b"PROXY TCP6 2001:db8::1 2001:db8::2 56324 443\r\n", b"");
         assert_eq!(
-            classify(b"EHLO x\r\nSTARTTLS\r\n", b"220 mail\r\n").kind,
-            "smtp-starttls"
+            v1.client.map(|end| end.to_string()).as_deref(),
+            Some("[2001:db8::1]:56324")
         );
-        assert_eq!(classify(b"a STARTTLS\r\n", b"* OK ready\r\n").kind, "imap-starttls");
-        assert_eq!(classify(b"STLS\r\n", b"+OK\r\n").kind, "pop3-stls");
-        assert_eq!(classify(b"\0\0\0\x08\x04\xd2\x16\x2f", b"S").kind, "postgresql");
+        let source = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets();
+        let header = |family: u8, length: usize| {
+            let addresses = [&source[..], &source, &[0xdc, 0x04, 1, 0xbb]].concat();
+            let header = [PROXY_V2, &[0x21, family, 0, 36], &addresses].concat();
+            classify(&header[..length], b"").client.map(|end| end.to_string())
+        };
+        assert_eq!(header(0x21, 52).as_deref(), Some("[2001:db8::1]:56324"));
+        // A UNIX socket, or a header that was cut.
+        assert_eq!(header(0x31, 52), None);
+        for length in [13, 16, 31, 48, 49] {
+            assert_eq!(header(0x21, length), None);
+        }
     }
 }

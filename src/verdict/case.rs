@@ -197,3 +197,78 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
 pub(super) fn order(at: &At) -> (Timestamp, FrameRef) {
     (at.time, at.frame)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::Blindness;
+    use crate::session::tests::{answered, at};
+    use crate::tls::ProtocolVersion;
+
+    use super::*;
+
+    fn completed(version: ProtocolVersion, change: impl FnOnce(&mut Connection)) -> Option<(Gave, At)> {
+        let mut connection = answered(1, "a.test", version);
+        connection.completed = Completed::Yes;
+        connection.client_side.finished = Some(at(3));
+        connection.server_side.finished = Some(at(4));
+        change(&mut connection);
+        gave(&connection)
+    }
+
+    fn tls12(change: impl FnOnce(&mut Connection)) -> Option<Gave> {
+        completed(ProtocolVersion::TLS_1_2, change).map(|(gave, _)| gave)
+    }
+
+    fn tls13(tickets: TicketsInferred) -> Option<Gave> {
+        let change = |connection: &mut Connection| connection.tickets_inferred = tickets;
+        completed(ProtocolVersion::TLS_1_3, change).map(|(gave, _)| gave)
+    }
+
+    #[test]
+    fn what_a_handshake_before_tls13_gave_is_visible_unless_it_was_lost_or_protected() {
+        assert_eq!(tls12(|_| ()), Some(Gave::Nothing));
+        assert_eq!(
+            tls12(|connection| connection.issued.push(CredentialId(0))),
+            Some(Gave::Seen)
+        );
+        assert_eq!(
+            tls12(|connection| connection.accepted = Some(CredentialId(0))),
+            Some(Gave::Seen)
+        );
+        assert_eq!(tls12(|connection| connection.renegotiations = 1), Some(Gave::Unclear));
+        let lost = |connection: &mut Connection| connection.server_side.handshake_loss = Some(Blindness::Gap);
+        assert_eq!(tls12(lost), Some(Gave::Unclear));
+    }
+
+    #[test]
+    fn what_a_handshake_of_tls13_gave_is_read_or_concluded() {
+        assert_eq!(tls13(TicketsInferred::Like(2)), Some(Gave::Inferred));
+        assert_eq!(tls13(TicketsInferred::None), Some(Gave::NothingInferred));
+        assert_eq!(tls13(TicketsInferred::Unclear), Some(Gave::Unclear));
+        let read = |usable| TicketsInferred::Read { usable, complete: true };
+        assert_eq!(tls13(read(true)), Some(Gave::Seen));
+        assert_eq!(tls13(read(false)), Some(Gave::Nothing));
+        // The PSK that was accepted is spent.
+        let resumed = completed(ProtocolVersion::TLS_1_3, |connection| {
+            connection.accepted = Some(CredentialId(0));
+            connection.tickets_inferred = TicketsInferred::None;
+        });
+        assert_eq!(resumed.map(|(gave, _)| gave), Some(Gave::NothingInferred));
+    }
+
+    #[test]
+    fn a_handshake_gives_from_its_last_finished_on_and_only_when_complete() {
+        let over = |change: fn(&mut Connection)| completed(ProtocolVersion::TLS_1_2, change).map(|(_, over)| over);
+        assert_eq!(over(|_| ()), Some(at(4)));
+        assert_eq!(
+            over(|connection| connection.client_side.finished = Some(at(5))),
+            Some(at(5))
+        );
+        assert_eq!(over(|connection| connection.server_side.finished = None), Some(at(3)));
+        assert_eq!(over(|connection| connection.completed = Completed::No), None);
+        assert_eq!(
+            over(|connection| connection.completed = Completed::Blind(Blindness::Gap)),
+            None
+        );
+    }
+}

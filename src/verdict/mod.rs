@@ -14,6 +14,8 @@ mod nearest;
 mod numbered;
 pub mod outcome;
 pub mod reasons;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use case::{Case, Gave, Offered, gave};
 pub use credentials::{Resumable, State, offer_outcome, state_of};

@@ -19,3 +19,31 @@ pub fn nearest_of(name: &str, known: impl Iterator<Item = &'static str>) -> Vec<
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     near.into_iter().map(|(_, name)| name).take(MAX_NEAREST).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_name_is_nearest_when_it_is_long_enough_to_mean_it() {
+        let known = [
+            "other-backend-cache",
+            "stek-changed",
+            "first-in-capture",
+            "sni-mismatch",
+        ];
+        let near = |name: &str| nearest_of(name, known.into_iter());
+        assert_eq!(near("cache"), ["other-backend-cache"]);
+        assert_eq!(near("CACHE"), ["other-backend-cache"]);
+        assert_eq!(near("sni"), ["sni-mismatch"]);
+        assert_eq!(near("ch"), Vec::<&str>::new());
+        assert_eq!(near("stek-changes").first(), Some(&"stek-changed"));
+        assert_eq!(near("quite something else"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn only_the_best_few_are_named() {
+        let known = ["abcde", "abcdf", "abcdg", "abcdh"];
+        assert_eq!(nearest_of("abcdh", known.into_iter()), ["abcdh", "abcde", "abcdf"]);
+    }
+}

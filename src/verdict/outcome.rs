@@ -118,3 +118,173 @@ fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
         Completed::Blind(cause) => Outcome::Unclear(cause),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::tests::{answered, at, offer, stack, unseen, with_hello};
+    use crate::session::{CredentialId, Mechanism, PlainAlert};
+    use crate::tls::{AlertDescription, ProtocolVersion};
+
+    use super::*;
+
+    const TICKET: OfferKind = OfferKind::Resumption(Mechanism::Ticket);
+    const PSK: OfferKind = OfferKind::Resumption(Mechanism::Psk);
+
+    fn handshake(version: ProtocolVersion, shape: Shape, kinds: &[OfferKind]) -> Connection {
+        Connection {
+            shape: Seen::Yes(shape),
+            offers: kinds
+                .iter()
+                .zip(0..)
+                .map(|(kind, number)| offer(number, *kind))
+                .collect(),
+            completed: Completed::Yes,
+            ..answered(1, "a.test", version)
+        }
+    }
+
+    fn full(kinds: &[OfferKind]) -> Connection {
+        handshake(ProtocolVersion::TLS_1_2, Shape::Full(at(1)), kinds)
+    }
+
+    fn short(version: ProtocolVersion, kinds: &[OfferKind], accepted: Option<u32>) -> Connection {
+        Connection {
+            accepted: accepted.map(CredentialId),
+            ..handshake(version, Shape::Abbreviated(at(1)), kinds)
+        }
+    }
+
+    fn with_suite(suite: u16, connection: Connection) -> Connection {
+        let mut connection = connection;
+        if let Some(answer) = connection.answer.yes_mut() {
+            answer.suite = CipherSuite(suite);
+        }
+        connection
+    }
+
+    #[test]
+    fn a_full_handshake_is_a_decline_when_something_was_offered() {
+        assert_eq!(decide(&full(&[])), Outcome::NotOffered);
+        assert_eq!(decide(&full(&[TICKET])), Outcome::Declined);
+        assert_eq!(decide(&full(&[OfferKind::ExternalPsk])), Outcome::Declined);
+        // Whether a session was offered cannot be told.
+        assert_eq!(
+            decide(&full(&[OfferKind::UnclearPsk])),
+            Outcome::Unclear(Blindness::Encrypted)
+        );
+        assert_eq!(decide(&full(&[OfferKind::UnclearPsk, PSK])), Outcome::Declined);
+        let hidden = Connection {
+            hello: Seen::Blind(Blindness::Ech),
+            ..full(&[])
+        };
+        assert_eq!(decide(&hidden), Outcome::Unclear(Blindness::Ech));
+    }
+
+    /// RFC 4279: the suite says that a key agreed beforehand authenticates.
+    #[test]
+    fn a_suite_with_a_key_agreed_beforehand_is_no_resumption() {
+        assert_eq!(decide(&with_suite(0x00ae, full(&[]))), Outcome::ExternalPsk);
+        let failed = Connection {
+            completed: Completed::No,
+            ..full(&[])
+        };
+        assert_eq!(decide(&with_suite(0x00ae, failed)), Outcome::Failed);
+        // No suite of TLS 1.3 says so.
+        let tls13 = handshake(ProtocolVersion::TLS_1_3, Shape::Full(at(1)), &[]);
+        assert_eq!(decide(&with_suite(0x00ae, tls13)), Outcome::NotOffered);
+        let unanswered = |suite: u16| {
+            let mut connection = Connection {
+                answer: Seen::Blind(Blindness::OneDirection),
+                ..full(&[])
+            };
+            if let Some(hello) = connection.hello.yes_mut() {
+                hello.stack = stack(1, vec![CipherSuite(0xc02f), CipherSuite(suite)]);
+            }
+            decide(&connection)
+        };
+        assert_eq!(unanswered(0x00ae), Outcome::Unclear(Blindness::OneDirection));
+        assert_eq!(unanswered(0xc030), Outcome::NotOffered);
+    }
+
+    #[test]
+    fn an_abbreviated_handshake_resumes_what_was_accepted() {
+        let tls12 = ProtocolVersion::TLS_1_2;
+        let resumed = |mechanism| Outcome::Resumed(Some(mechanism));
+        assert_eq!(decide(&short(tls12, &[TICKET], Some(0))), resumed(Mechanism::Ticket));
+        assert_eq!(decide(&short(tls12, &[TICKET], None)), Outcome::Resumed(None));
+        assert_eq!(
+            decide(&short(tls12, &[OfferKind::ExternalPsk], Some(0))),
+            Outcome::Resumed(None)
+        );
+        let by = |completed| {
+            decide(&Connection {
+                completed,
+                ..short(tls12, &[TICKET], Some(0))
+            })
+        };
+        assert_eq!(by(Completed::No), Outcome::Failed);
+        assert_eq!(by(Completed::Blind(Blindness::Gap)), Outcome::Unclear(Blindness::Gap));
+    }
+
+    #[test]
+    fn in_tls13_the_kind_of_the_accepted_psk_decides() {
+        let tls13 = ProtocolVersion::TLS_1_3;
+        let kinds = [OfferKind::UnclearPsk, PSK, OfferKind::ExternalPsk];
+        let accepted = |number| decide(&short(tls13, &kinds, number));
+        assert_eq!(accepted(Some(0)), Outcome::Unclear(Blindness::Encrypted));
+        assert_eq!(accepted(Some(1)), Outcome::Resumed(Some(Mechanism::Psk)));
+        assert_eq!(accepted(Some(2)), Outcome::ExternalPsk);
+        assert_eq!(accepted(None), Outcome::Unclear(Blindness::ClientHelloMissing));
+        let too_many = Connection {
+            not_kept: 1,
+            ..short(tls13, &kinds, None)
+        };
+        assert_eq!(decide(&too_many), Outcome::Unclear(Blindness::Unsupported));
+    }
+
+    #[test]
+    fn without_an_answer_only_an_end_in_sight_is_a_failure() {
+        let fatal = || {
+            Some(Box::new(PlainAlert {
+                at: at(2),
+                fatal: true,
+                description: AlertDescription(40),
+            }))
+        };
+        let unanswered = |completed, answer: Option<Blindness>, alert: bool| {
+            let mut connection = Connection {
+                completed,
+                answer: answer.map_or(Seen::No, Seen::Blind),
+                ..with_hello(1, "a.test", 1)
+            };
+            if alert {
+                connection.server_side.alert = fatal();
+            }
+            decide(&connection)
+        };
+        let gap = Outcome::Unclear(Blindness::Gap);
+        assert_eq!(unanswered(Completed::No, None, false), Outcome::Failed);
+        assert_eq!(unanswered(Completed::No, Some(Blindness::Gap), false), gap);
+        assert_eq!(unanswered(Completed::No, Some(Blindness::Gap), true), Outcome::Failed);
+        assert_eq!(unanswered(Completed::Blind(Blindness::Gap), None, true), gap);
+        assert_eq!(
+            unanswered(Completed::Yes, None, false),
+            Outcome::Unclear(Blindness::ServerHelloMissing)
+        );
+        // Answered, and nothing behind it was seen.
+        let cut = Connection {
+            completed: Completed::No,
+            shape: Seen::Blind(Blindness::Gap),
+            ..answered(1, "a.test", ProtocolVersion::TLS_1_2)
+        };
+        assert_eq!(decide(&cut), gap);
+        assert_eq!(decide(&Connection { shape: Seen::No, ..cut }), Outcome::Failed);
+        assert_eq!(
+            decide(&Connection {
+                completed: Completed::No,
+                ..unseen(1)
+            }),
+            Outcome::Failed
+        );
+    }
+}

@@ -17,6 +17,7 @@ pub(crate) mod changes;
 pub(crate) mod facts;
 pub(crate) mod forge;
 pub(crate) mod forms;
+pub(crate) mod joined;
 pub(crate) mod packets;
 
 /// What really happened in a fixture, from the logs of the clients and servers that made it.

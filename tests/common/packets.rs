@@ -30,6 +30,16 @@ pub(crate) fn read(path: &Path) -> Vec<RawPacket> {
     packets
 }
 
+/// Which packets go from the higher end to the lower: one of the two directions of every connection.
+pub(crate) fn sent_back(all: &[RawPacket]) -> Vec<bool> {
+    let from_higher = |parsed: &Parsed| parsed.source >= parsed.destination;
+    let parsed = parse(all);
+    parsed
+        .iter()
+        .map(|parsed| parsed.as_ref().is_some_and(from_higher))
+        .collect()
+}
+
 /// A pcapng file with these packets: one interface for each link type, times in nanoseconds.
 pub(crate) fn write(packets: &[RawPacket]) -> Vec<u8> {
     write_with_boundaries(packets).0

@@ -242,3 +242,54 @@ fn ask(kind: &'static FindingKind, ground: &Ground<'_>) -> Option<Found> {
         evidence: told.evidence,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(shown: &Shown) -> Vec<u64> {
+        shown.evidence.iter().map(|evidence| evidence.frame.frame()).collect()
+    }
+
+    fn shown(frames: impl IntoIterator<Item = u64>) -> Shown {
+        let mut shown = Shown::default();
+        for frame in frames {
+            shown.add(Some(FrameRef::new(0, frame)), || "a ticket".to_owned());
+        }
+        shown
+    }
+
+    #[test]
+    fn every_case_is_counted_and_the_first_frames_are_named() {
+        let mut all = shown(1..=4);
+        all.add(None, || "a ticket".to_owned());
+        assert_eq!((all.count, frames(&all)), (5, vec![1, 2, 3, 4]));
+        assert_eq!(frames(&shown(1..=9)), [1, 2, 3, 4, 5, 6]);
+        all.join(shown(7..=9));
+        assert_eq!((all.count, frames(&all)), (8, vec![1, 2, 3, 4, 7, 8]));
+        // A case that began before it was counted.
+        let mut none = Shown::default();
+        none.join(shown([]));
+        assert_eq!(
+            (none.count, none.counted("ticket", "tickets")),
+            (0, "0 tickets".to_owned())
+        );
+        assert_eq!(shown([1]).counted("ticket", "tickets"), "1 ticket");
+    }
+
+    #[test]
+    fn a_finding_is_found_by_its_name_alone() {
+        for kind in FINDINGS {
+            assert!(FindingKind::by_name(kind.name).is_some_and(|found| std::ptr::eq(found, *kind)));
+        }
+        assert!(FindingKind::by_name("stek").is_none());
+    }
+
+    #[test]
+    fn nothing_is_told_without_a_frame() {
+        assert!(Told::of(Confidence::Observed, "found", Vec::new()).is_none());
+        let told = Told::of(Confidence::Observed, "found", shown([1]).evidence).expect("a frame");
+        assert_eq!(told.severity, None);
+        assert_eq!(told.raised(Severity::High).severity, Some(Severity::High));
+    }
+}

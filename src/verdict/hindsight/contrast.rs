@@ -152,4 +152,58 @@ mod tests {
         assert!(fisher([[1_000_000, 0], [0, 1_000_000]]) < 1e-9);
         assert!(close(fisher([[0, 0], [0, 0]]), 1.0));
     }
+
+    #[test]
+    fn three_contrasts_pay_three_two_and_one_fold_and_never_less_than_the_one_before() {
+        let corrected = |values: &[f64]| -> Vec<f64> {
+            let make = |p_value: &f64| Contrast {
+                rows: ["a", "b"],
+                counts: [[0, 0], [0, 0]],
+                p_value: *p_value,
+            };
+            let mut contrasts: Vec<Contrast> = values.iter().map(make).collect();
+            holm(&mut contrasts);
+            contrasts.iter().map(|contrast| contrast.p_value).collect()
+        };
+        let expect = |values: &[f64], expected: &[f64]| {
+            let found = corrected(values);
+            let fits = found.iter().zip(expected).all(|(a, b)| close(*a, *b));
+            assert!(fits && found.len() == expected.len(), "{found:?}");
+        };
+        expect(&[0.01, 0.02, 0.03], &[0.03, 0.04, 0.04]);
+        expect(&[0.4, 0.3, 0.9], &[0.9, 0.9, 0.9]);
+        expect(&[0.6, 0.7], &[1.0, 1.0]);
+        expect(&[0.02], &[0.02]);
+    }
+
+    /// Two-sided, as R's `fisher.test` gives them.
+    #[test]
+    fn tables_of_every_form_have_their_chance() {
+        for (counts, chance) in [
+            ([[8, 2], [1, 5]], 0.034_97),
+            ([[1, 9], [11, 3]], 0.002_76),
+            ([[10, 0], [0, 1]], 0.090_91),
+            ([[2, 0], [0, 1]], 0.333_33),
+            ([[5, 0], [0, 0]], 1.0),
+            ([[5, 5], [5, 5]], 1.0),
+        ] {
+            assert!(close(fisher(counts), chance), "{counts:?}: {}", fisher(counts));
+        }
+    }
+
+    #[test]
+    fn only_two_rows_with_members_compare_anything() {
+        let compares = |counts| Contrast::new(["same", "other"], counts).compares();
+        assert!(compares([[1, 0], [0, 1]]));
+        assert!(!compares([[1, 1], [0, 0]]) && !compares([[0, 0], [1, 1]]));
+    }
+
+    #[test]
+    fn more_often_means_a_higher_share_and_not_a_higher_count() {
+        let more = |counts| Contrast::new(["same", "other"], counts).first_resumes_more();
+        assert!(more([[10, 0], [20, 40]]));
+        assert!(!more([[20, 40], [10, 0]]));
+        // As often as that it happens by chance.
+        assert!(!more([[2, 0], [0, 1]]));
+    }
 }

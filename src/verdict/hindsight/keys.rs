@@ -197,3 +197,113 @@ const fn is_short_name(class: Class, names: usize, tickets: usize) -> bool {
     let enough = class.members >= 3 || (class.members == 2 && tickets <= FEW);
     enough && !class.structured && 2 * names <= tickets
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::Name;
+    use crate::session::tests::endpoint;
+
+    use super::*;
+
+    /// Bytes that look random: a number, stirred.
+    fn noise(seed: u32, length: usize) -> Vec<u8> {
+        let stir = |place: usize| {
+            let place = u32::try_from(place).expect("few");
+            let mixed = (seed.wrapping_mul(0x9e37_79b9) ^ place.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0xc2b2_ae35);
+            (mixed ^ (mixed >> 15)).to_be_bytes()[1]
+        };
+        (0..length).map(stir).collect()
+    }
+
+    /// The lengths of the names of tickets of one server: each begins with these bytes, noise behind.
+    fn names(tickets: &[(&[u8], usize)]) -> Vec<u8> {
+        let mut ledger = Ledger::default();
+        let ids: Vec<CredentialId> = tickets
+            .iter()
+            .zip(1..)
+            .map(|((head, length), seed)| {
+                let mut bytes = head.to_vec();
+                bytes.extend(noise(seed, length - head.len()));
+                let name = Name::of(&bytes);
+                ledger.enter(Mechanism::Ticket, &name, || {
+                    Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+                })
+            })
+            .collect();
+        let learned = KeyNames::learn(&ledger);
+        let length = |id: &CredentialId| learned.of(*id).map_or(0, |name| name.length);
+        ids.iter().map(length).collect()
+    }
+
+    #[test]
+    fn two_tickets_that_begin_alike_share_the_name_of_a_key() {
+        let (one, other) = (noise(1000, 16), noise(2000, 16));
+        assert_eq!(names(&[(&one, 160), (&one, 160)]), [16, 16]);
+        assert_eq!(names(&[(&one, 160), (&other, 160)]), [0, 0]);
+        // One more of the same make, under a key of its own.
+        assert_eq!(names(&[(&one, 160), (&one, 160), (&other, 176)]), [16, 16, 16]);
+        assert_eq!(names(&[(&one, 160), (&one, 160), (&other, 175)]), [16, 16, 0]);
+    }
+
+    #[test]
+    fn tickets_that_agree_further_than_a_name_have_a_header_of_another_make() {
+        let long = noise(1000, 18);
+        assert_eq!(names(&[(&long, 160), (&long, 160)]), [0, 0]);
+        let longer = noise(1000, 30);
+        assert_eq!(names(&[(&longer, 160), (&longer, 160)]), [0, 0]);
+    }
+
+    /// JSSE and Mbed TLS.
+    #[test]
+    fn a_short_name_takes_more_tickets_that_share_it() {
+        let (one, other) = (noise(1000, 4), noise(2000, 4));
+        assert_eq!(names(&[(&one, 100), (&one, 100)]), [4, 4]);
+        assert_eq!(names(&[(&one, 100), (&one, 100), (&other, 100), (&other, 100)]), [4; 4]);
+        // As many beginnings as that are no names.
+        let heads: Vec<Vec<u8>> = (3000..3003).map(|seed| noise(seed, 4)).collect();
+        let mut many: Vec<(&[u8], usize)> = vec![(&one, 100), (&one, 100)];
+        many.extend(heads.iter().map(|head| (head.as_slice(), 100)));
+        assert_eq!(names(&many), [0; 5]);
+        let longer = noise(1000, 6);
+        assert_eq!(names(&[(&longer, 100), (&longer, 100)]), [0, 0]);
+    }
+
+    #[test]
+    fn a_ticket_alone_has_a_name_where_its_layout_says_so() {
+        let mut head = noise(1, 32);
+        head.extend(96_u16.to_be_bytes());
+        assert_eq!(names(&[(&head, 54 + 96)]), [16]);
+        assert_eq!(names(&[(&head, 54 + 97)]), [0]);
+    }
+
+    #[test]
+    fn what_is_too_short_or_no_ticket_has_no_name() {
+        let one = noise(1000, 16);
+        assert_eq!(names(&[(&one, 48), (&one, 48)]), [16, 16]);
+        assert_eq!(names(&[(&one, 47), (&one, 47)]), [0, 0]);
+        let with = |change: fn(&mut Credential)| {
+            let name = Name::of(&noise(1, 100));
+            let mut credential = Credential::unseen(Mechanism::Psk, name, endpoint(2));
+            change(&mut credential);
+            may_have_name(&credential)
+        };
+        assert!(with(|_| ()));
+        assert!(!with(|credential| credential.mechanism = Mechanism::SessionId));
+        assert!(!with(|credential| credential.offered_with_age_zero = true));
+    }
+
+    #[test]
+    fn a_name_is_its_bytes() {
+        let name = KeyName::of(&[1, 2, 3, 4, 5], 4).expect("long enough");
+        assert_eq!((name.bytes(), name.is_whole()), (&[1, 2, 3, 4][..], false));
+        assert!(KeyName::of(&[1; 16], 16).expect("long enough").is_whole());
+        assert_eq!(KeyName::of(&[1; 15], 16), None);
+    }
+
+    #[test]
+    fn a_few_values_that_came_twice_still_vary() {
+        assert!(vary(4, 4) && vary(3, 4) && !vary(2, 4));
+        assert!(vary(75, 100) && !vary(74, 100));
+        assert!(!vary(3, 3));
+    }
+}

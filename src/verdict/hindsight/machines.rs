@@ -195,3 +195,157 @@ fn because(marks: &Marks, all: &[Marks]) -> Vec<String> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::Uncommon;
+    use crate::session::tests::{endpoint, unseen};
+
+    use super::*;
+
+    const SYN: SynOptions = SynOptions {
+        mss: Some(1460),
+        window_scale: Some(7),
+        timestamps: true,
+        window: 65_535,
+        order: 1,
+    };
+
+    /// A connection for each of these, a second apart.
+    fn connections<T: Copy>(values: &[T], change: impl Fn(&mut Connection, T)) -> Vec<Connection> {
+        let each = values.iter().zip(0..).map(|(value, second)| {
+            let mut connection = unseen(second);
+            connection.marks.ttl = Some(60);
+            change(&mut connection, *value);
+            connection
+        });
+        each.collect()
+    }
+
+    fn machines(connections: &[Connection]) -> Vec<(Vec<u32>, String)> {
+        let members: Vec<_> = (0..).map(ConnectionId).zip(connections).collect();
+        let ids = |machine: &Machine| machine.connections.iter().map(|id| id.0).collect();
+        let told = tell_apart(&members);
+        told.iter()
+            .map(|machine| (ids(machine), machine.because.join(", ")))
+            .collect()
+    }
+
+    fn told(ids: [u32; 2], because: &str) -> (Vec<u32>, String) {
+        (ids.to_vec(), because.to_owned())
+    }
+
+    fn by_hops(hops: &[u8]) -> Vec<(Vec<u32>, String)> {
+        machines(&connections(hops, |connection, ttl| connection.marks.ttl = Some(ttl)))
+    }
+
+    fn by_syn(change: impl Fn(&mut SynOptions)) -> Vec<(Vec<u32>, String)> {
+        machines(&connections(&[false, true, false, true], |connection, other| {
+            let mut syn = SYN;
+            if other {
+                change(&mut syn);
+            }
+            connection.marks.syn_options = Some(syn);
+            connection.marks.asked = Some(5);
+        }))
+    }
+
+    #[test]
+    fn machines_that_take_turns_are_told_by_one_mark() {
+        assert_eq!(
+            by_hops(&[61, 60, 61, 60]),
+            [told([0, 2], "server TTL 61"), told([1, 3], "server TTL 60")]
+        );
+        assert_eq!(by_hops(&[60; 4]), []);
+        // Those that follow one another may be one behind a new route, and one connection is no group.
+        assert_eq!(by_hops(&[60, 60, 61, 61]), []);
+        assert_eq!(by_hops(&[60, 61, 60, 60]), []);
+    }
+
+    #[test]
+    fn machines_that_follow_one_another_are_told_by_two_marks() {
+        let mut all = connections(&[60, 60, 61, 61], |connection, ttl| {
+            connection.marks.ttl = Some(ttl);
+            let mss = Some(1400 + u16::from(ttl));
+            connection.marks.syn_options = Some(SynOptions { mss, ..SYN });
+        });
+        let expected = [
+            told([0, 1], "server TTL 60, SYN-ACK MSS 1460"),
+            told([2, 3], "server TTL 61, SYN-ACK MSS 1461"),
+        ];
+        assert_eq!(machines(&all), expected);
+        // What a SYN-ACK says is compared only where the SYNs were alike.
+        for (connection, asked) in all.iter_mut().zip(0..) {
+            connection.marks.asked = Some(asked);
+        }
+        assert_eq!(machines(&all), []);
+    }
+
+    #[test]
+    fn every_option_of_the_answer_tells_and_is_named() {
+        assert_eq!(
+            by_syn(|syn| syn.timestamps = false),
+            [told([0, 2], "TCP timestamps on"), told([1, 3], "TCP timestamps off")]
+        );
+        assert_eq!(
+            by_syn(|syn| syn.mss = None),
+            [told([0, 2], "SYN-ACK MSS 1460"), told([1, 3], "no MSS")]
+        );
+        assert_eq!(
+            by_syn(|syn| syn.window_scale = None),
+            [told([0, 2], "window scale 7"), told([1, 3], "no window scaling")]
+        );
+        let order = "order of TCP options";
+        assert_eq!(by_syn(|syn| syn.order = 2), [told([0, 2], order), told([1, 3], order)]);
+        assert_eq!(by_syn(|_| ()), []);
+    }
+
+    #[test]
+    fn a_hardware_address_tells_only_on_the_same_link() {
+        let by_mac = |ttl: u8| {
+            machines(&connections(&[1, 2, 1, 2], |connection, last| {
+                connection.marks.ttl = Some(ttl);
+                connection.marks.mac = Some(MacAddress([2, 0, 0, 0, 0, last]));
+            }))
+        };
+        let expected = [
+            told([0, 2], "server MAC 02:00:00:00:00:01"),
+            told([1, 3], "server MAC 02:00:00:00:00:02"),
+        ];
+        for ttl in INITIAL_TTL {
+            assert_eq!(by_mac(ttl), expected);
+        }
+        // Routed: these are the routers.
+        assert_eq!(by_mac(63), []);
+    }
+
+    #[test]
+    fn the_server_on_the_other_leg_is_certain_and_one_tells_nothing_apart() {
+        let by_leg = |servers: &[Option<u8>]| {
+            machines(&connections(servers, |connection, server| {
+                let uncommon = Uncommon {
+                    behind: server.map(endpoint),
+                    ..Uncommon::default()
+                };
+                connection.transport.uncommon = uncommon.boxed();
+            }))
+        };
+        assert_eq!(
+            by_leg(&[Some(7), None, Some(8), Some(7)]),
+            [
+                (vec![0, 3], "the other leg goes to 192.0.2.7:443".to_owned()),
+                (vec![2], "the other leg goes to 192.0.2.8:443".to_owned())
+            ]
+        );
+        assert_eq!(by_leg(&[Some(7), None, Some(7)]), []);
+        let many: Vec<Option<u8>> = (0..=u8::MAX).map(Some).collect();
+        assert_eq!(by_leg(&many).len(), MOST_GROUPS);
+    }
+
+    #[test]
+    fn more_groups_than_a_balancer_has_servers_are_noise() {
+        let hops = |groups: u8| [1, 2].into_iter().flat_map(|_| 1..=groups).collect::<Vec<u8>>();
+        assert_eq!(by_hops(&hops(64)).len(), MOST_GROUPS);
+        assert_eq!(by_hops(&hops(65)), []);
+    }
+}

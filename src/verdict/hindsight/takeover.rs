@@ -110,3 +110,126 @@ fn hops_changed(members: &[(ConnectionId, &Connection)], time: Timestamp) -> boo
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::net::FrameRef;
+    use crate::session::tests::{at, unseen};
+    use crate::session::{Close, CloseNotify, Seen};
+    use crate::stream::Reset;
+
+    use super::*;
+
+    /// A working connection of this second that the server's address resets at that one, with the hop count of its packets.
+    fn reset(started: u32, second: u32, ttl: u8) -> Connection {
+        let mut connection = unseen(started);
+        connection.completed = Completed::Yes;
+        connection.close = Close {
+            class: Seen::No,
+            first_closer: None,
+            client: CloseNotify::Absent,
+            server: CloseNotify::Absent,
+        };
+        connection.marks.ttl = Some(ttl);
+        connection.server_side.reset = Some(Reset {
+            at: at(second),
+            form: ResetForm::NoSocket,
+            doubtful: false,
+        });
+        connection
+    }
+
+    fn working(started: u32, ttl: u8) -> Connection {
+        let mut connection = unseen(started);
+        connection.marks.ttl = Some(ttl);
+        connection
+    }
+
+    /// Second and whether it is another machine.
+    fn found(connections: &[Connection], neighbours: &[(At, Neighbour)]) -> Vec<(i64, bool)> {
+        let members: Vec<_> = (0..).map(ConnectionId).zip(connections).collect();
+        let told = find(&members, neighbours);
+        let second = |time: Timestamp| time.nanos() / 1_000_000_000;
+        told.iter()
+            .map(|takeover| (second(takeover.time), takeover.other_machine))
+            .collect()
+    }
+
+    fn one(change: impl FnOnce(&mut Connection)) -> usize {
+        let mut connection = reset(1, 10, 60);
+        change(&mut connection);
+        found(&[connection], &[]).len()
+    }
+
+    #[test]
+    fn only_a_working_connection_that_nobody_closed_shows_a_takeover() {
+        assert_eq!(one(|_| ()), 1);
+        assert_eq!(one(|connection| connection.completed = Completed::No), 0);
+        assert_eq!(one(|connection| connection.server_side.fin = Some(at(9))), 0);
+        assert_eq!(
+            one(|connection| connection.close.server = CloseNotify::Inferred(at(9))),
+            0
+        );
+        assert_eq!(
+            one(|connection| connection.close.client = CloseNotify::Inferred(at(9))),
+            0
+        );
+        assert_eq!(one(|connection| connection.client_side.fin = Some(at(9))), 0);
+        // The client closed at that moment or later.
+        assert_eq!(one(|connection| connection.client_side.fin = Some(at(10))), 1);
+        let active = |connection: &mut Connection| {
+            connection.server_side.reset.as_mut().expect("a reset").form = ResetForm::Active;
+        };
+        assert_eq!(one(active), 0);
+    }
+
+    #[test]
+    fn resets_of_one_minute_are_one_event_unless_connections_came_between() {
+        assert_eq!(found(&[reset(1, 10, 60), reset(2, 70, 60)], &[]), [(10, false)]);
+        assert_eq!(
+            found(&[reset(1, 10, 60), reset(2, 71, 60)], &[]),
+            [(10, false), (71, false)]
+        );
+        let there_and_back = [reset(1, 10, 60), reset(20, 30, 60)];
+        assert_eq!(found(&there_and_back, &[]), [(10, false), (30, false)]);
+        // In the order of time, whichever began first.
+        assert_eq!(found(&[reset(1, 30, 60), reset(2, 10, 60)], &[]), [(10, false)]);
+    }
+
+    #[test]
+    fn packets_from_another_distance_show_another_machine() {
+        assert_eq!(found(&[reset(1, 10, 60), working(20, 60)], &[]), [(10, false)]);
+        assert_eq!(found(&[reset(1, 10, 60), working(20, 61)], &[]), [(10, true)]);
+        // The last before and the first after count.
+        let all = [working(1, 61), reset(2, 10, 60), working(20, 60), working(21, 61)];
+        assert_eq!(found(&all, &[]), [(10, false)]);
+    }
+
+    #[test]
+    fn an_address_that_is_claimed_by_another_machine_changed_hands() {
+        let claim = |second: u32, host: u8, last: u8| {
+            let claim = Neighbour::Claims {
+                ip: [192, 0, 2, host].into(),
+                mac: MacAddress([2, 0, 0, 0, 0, last]),
+                unsolicited: true,
+            };
+            (at(second), claim)
+        };
+        let members = [working(1, 60)];
+        assert_eq!(found(&members, &[claim(5, 2, 1), claim(9, 2, 1)]), []);
+        assert_eq!(found(&members, &[claim(5, 2, 1), claim(9, 2, 7)]), [(9, true)]);
+        assert_eq!(found(&members, &[claim(5, 3, 1), claim(9, 3, 7)]), []);
+        assert_eq!(found(&members, &[claim(5, 2, 1), claim(6, 3, 7), claim(9, 2, 1)]), []);
+        assert_eq!(found(&[], &[claim(5, 2, 1), claim(9, 2, 7)]), []);
+        // With a reset right behind it, it is one event, of another machine.
+        let reset = [reset(1, 10, 60)];
+        assert_eq!(found(&reset, &[claim(5, 2, 1), claim(9, 2, 7)]), [(9, true)]);
+        let unreachable = Neighbour::Unreachable {
+            source: crate::session::tests::endpoint(1),
+            destination: crate::session::tests::endpoint(2),
+            code: 1,
+        };
+        let frame = FrameRef::new(0, 3);
+        assert_eq!(found(&members, &[(At { frame, ..at(3) }, unreachable)]), []);
+    }
+}

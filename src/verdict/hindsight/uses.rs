@@ -223,3 +223,219 @@ pub(super) fn refused_then_accepted(uses: &[Use], kept: &Kept) -> HashMap<(Conne
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::tests::{answered, at, endpoint, offer, stack, with_hello};
+    use crate::session::{Close, Issue, Name, ProtocolVersion, ResetForm, Seen};
+    use crate::stream::Reset;
+
+    use super::*;
+
+    /// A connection that ended at second 5: its class, the close_notify of each side, and who closed first.
+    fn closed(class: Option<CloseClass>, [client, server]: [CloseNotify; 2], first: Option<Side>) -> Connection {
+        let mut connection = with_hello(1, "a.test", 1);
+        connection.client_side.fin = Some(at(5));
+        connection.close = Close {
+            class: class.map_or(Seen::No, Seen::Yes),
+            first_closer: first,
+            client,
+            server,
+        };
+        connection
+    }
+
+    #[test]
+    fn a_close_is_blamed_on_the_side_that_owed_close_notify() {
+        use CloseNotify::{Absent, AnswerToBareFin};
+        let notify = CloseNotify::Inferred(at(5));
+        let (client, server) = (Some(Side::Client), Some(Side::Server));
+        let bare = Some(CloseClass::FinNoNotify);
+        let by = |class, notifies, first| closed_by(&closed(class, notifies, first), at(6).time);
+        assert_eq!(by(bare, [Absent; 2], client), ClosedBy::ClientFin);
+        assert_eq!(by(bare, [Absent; 2], server), ClosedBy::Server);
+        assert_eq!(by(bare, [Absent; 2], None), ClosedBy::Unknown);
+        // Who sent it did its part, whoever closed first.
+        assert_eq!(by(bare, [notify, Absent], client), ClosedBy::Server);
+        assert_eq!(by(bare, [Absent, notify], server), ClosedBy::ClientFin);
+        let answer = AnswerToBareFin(at(5));
+        assert_eq!(by(None, [Absent, answer], client), ClosedBy::ClientFin);
+        assert_eq!(by(None, [answer, Absent], server), ClosedBy::Server);
+        assert_eq!(by(None, [Absent; 2], client), ClosedBy::Unknown);
+        for (class, expected) in CloseClass::ALL.into_iter().zip([
+            ClosedBy::Cleanly,
+            ClosedBy::Cleanly,
+            ClosedBy::Cleanly,
+            ClosedBy::Cleanly,
+            ClosedBy::ClientFin,
+            ClosedBy::ClientFin,
+            ClosedBy::Cleanly,
+            ClosedBy::Alert,
+            ClosedBy::Unknown,
+            ClosedBy::Unknown,
+        ]) {
+            assert_eq!(by(Some(class), [Absent; 2], client), expected, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn a_reset_by_the_client_is_told_from_its_fin() {
+        let mut connection = closed(
+            Some(CloseClass::RstBeforeNotify),
+            [CloseNotify::Absent; 2],
+            Some(Side::Client),
+        );
+        connection.client_side.reset = Some(Reset {
+            at: at(5),
+            form: ResetForm::Active,
+            doubtful: false,
+        });
+        // Behind a FIN it harms nothing.
+        assert_eq!(closed_by(&connection, at(6).time), ClosedBy::ClientFin);
+        connection.client_side.fin = None;
+        assert_eq!(closed_by(&connection, at(6).time), ClosedBy::ClientReset);
+    }
+
+    #[test]
+    fn what_ends_later_had_not_ended() {
+        let connection = closed(
+            Some(CloseClass::CleanBoth),
+            [CloseNotify::Inferred(at(5)); 2],
+            Some(Side::Client),
+        );
+        assert_eq!(closed_by(&connection, at(5).time), ClosedBy::Unknown);
+        assert_eq!(closed_by(&connection, at(6).time), ClosedBy::Cleanly);
+    }
+
+    type Change = fn(&mut Connection);
+
+    /// Connections of one client, a second apart: which credential each offers, and whether it is accepted.
+    struct Visits {
+        kept: Kept,
+        ledger: Ledger,
+    }
+
+    impl Visits {
+        /// The first one issues a session ID; the others change as told.
+        fn of(visits: &[(bool, Change)]) -> Self {
+            let (mut kept, mut ledger) = (Kept::new(usize::MAX), Ledger::default());
+            let name = Name::of(&[7; 32]);
+            let session = ledger.enter(Mechanism::SessionId, &name, || {
+                Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+            });
+            let issuer = kept.reserve();
+            kept.keep(issuer, answered(1, "a.test", ProtocolVersion::TLS_1_2), &mut ledger);
+            for ((accepted, change), second) in visits.iter().zip(2..) {
+                let id = kept.reserve();
+                let mut connection = Connection {
+                    outcome: Outcome::Declined,
+                    offers: vec![offer(session.0, OfferKind::Resumption(Mechanism::SessionId))],
+                    ..answered(second, "a.test", ProtocolVersion::TLS_1_2)
+                };
+                if *accepted {
+                    connection.accepted = Some(session);
+                    connection.outcome = Outcome::Resumed(Some(Mechanism::SessionId));
+                }
+                change(&mut connection);
+                kept.keep(id, connection, &mut ledger);
+                ledger.get_mut(session).expect("entered").offers.push(id);
+            }
+            ledger.get_mut(session).expect("entered").issued = Some(Issue {
+                connection: issuer,
+                at: at(1),
+            });
+            Self { kept, ledger }
+        }
+
+        fn uses(&self) -> Vec<Use> {
+            let each = self.kept.iter();
+            each.flat_map(|(id, connection)| of_connection(id, connection, &self.kept, &self.ledger))
+                .collect()
+        }
+
+        /// Of each refusal that a later acceptance explains: its connection, and that of the acceptance.
+        fn explained(&self) -> Vec<(u32, u32)> {
+            let uses = self.uses();
+            let found = refused_then_accepted(&uses, &self.kept);
+            let mut pairs: Vec<(u32, u32)> = found
+                .iter()
+                .map(|((refused, _), place)| (refused.0, uses[*place].connection.0))
+                .collect();
+            pairs.sort_unstable();
+            pairs
+        }
+    }
+
+    const AS_IT_IS: Change = |_| ();
+
+    #[test]
+    fn a_use_knows_where_its_session_was_before() {
+        let visits = Visits::of(&[(true, AS_IT_IS), (false, AS_IT_IS), (true, AS_IT_IS)]);
+        let uses = visits.uses();
+        let previous: Vec<_> = uses.iter().map(|used| used.previous.map(|id| id.0)).collect();
+        // A refusal is no use of the session.
+        assert_eq!(previous, [Some(0), Some(1), Some(1)]);
+        let ages: Vec<_> = uses.iter().map(|used| used.age).collect();
+        assert_eq!(ages, [Some(1_000_000_000), Some(2_000_000_000), Some(3_000_000_000)]);
+        assert!(uses.iter().all(Use::kept_here));
+        assert_eq!(
+            uses.iter().map(|used| used.accepted).collect::<Vec<_>>(),
+            [true, false, true]
+        );
+    }
+
+    #[test]
+    fn a_session_of_another_address_is_foreign_to_the_same_client_alone() {
+        let elsewhere: Change = |connection| connection.server = endpoint(9);
+        let another: Change = |connection| {
+            connection.server = endpoint(9);
+            connection.client = endpoint(77);
+        };
+        let visits = Visits::of(&[(false, elsewhere), (false, another), (false, AS_IT_IS)]);
+        let foreign: Vec<bool> = visits.uses().iter().map(|used| used.foreign).collect();
+        assert_eq!(foreign, [true, false, false]);
+        assert_eq!(
+            visits.uses().iter().map(Use::kept_here).collect::<Vec<_>>(),
+            [false, true, true]
+        );
+    }
+
+    #[test]
+    fn only_what_was_decided_is_a_use() {
+        let failed: Change = |connection| connection.outcome = Outcome::Failed;
+        let other: Change = |connection| connection.accepted = Some(CredentialId(99));
+        let external: Change = |connection| connection.offers[0].kind = OfferKind::ExternalPsk;
+        let visits = Visits::of(&[(false, failed), (false, other), (false, external), (false, AS_IT_IS)]);
+        assert_eq!(
+            visits.uses().iter().map(|used| used.connection.0).collect::<Vec<_>>(),
+            [4]
+        );
+    }
+
+    #[test]
+    fn a_session_refused_and_accepted_later_was_in_another_cache() {
+        let visits = Visits::of(&[(false, AS_IT_IS), (true, AS_IT_IS), (false, AS_IT_IS), (true, AS_IT_IS)]);
+        assert_eq!(visits.explained(), [(1, 2), (3, 4)]);
+        assert_eq!(Visits::of(&[(true, AS_IT_IS), (false, AS_IT_IS)]).explained(), []);
+        // Another client, another version, or the same moment explains nothing.
+        let program: Change = |connection| connection.hello.yes_mut().expect("a hello").stack = stack(2, Vec::new());
+        assert_eq!(Visits::of(&[(false, program), (true, AS_IT_IS)]).explained(), []);
+        let version: Change =
+            |connection| connection.answer.yes_mut().expect("an answer").version = ProtocolVersion::TLS_1_0;
+        assert_eq!(Visits::of(&[(false, version), (true, AS_IT_IS)]).explained(), []);
+        let late: Change = |connection| connection.hello.yes_mut().expect("a hello").at = at(3);
+        assert_eq!(Visits::of(&[(false, late), (true, AS_IT_IS)]).explained(), []);
+    }
+
+    #[test]
+    fn identities_as_long_as_a_session_id_are_of_servers_that_keep_state() {
+        let stateful = |mechanism, length: usize| {
+            let name = Name::of(&vec![1; length]);
+            is_stateful(&Credential::unseen(mechanism, name, endpoint(2)))
+        };
+        assert!(stateful(Mechanism::SessionId, 16));
+        assert!(!stateful(Mechanism::Ticket, 32));
+        assert!(stateful(Mechanism::Psk, 32));
+        assert!(!stateful(Mechanism::Psk, 33) && !stateful(Mechanism::Psk, 31));
+    }
+}

@@ -1,0 +1,765 @@
+//! Handshakes that no fixture has: said twice, said out of order, or by nobody in earnest.
+
+use crate::net::At;
+use crate::session::{
+    Blindness, ConnectionId, Credential, EarlyData, Feedback, Interner, Issue, Ledger, MOST_ISSUED, MOST_OFFERED,
+    Mechanism, Name, Offer, OfferKind, Open, Seen, Shape, Side, TicketsInferred,
+};
+use crate::tls::handshake::{NewSessionTicket, PskTicket};
+use crate::tls::hello::{ClientHello, PskIdentity, ServerHello};
+use crate::tls::names::HandshakeType;
+use crate::tls::{AlertDescription, CipherSuite, Content, ContentType, Event, Message, ProtocolVersion, Sealed};
+
+use super::{at, endpoint, unseen};
+
+/// A connection that is told message by message, a second apart.
+struct Talk {
+    open: Open,
+    ledger: Ledger,
+    interner: Interner,
+    now: u32,
+}
+
+impl Talk {
+    fn new() -> Self {
+        Self::with(Ledger::default(), 1)
+    }
+
+    fn with(ledger: Ledger, number: u32) -> Self {
+        let transport = unseen(number).transport;
+        Self {
+            open: Open::new(ConnectionId(number), endpoint(1), endpoint(2), transport),
+            ledger,
+            interner: Interner::default(),
+            now: 100 * number,
+        }
+    }
+
+    fn next(&mut self) -> At {
+        self.now += 1;
+        at(self.now)
+    }
+
+    fn say(&mut self, side: Side, event: Event<'_>) -> Feedback {
+        let at = self.next();
+        self.open
+            .event(side, event, at, 100, &mut self.ledger, &mut self.interner)
+    }
+
+    fn client(&mut self, hello: ClientHello<'_>) -> &mut Self {
+        self.say(Side::Client, Event::Message(Message::ClientHello(Box::new(hello))));
+        self
+    }
+
+    fn server(&mut self, hello: ServerHello<'_>) -> &mut Self {
+        self.say(Side::Server, Event::Message(Message::ServerHello(Box::new(hello))));
+        self
+    }
+
+    /// A record of application data that stays closed.
+    fn sealed(&mut self, side: Side, content_type: ContentType, length: u16) -> &mut Self {
+        self.say(side, Event::Protected(record(content_type, length)));
+        self
+    }
+
+    /// A message that came under protection and was read.
+    fn inner(&mut self, side: Side, message: &Message<'_>) {
+        let place = (self.next(), 1000);
+        self.open
+            .inner(side, message, place, &mut self.ledger, &mut self.interner);
+    }
+
+    fn finish(self) -> (crate::session::Connection, Ledger) {
+        let mut ledger = self.ledger;
+        let (connection, _) = self.open.finish(&mut ledger, [None; 2]);
+        (connection, ledger)
+    }
+}
+
+fn record(content_type: ContentType, length: u16) -> Sealed<'static> {
+    Sealed {
+        content_type,
+        version: ProtocolVersion::TLS_1_2,
+        length,
+        body: &[],
+    }
+}
+
+fn client_hello() -> ClientHello<'static> {
+    ClientHello {
+        v2_format: false,
+        version: ProtocolVersion::TLS_1_2,
+        random: [1; 32],
+        session_id: &[],
+        cipher_suites: vec![CipherSuite(0xc02f); 3],
+        supported_versions: None,
+        server_name: Some(b"a.test"),
+        session_ticket: None,
+        psk_identities: None,
+        psk_modes: None,
+        early_data: false,
+        extended_master_secret: true,
+        encrypted_client_hello: false,
+        alpn: None,
+        stack: 1,
+        shape: 1,
+    }
+}
+
+fn of_tls13() -> ClientHello<'static> {
+    ClientHello {
+        supported_versions: Some(vec![ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2]),
+        ..client_hello()
+    }
+}
+
+fn server_hello() -> ServerHello<'static> {
+    ServerHello {
+        hello_retry_request: false,
+        version: ProtocolVersion::TLS_1_2,
+        random: [2; 32],
+        session_id: &[],
+        cipher_suite: CipherSuite(0xc02f),
+        selected_psk: None,
+        key_share: false,
+        session_ticket: false,
+        extended_master_secret: true,
+        encrypt_then_mac: false,
+        alpn: None,
+        shape: 1,
+    }
+}
+
+fn server_of_tls13() -> ServerHello<'static> {
+    ServerHello {
+        version: ProtocolVersion::TLS_1_3,
+        cipher_suite: CipherSuite(0x1301),
+        key_share: true,
+        ..server_hello()
+    }
+}
+
+const fn psk(identity: &[u8], obfuscated_age: u32) -> PskIdentity<'_> {
+    PskIdentity {
+        identity,
+        obfuscated_age,
+        binder_length: 32,
+    }
+}
+
+fn with_psks<'a>(psks: impl IntoIterator<Item = PskIdentity<'a>>) -> ClientHello<'a> {
+    ClientHello {
+        psk_identities: Some(psks.into_iter().collect()),
+        ..of_tls13()
+    }
+}
+
+const ALERT_RECORD: u16 = 26;
+const DATA: ContentType = ContentType::APPLICATION_DATA;
+
+#[test]
+fn an_unanswered_hello_will_offer_what_names_a_session() {
+    let will_offer = |hello: ClientHello<'_>, known: Option<&[u8]>| {
+        let mut talk = Talk::new();
+        if let Some(id) = known {
+            let name = Name::of(id);
+            talk.ledger.enter(Mechanism::SessionId, &name, || {
+                Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+            });
+        }
+        talk.client(hello);
+        talk.open.will_offer(&talk.ledger)
+    };
+    let id = [7; 32];
+    let with_id = |hello| ClientHello {
+        session_id: &id,
+        ..hello
+    };
+    assert!(!Talk::new().open.will_offer(&Ledger::default()));
+    assert!(!will_offer(client_hello(), None));
+    assert!(will_offer(with_id(client_hello()), None));
+    // RFC 8446 §4.1.2: it may be 32 bytes at random.
+    assert!(!will_offer(with_id(of_tls13()), None));
+    assert!(will_offer(with_id(of_tls13()), Some(&id)));
+    let ticket = ClientHello {
+        session_ticket: Some(b"a ticket"),
+        ..client_hello()
+    };
+    assert!(will_offer(ticket, None));
+    let empty = ClientHello {
+        session_ticket: Some(b""),
+        ..client_hello()
+    };
+    assert!(!will_offer(empty, None));
+    assert!(will_offer(with_psks([psk(&id, 1)]), None));
+}
+
+#[test]
+fn what_an_open_connection_holds_is_counted() {
+    let held = |psks: usize, answered: bool| {
+        let identities: Vec<Vec<u8>> = (0..psks)
+            .map(|number| vec![u8::try_from(number).expect("few"); 40])
+            .collect();
+        let mut talk = Talk::new();
+        talk.client(with_psks(identities.iter().map(|identity| psk(identity, 1))));
+        if answered {
+            talk.server(server_of_tls13());
+        }
+        talk.open.memory()
+    };
+    assert_eq!(Talk::new().open.memory(), 0);
+    // The name, and three suites.
+    assert_eq!(held(0, false), "a.test".len() + 3 * 2);
+    let one = held(1, false) - held(0, false);
+    assert!((size_of::<Name>()..=size_of::<Name>() + 16).contains(&one), "{one}");
+    assert_eq!(held(5, false) - held(0, false), 5 * one);
+    let offered = size_of::<Offer>() + size_of::<Credential>();
+    assert_eq!(held(5, true) - held(0, true), 5 * offered);
+}
+
+#[test]
+fn of_several_alerts_the_first_fatal_one_counts() {
+    let alert = |talk: &mut Talk, fatal, description| {
+        talk.say(Side::Server, Event::Alert { fatal, description });
+    };
+    let mut talk = Talk::new();
+    alert(&mut talk, false, AlertDescription(90));
+    alert(&mut talk, false, AlertDescription(100));
+    let counted = |talk: &Talk| talk.open.facts().side(Side::Server).alert.as_deref().copied();
+    assert_eq!(counted(&talk).map(|alert| alert.description.0), Some(90));
+    alert(&mut talk, true, AlertDescription(40));
+    alert(&mut talk, true, AlertDescription(50));
+    alert(&mut talk, false, AlertDescription(90));
+    assert_eq!(
+        counted(&talk).map(|alert| (alert.description.0, alert.fatal)),
+        Some((40, true))
+    );
+    assert!(talk.open.facts().side(Side::Client).alert.is_none());
+}
+
+/// RFC 8446 §6: the level says nothing.
+#[test]
+fn in_tls13_the_description_makes_an_alert_fatal() {
+    for (level, description, fatal) in [
+        (false, AlertDescription(40), true),
+        (true, AlertDescription::CLOSE_NOTIFY, false),
+        (true, AlertDescription::USER_CANCELED, false),
+    ] {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(server_of_tls13());
+        let event = Event::Alert {
+            fatal: level,
+            description,
+        };
+        talk.say(Side::Client, event);
+        let alert = talk.open.facts().client_side.alert.as_deref().expect("an alert");
+        assert_eq!(alert.fatal, fatal, "{description:?}");
+    }
+}
+
+#[test]
+fn a_hello_of_another_handshake_ends_what_is_read() {
+    let mut talk = Talk::new();
+    talk.client(client_hello()).client(ClientHello {
+        random: [9; 32],
+        session_id: &[7; 32],
+        ..client_hello()
+    });
+    talk.server(server_hello());
+    let facts = talk.open.facts();
+    assert_eq!(
+        facts.hello.yes().map(|hello| (hello.random, hello.session_id)),
+        Some(([1; 32], None))
+    );
+    assert!(facts.answer.yes().is_none());
+    assert_eq!(
+        [facts.client_side.handshake_loss, facts.server_side.handshake_loss],
+        [Some(Blindness::Gap); 2]
+    );
+}
+
+#[test]
+fn hellos_behind_what_is_protected_belong_to_another_handshake() {
+    let mut talk = Talk::new();
+    talk.sealed(Side::Client, DATA, 300).client(client_hello());
+    talk.sealed(Side::Server, DATA, 300).server(server_hello());
+    assert!(talk.open.facts().hello.yes().is_none());
+    assert!(talk.open.facts().answer.yes().is_none());
+}
+
+#[test]
+fn a_second_answer_and_what_follows_it_change_nothing() {
+    let mut talk = Talk::new();
+    talk.client(client_hello()).server(server_hello());
+    talk.server(ServerHello {
+        random: [8; 32],
+        ..server_hello()
+    });
+    talk.client(ClientHello {
+        session_id: &[7; 32],
+        ..client_hello()
+    });
+    let facts = talk.open.facts();
+    assert_eq!(facts.answer.yes().map(|answer| answer.random), Some([2; 8]));
+    assert_eq!(facts.hello.yes().map(|hello| hello.session_id), Some(None));
+}
+
+#[test]
+fn a_hello_that_cannot_be_read_leaves_its_side_unknown() {
+    for (side, kind) in [
+        (Side::Client, HandshakeType::CLIENT_HELLO),
+        (Side::Server, HandshakeType::SERVER_HELLO),
+    ] {
+        let mut talk = Talk::new();
+        talk.say(side, Event::Message(Message::Malformed(kind)));
+        let loss = |side| talk.open.facts().side(side).handshake_loss;
+        assert_eq!((loss(side), loss(side.other())), (Some(Blindness::Unsupported), None));
+        // A later cause does not take its place.
+        talk.open.handshake_lost(side, Blindness::Gap);
+        assert_eq!(
+            talk.open.facts().side(side).handshake_loss,
+            Some(Blindness::Unsupported)
+        );
+    }
+}
+
+#[test]
+fn whatever_belongs_to_a_key_exchange_makes_the_handshake_full() {
+    let kinds = [
+        HandshakeType::SERVER_KEY_EXCHANGE,
+        HandshakeType::CERTIFICATE_REQUEST,
+        HandshakeType::SERVER_HELLO_DONE,
+        HandshakeType::CERTIFICATE_STATUS,
+        HandshakeType::SUPPLEMENTAL_DATA,
+        HandshakeType::COMPRESSED_CERTIFICATE,
+    ];
+    let messages = kinds.map(Message::Other).into_iter().chain([
+        Message::Malformed(HandshakeType::CERTIFICATE),
+        Message::Certificate(b"a certificate"),
+    ]);
+    for message in messages {
+        let mut talk = Talk::new();
+        talk.client(client_hello()).server(server_hello());
+        assert_eq!(talk.open.facts().shape.yes(), None);
+        talk.say(Side::Server, Event::Message(message.clone()));
+        let facts = talk.open.facts();
+        assert_eq!(facts.shape.yes(), Some(&Shape::Full(at(103))), "{message:?}");
+        let asked = message == Message::Other(HandshakeType::CERTIFICATE_REQUEST);
+        assert_eq!(facts.certificate_request, asked.then(|| at(103).frame), "{message:?}");
+    }
+    // Nobody asks a server for its key exchange.
+    let mut talk = Talk::new();
+    talk.client(client_hello());
+    talk.say(
+        Side::Client,
+        Event::Message(Message::Other(HandshakeType::SERVER_HELLO_DONE)),
+    );
+    assert_eq!(talk.open.facts().shape.yes(), None);
+    talk.say(Side::Client, Event::Message(Message::ClientKeyExchange(b"")));
+    assert_eq!(talk.open.facts().shape.yes(), Some(&Shape::Full(at(103))));
+}
+
+#[test]
+fn only_a_cipher_change_that_proves_it_makes_the_handshake_abbreviated() {
+    let shape = |client: Option<ClientHello<'_>>, server: Option<ServerHello<'_>>, side, lost: bool| {
+        let mut talk = Talk::new();
+        if let Some(hello) = client {
+            talk.client(hello);
+        }
+        if let Some(hello) = server {
+            talk.server(hello);
+        }
+        if lost {
+            talk.open.handshake_lost(side, Blindness::Gap);
+        }
+        talk.say(side, Event::ChangeCipherSpec);
+        matches!(talk.open.facts().shape.yes(), Some(Shape::Abbreviated(_)))
+    };
+    assert!(shape(None, Some(server_hello()), Side::Server, false));
+    assert!(!shape(None, Some(server_hello()), Side::Server, true));
+    assert!(!shape(None, None, Side::Server, false));
+    assert!(!shape(None, Some(server_of_tls13()), Side::Server, false));
+    assert!(shape(Some(client_hello()), None, Side::Client, false));
+    assert!(!shape(Some(client_hello()), None, Side::Client, true));
+    // RFC 8446 appendix D.4: TLS 1.3 has one that means nothing.
+    assert!(!shape(Some(of_tls13()), None, Side::Client, false));
+    assert!(!shape(None, None, Side::Client, false));
+}
+
+#[test]
+fn credentials_beyond_the_limits_are_counted() {
+    let identities: Vec<[u8; 40]> = (0..MOST_OFFERED + 3)
+        .map(|number| [u8::try_from(number).expect("few"); 40])
+        .collect();
+    let mut talk = Talk::new();
+    talk.client(with_psks(identities.iter().map(|identity| psk(identity, 1))));
+    talk.server(server_of_tls13());
+    assert_eq!(talk.open.facts().offers.len(), MOST_OFFERED);
+    assert_eq!(talk.open.facts().not_kept, 3);
+
+    let mut talk = Talk::new();
+    talk.client(client_hello()).server(server_hello());
+    for number in (0..MOST_ISSUED + 2).chain([0, 1]) {
+        let ticket = [&number.to_be_bytes()[..], &[3; 60]].concat();
+        let ticket = NewSessionTicket {
+            lifetime_hint: 0,
+            ticket: &ticket,
+        };
+        talk.say(Side::Server, Event::Message(Message::NewSessionTicket(ticket)));
+    }
+    assert_eq!(talk.open.facts().issued.len(), MOST_ISSUED);
+    // The two that came again were known.
+    assert_eq!(talk.open.facts().not_kept, 2);
+}
+
+/// RFC 8446 §4.2.11: external PSKs SHOULD have age 0, and a ticket has none.
+#[test]
+fn the_age_and_the_look_of_a_psk_tell_tickets_from_external_ones() {
+    let ticket = [0xee; 48];
+    let kind = |identity: &[u8], age: u32, again: bool, issued: bool| {
+        let mut ledger = Ledger::default();
+        let name = Name::of(identity);
+        if issued {
+            let id = ledger.enter(Mechanism::Psk, &name, || {
+                Credential::unseen(Mechanism::Psk, name, endpoint(2))
+            });
+            ledger.get_mut(id).expect("entered").issued = Some(Issue {
+                connection: ConnectionId(0),
+                at: at(1),
+            });
+        }
+        for number in 1..=1 + u32::from(again) {
+            let mut talk = Talk::with(ledger, number);
+            talk.client(with_psks([psk(identity, age)])).server(server_of_tls13());
+            let (connection, after) = talk.finish();
+            ledger = after;
+            if number == 1 + u32::from(again) {
+                return connection.offers.first().map(|offer| offer.kind);
+            }
+        }
+        None
+    };
+    let resumption = OfferKind::Resumption(Mechanism::Psk);
+    assert_eq!(kind(&ticket, 5, false, false), Some(resumption));
+    assert_eq!(kind(b"client-7", 5, false, false), Some(OfferKind::UnclearPsk));
+    assert_eq!(kind(b"client-7", 0, false, false), Some(OfferKind::ExternalPsk));
+    assert_eq!(kind(b"client-7", 0, false, true), Some(resumption));
+    assert_eq!(kind(&ticket, 0, false, false), Some(OfferKind::UnclearPsk));
+    assert_eq!(kind(&ticket, 0, true, false), Some(OfferKind::ExternalPsk));
+    assert_eq!(kind(&ticket, 5, true, false), Some(resumption));
+    // As long as a stateful ticket, and one byte less.
+    assert_eq!(kind(&ticket[..32], 5, false, false), Some(resumption));
+    assert_eq!(kind(&ticket[..31], 5, false, false), Some(OfferKind::UnclearPsk));
+    // Printable throughout, whatever its length.
+    assert_eq!(kind(&[b'a'; 48], 5, false, false), Some(OfferKind::UnclearPsk));
+    assert_eq!(kind(&[0x7f; 48], 5, false, false), Some(resumption));
+}
+
+#[test]
+fn early_data_without_an_answer_is_not_known_to_be_refused() {
+    let hello = ClientHello {
+        early_data: true,
+        ..with_psks([psk(&[0xee; 48], 5)])
+    };
+    let mut talk = Talk::new();
+    talk.client(hello.clone());
+    assert_eq!(
+        talk.finish().0.early_data,
+        EarlyData::Unclear(Blindness::ServerHelloMissing)
+    );
+    for (answer, expected) in [
+        (server_hello(), EarlyData::NotOffered),
+        (
+            server_of_tls13(),
+            EarlyData::Rejected {
+                at: at(102),
+                inferred: false,
+            },
+        ),
+        (
+            ServerHello {
+                selected_psk: Some(0),
+                ..server_of_tls13()
+            },
+            EarlyData::Unclear(Blindness::Encrypted),
+        ),
+        // RFC 8446 §4.2.10: only with the first identity.
+        (
+            ServerHello {
+                selected_psk: Some(1),
+                ..server_of_tls13()
+            },
+            EarlyData::Rejected {
+                at: at(102),
+                inferred: false,
+            },
+        ),
+    ] {
+        let mut talk = Talk::new();
+        talk.client(hello.clone()).server(answer);
+        assert_eq!(talk.open.facts().early_data, expected);
+    }
+    // A server of TLS 1.2 has read none of it, once it is clear which handshake it is.
+    let mut talk = Talk::new();
+    talk.client(hello).server(server_hello());
+    talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+    assert_eq!(
+        talk.open.facts().early_data,
+        EarlyData::Rejected {
+            at: at(102),
+            inferred: false
+        }
+    );
+    // Nobody offered any.
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    assert_eq!(talk.finish().0.early_data, EarlyData::NotOffered);
+}
+
+#[test]
+fn what_a_beginning_out_of_sight_may_have_held_is_not_known() {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    let (connection, _) = talk.open.finish(&mut talk.ledger, [Some(Blindness::Gap), None]);
+    assert_eq!(connection.early_data, EarlyData::Unclear(Blindness::Gap));
+
+    let talk = Talk::new();
+    let mut ledger = talk.ledger;
+    let (connection, _) = talk.open.finish(&mut ledger, [None, Some(Blindness::Snaplen)]);
+    assert_eq!(connection.hello.blind(), Some(Blindness::ClientHelloMissing));
+    assert_eq!(connection.answer.blind(), Some(Blindness::Snaplen));
+    assert_eq!(connection.shape.blind(), Some(Blindness::Snaplen));
+    assert_eq!(connection.early_data, EarlyData::Unclear(Blindness::ClientHelloMissing));
+
+    // The request for another hello came first: the hello before it, and what it offered, was not seen.
+    let mut talk = Talk::new();
+    talk.server(ServerHello {
+        hello_retry_request: true,
+        ..server_of_tls13()
+    });
+    talk.client(of_tls13()).server(server_of_tls13());
+    let (connection, _) = talk.finish();
+    assert_eq!(connection.early_data, EarlyData::Unclear(Blindness::ClientHelloMissing));
+}
+
+#[test]
+fn what_was_said_is_counted_up_to_two() {
+    let said = |talk: &Talk| [talk.open.said(Side::Client), talk.open.said(Side::Server)];
+    let mut talk = Talk::new();
+    assert_eq!(said(&talk), [0, 0]);
+    talk.client(client_hello());
+    assert_eq!(said(&talk), [1, 0]);
+    talk.server(server_hello());
+    assert_eq!(said(&talk), [1, 1]);
+    talk.say(Side::Client, Event::Message(Message::ClientKeyExchange(b"")));
+    talk.say(
+        Side::Server,
+        Event::Alert {
+            fatal: true,
+            description: AlertDescription(40),
+        },
+    );
+    assert_eq!(said(&talk), [2, 2]);
+    talk.sealed(Side::Client, ContentType::HANDSHAKE, 40);
+    assert_eq!(said(&talk), [2, 2]);
+    let mut talk = Talk::new();
+    talk.sealed(Side::Client, DATA, 40).sealed(Side::Client, DATA, 40);
+    assert_eq!(said(&talk)[0], 1);
+}
+
+#[test]
+fn a_session_begun_in_a_renegotiation_is_known_when_it_is_read() {
+    let renegotiated = |asked: &'static [u8], given: &'static [u8]| {
+        let mut talk = Talk::new();
+        talk.client(client_hello()).server(server_hello());
+        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        let hello = Message::ClientHello(Box::new(ClientHello {
+            session_id: asked,
+            ..client_hello()
+        }));
+        let answer = Message::ServerHello(Box::new(ServerHello {
+            session_id: given,
+            cipher_suite: CipherSuite(0xc030),
+            extended_master_secret: false,
+            ..server_hello()
+        }));
+        for (side, message) in [(Side::Client, hello), (Side::Server, answer)] {
+            let place = (talk.next(), 1000);
+            talk.open
+                .inner(side, &message, place, &mut talk.ledger, &mut talk.interner);
+        }
+        let (connection, ledger) = talk.finish();
+        connection.issued.first().map(|id| {
+            let known = ledger.get(*id).expect("issued");
+            (known.mechanism, known.suite, known.extended_master_secret)
+        })
+    };
+    let fresh = Some((Mechanism::SessionId, Some(CipherSuite(0xc030)), Some(false)));
+    assert_eq!(renegotiated(&[], &[5; 32]), fresh);
+    assert_eq!(renegotiated(&[6; 32], &[5; 32]), fresh);
+    // The same ID again resumes, and none stands for no session.
+    assert_eq!(renegotiated(&[5; 32], &[5; 32]), None);
+    assert_eq!(renegotiated(&[5; 32], &[]), None);
+}
+
+#[test]
+fn records_of_the_size_of_an_alert_before_others_are_counted() {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    // The server's flight ends in a Finished of 32 bytes: header, type and tag beside it.
+    talk.sealed(Side::Server, DATA, 53).sealed(Side::Client, DATA, 53);
+    for length in [19, 400, 19, 401] {
+        talk.sealed(Side::Server, DATA, length);
+    }
+    let [_, server] = talk.open.ends();
+    assert_eq!(server.short_records, 2);
+    let lengths = [server.last, server.before_last].map(|record| record.map(|record| record.length));
+    assert_eq!(lengths, [Some(401), Some(19)]);
+    assert_eq!(server.last.map(|record| record.content), Some(Content::Closed));
+    // It looks like an alert, and came while the handshake was under way.
+    let mut talk = Talk::new();
+    talk.client(client_hello()).server(server_hello());
+    talk.sealed(Side::Client, ContentType::ALERT, ALERT_RECORD);
+    assert_eq!(talk.open.facts().client_side.handshake_alert, Some(at(103).frame));
+}
+
+#[test]
+fn a_hello_seen_last_is_still_the_hello() {
+    let mut talk = Talk::new();
+    talk.server(server_hello()).client(client_hello());
+    assert!(matches!(talk.open.facts().hello, Seen::Yes(_)));
+    assert_eq!(
+        talk.say(Side::Server, Event::Message(Message::Certificate(b""))),
+        Feedback::None
+    );
+    let mut talk = Talk::new();
+    let hello = Message::ServerHello(Box::new(server_of_tls13()));
+    assert_eq!(
+        talk.say(Side::Server, Event::Message(hello)),
+        Feedback::ChangeCipherSpecIsDummy
+    );
+}
+
+/// RFC 8446 §4.1.2: the field of a client that speaks TLS 1.3 may hold a session or 32 bytes at random.
+#[test]
+fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before() {
+    let offers = |shown: &[u8], version: ServerHello<'static>| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(ServerHello {
+            session_id: &[5; 32],
+            ..server_hello()
+        });
+        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        let (first, ledger) = talk.finish();
+        assert_eq!((first.offers.len(), first.issued.len()), (0, 1));
+        let mut talk = Talk::with(ledger, 2);
+        talk.client(ClientHello {
+            session_id: shown,
+            ..of_tls13()
+        });
+        talk.server(version);
+        let (second, _) = talk.finish();
+        second.offers.iter().map(|offer| offer.kind).collect::<Vec<_>>()
+    };
+    let by_id = [OfferKind::Resumption(Mechanism::SessionId)];
+    assert_eq!(offers(&[5; 32], server_hello()), by_id);
+    assert_eq!(offers(&[5; 32], server_of_tls13()), by_id);
+    assert_eq!(offers(&[6; 32], server_hello()), []);
+}
+
+#[test]
+fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() {
+    let mut ledger = Ledger::default();
+    let name = Name::of(&[5; 32]);
+    let id = ledger.enter(Mechanism::SessionId, &name, || {
+        Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+    });
+    for (connection, second, offered) in [(0, 100, 1), (0, 201, 1), (0, 202, 0), (2, 100, 0)] {
+        let mut ledger = ledger.clone();
+        ledger.get_mut(id).expect("entered").issued = Some(Issue {
+            connection: ConnectionId(connection),
+            at: at(second),
+        });
+        let mut talk = Talk::with(ledger, 2);
+        talk.client(ClientHello {
+            session_id: &[5; 32],
+            ..of_tls13()
+        });
+        talk.server(server_hello());
+        assert_eq!(talk.open.facts().offers.len(), offered, "{connection} at {second}");
+    }
+}
+
+/// A connection of TLS 1.3 of which the server's flight was read with keys.
+fn read_with_keys() -> Talk {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    for side in [Side::Server, Side::Client] {
+        talk.inner(side, &Message::Other(HandshakeType::FINISHED));
+    }
+    talk
+}
+
+#[test]
+fn a_ticket_that_is_to_be_discarded_at_once_is_none() {
+    let tickets = |lifetimes: &[u32]| {
+        let mut talk = read_with_keys();
+        for lifetime in lifetimes {
+            let ticket = PskTicket {
+                lifetime: *lifetime,
+                age_add: 5,
+                ticket: &lifetime.to_be_bytes(),
+                max_early_data: None,
+            };
+            talk.inner(Side::Server, &Message::PskTicket(ticket));
+        }
+        talk.finish().0.tickets_inferred
+    };
+    let read = |usable| TicketsInferred::Read { usable, complete: true };
+    assert_eq!(tickets(&[]), read(false));
+    assert_eq!(tickets(&[0]), read(false));
+    assert_eq!(tickets(&[0, 1]), read(true));
+}
+
+#[test]
+fn what_was_read_is_complete_only_when_nothing_stayed_closed_or_was_lost() {
+    fn sealed(talk: &mut Talk, side: Side) {
+        talk.sealed(side, DATA, 300);
+    }
+
+    let tickets = |change: fn(&mut Talk)| {
+        let mut talk = read_with_keys();
+        change(&mut talk);
+        talk.finish().0.tickets_inferred
+    };
+    let none = TicketsInferred::Read {
+        usable: false,
+        complete: true,
+    };
+    assert_eq!(tickets(|_| ()), none);
+    assert_ne!(tickets(|talk| sealed(talk, Side::Server)), none);
+    assert_eq!(tickets(|talk| sealed(talk, Side::Client)), none);
+    let lost: [fn(&mut Talk); 2] = [
+        |talk| talk.open.facts_mut().server_side.tail_loss = Some(Blindness::Gap),
+        |talk| talk.open.facts_mut().server_side.handshake_loss = Some(Blindness::Gap),
+    ];
+    for change in lost {
+        assert_ne!(tickets(change), none);
+    }
+}
+
+#[test]
+fn data_read_with_keys_is_application_data_only_behind_the_finished() {
+    let first_data = |talk: &mut Talk, content| {
+        let at = talk.next();
+        talk.open.opened(Side::Client, &record(DATA, 300), content, at, 900);
+        talk.open.facts().client_side.application_data
+    };
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    assert_eq!(first_data(&mut talk, Content::Data), None);
+    let mut talk = read_with_keys();
+    assert_eq!(first_data(&mut talk, Content::Handshake), None);
+    assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
+    assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
+}
