@@ -242,6 +242,7 @@ impl Engine {
         &self.drops
     }
 
+    #[inline]
     fn expire(&mut self) {
         while let Some(finished) = self.table.expire() {
             self.finish_flow(finished);
@@ -449,6 +450,7 @@ impl Engine {
     }
 
     /// A connection is over: what it still holds back comes, and then it is kept.
+    #[inline(never)]
     fn finish_flow(&mut self, mut finished: Finished<Tracks>) {
         let flow = &mut finished.flow;
         let mut direction = Direction::ToServer;
@@ -566,8 +568,10 @@ fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &
         tracks::account(flow, context.buffered);
     }
     // An acknowledgement may release what the other direction holds back.
-    for _ in Direction::BOTH {
-        direction = deliver_waiting(flow, direction, context).opposite();
+    if flow.halves.iter().any(|half| half.assembler.is_waiting()) {
+        for _ in Direction::BOTH {
+            direction = deliver_waiting(flow, direction, context).opposite();
+        }
     }
     Some(id)
 }

@@ -28,6 +28,12 @@ fn copied(arguments: &[&str]) -> String {
     said
 }
 
+/// Copies the packets of one connection.
+fn extracted(fixture: &Fixture, id: &str, out: &Path) {
+    let (input, out) = (path_of(fixture.path()), path_of(out));
+    copied(&["extract", "-q", input, "-o", out, "--connection", id]);
+}
+
 fn path_of(path: &Path) -> &str {
     path.to_str().expect("a UTF-8 path")
 }
@@ -287,15 +293,7 @@ fn an_extract_has_the_packets_that_the_report_s_wireshark_filter_selects() {
         let whole = report(fixture.path());
         let connection = items(&whole, "connections").last().expect("a connection");
         let id = text(connection, "id").expect("an id");
-        copied(&[
-            "extract",
-            "-q",
-            path_of(fixture.path()),
-            "-o",
-            path_of(&out),
-            "--connection",
-            &id[..8],
-        ]);
+        extracted(&fixture, &id[..8], &out);
         let part = report(&out);
         let [left] = items(&part, "connections") else {
             panic!("{name}: {} connections", items(&part, "connections").len())
@@ -338,15 +336,7 @@ fn every_connection_of_every_fixture_can_be_extracted_and_is_the_same_there() {
             continue;
         };
         let id = text(connection, "id").expect("an id");
-        copied(&[
-            "extract",
-            "-q",
-            path_of(fixture.path()),
-            "-o",
-            path_of(&out),
-            "--connection",
-            id,
-        ]);
+        extracted(&fixture, id, &out);
         let part = report(&out);
         let same = |it: &&Value| text(it, "id") == Some(id) || it["client"] == connection["client"];
         let Some(left) = items(&part, "connections").iter().find(same) else {

@@ -9,7 +9,7 @@ use super::tracks::{IDLE_NANOS, SILENT_NANOS};
 use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
 use crate::net::{Capture, Endpoint, Notices, Timestamp};
 use crate::session::{
-    Blindness, CloseClass, Completed, Connection, ConnectionId, Omitted, Seen, Service, Side, Sighting, replay,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side, Sighting, replay,
 };
 use crate::verdict::outcome;
 
@@ -31,7 +31,7 @@ pub struct Shard {
     /// Those of the other connections that another run may know better.
     pub strays: Vec<Connection>,
     /// What was folded into counts, by service where these were told apart.
-    pub omitted: Vec<(Option<Service>, Omitted)>,
+    pub omitted: Vec<(Option<Service>, Outcomes)>,
 }
 
 impl Shard {
@@ -52,8 +52,8 @@ impl Shard {
             omitted: engine
                 .kept
                 .omitted()
-                .map(|(service, omitted)| (Some(service.clone()), omitted.clone()))
-                .chain(Some((None, engine.kept.omitted_elsewhere().clone())).filter(|(_, counts)| counts.total() > 0))
+                .map(|(service, omitted)| (Some(service.clone()), *omitted))
+                .chain(Some((None, *engine.kept.omitted_elsewhere())).filter(|(_, counts)| counts.total() > 0))
                 .collect(),
         }
     }

@@ -1,68 +1,8 @@
 //! Connections counted by outcome and by offer, and the shares that follow.
 
 use super::alike;
-use crate::session::{Connection, Omitted, Outcome};
+use crate::session::{Connection, Outcome, Outcomes};
 use crate::verdict::Judged;
-
-/// Connections by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcomes {
-    /// Resumed.
-    pub resumed: u64,
-    /// Offered and declined.
-    pub declined: u64,
-    /// Nothing offered.
-    pub not_offered: u64,
-    /// Failed.
-    pub failed: u64,
-    /// Not visible.
-    pub unclear: u64,
-    /// External PSK accepted.
-    pub external_psk: u64,
-}
-
-impl Outcomes {
-    /// Counts one more.
-    pub(crate) fn count(&mut self, outcome: Outcome) {
-        *match outcome {
-            Outcome::Resumed(_) => &mut self.resumed,
-            Outcome::Declined => &mut self.declined,
-            Outcome::NotOffered => &mut self.not_offered,
-            Outcome::Failed => &mut self.failed,
-            Outcome::Unclear(_) => &mut self.unclear,
-            Outcome::ExternalPsk => &mut self.external_psk,
-        } += 1;
-    }
-
-    /// Adds others.
-    pub(crate) const fn merge(&mut self, others: &Self) {
-        self.resumed += others.resumed;
-        self.declined += others.declined;
-        self.not_offered += others.not_offered;
-        self.failed += others.failed;
-        self.unclear += others.unclear;
-        self.external_psk += others.external_psk;
-    }
-
-    /// In the order of [`view::OUTCOMES`].
-    #[must_use]
-    pub const fn in_order(&self) -> [u64; 6] {
-        [
-            self.resumed,
-            self.declined,
-            self.not_offered,
-            self.failed,
-            self.unclear,
-            self.external_psk,
-        ]
-    }
-
-    /// All connections.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.in_order().into_iter().sum()
-    }
-}
 
 /// Connections that offered a credential, by what became of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -128,14 +68,8 @@ impl Counts {
 
     /// Adds what was folded away at the memory limit. Whether its clients were returning is no longer known, so its
     /// handshakes without an offer stay out of that share.
-    pub(super) fn add_omitted(&mut self, omitted: &Omitted) {
-        let outcomes = &mut self.outcomes;
-        outcomes.resumed += omitted.resumed;
-        outcomes.declined += omitted.declined;
-        outcomes.not_offered += omitted.not_offered;
-        outcomes.failed += omitted.failed;
-        outcomes.unclear += omitted.unclear;
-        outcomes.external_psk += omitted.external_psk;
+    pub(super) fn add_omitted(&mut self, omitted: &Outcomes) {
+        self.outcomes.merge(omitted);
         self.newcomers += omitted.not_offered;
         self.offers.made += omitted.resumed + omitted.declined;
         self.offers.accepted += omitted.resumed;

@@ -43,8 +43,9 @@ use crate::verdict::findings::Findings;
 use crate::verdict::{Case, Hindsight, History, Judged, judge};
 use primary::Primaries;
 
+pub use crate::session::Outcomes;
 pub use alike::Alike;
-pub use counts::{Counts, Offers, Outcomes};
+pub use counts::{Counts, Offers};
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use primary::{Primary, ReasonCount};
 pub use select::{SelectError, Selection};

@@ -62,8 +62,7 @@ impl Interner {
         Some(shared)
     }
 
-    /// A client stack. Two of one digest may list other suites: those that only ward off ossification come and go
-    /// (RFC 8701).
+    /// A client stack. Two of one digest may list other suites: GREASE values change from hello to hello (RFC 8701).
     pub fn stack(&mut self, digest: u64, suites: &[CipherSuite]) -> Arc<ClientStack> {
         match self.stacks.get(&digest) {
             Some(known) if *known.suites == *suites => Arc::clone(known),

@@ -10,51 +10,7 @@ use crate::net::{Endpoint, Timestamp};
 use super::connection::{Connection, ConnectionId, Outcome, Uncommon};
 use super::credential::Credential;
 use super::ledger::Ledger;
-
-/// Counts of connections that were folded away, for one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Omitted {
-    /// Resumed.
-    pub resumed: u64,
-    /// Declined.
-    pub declined: u64,
-    /// Not offered.
-    pub not_offered: u64,
-    /// Failed.
-    pub failed: u64,
-    /// External PSK.
-    pub external_psk: u64,
-    /// Unclear.
-    pub unclear: u64,
-}
-
-impl Omitted {
-    fn count(&mut self, outcome: Outcome) {
-        *match outcome {
-            Outcome::Resumed(_) => &mut self.resumed,
-            Outcome::Declined => &mut self.declined,
-            Outcome::NotOffered => &mut self.not_offered,
-            Outcome::Failed => &mut self.failed,
-            Outcome::ExternalPsk => &mut self.external_psk,
-            Outcome::Unclear(_) => &mut self.unclear,
-        } += 1;
-    }
-
-    const fn merge(&mut self, others: &Self) {
-        self.resumed += others.resumed;
-        self.declined += others.declined;
-        self.not_offered += others.not_offered;
-        self.failed += others.failed;
-        self.external_psk += others.external_psk;
-        self.unclear += others.unclear;
-    }
-
-    /// All of them.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.resumed + self.declined + self.not_offered + self.failed + self.external_psk + self.unclear
-    }
-}
+use super::outcomes::Outcomes;
 
 /// Server endpoint and server name.
 pub type Service = (Endpoint, Option<Arc<str>>);
@@ -69,10 +25,10 @@ pub struct Kept {
     limit: usize,
     /// Connections that go on and are kept as far as they have come.
     open: HashSet<ConnectionId>,
-    omitted: BTreeMap<Service, Omitted>,
+    omitted: BTreeMap<Service, Outcomes>,
     omitted_total: u64,
     /// Of services beyond those that are told apart.
-    elsewhere: Omitted,
+    elsewhere: Outcomes,
 }
 
 /// Services of folded connections that are told apart.
@@ -99,7 +55,7 @@ impl Kept {
             open: HashSet::new(),
             omitted: BTreeMap::new(),
             omitted_total: 0,
-            elsewhere: Omitted::default(),
+            elsewhere: Outcomes::default(),
         }
     }
 
@@ -231,17 +187,17 @@ impl Kept {
     }
 
     /// Counts of what was folded away, by service.
-    pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Omitted)> {
+    pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Outcomes)> {
         self.omitted.iter()
     }
 
     /// Counts of what another run folded away; those of services that it did not tell apart have no service.
-    pub fn add_omitted(&mut self, service: Option<Service>, omitted: &Omitted) {
+    pub fn add_omitted(&mut self, service: Option<Service>, omitted: &Outcomes) {
         self.omitted_total += omitted.total();
         self.counts_of(service).merge(omitted);
     }
 
-    fn counts_of(&mut self, service: Option<Service>) -> &mut Omitted {
+    fn counts_of(&mut self, service: Option<Service>) -> &mut Outcomes {
         let known = |service: &Service| {
             let name = service.1.as_deref().map_or(0, str::len);
             let room = self.omitted.len() < MOST_FOLDED_SERVICES && name <= LONGEST_FOLDED_NAME;
@@ -255,7 +211,7 @@ impl Kept {
 
     /// Counts of what was folded away of services that are not told apart.
     #[must_use]
-    pub const fn omitted_elsewhere(&self) -> &Omitted {
+    pub const fn omitted_elsewhere(&self) -> &Outcomes {
         &self.elsewhere
     }
 

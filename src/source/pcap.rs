@@ -2,9 +2,7 @@
 //! from the buffer, packets go out with their number and time. It never trusts a length that the format forbids: it
 //! looks for the next place where records follow one another, and says that it did.
 
-use pcap_parser::pcap::{
-    LegacyPcapBlock, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
-};
+use pcap_parser::pcap::{PcapHeader, parse_pcap_header};
 
 use super::input::Input;
 use super::{Source, SourceError};
@@ -291,25 +289,15 @@ impl Layout {
     /// The record at the start of `data`, if it is there as a whole.
     #[inline]
     fn parse(self, data: &[u8]) -> Option<Record> {
-        let parse = match (self.lengths, self.record_header, self.big_endian) {
-            (Lengths::CapturedFirst, 16, false) => parse_pcap_frame,
-            (Lengths::CapturedFirst, 16, true) => parse_pcap_frame_be,
-            (Lengths::CapturedFirst, _, false) => parse_pcap_frame_modified,
-            _ => return self.parse_unusual(data),
-        };
-        let (_, block) = parse(data).ok()?;
-        Some(Record::from(&block))
-    }
-
-    /// pcap-parser knows neither the big-endian form of the "modified" format nor the old order of the lengths.
-    fn parse_unusual(self, data: &[u8]) -> Option<Record> {
         let record = self.header(data)?;
         let end = self.record_header.checked_add(record.captured as usize)?;
         (end <= data.len()).then_some(record)
     }
 
-    /// The record header at the start of `data`, whether its frame is there or not: what is needed to look for records
-    /// after damage, where pcap-parser only says that more bytes are wanted.
+    /// The record header at the start of `data`, whether its frame is there or not. Of our own: pcap-parser knows neither
+    /// the big-endian form of the "modified" format nor the old order of the lengths, and where a frame is cut it says no
+    /// more than that bytes are missing.
+    #[inline]
     fn header(self, data: &[u8]) -> Option<Record> {
         let field = |at: usize| {
             let bytes = *data.get(at..)?.first_chunk()?;
@@ -343,18 +331,6 @@ impl Layout {
             };
         }
         record
-    }
-}
-
-impl From<&LegacyPcapBlock<'_>> for Record {
-    #[inline]
-    fn from(block: &LegacyPcapBlock<'_>) -> Self {
-        Self {
-            seconds: block.ts_sec,
-            fraction: block.ts_usec,
-            captured: block.caplen,
-            original: block.origlen,
-        }
     }
 }
 

@@ -144,11 +144,14 @@ impl Assembler {
     /// What the last call released.
     #[inline]
     pub fn pop(&mut self) -> Option<Piece<'static>> {
-        // Nearly always nothing waits.
-        if self.cut_at.is_none() && self.waiting.is_empty() {
-            return None;
-        }
-        self.pop_waiting()
+        if self.is_waiting() { self.pop_waiting() } else { None }
+    }
+
+    /// Whether there is anything that may be released. Nearly always nothing waits.
+    #[inline]
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.cut_at.is_some() || !self.waiting.is_empty()
     }
 
     fn pop_waiting(&mut self) -> Option<Piece<'static>> {

@@ -301,9 +301,25 @@ impl<T> FlowTable<T> {
     }
 
     /// The next connection whose time has come; call until `None` after each packet.
+    #[inline]
     pub fn expire(&mut self) -> Option<Finished<T>> {
         let now = self.now?;
-        if let Some(&(due, id)) = self.lingering.front()
+        let due = self.lingering.front().is_some_and(|(due, _)| *due <= now);
+        if due || self.open > self.limits.open_flows {
+            return self.expire_one(now);
+        }
+        self.since_sweep = self.since_sweep.wrapping_add(1);
+        if self.since_sweep.is_multiple_of(64) {
+            self.sweep(now)
+        } else {
+            None
+        }
+    }
+
+    /// After nearly every packet there is none.
+    #[cold]
+    fn expire_one(&mut self, now: Timestamp) -> Option<Finished<T>> {
+        while let Some(&(due, id)) = self.lingering.front()
             && due <= now
         {
             self.lingering.pop_front();
@@ -314,12 +330,7 @@ impl<T> FlowTable<T> {
         if self.open > self.limits.open_flows {
             return self.evict();
         }
-        self.since_sweep = self.since_sweep.wrapping_add(1);
-        if self.since_sweep.is_multiple_of(64) {
-            self.sweep(now)
-        } else {
-            None
-        }
+        None
     }
 
     /// Takes off every connection, in the order of their first packets.

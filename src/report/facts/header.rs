@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{NeighbourSeen, Shard};
 use crate::net::capture::{Compression, Ended, Format};
 use crate::net::{Capture, Neighbour, Notice, Notices};
-use crate::session::{Interner, Omitted, Service};
+use crate::session::{Interner, Outcomes, Service};
 
 use super::value::{AtFact, Base, EndFact, FrameFact, Hex, Moment, Wrong, mac_back};
 
@@ -301,7 +301,7 @@ impl NeighbourFact {
 }
 
 impl OmittedFact {
-    fn of((service, counts): &(Option<Service>, Omitted)) -> Self {
+    fn of((service, counts): &(Option<Service>, Outcomes)) -> Self {
         let name = service.as_ref().and_then(|(_, name)| name.as_deref());
         Self {
             server: service.as_ref().map(|(server, _)| (*server).into()),
@@ -315,9 +315,9 @@ impl OmittedFact {
         }
     }
 
-    fn back(&self, interner: &mut Interner) -> (Option<Service>, Omitted) {
+    fn back(&self, interner: &mut Interner) -> (Option<Service>, Outcomes) {
         let name = self.server_name.as_ref().map(|name| interner.text(name.as_bytes()));
-        let counts = Omitted {
+        let counts = Outcomes {
             resumed: self.resumed,
             declined: self.declined,
             not_offered: self.not_offered,

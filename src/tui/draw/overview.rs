@@ -82,10 +82,6 @@ fn eighth(part: u64, whole: u64) -> &'static str {
     EIGHTHS.get(index).copied().unwrap_or(" ")
 }
 
-const fn counts(outcomes: &Outcomes) -> [u64; OUTCOMES.len()] {
-    outcomes.in_order()
-}
-
 fn outcomes(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let counts_of = &state.report.summary.counts;
     let offers = &counts_of.offers;
@@ -100,7 +96,7 @@ fn outcomes(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
         None => "no offer with a visible answer".to_owned(),
     };
     put(buffer, area, 0, 0, &rate, Theme::name());
-    let counts = counts(&counts_of.outcomes);
+    let counts = counts_of.outcomes.in_order();
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let digits = counts.iter().map(|count| number(*count).len()).max().unwrap_or(1);
     for (place, (name, count)) in OUTCOMES.iter().zip(counts).enumerate() {

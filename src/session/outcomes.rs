@@ -1,0 +1,63 @@
+//! Connections counted by outcome.
+
+use super::connection::Outcome;
+
+/// Connections by outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Resumed.
+    pub resumed: u64,
+    /// Offered and declined.
+    pub declined: u64,
+    /// Nothing offered.
+    pub not_offered: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Not visible.
+    pub unclear: u64,
+    /// External PSK accepted.
+    pub external_psk: u64,
+}
+
+impl Outcomes {
+    /// Counts one more.
+    pub fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Resumed(_) => &mut self.resumed,
+            Outcome::Declined => &mut self.declined,
+            Outcome::NotOffered => &mut self.not_offered,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Unclear(_) => &mut self.unclear,
+            Outcome::ExternalPsk => &mut self.external_psk,
+        } += 1;
+    }
+
+    /// Adds others.
+    pub const fn merge(&mut self, others: &Self) {
+        self.resumed += others.resumed;
+        self.declined += others.declined;
+        self.not_offered += others.not_offered;
+        self.failed += others.failed;
+        self.unclear += others.unclear;
+        self.external_psk += others.external_psk;
+    }
+
+    /// All of them, in the order of the fields.
+    #[must_use]
+    pub const fn in_order(&self) -> [u64; 6] {
+        [
+            self.resumed,
+            self.declined,
+            self.not_offered,
+            self.failed,
+            self.unclear,
+            self.external_psk,
+        ]
+    }
+
+    /// All connections.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.in_order().into_iter().sum()
+    }
+}
