@@ -391,7 +391,7 @@ mod tests {
             ..with_hello(second, "a.test", 1)
         });
         let mut kept = kept(1, connections.chain([with_hello(9, "b.test", 1)]));
-        let counts = Omitted {
+        let counts = Outcomes {
             resumed: 1,
             declined: 2,
             not_offered: 1,
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!((kept.omitted_total(), counts.total()), (7, 7));
         kept.add_omitted(Some(service.clone()), &counts);
         kept.add_omitted(None, &counts);
-        let twice = Omitted {
+        let twice = Outcomes {
             resumed: 2,
             declined: 4,
             not_offered: 2,
@@ -425,9 +425,9 @@ mod tests {
 
     #[test]
     fn services_beyond_the_limit_and_names_too_long_are_counted_together() {
-        let one = Omitted {
+        let one = Outcomes {
             failed: 1,
-            ..Omitted::default()
+            ..Outcomes::default()
         };
         let name = |length: usize| Some((endpoint(2), Some("a".repeat(length).into())));
         let mut kept = Kept::new(0);
