@@ -763,3 +763,29 @@ fn data_read_with_keys_is_application_data_only_behind_the_finished() {
     assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
     assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
 }
+
+/// Early data fills the records before: the client's Finished is known by its size, behind the server's flight alone.
+#[test]
+fn the_flight_of_a_server_that_was_read_ends_early_data() {
+    let finished = |content: Option<Content>| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            early_data: true,
+            ..with_psks([psk(&[0xee; 48], 5)])
+        });
+        talk.server(ServerHello {
+            selected_psk: Some(0),
+            ..server_of_tls13()
+        });
+        if let Some(content) = content {
+            let at = talk.next();
+            talk.open.opened(Side::Server, &record(DATA, 100), content, at, 900);
+        }
+        // A Finished of 32 bytes with its header, its type and the tag.
+        talk.sealed(Side::Client, DATA, 53);
+        talk.open.facts().client_side.finished.is_some()
+    };
+    assert!(finished(Some(Content::Handshake)));
+    assert!(!finished(Some(Content::Data)));
+    assert!(!finished(None));
+}
