@@ -173,7 +173,8 @@ pub struct Half {
 #[derive(Debug, Clone, Copy, Default)]
 struct Recent {
     digests: [u64; 4],
-    /// In units of 2^16 ns, which come round after three days: by then four other segments have come.
+    /// In units of 2^16 ns. They come round after three days: a silent peer that repeats a header just then is taken for a
+    /// copy.
     times: [u32; 4],
 }
 
