@@ -1,0 +1,103 @@
+//! What records hold that were read with keys.
+
+use super::*;
+
+/// A connection of TLS 1.3 of which the server's flight was read with keys.
+fn read_with_keys() -> Talk {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    for side in [Side::Server, Side::Client] {
+        talk.inner(side, &Message::Other(HandshakeType::FINISHED));
+    }
+    talk
+}
+
+#[test]
+fn a_ticket_that_is_to_be_discarded_at_once_is_none() {
+    let tickets = |lifetimes: &[u32]| {
+        let mut talk = read_with_keys();
+        for lifetime in lifetimes {
+            let ticket = PskTicket {
+                lifetime: *lifetime,
+                age_add: 5,
+                ticket: &lifetime.to_be_bytes(),
+                max_early_data: None,
+            };
+            talk.inner(Side::Server, &Message::PskTicket(ticket));
+        }
+        talk.finish().0.tickets_inferred
+    };
+    let read = |usable| TicketsInferred::Read { usable, complete: true };
+    assert_eq!(tickets(&[]), read(false));
+    assert_eq!(tickets(&[0]), read(false));
+    assert_eq!(tickets(&[0, 1]), read(true));
+}
+
+#[test]
+fn what_was_read_is_complete_only_when_nothing_stayed_closed_or_was_lost() {
+    fn sealed(talk: &mut Talk, side: Side) {
+        talk.sealed(side, DATA, 300);
+    }
+
+    let tickets = |change: fn(&mut Talk)| {
+        let mut talk = read_with_keys();
+        change(&mut talk);
+        talk.finish().0.tickets_inferred
+    };
+    let none = TicketsInferred::Read {
+        usable: false,
+        complete: true,
+    };
+    assert_eq!(tickets(|_| ()), none);
+    assert_ne!(tickets(|talk| sealed(talk, Side::Server)), none);
+    assert_eq!(tickets(|talk| sealed(talk, Side::Client)), none);
+    let lost: [fn(&mut Talk); 2] = [
+        |talk| talk.open.facts_mut().server_side.tail_loss = Some(Blindness::Gap),
+        |talk| talk.open.facts_mut().server_side.handshake_loss = Some(Blindness::Gap),
+    ];
+    for change in lost {
+        assert_ne!(tickets(change), none);
+    }
+}
+
+#[test]
+fn data_read_with_keys_is_application_data_only_behind_the_finished() {
+    let first_data = |talk: &mut Talk, content| {
+        let at = talk.next();
+        talk.open.opened(Side::Client, &record(DATA, 300), content, at, 900);
+        talk.open.facts().client_side.application_data
+    };
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    assert_eq!(first_data(&mut talk, Content::Data), None);
+    let mut talk = read_with_keys();
+    assert_eq!(first_data(&mut talk, Content::Handshake), None);
+    assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
+    assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
+}
+
+/// Early data fills the records before: the client's Finished is known by its size, behind the server's flight alone.
+#[test]
+fn the_flight_of_a_server_that_was_read_ends_early_data() {
+    let finished = |content: Option<Content>| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            early_data: true,
+            ..with_psks([psk(&[0xee; 48], 5)])
+        });
+        talk.server(ServerHello {
+            selected_psk: Some(0),
+            ..server_of_tls13()
+        });
+        if let Some(content) = content {
+            let at = talk.next();
+            talk.open.opened(Side::Server, &record(DATA, 100), content, at, 900);
+        }
+        // A Finished of 32 bytes with its header, its type and the tag.
+        talk.sealed(Side::Client, DATA, 53);
+        talk.open.facts().client_side.finished.is_some()
+    };
+    assert!(finished(Some(Content::Handshake)));
+    assert!(!finished(Some(Content::Data)));
+    assert!(!finished(None));
+}
