@@ -505,6 +505,14 @@ pub struct Connection {
     pub edges: Option<Box<Edges>>,
 }
 
+/// What hindsight looks at most stands in front of what it seldom needs; and kept, a connection fits a block of 768 bytes,
+/// reference counts included: one byte more takes 896.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(std::mem::offset_of!(Connection, transport) <= 192);
+    assert!(size_of::<Connection>() + 2 * size_of::<usize>() <= 768);
+};
+
 /// What joins a connection with what others saw of it.
 #[derive(Debug, Clone)]
 pub struct Edges {

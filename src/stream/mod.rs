@@ -8,10 +8,12 @@ mod assembler;
 mod flow;
 mod key;
 mod late;
+mod limits;
 mod reset;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
 pub use flow::{Direction, FinCovers, Flow, Half, Spans, SynOptions, turn};
+pub use limits::Limits;
 pub use reset::{Reset, ResetForm};
-pub use table::{Finished, FlowId, FlowTable, Limits, Why};
+pub use table::{Finished, FlowId, FlowTable, Why};

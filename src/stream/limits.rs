@@ -1,0 +1,27 @@
+//! How many connections may be open, and for how long.
+
+/// Limits on open connections. All times are packet time.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections open at once; the least recently used one is ended beyond that.
+    pub open_flows: usize,
+    /// Nanoseconds a closed connection is kept for what still arrives and tells something: the reset that answers a FIN.
+    /// That takes a round trip; what lingers costs memory.
+    pub linger: i64,
+    /// Nanoseconds after that in which its packets are still known and opened nothing: above the first retransmission
+    /// timeouts (RFC 6298 §2.4).
+    pub late: i64,
+    /// Nanoseconds without a packet after which an open connection is ended.
+    pub idle: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            open_flows: 1 << 20,
+            linger: 1_000_000_000,
+            late: 3_000_000_000,
+            idle: 3_600_000_000_000,
+        }
+    }
+}
