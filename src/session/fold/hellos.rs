@@ -15,6 +15,30 @@ use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, Message};
 
 impl Open {
+    /// The first hello of a side stands behind lost bytes. Where the other side has said already what only answers a
+    /// hello, the one it answered was among them, and this one is of the next connection on these ports.
+    pub fn hello_behind_gap(&mut self, side: Side) {
+        let answered = match side {
+            Side::Client => self.facts.answer.yes().is_some() || self.end(Side::Server).last.is_some(),
+            // A client protects early data before it has an answer (RFC 8446 §4.2.10).
+            Side::Server => {
+                let early = self.facts.hello.yes().is_none_or(|hello| hello.early_data);
+                self.key_exchange || (self.end(Side::Client).last.is_some() && !early)
+            }
+        };
+        if answered {
+            self.supersede();
+        }
+    }
+
+    /// What follows is of another connection.
+    fn supersede(&mut self) {
+        self.superseded = true;
+        for side in Side::BOTH {
+            self.handshake_lost(side, Blindness::Gap);
+        }
+    }
+
     pub(super) fn client_hello(&mut self, hello: &ClientHello<'_>, at: At, interner: &mut Interner) {
         let first = self.facts.hello.yes().map(|seen| (seen.at, seen.early_data));
         // A second ClientHello counts after a HelloRetryRequest only. The request itself may come later in the file.
@@ -29,11 +53,7 @@ impl Open {
         }
         // The second ClientHello of a handshake has the random of the first (RFC 8446 §4.1.2).
         if self.facts.hello.yes().is_some_and(|first| first.random != hello.random) {
-            self.superseded = true;
-            for side in Side::BOTH {
-                self.handshake_lost(side, Blindness::Gap);
-            }
-            return;
+            return self.supersede();
         }
         if let (Some((first_hello, _)), Some(retry)) = (first, &mut self.facts.retry) {
             retry.first_hello = first_hello;
