@@ -18,6 +18,8 @@ use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Pac
 use crate::session::{Completed, Connection, ConnectionId, Drops, Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
+use crate::tls::search::opens;
+
 pub use crate::stream::Limits as FlowLimits;
 pub use shard::{Shard, join};
 pub use stages::{Back, Batch, Front, Order};
@@ -132,7 +134,7 @@ impl Engine {
     pub fn new(limits: Limits) -> Self {
         Self {
             decoder: Decoder::new(),
-            table: FlowTable::new(limits.flows),
+            table: FlowTable::new(limits.flows, opens),
             ledger: Ledger::default(),
             interner: Interner::default(),
             kept: Kept::new(limits.kept_bytes),

@@ -9,6 +9,7 @@
 use super::{Engine, Limits, NeighbourSeen, datagram_kind, tracks};
 use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp};
 use crate::stream::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
+use crate::tls::search::opens;
 use tracks::Tracks;
 
 /// What the back does next.
@@ -136,7 +137,7 @@ impl Front {
             decoder: Decoder::new(),
             last: None,
             lines: Lines {
-                table: FlowTable::new(limits.flows),
+                table: FlowTable::new(limits.flows, opens),
                 numbers: Numbers::default(),
                 batch: Batch::default(),
                 held: 0,

@@ -467,7 +467,10 @@ fn begin(
     ) {
         match start {
             Start::Middle => open.handshake_lost(side(direction), cause),
-            Start::Record | Start::V2Hello => open.hello_behind_gap(side(direction)),
+            Start::Record | Start::V2Hello if is_hello(bytes, offset, start) => {
+                open.hello_behind_gap(side(direction), at);
+            }
+            Start::Record | Start::V2Hello => {}
         }
     }
     let (clear, rest) = bytes.split_at(offset.min(bytes.len()));

@@ -8,6 +8,9 @@ use super::reset::{Reset, ResetForm};
 /// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
 /// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
 pub(super) const SAME_CONNECTION: i32 = 1 << 24;
+/// What opens a connection is not of this one where it stands this far beyond all that its side sent: no clear text before
+/// TLS is that long, nor the early data that may stand before a second hello.
+const LEAP: i32 = 24 << 10;
 /// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
 const RESET_WINDOW: i32 = 1 << 20;
 
@@ -553,6 +556,13 @@ impl<T> Flow<T> {
             Some(known) => first.distance(known) < 0 && !self.closed() && self.fits(direction, syn),
             None => !self.closed() || self.fits(direction, syn),
         }
+    }
+
+    /// Whether so much was lost before a segment that what opens a connection opens another one.
+    pub(super) fn leaps(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        // Not the highest number: an acknowledgement without data may bear it.
+        let expected = self.half(direction).assembler.expected();
+        expected.is_some_and(|expected| segment.seq.distance(expected) >= LEAP)
     }
 
     /// Whether a segment's sequence number can belong to this connection.

@@ -16,4 +16,4 @@ pub use assembler::{Assembler, GapCause, Piece};
 pub use flow::{Direction, FinCovers, Flow, Half, Spans, SynOptions, turn};
 pub use limits::Limits;
 pub use reset::{Reset, ResetForm};
-pub use table::{Finished, FlowId, FlowTable, Why};
+pub use table::{Finished, FlowId, FlowTable, Opening, Why};

@@ -45,6 +45,9 @@ pub struct Finished<T> {
     pub why: Why,
 }
 
+/// Whether bytes can only be the first that one side of a connection says.
+pub type Opening = fn(&[u8]) -> bool;
+
 /// Unanswered SYNs remembered at most; beyond that the list starts anew.
 const UNANSWERED: usize = 1 << 16;
 
@@ -72,6 +75,7 @@ struct Slot<T> {
 #[derive(Debug)]
 pub struct FlowTable<T> {
     limits: Limits,
+    opening: Opening,
     hasher: DefaultHashBuilder,
     index: HashTable<Place>,
     slots: Vec<Option<Slot<T>>>,
@@ -95,11 +99,12 @@ pub struct FlowTable<T> {
 }
 
 impl<T> FlowTable<T> {
-    /// An empty table.
+    /// An empty table. By `opening` it knows a new connection on old ports whose SYN was lost.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, opening: Opening) -> Self {
         Self {
             limits,
+            opening,
             hasher: DefaultHashBuilder::default(),
             index: HashTable::new(),
             slots: Vec::new(),
@@ -215,6 +220,7 @@ impl<T> FlowTable<T> {
         });
         FlowTable {
             limits: self.limits,
+            opening: self.opening,
             hasher: self.hasher,
             index: self.index,
             slots: slots.collect(),
@@ -362,14 +368,17 @@ impl<T> FlowTable<T> {
                 return self.open(segment, at, (key, from_low), Some(id), data).or(Some(id));
             }
         }
-        if !slot.reused || slot.flow.fits(direction, segment) {
-            return Some(id);
+        if slot.reused && !slot.flow.fits(direction, segment) {
+            match slot.previous {
+                Some(previous) if self.previous_fits(previous, segment, from_low) => return Some(previous),
+                None if self.late.knows(&key, from_low, segment, at.time) => return None,
+                _ => {}
+            }
         }
-        match slot.previous {
-            Some(previous) if self.previous_fits(previous, segment, from_low) => Some(previous),
-            None if self.late.knows(&key, from_low, segment, at.time) => None,
-            _ => Some(id),
+        if slot.flow.leaps(direction, segment) && (self.opening)(segment.payload) {
+            return self.open(segment, at, (key, from_low), Some(id), data).or(Some(id));
         }
+        Some(id)
     }
 
     fn is_isn_of(&self, id: u32, segment: &Segment<'_>, from_low: bool) -> bool {
@@ -666,12 +675,15 @@ mod tests {
     }
 
     fn table() -> FlowTable<()> {
-        FlowTable::new(Limits {
-            open_flows: 4,
-            linger: 3_000_000_000,
-            late: 3_000_000_000,
-            idle: 60_000_000_000,
-        })
+        FlowTable::new(
+            Limits {
+                open_flows: 4,
+                linger: 3_000_000_000,
+                late: 3_000_000_000,
+                idle: 60_000_000_000,
+            },
+            |payload| payload == b"hello",
+        )
     }
 
     #[test]
@@ -688,6 +700,21 @@ mod tests {
             .expect("reused");
         assert_eq!(first, again);
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn an_opening_far_beyond_what_was_sent_is_a_new_connection() {
+        let mut table = table();
+        let (old, _) = table
+            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
+            .expect("opened");
+        let mut route = |seq, payload| table.route(&segment(CLIENT, 0x10, seq, payload), at(2), || ());
+        for (seq, payload) in [(101, &b"hello"[..]), (100_000, b"world"), (20_000, b"hello")] {
+            assert_eq!(route(seq, payload).map(|(id, _)| id), Some(old), "{seq}");
+        }
+        let (new, _) = route(150_000, b"hello").expect("opened");
+        assert_ne!(new, old);
+        assert_eq!(route(150_005, b"world").map(|(id, _)| id), Some(new));
     }
 
     #[test]

@@ -15,16 +15,17 @@ use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, Message};
 
 impl Open {
-    /// The first hello of a side stands behind lost bytes. Where the other side has said already what only answers a
-    /// hello, the one it answered was among them, and this one is of the next connection on these ports.
-    pub fn hello_behind_gap(&mut self, side: Side) {
+    /// The first hello of a side stands behind lost bytes, in the packet at `at`. Where the other side had said by then
+    /// what only answers a hello, the one it answered is among them, and this one is of the next connection on these
+    /// ports.
+    pub fn hello_behind_gap(&mut self, side: Side, at: At) {
+        // Bytes behind a gap are read late: what counts is when they came.
+        let earlier = |other: At| other.time < at.time;
+        let protected = self.end(side.other()).last.is_some_and(|record| earlier(record.at));
         let answered = match side {
-            Side::Client => self.facts.answer.yes().is_some() || self.end(Side::Server).last.is_some(),
+            Side::Client => protected || self.facts.answer.yes().is_some_and(|answer| earlier(answer.at)),
             // A client protects early data before it has an answer (RFC 8446 §4.2.10).
-            Side::Server => {
-                let early = self.facts.hello.yes().is_none_or(|hello| hello.early_data);
-                self.key_exchange || (self.end(Side::Client).last.is_some() && !early)
-            }
+            Side::Server => protected && self.facts.hello.yes().is_some_and(|hello| !hello.early_data),
         };
         if answered {
             self.supersede();
