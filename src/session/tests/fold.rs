@@ -494,6 +494,17 @@ fn what_a_beginning_out_of_sight_may_have_held_is_not_known() {
     let (connection, _) = talk.open.finish(&mut talk.ledger, [Some(Blindness::Gap), None]);
     assert_eq!(connection.early_data, EarlyData::Unclear(Blindness::Gap));
 
+    // Without an answer, what the hello offers decides.
+    for (hello, expected) in [
+        (of_tls13(), EarlyData::Unclear(Blindness::Gap)),
+        (client_hello(), EarlyData::NotOffered),
+    ] {
+        let mut talk = Talk::new();
+        talk.client(hello);
+        let (connection, _) = talk.open.finish(&mut talk.ledger, [Some(Blindness::Gap), None]);
+        assert_eq!(connection.early_data, expected);
+    }
+
     let talk = Talk::new();
     let mut ledger = talk.ledger;
     let (connection, _) = talk.open.finish(&mut ledger, [None, Some(Blindness::Snaplen)]);
