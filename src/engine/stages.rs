@@ -216,7 +216,7 @@ impl Lines {
     /// Kept apart: inlined, the segment would be copied about on the stack.
     #[inline(never)]
     fn take_segment(&mut self, segment: &Segment<'_>, at: At) {
-        let Some((id, direction)) = self.table.route(segment, at, Link::default) else {
+        let Some((id, direction)) = self.table.route(segment, at) else {
             return;
         };
         let Some(flow) = self.table.flow_mut(id) else { return };

@@ -5,6 +5,7 @@
 //! handshake, FIN, RST with its form, and one [`Assembler`] a direction. What the bytes mean is not known here.
 
 mod assembler;
+mod embryo;
 mod flow;
 mod key;
 mod late;
