@@ -62,9 +62,13 @@ impl Embryo {
         self.at
     }
 
-    /// The connection as if its segment came only now.
-    pub(super) fn grow<T>(&self, data: T) -> Flow<T> {
-        let mut flow = Flow::new(self.source, self.destination, self.at, data);
+    /// The connection before its segment.
+    pub(super) fn new_flow<T>(&self, data: T) -> Flow<T> {
+        Flow::new(self.source, self.destination, self.at, data)
+    }
+
+    /// Lets the connection take its segment, as if it came only now. Apart, so that a connection need not be moved.
+    pub(super) fn replay<T>(&self, flow: &mut Flow<T>) {
         flow.client_is_low = self.from_low;
         let options = self.options.get(..usize::from(self.options_length));
         flow.observe(
@@ -88,7 +92,6 @@ impl Embryo {
             },
             self.at,
         );
-        flow
     }
 }
 
@@ -105,7 +108,11 @@ impl<T: Default> Held<T> {
     /// The connection, whatever is held of it.
     pub(super) fn into_flow(self) -> Box<Flow<T>> {
         match self {
-            Self::Embryo(embryo, _) => Box::new(embryo.grow(T::default())),
+            Self::Embryo(embryo, _) => {
+                let mut flow = Box::new(embryo.new_flow(T::default()));
+                embryo.replay(&mut flow);
+                flow
+            }
             Self::Grown(flow) => flow,
         }
     }
@@ -186,7 +193,9 @@ mod tests {
             let mut at_once = Flow::new(syn.source, syn.destination, now(), ());
             at_once.client_is_low = false;
             assert!(at_once.observe(Direction::ToServer, &syn, now()));
-            let grown = Embryo::of(&syn, now(), false).expect("a bare SYN").grow(());
+            let embryo = Embryo::of(&syn, now(), false).expect("a bare SYN");
+            let mut grown = embryo.new_flow(());
+            embryo.replay(&mut grown);
             assert_eq!(format!("{grown:?}"), format!("{at_once:?}"));
             assert!(grown.half(Direction::ToServer).syn_options.is_some());
         }

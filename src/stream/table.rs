@@ -145,10 +145,16 @@ impl<T: Default> FlowTable<T> {
     pub fn route(&mut self, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
         self.now = Some(self.now.map_or(at.time, |now| now.max(at.time)));
         let (key, from_low) = Key::of(segment.source, segment.destination);
-        if let Some((id, direction)) = self.answered_elsewhere(&key, from_low, segment) {
+        let known = self.lookup_again(&key);
+        if let Some(id) = known
+            && let Some((direction, is_new)) = self.follow(id, from_low, segment, at)
+        {
+            return is_new.then_some((FlowId(id), direction));
+        }
+        if let Some((id, direction)) = self.answered_elsewhere(&key, known, from_low, segment) {
             return self.take(id, direction, segment, at);
         }
-        let id = match self.lookup_again(&key) {
+        let id = match known {
             Some(id) => {
                 self.grow(id);
                 self.choose(id, segment, at, (key, from_low))?
@@ -158,6 +164,24 @@ impl<T: Default> FlowTable<T> {
         };
         let direction = self.slots.get(id as usize)?.as_ref()?.flow()?.direction(from_low);
         self.take(id, direction, segment, at)
+    }
+
+    /// The short way of nearly every segment: see [`Flow::follow`]. Says whether it is no copy of one before; `None` where
+    /// the long way must be taken.
+    #[inline]
+    fn follow(&mut self, id: u32, from_low: bool, segment: &Segment<'_>, at: At) -> Option<(Direction, bool)> {
+        if !self.aliases.is_empty() {
+            return None;
+        }
+        let slot = self.slots.get_mut(id as usize)?.as_mut()?;
+        let reused = slot.reused;
+        let flow = slot.flow_mut()?;
+        let direction = flow.direction(from_low);
+        if reused && !flow.fits(direction, segment) {
+            return None;
+        }
+        let is_new = flow.follow(direction, segment, at)?;
+        Some((direction, is_new))
     }
 
     /// Lets a connection take the headers of one of its segments.
@@ -183,7 +207,13 @@ impl<T: Default> FlowTable<T> {
     /// A segment that answers a connection from another address than the one its client calls: a SYN-ACK that
     /// acknowledges exactly the client's SYN proves it, and what follows from there belongs with it. Address translation
     /// does not touch sequence numbers (RFC 9293 §3.4).
-    fn answered_elsewhere(&mut self, key: &Key, from_low: bool, segment: &Segment<'_>) -> Option<(u32, Direction)> {
+    fn answered_elsewhere(
+        &mut self,
+        key: &Key,
+        known: Option<u32>,
+        from_low: bool,
+        segment: &Segment<'_>,
+    ) -> Option<(u32, Direction)> {
         let syn_ack = segment.flags.syn() && segment.flags.ack();
         if self.aliases.is_empty() && !syn_ack {
             return None;
@@ -196,7 +226,7 @@ impl<T: Default> FlowTable<T> {
             };
             return Some((alias.id, direction));
         }
-        if !syn_ack || self.lookup(key).is_some() {
+        if !syn_ack || known.is_some() {
             return None;
         }
         let client = (pack(segment.destination.ip), segment.destination.port, segment.ack.0);
@@ -225,9 +255,10 @@ impl<T: Default> FlowTable<T> {
         let Held::Embryo(embryo, touched) = &slot.held else {
             return;
         };
-        let mut fresh = embryo.grow(T::default());
-        fresh.touched = *touched;
-        slot.held = Held::Grown(renewed(&mut self.spare, fresh));
+        let mut flow = renewed(&mut self.spare, embryo.new_flow(T::default()));
+        embryo.replay(&mut flow);
+        flow.touched = *touched;
+        slot.held = Held::Grown(flow);
     }
 
     /// The connection with this id.
@@ -477,7 +508,7 @@ impl<T: Default> FlowTable<T> {
     }
 
     fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one((key.low, key.high, key.ports))
+        self.hasher.hash_one(key)
     }
 
     fn lookup(&self, key: &Key) -> Option<u32> {
@@ -528,7 +559,7 @@ impl<T: Default> FlowTable<T> {
             let key = slots
                 .get(place.id as usize)
                 .and_then(Option::as_ref)
-                .map(|slot| (slot.key.low, slot.key.high, slot.key.ports));
+                .map(|slot| slot.key);
             key.map_or(0, |key| hasher.hash_one(key))
         };
         match self.index.entry(hash, same, rehash) {
