@@ -361,6 +361,19 @@ impl<T> Flow<T> {
         }
     }
 
+    /// Whether the other side answered by its reset a segment of this side that was not seen: a host that does not know
+    /// a connection takes the number of its reset from the segment it answers (RFC 9293 §3.10.7.1).
+    #[must_use]
+    pub fn provoked_reset_unseen(&self, direction: Direction) -> bool {
+        let other = self.half(direction.opposite());
+        let answers = other.reset.is_some_and(|reset| reset.form == ResetForm::NoSocket);
+        let (Some(number), true) = (other.reset_seq, answers) else {
+            return false;
+        };
+        let acknowledged = self.half(direction).acknowledged;
+        acknowledged.is_none_or(|acknowledged| number.distance(acknowledged) > 0)
+    }
+
     /// The guess about who is the client was wrong.
     pub fn swap(&mut self) {
         self.client_is_low = !self.client_is_low;
