@@ -656,6 +656,17 @@ impl Connection {
         }
     }
 
+    /// Why it is not visible what was offered, if it is not: the ClientHello was not seen, or the ServerHello that tells a
+    /// session ID from the random value in its place, which a client that speaks TLS 1.3 sends (RFC 8446 §4.1.2).
+    #[must_use]
+    pub fn offers_hidden(&self) -> Option<Blindness> {
+        let Some(hello) = self.hello.yes() else {
+            return self.hello.blind();
+        };
+        let either = hello.offers_tls13 && hello.session_id.is_some() && self.offers.is_empty();
+        self.answer.blind().filter(|_| either)
+    }
+
     /// Mechanisms that were offered, without those that may be external PSKs.
     pub fn offered(&self) -> impl Iterator<Item = Mechanism> + '_ {
         self.offers.iter().filter_map(|offer| match offer.kind {

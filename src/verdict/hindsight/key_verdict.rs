@@ -67,18 +67,22 @@ fn key_by_itself(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Ke
         .filter(|other| *other != name)
         .collect();
     let alive_of = |other: &KeyName| insight.key(*other).and_then(|timeline| timeline.alive);
+    // With a key of the answering server in sight, it is that one that must have been there beside this one: keys of
+    // further servers say nothing of a restart of this one.
+    let beside = |other: &&KeyName| answering.is_none_or(|own| own == **other);
     let side_by_side = others
         .iter()
+        .filter(beside)
         .filter_map(alive_of)
         .any(|(first, last)| first < alive.1 && alive.0 < last);
     let lives_on = alive.1 > used.time;
-    match (answering, lives_on || side_by_side) {
-        (Some(_), true) => KeyVerdict::NotShared(Confidence::Inferred),
-        (None, true) if side_by_side => KeyVerdict::NotShared(Confidence::Inferred),
-        (None, true) => KeyVerdict::NotShared(Confidence::Possible),
-        (Some(_), false) => changed(used, &others, alive.1, &alive_of),
+    match (answering, side_by_side, lives_on) {
+        (Some(_), true, _) | (Some(_), false, true) | (None, true, true) => KeyVerdict::NotShared(Confidence::Inferred),
+        (None, true, false) if hindsight.other_backend(used) => KeyVerdict::NotShared(Confidence::Inferred),
+        (None, true, false) | (None, false, true) => KeyVerdict::NotShared(Confidence::Possible),
+        (Some(_), false, false) => changed(used, &others, alive.1, &alive_of),
         // Without the answering server's own key another machine may have answered as well.
-        (None, false) => KeyVerdict::Changed(Confidence::Possible),
+        (None, false, false) => KeyVerdict::Changed(Confidence::Possible),
     }
 }
 

@@ -23,7 +23,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::net::At;
 use crate::net::Neighbour;
-use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Service};
+use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Service};
 
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::Contrast;
@@ -69,6 +69,8 @@ pub struct Insight {
     pub honours_any: bool,
     /// A credential of another server address was accepted: the servers share their state.
     pub honours_foreign: bool,
+    /// A session of TLS 1.2 or older that was made under another server name was accepted under this one.
+    pub honours_other_names: bool,
     /// So much of the service is not visible that what was not seen may well have happened.
     pub lossy: bool,
     /// Ticket keys are at work side by side, and some servers lack some of them.
@@ -189,6 +191,7 @@ impl Hindsight {
             insight.crowding = Crowding::of(&members, &insight.uses);
             insight.honours_any = insight.uses.iter().any(|used| used.accepted);
             insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
+            insight.honours_other_names = honours_other_names(&insight.uses, service.1.as_deref(), ledger);
             // Without its hello a connection has no server name: loss is a matter of the endpoint.
             insight.lossy = lossy.contains(&service.0);
             insight.keys_apart = key_verdict::keys_apart(&insight, &hindsight, kept);
@@ -288,6 +291,16 @@ fn grouped<'a, K: Eq + Hash>(
         groups.entry(key(connection)).or_default().push((id, connection));
     }
     groups
+}
+
+/// Whether a session made under another server name was accepted under this one. In TLS 1.3 names bind the client alone.
+fn honours_other_names(uses: &[Use], name: Option<&str>, ledger: &Ledger) -> bool {
+    let credentials = uses.iter().filter(|used| used.accepted);
+    let made_as = credentials.filter_map(|used| ledger.get(used.credential));
+    made_as
+        .filter(|credential| credential.mechanism != Mechanism::Psk)
+        .filter_map(|credential| credential.server_name.as_deref())
+        .any(|session| name.is_none_or(|name| !name.eq_ignore_ascii_case(session)))
 }
 
 /// Whether at least one connection in ten lacks packets of its handshake.
