@@ -257,12 +257,11 @@ fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool
 /// Whether a record of TLS 1.3 is as long as an alert is under padding: by the 16 bytes of JSSE, or up to a multiple of a
 /// block (OpenSSL: SSL_CTX_set_block_padding). A side whose Finished was seen has shown whether it pads.
 fn may_be_padded(end: &SideClose, record: Record) -> bool {
-    let jsse = TLS13_ALERT + JSSE_PADDING;
-    let block = record
-        .length
-        .checked_sub(TLS13_TAG)
-        .is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
-    end.padding.is_none() && (record.length == jsse || block)
+    let jsse = record.length == TLS13_ALERT + JSSE_PADDING;
+    let inner = record.length.checked_sub(TLS13_TAG);
+    let block = inner.is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
+    let as_before = end.before_last.is_some_and(|before| before.length == record.length);
+    end.padding.is_none() && (jsse || block || as_before)
 }
 
 /// A TLS 1.3 record of alert size counts as close_notify only as the last record, with the close right behind it, and
@@ -600,6 +599,9 @@ mod tests {
         assert_eq!(padded(None, 512 + 16), unknown);
         assert_eq!(padded(Some(0), 512 + 16), CloseNotify::Absent);
         assert_eq!(padded(None, 512), CloseNotify::Absent);
+        let all_alike = Ending::tls13().data(Client, 10, 1016).fin(Client, 11, Part);
+        let all_alike = all_alike.with(|ending| ending.ends[0].before_last = ending.ends[0].last);
+        assert_eq!(all_alike.client(), unknown);
     }
 
     #[test]

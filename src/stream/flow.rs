@@ -370,8 +370,11 @@ impl<T> Flow<T> {
         let (Some(number), true) = (other.reset_seq, answers) else {
             return false;
         };
-        let acknowledged = self.half(direction).acknowledged;
-        acknowledged.is_none_or(|acknowledged| number.distance(acknowledged) > 0)
+        let own = self.half(direction);
+        // Nor does an acknowledgement alone provoke one: a host that has sent FIN knows the connection until it is over.
+        let nothing_said = other.fin_acknowledges.zip(own.highest);
+        let silent = own.fin.is_none() && nothing_said.is_some_and(|(told, end)| end.distance(told) <= 0);
+        silent || own.acknowledged.is_none_or(|told| number.distance(told) > 0)
     }
 
     /// The guess about who is the client was wrong.

@@ -225,9 +225,9 @@ reason! {
     /// many do all the same, if both names share certificate and configuration.
     ///
     /// ## How we know
-    /// Both ClientHellos show the name. It is `inferred` only if the server has the key of this ticket, or resumed this
-    /// very session under its own name, else `possible`; not named at all where sessions made under other names resume
-    /// under this one.
+    /// Both ClientHellos show the name. It is `inferred` only if the server has the key of this ticket, or resumes this
+    /// very session under its own name later, else `possible`; not named at all where sessions made under other names
+    /// resume under this one.
     pub(super) static SNI_MISMATCH = {
         name: "sni-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the session belongs to another server name",
@@ -283,24 +283,21 @@ fn sni_mismatch(case: &Case<'_>) -> Finding {
 }
 
 /// Whether the server that refused the session had it, so that the name made the difference: it seals its tickets with the
-/// key of this one, or the session was resumed under its own name, and nothing shows that another server answered.
+/// key of this one, or the session was resumed under its own name later. That it was resumed before is not enough: the
+/// server may have lost it since, or another one may have answered.
 fn had_it(case: &Case<'_>, offered: &Offered<'_>, session: &str) -> bool {
     let key = case.hindsight.key_name(offered.offer.credential);
-    let own = case.hindsight.issued_under(case.connection);
-    if key.is_some() && own.is_some() {
-        return key == own;
+    if key.is_some() && key == case.hindsight.issued_under(case.connection) {
+        return true;
     }
-    let machine = case.hindsight.backend(case.id);
     let users = offered.credential.offers.iter();
-    users
-        .filter_map(|user| Some((*user, case.kept.get(*user)?)))
-        .any(|(id, other)| {
-            other.accepted == Some(offered.offer.credential)
-                && case.hindsight.backend(id) == machine
-                && other
-                    .server_name()
-                    .is_some_and(|name| name.eq_ignore_ascii_case(session))
-        })
+    users.filter_map(|user| case.kept.get(*user)).any(|other| {
+        other.accepted == Some(offered.offer.credential)
+            && other.hello_time() > case.hello_time()
+            && other
+                .server_name()
+                .is_some_and(|name| name.eq_ignore_ascii_case(session))
+    })
 }
 
 /// Holds, as observed, when every session ID and ticket offered in a handshake up to TLS 1.2 has the defect. The first
