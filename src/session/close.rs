@@ -7,13 +7,19 @@ use crate::net::At;
 use crate::stream::FinCovers;
 use crate::tls::{Content, ContentType, Sealed};
 
-use super::connection::{Completed, Connection, Side};
+use super::connection::{Completed, Connection, JSSE_PADDING, Side};
 use super::seen::{Blindness, Seen};
 
 /// FIN or RST follows a TLS 1.3 close_notify at once; data of the same size that is followed later is no alert.
 const CLOSE_FOLLOWS_NANOS: i64 = 50_000_000;
 /// In TLS 1.2 and older the type is visible, so the close may take its time.
 const CLOSE_FOLLOWS_VISIBLE_ALERT_NANOS: i64 = 2_000_000_000;
+
+/// Tag of nearly all suites of TLS 1.3, and a record with an alert in it.
+const TLS13_TAG: u16 = 16;
+const TLS13_ALERT: u16 = 2 + 1 + TLS13_TAG;
+/// Applications pad to multiples of powers of two; smaller ones hide nothing.
+const SMALLEST_BLOCK: u16 = 32;
 
 /// Close class; the names are fixed in the report contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,8 +234,8 @@ fn notify(connection: &Connection, side: Side, end: &SideClose) -> CloseNotify {
     };
     if alert {
         CloseNotify::Inferred(last.at)
-    } else if answer.version.is_tls13() && alert_sized(connection, end, last) {
-        // Two bytes of data look the same.
+    } else if answer.version.is_tls13() && (alert_sized(connection, end, last) || may_be_padded(end, last)) {
+        // Two bytes of data look the same, and so may more where nothing showed how this side pads.
         CloseNotify::Blind(Blindness::Encrypted)
     } else {
         CloseNotify::Absent
@@ -243,6 +249,16 @@ fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool
         .answer
         .yes()
         .is_some_and(|answer| unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true)))
+}
+
+/// Whether a record of TLS 1.3 is as long as an alert is under padding: by the 16 bytes of JSSE, or up to a multiple of a
+/// block (OpenSSL: SSL_CTX_set_block_padding). A side whose Finished was seen has shown whether it pads.
+fn may_be_padded(end: &SideClose, record: Record) -> bool {
+    let jsse = record.length == TLS13_ALERT + JSSE_PADDING;
+    let inner = record.length.checked_sub(TLS13_TAG);
+    let block = inner.is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
+    let as_before = end.before_last.is_some_and(|before| before.length == record.length);
+    end.padding.is_none() && (jsse || block || as_before)
 }
 
 /// A TLS 1.3 record of alert size counts as close_notify only as the last record, with the close right behind it, and
@@ -315,12 +331,25 @@ fn class(
             CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent => {}
         }
     }
+    if let (true, Seen::Blind(_)) = (still_open(connection, client, server), &open) {
+        return open;
+    }
     Seen::Yes(match (client.at().is_some(), server.at().is_some()) {
         (true, true) => CloseClass::CleanBoth,
         (true, false) => one_sided(connection, Side::Client, CloseClass::CleanClient),
         (false, true) => one_sided(connection, Side::Server, CloseClass::CleanServer),
         (false, false) => unclean(connection),
     })
+}
+
+/// Whether one side has ended and the other may still say how it ends: a FIN closes one direction only.
+fn still_open(connection: &Connection, client: CloseNotify, server: CloseNotify) -> bool {
+    let sides = [(&connection.client_side, client), (&connection.server_side, server)];
+    let reset = sides.iter().any(|(side, _)| side.reset.is_some());
+    !reset
+        && sides
+            .iter()
+            .any(|(side, notify)| side.fin.is_none() && notify.at().is_none())
 }
 
 /// Only `side` sent close_notify.
@@ -559,8 +588,17 @@ mod tests {
         };
         assert_eq!(padded(Some(16), ALERT_TLS13 + 16), CloseNotify::Inferred(ms(10)));
         assert_eq!(padded(Some(16), ALERT_TLS13), CloseNotify::Absent);
-        assert_eq!(padded(None, ALERT_TLS13 + 16), CloseNotify::Absent);
         assert_eq!(padded(Some(100), ALERT_TLS13), CloseNotify::Absent);
+        // Without the Finished any padding may be there.
+        assert_eq!(padded(None, ALERT_TLS13), CloseNotify::Inferred(ms(10)));
+        let unknown = CloseNotify::Blind(Blindness::Encrypted);
+        assert_eq!(padded(None, ALERT_TLS13 + 16), unknown);
+        assert_eq!(padded(None, 512 + 16), unknown);
+        assert_eq!(padded(Some(0), 512 + 16), CloseNotify::Absent);
+        assert_eq!(padded(None, 512), CloseNotify::Absent);
+        let all_alike = Ending::tls13().data(Client, 10, 1016).fin(Client, 11, Part);
+        let all_alike = all_alike.with(|ending| ending.ends[0].before_last = ending.ends[0].last);
+        assert_eq!(all_alike.client(), unknown);
     }
 
     #[test]
@@ -643,6 +681,20 @@ mod tests {
     }
 
     #[test]
+    fn a_close_is_told_when_both_sides_have_ended() {
+        let notified = || Ending::tls12().alert(Client, 10).fin(Client, 11, Part);
+        assert_eq!(notified().close().class, OPEN);
+        assert_eq!(notified().fin(Server, 12, Part).class(), Some(CloseClass::CleanClient));
+        let answered = notified().alert(Server, 12);
+        assert_eq!(answered.class(), Some(CloseClass::CleanBoth));
+        // The capture went on, and the server had nothing more to say.
+        let [client, server] = &notified().ends;
+        let silent = Seen::Yes(CloseClass::TimeoutSilent);
+        let class = classify(&notified().connection, [client, server], silent).class;
+        assert_eq!(class, Seen::Yes(CloseClass::CleanClient));
+    }
+
+    #[test]
     fn a_reset_instead_of_a_fin_makes_the_class() {
         let notified = || Ending::tls12().alert(Client, 10);
         assert_eq!(notified().reset(Client, 11).class(), Some(CloseClass::RstAfterNotify));
@@ -678,8 +730,9 @@ mod tests {
         let ended = Ending::tls12().fin(Client, 10, Part).with(cut(Completed::No));
         assert_eq!(ended.class(), Some(CloseClass::HandshakeIncomplete));
         let gap = Completed::Blind(Blindness::Gap);
+        let both = Ending::tls12().fin(Client, 10, Part).fin(Server, 11, Part);
+        assert_eq!(both.with(cut(gap)).class(), Some(CloseClass::FinNoNotify));
         let hidden = Ending::tls12().fin(Client, 10, Part).with(cut(gap));
-        assert_eq!(hidden.class(), Some(CloseClass::FinNoNotify));
         let unanswered = hidden.with(|ending| ending.connection.answer = Seen::No);
         assert_eq!(unanswered.close().class, Seen::Blind(Blindness::Gap));
         let lost = Ending::tls12().fin(Client, 10, Part);

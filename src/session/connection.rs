@@ -91,6 +91,9 @@ pub enum Completed {
     Blind(Blindness),
 }
 
+/// JSSE pads every TLS 1.3 record by this much; no other stack pads by default.
+pub(super) const JSSE_PADDING: u16 = 16;
+
 /// Form of the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -633,6 +636,11 @@ impl Connection {
         if [client, server].iter().any(|side| side.fatal_alert().is_some()) {
             return Completed::No;
         }
+        // With early data in flight only its size tells the client's Finished, and applications may pad.
+        let hidden = self.hello.yes().is_some_and(|hello| hello.early_data) && self.is_tls13();
+        if hidden && client.finished.is_none() {
+            return Completed::Blind(open.unwrap_or(Blindness::Encrypted));
+        }
         let lost = [client, server].iter().find_map(|side| {
             let captured = if side.captured {
                 None
@@ -646,6 +654,17 @@ impl Connection {
             (Some(cause), _) | (None, Some(cause)) => Completed::Blind(cause),
             (None, None) => Completed::No,
         }
+    }
+
+    /// Why it is not visible what was offered, if it is not: the ClientHello was not seen, or the ServerHello that tells a
+    /// session ID from the random value in its place, which a client that speaks TLS 1.3 sends (RFC 8446 §4.1.2).
+    #[must_use]
+    pub fn offers_hidden(&self) -> Option<Blindness> {
+        let Some(hello) = self.hello.yes() else {
+            return self.hello.blind();
+        };
+        let either = hello.offers_tls13 && hello.session_id.is_some() && self.offers.is_empty();
+        self.answer.blind().filter(|_| either)
     }
 
     /// Mechanisms that were offered, without those that may be external PSKs.

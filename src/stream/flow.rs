@@ -375,6 +375,23 @@ impl<T> Flow<T> {
         }
     }
 
+    /// Whether the other side answered by its reset a segment of this side that was not seen: a host that does not know
+    /// a connection takes the number of its reset from the segment it answers (RFC 9293 §3.10.7.1).
+    #[must_use]
+    pub fn provoked_reset_unseen(&self, direction: Direction) -> bool {
+        let other = self.half(direction.opposite());
+        let answers = other.reset.is_some_and(|reset| reset.form == ResetForm::NoSocket);
+        let own = self.half(direction);
+        // A direction that was not captured at all is another matter.
+        let (Some(number), true, Some(_)) = (other.reset_seq, answers, own.first) else {
+            return false;
+        };
+        // Nor does an acknowledgement alone provoke one: a host that has sent FIN knows the connection until it is over.
+        let nothing_said = other.fin_acknowledges.zip(own.highest);
+        let silent = own.fin.is_none() && nothing_said.is_some_and(|(told, end)| end.distance(told) <= 0);
+        silent || own.acknowledged.is_none_or(|told| number.distance(told) > 0)
+    }
+
     /// The guess about who is the client was wrong.
     pub fn swap(&mut self) {
         self.client_is_low = !self.client_is_low;

@@ -3,7 +3,7 @@
 use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Kept, Ledger, Mechanism, Offer, OfferKind,
-    TicketsInferred,
+    Seen, Shape, TicketsInferred,
 };
 
 use super::habits::Habit;
@@ -177,8 +177,10 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
     } else if !connection.issued.is_empty() || (connection.accepted.is_some() && !connection.is_tls13()) {
         Gave::Seen
     } else if !connection.is_tls13() {
-        // Sessions made by renegotiation are issued under encryption, and what was lost may have issued one.
-        if connection.renegotiations > 0 || connection.server_side.handshake_loss.is_some() {
+        // Sessions made by renegotiation are issued under encryption, what was lost may have issued one, and a server
+        // that resumes what nobody saw offered leaves its client with that.
+        let unseen = connection.answer.yes().is_none() || !matches!(connection.shape, Seen::Yes(Shape::Full(_)));
+        if connection.renegotiations > 0 || connection.server_side.handshake_loss.is_some() || unseen {
             Gave::Unclear
         } else {
             Gave::Nothing
@@ -211,6 +213,7 @@ mod tests {
         connection.completed = Completed::Yes;
         connection.client_side.finished = Some(at(3));
         connection.server_side.finished = Some(at(4));
+        connection.shape = Seen::Yes(Shape::Full(at(2)));
         change(&mut connection);
         gave(&connection)
     }
@@ -238,6 +241,10 @@ mod tests {
         assert_eq!(tls12(|connection| connection.renegotiations = 1), Some(Gave::Unclear));
         let lost = |connection: &mut Connection| connection.server_side.handshake_loss = Some(Blindness::Gap);
         assert_eq!(tls12(lost), Some(Gave::Unclear));
+        let unanswered = |connection: &mut Connection| connection.answer = Seen::Blind(Blindness::Snaplen);
+        assert_eq!(tls12(unanswered), Some(Gave::Unclear));
+        let resumed = |connection: &mut Connection| connection.shape = Seen::Yes(Shape::Abbreviated(at(2)));
+        assert_eq!(tls12(resumed), Some(Gave::Unclear));
     }
 
     #[test]

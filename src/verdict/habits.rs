@@ -9,8 +9,13 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::session::{Connection, ConnectionId, Kept, Outcome};
 
-use super::hindsight::contrast::{Contrast, SIGNIFICANT};
+use super::hindsight::contrast::Contrast;
 use super::hindsight::uses::{ClosedBy, closed_by};
+
+/// A client has reasons of its own not to offer, so many that a weaker contrast is found where there is none.
+const SURE: f64 = 0.01;
+/// Offers after clean closes, and silences after unclean ones, below which nothing is concluded.
+const FEWEST_RETURNS: u16 = 3;
 
 /// Who ended a connection without close_notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,10 +88,14 @@ impl Habit {
     /// Whether it offers after clean closes significantly more often than after such ones.
     #[must_use]
     pub fn differs_after(&self, unclean: Unclean) -> bool {
+        let (clean, after) = (self.clean, self.after(unclean));
         let row = |returns: Returns| [u64::from(returns.offered), u64::from(returns.silent)];
-        let counts = [row(self.clean), row(self.after(unclean))];
-        Contrast::new(["after a clean close", "after an unclean close"], counts).p_value < SIGNIFICANT
-            && self.after(unclean).offered == 0
+        let contrast = Contrast::new(
+            ["after a clean close", "after an unclean close"],
+            [row(clean), row(after)],
+        );
+        let enough = clean.offered >= FEWEST_RETURNS && after.silent >= FEWEST_RETURNS;
+        enough && after.offered == 0 && contrast.p_value < SURE
     }
 
     const fn note(&mut self, closed: ClosedBy, offered: bool) {
@@ -212,6 +221,8 @@ mod tests {
     fn silence_alone_proves_nothing() {
         assert!(!habit([0, 9], [0, 9]).differs_after(Unclean::Server));
         assert!(!habit([2, 0], [0, 1]).differs_after(Unclean::Server));
+        assert!(!habit([30, 0], [0, 2]).differs_after(Unclean::Server));
+        assert!(!habit([4, 1], [0, 4]).differs_after(Unclean::Server));
         assert!(!habit([0, 9], [0, 9]).offers());
     }
 }

@@ -207,7 +207,8 @@ fn finish_side(open: &mut Open, flow: &Flow<Tracks>, direction: Direction) -> Op
     facts.fin = half.fin;
     facts.fin_covers = flow.fin_covers(direction);
     facts.reset = half.reset;
-    if half.incomplete_at_end() || (!in_sync && lost.is_some()) {
+    let unseen = half.incomplete_at_end() || flow.provoked_reset_unseen(direction);
+    if unseen || (!in_sync && lost.is_some()) {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
     }
     facts.handshake_loss

@@ -262,7 +262,10 @@ impl<'a> ConnectionJson<'a> {
             }
         }
         if let Some(cause) = connection.hello.blind() {
-            for field in ["server_name", "offered", "credentials_offered"] {
+            not_visible.insert("server_name", cause.code());
+        }
+        if let Some(cause) = connection.offers_hidden() {
+            for field in ["offered", "credentials_offered"] {
                 not_visible.insert(field, cause.code());
             }
         }

@@ -183,7 +183,7 @@ fn facts(
     let mut facts = vec![("began", began(report, connection))];
     facts.push(("protocol", protocol(connection)));
     if connection.offers.is_empty() {
-        let nothing = match connection.hello.blind() {
+        let nothing = match connection.offers_hidden() {
             Some(cause) => format!("not visible ({})", cause.code()),
             None => "nothing".to_owned(),
         };

@@ -147,6 +147,19 @@ impl Open {
             };
             self.facts.shape = Seen::Yes(shape);
         }
+        self.client_came_first();
+    }
+
+    /// Whoever says nothing early protects records only after the ServerHello: where the capture holds them before it, it
+    /// has the two directions out of order, or the ServerHello is a retransmission. The client's Finished is among them.
+    fn client_came_first(&mut self) {
+        let Some(hello) = self.facts.hello.yes().filter(|hello| !hello.early_data) else {
+            return;
+        };
+        let [client, _] = &self.ends;
+        if let Some(last) = client.last.filter(|last| last.at.frame > hello.at.frame) {
+            self.facts.client_side.finished.get_or_insert(last.at);
+        }
     }
 
     pub(super) fn message(&mut self, side: Side, message: &Message<'_>, at: At, ledger: &mut Ledger) {

@@ -5,14 +5,12 @@ use std::num::NonZeroU32;
 
 use super::Open;
 use crate::session::close::Record;
-use crate::session::connection::{EarlyData, PlainAlert, Side, TicketsInferred};
+use crate::session::connection::{EarlyData, JSSE_PADDING, PlainAlert, Side, TicketsInferred};
 use crate::session::seen::Blindness;
 use crate::tls::{Content, ContentType};
 
 /// Record length of a TLS 1.3 EndOfEarlyData: 4 bytes of message and the inner type, beside the tag.
 const END_OF_EARLY_DATA: u16 = 5;
-/// JSSE pads every TLS 1.3 record by this much; no other stack pads by default.
-const JSSE_PADDING: u16 = 16;
 /// A NewSessionTicket of TLS 1.3 is never smaller: 13 bytes of fields, 32 of ticket, inner type and tag.
 const SMALLEST_TICKET_RECORD: u16 = 60;
 
@@ -138,9 +136,10 @@ impl Open {
         self.facts.client_side.finished = Some(record.at);
         self.facts.client_side.handshake_bytes = handshake_bytes(offset);
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
-            self.facts.early_data = match self.end_of_early_data {
-                Some(at) => EarlyData::Accepted { at, inferred: true },
-                None => EarlyData::Rejected {
+            self.facts.early_data = match (self.end_of_early_data, self.facts.client_side.handshake_loss) {
+                (Some(at), _) => EarlyData::Accepted { at, inferred: true },
+                (None, Some(cause)) => EarlyData::Unclear(cause),
+                (None, None) => EarlyData::Rejected {
                     at: record.at,
                     inferred: true,
                 },
@@ -154,7 +153,8 @@ impl Open {
         if self.read_tickets() {
             return;
         }
-        if !self.facts.is_tls13() || self.facts.client_side.finished.is_none() {
+        // Where the client's Finished stands in front of the server's flight, that flight is taken for what follows it.
+        if !self.facts.is_tls13() || self.facts.client_side.finished.is_none() || !self.server_flight {
             return;
         }
         let plausible = |length: u16| length >= SMALLEST_TICKET_RECORD;

@@ -5,8 +5,8 @@ mod opened;
 
 use crate::net::At;
 use crate::session::{
-    Blindness, ConnectionId, Credential, EarlyData, Feedback, Interner, Issue, Ledger, MOST_ISSUED, MOST_OFFERED,
-    Mechanism, Name, Offer, OfferKind, Open, Seen, Shape, Side, TicketsInferred,
+    Blindness, Completed, ConnectionId, Credential, EarlyData, Feedback, Interner, Issue, Ledger, MOST_ISSUED,
+    MOST_OFFERED, Mechanism, Name, Offer, OfferKind, Open, Seen, Shape, Side, TicketsInferred,
 };
 use crate::tls::handshake::{NewSessionTicket, PskTicket};
 use crate::tls::hello::{ClientHello, PskIdentity, ServerHello};
@@ -424,6 +424,76 @@ fn only_a_cipher_change_that_proves_it_makes_the_handshake_abbreviated() {
     // RFC 8446 appendix D.4: TLS 1.3 has one that means nothing.
     assert!(!shape(Some(of_tls13()), None, Side::Client, false));
     assert!(!shape(None, None, Side::Client, false));
+}
+
+#[test]
+fn a_finished_captured_in_front_of_the_answer_is_one_all_the_same() {
+    let (client, server) = (Side::Client, Side::Server);
+    let mut talk = Talk::new();
+    talk.client(of_tls13())
+        .sealed(client, ContentType::APPLICATION_DATA, 53);
+    talk.server(server_of_tls13());
+    for length in [27, 53] {
+        talk.sealed(server, ContentType::APPLICATION_DATA, length);
+    }
+    // Not an alert in place of a Finished, but the end of the connection.
+    talk.sealed(client, ContentType::APPLICATION_DATA, 19);
+    let mut connection = talk.finish().0;
+    assert_eq!(connection.client_side.finished, Some(at(102)));
+    assert_eq!(connection.client_side.handshake_alert, None);
+    // The server's flight stands where tickets would.
+    assert_eq!(connection.tickets_inferred, TicketsInferred::Unclear);
+    connection.client_side.captured = true;
+    connection.server_side.captured = true;
+    assert_eq!(connection.judge_completed(None), Completed::Yes);
+}
+
+#[test]
+fn early_data_in_front_of_the_answer_is_no_finished() {
+    let hello = ClientHello {
+        early_data: true,
+        ..with_psks([psk(&[0xee; 48], 5)])
+    };
+    let mut talk = Talk::new();
+    talk.client(hello)
+        .sealed(Side::Client, ContentType::APPLICATION_DATA, 53);
+    talk.server(ServerHello {
+        selected_psk: Some(0),
+        ..server_of_tls13()
+    });
+    let mut connection = talk.finish().0;
+    assert_eq!(connection.client_side.finished, None);
+    // Only the size of the Finished would tell it from data.
+    connection.client_side.captured = true;
+    connection.server_side.captured = true;
+    assert_eq!(connection.judge_completed(None), Completed::Blind(Blindness::Encrypted));
+}
+
+#[test]
+fn early_data_is_not_refused_because_its_end_was_lost() {
+    let told = |lost: bool| {
+        let hello = ClientHello {
+            early_data: true,
+            ..with_psks([psk(&[0xee; 48], 5)])
+        };
+        let mut talk = Talk::new();
+        talk.client(hello).server(ServerHello {
+            selected_psk: Some(0),
+            ..server_of_tls13()
+        });
+        talk.sealed(Side::Server, ContentType::APPLICATION_DATA, 53);
+        if lost {
+            talk.open.handshake_lost(Side::Client, Blindness::Gap);
+        }
+        talk.sealed(Side::Client, ContentType::APPLICATION_DATA, 53);
+        talk.finish().0.early_data
+    };
+    assert_eq!(told(true), EarlyData::Unclear(Blindness::Gap));
+    let refused = EarlyData::Rejected {
+        at: at(104),
+        inferred: true,
+    };
+    assert_eq!(told(false), refused);
 }
 
 #[test]

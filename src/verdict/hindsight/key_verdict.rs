@@ -4,7 +4,12 @@ use crate::net::Timestamp;
 use crate::session::Kept;
 use crate::verdict::Confidence;
 
+use super::timelines::KeyTimeline;
 use super::{Hindsight, Insight, KeyName, Use};
+
+/// Two servers with keys of their own that take turns at random show first only the one key and then only the other, in
+/// so many sightings, once in 32 times.
+const APART_NOT_BY_CHANCE: u64 = 6;
 
 /// What a refused ticket's key name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +28,9 @@ pub enum KeyVerdict {
 pub fn judge_key(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Kept) -> KeyVerdict {
     match key_by_itself(used, insight, hindsight, kept) {
         KeyVerdict::Changed(Confidence::Possible) if insight.keys_apart => KeyVerdict::NotShared(Confidence::Possible),
+        KeyVerdict::Changed(_) if insight.keys_apart && !hindsight.same_backend(used) => {
+            KeyVerdict::Changed(Confidence::Possible)
+        }
         // That a key was not seen again means little where much was not seen.
         KeyVerdict::Changed(_) if insight.lossy => KeyVerdict::Changed(Confidence::Possible),
         verdict => verdict,
@@ -67,40 +75,40 @@ fn key_by_itself(used: &Use, insight: &Insight, hindsight: &Hindsight, kept: &Ke
         .filter(|other| *other != name)
         .collect();
     let alive_of = |other: &KeyName| insight.key(*other).and_then(|timeline| timeline.alive);
+    // With a key of the answering server in sight, it is that one that must have been there beside this one: keys of
+    // further servers say nothing of a restart of this one.
+    let beside = |other: &&KeyName| answering.is_none_or(|own| own == **other);
     let side_by_side = others
         .iter()
+        .filter(beside)
         .filter_map(alive_of)
         .any(|(first, last)| first < alive.1 && alive.0 < last);
     let lives_on = alive.1 > used.time;
-    match (answering, lives_on || side_by_side) {
-        (Some(_), true) => KeyVerdict::NotShared(Confidence::Inferred),
-        (None, true) if side_by_side => KeyVerdict::NotShared(Confidence::Inferred),
-        (None, true) => KeyVerdict::NotShared(Confidence::Possible),
-        (Some(_), false) => changed(used, &others, alive.1, &alive_of),
+    match (answering, side_by_side, lives_on) {
+        (Some(_), true, _) | (Some(_), false, true) | (None, true, true) => KeyVerdict::NotShared(Confidence::Inferred),
+        (None, true, false) if hindsight.other_backend(used) => KeyVerdict::NotShared(Confidence::Inferred),
+        (None, true, false) | (None, false, true) => KeyVerdict::NotShared(Confidence::Possible),
+        (Some(_), false, false) => changed(used, name, insight, alive.1),
         // Without the answering server's own key another machine may have answered as well.
-        (None, false) => KeyVerdict::Changed(Confidence::Possible),
+        (None, false, false) => KeyVerdict::Changed(Confidence::Possible),
     }
 }
 
 /// The old key was last at work before, and only another one after.
-fn changed(
-    used: &Use,
-    others: &[KeyName],
-    last: Timestamp,
-    alive_of: &dyn Fn(&KeyName) -> Option<(Timestamp, Timestamp)>,
-) -> KeyVerdict {
-    let successors = others
-        .iter()
-        .filter_map(alive_of)
-        .filter(|(first, _)| *first > last)
-        .count();
+fn changed(used: &Use, old: KeyName, insight: &Insight, last: Timestamp) -> KeyVerdict {
+    let began_after = |timeline: &&KeyTimeline| timeline.alive.is_some_and(|(first, _)| first > last);
+    let others = insight.keys.iter().filter(|timeline| timeline.name != old);
+    let mut successors = others.filter(began_after);
+    let (Some(new), None) = (successors.next(), successors.next()) else {
+        return KeyVerdict::Changed(Confidence::Possible);
+    };
     // One sighting of a new key may as well be a second backend: the new key must go on being used.
-    let goes_on = others
-        .iter()
-        .filter_map(alive_of)
-        .any(|(first, latest)| first > last && latest > used.time);
-    match (successors, goes_on) {
-        (1, true) => KeyVerdict::Changed(Confidence::Inferred),
-        _ => KeyVerdict::Changed(Confidence::Possible),
-    }
+    let goes_on = new.alive.is_some_and(|(_, latest)| latest > used.time);
+    let sightings = |timeline: &KeyTimeline| timeline.issues + timeline.accepted;
+    let seen = insight.key(old).map_or(0, sightings) + sightings(new);
+    KeyVerdict::Changed(if goes_on && seen >= APART_NOT_BY_CHANCE {
+        Confidence::Inferred
+    } else {
+        Confidence::Possible
+    })
 }

@@ -34,6 +34,13 @@ struct Marks {
     syn: Option<Syn>,
 }
 
+impl Marks {
+    /// Whether they are those of `other`, as far as these were seen.
+    fn fits(&self, other: &Self) -> bool {
+        self.ttl == other.ttl && self.on_link == other.on_link
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Syn {
     mss: Option<u16>,
@@ -64,21 +71,9 @@ pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Mac
     if all_equal(connections.iter().map(|(_, connection)| told(connection))) {
         return Vec::new();
     }
-    let same_syns = all_equal(connections.iter().filter_map(|(_, connection)| connection.marks.asked));
-    let mut groups: BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>> = BTreeMap::new();
-    for (id, connection) in connections {
-        let Some(marks) = marks_of(connection, same_syns) else {
-            continue;
-        };
-        groups
-            .entry(marks)
-            .or_default()
-            .push((*id, connection.transport.started));
-    }
-    groups.retain(|_, members| members.len() >= SMALLEST_GROUP);
-    if groups.len() < 2 || groups.len() > MOST_GROUPS || !believable(&groups) {
+    let Some(groups) = groups(connections) else {
         return Vec::new();
-    }
+    };
     let names: Vec<Marks> = groups.keys().copied().collect();
     let mut machines: Vec<(Option<Timestamp>, Machine)> = groups
         .into_iter()
@@ -96,6 +91,35 @@ pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Mac
         .collect();
     machines.sort_by_key(|(first, _)| *first);
     machines.into_iter().map(|(_, machine)| machine).collect()
+}
+
+type Groups = BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>>;
+
+/// The connections by their marks, where these tell machines apart.
+fn groups(connections: &[(ConnectionId, &Connection)]) -> Option<Groups> {
+    let same_syns = all_equal(connections.iter().filter_map(|(_, connection)| connection.marks.asked));
+    let marked = || {
+        let each = connections.iter();
+        each.filter_map(|(id, connection)| Some((*id, connection.transport.started, marks_of(connection, same_syns)?)))
+    };
+    // A SYN-ACK that was not captured is no mark: such connections join the machines that the others tell apart.
+    let answers_seen = marked().any(|(.., marks)| marks.syn.is_some());
+    let is_partial = |marks: &Marks| answers_seen && marks.syn.is_none();
+    let mut groups = Groups::new();
+    for (id, started, marks) in marked().filter(|(.., marks)| !is_partial(marks)) {
+        groups.entry(marks).or_default().push((id, started));
+    }
+    groups.retain(|_, members| members.len() >= SMALLEST_GROUP);
+    if groups.len() < 2 || groups.len() > MOST_GROUPS || !believable(&groups) {
+        return None;
+    }
+    for (id, started, marks) in marked().filter(|(.., marks)| is_partial(marks)) {
+        let mut fitting = groups.iter_mut().filter(|(group, _)| group.fits(&marks));
+        if let (Some((_, members)), None) = (fitting.next(), fitting.next()) {
+            members.push((id, started));
+        }
+    }
+    Some(groups)
 }
 
 /// What could tell a machine from another: where it is the same everywhere there is nothing to sort.
@@ -130,14 +154,17 @@ fn by_address(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
     }
 }
 
-/// The options of a SYN-ACK answer those of the SYN: they are compared only where all clients ask alike.
+/// The options of a SYN-ACK answer those of the SYN: they are compared only where all clients are seen to ask alike.
 fn marks_of(connection: &Connection, same_syns: bool) -> Option<Marks> {
     let marks = &connection.marks;
     let ttl = marks.ttl?;
     Some(Marks {
         ttl: Some(ttl),
         on_link: marks.mac.filter(|_| INITIAL_TTL.contains(&ttl)),
-        syn: marks.syn_options.filter(|_| same_syns).map(Into::into),
+        syn: marks
+            .syn_options
+            .filter(|_| same_syns && marks.asked.is_some())
+            .map(Into::into),
     })
 }
 
@@ -148,7 +175,7 @@ fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
 
 /// Groups that take turns are machines behind a balancer. Groups that follow one another may be one machine whose
 /// route changed, unless two independent marks changed with it.
-fn believable(groups: &BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>>) -> bool {
+fn believable(groups: &Groups) -> bool {
     let spans: Vec<(&Marks, Timestamp, Timestamp)> = groups
         .iter()
         .filter_map(|(marks, members)| {
@@ -268,6 +295,7 @@ mod tests {
             connection.marks.ttl = Some(ttl);
             let mss = Some(1400 + u16::from(ttl));
             connection.marks.syn_options = Some(SynOptions { mss, ..SYN });
+            connection.marks.asked = Some(5);
         });
         let expected = [
             told([0, 1], "server TTL 60, SYN-ACK MSS 1460"),
@@ -279,6 +307,35 @@ mod tests {
             connection.marks.asked = Some(asked);
         }
         assert_eq!(machines(&all), []);
+    }
+
+    #[test]
+    fn a_syn_or_its_answer_that_was_not_captured_makes_no_machine() {
+        let seen = |lost: fn(&mut Connection)| {
+            connections(&[false, true, false, true], |connection, missing| {
+                connection.marks.syn_options = Some(SYN);
+                connection.marks.asked = Some(5);
+                if missing {
+                    lost(connection);
+                }
+            })
+        };
+        assert_eq!(machines(&seen(|connection| connection.marks.syn_options = None)), []);
+        assert_eq!(machines(&seen(|connection| connection.marks.asked = None)), []);
+    }
+
+    #[test]
+    fn a_connection_whose_syn_was_not_captured_joins_the_only_machine_that_fits() {
+        let mut all = connections(&[60, 61, 60, 61, 60, 59], |connection, ttl| {
+            connection.marks.ttl = Some(ttl);
+            connection.marks.syn_options = Some(SYN);
+            connection.marks.asked = Some(5);
+        });
+        for lost in all.iter_mut().skip(4) {
+            lost.marks.syn_options = None;
+        }
+        let first = (vec![0, 2, 4], "server TTL 60".to_owned());
+        assert_eq!(machines(&all), [first, told([1, 3], "server TTL 61")]);
     }
 
     #[test]

@@ -21,9 +21,8 @@ use std::hash::Hash;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::net::At;
-use crate::net::Neighbour;
-use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Service};
+use crate::net::{At, Endpoint, Neighbour};
+use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Service};
 
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::Contrast;
@@ -69,6 +68,8 @@ pub struct Insight {
     pub honours_any: bool,
     /// A credential of another server address was accepted: the servers share their state.
     pub honours_foreign: bool,
+    /// A session of TLS 1.2 or older that was made under another server name was accepted under this one.
+    pub honours_other_names: bool,
     /// So much of the service is not visible that what was not seen may well have happened.
     pub lossy: bool,
     /// Ticket keys are at work side by side, and some servers lack some of them.
@@ -121,6 +122,18 @@ pub struct Hindsight {
     key_names: KeyNames,
 }
 
+/// What is known of server addresses, whatever the names.
+#[derive(Debug, Default)]
+struct Endpoints {
+    machines: HashMap<Endpoint, Vec<machines::Machine>>,
+    /// Those of which much is not visible.
+    lossy: HashSet<Endpoint>,
+    /// Those with a ClientHello in the capture.
+    named: HashSet<Endpoint>,
+    /// Those that changed hands: with all their names at once.
+    takeovers: HashMap<Endpoint, Vec<Takeover>>,
+}
+
 impl Hindsight {
     /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
     #[must_use]
@@ -154,20 +167,7 @@ impl Hindsight {
         };
         // In the order of their hellos, and so are the members of every group. One grouping after the other: both at
         // once would be the most memory that a run takes.
-        let mut machines = HashMap::new();
-        let mut lossy = HashSet::new();
-        for (endpoint, members) in grouped(kept, order, |connection| connection.server) {
-            let told = machines::tell_apart(&members);
-            for (number, machine) in (1..).zip(&told) {
-                hindsight
-                    .backend_of
-                    .extend(machine.connections.iter().map(|id| (*id, number)));
-            }
-            machines.insert(endpoint, told);
-            if is_lossy(&members) {
-                lossy.insert(endpoint);
-            }
-        }
+        let endpoints = hindsight.endpoints(kept, neighbours, order);
         let service_of = |connection: &Connection| (connection.server, connection.server_name().cloned());
         let by_service = grouped(kept, order, service_of);
         for (service, members) in by_service {
@@ -175,13 +175,17 @@ impl Hindsight {
                 members: members.iter().map(|(id, _)| *id).collect(),
                 backends: hindsight.labels_of(
                     &members,
-                    machines.get(&service.0).map(Vec::as_slice).unwrap_or_default(),
+                    endpoints
+                        .machines
+                        .get(&service.0)
+                        .map(Vec::as_slice)
+                        .unwrap_or_default(),
                 ),
                 uses: members
                     .iter()
                     .flat_map(|(id, connection)| uses::of_connection(*id, connection, kept, ledger))
                     .collect(),
-                takeovers: takeover::find(&members, neighbours),
+                takeovers: endpoints.takeovers.get(&service.0).cloned().unwrap_or_default(),
                 ..Insight::default()
             };
             insight.accepted_later = uses::refused_then_accepted(&insight.uses, kept);
@@ -189,9 +193,15 @@ impl Hindsight {
             insight.crowding = Crowding::of(&members, &insight.uses);
             insight.honours_any = insight.uses.iter().any(|used| used.accepted);
             insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
+            insight.honours_other_names = honours_other_names(&insight.uses, service.1.as_deref(), ledger);
             // Without its hello a connection has no server name: loss is a matter of the endpoint.
-            insight.lossy = lossy.contains(&service.0);
+            insight.lossy = endpoints.lossy.contains(&service.0);
             insight.keys_apart = key_verdict::keys_apart(&insight, &hindsight, kept);
+            // Without its hello a connection may be of any of the names, which number their domains each by itself.
+            let known =
+                |connection: &Connection| connection.hello.yes().is_some() || !endpoints.named.contains(&service.0);
+            let mut members = members;
+            members.retain(|(_, connection)| known(connection));
             let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
             for (number, domain) in (1..).zip(&domains) {
                 hindsight
@@ -214,6 +224,30 @@ impl Hindsight {
         hindsight
     }
 
+    /// What is a matter of the address and not of the name, with the machines of each connection.
+    fn endpoints(&mut self, kept: &Kept, neighbours: &[(At, Neighbour)], order: &[ConnectionId]) -> Endpoints {
+        let mut found = Endpoints::default();
+        for (endpoint, members) in grouped(kept, order, |connection| connection.server) {
+            let told = machines::tell_apart(&members);
+            for (number, machine) in (1..).zip(&told) {
+                self.backend_of
+                    .extend(machine.connections.iter().map(|id| (*id, number)));
+            }
+            found.machines.insert(endpoint, told);
+            if is_lossy(&members) {
+                found.lossy.insert(endpoint);
+            }
+            if members.iter().any(|(_, connection)| connection.hello.yes().is_some()) {
+                found.named.insert(endpoint);
+            }
+            let takeovers = takeover::find(&members, neighbours);
+            if !takeovers.is_empty() {
+                found.takeovers.insert(endpoint, takeovers);
+            }
+        }
+        found
+    }
+
     /// What is known of a service.
     #[must_use]
     pub fn service(&self, service: &Service) -> Option<&Insight> {
@@ -234,14 +268,21 @@ impl Hindsight {
     /// Whether another machine of this service answered than the one that has the session, as far as they are told apart.
     #[must_use]
     pub fn other_backend(&self, used: &Use) -> bool {
-        let previous = used.previous.filter(|_| !used.foreign);
-        match (
-            self.backend(used.connection),
-            previous.and_then(|previous| self.backend(previous)),
-        ) {
-            (Some(answering), Some(previous)) => answering != previous,
-            _ => false,
-        }
+        self.both_backends(used)
+            .is_some_and(|(answering, previous)| answering != previous)
+    }
+
+    /// Whether the machine that answered is the one that has the session, where machines are told apart.
+    #[must_use]
+    pub fn same_backend(&self, used: &Use) -> bool {
+        self.both_backends(used)
+            .is_some_and(|(answering, previous)| answering == previous)
+    }
+
+    /// The machine that answered, and the one that has the session.
+    fn both_backends(&self, used: &Use) -> Option<(u16, u16)> {
+        let previous = used.previous.filter(|_| !used.foreign)?;
+        Some((self.backend(used.connection)?, self.backend(previous)?))
     }
 
     /// Number of the cache domain that answered, from 1 within its service.
@@ -288,6 +329,16 @@ fn grouped<'a, K: Eq + Hash>(
         groups.entry(key(connection)).or_default().push((id, connection));
     }
     groups
+}
+
+/// Whether a session made under another server name was accepted under this one. In TLS 1.3 names bind the client alone.
+fn honours_other_names(uses: &[Use], name: Option<&str>, ledger: &Ledger) -> bool {
+    let credentials = uses.iter().filter(|used| used.accepted);
+    let made_as = credentials.filter_map(|used| ledger.get(used.credential));
+    made_as
+        .filter(|credential| credential.mechanism != Mechanism::Psk)
+        .filter_map(|credential| credential.server_name.as_deref())
+        .any(|session| name.is_none_or(|name| !name.eq_ignore_ascii_case(session)))
 }
 
 /// Whether at least one connection in ten lacks packets of its handshake.

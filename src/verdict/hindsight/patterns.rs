@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::net::{FrameRef, Timestamp, hex};
 use crate::session::{Completed, Connection, ConnectionId, Kept, Ledger, Mechanism, Outcome};
+use crate::verdict::case::{Gave, gave};
 use crate::verdict::{Confidence, Evidence};
 
 use super::catalog::PatternKind;
@@ -500,12 +501,10 @@ impl Finder<'_> {
             .iter()
             .filter(|(_, connection)| connection.completed == Completed::Yes)
             .collect();
+        // In TLS 1.3 that is told by sizes alone.
         let gives_nothing = |connection: &Connection| {
-            !connection.is_tls13()
-                && connection.issued.is_empty()
-                && connection.accepted.is_none()
-                && connection.offers.is_empty()
-                && connection.renegotiations == 0
+            let nothing = matches!(gave(connection), Some((Gave::Nothing, _)));
+            nothing && !connection.is_tls13() && connection.offers.is_empty()
         };
         if full.len() < 2 || !full.iter().all(|(_, connection)| gives_nothing(connection)) {
             return None;

@@ -1,6 +1,6 @@
 //! Another machine took over an address: what the packets show of it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::net::{At, MacAddress, Neighbour, Timestamp};
 use crate::session::ResetForm;
@@ -41,8 +41,11 @@ pub(super) fn find(members: &[(ConnectionId, &Connection)], neighbours: &[(At, N
             _ => events.push(takeover),
         }
     }
-    for event in &mut events {
-        event.other_machine |= hops_changed(members, event.time);
+    let times: Vec<Timestamp> = events.iter().map(|event| event.time).collect();
+    for (place, event) in events.iter_mut().enumerate() {
+        let since = place.checked_sub(1).and_then(|before| times.get(before));
+        let span = (since.copied(), times.get(place + 1).copied());
+        event.other_machine |= hops_changed(members, event.time, span);
     }
     events
 }
@@ -94,21 +97,23 @@ fn announced<'a>(
     })
 }
 
-/// Whether every hop count before the event differs from every one after it, until the next change.
-fn hops_changed(members: &[(ConnectionId, &Connection)], time: Timestamp) -> bool {
-    let mut hops: BTreeMap<bool, Vec<u8>> = BTreeMap::new();
+/// Whether every hop count between the event before and this one differs from every one between this and the next: behind
+/// a balancer they take turns, whatever happens.
+fn hops_changed(
+    members: &[(ConnectionId, &Connection)],
+    time: Timestamp,
+    (since, until): (Option<Timestamp>, Option<Timestamp>),
+) -> bool {
+    let [mut before, mut after] = [BTreeSet::new(), BTreeSet::new()];
     for (_, connection) in members {
-        if let Some(ttl) = connection.marks.ttl {
-            hops.entry(connection.transport.started > time).or_default().push(ttl);
+        let started = connection.transport.started;
+        let near = since.is_none_or(|since| started > since) && until.is_none_or(|until| started < until);
+        if let Some(ttl) = connection.marks.ttl.filter(|_| near) {
+            let side = if started > time { &mut after } else { &mut before };
+            side.insert(ttl);
         }
     }
-    match (
-        hops.get(&false).and_then(|before| before.last()),
-        hops.get(&true).and_then(|after| after.first()),
-    ) {
-        (Some(before), Some(after)) => before != after,
-        _ => false,
-    }
+    !before.is_empty() && !after.is_empty() && before.is_disjoint(&after)
 }
 
 #[cfg(test)]
@@ -200,7 +205,9 @@ mod tests {
     fn packets_from_another_distance_show_another_machine() {
         assert_eq!(found(&[reset(1, 10, 60), working(20, 60)], &[]), [(10, false)]);
         assert_eq!(found(&[reset(1, 10, 60), working(20, 61)], &[]), [(10, true)]);
-        // The last before and the first after count.
+        // Behind a balancer hop counts take turns all the time.
+        let all = [working(1, 61), reset(2, 10, 60), working(20, 61), working(21, 60)];
+        assert_eq!(found(&all, &[]), [(10, false)]);
         let all = [working(1, 61), reset(2, 10, 60), working(20, 60), working(21, 61)];
         assert_eq!(found(&all, &[]), [(10, false)]);
     }

@@ -225,8 +225,9 @@ reason! {
     /// many do all the same, if both names share certificate and configuration.
     ///
     /// ## How we know
-    /// Both ClientHellos show the name. It is `inferred` only if the server resumed this very session under its own
-    /// name, else `possible`.
+    /// Both ClientHellos show the name. It is `inferred` only if the server has the key of this ticket, or resumes this
+    /// very session under its own name later, else `possible`; not named at all where sessions made under other names
+    /// resume under this one.
     pub(super) static SNI_MISMATCH = {
         name: "sni-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the session belongs to another server name",
@@ -241,6 +242,10 @@ fn sni_mismatch(case: &Case<'_>) -> Finding {
     let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
+    // A server that resumes sessions of other names under this one does not look at the name.
+    if case.insight().is_some_and(|insight| insight.honours_other_names) {
+        return Finding::DoesNotHold;
+    }
     let mut honoured = false;
     let finding = all_tls12(case, |offered| {
         let session = offered.credential.server_name.as_ref()?;
@@ -248,7 +253,7 @@ fn sni_mismatch(case: &Case<'_>) -> Finding {
             .server_name
             .as_ref()
             .is_none_or(|name| !name.eq_ignore_ascii_case(session));
-        honoured |= honoured_under(case, offered, session);
+        honoured |= had_it(case, offered, session);
         differs.then(|| match &hello.server_name {
             Some(name) => format!("the session of {session} is offered under the name {name}"),
             None => format!("the session of {session} is offered without a name"),
@@ -277,19 +282,22 @@ fn sni_mismatch(case: &Case<'_>) -> Finding {
     }
 }
 
-/// Whether this session was resumed under its own name: then the server had it, and the name made the difference.
-fn honoured_under(case: &Case<'_>, offered: &Offered<'_>, session: &str) -> bool {
-    offered
-        .credential
-        .offers
-        .iter()
-        .filter_map(|offer| case.kept.get(*offer))
-        .any(|other| {
-            other.accepted == Some(offered.offer.credential)
-                && other
-                    .server_name()
-                    .is_some_and(|name| name.eq_ignore_ascii_case(session))
-        })
+/// Whether the server that refused the session had it, so that the name made the difference: it seals its tickets with the
+/// key of this one, or the session was resumed under its own name later. That it was resumed before is not enough: the
+/// server may have lost it since, or another one may have answered.
+fn had_it(case: &Case<'_>, offered: &Offered<'_>, session: &str) -> bool {
+    let key = case.hindsight.key_name(offered.offer.credential);
+    if key.is_some() && key == case.hindsight.issued_under(case.connection) {
+        return true;
+    }
+    let users = offered.credential.offers.iter();
+    users.filter_map(|user| case.kept.get(*user)).any(|other| {
+        other.accepted == Some(offered.offer.credential)
+            && other.hello_time() > case.hello_time()
+            && other
+                .server_name()
+                .is_some_and(|name| name.eq_ignore_ascii_case(session))
+    })
 }
 
 /// Holds, as observed, when every session ID and ticket offered in a handshake up to TLS 1.2 has the defect. The first
