@@ -618,6 +618,12 @@ impl<T> Flow<T> {
         }
     }
 
+    /// Whether a segment begins among the numbers that its side has used already.
+    pub(super) fn said(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let numbers = self.half(direction).numbers();
+        numbers.is_some_and(|(lowest, end)| segment.seq.distance(lowest) >= 0 && segment.seq.distance(end) < 0)
+    }
+
     /// Whether so much was lost before a segment that what opens a connection opens another one.
     pub(super) fn leaps(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         // Not the highest number: an acknowledgement without data may bear it.
