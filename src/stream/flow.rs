@@ -627,8 +627,9 @@ impl<T> Flow<T> {
     /// Whether so much was lost before a segment that what opens a connection opens another one.
     pub(super) fn leaps(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         // Not the highest number: an acknowledgement without data may bear it.
-        let expected = self.half(direction).assembler.expected();
-        expected.is_some_and(|expected| segment.seq.distance(expected) >= LEAP)
+        let half = self.half(direction);
+        let stands = half.assembler.expected().or(half.lowest);
+        stands.is_some_and(|stands| segment.seq.distance(stands) >= LEAP)
     }
 
     /// Whether a segment's sequence number can belong to this connection.
