@@ -70,10 +70,10 @@ fn layers(criterion: &mut Criterion) {
     });
     group.bench_function("source, net, stream", |bencher| {
         bencher.iter(|| {
-            let (mut decoder, mut table) = (Decoder::new(), FlowTable::new(FlowLimits::default()));
+            let (mut decoder, mut table) = (Decoder::new(), FlowTable::<()>::new(FlowLimits::default(), |_| false));
             packets(bytes, |packet| {
                 if let Decoded::Segment(segment) = &decoder.decode(packet) {
-                    black_box(table.route(segment, packet.at(), || ()));
+                    black_box(table.route(segment, packet.at()));
                 }
                 while let Some(finished) = table.expire() {
                     table.recycle(finished);

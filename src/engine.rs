@@ -18,6 +18,8 @@ use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Pac
 use crate::session::{Completed, Connection, ConnectionId, Drops, Interner, Kept, Ledger};
 use crate::stream::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
+use crate::tls::search::opens;
+
 pub use crate::stream::Limits as FlowLimits;
 pub use shard::{Shard, join};
 pub use stages::{Back, Batch, Front, Order};
@@ -132,7 +134,7 @@ impl Engine {
     pub fn new(limits: Limits) -> Self {
         Self {
             decoder: Decoder::new(),
-            table: FlowTable::new(limits.flows),
+            table: FlowTable::new(limits.flows, opens),
             ledger: Ledger::default(),
             interner: Interner::default(),
             kept: Kept::new(limits.kept_bytes),
@@ -273,11 +275,11 @@ impl Engine {
             drops: self.drops.clone(),
             ..Self::new(self.limits)
         };
+        snapshot.other_connections += self.table.len() as u64;
         for flow in self.table.flows() {
             if flow.data.is_tls() {
+                snapshot.other_connections -= 1;
                 snapshot.finish_flow(ended_here(flow));
-            } else {
-                snapshot.other_connections += 1;
             }
         }
         let legs = legs::join(&mut snapshot.kept, &mut snapshot.ledger);
@@ -559,7 +561,7 @@ impl Engine {
 /// copied about on the stack.
 #[inline(never)]
 fn take(table: &mut FlowTable<Tracks>, segment: &Segment<'_>, at: At, context: &mut Context<'_>) -> Option<FlowId> {
-    let (id, mut direction) = table.route(segment, at, Tracks::default)?;
+    let (id, mut direction) = table.route(segment, at)?;
     let flow = table.flow_mut(id)?;
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {

@@ -9,6 +9,7 @@
 use super::{Engine, Limits, NeighbourSeen, datagram_kind, tracks};
 use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp};
 use crate::stream::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
+use crate::tls::search::opens;
 use tracks::Tracks;
 
 /// What the back does next.
@@ -136,7 +137,7 @@ impl Front {
             decoder: Decoder::new(),
             last: None,
             lines: Lines {
-                table: FlowTable::new(limits.flows),
+                table: FlowTable::new(limits.flows, opens),
                 numbers: Numbers::default(),
                 batch: Batch::default(),
                 held: 0,
@@ -215,7 +216,7 @@ impl Lines {
     /// Kept apart: inlined, the segment would be copied about on the stack.
     #[inline(never)]
     fn take_segment(&mut self, segment: &Segment<'_>, at: At) {
-        let Some((id, direction)) = self.table.route(segment, at, Link::default) else {
+        let Some((id, direction)) = self.table.route(segment, at) else {
             return;
         };
         let Some(flow) = self.table.flow_mut(id) else { return };

@@ -461,13 +461,17 @@ fn begin(
         flow.data.open = Some(Box::new(open));
         flow.data.sealed = (!context.secrets.is_idle()).then(|| Box::new(Unsealer::new()));
     }
-    if start == Start::Middle
-        && let (Some(open), Some(cause)) = (
-            &mut flow.data.open,
-            flow.data.lost.get(index(direction)).copied().flatten(),
-        )
-    {
-        open.handshake_lost(side(direction), cause);
+    if let (Some(open), Some(cause)) = (
+        &mut flow.data.open,
+        flow.data.lost.get(index(direction)).copied().flatten(),
+    ) {
+        match start {
+            Start::Middle => open.handshake_lost(side(direction), cause),
+            Start::Record | Start::V2Hello if is_hello(bytes, offset, start) => {
+                open.hello_behind_gap(side(direction), at);
+            }
+            Start::Record | Start::V2Hello => {}
+        }
     }
     let (clear, rest) = bytes.split_at(offset.min(bytes.len()));
     let in_place = match clear {

@@ -232,6 +232,12 @@ impl TcpFlags {
         self.0 & Self::RST.0 != 0
     }
 
+    /// Whether ACK is set, and neither SYN, FIN nor RST.
+    #[must_use]
+    pub const fn only_acknowledges(self) -> bool {
+        self.0 & (Self::FIN.0 | Self::SYN.0 | Self::RST.0 | Self::ACK.0) == Self::ACK.0
+    }
+
     /// Whether ACK is set.
     #[must_use]
     pub const fn ack(self) -> bool {

@@ -9,7 +9,7 @@ mod opened;
 mod protected;
 
 use crate::net::{At, Endpoint};
-use crate::tls::{Content, Event, Message};
+use crate::tls::{Content, Event, Message, ProtocolVersion};
 
 use super::Close;
 use super::close::{Record, SideClose};
@@ -268,11 +268,13 @@ impl Open {
         {
             self.facts.shape = Seen::Blind(cause);
         }
+        let offers_tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
+        let tls13 = self.facts.version().map_or(offers_tls13, ProtocolVersion::is_tls13);
         if let (
             EarlyData::NotOffered,
             true,
             Some(cause @ (Blindness::CaptureStartedLate | Blindness::Gap | Blindness::Snaplen)),
-        ) = (self.facts.early_data, self.facts.is_tls13(), client_blind)
+        ) = (self.facts.early_data, tls13, client_blind)
         {
             // An earlier ClientHello with early data, and the HelloRetryRequest that refused it, may not be in the capture.
             self.facts.early_data = EarlyData::Unclear(cause);

@@ -9,7 +9,8 @@ pub(super) struct Buffer {
     data: Vec<u8>,
     start: usize,
     end: usize,
-    offset: u64,
+    /// Offset of the first byte of `data` in the stream.
+    base: u64,
     done: bool,
     error: Option<io::Error>,
 }
@@ -28,7 +29,7 @@ impl Buffer {
             data: Vec::new(),
             start: 0,
             end: 0,
-            offset: 0,
+            base: 0,
             done: false,
             error: None,
         }
@@ -42,7 +43,7 @@ impl Buffer {
 
     /// Offset of the first unread byte in the stream.
     pub(super) fn offset(&self) -> u64 {
-        self.offset
+        self.base.saturating_add(self.start as u64)
     }
 
     /// Whether `want` bytes are at hand without reading.
@@ -68,7 +69,7 @@ impl Buffer {
     pub(super) fn take(&mut self, skip: usize, length: usize) -> &[u8] {
         let from = self.start.saturating_add(skip).min(self.end);
         let to = from.saturating_add(length).min(self.end);
-        self.consume(to.saturating_sub(self.start));
+        self.start = to;
         self.data.get(from..to).unwrap_or_default()
     }
 
@@ -77,7 +78,6 @@ impl Buffer {
     pub(super) fn consume(&mut self, count: usize) {
         let count = count.min(self.end.saturating_sub(self.start));
         self.start = self.start.saturating_add(count);
-        self.offset = self.offset.saturating_add(count as u64);
     }
 
     /// Whether a read error ended the stream.
@@ -102,6 +102,7 @@ impl Buffer {
     fn make_room(&mut self, want: usize) {
         self.data.copy_within(self.start..self.end, 0);
         self.end = self.end.saturating_sub(self.start);
+        self.base = self.offset();
         self.start = 0;
         let usual = if self.data.is_empty() {
             Self::FIRST

@@ -57,12 +57,22 @@ impl Input {
     /// Numbers one more frame and accounts for it.
     #[inline]
     pub(super) fn count(&mut self, time: Timestamp, captured: usize, original: u32) -> FrameRef {
+        if self.capture.last_time.is_some_and(|last| last <= time) {
+            self.capture.last_time = Some(time);
+        } else {
+            self.note_time(time);
+        }
+        self.count_untimed(captured, original)
+    }
+
+    /// The first time, or one before others.
+    #[cold]
+    fn note_time(&mut self, time: Timestamp) {
         let capture = &mut self.capture;
         capture.last_time = capture.last_time.max(Some(time));
         if capture.first_time.is_none_or(|first| time < first) {
             capture.first_time = Some(time);
         }
-        self.count_untimed(captured, original)
     }
 
     /// As `count`, for a frame without a time of its own.

@@ -35,6 +35,8 @@ struct Record {
 }
 
 const FILE_HEADER: usize = 24;
+/// What every record header begins with: four numbers.
+const SHORTEST_HEADER: usize = 16;
 /// The longest frame libpcap and Wireshark write, whatever the file header says.
 const USUAL_LIMIT: u32 = 262_144;
 /// A snap length in the file header is believed up to here.
@@ -74,6 +76,7 @@ impl PcapFile {
     }
 
     /// Makes the next whole record stand at the start of the buffer.
+    #[inline]
     fn locate(&mut self) -> Option<Record> {
         while !self.input.over {
             if let Some(record) = self.layout.parse(self.input.buffer.data())
@@ -299,20 +302,22 @@ impl Layout {
     /// more than that bytes are missing.
     #[inline]
     fn header(self, data: &[u8]) -> Option<Record> {
-        let field = |at: usize| {
-            let bytes = *data.get(at..)?.first_chunk()?;
-            Some(if self.big_endian {
+        data.get(..self.record_header)?;
+        let ([seconds, fraction, captured, original], _) = data.first_chunk::<SHORTEST_HEADER>()?.as_chunks() else {
+            return None;
+        };
+        let number = |bytes: [u8; 4]| {
+            if self.big_endian {
                 u32::from_be_bytes(bytes)
             } else {
                 u32::from_le_bytes(bytes)
-            })
+            }
         };
-        data.get(..self.record_header)?;
         Some(self.ordered(Record {
-            seconds: field(0)?,
-            fraction: field(4)?,
-            captured: field(8)?,
-            original: field(12)?,
+            seconds: number(*seconds),
+            fraction: number(*fraction),
+            captured: number(*captured),
+            original: number(*original),
         }))
     }
 

@@ -19,6 +19,9 @@ const PATIENCE: u8 = 40;
 /// Stream offsets start here, so that data before the first segment seen still has a positive offset.
 const ORIGIN: u64 = 1 << 32;
 
+/// The anchor moves on once the stream is this far from it: half the number space would be too far.
+const MOVE_ANCHOR: u64 = 1 << 29;
+
 /// Why bytes are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapCause {
@@ -101,6 +104,10 @@ impl Assembler {
     pub fn push<'a>(&mut self, seq: SeqNumber, payload: &'a [u8], cut: u32, at: At) -> Option<Piece<'a>> {
         if payload.is_empty() && cut == 0 {
             return None;
+        }
+        if cut == 0 && self.next_in_order() == Some(seq) {
+            self.next += payload.len() as u64;
+            return Some(Piece::Data(Cow::Borrowed(payload), at));
         }
         let offset = self.offset(seq);
         if self.started && self.waiting.is_empty() && self.cut_at.is_none() {
@@ -201,6 +208,14 @@ impl Assembler {
         ))
     }
 
+    /// The sequence number that goes on where the stream stands, with nothing else to be thought of.
+    #[inline]
+    #[must_use]
+    pub fn next_in_order(&self) -> Option<SeqNumber> {
+        let near = self.next <= self.anchor_offset + MOVE_ANCHOR;
+        self.expected().filter(|_| near && !self.is_waiting())
+    }
+
     /// Whether bytes are missing at the end of what was seen: before FIN, or acknowledged by the receiver.
     #[must_use]
     pub fn incomplete_at_end(&self) -> bool {
@@ -242,7 +257,7 @@ impl Assembler {
         let offset = self
             .anchor_offset
             .saturating_add_signed(i64::from(seq.distance(anchor)));
-        if offset > self.anchor_offset + (1 << 29) && self.next > self.anchor_offset + (1 << 28) {
+        if offset > self.anchor_offset + MOVE_ANCHOR && self.next > self.anchor_offset + (1 << 28) {
             // Keep the anchor within half the number space of the stream as it advances.
             if let Some(expected) = self.expected() {
                 self.anchor = Some(expected);

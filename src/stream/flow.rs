@@ -8,6 +8,9 @@ use super::reset::{Reset, ResetForm};
 /// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
 /// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
 pub(super) const SAME_CONNECTION: i32 = 1 << 24;
+/// What opens a connection is not of this one where it stands this far beyond all that its side sent: no clear text before
+/// TLS is that long, nor the early data that may stand before a second hello.
+const LEAP: i32 = 24 << 10;
 /// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
 const RESET_WINDOW: i32 = 1 << 20;
 
@@ -98,6 +101,17 @@ impl Spans {
             main: (at.frame, at.frame),
             more: None,
         }
+    }
+
+    /// Takes a frame of the capture where the connection was seen first that is behind all others there; `false` for any
+    /// other frame.
+    #[inline]
+    fn goes_on_to(&mut self, frame: FrameRef) -> bool {
+        let behind = self.main.1 < frame && self.main.1.capture() == frame.capture();
+        if behind {
+            self.main.1 = frame;
+        }
+        behind
     }
 
     /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
@@ -418,6 +432,35 @@ impl<T> Flow<T> {
         self.halves.iter().any(|half| half.reset.is_some()) || self.halves.iter().all(|half| half.fin.is_some())
     }
 
+    /// What nearly every segment does: it brings the next bytes of a connection that goes on, or acknowledges. The same as
+    /// [`Flow::observe`], which has to think of more; `None` where that must be asked, and nothing was done.
+    #[inline]
+    pub(super) fn follow(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> Option<bool> {
+        let goes_on = self.established.is_some() && !self.closing;
+        if !goes_on || !segment.flags.only_acknowledges() || segment.cut > 0 || !segment.path.outer.is_empty() {
+            return None;
+        }
+        let (half, other) = self.pair_mut(direction);
+        let next = half.assembler.next_in_order()?;
+        if segment.seq != next || half.highest != Some(next) || half.first.is_none() {
+            return None;
+        }
+        let lowest = half.lowest.filter(|lowest| next.distance(*lowest) >= 0)?;
+        let (digest, time) = (Recent::digest(segment), Recent::time(at));
+        let copied = segment.payload.is_empty() && half.recent.has(digest, time);
+        if !copied {
+            half.lowest = Some(lowest);
+            half.recent.note(digest, time);
+            half.highest = Some(next.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX)));
+            half.note_acknowledgement(segment.ack);
+            other.assembler.acknowledge(segment.ack);
+        }
+        self.copies = self.copies.saturating_add(u32::from(copied));
+        self.touched = true;
+        self.note_span(at);
+        Some(!copied)
+    }
+
     /// Takes the headers of a segment. `false` when it is a copy of one that was taken before.
     pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
         if !segment.flags.rst() && self.half(direction).precedes(segment.seq) {
@@ -452,7 +495,16 @@ impl<T> Flow<T> {
         true
     }
 
+    #[inline]
     fn note_span(&mut self, at: At) {
+        // In the capture that held the packets before, and later than all of them.
+        if self.last.time <= at.time && self.spans.goes_on_to(at.frame) {
+            self.last = At {
+                frame: self.last.frame.max(at.frame),
+                time: at.time,
+            };
+            return;
+        }
         self.spans.note(at.frame);
         self.first = At {
             frame: self.spans.main.0,
@@ -489,13 +541,7 @@ impl<T> Flow<T> {
             half.assembler.start(first);
         }
         if segment.flags.ack() {
-            half.acknowledged = Some(segment.ack);
-            if half
-                .first_acknowledged
-                .is_none_or(|first| segment.ack.distance(first) < 0)
-            {
-                half.first_acknowledged = Some(segment.ack);
-            }
+            half.note_acknowledgement(segment.ack);
             other.assembler.acknowledge(segment.ack);
         }
         if segment.flags.fin() {
@@ -571,6 +617,13 @@ impl<T> Flow<T> {
         }
     }
 
+    /// Whether so much was lost before a segment that what opens a connection opens another one.
+    pub(super) fn leaps(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        // Not the highest number: an acknowledgement without data may bear it.
+        let expected = self.half(direction).assembler.expected();
+        expected.is_some_and(|expected| segment.seq.distance(expected) >= LEAP)
+    }
+
     /// Whether a segment's sequence number can belong to this connection.
     pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let half = self.half(direction);
@@ -625,6 +678,14 @@ impl Half {
         before_reset || self.assembler.incomplete_at_end()
     }
 
+    #[inline]
+    fn note_acknowledgement(&mut self, ack: SeqNumber) {
+        self.acknowledged = Some(ack);
+        if self.first_acknowledged.is_none_or(|first| ack.distance(first) < 0) {
+            self.first_acknowledged = Some(ack);
+        }
+    }
+
     fn observe_syn(&mut self, segment: &Segment<'_>, at: At) {
         if self.syn.is_some() {
             return;
@@ -641,6 +702,8 @@ impl Half {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::net::{Encapsulation, Path, TcpFlags, TcpOptions, Timestamp};
@@ -703,6 +766,72 @@ mod tests {
         assert_eq!(flow.outer[0].between, Some([near, far]));
         flow.swap();
         assert_eq!(flow.outer[0].between, Some([far, near]));
+    }
+
+    /// A step of a conversation: from the client or not, how far off what would come next, flags, bytes, and how much
+    /// later than the step before.
+    type Step = (bool, i32, i32, u8, usize, u64);
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let offset = prop_oneof![6 => Just(0), 1 => -3..4_i32];
+        let flags = prop_oneof![8 => Just(0x10_u8), 4 => Just(0x18), 1 => 0..=31_u8];
+        let later = prop_oneof![2 => Just(0_u64), 3 => 1..40_000_000_u64];
+        prop::collection::vec((any::<bool>(), offset.clone(), offset, flags, 0..4_usize, later), 0..40)
+    }
+
+    /// The connection after these steps, by the short way where it can be taken or always by the long one.
+    fn after(steps: &[Step], short: bool) -> (String, usize) {
+        let mut flow = open();
+        let (mut next, mut time, mut taken) = ([1001_u32, 9001], at(2).time.nanos(), 0);
+        for (number, &(from_client, off, behind, flags, length, later)) in (3..).zip(steps) {
+            time += i64::try_from(later).expect("short");
+            let (direction, mine, theirs) = if from_client {
+                (Direction::ToServer, 0, 1)
+            } else {
+                (Direction::ToClient, 1, 0)
+            };
+            let (seq, ack) = (
+                next[mine].wrapping_add_signed(off),
+                next[theirs].wrapping_add_signed(behind),
+            );
+            let segment = segment(seq, ack, flags, &b"abcd"[..length]);
+            let at = At {
+                frame: FrameRef::new(0, number),
+                time: Timestamp::from_nanos(time),
+            };
+            let followed = if short {
+                flow.follow(direction, &segment, at)
+            } else {
+                None
+            };
+            taken += usize::from(followed.is_some());
+            if followed.unwrap_or_else(|| flow.observe(direction, &segment, at)) {
+                let assembler = &mut flow.half_mut(direction).assembler;
+                assembler.push(segment.seq, segment.payload, 0, at);
+                while assembler.pop().is_some() {}
+                next[mine] = seq.wrapping_add(u32::try_from(length).expect("short"));
+            }
+            flow.closing |= flow.closed();
+        }
+        (format!("{flow:?}"), taken)
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_of_a_segment_ends_where_the_long_one_does(steps in steps()) {
+            prop_assert_eq!(after(&steps, true).0, after(&steps, false).0);
+        }
+    }
+
+    #[test]
+    fn the_next_bytes_of_a_connection_that_goes_on_take_the_short_way() {
+        let steps = [
+            (true, 0, 0, 0x10, 0, 1),
+            (true, 0, 0, 0x18, 3, 1),
+            (false, 0, 0, 0x10, 0, 1),
+        ];
+        assert_eq!(after(&steps, true).1, 2, "all but the one that completes the handshake");
+        assert_eq!(after(&steps, false).1, 0);
     }
 
     #[test]

@@ -1,48 +1,55 @@
 //! What connections are told apart by: both ends in a fixed order, and another address that answers for one of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::net::Endpoint;
 
-/// Both ends in a fixed order. IPv4 addresses are kept as mapped IPv6 ones: one comparison for both.
+/// Both ends in a fixed order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) low: u128,
-    pub(super) high: u128,
-    pub(super) ports: u32,
+pub(super) enum Key {
+    /// Of IPv4, address and port of each end in one number: two comparisons tell connections apart.
+    V4 { low: u64, high: u64 },
+    /// Of IPv6, the two ports in one number.
+    V6 { low: u128, high: u128, ports: u32 },
 }
 
 impl Key {
     /// The key of a segment, and whether its sender is the lower end.
+    #[inline]
     pub(super) fn of(a: Endpoint, b: Endpoint) -> (Self, bool) {
+        let (IpAddr::V4(ip_a), IpAddr::V4(ip_b)) = (a.ip, b.ip) else {
+            return Self::of_v6(a, b);
+        };
+        let end = |ip: Ipv4Addr, port: u16| u64::from(ip.to_bits()) << 16 | u64::from(port);
+        let (a, b) = (end(ip_a, a.port), end(ip_b, b.port));
+        let from_low = a <= b;
+        let (low, high) = if from_low { (a, b) } else { (b, a) };
+        (Self::V4 { low, high }, from_low)
+    }
+
+    fn of_v6(a: Endpoint, b: Endpoint) -> (Self, bool) {
         let (ip_a, ip_b) = (pack(a.ip), pack(b.ip));
-        let ports = |low: u16, high: u16| u32::from(low) << 16 | u32::from(high);
-        if (ip_a, a.port) <= (ip_b, b.port) {
-            (
-                Self {
-                    low: ip_a,
-                    high: ip_b,
-                    ports: ports(a.port, b.port),
-                },
-                true,
-            )
+        let from_low = (ip_a, a.port) <= (ip_b, b.port);
+        let (low, high, first, second) = if from_low {
+            (ip_a, ip_b, a.port, b.port)
         } else {
-            (
-                Self {
-                    low: ip_b,
-                    high: ip_a,
-                    ports: ports(b.port, a.port),
-                },
-                false,
-            )
-        }
+            (ip_b, ip_a, b.port, a.port)
+        };
+        let ports = u32::from(first) << 16 | u32::from(second);
+        (Self::V6 { low, high, ports }, from_low)
     }
 
     /// A number that is cheap to have. Whoever makes two keys meet in it gains nothing: the keys themselves are compared.
+    #[inline]
     #[allow(clippy::cast_possible_truncation)] // upper and lower half
-    pub(super) fn mix(&self) -> u64 {
-        let half = |ip: u128| (ip >> 64) as u64 ^ ip as u64;
-        let ends = half(self.low) ^ half(self.high).rotate_left(32) ^ u64::from(self.ports).rotate_left(13);
+    pub(super) const fn mix(&self) -> u64 {
+        let ends = match *self {
+            Self::V4 { low, high } => low ^ high.rotate_left(32),
+            Self::V6 { low, high, ports } => {
+                let (low, high) = ((low >> 64) as u64 ^ low as u64, (high >> 64) as u64 ^ high as u64);
+                low ^ high.rotate_left(32) ^ (ports as u64).rotate_left(13)
+            }
+        };
         ends.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }

@@ -5,6 +5,7 @@
 //! handshake, FIN, RST with its form, and one [`Assembler`] a direction. What the bytes mean is not known here.
 
 mod assembler;
+mod embryo;
 mod flow;
 mod key;
 mod late;
@@ -16,4 +17,4 @@ pub use assembler::{Assembler, GapCause, Piece};
 pub use flow::{Direction, FinCovers, Flow, Half, Spans, SynOptions, turn};
 pub use limits::Limits;
 pub use reset::{Reset, ResetForm};
-pub use table::{Finished, FlowId, FlowTable, Why};
+pub use table::{Finished, FlowId, FlowTable, Opening, Why};

@@ -8,6 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::net::{At, Endpoint, Segment, Timestamp};
 
+use super::embryo::{Embryo, Held};
 use super::flow::{Direction, Flow};
 use super::key::{Alias, Key, pack};
 use super::late::Late;
@@ -45,6 +46,9 @@ pub struct Finished<T> {
     pub why: Why,
 }
 
+/// Whether bytes can only be the first that one side of a connection says.
+pub type Opening = fn(&[u8]) -> bool;
+
 /// Unanswered SYNs remembered at most; beyond that the list starts anew.
 const UNANSWERED: usize = 1 << 16;
 
@@ -58,7 +62,7 @@ struct Place {
 
 #[derive(Debug)]
 struct Slot<T> {
-    flow: Box<Flow<T>>,
+    held: Held<T>,
     key: Key,
     /// The connection that had the same endpoints before and may still have packets out of order.
     previous: Option<u32>,
@@ -68,10 +72,27 @@ struct Slot<T> {
     current: bool,
 }
 
+impl<T> Slot<T> {
+    const fn flow(&self) -> Option<&Flow<T>> {
+        match &self.held {
+            Held::Grown(flow) => Some(flow),
+            Held::Embryo(..) => None,
+        }
+    }
+
+    const fn flow_mut(&mut self) -> Option<&mut Flow<T>> {
+        match &mut self.held {
+            Held::Grown(flow) => Some(flow),
+            Held::Embryo(..) => None,
+        }
+    }
+}
+
 /// All open connections.
 #[derive(Debug)]
 pub struct FlowTable<T> {
     limits: Limits,
+    opening: Opening,
     hasher: DefaultHashBuilder,
     index: HashTable<Place>,
     slots: Vec<Option<Slot<T>>>,
@@ -94,12 +115,13 @@ pub struct FlowTable<T> {
     since_sweep: u8,
 }
 
-impl<T> FlowTable<T> {
-    /// An empty table.
+impl<T: Default> FlowTable<T> {
+    /// An empty table. By `opening` it knows a new connection on old ports whose SYN was lost.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, opening: Opening) -> Self {
         Self {
             limits,
+            opening,
             hasher: DefaultHashBuilder::default(),
             index: HashTable::new(),
             slots: Vec::new(),
@@ -118,25 +140,53 @@ impl<T> FlowTable<T> {
     }
 
     /// Finds or opens the connection of a segment and lets it take the headers. `None` for a segment that opens
-    /// nothing (an acknowledgement, FIN or RST of an unknown connection) and for copies of a packet.
-    pub fn route(&mut self, segment: &Segment<'_>, at: At, data: impl FnOnce() -> T) -> Option<(FlowId, Direction)> {
+    /// nothing (an acknowledgement, FIN or RST of an unknown connection), for copies of a packet, and for a bare SYN that
+    /// opens a connection: nothing of it is to be delivered.
+    pub fn route(&mut self, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
         self.now = Some(self.now.map_or(at.time, |now| now.max(at.time)));
         let (key, from_low) = Key::of(segment.source, segment.destination);
-        if let Some((id, direction)) = self.answered_elsewhere(&key, from_low, segment) {
+        let known = self.lookup_again(&key);
+        if let Some(id) = known
+            && let Some((direction, is_new)) = self.follow(id, from_low, segment, at)
+        {
+            return is_new.then_some((FlowId(id), direction));
+        }
+        if let Some((id, direction)) = self.answered_elsewhere(&key, known, from_low, segment) {
             return self.take(id, direction, segment, at);
         }
-        let id = match self.lookup_again(&key) {
-            Some(id) => self.choose(id, segment, at, (key, from_low), data)?,
+        let id = match known {
+            Some(id) => {
+                self.grow(id);
+                self.choose(id, segment, at, (key, from_low))?
+            }
             None if self.late.knows(&key, from_low, segment, at.time) => return None,
-            None => self.open(segment, at, (key, from_low), None, data)?,
+            None => self.open(segment, at, (key, from_low), None)?,
         };
-        let direction = self.slots.get(id as usize)?.as_ref()?.flow.direction(from_low);
+        let direction = self.slots.get(id as usize)?.as_ref()?.flow()?.direction(from_low);
         self.take(id, direction, segment, at)
+    }
+
+    /// The short way of nearly every segment: see [`Flow::follow`]. Says whether it is no copy of one before; `None` where
+    /// the long way must be taken.
+    #[inline]
+    fn follow(&mut self, id: u32, from_low: bool, segment: &Segment<'_>, at: At) -> Option<(Direction, bool)> {
+        if !self.aliases.is_empty() {
+            return None;
+        }
+        let slot = self.slots.get_mut(id as usize)?.as_mut()?;
+        let reused = slot.reused;
+        let flow = slot.flow_mut()?;
+        let direction = flow.direction(from_low);
+        if reused && !flow.fits(direction, segment) {
+            return None;
+        }
+        let is_new = flow.follow(direction, segment, at)?;
+        Some((direction, is_new))
     }
 
     /// Lets a connection take the headers of one of its segments.
     fn take(&mut self, id: u32, direction: Direction, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
-        let flow = &mut self.slots.get_mut(id as usize)?.as_mut()?.flow;
+        let flow = self.slots.get_mut(id as usize)?.as_mut()?.flow_mut()?;
         if segment.flags.syn() && segment.flags.ack() {
             let client = (pack(segment.destination.ip), segment.destination.port, segment.ack.0);
             self.unanswered.remove(&client);
@@ -157,7 +207,13 @@ impl<T> FlowTable<T> {
     /// A segment that answers a connection from another address than the one its client calls: a SYN-ACK that
     /// acknowledges exactly the client's SYN proves it, and what follows from there belongs with it. Address translation
     /// does not touch sequence numbers (RFC 9293 §3.4).
-    fn answered_elsewhere(&mut self, key: &Key, from_low: bool, segment: &Segment<'_>) -> Option<(u32, Direction)> {
+    fn answered_elsewhere(
+        &mut self,
+        key: &Key,
+        known: Option<u32>,
+        from_low: bool,
+        segment: &Segment<'_>,
+    ) -> Option<(u32, Direction)> {
         let syn_ack = segment.flags.syn() && segment.flags.ack();
         if self.aliases.is_empty() && !syn_ack {
             return None;
@@ -170,12 +226,13 @@ impl<T> FlowTable<T> {
             };
             return Some((alias.id, direction));
         }
-        if !syn_ack || self.lookup(key).is_some() {
+        if !syn_ack || known.is_some() {
             return None;
         }
         let client = (pack(segment.destination.ip), segment.destination.port, segment.ack.0);
         let id = self.unanswered.remove(&client)?;
-        let flow = &mut self.slots.get_mut(id as usize)?.as_mut()?.flow;
+        self.grow(id);
+        let flow = self.slots.get_mut(id as usize)?.as_mut()?.flow_mut()?;
         if flow.ends[0] != segment.destination || flow.half(Direction::ToClient).first.is_some() {
             return None;
         }
@@ -190,14 +247,29 @@ impl<T> FlowTable<T> {
         Some((id, Direction::ToClient))
     }
 
+    /// What was only a SYN takes room for more.
+    fn grow(&mut self, id: u32) {
+        let Some(Some(slot)) = self.slots.get_mut(id as usize) else {
+            return;
+        };
+        let Held::Embryo(embryo, touched) = &slot.held else {
+            return;
+        };
+        let mut flow = renewed(&mut self.spare, embryo.new_flow(T::default()));
+        embryo.replay(&mut flow);
+        flow.touched = *touched;
+        slot.held = Held::Grown(flow);
+    }
+
     /// The connection with this id.
     pub fn flow_mut(&mut self, id: FlowId) -> Option<&mut Flow<T>> {
-        self.slots.get_mut(id.0 as usize)?.as_mut().map(|slot| &mut *slot.flow)
+        self.slots.get_mut(id.0 as usize)?.as_mut()?.flow_mut()
     }
 
     /// The open connection between two endpoints, in either order.
     pub fn find_mut(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Flow<T>> {
         let id = self.lookup(&Key::of(a, b).0)?;
+        self.grow(id);
         self.flow_mut(FlowId(id))
     }
 
@@ -206,7 +278,10 @@ impl<T> FlowTable<T> {
     pub fn map<U>(self, mut change: impl FnMut(Box<Flow<T>>) -> Box<Flow<U>>) -> FlowTable<U> {
         let slots = self.slots.into_iter().map(|slot| {
             slot.map(|slot| Slot {
-                flow: change(slot.flow),
+                held: match slot.held {
+                    Held::Embryo(embryo, touched) => Held::Embryo(embryo, touched),
+                    Held::Grown(flow) => Held::Grown(change(flow)),
+                },
                 key: slot.key,
                 previous: slot.previous,
                 reused: slot.reused,
@@ -215,6 +290,7 @@ impl<T> FlowTable<T> {
         });
         FlowTable {
             limits: self.limits,
+            opening: self.opening,
             hasher: self.hasher,
             index: self.index,
             slots: slots.collect(),
@@ -234,13 +310,7 @@ impl<T> FlowTable<T> {
 
     /// Puts a connection into memory that was taken back.
     pub fn boxed(&mut self, fresh: Flow<T>) -> Box<Flow<T>> {
-        match self.spare.pop() {
-            Some(mut used) => {
-                *used = fresh;
-                used
-            }
-            None => Box::new(fresh),
-        }
+        renewed(&mut self.spare, fresh)
     }
 
     /// Takes back the memory of a connection that was taken off.
@@ -250,10 +320,10 @@ impl<T> FlowTable<T> {
         }
     }
 
-    /// The connections on the table, in the order of their first packets.
+    /// The connections on the table of which more than a SYN was seen, in the order of their first packets.
     #[must_use]
     pub fn flows(&self) -> Vec<&Flow<T>> {
-        let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().map(|slot| &*slot.flow).collect();
+        let mut all: Vec<&Flow<T>> = self.slots.iter().flatten().filter_map(Slot::flow).collect();
         all.sort_by_key(|flow| (flow.first.time, flow.first.frame));
         all
     }
@@ -309,48 +379,35 @@ impl<T> FlowTable<T> {
     }
 
     /// Takes off every connection, in the order of their first packets.
-    pub fn drain(&mut self) -> Vec<Finished<T>> {
+    pub fn drain(&mut self) -> impl Iterator<Item = Finished<T>> + use<T> {
         self.index.clear();
         self.aliases.clear();
         self.unanswered.clear();
         self.lingering.clear();
         self.late.clear();
         self.open = 0;
-        let mut all: Vec<_> = std::mem::take(&mut self.slots)
-            .into_iter()
-            .flatten()
-            .map(|slot| Finished {
-                why: if slot.flow.closed() {
-                    Why::Closed
-                } else {
-                    Why::InputEnded
-                },
-                flow: slot.flow,
-            })
-            .collect();
-        all.sort_by_key(|finished| (finished.flow.first.time, finished.flow.first.frame));
-        all
+        let slots = std::mem::take(&mut self.slots);
+        let mut all: Vec<Held<T>> = slots.into_iter().flatten().map(|slot| slot.held).collect();
+        all.sort_by_key(|held| (held.first().time, held.first().frame));
+        all.into_iter().map(Held::into_flow).map(|flow| Finished {
+            why: if flow.closed() { Why::Closed } else { Why::InputEnded },
+            flow,
+        })
     }
 
     /// The connection a segment belongs to when its endpoints are known. `None` when that one is over and gone.
-    fn choose(
-        &mut self,
-        id: u32,
-        segment: &Segment<'_>,
-        at: At,
-        (key, from_low): (Key, bool),
-        data: impl FnOnce() -> T,
-    ) -> Option<u32> {
+    fn choose(&mut self, id: u32, segment: &Segment<'_>, at: At, (key, from_low): (Key, bool)) -> Option<u32> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
-        let direction = slot.flow.direction(from_low);
+        let flow = slot.flow()?;
+        let direction = flow.direction(from_low);
         let opens = segment.flags.syn() && !segment.flags.rst();
         if opens {
-            let isn = slot.flow.half(direction).isn;
+            let isn = flow.half(direction).isn;
             // A SYN with another initial sequence number is a new connection on old ports; so is a first SYN on a
             // connection that is over.
             let reuse = match isn {
                 Some(isn) => isn != segment.seq,
-                None => !slot.flow.may_open(direction, segment),
+                None => !flow.may_open(direction, segment),
             };
             let of_previous = slot
                 .previous
@@ -359,31 +416,36 @@ impl<T> FlowTable<T> {
                 if slot.reused && self.late.knows(&key, from_low, segment, at.time) {
                     return None;
                 }
-                return self.open(segment, at, (key, from_low), Some(id), data).or(Some(id));
+                return self.open(segment, at, (key, from_low), Some(id)).or(Some(id));
             }
         }
-        if !slot.reused || slot.flow.fits(direction, segment) {
-            return Some(id);
+        if slot.reused && !flow.fits(direction, segment) {
+            match slot.previous {
+                Some(previous) if self.previous_fits(previous, segment, from_low) => return Some(previous),
+                None if self.late.knows(&key, from_low, segment, at.time) => return None,
+                _ => {}
+            }
         }
-        match slot.previous {
-            Some(previous) if self.previous_fits(previous, segment, from_low) => Some(previous),
-            None if self.late.knows(&key, from_low, segment, at.time) => None,
-            _ => Some(id),
+        if flow.leaps(direction, segment) && (self.opening)(segment.payload) {
+            return self.open(segment, at, (key, from_low), Some(id)).or(Some(id));
         }
+        Some(id)
     }
 
     fn is_isn_of(&self, id: u32, segment: &Segment<'_>, from_low: bool) -> bool {
         self.slots
             .get(id as usize)
             .and_then(Option::as_ref)
-            .is_some_and(|slot| slot.flow.half(slot.flow.direction(from_low)).isn == Some(segment.seq))
+            .and_then(Slot::flow)
+            .is_some_and(|flow| flow.half(flow.direction(from_low)).isn == Some(segment.seq))
     }
 
     fn previous_fits(&self, id: u32, segment: &Segment<'_>, from_low: bool) -> bool {
         self.slots
             .get(id as usize)
             .and_then(Option::as_ref)
-            .is_some_and(|slot| slot.flow.fits(slot.flow.direction(from_low), segment))
+            .and_then(Slot::flow)
+            .is_some_and(|flow| flow.fits(flow.direction(from_low), segment))
     }
 
     fn open(
@@ -392,27 +454,21 @@ impl<T> FlowTable<T> {
         at: At,
         (key, from_low): (Key, bool),
         previous: Option<u32>,
-        data: impl FnOnce() -> T,
     ) -> Option<u32> {
         let flags = segment.flags;
         if flags.rst() || (!flags.syn() && segment.payload.is_empty() && segment.cut == 0) {
             return None;
         }
-        let from_client = guess_client(segment);
-        let (client, server) = if from_client {
-            (segment.source, segment.destination)
-        } else {
-            (segment.destination, segment.source)
-        };
-        let mut fresh = Flow::new(client, server, at, data());
-        fresh.client_is_low = from_client == from_low;
-        let flow = self.boxed(fresh);
         if let Some(old) = previous {
             self.retire(old, at);
         }
+        let held = match Embryo::of(segment, at, from_low) {
+            Some(embryo) => Held::Embryo(Box::new(embryo), true),
+            None => Held::Grown(self.open_flow(segment, at, from_low)),
+        };
         let reused = previous.is_some() || self.late.has(&key, at.time);
         let slot = Slot {
-            flow,
+            held,
             key,
             previous,
             reused,
@@ -439,8 +495,20 @@ impl<T> FlowTable<T> {
         Some(id)
     }
 
+    fn open_flow(&mut self, segment: &Segment<'_>, at: At, from_low: bool) -> Box<Flow<T>> {
+        let from_client = guess_client(segment);
+        let (client, server) = if from_client {
+            (segment.source, segment.destination)
+        } else {
+            (segment.destination, segment.source)
+        };
+        let mut fresh = Flow::new(client, server, at, T::default());
+        fresh.client_is_low = from_client == from_low;
+        self.boxed(fresh)
+    }
+
     fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one((key.low, key.high, key.ports))
+        self.hasher.hash_one(key)
     }
 
     fn lookup(&self, key: &Key) -> Option<u32> {
@@ -491,7 +559,7 @@ impl<T> FlowTable<T> {
             let key = slots
                 .get(place.id as usize)
                 .and_then(Option::as_ref)
-                .map(|slot| (slot.key.low, slot.key.high, slot.key.ports));
+                .map(|slot| slot.key);
             key.map_or(0, |key| hasher.hash_one(key))
         };
         match self.index.entry(hash, same, rehash) {
@@ -517,8 +585,8 @@ impl<T> FlowTable<T> {
         };
         slot.previous = None;
         slot.current = false;
-        if !slot.flow.closing {
-            slot.flow.closing = true;
+        if let Some(flow) = slot.flow_mut().filter(|flow| !flow.closing) {
+            flow.closing = true;
             self.lingering.push_back((
                 Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)),
                 id,
@@ -530,11 +598,12 @@ impl<T> FlowTable<T> {
     /// Both times count from the close, so that it does not matter when somebody asks.
     fn bury(&mut self, id: u32, due: Timestamp) -> Option<Box<Flow<T>>> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
+        let flow = slot.flow()?;
         let until = Timestamp::from_nanos(due.nanos().saturating_add(self.limits.late));
         self.late.forget(due);
-        self.late.remember(slot.key, slot.flow.client_is_low, &slot.flow, until);
-        if let Some((key, alias)) = self.alias_of(id, &slot.flow) {
-            self.late.remember(key, alias.client_is_low, &slot.flow, until);
+        self.late.remember(slot.key, flow.client_is_low, flow, until);
+        if let Some((key, alias)) = self.alias_of(id, flow) {
+            self.late.remember(key, alias.client_is_low, flow, until);
         }
         self.remove(id)
     }
@@ -561,22 +630,29 @@ impl<T> FlowTable<T> {
             }
             None => self.displace(&slot.key, id),
         }
-        if let Some((key, _)) = self.alias_of(id, &slot.flow) {
+        if let Some((key, _)) = slot.flow().and_then(|flow| self.alias_of(id, flow)) {
             self.aliases.remove(&key);
         }
         self.free.push(id);
         self.open -= 1;
-        Some(slot.flow)
+        Some(slot.held.into_flow())
     }
 
     /// Ends one connection that was not used since the hand last passed it.
     fn evict(&mut self) -> Option<Finished<T>> {
-        self.evict_where(|flow| !std::mem::take(&mut flow.touched))
+        self.evict_held(|held| !held.take_touched())
     }
 
     /// Ends the next connection of which `may_go` says so, to make room; one that is closed already where there is none,
     /// or where most are.
     pub fn evict_where(&mut self, mut may_go: impl FnMut(&mut Flow<T>) -> bool) -> Option<Finished<T>> {
+        self.evict_held(|held| match held {
+            Held::Grown(flow) => may_go(flow),
+            Held::Embryo(..) => false,
+        })
+    }
+
+    fn evict_held(&mut self, mut may_go: impl FnMut(&mut Held<T>) -> bool) -> Option<Finished<T>> {
         // Among connections that are all closed the hand would go round in vain, packet after packet.
         if self.lingering.len() <= self.open / 2 {
             for _ in 0..=2 * self.slots.len() {
@@ -585,7 +661,7 @@ impl<T> FlowTable<T> {
                     continue;
                 };
                 // Those that are closing wait in the queue already; taking them here would leave a stale entry.
-                if slot.flow.closing || !may_go(&mut slot.flow) {
+                if slot.held.is_closing() || !may_go(&mut slot.held) {
                     continue;
                 }
                 let id = u32::try_from(self.hand).ok()?;
@@ -603,11 +679,22 @@ impl<T> FlowTable<T> {
     fn sweep(&mut self, now: Timestamp) -> Option<Finished<T>> {
         self.hand = (self.hand + 1) % self.slots.len().max(1);
         let slot = self.slots.get(self.hand)?.as_ref()?;
-        if slot.flow.closing || now.since(slot.flow.last.time) < self.limits.idle {
+        if slot.held.is_closing() || now.since(slot.held.last()) < self.limits.idle {
             return None;
         }
         let id = u32::try_from(self.hand).ok()?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Idle })
+    }
+}
+
+/// Memory of a connection that is over, if there is any, made that of another one.
+fn renewed<T>(spare: &mut Vec<Box<Flow<T>>>, fresh: Flow<T>) -> Box<Flow<T>> {
+    match spare.pop() {
+        Some(mut used) => {
+            *used = fresh;
+            used
+        }
+        None => Box::new(fresh),
     }
 }
 
@@ -666,42 +753,53 @@ mod tests {
     }
 
     fn table() -> FlowTable<()> {
-        FlowTable::new(Limits {
-            open_flows: 4,
-            linger: 3_000_000_000,
-            late: 3_000_000_000,
-            idle: 60_000_000_000,
-        })
+        FlowTable::new(
+            Limits {
+                open_flows: 4,
+                linger: 3_000_000_000,
+                late: 3_000_000_000,
+                idle: 60_000_000_000,
+            },
+            |payload| payload == b"hello",
+        )
+    }
+
+    /// Routes a segment and gives the connection that has its ports now: of a bare SYN nothing is to be delivered.
+    fn route(table: &mut FlowTable<()>, segment: &Segment<'_>, at: At) -> FlowId {
+        let routed = table.route(segment, at).map(|(id, _)| id);
+        let key = Key::of(segment.source, segment.destination).0;
+        routed.or_else(|| table.lookup(&key).map(FlowId)).expect("a connection")
     }
 
     #[test]
     fn a_syn_with_another_sequence_number_is_a_new_connection() {
         let mut table = table();
-        let (first, _) = table
-            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
-            .expect("opened");
-        let (again, _) = table
-            .route(&segment(CLIENT, 2, 100, b""), at(2), || ())
-            .expect("retransmitted");
-        let (second, _) = table
-            .route(&segment(CLIENT, 2, 90_000_000, b""), at(3), || ())
-            .expect("reused");
+        let first = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        let again = route(&mut table, &segment(CLIENT, 2, 100, b""), at(2));
+        let second = route(&mut table, &segment(CLIENT, 2, 90_000_000, b""), at(3));
         assert_eq!(first, again);
         assert_ne!(first, second);
     }
 
     #[test]
+    fn an_opening_far_beyond_what_was_sent_is_a_new_connection() {
+        let mut table = table();
+        let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        let mut route = |seq, payload| table.route(&segment(CLIENT, 0x10, seq, payload), at(2));
+        for (seq, payload) in [(101, &b"hello"[..]), (100_000, b"world"), (20_000, b"hello")] {
+            assert_eq!(route(seq, payload).map(|(id, _)| id), Some(old), "{seq}");
+        }
+        let (new, _) = route(150_000, b"hello").expect("opened");
+        assert_ne!(new, old);
+        assert_eq!(route(150_005, b"world").map(|(id, _)| id), Some(new));
+    }
+
+    #[test]
     fn late_packets_of_the_old_connection_do_not_touch_the_new_one() {
         let mut table = table();
-        let (old, _) = table
-            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
-            .expect("opened");
-        let (new, _) = table
-            .route(&segment(CLIENT, 2, 90_000_000, b""), at(2), || ())
-            .expect("reused");
-        let (reset, _) = table
-            .route(&segment(CLIENT, 0x14, 101, b""), at(3), || ())
-            .expect("routed");
+        let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        let new = route(&mut table, &segment(CLIENT, 2, 90_000_000, b""), at(2));
+        let (reset, _) = table.route(&segment(CLIENT, 0x14, 101, b""), at(3)).expect("routed");
         assert_eq!(reset, old);
         assert!(
             table
@@ -724,40 +822,32 @@ mod tests {
     #[test]
     fn an_answer_from_another_address_joins_the_connection_whose_syn_it_acknowledges() {
         let mut table = table();
-        let (id, _) = table
-            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
-            .expect("opened");
+        let id = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
         let mut answer = segment(SERVER, 0x12, 500, b"");
         answer.source.ip = IpAddr::from([10, 0, 0, 99]);
         answer.ack = SeqNumber(101);
-        assert_eq!(table.route(&answer, at(2), || ()), Some((id, Direction::ToClient)));
+        assert_eq!(table.route(&answer, at(2)), Some((id, Direction::ToClient)));
         let mut stranger = answer;
         stranger.source.ip = IpAddr::from([10, 0, 0, 98]);
         stranger.ack = SeqNumber(7);
-        let (other, _) = table.route(&stranger, at(3), || ()).expect("opened");
+        let (other, _) = table.route(&stranger, at(3)).expect("opened");
         assert_ne!(other, id, "it acknowledges another SYN");
     }
 
     #[test]
     fn acknowledgements_and_resets_of_unknown_connections_open_nothing() {
         let mut table = table();
-        assert!(table.route(&segment(CLIENT, 0x10, 5, b""), at(1), || ()).is_none());
-        assert!(table.route(&segment(CLIENT, 0x04, 5, b""), at(1), || ()).is_none());
-        assert!(table.route(&segment(CLIENT, 0x10, 5, b"data"), at(1), || ()).is_some());
+        assert!(table.route(&segment(CLIENT, 0x10, 5, b""), at(1)).is_none());
+        assert!(table.route(&segment(CLIENT, 0x04, 5, b""), at(1)).is_none());
+        assert!(table.route(&segment(CLIENT, 0x10, 5, b"data"), at(1)).is_some());
     }
 
     #[test]
     fn closed_connections_linger_and_then_go() {
         let mut table = table();
-        table
-            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
-            .expect("opened");
-        table
-            .route(&segment(CLIENT, 0x11, 101, b""), at(2), || ())
-            .expect("fin");
-        table
-            .route(&segment(SERVER, 0x11, 500, b""), at(3), || ())
-            .expect("fin");
+        route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        table.route(&segment(CLIENT, 0x11, 101, b""), at(2)).expect("fin");
+        table.route(&segment(SERVER, 0x11, 500, b""), at(3)).expect("fin");
         assert!(table.expire().is_none());
         table.advance(at(9).time);
         let finished = table.expire().expect("its time has come");
@@ -769,30 +859,16 @@ mod tests {
     fn late_packets_of_a_connection_that_is_gone_open_nothing() {
         let mut table = table();
         let fin = segment(CLIENT, 0x11, 101, b"");
-        table
-            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
-            .expect("opened");
-        table.route(&fin, at(2), || ()).expect("fin");
-        table
-            .route(&segment(SERVER, 0x11, 500, b""), at(2), || ())
-            .expect("fin");
+        route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        table.route(&fin, at(2)).expect("fin");
+        table.route(&segment(SERVER, 0x11, 500, b""), at(2)).expect("fin");
         table.advance(at(5).time);
         assert!(table.expire().is_some(), "it lingered long enough");
-        assert!(table.route(&segment(CLIENT, 2, 100, b""), at(6), || ()).is_none());
-        assert!(
-            table
-                .route(&segment(CLIENT, 0x10, 101, b"late"), at(6), || ())
-                .is_none()
-        );
-        let (next, _) = table
-            .route(&segment(CLIENT, 2, 90_000_000, b""), at(6), || ())
-            .expect("another number is another connection");
-        assert!(
-            table
-                .route(&segment(CLIENT, 0x10, 101, b"late"), at(7), || ())
-                .is_none()
-        );
-        let mine = table.route(&segment(CLIENT, 0x10, 90_000_001, b"mine"), at(7), || ());
+        assert!(table.route(&segment(CLIENT, 2, 100, b""), at(6)).is_none());
+        assert!(table.route(&segment(CLIENT, 0x10, 101, b"late"), at(6)).is_none());
+        let next = route(&mut table, &segment(CLIENT, 2, 90_000_000, b""), at(6));
+        assert!(table.route(&segment(CLIENT, 0x10, 101, b"late"), at(7)).is_none());
+        let mine = table.route(&segment(CLIENT, 0x10, 90_000_001, b"mine"), at(7));
         assert_eq!(mine, Some((next, Direction::ToServer)));
         table.advance(at(20).time);
         assert!(table.expire().is_none());
@@ -808,7 +884,7 @@ mod tests {
         for port in 0..6 {
             let mut syn = segment(CLIENT, 2, 100, b"");
             syn.source.port = 1000 + port;
-            table.route(&syn, at(u64::from(port) + 1), || ()).expect("opened");
+            route(&mut table, &syn, at(u64::from(port) + 1));
             while table.expire().is_some() {}
         }
         assert_eq!(table.len(), 4);
@@ -817,10 +893,8 @@ mod tests {
     #[test]
     fn a_reset_outside_the_window_is_ignored_and_counted() {
         let mut table = table();
-        let (id, _) = table
-            .route(&segment(CLIENT, 2, 100, b""), at(1), || ())
-            .expect("opened");
-        table.route(&segment(CLIENT, 0x04, 5_000_000, b""), at(2), || ());
+        let id = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        table.route(&segment(CLIENT, 0x04, 5_000_000, b""), at(2));
         let flow = table.flow_mut(id).expect("open");
         assert!(flow.half(Direction::ToServer).reset.is_none());
         assert_eq!(flow.resets_ignored, 1);

@@ -15,6 +15,31 @@ use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, Message};
 
 impl Open {
+    /// The first hello of a side stands behind lost bytes, in the packet at `at`. Where the other side had said by then
+    /// what only answers a hello, the one it answered is among them, and this one is of the next connection on these
+    /// ports.
+    pub fn hello_behind_gap(&mut self, side: Side, at: At) {
+        // Bytes behind a gap are read late: what counts is when they came.
+        let earlier = |other: At| other.time < at.time;
+        let protected = self.end(side.other()).last.is_some_and(|record| earlier(record.at));
+        let answered = match side {
+            Side::Client => protected || self.facts.answer.yes().is_some_and(|answer| earlier(answer.at)),
+            // A client protects early data before it has an answer (RFC 8446 §4.2.10).
+            Side::Server => protected && self.facts.hello.yes().is_some_and(|hello| !hello.early_data),
+        };
+        if answered {
+            self.supersede();
+        }
+    }
+
+    /// What follows is of another connection.
+    fn supersede(&mut self) {
+        self.superseded = true;
+        for side in Side::BOTH {
+            self.handshake_lost(side, Blindness::Gap);
+        }
+    }
+
     pub(super) fn client_hello(&mut self, hello: &ClientHello<'_>, at: At, interner: &mut Interner) {
         let first = self.facts.hello.yes().map(|seen| (seen.at, seen.early_data));
         // A second ClientHello counts after a HelloRetryRequest only. The request itself may come later in the file.
@@ -29,11 +54,7 @@ impl Open {
         }
         // The second ClientHello of a handshake has the random of the first (RFC 8446 §4.1.2).
         if self.facts.hello.yes().is_some_and(|first| first.random != hello.random) {
-            self.superseded = true;
-            for side in Side::BOTH {
-                self.handshake_lost(side, Blindness::Gap);
-            }
-            return;
+            return self.supersede();
         }
         if let (Some((first_hello, _)), Some(retry)) = (first, &mut self.facts.retry) {
             retry.first_hello = first_hello;

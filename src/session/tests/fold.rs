@@ -282,6 +282,43 @@ fn a_hello_of_another_handshake_ends_what_is_read() {
 }
 
 #[test]
+fn a_hello_behind_lost_bytes_is_of_the_next_connection_when_its_handshake_went_on_before() {
+    for (early, passed) in [(0, true), (1000, false)] {
+        let mut talk = Talk::new();
+        talk.server(server_hello());
+        let now = talk.now + early;
+        talk.open.hello_behind_gap(Side::Client, at(now));
+        talk.client(client_hello());
+        assert_eq!(
+            talk.open.facts().hello.yes().is_some(),
+            passed,
+            "{early} after the answer"
+        );
+
+        let mut talk = Talk::new();
+        talk.client(client_hello()).sealed(Side::Client, DATA, 300);
+        let now = talk.now + early;
+        talk.open.hello_behind_gap(Side::Server, at(now));
+        talk.server(server_hello());
+        assert_eq!(
+            talk.open.facts().answer.yes().is_some(),
+            passed,
+            "{early} after the data"
+        );
+    }
+    // What is early data may stand before the answer.
+    let mut talk = Talk::new();
+    talk.client(ClientHello {
+        early_data: true,
+        ..of_tls13()
+    });
+    talk.sealed(Side::Client, DATA, 300);
+    talk.open.hello_behind_gap(Side::Server, at(talk.now + 1));
+    talk.server(server_of_tls13());
+    assert!(talk.open.facts().answer.yes().is_some());
+}
+
+#[test]
 fn hellos_behind_what_is_protected_belong_to_another_handshake() {
     let mut talk = Talk::new();
     talk.sealed(Side::Client, DATA, 300).client(client_hello());
@@ -526,6 +563,17 @@ fn what_a_beginning_out_of_sight_may_have_held_is_not_known() {
     talk.client(of_tls13()).server(server_of_tls13());
     let (connection, _) = talk.open.finish(&mut talk.ledger, [Some(Blindness::Gap), None]);
     assert_eq!(connection.early_data, EarlyData::Unclear(Blindness::Gap));
+
+    // Without an answer, what the hello offers decides.
+    for (hello, expected) in [
+        (of_tls13(), EarlyData::Unclear(Blindness::Gap)),
+        (client_hello(), EarlyData::NotOffered),
+    ] {
+        let mut talk = Talk::new();
+        talk.client(hello);
+        let (connection, _) = talk.open.finish(&mut talk.ledger, [Some(Blindness::Gap), None]);
+        assert_eq!(connection.early_data, expected);
+    }
 
     let talk = Talk::new();
     let mut ledger = talk.ledger;
