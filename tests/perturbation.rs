@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::changes::{duplicate, reorder, split_segments};
@@ -405,6 +406,81 @@ fn many_lost_packets_invent_no_cause() {
                 cases(&format!("round {round}"), invented(fixture, &whole, &part))
             })
             .collect()
+    });
+}
+
+/// What the report on a part states of machines and of closes, and neither the whole report nor the truth does.
+fn told_of_machines_and_closes(fixture: &Fixture, whole: &Value, part: &Value) -> Vec<String> {
+    let whole = stated(whole);
+    let mut found = Vec::new();
+    let mut machines: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for connection in stated(part) {
+        let Some(origin) = origin(&whole, &connection) else {
+            continue;
+        };
+        let label = &connection.value["backend"];
+        if !label.is_null() {
+            let server = common::endpoint(&connection.value["server"]);
+            let told = machines.entry(server).or_default();
+            told.entry(origin.value["backend"].to_string())
+                .or_default()
+                .insert(label.to_string());
+        }
+        let truths = fixture.truth.connections.iter();
+        let mut truths = truths.filter(|truth| {
+            let mut ends = [truth.client.as_str(), truth.server.as_str()];
+            ends.sort_unstable();
+            ends == connection.ends
+        });
+        let class = |value: &Value| value["close"]["class"].as_str().map(str::to_owned);
+        let (before, now) = (class(origin.value), class(connection.value));
+        if let (Some(truth), None, Some(class)) = (truths.next(), truths.next(), now.clone())
+            && before != now
+            && !truth.close.is_empty()
+            && !truth
+                .close
+                .iter()
+                .chain(&truth.close_keys)
+                .any(|accepted| *accepted == class)
+        {
+            found.push(format!("{}: {class}", connection.ends.join(" ")));
+        }
+    }
+    for (server, told) in machines {
+        for (one, labels) in told.into_iter().filter(|(_, labels)| labels.len() > 1) {
+            found.push(format!("{server}: what was {one} is {labels:?}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn lost_and_cut_packets_invent_no_machine_and_no_close() {
+    over_all("machines and closes", |fixture| {
+        let all = packets::read(fixture.path());
+        let whole = report_of_bytes(vec![packets::write(&all)]);
+        let mut random = Random::seeded(&fixture.name, 14);
+        let told = |case: String, rest: &[RawPacket]| {
+            let part = report_of_bytes(vec![packets::write(rest)]);
+            cases(&case, told_of_machines_and_closes(fixture, &whole, &part)).collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        for round in 0..20 {
+            let share = 7 + random.below(60);
+            let rest: Vec<RawPacket> = all.iter().filter(|_| random.below(share) > 0).cloned().collect();
+            found.extend(told(format!("round {round}"), &rest));
+        }
+        for length in [60, 96, 200, 400] {
+            let mut cut = all.clone();
+            for packet in &mut cut {
+                packet.data.truncate(length);
+            }
+            found.extend(told(format!("cut to {length}"), &cut));
+        }
+        for end in some_of(all.len(), &mut random).into_iter().step_by(8) {
+            found.extend(told(format!("up to packet {end}"), &all[..end]));
+        }
+        found
     });
 }
 

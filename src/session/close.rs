@@ -15,9 +15,6 @@ const CLOSE_FOLLOWS_NANOS: i64 = 50_000_000;
 /// In TLS 1.2 and older the type is visible, so the close may take its time.
 const CLOSE_FOLLOWS_VISIBLE_ALERT_NANOS: i64 = 2_000_000_000;
 
-/// Beside the time of a FIN packets may stand in the capture in another order than on the wire: queues of one interface
-/// are emptied one after the other.
-const ORDER_UNSURE_NANOS: i64 = 100_000;
 /// Tag of nearly all suites of TLS 1.3, and a record with an alert in it.
 const TLS13_TAG: u16 = 16;
 const TLS13_ALERT: u16 = 2 + 1 + TLS13_TAG;
@@ -304,7 +301,7 @@ fn answers_to_bare_fin(connection: &Connection, client: &mut CloseNotify, server
         (client, server_fin, server_had_all),
     ] {
         if let (CloseNotify::Inferred(at), Some(fin), false) = (*notify, peer_fin, had_all)
-            && at.time.since(fin.time) > -ORDER_UNSURE_NANOS
+            && at.time > fin.time
         {
             *notify = CloseNotify::AnswerToBareFin(at);
         }
@@ -611,7 +608,7 @@ mod tests {
             ending.reset(Server, 12).client()
         };
         assert_eq!(answer(9), CloseNotify::AnswerToBareFin(ms(10)));
-        assert_eq!(answer(10), CloseNotify::AnswerToBareFin(ms(10)));
+        assert_eq!(answer(10), CloseNotify::Inferred(ms(10)));
         assert_eq!(answer(11), CloseNotify::Blind(Blindness::Encrypted));
     }
 
@@ -644,9 +641,7 @@ mod tests {
         assert_eq!(ambiguous.client().at(), None);
         // It acknowledges the alert, so it was sent after it, whatever the clocks say.
         assert_eq!(answered(9, Data).client(), CloseNotify::Inferred(ms(10)));
-        assert_eq!(answered(11, Part).client(), CloseNotify::Inferred(ms(10)));
-        // Packets as close as that may have been captured in another order.
-        assert_eq!(answered(10, Part).client(), CloseNotify::AnswerToBareFin(ms(10)));
+        assert_eq!(answered(10, Part).client(), CloseNotify::Inferred(ms(10)));
         // The FIN was not bare.
         let both = answered(9, Part).alert(Server, 8);
         assert_eq!(both.client(), CloseNotify::Inferred(ms(10)));

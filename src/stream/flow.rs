@@ -381,10 +381,11 @@ impl<T> Flow<T> {
     pub fn provoked_reset_unseen(&self, direction: Direction) -> bool {
         let other = self.half(direction.opposite());
         let answers = other.reset.is_some_and(|reset| reset.form == ResetForm::NoSocket);
-        let (Some(number), true) = (other.reset_seq, answers) else {
+        let own = self.half(direction);
+        // A direction that was not captured at all is another matter.
+        let (Some(number), true, Some(_)) = (other.reset_seq, answers, own.first) else {
             return false;
         };
-        let own = self.half(direction);
         // Nor does an acknowledgement alone provoke one: a host that has sent FIN knows the connection until it is over.
         let nothing_said = other.fin_acknowledges.zip(own.highest);
         let silent = own.fin.is_none() && nothing_said.is_some_and(|(told, end)| end.distance(told) <= 0);
@@ -615,6 +616,12 @@ impl<T> Flow<T> {
             Some(known) => first.distance(known) < 0 && !self.closed() && self.fits(direction, syn),
             None => !self.closed() || self.fits(direction, syn),
         }
+    }
+
+    /// Whether a segment begins among the numbers that its side has used already.
+    pub(super) fn said(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let numbers = self.half(direction).numbers();
+        numbers.is_some_and(|(lowest, end)| segment.seq.distance(lowest) >= 0 && segment.seq.distance(end) < 0)
     }
 
     /// Whether so much was lost before a segment that what opens a connection opens another one.

@@ -2,7 +2,8 @@
 //!
 //! [`FlowTable`] says which connection and direction a segment belongs to, tells a reused port from a retransmitted
 //! SYN, and ends connections that are closed, idle or too many. A [`Flow`] keeps what TCP tells of one connection:
-//! handshake, FIN, RST with its form, and one [`Assembler`] a direction. What the bytes mean is not known here.
+//! handshake, FIN, RST with its form, and one [`Assembler`] a direction; as long as a SYN is all that was seen, the SYN is
+//! all that is kept. What the bytes mean is not known here.
 
 mod assembler;
 mod embryo;

@@ -400,28 +400,29 @@ impl<T: Default> FlowTable<T> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
         let flow = slot.flow()?;
         let direction = flow.direction(from_low);
+        let previous = slot.previous.and_then(|id| Some((id, self.flow(id)?)));
+        let of_previous = |test: fn(&Flow<T>, Direction, &Segment<'_>) -> bool| {
+            previous.is_some_and(|(_, flow)| test(flow, flow.direction(from_low), segment))
+        };
         let opens = segment.flags.syn() && !segment.flags.rst();
         if opens {
-            let isn = flow.half(direction).isn;
             // A SYN with another initial sequence number is a new connection on old ports; so is a first SYN on a
             // connection that is over.
-            let reuse = match isn {
+            let reuse = match flow.half(direction).isn {
                 Some(isn) => isn != segment.seq,
                 None => !flow.may_open(direction, segment),
             };
-            let of_previous = slot
-                .previous
-                .is_some_and(|previous| self.is_isn_of(previous, segment, from_low));
-            if reuse && !of_previous {
+            if reuse && !of_previous(|flow, direction, syn| flow.half(direction).isn == Some(syn.seq)) {
                 if slot.reused && self.late.knows(&key, from_low, segment, at.time) {
                     return None;
                 }
                 return self.open(segment, at, (key, from_low), Some(id)).or(Some(id));
             }
         }
-        if slot.reused && !flow.fits(direction, segment) {
-            match slot.previous {
-                Some(previous) if self.previous_fits(previous, segment, from_low) => return Some(previous),
+        let copied = of_previous(Flow::said) && !flow.said(direction, segment);
+        if slot.reused && (copied || !flow.fits(direction, segment)) {
+            match previous {
+                Some((previous, _)) if of_previous(Flow::fits) => return Some(previous),
                 None if self.late.knows(&key, from_low, segment, at.time) => return None,
                 _ => {}
             }
@@ -432,20 +433,8 @@ impl<T: Default> FlowTable<T> {
         Some(id)
     }
 
-    fn is_isn_of(&self, id: u32, segment: &Segment<'_>, from_low: bool) -> bool {
-        self.slots
-            .get(id as usize)
-            .and_then(Option::as_ref)
-            .and_then(Slot::flow)
-            .is_some_and(|flow| flow.half(flow.direction(from_low)).isn == Some(segment.seq))
-    }
-
-    fn previous_fits(&self, id: u32, segment: &Segment<'_>, from_low: bool) -> bool {
-        self.slots
-            .get(id as usize)
-            .and_then(Option::as_ref)
-            .and_then(Slot::flow)
-            .is_some_and(|flow| flow.fits(flow.direction(from_low), segment))
+    fn flow(&self, id: u32) -> Option<&Flow<T>> {
+        self.slots.get(id as usize)?.as_ref()?.flow()
     }
 
     fn open(
@@ -792,6 +781,8 @@ mod tests {
         let (new, _) = route(150_000, b"hello").expect("opened");
         assert_ne!(new, old);
         assert_eq!(route(150_005, b"world").map(|(id, _)| id), Some(new));
+        // A copy of what the old one said.
+        assert_eq!(route(100_001, b"copy").map(|(id, _)| id), Some(old));
     }
 
     #[test]

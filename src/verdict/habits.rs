@@ -90,7 +90,10 @@ impl Habit {
     pub fn differs_after(&self, unclean: Unclean) -> bool {
         let (clean, after) = (self.clean, self.after(unclean));
         let row = |returns: Returns| [u64::from(returns.offered), u64::from(returns.silent)];
-        let contrast = Contrast::new(["after a clean close", "after an unclean close"], [row(clean), row(after)]);
+        let contrast = Contrast::new(
+            ["after a clean close", "after an unclean close"],
+            [row(clean), row(after)],
+        );
         let enough = clean.offered >= FEWEST_RETURNS && after.silent >= FEWEST_RETURNS;
         enough && after.offered == 0 && contrast.p_value < SURE
     }

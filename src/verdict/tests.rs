@@ -1,6 +1,8 @@
 //! What the tests of this layer share: a few connections with all that rules may look at; and rules that only what a
 //! capture lacks decides.
 
+mod tickets;
+
 use crate::net::Timestamp;
 use crate::session::tests::{answered, at, endpoint, offer, with_hello};
 use crate::session::{

@@ -295,6 +295,18 @@ fn a_hello_behind_lost_bytes_is_of_the_next_connection_when_its_handshake_went_o
             "{early} after the answer"
         );
 
+        // Nothing of the answer was seen but what came after it.
+        let mut talk = Talk::new();
+        talk.sealed(Side::Server, DATA, 300);
+        let now = talk.now + early;
+        talk.open.hello_behind_gap(Side::Client, at(now));
+        talk.client(client_hello());
+        assert_eq!(
+            talk.open.facts().hello.yes().is_some(),
+            passed,
+            "{early} after the data"
+        );
+
         let mut talk = Talk::new();
         talk.client(client_hello()).sealed(Side::Client, DATA, 300);
         let now = talk.now + early;

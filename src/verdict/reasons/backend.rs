@@ -153,7 +153,8 @@ reason! {
     ///
     /// ## How we know
     /// Tickets show the name of their key. This key was at work before, was never seen at work again, and another key
-    /// took its place.
+    /// took its place. It is `inferred` when both were seen so often that two servers taking turns would hardly look so,
+    /// and where keys are known not to be shared, only if the machine is known to be the same; else `possible`.
     pub(super) static STEK_CHANGED = {
         name: "stek-changed", since: "0.1.0", stage: Inferred,
         summary: "the key of the ticket is no longer in use",
