@@ -41,10 +41,16 @@ pub struct Offered<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Whether something that came before is no longer known: connections were folded away at the memory limit, or
-    /// packets lost while capturing.
+    /// Whether something that came before is not known: connections were folded away at the memory limit, packets lost
+    /// while capturing, or a handshake of this address at this server has no visible ClientHello.
     #[must_use]
     pub fn lacks_the_past(&self) -> bool {
+        self.lacks_connections() || self.history.may_hide_a_handshake(self.connection)
+    }
+
+    /// Whether whole connections before this one may not be known.
+    #[must_use]
+    pub fn lacks_connections(&self) -> bool {
         self.kept.omitted_total() > 0 || self.drops.before(self.hello_time()) > 0
     }
 

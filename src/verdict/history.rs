@@ -4,10 +4,12 @@
 //! with caches of their own. A service is a server endpoint and a server name.
 
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::session::{Connection, ConnectionId, Kept};
+use crate::net::{Endpoint, Timestamp};
+use crate::session::{Blindness, Completed, Connection, ConnectionId, Kept};
 
 use super::habits::{Before, Habit, Habits};
 use super::numbered::Numbered;
@@ -22,6 +24,29 @@ pub struct History {
     by_stack: Links,
     by_address: Links,
     habits: Habits,
+    unnamed: HashMap<(IpAddr, Endpoint), Unnamed>,
+    /// When the first handshake between two addresses began of which not all is visible that the server sent.
+    unseen_issue: HashMap<(IpAddr, IpAddr), Timestamp>,
+}
+
+/// When the first connections of a client address at a server began whose ClientHello is not visible: any client of that
+/// address may have made them, under any name.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unnamed {
+    /// Their handshake falls into the capture.
+    handshake: Option<Timestamp>,
+    /// They were there when the capture began.
+    late: Option<Timestamp>,
+}
+
+impl Unnamed {
+    fn note(&mut self, connection: &Connection) {
+        let shown = connection.answer.yes().is_some() || connection.completed == Completed::Yes;
+        let late = connection.hello.blind() == Some(Blindness::CaptureStartedLate) && !shown;
+        let first = if late { &mut self.late } else { &mut self.handshake };
+        let began = connection.hello_time();
+        *first = Some(first.map_or(began, |known| known.min(began)));
+    }
 }
 
 impl History {
@@ -53,11 +78,57 @@ impl History {
                 ],
             }
         });
+        let mut unnamed: HashMap<_, Unnamed> = HashMap::new();
+        let mut unseen_issue = HashMap::new();
+        for (_, connection) in kept
+            .in_turn(order)
+            .filter(|(_, earlier)| earlier.completed != Completed::No)
+        {
+            let client = connection.client_address();
+            if connection.hello.yes().is_none() {
+                unnamed.entry((client, connection.server)).or_default().note(connection);
+            }
+            if may_issue_unseen(connection) {
+                let began = connection.hello_time();
+                let first = unseen_issue.entry((client, connection.server.ip)).or_insert(began);
+                *first = began.min(*first);
+            }
+        }
         Self {
             by_stack,
             by_address,
             habits,
+            unnamed,
+            unseen_issue,
         }
+    }
+
+    /// Whether this client may have made a handshake in the capture before this one that is not known as its own,
+    /// because its ClientHello is not visible.
+    #[must_use]
+    pub fn may_hide_a_handshake(&self, connection: &Connection) -> bool {
+        self.unnamed_before(connection, |unnamed| unnamed.handshake)
+    }
+
+    /// Whether this client may have had a connection to this server when the capture began.
+    #[must_use]
+    pub fn may_have_begun_before(&self, connection: &Connection) -> bool {
+        self.unnamed_before(connection, |unnamed| unnamed.late)
+    }
+
+    /// Whether an earlier handshake between the two addresses may have issued something that is not visible although it
+    /// falls into the capture.
+    #[must_use]
+    pub fn may_hide_an_issue(&self, connection: &Connection) -> bool {
+        let ends = (connection.client_address(), connection.server.ip);
+        let first = self.unseen_issue.get(&ends);
+        first.is_some_and(|first| *first < connection.hello_time())
+    }
+
+    fn unnamed_before(&self, connection: &Connection, which: fn(&Unnamed) -> Option<Timestamp>) -> bool {
+        let unnamed = self.unnamed.get(&(connection.client_address(), connection.server));
+        let first = unnamed.and_then(which);
+        first.is_some_and(|first| first < connection.hello_time())
     }
 
     /// What the client of a connection does at its service, over the whole capture.
@@ -90,6 +161,12 @@ impl History {
             earlier.client_address() == connection.client_address() && earlier.server.ip == connection.server.ip
         })
     }
+}
+
+/// Whether packets are missing in which the server may have issued a session, or it issued one under encryption.
+fn may_issue_unseen(connection: &Connection) -> bool {
+    let missing = connection.server_side.handshake_loss.or(connection.answer.blind());
+    missing.is_some_and(|cause| cause != Blindness::CaptureStartedLate) || connection.renegotiations > 0
 }
 
 /// The predecessor of each connection within its group.
