@@ -84,7 +84,8 @@ impl History {
             .in_turn(order)
             .filter(|(_, earlier)| earlier.completed != Completed::No)
         {
-            let client = connection.client_address();
+            // A PROXY header may be lost as well: it is the address on the wire that may have been this client's.
+            let client = connection.client.ip;
             if connection.hello.yes().is_none() {
                 unnamed.entry((client, connection.server)).or_default().note(connection);
             }
@@ -120,13 +121,13 @@ impl History {
     /// falls into the capture.
     #[must_use]
     pub fn may_hide_an_issue(&self, connection: &Connection) -> bool {
-        let ends = (connection.client_address(), connection.server.ip);
+        let ends = (connection.client.ip, connection.server.ip);
         let first = self.unseen_issue.get(&ends);
         first.is_some_and(|first| *first < connection.hello_time())
     }
 
     fn unnamed_before(&self, connection: &Connection, which: fn(&Unnamed) -> Option<Timestamp>) -> bool {
-        let unnamed = self.unnamed.get(&(connection.client_address(), connection.server));
+        let unnamed = self.unnamed.get(&(connection.client.ip, connection.server));
         let first = unnamed.and_then(which);
         first.is_some_and(|first| first < connection.hello_time())
     }
@@ -165,8 +166,12 @@ impl History {
 
 /// Whether packets are missing in which the server may have issued a session, or it issued one under encryption.
 fn may_issue_unseen(connection: &Connection) -> bool {
-    let missing = connection.server_side.handshake_loss.or(connection.answer.blind());
-    missing.is_some_and(|cause| cause != Blindness::CaptureStartedLate) || connection.renegotiations > 0
+    let server = &connection.server_side;
+    let missing = server.handshake_loss.or(connection.answer.blind());
+    let shown = missing.is_some_and(|cause| cause != Blindness::CaptureStartedLate);
+    // The ticket stands right in front of the server's Finished.
+    let end_lost = connection.answer.yes().is_some() && server.finished.is_none() && server.tail_loss.is_some();
+    shown || end_lost || connection.renegotiations > 0
 }
 
 /// The predecessor of each connection within its group.

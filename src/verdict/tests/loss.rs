@@ -68,10 +68,14 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
     let unknown = Some(("offer-of-unknown-origin", Confidence::Observed));
     let unexplained = Some(("rejected-unexplained", Confidence::Observed));
     assert_eq!(told(|_| ()), unknown);
-    let missing: [fn(&mut Connection); 3] = [
+    let missing: [fn(&mut Connection); 4] = [
         |before| before.answer = Seen::Blind(Blindness::Gap),
         |before| before.server_side.handshake_loss = Some(Blindness::Snaplen),
         |before| before.renegotiations = 1,
+        |before| {
+            before.server_side.finished = None;
+            before.server_side.tail_loss = Some(Blindness::Gap);
+        },
     ];
     for change in missing {
         assert_eq!(told(change), unexplained);
