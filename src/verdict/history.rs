@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::net::{Endpoint, Timestamp};
+use crate::net::{Endpoint, FrameRef, Timestamp};
 use crate::session::{Blindness, Completed, Connection, ConnectionId, Kept};
 
 use super::habits::{Before, Habit, Habits};
@@ -26,7 +26,7 @@ pub struct History {
     habits: Habits,
     unnamed: HashMap<(IpAddr, Endpoint), Unnamed>,
     /// When the first handshake between two addresses began of which not all is visible that the server sent.
-    unseen_issue: HashMap<(IpAddr, IpAddr), Timestamp>,
+    unseen_issue: HashMap<(IpAddr, IpAddr), Moment>,
 }
 
 /// When the first connections of a client address at a server began whose ClientHello is not visible: any client of that
@@ -34,9 +34,9 @@ pub struct History {
 #[derive(Debug, Clone, Copy, Default)]
 struct Unnamed {
     /// Their handshake falls into the capture.
-    handshake: Option<Timestamp>,
+    handshake: Option<Moment>,
     /// They were there when the capture began.
-    late: Option<Timestamp>,
+    late: Option<Moment>,
 }
 
 impl Unnamed {
@@ -44,7 +44,7 @@ impl Unnamed {
         let shown = connection.answer.yes().is_some() || connection.completed == Completed::Yes;
         let late = connection.hello.blind() == Some(Blindness::CaptureStartedLate) && !shown;
         let first = if late { &mut self.late } else { &mut self.handshake };
-        let began = connection.hello_time();
+        let began = moment(connection);
         *first = Some(first.map_or(began, |known| known.min(began)));
     }
 }
@@ -90,7 +90,7 @@ impl History {
                 unnamed.entry((client, connection.server)).or_default().note(connection);
             }
             if may_issue_unseen(connection) {
-                let began = connection.hello_time();
+                let began = moment(connection);
                 let first = unseen_issue.entry((client, connection.server.ip)).or_insert(began);
                 *first = began.min(*first);
             }
@@ -123,13 +123,13 @@ impl History {
     pub fn may_hide_an_issue(&self, connection: &Connection) -> bool {
         let ends = (connection.client.ip, connection.server.ip);
         let first = self.unseen_issue.get(&ends);
-        first.is_some_and(|first| *first < connection.hello_time())
+        first.is_some_and(|first| *first < moment(connection))
     }
 
-    fn unnamed_before(&self, connection: &Connection, which: fn(&Unnamed) -> Option<Timestamp>) -> bool {
+    fn unnamed_before(&self, connection: &Connection, which: fn(&Unnamed) -> Option<Moment>) -> bool {
         let unnamed = self.unnamed.get(&(connection.client.ip, connection.server));
         let first = unnamed.and_then(which);
-        first.is_some_and(|first| first < connection.hello_time())
+        first.is_some_and(|first| first < moment(connection))
     }
 
     /// What the client of a connection does at its service, over the whole capture.
@@ -162,6 +162,13 @@ impl History {
             earlier.client_address() == connection.client_address() && earlier.server.ip == connection.server.ip
         })
     }
+}
+
+/// Packets may bear no time or the same: then the frame decides.
+type Moment = (Timestamp, FrameRef);
+
+fn moment(connection: &Connection) -> Moment {
+    (connection.hello_time(), connection.transport.first())
 }
 
 /// Whether packets are missing in which the server may have issued a session, or it issued one under encryption.
