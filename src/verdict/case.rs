@@ -41,10 +41,16 @@ pub struct Offered<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Whether something that came before is no longer known: connections were folded away at the memory limit, or
-    /// packets lost while capturing.
+    /// Whether something that came before is not known: connections were folded away at the memory limit, packets lost
+    /// while capturing, or a handshake of this address at this server has no visible ClientHello.
     #[must_use]
     pub fn lacks_the_past(&self) -> bool {
+        self.lacks_connections() || self.history.may_hide_a_handshake(self.connection)
+    }
+
+    /// Whether whole connections before this one may not be known.
+    #[must_use]
+    pub fn lacks_connections(&self) -> bool {
         self.kept.omitted_total() > 0 || self.drops.before(self.hello_time()) > 0
     }
 
@@ -179,7 +185,8 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
     } else if !connection.is_tls13() {
         // Sessions made by renegotiation are issued under encryption, what was lost may have issued one, and a server
         // that resumes what nobody saw offered leaves its client with that.
-        let unseen = connection.answer.yes().is_none() || !matches!(connection.shape, Seen::Yes(Shape::Full(_)));
+        let full = matches!(connection.shape, Seen::Yes(Shape::Full(_)));
+        let unseen = connection.answer.yes().is_none() || connection.server_side.finished.is_none() || !full;
         if connection.renegotiations > 0 || connection.server_side.handshake_loss.is_some() || unseen {
             Gave::Unclear
         } else {
@@ -241,6 +248,9 @@ mod tests {
         assert_eq!(tls12(|connection| connection.renegotiations = 1), Some(Gave::Unclear));
         let lost = |connection: &mut Connection| connection.server_side.handshake_loss = Some(Blindness::Gap);
         assert_eq!(tls12(lost), Some(Gave::Unclear));
+        // A ticket stands in front of the server's Finished.
+        let end_lost = |connection: &mut Connection| connection.server_side.finished = None;
+        assert_eq!(tls12(end_lost), Some(Gave::Unclear));
         let unanswered = |connection: &mut Connection| connection.answer = Seen::Blind(Blindness::Snaplen);
         assert_eq!(tls12(unanswered), Some(Gave::Unclear));
         let resumed = |connection: &mut Connection| connection.shape = Seen::Yes(Shape::Abbreviated(at(2)));

@@ -4,10 +4,12 @@
 //! with caches of their own. A service is a server endpoint and a server name.
 
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::session::{Connection, ConnectionId, Kept};
+use crate::net::{Endpoint, FrameRef, Timestamp};
+use crate::session::{Blindness, Completed, Connection, ConnectionId, Kept};
 
 use super::habits::{Before, Habit, Habits};
 use super::numbered::Numbered;
@@ -22,6 +24,29 @@ pub struct History {
     by_stack: Links,
     by_address: Links,
     habits: Habits,
+    unnamed: HashMap<(IpAddr, Endpoint), Unnamed>,
+    /// When the first handshake between two addresses began of which not all is visible that the server sent.
+    unseen_issue: HashMap<(IpAddr, IpAddr), Moment>,
+}
+
+/// When the first connections of a client address at a server began whose ClientHello is not visible: any client of that
+/// address may have made them, under any name.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unnamed {
+    /// Their handshake falls into the capture.
+    handshake: Option<Moment>,
+    /// They were there when the capture began.
+    late: Option<Moment>,
+}
+
+impl Unnamed {
+    fn note(&mut self, connection: &Connection) {
+        let shown = connection.answer.yes().is_some() || connection.completed == Completed::Yes;
+        let late = connection.hello.blind() == Some(Blindness::CaptureStartedLate) && !shown;
+        let first = if late { &mut self.late } else { &mut self.handshake };
+        let began = moment(connection);
+        *first = Some(first.map_or(began, |known| known.min(began)));
+    }
 }
 
 impl History {
@@ -53,11 +78,58 @@ impl History {
                 ],
             }
         });
+        let mut unnamed: HashMap<_, Unnamed> = HashMap::new();
+        let mut unseen_issue = HashMap::new();
+        for (_, connection) in kept
+            .in_turn(order)
+            .filter(|(_, earlier)| earlier.completed != Completed::No)
+        {
+            // A PROXY header may be lost as well: it is the address on the wire that may have been this client's.
+            let client = connection.client.ip;
+            if connection.hello.yes().is_none() {
+                unnamed.entry((client, connection.server)).or_default().note(connection);
+            }
+            if may_issue_unseen(connection) {
+                let began = moment(connection);
+                let first = unseen_issue.entry((client, connection.server.ip)).or_insert(began);
+                *first = began.min(*first);
+            }
+        }
         Self {
             by_stack,
             by_address,
             habits,
+            unnamed,
+            unseen_issue,
         }
+    }
+
+    /// Whether this client may have made a handshake in the capture before this one that is not known as its own,
+    /// because its ClientHello is not visible.
+    #[must_use]
+    pub fn may_hide_a_handshake(&self, connection: &Connection) -> bool {
+        self.unnamed_before(connection, |unnamed| unnamed.handshake)
+    }
+
+    /// Whether this client may have had a connection to this server when the capture began.
+    #[must_use]
+    pub fn may_have_begun_before(&self, connection: &Connection) -> bool {
+        self.unnamed_before(connection, |unnamed| unnamed.late)
+    }
+
+    /// Whether an earlier handshake between the two addresses may have issued something that is not visible although it
+    /// falls into the capture.
+    #[must_use]
+    pub fn may_hide_an_issue(&self, connection: &Connection) -> bool {
+        let ends = (connection.client.ip, connection.server.ip);
+        let first = self.unseen_issue.get(&ends);
+        first.is_some_and(|first| *first < moment(connection))
+    }
+
+    fn unnamed_before(&self, connection: &Connection, which: fn(&Unnamed) -> Option<Moment>) -> bool {
+        let unnamed = self.unnamed.get(&(connection.client.ip, connection.server));
+        let first = unnamed.and_then(which);
+        first.is_some_and(|first| first < moment(connection))
     }
 
     /// What the client of a connection does at its service, over the whole capture.
@@ -90,6 +162,23 @@ impl History {
             earlier.client_address() == connection.client_address() && earlier.server.ip == connection.server.ip
         })
     }
+}
+
+/// Packets may bear no time or the same: then the frame decides.
+type Moment = (Timestamp, FrameRef);
+
+fn moment(connection: &Connection) -> Moment {
+    (connection.hello_time(), connection.transport.first())
+}
+
+/// Whether packets are missing in which the server may have issued a session, or it issued one under encryption.
+fn may_issue_unseen(connection: &Connection) -> bool {
+    let server = &connection.server_side;
+    let missing = server.handshake_loss.or(connection.answer.blind());
+    let shown = missing.is_some_and(|cause| cause != Blindness::CaptureStartedLate);
+    // The ticket stands right in front of the server's Finished.
+    let end_lost = connection.answer.yes().is_some() && server.finished.is_none() && server.tail_loss.is_some();
+    shown || end_lost || connection.renegotiations > 0
 }
 
 /// The predecessor of each connection within its group.

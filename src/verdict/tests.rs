@@ -6,12 +6,14 @@ mod tickets;
 use crate::net::Timestamp;
 use crate::session::tests::{answered, at, endpoint, offer, with_hello};
 use crate::session::{
-    Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Issue, Kept, Ledger, Mechanism, Name,
-    OfferKind, Outcome, ProtocolVersion, Shape,
+    Blindness, Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Issue, Kept, Ledger, Mechanism,
+    Name, OfferKind, Outcome, ProtocolVersion, Seen, Shape,
 };
 
 use super::findings::{Findings, Severity};
 use super::{Case, Confidence, Hindsight, History, Judged, judge};
+
+mod loss;
 
 /// Connections, and what follows from them.
 pub(crate) struct World {
@@ -227,7 +229,6 @@ fn packets_of_one_moment_have_the_order_of_their_frames() {
 
 #[test]
 fn a_service_is_lossy_when_one_connection_in_ten_lacks_packets() {
-    use crate::session::{Blindness, Seen};
     let lossy = |others: u32, change: fn(&mut Connection)| {
         let mut one = full(1);
         change(&mut one);

@@ -258,8 +258,9 @@ off, is not shared between connections, or each connection is a process of its o
 
 ## How we know
 
-At least three connections offered nothing after the server had issued something, and no connection of the service
-offered anything. In TLS 1.3 tickets are encrypted; they are concluded from the sizes of records.
+At least three connections offered nothing after their client (address and client stack) had been given something, and
+no connection of the service offered anything. In TLS 1.3 tickets are encrypted; they are concluded from the sizes of
+records. Where one connection in ten lacks packets of its handshake it is only `possible`.
 ",
     },
 ];

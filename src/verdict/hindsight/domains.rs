@@ -37,7 +37,8 @@ pub(super) fn tell_apart(
                 .skip(index + 1)
                 .all(|other| overlap(timeline.issued, other.issued))
         });
-    if !side_by_side || accepts_foreign_key(members, hindsight) {
+    // A ticket that is renewed where nobody saw which one was offered may have been under any key.
+    if !side_by_side || accepts_foreign_key(members, hindsight) || insight.renews_unnamed {
         return Vec::new();
     }
     let mut domains: BTreeMap<KeyName, Domain> = BTreeMap::new();

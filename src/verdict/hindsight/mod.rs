@@ -22,7 +22,7 @@ use std::hash::Hash;
 use hashbrown::{HashMap, HashSet};
 
 use crate::net::{At, Endpoint, Neighbour};
-use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Service};
+use crate::session::{Connection, ConnectionId, CredentialId, Kept, Ledger, Mechanism, Outcome, Service};
 
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::Contrast;
@@ -72,6 +72,10 @@ pub struct Insight {
     pub honours_other_names: bool,
     /// So much of the service is not visible that what was not seen may well have happened.
     pub lossy: bool,
+    /// At this address sessions are resumed in connections whose ClientHello, and so whose server name, is not visible.
+    pub resumes_unnamed: bool,
+    /// And some of these issue a ticket: for which one is not visible.
+    pub renews_unnamed: bool,
     /// Ticket keys are at work side by side, and some servers lack some of them.
     pub keys_apart: bool,
     /// Patterns.
@@ -128,6 +132,10 @@ struct Endpoints {
     machines: HashMap<Endpoint, Vec<machines::Machine>>,
     /// Those of which much is not visible.
     lossy: HashSet<Endpoint>,
+    /// Those that resume sessions offered in a ClientHello that is not visible.
+    resuming_unnamed: HashSet<Endpoint>,
+    /// Those of them that issue a ticket with it.
+    renewing_unnamed: HashSet<Endpoint>,
     /// Those with a ClientHello in the capture.
     named: HashSet<Endpoint>,
     /// Those that changed hands: with all their names at once.
@@ -196,6 +204,8 @@ impl Hindsight {
             insight.honours_other_names = honours_other_names(&insight.uses, service.1.as_deref(), ledger);
             // Without its hello a connection has no server name: loss is a matter of the endpoint.
             insight.lossy = endpoints.lossy.contains(&service.0);
+            insight.resumes_unnamed = endpoints.resuming_unnamed.contains(&service.0);
+            insight.renews_unnamed = endpoints.renewing_unnamed.contains(&service.0);
             insight.keys_apart = key_verdict::keys_apart(&insight, &hindsight, kept);
             // Without its hello a connection may be of any of the names, which number their domains each by itself.
             let known =
@@ -236,6 +246,12 @@ impl Hindsight {
             found.machines.insert(endpoint, told);
             if is_lossy(&members) {
                 found.lossy.insert(endpoint);
+            }
+            for (_, connection) in members.iter().filter(|(_, connection)| resumes_unnamed(connection)) {
+                found.resuming_unnamed.insert(endpoint);
+                if !connection.issued.is_empty() {
+                    found.renewing_unnamed.insert(endpoint);
+                }
             }
             if members.iter().any(|(_, connection)| connection.hello.yes().is_some()) {
                 found.named.insert(endpoint);
@@ -339,6 +355,11 @@ fn honours_other_names(uses: &[Use], name: Option<&str>, ledger: &Ledger) -> boo
         .filter(|credential| credential.mechanism != Mechanism::Psk)
         .filter_map(|credential| credential.server_name.as_deref())
         .any(|session| name.is_none_or(|name| !name.eq_ignore_ascii_case(session)))
+}
+
+/// Whether a connection resumes what an invisible ClientHello offered.
+fn resumes_unnamed(connection: &Connection) -> bool {
+    connection.hello.yes().is_none() && matches!(connection.outcome, Outcome::Resumed(_))
 }
 
 /// Whether at least one connection in ten lacks packets of its handshake.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::net::{FrameRef, Timestamp, hex};
+use hashbrown::HashMap;
+
+use crate::net::{At, FrameRef, Timestamp, hex};
 use crate::session::{Completed, Connection, ConnectionId, Kept, Ledger, Mechanism, Outcome};
-use crate::verdict::case::{Gave, gave};
+use crate::verdict::case::{Gave, gave, order};
 use crate::verdict::{Confidence, Evidence};
 
 use super::catalog::PatternKind;
@@ -536,34 +538,53 @@ impl Finder<'_> {
 
     fn client_never_offers(&self) -> Option<Pattern> {
         const ENOUGH: usize = 3;
+        let offers = |connection: &Connection| {
+            let decided = matches!(
+                connection.outcome,
+                Outcome::Resumed(_) | Outcome::Declined | Outcome::ExternalPsk
+            );
+            decided || !connection.offers.is_empty()
+        };
+        if self.insight.resumes_unnamed || self.members.iter().any(|(_, connection)| offers(connection)) {
+            return None;
+        }
         let mut evidence = Vec::new();
-        let mut issued = false;
+        // From when on each client held something: another one, or a connection opened before, had nothing to offer.
+        let mut holds: HashMap<_, At> = HashMap::new();
         for (_, connection) in self.members {
-            match connection.outcome {
-                Outcome::NotOffered => {}
-                Outcome::Resumed(_) | Outcome::Declined | Outcome::ExternalPsk => return None,
-                Outcome::Failed | Outcome::Unclear(_) => continue,
-            }
-            if issued && let Some(hello) = connection.hello.yes() {
+            let Some(hello) = connection.hello.yes() else { continue };
+            let client = (connection.client_address(), hello.stack.digest);
+            let held = holds.get(&client).is_some_and(|at| order(at) < order(&hello.at));
+            if held && connection.outcome == Outcome::NotOffered {
                 evidence.push(Evidence::new(
                     hello.at.frame,
-                    "ClientHello offers nothing although something was issued before",
+                    "ClientHello offers nothing although this client was given something before",
                 ));
             }
-            issued |= !connection.issued.is_empty()
-                || matches!(connection.tickets_inferred, crate::session::TicketsInferred::Like(_));
+            if let Some((Gave::Seen | Gave::Inferred, over)) = gave(connection) {
+                let first = holds.entry(client).or_insert(over);
+                if order(&over) < order(first) {
+                    *first = over;
+                }
+            }
         }
         if evidence.len() < ENOUGH {
             return None;
         }
         let count = evidence.len();
         evidence.truncate(EVIDENCE);
+        // What was not seen may have been offers.
+        let lossy = self.insight.lossy;
         Some(Pattern {
             name: "client-never-offers",
-            confidence: Confidence::Inferred,
-            summary: format!("{count} connections offer nothing although the server issues credentials"),
+            confidence: if lossy {
+                Confidence::Possible
+            } else {
+                Confidence::Inferred
+            },
+            summary: format!("{count} connections offer nothing although their clients were given something before"),
             advice: advice("client-never-offers"),
-            would_settle: None,
+            would_settle: lossy.then_some("a capture without loss, which shows every ClientHello"),
             evidence,
             contrast: None,
         })

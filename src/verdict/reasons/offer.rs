@@ -57,7 +57,7 @@ fn first_in_capture(case: &Case<'_>) -> Finding {
     let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
-    // One that was folded away at the memory limit, or lost while capturing, may have come before.
+    // One that was folded away at the memory limit, or whose ClientHello is lost, may have come before.
     if case.lacks_the_past() {
         return Finding::CannotTell;
     }
@@ -134,7 +134,8 @@ reason! {
     /// connections at once, as browsers and connection pools open them. They all pay for a full handshake.
     ///
     /// ## How we know
-    /// The ClientHello was sent before any earlier handshake of this client with this service was over.
+    /// The ClientHello was sent before any earlier handshake of this client with this service was over. It is `inferred`
+    /// unless that client may have made handshakes before that are not visible; then it is `possible`.
     pub(super) static NO_CREDENTIAL_YET_PARALLEL = {
         name: "no-credential-yet-parallel", since: "0.1.0", stage: NothingOffered,
         summary: "opened in parallel, before a first credential could arrive",
@@ -159,7 +160,11 @@ fn no_credential_yet(case: &Case<'_>) -> Finding {
     }
     match under_way {
         Some(frame) => Finding::holds(
-            Confidence::Inferred,
+            if case.lacks_the_past() || case.history.may_have_begun_before(case.connection) {
+                Confidence::Possible
+            } else {
+                Confidence::Inferred
+            },
             "earlier handshakes of this client were still under way",
             Evidence::new(hello.at.frame, "ClientHello sent before an earlier handshake was over"),
             vec![Evidence::new(frame, "ClientHello of the earlier handshake")],

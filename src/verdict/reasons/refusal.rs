@@ -248,10 +248,15 @@ reason! {
 }
 
 fn rejected_unexplained(case: &Case<'_>) -> Finding {
-    let (Some(hello), Some(answer)) = (case.connection.hello.yes(), case.connection.answer.yes()) else {
+    let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
-    let mut more = vec![Evidence::new(answer.at.frame, "ServerHello begins a full handshake")];
+    // Without the ServerHello the client's own flight shows a full handshake.
+    let answer = case.connection.answer.yes();
+    let mut more: Vec<Evidence> = answer
+        .map(|answer| Evidence::new(answer.at.frame, "ServerHello begins a full handshake"))
+        .into_iter()
+        .collect();
     more.extend(
         case.offered()
             .find_map(|offered| offered.credential.issued)

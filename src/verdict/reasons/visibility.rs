@@ -53,7 +53,8 @@ reason! {
     /// because nothing is known about the session behind it.
     ///
     /// ## How we know
-    /// Session IDs and tickets up to TLS 1.2 are issued in clear, and this one was not. Tickets of TLS 1.3 are issued
+    /// Session IDs and tickets up to TLS 1.2 are issued in clear, and this one was not; no packets are missing in which
+    /// an earlier handshake between the two addresses may have issued it. Tickets of TLS 1.3 are issued
     /// encrypted; there the reason holds only if no earlier TLS 1.3 connection between the two addresses is in the
     /// capture that could have issued it.
     pub(super) static OFFER_OF_UNKNOWN_ORIGIN = {
@@ -70,9 +71,10 @@ fn offer_of_unknown_origin(case: &Case<'_>) -> Finding {
     let Some(hello) = case.connection.hello.yes() else {
         return Finding::CannotTell;
     };
-    // What was folded away at the memory limit, or lost while capturing, may have issued it. Beside encrypted_client_hello the visible PSK may be a
-    // decoy that nobody ever issued (RFC 9849 §6.1.2).
-    if case.lacks_the_past() || hello.encrypted_client_hello && hello.pre_shared_key {
+    // What was folded away at the memory limit, or lost while capturing, may have issued it. Beside
+    // encrypted_client_hello the visible PSK may be a decoy that nobody ever issued (RFC 9849 §6.1.2).
+    let hidden = case.lacks_connections() || case.history.may_hide_an_issue(case.connection);
+    if hidden || hello.encrypted_client_hello && hello.pre_shared_key {
         return Finding::CannotTell;
     }
     let mut any = false;
