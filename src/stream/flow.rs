@@ -627,9 +627,13 @@ impl<T> Flow<T> {
     /// Whether so much was lost before a segment that what opens a connection opens another one.
     pub(super) fn leaps(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         // Not the highest number: an acknowledgement without data may bear it.
-        let half = self.half(direction);
-        let stands = half.assembler.expected().or(half.lowest);
-        stands.is_some_and(|stands| segment.seq.distance(stands) >= LEAP)
+        let leaps = |direction, number: SeqNumber| {
+            let half: &Half = self.half(direction);
+            let stands = half.assembler.expected().or(half.lowest);
+            stands.is_some_and(|stands| number.distance(stands) >= LEAP)
+        };
+        // An answer acknowledges what it answers.
+        leaps(direction, segment.seq) || (segment.flags.ack() && leaps(direction.opposite(), segment.ack))
     }
 
     /// Whether a segment's sequence number can belong to this connection.

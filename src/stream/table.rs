@@ -781,7 +781,20 @@ mod tests {
         let (new, _) = route(150_000, b"hello").expect("opened");
         assert_ne!(new, old);
         assert_eq!(route(150_005, b"world").map(|(id, _)| id), Some(new));
-        // A copy of what the old one said.
+        let mut answer = segment(SERVER, 0x18, 7_000_000, b"hello");
+        answer.ack = SeqNumber(250_000);
+        let (next, _) = table.route(&answer, at(3)).expect("opened");
+        assert!(![old, new].contains(&next));
+    }
+
+    #[test]
+    fn a_copy_of_what_the_connection_before_said_is_not_the_next_one_s() {
+        let mut table = table();
+        let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        let mut route = |seq, payload| table.route(&segment(CLIENT, 0x10, seq, payload), at(2));
+        route(100_000, &b"world"[..]).expect("of the old one");
+        let (new, _) = route(150_000, b"hello").expect("opened");
+        assert_eq!(route(150_005, b"world").map(|(id, _)| id), Some(new));
         assert_eq!(route(100_001, b"copy").map(|(id, _)| id), Some(old));
     }
 

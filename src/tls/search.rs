@@ -41,10 +41,10 @@ pub fn search(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> Found {
     }
 }
 
-/// Whether `bytes` begin with a whole-looking ClientHello: the first thing that a TLS client says in clear.
+/// Whether `bytes` begin with a whole-looking hello: the first thing that a side says in TLS.
 #[must_use]
 pub fn opens(bytes: &[u8]) -> bool {
-    matches!(bytes, [22, 3, ..]) && hello_at(bytes, Wanted::ClientHello) == Some(true)
+    matches!(bytes, [22, 3, ..]) && hello_at(bytes, Wanted::Either) == Some(true)
 }
 
 /// Decides on the first byte where that is possible; `None` sends the search into the text.
