@@ -465,12 +465,10 @@ fn begin(
         &mut flow.data.open,
         flow.data.lost.get(index(direction)).copied().flatten(),
     ) {
-        match start {
-            Start::Middle => open.handshake_lost(side(direction), cause),
-            Start::Record | Start::V2Hello if is_hello(bytes, offset, start) => {
-                open.hello_behind_gap(side(direction), at);
-            }
-            Start::Record | Start::V2Hello => {}
+        if start == Start::Middle {
+            open.handshake_lost(side(direction), cause);
+        } else if is_hello(bytes, offset, start) {
+            open.hello_behind_gap(side(direction), at);
         }
     }
     let (clear, rest) = bytes.split_at(offset.min(bytes.len()));

@@ -545,11 +545,8 @@ impl<T: Default> FlowTable<T> {
                     .is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
         };
         let rehash = |place: &Place| {
-            let key = slots
-                .get(place.id as usize)
-                .and_then(Option::as_ref)
-                .map(|slot| slot.key);
-            key.map_or(0, |key| hasher.hash_one(key))
+            let slot = slots.get(place.id as usize).and_then(Option::as_ref);
+            slot.map_or(0, |slot| hasher.hash_one(slot.key))
         };
         match self.index.entry(hash, same, rehash) {
             Entry::Occupied(mut known) => known.get_mut().id = id,
