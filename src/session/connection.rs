@@ -656,6 +656,14 @@ impl Connection {
         }
     }
 
+    /// The handshake came out like this. Where its end is not visible, an answer that was not seen may have been there.
+    pub fn complete(&mut self, completed: Completed) {
+        self.completed = completed;
+        if let (Completed::Blind(cause), Seen::No) = (completed, &self.answer) {
+            self.answer = Seen::Blind(cause);
+        }
+    }
+
     /// Why it is not visible what was offered, if it is not: the ClientHello was not seen, or the ServerHello that tells a
     /// session ID from the random value in its place, which a client that speaks TLS 1.3 sends (RFC 8446 §4.1.2).
     #[must_use]

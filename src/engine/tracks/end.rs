@@ -5,8 +5,8 @@ use crate::keys::Keys;
 use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
-    Blindness, CloseClass, Completed, Connection, ConnectionId, Edges, Interner, KeyOrigin, Marks, Name, Open, Seen,
-    Side, SideClose, Transport, Uncommon, classify_close,
+    Blindness, CloseClass, Connection, ConnectionId, Edges, Interner, KeyOrigin, Marks, Name, Open, Seen, Side,
+    SideClose, Transport, Uncommon, classify_close,
 };
 use crate::stream::{Direction, Finished, Flow, Half, Reset, Spans, Why};
 use crate::verdict::outcome;
@@ -59,11 +59,7 @@ pub(in crate::engine) fn finish(
     let (mut connection, ends) = open.finish(context.ledger, blind);
     connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
-    connection.completed = connection.judge_completed(still_open);
-    // Where the end of the handshake is not visible, an answer that was not seen may have been there.
-    if let (Completed::Blind(cause), Seen::No) = (connection.completed, &connection.answer) {
-        connection.answer = Seen::Blind(cause);
-    }
+    connection.complete(connection.judge_completed(still_open));
     connection.close = classify_close(&connection, [client_end, server_end], class);
     connection.outcome = outcome::decide(&connection);
     connection.edges = context.joinable.then(|| Box::new(edges(flow, ends, session_id)));

@@ -271,11 +271,12 @@ impl Connection {
         }
         self.client_side.take(other.client_side, relation, (client_news, torn));
         self.server_side.take(other.server_side, relation, (server_news, torn));
-        self.completed = match (self.completed, other.completed) {
+        let completed = match (self.completed, other.completed) {
             (Completed::Yes, _) | (_, Completed::Yes) => Completed::Yes,
             (Completed::No, _) | (_, Completed::No) if relation == Relation::Both => Completed::No,
             (known, _) => self.completed_together(known, relation),
         };
+        self.complete(completed);
         self.take_edges(other.edges, relation, news);
         self.conclude(other.close, relation);
     }
