@@ -1,6 +1,7 @@
 //! Handshakes that no fixture has: said twice, said out of order, or by nobody in earnest.
 
 mod credentials;
+mod hellos;
 mod opened;
 
 use crate::net::At;
@@ -257,121 +258,6 @@ fn in_tls13_the_description_makes_an_alert_fatal() {
         talk.say(Side::Client, event);
         let alert = talk.open.facts().client_side.alert.as_deref().expect("an alert");
         assert_eq!(alert.fatal, fatal, "{description:?}");
-    }
-}
-
-#[test]
-fn a_hello_of_another_handshake_ends_what_is_read() {
-    let mut talk = Talk::new();
-    talk.client(client_hello()).client(ClientHello {
-        random: [9; 32],
-        session_id: &[7; 32],
-        ..client_hello()
-    });
-    talk.server(server_hello());
-    let facts = talk.open.facts();
-    assert_eq!(
-        facts.hello.yes().map(|hello| (hello.random, hello.session_id)),
-        Some(([1; 32], None))
-    );
-    assert!(facts.answer.yes().is_none());
-    assert_eq!(
-        [facts.client_side.handshake_loss, facts.server_side.handshake_loss],
-        [Some(Blindness::Gap); 2]
-    );
-}
-
-#[test]
-fn a_hello_behind_lost_bytes_is_of_the_next_connection_when_its_handshake_went_on_before() {
-    for (early, passed) in [(0, true), (1000, false)] {
-        let mut talk = Talk::new();
-        talk.server(server_hello());
-        let now = talk.now + early;
-        talk.open.hello_behind_gap(Side::Client, at(now));
-        talk.client(client_hello());
-        assert_eq!(
-            talk.open.facts().hello.yes().is_some(),
-            passed,
-            "{early} after the answer"
-        );
-
-        // Nothing of the answer was seen but what came after it.
-        let mut talk = Talk::new();
-        talk.sealed(Side::Server, DATA, 300);
-        let now = talk.now + early;
-        talk.open.hello_behind_gap(Side::Client, at(now));
-        talk.client(client_hello());
-        assert_eq!(
-            talk.open.facts().hello.yes().is_some(),
-            passed,
-            "{early} after the data"
-        );
-
-        let mut talk = Talk::new();
-        talk.client(client_hello()).sealed(Side::Client, DATA, 300);
-        let now = talk.now + early;
-        talk.open.hello_behind_gap(Side::Server, at(now));
-        talk.server(server_hello());
-        assert_eq!(
-            talk.open.facts().answer.yes().is_some(),
-            passed,
-            "{early} after the data"
-        );
-    }
-    // What is early data may stand before the answer.
-    let mut talk = Talk::new();
-    talk.client(ClientHello {
-        early_data: true,
-        ..of_tls13()
-    });
-    talk.sealed(Side::Client, DATA, 300);
-    talk.open.hello_behind_gap(Side::Server, at(talk.now + 1));
-    talk.server(server_of_tls13());
-    assert!(talk.open.facts().answer.yes().is_some());
-}
-
-#[test]
-fn hellos_behind_what_is_protected_belong_to_another_handshake() {
-    let mut talk = Talk::new();
-    talk.sealed(Side::Client, DATA, 300).client(client_hello());
-    talk.sealed(Side::Server, DATA, 300).server(server_hello());
-    assert!(talk.open.facts().hello.yes().is_none());
-    assert!(talk.open.facts().answer.yes().is_none());
-}
-
-#[test]
-fn a_second_answer_and_what_follows_it_change_nothing() {
-    let mut talk = Talk::new();
-    talk.client(client_hello()).server(server_hello());
-    talk.server(ServerHello {
-        random: [8; 32],
-        ..server_hello()
-    });
-    talk.client(ClientHello {
-        session_id: &[7; 32],
-        ..client_hello()
-    });
-    let facts = talk.open.facts();
-    assert_eq!(facts.answer.yes().map(|answer| answer.random), Some([2; 8]));
-    assert_eq!(facts.hello.yes().map(|hello| hello.session_id), Some(None));
-}
-
-#[test]
-fn a_hello_that_cannot_be_read_leaves_its_side_unknown() {
-    for (side, kind) in [
-        (Side::Client, HandshakeType::CLIENT_HELLO),
-        (Side::Server, HandshakeType::SERVER_HELLO),
-    ] {
-        let mut talk = Talk::new();
-        talk.say(side, Event::Message(Message::Malformed(kind)));
-        let loss = |side| talk.open.facts().side(side).handshake_loss;
-        assert_eq!((loss(side), loss(side.other())), (Some(Blindness::Unsupported), None));
-        // A later cause does not take its place.
-        talk.open.handshake_lost(side, Blindness::Gap);
-        assert_eq!(
-            talk.open.facts().side(side).handshake_loss,
-            Some(Blindness::Unsupported)
-        );
     }
 }
 
@@ -685,21 +571,4 @@ fn records_of_the_size_of_an_alert_before_others_are_counted() {
     talk.client(client_hello()).server(server_hello());
     talk.sealed(Side::Client, ContentType::ALERT, ALERT_RECORD);
     assert_eq!(talk.open.facts().client_side.handshake_alert, Some(at(103).frame));
-}
-
-#[test]
-fn a_hello_seen_last_is_still_the_hello() {
-    let mut talk = Talk::new();
-    talk.server(server_hello()).client(client_hello());
-    assert!(matches!(talk.open.facts().hello, Seen::Yes(_)));
-    assert_eq!(
-        talk.say(Side::Server, Event::Message(Message::Certificate(b""))),
-        Feedback::None
-    );
-    let mut talk = Talk::new();
-    let hello = Message::ServerHello(Box::new(server_of_tls13()));
-    assert_eq!(
-        talk.say(Side::Server, Event::Message(hello)),
-        Feedback::ChangeCipherSpecIsDummy
-    );
 }
