@@ -1,5 +1,5 @@
-//! A connection of which only the SYN was seen ("embryonic"): a scan or a flood is made of them. One takes an eighth of
-//! what a connection takes that has more to tell, and becomes such a connection with the second packet.
+//! A connection of which only the SYN was seen ("embryonic"): a scan or a flood is made of them. One takes a
+//! quarter of the room that a connection takes with more to tell, and becomes such a connection with the second packet.
 
 use crate::net::{At, Endpoint, MacAddress, Path, Segment, SeqNumber, TcpFlags, TcpOptions, Timestamp};
 

@@ -76,7 +76,7 @@ fn a_million_syns_hold_no_more_than_the_limit() {
     assert_eq!(told(engine), [("honest.example".to_owned(), "not-offered".to_owned())]);
 }
 
-/// A million SYNs that nobody answers, all open at once: each takes an eighth of what a connection takes.
+/// A million SYNs that nobody answers, all open at once: each takes a quarter of what a connection takes.
 #[test]
 fn a_million_connections_of_one_syn_fit_into_half_a_gigabyte() {
     let _alone = alone();
