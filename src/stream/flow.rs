@@ -1,9 +1,12 @@
 //! One TCP connection: what its headers tell, side by side.
 
-use crate::net::{At, Endpoint, FrameRef, MacAddress, Segment, SeqNumber, Wrapping};
+use crate::net::{At, Endpoint, MacAddress, Segment, SeqNumber, Wrapping};
 
 use super::assembler::Assembler;
+use super::recent::Recent;
 use super::reset::{Reset, ResetForm};
+use super::spans::Spans;
+use super::syn::SynOptions;
 
 /// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
 /// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
@@ -48,101 +51,6 @@ pub enum FinCovers {
     End,
 }
 
-/// Options of a SYN or SYN-ACK that tell one TCP stack from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SynOptions {
-    /// Maximum segment size.
-    pub mss: Option<u16>,
-    /// Window scale.
-    pub window_scale: Option<u8>,
-    /// Timestamps offered.
-    pub timestamps: bool,
-    /// Window.
-    pub window: u16,
-    /// Kinds in order, hashed.
-    pub order: u32,
-}
-
-impl SynOptions {
-    fn of(segment: &Segment<'_>) -> Self {
-        let mut options = Self {
-            mss: None,
-            window_scale: None,
-            timestamps: false,
-            window: segment.window,
-            order: 0x811c_9dc5,
-        };
-        for (kind, body) in segment.options.iter() {
-            options.order = (options.order ^ u32::from(kind)).wrapping_mul(0x0100_0193);
-            match (kind, body) {
-                (2, &[high, low]) => options.mss = Some(u16::from_be_bytes([high, low])),
-                (3, &[shift]) => options.window_scale = Some(shift),
-                (8, _) => options.timestamps = true,
-                _ => {}
-            }
-        }
-        options
-    }
-}
-
-/// First and last frame of a connection in each capture that holds packets of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spans {
-    /// In the capture where it was seen first.
-    pub main: (FrameRef, FrameRef),
-    /// In the others; nearly always there are none, hence the box.
-    #[allow(clippy::box_collection)]
-    pub more: Option<Box<Vec<(FrameRef, FrameRef)>>>,
-}
-
-impl Spans {
-    fn new(at: At) -> Self {
-        Self {
-            main: (at.frame, at.frame),
-            more: None,
-        }
-    }
-
-    /// Takes a frame of the capture where the connection was seen first that is behind all others there; `false` for any
-    /// other frame.
-    #[inline]
-    fn goes_on_to(&mut self, frame: FrameRef) -> bool {
-        let behind = self.main.1 < frame && self.main.1.capture() == frame.capture();
-        if behind {
-            self.main.1 = frame;
-        }
-        behind
-    }
-
-    /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
-    fn note(&mut self, frame: FrameRef) {
-        let (first, last) = &mut self.main;
-        if first.capture() == frame.capture() {
-            (*first, *last) = ((*first).min(frame), (*last).max(frame));
-            return;
-        }
-        let mut others = self.more.as_deref_mut().into_iter().flatten();
-        let known = others.find(|(first, _)| first.capture() == frame.capture());
-        match known {
-            Some((first, last)) => (*first, *last) = ((*first).min(frame), (*last).max(frame)),
-            None => self.more.get_or_insert_default().push((frame, frame)),
-        }
-    }
-
-    /// The frames of another sighting of the connection belong to it, too.
-    pub fn join(&mut self, other: &Self) {
-        for (first, last) in other.iter() {
-            self.note(first);
-            self.note(last);
-        }
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (FrameRef, FrameRef)> + '_ {
-        std::iter::once(self.main).chain(self.more.as_deref().into_iter().flatten().copied())
-    }
-}
-
 /// What one side sent.
 #[derive(Debug, Clone, Default)]
 pub struct Half {
@@ -181,55 +89,6 @@ pub struct Half {
     /// Recent segments, to recognise a packet that was captured twice.
     recent: Recent,
 }
-
-/// Enough of the last segments to know them again, the latest first: digests of their header fields, and when they were
-/// captured.
-#[derive(Debug, Clone, Copy, Default)]
-struct Recent {
-    digests: [u64; 4],
-    /// In units of 2^16 ns. They come round after three days: a silent peer that repeats a header just then is taken for a
-    /// copy.
-    times: [u32; 4],
-}
-
-impl Recent {
-    fn digest(segment: &Segment<'_>) -> u64 {
-        let length = u64::try_from(segment.payload.len())
-            .unwrap_or(u64::MAX)
-            .wrapping_add(u64::from(segment.cut));
-        let (value, echo) = segment.options.timestamps().unwrap_or_default();
-        let fields = [
-            u64::from(segment.seq.0) << 32 | u64::from(segment.ack.0),
-            u64::from(value) << 32 | u64::from(echo),
-            length << 32 | u64::from(segment.flags.0) << 17 | segment.path.ip_id.map_or(1 << 16, u64::from),
-        ];
-        // Multiplicative mixing: two different headers meet in 64 bits only by design, and then one packet is missing.
-        fields.into_iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, field| {
-            (hash ^ field).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31)
-        })
-    }
-
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // differences are taken modulo 2^32
-    fn time(at: At) -> u32 {
-        (at.time.nanos() >> 16) as u32
-    }
-
-    fn has(&self, digest: u64, time: u32) -> bool {
-        let soon = |earlier: u32| time.wrapping_sub(earlier).min(earlier.wrapping_sub(time)) <= SAME_PACKET;
-        let mut all = self.digests.iter().zip(self.times);
-        all.any(|(known, earlier)| *known == digest && soon(earlier))
-    }
-
-    fn note(&mut self, digest: u64, time: u32) {
-        let ([first, second, third, _], [newest, second_time, third_time, _]) = (self.digests, self.times);
-        self.digests = [digest, first, second, third];
-        self.times = [time, newest, second_time, third_time];
-    }
-}
-
-/// The same bytes captured again this soon are the same packet: no retransmission timer fires within it. 10 ms in units
-/// of 2^16 ns.
-const SAME_PACKET: u32 = 10_000_000 >> 16;
 
 impl Half {
     /// Whether a sequence number stands before the SYN of this side: it is of a connection that had the ports before. Of
@@ -718,7 +577,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::net::{Encapsulation, Path, TcpFlags, TcpOptions, Timestamp};
+    use crate::net::{Encapsulation, FrameRef, Path, TcpFlags, TcpOptions, Timestamp};
 
     fn end(host: u8, port: u16) -> Endpoint {
         Endpoint {

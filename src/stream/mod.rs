@@ -11,11 +11,16 @@ mod flow;
 mod key;
 mod late;
 mod limits;
+mod recent;
 mod reset;
+mod spans;
+mod syn;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
-pub use flow::{Direction, FinCovers, Flow, Half, Spans, SynOptions, turn};
+pub use flow::{Direction, FinCovers, Flow, Half, turn};
 pub use limits::Limits;
 pub use reset::{Reset, ResetForm};
+pub use spans::Spans;
+pub use syn::SynOptions;
 pub use table::{Finished, FlowId, FlowTable, Opening, Why};
