@@ -8,6 +8,7 @@
 mod assembler;
 mod embryo;
 mod flow;
+mod index;
 mod key;
 mod late;
 mod limits;

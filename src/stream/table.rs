@@ -1,15 +1,14 @@
 //! Which connection a segment belongs to, and when a connection is over.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 
-use hashbrown::hash_table::Entry;
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 
 use crate::net::{At, Endpoint, Segment, Timestamp};
 
 use super::embryo::{Embryo, Held};
 use super::flow::{Direction, Flow};
+use super::index::Index;
 use super::key::{Alias, Key, pack};
 use super::late::Late;
 use super::limits::Limits;
@@ -30,9 +29,6 @@ pub enum Why {
 /// Connections whose memory is kept for reuse.
 const SPARE: usize = 64;
 
-/// Connections that are found without the index: two to the power of ten.
-const LATEST: usize = 1 << 10;
-
 /// Index of an open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FlowId(u32);
@@ -51,14 +47,6 @@ pub type Opening = fn(&[u8]) -> bool;
 
 /// Unanswered SYNs remembered at most; beyond that the list starts anew.
 const UNANSWERED: usize = 1 << 16;
-
-/// Entry of the index: eight bytes, so that the index of many connections stays in the processor's cache.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// Upper half of the key's hash: a mismatch needs no look at the connection.
-    tag: u32,
-    id: u32,
-}
 
 #[derive(Debug)]
 struct Slot<T> {
@@ -93,8 +81,7 @@ impl<T> Slot<T> {
 pub struct FlowTable<T> {
     limits: Limits,
     opening: Opening,
-    hasher: DefaultHashBuilder,
-    index: HashTable<Place>,
+    index: Index,
     slots: Vec<Option<Slot<T>>>,
     free: Vec<u32>,
     /// Memory of connections that are over, for those to come: cheaper than asking for it anew each time.
@@ -106,8 +93,6 @@ pub struct FlowTable<T> {
     aliases: HashMap<Key, Alias>,
     /// Closed connections in the order in which they closed, with the time from which they may go.
     lingering: VecDeque<(Timestamp, u32)>,
-    /// Connections that were found last, by [`Key::mix`]: 8 KB that stay in the processor's nearest cache.
-    latest: Box<[Place; LATEST]>,
     /// Connections that do not even linger any more.
     late: Late<Key>,
     now: Option<Timestamp>,
@@ -122,8 +107,7 @@ impl<T: Default> FlowTable<T> {
         Self {
             limits,
             opening,
-            hasher: DefaultHashBuilder::default(),
-            index: HashTable::new(),
+            index: Index::new(),
             slots: Vec::new(),
             free: Vec::new(),
             spare: Vec::new(),
@@ -131,7 +115,6 @@ impl<T: Default> FlowTable<T> {
             aliases: HashMap::new(),
             open: 0,
             lingering: VecDeque::new(),
-            latest: Box::new([Place { tag: 0, id: 0 }; LATEST]),
             late: Late::new(),
             now: None,
             hand: 0,
@@ -291,7 +274,6 @@ impl<T: Default> FlowTable<T> {
         FlowTable {
             limits: self.limits,
             opening: self.opening,
-            hasher: self.hasher,
             index: self.index,
             slots: slots.collect(),
             free: self.free,
@@ -300,7 +282,6 @@ impl<T: Default> FlowTable<T> {
             unanswered: self.unanswered,
             aliases: self.aliases,
             lingering: self.lingering,
-            latest: self.latest,
             late: self.late,
             now: self.now,
             hand: self.hand,
@@ -472,7 +453,9 @@ impl<T: Default> FlowTable<T> {
             self.slots.push(Some(slot));
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
-        self.place(&key, id);
+        let slots = &self.slots;
+        let key_of = |id: u32| Some(slots.get(id as usize)?.as_ref()?.key);
+        self.index.insert(&key, id, key_of);
         if flags.syn() && !flags.ack() {
             if self.unanswered.len() >= UNANSWERED {
                 self.unanswered.clear();
@@ -496,72 +479,16 @@ impl<T: Default> FlowTable<T> {
         self.boxed(fresh)
     }
 
-    fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
+    /// The connection that has these endpoints now.
     fn lookup(&self, key: &Key) -> Option<u32> {
-        let hash = self.hash(key);
-        let slots = &self.slots;
-        let same = |place: &Place| {
-            place.tag == tag(hash)
-                && slots
-                    .get(place.id as usize)
-                    .is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
-        };
-        self.index.find(hash, same).map(|place| place.id)
+        self.index.find(key, |id| has_key(&self.slots, id, key))
     }
 
-    /// [`Self::lookup`], remembering its answer: most packets are of connections that had one a moment ago.
+    /// The same, remembered for the next segment.
     fn lookup_again(&mut self, key: &Key) -> Option<u32> {
-        let mix = key.mix();
-        let place = usize::try_from(mix >> 54).unwrap_or(0);
-        if let Some(latest) = self.latest.get(place)
-            && latest.tag == tag(mix << 10)
-            && let Some(Some(slot)) = self.slots.get(latest.id as usize)
-            && slot.current
-            && slot.key == *key
-        {
-            return Some(latest.id);
-        }
-        let id = self.lookup(key)?;
-        if let Some(latest) = self.latest.get_mut(place) {
-            *latest = Place {
-                tag: tag(mix << 10),
-                id,
-            };
-        }
-        Some(id)
-    }
-
-    /// Makes `id` the connection with this key.
-    fn place(&mut self, key: &Key, id: u32) {
-        let hash = self.hash(key);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        let same = |place: &Place| {
-            place.tag == tag(hash)
-                && slots
-                    .get(place.id as usize)
-                    .is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.key == *key))
-        };
-        let rehash = |place: &Place| {
-            let slot = slots.get(place.id as usize).and_then(Option::as_ref);
-            slot.map_or(0, |slot| hasher.hash_one(slot.key))
-        };
-        match self.index.entry(hash, same, rehash) {
-            Entry::Occupied(mut known) => known.get_mut().id = id,
-            Entry::Vacant(free) => {
-                free.insert(Place { tag: tag(hash), id });
-            }
-        }
-    }
-
-    /// Takes `id`, whose slot is empty already, out of the index.
-    fn displace(&mut self, key: &Key, id: u32) {
-        let hash = self.hash(key);
-        if let Ok(known) = self.index.find_entry(hash, |place| place.id == id) {
-            known.remove();
-        }
+        let slots = &self.slots;
+        let is_current = |id| matches!(slots.get(id as usize), Some(Some(slot)) if slot.current && slot.key == *key);
+        self.index.find_again(key, is_current, |id| has_key(slots, id, key))
     }
 
     /// A connection whose ports are in use again ends soon, however it stood.
@@ -614,7 +541,7 @@ impl<T: Default> FlowTable<T> {
                     newer.previous = None;
                 }
             }
-            None => self.displace(&slot.key, id),
+            None => self.index.remove(&slot.key, id),
         }
         if let Some((key, _)) = slot.flow().and_then(|flow| self.alias_of(id, flow)) {
             self.aliases.remove(&key);
@@ -673,6 +600,11 @@ impl<T: Default> FlowTable<T> {
     }
 }
 
+/// Whether the connection with this number has this key.
+fn has_key<T>(slots: &[Option<Slot<T>>], id: u32, key: &Key) -> bool {
+    matches!(slots.get(id as usize), Some(Some(slot)) if slot.key == *key)
+}
+
 /// Memory of a connection that is over, if there is any, made that of another one.
 fn renewed<T>(spare: &mut Vec<Box<Flow<T>>>, fresh: Flow<T>) -> Box<Flow<T>> {
     match spare.pop() {
@@ -690,11 +622,6 @@ fn guess_client(segment: &Segment<'_>) -> bool {
         (true, ack) => !ack,
         _ => segment.source.port > segment.destination.port,
     }
-}
-
-#[allow(clippy::cast_possible_truncation)] // the upper half of 64 bits is 32 bits
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }
 
 #[cfg(test)]
