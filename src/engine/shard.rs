@@ -182,7 +182,8 @@ impl Engine {
         for (id, mut connection) in ids.into_iter().zip(connections) {
             connection.outcome = outcome::decide(&connection);
             connection.edges = None;
-            self.kept.keep(id, *connection, &mut self.ledger);
+            connection.shrink();
+            self.kept.keep(id, connection, &mut self.ledger);
         }
         self.join_legs();
     }

@@ -88,8 +88,8 @@ pub struct Batch {
 
 impl Batch {
     /// Enough steps that handing over costs nothing, few enough that they stay in the cache.
-    const STEPS: usize = 2048;
-    const BYTES: usize = 128 << 10;
+    const STEPS: usize = 512;
+    const BYTES: usize = 64 << 10;
 
     /// Whether it is time to hand it over.
     #[must_use]

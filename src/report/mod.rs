@@ -30,7 +30,7 @@ mod wireshark;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -40,7 +40,7 @@ use crate::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Kept, Mechanism, Outcome, Service, TicketsInferred,
 };
 use crate::verdict::findings::Findings;
-use crate::verdict::{Case, Hindsight, History, Judged, judge};
+use crate::verdict::{Case, Hindsight, History, Judged, KeyNames, judge};
 use primary::Primaries;
 
 pub use crate::session::Outcomes;
@@ -195,18 +195,24 @@ impl<'a> Report<'a> {
         let held = engine.into();
         let engine: &Engine = &held;
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-        let by_hello = in_order(engine.kept(), Connection::hello_time);
-        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
-        let (hindsight, (order, history, tickets)) = threads::both(
+        let by_hello = &in_order(engine.kept(), Connection::hello_time);
+        let neighbours: &Vec<_> = &engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        let (give, names) = mpsc::sync_channel(1);
+        let ((order, history, tickets), hindsight) = threads::both(
             threads,
-            || Hindsight::of(engine.kept(), engine.ledger(), &neighbours, &by_hello),
             || {
+                // What the other side waits for comes first.
+                let _ = give.send(KeyNames::learn(engine.ledger()));
                 let order = in_order(engine.kept(), |connection| {
                     (connection.transport.started, connection.transport.first())
                 });
-                let history = History::of(engine.kept(), &by_hello);
-                let tickets = tickets::ledgers(engine.kept(), engine.ledger(), &by_hello);
+                let history = History::of(engine.kept(), by_hello);
+                let tickets = tickets::ledgers(engine.kept(), engine.ledger(), by_hello);
                 ((1..).zip(order).collect(), history, tickets)
+            },
+            move || {
+                let names = || names.recv().unwrap_or_default();
+                Hindsight::of(engine.kept(), engine.ledger(), neighbours, by_hello, names)
             },
         );
         let hindsight = Arc::new(hindsight);

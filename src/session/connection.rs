@@ -553,6 +553,12 @@ impl Connection {
         }
     }
 
+    /// Gives back the room that its lists do not need.
+    pub fn shrink(&mut self) {
+        self.offers.shrink_to_fit();
+        self.issued.shrink_to_fit();
+    }
+
     /// One side, to change.
     pub const fn side_mut(&mut self, side: Side) -> &mut SideFacts {
         match side {

@@ -8,6 +8,8 @@ mod hellos;
 mod opened;
 mod protected;
 
+use std::sync::Arc;
+
 use crate::net::{At, Endpoint};
 use crate::tls::{Content, Event, Message, ProtocolVersion};
 
@@ -251,7 +253,7 @@ impl Open {
 
     /// No more events: what was proposed is settled with what is known. `blind` says why a hello that was not seen
     /// may have been there all the same.
-    pub fn finish(mut self, ledger: &mut Ledger, blind: [Option<Blindness>; 2]) -> (Connection, [SideClose; 2]) {
+    pub fn finish(&mut self, ledger: &mut Ledger, blind: [Option<Blindness>; 2]) {
         let [client_blind, server_blind] = blind;
         self.resolve_offers(ledger, true);
         self.settle(ledger);
@@ -281,7 +283,13 @@ impl Open {
         }
         self.hide_early_data();
         self.infer_tickets();
-        (self.facts, self.ends)
+    }
+
+    /// The facts, to keep.
+    #[must_use]
+    pub fn into_facts(mut self: Box<Self>) -> Arc<Connection> {
+        self.facts.shrink();
+        Arc::new(self.facts)
     }
 
     /// Early data is known not to be there only where the first ClientHello was seen, and known to be refused only

@@ -70,8 +70,8 @@ impl Kept {
     }
 
     /// Keeps a connection that is over.
-    pub fn keep(&mut self, id: ConnectionId, connection: Connection, ledger: &mut Ledger) {
-        if let Some(connection) = self.put(id, connection) {
+    pub fn keep(&mut self, id: ConnectionId, connection: impl Into<Arc<Connection>>, ledger: &mut Ledger) {
+        if let Some(connection) = self.put(id, connection.into()) {
             self.open.remove(&id);
             self.fold(&connection, ledger);
         } else if !self.open.is_empty() {
@@ -85,8 +85,8 @@ impl Kept {
     }
 
     /// Keeps what is known so far of a connection that goes on; [`Kept::keep`] takes its place.
-    pub fn keep_open(&mut self, id: ConnectionId, connection: Connection) {
-        match self.put(id, connection) {
+    pub fn keep_open(&mut self, id: ConnectionId, connection: impl Into<Arc<Connection>>) {
+        match self.put(id, connection.into()) {
             None => drop(self.open.insert(id)),
             Some(connection) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
         }
@@ -100,15 +100,13 @@ impl Kept {
     }
 
     /// Fills the slot of a connection. Gives it back, counted, where it has none any more.
-    fn put(&mut self, id: ConnectionId, mut connection: Connection) -> Option<Connection> {
-        connection.offers.shrink_to_fit();
-        connection.issued.shrink_to_fit();
+    fn put(&mut self, id: ConnectionId, connection: Arc<Connection>) -> Option<Arc<Connection>> {
         self.bytes += cost(&connection);
         let index = id.0.checked_sub(self.base);
         let Some(slot) = index.and_then(|index| self.slots.get_mut(index as usize)) else {
             return Some(connection);
         };
-        if let Some(before) = slot.replace(Arc::new(connection)) {
+        if let Some(before) = slot.replace(connection) {
             self.bytes = self.bytes.saturating_sub(cost(&before));
         }
         None

@@ -20,7 +20,7 @@ pub(crate) mod tests;
 pub use case::{Case, Gave, Offered, gave};
 pub use credentials::{Resumable, State, offer_outcome, state_of};
 pub use habits::{Habit, Returns, Unclean};
-pub use hindsight::Hindsight;
+pub use hindsight::{Hindsight, KeyNames};
 pub use history::History;
 pub use judge::{Judged, judge};
 pub use nearest::nearest_of;

@@ -11,7 +11,7 @@ use crate::session::{
 };
 
 use super::findings::{Findings, Severity};
-use super::{Case, Confidence, Hindsight, History, Judged, judge};
+use super::{Case, Confidence, Hindsight, History, Judged, KeyNames, judge};
 
 mod loss;
 
@@ -39,7 +39,7 @@ impl World {
         }
         let order: Vec<ConnectionId> = kept.iter().map(|(id, _)| id).collect();
         let history = History::of(&kept, &order);
-        let hindsight = Hindsight::of(&kept, &ledger, &[], &order);
+        let hindsight = Hindsight::of(&kept, &ledger, &[], &order, || KeyNames::learn(&ledger));
         Self {
             kept,
             ledger,

@@ -1,5 +1,7 @@
 //! The end of a TCP connection: the facts of the TLS connection on it, or what other runs may join it by.
 
+use std::sync::Arc;
+
 use super::{Context, Track, Tracks, index, side};
 use crate::keys::Keys;
 use crate::net::{At, Segment, Timestamp};
@@ -21,7 +23,7 @@ pub(in crate::engine) fn finish(
     finished: &mut Finished<Tracks>,
     last: Option<Timestamp>,
     context: &mut Context<'_>,
-) -> Option<(ConnectionId, Connection)> {
+) -> Option<(ConnectionId, Arc<Connection>)> {
     let Finished { flow, why } = finished;
     if let Tracks {
         sealed: Some(sealed),
@@ -56,14 +58,17 @@ pub(in crate::engine) fn finish(
     }
     let id = open.id;
     let session_id = context.joinable.then(|| open.session_id()).flatten();
-    let (mut connection, ends) = open.finish(context.ledger, blind);
+    open.finish(context.ledger, blind);
+    let ends = *open.ends();
+    // In place: facts that are moved are facts that are copied.
+    let connection = open.facts_mut();
     connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
     connection.complete(connection.judge_completed(still_open));
-    connection.close = classify_close(&connection, [client_end, server_end], class);
-    connection.outcome = outcome::decide(&connection);
+    connection.close = classify_close(connection, [client_end, server_end], class);
+    connection.outcome = outcome::decide(connection);
     connection.edges = context.joinable.then(|| Box::new(edges(flow, ends, session_id)));
-    Some((id, connection))
+    Some((id, open.into_facts()))
 }
 
 /// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its

@@ -74,9 +74,12 @@ impl Talk {
     }
 
     fn finish(self) -> (crate::session::Connection, Ledger) {
-        let mut ledger = self.ledger;
-        let (connection, _) = self.open.finish(&mut ledger, [None; 2]);
-        (connection, ledger)
+        self.finish_blind([None; 2])
+    }
+
+    fn finish_blind(mut self, blind: [Option<Blindness>; 2]) -> (crate::session::Connection, Ledger) {
+        self.open.finish(&mut self.ledger, blind);
+        (self.open.facts().clone(), self.ledger)
     }
 }
 
@@ -459,7 +462,7 @@ fn early_data_without_an_answer_is_not_known_to_be_refused() {
 fn what_a_beginning_out_of_sight_may_have_held_is_not_known() {
     let mut talk = Talk::new();
     talk.client(of_tls13()).server(server_of_tls13());
-    let (connection, _) = talk.open.finish(&mut talk.ledger, [Some(Blindness::Gap), None]);
+    let (connection, _) = talk.finish_blind([Some(Blindness::Gap), None]);
     assert_eq!(connection.early_data, EarlyData::Unclear(Blindness::Gap));
 
     // Without an answer, what the hello offers decides.
@@ -469,13 +472,11 @@ fn what_a_beginning_out_of_sight_may_have_held_is_not_known() {
     ] {
         let mut talk = Talk::new();
         talk.client(hello);
-        let (connection, _) = talk.open.finish(&mut talk.ledger, [Some(Blindness::Gap), None]);
+        let (connection, _) = talk.finish_blind([Some(Blindness::Gap), None]);
         assert_eq!(connection.early_data, expected);
     }
 
-    let talk = Talk::new();
-    let mut ledger = talk.ledger;
-    let (connection, _) = talk.open.finish(&mut ledger, [None, Some(Blindness::Snaplen)]);
+    let (connection, _) = Talk::new().finish_blind([None, Some(Blindness::Snaplen)]);
     assert_eq!(connection.hello.blind(), Some(Blindness::ClientHelloMissing));
     assert_eq!(connection.answer.blind(), Some(Blindness::Snaplen));
     assert_eq!(connection.shape.blind(), Some(Blindness::Snaplen));

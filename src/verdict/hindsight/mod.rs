@@ -143,12 +143,6 @@ struct Endpoints {
 }
 
 impl Hindsight {
-    /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
-    #[must_use]
-    pub fn of(kept: &Kept, ledger: &Ledger, neighbours: &[(At, Neighbour)], order: &[ConnectionId]) -> Self {
-        Self::with(KeyNames::learn(ledger), kept, ledger, neighbours, order)
-    }
-
     /// Over some of what was kept, as if there were no more: these connections and the credentials that they issued and
     /// offered.
     #[must_use]
@@ -159,25 +153,25 @@ impl Hindsight {
         };
         let ids = order.iter().filter_map(|id| kept.get(*id)).flat_map(named);
         let credentials = ids.filter_map(|id| Some((id, ledger.get(id)?)));
-        Self::with(KeyNames::learn_some(credentials), kept, ledger, neighbours, order)
+        Self::of(kept, ledger, neighbours, order, || KeyNames::learn_some(credentials))
     }
 
-    fn with(
-        key_names: KeyNames,
+    /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
+    /// The names of the keys are asked for late: somebody else may learn them meanwhile.
+    pub fn of(
         kept: &Kept,
         ledger: &Ledger,
         neighbours: &[(At, Neighbour)],
         order: &[ConnectionId],
+        key_names: impl FnOnce() -> KeyNames,
     ) -> Self {
-        let mut hindsight = Self {
-            key_names,
-            ..Self::default()
-        };
+        let mut hindsight = Self::default();
         // In the order of their hellos, and so are the members of every group. One grouping after the other: both at
         // once would be the most memory that a run takes.
         let endpoints = hindsight.endpoints(kept, neighbours, order);
         let service_of = |connection: &Connection| (connection.server, connection.server_name().cloned());
         let by_service = grouped(kept, order, service_of);
+        hindsight.key_names = key_names();
         for (service, members) in by_service {
             let mut insight = Insight {
                 members: members.iter().map(|(id, _)| *id).collect(),
