@@ -7,8 +7,9 @@ use crate::net::At;
 use crate::stream::FinCovers;
 use crate::tls::{Content, ContentType, Sealed};
 
-use super::connection::{Completed, Connection, JSSE_PADDING, Side};
+use super::connection::{Completed, Connection, JSSE_PADDING};
 use super::seen::{Blindness, Seen};
+use super::side::Side;
 
 /// FIN or RST follows a TLS 1.3 close_notify at once; data of the same size that is followed later is no alert.
 const CLOSE_FOLLOWS_NANOS: i64 = 50_000_000;
@@ -411,7 +412,7 @@ fn first_closer(connection: &Connection, client: CloseNotify, server: CloseNotif
 #[cfg(test)]
 mod tests {
     use crate::net::{FrameRef, Timestamp};
-    use crate::session::connection::PlainAlert;
+    use crate::session::side::PlainAlert;
     use crate::session::tests::{answered, at};
     use crate::stream::{Reset, ResetForm};
     use crate::tls::{AlertDescription, ProtocolVersion};

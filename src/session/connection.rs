@@ -1,18 +1,17 @@
 //! The facts of one TLS connection, kept after it is over: at most one kilobyte.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::net::{At, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
-use crate::stream::{FinCovers, Reset, Spans, SynOptions};
-use crate::tls::cipher::Protection;
-use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
+use crate::net::{At, Endpoint, FrameRef, Timestamp};
+use crate::tls::ProtocolVersion;
 
-use super::close::{Close, SideClose};
-use super::credential::{CredentialId, Name};
-use super::preamble::Preamble;
+use super::close::Close;
+use super::credential::CredentialId;
+use super::hellos::{Answer, Hello, Retry};
 use super::seen::{Blindness, Seen};
+use super::side::{Side, SideFacts};
+use super::transport::{Edges, Marks, Transport};
 
 /// Number of a TLS connection, from 0 in the order in which they were recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,133 +102,6 @@ pub enum Shape {
     Abbreviated(At),
 }
 
-/// The session_ticket extension of a ClientHello (RFC 5077 §3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TicketExtension {
-    /// Not there: the client wants no tickets.
-    Absent,
-    /// Empty: the client would take one.
-    Empty,
-    /// With a ticket.
-    Offered,
-}
-
-/// psk_key_exchange_modes (RFC 8446 §4.2.9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PskModes {
-    /// psk_ke.
-    pub ke: bool,
-    /// psk_dhe_ke.
-    pub dhe_ke: bool,
-}
-
-/// The ClientHello; the second one after a HelloRetryRequest.
-#[derive(Debug, Clone)]
-pub struct Hello {
-    /// Where and when.
-    pub at: At,
-    /// Random.
-    pub random: [u8; 32],
-    /// legacy_version.
-    pub version: ProtocolVersion,
-    /// TLS 1.3 is among the supported versions.
-    pub offers_tls13: bool,
-    /// SSLv2 format.
-    pub v2_format: bool,
-    /// First bytes of the session ID where there is one, be it a credential or not: enough to see that it comes again.
-    pub session_id: Option<[u8; 4]>,
-    /// The session_ticket extension.
-    pub ticket: TicketExtension,
-    /// pre_shared_key is there.
-    pub pre_shared_key: bool,
-    /// psk_key_exchange_modes, where present.
-    pub psk_modes: Option<PskModes>,
-    /// early_data is there (in the first ClientHello).
-    pub early_data: bool,
-    /// extended_master_secret is there.
-    pub extended_master_secret: bool,
-    /// encrypted_client_hello is there.
-    pub encrypted_client_hello: bool,
-    /// Server name.
-    pub server_name: Option<Arc<str>>,
-    /// The program that sent it.
-    pub stack: Arc<ClientStack>,
-    /// Hash of the hello's exact make-up.
-    pub shape: u64,
-}
-
-/// What a hello tells of the program that sent it. The connections of a program share one.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ClientStack {
-    /// Hash of what stays the same from hello to hello.
-    pub digest: u64,
-    /// Suites as offered.
-    pub suites: Box<[CipherSuite]>,
-}
-
-/// The ServerHello.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// Where and when.
-    pub at: At,
-    /// First bytes of the random: enough to find the same handshake on another leg.
-    pub random: [u8; 8],
-    /// Negotiated version.
-    pub version: ProtocolVersion,
-    /// Chosen suite.
-    pub suite: CipherSuite,
-    /// Length of the session ID, 0 when empty.
-    pub session_id_length: u8,
-    /// The session ID equals the client's (always so in TLS 1.3).
-    pub session_id_echoed: bool,
-    /// A NewSessionTicket is promised.
-    pub ticket_promised: bool,
-    /// extended_master_secret.
-    pub extended_master_secret: bool,
-    /// encrypt_then_mac.
-    pub encrypt_then_mac: bool,
-    /// Index of the accepted PSK.
-    pub selected_psk: Option<u16>,
-    /// key_share: with a PSK, forward secrecy.
-    pub key_share: bool,
-    /// ALPN. In TLS 1.3 it takes keys.
-    pub alpn: Option<Arc<str>>,
-    /// Hash of the hello's make-up.
-    pub shape: u64,
-}
-
-impl Answer {
-    /// How records are protected after the handshake.
-    #[must_use]
-    pub const fn protection(&self) -> Protection {
-        Protection {
-            version: self.version,
-            suite: self.suite,
-            encrypt_then_mac: self.encrypt_then_mac,
-        }
-    }
-}
-
-/// A HelloRetryRequest (RFC 8446 §4.1.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// The first ClientHello.
-    pub first_hello: At,
-    /// The request.
-    pub request: At,
-}
-
-/// An alert whose content is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlainAlert {
-    /// Where and when.
-    pub at: At,
-    /// Fatal by level, or by description in TLS 1.3.
-    pub fatal: bool,
-    /// Description.
-    pub description: AlertDescription,
-}
-
 /// What became of early data (RFC 8446 §4.2.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EarlyData {
@@ -270,181 +142,6 @@ pub enum TicketsInferred {
     None,
     /// Nothing to go by.
     Unclear,
-}
-
-/// What one side did on the connection.
-#[derive(Debug, Clone)]
-pub struct SideFacts {
-    /// Whether any packet of it was captured.
-    pub captured: bool,
-    /// Bytes of the handshake that are missing.
-    pub handshake_loss: Option<Blindness>,
-    /// Bytes at the end of its stream that are missing.
-    pub tail_loss: Option<Blindness>,
-    /// Stream bytes up to the end of its Finished.
-    pub handshake_bytes: Option<NonZeroU32>,
-    /// The record that is, or must be, its Finished.
-    pub finished: Option<At>,
-    /// First protected application data after its Finished.
-    pub application_data: Option<At>,
-    /// Alert, in clear or read with keys: the first fatal one, else the first. Boxed because few connections have one.
-    pub alert: Option<Box<PlainAlert>>,
-    /// An alert-sized protected record before the handshake was over.
-    pub handshake_alert: Option<FrameRef>,
-    /// FIN.
-    pub fin: Option<At>,
-    /// What that FIN acknowledges of the other side.
-    pub fin_covers: FinCovers,
-    /// Reset that the other side accepts.
-    pub reset: Option<Reset>,
-}
-
-/// Marks of the machine that answers, read off its packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Marks {
-    /// Source MAC address.
-    pub mac: Option<MacAddress>,
-    /// TTL of its SYN-ACK, or of its first packet.
-    pub ttl: Option<u8>,
-    /// Options of its SYN-ACK.
-    pub syn_options: Option<SynOptions>,
-    /// Order of the options in the client's SYN, hashed: what the SYN-ACK answers.
-    pub asked: Option<u32>,
-}
-
-impl SideFacts {
-    pub(super) const fn new() -> Self {
-        Self {
-            captured: false,
-            handshake_loss: None,
-            tail_loss: None,
-            handshake_bytes: None,
-            finished: None,
-            application_data: None,
-            alert: None,
-            handshake_alert: None,
-            fin: None,
-            fin_covers: FinCovers::Part,
-            reset: None,
-        }
-    }
-
-    /// Its fatal alert, as far as its content is known.
-    #[must_use]
-    pub fn fatal_alert(&self) -> Option<&PlainAlert> {
-        self.alert.as_deref().filter(|alert| alert.fatal)
-    }
-
-    /// When this side ended the connection, and where.
-    #[must_use]
-    pub fn ended(&self) -> Option<At> {
-        match (self.fin, self.reset) {
-            (Some(fin), _) => Some(fin),
-            (None, reset) => reset.map(|reset| reset.at),
-        }
-    }
-}
-
-/// Client or server of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// Who sent the ClientHello.
-    Client,
-    /// Who answers it.
-    Server,
-}
-
-impl Side {
-    /// Both.
-    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
-
-    /// The peer.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
-}
-
-/// What carried the connection, and what stood before TLS.
-#[derive(Debug, Clone)]
-pub struct Transport {
-    /// Which frames of which captures hold it.
-    pub spans: Spans,
-    /// Time of its first packet.
-    pub started: Timestamp,
-    /// Time of its last packet.
-    pub ended: Timestamp,
-    /// From SYN to the client's acknowledgement of the SYN-ACK, in nanoseconds; `None` where one is not captured.
-    pub round_trip: Option<i64>,
-    /// The client's initial sequence number.
-    pub client_isn: Option<SeqNumber>,
-    /// What few connections have.
-    pub uncommon: Option<Box<Uncommon>>,
-}
-
-/// What few connections have of what carries them.
-#[derive(Debug, Clone, Default)]
-pub struct Uncommon {
-    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
-    pub outer: Option<Arc<[Wrapping]>>,
-    /// What stood before TLS.
-    pub preamble: Option<Preamble>,
-    /// An ICMP unreachable was seen for it.
-    pub unreachable: bool,
-    /// The server behind the address, where the capture shows it: the far end of the other leg of the same handshake,
-    /// or where the answers come from.
-    pub behind: Option<Endpoint>,
-}
-
-impl Uncommon {
-    /// Nothing where there is nothing.
-    #[must_use]
-    pub fn boxed(self) -> Option<Box<Self>> {
-        let any = self.outer.is_some() || self.preamble.is_some() || self.unreachable || self.behind.is_some();
-        any.then(|| Box::new(self))
-    }
-}
-
-impl Transport {
-    /// Its first frame.
-    #[must_use]
-    pub fn first(&self) -> FrameRef {
-        self.spans.main.0
-    }
-
-    /// Outer headers, outermost first.
-    #[must_use]
-    pub fn outer(&self) -> &[Wrapping] {
-        let outer = self.uncommon.as_deref().and_then(|uncommon| uncommon.outer.as_deref());
-        outer.unwrap_or_default()
-    }
-
-    /// What stood before TLS.
-    #[must_use]
-    pub fn preamble(&self) -> Option<&Preamble> {
-        self.uncommon.as_deref()?.preamble.as_ref()
-    }
-
-    /// Whether an ICMP unreachable was seen for it.
-    #[must_use]
-    pub fn unreachable(&self) -> bool {
-        self.uncommon.as_deref().is_some_and(|uncommon| uncommon.unreachable)
-    }
-
-    /// The server behind the address: see [`Uncommon::behind`].
-    #[must_use]
-    pub fn behind(&self) -> Option<Endpoint> {
-        self.uncommon.as_deref()?.behind
-    }
-
-    /// Its last frame, in the capture that was joined last.
-    #[must_use]
-    pub fn last(&self) -> FrameRef {
-        self.spans.iter().last().map_or(self.spans.main.1, |(_, last)| last)
-    }
 }
 
 /// The facts of one TLS connection.
@@ -515,33 +212,6 @@ const _: () = {
     assert!(std::mem::offset_of!(Connection, transport) <= 192);
     assert!(size_of::<Connection>() + 2 * size_of::<usize>() <= 768);
 };
-
-/// What joins a connection with what others saw of it.
-#[derive(Debug, Clone)]
-pub struct Edges {
-    /// SYN was seen.
-    pub begun: bool,
-    /// What each side sent, client first: its lowest sequence number, and the one behind its highest.
-    pub numbers: [Option<(SeqNumber, SeqNumber)>; 2],
-    /// Whether all that each side sent last was read as TLS.
-    pub read: [bool; 2],
-    /// What the end of each side looks like.
-    pub ends: [SideClose; 2],
-    /// The session ID of the ClientHello.
-    pub session_id: Option<Name>,
-}
-
-impl Edges {
-    /// Sequence numbers of one side.
-    #[must_use]
-    pub const fn of(&self, side: Side) -> Option<(SeqNumber, SeqNumber)> {
-        let [client, server] = self.numbers;
-        match side {
-            Side::Client => client,
-            Side::Server => server,
-        }
-    }
-}
 
 impl Connection {
     /// One side.

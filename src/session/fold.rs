@@ -15,14 +15,13 @@ use crate::tls::{Content, Event, Message, ProtocolVersion};
 
 use super::Close;
 use super::close::{Record, SideClose};
-use super::connection::{
-    Completed, Connection, ConnectionId, EarlyData, Marks, Offer, Outcome, PlainAlert, Side, SideFacts,
-    TicketsInferred, Transport,
-};
+use super::connection::{Completed, Connection, ConnectionId, EarlyData, Offer, Outcome, TicketsInferred};
 use super::credential::{Credential, Name};
 use super::intern::Interner;
 use super::ledger::Ledger;
 use super::seen::{Blindness, Seen};
+use super::side::{PlainAlert, Side, SideFacts};
+use super::transport::{Marks, Transport};
 use credentials::{Proposed, ProposedPsk, SessionId};
 
 /// Credentials of one ClientHello that are kept. Clients offer one or two; a hello has room for thousands.

@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::net::Wrapping;
 use crate::tls::CipherSuite;
 
-use super::connection::ClientStack;
+use super::hellos::ClientStack;
 
 /// Distinct values remembered; beyond that the table starts anew (values already handed out stay shared).
 pub const MOST_VALUES: usize = 1 << 16;

@@ -7,10 +7,11 @@ use hashbrown::HashSet;
 
 use crate::net::{Endpoint, Timestamp};
 
-use super::connection::{Connection, ConnectionId, Outcome, Uncommon};
+use super::connection::{Connection, ConnectionId, Outcome};
 use super::credential::Credential;
 use super::ledger::Ledger;
 use super::outcomes::Outcomes;
+use super::transport::Uncommon;
 
 /// Server endpoint and server name.
 pub type Service = (Endpoint, Option<Arc<str>>);

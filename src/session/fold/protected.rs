@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 
 use super::Open;
 use crate::session::close::Record;
-use crate::session::connection::{EarlyData, JSSE_PADDING, PlainAlert, Side, TicketsInferred};
+use crate::session::connection::{EarlyData, JSSE_PADDING, TicketsInferred};
 use crate::session::seen::Blindness;
+use crate::session::side::{PlainAlert, Side};
 use crate::tls::{Content, ContentType};
 
 /// Record length of a TLS 1.3 EndOfEarlyData: 4 bytes of message and the inner type, beside the tag.

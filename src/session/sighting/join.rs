@@ -7,11 +7,10 @@
 
 use crate::net::{At, SeqNumber};
 use crate::session::close::{self, CloseNotify, SideClose};
-use crate::session::connection::{
-    Completed, Connection, EarlyData, Edges, Marks, Mechanism, OfferKind, Shape, Side, SideFacts, TicketsInferred,
-    Transport, Uncommon,
-};
+use crate::session::connection::{Completed, Connection, EarlyData, Mechanism, OfferKind, Shape, TicketsInferred};
 use crate::session::seen::{Blindness, Seen};
+use crate::session::side::{Side, SideFacts};
+use crate::session::transport::{Edges, Marks, Transport, Uncommon};
 use crate::stream::{FinCovers, turn};
 
 use super::{Issued, Sighting};
