@@ -245,6 +245,10 @@ pub struct View {
     /// Secrets that open what is encrypted.
     #[command(flatten)]
     pub keys: Keys,
+
+    /// Whose names the screens bear.
+    #[command(flatten)]
+    pub redact: Redact,
 }
 
 /// Arguments of `session`.

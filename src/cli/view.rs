@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::args::View;
 use super::progress::Meter;
+use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs};
 use crate::engine::Limits;
 use crate::report::Report;
@@ -28,13 +29,15 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
         keylogs: keylogs(&arguments.keys)?,
         ..Options::default()
     };
+    let mut redaction = Redaction::of(&arguments.redact)?;
     let mut meter = Meter::new(true);
-    let run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
+    let mut run = run::analyze(&arguments.files, &options, &mut |progress| meter.watch(progress));
     meter.clear();
     if run.captures.is_empty() {
         run.errors.iter().for_each(|error| complain(error));
         return Ok(Status::Unreadable);
     }
+    redaction.apply(&mut run, None);
     let Run {
         engine,
         captures,

@@ -63,9 +63,14 @@ impl Session {
     }
 
     fn view(folder: &Path) -> Self {
+        Self::view_with(folder, &[])
+    }
+
+    fn view_with(folder: &Path, options: &[&str]) -> Self {
         let file = fixture(QUICKSTART).path().to_str().expect("UTF-8").to_owned();
         let program = cargo_bin("reshake");
-        Self::start(folder, program.to_str().expect("UTF-8"), &["view", &file])
+        let arguments = [&["view", &file], options].concat();
+        Self::start(folder, program.to_str().expect("UTF-8"), &arguments)
     }
 
     fn type_in(&mut self, keys: &str) {
@@ -158,6 +163,33 @@ fn from_a_capture_to_the_connection_that_issued_the_session() {
         text.starts_with("# Connection 2: 10.0.0.12:54744 → www.a.test"),
         "{text}"
     );
+}
+
+#[test]
+fn redacted_screens_and_what_is_written_from_them_name_nobody() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut session = Session::view_with(folder.path(), &["--redact"]);
+    session.until("Services by waste");
+    session.until(".invalid");
+    session.type_in("2");
+    session.until("1 / 14 connections");
+    session.type_in("foutcome:declined\r");
+    session.until("8 of 14 connections");
+    session.type_in("\r");
+    session.until("other-backend-cache");
+    session.type_in("em");
+    session.until("written to reshake-c");
+    session.type_in("q");
+    assert_eq!(session.end(), 0);
+    let written = std::fs::read_dir(folder.path()).expect("the folder");
+    let mut shown = session.raw;
+    for entry in written {
+        shown.extend(std::fs::read(entry.expect("an entry").path()).expect("a file"));
+    }
+    let shown = String::from_utf8_lossy(&shown);
+    for name in ["10.0.0.1", "a.test"] {
+        assert!(!shown.contains(name), "{name} is shown");
+    }
 }
 
 #[test]
