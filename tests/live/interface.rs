@@ -303,6 +303,58 @@ fn an_idle_link_does_not_keep_it_from_stopping() {
     assert!(status.success(), "{errors}");
 }
 
+fn number_of(user: &str) -> String {
+    let output = Command::new("id").args(["-u", user]).output().expect("id runs");
+    String::from_utf8(output.stdout).expect("a number").trim().to_owned()
+}
+
+#[test]
+fn the_run_goes_on_as_the_user_that_is_named() {
+    if !may_capture() {
+        return;
+    }
+    let folder = open_folder();
+    let path = folder.path();
+    let arguments = [
+        "-i",
+        "lo",
+        "--immediate",
+        "--user",
+        "daemon",
+        "-c",
+        "1",
+        "--format",
+        "jsonl",
+    ];
+    let mut live = Live::start(path, &[&arguments[..], &["-w", "packets.pcapng"]].concat());
+    live.until("the capture", |value| is(value, "capture"));
+    let own = number_of("daemon");
+    assert_eq!(
+        status_of(live.id(), "Uid").split_whitespace().collect::<Vec<_>>(),
+        [own.as_str(); 4]
+    );
+    // One packet is enough to end it.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
+    let (_, status, errors) = live.end();
+    assert!(status.success(), "{errors}");
+    let written = fs::metadata(path.join("packets.pcapng")).expect("the packets");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&written).to_string(), own);
+}
+
+#[test]
+fn a_user_that_nobody_knows_or_that_has_every_right_is_refused() {
+    if may_capture() {
+        for (user, expected) in [
+            ("nobody-of-this-name", "there is no user 'nobody-of-this-name'"),
+            ("root", "root is who is to be left"),
+        ] {
+            let text = fails(program(), &["-i", "lo", "--user", user], 3);
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}
+
 fn fails(mut command: Command, arguments: &[&str], expected: i32) -> String {
     let output = command
         .arg("live")

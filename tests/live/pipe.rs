@@ -68,9 +68,54 @@ fn the_report_at_the_end_is_that_of_an_analysis() {
     }
 }
 
+/// The files that a run writes with these options, in the order in which it began them.
+fn recorded(options: &[&str]) -> (tempfile::TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments = [&["-", "--format", "jsonl", "-w", "ring.pcapng"], options].concat();
+    let mut live = Live::start(folder.path(), &arguments);
+    feed(&mut live.input(), &bytes());
+    let (_, status, errors) = live.end();
+    assert!(status.success(), "{errors}");
+    let written = std::fs::read_dir(folder.path()).expect("the folder");
+    let mut paths: Vec<String> = written
+        .map(|entry| entry.expect("an entry").path().to_str().expect("UTF-8").to_owned())
+        .collect();
+    // ring, ring-2, …, ring-10: the shorter name is the earlier file.
+    paths.sort_by_key(|path| (path.len(), path.clone()));
+    (folder, paths)
+}
+
+#[test]
+fn rotated_files_hold_every_packet_and_only_the_latest_stay_where_that_is_asked() {
+    let direct = analyse(fixture(QUICKSTART).path().to_str().expect("UTF-8"));
+    for rotation in [["--rotate-size", "8K"], ["--rotate-time", "5ms"]] {
+        let (_folder, all) = recorded(&rotation);
+        assert!(all.len() > 2, "{rotation:?} makes {all:?}");
+        let analysed = analyse_all(&all);
+        assert_eq!(analysed["summary"], direct["summary"], "{rotation:?}");
+        let packets = |document: &Value| {
+            let captures = document["captures"].as_array().expect("captures");
+            captures.iter().filter_map(|it| it["packets"].as_u64()).sum::<u64>()
+        };
+        assert_eq!(packets(&analysed), packets(&direct), "{rotation:?}");
+
+        let (_folder, kept) = recorded(&[&rotation[..], &["--rotate-files", "2"]].concat());
+        let names = |paths: &[String]| -> Vec<String> {
+            let name = |path: &String| path.rsplit('/').next().map(str::to_owned);
+            paths.iter().filter_map(name).collect()
+        };
+        assert_eq!(names(&kept), names(&all[all.len() - 2..]), "{rotation:?}");
+    }
+}
+
 pub(crate) fn analyse(path: &str) -> Value {
+    analyse_all(&[path.to_owned()])
+}
+
+fn analyse_all(paths: &[String]) -> Value {
     let output = Command::new(cargo_bin("reshake"))
-        .args(["analyze", "--format", "json", path])
+        .args(["analyze", "--format", "json"])
+        .args(paths)
         .output()
         .expect("the program runs");
     assert!(output.status.success());
