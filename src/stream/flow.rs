@@ -468,6 +468,9 @@ impl<T> Flow<T> {
     /// Whether a SYN can be the one that opened this connection, whose own was not seen: it stands before everything
     /// that its side sent or that the other side acknowledged.
     pub(super) fn may_open(&self, direction: Direction, syn: &Segment<'_>) -> bool {
+        if !self.may_answer(direction, syn) {
+            return false;
+        }
         let first = syn.seq.plus(1);
         let half = self.half(direction);
         match half.lowest.or(self.half(direction.opposite()).acknowledged) {
@@ -475,6 +478,17 @@ impl<T> Flow<T> {
             Some(known) => first.distance(known) < 0 && !self.closed() && self.fits(direction, syn),
             None => !self.closed() || self.fits(direction, syn),
         }
+    }
+
+    /// Whether a SYN can be of this connection for all that it acknowledges: the SYN of the other side, and no more than
+    /// that side sent (RFC 9293 §3.10.7.3, with data on the SYN RFC 7413 §4.2.2).
+    fn may_answer(&self, direction: Direction, syn: &Segment<'_>) -> bool {
+        let other = self.half(direction.opposite());
+        let (true, false, Some(isn)) = (syn.flags.ack(), other.answers, other.isn) else {
+            return true;
+        };
+        let end = other.highest.unwrap_or(isn.plus(1));
+        syn.ack.distance(isn) > 0 && syn.ack.distance(end) <= 0
     }
 
     /// Whether a segment begins among the numbers that its side has used already.

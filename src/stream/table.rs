@@ -695,6 +695,28 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_another_syn_is_of_a_connection_whose_syn_was_lost() {
+        // Two bytes come with the SYN (RFC 7413): they may be acknowledged, or not.
+        for (data, acknowledged, same) in [
+            (&b""[..], 101, true),
+            (b"", 100, false),
+            (b"", 102, false),
+            (b"ab", 101, true),
+            (b"ab", 103, true),
+            (b"ab", 50_000, false),
+        ] {
+            let mut table = table();
+            let asked = route(&mut table, &segment(CLIENT, 2, 100, data), at(1));
+            let answer = Segment {
+                ack: SeqNumber(acknowledged),
+                ..segment(SERVER, 18, 700, b"")
+            };
+            let answered = route(&mut table, &answer, at(2));
+            assert_eq!(answered == asked, same, "{data:?} {acknowledged}");
+        }
+    }
+
+    #[test]
     fn an_opening_far_beyond_what_was_sent_is_a_new_connection() {
         let mut table = table();
         let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
