@@ -358,6 +358,9 @@ mod tests {
         assert_eq!(cost(&long), PLAIN + 2 * (2000 - 1024) + 3 * (CREDENTIAL + 4));
         let kept = kept(usize::MAX, [long.clone(), unseen(1)]);
         assert_eq!(kept.bytes(), cost(&long) + PLAIN);
+        let mut behind_a_balancer = unseen(2);
+        behind_a_balancer.transport.uncommon = Some(Box::default());
+        assert_eq!(cost(&behind_a_balancer), PLAIN + size_of::<Uncommon>() + 16);
         // Two counters, three allocations, an entry of the index.
         assert_eq!(CREDENTIAL, size_of::<Credential>() + 16 + 48 + 32);
     }
