@@ -284,20 +284,6 @@ impl Connection {
         }
     }
 
-    /// When the handshake was decided or over: verdicts are given in this order.
-    #[must_use]
-    pub fn decided_time(&self) -> Timestamp {
-        let finished = self
-            .client_side
-            .finished
-            .into_iter()
-            .chain(self.server_side.finished)
-            .map(|at| at.time)
-            .max();
-        let answered = self.answer.yes().map(|answer| answer.at.time);
-        finished.or(answered).unwrap_or(self.transport.ended)
-    }
-
     /// Decides whether the handshake came to its end. `open` says why the connection is not known to be over.
     #[must_use]
     pub fn judge_completed(&self, open: Option<Blindness>) -> Completed {

@@ -8,24 +8,14 @@ use crate::report::{Outcomes, Report, ServiceView};
 
 use super::{counted, name_of, wire};
 
-/// Outcomes over time: every bar of the span, those without a connection too.
-#[must_use]
-pub fn timeline(report: &Report<'_>) -> Vec<(Timestamp, Outcomes)> {
-    bars(report, report.services.iter())
-}
-
-/// The same for one service.
-#[must_use]
-pub fn timeline_of(report: &Report<'_>, service: usize) -> Vec<(Timestamp, Outcomes)> {
-    bars(report, report.services.get(service).into_iter())
-}
-
 /// Bars at most: the span of a capture with wrong clocks is no reason to draw for ever.
 const MAX_BARS: i64 = 600;
 
-fn bars<'r>(report: &Report<'_>, services: impl Iterator<Item = &'r ServiceView>) -> Vec<(Timestamp, Outcomes)> {
+/// Outcomes over time: every bar of the span, those without a connection too.
+#[must_use]
+pub fn timeline(report: &Report<'_>) -> Vec<(Timestamp, Outcomes)> {
     let mut sums: BTreeMap<i64, Outcomes> = BTreeMap::new();
-    for (start, outcomes) in services.flat_map(|view| &view.timeline) {
+    for (start, outcomes) in report.services.iter().flat_map(|view| &view.timeline) {
         sums.entry(start.nanos()).or_default().merge(outcomes);
     }
     let width = report.bar_seconds * 1_000_000_000;

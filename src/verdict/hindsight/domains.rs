@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::session::{Connection, ConnectionId, Ledger};
+use crate::session::{Connection, ConnectionId};
 
 use super::keys::KeyName;
 use super::{Hindsight, Insight};
@@ -27,7 +27,6 @@ pub(super) fn tell_apart(
     members: &[(ConnectionId, &Connection)],
     insight: &Insight,
     hindsight: &Hindsight,
-    _ledger: &Ledger,
 ) -> Vec<Domain> {
     let issuing: Vec<_> = insight.keys.iter().filter(|timeline| timeline.issues > 0).collect();
     let side_by_side = issuing.len() >= 2

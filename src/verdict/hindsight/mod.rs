@@ -206,7 +206,7 @@ impl Hindsight {
                 |connection: &Connection| connection.hello.yes().is_some() || !endpoints.named.contains(&service.0);
             let mut members = members;
             members.retain(|(_, connection)| known(connection));
-            let domains = domains::tell_apart(&members, &insight, &hindsight, ledger);
+            let domains = domains::tell_apart(&members, &insight, &hindsight);
             for (number, domain) in (1..).zip(&domains) {
                 hindsight
                     .domain_of
