@@ -516,17 +516,15 @@ impl<T> Flow<T> {
         if half.precedes(segment.seq) || of_another {
             return false;
         }
-        let near =
-            |reference: SeqNumber| segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
-        match half.highest.or(half.isn) {
-            Some(reference) => near(reference),
-            // Nothing of this side yet: what it acknowledges tells.
-            None => match self.half(direction.opposite()).highest {
-                Some(reference) if segment.flags.ack() => {
-                    segment.ack.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs()
-                }
-                _ => true,
-            },
+        if let Some(reference) = half.highest.or(half.isn) {
+            return segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
+        }
+        // Nothing of this side yet: what it acknowledges tells, and that is not far before all that was sent.
+        match self.half(direction.opposite()).numbers() {
+            Some((lowest, end)) if segment.flags.ack() => {
+                segment.ack.distance(end) < SAME_CONNECTION && segment.ack.distance(lowest) > -LEAP
+            }
+            _ => true,
         }
     }
 }

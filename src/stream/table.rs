@@ -717,6 +717,23 @@ mod tests {
     }
 
     #[test]
+    fn what_acknowledges_far_less_than_a_connection_began_with_is_of_one_before() {
+        for (acknowledged, same) in [(40_100, true), (20_000, true), (101, false)] {
+            let mut table = table();
+            route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+            // The second connection shows its hello alone, the third one is the latest.
+            let hello = route(&mut table, &segment(CLIENT, 24, 40_000, b"hello"), at(2));
+            route(&mut table, &segment(CLIENT, 2, 300_000, b""), at(3));
+            let late = Segment {
+                ack: SeqNumber(acknowledged),
+                ..segment(SERVER, 24, 700, b"late")
+            };
+            let routed = table.route(&late, at(4)).map(|(id, _)| id);
+            assert_eq!(routed == Some(hello), same, "{acknowledged}");
+        }
+    }
+
+    #[test]
     fn an_opening_far_beyond_what_was_sent_is_a_new_connection() {
         let mut table = table();
         let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
