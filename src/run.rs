@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::engine::{Engine, Event, Limits};
-use crate::net::Capture;
 use crate::net::capture::Ended;
+use crate::net::{Capture, Notice};
 use crate::source::{self, FactFile, Opened, Pause, Pipe, Source, SourceError, Timeline};
 use keys::KeyLogs;
 
@@ -66,14 +66,21 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether any input was damaged or ended too early.
+    /// One line for each input that is damaged or ended too early.
     #[must_use]
-    pub fn damaged(&self) -> bool {
-        use crate::net::Notice::{CorruptBlockSkipped, FileTruncated};
-        self.captures.iter().any(|capture| {
-            matches!(capture.ended, Ended::Truncated | Ended::Corrupt)
-                || capture.notices.count(CorruptBlockSkipped) + capture.notices.count(FileTruncated) > 0
-        })
+    pub fn damage(&self) -> Vec<String> {
+        let lines = self.captures.iter().filter_map(|capture| {
+            let (path, last) = (&capture.path, capture.packets);
+            let has = |notice| capture.notices.count(notice) > 0;
+            Some(match capture.ended {
+                Ended::Corrupt => format!("{path}: is damaged behind frame {last}, where reading ended"),
+                Ended::Truncated => format!("{path}: ends inside a packet, behind frame {last}"),
+                _ if has(Notice::CorruptBlockSkipped) => format!("{path}: has damaged blocks, which were skipped"),
+                _ if has(Notice::FileTruncated) => format!("{path}: ends inside a packet, behind frame {last}"),
+                _ => return None,
+            })
+        });
+        lines.collect()
     }
 }
 
@@ -406,7 +413,7 @@ mod tests {
         assert_eq!(read, [3, 2]);
         assert!(run.captures.iter().all(|capture| capture.ended == Ended::EndOfFile));
         assert_eq!(run.errors.len(), 1, "{:?}", run.errors);
-        assert!(!run.damaged());
+        assert_eq!(run.damage(), [""; 0]);
     }
 
     #[test]

@@ -219,6 +219,11 @@ fn a_cut_file_is_analysed_and_fails_only_when_strict() {
     let strict = run(&["--strict", path]);
     assert_eq!(strict.status.code(), Some(3));
     assert_eq!(out(&strict), report);
+    let line = String::from_utf8_lossy(&strict.stderr).into_owned();
+    assert!(
+        line.starts_with(&format!("reshake: {path}: ends inside a packet, behind frame ")) && line.lines().count() == 1,
+        "{line}"
+    );
     assert_eq!(run(&["--strict", QUICKSTART]).status.code(), Some(0));
 }
 
@@ -677,4 +682,30 @@ fn resets_renewed_tickets_and_psks_show_in_the_life_of_a_session() {
         let table = succeeds(&["session", frame, &format!("fixtures/{name}/capture.pcapng")]);
         insta::assert_snapshot!(format!("session_{}", name.replace('/', "_")), table);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_no_text_gets_one_line_with_a_way_out() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let output = std::process::Command::new(assert_cmd::cargo::cargo_bin("reshake"))
+        .arg(std::ffi::OsStr::from_bytes(b"caf\xe9.pcapng"))
+        .output()
+        .expect("the program runs");
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(
+        line.contains("caf") && line.contains("reshake analyze - < FILE"),
+        "{line}"
+    );
+}
+
+#[test]
+fn packets_without_times_are_named_as_such() {
+    let output = run(&["fixtures/captures/pcapng-simple/capture.pcapng"]);
+    let text = out(&output);
+    let note = text.lines().find(|line| line.contains("packets bear no time"));
+    assert!(note.is_some_and(|line| line.starts_with("note: ")), "{text}");
 }

@@ -288,7 +288,13 @@ fn report(path: &Path) -> Value {
 fn an_extract_has_the_packets_that_the_report_s_wireshark_filter_selects() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("out.pcapng");
-    for name in ["captures/quickstart", "captures/port-reused", "captures/pcap-us-be"] {
+    for name in [
+        "captures/quickstart",
+        "captures/port-reused",
+        "captures/pcap-us-be",
+        "captures/nat-point",
+        "captures/answers-rewritten",
+    ] {
         let fixture = fixture(name);
         let whole = report(fixture.path());
         let connection = items(&whole, "connections").last().expect("a connection");

@@ -13,7 +13,12 @@ fn is_avoidable(connection: &Value) -> bool {
     let newcomer = items(connection, "reasons")
         .iter()
         .any(|reason| text(reason, "name").is_some_and(|name| NEWCOMERS.contains(&name)));
-    full && !newcomer
+    let offered: Vec<_> = items(connection, "offered")
+        .iter()
+        .filter_map(|kind| kind.as_str())
+        .collect();
+    let external = !offered.is_empty() && offered.iter().all(|kind| *kind == "external-psk");
+    full && !newcomer && !external
 }
 
 /// Handshakes, extra round trips, milliseconds of the handshakes and bytes of some connections.

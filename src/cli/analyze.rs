@@ -124,7 +124,11 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
 }
 
 fn status(arguments: &Analyze, run: &Run) -> Status {
-    if !run.errors.is_empty() || arguments.strict && run.damaged() {
+    let damage = if arguments.strict { run.damage() } else { Vec::new() };
+    for line in &damage {
+        complain(&format!("{line} (--strict)"));
+    }
+    if !run.errors.is_empty() || !damage.is_empty() {
         Status::Unreadable
     } else {
         Status::Analysed

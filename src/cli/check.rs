@@ -31,10 +31,12 @@ pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
     let options = options(arguments)?;
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut run = read(&arguments.files, &options, arguments.quiet);
-    if arguments.strict && run.damaged() {
-        let line = "an input is damaged or ends inside a packet (--strict)";
-        complain(line);
-        run.errors.push(line.to_owned());
+    if arguments.strict {
+        for line in run.damage() {
+            let line = format!("{line} (--strict)");
+            complain(&line);
+            run.errors.push(line);
+        }
     }
     let mut asked = Asked {
         files: arguments.files.clone(),

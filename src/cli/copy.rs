@@ -187,7 +187,8 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
         [] if arguments.session => find(name, report).map(|found| lives(vec![found])),
         [] => {
             complain(&format!(
-                "no connection of this capture has an id that begins with '{name}'; 'reshake analyze --all' shows the ids"
+                "no connection of this capture has an id that begins with '{name}'; 'reshake analyze --all' shows the ids, and \
+                 --session takes what 'reshake session' takes"
             ));
             None
         }

@@ -146,6 +146,15 @@ fn complain(line: &str) {
 
 /// Help and version go to standard output with success, everything else to standard error.
 fn usage(error: &clap::Error) -> ExitCode {
+    if error.kind() == clap::error::ErrorKind::InvalidUtf8 {
+        let odd = std::env::args_os().find(|argument| argument.to_str().is_none());
+        let odd = odd.unwrap_or_default();
+        complain(&format!(
+            "'{}' is not UTF-8; rename it, or give such a file on standard input: reshake analyze - < FILE",
+            odd.to_string_lossy()
+        ));
+        return Status::Usage.into();
+    }
     let _ = error.print();
     if error.use_stderr() {
         Status::Usage

@@ -38,6 +38,8 @@ notices! {
     LinkTypeNotSupported = "link-type-not-supported", "frames have a link type that is not decoded";
     /// The snap length cut the frame.
     PacketCutBySnaplen = "packet-cut-by-snaplen", "packets were cut when captured; capture with a snap length of 0 (tcpdump -s 0)";
+    /// Packets of blocks that have no room for a time.
+    PacketWithoutTime = "packet-without-time", "packets bear no time (Simple Packet Blocks): times, ages and durations mean nothing where they are";
     /// The frame ends inside a header.
     HeaderCut = "header-cut", "frames end inside a header";
     /// A header contradicts itself.

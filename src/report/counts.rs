@@ -26,16 +26,15 @@ pub struct Counts {
     pub outcomes: Outcomes,
     /// By offer.
     pub offers: Offers,
-    /// Full handshakes that could not have been resumptions: first ones, and those opened in parallel with one.
+    /// Full handshakes that could not have been resumptions: first ones, those opened in parallel with one, and those that
+    /// offered external PSKs only.
     pub newcomers: u64,
 }
 
 impl Counts {
     pub(super) fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
-        self.add_kind(
-            connection,
-            primary.is_some_and(|judged| alike::is_newcomer(judged.reason)),
-        );
+        let newcomer = alike::is_no_return(connection, primary.map(|judged| judged.reason));
+        self.add_kind(connection, newcomer);
     }
 
     /// Adds a connection of which it is known whether it could have been a resumption.

@@ -548,7 +548,8 @@ impl ServiceView {
                 }
             }
             Outcome::Declined | Outcome::NotOffered
-                if !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
+                if !alike::is_no_return(connection, None)
+                    && !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
             {
                 self.avoidable.add(connection, primary.map(|judged| judged.reason.name));
             }

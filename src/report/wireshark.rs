@@ -22,9 +22,20 @@ fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first
     } else {
         ""
     };
+    // Where addresses are rewritten, answers may come from another one.
+    let servers = [Some(connection.server), connection.transport.behind()];
+    let mut pairs: Vec<String> = servers
+        .into_iter()
+        .flatten()
+        .map(|server| ends(connection.client, server))
+        .collect();
+    pairs.dedup();
+    let pairs = match pairs.as_slice() {
+        [pair] => pair.clone(),
+        several => format!("(({}))", several.join(") || (")),
+    };
     format!(
-        "{} && frame.number >= {} && frame.number <= {}{icmp}",
-        ends(connection.client, connection.server),
+        "{pairs} && frame.number >= {} && frame.number <= {}{icmp}",
         first.frame(),
         last.frame(),
     )

@@ -132,7 +132,9 @@ pub enum SourceError {
         looks_like: String,
     },
     /// The input ends before its file header does.
-    #[error("{path}: ends inside its file header, after {length} bytes; capture again or copy the file again")]
+    #[error(
+        "{path}: ends before its file header does, after {length} readable bytes; capture again or copy the file again"
+    )]
     HeaderCut {
         /// Path as given.
         path: String,
@@ -332,8 +334,8 @@ mod tests {
         assert!(error(b"hello").contains("is not a capture file (its first bytes are 68 65 6c 6c)"));
         assert!(error(b"PK\x03\x04rest").contains("a ZIP archive; unpack it first"));
         assert!(error(b"{\"a\": 1}").contains("it looks like JSON"));
-        assert!(error(&[0xd4, 0xc3, 0xb2, 0xa1, 2]).contains("after 5 bytes"));
-        assert!(error(&[0x0a, 0x0d, 0x0d, 0x0a, 28, 0]).contains("after 6 bytes"));
+        assert!(error(&[0xd4, 0xc3, 0xb2, 0xa1, 2]).contains("after 5 readable bytes"));
+        assert!(error(&[0x0a, 0x0d, 0x0d, 0x0a, 28, 0]).contains("after 6 readable bytes"));
         for text in [error(b""), error(b"hello"), error(&[0xd4, 0xc3, 0xb2, 0xa1])] {
             assert!(!text.contains('\n'));
         }

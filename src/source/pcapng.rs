@@ -425,9 +425,11 @@ impl Source for PcapngFile {
             None => self.locate()?,
         };
         let time = self.time(record);
-        let frame = match record.time {
-            Some(time) => self.input.count(time, record.captured, record.original),
-            None => self.input.count_untimed(record.captured, record.original),
+        let frame = if let Some(time) = record.time {
+            self.input.count(time, record.captured, record.original)
+        } else {
+            self.input.note(Notice::PacketWithoutTime);
+            self.input.count_untimed(record.captured, record.original)
         };
         let block = self.input.buffer.take(0, record.block);
         let end = record.skip.saturating_add(record.captured);

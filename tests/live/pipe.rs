@@ -173,6 +173,33 @@ fn text_has_a_line_for_each_handshake_and_the_report_at_the_end() {
 }
 
 #[test]
+fn what_only_an_interface_takes_is_refused_for_a_pipe_and_so_is_a_file() {
+    let one = ["-f", "-s", "-B", "-y", "-Z"];
+    let values = ["tcp port 443", "128", "8M", "EN10MB", "daemon"];
+    let mut refused: Vec<Vec<&str>> = one
+        .iter()
+        .zip(values)
+        .map(|(option, value)| vec!["-", option, value])
+        .collect();
+    for flag in ["-p", "--immediate", "--reconnect", "--no-drop"] {
+        refused.push(vec!["-", flag]);
+    }
+    refused.push(vec!["capture.pcapng"]);
+    refused.push(vec![]);
+    for arguments in refused {
+        let output = Command::new(cargo_bin("reshake"))
+            .arg("live")
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs");
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(!text.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn nobody_to_read_is_no_failure() {
     let mut child = Command::new(cargo_bin("reshake"))
         .args(["live", "-", "--format", "jsonl"])

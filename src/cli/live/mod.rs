@@ -35,6 +35,12 @@ pub(super) fn run(arguments: &Live, coloured: bool) -> Done {
     if arguments.list_interfaces {
         return super::interfaces::run();
     }
+    if arguments.input.is_none() && arguments.interface.is_none() {
+        complain(
+            "live: give an interface (-i NAME; 'reshake interfaces' lists them), or '-' for a capture on standard input",
+        );
+        return Ok(Status::Usage);
+    }
     prepare(arguments)?.run(arguments, coloured)
 }
 

@@ -224,7 +224,7 @@ impl<'c> Court<'c> {
     ) {
         let service = service_of(connection);
         let primary = report.primary(place);
-        let newcomer = primary.is_some_and(|primary| alike::is_newcomer(primary.reason));
+        let newcomer = alike::is_no_return(connection, primary.map(|primary| primary.reason));
         let judge = || report.reasons(id, connection);
         let member = Member::new((id, connection), &service, newcomer, &judge);
         for area in self.areas(report, place, connection, &service) {

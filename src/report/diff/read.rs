@@ -87,7 +87,18 @@ struct StatedIn {
 struct ConnectionIn {
     service: String,
     outcome: String,
+    offered: Option<Vec<String>>,
     reasons: Vec<NamedIn>,
+}
+
+impl ConnectionIn {
+    /// As [`alike::is_no_return`].
+    fn is_no_return(&self) -> bool {
+        let known = self.reasons.first().and_then(|primary| Reason::by_name(&primary.name));
+        let external = |offered: &Vec<String>| !offered.is_empty() && offered.iter().all(|kind| kind == "external-psk");
+        known.is_some_and(alike::is_newcomer)
+            || (self.outcome == "declined" && self.offered.as_ref().is_some_and(external))
+    }
 }
 
 #[derive(Deserialize)]
@@ -108,9 +119,8 @@ impl Tally {
         self.not_offered += u64::from(connection.outcome == "not-offered");
         if let Some(primary) = connection.reasons.first() {
             *self.reasons.entry(primary.name.clone()).or_default() += 1;
-            let newcomer = Reason::by_name(&primary.name).is_some_and(alike::is_newcomer);
-            self.newcomers += u64::from(newcomer);
         }
+        self.newcomers += u64::from(connection.is_no_return());
     }
 }
 

@@ -16,6 +16,7 @@ const GRAVE: &[Notice] = &[
     Notice::StreamGap,
     Notice::QuicNotAnalysed,
     Notice::DtlsNotAnalysed,
+    Notice::PacketWithoutTime,
     Notice::LinkTypeNotSupported,
     Notice::UnknownInterface,
     Notice::FlowEvicted,

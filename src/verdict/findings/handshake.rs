@@ -19,7 +19,7 @@ finding! {
         name: "resumed-across-sni", since: "0.1.0", severity: Warning,
         summary: "a session was resumed under another server name than its own",
         spec: [(6066, "3")],
-        advice: "separate the sessions of the hosts (nginx: an ssl_session_cache shared:NAME of its own in each server block, ssl_session_tickets off where client certificates are asked for; OpenSSL: a session ID context for each host, SSL_CTX_set_session_id_context; JSSE: SNI matchers on the server socket)",
+        advice: "separate the sessions of the hosts (nginx: hosts behind one address and port share the cache and the ticket keys of its default server; give those that ask for client certificates an address or port of their own, and run 1.26.3 or 1.27.4 or later; OpenSSL: a session ID context for each host, SSL_CTX_set_session_id_context; JSSE: SNI matchers on the server socket)",
         rule: resumed_across_sni,
     }
 }
@@ -85,7 +85,7 @@ finding! {
         name: "resumed-despite-must-not", since: "0.1.0", severity: Note,
         summary: "a session was resumed although the specification forbids it",
         spec: [(2246, "7.2.1"), (5246, "7.2.2"), (7627, "5.3")],
-        advice: "leave SSL 3.0 and TLS 1.0 behind; for the rest update the server's TLS library (OpenSSL, GnuTLS and JSSE check extended_master_secret since 1.1.0, 3.4 and 8u161)",
+        advice: "leave SSL 3.0 and TLS 1.0 behind; for the rest update the server's TLS library (OpenSSL checks extended_master_secret since 1.1.0, JSSE since 8u161; of GnuTLS take a current release)",
         rule: resumed_despite_must_not,
     }
 }

@@ -294,16 +294,21 @@ impl Finder<'_> {
             names.filter_map(|name| self.insight.key(name))
         };
         let count = refused.len();
+        let refused_tickets = if count == 1 {
+            "1 ticket was refused".to_owned()
+        } else {
+            format!("{count} tickets were refused")
+        };
         let mut summary = match timelines()
             .filter_map(|timeline| timeline.alive)
             .map(|(_, last)| last)
             .max()
         {
             Some(last) => format!(
-                "{count} tickets were refused whose key was last seen at work at {} UTC",
+                "{refused_tickets} whose key was last seen at work at {} UTC",
                 clock(last)
             ),
-            None => format!("{count} tickets under a key that was not seen at work again were refused"),
+            None => format!("{refused_tickets} under a key that was not seen at work again"),
         };
         let advertised = timelines().filter_map(|timeline| timeline.advertised).max();
         let refused_at = timelines().filter_map(|timeline| timeline.youngest_declined).min();

@@ -237,7 +237,7 @@ reason! {
         summary: "the client's session lacks extended master secret",
         spec: [(7627, "5.3")],
         actor: Server,
-        advice: "upgrade the server to one with extended master secret (OpenSSL 1.1.0, Java 8u161); until then Java clients resume with jdk.tls.allowLegacyResumption=true",
+        advice: "upgrade the server to one with extended master secret (OpenSSL 1.1.0, Java 8u161); Java clients keep such sessions to themselves where jdk.tls.allowLegacyResumption is false, which is the safer setting",
         rule: non_ems,
     }
 }

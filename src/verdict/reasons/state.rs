@@ -242,9 +242,13 @@ fn cache_expired(case: &Case<'_>) -> Finding {
     Finding::holds(
         confidence,
         format!(
-            "the session was {} s old; sessions resumed here up to {} s",
+            "the session was {} s old; sessions resumed here up to {}",
             age / SECOND,
-            oldest / SECOND
+            if oldest < SECOND {
+                format!("{} ms", oldest / 1_000_000)
+            } else {
+                format!("{} s", oldest / SECOND)
+            }
         ),
         first,
         more,
@@ -367,7 +371,7 @@ reason! {
         summary: "the same ticket was accepted before and may be good only once",
         spec: [(8446, "8.1"), (8446, "C.4")],
         actor: Client,
-        advice: "use each TLS 1.3 ticket once, and have the server issue enough of them (OpenSSL: SSL_CTX_set_num_tickets; SSL_OP_NO_ANTI_REPLAY makes early-data tickets good more than once; Java 24: jdk.tls.server.newSessionTicketCount)",
+        advice: "use each TLS 1.3 ticket once, and have the server issue enough of them (OpenSSL: SSL_CTX_set_num_tickets; Java 24: jdk.tls.server.newSessionTicketCount)",
         rule: single_use,
     }
 }
