@@ -323,7 +323,10 @@ impl<T> Flow<T> {
 
     /// Takes the headers of a segment. `false` when it is a copy of one that was taken before.
     pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
-        if !segment.flags.rst() && self.half(direction).precedes(segment.seq) {
+        let half = self.half(direction);
+        // What a side acknowledges tells of its first segment whether it is of this connection; of a later one its number.
+        let of_before = half.precedes(segment.seq) || (half.first.is_none() && self.is_of_before(direction, segment));
+        if !segment.flags.rst() && of_before {
             return false;
         }
         self.touched = true;
@@ -509,11 +512,17 @@ impl<T> Flow<T> {
         leaps(direction, segment.seq) || (segment.flags.ack() && leaps(direction.opposite(), segment.ack))
     }
 
+    /// Whether a segment stands before the SYN of its side, or acknowledges what stands before that of the other side: it
+    /// is of a connection that had the ports before.
+    fn is_of_before(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let other = self.half(direction.opposite());
+        self.half(direction).precedes(segment.seq) || (segment.flags.ack() && other.precedes(segment.ack))
+    }
+
     /// Whether a segment's sequence number can belong to this connection.
     pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let half = self.half(direction);
-        let of_another = segment.flags.ack() && self.half(direction.opposite()).precedes(segment.ack);
-        if half.precedes(segment.seq) || of_another {
+        if self.is_of_before(direction, segment) {
             return false;
         }
         if let Some(reference) = half.highest.or(half.isn) {

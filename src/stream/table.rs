@@ -658,6 +658,14 @@ mod tests {
         }
     }
 
+    /// The server's FIN.
+    fn last(seq: u32, ack: u32) -> Segment<'static> {
+        Segment {
+            ack: SeqNumber(ack),
+            ..segment(SERVER, 0x11, seq, b"")
+        }
+    }
+
     fn at(frame: u64) -> At {
         At {
             frame: FrameRef::new(0, frame),
@@ -730,6 +738,19 @@ mod tests {
             };
             let routed = table.route(&late, at(4)).map(|(id, _)| id);
             assert_eq!(routed == Some(hello), same, "{acknowledged}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_a_side_that_acknowledges_what_stands_before_the_syn_is_of_none() {
+        for (acknowledged, taken) in [(101, true), (100, true), (99, false)] {
+            let mut table = table();
+            route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+            let late = Segment {
+                ack: SeqNumber(acknowledged),
+                ..segment(SERVER, 24, 700, b"late")
+            };
+            assert_eq!(table.route(&late, at(2)).is_some(), taken, "{acknowledged}");
         }
     }
 
@@ -814,7 +835,7 @@ mod tests {
         let mut table = table();
         route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
         table.route(&segment(CLIENT, 0x11, 101, b""), at(2)).expect("fin");
-        table.route(&segment(SERVER, 0x11, 500, b""), at(3)).expect("fin");
+        table.route(&last(500, 102), at(3)).expect("fin");
         assert!(table.expire().is_none());
         table.advance(at(9).time);
         let finished = table.expire().expect("its time has come");
@@ -828,7 +849,7 @@ mod tests {
         let fin = segment(CLIENT, 0x11, 101, b"");
         route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
         table.route(&fin, at(2)).expect("fin");
-        table.route(&segment(SERVER, 0x11, 500, b""), at(2)).expect("fin");
+        table.route(&last(500, 102), at(2)).expect("fin");
         table.advance(at(5).time);
         assert!(table.expire().is_some(), "it lingered long enough");
         assert!(table.route(&segment(CLIENT, 2, 100, b""), at(6)).is_none());
