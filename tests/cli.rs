@@ -709,3 +709,14 @@ fn packets_without_times_are_named_as_such() {
     let note = text.lines().find(|line| line.contains("packets bear no time"));
     assert!(note.is_some_and(|line| line.starts_with("note: ")), "{text}");
 }
+
+#[test]
+fn a_ticket_that_was_passed_over_for_an_external_psk_is_told() {
+    let output = run(&["fixtures/captures/external-psk-beside-ticket/capture.pcapng"]);
+    let text = out(&output);
+    let line = text.lines().nth(1).expect("the counts");
+    assert!(
+        line.contains("resumed 1 of 2 offers") && line.ends_with("external PSK 2   passed over for one 1"),
+        "{line}"
+    );
+}

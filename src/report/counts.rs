@@ -13,6 +13,8 @@ pub struct Offers {
     pub accepted: u64,
     /// Declined.
     pub declined: u64,
+    /// Of those: an external PSK that stood beside it was taken instead.
+    pub passed_over: u64,
     /// The handshake failed.
     pub failed: u64,
     /// Not visible.
@@ -48,8 +50,11 @@ impl Counts {
         self.offers.made += 1;
         match connection.outcome {
             Outcome::Resumed(_) => self.offers.accepted += 1,
-            // Another credential, an external PSK, was taken instead.
-            Outcome::Declined | Outcome::ExternalPsk => self.offers.declined += 1,
+            Outcome::Declined => self.offers.declined += 1,
+            Outcome::ExternalPsk => {
+                self.offers.declined += 1;
+                self.offers.passed_over += 1;
+            }
             Outcome::Failed => self.offers.failed += 1,
             Outcome::NotOffered | Outcome::Unclear(_) => self.offers.unclear += 1,
         }
@@ -60,6 +65,7 @@ impl Counts {
         self.offers.made += others.offers.made;
         self.offers.accepted += others.offers.accepted;
         self.offers.declined += others.offers.declined;
+        self.offers.passed_over += others.offers.passed_over;
         self.offers.failed += others.offers.failed;
         self.offers.unclear += others.offers.unclear;
         self.newcomers += others.newcomers;

@@ -224,6 +224,7 @@ impl Page<'_, '_> {
             (outcomes.failed, "failed", bad),
             (outcomes.unclear, "unclear", note),
             (outcomes.external_psk, "external PSK", Style::new()),
+            (offers.passed_over, "passed over for one", Style::new()),
         ] {
             if count > 0 {
                 part(count, name, style);

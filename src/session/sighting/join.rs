@@ -533,3 +533,21 @@ impl SideFacts {
         self.reset = self.reset.or(other.reset);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_sighting_knows_of_a_host_out_of_reach_both_know() {
+        for (ours, theirs) in [(false, false), (true, false), (false, true), (true, true)] {
+            let seen = |unreachable| Uncommon {
+                unreachable,
+                ..Uncommon::default()
+            };
+            let mut joined = seen(ours);
+            joined.take(&seen(theirs));
+            assert_eq!(joined.unreachable, ours || theirs);
+        }
+    }
+}
