@@ -1,7 +1,7 @@
 //! Connections of one service that ended alike: counted, with one that stands for all. Gathered in the one pass that
 //! judges every connection, so that a report never judges them again.
 
-use crate::session::{Connection, ConnectionId, Offer, OfferKind, Outcome};
+use crate::session::{Connection, ConnectionId, Outcome};
 use crate::verdict::{Confidence, Judged, Reason};
 
 /// Connections with the same outcome and the same primary reason.
@@ -27,9 +27,8 @@ pub struct Alike {
 /// session gave it.
 #[must_use]
 pub fn is_no_return(connection: &Connection, primary: Option<&Reason>) -> bool {
-    let external = |offer: &Offer| offer.kind == OfferKind::ExternalPsk;
-    let refused = connection.outcome == Outcome::Declined && !connection.offers.is_empty();
-    primary.is_some_and(is_newcomer) || (refused && connection.offers.iter().all(external))
+    let refused = connection.outcome == Outcome::Declined;
+    primary.is_some_and(is_newcomer) || (refused && connection.offers_external_psks_only())
 }
 
 /// Full handshakes that could not have been resumptions, because the client had nothing yet.

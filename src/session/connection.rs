@@ -337,6 +337,13 @@ impl Connection {
         self.answer.blind().filter(|_| either)
     }
 
+    /// Whether it offered external PSKs and nothing else: no session could have come of them.
+    #[must_use]
+    pub fn offers_external_psks_only(&self) -> bool {
+        let external = |offer: &Offer| offer.kind == OfferKind::ExternalPsk;
+        !self.offers.is_empty() && self.offers.iter().all(external)
+    }
+
     /// Mechanisms that were offered, without those that may be external PSKs.
     pub fn offered(&self) -> impl Iterator<Item = Mechanism> + '_ {
         self.offers.iter().filter_map(|offer| match offer.kind {

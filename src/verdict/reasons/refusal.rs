@@ -4,7 +4,7 @@ use super::super::case::Case;
 use super::super::{Confidence, Evidence, Finding};
 use super::reason;
 use crate::net::FrameRef;
-use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, OfferKind, Side};
+use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Side};
 
 reason! {
     /// ## What it means
@@ -262,12 +262,11 @@ fn rejected_unexplained(case: &Case<'_>) -> Finding {
             .find_map(|offered| offered.credential.issued)
             .map(|issue| Evidence::new(issue.at.frame, "the credential was issued here")),
     );
-    let external = case
-        .connection
-        .offers
-        .iter()
-        .all(|offer| offer.kind == OfferKind::ExternalPsk);
-    let credential = if external { "external PSK" } else { "credential" };
+    let credential = if case.connection.offers_external_psks_only() {
+        "external PSK"
+    } else {
+        "credential"
+    };
     Finding::holds(
         Confidence::Observed,
         format!("the server refused the offered {credential}"),
