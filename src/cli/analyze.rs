@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::{Analyze, Format};
 use super::redact::Redaction;
-use super::{Done, Status, complain, interrupt, keylogs, print, read};
+use super::{Done, Status, complain, damage, interrupt, keylogs, print, read};
 use crate::engine::{Limits, Shard};
 use crate::report::handout::Bounds;
 use crate::report::text::printable;
@@ -124,11 +124,8 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
 }
 
 fn status(arguments: &Analyze, run: &Run) -> Status {
-    let damage = if arguments.strict { run.damage() } else { Vec::new() };
-    for line in &damage {
-        complain(&format!("{line} (--strict)"));
-    }
-    if !run.errors.is_empty() || !damage.is_empty() {
+    let damaged = arguments.strict && !damage(run).is_empty();
+    if damaged || !run.errors.is_empty() {
         Status::Unreadable
     } else {
         Status::Analysed

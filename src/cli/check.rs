@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::args::gate::{Check, CheckForm, Output};
 use super::redact::Redaction;
-use super::{Done, Status, complain, keylogs, print, read};
+use super::{Done, Status, complain, damage, keylogs, print, read};
 use crate::check::{Baseline, Origin, Rules, show};
 use crate::engine::Limits;
 use crate::report::check::{self, Asked, Form};
@@ -32,11 +32,7 @@ pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut run = read(&arguments.files, &options, arguments.quiet);
     if arguments.strict {
-        for line in run.damage() {
-            let line = format!("{line} (--strict)");
-            complain(&line);
-            run.errors.push(line);
-        }
+        run.errors.extend(damage(&run));
     }
     let mut asked = Asked {
         files: arguments.files.clone(),

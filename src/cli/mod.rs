@@ -144,6 +144,12 @@ fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "reshake: {}", printable(line, usize::MAX));
 }
 
+/// What `--strict` takes for an error, each said.
+fn damage(run: &Run) -> Vec<String> {
+    let lines = run.damage().into_iter().map(|line| format!("{line} (--strict)"));
+    lines.inspect(|line| complain(line)).collect()
+}
+
 /// Help and version go to standard output with success, everything else to standard error.
 fn usage(error: &clap::Error) -> ExitCode {
     if error.kind() == clap::error::ErrorKind::InvalidUtf8 {
