@@ -24,22 +24,20 @@ Exit status:
 #[command(after_long_help = EXAMPLES)]
 pub struct Live {
     /// '-' reads a capture (pcap or pcapng) from standard input while it is made: needs no rights and no libpcap.
-    #[arg(value_name = "-", value_parser = standard_input)]
+    // A requirement does not count where what is required would conflict, hence all of them.
+    #[arg(value_name = "-", value_parser = standard_input, conflicts_with_all = [
+        "interface", "filter", "snaplen", "no_promiscuous", "buffer_size", "immediate", "link_type", "reconnect", "user",
+        "no_drop",
+    ])]
     pub input: Option<String>,
 
     /// The interface to watch, as 'reshake interfaces' lists it; 'any' is all of them.
-    #[arg(short = 'i', long, value_name = "NAME", conflicts_with = "input")]
+    #[arg(short = 'i', long, value_name = "NAME")]
     pub interface: Option<String>,
 
     /// Take in only packets that match EXPRESSION, in the language of tcpdump. Without it all are looked at: a filter like
     /// 'tcp port 443' misses packets with VLAN tags and in tunnels, and ARP.
-    #[arg(
-        short = 'f',
-        long,
-        value_name = "EXPRESSION",
-        requires = "interface",
-        conflicts_with = "input"
-    )]
+    #[arg(short = 'f', long, value_name = "EXPRESSION", requires = "interface")]
     pub filter: Option<String>,
 
     /// List the interfaces and leave, as 'reshake interfaces' does.
@@ -104,33 +102,27 @@ pub struct Live {
 
     /// Bytes to take of each packet. Less than whole packets costs facts.
     #[arg(short = 's', long, value_name = "BYTES", default_value_t = 262_144,
-          value_parser = clap::value_parser!(u32).range(64..=262_144), requires = "interface", conflicts_with = "input")]
+          value_parser = clap::value_parser!(u32).range(64..=262_144), requires = "interface")]
     pub snaplen: u32,
 
     /// Take in only what is for this host or from it: no promiscuous mode.
-    #[arg(short = 'p', long, requires = "interface", conflicts_with = "input")]
+    #[arg(short = 'p', long, requires = "interface")]
     pub no_promiscuous: bool,
 
     /// Buffer of the kernel for packets that wait; an eighth of --max-memory without it.
-    #[arg(short = 'B', long, value_name = "SIZE", value_parser = size, requires = "interface", conflicts_with = "input")]
+    #[arg(short = 'B', long, value_name = "SIZE", value_parser = size, requires = "interface")]
     pub buffer_size: Option<usize>,
 
     /// Have every packet handed over at once, instead of some together: sooner, and dearer.
-    #[arg(long, requires = "interface", conflicts_with = "input")]
+    #[arg(long, requires = "interface")]
     pub immediate: bool,
 
     /// Link type to capture, by its name in libpcap or its number.
-    #[arg(
-        short = 'y',
-        long,
-        value_name = "TYPE",
-        requires = "interface",
-        conflicts_with = "input"
-    )]
+    #[arg(short = 'y', long, value_name = "TYPE", requires = "interface")]
     pub link_type: Option<String>,
 
     /// Wait for an interface that goes away, and take it up again. Keeps the right to capture (CAP_NET_RAW) for that.
-    #[arg(long, requires = "interface", conflicts_with = "input")]
+    #[arg(long, requires = "interface")]
     pub reconnect: bool,
 
     /// The user to become once the interface is open; without it the one that called sudo, or nobody.
@@ -139,12 +131,12 @@ pub struct Live {
         long,
         value_name = "NAME",
         requires = "interface",
-        conflicts_with_all = ["no_drop", "input"]
+        conflicts_with = "no_drop"
     )]
     pub user: Option<String>,
 
     /// Keep user and rights after the interface is open. What parses the packets of strangers should not run as root.
-    #[arg(long, requires = "interface", conflicts_with = "input")]
+    #[arg(long, requires = "interface")]
     pub no_drop: bool,
 }
 
