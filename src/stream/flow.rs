@@ -325,7 +325,8 @@ impl<T> Flow<T> {
     pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
         let half = self.half(direction);
         // What a side acknowledges tells of its first segment whether it is of this connection; of a later one its number.
-        let of_before = half.precedes(segment.seq) || (half.first.is_none() && self.is_of_before(direction, segment));
+        let of_before =
+            half.precedes(segment.seq) || (half.first.is_none() && self.acknowledges_before(direction, segment));
         if !segment.flags.rst() && of_before {
             return false;
         }
@@ -512,17 +513,16 @@ impl<T> Flow<T> {
         leaps(direction, segment.seq) || (segment.flags.ack() && leaps(direction.opposite(), segment.ack))
     }
 
-    /// Whether a segment stands before the SYN of its side, or acknowledges what stands before that of the other side: it
-    /// is of a connection that had the ports before.
-    fn is_of_before(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let other = self.half(direction.opposite());
-        self.half(direction).precedes(segment.seq) || (segment.flags.ack() && other.precedes(segment.ack))
+    /// Whether a segment acknowledges what stands before the SYN of the other side: it is of a connection that had the
+    /// ports before.
+    fn acknowledges_before(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.flags.ack() && self.half(direction.opposite()).precedes(segment.ack)
     }
 
     /// Whether a segment's sequence number can belong to this connection.
     pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let half = self.half(direction);
-        if self.is_of_before(direction, segment) {
+        if half.precedes(segment.seq) || self.acknowledges_before(direction, segment) {
             return false;
         }
         if let Some(reference) = half.highest.or(half.isn) {
