@@ -158,6 +158,7 @@ impl Hindsight {
 
     /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
     /// The names of the keys are asked for late: somebody else may learn them meanwhile.
+    #[must_use]
     pub fn of(
         kept: &Kept,
         ledger: &Ledger,
