@@ -134,10 +134,9 @@ impl Stretch {
     }
 }
 
-/// The endpoints between which its packets go. Where addresses are rewritten, answers may come from another one.
+/// The endpoints between which its packets go.
 fn pairs(connection: &Connection) -> Vec<(Endpoint, Endpoint)> {
-    let behind = connection.transport.behind();
-    let servers = [Some(connection.server), behind].into_iter().flatten();
+    let servers = connection.servers();
     servers.map(|server| ordered(connection.client, server)).collect()
 }
 

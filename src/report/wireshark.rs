@@ -22,13 +22,9 @@ fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first
     } else {
         ""
     };
-    // Where addresses are rewritten, answers may come from another one.
-    let servers = [Some(connection.server), connection.transport.behind()];
-    let mut pairs: Vec<String> = servers
-        .into_iter()
-        .flatten()
-        .map(|server| ends(connection.client, server))
-        .collect();
+    let servers = connection.servers();
+    let mut pairs: Vec<String> = servers.map(|server| ends(connection.client, server)).collect();
+    // Two addresses may have the same port.
     pairs.dedup();
     let pairs = match pairs.as_slice() {
         [pair] => pair.clone(),

@@ -337,6 +337,13 @@ impl Connection {
         self.answer.blind().filter(|_| either)
     }
 
+    /// The endpoints that its client's packets go to and come from: where addresses are rewritten, answers may come from
+    /// another one than was called.
+    pub fn servers(&self) -> impl Iterator<Item = Endpoint> + use<> {
+        let behind = self.transport.behind().filter(|behind| *behind != self.server);
+        [Some(self.server), behind].into_iter().flatten()
+    }
+
     /// Whether it offered external PSKs and nothing else: no session could have come of them.
     #[must_use]
     pub fn offers_external_psks_only(&self) -> bool {
