@@ -12,7 +12,7 @@ use common::forge::{
     ACK, SYN, Segment, Wire, client_hello, client_side, extensions, full_answer, new_session_ticket, prefixed, push,
     records, server_hello, server_name,
 };
-use reshake::engine::{Engine, Limits};
+use reshake_core::engine::{Engine, Limits};
 
 /// What is sent, and by what name it stands in the table.
 type Attack = (&'static str, fn(&mut Wire));

@@ -16,11 +16,12 @@ use std::io::{self, Cursor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 use capture::Plan;
-use reshake::engine::{Engine, Limits};
-use reshake::net::{Capture, Decoded, Decoder};
-use reshake::report::{Report, json, text};
-use reshake::source::{self, Source};
-use reshake::stream::{FlowTable, Limits as FlowLimits};
+use reshake::capture::{Source, from_reader};
+use reshake::model::Report;
+use reshake::render::{json, text};
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::{Capture, Decoded, Decoder};
+use reshake_core::tcp::{FlowTable, Limits as FlowLimits};
 
 const PLAN: Plan = Plan {
     connections: 4_000,
@@ -34,11 +35,11 @@ const PLAN: Plan = Plan {
 
 fn open(bytes: &'static [u8]) -> Box<dyn Source> {
     let size = u64::try_from(bytes.len()).ok();
-    source::from_reader("generated", Box::new(Cursor::new(bytes)), size, 0).expect("a capture")
+    from_reader("generated", Box::new(Cursor::new(bytes)), size, 0).expect("a capture")
 }
 
 /// Reads the packets and gives each to `each`.
-fn packets(bytes: &'static [u8], mut each: impl FnMut(&reshake::net::Packet<'_>)) -> Capture {
+fn packets(bytes: &'static [u8], mut each: impl FnMut(&reshake_core::net::Packet<'_>)) -> Capture {
     let mut source = open(bytes);
     while let Some(packet) = &source.next() {
         each(packet);

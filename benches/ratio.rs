@@ -15,16 +15,17 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 
-use reshake::engine::{Engine, Limits};
-use reshake::report::{Report, json};
-use reshake::source::Timeline;
+use reshake::capture::Timeline;
+use reshake::model::Report;
+use reshake::render::json;
+use reshake_core::engine::{Engine, Limits};
 
 const PIECE: usize = 256 << 10;
 /// Ticks of the processor clock in a second: what Linux shows to programs, whatever its own clock.
 const TICKS: f64 = 100.0;
 /// The reads must have taken so long for the ratio to mean something.
 const ENOUGH: u64 = 100;
-const MOST_ROUNDS: u32 = 400;
+const MAX_ROUNDS: u32 = 400;
 
 fn main() -> io::Result<()> {
     // Cargo adds --bench.
@@ -40,7 +41,7 @@ fn main() -> io::Result<()> {
     read(path)?;
     let connections = analyse(path)?;
     let (mut reading, mut analysing, mut done) = (0, 0, 0);
-    while rounds.map_or(reading < ENOUGH && done < MOST_ROUNDS, |rounds| done < rounds) {
+    while rounds.map_or(reading < ENOUGH && done < MAX_ROUNDS, |rounds| done < rounds) {
         let start = ticks()?;
         read(path)?;
         let between = ticks()?;
@@ -75,7 +76,7 @@ fn read(path: &str) -> io::Result<()> {
 
 /// The whole path: from the file to the JSON report, which goes nowhere.
 fn analyse(path: &str) -> io::Result<u64> {
-    let source = reshake::source::open(path, 0).map_err(io::Error::other)?;
+    let source = reshake::capture::open(path, 0).map_err(io::Error::other)?;
     let mut timeline = Timeline::new(vec![source]);
     let mut engine = Engine::new(Limits::default());
     while let Some(packet) = timeline.next() {

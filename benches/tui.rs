@@ -17,14 +17,14 @@ use std::time::{Duration, Instant};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use reshake::engine::{Engine, Limits};
-use reshake::net::{FrameRef, LinkType, Packet, Timestamp};
-use reshake::report::Report;
+use reshake::model::Report;
 use reshake::tui::draw::{Theme, draw};
 use reshake::tui::event::{Command, Event};
 use reshake::tui::state::State;
 use reshake::tui::update::update;
 use reshake::tui::work;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::{FrameRef, LinkType, Packet, Timestamp};
 
 const FIXTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -228,7 +228,7 @@ fn packet(frame: u64, time: i64, link: LinkType, data: &[u8]) -> Packet<'_> {
 
 fn templates() -> Vec<Template> {
     let mut templates = Vec::new();
-    if let Ok(mut source) = reshake::source::open(FIXTURE, 0) {
+    if let Ok(mut source) = reshake::capture::open(FIXTURE, 0) {
         while let Some(packet) = source.next() {
             templates.push(Template {
                 time: packet.time.nanos(),

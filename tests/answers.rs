@@ -11,9 +11,9 @@ use common::packets::{RawPacket, read, sent_back, write};
 use common::{
     Fixture, assert_committed, endpoint, fixtures, items, report_of, report_of_bytes, single_files, sources, text,
 };
-use reshake::engine::{Engine, Limits};
-use reshake::keys::Log;
-use reshake::source::Timeline;
+use reshake::capture::Timeline;
+use reshake_core::decrypt::Log;
+use reshake_core::engine::{Engine, Limits};
 use serde_json::Value;
 
 /// A value in as few letters as tell it from another.

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use common::{assert_committed, assert_none, fixtures, folders, root};
-use reshake::engine::Limits;
-use reshake::report::Report;
-use reshake::verdict::reasons::Actor;
-use reshake::verdict::{CATALOG, Confidence, Finding, Reason};
+use reshake::model::Report;
+use reshake_core::diagnosis::rules::Actor;
+use reshake_core::diagnosis::{CATALOG, Confidence, Reason, RuleResult};
+use reshake_core::engine::Limits;
 
 /// What a name must not end in to find its reason.
 const NEAR_MISS: &str = "-near-miss";
@@ -141,7 +141,7 @@ const NO_SETTING: [&str; 14] = [
 
 #[test]
 fn advice_names_the_setting() {
-    use reshake::verdict::hindsight::PATTERNS;
+    use reshake_core::diagnosis::service::PATTERNS;
     let reasons = CATALOG.iter().map(|reason| (reason.name, reason.advice));
     let all = reasons.chain(PATTERNS.iter().map(|kind| (kind.name, kind.advice)));
     let problems: Vec<String> = all
@@ -182,7 +182,7 @@ fn a_badly_written_reason_is_noticed() {
         actor: Actor::Client,
         advice: "do it.",
         text: "## What it means\n\n## How we know\n",
-        rule: |_| Finding::DoesNotHold,
+        rule: |_| RuleResult::DoesNotHold,
     };
     assert_eq!(faults(&bad).len(), 8, "{:#?}", faults(&bad));
     assert!(begins_small("TLS 1.3 is too new") && begins_small("a ticket") && !begins_small("Ticket"));
@@ -262,7 +262,7 @@ fn every_reason_on_every_fixture_is_as_committed() {
 
 #[test]
 fn every_pattern_that_is_met_is_in_the_catalogue() {
-    use reshake::verdict::hindsight::PatternKind;
+    use reshake_core::diagnosis::service::PatternKind;
     let mut met = BTreeSet::new();
     for fixture in fixtures() {
         let (engine, captures) = fixture.run(Limits::default());
@@ -405,7 +405,7 @@ const PATTERNS_SHOWN: &[(&str, &str, &str)] = &[
 
 #[test]
 fn a_pattern_shows_in_its_fixture_and_not_in_its_near_miss() {
-    use reshake::verdict::hindsight::PATTERNS;
+    use reshake_core::diagnosis::service::PATTERNS;
     let shown = |name: &str| -> BTreeSet<&'static str> {
         let (engine, captures) = common::fixture(name).run(Limits::default());
         let report = Report::of(&engine, captures);

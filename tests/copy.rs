@@ -139,7 +139,7 @@ fn is_ours((code, value): &(u16, Vec<u8>)) -> bool {
 
 /// Packets as the analysis reads them: time, link type, bytes and length.
 fn packets(path: &Path) -> Vec<(i64, u16, Vec<u8>, u32)> {
-    let mut source = reshake::source::open(path_of(path), 0).expect("a capture");
+    let mut source = reshake::capture::open(path_of(path), 0).expect("a capture");
     let mut packets = Vec::new();
     while let Some(packet) = source.next() {
         packets.push((

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-const MANIFEST: &str = include_str!("../Cargo.toml");
+const MANIFESTS: [&str; 2] = [include_str!("../Cargo.toml"), include_str!("../core/Cargo.toml")];
 const PAGE: &str = include_str!("../docs/dependencies.md");
 
-/// The names under every heading of the manifest that ends in `dependencies]`.
+/// The names under every heading of the manifests that ends in `dependencies]`.
 fn depended_on() -> BTreeSet<&'static str> {
     let mut within = false;
     let mut names = BTreeSet::new();
-    for line in MANIFEST.lines() {
+    for line in MANIFESTS.iter().flat_map(|manifest| manifest.lines()) {
         if line.starts_with('[') {
             within = line.ends_with("dependencies]");
         } else if within && let Some((name, _)) = line.split_once(" =") {

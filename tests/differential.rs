@@ -14,9 +14,9 @@ use std::process::Command;
 use common::changes::{duplicate, reorder, split_segments};
 use common::packets::{self, RawPacket};
 use common::{Random, assert_none, single_files};
-use reshake::engine::Limits;
-use reshake::net::{Endpoint, hex};
-use reshake::session::{Connection, Mechanism};
+use reshake_core::engine::Limits;
+use reshake_core::net::{Endpoint, hex};
+use reshake_core::session::{Connection, Mechanism};
 use sha2::{Digest, Sha256};
 
 /// The random of a HelloRetryRequest (RFC 8446 §4.1.3).

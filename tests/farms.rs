@@ -6,7 +6,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{endpoint, folders, items, report_of, root, text};
-use reshake::engine::Limits;
+use reshake_core::engine::Limits;
 use serde_json::Value;
 
 /// Connections of each capture.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use common::{assert_committed, assert_none, fixtures, folders, items, root, text};
-use reshake::verdict::findings::{FINDINGS, FindingKind};
+use reshake_core::diagnosis::security::{FINDINGS, FindingKind};
 use serde_json::Value;
 
 /// What a name must not end in to find its finding.
@@ -168,10 +168,10 @@ fn a_finding_is_told_as_the_contract_says() {
 #[test]
 fn a_finding_is_a_line_of_its_own() {
     let fixture = common::fixture("findings/stek-all-zero");
-    let (engine, captures) = fixture.run(reshake::engine::Limits::default());
-    let report = reshake::report::Report::of(&engine, captures);
+    let (engine, captures) = fixture.run(reshake_core::engine::Limits::default());
+    let report = reshake::model::Report::of(&engine, captures);
     let mut out = Vec::new();
-    reshake::report::json::write_lines(&report, &mut out).expect("written to memory");
+    reshake::render::json::write_lines(&report, &mut out).expect("written to memory");
     let lines: Vec<Value> = out
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())

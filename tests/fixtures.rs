@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::facts::{differences, frameless};
 use common::{Fixture, TrueConnection, assert_none, endpoint, fixtures, items, text, texts};
-use reshake::verdict::{CATALOG, Reason};
+use reshake_core::diagnosis::{CATALOG, Reason};
 use serde_json::Value;
 
 /// What the tool does not get right yet: fixture, number of the connection, field. The last test below fails when an

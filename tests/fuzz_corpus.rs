@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use common::packets::{self, RawPacket};
 use common::{Fixture, fixtures, root};
-use reshake::net::{Decoded, Decoder, FrameRef, LinkType, Packet, Timestamp};
+use reshake_core::net::{Decoded, Decoder, FrameRef, LinkType, Packet, Timestamp};
 
 /// All corpora together: what is committed must stay small.
 const MAX_BYTES: u64 = 1 << 20;
@@ -107,8 +107,8 @@ fn random_conversations_and_histories_hold() {
 /// The targets must be able to fail.
 #[test]
 fn a_byte_out_of_place_is_noticed() {
-    use reshake::stream::Piece;
-    let at = reshake::net::At {
+    use reshake_core::tcp::Piece;
+    let at = reshake_core::net::At {
         frame: FrameRef::new(0, 1),
         time: Timestamp::from_nanos(0),
     };

@@ -5,8 +5,9 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{assert_committed, assert_none, fixtures, items, report_of, text, texts};
-use reshake::engine::Limits;
-use reshake::report::{Report, json};
+use reshake::model::Report;
+use reshake::render::json;
+use reshake_core::engine::Limits;
 use serde_json::{Map, Value};
 
 /// The closed list of why something is not visible.

@@ -9,13 +9,15 @@ use std::path::PathBuf;
 
 use common::{Fixture, TrueConnection, assert_none, endpoint, fixtures, items, root, text, texts};
 use common::{facts, packets};
-use reshake::engine::{Engine, Limits};
-use reshake::keys::Log;
-use reshake::net::Capture;
-use reshake::report::session::{Found, Life, show};
-use reshake::report::text::{self as plain};
-use reshake::report::{Report, json};
-use reshake::source::{Source, Timeline};
+use reshake::capture::{Source, Timeline};
+use reshake::model::Report;
+use reshake::model::session::{Found, Life};
+use reshake::render::json;
+use reshake::render::session;
+use reshake::render::text::{self as plain};
+use reshake_core::decrypt::Log;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::Capture;
 use serde_json::Value;
 
 fn keylog(fixture: &Fixture) -> Option<PathBuf> {
@@ -290,8 +292,8 @@ fn everything(engine: &Engine, captures: Vec<Capture>) -> String {
     let credentials = engine.ledger().iter().map(|(id, _)| Found::Credential(id));
     for found in credentials.chain(engine.kept().iter().map(|(id, _)| Found::Connection(id))) {
         let life = Life::of(&report, found);
-        show::text(&report, &life, &mut out).expect("written to memory");
-        show::json(&report, &life, &mut out).expect("written to memory");
+        session::text(&report, &life, &mut out).expect("written to memory");
+        session::json(&report, &life, &mut out).expect("written to memory");
     }
     let mut shown = String::from_utf8(out).expect("UTF-8");
     write!(shown, "{engine:?}\n{engine:#?}\n{report:?}").expect("written to memory");

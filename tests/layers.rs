@@ -1,7 +1,7 @@
 //! The arrows between modules, kept by a machine: who may use whom, where serde and printing are allowed.
 //!
 //! A plain scan of the source text. It sees `crate::x` wherever it stands, groups (`crate::{a, b::c}`), chains of
-//! `super`, and `use` of the library by its own name; comments and strings are taken out first.
+//! `super`; comments and strings are taken out first.
 
 mod common;
 
@@ -10,36 +10,54 @@ use std::path::{Path, PathBuf};
 
 use common::{assert_none, root};
 
-/// Each module with those it may use. Itself it may always use.
-const MAY_USE: &[(&str, &[&str])] = &[
+/// Each module of the core with those it may use. Itself it may always use.
+const CORE: &[(&str, &[&str])] = &[
     ("net", &[]),
-    ("stream", &["net"]),
     ("tls", &[]),
-    ("keys", &["tls"]),
-    ("session", &["net", "stream", "tls"]),
-    ("verdict", &["net", "tls", "session"]),
-    ("whatif", &["net", "session", "verdict"]),
-    ("check", &["net", "tls", "session", "verdict"]),
-    ("engine", &["net", "stream", "tls", "keys", "session", "verdict"]),
-    ("redact", &["net", "session", "engine"]),
+    ("decrypt", &["tls"]),
+    ("tcp", &["net"]),
+    ("session", &["net", "tcp", "tls"]),
+    ("store", &["net", "tcp", "tls", "session"]),
+    ("handshake", &["net", "tls", "session", "store"]),
+    ("diagnosis", &["net", "tcp", "tls", "session", "store"]),
     (
-        "report",
+        "engine",
         &[
-            "net", "stream", "tls", "session", "verdict", "whatif", "check", "engine",
-        ],
-    ),
-    ("source", &["net"]),
-    ("copy", &["net", "session", "source"]),
-    ("run", &["net", "keys", "source", "engine", "report"]),
-    ("tui", &["report"]),
-    (
-        "cli",
-        &[
-            "net", "stream", "tls", "session", "verdict", "whatif", "check", "engine", "redact", "report", "source",
-            "copy", "run", "tui",
+            "net",
+            "tcp",
+            "tls",
+            "decrypt",
+            "session",
+            "store",
+            "handshake",
+            "diagnosis",
         ],
     ),
 ];
+
+/// The same for the command; all of it may use the public modules of the core.
+const COMMAND: &[(&str, &[&str])] = &[
+    ("wording", &[]),
+    ("capture", &[]),
+    ("redact", &[]),
+    ("model", &["wording"]),
+    ("render", &["wording", "model"]),
+    ("what_if", &["wording", "model", "render"]),
+    ("check", &["wording", "model", "render"]),
+    ("diff", &["wording", "model", "render", "check"]),
+    ("facts", &["model", "render"]),
+    ("run", &["capture", "facts"]),
+    ("tui", &["wording", "model", "render"]),
+    (
+        "cli",
+        &[
+            "wording", "capture", "redact", "model", "render", "what_if", "check", "diff", "facts", "run", "tui",
+        ],
+    ),
+];
+
+/// The modules that show and decide nothing but what the model says: the analysis is not theirs to look at.
+const NO_CORE: &[&str] = &["tui"];
 
 /// The files that are no module: the list of modules, and the program that hands over to `cli`.
 const ROOTS: &[&str] = &["lib.rs", "main.rs"];
@@ -48,29 +66,53 @@ const ROOTS: &[&str] = &["lib.rs", "main.rs"];
 const ONLY_IN: &[(&[&str], &[&str], &str)] = &[
     (
         &["serde", "serde_json", "schemars"],
-        &["report", "cli"],
+        &["render", "facts", "check", "diff", "what_if", "cli"],
         "what leaves the process is written by the report's own structs",
     ),
     (
         &["println!", "eprintln!", "print!", "eprint!", "dbg!"],
         &["cli"],
-        "strings off the wire must pass through the escaping of the report",
+        "strings off the wire must pass through the escaping of `wording`",
     ),
     (
         &["std::fs", "std::net::Tcp", "std::process", "std::env"],
-        &["source", "run", "cli", "tui"],
+        &["capture", "run", "cli", "tui"],
         "the core opens nothing",
     ),
     (
         &["Instant", "SystemTime", "std::thread::sleep"],
-        &["run", "cli", "tui", "source"],
+        &["run", "cli", "tui", "capture"],
         "time in the core is packet time",
     ),
 ];
 
+/// The two crates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crate {
+    Core,
+    Command,
+}
+
+impl Crate {
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Core => "core/src",
+            Self::Command => "src",
+        }
+    }
+
+    const fn may_use(self) -> &'static [(&'static str, &'static [&'static str])] {
+        match self {
+            Self::Core => CORE,
+            Self::Command => COMMAND,
+        }
+    }
+}
+
 /// A file of a module.
 struct SourceFile {
-    /// Relative to `src`.
+    of: Crate,
+    /// Relative to the crate's `src`.
     path: String,
     text: String,
 }
@@ -187,14 +229,14 @@ fn uses(code: &str, here: &[&str]) -> Vec<String> {
     for start in word_starts(code) {
         let (word, after) = split_word(&code[start..]);
         // `use crate as c` would hide every arrow behind another name.
-        if matches!(word, "crate" | "super" | "reshake") && after.trim_start().starts_with("as ") {
+        if matches!(word, "crate" | "super") && after.trim_start().starts_with("as ") {
             found.push(format!("{word} by another name"));
         }
         let Some(after) = after.trim_start().strip_prefix("::") else {
             continue;
         };
         match word {
-            "crate" | "reshake" if !code[..start].ends_with("::") => first_names(after, &mut found),
+            "crate" if !code[..start].ends_with("::") => first_names(after, &mut found),
             "super" if !code[..start].trim_end().ends_with("super::") => {
                 let mut depth = 1;
                 let mut after = after.trim_start();
@@ -262,7 +304,7 @@ fn violations(file: &SourceFile) -> Vec<String> {
     let code = code(&file.text);
     let module = file.module();
     let mut found = Vec::new();
-    match MAY_USE.iter().find(|(name, _)| *name == module) {
+    match file.of.may_use().iter().find(|(name, _)| *name == module) {
         Some((_, allowed)) => {
             for used in uses(&code, &file.module_path()) {
                 if used != module && !allowed.contains(&used.as_str()) {
@@ -271,7 +313,10 @@ fn violations(file: &SourceFile) -> Vec<String> {
             }
         }
         None if ROOTS.contains(&file.path.as_str()) => {}
-        None => found.push(format!("{}: {module} is in no row of MAY_USE", file.path)),
+        None => found.push(format!("{}: {module} is in no row of the table", file.path)),
+    }
+    if NO_CORE.contains(&module) && mentions(&code, "reshake_core") {
+        found.push(format!("{}: {module} must not use the core", file.path));
     }
     for (words, modules, why) in ONLY_IN {
         if modules.contains(&module) || ROOTS.contains(&file.path.as_str()) {
@@ -296,7 +341,7 @@ fn mentions(code: &str, word: &str) -> bool {
     })
 }
 
-fn sources() -> Vec<SourceFile> {
+fn sources(of: Crate) -> Vec<SourceFile> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a readable folder") {
             let path = entry.expect("a readable entry").path();
@@ -307,7 +352,7 @@ fn sources() -> Vec<SourceFile> {
             }
         }
     }
-    let src = root().join("src");
+    let src = root().join(of.folder());
     let mut files = Vec::new();
     walk(&src, &mut files);
     files.sort();
@@ -321,6 +366,7 @@ fn sources() -> Vec<SourceFile> {
     files
         .into_iter()
         .map(|path| SourceFile {
+            of,
             text: fs::read_to_string(&path).expect("a readable file"),
             path: path
                 .strip_prefix(&src)
@@ -332,45 +378,41 @@ fn sources() -> Vec<SourceFile> {
         .collect()
 }
 
-fn used_by(path: &str, text: &str) -> Vec<String> {
-    let file = SourceFile {
+fn file(of: Crate, path: &str, text: &str) -> SourceFile {
+    SourceFile {
+        of,
         path: path.to_owned(),
         text: text.to_owned(),
-    };
-    uses(&code(text), &file.module_path())
+    }
 }
 
-fn refused(path: &str, text: &str) -> usize {
-    violations(&SourceFile {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    })
-    .len()
+fn used_by(path: &str, text: &str) -> Vec<String> {
+    uses(&code(text), &file(Crate::Core, path, text).module_path())
+}
+
+fn refused(of: Crate, path: &str, text: &str) -> usize {
+    violations(&file(of, path, text)).len()
 }
 
 #[test]
 fn modules_use_only_what_stands_below_them() {
-    let files = sources();
-    assert!(files.len() > 40, "only {} files scanned", files.len());
-    let problems: Vec<String> = files.iter().flat_map(violations).collect();
-    assert_none("arrows the wrong way", &problems);
+    for (of, least) in [(Crate::Core, 80), (Crate::Command, 120)] {
+        let files = sources(of);
+        assert!(files.len() > least, "only {} files of {of:?} scanned", files.len());
+        let problems: Vec<String> = files.iter().flat_map(violations).collect();
+        assert_none("arrows the wrong way", &problems);
+    }
 }
 
 #[test]
 fn the_arrows_have_no_circle() {
-    // In the order of the table every module may use only what was named before it.
-    let order = [
-        "net", "tls", "keys", "stream", "session", "verdict", "whatif", "check", "engine", "redact", "report",
-        "source", "copy", "run", "tui", "cli",
-    ];
-    for (module, allowed) in MAY_USE {
-        let place = |name: &str| {
-            order
-                .iter()
-                .position(|known| *known == name)
-                .expect("a module of the order")
-        };
-        assert!(allowed.iter().all(|used| place(used) < place(module)), "{module}");
+    // In the order of its table every module may use only what was named before it.
+    for of in [Crate::Core, Crate::Command] {
+        let rows = of.may_use();
+        for (place, (module, allowed)) in rows.iter().enumerate() {
+            let before: Vec<&str> = rows.iter().take(place).map(|(name, _)| *name).collect();
+            assert!(allowed.iter().all(|used| before.contains(used)), "{module}");
+        }
     }
 }
 
@@ -378,18 +420,18 @@ fn the_arrows_have_no_circle() {
 fn every_way_to_name_another_module_is_seen() {
     assert_eq!(used_by("tls/hello.rs", "use crate::net::At;"), ["net"]);
     assert_eq!(
-        used_by("tls/hello.rs", "use crate::{net, stream::Flow, tls::{self, Decoder}};"),
-        ["net", "stream", "tls"]
+        used_by("tls/hello.rs", "use crate::{net, tcp::Flow, tls::{self, Decoder}};"),
+        ["net", "tcp", "tls"]
     );
     assert_eq!(used_by("tls/hello.rs", "use crate :: {\n    session,\n};"), ["session"]);
     assert_eq!(used_by("tls/hello.rs", "fn f(at: &crate::net::At) {}"), ["net"]);
     assert_eq!(used_by("tls/hello.rs", "use super::super::engine::Engine;"), ["engine"]);
     assert_eq!(used_by("tls/mod.rs", "use super::engine::Engine;"), ["engine"]);
     assert_eq!(used_by("tls.rs", "use super::{engine, net};"), ["engine", "net"]);
-    assert_eq!(used_by("tls/a/b.rs", "use super::super::super::report;"), ["report"]);
+    assert_eq!(used_by("tls/a/b.rs", "use super::super::super::model;"), ["model"]);
     assert_eq!(
-        used_by("tls/hello.rs", "pub(in crate::net) use reshake::verdict::CATALOG;"),
-        ["net", "verdict"]
+        used_by("tls/hello.rs", "pub(in crate::net) use crate::diagnosis::CATALOG;"),
+        ["diagnosis", "net"]
     );
     assert_eq!(
         used_by("tls/hello.rs", "macro_rules! m { () => { $crate::session::X } }"),
@@ -399,67 +441,56 @@ fn every_way_to_name_another_module_is_seen() {
 
 #[test]
 fn what_is_no_use_is_not_taken_for_one() {
-    assert!(
-        used_by(
-            "tls/hello.rs",
-            "use super::codec::Reader; use self::x; use std::net::IpAddr;"
-        )
-        .is_empty()
-    );
+    for text in [
+        "use super::codec::Reader; use self::x; use std::net::IpAddr;",
+        "// crate::net\n/* crate::net */ const A: &str = \"crate::net\";",
+        "const A: &str = r#\"crate::net\"#; const B: char = '\"';",
+        "#[cfg(test)]\nmod tests { use crate::net::At; fn f() {} }",
+    ] {
+        assert!(used_by("tls/hello.rs", text).is_empty(), "{text}");
+    }
     assert!(used_by("tls/a/b.rs", "use super::super::codec;").is_empty());
-    assert!(
-        used_by(
-            "tls/hello.rs",
-            "// crate::net\n/* crate::net */ const A: &str = \"crate::net\";"
-        )
-        .is_empty()
-    );
-    assert!(
-        used_by(
-            "tls/hello.rs",
-            "const A: &str = r#\"crate::net\"#; const B: char = '\"';"
-        )
-        .is_empty()
-    );
-    assert!(
-        used_by(
-            "tls/hello.rs",
-            "#[cfg(test)]\nmod tests { use crate::net::At; fn f() {} }"
-        )
-        .is_empty()
-    );
-    assert_eq!(
-        used_by("tls/hello.rs", "#[cfg(test)]\nmod tests;\nuse crate::net;"),
-        ["net"]
-    );
-    assert_eq!(
-        used_by("tls/hello.rs", "fn f<'a>(a: &'a crate::net::At) -> char { '\\'' }"),
-        ["net"]
-    );
+    for text in [
+        "#[cfg(test)]\nmod tests;\nuse crate::net;",
+        "fn f<'a>(a: &'a crate::net::At) -> char { '\\'' }",
+    ] {
+        assert_eq!(used_by("tls/hello.rs", text), ["net"], "{text}");
+    }
 }
 
 #[test]
 fn a_forbidden_arrow_fails() {
-    assert_eq!(refused("tls/hello.rs", "use crate::net::At;"), 1);
-    assert_eq!(refused("stream/table.rs", "use crate::{net, tls};"), 1);
-    assert_eq!(refused("report/text.rs", "use crate::source::Source;"), 1);
-    assert_eq!(refused("report/text.rs", "use crate::engine::Engine;"), 0);
-    assert_eq!(refused("tui/draw.rs", "use crate::engine::Engine;"), 1);
-    assert_eq!(refused("helpers.rs", ""), 1);
-    assert_eq!(refused("tls/hello.rs", "use crate as c;"), 1);
-    assert_eq!(refused("tls/hello.rs", "use crate::*;"), 1);
+    assert_eq!(refused(Crate::Core, "tls/hello.rs", "use crate::net::At;"), 1);
+    assert_eq!(refused(Crate::Core, "tcp/table.rs", "use crate::{net, tls};"), 1);
+    assert_eq!(
+        refused(Crate::Command, "render/text.rs", "use crate::capture::Source;"),
+        1
+    );
+    assert_eq!(
+        refused(Crate::Command, "render/text.rs", "use reshake_core::engine::Engine;"),
+        0
+    );
+    assert_eq!(
+        refused(Crate::Command, "tui/draw.rs", "use reshake_core::engine::Engine;"),
+        1
+    );
+    assert_eq!(refused(Crate::Core, "helpers.rs", ""), 1);
+    assert_eq!(refused(Crate::Core, "tls/hello.rs", "use crate as c;"), 1);
+    assert_eq!(refused(Crate::Core, "tls/hello.rs", "use crate::*;"), 1);
 }
 
 #[test]
 fn serde_printing_files_and_clocks_stay_where_they_belong() {
-    assert_eq!(refused("session/kept.rs", "#[derive(serde::Serialize)] struct A;"), 1);
-    assert_eq!(refused("report/json.rs", "use serde::Serialize;"), 0);
-    assert_eq!(refused("report/text.rs", "fn f() { println!(); }"), 1);
-    assert_eq!(refused("cli/mod.rs", "fn f() { println!(); }"), 0);
+    let derive = "#[derive(serde::Serialize)] struct A;";
+    assert_eq!(refused(Crate::Core, "store/connections.rs", derive), 1);
+    assert_eq!(refused(Crate::Command, "render/json.rs", "use serde::Serialize;"), 0);
+    assert_eq!(refused(Crate::Command, "render/text.rs", "fn f() { println!(); }"), 1);
+    assert_eq!(refused(Crate::Command, "cli/mod.rs", "fn f() { println!(); }"), 0);
+    let outside = "fn f() { std::fs::read(\"x\"); std::env::args(); }";
+    assert_eq!(refused(Crate::Core, "engine.rs", outside), 2);
+    assert_eq!(refused(Crate::Core, "tcp/table.rs", "fn f() { Instant::now(); }"), 1);
     assert_eq!(
-        refused("engine.rs", "fn f() { std::fs::read(\"x\"); std::env::args(); }"),
-        2
+        refused(Crate::Core, "tcp/table.rs", "struct InstantOf; struct MySystemTime;"),
+        0
     );
-    assert_eq!(refused("stream/table.rs", "fn f() { Instant::now(); }"), 1);
-    assert_eq!(refused("stream/table.rs", "struct InstantOf; struct MySystemTime;"), 0);
 }

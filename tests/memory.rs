@@ -3,11 +3,11 @@
 mod common;
 
 use common::{Fixture, fixtures, items, report_of};
-use reshake::engine::{Engine, Limits};
-use reshake::keys::Log;
-use reshake::net::Capture;
-use reshake::session::{Connection, Credential};
-use reshake::source::Timeline;
+use reshake::capture::Timeline;
+use reshake_core::decrypt::Log;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::Capture;
+use reshake_core::session::{Connection, Credential};
 use serde_json::Value;
 
 /// A finished connection, with what it issued and offered.

@@ -11,7 +11,7 @@ use common::changes::{duplicate, reorder, split_segments};
 use common::facts::{differences, frameless, origin, stated, told_otherwise};
 use common::packets::{self, RawPacket};
 use common::{Fixture, Random, analyse, assert_none, report_of, report_of_bytes, single_files, source_of_bytes};
-use reshake::engine::Limits;
+use reshake_core::engine::Limits;
 use serde_json::Value;
 
 /// Captures of at most so many packets are cut at every packet, larger ones at so many places.

@@ -7,10 +7,11 @@ use std::net::IpAddr;
 
 use common::forms::{for_machines, for_people};
 use common::{Fixture, assert_none, fixture, fixtures, items, text};
-use reshake::engine::{Engine, Limits};
-use reshake::net::{Capture, Neighbour, hex};
+use reshake::model::{Report, Selection, community_id, connection_id, credential_id, service_id, service_of};
 use reshake::redact::{Aliases, KEY_LENGTH, Key};
-use reshake::report::{Report, Selection, community_id, connection_id, credential_id, json, service_id, service_of};
+use reshake::render::json;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::{Capture, Neighbour, hex};
 use serde_json::Value;
 use zeroize::Zeroizing;
 

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 
 use assert_cmd::cargo::cargo_bin;
 use common::{fixture, fixtures, root};
-use reshake::engine::Limits;
-use reshake::report::handout::Bounds;
-use reshake::report::{Report, html, json, markdown};
+use reshake::model::Report;
+use reshake::model::document::Bounds;
+use reshake::render::{html, json, markdown};
+use reshake_core::engine::Limits;
 
 const QUICKSTART: &str = "captures/quickstart";
 

@@ -8,9 +8,9 @@ use common::facts::{contradictions, differences, frameless, origin, stated};
 use common::joined::{facts_of, joined, judged};
 use common::packets::{RawPacket, parse, read, write};
 use common::{Fixture, Random, assert_none, fixtures, items, report_of, single_files, text};
-use reshake::engine::{Limits, join};
-use reshake::report::facts::{self, Reader};
-use reshake::verdict::Reason;
+use reshake::facts::{self, Reader};
+use reshake_core::diagnosis::Reason;
+use reshake_core::engine::{Limits, join};
 use serde_json::Value;
 
 fn whole(packets: &[RawPacket]) -> Value {

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use common::fixtures;
 use generated::Plan;
-use reshake::engine::Limits;
-use reshake::report::{Report, json, text};
+use reshake::model::Report;
+use reshake::render::{json, text};
 use reshake::run::{self, Options};
+use reshake_core::engine::Limits;
 
 /// The report as JSON and as text, made by so many threads.
 fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: usize) -> (String, String) {
@@ -161,6 +162,6 @@ fn where_connections_must_go_for_want_of_memory_the_same_ones_go_whatever_the_nu
         ..Limits::default()
     };
     let told = check("hoarders", &[path], &[], limits);
-    let evicted = reshake::net::Notice::FlowEvicted.text();
+    let evicted = reshake_core::net::Notice::FlowEvicted.text();
     assert!(told.contains(evicted), "none had to go: {told}");
 }

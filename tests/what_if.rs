@@ -5,11 +5,11 @@ mod common;
 use std::path::PathBuf;
 
 use common::{analyse, assert_committed, assert_none, fixtures, folders, root, sources};
-use reshake::engine::{Engine, Limits};
-use reshake::net::Capture;
-use reshake::report::what_if::{self, WhatIf};
-use reshake::report::{Report, Selection};
-use reshake::whatif::{Balance, Plan, Share};
+use reshake::model::{Report, Selection};
+use reshake::what_if::render::{self, WhatIf};
+use reshake::what_if::{Balance, Plan, Share};
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::Capture;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -245,11 +245,11 @@ fn a_selection_is_counted_and_everything_is_replayed() {
 
 #[test]
 fn the_document_is_valid_and_its_schema_committed() {
-    let schema = what_if::schema(false);
+    let schema = render::schema(false);
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     text.push('\n');
     assert_committed("docs/what-if-v1.schema.json", &text);
-    let validator = jsonschema::validator_for(&what_if::schema(true)).expect("a schema");
+    let validator = jsonschema::validator_for(&render::schema(true)).expect("a schema");
     let plans: Vec<Plan> = Balance::ALL
         .into_iter()
         .flat_map(|balance| {
@@ -271,7 +271,7 @@ fn the_document_is_valid_and_its_schema_committed() {
         let fixture = common::fixture(name);
         let mut out = Vec::new();
         let answer = ask(&fixture.run(Limits::default()), &plans, None);
-        what_if::write_json(&answer, None, &mut out).expect("written to memory");
+        render::write_json(&answer, None, &mut out).expect("written to memory");
         let document: Value = serde_json::from_slice(&out).expect("one document");
         let errors: Vec<String> = validator
             .iter_errors(&document)

@@ -45,7 +45,7 @@ const FIXTURES: [&str; 30] = [
 ];
 
 /// Changes of one input at most.
-const MOST_CHANGES: usize = 24;
+const MAX_CHANGES: usize = 24;
 
 /// A conversation, and the report on it unchanged.
 struct Whole {
@@ -92,7 +92,7 @@ fn changed(packets: &[RawPacket], steps: &[u8]) -> Vec<RawPacket> {
     // Copies come last: one whose original is gone would be an answer that stands before its question, which no network
     // does.
     for copies in [false, true] {
-        let steps = steps.chunks_exact(4).take(MOST_CHANGES);
+        let steps = steps.chunks_exact(4).take(MAX_CHANGES);
         for step in steps.filter(|step| matches!(step[0] % 9, 1 | 4) == copies) {
             let place = usize::from(u16::from_be_bytes([step[1], step[2]]));
             if changed.is_empty() {

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use reshake::engine::{Engine, Limits};
-use reshake::net::Capture;
-use reshake::net::capture::{Ended, Format};
-use reshake::report::Report;
-use reshake::session::Outcome;
+use reshake::model::Report;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::Capture;
+use reshake_core::net::capture::{Ended, Format};
+use reshake_core::session::Outcome;
 
 use crate::common::forge::{
     FIN, RST, Segment, Wire, client_hello, extensions, finished, message, new_session_ticket, prefixed, records,
@@ -88,7 +88,7 @@ fn capture(packets: u64) -> Capture {
         last_time: None,
         dropped: None,
         ended: Ended::EndOfFile,
-        notices: reshake::net::Notices::default(),
+        notices: reshake_core::net::Notices::default(),
     }
 }
 

@@ -15,14 +15,15 @@ mod farm;
 use std::hint::black_box;
 use std::io::Cursor;
 
-use reshake::engine::{Engine, Limits};
-use reshake::keys::{Keys, Log, Readiness, Secrets, Speaker};
-use reshake::net::{At, Decoder, FrameRef, LinkType, Packet, SeqNumber, Timestamp};
-use reshake::report::{Report, json};
-use reshake::stream::{Assembler, Piece};
-use reshake::tls::record::Start;
-use reshake::tls::search::{Wanted, search};
-use reshake::tls::{ClientHello, Event, Message, ServerHello};
+use reshake::model::Report;
+use reshake::render::json;
+use reshake_core::decrypt::{Keys, Log, Readiness, Secrets, Speaker};
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::{At, Decoder, FrameRef, LinkType, Packet, SeqNumber, Timestamp};
+use reshake_core::tcp::{Assembler, Piece};
+use reshake_core::tls::record::Start;
+use reshake_core::tls::search::{Wanted, search};
+use reshake_core::tls::{ClientHello, Event, Message, ServerHello};
 
 /// Packets read of one input: a few bytes of gzip can make a gigabyte of packets.
 const MAX_PACKETS: u64 = 20_000;
@@ -68,7 +69,7 @@ pub fn compressed(data: &[u8]) {
 
 fn file(data: &[u8]) {
     let reader = Box::new(Cursor::new(data.to_vec()));
-    let Ok(mut source) = reshake::source::from_reader("fuzz", reader, None, 0) else {
+    let Ok(mut source) = reshake::capture::from_reader("fuzz", reader, None, 0) else {
         return;
     };
     let mut last = 0;
@@ -225,7 +226,7 @@ pub fn record(data: &[u8]) {
 }
 
 fn events<'a>(start: Start, pieces: impl Iterator<Item = &'a [u8]>, how: u8) -> Vec<String> {
-    let mut decoder = reshake::tls::Decoder::new(start);
+    let mut decoder = reshake_core::tls::Decoder::new(start);
     let mut events = Vec::new();
     if how & 0x80 != 0 {
         decoder.ignore_change_cipher_spec();
@@ -260,7 +261,7 @@ pub fn keys(data: &[u8]) {
     let (_, pieces) = read_log(text, size);
     assert_eq!(whole, pieces, "other pieces, other lines");
     let mut keys = Keys::new();
-    let mut decoders = [Start::Record, Start::Record].map(reshake::tls::Decoder::new);
+    let mut decoders = [Start::Record, Start::Record].map(reshake_core::tls::Decoder::new);
     let mut streams = [client.chunks(size), server.chunks(size)];
     let speakers = [Speaker::Client, Speaker::Server];
     loop {
@@ -290,7 +291,7 @@ fn read_log(text: &[u8], size: usize) -> (Secrets, u64) {
 fn read_stream(
     keys: &mut Keys,
     secrets: &mut Secrets,
-    decoder: &mut reshake::tls::Decoder,
+    decoder: &mut reshake_core::tls::Decoder,
     speaker: Speaker,
     mut input: &[u8],
 ) {

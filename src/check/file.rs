@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::catalog::{Given, RuleKind};
-use super::demand::Value;
+use super::requirement::Value;
 use super::rules::{Each, Fault, Origin, Rules, Scope, Terms, unknown};
 
 type Key<'k> = (&'k str, Range<usize>, &'k Spanned<DeValue<'k>>);
@@ -176,7 +176,7 @@ fn convert(value: &DeValue<'_>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::demand::{Demand, Share};
+    use super::super::requirement::{Requirement, Share};
     use super::*;
 
     fn terms(text: &str) -> Result<(), (usize, String)> {
@@ -222,7 +222,7 @@ mod tests {
         );
         assert_eq!(
             rules.rules.get(1).map(|rule| &rule.demand),
-            Some(&Demand::MaxUnclear(Share(0.0)))
+            Some(&Requirement::MaxUnclear(Share(0.0)))
         );
     }
 

@@ -5,15 +5,16 @@
 //! words for people are the report's.
 
 mod catalog;
-mod demand;
+mod evaluator;
 mod file;
 pub mod interval;
+pub mod render;
+mod requirement;
 mod rules;
 mod show;
-mod trial;
 
 pub use catalog::{Given, RULES, RuleKind};
-pub use demand::{Demand, EarlyDataRule, Share, Stance};
+pub use evaluator::{Area, Baseline, Found, Ground, Member, Proof, Quantities, RuleEvaluator, Verdict};
+pub use requirement::{EarlyDataRule, Polarity, Requirement, Share};
 pub use rules::{Each, Fault, Origin, Rule, Rules, Scope, Terms};
 pub use show::show;
-pub use trial::{Area, Baseline, Found, Ground, Member, Proof, Quantities, Trial, Verdict};

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::catalog::{Given, RULES, RuleKind};
-use super::demand::{self, Demand, EarlyDataRule, Share, Value, WrongValue};
-use crate::verdict::{Confidence, nearest_of};
+use super::requirement::{self, EarlyDataRule, Requirement, Share, Value, WrongValue};
+use reshake_core::diagnosis::{Confidence, nearest_of};
 
 /// Connections without which nothing was tested.
 const DEFAULT_CONNECTIONS: u64 = 1;
@@ -99,7 +99,7 @@ impl fmt::Display for Fault {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// What it demands.
-    pub demand: Demand,
+    pub demand: Requirement,
     /// Of which connections.
     pub scope: Scope,
     /// Where it comes from.
@@ -138,8 +138,8 @@ impl Default for Rules {
         };
         Self {
             rules: vec![
-                default(Demand::MinConnections(DEFAULT_CONNECTIONS)),
-                default(Demand::MaxUnclear(DEFAULT_UNCLEAR)),
+                default(Requirement::MinConnections(DEFAULT_CONNECTIONS)),
+                default(Requirement::MaxUnclear(DEFAULT_UNCLEAR)),
             ],
             min_confidence: None,
             baseline: None,
@@ -179,17 +179,17 @@ impl Rules {
     /// Adds one entry of the catalogue.
     pub(super) fn set(&mut self, name: &str, scope: &Scope, value: &Value, origin: &Origin) -> Result<(), WrongValue> {
         match name {
-            "min-confidence" => self.min_confidence = Some((demand::confidence(value)?, origin.clone())),
-            "baseline" => self.baseline = Some((demand::path(value)?, origin.clone())),
+            "min-confidence" => self.min_confidence = Some((requirement::confidence(value)?, origin.clone())),
+            "baseline" => self.baseline = Some((requirement::path(value)?, origin.clone())),
             "allow-new-reason" => {
-                let names = demand::reason_names(value)?;
+                let names = requirement::reason_names(value)?;
                 match &mut self.allow_new {
                     Some((known, _)) => known.extend(names),
                     None => self.allow_new = Some((names, origin.clone())),
                 }
             }
             _ => {
-                for demand in Demand::read(name, value)? {
+                for demand in Requirement::read(name, value)? {
                     self.add(Rule {
                         demand,
                         scope: scope.clone(),
@@ -235,7 +235,7 @@ impl Rules {
         };
         if let Some((_, origin)) = &self.baseline {
             let origin = origin.clone();
-            let drop = Demand::MaxRateDrop(Share(0.0));
+            let drop = Requirement::MaxRateDrop(Share(0.0));
             if !self.rules.iter().any(|rule| rule.demand.name() == drop.name()) {
                 self.rules.push(Rule {
                     demand: drop,
@@ -245,7 +245,7 @@ impl Rules {
             }
             let allowed = self.allow_new.take().map(|(names, _)| names).unwrap_or_default();
             self.rules.push(Rule {
-                demand: Demand::NoNewReason(allowed),
+                demand: Requirement::NoNewReason(allowed),
                 scope: Scope::All,
                 origin,
             });
@@ -254,7 +254,7 @@ impl Rules {
         } else if let Some(rule) = self
             .rules
             .iter()
-            .find(|rule| matches!(rule.demand, Demand::MaxRateDrop(_)))
+            .find(|rule| matches!(rule.demand, Requirement::MaxRateDrop(_)))
         {
             return Err(needs(&rule.origin, "max-rate-drop"));
         }
@@ -293,10 +293,10 @@ impl Rules {
 }
 
 /// Whether whatever a capture shows would do: so a default is switched off.
-fn demands_nothing(demand: &Demand) -> bool {
+fn demands_nothing(demand: &Requirement) -> bool {
     match demand {
-        Demand::MinConnections(0) | Demand::EarlyData(EarlyDataRule::Allow) => true,
-        Demand::MaxUnclear(Share(most)) | Demand::MaxRateDrop(Share(most)) => *most >= 1.0,
+        Requirement::MinConnections(0) | Requirement::EarlyData(EarlyDataRule::Allow) => true,
+        Requirement::MaxUnclear(Share(most)) | Requirement::MaxRateDrop(Share(most)) => *most >= 1.0,
         _ => false,
     }
 }
@@ -353,10 +353,13 @@ mod tests {
         assert!(bare.is_bare());
         let rules = of_flags(&[("min-connections", "5")]).expect("rules");
         assert!(!rules.is_bare());
-        let demands: Vec<&Demand> = rules.rules.iter().map(|rule| &rule.demand).collect();
+        let demands: Vec<&Requirement> = rules.rules.iter().map(|rule| &rule.demand).collect();
         assert_eq!(
             demands,
-            [&Demand::MinConnections(5), &Demand::MaxUnclear(DEFAULT_UNCLEAR)]
+            [
+                &Requirement::MinConnections(5),
+                &Requirement::MaxUnclear(DEFAULT_UNCLEAR)
+            ]
         );
     }
 
@@ -406,12 +409,12 @@ mod tests {
     #[test]
     fn a_baseline_brings_its_two_rules() {
         let rules = of_flags(&[("baseline", "old.json"), ("allow-new-reason", "stek-changed")]).expect("rules");
-        let demands: Vec<&Demand> = rules.rules.iter().skip(2).map(|rule| &rule.demand).collect();
+        let demands: Vec<&Requirement> = rules.rules.iter().skip(2).map(|rule| &rule.demand).collect();
         assert_eq!(
             demands,
             [
-                &Demand::MaxRateDrop(Share(0.0)),
-                &Demand::NoNewReason(vec!["stek-changed"])
+                &Requirement::MaxRateDrop(Share(0.0)),
+                &Requirement::NoNewReason(vec!["stek-changed"])
             ]
         );
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::demand::{Demand, EarlyDataRule};
+use super::requirement::{EarlyDataRule, Requirement};
 use super::rules::{Each, Rule, Rules, Scope};
 
 const NANOS: i64 = 1_000_000_000;
@@ -63,21 +63,23 @@ fn heading(scope: &Scope, text: &mut String) {
 }
 
 /// A demand as a line of a rule file.
-fn entry(demand: &Demand) -> String {
+fn entry(demand: &Requirement) -> String {
     let name = demand.name();
     match demand {
-        Demand::MinConnections(count) => format!("{name} = {count}"),
-        Demand::MaxUnclear(share)
-        | Demand::MinResumptionRate(share)
-        | Demand::MinReturningShare(share)
-        | Demand::MaxRateDrop(share) => format!("{name} = {}", share.0),
-        Demand::MustResume { nth, later: false } => format!("{name} = {nth}"),
-        Demand::MustResume { nth, later: true } => format!("{name} = \"{nth}+\""),
-        Demand::MaxTicketLifetime(nanos) | Demand::MaxKeyAge(nanos) if nanos % NANOS == 0 => {
+        Requirement::MinConnections(count) => format!("{name} = {count}"),
+        Requirement::MaxUnclear(share)
+        | Requirement::MinResumptionRate(share)
+        | Requirement::MinReturningShare(share)
+        | Requirement::MaxRateDrop(share) => format!("{name} = {}", share.0),
+        Requirement::MustResume { nth, later: false } => format!("{name} = {nth}"),
+        Requirement::MustResume { nth, later: true } => format!("{name} = \"{nth}+\""),
+        Requirement::MaxTicketLifetime(nanos) | Requirement::MaxKeyAge(nanos) if nanos % NANOS == 0 => {
             format!("{name} = {}", nanos / NANOS)
         }
-        Demand::MaxTicketLifetime(nanos) | Demand::MaxKeyAge(nanos) => format!("{name} = \"{}ms\"", nanos / 1_000_000),
-        Demand::EarlyData(rule) => {
+        Requirement::MaxTicketLifetime(nanos) | Requirement::MaxKeyAge(nanos) => {
+            format!("{name} = \"{}ms\"", nanos / 1_000_000)
+        }
+        Requirement::EarlyData(rule) => {
             let word = match rule {
                 EarlyDataRule::Allow => "allow",
                 EarlyDataRule::Forbid => "forbid",
@@ -86,16 +88,18 @@ fn entry(demand: &Demand) -> String {
             };
             format!("{name} = \"{word}\"")
         }
-        Demand::AllowVersion(versions) => {
+        Requirement::AllowVersion(versions) => {
             let versions: Vec<String> = versions.iter().map(|version| format!("\"{version}\"")).collect();
             format!("{name} = [{}]", versions.join(", "))
         }
-        Demand::NoNewReason(allowed) if allowed.is_empty() => format!("# {name}"),
-        Demand::NoNewReason(allowed) => {
+        Requirement::NoNewReason(allowed) if allowed.is_empty() => format!("# {name}"),
+        Requirement::NoNewReason(allowed) => {
             let names: Vec<String> = allowed.iter().map(|name| format!("\"{name}\"")).collect();
             format!("allow-new-reason = [{}]", names.join(", "))
         }
-        Demand::Reason(_, of) | Demand::Pattern(_, of) | Demand::Finding(_, of) => format!("{name} = \"{of}\""),
+        Requirement::Reason(_, of) | Requirement::Pattern(_, of) | Requirement::Finding(_, of) => {
+            format!("{name} = \"{of}\"")
+        }
     }
 }
 

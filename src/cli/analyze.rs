@@ -5,11 +5,13 @@ use std::path::Path;
 use super::args::{Analyze, Format};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, interrupt, keylogs, print, read};
-use crate::engine::{Limits, Shard};
-use crate::report::handout::Bounds;
-use crate::report::text::printable;
-use crate::report::{Report, SelectError, Selection, facts, html, json, markdown, text};
+use crate::facts;
+use crate::model::document::Bounds;
+use crate::model::{Report, SelectError, Selection};
+use crate::render::{html, json, markdown, text};
 use crate::run::{Options, Run};
+use crate::wording::printable;
+use reshake_core::engine::{Limits, Shard};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let inputs = arguments.inputs();

@@ -7,13 +7,13 @@ use std::path::Path;
 use super::args::gate::{Check, CheckForm, Output};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, keylogs, print, read};
+use crate::check::render::{self, Asked, Form};
 use crate::check::{Baseline, Origin, Rules, show};
-use crate::engine::Limits;
-use crate::report::check::{self, Asked, Form};
-use crate::report::diff::Side;
-use crate::report::text::printable;
-use crate::report::{Report, Selection};
+use crate::diff::Side;
+use crate::model::{Report, Selection};
 use crate::run::{Options, Run};
+use crate::wording::printable;
+use reshake_core::engine::Limits;
 
 pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
     let mut rules = rules(arguments)?;
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
         redact(&mut redaction, &mut run, &mut rules, &mut asked);
     }
     let report = Report::of(&run.engine, run.captures);
-    let answer = check::Check::of(&report, &rules, baseline.as_ref(), &asked);
+    let answer = render::Check::of(&report, &rules, baseline.as_ref(), &asked);
     let written = write(arguments, &answer, coloured)?;
     Ok(if !asked.errors.is_empty() || !written {
         Status::Unreadable
@@ -89,7 +89,7 @@ fn options(arguments: &Check) -> Result<Options, Status> {
 /// The rules of the file, then those of the flags.
 fn rules(arguments: &Check) -> Result<Rules, Status> {
     let terms = |text: &str| {
-        let wrong = |error: crate::report::SelectError| (error.at, error.message);
+        let wrong = |error: crate::model::SelectError| (error.at, error.message);
         Selection::parse(text).map(|_| ()).map_err(wrong)
     };
     let mut rules = Rules::default();
@@ -165,7 +165,7 @@ fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
 }
 
 /// Writes every form; whether each could be written.
-fn write(arguments: &Check, answer: &check::Check<'_, '_>, coloured: bool) -> io::Result<bool> {
+fn write(arguments: &Check, answer: &render::Check<'_, '_>, coloured: bool) -> io::Result<bool> {
     let mut written = true;
     for Output { form, file } in &arguments.format {
         let Some(file) = file else { continue };
@@ -180,7 +180,7 @@ fn write(arguments: &Check, answer: &check::Check<'_, '_>, coloured: bool) -> io
     Ok(written)
 }
 
-fn to_file(path: &str, answer: &check::Check<'_, '_>, form: Form) -> io::Result<()> {
+fn to_file(path: &str, answer: &render::Check<'_, '_>, form: Form) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     answer.write(form, &mut out)?;
     out.flush()

@@ -9,15 +9,15 @@ use super::args::{Annotate, Copying, Extract};
 use super::output::Output;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
-use crate::copy::{Changes, Chosen, Copied, CopyError, Frames, copy};
-use crate::net::hex;
-use crate::report::annotations::{Annotations, connections_called};
-use crate::report::session::{Found, Life};
-use crate::report::text::units::counted;
-use crate::report::{Report, connection_id};
+use crate::capture::copy::{Changes, Chosen, Copied, CopyError, Frames, copy};
+use crate::capture::{self, KeyLogFile};
+use crate::model::session::{Found, Life};
+use crate::model::{Report, connection_id};
+use crate::render::annotations::{Annotations, connections_called};
 use crate::run::{Options, Run};
-use crate::session::{Connection, ConnectionId};
-use crate::source::{self, KeyLogFile};
+use crate::wording::counted;
+use reshake_core::net::hex;
+use reshake_core::session::{Connection, ConnectionId};
 
 /// Connections listed of a beginning that several ids have.
 const MAX_CANDIDATES: usize = 20;
@@ -57,7 +57,7 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     let kept = report.engine.kept();
     let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
     let mut frames = Chosen::of(chosen.iter().copied(), kept.iter().map(|(_, connection)| connection));
-    match source::open(&arguments.copying.file, 0) {
+    match capture::open(&arguments.copying.file, 0) {
         Ok(mut source) => {
             while let Some(packet) = source.next() {
                 frames.push(&packet);

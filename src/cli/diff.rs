@@ -7,8 +7,8 @@ use super::args::SessionFormat;
 use super::args::gate::Diff;
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs, print, read};
-use crate::report::Report;
-use crate::report::diff::{self, Side};
+use crate::diff::{self, Side};
+use crate::model::Report;
 use crate::run::Options;
 
 pub(super) fn run(arguments: &Diff) -> Done {

@@ -2,7 +2,7 @@
 
 use super::args::{Explain, ExplainFormat};
 use super::{Done, Status, complain, print};
-use crate::report::explain::{self, Entry};
+use crate::render::explain::{self, Entry};
 
 pub(super) fn run(arguments: &Explain) -> Done {
     let entry = match arguments.name.as_deref().map(|name| (name, Entry::by_name(name))) {

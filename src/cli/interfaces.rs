@@ -5,8 +5,8 @@ use super::{Done, Status};
 #[cfg(all(feature = "live", unix))]
 pub(super) fn run() -> Done {
     use super::{complain, print};
-    use crate::report::text::printable;
-    use crate::source::device::{Interface, interfaces};
+    use crate::capture::device::{Interface, interfaces};
+    use crate::wording::printable;
 
     let all = match interfaces() {
         Ok(all) => all,

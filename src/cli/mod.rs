@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use args::{Color, Command};
 use progress::Meter;
 
-use crate::report::text::printable;
 use crate::run::{self, Options, Run};
+use crate::wording::printable;
 
 /// Exit status; fixed by the report's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,12 +7,12 @@ use zeroize::Zeroizing;
 
 use super::args::Redact;
 use super::{Status, complain};
+use crate::model::{Report, Selection};
 use crate::redact::{Aliases, KEY_LENGTH, Key};
-use crate::report::{Report, Selection};
 use crate::run::Run;
 
 /// Bytes of a key file that are read: whoever names a capture by mistake is told so at once.
-const LONGEST_KEY: u64 = 1 << 16;
+const MAX_KEY: u64 = 1 << 16;
 
 /// Other names, where they are asked for.
 pub(super) struct Redaction(Option<Aliases>);
@@ -63,9 +63,9 @@ fn read_key(path: &str) -> Result<Key, (String, Status)> {
     let failed = |error| (format!("--redact-key: {path}: {error}"), Status::Unreadable);
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(failed)?;
-    file.take(LONGEST_KEY + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LONGEST_KEY {
-        let line = format!("--redact-key: {path}: is longer than {LONGEST_KEY} bytes, which is no key");
+    file.take(MAX_KEY + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_KEY {
+        let line = format!("--redact-key: {path}: is longer than {MAX_KEY} bytes, which is no key");
         return Err((line, Status::Usage));
     }
     Key::new(bytes).ok_or_else(|| too_short(path))

@@ -2,7 +2,10 @@
 
 use super::args::{Document, Schema};
 use super::{Done, Status, print};
-use crate::report::{check, diff, facts, json, what_if};
+use crate::check::render as check;
+use crate::render::json;
+use crate::what_if::render as what_if;
+use crate::{diff, facts};
 
 pub(super) fn run(arguments: &Schema) -> Done {
     let schema = match arguments.of {

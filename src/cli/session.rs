@@ -5,8 +5,9 @@ use std::io;
 use super::args::{Session, SessionFormat};
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs, print, read};
-use crate::report::Report;
-use crate::report::session::{Found, Life, Wanted, show};
+use crate::model::Report;
+use crate::model::session::{Found, Life, Wanted};
+use crate::render::session;
 use crate::run::Options;
 
 /// Meanings listed of a name that has several.
@@ -46,8 +47,8 @@ pub(super) fn run(arguments: &Session) -> Done {
 fn write(format: SessionFormat, report: &Report<'_>, found: Found) -> io::Result<()> {
     let life = Life::of(report, found);
     print(|out| match format {
-        SessionFormat::Text => show::text(report, &life, out),
-        SessionFormat::Json => show::json(report, &life, out),
+        SessionFormat::Text => session::text(report, &life, out),
+        SessionFormat::Json => session::json(report, &life, out),
     })
 }
 
@@ -61,7 +62,7 @@ pub(super) fn find(id: &str, report: &Report<'_>) -> Option<Found> {
         several => {
             complain(&format!("'{id}' may mean {} sessions:", several.len()));
             for one in several.iter().take(MAX_CANDIDATES) {
-                complain(&format!("  {}", show::candidate(report, *one)));
+                complain(&format!("  {}", session::candidate(report, *one)));
             }
             if several.len() > MAX_CANDIDATES {
                 complain("  …");

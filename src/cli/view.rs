@@ -8,10 +8,10 @@ use super::args::View;
 use super::progress::Meter;
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs};
-use crate::engine::Limits;
-use crate::report::Report;
+use crate::model::Report;
 use crate::run::{self, Options, Run};
 use crate::tui;
+use reshake_core::engine::Limits;
 
 pub(super) fn run(arguments: &View, coloured: bool) -> Done {
     if !is_terminal() {

@@ -4,9 +4,10 @@ use super::analyze::selection;
 use super::args::{Balance, SessionFormat, Share, WhatIf};
 use super::redact::Redaction;
 use super::{Done, Status, keylogs, print, read};
-use crate::report::{Report, what_if};
+use crate::model::Report;
 use crate::run::{Options, Run};
-use crate::whatif;
+use crate::what_if;
+use crate::what_if::render::{self, write_json, write_text};
 
 pub(super) fn run(arguments: &WhatIf) -> Done {
     let selection = selection(arguments.select.as_deref())?;
@@ -27,17 +28,17 @@ pub(super) fn run(arguments: &WhatIf) -> Done {
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::of_selected(&engine, captures, selection);
-    let answer = what_if::WhatIf::of(&report, &plans(arguments));
+    let answer = render::WhatIf::of(&report, &plans(arguments));
     print(|out| match arguments.format {
-        SessionFormat::Text => what_if::write_text(&answer, report.selection(), out),
-        SessionFormat::Json => what_if::write_json(&answer, report.selection(), out),
+        SessionFormat::Text => write_text(&answer, report.selection(), out),
+        SessionFormat::Json => write_json(&answer, report.selection(), out),
     })?;
     Ok(status)
 }
 
 /// The plans that are asked about: one, or every way to balance with everything that can be shared.
-fn plans(arguments: &WhatIf) -> Vec<whatif::Plan> {
-    let plan = |balance, share| whatif::Plan {
+fn plans(arguments: &WhatIf) -> Vec<what_if::Plan> {
+    let plan = |balance, share| what_if::Plan {
         backends: arguments.backends,
         balance,
         share,
@@ -48,14 +49,14 @@ fn plans(arguments: &WhatIf) -> Vec<whatif::Plan> {
     match (arguments.balance, arguments.share) {
         (Some(balance), Some(share)) => vec![plan(balance.into(), share.into())],
         // Only with --compare.
-        _ => whatif::Balance::ALL
+        _ => what_if::Balance::ALL
             .into_iter()
-            .flat_map(|balance| whatif::Share::ALL.map(|share| plan(balance, share)))
+            .flat_map(|balance| what_if::Share::ALL.map(|share| plan(balance, share)))
             .collect(),
     }
 }
 
-impl From<Balance> for whatif::Balance {
+impl From<Balance> for what_if::Balance {
     fn from(balance: Balance) -> Self {
         match balance {
             Balance::RoundRobin => Self::RoundRobin,
@@ -66,7 +67,7 @@ impl From<Balance> for whatif::Balance {
     }
 }
 
-impl From<Share> for whatif::Share {
+impl From<Share> for what_if::Share {
     fn from(share: Share) -> Self {
         match share {
             Share::None => Self::Nothing,

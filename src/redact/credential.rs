@@ -6,26 +6,26 @@
 //! bytes, which a finding tells of in words, and a length field, which follows from the length.
 
 use super::prf::Prf;
-use crate::session::{Mechanism, Name};
+use reshake_core::session::{CredentialFingerprint, Mechanism};
 
 /// Where a piece ends that verdicts compare: names of 4 and 16 bytes, 2 and 12 bytes behind either, an IV behind 16.
-const PIECES: [usize; 7] = [4, 6, 16, 18, 28, 32, Name::HEAD];
+const PIECES: [usize; 7] = [4, 6, 16, 18, 28, 32, CredentialFingerprint::HEAD];
 /// Bytes of a whole key name.
 const NAME: usize = 16;
 
 /// The other name of a credential.
-pub(super) fn alias(prf: &Prf, mechanism: Mechanism, name: &Name) -> Name {
+pub(super) fn alias(prf: &Prf, mechanism: Mechanism, name: &CredentialFingerprint) -> CredentialFingerprint {
     let sha256 = prf.draw("credential", &[&name.sha256]);
     let head = match mechanism {
         // All of its bytes stand in the head, and nothing compares their beginnings.
         Mechanism::SessionId => whole(prf, &name.sha256),
         Mechanism::Ticket | Mechanism::Psk => pieces(prf, name),
     };
-    Name { sha256, head, ..*name }
+    CredentialFingerprint { sha256, head, ..*name }
 }
 
-fn whole(prf: &Prf, digest: &[u8]) -> [u8; Name::HEAD] {
-    let mut head = [0; Name::HEAD];
+fn whole(prf: &Prf, digest: &[u8]) -> [u8; CredentialFingerprint::HEAD] {
+    let mut head = [0; CredentialFingerprint::HEAD];
     let drawn = [0, 1].map(|half| prf.draw("session-id", &[digest, &[half]]));
     head.iter_mut()
         .zip(drawn.as_flattened())
@@ -33,7 +33,7 @@ fn whole(prf: &Prf, digest: &[u8]) -> [u8; Name::HEAD] {
     head
 }
 
-fn pieces(prf: &Prf, name: &Name) -> [u8; Name::HEAD] {
+fn pieces(prf: &Prf, name: &CredentialFingerprint) -> [u8; CredentialFingerprint::HEAD] {
     let mut head = name.head;
     let mut start = 0;
     for end in PIECES {
@@ -53,7 +53,7 @@ fn pieces(prf: &Prf, name: &Name) -> [u8; Name::HEAD] {
             .skip(32)
             .take(2)
             .for_each(|(to, from)| *to = *from);
-    } else if (Name { head, ..*name }).has_length_field() {
+    } else if (CredentialFingerprint { head, ..*name }).has_length_field() {
         // Once in 32,768 tickets: what is none must not look like one.
         head.iter_mut().skip(32).take(1).for_each(|byte| *byte ^= 0x80);
     }
@@ -78,8 +78,8 @@ fn permute(prf: &Prf, before: &[u8], piece: &[u8], space: &mut [u8]) {
 mod tests {
     use super::*;
 
-    fn ticket(bytes: &[u8]) -> Name {
-        alias(&Prf::testing(1), Mechanism::Ticket, &Name::of(bytes))
+    fn ticket(bytes: &[u8]) -> CredentialFingerprint {
+        alias(&Prf::testing(1), Mechanism::Ticket, &CredentialFingerprint::of(bytes))
     }
 
     fn numbered(change: &[(usize, u8)]) -> Vec<u8> {
@@ -116,7 +116,7 @@ mod tests {
     fn nothing_of_the_original_is_left() {
         let bytes = numbered(&[]);
         for mechanism in [Mechanism::SessionId, Mechanism::Ticket, Mechanism::Psk] {
-            let name = Name::of(&bytes);
+            let name = CredentialFingerprint::of(&bytes);
             let other = alias(&Prf::testing(1), mechanism, &name);
             assert_ne!(other.sha256, name.sha256);
             assert_eq!((other.length, other.seal), (name.length, name.seal));
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(ticket(&zero).head[..16], [0; 16]);
         let mut sized = numbered(&[]);
         sized[32..34].copy_from_slice(&(200_u16 - 54).to_be_bytes());
-        assert!(Name::of(&sized).has_length_field() && ticket(&sized).has_length_field());
+        assert!(CredentialFingerprint::of(&sized).has_length_field() && ticket(&sized).has_length_field());
         assert!(!ticket(&numbered(&[])).has_length_field());
     }
 }

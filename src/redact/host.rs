@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::prf::Prf;
-use crate::net::MacAddress;
+use reshake_core::net::MacAddress;
 
 /// Another address: one of 2001:db8::/64, inside the range for documentation (RFC 3849), which no host has.
 ///

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::engine::{Engine, NeighbourSeen};
-use crate::net::{Capture, Endpoint, Neighbour, Wrapping};
-use crate::session::{Connection, Credential, Service, Uncommon};
+use reshake_core::engine::{Engine, NeighbourSeen};
+use reshake_core::net::{Capture, Endpoint, Neighbour, Wrapping};
+use reshake_core::session::{Connection, Credential, RareFacts, Service};
 
 use prf::Prf;
 
@@ -73,7 +73,7 @@ impl Aliases {
         }
     }
 
-    fn uncommon(&mut self, uncommon: &mut Uncommon) {
+    fn uncommon(&mut self, uncommon: &mut RareFacts) {
         if let Some(behind) = &mut uncommon.behind {
             *behind = self.endpoint(*behind);
         }

@@ -1,9 +1,9 @@
 //! Facts of other runs on their way to this one's.
 
 use super::{Options, Run};
-use crate::engine::{Shard, join as join_shards};
-use crate::report::facts::{Fault, Reader};
-use crate::source::{FactFile, Line};
+use crate::capture::{FactFile, Line};
+use crate::facts::{Fault, Reader};
+use reshake_core::engine::{Shard, join as join_shards};
 
 /// Joins what files of facts hold with what was found in captures, which come first. What is wrong is named, in one line
 /// for each file.

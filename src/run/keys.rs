@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::engine::Engine;
-use crate::keys::{Fault, Log};
-use crate::source::{KeyLogFile, Timeline};
+use crate::capture::{KeyLogFile, Timeline};
+use reshake_core::decrypt::{Fault, Log};
+use reshake_core::engine::Engine;
 
 /// The key logs of a run.
 #[derive(Default)]

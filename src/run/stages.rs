@@ -7,8 +7,8 @@ use std::thread;
 
 use super::keys::KeyLogs;
 use super::{Options, PACKETS_PER_TICK, Progress};
-use crate::engine::{Back, Batch, Engine, Front};
-use crate::source::Timeline;
+use crate::capture::Timeline;
+use reshake_core::engine::{Batch, Engine, TcpStage, TlsStage};
 
 /// Batches that may wait: some milliseconds of work, for as long as a busy machine may keep one of the threads waiting.
 const BATCHES: usize = 16;
@@ -36,18 +36,18 @@ pub(super) fn pump(
     options: &Options,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> (Engine, Ended) {
-    let mut front = Front::new(&options.limits);
+    let mut front = TcpStage::new(&options.limits);
     let (give, full) = sync_channel(BATCHES);
     let (give_back, empty) = sync_channel(2 * BATCHES);
     let (warn, warnings) = channel();
     let held = AtomicUsize::new(0);
     let (back, ended) = thread::scope(|scope| {
         let reading = scope.spawn(|| {
-            let mut back = Back::new(engine);
+            let mut back = TlsStage::new(engine);
             work(&mut back, full, give_back, &held);
             back
         });
-        let belt = Belt {
+        let belt = StageChannel {
             give,
             empty,
             warn,
@@ -66,7 +66,7 @@ pub(super) fn pump(
 
 /// The other thread. It takes the ends of both channels, so that they close when it is gone.
 #[allow(clippy::needless_pass_by_value)]
-fn work(back: &mut Back, full: Receiver<Batch>, give_back: SyncSender<Batch>, held: &AtomicUsize) {
+fn work(back: &mut TlsStage, full: Receiver<Batch>, give_back: SyncSender<Batch>, held: &AtomicUsize) {
     for batch in &full {
         let used = back.take(batch);
         held.store(back.buffered(), Ordering::Relaxed);
@@ -76,7 +76,7 @@ fn work(back: &mut Back, full: Receiver<Batch>, give_back: SyncSender<Batch>, he
 }
 
 /// What goes between the two threads.
-struct Belt<'a> {
+struct StageChannel<'a> {
     give: SyncSender<Batch>,
     empty: Receiver<Batch>,
     warn: Sender<String>,
@@ -86,7 +86,7 @@ struct Belt<'a> {
     room: usize,
 }
 
-impl Belt<'_> {
+impl StageChannel<'_> {
     /// Waits while too many batches wait. A thread that is gone panicked, and says so when it is joined.
     fn hand_over(&self, batch: Batch) {
         let _ = self.give.send(batch);
@@ -95,7 +95,7 @@ impl Belt<'_> {
     fn feed(
         &self,
         timeline: &mut Timeline,
-        front: &mut Front,
+        front: &mut TcpStage,
         logs: &mut KeyLogs,
         limit: Option<u64>,
         watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -130,7 +130,7 @@ impl Belt<'_> {
     }
 
     /// Has the secrets that stand here read before the next packet.
-    fn order_keys(&self, timeline: &mut Timeline, front: &mut Front, logs: &mut KeyLogs, more: bool) {
+    fn order_keys(&self, timeline: &mut Timeline, front: &mut TcpStage, logs: &mut KeyLogs, more: bool) {
         for block in logs.find_blocks(timeline) {
             let warn = self.warn.clone();
             front.order(Box::new(move |engine| {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
-use crate::report::Report;
-use crate::report::view::connection::ConnectionView;
-use crate::report::view::credential::CredentialView;
-use crate::report::view::service::ServicePage;
-use crate::report::view::table::{Query, Rows, Table};
+use crate::model::Report;
+use crate::model::view::connection::ConnectionView;
+use crate::model::view::credential::CredentialView;
+use crate::model::view::service::ServicePage;
+use crate::model::view::table::{Query, Rows, Table};
 
 /// A report that the screens hold on to.
 pub type Shared = Arc<Report<'static>>;

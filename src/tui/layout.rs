@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::report::view::table::{Sort, Table};
+use crate::model::view::table::{Sort, Table};
 
 /// Rows above the body: the names of the screens.
 pub const HEAD: u16 = 1;

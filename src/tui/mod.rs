@@ -1,7 +1,7 @@
 //! The report as something to look at: screens, keys, and the terminal they live on.
 //!
 //! Events change a [`state::State`] in [`update::update`], and [`draw::draw`] shows it; both are pure, and neither decides
-//! anything about TLS: they read [`crate::report::view`] only. What may take long is asked of another thread
+//! anything about TLS: they read [`crate::model::view`] only. What may take long is asked of another thread
 //! ([`work`]), and the terminal itself is the matter of [`terminal`] and of the loop in this file.
 
 pub mod content;

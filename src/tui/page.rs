@@ -1,6 +1,6 @@
 //! Running text with a cursor: what the screens of a service, a connection and a credential are made of.
 
-use crate::report::view::{ConnectionId, CredentialId};
+use crate::model::view::{ConnectionId, CredentialId};
 
 /// What a piece of text is, from which its colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

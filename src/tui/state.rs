@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::report::view::connection::ConnectionView;
-use crate::report::view::credential::CredentialView;
-use crate::report::view::overview::{by_waste, timeline};
-use crate::report::view::service::ServicePage;
-use crate::report::view::table::{Key, Query, Rows, Sort, Table};
-use crate::report::{Outcomes, Report, Selection};
+use crate::model::view::connection::ConnectionView;
+use crate::model::view::credential::CredentialView;
+use crate::model::view::overview::{by_waste, timeline};
+use crate::model::view::service::ServicePage;
+use crate::model::view::table::{Key, Query, Rows, Sort, Table};
+use crate::model::{Outcomes, Report, Selection};
 
 use super::content;
 use super::event::{Shared, Stats};
@@ -106,7 +106,7 @@ pub struct ServiceState {
 #[derive(Debug, Clone, Default)]
 pub struct Overview {
     /// Outcomes over time.
-    pub timeline: Vec<(crate::report::view::Moment, Outcomes)>,
+    pub timeline: Vec<(crate::model::view::Moment, Outcomes)>,
     /// Services by what they waste.
     pub ranked: Vec<usize>,
     /// The list with the cursor: services, or reasons.

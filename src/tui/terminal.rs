@@ -13,7 +13,7 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{execute, queue};
 use ratatui::layout::{Position, Rect};
 
-use crate::report::base64;
+use crate::model::base64;
 
 use super::draw::{Theme, draw};
 use super::state::State;

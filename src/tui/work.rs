@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-use crate::report::Report;
-use crate::report::view::service::ServicePage;
-use crate::report::view::table::{find, search};
-use crate::report::view::{Scope, json, markdown};
+use crate::model::Report;
+use crate::model::view::service::ServicePage;
+use crate::model::view::table::{find, search};
+use crate::render::item::{Scope, json, markdown};
 
 use super::event::{Ask, Event, Form, Job, Shown};
 
@@ -139,8 +139,8 @@ fn name(shown: &Shown) -> String {
     match shown {
         Shown::Overview => "overview".to_owned(),
         Shown::Table(query, _) => match query.table {
-            crate::report::view::table::Table::Connections => "connections".to_owned(),
-            crate::report::view::table::Table::Credentials => "credentials".to_owned(),
+            crate::model::view::table::Table::Connections => "connections".to_owned(),
+            crate::model::view::table::Table::Credentials => "credentials".to_owned(),
         },
         Shown::Service(_) => "service".to_owned(),
         Shown::Connection(view) => view.name.clone(),

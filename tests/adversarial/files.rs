@@ -3,12 +3,12 @@
 use std::io::{Cursor, Read, Write};
 
 use super::{MB, alone, peak};
-use reshake::net::capture::Ended;
-use reshake::net::{Capture, Notice};
-use reshake::source::Source;
+use reshake::capture::Source;
+use reshake_core::net::capture::Ended;
+use reshake_core::net::{Capture, Notice};
 
 fn open(bytes: impl Read + Send + 'static) -> Option<Box<dyn Source>> {
-    reshake::source::from_reader("file", Box::new(bytes), None, 0).ok()
+    reshake::capture::from_reader("file", Box::new(bytes), None, 0).ok()
 }
 
 /// Reads to the end. The frames of the packets, and what is known of the file.

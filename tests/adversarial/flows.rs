@@ -5,9 +5,9 @@ use super::common::forge::{
 };
 use super::common::{items, report_of, text};
 use super::{MB, alone, count, peak, wire};
-use reshake::engine::{Engine, FlowLimits, Limits};
-use reshake::net::capture::Format;
-use reshake::net::{Capture, Notice};
+use reshake_core::engine::{Engine, FlowLimits, Limits};
+use reshake_core::net::capture::Format;
+use reshake_core::net::{Capture, Notice};
 
 fn limited(limits: Limits) -> Wire {
     Wire::new(Engine::new(limits))
@@ -185,7 +185,7 @@ fn unfinished_messages_of_all_connections_are_bounded() {
 /// and the summary counts the rest.
 #[test]
 fn folded_services_are_bounded_and_counted() {
-    use reshake::session::LONGEST_FOLDED_NAME;
+    use reshake_core::store::MAX_EVICTED_NAME;
     let _alone = alone();
     let ((engine, expected), peak) = peak(|| {
         let mut wire = limited(Limits {
@@ -207,7 +207,7 @@ fn folded_services_are_bounded_and_counted() {
     let elsewhere = kept.omitted_elsewhere().total();
     assert!(
         elsewhere > 300,
-        "names beyond {LONGEST_FOLDED_NAME} bytes make no service: {elsewhere}"
+        "names beyond {MAX_EVICTED_NAME} bytes make no service: {elsewhere}"
     );
     assert_eq!(kept.omitted().count(), 0);
     assert_eq!(kept.omitted_total() + kept.len() as u64, expected);

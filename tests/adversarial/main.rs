@@ -14,8 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::forge::Wire;
 use peak_alloc::PeakAlloc;
-use reshake::engine::{Engine, Limits};
-use reshake::net::Notice;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::Notice;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

@@ -8,9 +8,9 @@ use super::common::forge::{
 };
 use super::common::{items, report_of, text};
 use super::{MB, alone, count, peak, wire};
-use reshake::engine::Engine;
-use reshake::net::Notice;
-use reshake::session::{MOST_ISSUED, MOST_OFFERED};
+use reshake_core::engine::Engine;
+use reshake_core::handshake::{MAX_ISSUED, MAX_OFFERED};
+use reshake_core::net::Notice;
 use serde_json::Value;
 
 fn report(engine: Engine) -> Value {
@@ -119,8 +119,8 @@ fn thousands_of_psk_identities_leave_few_traces() {
         wire.finish()
     });
     assert!(peak < 2 * MB, "{peak} bytes at the peak");
-    assert_eq!(engine.ledger().entered(), MOST_OFFERED);
-    let not_kept = u64::from(identities) - MOST_OFFERED as u64;
+    assert_eq!(engine.ledger().entered(), MAX_OFFERED);
+    let not_kept = u64::from(identities) - MAX_OFFERED as u64;
     assert_eq!(count(&engine, Notice::CredentialsNotKept), 50 * not_kept);
     // The server chose one that is not kept: whose session that was is not said.
     let report = report(engine);
@@ -146,7 +146,7 @@ fn ten_thousand_empty_identities_are_a_hello_too() {
     );
     let engine = wire.finish();
     assert_eq!(engine.ledger().entered(), 1);
-    assert_eq!(count(&engine, Notice::CredentialsNotKept), 10_000 - MOST_OFFERED as u64);
+    assert_eq!(count(&engine, Notice::CredentialsNotKept), 10_000 - MAX_OFFERED as u64);
 }
 
 /// Tickets of nearly 64 KB, issued and offered: they are told apart by all their bytes, and kept as a digest.
@@ -213,10 +213,10 @@ fn tickets_without_end_are_counted_and_not_kept() {
         wire.finish()
     });
     assert!(peak < 2 * MB, "{peak} bytes at the peak");
-    assert_eq!(engine.ledger().entered(), MOST_ISSUED);
+    assert_eq!(engine.ledger().entered(), MAX_ISSUED);
     assert_eq!(
         count(&engine, Notice::CredentialsNotKept),
-        u64::from(total) - MOST_ISSUED as u64
+        u64::from(total) - MAX_ISSUED as u64
     );
 }
 
@@ -271,9 +271,9 @@ fn tables_are_seeded_anew() {
 fn long_names_and_lists_are_not_remembered_for_ever() {
     let _alone = alone();
     let (engine, peak) = peak(|| {
-        let mut wire = Wire::new(Engine::new(reshake::engine::Limits {
+        let mut wire = Wire::new(Engine::new(reshake_core::engine::Limits {
             kept_bytes: 4 * MB,
-            ..reshake::engine::Limits::default()
+            ..reshake_core::engine::Limits::default()
         }));
         for number in 0..600_u32 {
             let mut name = vec![0xff; 16_000];

@@ -3,10 +3,10 @@
 use super::common::forge::{client_hello, client_side, extensions, full_answer, prefixed, server_name};
 use super::common::forms;
 use super::{alone, wire};
-use reshake::engine::Engine;
-use reshake::net::Capture;
-use reshake::net::capture::Format;
-use reshake::report::Report;
+use reshake::model::Report;
+use reshake_core::engine::Engine;
+use reshake_core::net::Capture;
+use reshake_core::net::capture::Format;
 
 /// Server names from the wire. What must never stand in anything that people read is in all of them.
 const NAMES: [&[u8]; 9] = [

@@ -7,8 +7,8 @@ use super::common::forge::{
 use super::common::packets::{self, RawPacket};
 use super::common::{self, items, report_of, text};
 use super::{MB, alone, count, peak, wire};
-use reshake::engine::Engine;
-use reshake::net::Notice;
+use reshake_core::engine::Engine;
+use reshake_core::net::Notice;
 use serde_json::Value;
 
 /// A hello whose random follows from the name: hellos that are equal are legs of one handshake.

@@ -1,7 +1,7 @@
 //! Packets and TLS messages made by hand, for what no real software sends.
 
-use reshake::engine::Engine;
-use reshake::net::{FrameRef, LinkType, Packet, Timestamp};
+use reshake_core::engine::Engine;
+use reshake_core::net::{FrameRef, LinkType, Packet, Timestamp};
 
 pub(crate) const FIN: u8 = 1;
 pub(crate) const SYN: u8 = 2;

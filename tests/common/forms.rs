@@ -1,14 +1,18 @@
 //! A report in every form in which it leaves the program.
 
-use reshake::report::handout::Bounds;
-use reshake::report::session::{Found, Life, show};
-use reshake::report::view::connection::ConnectionView;
-use reshake::report::view::credential::CredentialView;
-use reshake::report::view::service::ServicePage;
-use reshake::report::view::table::{Query, Sort, Table};
-use reshake::report::view::{self, Scope, markdown, table};
-use reshake::report::{Report, html, json, markdown as handed_on, text, what_if};
-use reshake::whatif::{Balance, Plan, Share};
+use reshake::model::Report;
+use reshake::model::document::Bounds;
+use reshake::model::session::{Found, Life};
+use reshake::model::view::connection::ConnectionView;
+use reshake::model::view::credential::CredentialView;
+use reshake::model::view::service::ServicePage;
+use reshake::model::view::table;
+use reshake::model::view::table::{Query, Sort, Table};
+use reshake::render::item::{self, Scope, markdown};
+use reshake::render::session;
+use reshake::render::{html, json, markdown as handed_on, text};
+use reshake::what_if::render as what_if;
+use reshake::what_if::{Balance, Plan, Share};
 
 /// Connections, credentials and services of which pages of their own are made.
 const PAGES: usize = 6;
@@ -29,8 +33,8 @@ pub(crate) fn for_people(report: &Report<'_>) -> Vec<Form> {
     add(&mut forms, "what-if", |out| what_if::write_text(&answer, None, out));
     for found in found(report) {
         let life = Life::of(report, found);
-        add(&mut forms, "session", |out| show::text(report, &life, out));
-        forms.push(("candidate", show::candidate(report, found).into_bytes()));
+        add(&mut forms, "session", |out| session::text(report, &life, out));
+        forms.push(("candidate", session::candidate(report, found).into_bytes()));
     }
     add(&mut forms, "overview", |out| markdown::overview(report, out));
     add(&mut forms, "markdown", |out| {
@@ -63,12 +67,12 @@ pub(crate) fn for_machines(report: &Report<'_>) -> Vec<Form> {
     add(&mut forms, "what-if", |out| what_if::write_json(&answer, None, out));
     for found in found(report) {
         let life = Life::of(report, found);
-        add(&mut forms, "session", |out| show::json(report, &life, out));
+        add(&mut forms, "session", |out| session::json(report, &life, out));
     }
     let ids = report.connections().map(|(_, id, _)| Scope::Connection(id)).take(PAGES);
     let scopes = (0..report.services.len().min(PAGES)).map(Scope::Service).chain(ids);
     for scope in scopes {
-        add(&mut forms, "scope", |out| view::json(report, &scope, out));
+        add(&mut forms, "scope", |out| item::json(report, &scope, out));
     }
     forms
 }

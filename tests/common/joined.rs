@@ -1,8 +1,8 @@
 //! Packets that were captured in parts, each of which became facts on its own, and the one report made of them.
 
-use reshake::engine::{Engine, Limits, Shard, join};
-use reshake::report::facts::{self, Reader};
-use reshake::source::{Source, Timeline};
+use reshake::capture::{Source, Timeline};
+use reshake::facts::{self, Reader};
+use reshake_core::engine::{Engine, Limits, Shard, join};
 use serde_json::Value;
 
 use super::packets::{RawPacket, write};

@@ -6,10 +6,11 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use reshake::engine::{Engine, Limits};
-use reshake::net::Capture;
-use reshake::report::{Report, json};
-use reshake::source::{Source, Timeline};
+use reshake::capture::{Source, Timeline};
+use reshake::model::Report;
+use reshake::render::json;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::Capture;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -199,7 +200,7 @@ pub(crate) fn analyse(sources: Vec<Box<dyn Source>>, limits: Limits) -> (Engine,
 
 /// A source over bytes in memory; `None` where they are no capture.
 pub(crate) fn source_of_bytes(name: &str, bytes: Vec<u8>, capture: u16) -> Option<Box<dyn Source>> {
-    reshake::source::from_reader(name, Box::new(Cursor::new(bytes)), None, capture).ok()
+    reshake::capture::from_reader(name, Box::new(Cursor::new(bytes)), None, capture).ok()
 }
 
 /// The report on files in memory, read back as JSON.
@@ -214,7 +215,7 @@ pub(crate) fn report_of_bytes(files: Vec<Vec<u8>>) -> Value {
 /// Files opened as the captures of one run, in this order.
 pub(crate) fn sources(paths: &[PathBuf]) -> Vec<Box<dyn Source>> {
     let open = |(path, index): (&PathBuf, u16)| {
-        reshake::source::open(path.to_str().expect("a UTF-8 path"), index).expect("a capture")
+        reshake::capture::open(path.to_str().expect("a UTF-8 path"), index).expect("a capture")
     };
     paths.iter().zip(0..).map(open).collect()
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use reshake::net::{Decoded, Decoder, Encapsulation, Endpoint, FrameRef, LinkType, Packet, Timestamp};
+use reshake_core::net::{Decoded, Decoder, Encapsulation, Endpoint, FrameRef, LinkType, Packet, Timestamp};
 
 /// One captured packet, owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct RawPacket {
 
 /// All packets of a capture file.
 pub(crate) fn read(path: &Path) -> Vec<RawPacket> {
-    let mut source = reshake::source::open(path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
+    let mut source = reshake::capture::open(path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
     let mut packets = Vec::new();
     while let Some(packet) = source.next() {
         packets.push(RawPacket {

@@ -1,8 +1,9 @@
 //! Two runs side by side.
 
-use reshake::engine::Limits;
-use reshake::report::diff::{self, Diff, Side};
-use reshake::report::{Report, json};
+use reshake::diff::{self, Diff, Side};
+use reshake::model::Report;
+use reshake::render::json;
+use reshake_core::engine::Limits;
 use serde_json::Value;
 
 use super::common::{assert_committed, assert_none, fixtures, items, text};

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 
 use jsonschema::Validator;
 use reshake::check::Rules;
-use reshake::engine::Limits;
-use reshake::report::Report;
-use reshake::report::check::{self, Asked, Check, Form};
+use reshake::check::render::{self, Asked, Check, Form};
+use reshake::model::Report;
+use reshake_core::engine::Limits;
 use serde_json::Value;
 
 use super::common::{assert_committed, assert_none, fixtures, items, root, text};
@@ -78,8 +78,8 @@ fn written(check: &Check<'_, '_>, form: Form) -> Vec<u8> {
 
 #[test]
 fn every_answer_is_valid_in_every_form() {
-    let json = jsonschema::validator_for(&check::schema(true)).expect("a schema");
-    let open = jsonschema::validator_for(&check::schema(false)).expect("a schema");
+    let json = jsonschema::validator_for(&render::schema(true)).expect("a schema");
+    let open = jsonschema::validator_for(&render::schema(false)).expect("a schema");
     let sarif = sarif_schema();
     let xml = can_validate_xml();
     let mut problems = Vec::new();
@@ -154,18 +154,18 @@ fn the_schemas_refuse_what_is_wrong() {
 
 #[test]
 fn the_committed_schema_is_the_one_the_code_makes() {
-    assert_committed("docs/check-v1.schema.json", &schema_text(&check::schema(false)));
+    assert_committed("docs/check-v1.schema.json", &schema_text(&render::schema(false)));
     for (document, expected) in [
-        ("report", reshake::report::json::schema(false)),
-        ("check", check::schema(false)),
-        ("diff", reshake::report::diff::schema(false)),
-        ("what-if", reshake::report::what_if::schema(false)),
+        ("report", reshake::render::json::schema(false)),
+        ("check", render::schema(false)),
+        ("diff", reshake::diff::schema(false)),
+        ("what-if", reshake::what_if::render::schema(false)),
     ] {
         let output = run(&["schema", "--of", document]);
         assert_eq!(out(&output), schema_text(&expected), "{document}");
     }
     let strict = run(&["schema", "--of", "check", "--strict"]);
-    assert_eq!(out(&strict), schema_text(&check::schema(true)));
+    assert_eq!(out(&strict), schema_text(&render::schema(true)));
 }
 
 #[test]

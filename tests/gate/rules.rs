@@ -1,12 +1,12 @@
 //! Every rule, kept and broken; and no rule that holds where there is nothing it could hold of.
 
+use reshake::check::render::{Asked, Check};
 use reshake::check::{Area, Given, RULES, Rules};
-use reshake::engine::Limits;
-use reshake::report::Report;
-use reshake::report::check::{Asked, Check};
-use reshake::verdict::CATALOG;
-use reshake::verdict::findings::FINDINGS;
-use reshake::verdict::hindsight::PATTERNS;
+use reshake::model::Report;
+use reshake_core::diagnosis::CATALOG;
+use reshake_core::diagnosis::security::FINDINGS;
+use reshake_core::diagnosis::service::PATTERNS;
+use reshake_core::engine::Limits;
 use serde_json::Value;
 
 use super::common::{assert_none, fixture, fixtures, items, text};

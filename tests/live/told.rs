@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use reshake::engine::{Engine, Event, Limits};
-use reshake::net::{Capture, Timestamp};
-use reshake::report::Report;
-use reshake::session::{Completed, ConnectionId, Outcome};
-use reshake::source::Timeline;
+use reshake::capture::Timeline;
+use reshake::model::Report;
+use reshake_core::engine::{Engine, Event, Limits};
+use reshake_core::net::{Capture, Timestamp};
+use reshake_core::session::{Completed, ConnectionId, Outcome};
 use serde_json::Value;
 
 use crate::common::{Fixture, fixtures, report_of, sources};
@@ -55,7 +55,7 @@ impl Told {
 /// Other legs are known as such only in the end.
 fn both_legs(fixture: &Fixture) -> bool {
     let (engine, _) = fixture.run(Limits::default());
-    engine.notices().count(reshake::net::Notice::LegJoined) > 0
+    engine.notices().count(reshake_core::net::Notice::LegJoined) > 0
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_look_at_records_that_wait_for_keys_finds_them_closed_and_not_missing() {
 fn document(engine: &Engine, captures: Vec<Capture>) -> Value {
     let mut text = Vec::new();
     let report = Report::of(engine, captures);
-    reshake::report::json::write_document(&report, &mut text).expect("a document");
+    reshake::render::json::write_document(&report, &mut text).expect("a document");
     serde_json::from_slice(&text).expect("JSON")
 }
 

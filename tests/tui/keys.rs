@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use reshake::engine::{Engine, Limits};
-use reshake::net::{FrameRef, LinkType, Packet, Timestamp};
-use reshake::report::Report;
+use reshake::model::Report;
 use reshake::tui::event::{Command, Event, Shared, Stats};
 use reshake::tui::keys::KEYS;
 use reshake::tui::update::update;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::{FrameRef, LinkType, Packet, Timestamp};
 use serde_json::Value;
 
 use crate::common::{fixture, packets};

@@ -8,13 +8,13 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use reshake::engine::Limits;
-use reshake::report::Report;
+use reshake::model::Report;
 use reshake::tui::draw::{Theme, draw};
 use reshake::tui::event::{Command, Event, Shared};
 use reshake::tui::state::State;
 use reshake::tui::update::update;
 use reshake::tui::work;
+use reshake_core::engine::Limits;
 
 use crate::common::{Fixture, fixture};
 

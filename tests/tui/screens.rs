@@ -113,8 +113,8 @@ fn shows_escaped(hostile: &[u8], escaped: &str) {
         bytes[place..place + 10].copy_from_slice(hostile);
     }
     let source = source_of_bytes("hostile", bytes, 0).expect("a capture");
-    let (engine, captures) = analyse(vec![source], reshake::engine::Limits::default());
-    let report = std::sync::Arc::new(reshake::report::Report::of(std::sync::Arc::new(engine), captures));
+    let (engine, captures) = analyse(vec![source], reshake_core::engine::Limits::default());
+    let report = std::sync::Arc::new(reshake::model::Report::of(std::sync::Arc::new(engine), captures));
     let mut met = 0;
     for keys in ["", "2", "<Enter>", "2<Enter>", "3", "3<Enter>"] {
         let shown = Look::at_report(report.clone(), (200, 50)).press(keys).text();

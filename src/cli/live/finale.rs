@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Seek, Write};
 
 use super::super::args::live::Format;
 use super::super::{Done, Status, complain, print};
-use crate::report::{Report, json, text};
+use crate::model::Report;
+use crate::render::{json, text};
 use crate::run::Run;
 
 /// The file of `--full-report`: opened before the run, written at its end.

@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::report::json::outcome_code;
-use crate::report::text::printable;
 use crate::run::Seen;
-use crate::session::Connection;
-use crate::verdict::Judged;
+use crate::wording::printable;
+use reshake_core::diagnosis::Judged;
+use reshake_core::session::Connection;
 
 /// Services told apart.
 const MAX_SERVICES: usize = 64;
@@ -79,7 +78,7 @@ impl Metrics {
     pub(super) fn count(&self, connection: &Connection, primary: Option<&Judged>) {
         let mut counts = lock(&self.counts);
         let service = counts.service(connection);
-        let outcome = outcome_code(connection.outcome);
+        let outcome = connection.outcome.code();
         *counts.handshakes.entry((service.clone(), outcome)).or_default() += 1;
         if let Some(primary) = primary {
             *counts.reasons.entry((service, primary.reason.name)).or_default() += 1;

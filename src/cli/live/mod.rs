@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use super::args::live::Live;
 use super::{Done, Status, complain, interrupt, keylogs};
-use crate::engine::{FlowLimits, Limits};
+use crate::capture::{Recorded, Rotation, Source};
 use crate::run::{self, Options};
-use crate::source::{Recorded, Rotation, Source};
 use finale::FullReport;
 use metrics::Metrics;
 use narrator::Narrator;
+use reshake_core::engine::{FlowLimits, Limits};
 
 /// What a build without libpcap says.
 #[cfg(not(all(feature = "live", unix)))]
@@ -134,7 +134,7 @@ impl Prepared {
 
 #[cfg(all(feature = "live", unix))]
 fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
-    use crate::source::device::{Device, OpenError, Options};
+    use crate::capture::device::{Device, OpenError, Options};
 
     let Some(interface) = &arguments.interface else {
         return piped();

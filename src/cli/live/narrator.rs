@@ -16,12 +16,13 @@ use super::super::complain;
 use super::Control;
 use super::finale::FullReport;
 use super::metrics::Metrics;
-use crate::engine::Event;
-use crate::report::json::live::Stage;
-use crate::report::live::{Related, Tally, around};
-use crate::report::{Report, json, text};
+use crate::model::Report;
+use crate::model::live::{Related, Tally, around};
+use crate::render::json::live::Stage;
+use crate::render::{json, text};
 use crate::run::{Onlooker, Run, Seen};
-use crate::session::ConnectionId;
+use reshake_core::engine::Event;
+use reshake_core::session::ConnectionId;
 
 /// After the wish to stop, packets that the kernel still holds are taken for this long at most.
 const LAST_PACKETS: Duration = Duration::from_millis(500);

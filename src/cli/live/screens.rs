@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::super::{Status, complain};
 use super::{Control, Prepared};
-use crate::engine::{Engine, Event, Limits};
-use crate::net::Capture;
-use crate::report::Report;
+use crate::model::Report;
 use crate::run::{Onlooker, Run, Seen};
 use crate::tui::{self, Feed, event::Stats};
+use reshake_core::engine::{Engine, Event, Limits};
+use reshake_core::net::Capture;
 
 /// Seconds whose handshakes are counted one by one.
 const SECONDS: usize = 60;

@@ -1,7 +1,7 @@
 //! The page of a connection: outcome, reasons, messages, facts.
 
-use crate::report::view::connection::ConnectionView;
-use crate::report::view::{ReasonView, Rung, Side, micros, outcome_place};
+use crate::model::view::connection::ConnectionView;
+use crate::model::view::{ReasonView, Rung, Side, micros, outcome_place};
 
 use super::super::page::{Item, Page, TWO_COLUMNS, Target, Tone, paragraph};
 use super::{facts, heading, mark, tone};

@@ -1,7 +1,7 @@
 //! The page of a credential: what it is, why it ended, and its life.
 
-use crate::report::view::credential::CredentialView;
-use crate::report::view::{Side, number};
+use crate::model::view::credential::CredentialView;
+use crate::model::view::{Side, number};
 
 use super::super::page::{Item, Page, Target, Tone};
 use super::{facts, heading};

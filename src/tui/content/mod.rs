@@ -9,7 +9,7 @@ pub use connection::connection;
 pub use credential::credential;
 pub use service::service;
 
-use crate::report::view::{OUTCOMES, Outcome, outcome_place};
+use crate::model::view::{OUTCOMES, Outcome, outcome_place};
 
 use super::page::{Item, Tone, paragraph};
 

@@ -1,8 +1,8 @@
 //! The page of a service: what is wrong with it as a whole, one client's way between its backends, its keys and clients.
 
-use crate::report::view::FrameLabel;
-use crate::report::view::service::{FindingView, Group, KeyView, PatternView, ServicePage, contrast_line};
-use crate::report::view::{counted, duration, number, percent};
+use crate::model::view::FrameLabel;
+use crate::model::view::service::{FindingView, Group, KeyView, PatternView, ServicePage, contrast_line};
+use crate::model::view::{counted, duration, number, percent};
 
 use super::super::page::{Item, Page, Target, Tone, paragraph};
 use super::{heading, swimlane};
@@ -162,7 +162,7 @@ fn keys(items: &mut Vec<Item>, keys: &[KeyView]) {
 }
 
 fn at(nanos: i64) -> String {
-    format!("{} s", crate::report::view::seconds(nanos))
+    format!("{} s", crate::model::view::seconds(nanos))
 }
 
 fn key_line(key: &KeyView, first: i64, last: i64) -> String {

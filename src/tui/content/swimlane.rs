@@ -7,8 +7,8 @@
 //! backend-2  ──┴✗A─●B──┴───┴✗C─●D──
 //! ```
 
-use crate::report::view::swimlane::{Mark, MarkKind, Swimlane, letter};
-use crate::report::view::{micros, number};
+use crate::model::view::swimlane::{Mark, MarkKind, Swimlane, letter};
+use crate::model::view::{micros, number};
 
 use super::super::page::{Item, Target, Tone, paragraph};
 

@@ -17,7 +17,7 @@ pub(super) fn foot(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect)
     }
     if let Some(message) = &state.message {
         // Names of files and texts that were typed: nobody else wrote them, and they are escaped all the same.
-        let text = crate::report::text::printable(message, usize::from(area.width));
+        let text = crate::wording::printable(message, usize::from(area.width));
         put(buffer, area, 0, y, &text, theme.tone(Tone::Note));
         return;
     }
@@ -47,12 +47,12 @@ fn typed(state: &State, input: &Input, theme: Theme, buffer: &mut Buffer, area: 
     let room = usize::from(area.width.saturating_sub(x + 2));
     let skipped = input.text.chars().count().saturating_sub(room);
     let text: String = input.text.chars().skip(skipped).collect();
-    let text = crate::report::text::printable(&text, room);
+    let text = crate::wording::printable(&text, room);
     x += put(buffer, area, x, y, &text, Style::new());
     x += put(buffer, area, x, y, " ", Style::new().add_modifier(Modifier::REVERSED)) + 1;
     let error = state.shown_table().and_then(|table| state.table(table).error.as_ref());
     if let (Purpose::Filter(_), Some(error)) = (&input.purpose, error) {
-        let error = crate::report::text::printable(error, usize::from(area.width));
+        let error = crate::wording::printable(error, usize::from(area.width));
         put(buffer, area, x + 1, y, &error, theme.tone(Tone::Note));
     }
 }

@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::report::view::counted;
+use crate::model::view::counted;
 
 use super::layout::SMALLEST;
 use super::state::{Main, Opened, State};

@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::report::view::overview::{notes, service_title, title};
-use crate::report::view::{OUTCOMES, clock, counted, duration, number, percent, resumed_of_offered};
-use crate::report::{Outcomes, Report};
+use crate::model::view::overview::{notes, service_title, title};
+use crate::model::view::{OUTCOMES, clock, counted, duration, number, percent, resumed_of_offered};
+use crate::model::{Outcomes, Report};
 
 use super::super::content::{MARKS, tone};
 use super::super::layout;

@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::report::text::printable;
-use crate::report::view::table::{Column, Key, Table};
-use crate::report::view::{counted, number, outcome_place};
+use crate::model::view::table::{Column, Key, Table};
+use crate::model::view::{counted, number, outcome_place};
+use crate::wording::printable;
 
 use super::super::content::{mark, tone};
 use super::super::layout::{Shown, TABLE_HEAD, body, columns};
@@ -111,7 +111,7 @@ fn cell(shown: &TableState, item: u32, place: Shown, (theme, y): (Theme, u16), b
     put(buffer, part, aligned(column, &text, place.width), y, &text, style);
 }
 
-fn outcome(shown: &TableState, item: u32) -> Option<crate::report::view::Outcome> {
+fn outcome(shown: &TableState, item: u32) -> Option<crate::model::view::Outcome> {
     match shown.table.key(&shown.report, item)? {
         Key::Connection(_) => shown
             .report

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::report::view::connection::ConnectionView;
-use crate::report::view::credential::CredentialView;
-use crate::report::view::table::Table;
+use crate::model::view::connection::ConnectionView;
+use crate::model::view::credential::CredentialView;
+use crate::model::view::table::Table;
 
 use super::super::event::{Command, Job, Shared, Stats};
 use super::super::state::{Opened, State};
@@ -77,7 +77,7 @@ fn show(state: &mut State, report: &Shared) -> Vec<Command> {
     });
     for service in services {
         let wanted = old.services.get(service.index);
-        let same = |view: &crate::report::ServiceView| {
+        let same = |view: &crate::model::ServiceView| {
             wanted.is_some_and(|old| view.server == old.server && view.server_name == old.server_name)
         };
         if let Some(index) = report.services.iter().position(same) {

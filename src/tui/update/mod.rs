@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use ratatui::crossterm::event::KeyEvent;
 
-use crate::report::view::table::{Key, Table};
-use crate::report::view::{ConnectionId, connection::ConnectionView};
+use crate::model::view::table::{Key, Table};
+use crate::model::view::{ConnectionId, connection::ConnectionView};
 
 use super::event::{Ask, Command, Event, Form, Job, Shown};
 use super::keys::{Action, action};

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use crate::report::view::table::{Sort, Table};
+use crate::model::view::table::{Sort, Table};
 
 use super::super::draw::tab_at;
 use super::super::event::Command;

@@ -1,6 +1,6 @@
 //! Moving about.
 
-use crate::report::view::table::Sort;
+use crate::model::view::table::Sort;
 
 use super::super::event::Command;
 use super::super::layout::{body, overview, table_lines};

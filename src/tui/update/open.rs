@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::report::service_of;
-use crate::report::view::connection::ConnectionView;
-use crate::report::view::credential::CredentialView;
-use crate::report::view::service::ServicePage;
-use crate::report::view::table::{Key, Table};
-use crate::report::view::{ConnectionId, CredentialId};
+use crate::model::service_of;
+use crate::model::view::connection::ConnectionView;
+use crate::model::view::credential::CredentialView;
+use crate::model::view::service::ServicePage;
+use crate::model::view::table::{Key, Table};
+use crate::model::view::{ConnectionId, CredentialId};
 
 use super::super::event::{Command, Job};
 use super::super::page::Target;

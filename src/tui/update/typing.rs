@@ -2,8 +2,8 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::report::Selection;
-use crate::report::view::table::Table;
+use crate::model::Selection;
+use crate::model::view::table::Table;
 use std::sync::Arc;
 
 use super::super::event::{Command, Form, Job};
@@ -12,7 +12,7 @@ use super::super::state::{Input, Main, Purpose, State};
 use super::{ask, ask_rows, export, to_main};
 
 /// Letters that can be typed.
-const LONGEST: usize = 400;
+const MAX_TYPED: usize = 400;
 
 /// Begins to type a filter; on the overview, for the connections.
 pub(super) fn begin_filter(state: &mut State) {
@@ -71,7 +71,7 @@ pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
             let kept = input.text.trim_end().rfind(' ').map_or(0, |space| space + 1);
             input.text.truncate(kept);
         }
-        KeyCode::Char(letter) if !control && input.text.chars().count() < LONGEST => input.text.push(letter),
+        KeyCode::Char(letter) if !control && input.text.chars().count() < MAX_TYPED => input.text.push(letter),
         _ => return Vec::new(),
     }
     follow(state)

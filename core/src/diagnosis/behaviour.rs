@@ -1,0 +1,229 @@
+//! What clients do when they come back: do they offer, and does that depend on how their last connection ended?
+//!
+//! A client is an address and a client stack; each of its services counts apart. One contrast tells whether an unclean
+//! close makes it drop its session, another whether it ever offers anything at all.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use crate::session::{Connection, ConnectionId, Outcome};
+use crate::store::ConnectionStore;
+
+use super::service::contrast::ContingencyTable;
+use super::service::uses::{ClosedBy, closed_by};
+
+/// A client has reasons of its own not to offer, so many that a weaker contrast is found where there is none.
+const SURE: f64 = 0.01;
+/// Offers after clean closes, and silences after unclean ones, below which nothing is concluded.
+const MIN_RETURNS: u16 = 3;
+
+/// Who ended a connection without close_notify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unclean {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+impl Unclean {
+    /// The unclean closes among all.
+    #[must_use]
+    pub const fn of(closed: ClosedBy) -> Option<Self> {
+        match closed {
+            ClosedBy::ClientReset | ClosedBy::ClientFin => Some(Self::Client),
+            ClosedBy::Server => Some(Self::Server),
+            ClosedBy::Cleanly | ClosedBy::Alert | ClosedBy::Unknown => None,
+        }
+    }
+}
+
+/// How often something was offered after a kind of close, and how often nothing was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Returns {
+    /// Something was offered, so many times at least: counting ends at 65,535.
+    pub offered: u16,
+    /// Nothing was offered.
+    pub silent: u16,
+}
+
+impl Returns {
+    const fn add(&mut self, offered: bool) {
+        let count = if offered { &mut self.offered } else { &mut self.silent };
+        *count = count.saturating_add(1);
+    }
+}
+
+/// What one client stack does at one service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientBehaviour {
+    /// After clean closes.
+    pub clean: Returns,
+    /// After connections that the client ended without close_notify.
+    pub client: Returns,
+    /// After connections that the server ended without close_notify.
+    pub server: Returns,
+    /// After a fatal alert.
+    pub alert: Returns,
+    /// After all else, first connections among them.
+    pub other: Returns,
+}
+
+impl ClientBehaviour {
+    /// Whether this client ever offered this service anything: only then is its silence worth a cause.
+    #[must_use]
+    pub const fn offers(&self) -> bool {
+        (self.clean.offered | self.client.offered | self.server.offered | self.alert.offered | self.other.offered) > 0
+    }
+
+    /// Returns after an unclean close.
+    #[must_use]
+    pub const fn after(&self, unclean: Unclean) -> Returns {
+        match unclean {
+            Unclean::Client => self.client,
+            Unclean::Server => self.server,
+        }
+    }
+
+    /// Whether it offers after clean closes significantly more often than after such ones.
+    #[must_use]
+    pub fn differs_after(&self, unclean: Unclean) -> bool {
+        let (clean, after) = (self.clean, self.after(unclean));
+        let row = |returns: Returns| [u64::from(returns.offered), u64::from(returns.silent)];
+        let contrast = ContingencyTable::new(
+            ["after a clean close", "after an unclean close"],
+            [row(clean), row(after)],
+        );
+        let enough = clean.offered >= MIN_RETURNS && after.silent >= MIN_RETURNS;
+        enough && after.offered == 0 && contrast.p_value < SURE
+    }
+
+    const fn note(&mut self, closed: ClosedBy, offered: bool) {
+        match closed {
+            ClosedBy::Cleanly => self.clean.add(offered),
+            ClosedBy::ClientReset | ClosedBy::ClientFin => self.client.add(offered),
+            ClosedBy::Server => self.server.add(offered),
+            ClosedBy::Alert => self.alert.add(offered),
+            ClosedBy::Unknown => self.other.add(offered),
+        }
+    }
+}
+
+/// The habits of the clients that came back and offered nothing: of others nobody asks.
+#[derive(Debug)]
+pub(super) struct ClientBehaviours {
+    by_client: HashMap<u64, ClientBehaviour>,
+    hasher: DefaultHashBuilder,
+}
+
+/// The connections before one, each the latest of its kind.
+pub(super) struct Before<'a> {
+    /// Of the same client at the same service.
+    pub(super) same: Option<&'a Connection>,
+    /// Of the same client under another name, or of another client stack of that address.
+    pub(super) akin: [Option<&'a Connection>; 2],
+}
+
+impl ClientBehaviours {
+    /// Of all kept connections; `order` is that of their hellos.
+    pub(super) fn of<'a>(
+        kept: &'a ConnectionStore,
+        order: &[ConnectionId],
+        before: impl Fn(ConnectionId, &'a Connection) -> Before<'a>,
+    ) -> Self {
+        let mut habits = Self {
+            by_client: HashMap::new(),
+            hasher: DefaultHashBuilder::default(),
+        };
+        let all = || kept.in_turn(order);
+        for (id, connection) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
+            let Before {
+                same,
+                akin: [one, other],
+            } = before(id, connection);
+            for asked in [same.map(|_| connection), one, other].into_iter().flatten() {
+                if let Some(client) = habits.client(asked) {
+                    habits.by_client.entry(client).or_default();
+                }
+            }
+        }
+        if habits.by_client.is_empty() {
+            return habits;
+        }
+        for (id, connection) in all() {
+            habits.note(connection, || before(id, connection).same);
+        }
+        habits
+    }
+
+    fn note<'a>(&mut self, connection: &Connection, previous: impl Fn() -> Option<&'a Connection>) {
+        let offered = connection.offered().next().is_some();
+        // What is not visible is neither an offer nor silence.
+        if !offered && connection.outcome != Outcome::NotOffered {
+            return;
+        }
+        let client = self.client(connection);
+        let Some(habit) = client.and_then(|client| self.by_client.get_mut(&client)) else {
+            return;
+        };
+        match previous() {
+            Some(previous) => habit.note(closed_by(previous, connection.hello_time()), offered),
+            None if offered => habit.note(ClosedBy::Unknown, offered),
+            None => {}
+        }
+    }
+
+    /// The habit of the client of a connection at its service.
+    #[must_use]
+    pub(super) fn get(&self, connection: &Connection) -> ClientBehaviour {
+        let client = self.client(connection);
+        client
+            .and_then(|client| self.by_client.get(&client).copied())
+            .unwrap_or_default()
+    }
+
+    fn client(&self, connection: &Connection) -> Option<u64> {
+        let hello = connection.hello.yes()?;
+        Some(self.hasher.hash_one((
+            connection.client_address(),
+            hello.stack.digest,
+            connection.server,
+            hello.server_name.as_deref(),
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn habit(clean: [u16; 2], server: [u16; 2]) -> ClientBehaviour {
+        let returns = |[offered, silent]: [u16; 2]| Returns { offered, silent };
+        ClientBehaviour {
+            clean: returns(clean),
+            server: returns(server),
+            ..ClientBehaviour::default()
+        }
+    }
+
+    #[test]
+    fn a_client_that_offers_only_after_clean_closes_differs() {
+        assert!(habit([7, 0], [0, 3]).differs_after(Unclean::Server));
+        assert!(!habit([7, 0], [0, 3]).differs_after(Unclean::Client));
+    }
+
+    #[test]
+    fn one_offer_after_such_a_close_is_enough_to_clear_it() {
+        assert!(!habit([50, 0], [1, 50]).differs_after(Unclean::Server));
+    }
+
+    #[test]
+    fn silence_alone_proves_nothing() {
+        assert!(!habit([0, 9], [0, 9]).differs_after(Unclean::Server));
+        assert!(!habit([2, 0], [0, 1]).differs_after(Unclean::Server));
+        assert!(!habit([30, 0], [0, 2]).differs_after(Unclean::Server));
+        assert!(!habit([4, 1], [0, 4]).differs_after(Unclean::Server));
+        assert!(!habit([0, 9], [0, 9]).offers());
+    }
+}

@@ -1,0 +1,275 @@
+//! What became of a credential, at the end of the capture.
+
+use crate::session::{
+    CloseClass, Completed, Connection, Credential, CredentialId, Mechanism, Outcome, ProtocolVersion,
+};
+use crate::store::ConnectionStore;
+
+/// State of a credential; names as in the report contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Issued, and not offered by the end of the capture.
+    NeverOffered,
+    /// Accepted at its latest offer.
+    Resumed,
+    /// Offered, and a full handshake followed every time.
+    Rejected,
+    /// Accepted before, refused later.
+    AcceptedThenRejected,
+    /// By RFC 2246 §7.2.1 the session must not be resumed after an unclean close; servers differ.
+    MustNotBeResumed,
+    /// The handshake that issued it did not complete, or it was issued with lifetime 0 (TLS 1.3).
+    NotResumable,
+    /// Not visible.
+    Unknown,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::NeverOffered,
+        Self::Resumed,
+        Self::Rejected,
+        Self::AcceptedThenRejected,
+        Self::MustNotBeResumed,
+        Self::NotResumable,
+        Self::Unknown,
+    ];
+
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NeverOffered => "never-offered",
+            Self::Resumed => "resumed",
+            Self::Rejected => "rejected",
+            Self::AcceptedThenRejected => "accepted-then-rejected",
+            Self::MustNotBeResumed => "must-not-be-resumed",
+            Self::NotResumable => "not-resumable",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether a credential could be used again after the capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resumable {
+    /// Its latest offer was accepted.
+    Yes,
+    /// Nothing usable was issued.
+    No,
+    /// All else.
+    Unknown,
+}
+
+impl Resumable {
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What one connection that offered a credential did with it.
+#[must_use]
+pub fn offer_outcome(connection: &Connection, credential: CredentialId) -> Outcome {
+    match connection.outcome {
+        // Another of the offered credentials was taken.
+        Outcome::Resumed(_) | Outcome::ExternalPsk if connection.accepted.is_some_and(|id| id != credential) => {
+            Outcome::Declined
+        }
+        outcome => outcome,
+    }
+}
+
+/// State of a credential and whether it is resumable.
+#[must_use]
+pub fn state_of(id: CredentialId, credential: &Credential, kept: &ConnectionStore) -> (State, Resumable) {
+    let offers = credential
+        .offers
+        .iter()
+        .filter_map(|offer| kept.get(*offer))
+        .map(|connection| offer_outcome(connection, id));
+    let (mut accepted, mut declined, mut latest, mut any) = (false, false, None, false);
+    for outcome in offers {
+        any = true;
+        match outcome {
+            Outcome::Resumed(_) => (accepted, latest) = (true, Some(true)),
+            Outcome::Declined => (declined, latest) = (true, Some(false)),
+            Outcome::NotOffered | Outcome::Failed | Outcome::ExternalPsk | Outcome::Unclear(_) => {}
+        }
+    }
+    match (latest, accepted) {
+        (Some(true), _) => return (State::Resumed, Resumable::Yes),
+        (Some(false), true) => return (State::AcceptedThenRejected, Resumable::Unknown),
+        (Some(false), false) | (None, _) => {}
+    }
+    // RFC 8446 §4.6.1: such a ticket is to be discarded at once.
+    if credential.mechanism == Mechanism::Psk && credential.lifetime == Some(0) {
+        return (State::NotResumable, Resumable::No);
+    }
+    let issuer = credential.issued.and_then(|issue| kept.get(issue.connection));
+    if issuer.is_some_and(|issuer| issuer.completed == Completed::No) {
+        return (State::NotResumable, Resumable::No);
+    }
+    if declined {
+        return (State::Rejected, Resumable::Unknown);
+    }
+    if issuer.is_some_and(|issuer| must_not_resume(credential, issuer)) {
+        return (State::MustNotBeResumed, Resumable::Unknown);
+    }
+    let state = if any || credential.issued.is_none() {
+        State::Unknown
+    } else {
+        State::NeverOffered
+    };
+    (state, Resumable::Unknown)
+}
+
+fn must_not_resume(credential: &Credential, issuer: &Connection) -> bool {
+    credential.mechanism == Mechanism::SessionId
+        && credential.version.is_some_and(ProtocolVersion::is_tls10_or_older)
+        && issuer
+            .close
+            .class
+            .yes()
+            .is_some_and(|class| class.is_unclean() || *class == CloseClass::FatalAlert)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::tests::{answered, at, endpoint, offer};
+    use crate::session::{CredentialFingerprint, Issue, OfferKind, Seen};
+    use crate::store::CredentialStore;
+
+    use super::*;
+
+    const ID: CredentialId = CredentialId(0);
+
+    /// A credential that the first connection issued, and what became of each offer of it.
+    fn told(
+        outcomes: &[Outcome],
+        issuer: impl FnOnce(&mut Connection),
+        change: impl FnOnce(&mut Credential),
+    ) -> (State, Resumable) {
+        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
+        let mut first = answered(1, "a.test", ProtocolVersion::TLS_1_0);
+        first.completed = Completed::Yes;
+        issuer(&mut first);
+        let by = kept.reserve();
+        kept.keep(by, first, &mut ledger);
+        let name = CredentialFingerprint::of(&[7; 32]);
+        let mut credential = Credential::unseen(Mechanism::SessionId, name, endpoint(2));
+        credential.version = Some(ProtocolVersion::TLS_1_0);
+        credential.issued = Some(Issue {
+            connection: by,
+            at: at(1),
+        });
+        for (outcome, second) in outcomes.iter().zip(2..) {
+            let id = kept.reserve();
+            let connection = Connection {
+                outcome: *outcome,
+                offers: vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
+                accepted: matches!(outcome, Outcome::Resumed(_)).then_some(ID),
+                ..answered(second, "a.test", ProtocolVersion::TLS_1_0)
+            };
+            kept.keep(id, connection, &mut ledger);
+            credential.offers.push(id);
+        }
+        change(&mut credential);
+        state_of(ID, &credential, &kept)
+    }
+
+    fn after(outcomes: &[Outcome]) -> (State, Resumable) {
+        told(outcomes, |_| (), |_| ())
+    }
+
+    const RESUMED: Outcome = Outcome::Resumed(Some(Mechanism::SessionId));
+
+    #[test]
+    fn the_latest_decision_is_the_state() {
+        use Resumable::{Unknown, Yes};
+        assert_eq!(after(&[]), (State::NeverOffered, Unknown));
+        assert_eq!(after(&[RESUMED]), (State::Resumed, Yes));
+        assert_eq!(after(&[Outcome::Declined, RESUMED]), (State::Resumed, Yes));
+        assert_eq!(
+            after(&[RESUMED, Outcome::Declined]),
+            (State::AcceptedThenRejected, Unknown)
+        );
+        assert_eq!(after(&[Outcome::Declined]), (State::Rejected, Unknown));
+        // A handshake that failed decided nothing.
+        assert_eq!(after(&[RESUMED, Outcome::Failed]), (State::Resumed, Yes));
+        assert_eq!(after(&[Outcome::Failed]), (State::Unknown, Unknown));
+        assert_eq!(
+            told(&[], |_| (), |credential| credential.issued = None),
+            (State::Unknown, Unknown)
+        );
+    }
+
+    #[test]
+    fn another_of_the_offered_credentials_was_taken() {
+        let mut connection = answered(1, "a.test", ProtocolVersion::TLS_1_2);
+        connection.outcome = RESUMED;
+        assert_eq!(offer_outcome(&connection, ID), RESUMED);
+        connection.accepted = Some(ID);
+        assert_eq!(offer_outcome(&connection, ID), RESUMED);
+        assert_eq!(offer_outcome(&connection, CredentialId(1)), Outcome::Declined);
+        connection.outcome = Outcome::Failed;
+        assert_eq!(offer_outcome(&connection, CredentialId(1)), Outcome::Failed);
+    }
+
+    #[test]
+    fn what_was_never_fit_for_use_is_not_resumable() {
+        let none = (State::NotResumable, Resumable::No);
+        assert_eq!(told(&[], |issuer| issuer.completed = Completed::No, |_| ()), none);
+        let psk = |lifetime| {
+            told(
+                &[],
+                |_| (),
+                |credential| {
+                    credential.mechanism = Mechanism::Psk;
+                    credential.lifetime = Some(lifetime);
+                },
+            )
+        };
+        assert_eq!(psk(0), none);
+        assert_eq!(psk(1), (State::NeverOffered, Resumable::Unknown));
+        // Before TLS 1.3 it means that no lifetime was given (RFC 5077 §3.3).
+        let hint = told(&[], |_| (), |credential| credential.lifetime = Some(0));
+        assert_eq!(hint, (State::NeverOffered, Resumable::Unknown));
+    }
+
+    /// RFC 2246 §7.2.1, which RFC 4346 took back.
+    #[test]
+    fn an_unclean_close_forbids_resumption_in_tls10_alone() {
+        let closed = |class, version| {
+            told(
+                &[],
+                |issuer| issuer.close.class = Seen::Yes(class),
+                |credential| credential.version = Some(version),
+            )
+            .0
+        };
+        let (old, new) = (ProtocolVersion::TLS_1_0, ProtocolVersion::TLS_1_1);
+        for class in CloseClass::ALL {
+            let forbidden = class.is_unclean() || class == CloseClass::FatalAlert;
+            let expected = if forbidden {
+                State::MustNotBeResumed
+            } else {
+                State::NeverOffered
+            };
+            assert_eq!(closed(class, old), expected, "{class:?}");
+            assert_eq!(closed(class, new), State::NeverOffered, "{class:?}");
+        }
+        let ticket = told(
+            &[],
+            |issuer| issuer.close.class = Seen::Yes(CloseClass::FinNoNotify),
+            |credential| credential.mechanism = Mechanism::Ticket,
+        );
+        assert_eq!(ticket.0, State::NeverOffered);
+    }
+}

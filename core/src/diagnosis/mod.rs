@@ -1,0 +1,115 @@
+//! Facts become an outcome, and an outcome gets its reasons. Pure functions over what `session` kept.
+//!
+//! The outcome is decided once, in [`outcome`], when a connection is over; [`judge`] explains it with the catalogue of
+//! [`rules`]. A rule sees one [`RuleContext`]: the connection, the credentials, and what the same client did before.
+
+mod behaviour;
+mod context;
+mod credentials;
+mod history;
+pub mod judge;
+mod nearest;
+mod numbered;
+pub mod outcome;
+pub mod rules;
+pub mod security;
+pub mod service;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use behaviour::{ClientBehaviour, Returns, Unclean};
+pub use context::{Gave, Offered, RuleContext, gave};
+pub use credentials::{Resumable, State, offer_outcome, state_of};
+pub use history::History;
+pub use judge::{Judged, judge};
+pub use nearest::nearest_of;
+pub use rules::{CATALOG, Citation, Reason};
+pub use service::{KeyNames, ServiceAnalyses};
+
+use crate::net::FrameRef;
+
+/// How sure a reason is. Observed: the protocol says so in this capture. Inferred: one explanation is left. Possible:
+/// others remain, and they are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// Others remain.
+    Possible,
+    /// One explanation is left.
+    Inferred,
+    /// The packets say so.
+    Observed,
+}
+
+impl Confidence {
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Inferred => "inferred",
+            Self::Observed => "observed",
+        }
+    }
+}
+
+/// A frame and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The frame.
+    pub frame: FrameRef,
+    /// What it shows, without a full stop.
+    pub text: String,
+}
+
+impl Evidence {
+    /// `frame` shows `text`.
+    #[must_use]
+    pub fn new(frame: FrameRef, text: impl Into<String>) -> Self {
+        Self {
+            frame,
+            text: text.into(),
+        }
+    }
+}
+
+/// One rule's answer for one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleResult {
+    /// The reason holds.
+    Holds {
+        /// How sure.
+        confidence: Confidence,
+        /// What shows it; the first entry is the strongest.
+        evidence: (Evidence, Vec<Evidence>),
+        /// One sentence about this connection, without a full stop.
+        summary: String,
+        /// The pattern that settled it with hindsight.
+        settled_by: Option<&'static str>,
+    },
+    /// Looked at, and it is not the reason.
+    DoesNotHold,
+    /// What the rule needs was not visible.
+    CannotTell,
+}
+
+impl RuleResult {
+    /// A finding that holds, on one or more frames. The signature keeps evidence from being empty.
+    #[must_use]
+    pub fn holds(confidence: Confidence, summary: impl Into<String>, first: Evidence, more: Vec<Evidence>) -> Self {
+        Self::Holds {
+            confidence,
+            evidence: (first, more),
+            summary: summary.into(),
+            settled_by: None,
+        }
+    }
+
+    /// The same, as settled by a pattern that hindsight shows.
+    #[must_use]
+    pub fn settled_by(mut self, pattern: Option<&'static str>) -> Self {
+        if let Self::Holds { settled_by, .. } = &mut self {
+            *settled_by = pattern;
+        }
+        self
+    }
+}

@@ -1,0 +1,271 @@
+//! Nothing was offered because the ClientHello is another than that of the session: name, version, suites, extended
+//! master secret.
+
+use super::super::context::{Issuance, RuleContext};
+use super::super::{Confidence, Evidence, RuleResult};
+use super::held::{at_best, is_sure, silent_hello};
+use super::reason;
+use crate::net::FrameRef;
+use crate::session::{ClientHelloFacts, Connection, Mechanism, ProtocolVersion, TicketExtension};
+use crate::tls::CipherSuite;
+
+/// Earlier connections looked at for one that gave the client something.
+const MAX_SEARCHED: usize = 64;
+/// Suites that are none: renegotiation_info and fallback signals (RFC 5746, RFC 7507).
+const SIGNALS: [u16; 2] = [0x00ff, 0x5600];
+
+fn shown(gift: &Issuance<'_>) -> FrameRef {
+    gift.from.answer.yes().map_or(gift.over.frame, |answer| answer.at.frame)
+}
+
+reason! {
+    /// ## What it means
+    /// The client holds sessions of this server, but of another server name. Clients keep sessions by name and offer
+    /// none under a new one.
+    ///
+    /// ## How we know
+    /// Earlier connections of this client stack to the same address and port gave it something, under other names, and
+    /// none under this one. It is `inferred` if this client offers sessions under one of the names, else `possible`.
+    pub(super) static CLIENT_SNI_CHANGED = {
+        name: "client-sni-changed", since: "0.1.0", stage: NothingOffered,
+        summary: "the client holds sessions of this server under another name only",
+        spec: [(6066, "3"), (8446, "4.6.1")],
+        actor: Client,
+        advice: "use fewer names for one service, or let HTTP/2 clients reuse a connection for several names of one certificate",
+        rule: sni_changed,
+    }
+}
+
+fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
+    let Some(hello) = silent_hello(case) else {
+        return RuleResult::CannotTell;
+    };
+    if case.latest_gift().is_some() {
+        return RuleResult::DoesNotHold;
+    }
+    let other = case
+        .history
+        .earlier(case.kept, case.connection, case.id)
+        .take(MAX_SEARCHED)
+        .filter(|(_, earlier)| earlier.server_name() != case.connection.server_name())
+        .find_map(|(_, earlier)| case.gift(earlier).filter(is_sure));
+    let Some(other) = other else {
+        return RuleResult::DoesNotHold;
+    };
+    let offers = case.habit().offers() || case.history.habit(other.from).offers();
+    let summary = match other.from.server_name() {
+        Some(name) => format!("the client's sessions with this server are of {name}"),
+        None => "the client's sessions with this server are of no server name".to_owned(),
+    };
+    RuleResult::holds(
+        at_best(case, offers),
+        summary,
+        hello,
+        vec![Evidence::new(
+            shown(&other),
+            "handshake of this client under another name",
+        )],
+    )
+}
+
+/// The latest handshake between client address and service that gave something, whatever the client stack.
+fn from_any_stack<'a>(case: &RuleContext<'a>) -> Option<Issuance<'a>> {
+    let connection = case.connection;
+    case.history
+        .earlier_between(case.kept, connection, case.id)
+        .take(MAX_SEARCHED)
+        .filter(|(_, earlier)| earlier.server == connection.server)
+        .filter(|(_, earlier)| earlier.server_name() == connection.server_name())
+        .find_map(|(_, earlier)| case.gift(earlier).filter(is_sure))
+}
+
+/// The highest version that a ClientHello offers.
+const fn highest(hello: &ClientHelloFacts) -> ProtocolVersion {
+    if hello.offers_tls13 {
+        ProtocolVersion::TLS_1_3
+    } else {
+        hello.version
+    }
+}
+
+reason! {
+    /// ## What it means
+    /// The session is of a higher version than this ClientHello offers: a TLS 1.3 ticket cannot be offered in a hello
+    /// that ends at TLS 1.2. A fallback after a failure does this, a client with two configurations, or two clients
+    /// behind one address.
+    ///
+    /// ## How we know
+    /// The version of the earlier handshake and the versions in this ClientHello are both in clear. It is `inferred` if
+    /// both hellos list the same suites apart from those of TLS 1.3 and that client offers sessions, else `possible`.
+    pub(super) static CLIENT_OFFERS_LOWER_VERSION_ONLY = {
+        name: "client-offers-lower-version-only", since: "0.1.0", stage: NothingOffered,
+        summary: "the hello ends below the version of the client's session",
+        spec: [(8446, "4.1.2"), (5246, "7.4.1.2")],
+        actor: Client,
+        advice: "offer the same versions in every connection (curl: --tls-max; OpenSSL: MaxProtocol; Java: jdk.tls.client.protocols; HAProxy: ssl-max-ver on the server line)",
+        rule: lower_version,
+    }
+}
+
+fn lower_version(case: &RuleContext<'_>) -> RuleResult {
+    let (Some(silent), Some(hello)) = (silent_hello(case), case.connection.hello.yes()) else {
+        return RuleResult::CannotTell;
+    };
+    if case
+        .latest_gift()
+        .is_some_and(|own| own.from.version() <= Some(highest(hello)))
+    {
+        return RuleResult::DoesNotHold;
+    }
+    let Some(gift) = from_any_stack(case) else {
+        return RuleResult::DoesNotHold;
+    };
+    let Some(version) = gift.from.version().filter(|version| *version > highest(hello)) else {
+        return RuleResult::DoesNotHold;
+    };
+    let same_program = gift
+        .from
+        .hello
+        .yes()
+        .is_some_and(|other| same_older_suites(other, hello));
+    let offers = case.history.habit(gift.from).offers();
+    RuleResult::holds(
+        at_best(case, same_program && offers),
+        format!("the session is of {version}; this hello ends at {}", highest(hello)),
+        silent,
+        vec![Evidence::new(
+            shown(&gift),
+            format!("handshake of this client in {version}"),
+        )],
+    )
+}
+
+/// Whether two hellos list the same suites, those of TLS 1.3 and mere signals left out.
+fn same_older_suites(a: &ClientHelloFacts, b: &ClientHelloFacts) -> bool {
+    let older = |suite: &&CipherSuite| !is_tls13_suite(**suite) && !SIGNALS.contains(&suite.0);
+    a.stack
+        .suites
+        .iter()
+        .filter(older)
+        .eq(b.stack.suites.iter().filter(older))
+        && b.stack.suites.iter().any(|suite| older(&suite))
+}
+
+/// RFC 8446 B.4.
+const fn is_tls13_suite(suite: CipherSuite) -> bool {
+    suite.0 >> 8 == 0x13
+}
+
+reason! {
+    /// ## What it means
+    /// The client's settings are no longer those of its session: this ClientHello could not resume it. Its cipher suite
+    /// is gone from the list, extended master secret or session tickets were turned off, or no suite of the ticket's
+    /// hash is left. Two programs behind one address look the same.
+    ///
+    /// ## How we know
+    /// What the session needs was read off the earlier handshake, what the client offers now off this one. That both
+    /// are one client cannot be known: it stays `possible`.
+    pub(super) static CLIENT_CONFIG_CHANGED = {
+        name: "client-config-changed", since: "0.1.0", stage: NothingOffered,
+        summary: "the hello lacks what the client's session needs",
+        spec: [(5246, "7.4.1.2"), (8446, "4.1.2"), (7627, "5.3")],
+        actor: Client,
+        advice: "keep suites and extensions the same in every connection, and give programs with other settings a cache of their own (HAProxy: equal ciphers on all server lines; curl: --ciphers; Java: one SSLContext)",
+        rule: config_changed,
+    }
+}
+
+fn config_changed(case: &RuleContext<'_>) -> RuleResult {
+    let (Some(silent), Some(hello)) = (silent_hello(case), case.connection.hello.yes()) else {
+        return RuleResult::CannotTell;
+    };
+    let own = case.latest_gift();
+    if own.is_some_and(|own| lacking(case, hello, own.from).is_none()) {
+        return RuleResult::DoesNotHold;
+    }
+    let Some(gift) = own.or_else(|| from_any_stack(case)) else {
+        return RuleResult::DoesNotHold;
+    };
+    let Some(lacking) = lacking(case, hello, gift.from) else {
+        return RuleResult::DoesNotHold;
+    };
+    RuleResult::holds(
+        Confidence::Possible,
+        format!("the session needs {lacking}, which this hello does not offer"),
+        silent,
+        vec![Evidence::new(
+            shown(&gift),
+            "handshake of this client address that made the session",
+        )],
+    )
+}
+
+/// What the session of an earlier connection needs and a ClientHello does not have.
+fn lacking(case: &RuleContext<'_>, hello: &ClientHelloFacts, earlier: &Connection) -> Option<String> {
+    let answer = earlier.answer.yes()?;
+    if answer.version.is_tls13() {
+        let hash = answer.suite.kdf_hash()?;
+        let fits = |suite: &CipherSuite| is_tls13_suite(*suite) && suite.kdf_hash() == Some(hash);
+        let gone = hello.offers_tls13 && !hello.stack.suites.iter().any(fits);
+        return gone.then(|| format!("a suite with the hash of {}", answer.suite));
+    }
+    if answer.version > highest(hello) {
+        return None;
+    }
+    if !hello.stack.suites.contains(&answer.suite) {
+        return Some(answer.suite.to_string());
+    }
+    if answer.extended_master_secret && !hello.extended_master_secret {
+        return Some("extended master secret".to_owned());
+    }
+    let ticket = case
+        .left_with(earlier)
+        .any(|(_, credential)| credential.mechanism == Mechanism::Ticket);
+    (ticket && hello.ticket == TicketExtension::Absent).then(|| "session tickets".to_owned())
+}
+
+reason! {
+    /// ## What it means
+    /// The session was made without extended master secret, which the server lacks. A client that insists on it must
+    /// not resume such a session, and offers none.
+    ///
+    /// ## How we know
+    /// The earlier ServerHello lacks the extension, and this ClientHello has it. Few clients are that strict: it stays
+    /// `possible`, and is not named once this client offered such a session.
+    pub(super) static CLIENT_NON_EMS_NOT_OFFERED = {
+        name: "client-non-ems-not-offered", since: "0.1.0", stage: NothingOffered,
+        summary: "the client's session lacks extended master secret",
+        spec: [(7627, "5.3")],
+        actor: Server,
+        advice: "upgrade the server to one with extended master secret (OpenSSL 1.1.0, Java 8u161); Java clients keep such sessions to themselves where jdk.tls.allowLegacyResumption is false, which is the safer setting",
+        rule: non_ems,
+    }
+}
+
+fn non_ems(case: &RuleContext<'_>) -> RuleResult {
+    let (Some(silent), Some(hello)) = (silent_hello(case), case.connection.hello.yes()) else {
+        return RuleResult::CannotTell;
+    };
+    let Some(gift) = case.latest_gift().filter(|gift| !gift.from.is_tls13()) else {
+        return RuleResult::DoesNotHold;
+    };
+    let mut any = false;
+    for (_, credential) in case.left_with(gift.from) {
+        if credential.extended_master_secret != Some(false) || !credential.offers.is_empty() {
+            return RuleResult::DoesNotHold;
+        }
+        any = true;
+    }
+    if !any || !hello.extended_master_secret || case.habit().offers() {
+        return RuleResult::DoesNotHold;
+    }
+    RuleResult::holds(
+        Confidence::Possible,
+        "the client's session was made without extended master secret, which this hello asks for",
+        silent,
+        vec![Evidence::new(
+            shown(&gift),
+            "ServerHello without extended_master_secret",
+        )],
+    )
+}

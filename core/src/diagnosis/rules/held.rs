@@ -1,0 +1,281 @@
+//! Nothing was offered although something had been given: the credential ran out, was dropped, or was used up.
+
+use super::super::behaviour::Unclean;
+use super::super::context::{Gave, Issuance, RuleContext};
+use super::super::service::contrast::fisher;
+use super::super::service::uses::closed_by;
+use super::super::{Confidence, Evidence, RuleResult};
+use super::reason;
+use crate::net::FrameRef;
+use crate::session::{CloseClass, Connection, Mechanism, Side, TicketsInferred};
+
+const NANOS: i64 = 1_000_000_000;
+/// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
+const SEVEN_DAYS: i64 = 604_800;
+/// Earlier connections looked at where tickets are counted: a burst is shorter.
+const MAX_COUNTED: usize = 64;
+
+/// A cause of silence can be told from mere silence only where this client offers at other times.
+pub(super) fn at_best(case: &RuleContext<'_>, offers: bool) -> Confidence {
+    // What was folded away at the memory limit, or lost while capturing, may show otherwise.
+    if offers && !case.lacks_the_past() {
+        Confidence::Inferred
+    } else {
+        Confidence::Possible
+    }
+}
+
+/// The ClientHello that offers nothing.
+pub(super) fn silent_hello(case: &RuleContext<'_>) -> Option<Evidence> {
+    let hello = case.connection.hello.yes()?;
+    Some(Evidence::new(hello.at.frame, "ClientHello offers nothing"))
+}
+
+reason! {
+    /// ## What it means
+    /// The client waited longer than its credential was good for, and threw it away. Clients do so without a word: the
+    /// next connection simply offers nothing.
+    ///
+    /// ## How we know
+    /// The lifetime stands in the NewSessionTicket (TLS 1.2), and the newest ticket of this client was older. Lifetimes
+    /// of TLS 1.3 are encrypted: there only the limit of seven days counts. It is `inferred` if this client offers
+    /// tickets to this service at other times, else `possible`.
+    pub(super) static CREDENTIAL_EXPIRED_CLIENT_SIDE = {
+        name: "credential-expired-client-side", since: "0.1.0", stage: NothingOffered,
+        summary: "the client's credential had run out, and it offered none",
+        spec: [(5077, "3.3"), (8446, "4.6.1")],
+        actor: Server,
+        advice: "raise the lifetime above the usual pause between connections (nginx: ssl_session_timeout; Apache: SSLSessionCacheTimeout; HAProxy: tune.ssl.lifetime; OpenSSL: SSL_CTX_set_timeout; Java: jdk.tls.server.sessionTicketTimeout)",
+        rule: expired,
+    }
+}
+
+fn expired(case: &RuleContext<'_>) -> RuleResult {
+    let (Some(hello), Some(gift)) = (silent_hello(case), case.latest_gift()) else {
+        return RuleResult::CannotTell;
+    };
+    let Some((age, lifetime, frame)) = ran_out(case, &gift) else {
+        return RuleResult::DoesNotHold;
+    };
+    RuleResult::holds(
+        at_best(case, case.habit().offers()),
+        format!("the client's newest credential was {age} s old and good for {lifetime} s"),
+        hello,
+        vec![Evidence::new(
+            frame,
+            format!("the credential was issued here, for {lifetime} s"),
+        )],
+    )
+}
+
+/// Age, lifetime and issue of the credential of a client all of whose credentials have run out.
+fn ran_out(case: &RuleContext<'_>, gift: &Issuance<'_>) -> Option<(i64, i64, FrameRef)> {
+    if gift.from.is_tls13() {
+        let age = case.hello_time().since(gift.over.time) / NANOS;
+        return (age > SEVEN_DAYS).then_some((age, SEVEN_DAYS, gift.over.frame));
+    }
+    let mut youngest = None;
+    for (_, credential) in case.left_with(gift.from) {
+        let issue = credential.issued?;
+        // A lifetime of 0 is none (RFC 5077 §3.3).
+        let lifetime = credential.lifetime.filter(|seconds| *seconds > 0).map(i64::from)?;
+        let age = case.hello_time().since(issue.at.time) / NANOS;
+        if age <= lifetime {
+            return None;
+        }
+        youngest = Some((age, lifetime, issue.at.frame));
+    }
+    youngest
+}
+
+/// The latest connection before this one that issued or offered what the client was left with.
+fn last_use<'a>(case: &RuleContext<'a>, gift: &Issuance<'a>) -> &'a Connection {
+    let later_users = case
+        .left_with(gift.from)
+        .flat_map(|(_, credential)| credential.offers.iter())
+        .filter_map(|user| case.kept.get(*user))
+        .filter(|user| user.hello_time() < case.hello_time());
+    later_users.fold(gift.from, |last, user| {
+        if user.hello_time() > last.hello_time() {
+            user
+        } else {
+            last
+        }
+    })
+}
+
+reason! {
+    /// ## What it means
+    /// The connection that used the session last ended with a fatal alert, and the client forgot the session for it, as
+    /// TLS up to 1.2 requires. The alert costs one more full handshake.
+    ///
+    /// ## How we know
+    /// The alert was seen in clear, and the next connection of this client offers nothing. It is `inferred` if this
+    /// client offers sessions at other times, and never after such an alert; in TLS 1.3, where a client may hold more
+    /// tickets, it stays `possible`.
+    pub(super) static CLIENT_DROPPED_AFTER_FATAL_ALERT = {
+        name: "client-dropped-after-fatal-alert", since: "0.1.0", stage: NothingOffered,
+        summary: "the client forgot the session when a fatal alert ended its connection",
+        spec: [(5246, "7.2.2"), (8446, "6.2")],
+        actor: Either,
+        advice: "find out what the alert was about; it costs the session as well",
+        rule: dropped_after_alert,
+    }
+}
+
+fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
+    let (Some(hello), Some(gift)) = (silent_hello(case), case.latest_gift()) else {
+        return RuleResult::CannotTell;
+    };
+    let last = if gift.from.is_tls13() {
+        case.earlier().next().unwrap_or(gift.from)
+    } else {
+        last_use(case, &gift)
+    };
+    let alert = Side::BOTH
+        .into_iter()
+        .find_map(|side| last.side(side).fatal_alert())
+        .filter(|alert| case.before_hello(alert.at));
+    let Some(alert) = alert.filter(|_| last.close.class.yes() == Some(&CloseClass::FatalAlert)) else {
+        return RuleResult::DoesNotHold;
+    };
+    let habit = case.habit();
+    if habit.alert.offered > 0 {
+        return RuleResult::DoesNotHold;
+    }
+    RuleResult::holds(
+        at_best(case, habit.offers() && !gift.from.is_tls13()),
+        "the connection that used the client's session last ended with a fatal alert",
+        Evidence::new(alert.at.frame, format!("fatal alert: {}", alert.description)),
+        vec![hello],
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The connection that used the session last ended without close_notify, and the client forgot the session for it.
+    /// TLS 1.0 asks for that; later versions do not, and some clients do it all the same: a program on OpenSSL that
+    /// frees a connection without SSL_shutdown, or one that takes a bare FIN for an error.
+    ///
+    /// ## How we know
+    /// The close is in the capture. It is `inferred` where this client offers its session after clean closes and never
+    /// after such ones, significantly often; else `possible`. One offer after such a close excludes it.
+    pub(super) static CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE = {
+        name: "client-dropped-after-unclean-close", since: "0.1.0", stage: NothingOffered,
+        summary: "the client forgot the session when its connection ended uncleanly",
+        spec: [(2246, "7.2.1"), (4346, "7.2.1")],
+        actor: Either,
+        advice: "have both ends send close_notify before they close (OpenSSL: SSL_shutdown before SSL_free; HAProxy: no option nolinger; Apache: no ssl-unclean-shutdown)",
+        rule: dropped_after_unclean_close,
+    }
+}
+
+fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
+    let (Some(hello), Some(gift)) = (silent_hello(case), case.latest_gift()) else {
+        return RuleResult::CannotTell;
+    };
+    let last = last_use(case, &gift);
+    let Some(unclean) = Unclean::of(closed_by(last, case.hello_time())) else {
+        return RuleResult::DoesNotHold;
+    };
+    let habit = case.habit();
+    let after = habit.after(unclean);
+    if after.offered > 0 {
+        return RuleResult::DoesNotHold;
+    }
+    let contrast = habit.differs_after(unclean);
+    // In TLS 1.3 nothing ties tickets to the close: only the contrast speaks.
+    if gift.from.is_tls13() && !contrast {
+        return RuleResult::DoesNotHold;
+    }
+    let side = match unclean {
+        Unclean::Client => Side::Client,
+        Unclean::Server => Side::Server,
+    };
+    let end = last.side(side).ended().map(|at| at.frame);
+    let mut evidence = vec![hello];
+    evidence.extend(end.map(|frame| Evidence::new(frame, "the session's latest connection ends without close_notify")));
+    let first = evidence
+        .pop()
+        .unwrap_or_else(|| Evidence::new(last.transport.last(), "last packet"));
+    RuleResult::holds(
+        at_best(case, contrast),
+        format!(
+            "this client offers after {} of {} clean closes and after none of {} such as the last one (p = {:.3})",
+            habit.clean.offered,
+            habit.clean.offered + habit.clean.silent,
+            after.silent,
+            fisher([
+                [habit.clean.offered, habit.clean.silent].map(u64::from),
+                [after.offered, after.silent].map(u64::from)
+            ]),
+        ),
+        first,
+        evidence,
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The client uses each TLS 1.3 ticket once, and opened more connections at a time than it had tickets for. The
+    /// ones too many make full handshakes.
+    ///
+    /// ## How we know
+    /// Earlier connections of this client offered tickets, and used up as many as had reached it by then. Tickets are
+    /// counted by the sizes of encrypted records, and clients may keep fewer than they are given: it stays `possible`.
+    pub(super) static CLIENT_TICKETS_EXHAUSTED = {
+        name: "client-tickets-exhausted", since: "0.1.0", stage: NothingOffered,
+        summary: "the client had used up its tickets in parallel connections",
+        spec: [(8446, "4.6.1"), (8446, "C.4")],
+        actor: Either,
+        advice: "issue more tickets with each handshake (OpenSSL: SSL_CTX_set_num_tickets; nginx: ssl_conf_command NumTickets; Apache: SSLOpenSSLConfCmd NumTickets; Java 24: jdk.tls.server.newSessionTicketCount), or carry requests over one connection (HTTP/2)",
+        rule: exhausted,
+    }
+}
+
+fn exhausted(case: &RuleContext<'_>) -> RuleResult {
+    let Some((hello, facts)) = silent_hello(case).zip(case.connection.hello.yes()) else {
+        return RuleResult::CannotTell;
+    };
+    if !facts.offers_tls13 || !case.habit().offers() {
+        return RuleResult::DoesNotHold;
+    }
+    let (mut given, mut used, mut latest) = (0_u32, 0_u32, None);
+    for earlier in case.earlier().take(MAX_COUNTED) {
+        if earlier.offered().any(|mechanism| mechanism == Mechanism::Psk) {
+            used += 1;
+            latest = latest.or(earlier.hello.yes().map(|hello| hello.at.frame));
+        }
+        // Tickets come with the first data of the server: they are at hand once the client has gone on.
+        let at_hand = earlier
+            .client_side
+            .application_data
+            .is_some_and(|at| case.before_hello(at));
+        match earlier.tickets_inferred {
+            _ if !earlier.is_tls13() || !at_hand => {}
+            TicketsInferred::Like(count) => given += u32::from(count),
+            TicketsInferred::None => {}
+            TicketsInferred::Read { complete: true, .. } => {
+                given = given.saturating_add(u32::try_from(earlier.issued.len()).unwrap_or(u32::MAX));
+            }
+            TicketsInferred::Read { complete: false, .. } | TicketsInferred::Unclear => return RuleResult::CannotTell,
+        }
+    }
+    let Some(latest) = latest.filter(|_| given > 0 && used >= given) else {
+        return RuleResult::DoesNotHold;
+    };
+    RuleResult::holds(
+        Confidence::Possible,
+        format!("{used} connections of this client had offered a ticket by then, and {given} tickets had reached it"),
+        hello,
+        vec![Evidence::new(
+            latest,
+            "the latest ClientHello before that offers a ticket",
+        )],
+    )
+}
+
+/// Whether what a connection gave is known and not merely possible.
+pub(super) const fn is_sure(gift: &Issuance<'_>) -> bool {
+    matches!(gift.given, Gave::Seen | Gave::Inferred)
+}

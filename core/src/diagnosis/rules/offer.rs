@@ -1,0 +1,245 @@
+//! Nothing was offered.
+
+use super::super::context::{Gave, RuleContext, gave, order};
+use super::super::{Confidence, Evidence, RuleResult};
+use super::reason;
+use crate::net::{At, FrameRef};
+use crate::session::{Completed, Connection};
+
+reason! {
+    /// ## What it means
+    /// The client opens with an SSLv2-format hello. A TLS session cannot be resumed with it, whatever the client holds.
+    ///
+    /// ## How we know
+    /// The format is read off the first bytes.
+    pub(super) static CLIENT_CANNOT_OFFER_V2_HELLO = {
+        name: "client-cannot-offer-v2-hello", since: "0.1.0", stage: NothingOffered,
+        summary: "the client uses an SSLv2-format hello, which cannot resume",
+        spec: [(5246, "E.2")],
+        actor: Client,
+        advice: "turn off SSLv2-compatible hellos in the client",
+        rule: v2_hello,
+    }
+}
+
+fn v2_hello(case: &RuleContext<'_>) -> RuleResult {
+    match case.connection.hello.yes() {
+        Some(hello) if hello.v2_format => RuleResult::holds(
+            Confidence::Observed,
+            "the ClientHello has SSLv2 format",
+            Evidence::new(hello.at.frame, "SSLv2-format ClientHello"),
+            Vec::new(),
+        ),
+        Some(_) => RuleResult::DoesNotHold,
+        None => RuleResult::CannotTell,
+    }
+}
+
+reason! {
+    /// ## What it means
+    /// No earlier handshake of this client with this service completed in the capture, so the capture cannot show that
+    /// it held anything to offer. Normal for the first connection.
+    ///
+    /// ## How we know
+    /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and
+    /// server name.
+    pub(super) static FIRST_IN_CAPTURE = {
+        name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
+        summary: "first handshake of this client with this service in the capture",
+        spec: [(8446, "2.2"), (5246, "7.3")],
+        actor: Observer,
+        advice: "normal for a first connection; a longer capture shows whether later ones resume",
+        rule: first_in_capture,
+    }
+}
+
+fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
+    let Some(hello) = case.connection.hello.yes() else {
+        return RuleResult::CannotTell;
+    };
+    // One that was folded away at the memory limit, or whose ClientHello is lost, may have come before.
+    if case.lacks_the_past() {
+        return RuleResult::CannotTell;
+    }
+    // One that failed gave nothing; one that is still under way, or that cannot be read, might have.
+    if case.earlier().any(|earlier| earlier.completed != Completed::No) {
+        return RuleResult::DoesNotHold;
+    }
+    RuleResult::holds(
+        Confidence::Observed,
+        "no earlier handshake of this client with this service completed in the capture",
+        Evidence::new(
+            hello.at.frame,
+            "first ClientHello of this client to this service; it offers nothing",
+        ),
+        Vec::new(),
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The server gave this client nothing to resume with: an empty session ID and no ticket.
+    ///
+    /// ## How we know
+    /// Up to TLS 1.2 both would be visible. In TLS 1.3 tickets are encrypted; that none was sent is then concluded
+    /// from the size of the server's first record after the handshake, and only `possible`.
+    pub(super) static SERVER_ISSUES_NOTHING = {
+        name: "server-issues-nothing", since: "0.1.0", stage: NothingOffered,
+        summary: "the server issues neither session IDs nor tickets",
+        spec: [(5246, "7.4.1.3"), (5077, "3.3"), (8446, "4.6.1")],
+        actor: Server,
+        advice: "turn on tickets or a session cache (nginx: ssl_session_tickets on, ssl_session_cache shared:…; Apache: SSLSessionTickets on, SSLSessionCache; HAProxy: no no-tls-tickets)",
+        rule: server_issues_nothing,
+    }
+}
+
+fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
+    let Some(hello) = case.connection.hello.yes() else {
+        return RuleResult::CannotTell;
+    };
+    let mut confidence = Confidence::Observed;
+    let mut evidence = Vec::new();
+    for earlier in case.earlier().filter(|earlier| earlier.completed != Completed::No) {
+        match gave(earlier) {
+            Some((Gave::Nothing, _)) => {}
+            Some((Gave::NothingInferred, _)) => confidence = Confidence::Possible,
+            Some((Gave::Seen | Gave::Inferred, _)) => return RuleResult::DoesNotHold,
+            Some((Gave::Unclear, _)) | None => return RuleResult::CannotTell,
+        }
+        if let Some(answer) = earlier.answer.yes()
+            && evidence.len() < 2
+        {
+            evidence.push(Evidence::new(
+                answer.at.frame,
+                "handshake of this client that issues neither a session ID nor a ticket",
+            ));
+        }
+    }
+    if evidence.is_empty() {
+        return RuleResult::DoesNotHold;
+    }
+    let first = evidence.remove(0);
+    evidence.push(Evidence::new(hello.at.frame, "ClientHello offers nothing"));
+    RuleResult::holds(
+        confidence,
+        "earlier handshakes gave this client nothing to resume with",
+        first,
+        evidence,
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The client opened this connection before it could have received a credential from an earlier one: several
+    /// connections at once, as browsers and connection pools open them. They all pay for a full handshake.
+    ///
+    /// ## How we know
+    /// The ClientHello was sent before any earlier handshake of this client with this service was over. It is `inferred`
+    /// unless that client may have made handshakes before that are not visible; then it is `possible`.
+    pub(super) static NO_CREDENTIAL_YET_PARALLEL = {
+        name: "no-credential-yet-parallel", since: "0.1.0", stage: NothingOffered,
+        summary: "opened in parallel, before a first credential could arrive",
+        spec: [(8446, "4.6.1"), (5077, "3.3")],
+        actor: Client,
+        advice: "open one connection first and the others after it, or use one connection for all requests (HTTP/2)",
+        rule: no_credential_yet,
+    }
+}
+
+fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
+    let Some(hello) = case.connection.hello.yes() else {
+        return RuleResult::CannotTell;
+    };
+    let mut under_way: Option<FrameRef> = None;
+    for earlier in case.earlier().filter(|earlier| earlier.completed != Completed::No) {
+        match over_at(earlier) {
+            Some(over) if case.before_hello(over) => return RuleResult::DoesNotHold,
+            Some(_) => under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way),
+            None => return RuleResult::CannotTell,
+        }
+    }
+    match under_way {
+        Some(frame) => RuleResult::holds(
+            if case.lacks_the_past() || case.history.may_have_begun_before(case.connection) {
+                Confidence::Possible
+            } else {
+                Confidence::Inferred
+            },
+            "earlier handshakes of this client were still under way",
+            Evidence::new(hello.at.frame, "ClientHello sent before an earlier handshake was over"),
+            vec![Evidence::new(frame, "ClientHello of the earlier handshake")],
+        ),
+        None => RuleResult::DoesNotHold,
+    }
+}
+
+/// When a handshake was over for its client. With bytes lost its end may have been earlier than it seems.
+fn over_at(connection: &Connection) -> Option<At> {
+    let [client, server] = [&connection.client_side, &connection.server_side];
+    if client.handshake_loss.is_some() || server.handshake_loss.is_some() {
+        return None;
+    }
+    client.finished.into_iter().chain(server.finished).max_by_key(order)
+}
+
+reason! {
+    /// ## What it means
+    /// The client held a credential of this service and offered none. Why is not visible: no session cache, a new
+    /// process for each connection, a cache keyed by something that changed, a policy. A cause that can be inferred
+    /// takes the place of this bare fact; one that is only possible stands behind it.
+    ///
+    /// ## How we know
+    /// An earlier handshake of the same client stack with the same service issued a credential in time. In TLS 1.3
+    /// that is concluded from the size and place of the server's records, hence `inferred` or `possible`.
+    pub(in crate::diagnosis) static CLIENT_DID_NOT_OFFER = {
+        name: "client-did-not-offer", since: "0.1.0", stage: NothingOffered,
+        summary: "the client had something to offer and did not offer it",
+        spec: [(5246, "7.4.1.2"), (8446, "4.2.11")],
+        actor: Client,
+        advice: "turn on the client's session cache and share it between connections (curl: one process or --ssl-sessions; OpenSSL: SSL_set_session; Java: one SSLContext; nginx: proxy_ssl_session_reuse on; HAProxy: no no-ssl-reuse; Envoy: max_session_keys)",
+        rule: did_not_offer,
+    }
+}
+
+fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
+    let Some(hello) = case.connection.hello.yes() else {
+        return RuleResult::CannotTell;
+    };
+    let Some(gift) = case.latest_gift() else {
+        return nothing_visible_to_offer(case, hello.at.frame);
+    };
+    let confidence = match gift.given {
+        Gave::Seen => Confidence::Observed,
+        Gave::Inferred => Confidence::Inferred,
+        Gave::Unclear | Gave::NothingInferred | Gave::Nothing => Confidence::Possible,
+    };
+    let earlier = gift.from;
+    let shown = earlier.answer.yes().map(|answer| answer.at.frame);
+    RuleResult::holds(
+        confidence,
+        "an earlier handshake gave this client a credential; it offers none",
+        Evidence::new(hello.at.frame, "ClientHello offers nothing"),
+        shown
+            .map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"))
+            .into_iter()
+            .collect(),
+    )
+}
+
+/// The client was here before, and whether it was given anything cannot be seen.
+fn nothing_visible_to_offer(case: &RuleContext<'_>, hello: FrameRef) -> RuleResult {
+    let unclear = |earlier: &Connection| match gave(earlier) {
+        Some((Gave::Unclear | Gave::NothingInferred, from)) => case.before_hello(from),
+        Some((Gave::Seen | Gave::Inferred | Gave::Nothing, _)) => false,
+        None => earlier.completed != Completed::No && over_at(earlier).is_none(),
+    };
+    if !case.earlier().any(unclear) && !case.lacks_the_past() {
+        return RuleResult::DoesNotHold;
+    }
+    RuleResult::holds(
+        Confidence::Possible,
+        "the client offers nothing; whether it held anything is not visible",
+        Evidence::new(hello, "ClientHello offers nothing"),
+        Vec::new(),
+    )
+}

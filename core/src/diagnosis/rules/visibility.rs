@@ -1,0 +1,117 @@
+//! What the capture cannot show.
+
+use super::super::context::RuleContext;
+use super::super::{Confidence, Evidence, RuleResult};
+use super::reason;
+use crate::session::{Mechanism, Outcome};
+
+reason! {
+    /// ## What it means
+    /// The packets that decide how this handshake went are not in the capture: one hello is missing, packets were lost
+    /// or cut, only one direction was captured, or the capture ended first. Nothing is said about the server.
+    ///
+    /// ## How we know
+    /// Sequence numbers show what is missing; the report names the cause under `not_visible`.
+    pub(super) static CAPTURE_INCOMPLETE = {
+        name: "capture-incomplete", since: "0.1.0", stage: NotVisible, neutral: true,
+        summary: "the packets that decide are not in the capture",
+        spec: [],
+        actor: Observer,
+        advice: "capture from before the first connection, both directions, with whole packets (tcpdump -s 0) and a large buffer (-B)",
+        rule: capture_incomplete,
+    }
+}
+
+fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
+    let Outcome::Unclear(blindness) = case.connection.outcome else {
+        return RuleResult::DoesNotHold;
+    };
+    let connection = case.connection;
+    let (frame, text) = match (connection.hello.yes(), connection.answer.yes()) {
+        (_, Some(answer)) => (answer.at.frame, "ServerHello; what decides after it is not visible"),
+        (Some(hello), None) => (hello.at.frame, "ClientHello; the answer is not visible"),
+        (None, None) => (
+            connection.transport.first(),
+            "first packet of the connection; no hello is visible",
+        ),
+    };
+    RuleResult::holds(
+        Confidence::Observed,
+        format!(
+            "the capture does not show how this handshake was decided ({})",
+            blindness.code()
+        ),
+        Evidence::new(frame, text),
+        Vec::new(),
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The client offered a credential that no connection in the capture issued or used before. It stems from before
+    /// the capture, from another address, or from a store that outlived the process. Its refusal cannot be explained,
+    /// because nothing is known about the session behind it.
+    ///
+    /// ## How we know
+    /// Session IDs and tickets up to TLS 1.2 are issued in clear, and this one was not; no packets are missing in which
+    /// an earlier handshake between the two addresses may have issued it. Tickets of TLS 1.3 are issued
+    /// encrypted; there the reason holds only if no earlier TLS 1.3 connection between the two addresses is in the
+    /// capture that could have issued it.
+    pub(super) static OFFER_OF_UNKNOWN_ORIGIN = {
+        name: "offer-of-unknown-origin", since: "0.1.0", stage: Unexplained,
+        summary: "the offered credential was issued before the capture began",
+        spec: [(5246, "7.4.1.2"), (5077, "3.4"), (8446, "4.2.11")],
+        actor: Observer,
+        advice: "start the capture before the client makes its first connection",
+        rule: offer_of_unknown_origin,
+    }
+}
+
+fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
+    let Some(hello) = case.connection.hello.yes() else {
+        return RuleResult::CannotTell;
+    };
+    // What was folded away at the memory limit, or lost while capturing, may have issued it. Beside
+    // encrypted_client_hello the visible PSK may be a decoy that nobody ever issued (RFC 9849 §6.1.2).
+    let hidden = case.lacks_connections() || case.history.may_hide_an_issue(case.connection);
+    if hidden || hello.encrypted_client_hello && hello.pre_shared_key {
+        return RuleResult::CannotTell;
+    }
+    let mut any = false;
+    for offered in case.offered() {
+        let used_before = offered.credential.offers.iter().any(|offer| {
+            *offer != case.id
+                && case.kept.get(*offer).is_some_and(|other| {
+                    other.hello_time() < case.hello_time() && other.accepted == Some(offered.offer.credential)
+                })
+        });
+        if offered.credential.issued.is_some() || used_before {
+            return RuleResult::DoesNotHold;
+        }
+        if offered.mechanism == Mechanism::Psk && has_possible_issuer(case) {
+            return RuleResult::CannotTell;
+        }
+        any = true;
+    }
+    if !any {
+        return RuleResult::DoesNotHold;
+    }
+    RuleResult::holds(
+        Confidence::Observed,
+        "the client offers a credential whose issue is not in the capture",
+        Evidence::new(
+            hello.at.frame,
+            "ClientHello offers a credential that nothing earlier in the capture issued",
+        ),
+        Vec::new(),
+    )
+}
+
+fn has_possible_issuer(case: &RuleContext<'_>) -> bool {
+    case.history
+        .earlier_between(case.kept, case.connection, case.id)
+        .any(|(_, earlier)| {
+            // A handshake that is not visible may have been a TLS 1.3 one.
+            earlier.is_tls13() || earlier.version().is_none()
+        })
+}

@@ -1,0 +1,205 @@
+//! One ticket key in several places that do not belong together.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
+use super::keys::short;
+use super::{ServiceContext, Shown, Told, finding};
+use crate::diagnosis::service::{KeyName, ServiceAnalyses, ServiceAnalysis};
+use crate::diagnosis::{Confidence, Evidence};
+use crate::net::Endpoint;
+use crate::session::Service;
+use crate::store::ConnectionStore;
+
+/// Places remembered for one key; a key of a large farm is in more, and these show it as well.
+const MAX_SEATS: usize = 64;
+/// Certificates remembered for one service.
+const MAX_CERTIFICATES: usize = 16;
+
+type Certificates = BTreeSet<[u8; 16]>;
+
+/// A service that a key is in use at.
+#[derive(Debug)]
+struct Seat {
+    service: Service,
+    certificates: Certificates,
+}
+
+/// Where each ticket key is in use, for keys in more than one place.
+#[derive(Debug, Default)]
+pub(super) struct KeyUsage(HashMap<KeyName, Vec<Seat>>);
+
+impl KeyUsage {
+    /// Over all services. Only names of full length count: equal ones are the same key beyond doubt.
+    pub(super) fn of(hindsight: &ServiceAnalyses, kept: &ConnectionStore) -> Self {
+        let mut places: HashMap<KeyName, Vec<(&Service, &ServiceAnalysis)>> = HashMap::new();
+        for (service, insight) in hindsight.services() {
+            for key in at_work(insight) {
+                places.entry(key).or_default().push((service, insight));
+            }
+        }
+        places.retain(|_, places| places.len() > 1);
+        let seats = places.into_iter().map(|(name, mut places)| {
+            places.sort_unstable_by_key(|(service, _)| *service);
+            let seats = places.into_iter().take(MAX_SEATS).map(|(service, insight)| Seat {
+                service: service.clone(),
+                certificates: certificates(insight, kept),
+            });
+            (name, seats.collect())
+        });
+        Self(seats.collect())
+    }
+
+    fn get(&self, name: KeyName) -> &[Seat] {
+        self.0.get(&name).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Keys of full name that a service issued or accepted tickets under.
+fn at_work(insight: &ServiceAnalysis) -> impl Iterator<Item = KeyName> {
+    let working = insight.keys.iter().filter(|key| key.alive.is_some());
+    working.map(|key| key.name).filter(KeyName::is_whole)
+}
+
+/// Certificates that a service showed in clear (TLS 1.2 and older).
+fn certificates(insight: &ServiceAnalysis, kept: &ConnectionStore) -> Certificates {
+    let shown = insight
+        .members
+        .iter()
+        .filter_map(|id| Some(kept.get(*id)?.certificate?.0));
+    let mut certificates = Certificates::new();
+    for certificate in shown {
+        if certificates.len() == MAX_CERTIFICATES {
+            break;
+        }
+        certificates.insert(certificate);
+    }
+    certificates
+}
+
+finding! {
+    /// ## What it means
+    /// One ticket key is in use at several addresses that do not belong together: they show different certificates.
+    /// Whoever gets the key from the weakest of these hosts can read what the others sealed, and a ticket of one may
+    /// be accepted by the other, which then answers for a name that it has no certificate for.
+    ///
+    /// ## How we know
+    /// Tickets bear the name of their key in clear, 16 random bytes; equal names are the same key. It is `observed`
+    /// where the certificates of both addresses are in the capture and differ. It is `possible` where they are not
+    /// visible (TLS 1.3) and the server names differ. A farm that shows one certificate at several addresses shares
+    /// its key on purpose, and nothing is said.
+    pub(super) static STEK_SHARED_ACROSS_HOSTS = {
+        name: "stek-shared-across-hosts", since: "0.1.0", severity: Warning,
+        summary: "one ticket key is in use at addresses with different certificates",
+        spec: [(5077, "5.5"), (9325, "3.4")],
+        advice: "give each group of servers with one certificate a ticket key of its own (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys per bind line; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys per listener), and make machine images without key files",
+        rule: stek_shared_across_hosts,
+    }
+}
+
+finding! {
+    /// ## What it means
+    /// One ticket key serves several server names with different certificates at one address. That is the default of
+    /// servers with several virtual hosts. A ticket of one host can be presented to the other; where the server does
+    /// not check to which host a session belongs, rules of the other host (a client certificate, say) can be passed
+    /// by (CVE-2025-23419, CVE-2025-23048).
+    ///
+    /// ## How we know
+    /// Tickets bear the name of their key in clear, 16 random bytes, and the certificates of both names are in the
+    /// capture (TLS 1.2 and older) and differ.
+    pub(super) static STEK_SHARED_ACROSS_SNI = {
+        name: "stek-shared-across-sni", since: "0.1.0", severity: Note,
+        summary: "one ticket key serves server names with different certificates",
+        spec: [(6066, "3"), (6066, "11.1")],
+        advice: "where hosts differ in what they ask of clients, separate their keys or turn tickets off there (nginx: another address or port with its own ssl_session_ticket_key, or ssl_session_tickets off, and 1.26.3 or 1.27.4 or later; Apache: SSLSessionTickets off, and 2.4.64 or later; HAProxy: bind lines of their own)",
+        rule: stek_shared_across_sni,
+    }
+}
+
+fn stek_shared_across_hosts(ground: &ServiceContext<'_>) -> Option<Told> {
+    let elsewhere = |own: &Endpoint, other: &Endpoint| own.ip != other.ip;
+    shared(ground, elsewhere, true)
+}
+
+fn stek_shared_across_sni(ground: &ServiceContext<'_>) -> Option<Told> {
+    let here = |own: &Endpoint, other: &Endpoint| own.ip == other.ip;
+    shared(ground, here, false)
+}
+
+/// The first key that this service has in common with another one of those, and how many others there are.
+fn shared(
+    ground: &ServiceContext<'_>,
+    other_place: impl Fn(&Endpoint, &Endpoint) -> bool,
+    unseen: bool,
+) -> Option<Told> {
+    let mut own: Option<Certificates> = None;
+    let mut found: Vec<(KeyName, &Seat, Confidence)> = Vec::new();
+    let mut met: BTreeSet<&Service> = BTreeSet::new();
+    for name in at_work(ground.insight) {
+        let seats = ground.seats.get(name).iter();
+        for seat in seats.filter(|seat| other_place(&ground.service.0, &seat.service.0)) {
+            let own = own.get_or_insert_with(|| certificates(ground.insight, ground.kept));
+            let told = apart(ground.service, own, seat).filter(|told| unseen || *told == Confidence::Observed);
+            if let Some(confidence) = told.filter(|_| met.insert(&seat.service)) {
+                found.push((name, seat, confidence));
+            }
+        }
+    }
+    let confidence = found.iter().map(|(.., confidence)| *confidence).max()?;
+    found.retain(|(.., sure)| *sure == confidence);
+    let (name, seat, _) = found.first()?;
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        more => format!(" and at {more} more"),
+    };
+    let place = match &seat.service {
+        (server, Some(name)) => format!("{server} ({name})"),
+        (server, None) => server.to_string(),
+    };
+    let but = match confidence {
+        Confidence::Observed => "which shows another certificate",
+        Confidence::Inferred | Confidence::Possible => "under another server name; the certificates are not visible",
+    };
+    Told::of(
+        confidence,
+        format!("the ticket key {} is also in use at {place}{more}, {but}", short(*name)),
+        evidence(ground, *name, &seat.service),
+    )
+}
+
+/// Whether two services with one key do not belong together, and how sure that is.
+fn apart(own: &Service, certificates: &Certificates, seat: &Seat) -> Option<Confidence> {
+    let (Some(name), Some(other)) = (&own.1, &seat.service.1) else {
+        return None;
+    };
+    if name.eq_ignore_ascii_case(other) {
+        return None;
+    }
+    if certificates.is_empty() || seat.certificates.is_empty() {
+        return Some(Confidence::Possible);
+    }
+    certificates
+        .is_disjoint(&seat.certificates)
+        .then_some(Confidence::Observed)
+}
+
+/// The key at work here and there, and the certificate of either.
+fn evidence(ground: &ServiceContext<'_>, name: KeyName, other: &Service) -> Vec<Evidence> {
+    let mut shown = Shown::default();
+    for (place, insight) in [
+        ("here", Some(ground.insight)),
+        ("there", ground.hindsight.service(other)),
+    ] {
+        let Some(insight) = insight else { continue };
+        let first = insight.key(name).and_then(|key| key.alive);
+        let frame = first.and_then(|(first, _)| ground.at_work(insight, name, first));
+        shown.add(frame, || format!("the key {} is at work {place}", short(name)));
+        let mut members = ground.kept.in_turn(&insight.members);
+        let certificate = members.find_map(|(_, connection)| connection.certificate);
+        if let Some((_, frame)) = certificate {
+            shown.add(Some(frame), || format!("the certificate {place}"));
+        }
+    }
+    shown.evidence
+}

@@ -1,0 +1,242 @@
+//! Another machine took over an address: what the packets show of it.
+
+use std::collections::BTreeSet;
+
+use crate::net::{At, MacAddress, Neighbour, Timestamp};
+use crate::session::ResetForm;
+use crate::session::{Completed, Connection, ConnectionId};
+
+/// A moment at which another machine, or the same one after a restart, answers for the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takeover {
+    /// When it showed first.
+    pub time: Timestamp,
+    /// What showed it.
+    pub at: At,
+    /// Another machine for certain: its MAC address claims the address, or the hop count of its packets differs.
+    pub other_machine: bool,
+}
+
+/// Resets within this time of each other belong to one event: clients notice when they next send.
+const SAME_EVENT: i64 = 60_000_000_000;
+
+/// Finds takeovers of one service: connections that were working and are answered by a host that does not know them,
+/// and announcements of the address by another MAC address.
+#[must_use]
+pub(super) fn find(members: &[(ConnectionId, &Connection)], neighbours: &[(At, Neighbour)]) -> Vec<Takeover> {
+    let mut found: Vec<Takeover> = members
+        .iter()
+        .filter_map(|(_, connection)| unknown_to_the_host(connection))
+        .collect();
+    if let Some((_, connection)) = members.first() {
+        found.extend(announced(connection, neighbours));
+    }
+    found.sort_by_key(|takeover| takeover.time);
+    let mut events: Vec<Takeover> = Vec::new();
+    for takeover in found {
+        match events.last_mut() {
+            Some(last) if takeover.time.since(last.time) <= SAME_EVENT && same_direction(members, last, &takeover) => {
+                last.other_machine |= takeover.other_machine;
+            }
+            _ => events.push(takeover),
+        }
+    }
+    let times: Vec<Timestamp> = events.iter().map(|event| event.time).collect();
+    for (place, event) in events.iter_mut().enumerate() {
+        let since = place.checked_sub(1).and_then(|before| times.get(before));
+        let span = (since.copied(), times.get(place + 1).copied());
+        event.other_machine |= hops_changed(members, event.time, span);
+    }
+    events
+}
+
+/// Two resets with successful connections between them are two events (there and back).
+fn same_direction(members: &[(ConnectionId, &Connection)], last: &Takeover, next: &Takeover) -> bool {
+    !members
+        .iter()
+        .any(|(_, connection)| connection.transport.started > last.time && connection.transport.started < next.time)
+}
+
+/// An established connection reset without ACK, as a host does that does not have it (RFC 9293 §3.5.2), although the
+/// server had not closed it.
+fn unknown_to_the_host(connection: &Connection) -> Option<Takeover> {
+    let server = &connection.server_side;
+    let reset = server.reset.filter(|reset| reset.form == ResetForm::NoSocket)?;
+    let was_working =
+        connection.completed == Completed::Yes && server.fin.is_none() && connection.close.server.at().is_none();
+    // A client that had closed may be answered so by the host it was talking to.
+    let client_open = connection.client_side.fin.is_none_or(|fin| fin.time >= reset.at.time)
+        && connection.close.client.at().is_none();
+    (was_working && client_open).then_some(Takeover {
+        time: reset.at.time,
+        at: reset.at,
+        other_machine: false,
+    })
+}
+
+/// Unsolicited announcements of the server's address by a MAC address that did not have it before.
+fn announced<'a>(
+    connection: &Connection,
+    neighbours: &'a [(At, Neighbour)],
+) -> impl Iterator<Item = Takeover> + use<'a> {
+    let address = connection.server.ip;
+    let mut holder: Option<MacAddress> = None;
+    neighbours.iter().filter_map(move |(at, neighbour)| {
+        let Neighbour::Claims { ip, mac, .. } = *neighbour else {
+            return None;
+        };
+        if ip != address {
+            return None;
+        }
+        let before = holder.replace(mac);
+        before.is_some_and(|before| before != mac).then_some(Takeover {
+            time: at.time,
+            at: *at,
+            other_machine: true,
+        })
+    })
+}
+
+/// Whether every hop count between the event before and this one differs from every one between this and the next: behind
+/// a balancer they take turns, whatever happens.
+fn hops_changed(
+    members: &[(ConnectionId, &Connection)],
+    time: Timestamp,
+    (since, until): (Option<Timestamp>, Option<Timestamp>),
+) -> bool {
+    let [mut before, mut after] = [BTreeSet::new(), BTreeSet::new()];
+    for (_, connection) in members {
+        let started = connection.transport.started;
+        let near = since.is_none_or(|since| started > since) && until.is_none_or(|until| started < until);
+        if let Some(ttl) = connection.marks.ttl.filter(|_| near) {
+            let side = if started > time { &mut after } else { &mut before };
+            side.insert(ttl);
+        }
+    }
+    !before.is_empty() && !after.is_empty() && before.is_disjoint(&after)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::FrameRef;
+    use crate::session::tests::{at, unseen};
+    use crate::session::{Close, CloseNotify, Seen};
+    use crate::tcp::Reset;
+
+    use super::*;
+
+    /// A working connection of this second that the server's address resets at that one, with the hop count of its packets.
+    fn reset(started: u32, second: u32, ttl: u8) -> Connection {
+        let mut connection = unseen(started);
+        connection.completed = Completed::Yes;
+        connection.close = Close {
+            class: Seen::No,
+            first_closer: None,
+            client: CloseNotify::Absent,
+            server: CloseNotify::Absent,
+        };
+        connection.marks.ttl = Some(ttl);
+        connection.server_side.reset = Some(Reset {
+            at: at(second),
+            form: ResetForm::NoSocket,
+            doubtful: false,
+        });
+        connection
+    }
+
+    fn working(started: u32, ttl: u8) -> Connection {
+        let mut connection = unseen(started);
+        connection.marks.ttl = Some(ttl);
+        connection
+    }
+
+    /// Second and whether it is another machine.
+    fn found(connections: &[Connection], neighbours: &[(At, Neighbour)]) -> Vec<(i64, bool)> {
+        let members: Vec<_> = (0..).map(ConnectionId).zip(connections).collect();
+        let told = find(&members, neighbours);
+        let second = |time: Timestamp| time.nanos() / 1_000_000_000;
+        told.iter()
+            .map(|takeover| (second(takeover.time), takeover.other_machine))
+            .collect()
+    }
+
+    fn one(change: impl FnOnce(&mut Connection)) -> usize {
+        let mut connection = reset(1, 10, 60);
+        change(&mut connection);
+        found(&[connection], &[]).len()
+    }
+
+    #[test]
+    fn only_a_working_connection_that_nobody_closed_shows_a_takeover() {
+        assert_eq!(one(|_| ()), 1);
+        assert_eq!(one(|connection| connection.completed = Completed::No), 0);
+        assert_eq!(one(|connection| connection.server_side.fin = Some(at(9))), 0);
+        assert_eq!(
+            one(|connection| connection.close.server = CloseNotify::Inferred(at(9))),
+            0
+        );
+        assert_eq!(
+            one(|connection| connection.close.client = CloseNotify::Inferred(at(9))),
+            0
+        );
+        assert_eq!(one(|connection| connection.client_side.fin = Some(at(9))), 0);
+        // The client closed at that moment or later.
+        assert_eq!(one(|connection| connection.client_side.fin = Some(at(10))), 1);
+        let active = |connection: &mut Connection| {
+            connection.server_side.reset.as_mut().expect("a reset").form = ResetForm::Active;
+        };
+        assert_eq!(one(active), 0);
+    }
+
+    #[test]
+    fn resets_of_one_minute_are_one_event_unless_connections_came_between() {
+        assert_eq!(found(&[reset(1, 10, 60), reset(2, 70, 60)], &[]), [(10, false)]);
+        assert_eq!(
+            found(&[reset(1, 10, 60), reset(2, 71, 60)], &[]),
+            [(10, false), (71, false)]
+        );
+        let there_and_back = [reset(1, 10, 60), reset(20, 30, 60)];
+        assert_eq!(found(&there_and_back, &[]), [(10, false), (30, false)]);
+        // In the order of time, whichever began first.
+        assert_eq!(found(&[reset(1, 30, 60), reset(2, 10, 60)], &[]), [(10, false)]);
+    }
+
+    #[test]
+    fn packets_from_another_distance_show_another_machine() {
+        assert_eq!(found(&[reset(1, 10, 60), working(20, 60)], &[]), [(10, false)]);
+        assert_eq!(found(&[reset(1, 10, 60), working(20, 61)], &[]), [(10, true)]);
+        // Behind a balancer hop counts take turns all the time.
+        let all = [working(1, 61), reset(2, 10, 60), working(20, 61), working(21, 60)];
+        assert_eq!(found(&all, &[]), [(10, false)]);
+        let all = [working(1, 61), reset(2, 10, 60), working(20, 60), working(21, 61)];
+        assert_eq!(found(&all, &[]), [(10, false)]);
+    }
+
+    #[test]
+    fn an_address_that_is_claimed_by_another_machine_changed_hands() {
+        let claim = |second: u32, host: u8, last: u8| {
+            let claim = Neighbour::Claims {
+                ip: [192, 0, 2, host].into(),
+                mac: MacAddress([2, 0, 0, 0, 0, last]),
+                unsolicited: true,
+            };
+            (at(second), claim)
+        };
+        let members = [working(1, 60)];
+        assert_eq!(found(&members, &[claim(5, 2, 1), claim(9, 2, 1)]), []);
+        assert_eq!(found(&members, &[claim(5, 2, 1), claim(9, 2, 7)]), [(9, true)]);
+        assert_eq!(found(&members, &[claim(5, 3, 1), claim(9, 3, 7)]), []);
+        assert_eq!(found(&members, &[claim(5, 2, 1), claim(6, 3, 7), claim(9, 2, 1)]), []);
+        assert_eq!(found(&[], &[claim(5, 2, 1), claim(9, 2, 7)]), []);
+        // With a reset right behind it, it is one event, of another machine.
+        let reset = [reset(1, 10, 60)];
+        assert_eq!(found(&reset, &[claim(5, 2, 1), claim(9, 2, 7)]), [(9, true)]);
+        let unreachable = Neighbour::Unreachable {
+            source: crate::session::tests::endpoint(1),
+            destination: crate::session::tests::endpoint(2),
+            code: 1,
+        };
+        let frame = FrameRef::new(0, 3);
+        assert_eq!(found(&members, &[(At { frame, ..at(3) }, unreachable)]), []);
+    }
+}

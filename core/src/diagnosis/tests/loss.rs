@@ -1,0 +1,169 @@
+//! What the absence of something in a capture does not show: a cause that rests on it asks whether it could be seen.
+
+use super::*;
+
+/// A complete full handshake of which the ClientHello is not visible.
+fn hidden(second: u32, cause: Blindness) -> Connection {
+    Connection {
+        hello: Seen::Blind(cause),
+        outcome: Outcome::Unclear(cause),
+        ..full(second)
+    }
+}
+
+/// The same, of which nothing of the handshake is visible.
+fn joined_late(second: u32) -> Connection {
+    let cause = Blindness::CaptureStartedLate;
+    let mut connection = Connection {
+        answer: Seen::Blind(cause),
+        completed: Completed::Blind(cause),
+        ..hidden(second, cause)
+    };
+    connection.transport.started = at(second).time;
+    connection
+}
+
+#[test]
+fn a_handshake_whose_hello_is_lost_may_be_of_any_client_of_its_address() {
+    let told = |change: fn(&mut Connection)| {
+        let mut before = hidden(1, Blindness::Gap);
+        change(&mut before);
+        World::of(vec![before, full(5)], usize::MAX).told(1)
+    };
+    let first = [("first-in-capture", Confidence::Observed)];
+    assert_eq!(told(|_| ()), [("client-did-not-offer", Confidence::Possible)]);
+    assert_eq!(told(|before| before.completed = Completed::No), first);
+    assert_eq!(told(|before| before.client = endpoint(77)), first);
+    assert_eq!(told(|before| before.server = endpoint(77)), first);
+    assert_eq!(told(|before| *before = hidden(9, Blindness::Gap)), first);
+    // A handshake before the capture is none in it.
+    assert_eq!(told(|before| *before = joined_late(1)), first);
+}
+
+#[test]
+fn connections_in_parallel_had_nothing_to_offer_only_if_none_came_before() {
+    let told = |before: Option<Connection>| {
+        let mut under_way = full(4);
+        under_way.client_side.finished = Some(at(7));
+        let number = u32::from(before.is_some()) + 1;
+        let all = before.into_iter().chain([under_way, full(5)]).collect();
+        let told = World::of(all, usize::MAX).told(number);
+        let parallel = told.into_iter().find(|(name, _)| *name == "no-credential-yet-parallel");
+        parallel.map(|(_, confidence)| confidence)
+    };
+    assert_eq!(told(None), Some(Confidence::Inferred));
+    assert_eq!(told(Some(hidden(1, Blindness::Gap))), Some(Confidence::Possible));
+    assert_eq!(told(Some(joined_late(1))), Some(Confidence::Possible));
+}
+
+#[test]
+fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
+    let told = |change: fn(&mut Connection)| {
+        let mut before = full(1);
+        change(&mut before);
+        let ledger = one_credential(Mechanism::Ticket, &[7; 100], |credential| credential.issued = None);
+        let world = World::with(ledger, vec![before, offering(5)], usize::MAX);
+        world.told(1).first().copied()
+    };
+    let unknown = Some(("offer-of-unknown-origin", Confidence::Observed));
+    let unexplained = Some(("rejected-unexplained", Confidence::Observed));
+    assert_eq!(told(|_| ()), unknown);
+    let missing: [fn(&mut Connection); 4] = [
+        |before| before.answer = Seen::Blind(Blindness::Gap),
+        |before| before.server_side.handshake_loss = Some(Blindness::Snaplen),
+        |before| before.renegotiations = 1,
+        |before| {
+            before.server_side.finished = None;
+            before.server_side.tail_loss = Some(Blindness::Gap);
+        },
+    ];
+    for change in missing {
+        assert_eq!(told(change), unexplained);
+    }
+    assert_eq!(told(|before| *before = joined_late(1)), unknown);
+    // That it was declined shows on the client's side, too.
+    let (ledger, mut declined) = (CredentialStore::default(), offering(5));
+    declined.answer = Seen::Blind(Blindness::OneDirection);
+    let mut before = full(1);
+    before.answer = Seen::Blind(Blindness::OneDirection);
+    let alone = World::with(ledger, vec![before, declined], usize::MAX);
+    assert_eq!(alone.told(1).first().copied(), unexplained);
+    let elsewhere = |before: &mut Connection| {
+        before.answer = Seen::Blind(Blindness::Gap);
+        before.server = endpoint(77);
+    };
+    assert_eq!(told(elsewhere), unknown);
+}
+
+#[test]
+fn clients_never_offer_only_what_they_themselves_were_given() {
+    let pattern = |change: fn(&mut [Connection])| {
+        let mut all: Vec<Connection> = (1..6).map(full).collect();
+        for connection in &mut all {
+            connection.issued.push(CredentialId(0));
+        }
+        change(&mut all);
+        let world = World::of(all, usize::MAX);
+        let patterns = &world.case(0).insight().expect("a service").patterns;
+        let mut never = patterns.iter().filter(|pattern| pattern.name == "client-never-offers");
+        never.next().map(|pattern| pattern.confidence)
+    };
+    assert_eq!(pattern(|_| ()), Some(Confidence::Inferred));
+    // Every client comes once.
+    let apart = |all: &mut [Connection]| {
+        for (connection, port) in all.iter_mut().zip(71..) {
+            connection.client = endpoint(port);
+        }
+    };
+    assert_eq!(pattern(apart), None);
+    // All begin before the first is over.
+    let parallel = |all: &mut [Connection]| {
+        for connection in all {
+            connection.server_side.finished = Some(at(9));
+        }
+    };
+    assert_eq!(pattern(parallel), None);
+    let offered_once = |all: &mut [Connection]| {
+        let offer = offer(0, OfferKind::Resumption(Mechanism::Ticket));
+        all[4].offers.push(offer);
+        all[4].outcome = Outcome::Unclear(Blindness::Gap);
+    };
+    assert_eq!(pattern(offered_once), None);
+    let resumed_once = |all: &mut [Connection]| {
+        all[4].hello = Seen::Blind(Blindness::Gap);
+        all[4].outcome = Outcome::Resumed(None);
+    };
+    assert_eq!(pattern(resumed_once), None);
+    let lossy = |all: &mut [Connection]| all[4].server_side.handshake_loss = Some(Blindness::Gap);
+    assert_eq!(pattern(lossy), Some(Confidence::Possible));
+}
+
+#[test]
+fn a_ticket_renewed_for_one_that_nobody_saw_may_be_of_any_domain() {
+    let domains = |last: Option<Outcome>| {
+        let mut ledger = CredentialStore::default();
+        let mut all: Vec<Connection> = (1..6).map(full).collect();
+        for (connection, number) in all.iter_mut().zip(1_u8..) {
+            let bytes = [[number % 2 + 1; 16].as_slice(), [number; 112].as_slice()].concat();
+            let name = CredentialFingerprint::of(&bytes);
+            let ticket = ledger.enter(Mechanism::Ticket, &name, || {
+                let mut credential = Credential::unseen(Mechanism::Ticket, name, endpoint(2));
+                credential.issued = Some(Issue {
+                    connection: ConnectionId(u32::from(number) - 1),
+                    at: at(u32::from(number)),
+                });
+                credential
+            });
+            connection.issued.push(ticket);
+        }
+        if let Some(outcome) = last {
+            all[4].hello = Seen::Blind(Blindness::OneDirection);
+            all[4].outcome = outcome;
+        }
+        let world = World::with(ledger, all, usize::MAX);
+        world.case(0).insight().expect("a service").domains.len()
+    };
+    assert_eq!(domains(None), 2);
+    assert_eq!(domains(Some(Outcome::Unclear(Blindness::OneDirection))), 2);
+    assert_eq!(domains(Some(Outcome::Resumed(None))), 0);
+}

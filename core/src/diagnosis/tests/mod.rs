@@ -1,0 +1,332 @@
+//! What the tests of this layer share: a few connections with all that rules may look at; and rules that only what a
+//! capture lacks decides.
+
+mod tickets;
+
+use crate::net::Timestamp;
+use crate::session::tests::{answered, at, endpoint, offer, with_hello};
+use crate::session::{
+    Blindness, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Drops, Issue,
+    Mechanism, OfferKind, Outcome, ProtocolVersion, Seen, Shape,
+};
+use crate::store::{ConnectionStore, CredentialStore};
+
+use super::security::{Findings, Severity};
+use super::{Confidence, History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
+
+mod loss;
+
+/// Connections, and what follows from them.
+pub(crate) struct World {
+    kept: ConnectionStore,
+    ledger: CredentialStore,
+    pub(crate) drops: Drops,
+    history: History,
+    hindsight: ServiceAnalyses,
+}
+
+impl World {
+    /// Of these connections in the order of their hellos; beyond `limit` bytes the oldest are folded away.
+    pub(crate) fn of(connections: Vec<Connection>, limit: usize) -> Self {
+        Self::with(CredentialStore::default(), connections, limit)
+    }
+
+    /// The same, with these credentials.
+    pub(crate) fn with(mut ledger: CredentialStore, connections: Vec<Connection>, limit: usize) -> Self {
+        let mut kept = ConnectionStore::new(limit);
+        for connection in connections {
+            let id = kept.reserve();
+            kept.keep(id, connection, &mut ledger);
+        }
+        let order: Vec<ConnectionId> = kept.iter().map(|(id, _)| id).collect();
+        let history = History::of(&kept, &order);
+        let hindsight = ServiceAnalyses::of(&kept, &ledger, &[], &order, || KeyNames::learn(&ledger));
+        Self {
+            kept,
+            ledger,
+            drops: Drops::default(),
+            history,
+            hindsight,
+        }
+    }
+
+    pub(crate) fn case(&self, number: u32) -> RuleContext<'_> {
+        let id = ConnectionId(number);
+        RuleContext {
+            id,
+            connection: self.kept.get(id).expect("a connection"),
+            kept: &self.kept,
+            ledger: &self.ledger,
+            history: &self.history,
+            hindsight: &self.hindsight,
+            drops: &self.drops,
+        }
+    }
+
+    /// The findings at the service of this name: severity, confidence, summary.
+    fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
+        let findings = Findings::of(&self.hindsight, &self.kept, &self.ledger);
+        let found = findings.service(&(endpoint(2), Some(name.into())));
+        let each = found.iter();
+        each.map(|found| (found.kind.name, found.severity, found.confidence, found.summary.clone()))
+            .collect()
+    }
+
+    fn told(&self, number: u32) -> Vec<(&'static str, Confidence)> {
+        let judged: Vec<Judged> = judge(&self.case(number));
+        judged
+            .iter()
+            .map(|judged| (judged.reason.name, judged.confidence))
+            .collect()
+    }
+}
+
+/// A complete full handshake in which nothing was offered.
+pub(crate) fn full(second: u32) -> Connection {
+    let mut connection = Connection {
+        outcome: Outcome::NotOffered,
+        completed: Completed::Yes,
+        ..answered(second, "a.test", ProtocolVersion::TLS_1_2)
+    };
+    connection.client_side.finished = Some(at(second));
+    connection.server_side.finished = Some(at(second));
+    connection
+}
+
+/// The same, in which a ticket was offered.
+fn offering(second: u32) -> Connection {
+    Connection {
+        outcome: Outcome::Declined,
+        offers: vec![offer(0, OfferKind::Resumption(Mechanism::Ticket))],
+        ..full(second)
+    }
+}
+
+#[test]
+fn a_connection_is_the_first_only_while_nothing_before_it_is_unknown() {
+    let first = [("first-in-capture", Confidence::Observed)];
+    let open = [("client-did-not-offer", Confidence::Possible)];
+    let mut world = World::of(vec![full(5)], usize::MAX);
+    assert_eq!(world.told(0), first);
+    world.drops.count(0, Some(at(6).time));
+    world.drops.count(1, Some(at(8).time));
+    assert_eq!(world.told(0), first);
+    world.drops = Drops::default();
+    world.drops.count(1, Some(at(8).time));
+    assert_eq!(world.told(0), open);
+    // One before it was folded away.
+    let folded = World::of(vec![with_hello(1, "b.test", 1), full(5)], 1);
+    assert_eq!(folded.told(1), open);
+}
+
+#[test]
+fn what_is_concluded_says_that_packets_were_lost() {
+    let mut world = World::of(vec![full(5), full(7)], usize::MAX);
+    let summaries = |world: &World| -> Vec<(Confidence, String)> {
+        let judged = judge(&world.case(1));
+        judged
+            .into_iter()
+            .map(|judged| (judged.confidence, judged.summary))
+            .collect()
+    };
+    let before = summaries(&world);
+    assert!(!before.is_empty());
+    for (lost, said) in [(1, "1 packet was lost"), (2, "2 packets were lost")] {
+        world.drops = Drops::default();
+        world.drops.count(lost, Some(at(6).time));
+        for (confidence, summary) in summaries(&world) {
+            let says = summary.contains(&format!("; {said} while capturing by then"));
+            assert_eq!(says, confidence < Confidence::Observed, "{confidence:?}: {summary}");
+        }
+    }
+    // Those lost later are of no account.
+    world.drops = Drops::default();
+    world.drops.count(0, Some(at(8).time));
+    world.drops.count(3, Some(at(9).time));
+    assert_eq!(summaries(&world), before);
+}
+
+#[test]
+fn clients_are_known_by_what_they_do_when_they_come_back() {
+    let closing = |mut connection: Connection| {
+        connection.client_side.fin = Some(at(
+            u32::try_from(connection.transport.started.nanos() / SECOND).expect("a second")
+        ));
+        connection.close.class = crate::session::Seen::Yes(crate::session::CloseClass::CleanBoth);
+        connection
+    };
+    let unknown = Connection {
+        outcome: Outcome::Unclear(crate::session::Blindness::Gap),
+        ..full(9)
+    };
+    let all = vec![
+        offering(1),
+        closing(full(2)),
+        closing(offering(3)),
+        full(4),
+        full(6),
+        unknown,
+    ];
+    let world = World::of(all, usize::MAX);
+    let habit = world.case(3).habit();
+    let counts = |returns: super::Returns| (returns.offered, returns.silent);
+    // The first came from nowhere; those after a clean close; and those after one whose close was not seen.
+    assert_eq!(counts(habit.clean), (1, 1));
+    assert_eq!(counts(habit.other), (1, 2));
+    assert_eq!([habit.client, habit.server, habit.alert].map(counts), [(0, 0); 3]);
+    assert!(habit.offers());
+    // Another client has done nothing yet.
+    let mut stranger = full(8);
+    stranger.client.ip = [198, 51, 100, 1].into();
+    assert_eq!(world.history.habit(&stranger), super::ClientBehaviour::default());
+}
+
+const SECOND: i64 = 1_000_000_000;
+
+#[test]
+fn a_habit_of_offering_shows_after_any_close() {
+    let offered = super::Returns { offered: 1, silent: 0 };
+    let nothing = super::ClientBehaviour::default();
+    assert!(!nothing.offers());
+    for habit in [
+        super::ClientBehaviour {
+            clean: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            client: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            server: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            alert: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            other: offered,
+            ..nothing
+        },
+    ] {
+        assert!(habit.offers(), "{habit:?}");
+    }
+}
+
+#[test]
+fn packets_of_one_moment_have_the_order_of_their_frames() {
+    let world = World::of(vec![full(5)], usize::MAX);
+    let case = world.case(0);
+    let of = |nanos: i64, frame: u64| crate::net::At {
+        time: Timestamp::from_nanos(nanos),
+        frame: crate::net::FrameRef::new(0, frame),
+    };
+    assert!(case.before_hello(of(5 * SECOND, 4)));
+    assert!(!case.before_hello(of(5 * SECOND, 5)));
+    assert!(case.before_hello(of(5 * SECOND - 1, 9)));
+    assert!(!case.before_hello(of(5 * SECOND + 1, 1)));
+}
+
+#[test]
+fn a_service_is_lossy_when_one_connection_in_ten_lacks_packets() {
+    let lossy = |others: u32, change: fn(&mut Connection)| {
+        let mut one = full(1);
+        change(&mut one);
+        let all = std::iter::once(one).chain((2..2 + others).map(full)).collect();
+        let world = World::of(all, usize::MAX);
+        let case = world.case(1);
+        case.insight().expect("a service").lossy
+    };
+    assert!(!lossy(9, |_| ()));
+    let lost: [fn(&mut Connection); 4] = [
+        |connection| connection.client_side.handshake_loss = Some(Blindness::Gap),
+        |connection| connection.server_side.handshake_loss = Some(Blindness::Snaplen),
+        |connection| connection.hello = Seen::Blind(Blindness::OneDirection),
+        |connection| connection.answer = Seen::Blind(Blindness::OneDirection),
+    ];
+    for change in lost {
+        assert!(lossy(9, change));
+        assert!(!lossy(10, change));
+    }
+    // A server that never answered has lost nothing.
+    assert!(!lossy(9, |connection| connection.answer = Seen::No));
+}
+
+/// A ledger with one credential, issued on the first connection.
+fn one_credential(mechanism: Mechanism, bytes: &[u8], change: impl FnOnce(&mut Credential)) -> CredentialStore {
+    let mut ledger = CredentialStore::default();
+    let name = CredentialFingerprint::of(bytes);
+    let mut credential = Credential::unseen(mechanism, name, endpoint(2));
+    credential.issued = Some(Issue {
+        connection: ConnectionId(0),
+        at: at(1),
+    });
+    change(&mut credential);
+    ledger.enter(mechanism, &name, || credential);
+    ledger
+}
+
+/// A session of one name that resumes under another is graver where only one of the two asks for a certificate.
+#[test]
+fn a_session_that_passes_by_a_client_certificate_is_grave() {
+    use crate::session::Seen;
+    let found = |made_asked: Option<bool>, asks: bool| {
+        let ledger = one_credential(Mechanism::SessionId, &[7; 32], |credential| {
+            credential.server_name = Some("a.test".into());
+            credential.client_certificate = made_asked;
+        });
+        let mut made = full(1);
+        made.issued = vec![CredentialId(0)];
+        let named = |second, shape| {
+            let mut connection = Connection {
+                shape: Seen::Yes(shape),
+                ..full(second)
+            };
+            connection.hello.yes_mut().expect("a hello").server_name = Some("b.test".into());
+            connection
+        };
+        let mut own = named(2, Shape::Full(at(2)));
+        own.certificate_request = asks.then(|| at(2).frame);
+        let mut resumed = named(3, Shape::Abbreviated(at(3)));
+        resumed.outcome = Outcome::Resumed(Some(Mechanism::SessionId));
+        resumed.accepted = Some(CredentialId(0));
+        resumed.offers = vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
+        let world = World::with(ledger, vec![made, own, resumed], usize::MAX);
+        let all = world.findings("b.test");
+        let across = all.into_iter().find(|(name, ..)| *name == "resumed-across-sni");
+        let (_, severity, _, summary) = across.expect("a session of another name");
+        (
+            severity,
+            summary.ends_with("; only one of the two names asks for a client certificate"),
+        )
+    };
+    assert_eq!(found(Some(false), true), (Severity::High, true));
+    assert_eq!(found(Some(true), false), (Severity::High, true));
+    let usual = super::security::FindingKind::by_name("resumed-across-sni")
+        .expect("known")
+        .severity;
+    assert_ne!(usual, Severity::High);
+    assert_eq!(found(Some(true), true), (usual, false));
+    assert_eq!(found(Some(false), false), (usual, false));
+    assert_eq!(found(None, true), (usual, false));
+}
+
+#[test]
+fn a_key_name_of_zeros_is_only_possible_where_no_mac_can_be_checked() {
+    let found = |length: usize| {
+        let mut ticket = vec![0; 16];
+        ticket.resize(length, 9);
+        let ledger = one_credential(Mechanism::Ticket, &ticket, |_| ());
+        let mut made = full(1);
+        made.issued = vec![CredentialId(0)];
+        let world = World::with(ledger, vec![made], usize::MAX);
+        let all = world.findings("a.test");
+        let zero = all.into_iter().find(|(name, ..)| *name == "stek-all-zero");
+        zero.map(|(_, _, confidence, summary)| (confidence, summary.starts_with("1 ticket begins")))
+    };
+    assert_eq!(found(65), Some((Confidence::Possible, true)));
+    // Too short for any state, and one whose MAC is that of another key.
+    assert_eq!(found(64), None);
+    assert_eq!(found(80), None);
+}

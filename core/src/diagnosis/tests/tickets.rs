@@ -1,0 +1,148 @@
+//! Refused tickets of several keys and names, and what the rest of the capture says of them.
+
+use super::*;
+use crate::session::{CredentialFingerprint, CredentialId};
+use crate::store::CredentialStore;
+
+/// One handshake: the key of the ticket that it issues, the ticket that it offers, and whether that was accepted.
+#[derive(Clone, Copy)]
+struct Step {
+    name: &'static str,
+    issues: Option<u8>,
+    offers: Option<u32>,
+    resumed: bool,
+}
+
+const fn issues(key: u8) -> Step {
+    Step {
+        name: "a.test",
+        issues: Some(key),
+        offers: None,
+        resumed: false,
+    }
+}
+
+const fn resumes(ticket: u32) -> Step {
+    Step {
+        name: "a.test",
+        issues: None,
+        offers: Some(ticket),
+        resumed: true,
+    }
+}
+
+const fn refuses(ticket: u32, key: u8) -> Step {
+    Step {
+        name: "a.test",
+        issues: Some(key),
+        offers: Some(ticket),
+        resumed: false,
+    }
+}
+
+impl Step {
+    const fn under(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+}
+
+/// These handshakes, a second apart. Tickets are numbered in the order of their issue.
+fn world(steps: &[Step]) -> World {
+    let mut ledger = CredentialStore::default();
+    let mut connections = Vec::new();
+    for (second, step) in (1..).zip(steps) {
+        let id = ConnectionId(second - 1);
+        let mut connection = full(second);
+        connection.hello = with_hello(second, step.name, 1).hello;
+        if let Some(ticket) = step.offers {
+            connection.offers = vec![offer(ticket, OfferKind::Resumption(Mechanism::Ticket))];
+            connection.outcome = Outcome::Declined;
+            ledger
+                .get_mut(CredentialId(ticket))
+                .expect("issued before")
+                .offers
+                .push(id);
+        }
+        if step.resumed {
+            connection.accepted = step.offers.map(CredentialId);
+            connection.outcome = Outcome::Resumed(Some(Mechanism::Ticket));
+        }
+        if let Some(key) = step.issues {
+            let number = u8::try_from(second).expect("few steps");
+            let bytes: Vec<u8> = [[key; 16].as_slice(), &[number; 80]].concat();
+            let name = CredentialFingerprint::of(&bytes);
+            let issued = ledger.enter(Mechanism::Ticket, &name, || Credential {
+                issued: Some(Issue {
+                    connection: id,
+                    at: at(second),
+                }),
+                server_name: Some(step.name.into()),
+                version: Some(ProtocolVersion::TLS_1_2),
+                ..Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+            });
+            connection.issued = vec![issued];
+        }
+        connections.push(connection);
+    }
+    World::with(ledger, connections, usize::MAX)
+}
+
+const CHANGED: &str = "stek-changed";
+const NOT_SHARED: &str = "stek-not-shared";
+
+#[test]
+fn keys_of_further_servers_do_not_make_a_restart_a_matter_of_sharing() {
+    let (one, two, restarted) = (0xa1, 0xb2, 0xc3);
+    let all = [
+        issues(one),
+        issues(two),
+        resumes(0),
+        resumes(1),
+        refuses(0, restarted),
+        issues(restarted),
+        resumes(2),
+        issues(two),
+    ];
+    // The second server's key is beside that of the first. But the first was restarted: so few sightings do not prove it.
+    assert_eq!(world(&all).told(4), [(CHANGED, Confidence::Possible)]);
+    let more = [&all[..], &[resumes(2), resumes(2)]].concat();
+    assert_eq!(world(&more).told(4), [(CHANGED, Confidence::Inferred)]);
+}
+
+#[test]
+fn a_server_whose_own_key_is_beside_the_one_it_refuses_does_not_share_it() {
+    let (one, two) = (0xa1, 0xb2);
+    let all = [issues(one), issues(two), refuses(0, two), issues(one)];
+    assert_eq!(world(&all).told(2), [(NOT_SHARED, Confidence::Inferred)]);
+}
+
+#[test]
+fn one_key_after_the_other_may_be_two_servers_that_take_turns() {
+    let (one, two) = (0xa1, 0xb2);
+    let few = [issues(one), issues(one), refuses(0, two), issues(two)];
+    assert_eq!(world(&few).told(2), [(CHANGED, Confidence::Possible)]);
+    let many = [&few[..], &[resumes(2), resumes(2)]].concat();
+    assert_eq!(world(&many).told(2), [(CHANGED, Confidence::Inferred)]);
+}
+
+#[test]
+fn a_name_is_blamed_only_where_the_server_has_the_session() {
+    let key = 0xa1;
+    let refused = |key: u8| refuses(0, key).under("b.test");
+    let names = |steps: &[Step], number: u32| -> Vec<(&'static str, Confidence)> {
+        let told = world(steps).told(number);
+        told.into_iter().filter(|(name, _)| *name == "sni-mismatch").collect()
+    };
+    // The server seals under the key of the ticket it refuses.
+    let same_key = [issues(key), issues(key), refused(key)];
+    assert_eq!(names(&same_key, 2), [("sni-mismatch", Confidence::Inferred)]);
+    // It was resumed before, and may have been lost since.
+    let restarted = [issues(key), issues(key), resumes(0), refused(0xb2)];
+    assert_eq!(names(&restarted, 3), [("sni-mismatch", Confidence::Possible)]);
+    // It is resumed later.
+    let later = [issues(key), issues(key), refused(0xb2), resumes(0)];
+    assert_eq!(names(&later, 2), [("sni-mismatch", Confidence::Inferred)]);
+    // Sessions of other names are resumed under this one.
+    let across = [issues(key), issues(key), resumes(1).under("b.test"), refused(key)];
+    assert_eq!(names(&across, 3), []);
+}

@@ -1,0 +1,254 @@
+//! The end of a TCP connection: the facts of the TLS connection on it, or what other runs may join it by.
+
+use std::sync::Arc;
+
+use super::{ConnectionState, Context, StreamState, index, side};
+use crate::decrypt::Keys;
+use crate::diagnosis::outcome;
+use crate::handshake::HandshakeTracker;
+use crate::net::{At, Segment, Timestamp};
+use crate::session::preamble;
+use crate::session::{
+    Blindness, CloseClass, Connection, ConnectionId, CredentialFingerprint, HostFingerprint, KeyOrigin, MergeHints,
+    RareFacts, Seen, Side, SideClose, Transport, classify_close,
+};
+use crate::store::Interner;
+use crate::tcp::{Direction, Finished, Flow, Half, Reset, Spans, Why};
+
+/// Silence at the end of the capture after which an open connection is called idle rather than open.
+pub(in crate::engine) const IDLE_NANOS: i64 = 60_000_000_000;
+/// Silence after which a connection without FIN or RST is called timed out.
+pub(in crate::engine) const SILENT_NANOS: i64 = 300_000_000_000;
+
+/// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
+pub(in crate::engine) fn finish(
+    finished: &mut Finished<ConnectionState>,
+    last: Option<Timestamp>,
+    context: &mut Context<'_>,
+) -> Option<(ConnectionId, Arc<Connection>)> {
+    let Finished { flow, why } = finished;
+    if let ConnectionState {
+        sealed: Some(sealed),
+        open: Some(open),
+        ..
+    } = &mut flow.data
+    {
+        sealed.finish(open, context);
+    }
+    if flow.data.confirmed() != Some(true) {
+        return None;
+    }
+    let mut open = flow.data.open.take()?;
+    open.facts_mut().transport = transport(flow, context.interner);
+    if let Some(texts) = flow.data.clear.take() {
+        let [client, server] = *texts;
+        let uncommon = open.facts_mut().transport.uncommon.get_or_insert_default();
+        uncommon.preamble = Some(preamble::classify(&client, &server));
+    }
+    open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
+    let mut blind = [None; 2];
+    for (direction, blind) in Direction::BOTH.into_iter().zip(&mut blind) {
+        let unread = finish_side(&mut open, flow, direction);
+        *blind = missing_hello(flow, direction, unread);
+    }
+    let quiet = last.map_or(0, |last| last.since(flow.last.time));
+    let (still_open, class) = open_cause(flow, *why, quiet);
+    if let Some(cause) = still_open {
+        for blind in &mut blind {
+            *blind = blind.or(Some(cause));
+        }
+    }
+    let id = open.id;
+    let session_id = context.joinable.then(|| open.session_id()).flatten();
+    open.finish(context.ledger, blind);
+    let ends = *open.ends();
+    // In place: facts that are moved are facts that are copied.
+    let connection = open.facts_mut();
+    connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
+    let [client_end, server_end] = &ends;
+    connection.complete(connection.judge_completed(still_open));
+    connection.close = classify_close(connection, [client_end, server_end], class);
+    connection.outcome = outcome::decide(connection);
+    connection.edges = context.joinable.then(|| Box::new(edges(flow, ends, session_id)));
+    Some((id, open.into_facts()))
+}
+
+/// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
+/// beginning to its end, there is nothing to join.
+pub(in crate::engine) fn stray(flow: &Flow<ConnectionState>, interner: &mut Interner) -> Option<Connection> {
+    if flow.roles_known() && flow.closed() {
+        return None;
+    }
+    // A few records alone make no TLS connection, but they may be the end of one.
+    let said = flow.data.open.as_deref();
+    let said = said.filter(|open| open.facts().hello.yes().is_none() && open.facts().answer.yes().is_none());
+    let ends = said
+        .map(HandshakeTracker::ends)
+        .map(|[client, server]| [*client, *server]);
+    let [client, server] = flow.ends;
+    let mut open = HandshakeTracker::new(ConnectionId(u32::MAX), client, server, transport(flow, interner));
+    for direction in Direction::BOTH {
+        finish_side(&mut open, flow, direction);
+    }
+    let mut connection = open.facts().clone();
+    let mut edges = edges(flow, ends.unwrap_or_default(), None);
+    if ends.is_none() {
+        edges.read = [false; 2];
+    }
+    connection.edges = Some(Box::new(edges));
+    Some(connection)
+}
+
+/// The end of a connection of which nothing else was seen.
+pub(in crate::engine) fn bare_end(segment: &Segment<'_>, at: At) -> Connection {
+    let from_client = segment.source.port > segment.destination.port;
+    let [mut client, mut server] = [segment.source, segment.destination];
+    let mut numbers = [
+        Some((segment.seq, segment.seq.plus(u32::from(segment.flags.fin())))),
+        None,
+    ];
+    if !from_client {
+        std::mem::swap(&mut client, &mut server);
+        numbers.swap(0, 1);
+    }
+    let transport = Transport {
+        spans: Spans {
+            main: (at.frame, at.frame),
+            more: None,
+        },
+        started: at.time,
+        ended: at.time,
+        round_trip: None,
+        client_isn: None,
+        uncommon: None,
+    };
+    let mut open = HandshakeTracker::new(ConnectionId(u32::MAX), client, server, transport);
+    let side = if from_client { Side::Client } else { Side::Server };
+    let facts = open.facts_mut().side_mut(side);
+    facts.captured = true;
+    facts.fin = segment.flags.fin().then_some(at);
+    facts.reset = segment.flags.rst().then(|| Reset::of(segment, at));
+    let mut connection = open.facts().clone();
+    connection.edges = Some(Box::new(MergeHints {
+        begun: false,
+        numbers,
+        read: [false; 2],
+        ends: <[SideClose; 2]>::default(),
+        session_id: None,
+    }));
+    connection
+}
+
+pub(super) fn transport(flow: &Flow<ConnectionState>, interner: &mut Interner) -> Transport {
+    let client = flow.half(Direction::ToServer);
+    let uncommon = RareFacts {
+        outer: interner.outer(&flow.outer),
+        preamble: None,
+        unreachable: flow.unreachable,
+        behind: flow.answered_from.as_deref().copied(),
+    };
+    Transport {
+        spans: flow.spans.clone(),
+        started: flow.first.time,
+        ended: flow.last.time,
+        round_trip: flow
+            .established
+            .zip(client.syn)
+            .map(|(done, syn)| done.time.since(syn.time)),
+        client_isn: client.isn,
+        uncommon: uncommon.boxed(),
+    }
+}
+
+fn marks(half: &Half, client: &Half) -> HostFingerprint {
+    HostFingerprint {
+        mac: half.mac,
+        ttl: half.ttl,
+        syn_options: half.syn_options,
+        asked: client.syn_options.map(|options| options.order),
+    }
+}
+
+/// Where a connection can be joined with what other runs saw of it.
+fn edges(flow: &Flow<ConnectionState>, ends: [SideClose; 2], session_id: Option<CredentialFingerprint>) -> MergeHints {
+    let read = |direction: Direction| match flow.data.each.get(index(direction)) {
+        Some(StreamState::Tls(decoder)) => decoder.in_sync(),
+        _ => false,
+    };
+    MergeHints {
+        begun: flow.roles_known(),
+        numbers: Direction::BOTH.map(|direction| flow.half(direction).numbers()),
+        read: Direction::BOTH.map(read),
+        ends,
+        session_id,
+    }
+}
+
+/// Where the secrets came from that opened records of a connection, if any did.
+pub(super) fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
+    let (opened, _) = keys.counts();
+    (opened > 0).then(|| {
+        if keys.are_embedded() {
+            KeyOrigin::Embedded
+        } else {
+            KeyOrigin::Given
+        }
+    })
+}
+
+/// Adds what TCP knows of one side. Gives why part of its handshake could not be read.
+fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direction: Direction) -> Option<Blindness> {
+    let half: &Half = flow.half(direction);
+    let lost = flow.data.lost.get(index(direction)).copied().flatten();
+    let (in_sync, inside) = match flow.data.each.get(index(direction)) {
+        Some(StreamState::Tls(decoder)) => (decoder.in_sync(), decoder.inside_record()),
+        _ => (true, false),
+    };
+    if inside {
+        open.ends_inside_record(side(direction));
+    }
+    let facts = open.facts_mut().side_mut(side(direction));
+    facts.captured = half.first.is_some();
+    facts.fin = half.fin;
+    facts.fin_covers = flow.fin_covers(direction);
+    facts.reset = half.reset;
+    let unseen = half.incomplete_at_end() || flow.provoked_reset_unseen(direction);
+    if unseen || (!in_sync && lost.is_some()) {
+        facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
+    }
+    facts.handshake_loss
+}
+
+/// Why a hello of this side may exist although it was not seen.
+fn missing_hello(flow: &Flow<ConnectionState>, direction: Direction, unread: Option<Blindness>) -> Option<Blindness> {
+    let half = flow.half(direction);
+    if half.first.is_none() {
+        return Some(Blindness::OneDirection);
+    }
+    let lost = flow.data.lost.get(index(direction)).copied().flatten();
+    let tail = half.incomplete_at_end().then_some(Blindness::Gap);
+    let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
+    let begin = half.syn.is_none().then_some(Blindness::Gap);
+    unread.or(lost).or(tail).or(late).or(begin)
+}
+
+/// For a connection without FIN or RST: why, and the class that makes.
+fn open_cause(flow: &Flow<ConnectionState>, why: Why, quiet: i64) -> (Option<Blindness>, Seen<CloseClass>) {
+    let ended = flow
+        .halves
+        .iter()
+        .any(|half| half.fin.is_some() || half.reset.is_some());
+    let cause = match why {
+        Why::Evicted => Blindness::Evicted,
+        Why::Idle => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
+        Why::Closed | Why::InputEnded => Blindness::OpenAtCaptureEnd,
+    };
+    let silent = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
+    let class = if silent {
+        Seen::Yes(CloseClass::TimeoutSilent)
+    } else {
+        Seen::Blind(cause)
+    };
+    ((!ended).then_some(cause), class)
+}

@@ -1,0 +1,520 @@
+//! What the engine attaches to a TCP connection: where TLS begins on it, one decoder a direction, and the fold.
+
+mod end;
+
+use std::borrow::Cow;
+
+use super::decrypting::Unsealer;
+use crate::decrypt::{Keys, Secrets, Speaker};
+use crate::handshake::{Feedback, HandshakeTracker};
+use crate::net::At;
+use crate::session::preamble;
+use crate::session::{Blindness, Completed, ConnectionId, KeyOrigin, Side};
+use crate::store::{ConnectionStore, CredentialStore, Interner};
+use crate::tcp::{Direction, Flow, GapCause, Piece};
+use crate::tls::record::{Loss, Start, plausible};
+use crate::tls::search::{Found, Wanted, search};
+use crate::tls::{Decoder, Event};
+
+pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, stray};
+use end::{key_origin, transport};
+
+/// Clear text kept of each side: enough to name the protocol and to read a PROXY header.
+const PREAMBLE_KEPT: usize = 256;
+
+/// The engine's parts that a connection needs.
+pub(super) struct Context<'a> {
+    pub(super) ledger: &'a mut CredentialStore,
+    pub(super) interner: &'a mut Interner,
+    pub(super) kept: &'a mut ConnectionStore,
+    pub(super) secrets: &'a mut Secrets,
+    /// Bytes held back for secrets that may come.
+    pub(super) held: &'a mut usize,
+    /// Connections will be joined with those of other runs.
+    pub(super) joinable: bool,
+    /// The most of them.
+    pub(super) held_most: usize,
+    /// Bytes that open connections hold back in all: see [`account`].
+    pub(super) buffered: &'a mut usize,
+}
+
+/// One direction.
+#[derive(Debug, Clone)]
+enum StreamState {
+    /// Looking for the beginning of TLS in the bytes so far, of which so many need no second look.
+    Searching(Vec<u8>, usize),
+    /// Decoding.
+    Tls(Decoder),
+    /// No TLS here.
+    Other,
+}
+
+/// Both directions of a connection, and the TLS connection on it once there is one.
+#[derive(Debug)]
+pub(super) struct ConnectionState {
+    each: [StreamState; 2],
+    /// Stream bytes delivered so far, gaps included.
+    offsets: [u64; 2],
+    /// Why bytes are missing in each direction, in case some are.
+    lost: [Option<Blindness>; 2],
+    gaps: u32,
+    /// Clear text before TLS, client's and server's, cut to what tells its kind.
+    clear: Option<Box<[Vec<u8>; 2]>>,
+    /// Clear text that was forgotten when bytes after it were lost.
+    clear_lost: [bool; 2],
+    /// Where the hello stands leaves no doubt that TLS begins there: at the first byte of a connection, or behind the
+    /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
+    certain: bool,
+    /// What became of the handshake was told to whoever watches.
+    told: bool,
+    /// Where keys came from, in a copy.
+    origin: Option<KeyOrigin>,
+    open: Option<Box<HandshakeTracker>>,
+    /// There are keys for it, or may be.
+    sealed: Option<Box<Unsealer>>,
+    /// Its share of the bytes that open connections hold back in all.
+    pub(super) buffered: u32,
+}
+
+/// An open TLS connection takes two blocks of 1,024 bytes: one byte more in either takes 1,280.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Flow<ConnectionState>>() <= 1024 && size_of::<HandshakeTracker>() <= 1024);
+
+/// What is known so far, to be looked at. Keys stay with the original: a copy reads nothing more.
+impl Clone for ConnectionState {
+    fn clone(&self) -> Self {
+        Self {
+            each: self.each.clone(),
+            offsets: self.offsets,
+            lost: self.lost,
+            gaps: self.gaps,
+            clear: self.clear.clone(),
+            clear_lost: self.clear_lost,
+            certain: self.certain,
+            told: self.told,
+            origin: self.keys().and_then(key_origin).or(self.origin),
+            open: self.open.clone(),
+            sealed: self.sealed.as_deref().and_then(Unsealer::without_keys),
+            // What it holds is counted once.
+            buffered: 0,
+        }
+    }
+}
+
+impl Default for ConnectionState {
+    fn default() -> Self {
+        Self {
+            each: [
+                StreamState::Searching(Vec::new(), 0),
+                StreamState::Searching(Vec::new(), 0),
+            ],
+            offsets: [0; 2],
+            lost: [None; 2],
+            gaps: 0,
+            clear: None,
+            clear_lost: [false; 2],
+            certain: false,
+            told: false,
+            origin: None,
+            open: None,
+            sealed: None,
+            buffered: 0,
+        }
+    }
+}
+
+impl ConnectionState {
+    pub(super) const fn is_tls(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether this is a TLS connection after all, and not a hello or a few records that stand in something else: in a
+    /// mail, or a file that is passed on. Either its place tells, or both sides speak TLS, or the only side that was seen
+    /// says more than a single message. `None` where nothing looked like TLS.
+    pub(super) fn confirmed(&self) -> Option<bool> {
+        let open = self.open.as_deref()?;
+        let [client, server] = Direction::BOTH.map(|direction| open.said(side(direction)));
+        let silent = |direction| {
+            let nothing =
+                matches!(self.each.get(index(direction)), Some(StreamState::Searching(held, _)) if held.is_empty());
+            nothing && self.clear_lost.get(index(direction)) == Some(&false)
+        };
+        let both = client > 0 && server > 0;
+        let alone = (client > 1 && silent(Direction::ToClient)) || (server > 1 && silent(Direction::ToServer));
+        Some(self.certain || both || alone)
+    }
+
+    /// Whether what became of the handshake was not told yet, and can be: while records wait for keys, the end of the
+    /// handshake may be among them.
+    pub(super) fn is_untold(&self) -> bool {
+        !self.told && self.open.is_some() && !self.sealed.as_deref().is_some_and(Unsealer::is_waiting)
+    }
+
+    /// It is told now.
+    pub(super) const fn tell(&mut self) {
+        self.told = true;
+    }
+
+    /// Whether what became of the handshake is settled: both hellos were seen and both sides finished, or the server went
+    /// on; or the connection is over (`closing`) and has offered nothing that is still to be looked up.
+    pub(super) fn is_decided(&self, closing: bool, ledger: &CredentialStore) -> bool {
+        let Some(open) = self.open.as_deref() else { return false };
+        let facts = open.facts();
+        let done = || facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
+        facts.hello.yes().is_some()
+            && (facts.answer.yes().is_some() || closing)
+            && (closing || done())
+            && !open.will_offer(ledger)
+    }
+
+    /// The number of the TLS connection.
+    pub(super) fn id(&self) -> Option<ConnectionId> {
+        self.open.as_deref().map(|open| open.id)
+    }
+
+    pub(super) const fn gaps(&self) -> u32 {
+        self.gaps
+    }
+
+    /// The keys of the connection, where there were any.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        self.sealed.as_deref().map(Unsealer::keys)
+    }
+
+    /// Bytes that wait for the rest of a search, of a message, or of a handshake.
+    fn memory(&self) -> usize {
+        let of_track = |track: &StreamState| match track {
+            StreamState::Searching(bytes, _) => bytes.capacity(),
+            StreamState::Tls(decoder) => decoder.buffered(),
+            StreamState::Other => 0,
+        };
+        let open = self.open.as_deref().map_or(0, HandshakeTracker::memory);
+        self.each.iter().map(of_track).sum::<usize>() + open
+    }
+
+    fn swap(&mut self) {
+        self.each.swap(0, 1);
+        self.offsets.swap(0, 1);
+        self.lost.swap(0, 1);
+        self.clear_lost.swap(0, 1);
+    }
+}
+
+pub(super) const fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::ToServer => 0,
+        Direction::ToClient => 1,
+    }
+}
+
+pub(super) const fn side(direction: Direction) -> Side {
+    match direction {
+        Direction::ToServer => Side::Client,
+        Direction::ToClient => Side::Server,
+    }
+}
+
+pub(super) const fn speaker(direction: Direction) -> Speaker {
+    match direction {
+        Direction::ToServer => Speaker::Client,
+        Direction::ToClient => Speaker::Server,
+    }
+}
+
+/// Brings the connection's share of what is held back in all up to date.
+pub(super) fn account(flow: &mut Flow<ConnectionState>, buffered: &mut usize) {
+    let [client, server] = &flow.halves;
+    let now = client.assembler.memory() + server.assembler.memory() + flow.data.memory();
+    let now = u32::try_from(now).unwrap_or(u32::MAX);
+    *buffered = buffered
+        .saturating_sub(flow.data.buffered as usize)
+        .saturating_add(now as usize);
+    flow.data.buffered = now;
+}
+
+/// Takes the next piece of one direction. Gives the direction as it is called afterwards: the first hello may show
+/// that client and server were guessed the wrong way round.
+pub(super) fn deliver(
+    flow: &mut Flow<ConnectionState>,
+    direction: Direction,
+    piece: &Piece<'_>,
+    context: &mut Context<'_>,
+) -> Direction {
+    let (direction, length) = match piece {
+        Piece::Gap(length, cause, at) => {
+            gap(flow, direction, *length, *cause);
+            pass(flow, direction, *length);
+            // A record that ends with the gap is told at once: nothing may come after it.
+            feed(flow, direction, &[], *at, context);
+            return direction;
+        }
+        Piece::Data(bytes, at) => {
+            let after = match flow.data.each.get_mut(index(direction)) {
+                Some(StreamState::Tls(decoder)) => {
+                    if !decoder.skip(bytes.len()) {
+                        feed(flow, direction, bytes, *at, context);
+                        account(flow, context.buffered);
+                    }
+                    direction
+                }
+                Some(StreamState::Searching(..)) => {
+                    let after = look(flow, direction, bytes, *at, context);
+                    account(flow, context.buffered);
+                    after
+                }
+                Some(StreamState::Other) | None => direction,
+            };
+            (after, bytes.len() as u64)
+        }
+    };
+    pass(flow, direction, length);
+    direction
+}
+
+/// So many more bytes of a direction are behind.
+fn pass(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64) {
+    if let Some(offset) = flow.data.offsets.get_mut(index(direction)) {
+        *offset += length;
+    }
+}
+
+fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, cause: GapCause) {
+    let blindness = match cause {
+        GapCause::Snaplen => Blindness::Snaplen,
+        GapCause::Loss | GapCause::Limit => Blindness::Gap,
+    };
+    let data = &mut flow.data;
+    data.gaps += u32::from(cause != GapCause::Snaplen);
+    if let Some(lost) = data.lost.get_mut(index(direction)) {
+        lost.get_or_insert(blindness);
+    }
+    let offset = data.offsets.get(index(direction)).copied().unwrap_or(0);
+    let costs_handshake = match data.each.get_mut(index(direction)) {
+        Some(StreamState::Tls(decoder)) => {
+            let loss = decoder.gap(length);
+            if let (Loss::Framing, Some(sealed)) = (loss, &mut data.sealed) {
+                sealed.lose(direction, offset);
+            }
+            loss >= Loss::Handshake
+        }
+        // What was searched so far does not join what comes after the gap.
+        Some(StreamState::Searching(bytes, searched)) => {
+            if let Some(lost) = data.clear_lost.get_mut(index(direction)) {
+                *lost |= !bytes.is_empty();
+            }
+            bytes.clear();
+            *searched = 0;
+            true
+        }
+        Some(StreamState::Other) | None => false,
+    };
+    if costs_handshake && let Some(open) = &mut data.open {
+        open.handshake_lost(side(direction), blindness);
+    }
+}
+
+/// Decodes bytes of a direction on which TLS has begun.
+fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at: At, context: &mut Context<'_>) {
+    let ConnectionState {
+        each,
+        offsets,
+        open,
+        sealed,
+        ..
+    } = &mut flow.data;
+    let Some(open) = open else { return };
+    let base = offsets.get(index(direction)).copied().unwrap_or(0);
+    let mut feedback = Feedback::None;
+    if let Some(StreamState::Tls(decoder)) = each.get_mut(index(direction)) {
+        let mut input = bytes;
+        while let Some(event) = decoder.next(&mut input) {
+            let lost = event == Event::Desynchronised;
+            let offset = base + (bytes.len() - input.len()) as u64;
+            if let Some(sealed) = sealed
+                && sealed.event(direction, &event, (at, offset), open, context)
+            {
+                decoder.keep(sealed.keep(direction));
+                continue;
+            }
+            let said = open.event(side(direction), event, at, offset, context.ledger, context.interner);
+            if lost {
+                open.handshake_lost(side(direction), Blindness::Unsupported);
+            }
+            if said != Feedback::None {
+                feedback = said;
+                decoder.ignore_change_cipher_spec();
+            }
+        }
+    }
+    if feedback == Feedback::ChangeCipherSpecIsDummy {
+        for track in each.iter_mut() {
+            if let StreamState::Tls(decoder) = track {
+                decoder.ignore_change_cipher_spec();
+            }
+        }
+    }
+    keep_what_keys_need(&mut flow.data);
+}
+
+/// Tells the decoders what to keep for the keys there are. Once there are none, the connection goes on without.
+fn keep_what_keys_need(data: &mut ConnectionState) {
+    let Some(sealed) = &data.sealed else { return };
+    for (track, direction) in data.each.iter_mut().zip([Direction::ToServer, Direction::ToClient]) {
+        if let StreamState::Tls(decoder) = track {
+            decoder.keep(sealed.keep(direction));
+        }
+    }
+}
+
+/// Looks for the beginning of TLS.
+fn look(
+    flow: &mut Flow<ConnectionState>,
+    direction: Direction,
+    piece: &[u8],
+    at: At,
+    context: &mut Context<'_>,
+) -> Direction {
+    let Some(StreamState::Searching(held, searched)) = flow.data.each.get_mut(index(direction)) else {
+        return direction;
+    };
+    let (mut held, mut searched) = (std::mem::take(held), std::mem::take(searched));
+    // Nearly always the first piece has it all, and is not copied.
+    let bytes = if held.is_empty() {
+        Cow::Borrowed(piece)
+    } else {
+        held.extend_from_slice(piece);
+        Cow::Owned(held)
+    };
+    let found = search(&bytes, wanted(flow, direction), &mut searched);
+    if let Found::At(offset, start) = found
+        && (flow.data.is_tls() || is_hello(&bytes, offset, start))
+    {
+        return begin(flow, direction, &bytes, offset, start, at, context);
+    }
+    let in_the_middle = !flow.roles_known() || flow.data.lost.iter().any(Option::is_some) || flow.data.is_tls();
+    if in_the_middle && records(&bytes) {
+        return begin(flow, direction, &bytes, 0, Start::Middle, at, context);
+    }
+    let track = if found == Found::Nothing {
+        StreamState::Other
+    } else {
+        StreamState::Searching(bytes.into_owned(), searched)
+    };
+    set(flow, direction, track);
+    direction
+}
+
+/// An alert alone does not make a TLS connection.
+fn is_hello(bytes: &[u8], offset: usize, start: Start) -> bool {
+    start == Start::V2Hello || bytes.get(offset) == Some(&22)
+}
+
+fn set(flow: &mut Flow<ConnectionState>, direction: Direction, track: StreamState) {
+    if let Some(slot) = flow.data.each.get_mut(index(direction)) {
+        *slot = track;
+    }
+}
+
+fn wanted(flow: &Flow<ConnectionState>, direction: Direction) -> Wanted {
+    match (&flow.data.open, direction) {
+        (Some(_), Direction::ToServer) => Wanted::ClientHello,
+        (Some(_), Direction::ToClient) => Wanted::ServerAnswer,
+        // Until a hello was seen the ends may be guessed the wrong way round; FTP in active mode even has the TCP
+        // server speak first as TLS client.
+        (None, _) => Wanted::Either,
+    }
+}
+
+/// Whether a piece of a connection that was joined in the middle is nothing but whole TLS records.
+fn records(piece: &[u8]) -> bool {
+    let mut rest = piece;
+    while !rest.is_empty() {
+        let known_version = matches!(rest, [20..=23, 3, 0..=3, ..]);
+        let [_, _, _, high, low, ..] = *rest else { return false };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        match rest.get(5 + length..) {
+            // Nothing follows a fatal alert (RFC 5246 §7.2.2, RFC 8446 §6.2).
+            Some(next) if !next.is_empty() && matches!(rest, [21, _, _, 0, 2, 2, ..]) => return false,
+            Some(next) if known_version && plausible(rest) => rest = next,
+            _ => return false,
+        }
+    }
+    !piece.is_empty()
+}
+
+/// TLS begins at `offset` of `bytes`, which end with the packet at `at`.
+fn begin(
+    flow: &mut Flow<ConnectionState>,
+    mut direction: Direction,
+    bytes: &[u8],
+    offset: usize,
+    start: Start,
+    at: At,
+    context: &mut Context<'_>,
+) -> Direction {
+    if flow.data.open.is_none() {
+        let from_client = match (start, bytes.get(offset + 5)) {
+            (Start::Record, Some(kind)) => *kind == 1,
+            (Start::V2Hello, _) => true,
+            (Start::Middle | Start::Record, _) => direction == Direction::ToServer,
+        };
+        if from_client != (direction == Direction::ToServer) {
+            flow.swap();
+            flow.data.swap();
+            direction = direction.opposite();
+        }
+        let [client, server] = flow.ends;
+        let open = HandshakeTracker::new(
+            context.kept.reserve(),
+            client,
+            server,
+            transport(flow, context.interner),
+        );
+        flow.data.open = Some(Box::new(open));
+        flow.data.sealed = (!context.secrets.is_idle()).then(|| Box::new(Unsealer::new()));
+    }
+    if let (Some(open), Some(cause)) = (
+        &mut flow.data.open,
+        flow.data.lost.get(index(direction)).copied().flatten(),
+    ) {
+        if start == Start::Middle {
+            open.handshake_lost(side(direction), cause);
+        } else if is_hello(bytes, offset, start) {
+            open.hello_behind_gap(side(direction), at);
+        }
+    }
+    let (clear, rest) = bytes.split_at(offset.min(bytes.len()));
+    let in_place = match clear {
+        [] => start != Start::Middle && flow.roles_known() && flow.data.lost.iter().all(Option::is_none),
+        text => preamble::announces_tls(text),
+    };
+    flow.data.certain |= direction == Direction::ToServer && in_place;
+    if !clear.is_empty() {
+        keep_preamble(flow, direction, clear);
+    }
+    set(flow, direction, StreamState::Tls(Decoder::new(start)));
+    keep_what_keys_need(&mut flow.data);
+    feed(flow, direction, rest, at, context);
+    look_again(flow, direction.opposite(), at, context);
+    direction
+}
+
+/// The other direction may have held back what only now is known to be TLS: an alert, or the rest after a gap.
+fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, context: &mut Context<'_>) {
+    match flow.data.each.get_mut(index(direction)) {
+        Some(StreamState::Searching(held, searched)) if !held.is_empty() => {
+            let bytes = std::mem::take(held);
+            *searched = 0;
+            look(flow, direction, &bytes, at, context);
+        }
+        Some(track @ StreamState::Other) => *track = StreamState::Searching(Vec::new(), 0),
+        Some(StreamState::Searching(..) | StreamState::Tls(_)) | None => {}
+    }
+}
+
+fn keep_preamble(flow: &mut Flow<ConnectionState>, direction: Direction, clear: &[u8]) {
+    let texts = flow.data.clear.get_or_insert_default();
+    if let Some(text) = texts.get_mut(index(direction)) {
+        text.extend_from_slice(clear.get(..PREAMBLE_KEPT.min(clear.len())).unwrap_or_default());
+    }
+}

@@ -1,0 +1,236 @@
+//! Protected records on their way into the facts: opened where there are keys, held back in order while keys may still
+//! come, and handed on closed where none did.
+
+use std::collections::VecDeque;
+
+use super::connection::{Context, index, side, speaker};
+use crate::decrypt::{Keys, Readiness};
+use crate::handshake::HandshakeTracker;
+use crate::net::At;
+use crate::tcp::Direction;
+use crate::tls::{Content, ContentType, Event, Keep, Message, ProtocolVersion, Sealed};
+
+/// Bytes of one connection held back for keys that may come.
+const HELD: usize = 64 * 1024;
+/// Records of one connection held back.
+const HELD_RECORDS: usize = 512;
+
+/// What happened on a connection while its keys were awaited.
+#[derive(Debug, Clone)]
+enum Waiting {
+    Record {
+        direction: Direction,
+        content_type: ContentType,
+        version: ProtocolVersion,
+        length: u16,
+        body: Box<[u8]>,
+        at: At,
+        offset: u64,
+    },
+    Lost(Direction, u64),
+}
+
+/// The keys of a connection, and what waits for them.
+#[derive(Debug)]
+pub(super) struct Unsealer {
+    keys: Keys,
+    waiting: VecDeque<Waiting>,
+    held: usize,
+    /// Where the boundaries of records were lost in each direction.
+    lost_at: [Option<u64>; 2],
+}
+
+impl Unsealer {
+    pub(super) fn new() -> Self {
+        Self {
+            keys: Keys::new(),
+            waiting: VecDeque::new(),
+            held: 0,
+            lost_at: [None; 2],
+        }
+    }
+
+    /// Whether something waits for keys that may still come.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// What waits, for a copy of the connection, which gets no keys: to it these records stay closed.
+    pub(super) fn without_keys(&self) -> Option<Box<Self>> {
+        self.is_waiting().then(|| {
+            Box::new(Self {
+                keys: Keys::new(),
+                waiting: self.waiting.clone(),
+                // What is held is counted once.
+                held: 0,
+                lost_at: self.lost_at,
+            })
+        })
+    }
+
+    /// What must be kept of the records of a direction.
+    pub(super) fn keep(&self, direction: Direction) -> Keep {
+        self.keys.keep(speaker(direction))
+    }
+
+    /// Records opened, and records that should have opened and did not.
+    pub(super) const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Boundaries of records are lost from this offset of the stream on.
+    pub(super) fn lose(&mut self, direction: Direction, offset: u64) {
+        if let Some(slot) = self.lost_at.get_mut(index(direction)) {
+            slot.get_or_insert(offset);
+        }
+    }
+
+    /// Boundaries are known again.
+    fn find(&mut self, direction: Direction, offset: u64) {
+        let lost = self.lost_at.get_mut(index(direction)).and_then(Option::take);
+        let Some(from) = lost else { return };
+        // The record that is cut by the loss, and the one by which the boundaries were found, are not reported.
+        let bytes = offset.saturating_sub(from) + 64;
+        if self.waiting.is_empty() {
+            self.keys.lose(speaker(direction), bytes);
+        } else {
+            self.waiting.push_back(Waiting::Lost(direction, bytes));
+        }
+    }
+
+    /// Takes one event of a decoder. `true` when it was a protected record, which then is dealt with.
+    pub(super) fn event(
+        &mut self,
+        direction: Direction,
+        event: &Event<'_>,
+        (at, offset): (At, u64),
+        open: &mut HandshakeTracker,
+        context: &mut Context<'_>,
+    ) -> bool {
+        match event {
+            Event::Message(message) => {
+                self.keys.message(speaker(direction), message, context.secrets);
+                if matches!(
+                    message,
+                    Message::ClientHello(_) | Message::ServerHello(_) | Message::ClientKeyExchange(_)
+                ) {
+                    self.prepare(open, context);
+                }
+            }
+            Event::ChangeCipherSpec => self.keys.change_cipher_spec(speaker(direction)),
+            Event::Desynchronised => self.lose(direction, offset),
+            Event::Resynchronised => self.find(direction, offset),
+            Event::Alert { .. } => {}
+            Event::Protected(record) => {
+                match self.prepare(open, context) {
+                    Readiness::Ready => self.open(direction, record, (at, offset), open, context),
+                    Readiness::Never => return false,
+                    Readiness::Waiting => self.hold(direction, record, (at, offset), open, context),
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Looks for the keys, and deals with what waited for them once that is decided.
+    fn prepare(&mut self, open: &mut HandshakeTracker, context: &mut Context<'_>) -> Readiness {
+        let readiness = self.keys.prepare(context.secrets);
+        if readiness != Readiness::Waiting && !self.waiting.is_empty() {
+            self.release(open, context);
+        }
+        readiness
+    }
+
+    /// No more keys will come for this connection: what waits goes on as it is.
+    pub(super) fn finish(&mut self, open: &mut HandshakeTracker, context: &mut Context<'_>) {
+        self.keys.give_up();
+        self.prepare(open, context);
+        self.release(open, context);
+    }
+
+    fn release(&mut self, open: &mut HandshakeTracker, context: &mut Context<'_>) {
+        *context.held = context.held.saturating_sub(std::mem::take(&mut self.held));
+        for item in std::mem::take(&mut self.waiting) {
+            match item {
+                Waiting::Lost(direction, bytes) => self.keys.lose(speaker(direction), bytes),
+                Waiting::Record {
+                    direction,
+                    content_type,
+                    version,
+                    length,
+                    body,
+                    at,
+                    offset,
+                } => {
+                    let record = Sealed {
+                        content_type,
+                        version,
+                        length,
+                        body: &body,
+                    };
+                    self.open(direction, &record, (at, offset), open, context);
+                }
+            }
+        }
+    }
+
+    fn hold(
+        &mut self,
+        direction: Direction,
+        record: &Sealed<'_>,
+        (at, offset): (At, u64),
+        open: &mut HandshakeTracker,
+        context: &mut Context<'_>,
+    ) {
+        let cost = record.body.len() + size_of::<Waiting>();
+        self.held += cost;
+        *context.held += cost;
+        self.waiting.push_back(Waiting::Record {
+            direction,
+            content_type: record.content_type,
+            version: record.version,
+            length: record.length,
+            body: record.body.into(),
+            at,
+            offset,
+        });
+        if self.held > HELD || self.waiting.len() > HELD_RECORDS || *context.held > context.held_most {
+            self.finish(open, context);
+        }
+    }
+
+    fn open(
+        &mut self,
+        direction: Direction,
+        record: &Sealed<'_>,
+        (at, offset): (At, u64),
+        open: &mut HandshakeTracker,
+        context: &mut Context<'_>,
+    ) {
+        let content = self.keys.open(speaker(direction), record, context.secrets);
+        if content == Content::Closed {
+            open.event(
+                side(direction),
+                Event::Protected(*record),
+                at,
+                offset,
+                context.ledger,
+                context.interner,
+            );
+            return;
+        }
+        open.opened(side(direction), record, content, at, offset);
+        if content == Content::Handshake {
+            while let Some(message) = self.keys.next_message(speaker(direction), context.secrets) {
+                open.inner(
+                    side(direction),
+                    &message,
+                    (at, offset),
+                    context.ledger,
+                    context.interner,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,626 @@
+//! Wires the layers: packets go in, finished connections with their outcome are kept.
+//!
+//! Opens nothing, prints nothing and reads no clock. [`Engine::push`] never fails: what cannot be used is counted and
+//! named. Hostile input is ordinary input here.
+
+mod connection;
+mod decrypting;
+mod pipeline;
+mod proxied;
+mod shard;
+
+use std::collections::VecDeque;
+
+use hashbrown::HashSet;
+
+use crate::decrypt::{Log, Secrets};
+use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
+use crate::session::{Completed, Connection, ConnectionId, Drops};
+use crate::store::{ConnectionStore, CredentialStore, Interner};
+use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
+
+use crate::tls::search::opens;
+
+pub use crate::tcp::Limits as FlowLimits;
+use connection::{ConnectionState, Context};
+pub use pipeline::{Batch, Order, TcpStage, TlsStage};
+pub use shard::{Shard, join};
+
+/// Bounds of one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Open connections.
+    pub flows: FlowLimits,
+    /// Bytes kept for finished connections and credentials; beyond that the oldest are folded into counts.
+    pub kept_bytes: usize,
+    /// Nanoseconds of packet time after which a finished connection is folded into the counts when time passes
+    /// ([`Engine::advance`]).
+    pub kept_for: i64,
+    /// Bytes held back for secrets that may come, all connections together.
+    pub held_for_keys: usize,
+    /// Client randoms whose secrets are kept.
+    pub key_randoms: usize,
+    /// Bytes that open connections hold back in all: segments out of order, unfinished messages, the search for TLS.
+    /// Beyond that those that hold more than their share are ended.
+    pub buffered_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            flows: FlowLimits::default(),
+            kept_bytes: 2 << 30,
+            kept_for: i64::MAX,
+            held_for_keys: 64 << 20,
+            key_randoms: Secrets::DEFAULT_LIMIT,
+            buffered_bytes: 256 << 20,
+        }
+    }
+}
+
+/// An address that changed hands or could not be reached, as ARP, neighbour discovery and ICMP tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeighbourSeen {
+    /// Where and when.
+    pub at: At,
+    /// What.
+    pub what: Neighbour,
+}
+
+/// Something that happened to a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Its handshake is decided; it is kept as far as it has come.
+    Handshake(ConnectionId),
+    /// It is over, and kept.
+    Closed(ConnectionId),
+}
+
+/// Finished connections folded at most each time that time passes: so few that no packet waits for it.
+const FOLDED_AT_ONCE: usize = 4096;
+/// Looks at open connections each time that time passes.
+const LOOKS_AT_ONCE: usize = 1024;
+/// Neighbour facts kept: enough for every takeover in a capture, bounded for a network full of ARP.
+const MAX_NEIGHBOURS: usize = 4096;
+/// Distinct QUIC or DTLS endpoints that are told apart when counting.
+const MAX_DATAGRAM_PAIRS: usize = 1 << 16;
+
+/// Connections without TLS kept for other runs; beyond that they are only counted.
+const MAX_STRAYS: usize = 1 << 16;
+
+/// The analysis of one run.
+#[derive(Debug)]
+pub struct Engine {
+    decoder: Decoder,
+    table: FlowTable<ConnectionState>,
+    ledger: CredentialStore,
+    interner: Interner,
+    kept: ConnectionStore,
+    secrets: Secrets,
+    /// Bytes held back for secrets that may come.
+    held: usize,
+    /// Bytes that open connections hold back in all.
+    buffered: usize,
+    buffered_limit: usize,
+    notices: Notices,
+    neighbours: Vec<NeighbourSeen>,
+    datagram_pairs: HashSet<(Endpoint, Endpoint)>,
+    other_connections: u64,
+    last: Option<Timestamp>,
+    /// What is found here will be joined with what other runs found.
+    joinable: bool,
+    /// Connections without TLS that other runs may know better.
+    strays: Vec<Connection>,
+    limits: Limits,
+    /// What happened since it was asked for, where anybody asks.
+    events: Option<VecDeque<Event>>,
+    drops: Drops,
+    redacted: bool,
+}
+
+/// What a run found, to be told under other names.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Finished connections.
+    pub kept: &'a mut ConnectionStore,
+    /// Every credential.
+    pub ledger: &'a mut CredentialStore,
+    /// Address facts.
+    pub neighbours: &'a mut [NeighbourSeen],
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            decoder: Decoder::new(),
+            table: FlowTable::new(limits.flows, opens),
+            ledger: CredentialStore::default(),
+            interner: Interner::default(),
+            kept: ConnectionStore::new(limits.kept_bytes),
+            secrets: Secrets::of(limits.key_randoms),
+            held: 0,
+            buffered: 0,
+            buffered_limit: limits.buffered_bytes,
+            notices: Notices::default(),
+            neighbours: Vec::new(),
+            datagram_pairs: HashSet::new(),
+            other_connections: 0,
+            last: None,
+            joinable: false,
+            strays: Vec::new(),
+            limits,
+            events: None,
+            drops: Drops::default(),
+            redacted: false,
+        }
+    }
+
+    /// What is found will be joined with what other runs found, as a [`Shard`]: more is kept of connections, and nothing
+    /// is joined here.
+    pub const fn keep_joinable(&mut self) {
+        self.joinable = true;
+    }
+
+    /// From now on [`Engine::poll`] tells what happens.
+    pub fn watch(&mut self) {
+        self.events.get_or_insert_default();
+    }
+
+    /// What happened to connections, one at a time; call until `None` after each packet.
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.as_mut()?.pop_front()
+    }
+
+    /// Takes one packet.
+    pub fn push(&mut self, packet: &Packet<'_>) {
+        let at = packet.at();
+        self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
+        // What is over by now is over before this packet, whether or not somebody asked in between.
+        self.table.advance(at.time);
+        self.expire();
+        // By reference: a segment that is moved is a segment that is copied.
+        match &self.decoder.decode(packet) {
+            Decoded::Segment(segment) => {
+                if segment.cut > 0 {
+                    self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
+                }
+                let mut context = Context {
+                    ledger: &mut self.ledger,
+                    interner: &mut self.interner,
+                    kept: &mut self.kept,
+                    secrets: &mut self.secrets,
+                    held: &mut self.held,
+                    held_most: self.limits.held_for_keys,
+                    buffered: &mut self.buffered,
+                    joinable: self.joinable,
+                };
+                let taken = take(&mut self.table, segment, at, &mut context);
+                if self.joinable && taken.is_none() {
+                    keep_end(&mut self.strays, &mut self.table, segment, at);
+                }
+                if self.events.is_some()
+                    && let Some(id) = taken
+                {
+                    self.tell_handshake(id);
+                }
+            }
+            Decoded::Datagram(datagram) => {
+                if let Some(notice) = datagram_kind(datagram.payload) {
+                    let pair = (
+                        datagram.source.min(datagram.destination),
+                        datagram.source.max(datagram.destination),
+                    );
+                    self.count_datagram(notice, pair, at);
+                }
+            }
+            &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
+            &Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
+            Decoded::Other => {}
+        }
+        while self.buffered > self.buffered_limit && self.free_buffers() {}
+    }
+
+    /// Time passes without packets (live use): `now` is a time up to which every packet has been pushed.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.table.advance(now);
+        // Idle connections are looked for one at a time.
+        for _ in 0..LOOKS_AT_ONCE.min(self.table.len()) {
+            self.expire();
+        }
+        self.expire();
+        let oldest = Timestamp::from_nanos(now.nanos().saturating_sub(self.limits.kept_for));
+        self.kept.fold_before(oldest, FOLDED_AT_ONCE, &mut self.ledger);
+    }
+
+    /// The capturing side says that it lost so many packets in all by now.
+    pub fn packets_dropped(&mut self, count: u64) {
+        self.drops.count(count, self.last);
+    }
+
+    /// What the capturing side lost.
+    #[must_use]
+    pub const fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    #[inline]
+    fn expire(&mut self) {
+        while let Some(finished) = self.table.expire() {
+            self.finish_flow(finished);
+        }
+    }
+
+    /// Ends one connection that holds back more than half of what would be its even share. `false` when there is none.
+    fn free_buffers(&mut self) -> bool {
+        let share = self.buffered_limit / self.table.len().max(1) / 2;
+        let hoards = |flow: &mut Flow<ConnectionState>| flow.data.buffered as usize > share;
+        let Some(finished) = self.table.evict_where(hoards) else {
+            return false;
+        };
+        self.finish_flow(finished);
+        true
+    }
+
+    /// The run as if it had ended here. What is over is shared with this one; what is open is copied and ended.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let mut snapshot = Self {
+            kept: self.kept.clone(),
+            ledger: self.ledger.clone(),
+            notices: self.notices.clone(),
+            neighbours: self.neighbours.clone(),
+            other_connections: self.other_connections,
+            last: self.last,
+            drops: self.drops.clone(),
+            ..Self::new(self.limits)
+        };
+        snapshot.other_connections += self.table.len() as u64;
+        for flow in self.table.flows() {
+            if flow.data.is_tls() {
+                snapshot.other_connections -= 1;
+                snapshot.finish_flow(ended_here(flow));
+            }
+        }
+        let legs = proxied::join(&mut snapshot.kept, &mut snapshot.ledger);
+        if legs > 0 {
+            snapshot.notices.add_many(Notice::LegJoined, legs, None);
+        }
+        snapshot
+    }
+
+    /// Whether a handshake is decided by what just came: then it is kept as far as it has come, and told.
+    fn tell_handshake(&mut self, flow_id: FlowId) {
+        let Some(flow) = self.table.flow_mut(flow_id) else {
+            return;
+        };
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
+            return;
+        }
+        let (mut copy, last) = (ended_here(flow), self.last);
+        let told = connection::finish(&mut copy, last, &mut self.context());
+        let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
+        // A connection that ended in the middle of what is still to come in order has its say when it is buried.
+        let Some((id, connection)) = told.filter(|(_, connection)| decided(connection.completed)) else {
+            return;
+        };
+        if let Some(flow) = self.table.flow_mut(flow_id) {
+            flow.data.tell();
+        }
+        self.kept.keep_open(id, connection);
+        if let Some(events) = &mut self.events {
+            events.push_back(Event::Handshake(id));
+        }
+    }
+
+    /// Takes the next bytes of a key log.
+    pub fn read_keys(&mut self, log: &mut Log, bytes: &[u8]) {
+        log.push(bytes, &mut self.secrets);
+    }
+
+    /// A key log is over; gives how many of its lines were malformed, which are then counted.
+    pub fn end_keys(&mut self, log: &mut Log) -> u64 {
+        log.finish(&mut self.secrets);
+        let malformed = log.malformed();
+        if malformed > 0 {
+            self.notices.add_many(Notice::KeyLogLineMalformed, malformed, None);
+        }
+        malformed
+    }
+
+    /// More secrets may come while packets do: records of connections without keys are then held back for a while.
+    pub const fn expect_keys(&mut self) {
+        self.secrets.grow();
+    }
+
+    /// Ends every open connection: the input is over.
+    pub fn finish(&mut self) {
+        for finished in self.table.drain() {
+            self.finish_flow(finished);
+        }
+        // Another run may have the other leg: then they are joined when all runs are.
+        if !self.joinable {
+            self.join_legs();
+        }
+        self.count_keys();
+        let notices = self.decoder.finish();
+        self.notices.merge(&notices);
+    }
+
+    fn join_legs(&mut self) {
+        let legs = proxied::join(&mut self.kept, &mut self.ledger);
+        if legs > 0 {
+            self.notices.add_many(Notice::LegJoined, legs, None);
+        }
+    }
+
+    /// Keys that opened nothing, by why.
+    fn count_keys(&mut self) {
+        let (unclaimed, dropped) = self.secrets.unclaimed();
+        let hellos = || self.kept.iter().filter_map(|(_, connection)| connection.hello.yes());
+        let late = if unclaimed > 0 {
+            hellos()
+                .filter(|hello| self.secrets.came_too_late(&hello.random))
+                .count() as u64
+        } else {
+            0
+        };
+        for (notice, count) in [
+            (Notice::KeysTooLate, late),
+            (Notice::KeysUnused, unclaimed.saturating_sub(late)),
+            (Notice::KeysDropped, dropped),
+        ] {
+            if count > 0 {
+                self.notices.add_many(notice, count, None);
+            }
+        }
+    }
+
+    /// Finished TLS connections.
+    #[must_use]
+    pub const fn kept(&self) -> &ConnectionStore {
+        &self.kept
+    }
+
+    /// Every credential.
+    #[must_use]
+    pub const fn ledger(&self) -> &CredentialStore {
+        &self.ledger
+    }
+
+    /// What was found, to be told under other names once the run is over.
+    pub const fn facts_mut(&mut self) -> Facts<'_> {
+        Facts {
+            kept: &mut self.kept,
+            ledger: &mut self.ledger,
+            neighbours: self.neighbours.as_mut_slice(),
+        }
+    }
+
+    /// From now on the addresses in it are not those of the packets.
+    pub const fn mark_redacted(&mut self) {
+        self.redacted = true;
+    }
+
+    /// Whether hosts and credentials bear other names than in the packets.
+    #[must_use]
+    pub const fn is_redacted(&self) -> bool {
+        self.redacted
+    }
+
+    /// What was skipped.
+    #[must_use]
+    pub const fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
+    /// Bytes that open connections hold back: segments out of order, unfinished messages, the search for TLS.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// Address facts.
+    #[must_use]
+    pub fn neighbours(&self) -> &[NeighbourSeen] {
+        &self.neighbours
+    }
+
+    /// TCP connections that go on, with and without TLS.
+    #[must_use]
+    pub const fn open_connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// TCP connections that carried no TLS.
+    #[must_use]
+    pub const fn other_connections(&self) -> u64 {
+        self.other_connections
+    }
+
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            ledger: &mut self.ledger,
+            interner: &mut self.interner,
+            kept: &mut self.kept,
+            secrets: &mut self.secrets,
+            held: &mut self.held,
+            joinable: self.joinable,
+            held_most: self.limits.held_for_keys,
+            buffered: &mut self.buffered,
+        }
+    }
+
+    /// A connection is over: what it still holds back comes, and then it is kept.
+    #[inline(never)]
+    fn finish_flow(&mut self, mut finished: Finished<ConnectionState>) {
+        let flow = &mut finished.flow;
+        let mut direction = Direction::ToServer;
+        for _ in Direction::BOTH {
+            flow.half_mut(direction).assembler.flush();
+            direction = deliver_waiting(flow, direction, &mut self.context()).opposite();
+        }
+        self.bury(finished);
+    }
+
+    /// Keeps a connection that is over, of which every piece was delivered.
+    fn bury(&mut self, mut finished: Finished<ConnectionState>) {
+        self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
+        let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
+        let connection = connection::finish(&mut finished, last, &mut self.context());
+        if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
+            self.strays
+                .extend(connection::stray(&finished.flow, &mut self.interner));
+        }
+        self.note_flow(&finished, confirmed);
+        if let Some((id, connection)) = connection {
+            if connection.not_kept > 0 {
+                let first = Some(connection.transport.first());
+                self.notices
+                    .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
+            }
+            self.kept.keep(id, connection, &mut self.ledger);
+            if let Some(events) = &mut self.events {
+                events.push_back(Event::Closed(id));
+            }
+        } else {
+            self.other_connections += 1;
+            if let Some(id) = id {
+                self.kept.void(id);
+            }
+        }
+        self.table.recycle(finished);
+    }
+
+    fn note_flow(&mut self, finished: &Finished<ConnectionState>, confirmed: Option<bool>) {
+        let flow = &finished.flow;
+        let first = Some(flow.first.frame);
+        let mut note = |notice, count: u32| {
+            if count > 0 {
+                self.notices.add_many(notice, u64::from(count), first);
+            }
+        };
+        note(Notice::DuplicatePacket, flow.copies);
+        note(Notice::ResetIgnored, flow.resets_ignored);
+        note(Notice::FlowEvicted, u32::from(finished.why == crate::tcp::Why::Evicted));
+        note(Notice::StreamGap, flow.data.gaps());
+        for half in &flow.halves {
+            note(Notice::OverlapConflict, half.assembler.conflicts());
+            note(Notice::StreamBufferLimit, u32::from(half.assembler.limited()));
+        }
+        note(Notice::HelloNotConfirmed, u32::from(confirmed == Some(false)));
+        note(
+            Notice::OneDirection,
+            u32::from(confirmed == Some(true) && !flow.two_way()),
+        );
+        if let Some(keys) = flow.data.keys() {
+            let (opened, failed) = keys.counts();
+            note(Notice::KeysDoNotFit, u32::from(opened == 0 && failed > 0));
+            note(Notice::RecordNotOpened, if opened > 0 { failed } else { 0 });
+            note(Notice::SuiteNotOpened, u32::from(keys.is_unsupported()));
+        }
+    }
+
+    fn neighbour(&mut self, seen: NeighbourSeen) {
+        if let Neighbour::Unreachable {
+            source, destination, ..
+        } = seen.what
+            && let Some(flow) = self.table.find_mut(source, destination)
+        {
+            flow.unreachable = true;
+        }
+        self.note_neighbour(seen);
+    }
+
+    fn note_neighbour(&mut self, seen: NeighbourSeen) {
+        if self.neighbours.len() < MAX_NEIGHBOURS {
+            self.neighbours.push(seen);
+        } else {
+            self.notices.add(Notice::NeighboursNotKept, Some(seen.at.frame));
+        }
+    }
+
+    /// QUIC and DTLS are counted, one for each pair of endpoints.
+    fn count_datagram(&mut self, notice: Notice, pair: (Endpoint, Endpoint), at: At) {
+        if self.datagram_pairs.contains(&pair) {
+            return;
+        }
+        let notice = if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS {
+            self.datagram_pairs.insert(pair);
+            notice
+        } else {
+            Notice::DatagramsNotToldApart
+        };
+        self.notices.add(notice, Some(at.frame));
+    }
+}
+
+/// Takes one TCP segment; `None` when it is of no connection. A function of its own: inlined, the segment would be
+/// copied about on the stack.
+#[inline(never)]
+fn take(
+    table: &mut FlowTable<ConnectionState>,
+    segment: &Segment<'_>,
+    at: At,
+    context: &mut Context<'_>,
+) -> Option<FlowId> {
+    let (id, mut direction) = table.route(segment, at)?;
+    let flow = table.flow_mut(id)?;
+    let assembler = &mut flow.half_mut(direction).assembler;
+    if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
+        direction = connection::deliver(flow, direction, &piece, context);
+    } else if !segment.payload.is_empty() {
+        connection::account(flow, context.buffered);
+    }
+    // An acknowledgement may release what the other direction holds back.
+    if flow.halves.iter().any(|half| half.assembler.is_waiting()) {
+        for _ in Direction::BOTH {
+            direction = deliver_waiting(flow, direction, context).opposite();
+        }
+    }
+    Some(id)
+}
+
+/// The end of a connection of which nothing else was seen may be that of one that another run saw.
+fn keep_end(strays: &mut Vec<Connection>, table: &mut FlowTable<ConnectionState>, segment: &Segment<'_>, at: At) {
+    let ends = segment.flags.fin() || segment.flags.rst();
+    let known = ends && table.find_mut(segment.source, segment.destination).is_some();
+    if ends && !known && strays.len() < MAX_STRAYS {
+        strays.push(connection::bare_end(segment, at));
+    }
+}
+
+/// A connection as if the input had ended here.
+fn ended_here(flow: &Flow<ConnectionState>) -> Finished<ConnectionState> {
+    Finished {
+        flow: Box::new(flow.clone()),
+        why: if flow.closed() { Why::Closed } else { Why::InputEnded },
+    }
+}
+
+/// Delivers what one direction has released. Gives that direction as it is called afterwards.
+fn deliver_waiting(flow: &mut Flow<ConnectionState>, mut direction: Direction, context: &mut Context<'_>) -> Direction {
+    let mut released = false;
+    while let Some(piece) = flow.half_mut(direction).assembler.pop() {
+        direction = connection::deliver(flow, direction, &piece, context);
+        released = true;
+    }
+    if released {
+        connection::account(flow, context.buffered);
+    }
+    direction
+}
+
+/// A QUIC v1 or v2 Initial (RFC 9000 §17.2.2, RFC 9369 §3.2) or a DTLS ClientHello (RFC 6347 §4.2.2).
+fn datagram_kind(payload: &[u8]) -> Option<Notice> {
+    match *payload {
+        // Clients fill their first datagram to 1200 bytes (RFC 9000 §14.1), which keeps look-alikes out.
+        [first, 0, 0, 0, 1, ..] if first & 0xf0 == 0xc0 && payload.len() >= 1200 => Some(Notice::QuicNotAnalysed),
+        [first, 0x6b, 0x33, 0x43, 0xcf, ..] if first & 0xf0 == 0xd0 && payload.len() >= 1200 => {
+            Some(Notice::QuicNotAnalysed)
+        }
+        [22, 0xfe, 0xff | 0xfd, 0, 0, _, _, _, _, _, _, _, _, 1, ..] => Some(Notice::DtlsNotAnalysed),
+        _ => None,
+    }
+}

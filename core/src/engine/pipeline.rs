@@ -1,0 +1,454 @@
+//! The engine in two stages that run side by side: [`TcpStage`] finds the connection of every frame and puts its bytes in
+//! order, [`TlsStage`] reads TLS in them.
+//!
+//! Steps go from one to the other in the order of the packets and in batches, so that the result is that of
+//! [`Engine::push`] to the byte. Nothing flows back: who is client and who is server may turn out the other way round
+//! in the back, and the front goes on with what TCP told it. Only where connections hold back so much that some must go
+//! does one stage depend on the other: before that, both become one engine again.
+
+use super::{Engine, Limits, NeighbourSeen, connection, datagram_kind};
+use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp};
+use crate::tcp::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
+use crate::tls::search::opens;
+use connection::ConnectionState;
+
+/// What the back does next.
+enum Step {
+    /// The first piece of a connection comes.
+    Begin { flow: Number, ends: [Endpoint; 2], at: At },
+    /// The next so many bytes of the batch.
+    Data { place: Place, length: usize, at: At },
+    /// Bytes that will never come.
+    Gap {
+        place: Place,
+        length: u64,
+        cause: GapCause,
+        at: At,
+    },
+    /// A connection is over.
+    End(Ending),
+    /// Something was skipped.
+    Skipped(Notice, FrameRef),
+    /// A datagram of QUIC or DTLS.
+    Datagram {
+        notice: Notice,
+        pair: (Endpoint, Endpoint),
+        at: At,
+    },
+    /// An address fact.
+    Neighbour(NeighbourSeen),
+    /// Whatever else the engine is to do between two packets.
+    Order(Order),
+}
+
+/// Something that is done to the engine between two packets.
+pub type Order = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// Number of a connection of which a piece was handed over; used again once the connection is over.
+type Number = u32;
+
+/// What the front knows of a connection beside TCP.
+#[derive(Default)]
+struct Link {
+    /// Once a piece of it was handed over.
+    number: Option<Number>,
+    /// Its share of the bytes that wait for those before them.
+    held: u32,
+}
+
+/// Where a piece belongs.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    flow: Number,
+    /// As TCP tells it.
+    direction: Direction,
+    /// Whether a SYN was seen by then.
+    roles_known: bool,
+}
+
+/// A connection that is over, with what was still held back of its two sides.
+struct Ending {
+    flow: Box<Flow<Link>>,
+    why: Why,
+    /// Nearly always there is nothing, hence the box.
+    rest: Option<Box<Rest>>,
+    /// The latest time of any packet so far.
+    last: Option<Timestamp>,
+}
+
+/// Pieces from the client and from the server, as TCP takes them.
+type Rest = [Vec<Piece<'static>>; 2];
+
+/// Steps on their way from the front to the back, with the bytes they speak of.
+#[derive(Default)]
+pub struct Batch {
+    steps: Vec<Step>,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    /// Enough steps that handing over costs nothing, few enough that they stay in the cache.
+    const STEPS: usize = 512;
+    const BYTES: usize = 64 << 10;
+
+    /// Whether it is time to hand it over.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.steps.len() >= Self::STEPS || self.bytes.len() >= Self::BYTES
+    }
+}
+
+/// The first stage: frames come in, batches go out.
+pub struct TcpStage {
+    decoder: Decoder,
+    last: Option<Timestamp>,
+    lines: Lines,
+}
+
+/// What the front knows of connections, and tells of them.
+struct Lines {
+    table: FlowTable<Link>,
+    numbers: Numbers,
+    batch: Batch,
+    /// Bytes that wait for those before them, in all.
+    held: usize,
+}
+
+#[derive(Default)]
+struct Numbers {
+    free: Vec<Number>,
+    used: Number,
+}
+
+impl Numbers {
+    fn take(&mut self) -> Number {
+        self.free.pop().unwrap_or_else(|| {
+            self.used += 1;
+            self.used - 1
+        })
+    }
+}
+
+impl TcpStage {
+    /// A front that has seen nothing.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            decoder: Decoder::new(),
+            last: None,
+            lines: Lines {
+                table: FlowTable::new(limits.flows, opens),
+                numbers: Numbers::default(),
+                batch: Batch::default(),
+                held: 0,
+            },
+        }
+    }
+
+    /// Takes one packet.
+    pub fn push(&mut self, packet: &Packet<'_>) {
+        let at = packet.at();
+        self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
+        let lines = &mut self.lines;
+        lines.table.advance(at.time);
+        while let Some(finished) = lines.table.expire() {
+            lines.end(finished, self.last);
+        }
+        match &self.decoder.decode(packet) {
+            Decoded::Segment(segment) => {
+                if segment.cut > 0 {
+                    lines
+                        .batch
+                        .steps
+                        .push(Step::Skipped(Notice::PacketCutBySnaplen, at.frame));
+                }
+                lines.take_segment(segment, at);
+            }
+            Decoded::Datagram(datagram) => {
+                if let Some(notice) = datagram_kind(datagram.payload) {
+                    let pair = (
+                        datagram.source.min(datagram.destination),
+                        datagram.source.max(datagram.destination),
+                    );
+                    lines.batch.steps.push(Step::Datagram { notice, pair, at });
+                }
+            }
+            &Decoded::Neighbour(what) => {
+                if let Neighbour::Unreachable {
+                    source, destination, ..
+                } = what
+                    && let Some(flow) = lines.table.find_mut(source, destination)
+                {
+                    flow.unreachable = true;
+                }
+                lines.batch.steps.push(Step::Neighbour(NeighbourSeen { at, what }));
+            }
+            &Decoded::Skipped(notice) => lines.batch.steps.push(Step::Skipped(notice, at.frame)),
+            Decoded::Other => {}
+        }
+    }
+
+    /// Bytes that connections hold back here.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.lines.held
+    }
+
+    /// Has something done to the engine once it has taken every packet so far, and before the next one.
+    pub fn order(&mut self, order: Order) {
+        self.lines.batch.steps.push(Step::Order(order));
+    }
+
+    /// Whether a batch waits to be handed over.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.lines.batch.is_full()
+    }
+
+    /// Takes the steps so far; `used` is a batch whose memory is used again.
+    #[must_use]
+    pub fn take(&mut self, used: Batch) -> Batch {
+        std::mem::replace(&mut self.lines.batch, used)
+    }
+}
+
+impl Lines {
+    /// Kept apart: inlined, the segment would be copied about on the stack.
+    #[inline(never)]
+    fn take_segment(&mut self, segment: &Segment<'_>, at: At) {
+        let Some((id, direction)) = self.table.route(segment, at) else {
+            return;
+        };
+        let Some(flow) = self.table.flow_mut(id) else { return };
+        let assembler = &mut flow.half_mut(direction).assembler;
+        let mut changed = false;
+        match assembler.push(segment.seq, segment.payload, segment.cut, at) {
+            Some(piece) => hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch),
+            None => changed = !segment.payload.is_empty(),
+        }
+        for direction in [direction, direction.opposite()] {
+            while let Some(piece) = flow.half_mut(direction).assembler.pop() {
+                hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch);
+                changed = true;
+            }
+        }
+        if changed {
+            let now = flow.halves.iter().map(|half| half.assembler.memory()).sum::<usize>();
+            let now = u32::try_from(now).unwrap_or(u32::MAX);
+            let before = std::mem::replace(&mut flow.data.held, now);
+            self.held = self.held.saturating_sub(before as usize).saturating_add(now as usize);
+        }
+    }
+
+    fn end(&mut self, Finished { mut flow, why }: Finished<Link>, last: Option<Timestamp>) {
+        let rest: Rest = Direction::BOTH.map(|direction| {
+            let assembler = &mut flow.half_mut(direction).assembler;
+            assembler.flush();
+            std::iter::from_fn(|| assembler.pop()).collect()
+        });
+        self.numbers.free.extend(flow.data.number);
+        self.held = self.held.saturating_sub(flow.data.held as usize);
+        self.batch.steps.push(Step::End(Ending {
+            flow,
+            why,
+            rest: rest.iter().any(|pieces| !pieces.is_empty()).then(|| Box::new(rest)),
+            last,
+        }));
+    }
+}
+
+/// Adds a piece of a connection to the batch.
+fn hand_over(flow: &mut Flow<Link>, direction: Direction, piece: &Piece<'_>, numbers: &mut Numbers, batch: &mut Batch) {
+    let number = *flow.data.number.get_or_insert_with(|| {
+        let number = numbers.take();
+        batch.steps.push(Step::Begin {
+            flow: number,
+            ends: flow.ends,
+            at: flow.first,
+        });
+        number
+    });
+    let place = Place {
+        flow: number,
+        direction,
+        roles_known: flow.roles_known(),
+    };
+    batch.steps.push(match piece {
+        Piece::Data(bytes, at) => {
+            batch.bytes.extend_from_slice(bytes);
+            Step::Data {
+                place,
+                length: bytes.len(),
+                at: *at,
+            }
+        }
+        &Piece::Gap(length, cause, at) => Step::Gap {
+            place,
+            length,
+            cause,
+            at,
+        },
+    });
+}
+
+/// The second stage: batches come in, the engine takes what they say.
+pub struct TlsStage {
+    engine: Engine,
+    /// By number.
+    flows: Vec<Option<Shadow>>,
+}
+
+/// What the back knows of a connection that goes on.
+struct Shadow {
+    flow: Box<Flow<ConnectionState>>,
+    /// Client and server are not who TCP takes them for.
+    swapped: bool,
+}
+
+impl Shadow {
+    /// What TCP calls this direction, as TLS calls it, or the other way round.
+    const fn turn(&self, direction: Direction) -> Direction {
+        if self.swapped { direction.opposite() } else { direction }
+    }
+
+    fn deliver(&mut self, direction: Direction, piece: &Piece<'_>, engine: &mut Engine) {
+        let before = self.turn(direction);
+        let after = connection::deliver(&mut self.flow, before, piece, &mut engine.context());
+        self.swapped ^= before != after;
+    }
+}
+
+impl TlsStage {
+    /// Before an engine.
+    #[must_use]
+    pub const fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            flows: Vec::new(),
+        }
+    }
+
+    /// Takes what a batch says and gives back its memory.
+    #[must_use]
+    pub fn take(&mut self, mut batch: Batch) -> Batch {
+        let mut bytes = batch.bytes.as_slice();
+        for step in batch.steps.drain(..) {
+            self.step(step, &mut bytes);
+        }
+        batch.bytes.clear();
+        batch
+    }
+
+    /// Bytes that connections hold back here.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.engine.buffered
+    }
+
+    /// Both stages as one again; every batch of the front must have been taken.
+    #[must_use]
+    pub fn join(mut self, front: TcpStage) -> Engine {
+        let (decoder, last) = (front.decoder, front.last);
+        let table = front.lines.table.map(|flow| {
+            let mut shadow = self.unite(flow);
+            connection::account(&mut shadow.flow, &mut self.engine.buffered);
+            shadow.flow
+        });
+        Engine {
+            decoder,
+            table,
+            last,
+            ..self.engine
+        }
+    }
+
+    fn step(&mut self, step: Step, bytes: &mut &[u8]) {
+        let engine = &mut self.engine;
+        match step {
+            Step::Begin {
+                flow,
+                ends: [client, server],
+                at,
+            } => {
+                let place = flow as usize;
+                if self.flows.len() <= place {
+                    self.flows.resize_with(place + 1, || None);
+                }
+                if let Some(slot) = self.flows.get_mut(place) {
+                    *slot = Some(Shadow {
+                        flow: self
+                            .engine
+                            .table
+                            .boxed(Flow::new(client, server, at, ConnectionState::default())),
+                        swapped: false,
+                    });
+                }
+            }
+            Step::Data { place, length, at } => {
+                let (piece, rest) = bytes.split_at(length.min(bytes.len()));
+                *bytes = rest;
+                self.deliver(place, &Piece::Data(piece.into(), at));
+            }
+            Step::Gap {
+                place,
+                length,
+                cause,
+                at,
+            } => self.deliver(place, &Piece::Gap(length, cause, at)),
+            Step::End(ending) => self.end(ending),
+            Step::Skipped(notice, frame) => engine.notices.add(notice, Some(frame)),
+            Step::Datagram { notice, pair, at } => engine.count_datagram(notice, pair, at),
+            Step::Neighbour(seen) => engine.note_neighbour(seen),
+            Step::Order(order) => order(engine),
+        }
+    }
+
+    fn deliver(&mut self, place: Place, piece: &Piece<'_>) {
+        let Some(Some(shadow)) = self.flows.get_mut(place.flow as usize) else {
+            return;
+        };
+        if place.roles_known {
+            shadow.flow.know_roles();
+        }
+        shadow.deliver(place.direction, piece, &mut self.engine);
+    }
+
+    fn end(&mut self, Ending { flow, why, rest, last }: Ending) {
+        let mut shadow = self.unite(flow);
+        if let Some(rest) = rest {
+            deliver_rest(&mut shadow, &rest, &mut self.engine);
+        }
+        self.engine.last = last;
+        self.engine.bury(Finished { flow: shadow.flow, why });
+    }
+
+    /// What both stages know of a connection.
+    fn unite(&mut self, flow: Box<Flow<Link>>) -> Shadow {
+        let slot = flow.data.number.and_then(|number| self.flows.get_mut(number as usize));
+        let Some(mut shadow) = slot.and_then(Option::take) else {
+            return Shadow {
+                flow: self.engine.table.boxed(flow.with(ConnectionState::default())),
+                swapped: false,
+            };
+        };
+        let tracks = std::mem::take(&mut shadow.flow.data);
+        *shadow.flow = flow.with(tracks);
+        if shadow.swapped {
+            shadow.flow.swap();
+        }
+        shadow
+    }
+}
+
+/// Delivers what was held back to the end: the client's first, as far as it is known who that is.
+fn deliver_rest(shadow: &mut Shadow, [to_server, to_client]: &Rest, engine: &mut Engine) {
+    let mut both = [(Direction::ToServer, to_server), (Direction::ToClient, to_client)];
+    if shadow.swapped {
+        both.reverse();
+    }
+    for (direction, pieces) in both {
+        for piece in pieces {
+            shadow.deliver(direction, piece, engine);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a run found, in a form that can be joined with what other runs found, and judged as if one run had seen it all.
+//!
+//! Connections of several runs are put together by their flow, credentials are entered anew in the order of time, and
+//! what depended on when a run ended is decided by when the last one did.
+
+use hashbrown::HashMap;
+
+use super::connection::{IDLE_NANOS, SILENT_NANOS};
+use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
+use crate::diagnosis::outcome;
+use crate::net::{Capture, Endpoint, Notices, Timestamp};
+use crate::session::{Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side};
+use crate::store::{PartialConnection, replay};
+
+/// What one run found.
+#[derive(Debug, Default)]
+pub struct Shard {
+    /// The captures it read. Frames say which, counted from the first of this shard.
+    pub captures: Vec<Capture>,
+    /// What the engine skipped.
+    pub notices: Notices,
+    /// Address facts.
+    pub neighbours: Vec<NeighbourSeen>,
+    /// TCP connections that carried no TLS.
+    pub other_connections: u64,
+    /// Time of the last packet.
+    pub last: Option<Timestamp>,
+    /// TLS connections in the order of their numbers.
+    pub connections: Vec<PartialConnection>,
+    /// Those of the other connections that another run may know better.
+    pub strays: Vec<Connection>,
+    /// What was folded into counts, by service where these were told apart.
+    pub omitted: Vec<(Option<Service>, Outcomes)>,
+}
+
+impl Shard {
+    /// Of a finished run that was told to keep what this takes ([`Engine::keep_joinable`]).
+    #[must_use]
+    pub fn of(engine: &Engine, captures: Vec<Capture>) -> Self {
+        let connections = engine.kept.iter();
+        Self {
+            captures,
+            notices: engine.notices.clone(),
+            neighbours: engine.neighbours.clone(),
+            other_connections: engine.other_connections,
+            last: engine.last,
+            connections: connections
+                .map(|(id, connection)| PartialConnection::of(id, connection, &engine.ledger))
+                .collect(),
+            strays: engine.strays.clone(),
+            omitted: engine
+                .kept
+                .omitted()
+                .map(|(service, omitted)| (Some(service.clone()), *omitted))
+                .chain(Some((None, *engine.kept.omitted_elsewhere())).filter(|(_, counts)| counts.total() > 0))
+                .collect(),
+        }
+    }
+}
+
+/// A connection on its way together.
+struct Part {
+    /// The shards that saw it.
+    shards: Vec<usize>,
+    sighting: PartialConnection,
+    /// TLS was seen on it.
+    tls: bool,
+}
+
+/// Joins what several runs found. Frames must count captures through all of them, in the order of the shards.
+#[must_use]
+pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
+    let mut engine = Engine::new(limits);
+    let mut captures = Vec::new();
+    let mut parts = Vec::new();
+    let several = shards.len() > 1;
+    for (number, shard) in shards.into_iter().enumerate() {
+        captures.extend(shard.captures);
+        engine.notices.merge(&shard.notices);
+        let room = MAX_NEIGHBOURS.saturating_sub(engine.neighbours.len());
+        engine.neighbours.extend(shard.neighbours.into_iter().take(room));
+        engine.other_connections += shard.other_connections;
+        engine.last = engine.last.max(shard.last);
+        for (service, omitted) in shard.omitted {
+            engine.kept.add_omitted(service, &omitted);
+        }
+        let part = |sighting, tls| Part {
+            shards: vec![number],
+            sighting,
+            tls,
+        };
+        parts.extend(shard.connections.into_iter().map(|sighting| part(sighting, true)));
+        parts.extend(
+            shard
+                .strays
+                .into_iter()
+                .map(|stray| part(PartialConnection::bare(Box::new(stray)), false)),
+        );
+    }
+    if several {
+        let others = |parts: &[Part]| {
+            let counted = |part: &&Part| !part.tls && !part.sighting.connection.is_bare_end();
+            parts.iter().filter(counted).count()
+        };
+        let before = others(&parts);
+        parts = put_together(parts);
+        let left = others(&parts);
+        engine.other_connections = engine.other_connections.saturating_sub((before - left) as u64);
+        // As one run would have met them, which leaves connections of one shard in their order.
+        parts.sort_by_key(|part| part.sighting.connection.hello_time());
+        engine.neighbours.sort_by_key(|seen| seen.at.time);
+    }
+    parts.retain(|part| part.tls);
+    engine.take(parts.into_iter().map(|part| part.sighting).collect());
+    (engine, captures)
+}
+
+/// Makes one of all sightings of each connection.
+fn put_together(parts: Vec<Part>) -> Vec<Part> {
+    let mut flows: HashMap<[Endpoint; 2], Vec<Part>> = HashMap::new();
+    for part in parts {
+        let connection = &part.sighting.connection;
+        let mut ends = [connection.client, connection.server];
+        ends.sort_unstable();
+        flows.entry(ends).or_default().push(part);
+    }
+    let mut all = Vec::new();
+    for mut parts in flows.into_values() {
+        parts.sort_by_key(|part| (part.sighting.connection.transport.started, part.shards.first().copied()));
+        let mut wholes: Vec<Part> = Vec::new();
+        for part in parts {
+            add(&mut wholes, part);
+        }
+        all.extend(wholes);
+    }
+    // The order that a hash table gives is no order.
+    all.sort_by_key(|part| {
+        let connection = &part.sighting.connection;
+        (connection.transport.first(), connection.client, connection.server)
+    });
+    all
+}
+
+/// Joins a sighting with the latest connection on the same ports that it can be of. Two sightings of one shard are two
+/// connections: that was told apart where the packets were.
+fn add(wholes: &mut Vec<Part>, mut part: Part) {
+    // An end alone is no connection.
+    let bare = part.sighting.connection.is_bare_end();
+    for whole in wholes.iter_mut().rev() {
+        if whole.sighting.connection.is_bare_end() {
+            continue;
+        }
+        if !bare && part.shards.iter().any(|shard| whole.shards.contains(shard)) {
+            continue;
+        }
+        match whole.sighting.join(part.sighting) {
+            Ok(()) => {
+                if !bare {
+                    whole.shards.append(&mut part.shards);
+                }
+                whole.tls |= part.tls;
+                return;
+            }
+            Err(sighting) => part.sighting = sighting,
+        }
+    }
+    wholes.push(part);
+}
+
+impl Engine {
+    /// Takes connections that are over, with their credentials.
+    fn take(&mut self, mut sightings: Vec<PartialConnection>) {
+        for sighting in &mut sightings {
+            let connection = &mut sighting.connection;
+            let quiet = self.last.map_or(0, |last| last.since(connection.transport.ended));
+            grow_quiet(connection, quiet);
+        }
+        let ids: Vec<ConnectionId> = sightings.iter().map(|_| self.kept.reserve()).collect();
+        let Some(first) = ids.first() else { return };
+        let connections = replay(sightings, *first, &mut self.ledger);
+        for (id, mut connection) in ids.into_iter().zip(connections) {
+            connection.outcome = outcome::decide(&connection);
+            connection.edges = None;
+            connection.shrink();
+            self.kept.keep(id, connection, &mut self.ledger);
+        }
+        self.join_legs();
+    }
+}
+
+/// The input went on after the end of the run that saw the connection: one that was open then has been silent since.
+fn grow_quiet(connection: &mut Connection, quiet: i64) {
+    let ended = Side::BOTH.iter().any(|side| connection.side(*side).ended().is_some());
+    let by_silence = connection.close.class.blind().is_some_and(Blindness::is_end_of_capture)
+        && !(matches!(connection.completed, Completed::Blind(_)) && connection.answer.yes().is_none());
+    if ended {
+        return;
+    }
+    if by_silence && quiet >= SILENT_NANOS {
+        connection.close.class = Seen::Yes(CloseClass::TimeoutSilent);
+    }
+    if quiet >= IDLE_NANOS {
+        connection.map_blindness(|cause| {
+            if cause.is_end_of_capture() {
+                Blindness::IdleAtCaptureEnd
+            } else {
+                cause
+            }
+        });
+    }
+}

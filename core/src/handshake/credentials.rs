@@ -1,0 +1,335 @@
+//! Credentials of a connection: what the ClientHello proposed becomes offers, one of them is accepted, and new ones are
+//! issued.
+
+use super::{HandshakeTracker, MAX_ISSUED};
+use crate::net::At;
+use crate::session::{Blindness, Seen};
+use crate::session::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, imported_identity};
+use crate::session::{EarlyData, Mechanism, Offer, OfferKind, Shape};
+use crate::store::CredentialStore;
+use crate::tls::handshake::NewSessionTicket;
+
+/// A PSK identity below this is no ticket: the shortest ones in use are 32-byte session IDs of stateful servers.
+const SHORTEST_TICKET: u32 = 32;
+
+/// A session ID as it stood in a hello; digested only when it turns out to matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SessionId {
+    length: u8,
+    bytes: [u8; 32],
+}
+
+impl SessionId {
+    pub(super) fn of(id: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        Self {
+            length: u8::try_from(id.len().min(32)).unwrap_or(32),
+            bytes,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    pub(super) fn name(&self) -> CredentialFingerprint {
+        CredentialFingerprint::of(self.bytes())
+    }
+}
+
+/// Credentials of a ClientHello until it is known what they are.
+#[derive(Debug, Clone)]
+pub(super) struct Proposed {
+    pub(super) session_id: Option<SessionId>,
+    pub(super) ticket: Option<CredentialFingerprint>,
+    pub(super) psks: Vec<ProposedPsk>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ProposedPsk {
+    pub(super) name: CredentialFingerprint,
+    pub(super) obfuscated_age: u32,
+    pub(super) binder: u8,
+    pub(super) looks_external: bool,
+}
+
+impl HandshakeTracker {
+    /// Settles what the hellos of both sides decide together, as soon as both are there.
+    pub(super) fn settle(&mut self, ledger: &mut CredentialStore) {
+        self.resolve_offers(ledger, false);
+        if self.facts.is_tls13() {
+            self.settle_tls13();
+        } else {
+            self.settle_tls12(ledger);
+        }
+    }
+
+    fn settle_tls13(&mut self) {
+        if self.proposed.is_some() {
+            return;
+        }
+        let (Some(hello), Some(answer)) = (self.facts.hello.yes(), self.facts.answer.yes()) else {
+            return;
+        };
+        let psk_offers = || {
+            self.facts.offers.iter().filter(|offer| {
+                !matches!(
+                    offer.kind,
+                    OfferKind::Resumption(Mechanism::SessionId | Mechanism::Ticket)
+                )
+            })
+        };
+        if let Some(index) = answer.selected_psk {
+            self.facts.accepted = psk_offers().nth(usize::from(index)).map(|offer| offer.credential);
+        }
+        if hello.early_data && self.facts.early_data == EarlyData::NotOffered {
+            self.facts.early_data = match (&self.facts.retry, answer.selected_psk) {
+                (Some(retry), _) => EarlyData::Rejected {
+                    at: retry.request,
+                    inferred: false,
+                },
+                (None, Some(0)) => EarlyData::Unclear(Blindness::Encrypted),
+                (None, _) => EarlyData::Rejected {
+                    at: answer.at,
+                    inferred: false,
+                },
+            };
+        }
+    }
+
+    fn settle_tls12(&mut self, ledger: &mut CredentialStore) {
+        let (Some(&shape), true) = (self.facts.shape.yes(), self.proposed.is_none()) else {
+            return;
+        };
+        let early_data = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
+        if let (true, Some(answer)) = (
+            early_data && self.facts.early_data == EarlyData::NotOffered,
+            self.facts.answer.yes(),
+        ) {
+            self.facts.early_data = EarlyData::Rejected {
+                at: answer.at,
+                inferred: false,
+            };
+        }
+        match shape {
+            Shape::Abbreviated(_) => self.accept_tls12(ledger),
+            Shape::Full(_) => {
+                let echoed = self.facts.answer.yes().is_some_and(|answer| answer.session_id_echoed);
+                if let (false, Some(answer)) = (echoed, self.facts.answer.yes()) {
+                    let at = answer.at;
+                    if let Some(name) = self.server_session_id.take() {
+                        self.issue(Mechanism::SessionId, name.name(), (None, None), at, ledger);
+                    }
+                }
+            }
+        }
+    }
+
+    /// RFC 5077 §3.4: with a ticket in the hello the session ID is not what the server resumes.
+    fn accept_tls12(&mut self, ledger: &mut CredentialStore) {
+        if self.facts.accepted.is_some() {
+            return;
+        }
+        let of = |mechanism: Mechanism| {
+            self.facts
+                .offers
+                .iter()
+                .find(|offer| offer.kind == OfferKind::Resumption(mechanism))
+                .map(|offer| offer.credential)
+        };
+        self.facts.accepted = of(Mechanism::Ticket).or_else(|| of(Mechanism::SessionId));
+        let echoed = self.facts.answer.yes().is_some_and(|answer| answer.session_id_echoed);
+        if let (None, true, Some(name)) = (self.facts.accepted, echoed, self.server_session_id) {
+            // A client that also speaks TLS 1.3 offered an ID nobody saw issued, and the server honours it.
+            let id = self.offer(
+                Mechanism::SessionId,
+                &name.name(),
+                OfferKind::Resumption(Mechanism::SessionId),
+                (0, 0),
+                ledger,
+            );
+            self.facts.accepted = Some(id);
+        }
+    }
+
+    /// Turns what the ClientHello carried into offers, once the version says what counts as one.
+    pub(super) fn resolve_offers(&mut self, ledger: &mut CredentialStore, at_end: bool) {
+        let Some(hello) = self.facts.hello.yes() else { return };
+        let answered = self.facts.answer.yes().is_some();
+        if !answered && !at_end {
+            return;
+        }
+        let (offers_tls13, hello_time) = (hello.offers_tls13, hello.at.time);
+        let Some(proposed) = self.proposed.take() else { return };
+        self.client_session_id = proposed.session_id;
+        if let Some(answer) = match &mut self.facts.answer {
+            Seen::Yes(answer) => Some(answer),
+            Seen::No | Seen::Blind(_) => None,
+        } {
+            answer.session_id_echoed = proposed.session_id.is_some() && proposed.session_id == self.server_session_id;
+        }
+        if let Some(ticket) = &proposed.ticket {
+            self.offer(
+                Mechanism::Ticket,
+                ticket,
+                OfferKind::Resumption(Mechanism::Ticket),
+                (0, 0),
+                ledger,
+            );
+        }
+        if let Some(id) = &proposed.session_id
+            && proposed.ticket.is_none()
+        {
+            let issued_before = ledger
+                .find_session_id(id.bytes())
+                .and_then(|known| ledger.get(known)?.issued)
+                .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
+            // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes.
+            if issued_before || !offers_tls13 {
+                self.offer(
+                    Mechanism::SessionId,
+                    &id.name(),
+                    OfferKind::Resumption(Mechanism::SessionId),
+                    (0, 0),
+                    ledger,
+                );
+            }
+        }
+        for psk in &proposed.psks {
+            let kind = psk_kind(psk, ledger);
+            let id = self.offer(
+                Mechanism::Psk,
+                &psk.name,
+                kind,
+                (psk.obfuscated_age, psk.binder),
+                ledger,
+            );
+            if let Some(known) = ledger.get_mut(id) {
+                known.offered_with_age_zero |= psk.obfuscated_age == 0;
+            }
+        }
+    }
+
+    fn offer(
+        &mut self,
+        mechanism: Mechanism,
+        name: &CredentialFingerprint,
+        kind: OfferKind,
+        (obfuscated_age, binder): (u32, u8),
+        ledger: &mut CredentialStore,
+    ) -> CredentialId {
+        let server = self.facts.server;
+        let id = ledger.enter(mechanism, name, || Credential::unseen(mechanism, *name, server));
+        if let Some(credential) = ledger.get_mut(id)
+            && credential.offers.last() != Some(&self.id)
+        {
+            credential.offers.push(self.id);
+        }
+        // Nearly always it stays at one: growing in larger steps would be given back at the end.
+        self.facts.offers.reserve_exact(1);
+        self.facts.offers.push(Offer {
+            credential: id,
+            kind,
+            obfuscated_age,
+            binder,
+        });
+        id
+    }
+
+    pub(super) fn new_session_ticket(&mut self, ticket: NewSessionTicket<'_>, at: At, ledger: &mut CredentialStore) {
+        if ticket.ticket.is_empty() {
+            self.facts.ticket_withdrawn.get_or_insert(at.frame);
+            return;
+        }
+        let name = CredentialFingerprint::of(ticket.ticket);
+        let lifetime = (ticket.lifetime_hint > 0).then_some(ticket.lifetime_hint);
+        self.issue(Mechanism::Ticket, name, (lifetime, None), at, ledger);
+    }
+
+    pub(super) fn issue(
+        &mut self,
+        mechanism: Mechanism,
+        name: CredentialFingerprint,
+        (lifetime, psk): (Option<u32>, Option<PskTerms>),
+        at: At,
+        ledger: &mut CredentialStore,
+    ) -> Option<CredentialId> {
+        let known = ledger
+            .find(mechanism, &name)
+            .filter(|id| self.facts.issued.contains(id));
+        if known.is_none() && self.facts.issued.len() >= MAX_ISSUED {
+            self.note_not_kept(1);
+            return None;
+        }
+        let issue = Issue {
+            connection: self.id,
+            at,
+        };
+        let mut fresh = self.credential(mechanism, name, ledger);
+        fresh.issued = Some(issue);
+        fresh.lifetime = lifetime;
+        fresh.psk = psk;
+        let id = ledger.enter(mechanism, &name, || fresh.clone());
+        if let Some(known) = ledger.get_mut(id)
+            && known.issued.is_none()
+        {
+            // It was offered before its issue was seen: two captures, or packets out of order.
+            known.issued = Some(issue);
+            known.lifetime = lifetime;
+            known.psk = psk;
+        }
+        if !self.facts.issued.contains(&id) {
+            self.facts.issued.reserve_exact(1);
+            self.facts.issued.push(id);
+        }
+        Some(id)
+    }
+
+    /// A credential that names the session of this handshake.
+    fn credential(&self, mechanism: Mechanism, name: CredentialFingerprint, ledger: &CredentialStore) -> Credential {
+        // A renewed ticket names the session that was resumed, with that session's properties.
+        let resumed = self.facts.accepted.and_then(|id| ledger.get(id));
+        let answer = self.facts.answer.yes();
+        Credential {
+            server_name: resumed
+                .and_then(|known| known.server_name.clone())
+                .or_else(|| self.facts.server_name().cloned()),
+            version: answer.map(|answer| answer.version),
+            suite: answer.map(|answer| answer.suite),
+            extended_master_secret: answer.map(|answer| answer.extended_master_secret),
+            client_certificate: match (resumed, &self.facts.shape) {
+                (Some(known), _) => known.client_certificate,
+                (None, Seen::Yes(Shape::Full(_))) => Some(self.facts.certificate_request.is_some()),
+                _ => None,
+            },
+            ..Credential::unseen(mechanism, name, self.facts.server)
+        }
+    }
+
+    pub(super) fn note_not_kept(&mut self, credentials: usize) {
+        let credentials = u32::try_from(credentials).unwrap_or(u32::MAX);
+        self.facts.not_kept = self.facts.not_kept.saturating_add(credentials);
+    }
+}
+
+pub(super) fn looks_external(identity: &[u8]) -> bool {
+    let printable = !identity.is_empty() && identity.iter().all(|byte| (0x20..0x7f).contains(byte));
+    let length = u32::try_from(identity.len()).unwrap_or(u32::MAX);
+    printable || length < SHORTEST_TICKET || imported_identity(identity)
+}
+
+/// External or issued by a server (RFC 8446 §4.2.11: external PSKs SHOULD have age 0)?
+fn psk_kind(psk: &ProposedPsk, ledger: &CredentialStore) -> OfferKind {
+    let known = ledger.find(Mechanism::Psk, &psk.name).and_then(|id| ledger.get(id));
+    let issued = known.is_some_and(|credential| credential.issued.is_some());
+    let age_zero_before = known.is_some_and(|credential| credential.offered_with_age_zero);
+    match (psk.obfuscated_age == 0, psk.looks_external) {
+        _ if issued => OfferKind::Resumption(Mechanism::Psk),
+        (true, true) => OfferKind::ExternalPsk,
+        // No ticket keeps the masked age 0 from one connection to the next.
+        (true, false) if age_zero_before => OfferKind::ExternalPsk,
+        (true, false) | (false, true) => OfferKind::UnclearPsk,
+        (false, false) => OfferKind::Resumption(Mechanism::Psk),
+    }
+}

@@ -1,0 +1,332 @@
+//! Folds what TLS says on one connection, message by message, into its facts.
+//!
+//! Nothing here depends on which direction the capture shows first: what one direction proves alone is taken from it
+//! alone, and what needs both hellos is settled when both are there.
+
+mod credentials;
+mod hellos;
+mod opened;
+mod protected;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::net::{At, Endpoint};
+use crate::tls::{Content, Event, Message, ProtocolVersion};
+
+use crate::session::Close;
+use crate::session::{Blindness, Seen};
+use crate::session::{Completed, Connection, ConnectionId, EarlyData, Offer, Outcome, TicketsInferred};
+use crate::session::{Credential, CredentialFingerprint};
+use crate::session::{HostFingerprint, Transport};
+use crate::session::{PlainAlert, Side, SideFacts};
+use crate::session::{Record, SideClose};
+use crate::store::CredentialStore;
+use crate::store::Interner;
+use credentials::{Proposed, ProposedPsk, SessionId};
+
+/// Credentials of one ClientHello that are kept. Clients offer one or two; a hello has room for thousands.
+pub const MAX_OFFERED: usize = 64;
+/// Credentials issued on one connection that are kept. Servers issue one or two; a stream has room for any number.
+pub const MAX_ISSUED: usize = 256;
+
+/// What the decoders must be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feedback {
+    /// Nothing.
+    None,
+    /// TLS 1.3: ChangeCipherSpec protects nothing.
+    ChangeCipherSpecIsDummy,
+}
+
+/// What was read of a connection with keys.
+#[derive(Debug, Clone, Default)]
+struct Opened {
+    /// The server's Finished of TLS 1.3.
+    server_finished: bool,
+    /// A ticket of TLS 1.3 whose lifetime is not 0.
+    usable_ticket: bool,
+    /// A record of the server stayed closed.
+    server_closed: bool,
+    /// The session ID that the client offered in a renegotiation.
+    renegotiated_id: Option<Box<SessionId>>,
+}
+
+/// A TLS connection that is still open.
+#[derive(Debug, Clone)]
+pub struct HandshakeTracker {
+    /// Its number.
+    pub id: ConnectionId,
+    facts: Connection,
+    proposed: Option<Box<Proposed>>,
+    client_session_id: Option<SessionId>,
+    server_session_id: Option<SessionId>,
+    /// What the ends of both streams look like, client first.
+    ends: [SideClose; 2],
+    /// The client's key exchange of TLS 1.2 or before came.
+    key_exchange: bool,
+    /// ChangeCipherSpec under protection, of each side.
+    protected_ccs: [u16; 2],
+    end_of_early_data: Option<At>,
+    server_flight: bool,
+    /// A hello of another handshake came: what follows is of the next connection on these ports.
+    superseded: bool,
+    opened: Opened,
+    /// Lengths of the server's first records after the client's Finished, and whether the client had sent data by then.
+    after_finished: [Option<(u16, bool)>; 2],
+}
+
+impl HandshakeTracker {
+    /// A connection on which TLS was just recognised.
+    #[must_use]
+    pub fn new(id: ConnectionId, client: Endpoint, server: Endpoint, transport: Transport) -> Self {
+        let facts = Connection {
+            client,
+            server,
+            transport,
+            hello: Seen::No,
+            retry: None,
+            answer: Seen::No,
+            shape: Seen::No,
+            certificate: None,
+            certificate_request: None,
+            ticket_withdrawn: None,
+            keys: None,
+            extensions_read: false,
+            tickets_inferred: TicketsInferred::Unclear,
+            early_data: EarlyData::NotOffered,
+            offers: Vec::new(),
+            accepted: None,
+            issued: Vec::new(),
+            not_kept: 0,
+            renegotiations: 0,
+            client_side: SideFacts::new(),
+            server_side: SideFacts::new(),
+            marks: HostFingerprint {
+                mac: None,
+                ttl: None,
+                syn_options: None,
+                asked: None,
+            },
+            completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
+            outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),
+            close: Close::open(Blindness::OpenAtCaptureEnd),
+            edges: None,
+        };
+        Self {
+            id,
+            facts,
+            proposed: None,
+            client_session_id: None,
+            server_session_id: None,
+            ends: <[SideClose; 2]>::default(),
+            key_exchange: false,
+            protected_ccs: [0; 2],
+            end_of_early_data: None,
+            server_flight: false,
+            superseded: false,
+            opened: Opened::default(),
+            after_finished: [None; 2],
+        }
+    }
+
+    /// The facts so far.
+    #[must_use]
+    pub const fn facts(&self) -> &Connection {
+        &self.facts
+    }
+
+    /// The facts so far, for what TCP adds at the end.
+    pub const fn facts_mut(&mut self) -> &mut Connection {
+        &mut self.facts
+    }
+
+    /// Whether the end of the connection will make an offer of what its ClientHello proposes: without an answer that is not
+    /// done before.
+    #[must_use]
+    pub fn will_offer(&self, ledger: &CredentialStore) -> bool {
+        let Some(proposed) = self.proposed.as_deref() else {
+            return false;
+        };
+        let known = |id: &SessionId| ledger.find_session_id(id.bytes()).is_some();
+        let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
+        let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));
+        id || proposed.ticket.is_some() || !proposed.psks.is_empty()
+    }
+
+    /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.
+    #[must_use]
+    pub fn said(&self, side: Side) -> usize {
+        let [client, server] = &self.ends;
+        let (hello, end, key_exchange) = match side {
+            Side::Client => (self.facts.hello.yes().is_some(), client, self.key_exchange),
+            Side::Server => (
+                self.facts.answer.yes().is_some() || self.facts.retry.is_some(),
+                server,
+                false,
+            ),
+        };
+        let full = side == Side::Server && self.server_flight;
+        let alert = self.facts.side(side).alert.is_some() || end.plain.is_some();
+        let records = [end.last, end.before_last];
+        let told = [hello, full, key_exchange, alert].into_iter().filter(|told| *told);
+        (told.count() + records.iter().flatten().count()).min(2)
+    }
+
+    /// The session ID of the ClientHello.
+    #[must_use]
+    pub fn session_id(&self) -> Option<CredentialFingerprint> {
+        let proposed = self.proposed.as_deref().and_then(|proposed| proposed.session_id);
+        proposed.or(self.client_session_id).as_ref().map(SessionId::name)
+    }
+
+    /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let proposed = self.proposed.as_ref().map_or(0, |proposed| proposed.psks.len());
+        let credentials = self.facts.offers.len() + self.facts.issued.len();
+        let hello = self.facts.hello.yes();
+        let name = hello.and_then(|hello| hello.server_name.as_deref()).map_or(0, str::len);
+        let suites = hello.map_or(0, |hello| size_of_val(&*hello.stack.suites));
+        proposed * size_of::<ProposedPsk>()
+            + credentials * (size_of::<Offer>() + size_of::<Credential>())
+            + name
+            + suites
+    }
+
+    /// What the ends of both streams looked like, client first.
+    #[must_use]
+    pub const fn ends(&self) -> &[SideClose; 2] {
+        &self.ends
+    }
+
+    /// Takes one event of one side. `offset` counts the bytes of that side's stream up to the end of the event.
+    pub fn event(
+        &mut self,
+        side: Side,
+        event: Event<'_>,
+        at: At,
+        offset: u64,
+        ledger: &mut CredentialStore,
+        interner: &mut Interner,
+    ) -> Feedback {
+        let mut feedback = Feedback::None;
+        if self.superseded {
+            return feedback;
+        }
+        match event {
+            Event::Message(Message::ClientHello(hello)) if side == Side::Client => {
+                self.client_hello(&hello, at, interner);
+            }
+            Event::Message(Message::ServerHello(hello)) if side == Side::Server => {
+                self.server_hello(&hello, at, interner);
+                if hello.version.is_tls13() {
+                    feedback = Feedback::ChangeCipherSpecIsDummy;
+                }
+            }
+            Event::Message(message) => self.message(side, &message, at, ledger),
+            Event::ChangeCipherSpec => self.change_cipher_spec(side, at),
+            Event::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
+            Event::Protected(record) => {
+                self.protected(side, Record::of(&record, Content::Closed, at), offset);
+                // Nothing that decides an offer comes under protection.
+                return feedback;
+            }
+            Event::Desynchronised | Event::Resynchronised => {}
+        }
+        self.settle(ledger);
+        feedback
+    }
+
+    /// Bytes of one side's handshake are missing.
+    pub fn handshake_lost(&mut self, side: Side, cause: Blindness) {
+        let facts = self.facts.side_mut(side);
+        if facts.finished.is_none() {
+            facts.handshake_loss.get_or_insert(cause);
+        }
+    }
+
+    /// The stream of one side ends inside a record.
+    pub const fn ends_inside_record(&mut self, side: Side) {
+        self.end(side).unfinished = true;
+    }
+
+    /// No more events: what was proposed is settled with what is known. `blind` says why a hello that was not seen
+    /// may have been there all the same.
+    pub fn finish(&mut self, ledger: &mut CredentialStore, blind: [Option<Blindness>; 2]) {
+        let [client_blind, server_blind] = blind;
+        self.resolve_offers(ledger, true);
+        self.settle(ledger);
+        if self.facts.hello.yes().is_none() {
+            self.facts.hello = Seen::Blind(client_blind.unwrap_or(Blindness::ClientHelloMissing));
+        }
+        if self.facts.answer.yes().is_none()
+            && let Some(cause) = server_blind
+        {
+            self.facts.answer = Seen::Blind(cause);
+        }
+        if self.facts.shape.yes().is_none()
+            && let Some(cause) = self.facts.server_side.handshake_loss.or(server_blind)
+        {
+            self.facts.shape = Seen::Blind(cause);
+        }
+        let offers_tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
+        let tls13 = self.facts.version().map_or(offers_tls13, ProtocolVersion::is_tls13);
+        if let (
+            EarlyData::NotOffered,
+            true,
+            Some(cause @ (Blindness::CaptureStartedLate | Blindness::Gap | Blindness::Snaplen)),
+        ) = (self.facts.early_data, tls13, client_blind)
+        {
+            // An earlier ClientHello with early data, and the HelloRetryRequest that refused it, may not be in the capture.
+            self.facts.early_data = EarlyData::Unclear(cause);
+        }
+        self.hide_early_data();
+        self.infer_tickets();
+    }
+
+    /// The facts, to keep.
+    #[must_use]
+    pub fn into_facts(mut self: Box<Self>) -> Arc<Connection> {
+        self.facts.shrink();
+        Arc::new(self.facts)
+    }
+
+    /// Early data is known not to be there only where the first ClientHello was seen, and known to be refused only
+    /// where the answer was.
+    fn hide_early_data(&mut self) {
+        if self.facts.early_data != EarlyData::NotOffered {
+            return;
+        }
+        let first_unseen = self
+            .facts
+            .retry
+            .as_ref()
+            .is_some_and(|retry| retry.first_hello == retry.request);
+        let cause = match &self.facts.hello {
+            Seen::Yes(hello) if hello.early_data => {
+                Some(self.facts.answer.blind().unwrap_or(Blindness::ServerHelloMissing))
+            }
+            Seen::Yes(_) if first_unseen => Some(
+                self.facts
+                    .client_side
+                    .handshake_loss
+                    .unwrap_or(Blindness::ClientHelloMissing),
+            ),
+            Seen::Blind(cause) => Some(*cause),
+            Seen::Yes(_) | Seen::No => None,
+        };
+        if let Some(cause) = cause {
+            self.facts.early_data = EarlyData::Unclear(cause);
+        }
+    }
+
+    const fn end(&mut self, side: Side) -> &mut SideClose {
+        let [client, server] = &mut self.ends;
+        match side {
+            Side::Client => client,
+            Side::Server => server,
+        }
+    }
+}

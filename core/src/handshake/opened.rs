@@ -1,0 +1,167 @@
+//! What protected records turn out to hold when there are keys for them: facts that are otherwise concluded from lengths
+//! and order, or not visible at all.
+
+use sha2::{Digest, Sha256};
+
+use super::HandshakeTracker;
+use super::credentials::SessionId;
+use super::protected::handshake_bytes;
+use crate::net::At;
+use crate::session::Record;
+use crate::session::Side;
+use crate::session::{Blindness, Seen};
+use crate::session::{CredentialFingerprint, PskTerms};
+use crate::session::{EarlyData, Mechanism, TicketsInferred};
+use crate::store::CredentialStore;
+use crate::store::Interner;
+use crate::tls::handshake::{EncryptedExtensions, PskTicket};
+use crate::tls::hello::ServerHello;
+use crate::tls::names::HandshakeType;
+use crate::tls::{Content, Message, Sealed};
+
+impl HandshakeTracker {
+    /// Takes a protected record that was opened; its handshake messages follow by [`HandshakeTracker::inner`]. `offset` counts the
+    /// bytes of that side's stream up to the end of the record.
+    pub fn opened(&mut self, side: Side, record: &Sealed<'_>, content: Content, at: At, offset: u64) {
+        self.protected(side, Record::of(record, content, at), offset);
+    }
+
+    /// Takes a handshake message that came under protection.
+    pub fn inner(
+        &mut self,
+        side: Side,
+        message: &Message<'_>,
+        (at, offset): (At, u64),
+        ledger: &mut CredentialStore,
+        interner: &mut Interner,
+    ) {
+        if self.facts.is_tls13() {
+            match side {
+                Side::Client => self.client_inner(message, at, offset),
+                Side::Server => self.server_inner(message, (at, offset), ledger, interner),
+            }
+        } else {
+            self.renegotiated(side, message, at, ledger);
+        }
+    }
+
+    /// A record of TLS 1.3 that is no alert.
+    pub(super) fn opened_tls13(&mut self, side: Side, record: Record) {
+        let facts = self.facts.side_mut(side);
+        // Before the client's Finished it is early data; before the server's there is none.
+        if record.content == Content::Data && facts.finished.is_some() {
+            facts.application_data.get_or_insert(record.at);
+        }
+        if record.content == Content::Handshake && side == Side::Server {
+            self.server_flight = true;
+        }
+    }
+
+    fn client_inner(&mut self, message: &Message<'_>, at: At, offset: u64) {
+        if *message == Message::Other(HandshakeType::END_OF_EARLY_DATA) {
+            self.end_of_early_data = Some(at);
+        }
+        if *message == Message::Other(HandshakeType::FINISHED) {
+            self.facts.client_side.finished = Some(at);
+            self.facts.client_side.handshake_bytes = handshake_bytes(offset);
+        }
+    }
+
+    fn server_inner(
+        &mut self,
+        message: &Message<'_>,
+        (at, offset): (At, u64),
+        ledger: &mut CredentialStore,
+        interner: &mut Interner,
+    ) {
+        match message {
+            Message::EncryptedExtensions(extensions) => self.encrypted_extensions(extensions, at, interner),
+            Message::Certificate(certificate) if !certificate.is_empty() => {
+                let digest: [u8; 32] = Sha256::digest(certificate).into();
+                let first = *digest.first_chunk().unwrap_or(&[0; 16]);
+                self.facts.certificate.get_or_insert((first, at.frame));
+            }
+            Message::Other(HandshakeType::CERTIFICATE_REQUEST) => {
+                self.facts.certificate_request.get_or_insert(at.frame);
+            }
+            Message::Other(HandshakeType::FINISHED) => {
+                self.opened.server_finished = true;
+                self.facts.server_side.finished = Some(at);
+                self.facts.server_side.handshake_bytes = handshake_bytes(offset);
+            }
+            Message::PskTicket(ticket) => self.psk_ticket(*ticket, at, ledger),
+            Message::Certificate(_)
+            | Message::ClientHello(_)
+            | Message::ClientKeyExchange(_)
+            | Message::Malformed(_)
+            | Message::NewSessionTicket(_)
+            | Message::Other(_)
+            | Message::ServerHello(_) => {}
+        }
+    }
+
+    /// RFC 8446 §4.2.10: the server says whether it takes the early data.
+    fn encrypted_extensions(&mut self, extensions: &EncryptedExtensions<'_>, at: At, interner: &mut Interner) {
+        self.facts.extensions_read = true;
+        if let (Seen::Yes(answer), Some(alpn)) = (&mut self.facts.answer, extensions.alpn) {
+            answer.alpn = Some(interner.text(alpn));
+        }
+        self.facts.early_data = match (self.facts.early_data, extensions.early_data) {
+            (EarlyData::Unclear(Blindness::Encrypted), true) => EarlyData::Accepted { at, inferred: false },
+            (EarlyData::Unclear(Blindness::Encrypted), false) => EarlyData::Rejected { at, inferred: false },
+            (known, _) => known,
+        };
+    }
+
+    fn psk_ticket(&mut self, ticket: PskTicket<'_>, at: At, ledger: &mut CredentialStore) {
+        let terms = PskTerms {
+            age_add: ticket.age_add,
+            max_early_data: ticket.max_early_data,
+        };
+        self.opened.usable_ticket |= ticket.lifetime > 0;
+        self.issue(
+            Mechanism::Psk,
+            CredentialFingerprint::of(ticket.ticket),
+            (Some(ticket.lifetime), Some(terms)),
+            at,
+            ledger,
+        );
+    }
+
+    /// A message of a renegotiation: it may begin a session that later connections resume.
+    fn renegotiated(&mut self, side: Side, message: &Message<'_>, at: At, ledger: &mut CredentialStore) {
+        match (side, message) {
+            (Side::Client, Message::ClientHello(hello)) => {
+                self.opened.renegotiated_id = Some(Box::new(SessionId::of(hello.session_id)));
+            }
+            (Side::Server, Message::ServerHello(hello)) => self.renegotiated_session(hello, at, ledger),
+            (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, ledger),
+            _ => {}
+        }
+    }
+
+    fn renegotiated_session(&mut self, hello: &ServerHello<'_>, at: At, ledger: &mut CredentialStore) {
+        let id = SessionId::of(hello.session_id);
+        // The same ID again resumes a session that has it already.
+        if hello.session_id.is_empty() || self.opened.renegotiated_id.take().as_deref() == Some(&id) {
+            return;
+        }
+        let entered = self.issue(Mechanism::SessionId, id.name(), (None, None), at, ledger);
+        if let Some(credential) = entered.and_then(|id| ledger.get_mut(id)) {
+            credential.suite = Some(hello.cipher_suite);
+            credential.extended_master_secret = Some(hello.extended_master_secret);
+        }
+    }
+
+    /// Says what is known of the server's tickets from reading its records. `false` when nothing is.
+    pub(super) fn read_tickets(&mut self) -> bool {
+        let server = &self.facts.server_side;
+        let lost = server.tail_loss.or(server.handshake_loss).is_some();
+        let complete = self.opened.server_finished && !self.opened.server_closed && !lost;
+        let usable = self.opened.usable_ticket;
+        if usable || complete {
+            self.facts.tickets_inferred = TicketsInferred::Read { usable, complete };
+        }
+        usable || complete
+    }
+}

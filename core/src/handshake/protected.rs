@@ -1,0 +1,173 @@
+//! What the order and the lengths of protected records tell without keys: Finished, early data, tickets of TLS 1.3, and
+//! what each side sent last.
+
+use std::num::NonZeroU32;
+
+use super::HandshakeTracker;
+use crate::session::Blindness;
+use crate::session::Record;
+use crate::session::{EarlyData, JSSE_PADDING, TicketsInferred};
+use crate::session::{PlainAlert, Side};
+use crate::tls::{Content, ContentType};
+
+/// Record length of a TLS 1.3 EndOfEarlyData: 4 bytes of message and the inner type, beside the tag.
+const END_OF_EARLY_DATA: u16 = 5;
+/// A NewSessionTicket of TLS 1.3 is never smaller: 13 bytes of fields, 32 of ticket, inner type and tag.
+const SMALLEST_TICKET_RECORD: u16 = 60;
+
+impl HandshakeTracker {
+    pub(super) fn protected(&mut self, side: Side, record: Record, offset: u64) {
+        let tls13 = self.facts.is_tls13();
+        // Before the ServerHello is there, records of a client that speaks TLS 1.3 may be early data.
+        let tls12 = match (self.facts.answer.yes(), self.facts.hello.yes()) {
+            (Some(_), _) => !tls13,
+            (None, hello) => hello.is_some_and(|hello| !hello.offers_tls13),
+        };
+        let facts = self.facts.side_mut(side);
+        let handshake_over = facts.finished.is_some();
+        let closed = record.content == Content::Closed;
+        if let Content::Alert { fatal, description } = record.content {
+            self.alert(
+                side,
+                PlainAlert {
+                    at: record.at,
+                    fatal,
+                    description,
+                },
+            );
+        } else if tls13 && !closed {
+            self.opened_tls13(side, record);
+        } else if tls13 {
+            self.protected_tls13(side, record, offset);
+        } else if tls12 {
+            match record.content_type {
+                ContentType::HANDSHAKE | ContentType::APPLICATION_DATA if !handshake_over => {
+                    facts.finished = Some(record.at);
+                    facts.handshake_bytes = handshake_bytes(offset);
+                }
+                ContentType::APPLICATION_DATA => {
+                    facts.application_data.get_or_insert(record.at);
+                }
+                // Encrypted, so longer than one byte: a second handshake on this connection.
+                ContentType::CHANGE_CIPHER_SPEC => {
+                    let [client, server] = &mut self.protected_ccs;
+                    let count = if side == Side::Client {
+                        &mut *client
+                    } else {
+                        &mut *server
+                    };
+                    *count = count.saturating_add(1);
+                    self.facts.renegotiations = (*client).max(*server);
+                }
+                ContentType::ALERT if self.facts.side(side.other()).finished.is_none() => {
+                    self.facts.side_mut(side).handshake_alert.get_or_insert(record.at.frame);
+                }
+                _ => {}
+            }
+        }
+        let end = self.end(side);
+        if let Some(last) = end.last.replace(record)
+            && handshake_over
+            && last.content == Content::Closed
+        {
+            // Application data of two bytes has the size of an alert; an alert in the middle is a warning.
+            let sized_like_alert = last.length == 19 + end.padding.unwrap_or(0);
+            end.short_records += u32::from(sized_like_alert && last.content_type == ContentType::APPLICATION_DATA);
+            end.before_last = Some(last);
+        }
+    }
+
+    fn protected_tls13(&mut self, side: Side, record: Record, offset: u64) {
+        let Some(answer) = self.facts.answer.yes() else { return };
+        self.opened.server_closed |= side == Side::Server;
+        let tag = answer.suite.tls13_tag();
+        let finished = answer.suite.kdf_hash().map(|hash| 4 + hash.length() + 1 + tag);
+        let padding = finished.and_then(|finished| {
+            [0, JSSE_PADDING]
+                .into_iter()
+                .find(|padding| record.length == finished + padding)
+        });
+        match side {
+            Side::Server if self.facts.client_side.finished.is_none() => {
+                self.server_flight = true;
+                self.facts.server_side.finished.get_or_insert(record.at);
+                self.facts.server_side.handshake_bytes = handshake_bytes(offset);
+                if padding.is_some() {
+                    self.end(Side::Server).padding = padding;
+                }
+            }
+            Side::Server => {
+                let asked = self.facts.client_side.application_data.is_some();
+                if let Some(slot) = self.after_finished.iter_mut().find(|slot| slot.is_none()) {
+                    *slot = Some((record.length, asked));
+                }
+                self.facts.server_side.application_data.get_or_insert(record.at);
+            }
+            Side::Client if self.facts.client_side.finished.is_some() => {
+                self.facts.client_side.application_data.get_or_insert(record.at);
+            }
+            Side::Client => self.client_flight_tls13(record, offset, tag, padding),
+        }
+    }
+
+    /// The client's records up to its Finished: early data, EndOfEarlyData, certificate, Finished, or an alert.
+    fn client_flight_tls13(&mut self, record: Record, offset: u64, tag: u16, padding: Option<u16>) {
+        let early = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
+        let sized = |content: u16| {
+            [0, JSSE_PADDING]
+                .into_iter()
+                .any(|padding| record.length == content + tag + padding)
+        };
+        if early && !self.server_flight {
+            return;
+        }
+        if early && sized(END_OF_EARLY_DATA) {
+            self.end_of_early_data = Some(record.at);
+            return;
+        }
+        if sized(3) {
+            self.facts.client_side.handshake_alert.get_or_insert(record.at.frame);
+            return;
+        }
+        // With early data in flight only the size tells the Finished; otherwise the first record begins the flight.
+        if early && padding.is_none() {
+            return;
+        }
+        self.end(Side::Client).padding = padding;
+        self.facts.client_side.finished = Some(record.at);
+        self.facts.client_side.handshake_bytes = handshake_bytes(offset);
+        if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
+            self.facts.early_data = match (self.end_of_early_data, self.facts.client_side.handshake_loss) {
+                (Some(at), _) => EarlyData::Accepted { at, inferred: true },
+                (None, Some(cause)) => EarlyData::Unclear(cause),
+                (None, None) => EarlyData::Rejected {
+                    at: record.at,
+                    inferred: true,
+                },
+            };
+        }
+    }
+
+    /// Tickets of TLS 1.3 are encrypted; their place and size are not. Most servers send them right after the client's
+    /// Finished, before they answer anything; OpenSSL sends two of equal size.
+    pub(super) fn infer_tickets(&mut self) {
+        if self.read_tickets() {
+            return;
+        }
+        // Where the client's Finished stands in front of the server's flight, that flight is taken for what follows it.
+        if !self.facts.is_tls13() || self.facts.client_side.finished.is_none() || !self.server_flight {
+            return;
+        }
+        let plausible = |length: u16| length >= SMALLEST_TICKET_RECORD;
+        self.facts.tickets_inferred = match self.after_finished {
+            [Some((first, _)), Some((second, _))] if first == second && plausible(first) => TicketsInferred::Like(2),
+            [Some((first, false)), _] if plausible(first) => TicketsInferred::Like(1),
+            [Some((first, _)), _] if !plausible(first) => TicketsInferred::None,
+            _ => TicketsInferred::Unclear,
+        };
+    }
+}
+
+pub(super) fn handshake_bytes(offset: u64) -> Option<NonZeroU32> {
+    u32::try_from(offset).ok().and_then(NonZeroU32::new)
+}

@@ -1,0 +1,122 @@
+//! What a hello offers, and what of it is kept.
+
+use super::*;
+
+#[test]
+fn credentials_beyond_the_limits_are_counted() {
+    let identities: Vec<[u8; 40]> = (0..MAX_OFFERED + 3)
+        .map(|number| [u8::try_from(number).expect("few"); 40])
+        .collect();
+    let mut talk = Talk::new();
+    talk.client(with_psks(identities.iter().map(|identity| psk(identity, 1))));
+    talk.server(server_of_tls13());
+    assert_eq!(talk.open.facts().offers.len(), MAX_OFFERED);
+    assert_eq!(talk.open.facts().not_kept, 3);
+
+    let mut talk = Talk::new();
+    talk.client(client_hello()).server(server_hello());
+    for number in (0..MAX_ISSUED + 2).chain([0, 1]) {
+        let ticket = [&number.to_be_bytes()[..], &[3; 60]].concat();
+        let ticket = NewSessionTicket {
+            lifetime_hint: 0,
+            ticket: &ticket,
+        };
+        talk.say(Side::Server, Event::Message(Message::NewSessionTicket(ticket)));
+    }
+    assert_eq!(talk.open.facts().issued.len(), MAX_ISSUED);
+    // The two that came again were known.
+    assert_eq!(talk.open.facts().not_kept, 2);
+}
+
+/// RFC 8446 §4.2.11: external PSKs SHOULD have age 0, and a ticket has none.
+#[test]
+fn the_age_and_the_look_of_a_psk_tell_tickets_from_external_ones() {
+    let ticket = [0xee; 48];
+    let kind = |identity: &[u8], age: u32, again: bool, issued: bool| {
+        let mut ledger = CredentialStore::default();
+        let name = CredentialFingerprint::of(identity);
+        if issued {
+            let id = ledger.enter(Mechanism::Psk, &name, || {
+                Credential::unseen(Mechanism::Psk, name, endpoint(2))
+            });
+            ledger.get_mut(id).expect("entered").issued = Some(Issue {
+                connection: ConnectionId(0),
+                at: at(1),
+            });
+        }
+        for number in 1..=1 + u32::from(again) {
+            let mut talk = Talk::with(ledger, number);
+            talk.client(with_psks([psk(identity, age)])).server(server_of_tls13());
+            let (connection, after) = talk.finish();
+            ledger = after;
+            if number == 1 + u32::from(again) {
+                return connection.offers.first().map(|offer| offer.kind);
+            }
+        }
+        None
+    };
+    let resumption = OfferKind::Resumption(Mechanism::Psk);
+    assert_eq!(kind(&ticket, 5, false, false), Some(resumption));
+    assert_eq!(kind(b"client-7", 5, false, false), Some(OfferKind::UnclearPsk));
+    assert_eq!(kind(b"client-7", 0, false, false), Some(OfferKind::ExternalPsk));
+    assert_eq!(kind(b"client-7", 0, false, true), Some(resumption));
+    assert_eq!(kind(&ticket, 0, false, false), Some(OfferKind::UnclearPsk));
+    assert_eq!(kind(&ticket, 0, true, false), Some(OfferKind::ExternalPsk));
+    assert_eq!(kind(&ticket, 5, true, false), Some(resumption));
+    // As long as a stateful ticket, and one byte less.
+    assert_eq!(kind(&ticket[..32], 5, false, false), Some(resumption));
+    assert_eq!(kind(&ticket[..31], 5, false, false), Some(OfferKind::UnclearPsk));
+    // Printable throughout, whatever its length.
+    assert_eq!(kind(&[b'a'; 48], 5, false, false), Some(OfferKind::UnclearPsk));
+    assert_eq!(kind(&[0x7f; 48], 5, false, false), Some(resumption));
+}
+
+/// RFC 8446 §4.1.2: the field of a client that speaks TLS 1.3 may hold a session or 32 bytes at random.
+#[test]
+fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before() {
+    let offers = |shown: &[u8], version: ServerHello<'static>| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(ServerHello {
+            session_id: &[5; 32],
+            ..server_hello()
+        });
+        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        let (first, ledger) = talk.finish();
+        assert_eq!((first.offers.len(), first.issued.len()), (0, 1));
+        let mut talk = Talk::with(ledger, 2);
+        talk.client(ClientHello {
+            session_id: shown,
+            ..of_tls13()
+        });
+        talk.server(version);
+        let (second, _) = talk.finish();
+        second.offers.iter().map(|offer| offer.kind).collect::<Vec<_>>()
+    };
+    let by_id = [OfferKind::Resumption(Mechanism::SessionId)];
+    assert_eq!(offers(&[5; 32], server_hello()), by_id);
+    assert_eq!(offers(&[5; 32], server_of_tls13()), by_id);
+    assert_eq!(offers(&[6; 32], server_hello()), []);
+}
+
+#[test]
+fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() {
+    let mut ledger = CredentialStore::default();
+    let name = CredentialFingerprint::of(&[5; 32]);
+    let id = ledger.enter(Mechanism::SessionId, &name, || {
+        Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+    });
+    for (connection, second, offered) in [(0, 100, 1), (0, 201, 1), (0, 202, 0), (2, 100, 0)] {
+        let mut ledger = ledger.clone();
+        ledger.get_mut(id).expect("entered").issued = Some(Issue {
+            connection: ConnectionId(connection),
+            at: at(second),
+        });
+        let mut talk = Talk::with(ledger, 2);
+        talk.client(ClientHello {
+            session_id: &[5; 32],
+            ..of_tls13()
+        });
+        talk.server(server_hello());
+        assert_eq!(talk.open.facts().offers.len(), offered, "{connection} at {second}");
+    }
+}

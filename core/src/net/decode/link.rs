@@ -1,0 +1,184 @@
+//! Link layers: the first bytes of a frame in, what follows them out. Own code stands where etherparse has none (BSD
+//! loopback, SLL2, LLC, PPP, more than three VLAN tags) or refuses hardware types it does not know (SLL).
+
+use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
+
+use super::{Bytes, Layer, Step, Walk, ip, neighbour, tunnel};
+use crate::net::{Encapsulation, LinkType, MacAddress, Notice, Packet};
+
+/// EtherTypes (IEEE 802 numbers at IANA).
+pub(super) mod ether_type {
+    pub(crate) const IPV4: u16 = 0x0800;
+    pub(crate) const ARP: u16 = 0x0806;
+    pub(crate) const TRANSPARENT_ETHERNET: u16 = 0x6558;
+    pub(crate) const VLAN: u16 = 0x8100;
+    pub(crate) const IPV6: u16 = 0x86dd;
+    pub(crate) const MPLS: u16 = 0x8847;
+    pub(crate) const MPLS_MULTICAST: u16 = 0x8848;
+    pub(crate) const PPPOE_SESSION: u16 = 0x8864;
+    pub(crate) const PPP: u16 = 0x880b;
+    pub(crate) const PROVIDER_VLAN: u16 = 0x88a8;
+    pub(crate) const ERSPAN: u16 = 0x88be;
+    pub(crate) const ERSPAN_3: u16 = 0x22eb;
+    pub(crate) const OLD_QINQ: u16 = 0x9100;
+    pub(crate) const OLDER_QINQ: u16 = 0x9200;
+}
+
+/// Values of the type field up to here are lengths (IEEE 802.3 §3.2.6).
+const MAX_802_3: u16 = 1500;
+
+/// Takes the header of the frame's link layer off.
+#[inline]
+pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> Step<'a> {
+    let data = packet.data;
+    let bytes = Bytes {
+        data,
+        wire: (packet.original_len as usize).max(data.len()),
+    };
+    match packet.link {
+        LinkType::ETHERNET => ethernet(walk, bytes),
+        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => ip::any(walk, bytes),
+        LinkType::LINUX_SLL => linux_sll(walk, bytes),
+        LinkType::LINUX_SLL2 => linux_sll2(walk, bytes),
+        LinkType::NULL | LinkType::LOOP => loopback(bytes),
+        // Plain, with HDLC framing, with a byte for the direction; Cisco's HDLC.
+        LinkType::PPP | LinkType(50) => Step::Into(Layer::Ppp, bytes),
+        LinkType(204) => skip_into(bytes, 1, Layer::Ppp),
+        LinkType(104) => typed(bytes, 2, 4),
+        LinkType::PPP_ETHER => Step::Into(Layer::EtherType(ether_type::PPPOE_SESSION), bytes),
+        _ => Step::Skipped(Notice::LinkTypeNotSupported),
+    }
+}
+
+/// Ethernet II or IEEE 802.3.
+#[inline]
+pub(super) fn ethernet<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+    let Ok(header) = Ethernet2HeaderSlice::from_slice(bytes.data) else {
+        return Step::CUT;
+    };
+    walk.mac = Some(MacAddress(header.source()));
+    let Some(rest) = bytes.skip(14) else {
+        return Step::CUT;
+    };
+    ether_type(walk, header.ether_type().0, rest)
+}
+
+/// What an EtherType announces; a value too small for one is the length of an LLC frame.
+#[inline]
+pub(super) fn ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> Step<'a> {
+    match kind {
+        ether_type::IPV4 => ip::v4(walk, bytes),
+        ether_type::IPV6 => ip::v6(walk, bytes),
+        _ => unusual_ether_type(walk, kind, bytes),
+    }
+}
+
+#[inline(never)]
+fn unusual_ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> Step<'a> {
+    match kind {
+        ether_type::VLAN | ether_type::PROVIDER_VLAN | ether_type::OLD_QINQ | ether_type::OLDER_QINQ => {
+            vlan(walk, bytes)
+        }
+        ether_type::ARP => neighbour::arp(bytes),
+        ether_type::MPLS | ether_type::MPLS_MULTICAST => Step::Into(Layer::Mpls, bytes),
+        ether_type::PPPOE_SESSION => tunnel::pppoe(walk, bytes),
+        ether_type::TRANSPARENT_ETHERNET => Step::Into(Layer::Ethernet, bytes),
+        ether_type::PPP => Step::Into(Layer::Ppp, bytes),
+        0..=MAX_802_3 => Step::Into(Layer::Llc, bytes.of_length(usize::from(kind))),
+        _ => Step::Other,
+    }
+}
+
+fn vlan<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+    let (Ok(tag), Some(rest)) = (SingleVlanHeaderSlice::from_slice(bytes.data), bytes.skip(4)) else {
+        return Step::CUT;
+    };
+    walk.wrap(Encapsulation::Vlan(tag.vlan_identifier().value()));
+    Step::Into(Layer::EtherType(tag.ether_type().0), rest)
+}
+
+/// IEEE 802.2: IP in SNAP (RFC 1042), or IP directly.
+pub(super) fn llc(bytes: Bytes<'_>) -> Step<'_> {
+    match bytes.data {
+        [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, ..] => typed(bytes, 6, 8),
+        [0x06, 0x06, 0x03, ..] => skip_into(bytes, 3, Layer::Ip),
+        [] | [_] | [_, _] if bytes.wire > 2 => Step::CUT,
+        _ => Step::Other,
+    }
+}
+
+/// PPP with or without HDLC framing (RFC 1662 §3.1) and with or without a compressed protocol field (RFC 1661 §6.5).
+pub(super) fn ppp(bytes: Bytes<'_>) -> Step<'_> {
+    let bytes = match bytes.data {
+        [0xff, 0x03, ..] => bytes.skip(2).unwrap_or(bytes),
+        _ => bytes,
+    };
+    let (protocol, length) = match bytes.data {
+        // The last octet of a protocol number is odd, all before it are even (RFC 1661 §2).
+        [short, ..] if short & 1 == 1 => (u16::from(*short), 1),
+        [high, low, ..] => (u16::from_be_bytes([*high, *low]), 2),
+        _ => return Step::CUT,
+    };
+    match protocol {
+        0x0021 | 0x0057 => skip_into(bytes, length, Layer::Ip),
+        0x0281 | 0x0283 => skip_into(bytes, length, Layer::Mpls),
+        _ => Step::Other,
+    }
+}
+
+/// Linux "cooked" capture: packet type, hardware type, address length, address, protocol.
+#[inline]
+fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+    let (Some(header), Some(rest)) = (bytes.data.first_chunk::<16>(), bytes.skip(16)) else {
+        return Step::CUT;
+    };
+    let [_, _, _, _, _, length, address @ .., _, _, high, low] = *header;
+    walk.mac = (length == 6).then_some(MacAddress(address));
+    cooked_protocol(walk, u16::from_be_bytes([high, low]), rest)
+}
+
+/// Linux "cooked" capture, version 2: protocol first, then interface, hardware type, packet type, address.
+#[inline]
+fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+    let (Some(header), Some(rest)) = (bytes.data.first_chunk::<20>(), bytes.skip(20)) else {
+        return Step::CUT;
+    };
+    let [high, low, _, _, _, _, _, _, _, _, _, length, address @ .., _, _] = *header;
+    walk.mac = (length == 6).then_some(MacAddress(address));
+    cooked_protocol(walk, u16::from_be_bytes([high, low]), rest)
+}
+
+/// An EtherType, or one of Linux's own small numbers (ETH_P_802_2).
+#[inline]
+fn cooked_protocol<'a>(walk: &mut Walk<'_>, protocol: u16, rest: Bytes<'a>) -> Step<'a> {
+    match protocol {
+        4 => Step::Into(Layer::Llc, rest),
+        0..=MAX_802_3 => Step::Other,
+        _ => ether_type(walk, protocol, rest),
+    }
+}
+
+/// The address family in the byte order of whoever captured; IPv6 has another number on each system.
+fn loopback(bytes: Bytes<'_>) -> Step<'_> {
+    let Some(family) = bytes.u32_at(0) else {
+        return Step::CUT;
+    };
+    let family = if family > 0xffff { family.swap_bytes() } else { family };
+    match family {
+        2 | 10 | 23 | 24 | 28 | 30 => skip_into(bytes, 4, Layer::Ip),
+        _ => Step::Other,
+    }
+}
+
+/// A header of `length` bytes with an EtherType at `at`.
+pub(super) fn typed(bytes: Bytes<'_>, at: usize, length: usize) -> Step<'_> {
+    match (bytes.u16_at(at), bytes.skip(length)) {
+        (Some(kind), Some(rest)) => Step::Into(Layer::EtherType(kind), rest),
+        _ => Step::CUT,
+    }
+}
+
+/// A header of `length` bytes before `layer`.
+pub(super) fn skip_into(bytes: Bytes<'_>, length: usize, layer: Layer) -> Step<'_> {
+    bytes.skip(length).map_or(Step::CUT, |rest| Step::Into(layer, rest))
+}

@@ -1,0 +1,391 @@
+//! The facts of one TLS connection, kept after it is over: at most one kilobyte.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::net::{At, Endpoint, FrameRef, Timestamp};
+use crate::tls::ProtocolVersion;
+
+use super::close::Close;
+use super::credential::CredentialId;
+use super::hellos::{ClientHelloFacts, HelloRetry, ServerHelloFacts};
+use super::seen::{Blindness, Seen};
+use super::side::{Side, SideFacts};
+use super::transport::{HostFingerprint, MergeHints, Transport};
+
+/// Server endpoint and server name: what people call a service.
+pub type Service = (Endpoint, Option<Arc<str>>);
+
+/// Number of a TLS connection, from 0 in the order in which they were recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u32);
+
+/// Where the secrets came from that opened protected records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// A key log that was given.
+    Given,
+    /// A secrets block in a capture.
+    Embedded,
+}
+
+/// How a session is named towards the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mechanism {
+    /// Session ID of TLS 1.2 and older (RFC 5246 §7.4.1.2).
+    SessionId,
+    /// Session ticket of TLS 1.2 and older (RFC 5077).
+    Ticket,
+    /// Resumption PSK of TLS 1.3 (RFC 8446 §2.2).
+    Psk,
+}
+
+impl Mechanism {
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SessionId => "session-id",
+            Self::Ticket => "ticket",
+            Self::Psk => "psk",
+        }
+    }
+}
+
+/// What an offered credential is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OfferKind {
+    /// One that a server issued.
+    Resumption(Mechanism),
+    /// A PSK that was configured on both sides: inferred from its identity.
+    ExternalPsk,
+    /// A PSK that may be either.
+    UnclearPsk,
+}
+
+/// One credential in a ClientHello.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// Which one.
+    pub credential: CredentialId,
+    /// What it is taken for.
+    pub kind: OfferKind,
+    /// Obfuscated ticket age in milliseconds (TLS 1.3), else 0.
+    pub obfuscated_age: u32,
+    /// Length of the binder in bytes (TLS 1.3), else 0.
+    pub binder: u8,
+}
+
+/// What happened in one handshake: fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The server accepted an offered credential and both sides went on. The mechanism is not visible without the
+    /// ClientHello.
+    Resumed(Option<Mechanism>),
+    /// A credential was offered and the server chose a full handshake.
+    Declined,
+    /// A full handshake without any credential offered.
+    NotOffered,
+    /// The handshake ended before a decision, or after acceptance.
+    Failed,
+    /// A PSK was accepted that no server ticket issued.
+    ExternalPsk,
+    /// The packets that decide are not visible.
+    Unclear(Blindness),
+}
+
+impl Outcome {
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Resumed(_) => "resumed",
+            Self::Declined => "declined",
+            Self::NotOffered => "not-offered",
+            Self::Failed => "failed",
+            Self::ExternalPsk => "external-psk",
+            Self::Unclear(_) => "unclear",
+        }
+    }
+}
+
+/// Whether the handshake came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completed {
+    /// Both Finished messages went through.
+    Yes,
+    /// The connection ended first.
+    No,
+    /// Not visible.
+    Blind(Blindness),
+}
+
+/// JSSE pads every TLS 1.3 record by this much; no other stack pads by default.
+pub(crate) const JSSE_PADDING: u16 = 16;
+
+/// Form of the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// With key exchange and, as a rule, certificate; the frame that shows it.
+    Full(At),
+    /// Straight to ChangeCipherSpec, or with an accepted PSK; the frame that shows it.
+    Abbreviated(At),
+}
+
+/// What became of early data (RFC 8446 §4.2.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyData {
+    /// No early_data extension.
+    NotOffered,
+    /// Accepted.
+    Accepted {
+        /// EncryptedExtensions, or the record of the size of EndOfEarlyData.
+        at: At,
+        /// Concluded from record lengths.
+        inferred: bool,
+    },
+    /// Rejected; whether the protocol says so (HelloRetryRequest, no PSK accepted, EncryptedExtensions) or record
+    /// lengths do.
+    Rejected {
+        /// The frame that shows it.
+        at: At,
+        /// Concluded from record lengths.
+        inferred: bool,
+    },
+    /// Not visible.
+    Unclear(Blindness),
+}
+
+/// NewSessionTicket messages of TLS 1.3: read with keys, or concluded from server records after the client's Finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketsInferred {
+    /// The server's records were opened.
+    Read {
+        /// A ticket was there whose lifetime is not 0.
+        usable: bool,
+        /// Every record was opened: no ticket was missed.
+        complete: bool,
+    },
+    /// So many records of the look of a ticket came before any answer could.
+    Like(u8),
+    /// The server's first record after the handshake does not look like one.
+    None,
+    /// Nothing to go by.
+    Unclear,
+}
+
+/// The facts of one TLS connection.
+///
+/// Stands in memory as written: hindsight looks at every connection again and again, and what it looks at most are the
+/// first 192 bytes.
+#[derive(Debug, Clone)]
+#[repr(C)]
+pub struct Connection {
+    /// ClientHello.
+    pub hello: Seen<ClientHelloFacts>,
+    /// Credentials in the ClientHello.
+    pub offers: Vec<Offer>,
+    /// The offered credential that was accepted.
+    pub accepted: Option<CredentialId>,
+    /// HelloRetryRequest. Boxed because few connections have one.
+    pub retry: Option<Box<HelloRetry>>,
+    /// Who sent the ClientHello.
+    pub client: Endpoint,
+    /// Who answers.
+    pub server: Endpoint,
+    /// What happened.
+    pub outcome: Outcome,
+    /// Whether the handshake came to its end.
+    pub completed: Completed,
+    /// Secrets that opened its protected records, where there were any.
+    pub keys: Option<KeyOrigin>,
+    /// EncryptedExtensions of TLS 1.3 was read, with keys.
+    pub extensions_read: bool,
+    /// Tickets of TLS 1.3, as far as keys or lengths tell.
+    pub tickets_inferred: TicketsInferred,
+    /// Handshakes after the first on this connection (RFC 5246 §7.4.1.1); their content is protected.
+    pub renegotiations: u16,
+    /// Credentials beyond those that are kept of one connection: nothing more is known of them.
+    pub not_kept: u32,
+    /// Below TLS.
+    pub transport: Transport,
+    /// ServerHello.
+    pub answer: Seen<ServerHelloFacts>,
+    /// Full or abbreviated.
+    pub shape: Seen<Shape>,
+    /// Marks of the server.
+    pub marks: HostFingerprint,
+    /// Credentials that the server issued, in clear or read with keys.
+    pub issued: Vec<CredentialId>,
+    /// The client.
+    pub client_side: SideFacts,
+    /// The server.
+    pub server_side: SideFacts,
+    /// How it was closed.
+    pub close: Close,
+    /// Early data.
+    pub early_data: EarlyData,
+    /// First bytes of the SHA-256 of the server's end-entity certificate, and its frame. In TLS 1.3 it takes keys.
+    pub certificate: Option<([u8; 16], FrameRef)>,
+    /// The server asked for a client certificate. In TLS 1.3 it takes keys.
+    pub certificate_request: Option<FrameRef>,
+    /// The server withdrew a promised ticket (RFC 5077 §3.3).
+    pub ticket_withdrawn: Option<FrameRef>,
+    /// Where it is torn off, for a run whose connections are to be joined with those of other runs.
+    pub edges: Option<Box<MergeHints>>,
+}
+
+/// What hindsight looks at most stands in front of what it seldom needs; and kept, a connection fits a block of 768 bytes,
+/// reference counts included: one byte more takes 896.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(std::mem::offset_of!(Connection, transport) <= 192);
+    assert!(size_of::<Connection>() + 2 * size_of::<usize>() <= 768);
+};
+
+impl Connection {
+    /// One side.
+    #[must_use]
+    pub const fn side(&self, side: Side) -> &SideFacts {
+        match side {
+            Side::Client => &self.client_side,
+            Side::Server => &self.server_side,
+        }
+    }
+
+    /// Gives back the room that its lists do not need.
+    pub fn shrink(&mut self) {
+        self.offers.shrink_to_fit();
+        self.issued.shrink_to_fit();
+    }
+
+    /// One side, to change.
+    pub const fn side_mut(&mut self, side: Side) -> &mut SideFacts {
+        match side {
+            Side::Client => &mut self.client_side,
+            Side::Server => &mut self.server_side,
+        }
+    }
+
+    /// Negotiated version.
+    #[must_use]
+    pub fn version(&self) -> Option<ProtocolVersion> {
+        self.answer.yes().map(|answer| answer.version)
+    }
+
+    /// Whether TLS 1.3 was negotiated.
+    #[must_use]
+    pub fn is_tls13(&self) -> bool {
+        self.version().is_some_and(ProtocolVersion::is_tls13)
+    }
+
+    /// Server name of the ClientHello.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&Arc<str>> {
+        self.hello.yes()?.server_name.as_ref()
+    }
+
+    /// Whether nothing was seen of it but how it ended: no SYN, and not a byte.
+    #[must_use]
+    pub fn is_bare_end(&self) -> bool {
+        let bytes = |side: Side| {
+            let (first, next) = self.edges.as_deref()?.of(side)?;
+            Some(next.distance(first) - i32::from(self.side(side).fin.is_some()))
+        };
+        let begun = self.edges.as_deref().is_none_or(|edges| edges.begun);
+        !begun && Side::BOTH.into_iter().filter_map(bytes).all(|bytes| bytes <= 0)
+    }
+
+    /// The client's address, as the PROXY header states it where there is one.
+    #[must_use]
+    pub fn client_address(&self) -> IpAddr {
+        let proxied = self.transport.preamble().and_then(|preamble| preamble.client);
+        proxied.unwrap_or(self.client).ip
+    }
+
+    /// When the handshake began, as far as visible.
+    #[must_use]
+    pub fn hello_time(&self) -> Timestamp {
+        match (&self.retry, self.hello.yes(), self.answer.yes()) {
+            (Some(retry), ..) => retry.first_hello.time,
+            (None, Some(hello), _) => hello.at.time,
+            (None, None, Some(answer)) => answer.at.time,
+            (None, None, None) => self.transport.started,
+        }
+    }
+
+    /// Decides whether the handshake came to its end. `open` says why the connection is not known to be over.
+    #[must_use]
+    pub fn judge_completed(&self, open: Option<Blindness>) -> Completed {
+        let [client, server] = [&self.client_side, &self.server_side];
+        let both_finished = client.finished.is_some() && server.finished.is_some();
+        // What the server sends after the handshake shows that it took the client's Finished; a client with False
+        // Start (RFC 7918) sends before it has the server's.
+        let server_went_on = server.application_data.is_some() && self.answer.yes().is_some();
+        if both_finished || server_went_on {
+            return Completed::Yes;
+        }
+        if [client, server].iter().any(|side| side.fatal_alert().is_some()) {
+            return Completed::No;
+        }
+        // With early data in flight only its size tells the client's Finished, and applications may pad.
+        let hidden = self.hello.yes().is_some_and(|hello| hello.early_data) && self.is_tls13();
+        if hidden && client.finished.is_none() {
+            return Completed::Blind(open.unwrap_or(Blindness::Encrypted));
+        }
+        let lost = [client, server].iter().find_map(|side| {
+            let captured = if side.captured {
+                None
+            } else {
+                Some(Blindness::OneDirection)
+            };
+            captured.or(side.handshake_loss).or(side.tail_loss)
+        });
+        let hello = self.hello.blind().or(self.answer.blind());
+        match (lost.or(hello), open) {
+            (Some(cause), _) | (None, Some(cause)) => Completed::Blind(cause),
+            (None, None) => Completed::No,
+        }
+    }
+
+    /// The handshake came out like this. Where its end is not visible, an answer that was not seen may have been there.
+    pub fn complete(&mut self, completed: Completed) {
+        self.completed = completed;
+        if let (Completed::Blind(cause), Seen::No) = (completed, &self.answer) {
+            self.answer = Seen::Blind(cause);
+        }
+    }
+
+    /// Why it is not visible what was offered, if it is not: the ClientHello was not seen, or the ServerHello that tells a
+    /// session ID from the random value in its place, which a client that speaks TLS 1.3 sends (RFC 8446 §4.1.2).
+    #[must_use]
+    pub fn offers_hidden(&self) -> Option<Blindness> {
+        let Some(hello) = self.hello.yes() else {
+            return self.hello.blind();
+        };
+        let either = hello.offers_tls13 && hello.session_id.is_some() && self.offers.is_empty();
+        self.answer.blind().filter(|_| either)
+    }
+
+    /// The endpoints that its client's packets go to and come from: where addresses are rewritten, answers may come from
+    /// another one than was called.
+    pub fn servers(&self) -> impl Iterator<Item = Endpoint> + use<> {
+        let behind = self.transport.behind().filter(|behind| *behind != self.server);
+        [Some(self.server), behind].into_iter().flatten()
+    }
+
+    /// Whether it offered external PSKs and nothing else: no session could have come of them.
+    #[must_use]
+    pub fn offers_external_psks_only(&self) -> bool {
+        let external = |offer: &Offer| offer.kind == OfferKind::ExternalPsk;
+        !self.offers.is_empty() && self.offers.iter().all(external)
+    }
+
+    /// Mechanisms that were offered, without those that may be external PSKs.
+    pub fn offered(&self) -> impl Iterator<Item = Mechanism> + '_ {
+        self.offers.iter().filter_map(|offer| match offer.kind {
+            OfferKind::Resumption(mechanism) => Some(mechanism),
+            OfferKind::ExternalPsk | OfferKind::UnclearPsk => None,
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! Facts about connections and credentials.
+//!
+//! A [`Connection`] holds what one TLS connection showed, a [`Credential`] what is known of one session ID, ticket or
+//! PSK. Every observation is a [`Seen`]: nothing that was not visible turns into a "no" here, and nothing is judged.
+
+mod close;
+mod connection;
+mod credential;
+mod drops;
+mod guessable;
+mod hellos;
+mod outcomes;
+pub mod preamble;
+mod seen;
+mod side;
+#[cfg(test)]
+pub(crate) mod tests;
+mod transport;
+
+pub use crate::tcp::{ResetForm, SynOptions};
+pub use crate::tls::ProtocolVersion;
+pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close};
+pub(crate) use connection::JSSE_PADDING;
+pub use connection::{
+    Completed, Connection, ConnectionId, EarlyData, KeyOrigin, Mechanism, Offer, OfferKind, Outcome, Service, Shape,
+    TicketsInferred,
+};
+pub use credential::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, TicketMac, imported_identity};
+pub use drops::Drops;
+pub use guessable::Guessable;
+pub use hellos::{ClientHelloFacts, ClientStack, HelloRetry, PskModes, ServerHelloFacts, TicketExtension};
+pub use outcomes::Outcomes;
+pub use seen::{Blindness, Seen};
+pub use side::{PlainAlert, Side, SideFacts};
+pub use transport::{HostFingerprint, MergeHints, RareFacts, Transport};

@@ -1,0 +1,130 @@
+//! What lies below TLS: packets, addresses, marks, and what stood before it.
+
+use std::sync::Arc;
+
+use crate::net::{Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
+use crate::tcp::{Spans, SynOptions};
+
+use super::close::SideClose;
+use super::credential::CredentialFingerprint;
+use super::preamble::Preamble;
+use super::side::Side;
+
+/// What carried the connection, and what stood before TLS.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    /// Which frames of which captures hold it.
+    pub spans: Spans,
+    /// Time of its first packet.
+    pub started: Timestamp,
+    /// Time of its last packet.
+    pub ended: Timestamp,
+    /// From SYN to the client's acknowledgement of the SYN-ACK, in nanoseconds; `None` where one is not captured.
+    pub round_trip: Option<i64>,
+    /// The client's initial sequence number.
+    pub client_isn: Option<SeqNumber>,
+    /// What few connections have.
+    pub uncommon: Option<Box<RareFacts>>,
+}
+
+impl Transport {
+    /// Its first frame.
+    #[must_use]
+    pub fn first(&self) -> FrameRef {
+        self.spans.main.0
+    }
+
+    /// Outer headers, outermost first.
+    #[must_use]
+    pub fn outer(&self) -> &[Wrapping] {
+        let outer = self.uncommon.as_deref().and_then(|uncommon| uncommon.outer.as_deref());
+        outer.unwrap_or_default()
+    }
+
+    /// What stood before TLS.
+    #[must_use]
+    pub fn preamble(&self) -> Option<&Preamble> {
+        self.uncommon.as_deref()?.preamble.as_ref()
+    }
+
+    /// Whether an ICMP unreachable was seen for it.
+    #[must_use]
+    pub fn unreachable(&self) -> bool {
+        self.uncommon.as_deref().is_some_and(|uncommon| uncommon.unreachable)
+    }
+
+    /// The server behind the address: see [`RareFacts::behind`].
+    #[must_use]
+    pub fn behind(&self) -> Option<Endpoint> {
+        self.uncommon.as_deref()?.behind
+    }
+
+    /// Its last frame, in the capture that was joined last.
+    #[must_use]
+    pub fn last(&self) -> FrameRef {
+        self.spans.iter().last().map_or(self.spans.main.1, |(_, last)| last)
+    }
+}
+
+/// What few connections have of what carries them.
+#[derive(Debug, Clone, Default)]
+pub struct RareFacts {
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Option<Arc<[Wrapping]>>,
+    /// What stood before TLS.
+    pub preamble: Option<Preamble>,
+    /// An ICMP unreachable was seen for it.
+    pub unreachable: bool,
+    /// The server behind the address, where the capture shows it: the far end of the other leg of the same handshake,
+    /// or where the answers come from.
+    pub behind: Option<Endpoint>,
+}
+
+impl RareFacts {
+    /// Nothing where there is nothing.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        let any = self.outer.is_some() || self.preamble.is_some() || self.unreachable || self.behind.is_some();
+        any.then(|| Box::new(self))
+    }
+}
+
+/// Marks of the machine that answers, read off its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostFingerprint {
+    /// Source MAC address.
+    pub mac: Option<MacAddress>,
+    /// TTL of its SYN-ACK, or of its first packet.
+    pub ttl: Option<u8>,
+    /// Options of its SYN-ACK.
+    pub syn_options: Option<SynOptions>,
+    /// Order of the options in the client's SYN, hashed: what the SYN-ACK answers.
+    pub asked: Option<u32>,
+}
+
+/// What joins a connection with what others saw of it.
+#[derive(Debug, Clone)]
+pub struct MergeHints {
+    /// SYN was seen.
+    pub begun: bool,
+    /// What each side sent, client first: its lowest sequence number, and the one behind its highest.
+    pub numbers: [Option<(SeqNumber, SeqNumber)>; 2],
+    /// Whether all that each side sent last was read as TLS.
+    pub read: [bool; 2],
+    /// What the end of each side looks like.
+    pub ends: [SideClose; 2],
+    /// The session ID of the ClientHello.
+    pub session_id: Option<CredentialFingerprint>,
+}
+
+impl MergeHints {
+    /// Sequence numbers of one side.
+    #[must_use]
+    pub const fn of(&self, side: Side) -> Option<(SeqNumber, SeqNumber)> {
+        let [client, server] = self.numbers;
+        match side {
+            Side::Client => client,
+            Side::Server => server,
+        }
+    }
+}

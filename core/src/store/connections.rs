@@ -1,0 +1,537 @@
+//! Finished connections, bounded: beyond the limit the oldest fold into the counts of their service.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use crate::net::Timestamp;
+
+use crate::session::Credential;
+use crate::session::Outcomes;
+use crate::session::RareFacts;
+use crate::session::{Connection, ConnectionId, Outcome, Service};
+use crate::store::credentials::CredentialStore;
+
+/// The finished connections of a run, by number. A clone shares them.
+#[derive(Debug, Clone)]
+pub struct ConnectionStore {
+    slots: VecDeque<Option<Arc<Connection>>>,
+    /// Number of the connection in the first slot.
+    base: u32,
+    bytes: usize,
+    limit: usize,
+    /// Connections that go on and are kept as far as they have come.
+    open: HashSet<ConnectionId>,
+    omitted: BTreeMap<Service, Outcomes>,
+    omitted_total: u64,
+    /// Of services beyond those that are told apart.
+    elsewhere: Outcomes,
+}
+
+/// Services of folded connections that are told apart.
+pub const MAX_EVICTED_SERVICES: usize = 1 << 16;
+/// Longest server name by which they are.
+pub const MAX_EVICTED_NAME: usize = 1024;
+
+/// An allocation costs this much beside its content.
+const ALLOCATION: usize = 16;
+/// What is shared is counted beside it.
+const SHARED: usize = 2 * size_of::<usize>();
+/// A credential with its place in the index.
+const CREDENTIAL: usize = size_of::<Credential>() + SHARED + 3 * ALLOCATION + 32;
+
+impl ConnectionStore {
+    /// Nothing kept yet; beyond `limit` bytes the oldest are folded.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            slots: VecDeque::new(),
+            base: 0,
+            bytes: 0,
+            limit,
+            open: HashSet::new(),
+            omitted: BTreeMap::new(),
+            omitted_total: 0,
+            elsewhere: Outcomes::default(),
+        }
+    }
+
+    /// The number of the next connection.
+    pub fn reserve(&mut self) -> ConnectionId {
+        let id = ConnectionId(
+            self.base
+                .wrapping_add(u32::try_from(self.slots.len()).unwrap_or(u32::MAX)),
+        );
+        self.slots.push_back(None);
+        id
+    }
+
+    /// Keeps a connection that is over.
+    pub fn keep(&mut self, id: ConnectionId, connection: impl Into<Arc<Connection>>, ledger: &mut CredentialStore) {
+        if let Some(connection) = self.put(id, connection.into()) {
+            self.open.remove(&id);
+            self.fold(&connection, ledger);
+        } else if !self.open.is_empty() {
+            self.open.remove(&id);
+        }
+        // Connections that turned out to be none leave empty places behind.
+        while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
+        {
+            self.fold_oldest(ledger);
+        }
+    }
+
+    /// Keeps what is known so far of a connection that goes on; [`ConnectionStore::keep`] takes its place.
+    pub fn keep_open(&mut self, id: ConnectionId, connection: impl Into<Arc<Connection>>) {
+        match self.put(id, connection.into()) {
+            None => drop(self.open.insert(id)),
+            Some(connection) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+        }
+    }
+
+    /// What was kept of a connection that goes on is void.
+    pub fn void(&mut self, id: ConnectionId) {
+        if self.open.remove(&id) {
+            self.remove(id);
+        }
+    }
+
+    /// Fills the slot of a connection. Gives it back, counted, where it has none any more.
+    fn put(&mut self, id: ConnectionId, connection: Arc<Connection>) -> Option<Arc<Connection>> {
+        self.bytes += cost(&connection);
+        let index = id.0.checked_sub(self.base);
+        let Some(slot) = index.and_then(|index| self.slots.get_mut(index as usize)) else {
+            return Some(connection);
+        };
+        if let Some(before) = slot.replace(connection) {
+            self.bytes = self.bytes.saturating_sub(cost(&before));
+        }
+        None
+    }
+
+    /// Folds connections that ended before `time`, oldest first, at most `most` of them.
+    pub fn fold_before(&mut self, time: Timestamp, most: usize, ledger: &mut CredentialStore) {
+        for _ in 0..most {
+            match self.slots.front() {
+                Some(Some(connection)) if connection.transport.ended < time => self.fold_oldest(ledger),
+                _ => return,
+            }
+        }
+    }
+
+    /// A connection; `None` while it is open or once it was folded away.
+    #[must_use]
+    pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
+        self.slots.get(id.0.checked_sub(self.base)? as usize)?.as_deref()
+    }
+
+    /// A connection, to change.
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?;
+        slot.as_mut().map(Arc::make_mut)
+    }
+
+    /// Changes what names hosts in every kept connection.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Connection)) {
+        let kept = self.slots.iter_mut().flatten();
+        kept.for_each(|connection| change(Arc::make_mut(connection)));
+    }
+
+    /// Changes the services of what was folded away. Two that become one are counted together.
+    pub fn rename_omitted(&mut self, mut change: impl FnMut(Service) -> Service) {
+        for (service, omitted) in std::mem::take(&mut self.omitted) {
+            self.omitted.entry(change(service)).or_default().merge(&omitted);
+        }
+    }
+
+    /// Takes a connection out: it is another leg of one that is kept.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
+        let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
+        self.bytes = self.bytes.saturating_sub(cost(&connection));
+        Some(connection)
+    }
+
+    /// All kept connections in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
+        (self.base..)
+            .map(ConnectionId)
+            .zip(&self.slots)
+            .filter_map(|(id, slot)| Some((id, slot.as_deref()?)))
+    }
+
+    /// These connections in this order, for a pass over many: see [`InTurn`].
+    #[must_use]
+    pub const fn in_turn<'k, 'o>(&'k self, order: &'o [ConnectionId]) -> InTurn<'k, 'o> {
+        InTurn {
+            kept: self,
+            order,
+            place: 0,
+        }
+    }
+
+    /// Number of kept connections.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.iter().flatten().next().is_none()
+    }
+
+    /// Counts of what was folded away, by service.
+    pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Outcomes)> {
+        self.omitted.iter()
+    }
+
+    /// Counts of what another run folded away; those of services that it did not tell apart have no service.
+    pub fn add_omitted(&mut self, service: Option<Service>, omitted: &Outcomes) {
+        self.omitted_total += omitted.total();
+        self.counts_of(service).merge(omitted);
+    }
+
+    fn counts_of(&mut self, service: Option<Service>) -> &mut Outcomes {
+        let known = |service: &Service| {
+            let name = service.1.as_deref().map_or(0, str::len);
+            let room = self.omitted.len() < MAX_EVICTED_SERVICES && name <= MAX_EVICTED_NAME;
+            room || self.omitted.contains_key(service)
+        };
+        match service.filter(known) {
+            Some(service) => self.omitted.entry(service).or_default(),
+            None => &mut self.elsewhere,
+        }
+    }
+
+    /// Counts of what was folded away of services that are not told apart.
+    #[must_use]
+    pub const fn omitted_elsewhere(&self) -> &Outcomes {
+        &self.elsewhere
+    }
+
+    /// How many were folded away.
+    #[must_use]
+    pub const fn omitted_total(&self) -> u64 {
+        self.omitted_total
+    }
+
+    /// Bytes held for finished connections and the credentials they issued or offered.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn fold_oldest(&mut self, ledger: &mut CredentialStore) {
+        // One that is still open loses its place; it is folded when it ends.
+        let Some(slot) = self.slots.pop_front() else { return };
+        let id = ConnectionId(self.base);
+        self.base += 1;
+        match slot {
+            Some(connection) if self.open.remove(&id) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+            Some(connection) => self.fold(&connection, ledger),
+            None => {}
+        }
+    }
+
+    fn fold(&mut self, connection: &Connection, ledger: &mut CredentialStore) {
+        self.bytes = self.bytes.saturating_sub(cost(connection));
+        let oldest = ConnectionId(self.base);
+        for id in connection
+            .issued
+            .iter()
+            .copied()
+            .chain(connection.offers.iter().map(|offer| offer.credential))
+        {
+            ledger.forget(id, oldest);
+        }
+        let service = (connection.server, connection.server_name().cloned());
+        self.counts_of(Some(service)).count(connection.outcome);
+        self.omitted_total += 1;
+    }
+}
+
+/// Connections in an order of their own. They lie all over memory: a few at a time are loaded at once before the first of
+/// them is looked at.
+#[derive(Debug, Clone)]
+pub struct InTurn<'k, 'o> {
+    kept: &'k ConnectionStore,
+    order: &'o [ConnectionId],
+    place: usize,
+}
+
+impl InTurn<'_, '_> {
+    /// Connections that are loaded at once: as many as a processor has loads under way.
+    const AT_ONCE: usize = 16;
+
+    fn load(&self) {
+        let next = self.order.iter().skip(self.place).take(Self::AT_ONCE);
+        let load = |sum: u64, connection: &Connection| {
+            let outcome = u64::from(matches!(connection.outcome, Outcome::Declined));
+            let hello = u64::from(connection.hello.yes().is_some());
+            sum ^ u64::from(connection.server.port) ^ outcome ^ hello
+        };
+        // Loads that depend on one another in nothing: the processor waits for all of them together.
+        std::hint::black_box(next.filter_map(|id| self.kept.get(*id)).fold(0, load));
+    }
+}
+
+impl<'k> Iterator for InTurn<'k, '_> {
+    type Item = (ConnectionId, &'k Connection);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let id = *self.order.get(self.place)?;
+            if self.place.is_multiple_of(Self::AT_ONCE) {
+                self.load();
+            }
+            self.place += 1;
+            if let Some(connection) = self.kept.get(id) {
+                return Some((id, connection));
+            }
+        }
+    }
+}
+
+/// Bytes that keeping this connection costs, its share of the ledger included.
+fn cost(connection: &Connection) -> usize {
+    size_of::<Connection>()
+        + SHARED
+        + ALLOCATION
+        + size_of_val(connection.offers.as_slice())
+        + size_of_val(connection.issued.as_slice())
+        + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
+        + long_values(connection)
+        + if connection.transport.uncommon.is_some() {
+            size_of::<RareFacts>() + ALLOCATION
+        } else {
+            0
+        }
+}
+
+/// Bytes of its name and of its list of suites where they are longer than honest ones. Connections share such values, but
+/// nothing makes hostile ones do so.
+fn long_values(connection: &Connection) -> usize {
+    const USUAL: usize = 1024;
+    let Some(hello) = connection.hello.yes() else { return 0 };
+    let name = hello.server_name.as_deref().map_or(0, str::len);
+    name.saturating_sub(USUAL) + size_of_val(&*hello.stack.suites).saturating_sub(USUAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::tests::{endpoint, unseen, with_hello};
+    use crate::session::{Blindness, CredentialFingerprint, Issue, Mechanism};
+
+    use super::*;
+
+    /// Kept under a limit: connections of the seconds from 0, each with what it is counted as.
+    fn kept(limit: usize, connections: impl IntoIterator<Item = Connection>) -> ConnectionStore {
+        let mut kept = ConnectionStore::new(limit);
+        let mut ledger = CredentialStore::default();
+        for connection in connections {
+            let id = kept.reserve();
+            kept.keep(id, connection, &mut ledger);
+        }
+        kept
+    }
+
+    fn all_kept(kept: &ConnectionStore) -> Vec<u32> {
+        kept.iter().map(|(id, _)| id.0).collect()
+    }
+
+    /// What one connection counts, without hello and credentials.
+    const PLAIN: usize = size_of::<Connection>() + 32;
+    const SLOT: usize = size_of::<Option<Box<Connection>>>();
+
+    #[test]
+    fn what_is_kept_is_counted_to_the_byte() {
+        let mut long = with_hello(1, &"a".repeat(2000), 1000);
+        assert_eq!(cost(&unseen(0)), PLAIN);
+        assert_eq!(cost(&with_hello(1, "a.test", 20)), PLAIN);
+        assert_eq!(cost(&long), PLAIN + (2000 - 1024) + (2000 - 1024));
+        long.issued = vec![crate::session::CredentialId(1); 3];
+        assert_eq!(cost(&long), PLAIN + 2 * (2000 - 1024) + 3 * (CREDENTIAL + 4));
+        let kept = kept(usize::MAX, [long.clone(), unseen(1)]);
+        assert_eq!(kept.bytes(), cost(&long) + PLAIN);
+        let mut behind_a_balancer = unseen(2);
+        behind_a_balancer.transport.uncommon = Some(Box::default());
+        assert_eq!(cost(&behind_a_balancer), PLAIN + size_of::<RareFacts>() + 16);
+        // Two counters, three allocations, an entry of the index.
+        assert_eq!(CREDENTIAL, size_of::<Credential>() + 16 + 48 + 32);
+    }
+
+    #[test]
+    fn exactly_the_limit_is_kept_and_beyond_it_the_oldest_goes() {
+        let limit = 3 * (PLAIN + SLOT);
+        assert_eq!(all_kept(&kept(limit, (0..3).map(unseen))), [0, 1, 2]);
+        let after = kept(limit, (0..4).map(unseen));
+        assert_eq!(all_kept(&after), [1, 2, 3]);
+        assert_eq!((after.bytes(), after.len(), after.is_empty()), (3 * PLAIN, 3, false));
+        // One is always kept.
+        assert_eq!(all_kept(&kept(0, (0..4).map(unseen))), [3]);
+        assert_eq!((kept(0, []).len(), kept(0, []).is_empty()), (0, true));
+    }
+
+    #[test]
+    fn what_is_folded_is_counted_by_service_and_outcome() {
+        let outcomes = [
+            Outcome::Resumed(None),
+            Outcome::Declined,
+            Outcome::Declined,
+            Outcome::NotOffered,
+            Outcome::Failed,
+            Outcome::ExternalPsk,
+            Outcome::Unclear(Blindness::Gap),
+        ];
+        let connections = outcomes.iter().zip(0..).map(|(outcome, second)| Connection {
+            outcome: *outcome,
+            ..with_hello(second, "a.test", 1)
+        });
+        let mut kept = kept(1, connections.chain([with_hello(9, "b.test", 1)]));
+        let counts = Outcomes {
+            resumed: 1,
+            declined: 2,
+            not_offered: 1,
+            failed: 1,
+            external_psk: 1,
+            unclear: 1,
+        };
+        let service = (endpoint(2), Some("a.test".into()));
+        assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &counts)]);
+        assert_eq!((kept.omitted_total(), counts.total()), (7, 7));
+        kept.add_omitted(Some(service.clone()), &counts);
+        kept.add_omitted(None, &counts);
+        let twice = Outcomes {
+            resumed: 2,
+            declined: 4,
+            not_offered: 2,
+            failed: 2,
+            external_psk: 2,
+            unclear: 2,
+        };
+        assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &twice)]);
+        assert_eq!((kept.omitted_elsewhere(), kept.omitted_total()), (&counts, 21));
+        // Names that become one are counted together.
+        kept.add_omitted(Some((endpoint(2), None)), &counts);
+        kept.rename_omitted(|(server, _)| (server, None));
+        let [(service, counts)] = kept.omitted().collect::<Vec<_>>()[..] else {
+            panic!("one service")
+        };
+        assert_eq!((service.1.as_ref(), counts.total()), (None, 21));
+    }
+
+    #[test]
+    fn services_beyond_the_limit_and_names_too_long_are_counted_together() {
+        let one = Outcomes {
+            failed: 1,
+            ..Outcomes::default()
+        };
+        let name = |length: usize| Some((endpoint(2), Some("a".repeat(length).into())));
+        let mut kept = ConnectionStore::new(0);
+        kept.add_omitted(name(MAX_EVICTED_NAME), &one);
+        assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 0));
+        kept.add_omitted(name(MAX_EVICTED_NAME + 1), &one);
+        assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 1));
+        for number in 1..MAX_EVICTED_SERVICES {
+            kept.add_omitted(Some((endpoint(2), Some(number.to_string().into()))), &one);
+        }
+        assert_eq!(
+            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (MAX_EVICTED_SERVICES, 1)
+        );
+        kept.add_omitted(name(3), &one);
+        assert_eq!(
+            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (MAX_EVICTED_SERVICES, 2)
+        );
+        // One that is known goes on being told apart.
+        kept.add_omitted(name(MAX_EVICTED_NAME), &one);
+        assert_eq!(
+            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (MAX_EVICTED_SERVICES, 2)
+        );
+    }
+
+    #[test]
+    fn a_folded_connection_takes_its_credentials_with_it() {
+        let mut ledger = CredentialStore::default();
+        let mut kept = ConnectionStore::new(1);
+        for second in 0..3 {
+            let id = kept.reserve();
+            let name = CredentialFingerprint::of(&[u8::try_from(second).expect("a small number"); 32]);
+            let issued = ledger.enter(Mechanism::Ticket, &name, || Credential {
+                issued: Some(Issue {
+                    connection: id,
+                    at: crate::session::tests::at(second),
+                }),
+                ..Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+            });
+            let connection = Connection {
+                issued: vec![issued],
+                ..unseen(second)
+            };
+            kept.keep(id, connection, &mut ledger);
+        }
+        assert_eq!(all_kept(&kept), [2]);
+        assert_eq!((ledger.forgotten(), ledger.iter().count()), (2, 1));
+    }
+
+    #[test]
+    fn a_connection_that_goes_on_is_replaced_and_counted_once() {
+        let mut ledger = CredentialStore::default();
+        let mut kept = ConnectionStore::new(usize::MAX);
+        let ids = [kept.reserve(), kept.reserve()];
+        kept.keep_open(ids[0], with_hello(0, &"a".repeat(3000), 1));
+        kept.keep_open(ids[1], unseen(1));
+        assert_eq!(kept.len(), 2);
+        kept.keep(ids[0], unseen(0), &mut ledger);
+        assert_eq!((kept.len(), kept.bytes()), (2, 2 * PLAIN));
+        // It is over now, and nothing of it is void.
+        kept.void(ids[0]);
+        assert_eq!(kept.len(), 2);
+        kept.void(ids[1]);
+        assert_eq!((all_kept(&kept), kept.bytes()), (vec![0], PLAIN));
+        assert!(kept.get(ids[0]).is_some() && kept.get(ids[1]).is_none());
+    }
+
+    #[test]
+    fn one_that_goes_on_and_loses_its_place_is_counted_when_it_ends() {
+        let mut ledger = CredentialStore::default();
+        let mut kept = ConnectionStore::new(1);
+        let open = kept.reserve();
+        kept.keep_open(open, unseen(0));
+        for second in 1..3 {
+            let id = kept.reserve();
+            kept.keep(id, unseen(second), &mut ledger);
+        }
+        assert_eq!(
+            (all_kept(&kept), kept.omitted_total(), kept.bytes()),
+            (vec![2], 1, PLAIN)
+        );
+        kept.keep_open(open, unseen(0));
+        assert_eq!((kept.omitted_total(), kept.bytes()), (1, PLAIN));
+        kept.keep(open, unseen(0), &mut ledger);
+        assert_eq!(
+            (all_kept(&kept), kept.omitted_total(), kept.bytes()),
+            (vec![2], 2, PLAIN)
+        );
+    }
+
+    #[test]
+    fn connections_that_ended_before_a_time_are_folded_from_the_front() {
+        let mut kept = kept(usize::MAX, (0..6).map(unseen));
+        let mut ledger = CredentialStore::default();
+        let time = crate::session::tests::at(4).time;
+        kept.fold_before(time, 3, &mut ledger);
+        assert_eq!(all_kept(&kept), [3, 4, 5]);
+        kept.fold_before(time, 3, &mut ledger);
+        assert_eq!(all_kept(&kept), [4, 5]);
+        assert_eq!(kept.reserve(), ConnectionId(6));
+        let taken = kept.remove(ConnectionId(4)).expect("kept");
+        assert_eq!(taken.transport.started, time);
+        assert_eq!((all_kept(&kept), kept.bytes()), (vec![5], PLAIN));
+        assert!(kept.get_mut(ConnectionId(5)).is_some() && kept.get_mut(ConnectionId(3)).is_none());
+    }
+}

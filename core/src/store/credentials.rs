@@ -1,0 +1,390 @@
+//! Every credential ever seen, and who offered it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::net::Endpoint;
+
+use crate::session::{ConnectionId, Mechanism};
+use crate::session::{Credential, CredentialFingerprint, CredentialId};
+
+/// Credentials that stand together: a shelf on which nothing is left is given back.
+const SHELF: usize = 256;
+
+/// All credentials, found by mechanism and digest. A clone shares them.
+#[derive(Debug, Clone, Default)]
+pub struct CredentialStore {
+    /// By number, `SHELF` to a shelf; shelves in front that are empty are gone.
+    shelves: VecDeque<Option<Shelf>>,
+    /// Number of the first shelf.
+    first: usize,
+    /// Number of credentials ever entered.
+    entered: usize,
+    index: HashMap<(Mechanism, u128), CredentialId>,
+    /// First bytes of every session ID entered. Most IDs in hellos are random (RFC 8446 §4.1.2): this tells without a
+    /// digest that they were never issued.
+    session_ids: HashSet<u64>,
+    forgotten: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Shelf {
+    places: Vec<Option<Arc<Credential>>>,
+    left: usize,
+}
+
+impl CredentialStore {
+    /// The credential with this name, if it was seen before.
+    #[must_use]
+    pub fn find(&self, mechanism: Mechanism, name: &CredentialFingerprint) -> Option<CredentialId> {
+        self.index.get(&(mechanism, name.key())).copied()
+    }
+
+    /// The session ID with these bytes, if it was seen before.
+    #[must_use]
+    pub fn find_session_id(&self, id: &[u8]) -> Option<CredentialId> {
+        let mut first = [0; CredentialFingerprint::HEAD];
+        first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        let known = self.session_ids.contains(&prefix(&first));
+        known
+            .then(|| self.find(Mechanism::SessionId, &CredentialFingerprint::of(id)))
+            .flatten()
+    }
+
+    /// The credential with this name; `new` makes it when it was not seen before.
+    pub fn enter(
+        &mut self,
+        mechanism: Mechanism,
+        name: &CredentialFingerprint,
+        new: impl FnOnce() -> Credential,
+    ) -> CredentialId {
+        let next = CredentialId(u32::try_from(self.entered).unwrap_or(u32::MAX));
+        let id = *self.index.entry((mechanism, name.key())).or_insert(next);
+        if id == next {
+            if mechanism == Mechanism::SessionId {
+                self.session_ids.insert(prefix(&name.head));
+            }
+            self.push(new());
+        }
+        id
+    }
+
+    fn push(&mut self, credential: Credential) {
+        if self.entered.is_multiple_of(SHELF) {
+            self.shelves.push_back(Some(Shelf::default()));
+        }
+        self.entered += 1;
+        if let Some(Some(shelf)) = self.shelves.back_mut() {
+            shelf.places.push(Some(Arc::new(credential)));
+            shelf.left += 1;
+        }
+    }
+
+    fn place(&self, id: CredentialId) -> Option<(usize, usize)> {
+        let number = id.0 as usize;
+        Some(((number / SHELF).checked_sub(self.first)?, number % SHELF))
+    }
+
+    /// A credential; `None` once it was forgotten.
+    #[must_use]
+    pub fn get(&self, id: CredentialId) -> Option<&Credential> {
+        let (shelf, place) = self.place(id)?;
+        self.shelves.get(shelf)?.as_ref()?.places.get(place)?.as_deref()
+    }
+
+    /// A credential, to change.
+    pub fn get_mut(&mut self, id: CredentialId) -> Option<&mut Credential> {
+        let (shelf, place) = self.place(id)?;
+        let credential = self.shelves.get_mut(shelf)?.as_mut()?.places.get_mut(place)?;
+        credential.as_mut().map(Arc::make_mut)
+    }
+
+    /// All credentials that are still known, in the order in which they were first seen.
+    pub fn iter(&self) -> impl Iterator<Item = (CredentialId, &Credential)> {
+        let shelves = (self.first..).zip(&self.shelves);
+        shelves
+            .filter_map(|(number, shelf)| Some((number * SHELF, shelf.as_ref()?)))
+            .flat_map(|(base, shelf)| (base..).zip(&shelf.places))
+            .filter_map(|(number, credential)| {
+                Some((CredentialId(u32::try_from(number).ok()?), credential.as_deref()?))
+            })
+    }
+
+    /// `leg` is another leg of the connection `whole`, each with the server it goes to: what it issued and offered is
+    /// what that one did.
+    pub fn join(
+        &mut self,
+        (leg, behind): (ConnectionId, Endpoint),
+        (whole, server): (ConnectionId, Endpoint),
+        credentials: impl Iterator<Item = CredentialId>,
+    ) {
+        for id in credentials {
+            let Some(credential) = self.get_mut(id) else { continue };
+            if let Some(issue) = credential.issued.as_mut().filter(|issue| issue.connection == leg) {
+                issue.connection = whole;
+            }
+            credential.offers.retain(|offer| *offer != leg);
+            if credential.server == behind {
+                credential.server = server;
+            }
+        }
+    }
+
+    /// Changes the names of every credential; from then on they are found by their new ones.
+    pub fn rename(&mut self, mut change: impl FnMut(&mut Credential)) {
+        self.index.clear();
+        self.session_ids.clear();
+        for (base, shelf) in (self.first..).map(|shelf| shelf * SHELF).zip(&mut self.shelves) {
+            let places = shelf.iter_mut().flat_map(|shelf| &mut shelf.places);
+            for (number, place) in (base..).zip(places) {
+                let Some(credential) = place.as_mut().map(Arc::make_mut) else {
+                    continue;
+                };
+                change(credential);
+                let id = CredentialId(u32::try_from(number).unwrap_or(u32::MAX));
+                self.index.insert((credential.mechanism, credential.name.key()), id);
+                if credential.mechanism == Mechanism::SessionId {
+                    self.session_ids.insert(prefix(&credential.name.head));
+                }
+            }
+        }
+    }
+
+    /// Forgets a credential when every connection it is known from is older than `oldest`.
+    pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
+        let Some(credential) = self.get_mut(id) else { return };
+        let issued_before = credential.issued.is_none_or(|issue| issue.connection < oldest);
+        if !issued_before || credential.offers.iter().any(|offer| *offer >= oldest) {
+            // What is offered for weeks must not remember every time. Half at once, so that it costs nothing in the end.
+            let gone = credential.offers.iter().filter(|offer| **offer < oldest).count();
+            if gone > credential.offers.len() / 2 {
+                credential.offers.retain(|offer| *offer >= oldest);
+            }
+            return;
+        }
+        let key = (credential.mechanism, credential.name.key());
+        self.index.remove(&key);
+        self.take_off(id);
+        self.forgotten += 1;
+        // Two IDs may begin alike, so that of one alone is not taken out.
+        if self.session_ids.len() > 2 * self.index.len().max(1024) {
+            self.session_ids = self.living_session_ids();
+        }
+    }
+
+    /// Empties a place, and gives back what stands empty.
+    fn take_off(&mut self, id: CredentialId) {
+        let Some((number, place)) = self.place(id) else { return };
+        let Some(slot) = self.shelves.get_mut(number) else {
+            return;
+        };
+        if let Some(shelf) = slot
+            && let Some(credential) = shelf.places.get_mut(place)
+        {
+            *credential = None;
+            shelf.left -= 1;
+            if shelf.left == 0 && shelf.places.len() == SHELF {
+                *slot = None;
+            }
+        }
+        while let Some(None) = self.shelves.front() {
+            self.shelves.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn living_session_ids(&self) -> HashSet<u64> {
+        let living = self.index.values().filter_map(|id| self.get(*id));
+        living
+            .filter(|credential| credential.mechanism == Mechanism::SessionId)
+            .map(|credential| prefix(&credential.name.head))
+            .collect()
+    }
+
+    /// How many were forgotten to keep memory bounded.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Number of credentials ever entered.
+    #[must_use]
+    pub fn entered(&self) -> usize {
+        self.entered
+    }
+}
+
+fn prefix(head: &[u8; CredentialFingerprint::HEAD]) -> u64 {
+    head.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::Issue;
+    use crate::session::tests::{at, endpoint};
+
+    use super::*;
+
+    fn bytes(number: u32) -> Vec<u8> {
+        [&number.to_be_bytes()[..], &[7; 28]].concat()
+    }
+
+    /// A session ID that a connection issued.
+    fn enter(ledger: &mut CredentialStore, number: u32, by: u32) -> CredentialId {
+        let name = CredentialFingerprint::of(&bytes(number));
+        let id = ledger.enter(Mechanism::SessionId, &name, || {
+            Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+        });
+        let issue = Issue {
+            connection: ConnectionId(by),
+            at: at(by),
+        };
+        ledger.get_mut(id).expect("just entered").issued = Some(issue);
+        id
+    }
+
+    fn offer(ledger: &mut CredentialStore, id: CredentialId, by: impl IntoIterator<Item = u32>) {
+        let offers = by.into_iter().map(ConnectionId);
+        ledger.get_mut(id).expect("a known credential").offers.extend(offers);
+    }
+
+    #[test]
+    fn a_credential_is_found_by_its_mechanism_and_bytes_alone() {
+        let mut ledger = CredentialStore::default();
+        let id = enter(&mut ledger, 1, 1);
+        assert_eq!(enter(&mut ledger, 1, 1), id);
+        assert_ne!(enter(&mut ledger, 2, 1), id);
+        assert_eq!(
+            ledger.find(Mechanism::SessionId, &CredentialFingerprint::of(&bytes(1))),
+            Some(id)
+        );
+        assert_eq!(ledger.find(Mechanism::Psk, &CredentialFingerprint::of(&bytes(1))), None);
+        assert_eq!(ledger.find_session_id(&bytes(1)), Some(id));
+        assert_eq!(ledger.find_session_id(&bytes(3)), None);
+        // What begins alike, as two IDs may, is another one.
+        assert_eq!(ledger.find_session_id(&bytes(1)[..12]), None);
+        let psk = CredentialFingerprint::of(&bytes(9));
+        ledger.enter(Mechanism::Psk, &psk, || {
+            Credential::unseen(Mechanism::Psk, psk, endpoint(2))
+        });
+        assert_eq!(ledger.find_session_id(&bytes(9)), None);
+    }
+
+    #[test]
+    fn every_credential_of_many_keeps_its_place() {
+        let mut ledger = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..1000).map(|number| enter(&mut ledger, number, number)).collect();
+        for id in &ids[..600] {
+            ledger.forget(*id, ConnectionId(600));
+        }
+        let issuer = |id: CredentialId| ledger.get(id)?.issued.map(|issue| issue.connection.0);
+        for (id, number) in ids.iter().zip(0..) {
+            assert_eq!(issuer(*id), (number >= 600).then_some(number));
+        }
+        let left: Vec<CredentialId> = ledger.iter().map(|(id, _)| id).collect();
+        assert_eq!(left, ids[600..]);
+        assert_eq!((ledger.entered(), ledger.forgotten()), (1000, 600));
+        assert_eq!(enter(&mut ledger, 5000, 5000), CredentialId(1000));
+        assert_eq!(ledger.find_session_id(&bytes(3)), None);
+    }
+
+    /// Two shelves are empty and gone; of the third some are left.
+    #[test]
+    fn what_stands_empty_is_given_back() {
+        let mut ledger = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..1000).map(|number| enter(&mut ledger, number, number)).collect();
+        for id in &ids[..600] {
+            ledger.forget(*id, ConnectionId(600));
+        }
+        assert_eq!((ledger.first, ledger.shelves.len()), (2, 2));
+        // In the middle the place of a shelf stays, without its content.
+        for id in &ids[768..] {
+            ledger.forget(*id, ConnectionId(2000));
+        }
+        assert_eq!(ledger.shelves.iter().filter(|shelf| shelf.is_some()).count(), 2);
+        for id in &ids[600..768] {
+            ledger.forget(*id, ConnectionId(2000));
+        }
+        assert_eq!(ledger.iter().count(), 0);
+        // The last shelf is not full: it waits for the next credential.
+        assert_eq!((ledger.first, ledger.shelves.len()), (3, 1));
+    }
+
+    #[test]
+    fn a_credential_is_forgotten_only_when_nobody_kept_knows_it() {
+        let mut ledger = CredentialStore::default();
+        let id = enter(&mut ledger, 1, 3);
+        ledger.forget(id, ConnectionId(3));
+        assert!(ledger.get(id).is_some(), "its issuer is kept");
+        offer(&mut ledger, id, [4]);
+        ledger.forget(id, ConnectionId(4));
+        assert!(ledger.get(id).is_some(), "who offered it is kept");
+        ledger.forget(id, ConnectionId(5));
+        assert!(ledger.get(id).is_none());
+        ledger.forget(id, ConnectionId(5));
+        assert_eq!(ledger.forgotten(), 1);
+    }
+
+    #[test]
+    fn offers_of_forgotten_connections_go_once_they_are_more_than_half() {
+        let mut ledger = CredentialStore::default();
+        let id = enter(&mut ledger, 1, 0);
+        offer(&mut ledger, id, 1..=10);
+        let offers = |ledger: &CredentialStore| ledger.get(id).map(|credential| credential.offers.len());
+        ledger.forget(id, ConnectionId(6));
+        assert_eq!(offers(&ledger), Some(10));
+        ledger.forget(id, ConnectionId(7));
+        assert_eq!(offers(&ledger), Some(4));
+    }
+
+    #[test]
+    fn first_bytes_of_session_ids_are_forgotten_when_most_are_of_none() {
+        let mut ledger = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..3000).map(|number| enter(&mut ledger, number, number)).collect();
+        for id in &ids[..1500] {
+            ledger.forget(*id, ConnectionId(9000));
+        }
+        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (3000, 1500));
+        ledger.forget(ids[1500], ConnectionId(9000));
+        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (1499, 1499));
+        assert_eq!(ledger.find_session_id(&bytes(2999)), Some(ids[2999]));
+        // A few are not worth the trouble.
+        for id in &ids[1501..] {
+            ledger.forget(*id, ConnectionId(9000));
+        }
+        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (1499, 0));
+    }
+
+    #[test]
+    fn another_leg_of_a_connection_is_that_connection() {
+        let mut ledger = CredentialStore::default();
+        let (first, second) = (enter(&mut ledger, 1, 5), enter(&mut ledger, 2, 6));
+        offer(&mut ledger, second, [5, 8]);
+        ledger.get_mut(first).expect("known").server = endpoint(9);
+        let (leg, whole) = ((ConnectionId(5), endpoint(9)), (ConnectionId(4), endpoint(3)));
+        ledger.join(leg, whole, [first, second].into_iter());
+        let known = |id: CredentialId| {
+            let credential = ledger.get(id).expect("known");
+            let issuer = credential.issued.map(|issue| issue.connection.0);
+            (issuer, credential.offers.clone(), credential.server)
+        };
+        assert_eq!(known(first), (Some(4), vec![], endpoint(3)));
+        assert_eq!(known(second), (Some(6), vec![ConnectionId(8)], endpoint(2)));
+    }
+
+    #[test]
+    fn a_renamed_credential_is_found_by_its_new_name_only() {
+        let mut ledger = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..300).map(|number| enter(&mut ledger, number, number)).collect();
+        ledger.rename(|credential| {
+            let number = credential.issued.map_or(0, |issue| issue.connection.0);
+            credential.name = CredentialFingerprint::of(&bytes(number + 1000));
+        });
+        for (id, number) in ids.into_iter().zip(0..) {
+            assert_eq!(ledger.find_session_id(&bytes(number)), None);
+            assert_eq!(ledger.find_session_id(&bytes(number + 1000)), Some(id));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Values that many connections share are kept once.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::net::Wrapping;
+use crate::tls::CipherSuite;
+
+use crate::session::ClientStack;
+
+/// Distinct values remembered; beyond that the table starts anew (values already handed out stay shared).
+pub const MAX_VALUES: usize = 1 << 16;
+/// Bytes of all of them: names and lists have room for 64 KB each, and hostile ones use it.
+pub const MAX_VALUE_BYTES: usize = 16 << 20;
+
+/// Server names, client stacks and outer headers.
+#[derive(Debug, Default)]
+pub struct Interner {
+    texts: HashMap<Box<[u8]>, Arc<str>>,
+    stacks: HashMap<u64, Arc<ClientStack>>,
+    outer: HashSet<Arc<[Wrapping]>>,
+    bytes: usize,
+}
+
+impl Interner {
+    /// Makes room for a value of so many bytes that is remembered next.
+    fn make_room(&mut self, bytes: usize) {
+        let most = self.texts.len().max(self.stacks.len()).max(self.outer.len());
+        if most >= MAX_VALUES || self.bytes.saturating_add(bytes) > MAX_VALUE_BYTES {
+            *self = Self::default();
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The text of bytes from the wire. What is not printable ASCII or UTF-8 is escaped, so that two different names
+    /// never become one.
+    pub fn text(&mut self, bytes: &[u8]) -> Arc<str> {
+        if let Some(known) = self.texts.get(bytes) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = match std::str::from_utf8(bytes) {
+            Ok(text) if !text.chars().any(char::is_control) => text.into(),
+            _ => bytes.escape_ascii().to_string().into(),
+        };
+        self.make_room(bytes.len() + text.len());
+        self.texts.insert(bytes.into(), Arc::clone(&text));
+        text
+    }
+
+    /// The outer headers of a connection; `None` where there are none.
+    pub fn outer(&mut self, outer: &[Wrapping]) -> Option<Arc<[Wrapping]>> {
+        if outer.is_empty() {
+            return None;
+        }
+        if let Some(known) = self.outer.get(outer) {
+            return Some(Arc::clone(known));
+        }
+        self.make_room(size_of_val(outer));
+        let shared: Arc<[Wrapping]> = outer.into();
+        self.outer.insert(Arc::clone(&shared));
+        Some(shared)
+    }
+
+    /// A client stack. Two of one digest may list other suites: GREASE values change from hello to hello (RFC 8701).
+    pub fn stack(&mut self, digest: u64, suites: &[CipherSuite]) -> Arc<ClientStack> {
+        match self.stacks.get(&digest) {
+            Some(known) if *known.suites == *suites => Arc::clone(known),
+            _ => {
+                self.make_room(size_of_val(suites));
+                let stack = Arc::new(ClientStack {
+                    digest,
+                    suites: suites.into(),
+                });
+                self.stacks.insert(digest, Arc::clone(&stack));
+                stack
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::Encapsulation;
+
+    use super::*;
+
+    #[test]
+    fn equal_values_are_one() {
+        let mut interner = Interner::default();
+        let name = interner.text(b"a.test");
+        assert!(Arc::ptr_eq(&name, &interner.text(b"a.test")));
+        assert!(!Arc::ptr_eq(&name, &interner.text(b"b.test")));
+        let stack = interner.stack(1, &[CipherSuite(1)]);
+        assert_eq!((stack.digest, &*stack.suites), (1, &[CipherSuite(1)][..]));
+        assert!(Arc::ptr_eq(&stack, &interner.stack(1, &[CipherSuite(1)])));
+        // Two of one digest keep lists of their own.
+        assert_eq!(&*interner.stack(1, &[CipherSuite(2)]).suites, [CipherSuite(2)]);
+    }
+
+    #[test]
+    fn outer_headers_are_shared_and_none_are_nothing() {
+        let mut interner = Interner::default();
+        let tag = [Wrapping {
+            header: Encapsulation::Vlan(7),
+            between: None,
+        }];
+        let shared = interner.outer(&tag).expect("a tag");
+        assert_eq!(&*shared, tag);
+        assert!(Arc::ptr_eq(&shared, &interner.outer(&tag).expect("a tag")));
+        assert_eq!(interner.outer(&[]), None);
+    }
+
+    #[test]
+    fn names_that_are_no_text_are_escaped_and_stay_apart() {
+        let mut interner = Interner::default();
+        assert_eq!(&*interner.text("münchen.test".as_bytes()), "münchen.test");
+        assert_eq!(&*interner.text(b"a\x1b[2J"), r"a\x1b[2J");
+        assert_eq!(&*interner.text(b"a\xff"), r"a\xff");
+    }
+
+    #[test]
+    fn the_table_starts_anew_when_it_holds_too_many_values() {
+        let mut interner = Interner::default();
+        for number in 0..MAX_VALUES {
+            interner.text(&number.to_be_bytes());
+        }
+        assert_eq!(interner.texts.len(), MAX_VALUES);
+        interner.text(b"one more");
+        assert_eq!(interner.texts.len(), 1);
+        assert_eq!(interner.bytes, 2 * b"one more".len());
+    }
+
+    #[test]
+    fn the_table_starts_anew_when_its_values_are_too_long() {
+        let mut interner = Interner::default();
+        let long = vec![b'a'; MAX_VALUE_BYTES / 4];
+        interner.text(&long);
+        interner.text(&long[1..]);
+        // Each is held twice, as bytes and as text; two bytes are left of the limit.
+        assert_eq!((interner.texts.len(), interner.bytes), (2, MAX_VALUE_BYTES - 2));
+        interner.text(b"b");
+        assert_eq!(interner.texts.len(), 3);
+        interner.text(b"c");
+        assert_eq!(interner.texts.len(), 1);
+    }
+}

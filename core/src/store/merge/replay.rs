@@ -1,0 +1,187 @@
+//! Sightings are entered into one ledger in the order of time, as if one run had seen them all.
+//!
+//! What a hello offers may depend on what was issued before it, somewhere else: whether a session ID of a client that
+//! speaks TLS 1.3 names a session, and whether a PSK came from a server. That is decided here once more.
+
+use crate::net::{FrameRef, Timestamp};
+use crate::session::{Connection, ConnectionId, Mechanism, Offer, OfferKind};
+use crate::session::{Credential, CredentialId, Issue};
+use crate::store::credentials::CredentialStore;
+
+use super::{Issued, Offered, PartialConnection};
+
+/// One thing that a connection does to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    /// What its hello offers is known.
+    Offer,
+    /// The server issues the credential of this number.
+    Issue(usize),
+}
+
+/// Enters sightings into a ledger, the first one as connection `first`. Gives the connections in the same order.
+#[must_use]
+pub fn replay(
+    sightings: Vec<PartialConnection>,
+    first: ConnectionId,
+    ledger: &mut CredentialStore,
+) -> Vec<Box<Connection>> {
+    let mut steps: Vec<((Timestamp, FrameRef), usize, Step)> = Vec::new();
+    for (place, sighting) in sightings.iter().enumerate() {
+        if sighting.connection.hello.yes().is_some() {
+            steps.push((offered_at(sighting), place, Step::Offer));
+        }
+        let issues = sighting.issued.iter().enumerate();
+        steps.extend(issues.map(|(number, issued)| (issued_at(sighting, issued), place, Step::Issue(number))));
+    }
+    steps.sort_unstable();
+    let mut sightings = sightings;
+    for (_, place, step) in steps {
+        let Some(sighting) = sightings.get_mut(place) else {
+            continue;
+        };
+        let id = ConnectionId(first.0.saturating_add(u32::try_from(place).unwrap_or(u32::MAX)));
+        match step {
+            Step::Offer => offer(sighting, id, ledger),
+            Step::Issue(number) => issue(sighting, id, number, ledger),
+        }
+    }
+    sightings.into_iter().map(|sighting| sighting.connection).collect()
+}
+
+/// Nanoseconds after its end in which a connection may still be heard of: offers that nobody answered are settled then.
+const LINGER: i64 = 1_000_000_000;
+
+/// Offers are settled when both hellos are there, else when the connection is over.
+fn offered_at(sighting: &PartialConnection) -> (Timestamp, FrameRef) {
+    let connection = &sighting.connection;
+    let hello = connection.hello.yes().map(|hello| hello.at);
+    if let (Some(hello), Some(answer)) = (hello, connection.answer.yes()) {
+        return (hello.time, hello.frame).max((answer.at.time, answer.at.frame));
+    }
+    let transport = &connection.transport;
+    let over = transport.ended.nanos().saturating_add(LINGER);
+    (Timestamp::from_nanos(over), transport.last())
+}
+
+fn issued_at(sighting: &PartialConnection, issued: &Issued) -> (Timestamp, FrameRef) {
+    match issued.at {
+        Some(at) => (at.time, at.frame),
+        // Another connection had issued it before: nothing depends on when this one did.
+        None => (
+            sighting.connection.transport.ended,
+            sighting.connection.transport.last(),
+        ),
+    }
+}
+
+fn offer(sighting: &mut PartialConnection, id: ConnectionId, ledger: &mut CredentialStore) {
+    let mut accepted = sighting.accepted;
+    if let Some(known) = known_session_id(sighting, id, ledger) {
+        sighting.offered.insert(0, known);
+        accepted = accepted.map(|place| place + 1);
+    }
+    let connection = &mut sighting.connection;
+    for offered in &sighting.offered {
+        let mechanism = offered.mechanism();
+        let kind = kind(offered, ledger);
+        let credential = enter(mechanism, offered, connection, ledger);
+        if let Some(known) = ledger.get_mut(credential) {
+            if known.offers.last() != Some(&id) {
+                known.offers.push(id);
+            }
+            known.offered_with_age_zero |= mechanism == Mechanism::Psk && offered.obfuscated_age == 0;
+        }
+        connection.offers.push(Offer {
+            credential,
+            kind,
+            obfuscated_age: offered.obfuscated_age,
+            binder: offered.binder,
+        });
+    }
+    connection.accepted = accepted.and_then(|place| Some(connection.offers.get(place)?.credential));
+}
+
+/// The session ID of a hello that was taken for a random one, where it was issued before after all.
+fn known_session_id(sighting: &PartialConnection, id: ConnectionId, ledger: &CredentialStore) -> Option<Offered> {
+    let of_tls12 = |offered: &Offered| matches!(offered.mechanism(), Mechanism::SessionId | Mechanism::Ticket);
+    let name = sighting.connection.edges.as_deref()?.session_id?;
+    if sighting.offered.iter().any(of_tls12) {
+        return None;
+    }
+    let hello = sighting.connection.hello.yes()?;
+    let issue = ledger.get(ledger.find(Mechanism::SessionId, &name)?)?.issued?;
+    let before = issue.at.time <= hello.at.time && issue.connection != id;
+    before.then_some(Offered {
+        name,
+        kind: OfferKind::Resumption(Mechanism::SessionId),
+        obfuscated_age: 0,
+        binder: 0,
+    })
+}
+
+/// What an offer is taken for, now that more is known (RFC 8446 §4.2.11: external PSKs SHOULD have age 0, and no ticket
+/// keeps a masked age of 0 from one connection to the next).
+fn kind(offered: &Offered, ledger: &CredentialStore) -> OfferKind {
+    if offered.mechanism() != Mechanism::Psk {
+        return offered.kind;
+    }
+    let known = ledger.find(Mechanism::Psk, &offered.name).and_then(|id| ledger.get(id));
+    match known {
+        Some(known) if known.issued.is_some() => OfferKind::Resumption(Mechanism::Psk),
+        Some(known)
+            if offered.kind == OfferKind::UnclearPsk && offered.obfuscated_age == 0 && known.offered_with_age_zero =>
+        {
+            OfferKind::ExternalPsk
+        }
+        _ => offered.kind,
+    }
+}
+
+fn enter(
+    mechanism: Mechanism,
+    offered: &Offered,
+    connection: &Connection,
+    ledger: &mut CredentialStore,
+) -> CredentialId {
+    ledger.enter(mechanism, &offered.name, || {
+        Credential::unseen(mechanism, offered.name, connection.server)
+    })
+}
+
+fn issue(sighting: &mut PartialConnection, id: ConnectionId, number: usize, ledger: &mut CredentialStore) {
+    let connection = &mut sighting.connection;
+    let Some(issued) = sighting.issued.get(number) else {
+        return;
+    };
+    let Some(at) = issued.at.or_else(|| connection.answer.yes().map(|answer| answer.at)) else {
+        return;
+    };
+    // A renewed ticket names the session that was resumed, with that session's properties.
+    let resumed = connection.accepted.and_then(|id| ledger.get(id));
+    let fresh = Credential {
+        issued: Some(Issue { connection: id, at }),
+        server_name: resumed
+            .and_then(|known| known.server_name.clone())
+            .or_else(|| issued.server_name.clone()),
+        version: issued.version,
+        suite: issued.suite,
+        extended_master_secret: issued.extended_master_secret,
+        lifetime: issued.lifetime,
+        psk: issued.psk,
+        client_certificate: resumed.map_or(issued.client_certificate, |known| known.client_certificate),
+        ..Credential::unseen(issued.mechanism, issued.name, connection.server)
+    };
+    let entered = ledger.enter(issued.mechanism, &issued.name, || fresh.clone());
+    if let Some(known) = ledger.get_mut(entered)
+        && known.issued.is_none()
+    {
+        // It was offered before its issue was seen: packets out of order, or clocks that differ.
+        known.issued = fresh.issued;
+        known.lifetime = fresh.lifetime;
+        known.psk = fresh.psk;
+    }
+    if !connection.issued.contains(&entered) {
+        connection.issued.push(entered);
+    }
+}

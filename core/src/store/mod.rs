@@ -1,0 +1,11 @@
+//! What a run keeps: finished connections, every credential, and the values that many of them share.
+
+mod connections;
+mod credentials;
+mod intern;
+mod merge;
+
+pub use connections::{ConnectionStore, MAX_EVICTED_NAME, MAX_EVICTED_SERVICES};
+pub use credentials::CredentialStore;
+pub use intern::{Interner, MAX_VALUE_BYTES, MAX_VALUES};
+pub use merge::{Issued, Offered, PartialConnection, replay};

@@ -1,0 +1,767 @@
+//! One TCP connection: what its headers tell, side by side.
+
+use crate::net::{At, Endpoint, MacAddress, Segment, SeqNumber, Wrapping};
+
+use super::assembler::Assembler;
+use super::dedup::Recent;
+use super::reset::{Reset, ResetForm};
+use super::spans::Spans;
+use super::syn::SynOptions;
+
+/// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
+/// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
+pub(super) const SAME_CONNECTION: i32 = 1 << 24;
+/// What opens a connection is not of this one where it stands this far beyond all that its side sent: no clear text before
+/// TLS is that long, nor the early data that may stand before a second hello.
+const LEAP: i32 = 24 << 10;
+/// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
+const RESET_WINDOW: i32 = 1 << 20;
+
+/// Client to server, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client.
+    ToServer,
+    /// From the server.
+    ToClient,
+}
+
+impl Direction {
+    /// Both, client first.
+    pub const BOTH: [Self; 2] = [Self::ToServer, Self::ToClient];
+
+    /// The other one.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+}
+
+/// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FinCovers {
+    /// Less than the other side sent in all, or nothing that is known.
+    Part,
+    /// All data of the other side.
+    Data,
+    /// The other side's FIN, too.
+    End,
+}
+
+/// What one side sent.
+#[derive(Debug, Clone, Default)]
+pub struct Half {
+    /// Its bytes.
+    pub assembler: Assembler,
+    /// First segment of this side.
+    pub first: Option<At>,
+    /// SYN or SYN-ACK.
+    pub syn: Option<At>,
+    /// Initial sequence number.
+    pub isn: Option<SeqNumber>,
+    /// That was a SYN-ACK.
+    answers: bool,
+    /// Options of its SYN.
+    pub syn_options: Option<SynOptions>,
+    /// Source MAC address of its first segment.
+    pub mac: Option<MacAddress>,
+    /// TTL of its first segment.
+    pub ttl: Option<u8>,
+    /// First FIN.
+    pub fin: Option<At>,
+    /// What that FIN acknowledges.
+    fin_acknowledges: Option<SeqNumber>,
+    /// First reset that the other side accepts.
+    pub reset: Option<Reset>,
+    /// Its sequence number: all before it was sent.
+    reset_seq: Option<SeqNumber>,
+    /// Highest sequence number seen, after the segment's data.
+    highest: Option<SeqNumber>,
+    /// Lowest sequence number seen.
+    lowest: Option<SeqNumber>,
+    /// Last acknowledgement this side sent.
+    acknowledged: Option<SeqNumber>,
+    /// Lowest acknowledgement this side sent.
+    first_acknowledged: Option<SeqNumber>,
+    /// Recent segments, to recognise a packet that was captured twice.
+    recent: Recent,
+}
+
+impl Half {
+    /// Whether a sequence number stands before the SYN of this side: it is of a connection that had the ports before. Of
+    /// no use once so much was sent that the numbers may have come round.
+    fn precedes(&self, seq: SeqNumber) -> bool {
+        let young = |isn: SeqNumber| {
+            self.highest
+                .is_none_or(|highest| (0..1 << 30).contains(&highest.distance(isn)))
+        };
+        self.isn.is_some_and(|isn| seq.distance(isn) < 0 && young(isn))
+    }
+
+    fn is_news(&self, segment: &Segment<'_>) -> bool {
+        !segment.payload.is_empty() && self.highest.is_some_and(|highest| segment.seq.distance(highest) >= 0)
+    }
+
+    /// Whether `segment` is a second copy of a packet that was captured a moment ago (mirror ports, "any", both
+    /// sides of a router).
+    fn is_copy(&mut self, segment: &Segment<'_>, at: At) -> bool {
+        let (digest, time) = (Recent::digest(segment), Recent::time(at));
+        // What brings new data has not been seen before, and needs no comparison.
+        if !self.is_news(segment) && self.recent.has(digest, time) {
+            return true;
+        }
+        self.recent.note(digest, time);
+        false
+    }
+}
+
+/// One TCP connection, with what the layers above attach to it.
+#[derive(Debug, Clone)]
+pub struct Flow<T> {
+    /// Client and server, as far as TCP tells: see [`Flow::swap`].
+    pub ends: [Endpoint; 2],
+    /// Client's and server's half.
+    pub halves: [Half; 2],
+    /// First packet: lowest frame number of the capture that holds it, earliest time.
+    pub first: At,
+    /// Last packet.
+    pub last: At,
+    /// Which frames of which captures hold it.
+    pub spans: Spans,
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    pub outer: Box<[Wrapping]>,
+    /// When the client's acknowledgement completed the TCP handshake.
+    pub established: Option<At>,
+    /// Where the answers come from, when that is not where the client sent its segments.
+    pub answered_from: Option<Box<Endpoint>>,
+    /// An ICMP unreachable was seen for it.
+    pub unreachable: bool,
+    /// Packets captured more than once.
+    pub copies: u32,
+    /// Resets that the receiver ignores.
+    pub resets_ignored: u32,
+    /// For the layers above.
+    pub data: T,
+    /// Which of the two ends of the table's key the client is.
+    pub(super) client_is_low: bool,
+    pub(super) closing: bool,
+    pub(super) touched: bool,
+}
+
+impl<T> Flow<T> {
+    /// Whether it ended and only lingers.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// A connection of which no segment was taken yet.
+    pub fn new(client: Endpoint, server: Endpoint, at: At, data: T) -> Self {
+        Self {
+            ends: [client, server],
+            halves: [Half::default(), Half::default()],
+            first: at,
+            last: at,
+            spans: Spans::new(at),
+            outer: Box::default(),
+            established: None,
+            answered_from: None,
+            unreachable: false,
+            copies: 0,
+            resets_ignored: 0,
+            data,
+            client_is_low: true,
+            closing: false,
+            touched: true,
+        }
+    }
+
+    /// The same connection with something else attached.
+    #[must_use]
+    pub fn with<U>(self, data: U) -> Flow<U> {
+        Flow {
+            ends: self.ends,
+            halves: self.halves,
+            first: self.first,
+            last: self.last,
+            spans: self.spans,
+            outer: self.outer,
+            established: self.established,
+            answered_from: self.answered_from,
+            unreachable: self.unreachable,
+            copies: self.copies,
+            resets_ignored: self.resets_ignored,
+            data,
+            client_is_low: self.client_is_low,
+            closing: self.closing,
+            touched: self.touched,
+        }
+    }
+
+    /// The half of one direction.
+    #[must_use]
+    pub fn half(&self, direction: Direction) -> &Half {
+        let [client, server] = &self.halves;
+        match direction {
+            Direction::ToServer => client,
+            Direction::ToClient => server,
+        }
+    }
+
+    /// The half of one direction, to change.
+    pub fn half_mut(&mut self, direction: Direction) -> &mut Half {
+        let [client, server] = &mut self.halves;
+        match direction {
+            Direction::ToServer => client,
+            Direction::ToClient => server,
+        }
+    }
+
+    /// What the FIN of one side acknowledges of what the other side sent.
+    #[must_use]
+    pub fn fin_covers(&self, direction: Direction) -> FinCovers {
+        let other = self.half(direction.opposite());
+        let (Some(acknowledged), Some(end)) = (self.half(direction).fin_acknowledges, other.highest) else {
+            return FinCovers::Part;
+        };
+        match (acknowledged.distance(end), other.fin.is_some()) {
+            (0.., true) => FinCovers::End,
+            (0.., false) | (-1, true) => FinCovers::Data,
+            _ => FinCovers::Part,
+        }
+    }
+
+    /// Whether the other side answered by its reset a segment of this side that was not seen: a host that does not know
+    /// a connection takes the number of its reset from the segment it answers (RFC 9293 §3.10.7.1).
+    #[must_use]
+    pub fn provoked_reset_unseen(&self, direction: Direction) -> bool {
+        let other = self.half(direction.opposite());
+        let answers = other.reset.is_some_and(|reset| reset.form == ResetForm::NoSocket);
+        let own = self.half(direction);
+        // A direction that was not captured at all is another matter.
+        let (Some(number), true, Some(_)) = (other.reset_seq, answers, own.first) else {
+            return false;
+        };
+        // Nor does an acknowledgement alone provoke one: a host that has sent FIN knows the connection until it is over.
+        let nothing_said = other.fin_acknowledges.zip(own.highest);
+        let silent = own.fin.is_none() && nothing_said.is_some_and(|(told, end)| end.distance(told) <= 0);
+        silent || own.acknowledged.is_none_or(|told| number.distance(told) > 0)
+    }
+
+    /// The guess about who is the client was wrong.
+    pub fn swap(&mut self) {
+        self.client_is_low = !self.client_is_low;
+        self.ends.swap(0, 1);
+        self.halves.swap(0, 1);
+        turn(&mut self.outer);
+    }
+
+    /// Direction of a segment whose sender is, or is not, the lower end of the table's key.
+    pub(super) const fn direction(&self, from_low: bool) -> Direction {
+        if from_low == self.client_is_low {
+            Direction::ToServer
+        } else {
+            Direction::ToClient
+        }
+    }
+
+    /// Whether SYN told who is the client.
+    #[must_use]
+    pub fn roles_known(&self) -> bool {
+        self.halves.iter().any(|half| half.syn.is_some())
+    }
+
+    /// A SYN was seen by whoever sees the segments of this connection.
+    pub fn know_roles(&mut self) {
+        let [client, _] = &mut self.halves;
+        client.syn.get_or_insert(self.first);
+    }
+
+    /// Whether both sides were captured.
+    #[must_use]
+    pub fn two_way(&self) -> bool {
+        self.halves.iter().all(|half| half.first.is_some())
+    }
+
+    /// Whether the connection is over: a reset, or FIN both ways.
+    #[must_use]
+    pub fn closed(&self) -> bool {
+        self.halves.iter().any(|half| half.reset.is_some()) || self.halves.iter().all(|half| half.fin.is_some())
+    }
+
+    /// What nearly every segment does: it brings the next bytes of a connection that goes on, or acknowledges. The same as
+    /// [`Flow::observe`], which has to think of more; `None` where that must be asked, and nothing was done.
+    #[inline]
+    pub(super) fn follow(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> Option<bool> {
+        let goes_on = self.established.is_some() && !self.closing;
+        if !goes_on || !segment.flags.only_acknowledges() || segment.cut > 0 || !segment.path.outer.is_empty() {
+            return None;
+        }
+        let (half, other) = self.pair_mut(direction);
+        let next = half.assembler.next_in_order()?;
+        if segment.seq != next || half.highest != Some(next) || half.first.is_none() {
+            return None;
+        }
+        // After two gigabytes the numbers come round.
+        if half.lowest.is_none_or(|lowest| next.distance(lowest) < 0) {
+            return None;
+        }
+        let copied = half.is_copy(segment, at);
+        if !copied {
+            half.highest = Some(next.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX)));
+            half.note_acknowledgement(segment.ack);
+            other.assembler.acknowledge(segment.ack);
+        }
+        self.copies = self.copies.saturating_add(u32::from(copied));
+        self.touched = true;
+        self.note_span(at);
+        Some(!copied)
+    }
+
+    /// Takes the headers of a segment. `false` when it is a copy of one that was taken before.
+    pub(super) fn observe(&mut self, direction: Direction, segment: &Segment<'_>, at: At) -> bool {
+        let half = self.half(direction);
+        // What a side acknowledges tells of its first segment whether it is of this connection; of a later one its number.
+        let of_before =
+            half.precedes(segment.seq) || (half.first.is_none() && self.acknowledges_before(direction, segment));
+        if !segment.flags.rst() && of_before {
+            return false;
+        }
+        self.touched = true;
+        self.note_span(at);
+        if self.outer.is_empty() && !segment.path.outer.is_empty() {
+            self.outer = segment.path.outer.into();
+            if direction == Direction::ToClient {
+                turn(&mut self.outer);
+            }
+        }
+        if self.half_mut(direction).is_copy(segment, at) {
+            self.copies = self.copies.saturating_add(1);
+            return false;
+        }
+        let half = self.half_mut(direction);
+        if half.first.is_none() {
+            half.first = Some(at);
+            half.mac = segment.path.source_mac;
+            half.ttl = Some(segment.path.ttl);
+        }
+        if segment.flags.syn() {
+            half.observe_syn(segment, at);
+        }
+        if segment.flags.rst() {
+            self.observe_reset(direction, segment, at);
+        } else {
+            self.observe_data(direction, segment, at);
+        }
+        true
+    }
+
+    #[inline]
+    fn note_span(&mut self, at: At) {
+        // In the capture that held the packets before, and later than all of them.
+        if self.last.time <= at.time && self.spans.goes_on_to(at.frame) {
+            self.last = At {
+                frame: self.last.frame.max(at.frame),
+                time: at.time,
+            };
+            return;
+        }
+        self.spans.note(at.frame);
+        self.first = At {
+            frame: self.spans.main.0,
+            time: self.first.time.min(at.time),
+        };
+        self.last = At {
+            frame: self.last.frame.max(at.frame),
+            time: self.last.time.max(at.time),
+        };
+    }
+
+    fn observe_data(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
+        let (half, other) = self.pair_mut(direction);
+        let length = u32::try_from(segment.payload.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(segment.cut);
+        let after = segment
+            .seq
+            .plus(length)
+            .plus(u32::from(segment.flags.syn()))
+            .plus(u32::from(segment.flags.fin()));
+        if half.highest.is_none_or(|highest| after.distance(highest) > 0) {
+            half.highest = Some(after);
+        }
+        if half.lowest.is_none_or(|lowest| segment.seq.distance(lowest) < 0) {
+            half.lowest = Some(segment.seq);
+        }
+        // Without the SYN of this side the first acknowledgement of the other side tells where it begins.
+        if length > 0
+            && let Some(first) = other.first_acknowledged
+            && segment.seq.distance(first) >= 0
+            && half.assembler.held() == 0
+        {
+            half.assembler.start(first);
+        }
+        if segment.flags.ack() {
+            half.note_acknowledgement(segment.ack);
+            other.assembler.acknowledge(segment.ack);
+        }
+        if segment.flags.fin() {
+            half.assembler.finish(segment.seq.plus(length));
+            if half.fin.is_none() && segment.flags.ack() {
+                half.fin_acknowledges = Some(segment.ack);
+            }
+            half.fin.get_or_insert(at);
+        }
+        if length > 0 {
+            // The receiver of a doubtful reset goes on talking: it did not accept it.
+            if other
+                .reset
+                .is_some_and(|reset| reset.doubtful && at.time > reset.at.time)
+            {
+                other.reset = None;
+                self.resets_ignored += 1;
+            }
+        }
+        if !segment.flags.syn()
+            && segment.flags.ack()
+            && self.established.is_none()
+            && self.half(direction.opposite()).answers
+        {
+            self.established = Some(at);
+        }
+    }
+
+    fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
+        let (half, other) = self.pair_mut(direction);
+        let form = ResetForm::of(segment);
+        let references = [half.highest, other.acknowledged, half.assembler.expected()];
+        let exact = references.iter().flatten().any(|reference| segment.seq == *reference);
+        let blind = references.iter().all(Option::is_none);
+        let inside = references
+            .iter()
+            .flatten()
+            .any(|reference| (0..RESET_WINDOW).contains(&segment.seq.distance(*reference)));
+        if exact || blind || inside {
+            if half.reset.is_none() {
+                half.reset_seq = Some(segment.seq);
+            }
+            half.reset.get_or_insert(Reset {
+                at,
+                form,
+                doubtful: !exact && !blind,
+            });
+            if segment.flags.ack() {
+                other.assembler.acknowledge(segment.ack);
+            }
+        } else {
+            self.resets_ignored = self.resets_ignored.saturating_add(1);
+        }
+    }
+
+    fn pair_mut(&mut self, direction: Direction) -> (&mut Half, &mut Half) {
+        let [client, server] = &mut self.halves;
+        match direction {
+            Direction::ToServer => (client, server),
+            Direction::ToClient => (server, client),
+        }
+    }
+
+    /// Whether a SYN can be the one that opened this connection, whose own was not seen: it stands before everything
+    /// that its side sent or that the other side acknowledged.
+    pub(super) fn may_open(&self, direction: Direction, syn: &Segment<'_>) -> bool {
+        if !self.may_answer(direction, syn) {
+            return false;
+        }
+        let first = syn.seq.plus(1);
+        let half = self.half(direction);
+        match half.lowest.or(self.half(direction.opposite()).acknowledged) {
+            Some(known) if first == known => true,
+            Some(known) => first.distance(known) < 0 && !self.closed() && self.fits(direction, syn),
+            None => !self.closed() || self.fits(direction, syn),
+        }
+    }
+
+    /// Whether a SYN can be of this connection for all that it acknowledges: the SYN of the other side, and no more than
+    /// that side sent (RFC 9293 §3.10.7.3, with data on the SYN RFC 7413 §4.2.2).
+    fn may_answer(&self, direction: Direction, syn: &Segment<'_>) -> bool {
+        let other = self.half(direction.opposite());
+        let (true, false, Some(isn)) = (syn.flags.ack(), other.answers, other.isn) else {
+            return true;
+        };
+        let end = other.highest.unwrap_or(isn.plus(1));
+        syn.ack.distance(isn) > 0 && syn.ack.distance(end) <= 0
+    }
+
+    /// Whether a segment begins among the numbers that its side has used already.
+    pub(super) fn said(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let numbers = self.half(direction).numbers();
+        numbers.is_some_and(|(lowest, end)| segment.seq.distance(lowest) >= 0 && segment.seq.distance(end) < 0)
+    }
+
+    /// Whether so much was lost before a segment that what opens a connection opens another one.
+    pub(super) fn leaps(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        // Not the highest number: an acknowledgement without data may bear it.
+        let leaps = |direction, number: SeqNumber| {
+            let half: &Half = self.half(direction);
+            let stands = half.assembler.expected().or(half.lowest);
+            stands.is_some_and(|stands| number.distance(stands) >= LEAP)
+        };
+        // An answer acknowledges what it answers.
+        leaps(direction, segment.seq) || (segment.flags.ack() && leaps(direction.opposite(), segment.ack))
+    }
+
+    /// Whether a segment acknowledges what stands before the SYN of the other side: it is of a connection that had the
+    /// ports before.
+    fn acknowledges_before(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.flags.ack() && self.half(direction.opposite()).precedes(segment.ack)
+    }
+
+    /// Whether a segment's sequence number can belong to this connection.
+    pub(super) fn fits(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let half = self.half(direction);
+        if half.precedes(segment.seq) || self.acknowledges_before(direction, segment) {
+            return false;
+        }
+        if let Some(reference) = half.highest.or(half.isn) {
+            return segment.seq.distance(reference).unsigned_abs() < SAME_CONNECTION.unsigned_abs();
+        }
+        // Nothing of this side yet: what it acknowledges tells, and that is not far before all that was sent.
+        match self.half(direction.opposite()).numbers() {
+            Some((lowest, end)) if segment.flags.ack() => {
+                segment.ack.distance(end) < SAME_CONNECTION && segment.ack.distance(lowest) > -LEAP
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The ends of every tunnel the other way round.
+pub fn turn(outer: &mut [Wrapping]) {
+    outer
+        .iter_mut()
+        .filter_map(|wrapping| wrapping.between.as_mut())
+        .for_each(|ends| ends.swap(0, 1));
+}
+
+impl Half {
+    /// The sequence numbers of its data and flags: the lowest, and the one behind the highest; `None` when it sent
+    /// nothing but resets.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(SeqNumber, SeqNumber)> {
+        self.lowest.zip(self.highest)
+    }
+
+    /// Highest sequence number seen, after the segment's data.
+    pub(super) const fn highest(&self) -> Option<SeqNumber> {
+        self.highest
+    }
+
+    /// Whether bytes are missing at the end of what this side sent: FIN, a reset or the other side's acknowledgement
+    /// stands beyond them.
+    #[must_use]
+    pub fn incomplete_at_end(&self) -> bool {
+        let before_reset = match (self.reset, self.fin, self.reset_seq, self.assembler.expected()) {
+            (Some(_), None, Some(reset), Some(expected)) => reset.distance(expected) > 0,
+            _ => false,
+        };
+        before_reset || self.assembler.incomplete_at_end()
+    }
+
+    #[inline]
+    fn note_acknowledgement(&mut self, ack: SeqNumber) {
+        self.acknowledged = Some(ack);
+        if self.first_acknowledged.is_none_or(|first| ack.distance(first) < 0) {
+            self.first_acknowledged = Some(ack);
+        }
+    }
+
+    fn observe_syn(&mut self, segment: &Segment<'_>, at: At) {
+        if self.syn.is_some() {
+            return;
+        }
+        self.syn = Some(at);
+        self.answers = segment.flags.ack();
+        self.isn = Some(segment.seq);
+        self.syn_options = Some(SynOptions::of(segment));
+        self.ttl = Some(segment.path.ttl);
+        self.assembler.start(segment.seq.plus(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::net::{Encapsulation, FrameRef, Path, TcpFlags, TcpOptions, Timestamp};
+
+    fn end(host: u8, port: u16) -> Endpoint {
+        Endpoint {
+            ip: [10, 0, 0, host].into(),
+            port,
+        }
+    }
+
+    fn segment(seq: u32, ack: u32, flags: u8, payload: &'static [u8]) -> Segment<'static> {
+        Segment {
+            path: Path {
+                source_mac: None,
+                ttl: 64,
+                ip_id: None,
+                outer: &[],
+            },
+            source: end(1, 50_000),
+            destination: end(2, 443),
+            seq: SeqNumber(seq),
+            ack: SeqNumber(ack),
+            flags: TcpFlags(flags),
+            window: 1000,
+            options: TcpOptions(&[]),
+            payload,
+            cut: 0,
+        }
+    }
+
+    fn at(frame: u64) -> At {
+        At {
+            frame: FrameRef::new(0, frame),
+            time: Timestamp::from_nanos(i64::try_from(frame).expect("small") * 1_000_000_000),
+        }
+    }
+
+    /// A connection whose two SYNs were seen, with the initial sequence numbers 1000 and 9000.
+    fn open() -> Flow<()> {
+        let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+        assert!(flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1)));
+        assert!(flow.observe(Direction::ToClient, &segment(9000, 1001, 0x12, b""), at(2)));
+        flow
+    }
+
+    #[test]
+    fn the_ends_of_a_tunnel_stand_client_first_whoever_sent_the_first_packet() {
+        let [near, far] = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
+        let outer = [Wrapping {
+            header: Encapsulation::IpInIp,
+            between: Some([far, near]),
+        }];
+        let mut answer = segment(9000, 1001, 0x12, b"");
+        answer.path.outer = &outer;
+        let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+        flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1));
+        assert!(flow.outer.is_empty());
+        flow.observe(Direction::ToClient, &answer, at(2));
+        assert_eq!(flow.outer[0].between, Some([near, far]));
+        flow.swap();
+        assert_eq!(flow.outer[0].between, Some([far, near]));
+    }
+
+    /// A step of a conversation: from the client or not, how far off what would come next, flags, bytes, and how much
+    /// later than the step before.
+    type Step = (bool, i32, i32, u8, usize, u64);
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let offset = prop_oneof![6 => Just(0), 1 => -3..4_i32];
+        let flags = prop_oneof![8 => Just(0x10_u8), 4 => Just(0x18), 1 => 0..=31_u8];
+        let later = prop_oneof![2 => Just(0_u64), 3 => 1..40_000_000_u64];
+        prop::collection::vec((any::<bool>(), offset.clone(), offset, flags, 0..4_usize, later), 0..40)
+    }
+
+    /// The connection after these steps, by the short way where it can be taken or always by the long one.
+    fn after(steps: &[Step], short: bool) -> (String, usize) {
+        let mut flow = open();
+        let (mut next, mut time, mut taken) = ([1001_u32, 9001], at(2).time.nanos(), 0);
+        for (number, &(from_client, off, behind, flags, length, later)) in (3..).zip(steps) {
+            time += i64::try_from(later).expect("short");
+            let (direction, mine, theirs) = if from_client {
+                (Direction::ToServer, 0, 1)
+            } else {
+                (Direction::ToClient, 1, 0)
+            };
+            let (seq, ack) = (
+                next[mine].wrapping_add_signed(off),
+                next[theirs].wrapping_add_signed(behind),
+            );
+            let segment = segment(seq, ack, flags, &b"abcd"[..length]);
+            let at = At {
+                frame: FrameRef::new(0, number),
+                time: Timestamp::from_nanos(time),
+            };
+            let followed = if short {
+                flow.follow(direction, &segment, at)
+            } else {
+                None
+            };
+            taken += usize::from(followed.is_some());
+            if followed.unwrap_or_else(|| flow.observe(direction, &segment, at)) {
+                let assembler = &mut flow.half_mut(direction).assembler;
+                assembler.push(segment.seq, segment.payload, 0, at);
+                while assembler.pop().is_some() {}
+                next[mine] = seq.wrapping_add(u32::try_from(length).expect("short"));
+            }
+            flow.closing |= flow.closed();
+        }
+        (format!("{flow:?}"), taken)
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_of_a_segment_ends_where_the_long_one_does(steps in steps()) {
+            prop_assert_eq!(after(&steps, true).0, after(&steps, false).0);
+        }
+    }
+
+    #[test]
+    fn the_next_bytes_of_a_connection_that_goes_on_take_the_short_way() {
+        let steps = [
+            (true, 0, 0, 0x10, 0, 1),
+            (true, 0, 0, 0x18, 3, 1),
+            (false, 0, 0, 0x10, 0, 1),
+        ];
+        assert_eq!(after(&steps, true).1, 2, "all but the one that completes the handshake");
+        assert_eq!(after(&steps, false).1, 0);
+    }
+
+    #[test]
+    fn what_stands_before_the_syn_is_of_the_connection_before() {
+        let mut flow = open();
+        let late = segment(900, 8000, 0x10, b"late");
+        assert!(!flow.fits(Direction::ToServer, &late));
+        assert!(!flow.observe(Direction::ToServer, &late, at(3)));
+        assert_eq!(flow.half(Direction::ToServer).lowest, Some(SeqNumber(1000)));
+        // An acknowledgement of what this server never sent.
+        assert!(!flow.fits(Direction::ToServer, &segment(1001, 8000, 0x10, b"")));
+        assert!(flow.fits(Direction::ToServer, &segment(1001, 9001, 0x10, b"")));
+    }
+
+    #[test]
+    fn after_a_gigabyte_a_number_before_the_syn_is_of_this_connection() {
+        let mut flow = open();
+        for step in 1..=3_u32 {
+            let seq = 1001_u32.wrapping_add(step << 29);
+            assert!(flow.observe(Direction::ToServer, &segment(seq, 9001, 0x10, b"x"), at(3)));
+        }
+        assert!(flow.observe(Direction::ToServer, &segment(900, 9001, 0x10, b"x"), at(5)));
+    }
+
+    #[test]
+    fn a_fin_tells_by_what_it_acknowledges_whether_the_other_side_was_done() {
+        let mut flow = open();
+        flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b"bye"), at(3));
+        flow.observe(Direction::ToClient, &segment(9001, 1004, 0x11, b""), at(4));
+        assert_eq!(flow.fin_covers(Direction::ToServer), FinCovers::Data);
+        assert_eq!(flow.fin_covers(Direction::ToClient), FinCovers::Data);
+        let mut flow = open();
+        flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b"bye"), at(4));
+        flow.observe(Direction::ToClient, &segment(9001, 1005, 0x11, b""), at(3));
+        assert_eq!(flow.fin_covers(Direction::ToClient), FinCovers::End);
+        let mut flow = open();
+        flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b""), at(3));
+        flow.observe(Direction::ToClient, &segment(9001, 1001, 0x11, b"late"), at(4));
+        assert_eq!(flow.fin_covers(Direction::ToServer), FinCovers::Part);
+    }
+}

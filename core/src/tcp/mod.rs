@@ -1,0 +1,27 @@
+//! Segments become ordered bytes.
+//!
+//! [`FlowTable`] says which connection and direction a segment belongs to, tells a reused port from a retransmitted
+//! SYN, and ends connections that are closed, idle or too many. A [`Flow`] keeps what TCP tells of one connection:
+//! handshake, FIN, RST with its form, and one [`Assembler`] a direction; as long as a SYN is all that was seen, the SYN is
+//! all that is kept. What the bytes mean is not known here.
+
+mod assembler;
+mod dedup;
+mod flow;
+mod half_open;
+mod index;
+mod key;
+mod limits;
+mod recently_closed;
+mod reset;
+mod spans;
+mod syn;
+mod table;
+
+pub use assembler::{Assembler, GapCause, Piece};
+pub use flow::{Direction, FinCovers, Flow, Half, turn};
+pub use limits::Limits;
+pub use reset::{Reset, ResetForm};
+pub use spans::Spans;
+pub use syn::SynOptions;
+pub use table::{Finished, FlowId, FlowTable, Opening, Why};

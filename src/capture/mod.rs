@@ -1,0 +1,378 @@
+//! Where packets and key logs come from: files and standard input. The only file I/O on the input side.
+//!
+//! In goes a path or any byte stream (pcap or pcapng, plain or compressed); out come [`Packet`]s with the frame numbers
+//! Wireshark gives them, in file order, or merged by time over several files ([`Timeline`]). This layer never looks
+//! inside a packet, never loses what it has read because of what comes later, and never holds more than one
+//! bounded buffer per file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use thiserror::Error;
+
+use reshake_core::net::{Capture, Packet, Timestamp};
+
+mod buffer;
+mod compress;
+pub mod copy;
+#[cfg(all(feature = "live", unix))]
+pub mod device;
+mod facts;
+mod follow;
+mod input;
+mod keylog;
+mod pcap;
+mod pcapng;
+mod pipe;
+mod record;
+#[cfg(test)]
+mod testing;
+mod timeline;
+
+pub use facts::{FactFile, Line};
+pub use keylog::KeyLogFile;
+pub use pipe::Pipe;
+pub use record::{Recorded, Rotation};
+pub use timeline::Timeline;
+
+use input::Input;
+
+/// Why a source has no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// There will be none any more.
+    Over,
+    /// None came yet. Every packet up to this time was given, where that is known.
+    Idle(Option<Timestamp>),
+}
+
+/// A stream of packets in file order.
+pub trait Source: Send {
+    /// The next packet, borrowed from the reader's buffer; `None` at the end (see [`Capture::ended`] for how it ended).
+    fn next(&mut self) -> Option<Packet<'_>>;
+
+    /// Time of the packet that `next` will return.
+    fn peek(&mut self) -> Option<Timestamp>;
+
+    /// What is known of the input so far.
+    fn capture(&self) -> &Capture;
+
+    /// The error that ended reading, if one did; the packets before it were all delivered.
+    fn error(&self) -> Option<&SourceError> {
+        None
+    }
+
+    /// Takes the error that ended reading.
+    fn take_error(&mut self) -> Option<SourceError> {
+        None
+    }
+
+    /// Size of the input in bytes, before decompression, where it is known: what [`Capture::bytes`] will reach.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    /// Reads up to the next packet; whether key logs stand before it that [`Source::secrets`] will give.
+    fn brings_secrets(&mut self) -> bool {
+        false
+    }
+
+    /// The file that took the place of this one while it was followed: once, after the end. `_capture` is the index that
+    /// its packets' frame references carry.
+    fn successor(&mut self, _capture: u16) -> Option<Result<Box<dyn Source>, SourceError>> {
+        None
+    }
+
+    /// Why [`Source::next`] gave nothing just now.
+    fn pause(&self) -> Pause {
+        Pause::Over
+    }
+
+    /// What happened to a live input that people should know, one line each, once.
+    fn news(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Nothing more is wanted: what is written beside is brought to its end.
+    fn close(&mut self) {}
+
+    /// Takes the TLS key logs found since the last call (pcapng Decryption Secrets Blocks), each the text of a whole
+    /// key log file.
+    fn secrets(&mut self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// Why an input could not be read, or not further.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The file cannot be opened.
+    #[error("{path}: cannot be opened: {cause}")]
+    Open {
+        /// Path as given.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// There is not a single byte.
+    #[error("{path}: is empty; check that the capture was written (tcpdump -U writes each packet at once)")]
+    Empty {
+        /// Path as given.
+        path: String,
+    },
+    /// The first bytes are those of no known format.
+    #[error(
+        "{path}: is not a capture file ({looks_like}); pcap and pcapng are read, also compressed with gzip or zstd"
+    )]
+    Foreign {
+        /// Path as given.
+        path: String,
+        /// What the first bytes look like.
+        looks_like: String,
+    },
+    /// The input ends before its file header does.
+    #[error(
+        "{path}: ends before its file header does, after {length} readable bytes; capture again or copy the file again"
+    )]
+    HeaderCut {
+        /// Path as given.
+        path: String,
+        /// Bytes there are.
+        length: u64,
+    },
+    /// Reading facts failed.
+    #[error("{path}: reading failed at byte {offset}: {cause}; the facts before it are used")]
+    Facts {
+        /// Path as given.
+        path: String,
+        /// Offset in the decompressed input.
+        offset: u64,
+        /// What the system or the decompressor said.
+        cause: io::Error,
+    },
+    /// Reading a key log failed.
+    #[error("{path}: reading the key log failed: {cause}; what came before is used")]
+    KeyLog {
+        /// Path as given.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A device cannot be read any more.
+    #[error("{device}: {cause}; what came before was analysed")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What libpcap said.
+        cause: String,
+    },
+    /// What was captured cannot be written.
+    #[error("{path}: cannot be written: {cause}")]
+    Write {
+        /// Path of the file.
+        path: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Reading failed.
+    #[error("{path}: reading failed at byte {offset}, after frame {frame}: {cause}; what came before was analysed")]
+    Read {
+        /// Path as given.
+        path: String,
+        /// Offset in the decompressed input.
+        offset: u64,
+        /// Last frame that was read whole.
+        frame: u64,
+        /// What the system or the decompressor said.
+        cause: io::Error,
+    },
+}
+
+/// An input, as its first bytes show it.
+pub enum Opened {
+    /// Packets.
+    Capture(Box<dyn Source>),
+    /// Facts of runs that are over.
+    Facts(Box<FactFile>),
+}
+
+/// Opens a capture file or a file of facts; `-` is standard input. `capture` is the index that the frame references of
+/// packets carry.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
+    if path == "-" {
+        return recognise_reader(path, Box::new(io::stdin()), None, capture);
+    }
+    let (file, size) = open_file(path)?;
+    recognise_reader(path, Box::new(file), size, capture)
+}
+
+fn recognise_reader(
+    name: &str,
+    reader: Box<dyn Read + Send>,
+    size: Option<u64>,
+    capture: u16,
+) -> Result<Opened, SourceError> {
+    let input = unwrap(Input::new(name, reader, size, capture));
+    if FactFile::recognises(input.buffer.data()) {
+        return Ok(Opened::Facts(Box::new(FactFile::new(input))));
+    }
+    detect(input).map(Opened::Capture)
+}
+
+/// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.
+///
+/// # Errors
+///
+/// When the file cannot be opened, is empty, or is not a capture.
+pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
+    if path == "-" {
+        return from_reader(path, Box::new(io::stdin()), None, capture);
+    }
+    let (file, size) = open_file(path)?;
+    from_reader(path, Box::new(file), size, capture)
+}
+
+/// The bytes of a pcapng file, decompressed, for whoever copies it block by block; `None` of a pcap file.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn blocks(path: &str) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
+    let (file, size) = open_file(path)?;
+    let mut input = Input::new(path, Box::new(file), size, 0);
+    input.fill(4);
+    input = compress::unwrap(input);
+    input.fill(4);
+    if pcapng::recognises(input.buffer.data()) {
+        return Ok(Some(input.buffer.into_reader()));
+    }
+    Ok(None)
+}
+
+/// Opens a capture file that is still being written: at its end, waits for more until `stop` is set. When another file
+/// takes its name or it is cut back, it ends and has a [`Source::successor`]. Standard input waits by itself.
+///
+/// # Errors
+///
+/// As [`open`]; an empty file is waited for.
+pub fn open_following(path: &str, capture: u16, stop: Arc<AtomicBool>) -> Result<Box<dyn Source>, SourceError> {
+    if path == "-" {
+        return open(path, capture);
+    }
+    follow::open(path, capture, stop)
+}
+
+/// Reads a capture from any byte stream. `name` stands for the path; `size` is its length in bytes where known.
+///
+/// # Errors
+///
+/// When the stream is empty, fails at once, or is not a capture.
+pub fn from_reader(
+    name: &str,
+    reader: Box<dyn Read + Send>,
+    size: Option<u64>,
+    capture: u16,
+) -> Result<Box<dyn Source>, SourceError> {
+    detect(unwrap(Input::new(name, reader, size, capture)))
+}
+
+fn open_file(path: &str) -> Result<(File, Option<u64>), SourceError> {
+    let failed = |cause| SourceError::Open {
+        path: path.to_owned(),
+        cause,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    // Opening a directory succeeds on Unix; only reading it would fail, with a less helpful message.
+    if meta.is_dir() {
+        return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    Ok((file, meta.is_file().then_some(meta.len())))
+}
+
+/// Takes compression off, and has the first bytes at hand.
+fn unwrap(mut input: Input) -> Input {
+    input.fill(4);
+    input = compress::unwrap(input);
+    input.fill(4);
+    input
+}
+
+fn detect(input: Input) -> Result<Box<dyn Source>, SourceError> {
+    let start = input.buffer.data();
+    if pcapng::recognises(start) {
+        return Ok(Box::new(pcapng::PcapngFile::new(input)?));
+    }
+    if pcap::recognises(start) {
+        return Ok(Box::new(pcap::PcapFile::new(input)?));
+    }
+    Err(input.unrecognised())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn error(bytes: &[u8]) -> String {
+        let reader = Box::new(Cursor::new(bytes.to_vec()));
+        from_reader("x.pcap", reader, None, 0)
+            .err()
+            .expect("an error")
+            .to_string()
+    }
+
+    #[test]
+    fn an_empty_or_foreign_file_gets_one_clear_line() {
+        assert!(error(b"").starts_with("x.pcap: is empty"));
+        assert!(error(b"hello").contains("is not a capture file (its first bytes are 68 65 6c 6c)"));
+        assert!(error(b"PK\x03\x04rest").contains("a ZIP archive; unpack it first"));
+        assert!(error(b"{\"a\": 1}").contains("it looks like JSON"));
+        assert!(error(&[0xd4, 0xc3, 0xb2, 0xa1, 2]).contains("after 5 readable bytes"));
+        assert!(error(&[0x0a, 0x0d, 0x0d, 0x0a, 28, 0]).contains("after 6 readable bytes"));
+        for text in [error(b""), error(b"hello"), error(&[0xd4, 0xc3, 0xb2, 0xa1])] {
+            assert!(!text.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_read_is_named() {
+        let missing = open("/nonexistent/x.pcap", 0).err().expect("an error").to_string();
+        assert!(
+            missing.starts_with("/nonexistent/x.pcap: cannot be opened: "),
+            "{missing}"
+        );
+        let folder = std::env::temp_dir();
+        let folder = folder.to_str().expect("a UTF-8 path");
+        assert!(matches!(open(folder, 0), Err(SourceError::Open { .. })));
+    }
+
+    #[test]
+    fn a_read_error_keeps_what_came_before_and_is_told() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("cable pulled"))
+            }
+        }
+        let reader = Cursor::new(testing::plain_pcap(3)).chain(Broken);
+        let mut source = from_reader("x", Box::new(reader), None, 0).expect("a capture");
+        assert_eq!(testing::drain(source.as_mut()).len(), 3);
+        let text = source.error().expect("an error").to_string();
+        assert!(text.contains("after frame 3: cable pulled"), "{text}");
+        assert_eq!(source.capture().ended, reshake_core::net::capture::Ended::Corrupt);
+    }
+
+    #[test]
+    fn frames_carry_the_index_of_their_capture() {
+        let mut source = testing::source(&testing::plain_pcap(1));
+        assert_eq!(source.next().map(|packet| packet.frame.capture()), Some(3));
+    }
+}

@@ -1,0 +1,301 @@
+//! A capture that is piped in while it is being made: another thread reads it and this source never waits for long, so
+//! that time passes also while nothing comes. What was read and is not taken yet is bounded.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Pause, Source, SourceError, from_reader};
+use reshake_core::net::capture::Format;
+use reshake_core::net::{Capture, FrameRef, LinkType, Packet, Timestamp};
+
+/// Bytes read ahead at most; beyond that the sender waits.
+const AHEAD: usize = 8 << 20;
+/// How long to wait for a packet before time is told to pass.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Senders may hold packets back for a while: only what is older than this is sure to have come.
+const DELAY: i64 = 3_000_000_000;
+
+/// A capture that comes through standard input or another byte stream.
+pub struct Pipe {
+    shared: Arc<Shared>,
+    batch: Batch,
+    /// Bytes of the batch that are taken already.
+    taken: usize,
+    capture: Capture,
+    error: Option<SourceError>,
+    /// Time of the latest packet, and when it came.
+    latest: Option<(Timestamp, Instant)>,
+    over: bool,
+}
+
+/// Packets on their way from one thread to the other.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    packets: VecDeque<Head>,
+    /// Key logs, each with the number of packets of this batch that stand before it.
+    secrets: VecDeque<(u64, Vec<u8>)>,
+    /// Packets of this batch that are taken already.
+    given: u64,
+    capture: Option<Capture>,
+    /// Nothing more comes.
+    over: bool,
+    /// Why, where that is no ordinary end.
+    error: Option<SourceError>,
+}
+
+struct Head {
+    frame: FrameRef,
+    time: Timestamp,
+    link: LinkType,
+    interface: u32,
+    length: usize,
+    original_len: u32,
+}
+
+#[derive(Default)]
+struct Shared {
+    batch: Mutex<Batch>,
+    /// Something came.
+    filled: Condvar,
+    /// Something was taken.
+    emptied: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Batch> {
+        // A batch is whole after each step, whatever became of the other thread.
+        self.batch.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Pipe {
+    /// Reads a capture from a byte stream; `name` stands for its path, `capture` is the index of its frames.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn open(name: &str, reader: Box<dyn Read + Send>, capture: u16) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (theirs, path) = (Arc::clone(&shared), name.to_owned());
+        let work = move || match from_reader(&path, reader, None, capture) {
+            Ok(mut source) => pass_on(source.as_mut(), &theirs),
+            Err(error) => {
+                let mut batch = theirs.lock();
+                (batch.over, batch.error) = (true, Some(error));
+                drop(batch);
+                theirs.filled.notify_one();
+            }
+        };
+        thread::Builder::new().name("pipe".to_owned()).spawn(work)?;
+        Ok(Self {
+            shared,
+            batch: Batch::default(),
+            taken: 0,
+            capture: Capture::new(name, Format::Pcap),
+            error: None,
+            latest: None,
+            over: false,
+        })
+    }
+
+    /// Takes what came meanwhile. `false` when nothing did.
+    fn refill(&mut self) -> bool {
+        let batch = self.shared.lock();
+        let empty = |batch: &mut Batch| batch.packets.is_empty() && batch.secrets.is_empty() && !batch.over;
+        let waited = self.shared.filled.wait_timeout_while(batch, PATIENCE, empty);
+        let (mut batch, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.batch.bytes.clear();
+        std::mem::swap(&mut self.batch.bytes, &mut batch.bytes);
+        self.batch.packets = std::mem::take(&mut batch.packets);
+        self.batch.secrets = std::mem::take(&mut batch.secrets);
+        (self.batch.given, self.taken) = (0, 0);
+        if let Some(capture) = batch.capture.take() {
+            self.capture = capture;
+        }
+        if batch.over {
+            self.over = true;
+            self.error = batch.error.take();
+        }
+        drop(batch);
+        self.shared.emptied.notify_one();
+        !self.batch.packets.is_empty()
+    }
+
+    fn secrets_are_next(&self) -> bool {
+        let due = |(before, _): &(u64, Vec<u8>)| *before <= self.batch.given;
+        self.batch.secrets.front().is_some_and(due)
+    }
+}
+
+/// Reads a source to its end.
+fn pass_on(source: &mut dyn Source, shared: &Shared) {
+    loop {
+        let secrets = if source.brings_secrets() {
+            source.secrets()
+        } else {
+            Vec::new()
+        };
+        let Some(packet) = source.next() else { break };
+        let batch = shared.lock();
+        let full = |batch: &mut Batch| batch.bytes.len() > AHEAD;
+        let waited = shared.emptied.wait_while(batch, full);
+        let mut batch = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let before = batch.packets.len() as u64;
+        batch.secrets.extend(secrets.into_iter().map(|text| (before, text)));
+        batch.bytes.extend_from_slice(packet.data);
+        batch.packets.push_back(Head {
+            frame: packet.frame,
+            time: packet.time,
+            link: packet.link,
+            interface: packet.interface,
+            length: packet.data.len(),
+            original_len: packet.original_len,
+        });
+        batch.capture = Some(source.capture().clone());
+        drop(batch);
+        shared.filled.notify_one();
+    }
+    let mut batch = shared.lock();
+    let before = batch.packets.len() as u64;
+    batch
+        .secrets
+        .extend(source.secrets().into_iter().map(|text| (before, text)));
+    batch.capture = Some(source.capture().clone());
+    (batch.over, batch.error) = (true, source.take_error());
+    drop(batch);
+    shared.filled.notify_one();
+}
+
+impl Source for Pipe {
+    fn next(&mut self) -> Option<Packet<'_>> {
+        if self.batch.packets.is_empty() && (self.over || !self.refill()) {
+            return None;
+        }
+        if self.secrets_are_next() {
+            // They are asked for before the packet behind them.
+            return None;
+        }
+        let head = self.batch.packets.pop_front()?;
+        let from = self.taken;
+        self.taken += head.length;
+        self.batch.given += 1;
+        if self.batch.packets.is_empty() {
+            self.latest = Some((head.time, Instant::now()));
+        }
+        Some(Packet {
+            frame: head.frame,
+            time: head.time,
+            link: head.link,
+            interface: head.interface,
+            data: self.batch.bytes.get(from..self.taken).unwrap_or_default(),
+            original_len: head.original_len,
+        })
+    }
+
+    fn peek(&mut self) -> Option<Timestamp> {
+        if self.batch.packets.is_empty() && !self.over {
+            self.refill();
+        }
+        self.batch.packets.front().map(|head| head.time)
+    }
+
+    fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
+    fn error(&self) -> Option<&SourceError> {
+        self.error.as_ref()
+    }
+
+    fn pause(&self) -> Pause {
+        if self.over && self.batch.packets.is_empty() && self.batch.secrets.is_empty() {
+            return Pause::Over;
+        }
+        if !self.batch.packets.is_empty() {
+            return Pause::Idle(None);
+        }
+        Pause::Idle(self.latest.map(|(time, came)| {
+            let since = i64::try_from(came.elapsed().as_nanos()).unwrap_or(i64::MAX);
+            Timestamp::from_nanos(time.nanos().saturating_add(since.saturating_sub(DELAY).max(0)))
+        }))
+    }
+
+    fn brings_secrets(&mut self) -> bool {
+        self.secrets_are_next()
+    }
+
+    fn secrets(&mut self) -> Vec<Vec<u8>> {
+        let mut due = Vec::new();
+        while self.secrets_are_next() {
+            due.extend(self.batch.secrets.pop_front().map(|(_, text)| text));
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, Receiver};
+
+    use super::*;
+    use crate::capture::testing::plain_pcap;
+
+    /// A byte stream whose pieces are handed over one by one.
+    struct Pieces(Receiver<Vec<u8>>, Vec<u8>);
+
+    impl Read for Pieces {
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+            if self.1.is_empty() {
+                self.1 = self.0.recv().unwrap_or_default();
+            }
+            let count = self.1.len().min(space.len());
+            for (to, from) in space.iter_mut().zip(self.1.drain(..count)) {
+                *to = from;
+            }
+            Ok(count)
+        }
+    }
+
+    fn frame(pipe: &mut Pipe) -> Option<u64> {
+        loop {
+            if let Some(packet) = pipe.next() {
+                return Some(packet.frame.frame());
+            }
+            if pipe.pause() == Pause::Over {
+                return None;
+            }
+        }
+    }
+
+    #[test]
+    fn packets_come_as_they_are_written_and_silence_is_no_end() {
+        let bytes = plain_pcap(3);
+        let (front, back) = bytes.split_at(24 + 56 + 10);
+        let (send, pieces) = mpsc::channel();
+        let mut pipe = Pipe::open("-", Box::new(Pieces(pieces, Vec::new())), 0).expect("a thread");
+        assert!(pipe.next().is_none(), "nothing was sent");
+        assert_eq!(pipe.pause(), Pause::Idle(None));
+        send.send(front.to_vec()).expect("a reader");
+        assert_eq!(frame(&mut pipe), Some(1));
+        assert!(pipe.next().is_none(), "half a packet was sent");
+        assert!(matches!(pipe.pause(), Pause::Idle(Some(_))));
+        send.send(back.to_vec()).expect("a reader");
+        assert_eq!(frame(&mut pipe), Some(2));
+        drop(send);
+        assert_eq!(frame(&mut pipe), Some(3));
+        assert_eq!(frame(&mut pipe), None);
+        assert_eq!(pipe.capture().packets, 3);
+        assert!(pipe.error().is_none());
+    }
+
+    #[test]
+    fn what_is_no_capture_is_named() {
+        let mut pipe = Pipe::open("-", Box::new(io::Cursor::new(b"hello world".to_vec())), 0).expect("a thread");
+        assert_eq!(frame(&mut pipe), None);
+        let text = pipe.error().expect("an error").to_string();
+        assert!(text.starts_with("-: is not a capture file"), "{text}");
+    }
+}

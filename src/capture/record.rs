@@ -1,0 +1,362 @@
+//! Packets on their way past, written to pcapng files as they were captured: proof that can be read again. Files are
+//! rotated by size or time, and the oldest go where a number is given.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Pause, Source, SourceError};
+use reshake_core::net::{Capture, LinkType, Packet, Timestamp};
+
+/// When a file is full and how many are kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rotation {
+    /// Bytes of a file.
+    pub bytes: Option<u64>,
+    /// Nanoseconds of packet time in a file.
+    pub nanos: Option<i64>,
+    /// Files kept; the oldest are removed beyond that.
+    pub files: Option<usize>,
+}
+
+/// A source whose packets are written to files while they are read.
+pub struct Recorded {
+    source: Box<dyn Source>,
+    recorder: Option<Recorder>,
+    error: Option<SourceError>,
+    news: Vec<String>,
+}
+
+impl Recorded {
+    /// Writes what `source` gives. The first file is made here.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(source: Box<dyn Source>, path: &str, rotation: Rotation) -> Result<Self, SourceError> {
+        let recorder = Recorder::new(Path::new(path), rotation).map_err(|cause| SourceError::Write {
+            path: path.to_owned(),
+            cause,
+        })?;
+        Ok(Self {
+            source,
+            recorder: Some(recorder),
+            error: None,
+            news: Vec::new(),
+        })
+    }
+}
+
+impl Source for Recorded {
+    fn next(&mut self) -> Option<Packet<'_>> {
+        let packet = self.source.next();
+        if let (Some(recorder), Some(packet)) = (&mut self.recorder, &packet)
+            && let Err(cause) = recorder.write(packet)
+        {
+            let path = recorder.path.display().to_string();
+            let error = SourceError::Write { path, cause };
+            self.news.push(format!("{error}; the analysis goes on without it"));
+            self.error = Some(error);
+            self.recorder = None;
+        }
+        packet
+    }
+
+    fn peek(&mut self) -> Option<Timestamp> {
+        self.source.peek()
+    }
+
+    fn capture(&self) -> &Capture {
+        self.source.capture()
+    }
+
+    fn error(&self) -> Option<&SourceError> {
+        self.source.error().or(self.error.as_ref())
+    }
+
+    fn pause(&self) -> Pause {
+        self.source.pause()
+    }
+
+    fn news(&mut self) -> Vec<String> {
+        let mut news = self.source.news();
+        news.append(&mut self.news);
+        news
+    }
+
+    fn close(&mut self) {
+        self.source.close();
+        let dropped = self.source.capture().dropped;
+        if let Some(recorder) = self.recorder.take() {
+            let path = recorder.path.display().to_string();
+            if let Err(cause) = recorder.close(dropped) {
+                self.error = Some(SourceError::Write { path, cause });
+            }
+        }
+    }
+
+    fn brings_secrets(&mut self) -> bool {
+        self.source.brings_secrets()
+    }
+
+    fn secrets(&mut self) -> Vec<Vec<u8>> {
+        self.source.secrets()
+    }
+}
+
+/// Writes pcapng (draft-ietf-opsawg-pcapng), one section a file, in the byte order of the machine.
+struct Recorder {
+    /// Of the first file.
+    base: PathBuf,
+    /// Of the current one.
+    path: PathBuf,
+    out: BufWriter<File>,
+    rotation: Rotation,
+    number: u64,
+    files: VecDeque<PathBuf>,
+    /// Interfaces that the current file describes.
+    interfaces: Vec<(u32, LinkType)>,
+    written: u64,
+    started: Option<Timestamp>,
+    latest: Option<Timestamp>,
+}
+
+/// Room for a large frame: small packets are written together.
+const BUFFER: usize = 1 << 18;
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const INTERFACE_STATISTICS: u32 = 5;
+const ENHANCED_PACKET: u32 = 6;
+const IF_TSRESOL: u16 = 9;
+const ISB_OSDROP: u16 = 7;
+const NANOSECONDS: u8 = 9;
+
+impl Recorder {
+    fn new(path: &Path, rotation: Rotation) -> io::Result<Self> {
+        let mut recorder = Self {
+            base: path.to_owned(),
+            path: path.to_owned(),
+            out: BufWriter::with_capacity(BUFFER, File::create(path)?),
+            rotation,
+            number: 1,
+            files: VecDeque::from([path.to_owned()]),
+            interfaces: Vec::new(),
+            written: 0,
+            started: None,
+            latest: None,
+        };
+        recorder.section()?;
+        // Whoever looks finds a capture, if an empty one.
+        recorder.out.flush()?;
+        Ok(recorder)
+    }
+
+    fn write(&mut self, packet: &Packet<'_>) -> io::Result<()> {
+        if self.is_full(packet) {
+            self.rotate()?;
+        }
+        self.started.get_or_insert(packet.time);
+        self.latest = self.latest.max(Some(packet.time));
+        let interface = self.interface(packet.interface, packet.link)?;
+        let [high, low] = ticks(packet.time);
+        let length = u32::try_from(packet.data.len()).unwrap_or(u32::MAX);
+        let head = [interface, high, low, length, packet.original_len];
+        self.block(ENHANCED_PACKET, &words(&head), packet.data)
+    }
+
+    /// Whether a packet belongs into the next file.
+    fn is_full(&self, packet: &Packet<'_>) -> bool {
+        let Some(started) = self.started else { return false };
+        let large = self
+            .rotation
+            .bytes
+            .is_some_and(|most| self.written + packet.data.len() as u64 > most);
+        let long = self
+            .rotation
+            .nanos
+            .is_some_and(|most| packet.time.since(started) >= most);
+        large || long
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.out.flush()?;
+        self.number += 1;
+        self.path = numbered(&self.base, self.number);
+        self.out = BufWriter::with_capacity(BUFFER, File::create(&self.path)?);
+        self.files.push_back(self.path.clone());
+        while self.rotation.files.is_some_and(|most| self.files.len() > most) {
+            if let Some(oldest) = self.files.pop_front() {
+                fs::remove_file(oldest)?;
+            }
+        }
+        self.interfaces.clear();
+        (self.written, self.started, self.latest) = (0, None, None);
+        self.section()
+    }
+
+    /// Brings the file to its end with what the capturing side lost.
+    fn close(mut self, dropped: Option<u64>) -> io::Result<()> {
+        if let Some(dropped) = dropped.filter(|_| !self.interfaces.is_empty()) {
+            let [high, low] = ticks(self.latest.unwrap_or(Timestamp::from_nanos(0)));
+            let mut options = option(ISB_OSDROP, &dropped.to_ne_bytes());
+            options.extend(option(0, &[]));
+            self.block(INTERFACE_STATISTICS, &words(&[0, high, low]), &options)?;
+        }
+        self.out.flush()
+    }
+
+    fn section(&mut self) -> io::Result<()> {
+        let version = [1_u16, 0].map(u16::to_ne_bytes).concat();
+        let mut body = words(&[0x1a2b_3c4d]);
+        body.extend(version);
+        body.extend(u64::MAX.to_ne_bytes());
+        self.block(SECTION_HEADER, &body, &[])
+    }
+
+    /// The number of an interface in this file, which is told about it first.
+    fn interface(&mut self, interface: u32, link: LinkType) -> io::Result<u32> {
+        let known = self.interfaces.iter().position(|known| *known == (interface, link));
+        let number = if let Some(number) = known {
+            number
+        } else {
+            let mut body = [link.0, 0].map(u16::to_ne_bytes).concat();
+            body.extend(0_u32.to_ne_bytes());
+            body.extend(option(IF_TSRESOL, &[NANOSECONDS]));
+            body.extend(option(0, &[]));
+            self.block(INTERFACE_DESCRIPTION, &body, &[])?;
+            self.interfaces.push((interface, link));
+            self.interfaces.len() - 1
+        };
+        Ok(u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    /// One block: its kind, its length before and after, and a body in two parts that is filled up to whole words.
+    fn block(&mut self, kind: u32, head: &[u8], rest: &[u8]) -> io::Result<()> {
+        let body = head.len() + rest.len();
+        let padding = body.next_multiple_of(4) - body;
+        let length = u32::try_from(12 + body + padding).unwrap_or(u32::MAX);
+        self.out.write_all(&words(&[kind, length]))?;
+        self.out.write_all(head)?;
+        self.out.write_all(rest)?;
+        self.out.write_all([0; 3].get(..padding).unwrap_or_default())?;
+        self.out.write_all(&length.to_ne_bytes())?;
+        self.written += u64::from(length);
+        Ok(())
+    }
+}
+
+fn words(values: &[u32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_ne_bytes()).collect()
+}
+
+fn option(code: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).unwrap_or(0);
+    let mut bytes = [code, length].map(u16::to_ne_bytes).concat();
+    bytes.extend_from_slice(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// Nanoseconds in the two halves of a block.
+fn ticks(time: Timestamp) -> [u32; 2] {
+    let nanos = time.nanos().cast_unsigned();
+    [nanos >> 32, nanos & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
+}
+
+/// `capture.pcapng` becomes `capture-2.pcapng`.
+fn numbered(base: &Path, number: u64) -> PathBuf {
+    let stem = base.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match base.extension() {
+        Some(extension) => format!("{stem}-{number}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{number}"),
+    };
+    base.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::testing::{drain, plain_pcap, source};
+
+    fn packets(path: &Path) -> Vec<(i64, Vec<u8>)> {
+        let path = path.to_str().expect("a UTF-8 path");
+        let mut source = crate::capture::open(path, 0).expect("a capture");
+        let mut all = Vec::new();
+        while let Some(packet) = source.next() {
+            all.push((packet.time.nanos(), packet.data.to_vec()));
+        }
+        assert!(source.error().is_none());
+        assert_eq!(source.capture().ended, reshake_core::net::capture::Ended::EndOfFile);
+        all
+    }
+
+    fn record(rotation: Rotation) -> (tempfile::TempDir, Vec<String>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("all.pcapng");
+        let name = path.to_str().expect("a UTF-8 path");
+        let mut recorded = Recorded::new(source(&plain_pcap(9)), name, rotation).expect("a file");
+        assert_eq!(drain(&mut recorded).len(), 9);
+        recorded.close();
+        assert!(recorded.error().is_none());
+        let mut names: Vec<String> = fs::read_dir(folder.path())
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        (folder, names)
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let (folder, names) = record(Rotation::default());
+        assert_eq!(names, ["all.pcapng"]);
+        let mut original = source(&plain_pcap(9));
+        let mut expected = Vec::new();
+        while let Some(packet) = original.next() {
+            expected.push((packet.time.nanos(), packet.data.to_vec()));
+        }
+        assert_eq!(packets(&folder.path().join("all.pcapng")), expected);
+    }
+
+    #[test]
+    fn files_are_rotated_by_time_and_by_size_without_losing_a_packet() {
+        for rotation in [
+            Rotation {
+                nanos: Some(3_000_000_000),
+                ..Rotation::default()
+            },
+            Rotation {
+                bytes: Some(320),
+                ..Rotation::default()
+            },
+        ] {
+            let (folder, names) = record(rotation);
+            assert!(names.len() > 2, "{names:?}");
+            let all: usize = names.iter().map(|name| packets(&folder.path().join(name)).len()).sum();
+            assert_eq!(all, 9);
+        }
+    }
+
+    #[test]
+    fn the_oldest_files_go() {
+        let (_folder, names) = record(Rotation {
+            nanos: Some(3_000_000_000),
+            files: Some(2),
+            ..Rotation::default()
+        });
+        assert_eq!(names, ["all-2.pcapng", "all-3.pcapng"]);
+    }
+
+    #[test]
+    fn losses_stand_in_the_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("lossy.pcapng");
+        let mut recorder = Recorder::new(&path, Rotation::default()).expect("a file");
+        let mut original = source(&plain_pcap(1));
+        recorder.write(&original.next().expect("a packet")).expect("written");
+        recorder.close(Some(7)).expect("written");
+        let mut source = crate::capture::open(path.to_str().expect("UTF-8"), 0).expect("a capture");
+        while source.next().is_some() {}
+        assert_eq!(source.capture().dropped, Some(7));
+    }
+}

@@ -1,0 +1,671 @@
+//! Every argument of every command. Help, the man page and shell completions derive from these types alone.
+//!
+//! `-i`, `-w` and `-D` mean what they mean to tcpdump.
+
+pub mod live;
+
+pub mod gate;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::render::explain::Entry;
+
+/// Tells from packet captures why a TLS session did not resume.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reshake",
+    version,
+    about,
+    long_about = "Tells from packet captures why a TLS session did not resume.\n\n\
+                  For every TLS connection in a capture: was a session offered, did the server accept it, and if not, why. \
+                  Each answer names the frames that show it.\n\n\
+                  A bare 'reshake FILE' is 'reshake analyze FILE'.",
+    override_usage = "reshake [analyze] [OPTIONS] FILE...\n       reshake COMMAND [OPTIONS]",
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_long_help = EXIT_STATUS
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to use colour: 'always', 'never', or 'auto' for a terminal unless NO_COLOR is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true,
+          hide_possible_values = true)]
+    pub color: Color,
+}
+
+/// The part of the help that lists what the exit status says.
+pub const EXIT_STATUS: &str = "Exit status:
+  0  the input was analysed, whatever it shows
+  2  wrong usage
+  3  an input could not be read (the others are still reported),
+     or with --strict: one is damaged or ends too early";
+
+/// The end of the help of `what-if`.
+const WHAT_IF_EXAMPLES: &str = "Examples:
+  We leave sticky sessions for round robin: what do we lose?
+    reshake what-if --backends 4 --balance round-robin --share none farm.pcapng
+  What gives it back?
+    reshake what-if --backends 4 --compare farm.pcapng
+
+Exit status:
+  0  the input was analysed, whatever it shows
+  2  wrong usage
+  3  an input could not be read (the others are still reported)";
+
+/// The end of the help of `annotate`.
+const ANNOTATE_EXAMPLES: &str = "Examples:
+  reshake annotate farm.pcapng -o told.pcapng
+  wireshark -Y 'frame.comment contains \"reshake\"' told.pcapng
+
+Exit status:
+  0  the copy was written
+  2  wrong usage
+  3  the capture could not be read, or the copy not be written";
+
+/// The end of the help of `extract`.
+const EXTRACT_EXAMPLES: &str = "Examples:
+  reshake extract farm.pcapng -o one.pcapng --connection c17af
+  reshake extract farm.pcapng -o life.pcapng --connection c17af --session
+
+Exit status:
+  0  the copy was written
+  2  wrong usage, or no connection of that name
+  3  the capture could not be read, or the copy not be written";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Analyse captures: what resumed, what did not, and why
+    Analyze(Analyze),
+    /// Watch a network interface, or a capture that is piped in, and report as it happens
+    Live(Box<live::Live>),
+    /// List the network interfaces that can be watched
+    Interfaces,
+    /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
+    View(View),
+    /// Show the whole life of one session: issued, offered, accepted or refused, closed
+    Session(Session),
+    /// Tell what another farm of backends would make of the reconnects that captures show
+    WhatIf(WhatIf),
+    /// Hold captures against rules, in the exit status: for pipelines
+    Check(Box<gate::Check>),
+    /// Compare two captures or reports: the before and after of a change
+    Diff(gate::Diff),
+    /// Copy a capture with the verdicts as packet comments, for Wireshark
+    Annotate(Annotate),
+    /// Copy only the packets of one connection, or of the whole life of its sessions
+    Extract(Extract),
+    /// Explain a reason, pattern or security finding, or list them all
+    Explain(Explain),
+    /// Print the JSON Schema of the JSON report, or of another document
+    Schema(Schema),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct Analyze {
+    /// Captures: pcap or pcapng, also compressed with gzip or zstd; '-' is standard input. Several files are one
+    /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') of other runs are
+    /// taken as the captures that they were made of.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
+    files: Vec<String>,
+
+    /// A capture to read, as with tshark and tcpdump; may be repeated.
+    #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    read: Vec<String>,
+
+    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
+    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
+    /// judged, to be joined with the facts of other captures by giving them to a command together.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
+    pub format: Format,
+
+    /// Show every connection and service in the text, Markdown and HTML report, not only those that matter most.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Show only connections for which TERMS hold, as 'outcome:declined client:10.0.0.0/8'; all terms must hold, a comma
+    /// separates values of which one must, a leading '-' negates. Verdicts still rest on everything.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+
+    /// Stop after COUNT packets.
+    #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<usize>,
+
+    /// Threads that work at once; the report is the same whatever their number. Files that still grow take one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
+    pub threads: u16,
+
+    /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
+    /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
+    #[arg(long)]
+    pub follow: bool,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
+
+    /// Exit with status 3 also when an input is damaged or ends inside a packet.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+impl Analyze {
+    /// The inputs in the order of options first, then the rest.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<String> {
+        self.read.iter().chain(&self.files).cloned().collect()
+    }
+}
+
+/// Where secrets come from.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// A key log in NSS format (what SSLKEYLOGFILE makes programs write) that opens tickets, alerts and certificates;
+    /// may be repeated. Secrets inside a pcapng file are used without asking.
+    #[arg(long = "keylog", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    keylog: Vec<String>,
+
+    /// Read the key log that the environment variable SSLKEYLOGFILE names.
+    #[arg(long)]
+    keylog_env: bool,
+}
+
+impl Keys {
+    /// The key logs; `named` is the value of SSLKEYLOGFILE.
+    ///
+    /// # Errors
+    /// One line when the variable is asked for and names no file.
+    pub fn logs(&self, named: Option<OsString>) -> Result<Vec<String>, String> {
+        let mut logs = self.keylog.clone();
+        if self.keylog_env {
+            let named = named.filter(|name| !name.is_empty());
+            let named = named.ok_or("--keylog-env: SSLKEYLOGFILE is not set; give the file as --keylog FILE")?;
+            logs.push(
+                named
+                    .into_string()
+                    .map_err(|_| "--keylog-env: the path in SSLKEYLOGFILE is not UTF-8")?,
+            );
+        }
+        Ok(logs)
+    }
+}
+
+/// Whose names the output bears.
+#[derive(Debug, Args)]
+pub struct Redact {
+    /// Replace addresses, server names and credentials in the output, the same one always by the same: 2001:db8::… and
+    /// host-….invalid stand for hosts. Verdicts stay what they are.
+    #[arg(long)]
+    pub redact: bool,
+
+    /// As --redact, with the key in FILE (32 bytes or more) instead of one of this run only, so that several reports use
+    /// the same replacements.
+    #[arg(long = "redact-key", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<String>,
+}
+
+/// Arguments of `view`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct View {
+    /// Captures, as for 'analyze'; '-' is standard input, and keys then come from the terminal.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<usize>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Whose names the screens bear.
+    #[command(flatten)]
+    pub redact: Redact,
+}
+
+/// Arguments of `session`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_STATUS)]
+pub struct Session {
+    /// Which session: the beginning of an id of a report (c…, k…), of a session ID, ticket or PSK identity in hex (4
+    /// digits or more), or a frame: 'frame:123', and with several captures 'NAME:123' or 'frame:1:123', counted from 1.
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Captures, as for 'analyze'.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
+
+    /// Form of the table: 'text' for people, 'json' as one document.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
+    pub format: SessionFormat,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `what-if`.
+#[derive(Debug, Args)]
+#[command(after_long_help = WHAT_IF_EXAMPLES)]
+pub struct WhatIf {
+    /// Captures, as for 'analyze'.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub files: Vec<String>,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Whose names the output bears.
+    #[command(flatten)]
+    pub redact: Redact,
+
+    /// Number of backends behind each service.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub backends: u16,
+
+    /// How a backend is chosen: 'round-robin', 'least-connections', 'source-hash' (of the client's address) or
+    /// 'session-id' (the balancer remembers who issued one). Needed unless --compare is there.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        required_unless_present = "compare",
+        hide_possible_values = true
+    )]
+    pub balance: Option<Balance>,
+
+    /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys). Needed unless --compare is there.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        required_unless_present = "compare",
+        hide_possible_values = true
+    )]
+    pub share: Option<Share>,
+
+    /// Seconds after which servers no longer honour a session; without it, tickets live as long as the capture shows
+    /// them promised and IDs without end.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+
+    /// Seconds after which ticket keys change; the key before is still accepted. Without it they never change.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub key_rotation: Option<u32>,
+
+    /// What decides where the plan leaves something open: the same seed gives the same answer.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// A table of every way to balance with everything that can be shared.
+    #[arg(long, conflicts_with_all = ["balance", "share"])]
+    pub compare: bool,
+
+    /// Count only connections for which TERMS hold, as for 'analyze'; every connection is replayed all the same.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+
+    /// Form of the answer: 'text' for people, 'json' as one document.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SessionFormat::Text, hide_possible_values = true)]
+    pub format: SessionFormat,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+}
+
+/// What is copied, and where to.
+#[derive(Debug, Args)]
+pub struct Copying {
+    /// The capture: pcap or pcapng, also compressed with gzip or zstd. It is read more than once, and never changed.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: String,
+
+    /// The copy, always pcapng. It appears when it is whole; a file of that name is replaced.
+    #[arg(short = 'o', long = "output", value_name = "OUT.pcapng", value_hint = ValueHint::FilePath)]
+    pub output: String,
+
+    /// Secrets that open what is encrypted.
+    #[command(flatten)]
+    pub keys: Keys,
+
+    /// Put the lines of the key logs that belong to connections of this capture into the copy, so that Wireshark opens
+    /// them. Whoever gets the copy then reads what was encrypted.
+    #[arg(long)]
+    pub embed_keys: bool,
+
+    /// Show no progress.
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+
+    /// Not possible: packets are copied as they are.
+    #[arg(long, hide = true)]
+    pub redact: bool,
+}
+
+/// Arguments of `annotate`.
+#[derive(Debug, Args)]
+#[command(after_long_help = ANNOTATE_EXAMPLES)]
+pub struct Annotate {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Write verdicts only of connections for which TERMS hold, as for 'analyze'; every packet is copied all the same.
+    #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
+    pub select: Option<String>,
+}
+
+/// Arguments of `extract`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXTRACT_EXAMPLES)]
+pub struct Extract {
+    /// What is copied, and where to.
+    #[command(flatten)]
+    pub copying: Copying,
+
+    /// Which connection: the beginning of its id in a report (c…). With --session also anything that names a session,
+    /// as for 'session': k…, hex digits, frame:123.
+    #[arg(long, value_name = "ID")]
+    pub connection: String,
+
+    /// Also the packets of every other connection of the same sessions: where they were issued, and where they were
+    /// offered.
+    #[arg(long)]
+    pub session: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Name of a reason, pattern or finding, as reports give it; without it, all are listed.
+    #[arg(value_parser = EntryName, hide_possible_values = true)]
+    pub name: Option<String>,
+
+    /// Form of the explanation: 'text', 'markdown' or 'json'.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ExplainFormat::Text, hide_possible_values = true)]
+    pub format: ExplainFormat,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Whose: 'report' (of analyze), 'check', 'diff', 'what-if', or 'facts' (of one line).
+    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
+    pub of: Document,
+
+    /// Refuse members that the schema does not name; without it, a report may carry more.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// Forms of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+    /// One object a line.
+    Jsonl,
+    /// For a ticket.
+    Markdown,
+    /// One page.
+    Html,
+    /// Connections as rows.
+    Csv,
+    /// What was found, before it is judged.
+    Facts,
+}
+
+/// Forms of the life of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionFormat {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+}
+
+/// Documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// Of `analyze`.
+    Report,
+    /// Of `check`.
+    Check,
+    /// Of `diff`.
+    Diff,
+    /// Of `what-if`.
+    WhatIf,
+    /// Of a line of facts.
+    Facts,
+}
+
+/// Ways to choose a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Balance {
+    /// In turn.
+    RoundRobin,
+    /// The one with the fewest open connections.
+    LeastConnections,
+    /// By a hash of the client's address.
+    SourceHash,
+    /// By the session ID, where the balancer has seen it issued.
+    SessionId,
+}
+
+/// What backends share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Share {
+    /// Nothing.
+    None,
+    /// The session cache.
+    Cache,
+    /// The ticket keys.
+    Tickets,
+}
+
+/// Forms of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For the terminal.
+    Text,
+    /// For a page.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Takes any name, so that an unknown one gets an answer of its own, and offers the known ones to completion.
+#[derive(Debug, Clone, Copy)]
+struct EntryName;
+
+impl TypedValueParser for EntryName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |entry: Entry| PossibleValue::new(entry.name()).help(entry.summary());
+        Some(Box::new(Entry::all().map(value)))
+    }
+}
+
+/// Parses arguments. What does not begin with a command is an `analyze`; a command wins over a file of that name, which
+/// `./NAME` still reaches.
+///
+/// # Errors
+/// The usage error, or the help and version texts, as clap gives them.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(place) = place_of_command(&arguments) {
+        arguments.insert(place, "analyze".into());
+    }
+    Cli::try_parse_from(arguments)
+}
+
+/// Where `analyze` is to be put, if no command is there.
+fn place_of_command(arguments: &[OsString]) -> Option<usize> {
+    let mut rest = arguments.iter().enumerate().skip(1);
+    while let Some((place, argument)) = rest.next() {
+        let text = argument.to_str();
+        match text {
+            Some("--color") => drop(rest.next()),
+            Some(text) if text.starts_with("--color=") => {}
+            Some("-h" | "--help" | "-V" | "--version" | "help") => return None,
+            Some(text) if Cli::command().find_subcommand(text).is_some() => return None,
+            _ => return Some(place),
+        }
+    }
+    None
+}
+
+/// The selection in full, made of its list of keys.
+fn where_help() -> String {
+    let mut text = String::from(
+        "Show only connections for which TERMS hold, as 'reason:stek-not-shared client:10.0.0.0/8 after:14:00'. Terms \
+         are separated by spaces, and all must hold; of values separated by commas one must; a leading '-' or '!' \
+         negates a term. Verdicts, backends and patterns still rest on everything.\n\nKeys:",
+    );
+    for (key, values) in crate::model::select::KEYS {
+        text.extend(["\n  ", key, ": ", values]);
+    }
+    text
+}
+
+/// A number of bytes, with K, M or G for powers of 1024.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let suffix = text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase();
+    let unit: usize = match suffix.as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return Err("a size is a number with K, M or G, for example 512M".to_owned()),
+    };
+    let number: usize = digits
+        .parse()
+        .map_err(|_| "a size is a number with K, M or G, for example 512M".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn analyze(arguments: &[&str]) -> Analyze {
+        let arguments = std::iter::once("reshake")
+            .chain(arguments.iter().copied())
+            .map(OsString::from);
+        match parse(arguments).expect("valid arguments").command {
+            Command::Analyze(analyze) => analyze,
+            other => panic!("another command: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_file_is_analysed() {
+        for arguments in [
+            &["x.pcap"][..],
+            &["analyze", "x.pcap"],
+            &["-r", "x.pcap"],
+            &["analyze", "-r", "x.pcap"],
+            &["--color", "never", "x.pcap"],
+            &["--color=never", "analyze", "x.pcap"],
+            &["--format", "json", "x.pcap"],
+            &["-q", "x.pcap"],
+        ] {
+            assert_eq!(analyze(arguments).inputs(), ["x.pcap"], "{arguments:?}");
+        }
+        assert_eq!(analyze(&["./analyze"]).inputs(), ["./analyze"]);
+        assert_eq!(analyze(&["-"]).inputs(), ["-"]);
+        assert_eq!(analyze(&["-r", "a", "b", "-r", "c"]).inputs(), ["a", "c", "b"]);
+    }
+
+    #[test]
+    fn a_command_wins_over_a_file_of_that_name() {
+        let cli = parse(["reshake", "man"].map(OsString::from)).expect("valid arguments");
+        assert!(matches!(cli.command, Command::Man));
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(size("1000"), Ok(1000));
+        assert_eq!(size("64k"), Ok(64 << 10));
+        assert_eq!(size("512M"), Ok(512 << 20));
+        assert_eq!(size("2GiB"), Ok(2 << 30));
+        for wrong in ["", "M", "1T", "1.5G", "-1", "99999999999999999999", "99999999999G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The comparison as one JSON document.
+
+use std::io::{self, Write};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Change, Count, Diff, ServiceKey, Shift, Side, Stated};
+use crate::check::interval::{Difference, Ratio};
+use crate::render::json::{End, Generator, closed};
+
+/// Name of the document.
+pub const SCHEMA: &str = "reshake-diff/1";
+
+/// Writes the comparison as one JSON document.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(diff: &Diff<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let document = DocumentJson {
+        schema: SCHEMA,
+        generator: &Generator::THIS,
+        before: SideJson::of(diff.before),
+        after: SideJson::of(diff.after),
+        all: ChangeJson::of(&diff.all),
+        services: diff.services.iter().map(ServiceJson::of).collect(),
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+/// JSON Schema of the document: open to additions, or closed to anything that it does not name.
+#[must_use]
+pub fn schema(strict: bool) -> Value {
+    closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict)
+}
+
+/// Two runs compared.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "reshake-diff")]
+struct DocumentJson<'a> {
+    /// "reshake-diff/1".
+    schema: &'static str,
+    generator: &'static Generator<'static>,
+    before: SideJson<'a>,
+    after: SideJson<'a>,
+    all: ChangeJson<'a>,
+    services: Vec<ServiceJson<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct SideJson<'a> {
+    path: &'a str,
+    /// "capture" or "report".
+    kind: &'a str,
+    /// The selection of a report that shows a part only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<&'a str>,
+    connections: u64,
+}
+
+/// A service; null on the side where it is not.
+#[derive(Serialize, JsonSchema)]
+struct ServiceJson<'a> {
+    before: Option<ServiceRef<'a>>,
+    after: Option<ServiceRef<'a>>,
+    #[serde(flatten)]
+    change: ChangeJson<'a>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ServiceRef<'a> {
+    server: End,
+    server_name: Option<&'a str>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ChangeJson<'a> {
+    connections: CountsJson,
+    /// Accepted of the decided offers.
+    resumption_rate: ShiftJson,
+    /// Resumed of the handshakes of returning clients.
+    returning_share: ShiftJson,
+    /// Primary reasons.
+    reasons: Vec<ReasonJson<'a>>,
+    patterns: Vec<StatedJson<'a>>,
+    /// Security findings.
+    findings: Vec<StatedJson<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct CountsJson {
+    before: u64,
+    after: u64,
+}
+
+/// A share; null where there is nothing that it could be of.
+#[derive(Serialize, JsonSchema)]
+struct ShiftJson {
+    before: Option<ShareJson>,
+    after: Option<ShareJson>,
+    difference: Option<DifferenceJson>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ShareJson {
+    value: f64,
+    part: u64,
+    whole: u64,
+    /// Wilson's score interval, 95 %.
+    low: f64,
+    high: f64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct DifferenceJson {
+    /// After less before.
+    value: f64,
+    /// Newcombe's hybrid score interval, 95 %.
+    low: f64,
+    high: f64,
+    /// The interval leaves out 0.
+    shown: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ReasonJson<'a> {
+    name: &'a str,
+    /// Connections.
+    before: u64,
+    after: u64,
+    /// "gained", "lost" or "kept".
+    change: &'static str,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct StatedJson<'a> {
+    name: &'a str,
+    /// Confidence; null where it does not hold.
+    before: Option<&'a str>,
+    after: Option<&'a str>,
+    /// "gained", "lost" or "kept".
+    change: &'static str,
+}
+
+impl<'a> SideJson<'a> {
+    fn of(side: &'a Side) -> Self {
+        Self {
+            path: &side.path,
+            kind: side.kind,
+            selection: side.selection.as_deref(),
+            connections: side.all.connections,
+        }
+    }
+}
+
+impl<'a> ServiceJson<'a> {
+    fn of(change: &'a Change<'_>) -> Self {
+        let [before, after] = change.service.map(|key| key.map(ServiceRef::of));
+        Self {
+            before,
+            after,
+            change: ChangeJson::of(change),
+        }
+    }
+}
+
+impl<'a> ServiceRef<'a> {
+    fn of(key: &'a ServiceKey) -> Self {
+        Self {
+            server: End {
+                ip: key.ip.clone(),
+                port: key.port,
+            },
+            server_name: key.name.as_deref(),
+        }
+    }
+}
+
+impl<'a> ChangeJson<'a> {
+    fn of(change: &'a Change<'_>) -> Self {
+        let [before, after] = change.connections;
+        Self {
+            connections: CountsJson { before, after },
+            resumption_rate: ShiftJson::of(&change.resumption),
+            returning_share: ShiftJson::of(&change.returning),
+            reasons: change.reasons.iter().map(ReasonJson::of).collect(),
+            patterns: change.patterns.iter().map(StatedJson::of).collect(),
+            findings: change.findings.iter().map(StatedJson::of).collect(),
+        }
+    }
+}
+
+impl ShiftJson {
+    fn of(shift: &Shift) -> Self {
+        let difference = |difference: &Difference| DifferenceJson {
+            value: rounded(difference.value),
+            low: rounded(difference.low),
+            high: rounded(difference.high),
+            shown: difference.is_shown(),
+        };
+        Self {
+            before: ShareJson::of(shift.before),
+            after: ShareJson::of(shift.after),
+            difference: shift.difference.as_ref().map(difference),
+        }
+    }
+}
+
+impl ShareJson {
+    fn of(ratio: Ratio) -> Option<Self> {
+        let (low, high) = ratio.interval()?;
+        Some(Self {
+            value: rounded(ratio.value()?),
+            part: ratio.part,
+            whole: ratio.whole,
+            low: rounded(low),
+            high: rounded(high),
+        })
+    }
+}
+
+impl<'a> ReasonJson<'a> {
+    const fn of(count: &'a Count<'_>) -> Self {
+        Self {
+            name: count.name,
+            before: count.before,
+            after: count.after,
+            change: count.change(),
+        }
+    }
+}
+
+impl<'a> StatedJson<'a> {
+    const fn of(stated: &'a Stated<'_>) -> Self {
+        Self {
+            name: stated.name,
+            before: stated.before,
+            after: stated.after,
+            change: stated.change(),
+        }
+    }
+}
+
+/// To four digits behind the point.
+fn rounded(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}

@@ -1,0 +1,313 @@
+//! Two runs side by side, captures or reports: what `reshake diff` says of the before and after of a change.
+
+mod json;
+mod read;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::check::Baseline;
+use crate::check::interval::{Difference, Ratio};
+use crate::check::render::quantities;
+use crate::model::{Report, ServiceView};
+use crate::render::json::End;
+
+pub use json::{SCHEMA, schema, write as write_json};
+pub use read::ReadError;
+pub use text::write as write_text;
+
+/// One run, as far as it is compared.
+#[derive(Debug)]
+pub struct Side {
+    /// What was read.
+    pub path: String,
+    /// "capture" or "report".
+    pub kind: &'static str,
+    /// The selection of a report that shows a part only.
+    pub selection: Option<String>,
+    all: Part,
+    services: Vec<(ServiceKey, Part)>,
+}
+
+/// A server endpoint and a server name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct ServiceKey {
+    ip: String,
+    port: u16,
+    name: Option<String>,
+}
+
+/// What is compared of some connections.
+#[derive(Debug, Default)]
+struct Part {
+    connections: u64,
+    resumption: Ratio,
+    returning: Ratio,
+    /// Primary reasons, those that connections have.
+    reasons: BTreeMap<String, u64>,
+    /// Patterns with their confidence.
+    patterns: BTreeMap<String, String>,
+    /// Security findings with their confidence.
+    findings: BTreeMap<String, String>,
+}
+
+impl Side {
+    /// Of a finished run over captures.
+    #[must_use]
+    pub fn of(report: &Report<'_>, path: &str) -> Self {
+        let mut all = Part::of_counts(&report.summary.counts);
+        all.reasons = report
+            .summary
+            .reasons
+            .iter()
+            .map(|count| (count.reason.name.to_owned(), count.connections()))
+            .collect();
+        let services: Vec<(ServiceKey, Part)> = report.services.iter().map(|view| of_service(report, view)).collect();
+        Self {
+            path: path.to_owned(),
+            kind: "capture",
+            selection: None,
+            all: all.with_patterns(&services),
+            services,
+        }
+    }
+
+    /// Of a JSON report.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn parse(path: &str, json: &[u8]) -> Result<Self, ReadError> {
+        read::side(path, json)
+    }
+
+    /// What `check` compares with.
+    #[must_use]
+    pub fn baseline(&self) -> Baseline {
+        Baseline {
+            resumption: self.all.resumption,
+            reasons: self.all.reasons.keys().cloned().collect(),
+        }
+    }
+}
+
+impl Part {
+    fn of_counts(counts: &crate::model::Counts) -> Self {
+        let quantities = quantities(counts);
+        Self {
+            connections: quantities.connections,
+            resumption: quantities.resumption,
+            returning: quantities.returning,
+            ..Self::default()
+        }
+    }
+
+    /// The same with what any service shows.
+    fn with_patterns(mut self, services: &[(ServiceKey, Self)]) -> Self {
+        for (_, part) in services {
+            self.patterns.extend(part.patterns.clone());
+            self.findings.extend(part.findings.clone());
+        }
+        self
+    }
+}
+
+fn of_service(report: &Report<'_>, view: &ServiceView) -> (ServiceKey, Part) {
+    let service = (view.server, view.server_name.clone());
+    let End { ip, port } = view.server.into();
+    let key = ServiceKey {
+        ip,
+        port,
+        name: view.server_name.as_deref().map(str::to_owned),
+    };
+    let mut part = Part::of_counts(&view.counts);
+    part.reasons = view
+        .reasons
+        .iter()
+        .map(|count| (count.reason.name.to_owned(), count.connections()))
+        .collect();
+    let insight = report.hindsight.service(&service);
+    part.patterns = insight
+        .into_iter()
+        .flat_map(|insight| &insight.patterns)
+        .map(|pattern| (pattern.name.to_owned(), pattern.confidence.code().to_owned()))
+        .collect();
+    part.findings = report
+        .findings
+        .service(&service)
+        .iter()
+        .map(|found| (found.kind.name.to_owned(), found.confidence.code().to_owned()))
+        .collect();
+    (key, part)
+}
+
+/// Two sides, compared.
+#[derive(Debug)]
+pub struct Diff<'d> {
+    before: &'d Side,
+    after: &'d Side,
+    all: Change<'d>,
+    services: Vec<Change<'d>>,
+}
+
+/// One part before and after; a part that is not there has no connections.
+#[derive(Debug)]
+struct Change<'d> {
+    /// Before and after; `None` for all connections, or where the service is not there.
+    service: [Option<&'d ServiceKey>; 2],
+    connections: [u64; 2],
+    resumption: Shift,
+    returning: Shift,
+    reasons: Vec<Count<'d>>,
+    patterns: Vec<Stated<'d>>,
+    findings: Vec<Stated<'d>>,
+}
+
+/// A share before and after.
+#[derive(Debug, Clone, Copy)]
+struct Shift {
+    before: Ratio,
+    after: Ratio,
+    difference: Option<Difference>,
+}
+
+/// Connections with a reason, before and after.
+#[derive(Debug)]
+struct Count<'d> {
+    name: &'d str,
+    before: u64,
+    after: u64,
+}
+
+/// How sure a pattern or finding was before and is after.
+#[derive(Debug)]
+struct Stated<'d> {
+    name: &'d str,
+    before: Option<&'d str>,
+    after: Option<&'d str>,
+}
+
+impl<'d> Diff<'d> {
+    /// Compares. Services are the same where endpoint and name are; of the others, those that alone bear their name on
+    /// both sides: a farm may have moved.
+    #[must_use]
+    pub fn between(before: &'d Side, after: &'d Side) -> Self {
+        let all = Change::of(None, Some(&before.all), None, Some(&after.all));
+        let mut rest: Vec<&(ServiceKey, Part)> = after.services.iter().collect();
+        let mut services = Vec::new();
+        for one in &before.services {
+            let partner = partner(one, before, after);
+            rest.retain(|other| Some(&other.0) != partner.map(|partner| &partner.0));
+            let (key, part) = partner.map(|partner| (&partner.0, &partner.1)).unzip();
+            services.push(Change::of(Some(&one.0), Some(&one.1), key, part));
+        }
+        let gained = rest
+            .into_iter()
+            .map(|(key, part)| Change::of(None, None, Some(key), Some(part)));
+        services.extend(gained);
+        Self {
+            before,
+            after,
+            all,
+            services,
+        }
+    }
+}
+
+/// What a service is after the change.
+fn partner<'d>((key, _): &(ServiceKey, Part), before: &Side, after: &'d Side) -> Option<&'d (ServiceKey, Part)> {
+    if let Some(same) = after.services.iter().find(|(other, _)| other == key) {
+        return Some(same);
+    }
+    let bears_name = |other: &&(ServiceKey, Part)| other.0.name == key.name;
+    let mut bearers = after.services.iter().filter(bears_name);
+    let alone = before.services.iter().filter(bears_name).count() == 1;
+    match (key.name.is_some() && alone, bearers.next(), bearers.next()) {
+        (true, Some(moved), None) => Some(moved),
+        _ => None,
+    }
+}
+
+impl<'d> Change<'d> {
+    fn of(
+        was: Option<&'d ServiceKey>,
+        before: Option<&'d Part>,
+        is: Option<&'d ServiceKey>,
+        after: Option<&'d Part>,
+    ) -> Self {
+        let ratio = |part: Option<&Part>, of: fn(&Part) -> Ratio| part.map(of).unwrap_or_default();
+        let shift = |of: fn(&Part) -> Ratio| Shift::between(ratio(before, of), ratio(after, of));
+        Self {
+            service: [was, is],
+            connections: [before, after].map(|part| part.map_or(0, |part| part.connections)),
+            resumption: shift(|part| part.resumption),
+            returning: shift(|part| part.returning),
+            reasons: counts(before, after),
+            patterns: stated(before, after, |part| &part.patterns),
+            findings: stated(before, after, |part| &part.findings),
+        }
+    }
+}
+
+impl Shift {
+    fn between(before: Ratio, after: Ratio) -> Self {
+        Self {
+            before,
+            after,
+            difference: Difference::between(before, after),
+        }
+    }
+}
+
+fn names<V>(maps: [Option<&BTreeMap<String, V>>; 2]) -> BTreeSet<&str> {
+    let keys = maps.into_iter().flatten().flat_map(BTreeMap::keys);
+    keys.map(String::as_str).collect()
+}
+
+fn counts<'d>(before: Option<&'d Part>, after: Option<&'d Part>) -> Vec<Count<'d>> {
+    let maps = [before, after].map(|part| part.map(|part| &part.reasons));
+    let count = |map: Option<&BTreeMap<String, u64>>, name| map.and_then(|map| map.get(name)).copied().unwrap_or(0);
+    let [was, is] = maps;
+    let one = |name| Count {
+        name,
+        before: count(was, name),
+        after: count(is, name),
+    };
+    names(maps).into_iter().map(one).collect()
+}
+
+fn stated<'d>(
+    before: Option<&'d Part>,
+    after: Option<&'d Part>,
+    of: fn(&Part) -> &BTreeMap<String, String>,
+) -> Vec<Stated<'d>> {
+    let maps = [before, after].map(|part| part.map(of));
+    let sure = |map: Option<&'d BTreeMap<String, String>>, name| map.and_then(|map| map.get(name)).map(String::as_str);
+    let [was, is] = maps;
+    let one = |name| Stated {
+        name,
+        before: sure(was, name),
+        after: sure(is, name),
+    };
+    names(maps).into_iter().map(one).collect()
+}
+
+/// "gained", "lost" or "kept".
+const fn change(before: bool, after: bool) -> &'static str {
+    match (before, after) {
+        (false, true) => "gained",
+        (true, false) => "lost",
+        _ => "kept",
+    }
+}
+
+impl Count<'_> {
+    const fn change(&self) -> &'static str {
+        change(self.before > 0, self.after > 0)
+    }
+}
+
+impl Stated<'_> {
+    const fn change(&self) -> &'static str {
+        change(self.before.is_some(), self.after.is_some())
+    }
+}

@@ -1,0 +1,233 @@
+//! What a handshake cost, as measured, and what a resumption would have saved.
+
+use std::collections::BTreeMap;
+
+use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape};
+use reshake_core::tls::CertificateOperation;
+
+/// Cost of one handshake; times in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// From the client's SYN to its acknowledgement of the SYN-ACK.
+    pub rtt: Option<i64>,
+    /// From the ClientHello to the last Finished.
+    pub handshake: Option<i64>,
+    /// Round trips that a resumption would have saved.
+    pub extra_round_trips: Option<u8>,
+    /// What the server computed with the key of its certificate; `None` where that was nothing or is not visible.
+    pub operation: Option<CertificateOperation>,
+    /// Why a value is missing.
+    pub blind: Blindness,
+}
+
+/// The cost of a connection's handshake.
+///
+/// A full handshake up to TLS 1.2 takes one round trip more than an abbreviated one (RFC 5246 §7.3), unless the client
+/// used False Start (RFC 7918). In TLS 1.3 both take one (RFC 8446 §2); only refused early data costs another.
+#[must_use]
+pub fn of(connection: &Connection) -> Cost {
+    let transport = &connection.transport;
+    let rtt = transport.round_trip.filter(|rtt| *rtt >= 0);
+    let finished = [connection.client_side.finished, connection.server_side.finished];
+    let handshake = match (connection.hello.yes(), finished) {
+        (Some(_), [Some(client), Some(server)]) => Some(client.time.max(server.time).since(connection.hello_time())),
+        _ => None,
+    };
+    Cost {
+        rtt,
+        handshake: handshake.filter(|nanos| *nanos >= 0),
+        extra_round_trips: extra_round_trips(connection),
+        operation: operation(connection),
+        blind: connection
+            .hello
+            .blind()
+            .or(connection.answer.blind())
+            .unwrap_or(Blindness::CaptureStartedLate),
+    }
+}
+
+fn extra_round_trips(connection: &Connection) -> Option<u8> {
+    let shape = connection.shape.yes()?;
+    if matches!(connection.outcome, Outcome::Failed | Outcome::Unclear(_)) {
+        return Some(0);
+    }
+    Some(match shape {
+        Shape::Abbreviated(_) => 0,
+        // Data that was sent early is sent again.
+        Shape::Full(_) if connection.is_tls13() => {
+            u8::from(matches!(connection.early_data, EarlyData::Rejected { .. }))
+        }
+        Shape::Full(_) => u8::from(!false_start(connection)),
+    })
+}
+
+/// Only a full handshake uses the certificate.
+fn operation(connection: &Connection) -> Option<CertificateOperation> {
+    match (connection.shape.yes()?, connection.answer.yes()) {
+        (Shape::Full(_), Some(answer)) => answer.suite.certificate_operation(),
+        _ => None,
+    }
+}
+
+/// Whether the client sent data before it had the server's Finished.
+fn false_start(connection: &Connection) -> bool {
+    let (client, server) = (&connection.client_side, &connection.server_side);
+    match (client.application_data, server.finished) {
+        (Some(data), Some(finished)) => data.time < finished.time,
+        _ => false,
+    }
+}
+
+/// What full handshakes cost that a resumption could have stood for: those of returning clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Avoidable {
+    /// Such handshakes.
+    pub handshakes: u64,
+    /// Round trips that resumptions would have saved.
+    pub round_trips: u64,
+    /// Nanoseconds of those round trips, as far as their connections show what one takes.
+    pub nanos: i64,
+    /// Round trips whose time is not visible.
+    pub untimed: u64,
+    /// Nanoseconds from ClientHello to the last Finished, as far as visible.
+    pub handshake_nanos: i64,
+    /// Handshakes of which they are not.
+    pub unmeasured: u64,
+    /// Bytes of the handshakes, both directions, as far as visible.
+    pub bytes: u64,
+    /// Handshakes whose bytes are not visible.
+    pub unweighed: u64,
+    /// What the servers computed with the keys of their certificates, by kind.
+    operations: [u64; CertificateOperation::ALL.len()],
+}
+
+impl Avoidable {
+    /// Adds those of another service.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.handshakes += other.handshakes;
+        self.round_trips += other.round_trips;
+        self.nanos = self.nanos.saturating_add(other.nanos);
+        self.untimed += other.untimed;
+        self.handshake_nanos = self.handshake_nanos.saturating_add(other.handshake_nanos);
+        self.unmeasured += other.unmeasured;
+        self.bytes += other.bytes;
+        self.unweighed += other.unweighed;
+        let both = self.operations.iter_mut().zip(other.operations);
+        both.for_each(|(sum, more)| *sum += more);
+    }
+
+    /// Adds a full handshake of a returning client.
+    fn add(&mut self, connection: &Connection) {
+        self.handshakes += 1;
+        let cost = of(connection);
+        let trips = u64::from(cost.extra_round_trips.unwrap_or(0));
+        self.round_trips += trips;
+        match cost.rtt {
+            Some(rtt) if trips > 0 => self.nanos = self.nanos.saturating_add(rtt),
+            Some(_) => {}
+            None => self.untimed += trips,
+        }
+        match cost.handshake {
+            Some(nanos) => self.handshake_nanos = self.handshake_nanos.saturating_add(nanos),
+            None => self.unmeasured += 1,
+        }
+        match handshake_bytes(connection) {
+            Some(bytes) => self.bytes += bytes,
+            None => self.unweighed += 1,
+        }
+        let counted = CertificateOperation::ALL.into_iter().zip(&mut self.operations);
+        counted
+            .filter(|(operation, _)| cost.operation == Some(*operation))
+            .for_each(|(_, count)| *count += 1);
+    }
+
+    /// How often each operation was paid, zeros included.
+    pub fn operations(&self) -> impl Iterator<Item = (CertificateOperation, u64)> + use<> {
+        CertificateOperation::ALL.into_iter().zip(self.operations)
+    }
+}
+
+/// The same, in all and by the primary reason for which they were no resumptions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AvoidableByReason {
+    /// All of them.
+    pub all: Avoidable,
+    /// By the name of the primary reason.
+    by_reason: BTreeMap<&'static str, Avoidable>,
+}
+
+impl AvoidableByReason {
+    /// Adds a full handshake of a returning client.
+    pub(super) fn add(&mut self, connection: &Connection, reason: Option<&'static str>) {
+        let mut one = Avoidable::default();
+        one.add(connection);
+        self.all.merge(&one);
+        if let Some(reason) = reason {
+            self.by_reason.entry(reason).or_default().merge(&one);
+        }
+    }
+
+    /// Adds those of another service.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.all.merge(&other.all);
+        for (reason, more) in &other.by_reason {
+            self.by_reason.entry(reason).or_default().merge(more);
+        }
+    }
+
+    /// Reasons with what they cost, the most frequent first.
+    #[must_use]
+    pub fn by_reason(&self) -> Vec<(&'static str, &Avoidable)> {
+        let mut reasons: Vec<_> = self.by_reason.iter().map(|(reason, cost)| (*reason, cost)).collect();
+        reasons.sort_by_key(|(reason, cost)| (std::cmp::Reverse(cost.handshakes), *reason));
+        reasons
+    }
+}
+
+/// Bytes of a handshake in both directions; `None` when one is not visible.
+#[must_use]
+pub fn handshake_bytes(connection: &Connection) -> Option<u64> {
+    let [client, server] = [&connection.client_side, &connection.server_side].map(|side| side.handshake_bytes);
+    Some(u64::from(client?.get()) + u64::from(server?.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(bytes: u64) -> Avoidable {
+        Avoidable {
+            handshakes: 1,
+            round_trips: 1,
+            nanos: 5,
+            bytes,
+            operations: [1, 0, 0, 0, 0, 0],
+            ..Avoidable::default()
+        }
+    }
+
+    #[test]
+    fn what_two_services_cost_is_the_sum() {
+        let mut sum = one(100);
+        sum.merge(&one(50));
+        assert_eq!((sum.handshakes, sum.round_trips, sum.nanos, sum.bytes), (2, 2, 10, 150));
+        let paid: Vec<_> = sum.operations().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(paid, [(CertificateOperation::RsaSignature, 2)]);
+    }
+
+    #[test]
+    fn the_most_frequent_reason_comes_first() {
+        let mut costs = AvoidableByReason::default();
+        for (reason, bytes) in [("a", 1), ("b", 2), ("b", 3)] {
+            let mut more = AvoidableByReason::default();
+            more.by_reason.insert(reason, one(bytes));
+            costs.merge(&more);
+        }
+        let told: Vec<(&str, u64, u64)> = costs
+            .by_reason()
+            .into_iter()
+            .map(|(reason, cost)| (reason, cost.handshakes, cost.bytes))
+            .collect();
+        assert_eq!(told, [("b", 2, 5), ("a", 1, 1)]);
+    }
+}

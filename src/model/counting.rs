@@ -1,0 +1,126 @@
+//! Every connection judged and counted, by service and in all. Connections go in in their order, in as many pieces as
+//! there are threads; the counts do not depend on how they were cut.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use hashbrown::HashMap;
+
+use super::primary::{Primaries, Tally};
+use super::{Outcomes, Report, ServiceView, Summary, service_of, threads};
+use reshake_core::net::Timestamp;
+use reshake_core::session::Service;
+
+/// Pieces for each thread: enough that none waits long for another, few enough that putting them together costs nothing.
+const PIECES: usize = 4;
+
+/// What was counted of one service.
+struct OfService {
+    view: ServiceView,
+    reasons: Tally,
+    bars: BTreeMap<i64, Outcomes>,
+}
+
+impl OfService {
+    fn new(service: &Service) -> Self {
+        Self {
+            view: ServiceView::new(service),
+            reasons: Tally::default(),
+            bars: BTreeMap::new(),
+        }
+    }
+}
+
+/// What was counted of connections that stand side by side.
+#[derive(Default)]
+pub(super) struct Counting {
+    summary: Summary,
+    reasons: Tally,
+    services: HashMap<Service, OfService>,
+    primaries: Primaries,
+}
+
+/// Counts everything that a report shows; `beside` is worked out at the same time.
+pub(super) fn count<B>(report: &Report<'_>, beside: impl FnOnce() -> B) -> (Counting, B) {
+    let pieces = if report.threads < 2 { 1 } else { PIECES * report.threads };
+    let pieces = threads::cut(report.len(), report.len().div_ceil(pieces));
+    let (counted, beside) = threads::each_beside(report.threads, &pieces, |piece| Counting::of(report, piece), beside);
+    let all = counted.into_iter().reduce(|mut all, next| {
+        all.append(next);
+        all
+    });
+    (all.unwrap_or_default(), beside)
+}
+
+impl Counting {
+    fn of(report: &Report<'_>, places: &Range<usize>) -> Self {
+        let mut counting = Self::default();
+        let first = report.first_time();
+        for (number, id, connection) in places.clone().filter_map(|place| report.at(place)) {
+            let reasons = report.reasons(id, connection);
+            let primary = reasons.first();
+            counting.primaries.push(primary);
+            counting.summary.add(connection, primary);
+            counting.reasons.add(primary);
+            let of_service = counting
+                .services
+                .entry(service_of(connection))
+                .or_insert_with_key(OfService::new);
+            of_service.view.add((number, id), connection, &reasons);
+            of_service.reasons.add(primary);
+            let since = first.map_or(0, |first| connection.hello_time().since(first));
+            let bar = since / 1_000_000_000 / report.bar_seconds;
+            of_service.bars.entry(bar).or_default().count(connection.outcome);
+        }
+        counting
+    }
+
+    fn append(&mut self, next: Self) {
+        self.summary.merge(&next.summary);
+        self.reasons.merge(&next.reasons);
+        self.primaries.append(&next.primaries);
+        for (service, more) in next.services {
+            let known = self.services.entry(service).or_insert_with_key(OfService::new);
+            known.view.merge(&more.view);
+            known.reasons.merge(&more.reasons);
+            for (bar, outcomes) in &more.bars {
+                known.bars.entry(*bar).or_default().merge(outcomes);
+            }
+        }
+    }
+
+    /// Adds what was folded away, and puts everything in the order in which it is shown.
+    pub(super) fn finish(mut self, report: &Report<'_>) -> (Summary, Vec<ServiceView>, Primaries) {
+        // What was folded away can no longer be asked whether it belongs to a selection.
+        let omitted = report.engine.kept().omitted().filter(|_| report.selection.is_none());
+        for (service, omitted) in omitted {
+            self.summary.counts.add_omitted(omitted);
+            let known = self.services.entry(service.clone()).or_insert_with_key(OfService::new);
+            known.view.counts.add_omitted(omitted);
+        }
+        if report.selection.is_none() {
+            let elsewhere = report.engine.kept().omitted_elsewhere();
+            self.summary.counts.add_omitted(elsewhere);
+        }
+        self.summary.reasons = self.reasons.sorted();
+        let first = report.first_time().map_or(0, Timestamp::nanos);
+        let start = |bar: i64| Timestamp::from_nanos(first + bar * report.bar_seconds * 1_000_000_000);
+        let finished = self.services.into_values().map(
+            |OfService {
+                 mut view,
+                 reasons,
+                 bars,
+             }| {
+                view.reasons = reasons.sorted();
+                view.timeline = bars.into_iter().map(|(bar, outcomes)| (start(bar), outcomes)).collect();
+                view
+            },
+        );
+        let mut services: Vec<ServiceView> = finished.collect();
+        services.sort_by(|a, b| {
+            let key = |view: &ServiceView| std::cmp::Reverse(view.counts.outcomes.total());
+            (key(a), a.server, &a.server_name).cmp(&(key(b), b.server, &b.server_name))
+        });
+        (self.summary, services, self.primaries)
+    }
+}

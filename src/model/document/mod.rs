@@ -1,0 +1,279 @@
+//! A report to hand on, as data: what Markdown and HTML say, in which order, and how much of it.
+//!
+//! Bounded, so that a page of a million connections still opens: what is left out is counted, and said with the way to
+//! get it. Everything in it is fit to be shown; markup is the business of whoever writes it.
+
+mod notes;
+
+use std::cmp::Reverse;
+
+use crate::model::alike::{self, OutcomeGroup};
+use crate::model::view::connection::ConnectionView;
+use crate::model::view::overview::{by_waste, timeline};
+use crate::model::view::service::ServicePage;
+use crate::model::view::swimlane::Swimlane;
+use crate::model::view::{Moment, counted, duration, number, percent};
+use crate::model::{Counts, Outcomes, ReasonCount, Report, moment};
+use crate::wording::{MAX_PATH, printable};
+use reshake_core::net::Capture;
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Services, those that waste most first.
+    pub services: usize,
+    /// Clients of a service whose sessions are followed.
+    pub clients: usize,
+    /// Kinds of connections with one that stands for each.
+    pub kinds: usize,
+    /// Connections one by one.
+    pub connections: usize,
+}
+
+impl Bounds {
+    /// What a reader can take in.
+    pub const USUAL: Self = Self {
+        services: 20,
+        clients: 2,
+        kinds: 12,
+        connections: 200,
+    };
+    /// Every connection, whatever size that is. A service takes a look at all of them, so of services there is an end.
+    pub const WIDE: Self = Self {
+        services: 1_000,
+        clients: 2,
+        kinds: 10_000,
+        connections: usize::MAX,
+    };
+}
+
+/// A report to hand on.
+#[derive(Debug)]
+pub struct ReportDocument<'r> {
+    /// What was read.
+    pub captures: Vec<CaptureLine>,
+    /// Captures that are not listed.
+    pub more_captures: usize,
+    /// What was read, when, and how much, in one line.
+    pub scope: String,
+    /// The selection that was applied.
+    pub selection: Option<String>,
+    /// Whether hosts and credentials bear other names.
+    pub redacted: bool,
+    /// Counts of everything.
+    pub counts: Counts,
+    /// The option that shows what is left out.
+    pub more: &'static str,
+    /// TCP connections without TLS.
+    pub other_connections: u64,
+    /// Primary reasons, most frequent first.
+    pub reasons: &'r [ReasonCount],
+    /// What was not analysed, or not as it stood.
+    pub notes: Vec<String>,
+    /// Outcomes over time.
+    pub timeline: Vec<(Moment, Outcomes)>,
+    /// Seconds of one bar of the timeline.
+    pub bar_seconds: i64,
+    /// Length of the input in nanoseconds.
+    pub span: i64,
+    /// Services.
+    pub services: Vec<ServicePart>,
+    /// Services that are left out, and their connections.
+    pub more_services: (usize, u64),
+    /// One connection of each kind that matters.
+    pub kinds: Vec<Kind>,
+    /// Kinds that are left out, and their connections.
+    pub more_kinds: (usize, u64),
+    /// Places of the connections that are shown one by one: the first of the report.
+    pub connections: std::ops::Range<usize>,
+    /// Connections that are left out.
+    pub more_connections: usize,
+}
+
+/// One input.
+#[derive(Debug)]
+pub struct CaptureLine {
+    /// Its name.
+    pub name: String,
+    /// How many packets it has.
+    pub packets: String,
+}
+
+/// One service.
+#[derive(Debug)]
+pub struct ServicePart {
+    /// Its page, with the way of its first client.
+    pub page: ServicePage,
+    /// The way of further clients.
+    pub further: Vec<Swimlane>,
+    /// What full handshakes of returning clients cost; empty where there was none.
+    pub cost: String,
+}
+
+/// Connections that ended alike.
+#[derive(Debug)]
+pub struct Kind {
+    /// One that stands for all.
+    pub example: ConnectionView,
+    /// Others like it.
+    pub more: u64,
+}
+
+/// Captures that are listed.
+const MAX_CAPTURES: usize = 20;
+
+impl<'r> ReportDocument<'r> {
+    /// Of a report, within bounds.
+    #[must_use]
+    pub fn of(report: &'r Report<'_>, bounds: Bounds) -> Self {
+        let ranked = by_waste(report);
+        let (shown, rest) = ranked.split_at(bounds.services.min(ranked.len()));
+        let left = rest.iter().filter_map(|index| report.services.get(*index));
+        let (kinds, more_kinds) = kinds(report, bounds.kinds);
+        let connections = 0..report.len().min(bounds.connections);
+        Self {
+            captures: report.captures.iter().take(MAX_CAPTURES).map(CaptureLine::of).collect(),
+            more_captures: report.captures.len().saturating_sub(MAX_CAPTURES),
+            scope: scope(report),
+            selection: report.selection().map(|text| printable(text, MAX_PATH)),
+            redacted: report.engine.is_redacted(),
+            counts: report.summary.counts,
+            more: if bounds == Bounds::USUAL {
+                "--all"
+            } else {
+                "--format json"
+            },
+            other_connections: report.engine.other_connections(),
+            reasons: &report.summary.reasons,
+            notes: notes::of(report),
+            timeline: timeline(report),
+            bar_seconds: report.bar_seconds,
+            span: match (report.first_time(), report.last_time()) {
+                (Some(first), Some(last)) => last.since(first),
+                _ => 0,
+            },
+            services: shown
+                .iter()
+                .filter_map(|index| ServicePart::of(report, *index, bounds.clients))
+                .collect(),
+            more_services: (rest.len(), left.map(|view| view.counts.outcomes.total()).sum()),
+            kinds,
+            more_kinds,
+            more_connections: report.len() - connections.end,
+            connections,
+        }
+    }
+
+    /// The share of offers that were accepted, or why there is none.
+    #[must_use]
+    pub fn rate(&self) -> (String, String) {
+        let offers = &self.counts.offers;
+        let decided = offers.accepted + offers.declined + offers.failed;
+        match self.counts.resumption_rate() {
+            Some(rate) => {
+                let decided = counted(decided, "decided offer", "decided offers");
+                (
+                    percent(rate),
+                    format!("{} of {decided} accepted", number(offers.accepted)),
+                )
+            }
+            None if self.counts.outcomes.total() == 0 => ("–".to_owned(), self.nothing_found()),
+            None => ("–".to_owned(), "no offer was decided".to_owned()),
+        }
+    }
+
+    /// Why there is no connection to report.
+    fn nothing_found(&self) -> String {
+        if self.selection.is_some() {
+            return "no connection is selected".to_owned();
+        }
+        let other = counted(self.other_connections, "TCP connection", "TCP connections");
+        format!("no TLS connection was found ({other} without TLS)")
+    }
+}
+
+impl CaptureLine {
+    fn of(capture: &Capture) -> Self {
+        let name = match capture.path.as_str() {
+            "-" => "standard input".to_owned(),
+            // The folders of whoever made the report are nobody else's business.
+            path => printable(path.rsplit('/').next().unwrap_or_default(), MAX_PATH),
+        };
+        Self {
+            name,
+            packets: counted(capture.packets, "packet", "packets"),
+        }
+    }
+}
+
+impl ServicePart {
+    fn of(report: &Report<'_>, index: usize, clients: usize) -> Option<Self> {
+        let go_on = || true;
+        let page = ServicePage::of(report, index, 0, &go_on)?;
+        let view = report.services.get(index)?;
+        let service = (view.server, view.server_name.clone());
+        let others = page.clients.iter().take(clients).skip(1);
+        let further = others.filter_map(|client| Swimlane::of(report, &service, client.address, &go_on));
+        Some(Self {
+            further: further.collect(),
+            cost: cost(&page),
+            page,
+        })
+    }
+
+    /// The ways of its clients.
+    pub fn swimlanes(&self) -> impl Iterator<Item = &Swimlane> {
+        self.page.swimlane.iter().chain(&self.further)
+    }
+}
+
+fn cost(page: &ServicePage) -> String {
+    let waste = &page.avoidable;
+    if waste.handshakes == 0 {
+        return String::new();
+    }
+    let untimed = match waste.untimed {
+        0 => String::new(),
+        untimed => format!(", {} of them untimed", number(untimed)),
+    };
+    format!(
+        "{} of returning clients cost {} ({}{untimed}) and {}",
+        counted(waste.handshakes, "full handshake", "full handshakes"),
+        counted(waste.round_trips, "extra round trip", "extra round trips"),
+        duration(waste.nanos),
+        crate::model::view::bytes(waste.bytes),
+    )
+}
+
+fn scope(report: &Report<'_>) -> String {
+    let packets = report.captures.iter().map(|capture| capture.packets).sum();
+    let mut parts = vec![counted(packets, "packet", "packets")];
+    if let (Some(first), Some(last)) = (report.first_time(), report.last_time()) {
+        let start = moment(first).strftime("%Y-%m-%d %H:%M:%S UTC");
+        parts.push(format!("{} from {start}", duration(last.since(first))));
+    }
+    let connections = report.summary.counts.outcomes.total();
+    parts.push(counted(connections, "TLS connection", "TLS connections"));
+    parts.join(", ")
+}
+
+fn kinds(report: &Report<'_>, most: usize) -> (Vec<Kind>, (usize, u64)) {
+    let all = report.services.iter().flat_map(|view| &view.alike);
+    let by_service: Vec<OutcomeGroup> = all.filter(|kind| kind.matters()).copied().collect();
+    let mut kinds = by_service;
+    if kinds.len() > most {
+        let mut together = Vec::new();
+        alike::merge(&mut together, &kinds);
+        kinds = together;
+    }
+    kinds.sort_by_key(|kind| (kind.gravity(), Reverse(kind.connections), kind.example.0));
+    let rest = kinds.split_off(most.min(kinds.len()));
+    let view = |kind: OutcomeGroup| {
+        Some(Kind {
+            example: ConnectionView::at(report, report.place_of(kind.example.1)?)?,
+            more: kind.connections.saturating_sub(1),
+        })
+    };
+    let left = (rest.len(), rest.iter().map(|kind| kind.connections).sum());
+    (kinds.into_iter().filter_map(view).collect(), left)
+}

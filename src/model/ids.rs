@@ -1,0 +1,128 @@
+//! Identifiers made of content, so that they do not move with options, order or the number of inputs.
+
+use std::net::IpAddr;
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use reshake_core::net::{Endpoint, hex};
+use reshake_core::session::{Connection, Credential, Mechanism, Service};
+
+/// `c` and 10 hex digits of a hash over first-packet time, endpoints and the client's initial sequence number.
+#[must_use]
+pub fn connection_id(connection: &Connection) -> String {
+    let mut hash = Sha256::new();
+    hash.update(connection.transport.started.nanos().to_be_bytes());
+    write_endpoint(&mut hash, connection.client);
+    write_endpoint(&mut hash, connection.server);
+    if let Some(isn) = connection.transport.client_isn {
+        hash.update(isn.0.to_be_bytes());
+    }
+    prefixed('c', &hash.finalize())
+}
+
+/// `k` and 10 hex digits of the credential's SHA-256.
+#[must_use]
+pub fn credential_id(credential: &Credential) -> String {
+    // The same bytes may be a ticket of TLS 1.2 and, elsewhere, a PSK identity: two credentials, told apart.
+    match credential.mechanism {
+        Mechanism::SessionId | Mechanism::Ticket | Mechanism::Psk => prefixed('k', &credential.name.sha256),
+    }
+}
+
+/// `s` and 10 hex digits of a hash over the server endpoint and name.
+#[must_use]
+pub fn service_id((server, name): &Service) -> String {
+    let mut hash = Sha256::new();
+    write_endpoint(&mut hash, *server);
+    if let Some(name) = name {
+        hash.update([1]);
+        hash.update(name.as_bytes());
+    }
+    prefixed('s', &hash.finalize())
+}
+
+fn write_endpoint(hash: &mut Sha256, endpoint: Endpoint) {
+    match endpoint.ip {
+        IpAddr::V4(ip) => hash.update(ip.octets()),
+        IpAddr::V6(ip) => hash.update(ip.octets()),
+    }
+    hash.update(endpoint.port.to_be_bytes());
+}
+
+fn prefixed(kind: char, digest: &[u8]) -> String {
+    format!("{kind}{}", hex(digest.get(..5).unwrap_or_default()))
+}
+
+/// Community ID version 1 with seed 0: the identifier that Zeek, Suricata and Arkime give the same connection.
+#[must_use]
+pub fn community_id(a: Endpoint, b: Endpoint) -> String {
+    const TCP: u8 = 6;
+    let octets = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let (low, high) = if (octets(a.ip), a.port) <= (octets(b.ip), b.port) {
+        (a, b)
+    } else {
+        (b, a)
+    };
+    let mut hash = Sha1::new();
+    hash.update(0u16.to_be_bytes());
+    hash.update(octets(low.ip));
+    hash.update(octets(high.ip));
+    hash.update([TCP, 0]);
+    hash.update(low.port.to_be_bytes());
+    hash.update(high.port.to_be_bytes());
+    format!("1:{}", base64(&hash.finalize()))
+}
+
+/// Standard alphabet with padding (RFC 4648 §4).
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let mut block = [0; 4];
+        block.iter_mut().skip(1).zip(chunk).for_each(|(to, from)| *to = *from);
+        let bits = u32::from_be_bytes(block);
+        for position in 0..4usize {
+            let index = (bits >> (18 - 6 * position)) & 63;
+            let digit = ALPHABET.get(index as usize).copied().unwrap_or(b'=');
+            text.push(if position <= chunk.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn community_ids_are_those_of_the_specification() {
+        let end = |ip: &str, port| Endpoint {
+            ip: ip.parse().expect("address"),
+            port,
+        };
+        let (a, b) = (end("128.232.110.120", 34855), end("66.35.250.204", 80));
+        assert_eq!(community_id(a, b), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        assert_eq!(
+            community_id(b, a),
+            community_id(a, b),
+            "both directions are one connection"
+        );
+    }
+
+    #[test]
+    fn base64_pads() {
+        assert_eq!(
+            [base64(b"f"), base64(b"fo"), base64(b"foo"), base64(b"")],
+            ["Zg==", "Zm8=", "Zm9v", ""]
+        );
+    }
+}

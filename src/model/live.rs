@@ -1,0 +1,152 @@
+//! What a live run says while it goes on: one connection at a time, judged by what came before it.
+//!
+//! To judge by everything for every connection would take longer the longer the run; so each is judged by the
+//! connections that may have to do with it: earlier ones of its client, recent ones of its service, and those that
+//! issued or offered the same credentials. The report at the end rests on everything.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::{Outcomes, Report, service_of};
+use reshake_core::engine::Engine;
+use reshake_core::net::Capture;
+use reshake_core::session::{Connection, ConnectionId, Service};
+use reshake_core::store::ConnectionStore;
+
+/// Earlier connections of a client that are looked at.
+const OF_CLIENT: usize = 32;
+/// Recent connections of a service that are looked at.
+const OF_SERVICE: usize = 48;
+/// Uses of a credential that are looked at.
+const OF_CREDENTIAL: usize = 8;
+/// Entries below which nothing is cleared up.
+const FEW: usize = 1024;
+
+/// What a live run has seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Handshakes by outcome.
+    pub outcomes: Outcomes,
+    /// Packets taken in.
+    pub packets: u64,
+    /// Packets lost.
+    pub dropped: u64,
+}
+
+impl Tally {
+    /// What came after `before`.
+    #[must_use]
+    pub const fn since(&self, before: &Self) -> Self {
+        let (now, then) = (&self.outcomes, &before.outcomes);
+        Self {
+            outcomes: Outcomes {
+                resumed: now.resumed.saturating_sub(then.resumed),
+                declined: now.declined.saturating_sub(then.declined),
+                not_offered: now.not_offered.saturating_sub(then.not_offered),
+                failed: now.failed.saturating_sub(then.failed),
+                unclear: now.unclear.saturating_sub(then.unclear),
+                external_psk: now.external_psk.saturating_sub(then.external_psk),
+            },
+            packets: self.packets.saturating_sub(before.packets),
+            dropped: self.dropped.saturating_sub(before.dropped),
+        }
+    }
+
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.outcomes.total() == 0 && self.packets == 0 && self.dropped == 0
+    }
+}
+
+/// Which connections may have to do with which: the latest of each client and of each service.
+#[derive(Debug, Default)]
+pub struct Related {
+    by_client: HashMap<(IpAddr, IpAddr), VecDeque<ConnectionId>>,
+    by_service: HashMap<Service, VecDeque<ConnectionId>>,
+    /// Entries after the last clearing up.
+    left: usize,
+}
+
+impl Related {
+    /// Remembers a connection for those to come.
+    pub fn note(&mut self, id: ConnectionId, connection: &Connection, kept: &ConnectionStore) {
+        let client = (connection.client.ip, connection.server.ip);
+        push(self.by_client.entry(client).or_default(), id, OF_CLIENT);
+        push(
+            self.by_service.entry(service_of(connection)).or_default(),
+            id,
+            OF_SERVICE,
+        );
+        let entries = self.by_client.len() + self.by_service.len();
+        if entries > FEW.max(2 * self.left) {
+            self.clear_up(kept);
+        }
+    }
+
+    /// Forgets clients and services of which nothing is kept any more, so that this grows no larger than what is.
+    fn clear_up(&mut self, kept: &ConnectionStore) {
+        let known = |ids: &VecDeque<ConnectionId>| ids.iter().any(|id| kept.get(*id).is_some());
+        self.by_client.retain(|_, ids| known(ids));
+        self.by_service.retain(|_, ids| known(ids));
+        self.left = self.by_client.len() + self.by_service.len();
+    }
+
+    /// The connections by which one is judged, itself among them, in the order of their hellos.
+    #[must_use]
+    pub fn to(&self, id: ConnectionId, connection: &Connection, engine: &Engine) -> Vec<ConnectionId> {
+        let kept = engine.kept();
+        let of_client = self.by_client.get(&(connection.client.ip, connection.server.ip));
+        let of_service = self.by_service.get(&service_of(connection));
+        let credentials = connection
+            .offers
+            .iter()
+            .filter_map(|offer| engine.ledger().get(offer.credential));
+        let of_credentials = credentials.flat_map(|credential| {
+            let issuer = credential.issued.map(|issue| issue.connection);
+            credential
+                .offers
+                .iter()
+                .rev()
+                .take(OF_CREDENTIAL)
+                .copied()
+                .chain(issuer)
+        });
+        let mut all: Vec<_> = [of_client, of_service]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .copied()
+            .chain(of_credentials)
+            .chain([id])
+            .filter_map(|id| Some((kept.get(id)?.hello_time(), id)))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+fn push(ids: &mut VecDeque<ConnectionId>, id: ConnectionId, most: usize) {
+    if ids.back() == Some(&id) {
+        return;
+    }
+    if ids.len() >= most {
+        ids.pop_front();
+    }
+    ids.push_back(id);
+}
+
+/// A report of the connections that have to do with one.
+#[must_use]
+pub fn around<'a>(
+    engine: &'a Engine,
+    capture: Option<&Capture>,
+    related: &Related,
+    (id, connection): (ConnectionId, &Connection),
+) -> Report<'a> {
+    let order = related.to(id, connection, engine);
+    Report::of_some(engine, capture.cloned().into_iter().collect(), &order)
+}

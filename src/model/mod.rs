@@ -1,0 +1,584 @@
+//! Everything a person or a program reads.
+//!
+//! A [`Report`] is a view of a finished [`Engine`]: counts, services and the order of connections. Verdicts are asked for
+//! one connection at a time while the report is written, so that it never stands in memory a second time.
+
+pub mod alike;
+pub mod cost;
+mod counting;
+mod counts;
+pub mod document;
+mod ids;
+pub mod live;
+mod primary;
+pub mod select;
+pub mod session;
+pub(crate) mod threads;
+mod tickets;
+pub mod view;
+mod wireshark;
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::{Arc, mpsc};
+
+use hashbrown::{HashMap, HashSet};
+
+use primary::Primaries;
+use reshake_core::diagnosis::security::Findings;
+use reshake_core::diagnosis::{History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
+use reshake_core::engine::Engine;
+use reshake_core::net::{Capture, Endpoint, Notice, Timestamp};
+pub(crate) use reshake_core::session::{
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
+};
+use reshake_core::store::ConnectionStore;
+
+pub use alike::OutcomeGroup;
+pub use counts::{Counts, Offers};
+pub use ids::{base64, community_id, connection_id, credential_id, service_id};
+pub use primary::{Primary, ReasonCount};
+pub use reshake_core::session::Outcomes;
+pub use select::{SelectError, Selection};
+pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
+
+/// Bars of a service's timeline at most.
+const TIMELINE_BARS: i64 = 60;
+/// Widths that a bar may have, in seconds.
+const BAR_SECONDS: [i64; 14] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400];
+
+/// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
+const fn may_have_issued(tickets: TicketsInferred) -> bool {
+    !matches!(
+        tickets,
+        TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
+    )
+}
+
+/// The run that a report is about: borrowed, or shared with others that keep it.
+#[derive(Debug, Clone)]
+pub enum Held<'a> {
+    /// Borrowed.
+    Borrowed(&'a Engine),
+    /// Shared.
+    Shared(Arc<Engine>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        match self {
+            Self::Borrowed(engine) => engine,
+            Self::Shared(engine) => engine,
+        }
+    }
+}
+
+impl<'a> From<&'a Engine> for Held<'a> {
+    fn from(engine: &'a Engine) -> Self {
+        Self::Borrowed(engine)
+    }
+}
+
+impl From<Arc<Engine>> for Held<'_> {
+    fn from(engine: Arc<Engine>) -> Self {
+        Self::Shared(engine)
+    }
+}
+
+/// One server endpoint under one server name.
+#[derive(Debug)]
+pub struct ServiceView {
+    /// Endpoint.
+    pub server: Endpoint,
+    /// Name.
+    pub server_name: Option<Arc<str>>,
+    /// Counts.
+    pub counts: Counts,
+    /// Primary reasons, most frequent first.
+    pub reasons: Vec<ReasonCount>,
+    /// Outcomes over time: start of the bar, and what ended in it.
+    pub timeline: Vec<(Timestamp, Outcomes)>,
+    /// Connections that were kept, by outcome and primary reason, in the order in which the kinds were first met.
+    pub alike: Vec<OutcomeGroup>,
+    /// What full handshakes of returning clients cost.
+    pub avoidable: cost::AvoidableByReason,
+    /// Resumed handshakes whose bytes are visible, and those bytes.
+    pub resumed_bytes: (u64, u64),
+}
+
+/// The whole run, counted.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Counts.
+    pub counts: Counts,
+    /// Resumptions by session ID, ticket and PSK.
+    pub resumed_by: [u64; 3],
+    /// Primary reasons, most frequent first.
+    pub reasons: Vec<ReasonCount>,
+    /// Closes by class.
+    pub closes: BTreeMap<CloseClass, u64>,
+    /// Connections whose close is not visible.
+    pub closes_not_visible: u64,
+}
+
+/// Connections by a key, and by their number where that is the same.
+fn in_order<K: Ord>(kept: &ConnectionStore, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
+    let mut keyed = Vec::with_capacity(kept.len());
+    keyed.extend(kept.iter().map(|(id, connection)| (key(connection), id)));
+    keyed.sort_unstable();
+    let mut order = Vec::with_capacity(keyed.len());
+    order.extend(keyed.into_iter().map(|(_, id)| id));
+    order
+}
+
+/// A view of everything that was found.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// The run.
+    pub engine: Held<'a>,
+    /// The inputs, with what was skipped in them.
+    pub captures: Vec<Capture>,
+    /// Counts of everything.
+    pub summary: Summary,
+    /// Services, the one with the most connections first.
+    pub services: Vec<ServiceView>,
+    /// Seconds a bar of the timelines covers.
+    pub bar_seconds: i64,
+    history: Arc<History>,
+    /// What hindsight shows.
+    pub hindsight: Arc<ServiceAnalyses>,
+    /// What a security review would want to know.
+    pub findings: Arc<Findings>,
+    tickets: Arc<HashMap<Service, Vec<TicketLedger>>>,
+    /// What is shown, where that is not everything.
+    selection: Option<Selection>,
+    /// Connections that are shown, with their numbers among all.
+    order: Vec<(usize, ConnectionId)>,
+    /// Primary reasons of those, in their order.
+    primaries: Primaries,
+    /// Threads that work at once.
+    threads: usize,
+}
+
+impl<'a> Report<'a> {
+    /// Of a finished run.
+    #[must_use]
+    pub fn of(engine: impl Into<Held<'a>>, captures: Vec<Capture>) -> Self {
+        Self::of_selected(engine, captures, None)
+    }
+
+    /// Of what a selection leaves of a finished run. Verdicts and hindsight rest on everything all the same.
+    #[must_use]
+    pub fn of_selected(engine: impl Into<Held<'a>>, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
+        Self::with_threads(engine, captures, selection, 1)
+    }
+
+    /// The same by so many threads at once: the report does not depend on their number.
+    #[must_use]
+    pub fn with_threads(
+        engine: impl Into<Held<'a>>,
+        captures: Vec<Capture>,
+        selection: Option<Selection>,
+        threads: usize,
+    ) -> Self {
+        let held = engine.into();
+        let engine: &Engine = &held;
+        // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
+        let by_hello = &in_order(engine.kept(), Connection::hello_time);
+        let neighbours: &Vec<_> = &engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        let (give, names) = mpsc::sync_channel(1);
+        let ((order, history, tickets), hindsight) = threads::both(
+            threads,
+            || {
+                // What the other side waits for comes first.
+                let _ = give.send(KeyNames::learn(engine.ledger()));
+                let order = in_order(engine.kept(), |connection| {
+                    (connection.transport.started, connection.transport.first())
+                });
+                let history = History::of(engine.kept(), by_hello);
+                let tickets = tickets::ledgers(engine.kept(), engine.ledger(), by_hello);
+                ((1..).zip(order).collect(), history, tickets)
+            },
+            move || {
+                let names = || names.recv().unwrap_or_default();
+                ServiceAnalyses::of(engine.kept(), engine.ledger(), neighbours, by_hello, names)
+            },
+        );
+        let hindsight = Arc::new(hindsight);
+        let mut report = Self {
+            engine: held.clone(),
+            captures,
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: 1,
+            history: Arc::new(history),
+            hindsight: Arc::clone(&hindsight),
+            findings: Arc::default(),
+            tickets: Arc::new(tickets),
+            selection: None,
+            order,
+            primaries: Primaries::default(),
+            threads,
+        };
+        report.select(selection);
+        report.share_notices();
+        let findings = report.count_beside(|| Findings::of(&hindsight, held.kept(), held.ledger()));
+        report.findings = Arc::new(findings);
+        report
+    }
+
+    /// Of some connections of a run that goes on, as if there had been no others: their reasons look backward only. Nothing
+    /// is counted.
+    #[must_use]
+    pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
+        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        Self {
+            engine: Held::Borrowed(engine),
+            captures,
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: 1,
+            history: Arc::new(History::of(engine.kept(), order)),
+            hindsight: Arc::new(ServiceAnalyses::of_some(
+                engine.kept(),
+                engine.ledger(),
+                &neighbours,
+                order,
+            )),
+            findings: Arc::default(),
+            tickets: Arc::default(),
+            selection: None,
+            order: Vec::new(),
+            primaries: Primaries::default(),
+            threads: 1,
+        }
+    }
+
+    /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
+    #[must_use]
+    pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
+        self.tickets.get(service).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a selection leaves of this report. Verdicts and hindsight stay as they are.
+    #[must_use]
+    pub fn narrowed(&self, selection: Selection) -> Self {
+        let mut report = Self {
+            engine: self.engine.clone(),
+            captures: self.captures.clone(),
+            summary: Summary::default(),
+            services: Vec::new(),
+            bar_seconds: self.bar_seconds,
+            history: Arc::clone(&self.history),
+            hindsight: Arc::clone(&self.hindsight),
+            findings: Arc::clone(&self.findings),
+            tickets: Arc::clone(&self.tickets),
+            selection: None,
+            order: self.order.clone(),
+            primaries: Primaries::default(),
+            threads: self.threads,
+        };
+        report.select(Some(selection));
+        report.count_beside(|| ());
+        report
+    }
+
+    /// How many connections are shown.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Threads that work at once, 0 counting as 1.
+    pub(crate) const fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Whether none is shown.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The connection at a place in the order of [`Report::connections`], from 0, with its number.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<(usize, ConnectionId, &Connection)> {
+        let (number, id) = *self.order.get(place)?;
+        Some((number, id, self.engine.kept().get(id)?))
+    }
+
+    /// The place of a connection that is shown.
+    #[must_use]
+    pub fn place_of(&self, id: ConnectionId) -> Option<usize> {
+        let kept = self.engine.kept();
+        let key = |id: ConnectionId| {
+            let transport = &kept.get(id)?.transport;
+            Some((transport.started, transport.first(), id))
+        };
+        let wanted = key(id)?;
+        self.order
+            .binary_search_by(|(_, other)| key(*other).cmp(&Some(wanted)))
+            .ok()
+    }
+
+    /// The primary reason of the connection at a place.
+    #[must_use]
+    pub fn primary(&self, place: usize) -> Option<Primary> {
+        self.primaries.at(place)
+    }
+
+    /// Whether the connection at a place belongs to a selection.
+    #[must_use]
+    pub fn holds(&self, selection: &Selection, place: usize) -> bool {
+        self.at(place).is_some_and(|(number, id, connection)| {
+            selection.holds(select::Subject {
+                report: self,
+                number,
+                id,
+                connection,
+                primary: self.primary(place),
+            })
+        })
+    }
+
+    /// Connections in the order of their first packets, with their numbers from 1.
+    pub fn connections(&self) -> impl Iterator<Item = (usize, ConnectionId, &Connection)> + '_ {
+        let kept = self.engine.kept();
+        self.order
+            .iter()
+            .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
+    }
+
+    /// Wireshark display filters that select the packets of a connection, by capture.
+    pub fn display_filter<'s>(&self, connection: &'s Connection) -> impl Iterator<Item = (u16, String)> + use<'s> {
+        wireshark::display_filter(connection, self.engine.is_redacted())
+    }
+
+    /// The selection that was applied, as it was written.
+    #[must_use]
+    pub fn selection(&self) -> Option<&str> {
+        self.selection.as_ref().map(Selection::text)
+    }
+
+    /// Credentials that a shown connection issued or offered.
+    pub fn credentials(&self) -> impl Iterator<Item = (CredentialId, &Credential)> + '_ {
+        let shown: Option<HashSet<CredentialId>> = self.selection.is_some().then(|| {
+            let of = |connection: &Connection| {
+                let offered = connection.offers.iter().map(|offer| offer.credential);
+                connection.issued.iter().copied().chain(offered).collect::<Vec<_>>()
+            };
+            self.connections().flat_map(|(.., connection)| of(connection)).collect()
+        });
+        let all = self.engine.ledger().iter();
+        all.filter(move |(id, _)| shown.as_ref().is_none_or(|shown| shown.contains(id)))
+    }
+
+    /// Leaves the selected connections.
+    fn select(&mut self, selection: Option<Selection>) {
+        let Some(selection) = selection else { return };
+        let kept = self.engine.kept();
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|(number, id)| {
+            let Some(connection) = kept.get(*id) else { return false };
+            let reasons = if selection.needs_reasons() {
+                self.reasons(*id, connection)
+            } else {
+                Vec::new()
+            };
+            selection.holds(select::Subject {
+                report: self,
+                number: *number,
+                id: *id,
+                connection,
+                primary: reasons.first().map(Primary::of),
+            })
+        });
+        self.order = order;
+        self.selection = Some(selection);
+    }
+
+    /// What a rule sees of a connection.
+    #[must_use]
+    pub fn case<'s>(&'s self, id: ConnectionId, connection: &'s Connection) -> RuleContext<'s> {
+        RuleContext {
+            id,
+            connection,
+            kept: self.engine.kept(),
+            ledger: self.engine.ledger(),
+            history: &self.history,
+            hindsight: &self.hindsight,
+            drops: self.engine.drops(),
+        }
+    }
+
+    /// The reasons of a connection, primary first.
+    #[must_use]
+    pub fn reasons(&self, id: ConnectionId, connection: &Connection) -> Vec<Judged> {
+        judge(&self.case(id, connection))
+    }
+
+    /// Earlier TLS 1.3 connections that may have issued a PSK which this connection was the first to offer.
+    #[must_use]
+    pub fn issuer_candidates(&self, id: ConnectionId, connection: &Connection) -> Vec<ConnectionId> {
+        self.history
+            .earlier(self.engine.kept(), connection, id)
+            .filter(|(_, earlier)| {
+                earlier.is_tls13()
+                    && earlier.completed == reshake_core::session::Completed::Yes
+                    && earlier.server_name() == connection.server_name()
+                    && may_have_issued(earlier.tickets_inferred)
+            })
+            .map(|(id, _)| id)
+            .take(MAX_CANDIDATES)
+            .collect()
+    }
+
+    /// First packet time of the whole input.
+    #[must_use]
+    pub fn first_time(&self) -> Option<Timestamp> {
+        self.captures.iter().filter_map(|capture| capture.first_time).min()
+    }
+
+    /// Last packet time of the whole input.
+    #[must_use]
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.captures.iter().filter_map(|capture| capture.last_time).max()
+    }
+
+    /// What the layers above the readers skipped belongs to the capture of its first frame.
+    fn share_notices(&mut self) {
+        for (notice, count, frame) in self.engine.notices().iter() {
+            let index = frame.map_or(0, |frame| usize::from(frame.capture()));
+            if let Some(capture) = self.captures.get_mut(index) {
+                capture.notices.add_many(notice, count, frame);
+            }
+        }
+        let omitted = self.engine.kept().omitted_total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| omitted > 0) {
+            capture.notices.add_many(Notice::ConnectionsOmitted, omitted, None);
+        }
+        let elsewhere = self.engine.kept().omitted_elsewhere().total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| elsewhere > 0) {
+            capture.notices.add_many(Notice::ServicesNotKept, elsewhere, None);
+        }
+    }
+
+    /// The narrowest width with which the timelines of this input have few enough bars.
+    fn choose_bar(&self) -> i64 {
+        let span = match (self.first_time(), self.last_time()) {
+            (Some(first), Some(last)) => last.since(first) / 1_000_000_000,
+            _ => 0,
+        };
+        let fits = |seconds: &&i64| span / **seconds < TIMELINE_BARS;
+        BAR_SECONDS
+            .iter()
+            .find(fits)
+            .copied()
+            .unwrap_or(1 + span / TIMELINE_BARS)
+    }
+
+    /// Counts what is shown. `beside` is worked out at the same time where there are threads for it.
+    fn count_beside<B>(&mut self, beside: impl FnOnce() -> B) -> B {
+        self.bar_seconds = self.choose_bar();
+        let (counted, beside) = counting::count(self, beside);
+        let (summary, services, primaries) = counted.finish(self);
+        self.summary = summary;
+        self.services = services;
+        self.primaries = primaries;
+        beside
+    }
+}
+
+/// Issuers named at most for a PSK without keys.
+const MAX_CANDIDATES: usize = 8;
+
+/// A time as calendar and clock, in UTC.
+#[must_use]
+pub fn moment(time: Timestamp) -> jiff::Timestamp {
+    // Nanoseconds since the epoch in 64 bits lie far inside what jiff can express.
+    jiff::Timestamp::from_nanosecond(i128::from(time.nanos())).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}
+
+/// The service of a connection.
+#[must_use]
+pub fn service_of(connection: &Connection) -> Service {
+    (connection.server, connection.server_name().cloned())
+}
+
+impl ServiceView {
+    fn new((server, server_name): &Service) -> Self {
+        Self {
+            server: *server,
+            server_name: server_name.clone(),
+            counts: Counts::default(),
+            reasons: Vec::new(),
+            timeline: Vec::new(),
+            alike: Vec::new(),
+            avoidable: cost::AvoidableByReason::default(),
+            resumed_bytes: (0, 0),
+        }
+    }
+
+    /// Adds what was counted of connections that come after these, reasons and times left out.
+    fn merge(&mut self, next: &Self) {
+        self.counts.merge(&next.counts);
+        alike::merge(&mut self.alike, &next.alike);
+        self.avoidable.merge(&next.avoidable);
+        let ((handshakes, bytes), (more, more_bytes)) = (&mut self.resumed_bytes, next.resumed_bytes);
+        *handshakes += more;
+        *bytes += more_bytes;
+    }
+
+    fn add(&mut self, number: (usize, ConnectionId), connection: &Connection, reasons: &[Judged]) {
+        let primary = reasons.first();
+        self.counts.add(connection, primary);
+        alike::count(&mut self.alike, connection.outcome, primary, number);
+        match connection.outcome {
+            Outcome::Resumed(_) => {
+                let (handshakes, bytes) = &mut self.resumed_bytes;
+                if let Some(measured) = cost::handshake_bytes(connection) {
+                    *handshakes += 1;
+                    *bytes += measured;
+                }
+            }
+            Outcome::Declined | Outcome::NotOffered
+                if !alike::is_no_return(connection, None)
+                    && !reasons.iter().any(|judged| alike::is_newcomer(judged.reason)) =>
+            {
+                self.avoidable.add(connection, primary.map(|judged| judged.reason.name));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Summary {
+    /// Adds what was counted of other connections, reasons left out.
+    fn merge(&mut self, others: &Self) {
+        self.counts.merge(&others.counts);
+        let both = self.resumed_by.iter_mut().zip(others.resumed_by);
+        both.for_each(|(sum, more)| *sum += more);
+        for (class, count) in &others.closes {
+            *self.closes.entry(*class).or_default() += count;
+        }
+        self.closes_not_visible += others.closes_not_visible;
+    }
+
+    fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
+        self.counts.add(connection, primary);
+        if let Outcome::Resumed(Some(mechanism)) = connection.outcome {
+            let [session_id, ticket, psk] = &mut self.resumed_by;
+            *match mechanism {
+                Mechanism::SessionId => session_id,
+                Mechanism::Ticket => ticket,
+                Mechanism::Psk => psk,
+            } += 1;
+        }
+        match connection.close.class.yes() {
+            Some(class) => *self.closes.entry(*class).or_default() += 1,
+            None => self.closes_not_visible += 1,
+        }
+    }
+}

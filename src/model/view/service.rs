@@ -1,0 +1,303 @@
+//! One service whole: its backends, its ticket keys over time, what hindsight says of it, and its clients.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::model::cost::Avoidable;
+use crate::model::{Counts, ReasonCount, Report, ServiceView, service_of};
+use crate::wording::number;
+use reshake_core::diagnosis::Evidence;
+use reshake_core::diagnosis::security::{SecurityFinding, Severity};
+use reshake_core::diagnosis::service::{ContingencyTable, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis};
+use reshake_core::net::hex;
+use reshake_core::session::{Outcome, Service};
+
+use super::overview::service_title;
+use super::swimlane::Swimlane;
+use super::{FrameLabel, Frames, offset, sentence};
+
+/// A service for a screen of its own.
+#[derive(Debug, Clone)]
+pub struct ServicePage {
+    /// Its index in the report.
+    pub index: usize,
+    /// Name and endpoint.
+    pub title: String,
+    /// Endpoint, as a filter names it.
+    pub server: String,
+    /// Counts.
+    pub counts: Counts,
+    /// What full handshakes of returning clients cost.
+    pub avoidable: Avoidable,
+    /// Primary reasons, most frequent first.
+    pub reasons: Vec<ReasonCount>,
+    /// Machines, with what tells them apart.
+    pub backends: Vec<Group>,
+    /// Who honours whose credentials.
+    pub domains: Vec<Group>,
+    /// Ticket keys.
+    pub keys: Vec<KeyView>,
+    /// Patterns, the surest first.
+    pub patterns: Vec<PatternView>,
+    /// Security findings, the gravest first.
+    pub findings: Vec<FindingView>,
+    /// Clients, those with the most refusals first.
+    pub clients: Vec<ClientView>,
+    /// The way of one client's credentials.
+    pub swimlane: Option<Swimlane>,
+}
+
+/// Connections with what tells them from others.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// `backend-1`.
+    pub label: String,
+    /// How many connections bear it.
+    pub connections: u64,
+    /// What tells it apart.
+    pub because: String,
+}
+
+/// A ticket key over time; moments in nanoseconds from the first packet.
+#[derive(Debug, Clone)]
+pub struct KeyView {
+    /// First digits of its name.
+    pub name: String,
+    /// Tickets issued in clear.
+    pub issues: u64,
+    /// Offers accepted.
+    pub accepted: u64,
+    /// Offers declined.
+    pub declined: u64,
+    /// First and last sign of it at work.
+    pub alive: Option<(i64, i64)>,
+}
+
+/// A pattern with its words and counts.
+#[derive(Debug, Clone)]
+pub struct PatternView {
+    /// Public name.
+    pub name: &'static str,
+    /// In general.
+    pub headline: &'static str,
+    /// How sure.
+    pub sure: String,
+    /// Of this service.
+    pub summary: String,
+    /// Rows with resumed and declined.
+    pub contrast: Vec<(&'static str, [u64; 2])>,
+    /// Frames by what they show.
+    pub evidence: Vec<(String, Vec<FrameLabel>)>,
+    /// What to do.
+    pub advice: &'static str,
+    /// What would raise the confidence.
+    pub would_settle: Option<&'static str>,
+}
+
+/// A security finding with its words.
+#[derive(Debug, Clone)]
+pub struct FindingView {
+    /// Public name.
+    pub name: &'static str,
+    /// How much it matters, and how sure it is.
+    pub weight: String,
+    /// Whether it is more than a note.
+    pub grave: bool,
+    /// In general.
+    pub headline: &'static str,
+    /// Of this service.
+    pub summary: String,
+    /// Frames by what they show.
+    pub evidence: Vec<(String, Vec<FrameLabel>)>,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// A client of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientView {
+    /// Its address, as a PROXY header states it where there is one.
+    pub address: IpAddr,
+    /// Its connections to the service.
+    pub connections: u64,
+    /// Those that offered and were declined.
+    pub declined: u64,
+}
+
+/// Clients that are named.
+const MAX_CLIENTS: usize = 200;
+/// Frames named for a pattern.
+const MAX_FRAMES: usize = 12;
+/// Digits of a key name that tell it from the others of a service.
+const KEY_DIGITS: usize = 8;
+
+impl ServicePage {
+    /// Of the service at an index, with the swimlane of the client at `client` in the list of clients. Looks at every
+    /// connection of the report; `None` when there is no such service or `go_on` said no.
+    #[must_use]
+    pub fn of(report: &Report<'_>, index: usize, client: usize, go_on: &dyn Fn() -> bool) -> Option<Self> {
+        let view = report.services.get(index)?;
+        let service = key_of(view);
+        let nothing = ServiceAnalysis::default();
+        let insight = report.hindsight.service(&service).unwrap_or(&nothing);
+        let clients = clients(report, &service, go_on)?;
+        let shown = clients.get(client.min(clients.len().saturating_sub(1)));
+        let swimlane = match shown {
+            Some(client) => Some(Swimlane::of(report, &service, client.address, go_on)?),
+            None => None,
+        };
+        let frames = Frames::of(report);
+        let mut patterns: Vec<&Pattern> = insight.patterns.iter().collect();
+        patterns.sort_by_key(|pattern| Reverse(pattern.confidence));
+        Some(Self {
+            index,
+            title: service_title(view),
+            server: view.server.to_string(),
+            counts: view.counts,
+            avoidable: view.avoidable.all,
+            reasons: view.reasons.clone(),
+            backends: insight.backends.iter().map(Group::from).collect(),
+            domains: insight.domains.iter().map(Group::from).collect(),
+            keys: insight.keys.iter().map(|key| KeyView::of(report, key)).collect(),
+            patterns: patterns
+                .into_iter()
+                .map(|pattern| PatternView::of(pattern, &frames))
+                .collect(),
+            findings: findings(report, &service, &frames),
+            clients,
+            swimlane,
+        })
+    }
+}
+
+fn findings(report: &Report<'_>, service: &Service, frames: &Frames) -> Vec<FindingView> {
+    let mut found: Vec<&SecurityFinding> = report.findings.service(service).iter().collect();
+    found.sort_by_key(|found| Reverse(found.severity));
+    let view = |found: &SecurityFinding| FindingView {
+        name: found.kind.name,
+        weight: format!("{}, {}", found.severity.code(), found.confidence.code()),
+        grave: found.severity > Severity::Note,
+        headline: found.kind.summary,
+        summary: sentence(&found.summary),
+        evidence: by_text(&found.evidence, frames),
+        advice: found.kind.advice,
+    };
+    found.into_iter().map(view).collect()
+}
+
+/// Frames with the same meaning together.
+fn by_text(evidence: &[Evidence], frames: &Frames) -> Vec<(String, Vec<FrameLabel>)> {
+    let mut told: Vec<(String, Vec<FrameLabel>)> = Vec::new();
+    for seen in evidence.iter().take(MAX_FRAMES) {
+        let text = sentence(&seen.text);
+        let label = frames.label(seen.frame);
+        match told.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, frames)) => frames.push(label),
+            None => told.push((text, vec![label])),
+        }
+    }
+    told
+}
+
+/// By what hindsight knows a service.
+#[must_use]
+pub(super) fn key_of(view: &ServiceView) -> Service {
+    (view.server, view.server_name.clone())
+}
+
+fn clients(report: &Report<'_>, service: &Service, go_on: &dyn Fn() -> bool) -> Option<Vec<ClientView>> {
+    let mut clients: BTreeMap<IpAddr, ClientView> = BTreeMap::new();
+    for (number, _, connection) in report.connections() {
+        if number.is_multiple_of(super::table::STRIDE) && !go_on() {
+            return None;
+        }
+        if connection.server != service.0 || service_of(connection) != *service {
+            continue;
+        }
+        let address = connection.client_address();
+        let client = clients.entry(address).or_insert(ClientView {
+            address,
+            connections: 0,
+            declined: 0,
+        });
+        client.connections += 1;
+        client.declined += u64::from(connection.outcome == Outcome::Declined);
+    }
+    let mut clients: Vec<ClientView> = clients.into_values().collect();
+    clients.sort_by_key(|client| (Reverse((client.declined, client.connections)), client.address));
+    clients.truncate(MAX_CLIENTS);
+    Some(clients)
+}
+
+impl From<&Label> for Group {
+    fn from(label: &Label) -> Self {
+        Self {
+            label: label.label.clone(),
+            connections: label.connections,
+            because: sentence(&label.because.join(", ")),
+        }
+    }
+}
+
+impl KeyView {
+    fn of(report: &Report<'_>, key: &KeyTimeline) -> Self {
+        let mut name = hex(key.name.bytes());
+        if name.len() > KEY_DIGITS {
+            name.truncate(KEY_DIGITS);
+            name.push('…');
+        }
+        Self {
+            name,
+            issues: key.issues,
+            accepted: key.accepted,
+            declined: key.declined,
+            alive: key
+                .alive
+                .map(|(first, last)| (offset(report, first), offset(report, last))),
+        }
+    }
+}
+
+impl PatternView {
+    fn of(pattern: &Pattern, frames: &Frames) -> Self {
+        let kind = PatternKind::by_name(pattern.name);
+        let mut sure = pattern.confidence.code().to_owned();
+        if let Some(contrast) = pattern.contrast.as_ref().filter(|contrast| contrast.compares()) {
+            sure.push_str(&chance(contrast));
+        }
+        Self {
+            name: pattern.name,
+            headline: kind.map_or(pattern.name, |kind| kind.summary),
+            sure,
+            summary: sentence(&pattern.summary),
+            contrast: pattern
+                .contrast
+                .iter()
+                .flat_map(|contrast| contrast.rows.into_iter().zip(contrast.counts))
+                .collect(),
+            evidence: by_text(&pattern.evidence, frames),
+            advice: kind.map_or(pattern.advice, |kind| kind.advice),
+            would_settle: pattern.would_settle,
+        }
+    }
+}
+
+/// How likely a table is by chance.
+fn chance(contrast: &ContingencyTable) -> String {
+    if contrast.p_value < 0.001 {
+        ", p < 0.001".to_owned()
+    } else {
+        format!(", p = {:.3}", contrast.p_value)
+    }
+}
+
+/// A contrast in one line: "same backend: 2 resumed, 0 declined".
+#[must_use]
+pub fn contrast_line(row: &str, [resumed, declined]: [u64; 2]) -> String {
+    format!(
+        "{row:16}  {:>6} resumed  {:>6} declined",
+        number(resumed),
+        number(declined)
+    )
+}

@@ -1,0 +1,57 @@
+//! The Wireshark display filter that selects exactly the packets of one connection in one file.
+
+use std::net::IpAddr;
+
+use reshake_core::net::{Endpoint, FrameRef};
+use reshake_core::session::Connection;
+
+/// Filters by capture. Addresses and ports alone would also select another connection that uses the same ports, and
+/// ICMP errors that quote a packet; the range of frames and the exclusion keep them out.
+///
+/// Redacted addresses stand in no packet: then ports and frames select, and with them any other connection between the
+/// same ports in the same stretch of the file.
+pub(super) fn display_filter(connection: &Connection, redacted: bool) -> impl Iterator<Item = (u16, String)> + '_ {
+    let ends = if redacted { ports } else { addresses };
+    let spans = connection.transport.spans.iter();
+    spans.map(move |(first, last)| (first.capture(), filter(connection, ends, first, last)))
+}
+
+fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first: FrameRef, last: FrameRef) -> String {
+    let icmp = if connection.transport.unreachable() {
+        " && !icmp && !icmpv6"
+    } else {
+        ""
+    };
+    let servers = connection.servers();
+    let mut pairs: Vec<String> = servers.map(|server| ends(connection.client, server)).collect();
+    // Two addresses may have the same port.
+    pairs.dedup();
+    let pairs = match pairs.as_slice() {
+        [pair] => pair.clone(),
+        several => format!("(({}))", several.join(") || (")),
+    };
+    format!(
+        "{pairs} && frame.number >= {} && frame.number <= {}{icmp}",
+        first.frame(),
+        last.frame(),
+    )
+}
+
+fn addresses(client: Endpoint, server: Endpoint) -> String {
+    format!("(({}) || ({}))", one_way(client, server), one_way(server, client))
+}
+
+fn ports(client: Endpoint, server: Endpoint) -> String {
+    format!("tcp.port == {} && tcp.port == {}", client.port, server.port)
+}
+
+fn one_way(from: Endpoint, to: Endpoint) -> String {
+    let ip = match from.ip {
+        IpAddr::V4(_) => "ip",
+        IpAddr::V6(_) => "ipv6",
+    };
+    format!(
+        "{ip}.src == {} && tcp.srcport == {} && {ip}.dst == {} && tcp.dstport == {}",
+        from.ip, from.port, to.ip, to.port
+    )
+}

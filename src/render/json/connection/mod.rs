@@ -1,0 +1,531 @@
+//! One connection: facts, outcome, reasons, close and cost.
+
+mod csv;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{End, Frame, Time};
+use crate::model::{
+    Report, TicketAge, community_id, connection_id, credential_id, service_id, service_of, ticket_ages,
+};
+use reshake_core::diagnosis::{Confidence, Evidence, Judged};
+use reshake_core::net::{Timestamp, Wrapping};
+use reshake_core::session::{
+    Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind, Outcome, Seen, Side,
+    TicketsInferred,
+};
+use reshake_core::tcp::ResetForm;
+use reshake_core::tls::CertificateOperation;
+
+pub use csv::write as write_csv;
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct EvidenceJson {
+    capture: u16,
+    frame: u64,
+    text: String,
+}
+
+impl From<Evidence> for EvidenceJson {
+    fn from(evidence: Evidence) -> Self {
+        Self {
+            capture: evidence.frame.capture(),
+            frame: evidence.frame.frame(),
+            text: evidence.text,
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ReasonJson {
+    name: &'static str,
+    confidence: &'static str,
+    settled_by: Option<&'static str>,
+    summary: String,
+    advice: &'static str,
+    spec: Vec<String>,
+    evidence: Vec<EvidenceJson>,
+    remaining: Vec<&'static str>,
+}
+
+impl From<Judged> for ReasonJson {
+    fn from(judged: Judged) -> Self {
+        Self {
+            name: judged.reason.name,
+            confidence: Confidence::code(judged.confidence),
+            settled_by: judged.settled_by,
+            summary: judged.summary,
+            advice: judged.reason.advice,
+            spec: judged.reason.spec.iter().map(ToString::to_string).collect(),
+            evidence: judged.evidence.into_iter().map(Into::into).collect(),
+            remaining: judged.remaining,
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PreambleJson {
+    kind: &'static str,
+    client: Option<End>,
+}
+
+/// A tunnel around the connection: its header, and the outer addresses on the client's and on the server's side.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TunnelJson {
+    header: String,
+    client: String,
+    server: String,
+}
+
+impl TunnelJson {
+    fn of(wrapping: &Wrapping) -> Option<Self> {
+        let [client, server] = wrapping.between?;
+        Some(Self {
+            header: wrapping.header.to_string(),
+            client: client.to_string(),
+            server: server.to_string(),
+        })
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct FilterJson {
+    capture: u16,
+    filter: String,
+}
+
+impl FilterJson {
+    /// The filters that select a connection's packets, one for each capture that has some.
+    pub(crate) fn all(report: &Report<'_>, connection: &Connection) -> Vec<Self> {
+        report
+            .display_filter(connection)
+            .map(|(capture, filter)| Self { capture, filter })
+            .collect()
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SideCloseJson {
+    close_notify: Option<&'static str>,
+    close_notify_frame: Option<Frame>,
+    fin_frame: Option<Frame>,
+    rst_frame: Option<Frame>,
+    rst_form: Option<&'static str>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CloseJson {
+    class: Option<&'static str>,
+    first_closer: Option<&'static str>,
+    client: SideCloseJson,
+    server: SideCloseJson,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct HandshakeBytesJson {
+    client: Option<NonZeroU32>,
+    server: Option<NonZeroU32>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CostJson {
+    rtt_ms: Option<f64>,
+    handshake_ms: Option<f64>,
+    extra_round_trips: Option<u8>,
+    /// What the server computed with the key of its certificate.
+    certificate_operation: Option<&'static str>,
+    handshake_bytes: HandshakeBytesJson,
+}
+
+/// The age of an offered ticket: as the client states it, and as the capture shows it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TicketAgeJson {
+    credential: Option<String>,
+    stated_ms: u32,
+    real_ms: i64,
+    difference_ms: i64,
+}
+
+impl TicketAgeJson {
+    fn all(report: &Report<'_>, connection: &Connection) -> Option<Vec<Self>> {
+        let ages: Vec<Self> = ticket_ages(connection, report.engine.ledger())
+            .map(|age| Self::of(report, &age))
+            .collect();
+        (!ages.is_empty()).then_some(ages)
+    }
+
+    fn of(report: &Report<'_>, age: &TicketAge) -> Self {
+        Self {
+            credential: report.engine.ledger().get(age.credential).map(credential_id),
+            stated_ms: age.stated,
+            real_ms: age.real,
+            difference_ms: age.difference(),
+        }
+    }
+}
+
+pub(super) type Causes = BTreeMap<&'static str, &'static str>;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ConnectionJson<'a> {
+    id: String,
+    number: usize,
+    community_id: String,
+    transport: &'static str,
+    client: End,
+    server: End,
+    encapsulation: Vec<String>,
+    tunnels: Vec<TunnelJson>,
+    preamble: Option<PreambleJson>,
+    service: String,
+    backend: Option<String>,
+    cache_domain: Option<String>,
+    started: Time,
+    offset_seconds: f64,
+    first: Frame,
+    last: Frame,
+    wireshark: Vec<FilterJson>,
+    tls_version: Option<String>,
+    server_name: Option<&'a str>,
+    cipher_suite: Option<String>,
+    alpn: Option<&'a str>,
+    hello_retry_request: bool,
+    offered: Vec<&'static str>,
+    outcome: &'static str,
+    resumed_by: Option<&'static str>,
+    early_data: Option<&'static str>,
+    credentials_offered: Vec<String>,
+    credential_accepted: Option<String>,
+    credentials_issued: Vec<String>,
+    /// Of the tickets offered whose issue was read with keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_ages: Option<Vec<TicketAgeJson>>,
+    reasons: Vec<ReasonJson>,
+    close: CloseJson,
+    cost: CostJson,
+    not_visible: Causes,
+    inferred: Causes,
+}
+
+/// What all connections share.
+pub(super) struct Context {
+    first: Option<Timestamp>,
+}
+
+impl Context {
+    pub(super) fn new(report: &Report<'_>) -> Self {
+        Self {
+            first: report.first_time(),
+        }
+    }
+}
+
+impl<'a> ConnectionJson<'a> {
+    pub(super) fn of(
+        report: &'a Report<'_>,
+        context: &Context,
+        number: usize,
+        id: ConnectionId,
+        connection: &'a Connection,
+    ) -> Self {
+        let mut not_visible = Causes::new();
+        let mut inferred = Causes::new();
+        let answer = connection.answer.yes();
+        let transport = &connection.transport;
+        let backend = report.hindsight.backend(id);
+        let cache_domain = report.hindsight.domain(id);
+        for (field, missing) in [("backend", backend.is_none()), ("cache_domain", cache_domain.is_none())] {
+            if missing {
+                not_visible.insert(field, "nothing-tells-apart");
+            } else {
+                inferred.insert(field, "see `because` of the service");
+            }
+        }
+        if let Some(cause) = connection.answer.blind() {
+            for field in ["tls_version", "cipher_suite", "alpn"] {
+                not_visible.insert(field, cause.code());
+            }
+        }
+        if connection.is_tls13() {
+            if !connection.extensions_read {
+                not_visible.insert("alpn", "encrypted");
+            }
+            if !matches!(
+                connection.tickets_inferred,
+                TicketsInferred::Read { complete: true, .. }
+            ) {
+                not_visible.insert("credentials_issued", "encrypted");
+            }
+        }
+        if let Some(cause) = connection.hello.blind() {
+            not_visible.insert("server_name", cause.code());
+        }
+        if let Some(cause) = connection.offers_hidden() {
+            for field in ["offered", "credentials_offered"] {
+                not_visible.insert(field, cause.code());
+            }
+        }
+        let started = transport.started;
+        let early_data = early_data(connection.early_data, &mut not_visible, &mut inferred);
+        let close = close(connection, &mut not_visible, &mut inferred);
+        if connection.keys == Some(KeyOrigin::Embedded) {
+            read_with_embedded_keys(connection, &mut inferred);
+        }
+        Self {
+            id: connection_id(connection),
+            number,
+            community_id: community_id(connection.client, connection.server),
+            transport: "tcp",
+            client: connection.client.into(),
+            server: connection.server.into(),
+            encapsulation: transport.outer().iter().map(|one| one.header.to_string()).collect(),
+            tunnels: transport.outer().iter().filter_map(TunnelJson::of).collect(),
+            preamble: transport.preamble().map(|preamble| PreambleJson {
+                kind: preamble.kind,
+                client: preamble.client.map(Into::into),
+            }),
+            service: service_id(&service_of(connection)),
+            backend: backend.map(|number| format!("backend-{number}")),
+            cache_domain: cache_domain.map(|number| format!("domain-{number}")),
+            started: Time(started),
+            offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
+            first: transport.first().into(),
+            last: transport.last().into(),
+            wireshark: FilterJson::all(report, connection),
+            tls_version: answer.map(|answer| answer.version.to_string()),
+            server_name: connection.server_name().map(AsRef::as_ref),
+            cipher_suite: answer.map(|answer| answer.suite.to_string()),
+            alpn: answer.and_then(|answer| answer.alpn.as_deref()),
+            hello_retry_request: connection.retry.is_some(),
+            offered: offered(connection, &mut not_visible, &mut inferred),
+            outcome: outcome(connection.outcome, &mut not_visible),
+            resumed_by: resumed_by(connection, &mut not_visible),
+            early_data,
+            credentials_offered: credential_ids(report, connection.offers.iter().map(|offer| offer.credential)),
+            credential_accepted: credential_ids(report, connection.accepted.into_iter()).pop(),
+            credentials_issued: credential_ids(report, connection.issued.iter().copied()),
+            ticket_ages: TicketAgeJson::all(report, connection),
+            reasons: report.reasons(id, connection).into_iter().map(Into::into).collect(),
+            close,
+            cost: cost(connection, &mut not_visible),
+            not_visible,
+            inferred,
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // spans of a capture fit a double to the nanosecond for a hundred days
+pub(super) fn seconds(nanos: i64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+pub(super) fn milliseconds(nanos: i64) -> f64 {
+    (seconds(nanos) * 1e6).round() / 1e3
+}
+
+fn credential_ids(report: &Report<'_>, ids: impl Iterator<Item = CredentialId>) -> Vec<String> {
+    ids.filter_map(|id| report.engine.ledger().get(id))
+        .map(credential_id)
+        .collect()
+}
+
+fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> Vec<&'static str> {
+    let mut kinds = Vec::new();
+    for offer in &connection.offers {
+        let kind = match offer.kind {
+            OfferKind::Resumption(mechanism) => mechanism.code(),
+            OfferKind::ExternalPsk => {
+                inferred.insert("offered", "ticket age 0 and the form of the identity: an external PSK");
+                "external-psk"
+            }
+            OfferKind::UnclearPsk => {
+                not_visible.insert("offered", "encrypted");
+                continue;
+            }
+        };
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}
+
+fn outcome(outcome: Outcome, not_visible: &mut Causes) -> &'static str {
+    if let Outcome::Unclear(cause) = outcome {
+        not_visible.insert("outcome", cause.code());
+    }
+    outcome.code()
+}
+
+fn resumed_by(connection: &Connection, not_visible: &mut Causes) -> Option<&'static str> {
+    match connection.outcome {
+        Outcome::Resumed(Some(mechanism)) => Some(mechanism.code()),
+        Outcome::Resumed(None) => {
+            let cause = connection
+                .hello
+                .blind()
+                .map_or("client-hello-missing", |cause| cause.code());
+            not_visible.insert("resumed_by", cause);
+            if connection.accepted.is_none() {
+                not_visible.insert("credential_accepted", cause);
+            }
+            None
+        }
+        Outcome::Unclear(cause) => {
+            not_visible.insert("resumed_by", cause.code());
+            if connection.accepted.is_none() {
+                not_visible.insert("credential_accepted", cause.code());
+            }
+            None
+        }
+        Outcome::Declined | Outcome::NotOffered | Outcome::Failed | Outcome::ExternalPsk => None,
+    }
+}
+
+fn early_data(early_data: EarlyData, not_visible: &mut Causes, inferred: &mut Causes) -> Option<&'static str> {
+    match early_data {
+        EarlyData::NotOffered => None,
+        EarlyData::Accepted {
+            inferred: by_lengths, ..
+        } => {
+            if by_lengths {
+                inferred.insert(
+                    "early_data",
+                    "record of the size of EndOfEarlyData before the client's Finished",
+                );
+            }
+            Some("accepted")
+        }
+        EarlyData::Rejected {
+            inferred: by_lengths, ..
+        } => {
+            if by_lengths {
+                inferred.insert(
+                    "early_data",
+                    "no record of the size of EndOfEarlyData before the client's Finished",
+                );
+            }
+            Some("rejected")
+        }
+        EarlyData::Unclear(cause) => {
+            not_visible.insert("early_data", cause.code());
+            None
+        }
+    }
+}
+
+fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> CloseJson {
+    let Close {
+        class,
+        first_closer,
+        client,
+        server,
+    } = &connection.close;
+    if let Seen::Blind(cause) = class {
+        not_visible.insert("close.class", cause.code());
+    }
+    let [client, server] = [
+        (Side::Client, client, "close.client.close_notify"),
+        (Side::Server, server, "close.server.close_notify"),
+    ]
+    .map(|(side, notify, path)| {
+        let facts = connection.side(side);
+        let stated = match notify {
+            // See read_with_embedded_keys.
+            CloseNotify::Observed(_) if connection.keys == Some(KeyOrigin::Embedded) => Some("inferred"),
+            CloseNotify::Observed(_) => Some("observed"),
+            CloseNotify::Inferred(_) => {
+                inferred.insert(
+                    path,
+                    "last record of this side, of the size of an alert, with the close right after it",
+                );
+                inferred.insert(
+                    "close.class",
+                    "from the close_notify of each side, as far as sizes tell",
+                );
+                Some("inferred")
+            }
+            CloseNotify::Absent => None,
+            CloseNotify::AnswerToBareFin(_) => {
+                not_visible.insert(path, "encrypted");
+                None
+            }
+            CloseNotify::Blind(cause) => {
+                not_visible.insert(path, cause.code());
+                None
+            }
+        };
+        SideCloseJson {
+            close_notify: stated,
+            close_notify_frame: notify.at().map(Into::into),
+            fin_frame: facts.fin.map(Into::into),
+            rst_frame: facts.reset.map(|reset| reset.at.into()),
+            rst_form: facts.reset.map(|reset| match reset.form {
+                ResetForm::Active => "active",
+                ResetForm::NoSocket => "no-socket",
+            }),
+        }
+    });
+    CloseJson {
+        class: class.yes().map(|class| class.code()),
+        first_closer: first_closer.map(|side| match side {
+            Side::Client => "client",
+            Side::Server => "server",
+        }),
+        client,
+        server,
+    }
+}
+
+/// Secrets inside a capture vouch for nothing but themselves: who wrote the file wrote them, too. What only they show
+/// is called inferred.
+fn read_with_embedded_keys(connection: &Connection, inferred: &mut Causes) {
+    const WHY: &str = "read with the secrets that the capture itself brings";
+    let close = &connection.close;
+    let observed = |notify: &CloseNotify| matches!(notify, CloseNotify::Observed(_));
+    let tickets = connection.is_tls13() && !connection.issued.is_empty();
+    let early_data = matches!(connection.early_data, EarlyData::Accepted { inferred: false, .. });
+    for (path, read) in [
+        ("alpn", connection.extensions_read),
+        ("credentials_issued", tickets),
+        ("early_data", early_data),
+        ("close.class", observed(&close.client) || observed(&close.server)),
+        ("close.client.close_notify", observed(&close.client)),
+        ("close.server.close_notify", observed(&close.server)),
+    ] {
+        if read {
+            inferred.insert(path, WHY);
+        }
+    }
+}
+
+fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
+    let cost = crate::model::cost::of(connection);
+    for (path, missing) in [
+        ("cost.rtt_ms", cost.rtt.is_none()),
+        ("cost.handshake_ms", cost.handshake.is_none()),
+        ("cost.extra_round_trips", cost.extra_round_trips.is_none()),
+        (
+            "cost.certificate_operation",
+            connection.shape.yes().is_none() || connection.answer.yes().is_none(),
+        ),
+    ] {
+        if missing {
+            not_visible.insert(path, cost.blind.code());
+        }
+    }
+    CostJson {
+        rtt_ms: cost.rtt.map(milliseconds),
+        handshake_ms: cost.handshake.map(milliseconds),
+        extra_round_trips: cost.extra_round_trips,
+        certificate_operation: cost.operation.map(CertificateOperation::code),
+        handshake_bytes: HandshakeBytesJson {
+            client: connection.client_side.handshake_bytes,
+            server: connection.server_side.handshake_bytes,
+        },
+    }
+}

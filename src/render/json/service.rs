@@ -1,0 +1,281 @@
+//! One service: its counts, and what hindsight says of it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::connection::{EvidenceJson, seconds};
+use super::cost::AvoidableByReasonJson;
+use super::{End, OffersJson, OutcomesJson, Time};
+use crate::model::{Counts, Report, ServiceView, TicketLedger, service_id};
+use reshake_core::diagnosis::security::SecurityFinding;
+use reshake_core::diagnosis::service::{Exchange, KeyTimeline, Label, Pattern};
+use reshake_core::net::hex;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ServiceJson<'a> {
+    id: String,
+    server: End,
+    server_name: Option<&'a str>,
+    outcomes: OutcomesJson,
+    offers: OffersJson,
+    resumption_rate: Option<f64>,
+    resumed_share: Option<f64>,
+    returning_share: Option<f64>,
+    /// What the full handshakes of returning clients cost.
+    avoidable: AvoidableByReasonJson,
+    timeline: Vec<BarJson>,
+    backends: Vec<LabelJson>,
+    cache_domains: Vec<LabelJson>,
+    /// By machine where these are told apart, else by cache domain.
+    issued_and_offered: Vec<ExchangeJson>,
+    ticket_keys: Vec<TicketKeyJson>,
+    patterns: Vec<PatternJson>,
+    findings: Vec<FindingJson>,
+    /// What each client did with its TLS 1.3 tickets; only where keys let them be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket_ledgers: Option<Vec<TicketLedgerJson>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct BarJson {
+    start: Time,
+    seconds: i64,
+    outcomes: OutcomesJson,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TicketLedgerJson {
+    client: String,
+    issued: u64,
+    spent: u64,
+    reused: u64,
+    thrown_away: u64,
+    left: u64,
+    exhausted: u64,
+}
+
+impl From<&TicketLedger> for TicketLedgerJson {
+    fn from(ledger: &TicketLedger) -> Self {
+        Self {
+            client: ledger.client.to_string(),
+            issued: ledger.issued,
+            spent: ledger.spent,
+            reused: ledger.reused,
+            thrown_away: ledger.thrown_away,
+            left: ledger.left,
+            exhausted: ledger.exhausted,
+        }
+    }
+}
+
+/// A machine, or a session cache domain.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct LabelJson {
+    label: String,
+    connections: u64,
+    because: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TicketKeyJson {
+    name: String,
+    length: u8,
+    first_issued: Option<Time>,
+    last_issued: Option<Time>,
+    issued: u64,
+    accepted: u64,
+    declined: u64,
+    /// The longest lifetime that a ticket was issued with, in seconds.
+    advertised_lifetime: Option<u32>,
+    /// Seconds: the oldest ticket that was accepted.
+    oldest_accepted: Option<f64>,
+    /// Seconds: the youngest ticket that was declined.
+    youngest_declined: Option<f64>,
+}
+
+/// Whose sessions were offered to whom, and what became of them.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ExchangeJson {
+    issuer: String,
+    acceptor: String,
+    resumed: u64,
+    declined: u64,
+}
+
+impl From<&Exchange> for ExchangeJson {
+    fn from(exchange: &Exchange) -> Self {
+        Self {
+            issuer: exchange.issuer.clone(),
+            acceptor: exchange.acceptor.clone(),
+            resumed: exchange.resumed,
+            declined: exchange.declined,
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PatternJson {
+    name: &'static str,
+    confidence: &'static str,
+    summary: String,
+    advice: &'static str,
+    would_settle: Option<&'static str>,
+    evidence: Vec<EvidenceJson>,
+    contrast: Option<ContrastJson>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ContrastJson {
+    rows: Vec<&'static str>,
+    columns: Vec<&'static str>,
+    counts: Vec<Vec<u64>>,
+    p_value: f64,
+}
+
+fn labels(labels: Option<&[Label]>) -> Vec<LabelJson> {
+    let json = |label: &Label| LabelJson {
+        label: label.label.clone(),
+        connections: label.connections,
+        because: label.because.clone(),
+    };
+    labels.unwrap_or_default().iter().map(json).collect()
+}
+
+fn ledgers(ledgers: &[TicketLedger]) -> Option<Vec<TicketLedgerJson>> {
+    (!ledgers.is_empty()).then(|| ledgers.iter().map(Into::into).collect())
+}
+
+impl From<&KeyTimeline> for TicketKeyJson {
+    fn from(timeline: &KeyTimeline) -> Self {
+        let name = timeline.name.bytes();
+        Self {
+            name: hex(name),
+            length: u8::try_from(name.len()).unwrap_or(u8::MAX),
+            first_issued: timeline.issued.map(|(first, _)| Time(first)),
+            last_issued: timeline.issued.map(|(_, last)| Time(last)),
+            issued: timeline.issues,
+            accepted: timeline.accepted,
+            declined: timeline.declined,
+            advertised_lifetime: timeline.advertised,
+            oldest_accepted: timeline.oldest_accepted.map(seconds),
+            youngest_declined: timeline.youngest_declined.map(seconds),
+        }
+    }
+}
+
+impl From<&Pattern> for PatternJson {
+    fn from(pattern: &Pattern) -> Self {
+        Self {
+            name: pattern.name,
+            confidence: pattern.confidence.code(),
+            summary: pattern.summary.clone(),
+            advice: pattern.advice,
+            would_settle: pattern.would_settle,
+            evidence: pattern.evidence.iter().cloned().map(Into::into).collect(),
+            contrast: pattern.contrast.as_ref().map(|contrast| ContrastJson {
+                rows: contrast.rows.to_vec(),
+                columns: vec!["resumed", "declined"],
+                counts: contrast.counts.iter().map(|row| row.to_vec()).collect(),
+                p_value: contrast.p_value,
+            }),
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct FindingJson {
+    name: &'static str,
+    severity: &'static str,
+    confidence: &'static str,
+    summary: String,
+    advice: &'static str,
+    evidence: Vec<EvidenceJson>,
+}
+
+impl From<&SecurityFinding> for FindingJson {
+    fn from(found: &SecurityFinding) -> Self {
+        Self {
+            name: found.kind.name,
+            severity: found.severity.code(),
+            confidence: found.confidence.code(),
+            summary: found.summary.clone(),
+            advice: found.kind.advice,
+            evidence: found.evidence.iter().cloned().map(Into::into).collect(),
+        }
+    }
+}
+
+/// A pattern or finding on a line of its own.
+#[derive(Serialize)]
+pub(super) struct OfService<'s, T> {
+    service: &'s str,
+    #[serde(flatten)]
+    value: &'s T,
+}
+
+impl<'a> ServiceJson<'a> {
+    pub(super) fn patterns(&self) -> impl Iterator<Item = OfService<'_, PatternJson>> {
+        self.patterns.iter().map(|value| OfService {
+            service: &self.id,
+            value,
+        })
+    }
+
+    pub(super) fn findings(&self) -> impl Iterator<Item = OfService<'_, FindingJson>> {
+        self.findings.iter().map(|value| OfService {
+            service: &self.id,
+            value,
+        })
+    }
+
+    pub(super) fn of(report: &Report<'_>, view: &'a ServiceView) -> Self {
+        let counts: &Counts = &view.counts;
+        let seconds = report.bar_seconds;
+        let service = (view.server, view.server_name.clone());
+        let insight = report.hindsight.service(&service);
+        Self {
+            id: service_id(&service),
+            server: view.server.into(),
+            server_name: view.server_name.as_deref(),
+            outcomes: counts.outcomes.into(),
+            offers: counts.offers.into(),
+            resumption_rate: counts.resumption_rate(),
+            resumed_share: counts.resumed_share(),
+            returning_share: counts.returning_share(),
+            avoidable: (&view.avoidable).into(),
+            timeline: view
+                .timeline
+                .iter()
+                .map(|(start, outcomes)| BarJson {
+                    start: Time(*start),
+                    seconds,
+                    outcomes: (*outcomes).into(),
+                })
+                .collect(),
+            backends: labels(insight.map(|insight| insight.backends.as_slice())),
+            cache_domains: labels(insight.map(|insight| insight.domains.as_slice())),
+            issued_and_offered: insight
+                .into_iter()
+                .flat_map(|insight| &insight.exchanges)
+                .map(ExchangeJson::from)
+                .collect(),
+            ticket_keys: insight
+                .into_iter()
+                .flat_map(|insight| &insight.keys)
+                .map(TicketKeyJson::from)
+                .collect(),
+            patterns: insight
+                .into_iter()
+                .flat_map(|insight| &insight.patterns)
+                .map(PatternJson::from)
+                .collect(),
+            findings: report
+                .findings
+                .service(&service)
+                .iter()
+                .map(FindingJson::from)
+                .collect(),
+            ticket_ledgers: ledgers(report.tickets(&service)),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The services, the one with the most trouble first: how much resumed, why not the rest, what to do, what it costs.
+
+use std::cmp::Reverse;
+use std::io;
+
+use super::{Page, hindsight, paint};
+use crate::model::cost::{Avoidable, AvoidableByReason};
+use crate::model::{OutcomeGroup, ServiceView, TicketLedger, alike};
+use crate::wording::{MAX_WIRE, printable};
+use crate::wording::{bytes, counted, duration, number};
+use reshake_core::diagnosis::Reason;
+use reshake_core::session::Outcome;
+use reshake_core::tls::CertificateOperation;
+
+/// Services shown without `--all`.
+const MAX_SERVICES: usize = 10;
+/// Services up to which nothing is summed up over all of them.
+const MAX_PLAIN: usize = 3;
+/// Reasons of a service that come with advice.
+const MAX_ADVICE: usize = 3;
+
+/// Reasons whose cost is shown without `--all`.
+const MAX_COSTS: usize = 3;
+
+/// A reason that fewer than one in so many connections have is not worth a line of advice.
+const RARE: u64 = 50;
+
+/// What did not resume, of one service or of all.
+#[derive(Debug, Default)]
+struct Trouble {
+    alike: Vec<OutcomeGroup>,
+    avoidable: AvoidableByReason,
+    resumed_bytes: (u64, u64),
+}
+
+impl Page<'_, '_> {
+    pub(super) fn services(&mut self) -> io::Result<()> {
+        let mut services: Vec<&ServiceView> = self.report.services.iter().collect();
+        services.sort_by_key(|view| Reverse(worth_a_look(view)));
+        let shown = if self.all { services.len() } else { MAX_SERVICES };
+        let mut advised: Vec<&'static str> = Vec::new();
+        if services.len() > MAX_PLAIN {
+            self.all_services(&mut advised)?;
+        }
+        for view in services.iter().take(shown) {
+            self.service(view, services.len() == 1, &mut advised)?;
+        }
+        let rest = services.get(shown..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let connections = rest.iter().map(|view| view.counts.outcomes.total()).sum();
+        let troubled = rest.iter().map(|view| worth_a_look(view)).sum();
+        let more = counted(rest.len() as u64, "more service", "more services");
+        let connections = counted(connections, "connection", "connections");
+        let worth = match troubled {
+            0 => "nothing to act on".to_owned(),
+            troubled => format!("{} worth a look", number(troubled)),
+        };
+        writeln!(self.out, "\n… {more} ({connections}, {worth}): --all")
+    }
+
+    fn service(&mut self, view: &ServiceView, alone: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let name = paint(self.style.name, service_name(view.server_name.as_deref()));
+        // A lone service has the counts of the whole report.
+        let counts = if alone {
+            String::new()
+        } else {
+            format!("   {}", self.counts(&view.counts))
+        };
+        let report = self.report;
+        let insight = report.hindsight.service(&(view.server, view.server_name.clone()));
+        let backends = insight.and_then(|insight| hindsight::backends(&insight.backends));
+        let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
+        writeln!(self.out, "\n{name}  {}{counts}{backends}", view.server)?;
+        if let Some(insight) = insight {
+            self.hindsight(insight, advised)?;
+        }
+        let service = (view.server, view.server_name.clone());
+        self.tickets(report.tickets(&service))?;
+        self.findings(report.findings.service(&service), advised)?;
+        let trouble = Trouble {
+            alike: view.alike.clone(),
+            avoidable: view.avoidable.clone(),
+            resumed_bytes: view.resumed_bytes,
+        };
+        self.trouble(&trouble, advised)
+    }
+
+    /// What the clients did with their TLS 1.3 tickets, all together.
+    fn tickets(&mut self, ledgers: &[TicketLedger]) -> io::Result<()> {
+        let Some((first, rest)) = ledgers.split_first() else {
+            return Ok(());
+        };
+        let all = rest.iter().fold(*first, TicketLedger::and);
+        let reused = match all.reused {
+            0 => String::new(),
+            reused => format!(" ({} more than once)", number(reused)),
+        };
+        let exhausted = match all.exhausted {
+            0 => String::new(),
+            exhausted => format!(
+                "; {} came when none was left",
+                counted(exhausted, "connection", "connections")
+            ),
+        };
+        let [issued, spent, thrown_away, left] = [all.issued, all.spent, all.thrown_away, all.left].map(number);
+        let text = format!("{issued} issued, {spent} spent{reused}, {thrown_away} thrown away, {left} left{exhausted}");
+        self.paragraph(2, "tickets    ", self.style.name, &text)
+    }
+
+    /// What the services have in common, where there are several.
+    fn all_services(&mut self, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut all = Trouble::default();
+        for view in &self.report.services {
+            alike::merge(&mut all.alike, &view.alike);
+            all.avoidable.merge(&view.avoidable);
+            all.resumed_bytes.0 += view.resumed_bytes.0;
+            all.resumed_bytes.1 += view.resumed_bytes.1;
+        }
+        let services = counted(self.report.services.len() as u64, "service", "services");
+        writeln!(self.out, "\n{}", paint(self.style.name, format_args!("all {services}")))?;
+        self.trouble(&all, advised)
+    }
+
+    fn trouble(&mut self, trouble: &Trouble, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let alike = &trouble.alike;
+        self.why("why full   ", alike, |outcome| {
+            matches!(outcome, Outcome::Declined | Outcome::NotOffered)
+        })?;
+        self.why("failed     ", alike, |outcome| matches!(outcome, Outcome::Failed))?;
+        self.why("unclear    ", alike, |outcome| matches!(outcome, Outcome::Unclear(_)))?;
+        self.advice(alike, advised)?;
+        self.cost(&trouble.avoidable, trouble.resumed_bytes)
+    }
+
+    /// Primary reasons of some outcomes, counted.
+    fn why(&mut self, label: &str, alike: &[OutcomeGroup], which: impl Fn(Outcome) -> bool) -> io::Result<()> {
+        let mut kinds: Vec<(&'static str, u64, [u64; 3])> = Vec::new();
+        for kind in alike.iter().filter(|kind| which(kind.outcome)) {
+            let name = kind.reason.map_or("no\u{a0}reason\u{a0}found", |reason| reason.name);
+            match kinds.iter_mut().find(|(known, ..)| *known == name) {
+                Some((_, count, sure)) => {
+                    *count += kind.connections;
+                    sure.iter_mut()
+                        .zip(kind.by_confidence)
+                        .for_each(|(sum, more)| *sum += more);
+                }
+                None => kinds.push((name, kind.connections, kind.by_confidence)),
+            }
+        }
+        kinds.sort_by_key(|(name, count, _)| (Reverse(*count), *name));
+        let parts: Vec<String> = kinds
+            .into_iter()
+            .map(|(name, count, sure)| format!("{}\u{a0}{name}{}", number(count), confidence(sure)))
+            .collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        self.paragraph(2, label, self.style.name, &parts.join("   "))
+    }
+
+    /// What to do about the most frequent reasons; each is said once in a report.
+    fn advice(&mut self, alike: &[OutcomeGroup], advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut kinds: Vec<&OutcomeGroup> = alike.iter().filter(|kind| kind.matters()).collect();
+        kinds.sort_by_key(|kind| Reverse(kind.connections));
+        let all: u64 = kinds.iter().map(|kind| kind.connections).sum();
+        kinds.retain(|kind| kind.connections >= all / RARE);
+        let mut reasons: Vec<&'static Reason> = Vec::new();
+        // What a pattern settled is answered by the advice of the pattern.
+        let settled = |kind: &&OutcomeGroup| kind.settled_by.is_some_and(|name| advised.contains(&name));
+        kinds.retain(|kind| !settled(kind));
+        for reason in kinds.into_iter().filter_map(|kind| kind.reason) {
+            if !reasons.iter().any(|known| known.name == reason.name) {
+                reasons.push(reason);
+            }
+        }
+        for reason in reasons.into_iter().take(MAX_ADVICE) {
+            if advised.contains(&reason.name) {
+                continue;
+            }
+            advised.push(reason.name);
+            let text = format!("{}   (reshake\u{a0}explain\u{a0}{})", reason.advice, reason.name);
+            self.paragraph(6, "do: ", self.style.advice, &text)?;
+        }
+        Ok(())
+    }
+
+    /// What full handshakes of returning clients cost, and for which reasons where there are several.
+    fn cost(&mut self, cost: &AvoidableByReason, resumed_bytes: (u64, u64)) -> io::Result<()> {
+        if cost.all.handshakes == 0 {
+            return Ok(());
+        }
+        let handshakes = counted(
+            cost.all.handshakes,
+            "full handshake of a returning client",
+            "full handshakes of returning clients",
+        );
+        let resumed = match resumed_bytes {
+            (0, _) => String::new(),
+            (handshakes, total) => format!(" (a resumed one takes {})", bytes(total / handshakes)),
+        };
+        let text = format!("{handshakes}: {}{resumed}", price(&cost.all));
+        self.paragraph(2, "cost       ", self.style.name, &text)?;
+        let reasons = cost.by_reason();
+        if reasons.len() < 2 {
+            return Ok(());
+        }
+        let shown = if self.all { reasons.len() } else { MAX_COSTS };
+        for (reason, cost) in reasons.into_iter().take(shown) {
+            let text = format!("{}\u{a0}{reason}: {}", number(cost.handshakes), price(cost));
+            self.paragraph(13, "", self.style.name, &text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Round trips, time, bytes and what the servers computed.
+fn price(cost: &Avoidable) -> String {
+    let least = |unknown| if unknown > 0 { "at least " } else { "" };
+    let mut parts = Vec::new();
+    if cost.round_trips == 0 {
+        parts.push("no extra round trip".to_owned());
+    } else {
+        parts.push(counted(cost.round_trips, "extra round trip", "extra round trips"));
+        if cost.untimed < cost.round_trips {
+            parts.push(format!("{}{}", least(cost.untimed), duration(cost.nanos)));
+        }
+    }
+    if cost.unweighed < cost.handshakes {
+        parts.push(format!("{}{}", least(cost.unweighed), bytes(cost.bytes)));
+    }
+    let paid = cost.operations().filter(|(_, count)| *count > 0);
+    parts.extend(paid.map(|(operation, count)| {
+        let (one, many) = names(operation);
+        counted(count, one, many)
+    }));
+    parts.join(", ")
+}
+
+/// An operation for people, one and many.
+const fn names(operation: CertificateOperation) -> (&'static str, &'static str) {
+    match operation {
+        CertificateOperation::RsaSignature => ("RSA signature", "RSA signatures"),
+        CertificateOperation::EcSignature => ("EC signature", "EC signatures"),
+        CertificateOperation::DsaSignature => ("DSA signature", "DSA signatures"),
+        CertificateOperation::RsaDecryption => ("RSA decryption", "RSA decryptions"),
+        CertificateOperation::KeyAgreement => ("key agreement", "key agreements"),
+        CertificateOperation::Signature => ("signature", "signatures"),
+    }
+}
+
+/// Connections that somebody may want to act on.
+fn worth_a_look(view: &ServiceView) -> u64 {
+    view.alike
+        .iter()
+        .filter(|kind| kind.matters())
+        .map(|kind| kind.connections)
+        .sum()
+}
+
+/// The server name for people.
+pub(super) fn service_name(name: Option<&str>) -> String {
+    name.map_or_else(|| "(no server name seen)".to_owned(), |name| printable(name, MAX_WIRE))
+}
+
+/// How sure a count is, in words; nothing where the packets say so.
+fn confidence([observed, inferred, possible]: [u64; 3]) -> String {
+    match (observed, inferred, possible) {
+        (_, 0, 0) => String::new(),
+        (0, _, 0) => "\u{a0}(inferred)".to_owned(),
+        (0, 0, _) => "\u{a0}(possible)".to_owned(),
+        (_, inferred, 0) => format!("\u{a0}({}\u{a0}inferred)", number(inferred)),
+        (_, 0, possible) => format!("\u{a0}({}\u{a0}possible)", number(possible)),
+        (_, inferred, possible) => format!(
+            "\u{a0}({}\u{a0}inferred, {}\u{a0}possible)",
+            number(inferred),
+            number(possible)
+        ),
+    }
+}

@@ -1,0 +1,13 @@
+//! Values as words: quantities with their units, names and paths that are fit for a terminal, lines of a width.
+//!
+//! The lowest layer above the analysis. Whatever came off the wire passes through [`printable`] on its way to a person.
+
+mod names;
+mod printable;
+mod units;
+mod wrap;
+
+pub(crate) use names::{MAX_PATH, prefixes, shown_path, target, wrapping_text};
+pub use printable::{MAX_WIRE, printable};
+pub use units::{bytes, counted, duration, number, percent, seconds};
+pub(crate) use wrap::wrap;
