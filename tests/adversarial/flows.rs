@@ -1,10 +1,10 @@
 //! Attacks by number: connections that are opened and left, that hold back as much as they can, or that all end at once.
 
-use super::common::forge::{
+use super::{MB, alone, count, peak, wire};
+use crate::common::forge::{
     ACK, RST, SYN, Segment, Wire, client_hello, client_side, extensions, full_answer, server_name,
 };
-use super::common::{items, report_of, text};
-use super::{MB, alone, count, peak, wire};
+use crate::common::{items, report_of, text};
 use reshake_core::engine::{Engine, FlowLimits, Limits};
 use reshake_core::net::capture::Format;
 use reshake_core::net::{Capture, Notice};
@@ -173,7 +173,7 @@ fn unfinished_messages_of_all_connections_are_bounded() {
         let endless = [&[1, 1, 0xf0, 0, 3, 3][..], &vec![0; 100_000]].concat();
         for number in 0..200 {
             wire.connect(number);
-            wire.stream(number, true, 1000, &super::common::forge::records(22, &endless), 1400);
+            wire.stream(number, true, 1000, &crate::common::forge::records(22, &endless), 1400);
         }
         wire.finish()
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::common::{assert_none, root};
+use crate::common::{assert_none, root};
 
 /// Layers that take what strangers send. What a screen shows at most is a matter of taste.
 const LAYERS: [&str; 9] = [

@@ -12,7 +12,7 @@ mod segments;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use common::forge::Wire;
+use crate::common::forge::Wire;
 use peak_alloc::PeakAlloc;
 use reshake_core::engine::{Engine, Limits};
 use reshake_core::net::Notice;

@@ -2,12 +2,12 @@
 
 use std::hash::BuildHasher;
 
-use super::common::forge::{
+use super::{MB, alone, count, peak, wire};
+use crate::common::forge::{
     Wire, client_hello, client_side, extensions, full_answer, message, new_session_ticket, prefixed, records,
     resumed_answer, server_hello, server_name,
 };
-use super::common::{items, report_of, text};
-use super::{MB, alone, count, peak, wire};
+use crate::common::{items, report_of, text};
 use reshake_core::engine::Engine;
 use reshake_core::handshake::{MAX_ISSUED, MAX_OFFERED};
 use reshake_core::net::Notice;

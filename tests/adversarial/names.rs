@@ -1,8 +1,8 @@
 //! Names that act on a terminal, read otherwise than they are, or have no end.
 
-use super::common::forge::{client_hello, client_side, extensions, full_answer, prefixed, server_name};
-use super::common::forms;
 use super::{alone, wire};
+use crate::common::forge::{client_hello, client_side, extensions, full_answer, prefixed, server_name};
+use crate::common::forms;
 use reshake::model::Report;
 use reshake_core::engine::Engine;
 use reshake_core::net::Capture;

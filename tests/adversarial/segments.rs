@@ -1,12 +1,12 @@
 //! Attacks on one stream: segments that overlap, that are tiny, that leave gaps, that come from the past.
 
-use super::common::facts::{differences, frameless};
-use super::common::forge::{
+use super::{MB, alone, count, peak, wire};
+use crate::common::facts::{differences, frameless};
+use crate::common::forge::{
     ACK, Segment, client_hello, client_side, extensions, finished, full_answer, records, resumed_answer, server_name,
 };
-use super::common::packets::{self, RawPacket};
-use super::common::{self, items, report_of, text};
-use super::{MB, alone, count, peak, wire};
+use crate::common::packets::{self, RawPacket};
+use crate::common::{items, report_of, text};
 use reshake_core::engine::Engine;
 use reshake_core::net::Notice;
 use serde_json::Value;
@@ -47,7 +47,7 @@ fn copies_of_a_hello_that_differ_are_named() {
         wire.connect(1);
         let half = 40;
         // Behind a hole the copies wait, and only there do they meet.
-        let second_half = |stream: &[u8], wire: &mut common::forge::Wire| {
+        let second_half = |stream: &[u8], wire: &mut crate::common::forge::Wire| {
             wire.stream(1, true, 1000 + 40, &stream[half..], 1400);
             // Within ten milliseconds it would be the same packet, captured twice.
             wire.now += 20_000_000;
@@ -122,14 +122,14 @@ fn a_capture_in_segments_of_one_byte_states_the_same() {
         "captures/port-reused",
         "captures/smtp-starttls",
     ] {
-        let fixture = common::fixture(name);
+        let fixture = crate::common::fixture(name);
         let all = packets::read(fixture.path());
-        let before = frameless(&common::report_of_bytes(vec![packets::write(&all)]));
+        let before = frameless(&crate::common::report_of_bytes(vec![packets::write(&all)]));
         let tiny: Vec<RawPacket> = all.iter().flat_map(byte_by_byte).collect();
         assert!(tiny.len() > 10 * all.len(), "{name}: only {} segments", tiny.len());
-        let after = frameless(&common::report_of_bytes(vec![packets::write(&tiny)]));
+        let after = frameless(&crate::common::report_of_bytes(vec![packets::write(&tiny)]));
         let except = ["bytes", "cost", "avoidable", "time", "timeline"];
-        common::assert_none(name, &differences(&before, &after, &except));
+        crate::common::assert_none(name, &differences(&before, &after, &except));
     }
 }
 
@@ -207,7 +207,7 @@ fn time_that_runs_backwards_changes_no_outcome() {
     for (which, clock) in clocks.into_iter().enumerate() {
         let mut wire = wire();
         let mut steps = 0;
-        let mut tick = |wire: &mut common::forge::Wire| {
+        let mut tick = |wire: &mut crate::common::forge::Wire| {
             wire.now = clock(steps);
             steps += 1;
         };

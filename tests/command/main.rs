@@ -1,0 +1,15 @@
+//! The program as people and scripts meet it: arguments, screens, documents, live captures.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cli;
+mod copy;
+mod facts_cli;
+mod gate;
+mod live;
+mod redact;
+mod reports;
+mod spark;
+mod tui;
+mod tutorial;

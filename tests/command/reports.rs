@@ -1,0 +1,296 @@
+//! Reports to hand on: Markdown, CSV and HTML, the last one opened by a real browser.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::common::{fixture, fixtures, root};
+use assert_cmd::cargo::cargo_bin;
+use reshake::model::Report;
+use reshake::model::document::Bounds;
+use reshake::render::{html, json, markdown};
+use reshake_core::engine::Limits;
+
+const QUICKSTART: &str = "captures/quickstart";
+
+fn written(name: &str, write: impl Fn(&Report<'_>, &mut Vec<u8>) -> std::io::Result<()>) -> String {
+    let (engine, captures) = fixture(name).run(Limits::default());
+    let mut out = Vec::new();
+    write(&Report::of(&engine, captures), &mut out).expect("written to memory");
+    String::from_utf8(out)
+        .expect("UTF-8")
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION")
+}
+
+fn page(name: &str) -> String {
+    written(name, |report, out| html::write(report, Bounds::USUAL, out))
+}
+
+#[test]
+fn the_quickstart_as_markdown() {
+    insta::assert_snapshot!(written(QUICKSTART, |report, out| markdown::write(
+        report,
+        Bounds::USUAL,
+        out
+    )));
+}
+
+#[test]
+fn the_quickstart_as_csv() {
+    insta::assert_snapshot!(written(QUICKSTART, |report, out| json::write_csv(report, out)));
+}
+
+#[test]
+fn the_quickstart_as_html() {
+    let page = page(QUICKSTART);
+    let (_, body) = page.split_once("</style>").expect("a style");
+    insta::assert_snapshot!(body);
+}
+
+/// Reads CSV as RFC 4180 has it.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let mut rows = vec![vec![String::new()]];
+    let mut quoted = false;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let row = rows.last_mut().expect("a row");
+        let cell = row.last_mut().expect("a cell");
+        match letter {
+            '"' if quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                cell.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => row.push(String::new()),
+            '\r' if !quoted && letters.peek() == Some(&'\n') => {
+                letters.next();
+                rows.push(vec![String::new()]);
+            }
+            letter => cell.push(letter),
+        }
+    }
+    assert_eq!(rows.pop(), Some(vec![String::new()]), "the last row ends as all do");
+    rows
+}
+
+#[test]
+fn every_row_of_csv_has_a_cell_for_each_heading_and_says_what_the_json_says() {
+    for fixture in fixtures() {
+        let (engine, captures) = fixture.run(Limits::default());
+        let report = Report::of(&engine, captures);
+        let mut out = Vec::new();
+        json::write_csv(&report, &mut out).expect("written to memory");
+        let rows = rows(std::str::from_utf8(&out).expect("UTF-8"));
+        let document = fixture.report();
+        let connections = crate::common::items(&document, "connections");
+        assert_eq!(rows.len(), connections.len() + 1, "{}", fixture.name);
+        let column = |name: &str| rows[0].iter().position(|heading| heading == name).expect("a heading");
+        let [id, outcome, reason] = ["id", "outcome", "reason"].map(column);
+        for (row, connection) in rows.iter().skip(1).zip(connections) {
+            assert_eq!(row.len(), rows[0].len(), "{}: {row:?}", fixture.name);
+            assert_eq!(Some(row[id].as_str()), crate::common::text(connection, "id"));
+            assert_eq!(Some(row[outcome].as_str()), crate::common::text(connection, "outcome"));
+            let primary = crate::common::items(connection, "reasons").first();
+            assert_eq!(
+                row[reason],
+                primary
+                    .and_then(|it| crate::common::text(it, "name"))
+                    .unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// Opening and closing tags must match, and every attribute must be one that the page is meant to have.
+fn assert_well_formed(name: &str, page: &str) {
+    const VOID: [&str; 3] = ["meta", "!DOCTYPE", "br"];
+    let mut open: Vec<String> = Vec::new();
+    let (head, body) = page.split_once("<style>").expect("a style");
+    let (_, body) = body.split_once("</style>").expect("its end");
+    for part in [head, body].into_iter().flat_map(|part| part.split('<').skip(1)) {
+        let (tag, _) = part
+            .split_once('>')
+            .unwrap_or_else(|| panic!("{name}: <{part} is not closed"));
+        let word = tag
+            .split([' ', '\n', '/'])
+            .find(|word| !word.is_empty())
+            .expect("a name");
+        assert!(
+            !["script", "img", "link", "iframe", "object", "form"].contains(&word),
+            "{name}: <{tag}>"
+        );
+        for attribute in tag
+            .split('"')
+            .step_by(2)
+            .flat_map(|it| it.split_whitespace())
+            .filter(|it| it.ends_with('='))
+        {
+            assert!(
+                !attribute.starts_with("on") && !["src=", "style="].contains(&attribute),
+                "{name}: <{tag}>"
+            );
+            assert!(attribute != "href=" || tag.contains("href=\"#"), "{name}: <{tag}>");
+        }
+        if tag.starts_with('/') {
+            let closed = open.pop();
+            // The head was taken apart at its style.
+            assert!(closed.as_deref() == Some(word), "{name}: </{word}> closes {closed:?}");
+        } else if !tag.ends_with('/') && !VOID.contains(&word) {
+            open.push(word.to_owned());
+        }
+    }
+    assert!(open.is_empty(), "{name}: {open:?} stay open");
+}
+
+#[test]
+fn every_page_is_well_formed_and_asks_for_nothing() {
+    for fixture in fixtures() {
+        let page = page(&fixture.name);
+        assert_well_formed(&fixture.name, &page);
+        assert!(page.contains("default-src 'none'"), "{}", fixture.name);
+        assert!(
+            !page.contains("http://") && !page.contains("https://") && !page.contains("url("),
+            "{}",
+            fixture.name
+        );
+    }
+}
+
+#[test]
+fn a_name_that_is_markup_stays_text() {
+    let (mut engine, captures) = fixture(QUICKSTART).run(Limits::default());
+    let evil = "<img src=x onerror=alert(1)>\"'=1+1|`x`";
+    engine.facts_mut().kept.rename(|connection| {
+        if let Some(hello) = connection.hello.yes_mut() {
+            hello.server_name = Some(evil.into());
+        }
+    });
+    let report = Report::of(&engine, captures);
+    let mut page = Vec::new();
+    html::write(&report, Bounds::USUAL, &mut page).expect("written to memory");
+    let page = String::from_utf8(page).expect("UTF-8");
+    assert_well_formed("evil", &page);
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;&quot;&#39;=1+1|`x`"));
+    let mut ticket = Vec::new();
+    markdown::write(&report, Bounds::USUAL, &mut ticket).expect("written to memory");
+    let ticket = String::from_utf8(ticket).expect("UTF-8");
+    assert!(
+        ticket.contains("## Service ``<img src=x onerror=alert(1)>\"'=1+1\\|`x`"),
+        "{ticket}"
+    );
+    let mut csv = Vec::new();
+    json::write_csv(&report, &mut csv).expect("written to memory");
+    let rows = rows(std::str::from_utf8(&csv).expect("UTF-8"));
+    assert!(
+        rows.iter()
+            .skip(1)
+            .all(|row| row[12] == "<img src=x onerror=alert(1)>\"'=1+1|`x`"),
+        "{:?}",
+        rows[1]
+    );
+}
+
+#[test]
+fn what_is_left_out_is_said_with_the_way_to_get_it() {
+    let few = Bounds {
+        services: 1,
+        clients: 1,
+        kinds: 1,
+        connections: 3,
+    };
+    let page = written(QUICKSTART, |report, out| html::write(report, few, out));
+    assert!(
+        page.contains("The first 3 connections") && page.contains("<code>--format csv</code> lists all"),
+        "{page}"
+    );
+    assert!(page.contains("The sessions of "), "{page}");
+}
+
+/// A browser, if there is one.
+fn chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|file| file.is_file())
+}
+
+/// Opens a page without a screen or a network, and gives what the browser said.
+fn opened(browser: &Path, folder: &Path, page: &Path, more: &[&str]) -> (String, String) {
+    let output = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-sync",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--hide-scrollbars",
+            "--enable-logging=stderr",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--window-size=1100,2400",
+        ])
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .args(more)
+        .arg(format!("file://{}", page.display()))
+        .stdin(Stdio::null())
+        .output()
+        .expect("the browser runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// Whether a page asked for something: the browser's own requests have no origin as initiator, those of a file "null".
+fn asked_for_something(log: &Path) -> bool {
+    let log = std::fs::read_to_string(log).expect("a log of requests");
+    assert!(log.contains("constants"), "the log of requests is there");
+    log.contains("\"initiator\":\"null\"") || log.contains("\"initiator\":\"file:")
+}
+
+#[test]
+fn a_browser_shows_the_page_without_a_complaint_and_without_the_network() {
+    let Some(browser) = chromium() else {
+        // Past what the test runner keeps to itself: a skipped check must be seen.
+        let _ = writeln!(std::io::stderr(), "skipped: no chromium on this machine");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = folder.path();
+    let output = Command::new(cargo_bin("reshake"))
+        .args(["analyze", "-q", "--format", "html"])
+        .arg("fixtures/captures/quickstart/capture.pcapng")
+        .current_dir(root())
+        .output()
+        .expect("the binary runs");
+    let [page, evil, log, shot] = ["page.html", "evil.html", "net.json", "page.png"].map(|name| at.join(name));
+    std::fs::write(&page, &output.stdout).expect("a temporary file");
+    let logged = format!("--log-net-log={}", log.display());
+    let taken = format!("--screenshot={}", shot.display());
+    let (_, said) = opened(&browser, at, &page, &[&taken, &logged]);
+    assert!(!said.contains("CONSOLE"), "{said}");
+    assert!(!asked_for_something(&log));
+    let shot = std::fs::metadata(&shot).expect("a screenshot");
+    assert!(shot.len() > 50_000, "the page is not empty");
+    let (document, said) = opened(&browser, at, &page, &["--dump-dom"]);
+    assert!(!said.contains("CONSOLE"), "{said}");
+    assert!(
+        document.contains("<h1>TLS resumption</h1>") && document.contains("</footer>"),
+        "all of it was read"
+    );
+    // The same checks on a page with a mistake: its policy stops a request and says so, and without it there is one.
+    let page = String::from_utf8(output.stdout).expect("UTF-8");
+    let mistaken = page.replace("</main>", "<img src=\"http://example.test/x.png\"></main>");
+    std::fs::write(&evil, &mistaken).expect("a temporary file");
+    let (_, said) = opened(&browser, at, &evil, &["--dump-dom", &logged]);
+    assert!(
+        said.contains("CONSOLE") && said.contains("Content Security Policy"),
+        "{said}"
+    );
+    assert!(!asked_for_something(&log));
+    std::fs::write(&evil, mistaken.replace("Content-Security-Policy", "x")).expect("a temporary file");
+    opened(&browser, at, &evil, &["--dump-dom", &logged]);
+    assert!(asked_for_something(&log));
+}

@@ -1,0 +1,19 @@
+//! What is found and concluded from packets, held against what happened.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod answers;
+mod catalog;
+mod cost;
+mod differential;
+mod farms;
+mod findings;
+mod fixtures;
+mod json;
+mod keys;
+mod memory;
+mod perturbation;
+mod shards;
+mod threads;
+mod what_if;

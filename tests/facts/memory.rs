@@ -1,0 +1,151 @@
+//! What is kept of finished connections: at most one kilobyte each, and never more than the limit in all.
+
+use crate::common::{Fixture, fixtures, items, report_of};
+use reshake::capture::Timeline;
+use reshake_core::decrypt::Log;
+use reshake_core::engine::{Engine, Limits};
+use reshake_core::net::Capture;
+use reshake_core::session::{Connection, Credential};
+use serde_json::Value;
+
+/// A finished connection, with what it issued and offered.
+const PER_CONNECTION: usize = 1024;
+
+fn run(fixture: &Fixture, kept_bytes: usize) -> (Engine, Vec<Capture>) {
+    fixture.run(Limits {
+        kept_bytes,
+        ..Limits::default()
+    })
+}
+
+/// Bytes that the finished connections of a run hold, each credential counted once: what the allocator gives is
+/// rounded up to 16 bytes and has a header of 8; an entry of the ledger's index takes 32 with its room to grow.
+fn held(engine: &Engine) -> usize {
+    let allocated = |bytes: usize| {
+        if bytes == 0 {
+            0
+        } else {
+            (bytes + 8).next_multiple_of(16)
+        }
+    };
+    let connections = engine.kept().iter().map(|(_, connection)| {
+        allocated(size_of::<Connection>())
+            + allocated(size_of_val(connection.offers.as_slice()))
+            + allocated(size_of_val(connection.issued.as_slice()))
+            + size_of::<usize>()
+    });
+    let credentials = engine.ledger().iter().map(|(_, credential)| {
+        allocated(size_of::<Credential>()) + allocated(size_of_val(credential.offers.as_slice())) + 32
+    });
+    connections.chain(credentials).sum()
+}
+
+#[test]
+fn a_finished_connection_takes_at_most_a_kilobyte() {
+    let (mut measured, mut connections) = (0, 0);
+    for fixture in fixtures() {
+        let (engine, _) = run(&fixture, usize::MAX);
+        let kept = engine.kept();
+        assert!(
+            kept.bytes() >= held(&engine) * 9 / 10,
+            "{}: more is held than counted",
+            fixture.name
+        );
+        measured += held(&engine);
+        connections += kept.len();
+    }
+    let each = measured / connections;
+    assert!(each <= PER_CONNECTION, "{each} bytes a connection over all fixtures");
+    assert!(each > size_of::<Connection>(), "nothing was measured");
+}
+
+/// With keys every ticket of TLS 1.3 is kept, too, and servers issue two at once.
+#[test]
+fn finished_connections_read_with_keys_take_at_most_a_kilobyte() {
+    let (mut measured, mut connections, mut tickets) = (0, 0, 0);
+    for fixture in fixtures() {
+        let log = std::fs::read(fixture.paths[0].with_file_name("keylog.txt")).unwrap_or_default();
+        let mut timeline = Timeline::new(crate::common::sources(&fixture.paths));
+        let mut engine = Engine::new(Limits::default());
+        engine.read_keys(&mut Log::default(), &log);
+        while let Some(packet) = timeline.next() {
+            engine.push(&packet);
+        }
+        engine.finish();
+        measured += held(&engine);
+        connections += engine.kept().len();
+        let read = engine
+            .ledger()
+            .iter()
+            .filter(|(_, credential)| credential.psk.is_some());
+        tickets += read.count();
+    }
+    let each = measured / connections;
+    assert!(each <= PER_CONNECTION, "{each} bytes a connection, of {connections}");
+    assert!(tickets > 100, "only {tickets} tickets were read");
+}
+
+fn outcomes(report: &Value) -> u64 {
+    let outcomes = report["summary"]["outcomes"].as_object().expect("an object");
+    outcomes.values().filter_map(Value::as_u64).sum()
+}
+
+/// Legs of one handshake that were folded away before they met count as two connections.
+const TWICE: &[&str] = &["captures/balancer-both-legs"];
+
+#[test]
+fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
+    let limit = 4 * PER_CONNECTION;
+    let mut folded = 0;
+    for fixture in fixtures() {
+        let name = &fixture.name;
+        let (all, _) = run(&fixture, usize::MAX);
+        let (few, captures) = run(&fixture, limit);
+        let kept = few.kept();
+        assert!(
+            kept.bytes() <= limit || kept.len() <= 1,
+            "{name}: {} bytes",
+            kept.bytes()
+        );
+        let omitted = kept.omitted_total();
+        let total = u64::try_from(kept.len()).expect("a small number") + omitted;
+        let same = total == all.kept().len() as u64;
+        assert_eq!(
+            same,
+            !TWICE.contains(&name.as_str()),
+            "{name}: {total} of {}",
+            all.kept().len()
+        );
+        let by_service: u64 = kept.omitted().map(|(_, counts)| counts.total()).sum();
+        assert_eq!(by_service, omitted, "{name}: counts by service");
+        let report = report_of((few, captures));
+        assert_eq!(report["summary"]["connections_omitted"], omitted, "{name}");
+        let listed = items(&report, "connections").len() as u64;
+        assert_eq!(outcomes(&report), listed + omitted, "{name}: the summary counts all");
+        // The newest stay.
+        let whole = report_of(run(&fixture, usize::MAX));
+        let ids = |report: &Value| {
+            items(report, "connections")
+                .iter()
+                .map(|c| c["id"].clone())
+                .collect::<Vec<_>>()
+        };
+        let known = ids(&report).iter().all(|id| ids(&whole).contains(id));
+        assert!(known || TWICE.contains(&name.as_str()), "{name}: an id moved");
+        folded += omitted;
+    }
+    assert!(folded > 100, "only {folded} connections were ever folded");
+}
+
+#[test]
+fn folded_counts_are_those_of_the_connections() {
+    let fixture = crate::common::fixture("captures/tls10-closes");
+    let whole = report_of(run(&fixture, usize::MAX));
+    let (engine, captures) = run(&fixture, 1);
+    assert!(engine.kept().omitted_total() > 0);
+    let report = report_of((engine, captures));
+    let count = |report: &Value, outcome: &str| report["summary"]["outcomes"][outcome].as_u64().expect("a count");
+    for outcome in ["resumed", "not-offered", "declined", "failed"] {
+        assert_eq!(count(&report, outcome), count(&whole, outcome), "{outcome}");
+    }
+}

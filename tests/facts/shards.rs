@@ -1,0 +1,314 @@
+//! Facts of several runs, joined, against one run over everything.
+
+use std::collections::BTreeMap;
+
+use crate::common::facts::{contradictions, differences, frameless, origin, stated};
+use crate::common::joined::{facts_of, joined, judged};
+use crate::common::packets::{RawPacket, parse, read, write};
+use crate::common::{Fixture, Random, assert_none, fixtures, items, report_of, single_files, text};
+use reshake::facts::{self, Reader};
+use reshake_core::diagnosis::Reason;
+use reshake_core::engine::{Limits, join};
+use serde_json::Value;
+
+fn whole(packets: &[RawPacket]) -> Value {
+    crate::common::report_of_bytes(vec![write(packets)])
+}
+
+/// The order in which credentials were met, and that of who offered them, is that of packets, which no fact keeps.
+fn in_one_order(mut report: Value) -> Value {
+    let by = |list: &mut Value, member: &'static str| {
+        let list = list.as_array_mut().expect("a list");
+        list.sort_by_key(|item| text(item, member).map(str::to_owned));
+    };
+    for credential in report["credentials"].as_array_mut().expect("a list") {
+        by(&mut credential["offers"], "connection");
+    }
+    by(&mut report["credentials"], "id");
+    report
+}
+
+fn over<'a>(fixtures: &'a [Fixture], check: impl Fn(&'a Fixture) -> Vec<String>) -> Vec<String> {
+    let named = |fixture: &'a Fixture| {
+        let problems = check(fixture);
+        problems
+            .into_iter()
+            .take(3)
+            .map(move |problem| format!("{}: {problem}", fixture.name))
+    };
+    fixtures.iter().flat_map(named).collect()
+}
+
+fn tree(report: &Value) -> BTreeMap<String, Value> {
+    frameless(&in_one_order(report.clone()))
+}
+
+#[test]
+fn a_report_made_of_facts_is_the_report() {
+    let fixtures = fixtures();
+    let problems = over(&fixtures, |fixture| {
+        let before = BTreeMap::from([("report".to_owned(), in_one_order(fixture.report()))]);
+        let made = judged(&[facts_of(crate::common::sources(&fixture.paths))]);
+        differences(
+            &before,
+            &BTreeMap::from([("report".to_owned(), in_one_order(made))]),
+            &[],
+        )
+    });
+    assert_none("reports that differ", &problems);
+}
+
+#[test]
+fn every_line_of_facts_is_of_the_schema() {
+    let schemas = [false, true].map(|strict| jsonschema::validator_for(&facts::schema(strict)).expect("a schema"));
+    let fixtures = fixtures();
+    let problems = over(&fixtures, |fixture| {
+        let lines = facts_of(crate::common::sources(&fixture.paths));
+        let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let values = lines.map(|line| serde_json::from_slice::<Value>(line).expect("JSON"));
+        let wrong = |value: Value| {
+            let first = |schema: &jsonschema::Validator| {
+                let error = schema.iter_errors(&value).next()?;
+                Some(format!(
+                    "{} {}",
+                    error.instance_path(),
+                    error.to_string().get(..200).unwrap_or_default()
+                ))
+            };
+            schemas.iter().find_map(first)
+        };
+        values.filter_map(wrong).collect()
+    });
+    assert_none("lines that break the schema", &problems);
+}
+
+/// Connections shared out between two sensors by their clients, whatever their servers: what one issued is offered on
+/// the other. Linux gives out every second port.
+fn by_flow(all: &[RawPacket]) -> [Vec<RawPacket>; 2] {
+    let mut parts = [Vec::new(), Vec::new()];
+    for (packet, parsed) in all.iter().zip(parse(all)) {
+        let shard = parsed.map_or(0, |parsed| usize::from(parsed.client().port / 2 % 2));
+        parts[shard].push(packet.clone());
+    }
+    parts
+}
+
+/// Fragments of a datagram cannot be told apart by their ports.
+fn is_fragmented(fixture: &Fixture) -> bool {
+    fixture.name.contains("fragment")
+}
+
+#[test]
+fn two_shards_by_flow_are_judged_as_one_run() {
+    let mut fixtures = single_files();
+    fixtures.retain(|fixture| !fixture.truth.no_times && !is_fragmented(fixture));
+    let shared = std::sync::atomic::AtomicUsize::new(0);
+    let problems = over(&fixtures, |fixture| {
+        let all = read(fixture.path());
+        let parts = by_flow(&all);
+        let both = parts.iter().all(|part| !part.is_empty());
+        shared.fetch_add(usize::from(both), std::sync::atomic::Ordering::Relaxed);
+        differences(&tree(&whole(&all)), &tree(&joined(&parts)), &[])
+    });
+    assert_none("verdicts that differ", &problems);
+    assert!(shared.into_inner() > 100, "hardly any capture was shared out");
+}
+
+#[test]
+fn what_two_sensors_saw_is_one_connection() {
+    let fixtures = single_files();
+    let problems = over(&fixtures, |fixture| {
+        let all = read(fixture.path());
+        let mut later = all.clone();
+        for packet in &mut later {
+            packet.time += 300_000;
+        }
+        // Of connections without TLS, those that were seen whole are only counted.
+        differences(
+            &tree(&whole(&all)),
+            &tree(&joined(&[all, later])),
+            &["other_connections"],
+        )
+    });
+    assert_none("verdicts that differ", &problems);
+}
+
+/// The server answers from another address than the client called. Which two flows are one shows in the packets of
+/// both, and no fact keeps those.
+fn is_translated(fixture: &Fixture) -> bool {
+    fixture
+        .truth
+        .connections
+        .iter()
+        .any(|connection| connection.answers_from.is_some())
+        || fixture.name.contains("nat-point")
+}
+
+/// Reasons that are stated with confidence and say more than that there was no offer, or that its refusal has no
+/// explanation.
+fn confident(connection: &Value) -> Vec<&str> {
+    let sure = |reason: &&Value| matches!(text(reason, "confidence"), Some("observed" | "inferred"));
+    let reasons = items(connection, "reasons").iter().filter(sure);
+    let says_something =
+        |name: &&str| *name != "client-did-not-offer" && Reason::by_name(name).is_some_and(|reason| !reason.neutral);
+    let names = reasons.filter_map(|reason| text(reason, "name"));
+    names.filter(says_something).collect()
+}
+
+/// What the joined report states of connections that the whole one does not.
+fn invented(before: &Value, after: &Value) -> Vec<String> {
+    let known = stated(before);
+    let mut problems = Vec::new();
+    for part in stated(after) {
+        let id = text(part.value, "id").expect("an id");
+        let Some(of) = origin(&known, &part) else {
+            problems.push(format!("{id} was not there"));
+            continue;
+        };
+        problems.extend(
+            contradictions(of.value, part.value)
+                .into_iter()
+                .map(|line| format!("{id} {line}")),
+        );
+        let [was, is] = [of.value, part.value].map(|connection| &connection["close"]["class"]);
+        if !is.is_null() && is != was {
+            problems.push(format!("{id} close was {was}, is {is}"));
+        }
+        if part.value["outcome"] == of.value["outcome"] {
+            let reasons = confident(of.value);
+            let new = confident(part.value)
+                .into_iter()
+                .filter(|reason| !reasons.contains(reason));
+            problems.extend(new.map(|reason| format!("{id} reason {reason} is new, was {reasons:?}")));
+        }
+    }
+    problems
+}
+
+/// Cut in two by time, at several places.
+fn cuts(all: &[RawPacket], fixture: &Fixture) -> Vec<usize> {
+    let mut random = Random::seeded(&fixture.name, 21);
+    (0..6).map(|_| 1 + random.below(all.len().saturating_sub(2))).collect()
+}
+
+#[test]
+fn a_connection_over_two_shards_is_joined_and_nothing_is_made_up() {
+    let mut fixtures = single_files();
+    fixtures.retain(|fixture| !fixture.truth.no_times && !is_translated(fixture));
+    let count = [const { std::sync::atomic::AtomicUsize::new(0) }; 3];
+    let add = |place: usize, by: usize| count[place].fetch_add(by, std::sync::atomic::Ordering::Relaxed);
+    let problems = over(&fixtures, |fixture| {
+        let mut all = read(fixture.path());
+        all.sort_by_key(|packet| packet.time);
+        let before = whole(&all);
+        let told = stated(&before);
+        let cut = |at: usize| {
+            let (first, second) = all.split_at(at.min(all.len()));
+            let after = joined(&[first.to_vec(), second.to_vec()]);
+            for connection in &told {
+                // Those that lie over the cut.
+                let span = [&connection.value["first"], &connection.value["last"]].map(|frame| frame["frame"].as_u64());
+                let over =
+                    span[0].is_some_and(|frame| frame <= at as u64) && span[1].is_some_and(|frame| frame > at as u64);
+                if over {
+                    let id = text(connection.value, "id");
+                    let same = items(&after, "connections")
+                        .iter()
+                        .find(|other| text(other, "id") == id);
+                    let outcome = same.is_some_and(|other| other["outcome"] == connection.value["outcome"]);
+                    let close = same.is_some_and(|other| other["close"]["class"] == connection.value["close"]["class"]);
+                    add(0, 1);
+                    add(1, usize::from(outcome));
+                    add(2, usize::from(close));
+                }
+            }
+            invented(&before, &after)
+                .into_iter()
+                .map(move |line| format!("cut after {at}: {line}"))
+        };
+        cuts(&all, fixture).into_iter().flat_map(cut).collect()
+    });
+    let [torn, outcomes, closes] = count.map(std::sync::atomic::AtomicUsize::into_inner);
+    assert_none("statements without ground", &problems);
+    assert!(
+        torn > 100 && outcomes * 2 > torn && closes * 2 > torn,
+        "{torn} {outcomes} {closes}"
+    );
+}
+
+#[test]
+fn halves_of_connections_are_joined_and_nothing_is_made_up() {
+    let mut fixtures = single_files();
+    fixtures.retain(|fixture| !fixture.truth.no_times && !is_translated(fixture));
+    let problems = over(&fixtures, |fixture| {
+        let all = read(fixture.path());
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        for (packet, parsed) in all.iter().zip(parse(&all)) {
+            let back = parsed.is_some_and(|parsed| parsed.source >= parsed.destination);
+            if back { &mut down } else { &mut up }.push(packet.clone());
+        }
+        if up.is_empty() || down.is_empty() {
+            return Vec::new();
+        }
+        invented(&whole(&all), &joined(&[up, down]))
+    });
+    assert_none("statements without ground", &problems);
+}
+
+/// Numbers, letters and whole members of lines changed at random.
+fn spoiled(line: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut line = line.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(line.len());
+        match random.below(4) {
+            0 => line[at] = b"0123456789abcdefx-\"{}[],:"[random.below(25)],
+            1 => drop(line.remove(at)),
+            2 => line.insert(at, b"0123456789"[random.below(10)]),
+            _ => {
+                // A number becomes a large one.
+                let digits = line.iter().skip(at).position(u8::is_ascii_digit).map(|more| at + more);
+                if let Some(digit) = digits {
+                    line.splice(digit..=digit, *b"4294967295");
+                }
+            }
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    line
+}
+
+#[test]
+fn spoiled_facts_are_faults_or_facts_and_never_a_crash() {
+    let mut faults = 0;
+    let mut taken = 0;
+    for fixture in single_files().iter().step_by(5) {
+        let lines = facts_of(crate::common::sources(&fixture.paths));
+        let mut random = Random::seeded(&fixture.name, 33);
+        for _ in 0..6 {
+            let mut readers = Reader::default();
+            for file in 0..2 {
+                readers.begin_file();
+                for (place, line) in lines.split(|byte| *byte == b'\n').enumerate() {
+                    let spoil = random.below(3) == 0 && !line.is_empty() && (place > 0 || file > 0);
+                    let line = if spoil {
+                        spoiled(line, &mut random)
+                    } else {
+                        line.to_vec()
+                    };
+                    match readers.push(&line) {
+                        Ok(()) => taken += 1,
+                        Err(fault) => {
+                            faults += 1;
+                            assert_eq!(fault.line, place as u64 + 1);
+                            assert!(!fault.problem.contains('\n') && !fault.problem.is_empty());
+                        }
+                    }
+                }
+            }
+            report_of(join(readers.finish(), Limits::default()));
+        }
+    }
+    assert!(faults > 100 && taken > 1000, "{faults} faults, {taken} lines taken");
+}
