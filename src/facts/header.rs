@@ -91,6 +91,8 @@ struct NoticeFact<'a> {
     code: Cow<'a, str>,
     count: u64,
     first: Option<FrameFact>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    numbers: Vec<u16>,
 }
 
 /// What a frame tells of an address.
@@ -172,6 +174,7 @@ fn notices(notices: &Notices) -> Vec<NoticeFact<'static>> {
         code: notice.code().into(),
         count,
         first: first.map(Into::into),
+        numbers: notices.numbers(notice).collect(),
     };
     notices.iter().map(fact).collect()
 }
@@ -183,6 +186,9 @@ fn notices_back(facts: &[NoticeFact<'_>], base: Base) -> Result<Notices, Wrong> 
         let first = fact.first.map(|frame| frame.back(base)).transpose()?;
         if let Some(notice) = Notice::ALL.iter().find(|notice| notice.code() == fact.code) {
             notices.add_many(*notice, fact.count, first);
+            for number in &fact.numbers {
+                notices.add_number(*notice, *number);
+            }
         }
     }
     Ok(notices)

@@ -453,6 +453,9 @@ impl<'a> Report<'a> {
             let index = frame.map_or(0, |frame| usize::from(frame.capture()));
             if let Some(capture) = self.captures.get_mut(index) {
                 capture.notices.add_many(notice, count, frame);
+                for number in self.engine.notices().numbers(notice) {
+                    capture.notices.add_number(notice, number);
+                }
             }
         }
         let omitted = self.engine.kept().omitted_total();

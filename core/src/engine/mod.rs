@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use hashbrown::HashSet;
 
 use crate::decrypt::{Log, Secrets};
-use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
+use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
 use crate::session::{Completed, Connection, ConnectionId, Drops};
 use crate::store::{ConnectionStore, CredentialStore, Interner};
 use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
@@ -217,6 +217,7 @@ impl Engine {
             }
             &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
             &Decoded::Skipped(notice) => self.notices.add(notice, Some(at.frame)),
+            &Decoded::Unsupported(notice, number) => self.notices.add_unsupported(notice, number, Some(at.frame)),
             Decoded::Other => {}
         }
         while self.buffered > self.buffered_limit && self.free_buffers() {}
@@ -612,15 +613,7 @@ fn deliver_waiting(flow: &mut Flow<ConnectionState>, mut direction: Direction, c
     direction
 }
 
-/// A QUIC v1 or v2 Initial (RFC 9000 §17.2.2, RFC 9369 §3.2) or a DTLS ClientHello (RFC 6347 §4.2.2).
+/// What a datagram is that no layer here analyses.
 fn datagram_kind(payload: &[u8]) -> Option<Notice> {
-    match *payload {
-        // Clients fill their first datagram to 1200 bytes (RFC 9000 §14.1), which keeps look-alikes out.
-        [first, 0, 0, 0, 1, ..] if first & 0xf0 == 0xc0 && payload.len() >= 1200 => Some(Notice::QuicNotAnalysed),
-        [first, 0x6b, 0x33, 0x43, 0xcf, ..] if first & 0xf0 == 0xd0 && payload.len() >= 1200 => {
-            Some(Notice::QuicNotAnalysed)
-        }
-        [22, 0xfe, 0xff | 0xfd, 0, 0, _, _, _, _, _, _, _, _, 1, ..] => Some(Notice::DtlsNotAnalysed),
-        _ => None,
-    }
+    unanalysed::datagram(payload)
 }

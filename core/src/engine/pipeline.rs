@@ -29,6 +29,8 @@ enum Step {
     End(Ending),
     /// Something was skipped.
     Skipped(Notice, FrameRef),
+    /// Something of a protocol that is not decoded, with its number.
+    Unsupported(Notice, u16, FrameRef),
     /// A datagram of QUIC or DTLS.
     Datagram {
         notice: Notice,
@@ -184,6 +186,9 @@ impl TcpStage {
                 lines.batch.steps.push(Step::Neighbour(NeighbourSeen { at, what }));
             }
             &Decoded::Skipped(notice) => lines.batch.steps.push(Step::Skipped(notice, at.frame)),
+            &Decoded::Unsupported(notice, number) => {
+                lines.batch.steps.push(Step::Unsupported(notice, number, at.frame));
+            }
             Decoded::Other => {}
         }
     }
@@ -397,6 +402,7 @@ impl TlsStage {
             } => self.deliver(place, &Piece::Gap(length, cause, at)),
             Step::End(ending) => self.end(ending),
             Step::Skipped(notice, frame) => engine.notices.add(notice, Some(frame)),
+            Step::Unsupported(notice, number, frame) => engine.notices.add_unsupported(notice, number, Some(frame)),
             Step::Datagram { notice, pair, at } => engine.count_datagram(notice, pair, at),
             Step::Neighbour(seen) => engine.note_neighbour(seen),
             Step::Order(order) => order(engine),

@@ -11,6 +11,7 @@ use std::num::NonZeroU64;
 pub mod capture;
 pub mod decode;
 pub mod notice;
+pub mod unanalysed;
 
 pub use capture::Capture;
 pub use decode::Decoder;
@@ -107,6 +108,8 @@ impl LinkType {
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
+    /// What Linux's netfilter logs: attributes, the packet among them.
+    pub const NFLOG: Self = Self(239);
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
 }
@@ -264,6 +267,36 @@ pub enum Encapsulation {
     Geneve(u32),
     /// Ethernet directly in IP: EtherIP (RFC 3378), or protocol 143 (RFC 8986 §10.1).
     EthernetInIp,
+    /// Cisco `MetaData`. Its group is the sender's, so it would tell less of a connection than of a packet.
+    CiscoMetadata,
+    /// GTP-U (3GPP TS 29.281). Each direction has a tunnel endpoint of its own.
+    GtpU,
+    /// `TaZmen` Sniffer Protocol.
+    Tzsp,
+    /// L2TP (RFC 2661, RFC 3931). Each direction has a session number of its own.
+    L2tp,
+    /// VN-Tag of a virtual interface.
+    VnTag,
+    /// MACsec that authenticates and does not encrypt (IEEE 802.1AE).
+    Macsec,
+    /// High-availability Seamless Redundancy (IEC 62439-3).
+    Hsr,
+    /// VXLAN-GPE network identifier.
+    VxlanGpe(u32),
+    /// Service identifier of a provider backbone (IEEE 802.1ah).
+    ProviderBackbone(u32),
+    /// Service path of a Network Service Header (RFC 8300).
+    Nsh(u32),
+    /// Generic UDP Encapsulation.
+    Gue,
+    /// Teredo (RFC 4380).
+    Teredo,
+    /// TRILL (RFC 6325).
+    Trill,
+    /// LISP (RFC 9300) with its instance.
+    Lisp(Option<u32>),
+    /// CAPWAP data channel (RFC 5415).
+    Capwap,
 }
 
 impl fmt::Display for Encapsulation {
@@ -278,6 +311,22 @@ impl fmt::Display for Encapsulation {
             Self::Vxlan(vni) => write!(f, "vxlan {vni}"),
             Self::Geneve(vni) => write!(f, "geneve {vni}"),
             Self::EthernetInIp => write!(f, "ethernet-in-ip"),
+            Self::CiscoMetadata => write!(f, "cisco-metadata"),
+            Self::GtpU => write!(f, "gtp-u"),
+            Self::Tzsp => write!(f, "tzsp"),
+            Self::L2tp => write!(f, "l2tp"),
+            Self::VnTag => write!(f, "vn-tag"),
+            Self::Macsec => write!(f, "macsec"),
+            Self::Hsr => write!(f, "hsr"),
+            Self::VxlanGpe(vni) => write!(f, "vxlan-gpe {vni}"),
+            Self::ProviderBackbone(service) => write!(f, "802.1ah {service}"),
+            Self::Nsh(path) => write!(f, "nsh {path}"),
+            Self::Gue => write!(f, "gue"),
+            Self::Teredo => write!(f, "teredo"),
+            Self::Trill => write!(f, "trill"),
+            Self::Lisp(None) => write!(f, "lisp"),
+            Self::Lisp(Some(instance)) => write!(f, "lisp {instance}"),
+            Self::Capwap => write!(f, "capwap"),
         }
     }
 }
@@ -415,4 +464,6 @@ pub enum Decoded<'a> {
     Other,
     /// Something that should have been decoded and was not; counted and named in the report.
     Skipped(Notice),
+    /// A protocol that may carry TCP and is not decoded: its kind, and the number that names it (an EtherType, say).
+    Unsupported(Notice, u16),
 }

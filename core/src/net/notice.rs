@@ -1,5 +1,7 @@
 //! What was skipped, cut or given up: named, counted, with the first frame. Nothing is dropped in silence.
 
+use std::collections::BTreeSet;
+
 use super::FrameRef;
 
 macro_rules! notices {
@@ -36,6 +38,14 @@ notices! {
     UnknownInterface = "unknown-interface", "packets name an interface that the file does not describe";
     /// Link type that is not decoded.
     LinkTypeNotSupported = "link-type-not-supported", "frames have a link type that is not decoded";
+    /// A protocol directly in Ethernet that may carry IP; told with its EtherType.
+    EtherTypeNotDecoded = "ether-type-not-decoded", "frames carry what is not decoded; TCP in it is not seen";
+    /// A protocol in IP that may carry TCP; told with its number.
+    IpProtocolNotDecoded = "ip-protocol-not-decoded", "packets of an IP protocol that is not decoded; TCP in it is not seen";
+    /// A protocol in PPP that may carry IP; told with its number.
+    PppProtocolNotDecoded = "ppp-protocol-not-decoded", "PPP frames are compressed, encrypted or split; TCP in them is not seen";
+    /// A tunnel in UDP whose content is not decoded; told with its port.
+    TunnelNotDecoded = "tunnel-not-decoded", "tunnels in UDP carry what is encrypted or not decoded; TCP in it is not seen";
     /// The snap length cut the frame.
     PacketCutBySnaplen = "packet-cut-by-snaplen", "packets were cut when captured; capture with a snap length of 0 (tcpdump -s 0)";
     /// Packets of blocks that have no room for a time.
@@ -102,7 +112,12 @@ notices! {
 #[derive(Debug, Clone, Default)]
 pub struct Notices {
     entries: Vec<(Notice, u64, Option<FrameRef>)>,
+    /// What [`Decoded::Unsupported`](super::Decoded::Unsupported) named, in order.
+    numbers: BTreeSet<(Notice, u16)>,
 }
+
+/// Numbers kept of one kind. Captures have one or two; a hostile one may name all of 65,536.
+const MAX_NUMBERS: usize = 8;
 
 impl Notices {
     /// Counts one more of `notice`, seen at `frame`.
@@ -118,16 +133,38 @@ impl Notices {
         }
     }
 
+    /// Counts one more of `notice`, which is of the protocol with this number.
+    pub fn add_unsupported(&mut self, notice: Notice, number: u16, frame: Option<FrameRef>) {
+        self.add(notice, frame);
+        self.add_number(notice, number);
+    }
+
+    /// Names a protocol of what is counted already. The first few are kept.
+    pub fn add_number(&mut self, notice: Notice, number: u16) {
+        if !self.numbers.contains(&(notice, number)) && self.numbers(notice).count() < MAX_NUMBERS {
+            self.numbers.insert((notice, number));
+        }
+    }
+
     /// Takes over what `other` counted.
     pub fn merge(&mut self, other: &Self) {
         for &(notice, count, frame) in &other.entries {
             self.add_many(notice, count, frame);
+        }
+        for &(notice, number) in &other.numbers {
+            self.add_number(notice, number);
         }
     }
 
     /// Kind, count and first frame, in the order in which they were first met.
     pub fn iter(&self) -> impl Iterator<Item = (Notice, u64, Option<FrameRef>)> + '_ {
         self.entries.iter().copied()
+    }
+
+    /// The numbers of the protocols that were counted as `notice`, ascending.
+    pub fn numbers(&self, notice: Notice) -> impl Iterator<Item = u16> + '_ {
+        let range = (notice, u16::MIN)..=(notice, u16::MAX);
+        self.numbers.range(range).map(|&(_, number)| number)
     }
 
     /// How often `notice` was counted.
@@ -137,5 +174,55 @@ impl Notices {
             .iter()
             .find(|entry| entry.0 == notice)
             .map_or(0, |entry| entry.1)
+    }
+}
+
+impl Notice {
+    /// The numbers that go with it as people write them: EtherTypes in hex; empty where there are none.
+    #[must_use]
+    pub fn named(self, numbers: impl Iterator<Item = u16>) -> String {
+        let hex = matches!(self, Self::EtherTypeNotDecoded | Self::PppProtocolNotDecoded);
+        let each = numbers.map(|number| {
+            if hex {
+                format!("0x{number:04x}")
+            } else {
+                number.to_string()
+            }
+        });
+        let list = each.collect::<Vec<_>>().join(", ");
+        let what = match self {
+            _ if list.is_empty() => return list,
+            Self::LinkTypeNotSupported => "link type",
+            Self::EtherTypeNotDecoded => "EtherType",
+            Self::TunnelNotDecoded => "UDP port",
+            _ => "protocol",
+        };
+        format!("{what} {list}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_with_their_kind_and_are_bounded() {
+        let mut notices = Notices::default();
+        for number in [0x8903, 0x4305, 0x8903] {
+            notices.add_unsupported(Notice::EtherTypeNotDecoded, number, None);
+        }
+        notices.add_unsupported(Notice::IpProtocolNotDecoded, 50, None);
+        let named = |notices: &Notices, notice: Notice| notice.named(notices.numbers(notice));
+        assert_eq!(notices.count(Notice::EtherTypeNotDecoded), 3);
+        assert_eq!(named(&notices, Notice::EtherTypeNotDecoded), "EtherType 0x4305, 0x8903");
+        assert_eq!(named(&notices, Notice::IpProtocolNotDecoded), "protocol 50");
+        assert_eq!(named(&notices, Notice::LinkTypeNotSupported), "");
+        let mut all = Notices::default();
+        for number in 0..1000 {
+            all.add_unsupported(Notice::LinkTypeNotSupported, number, None);
+        }
+        notices.merge(&all);
+        assert_eq!(notices.count(Notice::LinkTypeNotSupported), 1000);
+        assert_eq!(notices.numbers(Notice::LinkTypeNotSupported).count(), MAX_NUMBERS);
     }
 }

@@ -28,7 +28,11 @@ pub(super) fn of(report: &Report<'_>) -> Vec<String> {
                 Some(frame) => format!(" ({}, first in frame {})", number(count), frames.label(frame).text),
                 None => format!(" ({})", number(count)),
             };
-            notes.push(format!("{}{place}", notice.text()));
+            let named = match notice.named(capture.notices.numbers(notice)) {
+                named if named.is_empty() => named,
+                named => format!(": {named}"),
+            };
+            notes.push(format!("{}{named}{place}", notice.text()));
         }
     }
     notes

@@ -330,6 +330,9 @@ pub(super) struct NoticeJson<'a> {
     code: &'a str,
     count: u64,
     first: Option<Frame>,
+    /// Link types, EtherTypes, protocols or ports that it is about, where it is about such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    numbers: Vec<u16>,
 }
 
 impl<'a> CaptureJson<'a> {
@@ -364,6 +367,7 @@ impl<'a> CaptureJson<'a> {
                     code: Notice::code(notice),
                     count,
                     first: first.map(Into::into),
+                    numbers: capture.notices.numbers(notice).collect(),
                 })
                 .collect(),
         }

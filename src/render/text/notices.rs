@@ -1,5 +1,6 @@
 //! What was not analysed, or not as it stood: in the first lines, because it limits all that follows.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::Page;
@@ -49,7 +50,7 @@ impl Page<'_, '_> {
                     Notice::ConnectionsOmitted => "; reasons are given for the others",
                     _ => "",
                 };
-                self.note(&format!("{}{place}{more}", notice.text()))?;
+                self.note(&format!("{}{}{place}{more}", notice.text(), self.named(notice)))?;
             }
         }
         self.minor()
@@ -76,13 +77,28 @@ impl Page<'_, '_> {
             .filter(|notice| !GRAVE.contains(notice))
             .filter_map(|&notice| match self.count(notice) {
                 (0, _) => None,
-                (count, first) => Some(format!("{}{}", notice.text(), self.place(notice, count, first))),
+                (count, first) => Some(format!(
+                    "{}{}{}",
+                    notice.text(),
+                    self.named(notice),
+                    self.place(notice, count, first)
+                )),
             })
             .collect();
         if parts.is_empty() {
             return Ok(());
         }
         self.paragraph(0, "also: ", self.style.faint, &parts.join("; "))
+    }
+
+    /// ": EtherType 0x8903", for the notices that have numbers.
+    fn named(&self, notice: Notice) -> String {
+        let captures = self.report.captures.iter();
+        let numbers: BTreeSet<u16> = captures.flat_map(|capture| capture.notices.numbers(notice)).collect();
+        match notice.named(numbers.into_iter()) {
+            named if named.is_empty() => named,
+            named => format!(": {named}"),
+        }
     }
 
     /// Of all captures.

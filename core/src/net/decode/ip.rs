@@ -8,7 +8,7 @@ use etherparse::err::ipv6::HeaderSliceError as Ipv6Error;
 use etherparse::{IpAuthHeaderSlice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice};
 
 use super::fragments::Fragment;
-use super::{Bytes, Layer, Step, Walk, link, neighbour, transport, tunnel};
+use super::{Bytes, Layer, Step, Walk, link, neighbour, overlay, transport, tunnel};
 use crate::net::{Encapsulation, Notice};
 
 /// What the headers above need of an IP header.
@@ -34,6 +34,7 @@ mod number {
     pub(super) const GRE: u8 = 47;
     pub(super) const AUTHENTICATION: u8 = 51;
     pub(super) const ICMPV6: u8 = 58;
+    pub(super) const L2TP: u8 = 115;
     pub(super) const DESTINATION_OPTIONS: u8 = 60;
     pub(super) const ETHERIP: u8 = 97;
     pub(super) const MOBILITY: u8 = 135;
@@ -152,8 +153,26 @@ fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -
         }
         number::ICMP if ip.source.is_ipv4() => neighbour::icmp(bytes),
         number::ICMPV6 if ip.source.is_ipv6() => neighbour::icmpv6(walk, bytes),
-        _ => Step::Other,
+        number::L2TP => overlay::l2tp_in_ip(walk, kind, bytes),
+        _ if carries_no_tcp(kind) => Step::Other,
+        _ => protocol_not_decoded(kind),
     }
+}
+
+/// Named instead of passed over: what it carries may be TCP.
+pub(super) fn protocol_not_decoded(kind: u8) -> Step<'static> {
+    Step::Unsupported(Notice::IpProtocolNotDecoded, u16::from(kind))
+}
+
+/// Transports beside TCP, and what routers say to each other.
+fn carries_no_tcp(kind: u8) -> bool {
+    matches!(
+        kind,
+        // ICMP in the other version too, IGMP, EGP, IGP, DCCP, RSVP, no next header.
+        number::ICMP | number::ICMPV6 | 2 | 8 | 9 | 33 | 46 | 59
+        // EIGRP, OSPF, PIM, VRRP and CARP, IS-IS, SCTP, Fibre Channel, UDP-Lite, MANET, HIP, Shim6.
+        | 88 | 89 | 103 | 112 | 124 | 132 | 133 | 136 | 138 | 139 | 140
+    )
 }
 
 /// The number and the bytes after the extension headers (RFC 8200 §4, RFC 4302), or where a fragment header leads.

@@ -3,7 +3,7 @@
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
-use super::{Bytes, Layer, Step, Walk, ip, neighbour, tunnel};
+use super::{Bytes, Layer, Step, Walk, ip, neighbour, netfilter, tags, tunnel};
 use crate::net::{Encapsulation, LinkType, MacAddress, Notice, Packet};
 
 /// EtherTypes (IEEE 802 numbers at IANA).
@@ -20,6 +20,13 @@ pub(super) mod ether_type {
     pub(crate) const PROVIDER_VLAN: u16 = 0x88a8;
     pub(crate) const ERSPAN: u16 = 0x88be;
     pub(crate) const ERSPAN_3: u16 = 0x22eb;
+    pub(crate) const CISCO_METADATA: u16 = 0x8909;
+    pub(crate) const VN_TAG: u16 = 0x8926;
+    pub(crate) const PROVIDER_BACKBONE: u16 = 0x88e7;
+    pub(crate) const HSR: u16 = 0x892f;
+    pub(crate) const MACSEC: u16 = 0x88e5;
+    pub(crate) const TRILL: u16 = 0x22f3;
+    pub(crate) const NSH: u16 = 0x894f;
     pub(crate) const OLD_QINQ: u16 = 0x9100;
     pub(crate) const OLDER_QINQ: u16 = 0x9200;
 }
@@ -46,7 +53,8 @@ pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> Step<'a> {
         LinkType(204) => skip_into(bytes, 1, Layer::Ppp),
         LinkType(104) => typed(bytes, 2, 4),
         LinkType::PPP_ETHER => Step::Into(Layer::EtherType(ether_type::PPPOE_SESSION), bytes),
-        _ => Step::Skipped(Notice::LinkTypeNotSupported),
+        LinkType::NFLOG => netfilter::log(bytes),
+        LinkType(other) => Step::Unsupported(Notice::LinkTypeNotSupported, other),
     }
 }
 
@@ -85,7 +93,7 @@ fn unusual_ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> S
         ether_type::TRANSPARENT_ETHERNET => Step::Into(Layer::Ethernet, bytes),
         ether_type::PPP => Step::Into(Layer::Ppp, bytes),
         0..=MAX_802_3 => Step::Into(Layer::Llc, bytes.of_length(usize::from(kind))),
-        _ => Step::Other,
+        _ => tags::any(walk, kind, bytes),
     }
 }
 
@@ -122,6 +130,10 @@ pub(super) fn ppp(bytes: Bytes<'_>) -> Step<'_> {
     match protocol {
         0x0021 | 0x0057 => skip_into(bytes, length, Layer::Ip),
         0x0281 | 0x0283 => skip_into(bytes, length, Layer::Mpls),
+        // Headers compressed (RFC 1144), compressed or encrypted data (RFC 1962, 3078), parts of several links (RFC 1990).
+        0x002d | 0x002f | 0x003d | 0x00fb | 0x00fd | 0x0053 | 0x0055 => {
+            Step::Unsupported(Notice::PppProtocolNotDecoded, protocol)
+        }
         _ => Step::Other,
     }
 }

@@ -11,7 +11,10 @@ mod fragments;
 mod ip;
 mod link;
 mod neighbour;
+mod netfilter;
+mod overlay;
 mod plain;
+mod tags;
 mod transport;
 mod tunnel;
 
@@ -80,6 +83,7 @@ impl Decoder {
             Step::Udp(ip, bytes) => transport::datagram(&ip, bytes),
             Step::Neighbour(neighbour) => Decoded::Neighbour(neighbour),
             Step::Skipped(notice) => Decoded::Skipped(notice),
+            Step::Unsupported(notice, number) => Decoded::Unsupported(notice, number),
             Step::Other | Step::Into(..) | Step::Fragment(_) => Decoded::Other,
         }
     }
@@ -174,6 +178,8 @@ enum Step<'a> {
     /// Another protocol.
     Other,
     Skipped(Notice),
+    /// A protocol that could carry TCP and is not decoded, by its number.
+    Unsupported(Notice, u16),
 }
 
 impl Step<'_> {

@@ -5,7 +5,7 @@ use etherparse::err::tcp::HeaderSliceError as TcpError;
 use etherparse::{TcpSlice, UdpHeaderSlice};
 
 use super::ip::Ip;
-use super::{Bytes, Step, Walk, tunnel};
+use super::{Bytes, Step, Walk, overlay, tunnel};
 use crate::net::{
     Datagram, Decoded, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber, TcpFlags, TcpOptions, Wrapping,
 };
@@ -81,7 +81,10 @@ pub(super) fn udp<'a>(walk: &mut Walk<'_>, ip: Ip, bytes: Bytes<'a>) -> Step<'a>
     let Some((header, payload)) = split_udp(bytes) else {
         return Step::CUT;
     };
-    tunnel::in_udp(walk, header.destination_port(), payload).unwrap_or(Step::Udp(ip, bytes))
+    let (source, destination) = (header.source_port(), header.destination_port());
+    tunnel::in_udp(walk, destination, payload)
+        .or_else(|| overlay::in_udp(walk, source, destination, payload))
+        .unwrap_or(Step::Udp(ip, bytes))
 }
 
 fn split_udp(bytes: Bytes<'_>) -> Option<(UdpHeaderSlice<'_>, Bytes<'_>)> {

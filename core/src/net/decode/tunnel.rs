@@ -1,6 +1,7 @@
 //! Wrappings between the link and the connection: MPLS, PPPoE, GRE, VXLAN, GENEVE. A tunnel header in, the inner packet
 //! out, its identifier noted. etherparse has none of them. What merely uses a tunnel's port is left alone.
 
+use super::ip::protocol_not_decoded;
 use super::link::{ether_type, skip_into};
 use super::{Bytes, Layer, Step, Walk};
 use crate::net::Encapsulation;
@@ -55,7 +56,7 @@ pub(super) fn gre<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     let version = flags & 7;
     // Source routes (RFC 1701) were never used.
     if version > 1 || present(ROUTING) {
-        return Step::Other;
+        return protocol_not_decoded(47);
     }
     let mut length: usize = 4;
     if present(CHECKSUM) {
@@ -140,7 +141,7 @@ fn geneve<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
 }
 
 /// Whether an Ethernet header stands here with a type that occurs inside tunnels.
-fn looks_like_ethernet(bytes: Bytes<'_>) -> bool {
+pub(super) fn looks_like_ethernet(bytes: Bytes<'_>) -> bool {
     matches!(
         bytes.u16_at(12),
         Some(
@@ -152,6 +153,8 @@ fn looks_like_ethernet(bytes: Bytes<'_>) -> bool {
                 | ether_type::OLD_QINQ
                 | ether_type::MPLS
                 | ether_type::PPPOE_SESSION
+                | ether_type::CISCO_METADATA
+                | ether_type::VN_TAG
                 | 0x8863
                 | 0x88cc
         )

@@ -8,6 +8,7 @@ use super::*;
 use crate::net::{Datagram, Endpoint, LinkType, Segment, SeqNumber};
 
 mod frames;
+mod overlays;
 
 use frames::*;
 
@@ -76,6 +77,13 @@ fn skipped(link: LinkType, data: &[u8]) -> Notice {
     match Decoder::new().decode(&packet(link, data, 1)) {
         Decoded::Skipped(notice) => notice,
         other => panic!("not skipped: {other:?}"),
+    }
+}
+
+fn unsupported(link: LinkType, data: &[u8]) -> (Notice, u16) {
+    match Decoder::new().decode(&packet(link, data, 1)) {
+        Decoded::Unsupported(notice, number) => (notice, number),
+        other => panic!("not unsupported: {other:?}"),
     }
 }
 
@@ -370,7 +378,7 @@ fn headers_that_contradict_themselves_are_named() {
     assert_eq!(change(17, 19), Notice::HeaderMalformed);
     assert_eq!(change(17, 41), Notice::HeaderMalformed);
     assert_eq!(change(46, 0x40), Notice::HeaderMalformed);
-    assert_eq!(skipped(LinkType(147), &v4()), Notice::LinkTypeNotSupported);
+    assert_eq!(unsupported(LinkType(147), &v4()), (Notice::LinkTypeNotSupported, 147));
 }
 
 #[test]
@@ -548,20 +556,25 @@ fn datagrams_are_handed_out_without_padding() {
     assert_eq!((source.port, destination.port, payload), (5000, 443, &b"quic?"[..]));
 }
 
-const LINKS: [u16; 17] = [0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 147, 204, 228, 229, 276, 7];
+const LINKS: [u16; 18] = [
+    0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 147, 204, 228, 229, 239, 276, 7,
+];
 
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
-    let wrapped = (proptest::collection::vec(any::<u8>(), 0..120), 0_usize..9).prop_map(|(bytes, shape)| match shape {
-        0 => ethernet(IPV4, &ipv4(6, &bytes)),
-        1 => ethernet(IPV6, &ipv6(44, &bytes)),
-        2 => ethernet(IPV4, &ipv4(47, &bytes)),
-        3 => ethernet(IPV4, &ipv4(17, &udp(4789, &vxlan(&bytes)))),
-        4 => ethernet(IPV4, &ipv4(17, &udp(6081, &bytes))),
-        5 => ethernet(0x8847, &bytes),
-        6 => ethernet(0x8864, &pppoe(&bytes)),
-        7 => ethernet(IPV6, &ipv6(58, &bytes)),
-        _ => bytes,
-    });
+    let wrapped =
+        (proptest::collection::vec(any::<u8>(), 0..120), 0_usize..35).prop_map(|(bytes, shape)| match shape {
+            0 => ethernet(IPV4, &ipv4(6, &bytes)),
+            1 => ethernet(IPV6, &ipv6(44, &bytes)),
+            2 => ethernet(IPV4, &ipv4(47, &bytes)),
+            3 => ethernet(IPV4, &ipv4(17, &udp(4789, &vxlan(&bytes)))),
+            4 => ethernet(IPV4, &ipv4(17, &udp(6081, &bytes))),
+            5 => ethernet(0x8847, &bytes),
+            6 => ethernet(0x8864, &pppoe(&bytes)),
+            7 => ethernet(IPV6, &ipv6(58, &bytes)),
+            8 => ethernet(IPV4, &ipv4(115, &bytes)),
+            9..34 => overlays::any_shape(shape, &bytes),
+            _ => bytes,
+        });
     (wrapped, any::<(prop::sample::Index, u8)>()).prop_map(|(mut frame, (at, value))| {
         if !frame.is_empty() {
             let at = at.index(frame.len());
