@@ -153,6 +153,11 @@ pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
 }
 
 impl Parsed {
+    /// Where the TCP header begins.
+    pub(crate) fn tcp(&self) -> Option<usize> {
+        self.payload.as_ref()?.start.checked_sub(20 + self.options)
+    }
+
     /// The end with the higher port, which tells connections apart even where answers come from another address than
     /// requests go to.
     pub(crate) fn client(&self) -> Endpoint {

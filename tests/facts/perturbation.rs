@@ -2,6 +2,9 @@
 //!
 //! Everything is seeded by the name of the fixture, so a failure names all that is needed to see it again.
 
+#[path = "perturbation/damage.rs"]
+mod damage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

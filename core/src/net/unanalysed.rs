@@ -15,8 +15,8 @@ pub fn datagram(payload: &[u8]) -> Option<Notice> {
 
 /// Clients fill their first datagram to 1200 bytes (RFC 9000 §14.1), which keeps look-alikes out.
 const SHORTEST_INITIAL: usize = 1200;
-/// Bytes of a connection ID (RFC 9000 §17.2); drafts before 22 had no more than 18.
-const MAX_ID: u8 = 20;
+/// Bytes that a connection ID may have (RFC 9000 §17.2); drafts before 22 had no more than 18.
+const ID_BYTES: u8 = 20;
 
 /// An Initial of version 1 or 2 or of a draft of the IETF.
 fn is_quic(payload: &[u8]) -> bool {
@@ -44,7 +44,7 @@ fn ids_fit(in_one_byte: bool, rest: &[u8]) -> bool {
         return false;
     };
     let source = rest.get(usize::from(destination)).copied();
-    destination <= MAX_ID && source.is_some_and(|source| source <= MAX_ID)
+    destination <= ID_BYTES && source.is_some_and(|source| source <= ID_BYTES)
 }
 
 /// The ClientHello of Google's QUIC: "CHLO" in a stream that is not encrypted, behind a version that is a letter and three

@@ -267,7 +267,7 @@ fn a_cut_packet_in_a_tunnel_is_a_cut_packet() {
         match Decoder::new().decode(&packet) {
             Decoded::Segment(segment) => assert_eq!((segment.payload, segment.cut), (&b"he"[..], 3), "{noted}"),
             other => panic!("{noted}: {other:?}"),
-        };
+        }
     }
 }
 
