@@ -335,3 +335,23 @@ impl OmittedFact {
         (self.server.map(|server| (server.into(), name)), counts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_notices_come_back() {
+        let mut before = Notices::default();
+        before.add_unsupported(Notice::EtherTypeNotDecoded, 0x8903, None);
+        before.add_unsupported(Notice::EtherTypeNotDecoded, 0x4305, None);
+        before.add(Notice::HeaderCut, None);
+        let text = serde_json::to_string(&notices(&before)).expect("JSON");
+        let facts: Vec<NoticeFact<'_>> = serde_json::from_str(&text).expect("facts");
+        let after = notices_back(&facts, Base { captures: 0, own: 1 }).expect("notices");
+        let numbers = |notices: &Notices| notices.numbers(Notice::EtherTypeNotDecoded).collect::<Vec<_>>();
+        assert_eq!(numbers(&after), [0x4305, 0x8903]);
+        assert_eq!(numbers(&after), numbers(&before));
+        assert_eq!(after.count(Notice::HeaderCut), 1);
+    }
+}

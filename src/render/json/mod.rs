@@ -331,8 +331,8 @@ pub(super) struct NoticeJson<'a> {
     count: u64,
     first: Option<Frame>,
     /// Link types, EtherTypes, protocols or ports that it is about, where it is about such.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    numbers: Vec<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<Vec<u16>>,
 }
 
 impl<'a> CaptureJson<'a> {
@@ -367,7 +367,8 @@ impl<'a> CaptureJson<'a> {
                     code: Notice::code(notice),
                     count,
                     first: first.map(Into::into),
-                    numbers: capture.notices.numbers(notice).collect(),
+                    numbers: Some(capture.notices.numbers(notice).collect())
+                        .filter(|numbers: &Vec<u16>| !numbers.is_empty()),
                 })
                 .collect(),
         }
