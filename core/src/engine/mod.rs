@@ -569,7 +569,7 @@ fn take(
     let (id, mut direction) = table.route(segment, at)?;
     let flow = table.flow_mut(id)?;
     let assembler = &mut flow.half_mut(direction).assembler;
-    if let Some(piece) = assembler.push(segment.seq, segment.payload, segment.cut, at) {
+    if let Some(piece) = assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
         direction = connection::deliver(flow, direction, &piece, context);
     } else if !segment.payload.is_empty() {
         connection::account(flow, context.buffered);

@@ -227,7 +227,7 @@ impl Lines {
         let Some(flow) = self.table.flow_mut(id) else { return };
         let assembler = &mut flow.half_mut(direction).assembler;
         let mut changed = false;
-        match assembler.push(segment.seq, segment.payload, segment.cut, at) {
+        match assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
             Some(piece) => hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch),
             None => changed = !segment.payload.is_empty(),
         }

@@ -378,6 +378,16 @@ pub struct Segment<'a> {
     pub cut: u32,
 }
 
+impl Segment<'_> {
+    /// Sequence number of the first payload byte: a SYN takes the number before it (RFC 9293 §3.4; RFC 7413 puts the
+    /// first data there).
+    #[inline]
+    #[must_use]
+    pub fn data_seq(&self) -> SeqNumber {
+        self.seq.plus(u32::from(self.flags.syn()))
+    }
+}
+
 /// The option bytes of a TCP header (RFC 9293 §3.2), decoded on demand.
 #[derive(Debug, Clone, Copy)]
 pub struct TcpOptions<'a>(pub &'a [u8]);

@@ -409,7 +409,7 @@ impl<T> Flow<T> {
             other.assembler.acknowledge(segment.ack);
         }
         if segment.flags.fin() {
-            half.assembler.finish(segment.seq.plus(length));
+            half.assembler.finish(segment.data_seq().plus(length));
             if half.fin.is_none() && segment.flags.ack() {
                 half.fin_acknowledges = Some(segment.ack);
             }
