@@ -17,8 +17,14 @@ use crate::store::credentials::CredentialStore;
 #[derive(Debug, Clone)]
 pub struct ConnectionStore {
     slots: VecDeque<Option<Arc<Connection>>>,
+    /// Of each slot, whether nothing more will come into it: its connection is over, or turned out to be none.
+    over: VecDeque<bool>,
     /// Number of the connection in the first slot.
     base: u32,
+    /// Slots at the front that [`ConnectionStore::fold_before`] has passed: what they held is folded, or was still open.
+    passed: usize,
+    /// Connections that ended after their slot was passed, in the order of their ends.
+    stragglers: VecDeque<ConnectionId>,
     bytes: usize,
     limit: usize,
     /// Connections that go on and are kept as far as they have come.
@@ -47,7 +53,10 @@ impl ConnectionStore {
     pub fn new(limit: usize) -> Self {
         Self {
             slots: VecDeque::new(),
+            over: VecDeque::new(),
             base: 0,
+            passed: 0,
+            stragglers: VecDeque::new(),
             bytes: 0,
             limit,
             open: HashSet::new(),
@@ -57,18 +66,23 @@ impl ConnectionStore {
         }
     }
 
-    /// The number of the next connection.
+    /// The number of the next connection. Once the numbers are used up, all that follow have the last one and no slot: they
+    /// are counted when they end, for a number that came round would name two connections.
     pub fn reserve(&mut self) -> ConnectionId {
-        let id = ConnectionId(
-            self.base
-                .wrapping_add(u32::try_from(self.slots.len()).unwrap_or(u32::MAX)),
-        );
+        let next = u32::try_from(self.slots.len())
+            .ok()
+            .and_then(|slots| self.base.checked_add(slots));
+        let Some(next) = next.filter(|next| *next < u32::MAX) else {
+            return ConnectionId(u32::MAX);
+        };
         self.slots.push_back(None);
-        id
+        self.over.push_back(false);
+        ConnectionId(next)
     }
 
     /// Keeps a connection that is over.
     pub fn keep(&mut self, id: ConnectionId, connection: impl Into<Arc<Connection>>, ledger: &mut CredentialStore) {
+        self.note_over(id, true);
         if let Some(connection) = self.put(id, connection.into()) {
             self.open.remove(&id);
             self.fold(&connection, ledger);
@@ -90,8 +104,22 @@ impl ConnectionStore {
         }
     }
 
-    /// What was kept of a connection that goes on is void.
+    /// Nothing comes into the slot of a connection any more.
+    fn note_over(&mut self, id: ConnectionId, kept: bool) {
+        let Some(index) = id.0.checked_sub(self.base).map(|index| index as usize) else {
+            return;
+        };
+        if let Some(over) = self.over.get_mut(index) {
+            *over = true;
+            if kept && index < self.passed {
+                self.stragglers.push_back(id);
+            }
+        }
+    }
+
+    /// A connection turned out to be none: what was kept of it while it went on is void.
     pub fn void(&mut self, id: ConnectionId) {
+        self.note_over(id, false);
         if self.open.remove(&id) {
             self.remove(id);
         }
@@ -110,14 +138,49 @@ impl ConnectionStore {
         None
     }
 
-    /// Folds connections that ended before `time`, oldest first, at most `most` of them.
+    /// Folds connections that ended before `time`, oldest first, at most `most` of them. One that is still open holds up
+    /// none of those that began after it.
     pub fn fold_before(&mut self, time: Timestamp, most: usize, ledger: &mut CredentialStore) {
-        for _ in 0..most {
-            match self.slots.front() {
-                Some(Some(connection)) if connection.transport.ended < time => self.fold_oldest(ledger),
-                _ => return,
+        let mut left = most;
+        while left > 0
+            && let Some(&id) = self.stragglers.front()
+            && self.get(id).is_none_or(|connection| connection.transport.ended < time)
+        {
+            self.stragglers.pop_front();
+            left -= usize::from(self.fold_one(id, ledger));
+        }
+        while left > 0
+            && let Some(slot) = self.slots.get(self.passed)
+        {
+            let id = self.number(self.passed);
+            let is_due = match slot {
+                Some(_) if self.open.contains(&id) => false,
+                Some(connection) if connection.transport.ended >= time => break,
+                slot => slot.is_some(),
+            };
+            self.passed += 1;
+            if is_due {
+                left -= usize::from(self.fold_one(id, ledger));
             }
         }
+        while let (Some(None), Some(true)) = (self.slots.front(), self.over.front()) {
+            self.drop_front();
+        }
+    }
+
+    /// Number of the connection in a slot.
+    fn number(&self, slot: usize) -> ConnectionId {
+        ConnectionId(self.base.saturating_add(u32::try_from(slot).unwrap_or(u32::MAX)))
+    }
+
+    /// Folds this connection; `false` where it is not there any more.
+    fn fold_one(&mut self, id: ConnectionId, ledger: &mut CredentialStore) -> bool {
+        let index = id.0.checked_sub(self.base).map(|index| index as usize);
+        let connection = index.and_then(|index| self.slots.get_mut(index)?.take());
+        if let Some(connection) = &connection {
+            self.fold(connection, ledger);
+        }
+        connection.is_some()
     }
 
     /// A connection; `None` while it is open or once it was folded away.
@@ -225,9 +288,8 @@ impl ConnectionStore {
 
     fn fold_oldest(&mut self, ledger: &mut CredentialStore) {
         // One that is still open loses its place; it is folded when it ends.
-        let Some(slot) = self.slots.pop_front() else { return };
         let id = ConnectionId(self.base);
-        self.base += 1;
+        let Some(slot) = self.drop_front() else { return };
         match slot {
             Some(connection) if self.open.remove(&id) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
             Some(connection) => self.fold(&connection, ledger),
@@ -235,9 +297,18 @@ impl ConnectionStore {
         }
     }
 
+    fn drop_front(&mut self) -> Option<Option<Arc<Connection>>> {
+        let slot = self.slots.pop_front()?;
+        self.over.pop_front();
+        self.base += 1;
+        self.passed = self.passed.saturating_sub(1);
+        Some(slot)
+    }
+
     fn fold(&mut self, connection: &Connection, ledger: &mut CredentialStore) {
         self.bytes = self.bytes.saturating_sub(cost(connection));
-        let oldest = ConnectionId(self.base);
+        // Whatever stands before it is folded, or has been open all the while.
+        let oldest = self.number(self.passed);
         for id in connection
             .issued
             .iter()
@@ -533,5 +604,79 @@ mod tests {
         assert_eq!(taken.transport.started, time);
         assert_eq!((all_kept(&kept), kept.bytes()), (vec![5], PLAIN));
         assert!(kept.get_mut(ConnectionId(5)).is_some() && kept.get_mut(ConnectionId(3)).is_none());
+    }
+
+    #[test]
+    fn one_old_open_connection_does_not_hold_up_those_behind_it() {
+        for shown in [false, true] {
+            let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
+            let open = kept.reserve();
+            if shown {
+                kept.keep_open(open, unseen(0));
+            }
+            let time = |second| crate::session::tests::at(second).time;
+            for second in 1..6 {
+                let id = kept.reserve();
+                kept.keep(id, unseen(second), &mut ledger);
+            }
+            kept.fold_before(time(4), 2, &mut ledger);
+            assert_eq!(kept.omitted_total(), 2, "at most so many at once");
+            kept.fold_before(time(4), 2, &mut ledger);
+            assert_eq!((kept.omitted_total(), kept.slots.len()), (3, 6));
+            assert_eq!(kept.get(open).is_some(), shown, "it keeps its place");
+            // Its end comes late; it goes when its own time has come.
+            kept.keep(open, unseen(7), &mut ledger);
+            kept.fold_before(time(6), 9, &mut ledger);
+            assert_eq!((all_kept(&kept), kept.omitted_total()), (vec![0], 5));
+            kept.fold_before(time(8), 9, &mut ledger);
+            assert_eq!(
+                (all_kept(&kept), kept.omitted_total(), kept.slots.len()),
+                (vec![], 6, 0)
+            );
+            assert_eq!(kept.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_turned_out_to_be_none_leaves_no_place_behind() {
+        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
+        let (none, _open) = (kept.reserve(), kept.reserve());
+        kept.void(none);
+        kept.fold_before(crate::session::tests::at(9).time, 9, &mut ledger);
+        assert_eq!((kept.slots.len(), kept.over.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_credential_goes_with_the_last_connection_behind_an_old_open_one() {
+        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
+        let _open = kept.reserve();
+        let id = kept.reserve();
+        let name = CredentialFingerprint::of(b"ticket");
+        let issued = ledger.enter(Mechanism::Ticket, &name, || Credential {
+            issued: Some(Issue {
+                connection: id,
+                at: crate::session::tests::at(1),
+            }),
+            ..Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+        });
+        let mut connection = unseen(1);
+        connection.issued = vec![issued];
+        kept.keep(id, connection, &mut ledger);
+        kept.fold_before(crate::session::tests::at(9).time, 9, &mut ledger);
+        assert!(ledger.get(issued).is_none());
+    }
+
+    #[test]
+    fn numbers_that_are_used_up_are_not_given_twice() {
+        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
+        kept.base = u32::MAX - 2;
+        assert_eq!(kept.reserve(), ConnectionId(u32::MAX - 2));
+        assert_eq!(kept.reserve(), ConnectionId(u32::MAX - 1));
+        for _ in 0..2 {
+            let id = kept.reserve();
+            assert_eq!(id, ConnectionId(u32::MAX));
+            kept.keep(id, unseen(1), &mut ledger);
+        }
+        assert_eq!((kept.len(), kept.omitted_total()), (0, 2));
     }
 }
