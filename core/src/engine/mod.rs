@@ -284,10 +284,7 @@ impl Engine {
                 snapshot.finish_flow(ended_here(flow));
             }
         }
-        let legs = proxied::join(&mut snapshot.kept, &mut snapshot.ledger);
-        if legs > 0 {
-            snapshot.notices.add_many(Notice::LegJoined, legs, None);
-        }
+        snapshot.join_legs();
         snapshot
     }
 
@@ -350,9 +347,14 @@ impl Engine {
     }
 
     fn join_legs(&mut self) {
-        let legs = proxied::join(&mut self.kept, &mut self.ledger);
-        if legs > 0 {
-            self.notices.add_many(Notice::LegJoined, legs, None);
+        let joined = proxied::join(&mut self.kept, &mut self.ledger);
+        for (notice, count, first) in [
+            (Notice::LegJoined, joined.legs, None),
+            (Notice::ConnectionRepeated, joined.copies, joined.first_copy),
+        ] {
+            if count > 0 {
+                self.notices.add_many(notice, count, first);
+            }
         }
     }
 

@@ -1,35 +1,215 @@
-//! Both legs of one handshake: a capture on a balancer, or several captures together, show a connection twice.
+//! One handshake that stands in the input more than once is counted once.
 //!
-//! The same ClientHello random and ServerHello random in two TCP connections is the same TLS connection, passed on. It
-//! is counted once, by the leg that the client sees, and the far end of the other leg is the machine that answered.
+//! *Legs*: a capture on a balancer, or several captures together, show a connection on both sides of a machine that passes
+//! it on. The same ClientHello random and ServerHello random between other ends within seconds is the same TLS connection.
+//! It is counted by the leg that the client sees, and the far end of the other leg is the machine that answered.
+//!
+//! *Copies*: the same packets stand in the input a second time, behind the first lot or by another clock. The same randoms
+//! between the same ends are the same connection whenever they come: nobody draws both randoms and both ports twice.
 
-use crate::net::Timestamp;
-use crate::session::{Connection, ConnectionId};
+use hashbrown::HashMap;
+
+use crate::net::{FrameRef, Timestamp};
+use crate::session::{Connection, ConnectionId, Outcome, Seen};
 use crate::store::{ConnectionStore, CredentialStore};
 
-/// Joins the legs of every handshake that is kept more than once. Gives how many were joined.
-pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> u64 {
-    let mut hellos: Vec<(u64, Timestamp, ConnectionId)> = kept
-        .iter()
-        .filter_map(|(id, connection)| Some((key(connection)?, begun(connection), id)))
-        .collect();
-    hellos.sort_unstable();
-    let mut joined = 0;
-    for group in hellos.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
-        // What reaches the balancer reaches it before it leaves it.
-        let Some(&(_, _, outer)) = group.first() else { continue };
-        for &(_, _, leg) in group.iter().skip(1) {
-            if same_handshake(kept.get(outer), kept.get(leg)) {
-                joined += u64::from(join_two(outer, leg, kept, ledger));
-            }
+/// Nanoseconds within which a handshake is passed on, what two clocks differ by included. Equal randoms further apart are a
+/// replay, or hosts without entropy.
+const PASSED_ON: i64 = 10_000_000_000;
+/// Connections with the ClientHello of another one, and without an answer of their own, are compared with so many of those
+/// that have one: a client without entropy sends the same hello for ever.
+const COMPARED: usize = 8;
+
+/// How often one handshake stood in the input again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Joined {
+    /// As another leg.
+    pub(super) legs: u64,
+    /// As a copy, and the first frame of the first of them.
+    pub(super) copies: u64,
+    pub(super) first_copy: Option<FrameRef>,
+}
+
+/// How two connections with the same randoms stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    Legs,
+    Copies,
+}
+
+/// What a connection is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    hello: u64,
+    /// `None` without a ServerHello.
+    answer: Option<u64>,
+    time: Timestamp,
+    id: ConnectionId,
+}
+
+/// Joins what is kept of every handshake more than once.
+pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Joined {
+    let mut joined = Joined::default();
+    let (mut hellos, mut alone) = (Vec::new(), Vec::new());
+    for (id, connection) in kept.iter() {
+        match (entry(id, connection), connection.answer.yes()) {
+            (Some(entry), _) => hellos.push(entry),
+            (None, Some(answer)) => alone.push((u64::from_be_bytes(answer.random), id)),
+            (None, None) => {}
         }
     }
+    hellos.sort_unstable();
+    for alike in hellos
+        .chunk_by(|a, b| a.hello == b.hello)
+        .filter(|group| group.len() > 1)
+    {
+        let mut firsts = Vec::new();
+        let mut unanswered = Vec::new();
+        for group in alike.chunk_by(|a, b| a.answer == b.answer) {
+            let firsts_here = join_group(group, kept, ledger, &mut joined);
+            let all = if group.iter().all(|entry| entry.answer.is_none()) {
+                &mut unanswered
+            } else {
+                &mut firsts
+            };
+            all.extend(firsts_here);
+        }
+        for id in unanswered {
+            let near = firsts.iter_mut().take(COMPARED);
+            join_first(near, id, kept, ledger, &mut joined);
+        }
+    }
+    join_answers(alone, &hellos, kept, ledger, &mut joined);
     joined
 }
 
-fn key(connection: &Connection) -> Option<u64> {
-    let (hello, answer) = (connection.hello.yes()?, connection.answer.yes()?);
-    Some(u64::from_be_bytes(*hello.random.first_chunk()?) ^ u64::from_be_bytes(answer.random))
+fn entry(id: ConnectionId, connection: &Connection) -> Option<Entry> {
+    Some(Entry {
+        hello: u64::from_be_bytes(*connection.hello.yes()?.random.first_chunk()?),
+        answer: connection.answer.yes().map(|answer| u64::from_be_bytes(answer.random)),
+        time: connection.hello_time(),
+        id,
+    })
+}
+
+/// Joins connections with the same randoms, in the order of time. Gives those that are left.
+fn join_group(
+    group: &[Entry],
+    kept: &mut ConnectionStore,
+    ledger: &mut CredentialStore,
+    joined: &mut Joined,
+) -> Vec<ConnectionId> {
+    let mut wholes: Vec<ConnectionId> = Vec::new();
+    for entry in group {
+        // The latest is the nearest in time; a copy may be of any.
+        let near = wholes.iter_mut().rev().take(COMPARED);
+        if !join_first(near, entry.id, kept, ledger, joined) {
+            wholes.push(entry.id);
+        }
+    }
+    wholes
+}
+
+/// Joins connections of which only the server's hello was seen with those that they are another leg or copy of.
+fn join_answers(
+    alone: Vec<(u64, ConnectionId)>,
+    hellos: &[Entry],
+    kept: &mut ConnectionStore,
+    ledger: &mut CredentialStore,
+    joined: &mut Joined,
+) {
+    if alone.is_empty() {
+        return;
+    }
+    let mut wholes: HashMap<u64, Vec<ConnectionId>> = alone.iter().map(|(answer, _)| (*answer, Vec::new())).collect();
+    for entry in hellos {
+        if let Some(known) = entry.answer.and_then(|answer| wholes.get_mut(&answer)) {
+            known.push(entry.id);
+        }
+    }
+    for (answer, id) in alone {
+        let Some(known) = wholes.get_mut(&answer) else { continue };
+        if !join_first(known.iter_mut().take(COMPARED), id, kept, ledger, joined) {
+            known.push(id);
+        }
+    }
+}
+
+/// Joins a connection with the first of these that it is a leg or copy of. Where it is the better one of the two, it takes
+/// the other's place. `false` when there is none.
+fn join_first<'a>(
+    mut wholes: impl Iterator<Item = &'a mut ConnectionId>,
+    id: ConnectionId,
+    kept: &mut ConnectionStore,
+    ledger: &mut CredentialStore,
+    joined: &mut Joined,
+) -> bool {
+    let found = wholes.find_map(|whole| {
+        let relation = relation(kept.get(*whole)?, kept.get(id)?)?;
+        Some((whole, relation))
+    });
+    let Some((whole, relation)) = found else { return false };
+    let swap = match (kept.get(*whole), kept.get(id)) {
+        (Some(a), Some(b)) if relation == Relation::Legs => is_outer(b, a),
+        (Some(a), Some(b)) => unseen(b) < unseen(a),
+        _ => false,
+    };
+    let (first, second) = if swap { (id, *whole) } else { (*whole, id) };
+    *whole = first;
+    let Some(frame) = join_two(first, second, relation, kept, ledger) else {
+        return false;
+    };
+    match relation {
+        Relation::Legs => joined.legs += 1,
+        Relation::Copies => {
+            joined.copies += 1;
+            joined.first_copy = Some(joined.first_copy.map_or(frame, |first| first.min(frame)));
+        }
+    }
+    true
+}
+
+/// How two connections stand to each other: `None` where they are two.
+fn relation(a: &Connection, b: &Connection) -> Option<Relation> {
+    let hello = |connection: &Connection| connection.hello.yes().map(|hello| hello.random);
+    let answer = |connection: &Connection| connection.answer.yes().map(|answer| answer.random);
+    let (hellos, answers) = (same(hello(a), hello(b)), same(answer(a), answer(b)));
+    if hellos == Some(false) || answers == Some(false) || (hellos, answers) == (None, None) {
+        return None;
+    }
+    let near = a.hello_time().since(b.hello_time()).abs() <= PASSED_ON;
+    if (a.client, a.server) == (b.client, b.server) {
+        let isn = same(a.transport.client_isn, b.transport.client_isn);
+        // Between the same ends other sequence numbers are another connection, unless a firewall rewrites them, or the
+        // client gave up its first SYN, with the hello in it (RFC 7413), for another one.
+        let always = isn == Some(true) || (isn, hellos, answers) == (None, Some(true), Some(true));
+        return (near || always).then_some(Relation::Copies);
+    }
+    if hellos == Some(true) && answers == Some(true) {
+        return near.then_some(Relation::Legs);
+    }
+    // One hello alone may be sent to two servers by a client that races them. Where nothing at all was captured of what
+    // came back on one of the two, or of what went there, the other one shows it.
+    let half = |connection: &Connection| connection.client_side.captured != connection.server_side.captured;
+    (near && half(a) != half(b)).then_some(Relation::Legs)
+}
+
+/// Whether both are known and the same; `None` where one is not known.
+fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<bool> {
+    Some(a? == b?)
+}
+
+/// Whether `a` is the leg on the client's side of `b`: what reaches the balancer reaches it before it leaves it, and what
+/// comes back leaves it later. Where only one of the two holds, the clocks differ, or packets are out of order: then the
+/// longer wait for the answer tells, whatever the clocks say.
+fn is_outer(a: &Connection, b: &Connection) -> bool {
+    let span = |it: &Connection| Some((it.hello.yes()?.at.time, it.answer.yes()?.at.time));
+    let (Some((asked_a, answered_a)), Some((asked_b, answered_b))) = (span(a), span(b)) else {
+        // A leg of which half is missing shows less.
+        return a.hello.yes().is_some() && a.answer.yes().is_some();
+    };
+    let (wait_a, wait_b) = (answered_a.since(asked_a), answered_b.since(asked_b));
+    wait_a > wait_b || (wait_a == wait_b && begun(a) < begun(b))
 }
 
 /// When a leg began: by its SYN, which stands first whatever became of the order of packets, else by its hello.
@@ -40,31 +220,43 @@ fn begun(connection: &Connection) -> Timestamp {
     }
 }
 
-fn same_handshake(a: Option<&Connection>, b: Option<&Connection>) -> bool {
-    let randoms = |connection: &Connection| Some((connection.hello.yes()?.random, connection.answer.yes()?.random));
-    let (Some(a), Some(b)) = (a, b) else { return false };
-    let same_ends = (a.client, a.server) == (b.client, b.server);
-    !same_ends && randoms(a).is_some() && randoms(a) == randoms(b)
+/// Of two copies the one that shows more is kept: how much this one does not show.
+fn unseen(connection: &Connection) -> u8 {
+    let is_unclear = matches!(connection.outcome, Outcome::Unclear(_));
+    let unseen = [
+        connection.hello.yes().is_none(),
+        connection.answer.yes().is_none(),
+        is_unclear,
+        !matches!(connection.close.class, Seen::Yes(_)),
+    ];
+    unseen.into_iter().map(u8::from).sum()
 }
 
-fn join_two(outer: ConnectionId, leg: ConnectionId, kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> bool {
-    let Some(server) = kept.get(outer).map(|connection| connection.server) else {
-        return false;
-    };
-    let Some(inner) = kept.remove(leg) else { return false };
+/// Takes out the second of two connections. Gives its first frame.
+fn join_two(
+    whole: ConnectionId,
+    second: ConnectionId,
+    relation: Relation,
+    kept: &mut ConnectionStore,
+    ledger: &mut CredentialStore,
+) -> Option<FrameRef> {
+    let server = kept.get(whole)?.server;
+    let inner = kept.remove(second)?;
     ledger.join(
-        (leg, inner.server),
-        (outer, server),
+        (second, inner.server),
+        (whole, server),
         inner
             .issued
             .iter()
             .copied()
             .chain(inner.offers.iter().map(|offer| offer.credential)),
     );
-    if let Some(connection) = kept.get_mut(outer) {
+    if relation == Relation::Legs
+        && let Some(connection) = kept.get_mut(whole)
+    {
         let behind = inner.transport.behind().unwrap_or(inner.server);
         let uncommon = connection.transport.uncommon.get_or_insert_default();
         uncommon.behind.get_or_insert(behind);
     }
-    true
+    Some(inner.transport.first())
 }

@@ -90,6 +90,8 @@ notices! {
     ServicesNotKept = "services-not-kept", "folded connections are of more services than are told apart; the summary counts them, no service does";
     /// Another leg of a connection that is counted already.
     LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
+    /// A copy of a connection that is counted already.
+    ConnectionRepeated = "connection-repeated", "connections stand in the input more than once and are counted once";
     /// A RST whose sequence number the receiver would not accept.
     ResetIgnored = "reset-ignored", "resets with a sequence number that the receiver ignores";
     /// A line of a key log that cannot be read.
