@@ -17,7 +17,7 @@ use crate::tls::{Content, Event, Message, ProtocolVersion};
 
 use crate::session::Close;
 use crate::session::{Blindness, Seen};
-use crate::session::{Completed, Connection, ConnectionId, EarlyData, Offer, Outcome, TicketsInferred};
+use crate::session::{Completed, Connection, ConnectionId, EarlyData, Offer, Outcome, Shape, TicketsInferred};
 use crate::session::{Credential, CredentialFingerprint};
 use crate::session::{HostFingerprint, Transport};
 use crate::session::{PlainAlert, Side, SideFacts};
@@ -167,7 +167,10 @@ impl HandshakeTracker {
                 false,
             ),
         };
-        let full = side == Side::Server && self.server_flight;
+        // A certificate or key exchange of the server in clear stands behind its hello.
+        let in_clear =
+            !self.facts.is_tls13() && !self.key_exchange && matches!(self.facts.shape, Seen::Yes(Shape::Full(_)));
+        let full = side == Side::Server && (self.server_flight || in_clear);
         let alert = self.facts.side(side).alert.is_some() || end.plain.is_some();
         let records = [end.last, end.before_last];
         let told = [hello, full, key_exchange, alert].into_iter().filter(|told| *told);

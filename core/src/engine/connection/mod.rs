@@ -129,19 +129,37 @@ impl ConnectionState {
     }
 
     /// Whether this is a TLS connection after all, and not a hello or a few records that stand in something else: in a
-    /// mail, or a file that is passed on. Either its place tells, or both sides speak TLS, or the only side that was seen
-    /// says more than a single message. `None` where nothing looked like TLS.
+    /// mail, or a file that is passed on. Either its place tells, or both sides speak TLS, or the only side that can be
+    /// read says more than a single message, or nothing but a hello. `None` where nothing looked like TLS.
     pub(super) fn confirmed(&self) -> Option<bool> {
         let open = self.open.as_deref()?;
-        let [client, server] = Direction::BOTH.map(|direction| open.said(side(direction)));
-        let silent = |direction| {
-            let nothing =
-                matches!(self.each.get(index(direction)), Some(StreamState::Searching(held, _)) if held.is_empty());
-            nothing && self.clear_lost.get(index(direction)) == Some(&false)
+        let said = |direction| open.said(side(direction));
+        let both = Direction::BOTH.into_iter().all(|direction| said(direction) > 0);
+        let alone = |direction: Direction| {
+            let other = direction.opposite();
+            let unreadable = self.is_silent(other) || self.lost.get(index(other)).is_some_and(Option::is_some);
+            (said(direction) > 1 && unreadable) || (said(direction) == 1 && self.is_hello_alone(direction))
         };
-        let both = client > 0 && server > 0;
-        let alone = (client > 1 && silent(Direction::ToClient)) || (server > 1 && silent(Direction::ToServer));
-        Some(self.certain || both || alone)
+        Some(self.certain || both || Direction::BOTH.into_iter().any(alone))
+    }
+
+    /// Whether no byte of a direction was seen.
+    fn is_silent(&self, direction: Direction) -> bool {
+        let nothing =
+            matches!(self.each.get(index(direction)), Some(StreamState::Searching(held, _)) if held.is_empty());
+        nothing && self.clear_lost.get(index(direction)) == Some(&false)
+    }
+
+    /// Whether a whole hello is all that was seen of a connection: no content begins and ends with one.
+    fn is_hello_alone(&self, direction: Direction) -> bool {
+        let (Some(StreamState::Tls(decoder)), Some(open)) = (self.each.get(index(direction)), self.open.as_deref())
+        else {
+            return false;
+        };
+        let hello = open.facts().hello.yes().is_some() || open.facts().answer.yes().is_some();
+        let nothing_else = decoder.in_sync() && !decoder.inside_record() && self.clear.is_none();
+        let complete = self.lost.iter().all(Option::is_none) && self.clear_lost == [false; 2];
+        hello && nothing_else && complete && self.is_silent(direction.opposite())
     }
 
     /// Whether what became of the handshake was not told yet, and can be: while records wait for keys, the end of the
@@ -258,7 +276,7 @@ pub(super) fn deliver(
                     direction
                 }
                 Some(StreamState::Searching(..)) => {
-                    let after = look(flow, direction, bytes, *at, context);
+                    let after = look(flow, direction, bytes, *at, true, context);
                     account(flow, context.buffered);
                     after
                 }
@@ -366,12 +384,13 @@ fn keep_what_keys_need(data: &mut ConnectionState) {
     }
 }
 
-/// Looks for the beginning of TLS.
+/// Looks for the beginning of TLS. `is_news` says that the piece came only now, and was not held back.
 fn look(
     flow: &mut Flow<ConnectionState>,
     direction: Direction,
     piece: &[u8],
     at: At,
+    is_news: bool,
     context: &mut Context<'_>,
 ) -> Direction {
     let Some(StreamState::Searching(held, searched)) = flow.data.each.get_mut(index(direction)) else {
@@ -394,6 +413,12 @@ fn look(
     let in_the_middle = !flow.roles_known() || flow.data.lost.iter().any(Option::is_some) || flow.data.is_tls();
     if in_the_middle && records(&bytes) {
         return begin(flow, direction, &bytes, 0, Start::Middle, at, context);
+    }
+    // The hello of this side is lost, and the other side's says that this is TLS: records begin somewhere behind the rest
+    // of a message. What came before the other side's hello may be clear text.
+    let hello_lost = flow.data.lost.get(index(direction)).is_some_and(Option::is_some);
+    if is_news && flow.data.is_tls() && (hello_lost || (!flow.roles_known() && records(piece))) {
+        return begin(flow, direction, piece, 0, Start::Middle, at, context);
     }
     let track = if found == Found::Nothing {
         StreamState::Other
@@ -505,7 +530,7 @@ fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, co
         Some(StreamState::Searching(held, searched)) if !held.is_empty() => {
             let bytes = std::mem::take(held);
             *searched = 0;
-            look(flow, direction, &bytes, at, context);
+            look(flow, direction, &bytes, at, false, context);
         }
         Some(track @ StreamState::Other) => *track = StreamState::Searching(Vec::new(), 0),
         Some(StreamState::Searching(..) | StreamState::Tls(_)) | None => {}
