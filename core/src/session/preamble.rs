@@ -47,10 +47,6 @@ pub fn known(kind: &str) -> &'static str {
 #[must_use]
 pub fn announces_tls(client: &[u8]) -> bool {
     let text = after_proxy_header(client);
-    let ends_with = |end: &[u8]| {
-        let last = text.len().checked_sub(end.len()).and_then(|at| text.get(at..));
-        last.is_some_and(|last| last.eq_ignore_ascii_case(end))
-    };
     match *text {
         [] => !client.is_empty(),
         // SSLRequest of PostgreSQL, also after a refused request for GSSAPI.
@@ -62,14 +58,39 @@ pub fn announces_tls(client: &[u8]) -> bool {
         // The last thing said to a SOCKS proxy is a request (RFC 1928 §4, SOCKS 4).
         [5, ..] | [4, 1, ..] => !text.is_ascii() || text.contains(&0),
         // StartTLS of LDAP has no value behind its name (RFC 4511 §4.14.1).
-        [0x30, ..] => ends_with(b"1.3.6.1.4.1.1466.20037"),
-        [b'C', b'O', b'N', b'N', b'E', b'C', b'T', b' ', ..] => ends_with(b"\r\n\r\n"),
-        [b'<', ..] => ends_with(b">") && last_tags(text).windows(8).any(|word| word == b"xmpp-tls"),
-        _ => {
-            let ends = [&b"STARTTLS\r\n"[..], b"STLS\r\n", b"AUTH TLS\r\n", b"AUTH SSL\r\n"];
-            ends.into_iter().any(ends_with)
-        }
+        [0x30, ..] => ends_with(text, LDAP_STARTTLS),
+        [b'<', ..] => ends_with_xmpp_starttls(text),
+        _ => asks_for_tls(text),
     }
+}
+
+/// Whether a text of any length, of which the beginning and the end are enough, ends with a request for TLS. Those that
+/// stand at the beginning of a connection alone are not among them.
+#[must_use]
+pub fn asks_for_tls(text: &[u8]) -> bool {
+    if text.starts_with(b"CONNECT ") {
+        return ends_with(text, b"\r\n\r\n");
+    }
+    let ends = [
+        &b"STARTTLS\r\n"[..],
+        b"STLS\r\n",
+        b"AUTH TLS\r\n",
+        b"AUTH SSL\r\n",
+        LDAP_STARTTLS,
+    ];
+    ends.into_iter().any(|end| ends_with(text, end)) || ends_with_xmpp_starttls(text)
+}
+
+const LDAP_STARTTLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
+
+/// In upper or lower case.
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    let last = text.len().checked_sub(end.len()).and_then(|at| text.get(at..));
+    last.is_some_and(|last| last.eq_ignore_ascii_case(end))
+}
+
+fn ends_with_xmpp_starttls(text: &[u8]) -> bool {
+    text.ends_with(b">") && last_tags(text).windows(8).any(|word| word == b"xmpp-tls")
 }
 
 /// The end of an XML stream, long enough for an empty element with its name space.

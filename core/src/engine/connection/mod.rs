@@ -1,5 +1,6 @@
 //! What the engine attaches to a TCP connection: where TLS begins on it, one decoder a direction, and the fold.
 
+mod clear;
 mod end;
 
 use std::borrow::Cow;
@@ -16,11 +17,9 @@ use crate::tls::record::{Loss, Start, plausible};
 use crate::tls::search::{Found, Wanted, search};
 use crate::tls::{Decoder, Event};
 
+use clear::{LongText, go_on};
 pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, stray};
 use end::{key_origin, transport};
-
-/// Clear text kept of each side: enough to name the protocol and to read a PROXY header.
-const PREAMBLE_KEPT: usize = 256;
 
 /// The engine's parts that a connection needs.
 pub(super) struct Context<'a> {
@@ -43,6 +42,8 @@ pub(super) struct Context<'a> {
 enum StreamState {
     /// Looking for the beginning of TLS in the bytes so far, of which so many need no second look.
     Searching(Vec<u8>, usize),
+    /// A client that has said more in clear than is searched, and may still ask for TLS.
+    Clear(Box<LongText>),
     /// Decoding.
     Tls(Decoder),
     /// No TLS here.
@@ -203,6 +204,7 @@ impl ConnectionState {
     fn memory(&self) -> usize {
         let of_track = |track: &StreamState| match track {
             StreamState::Searching(bytes, _) => bytes.capacity(),
+            StreamState::Clear(text) => text.memory(),
             StreamState::Tls(decoder) => decoder.buffered(),
             StreamState::Other => 0,
         };
@@ -215,6 +217,9 @@ impl ConnectionState {
         self.offsets.swap(0, 1);
         self.lost.swap(0, 1);
         self.clear_lost.swap(0, 1);
+        if let Some(texts) = &mut self.clear {
+            texts.swap(0, 1);
+        }
     }
 }
 
@@ -280,6 +285,19 @@ pub(super) fn deliver(
                     account(flow, context.buffered);
                     after
                 }
+                Some(StreamState::Clear(text)) => {
+                    if text.ends_before(bytes) {
+                        let text = text.text();
+                        note_clear(flow, direction, &text);
+                        set(flow, direction, StreamState::Searching(Vec::new(), 0));
+                        let after = look(flow, direction, bytes, *at, true, context);
+                        account(flow, context.buffered);
+                        after
+                    } else {
+                        text.add(bytes);
+                        direction
+                    }
+                }
                 Some(StreamState::Other) | None => direction,
             };
             (after, bytes.len() as u64)
@@ -322,6 +340,10 @@ fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, caus
             }
             bytes.clear();
             *searched = 0;
+            true
+        }
+        Some(StreamState::Clear(text)) => {
+            text.lose();
             true
         }
         Some(StreamState::Other) | None => false,
@@ -420,13 +442,24 @@ fn look(
     if is_news && flow.data.is_tls() && (hello_lost || (!flow.roles_known() && records(piece))) {
         return begin(flow, direction, piece, 0, Start::Middle, at, context);
     }
-    let track = if found == Found::Nothing {
-        StreamState::Other
-    } else {
-        StreamState::Searching(bytes.into_owned(), searched)
+    let track = match found {
+        Found::Nothing => give_up(flow, direction, &bytes),
+        _ => StreamState::Searching(bytes.into_owned(), searched),
     };
     set(flow, direction, track);
     direction
+}
+
+/// No TLS within what is searched. A client may still ask for it.
+fn give_up(flow: &mut Flow<ConnectionState>, direction: Direction, text: &[u8]) -> StreamState {
+    if direction == Direction::ToServer || !flow.roles_known() {
+        return StreamState::Clear(Box::new(LongText::of(text)));
+    }
+    // Of protocols in which TLS is asked for, some are told by their greeting. That of HTTP tells nothing.
+    if !text.starts_with(b"HTTP/") && text.first().is_some_and(u8::is_ascii_graphic) {
+        note_clear(flow, direction, text);
+    }
+    StreamState::Other
 }
 
 /// An alert alone does not make a TLS connection.
@@ -509,13 +542,15 @@ fn begin(
         }
     }
     let (clear, rest) = bytes.split_at(offset.min(bytes.len()));
+    let before = flow.data.clear.as_deref().and_then(|texts| texts.get(index(direction)));
     let in_place = match clear {
+        [] if before.is_some_and(|text| !text.is_empty()) => before.is_some_and(|text| preamble::asks_for_tls(text)),
         [] => start != Start::Middle && flow.roles_known() && flow.data.lost.iter().all(Option::is_none),
         text => preamble::announces_tls(text),
     };
     flow.data.certain |= direction == Direction::ToServer && in_place;
     if !clear.is_empty() {
-        keep_preamble(flow, direction, clear);
+        note_clear(flow, direction, clear);
     }
     set(flow, direction, StreamState::Tls(Decoder::new(start)));
     keep_what_keys_need(&mut flow.data);
@@ -533,13 +568,19 @@ fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, co
             look(flow, direction, &bytes, at, false, context);
         }
         Some(track @ StreamState::Other) => *track = StreamState::Searching(Vec::new(), 0),
+        Some(track @ StreamState::Clear(_)) => {
+            if let StreamState::Clear(text) = std::mem::replace(track, StreamState::Searching(Vec::new(), 0)) {
+                note_clear(flow, direction, &text.text());
+            }
+        }
         Some(StreamState::Searching(..) | StreamState::Tls(_)) | None => {}
     }
 }
 
-fn keep_preamble(flow: &mut Flow<ConnectionState>, direction: Direction, clear: &[u8]) {
+/// What is kept of the clear text of a side, of which this is the next stretch.
+fn note_clear(flow: &mut Flow<ConnectionState>, direction: Direction, text: &[u8]) {
     let texts = flow.data.clear.get_or_insert_default();
-    if let Some(text) = texts.get_mut(index(direction)) {
-        text.extend_from_slice(clear.get(..PREAMBLE_KEPT.min(clear.len())).unwrap_or_default());
+    if let Some(known) = texts.get_mut(index(direction)) {
+        *known = go_on(known, text);
     }
 }
