@@ -512,6 +512,10 @@ impl Engine {
             note(Notice::OverlapConflict, half.assembler.conflicts());
             note(Notice::StreamBufferLimit, u32::from(half.assembler.limited()));
         }
+        note(
+            Notice::ClocksDiffer,
+            u32::from(confirmed == Some(true) && flow.clock_difference().is_some()),
+        );
         note(Notice::HelloNotConfirmed, u32::from(confirmed == Some(false)));
         note(
             Notice::OneDirection,

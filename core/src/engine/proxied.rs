@@ -200,24 +200,32 @@ fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<bool> {
 }
 
 /// Whether `a` is the leg on the client's side of `b`: what reaches the balancer reaches it before it leaves it, and what
-/// comes back leaves it later. Where only one of the two holds, the clocks differ, or packets are out of order: then the
-/// longer wait for the answer tells, whatever the clocks say.
+/// comes back leaves it later. A SYN stands first whatever became of the order of packets. Without one, or where the clocks
+/// differ, the longer wait for the answer tells.
 fn is_outer(a: &Connection, b: &Connection) -> bool {
     let span = |it: &Connection| Some((it.hello.yes()?.at.time, it.answer.yes()?.at.time));
     let (Some((asked_a, answered_a)), Some((asked_b, answered_b))) = (span(a), span(b)) else {
         // A leg of which half is missing shows less.
         return a.hello.yes().is_some() && a.answer.yes().is_some();
     };
+    let begun = |it: &Connection| it.transport.client_isn.map(|_| it.transport.started);
     let (wait_a, wait_b) = (answered_a.since(asked_a), answered_b.since(asked_b));
-    wait_a > wait_b || (wait_a == wait_b && begun(a) < begun(b))
+    match begun(a).zip(begun(b)) {
+        Some((a, b)) if !shifted([a.since(b), asked_a.since(asked_b), answered_a.since(answered_b)]) => a < b,
+        _ => wait_a > wait_b,
+    }
 }
 
-/// When a leg began: by its SYN, which stands first whatever became of the order of packets, else by its hello.
-fn begun(connection: &Connection) -> Timestamp {
-    match connection.transport.client_isn {
-        Some(_) => connection.transport.started,
-        None => connection.hello_time(),
-    }
+/// Whether one leg stands before the other by nearly the same time in all that happens: its clock is slow, for the answer
+/// comes to the inner leg first.
+fn shifted(differences: [i64; 3]) -> bool {
+    let same_sign = differences.iter().all(|it| *it > 0) || differences.iter().all(|it| *it < 0);
+    let [least, most] = [
+        differences.iter().map(|it| it.unsigned_abs()).min(),
+        differences.iter().map(|it| it.unsigned_abs()).max(),
+    ]
+    .map(Option::unwrap_or_default);
+    same_sign && most < 2 * least
 }
 
 /// Of two copies the one that shows more is kept: how much this one does not show.

@@ -90,6 +90,8 @@ notices! {
     ServicesNotKept = "services-not-kept", "folded connections are of more services than are told apart; the summary counts them, no service does";
     /// Another leg of a connection that is counted already.
     LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
+    /// The two sides of a connection were captured by two clocks.
+    ClocksDiffer = "clocks-differ", "the SYN exchange of connections shows that the clocks of their two sides differ; times of the server's side are set by the client's clock";
     /// A copy of a connection that is counted already.
     ConnectionRepeated = "connection-repeated", "connections stand in the input more than once and are counted once";
     /// A RST whose sequence number the receiver would not accept.

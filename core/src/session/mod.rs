@@ -3,6 +3,7 @@
 //! A [`Connection`] holds what one TLS connection showed, a [`Credential`] what is known of one session ID, ticket or
 //! PSK. Every observation is a [`Seen`]: nothing that was not visible turns into a "no" here, and nothing is judged.
 
+mod clocks;
 mod close;
 mod connection;
 mod credential;
@@ -19,6 +20,7 @@ mod transport;
 
 pub use crate::tcp::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
+pub use clocks::set_server_back;
 pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close};
 pub(crate) use connection::JSSE_PADDING;
 pub use connection::{

@@ -14,6 +14,9 @@ pub(super) const SAME_CONNECTION: i32 = 1 << 24;
 /// What opens a connection is not of this one where it stands this far beyond all that its side sent: no clear text before
 /// TLS is that long, nor the early data that may stand before a second hello.
 const LEAP: i32 = 24 << 10;
+/// Nanoseconds by which the two sides of a SYN exchange must contradict each other before two clocks are the reason: below
+/// that, packets of one clock are stamped out of order by queues of a network card.
+const CLOCKS_DIFFER: i64 = 100_000;
 /// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
 const RESET_WINDOW: i32 = 1 << 20;
 
@@ -133,7 +136,7 @@ pub struct Flow<T> {
     pub spans: Spans,
     /// Outer headers of the first packet that has any, the client's end of every tunnel first.
     pub outer: Box<[Wrapping]>,
-    /// When the client's acknowledgement completed the TCP handshake.
+    /// When the client acknowledged a SYN-ACK, which need not have been seen.
     pub established: Option<At>,
     /// Where the answers come from, when that is not where the client sent its segments.
     pub answered_from: Option<Box<Endpoint>>,
@@ -425,13 +428,30 @@ impl<T> Flow<T> {
                 self.resets_ignored += 1;
             }
         }
+        // A SYN-ACK that was not seen yet may come, from another clock.
         if !segment.flags.syn()
             && segment.flags.ack()
             && self.established.is_none()
-            && self.half(direction.opposite()).answers
+            && self.may_be_established(direction)
         {
             self.established = Some(at);
         }
+    }
+
+    fn may_be_established(&self, direction: Direction) -> bool {
+        let (half, other) = (self.half(direction), self.half(direction.opposite()));
+        other.answers || (half.syn.is_some() && other.first.is_none())
+    }
+
+    /// Nanoseconds by which the server's clock was ahead of the client's; `None` where the SYN exchange does not show two
+    /// clocks. The SYN-ACK was sent between the SYN and the segment that acknowledges it; in the middle is the best guess.
+    #[must_use]
+    pub fn clock_difference(&self) -> Option<i64> {
+        let [client, server] = &self.halves;
+        let (syn, answer) = (client.syn?.time, server.syn.filter(|_| server.answers)?.time);
+        let acknowledged = self.established?.time;
+        let (least, most) = (answer.since(acknowledged), answer.since(syn));
+        (least > CLOCKS_DIFFER || most < -CLOCKS_DIFFER).then_some(least.midpoint(most))
     }
 
     fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
@@ -477,6 +497,13 @@ impl<T> Flow<T> {
         }
         let first = syn.seq.plus(1);
         let half = self.half(direction);
+        // By another clock the answer stands before the SYN, and the whole of its side may.
+        let other = self.half(direction.opposite());
+        let answers = other.answers.then_some(other.first_acknowledged).flatten();
+        let with_data = first.plus(u32::try_from(syn.payload.len()).unwrap_or(u32::MAX));
+        if answers.is_some_and(|answers| answers == first || answers == with_data) {
+            return true;
+        }
         match half.lowest.or(self.half(direction.opposite()).acknowledged) {
             Some(known) if first == known => true,
             Some(known) => first.distance(known) < 0 && !self.closed() && self.fits(direction, syn),

@@ -10,7 +10,7 @@ use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
     Blindness, CloseClass, Connection, ConnectionId, CredentialFingerprint, HostFingerprint, KeyOrigin, MergeHints,
-    RareFacts, Seen, Side, SideClose, Transport, classify_close,
+    RareFacts, Seen, Side, SideClose, Transport, classify_close, set_server_back,
 };
 use crate::store::Interner;
 use crate::tcp::{Direction, Finished, Flow, Half, Reset, Spans, Why};
@@ -61,9 +61,13 @@ pub(in crate::engine) fn finish(
     let id = open.id;
     let session_id = context.joinable.then(|| open.session_id()).flatten();
     open.finish(context.ledger, blind);
-    let ends = *open.ends();
+    let mut ends = *open.ends();
     // In place: facts that are moved are facts that are copied.
     let connection = open.facts_mut();
+    if let Some(ahead) = flow.clock_difference() {
+        let [_, server_end] = &mut ends;
+        set_server_back(connection, server_end, ahead);
+    }
     connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
     connection.complete(connection.judge_completed(still_open));
@@ -154,6 +158,7 @@ pub(super) fn transport(flow: &Flow<ConnectionState>, interner: &mut Interner) -
         round_trip: flow
             .established
             .zip(client.syn)
+            .filter(|_| flow.half(Direction::ToClient).syn.is_some())
             .map(|(done, syn)| done.time.since(syn.time)),
         client_isn: client.isn,
         uncommon: uncommon.boxed(),
