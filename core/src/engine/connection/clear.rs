@@ -21,15 +21,24 @@ pub(super) struct LongText {
     head: Vec<u8>,
     /// Its end.
     tail: Vec<u8>,
+    /// This side may ask for TLS: it is not known to be the server.
+    asks: bool,
     /// The last thing said is a request for TLS.
     asked: bool,
 }
 
 impl LongText {
-    /// Of all that was said so far.
-    pub(super) fn of(text: &[u8]) -> Self {
+    /// Of all that was said so far by a side that may ask for TLS, or only answers.
+    pub(super) fn of(text: &[u8], asks: bool) -> Self {
+        // Of protocols in which TLS is asked for, some are told by their greeting; that of HTTP tells nothing.
+        let greets = !text.starts_with(b"HTTP/") && text.first().is_some_and(u8::is_ascii_graphic);
         let mut long = Self {
-            head: first(text, HEAD).to_vec(),
+            head: if asks || greets {
+                first(text, HEAD).to_vec()
+            } else {
+                Vec::new()
+            },
+            asks,
             ..Self::default()
         };
         long.add(text);
@@ -43,6 +52,9 @@ impl LongText {
 
     /// More clear text. Nearly always that is content, and nothing is kept of it.
     pub(super) fn add(&mut self, piece: &[u8]) {
+        if !self.asks {
+            return;
+        }
         if piece.starts_with(b"CONNECT ") {
             self.head = first(piece, HEAD).to_vec();
         }
@@ -100,7 +112,7 @@ mod tests {
 
     /// A session of FTP that is kept open.
     fn long() -> LongText {
-        LongText::of(&[&b"USER anonymous\r\n"[..], &b"NOOP\r\n".repeat(2000)].concat())
+        LongText::of(&[&b"USER anonymous\r\n"[..], &b"NOOP\r\n".repeat(2000)].concat(), true)
     }
 
     #[test]
@@ -133,6 +145,17 @@ mod tests {
         text.lose();
         text.add(b"LS\r\n");
         assert!(!text.ends_before(b"\x16"));
+    }
+
+    #[test]
+    fn a_server_is_watched_for_its_hello_alone() {
+        let greeting = [&b"220 ready\r\n"[..], &b"200 NOOP ok\r\n".repeat(2000)].concat();
+        let mut text = LongText::of(&greeting, false);
+        text.add(b"AUTH TLS\r\n");
+        assert!(!text.ends_before(b"\x16"));
+        assert_eq!(text.text(), greeting[..HEAD]);
+        let page = LongText::of(&[&b"HTTP/1.1 200 OK\r\n"[..], &[b'x'; 9000]].concat(), false);
+        assert_eq!(page.memory(), 0);
     }
 
     #[test]

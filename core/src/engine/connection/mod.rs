@@ -42,12 +42,10 @@ pub(super) struct Context<'a> {
 enum StreamState {
     /// Looking for the beginning of TLS in the bytes so far, of which so many need no second look.
     Searching(Vec<u8>, usize),
-    /// A client that has said more in clear than is searched, and may still ask for TLS.
+    /// More was said in clear than is searched; TLS may still come.
     Clear(Box<LongText>),
     /// Decoding.
     Tls(Decoder),
-    /// No TLS here.
-    Other,
 }
 
 /// Both directions of a connection, and the TLS connection on it once there is one.
@@ -206,7 +204,6 @@ impl ConnectionState {
             StreamState::Searching(bytes, _) => bytes.capacity(),
             StreamState::Clear(text) => text.memory(),
             StreamState::Tls(decoder) => decoder.buffered(),
-            StreamState::Other => 0,
         };
         let open = self.open.as_deref().map_or(0, HandshakeTracker::memory);
         self.each.iter().map(of_track).sum::<usize>() + open
@@ -298,7 +295,7 @@ pub(super) fn deliver(
                         direction
                     }
                 }
-                Some(StreamState::Other) | None => direction,
+                None => direction,
             };
             (after, bytes.len() as u64)
         }
@@ -346,7 +343,7 @@ fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, caus
             text.lose();
             true
         }
-        Some(StreamState::Other) | None => false,
+        None => false,
     };
     if costs_handshake && let Some(open) = &mut data.open {
         open.handshake_lost(side(direction), blindness);
@@ -450,16 +447,10 @@ fn look(
     direction
 }
 
-/// No TLS within what is searched. A client may still ask for it.
-fn give_up(flow: &mut Flow<ConnectionState>, direction: Direction, text: &[u8]) -> StreamState {
-    if direction == Direction::ToServer || !flow.roles_known() {
-        return StreamState::Clear(Box::new(LongText::of(text)));
-    }
-    // Of protocols in which TLS is asked for, some are told by their greeting. That of HTTP tells nothing.
-    if !text.starts_with(b"HTTP/") && text.first().is_some_and(u8::is_ascii_graphic) {
-        note_clear(flow, direction, text);
-    }
-    StreamState::Other
+/// No TLS within what is searched. It may still come.
+fn give_up(flow: &Flow<ConnectionState>, direction: Direction, text: &[u8]) -> StreamState {
+    let asks = direction == Direction::ToServer || !flow.roles_known();
+    StreamState::Clear(Box::new(LongText::of(text, asks)))
 }
 
 /// An alert alone does not make a TLS connection.
@@ -567,7 +558,6 @@ fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, co
             *searched = 0;
             look(flow, direction, &bytes, at, false, context);
         }
-        Some(track @ StreamState::Other) => *track = StreamState::Searching(Vec::new(), 0),
         Some(track @ StreamState::Clear(_)) => {
             if let StreamState::Clear(text) = std::mem::replace(track, StreamState::Searching(Vec::new(), 0)) {
                 note_clear(flow, direction, &text.text());
