@@ -497,9 +497,8 @@ impl<T> Flow<T> {
         }
         let first = syn.seq.plus(1);
         let half = self.half(direction);
-        // By another clock the answer stands before the SYN, and the whole of its side may.
-        let other = self.half(direction.opposite());
-        let answers = other.answers.then_some(other.first_acknowledged).flatten();
+        // By another clock what answers it stands before it, and all that the other side sent may.
+        let answers = self.half(direction.opposite()).first_acknowledged;
         let with_data = first.plus(u32::try_from(syn.payload.len()).unwrap_or(u32::MAX));
         if answers.is_some_and(|answers| answers == first || answers == with_data) {
             return true;

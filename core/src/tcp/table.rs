@@ -26,6 +26,10 @@ pub enum Why {
     InputEnded,
 }
 
+/// Nanoseconds that a connection lingers which one side reset before the other side was seen at all: by another clock the
+/// other side may come so much later.
+const ONE_SIDED: i64 = 10_000_000_000;
+
 /// Connections whose memory is kept for reuse.
 const SPARE: usize = 64;
 
@@ -93,6 +97,8 @@ pub struct FlowTable<T> {
     aliases: HashMap<Key, Alias>,
     /// Closed connections in the order in which they closed, with the time from which they may go.
     lingering: VecDeque<(Timestamp, u32)>,
+    /// The same of those whose other side may still come.
+    one_sided: VecDeque<(Timestamp, u32)>,
     /// Connections that do not even linger any more.
     late: RecentlyClosed<Key>,
     now: Option<Timestamp>,
@@ -115,6 +121,7 @@ impl<T: Default> FlowTable<T> {
             aliases: HashMap::new(),
             open: 0,
             lingering: VecDeque::new(),
+            one_sided: VecDeque::new(),
             late: RecentlyClosed::new(),
             now: None,
             hand: 0,
@@ -179,10 +186,12 @@ impl<T: Default> FlowTable<T> {
         }
         if flow.closed() && !flow.closing {
             flow.closing = true;
-            self.lingering.push_back((
-                Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)),
-                id,
-            ));
+            let (queue, linger) = if flow.two_way() {
+                (&mut self.lingering, self.limits.linger)
+            } else {
+                (&mut self.one_sided, self.limits.linger.max(ONE_SIDED))
+            };
+            queue.push_back((Timestamp::from_nanos(at.time.nanos().saturating_add(linger)), id));
         }
         Some((FlowId(id), direction))
     }
@@ -282,6 +291,7 @@ impl<T: Default> FlowTable<T> {
             unanswered: self.unanswered,
             aliases: self.aliases,
             lingering: self.lingering,
+            one_sided: self.one_sided,
             late: self.late,
             now: self.now,
             hand: self.hand,
@@ -330,8 +340,8 @@ impl<T: Default> FlowTable<T> {
     #[inline]
     pub fn expire(&mut self) -> Option<Finished<T>> {
         let now = self.now?;
-        let due = self.lingering.front().is_some_and(|(due, _)| *due <= now);
-        if due || self.open > self.limits.open_flows {
+        let due = |queue: &VecDeque<(Timestamp, u32)>| queue.front().is_some_and(|(due, _)| *due <= now);
+        if due(&self.lingering) || due(&self.one_sided) || self.open > self.limits.open_flows {
             return self.expire_one(now);
         }
         self.since_sweep = self.since_sweep.wrapping_add(1);
@@ -345,10 +355,7 @@ impl<T: Default> FlowTable<T> {
     /// After nearly every packet there is none.
     #[cold]
     fn expire_one(&mut self, now: Timestamp) -> Option<Finished<T>> {
-        while let Some(&(due, id)) = self.lingering.front()
-            && due <= now
-        {
-            self.lingering.pop_front();
+        while let Some((due, id)) = pop_due(&mut self.lingering, now).or_else(|| pop_due(&mut self.one_sided, now)) {
             if let Some(flow) = self.bury(id, due) {
                 return Some(Finished { flow, why: Why::Closed });
             }
@@ -365,6 +372,7 @@ impl<T: Default> FlowTable<T> {
         self.aliases.clear();
         self.unanswered.clear();
         self.lingering.clear();
+        self.one_sided.clear();
         self.late.clear();
         self.open = 0;
         let slots = std::mem::take(&mut self.slots);
@@ -567,7 +575,7 @@ impl<T: Default> FlowTable<T> {
 
     fn evict_held(&mut self, mut may_go: impl FnMut(&mut Held<T>) -> bool) -> Option<Finished<T>> {
         // Among connections that are all closed the hand would go round in vain, packet after packet.
-        if self.lingering.len() <= self.open / 2 {
+        if self.lingering.len() + self.one_sided.len() <= self.open / 2 {
             for _ in 0..=2 * self.slots.len() {
                 self.hand = (self.hand + 1) % self.slots.len().max(1);
                 let Some(Some(slot)) = self.slots.get_mut(self.hand) else {
@@ -584,7 +592,7 @@ impl<T: Default> FlowTable<T> {
                 });
             }
         }
-        let (_, id) = self.lingering.pop_front()?;
+        let (_, id) = self.lingering.pop_front().or_else(|| self.one_sided.pop_front())?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Closed })
     }
 
@@ -598,6 +606,11 @@ impl<T: Default> FlowTable<T> {
         let id = u32::try_from(self.hand).ok()?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Idle })
     }
+}
+
+/// The first of a queue whose time has come.
+fn pop_due(queue: &mut VecDeque<(Timestamp, u32)>, now: Timestamp) -> Option<(Timestamp, u32)> {
+    queue.pop_front_if(|(due, _)| *due <= now)
 }
 
 /// Whether the connection with this number has this key.
