@@ -1,6 +1,7 @@
 //! Traffic made to harm whoever reads it. Each attack has a bound on what it may cost, in bytes held, in things counted
 //! or in bytes written; none is measured in time. `docs/limits.md` states the limits that these tests run into.
 
+mod beginnings;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;

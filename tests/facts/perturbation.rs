@@ -227,6 +227,41 @@ fn packets_seen_twice_change_no_fact() {
     over_all("seen twice", |fixture| same_facts(fixture, 7, duplicate));
 }
 
+/// What is told of each connection, whatever frame it stands in.
+fn connections(report: &Value) -> Vec<String> {
+    let told = |connection: &Value| {
+        let facts = [
+            "client",
+            "server",
+            "outcome",
+            "offered",
+            "resumed_by",
+            "tls_version",
+            "close",
+        ];
+        let close = &connection["close"]["class"];
+        let facts = facts.map(|fact| if fact == "close" { close } else { &connection[fact] });
+        format!("{facts:?}")
+    };
+    let mut all: Vec<String> = common::items(report, "connections").iter().map(told).collect();
+    all.sort();
+    all
+}
+
+/// `mergecap -a x x`.
+#[test]
+fn a_capture_appended_to_itself_has_no_connection_twice() {
+    over_all("appended to itself", |fixture| {
+        let all = packets::read(fixture.path());
+        let twice = [all.as_slice(), all.as_slice()].concat();
+        let [before, after] = [all, twice].map(|all| connections(&report_of_bytes(vec![packets::write(&all)])));
+        if before == after {
+            return Vec::new();
+        }
+        vec![format!("{} connections, {} when appended", before.len(), after.len())]
+    });
+}
+
 #[test]
 fn segments_of_another_size_change_no_fact() {
     over_all("another size", |fixture| same_facts(fixture, 8, split_segments));
