@@ -142,7 +142,7 @@ impl CloseFact {
         Self {
             client: notify(close.client, "close.client"),
             server: notify(close.server, "close.server"),
-            first_closer: close.first_closer.map(Into::into),
+            first_closer: put(&close.first_closer, "close.first_closer", hidden, |side| (*side).into()),
             class: put(&close.class, "close.class", hidden, |class| (*class).into()),
         }
     }
@@ -159,7 +159,7 @@ impl CloseFact {
         };
         Ok(Close {
             class: get(self.class.map(Into::into), "close.class", hidden),
-            first_closer: self.first_closer.map(Into::into),
+            first_closer: get(self.first_closer.map(Into::into), "close.first_closer", hidden),
             client: notify(self.client, "close.client")?,
             server: notify(self.server, "close.server")?,
         })
@@ -179,6 +179,12 @@ pub(super) struct EdgeFact {
     short_records: u32,
     padding: Option<u16>,
     close_notify: Option<AtFact>,
+    /// A renegotiation was asked for.
+    #[serde(default)]
+    asked_again: bool,
+    /// Whether the FIN of the other side had arrived before its last bytes, where acknowledgements tell.
+    #[serde(default)]
+    after_peer_fin: Option<bool>,
 }
 
 /// A protected record.
@@ -252,6 +258,8 @@ impl EdgeFact {
             short_records: end.short_records,
             padding: end.padding,
             close_notify: end.plain.map(Into::into),
+            asked_again: end.asked_again,
+            after_peer_fin: end.after_peer_fin,
         }
     }
 
@@ -267,6 +275,8 @@ impl EdgeFact {
             short_records: self.short_records,
             padding: self.padding,
             plain: at_back(self.close_notify, base)?,
+            asked_again: self.asked_again,
+            after_peer_fin: self.after_peer_fin,
         })
     }
 }

@@ -59,7 +59,7 @@ codes! {
     /// The make of a reset.
     ResetFact = ResetForm { Active, NoSocket }
     /// What a FIN acknowledges of the other side.
-    CoversFact = FinCovers { Part, Data, End }
+    CoversFact = FinCovers { Lost, Part, Data, End }
     /// Close class.
     ClassFact = CloseClass {
         CleanBoth, CleanClient, CleanServer, HalfClose, FinNoNotify, RstBeforeNotify, RstAfterNotify, FatalAlert,

@@ -190,7 +190,7 @@ impl Engine {
 
 /// The input went on after the end of the run that saw the connection: one that was open then has been silent since.
 fn grow_quiet(connection: &mut Connection, quiet: i64) {
-    let ended = Side::BOTH.iter().any(|side| connection.side(*side).ended().is_some());
+    let ended = Side::BOTH.iter().any(|side| connection.side(*side).is_over());
     let by_silence = connection.close.class.blind().is_some_and(Blindness::is_end_of_capture)
         && !(matches!(connection.completed, Completed::Blind(_)) && connection.answer.yes().is_none());
     if ended {

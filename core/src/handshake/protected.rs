@@ -48,6 +48,7 @@ impl HandshakeTracker {
                 ContentType::APPLICATION_DATA => {
                     facts.application_data.get_or_insert(record.at);
                 }
+                ContentType::HANDSHAKE => self.end(side).asked_again = true,
                 // Encrypted, so longer than one byte: a second handshake on this connection.
                 ContentType::CHANGE_CIPHER_SPEC => {
                     let [client, server] = &mut self.protected_ccs;

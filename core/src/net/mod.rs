@@ -142,6 +142,14 @@ impl Packet<'_> {
     }
 }
 
+impl At {
+    /// Whether it comes after another moment. Clocks may be coarse: of two packets at the same time the frames tell.
+    #[must_use]
+    pub fn is_after(self, other: Self) -> bool {
+        (self.time, self.frame) > (other.time, other.frame)
+    }
+}
+
 /// An IP address and a TCP or UDP port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
@@ -186,7 +194,7 @@ impl fmt::Display for MacAddress {
 }
 
 /// A TCP sequence number; ordered modulo 2^32 (RFC 9293 §3.4), and only here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct SeqNumber(pub u32);
 
 impl SeqNumber {

@@ -3,24 +3,15 @@
 //! With keys alerts are read. Without, the content of an alert is hidden: TLS 1.2 and older still show the record type, TLS 1.3 only a
 //! length, so a close_notify is `inferred` at best, and only where length, order and what follows agree.
 
+mod notify;
+
 use crate::net::At;
-use crate::tcp::FinCovers;
 use crate::tls::{Content, ContentType, Sealed};
 
-use super::connection::{Completed, Connection, JSSE_PADDING};
+use super::connection::{Completed, Connection};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
-
-/// FIN or RST follows a TLS 1.3 close_notify at once; data of the same size that is followed later is no alert.
-const CLOSE_FOLLOWS_NANOS: i64 = 50_000_000;
-/// In TLS 1.2 and older the type is visible, so the close may take its time.
-const CLOSE_FOLLOWS_VISIBLE_ALERT_NANOS: i64 = 2_000_000_000;
-
-/// Tag of nearly all suites of TLS 1.3, and a record with an alert in it.
-const TLS13_TAG: u16 = 16;
-const TLS13_ALERT: u16 = 2 + 1 + TLS13_TAG;
-/// Applications pad to multiples of powers of two; smaller ones hide nothing.
-const SMALLEST_BLOCK: u16 = 32;
+use notify::{answers_bare_fin, first_closer, notify};
 
 /// Close class; the names are fixed in the report contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,7 +84,7 @@ pub enum CloseNotify {
     Observed(At),
     /// Concluded from type, length and what follows.
     Inferred(At),
-    /// Looked for, and not there.
+    /// Every byte of the side was seen up to its end, and none was sent.
     Absent,
     /// An alert that may be close_notify or an error: the peer had closed first without one (OpenSSL and newer Java
     /// answer close_notify there, older Java a fatal internal_error).
@@ -119,7 +110,7 @@ pub struct Close {
     /// Class.
     pub class: Seen<CloseClass>,
     /// Who sent the first FIN, RST or close_notify.
-    pub first_closer: Option<Side>,
+    pub first_closer: Seen<Side>,
     /// The client's close_notify.
     pub client: CloseNotify,
     /// The server's close_notify.
@@ -132,7 +123,7 @@ impl Close {
     pub const fn open(cause: Blindness) -> Self {
         Self {
             class: Seen::Blind(cause),
-            first_closer: None,
+            first_closer: Seen::Blind(cause),
             client: CloseNotify::Blind(cause),
             server: CloseNotify::Blind(cause),
         }
@@ -187,136 +178,45 @@ pub struct SideClose {
     pub padding: Option<u16>,
     /// A close_notify in clear or read with keys.
     pub plain: Option<At>,
+    /// TLS 1.2 and older: a handshake message came under protection, which asks for a renegotiation.
+    pub asked_again: bool,
+    /// Whether the FIN of the other side had arrived before its last bytes, where acknowledgements tell.
+    pub after_peer_fin: Option<bool>,
 }
 
 /// Classifies the close of a connection. `open` says why no FIN or RST was seen, in case none was.
 #[must_use]
 pub fn classify(connection: &Connection, ends: [&SideClose; 2], open: Seen<CloseClass>) -> Close {
-    let [client_end, server_end] = ends;
-    let mut client = notify(connection, Side::Client, client_end);
-    let mut server = notify(connection, Side::Server, server_end);
-    answers_to_bare_fin(connection, &mut client, &mut server);
-    let class = class(connection, client, server, open);
+    // What is told for silent was idle when the capture ended.
+    let unended = open.blind().unwrap_or(Blindness::IdleAtCaptureEnd);
+    let notifies = Side::BOTH.map(|side| notify(connection, side, ends, unended));
+    let answers = [
+        answers_bare_fin(connection, Side::Client, ends, notifies),
+        answers_bare_fin(connection, Side::Server, ends, notifies),
+    ];
+    let mut told = notifies;
+    for (told, answers) in told.iter_mut().zip(answers) {
+        if let (CloseNotify::Inferred(at), true) = (*told, answers) {
+            *told = CloseNotify::AnswerToBareFin(at);
+        }
+    }
+    let [client, server] = told;
     Close {
-        class,
-        first_closer: first_closer(connection, client, server),
+        class: class(connection, told, answers, open),
+        first_closer: first_closer(connection, ends, told, unended),
         client,
         server,
     }
 }
 
-fn notify(connection: &Connection, side: Side, end: &SideClose) -> CloseNotify {
-    let facts = connection.side(side);
-    if let Some(at) = end.plain {
-        return CloseNotify::Observed(at);
-    }
-    if let Some(cause) = facts.tail_loss {
-        return CloseNotify::Blind(cause);
-    }
-    if !facts.captured {
-        return CloseNotify::Blind(Blindness::OneDirection);
-    }
-    let Some(answer) = connection.answer.yes() else {
-        return CloseNotify::Blind(Blindness::ServerHelloMissing);
-    };
-    let Some(last) = end.last.filter(|_| !end.unfinished) else {
-        return CloseNotify::Absent;
-    };
-    if last.content != Content::Closed {
-        // It was read, and was something else.
-        return CloseNotify::Absent;
-    }
-    let alert = if answer.version.is_tls13() {
-        last.content_type == ContentType::APPLICATION_DATA && tls13_alert(connection, side, end, last)
-    } else {
-        last.content_type == ContentType::ALERT
-            && answer.protection().fits(last.length, 2) != Some(false)
-            && closes_after(connection, side, last)
-    };
-    if alert {
-        CloseNotify::Inferred(last.at)
-    } else if answer.version.is_tls13() && (alert_sized(connection, end, last) || may_be_padded(end, last)) {
-        // Two bytes of data look the same, and so may more where nothing showed how this side pads.
-        CloseNotify::Blind(Blindness::Encrypted)
-    } else {
-        CloseNotify::Absent
-    }
-}
-
-fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool {
-    let padding = end.padding.unwrap_or(0);
-    let unpadded = record.length.checked_sub(padding);
-    connection
-        .answer
-        .yes()
-        .is_some_and(|answer| unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true)))
-}
-
-/// Whether a record of TLS 1.3 is as long as an alert is under padding: by the 16 bytes of JSSE, or up to a multiple of a
-/// block (OpenSSL: SSL_CTX_set_block_padding). A side whose Finished was seen has shown whether it pads.
-fn may_be_padded(end: &SideClose, record: Record) -> bool {
-    let jsse = record.length == TLS13_ALERT + JSSE_PADDING;
-    let inner = record.length.checked_sub(TLS13_TAG);
-    let block = inner.is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
-    let as_before = end.before_last.is_some_and(|before| before.length == record.length);
-    end.padding.is_none() && (jsse || block || as_before)
-}
-
-/// A TLS 1.3 record of alert size counts as close_notify only as the last record, with the close right behind it, and
-/// where no data was ever that short. user_canceled before it is of the same size (RFC 8446 §6.1).
-fn tls13_alert(connection: &Connection, side: Side, end: &SideClose, last: Record) -> bool {
-    let canceled_first = end.before_last.is_some_and(|before| before.length == last.length);
-    let short_data = end.short_records > u32::from(canceled_first);
-    let (facts, peer) = (connection.side(side), connection.side(side.other()));
-    // A side that only answers the peer's FIN is often reset before it can send its own.
-    let answers_fin = peer.fin.is_some_and(|fin| fin.time <= last.at.time);
-    let reset_by_peer = peer.reset.filter(|_| answers_fin).map(|reset| reset.at);
-    let ends = [facts.fin, facts.reset.map(|reset| reset.at), reset_by_peer];
-    let closes = ends
-        .iter()
-        .flatten()
-        .any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_NANOS);
-    alert_sized(connection, end, last) && !short_data && closes
-}
-
-fn closes_after(connection: &Connection, side: Side, last: Record) -> bool {
-    [side, side.other()]
-        .into_iter()
-        .flat_map(|side| {
-            let facts = connection.side(side);
-            [facts.fin, facts.reset.map(|reset| reset.at)]
-        })
-        .flatten()
-        .any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_VISIBLE_ALERT_NANOS)
-}
-
-/// An alert that only answers the peer's FIN without close_notify says nothing about a clean close.
-fn answers_to_bare_fin(connection: &Connection, client: &mut CloseNotify, server: &mut CloseNotify) {
-    let bare_fin = |side: Side, own: &CloseNotify| connection.side(side).fin.filter(|_| *own == CloseNotify::Absent);
-    let (client_fin, server_fin) = (bare_fin(Side::Client, client), bare_fin(Side::Server, server));
-    // A FIN that acknowledges the alert was sent after it, whatever the clocks of two captures say.
-    let had_all = |side: Side| connection.side(side).fin_covers >= FinCovers::Data;
-    let (client_had_all, server_had_all) = (had_all(Side::Client), had_all(Side::Server));
-    for (notify, peer_fin, had_all) in [
-        (server, client_fin, client_had_all),
-        (client, server_fin, server_had_all),
-    ] {
-        if let (CloseNotify::Inferred(at), Some(fin), false) = (*notify, peer_fin, had_all)
-            && at.time > fin.time
-        {
-            *notify = CloseNotify::AnswerToBareFin(at);
-        }
-    }
-}
-
 fn class(
     connection: &Connection,
-    client: CloseNotify,
-    server: CloseNotify,
+    notifies: [CloseNotify; 2],
+    answers: [bool; 2],
     open: Seen<CloseClass>,
 ) -> Seen<CloseClass> {
     let sides = [&connection.client_side, &connection.server_side];
-    let ended = sides.iter().any(|side| side.ended().is_some());
+    let ended = sides.iter().any(|side| side.is_over());
     let fatal = sides.iter().any(|side| side.fatal_alert().is_some());
     match connection.completed {
         _ if fatal => return Seen::Yes(CloseClass::FatalAlert),
@@ -325,42 +225,57 @@ fn class(
         _ if !ended => return open,
         Completed::Yes | Completed::No | Completed::Blind(_) => {}
     }
-    for notify in [client, server] {
-        match notify {
+    let mut possible = [[false; 2]; 2];
+    for ((possible, (side, notify)), answers) in possible
+        .iter_mut()
+        .zip(Side::BOTH.into_iter().zip(notifies))
+        .zip(answers)
+    {
+        *possible = match notify {
+            // What only answers a FIN leaves it bare, be it close_notify or an error.
+            _ if answers => [false; 2],
+            CloseNotify::Observed(_) | CloseNotify::Inferred(_) => [true; 2],
+            CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => [false; 2],
+            CloseNotify::Blind(_) if is_silent(connection, side, &open) => [false; 2],
+            CloseNotify::Blind(Blindness::Encrypted) => [false, true],
             CloseNotify::Blind(cause) => return Seen::Blind(cause),
-            CloseNotify::AnswerToBareFin(_) => return Seen::Blind(Blindness::Encrypted),
-            CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent => {}
-        }
+        };
     }
-    if let (true, Seen::Blind(_)) = (still_open(connection, client, server), &open) {
-        return open;
+    let [client, server] = possible;
+    let mut classes = client
+        .into_iter()
+        .flat_map(|client| server.map(|server| class_of(connection, [client, server])));
+    let first = classes.next().unwrap_or(CloseClass::FinNoNotify);
+    if !classes.all(|class| class == first) {
+        return Seen::Blind(Blindness::Encrypted);
     }
-    Seen::Yes(match (client.at().is_some(), server.at().is_some()) {
-        (true, true) => CloseClass::CleanBoth,
-        (true, false) => one_sided(connection, Side::Client, CloseClass::CleanClient),
-        (false, true) => one_sided(connection, Side::Server, CloseClass::CleanServer),
-        (false, false) => unclean(connection),
-    })
+    Seen::Yes(first)
 }
 
-/// Whether one side has ended and the other may still say how it ends: a FIN closes one direction only.
-fn still_open(connection: &Connection, client: CloseNotify, server: CloseNotify) -> bool {
-    let sides = [(&connection.client_side, client), (&connection.server_side, server)];
-    let reset = sides.iter().any(|(side, _)| side.reset.is_some());
-    !reset
-        && sides
-            .iter()
-            .any(|(side, notify)| side.fin.is_none() && notify.at().is_none())
+/// Whether a side that did not end had nothing more to say: the capture went on long enough to know.
+fn is_silent(connection: &Connection, side: Side, open: &Seen<CloseClass>) -> bool {
+    let over = connection.side(side).is_over() || connection.side(side.other()).reset.is_some();
+    !over && open.yes().is_some()
+}
+
+/// The class of a connection that ended, where it is known who sent close_notify before the other had closed without.
+fn class_of(connection: &Connection, notified: [bool; 2]) -> CloseClass {
+    match notified {
+        [true, true] => CloseClass::CleanBoth,
+        [true, false] => one_sided(connection, Side::Client, CloseClass::CleanClient),
+        [false, true] => one_sided(connection, Side::Server, CloseClass::CleanServer),
+        [false, false] => unclean(connection),
+    }
 }
 
 /// Only `side` sent close_notify.
 fn one_sided(connection: &Connection, side: Side, clean: CloseClass) -> CloseClass {
     let (own, peer) = (connection.side(side), connection.side(side.other()));
-    if peer.reset.is_some() && peer.fin.is_none() {
+    if peer.reset.is_some() && !peer.sent_fin() {
         // The peer reset instead of closing. Late data that meets a socket already closed is reset too, and harms
         // nothing; but then the peer had sent FIN.
         CloseClass::RstBeforeNotify
-    } else if own.reset.is_some() && own.fin.is_none() {
+    } else if own.reset.is_some() && !own.sent_fin() {
         CloseClass::RstAfterNotify
     } else {
         clean
@@ -370,42 +285,12 @@ fn one_sided(connection: &Connection, side: Side, clean: CloseClass) -> CloseCla
 fn unclean(connection: &Connection) -> CloseClass {
     let reset_first = Side::BOTH.into_iter().any(|side| {
         let facts = connection.side(side);
-        facts.reset.is_some() && facts.fin.is_none()
+        facts.reset.is_some() && !facts.sent_fin()
     });
     if reset_first {
         CloseClass::RstBeforeNotify
     } else {
         CloseClass::FinNoNotify
-    }
-}
-
-fn first_closer(connection: &Connection, client: CloseNotify, server: CloseNotify) -> Option<Side> {
-    let first = |side: Side, notify: CloseNotify| {
-        let facts = connection.side(side);
-        [facts.fin, facts.reset.map(|reset| reset.at), notify.at()]
-            .into_iter()
-            .flatten()
-            .map(|at| (at.time, at.frame))
-            .min()
-    };
-    // A side that only sends FIN, and acknowledges with it that the other is done, comes second.
-    let answers = |side: Side, own: CloseNotify, other: CloseNotify| {
-        let done = if other.at().is_some() {
-            FinCovers::Data
-        } else {
-            FinCovers::End
-        };
-        own.at().is_none() && connection.side(side).fin_covers >= done
-    };
-    let client_second = answers(Side::Client, client, server);
-    let server_second = answers(Side::Server, server, client);
-    match (first(Side::Client, client), first(Side::Server, server)) {
-        (Some(_), Some(_)) if server_second && !client_second => Some(Side::Client),
-        (Some(_), Some(_)) if client_second && !server_second => Some(Side::Server),
-        (Some(client), Some(server)) => Some(if client <= server { Side::Client } else { Side::Server }),
-        (Some(_), None) => Some(Side::Client),
-        (None, Some(_)) => Some(Side::Server),
-        (None, None) => None,
     }
 }
 

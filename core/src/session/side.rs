@@ -81,6 +81,24 @@ impl SideFacts {
         self.alert.as_deref().filter(|alert| alert.fatal)
     }
 
+    /// Whether it sent FIN, in the capture or not.
+    #[must_use]
+    pub const fn sent_fin(&self) -> bool {
+        self.fin.is_some() || self.fin_is_lost()
+    }
+
+    /// Whether its FIN is not in the capture, and the other side acknowledged it.
+    #[must_use]
+    pub const fn fin_is_lost(&self) -> bool {
+        self.fin.is_none() && matches!(self.fin_covers, FinCovers::Lost)
+    }
+
+    /// Whether it said that it would send nothing more: by FIN or by a reset.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.sent_fin() || self.reset.is_some()
+    }
+
     /// When this side ended the connection, and where.
     #[must_use]
     pub fn ended(&self) -> Option<At> {

@@ -46,6 +46,8 @@ impl Direction {
 /// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FinCovers {
+    /// Not known: that FIN is not in the capture, only that the other side acknowledged it.
+    Lost,
     /// Less than the other side sent in all, or nothing that is known.
     Part,
     /// All data of the other side.
@@ -85,8 +87,10 @@ pub struct Half {
     highest: Option<SeqNumber>,
     /// Lowest sequence number seen.
     lowest: Option<SeqNumber>,
-    /// Last acknowledgement this side sent.
+    /// Highest acknowledgement this side sent.
     acknowledged: Option<SeqNumber>,
+    /// Behind all that it sent with a lower one: what stands behind that was sent with that knowledge.
+    sent_before: SeqNumber,
     /// Lowest acknowledgement this side sent.
     first_acknowledged: Option<SeqNumber>,
     /// Recent segments, to recognise a packet that was captured twice.
@@ -226,15 +230,51 @@ impl<T> Flow<T> {
     /// What the FIN of one side acknowledges of what the other side sent.
     #[must_use]
     pub fn fin_covers(&self, direction: Direction) -> FinCovers {
+        if self.fin_is_lost(direction) {
+            return FinCovers::Lost;
+        }
         let other = self.half(direction.opposite());
         let (Some(acknowledged), Some(end)) = (self.half(direction).fin_acknowledges, other.highest) else {
             return FinCovers::Part;
         };
         match (acknowledged.distance(end), other.fin.is_some()) {
-            (0.., true) => FinCovers::End,
+            // One number more is that of a FIN: see `fin_is_lost`.
+            (0.., true) | (1, false) => FinCovers::End,
             (0.., false) | (-1, true) => FinCovers::Data,
             _ => FinCovers::Part,
         }
+    }
+
+    /// Whether the FIN of one side arrived although it is not in the capture: the other side acknowledges, or its own reset
+    /// stands behind, one number more than it has bytes, and FIN takes one (RFC 9293 §3.4). True of a lost segment of one
+    /// byte, too.
+    #[must_use]
+    pub fn fin_is_lost(&self, direction: Direction) -> bool {
+        let half = self.half(direction);
+        let Some(end) = half.assembler.expected().filter(|_| half.fin.is_none()) else {
+            return false;
+        };
+        let by_reset = half.reset.and(half.reset_seq);
+        let told = [self.half(direction.opposite()).acknowledged, by_reset];
+        told.into_iter().flatten().any(|told| told.distance(end) == 1)
+    }
+
+    /// Whether one side sent its last bytes with the FIN of the other side before it; `None` where no acknowledgement tells,
+    /// or that side sent none. Acknowledgements tell it whatever the order of the packets in the file.
+    #[must_use]
+    pub fn spoke_after_end(&self, direction: Direction) -> Option<bool> {
+        let (half, other) = (self.half(direction), self.half(direction.opposite()));
+        let end = match other.fin {
+            Some(_) => other.highest?,
+            None => other
+                .assembler
+                .expected()
+                .filter(|_| self.fin_is_lost(direction.opposite()))?
+                .plus(1),
+        };
+        let knew = half.acknowledged?.distance(end) >= 0;
+        let stands = half.assembler.expected();
+        Some(knew && stands.is_none_or(|stands| half.sent_before.distance(stands) < 0))
     }
 
     /// Whether the other side answered by its reset a segment of this side that was not seen: a host that does not know
@@ -314,8 +354,9 @@ impl<T> Flow<T> {
         }
         let copied = half.is_copy(segment, at);
         if !copied {
-            half.highest = Some(next.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX)));
-            half.note_acknowledgement(segment.ack);
+            let after = next.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX));
+            half.note_acknowledgement(segment.ack, (next, after));
+            half.highest = Some(after);
             other.assembler.acknowledge(segment.ack);
         }
         self.copies = self.copies.saturating_add(u32::from(copied));
@@ -393,6 +434,9 @@ impl<T> Flow<T> {
             .plus(length)
             .plus(u32::from(segment.flags.syn()))
             .plus(u32::from(segment.flags.fin()));
+        if segment.flags.ack() {
+            half.note_acknowledgement(segment.ack, (segment.seq, after));
+        }
         if half.highest.is_none_or(|highest| after.distance(highest) > 0) {
             half.highest = Some(after);
         }
@@ -408,7 +452,6 @@ impl<T> Flow<T> {
             half.assembler.start(first);
         }
         if segment.flags.ack() {
-            half.note_acknowledgement(segment.ack);
             other.assembler.acknowledge(segment.ack);
         }
         if segment.flags.fin() {
@@ -420,10 +463,7 @@ impl<T> Flow<T> {
         }
         if length > 0 {
             // The receiver of a doubtful reset goes on talking: it did not accept it.
-            if other
-                .reset
-                .is_some_and(|reset| reset.doubtful && at.time > reset.at.time)
-            {
+            if other.reset.is_some_and(|reset| reset.doubtful && at.is_after(reset.at)) {
                 other.reset = None;
                 self.resets_ignored += 1;
             }
@@ -474,6 +514,10 @@ impl<T> Flow<T> {
                 doubtful: !exact && !blind,
             });
             if segment.flags.ack() {
+                let stands = other.assembler.expected();
+                if stands.is_some_and(|stands| (0..=1).contains(&segment.ack.distance(stands))) {
+                    half.note_acknowledgement(segment.ack, (segment.seq, segment.seq));
+                }
                 other.assembler.acknowledge(segment.ack);
             }
         } else {
@@ -590,15 +634,26 @@ impl Half {
     #[must_use]
     pub fn incomplete_at_end(&self) -> bool {
         let before_reset = match (self.reset, self.fin, self.reset_seq, self.assembler.expected()) {
-            (Some(_), None, Some(reset), Some(expected)) => reset.distance(expected) > 0,
+            // One number more is that of a FIN: see `fin_is_lost`.
+            (Some(_), None, Some(reset), Some(expected)) => reset.distance(expected) > 1,
             _ => false,
         };
         before_reset || self.assembler.incomplete_at_end()
     }
 
+    /// Takes an acknowledgement of this side, in a segment from here to there, before that counts as sent.
     #[inline]
-    fn note_acknowledgement(&mut self, ack: SeqNumber) {
-        self.acknowledged = Some(ack);
+    fn note_acknowledgement(&mut self, ack: SeqNumber, (from, to): (SeqNumber, SeqNumber)) {
+        match self.acknowledged.map(|known| ack.distance(known)) {
+            Some(0) => {}
+            // Packets out of order.
+            Some(..0) if to.distance(self.sent_before) <= 0 => {}
+            Some(..0) => self.sent_before = to,
+            None | Some(1..) => {
+                self.sent_before = self.highest.unwrap_or(from);
+                self.acknowledged = Some(ack);
+            }
+        }
         if self.first_acknowledged.is_none_or(|first| ack.distance(first) < 0) {
             self.first_acknowledged = Some(ack);
         }

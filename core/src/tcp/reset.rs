@@ -5,9 +5,10 @@ use crate::net::{At, Segment};
 /// The make of a reset: it tells a live application from a host that does not know the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResetForm {
-    /// RST with ACK: sent by the host that has the connection (`tcp_send_active_reset` in Linux).
+    /// With ACK: sent by the host that has the connection (`tcp_send_active_reset` in Linux).
     Active,
-    /// No ACK flag, window 0, no timestamps: sent by a host without such a connection (RFC 9293 §3.5.2).
+    /// Sent by a host that has no such connection: without ACK where it takes its number from what the segment that it
+    /// answers acknowledges, else with the number 0 (RFC 9293 §3.10.7.1).
     NoSocket,
 }
 
@@ -36,7 +37,7 @@ impl Reset {
 
 impl ResetForm {
     pub(super) fn of(segment: &Segment<'_>) -> Self {
-        if segment.flags.ack() {
+        if segment.flags.ack() && segment.seq.0 != 0 {
             Self::Active
         } else {
             Self::NoSocket

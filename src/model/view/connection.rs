@@ -279,7 +279,7 @@ fn answered_by(report: &Report<'_>, id: ConnectionId) -> String {
 
 fn closing(connection: &Connection) -> String {
     let close = &connection.close;
-    let first = match close.first_closer {
+    let first = match close.first_closer.yes() {
         Some(Side::Client) => ", the client closed first",
         Some(Side::Server) => ", the server closed first",
         None => "",

@@ -29,7 +29,7 @@ impl Stage {
     #[must_use]
     pub fn of(connection: &Connection) -> Self {
         let [client, server] = [&connection.client_side, &connection.server_side];
-        let ended = |side: &reshake_core::session::SideFacts| side.ended().is_some();
+        let ended = |side: &reshake_core::session::SideFacts| side.is_over();
         if ended(client) || ended(server) || connection.close.class.yes().is_some() {
             Self::Closed
         } else {

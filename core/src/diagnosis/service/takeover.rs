@@ -131,7 +131,7 @@ mod tests {
         connection.completed = Completed::Yes;
         connection.close = Close {
             class: Seen::No,
-            first_closer: None,
+            first_closer: Seen::No,
             client: CloseNotify::Absent,
             server: CloseNotify::Absent,
         };

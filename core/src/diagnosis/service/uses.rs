@@ -183,7 +183,7 @@ fn unclean(connection: &Connection) -> ClosedBy {
         (None, Some(_)) => return client_close(connection),
         _ => {}
     }
-    match connection.close.first_closer {
+    match connection.close.first_closer.yes() {
         Some(Side::Client) => client_close(connection),
         Some(Side::Server) => ClosedBy::Server,
         None => ClosedBy::Unknown,
@@ -241,7 +241,7 @@ mod tests {
         connection.client_side.fin = Some(at(5));
         connection.close = Close {
             class: class.map_or(Seen::No, Seen::Yes),
-            first_closer: first,
+            first_closer: first.map_or(Seen::No, Seen::Yes),
             client,
             server,
         };

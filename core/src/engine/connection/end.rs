@@ -13,7 +13,7 @@ use crate::session::{
     RareFacts, Seen, Side, SideClose, Transport, classify_close, set_server_back,
 };
 use crate::store::Interner;
-use crate::tcp::{Direction, Finished, Flow, Half, Reset, Spans, Why};
+use crate::tcp::{Direction, FinCovers, Finished, Flow, Half, Reset, Spans, Why};
 
 /// Silence at the end of the capture after which an open connection is called idle rather than open.
 pub(in crate::engine) const IDLE_NANOS: i64 = 60_000_000_000;
@@ -52,7 +52,7 @@ pub(in crate::engine) fn finish(
         *blind = missing_hello(flow, direction, unread);
     }
     let quiet = last.map_or(0, |last| last.since(flow.last.time));
-    let (still_open, class) = open_cause(flow, *why, quiet);
+    let (still_open, class) = open_cause(open.facts(), *why, quiet);
     if let Some(cause) = still_open {
         for blind in &mut blind {
             *blind = blind.or(Some(cause));
@@ -62,6 +62,9 @@ pub(in crate::engine) fn finish(
     let session_id = context.joinable.then(|| open.session_id()).flatten();
     open.finish(context.ledger, blind);
     let mut ends = *open.ends();
+    for (end, direction) in ends.iter_mut().zip(Direction::BOTH) {
+        end.after_peer_fin = flow.spoke_after_end(direction);
+    }
     // In place: facts that are moved are facts that are copied.
     let connection = open.facts_mut();
     if let Some(ahead) = flow.clock_difference() {
@@ -205,21 +208,30 @@ pub(super) fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
 fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direction: Direction) -> Option<Blindness> {
     let half: &Half = flow.half(direction);
     let lost = flow.data.lost.get(index(direction)).copied().flatten();
-    let (in_sync, inside) = match flow.data.each.get(index(direction)) {
+    let (read, inside) = match flow.data.each.get(index(direction)) {
         Some(StreamState::Tls(decoder)) => (decoder.in_sync(), decoder.inside_record()),
-        _ => (true, false),
+        // Where nothing was said, nothing is unread.
+        _ => (flow.data.offsets.get(index(direction)) == Some(&0), false),
     };
     if inside {
         open.ends_inside_record(side(direction));
     }
+    // Inside a record the byte that is missing is one of the record.
+    let torn = inside && flow.fin_is_lost(direction);
     let facts = open.facts_mut().side_mut(side(direction));
     facts.captured = half.first.is_some();
     facts.fin = half.fin;
-    facts.fin_covers = flow.fin_covers(direction);
+    facts.fin_covers = if torn {
+        FinCovers::Part
+    } else {
+        flow.fin_covers(direction)
+    };
     facts.reset = half.reset;
-    let unseen = half.incomplete_at_end() || flow.provoked_reset_unseen(direction);
-    if unseen || (!in_sync && lost.is_some()) {
+    let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
+    if torn || half.incomplete_at_end() || flow.provoked_reset_unseen(direction) {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
+    } else if !read {
+        facts.tail_loss = Some(lost.or(late).unwrap_or(Blindness::Unsupported));
     }
     facts.handshake_loss
 }
@@ -238,11 +250,8 @@ fn missing_hello(flow: &Flow<ConnectionState>, direction: Direction, unread: Opt
 }
 
 /// For a connection without FIN or RST: why, and the class that makes.
-fn open_cause(flow: &Flow<ConnectionState>, why: Why, quiet: i64) -> (Option<Blindness>, Seen<CloseClass>) {
-    let ended = flow
-        .halves
-        .iter()
-        .any(|half| half.fin.is_some() || half.reset.is_some());
+fn open_cause(connection: &Connection, why: Why, quiet: i64) -> (Option<Blindness>, Seen<CloseClass>) {
+    let ended = Side::BOTH.into_iter().any(|side| connection.side(side).is_over());
     let cause = match why {
         Why::Evicted => Blindness::Evicted,
         Why::Idle => Blindness::IdleAtCaptureEnd,

@@ -228,7 +228,9 @@ impl Connection {
         std::mem::swap(&mut self.client, &mut self.server);
         std::mem::swap(&mut self.client_side, &mut self.server_side);
         std::mem::swap(&mut self.close.client, &mut self.close.server);
-        self.close.first_closer = self.close.first_closer.map(Side::other);
+        if let Seen::Yes(side) = &mut self.close.first_closer {
+            *side = side.other();
+        }
         if let Some(outer) = self.transport.uncommon.as_deref_mut().and_then(|it| it.outer.as_mut()) {
             let mut turned = outer.to_vec();
             turn(&mut turned);
@@ -330,7 +332,7 @@ impl Connection {
     }
 
     fn is_ended(&self) -> bool {
-        Side::BOTH.iter().any(|side| self.side(*side).ended().is_some())
+        Side::BOTH.iter().any(|side| self.side(*side).is_over())
     }
 
     fn take_edges(&mut self, other: Option<Box<MergeHints>>, relation: Relation, news: [bool; 2]) {
@@ -399,11 +401,6 @@ impl Connection {
             }
         };
         self.map_blindness(hidden);
-        for notify in [&mut self.close.client, &mut self.close.server] {
-            if let CloseNotify::Blind(cause) = notify {
-                *cause = hidden(*cause);
-            }
-        }
     }
 
     /// Renames why things were not seen.
@@ -417,6 +414,12 @@ impl Connection {
         each(&mut self.answer, &rename);
         each(&mut self.shape, &rename);
         each(&mut self.close.class, &rename);
+        each(&mut self.close.first_closer, &rename);
+        for notify in [&mut self.close.client, &mut self.close.server] {
+            if let CloseNotify::Blind(cause) = notify {
+                *cause = rename(*cause);
+            }
+        }
         if let EarlyData::Unclear(cause) = &mut self.early_data {
             *cause = rename(*cause);
         }
@@ -455,6 +458,8 @@ fn continued(ours: SideClose, theirs: SideClose) -> SideClose {
         short_records: ours.short_records.saturating_add(theirs.short_records),
         padding: ours.padding.or(theirs.padding),
         plain: ours.plain.or(theirs.plain),
+        asked_again: ours.asked_again || theirs.asked_again,
+        after_peer_fin: theirs.after_peer_fin,
     }
 }
 
@@ -526,7 +531,7 @@ impl SideFacts {
         if self.alert.as_ref().is_none_or(|known| !known.fatal) && other.alert.is_some() {
             self.alert = other.alert;
         }
-        if self.fin.is_none() {
+        if self.fin.is_none() && (other.fin.is_some() || other.fin_covers == FinCovers::Lost) {
             self.fin = other.fin;
             self.fin_covers = other.fin_covers;
         }

@@ -15,8 +15,8 @@ use crate::model::{
 use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
-    Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind, Outcome, Seen, Side,
-    TicketsInferred,
+    Blindness, Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind,
+    Outcome, Side, SideFacts, TicketsInferred,
 };
 use reshake_core::tcp::ResetForm;
 use reshake_core::tls::CertificateOperation;
@@ -425,8 +425,15 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
         client,
         server,
     } = &connection.close;
-    if let Seen::Blind(cause) = class {
-        not_visible.insert("close.class", cause.code());
+    for (path, cause) in [
+        ("close.class", class.blind()),
+        ("close.first_closer", first_closer.blind()),
+        ("close.client.fin_frame", unseen_fin(&connection.client_side)),
+        ("close.server.fin_frame", unseen_fin(&connection.server_side)),
+    ] {
+        if let Some(cause) = cause {
+            not_visible.insert(path, cause.code());
+        }
     }
     let [client, server] = [
         (Side::Client, client, "close.client.close_notify"),
@@ -472,13 +479,25 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
     });
     CloseJson {
         class: class.yes().map(|class| class.code()),
-        first_closer: first_closer.map(|side| match side {
+        first_closer: first_closer.yes().map(|side| match side {
             Side::Client => "client",
             Side::Server => "server",
         }),
         client,
         server,
     }
+}
+
+/// Why the FIN of a side may have been sent although it was not seen.
+fn unseen_fin(side: &SideFacts) -> Option<Blindness> {
+    let cause = if side.fin_is_lost() {
+        Some(Blindness::Gap)
+    } else if side.captured {
+        side.tail_loss
+    } else {
+        Some(Blindness::OneDirection)
+    };
+    cause.filter(|_| side.fin.is_none())
 }
 
 /// Secrets inside a capture vouch for nothing but themselves: who wrote the file wrote them, too. What only they show

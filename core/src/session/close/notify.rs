@@ -1,0 +1,239 @@
+//! Whether one side sent close_notify, told from the last record of its stream and from what follows it.
+//!
+//! Only a stream of which every byte was seen, up to where its side or a reset ended it, can be without one.
+
+use crate::tcp::FinCovers;
+use crate::tls::{Content, ContentType};
+
+use super::{CloseNotify, Record, SideClose};
+use crate::session::connection::{Connection, JSSE_PADDING};
+use crate::session::seen::{Blindness, Seen};
+use crate::session::side::Side;
+
+/// FIN or RST follows a TLS 1.3 close_notify at once; data of the same size that is followed later is no alert.
+const CLOSE_FOLLOWS_NANOS: i64 = 50_000_000;
+
+/// Tag of nearly all suites of TLS 1.3, and a record with an alert in it.
+const TLS13_TAG: u16 = 16;
+const TLS13_ALERT: u16 = 2 + 1 + TLS13_TAG;
+/// Applications pad to multiples of powers of two; smaller ones hide nothing.
+const SMALLEST_BLOCK: u16 = 32;
+
+/// The close_notify of one side. `open` says why a connection that goes on was not seen to its end.
+pub(super) fn notify(connection: &Connection, side: Side, ends: [&SideClose; 2], open: Blindness) -> CloseNotify {
+    let (facts, [end, peer_end]) = (connection.side(side), of(side, ends));
+    if let Some(at) = end.plain {
+        return CloseNotify::Observed(at);
+    }
+    if let Some(cause) = unread(connection, side, end) {
+        return CloseNotify::Blind(cause);
+    }
+    let own_end = facts.is_over() || connection.side(side.other()).reset.is_some();
+    let nothing = if own_end {
+        CloseNotify::Absent
+    } else {
+        CloseNotify::Blind(open)
+    };
+    let Some(last) = end
+        .last
+        .filter(|last| !end.unfinished && last.content == Content::Closed)
+    else {
+        // It was read, and was something else.
+        return nothing;
+    };
+    let Some(answer) = connection.answer.yes() else {
+        return CloseNotify::Blind(Blindness::ServerHelloMissing);
+    };
+    if !answer.version.is_tls13() {
+        return match last.content_type {
+            ContentType::ALERT => visible_alert(connection, side, (last, peer_end), open),
+            _ => nothing,
+        };
+    }
+    let sized = alert_sized(connection, end, last);
+    if sized && own_end && tls13_alert(connection, side, [end, peer_end], last) {
+        CloseNotify::Inferred(last.at)
+    } else if own_end && (sized || may_be_padded(end, last)) {
+        // Two bytes of data look the same, and so may more where nothing showed how this side pads.
+        CloseNotify::Blind(Blindness::Encrypted)
+    } else {
+        nothing
+    }
+}
+
+/// This side's end, and the peer's.
+const fn of<T: Copy>(side: Side, ends: [T; 2]) -> [T; 2] {
+    let [client, server] = ends;
+    match side {
+        Side::Client => [client, server],
+        Side::Server => [server, client],
+    }
+}
+
+/// Why the last bytes of a side could not be read.
+fn unread(connection: &Connection, side: Side, end: &SideClose) -> Option<Blindness> {
+    let facts = connection.side(side);
+    // Before a record is protected an alert is part of the handshake, and may be what is missing of it.
+    let in_clear = facts.handshake_loss.filter(|_| end.last.is_none());
+    let captured = (!facts.captured).then_some(Blindness::OneDirection);
+    facts.tail_loss.or(captured).or(in_clear)
+}
+
+/// Up to TLS 1.2 the type of a record is visible. The last one of a side before the end is close_notify, however long
+/// the end takes; only a refused renegotiation is a warning that other ends may follow (RFC 5246 §7.2.2).
+fn visible_alert(
+    connection: &Connection,
+    side: Side,
+    (last, peer_end): (Record, &SideClose),
+    open: Blindness,
+) -> CloseNotify {
+    let over = Side::BOTH.into_iter().any(|side| connection.side(side).is_over());
+    let fits = connection
+        .answer
+        .yes()
+        .and_then(|answer| answer.protection().fits(last.length, 2));
+    let renegotiation = peer_end.asked_again || connection.renegotiations > 0;
+    match fits {
+        _ if !over => CloseNotify::Blind(open),
+        // No alert is longer; some stacks put several in a record.
+        Some(false) => CloseNotify::Blind(Blindness::Encrypted),
+        _ if renegotiation && !closes_within(connection, side, last) => CloseNotify::Blind(Blindness::Encrypted),
+        Some(true) | None => CloseNotify::Inferred(last.at),
+    }
+}
+
+/// Whether either side ends the connection soon after a record.
+fn closes_within(connection: &Connection, side: Side, last: Record) -> bool {
+    let sides = [connection.side(side), connection.side(side.other())];
+    let ends = sides
+        .iter()
+        .flat_map(|facts| [facts.fin, facts.reset.map(|reset| reset.at)]);
+    ends.flatten()
+        .any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_NANOS)
+}
+
+fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool {
+    let padding = end.padding.unwrap_or(0);
+    let unpadded = record.length.checked_sub(padding);
+    let data = record.content_type == ContentType::APPLICATION_DATA;
+    let answer = connection.answer.yes().filter(|_| data);
+    answer.is_some_and(|answer| unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true)))
+}
+
+/// Whether a record of TLS 1.3 is as long as an alert is under padding: by the 16 bytes of JSSE, or up to a multiple of a
+/// block (OpenSSL: SSL_CTX_set_block_padding). A side whose Finished was seen has shown whether it pads.
+fn may_be_padded(end: &SideClose, record: Record) -> bool {
+    let jsse = record.length == TLS13_ALERT + JSSE_PADDING;
+    let inner = record.length.checked_sub(TLS13_TAG);
+    let block = inner.is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
+    let as_before = end.before_last.is_some_and(|before| before.length == record.length);
+    end.padding.is_none() && (jsse || block || as_before)
+}
+
+/// A TLS 1.3 record of alert size counts as close_notify only as the last record, with the close right behind it, and
+/// where no data was ever that short. user_canceled before it is of the same size (RFC 8446 §6.1).
+fn tls13_alert(connection: &Connection, side: Side, [end, peer_end]: [&SideClose; 2], last: Record) -> bool {
+    let short_data = |end: &SideClose, last: Record| {
+        let canceled_first = end.before_last.is_some_and(|before| before.length == last.length);
+        end.short_records > u32::from(canceled_first)
+    };
+    let (facts, peer) = (connection.side(side), connection.side(side.other()));
+    // A side that only answers the peer's close is often reset before it can send its own.
+    let answers_fin = peer.fin.is_some_and(|fin| !fin.is_after(last.at));
+    let exchanged = peer_end.last.is_some_and(|theirs| {
+        let data_before = end.before_last.is_some() && peer_end.before_last.is_some();
+        data_before && alert_sized(connection, peer_end, theirs) && !short_data(peer_end, theirs)
+    });
+    let reset_by_peer = peer.reset.filter(|_| answers_fin || exchanged).map(|reset| reset.at);
+    let ends = [facts.fin, facts.reset.map(|reset| reset.at), reset_by_peer];
+    let closes = ends
+        .iter()
+        .flatten()
+        .any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_NANOS);
+    !short_data(end, last) && closes
+}
+
+/// Whether the close_notify of a side only answers a FIN of the peer that came without one: the FIN stays bare.
+pub(super) fn answers_bare_fin(
+    connection: &Connection,
+    side: Side,
+    ends: [&SideClose; 2],
+    notifies: [CloseNotify; 2],
+) -> bool {
+    let ([own, peer], [end, _]) = (of(side, notifies), of(side, ends));
+    let peer_facts = connection.side(side.other());
+    let bare = peer == CloseNotify::Absent && peer_facts.sent_fin();
+    let at = match own {
+        CloseNotify::AnswerToBareFin(_) => return true,
+        CloseNotify::Observed(at) | CloseNotify::Inferred(at) if bare => at,
+        _ => return false,
+    };
+    // A FIN that acknowledges the alert was sent after it, whatever the clocks of two captures say.
+    let had_all = peer_facts.fin_covers >= FinCovers::Data;
+    end.after_peer_fin
+        .unwrap_or_else(|| !had_all && peer_facts.fin.is_some_and(|fin| at.is_after(fin)))
+}
+
+/// Which side sent the first FIN, RST or close_notify. A side that was not seen to its end may have been before the
+/// other, unless the other's end acknowledges its own.
+pub(super) fn first_closer(
+    connection: &Connection,
+    ends: [&SideClose; 2],
+    notifies: [CloseNotify; 2],
+    open: Blindness,
+) -> Seen<Side> {
+    let second = |side: Side| comes_second(connection, side, ends, notifies);
+    match (second(Side::Client), second(Side::Server)) {
+        (false, true) => return Seen::Yes(Side::Client),
+        (true, false) => return Seen::Yes(Side::Server),
+        _ => {}
+    }
+    for side in Side::BOTH {
+        let [end, _] = of(side, ends);
+        let lost = connection.side(side).fin_is_lost().then_some(Blindness::Gap);
+        if let Some(cause) = unread(connection, side, end).or(lost) {
+            return Seen::Blind(cause);
+        }
+    }
+    let Some(told) = earliest(connection, notifies) else {
+        return Seen::Blind(open);
+    };
+    // A last record that cannot be read may be close_notify.
+    let possible = Side::BOTH.map(|side| match (of(side, notifies), of(side, ends)) {
+        ([CloseNotify::Blind(_), _], [SideClose { last: Some(last), .. }, _]) => CloseNotify::Inferred(last.at),
+        ([own, _], _) => own,
+    });
+    if earliest(connection, possible) == Some(told) {
+        Seen::Yes(told)
+    } else {
+        Seen::Blind(Blindness::Encrypted)
+    }
+}
+
+/// A side that only sends FIN, and acknowledges with it that the other is done, comes second; so does one that answers a
+/// bare FIN.
+fn comes_second(connection: &Connection, side: Side, ends: [&SideClose; 2], notifies: [CloseNotify; 2]) -> bool {
+    let [own, other] = of(side, notifies);
+    let done = if other.at().is_some() {
+        FinCovers::Data
+    } else {
+        FinCovers::End
+    };
+    let only_fin = own == CloseNotify::Absent && connection.side(side).fin_covers >= done;
+    only_fin || answers_bare_fin(connection, side, ends, notifies)
+}
+
+fn earliest(connection: &Connection, notifies: [CloseNotify; 2]) -> Option<Side> {
+    let first = |side: Side| {
+        let facts = connection.side(side);
+        let [own, _] = of(side, notifies);
+        let ends = [facts.fin, facts.reset.map(|reset| reset.at), own.at()];
+        ends.into_iter().flatten().map(|at| (at.time, at.frame)).min()
+    };
+    match (first(Side::Client), first(Side::Server)) {
+        (Some(client), Some(server)) if server < client => Some(Side::Server),
+        (Some(_), _) => Some(Side::Client),
+        (None, Some(_)) => Some(Side::Server),
+        (None, None) => None,
+    }
+}
