@@ -9,7 +9,9 @@ use super::connection::{IDLE_NANOS, SILENT_NANOS};
 use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
 use crate::diagnosis::outcome;
 use crate::net::{Capture, Endpoint, Notices, Timestamp};
-use crate::session::{Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side};
+use crate::session::{
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side, may_be_goodbye,
+};
 use crate::store::{PartialConnection, replay};
 
 /// What one run found.
@@ -196,7 +198,9 @@ fn grow_quiet(connection: &mut Connection, quiet: i64) {
     if ended {
         return;
     }
-    if by_silence && quiet >= SILENT_NANOS {
+    let ends = connection.edges.as_deref().map(|edges| edges.ends).unwrap_or_default();
+    let said_goodbye = ends.iter().any(|end| may_be_goodbye(connection, end));
+    if by_silence && !said_goodbye && quiet >= SILENT_NANOS {
         connection.close.class = Seen::Yes(CloseClass::TimeoutSilent);
     }
     if quiet >= IDLE_NANOS {

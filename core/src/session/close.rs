@@ -11,6 +11,7 @@ use crate::tls::{Content, ContentType, Sealed};
 use super::connection::{Completed, Connection};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
+pub use notify::may_be_goodbye;
 use notify::{answers_bare_fin, first_closer, notify};
 
 /// Close class; the names are fixed in the report contract.
@@ -187,8 +188,7 @@ pub struct SideClose {
 /// Classifies the close of a connection. `open` says why no FIN or RST was seen, in case none was.
 #[must_use]
 pub fn classify(connection: &Connection, ends: [&SideClose; 2], open: Seen<CloseClass>) -> Close {
-    // What is told for silent was idle when the capture ended.
-    let unended = open.blind().unwrap_or(Blindness::IdleAtCaptureEnd);
+    let unended = idle_or(&open);
     let notifies = Side::BOTH.map(|side| notify(connection, side, ends, unended));
     let answers = [
         answers_bare_fin(connection, Side::Client, ends, notifies),
@@ -202,26 +202,36 @@ pub fn classify(connection: &Connection, ends: [&SideClose; 2], open: Seen<Close
     }
     let [client, server] = told;
     Close {
-        class: class(connection, told, answers, open),
+        class: class(connection, ends, told, answers, open),
         first_closer: first_closer(connection, ends, told, unended),
         client,
         server,
     }
 }
 
+/// Why the end of a connection that goes on was not seen: what is told for silent was idle when the capture ended.
+fn idle_or(open: &Seen<CloseClass>) -> Blindness {
+    open.blind().unwrap_or(Blindness::IdleAtCaptureEnd)
+}
+
 fn class(
     connection: &Connection,
+    ends: [&SideClose; 2],
     notifies: [CloseNotify; 2],
     answers: [bool; 2],
     open: Seen<CloseClass>,
 ) -> Seen<CloseClass> {
+    let unended = idle_or(&open);
     let sides = [&connection.client_side, &connection.server_side];
     let ended = sides.iter().any(|side| side.is_over());
+    let said_goodbye = ends.iter().any(|end| may_be_goodbye(connection, end));
     let fatal = sides.iter().any(|side| side.fatal_alert().is_some());
     match connection.completed {
         _ if fatal => return Seen::Yes(CloseClass::FatalAlert),
         Completed::No if ended => return Seen::Yes(CloseClass::HandshakeIncomplete),
         Completed::Blind(cause) if connection.answer.yes().is_none() => return Seen::Blind(cause),
+        // After what may be close_notify the silence is that of a connection whose end was not captured.
+        _ if !ended && said_goodbye => return Seen::Blind(unended),
         _ if !ended => return open,
         Completed::Yes | Completed::No | Completed::Blind(_) => {}
     }
@@ -236,7 +246,7 @@ fn class(
             _ if answers => [false; 2],
             CloseNotify::Observed(_) | CloseNotify::Inferred(_) => [true; 2],
             CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => [false; 2],
-            CloseNotify::Blind(_) if is_silent(connection, side, &open) => [false; 2],
+            CloseNotify::Blind(cause) if cause == unended && is_silent(connection, side, &open) => [false; 2],
             CloseNotify::Blind(Blindness::Encrypted) => [false, true],
             CloseNotify::Blind(cause) => return Seen::Blind(cause),
         };

@@ -21,7 +21,7 @@ mod transport;
 pub use crate::tcp::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
 pub use clocks::set_server_back;
-pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close};
+pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close, may_be_goodbye};
 pub(crate) use connection::JSSE_PADDING;
 pub use connection::{
     Completed, Connection, ConnectionId, EarlyData, KeyOrigin, Mechanism, Offer, OfferKind, Outcome, Service, Shape,

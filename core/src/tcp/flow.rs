@@ -245,17 +245,15 @@ impl<T> Flow<T> {
         }
     }
 
-    /// Whether the FIN of one side arrived although it is not in the capture: the other side acknowledges, or its own reset
-    /// stands behind, one number more than it has bytes, and FIN takes one (RFC 9293 §3.4). True of a lost segment of one
-    /// byte, too.
+    /// Whether one side sent a FIN that is not in the capture: the other side acknowledges, or its own later segments stand
+    /// behind, one number more than it has bytes, and FIN takes one (RFC 9293 §3.4). True of a lost segment of one byte, too.
     #[must_use]
     pub fn fin_is_lost(&self, direction: Direction) -> bool {
         let half = self.half(direction);
         let Some(end) = half.assembler.expected().filter(|_| half.fin.is_none()) else {
             return false;
         };
-        let by_reset = half.reset.and(half.reset_seq);
-        let told = [self.half(direction.opposite()).acknowledged, by_reset];
+        let told = [self.half(direction.opposite()).acknowledged, half.stands()];
         told.into_iter().flatten().any(|told| told.distance(end) == 1)
     }
 
@@ -633,12 +631,20 @@ impl Half {
     /// stands beyond them.
     #[must_use]
     pub fn incomplete_at_end(&self) -> bool {
-        let before_reset = match (self.reset, self.fin, self.reset_seq, self.assembler.expected()) {
-            // One number more is that of a FIN: see `fin_is_lost`.
-            (Some(_), None, Some(reset), Some(expected)) => reset.distance(expected) > 1,
-            _ => false,
-        };
-        before_reset || self.assembler.incomplete_at_end()
+        let stands = self.stands().zip(self.assembler.expected());
+        // One number more is that of a FIN: see `fin_is_lost`.
+        let before = stands.is_some_and(|(stands, expected)| stands.distance(expected) > 1);
+        before || self.assembler.incomplete_at_end()
+    }
+
+    /// Behind all that it sent, as its own segments say, those without data and its reset too.
+    fn stands(&self) -> Option<SeqNumber> {
+        let reset = self.reset.and(self.reset_seq);
+        match (self.highest, reset) {
+            (Some(highest), Some(reset)) if reset.distance(highest) > 0 => Some(reset),
+            (None, reset) => reset,
+            (highest, _) => highest,
+        }
     }
 
     /// Takes an acknowledgement of this side, in a segment from here to there, before that counts as sent.

@@ -102,6 +102,17 @@ fn visible_alert(
     }
 }
 
+/// Whether the last record of a side may be close_notify, whatever follows it.
+#[must_use]
+pub fn may_be_goodbye(connection: &Connection, end: &SideClose) -> bool {
+    let tls13 = connection.is_tls13();
+    let alert = |last: Record| {
+        let visible = !tls13 && last.content_type == ContentType::ALERT;
+        last.content == Content::Closed && (visible || (tls13 && alert_sized(connection, end, last)))
+    };
+    end.plain.is_some() || end.last.is_some_and(alert)
+}
+
 /// Whether either side ends the connection soon after a record.
 fn closes_within(connection: &Connection, side: Side, last: Record) -> bool {
     let sides = [connection.side(side), connection.side(side.other())];
