@@ -16,6 +16,9 @@ const MAX_BYTES: u32 = 512 * 1024;
 /// Segments of the connection that pass after a gap is acknowledged before it is given up. Capture files hold packets
 /// a few places out of order; a receiver that acknowledges data the capture lacks has it from elsewhere.
 const PATIENCE: u8 = 40;
+/// As long as little waits, which is all that a handshake has, so many: some files are in no order at all.
+const LONG_PATIENCE: u8 = u8::MAX;
+const LITTLE: u32 = 32 * 1024;
 /// Stream offsets start here, so that data before the first segment seen still has a positive offset.
 const ORIGIN: u64 = 1 << 32;
 
@@ -98,6 +101,7 @@ impl Assembler {
         self.next = offset;
         // Data before the first byte belongs to no stream.
         self.waiting.retain(|piece| piece.offset >= offset);
+        self.waiting_bytes = self.waiting.iter().map(Waiting::length).sum();
     }
 
     /// Takes a segment's payload; `cut` bytes after it were not captured. Data in order comes straight back.
@@ -132,9 +136,23 @@ impl Assembler {
                 self.acknowledged = offset;
             }
         }
-        if !self.waiting.is_empty() {
+        // Before the receiver has it, what is missing may still be on its way.
+        if self
+            .waiting
+            .first()
+            .is_some_and(|first| self.acknowledged > first.offset)
+        {
             self.patience = self.patience.saturating_add(1);
         }
+    }
+
+    const fn is_out_of_patience(&self) -> bool {
+        self.patience
+            >= if self.waiting_bytes > LITTLE {
+                PATIENCE
+            } else {
+                LONG_PATIENCE
+            }
     }
 
     /// FIN stands after the byte before `seq`.
@@ -172,7 +190,7 @@ impl Assembler {
         if !self.started {
             // What the receiver has acknowledged has no earlier bytes still on their way.
             let received = first_end <= self.acknowledged;
-            if !received && !self.flushing && self.patience < PATIENCE && !self.over_limit() {
+            if !received && !self.flushing && !self.is_out_of_patience() && !self.over_limit() {
                 return None;
             }
             self.started = true;
@@ -367,7 +385,7 @@ impl Assembler {
 
     /// Whether the gap before `first` is given up, and why.
     fn give_up(&mut self, first: u64) -> Option<GapCause> {
-        if self.flushing || (self.acknowledged > first && self.patience >= PATIENCE) {
+        if self.flushing || (self.acknowledged > first && self.is_out_of_patience()) {
             return Some(GapCause::Loss);
         }
         self.over_limit().then(|| {

@@ -333,6 +333,13 @@ impl<T> Flow<T> {
         self.halves.iter().any(|half| half.reset.is_some()) || self.halves.iter().all(|half| half.fin.is_some())
     }
 
+    /// Whether nothing is missing of a connection that is over: both sides were seen from SYN to end, and every byte of them.
+    pub(super) fn is_complete(&self) -> bool {
+        self.halves
+            .iter()
+            .all(|half| half.isn.is_some() && !half.assembler.is_waiting() && !half.incomplete_at_end())
+    }
+
     /// What nearly every segment does: it brings the next bytes of a connection that goes on, or acknowledges. The same as
     /// [`Flow::observe`], which has to think of more; `None` where that must be asked, and nothing was done.
     #[inline]

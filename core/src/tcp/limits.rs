@@ -8,6 +8,9 @@ pub struct Limits {
     /// Nanoseconds a closed connection is kept for what still arrives and tells something: the reset that answers a FIN.
     /// That takes a round trip; what lingers costs memory.
     pub linger: i64,
+    /// Packets of any connection that a closed one waits longer for where bytes of it are missing: files hold packets out of
+    /// order, and their times then jump. 0 in live use, where nobody wants to wait.
+    pub disorder: u32,
     /// Nanoseconds after that in which its packets are still known and opened nothing: above the first retransmission
     /// timeouts (RFC 6298 §2.4).
     pub late: i64,
@@ -20,6 +23,7 @@ impl Default for Limits {
         Self {
             open_flows: 1 << 20,
             linger: 1_000_000_000,
+            disorder: 1 << 16,
             late: 3_000_000_000,
             idle: 3_600_000_000_000,
         }

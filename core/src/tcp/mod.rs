@@ -12,6 +12,7 @@ mod half_open;
 mod index;
 mod key;
 mod limits;
+mod lingering;
 mod recently_closed;
 mod reset;
 mod spans;

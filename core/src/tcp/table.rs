@@ -1,7 +1,5 @@
 //! Which connection a segment belongs to, and when a connection is over.
 
-use std::collections::VecDeque;
-
 use hashbrown::HashMap;
 
 use crate::net::{At, Endpoint, Segment, Timestamp};
@@ -12,6 +10,7 @@ use super::index::Index;
 use super::key::{Alias, Key, pack};
 use super::limits::Limits;
 use super::recently_closed::RecentlyClosed;
+use super::lingering::{Lingering, PACKETS_A_TICK};
 
 /// Why a connection was taken off the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +24,6 @@ pub enum Why {
     /// The input ended.
     InputEnded,
 }
-
-/// Nanoseconds that a connection lingers which one side reset before the other side was seen at all: by another clock the
-/// other side may come so much later.
-const ONE_SIDED: i64 = 10_000_000_000;
 
 /// Connections whose memory is kept for reuse.
 const SPARE: usize = 64;
@@ -95,10 +90,8 @@ pub struct FlowTable<T> {
     unanswered: HashMap<(u128, u16, u32), u32>,
     /// Connections whose answers come from another address (NAT between the two directions of the capture).
     aliases: HashMap<Key, Alias>,
-    /// Closed connections in the order in which they closed, with the time from which they may go.
-    lingering: VecDeque<(Timestamp, u32)>,
-    /// The same of those whose other side may still come.
-    one_sided: VecDeque<(Timestamp, u32)>,
+    /// Closed connections that may still have something to come.
+    lingering: Lingering,
     /// Connections that do not even linger any more.
     late: RecentlyClosed<Key>,
     now: Option<Timestamp>,
@@ -120,8 +113,7 @@ impl<T: Default> FlowTable<T> {
             unanswered: HashMap::new(),
             aliases: HashMap::new(),
             open: 0,
-            lingering: VecDeque::new(),
-            one_sided: VecDeque::new(),
+            lingering: Lingering::new(limits.disorder),
             late: RecentlyClosed::new(),
             now: None,
             hand: 0,
@@ -186,12 +178,7 @@ impl<T: Default> FlowTable<T> {
         }
         if flow.closed() && !flow.closing {
             flow.closing = true;
-            let (queue, linger) = if flow.two_way() {
-                (&mut self.lingering, self.limits.linger)
-            } else {
-                (&mut self.one_sided, self.limits.linger.max(ONE_SIDED))
-            };
-            queue.push_back((Timestamp::from_nanos(at.time.nanos().saturating_add(linger)), id));
+            self.lingering.push(at.time, self.limits.linger, id, flow.two_way());
         }
         Some((FlowId(id), direction))
     }
@@ -291,7 +278,6 @@ impl<T: Default> FlowTable<T> {
             unanswered: self.unanswered,
             aliases: self.aliases,
             lingering: self.lingering,
-            one_sided: self.one_sided,
             late: self.late,
             now: self.now,
             hand: self.hand,
@@ -340,12 +326,12 @@ impl<T: Default> FlowTable<T> {
     #[inline]
     pub fn expire(&mut self) -> Option<Finished<T>> {
         let now = self.now?;
-        let due = |queue: &VecDeque<(Timestamp, u32)>| queue.front().is_some_and(|(due, _)| *due <= now);
-        if due(&self.lingering) || due(&self.one_sided) || self.open > self.limits.open_flows {
+        if self.lingering.is_due(now) || self.open > self.limits.open_flows {
             return self.expire_one(now);
         }
         self.since_sweep = self.since_sweep.wrapping_add(1);
-        if self.since_sweep.is_multiple_of(64) {
+        if self.since_sweep.is_multiple_of(PACKETS_A_TICK) {
+            self.lingering.tick();
             self.sweep(now)
         } else {
             None
@@ -355,7 +341,22 @@ impl<T: Default> FlowTable<T> {
     /// After nearly every packet there is none.
     #[cold]
     fn expire_one(&mut self, now: Timestamp) -> Option<Finished<T>> {
-        while let Some((due, id)) = pop_due(&mut self.lingering, now).or_else(|| pop_due(&mut self.one_sided, now)) {
+        while let Some((due, id, patient)) = self.lingering.pop(now) {
+            let Some(Some(slot)) = self.slots.get_mut(id as usize) else {
+                continue;
+            };
+            let current = slot.current;
+            let Some(flow) = slot.flow_mut().filter(|flow| flow.closing) else {
+                continue;
+            };
+            if current && !flow.closed() {
+                // Its reset was none: the connection went on.
+                flow.closing = false;
+                continue;
+            }
+            if !flow.is_complete() && self.lingering.wait(due, id, patient) {
+                continue;
+            }
             if let Some(flow) = self.bury(id, due) {
                 return Some(Finished { flow, why: Why::Closed });
             }
@@ -372,7 +373,6 @@ impl<T: Default> FlowTable<T> {
         self.aliases.clear();
         self.unanswered.clear();
         self.lingering.clear();
-        self.one_sided.clear();
         self.late.clear();
         self.open = 0;
         let slots = std::mem::take(&mut self.slots);
@@ -399,7 +399,8 @@ impl<T: Default> FlowTable<T> {
             // connection that is over.
             let reuse = match flow.half(direction).isn {
                 Some(isn) => isn != segment.seq,
-                None => !flow.may_open(direction, segment),
+                // What was sent before all that is known of a connection does not come after it.
+                None => at.time > flow.first.time && !flow.may_open(direction, segment),
             };
             if reuse && !of_previous(|flow, direction, syn| flow.half(direction).isn == Some(syn.seq)) {
                 if slot.reused && self.late.knows(&key, from_low, segment, at.time) {
@@ -508,10 +509,7 @@ impl<T: Default> FlowTable<T> {
         slot.current = false;
         if let Some(flow) = slot.flow_mut().filter(|flow| !flow.closing) {
             flow.closing = true;
-            self.lingering.push_back((
-                Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger)),
-                id,
-            ));
+            self.lingering.push(at.time, self.limits.linger, id, flow.two_way());
         }
     }
 
@@ -575,7 +573,7 @@ impl<T: Default> FlowTable<T> {
 
     fn evict_held(&mut self, mut may_go: impl FnMut(&mut Held<T>) -> bool) -> Option<Finished<T>> {
         // Among connections that are all closed the hand would go round in vain, packet after packet.
-        if self.lingering.len() + self.one_sided.len() <= self.open / 2 {
+        if self.lingering.len() <= self.open / 2 {
             for _ in 0..=2 * self.slots.len() {
                 self.hand = (self.hand + 1) % self.slots.len().max(1);
                 let Some(Some(slot)) = self.slots.get_mut(self.hand) else {
@@ -592,7 +590,7 @@ impl<T: Default> FlowTable<T> {
                 });
             }
         }
-        let (_, id) = self.lingering.pop_front().or_else(|| self.one_sided.pop_front())?;
+        let id = self.lingering.take_first()?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Closed })
     }
 
@@ -606,11 +604,6 @@ impl<T: Default> FlowTable<T> {
         let id = u32::try_from(self.hand).ok()?;
         self.remove(id).map(|flow| Finished { flow, why: Why::Idle })
     }
-}
-
-/// The first of a queue whose time has come.
-fn pop_due(queue: &mut VecDeque<(Timestamp, u32)>, now: Timestamp) -> Option<(Timestamp, u32)> {
-    queue.pop_front_if(|(due, _)| *due <= now)
 }
 
 /// Whether the connection with this number has this key.
@@ -691,6 +684,7 @@ mod tests {
             Limits {
                 open_flows: 4,
                 linger: 3_000_000_000,
+                disorder: 0,
                 late: 3_000_000_000,
                 idle: 60_000_000_000,
             },

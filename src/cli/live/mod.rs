@@ -229,6 +229,7 @@ fn limits(arguments: &Live) -> Limits {
     Limits {
         flows: FlowLimits {
             open_flows: memory / 8 / FLOW_BYTES,
+            disorder: 0,
             ..FlowLimits::default()
         },
         buffered_bytes: memory / 16,

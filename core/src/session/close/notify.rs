@@ -210,11 +210,20 @@ pub(super) fn first_closer(
         return Seen::Blind(open);
     };
     // A last record that cannot be read may be close_notify.
-    let possible = Side::BOTH.map(|side| match (of(side, notifies), of(side, ends)) {
+    let [client, server] = notifies;
+    let [maybe_client, maybe_server] = Side::BOTH.map(|side| match (of(side, notifies), of(side, ends)) {
         ([CloseNotify::Blind(_), _], [SideClose { last: Some(last), .. }, _]) => CloseNotify::Inferred(last.at),
         ([own, _], _) => own,
     });
-    if earliest(connection, possible) == Some(told) {
+    let possible = [
+        [maybe_client, server],
+        [client, maybe_server],
+        [maybe_client, maybe_server],
+    ];
+    if possible
+        .into_iter()
+        .all(|notifies| earliest(connection, notifies) == Some(told))
+    {
         Seen::Yes(told)
     } else {
         Seen::Blind(Blindness::Encrypted)

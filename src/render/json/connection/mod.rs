@@ -16,7 +16,7 @@ use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
     Blindness, Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind,
-    Outcome, Side, SideFacts, TicketsInferred,
+    Outcome, Side, TicketsInferred,
 };
 use reshake_core::tcp::ResetForm;
 use reshake_core::tls::CertificateOperation;
@@ -428,8 +428,8 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
     for (path, cause) in [
         ("close.class", class.blind()),
         ("close.first_closer", first_closer.blind()),
-        ("close.client.fin_frame", unseen_fin(&connection.client_side)),
-        ("close.server.fin_frame", unseen_fin(&connection.server_side)),
+        ("close.client.fin_frame", unseen_fin(connection, Side::Client)),
+        ("close.server.fin_frame", unseen_fin(connection, Side::Server)),
     ] {
         if let Some(cause) = cause {
             not_visible.insert(path, cause.code());
@@ -489,12 +489,14 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
 }
 
 /// Why the FIN of a side may have been sent although it was not seen.
-fn unseen_fin(side: &SideFacts) -> Option<Blindness> {
+fn unseen_fin(connection: &Connection, side: Side) -> Option<Blindness> {
+    let (side, peer) = (connection.side(side), connection.side(side.other()));
     let cause = if side.fin_is_lost() {
         Some(Blindness::Gap)
-    } else if side.captured {
+    } else if side.captured && peer.captured {
         side.tail_loss
     } else {
+        // Without the other side nothing acknowledges it.
         Some(Blindness::OneDirection)
     };
     cause.filter(|_| side.fin.is_none())

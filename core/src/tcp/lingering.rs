@@ -1,0 +1,141 @@
+//! Closed connections that are kept for a while for what still arrives.
+//!
+//! One of which every byte is there goes when its time has come. One with bytes missing may have them further on in the
+//! file, at whatever time: it waits for packets and not for the clock.
+
+use std::collections::VecDeque;
+
+use crate::net::Timestamp;
+
+/// Packets are counted by so many: nothing is to be done for most of them.
+pub(super) const PACKETS_A_TICK: u8 = 64;
+
+/// Nanoseconds that a connection lingers which one side reset before the other side was seen at all.
+const ONE_SIDED: i64 = 10_000_000_000;
+
+#[derive(Debug, Clone)]
+pub(super) struct Lingering {
+    /// In the order in which they closed, with the time from which they may go; at the front those that waited in vain.
+    due: VecDeque<(Timestamp, u32, bool)>,
+    /// The same of those whose other side was not seen at all when they closed: by another clock it may come so much later.
+    one_sided: VecDeque<(Timestamp, u32, bool)>,
+    /// With bytes missing: from which tick they may go.
+    incomplete: VecDeque<(u64, Timestamp, u32)>,
+    ticks: u64,
+    patience: u64,
+}
+
+impl Lingering {
+    /// Incomplete connections wait for this many packets.
+    pub(super) fn new(disorder: u32) -> Self {
+        Self {
+            due: VecDeque::new(),
+            one_sided: VecDeque::new(),
+            incomplete: VecDeque::new(),
+            ticks: 0,
+            patience: u64::from(disorder).div_ceil(PACKETS_A_TICK.into()),
+        }
+    }
+
+    /// A connection closed at this time, and both sides were seen, or one alone.
+    pub(super) fn push(&mut self, closed: Timestamp, linger: i64, id: u32, two_way: bool) {
+        // Two queues, so that each is in the order of its times.
+        let (queue, linger) = if two_way {
+            (&mut self.due, linger)
+        } else {
+            (&mut self.one_sided, linger.max(ONE_SIDED))
+        };
+        let due = Timestamp::from_nanos(closed.nanos().saturating_add(linger));
+        queue.push_back((due, id, false));
+    }
+
+    /// Whether there is one whose time has come.
+    #[inline]
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        let is_due = |queue: &VecDeque<(Timestamp, u32, bool)>| queue.front().is_some_and(|(due, ..)| *due <= now);
+        is_due(&self.due) || is_due(&self.one_sided)
+    }
+
+    /// The next one whose time has come, with that time and whether it has waited for missing bytes already.
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, u32, bool)> {
+        let is_due = |(due, ..): &mut (Timestamp, u32, bool)| *due <= now;
+        self.due
+            .pop_front_if(is_due)
+            .or_else(|| self.one_sided.pop_front_if(is_due))
+    }
+
+    /// Lets an incomplete one wait for packets. `false` where it has done so, or nothing waits.
+    pub(super) fn wait(&mut self, due: Timestamp, id: u32, has_waited: bool) -> bool {
+        let waits = !has_waited && self.patience > 0;
+        if waits {
+            self.incomplete.push_back((self.ticks + self.patience, due, id));
+        }
+        waits
+    }
+
+    /// So many packets more have gone by.
+    pub(super) fn tick(&mut self) {
+        self.ticks += 1;
+        while let Some(&(until, due, id)) = self.incomplete.front()
+            && until <= self.ticks
+        {
+            self.incomplete.pop_front();
+            self.due.push_front((due, id, true));
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.due.len() + self.one_sided.len() + self.incomplete.len()
+    }
+
+    /// The one that closed first, to make room.
+    pub(super) fn take_first(&mut self) -> Option<u32> {
+        let incomplete = self.incomplete.pop_front().map(|(.., id)| id);
+        let (due, one_sided) = (&mut self.due, &mut self.one_sided);
+        incomplete.or_else(|| due.pop_front().or_else(|| one_sided.pop_front()).map(|(_, id, _)| id))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.due.clear();
+        self.one_sided.clear();
+        self.incomplete.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(seconds: i64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn one_with_bytes_missing_waits_once_for_packets_and_not_for_the_clock() {
+        let mut lingering = Lingering::new(128);
+        lingering.push(time(1), 1_000_000_000, 7, true);
+        assert_eq!(lingering.pop(time(1)), None);
+        assert_eq!(lingering.pop(time(2)), Some((time(2), 7, false)));
+        assert!(lingering.wait(time(2), 7, false));
+        assert_eq!(lingering.pop(time(9_999)), None);
+        lingering.tick();
+        assert_eq!(lingering.pop(time(9_999)), None);
+        lingering.tick();
+        assert_eq!(lingering.pop(time(9_999)), Some((time(2), 7, true)));
+        assert!(!lingering.wait(time(2), 7, true));
+    }
+
+    #[test]
+    fn one_that_only_one_side_showed_waits_for_the_other_side_s_clock() {
+        let mut lingering = Lingering::new(0);
+        lingering.push(time(1), 1_000_000_000, 7, false);
+        assert_eq!(lingering.pop(time(10)), None);
+        assert_eq!(lingering.pop(time(11)), Some((time(11), 7, false)));
+    }
+
+    #[test]
+    fn without_patience_nothing_waits() {
+        let mut lingering = Lingering::new(0);
+        assert!(!lingering.wait(time(2), 7, false));
+    }
+}
