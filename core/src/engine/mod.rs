@@ -460,6 +460,7 @@ impl Engine {
     fn finish_flow(&mut self, mut finished: Finished<ConnectionState>) {
         let flow = &mut finished.flow;
         let mut direction = Direction::ToServer;
+        flow.settle_beginnings();
         for _ in Direction::BOTH {
             flow.half_mut(direction).assembler.flush();
             direction = deliver_waiting(flow, direction, &mut self.context()).opposite();

@@ -104,6 +104,18 @@ impl Assembler {
         self.waiting_bytes = self.waiting.iter().map(Waiting::length).sum();
     }
 
+    /// The stream begins at `first` if nothing of it was seen before that, the segment that comes now included.
+    pub fn start_before(&mut self, first: Option<SeqNumber>, comes: Option<SeqNumber>) {
+        let Some(first) = first.filter(|_| !self.started && self.anchor.or(comes).is_some()) else {
+            return;
+        };
+        let [begin, comes] = [Some(first), comes].map(|seq| seq.map(|seq| self.offset(seq)));
+        let held = self.waiting.first().map(|piece| piece.offset);
+        if [held, comes].into_iter().flatten().all(|offset| Some(offset) >= begin) {
+            self.start(first);
+        }
+    }
+
     /// Takes a segment's payload; `cut` bytes after it were not captured. Data in order comes straight back.
     pub fn push<'a>(&mut self, seq: SeqNumber, payload: &'a [u8], cut: u32, at: At) -> Option<Piece<'a>> {
         if payload.is_empty() && cut == 0 {
@@ -146,7 +158,9 @@ impl Assembler {
         }
     }
 
-    const fn is_out_of_patience(&self) -> bool {
+    /// Whether so much has gone by since bytes were missing that they will not come.
+    #[must_use]
+    pub const fn is_out_of_patience(&self) -> bool {
         self.patience
             >= if self.waiting_bytes > LITTLE {
                 PATIENCE
@@ -183,14 +197,10 @@ impl Assembler {
         if let Some(at) = self.cut_at.take() {
             return Some(Piece::Gap(u64::from(self.cut), GapCause::Snaplen, at));
         }
-        let (first_offset, first_end, first_at) = self
-            .waiting
-            .first()
-            .map(|piece| (piece.offset, piece.end(), piece.at))?;
+        let (first_offset, first_at) = self.waiting.first().map(|piece| (piece.offset, piece.at))?;
         if !self.started {
-            // What the receiver has acknowledged has no earlier bytes still on their way.
-            let received = first_end <= self.acknowledged;
-            if !received && !self.flushing && !self.is_out_of_patience() && !self.over_limit() {
+            // Even what the receiver has acknowledged may have earlier bytes, and SYN, further on in the file.
+            if !self.flushing && !self.is_out_of_patience() && !self.over_limit() {
                 return None;
             }
             self.started = true;

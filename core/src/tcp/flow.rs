@@ -448,13 +448,9 @@ impl<T> Flow<T> {
         if half.lowest.is_none_or(|lowest| segment.seq.distance(lowest) < 0) {
             half.lowest = Some(segment.seq);
         }
-        // Without the SYN of this side the first acknowledgement of the other side tells where it begins.
-        if length > 0
-            && let Some(first) = other.first_acknowledged
-            && segment.seq.distance(first) >= 0
-            && half.assembler.held() == 0
-        {
-            half.assembler.start(first);
+        // Without the SYN of this side the SYN-ACK that answers it tells where it begins.
+        if length > 0 && (other.answers || half.assembler.is_out_of_patience()) {
+            half.assembler.start_before(other.first_acknowledged, Some(segment.seq));
         }
         if segment.flags.ack() {
             other.assembler.acknowledge(segment.ack);
@@ -527,6 +523,15 @@ impl<T> Flow<T> {
             }
         } else {
             self.resets_ignored = self.resets_ignored.saturating_add(1);
+        }
+    }
+
+    /// No more packets will come: where a side begins whose SYN was not seen is told by the lowest acknowledgement of the
+    /// other side.
+    pub fn settle_beginnings(&mut self) {
+        for direction in Direction::BOTH {
+            let (half, other) = self.pair_mut(direction);
+            half.assembler.start_before(other.first_acknowledged, None);
         }
     }
 
