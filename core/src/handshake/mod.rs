@@ -49,8 +49,17 @@ struct Opened {
     usable_ticket: bool,
     /// A record of the server stayed closed.
     server_closed: bool,
+    /// Boxed because few connections need it.
+    rare: Option<Box<Rare>>,
+}
+
+/// What is kept of few connections only.
+#[derive(Debug, Clone, Default)]
+struct Rare {
     /// The session ID that the client offered in a renegotiation.
-    renegotiated_id: Option<Box<SessionId>>,
+    renegotiated_id: Option<SessionId>,
+    /// Records of the client that came before the ServerHello tells what they are, with the offsets of their ends.
+    waiting: Vec<(Record, u64)>,
 }
 
 /// A TLS connection that is still open.
@@ -174,7 +183,9 @@ impl HandshakeTracker {
         let alert = self.facts.side(side).alert.is_some() || end.plain.is_some();
         let records = [end.last, end.before_last];
         let told = [hello, full, key_exchange, alert].into_iter().filter(|told| *told);
-        (told.count() + records.iter().flatten().count()).min(2)
+        let waiting = self.opened.rare.as_deref().filter(|_| side == Side::Client);
+        let waiting = waiting.map_or(0, |rare| rare.waiting.len());
+        (told.count() + records.iter().flatten().count() + waiting).min(2)
     }
 
     /// The session ID of the ClientHello.
@@ -259,6 +270,7 @@ impl HandshakeTracker {
     /// may have been there all the same.
     pub fn finish(&mut self, ledger: &mut CredentialStore, blind: [Option<Blindness>; 2]) {
         let [client_blind, server_blind] = blind;
+        self.release_waiting();
         self.resolve_offers(ledger, true);
         self.settle(ledger);
         if self.facts.hello.yes().is_none() {

@@ -132,7 +132,8 @@ impl HandshakeTracker {
     fn renegotiated(&mut self, side: Side, message: &Message<'_>, at: At, ledger: &mut CredentialStore) {
         match (side, message) {
             (Side::Client, Message::ClientHello(hello)) => {
-                self.opened.renegotiated_id = Some(Box::new(SessionId::of(hello.session_id)));
+                let id = SessionId::of(hello.session_id);
+                self.opened.rare.get_or_insert_default().renegotiated_id = Some(id);
             }
             (Side::Server, Message::ServerHello(hello)) => self.renegotiated_session(hello, at, ledger),
             (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, ledger),
@@ -143,7 +144,12 @@ impl HandshakeTracker {
     fn renegotiated_session(&mut self, hello: &ServerHello<'_>, at: At, ledger: &mut CredentialStore) {
         let id = SessionId::of(hello.session_id);
         // The same ID again resumes a session that has it already.
-        if hello.session_id.is_empty() || self.opened.renegotiated_id.take().as_deref() == Some(&id) {
+        let offered = self
+            .opened
+            .rare
+            .as_deref_mut()
+            .and_then(|rare| rare.renegotiated_id.take());
+        if hello.session_id.is_empty() || offered == Some(id) {
             return;
         }
         let entered = self.issue(Mechanism::SessionId, id.name(), (None, None), at, ledger);

@@ -15,8 +15,43 @@ const END_OF_EARLY_DATA: u16 = 5;
 /// A NewSessionTicket of TLS 1.3 is never smaller: 13 bytes of fields, 32 of ticket, inner type and tag.
 const SMALLEST_TICKET_RECORD: u16 = 60;
 
+/// Records of a client that wait for the ServerHello: a handshake has fewer.
+const MAX_WAITING: usize = 16;
+
 impl HandshakeTracker {
     pub(super) fn protected(&mut self, side: Side, record: Record, offset: u64) {
+        if side == Side::Client {
+            if self.waits_for_answer(record) {
+                let waiting = &mut self.opened.rare.get_or_insert_default().waiting;
+                waiting.push((record, offset));
+                if waiting.len() < MAX_WAITING {
+                    return;
+                }
+                return self.release_waiting();
+            }
+            self.release_waiting();
+        }
+        self.classify(side, record, offset);
+    }
+
+    /// Until the ServerHello is there nothing tells what a record is of a client that speaks TLS 1.3 and older versions. In
+    /// a file without order it may stand further on. What comes before it in any order is early data.
+    fn waits_for_answer(&self, record: Record) -> bool {
+        let hello = self.facts.hello.yes();
+        record.content == Content::Closed
+            && self.facts.answer.yes().is_none()
+            && hello.is_some_and(|hello| hello.offers_tls13 && !hello.early_data)
+    }
+
+    /// Takes the client's records that waited for the ServerHello, with what is known by now.
+    pub(super) fn release_waiting(&mut self) {
+        let rare = self.opened.rare.as_deref_mut();
+        for (record, offset) in rare.map(|rare| std::mem::take(&mut rare.waiting)).unwrap_or_default() {
+            self.classify(Side::Client, record, offset);
+        }
+    }
+
+    fn classify(&mut self, side: Side, record: Record, offset: u64) {
         let tls13 = self.facts.is_tls13();
         // Before the ServerHello is there, records of a client that speaks TLS 1.3 may be early data.
         let tls12 = match (self.facts.answer.yes(), self.facts.hello.yes()) {
