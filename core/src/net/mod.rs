@@ -204,6 +204,12 @@ impl SeqNumber {
         self.0.wrapping_sub(earlier.0).cast_signed()
     }
 
+    /// The number `count` bytes before.
+    #[must_use]
+    pub const fn minus(self, count: u32) -> Self {
+        Self(self.0.wrapping_sub(count))
+    }
+
     /// The number `count` bytes further on.
     #[must_use]
     pub const fn plus(self, count: u32) -> Self {

@@ -103,6 +103,15 @@ impl CloseNotify {
             Self::Absent | Self::AnswerToBareFin(_) | Self::Blind(_) => None,
         }
     }
+
+    /// Why it could not be seen.
+    #[must_use]
+    pub const fn blind(&self) -> Option<Blindness> {
+        match self {
+            Self::Blind(cause) => Some(*cause),
+            Self::Observed(_) | Self::Inferred(_) | Self::Absent | Self::AnswerToBareFin(_) => None,
+        }
+    }
 }
 
 /// How the connection was closed.

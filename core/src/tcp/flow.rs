@@ -17,6 +17,9 @@ const LEAP: i32 = 24 << 10;
 /// Nanoseconds by which the two sides of a SYN exchange must contradict each other before two clocks are the reason: below
 /// that, packets of one clock are stamped out of order by queues of a network card.
 const CLOCKS_DIFFER: i64 = 100_000;
+
+/// A number that stands so far back belongs to nothing that was sent.
+const NOTHING: u32 = 1 << 30;
 /// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
 const RESET_WINDOW: i32 = 1 << 20;
 
@@ -668,7 +671,7 @@ impl Half {
             Some(..0) if to.distance(self.sent_before) <= 0 => {}
             Some(..0) => self.sent_before = to,
             None | Some(1..) => {
-                self.sent_before = self.highest.unwrap_or(from);
+                self.sent_before = self.highest.unwrap_or(from.minus(NOTHING));
                 self.acknowledged = Some(ack);
             }
         }

@@ -9,8 +9,8 @@ use super::half_open::{HalfOpen, Held};
 use super::index::Index;
 use super::key::{Alias, Key, pack};
 use super::limits::Limits;
-use super::recently_closed::RecentlyClosed;
 use super::lingering::{Lingering, PACKETS_A_TICK};
+use super::recently_closed::RecentlyClosed;
 
 /// Why a connection was taken off the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

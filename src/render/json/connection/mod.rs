@@ -15,8 +15,8 @@ use crate::model::{
 use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
-    Blindness, Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind,
-    Outcome, Side, TicketsInferred,
+    Blindness, Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind, Outcome,
+    Side, TicketsInferred,
 };
 use reshake_core::tcp::ResetForm;
 use reshake_core::tls::CertificateOperation;
@@ -490,11 +490,16 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
 
 /// Why the FIN of a side may have been sent although it was not seen.
 fn unseen_fin(connection: &Connection, side: Side) -> Option<Blindness> {
+    let not_over = connection
+        .close
+        .side(side)
+        .blind()
+        .filter(|cause| cause.is_end_of_capture());
     let (side, peer) = (connection.side(side), connection.side(side.other()));
     let cause = if side.fin_is_lost() {
         Some(Blindness::Gap)
     } else if side.captured && peer.captured {
-        side.tail_loss
+        side.tail_loss.or(not_over)
     } else {
         // Without the other side nothing acknowledges it.
         Some(Blindness::OneDirection)
