@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 
-use crate::net::{At, SeqNumber};
+use crate::net::{At, FrameRef, SeqNumber};
 
 /// Segments held back at most in one direction.
 const MAX_PIECES: usize = 512;
@@ -56,6 +56,13 @@ struct Waiting {
 impl Waiting {
     fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64 + u64::from(self.cut)
+    }
+
+    /// What ends in it is whole with the packet that brought the last of the bytes before it, as Wireshark numbers it.
+    fn ends_no_earlier_than(&mut self, frame: FrameRef) {
+        if frame.capture() == self.at.frame.capture() {
+            self.at.frame = self.at.frame.max(frame);
+        }
     }
 
     /// Bytes held: no segment is longer than an IP packet.
@@ -214,6 +221,9 @@ impl Assembler {
         }
         let piece = self.waiting.remove(0);
         self.waiting_bytes -= piece.length();
+        if let Some(next) = self.waiting.first_mut().filter(|next| next.offset == piece.end()) {
+            next.ends_no_earlier_than(piece.at.frame);
+        }
         self.next = piece.end();
         self.patience = 0;
         if piece.cut > 0 {
@@ -408,7 +418,7 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{FrameRef, Timestamp};
+    use crate::net::Timestamp;
     use proptest::prelude::*;
 
     fn at(frame: u64) -> At {
@@ -452,6 +462,49 @@ mod tests {
             run(Some(10), &[(12, b"cd", 0), (14, b"ef", 0), (10, b"ab", 0)]),
             "abcdef"
         );
+    }
+
+    #[test]
+    fn what_waited_is_whole_with_the_packet_that_fills_the_hole() {
+        let mut assembler = Assembler::default();
+        assembler.start(SeqNumber(10));
+        assembler.push(SeqNumber(12), b"cd", 0, at(1));
+        assembler.push(SeqNumber(14), b"ef", 0, at(3));
+        assembler.push(SeqNumber(10), b"ab", 0, at(2));
+        let frames: Vec<FrameRef> = std::iter::from_fn(|| assembler.pop())
+            .filter_map(|piece| match piece {
+                Piece::Data(_, at) => Some(at.frame),
+                Piece::Gap(..) => None,
+            })
+            .collect();
+        assert_eq!(frames, [2, 2, 3].map(|frame| FrameRef::new(0, frame)));
+    }
+
+    #[test]
+    fn data_before_the_beginning_is_no_longer_held() {
+        let mut assembler = Assembler::default();
+        assembler.push(SeqNumber(4), b"ab", 0, at(1));
+        assembler.push(SeqNumber(12), b"cd", 0, at(2));
+        assembler.start(SeqNumber(10));
+        assert_eq!(assembler.held(), 2);
+    }
+
+    #[test]
+    fn a_side_begins_where_the_answer_to_its_syn_says_unless_something_stands_before() {
+        for (first, comes, data) in [(10, 12, "(2)cd"), (12, 12, "cd"), (13, 12, "cd")] {
+            let mut assembler = Assembler::default();
+            assembler.start_before(Some(SeqNumber(first)), Some(SeqNumber(comes)));
+            let mut out = String::new();
+            let pushed = assembler.push(SeqNumber(comes), b"cd", 0, at(1));
+            assembler.flush();
+            for piece in pushed.into_iter().chain(std::iter::from_fn(|| assembler.pop())) {
+                match piece {
+                    Piece::Data(bytes, _) => out.push_str(&String::from_utf8_lossy(&bytes)),
+                    Piece::Gap(length, ..) => out.extend([format!("({length})")]),
+                }
+            }
+            assert_eq!(out, data, "{first}");
+        }
     }
 
     #[test]
@@ -510,10 +563,14 @@ mod tests {
         let mut assembler = Assembler::default();
         assembler.start(SeqNumber(10));
         assembler.push(SeqNumber(20), b"x", 0, at(1));
-        for _ in 0..2 * PATIENCE {
+        for _ in 0..=LONG_PATIENCE {
             assembler.acknowledge(SeqNumber(10));
         }
         assert_eq!(assembler.pop(), None, "not acknowledged");
+        for _ in 1..LONG_PATIENCE {
+            assembler.acknowledge(SeqNumber(21));
+            assert_eq!(assembler.pop(), None, "still on its way");
+        }
         assembler.acknowledge(SeqNumber(21));
         assert!(matches!(assembler.pop(), Some(Piece::Gap(10, GapCause::Loss, _))));
     }

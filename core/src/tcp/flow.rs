@@ -553,11 +553,15 @@ impl<T> Flow<T> {
             return false;
         }
         let first = syn.seq.plus(1);
-        let half = self.half(direction);
+        let (half, other) = (self.half(direction), self.half(direction.opposite()));
         // By another clock what answers it stands before it, and all that the other side sent may.
-        let answers = self.half(direction.opposite()).first_acknowledged;
+        let answers = other.first_acknowledged;
         let with_data = first.plus(u32::try_from(syn.payload.len()).unwrap_or(u32::MAX));
         if answers.is_some_and(|answers| answers == first || answers == with_data) {
+            return true;
+        }
+        // It acknowledges the very SYN of the other side.
+        if syn.flags.ack() && !other.answers && other.isn.is_some_and(|isn| syn.ack == isn.plus(1)) {
             return true;
         }
         match half.lowest.or(self.half(direction.opposite()).acknowledged) {
