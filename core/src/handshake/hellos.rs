@@ -128,6 +128,11 @@ impl HandshakeTracker {
         if self.facts.answer.yes().is_some() {
             return;
         }
+        // RFC 8446 §4.2.1: the client must abort; which rules the server follows from here on, nothing tells.
+        if hello.illegal_version {
+            self.facts.answer = Seen::Blind(Blindness::Unsupported);
+            return;
+        }
         self.server_session_id = (!hello.session_id.is_empty()).then(|| SessionId::of(hello.session_id));
         self.facts.answer = Seen::Yes(ServerHelloFacts {
             at,

@@ -111,6 +111,9 @@ impl<'a> Message<'a> {
         let typed = match kind {
             HandshakeType::CLIENT_HELLO => ClientHello::parse(message).map(|hello| Self::ClientHello(Box::new(hello))),
             HandshakeType::SERVER_HELLO => ServerHello::parse(message).map(|hello| Self::ServerHello(Box::new(hello))),
+            HandshakeType::HELLO_RETRY_REQUEST => {
+                ServerHello::parse_early_retry(message).map(|hello| Self::ServerHello(Box::new(hello)))
+            }
             HandshakeType::NEW_SESSION_TICKET => NewSessionTicket::parse(body).map(Self::NewSessionTicket),
             HandshakeType::CERTIFICATE => first_certificate(body).map(Self::Certificate),
             HandshakeType::CLIENT_KEY_EXCHANGE => Some(Self::ClientKeyExchange(body)),

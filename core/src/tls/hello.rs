@@ -202,6 +202,8 @@ pub struct ServerHello<'a> {
     pub hello_retry_request: bool,
     /// Negotiated version: supported_versions where present, else legacy_version.
     pub version: ProtocolVersion,
+    /// supported_versions names TLS 1.2 or older, which it must not (RFC 8446 §4.2.1): nothing was negotiated.
+    pub illegal_version: bool,
     /// Random.
     pub random: [u8; 32],
     /// session_id; in TLS 1.3 an echo that means nothing.
@@ -229,17 +231,45 @@ impl<'a> ServerHello<'a> {
     #[must_use]
     pub fn parse(message: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(message.get(4..)?);
-        let legacy_version = ProtocolVersion(reader.u16()?);
+        let version = ProtocolVersion(reader.u16()?);
         let random = *reader.array::<32>()?;
-        let session_id = reader.vec8().filter(|id| id.len() <= 32)?;
-        let cipher_suite = CipherSuite(reader.u16()?);
-        reader.u8()?; // compression method
-        let mut hello = Self {
-            hello_retry_request: random == HELLO_RETRY_REQUEST,
-            version: legacy_version,
-            random,
-            session_id,
-            cipher_suite,
+        let mut hello = Self::bare(version, random == HELLO_RETRY_REQUEST);
+        hello.random = random;
+        // draft-ietf-tls-tls13-21 §4.1.3: the suite follows the random, and there is no compression method.
+        if version.is_early_draft() {
+            hello.cipher_suite = CipherSuite(reader.u16()?);
+        } else {
+            hello.session_id = reader.vec8().filter(|id| id.len() <= 32)?;
+            hello.cipher_suite = CipherSuite(reader.u16()?);
+            reader.u8()?; // compression method
+        }
+        hello.read_extensions(reader.vec16().unwrap_or_default());
+        Some(hello)
+    }
+
+    /// Parses a HelloRetryRequest that is a message of its own, as up to draft 21 of TLS 1.3, its 4-byte header
+    /// included. `None` when it cannot be read at all.
+    #[must_use]
+    pub fn parse_early_retry(message: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(message.get(4..)?);
+        let version = ProtocolVersion(reader.u16()?);
+        let mut hello = Self::bare(version, true);
+        // The suite came with draft 19 (draft-ietf-tls-tls13-19 §4.1.4).
+        if version.0 & 0xff >= 19 {
+            hello.cipher_suite = CipherSuite(reader.u16()?);
+        }
+        hello.read_extensions(reader.vec16()?);
+        version.is_early_draft().then_some(hello)
+    }
+
+    const fn bare(version: ProtocolVersion, hello_retry_request: bool) -> Self {
+        Self {
+            hello_retry_request,
+            version,
+            illegal_version: false,
+            random: [0; 32],
+            session_id: &[],
+            cipher_suite: CipherSuite(0),
             selected_psk: None,
             key_share: false,
             session_ticket: false,
@@ -247,17 +277,19 @@ impl<'a> ServerHello<'a> {
             encrypt_then_mac: false,
             alpn: None,
             shape: 0,
-        };
+        }
+    }
+
+    fn read_extensions(&mut self, block: &'a [u8]) {
         let mut shape = Fnv::new();
-        for (kind, whole, body) in extensions(reader.vec16().unwrap_or_default()) {
+        for (kind, whole, body) in extensions(block) {
             // server_name and session_ticket come and go between full and abbreviated answers of one server.
             shape.write(kind.0);
-            hello.read_extension(kind, whole, body);
+            self.read_extension(kind, whole, body);
         }
-        shape.write(hello.version.0);
-        shape.write(cipher_suite.0);
-        hello.shape = shape.0;
-        Some(hello)
+        shape.write(self.version.0);
+        shape.write(self.cipher_suite.0);
+        self.shape = shape.0;
     }
 
     fn read_extension(&mut self, kind: ExtensionType, whole: &'a [u8], body: &'a [u8]) {
@@ -265,10 +297,12 @@ impl<'a> ServerHello<'a> {
             ExtensionType::SUPPORTED_VERSIONS => {
                 if let Some(version) = Reader::new(body).u16() {
                     self.version = ProtocolVersion(version);
+                    self.illegal_version = !self.version.is_tls13();
                 }
             }
             ExtensionType::PRE_SHARED_KEY => self.selected_psk = Reader::new(body).u16(),
-            ExtensionType::KEY_SHARE => self.key_share = true,
+            // Drafts up to the 22nd had another number for it, and so have experiments made of them.
+            ExtensionType::KEY_SHARE | ExtensionType::KEY_SHARE_OF_DRAFTS => self.key_share = true,
             ExtensionType::SESSION_TICKET => self.session_ticket = true,
             ExtensionType::EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
             ExtensionType::ENCRYPT_THEN_MAC => self.encrypt_then_mac = true,
@@ -502,6 +536,35 @@ pub(crate) mod tests {
         assert_eq!(hello.selected_psk, Some(0));
         assert!(hello.key_share);
         assert!(!hello.hello_retry_request);
+    }
+
+    #[test]
+    fn a_version_below_tls13_in_supported_versions_is_illegal() {
+        let chosen = |version: Vec<u8>| {
+            let message = server_hello(0x0303, &[5; 32], 0x1301, &[(43, version)]);
+            let hello = ServerHello::parse(&message).expect("readable");
+            (hello.version.0, hello.illegal_version)
+        };
+        assert_eq!(chosen(vec![3, 3]), (0x0303, true));
+        assert_eq!(chosen(vec![3, 4]), (0x0304, false));
+        assert_eq!(chosen(vec![0xfb, 0x1a]), (0xfb1a, false));
+    }
+
+    /// draft-ietf-tls-tls13-21 §4.1.3, §4.1.4.
+    #[test]
+    fn drafts_up_to_the_21st_have_hellos_of_their_own() {
+        let random = [8; 32];
+        let rest = [0x13, 2, 0, 6, 0, 41, 0, 2, 0, 1];
+        let message = [&[2, 0, 0, 44, 0x7f, 21][..], &random, &rest].concat();
+        let hello = ServerHello::parse(&message).expect("readable");
+        assert_eq!((hello.cipher_suite, hello.selected_psk), (CipherSuite(0x1302), Some(1)));
+        assert!(hello.session_id.is_empty() && !hello.hello_retry_request);
+        let retry = [6, 0, 0, 12, 0x7f, 21, 0x13, 1, 0, 6, 0, 40, 0, 2, 0, 29];
+        let retry = ServerHello::parse_early_retry(&retry).expect("readable");
+        assert!(retry.hello_retry_request && retry.cipher_suite == CipherSuite(0x1301));
+        // Draft 18 names no suite yet; later drafts have no such message.
+        assert!(ServerHello::parse_early_retry(&[6, 0, 0, 4, 0x7f, 18, 0, 0]).is_some());
+        assert!(ServerHello::parse_early_retry(&[6, 0, 0, 6, 0x7f, 22, 0x13, 1, 0, 0]).is_none());
     }
 
     #[test]

@@ -51,6 +51,7 @@ code_points! {
         SERVER_HELLO = 2, "server_hello";
         NEW_SESSION_TICKET = 4, "new_session_ticket";
         END_OF_EARLY_DATA = 5, "end_of_early_data";
+        HELLO_RETRY_REQUEST = 6, "hello_retry_request";
         ENCRYPTED_EXTENSIONS = 8, "encrypted_extensions";
         CERTIFICATE = 11, "certificate";
         SERVER_KEY_EXCHANGE = 12, "server_key_exchange";
@@ -80,10 +81,22 @@ code_points! {
 }
 
 impl ProtocolVersion {
-    /// Whether the TLS 1.3 handshake applies: TLS 1.3 and its drafts (`0x7fXX`).
+    /// Whether the TLS 1.3 handshake applies: TLS 1.3, its drafts (`0x7fXX`), and whatever else supported_versions can
+    /// choose (RFC 8446 §4.2.1), known or not: experiments of browsers (`0x7eXX`, `0xfb1a`) and versions to come. Numbers
+    /// of DTLS count downwards, and only DTLS 1.3 (`0xfefc`) has that handshake.
     #[must_use]
     pub const fn is_tls13(self) -> bool {
-        self.0 == Self::TLS_1_3.0 || self.0 >> 8 == 0x7f
+        match self.0 >> 8 {
+            0xfe => self.0 == 0xfefc,
+            _ => self.0 >= Self::TLS_1_3.0 && !is_grease(self.0),
+        }
+    }
+
+    /// Whether it is a draft of TLS 1.3 up to the 21st. These have a ServerHello without session ID and compression
+    /// method, and a HelloRetryRequest that is a message of its own.
+    #[must_use]
+    pub const fn is_early_draft(self) -> bool {
+        self.0 >= 0x7f00 && self.0 <= 0x7f00 + 21
     }
 
     /// Whether an unclean close makes the session unresumable by the letter (SSL 3.0, RFC 2246 §7.2.1).
@@ -108,6 +121,7 @@ code_points! {
         SUPPORTED_VERSIONS = 43, "supported_versions";
         COOKIE = 44, "cookie";
         PSK_KEY_EXCHANGE_MODES = 45, "psk_key_exchange_modes";
+        KEY_SHARE_OF_DRAFTS = 40, "key_share (drafts)";
         KEY_SHARE = 51, "key_share";
         ENCRYPTED_CLIENT_HELLO = 0xfe0d, "encrypted_client_hello";
         RENEGOTIATION_INFO = 0xff01, "renegotiation_info";
@@ -196,5 +210,16 @@ mod tests {
     fn drafts_of_tls13_count_as_tls13() {
         assert!(ProtocolVersion(0x7f1c).is_tls13());
         assert!(!ProtocolVersion::TLS_1_2.is_tls13());
+    }
+
+    #[test]
+    fn versions_that_only_supported_versions_can_choose_follow_tls13() {
+        for version in [0x7e01, 0x7e02, 0xfb1a, 0x0305, 0xfefc] {
+            assert!(ProtocolVersion(version).is_tls13(), "{version:#06x}");
+        }
+        for version in [0x0002, 0x0300, 0x0303, 0xfefd, 0xfeff, 0x0a0a, 0xfafa] {
+            assert!(!ProtocolVersion(version).is_tls13(), "{version:#06x}");
+        }
+        assert!(ProtocolVersion(0x7f15).is_early_draft() && !ProtocolVersion(0x7f16).is_early_draft());
     }
 }
