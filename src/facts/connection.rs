@@ -55,6 +55,9 @@ pub(super) struct ConnectionFact {
     retry: Option<RetryFact>,
     answer: Option<AnswerFact>,
     shape: Option<ShapeFact>,
+    /// `shape` is concluded from the session ID of the last message of the capture.
+    #[serde(default)]
+    shape_concluded: bool,
     certificate: Option<CertificateFact>,
     certificate_request: Option<FrameFact>,
     ticket_withdrawn: Option<FrameFact>,
@@ -130,6 +133,9 @@ impl ConnectionFact {
                 None
             }
         };
+        if let Some(cause) = connection.retry_hidden {
+            hidden.insert("retry".into(), cause.into());
+        }
         let nothing = SideClose::default();
         let edge = |side: usize| {
             let edges = connection.edges.as_deref();
@@ -166,6 +172,7 @@ impl ConnectionFact {
             retry: connection.retry.as_deref().map(Into::into),
             answer: put(&connection.answer, "answer", hidden, |answer| AnswerFact::from(answer)),
             shape: put(&connection.shape, "shape", hidden, |shape| ShapeFact::from(shape)),
+            shape_concluded: connection.shape_concluded,
             certificate: connection.certificate.map(|(sha256, frame)| CertificateFact {
                 sha256: Hex(sha256),
                 frame: frame.into(),
@@ -232,8 +239,10 @@ impl ConnectionFact {
                 transport: self.transport(base, interner)?,
                 hello: get(hello, "hello", hidden),
                 retry: self.retry.map(|retry| retry.back(base)).transpose()?,
+                retry_hidden: hidden.get("retry").map(|_| cause(hidden, "retry")).transpose()?,
                 answer: get(answer.transpose()?, "answer", hidden),
                 shape: get(shape, "shape", hidden),
+                shape_concluded: self.shape_concluded,
                 certificate,
                 certificate_request: frame_back(self.certificate_request, base)?,
                 ticket_withdrawn: frame_back(self.ticket_withdrawn, base)?,

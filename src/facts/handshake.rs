@@ -408,6 +408,7 @@ enum KindFact {
     Resumption,
     ExternalPsk,
     UnclearPsk,
+    UnclearSessionId,
 }
 
 impl From<&Offered> for OfferFact {
@@ -418,6 +419,7 @@ impl From<&Offered> for OfferFact {
                 OfferKind::Resumption(_) => KindFact::Resumption,
                 OfferKind::ExternalPsk => KindFact::ExternalPsk,
                 OfferKind::UnclearPsk => KindFact::UnclearPsk,
+                OfferKind::UnclearSessionId => KindFact::UnclearSessionId,
             },
             name: (&offered.name).into(),
             obfuscated_age: offered.obfuscated_age,
@@ -434,6 +436,7 @@ impl OfferFact {
                 KindFact::Resumption => OfferKind::Resumption(self.mechanism.into()),
                 KindFact::ExternalPsk => OfferKind::ExternalPsk,
                 KindFact::UnclearPsk => OfferKind::UnclearPsk,
+                KindFact::UnclearSessionId => OfferKind::UnclearSessionId,
             },
             obfuscated_age: self.obfuscated_age,
             binder: self.binder,

@@ -466,10 +466,11 @@ fn offered(value: &Value, connection: &Connection) -> bool {
     let mut kinds = connection.offers.iter().filter_map(|offer| match offer.kind {
         OfferKind::Resumption(mechanism) => Some(mechanism.code()),
         OfferKind::ExternalPsk => Some("external-psk"),
-        OfferKind::UnclearPsk => None,
+        OfferKind::UnclearPsk | OfferKind::UnclearSessionId => None,
     });
     if wanted == "none" {
-        return connection.hello.yes().is_some() && connection.offers.is_empty();
+        let nothing = connection.offers.is_empty() && connection.offers_hidden().is_none();
+        return connection.hello.yes().is_some() && nothing;
     }
     kinds.any(|kind| kind == wanted)
 }

@@ -64,7 +64,7 @@ impl<'a> RuleContext<'a> {
                 mechanism,
                 credential: ledger.get(offer.credential)?,
             }),
-            OfferKind::ExternalPsk | OfferKind::UnclearPsk => None,
+            OfferKind::ExternalPsk | OfferKind::UnclearPsk | OfferKind::UnclearSessionId => None,
         })
     }
 

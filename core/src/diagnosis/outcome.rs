@@ -1,9 +1,10 @@
 //! What happened in one handshake. Fact alone: no reason may change it.
 
-use crate::session::{Blindness, Completed, Connection, OfferKind, Outcome, Seen, Shape};
+use crate::session::{Blindness, ClientHelloFacts, Completed, Connection, OfferKind, Outcome, Seen, Shape};
 use crate::tls::CipherSuite;
 
-/// Decides the outcome from message order, never from the echo of a session ID.
+/// Decides the outcome from message order. The echo of a session ID counts only where the capture ends before anything
+/// else could tell ([`Connection::shape_concluded`]).
 #[must_use]
 pub fn decide(connection: &Connection) -> Outcome {
     let shape = match (&connection.shape, &connection.answer) {
@@ -28,7 +29,7 @@ fn mechanism_of(connection: &Connection, id: crate::session::CredentialId) -> Op
         .find(|offer| offer.credential == id)
         .and_then(|offer| match offer.kind {
             OfferKind::Resumption(mechanism) => Some(mechanism),
-            OfferKind::ExternalPsk | OfferKind::UnclearPsk => None,
+            OfferKind::ExternalPsk | OfferKind::UnclearPsk | OfferKind::UnclearSessionId => None,
         })
 }
 
@@ -37,9 +38,18 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
     match (connection.completed, blind) {
         (Completed::No, None) => Outcome::Failed,
         (Completed::No, Some(_)) if fatal_alert(connection) => Outcome::Failed,
+        // Who has nothing to offer cannot be refused, whatever follows the ServerHello.
+        _ if connection.answer.yes().is_some() && offers_nothing(connection) => full(connection),
         (Completed::Blind(cause), None) | (_, Some(cause)) => Outcome::Unclear(cause),
         (Completed::Yes, None) => Outcome::Unclear(Blindness::ServerHelloMissing),
     }
+}
+
+/// Whether the ClientHello has nothing in it by which a session could be resumed, not even a session ID that may be made
+/// up: what a server does with that shows only later.
+fn offers_nothing(connection: &Connection) -> bool {
+    let bare = |hello: &ClientHelloFacts| hello.session_id.is_none() || hello.v2_format;
+    connection.offers.is_empty() && connection.hello.yes().is_some_and(bare)
 }
 
 fn fatal_alert(connection: &Connection) -> bool {
@@ -72,13 +82,9 @@ fn full(connection: &Connection) -> Outcome {
     if psk_suite(connection) {
         return went_on(connection, Outcome::ExternalPsk);
     }
-    // A PSK that may be external or a ticket was refused: whether a resumption was refused cannot be told.
-    if connection
-        .offers
-        .iter()
-        .any(|offer| offer.kind == OfferKind::UnclearPsk)
-    {
-        return Outcome::Unclear(Blindness::Encrypted);
+    // What may be no offer was refused: whether a resumption was refused cannot be told.
+    if let Some(cause) = connection.offers.iter().find_map(|offer| offer.kind.doubt()) {
+        return Outcome::Unclear(cause);
     }
     went_on(connection, Outcome::NotOffered)
 }
@@ -103,19 +109,21 @@ fn accepted_psk(connection: &Connection) -> Outcome {
     match kind {
         Some(OfferKind::ExternalPsk) => went_on(connection, Outcome::ExternalPsk),
         Some(OfferKind::Resumption(mechanism)) => went_on(connection, Outcome::Resumed(Some(mechanism))),
-        Some(OfferKind::UnclearPsk) => Outcome::Unclear(Blindness::Encrypted),
+        Some(kind @ (OfferKind::UnclearPsk | OfferKind::UnclearSessionId)) => {
+            Outcome::Unclear(kind.doubt().unwrap_or(Blindness::Encrypted))
+        }
         // The server chose an identity that stands too far back in the hello to be kept.
         None if connection.not_kept > 0 => Outcome::Unclear(Blindness::Unsupported),
         None => Outcome::Unclear(connection.hello.blind().unwrap_or(Blindness::ClientHelloMissing)),
     }
 }
 
-/// The outcome stands only if both sides went on.
-fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
+/// What the server decided stands unless the handshake is seen to fail: an alert, FIN or RST before both Finished. Whether
+/// it went on may not be visible, as at the end of a capture, and would change nothing.
+const fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
     match connection.completed {
-        Completed::Yes => outcome,
+        Completed::Yes | Completed::Blind(_) => outcome,
         Completed::No => Outcome::Failed,
-        Completed::Blind(cause) => Outcome::Unclear(cause),
     }
 }
 
@@ -223,7 +231,8 @@ mod tests {
             })
         };
         assert_eq!(by(Completed::No), Outcome::Failed);
-        assert_eq!(by(Completed::Blind(Blindness::Gap)), Outcome::Unclear(Blindness::Gap));
+        // Nobody saw it fail.
+        assert_eq!(by(Completed::Blind(Blindness::Gap)), resumed(Mechanism::Ticket));
     }
 
     #[test]

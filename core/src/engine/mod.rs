@@ -14,8 +14,9 @@ use std::collections::VecDeque;
 use hashbrown::HashSet;
 
 use crate::decrypt::{Log, Secrets};
+use crate::diagnosis::outcome;
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
-use crate::session::{Completed, Connection, ConnectionId, Drops};
+use crate::session::{Completed, Connection, ConnectionId, Drops, settle_session_ids};
 use crate::store::{ConnectionStore, CredentialStore, Interner};
 use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
@@ -116,6 +117,8 @@ pub struct Engine {
     events: Option<VecDeque<Event>>,
     drops: Drops,
     redacted: bool,
+    /// Connections whose outcome later ones decided, in order.
+    settled: Vec<ConnectionId>,
 }
 
 /// What a run found, to be told under other names.
@@ -154,6 +157,7 @@ impl Engine {
             events: None,
             drops: Drops::default(),
             redacted: false,
+            settled: Vec::new(),
         }
     }
 
@@ -285,6 +289,7 @@ impl Engine {
             }
         }
         snapshot.join_legs();
+        snapshot.settle_session_ids();
         snapshot
     }
 
@@ -337,13 +342,31 @@ impl Engine {
         for finished in self.table.drain() {
             self.finish_flow(finished);
         }
-        // Another run may have the other leg: then they are joined when all runs are.
+        // Another run may have the other leg, or the client's next hello: then that is done when all runs are joined.
         if !self.joinable {
             self.join_legs();
+            self.settle_session_ids();
         }
         self.count_keys();
         let notices = self.decoder.finish();
         self.notices.merge(&notices);
+    }
+
+    /// Decides anew what was unclear until later hellos of the same client showed what it does with session IDs.
+    fn settle_session_ids(&mut self) {
+        let changed = settle_session_ids(&mut self.kept, &mut self.ledger);
+        for id in &changed {
+            if let Some(connection) = self.kept.get_mut(*id) {
+                connection.outcome = outcome::decide(connection);
+            }
+        }
+        self.settled = changed;
+    }
+
+    /// Whether a connection that was unclear when it was over has become clear since.
+    #[must_use]
+    pub fn was_settled(&self, id: ConnectionId) -> bool {
+        self.settled.binary_search(&id).is_ok()
     }
 
     fn join_legs(&mut self) {

@@ -187,6 +187,7 @@ impl Engine {
             self.kept.keep(id, connection, &mut self.ledger);
         }
         self.join_legs();
+        self.settle_session_ids();
     }
 }
 

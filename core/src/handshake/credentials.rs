@@ -44,6 +44,9 @@ pub(super) struct Proposed {
     pub(super) session_id: Option<SessionId>,
     pub(super) ticket: Option<CredentialFingerprint>,
     pub(super) psks: Vec<ProposedPsk>,
+    /// Identities of the first ClientHello that the second, after a HelloRetryRequest, leaves out: their hash is not that
+    /// of the suite that the server chose (RFC 8446 §4.1.4), or the client does not try again.
+    pub(super) left_out: Vec<ProposedPsk>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,11 +79,12 @@ impl HandshakeTracker {
             self.facts.offers.iter().filter(|offer| {
                 !matches!(
                     offer.kind,
-                    OfferKind::Resumption(Mechanism::SessionId | Mechanism::Ticket)
+                    OfferKind::Resumption(Mechanism::SessionId | Mechanism::Ticket) | OfferKind::UnclearSessionId
                 )
             })
         };
-        if let Some(index) = answer.selected_psk {
+        // The index counts the identities of the latest hello; what only the first one had stands behind them.
+        if let Some(index) = answer.selected_psk.filter(|index| *index < u16::from(self.hellos.psks)) {
             self.facts.accepted = psk_offers().nth(usize::from(index)).map(|offer| offer.credential);
         }
         if hello.early_data && self.facts.early_data == EarlyData::NotOffered {
@@ -126,10 +130,33 @@ impl HandshakeTracker {
         }
     }
 
+    /// TLS 1.2 and older, and the capture ends behind the ServerHello: another session ID than the one in the hello is a
+    /// refusal, the same one an acceptance (RFC 5246 §7.4.1.3). An empty one in the hello, beside a ticket, tells nothing.
+    pub(super) fn conclude_shape(&mut self, cause: Blindness, ledger: &mut CredentialStore) {
+        let Some(answer) = self.facts.answer.yes() else { return };
+        if !cause.is_end_of_capture() || answer.version.is_tls13() || self.client_session_id.is_none() {
+            return;
+        }
+        let shape = if answer.session_id_echoed {
+            Shape::Abbreviated(answer.at)
+        } else {
+            Shape::Full(answer.at)
+        };
+        self.facts.shape = Seen::Yes(shape);
+        self.facts.shape_concluded = true;
+        self.settle_tls12(ledger);
+    }
+
     /// RFC 5077 §3.4: with a ticket in the hello the session ID is not what the server resumes.
     fn accept_tls12(&mut self, ledger: &mut CredentialStore) {
         if self.facts.accepted.is_some() {
             return;
+        }
+        // What is accepted was an offer, whatever it was taken for.
+        for offer in &mut self.facts.offers {
+            if offer.kind == OfferKind::UnclearSessionId {
+                offer.kind = OfferKind::Resumption(Mechanism::SessionId);
+            }
         }
         let of = |mechanism: Mechanism| {
             self.facts
@@ -185,18 +212,19 @@ impl HandshakeTracker {
                 .find_session_id(id.bytes())
                 .and_then(|known| ledger.get(known)?.issued)
                 .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
-            // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes.
-            if issued_before || !offers_tls13 {
-                self.offer(
-                    Mechanism::SessionId,
-                    &id.name(),
-                    OfferKind::Resumption(Mechanism::SessionId),
-                    (0, 0),
-                    ledger,
-                );
+            // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes. Of others some
+            // do the same (Go), which the server's answer and the client's next hello tell.
+            let kind = if issued_before {
+                Some(OfferKind::Resumption(Mechanism::SessionId))
+            } else {
+                (!offers_tls13).then_some(OfferKind::UnclearSessionId)
+            };
+            if let Some(kind) = kind {
+                self.offer(Mechanism::SessionId, &id.name(), kind, (0, 0), ledger);
             }
         }
-        for psk in &proposed.psks {
+        self.hellos.psks = u8::try_from(proposed.psks.len()).unwrap_or(u8::MAX);
+        for psk in proposed.psks.iter().chain(&proposed.left_out) {
             let kind = psk_kind(psk, ledger);
             let id = self.offer(
                 Mechanism::Psk,

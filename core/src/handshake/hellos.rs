@@ -21,6 +21,8 @@ impl HandshakeTracker {
     /// what only answers a hello, the one it answered is among them, and this one is of the next connection on these
     /// ports.
     pub fn hello_behind_gap(&mut self, side: Side, at: At) {
+        let [client, server] = &mut self.hellos.behind_gap;
+        *if side == Side::Client { client } else { server } = true;
         // Bytes behind a gap are read late: what counts is when they came.
         let earlier = |other: At| other.time < at.time;
         let protected = self.end(side.other()).last.is_some_and(|record| earlier(record.at));
@@ -58,13 +60,25 @@ impl HandshakeTracker {
         if self.facts.hello.yes().is_some_and(|first| first.random != hello.random) {
             return self.supersede();
         }
-        if let (Some((first_hello, _)), Some(retry)) = (first, &mut self.facts.retry) {
-            retry.first_hello = first_hello;
+        if let Some((first_hello, _)) = first {
+            // Nothing but a HelloRetryRequest makes a client say hello again; where it is lost, this hello stands for it.
+            let request = HelloRetry {
+                first_hello,
+                request: at,
+            };
+            self.facts.retry.get_or_insert_with(|| Box::new(request)).first_hello = first_hello;
         }
-        // What the first ClientHello offered, the second offers again, or no more.
         self.facts.offers.clear();
         let identities = hello.psk_identities.as_ref().map_or(0, Vec::len);
         self.note_not_kept(identities.saturating_sub(MAX_OFFERED));
+        let psks = proposed_psks(hello);
+        // What the first ClientHello offered, the second offers again, or no more: offered it was.
+        let earlier = self.proposed.take().into_iter().flat_map(|proposed| {
+            let Proposed { psks, left_out, .. } = *proposed;
+            psks.into_iter().chain(left_out)
+        });
+        let again = |psk: &ProposedPsk| psks.iter().any(|known| known.name.key() == psk.name.key());
+        let left_out = earlier.filter(|psk| !again(psk)).take(MAX_OFFERED).collect();
         self.proposed = Some(Box::new(Proposed {
             // RFC 5246 E.2: a session cannot be resumed with a v2 hello, whatever stands in it.
             session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| SessionId::of(hello.session_id)),
@@ -72,18 +86,8 @@ impl HandshakeTracker {
                 .session_ticket
                 .filter(|ticket| !ticket.is_empty())
                 .map(CredentialFingerprint::of),
-            psks: hello
-                .psk_identities
-                .iter()
-                .flatten()
-                .take(MAX_OFFERED)
-                .map(|psk| ProposedPsk {
-                    name: CredentialFingerprint::of(psk.identity),
-                    obfuscated_age: psk.obfuscated_age,
-                    binder: psk.binder_length,
-                    looks_external: looks_external(psk.identity),
-                })
-                .collect(),
+            psks,
+            left_out,
         }));
         self.facts.hello = Seen::Yes(ClientHelloFacts {
             at,
@@ -116,13 +120,16 @@ impl HandshakeTracker {
             return;
         }
         if hello.hello_retry_request {
+            let concluded = self.facts.retry_is_concluded();
             let first_hello = self.facts.hello.yes().map_or(at, |seen| seen.at);
-            self.facts.retry.get_or_insert_with(|| {
-                Box::new(HelloRetry {
-                    first_hello,
-                    request: at,
-                })
-            });
+            let request = HelloRetry {
+                first_hello,
+                request: at,
+            };
+            let known = self.facts.retry.get_or_insert_with(|| Box::new(request));
+            if concluded {
+                known.request = at;
+            }
             return;
         }
         if self.facts.answer.yes().is_some() {
@@ -256,6 +263,17 @@ impl HandshakeTracker {
             *slot = Some(Box::new(alert));
         }
     }
+}
+
+fn proposed_psks(hello: &ClientHello<'_>) -> Vec<ProposedPsk> {
+    let identities = hello.psk_identities.iter().flatten().take(MAX_OFFERED);
+    let proposed = identities.map(|psk| ProposedPsk {
+        name: CredentialFingerprint::of(psk.identity),
+        obfuscated_age: psk.obfuscated_age,
+        binder: psk.binder_length,
+        looks_external: looks_external(psk.identity),
+    });
+    proposed.collect()
 }
 
 fn first_bytes(id: &[u8]) -> [u8; 4] {

@@ -62,6 +62,15 @@ struct Rare {
     waiting: Vec<(Record, u64)>,
 }
 
+/// What is remembered of the hellos until both are there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hellos {
+    /// Identities in the latest ClientHello.
+    psks: u8,
+    /// The first hello of a side stands behind lost bytes, client first.
+    behind_gap: [bool; 2],
+}
+
 /// A TLS connection that is still open.
 #[derive(Debug, Clone)]
 pub struct HandshakeTracker {
@@ -77,11 +86,13 @@ pub struct HandshakeTracker {
     key_exchange: bool,
     /// ChangeCipherSpec under protection, of each side.
     protected_ccs: [u16; 2],
-    end_of_early_data: Option<At>,
+    /// Boxed because few clients send early data.
+    end_of_early_data: Option<Box<At>>,
     server_flight: bool,
     /// A hello of another handshake came: what follows is of the next connection on these ports.
     superseded: bool,
     opened: Opened,
+    hellos: Hellos,
     /// Lengths of the server's first records after the client's Finished, and whether the client had sent data by then.
     after_finished: [Option<(u16, bool)>; 2],
 }
@@ -96,6 +107,7 @@ impl HandshakeTracker {
             transport,
             hello: Seen::No,
             retry: None,
+            retry_hidden: None,
             answer: Seen::No,
             shape: Seen::No,
             certificate: None,
@@ -103,6 +115,7 @@ impl HandshakeTracker {
             ticket_withdrawn: None,
             keys: None,
             extensions_read: false,
+            shape_concluded: false,
             tickets_inferred: TicketsInferred::Unclear,
             early_data: EarlyData::NotOffered,
             offers: Vec::new(),
@@ -136,6 +149,7 @@ impl HandshakeTracker {
             server_flight: false,
             superseded: false,
             opened: Opened::default(),
+            hellos: Hellos::default(),
             after_finished: [None; 2],
         }
     }
@@ -161,7 +175,7 @@ impl HandshakeTracker {
         let known = |id: &SessionId| ledger.find_session_id(id.bytes()).is_some();
         let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
         let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));
-        id || proposed.ticket.is_some() || !proposed.psks.is_empty()
+        id || proposed.ticket.is_some() || !(proposed.psks.is_empty() && proposed.left_out.is_empty())
     }
 
     /// How much TLS one side has said: nothing that could be read, a message or record, or more than one.
@@ -198,7 +212,8 @@ impl HandshakeTracker {
     /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let proposed = self.proposed.as_ref().map_or(0, |proposed| proposed.psks.len());
+        let psks = |proposed: &Proposed| proposed.psks.len() + proposed.left_out.len();
+        let proposed = self.proposed.as_deref().map_or(0, psks);
         let credentials = self.facts.offers.len() + self.facts.issued.len();
         let hello = self.facts.hello.yes();
         let name = hello.and_then(|hello| hello.server_name.as_deref()).map_or(0, str::len);
@@ -285,6 +300,7 @@ impl HandshakeTracker {
             && let Some(cause) = self.facts.server_side.handshake_loss.or(server_blind)
         {
             self.facts.shape = Seen::Blind(cause);
+            self.conclude_shape(cause, ledger);
         }
         let offers_tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
         let tls13 = self.facts.version().map_or(offers_tls13, ProtocolVersion::is_tls13);
@@ -297,8 +313,45 @@ impl HandshakeTracker {
             // An earlier ClientHello with early data, and the HelloRetryRequest that refused it, may not be in the capture.
             self.facts.early_data = EarlyData::Unclear(cause);
         }
+        self.hide_retry(blind);
         self.hide_early_data();
         self.infer_tickets();
+    }
+
+    /// A HelloRetryRequest stands in front of the ServerHello, and a second ClientHello follows it: that there was none
+    /// is known where one of the two sides is seen without a gap from its beginning to its latest hello. `blind` says of
+    /// each side why a hello of it may not have been seen.
+    fn hide_retry(&mut self, blind: [Option<Blindness>; 2]) {
+        let facts = &mut self.facts;
+        if facts.version().is_some_and(|version| !version.is_tls13()) {
+            // A second hello of the same random in front of an older ServerHello is no retry.
+            facts.retry = None;
+            return;
+        }
+        if facts.retry.is_some() {
+            return;
+        }
+        let [client, server] = blind;
+        let [client_late, server_late] = self.hellos.behind_gap;
+        let torn = |late: bool, blind: Option<Blindness>| match blind {
+            Some(Blindness::CaptureStartedLate | Blindness::OneDirection) => blind,
+            _ => late.then_some(blind.unwrap_or(Blindness::Gap)),
+        };
+        let client = match &facts.hello {
+            Seen::Yes(_) => torn(client_late, client).or(facts.client_side.handshake_loss),
+            Seen::No => None,
+            Seen::Blind(cause) => Some(*cause),
+        };
+        let server = match &facts.answer {
+            Seen::Yes(_) => torn(server_late, server),
+            Seen::No => None,
+            // Where the capture ends or bytes are missing, the answer may as well have been a request to try again.
+            Seen::Blind(cause) => {
+                facts.retry_hidden = Some(*cause);
+                return;
+            }
+        };
+        facts.retry_hidden = client.and(server);
     }
 
     /// The facts, to keep.

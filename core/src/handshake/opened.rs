@@ -59,7 +59,7 @@ impl HandshakeTracker {
 
     fn client_inner(&mut self, message: &Message<'_>, at: At, offset: u64) {
         if *message == Message::Other(HandshakeType::END_OF_EARLY_DATA) {
-            self.end_of_early_data = Some(at);
+            self.end_of_early_data = Some(Box::new(at));
         }
         if *message == Message::Other(HandshakeType::FINISHED) {
             self.facts.client_side.finished = Some(at);

@@ -158,7 +158,7 @@ impl HandshakeTracker {
             return;
         }
         if early && sized(END_OF_EARLY_DATA) {
-            self.end_of_early_data = Some(record.at);
+            self.end_of_early_data = Some(Box::new(record.at));
             return;
         }
         if sized(3) {
@@ -173,8 +173,8 @@ impl HandshakeTracker {
         self.facts.client_side.finished = Some(record.at);
         self.facts.client_side.handshake_bytes = handshake_bytes(offset);
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
-            self.facts.early_data = match (self.end_of_early_data, self.facts.client_side.handshake_loss) {
-                (Some(at), _) => EarlyData::Accepted { at, inferred: true },
+            self.facts.early_data = match (self.end_of_early_data.as_deref(), self.facts.client_side.handshake_loss) {
+                (Some(&at), _) => EarlyData::Accepted { at, inferred: true },
                 (None, Some(cause)) => EarlyData::Unclear(cause),
                 (None, None) => EarlyData::Rejected {
                     at: record.at,

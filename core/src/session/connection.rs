@@ -61,6 +61,31 @@ pub enum OfferKind {
     ExternalPsk,
     /// A PSK that may be either.
     UnclearPsk,
+    /// A session ID that nobody was seen to issue, in a hello of TLS 1.2 or older that was refused: a session from before
+    /// the capture, or a random value that the client puts into every hello, as Go does.
+    UnclearSessionId,
+}
+
+impl OfferKind {
+    /// Why it cannot be told whether a session was offered, if it cannot.
+    #[must_use]
+    pub const fn doubt(self) -> Option<Blindness> {
+        match self {
+            Self::Resumption(_) | Self::ExternalPsk => None,
+            Self::UnclearPsk => Some(Blindness::Encrypted),
+            Self::UnclearSessionId => Some(Blindness::NothingTellsApart),
+        }
+    }
+
+    /// What kind of credential it is.
+    #[must_use]
+    pub const fn mechanism(self) -> Mechanism {
+        match self {
+            Self::Resumption(mechanism) => mechanism,
+            Self::ExternalPsk | Self::UnclearPsk => Mechanism::Psk,
+            Self::UnclearSessionId => Mechanism::SessionId,
+        }
+    }
 }
 
 /// One credential in a ClientHello.
@@ -79,14 +104,14 @@ pub struct Offer {
 /// What happened in one handshake: fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The server accepted an offered credential and both sides went on. The mechanism is not visible without the
+    /// The server accepted an offered credential, and no failure is visible. The mechanism is not visible without the
     /// ClientHello.
     Resumed(Option<Mechanism>),
     /// A credential was offered and the server chose a full handshake.
     Declined,
     /// A full handshake without any credential offered.
     NotOffered,
-    /// The handshake ended before a decision, or after acceptance.
+    /// An alert, FIN or RST before both Finished: without an offer, before a decision, or after acceptance.
     Failed,
     /// A PSK was accepted that no server ticket issued.
     ExternalPsk,
@@ -189,6 +214,8 @@ pub struct Connection {
     pub accepted: Option<CredentialId>,
     /// HelloRetryRequest. Boxed because few connections have one.
     pub retry: Option<Box<HelloRetry>>,
+    /// Why there may have been one although none was seen.
+    pub retry_hidden: Option<Blindness>,
     /// Who sent the ClientHello.
     pub client: Endpoint,
     /// Who answers.
@@ -201,6 +228,8 @@ pub struct Connection {
     pub keys: Option<KeyOrigin>,
     /// EncryptedExtensions of TLS 1.3 was read, with keys.
     pub extensions_read: bool,
+    /// The capture ends behind the ServerHello of TLS 1.2 or older, whose session ID alone tells its form.
+    pub shape_concluded: bool,
     /// Tickets of TLS 1.3, as far as keys or lengths tell.
     pub tickets_inferred: TicketsInferred,
     /// Handshakes after the first on this connection (RFC 5246 §7.4.1.1); their content is protected.
@@ -279,6 +308,13 @@ impl Connection {
         self.version().is_some_and(ProtocolVersion::is_tls13)
     }
 
+    /// Whether a second ClientHello alone shows that there was a HelloRetryRequest: its place is that hello's.
+    #[must_use]
+    pub fn retry_is_concluded(&self) -> bool {
+        let latest = self.hello.yes().map(|hello| hello.at);
+        self.retry.as_deref().is_some_and(|retry| Some(retry.request) == latest)
+    }
+
     /// Server name of the ClientHello.
     #[must_use]
     pub fn server_name(&self) -> Option<&Arc<str>> {
@@ -342,7 +378,10 @@ impl Connection {
             captured.or(side.handshake_loss).or(side.tail_loss)
         });
         let hello = self.hello.blind().or(self.answer.blind());
+        // Protected, but of the size of an alert where none but a fatal one belongs.
+        let alert = [client, server].iter().any(|side| side.handshake_alert.is_some());
         match (lost.or(hello), open) {
+            (None, Some(_)) if alert => Completed::No,
             (Some(cause), _) | (None, Some(cause)) => Completed::Blind(cause),
             (None, None) => Completed::No,
         }
@@ -385,7 +424,7 @@ impl Connection {
     pub fn offered(&self) -> impl Iterator<Item = Mechanism> + '_ {
         self.offers.iter().filter_map(|offer| match offer.kind {
             OfferKind::Resumption(mechanism) => Some(mechanism),
-            OfferKind::ExternalPsk | OfferKind::UnclearPsk => None,
+            OfferKind::ExternalPsk | OfferKind::UnclearPsk | OfferKind::UnclearSessionId => None,
         })
     }
 }

@@ -10,6 +10,17 @@ use crate::net::Endpoint;
 use crate::session::{ConnectionId, Mechanism};
 use crate::session::{Credential, CredentialFingerprint, CredentialId};
 
+/// The number that every credential gets when all others are given away: none is known by it. In a run of months that is
+/// better than to take one credential for another.
+const NO_ROOM: CredentialId = CredentialId(u32::MAX);
+
+/// What a credential is found by: what is issued as one kind of credential is never offered as another.
+type Key = (Mechanism, u128);
+
+fn key(mechanism: Mechanism, name: &CredentialFingerprint) -> Key {
+    (mechanism, name.key())
+}
+
 /// Credentials that stand together: a shelf on which nothing is left is given back.
 const SHELF: usize = 256;
 
@@ -22,7 +33,7 @@ pub struct CredentialStore {
     first: usize,
     /// Number of credentials ever entered.
     entered: usize,
-    index: HashMap<(Mechanism, u128), CredentialId>,
+    index: HashMap<Key, CredentialId>,
     /// First bytes of every session ID entered. Most IDs in hellos are random (RFC 8446 §4.1.2): this tells without a
     /// digest that they were never issued.
     session_ids: HashSet<u64>,
@@ -39,7 +50,7 @@ impl CredentialStore {
     /// The credential with this name, if it was seen before.
     #[must_use]
     pub fn find(&self, mechanism: Mechanism, name: &CredentialFingerprint) -> Option<CredentialId> {
-        self.index.get(&(mechanism, name.key())).copied()
+        self.index.get(&key(mechanism, name)).copied()
     }
 
     /// The session ID with these bytes, if it was seen before.
@@ -60,8 +71,11 @@ impl CredentialStore {
         name: &CredentialFingerprint,
         new: impl FnOnce() -> Credential,
     ) -> CredentialId {
-        let next = CredentialId(u32::try_from(self.entered).unwrap_or(u32::MAX));
-        let id = *self.index.entry((mechanism, name.key())).or_insert(next);
+        let next = match u32::try_from(self.entered) {
+            Ok(number) if number != NO_ROOM.0 => CredentialId(number),
+            _ => return self.find(mechanism, name).unwrap_or(NO_ROOM),
+        };
+        let id = *self.index.entry(key(mechanism, name)).or_insert(next);
         if id == next {
             if mechanism == Mechanism::SessionId {
                 self.session_ids.insert(prefix(&name.head));
@@ -132,6 +146,17 @@ impl CredentialStore {
         }
     }
 
+    /// `connection` did not offer this credential after all. One that nobody else offered or issued is none.
+    pub fn not_offered(&mut self, id: CredentialId, connection: ConnectionId) {
+        let Some(credential) = self.get_mut(id) else { return };
+        credential.offers.retain(|offer| *offer != connection);
+        if credential.issued.is_none() && credential.offers.is_empty() {
+            let key = key(credential.mechanism, &credential.name);
+            self.index.remove(&key);
+            self.take_off(id);
+        }
+    }
+
     /// Changes the names of every credential; from then on they are found by their new ones.
     pub fn rename(&mut self, mut change: impl FnMut(&mut Credential)) {
         self.index.clear();
@@ -144,7 +169,7 @@ impl CredentialStore {
                 };
                 change(credential);
                 let id = CredentialId(u32::try_from(number).unwrap_or(u32::MAX));
-                self.index.insert((credential.mechanism, credential.name.key()), id);
+                self.index.insert(key(credential.mechanism, &credential.name), id);
                 if credential.mechanism == Mechanism::SessionId {
                     self.session_ids.insert(prefix(&credential.name.head));
                 }
@@ -164,7 +189,7 @@ impl CredentialStore {
             }
             return;
         }
-        let key = (credential.mechanism, credential.name.key());
+        let key = key(credential.mechanism, &credential.name);
         self.index.remove(&key);
         self.take_off(id);
         self.forgotten += 1;

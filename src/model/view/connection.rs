@@ -113,6 +113,7 @@ pub(super) fn offered(connection: &Connection) -> String {
             OfferKind::Resumption(mechanism) => super::credential::kind(mechanism),
             OfferKind::ExternalPsk => "external PSK",
             OfferKind::UnclearPsk => "PSK?",
+            OfferKind::UnclearSessionId => "session ID?",
         };
         if !kinds.contains(&kind) {
             kinds.push(kind);

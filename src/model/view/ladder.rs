@@ -119,7 +119,9 @@ fn opening(connection: &Connection, steps: &mut Vec<Step>) {
 fn hellos(report: &Report<'_>, connection: &Connection, steps: &mut Vec<Step>) {
     if let Some(retry) = &connection.retry {
         steps.push(Step::at(retry.first_hello, 2, Side::Client, "ClientHello (first)"));
-        steps.push(Step::at(retry.request, 3, Side::Server, "HelloRetryRequest"));
+        if !connection.retry_is_concluded() {
+            steps.push(Step::at(retry.request, 3, Side::Server, "HelloRetryRequest"));
+        }
     }
     if let Some(hello) = connection.hello.yes() {
         let offers: Vec<String> = connection

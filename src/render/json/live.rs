@@ -96,7 +96,7 @@ pub fn connection(
 pub fn end(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for (_, id, connection) in report.connections() {
         let reasons = report.reasons(id, connection);
-        if reasons.iter().any(|judged| judged.settled_by.is_some()) {
+        if report.engine.was_settled(id) || reasons.iter().any(|judged| judged.settled_by.is_some()) {
             let settled = Afterwards {
                 id: connection_id(connection),
                 outcome: connection.outcome.code(),

@@ -78,6 +78,11 @@ impl PartialConnection {
         }
         see(&mut ours.hello, &mut theirs.hello);
         see(&mut ours.answer, &mut theirs.answer);
+        // What was concluded where one of them ends gives way to what the other saw.
+        if ours.shape_concluded && theirs.shape.yes().is_some() {
+            ours.shape_concluded = theirs.shape_concluded;
+            std::mem::swap(&mut ours.shape, &mut theirs.shape);
+        }
         see(&mut ours.shape, &mut theirs.shape);
     }
 
@@ -248,6 +253,10 @@ impl Connection {
         let news = Side::BOTH.map(|side| self.brings_bytes(&other, side));
         self.transport.take(&other.transport);
         self.retry = self.retry.take().or(other.retry);
+        self.retry_hidden = self
+            .retry_hidden
+            .and(other.retry_hidden)
+            .filter(|_| self.retry.is_none());
         self.certificate = self.certificate.or(other.certificate);
         self.certificate_request = self.certificate_request.or(other.certificate_request);
         self.ticket_withdrawn = self.ticket_withdrawn.or(other.ticket_withdrawn);

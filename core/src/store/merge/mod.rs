@@ -48,10 +48,7 @@ impl Offered {
     /// What kind of credential.
     #[must_use]
     pub const fn mechanism(&self) -> Mechanism {
-        match self.kind {
-            OfferKind::Resumption(mechanism) => mechanism,
-            OfferKind::ExternalPsk | OfferKind::UnclearPsk => Mechanism::Psk,
-        }
+        self.kind.mechanism()
     }
 }
 

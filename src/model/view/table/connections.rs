@@ -203,5 +203,6 @@ fn offer_rank(connection: &Connection) -> u128 {
         reshake_core::session::OfferKind::Resumption(mechanism) => 1 + mechanism as u128,
         reshake_core::session::OfferKind::ExternalPsk => 8,
         reshake_core::session::OfferKind::UnclearPsk => 9,
+        reshake_core::session::OfferKind::UnclearSessionId => 10,
     })
 }

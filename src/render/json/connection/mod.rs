@@ -193,7 +193,7 @@ pub(super) struct ConnectionJson<'a> {
     server_name: Option<&'a str>,
     cipher_suite: Option<String>,
     alpn: Option<&'a str>,
-    hello_retry_request: bool,
+    hello_retry_request: Option<bool>,
     offered: Vec<&'static str>,
     outcome: &'static str,
     resumed_by: Option<&'static str>,
@@ -300,7 +300,7 @@ impl<'a> ConnectionJson<'a> {
             server_name: connection.server_name().map(AsRef::as_ref),
             cipher_suite: answer.map(|answer| answer.suite.to_string()),
             alpn: answer.and_then(|answer| answer.alpn.as_deref()),
-            hello_retry_request: connection.retry.is_some(),
+            hello_retry_request: retry(connection, &mut not_visible, &mut inferred),
             offered: offered(connection, &mut not_visible, &mut inferred),
             outcome: outcome(connection.outcome, &mut not_visible),
             resumed_by: resumed_by(connection, &mut not_visible),
@@ -342,8 +342,10 @@ fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cau
                 inferred.insert("offered", "ticket age 0 and the form of the identity: an external PSK");
                 "external-psk"
             }
-            OfferKind::UnclearPsk => {
-                not_visible.insert("offered", "encrypted");
+            OfferKind::UnclearPsk | OfferKind::UnclearSessionId => {
+                if let Some(cause) = offer.kind.doubt() {
+                    not_visible.insert("offered", cause.code());
+                }
                 continue;
             }
         };
@@ -352,6 +354,18 @@ fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cau
         }
     }
     kinds
+}
+
+/// Whether there was a HelloRetryRequest.
+fn retry(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> Option<bool> {
+    if let Some(cause) = connection.retry_hidden {
+        not_visible.insert("hello_retry_request", cause.code());
+        return None;
+    }
+    if connection.retry_is_concluded() {
+        inferred.insert("hello_retry_request", "the client says hello a second time");
+    }
+    Some(connection.retry.is_some())
 }
 
 fn outcome(outcome: Outcome, not_visible: &mut Causes) -> &'static str {

@@ -1,0 +1,290 @@
+//! Tells session IDs that were offers from random ones.
+//!
+//! Some clients put a random session ID into every ClientHello, also of TLS 1.2 and older, and never resume by one: Go
+//! does, to see by its echo that a ticket was accepted. Nothing in a hello tells such an ID from a session that is older
+//! than the capture. What the client does with the IDs that it is given does: one that offers an ID which was issued in
+//! the capture, or which a server accepts, resumes by session IDs; one that ignores the ID just given and brings a new
+//! unknown one does not. Until either is seen the offer stays unclear.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::net::{At, FrameRef, Timestamp};
+
+use super::connection::{Completed, Connection, ConnectionId, Mechanism, OfferKind};
+use super::hellos::TicketExtension;
+use super::kept::{ConnectionStore, Service};
+use super::ledger::CredentialStore;
+
+/// A program: its address, and the digest of what stays the same in its hellos.
+type Client = (IpAddr, u64);
+/// Orders packets by time, and by frame where times are equal.
+type Moment = (Timestamp, FrameRef);
+
+/// What a client does with session IDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It offers IDs that it was given.
+    Resumes,
+    /// It ignored one, and brought another.
+    Ignores,
+}
+
+/// Settles the session IDs of which it was not clear whether they were offers, as far as what is kept by now tells. Gives
+/// the connections whose offers changed; their outcome is to be decided anew.
+pub fn settle(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Vec<ConnectionId> {
+    let mut clients: HashMap<Client, Vec<(Moment, ConnectionId)>> = HashMap::new();
+    for (_, connection) in kept.iter() {
+        if let Some(client) = client_of(connection).filter(|_| is_unclear(connection)) {
+            clients.entry(client).or_default();
+        }
+    }
+    if clients.is_empty() {
+        return Vec::new();
+    }
+    for (id, connection) in kept.iter() {
+        if let (Some(client), Some(hello)) = (client_of(connection), connection.hello.yes())
+            && let Some(hellos) = clients.get_mut(&client)
+        {
+            hellos.push((moment(hello.at), id));
+        }
+    }
+    let mut changed = Vec::new();
+    for mut hellos in clients.into_values() {
+        hellos.sort_unstable();
+        let connections = hellos.iter().filter_map(|(at, id)| Some((*at, kept.get(*id)?)));
+        let does = what_it_does(connections, ledger);
+        for (_, id) in hellos {
+            if kept.get(id).is_some_and(is_unclear) && settle_one(id, does, kept, ledger) {
+                changed.push(id);
+            }
+        }
+    }
+    changed.sort_unstable();
+    changed
+}
+
+fn client_of(connection: &Connection) -> Option<Client> {
+    let hello = connection.hello.yes()?;
+    Some((connection.client_address(), hello.stack.digest))
+}
+
+fn is_unclear(connection: &Connection) -> bool {
+    let unclear = |offer: &super::connection::Offer| offer.kind == OfferKind::UnclearSessionId;
+    connection.offers.iter().any(unclear)
+}
+
+const fn moment(at: At) -> Moment {
+    (at.time, at.frame)
+}
+
+/// What a client is seen to do with session IDs, over its connections in the order of their hellos. That it resumes one
+/// weighs more: several programs may stand behind an address, and one of them may bring a session from before the capture
+/// where another was just given one.
+fn what_it_does<'a>(
+    connections: impl Iterator<Item = (Moment, &'a Connection)>,
+    ledger: &CredentialStore,
+) -> Option<Use> {
+    let mut given: HashMap<Service, Moment> = HashMap::new();
+    let mut does = None;
+    for (hello, connection) in connections {
+        if resumes(connection, ledger) {
+            return Some(Use::Resumes);
+        }
+        let service = (connection.server, connection.server_name().cloned());
+        if brings_unknown(connection) && given.get(&service).is_some_and(|given| *given < hello) {
+            does = Some(Use::Ignores);
+        }
+        if let Some(over) = gave_id(connection, ledger) {
+            let first = given.entry(service).or_insert(over);
+            *first = over.min(*first);
+        }
+    }
+    does
+}
+
+/// Whether it offers a session ID that is known to name a session.
+fn resumes(connection: &Connection, ledger: &CredentialStore) -> bool {
+    connection.offers.iter().any(|offer| {
+        let issued = |id| ledger.get(id).is_some_and(|credential| credential.issued.is_some());
+        offer.kind.mechanism() == Mechanism::SessionId
+            && (connection.accepted == Some(offer.credential) || issued(offer.credential))
+    })
+}
+
+/// Whether its hello has a session ID that nobody was seen to issue, where it would offer one that it was given.
+fn brings_unknown(connection: &Connection) -> bool {
+    let known = |offer: &super::connection::Offer| offer.kind == OfferKind::Resumption(Mechanism::SessionId);
+    let hello = connection.hello.yes().filter(|hello| {
+        let tls12 = !hello.offers_tls13 && !hello.v2_format;
+        tls12 && hello.session_id.is_some() && hello.ticket != TicketExtension::Offered
+    });
+    hello.is_some() && !connection.offers.iter().any(known)
+}
+
+/// When a handshake was over that gave its client a session ID.
+fn gave_id(connection: &Connection, ledger: &CredentialStore) -> Option<Moment> {
+    let is_id = |id| {
+        ledger
+            .get(id)
+            .is_some_and(|credential| credential.mechanism == Mechanism::SessionId)
+    };
+    if connection.completed != Completed::Yes || !connection.issued.iter().copied().any(is_id) {
+        return None;
+    }
+    let finished = [connection.server_side.finished, connection.client_side.finished];
+    finished.into_iter().flatten().map(moment).max()
+}
+
+/// Whether something changed.
+fn settle_one(id: ConnectionId, does: Option<Use>, kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> bool {
+    let credential = kept.get(id).and_then(|connection| {
+        let unclear = connection.offers.iter();
+        let mut unclear = unclear.filter(|offer| offer.kind == OfferKind::UnclearSessionId);
+        unclear.next().map(|offer| offer.credential)
+    });
+    let Some(credential) = credential else { return false };
+    let issued = ledger.get(credential).is_some_and(|known| known.issued.is_some());
+    let does = if issued { Some(Use::Resumes) } else { does };
+    let (Some(does), Some(connection)) = (does, kept.get_mut(id)) else {
+        return false;
+    };
+    match does {
+        Use::Resumes => {
+            for offer in &mut connection.offers {
+                if offer.kind == OfferKind::UnclearSessionId {
+                    offer.kind = OfferKind::Resumption(Mechanism::SessionId);
+                }
+            }
+        }
+        Use::Ignores => {
+            connection
+                .offers
+                .retain(|offer| offer.kind != OfferKind::UnclearSessionId);
+            ledger.not_offered(credential, id);
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::connection::{Offer, Outcome};
+    use crate::session::credential::{Credential, CredentialFingerprint, CredentialId, Issue};
+    use crate::session::seen::{Blindness, Seen};
+    use crate::session::tests::{answered, at};
+    use crate::store::CredentialStore;
+    use crate::tls::ProtocolVersion;
+
+    use super::*;
+
+    /// A client that says hello again and again with session IDs, and what it is given.
+    struct Talk {
+        kept: ConnectionStore,
+        ledger: CredentialStore,
+    }
+
+    impl Talk {
+        fn new() -> Self {
+            Self {
+                kept: ConnectionStore::new(1 << 20),
+                ledger: CredentialStore::default(),
+            }
+        }
+
+        fn enter(&mut self, id: u8) -> CredentialId {
+            let name = CredentialFingerprint::of(&[id; 32]);
+            self.ledger.enter(Mechanism::SessionId, &name, || {
+                Credential::unseen(Mechanism::SessionId, name, crate::session::tests::endpoint(2))
+            })
+        }
+
+        /// A full handshake, from second `start` on, whose hello has one session ID and which issues another.
+        fn full(&mut self, start: u32, brings: u8, gets: Option<u8>) -> ConnectionId {
+            let id = self.kept.reserve();
+            let mut connection = answered(start, "a.test", ProtocolVersion::TLS_1_2);
+            connection.completed = Completed::Yes;
+            connection.outcome = Outcome::Unclear(Blindness::NothingTellsApart);
+            connection.client_side.finished = Some(at(start + 2));
+            connection.server_side.finished = Some(at(start + 3));
+            if let Seen::Yes(hello) = &mut connection.hello {
+                hello.session_id = Some([brings; 4]);
+            }
+            let credential = self.enter(brings);
+            self.ledger.get_mut(credential).expect("entered").offers.push(id);
+            let issued = self.ledger.get(credential).is_some_and(|known| known.issued.is_some());
+            connection.offers.push(Offer {
+                credential,
+                kind: if issued {
+                    OfferKind::Resumption(Mechanism::SessionId)
+                } else {
+                    OfferKind::UnclearSessionId
+                },
+                obfuscated_age: 0,
+                binder: 0,
+            });
+            if let Some(gets) = gets {
+                let given = self.enter(gets);
+                self.ledger.get_mut(given).expect("entered").issued = Some(Issue {
+                    connection: id,
+                    at: at(start + 1),
+                });
+                connection.issued.push(given);
+            }
+            self.kept.keep(id, connection, &mut self.ledger);
+            id
+        }
+
+        /// How many connections changed, and what is offered afterwards.
+        fn settled(&mut self) -> (usize, Vec<Option<OfferKind>>) {
+            let changed = settle(&mut self.kept, &mut self.ledger);
+            let kinds = self.kept.iter();
+            let kinds = kinds.map(|(_, connection)| connection.offers.first().map(|offer| offer.kind));
+            (changed.len(), kinds.collect())
+        }
+    }
+
+    const OFFERED: Option<OfferKind> = Some(OfferKind::Resumption(Mechanism::SessionId));
+    const UNCLEAR: Option<OfferKind> = Some(OfferKind::UnclearSessionId);
+
+    #[test]
+    fn a_client_that_ignores_the_id_just_given_offers_nothing() {
+        let mut talk = Talk::new();
+        let first = talk.full(10, 1, Some(101));
+        talk.full(20, 2, Some(102));
+        assert_eq!(talk.settled(), (2, vec![None, None]));
+        assert!(talk.ledger.find_session_id(&[1; 32]).is_none(), "nobody offered it");
+        assert!(
+            talk.kept
+                .get(first)
+                .is_some_and(|connection| connection.issued.len() == 1)
+        );
+        assert_eq!(talk.settled().0, 0);
+    }
+
+    #[test]
+    fn a_client_that_offers_what_it_was_given_offered_what_it_brought() {
+        let mut talk = Talk::new();
+        talk.full(10, 1, Some(101));
+        talk.full(20, 101, Some(102));
+        assert_eq!(talk.settled(), (1, vec![OFFERED, OFFERED]));
+        // Another program behind the address has a session from before, too.
+        let mut talk = Talk::new();
+        talk.full(10, 1, Some(101));
+        talk.full(20, 2, Some(102));
+        talk.full(30, 102, Some(103));
+        assert_eq!(talk.settled().1, [OFFERED; 3]);
+    }
+
+    #[test]
+    fn one_hello_alone_tells_nothing() {
+        let mut talk = Talk::new();
+        talk.full(10, 1, Some(101));
+        assert_eq!(talk.settled(), (0, vec![UNCLEAR]));
+        // Nor does a second one that comes before the first handshake is over, or that was given nothing.
+        talk.full(12, 2, None);
+        talk.full(13, 3, None);
+        assert_eq!(talk.settled(), (0, vec![UNCLEAR; 3]));
+    }
+}
