@@ -39,7 +39,7 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
         (Completed::No, None) => Outcome::Failed,
         (Completed::No, Some(_)) if fatal_alert(connection) => Outcome::Failed,
         // Who has nothing to offer cannot be refused, whatever follows the ServerHello.
-        _ if connection.answer.yes().is_some() && offers_nothing(connection) => full(connection),
+        (Completed::Yes | Completed::Blind(_), _) if offers_nothing(connection) => full(connection),
         (Completed::Blind(cause), None) | (_, Some(cause)) => Outcome::Unclear(cause),
         (Completed::Yes, None) => Outcome::Unclear(Blindness::ServerHelloMissing),
     }
@@ -49,7 +49,7 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
 /// up: what a server does with that shows only later.
 fn offers_nothing(connection: &Connection) -> bool {
     let bare = |hello: &ClientHelloFacts| hello.session_id.is_none() || hello.v2_format;
-    connection.offers.is_empty() && connection.hello.yes().is_some_and(bare)
+    connection.answer.yes().is_some() && connection.offers.is_empty() && connection.hello.yes().is_some_and(bare)
 }
 
 fn fatal_alert(connection: &Connection) -> bool {
@@ -249,6 +249,35 @@ mod tests {
             ..short(tls13, &kinds, None)
         };
         assert_eq!(decide(&too_many), Outcome::Unclear(Blindness::Unsupported));
+    }
+
+    /// TLS 1.2, and the capture ends behind the ServerHello.
+    #[test]
+    fn who_has_nothing_to_offer_is_told_by_both_hellos_alone() {
+        let cut = |session_id: Option<[u8; 4]>| {
+            let mut connection = Connection {
+                completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
+                shape: Seen::Blind(Blindness::OpenAtCaptureEnd),
+                ..answered(1, "a.test", ProtocolVersion::TLS_1_2)
+            };
+            if let Some(hello) = connection.hello.yes_mut() {
+                hello.session_id = session_id;
+            }
+            connection
+        };
+        assert_eq!(decide(&cut(None)), Outcome::NotOffered);
+        // A server may accept what was not taken for an offer, or a ticket beside an empty ID.
+        let open = Outcome::Unclear(Blindness::OpenAtCaptureEnd);
+        assert_eq!(decide(&cut(Some([1; 4]))), open);
+        let with_ticket = Connection {
+            offers: vec![offer(0, TICKET)],
+            ..cut(None)
+        };
+        assert_eq!(decide(&with_ticket), open);
+        assert_eq!(
+            decide(&full(&[OfferKind::UnclearSessionId])),
+            Outcome::Unclear(Blindness::NothingTellsApart)
+        );
     }
 
     #[test]

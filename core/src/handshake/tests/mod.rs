@@ -125,6 +125,7 @@ fn of_tls13() -> ClientHello<'static> {
 fn server_hello() -> ServerHello<'static> {
     ServerHello {
         hello_retry_request: false,
+        illegal_version: false,
         version: ProtocolVersion::TLS_1_2,
         random: [2; 32],
         session_id: &[],
