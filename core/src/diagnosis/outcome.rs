@@ -1,6 +1,6 @@
 //! What happened in one handshake. Fact alone: no reason may change it.
 
-use crate::session::{Blindness, ClientHelloFacts, Completed, Connection, OfferKind, Outcome, Seen, Shape};
+use crate::session::{Blindness, ClientHelloFacts, Completed, Connection, OfferKind, Outcome, Seen, Shape, Side};
 use crate::tls::CipherSuite;
 
 /// Decides the outcome from message order. The echo of a session ID counts only where the capture ends before anything
@@ -119,9 +119,12 @@ fn accepted_psk(connection: &Connection) -> Outcome {
 }
 
 /// What the server decided stands unless the handshake is seen to fail: an alert, FIN or RST before both Finished. Whether
-/// it went on may not be visible, as at the end of a capture, and would change nothing.
-const fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
+/// it went on may not be visible, as at the end of a capture, and would change nothing; but where its end is visible and
+/// what came before is not, it may have failed.
+fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
+    let ended = |side| connection.side(side).ended().is_some();
     match connection.completed {
+        Completed::Blind(cause) if Side::BOTH.into_iter().any(ended) => Outcome::Unclear(cause),
         Completed::Yes | Completed::Blind(_) => outcome,
         Completed::No => Outcome::Failed,
     }
@@ -233,6 +236,13 @@ mod tests {
         assert_eq!(by(Completed::No), Outcome::Failed);
         // Nobody saw it fail.
         assert_eq!(by(Completed::Blind(Blindness::Gap)), resumed(Mechanism::Ticket));
+        // It ended, and whether the handshake was over by then is not visible.
+        let mut ended = Connection {
+            completed: Completed::Blind(Blindness::Gap),
+            ..short(tls12, &[TICKET], Some(0))
+        };
+        ended.server_side.fin = Some(at(3));
+        assert_eq!(decide(&ended), Outcome::Unclear(Blindness::Gap));
     }
 
     #[test]

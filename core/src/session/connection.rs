@@ -354,7 +354,10 @@ impl Connection {
     #[must_use]
     pub fn judge_completed(&self, open: Option<Blindness>) -> Completed {
         let [client, server] = [&self.client_side, &self.server_side];
-        let both_finished = client.finished.is_some() && server.finished.is_some();
+        // The client answers the server's Finished with its own in TLS 1.3 and in an abbreviated handshake before it
+        // (RFC 8446 §2, RFC 5246 §7.3), so that one shows the other.
+        let server_first = self.is_tls13() || matches!(self.shape, Seen::Yes(Shape::Abbreviated(_)));
+        let both_finished = client.finished.is_some() && (server.finished.is_some() || server_first);
         // What the server sends after the handshake shows that it took the client's Finished; a client with False
         // Start (RFC 7918) sends before it has the server's.
         let server_went_on = server.application_data.is_some() && self.answer.yes().is_some();
