@@ -21,13 +21,20 @@ pub fn connection_id(connection: &Connection) -> String {
     prefixed('c', &hash.finalize())
 }
 
-/// `k` and 10 hex digits of the credential's SHA-256.
+/// `k` and 10 hex digits of a hash over the credential's SHA-256 and what it is used as: the same bytes may be a ticket of
+/// TLS 1.2 and, elsewhere, a session ID or the identity of a PSK. A ticket has its SHA-256 itself, the one beside it in
+/// reports.
 #[must_use]
 pub fn credential_id(credential: &Credential) -> String {
-    // The same bytes may be a ticket of TLS 1.2 and, elsewhere, a PSK identity: two credentials, told apart.
-    match credential.mechanism {
-        Mechanism::SessionId | Mechanism::Ticket | Mechanism::Psk => prefixed('k', &credential.name.sha256),
-    }
+    let used_as: &[u8] = match credential.mechanism {
+        Mechanism::Ticket => return prefixed('k', &credential.name.sha256),
+        Mechanism::SessionId => b"session-id",
+        Mechanism::Psk => b"psk",
+    };
+    let mut hash = Sha256::new();
+    hash.update(credential.name.sha256);
+    hash.update(used_as);
+    prefixed('k', &hash.finalize())
 }
 
 /// `s` and 10 hex digits of a hash over the server endpoint and name.
@@ -101,6 +108,8 @@ pub fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reshake_core::session::Name;
+
     use super::*;
 
     #[test]
@@ -116,6 +125,19 @@ mod tests {
             community_id(a, b),
             "both directions are one connection"
         );
+    }
+
+    #[test]
+    fn the_same_bytes_as_ticket_and_psk_are_two_credentials() {
+        let name = Name::of(&[7; 32]);
+        let end = Endpoint {
+            ip: IpAddr::from([10, 0, 0, 1]),
+            port: 443,
+        };
+        let id = |mechanism| credential_id(&Credential::unseen(mechanism, name, end));
+        let [ticket, psk, session] = [Mechanism::Ticket, Mechanism::Psk, Mechanism::SessionId].map(id);
+        assert!(ticket != psk && psk != session && ticket != session);
+        assert_eq!(ticket, prefixed('k', &name.sha256));
     }
 
     #[test]

@@ -26,8 +26,10 @@ pub struct History {
     by_address: Links,
     habits: ClientBehaviours,
     unnamed: HashMap<(IpAddr, Endpoint), Unnamed>,
-    /// When the first handshake between two addresses began of which not all is visible that the server sent.
-    unseen_issue: HashMap<(IpAddr, IpAddr), Moment>,
+    /// When the first handshake of an address began of which not all is visible that the server sent.
+    unseen_issue: HashMap<IpAddr, Moment>,
+    /// When the first handshake of an address began that may have issued a ticket under encryption.
+    encrypted_issue: HashMap<IpAddr, Moment>,
 }
 
 /// When the first connections of a client address at a server began whose ClientHello is not visible: any client of that
@@ -81,6 +83,7 @@ impl History {
         });
         let mut unnamed: HashMap<_, Unnamed> = HashMap::new();
         let mut unseen_issue = HashMap::new();
+        let mut encrypted_issue = HashMap::new();
         for (_, connection) in kept
             .in_turn(order)
             .filter(|(_, earlier)| earlier.completed != Completed::No)
@@ -90,10 +93,18 @@ impl History {
             if connection.hello.yes().is_none() {
                 unnamed.entry((client, connection.server)).or_default().note(connection);
             }
-            if may_issue_unseen(connection) {
-                let began = moment(connection);
-                let first = unseen_issue.entry((client, connection.server.ip)).or_insert(began);
+            let began = moment(connection);
+            let note = |first: &mut HashMap<IpAddr, Moment>| {
+                let first = first.entry(client).or_insert(began);
                 *first = began.min(*first);
+            };
+            // Clients keep sessions by name, by port or by neither: what one server issued, another may be offered.
+            if may_issue_unseen(connection) {
+                note(&mut unseen_issue);
+            }
+            // A handshake that is not visible may have been one of TLS 1.3.
+            if connection.is_tls13() || connection.version().is_none() {
+                note(&mut encrypted_issue);
             }
         }
         Self {
@@ -102,6 +113,7 @@ impl History {
             habits,
             unnamed,
             unseen_issue,
+            encrypted_issue,
         }
     }
 
@@ -118,12 +130,19 @@ impl History {
         self.unnamed_before(connection, |unnamed| unnamed.late)
     }
 
-    /// Whether an earlier handshake between the two addresses may have issued something that is not visible although it
-    /// falls into the capture.
+    /// Whether an earlier handshake of this address, with whatever server, may have issued something that is not visible
+    /// although it falls into the capture.
     #[must_use]
     pub fn may_hide_an_issue(&self, connection: &Connection) -> bool {
-        let ends = (connection.client.ip, connection.server.ip);
-        let first = self.unseen_issue.get(&ends);
+        let first = self.unseen_issue.get(&connection.client.ip);
+        first.is_some_and(|first| *first < moment(connection))
+    }
+
+    /// Whether an earlier handshake of this address, with whatever server, may have issued a ticket of TLS 1.3, which is
+    /// encrypted.
+    #[must_use]
+    pub fn may_have_issued_encrypted(&self, connection: &Connection) -> bool {
+        let first = self.encrypted_issue.get(&connection.client.ip);
         first.is_some_and(|first| *first < moment(connection))
     }
 

@@ -51,7 +51,8 @@ pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
                     reason,
                     confidence,
                     summary,
-                    settled_by,
+                    // What is only possible is not settled.
+                    settled_by: settled_by.filter(|_| confidence > Confidence::Possible),
                     evidence,
                     remaining: Vec::new(),
                 })

@@ -217,7 +217,8 @@ impl HandshakeTracker {
             let kind = if issued_before {
                 Some(OfferKind::Resumption(Mechanism::SessionId))
             } else {
-                (!offers_tls13).then_some(OfferKind::UnclearSessionId)
+                let made_up = offers_tls13 || ledger.is_digest_of_ticket(id.bytes());
+                (!made_up).then_some(OfferKind::UnclearSessionId)
             };
             if let Some(kind) = kind {
                 self.offer(Mechanism::SessionId, &id.name(), kind, (0, 0), ledger);
@@ -328,10 +329,36 @@ impl HandshakeTracker {
             extended_master_secret: answer.map(|answer| answer.extended_master_secret),
             client_certificate: match (resumed, &self.facts.shape) {
                 (Some(known), _) => known.client_certificate,
-                (None, Seen::Yes(Shape::Full(_))) => Some(self.facts.certificate_request.is_some()),
+                (None, Seen::Yes(Shape::Full(_))) => self.asked_for_certificate(),
                 _ => None,
             },
             ..Credential::unseen(mechanism, name, self.facts.server)
+        }
+    }
+
+    /// Whether the server asks for a client certificate; `None` while the rest of its flight may still do so, or is lost.
+    /// A session ID is issued at the flight's beginning (RFC 5246 §7.3).
+    fn asked_for_certificate(&self) -> Option<bool> {
+        if self.facts.certificate_request.is_some() {
+            return Some(true);
+        }
+        let read = if self.facts.is_tls13() {
+            self.opened.server_finished
+        } else {
+            self.hellos.flight_over && self.facts.server_side.handshake_loss.is_none()
+        };
+        read.then_some(false)
+    }
+
+    /// The server's flight is over, or has asked for a certificate: what it issued before that is now known in full.
+    pub(super) fn note_certificate_request(&self, ledger: &mut CredentialStore) {
+        let asked = self.asked_for_certificate();
+        for id in &self.facts.issued {
+            if let Some(credential) = ledger.get_mut(*id)
+                && credential.issued.is_some_and(|issue| issue.connection == self.id)
+            {
+                credential.client_certificate = credential.client_certificate.or(asked);
+            }
         }
     }
 

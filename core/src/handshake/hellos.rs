@@ -201,10 +201,15 @@ impl HandshakeTracker {
                 )
                 | Message::Malformed(kind @ HandshakeType::CERTIFICATE),
             ) => {
+                self.full(at);
                 if *kind == HandshakeType::CERTIFICATE_REQUEST {
                     self.facts.certificate_request.get_or_insert(at.frame);
+                    self.note_certificate_request(ledger);
                 }
-                self.full(at);
+                if *kind == HandshakeType::SERVER_HELLO_DONE {
+                    self.hellos.flight_over = true;
+                    self.note_certificate_request(ledger);
+                }
             }
             (Side::Client, Message::ClientKeyExchange(_)) => {
                 self.key_exchange = true;

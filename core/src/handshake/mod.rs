@@ -69,6 +69,8 @@ struct Hellos {
     psks: u8,
     /// The first hello of a side stands behind lost bytes, client first.
     behind_gap: [bool; 2],
+    /// ServerHelloDone came.
+    flight_over: bool,
 }
 
 /// A TLS connection that is still open.

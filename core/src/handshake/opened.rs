@@ -156,6 +156,8 @@ impl HandshakeTracker {
         if let Some(credential) = entered.and_then(|id| ledger.get_mut(id)) {
             credential.suite = Some(hello.cipher_suite);
             credential.extended_master_secret = Some(hello.extended_master_secret);
+            // Servers renegotiate to ask for a certificate, and that comes later.
+            credential.client_certificate = None;
         }
     }
 

@@ -17,8 +17,8 @@ const NO_ROOM: CredentialId = CredentialId(u32::MAX);
 /// What a credential is found by: what is issued as one kind of credential is never offered as another.
 type Key = (Mechanism, u128);
 
-fn key(mechanism: Mechanism, name: &CredentialFingerprint) -> Key {
-    (mechanism, name.key())
+const fn key(mechanism: Mechanism, digest: u128) -> Key {
+    (mechanism, digest)
 }
 
 /// Credentials that stand together: a shelf on which nothing is left is given back.
@@ -50,7 +50,7 @@ impl CredentialStore {
     /// The credential with this name, if it was seen before.
     #[must_use]
     pub fn find(&self, mechanism: Mechanism, name: &CredentialFingerprint) -> Option<CredentialId> {
-        self.index.get(&key(mechanism, name)).copied()
+        self.index.get(&key(mechanism, name.key())).copied()
     }
 
     /// The session ID with these bytes, if it was seen before.
@@ -64,6 +64,17 @@ impl CredentialStore {
             .flatten()
     }
 
+    /// Whether a session ID is the SHA-256 of a ticket that was seen. OpenSSL names a session so that it was given a ticket
+    /// for: no server issued such an ID.
+    #[must_use]
+    pub fn is_digest_of_ticket(&self, id: &[u8]) -> bool {
+        let Some(first) = id.first_chunk() else { return false };
+        let ticket = self.index.get(&key(Mechanism::Ticket, u128::from_be_bytes(*first)));
+        ticket
+            .and_then(|ticket| self.get(*ticket))
+            .is_some_and(|ticket| ticket.name.sha256 == id)
+    }
+
     /// The credential with this name; `new` makes it when it was not seen before.
     pub fn enter(
         &mut self,
@@ -75,7 +86,7 @@ impl CredentialStore {
             Ok(number) if number != NO_ROOM.0 => CredentialId(number),
             _ => return self.find(mechanism, name).unwrap_or(NO_ROOM),
         };
-        let id = *self.index.entry(key(mechanism, name)).or_insert(next);
+        let id = *self.index.entry(key(mechanism, name.key())).or_insert(next);
         if id == next {
             if mechanism == Mechanism::SessionId {
                 self.session_ids.insert(prefix(&name.head));
@@ -151,7 +162,7 @@ impl CredentialStore {
         let Some(credential) = self.get_mut(id) else { return };
         credential.offers.retain(|offer| *offer != connection);
         if credential.issued.is_none() && credential.offers.is_empty() {
-            let key = key(credential.mechanism, &credential.name);
+            let key = key(credential.mechanism, credential.name.key());
             self.index.remove(&key);
             self.take_off(id);
         }
@@ -169,7 +180,7 @@ impl CredentialStore {
                 };
                 change(credential);
                 let id = CredentialId(u32::try_from(number).unwrap_or(u32::MAX));
-                self.index.insert(key(credential.mechanism, &credential.name), id);
+                self.index.insert(key(credential.mechanism, credential.name.key()), id);
                 if credential.mechanism == Mechanism::SessionId {
                     self.session_ids.insert(prefix(&credential.name.head));
                 }
@@ -189,7 +200,7 @@ impl CredentialStore {
             }
             return;
         }
-        let key = key(credential.mechanism, &credential.name);
+        let key = key(credential.mechanism, credential.name.key());
         self.index.remove(&key);
         self.take_off(id);
         self.forgotten += 1;
@@ -295,6 +306,41 @@ mod tests {
             Credential::unseen(Mechanism::Psk, psk, endpoint(2))
         });
         assert_eq!(ledger.find_session_id(&bytes(9)), None);
+    }
+
+    #[test]
+    fn openssl_names_a_session_by_the_digest_of_its_ticket() {
+        let mut ledger = CredentialStore::default();
+        let ticket = CredentialFingerprint::of(&[5; 192]);
+        assert!(!ledger.is_digest_of_ticket(&ticket.sha256));
+        ledger.enter(Mechanism::Ticket, &ticket, || {
+            Credential::unseen(Mechanism::Ticket, ticket, endpoint(2))
+        });
+        assert!(ledger.is_digest_of_ticket(&ticket.sha256));
+        assert!(!ledger.is_digest_of_ticket(&ticket.sha256[..16]) && !ledger.is_digest_of_ticket(&[5; 32]));
+    }
+
+    #[test]
+    fn a_credential_that_nobody_offered_or_issued_is_none() {
+        let mut ledger = CredentialStore::default();
+        let (issued, random) = (enter(&mut ledger, 1, 1), enter(&mut ledger, 2, 1));
+        ledger.get_mut(random).expect("known").issued = None;
+        for id in [issued, random] {
+            offer(&mut ledger, id, [3, 4]);
+            ledger.not_offered(id, ConnectionId(3));
+            assert!(ledger.get(id).is_some(), "another connection offers it");
+            ledger.not_offered(id, ConnectionId(4));
+        }
+        assert!(
+            ledger
+                .get(issued)
+                .is_some_and(|credential| credential.offers.is_empty())
+        );
+        assert_eq!(
+            (ledger.get(random).map(|_| ()), ledger.find_session_id(&bytes(2))),
+            (None, None)
+        );
+        assert_eq!(ledger.forgotten(), 0, "nothing was lost");
     }
 
     #[test]

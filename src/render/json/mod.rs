@@ -414,6 +414,8 @@ pub(super) struct OffersJson {
     declined: u64,
     failed: u64,
     unclear: u64,
+    /// Of those declined: the server took an external PSK of the same hello.
+    passed_over: u64,
 }
 
 impl From<crate::model::Offers> for OffersJson {
@@ -423,6 +425,7 @@ impl From<crate::model::Offers> for OffersJson {
             accepted: offers.accepted,
             declined: offers.declined,
             failed: offers.failed,
+            passed_over: offers.passed_over,
             unclear: offers.unclear,
         }
     }

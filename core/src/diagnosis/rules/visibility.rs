@@ -53,10 +53,10 @@ reason! {
     /// because nothing is known about the session behind it.
     ///
     /// ## How we know
-    /// Session IDs and tickets up to TLS 1.2 are issued in clear, and this one was not; no packets are missing in which
-    /// an earlier handshake between the two addresses may have issued it. Tickets of TLS 1.3 are issued
-    /// encrypted; there the reason holds only if no earlier TLS 1.3 connection between the two addresses is in the
-    /// capture that could have issued it.
+    /// Session IDs and tickets up to TLS 1.2 are issued in clear, and this one was not, at no address and no port; no
+    /// packets are missing in which an earlier handshake of this client may have issued it. Tickets of TLS 1.3 are issued
+    /// encrypted; there the reason holds only if no earlier TLS 1.3 connection of this client is in the capture, with
+    /// whatever server, that could have issued it.
     pub(super) static OFFER_OF_UNKNOWN_ORIGIN = {
         name: "offer-of-unknown-origin", since: "0.1.0", stage: Unexplained,
         summary: "the offered credential was issued before the capture began",
@@ -88,7 +88,7 @@ fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
         if offered.credential.issued.is_some() || used_before {
             return RuleResult::DoesNotHold;
         }
-        if offered.mechanism == Mechanism::Psk && has_possible_issuer(case) {
+        if offered.mechanism == Mechanism::Psk && case.history.may_have_issued_encrypted(case.connection) {
             return RuleResult::CannotTell;
         }
         any = true;
@@ -105,13 +105,4 @@ fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
         ),
         Vec::new(),
     )
-}
-
-fn has_possible_issuer(case: &RuleContext<'_>) -> bool {
-    case.history
-        .earlier_between(case.kept, case.connection, case.id)
-        .any(|(_, earlier)| {
-            // A handshake that is not visible may have been a TLS 1.3 one.
-            earlier.is_tls13() || earlier.version().is_none()
-        })
 }

@@ -92,6 +92,8 @@ finding! {
 
 fn resumed_despite_must_not(ground: &ServiceContext<'_>) -> Option<Told> {
     let (mut by_close, mut by_secret) = (Shown::default(), Shown::default());
+    // A resumption that two rules forbid is one.
+    let mut by_both = 0;
     for (used, connection) in resumptions(ground) {
         let Some(hello) = connection.hello.yes() else { continue };
         let made_without = ground
@@ -99,12 +101,14 @@ fn resumed_despite_must_not(ground: &ServiceContext<'_>) -> Option<Told> {
             .get(used.credential)
             .and_then(|credential| credential.extended_master_secret)
             == Some(false);
-        if made_without && hello.extended_master_secret {
+        let for_secret = made_without && hello.extended_master_secret;
+        if for_secret {
             by_secret.add(Some(hello.at.frame), || {
                 "ClientHello with extended_master_secret; the session was made without it and is resumed".to_owned()
             });
         }
         if let Some((previous, how)) = forbidden_by_close(ground, used, connection) {
+            by_both += u64::from(for_secret);
             let ended = Side::BOTH
                 .into_iter()
                 .filter_map(|side| previous.side(side).ended())
@@ -123,10 +127,11 @@ fn resumed_despite_must_not(ground: &ServiceContext<'_>) -> Option<Told> {
         Confidence::Observed
     };
     by_close.join(by_secret);
-    let sessions = by_close.counted("session was", "sessions were");
+    by_close.count -= by_both;
+    let resumptions = by_close.counted("resumption", "resumptions");
     Told::of(
         confidence,
-        format!("{sessions} resumed although the specification forbids it"),
+        format!("{resumptions} that the specification forbids"),
         by_close.evidence,
     )
 }

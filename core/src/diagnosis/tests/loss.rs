@@ -92,7 +92,13 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
         before.answer = Seen::Blind(Blindness::Gap);
         before.server = endpoint(77);
     };
-    assert_eq!(told(elsewhere), unknown);
+    // Clients offer to one server what another gave them; but what another client was given is not theirs.
+    assert_eq!(told(elsewhere), unexplained);
+    let another = |before: &mut Connection| {
+        before.answer = Seen::Blind(Blindness::Gap);
+        before.client = endpoint(78);
+    };
+    assert_eq!(told(another), unknown);
 }
 
 #[test]

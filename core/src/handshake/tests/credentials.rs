@@ -120,3 +120,134 @@ fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() 
         assert_eq!(talk.open.facts().offers.len(), offered, "{connection} at {second}");
     }
 }
+
+/// RFC 8446 §4.1.4: where the server asks for a suite of another hash, the second hello leaves the PSK out.
+#[test]
+fn a_psk_that_the_second_hello_leaves_out_was_offered() {
+    let (first, second) = ([0xee; 48], [0xdd; 48]);
+    let offers = |again: &[&[u8]], selected_psk: Option<u16>| {
+        let mut talk = Talk::new();
+        talk.client(with_psks([psk(&first, 1), psk(&second, 2)]));
+        talk.server(ServerHello {
+            hello_retry_request: true,
+            ..server_of_tls13()
+        });
+        talk.client(ClientHello {
+            psk_identities: (!again.is_empty()).then(|| again.iter().map(|identity| psk(identity, 3)).collect()),
+            ..of_tls13()
+        });
+        talk.server(ServerHello {
+            selected_psk,
+            ..server_of_tls13()
+        });
+        let (connection, ledger) = talk.finish();
+        let place = |id| connection.offers.iter().position(|offer| offer.credential == id);
+        let known = |offer: &Offer| ledger.get(offer.credential).map(|known| known.name.head[0]);
+        let offers: Vec<_> = connection.offers.iter().filter_map(known).collect();
+        (offers, connection.accepted.and_then(place))
+    };
+    assert_eq!(offers(&[], None), (vec![0xee, 0xdd], None));
+    assert_eq!(offers(&[&second], Some(0)), (vec![0xdd, 0xee], Some(0)));
+    // An index counts what is in the second hello.
+    assert_eq!(offers(&[&second], Some(1)), (vec![0xdd, 0xee], None));
+    assert_eq!(offers(&[&first, &second], Some(1)), (vec![0xee, 0xdd], Some(1)));
+}
+
+/// TLS 1.2: Go fills the field at random, and never resumes by it.
+#[test]
+fn an_unknown_session_id_is_an_offer_once_it_is_accepted() {
+    let kind = |answer: &[u8], full: bool| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            session_id: &[6; 32],
+            ..client_hello()
+        });
+        talk.server(ServerHello {
+            session_id: answer,
+            ..server_hello()
+        });
+        if full {
+            talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        } else {
+            talk.say(Side::Server, Event::ChangeCipherSpec);
+        }
+        let (connection, _) = talk.finish();
+        connection
+            .offers
+            .first()
+            .map(|offer| (offer.kind, connection.accepted.is_some()))
+    };
+    let offered = OfferKind::Resumption(Mechanism::SessionId);
+    assert_eq!(kind(&[5; 32], true), Some((OfferKind::UnclearSessionId, false)));
+    assert_eq!(kind(&[6; 32], false), Some((offered, true)));
+}
+
+#[test]
+fn the_digest_of_a_ticket_is_no_session_id_that_a_server_issued() {
+    let mut ledger = CredentialStore::default();
+    let ticket = CredentialFingerprint::of(&[5; 192]);
+    ledger.enter(Mechanism::Ticket, &ticket, || {
+        Credential::unseen(Mechanism::Ticket, ticket, endpoint(2))
+    });
+    let mut talk = Talk::with(ledger, 1);
+    talk.client(ClientHello {
+        session_id: &ticket.sha256,
+        ..client_hello()
+    });
+    talk.server(server_hello());
+    assert_eq!(talk.open.facts().offers, []);
+}
+
+/// RFC 5246 §7.3: CertificateRequest follows the ServerHello that issues the session ID.
+#[test]
+fn whether_a_client_certificate_is_asked_for_is_known_when_the_flight_is_over() {
+    let asked = |rest: &[HandshakeType], lost: bool| {
+        let mut talk = Talk::new();
+        talk.client(client_hello()).server(ServerHello {
+            session_id: &[5; 32],
+            ..server_hello()
+        });
+        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        if lost {
+            talk.open.handshake_lost(Side::Server, Blindness::Gap);
+        }
+        for kind in rest {
+            talk.say(Side::Server, Event::Message(Message::Other(*kind)));
+        }
+        let (connection, ledger) = talk.finish();
+        let issued = connection.issued.first().and_then(|id| ledger.get(*id));
+        issued.expect("an ID is issued").client_certificate
+    };
+    let (request, done) = (HandshakeType::CERTIFICATE_REQUEST, HandshakeType::SERVER_HELLO_DONE);
+    assert_eq!(asked(&[], false), None);
+    assert_eq!(asked(&[done], false), Some(false));
+    assert_eq!(asked(&[request, done], false), Some(true));
+    assert_eq!(asked(&[request], true), Some(true));
+    assert_eq!(asked(&[done], true), None, "it may be among what is lost");
+}
+
+/// RFC 5246 §7.4.1.3.
+#[test]
+fn at_the_end_of_a_capture_the_session_id_of_the_server_hello_tells_its_decision() {
+    let concluded = |offered: &'static [u8], answer: &'static [u8], cause: Blindness| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            session_id: offered,
+            ..client_hello()
+        });
+        talk.server(ServerHello {
+            session_id: answer,
+            ..server_hello()
+        });
+        let (connection, _) = talk.finish_blind([Some(cause); 2]);
+        let abbreviated = matches!(connection.shape, Seen::Yes(Shape::Abbreviated(_)));
+        (connection.shape_concluded, abbreviated && connection.accepted.is_some())
+    };
+    let end = Blindness::OpenAtCaptureEnd;
+    assert_eq!(concluded(&[6; 32], &[6; 32], end), (true, true));
+    assert_eq!(concluded(&[6; 32], &[5; 32], end), (true, false));
+    assert_eq!(concluded(&[6; 32], &[], end), (true, false));
+    assert_eq!(concluded(&[], &[5; 32], end), (false, false));
+    // What is lost may have told more.
+    assert_eq!(concluded(&[6; 32], &[6; 32], Blindness::Gap), (false, false));
+}

@@ -121,3 +121,68 @@ fn a_hello_seen_last_is_still_the_hello() {
         Feedback::ChangeCipherSpecIsDummy
     );
 }
+
+#[test]
+fn a_version_that_supported_versions_must_not_name_is_none() {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(ServerHello {
+        illegal_version: true,
+        ..server_hello()
+    });
+    let (connection, _) = talk.finish_blind([None, Some(Blindness::Gap)]);
+    assert_eq!(connection.version(), None);
+    assert!(connection.answer.blind().is_some());
+}
+
+#[test]
+fn a_second_hello_shows_the_request_that_was_lost() {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).client(of_tls13()).server(server_of_tls13());
+    let (connection, _) = talk.finish();
+    let [first, second] = [at(101), at(102)];
+    let retry = connection
+        .retry
+        .as_deref()
+        .map(|retry| (retry.first_hello, retry.request));
+    assert_eq!(retry, Some((first, second)));
+    assert!(connection.retry_is_concluded());
+    // The request itself may be read late.
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).client(of_tls13()).server(ServerHello {
+        hello_retry_request: true,
+        ..server_of_tls13()
+    });
+    assert!(!talk.open.facts().retry_is_concluded());
+}
+
+/// Whether there was a HelloRetryRequest is known where one of the two sides is seen from its beginning.
+#[test]
+fn that_there_was_no_request_to_try_again_takes_a_side_without_a_gap() {
+    let hidden = |gaps: &[Side], blind: [Option<Blindness>; 2], answer: Option<ServerHello<'static>>| {
+        let mut talk = Talk::new();
+        for side in gaps {
+            talk.open.hello_behind_gap(*side, at(100));
+            talk.open.handshake_lost(*side, Blindness::Gap);
+        }
+        talk.client(of_tls13());
+        if let Some(answer) = answer {
+            talk.server(answer);
+        }
+        talk.finish_blind(blind).0.retry_hidden
+    };
+    let both = [Side::Client, Side::Server];
+    let gap = [Some(Blindness::Gap); 2];
+    let tls13 = || Some(server_of_tls13());
+    assert_eq!(hidden(&[], [None; 2], tls13()), None);
+    assert_eq!(hidden(&[Side::Client], gap, tls13()), None);
+    assert_eq!(hidden(&[Side::Server], gap, tls13()), None);
+    assert_eq!(hidden(&both, gap, tls13()), Some(Blindness::Gap));
+    assert_eq!(hidden(&both, gap, Some(server_hello())), None, "TLS 1.2 has none");
+    let late = [Some(Blindness::CaptureStartedLate); 2];
+    assert_eq!(hidden(&[], late, tls13()), Some(Blindness::CaptureStartedLate));
+    assert_eq!(
+        hidden(&[], [None, Some(Blindness::OneDirection)], None),
+        Some(Blindness::OneDirection)
+    );
+    assert_eq!(hidden(&[], [None; 2], None), None, "it ended without an answer");
+}
