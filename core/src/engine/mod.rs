@@ -16,8 +16,8 @@ use hashbrown::HashSet;
 use crate::decrypt::{Log, Secrets};
 use crate::diagnosis::outcome;
 use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
-use crate::session::{Completed, Connection, ConnectionId, Drops, settle_session_ids};
-use crate::store::{ConnectionStore, CredentialStore, Interner};
+use crate::session::{Completed, Connection, ConnectionId, Drops};
+use crate::store::{ConnectionStore, CredentialStore, Interner, settle_session_ids};
 use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 use crate::tls::search::opens;

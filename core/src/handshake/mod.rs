@@ -293,7 +293,8 @@ impl HandshakeTracker {
         if self.facts.hello.yes().is_none() {
             self.facts.hello = Seen::Blind(client_blind.unwrap_or(Blindness::ClientHelloMissing));
         }
-        if self.facts.answer.yes().is_none()
+        // An answer that is there and means nothing is not missing.
+        if matches!(self.facts.answer, Seen::No)
             && let Some(cause) = server_blind
         {
             self.facts.answer = Seen::Blind(cause);

@@ -398,13 +398,21 @@ impl Connection {
         }
     }
 
-    /// Why it is not visible what was offered, if it is not: the ClientHello was not seen, or the ServerHello that tells a
-    /// session ID from the random value in its place, which a client that speaks TLS 1.3 sends (RFC 8446 §4.1.2).
+    /// Why it is not visible what was offered, if it is not: the ClientHello was not seen, or what tells a session ID from
+    /// the random value in its place: the ServerHello where the client speaks TLS 1.3 (RFC 8446 §4.1.2), else what that
+    /// client does later.
     #[must_use]
     pub fn offers_hidden(&self) -> Option<Blindness> {
         let Some(hello) = self.hello.yes() else {
             return self.hello.blind();
         };
+        if self
+            .offers
+            .iter()
+            .any(|offer| offer.kind == OfferKind::UnclearSessionId)
+        {
+            return Some(Blindness::NothingTellsApart);
+        }
         let either = hello.offers_tls13 && hello.session_id.is_some() && self.offers.is_empty();
         self.answer.blind().filter(|_| either)
     }

@@ -12,7 +12,6 @@ mod guessable;
 mod hellos;
 mod outcomes;
 pub mod preamble;
-mod random_ids;
 mod seen;
 mod side;
 #[cfg(test)]
@@ -33,7 +32,6 @@ pub use drops::Drops;
 pub use guessable::Guessable;
 pub use hellos::{ClientHelloFacts, ClientStack, HelloRetry, PskModes, ServerHelloFacts, TicketExtension};
 pub use outcomes::Outcomes;
-pub use random_ids::settle as settle_session_ids;
 pub use seen::{Blindness, Seen};
 pub use side::{PlainAlert, Side, SideFacts};
 pub use transport::{HostFingerprint, MergeHints, RareFacts, Transport};

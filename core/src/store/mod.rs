@@ -4,8 +4,10 @@ mod connections;
 mod credentials;
 mod intern;
 mod merge;
+mod random_ids;
 
 pub use connections::{ConnectionStore, MAX_EVICTED_NAME, MAX_EVICTED_SERVICES};
 pub use credentials::CredentialStore;
 pub use intern::{Interner, MAX_VALUE_BYTES, MAX_VALUES};
 pub use merge::{Issued, Offered, PartialConnection, replay};
+pub use random_ids::settle as settle_session_ids;

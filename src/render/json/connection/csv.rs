@@ -72,7 +72,7 @@ const COLUMNS: [Column; 38] = [
     ("tls_version", |it| Cell::text(it.tls_version.as_deref())),
     ("cipher_suite", |it| Cell::text(it.cipher_suite.as_deref())),
     ("alpn", |it| Cell::text(it.alpn)),
-    ("offered", |it| Cell::words(&it.offered)),
+    ("offered", |it| Cell::words(it.offered.as_deref().unwrap_or_default())),
     ("outcome", |it| Cell::text(Some(it.outcome))),
     ("resumed_by", |it| Cell::text(it.resumed_by)),
     ("early_data", |it| Cell::text(it.early_data)),

@@ -15,8 +15,8 @@ use crate::model::{
 use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
-    Blindness, Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind, Outcome,
-    Side, TicketsInferred,
+    Blindness, ClientHelloFacts, Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin,
+    OfferKind, Outcome, Side, TicketExtension, TicketsInferred,
 };
 use reshake_core::tcp::ResetForm;
 use reshake_core::tls::CertificateOperation;
@@ -194,7 +194,8 @@ pub(super) struct ConnectionJson<'a> {
     cipher_suite: Option<String>,
     alpn: Option<&'a str>,
     hello_retry_request: Option<bool>,
-    offered: Vec<&'static str>,
+    /// Null where it is not visible whether anything was offered.
+    offered: Option<Vec<&'static str>>,
     outcome: &'static str,
     resumed_by: Option<&'static str>,
     early_data: Option<&'static str>,
@@ -302,10 +303,10 @@ impl<'a> ConnectionJson<'a> {
             alpn: answer.and_then(|answer| answer.alpn.as_deref()),
             hello_retry_request: retry(connection, &mut not_visible, &mut inferred),
             offered: offered(connection, &mut not_visible, &mut inferred),
-            outcome: outcome(connection.outcome, &mut not_visible),
+            outcome: outcome(connection, &mut not_visible, &mut inferred),
             resumed_by: resumed_by(connection, &mut not_visible),
             early_data,
-            credentials_offered: credential_ids(report, connection.offers.iter().map(|offer| offer.credential)),
+            credentials_offered: credential_ids(report, credentials_offered(connection)),
             credential_accepted: credential_ids(report, connection.accepted.into_iter()).pop(),
             credentials_issued: credential_ids(report, connection.issued.iter().copied()),
             ticket_ages: TicketAgeJson::all(report, connection),
@@ -333,7 +334,7 @@ fn credential_ids(report: &Report<'_>, ids: impl Iterator<Item = CredentialId>) 
         .collect()
 }
 
-fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> Vec<&'static str> {
+fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> Option<Vec<&'static str>> {
     let mut kinds = Vec::new();
     for offer in &connection.offers {
         let kind = match offer.kind {
@@ -353,7 +354,28 @@ fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cau
             kinds.push(kind);
         }
     }
-    kinds
+    let ignored = |hello: &ClientHelloFacts| {
+        let by_id = hello.session_id.is_some() && !hello.v2_format && hello.ticket != TicketExtension::Offered;
+        by_id && !hello.offers_tls13
+    };
+    if connection.offers.is_empty() && connection.hello.yes().is_some_and(ignored) {
+        // Whether that was declined or nothing was offered is concluded with it.
+        for field in ["offered", "outcome"] {
+            inferred.insert(
+                field,
+                "the client ignores the session IDs that it is given and brings others",
+            );
+        }
+    }
+    let hidden = kinds.is_empty() && not_visible.contains_key("offered");
+    (!hidden).then_some(kinds)
+}
+
+/// Without session IDs that may be random values.
+fn credentials_offered(connection: &Connection) -> impl Iterator<Item = CredentialId> {
+    let offers = connection.offers.iter();
+    let told = offers.filter(|offer| offer.kind != OfferKind::UnclearSessionId);
+    told.map(|offer| offer.credential)
 }
 
 /// Whether there was a HelloRetryRequest.
@@ -368,11 +390,18 @@ fn retry(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
     Some(connection.retry.is_some())
 }
 
-fn outcome(outcome: Outcome, not_visible: &mut Causes) -> &'static str {
-    if let Outcome::Unclear(cause) = outcome {
-        not_visible.insert("outcome", cause.code());
+fn outcome(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> &'static str {
+    match connection.outcome {
+        Outcome::Unclear(cause) => drop(not_visible.insert("outcome", cause.code())),
+        Outcome::Resumed(_) | Outcome::Declined if connection.shape_concluded => {
+            inferred.insert(
+                "outcome",
+                "session ID of the ServerHello, behind which the capture ends",
+            );
+        }
+        _ => {}
     }
-    outcome.code()
+    connection.outcome.code()
 }
 
 fn resumed_by(connection: &Connection, not_visible: &mut Causes) -> Option<&'static str> {

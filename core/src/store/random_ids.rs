@@ -12,10 +12,9 @@ use hashbrown::HashMap;
 
 use crate::net::{At, FrameRef, Timestamp};
 
-use super::connection::{Completed, Connection, ConnectionId, Mechanism, OfferKind};
-use super::hellos::TicketExtension;
-use super::kept::{ConnectionStore, Service};
-use super::ledger::CredentialStore;
+use crate::session::{Completed, Connection, ConnectionId, Mechanism, Offer, OfferKind, Service, TicketExtension};
+
+use super::{ConnectionStore, CredentialStore};
 
 /// A program: its address, and the digest of what stays the same in its hellos.
 type Client = (IpAddr, u64);
@@ -71,7 +70,7 @@ fn client_of(connection: &Connection) -> Option<Client> {
 }
 
 fn is_unclear(connection: &Connection) -> bool {
-    let unclear = |offer: &super::connection::Offer| offer.kind == OfferKind::UnclearSessionId;
+    let unclear = |offer: &Offer| offer.kind == OfferKind::UnclearSessionId;
     connection.offers.iter().any(unclear)
 }
 
@@ -115,7 +114,7 @@ fn resumes(connection: &Connection, ledger: &CredentialStore) -> bool {
 
 /// Whether its hello has a session ID that nobody was seen to issue, where it would offer one that it was given.
 fn brings_unknown(connection: &Connection) -> bool {
-    let known = |offer: &super::connection::Offer| offer.kind == OfferKind::Resumption(Mechanism::SessionId);
+    let known = |offer: &Offer| offer.kind == OfferKind::Resumption(Mechanism::SessionId);
     let hello = connection.hello.yes().filter(|hello| {
         let tls12 = !hello.offers_tls13 && !hello.v2_format;
         tls12 && hello.session_id.is_some() && hello.ticket != TicketExtension::Offered
