@@ -249,6 +249,18 @@ pub(crate) fn texts<'a>(value: &'a Value, member: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// What a connection offers, nothing where that is not visible.
+pub(crate) fn offered(connection: &Value) -> Vec<&str> {
+    if connection["offered"].is_null() {
+        assert!(
+            connection["not_visible"].get("offered").is_some(),
+            "null without a cause"
+        );
+        return Vec::new();
+    }
+    texts(connection, "offered")
+}
+
 /// "10.0.0.1:443" or "[::1]:443".
 pub(crate) fn endpoint(value: &Value) -> String {
     let ip = text(value, "ip").expect("an address");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::facts::{differences, frameless};
-use crate::common::{Fixture, TrueConnection, assert_none, endpoint, fixtures, items, text, texts};
+use crate::common::{Fixture, TrueConnection, assert_none, endpoint, fixtures, items, offered, text, texts};
 use reshake_core::diagnosis::{CATALOG, Reason};
 use serde_json::Value;
 
@@ -151,7 +151,7 @@ impl Judge<'_> {
 
     fn offered(&mut self) {
         let truth = self.truth;
-        let stated: BTreeSet<&str> = texts(self.stated, "offered").into_iter().collect();
+        let stated: BTreeSet<&str> = offered(self.stated).into_iter().collect();
         let mut expected: BTreeSet<&str> = [truth.offered.as_str()]
             .into_iter()
             .filter(|kind| *kind != "none")

@@ -287,7 +287,13 @@ impl Reader<'_> {
         self.check(sum(&summary["closes"]) == total, || "closes do not add up".to_owned());
         let offers = &summary["offers"];
         let made = offers["made"].as_u64().unwrap_or_default();
-        self.check(sum(offers) == 2 * made, || format!("offers do not add up: {offers}"));
+        // Those passed over are among those declined.
+        let passed_over = offers["passed_over"].as_u64().unwrap_or_default();
+        let all = sum(offers) - passed_over;
+        self.check(
+            all == 2 * made && offers["declined"].as_u64() >= Some(passed_over),
+            || format!("offers do not add up: {offers}"),
+        );
         for reason in items(summary, "reasons") {
             let name = text(reason, "name").unwrap_or_default();
             let first = |c: &&Value| items(c, "reasons").first().and_then(|r| text(r, "name")) == Some(name);
