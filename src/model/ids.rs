@@ -21,16 +21,23 @@ pub fn connection_id(connection: &Connection) -> String {
     prefixed('c', &hash.finalize())
 }
 
-/// `k` and 10 hex digits of a hash over the credential's SHA-256 and what it is used as: the same bytes may be a ticket of
-/// TLS 1.2 and, elsewhere, a session ID or the identity of a PSK. A ticket has its SHA-256 itself, the one beside it in
-/// reports.
+/// Longest session ID (RFC 5246 §7.4.1.2).
+const MAX_SESSION_ID: u32 = 32;
+
+/// `k` and 10 hex digits of the credential's SHA-256. The same bytes may be a session ID or a ticket of TLS 1.2 and,
+/// elsewhere, the identity of a PSK: the second and third kind are hashed with what they are used as, so that every
+/// credential has an id of its own.
 #[must_use]
 pub fn credential_id(credential: &Credential) -> String {
     let used_as: &[u8] = match credential.mechanism {
-        Mechanism::Ticket => return prefixed('k', &credential.name.sha256),
-        Mechanism::SessionId => b"session-id",
+        Mechanism::SessionId => b"",
+        Mechanism::Ticket if credential.name.length > MAX_SESSION_ID => b"",
+        Mechanism::Ticket => b"ticket",
         Mechanism::Psk => b"psk",
     };
+    if used_as.is_empty() {
+        return prefixed('k', &credential.name.sha256);
+    }
     let mut hash = Sha256::new();
     hash.update(credential.name.sha256);
     hash.update(used_as);
@@ -129,15 +136,20 @@ mod tests {
 
     #[test]
     fn the_same_bytes_as_ticket_and_psk_are_two_credentials() {
-        let name = Name::of(&[7; 32]);
         let end = Endpoint {
             ip: IpAddr::from([10, 0, 0, 1]),
             port: 443,
         };
-        let id = |mechanism| credential_id(&Credential::unseen(mechanism, name, end));
-        let [ticket, psk, session] = [Mechanism::Ticket, Mechanism::Psk, Mechanism::SessionId].map(id);
-        assert!(ticket != psk && psk != session && ticket != session);
-        assert_eq!(ticket, prefixed('k', &name.sha256));
+        let ids = |bytes: &[u8]| {
+            let id = |mechanism| credential_id(&Credential::unseen(mechanism, Name::of(bytes), end));
+            [Mechanism::SessionId, Mechanism::Ticket, Mechanism::Psk].map(id)
+        };
+        let [session, ticket, psk] = ids(&[7; 32]);
+        assert!(session != ticket && ticket != psk && psk != session);
+        // Nothing of this length is a session ID.
+        let [_, ticket, psk] = ids(&[7; 33]);
+        assert_eq!(ticket, prefixed('k', &Name::of(&[7; 33]).sha256));
+        assert_ne!(ticket, psk);
     }
 
     #[test]
