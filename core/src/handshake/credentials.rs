@@ -2,7 +2,7 @@
 //! issued.
 
 use super::{HandshakeTracker, MAX_ISSUED};
-use crate::net::At;
+use crate::net::{At, Timestamp};
 use crate::session::{Blindness, Seen};
 use crate::session::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, imported_identity};
 use crate::session::{EarlyData, Mechanism, Offer, OfferKind, Shape};
@@ -208,18 +208,7 @@ impl HandshakeTracker {
         if let Some(id) = &proposed.session_id
             && proposed.ticket.is_none()
         {
-            let issued_before = ledger
-                .find_session_id(id.bytes())
-                .and_then(|known| ledger.get(known)?.issued)
-                .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
-            // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes. Of others some
-            // do the same (Go), which the server's answer and the client's next hello tell.
-            let kind = if issued_before {
-                Some(OfferKind::Resumption(Mechanism::SessionId))
-            } else {
-                let made_up = offers_tls13 || ledger.is_digest_of_ticket(id.bytes());
-                (!made_up).then_some(OfferKind::UnclearSessionId)
-            };
+            let kind = self.session_id_kind(id, (offers_tls13, hello_time), ledger);
             if let Some(kind) = kind {
                 self.offer(Mechanism::SessionId, &id.name(), kind, (0, 0), ledger);
             }
@@ -238,6 +227,26 @@ impl HandshakeTracker {
                 known.offered_with_age_zero |= psk.obfuscated_age == 0;
             }
         }
+    }
+
+    /// What a session ID without a ticket beside it is taken for; `None` when it is made up.
+    fn session_id_kind(
+        &self,
+        id: &SessionId,
+        (offers_tls13, hello_time): (bool, Timestamp),
+        ledger: &CredentialStore,
+    ) -> Option<OfferKind> {
+        let issued_before = ledger
+            .find_session_id(id.bytes())
+            .and_then(|known| ledger.get(known)?.issued)
+            .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
+        if issued_before {
+            return Some(OfferKind::Resumption(Mechanism::SessionId));
+        }
+        // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes. Of others some do
+        // the same (Go), which the server's answer and the client's next hello tell.
+        let made_up = offers_tls13 || ledger.is_digest_of_ticket(id.bytes());
+        (!made_up).then_some(OfferKind::UnclearSessionId)
     }
 
     fn offer(
