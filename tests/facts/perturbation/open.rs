@@ -1,18 +1,12 @@
 //! What damage changes and is to be repaired.
 
-/// Violations by member and kinds of damage, as all fixtures show them: a line goes when its member is right, and nothing is
+/// Violations by member and kinds of damage, as a run over 44 fixtures showed them: a line goes when its member is right, and nothing is
 /// added to make a test pass. `DAMAGE=all` says which lines no fixture needs any more.
 pub(super) const OPEN: &[(&str, &[&str])] = &[
     ("(connection in parts)", &["one side's clock"]),
     (
         "(connection missing)",
-        &[
-            "all cut to headers",
-            "begins late",
-            "cut to headers",
-            "lost",
-            "one side cut to headers",
-        ],
+        &["begins late", "cut to headers", "lost", "one side cut to headers"],
     ),
     (
         "cipher_suite (hidden without loss)",
@@ -141,10 +135,7 @@ pub(super) const OPEN: &[(&str, &[&str])] = &[
     ),
     ("offered (hidden without loss)", &["one side's clock"]),
     ("outcome", &["one side's clock", "swapped with the next"]),
-    (
-        "preamble",
-        &["begins late", "cut to headers", "lost", "one side cut to headers"],
-    ),
+    ("preamble", &["begins late"]),
     (
         "resumed_by (hidden without loss)",
         &["one side's clock", "swapped with the next"],
