@@ -289,20 +289,20 @@ impl ConnectionStore {
     fn fold_oldest(&mut self, ledger: &mut CredentialStore) {
         // One that is still open loses its place; it is folded when it ends.
         let id = ConnectionId(self.base);
-        let Some(slot) = self.drop_front() else { return };
-        match slot {
+        match self.drop_front() {
             Some(connection) if self.open.remove(&id) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
             Some(connection) => self.fold(&connection, ledger),
             None => {}
         }
     }
 
-    fn drop_front(&mut self) -> Option<Option<Arc<Connection>>> {
+    /// Takes off the first slot. Gives what it held.
+    fn drop_front(&mut self) -> Option<Arc<Connection>> {
         let slot = self.slots.pop_front()?;
         self.over.pop_front();
         self.base += 1;
         self.passed = self.passed.saturating_sub(1);
-        Some(slot)
+        slot
     }
 
     fn fold(&mut self, connection: &Connection, ledger: &mut CredentialStore) {
