@@ -1,0 +1,57 @@
+//! A file whose packets stand in no order at all: every byte is there, so nothing is told that did not happen.
+
+use std::collections::BTreeMap;
+
+use crate::common::{Random, assert_none, packets, report_of_bytes, single_files};
+use serde_json::Value;
+
+/// What is compared.
+const FACTS: [&str; 5] = [
+    "/outcome",
+    "/resumed_by",
+    "/tls_version",
+    "/close/class",
+    "/close/first_closer",
+];
+
+/// The connections by their ends, those left out of which there are several.
+fn connections(report: &Value) -> BTreeMap<String, &Value> {
+    let mut found: BTreeMap<String, Option<&Value>> = BTreeMap::new();
+    for connection in report["connections"].as_array().expect("connections") {
+        let ends = format!("{} {}", connection["client"], connection["server"]);
+        found
+            .entry(ends)
+            .and_modify(|known| *known = None)
+            .or_insert(Some(connection));
+    }
+    let single = |(ends, connection): (String, Option<_>)| Some((ends, connection?));
+    found.into_iter().filter_map(single).collect()
+}
+
+fn value<'a>(connection: &'a Value, fact: &str) -> Option<&'a str> {
+    let value = connection.pointer(fact).and_then(Value::as_str);
+    value.filter(|value| *value != "unclear")
+}
+
+#[test]
+fn in_a_file_without_order_nothing_is_told_otherwise() {
+    let mut problems = Vec::new();
+    for fixture in single_files() {
+        let all = packets::read(fixture.path());
+        let before = report_of_bytes(vec![packets::write(&all)]);
+        let mut shuffled = all;
+        Random::seeded(&fixture.name, 11).shuffle(&mut shuffled);
+        let after = report_of_bytes(vec![packets::write(&shuffled)]);
+        let (before, after) = (connections(&before), connections(&after));
+        for (ends, connection) in &after {
+            let Some(original) = before.get(ends) else { continue };
+            for fact in FACTS {
+                let (was, is) = (value(original, fact), value(connection, fact));
+                if is.is_some() && was.is_some() && is != was {
+                    problems.push(format!("{}: {ends} {fact}: {was:?} became {is:?}", fixture.name));
+                }
+            }
+        }
+    }
+    assert_none("without order", &problems);
+}
