@@ -855,6 +855,55 @@ mod tests {
     }
 
     #[test]
+    fn a_fin_that_is_not_in_the_capture_is_told_by_its_number() {
+        let sent = |end: Segment<'static>, from| {
+            let mut flow = open();
+            let data = segment(1001, 9001, 0x18, b"bye");
+            flow.observe(Direction::ToServer, &data, at(3));
+            flow.half_mut(Direction::ToServer)
+                .assembler
+                .push(data.seq, data.payload, 0, at(3));
+            flow.observe(from, &end, at(4));
+            let half = flow.half(Direction::ToServer);
+            (flow.fin_is_lost(Direction::ToServer), half.incomplete_at_end())
+        };
+        let acknowledged = |ack| sent(segment(9001, ack, 0x10, b""), Direction::ToClient);
+        assert_eq!(acknowledged(1004), (false, false), "the data alone");
+        assert_eq!(acknowledged(1005), (true, false));
+        assert_eq!(acknowledged(1006), (false, true), "bytes are missing");
+        // Its own later segments tell it, too.
+        let later = |seq, flags| sent(segment(seq, 9001, flags, b""), Direction::ToServer);
+        assert_eq!(later(1005, 0x10), (true, false));
+        assert_eq!(later(1005, 0x14), (true, false));
+        assert_eq!(later(1036, 0x10), (false, true));
+    }
+
+    #[test]
+    fn what_was_sent_with_the_fin_acknowledged_was_sent_after_it_in_any_order() {
+        let (from_client, from_server) = (Direction::ToServer, Direction::ToClient);
+        let told = |segments: &[(Direction, Segment<'static>)]| {
+            let mut flow = open();
+            for (number, (direction, segment)) in (3..).zip(segments) {
+                flow.observe(*direction, segment, at(number));
+                let assembler = &mut flow.half_mut(*direction).assembler;
+                assembler.push(segment.seq, segment.payload, 0, at(number));
+            }
+            flow.spoke_after_end(from_server)
+        };
+        let fin = (from_client, segment(1001, 9001, 0x11, b""));
+        let answer = (from_server, segment(9001, 1002, 0x18, b"alert"));
+        let crossing = (from_server, segment(9001, 1001, 0x18, b"alert"));
+        let acknowledgement = (from_server, segment(9006, 1002, 0x10, b""));
+        assert_eq!(told(&[fin, answer]), Some(true));
+        assert_eq!(told(&[answer, fin]), Some(true));
+        assert_eq!(told(&[fin, crossing]), Some(false));
+        assert_eq!(told(&[fin, crossing, acknowledgement]), Some(false));
+        assert_eq!(told(&[acknowledgement, crossing, fin]), Some(false));
+        assert_eq!(told(&[acknowledgement, answer, fin]), Some(true));
+        assert_eq!(told(&[crossing]), None);
+    }
+
+    #[test]
     fn a_fin_tells_by_what_it_acknowledges_whether_the_other_side_was_done() {
         let mut flow = open();
         flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b"bye"), at(3));

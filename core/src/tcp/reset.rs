@@ -44,3 +44,40 @@ impl ResetForm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Endpoint, Path, SeqNumber, TcpFlags, TcpOptions};
+
+    #[test]
+    fn the_form_of_a_reset_tells_whether_its_host_had_the_connection() {
+        let form = |seq, flags| {
+            let end = Endpoint {
+                ip: [10, 0, 0, 1].into(),
+                port: 443,
+            };
+            ResetForm::of(&Segment {
+                path: Path {
+                    source_mac: None,
+                    ttl: 64,
+                    ip_id: None,
+                    outer: &[],
+                },
+                source: end,
+                destination: end,
+                seq: SeqNumber(seq),
+                ack: SeqNumber(7),
+                flags: TcpFlags(flags),
+                window: 0,
+                options: TcpOptions(&[]),
+                payload: &[],
+                cut: 0,
+            })
+        };
+        assert_eq!(form(7, 0x14), ResetForm::Active);
+        assert_eq!(form(7, 0x04), ResetForm::NoSocket);
+        // The answer to a segment that acknowledges nothing.
+        assert_eq!(form(0, 0x14), ResetForm::NoSocket);
+    }
+}

@@ -819,6 +819,41 @@ mod tests {
     }
 
     #[test]
+    fn a_syn_of_before_the_first_packet_is_of_the_connection_that_has_closed() {
+        let closed = || {
+            let mut table = table();
+            let id = route(&mut table, &segment(CLIENT, 0x18, 101, b"hello"), at(5));
+            table.route(&segment(CLIENT, 0x11, 106, b""), at(6)).expect("fin");
+            table.route(&last(501, 107), at(7)).expect("fin");
+            (table, id)
+        };
+        let (mut table, id) = closed();
+        let routed = table.route(&segment(CLIENT, 2, 90, b""), at(4)).map(|(id, _)| id);
+        assert_eq!(routed, Some(id));
+        // After it the ports are in use again.
+        let (mut table, id) = closed();
+        assert_ne!(route(&mut table, &segment(CLIENT, 2, 90, b""), at(8)), id);
+    }
+
+    #[test]
+    fn a_connection_whose_doubtful_reset_was_none_goes_on() {
+        let mut table = table();
+        let id = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
+        table
+            .route(&segment(CLIENT, 0x14, 5000, b""), at(2))
+            .expect("in the window");
+        assert!(table.flow_mut(id).expect("open").closed());
+        let data = Segment {
+            ack: SeqNumber(101),
+            ..segment(SERVER, 0x18, 501, b"data")
+        };
+        table.route(&data, at(3)).expect("goes on");
+        table.advance(at(9).time);
+        assert!(table.expire().is_none());
+        assert!(!table.flow_mut(id).expect("open").is_closing());
+    }
+
+    #[test]
     fn an_answer_from_another_address_joins_the_connection_whose_syn_it_acknowledges() {
         let mut table = table();
         let id = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
