@@ -197,7 +197,7 @@ pub struct SideClose {
 /// Classifies the close of a connection. `open` says why no FIN or RST was seen, in case none was.
 #[must_use]
 pub fn classify(connection: &Connection, ends: [&SideClose; 2], open: Seen<CloseClass>) -> Close {
-    let unended = idle_or(&open);
+    let unended = idle_or(open);
     let notifies = Side::BOTH.map(|side| notify(connection, side, ends, unended));
     let answers = [
         answers_bare_fin(connection, Side::Client, ends, notifies),
@@ -219,7 +219,7 @@ pub fn classify(connection: &Connection, ends: [&SideClose; 2], open: Seen<Close
 }
 
 /// Why the end of a connection that goes on was not seen: what is told for silent was idle when the capture ended.
-fn idle_or(open: &Seen<CloseClass>) -> Blindness {
+fn idle_or(open: Seen<CloseClass>) -> Blindness {
     open.blind().unwrap_or(Blindness::IdleAtCaptureEnd)
 }
 
@@ -230,7 +230,7 @@ fn class(
     answers: [bool; 2],
     open: Seen<CloseClass>,
 ) -> Seen<CloseClass> {
-    let unended = idle_or(&open);
+    let unended = idle_or(open);
     let sides = [&connection.client_side, &connection.server_side];
     let ended = sides.iter().any(|side| side.is_over());
     let said_goodbye = ends.iter().any(|end| may_be_goodbye(connection, end));
@@ -255,7 +255,7 @@ fn class(
             _ if answers => [false; 2],
             CloseNotify::Observed(_) | CloseNotify::Inferred(_) => [true; 2],
             CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => [false; 2],
-            CloseNotify::Blind(cause) if cause == unended && is_silent(connection, side, &open) => [false; 2],
+            CloseNotify::Blind(cause) if cause == unended && is_silent(connection, side, open) => [false; 2],
             CloseNotify::Blind(Blindness::Encrypted) => [false, true],
             CloseNotify::Blind(cause) => return Seen::Blind(cause),
         };
@@ -272,7 +272,7 @@ fn class(
 }
 
 /// Whether a side that did not end had nothing more to say: the capture went on long enough to know.
-fn is_silent(connection: &Connection, side: Side, open: &Seen<CloseClass>) -> bool {
+fn is_silent(connection: &Connection, side: Side, open: Seen<CloseClass>) -> bool {
     let over = connection.side(side).is_over() || connection.side(side.other()).reset.is_some();
     !over && open.yes().is_some()
 }

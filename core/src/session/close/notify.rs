@@ -177,7 +177,9 @@ pub(super) fn answers_bare_fin(
     let at = match own {
         CloseNotify::AnswerToBareFin(_) => return true,
         CloseNotify::Observed(at) | CloseNotify::Inferred(at) if bare => at,
-        _ => return false,
+        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::Blind(_) => {
+            return false;
+        }
     };
     // A FIN that acknowledges the alert was sent after it, whatever the clocks of two captures say.
     let had_all = peer_facts.fin_covers >= FinCovers::Data;
