@@ -115,7 +115,7 @@ pub fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use reshake_core::session::Name;
+    use reshake_core::session::CredentialFingerprint;
 
     use super::*;
 
@@ -141,14 +141,14 @@ mod tests {
             port: 443,
         };
         let ids = |bytes: &[u8]| {
-            let id = |mechanism| credential_id(&Credential::unseen(mechanism, Name::of(bytes), end));
+            let id = |mechanism| credential_id(&Credential::unseen(mechanism, CredentialFingerprint::of(bytes), end));
             [Mechanism::SessionId, Mechanism::Ticket, Mechanism::Psk].map(id)
         };
         let [session, ticket, psk] = ids(&[7; 32]);
         assert!(session != ticket && ticket != psk && psk != session);
         // Nothing of this length is a session ID.
         let [_, ticket, psk] = ids(&[7; 33]);
-        assert_eq!(ticket, prefixed('k', &Name::of(&[7; 33]).sha256));
+        assert_eq!(ticket, prefixed('k', &CredentialFingerprint::of(&[7; 33]).sha256));
         assert_ne!(ticket, psk);
     }
 

@@ -11,7 +11,7 @@ fn is_avoidable(connection: &Value) -> bool {
     let newcomer = items(connection, "reasons")
         .iter()
         .any(|reason| text(reason, "name").is_some_and(|name| NEWCOMERS.contains(&name)));
-    let offered = common::offered(connection);
+    let offered = crate::common::offered(connection);
     let external = !offered.is_empty() && offered.iter().all(|kind| *kind == "external-psk");
     full && !newcomer && !external
 }

@@ -13,6 +13,7 @@ mod fixtures;
 mod json;
 mod keys;
 mod memory;
+mod order;
 mod perturbation;
 mod shards;
 mod threads;

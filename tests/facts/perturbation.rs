@@ -243,7 +243,7 @@ fn connections(report: &Value) -> Vec<String> {
         let facts = facts.map(|fact| if fact == "close" { close } else { &connection[fact] });
         format!("{facts:?}")
     };
-    let mut all: Vec<String> = common::items(report, "connections").iter().map(told).collect();
+    let mut all: Vec<String> = crate::common::items(report, "connections").iter().map(told).collect();
     all.sort();
     all
 }

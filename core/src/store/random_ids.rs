@@ -169,10 +169,10 @@ fn settle_one(id: ConnectionId, does: Option<Use>, kept: &mut ConnectionStore, l
 
 #[cfg(test)]
 mod tests {
-    use crate::session::connection::{Offer, Outcome};
-    use crate::session::credential::{Credential, CredentialFingerprint, CredentialId, Issue};
-    use crate::session::seen::{Blindness, Seen};
     use crate::session::tests::{answered, at};
+    use crate::session::{Blindness, Seen};
+    use crate::session::{Credential, CredentialFingerprint, CredentialId, Issue};
+    use crate::session::{Offer, Outcome};
     use crate::store::CredentialStore;
     use crate::tls::ProtocolVersion;
 
