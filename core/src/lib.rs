@@ -17,9 +17,13 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
+pub mod datagram;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod decrypt;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod net;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
+pub mod quic;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod tcp;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]

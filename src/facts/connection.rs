@@ -16,8 +16,8 @@ use super::handshake::{
 };
 use super::side::{CloseFact, EdgeFact, SideFactsFact};
 use super::value::{
-    Base, EndFact, FrameFact, Hex, KeysFact, Moment, NotVisible, OuterFact, SynFact, Wrong, frame_back, get, mac_back,
-    put,
+    Base, EndFact, FrameFact, Hex, KeysFact, Moment, NotVisible, OuterFact, SynFact, TransportFact, Wrong, frame_back,
+    get, mac_back, put,
 };
 use crate::model::{connection_id, service_id};
 
@@ -38,6 +38,9 @@ pub(super) struct ConnectionFact {
     /// Connections that share one of these can bear on each other's verdicts, and must be judged together.
     #[serde(default)]
     together: Vec<String>,
+    /// Absent in facts of version 0.1, which are all of TCP.
+    #[serde(default)]
+    transport: TransportFact,
     client: EndFact,
     server: EndFact,
     started: Moment,
@@ -154,6 +157,7 @@ impl ConnectionFact {
             service: service_id(&crate::model::service_of(connection)),
             outcome: connection.outcome.code().to_owned(),
             together: together(sighting),
+            transport: transport.kind().into(),
             client: connection.client.into(),
             server: connection.server.into(),
             started: Moment(transport.started),
@@ -291,6 +295,7 @@ impl ConnectionFact {
             }),
             unreachable: self.unreachable,
             behind: self.answered_from.map(Into::into),
+            datagram: None,
         };
         Ok(Transport {
             spans: Spans {

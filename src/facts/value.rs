@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use reshake_core::net::{At, Encapsulation, Endpoint, FrameRef, MacAddress, Timestamp, Wrapping, hex};
 use reshake_core::session::{
-    Blindness, CloseClass, KeyOrigin, Mechanism, ResetForm, Seen, Side, SynOptions, TicketExtension,
+    Blindness, CloseClass, KeyOrigin, Mechanism, ResetForm, Seen, Side, SynOptions, TicketExtension, TransportKind,
 };
 use reshake_core::tcp::FinCovers;
 
@@ -54,6 +54,8 @@ codes! {
     TicketFact = TicketExtension { Absent, Empty, Offered }
     /// Where keys came from.
     KeysFact = KeyOrigin { Given, Embedded }
+    /// The protocol that carries TLS.
+    TransportFact = TransportKind { Tcp, Quic, Dtls }
     /// Client or server.
     SideFact = Side { Client, Server }
     /// The make of a reset.
@@ -69,6 +71,14 @@ codes! {
     BlindFact = Blindness {
         ClientHelloMissing, ServerHelloMissing, Encrypted, Ech, Gap, Snaplen, OneDirection, CaptureStartedLate,
         OpenAtCaptureEnd, IdleAtCaptureEnd, Evicted, Unsupported, NothingTellsApart,
+    }
+}
+
+// Not derived: `codes!` knows of no default.
+#[allow(clippy::derivable_impls)]
+impl Default for TransportFact {
+    fn default() -> Self {
+        Self::Tcp
     }
 }
 

@@ -163,7 +163,7 @@ mod tests {
         let by = kept.reserve();
         kept.keep(by, first, &mut ledger);
         let name = CredentialFingerprint::of(&[7; 32]);
-        let mut credential = Credential::unseen(Mechanism::SessionId, name, endpoint(2));
+        let mut credential = Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2));
         credential.version = Some(ProtocolVersion::TLS_1_0);
         credential.issued = Some(Issue {
             connection: by,

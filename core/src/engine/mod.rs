@@ -4,6 +4,7 @@
 //! named. Hostile input is ordinary input here.
 
 mod connection;
+mod datagrams;
 mod decrypting;
 mod pipeline;
 mod proxied;
@@ -11,11 +12,10 @@ mod shard;
 
 use std::collections::VecDeque;
 
-use hashbrown::HashSet;
-
+use crate::datagram::Gate;
 use crate::decrypt::{Log, Secrets};
 use crate::diagnosis::outcome;
-use crate::net::{At, Decoded, Decoder, Endpoint, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
+use crate::net::{At, Decoded, Decoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
 use crate::session::{Completed, Connection, ConnectionId, Drops};
 use crate::store::{ConnectionStore, CredentialStore, Interner, settle_session_ids};
 use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
@@ -24,6 +24,7 @@ use crate::tls::search::opens;
 
 pub use crate::tcp::Limits as FlowLimits;
 use connection::{ConnectionState, Context};
+use datagrams::{Arrival, Datagrams, Run};
 pub use pipeline::{Batch, Order, TcpStage, TlsStage};
 pub use shard::{Shard, join};
 
@@ -83,8 +84,6 @@ const FOLDED_AT_ONCE: usize = 4096;
 const LOOKS_AT_ONCE: usize = 1024;
 /// Neighbour facts kept: enough for every takeover in a capture, bounded for a network full of ARP.
 const MAX_NEIGHBOURS: usize = 4096;
-/// Distinct QUIC or DTLS endpoints that are told apart when counting.
-const MAX_DATAGRAM_PAIRS: usize = 1 << 16;
 
 /// Connections without TLS kept for other runs; beyond that they are only counted.
 const MAX_STRAYS: usize = 1 << 16;
@@ -105,7 +104,8 @@ pub struct Engine {
     buffered_limit: usize,
     notices: Notices,
     neighbours: Vec<NeighbourSeen>,
-    datagram_pairs: HashSet<(Endpoint, Endpoint)>,
+    gate: Gate,
+    datagrams: Datagrams,
     other_connections: u64,
     last: Option<Timestamp>,
     /// What is found here will be joined with what other runs found.
@@ -148,7 +148,8 @@ impl Engine {
             buffered_limit: limits.buffered_bytes,
             notices: Notices::default(),
             neighbours: Vec::new(),
-            datagram_pairs: HashSet::new(),
+            gate: Gate::default(),
+            datagrams: Datagrams::default(),
             other_connections: 0,
             last: None,
             joinable: false,
@@ -211,12 +212,23 @@ impl Engine {
                 }
             }
             Decoded::Datagram(datagram) => {
-                if let Some(notice) = datagram_kind(datagram.payload) {
-                    let pair = (
-                        datagram.source.min(datagram.destination),
-                        datagram.source.max(datagram.destination),
-                    );
-                    self.count_datagram(notice, pair, at);
+                if let Some(protocol) = self.gate.admit(datagram) {
+                    let mut run = Run {
+                        context: Context {
+                            ledger: &mut self.ledger,
+                            interner: &mut self.interner,
+                            kept: &mut self.kept,
+                            secrets: &mut self.secrets,
+                            held: &mut self.held,
+                            held_most: self.limits.held_for_keys,
+                            buffered: &mut self.buffered,
+                            joinable: self.joinable,
+                        },
+                        notices: &mut self.notices,
+                        events: self.events.as_mut(),
+                        last: self.last,
+                    };
+                    self.datagrams.push(protocol, datagram, at, &mut run);
                 }
             }
             &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
@@ -235,6 +247,7 @@ impl Engine {
             self.expire();
         }
         self.expire();
+        self.with_datagrams(|datagrams, run| datagrams.advance(now, run));
         let oldest = Timestamp::from_nanos(now.nanos().saturating_sub(self.limits.kept_for));
         self.kept.fold_before(oldest, FOLDED_AT_ONCE, &mut self.ledger);
     }
@@ -288,6 +301,8 @@ impl Engine {
                 snapshot.finish_flow(ended_here(flow));
             }
         }
+        snapshot.datagrams = self.datagrams.clone();
+        snapshot.with_datagrams(Datagrams::finish);
         snapshot.join_legs();
         snapshot.settle_session_ids();
         snapshot
@@ -342,6 +357,7 @@ impl Engine {
         for finished in self.table.drain() {
             self.finish_flow(finished);
         }
+        self.with_datagrams(Datagrams::finish);
         // Another run may have the other leg, or the client's next hello: then that is done when all runs are joined.
         if !self.joinable {
             self.join_legs();
@@ -453,16 +469,48 @@ impl Engine {
         &self.neighbours
     }
 
-    /// TCP connections that go on, with and without TLS.
+    /// TCP connections that go on, with and without TLS, and connections over UDP.
     #[must_use]
-    pub const fn open_connections(&self) -> usize {
-        self.table.len()
+    pub fn open_connections(&self) -> usize {
+        self.table.len() + self.datagrams.len()
     }
 
     /// TCP connections that carried no TLS.
     #[must_use]
     pub const fn other_connections(&self) -> u64 {
         self.other_connections
+    }
+
+    /// Hands the connections over UDP what they need of the rest.
+    fn with_datagrams<R>(&mut self, act: impl FnOnce(&mut Datagrams, &mut Run<'_>) -> R) -> R {
+        let mut datagrams = std::mem::take(&mut self.datagrams);
+        let last = self.last;
+        let mut run = Run {
+            context: Context {
+                ledger: &mut self.ledger,
+                interner: &mut self.interner,
+                kept: &mut self.kept,
+                secrets: &mut self.secrets,
+                held: &mut self.held,
+                held_most: self.limits.held_for_keys,
+                buffered: &mut self.buffered,
+                joinable: self.joinable,
+            },
+            notices: &mut self.notices,
+            events: self.events.as_mut(),
+            last,
+        };
+        let result = act(&mut datagrams, &mut run);
+        self.datagrams = datagrams;
+        result
+    }
+
+    /// Takes a datagram that came from the front. A function of its own: inlined, it would weigh on the steps of TCP.
+    #[inline(never)]
+    fn arrive(&mut self, arrival: &Arrival, payload: &[u8]) {
+        let (protocol, datagram, at) = arrival.with(payload);
+        self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
+        self.with_datagrams(|datagrams, run| datagrams.push(protocol, &datagram, at, run));
     }
 
     fn context(&mut self) -> Context<'_> {
@@ -571,20 +619,6 @@ impl Engine {
             self.notices.add(Notice::NeighboursNotKept, Some(seen.at.frame));
         }
     }
-
-    /// QUIC and DTLS are counted, one for each pair of endpoints.
-    fn count_datagram(&mut self, notice: Notice, pair: (Endpoint, Endpoint), at: At) {
-        if self.datagram_pairs.contains(&pair) {
-            return;
-        }
-        let notice = if self.datagram_pairs.len() < MAX_DATAGRAM_PAIRS {
-            self.datagram_pairs.insert(pair);
-            notice
-        } else {
-            Notice::DatagramsNotToldApart
-        };
-        self.notices.add(notice, Some(at.frame));
-    }
 }
 
 /// Takes one TCP segment; `None` when it is of no connection. A function of its own: inlined, the segment would be
@@ -641,9 +675,4 @@ fn deliver_waiting(flow: &mut Flow<ConnectionState>, mut direction: Direction, c
         connection::account(flow, context.buffered);
     }
     direction
-}
-
-/// What a datagram is that no layer here analyses.
-fn datagram_kind(payload: &[u8]) -> Option<Notice> {
-    unanalysed::datagram(payload)
 }

@@ -6,7 +6,9 @@
 //! in the back, and the front goes on with what TCP told it. Only where connections hold back so much that some must go
 //! does one stage depend on the other: before that, both become one engine again.
 
-use super::{Engine, Limits, NeighbourSeen, connection, datagram_kind};
+use super::datagrams::Arrival;
+use super::{Engine, Limits, NeighbourSeen, connection};
+use crate::datagram::Gate;
 use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp};
 use crate::tcp::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
 use crate::tls::search::opens;
@@ -31,12 +33,8 @@ enum Step {
     Skipped(Notice, FrameRef),
     /// Something of a protocol that is not decoded, with its number.
     Unsupported(Notice, u16, FrameRef),
-    /// A datagram of QUIC or DTLS.
-    Datagram {
-        notice: Notice,
-        pair: (Endpoint, Endpoint),
-        at: At,
-    },
+    /// A datagram that QUIC or DTLS may have sent. Boxed: every step is as large as the largest, and most are of TCP.
+    Datagram(Box<Arrival>),
     /// An address fact.
     Neighbour(NeighbourSeen),
     /// Whatever else the engine is to do between two packets.
@@ -103,6 +101,7 @@ impl Batch {
 /// The first stage: frames come in, batches go out.
 pub struct TcpStage {
     decoder: Decoder,
+    gate: Gate,
     last: Option<Timestamp>,
     lines: Lines,
 }
@@ -137,6 +136,7 @@ impl TcpStage {
     pub fn new(limits: &Limits) -> Self {
         Self {
             decoder: Decoder::new(),
+            gate: Gate::default(),
             last: None,
             lines: Lines {
                 table: FlowTable::new(limits.flows, opens),
@@ -167,12 +167,10 @@ impl TcpStage {
                 lines.take_segment(segment, at);
             }
             Decoded::Datagram(datagram) => {
-                if let Some(notice) = datagram_kind(datagram.payload) {
-                    let pair = (
-                        datagram.source.min(datagram.destination),
-                        datagram.source.max(datagram.destination),
-                    );
-                    lines.batch.steps.push(Step::Datagram { notice, pair, at });
+                if let Some(protocol) = self.gate.admit(datagram) {
+                    let arrival = Arrival::of(protocol, datagram, at);
+                    lines.batch.steps.push(Step::Datagram(arrival));
+                    lines.batch.bytes.extend_from_slice(datagram.payload);
                 }
             }
             &Decoded::Neighbour(what) => {
@@ -353,7 +351,7 @@ impl TlsStage {
     /// Both stages as one again; every batch of the front must have been taken.
     #[must_use]
     pub fn join(mut self, front: TcpStage) -> Engine {
-        let (decoder, last) = (front.decoder, front.last);
+        let (decoder, gate, last) = (front.decoder, front.gate, front.last);
         let table = front.lines.table.map(|flow| {
             let mut shadow = self.unite(flow);
             connection::account(&mut shadow.flow, &mut self.engine.buffered);
@@ -361,6 +359,7 @@ impl TlsStage {
         });
         Engine {
             decoder,
+            gate,
             table,
             last,
             ..self.engine
@@ -403,7 +402,11 @@ impl TlsStage {
             Step::End(ending) => self.end(ending),
             Step::Skipped(notice, frame) => engine.notices.add(notice, Some(frame)),
             Step::Unsupported(notice, number, frame) => engine.notices.add_unsupported(notice, number, Some(frame)),
-            Step::Datagram { notice, pair, at } => engine.count_datagram(notice, pair, at),
+            Step::Datagram(arrival) => {
+                let (payload, rest) = bytes.split_at(arrival.length.min(bytes.len()));
+                *bytes = rest;
+                engine.arrive(&arrival, payload);
+            }
             Step::Neighbour(seen) => engine.note_neighbour(seen),
             Step::Order(order) => order(engine),
         }

@@ -3,6 +3,7 @@
 
 use super::{HandshakeTracker, MAX_ISSUED};
 use crate::net::{At, Timestamp};
+use crate::session::TransportKind;
 use crate::session::{Blindness, Seen};
 use crate::session::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, imported_identity};
 use crate::session::{EarlyData, Mechanism, Offer, OfferKind, Shape};
@@ -215,7 +216,7 @@ impl HandshakeTracker {
         }
         self.hellos.psks = u8::try_from(proposed.psks.len()).unwrap_or(u8::MAX);
         for psk in proposed.psks.iter().chain(&proposed.left_out) {
-            let kind = psk_kind(psk, ledger);
+            let kind = psk_kind(self.facts.transport.kind(), psk, ledger);
             let id = self.offer(
                 Mechanism::Psk,
                 &psk.name,
@@ -237,7 +238,7 @@ impl HandshakeTracker {
         ledger: &CredentialStore,
     ) -> Option<OfferKind> {
         let issued_before = ledger
-            .find_session_id(id.bytes())
+            .find_session_id(self.facts.transport.kind(), id.bytes())
             .and_then(|known| ledger.get(known)?.issued)
             .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
         if issued_before {
@@ -245,7 +246,7 @@ impl HandshakeTracker {
         }
         // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes. Of others some do
         // the same (Go), which the server's answer and the client's next hello tell.
-        let made_up = offers_tls13 || ledger.is_digest_of_ticket(id.bytes());
+        let made_up = offers_tls13 || ledger.is_digest_of_ticket(self.facts.transport.kind(), id.bytes());
         (!made_up).then_some(OfferKind::UnclearSessionId)
     }
 
@@ -257,8 +258,10 @@ impl HandshakeTracker {
         (obfuscated_age, binder): (u32, u8),
         ledger: &mut CredentialStore,
     ) -> CredentialId {
-        let server = self.facts.server;
-        let id = ledger.enter(mechanism, name, || Credential::unseen(mechanism, *name, server));
+        let (server, transport) = (self.facts.server, self.facts.transport.kind());
+        let id = ledger.enter(transport, mechanism, name, || {
+            Credential::unseen(transport, mechanism, *name, server)
+        });
         if let Some(credential) = ledger.get_mut(id)
             && credential.offers.last() != Some(&self.id)
         {
@@ -294,7 +297,7 @@ impl HandshakeTracker {
         ledger: &mut CredentialStore,
     ) -> Option<CredentialId> {
         let known = ledger
-            .find(mechanism, &name)
+            .find(self.facts.transport.kind(), mechanism, &name)
             .filter(|id| self.facts.issued.contains(id));
         if known.is_none() && self.facts.issued.len() >= MAX_ISSUED {
             self.note_not_kept(1);
@@ -308,7 +311,7 @@ impl HandshakeTracker {
         fresh.issued = Some(issue);
         fresh.lifetime = lifetime;
         fresh.psk = psk;
-        let id = ledger.enter(mechanism, &name, || fresh.clone());
+        let id = ledger.enter(fresh.transport, mechanism, &name, || fresh.clone());
         if let Some(known) = ledger.get_mut(id)
             && known.issued.is_none()
         {
@@ -341,7 +344,7 @@ impl HandshakeTracker {
                 (None, Seen::Yes(Shape::Full(_))) => self.asked_for_certificate(),
                 _ => None,
             },
-            ..Credential::unseen(mechanism, name, self.facts.server)
+            ..Credential::unseen(self.facts.transport.kind(), mechanism, name, self.facts.server)
         }
     }
 
@@ -384,8 +387,10 @@ pub(super) fn looks_external(identity: &[u8]) -> bool {
 }
 
 /// External or issued by a server (RFC 8446 §4.2.11: external PSKs SHOULD have age 0)?
-fn psk_kind(psk: &ProposedPsk, ledger: &CredentialStore) -> OfferKind {
-    let known = ledger.find(Mechanism::Psk, &psk.name).and_then(|id| ledger.get(id));
+fn psk_kind(transport: TransportKind, psk: &ProposedPsk, ledger: &CredentialStore) -> OfferKind {
+    let known = ledger
+        .find(transport, Mechanism::Psk, &psk.name)
+        .and_then(|id| ledger.get(id));
     let issued = known.is_some_and(|credential| credential.issued.is_some());
     let age_zero_before = known.is_some_and(|credential| credential.offered_with_age_zero);
     match (psk.obfuscated_age == 0, psk.looks_external) {

@@ -174,7 +174,11 @@ impl HandshakeTracker {
         let Some(proposed) = self.proposed.as_deref() else {
             return false;
         };
-        let known = |id: &SessionId| ledger.find_session_id(id.bytes()).is_some();
+        let known = |id: &SessionId| {
+            ledger
+                .find_session_id(self.facts.transport.kind(), id.bytes())
+                .is_some()
+        };
         let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
         let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));
         id || proposed.ticket.is_some() || !(proposed.psks.is_empty() && proposed.left_out.is_empty())

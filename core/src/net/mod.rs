@@ -440,15 +440,19 @@ impl TcpOptions<'_> {
     }
 }
 
-/// One UDP datagram; only enough to recognise QUIC and DTLS.
+/// One UDP datagram (RFC 768).
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
+    /// Headers below UDP.
+    pub path: Path<'a>,
     /// Sender.
     pub source: Endpoint,
     /// Receiver.
     pub destination: Endpoint,
     /// Captured payload.
     pub payload: &'a [u8],
+    /// Payload bytes that were on the wire after `payload` but not captured.
+    pub cut: u32,
 }
 
 /// A frame that tells who answers for an address, or that nobody does.

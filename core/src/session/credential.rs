@@ -9,6 +9,7 @@ use crate::tls::{CipherSuite, ProtocolVersion, Reader};
 
 use super::connection::{ConnectionId, Mechanism};
 use super::guessable::{self, Guessable};
+use super::transport::TransportKind;
 
 /// Index of a credential in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +114,8 @@ pub struct PskTerms {
 /// One session ID, ticket or PSK.
 #[derive(Debug, Clone)]
 pub struct Credential {
+    /// Where it can be offered.
+    pub transport: TransportKind,
     /// What kind of credential.
     pub mechanism: Mechanism,
     /// Which one.
@@ -145,8 +148,14 @@ pub struct Credential {
 impl Credential {
     /// One of which nothing was seen yet but its name.
     #[must_use]
-    pub const fn unseen(mechanism: Mechanism, name: CredentialFingerprint, server: Endpoint) -> Self {
+    pub const fn unseen(
+        transport: TransportKind,
+        mechanism: Mechanism,
+        name: CredentialFingerprint,
+        server: Endpoint,
+    ) -> Self {
         Self {
+            transport,
             mechanism,
             name,
             issued: None,

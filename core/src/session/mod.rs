@@ -7,6 +7,7 @@ mod clocks;
 mod close;
 mod connection;
 mod credential;
+mod datagram;
 mod drops;
 mod guessable;
 mod hellos;
@@ -28,10 +29,14 @@ pub use connection::{
     TicketsInferred,
 };
 pub use credential::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, TicketMac, imported_identity};
+pub use datagram::{
+    ClientPath, CloseFrame, Cookie, DatagramFacts, DtlsFacts, MAX_PATHS, PacketSpace, QuicFacts, ResetCertainty,
+    StatelessReset,
+};
 pub use drops::Drops;
 pub use guessable::Guessable;
 pub use hellos::{ClientHelloFacts, ClientStack, HelloRetry, PskModes, ServerHelloFacts, TicketExtension};
 pub use outcomes::Outcomes;
 pub use seen::{Blindness, Seen};
 pub use side::{PlainAlert, Side, SideFacts};
-pub use transport::{HostFingerprint, MergeHints, RareFacts, Transport};
+pub use transport::{HostFingerprint, MergeHints, RareFacts, Transport, TransportKind};

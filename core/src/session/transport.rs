@@ -7,8 +7,36 @@ use crate::tcp::{Spans, SynOptions};
 
 use super::close::SideClose;
 use super::credential::CredentialFingerprint;
+use super::datagram::{DatagramFacts, DtlsFacts, QuicFacts};
 use super::preamble::Preamble;
 use super::side::Side;
+
+/// The protocol that carries TLS. Sessions of one are of no use in another: services and credentials are told apart by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum TransportKind {
+    /// TLS over TCP.
+    #[default]
+    Tcp,
+    /// QUIC.
+    Quic,
+    /// DTLS.
+    Dtls,
+}
+
+impl TransportKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Quic, Self::Dtls];
+
+    /// Name in reports.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic => "quic",
+            Self::Dtls => "dtls",
+        }
+    }
+}
 
 /// What carried the connection, and what stood before TLS.
 #[derive(Debug, Clone)]
@@ -59,6 +87,35 @@ impl Transport {
         self.uncommon.as_deref()?.behind
     }
 
+    /// Which protocol it is: what only QUIC or DTLS has tells.
+    #[must_use]
+    pub fn kind(&self) -> TransportKind {
+        let uncommon = self.uncommon.as_deref();
+        match uncommon.and_then(|uncommon| uncommon.datagram.as_deref()) {
+            None => TransportKind::Tcp,
+            Some(DatagramFacts::Quic(_)) => TransportKind::Quic,
+            Some(DatagramFacts::Dtls(_)) => TransportKind::Dtls,
+        }
+    }
+
+    /// What only QUIC has.
+    #[must_use]
+    pub fn quic(&self) -> Option<&QuicFacts> {
+        match self.uncommon.as_deref()?.datagram.as_deref()? {
+            DatagramFacts::Quic(facts) => Some(facts),
+            DatagramFacts::Dtls(_) => None,
+        }
+    }
+
+    /// What only DTLS has.
+    #[must_use]
+    pub fn dtls(&self) -> Option<&DtlsFacts> {
+        match self.uncommon.as_deref()?.datagram.as_deref()? {
+            DatagramFacts::Dtls(facts) => Some(facts),
+            DatagramFacts::Quic(_) => None,
+        }
+    }
+
     /// Its last frame, in the capture that was joined last.
     #[must_use]
     pub fn last(&self) -> FrameRef {
@@ -78,6 +135,8 @@ pub struct RareFacts {
     /// The server behind the address, where the capture shows it: the far end of the other leg of the same handshake,
     /// or where the answers come from.
     pub behind: Option<Endpoint>,
+    /// What only QUIC or DTLS has.
+    pub datagram: Option<Box<DatagramFacts>>,
 }
 
 impl RareFacts {
@@ -85,6 +144,7 @@ impl RareFacts {
     #[must_use]
     pub fn boxed(self) -> Option<Box<Self>> {
         let any = self.outer.is_some() || self.preamble.is_some() || self.unreachable || self.behind.is_some();
+        let any = any || self.datagram.is_some();
         any.then(|| Box::new(self))
     }
 }

@@ -532,12 +532,12 @@ mod tests {
         for second in 0..3 {
             let id = kept.reserve();
             let name = CredentialFingerprint::of(&[u8::try_from(second).expect("a small number"); 32]);
-            let issued = ledger.enter(Mechanism::Ticket, &name, || Credential {
+            let issued = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
                 issued: Some(Issue {
                     connection: id,
                     at: crate::session::tests::at(second),
                 }),
-                ..Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+                ..Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
             });
             let connection = Connection {
                 issued: vec![issued],

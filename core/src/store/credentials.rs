@@ -7,6 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::net::Endpoint;
 
+use crate::session::TransportKind;
 use crate::session::{ConnectionId, Mechanism};
 use crate::session::{Credential, CredentialFingerprint, CredentialId};
 
@@ -15,16 +16,17 @@ use crate::session::{Credential, CredentialFingerprint, CredentialId};
 const NO_ROOM: CredentialId = CredentialId(u32::MAX);
 
 /// What a credential is found by: what is issued as one kind of credential is never offered as another.
-type Key = (Mechanism, u128);
+type Key = (TransportKind, Mechanism, u128);
 
-const fn key(mechanism: Mechanism, digest: u128) -> Key {
-    (mechanism, digest)
+const fn key(transport: TransportKind, mechanism: Mechanism, digest: u128) -> Key {
+    (transport, mechanism, digest)
 }
 
 /// Credentials that stand together: a shelf on which nothing is left is given back.
 const SHELF: usize = 256;
 
-/// All credentials, found by mechanism and digest. A clone shares them.
+/// All credentials, found by transport, mechanism and digest: tickets of QUIC hold transport parameters (RFC 9001 §4.5),
+/// and no server takes them over TCP. A clone shares them.
 #[derive(Debug, Clone, Default)]
 pub struct CredentialStore {
     /// By number, `SHELF` to a shelf; shelves in front that are empty are gone.
@@ -49,27 +51,34 @@ struct Shelf {
 impl CredentialStore {
     /// The credential with this name, if it was seen before.
     #[must_use]
-    pub fn find(&self, mechanism: Mechanism, name: &CredentialFingerprint) -> Option<CredentialId> {
-        self.index.get(&key(mechanism, name.key())).copied()
+    pub fn find(
+        &self,
+        transport: TransportKind,
+        mechanism: Mechanism,
+        name: &CredentialFingerprint,
+    ) -> Option<CredentialId> {
+        self.index.get(&key(transport, mechanism, name.key())).copied()
     }
 
     /// The session ID with these bytes, if it was seen before.
     #[must_use]
-    pub fn find_session_id(&self, id: &[u8]) -> Option<CredentialId> {
+    pub fn find_session_id(&self, transport: TransportKind, id: &[u8]) -> Option<CredentialId> {
         let mut first = [0; CredentialFingerprint::HEAD];
         first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
         let known = self.session_ids.contains(&prefix(&first));
         known
-            .then(|| self.find(Mechanism::SessionId, &CredentialFingerprint::of(id)))
+            .then(|| self.find(transport, Mechanism::SessionId, &CredentialFingerprint::of(id)))
             .flatten()
     }
 
     /// Whether a session ID is the SHA-256 of a ticket that was seen. OpenSSL names a session so that it was given a ticket
     /// for: no server issued such an ID.
     #[must_use]
-    pub fn is_digest_of_ticket(&self, id: &[u8]) -> bool {
+    pub fn is_digest_of_ticket(TransportKind::Tcp, &self, transport: TransportKind, id: &[u8]) -> bool {
         let Some(first) = id.first_chunk() else { return false };
-        let ticket = self.index.get(&key(Mechanism::Ticket, u128::from_be_bytes(*first)));
+        let ticket = self
+            .index
+            .get(&key(transport, Mechanism::Ticket, u128::from_be_bytes(*first)));
         ticket
             .and_then(|ticket| self.get(*ticket))
             .is_some_and(|ticket| ticket.name.sha256 == id)
@@ -78,15 +87,16 @@ impl CredentialStore {
     /// The credential with this name; `new` makes it when it was not seen before.
     pub fn enter(
         &mut self,
+        transport: TransportKind,
         mechanism: Mechanism,
         name: &CredentialFingerprint,
         new: impl FnOnce() -> Credential,
     ) -> CredentialId {
         let next = match u32::try_from(self.entered) {
             Ok(number) if number != NO_ROOM.0 => CredentialId(number),
-            _ => return self.find(mechanism, name).unwrap_or(NO_ROOM),
+            _ => return self.find(transport, mechanism, name).unwrap_or(NO_ROOM),
         };
-        let id = *self.index.entry(key(mechanism, name.key())).or_insert(next);
+        let id = *self.index.entry(key(transport, mechanism, name.key())).or_insert(next);
         if id == next {
             if mechanism == Mechanism::SessionId {
                 self.session_ids.insert(prefix(&name.head));
@@ -162,7 +172,7 @@ impl CredentialStore {
         let Some(credential) = self.get_mut(id) else { return };
         credential.offers.retain(|offer| *offer != connection);
         if credential.issued.is_none() && credential.offers.is_empty() {
-            let key = key(credential.mechanism, credential.name.key());
+            let key = key(credential.transport, credential.mechanism, credential.name.key());
             self.index.remove(&key);
             self.take_off(id);
         }
@@ -180,7 +190,10 @@ impl CredentialStore {
                 };
                 change(credential);
                 let id = CredentialId(u32::try_from(number).unwrap_or(u32::MAX));
-                self.index.insert(key(credential.mechanism, credential.name.key()), id);
+                self.index.insert(
+                    key(credential.transport, credential.mechanism, credential.name.key()),
+                    id,
+                );
                 if credential.mechanism == Mechanism::SessionId {
                     self.session_ids.insert(prefix(&credential.name.head));
                 }
@@ -200,7 +213,7 @@ impl CredentialStore {
             }
             return;
         }
-        let key = key(credential.mechanism, credential.name.key());
+        let key = key(credential.transport, credential.mechanism, credential.name.key());
         self.index.remove(&key);
         self.take_off(id);
         self.forgotten += 1;
@@ -270,8 +283,8 @@ mod tests {
     /// A session ID that a connection issued.
     fn enter(ledger: &mut CredentialStore, number: u32, by: u32) -> CredentialId {
         let name = CredentialFingerprint::of(&bytes(number));
-        let id = ledger.enter(Mechanism::SessionId, &name, || {
-            Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+        let id = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+            Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
         });
         let issue = Issue {
             connection: ConnectionId(by),
@@ -293,31 +306,42 @@ mod tests {
         assert_eq!(enter(&mut ledger, 1, 1), id);
         assert_ne!(enter(&mut ledger, 2, 1), id);
         assert_eq!(
-            ledger.find(Mechanism::SessionId, &CredentialFingerprint::of(&bytes(1))),
+            ledger.find(
+                TransportKind::Tcp,
+                Mechanism::SessionId,
+                &CredentialFingerprint::of(&bytes(1))
+            ),
             Some(id)
         );
-        assert_eq!(ledger.find(Mechanism::Psk, &CredentialFingerprint::of(&bytes(1))), None);
-        assert_eq!(ledger.find_session_id(&bytes(1)), Some(id));
-        assert_eq!(ledger.find_session_id(&bytes(3)), None);
+        assert_eq!(
+            ledger.find(
+                TransportKind::Tcp,
+                Mechanism::Psk,
+                &CredentialFingerprint::of(&bytes(1))
+            ),
+            None
+        );
+        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(1)), Some(id));
+        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(3)), None);
         // What begins alike, as two IDs may, is another one.
-        assert_eq!(ledger.find_session_id(&bytes(1)[..12]), None);
+        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(1)[..12]), None);
         let psk = CredentialFingerprint::of(&bytes(9));
-        ledger.enter(Mechanism::Psk, &psk, || {
-            Credential::unseen(Mechanism::Psk, psk, endpoint(2))
+        ledger.enter(TransportKind::Tcp, Mechanism::Psk, &psk, || {
+            Credential::unseen(TransportKind::Tcp, Mechanism::Psk, psk, endpoint(2))
         });
-        assert_eq!(ledger.find_session_id(&bytes(9)), None);
+        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(9)), None);
     }
 
     #[test]
     fn openssl_names_a_session_by_the_digest_of_its_ticket() {
         let mut ledger = CredentialStore::default();
         let ticket = CredentialFingerprint::of(&[5; 192]);
-        assert!(!ledger.is_digest_of_ticket(&ticket.sha256));
+        assert!(!ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
         ledger.enter(Mechanism::Ticket, &ticket, || {
             Credential::unseen(Mechanism::Ticket, ticket, endpoint(2))
         });
-        assert!(ledger.is_digest_of_ticket(&ticket.sha256));
-        assert!(!ledger.is_digest_of_ticket(&ticket.sha256[..16]) && !ledger.is_digest_of_ticket(&[5; 32]));
+        assert!(ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
+        assert!(!ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256[..16]) && !ledger.is_digest_of_ticket(TransportKind::Tcp, &[5; 32]));
     }
 
     #[test]
@@ -358,7 +382,7 @@ mod tests {
         assert_eq!(left, ids[600..]);
         assert_eq!((ledger.entered(), ledger.forgotten()), (1000, 600));
         assert_eq!(enter(&mut ledger, 5000, 5000), CredentialId(1000));
-        assert_eq!(ledger.find_session_id(&bytes(3)), None);
+        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(3)), None);
     }
 
     /// Two shelves are empty and gone; of the third some are left.
@@ -420,7 +444,10 @@ mod tests {
         assert_eq!((ledger.session_ids.len(), ledger.index.len()), (3000, 1500));
         ledger.forget(ids[1500], ConnectionId(9000));
         assert_eq!((ledger.session_ids.len(), ledger.index.len()), (1499, 1499));
-        assert_eq!(ledger.find_session_id(&bytes(2999)), Some(ids[2999]));
+        assert_eq!(
+            ledger.find_session_id(TransportKind::Tcp, &bytes(2999)),
+            Some(ids[2999])
+        );
         // A few are not worth the trouble.
         for id in &ids[1501..] {
             ledger.forget(*id, ConnectionId(9000));
@@ -454,8 +481,11 @@ mod tests {
             credential.name = CredentialFingerprint::of(&bytes(number + 1000));
         });
         for (id, number) in ids.into_iter().zip(0..) {
-            assert_eq!(ledger.find_session_id(&bytes(number)), None);
-            assert_eq!(ledger.find_session_id(&bytes(number + 1000)), Some(id));
+            assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(number)), None);
+            assert_eq!(
+                ledger.find_session_id(TransportKind::Tcp, &bytes(number + 1000)),
+                Some(id)
+            );
         }
     }
 }

@@ -226,8 +226,8 @@ mod tests {
                 let mut bytes = head.to_vec();
                 bytes.extend(noise(seed, length - head.len()));
                 let name = CredentialFingerprint::of(&bytes);
-                ledger.enter(Mechanism::Ticket, &name, || {
-                    Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+                ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || {
+                    Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
                 })
             })
             .collect();
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(names(&[(&one, 47), (&one, 47)]), [0, 0]);
         let with = |change: fn(&mut Credential)| {
             let name = CredentialFingerprint::of(&noise(1, 100));
-            let mut credential = Credential::unseen(Mechanism::Psk, name, endpoint(2));
+            let mut credential = Credential::unseen(TransportKind::Tcp, Mechanism::Psk, name, endpoint(2));
             change(&mut credential);
             may_have_name(&credential)
         };

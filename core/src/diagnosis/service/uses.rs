@@ -323,8 +323,8 @@ mod tests {
         fn of(visits: &[(bool, Change)]) -> Self {
             let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
             let name = CredentialFingerprint::of(&[7; 32]);
-            let session = ledger.enter(Mechanism::SessionId, &name, || {
-                Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+            let session = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+                Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
             });
             let issuer = kept.reserve();
             kept.keep(issuer, answered(1, "a.test", ProtocolVersion::TLS_1_2), &mut ledger);
@@ -438,7 +438,7 @@ mod tests {
     fn identities_as_long_as_a_session_id_are_of_servers_that_keep_state() {
         let stateful = |mechanism, length: usize| {
             let name = CredentialFingerprint::of(&vec![1; length]);
-            is_stateful(&Credential::unseen(mechanism, name, endpoint(2)))
+            is_stateful(&Credential::unseen(TransportKind::Tcp, mechanism, name, endpoint(2)))
         };
         assert!(stateful(Mechanism::SessionId, 16));
         assert!(!stateful(Mechanism::Ticket, 32));

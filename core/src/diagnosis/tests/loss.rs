@@ -152,8 +152,8 @@ fn a_ticket_renewed_for_one_that_nobody_saw_may_be_of_any_domain() {
         for (connection, number) in all.iter_mut().zip(1_u8..) {
             let bytes = [[number % 2 + 1; 16].as_slice(), [number; 112].as_slice()].concat();
             let name = CredentialFingerprint::of(&bytes);
-            let ticket = ledger.enter(Mechanism::Ticket, &name, || {
-                let mut credential = Credential::unseen(Mechanism::Ticket, name, endpoint(2));
+            let ticket = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || {
+                let mut credential = Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2));
                 credential.issued = Some(Issue {
                     connection: ConnectionId(u32::from(number) - 1),
                     at: at(u32::from(number)),

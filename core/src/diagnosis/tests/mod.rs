@@ -257,13 +257,13 @@ fn a_service_is_lossy_when_one_connection_in_ten_lacks_packets() {
 fn one_credential(mechanism: Mechanism, bytes: &[u8], change: impl FnOnce(&mut Credential)) -> CredentialStore {
     let mut ledger = CredentialStore::default();
     let name = CredentialFingerprint::of(bytes);
-    let mut credential = Credential::unseen(mechanism, name, endpoint(2));
+    let mut credential = Credential::unseen(TransportKind::Tcp, mechanism, name, endpoint(2));
     credential.issued = Some(Issue {
         connection: ConnectionId(0),
         at: at(1),
     });
     change(&mut credential);
-    ledger.enter(mechanism, &name, || credential);
+    ledger.enter(TransportKind::Tcp, mechanism, &name, || credential);
     ledger
 }
 

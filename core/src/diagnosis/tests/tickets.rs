@@ -71,14 +71,14 @@ fn world(steps: &[Step]) -> World {
             let number = u8::try_from(second).expect("few steps");
             let bytes: Vec<u8> = [[key; 16].as_slice(), &[number; 80]].concat();
             let name = CredentialFingerprint::of(&bytes);
-            let issued = ledger.enter(Mechanism::Ticket, &name, || Credential {
+            let issued = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
                 issued: Some(Issue {
                     connection: id,
                     at: at(second),
                 }),
                 server_name: Some(step.name.into()),
                 version: Some(ProtocolVersion::TLS_1_2),
-                ..Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+                ..Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
             });
             connection.issued = vec![issued];
         }

@@ -153,6 +153,7 @@ pub(super) fn transport(flow: &Flow<ConnectionState>, interner: &mut Interner) -
         preamble: None,
         unreachable: flow.unreachable,
         behind: flow.answered_from.as_deref().copied(),
+        datagram: None,
     };
     Transport {
         spans: flow.spans.clone(),

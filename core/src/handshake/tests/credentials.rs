@@ -36,8 +36,8 @@ fn the_age_and_the_look_of_a_psk_tell_tickets_from_external_ones() {
         let mut ledger = CredentialStore::default();
         let name = CredentialFingerprint::of(identity);
         if issued {
-            let id = ledger.enter(Mechanism::Psk, &name, || {
-                Credential::unseen(Mechanism::Psk, name, endpoint(2))
+            let id = ledger.enter(TransportKind::Tcp, Mechanism::Psk, &name, || {
+                Credential::unseen(TransportKind::Tcp, Mechanism::Psk, name, endpoint(2))
             });
             ledger.get_mut(id).expect("entered").issued = Some(Issue {
                 connection: ConnectionId(0),
@@ -102,8 +102,8 @@ fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before(
 fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() {
     let mut ledger = CredentialStore::default();
     let name = CredentialFingerprint::of(&[5; 32]);
-    let id = ledger.enter(Mechanism::SessionId, &name, || {
-        Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+    let id = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+        Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
     });
     for (connection, second, offered) in [(0, 100, 1), (0, 201, 1), (0, 202, 0), (2, 100, 0)] {
         let mut ledger = ledger.clone();

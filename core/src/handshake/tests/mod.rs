@@ -173,8 +173,8 @@ fn an_unanswered_hello_will_offer_what_names_a_session() {
         let mut talk = Talk::new();
         if let Some(id) = known {
             let name = CredentialFingerprint::of(id);
-            talk.ledger.enter(Mechanism::SessionId, &name, || {
-                Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+            talk.ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+                Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
             });
         }
         talk.client(hello);

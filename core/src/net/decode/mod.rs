@@ -80,7 +80,7 @@ impl Decoder {
         let mac = walk.mac;
         match step {
             Step::Tcp(ip, bytes) => transport::segment(&ip, bytes, mac, outer),
-            Step::Udp(ip, bytes) => transport::datagram(&ip, bytes),
+            Step::Udp(ip, bytes) => transport::datagram(&ip, bytes, mac, outer),
             Step::Neighbour(neighbour) => Decoded::Neighbour(neighbour),
             Step::Skipped(notice) => Decoded::Skipped(notice),
             Step::Unsupported(notice, number) => Decoded::Unsupported(notice, number),

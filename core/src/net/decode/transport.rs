@@ -59,11 +59,17 @@ pub(super) fn segment<'a>(ip: &Ip, bytes: Bytes<'a>, mac: Option<MacAddress>, ou
 }
 
 /// A UDP datagram.
-pub(super) fn datagram<'a>(ip: &Ip, bytes: Bytes<'a>) -> Decoded<'a> {
+pub(super) fn datagram<'a>(ip: &Ip, bytes: Bytes<'a>, mac: Option<MacAddress>, outer: &'a [Wrapping]) -> Decoded<'a> {
     let Some((header, payload)) = split_udp(bytes) else {
         return Decoded::Skipped(Notice::HeaderCut);
     };
     Decoded::Datagram(Datagram {
+        path: Path {
+            source_mac: mac,
+            ttl: ip.ttl,
+            ip_id: ip.id,
+            outer,
+        },
         source: Endpoint {
             ip: ip.source,
             port: header.source_port(),
@@ -73,6 +79,7 @@ pub(super) fn datagram<'a>(ip: &Ip, bytes: Bytes<'a>) -> Decoded<'a> {
             port: header.destination_port(),
         },
         payload: payload.data,
+        cut: u32::try_from(payload.wire.saturating_sub(payload.data.len())).unwrap_or(u32::MAX),
     })
 }
 

@@ -493,6 +493,9 @@ impl RareFacts {
         self.preamble = self.preamble.or(other.preamble);
         self.unreachable |= other.unreachable;
         self.behind = self.behind.or(other.behind);
+        if self.datagram.is_none() {
+            self.datagram.clone_from(&other.datagram);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! speaks TLS 1.3 names a session, and whether a PSK came from a server. That is decided here once more.
 
 use crate::net::{FrameRef, Timestamp};
+use crate::session::TransportKind;
 use crate::session::{Connection, ConnectionId, Mechanism, Offer, OfferKind};
 use crate::session::{Credential, CredentialId, Issue};
 use crate::store::credentials::CredentialStore;
@@ -84,7 +85,7 @@ fn offer(sighting: &mut PartialConnection, id: ConnectionId, ledger: &mut Creden
     let connection = &mut sighting.connection;
     for offered in &sighting.offered {
         let mechanism = offered.mechanism();
-        let kind = kind(offered, ledger);
+        let kind = kind(connection.transport.kind(), offered, ledger);
         let credential = enter(mechanism, offered, connection, ledger);
         if let Some(known) = ledger.get_mut(credential) {
             if known.offers.last() != Some(&id) {
@@ -110,7 +111,9 @@ fn known_session_id(sighting: &PartialConnection, id: ConnectionId, ledger: &Cre
         return None;
     }
     let hello = sighting.connection.hello.yes()?;
-    let issue = ledger.get(ledger.find(Mechanism::SessionId, &name)?)?.issued?;
+    let issue = ledger
+        .get(ledger.find(sighting.connection.transport.kind(), Mechanism::SessionId, &name)?)?
+        .issued?;
     let before = issue.at.time <= hello.at.time && issue.connection != id;
     before.then_some(Offered {
         name,
@@ -122,11 +125,13 @@ fn known_session_id(sighting: &PartialConnection, id: ConnectionId, ledger: &Cre
 
 /// What an offer is taken for, now that more is known (RFC 8446 §4.2.11: external PSKs SHOULD have age 0, and no ticket
 /// keeps a masked age of 0 from one connection to the next).
-fn kind(offered: &Offered, ledger: &CredentialStore) -> OfferKind {
+fn kind(transport: TransportKind, offered: &Offered, ledger: &CredentialStore) -> OfferKind {
     if offered.mechanism() != Mechanism::Psk {
         return offered.kind;
     }
-    let known = ledger.find(Mechanism::Psk, &offered.name).and_then(|id| ledger.get(id));
+    let known = ledger
+        .find(transport, Mechanism::Psk, &offered.name)
+        .and_then(|id| ledger.get(id));
     match known {
         Some(known) if known.issued.is_some() => OfferKind::Resumption(Mechanism::Psk),
         Some(known)
@@ -144,8 +149,9 @@ fn enter(
     connection: &Connection,
     ledger: &mut CredentialStore,
 ) -> CredentialId {
-    ledger.enter(mechanism, &offered.name, || {
-        Credential::unseen(mechanism, offered.name, connection.server)
+    let transport = connection.transport.kind();
+    ledger.enter(transport, mechanism, &offered.name, || {
+        Credential::unseen(transport, mechanism, offered.name, connection.server)
     })
 }
 
@@ -170,9 +176,16 @@ fn issue(sighting: &mut PartialConnection, id: ConnectionId, number: usize, ledg
         lifetime: issued.lifetime,
         psk: issued.psk,
         client_certificate: resumed.map_or(issued.client_certificate, |known| known.client_certificate),
-        ..Credential::unseen(issued.mechanism, issued.name, connection.server)
+        ..Credential::unseen(
+            connection.transport.kind(),
+            issued.mechanism,
+            issued.name,
+            connection.server,
+        )
     };
-    let entered = ledger.enter(issued.mechanism, &issued.name, || fresh.clone());
+    let entered = ledger.enter(connection.transport.kind(), issued.mechanism, &issued.name, || {
+        fresh.clone()
+    });
     if let Some(known) = ledger.get_mut(entered)
         && known.issued.is_none()
     {

@@ -549,11 +549,14 @@ fn datagrams_are_handed_out_without_padding() {
         source,
         destination,
         payload,
+        cut,
+        ..
     }) = found
     else {
         panic!("{found:?}");
     };
     assert_eq!((source.port, destination.port, payload), (5000, 443, &b"quic?"[..]));
+    assert_eq!(cut, 0);
 }
 
 const LINKS: [u16; 18] = [
