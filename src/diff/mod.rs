@@ -35,6 +35,8 @@ struct ServiceKey {
     ip: String,
     port: u16,
     name: Option<String>,
+    /// What carries TLS.
+    transport: String,
 }
 
 /// What is compared of some connections.
@@ -112,12 +114,13 @@ impl Part {
 }
 
 fn of_service(report: &Report<'_>, view: &ServiceView) -> (ServiceKey, Part) {
-    let service = (view.server, view.server_name.clone());
+    let service = view.service();
     let End { ip, port } = view.server.into();
     let key = ServiceKey {
         ip,
         port,
         name: view.server_name.as_deref().map(str::to_owned),
+        transport: view.transport.code().to_owned(),
     };
     let mut part = Part::of_counts(&view.counts);
     part.reasons = view
@@ -218,7 +221,7 @@ fn partner<'d>((key, _): &(ServiceKey, Part), before: &Side, after: &'d Side) ->
     if let Some(same) = after.services.iter().find(|(other, _)| other == key) {
         return Some(same);
     }
-    let bears_name = |other: &&(ServiceKey, Part)| other.0.name == key.name;
+    let bears_name = |other: &&(ServiceKey, Part)| (&other.0.name, &other.0.transport) == (&key.name, &key.transport);
     let mut bearers = after.services.iter().filter(bears_name);
     let alone = before.services.iter().filter(bears_name).count() == 1;
     match (key.name.is_some() && alone, bearers.next(), bearers.next()) {

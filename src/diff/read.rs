@@ -65,6 +65,9 @@ struct ServiceIn {
     id: String,
     server: EndIn,
     server_name: Option<String>,
+    /// Reports of version 0.1 are all of TCP.
+    #[serde(default = "tcp")]
+    transport: String,
     outcomes: OutcomesIn,
     offers: OffersIn,
     patterns: Vec<StatedIn>,
@@ -149,6 +152,7 @@ pub(super) fn side(path: &str, json: &[u8]) -> Result<Side, ReadError> {
                 ip: service.server.ip.clone(),
                 port: service.server.port,
                 name: service.server_name.clone(),
+                transport: service.transport.clone(),
             };
             (key, part)
         })
@@ -186,4 +190,8 @@ fn part(outcomes: &OutcomesIn, offers: &OffersIn, tally: Tally) -> Part {
         reasons: tally.reasons,
         ..Part::default()
     }
+}
+
+fn tcp() -> String {
+    "tcp".to_owned()
 }

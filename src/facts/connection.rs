@@ -10,6 +10,7 @@ use reshake_core::session::{
 use reshake_core::store::{Interner, PartialConnection};
 use reshake_core::tcp::Spans;
 
+use super::datagram::{self, DtlsFact, QuicFact};
 use super::handshake::{
     AnswerFact, CertificateFact, EarlyFact, HelloFact, IssueFact, NameFact, OfferFact, RetryFact, ShapeFact,
     TicketsFact, cause,
@@ -54,6 +55,12 @@ pub(super) struct ConnectionFact {
     /// The client's initial sequence number.
     client_isn: Option<u32>,
     answered_from: Option<EndFact>,
+    /// Null unless QUIC.
+    #[serde(default)]
+    quic: Option<QuicFact>,
+    /// Null unless DTLS.
+    #[serde(default)]
+    dtls: Option<DtlsFact>,
     hello: Option<HelloFact>,
     retry: Option<RetryFact>,
     answer: Option<AnswerFact>,
@@ -172,6 +179,8 @@ impl ConnectionFact {
             round_trip_nanos: transport.round_trip,
             client_isn: transport.client_isn.map(|isn| isn.0),
             answered_from: transport.behind().map(Into::into),
+            quic: transport.quic().map(Into::into),
+            dtls: transport.dtls().map(Into::into),
             hello: put(&connection.hello, "hello", hidden, |hello| HelloFact::from(hello)),
             retry: connection.retry.as_deref().map(Into::into),
             answer: put(&connection.answer, "answer", hidden, |answer| AnswerFact::from(answer)),
@@ -295,7 +304,7 @@ impl ConnectionFact {
             }),
             unreachable: self.unreachable,
             behind: self.answered_from.map(Into::into),
-            datagram: None,
+            datagram: datagram::back(self.transport, self.quic.as_ref(), self.dtls.as_ref(), base)?,
         };
         Ok(Transport {
             spans: Spans {

@@ -12,7 +12,7 @@ use reshake_core::net::{Capture, Neighbour, Notice, Notices};
 use reshake_core::session::{Outcomes, Service};
 use reshake_core::store::Interner;
 
-use super::value::{AtFact, Base, EndFact, FrameFact, Hex, Moment, Wrong, mac_back};
+use super::value::{AtFact, Base, EndFact, FrameFact, Hex, Moment, TransportFact, Wrong, mac_back};
 
 /// The run that the lines below it came from.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -118,6 +118,8 @@ enum NeighbourFact {
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct OmittedFact {
+    #[serde(default)]
+    transport: TransportFact,
     /// Null for services that were not told apart.
     server: Option<EndFact>,
     server_name: Option<String>,
@@ -309,9 +311,11 @@ impl NeighbourFact {
 
 impl OmittedFact {
     fn of((service, counts): &(Option<Service>, Outcomes)) -> Self {
-        let name = service.as_ref().and_then(|(_, name)| name.as_deref());
+        let name = service.as_ref().and_then(|service| service.name.as_deref());
+        let transport = service.as_ref().map(|service| service.transport);
         Self {
-            server: service.as_ref().map(|(server, _)| (*server).into()),
+            transport: transport.unwrap_or_default().into(),
+            server: service.as_ref().map(|service| service.server.into()),
             server_name: name.map(str::to_owned),
             resumed: counts.resumed,
             declined: counts.declined,
@@ -332,7 +336,12 @@ impl OmittedFact {
             external_psk: self.external_psk,
             unclear: self.unclear,
         };
-        (self.server.map(|server| (server.into(), name)), counts)
+        let service = self.server.map(|server| Service {
+            server: server.into(),
+            name,
+            transport: self.transport.into(),
+        });
+        (service, counts)
     }
 }
 

@@ -4,6 +4,7 @@
 //! makes shards of lines again. The lines of several runs may follow each other in one file, each behind its header.
 
 mod connection;
+mod datagram;
 mod handshake;
 mod header;
 mod reader;

@@ -65,7 +65,7 @@ codes! {
     /// Close class.
     ClassFact = CloseClass {
         CleanBoth, CleanClient, CleanServer, HalfClose, FinNoNotify, RstBeforeNotify, RstAfterNotify, FatalAlert,
-        TimeoutSilent, HandshakeIncomplete,
+        TimeoutSilent, HandshakeIncomplete, StatelessReset,
     }
     /// Why something was not visible.
     BlindFact = Blindness {

@@ -119,7 +119,7 @@ impl Counting {
         let mut services: Vec<ServiceView> = finished.collect();
         services.sort_by(|a, b| {
             let key = |view: &ServiceView| std::cmp::Reverse(view.counts.outcomes.total());
-            (key(a), a.server, &a.server_name).cmp(&(key(b), b.server, &b.server_name))
+            (key(a), a.server, &a.server_name, a.transport).cmp(&(key(b), b.server, &b.server_name, b.transport))
         });
         (self.summary, services, self.primaries)
     }

@@ -6,7 +6,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use reshake_core::net::{Endpoint, hex};
-use reshake_core::session::{Connection, Credential, Mechanism, Service};
+use reshake_core::session::{Connection, Credential, Mechanism, Service, TransportKind};
 
 /// `c` and 10 hex digits of a hash over first-packet time, endpoints and the client's initial sequence number.
 #[must_use]
@@ -17,6 +17,12 @@ pub fn connection_id(connection: &Connection) -> String {
     write_endpoint(&mut hash, connection.server);
     if let Some(isn) = connection.transport.client_isn {
         hash.update(isn.0.to_be_bytes());
+    }
+    // Several connections may begin on one pair of ports at once, and one datagram may bear the beginning of two.
+    if let (TransportKind::Quic | TransportKind::Dtls, Some(hello)) =
+        (connection.transport.kind(), connection.hello.yes())
+    {
+        hash.update(hello.random);
     }
     prefixed('c', &hash.finalize())
 }
@@ -44,14 +50,19 @@ pub fn credential_id(credential: &Credential) -> String {
     prefixed('k', &hash.finalize())
 }
 
-/// `s` and 10 hex digits of a hash over the server endpoint and name.
+/// `s` and 10 hex digits of a hash over the server endpoint, name and transport.
 #[must_use]
-pub fn service_id((server, name): &Service) -> String {
+pub fn service_id(service: &Service) -> String {
     let mut hash = Sha256::new();
-    write_endpoint(&mut hash, *server);
-    if let Some(name) = name {
+    write_endpoint(&mut hash, service.server);
+    if let Some(name) = &service.name {
         hash.update([1]);
         hash.update(name.as_bytes());
+    }
+    // The ids of services over TCP stay what they were before there were others. No server name has a zero in it.
+    if service.transport != TransportKind::Tcp {
+        hash.update([0]);
+        hash.update(service.transport.code().as_bytes());
     }
     prefixed('s', &hash.finalize())
 }
@@ -70,8 +81,9 @@ fn prefixed(kind: char, digest: &[u8]) -> String {
 
 /// Community ID version 1 with seed 0: the identifier that Zeek, Suricata and Arkime give the same connection.
 #[must_use]
-pub fn community_id(a: Endpoint, b: Endpoint) -> String {
-    const TCP: u8 = 6;
+pub fn community_id(transport: TransportKind, a: Endpoint, b: Endpoint) -> String {
+    // Numbers of IP: TCP and UDP.
+    let protocol: u8 = if transport == TransportKind::Tcp { 6 } else { 17 };
     let octets = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().to_vec(),
@@ -85,7 +97,7 @@ pub fn community_id(a: Endpoint, b: Endpoint) -> String {
     hash.update(0u16.to_be_bytes());
     hash.update(octets(low.ip));
     hash.update(octets(high.ip));
-    hash.update([TCP, 0]);
+    hash.update([protocol, 0]);
     hash.update(low.port.to_be_bytes());
     hash.update(high.port.to_be_bytes());
     format!("1:{}", base64(&hash.finalize()))
@@ -126,10 +138,10 @@ mod tests {
             port,
         };
         let (a, b) = (end("128.232.110.120", 34855), end("66.35.250.204", 80));
-        assert_eq!(community_id(a, b), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        assert_eq!(community_id(TransportKind::Tcp, a, b), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
         assert_eq!(
-            community_id(b, a),
-            community_id(a, b),
+            community_id(TransportKind::Tcp, b, a),
+            community_id(TransportKind::Tcp, a, b),
             "both directions are one connection"
         );
     }

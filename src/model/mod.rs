@@ -31,6 +31,7 @@ use reshake_core::engine::Engine;
 use reshake_core::net::{Capture, Endpoint, Notice, Timestamp};
 pub(crate) use reshake_core::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
+    TransportKind,
 };
 use reshake_core::store::ConnectionStore;
 
@@ -90,6 +91,8 @@ impl From<Arc<Engine>> for Held<'_> {
 /// One server endpoint under one server name.
 #[derive(Debug)]
 pub struct ServiceView {
+    /// What carries TLS.
+    pub transport: TransportKind,
     /// Endpoint.
     pub server: Endpoint,
     /// Name.
@@ -121,6 +124,8 @@ pub struct Summary {
     pub closes: BTreeMap<CloseClass, u64>,
     /// Connections whose close is not visible.
     pub closes_not_visible: u64,
+    /// Connections by what carries TLS; those that were folded into counts are among them.
+    pub transports: BTreeMap<TransportKind, u64>,
 }
 
 /// Connections by a key, and by their number where that is the same.
@@ -507,14 +512,25 @@ pub fn moment(time: Timestamp) -> jiff::Timestamp {
 /// The service of a connection.
 #[must_use]
 pub fn service_of(connection: &Connection) -> Service {
-    (connection.server, connection.server_name().cloned())
+    Service::of(connection)
 }
 
 impl ServiceView {
-    fn new((server, server_name): &Service) -> Self {
+    /// The service that it shows.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        Service {
+            server: self.server,
+            name: self.server_name.clone(),
+            transport: self.transport,
+        }
+    }
+
+    fn new(service: &Service) -> Self {
         Self {
-            server: *server,
-            server_name: server_name.clone(),
+            transport: service.transport,
+            server: service.server,
+            server_name: service.name.clone(),
             counts: Counts::default(),
             reasons: Vec::new(),
             timeline: Vec::new(),
@@ -567,6 +583,9 @@ impl Summary {
             *self.closes.entry(*class).or_default() += count;
         }
         self.closes_not_visible += others.closes_not_visible;
+        for (kind, count) in &others.transports {
+            *self.transports.entry(*kind).or_default() += count;
+        }
     }
 
     fn add(&mut self, connection: &Connection, primary: Option<&Judged>) {
@@ -579,6 +598,7 @@ impl Summary {
                 Mechanism::Psk => psk,
             } += 1;
         }
+        *self.transports.entry(connection.transport.kind()).or_default() += 1;
         match connection.close.class.yes() {
             Some(class) => *self.closes.entry(*class).or_default() += 1,
             None => self.closes_not_visible += 1,

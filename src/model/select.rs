@@ -14,7 +14,7 @@ use reshake_core::session::{CloseClass, Connection, ConnectionId, OfferKind, Out
 use super::{Primary, Report, connection_id, credential_id};
 
 /// Every key, with what its values are.
-pub const KEYS: [(&str, &str); 18] = [
+pub const KEYS: [(&str, &str); 19] = [
     (
         "reason",
         "primary reason: a name of 'reshake explain', with * as in stek-*, or none",
@@ -27,6 +27,7 @@ pub const KEYS: [(&str, &str); 18] = [
     ("server", "address, network, address:port or port"),
     ("name", "server name, or with * as in *.example.test"),
     ("version", "1.0 to 1.3, or ssl3.0"),
+    ("transport", "tcp, quic or dtls"),
     ("offered", "session-id, ticket, psk, external-psk or none"),
     ("resumed-by", "session-id, ticket or psk"),
     ("close", "close class as in the JSON report, or not-visible"),
@@ -59,6 +60,7 @@ const OUTCOMES: [&str; 6] = [
 ];
 const OFFERS: [&str; 5] = ["session-id", "ticket", "psk", "external-psk", "none"];
 const MECHANISMS: [&str; 3] = ["session-id", "ticket", "psk"];
+const TRANSPORTS: [&str; 3] = ["tcp", "quic", "dtls"];
 const VERSIONS: [&str; 5] = ["ssl3.0", "1.0", "1.1", "1.2", "1.3"];
 const CONFIDENCES: [&str; 3] = ["observed", "inferred", "possible"];
 const NANOS: i64 = 1_000_000_000;
@@ -278,6 +280,7 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
         "offered" => one_of(&OFFERS),
         "resumed-by" => one_of(&MECHANISMS),
         "confidence" => one_of(&CONFIDENCES),
+        "transport" => one_of(&TRANSPORTS),
         "close" => {
             let classes = CloseClass::ALL.into_iter().map(CloseClass::code);
             one_of(&classes.chain(["not-visible"]).collect::<Vec<_>>())
@@ -444,6 +447,7 @@ fn told(key: &str, subject: Subject<'_>) -> Option<String> {
         "confidence" => judged?.confidence.code(),
         "pattern" => judged?.settled_by?,
         "outcome" => connection.outcome.code(),
+        "transport" => connection.transport.kind().code(),
         "resumed-by" => match connection.outcome {
             Outcome::Resumed(Some(mechanism)) => mechanism.code(),
             _ => return None,
@@ -452,7 +456,13 @@ fn told(key: &str, subject: Subject<'_>) -> Option<String> {
         "name" => connection.server_name().map_or("", |name| name.as_ref()),
         "version" => {
             let version = connection.version()?.to_string().to_ascii_lowercase().replace(' ', "");
-            return Some(version.strip_prefix("tls").unwrap_or(&version).to_owned());
+            return Some(
+                version
+                    .trim_start_matches('d')
+                    .strip_prefix("tls")
+                    .unwrap_or(&version)
+                    .to_owned(),
+            );
         }
         "backend" => return Some(hindsight.backend(subject.id)?.to_string()),
         "cache" => return Some(hindsight.domain(subject.id)?.to_string()),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use reshake_core::net::{Endpoint, FrameRef};
-use reshake_core::session::Connection;
+use reshake_core::session::{Connection, TransportKind};
 
 /// Filters by capture. Addresses and ports alone would also select another connection that uses the same ports, and
 /// ICMP errors that quote a packet; the range of frames and the exclusion keep them out.
@@ -16,14 +16,26 @@ pub(super) fn display_filter(connection: &Connection, redacted: bool) -> impl It
     spans.map(move |(first, last)| (first.capture(), filter(connection, ends, first, last)))
 }
 
-fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first: FrameRef, last: FrameRef) -> String {
+fn filter(
+    connection: &Connection,
+    ends: fn(&str, Endpoint, Endpoint) -> String,
+    first: FrameRef,
+    last: FrameRef,
+) -> String {
     let icmp = if connection.transport.unreachable() {
         " && !icmp && !icmpv6"
     } else {
         ""
     };
-    let servers = connection.servers();
-    let mut pairs: Vec<String> = servers.map(|server| ends(connection.client, server)).collect();
+    let protocol = match connection.transport.kind() {
+        TransportKind::Tcp => "tcp",
+        TransportKind::Quic | TransportKind::Dtls => "udp",
+    };
+    let of_client = |client| {
+        let servers = connection.servers();
+        servers.map(move |server| ends(protocol, client, server))
+    };
+    let mut pairs: Vec<String> = clients(connection).into_iter().flat_map(of_client).collect();
     // Two addresses may have the same port.
     pairs.dedup();
     let pairs = match pairs.as_slice() {
@@ -37,21 +49,39 @@ fn filter(connection: &Connection, ends: fn(Endpoint, Endpoint) -> String, first
     )
 }
 
-fn addresses(client: Endpoint, server: Endpoint) -> String {
-    format!("(({}) || ({}))", one_way(client, server), one_way(server, client))
+/// Every address of the client: over UDP a connection may go on from another one.
+fn clients(connection: &Connection) -> Vec<Endpoint> {
+    let transport = &connection.transport;
+    let quic = transport.quic().map(|facts| facts.paths.as_slice());
+    let paths = quic.or_else(|| transport.dtls().map(|facts| facts.paths.as_slice()));
+    let mut clients = vec![connection.client];
+    for path in paths.unwrap_or_default() {
+        if !clients.contains(&path.client) {
+            clients.push(path.client);
+        }
+    }
+    clients
 }
 
-fn ports(client: Endpoint, server: Endpoint) -> String {
-    format!("tcp.port == {} && tcp.port == {}", client.port, server.port)
+fn addresses(protocol: &str, client: Endpoint, server: Endpoint) -> String {
+    let [there, back] = [(client, server), (server, client)].map(|(from, to)| one_way(protocol, from, to));
+    format!("(({there}) || ({back}))")
 }
 
-fn one_way(from: Endpoint, to: Endpoint) -> String {
+fn ports(protocol: &str, client: Endpoint, server: Endpoint) -> String {
+    format!(
+        "{protocol}.port == {} && {protocol}.port == {}",
+        client.port, server.port
+    )
+}
+
+fn one_way(protocol: &str, from: Endpoint, to: Endpoint) -> String {
     let ip = match from.ip {
         IpAddr::V4(_) => "ip",
         IpAddr::V6(_) => "ipv6",
     };
     format!(
-        "{ip}.src == {} && tcp.srcport == {} && {ip}.dst == {} && tcp.dstport == {}",
+        "{ip}.src == {} && {protocol}.srcport == {} && {ip}.dst == {} && {protocol}.dstport == {}",
         from.ip, from.port, to.ip, to.port
     )
 }

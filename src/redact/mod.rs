@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use reshake_core::engine::{Engine, NeighbourSeen};
 use reshake_core::net::{Capture, Endpoint, Neighbour, Wrapping};
-use reshake_core::session::{Connection, Credential, RareFacts, Service};
+use reshake_core::session::{Connection, Credential, DatagramFacts, RareFacts, Service};
 
 use prf::Prf;
 
@@ -83,6 +83,14 @@ impl Aliases {
         if let Some(outer) = &mut uncommon.outer {
             *outer = self.outer(outer);
         }
+        let paths = match uncommon.datagram.as_deref_mut() {
+            Some(DatagramFacts::Quic(facts)) => facts.paths.as_mut_slice(),
+            Some(DatagramFacts::Dtls(facts)) => facts.paths.as_mut_slice(),
+            None => &mut [],
+        };
+        for path in paths {
+            path.client = self.endpoint(path.client);
+        }
     }
 
     /// Replaces a credential and what it says of its server.
@@ -117,8 +125,12 @@ impl Aliases {
         }
     }
 
-    fn service(&mut self, (server, name): &Service) -> Service {
-        (self.endpoint(*server), name.as_ref().map(|name| self.name(name)))
+    fn service(&mut self, service: &Service) -> Service {
+        Service {
+            server: self.endpoint(service.server),
+            name: service.name.as_ref().map(|name| self.name(name)),
+            transport: service.transport,
+        }
     }
 
     fn name(&mut self, name: &Arc<str>) -> Arc<str> {

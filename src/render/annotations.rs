@@ -174,7 +174,7 @@ fn findings<'r>(report: &'r Report<'_>, service: u32) -> impl Iterator<Item = &'
 
 fn service_at(report: &Report<'_>, service: u32) -> Option<reshake_core::session::Service> {
     let view = report.services.get(service as usize)?;
-    Some((view.server, view.server_name.clone()))
+    Some(view.service())
 }
 
 /// Connections whose id begins so.

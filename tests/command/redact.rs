@@ -48,7 +48,11 @@ fn originals(engine: &Engine, captures: &[Capture]) -> BTreeSet<String> {
         all.extend(connection.marks.mac.map(|mac| mac.to_string()));
         all.extend(connection.server_name().map(ToString::to_string));
         all.insert(connection_id(connection));
-        all.insert(community_id(connection.client, connection.server));
+        all.insert(community_id(
+            connection.transport.kind(),
+            connection.client,
+            connection.server,
+        ));
         all.insert(service_id(&service_of(connection)));
     }
     for (_, credential) in engine.ledger().iter() {

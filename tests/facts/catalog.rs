@@ -267,7 +267,7 @@ fn every_pattern_that_is_met_is_in_the_catalogue() {
         let (engine, captures) = fixture.run(Limits::default());
         let report = Report::of(&engine, captures);
         for view in &report.services {
-            let insight = report.hindsight.service(&(view.server, view.server_name.clone()));
+            let insight = report.hindsight.service(&view.service());
             met.extend(
                 insight
                     .into_iter()
@@ -410,7 +410,7 @@ fn a_pattern_shows_in_its_fixture_and_not_in_its_near_miss() {
         let report = Report::of(&engine, captures);
         let services = report.services.iter();
         services
-            .filter_map(|view| report.hindsight.service(&(view.server, view.server_name.clone())))
+            .filter_map(|view| report.hindsight.service(&view.service()))
             .flat_map(|insight| insight.patterns.iter().map(|pattern| pattern.name))
             .collect()
     };

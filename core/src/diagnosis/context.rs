@@ -2,8 +2,8 @@
 
 use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
-    Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Mechanism, Offer, OfferKind, Seen, Shape,
-    TicketsInferred,
+    Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Mechanism, Offer, OfferKind, Seen, Service,
+    Shape, TicketsInferred,
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
@@ -126,8 +126,7 @@ impl<'a> RuleContext<'a> {
     /// What hindsight shows of the service.
     #[must_use]
     pub fn insight(&self) -> Option<&'a ServiceAnalysis> {
-        self.hindsight
-            .service(&(self.connection.server, self.connection.server_name().cloned()))
+        self.hindsight.service(&Service::of(self.connection))
     }
 
     /// Whether a packet came before the ClientHello. Packets may bear no time or the same: then the frame decides.

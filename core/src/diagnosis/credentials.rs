@@ -143,7 +143,7 @@ fn must_not_resume(credential: &Credential, issuer: &Connection) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::session::tests::{answered, at, endpoint, offer};
-    use crate::session::{CredentialFingerprint, Issue, OfferKind, Seen};
+    use crate::session::{CredentialFingerprint, Issue, OfferKind, Seen, TransportKind};
     use crate::store::CredentialStore;
 
     use super::*;

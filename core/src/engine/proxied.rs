@@ -171,6 +171,9 @@ fn join_first<'a>(
 
 /// How two connections stand to each other: `None` where they are two.
 fn relation(a: &Connection, b: &Connection) -> Option<Relation> {
+    if a.transport.kind() != b.transport.kind() {
+        return None;
+    }
     let hello = |connection: &Connection| connection.hello.yes().map(|hello| hello.random);
     let answer = |connection: &Connection| connection.answer.yes().map(|answer| answer.random);
     let (hellos, answers) = (same(hello(a), hello(b)), same(answer(a), answer(b)));

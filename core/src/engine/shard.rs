@@ -10,7 +10,8 @@ use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
 use crate::diagnosis::outcome;
 use crate::net::{Capture, Endpoint, Notices, Timestamp};
 use crate::session::{
-    Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side, may_be_goodbye,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side, TransportKind,
+    may_be_goodbye,
 };
 use crate::store::{PartialConnection, replay};
 
@@ -119,12 +120,12 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
 
 /// Makes one of all sightings of each connection.
 fn put_together(parts: Vec<Part>) -> Vec<Part> {
-    let mut flows: HashMap<[Endpoint; 2], Vec<Part>> = HashMap::new();
+    let mut flows: HashMap<(TransportKind, [Endpoint; 2]), Vec<Part>> = HashMap::new();
     for part in parts {
         let connection = &part.sighting.connection;
         let mut ends = [connection.client, connection.server];
         ends.sort_unstable();
-        flows.entry(ends).or_default().push(part);
+        flows.entry((connection.transport.kind(), ends)).or_default().push(part);
     }
     let mut all = Vec::new();
     for mut parts in flows.into_values() {

@@ -37,11 +37,13 @@ pub enum CloseClass {
     TimeoutSilent,
     /// Ended before both Finished.
     HandshakeIncomplete,
+    /// QUIC: the server had forgotten the connection (RFC 9000 §10.3).
+    StatelessReset,
 }
 
 impl CloseClass {
     /// Every class.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CleanBoth,
         Self::CleanClient,
         Self::CleanServer,
@@ -52,6 +54,7 @@ impl CloseClass {
         Self::FatalAlert,
         Self::TimeoutSilent,
         Self::HandshakeIncomplete,
+        Self::StatelessReset,
     ];
 
     /// Name in reports.
@@ -68,6 +71,7 @@ impl CloseClass {
             Self::FatalAlert => "fatal-alert",
             Self::TimeoutSilent => "timeout-silent",
             Self::HandshakeIncomplete => "handshake-incomplete",
+            Self::StatelessReset => "stateless-reset",
         }
     }
 

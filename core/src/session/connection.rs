@@ -11,10 +11,31 @@ use super::credential::CredentialId;
 use super::hellos::{ClientHelloFacts, HelloRetry, ServerHelloFacts};
 use super::seen::{Blindness, Seen};
 use super::side::{Side, SideFacts};
-use super::transport::{HostFingerprint, MergeHints, Transport};
+use super::transport::{HostFingerprint, MergeHints, Transport, TransportKind};
 
-/// Server endpoint and server name: what people call a service.
-pub type Service = (Endpoint, Option<Arc<str>>);
+/// What clients resume at: server endpoint, server name, and the protocol that carries TLS. One name over two transports
+/// is two services, because no session of one is of use in the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Service {
+    /// Server endpoint.
+    pub server: Endpoint,
+    /// Server name.
+    pub name: Option<Arc<str>>,
+    /// What carries TLS.
+    pub transport: TransportKind,
+}
+
+impl Service {
+    /// The service of a connection.
+    #[must_use]
+    pub fn of(connection: &Connection) -> Self {
+        Self {
+            server: connection.server,
+            name: connection.server_name().cloned(),
+            transport: connection.transport.kind(),
+        }
+    }
+}
 
 /// Number of a TLS connection, from 0 in the order in which they were recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,9 +8,9 @@ use hashbrown::HashSet;
 use crate::net::Timestamp;
 
 use crate::session::Credential;
+use crate::session::DatagramFacts;
 use crate::session::Outcomes;
-use crate::session::RareFacts;
-use crate::session::{Connection, ConnectionId, Outcome, Service};
+use crate::session::{Connection, ConnectionId, Outcome, RareFacts, Service};
 use crate::store::credentials::CredentialStore;
 
 /// The finished connections of a run, by number. A clone shares them.
@@ -258,7 +258,7 @@ impl ConnectionStore {
 
     fn counts_of(&mut self, service: Option<Service>) -> &mut Outcomes {
         let known = |service: &Service| {
-            let name = service.1.as_deref().map_or(0, str::len);
+            let name = service.name.as_deref().map_or(0, str::len);
             let room = self.omitted.len() < MAX_EVICTED_SERVICES && name <= MAX_EVICTED_NAME;
             room || self.omitted.contains_key(service)
         };
@@ -317,8 +317,7 @@ impl ConnectionStore {
         {
             ledger.forget(id, oldest);
         }
-        let service = (connection.server, connection.server_name().cloned());
-        self.counts_of(Some(service)).count(connection.outcome);
+        self.counts_of(Some(Service::of(connection))).count(connection.outcome);
         self.omitted_total += 1;
     }
 }
@@ -374,11 +373,16 @@ fn cost(connection: &Connection) -> usize {
         + size_of_val(connection.issued.as_slice())
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
         + long_values(connection)
-        + if connection.transport.uncommon.is_some() {
-            size_of::<RareFacts>() + ALLOCATION
-        } else {
-            0
-        }
+        + connection.transport.uncommon.as_deref().map_or(0, uncommon_bytes)
+}
+
+fn uncommon_bytes(uncommon: &RareFacts) -> usize {
+    let paths = match uncommon.datagram.as_deref() {
+        None => return size_of::<RareFacts>() + ALLOCATION,
+        Some(DatagramFacts::Quic(facts)) => &facts.paths,
+        Some(DatagramFacts::Dtls(facts)) => &facts.paths,
+    };
+    size_of::<RareFacts>() + size_of::<DatagramFacts>() + size_of_val(paths.as_slice()) + 3 * ALLOCATION
 }
 
 /// Bytes of its name and of its list of suites where they are longer than honest ones. Connections share such values, but
@@ -396,6 +400,15 @@ mod tests {
     use crate::session::{Blindness, CredentialFingerprint, Issue, Mechanism};
 
     use super::*;
+
+    /// A service over TCP.
+    fn at(name: Option<Arc<str>>) -> Service {
+        Service {
+            server: endpoint(2),
+            name,
+            transport: TransportKind::Tcp,
+        }
+    }
 
     /// Kept under a limit: connections of the seconds from 0, each with what it is counted as.
     fn kept(limit: usize, connections: impl IntoIterator<Item = Connection>) -> ConnectionStore {
@@ -469,7 +482,7 @@ mod tests {
             external_psk: 1,
             unclear: 1,
         };
-        let service = (endpoint(2), Some("a.test".into()));
+        let service = at(Some("a.test".into()));
         assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &counts)]);
         assert_eq!((kept.omitted_total(), counts.total()), (7, 7));
         kept.add_omitted(Some(service.clone()), &counts);
@@ -485,12 +498,12 @@ mod tests {
         assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &twice)]);
         assert_eq!((kept.omitted_elsewhere(), kept.omitted_total()), (&counts, 21));
         // Names that become one are counted together.
-        kept.add_omitted(Some((endpoint(2), None)), &counts);
-        kept.rename_omitted(|(server, _)| (server, None));
+        kept.add_omitted(Some(at(None)), &counts);
+        kept.rename_omitted(|service| Service { name: None, ..service });
         let [(service, counts)] = kept.omitted().collect::<Vec<_>>()[..] else {
             panic!("one service")
         };
-        assert_eq!((service.1.as_ref(), counts.total()), (None, 21));
+        assert_eq!((service.name.as_ref(), counts.total()), (None, 21));
     }
 
     #[test]
@@ -499,14 +512,14 @@ mod tests {
             failed: 1,
             ..Outcomes::default()
         };
-        let name = |length: usize| Some((endpoint(2), Some("a".repeat(length).into())));
+        let name = |length: usize| Some(at(Some("a".repeat(length).into())));
         let mut kept = ConnectionStore::new(0);
         kept.add_omitted(name(MAX_EVICTED_NAME), &one);
         assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 0));
         kept.add_omitted(name(MAX_EVICTED_NAME + 1), &one);
         assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 1));
         for number in 1..MAX_EVICTED_SERVICES {
-            kept.add_omitted(Some((endpoint(2), Some(number.to_string().into()))), &one);
+            kept.add_omitted(Some(at(Some(number.to_string().into()))), &one);
         }
         assert_eq!(
             (kept.omitted().count(), kept.omitted_elsewhere().total()),

@@ -74,7 +74,7 @@ impl CredentialStore {
     /// Whether a session ID is the SHA-256 of a ticket that was seen. OpenSSL names a session so that it was given a ticket
     /// for: no server issued such an ID.
     #[must_use]
-    pub fn is_digest_of_ticket(TransportKind::Tcp, &self, transport: TransportKind, id: &[u8]) -> bool {
+    pub fn is_digest_of_ticket(&self, transport: TransportKind, id: &[u8]) -> bool {
         let Some(first) = id.first_chunk() else { return false };
         let ticket = self
             .index
@@ -341,7 +341,10 @@ mod tests {
             Credential::unseen(Mechanism::Ticket, ticket, endpoint(2))
         });
         assert!(ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
-        assert!(!ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256[..16]) && !ledger.is_digest_of_ticket(TransportKind::Tcp, &[5; 32]));
+        assert!(
+            !ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256[..16])
+                && !ledger.is_digest_of_ticket(TransportKind::Tcp, &[5; 32])
+        );
     }
 
     #[test]

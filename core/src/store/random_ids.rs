@@ -91,7 +91,7 @@ fn what_it_does<'a>(
         if resumes(connection, ledger) {
             return Some(Use::Resumes);
         }
-        let service = (connection.server, connection.server_name().cloned());
+        let service = Service::of(connection);
         if brings_unknown(connection) && given.get(&service).is_some_and(|given| *given < hello) {
             does = Some(Use::Ignores);
         }

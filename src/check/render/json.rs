@@ -224,8 +224,8 @@ impl<'a> ServiceRef<'a> {
     fn of(service: &'a Service) -> Self {
         Self {
             id: service_id(service),
-            server: service.0.into(),
-            server_name: service.1.as_deref(),
+            server: service.server.into(),
+            server_name: service.name.as_deref(),
         }
     }
 }

@@ -251,7 +251,7 @@ impl<'c> Court<'c> {
             }
             match each {
                 Each::Service => areas.push(Area::Service(service.clone())),
-                Each::ServerName => areas.push(Area::ServerName(service.1.clone())),
+                Each::ServerName => areas.push(Area::ServerName(service.name.clone())),
                 Each::Mechanism => {
                     let resumed_by = match connection.outcome {
                         Outcome::Resumed(mechanism) => mechanism,
@@ -301,7 +301,7 @@ impl<'c> Court<'c> {
             let quantities = bench.quantities();
             for (place, mut trial) in bench.trials {
                 for view in &report.services {
-                    let service = (view.server, view.server_name.clone());
+                    let service = view.service();
                     if !bench.services.contains(&service) {
                         continue;
                     }

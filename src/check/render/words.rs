@@ -127,8 +127,8 @@ pub(super) fn title(rule: &Rule) -> String {
     }
 }
 
-fn service_text((server, name): &Service) -> String {
-    target(*server, name.as_deref())
+fn service_text(service: &Service) -> String {
+    target(service.server, service.name.as_deref())
 }
 
 /// The connections that a verdict is about.
@@ -262,7 +262,7 @@ fn terms(check: &Check<'_, '_>, verdict: &Verdict) -> Option<String> {
     if !ids.is_empty() {
         return Some(format!("id:{}", ids.join(",")));
     }
-    let of_service = |service: &Service| format!("server:{}", service.0);
+    let of_service = |service: &Service| format!("server:{}", service.server);
     match (
         &verdict.area,
         verdict.proofs.first().and_then(|proof| proof.service.as_ref()),

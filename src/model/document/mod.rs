@@ -211,7 +211,7 @@ impl ServicePart {
         let go_on = || true;
         let page = ServicePage::of(report, index, 0, &go_on)?;
         let view = report.services.get(index)?;
-        let service = (view.server, view.server_name.clone());
+        let service = view.service();
         let others = page.clients.iter().take(clients).skip(1);
         let further = others.filter_map(|client| Swimlane::of(report, &service, client.address, &go_on));
         Some(Self {

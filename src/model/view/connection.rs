@@ -212,7 +212,7 @@ fn facts(
         format!(
             "{}   community {}",
             connection_id(connection),
-            community_id(connection.client, connection.server)
+            community_id(connection.transport.kind(), connection.client, connection.server)
         ),
     ));
     facts

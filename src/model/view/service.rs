@@ -203,7 +203,7 @@ fn by_text(evidence: &[Evidence], frames: &Frames) -> Vec<(String, Vec<FrameLabe
 /// By what hindsight knows a service.
 #[must_use]
 pub(super) fn key_of(view: &ServiceView) -> Service {
-    (view.server, view.server_name.clone())
+    view.service()
 }
 
 fn clients(report: &Report<'_>, service: &Service, go_on: &dyn Fn() -> bool) -> Option<Vec<ClientView>> {
@@ -212,7 +212,7 @@ fn clients(report: &Report<'_>, service: &Service, go_on: &dyn Fn() -> bool) -> 
         if number.is_multiple_of(super::table::STRIDE) && !go_on() {
             return None;
         }
-        if connection.server != service.0 || service_of(connection) != *service {
+        if connection.server != service.server || service_of(connection) != *service {
             continue;
         }
         let address = connection.client_address();

@@ -100,7 +100,7 @@ impl Swimlane {
             if number.is_multiple_of(super::table::STRIDE) && !go_on() {
                 return None;
             }
-            let is_his = connection.server == service.0 && connection.client_address() == client;
+            let is_his = connection.server == service.server && connection.client_address() == client;
             if is_his && service_of(connection) == *service {
                 connections.push((id, connection));
             }

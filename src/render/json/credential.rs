@@ -8,7 +8,7 @@ use super::connection::{Causes, ReasonJson};
 use crate::model::{Report, connection_id, credential_id, service_id};
 use reshake_core::diagnosis::{offer_outcome, state_of};
 use reshake_core::net::hex;
-use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism};
+use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism, Service};
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TicketJson {
@@ -34,6 +34,7 @@ pub(super) struct OfferJson {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CredentialJson<'a> {
     id: String,
+    transport: &'static str,
     mechanism: &'static str,
     session_id: Option<String>,
     ticket: Option<TicketJson>,
@@ -94,6 +95,7 @@ impl<'a> CredentialJson<'a> {
         let is_session_id = credential.mechanism == Mechanism::SessionId;
         Self {
             id: credential_id(credential),
+            transport: credential.transport.code(),
             mechanism: credential.mechanism.code(),
             session_id: is_session_id.then(|| hex(credential.name.head())),
             ticket: (!is_session_id).then(|| TicketJson {
@@ -112,7 +114,11 @@ impl<'a> CredentialJson<'a> {
                 time: Time(issue.at.time),
             }),
             issuer_candidates: connection_ids(candidates),
-            service: service_id(&(credential.server, service_name)),
+            service: service_id(&Service {
+                server: credential.server,
+                name: service_name,
+                transport: credential.transport,
+            }),
             tls_version: credential.version.map(|version| version.to_string()),
             server_name: credential.server_name.as_deref(),
             lifetime_seconds: credential.lifetime,

@@ -3,6 +3,7 @@
 mod connection;
 mod cost;
 mod credential;
+mod datagram;
 pub mod live;
 mod service;
 
@@ -18,7 +19,7 @@ use serde::Serialize;
 use reshake_core::diagnosis::CATALOG;
 use reshake_core::net::capture::{Compression, Ended, Format};
 use reshake_core::net::{At, Capture, Endpoint, FrameRef, Notice, Timestamp};
-use reshake_core::session::CloseClass;
+use reshake_core::session::{CloseClass, TransportKind};
 
 use crate::model::{Outcomes, ReasonCount, Report, threads};
 use connection::{ConnectionJson, Context};
@@ -473,6 +474,8 @@ pub(crate) struct SummaryJson {
     returning_share: Option<f64>,
     reasons: Vec<ReasonCountJson>,
     closes: BTreeMap<&'static str, u64>,
+    /// Connections by what carries TLS.
+    transports: BTreeMap<&'static str, u64>,
 }
 
 /// In JSON lines there is no document that could bear the selection, or that names are replaced.
@@ -526,6 +529,10 @@ impl SummaryJson {
                 .into_iter()
                 .map(|class| (class.code(), summary.closes.get(&class).copied().unwrap_or(0)))
                 .chain([("not-visible", summary.closes_not_visible)])
+                .collect(),
+            transports: TransportKind::ALL
+                .into_iter()
+                .map(|kind| (kind.code(), summary.transports.get(&kind).copied().unwrap_or(0)))
                 .collect(),
         }
     }

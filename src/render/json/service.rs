@@ -14,6 +14,7 @@ use reshake_core::net::hex;
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ServiceJson<'a> {
     id: String,
+    transport: &'static str,
     server: End,
     server_name: Option<&'a str>,
     outcomes: OutcomesJson,
@@ -231,10 +232,11 @@ impl<'a> ServiceJson<'a> {
     pub(super) fn of(report: &Report<'_>, view: &'a ServiceView) -> Self {
         let counts: &Counts = &view.counts;
         let seconds = report.bar_seconds;
-        let service = (view.server, view.server_name.clone());
+        let service = view.service();
         let insight = report.hindsight.service(&service);
         Self {
             id: service_id(&service),
+            transport: view.transport.code(),
             server: view.server.into(),
             server_name: view.server_name.as_deref(),
             outcomes: counts.outcomes.into(),

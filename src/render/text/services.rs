@@ -69,14 +69,14 @@ impl Page<'_, '_> {
             format!("   {}", self.counts(&view.counts))
         };
         let report = self.report;
-        let insight = report.hindsight.service(&(view.server, view.server_name.clone()));
+        let insight = report.hindsight.service(&view.service());
         let backends = insight.and_then(|insight| hindsight::backends(&insight.backends));
         let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
         writeln!(self.out, "\n{name}  {}{counts}{backends}", view.server)?;
         if let Some(insight) = insight {
             self.hindsight(insight, advised)?;
         }
-        let service = (view.server, view.server_name.clone());
+        let service = view.service();
         self.tickets(report.tickets(&service))?;
         self.findings(report.findings.service(&service), advised)?;
         let trouble = Trouble {

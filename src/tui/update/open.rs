@@ -189,6 +189,6 @@ pub(super) fn service_of_line(state: &mut State) -> Vec<Command> {
         .map(|(.., of)| service_of(of));
     let Some(wanted) = service else { return Vec::new() };
     let mut services = state.report.services.iter();
-    let index = services.position(|view| view.server == wanted.0 && view.server_name == wanted.1);
+    let index = services.position(|view| view.service() == wanted);
     index.map_or_else(Vec::new, |index| self::service(state, index, 0))
 }

@@ -7,7 +7,7 @@ use super::super::service::{ContingencyTable, ResumptionAttempt, ServiceAnalysis
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::hex;
-use crate::session::{Connection, Credential};
+use crate::session::{Connection, Credential, Service};
 
 /// The decided use of a credential on the connection at hand, with what is known of the service.
 pub(super) fn uses<'a>(case: &RuleContext<'a>) -> Option<(&'a ServiceAnalysis, Vec<&'a ResumptionAttempt>)> {
@@ -268,7 +268,7 @@ fn wrong_backend(case: &RuleContext<'_>) -> RuleResult {
         if behind || issued_here_too(case, used) {
             return RuleResult::CannotTell;
         }
-        let service = (origin.server, origin.server_name().cloned());
+        let service = Service::of(origin);
         let honoured = case.hindsight.service(&service).is_some_and(|own| own.honours_any);
         let confidence = if honoured {
             Confidence::Inferred

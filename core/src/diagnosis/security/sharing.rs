@@ -138,7 +138,7 @@ fn shared(
     let mut met: BTreeSet<&Service> = BTreeSet::new();
     for name in at_work(ground.insight) {
         let seats = ground.seats.get(name).iter();
-        for seat in seats.filter(|seat| other_place(&ground.service.0, &seat.service.0)) {
+        for seat in seats.filter(|seat| other_place(&ground.service.server, &seat.service.server)) {
             let own = own.get_or_insert_with(|| certificates(ground.insight, ground.kept));
             let told = apart(ground.service, own, seat).filter(|told| unseen || *told == Confidence::Observed);
             if let Some(confidence) = told.filter(|_| met.insert(&seat.service)) {
@@ -154,8 +154,12 @@ fn shared(
         more => format!(" and at {more} more"),
     };
     let place = match &seat.service {
-        (server, Some(name)) => format!("{server} ({name})"),
-        (server, None) => server.to_string(),
+        Service {
+            server,
+            name: Some(name),
+            ..
+        } => format!("{server} ({name})"),
+        Service { server, name: None, .. } => server.to_string(),
     };
     let but = match confidence {
         Confidence::Observed => "which shows another certificate",
@@ -170,7 +174,7 @@ fn shared(
 
 /// Whether two services with one key do not belong together, and how sure that is.
 fn apart(own: &Service, certificates: &Certificates, seat: &Seat) -> Option<Confidence> {
-    let (Some(name), Some(other)) = (&own.1, &seat.service.1) else {
+    let (Some(name), Some(other)) = (&own.name, &seat.service.name) else {
         return None;
     };
     if name.eq_ignore_ascii_case(other) {

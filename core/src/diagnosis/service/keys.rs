@@ -201,8 +201,8 @@ const fn is_short_name(class: Class, names: usize, tickets: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::session::CredentialFingerprint;
     use crate::session::tests::endpoint;
+    use crate::session::{CredentialFingerprint, TransportKind};
 
     use super::*;
 

@@ -22,7 +22,7 @@ use std::hash::Hash;
 use hashbrown::{HashMap, HashSet};
 
 use crate::net::{At, Endpoint, Neighbour};
-use crate::session::{Connection, ConnectionId, CredentialId, Mechanism, Outcome, Service};
+use crate::session::{Connection, ConnectionId, CredentialId, Mechanism, Outcome, Service, TransportKind};
 use crate::store::{ConnectionStore, CredentialStore};
 
 pub use catalog::{PATTERNS, PatternKind};
@@ -127,20 +127,23 @@ pub struct ServiceAnalyses {
     key_names: KeyNames,
 }
 
+/// An endpoint under one transport: TCP and QUIC of one address and port may end at different machines.
+type Place = (Endpoint, TransportKind);
+
 /// What is known of server addresses, whatever the names.
 #[derive(Debug, Default)]
 struct Endpoints {
-    machines: HashMap<Endpoint, Vec<machines::Machine>>,
+    machines: HashMap<Place, Vec<machines::Machine>>,
     /// Those of which much is not visible.
-    lossy: HashSet<Endpoint>,
+    lossy: HashSet<Place>,
     /// Those that resume sessions offered in a ClientHello that is not visible.
-    resuming_unnamed: HashSet<Endpoint>,
+    resuming_unnamed: HashSet<Place>,
     /// Those of them that issue a ticket with it.
-    renewing_unnamed: HashSet<Endpoint>,
+    renewing_unnamed: HashSet<Place>,
     /// Those with a ClientHello in the capture.
-    named: HashSet<Endpoint>,
+    named: HashSet<Place>,
     /// Those that changed hands: with all their names at once.
-    takeovers: HashMap<Endpoint, Vec<Takeover>>,
+    takeovers: HashMap<Place, Vec<Takeover>>,
 }
 
 impl ServiceAnalyses {
@@ -176,25 +179,21 @@ impl ServiceAnalyses {
         // In the order of their hellos, and so are the members of every group. One grouping after the other: both at
         // once would be the most memory that a run takes.
         let endpoints = hindsight.endpoints(kept, neighbours, order);
-        let service_of = |connection: &Connection| (connection.server, connection.server_name().cloned());
-        let by_service = grouped(kept, order, service_of);
+        let by_service = grouped(kept, order, Service::of);
         hindsight.key_names = key_names();
         for (service, members) in by_service {
+            let place = (service.server, service.transport);
             let mut insight = ServiceAnalysis {
                 members: members.iter().map(|(id, _)| *id).collect(),
                 backends: hindsight.labels_of(
                     &members,
-                    endpoints
-                        .machines
-                        .get(&service.0)
-                        .map(Vec::as_slice)
-                        .unwrap_or_default(),
+                    endpoints.machines.get(&place).map(Vec::as_slice).unwrap_or_default(),
                 ),
                 uses: members
                     .iter()
                     .flat_map(|(id, connection)| uses::of_connection(*id, connection, kept, ledger))
                     .collect(),
-                takeovers: endpoints.takeovers.get(&service.0).cloned().unwrap_or_default(),
+                takeovers: endpoints.takeovers.get(&place).cloned().unwrap_or_default(),
                 ..ServiceAnalysis::default()
             };
             insight.accepted_later = uses::refused_then_accepted(&insight.uses, kept);
@@ -202,15 +201,14 @@ impl ServiceAnalyses {
             insight.crowding = CachePressure::of(&members, &insight.uses);
             insight.honours_any = insight.uses.iter().any(|used| used.accepted);
             insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
-            insight.honours_other_names = honours_other_names(&insight.uses, service.1.as_deref(), ledger);
+            insight.honours_other_names = honours_other_names(&insight.uses, service.name.as_deref(), ledger);
             // Without its hello a connection has no server name: loss is a matter of the endpoint.
-            insight.lossy = endpoints.lossy.contains(&service.0);
-            insight.resumes_unnamed = endpoints.resuming_unnamed.contains(&service.0);
-            insight.renews_unnamed = endpoints.renewing_unnamed.contains(&service.0);
+            insight.lossy = endpoints.lossy.contains(&place);
+            insight.resumes_unnamed = endpoints.resuming_unnamed.contains(&place);
+            insight.renews_unnamed = endpoints.renewing_unnamed.contains(&place);
             insight.keys_apart = key_verdict::keys_apart(&insight, &hindsight, kept);
             // Without its hello a connection may be of any of the names, which number their domains each by itself.
-            let known =
-                |connection: &Connection| connection.hello.yes().is_some() || !endpoints.named.contains(&service.0);
+            let known = |connection: &Connection| connection.hello.yes().is_some() || !endpoints.named.contains(&place);
             let mut members = members;
             members.retain(|(_, connection)| known(connection));
             let domains = domains::tell_apart(&members, &insight, &hindsight);
@@ -243,7 +241,9 @@ impl ServiceAnalyses {
         order: &[ConnectionId],
     ) -> Endpoints {
         let mut found = Endpoints::default();
-        for (endpoint, members) in grouped(kept, order, |connection| connection.server) {
+        for (endpoint, members) in grouped(kept, order, |connection| {
+            (connection.server, connection.transport.kind())
+        }) {
             let told = machines::tell_apart(&members);
             for (number, machine) in (1..).zip(&told) {
                 self.backend_of

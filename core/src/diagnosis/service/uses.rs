@@ -168,7 +168,9 @@ pub fn closed_by(connection: &Connection, time: Timestamp) -> ClosedBy {
         // The answer to a bare FIN is ambiguous, but that the FIN was bare is not.
         None if bare_fin_answered(&connection.close.server) => ClosedBy::ClientFin,
         None if bare_fin_answered(&connection.close.client) => ClosedBy::Server,
-        Some(CloseClass::TimeoutSilent | CloseClass::HandshakeIncomplete) | None => ClosedBy::Unknown,
+        Some(CloseClass::TimeoutSilent | CloseClass::HandshakeIncomplete | CloseClass::StatelessReset) | None => {
+            ClosedBy::Unknown
+        }
     }
 }
 
@@ -230,7 +232,7 @@ pub(super) fn refused_then_accepted(
 #[cfg(test)]
 mod tests {
     use crate::session::tests::{answered, at, endpoint, offer, stack, with_hello};
-    use crate::session::{Close, CredentialFingerprint, Issue, ProtocolVersion, ResetForm, Seen};
+    use crate::session::{Close, CredentialFingerprint, Issue, ProtocolVersion, ResetForm, Seen, TransportKind};
     use crate::tcp::Reset;
 
     use super::*;

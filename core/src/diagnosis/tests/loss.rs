@@ -1,6 +1,7 @@
 //! What the absence of something in a capture does not show: a cause that rests on it asks whether it could be seen.
 
 use super::*;
+use crate::session::TransportKind;
 
 /// A complete full handshake of which the ClientHello is not visible.
 fn hidden(second: u32, cause: Blindness) -> Connection {

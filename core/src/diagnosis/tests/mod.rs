@@ -11,6 +11,8 @@ use crate::session::{
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
+use crate::session::{Service, TransportKind};
+
 use super::security::{Findings, Severity};
 use super::{Confidence, History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
 
@@ -66,7 +68,11 @@ impl World {
     /// The findings at the service of this name: severity, confidence, summary.
     fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
         let findings = Findings::of(&self.hindsight, &self.kept, &self.ledger);
-        let found = findings.service(&(endpoint(2), Some(name.into())));
+        let found = findings.service(&Service {
+            server: endpoint(2),
+            name: Some(name.into()),
+            transport: TransportKind::Tcp,
+        });
         let each = found.iter();
         each.map(|found| (found.kind.name, found.severity, found.confidence, found.summary.clone()))
             .collect()

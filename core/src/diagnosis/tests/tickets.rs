@@ -1,7 +1,7 @@
 //! Refused tickets of several keys and names, and what the rest of the capture says of them.
 
 use super::*;
-use crate::session::{CredentialFingerprint, CredentialId};
+use crate::session::{CredentialFingerprint, CredentialId, TransportKind};
 use crate::store::CredentialStore;
 
 /// One handshake: the key of the ticket that it issues, the ticket that it offers, and whether that was accepted.

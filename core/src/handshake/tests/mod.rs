@@ -16,6 +16,7 @@ use crate::tls::hello::{ClientHello, PskIdentity, ServerHello};
 use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, CipherSuite, Content, ContentType, Event, Message, ProtocolVersion, Sealed};
 
+use crate::session::TransportKind;
 use crate::session::tests::{at, endpoint, unseen};
 
 /// A connection that is told message by message, a second apart.

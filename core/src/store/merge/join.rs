@@ -9,7 +9,7 @@ use crate::net::{At, SeqNumber};
 use crate::session::{Blindness, Seen};
 use crate::session::{Close, CloseNotify, SideClose, classify_close};
 use crate::session::{Completed, Connection, EarlyData, Mechanism, OfferKind, Shape, TicketsInferred};
-use crate::session::{HostFingerprint, MergeHints, RareFacts, Transport};
+use crate::session::{HostFingerprint, MergeHints, RareFacts, Transport, TransportKind};
 use crate::session::{Side, SideFacts};
 use crate::tcp::{FinCovers, turn};
 
@@ -159,6 +159,13 @@ fn relation(first: &Connection, second: &Connection) -> Option<Relation> {
     let turned = second.client == first.server && second.server == first.client;
     if !turned && (second.client, second.server) != (first.client, first.server) {
         return None;
+    }
+    if first.transport.kind() != second.transport.kind() {
+        return None;
+    }
+    if first.transport.kind() != TransportKind::Tcp {
+        // Without sequence numbers nothing but the handshake tells that two sightings are of one connection.
+        return (same_beginning(first, second) == Some(true)).then_some(Relation::Both);
     }
     let pause = second.transport.started.since(first.transport.ended);
     if pause <= CLOCKS_DIFFER && !turned {

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use crate::model::view::connection::{close_text, offered, version_text};
 use crate::model::view::{OUTCOMES, offset, outcome_place, wire};
-use crate::model::{Report, cost, service_of};
+use crate::model::{Report, ServiceView, cost, service_of};
 use crate::wording::{bytes, duration, seconds};
 use reshake_core::diagnosis::CATALOG;
 use reshake_core::net::Endpoint;
@@ -150,12 +150,8 @@ pub(super) fn sort(
 
 /// Services in the order of their names.
 fn ranks(report: &Report<'_>) -> HashMap<Service, u128> {
-    let mut services: Vec<Service> = report
-        .services
-        .iter()
-        .map(|view| (view.server, view.server_name.clone()))
-        .collect();
-    services.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+    let mut services: Vec<Service> = report.services.iter().map(ServiceView::service).collect();
+    services.sort_by(|a, b| (&a.name, a.server, a.transport).cmp(&(&b.name, b.server, b.transport)));
     services.into_iter().zip(0..).collect()
 }
 

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::datagram::{DtlsJson, QuicJson};
 use super::{End, Frame, Time};
 use crate::model::{
     Report, TicketAge, community_id, connection_id, credential_id, service_id, service_of, ticket_ages,
@@ -208,6 +209,10 @@ pub(super) struct ConnectionJson<'a> {
     reasons: Vec<ReasonJson>,
     close: CloseJson,
     cost: CostJson,
+    /// Null unless QUIC.
+    quic: Option<QuicJson>,
+    /// Null unless DTLS.
+    dtls: Option<DtlsJson>,
     not_visible: Causes,
     inferred: Causes,
 }
@@ -279,8 +284,8 @@ impl<'a> ConnectionJson<'a> {
         Self {
             id: connection_id(connection),
             number,
-            community_id: community_id(connection.client, connection.server),
-            transport: "tcp",
+            community_id: community_id(transport.kind(), connection.client, connection.server),
+            transport: transport.kind().code(),
             client: connection.client.into(),
             server: connection.server.into(),
             encapsulation: transport.outer().iter().map(|one| one.header.to_string()).collect(),
@@ -313,6 +318,8 @@ impl<'a> ConnectionJson<'a> {
             reasons: report.reasons(id, connection).into_iter().map(Into::into).collect(),
             close,
             cost: cost(connection, &mut not_visible),
+            quic: QuicJson::of(connection, &mut not_visible, &mut inferred),
+            dtls: transport.dtls().map(Into::into),
             not_visible,
             inferred,
         }
