@@ -38,6 +38,12 @@ enum Block {
     Aes256(Box<Aes256Enc>),
 }
 
+impl Clone for Aead {
+    fn clone(&self) -> Self {
+        Self::new(self.kind, self.key.as_slice())
+    }
+}
+
 impl fmt::Debug for Aead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Aead({:?})", self.kind)
@@ -69,6 +75,11 @@ impl Aead {
             cipher: OnceLock::new(),
             stream: OnceLock::new(),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key[..self.kind.key_length()]
     }
 
     pub(super) const fn tag_length(&self) -> usize {

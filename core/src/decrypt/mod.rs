@@ -11,6 +11,8 @@ mod connection;
 mod direction;
 mod log;
 mod opener;
+mod packet;
+mod quic;
 #[cfg(test)]
 mod rfc8448;
 mod schedule;
@@ -22,5 +24,7 @@ mod testing;
 
 pub use connection::{Keys, Readiness, Speaker};
 pub use log::{Fault, Log, Problem};
+pub use packet::{PacketKey, ProtectedPacket, Scratch, is_retry_authentic};
+pub use quic::{QuicKeys, Space};
 pub use secret::Secret;
 pub use store::{Kind, Name, Secrets};

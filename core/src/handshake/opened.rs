@@ -45,6 +45,11 @@ impl HandshakeTracker {
         }
     }
 
+    /// Something that the server sent under protection stayed closed: a ticket may have been in it.
+    pub const fn server_stays_closed(&mut self) {
+        self.opened.server_closed = true;
+    }
+
     /// A record of TLS 1.3 that is no alert.
     pub(super) fn opened_tls13(&mut self, side: Side, record: Record) {
         let facts = self.facts.side_mut(side);

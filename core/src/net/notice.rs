@@ -60,6 +60,15 @@ notices! {
     FragmentsIncomplete = "fragments-incomplete", "IP fragments could not be put together";
     /// QUIC is recognised but not analysed.
     QuicNotAnalysed = "quic-not-analysed", "QUIC connections were seen; they are not analysed yet";
+    /// QUIC of a version that is not read: drafts, those of Google, unknown ones that a server refused.
+    QuicVersionUnsupported = "quic-version-unsupported", "QUIC of versions that are not read was seen";
+    /// Initial packets that their own keys do not open.
+    QuicInitialNotAuthentic = "quic-initial-not-authentic", "datagrams look like the beginning of QUIC and do not open with the keys that stand in them";
+    /// Packets to or from a QUIC server that nothing ties to a connection: moved to another address without keys to
+    /// follow, or of connections whose beginning is not in the capture.
+    QuicUnlinkedDatagrams = "quic-unlinked-datagrams", "QUIC packets are of connections that moved to another address, or began before the capture; nothing is told of them";
+    /// QUIC connections given up before the server spoke, to keep memory bounded.
+    QuicConnectionEvicted = "quic-connection-evicted", "QUIC connections were given up at the limit of those that are being opened";
     /// DTLS is recognised but not analysed.
     DtlsNotAnalysed = "dtls-not-analysed", "DTLS datagrams were seen; they are not analysed yet";
     /// Datagrams of QUIC or DTLS beyond the pairs of endpoints that are told apart.

@@ -1,1 +1,17 @@
-//! QUIC versions 1 and 2 (RFC 9000, RFC 9369): datagrams come in, handshake messages go out.
+//! QUIC versions 1 and 2 (RFC 9000, RFC 9001, RFC 9369): packets come in, handshake messages and what else the packets
+//! show go out.
+//!
+//! Initial packets are opened with keys that stand in clear, the others where a key log gives theirs. Authentication is
+//! the only proof that something is QUIC: whatever does not open is passed over. Connections are not looked up here.
+
+mod cid;
+mod connection;
+mod crypto;
+mod frames;
+mod header;
+
+pub use cid::Cid;
+pub use connection::{Connection, Event, Happened, Space, reset_token};
+pub use crypto::CryptoStream;
+pub use frames::{Allowed, Frame, Frames};
+pub use header::{Long, LongKind, Packet, split, varint};

@@ -13,7 +13,9 @@ pub struct Spans {
 }
 
 impl Spans {
-    pub(super) fn new(at: At) -> Self {
+    /// One frame.
+    #[must_use]
+    pub fn new(at: At) -> Self {
         Self {
             main: (at.frame, at.frame),
             more: None,
@@ -32,7 +34,7 @@ impl Spans {
     }
 
     /// Files may hold packets out of order, and two taps interleave theirs: every range only widens.
-    pub(super) fn note(&mut self, frame: FrameRef) {
+    pub fn note(&mut self, frame: FrameRef) {
         let (first, last) = &mut self.main;
         if first.capture() == frame.capture() {
             (*first, *last) = ((*first).min(frame), (*last).max(frame));

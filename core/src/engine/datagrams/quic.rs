@@ -1,24 +1,388 @@
-//! Connections over QUIC.
+//! Connections over QUIC: which one a datagram is of, and when it is over.
+//!
+//! A connection is known by its connection IDs on any path, then by its pair of endpoints (RFC 9000 §5.2). It is told
+//! only once a ClientHello was read; until then it is a few kilobytes that any forged Initial may cause, and bounded.
+
+mod lookup;
+mod open;
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 use super::Run;
-use crate::net::{At, Datagram, Timestamp};
+use crate::datagram::kind::SMALLEST_FIRST_DATAGRAM;
+use crate::decrypt::{Scratch, Speaker};
+use crate::net::{At, Datagram, Notice, Timestamp};
+use crate::quic::{self, Cid, LongKind, Packet, split};
+
+use lookup::{Index, Pair, Reached};
+use open::Entry;
+
+/// Number of a connection in the table.
+type Number = u32;
+
+/// Connections being opened: no ServerHello yet. Beyond that the oldest is given up.
+const MAX_OPENING: usize = 1 << 16;
+/// Connections in all; beyond that the one that was silent longest is ended.
+const MAX_OPEN: usize = 1 << 18;
+/// Bytes that all of them hold back; beyond that those being opened are given up, the oldest first.
+const MAX_HELD: usize = 64 << 20;
+/// Packets read in a datagram; nobody coalesces more than one of each kind.
+const MAX_PACKETS: usize = 8;
+/// Initials of a pair of endpoints that did not open, after which no more are tried.
+const MAX_FAILURES: u8 = 16;
+/// Pairs of endpoints of which something is remembered before there is a connection.
+const MAX_STRANGERS: usize = 4096;
+/// Nanoseconds of silence after which a connection is over: above the idle timeouts that servers announce, and the time
+/// in which a machine that took over still resets what it does not know.
+const IDLE: i64 = 300_000_000_000;
+
+/// What came before a connection could be opened.
+#[derive(Debug, Clone, Copy)]
+struct Stranger {
+    /// First datagram of the pair, where it was one with an unknown version.
+    first: Option<(At, u32)>,
+    /// Its connection IDs.
+    ids: Option<(Cid, Cid)>,
+    /// The server answered it with Version Negotiation.
+    negotiated: bool,
+    /// 0-RTT packets that came before the Initial, by the destination they bear.
+    zero_rtt: Option<(Cid, u32)>,
+    /// Initials that did not open.
+    failures: u8,
+}
+
+impl Stranger {
+    const NEW: Self = Self {
+        first: None,
+        ids: None,
+        negotiated: false,
+        zero_rtt: None,
+        failures: 0,
+    };
+}
 
 /// The open connections over QUIC.
-#[derive(Debug, Clone, Default)]
-pub(super) struct QuicTable {}
+#[derive(Debug, Default)]
+pub(super) struct QuicTable {
+    slots: Vec<Option<Box<Entry>>>,
+    free: Vec<Number>,
+    /// Connections entered so far: tells a slot's tenants apart.
+    entered: u64,
+    live: usize,
+    index: Index,
+    /// When to look at a connection again, nearly in the order of time.
+    looks: VecDeque<(Timestamp, Number, u64)>,
+    /// Those being opened, oldest first; some of them are no longer.
+    opening: VecDeque<(Number, u64)>,
+    opening_count: usize,
+    strangers: HashMap<Pair, Stranger>,
+    stranger_order: VecDeque<Pair>,
+    held: usize,
+    scratch: Scratch,
+}
+
+/// A copy to be ended, while the original goes on.
+impl Clone for QuicTable {
+    fn clone(&self) -> Self {
+        Self {
+            slots: self.slots.clone(),
+            free: self.free.clone(),
+            entered: self.entered,
+            live: self.live,
+            index: self.index.clone(),
+            looks: self.looks.clone(),
+            opening: self.opening.clone(),
+            opening_count: self.opening_count,
+            strangers: self.strangers.clone(),
+            stranger_order: self.stranger_order.clone(),
+            held: self.held,
+            scratch: Scratch::default(),
+        }
+    }
+}
 
 impl QuicTable {
     /// Takes one datagram.
-    pub(super) fn push(&mut self, _datagram: &Datagram<'_>, _at: At, _run: &mut Run<'_>) {}
+    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+        self.advance(run.last.unwrap_or(at.time), run);
+        let Some((first, _)) = split(datagram.payload) else {
+            return;
+        };
+        let reached = match self.index.find(datagram, &first) {
+            Some(reached) => Some(reached),
+            None => self
+                .begin_anew(datagram, &first)
+                .or_else(|| self.begin(datagram, &first, at, run)),
+        };
+        let Some(reached) = reached else {
+            return self.stranger(datagram, &first, at, run);
+        };
+        self.take(reached, datagram, at, run);
+        self.bound(run);
+    }
+
+    /// Takes a datagram of a known connection.
+    fn take(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+        let Reached { number, speaker, .. } = reached;
+        let Some(Some(entry)) = self.slots.get_mut(number as usize) else {
+            return;
+        };
+        let was_opening = entry.is_opening();
+        entry.see(reached, datagram, at, &mut run.context);
+        let mut destination = None;
+        let mut rest = datagram.payload;
+        for _ in 0..MAX_PACKETS {
+            let Some((packet, after)) = split(rest) else { break };
+            if let Packet::Long(long) = &packet {
+                // RFC 9000 §12.2: packets for another connection ID are to be ignored.
+                if *destination.get_or_insert(long.destination) != long.destination {
+                    break;
+                }
+            }
+            entry.packet(speaker, &packet, at, run.context.secrets, &mut self.scratch);
+            rest = after;
+        }
+        entry.settle(run, &mut self.scratch);
+        for (id, speaker) in entry.take_ids() {
+            self.index.add_id(entry, number, speaker, id);
+        }
+        if reached.by_id {
+            self.index.add_path(entry, reached, datagram, at);
+        }
+        let memory = entry.memory();
+        self.held = (self.held + memory).saturating_sub(std::mem::replace(&mut entry.held, memory));
+        if was_opening && !entry.is_opening() {
+            self.opening_count -= 1;
+        }
+        if entry.is_void() {
+            self.drop_entry(number);
+        }
+    }
+
+    /// A client Initial for an unknown connection ID, of a connection that is known by its pair of endpoints: its last
+    /// beginning was refused by a Retry or a Version Negotiation that may not be in the capture.
+    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>) -> Option<Reached> {
+        let Packet::Long(long) = first else { return None };
+        if long.kind != LongKind::Initial {
+            return None;
+        }
+        let pair = Pair::new(datagram.source, datagram.destination);
+        let candidates = self.index.of_pair(pair);
+        let number = candidates.iter().rev().copied().find(|number| {
+            let entry = self.slots.get(*number as usize).and_then(Option::as_deref);
+            entry.is_some_and(|entry| entry.client_id == long.source && entry.connection.may_begin_anew(long))
+        });
+        // A client that was refused a version may take other names for both.
+        let number = number.or_else(|| {
+            candidates.iter().rev().copied().find(|number| {
+                let entry = self.slots.get(*number as usize).and_then(Option::as_deref);
+                entry.is_some_and(|entry| {
+                    entry.connection.has_negotiated_version() && entry.connection.may_begin_anew(long)
+                })
+            })
+        });
+        Some(Reached {
+            number: number?,
+            speaker: Speaker::Client,
+            by_id: false,
+        })
+    }
+
+    /// A client Initial that opens with the keys of its own connection ID begins a connection.
+    fn begin(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) -> Option<Reached> {
+        let Packet::Long(long) = first else { return None };
+        let pair = Pair::new(datagram.source, datagram.destination);
+        let failures = self.strangers.get(&pair).map_or(0, |stranger| stranger.failures);
+        let small = datagram.payload.len() < SMALLEST_FIRST_DATAGRAM;
+        if long.kind != LongKind::Initial || small || datagram.cut > 0 || failures >= MAX_FAILURES {
+            return None;
+        }
+        // Authentication is the only proof: everything up to here is easily met by chance or malice.
+        let Some(connection) = quic::Connection::open(long, at, &mut self.scratch) else {
+            self.fail(pair, at, run);
+            return None;
+        };
+        let stranger = self.strangers.remove(&pair).unwrap_or(Stranger::NEW);
+        self.entered += 1;
+        let mut entry = Box::new(Entry::new(self.entered, connection, long, datagram, at));
+        entry.know(&stranger, long);
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.index.add_pair(&mut entry, number, pair);
+        self.index.add_id(&mut entry, number, Speaker::Server, long.destination);
+        self.index.add_id(&mut entry, number, Speaker::Client, long.source);
+        self.looks.push_back((at.time, number, self.entered));
+        self.opening.push_back((number, self.entered));
+        self.opening_count += 1;
+        self.live += 1;
+        if let Some(slot) = self.slots.get_mut(number as usize) {
+            *slot = Some(entry);
+        }
+        Some(Reached {
+            number,
+            speaker: Speaker::Client,
+            by_id: false,
+        })
+    }
+
+    fn fail(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+        let stranger = self.stranger_of(pair);
+        stranger.failures += 1;
+        if stranger.failures == 1 {
+            run.notices.add(Notice::QuicInitialNotAuthentic, Some(at.frame));
+        }
+    }
+
+    fn stranger_of(&mut self, pair: Pair) -> &mut Stranger {
+        if !self.strangers.contains_key(&pair) {
+            self.stranger_order.push_back(pair);
+            if self.stranger_order.len() > MAX_STRANGERS
+                && let Some(oldest) = self.stranger_order.pop_front()
+            {
+                self.strangers.remove(&oldest);
+            }
+        }
+        self.strangers.entry(pair).or_insert(Stranger::NEW)
+    }
+
+    /// A datagram of no connection.
+    fn stranger(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) {
+        let pair = Pair::new(datagram.source, datagram.destination);
+        match *first {
+            Packet::Long(long) if long.kind == LongKind::ZeroRtt => {
+                let known = self.stranger_of(pair).zero_rtt.get_or_insert((long.destination, 0));
+                if known.0 == long.destination {
+                    known.1 = known.1.saturating_add(1);
+                }
+            }
+            Packet::Unknown {
+                version,
+                destination,
+                source,
+            } => {
+                if is_named_version(version) {
+                    run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
+                }
+                let stranger = self.stranger_of(pair);
+                stranger.first.get_or_insert((at, version));
+                stranger.ids.get_or_insert((destination, source));
+            }
+            Packet::VersionNegotiation { destination, source } => {
+                let mirrored = self.strangers.get_mut(&pair.turned());
+                let mirrored = mirrored.filter(|stranger| stranger.ids == Some((source, destination)));
+                if let Some(stranger) = mirrored {
+                    stranger.negotiated = true;
+                    let known = stranger.first.is_some_and(|(_, version)| is_named_version(version));
+                    if !known {
+                        run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
+                    }
+                }
+            }
+            Packet::Short(_) if self.index.serves(datagram) => {
+                run.notices.add(Notice::QuicUnlinkedDatagrams, Some(at.frame));
+            }
+            Packet::Long(_) | Packet::Short(_) => {}
+        }
+    }
 
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, _now: Timestamp, _run: &mut Run<'_>) {}
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+        while let Some(&(time, number, serial)) = self.looks.front() {
+            if now.since(time) < IDLE {
+                return;
+            }
+            self.looks.pop_front();
+            match self.last_of(number, serial) {
+                Some(last) if now.since(last) >= IDLE => self.end(number, run),
+                Some(last) => self.looks.push_back((last, number, serial)),
+                None => {}
+            }
+        }
+    }
+
+    /// The time of a connection's last packet, if it goes on.
+    fn last_of(&self, number: Number, serial: u64) -> Option<Timestamp> {
+        let entry = self.slots.get(number as usize)?.as_deref()?;
+        (entry.serial == serial).then_some(entry.last.time)
+    }
+
+    /// Keeps the table within its bounds.
+    fn bound(&mut self, run: &mut Run<'_>) {
+        while self.opening_count > MAX_OPENING || self.held > MAX_HELD {
+            let Some((number, serial)) = self.opening.pop_front() else {
+                break;
+            };
+            let entry = self.slots.get(number as usize).and_then(Option::as_deref);
+            if let Some(entry) = entry.filter(|entry| entry.serial == serial && entry.is_opening()) {
+                let first = entry.first();
+                run.notices.add(Notice::QuicConnectionEvicted, Some(first));
+                self.end(number, run);
+            }
+        }
+        // What was opened and is no longer leaves its place in the queue behind.
+        if self.opening.len() > 2 * self.opening_count + 1024 {
+            let slots = &self.slots;
+            self.opening.retain(|(number, serial)| {
+                let entry = slots.get(*number as usize).and_then(Option::as_deref);
+                entry.is_some_and(|entry| entry.serial == *serial && entry.is_opening())
+            });
+        }
+        while self.live > MAX_OPEN {
+            let Some((_, number, serial)) = self.looks.pop_front() else {
+                break;
+            };
+            if self.last_of(number, serial).is_some() {
+                run.notices.add(Notice::FlowEvicted, None);
+                self.end(number, run);
+            }
+        }
+    }
+
+    /// Takes a connection out of the table.
+    fn remove(&mut self, number: Number) -> Option<Box<Entry>> {
+        let entry = self.slots.get_mut(number as usize)?.take()?;
+        self.index.remove(&entry, number);
+        self.opening_count -= usize::from(entry.is_opening());
+        self.held = self.held.saturating_sub(entry.held);
+        self.live -= 1;
+        self.free.push(number);
+        Some(entry)
+    }
+
+    /// Forgets what turned out to be no connection.
+    fn drop_entry(&mut self, number: Number) {
+        drop(self.remove(number));
+    }
+
+    /// A connection is over.
+    fn end(&mut self, number: Number, run: &mut Run<'_>) {
+        if let Some(entry) = self.remove(number) {
+            entry.end(run);
+        }
+    }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, _run: &mut Run<'_>) {}
+    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+        for number in 0..self.slots.len() {
+            self.end(u32::try_from(number).unwrap_or(u32::MAX), run);
+        }
+    }
 
     /// Connections that go on.
     pub(super) const fn len(&self) -> usize {
-        0
+        self.live
     }
+}
+
+/// Whether a version that is not read is one that was assigned: IETF drafts (0xff0000..), and "Q" or "T" with three digits
+/// as Google numbered its own. Others stand in any random datagram.
+fn is_named_version(version: u32) -> bool {
+    let [a, b, c, d] = version.to_be_bytes();
+    let google = matches!(a, b'Q' | b'T') && [b, c, d].iter().all(u8::is_ascii_digit);
+    let draft = [a, b, c] == [0xff, 0, 0];
+    draft || google
 }

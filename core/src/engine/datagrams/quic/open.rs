@@ -1,0 +1,461 @@
+//! One open connection over QUIC: what its packets show becomes facts of TLS and of QUIC.
+
+mod end;
+mod reset;
+
+use std::sync::Arc;
+
+use super::super::Run;
+use super::Stranger;
+use super::lookup::{Key, Pair, Reached};
+use crate::decrypt::{Scratch, Secrets, Speaker};
+use crate::engine::connection::Context;
+use crate::handshake::HandshakeTracker;
+use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Timestamp, Wrapping};
+use crate::quic::{self, Cid, Happened, Long, LongKind, Packet, Space, reset_token};
+use crate::session::{
+    ClientPath, CloseFrame, ConnectionId, DatagramFacts, PacketSpace, QuicFacts, RareFacts, Side, Transport,
+};
+use crate::tcp::Spans;
+use crate::tls::{AlertDescription, Event, Message};
+
+use reset::ResetWatch;
+
+/// What was seen of one side.
+#[derive(Debug, Clone, Copy, Default)]
+struct SideSeen {
+    captured: bool,
+    /// Bytes of its datagrams.
+    bytes: u64,
+    /// Its datagrams were cut when captured.
+    cut: bool,
+    mac: Option<MacAddress>,
+    ttl: Option<u8>,
+    /// An Initial of it did not open.
+    unread: bool,
+    closed: Option<CloseFrame>,
+}
+
+/// One connection.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Tells it from others that had its number before.
+    pub(super) serial: u64,
+    pub(super) client: Endpoint,
+    pub(super) server: Endpoint,
+    /// What the client calls itself.
+    pub(super) client_id: Cid,
+    /// Bytes of the connection IDs of the server.
+    server_id_length: u8,
+    pub(super) connection: quic::Connection,
+    /// From its first whole hello on.
+    open: Option<Box<HandshakeTracker>>,
+    /// The client begins anew, and its hello was not read again.
+    anew: bool,
+    told: bool,
+    pub(super) spans: Spans,
+    started: Timestamp,
+    pub(super) last: At,
+    outer: Option<Arc<[Wrapping]>>,
+    pub(super) facts: QuicFacts,
+    sides: [SideSeen; 2],
+    /// The last Handshake packet of the server: its Finished, if no other.
+    server_handshake: Option<At>,
+    resets: ResetWatch,
+    /// Names under which the table knows it.
+    pub(super) ids: Vec<Key>,
+    pub(super) pairs: Vec<Pair>,
+    /// IDs that the table does not know yet, and whose they are.
+    new_ids: Vec<(Cid, Speaker)>,
+    /// Its share of what all connections hold back.
+    pub(super) held: usize,
+}
+
+impl Entry {
+    /// Of a first Initial that opened.
+    pub(super) fn new(
+        serial: u64,
+        connection: quic::Connection,
+        long: &Long<'_>,
+        datagram: &Datagram<'_>,
+        at: At,
+    ) -> Self {
+        Self {
+            serial,
+            client: datagram.source,
+            server: datagram.destination,
+            client_id: long.source,
+            server_id_length: long.destination.len(),
+            connection,
+            open: None,
+            anew: false,
+            told: false,
+            spans: Spans::new(at),
+            started: at.time,
+            last: at,
+            outer: None,
+            facts: QuicFacts {
+                version: long.version,
+                paths: vec![ClientPath {
+                    client: datagram.source,
+                    first: at.frame,
+                }],
+                ..QuicFacts::default()
+            },
+            sides: <[SideSeen; 2]>::default(),
+            server_handshake: None,
+            resets: ResetWatch::default(),
+            ids: Vec::new(),
+            pairs: Vec::new(),
+            new_ids: Vec::new(),
+            held: 0,
+        }
+    }
+
+    /// Takes over what came before the first Initial that could be opened.
+    pub(super) fn know(&mut self, stranger: &Stranger, long: &Long<'_>) {
+        if let Some((at, _)) = stranger.first.filter(|_| stranger.negotiated) {
+            self.facts.version_negotiation = true;
+            self.begin_at(at);
+        }
+        if let Some((destination, packets)) = stranger.zero_rtt
+            && destination == long.destination
+        {
+            self.facts.zero_rtt_packets = packets;
+        }
+    }
+
+    fn begin_at(&mut self, at: At) {
+        self.started = self.started.min(at.time);
+        self.spans.note(at.frame);
+        if let Some(path) = self.facts.paths.first_mut() {
+            path.first = path.first.min(at.frame);
+        }
+    }
+
+    /// No ServerHello was read yet.
+    pub(super) fn is_opening(&self) -> bool {
+        let open = self.open.as_deref();
+        open.is_none_or(|open| open.facts().answer.yes().is_none())
+    }
+
+    /// It opened, and holds no hello.
+    pub(super) fn is_void(&self) -> bool {
+        self.open.is_none() && self.connection.is_no_hello()
+    }
+
+    /// IDs that the table is to know.
+    pub(super) fn take_ids(&mut self) -> Vec<(Cid, Speaker)> {
+        std::mem::take(&mut self.new_ids)
+    }
+
+    /// Bytes that it holds back.
+    pub(super) fn memory(&self) -> usize {
+        let open = self.open.as_deref().map_or(0, HandshakeTracker::memory);
+        self.connection.memory() + open
+    }
+
+    /// A datagram of it, whatever is in it.
+    pub(super) fn see(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, context: &mut Context<'_>) {
+        self.spans.note(at.frame);
+        if at.time > self.last.time {
+            self.last = at;
+        }
+        self.started = self.started.min(at.time);
+        if self.outer.is_none() {
+            self.outer = context.interner.outer(datagram.path.outer);
+        }
+        let Some(side) = self.sides.get_mut(index(reached.speaker)) else {
+            return;
+        };
+        side.bytes += datagram.payload.len() as u64 + u64::from(datagram.cut);
+        side.cut |= datagram.cut > 0;
+        if !side.captured {
+            side.captured = true;
+            side.mac = datagram.path.source_mac;
+            side.ttl = Some(datagram.path.ttl);
+        }
+        self.resets.see(reached, datagram, at, !self.client_id.is_empty());
+    }
+
+    /// One packet of a datagram.
+    pub(super) fn packet(
+        &mut self,
+        speaker: Speaker,
+        packet: &Packet<'_>,
+        at: At,
+        secrets: &mut Secrets,
+        scratch: &mut Scratch,
+    ) {
+        match packet {
+            Packet::Long(long) => self.long(speaker, long, at, secrets, scratch),
+            Packet::Short(bytes) => self.short(speaker, bytes, at, secrets, scratch),
+            Packet::VersionNegotiation { destination, .. } => {
+                // Both IDs are mirrored; nobody else can know them (RFC 9000 §6.2).
+                if speaker == Speaker::Server && *destination == self.client_id {
+                    self.connection.negotiate_version();
+                }
+            }
+            Packet::Unknown { .. } => {}
+        }
+    }
+
+    fn long(&mut self, speaker: Speaker, long: &Long<'_>, at: At, secrets: &mut Secrets, scratch: &mut Scratch) {
+        match long.kind {
+            LongKind::Initial => {
+                if self.connection.initial(speaker, long, at, scratch) {
+                    self.learn_id(speaker, long);
+                } else if let Some(side) = self.sides.get_mut(index(speaker)) {
+                    side.unread = true;
+                }
+            }
+            LongKind::ZeroRtt if speaker == Speaker::Client => {
+                self.facts.zero_rtt_packets = self.facts.zero_rtt_packets.saturating_add(1);
+            }
+            LongKind::Handshake => {
+                if speaker == Speaker::Server {
+                    self.server_handshake = Some(at);
+                }
+                let place = (long.bytes, long.number_at);
+                self.connection
+                    .protected((speaker, Space::Handshake), place, at, secrets, scratch);
+            }
+            LongKind::Retry => {
+                if speaker == Speaker::Server && self.connection.retry(long) {
+                    self.new_ids.push((long.source, Speaker::Server));
+                }
+            }
+            LongKind::ZeroRtt => {}
+        }
+    }
+
+    /// Whoever sends a long header says what it calls itself.
+    fn learn_id(&mut self, speaker: Speaker, long: &Long<'_>) {
+        self.new_ids.push((long.source, speaker));
+        match speaker {
+            Speaker::Client => {
+                self.client_id = long.source;
+                // A client that begins anew may call the server otherwise.
+                if !self.connection.is_answered() {
+                    self.new_ids.push((long.destination, Speaker::Server));
+                }
+            }
+            Speaker::Server => self.server_id_length = long.source.len(),
+        }
+    }
+
+    fn short(&mut self, speaker: Speaker, bytes: &[u8], at: At, secrets: &mut Secrets, scratch: &mut Scratch) {
+        match speaker {
+            Speaker::Client => self.client_finished(at),
+            Speaker::Server => drop(self.facts.server_application.get_or_insert(at)),
+        }
+        let id = match speaker {
+            Speaker::Client => self.server_id_length,
+            Speaker::Server => self.client_id.len(),
+        };
+        self.connection.protected(
+            (speaker, Space::Application),
+            (bytes, 1 + usize::from(id)),
+            at,
+            secrets,
+            scratch,
+        );
+    }
+
+    /// A client sends 1-RTT packets only once it has the server's Finished and has sent its own (RFC 9001 §5.7).
+    fn client_finished(&mut self, at: At) {
+        let [client, server] = self.sides.map(|side| side.bytes);
+        let Some(open) = self.open.as_deref_mut() else { return };
+        let facts = open.facts_mut();
+        let Some(answer) = facts.answer.yes().map(|answer| answer.at) else {
+            return;
+        };
+        for (side, finished, bytes) in [
+            (Side::Client, at, client),
+            (Side::Server, self.server_handshake.unwrap_or(answer), server),
+        ] {
+            let side = facts.side_mut(side);
+            if side.finished.is_none() {
+                side.finished = Some(finished);
+                side.handshake_bytes = u32::try_from(bytes).ok().and_then(std::num::NonZeroU32::new);
+            }
+        }
+    }
+
+    /// Everything that a datagram showed becomes facts, and is told where it decides the handshake.
+    pub(super) fn settle(&mut self, run: &mut Run<'_>, scratch: &mut Scratch) {
+        loop {
+            let events = self.connection.take_events();
+            if events.is_empty() {
+                break;
+            }
+            for happened in events {
+                self.event(&happened, &mut run.context, scratch);
+            }
+        }
+        if run.is_watched() {
+            self.tell(run);
+        }
+    }
+
+    fn event(&mut self, happened: &Happened, context: &mut Context<'_>, scratch: &mut Scratch) {
+        let Happened { speaker, at, event } = happened;
+        match event {
+            quic::Event::Anew => self.anew = true,
+            quic::Event::Message(Space::Initial, bytes) => self.hello(*speaker, *at, bytes, context, scratch),
+            quic::Event::Message(_, bytes) => self.inner(*speaker, *at, bytes, context),
+            quic::Event::Close {
+                space,
+                application,
+                code,
+            } => self.close_frame(
+                CloseFrame {
+                    at: *at,
+                    by: side(*speaker),
+                    space: space_of(*space),
+                    application: *application,
+                    code: *code,
+                },
+                context,
+            ),
+            quic::Event::NewId(id, token) => {
+                self.new_ids.push((*id, *speaker));
+                if *speaker == Speaker::Server {
+                    self.resets.promise(*token);
+                }
+            }
+        }
+    }
+
+    /// A message of an Initial packet.
+    fn hello(&mut self, speaker: Speaker, at: At, bytes: &[u8], context: &mut Context<'_>, scratch: &mut Scratch) {
+        let message = Message::parse(bytes);
+        match (&message, speaker) {
+            (Message::ClientHello(hello), Speaker::Client) => {
+                // The hello that the client says last is the one that counts, and a beginning that was refused is void.
+                if std::mem::take(&mut self.anew)
+                    && let Some(before) = &self.open
+                {
+                    self.open = Some(Box::new(self.opened(before.id)));
+                }
+                self.connection.client_hello(hello.random, context.secrets);
+            }
+            (Message::ServerHello(_), Speaker::Server) | (Message::Malformed(_), _) => {}
+            _ => return,
+        }
+        let suite = match &message {
+            Message::ServerHello(hello) if !hello.hello_retry_request => Some(hello.cipher_suite),
+            _ => None,
+        };
+        let offset = self.bytes_of(speaker);
+        if self.open.is_none() && !matches!(message, Message::Malformed(_)) {
+            self.open = Some(Box::new(self.opened(context.kept.reserve())));
+        }
+        if let Some(open) = &mut self.open {
+            let event = Event::Message(message);
+            open.event(side(speaker), event, at, offset, context.ledger, context.interner);
+        }
+        if let Some(suite) = suite {
+            self.connection.server_hello(suite, context.secrets, scratch);
+        }
+    }
+
+    /// A message of a Handshake or 1-RTT packet.
+    fn inner(&mut self, speaker: Speaker, at: At, bytes: &[u8], context: &mut Context<'_>) {
+        let offset = self.bytes_of(speaker);
+        let Some(open) = &mut self.open else { return };
+        let message = Message::parse_tls13(bytes);
+        if matches!(message, Message::EncryptedExtensions(_))
+            && speaker == Speaker::Server
+            && let Some(token) = reset_token(bytes)
+        {
+            self.resets.promise(token);
+        }
+        open.inner(side(speaker), &message, (at, offset), context.ledger, context.interner);
+    }
+
+    fn close_frame(&mut self, frame: CloseFrame, context: &mut Context<'_>) {
+        self.facts.close_frame.get_or_insert(frame);
+        let speaker = speaker(frame.by);
+        let offset = self.bytes_of(speaker);
+        if let Some(side) = self.sides.get_mut(index(speaker)) {
+            side.closed.get_or_insert(frame);
+        }
+        if let (Some(open), Some(alert)) = (&mut self.open, frame.alert()) {
+            let event = Event::Alert {
+                fatal: true,
+                description: AlertDescription(alert),
+            };
+            open.event(frame.by, event, frame.at, offset, context.ledger, context.interner);
+        }
+    }
+
+    fn bytes_of(&self, speaker: Speaker) -> u64 {
+        self.sides.get(index(speaker)).map_or(0, |side| side.bytes)
+    }
+
+    /// Facts that know nothing but what carries them.
+    fn opened(&self, id: ConnectionId) -> HandshakeTracker {
+        HandshakeTracker::new(id, self.client, self.server, self.transport())
+    }
+
+    fn transport(&self) -> Transport {
+        Transport {
+            spans: self.spans.clone(),
+            started: self.started,
+            ended: self.last.time,
+            round_trip: None,
+            client_isn: None,
+            uncommon: Some(Box::new(RareFacts {
+                outer: self.outer.clone(),
+                datagram: Some(Box::new(DatagramFacts::Quic(self.quic_facts()))),
+                ..RareFacts::default()
+            })),
+        }
+    }
+
+    fn quic_facts(&self) -> QuicFacts {
+        QuicFacts {
+            version: self.connection.version(),
+            version_negotiation: self.facts.version_negotiation || self.connection.has_negotiated_version(),
+            retry: self.connection.is_retried(),
+            token: self.connection.has_token(),
+            stateless_reset: self.resets.found(),
+            ..self.facts.clone()
+        }
+    }
+
+    /// The first frame of it.
+    pub(super) fn first(&self) -> FrameRef {
+        self.spans.main.0
+    }
+}
+
+const fn index(speaker: Speaker) -> usize {
+    match speaker {
+        Speaker::Client => 0,
+        Speaker::Server => 1,
+    }
+}
+
+const fn side(speaker: Speaker) -> Side {
+    match speaker {
+        Speaker::Client => Side::Client,
+        Speaker::Server => Side::Server,
+    }
+}
+
+const fn speaker(side: Side) -> Speaker {
+    match side {
+        Side::Client => Speaker::Client,
+        Side::Server => Speaker::Server,
+    }
+}
+
+const fn space_of(space: Space) -> PacketSpace {
+    match space {
+        Space::Initial => PacketSpace::Initial,
+        Space::Handshake => PacketSpace::Handshake,
+        Space::Application => PacketSpace::OneRtt,
+    }
+}

@@ -1,0 +1,222 @@
+//! The end of a connection over QUIC: what was seen becomes its facts.
+
+use std::sync::Arc;
+
+use super::super::super::Run;
+use super::{Entry, SideSeen, index, speaker};
+use crate::decrypt::{QuicKeys, Speaker};
+use crate::diagnosis::outcome;
+use crate::engine::connection::{Context, IDLE_NANOS};
+use crate::net::{Notice, Timestamp};
+use crate::session::{
+    Blindness, Close, CloseClass, CloseFrame, CloseNotify, Completed, Connection, ConnectionId, HostFingerprint,
+    KeyOrigin, MergeHints, ResetCertainty, Seen, Side, SideClose,
+};
+
+impl Entry {
+    /// It is over, and kept.
+    pub(in super::super) fn end(mut self: Box<Self>, run: &mut Run<'_>) {
+        self.connection.finish();
+        self.note(run);
+        let last = run.last;
+        if let Some((id, connection)) = self.facts(last, &mut run.context) {
+            run.keep(id, connection);
+        }
+    }
+
+    /// Whether its handshake is decided by what just came: then it is kept as far as it has come, and told.
+    pub(super) fn tell(&mut self, run: &mut Run<'_>) {
+        let Some(open) = self.open.as_deref() else { return };
+        let facts = open.facts();
+        let answered = facts.hello.yes().is_some() && facts.answer.yes().is_some();
+        let decided = answered && facts.judge_completed(None) == Completed::Yes && !open.will_offer(run.context.ledger);
+        if self.told || !decided {
+            return;
+        }
+        self.told = true;
+        let last = run.last;
+        if let Some((id, connection)) = self.clone().facts(last, &mut run.context) {
+            run.tell(id, connection);
+        }
+    }
+
+    /// What was skipped of it.
+    fn note(&self, run: &mut Run<'_>) {
+        let first = Some(self.first());
+        let mut note = |notice, count: u32| {
+            if count > 0 {
+                run.notices.add_many(notice, u64::from(count), first);
+            }
+        };
+        let two_way = self.sides.iter().all(|side| side.captured);
+        note(Notice::OneDirection, u32::from(self.open.is_some() && !two_way));
+        if let Some(keys) = self.connection.keys() {
+            let (opened, failed) = keys.counts();
+            note(Notice::KeysDoNotFit, u32::from(opened == 0 && failed > 0));
+            note(Notice::RecordNotOpened, if opened > 0 { failed } else { 0 });
+            note(Notice::SuiteNotOpened, u32::from(keys.is_unsupported()));
+        }
+    }
+
+    /// The facts; `None` where no hello was read.
+    fn facts(mut self, last: Option<Timestamp>, context: &mut Context<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
+        let mut open = self.open.take()?;
+        let quiet = last.map_or(0, |last| last.since(self.last.time));
+        let still_open = if quiet >= IDLE_NANOS {
+            Blindness::IdleAtCaptureEnd
+        } else {
+            Blindness::OpenAtCaptureEnd
+        };
+        open.facts_mut().transport = self.transport();
+        open.facts_mut().marks = self.marks();
+        for side in Side::BOTH {
+            let facts = open.facts_mut().side_mut(side);
+            facts.captured = self.side(side).captured;
+            if facts.finished.is_none() && self.connection.hello_stream(speaker(side)).has_gap() {
+                facts.handshake_loss.get_or_insert(Blindness::Gap);
+            }
+        }
+        let blind = Side::BOTH.map(|side| Some(self.missing_hello(side, still_open)));
+        // Everything that the server sent last was read: no ticket was missed.
+        if !self.connection.is_read(Speaker::Server) {
+            open.server_stays_closed();
+        }
+        let id = open.id;
+        open.finish(context.ledger, blind);
+        let connection = open.facts_mut();
+        connection.keys = self.connection.keys().and_then(key_origin);
+        connection.complete(self.completed(connection, still_open));
+        connection.close = self.close(connection, quiet);
+        connection.outcome = outcome::decide(connection);
+        connection.edges = context.joinable.then(|| {
+            Box::new(MergeHints {
+                begun: true,
+                numbers: [None; 2],
+                read: [true; 2],
+                ends: <[SideClose; 2]>::default(),
+                session_id: None,
+            })
+        });
+        Some((id, open.into_facts()))
+    }
+
+    fn side(&self, side: Side) -> SideSeen {
+        self.sides.get(index(speaker(side))).copied().unwrap_or_default()
+    }
+
+    fn marks(&self) -> HostFingerprint {
+        let server = self.side(Side::Server);
+        HostFingerprint {
+            mac: server.mac,
+            ttl: server.ttl,
+            syn_options: None,
+            asked: None,
+        }
+    }
+
+    /// Why a hello of this side may exist although it was not seen.
+    fn missing_hello(&self, side: Side, still_open: Blindness) -> Blindness {
+        let seen = self.side(side);
+        if !seen.captured {
+            return Blindness::OneDirection;
+        }
+        if seen.cut {
+            return Blindness::Snaplen;
+        }
+        let stream = self.connection.hello_stream(speaker(side));
+        if stream.is_broken() {
+            return Blindness::Unsupported;
+        }
+        if stream.has_gap() || stream.is_inside_message() || seen.unread {
+            return Blindness::Gap;
+        }
+        still_open
+    }
+
+    /// Whether the handshake came to its end. A server or client that gives up says so in an Initial packet, which anyone
+    /// can read, or in one that only keys open.
+    fn completed(&self, connection: &Connection, still_open: Blindness) -> Completed {
+        let completed = connection.judge_completed(Some(still_open));
+        let refused = self
+            .facts
+            .close_frame
+            .is_some_and(|frame| frame.by == Side::Server || !frame.is_clean());
+        if completed != Completed::Yes && refused {
+            return Completed::No;
+        }
+        completed
+    }
+
+    /// How it was closed. CONNECTION_CLOSE is the only close, and what is lost of it harms no session: nothing here is
+    /// ever unclean.
+    fn close(&self, connection: &Connection, quiet: i64) -> Close {
+        let frames = Side::BOTH.map(|side| self.side(side).closed);
+        let [client, server] = Side::BOTH.map(|side| self.notify(side));
+        Close {
+            class: self.class(connection, frames, quiet),
+            first_closer: first_of(frames),
+            client,
+            server,
+        }
+    }
+
+    fn notify(&self, side: Side) -> CloseNotify {
+        let seen = self.side(side);
+        match seen.closed {
+            Some(frame) => CloseNotify::Observed(frame.at),
+            None if !seen.captured => CloseNotify::Blind(Blindness::OneDirection),
+            None if self.connection.is_read(speaker(side)) => CloseNotify::Absent,
+            None => CloseNotify::Blind(Blindness::Encrypted),
+        }
+    }
+
+    fn class(&self, connection: &Connection, frames: [Option<CloseFrame>; 2], quiet: i64) -> Seen<CloseClass> {
+        let reset = self.resets.found().map(|reset| reset.certainty);
+        if reset.is_some_and(|certainty| certainty > ResetCertainty::Possible) {
+            return Seen::Yes(CloseClass::StatelessReset);
+        }
+        let alert = frames.iter().flatten().any(|frame| frame.alert().is_some());
+        let error = frames.iter().flatten().any(|frame| !frame.is_clean());
+        let class = match (frames, connection.completed) {
+            _ if alert => CloseClass::FatalAlert,
+            ([Some(_), _] | [_, Some(_)], Completed::No) => CloseClass::HandshakeIncomplete,
+            ([Some(_), _] | [_, Some(_)], _) if error => CloseClass::FatalAlert,
+            ([Some(_), Some(_)], _) => CloseClass::CleanBoth,
+            ([Some(_), None], _) => CloseClass::CleanClient,
+            ([None, Some(_)], _) => CloseClass::CleanServer,
+            ([None, None], _) => return self.unclosed(quiet),
+        };
+        Seen::Yes(class)
+    }
+
+    /// No CONNECTION_CLOSE was read. Only where every packet was is it known that there was none.
+    fn unclosed(&self, quiet: i64) -> Seen<CloseClass> {
+        let read = [Speaker::Client, Speaker::Server].map(|speaker| self.connection.is_read(speaker));
+        let captured = self.sides.iter().all(|side| side.captured);
+        if read != [true; 2] || !captured {
+            return Seen::Blind(Blindness::Encrypted);
+        }
+        if quiet >= IDLE_NANOS {
+            return Seen::Yes(CloseClass::TimeoutSilent);
+        }
+        Seen::Blind(Blindness::OpenAtCaptureEnd)
+    }
+}
+
+fn first_of(frames: [Option<CloseFrame>; 2]) -> Option<Side> {
+    let first = frames
+        .into_iter()
+        .flatten()
+        .min_by_key(|frame| (frame.at.time, frame.at.frame));
+    first.map(|frame| frame.by)
+}
+
+fn key_origin(keys: &QuicKeys) -> Option<KeyOrigin> {
+    let (opened, _) = keys.counts();
+    let origin = if keys.are_embedded() {
+        KeyOrigin::Embedded
+    } else {
+        KeyOrigin::Given
+    };
+    (opened > 0).then_some(origin)
+}

@@ -1,0 +1,257 @@
+//! Frames in the payload of a packet (RFC 9000 §19): those that matter here, the others passed over.
+
+use super::cid::Cid;
+use super::header::varint;
+use crate::tls::Reader;
+
+/// A frame that tells something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// Bytes of TLS, at an offset of their stream.
+    Crypto {
+        /// Offset.
+        offset: u64,
+        /// Bytes.
+        data: &'a [u8],
+    },
+    /// CONNECTION_CLOSE.
+    Close {
+        /// By the application, else by QUIC.
+        application: bool,
+        /// Error code.
+        code: u64,
+    },
+    /// NEW_CONNECTION_ID: its sender may be called so.
+    NewConnectionId {
+        /// The ID.
+        id: Cid,
+        /// What a stateless reset of packets with this ID ends in.
+        token: [u8; 16],
+    },
+}
+
+/// Which frames a packet may hold (RFC 9000 §12.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowed {
+    /// Those of Initial and Handshake packets.
+    Handshake,
+    /// All.
+    All,
+}
+
+/// The frames of a payload that tell something. Ends at the first one that cannot be read or must not stand there.
+#[derive(Debug, Clone)]
+pub struct Frames<'a> {
+    reader: Reader<'a>,
+    allowed: Allowed,
+}
+
+impl<'a> Frames<'a> {
+    /// Of a payload.
+    #[must_use]
+    pub const fn new(payload: &'a [u8], allowed: Allowed) -> Self {
+        Self {
+            reader: Reader::new(payload),
+            allowed,
+        }
+    }
+
+    /// The next frame, `Some(None)` where it tells nothing, `None` at the end.
+    fn step(&mut self) -> Option<Option<Frame<'a>>> {
+        let reader = &mut self.reader;
+        let kind = varint(reader)?;
+        if self.allowed == Allowed::Handshake && !matches!(kind, 0..=3 | 6 | 0x1c) {
+            return None;
+        }
+        match kind {
+            // PADDING, PING, HANDSHAKE_DONE, IMMEDIATE_ACK.
+            0 | 1 | 0x1e | 0x1f => {}
+            2 | 3 => acknowledged(reader, kind == 3)?,
+            6 => {
+                let offset = varint(reader)?;
+                let data = bytes(reader)?;
+                // No stream is longer (RFC 9000 §19.6).
+                offset.checked_add(data.len() as u64).filter(|end| *end < 1 << 62)?;
+                return Some(Some(Frame::Crypto { offset, data }));
+            }
+            7 => drop(bytes(reader)?),
+            // RESET_STREAM, STOP_SENDING and the limits: so many integers.
+            4 => integers(reader, 3)?,
+            5 | 0x11 | 0x15 => integers(reader, 2)?,
+            0x10 | 0x12..=0x14 | 0x16 | 0x17 | 0x19 => integers(reader, 1)?,
+            8..=0x0f => stream(reader, kind)?,
+            0x18 => return Some(Some(new_connection_id(reader)?)),
+            0x1a | 0x1b => drop(reader.take(8)?),
+            0x1c | 0x1d => {
+                let application = kind == 0x1d;
+                let code = varint(reader)?;
+                if !application {
+                    varint(reader)?;
+                }
+                bytes(reader)?;
+                return Some(Some(Frame::Close { application, code }));
+            }
+            // DATAGRAM (RFC 9221).
+            0x30 => drop(reader.take(reader.rest().len())?),
+            0x31 => drop(bytes(reader)?),
+            // ACK_FREQUENCY, of a draft that is in use.
+            0xaf => integers(reader, 4)?,
+            _ => return None,
+        }
+        Some(None)
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Frame<'a>;
+
+    fn next(&mut self) -> Option<Frame<'a>> {
+        loop {
+            if let Some(frame) = self.step()? {
+                return Some(frame);
+            }
+        }
+    }
+}
+
+fn integers(reader: &mut Reader<'_>, count: u64) -> Option<()> {
+    (0..count).try_for_each(|_| varint(reader).map(drop))
+}
+
+/// Bytes behind their length.
+fn bytes<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let length = varint(reader)?;
+    reader.take(usize::try_from(length).ok()?)
+}
+
+/// RFC 9000 §19.3.
+fn acknowledged(reader: &mut Reader<'_>, with_ecn: bool) -> Option<()> {
+    integers(reader, 2)?;
+    let ranges = varint(reader)?;
+    integers(reader, 1)?;
+    // Each range has two integers of a byte at least, which bounds the loop.
+    integers(reader, ranges.checked_mul(2)?)?;
+    if with_ecn { integers(reader, 3) } else { Some(()) }
+}
+
+/// RFC 9000 §19.8.
+fn stream(reader: &mut Reader<'_>, kind: u64) -> Option<()> {
+    integers(reader, if kind & 4 == 0 { 1 } else { 2 })?;
+    let length = if kind & 2 == 0 {
+        reader.rest().len()
+    } else {
+        usize::try_from(varint(reader)?).ok()?
+    };
+    reader.take(length).map(drop)
+}
+
+/// RFC 9000 §19.15.
+fn new_connection_id<'a>(reader: &mut Reader<'_>) -> Option<Frame<'a>> {
+    integers(reader, 2)?;
+    let id = Cid::new(reader.vec8()?)?;
+    let token = *reader.array()?;
+    Some(Frame::NewConnectionId { id, token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(payload: &[u8], allowed: Allowed) -> Vec<Frame<'_>> {
+        Frames::new(payload, allowed).collect()
+    }
+
+    const CRYPTO: Frame<'static> = Frame::Crypto {
+        offset: 5,
+        data: &[9, 8],
+    };
+
+    #[test]
+    fn frames_between_are_passed_over() {
+        let payload = [
+            &[0, 0, 1][..],            // PADDING, PING
+            &[2, 9, 1, 1, 3, 0, 2],    // ACK with one more range
+            &[6, 5, 2, 9, 8],          // CRYPTO
+            &[3, 9, 1, 0, 3, 1, 1, 1], // ACK with ECN
+            &[0x1c, 0x41, 0x78, 6, 2, b'n', b'o'],
+        ]
+        .concat();
+        let close = Frame::Close {
+            application: false,
+            code: 0x178,
+        };
+        assert_eq!(all(&payload, Allowed::Handshake), [CRYPTO, close]);
+    }
+
+    #[test]
+    fn a_frame_that_must_not_stand_there_ends_the_packet() {
+        // STREAM, then CRYPTO.
+        let payload = [0x0a, 4, 1, 0xff, 6, 5, 2, 9, 8];
+        assert_eq!(all(&payload, Allowed::Handshake), []);
+        assert_eq!(all(&payload, Allowed::All), [CRYPTO]);
+        // The application cannot close in a handshake (RFC 9000 §12.4).
+        assert_eq!(all(&[0x1d, 0, 0], Allowed::Handshake), []);
+    }
+
+    #[test]
+    fn every_frame_of_rfc_9000_is_as_long_as_it_says() {
+        let others: [&[u8]; 20] = [
+            &[4, 1, 2, 3],
+            &[5, 1, 2],
+            &[7, 2, 1, 1],
+            &[0x0e, 1, 2, 1, 7],
+            &[0x0b, 1, 2, 7, 7],
+            &[0x10, 1],
+            &[0x11, 1, 2],
+            &[0x12, 1],
+            &[0x13, 1],
+            &[0x14, 1],
+            &[0x15, 1, 2],
+            &[0x16, 1],
+            &[0x17, 1],
+            &[0x19, 1],
+            &[0x1a, 1, 2, 3, 4, 5, 6, 7, 8],
+            &[0x1b, 1, 2, 3, 4, 5, 6, 7, 8],
+            &[0x1e],
+            &[0x31, 1, 9],
+            &[0x40, 0xaf, 1, 2, 3, 4],
+            &[1],
+        ];
+        for other in others {
+            let payload = [other, &[6, 5, 2, 9, 8]].concat();
+            assert_eq!(all(&payload, Allowed::All), [CRYPTO], "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_connection_id_comes_with_its_token() {
+        let mut payload = vec![0x18, 1, 0, 3, 1, 2, 3];
+        payload.extend([7; 16]);
+        let expected = Frame::NewConnectionId {
+            id: Cid::new(&[1, 2, 3]).expect("short"),
+            token: [7; 16],
+        };
+        assert_eq!(all(&payload, Allowed::All), [expected]);
+        assert_eq!(all(&payload[..20], Allowed::All), []);
+    }
+
+    #[test]
+    fn a_length_beyond_the_packet_ends_it() {
+        assert_eq!(all(&[6, 0, 5, 1, 2], Allowed::Handshake), []);
+        assert_eq!(
+            all(
+                &[2, 9, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 3],
+                Allowed::Handshake
+            ),
+            []
+        );
+        // Beyond the longest stream.
+        assert_eq!(
+            all(
+                &[6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1],
+                Allowed::Handshake
+            ),
+            []
+        );
+    }
+}
