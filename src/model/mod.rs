@@ -15,6 +15,7 @@ pub mod select;
 pub mod session;
 pub(crate) mod threads;
 mod tickets;
+mod transports;
 pub mod view;
 mod wireshark;
 
@@ -34,6 +35,7 @@ pub(crate) use reshake_core::session::{
     TransportKind,
 };
 use reshake_core::store::ConnectionStore;
+pub(crate) use transports::{connections_text, over, protocol_text, quic_version};
 
 pub use alike::OutcomeGroup;
 pub use counts::{Counts, Offers};

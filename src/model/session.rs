@@ -59,6 +59,8 @@ pub enum What {
         /// From sizes.
         inferred: bool,
     },
+    /// CONNECTION_CLOSE of QUIC.
+    ConnectionClose,
     /// An alert that may be close_notify or an error: the other side had closed first without one.
     AnswerToBareFin,
     /// An alert in clear.
@@ -94,6 +96,7 @@ impl What {
             Self::Renewed(_) => "renewed",
             Self::Replaced(_) => "replaced",
             Self::CloseNotify { .. } => "close-notify",
+            Self::ConnectionClose => "connection-close",
             Self::AnswerToBareFin => "alert-after-fin",
             Self::Alert { .. } => "alert",
             Self::Fin => "fin",
@@ -410,6 +413,9 @@ fn ending(connection: &Connection, side: Side, add: &mut dyn FnMut(Option<At>, W
         Side::Server => connection.close.server,
     };
     match notify {
+        CloseNotify::Observed(at) if connection.transport.quic().is_some() => {
+            add(Some(at), What::ConnectionClose);
+        }
         CloseNotify::Observed(at) => {
             let inferred = connection.keys == Some(KeyOrigin::Embedded);
             add(Some(at), What::CloseNotify { inferred });
@@ -461,6 +467,7 @@ pub(crate) fn words(report: &Report<'_>, what: What) -> String {
         What::Replaced(credential) => format!("another session begins: {}", id(credential)),
         What::CloseNotify { inferred: false } => "close_notify".to_owned(),
         What::CloseNotify { inferred: true } => "close_notify (inferred)".to_owned(),
+        What::ConnectionClose => "CONNECTION_CLOSE".to_owned(),
         What::AnswerToBareFin => "alert after FIN: close_notify or an error".to_owned(),
         What::Alert { fatal, description } => {
             let level = if fatal { "fatal alert" } else { "alert" };

@@ -364,7 +364,7 @@ impl State {
         let same = |index: &usize| {
             let view = report.services.get(*index);
             view.zip(service)
-                .is_some_and(|(view, old)| view.server == old.server && view.server_name == old.server_name)
+                .is_some_and(|(view, old)| view.service() == old.service())
         };
         let service = new.ranked.iter().position(same).unwrap_or(0);
         let named = |name: &str| {

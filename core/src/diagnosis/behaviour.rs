@@ -189,6 +189,7 @@ impl ClientBehaviours {
             connection.client_address(),
             hello.stack.digest,
             connection.server,
+            connection.transport.kind(),
             hello.server_name.as_deref(),
         )))
     }

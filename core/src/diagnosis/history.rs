@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::net::{Endpoint, FrameRef, Timestamp};
-use crate::session::{Blindness, Completed, Connection, ConnectionId};
+use crate::session::{Blindness, Completed, Connection, ConnectionId, TransportKind};
 use crate::store::ConnectionStore;
 
 use super::behaviour::{Before, ClientBehaviour, ClientBehaviours};
@@ -25,11 +25,11 @@ pub struct History {
     by_stack: Links,
     by_address: Links,
     habits: ClientBehaviours,
-    unnamed: HashMap<(IpAddr, Endpoint), Unnamed>,
+    unnamed: HashMap<(IpAddr, Place), Unnamed>,
     /// When the first handshake of an address began of which not all is visible that the server sent.
-    unseen_issue: HashMap<IpAddr, Moment>,
+    unseen_issue: HashMap<(IpAddr, TransportKind), Moment>,
     /// When the first handshake of an address began that may have issued a ticket under encryption.
-    encrypted_issue: HashMap<IpAddr, Moment>,
+    encrypted_issue: HashMap<(IpAddr, TransportKind), Moment>,
 }
 
 /// When the first connections of a client address at a server began whose ClientHello is not visible: any client of that
@@ -59,13 +59,15 @@ impl History {
         let hasher = DefaultHashBuilder::default();
         let stack = |connection: &Connection| {
             let stack = connection.hello.yes()?.stack.digest;
-            Some(hasher.hash_one((connection.client_address(), stack, connection.server)))
+            Some(hasher.hash_one((connection.client_address(), stack, place(connection))))
         };
-        let address =
-            |connection: &Connection| Some(hasher.hash_one((connection.client_address(), connection.server.ip)));
+        let address = |connection: &Connection| {
+            let kind = connection.transport.kind();
+            Some(hasher.hash_one((connection.client_address(), connection.server.ip, kind)))
+        };
         let [by_stack, by_address] = Links::of(kept, order, |connection| [stack(connection), address(connection)]);
         let habits = ClientBehaviours::of(kept, order, |id, connection| {
-            let at_endpoint = |earlier: &&Connection| earlier.server == connection.server;
+            let at_endpoint = |earlier: &&Connection| place(earlier) == place(connection);
             let same_name = |earlier: &&Connection| earlier.server_name() == connection.server_name();
             let of_stack = || by_stack.before(kept, id).map(|(_, earlier)| earlier).take(MAX_NAMES);
             let of_address = || by_address.before(kept, id).map(|(_, earlier)| earlier).take(MAX_NAMES);
@@ -91,11 +93,12 @@ impl History {
             // A PROXY header may be lost as well: it is the address on the wire that may have been this client's.
             let client = connection.client.ip;
             if connection.hello.yes().is_none() {
-                unnamed.entry((client, connection.server)).or_default().note(connection);
+                unnamed.entry((client, place(connection))).or_default().note(connection);
             }
             let began = moment(connection);
-            let note = |first: &mut HashMap<IpAddr, Moment>| {
-                let first = first.entry(client).or_insert(began);
+            let at = (client, connection.transport.kind());
+            let note = |first: &mut HashMap<(IpAddr, TransportKind), Moment>| {
+                let first = first.entry(at).or_insert(began);
                 *first = began.min(*first);
             };
             // Clients keep sessions by name, by port or by neither: what one server issued, another may be offered.
@@ -134,7 +137,9 @@ impl History {
     /// although it falls into the capture.
     #[must_use]
     pub fn may_hide_an_issue(&self, connection: &Connection) -> bool {
-        let first = self.unseen_issue.get(&connection.client.ip);
+        let first = self
+            .unseen_issue
+            .get(&(connection.client.ip, connection.transport.kind()));
         first.is_some_and(|first| *first < moment(connection))
     }
 
@@ -142,12 +147,14 @@ impl History {
     /// encrypted.
     #[must_use]
     pub fn may_have_issued_encrypted(&self, connection: &Connection) -> bool {
-        let first = self.encrypted_issue.get(&connection.client.ip);
+        let first = self
+            .encrypted_issue
+            .get(&(connection.client.ip, connection.transport.kind()));
         first.is_some_and(|first| *first < moment(connection))
     }
 
     fn unnamed_before(&self, connection: &Connection, which: fn(&Unnamed) -> Option<Moment>) -> bool {
-        let unnamed = self.unnamed.get(&(connection.client.ip, connection.server));
+        let unnamed = self.unnamed.get(&(connection.client.ip, place(connection)));
         let first = unnamed.and_then(which);
         first.is_some_and(|first| first < moment(connection))
     }
@@ -168,7 +175,7 @@ impl History {
         self.by_stack
             .before(kept, id)
             // The group is a hash: make sure.
-            .filter(move |(_, earlier)| same_client(earlier, connection) && earlier.server == connection.server)
+            .filter(move |(_, earlier)| same_client(earlier, connection) && place(earlier) == place(connection))
     }
 
     /// Earlier connections between the same two addresses, whatever the ports and programs, latest first.
@@ -179,9 +186,20 @@ impl History {
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
         self.by_address.before(kept, id).filter(|(_, earlier)| {
-            earlier.client_address() == connection.client_address() && earlier.server.ip == connection.server.ip
+            let ends = |connection: &Connection| {
+                let kind = connection.transport.kind();
+                (connection.client_address(), connection.server.ip, kind)
+            };
+            ends(earlier) == ends(connection)
         })
     }
+}
+
+/// An endpoint under one transport: no session crosses from one to another.
+type Place = (Endpoint, TransportKind);
+
+fn place(connection: &Connection) -> Place {
+    (connection.server, connection.transport.kind())
 }
 
 /// Packets may bear no time or the same: then the frame decides.

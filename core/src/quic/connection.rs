@@ -115,7 +115,7 @@ impl KeySet {
 #[derive(Debug, Clone)]
 struct Waiting {
     speaker: Speaker,
-    space: keys::Space,
+    space: decrypt::Space,
     number_at: usize,
     bytes: Box<[u8]>,
     at: At,
@@ -282,8 +282,8 @@ impl Connection {
     ) {
         let key_space = match space {
             Space::Initial => return,
-            Space::Handshake => keys::Space::Handshake,
-            Space::Application => keys::Space::Application,
+            Space::Handshake => decrypt::Space::Handshake,
+            Space::Application => decrypt::Space::Application,
         };
         let Some(keys) = &mut self.keys else {
             // Before the hello is whole nobody knows whether there are keys.
@@ -307,7 +307,7 @@ impl Connection {
 
     fn open_protected(
         &mut self,
-        (speaker, space): (Speaker, keys::Space),
+        (speaker, space): (Speaker, decrypt::Space),
         packet: (&[u8], usize),
         at: At,
         scratch: &mut Scratch,
@@ -315,8 +315,8 @@ impl Connection {
         let keys = self.keys.as_mut();
         let opened = keys.and_then(|keys| keys.open(speaker, space, packet, scratch));
         let space = match space {
-            keys::Space::Handshake => Space::Handshake,
-            keys::Space::Application => Space::Application,
+            decrypt::Space::Handshake => Space::Handshake,
+            decrypt::Space::Application => Space::Application,
         };
         if opened.is_some() {
             self.frames(speaker, space, at, scratch.frames());
@@ -334,7 +334,7 @@ impl Connection {
         *count = count.saturating_add(1);
     }
 
-    fn hold(&mut self, (speaker, space): (Speaker, keys::Space), (bytes, number_at): (&[u8], usize), at: At) {
+    fn hold(&mut self, (speaker, space): (Speaker, decrypt::Space), (bytes, number_at): (&[u8], usize), at: At) {
         if self.waiting.len() >= MAX_WAITING || self.waiting_bytes + bytes.len() > MAX_WAITING_BYTES {
             return self.stay_closed(speaker);
         }
@@ -471,7 +471,9 @@ impl Connection {
             Speaker::Server => (server, self.closed[1]),
         };
         let keys = self.keys();
-        closed == 0 && !stream.has_gap() && keys.is_some_and(|keys| keys.is_complete(speaker, keys::Space::Application))
+        closed == 0
+            && !stream.has_gap()
+            && keys.is_some_and(|keys| keys.is_complete(speaker, decrypt::Space::Application))
     }
 
     /// Whether bytes of this side's Initial stream are missing or could not be kept, and which.

@@ -5,6 +5,7 @@
 
 mod notes;
 
+use crate::model::connections_text;
 use std::cmp::Reverse;
 
 use crate::model::alike::{self, OutcomeGroup};
@@ -252,8 +253,7 @@ fn scope(report: &Report<'_>) -> String {
         let start = moment(first).strftime("%Y-%m-%d %H:%M:%S UTC");
         parts.push(format!("{} from {start}", duration(last.since(first))));
     }
-    let connections = report.summary.counts.outcomes.total();
-    parts.push(counted(connections, "TLS connection", "TLS connections"));
+    parts.push(connections_text(&report.summary));
     parts.join(", ")
 }
 

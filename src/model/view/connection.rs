@@ -1,5 +1,6 @@
 //! One connection whole: what it is, what was offered, what became of it and why, and where to go from it.
 
+use crate::model::protocol_text;
 use crate::model::session::{Found, Life};
 use crate::model::{Report, community_id, connection_id, cost, credential_id, moment};
 use crate::wording::wrapping_text;
@@ -237,7 +238,8 @@ fn protocol(connection: &Connection) -> String {
             } else {
                 ""
             };
-            format!("{}   {}{alpn}{retry}", answer.version, answer.suite)
+            let protocol = protocol_text(connection).unwrap_or_default();
+            format!("{protocol}   {}{alpn}{retry}", answer.suite)
         }
         Seen::No => "no ServerHello".to_owned(),
         Seen::Blind(cause) => format!("not visible ({})", cause.code()),

@@ -1,5 +1,6 @@
 //! The whole run at a glance: outcomes over time, and services in the order of what they waste.
 
+use crate::model::over;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -49,7 +50,12 @@ pub fn by_waste(report: &Report<'_>) -> Vec<usize> {
 /// Name and endpoint of a service.
 #[must_use]
 pub fn service_title(view: &ServiceView) -> String {
-    format!("{}  {}", name_of(view.server_name.as_deref()), view.server)
+    format!(
+        "{}  {}{}",
+        name_of(view.server_name.as_deref()),
+        view.server,
+        over(view.transport)
+    )
 }
 
 /// What was read: the name of the capture, or how many there are, and their packets.

@@ -1,5 +1,6 @@
 //! One service whole: its backends, its ticket keys over time, what hindsight says of it, and its clients.
 
+use crate::model::over;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -153,7 +154,7 @@ impl ServicePage {
         Some(Self {
             index,
             title: service_title(view),
-            server: view.server.to_string(),
+            server: format!("{}{}", view.server, over(view.transport)),
             counts: view.counts,
             avoidable: view.avoidable.all,
             reasons: view.reasons.clone(),

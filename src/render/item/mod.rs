@@ -59,5 +59,5 @@ fn service_terms(report: &Report<'_>, index: usize) -> String {
     };
     let name = view.server_name.as_deref().filter(is_plain);
     let name = name.map_or_else(String::new, |name| format!(" name:{name}"));
-    format!("server:{}{name}", view.server)
+    format!("server:{}{name} transport:{}", view.server, view.transport.code())
 }

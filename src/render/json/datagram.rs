@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::connection::Causes;
 use super::{End, Frame};
+use crate::model::quic_version;
 use reshake_core::session::{ClientPath, CloseFrame, Connection, DtlsFacts, QuicFacts, ResetCertainty};
 use reshake_core::tls::AlertDescription;
 
@@ -54,16 +55,6 @@ fn paths(paths: &[ClientPath]) -> Vec<PathJson> {
         first: path.first.into(),
     };
     paths.iter().map(path).collect()
-}
-
-/// The name of a QUIC version: "v1", "v2", or the number.
-#[must_use]
-pub(crate) fn quic_version(version: u32) -> String {
-    match version {
-        reshake_core::datagram::kind::QUIC_V1 => "v1".to_owned(),
-        reshake_core::datagram::kind::QUIC_V2 => "v2".to_owned(),
-        other => format!("0x{other:08x}"),
-    }
 }
 
 impl QuicJson {

@@ -1,5 +1,6 @@
 //! The connections that matter: one of each kind with its evidence, or all of them.
 
+use crate::model::protocol_text;
 use std::cmp::Reverse;
 use std::io;
 
@@ -75,9 +76,7 @@ impl Page<'_, '_> {
     }
 
     fn connection(&mut self, place: usize, id: ConnectionId, connection: &Connection) -> io::Result<()> {
-        let version = connection
-            .version()
-            .map_or_else(|| "version not seen".to_owned(), |version| version.to_string());
+        let version = protocol_text(connection).unwrap_or_else(|| "version not seen".to_owned());
         let outcome = paint(self.outcome_style(connection.outcome), outcome_text(connection.outcome));
         let since = self
             .report

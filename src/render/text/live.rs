@@ -1,5 +1,6 @@
 //! A live run on the terminal: a line for each decided handshake, and a summary now and then.
 
+use crate::model::protocol_text;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -42,9 +43,7 @@ pub fn connection(
     let time = moment(connection.hello_time()).strftime("%H:%M:%S%.3f");
     let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
     let outcome = paint(style.of(connection.outcome), outcome_text(connection.outcome));
-    let version = connection
-        .version()
-        .map_or_else(String::new, |version| format!("   {version}"));
+    let version = protocol_text(connection).map_or_else(String::new, |version| format!("   {version}"));
     write!(out, "{time}  {} → {name}{version}   {outcome}", connection.client)?;
     if let Some(primary) = report.reasons(id, connection).first() {
         let summary = printable(&primary.summary, MAX_SENTENCE);

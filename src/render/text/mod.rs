@@ -11,6 +11,7 @@ pub mod live;
 mod notices;
 mod services;
 
+use crate::model::connections_text;
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -124,7 +125,7 @@ impl Page<'_, '_> {
             let start = moment(first).strftime("%Y-%m-%d %H:%M:%S UTC");
             parts.push(format!("{} from {start}", duration(last.since(first))));
         }
-        parts.push(counted(connections, "TLS connection", "TLS connections"));
+        parts.push(connections_text(&report.summary));
         if report.captures.iter().any(|capture| capture.ended == Ended::Stopped) {
             parts.push("stopped there".to_owned());
         }

@@ -1,5 +1,6 @@
 //! The services, the one with the most trouble first: how much resumed, why not the rest, what to do, what it costs.
 
+use crate::model::over;
 use std::cmp::Reverse;
 use std::io;
 
@@ -72,7 +73,8 @@ impl Page<'_, '_> {
         let insight = report.hindsight.service(&view.service());
         let backends = insight.and_then(|insight| hindsight::backends(&insight.backends));
         let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
-        writeln!(self.out, "\n{name}  {}{counts}{backends}", view.server)?;
+        let over = over(view.transport);
+        writeln!(self.out, "\n{name}  {}{over}{counts}{backends}", view.server)?;
         if let Some(insight) = insight {
             self.hindsight(insight, advised)?;
         }

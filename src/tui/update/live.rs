@@ -77,9 +77,7 @@ fn show(state: &mut State, report: &Shared) -> Vec<Command> {
     });
     for service in services {
         let wanted = old.services.get(service.index);
-        let same = |view: &crate::model::ServiceView| {
-            wanted.is_some_and(|old| view.server == old.server && view.server_name == old.server_name)
-        };
+        let same = |view: &crate::model::ServiceView| wanted.is_some_and(|old| view.service() == old.service());
         if let Some(index) = report.services.iter().position(same) {
             service.index = index;
             let client = service.client;

@@ -110,7 +110,15 @@ pub(super) fn cell(report: &Report<'_>, place: usize, column: usize) -> Option<S
             Some(name) => wire(name),
             None => connection.server.to_string(),
         },
-        Sorter::Version => connection.version().map_or_else(|| "?".to_owned(), version_text),
+        Sorter::Version => {
+            let over = if connection.transport.quic().is_some() {
+                "QUIC "
+            } else {
+                ""
+            };
+            let version = connection.version().map_or_else(|| "?".to_owned(), version_text);
+            format!("{over}{version}")
+        }
         Sorter::Offered => offered(connection),
         Sorter::Outcome => (*OUTCOMES.get(outcome_place(connection.outcome))?).to_owned(),
         Sorter::Reason => {

@@ -154,7 +154,7 @@ impl Entry {
         let [client, server] = Side::BOTH.map(|side| self.notify(side));
         Close {
             class: self.class(connection, frames, quiet),
-            first_closer: first_of(frames),
+            first_closer: first_closer(frames, [client, server]),
             client,
             server,
         }
@@ -203,12 +203,23 @@ impl Entry {
     }
 }
 
-fn first_of(frames: [Option<CloseFrame>; 2]) -> Option<Side> {
+/// Who closed first. A side whose packets are sealed may have done so before the frame that was read.
+fn first_closer(frames: [Option<CloseFrame>; 2], notifies: [CloseNotify; 2]) -> Seen<Side> {
     let first = frames
         .into_iter()
         .flatten()
         .min_by_key(|frame| (frame.at.time, frame.at.frame));
-    first.map(|frame| frame.by)
+    let sealed = notifies.into_iter().find_map(|notify| match notify {
+        CloseNotify::Blind(cause) => Some(cause),
+        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => {
+            None
+        }
+    });
+    match (first, sealed) {
+        (Some(first), None) => Seen::Yes(first.by),
+        (_, Some(cause)) => Seen::Blind(cause),
+        (None, None) => Seen::Blind(Blindness::OpenAtCaptureEnd),
+    }
 }
 
 fn key_origin(keys: &QuicKeys) -> Option<KeyOrigin> {
