@@ -3,6 +3,7 @@
 mod end;
 mod reset;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::super::Run;
@@ -34,6 +35,8 @@ struct SideSeen {
     /// An Initial of it did not open.
     unread: bool,
     closed: Option<CloseFrame>,
+    /// Its last Handshake packet so far, and its bytes up to there.
+    handshake: Option<(At, u64)>,
 }
 
 /// One connection.
@@ -59,8 +62,6 @@ pub(super) struct Entry {
     outer: Option<Arc<[Wrapping]>>,
     pub(super) facts: QuicFacts,
     sides: [SideSeen; 2],
-    /// The last Handshake packet of the server: its Finished, if no other.
-    server_handshake: Option<At>,
     resets: ResetWatch,
     /// Names under which the table knows it.
     pub(super) ids: Vec<Key>,
@@ -103,7 +104,6 @@ impl Entry {
                 ..QuicFacts::default()
             },
             sides: <[SideSeen; 2]>::default(),
-            server_handshake: None,
             resets: ResetWatch::default(),
             ids: Vec::new(),
             pairs: Vec::new(),
@@ -213,8 +213,8 @@ impl Entry {
                 self.facts.zero_rtt_packets = self.facts.zero_rtt_packets.saturating_add(1);
             }
             LongKind::Handshake => {
-                if speaker == Speaker::Server {
-                    self.server_handshake = Some(at);
+                if let Some(side) = self.sides.get_mut(index(speaker)) {
+                    side.handshake = Some((at, side.bytes));
                 }
                 let place = (long.bytes, long.number_at);
                 self.connection
@@ -247,6 +247,7 @@ impl Entry {
     fn short(&mut self, speaker: Speaker, bytes: &[u8], at: At, secrets: &mut Secrets, scratch: &mut Scratch) {
         match speaker {
             Speaker::Client => self.client_finished(at),
+            Speaker::Server if self.resets.is_reset(bytes) => return,
             Speaker::Server => drop(self.facts.server_application.get_or_insert(at)),
         }
         let id = match speaker {
@@ -262,22 +263,21 @@ impl Entry {
         );
     }
 
-    /// A client sends 1-RTT packets only once it has the server's Finished and has sent its own (RFC 9001 §5.7).
+    /// A client sends 1-RTT packets only once it has the server's Finished and has sent its own (RFC 9001 §5.7): both
+    /// stand in the Handshake packets before.
     fn client_finished(&mut self, at: At) {
-        let [client, server] = self.sides.map(|side| side.bytes);
+        let sides = self.sides;
         let Some(open) = self.open.as_deref_mut() else { return };
         let facts = open.facts_mut();
-        let Some(answer) = facts.answer.yes().map(|answer| answer.at) else {
+        if facts.answer.yes().is_none() {
             return;
-        };
-        for (side, finished, bytes) in [
-            (Side::Client, at, client),
-            (Side::Server, self.server_handshake.unwrap_or(answer), server),
-        ] {
-            let side = facts.side_mut(side);
-            if side.finished.is_none() {
-                side.finished = Some(finished);
-                side.handshake_bytes = u32::try_from(bytes).ok().and_then(std::num::NonZeroU32::new);
+        }
+        for (side, seen) in Side::BOTH.into_iter().zip(sides) {
+            let facts = facts.side_mut(side);
+            if facts.finished.is_none() {
+                let (finished, bytes) = seen.handshake.unwrap_or((at, seen.bytes));
+                facts.finished = Some(finished);
+                facts.handshake_bytes = u32::try_from(bytes).ok().and_then(NonZeroU32::new);
             }
         }
     }

@@ -57,6 +57,12 @@ impl ResetWatch {
         }
     }
 
+    /// Whether a packet ends in a promised token.
+    pub(super) fn is_reset(&self, packet: &[u8]) -> bool {
+        let token = packet.last_chunk::<TOKEN>();
+        token.is_some_and(|token| self.tokens.contains(token))
+    }
+
     /// Takes any datagram of the connection. `named` says that the client has a connection ID.
     pub(super) fn see(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, named: bool) {
         let payload = datagram.payload;
@@ -67,7 +73,7 @@ impl ResetWatch {
         let Some(token) = payload.last_chunk::<TOKEN>().filter(|_| is_short(payload)) else {
             return;
         };
-        if self.tokens.contains(token) {
+        if self.is_reset(payload) {
             self.find(at, ResetCertainty::Token);
         }
         if reached.by_id {
