@@ -35,7 +35,7 @@ fn filter(
         let servers = connection.servers();
         servers.map(move |server| ends(protocol, client, server))
     };
-    let mut pairs: Vec<String> = clients(connection).into_iter().flat_map(of_client).collect();
+    let mut pairs: Vec<String> = connection.clients().into_iter().flat_map(of_client).collect();
     // Two addresses may have the same port.
     pairs.dedup();
     let pairs = match pairs.as_slice() {
@@ -47,20 +47,6 @@ fn filter(
         first.frame(),
         last.frame(),
     )
-}
-
-/// Every address of the client: over UDP a connection may go on from another one.
-fn clients(connection: &Connection) -> Vec<Endpoint> {
-    let transport = &connection.transport;
-    let quic = transport.quic().map(|facts| facts.paths.as_slice());
-    let paths = quic.or_else(|| transport.dtls().map(|facts| facts.paths.as_slice()));
-    let mut clients = vec![connection.client];
-    for path in paths.unwrap_or_default() {
-        if !clients.contains(&path.client) {
-            clients.push(path.client);
-        }
-    }
-    clients
 }
 
 fn addresses(protocol: &str, client: Endpoint, server: Endpoint) -> String {

@@ -445,6 +445,20 @@ impl Connection {
         [Some(self.server), behind].into_iter().flatten()
     }
 
+    /// Every endpoint of the client, the first one in front: over UDP a connection may go on from another.
+    #[must_use]
+    pub fn clients(&self) -> Vec<Endpoint> {
+        let quic = self.transport.quic().map(|facts| facts.paths.as_slice());
+        let paths = quic.or_else(|| self.transport.dtls().map(|facts| facts.paths.as_slice()));
+        let mut clients = vec![self.client];
+        for path in paths.unwrap_or_default() {
+            if !clients.contains(&path.client) {
+                clients.push(path.client);
+            }
+        }
+        clients
+    }
+
     /// Whether it offered external PSKs and nothing else: no session could have come of them.
     #[must_use]
     pub fn offers_external_psks_only(&self) -> bool {

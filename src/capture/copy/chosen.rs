@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hashbrown::{HashMap, HashSet};
 
 use reshake_core::net::{Decoded, Decoder, Endpoint, Neighbour, Packet, Segment, SeqNumber};
-use reshake_core::session::Connection;
+use reshake_core::session::{Connection, TransportKind};
 
 /// A set of frame numbers, a bit each.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ struct Stretch {
 #[derive(Debug)]
 pub struct Chosen {
     decoder: Decoder,
-    stretches: HashMap<(Endpoint, Endpoint), Vec<Stretch>>,
+    stretches: HashMap<Flow, Vec<Stretch>>,
     hosts: HashSet<IpAddr>,
     frames: Frames,
 }
@@ -56,13 +56,13 @@ impl Chosen {
     /// Connections of the first capture; `others` are all of the run, which tell where the next one between the same
     /// endpoints begins.
     pub fn of<'c>(chosen: impl Iterator<Item = &'c Connection>, others: impl Iterator<Item = &'c Connection>) -> Self {
-        let mut stretches: HashMap<(Endpoint, Endpoint), Vec<Stretch>> = HashMap::new();
+        let mut stretches: HashMap<Flow, Vec<Stretch>> = HashMap::new();
         let mut hosts = HashSet::new();
         for connection in chosen {
-            for pair in pairs(connection) {
-                hosts.extend([pair.0.ip, pair.1.ip]);
+            for flow in flows(connection) {
+                hosts.extend(flow.ends.map(|end| end.ip));
                 stretches
-                    .entry(pair)
+                    .entry(flow)
                     .or_default()
                     .extend(spans(connection).map(|(first, last)| Stretch {
                         first,
@@ -74,8 +74,8 @@ impl Chosen {
             }
         }
         for other in others {
-            for pair in pairs(other) {
-                for stretch in stretches.get_mut(&pair).into_iter().flatten() {
+            for flow in flows(other) {
+                for stretch in stretches.get_mut(&flow).into_iter().flatten() {
                     let begun = spans(other).map(|(first, _)| first);
                     let begun = begun.filter(|first| *first > stretch.last).min();
                     stretch.next = stretch.next.min(begun.unwrap_or(u64::MAX));
@@ -95,16 +95,28 @@ impl Chosen {
         let frame = packet.frame.frame();
         let belongs = match self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
-                let stretches = self.stretches.get_mut(&ordered(segment.source, segment.destination));
+                let stretches = self
+                    .stretches
+                    .get_mut(&Flow::new(false, segment.source, segment.destination));
                 stretches.is_some_and(|stretches| stretches.iter_mut().any(|stretch| stretch.takes(&segment, frame)))
             }
             Decoded::Neighbour(Neighbour::Unreachable {
                 source, destination, ..
             }) => {
-                let stretches = self.stretches.get(&ordered(source, destination));
+                let stretches = self.stretches.get(&Flow::new(false, source, destination));
                 stretches.is_some_and(|stretches| stretches.iter().any(|stretch| stretch.holds(frame)))
             }
-            _ => false,
+            // Datagrams bear no numbers that would tell a late copy from the next connection.
+            Decoded::Datagram(datagram) => {
+                let stretches = self
+                    .stretches
+                    .get(&Flow::new(true, datagram.source, datagram.destination));
+                stretches.is_some_and(|stretches| {
+                    let within = |stretch: &Stretch| stretch.first <= frame && frame <= stretch.last;
+                    stretches.iter().any(within)
+                })
+            }
+            Decoded::Neighbour(_) | Decoded::Skipped(_) | Decoded::Other => false,
         };
         let fragments = self.decoder.completed();
         if belongs {
@@ -134,14 +146,25 @@ impl Stretch {
     }
 }
 
-/// The endpoints between which its packets go.
-fn pairs(connection: &Connection) -> Vec<(Endpoint, Endpoint)> {
-    let servers = connection.servers();
-    servers.map(|server| ordered(connection.client, server)).collect()
+/// Two endpoints in the order of their addresses, and the protocol between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Flow {
+    udp: bool,
+    ends: [Endpoint; 2],
 }
 
-fn ordered(a: Endpoint, b: Endpoint) -> (Endpoint, Endpoint) {
-    (a.min(b), a.max(b))
+impl Flow {
+    fn new(udp: bool, a: Endpoint, b: Endpoint) -> Self {
+        let ends = [a.min(b), a.max(b)];
+        Self { udp, ends }
+    }
+}
+
+/// The endpoints between which its packets go.
+fn flows(connection: &Connection) -> Vec<Flow> {
+    let udp = connection.transport.kind() != TransportKind::Tcp;
+    let of_client = |client| connection.servers().map(move |server| Flow::new(udp, client, server));
+    connection.clients().into_iter().flat_map(of_client).collect()
 }
 
 /// First and last frames in the first capture.
