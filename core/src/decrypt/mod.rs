@@ -24,6 +24,8 @@ mod testing;
 
 pub use connection::{Keys, Readiness, Speaker};
 pub use log::{Fault, Log, Problem};
+#[cfg(test)]
+pub(crate) use packet::retry_tag;
 pub use packet::{PacketKey, ProtectedPacket, Scratch, is_retry_authentic};
 pub use quic::{QuicKeys, Space};
 pub use secret::Secret;

@@ -236,6 +236,18 @@ impl PacketKey {
     }
 }
 
+/// The tag of a Retry.
+#[cfg(test)]
+pub(crate) fn retry_tag(version: u32, original: &[u8], retry: &[u8]) -> Vec<u8> {
+    use aes_gcm::aead::AeadInOut;
+    let (key, nonce) = if version == QUIC_V2 { RETRY_V2 } else { RETRY_V1 };
+    let length = u8::try_from(original.len()).expect("short");
+    let pseudo = [&[length], original, retry].concat();
+    let cipher = aes_gcm::Aes128Gcm::new_from_slice(&key).expect("AES-128");
+    let tag = cipher.encrypt_inout_detached((&nonce).into(), &pseudo, (&mut [][..]).into());
+    tag.expect("sealed").to_vec()
+}
+
 #[cfg(test)]
 impl PacketKey {
     /// Protects a packet whose header ends with a packet number of four bytes.

@@ -146,3 +146,11 @@ impl Arrival {
         (self.protocol, datagram, self.at)
     }
 }
+
+#[cfg(test)]
+impl Datagrams {
+    /// Pairs of endpoints that are remembered without a connection.
+    pub(super) fn strangers(&self) -> usize {
+        self.quic.strangers()
+    }
+}

@@ -177,7 +177,8 @@ mod tests {
                 let end = (start + length).min(whole.len());
                 stream.push(start as u64, &whole[start..end]);
             }
-            prop_assert_eq!(stream.message().as_deref(), Some(&whole[..]));
+            let taken = stream.message();
+            prop_assert_eq!(taken.as_deref(), Some(&whole[..]));
             prop_assert!(!stream.has_gap());
         }
     }

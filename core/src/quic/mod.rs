@@ -9,6 +9,8 @@ mod connection;
 mod crypto;
 mod frames;
 mod header;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use cid::Cid;
 pub use connection::{Connection, Event, Happened, Space, reset_token};

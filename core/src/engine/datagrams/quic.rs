@@ -5,6 +5,8 @@
 
 mod lookup;
 mod open;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -23,7 +25,7 @@ use open::Entry;
 type Number = u32;
 
 /// Connections being opened: no ServerHello yet. Beyond that the oldest is given up.
-const MAX_OPENING: usize = 1 << 16;
+const MAX_OPENING: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
 /// Connections in all; beyond that the one that was silent longest is ended.
 const MAX_OPEN: usize = 1 << 18;
 /// Bytes that all of them hold back; beyond that those being opened are given up, the oldest first.
@@ -33,7 +35,7 @@ const MAX_PACKETS: usize = 8;
 /// Initials of a pair of endpoints that did not open, after which no more are tried.
 const MAX_FAILURES: u8 = 16;
 /// Pairs of endpoints of which something is remembered before there is a connection.
-const MAX_STRANGERS: usize = 4096;
+const MAX_STRANGERS: usize = if cfg!(test) { 1 << 6 } else { 1 << 12 };
 /// Nanoseconds of silence after which a connection is over: above the idle timeouts that servers announce, and the time
 /// in which a machine that took over still resets what it does not know.
 const IDLE: i64 = 300_000_000_000;
@@ -385,4 +387,11 @@ fn is_named_version(version: u32) -> bool {
     let google = matches!(a, b'Q' | b'T') && [b, c, d].iter().all(u8::is_ascii_digit);
     let draft = [a, b, c] == [0xff, 0, 0];
     draft || google
+}
+
+#[cfg(test)]
+impl QuicTable {
+    pub(super) fn strangers(&self) -> usize {
+        self.strangers.len().max(self.stranger_order.len())
+    }
 }

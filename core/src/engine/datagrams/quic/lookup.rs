@@ -12,6 +12,10 @@ use crate::session::{ClientPath, MAX_PATHS};
 /// Connection IDs of one side that are known at once: as many as anybody has in use.
 const MAX_IDS: usize = 16;
 
+/// Connections of a pair of endpoints that are found by it; older ones only by their IDs. Every one is looked at when a
+/// client begins anew, so that forged Initials must not make them many.
+const MAX_ON_PAIR: usize = 16;
+
 /// Two endpoints in an order: client and server, or who sends and who receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Pair {
@@ -170,7 +174,11 @@ impl Index {
             self.servers.entry(pair.to).or_default().connections += 1;
         }
         entry.pairs.push(pair);
-        self.pairs.entry(pair).or_default().push(number);
+        let numbers = self.pairs.entry(pair).or_default();
+        if numbers.len() >= MAX_ON_PAIR {
+            numbers.remove(0);
+        }
+        numbers.push(number);
     }
 
     /// One side is called so: packets to it bear this ID.

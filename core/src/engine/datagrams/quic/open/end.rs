@@ -10,7 +10,7 @@ use crate::engine::connection::{Context, IDLE_NANOS};
 use crate::net::{Notice, Timestamp};
 use crate::session::{
     Blindness, Close, CloseClass, CloseFrame, CloseNotify, Completed, Connection, ConnectionId, HostFingerprint,
-    KeyOrigin, MergeHints, ResetCertainty, Seen, Side, SideClose,
+    KeyOrigin, MergeHints, PacketSpace, ResetCertainty, Seen, Side, SideClose,
 };
 
 impl Entry {
@@ -76,7 +76,7 @@ impl Entry {
                 facts.handshake_loss.get_or_insert(Blindness::Gap);
             }
         }
-        let blind = Side::BOTH.map(|side| Some(self.missing_hello(side, still_open)));
+        let blind = Side::BOTH.map(|side| self.missing_hello(side, still_open));
         // Everything that the server sent last was read: no ticket was missed.
         if !self.connection.is_read(Speaker::Server) {
             open.server_stays_closed();
@@ -115,22 +115,25 @@ impl Entry {
     }
 
     /// Why a hello of this side may exist although it was not seen.
-    fn missing_hello(&self, side: Side, still_open: Blindness) -> Blindness {
+    fn missing_hello(&self, side: Side, still_open: Blindness) -> Option<Blindness> {
         let seen = self.side(side);
-        if !seen.captured {
-            return Blindness::OneDirection;
-        }
-        if seen.cut {
-            return Blindness::Snaplen;
-        }
         let stream = self.connection.hello_stream(speaker(side));
-        if stream.is_broken() {
-            return Blindness::Unsupported;
+        if !seen.captured {
+            Some(Blindness::OneDirection)
+        } else if seen.cut {
+            Some(Blindness::Snaplen)
+        } else if stream.is_broken() {
+            Some(Blindness::Unsupported)
+        } else if stream.has_gap() || stream.is_inside_message() || seen.unread {
+            Some(Blindness::Gap)
+        } else {
+            // Who closes in an Initial says nothing more.
+            let closed = self
+                .facts
+                .close_frame
+                .is_some_and(|frame| frame.space == PacketSpace::Initial);
+            (!closed).then_some(still_open)
         }
-        if stream.has_gap() || stream.is_inside_message() || seen.unread {
-            return Blindness::Gap;
-        }
-        still_open
     }
 
     /// Whether the handshake came to its end. A server or client that gives up says so in an Initial packet, which anyone
