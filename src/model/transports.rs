@@ -8,7 +8,7 @@ use reshake_core::session::{Connection, TransportKind};
 /// What a connection speaks, as people say it: "TLS 1.3", "QUIC v1, TLS 1.3", "DTLS 1.2". `None` where nothing of it was
 /// seen.
 #[must_use]
-pub(super) fn protocol_text(connection: &Connection) -> Option<String> {
+pub(crate) fn protocol_text(connection: &Connection) -> Option<String> {
     let quic = connection.transport.quic();
     let quic = quic.map(|facts| format!("QUIC {}", quic_version(facts.version)));
     let parts: Vec<String> = quic
@@ -20,7 +20,7 @@ pub(super) fn protocol_text(connection: &Connection) -> Option<String> {
 
 /// How a transport other than TCP is named behind what it carries: " (QUIC)".
 #[must_use]
-pub(super) const fn over(transport: TransportKind) -> &'static str {
+pub(crate) const fn over(transport: TransportKind) -> &'static str {
     match transport {
         TransportKind::Tcp => "",
         TransportKind::Quic => " (QUIC)",
@@ -30,7 +30,7 @@ pub(super) const fn over(transport: TransportKind) -> &'static str {
 
 /// "5 TLS connections", and how many of them are not over TCP.
 #[must_use]
-pub(super) fn connections_text(summary: &Summary) -> String {
+pub(crate) fn connections_text(summary: &Summary) -> String {
     let all = counted(summary.counts.outcomes.total(), "TLS connection", "TLS connections");
     let part = |kind: &TransportKind| {
         let count = summary.transports.get(kind).copied().filter(|count| *count > 0)?;
@@ -49,7 +49,7 @@ pub(super) fn connections_text(summary: &Summary) -> String {
 
 /// The name of a QUIC version: "v1", "v2", or the number.
 #[must_use]
-pub(super) fn quic_version(version: u32) -> String {
+pub(crate) fn quic_version(version: u32) -> String {
     match version {
         QUIC_V1 => "v1".to_owned(),
         QUIC_V2 => "v2".to_owned(),
