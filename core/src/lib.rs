@@ -21,6 +21,8 @@ pub mod datagram;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod decrypt;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
+pub mod dtls;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod net;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod quic;

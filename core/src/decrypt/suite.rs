@@ -147,8 +147,8 @@ pub(super) fn algorithm(suite: CipherSuite) -> Option<Algorithm> {
 /// The PRF of TLS 1.2 and older; `None` for versions without one that is known here.
 pub(super) fn prf(protection: Protection) -> Option<Prf> {
     match protection.version {
-        ProtocolVersion::TLS_1_0 | ProtocolVersion::TLS_1_1 => Some(Prf::Md5Sha1),
-        ProtocolVersion::TLS_1_2 => match protection.suite.registered()?.prf {
+        ProtocolVersion::TLS_1_0 | ProtocolVersion::TLS_1_1 | ProtocolVersion::DTLS_1_0 => Some(Prf::Md5Sha1),
+        ProtocolVersion::TLS_1_2 | ProtocolVersion::DTLS_1_2 => match protection.suite.registered()?.prf {
             TlsPRF::Sha384 => Some(Prf::Sha384),
             // SHA-256 unless the suite names another (RFC 5246 §5).
             TlsPRF::Default | TlsPRF::Sha256 => Some(Prf::Sha256),

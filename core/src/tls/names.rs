@@ -49,6 +49,7 @@ code_points! {
         HELLO_REQUEST = 0, "hello_request";
         CLIENT_HELLO = 1, "client_hello";
         SERVER_HELLO = 2, "server_hello";
+        HELLO_VERIFY_REQUEST = 3, "hello_verify_request";
         NEW_SESSION_TICKET = 4, "new_session_ticket";
         END_OF_EARLY_DATA = 5, "end_of_early_data";
         HELLO_RETRY_REQUEST = 6, "hello_retry_request";
@@ -77,6 +78,9 @@ code_points! {
         TLS_1_1 = 0x0302, "TLS 1.1";
         TLS_1_2 = 0x0303, "TLS 1.2";
         TLS_1_3 = 0x0304, "TLS 1.3";
+        DTLS_1_0 = 0xfeff, "DTLS 1.0";
+        DTLS_1_2 = 0xfefd, "DTLS 1.2";
+        DTLS_1_3 = 0xfefc, "DTLS 1.3";
     }
 }
 
@@ -87,7 +91,7 @@ impl ProtocolVersion {
     #[must_use]
     pub const fn is_tls13(self) -> bool {
         match self.0 >> 8 {
-            0xfe => self.0 == 0xfefc,
+            0xfe => self.0 == Self::DTLS_1_3.0,
             _ => self.0 >= Self::TLS_1_3.0 && !is_grease(self.0),
         }
     }
@@ -99,7 +103,14 @@ impl ProtocolVersion {
         self.0 >= 0x7f00 && self.0 <= 0x7f00 + 21
     }
 
-    /// Whether an unclean close makes the session unresumable by the letter (SSL 3.0, RFC 2246 §7.2.1).
+    /// Whether this is DTLS, whose numbers count downwards.
+    #[must_use]
+    pub const fn is_dtls(self) -> bool {
+        self.0 >> 8 == 0xfe
+    }
+
+    /// Whether an unclean close makes the session unresumable by the letter (SSL 3.0, RFC 2246 §7.2.1). DTLS 1.0 is built
+    /// on TLS 1.1, which took that rule back (RFC 4346 §7.2.1).
     #[must_use]
     pub const fn is_tls10_or_older(self) -> bool {
         self.0 <= Self::TLS_1_0.0
@@ -120,6 +131,7 @@ code_points! {
         EARLY_DATA = 42, "early_data";
         SUPPORTED_VERSIONS = 43, "supported_versions";
         COOKIE = 44, "cookie";
+        CONNECTION_ID = 54, "connection_id";
         PSK_KEY_EXCHANGE_MODES = 45, "psk_key_exchange_modes";
         KEY_SHARE_OF_DRAFTS = 40, "key_share (drafts)";
         KEY_SHARE = 51, "key_share";
