@@ -83,7 +83,7 @@ pub enum Progress {
     Whole,
     /// More of it must come.
     Partial,
-    /// Its beginning was there before.
+    /// Every byte of it was there before: it was sent again.
     Again,
     /// It cannot be used.
     Unusable,
@@ -131,11 +131,7 @@ impl Messages {
             return Progress::Unusable;
         }
         if self.is_done(fragment.number) {
-            return if fragment.offset == 0 {
-                Progress::Again
-            } else {
-                Progress::Partial
-            };
+            return Progress::Again;
         }
         let known = self
             .partial
@@ -161,10 +157,11 @@ impl Messages {
         let Some((at, partial)) = at.and_then(|at| Some((at, self.partial.get_mut(at)?))) else {
             return Progress::Unusable;
         };
-        let again = fragment.offset == 0 && partial.pieces.first().is_some_and(|piece| piece.offset == 0);
+        let before = partial.held();
         if !partial.add(fragment) {
             return Progress::Unusable;
         }
+        let again = partial.held() == before;
         if partial.is_whole() {
             let Partial {
                 kind, number, pieces, ..
@@ -196,8 +193,7 @@ impl Messages {
     /// Bytes that wait for more.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        let pieces = self.partial.iter().flat_map(|partial| &partial.pieces);
-        pieces.map(|piece| piece.bytes.len()).sum()
+        self.partial.iter().map(Partial::held).sum()
     }
 
     /// Gives up the messages begun first, but that of the fragment, until the fragment has room.
@@ -278,6 +274,10 @@ impl Partial {
         true
     }
 
+    fn held(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.bytes.len()).sum()
+    }
+
     fn is_whole(&self) -> bool {
         matches!(self.pieces.as_slice(), [piece] if piece.offset == 0 && piece.bytes.len() == self.length as usize)
     }
@@ -332,11 +332,12 @@ mod tests {
         messages.push(&fragment(0, 10, 0, &BODY[..4]));
         assert_eq!(messages.push(&fragment(0, 9, 4, &BODY[4..9])), Progress::Unusable);
         assert_eq!(messages.push(&fragment(0, 10, 2, &[77; 4])), Progress::Partial);
+        assert_eq!(messages.push(&fragment(0, 10, 3, &[78; 2])), Progress::Again);
         assert_eq!(messages.push(&fragment(0, 10, 0, &BODY[..4])), Progress::Again);
         assert_eq!(messages.push(&fragment(0, 10, 6, &BODY[6..])), Progress::Whole);
         assert_eq!(messages.whole()[4..], [0, 1, 2, 3, 77, 77, 6, 7, 8, 9]);
         assert_eq!(messages.push(&fragment(0, 10, 0, &BODY)), Progress::Again);
-        assert_eq!(messages.push(&fragment(0, 10, 4, &BODY[4..])), Progress::Partial);
+        assert_eq!(messages.push(&fragment(0, 10, 4, &BODY[4..])), Progress::Again);
     }
 
     #[test]
