@@ -7,45 +7,51 @@ use crate::tls::names::{ExtensionType, HandshakeType};
 
 /// What the first bytes of a hello say, whatever follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Opening {
+pub(super) struct Opening {
     /// The random: what tells one handshake from another (RFC 6347 §4.2.8).
-    pub random: [u8; 32],
+    pub(super) random: [u8; 32],
 }
 
 impl Opening {
     /// Reads the beginning of the body of a ClientHello or ServerHello; `None` where it cannot be one. Both begin with
     /// `fe xx`, also in DTLS 1.3 (RFC 9147 §5.3 and §5.4).
     #[must_use]
-    pub fn read(body: &[u8]) -> Option<Self> {
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
         let version = reader.u16()?;
         let random = *reader.array::<32>()?;
         let session_id = reader.u8()?;
         (matches!(version, 0xfeff | 0xfefd) && session_id <= 32).then_some(Self { random })
     }
+
+    /// Whether it is a HelloRetryRequest.
+    #[must_use]
+    pub(super) fn is_retry(&self) -> bool {
+        self.random == HELLO_RETRY_REQUEST
+    }
 }
 
 /// A hello as TLS has it, and what DTLS adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hello {
+pub(super) struct Hello {
     /// The message with a header of four bytes, without the cookie.
-    pub message: Vec<u8>,
+    pub(super) message: Vec<u8>,
     /// Random.
-    pub random: [u8; 32],
+    pub(super) random: [u8; 32],
     /// A cookie stands in it.
-    pub cookie: bool,
+    pub(super) cookie: bool,
     /// The extension of HelloRetryRequest that carries one (RFC 8446 §4.2.2).
-    pub retry_cookie: bool,
+    pub(super) retry_cookie: bool,
     /// It is a HelloRetryRequest.
-    pub retry: bool,
-    /// Length of the connection ID by which its sender wants to be called; `None` without the extension.
-    pub connection_id: Option<u8>,
+    pub(super) retry: bool,
+    /// The connection ID by which its sender wants to be called; `None` without the extension.
+    pub(super) connection_id: Option<Vec<u8>>,
 }
 
 impl Hello {
     /// Reads a whole ClientHello or ServerHello.
     #[must_use]
-    pub fn read(message: &[u8]) -> Option<Self> {
+    pub(super) fn read(message: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(message);
         let kind = HandshakeType(reader.u8()?);
         let body = reader.vec24()?;
@@ -74,14 +80,14 @@ impl Hello {
             retry_cookie: extension(block, ExtensionType::COOKIE).is_some(),
             retry: random == HELLO_RETRY_REQUEST,
             connection_id: extension(block, ExtensionType::CONNECTION_ID)
-                .and_then(|body| u8::try_from(Reader::new(body).vec8()?.len()).ok()),
+                .and_then(|body| Some(Reader::new(body).vec8()?.to_vec())),
         })
     }
 }
 
 /// Whether this is the body of a HelloVerifyRequest (RFC 6347 §4.2.1).
 #[must_use]
-pub fn is_verify_request(body: &[u8]) -> bool {
+pub(super) fn is_verify_request(body: &[u8]) -> bool {
     let mut reader = Reader::new(body);
     let version = reader.u16();
     let cookie = reader.vec8();
@@ -120,7 +126,7 @@ mod tests {
         for cookie in [&[][..], &[1, 2, 3]] {
             let hello = Hello::read(&client_hello(cookie)).expect("readable");
             assert_eq!(hello.cookie, !cookie.is_empty());
-            assert_eq!((hello.random, hello.connection_id), ([7; 32], Some(2)));
+            assert_eq!((hello.random, hello.connection_id), ([7; 32], Some(vec![1, 2])));
             let parsed = ClientHello::parse(&hello.message).expect("readable");
             assert_eq!(parsed.version, ProtocolVersion::DTLS_1_2);
             assert_eq!((parsed.session_id, parsed.cipher_suites.len()), (&[0xaa, 0xbb][..], 1));

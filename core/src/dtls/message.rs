@@ -79,7 +79,7 @@ impl<'a> Fragment<'a> {
 /// What a fragment brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Its message is whole: see [`Messages::whole`].
+    /// Its message is whole: see [`Messages::take_whole`].
     Whole,
     /// More of it must come.
     Partial,
@@ -172,10 +172,15 @@ impl Messages {
         if again { Progress::Again } else { Progress::Partial }
     }
 
-    /// The message that became whole last, as TLS frames it.
+    /// The message that became whole last, as TLS frames it. Its memory is used again by [`Messages::give_back`].
     #[must_use]
-    pub fn whole(&self) -> &[u8] {
-        &self.whole
+    pub fn take_whole(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.whole)
+    }
+
+    /// Gives back what [`Messages::take_whole`] gave.
+    pub fn give_back(&mut self, whole: Vec<u8>) {
+        self.whole = whole;
     }
 
     /// Whether a message was whole once.
@@ -308,7 +313,7 @@ mod tests {
             messages.push(&fragment(2, 10, from, bytes)) == Progress::Whole
         });
         if by.is_some() {
-            assert_eq!(messages.whole(), [&[11, 0, 0, 10][..], &BODY].concat());
+            assert_eq!(messages.take_whole(), [&[11, 0, 0, 10][..], &BODY].concat());
             assert_eq!((messages.buffered(), messages.are_incomplete()), (0, false));
         }
         by
@@ -335,7 +340,7 @@ mod tests {
         assert_eq!(messages.push(&fragment(0, 10, 3, &[78; 2])), Progress::Again);
         assert_eq!(messages.push(&fragment(0, 10, 0, &BODY[..4])), Progress::Again);
         assert_eq!(messages.push(&fragment(0, 10, 6, &BODY[6..])), Progress::Whole);
-        assert_eq!(messages.whole()[4..], [0, 1, 2, 3, 77, 77, 6, 7, 8, 9]);
+        assert_eq!(messages.whole[4..], [0, 1, 2, 3, 77, 77, 6, 7, 8, 9]);
         assert_eq!(messages.push(&fragment(0, 10, 0, &BODY)), Progress::Again);
         assert_eq!(messages.push(&fragment(0, 10, 4, &BODY[4..])), Progress::Again);
     }

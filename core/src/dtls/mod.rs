@@ -1,5 +1,12 @@
-//! DTLS 1.0 to 1.3 (RFC 4347, RFC 6347, RFC 9146, RFC 9147): datagrams of one pair of endpoints in, TLS events out. What
-//! the messages say is no different from TLS, and is read there.
+//! DTLS 1.0 to 1.3 (RFC 4347, RFC 6347, RFC 9146, RFC 9147): records of one pair of endpoints in, TLS events out. What the
+//! messages say is no different from TLS, and is read there.
 
+mod connection;
+mod hello;
 pub mod message;
+mod open;
 pub mod record;
+
+pub use connection::{Association, Fit, Heard, Listener};
+pub use open::{Opens, opens};
+pub use record::{Number, Record, records};

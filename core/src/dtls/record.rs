@@ -3,11 +3,6 @@
 
 use crate::tls::{ContentType, ProtocolVersion, Reader};
 
-/// Records with a connection ID (RFC 9146 §3); the type of what is inside is protected.
-pub const TLS12_CID: ContentType = ContentType(25);
-/// ACK of DTLS 1.3 (RFC 9147 §7).
-pub const ACK: ContentType = ContentType(26);
-
 /// The first three bits of a header of DTLS 1.3 (RFC 9147 §4).
 const UNIFIED: u8 = 0b0010_0000;
 const UNIFIED_MASK: u8 = 0b1110_0000;
@@ -98,8 +93,8 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
             | ContentType::HANDSHAKE
             | ContentType::APPLICATION_DATA
             | ContentType::HEARTBEAT
-            | TLS12_CID
-            | ACK
+            | ContentType::TLS12_CID
+            | ContentType::ACK
     );
     let version = ProtocolVersion(reader.u16()?);
     let supported = matches!(version, ProtocolVersion::DTLS_1_0 | ProtocolVersion::DTLS_1_2);
@@ -109,7 +104,7 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
     let epoch = reader.u16()?;
     let [a, b, c, d, e, f] = *reader.array::<6>()?;
     let connection_id = match content_type {
-        TLS12_CID => Some(reader.take(connection_id?)?),
+        ContentType::TLS12_CID => Some(reader.take(connection_id?)?),
         _ => None,
     };
     let length = reader.u16()?;

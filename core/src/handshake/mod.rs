@@ -4,6 +4,7 @@
 //! alone, and what needs both hellos is settled when both are there.
 
 mod credentials;
+mod dtls;
 mod hellos;
 mod opened;
 mod protected;

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use super::HandshakeTracker;
 use crate::session::Blindness;
 use crate::session::Record;
+use crate::session::ServerHelloFacts;
 use crate::session::{EarlyData, JSSE_PADDING, TicketsInferred};
 use crate::session::{PlainAlert, Side};
 use crate::tls::{Content, ContentType};
@@ -58,6 +59,8 @@ impl HandshakeTracker {
             (Some(_), _) => !tls13,
             (None, hello) => hello.is_some_and(|hello| !hello.offers_tls13),
         };
+        let fits = |answer: &ServerHelloFacts| answer.protection().fits(record.length, 3);
+        let alert_with_type = self.facts.answer.yes().and_then(fits) == Some(true);
         let facts = self.facts.side_mut(side);
         let handshake_over = facts.finished.is_some();
         let closed = record.content == Content::Closed;
@@ -76,11 +79,13 @@ impl HandshakeTracker {
             self.protected_tls13(side, record, offset);
         } else if tls12 {
             match record.content_type {
-                ContentType::HANDSHAKE | ContentType::APPLICATION_DATA if !handshake_over => {
+                // The type is inside (RFC 9146 §4); what has the length of an alert is no Finished.
+                ContentType::TLS12_CID if closed && alert_with_type => {}
+                ContentType::HANDSHAKE | ContentType::APPLICATION_DATA | ContentType::TLS12_CID if !handshake_over => {
                     facts.finished = Some(record.at);
                     facts.handshake_bytes = handshake_bytes(offset);
                 }
-                ContentType::APPLICATION_DATA => {
+                ContentType::APPLICATION_DATA | ContentType::TLS12_CID => {
                     facts.application_data.get_or_insert(record.at);
                 }
                 ContentType::HANDSHAKE => self.end(side).asked_again = true,

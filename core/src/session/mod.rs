@@ -5,6 +5,7 @@
 
 mod clocks;
 mod close;
+mod close_dtls;
 mod connection;
 mod credential;
 mod datagram;
@@ -23,6 +24,7 @@ pub use crate::tcp::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
 pub use clocks::set_server_back;
 pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close, may_be_goodbye};
+pub use close_dtls::{Silence, classify_dtls};
 pub(crate) use connection::JSSE_PADDING;
 pub use connection::{
     Completed, Connection, ConnectionId, EarlyData, KeyOrigin, Mechanism, Offer, OfferKind, Outcome, Service, Shape,

@@ -40,6 +40,8 @@ code_points! {
         HANDSHAKE = 22, "handshake";
         APPLICATION_DATA = 23, "application_data";
         HEARTBEAT = 24, "heartbeat";
+        TLS12_CID = 25, "tls12_cid";
+        ACK = 26, "ACK";
     }
 }
 

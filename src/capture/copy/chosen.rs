@@ -116,7 +116,7 @@ impl Chosen {
                     stretches.iter().any(within)
                 })
             }
-            Decoded::Neighbour(_) | Decoded::Skipped(_) | Decoded::Other => false,
+            Decoded::Neighbour(_) | Decoded::Skipped(_) | Decoded::Unsupported(..) | Decoded::Other => false,
         };
         let fragments = self.decoder.completed();
         if belongs {

@@ -1,0 +1,568 @@
+//! One association (RFC 6347 §4.1): what two endpoints say to each other from a ClientHello on, until another begins.
+//!
+//! Records go in as they come; out come the events of TLS, hellos first. Nothing here depends on the order in which
+//! records were captured: what a record is follows from its epoch, its number and its message_seq.
+
+use std::collections::VecDeque;
+
+use super::hello::{Hello, Opening, is_verify_request};
+use super::message::{Fragment, Messages, Progress};
+use super::record::{Number, Record};
+use crate::net::At;
+use crate::tcp::Direction;
+use crate::tls::names::HandshakeType;
+use crate::tls::{AlertDescription, ContentType, Event, Message, ProtocolVersion};
+
+/// What waits for the hellos at most: a handshake has less, and whoever sends more has no hello in the capture.
+const MAX_WAITING: usize = 64;
+/// Bytes of it.
+const MAX_WAITING_BYTES: usize = 64 * 1024;
+/// Record numbers kept that may prove that nothing stands between two records.
+const MAX_NUMBERS: usize = 16;
+
+/// Records that may be missing between two: more than a capture can lose before its connection is over.
+const MAX_JUMP: u64 = 1 << 24;
+
+/// What an association says.
+#[derive(Debug)]
+pub enum Heard<'a> {
+    /// As over TCP.
+    Event(Event<'a>),
+    /// A protected record.
+    Protected(Record<'a>),
+}
+
+/// Takes what is heard.
+pub type Listener<'l> = dyn FnMut(Direction, Heard<'_>, At) + 'l;
+
+/// How well a record fits an association.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    /// It is of another one.
+    No,
+    /// Nothing speaks against it.
+    Perhaps,
+    /// It is what comes next.
+    Likely,
+    /// It bears the random.
+    Sure,
+}
+
+/// An association.
+#[derive(Debug, Clone, Default)]
+pub struct Association {
+    random: Option<[u8; 32]>,
+    server_random: Option<[u8; 32]>,
+    version: Option<ProtocolVersion>,
+    halves: [Half; 2],
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    /// Nothing waits any longer.
+    impatient: bool,
+    /// It was told that the handshake is abbreviated.
+    abbreviated: bool,
+    verify_request: bool,
+    retry_cookie: bool,
+    retransmissions: u32,
+}
+
+/// One direction.
+#[derive(Debug, Clone, Default)]
+struct Half {
+    messages: Messages,
+    /// message_seq of the hello that was told, one more; of the ServerHello, a HelloRetryRequest apart.
+    hello: Option<u16>,
+    /// The epoch that was reached.
+    epoch: u16,
+    /// Records in clear, and those of the latest epoch.
+    clear: Window,
+    sealed: Window,
+    /// Records that end with the end of a hello or of a NewSessionTicket, and its message_seq.
+    ends: Vec<(u64, HandshakeType, u16)>,
+    /// Records with ChangeCipherSpec.
+    changes: Vec<(u64, At)>,
+    /// It was told that the handshake is full, by a message of which only a part was there.
+    hinted: bool,
+    alerted: bool,
+    /// The connection ID by which it wants to be called.
+    connection_id: Option<Box<[u8]>>,
+}
+
+/// Something that came before the hellos.
+#[derive(Debug, Clone)]
+enum Waiting {
+    Message {
+        from: Direction,
+        bytes: Box<[u8]>,
+        at: At,
+    },
+    Protected {
+        from: Direction,
+        content_type: ContentType,
+        version: ProtocolVersion,
+        number: Number,
+        connection_id: Option<Box<[u8]>>,
+        header: Box<[u8]>,
+        length: u16,
+        body: Box<[u8]>,
+        at: At,
+    },
+}
+
+/// The numbers of the last 64 records (RFC 6347 §4.1.2.6).
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    next: u64,
+    seen: u64,
+}
+
+impl Window {
+    /// Whether the number is new. What is too old to tell counts as new.
+    fn insert(&mut self, number: u64) -> bool {
+        if number >= self.next {
+            let shift = number - self.next + 1;
+            self.seen = if shift < 64 { self.seen << shift } else { 0 } | 1;
+            self.next = number + 1;
+            return true;
+        }
+        let age = self.next - 1 - number;
+        let bit = if age < 64 { 1 << age } else { 0 };
+        let new = self.seen & bit == 0;
+        self.seen |= bit;
+        new
+    }
+
+    fn has(&self, number: u64) -> bool {
+        number < self.next && {
+            let age = self.next - 1 - number;
+            age < 64 && self.seen & (1 << age) != 0
+        }
+    }
+}
+
+impl Half {
+    /// Whether this is the latest protected record so far: those that come late change nothing, as the last one tells how
+    /// a side ended. What is far off is forged, and would make all that follow late.
+    fn goes_on(&mut self, epoch: u16, sequence: u64) -> bool {
+        if epoch == self.epoch.saturating_add(1) {
+            (self.epoch, self.sealed) = (epoch, Window::default());
+        }
+        let next = epoch == self.epoch && (self.sealed.next..self.sealed.next + MAX_JUMP).contains(&sequence);
+        if next || epoch == self.epoch && sequence < self.sealed.next {
+            self.sealed.insert(sequence);
+        }
+        next
+    }
+}
+
+impl Association {
+    /// How well a record of this direction fits.
+    #[must_use]
+    pub fn fit(&self, from: Direction, record: &Record<'_>) -> Fit {
+        match record.number {
+            Number::Clear { epoch: 0, .. } => self.fit_clear(from, record),
+            Number::Clear { epoch, sequence } => {
+                let half = self.half(from);
+                let again = half.epoch == epoch && half.sealed.has(sequence);
+                match (self.version.is_some(), half.epoch > 0 || !half.changes.is_empty()) {
+                    (false, false) => Fit::No,
+                    (_, true) if !again => Fit::Likely,
+                    _ => Fit::Perhaps,
+                }
+            }
+            Number::Encrypted { .. } if self.is_tls13() => Fit::Likely,
+            Number::Encrypted { .. } => Fit::No,
+        }
+    }
+
+    fn fit_clear(&self, from: Direction, record: &Record<'_>) -> Fit {
+        let current = if self.is_established() {
+            Fit::Perhaps
+        } else {
+            Fit::Likely
+        };
+        if record.content_type != ContentType::HANDSHAKE {
+            return current;
+        }
+        let Some(first) = Fragment::all(record.body, usize::from(record.length)).next() else {
+            return Fit::No;
+        };
+        let known = match (first.kind, from) {
+            (HandshakeType::CLIENT_HELLO, Direction::ToServer) => &self.random,
+            (HandshakeType::SERVER_HELLO, Direction::ToClient) => &self.server_random,
+            _ => return current,
+        };
+        match (known, Opening::read(first.bytes).filter(|_| first.offset == 0)) {
+            (Some(known), Some(other)) if *known == other.random => Fit::Sure,
+            // Of its HelloRetryRequest, which was told before the ServerHello.
+            (Some(_), Some(other)) if other.is_retry() => Fit::Perhaps,
+            (Some(_), Some(_)) => Fit::No,
+            (Some(_), None) => Fit::Perhaps,
+            (None, _) => Fit::Likely,
+        }
+    }
+
+    /// Takes a record. Gives whether it brought a part of a message that was not there before; `None` where it is no
+    /// handshake record in clear.
+    pub fn take(&mut self, from: Direction, record: &Record<'_>, at: At, listener: &mut Listener<'_>) -> Option<bool> {
+        let news = match record.number {
+            Number::Clear { epoch: 0, sequence } => self.take_clear(from, record, sequence, at, listener),
+            Number::Clear { epoch, sequence } => {
+                if self.half_mut(from).goes_on(epoch, sequence) {
+                    self.half_mut(from).alerted |= record.content_type == ContentType::ALERT;
+                    self.hear_protected(from, record, at, listener);
+                }
+                None
+            }
+            Number::Encrypted { .. } => {
+                self.hear_protected(from, record, at, listener);
+                None
+            }
+        };
+        self.tell_abbreviated(at, listener);
+        news
+    }
+
+    /// No more records come: what waits is told.
+    pub fn finish(&mut self, listener: &mut Listener<'_>) {
+        self.impatient = true;
+        self.release(listener);
+    }
+
+    /// Counts a datagram that only repeats what was there.
+    pub const fn count_retransmission(&mut self) {
+        self.retransmissions = self.retransmissions.saturating_add(1);
+    }
+
+    /// Datagrams that only repeat handshake messages.
+    #[must_use]
+    pub const fn retransmissions(&self) -> u32 {
+        self.retransmissions
+    }
+
+    /// Whether the server asked for a cookie by HelloVerifyRequest.
+    #[must_use]
+    pub const fn has_verify_request(&self) -> bool {
+        self.verify_request
+    }
+
+    /// Whether the server asked for a cookie by HelloRetryRequest.
+    #[must_use]
+    pub const fn has_retry_cookie(&self) -> bool {
+        self.retry_cookie
+    }
+
+    /// Whether the server has said what it chose.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// Whether both sides protect their records.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        let [client, server] = &self.halves;
+        self.is_tls13() && self.is_answered() || (client.epoch > 0 && server.epoch > 0)
+    }
+
+    /// Whether this side has sent an alert.
+    #[must_use]
+    pub const fn is_alerted(&self, from: Direction) -> bool {
+        self.half(from).alerted
+    }
+
+    /// Whether parts of a message are missing of this side.
+    #[must_use]
+    pub const fn is_incomplete(&self, from: Direction) -> bool {
+        self.half(from).messages.are_incomplete()
+    }
+
+    /// The connection ID in the records of this direction: that which the receiver asked for, where both agreed on IDs.
+    #[must_use]
+    pub fn connection_id(&self, from: Direction) -> Option<&[u8]> {
+        self.half(from).connection_id.as_deref()?;
+        self.half(from.opposite()).connection_id.as_deref()
+    }
+
+    /// Bytes that are held back.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        let [client, server] = &self.halves;
+        self.waiting_bytes + client.messages.buffered() + server.messages.buffered()
+    }
+
+    fn is_tls13(&self) -> bool {
+        self.version.is_some_and(ProtocolVersion::is_tls13)
+    }
+
+    /// Whether both hellos were told.
+    const fn is_ready(&self) -> bool {
+        let [client, server] = &self.halves;
+        self.impatient || (client.hello.is_some() && server.hello.is_some())
+    }
+
+    fn take_clear(
+        &mut self,
+        from: Direction,
+        record: &Record<'_>,
+        sequence: u64,
+        at: At,
+        listener: &mut Listener<'_>,
+    ) -> Option<bool> {
+        let new = self.half_mut(from).clear.insert(sequence);
+        match (record.content_type, record.body) {
+            (ContentType::HANDSHAKE, _) => {
+                let news = self.fragments(from, record, sequence, at, listener);
+                // The same packet twice in a capture is no retransmission: that has a new number.
+                return Some(news || !new);
+            }
+            (ContentType::CHANGE_CIPHER_SPEC, [1]) => {
+                let changes = &mut self.half_mut(from).changes;
+                if changes.len() < MAX_NUMBERS {
+                    changes.push((sequence, at));
+                }
+            }
+            // After ChangeCipherSpec alerts come under protection, and one in clear is forged.
+            (ContentType::ALERT, &[level, description]) if self.half(from).epoch == 0 => {
+                let event = Event::Alert {
+                    fatal: level == 2,
+                    description: AlertDescription(description),
+                };
+                self.half_mut(from).alerted = true;
+                listener(from, Heard::Event(event), at);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn fragments(
+        &mut self,
+        from: Direction,
+        record: &Record<'_>,
+        sequence: u64,
+        at: At,
+        listener: &mut Listener<'_>,
+    ) -> bool {
+        let missing = usize::from(record.length) - record.body.len();
+        let (mut news, mut last) = (false, None);
+        for fragment in Fragment::all(record.body, missing) {
+            last = Some(fragment);
+            // Its message_seq may be that of the ServerHello: a server that keeps no state counts anew.
+            if (fragment.kind, from) == (HandshakeType::HELLO_VERIFY_REQUEST, Direction::ToClient) {
+                if fragment.is_whole() && is_verify_request(fragment.bytes) {
+                    news |= !std::mem::replace(&mut self.verify_request, true);
+                }
+                continue;
+            }
+            match self.half_mut(from).messages.push(&fragment) {
+                Progress::Whole => {
+                    news = true;
+                    self.hear_message(from, &fragment, at, listener);
+                }
+                Progress::Partial => {
+                    news = true;
+                    self.hint_full(from, fragment.kind, at, listener);
+                }
+                Progress::Again | Progress::Unusable => {}
+            }
+        }
+        if let Some(last) = last
+            && last.offset + last.sent == last.length
+        {
+            let ends = &mut self.half_mut(from).ends;
+            let telling = matches!(
+                last.kind,
+                HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO | HandshakeType::NEW_SESSION_TICKET
+            );
+            if telling && ends.len() < MAX_NUMBERS {
+                ends.push((sequence, last.kind, last.number));
+            }
+        }
+        news
+    }
+
+    /// Only a full handshake has a Certificate, or what else stands between ServerHello and ServerHelloDone: a part of it
+    /// proves that as well as the whole.
+    fn hint_full(&mut self, from: Direction, kind: HandshakeType, at: At, listener: &mut Listener<'_>) {
+        let tells = matches!(
+            kind,
+            HandshakeType::CERTIFICATE | HandshakeType::SERVER_KEY_EXCHANGE | HandshakeType::CERTIFICATE_REQUEST
+        );
+        let half = self.half_mut(from);
+        if from == Direction::ToClient && tells && !std::mem::replace(&mut half.hinted, true) {
+            let event = Event::Message(Message::Malformed(HandshakeType::CERTIFICATE));
+            listener(from, Heard::Event(event), at);
+        }
+    }
+
+    /// A message is whole.
+    fn hear_message(&mut self, from: Direction, fragment: &Fragment<'_>, at: At, listener: &mut Listener<'_>) {
+        let bytes = self.half_mut(from).messages.take_whole();
+        match (from, fragment.kind) {
+            (Direction::ToServer, HandshakeType::CLIENT_HELLO) | (Direction::ToClient, HandshakeType::SERVER_HELLO) => {
+                self.hear_hello(from, &bytes, fragment.number, at, listener);
+            }
+            _ if self.half(from).hello.is_some() || self.impatient => {
+                listener(from, Heard::Event(Event::Message(Message::parse(&bytes))), at);
+            }
+            _ => {
+                let bytes = bytes.as_slice().into();
+                self.wait(Waiting::Message { from, bytes, at }, listener);
+            }
+        }
+        self.half_mut(from).messages.give_back(bytes);
+    }
+
+    fn hear_hello(&mut self, from: Direction, bytes: &[u8], number: u16, at: At, listener: &mut Listener<'_>) {
+        let kind = HandshakeType(bytes.first().copied().unwrap_or_default());
+        let Some(hello) = Hello::read(bytes) else {
+            listener(from, Heard::Event(Event::Message(Message::Malformed(kind))), at);
+            return;
+        };
+        let message = Message::parse(&hello.message);
+        if from == Direction::ToServer {
+            // The hello without the cookie may be captured behind the one with it.
+            let late = self.half(from).hello.is_some_and(|told| number < told);
+            if late || self.random.is_some_and(|random| random != hello.random) {
+                return;
+            }
+            self.random = Some(hello.random);
+            self.verify_request |= hello.cookie;
+            self.half_mut(from).hello = Some(number);
+        } else if !hello.retry {
+            if self.half(from).hello.is_some() {
+                return;
+            }
+            self.server_random = Some(hello.random);
+            if let Message::ServerHello(parsed) = &message {
+                self.version = Some(parsed.version);
+            }
+            self.half_mut(from).hello = Some(number);
+        }
+        self.retry_cookie |= hello.retry_cookie;
+        self.half_mut(from).connection_id = hello.connection_id.map(Vec::into_boxed_slice);
+        listener(from, Heard::Event(Event::Message(message)), at);
+        self.release(listener);
+    }
+
+    fn hear_protected(&mut self, from: Direction, record: &Record<'_>, at: At, listener: &mut Listener<'_>) {
+        if self.is_ready() {
+            listener(from, Heard::Protected(*record), at);
+            return;
+        }
+        let waiting = Waiting::Protected {
+            from,
+            content_type: record.content_type,
+            version: record.version,
+            number: record.number,
+            connection_id: record.connection_id.map(Into::into),
+            header: record.header.into(),
+            length: record.length,
+            body: record.body.into(),
+            at,
+        };
+        self.wait(waiting, listener);
+    }
+
+    fn wait(&mut self, waiting: Waiting, listener: &mut Listener<'_>) {
+        self.waiting_bytes += waiting.bytes();
+        self.waiting.push_back(waiting);
+        self.impatient |= self.waiting.len() > MAX_WAITING || self.waiting_bytes > MAX_WAITING_BYTES;
+        self.release(listener);
+    }
+
+    /// Tells what waited, in the order in which it came, once both hellos were told.
+    fn release(&mut self, listener: &mut Listener<'_>) {
+        if !self.is_ready() {
+            return;
+        }
+        self.waiting_bytes = 0;
+        for waiting in std::mem::take(&mut self.waiting) {
+            match &waiting {
+                Waiting::Message { from, bytes, at } => {
+                    listener(*from, Heard::Event(Event::Message(Message::parse(bytes))), *at);
+                }
+                Waiting::Protected {
+                    from,
+                    content_type,
+                    version,
+                    number,
+                    connection_id,
+                    header,
+                    length,
+                    body,
+                    at,
+                } => {
+                    let record = Record {
+                        content_type: *content_type,
+                        version: *version,
+                        number: *number,
+                        connection_id: connection_id.as_deref(),
+                        header,
+                        length: *length,
+                        body,
+                    };
+                    listener(*from, Heard::Protected(record), *at);
+                }
+            }
+        }
+    }
+
+    /// An abbreviated handshake goes straight from a hello, or from the NewSessionTicket behind it, to ChangeCipherSpec.
+    /// That nothing stands between is proven by numbers, not by what was captured: by those of two records in a row, or by
+    /// the message_seq of hello and ticket. ChangeCipherSpec itself bears no message_seq and may be lost.
+    fn tell_abbreviated(&mut self, at: At, listener: &mut Listener<'_>) {
+        if self.abbreviated || !self.is_ready() || self.version.is_none() || self.is_tls13() {
+            return;
+        }
+        let proof = [Direction::ToClient, Direction::ToServer]
+            .into_iter()
+            .find_map(|from| Some((from, self.abbreviated_by(from, at)?)));
+        if let Some((from, at)) = proof {
+            self.abbreviated = true;
+            listener(from, Heard::Event(Event::ChangeCipherSpec), at);
+        }
+    }
+
+    fn abbreviated_by(&self, from: Direction, now: At) -> Option<At> {
+        let half = self.half(from);
+        let hello = half.hello?;
+        // A ticket right behind the ServerHello leaves no room for a Certificate.
+        let follows = |kind: HandshakeType, number: u16| match kind {
+            HandshakeType::NEW_SESSION_TICKET => number == hello.wrapping_add(1),
+            _ => number == hello,
+        };
+        let mut ends = half.ends.iter().filter(|(_, kind, number)| follows(*kind, *number));
+        let next_to = |end: u64| half.changes.iter().find(|(change, _)| *change == end + 1);
+        let by_record = ends.clone().find_map(|(end, ..)| next_to(*end)).map(|(_, at)| *at);
+        let ticket = ends.any(|(_, kind, _)| *kind == HandshakeType::NEW_SESSION_TICKET);
+        by_record.or_else(|| (ticket && half.epoch > 0).then_some(now))
+    }
+
+    const fn half(&self, from: Direction) -> &Half {
+        let [client, server] = &self.halves;
+        match from {
+            Direction::ToServer => client,
+            Direction::ToClient => server,
+        }
+    }
+
+    const fn half_mut(&mut self, from: Direction) -> &mut Half {
+        let [client, server] = &mut self.halves;
+        match from {
+            Direction::ToServer => client,
+            Direction::ToClient => server,
+        }
+    }
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Message { bytes, .. } => bytes.len(),
+                Self::Protected { body, header, .. } => body.len() + header.len(),
+            }
+    }
+}

@@ -1,0 +1,95 @@
+//! How each side ended a connection over DTLS. There is no FIN: an alert that nothing follows is the end, or silence. Under
+//! DTLS 1.3, and where a connection ID hides the content type (RFC 9146 §4), alerts take keys.
+
+use crate::tls::{Content, ContentType};
+
+use super::close::{Close, CloseClass, CloseNotify, SideClose};
+use super::connection::{Completed, Connection};
+use super::seen::{Blindness, Seen};
+use super::side::Side;
+
+/// What followed the last packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// More may come: why it is not known.
+    Short(Blindness),
+    /// Whatever would have followed has followed: another connection, or nothing for longer than an answer takes.
+    Settled,
+    /// Nothing for so long that the connection is taken to have timed out.
+    Long,
+}
+
+/// Classifies the close of a connection over DTLS.
+#[must_use]
+pub fn classify_dtls(connection: &Connection, [client, server]: [&SideClose; 2], silence: Silence) -> Close {
+    let client = notify(connection, Side::Client, client, silence);
+    let server = notify(connection, Side::Server, server, silence);
+    let time = |notify: CloseNotify| notify.at().map(|at| (at.time, at.frame));
+    Close {
+        class: class(connection, [client, server], silence),
+        first_closer: match (time(client), time(server)) {
+            (Some(client), Some(server)) => Some(if client <= server { Side::Client } else { Side::Server }),
+            (Some(_), None) => Some(Side::Client),
+            (None, Some(_)) => Some(Side::Server),
+            (None, None) => None,
+        },
+        client,
+        server,
+    }
+}
+
+fn notify(connection: &Connection, side: Side, end: &SideClose, silence: Silence) -> CloseNotify {
+    let facts = connection.side(side);
+    if let Some(at) = end.plain {
+        return CloseNotify::Observed(at);
+    }
+    if !facts.captured {
+        return CloseNotify::Blind(Blindness::OneDirection);
+    }
+    let Some(answer) = connection.answer.yes() else {
+        return CloseNotify::Blind(Blindness::ServerHelloMissing);
+    };
+    let absent = match silence {
+        Silence::Short(cause) => CloseNotify::Blind(cause),
+        Silence::Settled | Silence::Long => CloseNotify::Absent,
+    };
+    let Some(last) = end.last.filter(|last| last.content == Content::Closed) else {
+        return absent;
+    };
+    if answer.version.is_tls13() || last.content_type == ContentType::TLS12_CID {
+        return CloseNotify::Blind(Blindness::Encrypted);
+    }
+    // The type is in clear, and after close_notify nothing is sent (RFC 5246 §7.2.1).
+    if last.content_type == ContentType::ALERT && answer.protection().fits(last.length, 2) != Some(false) {
+        return CloseNotify::Inferred(last.at);
+    }
+    absent
+}
+
+fn class(connection: &Connection, notifies: [CloseNotify; 2], silence: Silence) -> Seen<CloseClass> {
+    let fatal = Side::BOTH
+        .into_iter()
+        .any(|side| connection.side(side).fatal_alert().is_some());
+    match connection.completed {
+        _ if fatal => return Seen::Yes(CloseClass::FatalAlert),
+        Completed::No => return Seen::Yes(CloseClass::HandshakeIncomplete),
+        Completed::Blind(cause) if connection.answer.yes().is_none() => return Seen::Blind(cause),
+        Completed::Yes | Completed::Blind(_) => {}
+    }
+    let blind = notifies.iter().find_map(|notify| match notify {
+        CloseNotify::Blind(cause) => Some(*cause),
+        _ => None,
+    });
+    if let Some(cause) = blind {
+        return Seen::Blind(cause);
+    }
+    match (notifies.map(|notify| notify.at().is_some()), silence) {
+        ([true, true], _) => Seen::Yes(CloseClass::CleanBoth),
+        ([true, false], _) => Seen::Yes(CloseClass::CleanClient),
+        ([false, true], _) => Seen::Yes(CloseClass::CleanServer),
+        ([false, false], Silence::Long) => Seen::Yes(CloseClass::TimeoutSilent),
+        // It was left for another one: with an alert that was lost, or without any.
+        ([false, false], Silence::Settled) => Seen::Blind(Blindness::NothingTellsApart),
+        ([false, false], Silence::Short(cause)) => Seen::Blind(cause),
+    }
+}
