@@ -106,6 +106,33 @@ impl Direction {
         Some(kind)
     }
 
+    /// Opens a record that bears its number (DTLS), and perhaps a connection ID: there is nothing to search for.
+    pub(super) fn open_numbered(
+        &mut self,
+        record: &Sealed<'_>,
+        number: u64,
+        id: Option<&[u8]>,
+        scratch: &mut Vec<u8>,
+    ) -> Option<ContentType> {
+        let opener = self.opener.as_ref()?;
+        let given_up = self.opened == 0 && self.failed_in_row >= WRONG_AFTER;
+        if !record.is_whole() || given_up {
+            return None;
+        }
+        let kind = match id {
+            Some(id) => opener.open_with_id(record, id, number, scratch),
+            None => opener.open(record, number, scratch),
+        };
+        if kind.is_some() {
+            self.opened += 1;
+            self.failed_in_row = 0;
+        } else {
+            self.failed += 1;
+            self.failed_in_row += 1;
+        }
+        kind
+    }
+
     /// Opens a record, searching for its number after a loss.
     pub(super) fn open(&mut self, record: &Sealed<'_>, scratch: &mut Vec<u8>) -> Option<ContentType> {
         let opener = self.opener.as_ref()?;

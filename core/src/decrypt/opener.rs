@@ -207,6 +207,41 @@ impl Opener {
         Some(record.content_type)
     }
 
+    /// The same for a record with a connection ID (RFC 9146 §5): the type is inside, and the ID is authenticated. Only for
+    /// authenticated encryption.
+    pub(super) fn open_with_id(
+        &self,
+        record: &Sealed<'_>,
+        id: &[u8],
+        sequence: u64,
+        scratch: &mut Vec<u8>,
+    ) -> Option<ContentType> {
+        let How::Aead {
+            aead,
+            iv,
+            nonce,
+            tls13: false,
+        } = &self.0
+        else {
+            return None;
+        };
+        let (nonce, text) = make_nonce(*nonce, iv, sequence, record.body)?;
+        let length = text.len().checked_sub(aead.tag_length())?;
+        let kind = record.content_type.0;
+        // seq_num_placeholder + tls12_cid + cid_length + tls12_cid + version + epoch + sequence_number + cid + length.
+        let mut data = vec![0xff; 8];
+        data.extend([kind, u8::try_from(id.len()).ok()?, kind]);
+        data.extend(record.version.0.to_be_bytes());
+        data.extend(sequence.to_be_bytes());
+        data.extend(id);
+        data.extend(u16::try_from(length).ok()?.to_be_bytes());
+        scratch.clear();
+        scratch.extend_from_slice(text);
+        aead.open(&nonce, &data, scratch)?;
+        scratch.truncate(length);
+        strip_inner_type(scratch)
+    }
+
     /// The last byte of a TLS 1.3 record's content before its tag, without any check: the content type where the
     /// record is not padded.
     pub(super) fn look_at_type(&self, record: &Sealed<'_>, sequence: u64) -> Option<ContentType> {

@@ -26,14 +26,14 @@ pub enum Opens {
 #[must_use]
 pub fn opens(datagram: &[u8], cut: u32) -> Option<Opens> {
     let mut all = records(datagram, cut, None);
-    let first = all.next()?;
+    let first = all.next().filter(Record::is_clear)?;
     let rest: usize = all.map(|record| record.header.len() + record.body.len()).sum();
     let adds_up = first.header.len() + first.body.len() + rest == datagram.len();
     adds_up.then(|| hello(&first)).flatten()
 }
 
 fn hello(record: &Record<'_>) -> Option<Opens> {
-    if !record.is_clear() || record.content_type != ContentType::HANDSHAKE {
+    if record.content_type != ContentType::HANDSHAKE {
         return None;
     }
     let missing = usize::from(record.length) - record.body.len();

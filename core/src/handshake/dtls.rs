@@ -13,7 +13,7 @@ const HEADER_AND_TYPE: u16 = 12 + 1;
 
 /// What the keys of a record are for (RFC 9147 §6.1), by the two bits of its epoch that are visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dtls13Epoch {
+pub(super) enum Dtls13Epoch {
     /// 1.
     EarlyData,
     /// 2.
@@ -25,7 +25,7 @@ pub enum Dtls13Epoch {
 impl Dtls13Epoch {
     /// After a KeyUpdate the bits count on from 3: 0 is epoch 4, and so on. `handshake_over` tells those from the first.
     #[must_use]
-    pub const fn of(bits: u8, handshake_over: bool) -> Self {
+    const fn of(bits: u8, handshake_over: bool) -> Self {
         match bits {
             1 if !handshake_over => Self::EarlyData,
             2 if !handshake_over => Self::Handshake,

@@ -71,6 +71,8 @@ notices! {
     QuicConnectionEvicted = "quic-connection-evicted", "QUIC connections were given up at the limit of those that are being opened";
     /// DTLS is recognised but not analysed.
     DtlsNotAnalysed = "dtls-not-analysed", "DTLS datagrams were seen; they are not analysed yet";
+    /// Handshake messages of DTLS of which fragments are missing.
+    DtlsFragmentsIncomplete = "dtls-fragments-incomplete", "DTLS connections lack fragments of a handshake message; larger capture buffers lose fewer packets";
     /// Datagrams of QUIC or DTLS beyond the pairs of endpoints that are told apart.
     DatagramsNotToldApart = "datagrams-not-told-apart", "more QUIC or DTLS datagrams were seen, between more endpoints than are told apart";
     /// Address facts beyond those that are kept.

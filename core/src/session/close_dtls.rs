@@ -24,17 +24,34 @@ pub enum Silence {
 pub fn classify_dtls(connection: &Connection, [client, server]: [&SideClose; 2], silence: Silence) -> Close {
     let client = notify(connection, Side::Client, client, silence);
     let server = notify(connection, Side::Server, server, silence);
-    let time = |notify: CloseNotify| notify.at().map(|at| (at.time, at.frame));
+    let open = match silence {
+        Silence::Short(cause) => cause,
+        Silence::Settled | Silence::Long => Blindness::NothingTellsApart,
+    };
     Close {
         class: class(connection, [client, server], silence),
-        first_closer: match (time(client), time(server)) {
-            (Some(client), Some(server)) => Some(if client <= server { Side::Client } else { Side::Server }),
-            (Some(_), None) => Some(Side::Client),
-            (None, Some(_)) => Some(Side::Server),
-            (None, None) => None,
-        },
+        first_closer: first_to_say_goodbye([client, server], open),
         client,
         server,
+    }
+}
+
+/// Who closed first where a message alone can close: a side of which not all was read may have done so before the message
+/// that was. `open` says why there may be none.
+pub(crate) fn first_to_say_goodbye(notifies: [CloseNotify; 2], open: Blindness) -> Seen<Side> {
+    let sealed = notifies.into_iter().find_map(|notify| match notify {
+        CloseNotify::Blind(cause) => Some(cause),
+        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => {
+            None
+        }
+    });
+    let told = notifies.into_iter().zip(Side::BOTH).filter_map(|(notify, side)| {
+        let at = notify.at()?;
+        Some((at.time, at.frame, side))
+    });
+    match (told.min_by_key(|(time, frame, _)| (*time, *frame)), sealed) {
+        (Some((.., side)), None) => Seen::Yes(side),
+        (_, cause) => Seen::Blind(cause.unwrap_or(open)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! holds and the handshake messages under protection. What a side sends decides alone which key protects its next
 //! record, so the sides need not be in step with each other.
 
+mod dtls;
 mod messages;
 mod tls12;
 mod tls13;

@@ -194,7 +194,7 @@ fn edges(flow: &Flow<ConnectionState>, ends: [SideClose; 2], session_id: Option<
 }
 
 /// Where the secrets came from that opened records of a connection, if any did.
-pub(super) fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
+pub(in crate::engine) fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
     let (opened, _) = keys.counts();
     (opened > 0).then(|| {
         if keys.are_embedded() {

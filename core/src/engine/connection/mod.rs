@@ -18,8 +18,9 @@ use crate::tls::search::{Found, Wanted, search};
 use crate::tls::{Decoder, Event};
 
 use clear::{LongText, go_on};
+pub(super) use end::key_origin;
+use end::transport;
 pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, stray};
-use end::{key_origin, transport};
 
 /// The engine's parts that a connection needs.
 pub(super) struct Context<'a> {

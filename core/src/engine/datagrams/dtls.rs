@@ -1,24 +1,340 @@
-//! Connections over DTLS.
+//! Connections over DTLS: which association a datagram is of, and what becomes of it.
+//!
+//! One pair of endpoints may hold several associations, one after another (RFC 6347 §4.2.8). The elder goes on until the
+//! younger is established: anybody can forge a ClientHello, and it must not end a connection.
+
+mod track;
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 use super::Run;
-use crate::net::{At, Datagram, Timestamp};
+use crate::dtls::{Fit, Opens, Record, opens, records};
+use crate::net::{At, Datagram, Endpoint, Notice, Timestamp};
+use crate::tcp::Direction;
+use track::{Ending, StreamState};
+
+/// Pairs of endpoints with an association at once: what a forger can make of datagrams alone.
+pub(super) const MAX_PAIRS: usize = 1 << 16;
+/// Associations of one pair that are not over.
+const MAX_OF_A_PAIR: usize = 4;
+/// Associations beside an elder one, on all pairs.
+const MAX_SHADOWS: usize = 64;
+/// Nanoseconds of silence that end a connection: as long as the silence after which it is told as timed out.
+const IDLE: i64 = 300_000_000_000;
+/// Nanoseconds of silence that end a connection on which a side sent an alert: what follows an alert follows at once.
+const IDLE_AFTER_ALERT: i64 = 10_000_000_000;
+/// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
+/// that doubles its timer from one second (RFC 6347 §4.2.4.1).
+const IDLE_UNANSWERED: i64 = 120_000_000_000;
+/// Connection IDs that are kept to find connections by.
+const MAX_IDS: usize = 1 << 16;
+
+/// Both endpoints, the lesser one first.
+type Pair = (Endpoint, Endpoint);
+
+fn pair_of(a: Endpoint, b: Endpoint) -> Pair {
+    (a.min(b), a.max(b))
+}
 
 /// The open connections over DTLS.
 #[derive(Debug, Clone, Default)]
-pub(super) struct DtlsTable {}
+pub(super) struct DtlsTable {
+    pairs: HashMap<Pair, ConnectionState>,
+    /// Pairs to be looked at, in the order of the times from which their silence counts.
+    queues: [VecDeque<(Timestamp, Pair)>; Stage::ALL.len()],
+    ids: Ids,
+    shadows: usize,
+}
+
+/// The associations of a pair, the youngest last.
+#[derive(Debug, Clone)]
+struct ConnectionState {
+    all: Vec<StreamState>,
+    /// Where it waits to be looked at; entries of the queues that say otherwise are out of date.
+    queued: (Stage, Timestamp),
+}
+
+/// How far the associations of a pair have come, and with it how long they may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No server has answered.
+    Unanswered,
+    Answered,
+    /// A side of each has sent an alert.
+    Ending,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Unanswered, Self::Answered, Self::Ending];
+
+    const fn idle(self) -> i64 {
+        match self {
+            Self::Unanswered => IDLE_UNANSWERED,
+            Self::Answered => IDLE,
+            Self::Ending => IDLE_AFTER_ALERT,
+        }
+    }
+}
+
+impl ConnectionState {
+    fn stage(&self) -> Stage {
+        let all = |is: fn(&StreamState) -> bool| self.all.iter().all(is);
+        if all(StreamState::is_alerted) {
+            Stage::Ending
+        } else if all(|track| !track.association.is_answered()) {
+            Stage::Unanswered
+        } else {
+            Stage::Answered
+        }
+    }
+
+    fn last(&self) -> Option<Timestamp> {
+        self.all.iter().map(StreamState::last).max()
+    }
+}
+
+/// Connection IDs that servers are called by (RFC 9146), and the pairs on which they were agreed.
+#[derive(Debug, Clone, Default)]
+struct Ids {
+    pairs: HashMap<(Endpoint, Box<[u8]>), Pair>,
+    /// Lengths of the IDs of a server: its records do not say.
+    lengths: HashMap<Endpoint, Vec<usize>>,
+    /// Pairs to which a connection has moved.
+    moved: HashMap<Pair, Pair>,
+}
 
 impl DtlsTable {
     /// Takes one datagram.
-    pub(super) fn push(&mut self, _datagram: &Datagram<'_>, _at: At, _run: &mut Run<'_>) {}
+    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+        self.expire(at.time, run);
+        let own = pair_of(datagram.source, datagram.destination);
+        let pair = self.ids.moved.get(&own).copied().unwrap_or(own);
+        if self.pairs.contains_key(&pair) {
+            self.deliver(pair, datagram, at, run);
+        } else if opens(datagram.payload, datagram.cut).is_some() {
+            self.make_room(at, run);
+            let queued = (Stage::Unanswered, at.time);
+            self.pairs.insert(
+                own,
+                ConnectionState {
+                    all: Vec::new(),
+                    queued,
+                },
+            );
+            self.enter(own, queued);
+            self.deliver(own, datagram, at, run);
+        } else if let Some(pair) = self.ids.find(datagram) {
+            self.deliver(pair, datagram, at, run);
+        }
+    }
 
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, _now: Timestamp, _run: &mut Run<'_>) {}
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+        self.expire(now, run);
+    }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, _run: &mut Run<'_>) {}
+    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+        let pairs = std::mem::take(self).pairs;
+        let mut tracks: Vec<StreamState> = pairs.into_values().flat_map(|tracks| tracks.all).collect();
+        // In the order of the packets: a map has none.
+        tracks.sort_unstable_by_key(StreamState::first);
+        for track in tracks {
+            track.finish(Ending::Input, run);
+        }
+    }
 
     /// Connections that go on.
-    pub(super) const fn len(&self) -> usize {
-        0
+    pub(super) fn len(&self) -> usize {
+        self.pairs.values().map(|tracks| tracks.all.len()).sum()
+    }
+
+    /// Hands every record of a datagram to the association that it fits.
+    fn deliver(&mut self, pair: Pair, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+        let length = self.id_length(pair, datagram);
+        let mut beginning = opens(datagram.payload, datagram.cut);
+        let (mut touched, mut news) = (None, None);
+        for record in records(datagram.payload, datagram.cut, length) {
+            let mut place = self.best(pair, datagram, &record);
+            if let (None, Some(by)) = (place, beginning) {
+                self.begin(pair, by, datagram, at, run);
+                place = self.best(pair, datagram, &record);
+            }
+            beginning = None;
+            let Some(track) = place.and_then(|place| self.track(pair, place)) else {
+                continue;
+            };
+            if touched.replace(place) != Some(place) {
+                track.count(datagram, at);
+            }
+            if let Some(new) = track.take(&record, datagram, at, run) {
+                news = Some(news.unwrap_or(false) || new);
+            }
+        }
+        let Some(track) = touched.flatten().and_then(|place| self.track(pair, place)) else {
+            return;
+        };
+        if news == Some(false) {
+            track.association.count_retransmission();
+        }
+        track.tell(run);
+        if let Some(moved) = track.note_path(datagram, at) {
+            self.ids.moved.insert(moved, pair);
+        }
+        self.settle(pair, at, run);
+    }
+
+    fn best(&self, pair: Pair, datagram: &Datagram<'_>, record: &Record<'_>) -> Option<usize> {
+        let tracks = self.pairs.get(&pair)?.all.iter().enumerate();
+        let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record), place));
+        fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
+    }
+
+    fn track(&mut self, pair: Pair, place: usize) -> Option<&mut StreamState> {
+        self.pairs.get_mut(&pair)?.all.get_mut(place)
+    }
+
+    /// After a datagram: the elder associations of a pair are over once the youngest is established, and what is ending is
+    /// looked at sooner.
+    fn settle(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+        let Some(tracks) = self.pairs.get_mut(&pair) else {
+            return;
+        };
+        for track in &mut tracks.all {
+            self.ids.learn(pair, track);
+        }
+        let established = tracks.all.iter().rposition(|track| track.association.is_established());
+        let elder: Vec<StreamState> = tracks.all.drain(..established.unwrap_or(0)).collect();
+        let stage = tracks.stage();
+        if stage == Stage::Ending && tracks.queued.0 != stage {
+            self.enter(pair, (stage, at.time));
+        }
+        self.shadows = self.shadows.saturating_sub(elder.len());
+        for track in elder {
+            self.ids.forget(&track);
+            track.finish(Ending::Replaced, run);
+        }
+    }
+
+    /// A hello begins an association beside those that are there.
+    fn begin(&mut self, pair: Pair, by: Opens, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+        let Some(tracks) = self.pairs.get_mut(&pair) else {
+            return;
+        };
+        if !tracks.all.is_empty() {
+            if self.shadows >= MAX_SHADOWS || tracks.all.len() >= MAX_OF_A_PAIR {
+                return;
+            }
+            self.shadows += 1;
+        }
+        tracks.all.push(StreamState::new(by, datagram, at, run));
+    }
+
+    fn id_length(&self, pair: Pair, datagram: &Datagram<'_>) -> Option<usize> {
+        let mut tracks = self.pairs.get(&pair)?.all.iter().rev();
+        tracks.find_map(|track| Some(track.association.connection_id(track.direction(datagram))?.len()))
+    }
+
+    fn expire(&mut self, now: Timestamp, run: &mut Run<'_>) {
+        for stage in Stage::ALL {
+            while let Some((from, pair)) = self.next_due(stage, now) {
+                let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
+                    continue;
+                };
+                let (stage, last) = (tracks.stage(), tracks.last().unwrap_or(from));
+                if now.since(last) >= stage.idle() {
+                    self.end(pair, Ending::Silence, run);
+                } else {
+                    self.enter(pair, (stage, last));
+                }
+            }
+        }
+    }
+
+    /// The next pair that may have been silent for long enough.
+    fn next_due(&mut self, stage: Stage, now: Timestamp) -> Option<(Timestamp, Pair)> {
+        let queue = self.queues.get_mut(stage as usize)?;
+        queue.pop_front_if(|(from, _)| now.since(*from) >= stage.idle())
+    }
+
+    fn enter(&mut self, pair: Pair, queued: (Stage, Timestamp)) {
+        if let (Some(tracks), Some(queue)) = (self.pairs.get_mut(&pair), self.queues.get_mut(queued.0 as usize)) {
+            tracks.queued = queued;
+            queue.push_back((queued.1, pair));
+        }
+    }
+
+    fn end(&mut self, pair: Pair, ending: Ending, run: &mut Run<'_>) {
+        let Some(tracks) = self.pairs.remove(&pair) else { return };
+        self.shadows = self.shadows.saturating_sub(tracks.all.len().saturating_sub(1));
+        for track in tracks.all {
+            self.ids.forget(&track);
+            track.finish(ending, run);
+        }
+    }
+
+    /// Ends a pair where there are too many: of those that nobody answered the one begun first, as a forger gets no answer.
+    fn make_room(&mut self, at: At, run: &mut Run<'_>) {
+        while self.pairs.len() >= MAX_PAIRS {
+            let Some((stage, from, pair)) = Stage::ALL.into_iter().find_map(|stage| {
+                let (from, pair) = self.queues.get_mut(stage as usize)?.pop_front()?;
+                Some((stage, from, pair))
+            }) else {
+                return;
+            };
+            let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
+                continue;
+            };
+            if tracks.stage() != stage && stage == Stage::Unanswered {
+                self.enter(pair, (tracks.stage(), from));
+                continue;
+            }
+            run.notices.add(Notice::FlowEvicted, Some(at.frame));
+            self.end(pair, Ending::Evicted, run);
+        }
+    }
+}
+
+impl Ids {
+    /// The pair of the connection that a datagram of unknown endpoints names by its connection ID.
+    fn find(&self, datagram: &Datagram<'_>) -> Option<Pair> {
+        let lengths = self.lengths.get(&datagram.destination)?;
+        lengths.iter().find_map(|length| {
+            let record = records(datagram.payload, datagram.cut, Some(*length)).next()?;
+            let id = record.connection_id?;
+            self.pairs.get(&(datagram.destination, id.into())).copied()
+        })
+    }
+
+    /// Remembers the ID by which the server of a connection is called.
+    fn learn(&mut self, pair: Pair, track: &mut StreamState) {
+        if track.id_is_known || self.pairs.len() >= MAX_IDS {
+            return;
+        }
+        let id = track.association.connection_id(Direction::ToServer);
+        let Some(id) = id.filter(|id| !id.is_empty()) else {
+            return;
+        };
+        let lengths = self.lengths.entry(track.server).or_default();
+        if !lengths.contains(&id.len()) {
+            lengths.push(id.len());
+        }
+        self.pairs.insert((track.server, id.into()), pair);
+        track.id_is_known = true;
+    }
+
+    fn forget(&mut self, track: &StreamState) {
+        for path in track.paths() {
+            self.moved.remove(&pair_of(path.client, track.server));
+        }
+        let id = track.association.connection_id(Direction::ToServer);
+        if let Some(id) = id.filter(|_| track.id_is_known) {
+            self.pairs.remove(&(track.server, id.into()));
+        }
+        if self.pairs.is_empty() {
+            self.lengths.clear();
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::engine::connection::{Context, IDLE_NANOS};
 use crate::net::{Notice, Timestamp};
 use crate::session::{
     Blindness, Close, CloseClass, CloseFrame, CloseNotify, Completed, Connection, ConnectionId, HostFingerprint,
-    KeyOrigin, MergeHints, PacketSpace, ResetCertainty, Seen, Side, SideClose,
+    KeyOrigin, MergeHints, PacketSpace, ResetCertainty, Seen, Side, SideClose, first_to_say_goodbye,
 };
 
 impl Entry {
@@ -157,7 +157,7 @@ impl Entry {
         let [client, server] = Side::BOTH.map(|side| self.notify(side));
         Close {
             class: self.class(connection, frames, quiet),
-            first_closer: first_closer(frames, [client, server]),
+            first_closer: first_to_say_goodbye([client, server], Blindness::OpenAtCaptureEnd),
             client,
             server,
         }
@@ -203,25 +203,6 @@ impl Entry {
             return Seen::Yes(CloseClass::TimeoutSilent);
         }
         Seen::Blind(Blindness::OpenAtCaptureEnd)
-    }
-}
-
-/// Who closed first. A side whose packets are sealed may have done so before the frame that was read.
-fn first_closer(frames: [Option<CloseFrame>; 2], notifies: [CloseNotify; 2]) -> Seen<Side> {
-    let first = frames
-        .into_iter()
-        .flatten()
-        .min_by_key(|frame| (frame.at.time, frame.at.frame));
-    let sealed = notifies.into_iter().find_map(|notify| match notify {
-        CloseNotify::Blind(cause) => Some(cause),
-        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => {
-            None
-        }
-    });
-    match (first, sealed) {
-        (Some(first), None) => Seen::Yes(first.by),
-        (_, Some(cause)) => Seen::Blind(cause),
-        (None, None) => Seen::Blind(Blindness::OpenAtCaptureEnd),
     }
 }
 

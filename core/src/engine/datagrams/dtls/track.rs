@@ -1,0 +1,477 @@
+//! One connection over DTLS from its first hello to its end: its association, its keys, and its facts.
+
+use std::sync::Arc;
+
+use super::pair_of;
+use crate::decrypt::{Keys, Readiness};
+use crate::diagnosis::outcome;
+use crate::dtls::{Association, Heard, Number, Opens, Record};
+use crate::engine::connection::{Context, IDLE_NANOS, SILENT_NANOS, index, key_origin, side, speaker};
+use crate::engine::datagrams::Run;
+use crate::handshake::HandshakeTracker;
+use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
+use crate::session::{
+    Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
+    KeyOrigin, MAX_PATHS, RareFacts, Side, Silence, Transport, classify_dtls,
+};
+use crate::tcp::{Direction, Spans};
+use crate::tls::{Content, ContentType, Event, Message, Sealed};
+
+/// Nanoseconds after an alert in which the peer answers it, if it does.
+const ANSWER_TO_ALERT: i64 = 2_000_000_000;
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The input ends.
+    Input,
+    /// It was silent for long.
+    Silence,
+    /// Another association took its place.
+    Replaced,
+    /// There was no room for it.
+    Evicted,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct StreamState {
+    pub(super) association: Association,
+    pub(super) server: Endpoint,
+    /// The server's connection ID is known to the table.
+    pub(super) id_is_known: bool,
+    client: Endpoint,
+    open: Box<HandshakeTracker>,
+    keys: Option<Box<Keys>>,
+    /// Where keys came from, in a copy.
+    origin: Option<KeyOrigin>,
+    spans: Spans,
+    first: At,
+    last: Timestamp,
+    /// Bytes of the datagrams of each side; `None` before the first.
+    bytes: [Option<u64>; 2],
+    /// MAC and TTL of the server's first packet.
+    marks: Option<(Option<MacAddress>, u8)>,
+    outer: Box<[Wrapping]>,
+    paths: Vec<ClientPath>,
+    /// The client's first hello, as long as there is one alone.
+    first_hello: Option<At>,
+    /// From the client's first hello to its second, where nothing was sent again.
+    round_trip: Option<i64>,
+    cut: bool,
+    told: bool,
+}
+
+/// What is known so far, to be looked at. Keys stay with the original: a copy reads nothing more.
+impl Clone for StreamState {
+    fn clone(&self) -> Self {
+        Self {
+            association: self.association.clone(),
+            server: self.server,
+            id_is_known: self.id_is_known,
+            client: self.client,
+            open: self.open.clone(),
+            keys: None,
+            origin: self.keys.as_deref().and_then(key_origin).or(self.origin),
+            spans: self.spans.clone(),
+            first: self.first,
+            last: self.last,
+            bytes: self.bytes,
+            marks: self.marks,
+            outer: self.outer.clone(),
+            paths: self.paths.clone(),
+            first_hello: self.first_hello,
+            round_trip: self.round_trip,
+            cut: self.cut,
+            told: self.told,
+        }
+    }
+}
+
+impl StreamState {
+    /// A connection that begins with the hello in a datagram.
+    pub(super) fn new(by: Opens, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) -> Self {
+        let (client, server) = match by {
+            Opens::Client => (datagram.source, datagram.destination),
+            Opens::Server => (datagram.destination, datagram.source),
+        };
+        let context = &mut run.context;
+        let transport = Transport {
+            spans: Spans::new(at),
+            started: at.time,
+            ended: at.time,
+            round_trip: None,
+            client_isn: None,
+            uncommon: Some(Box::new(RareFacts {
+                datagram: Some(Box::new(DatagramFacts::Dtls(DtlsFacts::default()))),
+                ..RareFacts::default()
+            })),
+        };
+        Self {
+            association: Association::default(),
+            server,
+            id_is_known: false,
+            client,
+            open: Box::new(HandshakeTracker::new(context.kept.reserve(), client, server, transport)),
+            keys: (!context.secrets.is_idle()).then(Box::default),
+            origin: None,
+            spans: Spans::new(at),
+            first: at,
+            last: at.time,
+            bytes: [None; 2],
+            marks: None,
+            outer: datagram.path.outer.into(),
+            paths: vec![ClientPath {
+                client,
+                first: at.frame,
+            }],
+            first_hello: None,
+            round_trip: None,
+            cut: false,
+            told: false,
+        }
+    }
+
+    /// Where it stands among all packets.
+    pub(super) fn first(&self) -> (Timestamp, FrameRef) {
+        (self.first.time, self.first.frame)
+    }
+
+    /// Time of its last packet.
+    pub(super) const fn last(&self) -> Timestamp {
+        self.last
+    }
+
+    /// Addresses of its client.
+    pub(super) fn paths(&self) -> &[ClientPath] {
+        &self.paths
+    }
+
+    /// Whether a side has sent an alert.
+    pub(super) fn is_alerted(&self) -> bool {
+        Direction::BOTH
+            .into_iter()
+            .any(|from| self.association.is_alerted(from))
+    }
+
+    /// Whether a datagram is of the client or of the server.
+    pub(super) fn direction(&self, datagram: &Datagram<'_>) -> Direction {
+        if datagram.source == self.server {
+            Direction::ToClient
+        } else {
+            Direction::ToServer
+        }
+    }
+
+    /// Counts a datagram that holds records of it.
+    pub(super) fn count(&mut self, datagram: &Datagram<'_>, at: At) {
+        let from = self.direction(datagram);
+        let length = datagram.payload.len() as u64 + u64::from(datagram.cut);
+        if let Some(bytes) = self.bytes.get_mut(index(from)) {
+            *bytes.get_or_insert(0) += length;
+        }
+        self.spans.note(at.frame);
+        self.last = self.last.max(at.time);
+        self.cut |= datagram.cut > 0;
+        if from == Direction::ToClient {
+            self.marks.get_or_insert((datagram.path.source_mac, datagram.path.ttl));
+        }
+    }
+
+    /// Notes an address from which the client had not been heard. Gives the pair that is now of this connection, too.
+    pub(super) fn note_path(&mut self, datagram: &Datagram<'_>, at: At) -> Option<super::Pair> {
+        let client = datagram.source;
+        let known = || self.paths.iter().any(|path| path.client == client);
+        if self.direction(datagram) == Direction::ToClient || known() || self.paths.len() >= MAX_PATHS {
+            return None;
+        }
+        self.paths.push(ClientPath {
+            client,
+            first: at.frame,
+        });
+        Some(pair_of(client, self.server))
+    }
+
+    /// Takes a record; see [`Association::take`].
+    pub(super) fn take(
+        &mut self,
+        record: &Record<'_>,
+        datagram: &Datagram<'_>,
+        at: At,
+        run: &mut Run<'_>,
+    ) -> Option<bool> {
+        let from = self.direction(datagram);
+        let mut listener = Listener {
+            open: &mut self.open,
+            keys: self.keys.as_deref_mut(),
+            bytes: self.bytes.map(Option::unwrap_or_default),
+            context: &mut run.context,
+            hello: None,
+        };
+        let news = self
+            .association
+            .take(from, record, at, &mut |from, heard, at| listener.hear(from, &heard, at));
+        if let Some(hello) = listener.hello {
+            self.time_hello(hello);
+        }
+        news
+    }
+
+    /// A cookie takes the client exactly one round trip, unless something was sent again.
+    fn time_hello(&mut self, at: At) {
+        let first = *self.first_hello.get_or_insert(at);
+        if first.time != at.time && self.association.retransmissions() == 0 {
+            self.round_trip.get_or_insert(at.time.since(first.time));
+        }
+    }
+
+    /// Tells the handshake where it is decided and somebody asks.
+    pub(super) fn tell(&mut self, run: &mut Run<'_>) {
+        if self.told || !run.is_watched() || !self.is_decided(run) {
+            return;
+        }
+        self.told = true;
+        if let Some((id, connection)) = self.clone().facts(Ending::Input, run) {
+            run.tell(id, connection);
+        }
+    }
+
+    fn is_decided(&self, run: &Run<'_>) -> bool {
+        let facts = self.open.facts();
+        let hellos = facts.hello.yes().is_some() && facts.answer.yes().is_some() && facts.shape.yes().is_some();
+        let done = facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
+        hellos && (done || self.is_alerted()) && !self.open.will_offer(run.context.ledger)
+    }
+
+    /// It is over, and is kept where it was one.
+    pub(super) fn finish(mut self, ending: Ending, run: &mut Run<'_>) {
+        let id = self.open.id;
+        let facts = self.facts(ending, run);
+        if Direction::BOTH
+            .into_iter()
+            .any(|from| self.association.is_incomplete(from))
+        {
+            run.notices.add(Notice::DtlsFragmentsIncomplete, Some(self.first.frame));
+        }
+        self.note_keys(run);
+        match facts {
+            Some((id, connection)) => run.keep(id, connection),
+            None => run.context.kept.void(id),
+        }
+    }
+
+    fn note_keys(&self, run: &mut Run<'_>) {
+        let Some(keys) = &self.keys else { return };
+        let (opened, failed) = keys.counts();
+        for (notice, count) in [
+            (Notice::KeysDoNotFit, u32::from(opened == 0 && failed > 0)),
+            (Notice::RecordNotOpened, if opened > 0 { failed } else { 0 }),
+            (Notice::SuiteNotOpened, u32::from(keys.is_unsupported())),
+        ] {
+            if count > 0 {
+                run.notices.add_many(notice, u64::from(count), Some(self.first.frame));
+            }
+        }
+    }
+
+    /// The facts as they are now. `None` where no hello could be read.
+    fn facts(&mut self, ending: Ending, run: &mut Run<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
+        let mut listener = Listener {
+            open: &mut self.open,
+            keys: self.keys.as_deref_mut(),
+            bytes: self.bytes.map(Option::unwrap_or_default),
+            context: &mut run.context,
+            hello: None,
+        };
+        self.association
+            .finish(&mut |from, heard, at| listener.hear(from, &heard, at));
+        let known = self.open.facts();
+        if known.hello.yes().is_none() && known.answer.yes().is_none() && known.retry.is_none() {
+            return None;
+        }
+        let (still_open, silence) = self.silence(ending, run.last);
+        let mut open = self.open.clone();
+        self.describe(&mut open, run);
+        let blind = self.blind(still_open);
+        open.finish(run.context.ledger, blind);
+        let ends = *open.ends();
+        let connection = open.facts_mut();
+        connection.keys = self.keys.as_deref().and_then(key_origin).or(self.origin);
+        connection.complete(connection.judge_completed(still_open));
+        let [client, server] = &ends;
+        connection.close = classify_dtls(connection, [client, server], silence);
+        connection.outcome = outcome::decide(connection);
+        Some((open.id, open.into_facts()))
+    }
+
+    /// What UDP and DTLS tell.
+    fn describe(&self, open: &mut HandshakeTracker, run: &mut Run<'_>) {
+        let association = &self.association;
+        let facts = open.facts_mut();
+        let agreed = |from| association.connection_id(from).is_some();
+        facts.transport = Transport {
+            spans: self.spans.clone(),
+            started: self.first.time,
+            ended: self.last,
+            round_trip: self.round_trip,
+            client_isn: None,
+            uncommon: Some(Box::new(RareFacts {
+                outer: run.context.interner.outer(&self.outer),
+                datagram: Some(Box::new(DatagramFacts::Dtls(DtlsFacts {
+                    cookie: match (association.has_verify_request(), association.has_retry_cookie()) {
+                        (true, _) => Some(Cookie::HelloVerify),
+                        (false, true) => Some(Cookie::HelloRetry),
+                        (false, false) => None,
+                    },
+                    connection_id: Direction::BOTH.into_iter().all(agreed),
+                    retransmissions: association.retransmissions(),
+                    paths: self.paths.clone(),
+                }))),
+                ..RareFacts::default()
+            })),
+        };
+        let (mac, ttl) = self.marks.map_or((None, None), |(mac, ttl)| (mac, Some(ttl)));
+        facts.marks = HostFingerprint {
+            mac,
+            ttl,
+            syn_options: None,
+            asked: None,
+        };
+        for from in Direction::BOTH {
+            let captured = self.bytes.get(index(from)).is_some_and(Option::is_some);
+            open.facts_mut().side_mut(side(from)).captured = captured;
+            if association.is_incomplete(from) {
+                open.handshake_lost(side(from), self.loss());
+            }
+        }
+    }
+
+    const fn loss(&self) -> Blindness {
+        if self.cut { Blindness::Snaplen } else { Blindness::Gap }
+    }
+
+    /// Why hellos and what follows them may have been there although they were not seen.
+    fn blind(&self, still_open: Option<Blindness>) -> [Option<Blindness>; 2] {
+        Side::BOTH.map(|of| {
+            let from = match of {
+                Side::Client => Direction::ToServer,
+                Side::Server => Direction::ToClient,
+            };
+            let facts = self.open.facts();
+            let captured = self.bytes.get(index(from)).is_some_and(Option::is_some);
+            if !captured {
+                Some(Blindness::OneDirection)
+            } else if self.association.is_incomplete(from) || self.association.is_established() {
+                let missing = facts.hello.yes().is_none() || facts.shape.yes().is_none();
+                missing.then_some(self.loss())
+            } else if of == Side::Client && facts.hello.yes().is_none() {
+                Some(Blindness::ClientHelloMissing)
+            } else {
+                still_open.filter(|_| of == Side::Server)
+            }
+        })
+    }
+
+    /// Why it is not known to be over, and what followed its last packet.
+    fn silence(&self, ending: Ending, now: Option<Timestamp>) -> (Option<Blindness>, Silence) {
+        let quiet = now.map_or(0, |now| now.since(self.last));
+        let both = Direction::BOTH
+            .into_iter()
+            .all(|from| self.association.is_alerted(from));
+        let over = both || (self.is_alerted() && quiet >= ANSWER_TO_ALERT);
+        match ending {
+            Ending::Replaced => (None, Silence::Settled),
+            _ if over => (None, Silence::Settled),
+            Ending::Evicted => (Some(Blindness::Evicted), Silence::Short(Blindness::Evicted)),
+            Ending::Silence => (Some(Blindness::IdleAtCaptureEnd), Silence::Long),
+            Ending::Input if quiet >= SILENT_NANOS => (Some(Blindness::IdleAtCaptureEnd), Silence::Long),
+            Ending::Input => {
+                let cause = if quiet >= IDLE_NANOS {
+                    Blindness::IdleAtCaptureEnd
+                } else {
+                    Blindness::OpenAtCaptureEnd
+                };
+                (Some(cause), Silence::Short(cause))
+            }
+        }
+    }
+}
+
+/// Takes what an association says into the facts, opened where there are keys.
+struct Listener<'a, 'c> {
+    open: &'a mut HandshakeTracker,
+    keys: Option<&'a mut Keys>,
+    bytes: [u64; 2],
+    context: &'a mut Context<'c>,
+    /// A ClientHello came.
+    hello: Option<At>,
+}
+
+impl Listener<'_, '_> {
+    fn hear(&mut self, from: Direction, heard: &Heard<'_>, at: At) {
+        match heard {
+            Heard::Event(event) => {
+                if let Event::Message(message) = event {
+                    if let Message::ClientHello(_) = message {
+                        self.hello = Some(at);
+                    }
+                    if let Some(keys) = &mut self.keys {
+                        keys.message(speaker(from), message, self.context.secrets);
+                        keys.prepare(self.context.secrets);
+                    }
+                }
+                self.event(from, event.clone(), at);
+            }
+            Heard::Protected(record) => self.protected(from, record, at),
+        }
+    }
+
+    fn event(&mut self, from: Direction, event: Event<'_>, at: At) {
+        let offset = self.offset(from);
+        let (ledger, interner) = (&mut *self.context.ledger, &mut *self.context.interner);
+        // TLS 1.3 over DTLS sends no ChangeCipherSpec (RFC 9147 §5.1), so the answer is of no use here.
+        let _ = self.open.event(side(from), event, at, offset, ledger, interner);
+    }
+
+    fn protected(&mut self, from: Direction, record: &Record<'_>, at: At) {
+        let offset = self.offset(from);
+        let mut sealed = Sealed {
+            content_type: record.content_type,
+            version: record.version,
+            length: record.length,
+            body: record.body,
+        };
+        match record.number {
+            Number::Encrypted { epoch_bits } => {
+                self.open.dtls13_record(side(from), epoch_bits, &sealed, at, offset);
+            }
+            Number::Clear { epoch, sequence } => {
+                match self.read(from, &sealed, (epoch, sequence), record.connection_id) {
+                    Some((kind, content)) => {
+                        sealed.content_type = kind;
+                        self.open.opened(side(from), &sealed, content, at, offset);
+                    }
+                    None => self.event(from, Event::Protected(sealed), at),
+                }
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        from: Direction,
+        record: &Sealed<'_>,
+        number: (u16, u64),
+        id: Option<&[u8]>,
+    ) -> Option<(ContentType, Content)> {
+        let keys = self.keys.as_deref_mut()?;
+        if keys.prepare(self.context.secrets) != Readiness::Ready {
+            return None;
+        }
+        keys.open_dtls(speaker(from), record, number, id)
+    }
+
+    fn offset(&self, from: Direction) -> u64 {
+        self.bytes.get(index(from)).copied().unwrap_or(0)
+    }
+}
