@@ -77,13 +77,19 @@ struct Half {
     /// Records in clear, and those of the latest epoch.
     clear: Window,
     sealed: Window,
+    /// Records of the latest epoch that were captured.
+    received: u64,
     /// Records that end with the end of a hello or of a NewSessionTicket, and its message_seq.
     ends: Vec<(u64, HandshakeType, u16)>,
     /// Records with ChangeCipherSpec.
     changes: Vec<(u64, At)>,
     /// It was told that the handshake is full, by a message of which only a part was there.
     hinted: bool,
+    /// Its Finished was sent, and was captured.
+    finished: bool,
+    finished_captured: bool,
     alerted: bool,
+    alerted_in_clear: bool,
     /// The connection ID by which it wants to be called.
     connection_id: Option<Box<[u8]>>,
 }
@@ -143,13 +149,18 @@ impl Window {
 impl Half {
     /// Whether this is the latest protected record so far: those that come late change nothing, as the last one tells how
     /// a side ended. What is far off is forged, and would make all that follow late.
-    fn goes_on(&mut self, epoch: u16, sequence: u64) -> bool {
+    fn goes_on(&mut self, content_type: ContentType, epoch: u16, sequence: u64) -> bool {
         if epoch == self.epoch.saturating_add(1) {
-            (self.epoch, self.sealed) = (epoch, Window::default());
+            (self.epoch, self.sealed, self.received) = (epoch, Window::default(), 0);
         }
         let next = epoch == self.epoch && (self.sealed.next..self.sealed.next + MAX_JUMP).contains(&sequence);
-        if next || epoch == self.epoch && sequence < self.sealed.next {
-            self.sealed.insert(sequence);
+        let late = epoch == self.epoch && sequence < self.sealed.next;
+        if next || late {
+            self.received += u64::from(self.sealed.insert(sequence));
+            // The first record of the first epoch is Finished, or an alert in its place.
+            let first = (epoch, sequence) == (1, 0) && content_type != ContentType::ALERT;
+            self.finished |= first || epoch > 1 || sequence > 0;
+            self.finished_captured |= first;
         }
         next
     }
@@ -164,11 +175,8 @@ impl Association {
             Number::Clear { epoch, sequence } => {
                 let half = self.half(from);
                 let again = half.epoch == epoch && half.sealed.has(sequence);
-                match (self.version.is_some(), half.epoch > 0 || !half.changes.is_empty()) {
-                    (false, false) => Fit::No,
-                    (_, true) if !again => Fit::Likely,
-                    _ => Fit::Perhaps,
-                }
+                let begun = half.epoch > 0 || !half.changes.is_empty();
+                if begun && !again { Fit::Likely } else { Fit::Perhaps }
             }
             Number::Encrypted { .. } if self.is_tls13() => Fit::Likely,
             Number::Encrypted { .. } => Fit::No,
@@ -208,7 +216,7 @@ impl Association {
         let news = match record.number {
             Number::Clear { epoch: 0, sequence } => self.take_clear(from, record, sequence, at, listener),
             Number::Clear { epoch, sequence } => {
-                if self.half_mut(from).goes_on(epoch, sequence) {
+                if self.half_mut(from).goes_on(record.content_type, epoch, sequence) {
                     self.half_mut(from).alerted |= record.content_type == ContentType::ALERT;
                     self.hear_protected(from, record, at, listener);
                 }
@@ -271,6 +279,31 @@ impl Association {
         self.half(from).alerted
     }
 
+    /// Whether this side has sent an alert in clear: the handshake is over.
+    #[must_use]
+    pub const fn is_alerted_in_clear(&self, from: Direction) -> bool {
+        self.half(from).alerted_in_clear
+    }
+
+    /// Whether this side has sent its Finished: it need not have been captured, as what follows bears a number. Up to
+    /// DTLS 1.2.
+    #[must_use]
+    pub const fn is_finished(&self, from: Direction) -> bool {
+        self.half(from).finished
+    }
+
+    /// Whether the Finished of this side was captured. Up to DTLS 1.2.
+    #[must_use]
+    pub const fn has_finished(&self, from: Direction) -> bool {
+        self.half(from).finished_captured
+    }
+
+    /// Whether the numbers of its protected records show that some were not captured. Up to DTLS 1.2.
+    #[must_use]
+    pub const fn has_lost(&self, from: Direction) -> bool {
+        self.half(from).received < self.half(from).sealed.next
+    }
+
     /// Whether parts of a message are missing of this side.
     #[must_use]
     pub const fn is_incomplete(&self, from: Direction) -> bool {
@@ -328,7 +361,8 @@ impl Association {
                     fatal: level == 2,
                     description: AlertDescription(description),
                 };
-                self.half_mut(from).alerted = true;
+                let half = self.half_mut(from);
+                (half.alerted, half.alerted_in_clear) = (true, true);
                 listener(from, Heard::Event(event), at);
             }
             _ => {}

@@ -66,9 +66,10 @@ fn notify(connection: &Connection, side: Side, end: &SideClose, silence: Silence
     let Some(answer) = connection.answer.yes() else {
         return CloseNotify::Blind(Blindness::ServerHelloMissing);
     };
-    let absent = match silence {
-        Silence::Short(cause) => CloseNotify::Blind(cause),
-        Silence::Settled | Silence::Long => CloseNotify::Absent,
+    // Nothing says what a side sent last: where some of it was lost, that may have been, too.
+    let absent = match (silence, facts.tail_loss) {
+        (Silence::Short(cause), _) | (_, Some(cause)) => CloseNotify::Blind(cause),
+        (Silence::Settled | Silence::Long, None) => CloseNotify::Absent,
     };
     let Some(last) = end.last.filter(|last| last.content == Content::Closed) else {
         return absent;

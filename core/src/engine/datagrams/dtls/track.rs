@@ -17,8 +17,9 @@ use crate::session::{
 use crate::tcp::{Direction, Spans};
 use crate::tls::{Content, ContentType, Event, Message, Sealed};
 
-/// Nanoseconds after an alert in which the peer answers it, if it does.
-const ANSWER_TO_ALERT: i64 = 2_000_000_000;
+/// Nanoseconds after an alert in which the peer answers it, if it does; more where the handshake, which took the peer at
+/// least as long to answer, took longer.
+const ANSWER_TO_ALERT: i64 = 500_000_000;
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,11 +298,34 @@ impl StreamState {
         let ends = *open.ends();
         let connection = open.facts_mut();
         connection.keys = self.keys.as_deref().and_then(key_origin).or(self.origin);
-        connection.complete(connection.judge_completed(still_open));
+        self.complete(connection, still_open);
         let [client, server] = &ends;
         connection.close = classify_dtls(connection, [client, server], silence);
         connection.outcome = outcome::decide(connection);
         Some((open.id, open.into_facts()))
+    }
+
+    /// Numbers tell what was sent and not captured: a Finished, by whatever follows it.
+    fn complete(&self, connection: &mut Connection, still_open: Option<Blindness>) {
+        let association = &self.association;
+        let numbered = connection.answer.yes().is_some() && !connection.is_tls13();
+        let gone_on = numbered && Direction::BOTH.into_iter().all(|from| association.is_finished(from));
+        // Nobody but an alert in clear says that the handshake is over: without it, what is missing was lost.
+        let alerted = Direction::BOTH
+            .into_iter()
+            .any(|from| association.is_alerted_in_clear(from));
+        let cause = still_open.or((!alerted).then_some(self.loss()));
+        connection.complete(if gone_on {
+            Completed::Yes
+        } else {
+            connection.judge_completed(cause)
+        });
+        for from in Direction::BOTH {
+            if numbered && !association.has_finished(from) {
+                let facts = connection.side_mut(side(from));
+                (facts.finished, facts.handshake_bytes) = (None, None);
+            }
+        }
     }
 
     /// What UDP and DTLS tell.
@@ -339,7 +363,9 @@ impl StreamState {
         };
         for from in Direction::BOTH {
             let captured = self.bytes.get(index(from)).is_some_and(Option::is_some);
-            open.facts_mut().side_mut(side(from)).captured = captured;
+            let facts = open.facts_mut().side_mut(side(from));
+            facts.captured = captured;
+            facts.tail_loss = association.has_lost(from).then(|| self.loss());
             if association.is_incomplete(from) {
                 open.handshake_lost(side(from), self.loss());
             }
@@ -372,13 +398,21 @@ impl StreamState {
         })
     }
 
+    /// From its first packet to the later Finished, as far as they were seen.
+    fn handshake_time(&self) -> i64 {
+        let facts = self.open.facts();
+        let finished = [&facts.client_side, &facts.server_side].map(|side| side.finished.map(|at| at.time));
+        let last = finished.into_iter().flatten().max().unwrap_or(self.last);
+        last.since(self.first.time)
+    }
+
     /// Why it is not known to be over, and what followed its last packet.
     fn silence(&self, ending: Ending, now: Option<Timestamp>) -> (Option<Blindness>, Silence) {
         let quiet = now.map_or(0, |now| now.since(self.last));
         let both = Direction::BOTH
             .into_iter()
             .all(|from| self.association.is_alerted(from));
-        let over = both || (self.is_alerted() && quiet >= ANSWER_TO_ALERT);
+        let over = both || (self.is_alerted() && quiet >= self.handshake_time().max(ANSWER_TO_ALERT));
         match ending {
             Ending::Replaced => (None, Silence::Settled),
             _ if over => (None, Silence::Settled),
@@ -397,7 +431,7 @@ impl StreamState {
     }
 }
 
-/// Takes what an association says into the facts, opened where there are keys.
+/// Takes what an association says into the facts, read where there are keys.
 struct Listener<'a, 'c> {
     open: &'a mut HandshakeTracker,
     keys: Option<&'a mut Keys>,
