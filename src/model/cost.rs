@@ -42,7 +42,11 @@ pub fn of(connection: &Connection) -> Cost {
             .hello
             .blind()
             .or(connection.answer.blind())
-            .unwrap_or(Blindness::CaptureStartedLate),
+            .unwrap_or(match connection.transport.dtls() {
+                None => Blindness::CaptureStartedLate,
+                // Without a cookie, or where it was sent again, no packet answers another at once.
+                Some(_) => Blindness::NothingTellsApart,
+            }),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Association {
     /// It was told that the handshake is abbreviated.
     abbreviated: bool,
     verify_request: bool,
+    /// A cookie came back, with or without a HelloVerifyRequest that was captured.
+    cookie: bool,
     retry_cookie: bool,
     retransmissions: u32,
 }
@@ -248,10 +250,10 @@ impl Association {
         self.retransmissions
     }
 
-    /// Whether the server asked for a cookie by HelloVerifyRequest.
+    /// Whether the server asked for a cookie by HelloVerifyRequest, captured or not.
     #[must_use]
     pub const fn has_verify_request(&self) -> bool {
-        self.verify_request
+        self.verify_request || self.cookie
     }
 
     /// Whether the server asked for a cookie by HelloRetryRequest.
@@ -462,7 +464,7 @@ impl Association {
                 return;
             }
             self.random = Some(hello.random);
-            self.verify_request |= hello.cookie;
+            self.cookie |= hello.cookie;
             self.half_mut(from).hello = Some(number);
         } else if !hello.retry {
             if self.half(from).hello.is_some() {

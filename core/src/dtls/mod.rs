@@ -6,6 +6,10 @@ mod hello;
 pub mod message;
 mod open;
 pub mod record;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use connection::{Association, Fit, Heard, Listener};
 pub use open::{Opens, opens};

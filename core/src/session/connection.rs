@@ -365,6 +365,8 @@ impl Connection {
     pub fn hello_time(&self) -> Timestamp {
         match (&self.retry, self.hello.yes(), self.answer.yes()) {
             (Some(retry), ..) => retry.first_hello.time,
+            // The hello that counts is the one with the cookie, a round trip later.
+            (None, Some(_), _) if self.transport.dtls().is_some() => self.transport.started,
             (None, Some(hello), _) => hello.at.time,
             (None, None, Some(answer)) => answer.at.time,
             (None, None, None) => self.transport.started,

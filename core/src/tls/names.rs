@@ -111,6 +111,17 @@ impl ProtocolVersion {
         self.0 >> 8 == 0xfe
     }
 
+    /// The version of TLS that it is built on, as a number that is higher for a later one: those of DTLS count downwards.
+    #[must_use]
+    pub const fn rank(self) -> u16 {
+        match self {
+            Self::DTLS_1_0 => Self::TLS_1_1.0,
+            Self::DTLS_1_2 => Self::TLS_1_2.0,
+            Self::DTLS_1_3 => Self::TLS_1_3.0,
+            Self(other) => other,
+        }
+    }
+
     /// Whether an unclean close makes the session unresumable by the letter (SSL 3.0, RFC 2246 §7.2.1). DTLS 1.0 is built
     /// on TLS 1.1, which took that rule back (RFC 4346 §7.2.1).
     #[must_use]
@@ -218,6 +229,14 @@ mod tests {
     fn grease_needs_two_equal_bytes() {
         assert!(is_grease(0x1a1a));
         assert!(!is_grease(0x1a2a), "a real extension could have this value");
+    }
+
+    #[test]
+    fn dtls_ranks_as_the_tls_that_it_is_built_on() {
+        let ranks = [0xfeff, 0xfefd, 0xfefc].map(|version| ProtocolVersion(version).rank());
+        assert_eq!(ranks, [0x0302, 0x0303, 0x0304]);
+        assert!(ProtocolVersion::DTLS_1_3.is_tls13() && !ProtocolVersion::DTLS_1_2.is_tls13());
+        assert!(!ProtocolVersion::DTLS_1_0.is_tls10_or_older());
     }
 
     #[test]

@@ -113,14 +113,18 @@ fn lower_version(case: &RuleContext<'_>) -> RuleResult {
     };
     if case
         .latest_gift()
-        .is_some_and(|own| own.from.version() <= Some(highest(hello)))
+        .is_some_and(|own| own.from.version().map(ProtocolVersion::rank) <= Some(highest(hello).rank()))
     {
         return RuleResult::DoesNotHold;
     }
     let Some(gift) = from_any_stack(case) else {
         return RuleResult::DoesNotHold;
     };
-    let Some(version) = gift.from.version().filter(|version| *version > highest(hello)) else {
+    let Some(version) = gift
+        .from
+        .version()
+        .filter(|version| version.rank() > highest(hello).rank())
+    else {
         return RuleResult::DoesNotHold;
     };
     let same_program = gift
@@ -209,7 +213,7 @@ fn lacking(case: &RuleContext<'_>, hello: &ClientHelloFacts, earlier: &Connectio
         let gone = hello.offers_tls13 && !hello.stack.suites.iter().any(fits);
         return gone.then(|| format!("a suite with the hash of {}", answer.suite));
     }
-    if answer.version > highest(hello) {
+    if answer.version.rank() > highest(hello).rank() {
         return None;
     }
     if !hello.stack.suites.contains(&answer.suite) {

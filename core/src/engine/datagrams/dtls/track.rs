@@ -12,7 +12,7 @@ use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
 use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
-    KeyOrigin, MAX_PATHS, RareFacts, Side, Silence, Transport, classify_dtls,
+    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Side, Silence, Transport, classify_dtls,
 };
 use crate::tcp::{Direction, Spans};
 use crate::tls::{Content, ContentType, Event, Message, Sealed};
@@ -294,6 +294,7 @@ impl StreamState {
         let mut open = self.open.clone();
         self.describe(&mut open, run);
         let blind = self.blind(still_open);
+        let session_id = open.session_id();
         open.finish(run.context.ledger, blind);
         let ends = *open.ends();
         let connection = open.facts_mut();
@@ -302,6 +303,15 @@ impl StreamState {
         let [client, server] = &ends;
         connection.close = classify_dtls(connection, [client, server], silence);
         connection.outcome = outcome::decide(connection);
+        connection.edges = run.context.joinable.then(|| {
+            Box::new(MergeHints {
+                begun: true,
+                numbers: [None; 2],
+                read: [true; 2],
+                ends,
+                session_id,
+            })
+        });
         Some((open.id, open.into_facts()))
     }
 

@@ -1,0 +1,253 @@
+use super::{MAX_OF_A_PAIR, MAX_SHADOWS};
+use crate::datagram::Protocol;
+use crate::dtls::testing::{client_hello, connection_id, message, record, server_hello};
+use crate::engine::{Engine, Limits};
+use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Path, Timestamp};
+use crate::session::{Blindness, CloseClass, Connection, Outcome, Seen};
+use crate::tls::names::HandshakeType;
+
+const SERVER: u16 = 4433;
+
+/// An engine that takes datagrams, one a millisecond.
+struct Wire {
+    engine: Engine,
+    frame: u64,
+    time: i64,
+}
+
+fn endpoint(port: u16) -> Endpoint {
+    let last = if port == SERVER { 2 } else { 1 };
+    Endpoint {
+        ip: [192, 0, 2, last].into(),
+        port,
+    }
+}
+
+impl Wire {
+    fn new() -> Self {
+        Self {
+            engine: Engine::new(Limits::default()),
+            frame: 0,
+            time: 0,
+        }
+    }
+
+    fn send(&mut self, from: u16, to: u16, payload: &[u8]) -> &mut Self {
+        self.frame += 1;
+        self.time += 1_000_000;
+        let at = At {
+            frame: FrameRef::new(0, self.frame),
+            time: Timestamp::from_nanos(self.time),
+        };
+        let datagram = Datagram {
+            path: Path {
+                source_mac: None,
+                ttl: 64,
+                ip_id: None,
+                outer: &[],
+            },
+            source: endpoint(from),
+            destination: endpoint(to),
+            payload,
+            cut: 0,
+        };
+        self.engine.last = Some(at.time);
+        self.engine
+            .with_datagrams(|datagrams, run| datagrams.push(Protocol::Dtls, &datagram, at, run));
+        self
+    }
+
+    fn client(&mut self, port: u16, payload: &[u8]) -> &mut Self {
+        self.send(port, SERVER, payload)
+    }
+
+    fn server(&mut self, port: u16, payload: &[u8]) -> &mut Self {
+        self.send(SERVER, port, payload)
+    }
+
+    fn hello(&mut self, port: u16, random: u8) -> &mut Self {
+        let hello = client_hello(random, &[], &[], &connection_id(&[random, 1]));
+        self.client(port, &message(0, HandshakeType::CLIENT_HELLO, 0, &hello))
+    }
+
+    /// A full handshake whose hello was sent.
+    fn handshake(&mut self, port: u16, random: u8, ids: bool) -> &mut Self {
+        let extensions = if ids {
+            connection_id(&[random, 2, 3])
+        } else {
+            Vec::new()
+        };
+        let hello = server_hello(random, &[random; 32], &extensions);
+        self.server(port, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
+        self.server(port, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]));
+        let exchange = message(1, HandshakeType::CLIENT_KEY_EXCHANGE, 1, &[1, 2]);
+        let finished = record(22, 1, 0, &[0; 48]);
+        let client = [exchange, record(20, 0, 2, &[1]), finished.clone()].concat();
+        self.client(port, &client);
+        self.server(port, &[record(20, 0, 2, &[1]), finished].concat())
+    }
+
+    fn close(&mut self, port: u16) -> &mut Self {
+        let alert = record(21, 1, 1, &[0; 26]);
+        self.client(port, &alert).server(port, &alert)
+    }
+
+    fn wait(&mut self, seconds: i64) -> &mut Self {
+        self.time += seconds * 1_000_000_000;
+        self
+    }
+
+    fn finish(&mut self) -> Vec<&Connection> {
+        self.engine.last = Some(Timestamp::from_nanos(self.time));
+        self.engine.finish();
+        self.engine.kept().iter().map(|(_, connection)| connection).collect()
+    }
+}
+
+fn class(connection: &Connection) -> Option<CloseClass> {
+    connection.close.class.yes().copied()
+}
+
+#[test]
+fn a_forged_hello_ends_no_connection() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, false).hello(1, 9).close(1);
+    let found = wire.finish();
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        (found[0].outcome, class(found[0])),
+        (Outcome::NotOffered, Some(CloseClass::CleanBoth))
+    );
+    assert!(
+        matches!(found[1].outcome, Outcome::Unclear(_)),
+        "{:?}",
+        found[1].outcome
+    );
+}
+
+#[test]
+fn several_connections_follow_each_other_on_one_pair() {
+    let mut wire = Wire::new();
+    for random in 1..=4 {
+        wire.hello(1, random).handshake(1, random, false).close(1);
+    }
+    // Without a word of farewell.
+    wire.hello(1, 5).handshake(1, 5, false);
+    wire.hello(1, 6).handshake(1, 6, false);
+    let found = wire.finish();
+    let classes: Vec<_> = found.iter().map(|connection| connection.close.class).collect();
+    let clean = Seen::Yes(CloseClass::CleanBoth);
+    let left = Seen::Blind(Blindness::NothingTellsApart);
+    let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
+    assert_eq!(classes, [clean, clean, clean, clean, left, open]);
+    assert!(found.iter().all(|connection| connection.outcome == Outcome::NotOffered));
+}
+
+#[test]
+fn a_connection_id_links_a_new_address_and_nothing_else_does() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, true);
+    let protected = |id: &[u8]| {
+        let mut bytes = record(25, 1, 1, &[0; 40]);
+        bytes.splice(11..11, id.iter().copied());
+        bytes
+    };
+    wire.client(7, &protected(&[9, 9, 9]))
+        .client(8, &record(23, 1, 1, &[0; 40]));
+    wire.client(2, &protected(&[1, 2, 3])).client(2, &protected(&[1, 2, 3]));
+    let found = wire.finish();
+    assert_eq!(found.len(), 1);
+    let facts = found[0].transport.dtls().expect("DTLS");
+    let clients: Vec<u16> = facts.paths.iter().map(|path| path.client.port).collect();
+    assert_eq!((clients, facts.connection_id), (vec![1, 2], true));
+    // Under an ID the type of a record is hidden, and with it every alert.
+    assert_eq!(found[0].close.class, Seen::Blind(Blindness::Encrypted));
+}
+
+#[test]
+fn silence_is_told_as_what_it_is() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, false);
+    wire.hello(2, 2)
+        .handshake(2, 2, false)
+        .client(2, &record(21, 1, 1, &[0; 26]));
+    wire.wait(400).hello(3, 3);
+    let found = wire.finish();
+    let told = [CloseClass::TimeoutSilent, CloseClass::CleanClient].map(Some);
+    assert_eq!([class(found[0]), class(found[1])], told);
+    assert_eq!(found[2].close.class, Seen::Blind(Blindness::OneDirection));
+}
+
+#[test]
+fn a_hello_of_which_a_part_is_missing_makes_no_connection() {
+    let mut wire = Wire::new();
+    let hello = client_hello(1, &[7; 32], &[], &[]);
+    wire.client(
+        1,
+        &crate::dtls::testing::fragment(0, HandshakeType::CLIENT_HELLO, 0, &hello, 0..60),
+    );
+    assert!(wire.finish().is_empty());
+    assert_eq!(wire.engine.notices().count(Notice::DtlsFragmentsIncomplete), 1);
+}
+
+#[test]
+fn hellos_beside_a_connection_are_bounded() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, false);
+    for random in 2..=100 {
+        wire.hello(1, random);
+    }
+    assert_eq!(wire.engine.datagrams.len(), MAX_OF_A_PAIR);
+    for port in 100..300 {
+        for random in 1..=3 {
+            wire.hello(port, random);
+        }
+    }
+    assert_eq!(wire.engine.datagrams.len(), 201 + MAX_SHADOWS);
+    // Room comes back with the silence after which they are over.
+    wire.wait(1000).hello(1, 1);
+    assert_eq!(wire.engine.datagrams.len(), 1);
+    wire.hello(1, 2);
+    assert_eq!(wire.engine.datagrams.len(), 2);
+}
+
+#[test]
+fn a_flood_of_hellos_evicts_what_nobody_answered() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, false);
+    for number in 0..super::MAX_PAIRS + 10 {
+        let [.., a, b, c] = number.to_be_bytes();
+        let hello = client_hello(7, &[], &[], &[]);
+        let bytes = message(0, HandshakeType::CLIENT_HELLO, 0, &hello);
+        let datagram = Datagram {
+            path: Path {
+                source_mac: None,
+                ttl: 64,
+                ip_id: None,
+                outer: &[],
+            },
+            source: Endpoint {
+                ip: [10, a, b, c].into(),
+                port: 5,
+            },
+            destination: endpoint(SERVER),
+            payload: &bytes,
+            cut: 0,
+        };
+        let at = At {
+            frame: FrameRef::new(0, 100 + number as u64),
+            time: Timestamp::from_nanos(wire.time + 1),
+        };
+        wire.engine
+            .with_datagrams(|datagrams, run| datagrams.push(Protocol::Dtls, &datagram, at, run));
+        assert!(wire.engine.datagrams.len() <= super::MAX_PAIRS);
+    }
+    assert!(wire.engine.notices().count(Notice::FlowEvicted) >= 10);
+    wire.close(1);
+    let found = wire.finish();
+    let first = found
+        .iter()
+        .find(|connection| connection.client == endpoint(1))
+        .expect("kept");
+    assert_eq!(class(first), Some(CloseClass::CleanBoth));
+}
