@@ -9,6 +9,8 @@
 
 #[path = "conversation.rs"]
 mod conversation;
+#[path = "dtls.rs"]
+mod dtls;
 #[path = "farm.rs"]
 mod farm;
 
@@ -34,14 +36,16 @@ const KEPT: usize = 16 << 10;
 pub type Target = fn(&[u8]);
 
 pub use conversation::{conversation, seed_of as conversation_seed};
+pub use dtls::dtls_datagrams;
 pub use farm::{report, verdicts};
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("assembler", assembler),
     ("compressed", compressed),
     ("conversation", conversation),
     ("decode", decode),
+    ("dtls_datagrams", dtls_datagrams),
     ("engine", engine),
     ("hello", hello),
     ("keys", keys),

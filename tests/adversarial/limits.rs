@@ -7,10 +7,13 @@ use std::path::Path;
 use crate::common::{assert_none, root};
 
 /// Layers that take what strangers send. What a screen shows at most is a matter of taste.
-const LAYERS: [&str; 9] = [
+const LAYERS: [&str; 12] = [
     "core/src/net",
     "core/src/tcp",
     "core/src/tls",
+    "core/src/datagram",
+    "core/src/quic",
+    "core/src/dtls",
     "core/src/decrypt",
     "core/src/session",
     "core/src/store",

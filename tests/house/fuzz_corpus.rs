@@ -129,6 +129,8 @@ fn write_seeds() {
         let seeds = if WHOLE.contains(&folder) {
             let all = packets::read(fixture.path());
             seeds(&fixture, &all)
+        } else if folder.starts_with("dtls") {
+            vec![("dtls_datagrams", cut(datagrams(&packets::read(fixture.path()))))]
         } else if folder.starts_with("pcap") {
             vec![file_seed(fixture.bytes())]
         } else if folder.starts_with("wrapped-") || folder == "vxlan" {
@@ -324,6 +326,30 @@ fn payloads(all: &[RawPacket]) -> Vec<Payload> {
                 flags: segment.flags.0,
                 bytes: segment.payload.to_vec(),
             });
+        }
+    }
+    out
+}
+
+/// The steps of the target that reads datagrams.
+fn datagrams(all: &[RawPacket]) -> Vec<u8> {
+    let mut decoder = Decoder::new();
+    let mut out = Vec::new();
+    for (packet, frame) in all.iter().zip(1..) {
+        let content = decoder.decode(&Packet {
+            frame: FrameRef::new(0, frame),
+            time: Timestamp::from_nanos(packet.time),
+            link: LinkType(packet.link),
+            interface: 0,
+            data: &packet.data,
+            original_len: packet.original_len,
+        });
+        if let Decoded::Datagram(datagram) = content {
+            let from_server = datagram.source.port < datagram.destination.port;
+            let length = u16::try_from(datagram.payload.len()).unwrap_or(u16::MAX);
+            out.extend([u8::from(from_server), 0]);
+            out.extend(length.to_be_bytes());
+            out.extend(datagram.payload);
         }
     }
     out

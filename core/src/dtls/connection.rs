@@ -66,6 +66,8 @@ pub struct Association {
     cookie: bool,
     retry_cookie: bool,
     retransmissions: u32,
+    /// The latest record.
+    last: Option<At>,
 }
 
 /// One direction.
@@ -229,7 +231,8 @@ impl Association {
                 None
             }
         };
-        self.tell_abbreviated(at, listener);
+        self.last = Some(at);
+        self.tell_abbreviated(listener);
         news
     }
 
@@ -237,6 +240,7 @@ impl Association {
     pub fn finish(&mut self, listener: &mut Listener<'_>) {
         self.impatient = true;
         self.release(listener);
+        self.tell_abbreviated(listener);
     }
 
     /// Counts a datagram that only repeats what was there.
@@ -353,7 +357,7 @@ impl Association {
             }
             (ContentType::CHANGE_CIPHER_SPEC, [1]) => {
                 let changes = &mut self.half_mut(from).changes;
-                if changes.len() < MAX_NUMBERS {
+                if changes.len() < MAX_NUMBERS && changes.iter().all(|(known, _)| *known != sequence) {
                     changes.push((sequence, at));
                 }
             }
@@ -411,8 +415,9 @@ impl Association {
                 last.kind,
                 HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO | HandshakeType::NEW_SESSION_TICKET
             );
-            if telling && ends.len() < MAX_NUMBERS {
-                ends.push((sequence, last.kind, last.number));
+            let end = (sequence, last.kind, last.number);
+            if telling && ends.len() < MAX_NUMBERS && !ends.contains(&end) {
+                ends.push(end);
             }
         }
         news
@@ -548,13 +553,14 @@ impl Association {
     /// An abbreviated handshake goes straight from a hello, or from the NewSessionTicket behind it, to ChangeCipherSpec.
     /// That nothing stands between is proven by numbers, not by what was captured: by those of two records in a row, or by
     /// the message_seq of hello and ticket. ChangeCipherSpec itself bears no message_seq and may be lost.
-    fn tell_abbreviated(&mut self, at: At, listener: &mut Listener<'_>) {
+    fn tell_abbreviated(&mut self, listener: &mut Listener<'_>) {
+        let Some(now) = self.last else { return };
         if self.abbreviated || !self.is_ready() || self.version.is_none() || self.is_tls13() {
             return;
         }
         let proof = [Direction::ToClient, Direction::ToServer]
             .into_iter()
-            .find_map(|from| Some((from, self.abbreviated_by(from, at)?)));
+            .find_map(|from| Some((from, self.abbreviated_by(from, now)?)));
         if let Some((from, at)) = proof {
             self.abbreviated = true;
             listener(from, Heard::Event(Event::ChangeCipherSpec), at);

@@ -10,8 +10,8 @@ use crate::tls::names::HandshakeType;
 const MIN_HELLO: u32 = 38;
 /// The longest that is believed: post-quantum key shares and tickets take a few kilobytes.
 const MAX_HELLO: u32 = 64 * 1024;
-/// message_seq of a hello: the second comes after a HelloVerifyRequest or HelloRetryRequest.
-const MAX_NUMBER: u16 = 2;
+/// The highest message_seq of a hello: the second comes after a HelloVerifyRequest, the third after a HelloRetryRequest.
+const LAST_HELLO: u16 = 2;
 
 /// Whose hello begins an association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ fn hello(record: &Record<'_>) -> Option<Opens> {
         .sum();
     let plausible = read == record.body.len()
         && first.offset == 0
-        && first.number <= MAX_NUMBER
+        && first.number <= LAST_HELLO
         && (MIN_HELLO..=MAX_HELLO).contains(&first.length);
     Opening::read(first.bytes).filter(|_| plausible)?;
     match first.kind {

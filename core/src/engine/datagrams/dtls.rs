@@ -30,6 +30,8 @@ const IDLE_AFTER_ALERT: i64 = 10_000_000_000;
 /// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
 /// that doubles its timer from one second (RFC 6347 §4.2.4.1).
 const IDLE_UNANSWERED: i64 = 120_000_000_000;
+/// Bytes that all associations hold back together: parts of messages, and what came before its hello.
+const MAX_BUFFERED: usize = 64 << 20;
 /// Connection IDs that are kept to find connections by.
 const MAX_IDS: usize = 1 << 16;
 
@@ -48,12 +50,16 @@ pub(super) struct DtlsTable {
     queues: [VecDeque<(Timestamp, Pair)>; Stage::ALL.len()],
     ids: Ids,
     shadows: usize,
+    /// Bytes that are held back.
+    buffered: usize,
 }
 
 /// The associations of a pair, the youngest last.
 #[derive(Debug, Clone)]
 struct ConnectionState {
     all: Vec<StreamState>,
+    /// Bytes that they hold back.
+    buffered: usize,
     /// Where it waits to be looked at; entries of the queues that say otherwise are out of date.
     queued: (Stage, Timestamp),
 }
@@ -118,13 +124,8 @@ impl DtlsTable {
         } else if opens(datagram.payload, datagram.cut).is_some() {
             self.make_room(at, run);
             let queued = (Stage::Unanswered, at.time);
-            self.pairs.insert(
-                own,
-                ConnectionState {
-                    all: Vec::new(),
-                    queued,
-                },
-            );
+            let (all, buffered) = (Vec::new(), 0);
+            self.pairs.insert(own, ConnectionState { all, buffered, queued });
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
         } else if let Some(pair) = self.ids.find(datagram) {
@@ -218,6 +219,21 @@ impl DtlsTable {
             self.ids.forget(&track);
             track.finish(Ending::Replaced, run);
         }
+        self.account(pair, at, run);
+    }
+
+    /// Brings the pair's share of what is held back up to date; where that is too much in all, the pair ends.
+    fn account(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+        let Some(tracks) = self.pairs.get_mut(&pair) else {
+            return;
+        };
+        let now = tracks.all.iter().map(|track| track.association.buffered()).sum();
+        let before = std::mem::replace(&mut tracks.buffered, now);
+        self.buffered = self.buffered.saturating_sub(before).saturating_add(now);
+        if self.buffered > MAX_BUFFERED && now > 0 {
+            run.notices.add(Notice::FlowEvicted, Some(at.frame));
+            self.end(pair, Ending::Evicted, run);
+        }
     }
 
     /// A hello begins an association beside those that are there.
@@ -270,6 +286,7 @@ impl DtlsTable {
 
     fn end(&mut self, pair: Pair, ending: Ending, run: &mut Run<'_>) {
         let Some(tracks) = self.pairs.remove(&pair) else { return };
+        self.buffered = self.buffered.saturating_sub(tracks.buffered);
         self.shadows = self.shadows.saturating_sub(tracks.all.len().saturating_sub(1));
         for track in tracks.all {
             self.ids.forget(&track);

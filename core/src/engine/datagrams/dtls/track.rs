@@ -12,7 +12,7 @@ use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
 use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
-    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Side, Silence, Transport, classify_dtls,
+    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Silence, Transport, classify_dtls,
 };
 use crate::tcp::{Direction, Spans};
 use crate::tls::{Content, ContentType, Event, Message, Sealed};
@@ -388,24 +388,23 @@ impl StreamState {
 
     /// Why hellos and what follows them may have been there although they were not seen.
     fn blind(&self, still_open: Option<Blindness>) -> [Option<Blindness>; 2] {
-        Side::BOTH.map(|of| {
-            let from = match of {
-                Side::Client => Direction::ToServer,
-                Side::Server => Direction::ToClient,
-            };
-            let facts = self.open.facts();
-            let captured = self.bytes.get(index(from)).is_some_and(Option::is_some);
-            if !captured {
-                Some(Blindness::OneDirection)
-            } else if self.association.is_incomplete(from) || self.association.is_established() {
-                let missing = facts.hello.yes().is_none() || facts.shape.yes().is_none();
-                missing.then_some(self.loss())
-            } else if of == Side::Client && facts.hello.yes().is_none() {
-                Some(Blindness::ClientHelloMissing)
-            } else {
-                still_open.filter(|_| of == Side::Server)
-            }
-        })
+        let facts = self.open.facts();
+        let captured = |from| self.bytes.get(index(from)).is_some_and(Option::is_some);
+        let incomplete = Direction::BOTH
+            .into_iter()
+            .any(|from| self.association.is_incomplete(from));
+        let lost = (self.cut || incomplete || self.association.is_established()).then(|| self.loss());
+        let client = match &facts.hello {
+            Seen::Yes(_) => None,
+            _ if !captured(Direction::ToServer) => Some(Blindness::OneDirection),
+            _ => lost.or(Some(Blindness::ClientHelloMissing)),
+        };
+        let server = match (&facts.answer, &facts.shape) {
+            (Seen::Yes(_), Seen::Yes(_)) => None,
+            _ if !captured(Direction::ToClient) => Some(Blindness::OneDirection),
+            _ => lost.or(still_open),
+        };
+        [client, server]
     }
 
     /// From its first packet to the later Finished, as far as they were seen.
