@@ -10,7 +10,7 @@
 use hashbrown::HashMap;
 
 use crate::net::{FrameRef, Timestamp};
-use crate::session::{Connection, ConnectionId, Outcome, Seen};
+use crate::session::{Connection, ConnectionId, Outcome, Seen, TransportKind};
 use crate::store::{ConnectionStore, CredentialStore};
 
 /// Nanoseconds within which a handshake is passed on, what two clocks differ by included. Equal randoms further apart are a
@@ -49,7 +49,10 @@ struct Entry {
 
 /// Joins what is kept of every handshake more than once.
 pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Joined {
-    let mut joined = Joined::default();
+    let mut joined = Joined {
+        legs: join_moved(kept, ledger),
+        ..Joined::default()
+    };
     let (mut hellos, mut alone) = (Vec::new(), Vec::new());
     for (id, connection) in kept.iter() {
         match (entry(id, connection), connection.answer.yes()) {
@@ -81,6 +84,34 @@ pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> 
     }
     join_answers(alone, &hellos, kept, ledger, &mut joined);
     joined
+}
+
+/// ICE (RFC 8445) may move a handshake over DTLS to another pair of addresses before it is answered: the hello is sent
+/// again there, with the same random. What stays behind is a hello without an answer, and no connection.
+fn join_moved(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> u64 {
+    let hellos = || {
+        let dtls = kept.iter().filter(|(_, it)| it.transport.kind() == TransportKind::Dtls);
+        dtls.filter_map(|(id, it)| Some((it.hello.yes()?.random, it.answer.yes().is_some(), id)))
+    };
+    let answered: HashMap<[u8; 32], ConnectionId> = hellos()
+        .filter(|(_, answered, _)| *answered)
+        .map(|(random, _, id)| (random, id))
+        .collect();
+    let moved: Vec<(ConnectionId, ConnectionId)> = hellos()
+        .filter(|(_, answered, _)| !answered)
+        .filter_map(|(random, _, id)| Some((id, *answered.get(&random)?)))
+        .collect();
+    for (left, whole) in &moved {
+        let Some(server) = kept.get(*whole).map(|connection| connection.server) else {
+            continue;
+        };
+        let Some(left_behind) = kept.remove(*left) else {
+            continue;
+        };
+        let offers = left_behind.offers.iter().map(|offer| offer.credential);
+        ledger.join((*left, left_behind.server), (*whole, server), offers);
+    }
+    moved.len() as u64
 }
 
 fn entry(id: ConnectionId, connection: &Connection) -> Option<Entry> {

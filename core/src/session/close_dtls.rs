@@ -8,6 +8,19 @@ use super::connection::{Completed, Connection};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
 
+/// Nanoseconds in which a peer answers an alert, if it does; more where the handshake, for which it answered as well, took
+/// longer.
+const ANSWER_TO_ALERT: i64 = 500_000_000;
+
+/// Nanoseconds of silence after which an alert of one side is taken to have no answer.
+#[must_use]
+pub fn answer_time(connection: &Connection) -> i64 {
+    let finished = Side::BOTH.map(|side| connection.side(side).finished.map(|at| at.time));
+    let handshake = finished.into_iter().flatten().max();
+    let handshake = handshake.map_or(0, |last| last.since(connection.transport.started));
+    handshake.max(ANSWER_TO_ALERT)
+}
+
 /// What followed the last packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {

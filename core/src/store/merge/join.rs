@@ -382,7 +382,9 @@ impl Connection {
 
     /// How it was closed, as far as both together tell.
     fn conclude(&mut self, other: Close, relation: Relation) {
-        if relation == Relation::Both && (self.close.class.yes().is_some() || other.class.yes().is_some()) {
+        let told = self.close.class.yes().is_some() || other.class.yes().is_some();
+        // Over UDP both saw the handshake, and one of them the end.
+        if relation == Relation::Both && (told || self.transport.kind() != TransportKind::Tcp) {
             if self.close.class.yes().is_none() {
                 self.close = other;
             }

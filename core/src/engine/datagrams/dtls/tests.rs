@@ -165,6 +165,15 @@ fn a_connection_id_links_a_new_address_and_nothing_else_does() {
 }
 
 #[test]
+fn a_handshake_that_moved_before_it_was_answered_is_one_connection() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).hello(2, 1).handshake(2, 1, false).close(2).hello(3, 3);
+    let found = wire.finish();
+    let clients: Vec<u16> = found.iter().map(|connection| connection.client.port).collect();
+    assert_eq!(clients, [2, 3]);
+}
+
+#[test]
 fn silence_is_told_as_what_it_is() {
     let mut wire = Wire::new();
     wire.hello(1, 1).handshake(1, 1, false);

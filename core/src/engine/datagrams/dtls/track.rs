@@ -12,14 +12,10 @@ use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
 use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
-    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Silence, Transport, classify_dtls,
+    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Silence, Transport, answer_time, classify_dtls,
 };
 use crate::tcp::{Direction, Spans};
 use crate::tls::{Content, ContentType, Event, Message, Sealed};
-
-/// Nanoseconds after an alert in which the peer answers it, if it does; more where the handshake, which took the peer at
-/// least as long to answer, took longer.
-const ANSWER_TO_ALERT: i64 = 500_000_000;
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -407,21 +403,13 @@ impl StreamState {
         [client, server]
     }
 
-    /// From its first packet to the later Finished, as far as they were seen.
-    fn handshake_time(&self) -> i64 {
-        let facts = self.open.facts();
-        let finished = [&facts.client_side, &facts.server_side].map(|side| side.finished.map(|at| at.time));
-        let last = finished.into_iter().flatten().max().unwrap_or(self.last);
-        last.since(self.first.time)
-    }
-
     /// Why it is not known to be over, and what followed its last packet.
     fn silence(&self, ending: Ending, now: Option<Timestamp>) -> (Option<Blindness>, Silence) {
         let quiet = now.map_or(0, |now| now.since(self.last));
         let both = Direction::BOTH
             .into_iter()
             .all(|from| self.association.is_alerted(from));
-        let over = both || (self.is_alerted() && quiet >= self.handshake_time().max(ANSWER_TO_ALERT));
+        let over = both || (self.is_alerted() && quiet >= answer_time(self.open.facts()));
         match ending {
             Ending::Replaced => (None, Silence::Settled),
             _ if over => (None, Silence::Settled),
