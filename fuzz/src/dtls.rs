@@ -1,6 +1,7 @@
 //! The target that reads datagrams of DTLS.
 
-use reshake::model::{Report, json};
+use reshake::model::Report;
+use reshake::render::json;
 use reshake_core::engine::{Engine, Limits};
 use reshake_core::net::{FrameRef, LinkType, Packet, Timestamp};
 

@@ -399,6 +399,8 @@ mod tests {
     use crate::session::tests::{endpoint, unseen, with_hello};
     use crate::session::{Blindness, CredentialFingerprint, Issue, Mechanism};
 
+    use crate::session::TransportKind;
+
     use super::*;
 
     /// A service over TCP.
@@ -665,12 +667,12 @@ mod tests {
         let _open = kept.reserve();
         let id = kept.reserve();
         let name = CredentialFingerprint::of(b"ticket");
-        let issued = ledger.enter(Mechanism::Ticket, &name, || Credential {
+        let issued = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
             issued: Some(Issue {
                 connection: id,
                 at: crate::session::tests::at(1),
             }),
-            ..Credential::unseen(Mechanism::Ticket, name, endpoint(2))
+            ..Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
         });
         let mut connection = unseen(1);
         connection.issued = vec![issued];

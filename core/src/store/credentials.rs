@@ -337,8 +337,8 @@ mod tests {
         let mut ledger = CredentialStore::default();
         let ticket = CredentialFingerprint::of(&[5; 192]);
         assert!(!ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
-        ledger.enter(Mechanism::Ticket, &ticket, || {
-            Credential::unseen(Mechanism::Ticket, ticket, endpoint(2))
+        ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &ticket, || {
+            Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, ticket, endpoint(2))
         });
         assert!(ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
         assert!(
@@ -364,7 +364,10 @@ mod tests {
                 .is_some_and(|credential| credential.offers.is_empty())
         );
         assert_eq!(
-            (ledger.get(random).map(|_| ()), ledger.find_session_id(&bytes(2))),
+            (
+                ledger.get(random).map(|_| ()),
+                ledger.find_session_id(TransportKind::Tcp, &bytes(2))
+            ),
             (None, None)
         );
         assert_eq!(ledger.forgotten(), 0, "nothing was lost");

@@ -176,6 +176,8 @@ mod tests {
     use crate::store::CredentialStore;
     use crate::tls::ProtocolVersion;
 
+    use crate::session::TransportKind;
+
     use super::*;
 
     /// A client that says hello again and again with session IDs, and what it is given.
@@ -194,8 +196,13 @@ mod tests {
 
         fn enter(&mut self, id: u8) -> CredentialId {
             let name = CredentialFingerprint::of(&[id; 32]);
-            self.ledger.enter(Mechanism::SessionId, &name, || {
-                Credential::unseen(Mechanism::SessionId, name, crate::session::tests::endpoint(2))
+            self.ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+                Credential::unseen(
+                    TransportKind::Tcp,
+                    Mechanism::SessionId,
+                    name,
+                    crate::session::tests::endpoint(2),
+                )
             })
         }
 
@@ -253,7 +260,10 @@ mod tests {
         let first = talk.full(10, 1, Some(101));
         talk.full(20, 2, Some(102));
         assert_eq!(talk.settled(), (2, vec![None, None]));
-        assert!(talk.ledger.find_session_id(&[1; 32]).is_none(), "nobody offered it");
+        assert!(
+            talk.ledger.find_session_id(TransportKind::Tcp, &[1; 32]).is_none(),
+            "nobody offered it"
+        );
         assert!(
             talk.kept
                 .get(first)

@@ -186,8 +186,8 @@ fn an_unknown_session_id_is_an_offer_once_it_is_accepted() {
 fn the_digest_of_a_ticket_is_no_session_id_that_a_server_issued() {
     let mut ledger = CredentialStore::default();
     let ticket = CredentialFingerprint::of(&[5; 192]);
-    ledger.enter(Mechanism::Ticket, &ticket, || {
-        Credential::unseen(Mechanism::Ticket, ticket, endpoint(2))
+    ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &ticket, || {
+        Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, ticket, endpoint(2))
     });
     let mut talk = Talk::with(ledger, 1);
     talk.client(ClientHello {
