@@ -10,13 +10,8 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use crate::session::{Connection, ConnectionId, Outcome};
 use crate::store::ConnectionStore;
 
-use super::service::contrast::ContingencyTable;
-use super::service::uses::{ClosedBy, closed_by};
-
-/// A client has reasons of its own not to offer, so many that a weaker contrast is found where there is none.
-const SURE: f64 = 0.01;
-/// Offers after clean closes, and silences after unclean ones, below which nothing is concluded.
-const MIN_RETURNS: u16 = 3;
+use super::attempts::{ClosedBy, closed_by};
+use super::confidence::{BAR, Stratum, UNITS, ln_chance};
 
 /// Who ended a connection without close_notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,17 +81,25 @@ impl ClientBehaviour {
         }
     }
 
-    /// Whether it offers after clean closes significantly more often than after such ones.
+    /// The chance that this client's silences fell on such closes alone although they have nothing to do with it.
+    #[must_use]
+    pub fn chance_after(&self, unclean: Unclean) -> f64 {
+        let (clean, after) = (self.clean, self.after(unclean));
+        let stratum = Stratum {
+            named_refused: after.silent.into(),
+            named_accepted: after.offered.into(),
+            other_refused: clean.silent.into(),
+            other_accepted: clean.offered.into(),
+        };
+        ln_chance(&[stratum]).exp().min(1.0)
+    }
+
+    /// Whether it offers after clean closes and not after such ones, too often for chance.
     #[must_use]
     pub fn differs_after(&self, unclean: Unclean) -> bool {
         let (clean, after) = (self.clean, self.after(unclean));
-        let row = |returns: Returns| [u64::from(returns.offered), u64::from(returns.silent)];
-        let contrast = ContingencyTable::new(
-            ["after a clean close", "after an unclean close"],
-            [row(clean), row(after)],
-        );
-        let enough = clean.offered >= MIN_RETURNS && after.silent >= MIN_RETURNS;
-        enough && after.offered == 0 && contrast.p_value < SURE
+        let enough = u64::from(clean.offered) >= UNITS && u64::from(after.silent) >= UNITS;
+        enough && after.offered == 0 && self.chance_after(unclean) <= BAR
     }
 
     const fn note(&mut self, closed: ClosedBy, offered: bool) {

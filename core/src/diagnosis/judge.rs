@@ -4,6 +4,7 @@ use crate::session::{Connection, Outcome};
 
 use super::context::RuleContext;
 use super::rules::{CATALOG, CLIENT_DID_NOT_OFFER, Reason, Stage};
+use super::service::patterns::MAX_RIVALS;
 use super::{Confidence, Evidence, RuleResult};
 
 /// A reason that holds for a connection.
@@ -19,57 +20,73 @@ pub struct Judged {
     pub settled_by: Option<&'static str>,
     /// Never empty: first and further evidence.
     pub evidence: Vec<Evidence>,
-    /// What else is possible, by name; only for a reason that is itself only possible.
+    /// What else is possible, by name; only for a reason that is itself below observed, and where nothing explains.
     pub remaining: Vec<&'static str>,
+    /// The cheapest step that would tell more; wherever the confidence is below observed.
+    pub would_settle: Option<&'static str>,
+    /// Its place among the explanations of its service.
+    place: usize,
 }
 
 /// The reasons of a connection, the primary one first. Empty for a plain resumption.
 ///
-/// Precedence: the surer reason first, then the order of the catalogue, except that of several causes that a contrast
-/// settled the one least likely by chance goes first. A neutral reason ("unexplained") stands only where no other holds.
+/// Precedence: the surer reason first, then the order of the contest, then that of the catalogue. A neutral reason
+/// ("unexplained") stands only where no other holds; what a client does beside the cause stands last.
 #[must_use]
 pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
     let stages: &[Stage] = match case.connection.outcome {
         Outcome::Resumed(_) | Outcome::ExternalPsk => &[],
         Outcome::NotOffered => &[Stage::NothingOffered],
         Outcome::Declined => &[Stage::Protocol, Stage::Inferred, Stage::Unexplained],
-        Outcome::Failed => &[Stage::Protocol, Stage::NoVerdict],
+        Outcome::Failed => &[Stage::Protocol, Stage::Inferred, Stage::NoVerdict],
         Outcome::Unclear(_) => &[Stage::NotVisible],
     };
-    let mut judged: Vec<Judged> = CATALOG
+    let asked = CATALOG.iter().filter(|reason| stages.contains(&reason.stage));
+    let mut judged: Vec<Judged> = asked.filter_map(|reason| judged(reason, (reason.rule)(case))).collect();
+    if judged
         .iter()
-        .filter(|reason| stages.contains(&reason.stage))
-        .filter_map(|reason| match (reason.rule)(case) {
-            RuleResult::Holds {
-                confidence,
-                evidence: (first, more),
-                summary,
-                settled_by,
-            } => {
-                let evidence = std::iter::once(first).chain(more).collect();
-                Some(Judged {
-                    reason,
-                    confidence,
-                    summary,
-                    // What is only possible is not settled.
-                    settled_by: settled_by.filter(|_| confidence > Confidence::Possible),
-                    evidence,
-                    remaining: Vec::new(),
-                })
-            }
-            RuleResult::DoesNotHold | RuleResult::CannotTell => None,
-        })
-        .collect();
-    if judged.iter().any(|reason| !reason.reason.neutral) {
+        .any(|reason| !reason.reason.neutral && !reason.reason.is_behaviour())
+    {
         judged.retain(|reason| !reason.reason.neutral);
     }
     drop_bare_fact(&mut judged);
-    judged.sort_by_key(|reason| (std::cmp::Reverse(reason.confidence), position(reason.reason)));
-    least_likely_by_chance_first(case, &mut judged);
+    judged.sort_by_key(|reason| {
+        (
+            reason.reason.is_behaviour(),
+            std::cmp::Reverse(reason.confidence),
+            reason.place,
+            position(reason.reason),
+        )
+    });
     name_what_remains(&mut judged);
     say_what_was_lost(case, &mut judged);
     show_failure(case, &mut judged);
     judged
+}
+
+fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
+    let RuleResult::Holds {
+        confidence,
+        evidence: (first, more),
+        summary,
+        settled_by,
+        place,
+        beside,
+        would_settle,
+    } = finding
+    else {
+        return None;
+    };
+    Some(Judged {
+        reason,
+        confidence,
+        summary,
+        settled_by,
+        evidence: std::iter::once(first).chain(more).collect(),
+        remaining: beside,
+        would_settle,
+        place: place.unwrap_or(usize::MAX),
+    })
 }
 
 /// That nothing was offered is a fact without its cause: a cause that is sure enough takes its place.
@@ -78,31 +95,6 @@ fn drop_bare_fact(judged: &mut Vec<Judged>) {
     let sure = |reason: &Judged| reason.confidence > Confidence::Possible && !is_bare(reason);
     if judged.iter().any(sure) {
         judged.retain(|reason| !is_bare(reason));
-    }
-}
-
-/// Among the inferred reasons, those that a contrast settled take their places in the order of its significance.
-fn least_likely_by_chance_first(case: &RuleContext<'_>, judged: &mut [Judged]) {
-    let chance = |reason: &Judged| {
-        let pattern = case.insight()?.pattern(reason.settled_by?)?;
-        let contrast = pattern.contrast.as_ref()?;
-        (reason.confidence == Confidence::Inferred).then_some(contrast.p_value)
-    };
-    let mut ranked: Vec<(usize, f64)> = judged
-        .iter()
-        .enumerate()
-        .filter_map(|(place, reason)| Some((place, chance(reason)?)))
-        .collect();
-    let places: Vec<usize> = ranked.iter().map(|(place, _)| *place).collect();
-    ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let before: Vec<Judged> = ranked
-        .iter()
-        .filter_map(|(from, _)| judged.get(*from).cloned())
-        .collect();
-    for (place, reason) in places.into_iter().zip(before) {
-        if let Some(slot) = judged.get_mut(place) {
-            *slot = reason;
-        }
     }
 }
 
@@ -143,6 +135,7 @@ fn say_what_was_lost(case: &RuleContext<'_>, judged: &mut [Judged]) {
     }
 }
 
+/// What is possible stands beside all else that is possible of this connection, and what stands in the service.
 fn name_what_remains(judged: &mut [Judged]) {
     let possible: Vec<&'static str> = judged
         .iter()
@@ -151,13 +144,20 @@ fn name_what_remains(judged: &mut [Judged]) {
         .collect();
     for reason in judged
         .iter_mut()
-        .filter(|reason| reason.confidence == Confidence::Possible)
+        .filter(|reason| reason.confidence < Confidence::Observed)
     {
-        reason.remaining = possible
-            .iter()
-            .copied()
-            .filter(|name| *name != reason.reason.name)
-            .collect();
+        let own = reason.reason.name;
+        if reason.confidence == Confidence::Possible {
+            let others = possible.iter().copied().chain(std::mem::take(&mut reason.remaining));
+            let mut names: Vec<&'static str> = Vec::new();
+            for name in others {
+                if name != own && !names.contains(&name) && names.len() < MAX_RIVALS {
+                    names.push(name);
+                }
+            }
+            reason.remaining = names;
+        }
+        reason.would_settle = reason.would_settle.or(Some(reason.reason.stage.settle()));
     }
 }
 

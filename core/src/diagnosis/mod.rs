@@ -3,9 +3,14 @@
 //! The outcome is decided once, in [`outcome`], when a connection is over; [`judge`] explains it with the catalogue of
 //! [`rules`]. A rule sees one [`RuleContext`]: the connection, the credentials, and what the same client did before.
 
+pub mod answer;
+pub mod attempts;
 mod behaviour;
+pub mod confidence;
+pub mod contest;
 mod context;
 mod credentials;
+pub mod explanations;
 mod history;
 pub mod judge;
 mod nearest;
@@ -85,6 +90,12 @@ pub enum RuleResult {
         summary: String,
         /// The pattern that settled it with hindsight.
         settled_by: Option<&'static str>,
+        /// Its place among the explanations of the service, best first; `None` where no contest was held.
+        place: Option<usize>,
+        /// What else would explain it, by name.
+        beside: Vec<&'static str>,
+        /// What would settle it.
+        would_settle: Option<&'static str>,
     },
     /// Looked at, and it is not the reason.
     DoesNotHold,
@@ -101,7 +112,31 @@ impl RuleResult {
             evidence: (first, more),
             summary: summary.into(),
             settled_by: None,
+            place: None,
+            beside: Vec::new(),
+            would_settle: None,
         }
+    }
+
+    /// The same, with what else would explain it and what would tell.
+    #[must_use]
+    pub fn beside(mut self, others: Vec<&'static str>, settle: Option<&'static str>) -> Self {
+        if let Self::Holds {
+            beside, would_settle, ..
+        } = &mut self
+        {
+            (*beside, *would_settle) = (others, settle);
+        }
+        self
+    }
+
+    /// The same, at this place among the explanations of its service.
+    #[must_use]
+    pub fn placed(mut self, at: usize) -> Self {
+        if let Self::Holds { place, .. } = &mut self {
+            *place = Some(at);
+        }
+        self
     }
 
     /// The same, as settled by a pattern that hindsight shows.

@@ -17,6 +17,10 @@ pub(super) struct ServiceJson<'a> {
     transport: &'static str,
     server: End,
     server_name: Option<&'a str>,
+    /// What there is to say, in one sentence of at most 200 characters.
+    answer: Option<String>,
+    /// The one thing to do; null where nothing is wrong.
+    action: Option<String>,
     outcomes: OutcomesJson,
     offers: OffersJson,
     resumption_rate: Option<f64>,
@@ -123,6 +127,12 @@ pub(super) struct PatternJson {
     would_settle: Option<&'static str>,
     evidence: Vec<EvidenceJson>,
     contrast: Option<ContrastJson>,
+    /// The pattern that this one follows from.
+    follows_from: Option<&'static str>,
+    /// Connections that it explains.
+    explains: u64,
+    /// Other patterns that would explain the same.
+    remaining: Vec<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -130,7 +140,12 @@ pub(super) struct ContrastJson {
     rows: Vec<&'static str>,
     columns: Vec<&'static str>,
     counts: Vec<Vec<u64>>,
+    /// What is counted.
+    unit: &'static str,
+    /// The one-sided exact chance, after all corrections.
     p_value: f64,
+    /// What the chance was multiplied by.
+    tried: u64,
 }
 
 fn labels(labels: Option<&[Label]>) -> Vec<LabelJson> {
@@ -177,8 +192,13 @@ impl From<&Pattern> for PatternJson {
                 rows: contrast.rows.to_vec(),
                 columns: vec!["resumed", "declined"],
                 counts: contrast.counts.iter().map(|row| row.to_vec()).collect(),
+                unit: contrast.unit,
                 p_value: contrast.p_value,
+                tried: contrast.tried,
             }),
+            follows_from: pattern.follows_from,
+            explains: pattern.explains,
+            remaining: pattern.remaining.clone(),
         }
     }
 }
@@ -239,6 +259,8 @@ impl<'a> ServiceJson<'a> {
             transport: view.transport.code(),
             server: view.server.into(),
             server_name: view.server_name.as_deref(),
+            answer: insight.map(|insight| insight.answer.sentence.clone()),
+            action: insight.and_then(|insight| insight.answer.action.clone()),
             outcomes: counts.outcomes.into(),
             offers: counts.offers.into(),
             resumption_rate: counts.resumption_rate(),

@@ -9,6 +9,7 @@ use crate::model::moment;
 use crate::wording::printable;
 use crate::wording::{counted, number};
 use reshake_core::diagnosis::Evidence;
+use reshake_core::diagnosis::explanations::Kind;
 use reshake_core::diagnosis::service::{
     ContingencyTable, Exchange, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis,
 };
@@ -113,7 +114,7 @@ impl Page<'_, '_> {
 
     /// A contrast between backends that points somewhere and proves nothing yet.
     fn too_few(&mut self, insight: &ServiceAnalysis) -> io::Result<()> {
-        let Some(contrast) = insight.contrast("backend") else {
+        let Some(contrast) = insight.contrast(Kind::OtherMachine) else {
             return Ok(());
         };
         let [[same, _], [_, declined]] = contrast.counts;
@@ -125,7 +126,7 @@ impl Page<'_, '_> {
             chance(contrast.p_value)
         );
         writeln!(self.out, "  {text}")?;
-        self.contrast(contrast)
+        self.contrast(&contrast)
     }
 
     /// Cache domains, where there are several.

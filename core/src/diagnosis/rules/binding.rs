@@ -1,11 +1,12 @@
 //! The credential does not fit the handshake: version, suite, hash, modes, extended master secret, server name.
 
+use super::super::attempts::Necessity;
 use super::super::context::{Offered, RuleContext};
+use super::super::explanations::Kind;
 use super::super::{Confidence, Evidence, RuleResult};
+use super::explained::{explained, necessity};
 use super::reason;
-use crate::net::FrameRef;
-use crate::session::{ClientHelloFacts, Mechanism};
-use crate::tls::ProtocolVersion;
+use crate::session::Mechanism;
 use crate::tls::cipher::KdfHash;
 
 reason! {
@@ -14,8 +15,9 @@ reason! {
     /// in TLS 1.3, a TLS 1.3 ticket not in TLS 1.2, and no session in another version than its own.
     ///
     /// ## How we know
-    /// The ServerHello names the version; the version of the session is that of the handshake that issued it, or
-    /// follows from the kind of credential.
+    /// The version of the session is that of the handshake that issued it, or follows from the kind of credential. It
+    /// is `observed` where this ClientHello does not contain it, and `possible` where the server merely chose another
+    /// one: it may have done so because it did not know the session.
     pub(super) static HELLO_VERSION_MISMATCH = {
         name: "hello-version-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the negotiated version is not the version of the session",
@@ -27,36 +29,27 @@ reason! {
 }
 
 fn version_mismatch(case: &RuleContext<'_>) -> RuleResult {
-    let (Some(hello), Some(answer)) = (case.connection.hello.yes(), case.connection.answer.yes()) else {
-        return RuleResult::CannotTell;
-    };
-    let mut issued_in = None;
-    let mut any = false;
-    for Offered {
-        mechanism, credential, ..
-    } in case.offered()
-    {
-        let wrong_kind = (mechanism == Mechanism::Psk) != answer.version.is_tls13();
-        let wrong_version = credential.version.is_some_and(|version| version != answer.version);
-        if !wrong_kind && !wrong_version {
-            return RuleResult::DoesNotHold;
-        }
-        issued_in = credential.issued.map(|issue| issue.at.frame).or(issued_in);
-        any = true;
+    if necessity(case, Necessity::Version) {
+        return defect(case, "the hello does not offer the version of the session");
     }
-    if !any {
+    let Some(answer) = case.connection.answer.yes() else {
         return RuleResult::DoesNotHold;
-    }
-    let mut more = vec![Evidence::new(hello.at.frame, "ClientHello offers the session")];
-    more.extend(issued_in.map(|frame| Evidence::new(frame, "the session was issued here")));
-    RuleResult::holds(
-        Confidence::Observed,
+    };
+    let differs = |offered: &Offered<'_>| {
+        let wrong_kind = (offered.mechanism == Mechanism::Psk) != answer.version.is_tls13();
+        wrong_kind
+            || offered
+                .credential
+                .version
+                .is_some_and(|version| version != answer.version)
+    };
+    merely_chosen(
+        case,
+        differs,
         format!(
             "the server negotiated {}, which is not the version of the offered session",
             answer.version
         ),
-        Evidence::new(answer.at.frame, format!("ServerHello negotiates {}", answer.version)),
-        more,
     )
 }
 
@@ -66,7 +59,8 @@ reason! {
     /// include it; servers refuse the session or end the handshake with illegal_parameter.
     ///
     /// ## How we know
-    /// The suite of the session was seen when it was issued; the ClientHello lists its suites.
+    /// The suite of the session was seen when it was issued; the ClientHello lists its suites. Void where this server
+    /// accepted such an offer.
     pub(super) static CIPHER_NOT_OFFERED = {
         name: "cipher-not-offered", since: "0.1.0", stage: Protocol,
         summary: "the hello lacks the cipher suite of the offered session",
@@ -78,14 +72,15 @@ reason! {
 }
 
 fn cipher_not_offered(case: &RuleContext<'_>) -> RuleResult {
-    let Some(hello) = case.connection.hello.yes() else {
-        return RuleResult::CannotTell;
-    };
-    all_tls12(case, |offered| {
-        let suite = offered.credential.suite?;
-        (!hello.stack.suites.contains(&suite))
-            .then(|| format!("the hello does not list {suite}, the suite of the session"))
-    })
+    if !necessity(case, Necessity::Cipher) {
+        return RuleResult::DoesNotHold;
+    }
+    let suite = case.offered().find_map(|offered| offered.credential.suite);
+    let suite = suite.map_or_else(String::new, |suite| format!(" {suite},"));
+    defect(
+        case,
+        &format!("the hello does not list{suite} the suite of the session"),
+    )
 }
 
 reason! {
@@ -94,8 +89,10 @@ reason! {
     /// under its own hash.
     ///
     /// ## How we know
-    /// The length of the binder is that of the PSK's hash. As a cause it is only `possible`: a server that could not
-    /// open the ticket for another reason chooses a suite freely, too.
+    /// The length of the binder is that of the PSK's hash. It is `observed` where the hello has no suite of that hash,
+    /// or where HelloRetryRequest chose one of another hash, which makes the client leave the PSK out. Where only the
+    /// ServerHello's suite differs it is `possible`: a server that could not open the ticket for another reason chooses
+    /// a suite freely, too.
     pub(super) static PSK_HASH_MISMATCH = {
         name: "psk-hash-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the chosen suite has another hash than the offered PSK",
@@ -107,32 +104,22 @@ reason! {
 }
 
 fn psk_hash_mismatch(case: &RuleContext<'_>) -> RuleResult {
-    let (Some(hello), Some(answer)) = (case.connection.hello.yes(), case.connection.answer.yes()) else {
-        return RuleResult::CannotTell;
-    };
-    let Some(chosen) = answer.suite.kdf_hash().filter(|_| answer.version.is_tls13()) else {
-        return RuleResult::DoesNotHold;
-    };
-    let mut hashes = case
-        .offered()
-        .filter(|offered| offered.mechanism == Mechanism::Psk)
-        .map(|offered| KdfHash::of_binder(offered.offer.binder))
-        .peekable();
-    if hashes.peek().is_none() || hashes.any(|hash| hash.is_none_or(|hash| hash == chosen)) {
-        return RuleResult::DoesNotHold;
+    if necessity(case, Necessity::Hash) {
+        return defect(case, "no suite that was offered or chosen has the hash of the PSK");
     }
-    RuleResult::holds(
-        Confidence::Possible,
-        format!(
-            "the server chose {}, whose hash is not that of the offered PSK",
-            answer.suite
-        ),
-        Evidence::new(answer.at.frame, format!("ServerHello chooses {}", answer.suite)),
-        vec![Evidence::new(
-            hello.at.frame,
-            "ClientHello offers PSKs with binders of the other hash only",
-        )],
-    )
+    let answer = case.connection.answer.yes().filter(|answer| answer.version.is_tls13());
+    let Some((answer, chosen)) = answer.and_then(|answer| Some((answer, answer.suite.kdf_hash()?))) else {
+        return RuleResult::DoesNotHold;
+    };
+    let differs = |offered: &Offered<'_>| {
+        let hash = KdfHash::of_binder(offered.offer.binder);
+        offered.mechanism == Mechanism::Psk && hash.is_some_and(|hash| hash != chosen)
+    };
+    let summary = format!(
+        "the server chose {}, whose hash is not that of the offered PSK",
+        answer.suite
+    );
+    merely_chosen(case, differs, summary)
 }
 
 reason! {
@@ -141,7 +128,8 @@ reason! {
     /// psk_ke alone, which most servers do not allow.
     ///
     /// ## How we know
-    /// The extensions are read off the ClientHello. That psk_ke alone was the cause of a refusal is only `possible`.
+    /// The extensions are read off the ClientHello. That psk_ke alone was the cause of a refusal is only `possible`,
+    /// and only where no such offer was accepted.
     pub(super) static PSK_MODE_MISSING = {
         name: "psk-mode-missing", since: "0.1.0", stage: Protocol,
         summary: "the hello offers a PSK without a key exchange mode the server takes",
@@ -153,35 +141,25 @@ reason! {
 }
 
 fn psk_mode_missing(case: &RuleContext<'_>) -> RuleResult {
+    if necessity(case, Necessity::Modes) {
+        return defect(case, "the hello offers a PSK without psk_key_exchange_modes");
+    }
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::CannotTell;
     };
-    if !hello.pre_shared_key
-        || case
-            .connection
-            .answer
-            .yes()
-            .is_some_and(|answer| !answer.version.is_tls13())
-    {
-        return RuleResult::DoesNotHold;
-    }
-    match hello.psk_modes {
-        None => RuleResult::holds(
-            Confidence::Observed,
-            "the hello offers a PSK without psk_key_exchange_modes",
-            Evidence::new(
-                hello.at.frame,
-                "ClientHello with pre_shared_key and without psk_key_exchange_modes",
-            ),
-            Vec::new(),
-        ),
+    let older = case
+        .connection
+        .answer
+        .yes()
+        .is_some_and(|answer| !answer.version.is_tls13());
+    match hello.psk_modes.filter(|_| hello.pre_shared_key && !older) {
         Some(modes) if !modes.dhe_ke => RuleResult::holds(
             Confidence::Possible,
             "the hello allows psk_ke alone",
             Evidence::new(hello.at.frame, "ClientHello with psk_ke as its only mode"),
             Vec::new(),
         ),
-        Some(_) => RuleResult::DoesNotHold,
+        _ => RuleResult::DoesNotHold,
     }
 }
 
@@ -191,7 +169,9 @@ reason! {
     /// made with it and offered without, which a server must answer with an alert.
     ///
     /// ## How we know
-    /// Both handshakes show the extension in clear (TLS 1.2 and older).
+    /// Both handshakes show the extension in clear (TLS 1.2 and older). A server that does not know the extension obeys
+    /// no rule about it: the refusing ServerHello must have it, or, where the handshake was aborted, the session
+    /// itself. Void where this server accepted such a pair.
     pub(super) static EMS_MISMATCH = {
         name: "ems-mismatch", since: "0.1.0", stage: Protocol,
         summary: "extended master secret differs between session and hello",
@@ -203,20 +183,23 @@ reason! {
 }
 
 fn ems_mismatch(case: &RuleContext<'_>) -> RuleResult {
-    let Some(hello) = case.connection.hello.yes() else {
-        return RuleResult::CannotTell;
-    };
-    all_tls12(case, |offered| {
-        let session = offered.credential.extended_master_secret?;
-        (session != hello.extended_master_secret).then(|| {
-            let with = |yes: bool| if yes { "with" } else { "without" };
-            format!(
-                "the session was made {} extended master secret and is offered {} it",
-                with(session),
-                with(hello.extended_master_secret)
-            )
-        })
-    })
+    if !necessity(case, Necessity::ExtendedMasterSecret) {
+        return RuleResult::DoesNotHold;
+    }
+    let with = |yes: bool| if yes { "with" } else { "without" };
+    let hello = case
+        .connection
+        .hello
+        .yes()
+        .is_some_and(|hello| hello.extended_master_secret);
+    defect(
+        case,
+        &format!(
+            "the session was made {} extended master secret and is offered {} it",
+            with(!hello),
+            with(hello)
+        ),
+    )
 }
 
 reason! {
@@ -225,9 +208,9 @@ reason! {
     /// many do all the same, if both names share certificate and configuration.
     ///
     /// ## How we know
-    /// Both ClientHellos show the name. It is `inferred` only if the server has the key of this ticket, or resumes this
-    /// very session under its own name later, else `possible`; not named at all where sessions made under other names
-    /// resume under this one.
+    /// Both ClientHellos show the name. It is `inferred` by the count only, where sessions resume under their own names
+    /// and not under others and no rival is left; else `possible`. Void where sessions made under other names resume
+    /// under this one.
     pub(super) static SNI_MISMATCH = {
         name: "sni-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the session belongs to another server name",
@@ -239,101 +222,38 @@ reason! {
 }
 
 fn sni_mismatch(case: &RuleContext<'_>) -> RuleResult {
+    explained(case, "sni-mismatch", &[Kind::OtherName])
+}
+
+/// A defect of hello and credential that left the server no choice.
+fn defect(case: &RuleContext<'_>, text: &str) -> RuleResult {
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::CannotTell;
     };
-    // A server that resumes sessions of other names under this one does not look at the name.
-    if case.insight().is_some_and(|insight| insight.honours_other_names) {
-        return RuleResult::DoesNotHold;
-    }
-    let mut honoured = false;
-    let finding = all_tls12(case, |offered| {
-        let session = offered.credential.server_name.as_ref()?;
-        let differs = hello
-            .server_name
-            .as_ref()
-            .is_none_or(|name| !name.eq_ignore_ascii_case(session));
-        honoured |= had_it(case, offered, session);
-        differs.then(|| match &hello.server_name {
-            Some(name) => format!("the session of {session} is offered under the name {name}"),
-            None => format!("the session of {session} is offered without a name"),
-        })
-    });
-    match finding {
-        RuleResult::Holds {
-            evidence,
-            summary,
-            settled_by,
-            ..
-        } => {
-            let confidence = if honoured {
-                Confidence::Inferred
-            } else {
-                Confidence::Possible
-            };
-            RuleResult::Holds {
-                confidence,
-                evidence,
-                summary,
-                settled_by,
-            }
-        }
-        other => other,
-    }
-}
-
-/// Whether the server that refused the session had it, so that the name made the difference: it seals its tickets with the
-/// key of this one, or the session was resumed under its own name later. That it was resumed before is not enough: the
-/// server may have lost it since, or another one may have answered.
-fn had_it(case: &RuleContext<'_>, offered: &Offered<'_>, session: &str) -> bool {
-    let key = case.hindsight.key_name(offered.offer.credential);
-    if key.is_some() && key == case.hindsight.issued_under(case.connection) {
-        return true;
-    }
-    let users = offered.credential.offers.iter();
-    users.filter_map(|user| case.kept.get(*user)).any(|other| {
-        other.accepted == Some(offered.offer.credential)
-            && other.hello_time() > case.hello_time()
-            && other
-                .server_name()
-                .is_some_and(|name| name.eq_ignore_ascii_case(session))
-    })
-}
-
-/// Holds, as observed, when every session ID and ticket offered in a handshake up to TLS 1.2 has the defect. The first
-/// evidence is the ClientHello, the second the issue.
-fn all_tls12(case: &RuleContext<'_>, mut defect: impl FnMut(&Offered<'_>) -> Option<String>) -> RuleResult {
-    let Some(hello) = case.connection.hello.yes() else {
-        return RuleResult::CannotTell;
-    };
-    if case.connection.version().is_some_and(ProtocolVersion::is_tls13) {
-        return RuleResult::DoesNotHold;
-    }
-    let mut found: Option<(String, Option<FrameRef>)> = None;
-    for offered in case.offered().filter(|offered| offered.mechanism != Mechanism::Psk) {
-        match defect(&offered) {
-            Some(text) => found = Some((text, offered.credential.issued.map(|issue| issue.at.frame))),
-            None => return RuleResult::DoesNotHold,
-        }
-    }
-    let Some((text, issued)) = found else {
-        return RuleResult::DoesNotHold;
-    };
-    RuleResult::holds(
-        Confidence::Observed,
-        text,
-        Evidence::new(hello.at.frame, describe(hello)),
-        issued
-            .map(|frame| Evidence::new(frame, "the session was issued here"))
-            .into_iter()
-            .collect(),
-    )
-}
-
-fn describe(hello: &ClientHelloFacts) -> &'static str {
-    if hello.v2_format {
+    let what = if hello.v2_format {
         "SSLv2-format ClientHello offers the session"
     } else {
         "ClientHello offers the session"
+    };
+    let issued = case.offered().find_map(|offered| offered.credential.issued);
+    let issued = issued.map(|issue| Evidence::new(issue.at.frame, "the session was issued here"));
+    let evidence = Evidence::new(hello.at.frame, what);
+    RuleResult::holds(Confidence::Observed, text, evidence, issued.into_iter().collect())
+}
+
+/// What the server chose does not fit any offer. That may be the effect of a refusal as well as its cause.
+fn merely_chosen(case: &RuleContext<'_>, differs: impl Fn(&Offered<'_>) -> bool, summary: String) -> RuleResult {
+    let (Some(hello), Some(answer)) = (case.connection.hello.yes(), case.connection.answer.yes()) else {
+        return RuleResult::CannotTell;
+    };
+    let mut offers = case.offered().peekable();
+    if offers.peek().is_none() || !offers.all(|offered| differs(&offered)) {
+        return RuleResult::DoesNotHold;
     }
+    RuleResult::holds(
+        Confidence::Possible,
+        summary,
+        Evidence::new(answer.at.frame, "ServerHello"),
+        vec![Evidence::new(hello.at.frame, "ClientHello offers the session")],
+    )
 }

@@ -1,9 +1,8 @@
 //! Nothing was offered although something had been given: the credential ran out, was dropped, or was used up.
 
+use super::super::attempts::closed_by;
 use super::super::behaviour::Unclean;
 use super::super::context::{Gave, Issuance, RuleContext};
-use super::super::service::contrast::fisher;
-use super::super::service::uses::closed_by;
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::FrameRef;
@@ -205,10 +204,7 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
             habit.clean.offered,
             habit.clean.offered + habit.clean.silent,
             after.silent,
-            fisher([
-                [habit.clean.offered, habit.clean.silent].map(u64::from),
-                [after.offered, after.silent].map(u64::from)
-            ]),
+            habit.chance_after(unclean),
         ),
         first,
         evidence,

@@ -8,9 +8,12 @@ use super::context::RuleContext;
 
 mod backend;
 mod binding;
+mod breaks;
 mod changed;
+mod explained;
 mod held;
 mod lifetime;
+mod lost;
 mod offer;
 mod refusal;
 mod state;
@@ -50,6 +53,21 @@ pub enum Stage {
     Inferred,
     /// The offer was refused, and nothing visible says why.
     Unexplained,
+}
+
+impl Stage {
+    /// What would tell more where a reason of this kind is not certain.
+    #[must_use]
+    pub const fn settle(self) -> &'static str {
+        match self {
+            Self::NotVisible => "a capture of both directions from before the first connection, with whole packets",
+            Self::NoVerdict => "the failing client once without its session",
+            Self::NothingOffered => "a capture on the client, or one client alone",
+            Self::Protocol | Self::Inferred | Self::Unexplained => {
+                "one more connection after a pause, and the server's log"
+            }
+        }
+    }
 }
 
 /// Who can act on a reason.
@@ -109,6 +127,12 @@ impl Reason {
     pub fn by_name(name: &str) -> Option<&'static Self> {
         CATALOG.iter().copied().find(|reason| reason.name == name)
     }
+
+    /// Whether it says what a client does and leaves the cause to another reason.
+    #[must_use]
+    pub fn is_behaviour(&self) -> bool {
+        self.name == lost::CLIENT_KEEPS_OLD_TICKET.name
+    }
 }
 
 /// Declares one reason: its documentation is its text.
@@ -148,6 +172,7 @@ pub(super) use refusal::failure;
 pub static CATALOG: &[&Reason] = &[
     &visibility::CAPTURE_INCOMPLETE,
     &refusal::HANDSHAKE_FAILED,
+    &breaks::OFFER_BREAKS_HANDSHAKE,
     &offer::CLIENT_CANNOT_OFFER_V2_HELLO,
     &offer::FIRST_IN_CAPTURE,
     &offer::SERVER_ISSUES_NOTHING,
@@ -169,11 +194,14 @@ pub static CATALOG: &[&Reason] = &[
     &binding::SNI_MISMATCH,
     &refusal::FATAL_ALERT_PREVIOUS,
     &lifetime::CREDENTIAL_OVER_LIFETIME,
+    &breaks::DECLINED_AFTER_HELLO_RETRY,
     &refusal::CLIENT_CERT_POLICY,
     &backend::FAILOVER_NO_SHARED_STATE,
     &backend::STEK_NOT_SHARED,
     &backend::STEK_CHANGED,
     &backend::OFFERED_TO_WRONG_BACKEND,
+    &lost::SESSION_CONTEXT_MISMATCH,
+    &lost::SERVER_LOST_SESSIONS,
     &state::UNCLEAN_CLOSE_TLS10,
     &state::SERVER_DID_NOT_SEND_CLOSE_NOTIFY,
     &state::IMPL_INVALIDATES_ON_RST,
@@ -182,6 +210,7 @@ pub static CATALOG: &[&Reason] = &[
     &state::SERVER_CACHE_EVICTED,
     &state::SERVER_NEVER_ACCEPTS_IDS,
     &backend::OTHER_BACKEND_CACHE,
+    &lost::CLIENT_KEEPS_OLD_TICKET,
     &refusal::ECH_REJECTED_OR_GREASE,
     &visibility::OFFER_OF_UNKNOWN_ORIGIN,
     &refusal::REJECTED_UNEXPLAINED,

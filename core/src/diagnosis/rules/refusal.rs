@@ -1,10 +1,12 @@
 //! The handshake failed, or the server refused.
 
 use super::super::context::RuleContext;
+use super::super::explanations::Kind;
 use super::super::{Confidence, Evidence, RuleResult};
+use super::explained::{candidates, explained};
 use super::reason;
 use crate::net::FrameRef;
-use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Side};
+use crate::session::{Connection, Side};
 
 reason! {
     /// ## What it means
@@ -90,7 +92,9 @@ reason! {
     /// required to drop such a session. A self-contained ticket is not affected.
     ///
     /// ## How we know
-    /// The alert was seen in clear. Whether this server drops sessions for it is not: the reason stays `possible`.
+    /// The alert was seen in clear. Whether this server drops sessions for it is not: `inferred` by the count only,
+    /// where sessions resume after clean closes and no rival is left; else `possible`. Void once a session survived
+    /// such an alert.
     pub(super) static FATAL_ALERT_PREVIOUS = {
         name: "fatal-alert-previous", since: "0.1.0", stage: Protocol,
         summary: "an earlier connection of the session ended with a fatal alert",
@@ -102,49 +106,7 @@ reason! {
 }
 
 fn fatal_alert_previous(case: &RuleContext<'_>) -> RuleResult {
-    let Some(hello) = case.connection.hello.yes() else {
-        return RuleResult::CannotTell;
-    };
-    for offered in case
-        .offered()
-        .filter(|offered| offered.mechanism == Mechanism::SessionId)
-    {
-        let issuer = offered.credential.issued.map(|issue| issue.connection);
-        let mut users = issuer
-            .into_iter()
-            .chain(offered.credential.offers.iter().copied().filter(|id| *id != case.id));
-        if let Some((frame, how)) = users.find_map(|id| ended_in_alert(case, id)) {
-            return RuleResult::holds(
-                Confidence::Possible,
-                "an earlier connection of this session ended with a fatal alert",
-                Evidence::new(frame, how),
-                vec![Evidence::new(hello.at.frame, "ClientHello offers the session again")],
-            );
-        }
-    }
-    RuleResult::DoesNotHold
-}
-
-/// A fatal alert on an earlier connection, in clear or as the answer that OpenSSL and older Java give to a bare FIN.
-fn ended_in_alert(case: &RuleContext<'_>, id: ConnectionId) -> Option<(FrameRef, String)> {
-    use crate::session::CloseNotify;
-    let connection = case
-        .kept
-        .get(id)
-        .filter(|connection| connection.hello_time() < case.hello_time())?;
-    if connection.close.class.yes() == Some(&CloseClass::FatalAlert) {
-        return Side::BOTH.into_iter().find_map(|side| {
-            let alert = connection.side(side).fatal_alert()?;
-            Some((alert.at.frame, format!("fatal alert: {}", alert.description)))
-        });
-    }
-    match connection.close.server {
-        CloseNotify::AnswerToBareFin(at) => Some((
-            at.frame,
-            "the server answers the client's FIN with an alert that may be fatal".to_owned(),
-        )),
-        _ => None,
-    }
+    explained(case, "fatal-alert-previous", &[Kind::FatalAlert])
 }
 
 reason! {
@@ -153,7 +115,9 @@ reason! {
     /// full handshake, so that the client authenticates.
     ///
     /// ## How we know
-    /// CertificateRequest is visible up to TLS 1.2. That it was the cause is only `possible`.
+    /// CertificateRequest is visible up to TLS 1.2: in the refusing flight, and not in the whole flight that made the
+    /// session. It is sent in full handshakes only and so follows from any refusal: it stays `possible`, behind all
+    /// other causes.
     pub(super) static CLIENT_CERT_POLICY = {
         name: "client-cert-policy", since: "0.1.0", stage: Protocol,
         summary: "the server now asks for a client certificate",
@@ -165,33 +129,7 @@ reason! {
 }
 
 fn client_cert_policy(case: &RuleContext<'_>) -> RuleResult {
-    let Some(request) = case.connection.certificate_request else {
-        return if case.connection.is_tls13() {
-            RuleResult::CannotTell
-        } else {
-            RuleResult::DoesNotHold
-        };
-    };
-    let mut issued = None;
-    for offered in case.offered() {
-        match (offered.credential.client_certificate, offered.credential.issued) {
-            (Some(false), Some(issue)) => issued = Some(issue.at.frame),
-            (Some(true), _) => return RuleResult::DoesNotHold,
-            _ => return RuleResult::CannotTell,
-        }
-    }
-    let Some(issued) = issued else {
-        return RuleResult::DoesNotHold;
-    };
-    RuleResult::holds(
-        Confidence::Possible,
-        "the server asks for a client certificate and did not when it made the session",
-        Evidence::new(request, "CertificateRequest"),
-        vec![Evidence::new(
-            issued,
-            "the session was issued here, without CertificateRequest",
-        )],
-    )
+    explained(case, "client-cert-policy", &[Kind::AsksCertificate])
 }
 
 reason! {
@@ -236,7 +174,8 @@ reason! {
     /// key may have changed, another machine may have answered.
     ///
     /// ## How we know
-    /// Every reason that the capture could show was looked for and does not hold.
+    /// Every reason that the capture could show was looked for; those that no row refutes and nothing speaks for are named
+    /// as what remains.
     pub(super) static REJECTED_UNEXPLAINED = {
         name: "rejected-unexplained", since: "0.1.0", stage: Unexplained, neutral: true,
         summary: "the server refused the credential and nothing visible says why",
@@ -272,5 +211,9 @@ fn rejected_unexplained(case: &RuleContext<'_>) -> RuleResult {
         format!("the server refused the offered {credential}"),
         Evidence::new(hello.at.frame, format!("ClientHello offers the {credential}")),
         more,
+    )
+    .beside(
+        candidates(case),
+        Some("one more connection after a pause; a key log; the server's log for that time"),
     )
 }

@@ -1,52 +1,11 @@
 //! The server dropped the session: by an unclean close, by age, by use, or because it never kept it.
 
+use super::super::RuleResult;
 use super::super::context::RuleContext;
-use super::super::service::uses::ClosedBy;
-use super::super::service::{ContingencyTable, ResumptionAttempt, ServiceAnalysis};
-use super::super::{Confidence, Evidence, RuleResult};
-use super::backend::{offer_evidence, offered, uses};
+use super::super::explanations::Kind;
+use super::explained::{explained, explained_close};
 use super::reason;
-use crate::net::FrameRef;
-use crate::session::{Connection, Mechanism, ProtocolVersion, Side};
-
-/// The use at hand if its session ended in one of these ways before.
-fn closed_before<'a>(
-    case: &RuleContext<'a>,
-    kinds: &[ClosedBy],
-) -> Option<(&'a ServiceAnalysis, &'a ResumptionAttempt, &'a Connection)> {
-    let (insight, all) = uses(case)?;
-    let used = all
-        .into_iter()
-        .find(|used| used.kept_here() && kinds.contains(&used.closed))?;
-    Some((insight, used, case.kept.get(used.previous?)?))
-}
-
-/// The contrast that belongs to a kind of close.
-const fn contrast_of(closed: ClosedBy) -> &'static str {
-    match closed {
-        ClosedBy::ClientReset => "client-reset",
-        ClosedBy::ClientFin => "client-fin",
-        ClosedBy::Server | ClosedBy::Cleanly | ClosedBy::Alert | ClosedBy::Unknown => "server-close",
-    }
-}
-
-/// Whether a session of this service survived such a close: then the close is not what kills them.
-fn survived(insight: &ServiceAnalysis, closed: ClosedBy) -> bool {
-    insight
-        .uses
-        .iter()
-        .any(|used| used.kept_here() && used.accepted && used.closed == closed)
-}
-
-fn significant(insight: &ServiceAnalysis, closed: ClosedBy) -> bool {
-    insight
-        .contrast(contrast_of(closed))
-        .is_some_and(ContingencyTable::first_resumes_more)
-}
-
-fn close_frame(connection: &Connection, side: Side) -> Option<FrameRef> {
-    connection.side(side).ended().map(|at| at.frame)
-}
+use crate::session::ProtocolVersion;
 
 reason! {
     /// ## What it means
@@ -54,9 +13,9 @@ reason! {
     /// Few servers obey.
     ///
     /// ## How we know
-    /// The close of the session's latest connection is in the capture. The reason is `possible`, `inferred` only where
-    /// sessions resume after clean closes and not after such ones, and not named at all once this server resumed a
-    /// session after an unclean close.
+    /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
+    /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
+    /// corrections, and no rival left; else `possible`. Void once a session survived such a close that was read.
     pub(super) static UNCLEAN_CLOSE_TLS10 = {
         name: "unclean-close-tls10", since: "0.1.0", stage: Inferred,
         summary: "TLS 1.0 forbids resumption after an unclean close",
@@ -68,45 +27,12 @@ reason! {
 }
 
 fn unclean_close_tls10(case: &RuleContext<'_>) -> RuleResult {
-    const KINDS: [ClosedBy; 3] = [ClosedBy::ClientReset, ClosedBy::ClientFin, ClosedBy::Server];
-    let Some((insight, used, previous)) = closed_before(case, &KINDS) else {
-        return RuleResult::DoesNotHold;
-    };
-    if !case
+    let old = case
         .connection
         .version()
-        .is_some_and(ProtocolVersion::is_tls10_or_older)
-        || KINDS.iter().any(|kind| survived(insight, *kind))
-    {
-        return RuleResult::DoesNotHold;
-    }
-    let confidence = if significant(insight, used.closed) {
-        Confidence::Inferred
-    } else {
-        Confidence::Possible
-    };
-    let side = if used.closed == ClosedBy::Server {
-        Side::Server
-    } else {
-        Side::Client
-    };
-    let (hello, mut more) = offer_evidence(
-        case,
-        case.ledger.get(used.credential),
-        "ClientHello offers the session again",
-    );
-    let first = close_frame(previous, side).map_or_else(
-        || hello.clone(),
-        |frame| Evidence::new(frame, "the session's latest connection ends without close_notify"),
-    );
-    more.insert(0, hello);
-    RuleResult::holds(
-        confidence,
-        "the session's latest connection ended without close_notify",
-        first,
-        more,
-    )
-    .settled_by(insight.pattern("unclean-close-invalidates").map(|pattern| pattern.name))
+        .is_some_and(ProtocolVersion::is_tls10_or_older);
+    let kinds = [Kind::ClientReset, Kind::ClientFin, Kind::ServerClose];
+    explained_close(case, old, &kinds)
 }
 
 reason! {
@@ -115,8 +41,9 @@ reason! {
     /// session when the application frees a connection without having sent it.
     ///
     /// ## How we know
-    /// The close is in the capture; the reason is `inferred` only where sessions resume after clean closes and not after
-    /// such ones, and not named once one survived such a close.
+    /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
+    /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
+    /// corrections, and no rival left; else `possible`. Void once a session survived such a close that was read.
     pub(super) static SERVER_DID_NOT_SEND_CLOSE_NOTIFY = {
         name: "server-did-not-send-close-notify", since: "0.1.0", stage: Inferred,
         summary: "the server closed without close_notify and lost the session with it",
@@ -128,13 +55,7 @@ reason! {
 }
 
 fn server_close(case: &RuleContext<'_>) -> RuleResult {
-    close_finding(
-        case,
-        &[ClosedBy::Server],
-        Side::Server,
-        "server-close-invalidates",
-        "the server ended the session's latest connection without close_notify",
-    )
+    explained(case, "server-did-not-send-close-notify", &[Kind::ServerClose])
 }
 
 reason! {
@@ -144,8 +65,9 @@ reason! {
     /// servers that free a connection they could not shut down. Health checks that reset are a common source.
     ///
     /// ## How we know
-    /// The close is in the capture; the reason is `inferred` only where sessions resume after clean closes and not after
-    /// such ones, and not named once a session survived such a close on this server.
+    /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
+    /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
+    /// corrections, and no rival left; else `possible`. Void once a session survived such a close that was read.
     pub(super) static IMPL_INVALIDATES_ON_RST = {
         name: "impl-invalidates-on-rst", since: "0.1.0", stage: Inferred,
         summary: "the server drops sessions whose connection the client ended uncleanly",
@@ -157,38 +79,7 @@ reason! {
 }
 
 fn client_close(case: &RuleContext<'_>) -> RuleResult {
-    close_finding(
-        case,
-        &[ClosedBy::ClientReset, ClosedBy::ClientFin],
-        Side::Client,
-        "unclean-close-invalidates",
-        "the client ended the session's latest connection without close_notify",
-    )
-}
-
-fn close_finding(case: &RuleContext<'_>, kinds: &[ClosedBy], side: Side, pattern: &str, summary: &str) -> RuleResult {
-    let Some((insight, used, previous)) = closed_before(case, kinds) else {
-        return RuleResult::DoesNotHold;
-    };
-    if survived(insight, used.closed) {
-        return RuleResult::DoesNotHold;
-    }
-    let confidence = if significant(insight, used.closed) {
-        Confidence::Inferred
-    } else {
-        Confidence::Possible
-    };
-    let (hello, mut more) = offer_evidence(
-        case,
-        case.ledger.get(used.credential),
-        "ClientHello offers the session again",
-    );
-    let first = close_frame(previous, side).map_or_else(|| hello.clone(), |frame| Evidence::new(frame, summary));
-    more.insert(0, hello);
-    let settled = (confidence > Confidence::Possible)
-        .then(|| insight.pattern(pattern))
-        .flatten();
-    RuleResult::holds(confidence, summary, first, more).settled_by(settled.map(|pattern| pattern.name))
+    explained(case, "impl-invalidates-on-rst", &[Kind::ClientReset, Kind::ClientFin])
 }
 
 reason! {
@@ -196,8 +87,9 @@ reason! {
     /// The server keeps sessions for a shorter time than this client waited.
     ///
     /// ## How we know
-    /// On this service sessions were resumed up to a certain age and refused above it, several of each, with nothing in
-    /// between.
+    /// On this service sessions were resumed up to a certain age (or pause), and this one was refused above it. It is
+    /// `inferred` by the count, where a row refutes that everything from before a moment was lost, and that newer
+    /// sessions pushed it out; else `possible`.
     pub(super) static SERVER_CACHE_EXPIRED = {
         name: "server-cache-expired", since: "0.1.0", stage: Inferred,
         summary: "the session was older than the server keeps sessions",
@@ -209,54 +101,7 @@ reason! {
 }
 
 fn cache_expired(case: &RuleContext<'_>) -> RuleResult {
-    const SECOND: i64 = 1_000_000_000;
-    let Some((insight, all)) = uses(case) else {
-        return RuleResult::CannotTell;
-    };
-    let Some(used) = all
-        .into_iter()
-        .find(|used| used.kept_here() && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown))
-    else {
-        return RuleResult::DoesNotHold;
-    };
-    let Some(age) = used.age else {
-        return RuleResult::CannotTell;
-    };
-    let accepted = insight
-        .uses
-        .iter()
-        .filter(|other| other.accepted && other.kept_here())
-        .filter_map(|other| other.age)
-        .max();
-    let Some(oldest) = accepted.filter(|oldest| *oldest < age && age >= SECOND) else {
-        return RuleResult::DoesNotHold;
-    };
-    let pattern = insight.pattern("session-times-out");
-    // A refusal shortly after an acceptance at nearly the same age is no matter of age.
-    if pattern.is_none() && age < 2 * oldest {
-        return RuleResult::DoesNotHold;
-    }
-    let confidence = if pattern.is_some() {
-        Confidence::Inferred
-    } else {
-        Confidence::Possible
-    };
-    let (first, more) = offer_evidence(case, case.ledger.get(used.credential), "ClientHello offers the session");
-    RuleResult::holds(
-        confidence,
-        format!(
-            "the session was {} s old; sessions resumed here up to {}",
-            age / SECOND,
-            if oldest < SECOND {
-                format!("{} ms", oldest / 1_000_000)
-            } else {
-                format!("{} s", oldest / SECOND)
-            }
-        ),
-        first,
-        more,
-    )
-    .settled_by(pattern.map(|pattern| pattern.name))
+    explained(case, "server-cache-expired", &[Kind::TooOld, Kind::TooIdle])
 }
 
 reason! {
@@ -264,9 +109,8 @@ reason! {
     /// The server's cache was full, and newer sessions pushed this one out. Raising the timeout does not help then.
     ///
     /// ## How we know
-    /// The session was young and refused; on this service sessions resumed as long as few newer ones had been made, and
-    /// were refused once there were more, without exception and several of each. It stays `possible`: the true size of
-    /// the cache is not visible, and a capture shows only part of what fills it.
+    /// On this service sessions resumed as long as few newer ones had been made, and were refused once there were more.
+    /// It stays `possible`: the true size of the cache is not visible, and a capture shows only part of what fills it.
     pub(super) static SERVER_CACHE_EVICTED = {
         name: "server-cache-evicted", since: "0.1.0", stage: Inferred,
         summary: "newer sessions may have pushed this one out of the server's cache",
@@ -277,33 +121,8 @@ reason! {
     }
 }
 
-/// A session younger than the shortest timeout in common use (300 s: nginx, Apache, HAProxy) did not time out.
-const YOUNG_NANOS: i64 = 300_000_000_000;
-
 fn cache_evicted(case: &RuleContext<'_>) -> RuleResult {
-    let Some((insight, all)) = uses(case) else {
-        return RuleResult::CannotTell;
-    };
-    let young = |used: &&ResumptionAttempt| {
-        used.kept_here()
-            && matches!(used.closed, ClosedBy::Cleanly | ClosedBy::Unknown)
-            && used.age.is_some_and(|age| age < YOUNG_NANOS)
-            && !case.hindsight.other_backend(used)
-    };
-    let Some((used, (most, _))) = all.into_iter().find(young).zip(insight.crowding.separates()) else {
-        return RuleResult::DoesNotHold;
-    };
-    let (first, more) = offer_evidence(case, case.ledger.get(used.credential), "ClientHello offers the session");
-    RuleResult::holds(
-        Confidence::Possible,
-        format!(
-            "{} newer sessions had been made; sessions resumed here after up to {most}",
-            insight.crowding.before(used)
-        ),
-        first,
-        more,
-    )
-    .settled_by(insight.pattern("cache-overflows").map(|pattern| pattern.name))
+    explained(case, "server-cache-evicted", &[Kind::Evicted])
 }
 
 reason! {
@@ -312,9 +131,9 @@ reason! {
     /// (`ssl_session_cache none`). Every offer of one is in vain.
     ///
     /// ## How we know
-    /// No session ID of this service (nor TLS 1.3 identity of that size) was ever accepted, although at least two were
-    /// offered. That alone proves little: several machines without a shared cache look the same. It is `inferred` only with at
-    /// least five such refusals while tickets under a single key are honoured.
+    /// No session ID of this service was ever accepted. That alone proves little: several servers in turn look the
+    /// same, and n refusals exclude up to n/5 of them. It is `inferred` from 40 refusals of fresh sessions whose
+    /// connections ended cleanly, else `possible`.
     pub(super) static SERVER_NEVER_ACCEPTS_IDS = {
         name: "server-never-accepts-ids", since: "0.1.0", stage: Inferred,
         summary: "the server issues session IDs that it never honours",
@@ -326,40 +145,7 @@ reason! {
 }
 
 fn never_accepts_ids(case: &RuleContext<'_>) -> RuleResult {
-    let Some((insight, all)) = uses(case) else {
-        return RuleResult::CannotTell;
-    };
-    // Another machine than the one that made the session says nothing about what that one keeps.
-    let here = |used: &&ResumptionAttempt| used.kept_here() && !case.hindsight.other_backend(used);
-    let Some(used) = all.into_iter().find(here) else {
-        return RuleResult::DoesNotHold;
-    };
-    let Some(offered) = offered(case, used) else {
-        return RuleResult::CannotTell;
-    };
-    let stateful = || insight.uses.iter().filter(|other| other.kept_here());
-    let from_here = offered.credential.issued.is_some() || offered.mechanism == Mechanism::Psk;
-    if stateful().any(|other| other.accepted) || stateful().take(2).count() < 2 || !from_here {
-        return RuleResult::DoesNotHold;
-    }
-    let pattern = insight.pattern("ids-never-honoured");
-    let confidence = if pattern.is_some() {
-        Confidence::Inferred
-    } else {
-        Confidence::Possible
-    };
-    let (first, more) = offer_evidence(
-        case,
-        Some(offered.credential),
-        "ClientHello offers a session that the server would have to keep",
-    );
-    RuleResult::holds(
-        confidence,
-        "no session that this service would have to keep was ever accepted",
-        first,
-        more,
-    )
-    .settled_by(pattern.map(|pattern| pattern.name))
+    explained(case, "server-never-accepts-ids", &[Kind::NeverIds])
 }
 
 reason! {
@@ -368,7 +154,8 @@ reason! {
     /// from being replayed.
     ///
     /// ## How we know
-    /// Both offers are in the capture. It stays `possible`: a key change or another backend would explain it too.
+    /// Both offers are in the capture, and no credential of this service was accepted twice. It is `inferred` by the
+    /// count only, where no rival is left; else `possible`: a key change or another backend would explain it too.
     pub(super) static SINGLE_USE_SPENT = {
         name: "single-use-spent", since: "0.1.0", stage: Inferred,
         summary: "the same ticket was accepted before and may be good only once",
@@ -380,33 +167,5 @@ reason! {
 }
 
 fn single_use(case: &RuleContext<'_>) -> RuleResult {
-    let Some((_, uses)) = uses(case) else {
-        return RuleResult::CannotTell;
-    };
-    for used in uses {
-        let Some(offered) = offered(case, used).filter(|offered| offered.mechanism == Mechanism::Psk) else {
-            continue;
-        };
-        // A self-contained ticket can be spent only where the server keeps a record of it; a stateful one often is.
-        let Some(previous) = used.previous.and_then(|previous| case.kept.get(previous)) else {
-            continue;
-        };
-        if previous.accepted != Some(used.credential) || !used.stateful {
-            continue;
-        }
-        let (first, mut more) = offer_evidence(case, Some(offered.credential), "ClientHello offers the ticket again");
-        more.extend(
-            previous
-                .answer
-                .yes()
-                .map(|answer| Evidence::new(answer.at.frame, "the same ticket is accepted here")),
-        );
-        return RuleResult::holds(
-            Confidence::Possible,
-            "the ticket was accepted before; the server may honour it once",
-            first,
-            more,
-        );
-    }
-    RuleResult::DoesNotHold
+    explained(case, "single-use-spent", &[Kind::SingleUse])
 }

@@ -3,7 +3,7 @@
 use super::ground::ServiceContext;
 use super::{Severity, Shown, Told, finding};
 use crate::diagnosis::Confidence;
-use crate::diagnosis::service::{ClosedBy, ResumptionAttempt};
+use crate::diagnosis::attempts::{ClosedBy, Decision, Entry};
 use crate::session::{Connection, Outcome, ProtocolVersion, Shape, Side};
 
 finding! {
@@ -139,7 +139,7 @@ fn resumed_despite_must_not(ground: &ServiceContext<'_>) -> Option<Told> {
 /// The session's latest connection, where the way it ended forbids to resume it.
 fn forbidden_by_close<'a>(
     ground: &ServiceContext<'a>,
-    used: &ResumptionAttempt,
+    used: &Entry,
     connection: &Connection,
 ) -> Option<(&'a Connection, &'static str)> {
     let old = connection.version().is_some_and(ProtocolVersion::is_tls10_or_older);
@@ -150,7 +150,12 @@ fn forbidden_by_close<'a>(
             return None;
         }
     };
-    let previous = ground.kept.get(used.previous.filter(|_| used.stateful)?)?;
+    let previous = ground
+        .hindsight
+        .attempts()
+        .row(used.previous)
+        .filter(|_| used.stateful)?;
+    let previous = ground.kept.get(previous.connection)?;
     Some((previous, how))
 }
 
@@ -234,12 +239,15 @@ fn no_ems_resumption(ground: &ServiceContext<'_>) -> Option<Told> {
 }
 
 /// Sessions of TLS 1.2 and older that were accepted, and the handshake went on.
-fn resumptions<'a>(
-    ground: &ServiceContext<'a>,
-) -> impl Iterator<Item = (&'a ResumptionAttempt, &'a Connection)> + use<'a> {
-    let kept = ground.kept;
-    let accepted = ground.insight.uses.iter().filter(|used| used.accepted);
-    accepted
-        .filter_map(move |used| Some((used, kept.get(used.connection)?)))
-        .filter(|(_, connection)| matches!(connection.outcome, Outcome::Resumed(_)) && !connection.is_tls13())
+fn resumptions<'a>(ground: &ServiceContext<'a>) -> impl Iterator<Item = (&'a Entry, &'a Connection)> + use<'a> {
+    let hindsight = ground.hindsight;
+    let all = ground.connections();
+    let resumed =
+        all.filter(|(_, connection)| matches!(connection.outcome, Outcome::Resumed(_)) && !connection.is_tls13());
+    resumed.flat_map(move |(id, connection)| {
+        let accepted = hindsight
+            .entries(id)
+            .filter(|(_, entry)| entry.decision == Decision::Accepted);
+        accepted.map(move |(_, entry)| (entry, connection))
+    })
 }

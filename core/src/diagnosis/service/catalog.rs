@@ -39,11 +39,10 @@ handshakes are full ones.
 
 ## How we know
 
-The backends are told apart by marks on their packets, and sessions that come back to the backend that has them resume
-significantly more often than those that go to another one (the contrast shows the counts of sessions and Fisher's
-exact test, corrected for the number of contrasts tried); it is `possible` where none ever came back. Without marks: one
-session was refused and, later, accepted, which one cache cannot do; or the refused tickets bear a key that another
-server is using.
+The backends are told apart by marks on their packets; sessions that come back to the backend that has them resume
+and those that go to another one do not (the contrast shows the counts of sessions and their exact chance, after all
+corrections). Without marks: one session was refused and, later, accepted, which one store cannot do; or the refused
+tickets bear a key that another server is using. Where nothing proves it, it is `possible`, and other causes go first.
 ",
     },
     PatternKind {
@@ -59,7 +58,8 @@ of the servers, or by single worker processes of one host. A client that reaches
 ## How we know
 
 Tickets begin with the name of their key. Two names were at work, issuing or accepting, during the same time, and
-tickets were refused although their key was in use before and after.
+tickets were refused although their key was. It is `inferred` where the keys issue in turn in clear, and each opens its
+own tickets; a server that issues under the ticket's own key in the refusing handshake has it.
 ",
     },
     PatternKind {
@@ -77,6 +77,89 @@ under the old key are worth nothing from then on, whatever lifetime was advertis
 Tickets begin with the name of their key. The old name was last at work before the new one appeared, tickets under it
 were refused afterwards, and the new one goes on being used. It is only `possible` when the new key was seen once, or
 when the address moved to another machine meanwhile, whose own key looks the same.
+",
+    },
+    PatternKind {
+        name: "sessions-lost-at-once",
+        since: "0.2.0",
+        summary: "everything from before some moment was lost",
+        advice: "keep session cache and ticket keys across restarts and reloads (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
+        text: "## What it means
+
+At some moment all that the server had made became worthless: a restart, a reload, an emptied cache, a new key, another
+machine or another context. Clients that come back after it make one full handshake each, all at about the same time.
+
+## How we know
+
+One moment lies between issue and refusal of these sessions, and between issue and acceptance of none. The count compares
+the sessions from before with those that no such moment lies in. It is only `possible` while age separates them as well
+(all made together), or while one session of one client is all there is. What is known of the moment (a new key, a
+takeover, another certificate) is told by patterns of its own, which this one follows from.
+",
+    },
+    PatternKind {
+        name: "session-context-mismatch",
+        since: "0.2.0",
+        summary: "sessions are offered to another context than the one they were made in",
+        advice: "use the same certificate and context wherever key or cache are shared (OpenSSL: SSL_CTX_set_session_id_context)",
+        text: "## What it means
+
+Servers compare the context of a session with their own: its certificate, the rules for client certificates, the session ID
+context of OpenSSL. Where the key or the cache is shared and the context is not, every session is found and refused.
+
+## How we know
+
+Refusing flights show another certificate than the one under which the session was made, to the same client stack and
+name: in turn, or once and for all. Where the certificates are encrypted (TLS 1.3), the service has one ticket key and
+shows several certificates in turn. What refusals alone show cannot be counted: it is `possible`.
+",
+    },
+    PatternKind {
+        name: "declined-after-hello-retry",
+        since: "0.2.0",
+        summary: "sessions are refused where a HelloRetryRequest was sent",
+        advice: "let clients send a key share of a group that the server takes in their first hello, so that no HelloRetryRequest is needed",
+        text: "## What it means
+
+The server asks for another key share with HelloRetryRequest, and takes no PSK from the second ClientHello. The same clients
+resume where their first key share fits.
+
+## How we know
+
+Offers after a HelloRetryRequest and offers without one are counted against each other; one PSK that was accepted after a
+HelloRetryRequest refutes it.
+",
+    },
+    PatternKind {
+        name: "offers-break-handshakes",
+        since: "0.2.0",
+        summary: "offering a session breaks the handshake",
+        advice: "switch resumption off until the server takes sessions again (OpenSSL servers that verify clients: SSL_CTX_set_session_id_context; with client certificates: drop sessions when the certificate is renewed)",
+        text: "## What it means
+
+Clients that offer a session get an alert or a closed connection, and the same clients get through without one. Many of them
+try again without a session, so that users see delays rather than errors.
+
+## How we know
+
+Handshakes with an offer that broke and handshakes without one that worked, of the same client stack, are counted against
+each other. An offer of the same kind that went through refutes it.
+",
+    },
+    PatternKind {
+        name: "no-ticket-on-resumption",
+        since: "0.2.0",
+        summary: "every second connection is full: no ticket is issued on resumption",
+        advice: "issue tickets on resumption too, or two at a time (OpenSSL: SSL_CTX_set_num_tickets; Postfix: a release that issues on resumption; Java 24: jdk.tls.server.newSessionTicketCount)",
+        text: "## What it means
+
+The server gives one ticket with a full handshake and none with a resumption. Clients of TLS 1.3 use each ticket once (RFC
+8446 C.4), so that after every resumption they have nothing left, and every second connection is full.
+
+## How we know
+
+Clients offer a ticket after a full handshake and nothing after a resumed one, without exception. Tickets of TLS 1.3 are
+encrypted: it stays `possible` without keys.
 ",
     },
     PatternKind {

@@ -61,13 +61,10 @@ pub(super) fn tell_apart(
             .push(*id);
     }
     let mut domains: Vec<Domain> = domains.into_values().collect();
-    domains.sort_by_key(|domain| {
-        domain
-            .connections
-            .iter()
-            .filter_map(|id| members.iter().position(|(member, _)| member == id))
-            .min()
-    });
+    // Members come in the order of their hellos, and so do the connections of each.
+    let place: hashbrown::HashMap<ConnectionId, usize> =
+        (0..).zip(members).map(|(place, (id, _))| (*id, place)).collect();
+    domains.sort_by_key(|domain| domain.connections.first().and_then(|id| place.get(id).copied()));
     domains
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnosis::attempts::Decision;
 use crate::session::ConnectionId;
-use crate::store::CredentialStore;
 
 use super::{ServiceAnalyses, ServiceAnalysis};
 
@@ -21,11 +21,11 @@ pub struct Exchange {
 }
 
 /// By machine where these are told apart, else by cache domain; empty where neither is.
-pub(super) fn table(insight: &ServiceAnalysis, hindsight: &ServiceAnalyses, ledger: &CredentialStore) -> Vec<Exchange> {
+pub(super) fn table(insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Vec<Exchange> {
     if insight.backends.len() > 1 {
-        count(insight, ledger, "backend", |id| hindsight.backend(id))
+        count(insight, hindsight, "backend", |id| hindsight.backend(id))
     } else if insight.domains.len() > 1 {
-        count(insight, ledger, "domain", |id| hindsight.domain(id))
+        count(insight, hindsight, "domain", |id| hindsight.domain(id))
     } else {
         Vec::new()
     }
@@ -33,20 +33,29 @@ pub(super) fn table(insight: &ServiceAnalysis, hindsight: &ServiceAnalyses, ledg
 
 fn count(
     insight: &ServiceAnalysis,
-    ledger: &CredentialStore,
+    hindsight: &ServiceAnalyses,
     kind: &str,
     number: impl Fn(ConnectionId) -> Option<u16>,
 ) -> Vec<Exchange> {
     let mut cells: BTreeMap<(u16, u16), [u64; 2]> = BTreeMap::new();
-    // Numbers count within a service: what another one issued has no label here.
-    for used in insight.uses.iter().filter(|used| !used.foreign) {
-        let issue = ledger.get(used.credential).and_then(|credential| credential.issued);
-        let issuer = issue.and_then(|issue| number(issue.connection));
-        let (Some(issuer), Some(acceptor)) = (issuer, number(used.connection)) else {
-            continue;
-        };
-        let [resumed, declined] = cells.entry((issuer, acceptor)).or_default();
-        *(if used.accepted { resumed } else { declined }) += 1;
+    let attempts = hindsight.attempts();
+    for id in &insight.members {
+        // Numbers count within a service: what another one issued has no label here, nor what was concluded.
+        for (_, entry) in hindsight
+            .entries(*id)
+            .filter(|(_, entry)| !entry.foreign && !entry.concluded)
+        {
+            let issuer = attempts.row(entry.issue).and_then(|row| number(row.connection));
+            let (Some(issuer), Some(acceptor)) = (issuer, number(*id)) else {
+                continue;
+            };
+            let [resumed, declined] = cells.entry((issuer, acceptor)).or_default();
+            match entry.decision {
+                Decision::Accepted => *resumed += 1,
+                Decision::Refused => *declined += 1,
+                Decision::Broken | Decision::NotJudged => {}
+            }
+        }
     }
     cells
         .into_iter()

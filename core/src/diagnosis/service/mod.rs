@@ -4,36 +4,34 @@
 
 pub mod catalog;
 pub mod contrast;
-mod contrasts;
-mod crowding;
 mod domains;
 mod exchange;
-pub mod key_verdict;
+mod facts;
 pub mod keys;
 mod machines;
 pub mod patterns;
-mod persistence;
 mod takeover;
 mod timelines;
-pub mod uses;
 
 use std::hash::Hash;
 
 use hashbrown::{HashMap, HashSet};
 
+use crate::diagnosis::answer::Answer;
+use crate::diagnosis::attempts::{Attempts, Entry, Sources};
+use crate::diagnosis::contest::{self, Standing};
+use crate::diagnosis::explanations::{Kind, ServiceContext};
 use crate::net::{At, Endpoint, Neighbour};
-use crate::session::{Connection, ConnectionId, CredentialId, Mechanism, Outcome, Service, TransportKind};
+use crate::session::{Connection, ConnectionId, CredentialId, Outcome, Service, TransportKind};
 use crate::store::{ConnectionStore, CredentialStore};
 
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::ContingencyTable;
-pub use crowding::CachePressure;
 pub use exchange::Exchange;
 pub use keys::{KeyName, KeyNames};
 pub use patterns::Pattern;
 pub use takeover::Takeover;
 pub use timelines::KeyTimeline;
-pub use uses::{ClosedBy, ResumptionAttempt};
 
 /// A group of connections with what tells it from the others.
 #[derive(Debug, Clone)]
@@ -59,48 +57,33 @@ pub struct ServiceAnalysis {
     pub exchanges: Vec<Exchange>,
     /// Ticket keys.
     pub keys: Vec<KeyTimeline>,
-    /// Decided offers in the order of their hellos.
-    pub uses: Vec<ResumptionAttempt>,
     /// The address changed hands.
     pub takeovers: Vec<Takeover>,
-    /// How full the cache was at each use.
-    pub crowding: CachePressure,
-    /// Some offer was accepted.
-    pub honours_any: bool,
-    /// A credential of another server address was accepted: the servers share their state.
-    pub honours_foreign: bool,
-    /// A session of TLS 1.2 or older that was made under another server name was accepted under this one.
-    pub honours_other_names: bool,
     /// So much of the service is not visible that what was not seen may well have happened.
     pub lossy: bool,
     /// At this address sessions are resumed in connections whose ClientHello, and so whose server name, is not visible.
     pub resumes_unnamed: bool,
     /// And some of these issue a ticket: for which one is not visible.
     pub renews_unnamed: bool,
-    /// Ticket keys are at work side by side, and some servers lack some of them.
-    pub keys_apart: bool,
+    /// Explanations of its refusals that stand, best first.
+    pub standing: Vec<Standing>,
     /// Patterns.
     pub patterns: Vec<Pattern>,
-    contrasts: Vec<(&'static str, ContingencyTable)>,
-    /// For each refused use the place of the one in which its credential is accepted later.
-    accepted_later: HashMap<(ConnectionId, CredentialId), usize>,
+    /// What there is to say about the service, in one sentence, and what to do.
+    pub answer: Answer,
 }
 
 impl ServiceAnalysis {
-    /// A contrast that was tried on this service, corrected for the number of them.
+    /// The contrast of an explanation that stands.
     #[must_use]
-    pub fn contrast(&self, name: &str) -> Option<&ContingencyTable> {
-        self.contrasts
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, contrast)| contrast)
+    pub fn contrast(&self, kind: Kind) -> Option<ContingencyTable> {
+        ContingencyTable::of(self.standing(kind)?)
     }
 
-    /// Where the stateful credential of a refused use is accepted later: another cache refused it.
+    /// What stands of an explanation.
     #[must_use]
-    pub fn accepted_later(&self, refused: &ResumptionAttempt) -> Option<&ResumptionAttempt> {
-        let place = self.accepted_later.get(&(refused.connection, refused.credential))?;
-        self.uses.get(*place)
+    pub fn standing(&self, kind: Kind) -> Option<&Standing> {
+        self.standing.iter().find(|it| it.claim.kind == kind)
     }
 
     /// The timeline of a key.
@@ -125,6 +108,7 @@ pub struct ServiceAnalyses {
     backend_of: HashMap<ConnectionId, u16>,
     domain_of: HashMap<ConnectionId, u16>,
     key_names: KeyNames,
+    attempts: Attempts,
 }
 
 /// An endpoint under one transport: TCP and QUIC of one address and port may end at different machines.
@@ -181,56 +165,78 @@ impl ServiceAnalyses {
         let endpoints = hindsight.endpoints(kept, neighbours, order);
         let by_service = grouped(kept, order, Service::of);
         hindsight.key_names = key_names();
+        let backends = &hindsight.backend_of;
+        let machine = |id| backends.get(&id).copied();
+        let sources = Sources {
+            keys: &hindsight.key_names,
+            machine: &machine,
+        };
+        let attempts = Attempts::of(kept, ledger, order, &sources);
+        hindsight.attempts = attempts;
         for (service, members) in by_service {
-            let place = (service.server, service.transport);
-            let mut insight = ServiceAnalysis {
-                members: members.iter().map(|(id, _)| *id).collect(),
-                backends: hindsight.labels_of(
-                    &members,
-                    endpoints.machines.get(&place).map(Vec::as_slice).unwrap_or_default(),
-                ),
-                uses: members
-                    .iter()
-                    .flat_map(|(id, connection)| uses::of_connection(*id, connection, kept, ledger))
-                    .collect(),
-                takeovers: endpoints.takeovers.get(&place).cloned().unwrap_or_default(),
-                ..ServiceAnalysis::default()
-            };
-            insight.accepted_later = uses::refused_then_accepted(&insight.uses, kept);
-            insight.keys = timelines::of_service(&members, &insight.uses, &hindsight.key_names, ledger);
-            insight.crowding = CachePressure::of(&members, &insight.uses);
-            insight.honours_any = insight.uses.iter().any(|used| used.accepted);
-            insight.honours_foreign = insight.uses.iter().any(|used| used.accepted && used.foreign);
-            insight.honours_other_names = honours_other_names(&insight.uses, service.name.as_deref(), ledger);
-            // Without its hello a connection has no server name: loss is a matter of the endpoint.
-            insight.lossy = endpoints.lossy.contains(&place);
-            insight.resumes_unnamed = endpoints.resuming_unnamed.contains(&place);
-            insight.renews_unnamed = endpoints.renewing_unnamed.contains(&place);
-            insight.keys_apart = key_verdict::keys_apart(&insight, &hindsight, kept);
-            // Without its hello a connection may be of any of the names, which number their domains each by itself.
-            let known = |connection: &Connection| connection.hello.yes().is_some() || !endpoints.named.contains(&place);
-            let mut members = members;
-            members.retain(|(_, connection)| known(connection));
-            let domains = domains::tell_apart(&members, &insight, &hindsight);
-            for (number, domain) in (1..).zip(&domains) {
-                hindsight
-                    .domain_of
-                    .extend(domain.connections.iter().map(|id| (*id, number)));
-            }
-            insight.domains = (1..)
-                .zip(&domains)
-                .map(|(number, domain): (u16, _)| Label {
-                    label: format!("domain-{number}"),
-                    connections: domain.connections.len() as u64,
-                    because: domain.because.clone(),
-                })
-                .collect();
-            insight.exchanges = exchange::table(&insight, &hindsight, ledger);
-            insight.contrasts = contrasts::of_service(&insight, &hindsight);
-            insight.patterns = patterns::find(&members, &insight, &hindsight, kept, ledger);
+            let insight = hindsight.insight(&service, members, &endpoints, kept, ledger);
             hindsight.services.insert(service, insight);
         }
         hindsight
+    }
+
+    /// What is to be said of one service.
+    fn insight(
+        &mut self,
+        service: &Service,
+        mut members: Vec<(ConnectionId, &Connection)>,
+        endpoints: &Endpoints,
+        kept: &ConnectionStore,
+        ledger: &CredentialStore,
+    ) -> ServiceAnalysis {
+        // The port and the transport: who answers there by UDP is not who answers by TCP.
+        let place = (service.server, service.transport);
+        let machines = endpoints.machines.get(&place);
+        let mut insight = ServiceAnalysis {
+            members: members.iter().map(|(id, _)| *id).collect(),
+            backends: self.labels_of(&members, machines.map(Vec::as_slice).unwrap_or_default()),
+            takeovers: endpoints.takeovers.get(&place).cloned().unwrap_or_default(),
+            keys: timelines::of_service(&members, &self.attempts, &self.key_names, ledger),
+            // Without its hello a connection has no server name: loss is a matter of the endpoint.
+            lossy: endpoints.lossy.contains(&place),
+            resumes_unnamed: endpoints.resuming_unnamed.contains(&place),
+            renews_unnamed: endpoints.renewing_unnamed.contains(&place),
+            ..ServiceAnalysis::default()
+        };
+        let part = self.attempts.part_of(service).cloned().unwrap_or_default();
+        let ground = ServiceContext::of(&self.attempts, &part, &insight.takeovers);
+        insight.standing = contest::hold(&ground);
+        contest::mark(&mut self.attempts, &insight.standing);
+        self.tell_domains(service, &mut members, &mut insight, endpoints);
+        insight.exchanges = exchange::table(&insight, self);
+        insight.patterns = patterns::find(&members, &part, &insight, self, kept);
+        insight.answer = Answer::of(&members, &insight, self);
+        insight
+    }
+
+    /// Cache domains, and which of them each connection belongs to.
+    fn tell_domains(
+        &mut self,
+        service: &Service,
+        members: &mut Vec<(ConnectionId, &Connection)>,
+        insight: &mut ServiceAnalysis,
+        endpoints: &Endpoints,
+    ) {
+        // Without its hello a connection may be of any of the names, which number their domains each by itself.
+        let known = |connection: &Connection| {
+            connection.hello.yes().is_some() || !endpoints.named.contains(&(service.server, service.transport))
+        };
+        members.retain(|(_, connection)| known(connection));
+        let domains = domains::tell_apart(members, insight, self);
+        for (number, domain) in (1..).zip(&domains) {
+            self.domain_of.extend(domain.connections.iter().map(|id| (*id, number)));
+        }
+        let label = |(number, domain): (u16, &domains::Domain)| Label {
+            label: format!("domain-{number}"),
+            connections: domain.connections.len() as u64,
+            because: domain.because.clone(),
+        };
+        insight.domains = (1..).zip(&domains).map(label).collect();
     }
 
     /// What is a matter of the address and not of the name, with the machines of each connection.
@@ -241,6 +247,12 @@ impl ServiceAnalyses {
         order: &[ConnectionId],
     ) -> Endpoints {
         let mut found = Endpoints::default();
+        let mut claims: HashMap<std::net::IpAddr, Vec<(At, Neighbour)>> = HashMap::new();
+        for (at, neighbour) in neighbours {
+            if let Neighbour::Claims { ip, .. } = neighbour {
+                claims.entry(*ip).or_default().push((*at, *neighbour));
+            }
+        }
         for (endpoint, members) in grouped(kept, order, |connection| {
             (connection.server, connection.transport.kind())
         }) {
@@ -262,7 +274,8 @@ impl ServiceAnalyses {
             if members.iter().any(|(_, connection)| connection.hello.yes().is_some()) {
                 found.named.insert(endpoint);
             }
-            let takeovers = takeover::find(&members, neighbours);
+            let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
+            let takeovers = takeover::find(&members, announced);
             if !takeovers.is_empty() {
                 found.takeovers.insert(endpoint, takeovers);
             }
@@ -287,24 +300,16 @@ impl ServiceAnalyses {
         self.backend_of.get(&id).copied()
     }
 
-    /// Whether another machine of this service answered than the one that has the session, as far as they are told apart.
+    /// The attempt table.
     #[must_use]
-    pub fn other_backend(&self, used: &ResumptionAttempt) -> bool {
-        self.both_backends(used)
-            .is_some_and(|(answering, previous)| answering != previous)
+    pub const fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
-    /// Whether the machine that answered is the one that has the session, where machines are told apart.
-    #[must_use]
-    pub fn same_backend(&self, used: &ResumptionAttempt) -> bool {
-        self.both_backends(used)
-            .is_some_and(|(answering, previous)| answering == previous)
-    }
-
-    /// The machine that answered, and the one that has the session.
-    fn both_backends(&self, used: &ResumptionAttempt) -> Option<(u16, u16)> {
-        let previous = used.previous.filter(|_| !used.foreign)?;
-        Some((self.backend(used.connection)?, self.backend(previous)?))
+    /// The entries of a connection in the attempt table, with their numbers.
+    pub fn entries(&self, id: ConnectionId) -> impl Iterator<Item = (u32, &Entry)> {
+        let row = self.attempts.of_connection(id);
+        row.into_iter().flat_map(|row| self.attempts.of_row(row))
     }
 
     /// Number of the cache domain that answered, from 1 within its service.
@@ -351,16 +356,6 @@ fn grouped<'a, K: Eq + Hash>(
         groups.entry(key(connection)).or_default().push((id, connection));
     }
     groups
-}
-
-/// Whether a session made under another server name was accepted under this one. In TLS 1.3 names bind the client alone.
-fn honours_other_names(uses: &[ResumptionAttempt], name: Option<&str>, ledger: &CredentialStore) -> bool {
-    let credentials = uses.iter().filter(|used| used.accepted);
-    let made_as = credentials.filter_map(|used| ledger.get(used.credential));
-    made_as
-        .filter(|credential| credential.mechanism != Mechanism::Psk)
-        .filter_map(|credential| credential.server_name.as_deref())
-        .any(|session| name.is_none_or(|name| !name.eq_ignore_ascii_case(session)))
 }
 
 /// Whether a connection resumes what an invisible ClientHello offered.

@@ -19,6 +19,8 @@ pub struct Takeover {
 
 /// Resets within this time of each other belong to one event: clients notice when they next send.
 const SAME_EVENT: i64 = 60_000_000_000;
+/// Events of one address, at most: each is held against all of its connections.
+const MAX_EVENTS: usize = 64;
 
 /// Finds takeovers of one service: connections that were working and are answered by a host that does not know them,
 /// and announcements of the address by another MAC address.
@@ -32,12 +34,19 @@ pub(super) fn find(members: &[(ConnectionId, &Connection)], neighbours: &[(At, N
         found.extend(announced(connection, neighbours));
     }
     found.sort_by_key(|takeover| takeover.time);
+    let mut starts: Vec<Timestamp> = members
+        .iter()
+        .map(|(_, connection)| connection.transport.started)
+        .collect();
+    starts.sort_unstable();
     let mut events: Vec<Takeover> = Vec::new();
     for takeover in found {
+        let full = events.len() == MAX_EVENTS;
         match events.last_mut() {
-            Some(last) if takeover.time.since(last.time) <= SAME_EVENT && same_direction(members, last, &takeover) => {
+            Some(last) if takeover.time.since(last.time) <= SAME_EVENT && same_direction(&starts, last, &takeover) => {
                 last.other_machine |= takeover.other_machine;
             }
+            _ if full => {}
             _ => events.push(takeover),
         }
     }
@@ -51,10 +60,9 @@ pub(super) fn find(members: &[(ConnectionId, &Connection)], neighbours: &[(At, N
 }
 
 /// Two resets with successful connections between them are two events (there and back).
-fn same_direction(members: &[(ConnectionId, &Connection)], last: &Takeover, next: &Takeover) -> bool {
-    !members
-        .iter()
-        .any(|(_, connection)| connection.transport.started > last.time && connection.transport.started < next.time)
+fn same_direction(starts: &[Timestamp], last: &Takeover, next: &Takeover) -> bool {
+    let after = starts.partition_point(|started| *started <= last.time);
+    starts.get(after).is_none_or(|started| *started >= next.time)
 }
 
 /// An established connection reset without ACK, as a host does that does not have it (RFC 9293 §3.5.2), although the

@@ -6,7 +6,8 @@ use crate::net::Timestamp;
 use crate::session::{Connection, ConnectionId};
 use crate::store::CredentialStore;
 
-use super::{KeyName, KeyNames, ResumptionAttempt};
+use super::{KeyName, KeyNames};
+use crate::diagnosis::attempts::{Attempts, Decision, Entry, UNKNOWN};
 
 /// What became of the tickets under one key at one service.
 #[derive(Debug, Clone)]
@@ -55,14 +56,19 @@ impl KeyTimeline {
         self.advertised = self.advertised.max(lifetime);
     }
 
-    fn note_use(&mut self, used: &ResumptionAttempt) {
-        if used.accepted {
-            self.accepted += 1;
-            widen(&mut self.alive, used.time);
-            self.oldest_accepted = self.oldest_accepted.max(used.age);
-        } else {
-            self.declined += 1;
-            self.youngest_declined = [self.youngest_declined, used.age].into_iter().flatten().min();
+    fn note_use(&mut self, time: Timestamp, entry: &Entry) {
+        let age = (entry.age != UNKNOWN && !entry.concluded).then_some(entry.age);
+        match entry.decision {
+            Decision::Accepted => {
+                self.accepted += 1;
+                widen(&mut self.alive, time);
+                self.oldest_accepted = self.oldest_accepted.max(age);
+            }
+            Decision::Refused => {
+                self.declined += 1;
+                self.youngest_declined = [self.youngest_declined, age].into_iter().flatten().min();
+            }
+            Decision::Broken | Decision::NotJudged => {}
         }
     }
 }
@@ -70,7 +76,7 @@ impl KeyTimeline {
 /// The timelines of all keys of a service, by when they were first at work.
 pub(super) fn of_service(
     members: &[(ConnectionId, &Connection)],
-    uses: &[ResumptionAttempt],
+    attempts: &Attempts,
     names: &KeyNames,
     ledger: &CredentialStore,
 ) -> Vec<KeyTimeline> {
@@ -84,12 +90,16 @@ pub(super) fn of_service(
             timeline.note_issue(time, lifetime);
         }
     }
-    for used in uses {
-        let Some(name) = names.of(used.credential) else {
+    for (id, _) in members {
+        let Some(row) = attempts.of_connection(*id) else {
             continue;
         };
-        let timeline = timelines.entry(name).or_insert_with(|| KeyTimeline::of(name));
-        timeline.note_use(used);
+        for (_, entry) in attempts.of_row(row) {
+            if let Some(name) = names.of(entry.credential) {
+                let timeline = timelines.entry(name).or_insert_with(|| KeyTimeline::of(name));
+                timeline.note_use(row.time, entry);
+            }
+        }
     }
     let mut timelines: Vec<KeyTimeline> = timelines.into_values().collect();
     timelines.sort_by_key(|timeline| (timeline.alive.map(|(first, _)| first), timeline.name));

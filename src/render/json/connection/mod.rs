@@ -51,6 +51,8 @@ pub(super) struct ReasonJson {
     spec: Vec<String>,
     evidence: Vec<EvidenceJson>,
     remaining: Vec<&'static str>,
+    /// The cheapest step that would tell more.
+    would_settle: Option<&'static str>,
 }
 
 impl From<Judged> for ReasonJson {
@@ -64,6 +66,7 @@ impl From<Judged> for ReasonJson {
             spec: judged.reason.spec.iter().map(ToString::to_string).collect(),
             evidence: judged.evidence.into_iter().map(Into::into).collect(),
             remaining: judged.remaining,
+            would_settle: judged.would_settle,
         }
     }
 }

@@ -1,0 +1,622 @@
+//! The one pass that fills the attempt table: linear in connections and offers, by hash maps and counting sorts.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::ending::{ClosedBy, closed_by};
+use super::necessity::Necessity;
+use super::{Attempts, Decision, Entry, Place, Row, ServicePart, UNKNOWN, transport_of};
+use crate::diagnosis::context::{Gave, gave};
+use crate::diagnosis::service::{KeyName, KeyNames};
+use crate::net::Timestamp;
+use crate::session::{
+    Completed, Connection, ConnectionId, Credential, CredentialId, Mechanism, Offer, OfferKind, Outcome, Service, Side,
+    TicketsInferred, TransportKind,
+};
+use crate::store::{ConnectionStore, CredentialStore};
+
+/// Stateful TLS 1.3 identities have the length of a session ID; a self-contained ticket is longer.
+const STATEFUL_IDENTITY: u32 = 32;
+/// Earlier handshakes of one client that are kept in mind as possible issuers: more are not open at a time.
+const MAX_OPEN: usize = 8;
+
+/// What the table takes from elsewhere.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// Names of ticket keys.
+    pub keys: &'a KeyNames,
+    /// Machines, by marks.
+    pub machine: &'a dyn Fn(ConnectionId) -> Option<u16>,
+}
+
+/// Whether a server must keep state to honour a credential.
+#[must_use]
+pub fn is_stateful(credential: &Credential) -> bool {
+    match credential.mechanism {
+        Mechanism::SessionId => true,
+        Mechanism::Ticket => false,
+        Mechanism::Psk => credential.name.length == STATEFUL_IDENTITY,
+    }
+}
+
+/// Numbers for things, in the order in which they come.
+struct Numbers<K>(HashMap<K, u32>);
+
+impl<K> Default for Numbers<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Hash + Eq> Numbers<K> {
+    /// The number of a thing, and whether it is new.
+    fn of(&mut self, key: K) -> (u32, bool) {
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        let number = *self.0.entry(key).or_insert(next);
+        (number, number == next)
+    }
+}
+
+/// What became of a credential so far.
+#[derive(Clone, Copy)]
+struct Known {
+    issue: Place,
+    /// The issue is concluded.
+    concluded: bool,
+    previous: Place,
+    accepted: u8,
+    /// Sessions that the service had made when it was issued.
+    made: u32,
+    issued: Option<Timestamp>,
+    /// A connection that offered it issued a newer ticket.
+    superseded: bool,
+}
+
+impl Known {
+    const NEW: Self = Self {
+        issue: Place::NONE,
+        concluded: false,
+        previous: Place::NONE,
+        accepted: 0,
+        made: 0,
+        issued: None,
+        superseded: false,
+    };
+}
+
+/// What a client did so far at one service.
+#[derive(Default)]
+struct ClientState {
+    /// Its latest handshakes of TLS 1.3 that may have given it something, with when they did and how many tickets.
+    gave: Vec<(Place, Timestamp)>,
+    /// Tickets that reached it from then on, not counted yet.
+    coming: std::collections::VecDeque<(Timestamp, Option<u8>)>,
+    held: u32,
+    /// How many it holds cannot be told.
+    lost_count: bool,
+    given_any: bool,
+}
+
+struct Builder<'a> {
+    kept: &'a ConnectionStore,
+    ledger: &'a CredentialStore,
+    sources: &'a Sources<'a>,
+    table: Attempts,
+    service_numbers: Numbers<Service>,
+    addresses: Numbers<(TransportKind, IpAddr)>,
+    stacks: Numbers<u64>,
+    clients: Numbers<(u32, u32, u32)>,
+    certificates: Numbers<[u8; 16]>,
+    key_numbers: Numbers<KeyName>,
+    known: HashMap<CredentialId, Known>,
+    states: Vec<ClientState>,
+    turns: Vec<u32>,
+    made: Vec<u32>,
+    /// Latest handshake of a client address and stack under a name at any endpoint of one transport.
+    by_name: HashMap<(u32, u32, Option<std::sync::Arc<str>>), Place>,
+    /// And at an endpoint under any name.
+    by_endpoint: HashMap<(u32, u32, crate::net::Endpoint), Place>,
+}
+
+pub(super) fn table(
+    kept: &ConnectionStore,
+    ledger: &CredentialStore,
+    order: &[ConnectionId],
+    sources: &Sources<'_>,
+) -> Attempts {
+    let mut builder = Builder {
+        kept,
+        ledger,
+        sources,
+        table: Attempts::default(),
+        service_numbers: Numbers::default(),
+        addresses: Numbers::default(),
+        stacks: Numbers::default(),
+        clients: Numbers::default(),
+        certificates: Numbers::default(),
+        key_numbers: Numbers::default(),
+        known: HashMap::new(),
+        states: Vec::new(),
+        turns: Vec::new(),
+        made: Vec::new(),
+        by_name: HashMap::new(),
+        by_endpoint: HashMap::new(),
+    };
+    for (id, connection) in kept.in_turn(order) {
+        builder.add(id, connection);
+    }
+    builder.finish()
+}
+
+impl Builder<'_> {
+    fn add(&mut self, id: ConnectionId, connection: &Connection) {
+        let place = Place::of(self.table.rows.len());
+        let mut row = self.row(id, connection);
+        let first = self.table.entries.len();
+        row.held = self.held(&row);
+        if connection.hello.yes().is_some() {
+            self.offers(&mut row, place, connection);
+        }
+        row.entries = u16::try_from(self.table.entries.len() - first).unwrap_or(u16::MAX);
+        self.issues(&mut row, place, connection);
+        if let Some(part) = self.table.parts.get_mut(row.service as usize) {
+            part.rows.push(place.0);
+            part.entries
+                .extend((first..self.table.entries.len()).filter_map(|entry| u32::try_from(entry).ok()));
+        }
+        self.table.by_connection.insert(id, place.0);
+        self.table.rows.push(row);
+    }
+
+    fn row(&mut self, id: ConnectionId, connection: &Connection) -> Row {
+        let (service, is_new) = self.service_numbers.of(Service::of(connection));
+        if is_new {
+            self.table.parts.push(ServicePart::default());
+            self.table.services.push(Service::of(connection));
+            self.made.push(0);
+        }
+        let (address, _) = self
+            .addresses
+            .of((transport_of(connection), connection.client_address()));
+        let hello = connection.hello.yes();
+        let (stack, _) = self.stacks.of(hello.map_or(0, |hello| hello.stack.digest));
+        let (client, is_new) = self.clients.of((address, stack, service));
+        if is_new {
+            self.states.push(ClientState::default());
+            self.turns.push(0);
+        }
+        let turn = self.turns.get_mut(client as usize);
+        let turn = turn.map_or(0, |turn| std::mem::replace(turn, *turn + 1));
+        let certificate = connection
+            .certificate
+            .map(|(digest, _)| self.certificates.of(digest).0 + 1);
+        Row {
+            time: connection.hello_time(),
+            connection: id,
+            service,
+            address,
+            stack,
+            client,
+            turn,
+            first_entry: u32::try_from(self.table.entries.len()).unwrap_or(u32::MAX),
+            issues: 0,
+            certificate: certificate.unwrap_or(0),
+            machine: (self.sources.machine)(id).unwrap_or(0),
+            entries: 0,
+            closed: closed_by(connection, Timestamp::from_nanos(i64::MAX)),
+            held: None,
+            retried: connection.retry.is_some(),
+            broken: broke(connection),
+            completed: connection.completed == Completed::Yes,
+            issues_concluded: false,
+            hello: hello.is_some(),
+            silent: connection.outcome == Outcome::NotOffered
+                || (connection.outcome == Outcome::Failed && connection.offers.is_empty() && hello.is_some()),
+        }
+    }
+
+    /// Tickets of TLS 1.3 that the client holds by the time of this hello.
+    fn held(&mut self, row: &Row) -> Option<u8> {
+        let state = self.states.get_mut(row.client as usize)?;
+        while let Some((time, count)) = state.coming.front().copied().filter(|(time, _)| *time < row.time) {
+            let _ = time;
+            state.coming.pop_front();
+            match count {
+                Some(count) => {
+                    state.held = state.held.saturating_add(u32::from(count));
+                    state.given_any |= count > 0;
+                }
+                None => state.lost_count = true,
+            }
+        }
+        let known = state.given_any && !state.lost_count;
+        known.then(|| u8::try_from(state.held).unwrap_or(u8::MAX))
+    }
+
+    fn offers(&mut self, row: &mut Row, place: Place, connection: &Connection) {
+        for offer in &connection.offers {
+            let OfferKind::Resumption(mechanism) = offer.kind else {
+                continue;
+            };
+            let Some(credential) = self.ledger.get(offer.credential) else {
+                continue;
+            };
+            let entry = self.entry(row, place, connection, offer, mechanism, credential);
+            self.table.entries.push(entry);
+        }
+    }
+
+    fn entry(
+        &mut self,
+        row: &Row,
+        place: Place,
+        connection: &Connection,
+        offer: &Offer,
+        mechanism: Mechanism,
+        credential: &Credential,
+    ) -> Entry {
+        let decision = decision(connection, offer.credential, mechanism);
+        let known = self.known_at(row, connection, offer.credential, credential, mechanism);
+        let key = self.sources.keys.of(offer.credential).map(|name| self.key(name));
+        let issue_row = self.table.row(known.issue).cloned();
+        let previous = self.table.row(known.previous);
+        let previous = previous.map(|previous| (previous.time, previous.closed, previous.connection));
+        let closed = previous.and_then(|(_, _, id)| self.kept.get(id));
+        let closed = closed.map_or(ClosedBy::Unknown, |previous| closed_by(previous, row.time));
+        let own = issue_row.as_ref();
+        let foreign = own.is_some_and(|own| self.is_elsewhere(own, row, connection));
+        let entry = Entry {
+            age: known.issued.map_or(UNKNOWN, |issued| row.time.since(issued)),
+            idle: previous.map_or(UNKNOWN, |(time, ..)| row.time.since(time)),
+            row: place.0,
+            credential: offer.credential,
+            issue: known.issue,
+            previous: known.previous,
+            newer: self
+                .made
+                .get(row.service as usize)
+                .map_or(0, |made| made.saturating_sub(known.made)),
+            key: key.unwrap_or(0),
+            lifetime: credential.lifetime.unwrap_or(0),
+            causes: 0,
+            decision,
+            mechanism,
+            closed,
+            necessity: Necessity::of(connection, offer, credential, mechanism),
+            stateful: is_stateful(credential),
+            concluded: known.concluded,
+            foreign,
+            foreign_concluded: foreign && known.concluded,
+            accepted_before: known.accepted,
+            refused_before: false,
+            accepted_later: false,
+            own_key: false,
+            other_name: other_name(connection, credential, mechanism)
+                || known.concluded && own.is_some_and(|own| own.service != row.service && !foreign),
+            other_certificate: own.is_some_and(|own| {
+                own.certificate != 0
+                    && row.certificate != 0
+                    && own.certificate != row.certificate
+                    && own.stack == row.stack
+                    && own.service == row.service
+            }),
+            outdated: known.superseded,
+            asks_certificate: connection.certificate_request.is_some() && credential.client_certificate == Some(false),
+        };
+        self.note_use(row, place, &entry);
+        entry
+    }
+
+    /// What is known of a credential by now. A PSK whose issue was not read is of the latest handshake of its client that
+    /// may have given one: concluded.
+    fn known_at(
+        &mut self,
+        row: &Row,
+        connection: &Connection,
+        id: CredentialId,
+        credential: &Credential,
+        mechanism: Mechanism,
+    ) -> Known {
+        if let Some(known) = self.known.get(&id) {
+            return *known;
+        }
+        let mut known = Known::NEW;
+        if mechanism == Mechanism::Psk && credential.issued.is_none() {
+            let here = self.candidate(row);
+            let name = connection.server_name().cloned();
+            let elsewhere = || self.by_name.get(&(row.address, row.stack, name.clone())).copied();
+            let any_name = || {
+                self.by_endpoint
+                    .get(&(row.address, row.stack, connection.server))
+                    .copied()
+            };
+            if let Some(candidate) = here.or_else(elsewhere).or_else(any_name) {
+                let from = self.table.row(candidate);
+                known.issue = candidate;
+                known.previous = candidate;
+                known.issued = from.map(|from| from.time);
+                known.concluded = true;
+                let made = from.and_then(|from| self.made.get(from.service as usize));
+                known.made = made.copied().unwrap_or(0);
+                self.conclude_key(candidate, id);
+            }
+        }
+        self.known.insert(id, known);
+        known
+    }
+
+    /// The latest handshake of this client that was over before this hello and may have given it a ticket.
+    fn candidate(&self, row: &Row) -> Option<Place> {
+        let state = self.states.get(row.client as usize)?;
+        let mut latest = state.gave.iter().rev();
+        latest.find(|(_, over)| *over < row.time).map(|(place, _)| *place)
+    }
+
+    /// The key of the client's next new identity is that of the server which issued it.
+    fn conclude_key(&mut self, issuer: Place, id: CredentialId) {
+        let Some(name) = self.sources.keys.of(id) else { return };
+        let key = self.key(name);
+        if let Some(row) = issuer.index().and_then(|index| self.table.rows.get_mut(index))
+            && row.issues == 0
+        {
+            row.issues = key;
+            row.issues_concluded = true;
+        }
+    }
+
+    fn key(&mut self, name: KeyName) -> u32 {
+        let (number, is_new) = self.key_numbers.of(name);
+        if is_new {
+            self.table.keys.push(name);
+        }
+        number + 1
+    }
+
+    fn note_use(&mut self, row: &Row, place: Place, entry: &Entry) {
+        if let Some(known) = self.known.get_mut(&entry.credential)
+            && entry.decision == Decision::Accepted
+        {
+            known.previous = place;
+            known.accepted = known.accepted.saturating_add(1);
+        }
+        // A client may hold several tickets of TLS 1.3 and uses each once, as a rule.
+        if let Some(state) = self
+            .states
+            .get_mut(row.client as usize)
+            .filter(|_| entry.mechanism == Mechanism::Psk)
+        {
+            state.held = state.held.saturating_sub(1);
+        }
+    }
+
+    fn is_elsewhere(&self, own: &Row, row: &Row, connection: &Connection) -> bool {
+        let Some(service) = self.table.services.get(own.service as usize) else {
+            return false;
+        };
+        // Where the address is not that of the machine, it says nothing about the machine.
+        let issuer = self.kept.get(own.connection);
+        let behind =
+            connection.transport.behind().is_some() || issuer.is_some_and(|issuer| issuer.transport.behind().is_some());
+        // Two legs of one connection have two servers as well, and as a rule two clients.
+        service.server != connection.server && own.address == row.address && !behind
+    }
+
+    /// What a handshake gives its client, for those who come later.
+    fn issues(&mut self, row: &mut Row, place: Place, connection: &Connection) {
+        let made = self.made.get_mut(row.service as usize);
+        let made = made.map_or(0, |made| {
+            *made += u32::from(!connection.issued.is_empty());
+            *made
+        });
+        for id in &connection.issued {
+            let Some(credential) = self.ledger.get(*id) else {
+                continue;
+            };
+            if let Some(name) = self.sources.keys.of(*id) {
+                row.issues = self.key(name);
+            }
+            // A second leg shows the issue once more: the first stands.
+            let known = self.known.entry(*id).or_insert(Known::NEW);
+            if known.issue == Place::NONE {
+                *known = Known {
+                    issue: place,
+                    previous: place,
+                    made,
+                    issued: credential.issued.map(|issue| issue.at.time),
+                    ..*known
+                };
+            }
+        }
+        self.supersede(row, connection);
+        self.gives(row, place, connection);
+    }
+
+    /// A client that is given a ticket has a newer one than it offered (RFC 5077 §3.3).
+    fn supersede(&mut self, row: &Row, connection: &Connection) {
+        let is_ticket = |id: &CredentialId| self.ledger.get(*id).is_some_and(|it| it.mechanism == Mechanism::Ticket);
+        if !connection.issued.iter().any(is_ticket) {
+            return;
+        }
+        for entry in self.table.entries.iter().skip(row.first_entry as usize) {
+            if let Some(known) = self
+                .known
+                .get_mut(&entry.credential)
+                .filter(|_| entry.mechanism == Mechanism::Ticket)
+            {
+                known.superseded = true;
+            }
+        }
+    }
+
+    /// Tickets of TLS 1.3 are given under encryption: what a handshake may have given, as far as sizes or keys tell.
+    fn gives(&mut self, row: &Row, place: Place, connection: &Connection) {
+        let Some((given, over)) = gave(connection).filter(|_| connection.is_tls13()) else {
+            return;
+        };
+        let count = match connection.tickets_inferred {
+            TicketsInferred::Like(count) => Some(count),
+            TicketsInferred::None => Some(0),
+            TicketsInferred::Read { complete: true, .. } => u8::try_from(connection.issued.len()).ok(),
+            TicketsInferred::Read { complete: false, .. } | TicketsInferred::Unclear => None,
+        };
+        let Some(state) = self.states.get_mut(row.client as usize) else {
+            return;
+        };
+        // Tickets come with the first data of the server: they are at hand once the client has gone on.
+        let at_hand = connection
+            .client_side
+            .application_data
+            .map_or(over.time, |at| at.time.max(over.time));
+        state.coming.push_back((at_hand, count));
+        if matches!(given, Gave::Seen | Gave::Inferred | Gave::Unclear) {
+            if state.gave.len() == MAX_OPEN {
+                state.gave.remove(0);
+            }
+            state.gave.push((place, over.time));
+            let name = connection.server_name().cloned();
+            self.by_name.insert((row.address, row.stack, name), place);
+            self.by_endpoint
+                .insert((row.address, row.stack, connection.server), place);
+        }
+    }
+
+    fn finish(mut self) -> Attempts {
+        self.look_back();
+        self.sort_clients();
+        let rows = &self.table.rows;
+        for entry in &mut self.table.entries {
+            let row = rows.get(entry.row as usize);
+            entry.own_key = entry.key != 0
+                && row.is_some_and(|row| row.issues == entry.key && !row.issues_concluded)
+                && entry.decision == Decision::Refused;
+        }
+        self.table.service_numbers = std::mem::take(&mut self.service_numbers.0);
+        super::foreign::settle(&mut self.table);
+        void_contradicted(&mut self.table);
+        self.table
+    }
+
+    /// From the last entry back: whether a credential that was refused is accepted later under an equal hello, and from
+    /// the first on whether it was refused before.
+    fn look_back(&mut self) {
+        let rows = &self.table.rows;
+        let alike = |entry: &Entry| {
+            let row = rows.get(entry.row as usize);
+            row.map(|row| (entry.credential, row.service, row.stack, row.retried))
+        };
+        let mut later = hashbrown::HashSet::new();
+        for entry in self.table.entries.iter_mut().rev() {
+            let Some(key) = alike(entry) else { continue };
+            entry.accepted_later = later.contains(&key);
+            if entry.decision == Decision::Accepted {
+                later.insert(key);
+            }
+        }
+        let mut before = hashbrown::HashSet::new();
+        for entry in &mut self.table.entries {
+            let Some(key) = alike(entry) else { continue };
+            entry.refused_before = before.contains(&key);
+            if entry.decision == Decision::Refused {
+                before.insert(key);
+            }
+        }
+    }
+
+    /// Counting sort of the rows by client.
+    fn sort_clients(&mut self) {
+        let table = &mut self.table;
+        let mut starts = vec![0_u32; self.turns.len() + 1];
+        let mut total = 0;
+        for (start, count) in starts.iter_mut().skip(1).zip(&self.turns) {
+            total += count;
+            *start = total;
+        }
+        let mut sorted = vec![0_u32; table.rows.len()];
+        for (number, row) in (0_u32..).zip(&table.rows) {
+            let start = starts.get(row.client as usize).copied().unwrap_or(0);
+            if let Some(slot) = sorted.get_mut((start + row.turn) as usize) {
+                *slot = number;
+            }
+        }
+        table.client_starts = starts;
+        table.client_rows = sorted;
+    }
+}
+
+/// A rule of an RFC that this server was seen to pass over explains none of its refusals.
+fn void_contradicted(table: &mut Attempts) {
+    let server = |entry: &Entry| {
+        let row = table.rows.get(entry.row as usize)?;
+        Some(table.services.get(row.service as usize)?.server)
+    };
+    let passed_over: hashbrown::HashSet<_> = table
+        .entries
+        .iter()
+        .filter(|entry| entry.decision == Decision::Accepted)
+        .filter_map(|entry| Some((entry.necessity?, server(entry)?)))
+        .collect();
+    let void: Vec<bool> = table
+        .entries
+        .iter()
+        .map(|entry| {
+            let key = entry.necessity.zip(server(entry));
+            key.is_some_and(|key| passed_over.contains(&key)) || !of_its_kind(entry)
+        })
+        .collect();
+    for (entry, void) in table.entries.iter_mut().zip(void) {
+        if void {
+            entry.necessity = None;
+        }
+    }
+}
+
+/// Which answer a defect can have: a missing extended master secret in the hello and missing modes abort the handshake
+/// (RFC 7627 §5.3, RFC 8446 §4.2.9), one in the session alone never does.
+fn of_its_kind(entry: &Entry) -> bool {
+    match entry.necessity {
+        Some(Necessity::Modes) => entry.decision == Decision::Broken,
+        _ => true,
+    }
+}
+
+/// Whether a handshake broke visibly: a fatal alert, or an end by the server. A client that leaves without a word went
+/// away.
+fn broke(connection: &Connection) -> bool {
+    let alert = Side::BOTH.iter().any(|side| {
+        let side = connection.side(*side);
+        side.fatal_alert().is_some() || side.handshake_alert.is_some()
+    });
+    let by_server = match (connection.client_side.ended(), connection.server_side.ended()) {
+        (Some(client), Some(server)) => server.time < client.time,
+        (None, server) => server.is_some(),
+        (Some(_), None) => false,
+    };
+    connection.outcome == Outcome::Failed && (alert || by_server)
+}
+
+fn decision(connection: &Connection, id: CredentialId, mechanism: Mechanism) -> Decision {
+    let decoy = mechanism == Mechanism::Psk && connection.hello.yes().is_some_and(|hello| hello.encrypted_client_hello);
+    match connection.outcome {
+        Outcome::Resumed(_) if connection.accepted == Some(id) => Decision::Accepted,
+        Outcome::Declined if connection.accepted.is_none() && !decoy => Decision::Refused,
+        Outcome::Failed if broke(connection) => Decision::Broken,
+        _ => Decision::NotJudged,
+    }
+}
+
+/// Whether a session of TLS 1.2 or older is offered under another name than its own. In TLS 1.3 the name is the client's
+/// affair, as far as that is visible.
+fn other_name(connection: &Connection, credential: &Credential, mechanism: Mechanism) -> bool {
+    let Some(own) = credential
+        .server_name
+        .as_deref()
+        .filter(|_| mechanism != Mechanism::Psk || credential.issued.is_some())
+    else {
+        return false;
+    };
+    connection
+        .server_name()
+        .is_none_or(|name| !name.eq_ignore_ascii_case(own))
+}

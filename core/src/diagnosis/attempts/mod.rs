@@ -1,0 +1,311 @@
+//! The attempt table: one row for each handshake, in it one entry for each credential that was offered.
+//!
+//! Built once, in one pass over the connections in the order of their hellos ([`build`]); explanations read nothing else.
+//! Two decisions stand in it: what the client offered of all that it held, and what the server did with it. A column may
+//! be unknown, and a value may be concluded rather than read: then it says so, and never refutes anything. Rows and
+//! entries are plain numbers of 64 bytes or less, so that a million attempts are a pass over some memory.
+
+mod build;
+pub mod ending;
+mod foreign;
+mod necessity;
+
+use crate::net::Timestamp;
+use crate::session::{Connection, ConnectionId, CredentialId, Mechanism, Service, TransportKind};
+use crate::store::{ConnectionStore, CredentialStore};
+
+use super::service::KeyName;
+
+pub use build::{Sources, is_stateful};
+pub use ending::{ClosedBy, closed_by};
+pub use necessity::Necessity;
+
+/// Number of a row, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(u32);
+
+impl Place {
+    /// No row.
+    pub const NONE: Self = Self(u32::MAX);
+
+    fn of(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// The row's number.
+    #[must_use]
+    pub fn index(self) -> Option<usize> {
+        (self != Self::NONE).then_some(self.0 as usize)
+    }
+}
+
+/// What became of an offered credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// The server resumed it.
+    Accepted,
+    /// The server chose a full handshake.
+    Refused,
+    /// The handshake broke visibly: an alert, or the server ended it.
+    Broken,
+    /// Left unread: another one was accepted, the outcome is not visible, the client went away, or
+    /// `encrypted_client_hello` may make the visible PSK a decoy (RFC 9849 §6.1.2).
+    NotJudged,
+}
+
+/// A duration in nanoseconds that is not known.
+pub const UNKNOWN: i64 = i64::MIN;
+
+/// One handshake.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// When its hello was sent.
+    pub time: Timestamp,
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// Its service: server endpoint and name.
+    pub service: u32,
+    /// The client's address (that of a PROXY header where there is one).
+    pub address: u32,
+    /// The client stack: its hello without what varies.
+    pub stack: u32,
+    /// Address, stack and service: whoever that is, at least one store of sessions.
+    pub client: u32,
+    /// Its place among the rows of that client.
+    pub turn: u32,
+    /// First of its entries.
+    first_entry: u32,
+    /// The key under which it issues a ticket: in clear, or concluded from the client's next new identity; 0 is unknown.
+    pub issues: u32,
+    /// The certificate that it shows; 0 is unknown.
+    pub certificate: u32,
+    /// The machine that answers, by marks; 0 where nothing tells machines apart.
+    pub machine: u16,
+    /// How many entries it has.
+    entries: u16,
+    /// How it ended: for those who come later.
+    pub closed: ClosedBy,
+    /// Tickets of TLS 1.3 that its client was given, and has not offered yet, by the time of its hello. Only a guess where
+    /// tickets are concluded from sizes; `None` where not even that.
+    pub held: Option<u8>,
+    /// Answered after HelloRetryRequest.
+    pub retried: bool,
+    /// The handshake visibly broke.
+    pub broken: bool,
+    /// A session came of it.
+    pub completed: bool,
+    /// The key under [`Row::issues`] was concluded.
+    pub issues_concluded: bool,
+    /// A ClientHello was seen.
+    pub hello: bool,
+    /// Nothing was offered for certain.
+    pub silent: bool,
+}
+
+/// One credential offered in one handshake.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Nanoseconds since it was issued, or [`UNKNOWN`].
+    pub age: i64,
+    /// Nanoseconds since the hello of its latest use before this one, or [`UNKNOWN`].
+    pub idle: i64,
+    /// The row.
+    pub row: u32,
+    /// The credential.
+    pub credential: CredentialId,
+    /// The handshake that issued it.
+    pub issue: Place,
+    /// The latest handshake before this one that issued or resumed it.
+    pub previous: Place,
+    /// Sessions that the service made since it was issued.
+    pub newer: u32,
+    /// Name of its ticket key; 0 is none.
+    pub key: u32,
+    /// Its lifetime in seconds; 0 is unknown.
+    pub lifetime: u32,
+    /// Explanations that name it and stand, as bits.
+    pub causes: u32,
+    /// What became of it.
+    pub decision: Decision,
+    /// What kind it is.
+    pub mechanism: Mechanism,
+    /// How the latest connection of its session ended.
+    pub closed: ClosedBy,
+    /// Hello and credential left the server no choice.
+    pub necessity: Option<Necessity>,
+    /// The server would have to keep it: a session ID, or an identity of that size.
+    pub stateful: bool,
+    /// Issue and previous use are concluded from the order of connections, not read.
+    pub concluded: bool,
+    /// It is of another server address or port.
+    pub foreign: bool,
+    /// That was concluded.
+    pub foreign_concluded: bool,
+    /// It was accepted before, and how often, up to 255.
+    pub accepted_before: u8,
+    /// It was refused before under an equal hello.
+    pub refused_before: bool,
+    /// It is accepted later under an equal hello.
+    pub accepted_later: bool,
+    /// The server issues under the ticket's own key in this very handshake.
+    pub own_key: bool,
+    /// It is offered under another server name than its own.
+    pub other_name: bool,
+    /// The certificate shown is not that of its issue, under the same name.
+    pub other_certificate: bool,
+    /// A newer one of the same client had been issued in clear.
+    pub outdated: bool,
+    /// A client certificate is asked for now and was not at its issue.
+    pub asks_certificate: bool,
+}
+
+/// Rows are what memory is spent on: 64 bytes each at most, entries 80.
+const _: () = assert!(size_of::<Row>() <= 64 && size_of::<Entry>() <= 80);
+
+impl Entry {
+    /// Whether it was refused or broken.
+    #[must_use]
+    pub const fn failed(&self) -> bool {
+        matches!(self.decision, Decision::Refused | Decision::Broken)
+    }
+
+    /// Whether the server decided it and nothing but the hello did.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        !matches!(self.decision, Decision::NotJudged) && self.necessity.is_none()
+    }
+}
+
+/// One service's part of the table.
+#[derive(Debug, Default, Clone)]
+pub struct ServicePart {
+    /// Its rows in the order of their hellos.
+    pub rows: Vec<u32>,
+    /// Its entries in that order.
+    pub entries: Vec<u32>,
+}
+
+/// All rows and entries.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    rows: Vec<Row>,
+    entries: Vec<Entry>,
+    parts: Vec<ServicePart>,
+    services: Vec<Service>,
+    service_numbers: hashbrown::HashMap<Service, u32>,
+    /// Rows by client, in the order of their hellos: where each client begins, and the rows.
+    client_starts: Vec<u32>,
+    client_rows: Vec<u32>,
+    keys: Vec<KeyName>,
+    /// The row of each connection.
+    by_connection: hashbrown::HashMap<ConnectionId, u32>,
+}
+
+impl Attempts {
+    /// Of these connections in the order of their hellos.
+    #[must_use]
+    pub fn of(kept: &ConnectionStore, ledger: &CredentialStore, order: &[ConnectionId], sources: &Sources<'_>) -> Self {
+        build::table(kept, ledger, order, sources)
+    }
+
+    /// A row.
+    #[must_use]
+    pub fn row(&self, place: Place) -> Option<&Row> {
+        self.rows.get(place.index()?)
+    }
+
+    /// All rows in the order of their hellos.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The row of an entry.
+    #[must_use]
+    pub fn row_of(&self, entry: &Entry) -> Option<&Row> {
+        self.rows.get(entry.row as usize)
+    }
+
+    /// Entries by number.
+    pub fn entries<'a>(&'a self, numbers: &'a [u32]) -> impl Iterator<Item = (u32, &'a Entry)> + Clone + 'a {
+        let each = numbers.iter();
+        each.filter_map(|number| Some((*number, self.entries.get(*number as usize)?)))
+    }
+
+    /// Rows by number.
+    pub fn rows_at<'a>(&'a self, numbers: &'a [u32]) -> impl DoubleEndedIterator<Item = &'a Row> + Clone + 'a {
+        numbers.iter().filter_map(|number| self.rows.get(*number as usize))
+    }
+
+    /// One entry.
+    #[must_use]
+    pub fn entry(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(number as usize)
+    }
+
+    /// One entry, to mark.
+    pub(super) fn entry_mut(&mut self, number: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(number as usize)
+    }
+
+    /// The entries of a row, with their numbers.
+    pub fn of_row<'a>(&'a self, row: &Row) -> impl Iterator<Item = (u32, &'a Entry)> + use<'a> {
+        let first = row.first_entry;
+        let range = first as usize..first as usize + usize::from(row.entries);
+        (first..).zip(self.entries.get(range).unwrap_or_default())
+    }
+
+    /// The row of a connection.
+    #[must_use]
+    pub fn of_connection(&self, id: ConnectionId) -> Option<&Row> {
+        self.rows.get(*self.by_connection.get(&id)? as usize)
+    }
+
+    /// The services with their parts.
+    pub fn services(&self) -> impl Iterator<Item = (&Service, &ServicePart)> {
+        self.services.iter().zip(&self.parts)
+    }
+
+    /// The service of a number.
+    #[must_use]
+    pub fn service(&self, number: u32) -> Option<&Service> {
+        self.services.get(number as usize)
+    }
+
+    /// The part of a service, by its name.
+    #[must_use]
+    pub fn part_of(&self, service: &Service) -> Option<&ServicePart> {
+        self.part(*self.service_numbers.get(service)?)
+    }
+
+    /// The part of a service.
+    #[must_use]
+    pub fn part(&self, number: u32) -> Option<&ServicePart> {
+        self.parts.get(number as usize)
+    }
+
+    /// The rows of the client of a row, in the order of their hellos, and which of them it is.
+    #[must_use]
+    pub fn of_client(&self, row: &Row) -> (&[u32], usize) {
+        let start = |client: u32| self.client_starts.get(client as usize).map(|start| *start as usize);
+        let range = start(row.client).zip(start(row.client + 1));
+        let rows = range.and_then(|(from, to)| self.client_rows.get(from..to));
+        (rows.unwrap_or_default(), row.turn as usize)
+    }
+
+    /// The name of a key by its number.
+    #[must_use]
+    pub fn key(&self, number: u32) -> Option<KeyName> {
+        self.keys.get((number as usize).checked_sub(1)?).copied()
+    }
+}
+
+/// Services of one transport may share a table, those of two never: a session of TLS over TCP is not resumed over QUIC
+/// or DTLS. The one place that says so.
+#[must_use]
+pub fn transport_of(connection: &Connection) -> TransportKind {
+    connection.transport.kind()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What hello and credential fix before the server decides: a defect that leaves it no choice by the RFC.
+//!
+//! RFC 6066's rule on names, lifetimes, closes and alerts are not here: servers differ on them.
+
+use crate::session::{ClientHelloFacts, Connection, Credential, Mechanism, Offer};
+use crate::tls::ProtocolVersion;
+use crate::tls::cipher::KdfHash;
+
+/// A defect of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Necessity {
+    /// The hello does not contain the version of the session (RFC 5246 §7.4.1.3, RFC 8446 §4.1.2).
+    Version,
+    /// The hello lacks the suite of the session (RFC 5246 §7.4.1.2).
+    Cipher,
+    /// No suite of the PSK's hash is in the hello, or the one that HelloRetryRequest chose has another (RFC 8446 §4.1.4).
+    Hash,
+    /// A PSK without psk_key_exchange_modes (RFC 8446 §4.2.9).
+    Modes,
+    /// Session without extended master secret, hello and answer with it; or the other way round (RFC 7627 §5.3).
+    ExtendedMasterSecret,
+    /// An SSLv2-format hello (RFC 5246 E.2).
+    OldHello,
+}
+
+impl Necessity {
+    /// The defect of one offer, whatever became of it. `has_ems` says whether the server is seen to know extended master
+    /// secret: many do not, and obey no rule about it.
+    #[must_use]
+    pub fn of(connection: &Connection, offer: &Offer, credential: &Credential, mechanism: Mechanism) -> Option<Self> {
+        let hello = connection.hello.yes()?;
+        if hello.v2_format {
+            return Some(Self::OldHello);
+        }
+        let version = match mechanism {
+            Mechanism::Psk => !hello.offers_tls13,
+            Mechanism::SessionId | Mechanism::Ticket => {
+                credential.version.is_some_and(|version| version > highest(hello))
+            }
+        };
+        if version {
+            return Some(Self::Version);
+        }
+        if mechanism == Mechanism::Psk {
+            return of_psk(connection, hello, offer);
+        }
+        let suite = credential.suite.filter(|_| !hello.stack.suites.is_empty());
+        if suite.is_some_and(|suite| !hello.stack.suites.contains(&suite)) {
+            return Some(Self::Cipher);
+        }
+        ems(connection, hello, credential)
+    }
+}
+
+/// The highest version that a ClientHello offers.
+#[must_use]
+pub(in crate::diagnosis) const fn highest(hello: &ClientHelloFacts) -> ProtocolVersion {
+    if hello.offers_tls13 {
+        ProtocolVersion::TLS_1_3
+    } else {
+        hello.version
+    }
+}
+
+fn of_psk(connection: &Connection, hello: &ClientHelloFacts, offer: &Offer) -> Option<Necessity> {
+    let answered_older = connection.answer.yes().is_some_and(|answer| !answer.version.is_tls13());
+    if hello.pre_shared_key && hello.psk_modes.is_none() && !answered_older {
+        return Some(Necessity::Modes);
+    }
+    let hash = KdfHash::of_binder(offer.binder)?;
+    let fits = |suite: &crate::tls::CipherSuite| suite.0 >> 8 == 0x13 && suite.kdf_hash() == Some(hash);
+    if !hello.stack.suites.is_empty() && !hello.stack.suites.iter().any(fits) {
+        return Some(Necessity::Hash);
+    }
+    // The suite of HelloRetryRequest is that of the ServerHello behind it (RFC 8446 §4.1.4).
+    let answer = connection.answer.yes().filter(|answer| answer.version.is_tls13());
+    let chosen = answer.filter(|_| connection.retry.is_some())?.suite.kdf_hash()?;
+    (chosen != hash).then_some(Necessity::Hash)
+}
+
+/// RFC 7627 §5.3. A server without the extension ignores all of it: the refusing ServerHello must show that it does not.
+fn ems(connection: &Connection, hello: &ClientHelloFacts, credential: &Credential) -> Option<Necessity> {
+    let refusing = connection
+        .answer
+        .yes()
+        .is_some_and(|answer| answer.extended_master_secret);
+    match (credential.extended_master_secret?, hello.extended_master_secret) {
+        (false, true) if refusing => Some(Necessity::ExtendedMasterSecret),
+        // The server must abort: the answer is an alert, and cannot show the extension. The session itself does.
+        (true, false) => Some(Necessity::ExtendedMasterSecret),
+        _ => None,
+    }
+}

@@ -1,0 +1,221 @@
+//! The contest: which explanations of a service stand, how sure each is, and in which order they are told.
+//!
+//! Inferred is what no read row contradicts, what reaches the bar or has a proof, and what has beaten every rival: each that
+//! covers as many refusals, or reaches the bar itself, is refuted or of the same family. All else that stands is possible,
+//! and says what stands beside it. Chance (another store without marks) fits every row: the count beats it, no row does.
+
+use std::cmp::Reverse;
+
+use hashbrown::HashSet;
+
+use super::Confidence;
+use super::attempts::Attempts;
+use super::confidence::{BAR, UNITS, trials};
+use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
+
+/// What stands of one explanation.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The claim.
+    pub claim: Claim,
+    /// How sure it is as a statement about the service.
+    pub confidence: Confidence,
+    /// Its family is as sure as this, though its members cannot be parted.
+    pub family: Confidence,
+    /// The count reaches the bar; without it only proven entries are sure.
+    pub reaches: bool,
+    /// Something speaks for it beside that it is not refuted.
+    pub supported: bool,
+    /// Its chance, all corrections included.
+    pub p_value: f64,
+    /// What the chance was multiplied by: cuts, and explanations that could have reached the bar.
+    pub tried: u64,
+    /// What stands beside it, best first.
+    pub rivals: Vec<Kind>,
+}
+
+/// Holds the explanations of a service against each other; best first.
+#[must_use]
+pub fn hold(ground: &ServiceContext<'_>) -> Vec<Standing> {
+    let all = claims(ground);
+    let least: Vec<f64> = all.iter().map(Claim::ln_least).collect();
+    let tried = trials(&least);
+    let mut standing: Vec<Standing> = all
+        .into_iter()
+        .filter(|claim| claim.stands)
+        .map(|claim| entered(ground, claim, tried))
+        .collect();
+    let supported = |kind: &Standing| kind.supported && !is_chance(kind.claim.kind) && !is_never(kind.claim.kind);
+    // Chance and never fit whatever is refused: they are candidates where nothing better is.
+    if standing.iter().any(supported) {
+        for chance in standing
+            .iter_mut()
+            .filter(|it| is_chance(it.claim.kind) || is_never(it.claim.kind))
+        {
+            chance.supported &= !chance.claim.proven.is_empty();
+        }
+    }
+    for place in 0..standing.len() {
+        let (confidence, family) = level(&standing, place);
+        if let Some(it) = standing.get_mut(place) {
+            (it.confidence, it.family) = (confidence, family);
+        }
+    }
+    standing.sort_by_key(order);
+    let rivals: Vec<Vec<Kind>> = (0..standing.len()).map(|place| rivals(&standing, place)).collect();
+    for (it, rivals) in standing.iter_mut().zip(rivals) {
+        it.rivals = rivals;
+    }
+    standing
+}
+
+const fn is_chance(kind: Kind) -> bool {
+    matches!(kind, Kind::OtherStore)
+}
+
+const fn is_never(kind: Kind) -> bool {
+    matches!(kind, Kind::NeverIds | Kind::NeverTickets)
+}
+
+/// Random eviction, a policy, a decoy: what no row could ever refute is never more than possible.
+const fn may_be_inferred(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::Evicted | Kind::AsksCertificate | Kind::EncryptedHello | Kind::OtherStore | Kind::NeverTickets
+    )
+}
+
+fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
+    let units = claim.units();
+    #[allow(clippy::cast_precision_loss)] // a few dozen explanations
+    let p_value = (claim.ln_chance() + (tried as f64).ln()).exp().min(1.0);
+    let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
+    let counted = enough && p_value <= BAR && !claim.concluded;
+    let reaches = may_be_inferred(claim.kind) && (counted || never_in_numbers(ground, &claim));
+    let supported = reaches || is_supported(ground, &claim);
+    Standing {
+        confidence: Confidence::Possible,
+        family: Confidence::Possible,
+        reaches,
+        supported,
+        p_value,
+        tried: tried.saturating_mul(claim.cuts.max(1)),
+        rivals: Vec::new(),
+        claim,
+    }
+}
+
+/// n refusals of fresh sessions exclude servers in turn up to n/5 of them.
+fn never_in_numbers(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+    claim.kind == Kind::NeverIds && super::explanations::fresh_refusals(ground, claim) >= super::explanations::ENOUGH
+}
+
+/// One refusal without anything that shows may be anything. Two of a kind beside acceptances, or a trace, make a candidate;
+/// so does a session that was honoured again and again, then refused, while newer ones are honoured.
+fn is_supported(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+    let units = claim.units();
+    if claim.trace.is_some() || !claim.proven.is_empty() {
+        return true;
+    }
+    if is_chance(claim.kind) || is_never(claim.kind) {
+        return units.named_refused >= 2;
+    }
+    if units.named_refused >= 2 && units.other_accepted > 0 {
+        return true;
+    }
+    matches!(claim.kind.family(), Family::When | Family::HowLong)
+        && claim.named.iter().any(|number| honoured_until_then(ground, *number))
+}
+
+fn honoured_until_then(ground: &ServiceContext<'_>, number: u32) -> bool {
+    let Some(lost) = ground.table.entry(number).filter(|entry| entry.accepted_before >= 2) else {
+        return false;
+    };
+    let time = ground.time(lost);
+    ground
+        .entries()
+        .any(|(_, entry)| !entry.failed() && entry.credential != lost.credential && ground.time(entry) > time)
+}
+
+/// How many of one claim's entries another covers too.
+fn overlap(a: &Claim, b: &Claim) -> usize {
+    let named: HashSet<u32> = b.named.iter().copied().collect();
+    a.named.iter().filter(|number| named.contains(*number)).count()
+}
+
+/// How sure a standing claim is, and how sure its family.
+fn level(all: &[Standing], place: usize) -> (Confidence, Confidence) {
+    let Some(it) = all.get(place) else {
+        return (Confidence::Possible, Confidence::Possible);
+    };
+    if !it.claim.proven.is_empty() {
+        // Where the store cannot be told from a machine, a key or a context, the family is what is proven.
+        let member = if is_chance(it.claim.kind) {
+            Confidence::Possible
+        } else {
+            Confidence::Inferred
+        };
+        return (member, Confidence::Inferred);
+    }
+    if !it.reaches {
+        return (Confidence::Possible, Confidence::Possible);
+    }
+    let rivals = || {
+        let others = all
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place)
+            .map(|(_, other)| other);
+        others.filter(|other| !is_chance(other.claim.kind)).filter(|other| {
+            let shared = overlap(&it.claim, &other.claim);
+            shared == it.claim.named.len() || (other.reaches && shared > 0)
+        })
+    };
+    if rivals().any(|rival| rival.claim.kind.family() != it.claim.kind.family()) {
+        return (Confidence::Possible, Confidence::Possible);
+    }
+    // That all was lost at once, and that another machine answers, are statements about the family already.
+    let whole = matches!(it.claim.kind, Kind::LostAtOnce | Kind::OtherMachine);
+    if whole || rivals().next().is_none() {
+        (Confidence::Inferred, Confidence::Inferred)
+    } else {
+        (Confidence::Possible, Confidence::Inferred)
+    }
+}
+
+/// People act on the first: surer, more refusals covered, a trace of its own, fewer fitted values, catalogue.
+fn order(it: &Standing) -> (Reverse<Confidence>, bool, bool, Reverse<usize>, bool, u8, Kind) {
+    let unproven_chance = is_chance(it.claim.kind) && it.claim.proven.is_empty();
+    (
+        Reverse(it.confidence.max(it.family)),
+        !it.supported,
+        unproven_chance || it.claim.kind == Kind::AsksCertificate,
+        Reverse(it.claim.named.len()),
+        it.claim.trace.is_none(),
+        it.claim.kind.fitted(),
+        it.claim.kind,
+    )
+}
+
+/// What else may explain the same refusals.
+fn rivals(all: &[Standing], place: usize) -> Vec<Kind> {
+    let Some(it) = all.get(place).filter(|it| it.confidence < Confidence::Inferred) else {
+        return Vec::new();
+    };
+    let others = all.iter().enumerate().filter(|(other, _)| *other != place);
+    others
+        .filter(|(_, other)| overlap(&it.claim, &other.claim) > 0)
+        .map(|(_, other)| other.claim.kind)
+        .collect()
+}
+
+/// Marks every entry with the explanations that stand for it.
+pub fn mark(table: &mut Attempts, standing: &[Standing]) {
+    for it in standing {
+        for number in &it.claim.named {
+            if let Some(entry) = table.entry_mut(*number) {
+                entry.causes |= it.claim.kind.bit();
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Explanations: predictions over the attempt table.
+//!
+//! Each says of an offer whose inputs are visible that it is refused, or says nothing; it fits one value at most. An accepted
+//! offer that it names, with values that were read, refutes it. What it looks at is fixed before the server decides: hello,
+//! credential, and state of the answerer that shows through. What only refusals show is a trace: it orders what is
+//! possible and proves nothing. How sure a claim is and who its rivals are is decided in [`super::contest`].
+
+mod asks;
+mod befell;
+mod breaks;
+mod kind;
+mod long;
+mod never;
+mod when;
+mod who;
+pub mod words;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::attempts::{Attempts, Decision, Entry, ServicePart};
+use super::confidence::{Stratum, ln_chance, ln_least};
+use super::service::Takeover;
+use crate::net::{FrameRef, Timestamp};
+
+pub use kind::{Family, Kind};
+pub use never::{ENOUGH, FOR_EACH_SERVER};
+
+/// Addresses below which each counts by itself: what never varies within a client earns nothing then.
+const FEW_ADDRESSES: usize = 5;
+
+/// What an explanation looks at: one service's part of the table.
+pub struct ServiceContext<'a> {
+    /// The table.
+    pub table: &'a Attempts,
+    /// The service's part.
+    pub part: &'a ServicePart,
+    /// Its entries that the server decided freely.
+    pub judged: Vec<u32>,
+    /// The address changed hands.
+    pub takeovers: &'a [Takeover],
+    by_address: bool,
+}
+
+impl<'a> ServiceContext<'a> {
+    /// Of one service.
+    #[must_use]
+    pub fn of(table: &'a Attempts, part: &'a ServicePart, takeovers: &'a [Takeover]) -> Self {
+        let judged: Vec<u32> = table
+            .entries(&part.entries)
+            .filter(|(_, entry)| entry.counts())
+            .map(|(number, _)| number)
+            .collect();
+        let mut addresses = HashSet::new();
+        for (_, entry) in table.entries(&judged) {
+            if let Some(row) = table.row_of(entry).filter(|_| addresses.len() < FEW_ADDRESSES) {
+                addresses.insert(row.address);
+            }
+        }
+        Self {
+            table,
+            part,
+            judged,
+            takeovers,
+            by_address: addresses.len() < FEW_ADDRESSES,
+        }
+    }
+
+    /// The entries that the server decided freely.
+    pub fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> + Clone {
+        self.table.entries(&self.judged)
+    }
+
+    /// When the hello of an entry was sent.
+    #[must_use]
+    pub fn time(&self, entry: &Entry) -> Option<Timestamp> {
+        self.table.row_of(entry).map(|row| row.time)
+    }
+}
+
+/// What one explanation says of one service.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Which explanation.
+    pub kind: Kind,
+    /// The refused or broken entries that it explains.
+    pub named: Vec<u32>,
+    /// Those of them that a proof covers.
+    pub proven: Vec<u32>,
+    /// No accepted offer contradicts it.
+    pub stands: bool,
+    /// The units that it was counted on.
+    pub strata: Vec<Stratum>,
+    /// Values that its parameter could have taken.
+    pub cuts: u64,
+    /// It rests on values that were concluded.
+    pub concluded: bool,
+    /// Something of its own shows: not counted, but it goes before rivals without.
+    pub trace: Option<Trace>,
+    /// Its parameter, for the words.
+    pub value: Value,
+}
+
+/// What shows that an explanation is at work, beside the refusals.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// What it is, without a full stop.
+    pub text: &'static str,
+    /// Where it shows.
+    pub frame: Option<FrameRef>,
+}
+
+impl Trace {
+    /// Something that shows in no single frame.
+    #[must_use]
+    pub const fn of(text: &'static str) -> Option<Self> {
+        Some(Self { text, frame: None })
+    }
+}
+
+/// The fitted value of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// None.
+    Nothing,
+    /// A moment within this interval.
+    Moment(Timestamp, Timestamp),
+    /// Nanoseconds: the oldest that was accepted, the youngest that was refused.
+    Age(i64, i64),
+    /// Newer sessions: the most beside an accepted one, the fewest beside a refused one.
+    Newer(u32, u32),
+}
+
+impl Claim {
+    /// The sums of its units over all strata.
+    #[must_use]
+    pub fn units(&self) -> Stratum {
+        let sum = |of: fn(&Stratum) -> u64| self.strata.iter().map(of).sum();
+        Stratum {
+            named_refused: sum(|it| it.named_refused),
+            named_accepted: sum(|it| it.named_accepted),
+            other_refused: sum(|it| it.other_refused),
+            other_accepted: sum(|it| it.other_accepted),
+        }
+    }
+
+    /// The chance of its units, cuts included, as a logarithm.
+    #[must_use]
+    pub fn ln_chance(&self) -> f64 {
+        ln_chance(&self.strata) + self.ln_cuts()
+    }
+
+    /// The least that its margins could have come to.
+    #[must_use]
+    pub fn ln_least(&self) -> f64 {
+        ln_least(&self.strata) + self.ln_cuts()
+    }
+
+    fn ln_cuts(&self) -> f64 {
+        #[allow(clippy::cast_precision_loss)] // counts of units
+        let cuts = self.cuts.max(1) as f64;
+        cuts.ln()
+    }
+
+    /// Sets what shows of it beside the refusals.
+    #[must_use]
+    fn with_trace(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
+        self
+    }
+}
+
+/// An explanation's view of one entry: whether it names it, and which value it saw.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    named: bool,
+    value: u32,
+    /// The value was concluded: it supports, and does not refute.
+    concluded: bool,
+}
+
+impl Look {
+    const fn read(named: bool) -> Self {
+        Self {
+            named,
+            value: named as u32,
+            concluded: false,
+        }
+    }
+}
+
+/// Makes a claim of an explanation's view of every entry. `None` from `look` is an input that is not visible; no claim
+/// where nothing refused is named.
+fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Option<Look>) -> Option<Claim> {
+    let mut named = Vec::new();
+    let mut units = HashSet::new();
+    let mut strata: HashMap<_, Stratum> = HashMap::new();
+    let (mut stands, mut concluded) = (true, false);
+    for (number, entry) in ground.entries() {
+        let Some(look) = look(entry) else { continue };
+        let failed = entry.failed();
+        if look.named && failed {
+            named.push(number);
+            concluded |= look.concluded;
+        }
+        if look.named && !failed && look.concluded {
+            continue;
+        }
+        stands &= failed || !look.named;
+        let Some(row) = ground.table.row_of(entry) else {
+            continue;
+        };
+        // The identities of one hello are one attempt.
+        let first = ground
+            .table
+            .of_row(row)
+            .next()
+            .map_or(entry.credential, |(_, first)| first.credential);
+        if !units.insert((first, look.value, look.named, failed)) {
+            continue;
+        }
+        let address = if ground.by_address { row.address } else { 0 };
+        let stratum = strata.entry((entry.mechanism, row.stack, address)).or_default();
+        *match (look.named, failed) {
+            (true, true) => &mut stratum.named_refused,
+            (true, false) => &mut stratum.named_accepted,
+            (false, true) => &mut stratum.other_refused,
+            (false, false) => &mut stratum.other_accepted,
+        } += 1;
+    }
+    (!named.is_empty()).then(|| Claim {
+        kind,
+        named,
+        proven: Vec::new(),
+        stands,
+        strata: strata.into_values().collect(),
+        cuts: 1,
+        concluded,
+        trace: None,
+        value: Value::Nothing,
+    })
+}
+
+/// Every explanation that names at least one refusal of a service, refuted ones among them: they count as tried.
+#[must_use]
+pub fn claims(ground: &ServiceContext<'_>) -> Vec<Claim> {
+    if !ground.entries().any(|(_, entry)| entry.failed()) {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    who::claims(ground, &mut all);
+    when::claims(ground, &mut all);
+    befell::claims(ground, &mut all);
+    long::claims(ground, &mut all);
+    asks::claims(ground, &mut all);
+    never::claims(ground, &mut all);
+    all.extend(breaks::claim(ground));
+    all
+}
+
+/// Sessions among those that a claim names which were young and well ended, and refused.
+#[must_use]
+pub fn fresh_refusals(ground: &ServiceContext<'_>, claim: &Claim) -> u64 {
+    let entries = claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let fresh: HashSet<_> = entries
+        .filter(|entry| never::is_fresh(entry))
+        .map(|entry| entry.credential)
+        .collect();
+    fresh.len() as u64
+}
+
+/// Whether an entry was refused in a full handshake.
+const fn refused(entry: &Entry) -> bool {
+    matches!(entry.decision, Decision::Refused)
+}
+
+#[cfg(test)]
+mod tests;

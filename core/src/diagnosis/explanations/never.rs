@@ -1,0 +1,33 @@
+//! Never: nobody honours what the server issues. It has no accepted side, so that only numbers speak.
+
+use super::{Claim, Kind, Look, ServiceContext, claim};
+use crate::diagnosis::attempts::{ClosedBy, Entry, UNKNOWN};
+use crate::session::Mechanism;
+
+/// Refusals of fresh sessions from which on several servers in turn are excluded as far as eight of them go:
+/// (1 - 1/8)^40 < 0.005.
+pub const ENOUGH: u64 = 40;
+/// So many refusals exclude one server in turn more, with a chance of 1 in 150 that it is there all the same.
+pub const FOR_EACH_SERVER: u64 = 5;
+/// Nanoseconds: what is offered again so soon did not time out anywhere.
+const FRESH: i64 = 60_000_000_000;
+
+/// IDs, and tickets.
+pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
+    all.extend(claim(ground, Kind::NeverIds, |entry| {
+        (entry.stateful && !entry.foreign).then_some(Look {
+            // In TLS 1.3 an identity of that size may be anything.
+            concluded: entry.mechanism == Mechanism::Psk && !entry.failed(),
+            ..Look::read(true)
+        })
+    }));
+    all.extend(claim(ground, Kind::NeverTickets, |entry| {
+        (!entry.stateful && !entry.foreign).then_some(Look::read(true))
+    }));
+}
+
+/// Whether a refused session was so young, and ended so well, that nothing else suggests itself.
+pub(super) fn is_fresh(entry: &Entry) -> bool {
+    let in_time = entry.age != UNKNOWN && entry.age <= FRESH && !entry.concluded;
+    in_time && (entry.closed == ClosedBy::Cleanly || !entry.stateful)
+}

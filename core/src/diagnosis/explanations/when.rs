@@ -1,0 +1,171 @@
+//! When: everything from before a moment was lost, and what is known of the moment.
+
+use hashbrown::{HashMap, HashSet};
+
+use super::long::cuts;
+use super::{Claim, Kind, Look, ServiceContext, Trace, Value, claim, refused};
+use crate::diagnosis::attempts::{Entry, UNKNOWN};
+use crate::diagnosis::confidence::{Span, moment};
+use crate::net::Timestamp;
+
+/// One moment is one cause; more of them need refusals that a single one cannot explain, of several clients each.
+const MAX_MOMENTS: usize = 4;
+/// Refusals for each moment, at least: with fewer there is a moment for everything.
+const FOR_EACH_MOMENT: usize = 4;
+
+/// The moment, and its kinds: a takeover, a new key, a new certificate.
+pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
+    all.extend(takeover(ground));
+    all.extend(key_changed(ground));
+    all.extend(renewed(ground));
+    all.extend(lost_at_once(ground));
+}
+
+fn span(ground: &ServiceContext<'_>, entry: &Entry) -> Option<Span> {
+    let until = ground.time(entry).filter(|_| entry.age != UNKNOWN && !entry.foreign)?;
+    let from = Timestamp::from_nanos(until.nanos().saturating_sub(entry.age));
+    Some(Span { from, until })
+}
+
+fn holds(span: Span, moment: Span) -> bool {
+    span.from <= moment.from && moment.until <= span.until
+}
+
+fn lost_at_once(ground: &ServiceContext<'_>) -> Option<Claim> {
+    let spans = |failed: bool| {
+        let entries = ground.entries().filter(move |(_, entry)| entry.failed() == failed);
+        entries.filter_map(|(number, entry)| Some((number, entry, span(ground, entry)?)))
+    };
+    // What was concluded abstains where it would refute.
+    let accepted: Vec<Span> = spans(false)
+        .filter(|(_, entry, _)| !entry.concluded)
+        .map(|(.., span)| span)
+        .collect();
+    let mut left: Vec<(u32, Span)> = spans(true).map(|(number, _, span)| (number, span)).collect();
+    let total = left.len();
+    let mut moments: Vec<Span> = Vec::new();
+    while moments.len() < MAX_MOMENTS {
+        let refused: Vec<Span> = left.iter().map(|(_, span)| *span).collect();
+        let Some((found, _)) = moment(&refused, &accepted) else {
+            break;
+        };
+        let (here, rest): (Vec<_>, Vec<_>) = left.iter().copied().partition(|(_, span)| holds(*span, found));
+        if !moments.is_empty() && (clients(ground, &here) < 2 || total < FOR_EACH_MOMENT * (moments.len() + 1)) {
+            break;
+        }
+        moments.push(found);
+        left = rest;
+    }
+    let first = *moments.first()?;
+    let lost = |entry: &Entry| {
+        let span = span(ground, entry)?;
+        moments.iter().position(|moment| holds(span, *moment))
+    };
+    let mut claim = claim(ground, Kind::LostAtOnce, |entry| {
+        span(ground, entry)?;
+        let place = lost(entry);
+        Some(Look {
+            named: place.is_some(),
+            value: place.and_then(|place| u32::try_from(place).ok()).unwrap_or(u32::MAX),
+            concluded: entry.concluded,
+        })
+    })?;
+    claim.cuts = cuts(&claim).saturating_pow(u32::try_from(moments.len()).unwrap_or(1));
+    claim.value = Value::Moment(first.from, first.until);
+    claim.trace = trace(ground, &moments);
+    Some(claim)
+}
+
+fn clients(ground: &ServiceContext<'_>, here: &[(u32, Span)]) -> usize {
+    let rows = here.iter().filter_map(|(number, _)| ground.table.entry(*number));
+    let addresses = rows
+        .filter_map(|entry| ground.table.row_of(entry))
+        .map(|row| row.address);
+    addresses.collect::<HashSet<_>>().len()
+}
+
+/// Connections that were cut within the moment by a host that did not know them.
+fn trace(ground: &ServiceContext<'_>, moments: &[Span]) -> Option<Trace> {
+    let within = |time: Timestamp| moments.iter().any(|moment| moment.from <= time && time <= moment.until);
+    let cut = ground.takeovers.iter().find(|takeover| within(takeover.time))?;
+    Some(Trace {
+        text: "open connections were cut, or the address changed hands, at that time",
+        frame: Some(cut.at.frame),
+    })
+}
+
+/// The address changed hands between the latest use of the session and its refusal.
+fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
+    let first = ground.takeovers.first()?;
+    let between = |entry: &Entry| {
+        let until = ground.time(entry)?;
+        let since = ground.table.row(entry.previous).map(|row| row.time);
+        let since = since.or_else(|| Some(span(ground, entry)?.from));
+        Some(since.map_or_else(
+            // Before the capture: it was there before any takeover that shows.
+            || {
+                ground
+                    .takeovers
+                    .iter()
+                    .any(|it| it.time < until && entry.refused_before)
+            },
+            |since| ground.takeovers.iter().any(|it| since < it.time && it.time < until),
+        ))
+    };
+    let other_machine = ground.takeovers.iter().any(|it| it.other_machine);
+    let mut claim = claim(ground, Kind::Takeover, |entry| {
+        Some(Look {
+            concluded: entry.concluded,
+            ..Look::read(between(entry)?)
+        })
+    })?;
+    claim.trace = Some(Trace {
+        text: "the takeover shows here",
+        frame: Some(first.at.frame),
+    });
+    // Two MAC addresses, or other hop counts from then on: no count is needed for what the network shows.
+    if other_machine && claim.stands {
+        claim.proven.clone_from(&claim.named);
+    }
+    Some(claim)
+}
+
+/// The ticket's key was never seen at work again, and another one took its place.
+fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
+    let work = super::who::keys_at_work(ground);
+    let changed = |entry: &Entry| {
+        let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
+        let (_, last) = *work.get(&entry.key)?;
+        let successor = row.issues != 0 && row.issues != entry.key && {
+            let (first, _) = *work.get(&row.issues)?;
+            first > last
+        };
+        // Or another key is at work at once after this one's last sign of life.
+        let follows = || {
+            work.iter()
+                .any(|(key, (first, _))| *key != entry.key && *first > last && *first <= row.time)
+        };
+        Some(refused(entry) && last < row.time && (successor || (row.issues == 0 && follows())))
+    };
+    let claim = claim(ground, Kind::KeyChanged, |entry| {
+        if !entry.failed() {
+            return (entry.key != 0).then_some(Look::read(false));
+        }
+        Some(Look::read(changed(entry)?))
+    });
+    claim.map(|claim| claim.with_trace(Trace::of("another ticket key took its place")))
+}
+
+/// The certificate changed once, between issue and refusal, and not back.
+fn renewed(ground: &ServiceContext<'_>) -> Option<Claim> {
+    if super::who::certificates_alternate(ground) {
+        return None;
+    }
+    let claim = claim(ground, Kind::ContextRenewed, |entry| {
+        (refused(entry) && entry.other_certificate).then_some(Look::read(true))
+    });
+    claim.map(|claim| claim.with_trace(Trace::of("the certificate is another since")))
+}
+
+/// First and last time at which each key was seen at work.
+pub(super) type KeysAtWork = HashMap<u32, (Timestamp, Timestamp)>;

@@ -1,0 +1,171 @@
+//! What an explanation is called in sentences: the cause, and the one thing to do.
+
+use super::{Claim, Kind, Value};
+use crate::net::Timestamp;
+
+/// Nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
+/// Time of day in UTC.
+#[must_use]
+pub fn clock(time: Timestamp) -> String {
+    let seconds = time.nanos().div_euclid(SECOND).rem_euclid(86_400);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
+}
+
+/// A duration in the unit that a reader expects.
+#[must_use]
+pub fn duration(nanos: i64) -> String {
+    if nanos < SECOND {
+        format!("{} ms", nanos / 1_000_000)
+    } else {
+        format!("{} s", nanos / SECOND)
+    }
+}
+
+impl Claim {
+    /// The cause, as it follows "because".
+    #[must_use]
+    pub fn cause(&self, stateful: bool) -> String {
+        let fixed = match self.kind {
+            Kind::OtherServer => "the client offers one server's sessions to another",
+            Kind::OtherMachine if stateful => "the servers behind the address do not share their sessions",
+            Kind::OtherMachine => "the servers behind the address do not open each other's tickets",
+            Kind::OtherKey => "servers with ticket keys of their own answer in turn",
+            Kind::OtherContext => "servers with different certificates answer in turn",
+            Kind::OtherStore => "servers or processes that share no sessions answer in turn",
+            Kind::Takeover => "another machine took over the address",
+            Kind::KeyChanged => "the ticket key changed",
+            Kind::ContextRenewed => "the certificate was renewed",
+            Kind::ClientReset => "the client side reset their connections without close_notify",
+            Kind::ClientFin => "the client side closed their connections without close_notify",
+            Kind::ServerClose => "the server side closed their connections without close_notify",
+            Kind::FatalAlert => "a fatal alert ended their connections",
+            Kind::OverLifetime => "the tickets were over their lifetime",
+            Kind::HelloRetry => "the server takes no session after HelloRetryRequest",
+            Kind::OtherName => "the sessions were made under another server name",
+            Kind::SingleUse => "a session is good for one use",
+            Kind::NeverIds => "the server keeps no sessions behind its session IDs",
+            Kind::NeverTickets => "nobody can open the server's tickets",
+            Kind::EncryptedHello => "encrypted_client_hello hides the true offer",
+            Kind::AsksCertificate => "the server now asks for a client certificate",
+            Kind::OfferBreaks => "offering a session breaks the handshake",
+            Kind::LostAtOnce | Kind::TooOld | Kind::TooIdle | Kind::Evicted => return self.fitted_cause(),
+        };
+        fixed.to_owned()
+    }
+
+    fn fitted_cause(&self) -> String {
+        match (self.kind, self.value) {
+            (Kind::LostAtOnce, Value::Moment(_, until)) => {
+                format!("all sessions from before about {} UTC were lost", clock(until))
+            }
+            (Kind::TooOld, Value::Age(_, youngest)) => format!("sessions live less than {} here", duration(youngest)),
+            (Kind::TooIdle, Value::Age(_, youngest)) => {
+                format!("sessions live less than {} without use here", duration(youngest))
+            }
+            (_, Value::Newer(_, fewest)) => format!("the cache holds fewer than {} sessions", u64::from(fewest) + 1),
+            _ => "sessions are lost".to_owned(),
+        }
+    }
+
+    /// The one thing to do about it.
+    #[must_use]
+    pub const fn action(&self, stateful: bool) -> &'static str {
+        match self.kind {
+            Kind::OtherServer => {
+                "keep the client's sessions by server address and port, or give the servers the same ticket keys"
+            }
+            Kind::OtherMachine | Kind::OtherStore if stateful => {
+                "share the session cache between the servers, or turn to tickets under one key (nginx: ssl_session_ticket_key)"
+            }
+            Kind::OtherMachine | Kind::OtherStore | Kind::OtherKey => {
+                "give all servers and processes the same ticket keys (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys)"
+            }
+            Kind::OtherContext => "serve the same certificate and context wherever the ticket key is shared",
+            Kind::Takeover => "give the standby the same ticket keys, or the cache",
+            Kind::KeyChanged => "use a key file that outlives reloads, with the old key kept in it",
+            Kind::ContextRenewed | Kind::LostAtOnce => {
+                "keep the session cache and the ticket keys across reloads and restarts"
+            }
+            Kind::ClientReset | Kind::ClientFin => {
+                "have the client side send close_notify (HAProxy checks: no check-ssl), or use tickets"
+            }
+            Kind::ServerClose => {
+                "have the server application send close_notify (OpenSSL: SSL_shutdown before SSL_free), or use tickets"
+            }
+            Kind::FatalAlert => "find out what the alert was about",
+            Kind::OverLifetime | Kind::TooOld | Kind::TooIdle => {
+                "raise the session timeout above the usual pause between connections"
+            }
+            Kind::Evicted => {
+                "raise the size of the session cache (nginx: ssl_session_cache shared:SSL:10m), or use tickets"
+            }
+            Kind::HelloRetry => "let the client send a key share of the server's group in its first hello",
+            Kind::OtherName => "offer a session only under the name that it was made for",
+            Kind::SingleUse => "use each ticket once, and have the server issue enough of them",
+            Kind::NeverIds => {
+                "give the server a session cache (nginx: ssl_session_cache shared:SSL:10m in the port's default server), or turn on tickets"
+            }
+            Kind::NeverTickets => "give the processes that end TLS one ticket key that outlives them",
+            Kind::EncryptedHello => "publish the ECH configuration that the server has keys for",
+            Kind::AsksCertificate => "serve what needs client certificates under a name of its own",
+            Kind::OfferBreaks => {
+                "switch resumption off until the server takes sessions again (OpenSSL: set a session ID context)"
+            }
+        }
+    }
+
+    /// What it says of the service, in figures.
+    #[must_use]
+    pub fn summary(&self, stateful: bool) -> String {
+        let units = self.units();
+        let (lost, kept) = (units.named_refused, units.other_accepted);
+        let count = self.named.len();
+        match (self.kind, self.value) {
+            (Kind::OtherMachine, _) => format!(
+                "on the same backend {kept} resumed and {} declined, on the other {} resumed and {lost} declined",
+                units.other_refused, units.named_accepted
+            ),
+            (Kind::OtherStore, _) if !self.proven.is_empty() => format!(
+                "{} offers were refused of sessions that were accepted again: more than one store answers",
+                self.proven.len()
+            ),
+            (Kind::OtherStore, _) => {
+                format!("{count} offers were refused; servers in turn that share nothing would look like this")
+            }
+            (Kind::LostAtOnce, Value::Moment(from, until)) => format!(
+                "between {} and {} UTC {lost} sessions from before became worthless; {kept} that no such moment lies in were honoured",
+                clock(from),
+                clock(until)
+            ),
+            (Kind::TooOld | Kind::TooIdle, Value::Age(oldest, youngest)) => format!(
+                "sessions resumed up to an age of {} and were refused from {} on",
+                duration(oldest),
+                duration(youngest)
+            ),
+            (Kind::Evicted, Value::Newer(most, fewest)) => format!(
+                "sessions resumed while the service made up to {most} newer ones, and were refused from {fewest} newer ones on"
+            ),
+            (Kind::NeverIds, _) => format!(
+                "the server issues session IDs and refused all {lost} that were offered again; {} servers in turn are excluded by that, more are not",
+                lost / super::FOR_EACH_SERVER
+            ),
+            (Kind::NeverTickets, _) => {
+                format!("the server issues tickets and refused all {lost} that were offered again")
+            }
+            (Kind::OfferBreaks, _) => {
+                format!("{lost} handshakes with an offer broke; {kept} of the same clients without one worked")
+            }
+            (Kind::ClientReset | Kind::ClientFin | Kind::ServerClose, _) => {
+                let [_, after] = self.kind.rows();
+                format!("{lost} sessions offered {after} were refused and none resumed; otherwise {kept} resumed")
+            }
+            _ => format!(
+                "{lost} sessions were refused where {}; otherwise {kept} resumed",
+                self.cause(stateful)
+            ),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Lost with a restart, a reload or a renewed certificate; and clients that keep offering what a newer one replaced.
+
+use super::super::context::RuleContext;
+use super::super::explanations::Kind;
+use super::super::{Confidence, Evidence, RuleResult};
+use super::explained::explained;
+use super::reason;
+
+reason! {
+    /// ## What it means
+    /// Everything that the server had made before some moment became worthless at once: it was restarted or reloaded,
+    /// its cache emptied, its key replaced, or another machine took over. Every client that comes back after it pays for one
+    /// full handshake, whatever lifetime was promised.
+    ///
+    /// ## How we know
+    /// One moment lies between issue and refusal of all these sessions, and between issue and acceptance of none. It is
+    /// `inferred` where the count reaches the bar (three on each side, a chance of at most 1 in 100 after all corrections)
+    /// and rows refute that age, another machine or another key explains as many; else `possible`.
+    pub(super) static SERVER_LOST_SESSIONS = {
+        name: "server-lost-sessions", since: "0.2.0", stage: Inferred,
+        summary: "the server lost everything from before some moment",
+        spec: [(5246, "7.4.1.3"), (5077, "4")],
+        actor: Server,
+        advice: "keep the cache and the ticket keys across restarts and reloads (nginx: ssl_session_ticket_key with a file, and restart seldom; HAProxy: tls-ticket-keys, for its cache dies with the process; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
+        rule: lost,
+    }
+}
+
+fn lost(case: &RuleContext<'_>) -> RuleResult {
+    explained(case, "server-lost-sessions", &[Kind::LostAtOnce])
+}
+
+reason! {
+    /// ## What it means
+    /// The server has the key or the cache of the session, and another context: another certificate, other rules for
+    /// client certificates, or no session ID context at all. Servers on OpenSSL compare the context (nginx puts the
+    /// certificate into it) and refuse what was made in another one; without one that verifies clients they end the handshake.
+    ///
+    /// ## How we know
+    /// The refusing flight shows another certificate than the one under which the session was made, under the same name and
+    /// to the same client stack; where certificates are encrypted, the service has one ticket key only and shows several
+    /// certificates in turn. Acceptances show no certificate, so that nothing can be counted: it is `possible`.
+    pub(super) static SESSION_CONTEXT_MISMATCH = {
+        name: "session-context-mismatch", since: "0.2.0", stage: Inferred,
+        summary: "the session was made in another context: certificate or client rules",
+        spec: [(5246, "7.4.1.3"), (5077, "5.1")],
+        actor: Server,
+        advice: "use the same certificate and context wherever the key or cache is shared, and expect one full handshake a client after a renewal (OpenSSL: SSL_CTX_set_session_id_context; nginx and Apache derive it from certificate and settings)",
+        rule: other_context,
+    }
+}
+
+fn other_context(case: &RuleContext<'_>) -> RuleResult {
+    explained(
+        case,
+        "session-context-mismatch",
+        &[Kind::OtherContext, Kind::ContextRenewed],
+    )
+}
+
+reason! {
+    /// ## What it means
+    /// The client was given a newer ticket for this very session and still offers the old one. That is no cause of the refusal
+    /// by itself: the old ticket ran out, or its key was retired, while the newer one would have been honoured.
+    ///
+    /// ## How we know
+    /// The connection that used or offered the old ticket issued the newer one, both in clear, before this offer.
+    pub(super) static CLIENT_KEEPS_OLD_TICKET = {
+        name: "client-keeps-old-ticket", since: "0.2.0", stage: Inferred,
+        summary: "the client offers a ticket that it was given a newer one for",
+        spec: [(5077, "3.3")],
+        actor: Client,
+        advice: "let the client's session store replace a ticket by each newer one that it is given",
+        rule: keeps_old,
+    }
+}
+
+fn keeps_old(case: &RuleContext<'_>) -> RuleResult {
+    let Some(hello) = case.connection.hello.yes() else {
+        return RuleResult::CannotTell;
+    };
+    let mut offers = case
+        .hindsight
+        .entries(case.id)
+        .filter(|(_, entry)| entry.failed())
+        .peekable();
+    if offers.peek().is_none() || !offers.all(|(_, entry)| entry.outdated) {
+        return RuleResult::DoesNotHold;
+    }
+    let issue = case.offered().find_map(|offered| offered.credential.issued);
+    RuleResult::holds(
+        Confidence::Observed,
+        "the client offers a ticket that it had been given a newer one for",
+        Evidence::new(hello.at.frame, "ClientHello offers the older ticket"),
+        issue
+            .map(|issue| Evidence::new(issue.at.frame, "the older ticket was issued here"))
+            .into_iter()
+            .collect(),
+    )
+}
