@@ -13,6 +13,9 @@ use super::attempts::Attempts;
 use super::confidence::{BAR, UNITS, trials};
 use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
 
+/// A fit that chance comes to as often as not is not worth naming.
+const WORTH_NAMING: f64 = 0.5;
+
 /// What stands of one explanation.
 #[derive(Debug, Clone)]
 pub struct Standing {
@@ -92,7 +95,7 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
     let counted = enough && p_value <= BAR && !claim.concluded;
     let reaches = may_be_inferred(claim.kind) && (counted || never_in_numbers(ground, &claim));
-    let supported = reaches || is_supported(ground, &claim);
+    let supported = reaches || is_supported(ground, &claim, p_value);
     Standing {
         confidence: Confidence::Possible,
         family: Confidence::Possible,
@@ -112,15 +115,18 @@ fn never_in_numbers(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
 
 /// One refusal without anything that shows may be anything. Two of a kind beside acceptances, or a trace, make a candidate;
 /// so does a session that was honoured again and again, then refused, while newer ones are honoured.
-fn is_supported(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> bool {
     let units = claim.units();
+    if !claim.plausible {
+        return false;
+    }
     if claim.trace.is_some() || !claim.proven.is_empty() {
         return true;
     }
     if is_chance(claim.kind) || is_never(claim.kind) {
         return units.named_refused >= 2;
     }
-    if units.named_refused >= 2 && units.other_accepted > 0 {
+    if units.named_refused >= 2 && units.other_accepted > 0 && p_value < WORTH_NAMING {
         return true;
     }
     matches!(claim.kind.family(), Family::When | Family::HowLong)

@@ -11,6 +11,9 @@ use super::behaviour::ClientBehaviour;
 use super::history::History;
 use super::service::{ServiceAnalyses, ServiceAnalysis};
 
+/// Earlier connections of a client that are looked at for one that gave it something.
+const MAX_SEARCHED: usize = 256;
+
 /// Read-only view of one connection among all others.
 #[derive(Debug, Clone, Copy)]
 pub struct RuleContext<'a> {
@@ -77,11 +80,8 @@ impl<'a> RuleContext<'a> {
     /// Earlier connections of this client stack to this service, latest first. A connection without server name
     /// belongs with those without one.
     pub fn earlier(&self) -> impl Iterator<Item = &'a Connection> + use<'a> {
-        let connection = self.connection;
-        self.history
-            .earlier(self.kept, connection, self.id)
-            .map(|(_, earlier)| earlier)
-            .filter(move |earlier| earlier.server_name() == connection.server_name())
+        let earlier = self.history.earlier_at_service(self.kept, self.connection, self.id);
+        earlier.map(|(_, earlier)| earlier)
     }
 
     /// What this client does at this service, over the whole capture.
@@ -94,7 +94,7 @@ impl<'a> RuleContext<'a> {
     /// can be told.
     #[must_use]
     pub fn latest_gift(&self) -> Option<Issuance<'a>> {
-        self.earlier().find_map(|earlier| self.gift(earlier))
+        self.earlier().take(MAX_SEARCHED).find_map(|earlier| self.gift(earlier))
     }
 
     /// What an earlier connection gave its client before this ClientHello.

@@ -23,6 +23,7 @@ const MAX_NAMES: usize = 64;
 #[derive(Debug)]
 pub struct History {
     by_stack: Links,
+    by_service: Links,
     by_address: Links,
     habits: ClientBehaviours,
     unnamed: HashMap<(IpAddr, Place), Unnamed>,
@@ -65,15 +66,25 @@ impl History {
             let kind = connection.transport.kind();
             Some(hasher.hash_one((connection.client_address(), connection.server.ip, kind)))
         };
-        let [by_stack, by_address] = Links::of(kept, order, |connection| [stack(connection), address(connection)]);
+        let service = |connection: &Connection| {
+            let stack = connection.hello.yes()?.stack.digest;
+            let name = connection.server_name();
+            Some(hasher.hash_one((connection.client_address(), stack, place(connection), name)))
+        };
+        let [by_stack, by_service, by_address] = Links::of(kept, order, |connection| {
+            [stack(connection), service(connection), address(connection)]
+        });
         let habits = ClientBehaviours::of(kept, order, |id, connection| {
             let at_endpoint = |earlier: &&Connection| place(earlier) == place(connection);
             let same_name = |earlier: &&Connection| earlier.server_name() == connection.server_name();
             let of_stack = || by_stack.before(kept, id).map(|(_, earlier)| earlier).take(MAX_NAMES);
             let of_address = || by_address.before(kept, id).map(|(_, earlier)| earlier).take(MAX_NAMES);
             Before {
-                same: of_stack()
+                same: by_service
+                    .before(kept, id)
+                    .map(|(_, earlier)| earlier)
                     .filter(same_name)
+                    .take(1)
                     .find(|earlier| same_client(earlier, connection)),
                 akin: [
                     of_stack().find(|earlier| !same_name(earlier)),
@@ -112,6 +123,7 @@ impl History {
         }
         Self {
             by_stack,
+            by_service,
             by_address,
             habits,
             unnamed,
@@ -176,6 +188,20 @@ impl History {
             .before(kept, id)
             // The group is a hash: make sure.
             .filter(move |(_, earlier)| same_client(earlier, connection) && place(earlier) == place(connection))
+    }
+
+    /// Earlier connections of the same client stack to the same endpoint under the same server name, latest first. One
+    /// without server name belongs with those without one.
+    pub fn earlier_at_service<'a>(
+        &'a self,
+        kept: &'a ConnectionStore,
+        connection: &'a Connection,
+        id: ConnectionId,
+    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
+        self.by_service.before(kept, id).filter(move |(_, earlier)| {
+            let same_service = place(earlier) == place(connection) && earlier.server_name() == connection.server_name();
+            same_service && same_client(earlier, connection)
+        })
     }
 
     /// Earlier connections between the same two addresses, whatever the ports and programs, latest first.

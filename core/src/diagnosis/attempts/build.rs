@@ -92,7 +92,9 @@ struct ClientState {
     /// Its latest handshakes of TLS 1.3 that may have given it something, with when they did and how many tickets.
     gave: Vec<(Place, Timestamp)>,
     /// Tickets that reached it from then on, not counted yet.
-    coming: std::collections::VecDeque<(Timestamp, Option<u8>)>,
+    coming: std::collections::VecDeque<(Timestamp, Option<u8>, bool)>,
+    /// Some of the counts were concluded from sizes.
+    guessed: bool,
     held: u32,
     /// How many it holds cannot be told.
     lost_count: bool,
@@ -155,7 +157,7 @@ impl Builder<'_> {
         let place = Place::of(self.table.rows.len());
         let mut row = self.row(id, connection);
         let first = self.table.entries.len();
-        row.held = self.held(&row);
+        row.held = self.held(&mut row);
         if connection.hello.yes().is_some() {
             self.offers(&mut row, place, connection);
         }
@@ -207,6 +209,10 @@ impl Builder<'_> {
             entries: 0,
             closed: closed_by(connection, Timestamp::from_nanos(i64::MAX)),
             held: None,
+            held_read: false,
+            spent: false,
+            newcomer: false,
+            version: connection.version().map_or(0, |version| version.0),
             retried: connection.retry.is_some(),
             broken: broke(connection),
             completed: connection.completed == Completed::Yes,
@@ -218,19 +224,21 @@ impl Builder<'_> {
     }
 
     /// Tickets of TLS 1.3 that the client holds by the time of this hello.
-    fn held(&mut self, row: &Row) -> Option<u8> {
+    fn held(&mut self, row: &mut Row) -> Option<u8> {
         let state = self.states.get_mut(row.client as usize)?;
-        while let Some((time, count)) = state.coming.front().copied().filter(|(time, _)| *time < row.time) {
-            let _ = time;
+        row.held_read = !state.guessed;
+        while let Some((_, count, guessed)) = state.coming.front().copied().filter(|(time, ..)| *time < row.time) {
             state.coming.pop_front();
             match count {
                 Some(count) => {
+                    state.guessed |= guessed;
                     state.held = state.held.saturating_add(u32::from(count));
                     state.given_any |= count > 0;
                 }
                 None => state.lost_count = true,
             }
         }
+        row.held_read &= !state.guessed;
         let known = state.given_any && !state.lost_count;
         known.then(|| u8::try_from(state.held).unwrap_or(u8::MAX))
     }
@@ -295,6 +303,7 @@ impl Builder<'_> {
             own_key: false,
             other_name: other_name(connection, credential, mechanism)
                 || known.concluded && own.is_some_and(|own| own.service != row.service && !foreign),
+            other_version: other_version(connection, credential, mechanism),
             other_certificate: own.is_some_and(|own| {
                 own.certificate != 0
                     && row.certificate != 0
@@ -440,11 +449,9 @@ impl Builder<'_> {
             return;
         }
         for entry in self.table.entries.iter().skip(row.first_entry as usize) {
-            if let Some(known) = self
-                .known
-                .get_mut(&entry.credential)
-                .filter(|_| entry.mechanism == Mechanism::Ticket)
-            {
+            // After a refusal the new ticket is of another session: two stores behind one address may hold the two.
+            let renewed = entry.mechanism == Mechanism::Ticket && entry.decision == Decision::Accepted;
+            if let Some(known) = self.known.get_mut(&entry.credential).filter(|_| renewed) {
                 known.superseded = true;
             }
         }
@@ -469,7 +476,8 @@ impl Builder<'_> {
             .client_side
             .application_data
             .map_or(over.time, |at| at.time.max(over.time));
-        state.coming.push_back((at_hand, count));
+        let guessed = !matches!(connection.tickets_inferred, TicketsInferred::Read { .. });
+        state.coming.push_back((at_hand, count, guessed));
         if matches!(given, Gave::Seen | Gave::Inferred | Gave::Unclear) {
             if state.gave.len() == MAX_OPEN {
                 state.gave.remove(0);
@@ -494,6 +502,7 @@ impl Builder<'_> {
         }
         self.table.service_numbers = std::mem::take(&mut self.service_numbers.0);
         super::foreign::settle(&mut self.table);
+        super::chains::settle(&mut self.table);
         void_contradicted(&mut self.table);
         self.table
     }
@@ -504,7 +513,7 @@ impl Builder<'_> {
         let rows = &self.table.rows;
         let alike = |entry: &Entry| {
             let row = rows.get(entry.row as usize);
-            row.map(|row| (entry.credential, row.service, row.stack, row.retried))
+            row.map(|row| (entry.credential, row.service, row.stack, row.retried, row.version))
         };
         let mut later = hashbrown::HashSet::new();
         for entry in self.table.entries.iter_mut().rev() {
@@ -619,4 +628,12 @@ fn other_name(connection: &Connection, credential: &Credential, mechanism: Mecha
     connection
         .server_name()
         .is_none_or(|name| !name.eq_ignore_ascii_case(own))
+}
+
+/// Whether the server negotiated another version than that of the session.
+fn other_version(connection: &Connection, credential: &Credential, mechanism: Mechanism) -> bool {
+    connection.version().is_some_and(|version| {
+        let wrong_kind = (mechanism == Mechanism::Psk) != version.is_tls13();
+        wrong_kind || credential.version.is_some_and(|own| own != version)
+    })
 }

@@ -3,9 +3,10 @@
 //! Built once, in one pass over the connections in the order of their hellos ([`build`]); explanations read nothing else.
 //! Two decisions stand in it: what the client offered of all that it held, and what the server did with it. A column may
 //! be unknown, and a value may be concluded rather than read: then it says so, and never refutes anything. Rows and
-//! entries are plain numbers of 64 bytes or less, so that a million attempts are a pass over some memory.
+//! entries are plain numbers of some 70 bytes each, so that a million attempts are a pass over some memory.
 
 mod build;
+mod chains;
 pub mod ending;
 mod foreign;
 mod necessity;
@@ -90,6 +91,14 @@ pub struct Row {
     pub held: Option<u8>,
     /// Answered after HelloRetryRequest.
     pub retried: bool,
+    /// Negotiated version as on the wire, 0 where it was not seen.
+    pub version: u16,
+    /// What it holds was read with keys, not concluded from sizes.
+    pub held_read: bool,
+    /// A later hello offers what this handshake issued, as far as can be told.
+    pub spent: bool,
+    /// It begins a chain of credentials of its own while every other chain of its address goes on.
+    pub newcomer: bool,
     /// The handshake visibly broke.
     pub broken: bool,
     /// A session came of it.
@@ -151,6 +160,8 @@ pub struct Entry {
     pub own_key: bool,
     /// It is offered under another server name than its own.
     pub other_name: bool,
+    /// The server negotiated another version than that of the session.
+    pub other_version: bool,
     /// The certificate shown is not that of its issue, under the same name.
     pub other_certificate: bool,
     /// A newer one of the same client had been issued in clear.
@@ -159,8 +170,8 @@ pub struct Entry {
     pub asks_certificate: bool,
 }
 
-/// Rows are what memory is spent on: 64 bytes each at most, entries 80.
-const _: () = assert!(size_of::<Row>() <= 64 && size_of::<Entry>() <= 80);
+/// Rows are what memory is spent on.
+const _: () = assert!(size_of::<Row>() <= 72 && size_of::<Entry>() <= 80);
 
 impl Entry {
     /// Whether it was refused or broken.

@@ -1,6 +1,7 @@
 //! What asks: which property of the hello makes the difference.
 
 use super::{Claim, Kind, Look, ServiceContext, Trace, claim};
+use crate::diagnosis::attempts::Place;
 use crate::session::Mechanism;
 
 /// HelloRetryRequest, server name, and the request for a client certificate.
@@ -9,14 +10,20 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
         let row = ground.table.row_of(entry)?;
         (entry.mechanism == Mechanism::Psk).then(|| Look::read(row.retried))
     }));
-    let name = claim(ground, Kind::OtherName, |entry| {
-        let known = entry.mechanism != Mechanism::Psk || entry.other_name;
-        known.then_some(Look {
-            concluded: entry.concluded,
-            ..Look::read(entry.other_name)
-        })
+    let version = claim(ground, Kind::OtherVersion, |entry| {
+        Some(Look::read(entry.other_version))
     });
-    all.extend(name.map(|name| name.with_trace(Trace::of("the name of the session is another"))));
+    all.extend(version.map(|it| it.with_trace(Trace::of("the negotiated version is not that of the session"))));
+    // Up to TLS 1.2 the name binds the server (RFC 6066 §3), in TLS 1.3 the client: servers differ between the two.
+    for tls13 in [false, true] {
+        let name = claim(ground, Kind::OtherName, |entry| {
+            ((entry.mechanism == Mechanism::Psk) == tls13 && (!tls13 || entry.issue != Place::NONE)).then_some(Look {
+                concluded: entry.concluded,
+                ..Look::read(entry.other_name)
+            })
+        });
+        all.extend(name.map(|name| name.with_trace(Trace::of("the name of the session is another"))));
+    }
     // A CertificateRequest is sent in full handshakes only: it follows from any refusal, and no acceptance could show it.
     all.extend(claim(ground, Kind::AsksCertificate, |entry| {
         (entry.asks_certificate && super::refused(entry)).then_some(Look::read(true))

@@ -30,21 +30,29 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
             _ => continue,
         } += 1;
     }
-    // An offer of the same mechanism and kind that went through shows that it is not the offer.
+    // An offer of the same mechanism and kind that went through shows that it is not the offer; one that went through before
+    // the first that broke, that something has changed since.
     let kind_of = |number: &u32| {
         let entry = table.entry(*number)?;
         let row = table.row_of(entry)?;
-        Some((row.stack, entry.mechanism, entry.other_name, entry.foreign))
+        Some(((row.stack, entry.mechanism, entry.other_name, entry.foreign), row.time))
     };
-    let went_through: hashbrown::HashSet<_> = ground
+    let accepted = ground
         .judged
         .iter()
-        .filter(|number| table.entry(**number).is_some_and(|entry| !entry.failed()))
-        .filter_map(kind_of)
-        .collect();
+        .filter(|number| table.entry(**number).is_some_and(|entry| !entry.failed()));
+    let mut went_through = HashMap::new();
+    for (kind, time) in accepted.filter_map(kind_of) {
+        let last = went_through.entry(kind).or_insert(time);
+        *last = time.max(*last);
+    }
+    let fitted = !went_through.is_empty();
     let named: Vec<u32> = broken
         .into_iter()
-        .filter(|number| kind_of(number).is_some_and(|kind| !went_through.contains(&kind)))
+        .filter(|number| {
+            let kind = kind_of(number);
+            kind.is_some_and(|(kind, time)| went_through.get(&kind).is_none_or(|last| *last < time))
+        })
         .collect();
     let works = |number: &u32| {
         let row = table.entry(*number).and_then(|entry| table.row_of(entry));
@@ -55,17 +63,22 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         })
     };
     let shown = named.iter().any(works);
+    let cuts = strata
+        .values()
+        .map(|it| it.named_refused + it.other_refused + it.other_accepted)
+        .sum();
     (!named.is_empty()).then(|| Claim {
         kind: Kind::OfferBreaks,
         named,
         proven: Vec::new(),
         stands: true,
         strata: strata.into_values().collect(),
-        cuts: 1,
+        cuts: if fitted { cuts } else { 1 },
         concluded: false,
         trace: shown
             .then(|| Trace::of("handshakes of the same client without an offer work"))
             .flatten(),
         value: Value::Nothing,
+        plausible: true,
     })
 }

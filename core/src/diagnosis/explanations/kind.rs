@@ -118,6 +118,9 @@ kinds! {
     /// Newer sessions pushed it out.
     Evicted = (HowLong, Some("server-cache-evicted"), Some("cache-overflows"), 1,
         "the same pause at a quiet hour; the counters of the server's cache", ["fewer newer sessions", "more newer sessions"]);
+    /// The server negotiated another version than that of the session.
+    OtherVersion = (WhatAsks, Some("hello-version-mismatch"), None, 0,
+        "the client with the session's version only", ["in its own version", "in another version"]);
     /// A server that sent HelloRetryRequest takes no PSK.
     HelloRetry = (WhatAsks, Some("declined-after-hello-retry"), Some("declined-after-hello-retry"), 0,
         "the client with the server's group first in its key shares", ["without HelloRetryRequest", "after HelloRetryRequest"]);
@@ -155,6 +158,12 @@ impl Kind {
             Self::OtherMachine | Self::OtherStore if !stateful => Some("stek-not-shared"),
             kind => kind.reason_of_id(),
         }
+    }
+
+    /// Whether it says that handshakes break, beside that sessions are refused.
+    #[must_use]
+    pub const fn breaks(self) -> bool {
+        matches!(self, Self::OfferBreaks | Self::OtherServer | Self::OtherName)
     }
 
     /// Its bit in [`crate::diagnosis::attempts::Entry::causes`].

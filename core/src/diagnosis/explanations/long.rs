@@ -46,6 +46,7 @@ fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&Entry) -> Opt
     }
     claim.value = Value::Age(oldest, youngest);
     claim.cuts = cuts(&claim);
+    claim.plausible = super::when::mostly(&claim);
     Some(claim)
 }
 
@@ -61,6 +62,7 @@ fn evicted(ground: &ServiceContext<'_>) -> Option<Claim> {
     let fewest = refused.map(|entry| entry.newer).min()?;
     claim.value = Value::Newer(most, fewest);
     claim.cuts = cuts(&claim);
+    claim.plausible = super::when::mostly(&claim);
     Some(claim)
 }
 

@@ -98,6 +98,8 @@ pub struct Claim {
     pub trace: Option<Trace>,
     /// Its parameter, for the words.
     pub value: Value,
+    /// Nothing beside the rows that it looks at speaks against it.
+    pub plausible: bool,
 }
 
 /// What shows that an explanation is at work, beside the refusals.
@@ -196,6 +198,10 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Optio
     let mut strata: HashMap<_, Stratum> = HashMap::new();
     let (mut stands, mut concluded) = (true, false);
     for (number, entry) in ground.entries() {
+        // State that is lost leads to a full handshake: only some explanations say that the handshake breaks.
+        if entry.decision == Decision::Broken && !kind.breaks() {
+            continue;
+        }
         let Some(look) = look(entry) else { continue };
         let failed = entry.failed();
         if look.named && failed {
@@ -237,6 +243,7 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Optio
         concluded,
         trace: None,
         value: Value::Nothing,
+        plausible: true,
     })
 }
 

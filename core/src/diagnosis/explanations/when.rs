@@ -73,7 +73,29 @@ fn lost_at_once(ground: &ServiceContext<'_>) -> Option<Claim> {
     claim.cuts = cuts(&claim).saturating_pow(u32::try_from(moments.len()).unwrap_or(1));
     claim.value = Value::Moment(first.from, first.until);
     claim.trace = trace(ground, &moments);
+    claim.plausible = since_is_honoured(ground, &moments) && mostly(&claim);
     Some(claim)
+}
+
+/// A restart loses what was, not what comes: most of what was made since is honoured, where it is offered at all.
+fn since_is_honoured(ground: &ServiceContext<'_>, moments: &[Span]) -> bool {
+    let last = moments.iter().map(|moment| moment.until).max();
+    let since = ground
+        .entries()
+        .filter_map(|(_, entry)| Some((entry, span(ground, entry)?)));
+    let since = since.filter(|(_, span)| Some(span.from) >= last);
+    let (mut honoured, mut refused) = (HashSet::new(), HashSet::new());
+    for (entry, _) in since {
+        let units = if entry.failed() { &mut refused } else { &mut honoured };
+        units.insert(entry.credential);
+    }
+    honoured.len() >= refused.len()
+}
+
+/// Whether it explains at least half of the refusals that it could.
+pub(super) fn mostly(claim: &Claim) -> bool {
+    let units = claim.units();
+    units.named_refused >= units.other_refused
 }
 
 fn clients(ground: &ServiceContext<'_>, here: &[(u32, Span)]) -> usize {

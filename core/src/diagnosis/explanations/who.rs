@@ -90,8 +90,13 @@ fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
         let beside = work
             .get(&own)
             .is_some_and(|(own_first, own_last)| *own_first < last && first < *own_last);
+        // The refuser's own key is not visible, and K is not the only one at work.
+        let unseen = own == 0
+            && work
+                .iter()
+                .any(|(key, (from, to))| *key != entry.key && *from < last && first < *to);
         let known = held.contains(&(entry.key, own)) || entry.own_key || own == entry.key;
-        Some(!known && (lives_on || (own != 0 && beside)))
+        Some(!known && (lives_on || unseen || (own != 0 && beside)))
     };
     let mut claim = claim(ground, Kind::OtherKey, |entry| {
         let named = names(entry)?;

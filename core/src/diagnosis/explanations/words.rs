@@ -44,6 +44,7 @@ impl Claim {
             Kind::FatalAlert => "a fatal alert ended their connections",
             Kind::OverLifetime => "the tickets were over their lifetime",
             Kind::HelloRetry => "the server takes no session after HelloRetryRequest",
+            Kind::OtherVersion => "the server negotiates another version than that of the sessions",
             Kind::OtherName => "the sessions were made under another server name",
             Kind::SingleUse => "a session is good for one use",
             Kind::NeverIds => "the server keeps no sessions behind its session IDs",
@@ -103,6 +104,7 @@ impl Claim {
                 "raise the size of the session cache (nginx: ssl_session_cache shared:SSL:10m), or use tickets"
             }
             Kind::HelloRetry => "let the client send a key share of the server's group in its first hello",
+            Kind::OtherVersion => "offer the same versions on every backend and in every client",
             Kind::OtherName => "offer a session only under the name that it was made for",
             Kind::SingleUse => "use each ticket once, and have the server issue enough of them",
             Kind::NeverIds => {

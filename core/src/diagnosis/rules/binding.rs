@@ -32,25 +32,7 @@ fn version_mismatch(case: &RuleContext<'_>) -> RuleResult {
     if necessity(case, Necessity::Version) {
         return defect(case, "the hello does not offer the version of the session");
     }
-    let Some(answer) = case.connection.answer.yes() else {
-        return RuleResult::DoesNotHold;
-    };
-    let differs = |offered: &Offered<'_>| {
-        let wrong_kind = (offered.mechanism == Mechanism::Psk) != answer.version.is_tls13();
-        wrong_kind
-            || offered
-                .credential
-                .version
-                .is_some_and(|version| version != answer.version)
-    };
-    merely_chosen(
-        case,
-        differs,
-        format!(
-            "the server negotiated {}, which is not the version of the offered session",
-            answer.version
-        ),
-    )
+    explained(case, "hello-version-mismatch", &[Kind::OtherVersion])
 }
 
 reason! {

@@ -1,12 +1,12 @@
 //! Nothing was offered although something had been given: the credential ran out, was dropped, or was used up.
 
-use super::super::attempts::closed_by;
+use super::super::attempts::{Row, closed_by};
 use super::super::behaviour::Unclean;
 use super::super::context::{Gave, Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::FrameRef;
-use crate::session::{CloseClass, Connection, Mechanism, Side, TicketsInferred};
+use crate::session::{CloseClass, Connection, Mechanism, Side};
 
 const NANOS: i64 = 1_000_000_000;
 /// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
@@ -213,18 +213,18 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The client uses each TLS 1.3 ticket once, and opened more connections at a time than it had tickets for. The
-    /// ones too many make full handshakes.
+    /// The client uses each TLS 1.3 ticket once, and has none left: it opened more connections at a time than it had
+    /// tickets for, or the server issues none on resumption, so that every second connection is full.
     ///
     /// ## How we know
-    /// Earlier connections of this client offered tickets, and used up as many as had reached it by then. Tickets are
-    /// counted by the sizes of encrypted records, and clients may keep fewer than they are given: it stays `possible`.
+    /// Earlier connections of this client offered tickets, and used up as many as had reached it by then. With keys the
+    /// tickets are read, and it is `observed`; without, they are counted by the sizes of encrypted records: `possible`.
     pub(super) static CLIENT_TICKETS_EXHAUSTED = {
         name: "client-tickets-exhausted", since: "0.1.0", stage: NothingOffered,
-        summary: "the client had used up its tickets in parallel connections",
+        summary: "the client had used up its tickets",
         spec: [(8446, "4.6.1"), (8446, "C.4")],
         actor: Either,
-        advice: "issue more tickets with each handshake (OpenSSL: SSL_CTX_set_num_tickets; nginx: ssl_conf_command NumTickets; Apache: SSLOpenSSLConfCmd NumTickets; Java 24: jdk.tls.server.newSessionTicketCount), or carry requests over one connection (HTTP/2)",
+        advice: "issue tickets on resumption too, and enough of them with each handshake (OpenSSL: SSL_CTX_set_num_tickets; nginx: ssl_conf_command NumTickets; Apache: SSLOpenSSLConfCmd NumTickets; Java 24: jdk.tls.server.newSessionTicketCount), or carry requests over one connection (HTTP/2)",
         rule: exhausted,
     }
 }
@@ -233,42 +233,67 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     let Some((hello, facts)) = silent_hello(case).zip(case.connection.hello.yes()) else {
         return RuleResult::CannotTell;
     };
+    let attempts = case.hindsight.attempts();
+    let Some(row) = attempts.of_connection(case.id) else {
+        return RuleResult::CannotTell;
+    };
     if !facts.offers_tls13 || !case.habit().offers() {
         return RuleResult::DoesNotHold;
     }
-    let (mut given, mut used, mut latest) = (0_u32, 0_u32, None);
-    for earlier in case.earlier().take(MAX_COUNTED) {
-        if earlier.offered().any(|mechanism| mechanism == Mechanism::Psk) {
-            used += 1;
-            latest = latest.or(earlier.hello.yes().map(|hello| hello.at.frame));
-        }
-        // Tickets come with the first data of the server: they are at hand once the client has gone on.
-        let at_hand = earlier
-            .client_side
-            .application_data
-            .is_some_and(|at| case.before_hello(at));
-        match earlier.tickets_inferred {
-            _ if !earlier.is_tls13() || !at_hand => {}
-            TicketsInferred::Like(count) => given += u32::from(count),
-            TicketsInferred::None => {}
-            TicketsInferred::Read { complete: true, .. } => {
-                given = given.saturating_add(u32::try_from(earlier.issued.len()).unwrap_or(u32::MAX));
-            }
-            TicketsInferred::Read { complete: false, .. } | TicketsInferred::Unclear => return RuleResult::CannotTell,
-        }
-    }
-    let Some(latest) = latest.filter(|_| given > 0 && used >= given) else {
+    // Tickets that other connections of a burst are about to offer are spoken for.
+    let Some(held) = row.held.filter(|held| usize::from(*held) <= soon(case, row)) else {
         return RuleResult::DoesNotHold;
     };
-    RuleResult::holds(
-        Confidence::Possible,
-        format!("{used} connections of this client had offered a ticket by then, and {given} tickets had reached it"),
-        hello,
-        vec![Evidence::new(
-            latest,
+    let Some(latest) = case.earlier().take(MAX_COUNTED).find(|earlier| offers_psk(earlier)) else {
+        return RuleResult::DoesNotHold;
+    };
+    let confidence = if row.held_read && held == 0 {
+        Confidence::Observed
+    } else {
+        Confidence::Possible
+    };
+    let (frame, text) = match latest.answer.yes().filter(|_| latest.accepted.is_some()) {
+        Some(answer) if case.earlier().next().is_some_and(|before| std::ptr::eq(before, latest)) => (
+            answer.at.frame,
+            "the connection before this one was resumed, and no ticket came with it as far as sizes or keys tell",
+        ),
+        _ => (
+            latest
+                .hello
+                .yes()
+                .map_or(latest.transport.first(), |hello| hello.at.frame),
             "the latest ClientHello before that offers a ticket",
-        )],
+        ),
+    };
+    RuleResult::holds(
+        confidence,
+        "the client uses each ticket once, and all that were given to it by then are used or spoken for",
+        hello,
+        vec![Evidence::new(frame, text)],
     )
+    .placed(0)
+    .beside(
+        vec!["client-did-not-offer", "first-in-capture"],
+        Some("five connections one after another; the client's key log"),
+    )
+}
+
+fn offers_psk(connection: &Connection) -> bool {
+    connection.offered().any(|mechanism| mechanism == Mechanism::Psk)
+}
+
+/// Connections of a burst begin within this time of each other, in nanoseconds.
+const BURST: i64 = 100_000_000;
+
+/// Later hellos of this client within the same burst that offer tickets.
+fn soon(case: &RuleContext<'_>, row: &Row) -> usize {
+    let attempts = case.hindsight.attempts();
+    let (rows, turn) = attempts.of_client(row);
+    let after = attempts
+        .rows_at(rows.get(turn + 1..).unwrap_or_default())
+        .take(MAX_COUNTED);
+    let burst = after.take_while(|later| later.time.since(row.time) <= BURST);
+    burst.filter(|later| attempts.of_row(later).next().is_some()).count()
 }
 
 /// Whether what a connection gave is known and not merely possible.

@@ -4,7 +4,10 @@ use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::{At, FrameRef};
-use crate::session::{Completed, Connection};
+use crate::session::{Completed, Connection, TicketExtension};
+
+/// Earlier connections of a client that are looked at: what lies further back says nothing new.
+const MAX_SEARCHED: usize = 256;
 
 reason! {
     /// ## What it means
@@ -42,7 +45,8 @@ reason! {
     ///
     /// ## How we know
     /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and
-    /// server name.
+    /// server name. Behind one address there may be several such clients: a hello that begins a new chain of sessions
+    /// while every other chain of its address goes on is another one's first; that is `inferred`.
     pub(super) static FIRST_IN_CAPTURE = {
         name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
         summary: "first handshake of this client with this service in the capture",
@@ -62,8 +66,12 @@ fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::CannotTell;
     }
     // One that failed gave nothing; one that is still under way, or that cannot be read, might have.
-    if case.earlier().any(|earlier| earlier.completed != Completed::No) {
-        return RuleResult::DoesNotHold;
+    let mut before = case.earlier().take(MAX_SEARCHED + 1);
+    if before.any(|earlier| earlier.completed != Completed::No) {
+        return another_client(case, hello.at.frame);
+    }
+    if case.earlier().nth(MAX_SEARCHED).is_some() {
+        return RuleResult::CannotTell;
     }
     RuleResult::holds(
         Confidence::Observed,
@@ -74,6 +82,22 @@ fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
         ),
         Vec::new(),
     )
+}
+
+/// Behind one address there may be many people with the same program: this hello begins a chain of credentials, while every
+/// chain that began before it goes on, and older chains are used after newer ones, as one store of sessions would not do.
+fn another_client(case: &RuleContext<'_>, hello: FrameRef) -> RuleResult {
+    let row = case.hindsight.attempts().of_connection(case.id);
+    if !row.is_some_and(|row| row.newcomer) {
+        return RuleResult::DoesNotHold;
+    }
+    RuleResult::holds(
+        Confidence::Inferred,
+        "first visit of another client behind this address: all sessions given before are in use beside the one that begins here",
+        Evidence::new(hello, "ClientHello offers nothing; all chains of sessions that began before it go on"),
+        Vec::new(),
+    )
+    .beside(vec![CLIENT_DID_NOT_OFFER.name], Some("a capture behind the balancer or translator, or on one client"))
 }
 
 reason! {
@@ -99,7 +123,8 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     };
     let mut confidence = Confidence::Observed;
     let mut evidence = Vec::new();
-    for earlier in case.earlier().filter(|earlier| earlier.completed != Completed::No) {
+    let earlier = case.earlier().take(MAX_SEARCHED);
+    for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         match gave(earlier) {
             Some((Gave::Nothing, _)) => {}
             Some((Gave::NothingInferred, _)) => confidence = Confidence::Possible,
@@ -151,7 +176,8 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::CannotTell;
     };
     let mut under_way: Option<FrameRef> = None;
-    for earlier in case.earlier().filter(|earlier| earlier.completed != Completed::No) {
+    let earlier = case.earlier().take(MAX_SEARCHED);
+    for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         match over_at(earlier) {
             Some(over) if case.before_hello(over) => return RuleResult::DoesNotHold,
             Some(_) => under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way),
@@ -189,8 +215,9 @@ reason! {
     /// takes the place of this bare fact; one that is only possible stands behind it.
     ///
     /// ## How we know
-    /// An earlier handshake of the same client stack with the same service issued a credential in time. In TLS 1.3
-    /// that is concluded from the size and place of the server's records, hence `inferred` or `possible`.
+    /// An earlier handshake of the same client stack with the same service issued a credential in time. It is `observed`
+    /// where the hello could not resume anything (TLS 1.3 without psk_key_exchange_modes), else `possible`: an address and
+    /// a client stack may be several clients with a store each.
     pub(in crate::diagnosis) static CLIENT_DID_NOT_OFFER = {
         name: "client-did-not-offer", since: "0.1.0", stage: NothingOffered,
         summary: "the client had something to offer and did not offer it",
@@ -208,21 +235,29 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     let Some(gift) = case.latest_gift() else {
         return nothing_visible_to_offer(case, hello.at.frame);
     };
-    let confidence = match gift.given {
-        Gave::Seen => Confidence::Observed,
-        Gave::Inferred => Confidence::Inferred,
-        Gave::Unclear | Gave::NothingInferred | Gave::Nothing => Confidence::Possible,
-    };
     let earlier = gift.from;
     let shown = earlier.answer.yes().map(|answer| answer.at.frame);
+    let issued = shown.map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"));
+    let evidence = Evidence::new(hello.at.frame, "ClientHello offers nothing");
+    // RFC 8446 §4.2.9: without the modes no PSK can be offered, whatever the client holds.
+    if earlier.is_tls13() && hello.offers_tls13 && hello.psk_modes.is_none() {
+        let more = if hello.ticket == TicketExtension::Absent {
+            "the hello has neither psk_key_exchange_modes nor session_ticket: resumption is off in this client"
+        } else {
+            "the hello has no psk_key_exchange_modes: it cannot resume a session of TLS 1.3"
+        };
+        return RuleResult::holds(Confidence::Observed, more, evidence, issued.into_iter().collect());
+    }
+    let who = case.connection.client_address();
     RuleResult::holds(
-        confidence,
-        "an earlier handshake gave this client a credential; it offers none",
-        Evidence::new(hello.at.frame, "ClientHello offers nothing"),
-        shown
-            .map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"))
-            .into_iter()
-            .collect(),
+        Confidence::Possible,
+        format!("an earlier handshake gave a client at {who} a credential; this one offers none"),
+        evidence,
+        issued.into_iter().collect(),
+    )
+    .beside(
+        vec![FIRST_IN_CAPTURE.name],
+        Some("a capture on the client, or one client alone"),
     )
 }
 
@@ -233,7 +268,7 @@ fn nothing_visible_to_offer(case: &RuleContext<'_>, hello: FrameRef) -> RuleResu
         Some((Gave::Seen | Gave::Inferred | Gave::Nothing, _)) => false,
         None => earlier.completed != Completed::No && over_at(earlier).is_none(),
     };
-    if !case.earlier().any(unclear) && !case.lacks_the_past() {
+    if !case.earlier().take(MAX_SEARCHED).any(unclear) && !case.lacks_the_past() {
         return RuleResult::DoesNotHold;
     }
     RuleResult::holds(

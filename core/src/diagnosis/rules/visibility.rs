@@ -1,5 +1,6 @@
 //! What the capture cannot show.
 
+use super::super::attempts::Place;
 use super::super::context::RuleContext;
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
@@ -77,24 +78,13 @@ fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
     if hidden || hello.encrypted_client_hello && hello.pre_shared_key {
         return RuleResult::CannotTell;
     }
-    let mut any = false;
-    for offered in case.offered() {
-        let used_before = offered.credential.offers.iter().any(|offer| {
-            *offer != case.id
-                && case.kept.get(*offer).is_some_and(|other| {
-                    other.hello_time() < case.hello_time() && other.accepted == Some(offered.offer.credential)
-                })
-        });
-        if offered.credential.issued.is_some() || used_before {
-            return RuleResult::DoesNotHold;
-        }
-        if offered.mechanism == Mechanism::Psk && case.history.may_have_issued_encrypted(case.connection) {
-            return RuleResult::CannotTell;
-        }
-        any = true;
-    }
-    if !any {
+    let mut entries = case.hindsight.entries(case.id).peekable();
+    if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != Place::NONE || entry.accepted_before > 0) {
         return RuleResult::DoesNotHold;
+    }
+    let psk = case.offered().any(|offered| offered.mechanism == Mechanism::Psk);
+    if psk && case.history.may_have_issued_encrypted(case.connection) {
+        return RuleResult::CannotTell;
     }
     RuleResult::holds(
         Confidence::Observed,

@@ -37,6 +37,13 @@ pub(super) fn add(finder: &Finder<'_>, found: &mut Vec<Pattern>) {
 fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
     let attempts = finder.hindsight.attempts();
     let (mut after_full, mut silent) = (0_usize, Vec::new());
+    // What a resumption issued was offered somewhere, if only under another name.
+    if attempts
+        .rows_at(&finder.part.rows)
+        .any(|row| row.spent && resumed(finder, row))
+    {
+        return None;
+    }
     for row in attempts
         .rows_at(&finder.part.rows)
         .filter(|row| row.hello && row.turn > 0)

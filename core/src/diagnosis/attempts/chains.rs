@@ -1,0 +1,89 @@
+//! Chains of credentials: several stores of sessions behind one address, and who begins a new one.
+//!
+//! A chain is a full handshake and all that was resumed from it. One client has one store for a service, as a rule: where an
+//! older chain goes on after a newer one was used, there are two. In TLS 1.3 chains show only with keys.
+
+use hashbrown::{HashMap, HashSet};
+
+use super::{Attempts, Place};
+
+/// Marks rows that offer what an earlier row issued, and rows that begin a chain while every other one goes on.
+pub(super) fn settle(table: &mut Attempts) {
+    let issuers: Vec<Place> = table.entries.iter().map(|entry| entry.issue).collect();
+    for issuer in issuers {
+        if let Some(row) = issuer.index().and_then(|index| table.rows.get_mut(index)) {
+            row.spent = true;
+        }
+    }
+    let roots = roots(table);
+    for range in table.client_starts.windows(2) {
+        let (Some(from), Some(to)) = (range.first(), range.last()) else {
+            continue;
+        };
+        let rows = table.client_rows.get(*from as usize..*to as usize).unwrap_or_default();
+        for newcomer in newcomers(table, rows, &roots) {
+            if let Some(row) = table.rows.get_mut(newcomer as usize) {
+                row.newcomer = true;
+            }
+        }
+    }
+}
+
+/// The first row of the chain of each row; `None` where that is not visible.
+fn roots(table: &Attempts) -> Vec<Option<u32>> {
+    let mut roots: Vec<Option<u32>> = Vec::with_capacity(table.rows.len());
+    for (number, row) in (0..).zip(&table.rows) {
+        let mut offers = table.of_row(row).map(|(_, entry)| entry);
+        let root = match offers.next() {
+            None if row.silent => Some(number),
+            Some(entry) if !entry.concluded => entry
+                .issue
+                .index()
+                .and_then(|issue| roots.get(issue).copied().flatten()),
+            _ => None,
+        };
+        roots.push(root);
+    }
+    roots
+}
+
+/// Rows of one client that begin a chain, with every chain before them going on behind them. Only where an older chain is used
+/// after a newer one, so that there are several stores, and nothing is hidden.
+fn newcomers(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> Vec<u32> {
+    let root = |row: &u32| roots.get(*row as usize).copied().flatten();
+    if rows.len() < 4 || rows.iter().any(|row| root(row).is_none()) || !interleaved(rows, root) {
+        return Vec::new();
+    }
+    let mut last: HashMap<u32, u32> = HashMap::new();
+    for row in rows {
+        last.extend(root(row).map(|root| (root, *row)));
+    }
+    let mut found = Vec::new();
+    let mut earliest_end = u32::MAX;
+    for row in rows {
+        let begins = root(row) == Some(*row) && table.rows.get(*row as usize).is_some_and(|row| row.completed);
+        if begins && row != rows.first().unwrap_or(row) && earliest_end > *row {
+            found.push(*row);
+        }
+        if begins {
+            earliest_end = earliest_end.min(last.get(row).copied().unwrap_or(*row));
+        }
+    }
+    found
+}
+
+/// Whether a chain is used, then another, then the first again: A, B, A.
+fn interleaved(rows: &[u32], root: impl Fn(&u32) -> Option<u32>) -> bool {
+    let (mut left, mut latest) = (HashSet::new(), None);
+    // A chain is left when another is used, not when another begins.
+    for (row, chain) in rows.iter().filter_map(|row| Some((*row, root(row)?))) {
+        if row == chain || latest == Some(chain) {
+            continue;
+        }
+        if left.contains(&chain) {
+            return true;
+        }
+        left.extend(latest.replace(chain));
+    }
+    false
+}
