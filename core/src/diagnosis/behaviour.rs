@@ -81,10 +81,10 @@ impl ClientBehaviour {
         }
     }
 
-    /// The chance that this client's silences fell on such closes alone although they have nothing to do with it.
+    /// The chance that this client's silences fell on such ends alone although they have nothing to do with it.
     #[must_use]
-    pub fn chance_after(&self, unclean: Unclean) -> f64 {
-        let (clean, after) = (self.clean, self.after(unclean));
+    pub fn chance_after(&self, after: Returns) -> f64 {
+        let clean = self.clean;
         let stratum = Stratum {
             named_refused: after.silent.into(),
             named_accepted: after.offered.into(),
@@ -94,12 +94,11 @@ impl ClientBehaviour {
         ln_chance(&[stratum]).exp().min(1.0)
     }
 
-    /// Whether it offers after clean closes and not after such ones, too often for chance.
+    /// Whether it offers after clean closes and not after such ends, too often for chance.
     #[must_use]
-    pub fn differs_after(&self, unclean: Unclean) -> bool {
-        let (clean, after) = (self.clean, self.after(unclean));
-        let enough = u64::from(clean.offered) >= UNITS && u64::from(after.silent) >= UNITS;
-        enough && after.offered == 0 && self.chance_after(unclean) <= BAR
+    pub fn differs_after(&self, after: Returns) -> bool {
+        let enough = u64::from(self.clean.offered) >= UNITS && u64::from(after.silent) >= UNITS;
+        enough && after.offered == 0 && self.chance_after(after) <= BAR
     }
 
     const fn note(&mut self, closed: ClosedBy, offered: bool) {
@@ -211,23 +210,27 @@ mod tests {
         }
     }
 
+    fn differs(habit: ClientBehaviour, unclean: Unclean) -> bool {
+        habit.differs_after(habit.after(unclean))
+    }
+
     #[test]
     fn a_client_that_offers_only_after_clean_closes_differs() {
-        assert!(habit([7, 0], [0, 3]).differs_after(Unclean::Server));
-        assert!(!habit([7, 0], [0, 3]).differs_after(Unclean::Client));
+        assert!(differs(habit([7, 0], [0, 3]), Unclean::Server));
+        assert!(!differs(habit([7, 0], [0, 3]), Unclean::Client));
     }
 
     #[test]
     fn one_offer_after_such_a_close_is_enough_to_clear_it() {
-        assert!(!habit([50, 0], [1, 50]).differs_after(Unclean::Server));
+        assert!(!differs(habit([50, 0], [1, 50]), Unclean::Server));
     }
 
     #[test]
     fn silence_alone_proves_nothing() {
-        assert!(!habit([0, 9], [0, 9]).differs_after(Unclean::Server));
-        assert!(!habit([2, 0], [0, 1]).differs_after(Unclean::Server));
-        assert!(!habit([30, 0], [0, 2]).differs_after(Unclean::Server));
-        assert!(!habit([4, 1], [0, 4]).differs_after(Unclean::Server));
+        assert!(!differs(habit([0, 9], [0, 9]), Unclean::Server));
+        assert!(!differs(habit([2, 0], [0, 1]), Unclean::Server));
+        assert!(!differs(habit([30, 0], [0, 2]), Unclean::Server));
+        assert!(!differs(habit([4, 1], [0, 4]), Unclean::Server));
         assert!(!habit([0, 9], [0, 9]).offers());
     }
 }

@@ -94,7 +94,7 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     let p_value = (claim.ln_chance() + (tried as f64).ln()).exp().min(1.0);
     let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
     let counted = enough && p_value <= BAR && !claim.concluded;
-    let reaches = may_be_inferred(claim.kind) && (counted || never_in_numbers(ground, &claim));
+    let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(ground, &claim));
     let supported = reaches || is_supported(ground, &claim, p_value);
     Standing {
         confidence: Confidence::Possible,

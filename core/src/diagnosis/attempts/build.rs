@@ -162,6 +162,10 @@ impl Builder<'_> {
             self.offers(&mut row, place, connection);
         }
         row.entries = u16::try_from(self.table.entries.len() - first).unwrap_or(u16::MAX);
+        // A resumption shows no certificate: its session has that of the full handshake before it.
+        if row.certificate == 0 {
+            row.certificate = self.certificate_of_session(first).unwrap_or(0);
+        }
         self.issues(&mut row, place, connection);
         if let Some(part) = self.table.parts.get_mut(row.service as usize) {
             part.rows.push(place.0);
@@ -316,6 +320,13 @@ impl Builder<'_> {
         };
         self.note_use(row, place, &entry);
         entry
+    }
+
+    /// The certificate of the session that the entries from `first` on resumed.
+    fn certificate_of_session(&self, first: usize) -> Option<u32> {
+        let mut entries = self.table.entries.iter().skip(first);
+        let accepted = entries.find(|entry| entry.decision == Decision::Accepted && !entry.concluded)?;
+        Some(self.table.row(accepted.issue)?.certificate)
     }
 
     /// What is known of a credential by now. A PSK whose issue was not read is of the latest handshake of its client that

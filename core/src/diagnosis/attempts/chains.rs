@@ -51,11 +51,11 @@ fn roots(table: &Attempts) -> Vec<Option<u32>> {
 /// after a newer one, so that there are several stores, and nothing is hidden.
 fn newcomers(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> Vec<u32> {
     let root = |row: &u32| roots.get(*row as usize).copied().flatten();
-    if rows.len() < 4 || rows.iter().any(|row| root(row).is_none()) || !interleaved(rows, root) {
+    if rows.len() < 4 || rows.iter().any(|row| root(row).is_none()) || !interleaved(table, rows, root) {
         return Vec::new();
     }
     let mut last: HashMap<u32, u32> = HashMap::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| resumes(table, **row)) {
         last.extend(root(row).map(|root| (root, *row)));
     }
     let mut found = Vec::new();
@@ -72,12 +72,19 @@ fn newcomers(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> Vec<u32> 
     found
 }
 
+fn resumes(table: &Attempts, row: u32) -> bool {
+    let row = table.rows.get(row as usize);
+    let mut entries = row.into_iter().flat_map(|row| table.of_row(row));
+    entries.any(|(_, entry)| entry.decision == super::Decision::Accepted)
+}
+
 /// Whether a chain is used, then another, then the first again: A, B, A.
-fn interleaved(rows: &[u32], root: impl Fn(&u32) -> Option<u32>) -> bool {
+fn interleaved(table: &Attempts, rows: &[u32], root: impl Fn(&u32) -> Option<u32>) -> bool {
     let (mut left, mut latest) = (HashSet::new(), None);
-    // A chain is left when another is used, not when another begins.
-    for (row, chain) in rows.iter().filter_map(|row| Some((*row, root(row)?))) {
-        if row == chain || latest == Some(chain) {
+    // A chain is left when another is used, not when another begins; and a refused offer is no use.
+    let used = rows.iter().filter(|row| resumes(table, **row));
+    for chain in used.filter_map(root) {
+        if latest == Some(chain) {
             continue;
         }
         if left.contains(&chain) {

@@ -39,7 +39,7 @@ pub fn closed_by(connection: &Connection, time: Timestamp) -> ClosedBy {
             | CloseClass::RstAfterNotify
             | CloseClass::HalfClose,
         ) => ClosedBy::Cleanly,
-        Some(CloseClass::FatalAlert) => ClosedBy::Alert,
+        Some(CloseClass::FatalAlert) => alerted(connection),
         Some(CloseClass::FinNoNotify | CloseClass::RstBeforeNotify) => unclean(connection),
         // The answer to a bare FIN is ambiguous, but that the FIN was bare is not.
         None if bare_fin_answered(&connection.close.server) => ClosedBy::ClientFin,
@@ -47,6 +47,25 @@ pub fn closed_by(connection: &Connection, time: Timestamp) -> ClosedBy {
         Some(CloseClass::TimeoutSilent | CloseClass::HandshakeIncomplete | CloseClass::StatelessReset) | None => {
             ClosedBy::Unknown
         }
+    }
+}
+
+/// An alert that answers a bare FIN leaves the FIN bare: it is the close that came first.
+fn alerted(connection: &Connection) -> ClosedBy {
+    let bare = |closer: Side| {
+        let fin = connection
+            .side(closer)
+            .fin
+            .filter(|_| connection.side(closer).fatal_alert().is_none());
+        let alert = connection.side(closer.other()).fatal_alert();
+        fin.zip(alert).is_some_and(|(fin, alert)| fin.time <= alert.at.time)
+    };
+    if bare(Side::Client) {
+        ClosedBy::ClientFin
+    } else if bare(Side::Server) {
+        ClosedBy::Server
+    } else {
+        ClosedBy::Alert
     }
 }
 

@@ -109,9 +109,9 @@ reason! {
     /// TLS up to 1.2 requires. The alert costs one more full handshake.
     ///
     /// ## How we know
-    /// The alert was seen in clear, and the next connection of this client offers nothing. It is `inferred` if this
-    /// client offers sessions at other times, and never after such an alert; in TLS 1.3, where a client may hold more
-    /// tickets, it stays `possible`.
+    /// The alert was seen in clear, and the next connection of this client offers nothing. It is `inferred` where this
+    /// client offers after clean ends and never after such an alert, three times each and with a chance of at most 1 in
+    /// 100; in TLS 1.3, where a client may hold more tickets, it stays `possible`.
     pub(super) static CLIENT_DROPPED_AFTER_FATAL_ALERT = {
         name: "client-dropped-after-fatal-alert", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when a fatal alert ended its connection",
@@ -143,11 +143,12 @@ fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     }
     RuleResult::holds(
-        at_best(case, habit.offers() && !gift.from.is_tls13()),
+        at_best(case, habit.differs_after(habit.alert) && !gift.from.is_tls13()),
         "the connection that used the client's session last ended with a fatal alert",
         Evidence::new(alert.at.frame, format!("fatal alert: {}", alert.description)),
         vec![hello],
     )
+    .placed(0)
 }
 
 reason! {
@@ -182,7 +183,7 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
     if after.offered > 0 {
         return RuleResult::DoesNotHold;
     }
-    let contrast = habit.differs_after(unclean);
+    let contrast = habit.differs_after(after);
     // In TLS 1.3 nothing ties tickets to the close: only the contrast speaks.
     if gift.from.is_tls13() && !contrast {
         return RuleResult::DoesNotHold;
@@ -204,7 +205,7 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
             habit.clean.offered,
             habit.clean.offered + habit.clean.silent,
             after.silent,
-            habit.chance_after(unclean),
+            habit.chance_after(after),
         ),
         first,
         evidence,

@@ -12,7 +12,7 @@ use crate::diagnosis::attempts::{Decision, Row};
 use crate::diagnosis::context::{Gave, gave, order};
 use crate::diagnosis::{Confidence, Evidence};
 use crate::net::{At, hex};
-use crate::session::{Completed, Connection, Mechanism, Outcome};
+use crate::session::{Completed, Connection, Mechanism, Outcome, TicketsInferred};
 
 /// Hellos that a claim needs.
 const ENOUGH: usize = 3;
@@ -37,10 +37,21 @@ pub(super) fn add(finder: &Finder<'_>, found: &mut Vec<Pattern>) {
 fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
     let attempts = finder.hindsight.attempts();
     let (mut after_full, mut silent) = (0_usize, Vec::new());
-    // What a resumption issued was offered somewhere, if only under another name.
-    if attempts
-        .rows_at(&finder.part.rows)
-        .any(|row| row.spent && resumed(finder, row))
+    let issues = |connection: &Connection| {
+        matches!(
+            connection.tickets_inferred,
+            TicketsInferred::Like(_) | TicketsInferred::Read { usable: true, .. }
+        )
+    };
+    let mut resumptions = finder
+        .members
+        .iter()
+        .filter(|(_, it)| it.is_tls13() && it.accepted.is_some());
+    // What a resumption issued shows, or was offered somewhere, if only under another name.
+    if resumptions.any(|(_, connection)| issues(connection))
+        || attempts
+            .rows_at(&finder.part.rows)
+            .any(|row| row.spent && resumed(finder, row))
     {
         return None;
     }
@@ -67,12 +78,10 @@ fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
     if silent.len() < 2 || after_full < 2 {
         return None;
     }
-    let hellos = silent.iter().filter_map(|id| {
-        let (_, connection) = finder.members.iter().find(|(member, _)| member == id)?;
-        connection.hello.yes()
-    });
+    let shown: BTreeSet<_> = silent.iter().take(EVIDENCE).collect();
+    let hellos = finder.members.iter().filter(|(id, _)| shown.contains(id));
     let evidence = hellos
-        .take(EVIDENCE)
+        .filter_map(|(_, connection)| connection.hello.yes())
         .map(|hello| {
             Evidence::new(
                 hello.at.frame,
