@@ -72,6 +72,8 @@ struct Known {
     issued: Option<Timestamp>,
     /// A connection that offered it issued a newer ticket.
     superseded: bool,
+    /// It was offered before.
+    offered: bool,
 }
 
 impl Known {
@@ -83,6 +85,7 @@ impl Known {
         made: 0,
         issued: None,
         superseded: false,
+        offered: false,
     };
 }
 
@@ -99,6 +102,8 @@ struct ClientState {
     /// How many it holds cannot be told.
     lost_count: bool,
     given_any: bool,
+    /// It offered a ticket of TLS 1.3 more than once: none is ever used up.
+    reuses: bool,
 }
 
 struct Builder<'a> {
@@ -318,7 +323,7 @@ impl Builder<'_> {
             outdated: known.superseded,
             asks_certificate: connection.certificate_request.is_some() && credential.client_certificate == Some(false),
         };
-        self.note_use(row, place, &entry);
+        self.note_use(row, place, &entry, known.offered);
         entry
     }
 
@@ -394,12 +399,13 @@ impl Builder<'_> {
         number + 1
     }
 
-    fn note_use(&mut self, row: &Row, place: Place, entry: &Entry) {
-        if let Some(known) = self.known.get_mut(&entry.credential)
-            && entry.decision == Decision::Accepted
-        {
-            known.previous = place;
-            known.accepted = known.accepted.saturating_add(1);
+    fn note_use(&mut self, row: &Row, place: Place, entry: &Entry, offered_before: bool) {
+        if let Some(known) = self.known.get_mut(&entry.credential) {
+            known.offered = true;
+            if entry.decision == Decision::Accepted {
+                known.previous = place;
+                known.accepted = known.accepted.saturating_add(1);
+            }
         }
         // A client may hold several tickets of TLS 1.3 and uses each once, as a rule.
         if let Some(state) = self
@@ -408,6 +414,7 @@ impl Builder<'_> {
             .filter(|_| entry.mechanism == Mechanism::Psk)
         {
             state.held = state.held.saturating_sub(1);
+            state.reuses |= offered_before;
         }
     }
 
@@ -504,6 +511,10 @@ impl Builder<'_> {
     fn finish(mut self) -> Attempts {
         self.look_back();
         self.sort_clients();
+        for row in &mut self.table.rows {
+            let reuses = self.states.get(row.client as usize).is_some_and(|state| state.reuses);
+            row.held = row.held.filter(|_| !reuses);
+        }
         let rows = &self.table.rows;
         for entry in &mut self.table.entries {
             let row = rows.get(entry.row as usize);

@@ -26,8 +26,9 @@ pub(super) fn add(finder: &Finder<'_>, found: &mut Vec<Pattern>) {
     found.extend(client_never_offers(finder));
     let one_machine = keys_of_one_machine(finder, found);
     // Only where servers do not honour each other's sessions does it matter how clients are kept on theirs.
-    if found.iter().any(|pattern| APART.contains(&pattern.name)) && one_machine.is_none() {
-        found.extend(ids_pin_nobody(finder));
+    let apart = found.iter().filter(|pattern| APART.contains(&pattern.name));
+    if let Some(sure) = apart.map(|pattern| pattern.confidence).max() {
+        found.extend(ids_pin_nobody(finder, sure));
     }
     found.extend(one_machine);
 }
@@ -257,7 +258,7 @@ fn keys_of_one_machine(finder: &Finder<'_>, found: &[Pattern]) -> Option<Pattern
 }
 
 /// Session IDs in hellos that are no credential: a balancer that goes by them sends clients anywhere.
-fn ids_pin_nobody(finder: &Finder<'_>) -> Option<Pattern> {
+fn ids_pin_nobody(finder: &Finder<'_>, sure: Confidence) -> Option<Pattern> {
     let with_id = || {
         finder
             .members
@@ -284,7 +285,7 @@ fn ids_pin_nobody(finder: &Finder<'_>) -> Option<Pattern> {
         .collect();
     Some(Pattern::plain(
         "session-ids-pin-nobody",
-        Confidence::Inferred,
+        sure,
         format!("{without_meaning} of {all} session IDs in hellos name no session: they are random or made up"),
         evidence,
     ))
