@@ -309,6 +309,7 @@ impl Builder<'_> {
             accepted_before: known.accepted,
             refused_before: false,
             accepted_later: false,
+            own_name_later: false,
             own_key: false,
             other_name: other_name(connection, credential, mechanism)
                 || known.concluded && own.is_some_and(|own| own.service != row.service && !foreign),
@@ -538,11 +539,16 @@ impl Builder<'_> {
             row.map(|row| (entry.credential, row.service, row.stack, row.retried, row.version))
         };
         let mut later = hashbrown::HashSet::new();
+        let mut under_own_name = hashbrown::HashSet::new();
         for entry in self.table.entries.iter_mut().rev() {
             let Some(key) = alike(entry) else { continue };
             entry.accepted_later = later.contains(&key);
+            entry.own_name_later = under_own_name.contains(&entry.credential);
             if entry.decision == Decision::Accepted {
                 later.insert(key);
+                if !entry.other_name {
+                    under_own_name.insert(entry.credential);
+                }
             }
         }
         let mut before = hashbrown::HashSet::new();

@@ -156,6 +156,8 @@ pub struct Entry {
     pub refused_before: bool,
     /// It is accepted later under an equal hello.
     pub accepted_later: bool,
+    /// It is accepted later under its own server name, whatever the hello.
+    pub own_name_later: bool,
     /// The server issues under the ticket's own key in this very handshake.
     pub own_key: bool,
     /// It is offered under another server name than its own.

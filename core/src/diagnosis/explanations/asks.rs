@@ -22,7 +22,17 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
                 ..Look::read(entry.other_name)
             })
         });
-        all.extend(name.map(|name| name.with_trace(Trace::of("the name of the session is another"))));
+        all.extend(name.map(|mut name| {
+            // Refused under another name and accepted under its own: what was asked makes the difference.
+            let proven = |number: &u32| {
+                ground
+                    .table
+                    .entry(*number)
+                    .is_some_and(|entry| entry.own_name_later && !entry.concluded)
+            };
+            name.proven = name.named.iter().copied().filter(proven).collect();
+            name.with_trace(Trace::of("the name of the session is another"))
+        }));
     }
     // A CertificateRequest is sent in full handshakes only: it follows from any refusal, and no acceptance could show it.
     all.extend(claim(ground, Kind::AsksCertificate, |entry| {

@@ -115,7 +115,8 @@ fn clients_never_offer_only_what_they_themselves_were_given() {
         let mut never = patterns.iter().filter(|pattern| pattern.name == "client-never-offers");
         never.next().map(|pattern| pattern.confidence)
     };
-    assert_eq!(pattern(|_| ()), Some(Confidence::Inferred));
+    // Behind one address there may be several clients.
+    assert_eq!(pattern(|_| ()), Some(Confidence::Possible));
     // Every client comes once.
     let apart = |all: &mut [Connection]| {
         for (connection, port) in all.iter_mut().zip(71..) {
