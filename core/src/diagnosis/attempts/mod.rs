@@ -7,6 +7,7 @@
 
 mod build;
 mod chains;
+mod decided;
 pub mod ending;
 mod foreign;
 mod necessity;
@@ -321,4 +322,4 @@ pub fn transport_of(connection: &Connection) -> TransportKind {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

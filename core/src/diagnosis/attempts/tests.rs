@@ -1,1 +1,273 @@
+//! Tables made by hand, for the tests of all that reads them; and what the pass over connections makes of a few.
 
+use crate::diagnosis::tests::World;
+use crate::net::Timestamp;
+use crate::session::tests::{answered, at, endpoint, offer};
+use crate::session::{
+    Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism, OfferKind,
+    Outcome, ProtocolVersion,
+};
+use crate::store::CredentialStore;
+
+use super::*;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// A table of one service, made row by row.
+#[derive(Default)]
+pub(in crate::diagnosis) struct Sketch {
+    table: Attempts,
+    part: ServicePart,
+}
+
+impl Sketch {
+    fn row(&mut self, second: u32, client: u32) -> Row {
+        Row {
+            time: at(second).time,
+            connection: ConnectionId(self.table.rows.len() as u32),
+            service: 0,
+            address: client,
+            stack: 0,
+            client,
+            turn: 0,
+            first_entry: self.table.entries.len() as u32,
+            issues: 0,
+            certificate: 0,
+            machine: 0,
+            entries: 0,
+            closed: ClosedBy::Cleanly,
+            held: None,
+            version: 0x0303,
+            held_read: false,
+            spent: false,
+            newcomer: false,
+            broken: false,
+            completed: true,
+            issues_concluded: false,
+            hello: true,
+            retried: false,
+            silent: false,
+        }
+    }
+
+    fn push(&mut self, row: Row) {
+        self.part.rows.push(self.table.rows.len() as u32);
+        self.table.rows.push(row);
+    }
+
+    /// A full handshake at this second in which this client offers nothing; gives the row's number.
+    pub(in crate::diagnosis) fn silent(&mut self, second: u32, client: u32, change: impl FnOnce(&mut Row)) -> u32 {
+        let mut row = self.row(second, client);
+        row.silent = true;
+        change(&mut row);
+        self.push(row);
+        self.table.rows.len() as u32 - 1
+    }
+
+    /// An offer of a session ID made `age` seconds before; gives the entry's number.
+    pub(in crate::diagnosis) fn offer(
+        &mut self,
+        second: u32,
+        client: u32,
+        (credential, age): (u32, i64),
+        accepted: bool,
+        change: impl FnOnce(&mut Row, &mut Entry),
+    ) -> u32 {
+        let mut row = self.row(second, client);
+        let mut entry = Entry {
+            age: age * SECOND,
+            idle: age * SECOND,
+            row: self.table.rows.len() as u32,
+            credential: CredentialId(credential),
+            issue: Place::NONE,
+            previous: Place::NONE,
+            newer: 0,
+            key: 0,
+            lifetime: 0,
+            causes: 0,
+            decision: if accepted {
+                Decision::Accepted
+            } else {
+                Decision::Refused
+            },
+            mechanism: Mechanism::SessionId,
+            closed: ClosedBy::Cleanly,
+            necessity: None,
+            stateful: true,
+            concluded: false,
+            foreign: false,
+            foreign_concluded: false,
+            accepted_before: 0,
+            refused_before: false,
+            accepted_later: false,
+            own_name_later: false,
+            own_key: false,
+            other_name: false,
+            other_version: false,
+            other_certificate: false,
+            outdated: false,
+            asks_certificate: false,
+        };
+        row.entries = 1;
+        change(&mut row, &mut entry);
+        let number = self.table.entries.len() as u32;
+        self.part.entries.push(number);
+        self.table.entries.push(entry);
+        self.push(row);
+        number
+    }
+
+    pub(in crate::diagnosis) fn done(self) -> (Attempts, ServicePart) {
+        (self.table, self.part)
+    }
+}
+
+/// A session ID that connection 0 issues, and what became of each offer of it: the change may say more.
+fn visits(visits: &[(Outcome, fn(&mut Connection))]) -> World {
+    let mut ledger = CredentialStore::default();
+    let name = CredentialFingerprint::of(&[7; 32]);
+    let session = ledger.enter(Mechanism::SessionId, &name, || Credential {
+        issued: Some(Issue {
+            connection: ConnectionId(0),
+            at: at(1),
+        }),
+        server_name: Some("a.test".into()),
+        version: Some(ProtocolVersion::TLS_1_2),
+        ..Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+    });
+    let mut first = crate::diagnosis::tests::full(1);
+    first.issued.push(session);
+    let mut all = vec![first];
+    for ((outcome, change), second) in visits.iter().zip(2..) {
+        let accepted = matches!(outcome, Outcome::Resumed(_));
+        let mut connection = Connection {
+            outcome: *outcome,
+            completed: Completed::Yes,
+            offers: vec![offer(session.0, OfferKind::Resumption(Mechanism::SessionId))],
+            accepted: accepted.then_some(session),
+            ..answered(second, "a.test", ProtocolVersion::TLS_1_2)
+        };
+        change(&mut connection);
+        all.push(connection);
+        let credential = ledger.get_mut(session).expect("entered");
+        credential.offers.push(ConnectionId(second - 1));
+    }
+    World::with(ledger, all, usize::MAX)
+}
+
+const RESUMED: Outcome = Outcome::Resumed(Some(Mechanism::SessionId));
+const AS_IT_IS: fn(&mut Connection) = |_| ();
+
+fn column<T>(world: &World, of: impl Fn(&Row, &Entry) -> T) -> Vec<T> {
+    let table = world.case(0).hindsight.attempts();
+    let rows = table.rows().iter();
+    rows.flat_map(|row| table.of_row(row).map(|(_, entry)| of(row, entry)).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn every_offer_has_an_entry_with_what_had_become_of_its_session() {
+    let world = visits(&[(RESUMED, AS_IT_IS), (Outcome::Declined, AS_IT_IS), (RESUMED, AS_IT_IS)]);
+    use Decision::{Accepted, Refused};
+    assert_eq!(column(&world, |_, entry| entry.decision), [Accepted, Refused, Accepted]);
+    let seconds = |nanos: i64| nanos / SECOND;
+    assert_eq!(column(&world, |_, entry| seconds(entry.age)), [1, 2, 3]);
+    // A refused offer is no use.
+    assert_eq!(column(&world, |_, entry| seconds(entry.idle)), [1, 1, 2]);
+    assert_eq!(column(&world, |_, entry| entry.accepted_before), [0, 1, 1]);
+    assert_eq!(column(&world, |_, entry| entry.accepted_later), [true, true, false]);
+    assert_eq!(column(&world, |_, entry| entry.refused_before), [false, false, true]);
+    assert_eq!(column(&world, |_, entry| entry.issue.index()), [Some(0); 3]);
+}
+
+#[test]
+fn what_was_not_decided_is_not_judged() {
+    let another: fn(&mut Connection) = |connection| connection.accepted = Some(CredentialId(99));
+    let left: fn(&mut Connection) = |connection| connection.client_side.fin = Some(at(9));
+    let ended: fn(&mut Connection) = |connection| connection.server_side.fin = Some(at(9));
+    let world = visits(&[
+        (RESUMED, another),
+        (Outcome::Unclear(crate::session::Blindness::Gap), AS_IT_IS),
+        (Outcome::Failed, left),
+        (Outcome::Failed, ended),
+    ]);
+    use Decision::{Broken, NotJudged};
+    assert_eq!(
+        column(&world, |_, entry| entry.decision),
+        [NotJudged, NotJudged, NotJudged, Broken]
+    );
+}
+
+#[test]
+fn a_session_of_another_address_or_port_is_foreign_to_the_same_client_alone() {
+    let elsewhere: fn(&mut Connection) = |connection| connection.server = endpoint(9);
+    let port: fn(&mut Connection) = |connection| connection.server.port = 8443;
+    let another: fn(&mut Connection) = |connection| {
+        connection.server = endpoint(9);
+        connection.client = endpoint(77);
+    };
+    let world = visits(&[
+        (Outcome::Declined, elsewhere),
+        (Outcome::Declined, port),
+        (Outcome::Declined, another),
+        (Outcome::Declined, AS_IT_IS),
+    ]);
+    assert_eq!(column(&world, |_, entry| entry.foreign), [true, true, false, false]);
+}
+
+#[test]
+fn a_necessity_that_the_server_passed_over_explains_nothing() {
+    // The hello has extended_master_secret in all, the session lacks it, and the refusing answer has it.
+    let without = |world: &World| column(world, |_, entry| entry.necessity);
+    let made_without = |visits_of: &[(Outcome, fn(&mut Connection))]| {
+        let world = visits(visits_of);
+        without(&world)
+    };
+    assert_eq!(made_without(&[(Outcome::Declined, AS_IT_IS)]), [None]);
+    let lower: fn(&mut Connection) = |connection| {
+        connection.hello.yes_mut().expect("a hello").version = ProtocolVersion::TLS_1_0;
+    };
+    assert_eq!(made_without(&[(Outcome::Declined, lower)]), [Some(Necessity::Version)]);
+    assert_eq!(
+        made_without(&[(Outcome::Declined, lower), (RESUMED, lower)]),
+        [None, None]
+    );
+}
+
+#[test]
+fn rows_of_a_client_stand_in_the_order_of_their_hellos() {
+    let other: fn(&mut Connection) = |connection| connection.client = endpoint(77);
+    let world = visits(&[(RESUMED, other), (RESUMED, AS_IT_IS), (RESUMED, other)]);
+    let table = world.case(0).hindsight.attempts();
+    let turns: Vec<(Vec<u32>, usize)> = table
+        .rows()
+        .iter()
+        .map(|row| {
+            let (rows, turn) = table.of_client(row);
+            (rows.to_vec(), turn)
+        })
+        .collect();
+    assert_eq!(
+        turns,
+        [(vec![0, 2], 0), (vec![1, 3], 0), (vec![0, 2], 1), (vec![1, 3], 1)]
+    );
+}
+
+#[test]
+fn times_of_a_sketch_are_seconds() {
+    let mut sketch = Sketch::default();
+    sketch.silent(3, 1, |_| ());
+    sketch.offer(5, 1, (7, 2), true, |_, _| ());
+    let (table, part) = sketch.done();
+    assert_eq!(table.rows_at(&part.rows).count(), 2);
+    let (_, entry) = table.entries(&part.entries).next().expect("an offer");
+    assert_eq!(
+        table.row_of(entry).map(|row| row.time),
+        Some(Timestamp::from_nanos(5 * SECOND))
+    );
+}
+
+/// The place of a row, for columns that name one.
+pub(in crate::diagnosis) const fn place(row: u32) -> Place {
+    Place(row)
+}

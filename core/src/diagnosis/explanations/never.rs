@@ -2,7 +2,6 @@
 
 use super::{Claim, Kind, Look, ServiceContext, claim};
 use crate::diagnosis::attempts::{ClosedBy, Entry, UNKNOWN};
-use crate::session::Mechanism;
 
 /// Refusals of fresh sessions from which on several servers in turn are excluded as far as eight of them go:
 /// (1 - 1/8)^40 < 0.005.
@@ -15,11 +14,7 @@ const FRESH: i64 = 60_000_000_000;
 /// IDs, and tickets.
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     all.extend(claim(ground, Kind::NeverIds, |entry| {
-        (entry.stateful && !entry.foreign).then_some(Look {
-            // In TLS 1.3 an identity of that size may be anything.
-            concluded: entry.mechanism == Mechanism::Psk && !entry.failed(),
-            ..Look::read(true)
-        })
+        (entry.stateful && !entry.foreign).then_some(Look::read(true))
     }));
     all.extend(claim(ground, Kind::NeverTickets, |entry| {
         (!entry.stateful && !entry.foreign).then_some(Look::read(true))

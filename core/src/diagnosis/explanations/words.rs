@@ -124,26 +124,33 @@ impl Claim {
     pub fn summary(&self, stateful: bool) -> String {
         let units = self.units();
         let (lost, kept) = (units.named_refused, units.other_accepted);
-        let count = self.named.len();
+        let lost_sessions = counted(lost, "session", "sessions");
         match (self.kind, self.value) {
             (Kind::OtherMachine, _) => format!(
                 "on the same backend {kept} resumed and {} declined, on the other {} resumed and {lost} declined",
                 units.other_refused, units.named_accepted
             ),
             (Kind::OtherStore, _) if !self.proven.is_empty() => format!(
-                "{} offers were refused of sessions that were accepted again: more than one store answers",
-                self.proven.len()
+                "{} refused of a session that was accepted again later: more than one store answers",
+                were(self.proven.len() as u64, "offer", "offers")
             ),
-            (Kind::OtherStore, _) => {
-                format!("{count} offers were refused; servers in turn that share nothing would look like this")
-            }
+            (Kind::OtherStore, _) => format!(
+                "{} refused; servers in turn that share nothing would look like this",
+                were(self.named.len() as u64, "offer", "offers")
+            ),
             (Kind::LostAtOnce, Value::Moment(from, until)) => format!(
-                "between {} and {} UTC {lost} sessions from before became worthless; {kept} that no such moment lies in were honoured",
+                "between {} and {} UTC {lost_sessions} from before became worthless; {kept} that no such moment lies in {} honoured",
                 clock(from),
-                clock(until)
+                clock(until),
+                if kept == 1 { "was" } else { "were" }
             ),
-            (Kind::TooOld | Kind::TooIdle, Value::Age(oldest, youngest)) => format!(
+            (Kind::TooOld, Value::Age(oldest, youngest)) => format!(
                 "sessions resumed up to an age of {} and were refused from {} on",
+                duration(oldest),
+                duration(youngest)
+            ),
+            (Kind::TooIdle, Value::Age(oldest, youngest)) => format!(
+                "sessions resumed up to {} after their latest use and were refused from {} on",
                 duration(oldest),
                 duration(youngest)
             ),
@@ -151,23 +158,40 @@ impl Claim {
                 "sessions resumed while the service made up to {most} newer ones, and were refused from {fewest} newer ones on"
             ),
             (Kind::NeverIds, _) => format!(
-                "the server issues session IDs and refused all {lost} that were offered again; {} servers in turn are excluded by that, more are not",
+                "the server issues session IDs and refused all {lost} that were offered again; up to {} servers in turn are excluded by that, more are not",
                 lost / super::FOR_EACH_SERVER
             ),
             (Kind::NeverTickets, _) => {
                 format!("the server issues tickets and refused all {lost} that were offered again")
             }
             (Kind::OfferBreaks, _) => {
-                format!("{lost} handshakes with an offer broke; {kept} of the same clients without one worked")
+                format!(
+                    "{} with an offer broke; {kept} of the same clients without one worked",
+                    counted(lost, "handshake", "handshakes")
+                )
             }
             (Kind::ClientReset | Kind::ClientFin | Kind::ServerClose, _) => {
-                let [_, after] = self.kind.rows();
-                format!("{lost} sessions offered {after} were refused and none resumed; otherwise {kept} resumed")
+                let [clean, after] = self.kind.rows();
+                format!("{lost_sessions} offered {after} refused, none resumed; {clean} {kept} resumed")
             }
             _ => format!(
-                "{lost} sessions were refused where {}; otherwise {kept} resumed",
+                "{} refused: {}; otherwise {kept} resumed",
+                were(lost, "session", "sessions"),
                 self.cause(stateful)
             ),
         }
     }
+}
+
+/// "1 session", "2 sessions".
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn were(count: u64, one: &str, many: &str) -> String {
+    format!(
+        "{} {}",
+        counted(count, one, many),
+        if count == 1 { "was" } else { "were" }
+    )
 }

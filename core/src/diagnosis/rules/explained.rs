@@ -3,7 +3,7 @@
 use super::super::attempts::{Entry, Necessity, Row, UNKNOWN};
 use super::super::contest::Standing;
 use super::super::context::RuleContext;
-use super::super::explanations::words::duration;
+use super::super::explanations::words::{clock, duration};
 use super::super::explanations::{Family, Kind, Value};
 use super::super::service::patterns::MAX_RIVALS;
 use super::super::{Confidence, Evidence, RuleResult};
@@ -140,6 +140,10 @@ pub(super) fn candidates(case: &RuleContext<'_>) -> Vec<&'static str> {
             names.push(name);
         }
     };
+    // An external PSK was never issued: its server may lack it, or have no suite of its hash.
+    if case.connection.offers_external_psks_only() {
+        return vec!["psk-hash-mismatch", "psk-mode-missing"];
+    }
     let refused = || case.hindsight.entries(case.id).filter(|(_, entry)| entry.failed());
     let families = [Family::Who, Family::When, Family::HowLong, Family::Never];
     for (number, entry) in refused() {
@@ -308,10 +312,9 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
             "several servers or processes that share nothing may answer for this address".to_owned()
         }
         (Kind::Takeover, _) => "the session is from before the address changed hands".to_owned(),
-        (Kind::LostAtOnce, Value::Moment(from, until)) => format!(
-            "the session is from before {} UTC; what was made since is honoured, and nothing from before was after {}",
-            super::super::explanations::words::clock(until),
-            super::super::explanations::words::clock(from)
+        (Kind::LostAtOnce, Value::Moment(_, until)) => format!(
+            "the session is from before {} UTC, and nothing from before was honoured after that",
+            clock(until)
         ),
         (Kind::TooOld, Value::Age(oldest, _)) if entry.age != UNKNOWN => format!(
             "the session was {} old; sessions resumed here up to {}",
@@ -343,6 +346,11 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
                 units.named_refused, units.other_accepted
             )
         }
+        (Kind::ClientReset, _) => "the client reset the session's latest connection before close_notify".to_owned(),
+        (Kind::ClientFin, _) => "the client closed the session's latest connection without close_notify".to_owned(),
+        (Kind::ServerClose, _) => "the server closed the session's latest connection without close_notify".to_owned(),
+        (Kind::FatalAlert, _) => "the session's latest connection ended with a fatal alert".to_owned(),
+        (Kind::NeverIds, _) => "no session that this service would have to keep was ever accepted".to_owned(),
         _ => claim
             .trace
             .as_ref()

@@ -5,15 +5,16 @@
 
 use crate::diagnosis::attempts::{Entry, Place, ServicePart};
 use crate::diagnosis::contest::Standing;
+use crate::diagnosis::explanations::words::{clock, duration};
 use crate::diagnosis::explanations::{Family, Kind};
 use crate::diagnosis::{Confidence, Evidence};
-use crate::net::FrameRef;
+use crate::net::{FrameRef, hex};
 use crate::session::{Connection, ConnectionId};
 use crate::store::ConnectionStore;
 
 use super::catalog::PatternKind;
 use super::contrast::ContingencyTable;
-use super::{ServiceAnalyses, ServiceAnalysis, facts};
+use super::{KeyName, ServiceAnalyses, ServiceAnalysis, facts};
 
 /// A statement about a service.
 #[derive(Debug, Clone)]
@@ -60,6 +61,14 @@ impl Pattern {
 
 pub(super) fn advice(name: &'static str) -> &'static str {
     PatternKind::by_name(name).map_or("", |kind| kind.advice)
+}
+
+/// Nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
+/// The first bytes of a key's name.
+fn start(name: &KeyName) -> String {
+    hex(name.bytes().get(..4).unwrap_or_default())
 }
 
 /// Frames named at most in a pattern.
@@ -148,7 +157,7 @@ impl Finder<'_> {
         (!evidence.is_empty()).then(|| Pattern {
             name,
             confidence,
-            summary: it.claim.summary(stateful),
+            summary: self.key_words(it).unwrap_or_else(|| it.claim.summary(stateful)),
             advice: advice(name),
             would_settle: is_possible.then(|| it.claim.kind.settle()),
             evidence,
@@ -157,6 +166,56 @@ impl Finder<'_> {
             explains: self.explained(it),
             remaining: remaining(it, name),
         })
+    }
+
+    /// What is said of keys names them, and how long their tickets lived against how long they were promised to.
+    fn key_words(&self, it: &Standing) -> Option<String> {
+        let count = it.claim.units().named_refused;
+        let refused = if count == 1 {
+            "1 ticket was refused".to_owned()
+        } else {
+            format!("{count} tickets were refused")
+        };
+        match it.claim.kind {
+            Kind::OtherKey => {
+                let at_work = self
+                    .insight
+                    .keys
+                    .iter()
+                    .map(|timeline| format!("{}…", start(&timeline.name)));
+                let names: Vec<String> = at_work.take(EVIDENCE).collect();
+                let names = names.join(", ");
+                Some(format!(
+                    "{} ticket keys are in use side by side ({names}); {refused} although their key was in use",
+                    self.insight.keys.len()
+                ))
+            }
+            Kind::KeyChanged => Some(self.retired_key(it, refused)),
+            _ => None,
+        }
+    }
+
+    fn retired_key(&self, it: &Standing, mut summary: String) -> String {
+        let entries = it.claim.named.iter().filter_map(|number| self.entry(*number));
+        let names = entries.filter_map(|entry| self.hindsight.attempts().key(entry.key));
+        let timelines: Vec<_> = names.filter_map(|name| self.insight.key(name)).collect();
+        let last = timelines
+            .iter()
+            .filter_map(|timeline| timeline.alive)
+            .map(|(_, last)| last)
+            .max();
+        match last {
+            Some(last) => summary.push_str(&format!(" whose key was last seen at work at {} UTC", clock(last))),
+            None => summary.push_str(" under a key that was not seen at work again"),
+        }
+        let advertised = timelines.iter().filter_map(|timeline| timeline.advertised).max();
+        let refused_at = timelines.iter().filter_map(|timeline| timeline.youngest_declined).min();
+        if let (Some(advertised), Some(age)) = (advertised, refused_at)
+            && i64::from(advertised) > age / SECOND
+        {
+            summary.push_str(&format!("; given for {advertised} s, refused after {}", duration(age)));
+        }
+        summary
     }
 
     /// Connections that a claim explains.
