@@ -111,6 +111,13 @@ fn service(part: &ServicePart, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}.", plain(&part.cost))?;
     }
     writeln!(out)?;
+    if !page.answer.is_empty() {
+        writeln!(out, "**{}**", plain(&page.answer))?;
+    }
+    if let Some(action) = &page.action {
+        writeln!(out, "Do: {}.", plain(action))?;
+    }
+    writeln!(out)?;
     for pattern in &page.patterns {
         self::pattern(pattern, out)?;
     }
@@ -153,6 +160,12 @@ fn pattern(pattern: &PatternView, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
     }
     evidence(&pattern.evidence, out)?;
+    if let Some(cause) = pattern.follows_from {
+        writeln!(out, "Follows from: {cause}.\n")?;
+    }
+    if !pattern.remaining.is_empty() {
+        writeln!(out, "Or: {}.\n", pattern.remaining.join("; or "))?;
+    }
     if let Some(settles) = pattern.would_settle {
         writeln!(out, "Would settle it: {}.\n", plain(settles))?;
     }

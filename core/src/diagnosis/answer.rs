@@ -3,9 +3,12 @@
 //! "Because" is for what is inferred or observed. Of two explanations that stand both are named, with what would tell which.
 //! Where nothing is wrong it says so, and there is nothing to do.
 
+use std::collections::BTreeMap;
+
 use crate::session::{Connection, ConnectionId, Outcome};
 
 use super::Confidence;
+use super::attempts::{Decision, Necessity};
 use super::contest::Standing;
 use super::explanations::Kind;
 use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
@@ -28,32 +31,39 @@ struct Tally {
     all: usize,
     resumed: usize,
     declined: usize,
-    /// Broken handshakes with an offer.
+    /// Failed handshakes with an offer.
     broken: usize,
     failed: usize,
-    /// Offered nothing although the client had been here before.
-    returned_silent: usize,
-    /// First visits.
-    first: usize,
+    /// Offered nothing although the client had been given something.
+    silent: usize,
     unclear: usize,
+    /// The most frequent defect that left the server no choice, and how often it did.
+    forced: Option<(Necessity, usize)>,
 }
 
 impl Tally {
     fn of(members: &[(ConnectionId, &Connection)], hindsight: &ServiceAnalyses) -> Self {
         let mut tally = Self::default();
+        let mut forced: BTreeMap<Necessity, usize> = BTreeMap::new();
         for (id, connection) in members {
             tally.all += 1;
-            let returned = hindsight.attempts().of_connection(*id).is_some_and(|row| row.turn > 0);
+            let row = hindsight.attempts().of_connection(*id);
+            let returned = row.is_some_and(|row| row.given && !row.newcomer);
             match connection.outcome {
                 Outcome::Resumed(_) | Outcome::ExternalPsk => tally.resumed += 1,
                 Outcome::Declined => tally.declined += 1,
                 Outcome::Failed if connection.offered().next().is_some() => tally.broken += 1,
                 Outcome::Failed => tally.failed += 1,
-                Outcome::NotOffered if returned => tally.returned_silent += 1,
-                Outcome::NotOffered => tally.first += 1,
+                Outcome::NotOffered if returned => tally.silent += 1,
+                Outcome::NotOffered => {}
                 Outcome::Unclear(_) => tally.unclear += 1,
             }
+            let defect = hindsight.entries(*id).filter(|(_, entry)| entry.failed());
+            if let Some(defect) = defect.filter_map(|(_, entry)| entry.necessity).next() {
+                *forced.entry(defect).or_default() += 1;
+            }
         }
+        tally.forced = forced.into_iter().max_by_key(|(_, count)| *count);
         tally
     }
 
@@ -62,7 +72,7 @@ impl Tally {
     }
 
     const fn returning(&self) -> usize {
-        self.offers() + self.returned_silent
+        self.offers() + self.silent
     }
 }
 
@@ -72,6 +82,7 @@ impl Answer {
     pub fn of(members: &[(ConnectionId, &Connection)], insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Self {
         let tally = Tally::of(members, hindsight);
         let mut answer = breaks(&tally, insight)
+            .or_else(|| forced(&tally, insight, hindsight))
             .or_else(|| refusals(&tally, insight, hindsight))
             .or_else(|| silence(&tally, members, insight))
             .unwrap_or_else(|| nothing_wrong(&tally));
@@ -132,44 +143,80 @@ fn breaks(tally: &Tally, insight: &ServiceAnalysis) -> Option<Answer> {
     })
 }
 
+/// Hello and credential left the server no choice, more often than anything else explains.
+fn forced(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Option<Answer> {
+    let (defect, count) = tally.forced?;
+    let told = insight.standing.iter().find(|it| it.supported);
+    if told.is_some_and(|it| refused_by(it, hindsight) > count) {
+        return None;
+    }
+    Some(Answer {
+        sentence: format!(
+            "{} could not be accepted because {}.",
+            part_of(count, tally.offers(), "offer", "offers"),
+            defect.cause()
+        ),
+        action: Some(defect.action().to_owned()),
+    })
+}
+
+/// "was refused", "failed": what became of the offers that an explanation names.
+fn befell(it: &Standing, hindsight: &ServiceAnalyses, count: usize) -> String {
+    let mut entries = it
+        .claim
+        .named
+        .iter()
+        .filter_map(|number| hindsight.attempts().entry(*number));
+    if entries.all(|entry| entry.decision == Decision::Broken) {
+        "failed".to_owned()
+    } else {
+        format!("{} refused", was(count))
+    }
+}
+
 fn refusals(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Option<Answer> {
-    if tally.declined == 0 {
+    let lost = tally.declined + tally.broken;
+    if lost == 0 {
         return None;
     }
     let of_all = |count: usize| part_of(count, tally.offers(), "offer", "offers");
     let mut told = insight.standing.iter().filter(|it| it.supported);
     let Some(first) = told.next() else {
+        let verb = if tally.declined == 0 {
+            "failed".to_owned()
+        } else {
+            format!("{} refused", was(lost))
+        };
         return Some(Answer {
-            sentence: format!(
-                "{} {} refused, and nothing visible says why.",
-                of_all(tally.declined),
-                was(tally.declined)
-            ),
+            sentence: format!("{} {verb}, and nothing visible says why.", of_all(lost)),
             action: Some("look into the server's log for that time, or capture longer".to_owned()),
         });
     };
-    let count = refused_by(first, hindsight).min(tally.declined);
+    let count = refused_by(first, hindsight).min(lost);
     let stateful = is_stateful(first, hindsight);
-    let cause = first.claim.cause(stateful);
+    let (cause, verb) = (first.claim.cause(stateful), befell(first, hindsight, count));
+    let action = first.claim.action(stateful);
     if first.confidence.max(first.family) > Confidence::Possible {
         return Some(Answer {
-            sentence: format!("{} {} refused because {cause}.", of_all(count), was(count)),
-            action: Some(first.claim.action(stateful).to_owned()),
+            sentence: format!("{} {verb} because {cause}.", of_all(count)),
+            action: Some(action.to_owned()),
         });
     }
     let rival = told.find(|it| it.claim.kind.family() != first.claim.kind.family());
-    let sentence = match rival {
-        Some(rival) => format!(
-            "{} {} refused: either {cause}, or {}.",
-            of_all(count),
-            was(count),
-            rival.claim.cause(is_stateful(rival, hindsight))
-        ),
-        None => format!("{} {} refused; it may be that {cause}.", of_all(count), was(count)),
-    };
-    Some(Answer {
-        sentence,
-        action: Some(format!("find out which: {}", first.claim.kind.settle())),
+    let settle = first.claim.kind.settle();
+    Some(match rival {
+        Some(rival) => Answer {
+            sentence: format!(
+                "{} {verb}: either {cause}, or {}.",
+                of_all(count),
+                rival.claim.cause(is_stateful(rival, hindsight))
+            ),
+            action: Some(format!("find out which: {settle}")),
+        },
+        None => Answer {
+            sentence: format!("{} {verb}; it may be that {cause}.", of_all(count)),
+            action: Some(format!("make sure: {settle}; if so, {action}")),
+        },
     })
 }
 
@@ -216,7 +263,7 @@ fn silence(tally: &Tally, members: &[(ConnectionId, &Connection)], insight: &Ser
             ),
         });
     }
-    if tally.returned_silent == 0 || told("client-never-offers").is_none() && tally.offers() > tally.returned_silent {
+    if tally.silent == 0 {
         return None;
     }
     let mut clients = members.iter().map(|(_, connection)| connection.client_address());
@@ -225,10 +272,19 @@ fn silence(tally: &Tally, members: &[(ConnectionId, &Connection)], insight: &Ser
         Some(client) => format!(" from {client}"),
         None => String::new(),
     };
+    let rest = match tally.resumed {
+        0 => String::new(),
+        resumed => format!("; {resumed} resumed"),
+    };
     Some(Answer {
         sentence: format!(
-            "{} that came back{who} offered no session.",
-            part_of(tally.returned_silent, tally.returning(), "connection", "connections")
+            "{}{who} offered no session although one had been given before{rest}.",
+            part_of(
+                tally.silent,
+                tally.returning(),
+                "returning connection",
+                "returning connections"
+            )
         ),
         action: Some("keep connections open, or have the client keep its sessions between connections".to_owned()),
     })
@@ -251,19 +307,16 @@ fn are(pattern: &Pattern, returning: usize) -> String {
 fn nothing_wrong(tally: &Tally) -> Answer {
     let sentence = if tally.all == tally.unclear {
         "What became of the handshakes is not visible in this capture.".to_owned()
-    } else if tally.returning() == 0 && tally.failed == 0 {
+    } else if tally.offers() == 0 && tally.failed > 0 {
         format!(
-            "{} a first visit: nothing could be resumed, and nothing is wrong.",
-            match tally.first {
-                1 => "The one connection is".to_owned(),
-                first => format!("Each of {first} connections is"),
-            }
-        )
-    } else if tally.failed > 0 && tally.offers() == 0 {
-        format!(
-            "{} failed; no session was offered.",
+            "{} failed, and none of them offered a session.",
             part_of(tally.failed, tally.all, "handshake", "handshakes")
         )
+    } else if tally.offers() == 0 {
+        match tally.all {
+            1 => "The one connection is a first visit: nothing could be resumed, and nothing is wrong.".to_owned(),
+            all => format!("All {all} connections are first visits: nothing could be resumed, and nothing is wrong."),
+        }
     } else {
         format!(
             "{} resumed, and nothing is wrong.",
@@ -276,4 +329,64 @@ fn nothing_wrong(tally: &Tally) -> Answer {
         )
     };
     Answer { sentence, action: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::tests::{World, full};
+
+    fn told(connections: Vec<Connection>) -> Answer {
+        let world = World::of(connections, usize::MAX);
+        world.case(0).insight().expect("a service").answer.clone()
+    }
+
+    #[test]
+    fn first_visits_are_nothing_wrong() {
+        let one = told(vec![full(1)]);
+        assert_eq!(
+            one.sentence,
+            "The one connection is a first visit: nothing could be resumed, and nothing is wrong."
+        );
+        assert_eq!(one.action, None);
+    }
+
+    #[test]
+    fn a_server_that_gives_nothing_is_told_so() {
+        let answer = told(vec![full(1), full(2), full(3)]);
+        assert_eq!(
+            answer.sentence,
+            "None of 3 connections could resume because the server issues neither session IDs nor tickets."
+        );
+        assert!(answer.action.is_some());
+    }
+
+    #[test]
+    fn clients_that_offer_nothing_are_counted_before_anything_is_said_of_them() {
+        let given = |second: u32| {
+            let mut connection = full(second);
+            connection.issued.push(crate::session::CredentialId(0));
+            connection
+        };
+        let answer = told((1..=4).map(given).collect());
+        assert_eq!(
+            answer.sentence,
+            "All 3 returning connections from 192.0.2.1 offered no session although one had been given before."
+        );
+    }
+
+    #[test]
+    fn a_long_sentence_is_cut_at_a_word() {
+        let long = "word ".repeat(60);
+        let cut = fitting(&long);
+        assert!(cut.chars().count() <= MAX_ANSWER && cut.ends_with("word…"), "{cut}");
+        assert_eq!(fitting("short."), "short.");
+    }
+
+    #[test]
+    fn parts_and_wholes_are_counted_in_words() {
+        assert_eq!(part_of(1, 1, "offer", "offers"), "The one offer");
+        assert_eq!(part_of(3, 3, "offer", "offers"), "All 3 offers");
+        assert_eq!(part_of(1, 3, "offer", "offers"), "1 of 3 offers");
+    }
 }

@@ -41,6 +41,10 @@ pub struct ServicePage {
     pub keys: Vec<KeyView>,
     /// Patterns, the surest first.
     pub patterns: Vec<PatternView>,
+    /// What there is to say, in one sentence.
+    pub answer: String,
+    /// The one thing to do; `None` where nothing is wrong.
+    pub action: Option<String>,
     /// Security findings, the gravest first.
     pub findings: Vec<FindingView>,
     /// Clients, those with the most refusals first.
@@ -94,6 +98,10 @@ pub struct PatternView {
     pub advice: &'static str,
     /// What would raise the confidence.
     pub would_settle: Option<&'static str>,
+    /// What else would explain the same, in general words.
+    pub remaining: Vec<&'static str>,
+    /// What it follows from, in general words.
+    pub follows_from: Option<&'static str>,
 }
 
 /// A security finding with its words.
@@ -165,6 +173,8 @@ impl ServicePage {
                 .into_iter()
                 .map(|pattern| PatternView::of(pattern, &frames))
                 .collect(),
+            answer: insight.answer.sentence.clone(),
+            action: insight.answer.action.clone(),
             findings: findings(report, &service, &frames),
             clients,
             swimlane,
@@ -280,11 +290,18 @@ impl PatternView {
             evidence: by_text(&pattern.evidence, frames),
             advice: kind.map_or(pattern.advice, |kind| kind.advice),
             would_settle: pattern.would_settle,
+            remaining: pattern.remaining.iter().map(|name| words(name)).collect(),
+            follows_from: pattern.follows_from.map(words),
         }
     }
 }
 
 /// How likely a table is by chance.
+/// What a pattern says in general.
+fn words(name: &'static str) -> &'static str {
+    PatternKind::by_name(name).map_or(name, |kind| kind.summary)
+}
+
 fn chance(contrast: &ContingencyTable) -> String {
     if contrast.p_value < 0.001 {
         ", p < 0.001".to_owned()

@@ -19,6 +19,12 @@ impl Page<'_> {
         )?;
         self.tiles(&page.counts.outcomes)?;
         writeln!(self.out, "</div>")?;
+        if !page.answer.is_empty() {
+            writeln!(self.out, "<p class=\"answer\"><b>{}</b></p>", escape(&page.answer))?;
+        }
+        if let Some(action) = &page.action {
+            writeln!(self.out, "<p><b>Do:</b> {}.</p>", escape(action))?;
+        }
         if !part.cost.is_empty() {
             writeln!(self.out, "<p>{}.</p>", escape(&part.cost))?;
         }
@@ -56,6 +62,13 @@ impl Page<'_> {
         )?;
         self.contrast(pattern)?;
         self.evidence(&pattern.evidence)?;
+        if let Some(cause) = pattern.follows_from {
+            writeln!(self.out, "<p><b>Follows from:</b> {}.</p>", escape(cause))?;
+        }
+        if !pattern.remaining.is_empty() {
+            let others = escape(&pattern.remaining.join("; or "));
+            writeln!(self.out, "<p><b>Or:</b> {others}.</p>")?;
+        }
         if let Some(settles) = pattern.would_settle {
             writeln!(self.out, "<p><b>Would settle it:</b> {}.</p>", escape(settles))?;
         }

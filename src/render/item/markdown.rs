@@ -199,6 +199,12 @@ pub fn service(page: &ServicePage, out: &mut dyn Write) -> io::Result<()> {
         number(outcomes.declined),
         number(outcomes.not_offered)
     )?;
+    if !page.answer.is_empty() {
+        writeln!(out, "{}\n", plain(&page.answer))?;
+    }
+    if let Some(action) = &page.action {
+        writeln!(out, "Do: {}.\n", plain(action))?;
+    }
     for group in page.backends.iter().chain(&page.domains) {
         writeln!(
             out,
@@ -223,6 +229,9 @@ pub fn service(page: &ServicePage, out: &mut dyn Write) -> io::Result<()> {
         for (text, frames) in &pattern.evidence {
             let frames: Vec<String> = frames.iter().map(|frame| plain(&frame.text)).collect();
             writeln!(out, "- frames {}: {}", frames.join(", "), plain(text))?;
+        }
+        if !pattern.remaining.is_empty() {
+            writeln!(out, "\nOr: {}.", pattern.remaining.join("; or "))?;
         }
         writeln!(out, "\nWhat to do: {}.", pattern.advice)?;
     }

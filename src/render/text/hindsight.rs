@@ -53,6 +53,10 @@ impl Page<'_, '_> {
             sure.push_str(", ");
             sure.push_str(&chance(contrast.p_value));
         }
+        if let Some(cause) = pattern.follows_from {
+            let headline = PatternKind::by_name(cause).map_or(cause, |kind| kind.summary);
+            sure.push_str(&format!("; follows from: {headline}"));
+        }
         writeln!(self.out, "  {name}   {sure}")?;
         if let Some(contrast) = &pattern.contrast {
             self.contrast(contrast)?;
@@ -61,6 +65,14 @@ impl Page<'_, '_> {
             self.paragraph(6, "", Style::new(), &summary)?;
         }
         self.frames(&pattern.evidence)?;
+        if !pattern.remaining.is_empty() {
+            let names = pattern
+                .remaining
+                .iter()
+                .map(|name| PatternKind::by_name(name).map_or(*name, |kind| kind.summary));
+            let names: Vec<&str> = names.collect();
+            self.paragraph(6, "or: ", self.style.note, &names.join("; or "))?;
+        }
         if let Some(settles) = pattern.would_settle {
             self.paragraph(6, "would settle it: ", self.style.note, settles)?;
         }

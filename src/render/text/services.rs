@@ -4,12 +4,15 @@ use crate::model::over;
 use std::cmp::Reverse;
 use std::io;
 
+use anstyle::Style;
+
 use super::{Page, hindsight, paint};
 use crate::model::cost::{Avoidable, AvoidableByReason};
 use crate::model::{OutcomeGroup, ServiceView, TicketLedger, alike};
 use crate::wording::{MAX_WIRE, printable};
 use crate::wording::{bytes, counted, duration, number};
 use reshake_core::diagnosis::Reason;
+use reshake_core::diagnosis::answer::Answer;
 use reshake_core::session::Outcome;
 use reshake_core::tls::CertificateOperation;
 
@@ -76,6 +79,7 @@ impl Page<'_, '_> {
         let over = over(view.transport);
         writeln!(self.out, "\n{name}  {}{over}{counts}{backends}", view.server)?;
         if let Some(insight) = insight {
+            self.answer(&insight.answer)?;
             self.hindsight(insight, advised)?;
         }
         let service = view.service();
@@ -87,6 +91,22 @@ impl Page<'_, '_> {
             resumed_bytes: view.resumed_bytes,
         };
         self.trouble(&trouble, advised)
+    }
+
+    /// The one sentence about the service, and the one thing to do.
+    fn answer(&mut self, answer: &Answer) -> io::Result<()> {
+        if !answer.sentence.is_empty() {
+            self.paragraph(
+                2,
+                "",
+                Style::new(),
+                &printable(&answer.sentence, hindsight::MAX_SENTENCE),
+            )?;
+        }
+        match &answer.action {
+            Some(action) => self.paragraph(2, "do: ", self.style.advice, action),
+            None => Ok(()),
+        }
     }
 
     /// What the clients did with their TLS 1.3 tickets, all together.

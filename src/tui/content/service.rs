@@ -17,6 +17,7 @@ const KEY_LINE: usize = 40;
 pub fn service(page: &ServicePage, from: usize, width: u16) -> Page {
     let mut items = Vec::new();
     head(&mut items, page);
+    answer(&mut items, width, page);
     if let Some(picture) = &page.swimlane {
         heading(&mut items, &format!("One client's sessions: {}", picture.client));
         swimlane::draw(picture, from, width, &mut items);
@@ -75,6 +76,16 @@ fn head(items: &mut Vec<Item>, page: &ServicePage) {
     }
 }
 
+/// The one sentence about the service, and the one thing to do.
+fn answer(items: &mut Vec<Item>, width: u16, page: &ServicePage) {
+    if !page.answer.is_empty() {
+        paragraph(items, width, "", Tone::Plain, (Tone::Plain, &page.answer));
+    }
+    if let Some(action) = &page.action {
+        paragraph(items, width, "do: ", Tone::Advice, (Tone::Plain, action));
+    }
+}
+
 fn pattern(items: &mut Vec<Item>, width: u16, pattern: &PatternView) {
     items.push(Item::default());
     items.push(Item::of(Tone::Bad, pattern.headline).and(Tone::Plain, format!("   {}", pattern.sure)));
@@ -83,6 +94,13 @@ fn pattern(items: &mut Vec<Item>, width: u16, pattern: &PatternView) {
         items.push(Item::of(Tone::Plain, format!("    {}", contrast_line(row, *counts))));
     }
     evidence(items, width, &pattern.evidence);
+    if let Some(cause) = pattern.follows_from {
+        paragraph(items, width, "  follows from: ", Tone::Note, (Tone::Plain, cause));
+    }
+    if !pattern.remaining.is_empty() {
+        let others = pattern.remaining.join("; or ");
+        paragraph(items, width, "  or: ", Tone::Note, (Tone::Plain, &others));
+    }
     if let Some(settles) = pattern.would_settle {
         paragraph(items, width, "  would settle it: ", Tone::Note, (Tone::Plain, settles));
     }

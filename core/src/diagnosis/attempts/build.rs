@@ -103,6 +103,8 @@ struct ClientState {
     /// How many it holds cannot be told.
     lost_count: bool,
     given_any: bool,
+    /// When it was given something to offer for the first time.
+    first_given: Option<Timestamp>,
     /// It offered a ticket of TLS 1.3 more than once: none is ever used up.
     reuses: bool,
 }
@@ -221,6 +223,7 @@ impl Builder<'_> {
             held: None,
             held_read: false,
             spent: false,
+            given: false,
             newcomer: false,
             version: connection.version().map_or(0, |version| version.0),
             retried: connection.retry.is_some(),
@@ -237,6 +240,7 @@ impl Builder<'_> {
     fn held(&mut self, row: &mut Row) -> Option<u8> {
         let state = self.states.get_mut(row.client as usize)?;
         row.held_read = !state.guessed;
+        row.given = state.first_given.is_some_and(|first| first < row.time);
         while let Some((_, count, guessed)) = state.coming.front().copied().filter(|(time, ..)| *time < row.time) {
             state.coming.pop_front();
             match count {
@@ -479,9 +483,17 @@ impl Builder<'_> {
 
     /// Tickets of TLS 1.3 are given under encryption: what a handshake may have given, as far as sizes or keys tell.
     fn gives(&mut self, row: &Row, place: Place, connection: &Connection) {
-        let Some((given, over)) = gave(connection).filter(|_| connection.is_tls13()) else {
+        let Some((given, over)) = gave(connection) else {
             return;
         };
+        if matches!(given, Gave::Seen | Gave::Inferred)
+            && let Some(state) = self.states.get_mut(row.client as usize)
+        {
+            state.first_given = Some(state.first_given.map_or(over.time, |first| first.min(over.time)));
+        }
+        if !connection.is_tls13() {
+            return;
+        }
         let count = match connection.tickets_inferred {
             TicketsInferred::Like(count) => Some(count),
             TicketsInferred::None => Some(0),

@@ -98,6 +98,8 @@ pub struct Row {
     pub held_read: bool,
     /// A later hello offers what this handshake issued, as far as can be told.
     pub spent: bool,
+    /// Its client had been given something before, as far as can be told.
+    pub given: bool,
     /// It begins a chain of credentials of its own while every other chain of its address goes on.
     pub newcomer: bool,
     /// The handshake visibly broke.

@@ -24,6 +24,32 @@ pub enum Necessity {
 }
 
 impl Necessity {
+    /// What it is, as it follows "because".
+    #[must_use]
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::Version => "the hellos do not offer the version of the session",
+            Self::Cipher => "the hellos lack the cipher suite of the session",
+            Self::Hash => "no suite that was offered or chosen has the hash of the session",
+            Self::Modes => "the hellos offer a session without psk_key_exchange_modes",
+            Self::ExtendedMasterSecret => "session and hello differ in extended master secret",
+            Self::OldHello => "an SSLv2-format hello cannot resume",
+        }
+    }
+
+    /// The one thing to do about it.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Version => "offer the same versions in every connection of the client",
+            Self::Cipher => "keep the client's cipher suites the same while it holds sessions",
+            Self::Hash => "prefer the same suites in the same order on every server",
+            Self::Modes => "send psk_key_exchange_modes with psk_dhe_ke",
+            Self::ExtendedMasterSecret => "turn on extended master secret on every client and every server",
+            Self::OldHello => "turn off SSLv2-compatible hellos in the client",
+        }
+    }
+
     /// The defect of one offer, whatever became of it. `has_ems` says whether the server is seen to know extended master
     /// secret: many do not, and obey no rule about it.
     #[must_use]

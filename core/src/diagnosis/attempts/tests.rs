@@ -40,6 +40,7 @@ impl Sketch {
             version: 0x0303,
             held_read: false,
             spent: false,
+            given: false,
             newcomer: false,
             broken: false,
             completed: true,
