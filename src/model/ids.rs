@@ -127,7 +127,7 @@ pub fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use reshake_core::session::CredentialFingerprint;
+    use reshake_core::session::{CredentialFingerprint, TransportKind};
 
     use super::*;
 
@@ -153,7 +153,14 @@ mod tests {
             port: 443,
         };
         let ids = |bytes: &[u8]| {
-            let id = |mechanism| credential_id(&Credential::unseen(mechanism, CredentialFingerprint::of(bytes), end));
+            let id = |mechanism| {
+                credential_id(&Credential::unseen(
+                    TransportKind::Tcp,
+                    mechanism,
+                    CredentialFingerprint::of(bytes),
+                    end,
+                ))
+            };
             [Mechanism::SessionId, Mechanism::Ticket, Mechanism::Psk].map(id)
         };
         let [session, ticket, psk] = ids(&[7; 32]);

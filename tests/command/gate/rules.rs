@@ -387,12 +387,13 @@ fn rules_see_what_reports_show() {
             for one in check.verdicts() {
                 let counts = match &one.area {
                     Area::All => &document["summary"],
-                    Area::Service((server, name)) => items(&document, "services")
+                    Area::Service(asked) => items(&document, "services")
                         .iter()
                         .find(|service| {
-                            service["server"]["port"] == server.port
-                                && text(&service["server"], "ip") == Some(&server.ip.to_string())
-                                && text(service, "server_name") == name.as_deref()
+                            service["server"]["port"] == asked.server.port
+                                && text(&service["server"], "ip") == Some(asked.server.ip.to_string().as_str())
+                                && text(service, "server_name") == asked.name.as_deref()
+                                && text(service, "transport") == Some(asked.transport.code())
                         })
                         .expect("its service"),
                     _ => continue,

@@ -98,7 +98,7 @@ fn client_close(connection: &Connection) -> ClosedBy {
 #[cfg(test)]
 mod tests {
     use crate::session::tests::{at, with_hello};
-    use crate::session::{Close, ResetForm, Seen};
+    use crate::session::{Blindness, Close, ResetForm, Seen};
     use crate::tcp::Reset;
 
     use super::*;
@@ -109,7 +109,7 @@ mod tests {
         connection.client_side.fin = Some(at(5));
         connection.close = Close {
             class: class.map_or(Seen::No, Seen::Yes),
-            first_closer: first,
+            first_closer: first.map_or(Seen::Blind(Blindness::Gap), Seen::Yes),
             client,
             server,
         };

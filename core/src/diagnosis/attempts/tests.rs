@@ -5,7 +5,7 @@ use crate::net::Timestamp;
 use crate::session::tests::{answered, at, endpoint, offer};
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism, OfferKind,
-    Outcome, ProtocolVersion,
+    Outcome, ProtocolVersion, TransportKind,
 };
 use crate::store::CredentialStore;
 
@@ -127,14 +127,14 @@ impl Sketch {
 fn visits(visits: &[(Outcome, fn(&mut Connection))]) -> World {
     let mut ledger = CredentialStore::default();
     let name = CredentialFingerprint::of(&[7; 32]);
-    let session = ledger.enter(Mechanism::SessionId, &name, || Credential {
+    let session = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {
         issued: Some(Issue {
             connection: ConnectionId(0),
             at: at(1),
         }),
         server_name: Some("a.test".into()),
         version: Some(ProtocolVersion::TLS_1_2),
-        ..Credential::unseen(Mechanism::SessionId, name, endpoint(2))
+        ..Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
     });
     let mut first = crate::diagnosis::tests::full(1);
     first.issued.push(session);
