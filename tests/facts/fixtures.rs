@@ -109,6 +109,8 @@ impl Judge<'_> {
             self.scalar("version", &[version], text(stated, "tls_version"));
         }
         match (&truth.early_data, text(stated, "early_data")) {
+            // Without keys nothing may be told, and nothing else.
+            (Some(_), None) if self.truth.early_visible.is_some() => {}
             (Some(early), told) => self.scalar("early_data", &[early], told),
             (None, Some(told)) => self.wrong("early_data", format!("none was offered, stated {told}")),
             (None, None) => {}

@@ -133,15 +133,23 @@ impl QuicTable {
         };
         let was_opening = entry.is_opening();
         entry.see(reached, datagram, at, &mut run.context);
-        let mut destination = None;
+        let mut destination: Option<Cid> = None;
         let mut rest = datagram.payload;
         for _ in 0..MAX_PACKETS {
             let Some((packet, after)) = split(rest) else { break };
+            // RFC 9000 §12.2: packets for another connection ID are to be ignored. So is what some stacks fill their
+            // datagrams with.
+            let same = match (&packet, destination) {
+                (_, None) => true,
+                (Packet::Long(long), Some(first)) => long.destination == first,
+                (Packet::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
+                _ => false,
+            };
+            if !same {
+                break;
+            }
             if let Packet::Long(long) = &packet {
-                // RFC 9000 §12.2: packets for another connection ID are to be ignored.
-                if *destination.get_or_insert(long.destination) != long.destination {
-                    break;
-                }
+                destination = Some(long.destination);
             }
             entry.packet(speaker, &packet, at, run.context.secrets, &mut self.scratch);
             rest = after;

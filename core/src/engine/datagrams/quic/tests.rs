@@ -358,6 +358,21 @@ fn packets_for_another_id_in_one_datagram_are_ignored() {
 }
 
 #[test]
+fn what_fills_a_datagram_behind_its_packets_is_no_packet() {
+    // aioquic fills its datagrams with zeros, which would be a short header but for the fixed bit: the client's Finished
+    // would be taken for sent.
+    let mut filled = client(&SERVER, &CLIENT).closed(2, 60);
+    filled.extend([0; 100]);
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &first_flight(false))
+        .send(443, 5000, &reply(None))
+        .send(5000, 443, &filled);
+    let connection = one(wire.finish());
+    assert!(connection.client_side.finished.is_none());
+    assert!(matches!(connection.outcome, Outcome::Unclear(_)));
+}
+
+#[test]
 fn an_alert_in_an_initial_is_a_failure_that_anyone_can_read() {
     let way = server(&FIRST, &CLIENT, &SERVER);
     // 0x178: no_application_protocol.
