@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape};
+use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape, TransportKind};
 use reshake_core::tls::CertificateOperation;
 
 /// Cost of one handshake; times in nanoseconds.
@@ -42,10 +42,12 @@ pub fn of(connection: &Connection) -> Cost {
             .hello
             .blind()
             .or(connection.answer.blind())
-            .unwrap_or(match connection.transport.dtls() {
-                None => Blindness::CaptureStartedLate,
+            .unwrap_or(match transport.kind() {
+                TransportKind::Tcp => Blindness::CaptureStartedLate,
+                // Acknowledgements that would show a round trip are protected.
+                TransportKind::Quic => Blindness::Encrypted,
                 // Without a cookie, or where it was sent again, no packet answers another at once.
-                Some(_) => Blindness::NothingTellsApart,
+                TransportKind::Dtls => Blindness::NothingTellsApart,
             }),
     }
 }

@@ -12,9 +12,9 @@ use crate::common::{assert_none, root};
 const CORE: &[(&str, &[&str])] = &[
     ("net", &[]),
     ("tls", &[]),
-    ("decrypt", &["tls"]),
     ("tcp", &["net"]),
     ("datagram", &["net"]),
+    ("decrypt", &["tls", "datagram"]),
     ("quic", &["net", "tls", "datagram", "decrypt"]),
     ("dtls", &["net", "tls", "tcp"]),
     ("session", &["net", "tcp", "tls"]),

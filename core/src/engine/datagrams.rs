@@ -153,4 +153,9 @@ impl Datagrams {
     pub(super) fn strangers(&self) -> usize {
         self.quic.strangers()
     }
+
+    /// Smaller bounds for QUIC.
+    pub(super) const fn shrink_quic(&mut self, most_opening: usize, most_strangers: usize) {
+        self.quic.shrink(most_opening, most_strangers);
+    }
 }
