@@ -316,5 +316,4 @@ pub fn is_retry_authentic(version: u32, original: &[u8], retry: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "packet_tests.rs"]
 mod tests;
