@@ -23,7 +23,7 @@ pub fn quic_datagrams(data: &[u8]) {
         let (payload, after) = more.split_at(length);
         rest = after;
         now += if how & 16 == 0 { 1_000_000 } else { 360_000_000_000 };
-        for _ in 0..1 + (how >> 3 & 1) {
+        for _ in 0..=(how >> 3 & 1) {
             frame += 1;
             let packet = udp(how, payload);
             engine.push(&Packet {

@@ -114,8 +114,8 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    pub(super) fn of(protocol: Protocol, datagram: &Datagram<'_>, at: At) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn of(protocol: Protocol, datagram: &Datagram<'_>, at: At) -> Self {
+        Self {
             protocol,
             source: datagram.source,
             destination: datagram.destination,
@@ -126,7 +126,7 @@ impl Arrival {
             outer: datagram.path.outer.into(),
             length: datagram.payload.len(),
             at,
-        })
+        }
     }
 
     /// The datagram with its bytes.
