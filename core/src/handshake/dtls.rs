@@ -40,6 +40,7 @@ impl HandshakeTracker {
         if self.facts.answer.yes().is_none() {
             return;
         }
+        self.opened.server_closed |= side == Side::Server;
         let over = self.facts.client_side.application_data.is_some();
         let epoch = Dtls13Epoch::of(epoch_bits, over);
         match (side, epoch) {

@@ -474,7 +474,9 @@ impl Listener<'_, '_> {
         };
         match record.number {
             Number::Encrypted { epoch_bits } => {
-                self.open.dtls13_record(side(from), epoch_bits, &sealed, at, offset);
+                if self.read_dtls13(from, record, &sealed, epoch_bits, at).is_none() {
+                    self.open.dtls13_record(side(from), epoch_bits, &sealed, at, offset);
+                }
             }
             Number::Clear { epoch, sequence } => {
                 match self.read(from, &sealed, (epoch, sequence), record.connection_id) {
@@ -500,6 +502,30 @@ impl Listener<'_, '_> {
             return None;
         }
         keys.open_dtls(speaker(from), record, number, id)
+    }
+
+    /// Reads a record of DTLS 1.3 and the messages in it; `None` where there is no key that opens it.
+    fn read_dtls13(
+        &mut self,
+        from: Direction,
+        record: &Record<'_>,
+        sealed: &Sealed<'_>,
+        epoch_bits: u8,
+        at: At,
+    ) -> Option<()> {
+        let offset = self.offset(from);
+        let keys = self.keys.as_deref_mut()?;
+        let id = record.connection_id.map_or(0, <[u8]>::len);
+        let header = (record.header, id);
+        let content = keys.open_dtls13(speaker(from), header, sealed, epoch_bits, self.context.secrets)?;
+        self.open.opened(side(from), sealed, content, at, offset);
+        if content == Content::Handshake {
+            while let Some(message) = keys.next_message(speaker(from), self.context.secrets) {
+                let (ledger, interner) = (&mut *self.context.ledger, &mut *self.context.interner);
+                self.open.inner(side(from), &message, (at, offset), ledger, interner);
+            }
+        }
+        Some(())
     }
 
     fn offset(&self, from: Direction) -> u64 {
