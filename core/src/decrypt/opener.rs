@@ -59,7 +59,7 @@ impl Opener {
         Self::of_traffic(DTLS, suite, secret)
     }
 
-    fn of_traffic(prefix: &[u8; 6], suite: CipherSuite, secret: &Secret) -> Option<Self> {
+    fn of_traffic(prefix: [u8; 6], suite: CipherSuite, secret: &Secret) -> Option<Self> {
         let (Some(Algorithm::Aead(kind)), Some(hash)) = (suite::algorithm(suite), suite.kdf_hash()) else {
             return None;
         };

@@ -21,8 +21,8 @@ pub(super) enum Prf {
 }
 
 /// What stands in front of every label: of TLS and QUIC, and of DTLS (RFC 9147 §5.9), without a space.
-pub(super) const TLS: &[u8; 6] = b"tls13 ";
-pub(super) const DTLS: &[u8; 6] = b"dtls13";
+pub(super) const TLS: [u8; 6] = *b"tls13 ";
+pub(super) const DTLS: [u8; 6] = *b"dtls13";
 
 /// HKDF-Expand-Label with an empty context, for each label and the bytes to fill: at most one hash long.
 pub(super) fn expand_labels<const N: usize>(hash: KdfHash, secret: &Secret, wanted: [(&str, &mut [u8]); N]) {
@@ -31,7 +31,7 @@ pub(super) fn expand_labels<const N: usize>(hash: KdfHash, secret: &Secret, want
 
 /// The same with another prefix.
 pub(super) fn expand_labels_of<const N: usize>(
-    prefix: &[u8; 6],
+    prefix: [u8; 6],
     hash: KdfHash,
     secret: &Secret,
     wanted: [(&str, &mut [u8]); N],
@@ -42,7 +42,7 @@ pub(super) fn expand_labels_of<const N: usize>(
     }
 }
 
-fn expand<M: Mac + KeyInit + Clone, const N: usize>(prefix: &[u8; 6], secret: &Secret, wanted: [(&str, &mut [u8]); N]) {
+fn expand<M: Mac + KeyInit + Clone, const N: usize>(prefix: [u8; 6], secret: &Secret, wanted: [(&str, &mut [u8]); N]) {
     let Ok(keyed) = M::new_from_slice(secret.bytes()) else {
         return; // HMAC takes keys of any length
     };
@@ -52,7 +52,7 @@ fn expand<M: Mac + KeyInit + Clone, const N: usize>(prefix: &[u8; 6], secret: &S
         let [high, low] = u16::try_from(out.len()).unwrap_or(u16::MAX).to_be_bytes();
         let mut mac = keyed.clone();
         mac.update(&[high, low, u8::try_from(6 + label.len()).unwrap_or(u8::MAX)]);
-        mac.update(prefix);
+        mac.update(&prefix);
         mac.update(label.as_bytes());
         mac.update(&[0, 1]);
         let mut block = mac.finalize().into_bytes();

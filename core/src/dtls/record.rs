@@ -102,7 +102,7 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
         return None;
     }
     let epoch = reader.u16()?;
-    let [a, b, c, d, e, f] = *reader.array::<6>()?;
+    let (high, low) = (reader.u16()?, reader.u32()?);
     let connection_id = match content_type {
         ContentType::TLS12_CID => Some(reader.take(connection_id?)?),
         _ => None,
@@ -110,7 +110,7 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
     let length = reader.u16()?;
     let number = Number::Clear {
         epoch,
-        sequence: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+        sequence: u64::from(high) << 32 | u64::from(low),
     };
     let header = bytes.get(..bytes.len() - reader.rest().len())?;
     let (body, after) = body(reader.rest(), length, cut)?;

@@ -109,7 +109,9 @@ fn class(connection: &Connection, notifies: [CloseNotify; 2], silence: Silence) 
     }
     let blind = notifies.iter().find_map(|notify| match notify {
         CloseNotify::Blind(cause) => Some(*cause),
-        _ => None,
+        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => {
+            None
+        }
     });
     if let Some(cause) = blind {
         return Seen::Blind(cause);

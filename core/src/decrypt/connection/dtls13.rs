@@ -12,7 +12,7 @@ use crate::decrypt::secret::Secret;
 use crate::decrypt::store::{Kind, Secrets};
 use crate::decrypt::suite::{self, Algorithm};
 use crate::tls::record::{Content, Sealed};
-use crate::tls::{AlertDescription, CipherSuite, ContentType};
+use crate::tls::{AlertDescription, CipherSuite, ContentType, Reader};
 
 /// A handshake message in front of its body (RFC 9147 §5.2): type, length, message_seq, fragment_offset, fragment_length.
 const MESSAGE_HEADER: usize = 12;
@@ -22,8 +22,17 @@ const LONG_NUMBER: u8 = 0b0000_1000;
 /// The keys of a side, by epoch.
 #[derive(Debug, Default)]
 pub(super) struct Epochs {
-    /// Of epoch 1, 2 and 3, once they were asked for; those after a KeyUpdate are not opened.
-    keys: [Option<Option<Box<EpochKey>>>; 3],
+    /// Of epoch 1, 2 and 3; those after a KeyUpdate are not opened.
+    keys: [EpochState; 3],
+}
+
+/// A key is made with the first record of its epoch.
+#[derive(Debug, Default)]
+enum EpochState {
+    #[default]
+    NotAsked,
+    Missing,
+    Key(Box<EpochKey>),
 }
 
 /// The keys of one epoch.
@@ -111,12 +120,15 @@ impl Keys {
         let Self { sides, scratch, .. } = self;
         let side = of(sides, speaker);
         let slot = side.epochs.keys.get_mut(usize::from(epoch_bits) - 1)?;
-        let key = slot.get_or_insert_with(|| {
-            let secret = secrets.find(&random, kind)?;
-            EpochKey::of(suite, secret).map(Box::new)
-        });
+        if let EpochState::NotAsked = slot {
+            let key = secrets
+                .find(&random, kind)
+                .and_then(|secret| EpochKey::of(suite, secret));
+            *slot = key.map_or(EpochState::Missing, |key| EpochState::Key(Box::new(key)));
+        }
+        let EpochState::Key(key) = slot else { return None };
         let scratch = &mut scratch.0;
-        let kind = key.as_mut()?.open(header, 1 + id, record.body, scratch);
+        let kind = key.open(header, 1 + id, record.body, scratch);
         side.direction.count(kind.is_some());
         Some(match (kind?, scratch.as_slice()) {
             (ContentType::APPLICATION_DATA, _) => Content::Data,
@@ -136,15 +148,18 @@ impl Keys {
 /// Hands fragments on as TLS frames messages, where they come in order: what is lost of a message is lost with it.
 fn push_fragments(side: &mut super::Side, fragments: &[u8]) {
     let mut rest = fragments;
-    while let Some((&[kind, a, b, c, _, _, d, e, f, g, h, i], after)) = rest.split_first_chunk::<MESSAGE_HEADER>() {
-        let three = |bytes: [u8; 3]| u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]) as usize;
-        let (offset, length) = (three([d, e, f]), three([g, h, i]));
+    while let Some((header, after)) = rest.split_first_chunk::<MESSAGE_HEADER>() {
+        let mut places = Reader::new(header.get(6..).unwrap_or_default());
+        let (Some(offset), Some(length)) = (places.u24(), places.u24()) else {
+            return;
+        };
+        let (offset, length) = (offset as usize, length as usize);
         let Some((bytes, after)) = after.split_at_checked(length) else {
             return;
         };
         rest = after;
         if offset == 0 {
-            side.messages.begin(&[kind, a, b, c]);
+            side.messages.begin(header.get(..4).unwrap_or_default());
             side.received = 0;
         }
         // Sent again, or behind a hole.
