@@ -23,6 +23,9 @@ const MAX_NUMBERS: usize = 16;
 /// Records that may be missing between two: more than a capture can lose before its connection is over.
 const MAX_JUMP: u64 = 1 << 24;
 
+/// Nanoseconds by which packets may be captured out of order.
+const OUT_OF_ORDER: i64 = 1_000_000_000;
+
 /// What an association says.
 #[derive(Debug)]
 pub enum Heard<'a> {
@@ -78,6 +81,8 @@ struct Half {
     hello: Option<u16>,
     /// The epoch that was reached.
     epoch: u16,
+    /// A protected record came.
+    protected: bool,
     /// Records in clear, and those of the latest epoch.
     clear: Window,
     sealed: Window,
@@ -173,9 +178,9 @@ impl Half {
 impl Association {
     /// How well a record of this direction fits.
     #[must_use]
-    pub fn fit(&self, from: Direction, record: &Record<'_>) -> Fit {
+    pub fn fit(&self, from: Direction, record: &Record<'_>, at: At) -> Fit {
         match record.number {
-            Number::Clear { epoch: 0, .. } => self.fit_clear(from, record),
+            Number::Clear { epoch: 0, .. } => self.fit_clear(from, record, at),
             Number::Clear { epoch, sequence } => {
                 let half = self.half(from);
                 let again = half.epoch == epoch && half.sealed.has(sequence);
@@ -187,7 +192,7 @@ impl Association {
         }
     }
 
-    fn fit_clear(&self, from: Direction, record: &Record<'_>) -> Fit {
+    fn fit_clear(&self, from: Direction, record: &Record<'_>, at: At) -> Fit {
         let current = if self.is_established() {
             Fit::Perhaps
         } else {
@@ -210,8 +215,16 @@ impl Association {
             (Some(_), Some(other)) if other.is_retry() => Fit::Perhaps,
             (Some(_), Some(_)) => Fit::No,
             (Some(_), None) => Fit::Perhaps,
+            // Its own was not captured: packets of one handshake change places, but not by that much.
+            (None, _) if self.is_established() && self.is_behind(at) => Fit::No,
             (None, _) => Fit::Likely,
         }
+    }
+
+    /// Whether it is over at that time, or has been silent for longer than packets can be out of order.
+    fn is_behind(&self, at: At) -> bool {
+        let alerted = self.halves.iter().any(|half| half.alerted);
+        alerted || self.last.is_some_and(|last| at.time.since(last.time) > OUT_OF_ORDER)
     }
 
     /// Takes a record. Gives whether it brought a part of a message that was not there before; `None` where it is no
@@ -274,9 +287,9 @@ impl Association {
 
     /// Whether both sides protect their records.
     #[must_use]
-    pub fn is_established(&self) -> bool {
+    pub const fn is_established(&self) -> bool {
         let [client, server] = &self.halves;
-        self.is_tls13() && self.is_answered() || (client.epoch > 0 && server.epoch > 0)
+        client.protected && server.protected
     }
 
     /// Whether this side has sent an alert.
@@ -488,6 +501,7 @@ impl Association {
     }
 
     fn hear_protected(&mut self, from: Direction, record: &Record<'_>, at: At, listener: &mut Listener<'_>) {
+        self.half_mut(from).protected = true;
         if self.is_ready() {
             listener(from, Heard::Protected(*record), at);
             return;

@@ -181,7 +181,7 @@ fn what_is_sent_again_has_another_number_and_the_same_random() {
     assert_eq!(words.iter().filter(|word| **word == "client hello").count(), 2);
     let fit = |from, datagram: &[u8]| {
         let record = records(datagram, 0, None).next().expect("a record");
-        association.fit(from, &record)
+        association.fit(from, &record, at(99))
     };
     assert_eq!(fit(ToServer, &datagrams[0].1), Fit::Sure);
     let other = message(0, HandshakeType::CLIENT_HELLO, 0, &client_hello(3, &[], &[], &[]));

@@ -160,10 +160,10 @@ impl DtlsTable {
         let mut beginning = opens(datagram.payload, datagram.cut);
         let (mut touched, mut news) = (None, None);
         for record in records(datagram.payload, datagram.cut, length) {
-            let mut place = self.best(pair, datagram, &record);
+            let mut place = self.best(pair, datagram, &record, at);
             if let (None, Some(by)) = (place, beginning) {
                 self.begin(pair, by, datagram, at, run);
-                place = self.best(pair, datagram, &record);
+                place = self.best(pair, datagram, &record, at);
             }
             beginning = None;
             let Some(track) = place.and_then(|place| self.track(pair, place)) else {
@@ -189,9 +189,9 @@ impl DtlsTable {
         self.settle(pair, at, run);
     }
 
-    fn best(&self, pair: Pair, datagram: &Datagram<'_>, record: &Record<'_>) -> Option<usize> {
+    fn best(&self, pair: Pair, datagram: &Datagram<'_>, record: &Record<'_>, at: At) -> Option<usize> {
         let tracks = self.pairs.get(&pair)?.all.iter().enumerate();
-        let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record), place));
+        let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record, at), place));
         fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
     }
 

@@ -144,6 +144,20 @@ fn several_connections_follow_each_other_on_one_pair() {
 }
 
 #[test]
+fn the_hello_of_the_next_connection_is_not_taken_for_one_that_was_lost() {
+    let mut wire = Wire::new();
+    // The ClientHello of the first was not captured.
+    wire.handshake(1, 1, false)
+        .close(1)
+        .hello(1, 2)
+        .handshake(1, 2, false)
+        .close(1);
+    let found = wire.finish();
+    let outcomes: Vec<_> = found.iter().map(|connection| connection.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Unclear(Blindness::Gap), Outcome::NotOffered]);
+}
+
+#[test]
 fn a_connection_id_links_a_new_address_and_nothing_else_does() {
     let mut wire = Wire::new();
     wire.hello(1, 1).handshake(1, 1, true);
