@@ -198,6 +198,12 @@ impl Association {
         } else {
             Fit::Likely
         };
+        if record.content_type == ContentType::CHANGE_CIPHER_SPEC {
+            // Before an answer there is nothing to change: it is a flight of the elder one that is sent again.
+            let over = self.halves.iter().any(|half| half.alerted);
+            let likely = self.is_answered() && !over;
+            return if likely { Fit::Likely } else { Fit::Perhaps };
+        }
         if record.content_type != ContentType::HANDSHAKE {
             return current;
         }
@@ -267,10 +273,12 @@ impl Association {
         self.retransmissions
     }
 
-    /// Whether the server asked for a cookie by HelloVerifyRequest, captured or not.
+    /// Whether the server asked for a cookie by HelloVerifyRequest, captured or not: up to DTLS 1.2 nothing else stands
+    /// before its ServerHello (RFC 6347 §4.2.2).
     #[must_use]
-    pub const fn has_verify_request(&self) -> bool {
-        self.verify_request || self.cookie
+    pub fn has_verify_request(&self) -> bool {
+        let second = self.half(Direction::ToClient).hello.is_some_and(|number| number > 0);
+        self.verify_request || self.cookie || (second && !self.is_tls13())
     }
 
     /// Whether the server asked for a cookie by HelloRetryRequest.

@@ -137,7 +137,7 @@ pub struct DtlsFacts {
     pub cookie: Option<Cookie>,
     /// Both sides agreed on connection IDs (RFC 9146).
     pub connection_id: bool,
-    /// Handshake messages sent again.
+    /// Datagrams that brought nothing but handshake messages that were there before.
     pub retransmissions: u32,
     /// Addresses of the client: the first is where the connection began, others only where a connection ID links them.
     pub paths: Vec<ClientPath>,

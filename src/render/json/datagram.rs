@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::connection::Causes;
 use super::{End, Frame};
 use crate::model::quic_version;
-use reshake_core::session::{ClientPath, CloseFrame, Connection, DtlsFacts, QuicFacts, ResetCertainty};
+use reshake_core::session::{ClientPath, CloseFrame, Connection, Cookie, QuicFacts, ResetCertainty};
 use reshake_core::tls::AlertDescription;
 
 /// An address of the client, and the first frame from there.
@@ -44,7 +44,7 @@ pub(super) struct CloseFrameJson {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct DtlsJson {
     cookie: Option<&'static str>,
-    connection_id: bool,
+    connection_id: Option<bool>,
     retransmissions: u32,
     paths: Vec<PathJson>,
 }
@@ -118,13 +118,26 @@ impl From<&CloseFrame> for CloseFrameJson {
     }
 }
 
-impl From<&DtlsFacts> for DtlsJson {
-    fn from(facts: &DtlsFacts) -> Self {
-        Self {
-            cookie: facts.cookie.map(reshake_core::session::Cookie::code),
-            connection_id: facts.connection_id,
+impl DtlsJson {
+    pub(super) fn of(connection: &Connection, not_visible: &mut Causes) -> Option<Self> {
+        let facts = connection.transport.dtls()?;
+        if let (None, Some(cause)) = (facts.cookie, connection.hello.blind()) {
+            not_visible.insert("dtls.cookie", cause.code());
+        }
+        // Both hellos say it.
+        let unseen = connection.hello.blind().or(connection.answer.blind());
+        let connection_id = match unseen {
+            Some(cause) if !facts.connection_id => {
+                not_visible.insert("dtls.connection_id", cause.code());
+                None
+            }
+            _ => Some(facts.connection_id),
+        };
+        Some(Self {
+            cookie: facts.cookie.map(Cookie::code),
+            connection_id,
             retransmissions: facts.retransmissions,
             paths: paths(&facts.paths),
-        }
+        })
     }
 }
