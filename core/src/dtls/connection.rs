@@ -503,7 +503,9 @@ impl Association {
             self.half_mut(from).hello = Some(number);
         }
         self.retry_cookie |= hello.retry_cookie;
-        self.half_mut(from).connection_id = hello.connection_id.map(Vec::into_boxed_slice);
+        if !hello.retry {
+            self.half_mut(from).connection_id = hello.connection_id.map(Vec::into_boxed_slice);
+        }
         listener(from, Heard::Event(Event::Message(message)), at);
         self.release(listener);
     }

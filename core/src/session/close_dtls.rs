@@ -126,3 +126,120 @@ fn class(connection: &Connection, notifies: [CloseNotify; 2], silence: Silence) 
         ([false, false], Silence::Short(cause)) => Seen::Blind(cause),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::At;
+    use crate::session::close::Record;
+    use crate::session::side::PlainAlert;
+    use crate::session::tests::{answered, at};
+    use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
+
+    const OPEN: Silence = Silence::Short(Blindness::OpenAtCaptureEnd);
+    /// Explicit nonce, alert and tag of AES-GCM.
+    const ALERT: u16 = 26;
+
+    fn connection(version: ProtocolVersion) -> Connection {
+        let mut connection = answered(1, "a.test", version);
+        connection.answer.yes_mut().expect("an answer").suite = CipherSuite(0xc02f);
+        connection.completed = Completed::Yes;
+        for side in Side::BOTH {
+            connection.side_mut(side).captured = true;
+        }
+        connection
+    }
+
+    fn last(content_type: ContentType, length: u16, at: At) -> SideClose {
+        SideClose {
+            last: Some(Record {
+                content_type,
+                length,
+                content: Content::Closed,
+                at,
+            }),
+            ..SideClose::default()
+        }
+    }
+
+    fn alert(second: u32) -> SideClose {
+        last(ContentType::ALERT, ALERT, at(second))
+    }
+
+    fn data() -> SideClose {
+        last(ContentType::APPLICATION_DATA, ALERT, at(9))
+    }
+
+    #[test]
+    fn an_alert_that_nothing_follows_is_a_close_notify() {
+        let dtls12 = connection(ProtocolVersion::DTLS_1_2);
+        let class = |client: SideClose, server: SideClose, silence| {
+            let close = classify_dtls(&dtls12, [&client, &server], silence);
+            (close.class, close.first_closer)
+        };
+        let both = Seen::Yes(CloseClass::CleanBoth);
+        assert_eq!(class(alert(3), alert(4), OPEN), (both, Some(Side::Client)));
+        assert_eq!(class(alert(4), alert(3), OPEN), (both, Some(Side::Server)));
+        // An answer may still come.
+        let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
+        assert_eq!(class(alert(3), data(), OPEN), (open, Some(Side::Client)));
+        let client = Seen::Yes(CloseClass::CleanClient);
+        assert_eq!(class(alert(3), data(), Silence::Settled), (client, Some(Side::Client)));
+        let server = Seen::Yes(CloseClass::CleanServer);
+        assert_eq!(class(data(), alert(3), Silence::Settled), (server, Some(Side::Server)));
+        // Of another length it is no alert of two bytes.
+        let long = last(ContentType::ALERT, ALERT + 1, at(3));
+        assert_eq!(class(long, data(), OPEN), (open, None));
+    }
+
+    #[test]
+    fn without_an_alert_only_long_silence_says_something() {
+        let dtls12 = connection(ProtocolVersion::DTLS_1_2);
+        let class = |silence| classify_dtls(&dtls12, [&data(), &data()], silence).class;
+        assert_eq!(class(OPEN), Seen::Blind(Blindness::OpenAtCaptureEnd));
+        assert_eq!(class(Silence::Long), Seen::Yes(CloseClass::TimeoutSilent));
+        assert_eq!(class(Silence::Settled), Seen::Blind(Blindness::NothingTellsApart));
+    }
+
+    #[test]
+    fn where_numbers_show_a_loss_the_alert_may_have_been_lost() {
+        let mut lossy = connection(ProtocolVersion::DTLS_1_2);
+        lossy.server_side.tail_loss = Some(Blindness::Gap);
+        let close = classify_dtls(&lossy, [&alert(3), &data()], Silence::Settled);
+        assert_eq!(close.class, Seen::Blind(Blindness::Gap));
+        let close = classify_dtls(&lossy, [&alert(3), &alert(4)], Silence::Settled);
+        assert_eq!(close.class, Seen::Yes(CloseClass::CleanBoth));
+    }
+
+    #[test]
+    fn where_the_type_is_hidden_nothing_is_concluded_from_lengths() {
+        let hidden = last(ContentType::TLS12_CID, ALERT + 1, at(3));
+        let encrypted = Seen::Blind(Blindness::Encrypted);
+        let with_ids = connection(ProtocolVersion::DTLS_1_2);
+        let dtls13 = connection(ProtocolVersion::DTLS_1_3);
+        for (connection, end) in [(&with_ids, &hidden), (&dtls13, &data())] {
+            let close = classify_dtls(connection, [end, end], Silence::Long);
+            assert_eq!(close.class, encrypted);
+            assert_eq!(close.client, CloseNotify::Blind(Blindness::Encrypted));
+        }
+        // Read with keys it is known.
+        let mut read = hidden;
+        (read.plain, read.last) = (Some(at(3)), None);
+        let close = classify_dtls(&with_ids, [&read, &read], OPEN);
+        assert_eq!(close.class, Seen::Yes(CloseClass::CleanBoth));
+    }
+
+    #[test]
+    fn a_fatal_alert_and_an_unfinished_handshake_come_first() {
+        let mut failed = connection(ProtocolVersion::DTLS_1_2);
+        failed.completed = Completed::No;
+        let class = |connection: &Connection| classify_dtls(connection, [&data(), &data()], Silence::Settled).class;
+        assert_eq!(class(&failed), Seen::Yes(CloseClass::HandshakeIncomplete));
+        failed.server_side.alert = Some(Box::new(PlainAlert {
+            at: at(2),
+            fatal: true,
+            description: AlertDescription(40),
+        }));
+        assert_eq!(class(&failed), Seen::Yes(CloseClass::FatalAlert));
+    }
+}

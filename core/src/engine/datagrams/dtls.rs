@@ -25,8 +25,9 @@ const MAX_OF_A_PAIR: usize = 4;
 const MAX_SHADOWS: usize = 64;
 /// Nanoseconds of silence that end a connection: as long as the silence after which it is told as timed out.
 const IDLE: i64 = 300_000_000_000;
-/// Nanoseconds of silence that end a connection on which a side sent an alert: what follows an alert follows at once.
-const IDLE_AFTER_ALERT: i64 = 10_000_000_000;
+/// Nanoseconds of silence that end a connection on which a side sent an alert: more than an answer takes, and enough for a
+/// side that only warned to go on.
+const IDLE_AFTER_ALERT: i64 = 60_000_000_000;
 /// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
 /// that doubles its timer from one second (RFC 6347 §4.2.4.1).
 const IDLE_UNANSWERED: i64 = 120_000_000_000;
@@ -107,8 +108,8 @@ impl ConnectionState {
 #[derive(Debug, Clone, Default)]
 struct Ids {
     pairs: HashMap<(Endpoint, Box<[u8]>), Pair>,
-    /// Lengths of the IDs of a server: its records do not say.
-    lengths: HashMap<Endpoint, Vec<usize>>,
+    /// Lengths of the IDs of a server, and how many there are of each: records do not say.
+    lengths: HashMap<Endpoint, Vec<(usize, usize)>>,
     /// Pairs to which a connection has moved.
     moved: HashMap<Pair, Pair>,
 }
@@ -320,7 +321,7 @@ impl Ids {
     /// The pair of the connection that a datagram of unknown endpoints names by its connection ID.
     fn find(&self, datagram: &Datagram<'_>) -> Option<Pair> {
         let lengths = self.lengths.get(&datagram.destination)?;
-        lengths.iter().find_map(|length| {
+        lengths.iter().find_map(|(length, _)| {
             let record = records(datagram.payload, datagram.cut, Some(*length)).next()?;
             let id = record.connection_id?;
             self.pairs.get(&(datagram.destination, id.into())).copied()
@@ -336,11 +337,16 @@ impl Ids {
         let Some(id) = id.filter(|id| !id.is_empty()) else {
             return;
         };
-        let lengths = self.lengths.entry(track.server).or_default();
-        if !lengths.contains(&id.len()) {
-            lengths.push(id.len());
+        let key = (track.server, Box::from(id));
+        if self.pairs.contains_key(&key) {
+            return;
         }
-        self.pairs.insert((track.server, id.into()), pair);
+        let lengths = self.lengths.entry(track.server).or_default();
+        match lengths.iter_mut().find(|(length, _)| *length == id.len()) {
+            Some((_, count)) => *count += 1,
+            None => lengths.push((id.len(), 1)),
+        }
+        self.pairs.insert(key, pair);
         track.id_is_known = true;
     }
 
@@ -349,11 +355,19 @@ impl Ids {
             self.moved.remove(&pair_of(path.client, track.server));
         }
         let id = track.association.connection_id(Direction::ToServer);
-        if let Some(id) = id.filter(|_| track.id_is_known) {
-            self.pairs.remove(&(track.server, id.into()));
+        let Some(id) = id.filter(|_| track.id_is_known) else {
+            return;
+        };
+        self.pairs.remove(&(track.server, id.into()));
+        let Some(lengths) = self.lengths.get_mut(&track.server) else {
+            return;
+        };
+        if let Some((_, count)) = lengths.iter_mut().find(|(length, _)| *length == id.len()) {
+            *count -= 1;
         }
-        if self.pairs.is_empty() {
-            self.lengths.clear();
+        lengths.retain(|(_, count)| *count > 0);
+        if lengths.is_empty() {
+            self.lengths.remove(&track.server);
         }
     }
 }
