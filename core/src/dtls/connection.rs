@@ -60,6 +60,8 @@ pub struct Association {
     halves: [Half; 2],
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
+    /// Protected records wait for something else, too.
+    held: bool,
     /// Nothing waits any longer.
     impatient: bool,
     /// It was told that the handshake is abbreviated.
@@ -255,6 +257,12 @@ impl Association {
         news
     }
 
+    /// Has protected records wait until they are released, beside what they wait for by themselves; within the same bounds.
+    pub fn hold(&mut self, held: bool, listener: &mut Listener<'_>) {
+        self.held = held;
+        self.release(listener);
+    }
+
     /// No more records come: what waits is told.
     pub fn finish(&mut self, listener: &mut Listener<'_>) {
         self.impatient = true;
@@ -355,10 +363,10 @@ impl Association {
         self.version.is_some_and(ProtocolVersion::is_tls13)
     }
 
-    /// Whether both hellos were told.
+    /// Whether both hellos were told, and nothing else is waited for.
     const fn is_ready(&self) -> bool {
         let [client, server] = &self.halves;
-        self.impatient || (client.hello.is_some() && server.hello.is_some())
+        self.impatient || (!self.held && client.hello.is_some() && server.hello.is_some())
     }
 
     fn take_clear(

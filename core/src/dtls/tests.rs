@@ -217,3 +217,28 @@ fn what_waits_for_hellos_is_bounded() {
         }
     }
 }
+
+#[test]
+fn protected_records_wait_for_keys_and_not_for_ever() {
+    let mut association = Association::default();
+    let told = std::cell::Cell::new(0);
+    let mut listen = |_: Direction, heard: Heard<'_>, _: At| {
+        told.set(told.get() + u32::from(matches!(heard, Heard::Protected(_))));
+    };
+    association.hold(true, &mut listen);
+    for (from, datagram) in &abbreviated() {
+        for record in records(datagram, 0, None) {
+            association.take(*from, &record, at(1), &mut listen);
+        }
+    }
+    assert_eq!(told.get(), 0);
+    association.hold(false, &mut listen);
+    assert_eq!(told.get(), 2);
+    association.hold(true, &mut listen);
+    for number in 1..200 {
+        for record in records(&record(23, 1, number, &[0; 20]), 0, None) {
+            association.take(ToClient, &record, at(1), &mut listen);
+        }
+    }
+    assert_eq!(told.get(), 201, "they are waited for no longer");
+}

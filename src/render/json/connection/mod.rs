@@ -499,10 +499,12 @@ fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cause
             CloseNotify::Observed(_) if connection.keys == Some(KeyOrigin::Embedded) => Some("inferred"),
             CloseNotify::Observed(_) => Some("observed"),
             CloseNotify::Inferred(_) => {
-                inferred.insert(
-                    path,
-                    "last record of this side, of the size of an alert, with the close right after it",
-                );
+                let why = if connection.transport.dtls().is_some() {
+                    "last record of this side, of the type and size of an alert"
+                } else {
+                    "last record of this side, of the size of an alert, with the close right after it"
+                };
+                inferred.insert(path, why);
                 inferred.insert(
                     "close.class",
                     "from the close_notify of each side, as far as sizes tell",

@@ -205,9 +205,17 @@ impl StreamState {
             context: &mut run.context,
             hello: None,
         };
+        // Keys may come after the records that they open.
+        let awaits = listener.awaits_keys();
+        self.association
+            .hold(awaits, &mut |from, heard, at| listener.hear(from, &heard, at));
         let news = self
             .association
             .take(from, record, at, &mut |from, heard, at| listener.hear(from, &heard, at));
+        if awaits && !listener.awaits_keys() {
+            self.association
+                .hold(false, &mut |from, heard, at| listener.hear(from, &heard, at));
+        }
         if let Some(hello) = listener.hello {
             self.time_hello(hello);
         }
@@ -455,6 +463,12 @@ impl Listener<'_, '_> {
             }
             Heard::Protected(record) => self.protected(from, record, at),
         }
+    }
+
+    /// Whether secrets may still come.
+    fn awaits_keys(&mut self) -> bool {
+        let keys = self.keys.as_deref_mut();
+        keys.is_some_and(|keys| keys.prepare(self.context.secrets) == Readiness::Waiting)
     }
 
     fn event(&mut self, from: Direction, event: Event<'_>, at: At) {
