@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
+use super::half::Half;
 use super::hello::{Hello, Opening, is_verify_request};
-use super::message::{Fragment, Messages, Progress};
+use super::message::{Fragment, Progress};
 use super::record::{Number, Record};
 use crate::net::At;
 use crate::tcp::Direction;
@@ -17,11 +18,6 @@ use crate::tls::{AlertDescription, ContentType, Event, Message, ProtocolVersion}
 const MAX_WAITING: usize = 64;
 /// Bytes of it.
 const MAX_WAITING_BYTES: usize = 64 * 1024;
-/// Record numbers kept that may prove that nothing stands between two records.
-const MAX_NUMBERS: usize = 16;
-
-/// Records that may be missing between two: more than a capture can lose before its connection is over.
-const MAX_JUMP: u64 = 1 << 24;
 
 /// Nanoseconds by which packets may be captured out of order.
 const OUT_OF_ORDER: i64 = 1_000_000_000;
@@ -75,36 +71,6 @@ pub struct Association {
     last: Option<At>,
 }
 
-/// One direction.
-#[derive(Debug, Clone, Default)]
-struct Half {
-    messages: Messages,
-    /// message_seq of the hello that was told, one more; of the ServerHello, a HelloRetryRequest apart.
-    hello: Option<u16>,
-    /// The epoch that was reached.
-    epoch: u16,
-    /// A protected record came.
-    protected: bool,
-    /// Records in clear, and those of the latest epoch.
-    clear: Window,
-    sealed: Window,
-    /// Records of the latest epoch that were captured.
-    received: u64,
-    /// Records that end with the end of a hello or of a NewSessionTicket, and its message_seq.
-    ends: Vec<(u64, HandshakeType, u16)>,
-    /// Records with ChangeCipherSpec.
-    changes: Vec<(u64, At)>,
-    /// It was told that the handshake is full, by a message of which only a part was there.
-    hinted: bool,
-    /// Its Finished was sent, and was captured.
-    finished: bool,
-    finished_captured: bool,
-    alerted: bool,
-    alerted_in_clear: bool,
-    /// The connection ID by which it wants to be called.
-    connection_id: Option<Box<[u8]>>,
-}
-
 /// Something that came before the hellos.
 #[derive(Debug, Clone)]
 enum Waiting {
@@ -124,57 +90,6 @@ enum Waiting {
         body: Box<[u8]>,
         at: At,
     },
-}
-
-/// The numbers of the last 64 records (RFC 6347 §4.1.2.6).
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    next: u64,
-    seen: u64,
-}
-
-impl Window {
-    /// Whether the number is new. What is too old to tell counts as new.
-    fn insert(&mut self, number: u64) -> bool {
-        if number >= self.next {
-            let shift = number - self.next + 1;
-            self.seen = if shift < 64 { self.seen << shift } else { 0 } | 1;
-            self.next = number + 1;
-            return true;
-        }
-        let age = self.next - 1 - number;
-        let bit = if age < 64 { 1 << age } else { 0 };
-        let new = self.seen & bit == 0;
-        self.seen |= bit;
-        new
-    }
-
-    fn has(&self, number: u64) -> bool {
-        number < self.next && {
-            let age = self.next - 1 - number;
-            age < 64 && self.seen & (1 << age) != 0
-        }
-    }
-}
-
-impl Half {
-    /// Whether this is the latest protected record so far: those that come late change nothing, as the last one tells how
-    /// a side ended. What is far off is forged, and would make all that follow late.
-    fn goes_on(&mut self, content_type: ContentType, epoch: u16, sequence: u64) -> bool {
-        if epoch == self.epoch.saturating_add(1) {
-            (self.epoch, self.sealed, self.received) = (epoch, Window::default(), 0);
-        }
-        let next = epoch == self.epoch && (self.sealed.next..self.sealed.next + MAX_JUMP).contains(&sequence);
-        let late = epoch == self.epoch && sequence < self.sealed.next;
-        if next || late {
-            self.received += u64::from(self.sealed.insert(sequence));
-            // The first record of the first epoch is Finished, or an alert in its place.
-            let first = (epoch, sequence) == (1, 0) && content_type != ContentType::ALERT;
-            self.finished |= first || epoch > 1 || sequence > 0;
-            self.finished_captured |= first;
-        }
-        next
-    }
 }
 
 impl Association {
@@ -385,10 +300,7 @@ impl Association {
                 return Some(news || !new);
             }
             (ContentType::CHANGE_CIPHER_SPEC, [1]) => {
-                let changes = &mut self.half_mut(from).changes;
-                if changes.len() < MAX_NUMBERS && changes.iter().all(|(known, _)| *known != sequence) {
-                    changes.push((sequence, at));
-                }
+                self.half_mut(from).note_change(sequence, at);
             }
             // After ChangeCipherSpec alerts come under protection, and one in clear is forged.
             (ContentType::ALERT, &[level, description]) if self.half(from).epoch == 0 => {
@@ -436,18 +348,8 @@ impl Association {
                 Progress::Again | Progress::Unusable => {}
             }
         }
-        if let Some(last) = last
-            && last.offset + last.sent == last.length
-        {
-            let ends = &mut self.half_mut(from).ends;
-            let telling = matches!(
-                last.kind,
-                HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO | HandshakeType::NEW_SESSION_TICKET
-            );
-            let end = (sequence, last.kind, last.number);
-            if telling && ends.len() < MAX_NUMBERS && !ends.contains(&end) {
-                ends.push(end);
-            }
+        if let Some(last) = last {
+            self.half_mut(from).note_end(&last, sequence);
         }
         news
     }

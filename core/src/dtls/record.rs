@@ -86,19 +86,9 @@ fn record(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Recor
 fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record<'_>, &[u8])> {
     let mut reader = Reader::new(bytes);
     let content_type = ContentType(reader.u8()?);
-    let known = matches!(
-        content_type,
-        ContentType::CHANGE_CIPHER_SPEC
-            | ContentType::ALERT
-            | ContentType::HANDSHAKE
-            | ContentType::APPLICATION_DATA
-            | ContentType::HEARTBEAT
-            | ContentType::TLS12_CID
-            | ContentType::ACK
-    );
     let version = ProtocolVersion(reader.u16()?);
     let supported = matches!(version, ProtocolVersion::DTLS_1_0 | ProtocolVersion::DTLS_1_2);
-    if !known || !supported {
+    if !is_known(content_type) || !supported {
         return None;
     }
     let epoch = reader.u16()?;
@@ -124,6 +114,19 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
         body,
     };
     Some((record, after))
+}
+
+const fn is_known(content_type: ContentType) -> bool {
+    matches!(
+        content_type,
+        ContentType::CHANGE_CIPHER_SPEC
+            | ContentType::ALERT
+            | ContentType::HANDSHAKE
+            | ContentType::APPLICATION_DATA
+            | ContentType::HEARTBEAT
+            | ContentType::TLS12_CID
+            | ContentType::ACK
+    )
 }
 
 /// RFC 9147 §4: `001CSLEE`, then the connection ID, one or two bytes of number, and perhaps a length.

@@ -108,14 +108,7 @@ impl Keys {
         if !matches!(self.state, State::Tls13) || !record.is_whole() {
             return None;
         }
-        let kind = match (speaker, epoch_bits) {
-            (Speaker::Client, 1) => Kind::ClientEarly,
-            (Speaker::Client, 2) => Kind::ClientHandshake,
-            (Speaker::Server, 2) => Kind::ServerHandshake,
-            (Speaker::Client, 3) => Kind::ClientApplication,
-            (Speaker::Server, 3) => Kind::ServerApplication,
-            _ => return None,
-        };
+        let kind = secret_of(speaker, epoch_bits)?;
         let (random, suite) = (self.proposal.as_ref()?.random, self.choice.as_ref()?.protection.suite);
         let Self { sides, scratch, .. } = self;
         let side = of(sides, speaker);
@@ -143,6 +136,18 @@ impl Keys {
             _ => Content::Other,
         })
     }
+}
+
+/// Which secret protects an epoch (RFC 9147 §6.1).
+const fn secret_of(speaker: Speaker, epoch_bits: u8) -> Option<Kind> {
+    Some(match (speaker, epoch_bits) {
+        (Speaker::Client, 1) => Kind::ClientEarly,
+        (Speaker::Client, 2) => Kind::ClientHandshake,
+        (Speaker::Server, 2) => Kind::ServerHandshake,
+        (Speaker::Client, 3) => Kind::ClientApplication,
+        (Speaker::Server, 3) => Kind::ServerApplication,
+        _ => return None,
+    })
 }
 
 /// Hands fragments on as TLS frames messages, where they come in order: what is lost of a message is lost with it.

@@ -346,7 +346,6 @@ impl StreamState {
     fn describe(&self, open: &mut HandshakeTracker, run: &mut Run<'_>) {
         let association = &self.association;
         let facts = open.facts_mut();
-        let agreed = |from| association.connection_id(from).is_some();
         facts.transport = Transport {
             spans: self.spans.clone(),
             started: self.first.time,
@@ -355,16 +354,7 @@ impl StreamState {
             client_isn: None,
             uncommon: Some(Box::new(RareFacts {
                 outer: run.context.interner.outer(&self.outer),
-                datagram: Some(Box::new(DatagramFacts::Dtls(DtlsFacts {
-                    cookie: match (association.has_verify_request(), association.has_retry_cookie()) {
-                        (true, _) => Some(Cookie::HelloVerify),
-                        (false, true) => Some(Cookie::HelloRetry),
-                        (false, false) => None,
-                    },
-                    connection_id: Direction::BOTH.into_iter().all(agreed),
-                    retransmissions: association.retransmissions(),
-                    paths: self.paths.clone(),
-                }))),
+                datagram: Some(Box::new(DatagramFacts::Dtls(self.dtls_facts()))),
                 ..RareFacts::default()
             })),
         };
@@ -383,6 +373,21 @@ impl StreamState {
             if association.is_incomplete(from) {
                 open.handshake_lost(side(from), self.loss());
             }
+        }
+    }
+
+    fn dtls_facts(&self) -> DtlsFacts {
+        let association = &self.association;
+        let agreed = |from| association.connection_id(from).is_some();
+        DtlsFacts {
+            cookie: match (association.has_verify_request(), association.has_retry_cookie()) {
+                (true, _) => Some(Cookie::HelloVerify),
+                (false, true) => Some(Cookie::HelloRetry),
+                (false, false) => None,
+            },
+            connection_id: Direction::BOTH.into_iter().all(agreed),
+            retransmissions: association.retransmissions(),
+            paths: self.paths.clone(),
         }
     }
 
