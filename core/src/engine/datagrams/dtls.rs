@@ -217,7 +217,7 @@ impl DtlsTable {
         }
         self.shadows = self.shadows.saturating_sub(elder.len());
         for track in elder {
-            self.ids.forget(&track);
+            self.ids.forget(pair, &track);
             track.finish(Ending::Replaced, run);
         }
         self.account(pair, at, run);
@@ -290,7 +290,7 @@ impl DtlsTable {
         self.buffered = self.buffered.saturating_sub(tracks.buffered);
         self.shadows = self.shadows.saturating_sub(tracks.all.len().saturating_sub(1));
         for track in tracks.all {
-            self.ids.forget(&track);
+            self.ids.forget(pair, &track);
             track.finish(ending, run);
         }
     }
@@ -337,8 +337,9 @@ impl Ids {
         let Some(id) = id.filter(|id| !id.is_empty()) else {
             return;
         };
-        let key = (track.server, Box::from(id));
-        if self.pairs.contains_key(&key) {
+        track.id_is_known = true;
+        // Some servers call every connection by the same ID: what bears it is of the latest.
+        if self.pairs.insert((track.server, id.into()), pair).is_some() {
             return;
         }
         let lengths = self.lengths.entry(track.server).or_default();
@@ -346,11 +347,9 @@ impl Ids {
             Some((_, count)) => *count += 1,
             None => lengths.push((id.len(), 1)),
         }
-        self.pairs.insert(key, pair);
-        track.id_is_known = true;
     }
 
-    fn forget(&mut self, track: &StreamState) {
+    fn forget(&mut self, pair: Pair, track: &StreamState) {
         for path in track.paths() {
             self.moved.remove(&pair_of(path.client, track.server));
         }
@@ -358,7 +357,11 @@ impl Ids {
         let Some(id) = id.filter(|_| track.id_is_known) else {
             return;
         };
-        self.pairs.remove(&(track.server, id.into()));
+        let key = (track.server, id.into());
+        if self.pairs.get(&key) != Some(&pair) {
+            return;
+        }
+        self.pairs.remove(&key);
         let Some(lengths) = self.lengths.get_mut(&track.server) else {
             return;
         };

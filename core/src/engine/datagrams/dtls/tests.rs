@@ -72,11 +72,7 @@ impl Wire {
 
     /// A full handshake whose hello was sent.
     fn handshake(&mut self, port: u16, random: u8, ids: bool) -> &mut Self {
-        let extensions = if ids {
-            connection_id(&[random, 2, 3])
-        } else {
-            Vec::new()
-        };
+        let extensions = if ids { connection_id(&[1, 2, 3]) } else { Vec::new() };
         let hello = server_hello(random, &[random; 32], &extensions);
         self.server(port, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
         self.server(port, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]));
@@ -176,6 +172,19 @@ fn a_connection_id_links_a_new_address_and_nothing_else_does() {
     assert_eq!((clients, facts.connection_id), (vec![1, 2], true));
     // Under an ID the type of a record is hidden, and with it every alert.
     assert_eq!(found[0].close.class, Seen::Blind(Blindness::Encrypted));
+}
+
+#[test]
+fn an_id_that_a_server_gives_to_every_connection_is_of_the_latest() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, true);
+    wire.hello(2, 2).handshake(2, 2, true);
+    let mut protected = record(25, 1, 1, &[0; 40]);
+    protected.splice(11..11, [1, 2, 3]);
+    wire.client(9, &protected);
+    let found = wire.finish();
+    let paths = |connection: &Connection| connection.transport.dtls().map(|facts| facts.paths.len());
+    assert_eq!([paths(found[0]), paths(found[1])], [Some(1), Some(2)]);
 }
 
 #[test]
