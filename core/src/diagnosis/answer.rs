@@ -353,7 +353,13 @@ mod tests {
 
     #[test]
     fn a_server_that_gives_nothing_is_told_so() {
-        let answer = told(vec![full(1), full(2), full(3)]);
+        let gives_nothing = |second: u32| {
+            let mut connection = full(second);
+            connection.shape =
+                crate::session::Seen::Yes(crate::session::Shape::Full(crate::session::tests::at(second)));
+            connection
+        };
+        let answer = told((1..=3).map(gives_nothing).collect());
         assert_eq!(
             answer.sentence,
             "None of 3 connections could resume because the server issues neither session IDs nor tickets."

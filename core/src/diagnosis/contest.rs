@@ -198,7 +198,7 @@ fn order(it: &Standing) -> (Reverse<Confidence>, bool, bool, Reverse<usize>, boo
         unproven_chance || it.claim.kind == Kind::AsksCertificate,
         Reverse(it.claim.named.len()),
         it.claim.trace.is_none(),
-        it.claim.kind.fitted(),
+        it.claim.fitted(),
         it.claim.kind,
     )
 }

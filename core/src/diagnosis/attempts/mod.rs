@@ -18,6 +18,7 @@ use crate::store::{ConnectionStore, CredentialStore};
 
 use super::service::KeyName;
 
+pub(super) use build::BURST;
 pub use build::{Sources, is_stateful};
 pub use ending::{ClosedBy, closed_by};
 pub use necessity::Necessity;

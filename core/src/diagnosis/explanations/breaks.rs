@@ -63,6 +63,7 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         })
     };
     let shown = named.iter().any(works);
+    let fails_anyway = named.first().is_some_and(|first| fails_without(ground, *first));
     let cuts = strata
         .values()
         .map(|it| it.named_refused + it.other_refused + it.other_accepted)
@@ -79,6 +80,22 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
             .then(|| Trace::of("handshakes of the same client without an offer work"))
             .flatten(),
         value: Value::Nothing,
-        plausible: true,
+        plausible: !fails_anyway,
     })
+}
+
+/// Whether handshakes of the same stack without an offer fail as well from the first broken offer on, and none works.
+fn fails_without(ground: &ServiceContext<'_>, first: u32) -> bool {
+    let table = ground.table;
+    let Some(first) = table.entry(first).and_then(|entry| table.row_of(entry)) else {
+        return false;
+    };
+    let rows = table.rows_at(&ground.part.rows);
+    let since = rows.filter(|row| row.hello && row.silent && row.stack == first.stack && row.time >= first.time);
+    let (mut broken, mut works) = (false, false);
+    for row in since {
+        broken |= row.broken;
+        works |= row.completed;
+    }
+    broken && !works
 }

@@ -163,6 +163,15 @@ impl Claim {
         cuts.ln()
     }
 
+    /// Values that it fits: fewer are better. A moment between two connections that follow at once is fitted twice, for a
+    /// restart takes its time.
+    #[must_use]
+    pub fn fitted(&self) -> u8 {
+        const TAKES: i64 = 100_000_000;
+        let narrow = matches!(self.value, Value::Moment(from, until) if until.since(from) < TAKES);
+        self.kind.fitted() + u8::from(narrow)
+    }
+
     /// Sets what shows of it beside the refusals.
     #[must_use]
     fn with_trace(mut self, trace: Option<Trace>) -> Self {

@@ -218,6 +218,17 @@ fn single_use_falls_by_a_second_use() {
 }
 
 #[test]
+fn a_server_that_seals_under_the_key_of_the_ticket_it_refuses_has_the_key() {
+    let mut sketch = Sketch::default();
+    let refused = sketch.offer(10, 1, (1, 2), false, |_, entry| {
+        (entry.stateful, entry.own_key) = (false, true)
+    });
+    let (table, _) = sketch.done();
+    let entry = table.entry(refused).expect("an offer");
+    assert_eq!(Kind::OtherStore.reason(entry), Some("session-context-mismatch"));
+}
+
+#[test]
 fn refused_and_accepted_again_is_another_store() {
     let mut sketch = Sketch::default();
     sketch.offer(10, 1, (1, 2), false, |_, entry| entry.accepted_later = true);
@@ -277,6 +288,17 @@ fn offers_break_where_the_same_stack_works_without_one() {
     // Without handshakes that work it may be anything.
     assert_eq!(level(&offers(0, false), Kind::OfferBreaks), Some(Confidence::Possible));
     assert!(!supported(&offers(0, false)).contains(&Kind::OfferBreaks));
+    // Without an offer it fails as well.
+    let mut anyway = Sketch::default();
+    anyway.silent(1, 1, |_| ());
+    for second in 0..4 {
+        anyway.offer(10 + second, 1, (second, 2), false, |row, entry| {
+            entry.decision = Decision::Broken;
+            row.broken = true;
+        });
+        anyway.silent(20 + second, 1, |row| (row.broken, row.completed) = (true, false));
+    }
+    assert!(!supported(&held(anyway)).contains(&Kind::OfferBreaks));
     // One that went through afterwards shows that offers do not break.
     assert_eq!(level(&offers(5, true), Kind::OfferBreaks), None);
 }

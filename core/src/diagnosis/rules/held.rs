@@ -1,6 +1,6 @@
 //! Nothing was offered although something had been given: the credential ran out, was dropped, or was used up.
 
-use super::super::attempts::{Row, closed_by};
+use super::super::attempts::{BURST, Row, closed_by};
 use super::super::behaviour::Unclean;
 use super::super::context::{Gave, Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
@@ -241,14 +241,17 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     if !facts.offers_tls13 || !case.habit().offers() {
         return RuleResult::DoesNotHold;
     }
-    // Tickets that other connections of a burst are about to offer are spoken for.
-    let Some(held) = row.held.filter(|held| usize::from(*held) <= soon(case, row)) else {
-        return RuleResult::DoesNotHold;
-    };
     let Some(latest) = case.earlier().take(MAX_COUNTED).find(|earlier| offers_psk(earlier)) else {
         return RuleResult::DoesNotHold;
     };
-    let confidence = if row.held_read && held == 0 {
+    // Tickets that other connections of a burst are about to offer are spoken for; and where none comes with a resumption
+    // there is none after one, whatever could be counted.
+    let spoken_for = row.held.is_some_and(|held| usize::from(held) <= soon(case, row));
+    let after_resumption = latest.accepted.is_some() && issues_none_on_resumption(case);
+    if !spoken_for && !after_resumption {
+        return RuleResult::DoesNotHold;
+    }
+    let confidence = if row.held_read && row.held == Some(0) {
         Confidence::Observed
     } else {
         Confidence::Possible
@@ -279,12 +282,16 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     )
 }
 
+fn issues_none_on_resumption(case: &RuleContext<'_>) -> bool {
+    let patterns = case.insight().into_iter().flat_map(|insight| &insight.patterns);
+    patterns
+        .into_iter()
+        .any(|pattern| pattern.name == "no-ticket-on-resumption")
+}
+
 fn offers_psk(connection: &Connection) -> bool {
     connection.offered().any(|mechanism| mechanism == Mechanism::Psk)
 }
-
-/// Connections of a burst begin within this time of each other, in nanoseconds.
-const BURST: i64 = 100_000_000;
 
 /// Later hellos of this client within the same burst that offer tickets.
 fn soon(case: &RuleContext<'_>, row: &Row) -> usize {
