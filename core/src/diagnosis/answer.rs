@@ -58,8 +58,8 @@ impl Tally {
                 Outcome::NotOffered => {}
                 Outcome::Unclear(_) => tally.unclear += 1,
             }
-            let defect = hindsight.entries(*id).filter(|(_, entry)| entry.failed());
-            if let Some(defect) = defect.filter_map(|(_, entry)| entry.necessity).next() {
+            let mut defects = hindsight.entries(*id).filter(|(_, entry)| entry.failed());
+            if let Some(defect) = defects.find_map(|(_, entry)| entry.necessity) {
                 *forced.entry(defect).or_default() += 1;
             }
         }

@@ -14,7 +14,7 @@ use crate::diagnosis::service::{KeyName, KeyNames};
 use crate::net::Timestamp;
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialId, Mechanism, Offer, OfferKind, Outcome, Service,
-    TicketsInferred, TransportKind,
+    Shape, TicketsInferred, TransportKind,
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
@@ -330,7 +330,7 @@ impl Builder<'_> {
                     && own.service == row.service
             }),
             outdated: known.superseded,
-            asks_certificate: connection.certificate_request.is_some() && credential.client_certificate == Some(false),
+            asks_certificate: own.is_some_and(|own| self.asks_now(own, connection)),
         };
         // Several connections of a burst may share one; later ones that do show that it is never used up.
         let again = known.offered.is_some_and(|last| row.time.since(last) > BURST);
@@ -442,6 +442,18 @@ impl Builder<'_> {
             connection.transport.behind().is_some() || issuer.is_some_and(|issuer| issuer.transport.behind().is_some());
         // Two legs of one connection have two servers as well, and as a rule two clients.
         service.server != connection.server && own.address == row.address && !behind
+    }
+
+    /// Whether the server asks for a client certificate and did not in the full handshake that made the session.
+    fn asks_now(&self, own: &Row, connection: &Connection) -> bool {
+        let made = self
+            .kept
+            .get(own.connection)
+            .filter(|_| connection.certificate_request.is_some());
+        made.is_some_and(|made| {
+            let full = matches!(made.shape.yes(), Some(Shape::Full(_))) && made.server_side.handshake_loss.is_none();
+            full && !made.is_tls13() && made.certificate_request.is_none()
+        })
     }
 
     /// What a handshake gives its client, for those who come later.

@@ -244,12 +244,14 @@ impl Attempts {
     }
 
     /// Entries by number.
+    #[must_use]
     pub fn entries<'a>(&'a self, numbers: &'a [u32]) -> impl Iterator<Item = (u32, &'a Entry)> + Clone + 'a {
         let each = numbers.iter();
         each.filter_map(|number| Some((*number, self.entries.get(*number as usize)?)))
     }
 
     /// Rows by number.
+    #[must_use]
     pub fn rows_at<'a>(&'a self, numbers: &'a [u32]) -> impl DoubleEndedIterator<Item = &'a Row> + Clone + 'a {
         numbers.iter().filter_map(|number| self.rows.get(*number as usize))
     }

@@ -3,6 +3,8 @@
 //! Causes come from the contest: all that are inferred, and of the merely possible ones the few that people should look at
 //! first. What is no cause of refusals, but a fact about the service, is in [`super::facts`].
 
+use std::fmt::Write as _;
+
 use crate::diagnosis::attempts::{Entry, Place, ServicePart};
 use crate::diagnosis::contest::Standing;
 use crate::diagnosis::explanations::words::{clock, duration};
@@ -205,7 +207,9 @@ impl Finder<'_> {
             .map(|(_, last)| last)
             .max();
         match last {
-            Some(last) => summary.push_str(&format!(" whose key was last seen at work at {} UTC", clock(last))),
+            Some(last) => {
+                let _ = write!(summary, " whose key was last seen at work at {} UTC", clock(last));
+            }
             None => summary.push_str(" under a key that was not seen at work again"),
         }
         let advertised = timelines.iter().filter_map(|timeline| timeline.advertised).max();
@@ -213,7 +217,7 @@ impl Finder<'_> {
         if let (Some(advertised), Some(age)) = (advertised, refused_at)
             && i64::from(advertised) > age / SECOND
         {
-            summary.push_str(&format!("; given for {advertised} s, refused after {}", duration(age)));
+            let _ = write!(summary, "; given for {advertised} s, refused after {}", duration(age));
         }
         summary
     }
