@@ -166,13 +166,13 @@ fn level(all: &[Standing], place: usize) -> (Confidence, Confidence) {
     if !it.reaches {
         return (Confidence::Possible, Confidence::Possible);
     }
+    let told_alike = |other: &Standing| other.claim.kind.reasons().eq(it.claim.kind.reasons());
     let rivals = || {
-        let others = all
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != place)
-            .map(|(_, other)| other);
-        others.filter(|other| !is_chance(other.claim.kind)).filter(|other| {
+        let others = all.iter().enumerate().filter(|(other, _)| *other != place);
+        let others = others
+            .map(|(_, other)| other)
+            .filter(|other| !is_chance(other.claim.kind));
+        others.filter(|other| !told_alike(other)).filter(|other| {
             let shared = overlap(&it.claim, &other.claim);
             shared == it.claim.named.len() || (other.reaches && shared > 0)
         })

@@ -37,8 +37,8 @@ reason! {
     ///
     /// ## How we know
     /// The lifetime stands in the NewSessionTicket (TLS 1.2), and the newest ticket of this client was older. Lifetimes
-    /// of TLS 1.3 are encrypted: there only the limit of seven days counts. It is `inferred` if this client offers
-    /// tickets to this service at other times, else `possible`.
+    /// of TLS 1.3 are encrypted: there only the limit of seven days counts. It is
+    /// `possible`: the next connection may be another client's.
     pub(super) static CREDENTIAL_EXPIRED_CLIENT_SIDE = {
         name: "credential-expired-client-side", since: "0.1.0", stage: NothingOffered,
         summary: "the client's credential had run out, and it offered none",
@@ -57,7 +57,7 @@ fn expired(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     RuleResult::holds(
-        at_best(case, case.habit().offers()),
+        Confidence::Possible,
         format!("the client's newest credential was {age} s old and good for {lifetime} s"),
         hello,
         vec![Evidence::new(
