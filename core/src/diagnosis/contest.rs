@@ -6,8 +6,6 @@
 
 use std::cmp::Reverse;
 
-use hashbrown::HashSet;
-
 use super::Confidence;
 use super::attempts::Attempts;
 use super::confidence::{BAR, UNITS, trials};
@@ -143,10 +141,14 @@ fn honoured_until_then(ground: &ServiceContext<'_>, number: u32) -> bool {
         .any(|(_, entry)| !entry.failed() && entry.credential != lost.credential && ground.time(entry) > time)
 }
 
-/// How many of one claim's entries another covers too.
+/// How many of one claim's entries another covers too: both are in the order of their hellos.
 fn overlap(a: &Claim, b: &Claim) -> usize {
-    let named: HashSet<u32> = b.named.iter().copied().collect();
-    a.named.iter().filter(|number| named.contains(*number)).count()
+    let mut others = b.named.iter().peekable();
+    let both = |number: &&u32| {
+        while others.next_if(|other| *other < *number).is_some() {}
+        others.peek() == Some(number)
+    };
+    a.named.iter().filter(both).count()
 }
 
 /// How sure a standing claim is, and how sure its family.
