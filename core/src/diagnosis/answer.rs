@@ -211,11 +211,11 @@ fn refusals(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyse
                 of_all(count),
                 rival.claim.cause(is_stateful(rival, hindsight))
             ),
-            action: Some(format!("find out which: {settle}")),
+            action: Some(format!("find out which ({settle})")),
         },
         None => Answer {
             sentence: format!("{} {verb}; it may be that {cause}.", of_all(count)),
-            action: Some(format!("make sure: {settle}; if so, {action}")),
+            action: Some(format!("make sure first ({settle}); if so, {action}")),
         },
     })
 }

@@ -212,7 +212,7 @@ fn rivals(all: &[Standing], place: usize) -> Vec<Kind> {
     };
     let others = all.iter().enumerate().filter(|(other, _)| *other != place);
     others
-        .filter(|(_, other)| overlap(&it.claim, &other.claim) > 0)
+        .filter(|(_, other)| other.claim.plausible && overlap(&it.claim, &other.claim) > 0)
         .map(|(_, other)| other.claim.kind)
         .collect()
 }

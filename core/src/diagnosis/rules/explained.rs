@@ -115,7 +115,8 @@ fn finding(case: &RuleContext<'_>, name: &'static str, found: &Explained<'_>) ->
 fn beside(case: &RuleContext<'_>, own: &str, number: u32, entry: &Entry) -> Vec<&'static str> {
     let standing = case.insight().into_iter().flat_map(|insight| &insight.standing);
     let mut names: Vec<&'static str> = Vec::new();
-    for it in standing.filter(|it| it.claim.named.binary_search(&number).is_ok()) {
+    let stands = |it: &&Standing| it.claim.plausible && it.claim.named.binary_search(&number).is_ok();
+    for it in standing.filter(stands) {
         if let Some(name) = it.claim.kind.reason(entry).filter(|name| *name != own)
             && !names.contains(&name)
             && names.len() < MAX_RIVALS

@@ -244,7 +244,7 @@ impl Finder<'_> {
         let text = match it.claim.kind {
             Kind::OfferBreaks => "an offer, and the handshake breaks".to_owned(),
             _ if what == "-" => "a session is offered, and refused".to_owned(),
-            _ => format!("a session is offered {what}, and refused"),
+            _ => format!("a session is offered and refused: {what}"),
         };
         // Proven ones first: they show what the others only suggest.
         let proven = it.claim.proven.iter();
