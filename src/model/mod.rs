@@ -34,7 +34,6 @@ pub(crate) use reshake_core::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
     TransportKind,
 };
-use reshake_core::store::ConnectionStore;
 pub(crate) use transports::{connections_text, over, protocol_text, quic_version};
 
 pub use alike::OutcomeGroup;
@@ -130,16 +129,6 @@ pub struct Summary {
     pub transports: BTreeMap<TransportKind, u64>,
 }
 
-/// Connections by a key, and by their number where that is the same.
-fn in_order<K: Ord>(kept: &ConnectionStore, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
-    let mut keyed = Vec::with_capacity(kept.len());
-    keyed.extend(kept.iter().map(|(id, connection)| (key(connection), id)));
-    keyed.sort_unstable();
-    let mut order = Vec::with_capacity(keyed.len());
-    order.extend(keyed.into_iter().map(|(_, id)| id));
-    order
-}
-
 /// A view of everything that was found.
 #[derive(Debug)]
 pub struct Report<'a> {
@@ -193,17 +182,15 @@ impl<'a> Report<'a> {
         let held = engine.into();
         let engine: &Engine = &held;
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-        let by_hello = &in_order(engine.kept(), Connection::hello_time);
-        let neighbours: &Vec<_> = &engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        let by_hello = &engine.in_order(Connection::hello_time);
+        let neighbours = &engine.address_facts();
         let (give, names) = mpsc::sync_channel(1);
         let ((order, history, tickets), hindsight) = threads::both(
             threads,
             || {
                 // What the other side waits for comes first.
                 let _ = give.send(KeyNames::learn(engine.ledger()));
-                let order = in_order(engine.kept(), |connection| {
-                    (connection.transport.started, connection.transport.first())
-                });
+                let order = engine.in_order(|connection| (connection.transport.started, connection.transport.first()));
                 let history = History::of(engine.kept(), by_hello);
                 let tickets = tickets::ledgers(engine.kept(), engine.ledger(), by_hello);
                 ((1..).zip(order).collect(), history, tickets)
@@ -240,7 +227,6 @@ impl<'a> Report<'a> {
     /// is counted.
     #[must_use]
     pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
-        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
         Self {
             engine: Held::Borrowed(engine),
             captures,
@@ -251,7 +237,7 @@ impl<'a> Report<'a> {
             hindsight: Arc::new(ServiceAnalyses::of_some(
                 engine.kept(),
                 engine.ledger(),
-                &neighbours,
+                &engine.address_facts(),
                 order,
             )),
             findings: Arc::default(),
@@ -409,15 +395,7 @@ impl<'a> Report<'a> {
     /// What a rule sees of a connection.
     #[must_use]
     pub fn case<'s>(&'s self, id: ConnectionId, connection: &'s Connection) -> RuleContext<'s> {
-        RuleContext {
-            id,
-            connection,
-            kept: self.engine.kept(),
-            ledger: self.engine.ledger(),
-            history: &self.history,
-            hindsight: &self.hindsight,
-            drops: self.engine.drops(),
-        }
+        self.engine.case(id, connection, &self.history, &self.hindsight)
     }
 
     /// The reasons of a connection, primary first.

@@ -1,7 +1,7 @@
 //! Statements about many connections of one service, each with its evidence and, where it was counted, its contrast.
 //!
 //! Causes come from the contest: all that are inferred, and of the merely possible ones the few that people should look at
-//! first. What is no cause of refusals, but a fact about the service, is in [`super::facts`].
+//! first. What is no cause of refusals, but a fact about the service, is in `facts.rs`.
 
 use std::fmt::Write as _;
 
