@@ -63,7 +63,8 @@ pub(crate) fn first_to_say_goodbye(notifies: [CloseNotify; 2], open: Blindness) 
         Some((at.time, at.frame, side))
     });
     match (told.min_by_key(|(time, frame, _)| (*time, *frame)), sealed) {
-        (Some((.., side)), None) => Seen::Yes(side),
+        // What is still to come comes later.
+        (Some((.., side)), None | Some(Blindness::OpenAtCaptureEnd | Blindness::IdleAtCaptureEnd)) => Seen::Yes(side),
         (_, cause) => Seen::Blind(cause.unwrap_or(open)),
     }
 }
@@ -178,18 +179,27 @@ mod tests {
             (close.class, close.first_closer)
         };
         let both = Seen::Yes(CloseClass::CleanBoth);
-        assert_eq!(class(alert(3), alert(4), OPEN), (both, Some(Side::Client)));
-        assert_eq!(class(alert(4), alert(3), OPEN), (both, Some(Side::Server)));
+        assert_eq!(class(alert(3), alert(4), OPEN), (both, Seen::Yes(Side::Client)));
+        assert_eq!(class(alert(4), alert(3), OPEN), (both, Seen::Yes(Side::Server)));
         // An answer may still come.
         let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
-        assert_eq!(class(alert(3), data(), OPEN), (open, Some(Side::Client)));
+        assert_eq!(class(alert(3), data(), OPEN), (open, Seen::Yes(Side::Client)));
         let client = Seen::Yes(CloseClass::CleanClient);
-        assert_eq!(class(alert(3), data(), Silence::Settled), (client, Some(Side::Client)));
+        assert_eq!(
+            class(alert(3), data(), Silence::Settled),
+            (client, Seen::Yes(Side::Client))
+        );
         let server = Seen::Yes(CloseClass::CleanServer);
-        assert_eq!(class(data(), alert(3), Silence::Settled), (server, Some(Side::Server)));
+        assert_eq!(
+            class(data(), alert(3), Silence::Settled),
+            (server, Seen::Yes(Side::Server))
+        );
         // Of another length it is no alert of two bytes.
         let long = last(ContentType::ALERT, ALERT + 1, at(3));
-        assert_eq!(class(long, data(), OPEN), (open, None));
+        assert_eq!(
+            class(long, data(), OPEN),
+            (open, Seen::Blind(Blindness::OpenAtCaptureEnd))
+        );
     }
 
     #[test]
