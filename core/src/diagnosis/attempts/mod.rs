@@ -244,7 +244,6 @@ impl Attempts {
     }
 
     /// Entries by number.
-    #[must_use]
     pub fn entries<'a>(&'a self, numbers: &'a [u32]) -> impl Iterator<Item = (u32, &'a Entry)> + Clone + 'a {
         let each = numbers.iter();
         each.filter_map(|number| Some((*number, self.entries.get(*number as usize)?)))

@@ -178,7 +178,7 @@ fn a_session_of_a_second_is_never_too_old() {
     for client in 0..6_u32 {
         sketch.offer(client, client, (client, 0), true, NOTHING);
         sketch.offer(client, client, (client + 10, 0), false, |_, entry| {
-            entry.age = 900_000_000
+            entry.age = 900_000_000;
         });
     }
     assert_eq!(level(&held(sketch), Kind::TooOld), None);
@@ -221,7 +221,7 @@ fn single_use_falls_by_a_second_use() {
 fn a_server_that_seals_under_the_key_of_the_ticket_it_refuses_has_the_key() {
     let mut sketch = Sketch::default();
     let refused = sketch.offer(10, 1, (1, 2), false, |_, entry| {
-        (entry.stateful, entry.own_key) = (false, true)
+        (entry.stateful, entry.own_key) = (false, true);
     });
     let (table, _) = sketch.done();
     let entry = table.entry(refused).expect("an offer");
@@ -325,7 +325,7 @@ fn one_credential_that_is_refused_again_and_again_is_one_unit() {
     let mut sketch = Sketch::default();
     for second in 0..5 {
         sketch.offer(10 + second, 1, (1, 2), false, |_, entry| {
-            entry.closed = ClosedBy::ClientReset
+            entry.closed = ClosedBy::ClientReset;
         });
         sketch.offer(20 + second, 2, (10 + second, 2), true, NOTHING);
     }
