@@ -6,8 +6,6 @@
 
 use std::cmp::Reverse;
 
-use hashbrown::HashSet;
-
 use super::Confidence;
 use super::attempts::Attempts;
 use super::confidence::{BAR, UNITS, trials};
@@ -129,24 +127,43 @@ fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> boo
     if units.named_refused >= 2 && units.other_accepted > 0 && p_value < WORTH_NAMING {
         return true;
     }
-    matches!(claim.kind.family(), Family::When | Family::HowLong)
-        && claim.named.iter().any(|number| honoured_until_then(ground, *number))
+    matches!(claim.kind.family(), Family::When | Family::HowLong) && honoured_until_then(ground, claim)
 }
 
-fn honoured_until_then(ground: &ServiceContext<'_>, number: u32) -> bool {
-    let Some(lost) = ground.table.entry(number).filter(|entry| entry.accepted_before >= 2) else {
+/// Whether a session that was honoured time and again is refused, and another one is honoured after that.
+fn honoured_until_then(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+    let entries = claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let mut lost = entries.filter(|entry| entry.accepted_before >= 2).peekable();
+    if lost.peek().is_none() {
         return false;
+    }
+    // Entries come in the order of their hellos: the last honoured session, and the last one beside it.
+    let honoured = || {
+        ground
+            .entries()
+            .filter(|(_, entry)| !entry.failed())
+            .map(|(_, entry)| entry)
     };
-    let time = ground.time(lost);
-    ground
-        .entries()
-        .any(|(_, entry)| !entry.failed() && entry.credential != lost.credential && ground.time(entry) > time)
+    let last = honoured().last();
+    let beside = last.and_then(|last| honoured().filter(|entry| entry.credential != last.credential).last());
+    lost.any(|lost| {
+        let other = if last.is_some_and(|last| last.credential != lost.credential) {
+            last
+        } else {
+            beside
+        };
+        other.is_some_and(|other| ground.time(other) > ground.time(lost))
+    })
 }
 
-/// How many of one claim's entries another covers too.
+/// How many of one claim's entries another covers too. Both name them in the order of the table.
 fn overlap(a: &Claim, b: &Claim) -> usize {
-    let named: HashSet<u32> = b.named.iter().copied().collect();
-    a.named.iter().filter(|number| named.contains(*number)).count()
+    let mut others = b.named.iter().peekable();
+    let covered = |number: &&u32| {
+        while others.next_if(|other| other < number).is_some() {}
+        others.peek() == Some(number)
+    };
+    a.named.iter().filter(covered).count()
 }
 
 /// How sure a standing claim is, and how sure its family.

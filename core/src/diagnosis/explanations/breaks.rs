@@ -1,6 +1,6 @@
 //! Offers that break handshakes: the same client stack works without one.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{Claim, Kind, ServiceContext, Trace, Value};
 use crate::diagnosis::attempts::Decision;
@@ -54,13 +54,14 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
             kind.is_some_and(|(kind, time)| went_through.get(&kind).is_none_or(|last| *last < time))
         })
         .collect();
+    let working: HashSet<u32> = strata
+        .iter()
+        .filter(|(_, stratum)| stratum.other_accepted > 0)
+        .map(|((stack, _), _)| *stack)
+        .collect();
     let works = |number: &u32| {
         let row = table.entry(*number).and_then(|entry| table.row_of(entry));
-        row.is_some_and(|row| {
-            strata
-                .iter()
-                .any(|((stack, _), stratum)| *stack == row.stack && stratum.other_accepted > 0)
-        })
+        row.is_some_and(|row| working.contains(&row.stack))
     };
     let shown = named.iter().any(works);
     let cuts = strata

@@ -155,6 +155,8 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
 /// The ticket's key was never seen at work again, and another one took its place.
 fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
     let work = super::who::keys_at_work(ground);
+    let mut beginnings: Vec<Timestamp> = work.values().map(|(first, _)| *first).collect();
+    beginnings.sort_unstable();
     let changed = |entry: &Entry| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
         let (_, last) = *work.get(&entry.key)?;
@@ -164,8 +166,8 @@ fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
         };
         // Or another key is at work at once after this one's last sign of life.
         let follows = || {
-            work.iter()
-                .any(|(key, (first, _))| *key != entry.key && *first > last && *first <= row.time)
+            let after = beginnings.partition_point(|first| *first <= last);
+            beginnings.get(after).is_some_and(|first| *first <= row.time)
         };
         Some(refused(entry) && last < row.time && (successor || (row.issues == 0 && follows())))
     };

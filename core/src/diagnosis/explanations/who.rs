@@ -64,6 +64,36 @@ pub(super) fn keys_at_work(ground: &ServiceContext<'_>) -> KeysAtWork {
     work
 }
 
+/// Keys during whose work another one is at work: of those that began before it ended, one ends after it began.
+fn beside_others(work: &KeysAtWork) -> HashSet<u32> {
+    let mut spans: Vec<(Timestamp, Timestamp, u32)> = work.iter().map(|(key, (from, to))| (*from, *to, *key)).collect();
+    spans.sort_unstable();
+    // For each beginning the two that end last by then: a key is not held against itself.
+    let mut latest: [Option<(Timestamp, u32)>; 2] = [None; 2];
+    let latest: Vec<_> = spans
+        .iter()
+        .map(|(_, to, key)| {
+            let [last, second] = &mut latest;
+            if last.is_none_or(|(end, _)| *to > end) {
+                *second = last.replace((*to, *key));
+            } else if second.is_none_or(|(end, _)| *to > end) {
+                *second = Some((*to, *key));
+            }
+            latest
+        })
+        .collect();
+    let is_beside = |key: u32, first: Timestamp, last: Timestamp| {
+        let begun = spans.partition_point(|(from, ..)| *from < last);
+        let ends = begun.checked_sub(1).and_then(|place| latest.get(place));
+        let mut others = ends.into_iter().flatten().flatten().filter(|(_, other)| *other != key);
+        others.any(|(to, _)| first < *to)
+    };
+    let each = work
+        .iter()
+        .filter(|(key, (first, last))| is_beside(**key, *first, *last));
+    each.map(|(key, _)| *key).collect()
+}
+
 /// The key is in use elsewhere: it works on after the refusal, or the server that refused was at work with its own key
 /// before.
 fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
@@ -71,6 +101,7 @@ fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
     if work.len() < 2 {
         return None;
     }
+    let beside_others = beside_others(&work);
     // A server that renews a ticket of one key under another holds both.
     let held: HashSet<(u32, u32)> = ground
         .entries()
@@ -91,10 +122,7 @@ fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
             .get(&own)
             .is_some_and(|(own_first, own_last)| *own_first < last && first < *own_last);
         // The refuser's own key is not visible, and K is not the only one at work.
-        let unseen = own == 0
-            && work
-                .iter()
-                .any(|(key, (from, to))| *key != entry.key && *from < last && first < *to);
+        let unseen = own == 0 && beside_others.contains(&entry.key);
         let known = held.contains(&(entry.key, own)) || entry.own_key || own == entry.key;
         Some(!known && (lives_on || unseen || (own != 0 && beside)))
     };
@@ -237,4 +265,27 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
         claim.trace = Trace::of("a session was refused and accepted again later");
     }
     Some(claim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_beside_others_while_another_one_is_at_work() {
+        let beside = |spans: &[(u32, i64, i64)]| {
+            let at = Timestamp::from_nanos;
+            let work: KeysAtWork = spans
+                .iter()
+                .map(|(key, from, to)| (*key, (at(*from), at(*to))))
+                .collect();
+            let mut beside: Vec<u32> = beside_others(&work).into_iter().collect();
+            beside.sort_unstable();
+            beside
+        };
+        assert_eq!(beside(&[(1, 0, 9), (2, 3, 5), (3, 9, 12)]), [1, 2]);
+        assert_eq!(beside(&[(1, 0, 9), (2, 3, 5), (3, 8, 12)]), [1, 2, 3]);
+        assert_eq!(beside(&[(1, 0, 3), (2, 3, 5)]), [0; 0], "one after the other");
+        assert_eq!(beside(&[(1, 0, 3)]), [0; 0], "a key is not beside itself");
+    }
 }
