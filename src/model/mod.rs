@@ -26,6 +26,7 @@ use std::sync::{Arc, mpsc};
 use hashbrown::{HashMap, HashSet};
 
 use primary::Primaries;
+use reshake_core::diagnosis::judge::needs_reason;
 use reshake_core::diagnosis::security::Findings;
 use reshake_core::diagnosis::{History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
 use reshake_core::engine::Engine;
@@ -223,22 +224,26 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// Of some connections of a run that goes on, as if there had been no others: their reasons look backward only. Nothing
-    /// is counted.
+    /// Of one connection of a run that goes on, by some others as if there had been no more: its reasons look backward
+    /// only. Nothing is counted.
     #[must_use]
-    pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
+    pub fn around(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId], about: &Connection) -> Self {
+        let neighbours = engine.neighbours().iter().map(|seen| (seen.at, seen.what));
+        // Only reasons ask for what went before.
+        let before = if needs_reason(about) { order } else { &[] };
         Self {
             engine: Held::Borrowed(engine),
             captures,
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
-            history: Arc::new(History::of(engine.kept(), order)),
-            hindsight: Arc::new(ServiceAnalyses::of_some(
+            history: Arc::new(History::of(engine.kept(), before)),
+            hindsight: Arc::new(ServiceAnalyses::around(
                 engine.kept(),
                 engine.ledger(),
-                &engine.address_facts(),
+                neighbours,
                 order,
+                about,
             )),
             findings: Arc::default(),
             tickets: Arc::default(),
@@ -408,11 +413,11 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn issuer_candidates(&self, id: ConnectionId, connection: &Connection) -> Vec<ConnectionId> {
         self.history
-            .earlier(self.engine.kept(), connection, id)
+            .earlier_at_service(self.engine.kept(), connection, id)
+            .take(MAX_SEARCHED)
             .filter(|(_, earlier)| {
                 earlier.is_tls13()
                     && earlier.completed == reshake_core::session::Completed::Yes
-                    && earlier.server_name() == connection.server_name()
                     && may_have_issued(earlier.tickets_inferred)
             })
             .map(|(id, _)| id)
@@ -481,6 +486,8 @@ impl<'a> Report<'a> {
 
 /// Issuers named at most for a PSK without keys.
 const MAX_CANDIDATES: usize = 8;
+/// Earlier connections looked at for them: a client whose handshakes all fail has many that issued nothing.
+const MAX_SEARCHED: usize = 256;
 
 /// A time as calendar and clock, in UTC.
 #[must_use]

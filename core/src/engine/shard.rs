@@ -144,12 +144,16 @@ fn put_together(parts: Vec<Part>) -> Vec<Part> {
     all
 }
 
+/// Connections on the same ports that a sighting is compared with: they are in the order of their beginnings, and that which
+/// it is of is near. A client that uses one port over and over would else be compared with all that it ever opened.
+const COMPARED: usize = 256;
+
 /// Joins a sighting with the latest connection on the same ports that it can be of. Two sightings of one shard are two
 /// connections: that was told apart where the packets were.
 fn add(wholes: &mut Vec<Part>, mut part: Part) {
     // An end alone is no connection.
     let bare = part.sighting.connection.is_bare_end();
-    for whole in wholes.iter_mut().rev() {
+    for whole in wholes.iter_mut().rev().take(COMPARED) {
         if whole.sighting.connection.is_bare_end() {
             continue;
         }

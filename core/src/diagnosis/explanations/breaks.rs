@@ -1,6 +1,6 @@
 //! Offers that break handshakes: the same client stack works without one.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{Claim, Kind, ServiceContext, Trace, Value};
 use crate::diagnosis::attempts::{Decision, Row};
@@ -32,13 +32,15 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
     let first = table.row_of(table.entry(*named.first()?)?)?;
     let strata = handshakes(ground);
     let units = |it: &Stratum| it.named_refused + it.other_refused + it.other_accepted;
+    let working: HashSet<u32> = strata
+        .iter()
+        .filter(|(_, stratum)| stratum.other_accepted > 0)
+        .map(|((stack, _), _)| *stack)
+        .collect();
     let works = named
         .iter()
         .filter_map(|number| table.row_of(table.entry(*number)?))
-        .any(|row| {
-            let of_stack = strata.iter().filter(|((stack, _), _)| *stack == row.stack);
-            of_stack.into_iter().any(|(_, stratum)| stratum.other_accepted > 0)
-        });
+        .any(|row| working.contains(&row.stack));
     Some(Claim {
         kind: Kind::OfferBreaks,
         proven: Vec::new(),

@@ -5,8 +5,8 @@ use super::super::behaviour::Unclean;
 use super::super::context::{Gave, Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
-use crate::net::FrameRef;
-use crate::session::{CloseClass, Connection, Mechanism, Side};
+use crate::net::{FrameRef, Timestamp};
+use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Side};
 
 const NANOS: i64 = 1_000_000_000;
 /// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
@@ -87,13 +87,19 @@ fn ran_out(case: &RuleContext<'_>, gift: &Issuance<'_>) -> Option<(i64, i64, Fra
     youngest
 }
 
+/// The latest of these connections before this one. Offers stand in the order of their hellos: a session that is offered a
+/// million times is not walked through for each of its users.
+fn latest_before<'a>(case: &RuleContext<'a>, offers: &[ConnectionId]) -> Option<&'a Connection> {
+    let earlier_than =
+        |time: Timestamp| offers.partition_point(|id| case.kept.get(*id).is_none_or(|user| user.hello_time() < time));
+    let before = offers.get(..earlier_than(case.hello_time()))?;
+    before.iter().rev().find_map(|id| case.kept.get(*id))
+}
+
 /// The latest connection before this one that issued or offered what the client was left with.
 fn last_use<'a>(case: &RuleContext<'a>, gift: &Issuance<'a>) -> &'a Connection {
-    let later_users = case
-        .left_with(gift.from)
-        .flat_map(|(_, credential)| credential.offers.iter())
-        .filter_map(|user| case.kept.get(*user))
-        .filter(|user| user.hello_time() < case.hello_time());
+    let users = case.left_with(gift.from);
+    let later_users = users.filter_map(|(_, credential)| latest_before(case, &credential.offers));
     later_users.fold(gift.from, |last, user| {
         if user.hello_time() > last.hello_time() {
             user

@@ -202,10 +202,17 @@ fn client_never_offers(finder: &Finder<'_>) -> Option<Pattern> {
     })
 }
 
-/// Whether a connection issues or accepts a ticket under a key.
-fn issues_under(finder: &Finder<'_>, connection: &Connection, name: KeyName) -> bool {
-    let accepted = connection.accepted.and_then(|id| finder.hindsight.key_name(id));
-    accepted == Some(name) || finder.hindsight.issued_under(connection) == Some(name)
+/// The first connection that issues or accepts a ticket under each key.
+fn first_under<'a>(finder: &Finder<'a>) -> HashMap<KeyName, &'a Connection> {
+    let mut first = HashMap::new();
+    for (_, connection) in finder.members {
+        let accepted = connection.accepted.and_then(|id| finder.hindsight.key_name(id));
+        let issued = finder.hindsight.issued_under(connection);
+        for name in [accepted, issued].into_iter().flatten() {
+            first.entry(name).or_insert(*connection);
+        }
+    }
+    first
 }
 
 /// Several ticket keys side by side, and nothing on the wire but one machine.
@@ -227,15 +234,13 @@ fn keys_of_one_machine(finder: &Finder<'_>, found: &[Pattern]) -> Option<Pattern
     {
         return None;
     }
+    let first = first_under(finder);
     let evidence: Vec<Evidence> = insight
         .keys
         .iter()
         .filter_map(|timeline| {
             let name = timeline.name;
-            let (_, connection) = finder
-                .members
-                .iter()
-                .find(|(_, connection)| issues_under(finder, connection, name))?;
+            let connection = first.get(&name)?;
             let short = hex(name.bytes().get(..4).unwrap_or_default());
             let answer = connection.answer.yes()?;
             Some(Evidence::new(

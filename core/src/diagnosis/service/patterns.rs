@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use hashbrown::HashSet;
+
 use crate::diagnosis::attempts::{Entry, Place, ServicePart};
 use crate::diagnosis::contest::Standing;
 use crate::diagnosis::explanations::words::{clock, duration};
@@ -199,8 +201,11 @@ impl Finder<'_> {
 
     fn retired_key(&self, it: &Standing, mut summary: String) -> String {
         let entries = it.claim.named.iter().filter_map(|number| self.entry(*number));
-        let names = entries.filter_map(|entry| self.hindsight.attempts().key(entry.key));
-        let timelines: Vec<_> = names.filter_map(|name| self.insight.key(name)).collect();
+        let names: HashSet<KeyName> = entries
+            .filter_map(|entry| self.hindsight.attempts().key(entry.key))
+            .collect();
+        let each = self.insight.keys.iter();
+        let timelines: Vec<_> = each.filter(|timeline| names.contains(&timeline.name)).collect();
         let last = timelines
             .iter()
             .filter_map(|timeline| timeline.alive)
