@@ -42,6 +42,7 @@ pub fn of(connection: &Connection) -> Cost {
             .hello
             .blind()
             .or(connection.answer.blind())
+            .or(unclear(connection))
             .unwrap_or(match connection.transport.dtls() {
                 None => Blindness::CaptureStartedLate,
                 // Without a cookie, or where it was sent again, no packet answers another at once.
@@ -52,8 +53,10 @@ pub fn of(connection: &Connection) -> Cost {
 
 fn extra_round_trips(connection: &Connection) -> Option<u8> {
     let shape = connection.shape.yes()?;
-    if matches!(connection.outcome, Outcome::Failed | Outcome::Unclear(_)) {
-        return Some(0);
+    match connection.outcome {
+        Outcome::Failed => return Some(0),
+        Outcome::Unclear(_) => return None,
+        _ => {}
     }
     Some(match shape {
         Shape::Abbreviated(_) => 0,
@@ -63,6 +66,13 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
         }
         Shape::Full(_) => u8::from(!false_start(connection)),
     })
+}
+
+const fn unclear(connection: &Connection) -> Option<Blindness> {
+    match connection.outcome {
+        Outcome::Unclear(cause) => Some(cause),
+        _ => None,
+    }
 }
 
 /// Only a full handshake uses the certificate.

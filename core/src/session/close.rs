@@ -196,6 +196,8 @@ pub struct SideClose {
     pub asked_again: bool,
     /// Whether the FIN of the other side had arrived before its last bytes, where acknowledgements tell.
     pub after_peer_fin: Option<bool>,
+    /// Whether all data of the other side had arrived before its last bytes, where acknowledgements tell.
+    pub after_peer_data: Option<bool>,
 }
 
 /// Classifies the close of a connection. `open` says why no FIN or RST was seen, in case none was.

@@ -94,6 +94,9 @@ pub struct Half {
     acknowledged: Option<SeqNumber>,
     /// Behind all that it sent with a lower one: what stands behind that was sent with that knowledge.
     sent_before: SeqNumber,
+    /// How many bytes in front of that it sent with an acknowledgement lower by one: where the highest is that of a FIN,
+    /// they were sent with all data before it. Counted up to what its type holds.
+    sent_without_fin: u16,
     /// Lowest acknowledgement this side sent.
     first_acknowledged: Option<SeqNumber>,
     /// Recent segments, to recognise a packet that was captured twice.
@@ -276,6 +279,21 @@ impl<T> Flow<T> {
         let knew = half.acknowledged?.distance(end) >= 0;
         let stands = half.assembler.expected();
         Some(knew && stands.is_none_or(|stands| half.sent_before.distance(stands) < 0))
+    }
+
+    /// Whether one side sent its last bytes with all data of the other side before it, FIN or not; `None` where no
+    /// acknowledgement tells.
+    #[must_use]
+    pub fn spoke_after_data(&self, direction: Direction) -> Option<bool> {
+        let (half, other) = (self.half(direction), self.half(direction.opposite()));
+        let end = other.assembler.expected()?;
+        let stands = half.assembler.expected()?;
+        let sent_before = match half.acknowledged?.distance(end) {
+            ..0 => return Some(false),
+            0 => half.sent_before,
+            1.. => half.sent_before.minus(half.sent_without_fin.into()),
+        };
+        Some(sent_before.distance(stands) < 0)
     }
 
     /// Whether the other side answered by its reset a segment of this side that was not seen: a host that does not know
@@ -625,6 +643,10 @@ impl<T> Flow<T> {
     }
 }
 
+fn counted(bytes: i32) -> u16 {
+    u16::try_from(bytes.max(0)).unwrap_or(u16::MAX)
+}
+
 /// The ends of every tunnel the other way round.
 pub fn turn(outer: &mut [Wrapping]) {
     outer
@@ -672,10 +694,24 @@ impl Half {
         match self.acknowledged.map(|known| ack.distance(known)) {
             Some(0) => {}
             // Packets out of order.
-            Some(..0) if to.distance(self.sent_before) <= 0 => {}
-            Some(..0) => self.sent_before = to,
-            None | Some(1..) => {
-                self.sent_before = self.highest.unwrap_or(from.minus(NOTHING));
+            Some(distance @ ..0) => {
+                let without_fin = self.sent_before.minus(self.sent_without_fin.into());
+                let more = to.distance(self.sent_before).max(0);
+                self.sent_before = self.sent_before.plus(more.unsigned_abs());
+                // What was sent with an acknowledgement lower still is not of those bytes.
+                let lower = if distance < -1 {
+                    to.distance(without_fin).max(0)
+                } else {
+                    0
+                };
+                let all = self.sent_before.distance(without_fin);
+                self.sent_without_fin = counted(all.saturating_sub(lower));
+            }
+            known @ (None | Some(1..)) => {
+                let sent = self.highest.unwrap_or(from.minus(NOTHING));
+                let with_one_less = sent.distance(self.sent_before);
+                self.sent_without_fin = if known == Some(1) { counted(with_one_less) } else { 0 };
+                self.sent_before = sent;
                 self.acknowledged = Some(ack);
             }
         }

@@ -269,7 +269,12 @@ fn before<'a>(whole: &'a Value, original: &Original) -> Vec<Before<'a>> {
             ends,
         }
     };
-    items(whole, "connections").iter().map(of).collect()
+    // What changes a datagram is another matter: packets are told apart here by their TCP headers.
+    let connections = items(whole, "connections").iter();
+    connections
+        .filter(|value| value["transport"] == "tcp")
+        .map(of)
+        .collect()
 }
 
 /// Violations by member and kind of damage: how many, and the first.
@@ -302,7 +307,10 @@ impl Check<'_> {
             .any(|truth| truth.answers_from.is_some());
         let lenient = in_parts || self.fixture.truth.lenient;
         let mut times = vec![0_u32; self.before.len()];
-        for after in items(&report, "connections") {
+        for after in items(&report, "connections")
+            .iter()
+            .filter(|value| value["transport"] == "tcp")
+        {
             let first = damaged.from[frame_of(&after["first"]).expect("a frame")];
             let ends = ends_of(after);
             let origin = self
