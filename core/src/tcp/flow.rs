@@ -915,6 +915,40 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_with_all_data_acknowledged_was_sent_after_it_in_any_order() {
+        let (from_client, from_server) = (Direction::ToServer, Direction::ToClient);
+        let told = |segments: &[(Direction, Segment<'static>)]| {
+            let mut flow = open();
+            for (number, (direction, segment)) in (3..).zip(segments) {
+                flow.observe(*direction, segment, at(number));
+                let assembler = &mut flow.half_mut(*direction).assembler;
+                assembler.push(segment.seq, segment.payload, 0, at(number));
+            }
+            flow.spoke_after_data(from_server)
+        };
+        let bye = (from_client, segment(1001, 9001, 0x18, b"alert"));
+        let fin = (from_client, segment(1006, 9001, 0x11, b""));
+        let answer = (from_server, segment(9001, 1006, 0x18, b"alert"));
+        let crossing = (from_server, segment(9001, 1001, 0x18, b"alert"));
+        let acknowledgement = (from_server, segment(9006, 1007, 0x10, b""));
+        for answered in [
+            [bye, fin, answer, acknowledgement],
+            [bye, answer, fin, acknowledgement],
+            [answer, bye, fin, acknowledgement],
+            [bye, fin, acknowledgement, answer],
+        ] {
+            assert_eq!(told(&answered), Some(true));
+        }
+        for crossed in [
+            [bye, fin, crossing, acknowledgement],
+            [crossing, bye, fin, acknowledgement],
+            [bye, acknowledgement, crossing, fin],
+        ] {
+            assert_eq!(told(&crossed), Some(false));
+        }
+    }
+
+    #[test]
     fn what_was_sent_with_the_fin_acknowledged_was_sent_after_it_in_any_order() {
         let (from_client, from_server) = (Direction::ToServer, Direction::ToClient);
         let told = |segments: &[(Direction, Segment<'static>)]| {

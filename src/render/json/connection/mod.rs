@@ -325,7 +325,7 @@ impl<'a> ConnectionJson<'a> {
             close,
             cost: cost(connection, &mut not_visible),
             quic: QuicJson::of(connection, &mut not_visible, &mut inferred),
-            dtls: transport.dtls().map(Into::into),
+            dtls: DtlsJson::of(connection, &mut not_visible),
             not_visible,
             inferred,
         }
