@@ -43,6 +43,7 @@ pub fn of(connection: &Connection) -> Cost {
             .blind()
             .or(connection.answer.blind())
             .or(unclear(connection))
+            .or(handshake_loss(connection))
             .unwrap_or(match connection.transport.dtls() {
                 None => Blindness::CaptureStartedLate,
                 // Without a cookie, or where it was sent again, no packet answers another at once.
@@ -64,8 +65,15 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
         Shape::Full(_) if connection.is_tls13() => {
             u8::from(matches!(connection.early_data, EarlyData::Rejected { .. }))
         }
+        // What is taken for the server's Finished may be what follows it.
+        Shape::Full(_) if handshake_loss(connection).is_some() => return None,
         Shape::Full(_) => u8::from(!false_start(connection)),
     })
+}
+
+fn handshake_loss(connection: &Connection) -> Option<Blindness> {
+    let sides = [&connection.client_side, &connection.server_side];
+    sides.into_iter().find_map(|side| side.handshake_loss)
 }
 
 const fn unclear(connection: &Connection) -> Option<Blindness> {

@@ -502,7 +502,8 @@ impl<T> Flow<T> {
 
     fn may_be_established(&self, direction: Direction) -> bool {
         let (half, other) = (self.half(direction), self.half(direction.opposite()));
-        other.answers || (half.syn.is_some() && other.first.is_none())
+        // By a clock that is behind, the segments of the server stand in front of the SYN that they answer.
+        other.answers || (half.syn.is_some() && !half.answers && other.first.is_none())
     }
 
     /// Nanoseconds by which the server's clock was ahead of the client's; `None` where the SYN exchange does not show two

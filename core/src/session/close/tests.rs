@@ -495,7 +495,7 @@ fn the_first_to_close_is_told_by_what_a_fin_acknowledges_before_any_clock() {
     assert_eq!(first((11, Part), (10, Part)), Seen::Blind(Blindness::NothingTellsApart));
     // Nothing is on its way for that long: what the first one sent was lost.
     assert_eq!(first((10, Part), (1011, Part)), Seen::Yes(Client));
-    assert_eq!(first((1010, Part), (10, Part)), Seen::Yes(Server));
+    assert_eq!(first((1011, Part), (10, Part)), Seen::Yes(Server));
     assert_eq!(first((11, Part), (10, End)), Seen::Yes(Client));
     assert_eq!(first((10, End), (11, Part)), Seen::Yes(Server));
     // Both acknowledge the end of the other: the clocks decide.

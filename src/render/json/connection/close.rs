@@ -95,11 +95,14 @@ pub(super) fn told(connection: &Connection, not_visible: &mut Causes, inferred: 
 /// Why the FIN of a side may have been sent although it was not seen.
 fn unseen_fin(connection: &Connection, side: Side) -> Option<Blindness> {
     let not_over = not_over(connection, side);
+    let unended = unended(connection);
     let (side, peer) = (connection.side(side), connection.side(side.other()));
+    let reset = side.reset.is_some() || peer.reset.is_some();
     let cause = if side.fin_is_lost() {
         Some(Blindness::Gap)
     } else if side.captured && peer.captured {
-        side.tail_loss.or(not_over)
+        let still_open = (!reset && connection.transport.kind() == TransportKind::Tcp).then_some(unended);
+        side.tail_loss.or(not_over).or(still_open)
     } else {
         // Without the other side nothing acknowledges it.
         Some(Blindness::OneDirection)
@@ -114,14 +117,20 @@ fn unseen_reset(connection: &Connection, side: Side) -> Option<Blindness> {
         return None;
     }
     let not_over = not_over(connection, side).or(not_over(connection, side.other()));
-    let unended = connection.close.class.blind().unwrap_or(Blindness::OpenAtCaptureEnd);
+    let unended = unended(connection);
     let (side, peer) = (connection.side(side), connection.side(side.other()));
     let over = side.reset.is_some() || peer.reset.is_some() || (side.sent_fin() && peer.sent_fin());
-    if over {
+    if side.reset.is_some() || (over && side.captured) {
         return None;
     }
     let captured = (!side.captured).then_some(Blindness::OneDirection);
     captured.or(side.tail_loss).or(not_over).or(Some(unended))
+}
+
+/// Why a connection that was not seen to its end goes on.
+fn unended(connection: &Connection) -> Blindness {
+    let cause = connection.close.class.blind();
+    cause.unwrap_or(Blindness::OpenAtCaptureEnd)
 }
 
 /// Why a side was not seen to its end, where the capture was over first.
