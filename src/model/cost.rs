@@ -1,8 +1,9 @@
 //! What a handshake cost, as measured, and what a resumption would have saved.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
-use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape};
+use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape, SideFacts};
 use reshake_core::tls::CertificateOperation;
 
 /// Cost of one handshake; times in nanoseconds.
@@ -35,7 +36,7 @@ pub fn of(connection: &Connection) -> Cost {
     };
     Cost {
         rtt,
-        handshake: handshake.filter(|nanos| *nanos >= 0),
+        handshake: handshake.filter(|nanos| *nanos >= 0 && handshake_loss(connection).is_none()),
         extra_round_trips: extra_round_trips(connection),
         operation: operation(connection),
         blind: connection
@@ -213,8 +214,14 @@ impl AvoidableByReason {
 /// Bytes of a handshake in both directions; `None` when one is not visible.
 #[must_use]
 pub fn handshake_bytes(connection: &Connection) -> Option<u64> {
-    let [client, server] = [&connection.client_side, &connection.server_side].map(|side| side.handshake_bytes);
+    let [client, server] = [&connection.client_side, &connection.server_side].map(side_bytes);
     Some(u64::from(client?.get()) + u64::from(server?.get()))
+}
+
+/// Bytes of one side's handshake. Behind lost bytes what is taken for its end may be what follows it.
+#[must_use]
+pub fn side_bytes(side: &SideFacts) -> Option<NonZeroU32> {
+    side.handshake_bytes.filter(|_| side.handshake_loss.is_none())
 }
 
 #[cfg(test)]

@@ -508,10 +508,14 @@ fn unseen_preamble(connection: &Connection) -> Option<Blindness> {
 
 fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
     let cost = crate::model::cost::of(connection);
+    let [client_bytes, server_bytes] =
+        [&connection.client_side, &connection.server_side].map(crate::model::cost::side_bytes);
     for (path, missing) in [
         ("cost.rtt_ms", cost.rtt.is_none()),
         ("cost.handshake_ms", cost.handshake.is_none()),
         ("cost.extra_round_trips", cost.extra_round_trips.is_none()),
+        ("cost.handshake_bytes.client", client_bytes.is_none()),
+        ("cost.handshake_bytes.server", server_bytes.is_none()),
         (
             "cost.certificate_operation",
             connection.shape.yes().is_none() || connection.answer.yes().is_none(),
@@ -527,8 +531,8 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
         extra_round_trips: cost.extra_round_trips,
         certificate_operation: cost.operation.map(CertificateOperation::code),
         handshake_bytes: HandshakeBytesJson {
-            client: connection.client_side.handshake_bytes,
-            server: connection.server_side.handshake_bytes,
+            client: client_bytes,
+            server: server_bytes,
         },
     }
 }
