@@ -4,7 +4,7 @@
 use crate::tls::{Content, ContentType};
 
 use super::close::{Close, CloseClass, CloseNotify, SideClose};
-use super::connection::{Completed, Connection};
+use super::connection::{Completed, Connection, Shape};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
 
@@ -41,12 +41,39 @@ pub fn classify_dtls(connection: &Connection, [client, server]: [&SideClose; 2],
         Silence::Short(cause) => cause,
         Silence::Settled | Silence::Long => Blindness::NothingTellsApart,
     };
+    let first_closer = match first_to_say_goodbye([client, server], open) {
+        Seen::Yes(_) if client.at().is_some() && server.at().is_some() && clocks_differ(connection) => {
+            Seen::Blind(Blindness::NothingTellsApart)
+        }
+        told => told,
+    };
     Close {
         class: class(connection, [client, server], silence),
-        first_closer: first_to_say_goodbye([client, server], open),
+        first_closer,
         client,
         server,
     }
+}
+
+/// Whether a flight of the handshake stands in front of the one that it answers: two clocks stamped the two sides, and
+/// without acknowledgements nothing else tells which alert came first.
+fn clocks_differ(connection: &Connection) -> bool {
+    let [client, server] = Side::BOTH.map(|side| connection.side(side).finished);
+    let hello = connection.hello.yes().map(|hello| hello.at);
+    let answer = connection.answer.yes().map(|answer| answer.at);
+    let finished = match connection.shape.yes() {
+        Some(Shape::Abbreviated(_)) => [server, client],
+        Some(Shape::Full(_)) => [client, server],
+        None => [None; 2],
+    };
+    let [first, second] = finished;
+    [(hello, answer), (answer, client), (first, second)]
+        .into_iter()
+        .any(|(earlier, later)| {
+            earlier
+                .zip(later)
+                .is_some_and(|(earlier, later)| later.time < earlier.time)
+        })
 }
 
 /// Who closed first where a message alone can close: a side of which not all was read may have done so before the message

@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::connection::Causes;
 use super::{End, Frame};
 use crate::model::quic_version;
-use reshake_core::session::{ClientPath, CloseFrame, Connection, Cookie, QuicFacts, ResetCertainty};
+use reshake_core::session::{
+    Blindness, ClientPath, CloseFrame, Connection, Cookie, DtlsFacts, QuicFacts, ResetCertainty,
+};
 use reshake_core::tls::AlertDescription;
 
 /// An address of the client, and the first frame from there.
@@ -21,9 +23,9 @@ pub(super) struct QuicJson {
     /// Of the handshake that decided.
     version: String,
     version_negotiation: bool,
-    retry: bool,
+    retry: Option<bool>,
     /// A first Initial bore a token of an earlier connection.
-    token: bool,
+    token: Option<bool>,
     zero_rtt_packets: u32,
     /// The first is where it began; others only where a connection ID links them.
     paths: Vec<PathJson>,
@@ -44,6 +46,7 @@ pub(super) struct CloseFrameJson {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct DtlsJson {
     cookie: Option<&'static str>,
+    /// Both hellos agree on one.
     connection_id: Option<bool>,
     retransmissions: u32,
     paths: Vec<PathJson>,
@@ -64,11 +67,16 @@ impl QuicJson {
         if facts.close_frame.is_none() && connection.keys.is_none() {
             not_visible.insert("quic.close_frame", "encrypted");
         }
+        if facts.token_or_retry {
+            for path in ["quic.retry", "quic.token"] {
+                not_visible.insert(path, "nothing-tells-apart");
+            }
+        }
         Some(Self {
             version: quic_version(facts.version),
             version_negotiation: facts.version_negotiation,
-            retry: facts.retry,
-            token: facts.token,
+            retry: (!facts.token_or_retry).then_some(facts.retry),
+            token: (!facts.token_or_retry).then_some(facts.token),
             zero_rtt_packets: facts.zero_rtt_packets,
             paths: paths(&facts.paths),
             stateless_reset,
@@ -121,23 +129,25 @@ impl From<&CloseFrame> for CloseFrameJson {
 impl DtlsJson {
     pub(super) fn of(connection: &Connection, not_visible: &mut Causes) -> Option<Self> {
         let facts = connection.transport.dtls()?;
-        if let (None, Some(cause)) = (facts.cookie, connection.hello.blind()) {
-            not_visible.insert("dtls.cookie", cause.code());
-        }
-        // Both hellos say it.
+        // Both hellos tell; before the answer the server may still ask for a cookie.
         let unseen = connection.hello.blind().or(connection.answer.blind());
-        let connection_id = match unseen {
-            Some(cause) if !facts.connection_id => {
-                not_visible.insert("dtls.connection_id", cause.code());
-                None
+        for (path, missing) in [
+            ("dtls.cookie", facts.cookie.is_none()),
+            ("dtls.connection_id", !facts.connection_id),
+        ] {
+            if let Some(cause) = unseen.filter(|_| missing) {
+                not_visible.insert(path, cause.code());
             }
-            _ => Some(facts.connection_id),
-        };
-        Some(Self {
+        }
+        Some(Self::from(facts, unseen))
+    }
+
+    fn from(facts: &DtlsFacts, unseen: Option<Blindness>) -> Self {
+        Self {
             cookie: facts.cookie.map(Cookie::code),
-            connection_id,
+            connection_id: (facts.connection_id || unseen.is_none()).then_some(facts.connection_id),
             retransmissions: facts.retransmissions,
             paths: paths(&facts.paths),
-        })
+        }
     }
 }

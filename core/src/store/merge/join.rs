@@ -485,6 +485,7 @@ fn continued(ours: SideClose, theirs: SideClose) -> SideClose {
         plain: ours.plain.or(theirs.plain),
         asked_again: ours.asked_again || theirs.asked_again,
         after_peer_fin: theirs.after_peer_fin,
+        after_peer_data: theirs.after_peer_data,
     }
 }
 

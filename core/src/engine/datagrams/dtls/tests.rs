@@ -3,7 +3,7 @@ use crate::datagram::Protocol;
 use crate::dtls::testing::{client_hello, connection_id, message, record, server_hello};
 use crate::engine::{Engine, Limits};
 use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Path, Timestamp};
-use crate::session::{Blindness, CloseClass, Connection, Outcome, Seen};
+use crate::session::{Blindness, CloseClass, Connection, Cookie, Outcome, Seen};
 use crate::tls::names::HandshakeType;
 
 const SERVER: u16 = 4433;
@@ -119,6 +119,36 @@ fn a_forged_hello_ends_no_connection() {
         "{:?}",
         found[1].outcome
     );
+}
+
+#[test]
+fn a_hello_with_a_cookie_answers_no_hello_retry_request() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1);
+    let again = client_hello(1, &[], &[7; 20], &connection_id(&[1, 1]));
+    wire.client(1, &message(1, HandshakeType::CLIENT_HELLO, 1, &again));
+    let found = wire.finish();
+    let dtls = found[0].transport.dtls().expect("DTLS");
+    assert_eq!(dtls.cookie, Some(Cookie::HelloVerify));
+    assert!(found[0].retry.is_none() && found[0].retry_hidden.is_some());
+}
+
+#[test]
+fn a_protected_alert_is_no_failure_where_a_finished_may_be_lost() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1);
+    let hello = server_hello(1, &[1; 32], &[]);
+    wire.server(1, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
+    wire.server(1, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]));
+    let exchange = message(1, HandshakeType::CLIENT_KEY_EXCHANGE, 1, &[1, 2]);
+    let finished = record(22, 1, 0, &[0; 48]);
+    wire.client(1, &[exchange, record(20, 0, 2, &[1]), finished].concat());
+    wire.server(1, &record(20, 0, 2, &[1]));
+    wire.client(1, &record(21, 1, 1, &[0; 26]));
+    wire.hello(1, 2).handshake(1, 2, false);
+    let found = wire.finish();
+    assert_eq!(found[0].outcome, Outcome::NotOffered);
+    assert_ne!(class(found[0]), Some(CloseClass::HandshakeIncomplete));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
 use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
-    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Silence, Transport, answer_time, classify_dtls,
+    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Side, Silence, Transport, answer_time, classify_dtls,
 };
 use crate::tcp::{Direction, Spans};
 use crate::tls::{Content, ContentType, Event, Message, Sealed};
@@ -329,10 +329,14 @@ impl StreamState {
             .into_iter()
             .any(|from| association.is_alerted_in_clear(from));
         let cause = still_open.or((!alerted).then_some(self.loss()));
-        connection.complete(if gone_on {
-            Completed::Yes
-        } else {
-            connection.judge_completed(cause)
+        let read = Side::BOTH
+            .into_iter()
+            .any(|side| connection.side(side).fatal_alert().is_some());
+        connection.complete(match connection.judge_completed(cause) {
+            _ if gone_on => Completed::Yes,
+            // A protected alert may be close_notify, behind a Finished that was the last packet of its side and lost.
+            Completed::No if !alerted && !read => Completed::Blind(self.loss()),
+            judged => judged,
         });
         for from in Direction::BOTH {
             if numbered && !association.has_finished(from) {

@@ -437,6 +437,7 @@ impl Entry {
             version_negotiation: self.facts.version_negotiation || self.connection.has_negotiated_version(),
             retry: self.connection.is_retried(),
             token: self.connection.has_token(),
+            token_or_retry: self.connection.is_token_unclear(),
             stateless_reset: self.resets.found(),
             ..self.facts.clone()
         }

@@ -250,7 +250,19 @@ fn a_token_of_an_earlier_connection_is_no_retry() {
     wire.send(5000, 443, &way.initial(0, &crypto(0, &hello(1, None, false)), 1200))
         .send(443, 5000, &reply(None));
     let connection = one(rest(&mut wire).finish());
-    assert!(quic(&connection).token && !quic(&connection).retry);
+    assert!(quic(&connection).token && !quic(&connection).retry && !quic(&connection).token_or_retry);
+}
+
+#[test]
+fn a_token_that_is_not_in_the_first_packet_may_answer_a_retry_that_was_not_seen() {
+    let way = Way {
+        token: b"token",
+        ..client(&FIRST, &CLIENT)
+    };
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &way.initial(1, &crypto(0, &hello(1, None, false)), 1200))
+        .send(443, 5000, &reply(None));
+    assert!(quic(&one(rest(&mut wire).finish())).token_or_retry);
 }
 
 #[test]
