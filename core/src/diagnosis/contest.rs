@@ -58,6 +58,11 @@ pub fn hold(ground: &ServiceContext<'_>) -> Vec<Standing> {
             chance.supported &= !chance.claim.proven.is_empty();
         }
     }
+    if let Some(told) = standing.iter().position(|it| is_outdone(it, &standing))
+        && let Some(it) = standing.get_mut(told)
+    {
+        it.supported = false;
+    }
     for place in 0..standing.len() {
         let (confidence, family) = level(&standing, place);
         if let Some(it) = standing.get_mut(place) {
@@ -114,7 +119,7 @@ fn never_in_numbers(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
 }
 
 /// One refusal without anything that shows may be anything. Two of a kind beside acceptances, or a trace, make a candidate;
-/// so does a session that was honoured again and again, then refused, while newer ones are honoured.
+/// so does a session that was honoured, then refused, while newer ones are honoured, or refused from then on.
 fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> bool {
     let units = claim.units();
     if !claim.plausible {
@@ -134,13 +139,24 @@ fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> boo
 }
 
 fn honoured_until_then(ground: &ServiceContext<'_>, number: u32) -> bool {
-    let Some(lost) = ground.table.entry(number).filter(|entry| entry.accepted_before >= 2) else {
+    let lost = ground.table.entry(number);
+    let Some(lost) = lost.filter(|entry| entry.accepted_before > 0 && !entry.accepted_later) else {
         return false;
     };
+    // Or it is refused for good: two refusals after the last acceptance.
     let time = ground.time(lost);
-    ground
-        .entries()
-        .any(|(_, entry)| !entry.failed() && entry.credential != lost.credential && ground.time(entry) > time)
+    lost.refused_before
+        || ground
+            .entries()
+            .any(|(_, entry)| !entry.failed() && entry.credential != lost.credential && ground.time(entry) > time)
+}
+
+/// A key that is not seen again may be one of several in use that had no other turn: where most refusals are proven to be
+/// of that kind, a change of key needs a count of its own.
+fn is_outdone(it: &Standing, all: &[Standing]) -> bool {
+    let proven =
+        |other: &Standing| other.claim.kind == Kind::OtherKey && other.claim.proven.len() > 2 * it.claim.named.len();
+    it.claim.kind == Kind::KeyChanged && !it.reaches && all.iter().any(proven)
 }
 
 /// How many of one claim's entries another covers too.

@@ -79,6 +79,8 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
             .then(|| Trace::of("handshakes of the same client without an offer work"))
             .flatten(),
         value: Value::Nothing,
+        moments: Vec::new(),
+        one_machine: false,
         plausible: true,
     })
 }
