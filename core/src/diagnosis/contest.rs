@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use hashbrown::HashSet;
 
 use super::Confidence;
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Entry};
 use super::confidence::{BAR, UNITS, trials};
 use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
 
@@ -134,8 +134,28 @@ fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> boo
     if units.named_refused >= 2 && units.other_accepted > 0 && p_value < WORTH_NAMING {
         return true;
     }
-    matches!(claim.kind.family(), Family::When | Family::HowLong)
-        && claim.named.iter().any(|number| honoured_until_then(ground, *number))
+    // Of several moments one is found for any refusals: they must be better than chance.
+    let worth_it = claim.moments.len() < 2 || p_value < WORTH_NAMING;
+    match claim.kind.family() {
+        Family::When if worth_it && stopped_together(ground, claim) => true,
+        Family::When | Family::HowLong => {
+            worth_it && claim.named.iter().any(|number| honoured_until_then(ground, *number))
+        }
+        _ => false,
+    }
+}
+
+/// Several sessions, each honoured before, and none of anybody's once the first of them is refused.
+fn stopped_together(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+    let entries = || claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let Some(first) = entries().filter_map(|entry| ground.time(entry)).min() else {
+        return false;
+    };
+    let sessions: HashSet<_> = entries().map(|entry| entry.credential).collect();
+    let is_over = |entry: &Entry| entry.failed() || ground.time(entry) < Some(first);
+    sessions.len() > 1
+        && entries().all(|entry| entry.accepted_before > 0)
+        && ground.entries().all(|(_, entry)| is_over(entry))
 }
 
 fn honoured_until_then(ground: &ServiceContext<'_>, number: u32) -> bool {
@@ -193,12 +213,14 @@ fn level(all: &[Standing], place: usize) -> (Confidence, Confidence) {
             shared == it.claim.named.len() || (other.reaches && shared > 0)
         })
     };
+    // Several moments fit a value each; what has reached the bar without any is the better word for them.
+    let is_loose = |rival: &&Standing| rival.claim.moments.len() > 1 && !rival.reaches;
     if rivals().any(|rival| rival.claim.kind.family() != it.claim.kind.family()) {
         return (Confidence::Possible, Confidence::Possible);
     }
     // That all was lost at once, and that another machine answers, are statements about the family already.
     let whole = matches!(it.claim.kind, Kind::LostAtOnce | Kind::OtherMachine);
-    if whole || rivals().next().is_none() {
+    if whole || rivals().all(|rival| is_loose(&rival)) {
         (Confidence::Inferred, Confidence::Inferred)
     } else {
         (Confidence::Possible, Confidence::Inferred)

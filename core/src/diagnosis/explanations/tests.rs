@@ -347,6 +347,52 @@ fn each_of_several_restarts_is_told_with_the_sessions_that_it_cost() {
 }
 
 #[test]
+fn sessions_that_all_stop_together_may_have_been_lost_together() {
+    let stopped = |one_goes_on: bool| {
+        let mut sketch = Sketch::default();
+        for client in 0..3_u32 {
+            sketch.offer(10 + client, client, (client, 5), true, NOTHING);
+            sketch.offer(20 + client, client, (client, 15), false, |_, entry| {
+                entry.accepted_before = 1
+            });
+        }
+        if one_goes_on {
+            sketch.offer(30, 9, (9, 29), true, NOTHING);
+        }
+        supported(&held(sketch)).contains(&Kind::LostAtOnce)
+    };
+    assert!(stopped(false));
+    assert!(!stopped(true), "one from before is honoured after");
+}
+
+/// Twice, three tickets under one key are refused by a server that issues under the next one.
+#[test]
+fn a_key_that_changed_twice_is_told_rather_than_two_moments() {
+    let mut sketch = Sketch::default();
+    for restart in 0..2_u32 {
+        let (begin, key) = (100 * restart, restart + 1);
+        for client in 0..3_u32 {
+            let ticket = 10 * restart + client;
+            sketch.silent(begin + client, client, |row| row.issues = key);
+            sketch.offer(begin + 20 + client, client, (ticket, 20), true, |_, entry| {
+                (entry.key, entry.stateful, entry.mechanism) = (key, false, Mechanism::Ticket);
+            });
+            sketch.offer(begin + 30 + client, client, (ticket, 30), false, |row, entry| {
+                (entry.key, entry.stateful, entry.mechanism) = (key, false, Mechanism::Ticket);
+                entry.accepted_before = 1;
+                row.issues = key + 1;
+            });
+        }
+    }
+    for client in 0..3_u32 {
+        sketch.offer(200 + client, client, (20 + client, 40), true, |_, entry| {
+            (entry.key, entry.stateful, entry.mechanism) = (3, false, Mechanism::Ticket);
+        });
+    }
+    assert_eq!(level(&held(sketch), Kind::KeyChanged), Some(Confidence::Inferred));
+}
+
+#[test]
 fn offers_break_where_the_same_stack_works_without_one() {
     let offers = |without: u32, through: bool| {
         let mut sketch = Sketch::default();
