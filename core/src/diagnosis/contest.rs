@@ -138,9 +138,7 @@ fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> boo
     let worth_it = claim.moments.len() < 2 || p_value < WORTH_NAMING;
     match claim.kind.family() {
         Family::When if worth_it && stopped_together(ground, claim) => true,
-        Family::When | Family::HowLong => {
-            worth_it && claim.named.iter().any(|number| honoured_until_then(ground, *number))
-        }
+        Family::When | Family::HowLong => worth_it && honoured_until_then(ground, &claim.named),
         _ => false,
     }
 }
@@ -158,17 +156,32 @@ fn stopped_together(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
         && ground.entries().all(|(_, entry)| is_over(entry))
 }
 
-fn honoured_until_then(ground: &ServiceContext<'_>, number: u32) -> bool {
-    let lost = ground.table.entry(number);
-    let Some(lost) = lost.filter(|entry| entry.accepted_before > 0 && !entry.accepted_later) else {
-        return false;
-    };
-    // Or it is refused for good: two refusals after the last acceptance.
-    let time = ground.time(lost);
-    lost.refused_before
-        || ground
-            .entries()
-            .any(|(_, entry)| !entry.failed() && entry.credential != lost.credential && ground.time(entry) > time)
+/// Whether one of these was honoured before and is no longer, while newer sessions are, or it is refused again and again.
+fn honoured_until_then(ground: &ServiceContext<'_>, named: &[u32]) -> bool {
+    let accepted = || ground.entries().filter(|(_, entry)| !entry.failed());
+    // The latest acceptance of all, and the latest of any other session: one of them is of another session than a given one.
+    let latest = accepted().max_by_key(|(_, entry)| ground.time(entry));
+    let Some((_, latest)) = latest else { return false };
+    let others = accepted().filter(|(_, entry)| entry.credential != latest.credential);
+    let second = others.filter_map(|(_, entry)| ground.time(entry)).max();
+    // What was refused and accepted again has two holders.
+    let crossed: HashSet<_> = ground
+        .entries()
+        .filter(|(_, entry)| entry.failed() && entry.accepted_later)
+        .map(|(_, entry)| entry.credential)
+        .collect();
+    named
+        .iter()
+        .filter_map(|number| ground.table.entry(*number))
+        .any(|lost| {
+            let newer = if lost.credential == latest.credential {
+                second
+            } else {
+                ground.time(latest)
+            };
+            let is_over = lost.accepted_before > 0 && !crossed.contains(&lost.credential);
+            is_over && (lost.refused_before || newer > ground.time(lost))
+        })
 }
 
 /// A key that is not seen again may be one of several in use that had no other turn: where most refusals are proven to be

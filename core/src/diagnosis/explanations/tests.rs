@@ -347,6 +347,22 @@ fn each_of_several_restarts_is_told_with_the_sessions_that_it_cost() {
 }
 
 #[test]
+fn a_session_with_two_holders_was_not_lost() {
+    let mut sketch = Sketch::default();
+    sketch.offer(10, 1, (1, 2), true, NOTHING);
+    sketch.offer(20, 1, (1, 12), false, |_, entry| {
+        (entry.accepted_before, entry.accepted_later) = (1, true);
+    });
+    sketch.offer(30, 1, (1, 22), true, NOTHING);
+    for second in [40, 50] {
+        sketch.offer(second, 1, (1, i64::from(second) - 8), false, |_, entry| {
+            (entry.accepted_before, entry.refused_before) = (2, true);
+        });
+    }
+    assert_eq!(supported(&held(sketch)), [Kind::OtherStore]);
+}
+
+#[test]
 fn sessions_that_all_stop_together_may_have_been_lost_together() {
     let stopped = |one_goes_on: bool| {
         let mut sketch = Sketch::default();
