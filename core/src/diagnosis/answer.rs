@@ -5,12 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
+
+use crate::net::Timestamp;
 use crate::session::{Connection, ConnectionId, Outcome};
 
 use super::Confidence;
 use super::attempts::{Decision, Necessity};
+
 use super::contest::Standing;
-use super::explanations::Kind;
+use super::context::{Gave, gave};
+use super::explanations::{Family, Kind};
 use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
 
 /// Characters of an answer, at most.
@@ -37,6 +42,10 @@ struct Tally {
     /// Offered nothing although the client had been given something.
     silent: usize,
     unclear: usize,
+    /// That some handshake gave its client nothing was concluded from sizes.
+    perhaps_given: bool,
+    /// Offered nothing, and their client had been here before and was given nothing.
+    empty_handed: usize,
     /// The most frequent defect that left the server no choice, and how often it did.
     forced: Option<(Necessity, usize)>,
 }
@@ -45,18 +54,26 @@ impl Tally {
     fn of(members: &[(ConnectionId, &Connection)], hindsight: &ServiceAnalyses) -> Self {
         let mut tally = Self::default();
         let mut forced: BTreeMap<Necessity, usize> = BTreeMap::new();
+        // When each client first left with nothing.
+        let mut served: HashMap<u32, Timestamp> = HashMap::new();
         for (id, connection) in members {
             tally.all += 1;
             let row = hindsight.attempts().of_connection(*id);
             let returned = row.is_some_and(|row| row.given && !row.newcomer);
+            let back = row.is_some_and(|row| served.get(&row.client).is_some_and(|over| *over < row.time));
             match connection.outcome {
                 Outcome::Resumed(_) | Outcome::ExternalPsk => tally.resumed += 1,
                 Outcome::Declined => tally.declined += 1,
                 Outcome::Failed if connection.offered().next().is_some() => tally.broken += 1,
                 Outcome::Failed => tally.failed += 1,
                 Outcome::NotOffered if returned => tally.silent += 1,
+                Outcome::NotOffered if back => tally.empty_handed += 1,
                 Outcome::NotOffered => {}
                 Outcome::Unclear(_) => tally.unclear += 1,
+            }
+            if let (Some(row), Some((Gave::Nothing | Gave::NothingInferred, over))) = (row, gave(connection)) {
+                served.entry(row.client).or_insert(over.time);
+                tally.perhaps_given |= !matches!(gave(connection), Some((Gave::Nothing, _)));
             }
             let mut defects = hindsight.entries(*id).filter(|(_, entry)| entry.failed());
             if let Some(defect) = defects.find_map(|(_, entry)| entry.necessity) {
@@ -179,45 +196,90 @@ fn refusals(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyse
     if lost == 0 {
         return None;
     }
-    let of_all = |count: usize| part_of(count, tally.offers(), "offer", "offers");
     let mut told = insight.standing.iter().filter(|it| it.supported);
     let Some(first) = told.next() else {
-        let verb = if tally.declined == 0 {
-            "failed".to_owned()
-        } else {
-            format!("{} refused", was(lost))
-        };
-        return Some(Answer {
-            sentence: format!("{} {verb}, and nothing visible says why.", of_all(lost)),
-            action: Some("look into the server's log for that time, or capture longer".to_owned()),
-        });
+        return Some(unexplained(tally, lost));
     };
     let count = refused_by(first, hindsight).min(lost);
     let stateful = is_stateful(first, hindsight);
     let (cause, verb) = (first.claim.cause(stateful), befell(first, hindsight, count));
-    let action = first.claim.action(stateful);
-    if first.confidence.max(first.family) > Confidence::Possible {
-        return Some(Answer {
-            sentence: format!("{} {verb} because {cause}.", of_all(count)),
-            action: Some(action.to_owned()),
-        });
-    }
-    let rival = told.find(|it| it.claim.kind.family() != first.claim.kind.family());
-    let settle = first.claim.kind.settle();
-    Some(match rival {
-        Some(rival) => Answer {
-            sentence: format!(
-                "{} {verb}: either {cause}, or {}.",
-                of_all(count),
-                rival.claim.cause(is_stateful(rival, hindsight))
-            ),
-            action: Some(format!("find out which ({settle})")),
-        },
-        None => Answer {
-            sentence: format!("{} {verb}; it may be that {cause}.", of_all(count)),
-            action: Some(format!("make sure first ({settle}); if so, {action}")),
-        },
+    let Some(sure) = surely(first, &cause) else {
+        let rival = told.find(|it| it.claim.kind.family() != first.claim.kind.family());
+        let rival = rival.map(|rival| rival.claim.cause(is_stateful(rival, hindsight)));
+        return Some(guess(tally, first, (count, &verb), (&cause, rival), stateful));
+    };
+    let others = match tally.declined.saturating_sub(count) {
+        0 => String::new(),
+        1 => "; 1 more was refused".to_owned(),
+        others => format!("; {others} more were refused"),
+    };
+    let named = part_of(count, tally.offers(), "offer", "offers");
+    Some(Answer {
+        sentence: format!("{named} {verb} because {sure}{others}."),
+        action: Some(first.claim.action(stateful).to_owned()),
     })
+}
+
+fn unexplained(tally: &Tally, lost: usize) -> Answer {
+    let named = part_of(lost, tally.offers(), "offer", "offers");
+    let verb = if tally.declined == 0 {
+        "failed".to_owned()
+    } else {
+        format!("{} refused", was(lost))
+    };
+    Answer {
+        sentence: format!("{named} {verb}, and nothing visible says why."),
+        action: Some("look into the server's log for that time, or capture longer".to_owned()),
+    }
+}
+
+/// What is merely possible: all that was refused is counted first, for the guess may be about a part of it.
+fn guess(
+    tally: &Tally,
+    first: &Standing,
+    (count, verb): (usize, &str),
+    (cause, rival): (&str, Option<String>),
+    stateful: bool,
+) -> Answer {
+    let is_part = count < tally.declined;
+    let head = if is_part {
+        let all = part_of(tally.declined, tally.offers(), "offer", "offers");
+        format!("{all} {} refused", was(tally.declined))
+    } else {
+        format!("{} {verb}", part_of(count, tally.offers(), "offer", "offers"))
+    };
+    let sentence = match &rival {
+        Some(rival) if is_part => format!("{head}, {count} of them perhaps because {cause}, or because {rival}."),
+        Some(rival) => format!("{head}: either {cause}, or {rival}."),
+        None if is_part => format!("{head}, {count} of them perhaps because {cause}."),
+        None => format!("{head}; it may be that {cause}."),
+    };
+    let settle = first.claim.kind.settle();
+    let action = match rival {
+        Some(_) => format!("find out which ({settle})"),
+        None => format!("make sure first ({settle}); if so, {}", first.claim.action(stateful)),
+    };
+    Answer {
+        sentence,
+        action: Some(action),
+    }
+}
+
+/// What follows "because": the explanation where it is sure, else its family, where that is, with the explanation as a guess.
+fn surely(it: &Standing, cause: &str) -> Option<String> {
+    if it.confidence > Confidence::Possible {
+        return Some(cause.to_owned());
+    }
+    let whole = match it.claim.kind.family() {
+        _ if it.family == Confidence::Possible => return None,
+        Family::Who => "another server or process answered than the one that holds them",
+        Family::When => "everything from before some moment was lost",
+        _ => return Some(cause.to_owned()),
+    };
+    if it.claim.kind == Kind::OtherStore {
+        return Some(cause.to_owned());
+    }
+    Some(format!("{whole}; it may be that {cause}"))
 }
 
 fn refused_by(it: &Standing, hindsight: &ServiceAnalyses) -> usize {
@@ -305,6 +367,10 @@ fn are(pattern: &Pattern, returning: usize) -> String {
 }
 
 fn nothing_wrong(tally: &Tally) -> Answer {
+    let wrong = match tally.failed {
+        0 => "nothing is wrong".to_owned(),
+        failed => format!("{} without an offer failed", counted(failed, "handshake", "handshakes")),
+    };
     let sentence = if tally.all == tally.unclear {
         "What became of the handshakes is not visible in this capture.".to_owned()
     } else if tally.offers() == 0 && tally.failed > 0 {
@@ -312,6 +378,13 @@ fn nothing_wrong(tally: &Tally) -> Answer {
             "{} failed, and none of them offered a session.",
             part_of(tally.failed, tally.all, "handshake", "handshakes")
         )
+    } else if tally.offers() == 0 && tally.empty_handed > 0 {
+        let back = part_of(tally.empty_handed, tally.all, "connection", "connections");
+        if tally.perhaps_given {
+            format!("{back} offered nothing: the server seems to issue nothing, or the client to keep nothing.")
+        } else {
+            format!("{back} had nothing to offer because the server had issued nothing to their clients.")
+        }
     } else if tally.offers() == 0 {
         match tally.all {
             1 => "The one connection is a first visit: nothing could be resumed, and nothing is wrong.".to_owned(),
@@ -319,7 +392,7 @@ fn nothing_wrong(tally: &Tally) -> Answer {
         }
     } else {
         format!(
-            "{} resumed, and nothing is wrong.",
+            "{} resumed, and {wrong}.",
             part_of(
                 tally.resumed,
                 tally.returning(),
@@ -328,13 +401,20 @@ fn nothing_wrong(tally: &Tally) -> Answer {
             )
         )
     };
-    Answer { sentence, action: None }
+    let action = (tally.offers() == 0 && tally.failed == 0 && tally.empty_handed > 0)
+        .then(|| "turn on tickets on the server, or have the client keep its sessions".to_owned());
+    Answer { sentence, action }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::attempts::tests::Sketch;
+    use crate::diagnosis::contest::hold;
+    use crate::diagnosis::explanations::ServiceContext;
     use crate::diagnosis::tests::{World, full};
+    use crate::session::tests::{answered, at};
+    use crate::session::{ProtocolVersion, Seen, Shape, TicketsInferred};
 
     fn told(connections: Vec<Connection>) -> Answer {
         let world = World::of(connections, usize::MAX);
@@ -353,13 +433,11 @@ mod tests {
 
     #[test]
     fn a_server_that_gives_nothing_is_told_so() {
-        let gives_nothing = |second: u32| {
-            let mut connection = full(second);
-            connection.shape =
-                crate::session::Seen::Yes(crate::session::Shape::Full(crate::session::tests::at(second)));
-            connection
+        let empty = |second: u32| Connection {
+            shape: Seen::Yes(Shape::Full(at(second))),
+            ..full(second)
         };
-        let answer = told((1..=3).map(gives_nothing).collect());
+        let answer = told((1..=3).map(empty).collect());
         assert_eq!(
             answer.sentence,
             "None of 3 connections could resume because the server issues neither session IDs nor tickets."
@@ -378,6 +456,60 @@ mod tests {
         assert_eq!(
             answer.sentence,
             "All 3 returning connections from 192.0.2.1 offered no session although one had been given before."
+        );
+    }
+
+    #[test]
+    fn a_sentence_says_because_of_what_is_sure_only() {
+        let standing = |kind: Kind, confidence: Confidence, family: Confidence| {
+            let (mut sketch, number) = (Sketch::default(), 1);
+            sketch.offer(10, 1, (number, 2), false, |_, entry| entry.accepted_later = true);
+            let (table, part) = sketch.done();
+            let mut standing = hold(&ServiceContext::of(&table, &part, &[]));
+            let mut it = standing.remove(0);
+            (it.claim.kind, it.confidence, it.family) = (kind, confidence, family);
+            surely(&it, "the cause")
+        };
+        let (possible, inferred) = (Confidence::Possible, Confidence::Inferred);
+        assert_eq!(standing(Kind::KeyChanged, possible, possible), None);
+        assert_eq!(
+            standing(Kind::KeyChanged, inferred, inferred).as_deref(),
+            Some("the cause")
+        );
+        assert_eq!(
+            standing(Kind::KeyChanged, possible, inferred).as_deref(),
+            Some("everything from before some moment was lost; it may be that the cause")
+        );
+    }
+
+    #[test]
+    fn clients_that_come_back_with_nothing_are_no_first_visits() {
+        let sealed = |second: u32| {
+            let mut connection = full(second);
+            connection.answer = answered(second, "a.test", ProtocolVersion::TLS_1_3).answer;
+            connection.tickets_inferred = TicketsInferred::Read {
+                usable: false,
+                complete: true,
+            };
+            connection
+        };
+        let answer = told((1..=4).map(sealed).collect());
+        assert!(answer.sentence.contains("3 of 4 connections"), "{}", answer.sentence);
+        assert!(!answer.sentence.contains("nothing is wrong"), "{}", answer.sentence);
+        assert!(answer.action.is_some());
+    }
+
+    #[test]
+    fn where_others_fail_not_everything_is_well() {
+        let answer = nothing_wrong(&Tally {
+            all: 5,
+            resumed: 3,
+            failed: 2,
+            ..Tally::default()
+        });
+        assert_eq!(
+            answer.sentence,
+            "All 3 returning connections resumed, and 2 handshakes without an offer failed."
         );
     }
 

@@ -6,8 +6,10 @@
 
 use std::cmp::Reverse;
 
+use hashbrown::HashSet;
+
 use super::Confidence;
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Entry};
 use super::confidence::{BAR, UNITS, trials};
 use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
 
@@ -55,6 +57,11 @@ pub fn hold(ground: &ServiceContext<'_>) -> Vec<Standing> {
         {
             chance.supported &= !chance.claim.proven.is_empty();
         }
+    }
+    if let Some(told) = standing.iter().position(|it| is_outdone(it, &standing))
+        && let Some(it) = standing.get_mut(told)
+    {
+        it.supported = false;
     }
     for place in 0..standing.len() {
         let (confidence, family) = level(&standing, place);
@@ -112,7 +119,7 @@ fn never_in_numbers(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
 }
 
 /// One refusal without anything that shows may be anything. Two of a kind beside acceptances, or a trace, make a candidate;
-/// so does a session that was honoured again and again, then refused, while newer ones are honoured.
+/// so does a session that was honoured, then refused, while newer ones are honoured, or refused from then on.
 fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> bool {
     let units = claim.units();
     if !claim.plausible {
@@ -127,18 +134,62 @@ fn is_supported(ground: &ServiceContext<'_>, claim: &Claim, p_value: f64) -> boo
     if units.named_refused >= 2 && units.other_accepted > 0 && p_value < WORTH_NAMING {
         return true;
     }
-    matches!(claim.kind.family(), Family::When | Family::HowLong)
-        && claim.named.iter().any(|number| honoured_until_then(ground, *number))
+    // Of several moments one is found for any refusals: they must be better than chance.
+    let worth_it = claim.moments.len() < 2 || p_value < WORTH_NAMING;
+    match claim.kind.family() {
+        Family::When if worth_it && stopped_together(ground, claim) => true,
+        Family::When | Family::HowLong => worth_it && honoured_until_then(ground, &claim.named),
+        _ => false,
+    }
 }
 
-fn honoured_until_then(ground: &ServiceContext<'_>, number: u32) -> bool {
-    let Some(lost) = ground.table.entry(number).filter(|entry| entry.accepted_before >= 2) else {
+/// Several sessions, each honoured before, and none of anybody's once the first of them is refused.
+fn stopped_together(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+    let entries = || claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let Some(first) = entries().filter_map(|entry| ground.time(entry)).min() else {
         return false;
     };
-    let time = ground.time(lost);
-    ground
+    let sessions: HashSet<_> = entries().map(|entry| entry.credential).collect();
+    let is_over = |entry: &Entry| entry.failed() || ground.time(entry) < Some(first);
+    sessions.len() > 1
+        && entries().all(|entry| entry.accepted_before > 0)
+        && ground.entries().all(|(_, entry)| is_over(entry))
+}
+
+/// Whether one of these was honoured before and is no longer, while newer sessions are, or it is refused again and again.
+fn honoured_until_then(ground: &ServiceContext<'_>, named: &[u32]) -> bool {
+    let accepted = || ground.entries().filter(|(_, entry)| !entry.failed());
+    // The latest acceptance of all, and the latest of any other session: one of them is of another session than a given one.
+    let latest = accepted().max_by_key(|(_, entry)| ground.time(entry));
+    let Some((_, latest)) = latest else { return false };
+    let others = accepted().filter(|(_, entry)| entry.credential != latest.credential);
+    let second = others.filter_map(|(_, entry)| ground.time(entry)).max();
+    // What was refused and accepted again has two holders.
+    let crossed: HashSet<_> = ground
         .entries()
-        .any(|(_, entry)| !entry.failed() && entry.credential != lost.credential && ground.time(entry) > time)
+        .filter(|(_, entry)| entry.failed() && entry.accepted_later)
+        .map(|(_, entry)| entry.credential)
+        .collect();
+    named
+        .iter()
+        .filter_map(|number| ground.table.entry(*number))
+        .any(|lost| {
+            let newer = if lost.credential == latest.credential {
+                second
+            } else {
+                ground.time(latest)
+            };
+            let is_over = lost.accepted_before > 0 && !crossed.contains(&lost.credential);
+            is_over && (lost.refused_before || newer > ground.time(lost))
+        })
+}
+
+/// A key that is not seen again may be one of several in use that had no other turn: where most refusals are proven to be
+/// of that kind, a change of key needs a count of its own.
+fn is_outdone(it: &Standing, all: &[Standing]) -> bool {
+    let proven =
+        |other: &Standing| other.claim.kind == Kind::OtherKey && other.claim.proven.len() > 2 * it.claim.named.len();
+    it.claim.kind == Kind::KeyChanged && !it.reaches && all.iter().any(proven)
 }
 
 /// How many of one claim's entries another covers too: both are in the order of their hellos.
@@ -179,12 +230,14 @@ fn level(all: &[Standing], place: usize) -> (Confidence, Confidence) {
             shared == it.claim.named.len() || (other.reaches && shared > 0)
         })
     };
+    // Several moments fit a value each; what has reached the bar without any is the better word for them.
+    let is_loose = |rival: &&Standing| rival.claim.moments.len() > 1 && !rival.reaches;
     if rivals().any(|rival| rival.claim.kind.family() != it.claim.kind.family()) {
         return (Confidence::Possible, Confidence::Possible);
     }
     // That all was lost at once, and that another machine answers, are statements about the family already.
     let whole = matches!(it.claim.kind, Kind::LostAtOnce | Kind::OtherMachine);
-    if whole || rivals().next().is_none() {
+    if whole || rivals().all(|rival| is_loose(&rival)) {
         (Confidence::Inferred, Confidence::Inferred)
     } else {
         (Confidence::Possible, Confidence::Inferred)

@@ -58,6 +58,8 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
             None
         },
         value: Value::Nothing,
+        moments: Vec::new(),
+        one_machine: false,
         plausible: !fails_without(ground, first),
         strata: strata.into_values().collect(),
         named,

@@ -62,7 +62,8 @@ fn evicted(ground: &ServiceContext<'_>) -> Option<Claim> {
     let fewest = refused.map(|entry| entry.newer).min()?;
     claim.value = Value::Newer(most, fewest);
     claim.cuts = cuts(&claim);
-    claim.plausible = super::when::mostly(&claim);
+    // No cache holds a single session.
+    claim.plausible = super::when::mostly(&claim) && fewest > 1;
     Some(claim)
 }
 

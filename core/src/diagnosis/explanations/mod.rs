@@ -100,6 +100,10 @@ pub struct Claim {
     pub trace: Option<Trace>,
     /// Its parameter, for the words.
     pub value: Value,
+    /// The moments at which everything was lost, the best explained first.
+    pub moments: Vec<(Timestamp, Timestamp)>,
+    /// They are moments of single machines, not of the whole service.
+    pub one_machine: bool,
     /// Nothing beside the rows that it looks at speaks against it.
     pub plausible: bool,
 }
@@ -126,12 +130,14 @@ impl Trace {
 pub enum Value {
     /// None.
     Nothing,
-    /// A moment within this interval.
+    /// A moment within this interval, the best explained of [`Claim::moments`].
     Moment(Timestamp, Timestamp),
     /// Nanoseconds: the oldest that was accepted, the youngest that was refused.
     Age(i64, i64),
     /// Newer sessions: the most beside an accepted one, the fewest beside a refused one.
     Newer(u32, u32),
+    /// What is offered are tickets of TLS 1.3 that stand for a session in the server's cache.
+    InTickets,
 }
 
 impl Claim {
@@ -238,6 +244,8 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Optio
         concluded,
         trace: None,
         value: Value::Nothing,
+        moments: Vec::new(),
+        one_machine: false,
         plausible: true,
     })
 }

@@ -1,7 +1,8 @@
 //! Never: nobody honours what the server issues. It has no accepted side, so that only numbers speak.
 
-use super::{Claim, Kind, Look, ServiceContext, claim};
+use super::{Claim, Kind, Look, ServiceContext, Value, claim};
 use crate::diagnosis::attempts::{ClosedBy, Entry, UNKNOWN};
+use crate::session::Mechanism;
 
 /// Refusals of fresh sessions from which on several servers in turn are excluded as far as eight of them go:
 /// (1 - 1/8)^40 < 0.005.
@@ -13,8 +14,15 @@ const FRESH: i64 = 60_000_000_000;
 
 /// IDs, and tickets.
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
-    all.extend(claim(ground, Kind::NeverIds, |entry| {
+    let ids = claim(ground, Kind::NeverIds, |entry| {
         (entry.stateful && !entry.foreign).then_some(Look::read(true))
+    });
+    all.extend(ids.map(|mut ids| {
+        let mut entries = ids.named.iter().filter_map(|number| ground.table.entry(*number));
+        if entries.all(|entry| entry.mechanism == Mechanism::Psk) {
+            ids.value = Value::InTickets;
+        }
+        ids
     }));
     all.extend(claim(ground, Kind::NeverTickets, |entry| {
         (!entry.stateful && !entry.foreign).then_some(Look::read(true))

@@ -267,6 +267,159 @@ fn one_refusal_without_a_trace_may_be_anything() {
 }
 
 #[test]
+fn a_session_that_was_honoured_and_then_is_not_while_newer_ones_are_may_be_from_before_a_restart() {
+    let then = |newer: bool, again: bool| {
+        let mut sketch = Sketch::default();
+        sketch.offer(10, 1, (1, 2), true, NOTHING);
+        sketch.offer(20, 1, (1, 12), false, |_, entry| entry.accepted_before = 1);
+        if newer {
+            sketch.offer(30, 1, (2, 9), true, NOTHING);
+        }
+        if again {
+            sketch.offer(40, 1, (1, 32), false, |_, entry| {
+                (entry.accepted_before, entry.refused_before) = (1, true);
+            });
+        }
+        supported(&held(sketch))
+    };
+    assert!(then(true, false).contains(&Kind::LostAtOnce));
+    assert!(then(false, true).contains(&Kind::LostAtOnce));
+    assert_eq!(then(false, false), []);
+}
+
+/// Clients that keep to one of two machines; the second one is restarted at second 100.
+fn one_of_two_restarts(crosses: bool) -> Vec<Standing> {
+    let mut sketch = Sketch::default();
+    for client in 0..8_u32 {
+        let machine = 1 + (client % 2) as u16;
+        let issue = sketch.silent(50 + client, client, |row| row.machine = machine);
+        for second in [80, 120, 140] {
+            let lost = machine == 2 && second == 120;
+            let (credential, made) = match (machine, second) {
+                (2, 140) => (100 + client, 120),
+                _ => (client, 50),
+            };
+            sketch.offer(
+                second + client,
+                client,
+                (credential, i64::from(second) - made),
+                !lost,
+                |row, entry| {
+                    row.machine = if crosses && second == 80 { 3 - machine } else { machine };
+                    entry.previous = crate::diagnosis::attempts::tests::place(issue);
+                },
+            );
+        }
+    }
+    held(sketch)
+}
+
+#[test]
+fn one_machine_of_several_may_have_lost_its_sessions() {
+    let standing = one_of_two_restarts(false);
+    let lost = standing
+        .iter()
+        .find(|it| it.claim.kind == Kind::LostAtOnce && it.supported)
+        .expect("it stands");
+    assert!(lost.claim.one_machine);
+    assert_eq!(lost.claim.named.len(), 4);
+    assert!(
+        lost.claim.summary(true).contains("on one machine"),
+        "{}",
+        lost.claim.summary(true)
+    );
+}
+
+#[test]
+fn each_of_several_restarts_is_told_with_the_sessions_that_it_cost() {
+    let mut sketch = Sketch::default();
+    for restart in [100, 200, 300_u32] {
+        for client in 0..4_u32 {
+            let (old, new) = (restart + client, restart + 50 + client);
+            sketch.offer(restart + client, client, (old, 30), false, NOTHING);
+            sketch.offer(restart + 40 + client, client, (new, 20), true, NOTHING);
+        }
+    }
+    let standing = held(sketch);
+    let lost = standing
+        .iter()
+        .find(|it| it.claim.kind == Kind::LostAtOnce)
+        .expect("it stands");
+    assert_eq!(lost.claim.moments.len(), 3);
+    assert_eq!(lost.claim.named.len(), 12);
+    assert!(
+        lost.claim
+            .summary(true)
+            .starts_with("12 sessions became worthless at 3 moments"),
+        "{}",
+        lost.claim.summary(true)
+    );
+    assert!(lost.claim.cause(true).starts_with("all sessions were lost 3 times"));
+}
+
+#[test]
+fn a_session_with_two_holders_was_not_lost() {
+    let mut sketch = Sketch::default();
+    sketch.offer(10, 1, (1, 2), true, NOTHING);
+    sketch.offer(20, 1, (1, 12), false, |_, entry| {
+        (entry.accepted_before, entry.accepted_later) = (1, true);
+    });
+    sketch.offer(30, 1, (1, 22), true, NOTHING);
+    for second in [40, 50] {
+        sketch.offer(second, 1, (1, i64::from(second) - 8), false, |_, entry| {
+            (entry.accepted_before, entry.refused_before) = (2, true);
+        });
+    }
+    assert_eq!(supported(&held(sketch)), [Kind::OtherStore]);
+}
+
+#[test]
+fn sessions_that_all_stop_together_may_have_been_lost_together() {
+    let stopped = |one_goes_on: bool| {
+        let mut sketch = Sketch::default();
+        for client in 0..3_u32 {
+            sketch.offer(10 + client, client, (client, 5), true, NOTHING);
+            sketch.offer(20 + client, client, (client, 15), false, |_, entry| {
+                entry.accepted_before = 1
+            });
+        }
+        if one_goes_on {
+            sketch.offer(30, 9, (9, 29), true, NOTHING);
+        }
+        supported(&held(sketch)).contains(&Kind::LostAtOnce)
+    };
+    assert!(stopped(false));
+    assert!(!stopped(true), "one from before is honoured after");
+}
+
+/// Twice, three tickets under one key are refused by a server that issues under the next one.
+#[test]
+fn a_key_that_changed_twice_is_told_rather_than_two_moments() {
+    let mut sketch = Sketch::default();
+    for restart in 0..2_u32 {
+        let (begin, key) = (100 * restart, restart + 1);
+        for client in 0..3_u32 {
+            let ticket = 10 * restart + client;
+            sketch.silent(begin + client, client, |row| row.issues = key);
+            sketch.offer(begin + 20 + client, client, (ticket, 20), true, |_, entry| {
+                (entry.key, entry.stateful, entry.mechanism) = (key, false, Mechanism::Ticket);
+            });
+            sketch.offer(begin + 30 + client, client, (ticket, 30), false, |row, entry| {
+                (entry.key, entry.stateful, entry.mechanism) = (key, false, Mechanism::Ticket);
+                entry.accepted_before = 1;
+                row.issues = key + 1;
+            });
+        }
+    }
+    for client in 0..3_u32 {
+        sketch.offer(200 + client, client, (20 + client, 40), true, |_, entry| {
+            (entry.key, entry.stateful, entry.mechanism) = (3, false, Mechanism::Ticket);
+        });
+    }
+    assert_eq!(level(&held(sketch), Kind::KeyChanged), Some(Confidence::Inferred));
+}
+
+#[test]
 fn offers_break_where_the_same_stack_works_without_one() {
     let offers = |without: u32, through: bool| {
         let mut sketch = Sketch::default();

@@ -2,6 +2,8 @@
 
 use hashbrown::HashSet;
 
+use hashbrown::HashMap;
+
 use super::keys::KeysAtWork;
 use super::long::cuts;
 use super::{Claim, Kind, Look, ServiceContext, Trace, Value, claim, refused};
@@ -12,7 +14,7 @@ use crate::net::Timestamp;
 /// One moment is one cause; more of them need refusals that a single one cannot explain, of several clients each.
 const MAX_MOMENTS: usize = 4;
 /// Refusals for each moment, at least: with fewer there is a moment for everything.
-const FOR_EACH_MOMENT: usize = 4;
+const FOR_EACH_MOMENT: usize = 3;
 
 /// The moment, and its kinds: a takeover, a new key, a new certificate.
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
@@ -32,50 +34,86 @@ fn holds(span: Span, moment: Span) -> bool {
     span.from <= moment.from && moment.until <= span.until
 }
 
+/// A moment of the whole service; where rows refute that, of one machine after the other, as marks tell them apart.
 fn lost_at_once(ground: &ServiceContext<'_>) -> Option<Claim> {
+    let whole = lost(ground, |_| Some(0));
+    whole.or_else(|| {
+        let mut claim = lost(ground, |entry| own_machine(ground, entry))?;
+        claim.one_machine = true;
+        Some(claim)
+    })
+}
+
+/// The machine that answers an offer of a session of its own; `None` where no marks tell, or another one made the session.
+fn own_machine(ground: &ServiceContext<'_>, entry: &Entry) -> Option<u16> {
+    let row = ground.table.row_of(entry)?;
+    let holder = ground.table.row(entry.previous).filter(|_| !entry.foreign)?;
+    (row.machine != 0 && row.machine == holder.machine).then_some(row.machine)
+}
+
+fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&Entry) -> Option<u16>) -> Option<Claim> {
     let spans = |failed: bool| {
         let entries = ground.entries().filter(move |(_, entry)| entry.failed() == failed);
-        entries.filter_map(|(number, entry)| Some((number, entry, span(ground, entry)?)))
+        entries.filter_map(|(number, entry)| Some((number, entry, machine(entry)?, span(ground, entry)?)))
     };
     // What was concluded abstains where it would refute.
-    let accepted: Vec<Span> = spans(false)
-        .filter(|(_, entry, _)| !entry.concluded)
-        .map(|(.., span)| span)
+    let accepted: Vec<(u16, Span)> = spans(false)
+        .filter(|(_, entry, ..)| !entry.concluded)
+        .map(|(.., machine, span)| (machine, span))
         .collect();
-    let mut left: Vec<(u32, Span)> = spans(true).map(|(number, _, span)| (number, span)).collect();
+    let mut left: Vec<(u32, u16, Span)> = spans(true)
+        .map(|(number, _, machine, span)| (number, machine, span))
+        .collect();
     let total = left.len();
-    let mut moments: Vec<Span> = Vec::new();
+    let mut moments: Vec<(u16, Span)> = Vec::new();
     while moments.len() < MAX_MOMENTS {
-        let refused: Vec<Span> = left.iter().map(|(_, span)| *span).collect();
-        let Some((found, _)) = moment(&refused, &accepted) else {
+        let Some((on, found)) = best_moment(&left, &accepted) else {
             break;
         };
-        let (here, rest): (Vec<_>, Vec<_>) = left.iter().copied().partition(|(_, span)| holds(*span, found));
+        let within = |(_, machine, span): &(u32, u16, Span)| *machine == on && holds(*span, found);
+        let (here, rest): (Vec<_>, Vec<_>) = left.iter().copied().partition(within);
         if !moments.is_empty() && (clients(ground, &here) < 2 || total < FOR_EACH_MOMENT * (moments.len() + 1)) {
             break;
         }
-        moments.push(found);
+        moments.push((on, found));
         left = rest;
     }
-    let first = *moments.first()?;
-    let lost = |entry: &Entry| {
-        let span = span(ground, entry)?;
-        moments.iter().position(|moment| holds(span, *moment))
-    };
+    let (_, first) = *moments.first()?;
     let mut claim = claim(ground, Kind::LostAtOnce, |entry| {
-        span(ground, entry)?;
-        let place = lost(entry);
+        let (span, machine) = (span(ground, entry)?, machine(entry)?);
+        let place = moments
+            .iter()
+            .position(|(on, moment)| *on == machine && holds(span, *moment));
         Some(Look {
             named: place.is_some(),
             value: place.and_then(|place| u32::try_from(place).ok()).unwrap_or(u32::MAX),
             concluded: entry.concluded,
         })
     })?;
+    let moments: Vec<Span> = moments.into_iter().map(|(_, moment)| moment).collect();
     claim.cuts = cuts(&claim).saturating_pow(u32::try_from(moments.len()).unwrap_or(1));
     claim.value = Value::Moment(first.from, first.until);
+    claim.moments = moments.iter().map(|moment| (moment.from, moment.until)).collect();
     claim.trace = trace(ground, &moments);
     claim.plausible = since_is_honoured(ground, &moments) && mostly(&claim);
     Some(claim)
+}
+
+/// The best moment of any machine, and the machine.
+fn best_moment(refused: &[(u32, u16, Span)], accepted: &[(u16, Span)]) -> Option<(u16, Span)> {
+    let mut of_machine: HashMap<u16, (Vec<Span>, Vec<Span>)> = HashMap::new();
+    for (_, machine, span) in refused {
+        of_machine.entry(*machine).or_default().0.push(*span);
+    }
+    for (machine, span) in accepted {
+        of_machine.entry(*machine).or_default().1.push(*span);
+    }
+    let found = of_machine.into_iter().filter_map(|(machine, (refused, accepted))| {
+        let (found, count) = moment(&refused, &accepted)?;
+        Some((count, machine, found))
+    });
+    let best = found.max_by_key(|(count, machine, _)| (*count, std::cmp::Reverse(*machine)))?;
+    Some((best.1, best.2))
 }
 
 /// A restart loses what was, not what comes: most of what was made since is honoured, where it is offered at all.
@@ -99,8 +137,8 @@ pub(super) fn mostly(claim: &Claim) -> bool {
     units.named_refused >= units.other_refused
 }
 
-fn clients(ground: &ServiceContext<'_>, here: &[(u32, Span)]) -> usize {
-    let rows = here.iter().filter_map(|(number, _)| ground.table.entry(*number));
+fn clients(ground: &ServiceContext<'_>, here: &[(u32, u16, Span)]) -> usize {
+    let rows = here.iter().filter_map(|(number, ..)| ground.table.entry(*number));
     let addresses = rows
         .filter_map(|entry| ground.table.row_of(entry))
         .map(|row| row.address);

@@ -47,6 +47,7 @@ impl Claim {
             Kind::OtherVersion => "the server negotiates another version than that of the sessions",
             Kind::OtherName => "the sessions were made under another server name",
             Kind::SingleUse => "a session is good for one use",
+            Kind::NeverIds if self.value == Value::InTickets => "the server keeps no sessions behind its tickets",
             Kind::NeverIds => "the server keeps no sessions behind its session IDs",
             Kind::NeverTickets => "nobody can open the server's tickets",
             Kind::EncryptedHello => "encrypted_client_hello hides the true offer",
@@ -59,6 +60,22 @@ impl Claim {
 
     fn fitted_cause(&self) -> String {
         match (self.kind, self.value) {
+            (Kind::LostAtOnce, Value::Moment(..)) if self.moments.len() > 1 => {
+                let first = self.moments.iter().map(|(_, until)| *until).min();
+                let first = first.map_or_else(String::new, |first| format!(", first at about {} UTC", clock(first)));
+                let what = if self.one_machine {
+                    "machines lost their sessions"
+                } else {
+                    "all sessions were lost"
+                };
+                format!("{what} {} times{first}", self.moments.len())
+            }
+            (Kind::LostAtOnce, Value::Moment(_, until)) if self.one_machine => {
+                format!(
+                    "one of the machines lost its sessions from before about {} UTC",
+                    clock(until)
+                )
+            }
             (Kind::LostAtOnce, Value::Moment(_, until)) => {
                 format!("all sessions from before about {} UTC were lost", clock(until))
             }
@@ -119,6 +136,32 @@ impl Claim {
         }
     }
 
+    /// What became worthless, and when; each moment by itself where there are several.
+    fn lost_at(&self, from: Timestamp, until: Timestamp) -> String {
+        let units = self.units();
+        let lost = counted(units.named_refused, "session", "sessions");
+        let kept = units.other_accepted;
+        let kept = format!(
+            "{kept} that no such moment lies in {} honoured",
+            if kept == 1 { "was" } else { "were" }
+        );
+        let whose = if self.one_machine { " on one machine" } else { "" };
+        let between =
+            |(from, until): &(Timestamp, Timestamp)| format!("between {} and {}", clock(*from), clock(*until));
+        if self.moments.len() < 2 {
+            let when = between(&(from, until));
+            return format!("{when} UTC {lost} from before became worthless{whose}; {kept}");
+        }
+        let mut moments = self.moments.clone();
+        moments.sort_unstable();
+        let named: Vec<String> = moments.iter().map(between).collect();
+        format!(
+            "{lost} became worthless at {} moments ({} UTC); {kept}",
+            named.len(),
+            named.join(", ")
+        )
+    }
+
     /// What it says of the service, in figures.
     #[must_use]
     pub fn summary(&self, stateful: bool) -> String {
@@ -126,6 +169,11 @@ impl Claim {
         let (lost, kept) = (units.named_refused, units.other_accepted);
         let lost_sessions = counted(lost, "session", "sessions");
         match (self.kind, self.value) {
+            // Another reason beside this one, or several machines with the same marks.
+            (Kind::OtherMachine, _) if units.other_refused > 0 => format!(
+                "where the marks are those of the backend that issued, {kept} resumed and {} declined; where they are others, {} resumed and {lost} declined",
+                units.other_refused, units.named_accepted
+            ),
             (Kind::OtherMachine, _) => format!(
                 "on the same backend {kept} resumed and {} declined, on the other {} resumed and {lost} declined",
                 units.other_refused, units.named_accepted
@@ -138,12 +186,7 @@ impl Claim {
                 "{} refused; servers in turn that share nothing would look like this",
                 were(self.named.len() as u64, "offer", "offers")
             ),
-            (Kind::LostAtOnce, Value::Moment(from, until)) => format!(
-                "between {} and {} UTC {lost_sessions} from before became worthless; {kept} that no such moment lies in {} honoured",
-                clock(from),
-                clock(until),
-                if kept == 1 { "was" } else { "were" }
-            ),
+            (Kind::LostAtOnce, Value::Moment(from, until)) => self.lost_at(from, until),
             (Kind::TooOld, Value::Age(oldest, youngest)) => format!(
                 "sessions resumed up to an age of {} and were refused from {} on",
                 duration(oldest),
@@ -157,10 +200,7 @@ impl Claim {
             (Kind::Evicted, Value::Newer(most, fewest)) => format!(
                 "sessions resumed while the service made up to {most} newer ones, and were refused from {fewest} newer ones on"
             ),
-            (Kind::NeverIds, _) => format!(
-                "the server issues session IDs and refused all {lost} that were offered again; up to {} servers in turn are excluded by that, more are not",
-                lost / super::FOR_EACH_SERVER
-            ),
+            (Kind::NeverIds, value) => never_ids(lost, value),
             (Kind::NeverTickets, _) => {
                 format!("the server issues tickets and refused all {lost} that were offered again")
             }
@@ -174,6 +214,14 @@ impl Claim {
                 let [clean, after] = self.kind.rows();
                 format!("{lost_sessions} offered {after} refused, none resumed; {clean} {kept} resumed")
             }
+            // Acceptances do not show what it looks at: a certificate.
+            (Kind::ContextRenewed | Kind::OtherContext, _) if kept == 0 => {
+                format!(
+                    "{} refused: {}",
+                    were(lost, "session", "sessions"),
+                    self.cause(stateful)
+                )
+            }
             _ => format!(
                 "{} refused: {}; otherwise {kept} resumed",
                 were(lost, "session", "sessions"),
@@ -181,6 +229,19 @@ impl Claim {
             ),
         }
     }
+}
+
+fn never_ids(lost: u64, value: Value) -> String {
+    let issued = if value == Value::InTickets {
+        "tickets that stand for sessions in its cache"
+    } else {
+        "session IDs"
+    };
+    let excluded = match lost / super::FOR_EACH_SERVER {
+        0 | 1 => "several servers in turn are not excluded by that".to_owned(),
+        servers => format!("up to {servers} servers in turn are excluded by that, more are not"),
+    };
+    format!("the server issues {issued} and refused all {lost} that were offered again; {excluded}")
 }
 
 /// "1 session", "2 sessions".

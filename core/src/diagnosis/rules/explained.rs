@@ -7,7 +7,7 @@ use super::super::explanations::words::{clock, duration};
 use super::super::explanations::{Family, Kind, Value};
 use super::super::service::patterns::MAX_RIVALS;
 use super::super::{Confidence, Evidence, RuleResult};
-use crate::net::{FrameRef, hex};
+use crate::net::{FrameRef, Timestamp, hex};
 use crate::session::{Connection, Side};
 
 /// A refused offer of a connection with what stands for it.
@@ -64,7 +64,10 @@ pub(super) fn explained_if(
     if offers().next().is_none() || offers().any(|(_, entry)| entry.necessity.is_some()) {
         return RuleResult::DoesNotHold;
     }
-    let of_kind = |standing: &Standing| standing.supported && kinds.contains(&standing.claim.kind);
+    let of_kind = |standing: &Standing| {
+        let told = standing.supported || is_one_more(&insight.standing, standing, offers().map(|(number, _)| number));
+        told && kinds.contains(&standing.claim.kind)
+    };
     let found = insight
         .standing
         .iter()
@@ -86,6 +89,16 @@ pub(super) fn explained_if(
                 })
         });
     found.map_or(RuleResult::DoesNotHold, |found| finding(case, name, &found))
+}
+
+/// Where several parties are known to answer, what nothing else explains is possibly one refusal more by one of them.
+fn is_one_more(all: &[Standing], standing: &Standing, mut offers: impl Iterator<Item = u32>) -> bool {
+    let mut told = all.iter().filter(|it| it.supported);
+    let parted = |it: &Standing| it.claim.kind.family() == Family::Who && it.claim.kind != Kind::OtherServer;
+    let named = |it: &Standing, number: u32| it.claim.named.binary_search(&number).is_ok();
+    standing.claim.kind == Kind::OtherStore
+        && told.clone().any(parted)
+        && offers.all(|number| !told.any(|it| named(it, number)))
 }
 
 fn finding(case: &RuleContext<'_>, name: &'static str, found: &Explained<'_>) -> RuleResult {
@@ -123,6 +136,11 @@ fn beside(case: &RuleContext<'_>, own: &str, number: u32, entry: &Entry) -> Vec<
         {
             names.push(name);
         }
+    }
+    // What is merely possible never stands alone.
+    if names.is_empty() {
+        names = candidates(case);
+        names.retain(|name| *name != own);
     }
     names
 }
@@ -308,10 +326,20 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
             "several servers or processes that share nothing may answer for this address".to_owned()
         }
         (Kind::Takeover, _) => "the session is from before the address changed hands".to_owned(),
-        (Kind::LostAtOnce, Value::Moment(_, until)) => format!(
-            "the session is from before {} UTC, and nothing from before was honoured after that",
-            clock(until)
-        ),
+        (Kind::LostAtOnce, Value::Moment(..)) => {
+            let issue = found.row.time.nanos().saturating_sub(entry.age);
+            let within = |(from, until): &&(Timestamp, Timestamp)| issue <= from.nanos() && *until <= found.row.time;
+            let until = claim
+                .moments
+                .iter()
+                .find(within)
+                .map_or(found.row.time, |(_, until)| *until);
+            let whose = if claim.one_machine { " by this machine" } else { "" };
+            format!(
+                "the session is from before {} UTC, and nothing from before was honoured{whose} after that",
+                clock(until)
+            )
+        }
         (Kind::TooOld, Value::Age(oldest, _)) if entry.age != UNKNOWN => format!(
             "the session was {} old; sessions resumed here up to {}",
             duration(entry.age),

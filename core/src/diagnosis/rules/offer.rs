@@ -4,7 +4,7 @@ use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::{At, FrameRef};
-use crate::session::{Completed, Connection, TicketExtension};
+use crate::session::{Completed, Connection, Outcome, TicketExtension};
 
 /// Earlier connections of a client that are looked at: what lies further back says nothing new.
 const MAX_SEARCHED: usize = 256;
@@ -123,14 +123,21 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     };
     let mut confidence = Confidence::Observed;
     let mut evidence = Vec::new();
+    let mut refused_since = false;
     let earlier = case.earlier().take(MAX_SEARCHED);
     for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         match gave(earlier) {
             Some((Gave::Nothing, _)) => {}
             Some((Gave::NothingInferred, _)) => confidence = Confidence::Possible,
+            // What it was given before was refused since, with nothing in its place.
+            Some((Gave::Seen | Gave::Inferred, _)) if refused_since => {
+                confidence = Confidence::Possible;
+                break;
+            }
             Some((Gave::Seen | Gave::Inferred, _)) => return RuleResult::DoesNotHold,
             Some((Gave::Unclear, _)) | None => return RuleResult::CannotTell,
         }
+        refused_since |= earlier.outcome == Outcome::Declined;
         if let Some(answer) = earlier.answer.yes()
             && evidence.len() < 2
         {
@@ -147,7 +154,11 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     evidence.push(Evidence::new(hello.at.frame, "ClientHello offers nothing"));
     RuleResult::holds(
         confidence,
-        "earlier handshakes gave this client nothing to resume with",
+        if refused_since {
+            "what this client had was refused, and the handshakes since gave it nothing to resume with"
+        } else {
+            "earlier handshakes gave this client nothing to resume with"
+        },
         first,
         evidence,
     )

@@ -104,9 +104,11 @@ fn keys_of_further_servers_do_not_make_a_restart_a_matter_of_sharing() {
         issues(two),
     ];
     // The second server's key is beside that of the first. But the first was restarted: one refusal does not prove it.
-    assert_eq!(world(&all).told(4), [(CHANGED, Confidence::Possible)]);
+    assert_eq!(world(&all).told(4).first(), Some(&(CHANGED, Confidence::Possible)));
     let more = [&all[..], &[resumes(2), resumes(2)]].concat();
-    assert_eq!(world(&more).told(4), [(CHANGED, Confidence::Possible)]);
+    let told = world(&more).told(4);
+    assert_eq!(told.first(), Some(&(CHANGED, Confidence::Possible)));
+    assert!(told.iter().all(|(name, _)| *name != NOT_SHARED), "{told:?}");
 }
 
 #[test]
