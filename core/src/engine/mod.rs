@@ -62,6 +62,7 @@ impl Default for Limits {
 
 /// An address that changed hands or could not be reached, as ARP, neighbour discovery and ICMP tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct NeighbourSeen {
     /// Where and when.
     pub at: At,

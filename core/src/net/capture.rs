@@ -4,6 +4,8 @@ use super::{Notices, Timestamp};
 
 /// File format, or a live device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Format {
     /// Classic pcap with microseconds.
     Pcap,
@@ -17,6 +19,8 @@ pub enum Format {
 
 /// Compression around the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Compression {
     /// RFC 1952.
     Gzip,
@@ -26,6 +30,8 @@ pub enum Compression {
 
 /// How reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Ended {
     /// At the end of the file, or still being read.
     EndOfFile,
@@ -39,6 +45,7 @@ pub enum Ended {
 
 /// One input as a whole.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct Capture {
     /// Path as the user gave it; `-` for standard input.
     pub path: String,

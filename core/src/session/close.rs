@@ -16,6 +16,8 @@ use notify::{answers_bare_fin, first_closer, notify};
 
 /// Close class; the names are fixed in the report contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum CloseClass {
     /// close_notify each way.
     CleanBoth,
@@ -84,6 +86,8 @@ impl CloseClass {
 
 /// Whether one side sent close_notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum CloseNotify {
     /// In clear, or read with keys.
     Observed(At),
@@ -95,6 +99,7 @@ pub enum CloseNotify {
     /// answer close_notify there, older Java a fatal internal_error).
     AnswerToBareFin(At),
     /// Not visible.
+    #[cfg_attr(feature = "serde", serde(rename = "not-visible"))]
     Blind(Blindness),
 }
 
@@ -120,6 +125,7 @@ impl CloseNotify {
 
 /// How the connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct Close {
     /// Class.
     pub class: Seen<CloseClass>,
@@ -155,6 +161,7 @@ impl Close {
 
 /// A protected record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct Record {
     /// Type, as the record layer says it.
     pub content_type: ContentType,
@@ -179,6 +186,7 @@ impl Record {
 
 /// The end of one side's stream, as far as it matters for the close.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct SideClose {
     /// Its last protected record.
     pub last: Option<Record>,

@@ -18,6 +18,8 @@ const KEYS: usize = 64;
 
 /// How the key that seals a ticket can be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Guessable {
     /// All bytes are zero.
     Zero,

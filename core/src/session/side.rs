@@ -10,6 +10,8 @@ use super::seen::Blindness;
 
 /// Client or server of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Side {
     /// Who sent the ClientHello.
     Client,
@@ -33,6 +35,7 @@ impl Side {
 
 /// What one side did on the connection.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct SideFacts {
     /// Whether any packet of it was captured.
     pub captured: bool,
@@ -111,6 +114,7 @@ impl SideFacts {
 
 /// An alert whose content is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct PlainAlert {
     /// Where and when.
     pub at: At,

@@ -48,6 +48,8 @@ impl Direction {
 
 /// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum FinCovers {
     /// Not known: that FIN is not in the capture, only that the other side acknowledged it.
     Lost,

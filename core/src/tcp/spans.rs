@@ -4,6 +4,7 @@ use crate::net::{At, FrameRef};
 
 /// First and last frame of a connection in each capture that holds packets of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct Spans {
     /// In the capture where it was seen first.
     pub main: (FrameRef, FrameRef),

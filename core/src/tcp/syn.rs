@@ -4,6 +4,7 @@ use crate::net::Segment;
 
 /// Options of a SYN or SYN-ACK that tell one TCP stack from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct SynOptions {
     /// Maximum segment size.
     pub mss: Option<u16>,

@@ -8,6 +8,7 @@ macro_rules! code_points {
     ($(#[$doc:meta])* $name:ident($inner:ty) { $($constant:ident = $value:literal, $text:literal;)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
         pub struct $name(pub $inner);
 
         #[allow(missing_docs)] // the constants carry the IANA name as their text
@@ -189,6 +190,7 @@ code_points! {
 
 /// Cipher suite code point (IANA TLS Cipher Suites registry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 pub struct CipherSuite(pub u16);
 
 impl CipherSuite {

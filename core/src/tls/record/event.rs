@@ -48,6 +48,8 @@ impl Sealed<'_> {
 
 /// What a protected record turned out to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Content {
     /// It was not opened.
     Closed,
