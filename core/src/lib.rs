@@ -13,6 +13,8 @@
 //!
 //! Nothing here opens a file, prints, starts a thread or reads a clock: time is packet time, and the same packets give
 //! the same facts, whether they come from a file, a socket or a test.
+//!
+//! The feature `serde`, off by default, makes documents of what a run found: [`engine::Shard`] and all that it holds.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

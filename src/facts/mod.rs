@@ -25,20 +25,32 @@ pub const SCHEMA: &str = "reshake-facts/1";
 
 /// One line of facts, told apart by `type`.
 #[derive(Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "kebab-case")]
+#[serde(untagged)]
 enum Line<'a> {
-    /// The run that the lines below it came from.
-    Header {
-        /// `reshake-facts/1`.
-        schema: &'static str,
-        generator: Generator,
-        #[serde(flatten)]
-        run: &'a Shard,
-    },
-    /// A connection on which TLS was seen.
+    Header(HeaderLine<'a>),
     Connection(ConnectionLine<'a>),
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    /// The run that the lines below it came from.
+    Header,
+    /// A connection on which TLS was seen.
+    Connection,
     /// No TLS was seen on it, but not all of it either: other facts may show that it is TLS.
-    Other(ConnectionLine<'a>),
+    Other,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct HeaderLine<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// `reshake-facts/1`.
+    schema: &'static str,
+    generator: Generator,
+    #[serde(flatten)]
+    run: &'a Shard,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -50,6 +62,8 @@ struct Generator {
 /// A connection, and what to group lines by. That is made of the facts and not read back.
 #[derive(Serialize, JsonSchema)]
 struct ConnectionLine<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
     /// As in reports.
     id: String,
     /// As in reports.
@@ -71,18 +85,19 @@ pub fn write(shard: &Shard, out: &mut dyn Write) -> io::Result<()> {
         name: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
     };
-    let header = Line::Header {
+    let header = HeaderLine {
+        kind: Kind::Header,
         schema: SCHEMA,
         generator,
         run: shard,
     };
-    write_line(out, &header)?;
+    write_line(out, &Line::Header(header))?;
     for connection in &shard.connections {
-        write_line(out, &Line::Connection(ConnectionLine::of(connection)))?;
+        write_line(out, &Line::Connection(ConnectionLine::of(Kind::Connection, connection)))?;
     }
     for stray in &shard.strays {
         let bare = PartialConnection::bare(Box::new(stray.clone()));
-        write_line(out, &Line::Other(ConnectionLine::of(&bare)))?;
+        write_line(out, &Line::Connection(ConnectionLine::of(Kind::Other, &bare)))?;
     }
     Ok(())
 }
@@ -104,9 +119,10 @@ pub fn schema(strict: bool) -> serde_json::Value {
 }
 
 impl<'a> ConnectionLine<'a> {
-    fn of(facts: &'a PartialConnection) -> Self {
+    fn of(kind: Kind, facts: &'a PartialConnection) -> Self {
         let connection = &*facts.connection;
         Self {
+            kind,
             id: connection_id(connection),
             service: service_id(&service_of(connection)),
             outcome: connection.outcome.code(),

@@ -100,7 +100,13 @@ impl Reader {
             _ => return Err(format!("is no fact of {SCHEMA}: its type is none that is known")),
         };
         // Before any header no capture is known, but what is no fact at all is worth being told first.
-        let numbers = self.current.map_or(CaptureNumbers { before: 0, own: u16::MAX }, |(_, numbers)| numbers);
+        let numbers = self.current.map_or(
+            CaptureNumbers {
+                before: 0,
+                own: u16::MAX,
+            },
+            |(_, numbers)| numbers,
+        );
         let fact: PartialConnection = numbers.within(|| parse(line))?;
         let Some((number, _)) = self.current else {
             return Err("stands before any header; facts begin with the line that says what was read".to_owned());
@@ -127,7 +133,10 @@ impl Reader {
             self.current = Some(*known);
             return Ok(());
         }
-        let version = envelope.generator.as_ref().and_then(|generator| generator.version.as_deref());
+        let version = envelope
+            .generator
+            .as_ref()
+            .and_then(|generator| generator.version.as_deref());
         if let Some(version) = version.filter(|version| version.starts_with(EARLIER)) {
             return Err(outdated(version));
         }

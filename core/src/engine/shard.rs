@@ -15,9 +15,15 @@ use crate::session::{
 };
 use crate::store::{PartialConnection, replay};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// What one run found.
 #[derive(Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Shard {
     /// The captures it read. Frames say which, counted from the first of this shard.
     pub captures: Vec<Capture>,

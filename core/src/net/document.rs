@@ -135,7 +135,10 @@ mod tests {
             assert!(read(3, 1, wrong).is_err(), "{wrong:?}");
         }
         assert!(read(u16::MAX, 2, (1, 7)).is_err());
-        assert!(FrameRef::try_from((0, 7)).is_err(), "what was read before tells nothing");
+        assert!(
+            FrameRef::try_from((0, 7)).is_err(),
+            "what was read before tells nothing"
+        );
     }
 
     #[test]

@@ -6,6 +6,12 @@ use super::FrameRef;
 #[cfg(feature = "serde")]
 use super::document;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 macro_rules! notices {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $text:literal;)*) => {
         /// A kind of thing that was not analysed, or not as it stood.
@@ -127,8 +133,11 @@ notices! {
 
 /// Counts by kind, with the first frame of each.
 #[derive(Debug, Clone, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
-#[cfg_attr(feature = "serde", serde(into = "Vec<document::Counted>", from = "Vec<document::Counted>"))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(
+    feature = "serde",
+    serde(into = "Vec<document::Counted>", from = "Vec<document::Counted>")
+)]
 pub struct Notices {
     entries: Vec<(Notice, u64, Option<FrameRef>)>,
     /// What [`Decoded::Unsupported`](super::Decoded::Unsupported) named, in order.

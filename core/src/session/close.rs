@@ -14,9 +14,15 @@ use super::side::Side;
 pub use notify::may_be_goodbye;
 use notify::{answers_bare_fin, first_closer, notify};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Close class; the names are fixed in the report contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum CloseClass {
     /// close_notify each way.
@@ -86,7 +92,7 @@ impl CloseClass {
 
 /// Whether one side sent close_notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum CloseNotify {
     /// In clear, or read with keys.
@@ -125,7 +131,7 @@ impl CloseNotify {
 
 /// How the connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Close {
     /// Class.
     pub class: Seen<CloseClass>,
@@ -161,7 +167,7 @@ impl Close {
 
 /// A protected record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Record {
     /// Type, as the record layer says it.
     pub content_type: ContentType,
@@ -186,7 +192,7 @@ impl Record {
 
 /// The end of one side's stream, as far as it matters for the close.
 #[derive(Debug, Clone, Copy, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct SideClose {
     /// Its last protected record.
     pub last: Option<Record>,

@@ -13,10 +13,16 @@ use super::seen::{Blindness, Seen};
 use super::side::{Side, SideFacts};
 use super::transport::{HostFingerprint, MergeHints, Transport, TransportKind};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// What clients resume at: server endpoint, server name, and the protocol that carries TLS. One name over two transports
 /// is two services, because no session of one is of use in the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Service {
     /// Server endpoint.
     pub server: Endpoint,
@@ -44,7 +50,7 @@ pub struct ConnectionId(pub u32);
 
 /// Where the secrets came from that opened protected records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum KeyOrigin {
     /// A key log that was given.
@@ -55,7 +61,7 @@ pub enum KeyOrigin {
 
 /// How a session is named towards the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Mechanism {
     /// Session ID of TLS 1.2 and older (RFC 5246 §7.4.1.2).
@@ -80,7 +86,7 @@ impl Mechanism {
 
 /// What an offered credential is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum OfferKind {
     /// One that a server issued.
@@ -170,7 +176,7 @@ impl Outcome {
 
 /// Whether the handshake came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Completed {
     /// Both Finished messages went through.
@@ -187,7 +193,7 @@ pub(crate) const JSSE_PADDING: u16 = 16;
 
 /// Form of the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Shape {
     /// With key exchange and, as a rule, certificate; the frame that shows it.
@@ -198,7 +204,7 @@ pub enum Shape {
 
 /// What became of early data (RFC 8446 §4.2.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum EarlyData {
     /// No early_data extension.
@@ -224,7 +230,7 @@ pub enum EarlyData {
 
 /// NewSessionTicket messages of TLS 1.3: read with keys, or concluded from server records after the client's Finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum TicketsInferred {
     /// The server's records were opened.
@@ -248,7 +254,7 @@ pub enum TicketsInferred {
 /// first 192 bytes.
 #[derive(Debug, Clone)]
 #[repr(C)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Connection {
     /// ClientHello.
     pub hello: Seen<ClientHelloFacts>,

@@ -4,12 +4,18 @@ use crate::net::{At, Endpoint, FrameRef};
 
 use super::side::Side;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Paths of one connection that are kept; nobody moves more often, and everybody could claim to.
 pub const MAX_PATHS: usize = 16;
 
 /// An address of the client from which packets of the connection came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct ClientPath {
     /// Address and port.
     pub client: Endpoint,
@@ -19,7 +25,7 @@ pub struct ClientPath {
 
 /// What only one transport has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum DatagramFacts {
     /// QUIC.
@@ -30,7 +36,7 @@ pub enum DatagramFacts {
 
 /// What is told of a connection because it runs over QUIC (RFC 9000).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct QuicFacts {
     /// Version of the handshake that decided.
     pub version: u32,
@@ -55,7 +61,7 @@ pub struct QuicFacts {
 
 /// A datagram of the form that a server sends that knows nothing of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct StatelessReset {
     /// The datagram.
     pub at: At,
@@ -65,7 +71,7 @@ pub struct StatelessReset {
 
 /// How a stateless reset was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum ResetCertainty {
     /// By size and order alone.
@@ -78,7 +84,7 @@ pub enum ResetCertainty {
 
 /// Number space of a packet (RFC 9000 §12.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum PacketSpace {
     /// Initial packets, which anyone can read.
@@ -103,7 +109,7 @@ impl PacketSpace {
 
 /// A CONNECTION_CLOSE frame (RFC 9000 §19.19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct CloseFrame {
     /// The packet.
     pub at: At,
@@ -142,7 +148,7 @@ impl CloseFrame {
 
 /// What is told of a connection because it runs over DTLS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct DtlsFacts {
     /// How the server had the client prove its address.
     pub cookie: Option<Cookie>,
@@ -156,7 +162,7 @@ pub struct DtlsFacts {
 
 /// Where a cookie came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Cookie {
     /// HelloVerifyRequest (RFC 6347 §4.2.1).

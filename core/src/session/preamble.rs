@@ -4,12 +4,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::Endpoint;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Name of a protocol before TLS. An alias, because serde takes a plain reference for one into the document.
 pub type Kind = &'static str;
 
 /// The protocol before TLS, and the client that a PROXY header names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Preamble {
     /// Name in reports.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "read_kind"))]

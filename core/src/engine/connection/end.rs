@@ -6,6 +6,7 @@ use super::{ConnectionState, Context, StreamState, index, side};
 use crate::decrypt::Keys;
 use crate::diagnosis::outcome;
 use crate::handshake::HandshakeTracker;
+use crate::net::span::MINUTE;
 use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
@@ -16,9 +17,9 @@ use crate::store::Interner;
 use crate::tcp::{Direction, FinCovers, Finished, Flow, Half, Reset, Spans, Why};
 
 /// Silence at the end of the capture after which an open connection is called idle rather than open.
-pub(in crate::engine) const IDLE_NANOS: i64 = 60_000_000_000;
+pub(in crate::engine) const IDLE_NANOS: i64 = MINUTE;
 /// Silence after which a connection without FIN or RST is called timed out.
-pub(in crate::engine) const SILENT_NANOS: i64 = 300_000_000_000;
+pub(in crate::engine) const SILENT_NANOS: i64 = 5 * MINUTE;
 
 /// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
 pub(in crate::engine) fn finish(

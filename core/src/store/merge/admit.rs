@@ -41,7 +41,10 @@ impl PartialConnection {
     fn check(&self) -> Result<(), &'static str> {
         let connection = &*self.connection;
         let spans = &connection.transport.spans;
-        if !spans.iter().all(|(first, last)| first <= last && first.capture() == last.capture()) {
+        if !spans
+            .iter()
+            .all(|(first, last)| first <= last && first.capture() == last.capture())
+        {
             return Err("spans");
         }
         if connection.transport.ended < connection.transport.started {

@@ -20,9 +20,15 @@ use crate::store::credentials::CredentialStore;
 
 pub use replay::replay;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// A connection that stands for itself.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct PartialConnection {
     /// Its facts. Credentials are not named in it but beside it.
     pub connection: Box<Connection>,
@@ -36,7 +42,7 @@ pub struct PartialConnection {
 
 /// One credential in a ClientHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Offered {
     /// Which one.
     pub name: CredentialFingerprint,
@@ -58,7 +64,7 @@ impl Offered {
 
 /// One credential that a server issued, and the session that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Issued {
     /// What kind of credential.
     pub mechanism: Mechanism,
