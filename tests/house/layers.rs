@@ -178,12 +178,17 @@ fn code(text: &str) -> String {
 
 /// The code of the core without what only its feature `serde` compiles, strings being taken out of it.
 fn without_feature(code: &str) -> String {
-    let mut code = without(code, "#[cfg(feature =  )]");
-    while let Some(at) = code.find("#[cfg_attr(feature =  ,") {
-        let end = code[at..].find(']').map_or(code.len(), |end| at + end + 1);
-        code.replace_range(at..end, "");
+    let code = without(code, "#[cfg(feature =  )]");
+    let mut parts = code.split("#[cfg_attr(");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (attribute, after) = part.split_once(']').unwrap_or((part, ""));
+        if !attribute.trim_start().starts_with("feature =") {
+            kept.push_str(attribute);
+        }
+        kept.push_str(after);
     }
-    code
+    kept
 }
 
 fn string_length(text: &str) -> usize {
