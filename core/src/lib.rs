@@ -79,6 +79,8 @@
 //! The modules that documentation hides are public for the command, its tests, benchmarks and fuzz targets. They change
 //! without notice; what stands at the root of the crate and in [`net`], [`session`], [`diagnosis`] and [`engine`] is the
 //! interface.
+//!
+//! The feature `serde`, off by default, makes documents of what a run found: [`engine::Shard`] and all that it holds.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

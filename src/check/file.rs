@@ -231,7 +231,7 @@ mod tests {
         for (text, expected) in [
             (
                 "\n  min-resumtion-rate = 0.9",
-                "r.toml:2:3: unknown key 'min-resumtion-rate'; near it: min-resumption-rate, min-returning-share",
+                "r.toml:2:3: unknown key 'min-resumtion-rate'; did you mean 'min-resumption-rate' or 'min-returning-share'?",
             ),
             (
                 "min-resumption-rate = 9",
@@ -243,11 +243,11 @@ mod tests {
             ),
             (
                 "forbid-finding = \"stek-zero\"",
-                "r.toml:1:18: forbid-finding: unknown finding 'stek-zero'; near it: stek-all-zero, stek-weak-known-key, stek-shared-across-sni",
+                "r.toml:1:18: forbid-finding: unknown finding 'stek-zero'; did you mean 'stek-all-zero', 'stek-weak-known-key' or 'stek-shared-across-sni'?",
             ),
             (
                 "no-new-reason = true",
-                "r.toml:1:1: unknown key 'no-new-reason'; near it: allow-new-reason",
+                "r.toml:1:1: unknown key 'no-new-reason'; did you mean 'allow-new-reason'?",
             ),
             (
                 "max-unclear = true",

@@ -4,10 +4,11 @@ use std::fmt;
 
 use reshake_core::diagnosis::security::FINDINGS;
 use reshake_core::diagnosis::service::PATTERNS;
-use reshake_core::diagnosis::{CATALOG, Confidence, nearest_of};
+use reshake_core::diagnosis::{CATALOG, Confidence};
+use reshake_core::net::span::SECOND;
 use reshake_core::tls::ProtocolVersion;
 
-const NANOS: i64 = 1_000_000_000;
+use crate::wording;
 
 /// A share, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -213,28 +214,13 @@ fn share(value: &Value) -> Result<Share, WrongValue> {
 /// Seconds, or a number with a unit.
 fn duration(value: &Value) -> Result<i64, WrongValue> {
     let nanos = match value {
-        Value::Whole(seconds) => seconds.checked_mul(NANOS),
-        Value::Text(text) => duration_text(text.trim()),
+        Value::Whole(seconds) => seconds.checked_mul(SECOND),
+        Value::Text(text) => wording::span(text),
         _ => None,
     };
-    nanos.filter(|nanos| *nanos > 0).ok_or_else(|| {
-        wrong(format!(
-            "{value} is no time: seconds, or with a unit as 90s, 30m, 24h, 7d"
-        ))
-    })
-}
-
-fn duration_text(text: &str) -> Option<i64> {
-    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let unit = match text.get(digits.len()..)?.trim() {
-        "ms" => NANOS / 1000,
-        "" | "s" => NANOS,
-        "m" | "min" => 60 * NANOS,
-        "h" => 3600 * NANOS,
-        "d" => 86_400 * NANOS,
-        _ => return None,
-    };
-    digits.parse::<i64>().ok()?.checked_mul(unit)
+    nanos
+        .filter(|nanos| *nanos > 0)
+        .ok_or_else(|| wrong(format!("{value}: {}", wording::DURATION)))
 }
 
 fn ordinal(value: &Value) -> Result<(u64, bool), WrongValue> {
@@ -297,29 +283,12 @@ fn versions(value: &Value) -> Result<Vec<ProtocolVersion>, WrongValue> {
     elements(value)?
         .into_iter()
         .map(|(element, text)| {
-            version(&text).ok_or_else(|| WrongValue {
+            wording::version(&text).ok_or_else(|| WrongValue {
                 message: format!("'{text}' is no version: SSL 3.0, TLS 1.0, 1.1, 1.2 or 1.3"),
                 element,
             })
         })
         .collect()
-}
-
-/// "TLS 1.2", "tls1.2", "1.2".
-fn version(text: &str) -> Option<ProtocolVersion> {
-    let plain: String = text
-        .to_ascii_lowercase()
-        .chars()
-        .filter(|letter| !" -_v".contains(*letter))
-        .collect();
-    match plain.strip_prefix("tls").unwrap_or(&plain) {
-        "ssl3" | "ssl3.0" => Some(ProtocolVersion::SSL_3_0),
-        "1.0" => Some(ProtocolVersion::TLS_1_0),
-        "1.1" => Some(ProtocolVersion::TLS_1_1),
-        "1.2" => Some(ProtocolVersion::TLS_1_2),
-        "1.3" => Some(ProtocolVersion::TLS_1_3),
-        _ => None,
-    }
 }
 
 /// The names of a catalogue, and what they are names of.
@@ -361,15 +330,9 @@ impl Names {
         if !meant.is_empty() {
             return Ok(meant);
         }
-        let what = self.what;
-        let near = nearest_of(text, self.known.iter().copied());
-        let hint = if near.is_empty() {
-            "'reshake explain' lists them all".to_owned()
-        } else {
-            format!("near it: {}", near.join(", "))
-        };
+        let or_else = "'reshake explain' lists them all";
         Err(WrongValue {
-            message: format!("unknown {what} '{text}'; {hint}"),
+            message: wording::unknown(self.what, text, self.known.iter().copied(), or_else),
             element,
         })
     }
@@ -468,7 +431,7 @@ mod tests {
 
     #[test]
     fn times_have_units_or_are_seconds() {
-        let seconds = |seconds: i64| Ok(vec![Requirement::MaxKeyAge(seconds * NANOS)]);
+        let seconds = |seconds: i64| Ok(vec![Requirement::MaxKeyAge(seconds * SECOND)]);
         assert_eq!(read("max-key-age", Value::Whole(90)), seconds(90));
         assert_eq!(read("max-key-age", text("90")), seconds(90));
         assert_eq!(read("max-key-age", text("24h")), seconds(86_400));
@@ -492,7 +455,7 @@ mod tests {
         assert_eq!(read("forbid-reason", list), Ok(expected));
         assert_eq!(
             read("forbid-reason", text("stek-not-sharde")),
-            Err("unknown reason 'stek-not-sharde'; near it: stek-not-shared, stek-changed".to_owned())
+            Err("unknown reason 'stek-not-sharde'; did you mean 'stek-not-shared' or 'stek-changed'?".to_owned())
         );
         assert_eq!(
             read("forbid-finding", text("*")).map(|all| all.len()),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::catalog::{Given, RULES, RuleKind};
 use super::requirement::{self, EarlyDataRule, Requirement, Share, Value, WrongValue};
-use reshake_core::diagnosis::{Confidence, nearest_of};
+use reshake_core::diagnosis::Confidence;
 
 /// Connections without which nothing was tested.
 const DEFAULT_CONNECTIONS: u64 = 1;
@@ -322,10 +322,7 @@ fn flag_scope(text: &str, terms: Terms<'_>) -> Result<Scope, String> {
 pub(super) fn unknown(what: &str, name: &str, more: &[&'static str]) -> String {
     let given = RULES.iter().filter(|kind| kind.given != Given::Never);
     let known = given.map(|kind| kind.name).chain(more.iter().copied());
-    match nearest_of(name, known).as_slice() {
-        [] => format!("unknown {what} '{name}'; 'reshake check --help' lists them"),
-        near => format!("unknown {what} '{name}'; near it: {}", near.join(", ")),
-    }
+    crate::wording::unknown(what, name, known, "'reshake check --help' lists them")
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use super::requirement::{EarlyDataRule, Requirement};
 use super::rules::{Each, Rule, Rules, Scope};
-
-const NANOS: i64 = 1_000_000_000;
+use reshake_core::net::span::SECOND;
 
 /// The rules as TOML, each with where it comes from.
 #[must_use]
@@ -73,8 +72,8 @@ fn entry(demand: &Requirement) -> String {
         | Requirement::MaxRateDrop(share) => format!("{name} = {}", share.0),
         Requirement::MustResume { nth, later: false } => format!("{name} = {nth}"),
         Requirement::MustResume { nth, later: true } => format!("{name} = \"{nth}+\""),
-        Requirement::MaxTicketLifetime(nanos) | Requirement::MaxKeyAge(nanos) if nanos % NANOS == 0 => {
-            format!("{name} = {}", nanos / NANOS)
+        Requirement::MaxTicketLifetime(nanos) | Requirement::MaxKeyAge(nanos) if nanos % SECOND == 0 => {
+            format!("{name} = {}", nanos / SECOND)
         }
         Requirement::MaxTicketLifetime(nanos) | Requirement::MaxKeyAge(nanos) => {
             format!("{name} = \"{}ms\"", nanos / 1_000_000)

@@ -9,7 +9,7 @@ pub(super) fn run(arguments: &Explain) -> Done {
         None => None,
         Some((_, Some(entry))) => Some(entry),
         Some((name, None)) => {
-            complain(&unknown(name));
+            complain(&explain::unknown(name));
             return Ok(Status::Usage);
         }
     };
@@ -22,16 +22,4 @@ pub(super) fn run(arguments: &Explain) -> Done {
         (ExplainFormat::Json, Some(entry)) => explain::json(entry, out),
     })?;
     Ok(Status::Analysed)
-}
-
-fn unknown(name: &str) -> String {
-    let nearest = explain::nearest(name);
-    if nearest.is_empty() {
-        format!("no reason, pattern or finding is called '{name}'; 'reshake explain' lists them all")
-    } else {
-        format!(
-            "no reason, pattern or finding is called '{name}'; near it: {} ('reshake explain' lists them all)",
-            nearest.join(", ")
-        )
-    }
 }

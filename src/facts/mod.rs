@@ -2,14 +2,9 @@
 //!
 //! A header says what was read; then comes one line for each connection. [`write()`] makes them of a [`Shard`], [`Reader`]
 //! makes shards of lines again. The lines of several runs may follow each other in one file, each behind its header.
+//! Members are those of the core's own types; only what other programs group lines by is added here.
 
-mod connection;
-mod datagram;
-mod handshake;
-mod header;
 mod reader;
-mod side;
-mod value;
 
 use std::io::{self, Write};
 
@@ -17,23 +12,68 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use reshake_core::engine::Shard;
+use reshake_core::net::hex;
+use reshake_core::session::Mechanism;
 use reshake_core::store::PartialConnection;
 
-use connection::ConnectionFact;
-use header::HeaderFact;
+use crate::model::{connection_id, service_id, service_of};
 
 pub use reader::{Fault, Reader};
 
 /// Name of this document.
 pub const SCHEMA: &str = "reshake-facts/1";
 
-/// One line of facts, told apart by `type`. For the schema alone: it is never built.
+/// One line of facts, told apart by `type`.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code)]
-enum LineFact {
-    Header(Box<HeaderFact<'static>>),
-    Connection(Box<ConnectionFact>),
+enum Line<'a> {
+    Header(HeaderLine<'a>),
+    Connection(ConnectionLine<'a>),
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    /// The run that the lines below it came from.
+    Header,
+    /// A connection on which TLS was seen.
+    Connection,
+    /// No TLS was seen on it, but not all of it either: other facts may show that it is TLS.
+    Other,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct HeaderLine<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// `reshake-facts/1`.
+    schema: &'static str,
+    generator: Generator,
+    #[serde(flatten)]
+    run: &'a Shard,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Generator {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// A connection, and what to group lines by. That is made of the facts and not read back.
+#[derive(Serialize, JsonSchema)]
+struct ConnectionLine<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// As in reports.
+    id: String,
+    /// As in reports.
+    service: String,
+    /// What happened as far as this run alone can tell; decided anew when facts are joined.
+    outcome: &'static str,
+    /// Connections that share one of these can bear on each other's verdicts, and must be judged together.
+    together: Vec<String>,
+    #[serde(flatten)]
+    facts: &'a PartialConnection,
 }
 
 /// Writes what a run found.
@@ -41,21 +81,29 @@ enum LineFact {
 /// # Errors
 /// Those of `out`.
 pub fn write(shard: &Shard, out: &mut dyn Write) -> io::Result<()> {
-    line(out, &HeaderFact::of(shard))?;
-    for sighting in &shard.connections {
-        line(out, &ConnectionFact::of(sighting, true))?;
+    let generator = Generator {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let header = HeaderLine {
+        kind: Kind::Header,
+        schema: SCHEMA,
+        generator,
+        run: shard,
+    };
+    write_line(out, &Line::Header(header))?;
+    for connection in &shard.connections {
+        write_line(out, &Line::Connection(ConnectionLine::of(Kind::Connection, connection)))?;
     }
     for stray in &shard.strays {
-        line(
-            out,
-            &ConnectionFact::of(&PartialConnection::bare(Box::new(stray.clone())), false),
-        )?;
+        let bare = PartialConnection::bare(Box::new(stray.clone()));
+        write_line(out, &Line::Connection(ConnectionLine::of(Kind::Other, &bare)))?;
     }
     Ok(())
 }
 
-fn line(out: &mut dyn Write, fact: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(fact).map_err(io::Error::from)?;
+fn write_line(out: &mut dyn Write, line: &Line<'_>) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line).map_err(io::Error::from)?;
     text.push(b'\n');
     out.write_all(&text)
 }
@@ -63,9 +111,51 @@ fn line(out: &mut dyn Write, fact: &impl Serialize) -> io::Result<()> {
 /// The JSON Schema of one line. Open to additions, or closed to anything it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> serde_json::Value {
-    let mut schema = schemars::schema_for!(LineFact).to_value();
+    let mut schema = schemars::schema_for!(Line<'static>).to_value();
     if strict {
         crate::render::json::close_objects(&mut schema);
     }
     schema
+}
+
+impl<'a> ConnectionLine<'a> {
+    fn of(kind: Kind, facts: &'a PartialConnection) -> Self {
+        let connection = &*facts.connection;
+        Self {
+            kind,
+            id: connection_id(connection),
+            service: service_id(&service_of(connection)),
+            outcome: connection.outcome.code(),
+            together: together(facts),
+            facts,
+        }
+    }
+}
+
+/// What ties a connection to others: its server's address, its credentials with the names of the keys that seal them, and
+/// its handshake, which another leg of it shares.
+fn together(sighting: &PartialConnection) -> Vec<String> {
+    let connection = &sighting.connection;
+    let mut ties = vec![format!("ip:{}", connection.server.ip)];
+    match connection.hello.yes() {
+        Some(hello) => ties.push(format!("hello:{}", hex(hello.random.get(..8).unwrap_or_default()))),
+        // Without a hello it is guessed who is the server.
+        None => ties.push(format!("ip:{}", connection.client.ip)),
+    }
+    let session_id = connection.edges.as_deref().and_then(|edges| edges.session_id.as_ref());
+    let offered = sighting
+        .offered
+        .iter()
+        .map(|offered| (offered.mechanism(), &offered.name));
+    let issued = sighting.issued.iter().map(|issued| (issued.mechanism, &issued.name));
+    let proposed = session_id.map(|name| (Mechanism::SessionId, name));
+    for (mechanism, name) in offered.chain(issued).chain(proposed) {
+        ties.push(format!("credential:{:032x}", name.key()));
+        if mechanism != Mechanism::SessionId {
+            ties.extend(name.head().first_chunk::<16>().map(|key| format!("key:{}", hex(key))));
+        }
+    }
+    ties.sort_unstable();
+    ties.dedup();
+    ties
 }

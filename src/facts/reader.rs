@@ -4,12 +4,16 @@ use std::borrow::Cow;
 
 use hashbrown::{HashMap, HashSet};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::value::{Base, Wrong};
-use super::{ConnectionFact, HeaderFact, SCHEMA};
+use super::SCHEMA;
 use reshake_core::engine::Shard;
 use reshake_core::net::FrameRef;
-use reshake_core::store::Interner;
+use reshake_core::net::document::CaptureNumbers;
+use reshake_core::store::{Interner, PartialConnection};
+
+/// Versions whose facts have the name of this document and other members.
+const EARLIER: &str = "0.1.";
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +29,9 @@ pub struct Fault {
 pub struct Reader {
     shards: Vec<Shard>,
     /// Headers read so far, by their text: a header that comes again goes on with its shard.
-    headers: HashMap<Vec<u8>, (usize, Base)>,
+    headers: HashMap<Vec<u8>, (usize, CaptureNumbers)>,
     /// The shard that connections belong to now.
-    current: Option<(usize, Base)>,
+    current: Option<(usize, CaptureNumbers)>,
     /// Captures read by all shards.
     captures: u16,
     /// Frames with which connections begin.
@@ -85,53 +89,71 @@ impl Reader {
     }
 
     fn take(&mut self, line: &[u8]) -> Result<(), String> {
-        let wrong = |Wrong(member): Wrong| format!("cannot be right: {member}");
-        let kind: Kind<'_> = parse(line)?;
-        if let Some(schema) = kind.schema.as_ref().filter(|schema| *schema != SCHEMA) {
+        let envelope: Envelope<'_> = parse(line)?;
+        if let Some(schema) = envelope.schema.as_ref().filter(|schema| *schema != SCHEMA) {
             return Err(foreign(schema));
         }
-        match kind.kind.as_deref() {
-            Some("header") => return self.header(line, parse(line)?),
-            Some("connection" | "other") => {}
+        let tls = match envelope.kind.as_deref() {
+            Some("header") => return self.header(line, &envelope),
+            Some("connection") => true,
+            Some("other") => false,
             _ => return Err(format!("is no fact of {SCHEMA}: its type is none that is known")),
-        }
-        let fact: ConnectionFact = parse(line)?;
-        let Some((number, base)) = self.current else {
+        };
+        // Before any header no capture is known, but what is no fact at all is worth being told first.
+        let numbers = self.current.map_or(
+            CaptureNumbers {
+                before: 0,
+                own: u16::MAX,
+            },
+            |(_, numbers)| numbers,
+        );
+        let fact: PartialConnection = numbers.within(|| parse(line))?;
+        let Some((number, _)) = self.current else {
             return Err("stands before any header; facts begin with the line that says what was read".to_owned());
         };
-        let sighting = fact.back(base, &mut self.interner).map_err(wrong)?;
+        let fact = fact
+            .admit(&mut self.interner)
+            .map_err(|member| format!("cannot be right: {member}"))?;
         // A frame begins one connection: a line that comes twice counts once.
-        let fresh = self.begun.insert(sighting.connection.transport.first());
+        let fresh = self.begun.insert(fact.connection.transport.first());
         if let Some(shard) = self.shards.get_mut(number).filter(|_| fresh) {
-            if fact.is_tls() {
-                shard.connections.push(sighting);
+            if tls {
+                shard.connections.push(fact);
             } else {
-                shard.strays.push(*sighting.connection);
+                shard.strays.push(*fact.connection);
             }
         }
         Ok(())
     }
 
-    fn header(&mut self, line: &[u8], header: HeaderFact<'_>) -> Result<(), String> {
+    fn header(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<(), String> {
         // What follows a header that cannot be used belongs to nothing.
         self.current = None;
         if let Some(known) = self.headers.get(line) {
             self.current = Some(*known);
             return Ok(());
         }
+        let version = envelope
+            .generator
+            .as_ref()
+            .and_then(|generator| generator.version.as_deref());
+        if let Some(version) = version.filter(|version| version.starts_with(EARLIER)) {
+            return Err(outdated(version));
+        }
         let too_many = || "names more captures than can be told apart (65,535 in all)".to_owned();
-        let own = header.captures().ok_or_else(too_many)?;
-        let base = Base {
-            captures: self.captures,
-            own,
-        };
-        let after = self.captures.checked_add(own).ok_or_else(too_many)?;
-        let shard = header
-            .back(base, &mut self.interner)
-            .map_err(|Wrong(member)| format!("cannot be right: {member}"))?;
+        let own = envelope.captures.as_ref().map_or(0, Vec::len);
+        let own = u16::try_from(own).map_err(|_| too_many())?;
+        let before = self.captures;
+        let after = before.checked_add(own).ok_or_else(too_many)?;
+        let numbers = CaptureNumbers { before, own };
+        let mut shard: Shard = numbers.within(|| parse(line))?;
+        let services = shard.omitted.iter_mut().filter_map(|(service, _)| service.as_mut());
+        for name in services.filter_map(|service| service.name.as_mut()) {
+            *name = self.interner.text(name.as_bytes());
+        }
         self.captures = after;
         self.shards.push(shard);
-        let place = (self.shards.len() - 1, base);
+        let place = (self.shards.len() - 1, numbers);
         self.headers.insert(line.to_vec(), place);
         self.current = Some(place);
         Ok(())
@@ -140,11 +162,21 @@ impl Reader {
 
 /// What a line says it is.
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
     schema: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    generator: Option<Generator<'a>>,
+    /// Counted before they are read: frames beside them name them by number.
+    captures: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct Generator<'a> {
+    #[serde(borrow)]
+    version: Option<Cow<'a, str>>,
 }
 
 /// The place of a mistake within its line is worth having; the number of the line is known better elsewhere.
@@ -155,4 +187,11 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
 
 fn foreign(schema: &str) -> String {
     format!("is of {schema}, and only {SCHEMA} can be read; 'reshake analyze --format facts' writes it")
+}
+
+fn outdated(version: &str) -> String {
+    format!(
+        "was written by reshake {version}, whose facts this version does not read; 'reshake analyze --format facts' makes \
+         them anew"
+    )
 }

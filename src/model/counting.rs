@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use super::primary::{Primaries, Tally};
 use super::{Outcomes, Report, ServiceView, Summary, service_of, threads};
 use reshake_core::net::Timestamp;
+use reshake_core::net::span::SECOND;
 use reshake_core::session::Service;
 
 /// Pieces for each thread: enough that none waits long for another, few enough that putting them together costs nothing.
@@ -69,7 +70,7 @@ impl Counting {
             of_service.view.add((number, id), connection, &reasons);
             of_service.reasons.add(primary);
             let since = first.map_or(0, |first| connection.hello_time().since(first));
-            let bar = since / 1_000_000_000 / report.bar_seconds;
+            let bar = since / SECOND / report.bar_seconds;
             of_service.bars.entry(bar).or_default().count(connection.outcome);
         }
         counting
@@ -104,7 +105,7 @@ impl Counting {
         }
         self.summary.reasons = self.reasons.sorted();
         let first = report.first_time().map_or(0, Timestamp::nanos);
-        let start = |bar: i64| Timestamp::from_nanos(first + bar * report.bar_seconds * 1_000_000_000);
+        let start = |bar: i64| Timestamp::from_nanos(first + bar * report.bar_seconds * SECOND);
         let finished = self.services.into_values().map(
             |OfService {
                  mut view,

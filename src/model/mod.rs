@@ -30,6 +30,7 @@ use reshake_core::diagnosis::judge::needs_reason;
 use reshake_core::diagnosis::security::Findings;
 use reshake_core::diagnosis::{History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
 use reshake_core::engine::Engine;
+use reshake_core::net::span::SECOND;
 use reshake_core::net::{Capture, Endpoint, Notice, Timestamp};
 pub(crate) use reshake_core::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
@@ -461,7 +462,7 @@ impl<'a> Report<'a> {
     /// The narrowest width with which the timelines of this input have few enough bars.
     fn choose_bar(&self) -> i64 {
         let span = match (self.first_time(), self.last_time()) {
-            (Some(first), Some(last)) => last.since(first) / 1_000_000_000,
+            (Some(first), Some(last)) => last.since(first) / SECOND,
             _ => 0,
         };
         let fits = |seconds: &&i64| span / **seconds < TIMELINE_BARS;

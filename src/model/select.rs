@@ -6,8 +6,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use reshake_core::diagnosis::CATALOG;
 use reshake_core::diagnosis::service::PATTERNS;
-use reshake_core::diagnosis::{CATALOG, nearest_of};
+use reshake_core::net::span::{DAY, SECOND};
 use reshake_core::net::{Endpoint, Timestamp};
 use reshake_core::session::{CloseClass, Connection, ConnectionId, OfferKind, Outcome};
 
@@ -63,7 +64,6 @@ const MECHANISMS: [&str; 3] = ["session-id", "ticket", "psk"];
 const TRANSPORTS: [&str; 3] = ["tcp", "quic", "dtls"];
 const VERSIONS: [&str; 5] = ["ssl3.0", "1.0", "1.1", "1.2", "1.3"];
 const CONFIDENCES: [&str; 3] = ["observed", "inferred", "possible"];
-const NANOS: i64 = 1_000_000_000;
 
 /// A selection that was understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -255,12 +255,12 @@ fn term(word: &str, at: usize) -> Result<Term, SelectError> {
 fn unknown(what: &str, given: &str, known: &[&'static str]) -> String {
     /// Names that are listed as a whole.
     const FEW: usize = 18;
-    let near = nearest_of(given, known.iter().copied());
-    match near.as_slice() {
-        [] if known.len() > FEW => format!("unknown {what} '{given}'; 'reshake explain' lists them all"),
-        [] => format!("unknown {what} '{given}'; known: {}", known.join(", ")),
-        near => format!("unknown {what} '{given}'; near it: {}", near.join(", ")),
-    }
+    let or_else = if known.len() > FEW {
+        "'reshake explain' lists them all".to_owned()
+    } else {
+        format!("known: {}", known.join(", "))
+    };
+    crate::wording::unknown(what, given, known.iter().copied(), &or_else)
 }
 
 fn value(key: &'static str, text: &str) -> Result<Value, String> {
@@ -289,7 +289,9 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
         "client" | "server" => address(&small),
         "backend" => label(&small, "backend-"),
         "cache" => label(&small, "domain-"),
-        "frame" | "number" => range(&small).ok_or_else(|| format!("'{text}' is no number or range, as 17 or 17-31")),
+        "frame" | "number" => {
+            range(&small).ok_or_else(|| format!("'{text}': expected a number or range, for example 17 or 17-31"))
+        }
         "after" | "before" => moment(text),
         "id" => id(&small).ok_or_else(|| format!("'{text}' is no beginning of an id, as c1f or k0a9")),
         _ => Ok(Value::Text(small)),
@@ -315,12 +317,13 @@ fn with_stars(word: &str) -> String {
     format!("{key}:{}", values.join(","))
 }
 
-/// "1.2", "TLS1.2", "tls-1.2", "ssl3".
+/// As the values of the key are told.
 fn version(text: &str) -> Option<Value> {
-    let plain: String = text.chars().filter(|letter| !"-_v".contains(*letter)).collect();
-    let plain = plain.strip_prefix("tls").unwrap_or(&plain);
-    let plain = if plain == "ssl3" { "ssl3.0" } else { plain };
-    VERSIONS.contains(&plain).then(|| Value::Text(plain.to_owned()))
+    let version = crate::wording::version(text)?
+        .to_string()
+        .to_ascii_lowercase()
+        .replace(' ', "");
+    Some(Value::Text(version.trim_start_matches("tls").to_owned()))
 }
 
 /// An address, a network, an address with a port, or a port.
@@ -386,7 +389,7 @@ fn moment(text: &str) -> Result<Value, String> {
         }
         let fraction: i64 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
         let whole: i64 = whole.parse().map_err(|_| wrong())?;
-        let nanos = whole.checked_mul(NANOS).and_then(|nanos| nanos.checked_add(fraction));
+        let nanos = whole.checked_mul(SECOND).and_then(|nanos| nanos.checked_add(fraction));
         return nanos.map(Value::Offset).ok_or_else(wrong);
     }
     if text.contains(['T', 't']) {
@@ -522,12 +525,11 @@ fn meets(value: &Value, first: u64, last: u64) -> bool {
 
 /// A clock time is that of the day on which the capture begins, UTC.
 fn when(value: &Value, report: &Report<'_>) -> Option<Timestamp> {
-    const DAY: i64 = 86_400 * NANOS;
     let first = report.first_time()?.nanos();
     let nanos = match value {
         Value::Moment(nanos) => *nanos,
         Value::Offset(nanos) => first.saturating_add(*nanos),
-        Value::Clock(seconds) => first - first.rem_euclid(DAY) + seconds * NANOS,
+        Value::Clock(seconds) => first - first.rem_euclid(DAY) + seconds * SECOND,
         _ => return None,
     };
     Some(Timestamp::from_nanos(nanos))
@@ -582,7 +584,7 @@ mod tests {
     #[test]
     fn errors_say_where() {
         assert_eq!(wrong("outcome:declined resaon:x").0, 17);
-        assert!(wrong("resaon:x").2.contains("near it: reason"));
+        assert!(wrong("resaon:x").2.contains("did you mean 'reason'"));
         assert_eq!(wrong("outcome:declined,lost").0, 17);
         assert_eq!(wrong("-frame:9-3").0, 7);
         assert_eq!(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use reshake_core::diagnosis::rules::Stage;
 use reshake_core::diagnosis::security::{FINDINGS, FindingKind};
 use reshake_core::diagnosis::service::{PATTERNS, PatternKind};
-use reshake_core::diagnosis::{CATALOG, Reason, nearest_of};
+use reshake_core::diagnosis::{CATALOG, Reason};
 
 /// Columns of running text.
 const WIDTH: usize = 96;
@@ -269,10 +269,14 @@ pub fn json_list(out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// The names most like an unknown one, best first.
+/// What is said of a name that none of them has.
 #[must_use]
-pub fn nearest(name: &str) -> Vec<&'static str> {
-    nearest_of(name, Entry::all().map(Entry::name))
+pub fn unknown(name: &str) -> String {
+    let hint = match crate::wording::did_you_mean(name, Entry::all().map(Entry::name)) {
+        Some(hint) => format!("{hint} ('reshake explain' lists them all)"),
+        None => "'reshake explain' lists them all".to_owned(),
+    };
+    format!("no reason, pattern or finding is called '{name}'; {hint}")
 }
 
 #[derive(Serialize)]
@@ -398,9 +402,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_gets_those_near_it() {
-        assert_eq!(nearest("rejected-unexplaned").first(), Some(&"rejected-unexplained"));
-        assert!(nearest("parallel").contains(&"no-credential-yet-parallel"));
-        assert!(nearest("fail-over").contains(&"failover"));
-        assert!(nearest("zzz").is_empty());
+        assert!(unknown("rejected-unexplaned").contains("did you mean 'rejected-unexplained'"));
+        assert!(unknown("parallel").contains("'no-credential-yet-parallel'"));
+        assert!(unknown("fail-over").contains("'failover'"));
+        assert!(!unknown("zzz").contains("did you mean"));
     }
 }

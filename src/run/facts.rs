@@ -51,13 +51,13 @@ fn read(file: &mut FactFile, reader: &mut Reader, errors: &mut Vec<String>) {
         }
     }
     if let Some(Fault { line, problem }) = first {
-        let others = match more {
-            0 => String::new(),
-            1 => " and one more line".to_owned(),
-            more => format!(" and {more} more lines"),
+        let passed = match more {
+            0 => "it was".to_owned(),
+            1 => "it and one more line were".to_owned(),
+            more => format!("it and {more} more lines were"),
         };
         errors.push(format!(
-            "{}: line {line} {problem}; it{others} was passed over, all others are used",
+            "{}: line {line} {problem}; {passed} passed over, all others are used",
             file.path()
         ));
     }

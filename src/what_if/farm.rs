@@ -4,9 +4,8 @@ use super::crowd::{Refusal, Visit};
 use super::plan::{Plan, Share};
 use super::replay::Why;
 use reshake_core::net::Timestamp;
+use reshake_core::net::span::SECOND;
 use reshake_core::session::Mechanism;
-
-const SECOND: i64 = 1_000_000_000;
 
 /// A credential of the model.
 #[derive(Debug, Clone, Copy)]

@@ -11,6 +11,7 @@ use hashbrown::{HashMap, HashSet};
 use super::crowd::{Brought, Crowd, Had, Refusal, Visit};
 use reshake_core::diagnosis::rules::Stage;
 use reshake_core::diagnosis::{Confidence, Gave, Judged, gave};
+use reshake_core::net::span::SECOND;
 use reshake_core::net::{Endpoint, Timestamp};
 use reshake_core::session::{
     Connection, ConnectionId, CredentialId, Mechanism, Offer, OfferKind, Outcome, TicketExtension, TicketsInferred,
@@ -310,7 +311,7 @@ fn is_outlived(connection: &Connection, offer: &Offer, ledger: &CredentialStore)
         .get(offer.credential)
         .and_then(|ticket| Some((ticket.issued?, ticket.lifetime?)));
     said.is_some_and(|(issue, seconds)| {
-        seconds > 0 && connection.hello_time().since(issue.at.time) > i64::from(seconds) * 1_000_000_000
+        seconds > 0 && connection.hello_time().since(issue.at.time) > i64::from(seconds) * SECOND
     })
 }
 

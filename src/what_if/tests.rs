@@ -4,9 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use reshake_core::net::Timestamp;
+use reshake_core::net::span::SECOND;
 use reshake_core::session::{ConnectionId, Mechanism};
-
-const SECOND: i64 = 1_000_000_000;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_nanos(seconds * SECOND)

@@ -3,11 +3,15 @@
 //! The lowest layer above the analysis. Whatever came off the wire passes through [`printable()`] on its way to a person.
 
 mod names;
+mod nearest;
+mod parse;
 mod printable;
 mod units;
 mod wrap;
 
 pub(crate) use names::{MAX_PATH, prefixes, shown_path, target, wrapping_text};
+pub(crate) use nearest::{did_you_mean, unknown};
+pub(crate) use parse::{DURATION, size, span, version};
 pub use printable::{MAX_WIRE, printable};
 pub use units::{bytes, counted, duration, number, percent, seconds};
 pub(crate) use wrap::wrap;

@@ -1,5 +1,6 @@
 //! Numbers as people read them.
 
+use reshake_core::net::span::SECOND;
 use std::fmt::Write as _;
 
 /// 40000 as "40,000".
@@ -43,7 +44,7 @@ pub fn bytes(value: u64) -> String {
 #[must_use]
 pub fn duration(nanos: i64) -> String {
     let seconds = nanos.max(0) as f64 / 1e9;
-    let whole = nanos.max(0) / 1_000_000_000;
+    let whole = nanos.max(0) / SECOND;
     let two = |large: i64, large_name, small: i64, small_name| {
         let mut text = format!("{large} {large_name}");
         if small > 0 {

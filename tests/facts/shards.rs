@@ -314,3 +314,28 @@ fn spoiled_facts_are_faults_or_facts_and_never_a_crash() {
     }
     assert!(faults > 100 && taken > 1000, "{faults} faults, {taken} lines taken");
 }
+
+#[test]
+fn facts_that_contradict_themselves_are_faults() {
+    let fixture = crate::common::fixture("captures/quickstart");
+    let lines = facts_of(crate::common::sources(&fixture.paths));
+    let text = String::from_utf8(lines).expect("UTF-8");
+    let (header, connections) = text.split_once('\n').expect("a header");
+    for (right, wrong, problem) in [
+        ("\"accepted\":0", "\"accepted\":9", "accepted"),
+        ("\"main\":[[0,1],", "\"main\":[[0,9999],", "spans"),
+        ("\"main\":[[0,1],", "\"main\":[[1,1],", "no capture of its header"),
+        ("\"main\":[[0,1],", "\"main\":[[0,0],", "no capture of its header"),
+        ("\"started\":1795", "\"started\":1895", "ended"),
+        // A session ID of 32 bytes, and something behind it.
+        ("00000000\",\"seal\"", "00000001\",\"seal\"", "head"),
+        ("\"clean-client\"", "\"clean-nobody\"", "unknown variant"),
+    ] {
+        let line = connections.lines().find(|line| line.contains(right)).expect(right);
+        let mut reader = Reader::default();
+        reader.push(header.as_bytes()).expect("a header");
+        reader.push(line.as_bytes()).expect("as it was written");
+        let fault = reader.push(line.replacen(right, wrong, 1).as_bytes()).expect_err(wrong);
+        assert!(fault.problem.contains(problem), "{wrong}: {}", fault.problem);
+    }
+}

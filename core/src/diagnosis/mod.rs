@@ -13,7 +13,6 @@ mod credentials;
 pub mod explanations;
 mod history;
 pub mod judge;
-mod nearest;
 mod numbered;
 pub mod outcome;
 pub mod rules;
@@ -27,7 +26,6 @@ pub use context::{Gave, Offered, RuleContext, gave};
 pub use credentials::{Resumable, State, offer_outcome, state_of};
 pub use history::History;
 pub use judge::{Judged, judge};
-pub use nearest::nearest_of;
 pub use rules::{CATALOG, Citation, Reason};
 pub use service::{KeyNames, ServiceAnalyses};
 

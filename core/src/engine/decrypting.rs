@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::connection::{Context, index, side, speaker};
+use super::connection::{Context, side, speaker};
 use crate::decrypt::{Keys, Readiness};
 use crate::handshake::HandshakeTracker;
 use crate::net::At;
-use crate::tcp::Direction;
+use crate::tcp::{Direction, PerSide};
 use crate::tls::{Content, ContentType, Event, Keep, Message, ProtocolVersion, Sealed};
 
 /// Bytes of one connection held back for keys that may come.
@@ -37,7 +37,7 @@ pub(super) struct Unsealer {
     waiting: VecDeque<Waiting>,
     held: usize,
     /// Where the boundaries of records were lost in each direction.
-    lost_at: [Option<u64>; 2],
+    lost_at: PerSide<Option<u64>>,
 }
 
 impl Unsealer {
@@ -46,7 +46,7 @@ impl Unsealer {
             keys: Keys::new(),
             waiting: VecDeque::new(),
             held: 0,
-            lost_at: [None; 2],
+            lost_at: PerSide::default(),
         }
     }
 
@@ -80,15 +80,14 @@ impl Unsealer {
 
     /// Boundaries of records are lost from this offset of the stream on.
     pub(super) fn lose(&mut self, direction: Direction, offset: u64) {
-        if let Some(slot) = self.lost_at.get_mut(index(direction)) {
-            slot.get_or_insert(offset);
-        }
+        self.lost_at[direction].get_or_insert(offset);
     }
 
     /// Boundaries are known again.
     fn find(&mut self, direction: Direction, offset: u64) {
-        let lost = self.lost_at.get_mut(index(direction)).and_then(Option::take);
-        let Some(from) = lost else { return };
+        let Some(from) = self.lost_at[direction].take() else {
+            return;
+        };
         // The record that is cut by the loss, and the one by which the boundaries were found, are not reported.
         let bytes = offset.saturating_sub(from) + 64;
         if self.waiting.is_empty() {

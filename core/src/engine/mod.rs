@@ -28,6 +28,12 @@ use datagrams::{Arrival, Datagrams, Run};
 pub use pipeline::{Batch, Order, TcpStage, TlsStage};
 pub use shard::{Shard, join};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Bounds of one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -62,6 +68,7 @@ impl Default for Limits {
 
 /// An address that changed hands or could not be reached, as ARP, neighbour discovery and ICMP tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct NeighbourSeen {
     /// Where and when.
     pub at: At,

@@ -15,8 +15,15 @@ use crate::session::{
 };
 use crate::store::{PartialConnection, replay};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// What one run found.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Shard {
     /// The captures it read. Frames say which, counted from the first of this shard.
     pub captures: Vec<Capture>,
@@ -29,8 +36,10 @@ pub struct Shard {
     /// Time of the last packet.
     pub last: Option<Timestamp>,
     /// TLS connections in the order of their numbers.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub connections: Vec<PartialConnection>,
     /// Those of the other connections that another run may know better.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub strays: Vec<Connection>,
     /// What was folded into counts, by service where these were told apart.
     pub omitted: Vec<(Option<Service>, Outcomes)>,
@@ -82,7 +91,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
         engine.notices.merge(&shard.notices);
         let room = MAX_NEIGHBOURS.saturating_sub(engine.neighbours.len());
         engine.neighbours.extend(shard.neighbours.into_iter().take(room));
-        engine.other_connections += shard.other_connections;
+        engine.other_connections = engine.other_connections.saturating_add(shard.other_connections);
         engine.last = engine.last.max(shard.last);
         for (service, omitted) in shard.omitted {
             engine.kept.add_omitted(service, &omitted);

@@ -2,8 +2,16 @@
 
 use super::{Notices, Timestamp};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// File format, or a live device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Format {
     /// Classic pcap with microseconds.
     Pcap,
@@ -17,6 +25,8 @@ pub enum Format {
 
 /// Compression around the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Compression {
     /// RFC 1952.
     Gzip,
@@ -26,6 +36,8 @@ pub enum Compression {
 
 /// How reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Ended {
     /// At the end of the file, or still being read.
     EndOfFile,
@@ -39,6 +51,7 @@ pub enum Ended {
 
 /// One input as a whole.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Capture {
     /// Path as the user gave it; `-` for standard input.
     pub path: String,

@@ -10,15 +10,25 @@ use std::num::NonZeroU64;
 
 pub mod capture;
 pub mod decode;
+#[cfg(feature = "serde")]
+pub mod document;
 pub mod notice;
+pub mod span;
 pub mod unanalysed;
 
 pub use capture::Capture;
 pub use decode::Decoder;
 pub use notice::{Notice, Notices};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Nanoseconds since the Unix epoch, as written in the capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -45,6 +55,8 @@ impl Timestamp {
 ///
 /// Packed into eight bytes, because a connection keeps a dozen of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(into = "(u16, u64)", try_from = "(u16, u64)"))]
 pub struct FrameRef(NonZeroU64);
 
 impl FrameRef {
@@ -78,6 +90,7 @@ impl fmt::Debug for FrameRef {
 
 /// A frame and its time: where and when something was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct At {
     /// Frame.
     pub frame: FrameRef,
@@ -152,6 +165,7 @@ impl At {
 
 /// An IP address and a TCP or UDP port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Endpoint {
     /// Address.
     pub ip: IpAddr,
@@ -181,6 +195,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// A 48-bit link-layer address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct MacAddress(pub [u8; 6]);
 
 impl fmt::Display for MacAddress {
@@ -195,6 +210,7 @@ impl fmt::Display for MacAddress {
 
 /// A TCP sequence number; ordered modulo 2^32 (RFC 9293 §3.4), and only here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct SeqNumber(pub u32);
 
 impl SeqNumber {
@@ -264,6 +280,8 @@ impl TcpFlags {
 
 /// A header that stood between the link layer and the connection's own IP header, outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Encapsulation {
     /// IEEE 802.1Q or 802.1ad tag with its VLAN identifier.
     Vlan(u16),
@@ -347,6 +365,7 @@ impl fmt::Display for Encapsulation {
 
 /// One outer header, with the ends of the tunnel it opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Wrapping {
     /// The header.
     pub header: Encapsulation,
@@ -457,6 +476,8 @@ pub struct Datagram<'a> {
 
 /// A frame that tells who answers for an address, or that nobody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Neighbour {
     /// An ARP packet or IPv6 neighbour advertisement in which `mac` claims `ip` (RFC 826, RFC 4861 §4.4).
     /// `unsolicited` for gratuitous ARP and unsolicited advertisements: the mark of an address takeover.

@@ -3,6 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::FrameRef;
+#[cfg(feature = "serde")]
+use super::document;
+
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
 
 macro_rules! notices {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $text:literal;)*) => {
@@ -125,6 +133,11 @@ notices! {
 
 /// Counts by kind, with the first frame of each.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(
+    feature = "serde",
+    serde(into = "Vec<document::Counted>", from = "Vec<document::Counted>")
+)]
 pub struct Notices {
     entries: Vec<(Notice, u64, Option<FrameRef>)>,
     /// What [`Decoded::Unsupported`](super::Decoded::Unsupported) named, in order.
@@ -143,7 +156,7 @@ impl Notices {
     /// Counts `count` more.
     pub fn add_many(&mut self, notice: Notice, count: u64, frame: Option<FrameRef>) {
         match self.entries.iter_mut().find(|entry| entry.0 == notice) {
-            Some(entry) => entry.1 += count,
+            Some(entry) => entry.1 = entry.1.saturating_add(count),
             None => self.entries.push((notice, count, frame)),
         }
     }

@@ -14,8 +14,16 @@ use super::side::Side;
 pub use notify::may_be_goodbye;
 use notify::{answers_bare_fin, first_closer, notify};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Close class; the names are fixed in the report contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum CloseClass {
     /// close_notify each way.
     CleanBoth,
@@ -84,6 +92,8 @@ impl CloseClass {
 
 /// Whether one side sent close_notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum CloseNotify {
     /// In clear, or read with keys.
     Observed(At),
@@ -95,6 +105,7 @@ pub enum CloseNotify {
     /// answer close_notify there, older Java a fatal internal_error).
     AnswerToBareFin(At),
     /// Not visible.
+    #[cfg_attr(feature = "serde", serde(rename = "not-visible"))]
     Blind(Blindness),
 }
 
@@ -120,6 +131,7 @@ impl CloseNotify {
 
 /// How the connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Close {
     /// Class.
     pub class: Seen<CloseClass>,
@@ -155,6 +167,7 @@ impl Close {
 
 /// A protected record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Record {
     /// Type, as the record layer says it.
     pub content_type: ContentType,
@@ -179,6 +192,7 @@ impl Record {
 
 /// The end of one side's stream, as far as it matters for the close.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct SideClose {
     /// Its last protected record.
     pub last: Option<Record>,

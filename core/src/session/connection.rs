@@ -13,9 +13,16 @@ use super::seen::{Blindness, Seen};
 use super::side::{Side, SideFacts};
 use super::transport::{HostFingerprint, MergeHints, Transport, TransportKind};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// What clients resume at: server endpoint, server name, and the protocol that carries TLS. One name over two transports
 /// is two services, because no session of one is of use in the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Service {
     /// Server endpoint.
     pub server: Endpoint,
@@ -43,6 +50,8 @@ pub struct ConnectionId(pub u32);
 
 /// Where the secrets came from that opened protected records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum KeyOrigin {
     /// A key log that was given.
     Given,
@@ -52,6 +61,8 @@ pub enum KeyOrigin {
 
 /// How a session is named towards the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Mechanism {
     /// Session ID of TLS 1.2 and older (RFC 5246 §7.4.1.2).
     SessionId,
@@ -75,6 +86,8 @@ impl Mechanism {
 
 /// What an offered credential is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum OfferKind {
     /// One that a server issued.
     Resumption(Mechanism),
@@ -141,6 +154,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Of a connection that was read from a document: it is decided once all facts are together.
+    #[cfg(feature = "serde")]
+    const fn undecided() -> Self {
+        Self::NotOffered
+    }
+
     /// Name in reports.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -157,12 +176,15 @@ impl Outcome {
 
 /// Whether the handshake came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Completed {
     /// Both Finished messages went through.
     Yes,
     /// The connection ended first.
     No,
     /// Not visible.
+    #[cfg_attr(feature = "serde", serde(rename = "not-visible"))]
     Blind(Blindness),
 }
 
@@ -171,6 +193,8 @@ pub(crate) const JSSE_PADDING: u16 = 16;
 
 /// Form of the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Shape {
     /// With key exchange and, as a rule, certificate; the frame that shows it.
     Full(At),
@@ -180,6 +204,8 @@ pub enum Shape {
 
 /// What became of early data (RFC 8446 §4.2.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum EarlyData {
     /// No early_data extension.
     NotOffered,
@@ -204,6 +230,8 @@ pub enum EarlyData {
 
 /// NewSessionTicket messages of TLS 1.3: read with keys, or concluded from server records after the client's Finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum TicketsInferred {
     /// The server's records were opened.
     Read {
@@ -226,12 +254,15 @@ pub enum TicketsInferred {
 /// first 192 bytes.
 #[derive(Debug, Clone)]
 #[repr(C)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Connection {
     /// ClientHello.
     pub hello: Seen<ClientHelloFacts>,
     /// Credentials in the ClientHello.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub offers: Vec<Offer>,
     /// The offered credential that was accepted.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub accepted: Option<CredentialId>,
     /// HelloRetryRequest. Boxed because few connections have one.
     pub retry: Option<Box<HelloRetry>>,
@@ -242,6 +273,7 @@ pub struct Connection {
     /// Who answers.
     pub server: Endpoint,
     /// What happened.
+    #[cfg_attr(feature = "serde", serde(skip, default = "Outcome::undecided"))]
     pub outcome: Outcome,
     /// Whether the handshake came to its end.
     pub completed: Completed,
@@ -266,6 +298,7 @@ pub struct Connection {
     /// Marks of the server.
     pub marks: HostFingerprint,
     /// Credentials that the server issued, in clear or read with keys.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub issued: Vec<CredentialId>,
     /// The client.
     pub client_side: SideFacts,

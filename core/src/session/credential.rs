@@ -11,18 +11,35 @@ use super::connection::{ConnectionId, Mechanism};
 use super::guessable::{self, Guessable};
 use super::transport::TransportKind;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Index of a credential in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(pub u32);
 
 /// Which credential: its bytes as far as they are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct CredentialFingerprint {
     /// SHA-256 of the session ID, ticket or PSK identity.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::net::document::hex_bytes"),
+        schemars(with = "String")
+    )]
     pub sha256: [u8; 32],
     /// Length in bytes.
     pub length: u32,
     /// The first bytes: all of a session ID; of a ticket the key name, the IV and the length field behind them.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::net::document::hex_bytes"),
+        schemars(with = "String")
+    )]
     pub head: [u8; Self::HEAD],
     /// What its MAC says of the key that seals it.
     pub seal: TicketMac,
@@ -30,6 +47,8 @@ pub struct CredentialFingerprint {
 
 /// What the MAC of a ticket says of the key that seals it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum TicketMac {
     /// Under a key that anyone can guess.
     Guessable(Guessable),
@@ -104,6 +123,7 @@ pub struct Issue {
 
 /// What a NewSessionTicket of TLS 1.3 says beside the ticket (RFC 8446 §4.6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct PskTerms {
     /// What masks the age in an offer.
     pub age_add: u32,

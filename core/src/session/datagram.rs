@@ -4,11 +4,18 @@ use crate::net::{At, Endpoint, FrameRef};
 
 use super::side::Side;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Paths of one connection that are kept; nobody moves more often, and everybody could claim to.
 pub const MAX_PATHS: usize = 16;
 
 /// An address of the client from which packets of the connection came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct ClientPath {
     /// Address and port.
     pub client: Endpoint,
@@ -18,6 +25,8 @@ pub struct ClientPath {
 
 /// What only one transport has.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum DatagramFacts {
     /// QUIC.
     Quic(QuicFacts),
@@ -27,6 +36,7 @@ pub enum DatagramFacts {
 
 /// What is told of a connection because it runs over QUIC (RFC 9000).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct QuicFacts {
     /// Version of the handshake that decided.
     pub version: u32,
@@ -53,6 +63,7 @@ pub struct QuicFacts {
 
 /// A datagram of the form that a server sends that knows nothing of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct StatelessReset {
     /// The datagram.
     pub at: At,
@@ -62,6 +73,8 @@ pub struct StatelessReset {
 
 /// How a stateless reset was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum ResetCertainty {
     /// By size and order alone.
     Possible,
@@ -73,6 +86,8 @@ pub enum ResetCertainty {
 
 /// Number space of a packet (RFC 9000 §12.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum PacketSpace {
     /// Initial packets, which anyone can read.
     Initial,
@@ -96,6 +111,7 @@ impl PacketSpace {
 
 /// A CONNECTION_CLOSE frame (RFC 9000 §19.19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct CloseFrame {
     /// The packet.
     pub at: At,
@@ -134,6 +150,7 @@ impl CloseFrame {
 
 /// What is told of a connection because it runs over DTLS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct DtlsFacts {
     /// How the server had the client prove its address.
     pub cookie: Option<Cookie>,
@@ -154,6 +171,8 @@ impl DtlsFacts {
 
 /// Where a cookie came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Cookie {
     /// HelloVerifyRequest (RFC 6347 §4.2.1).
     HelloVerify,

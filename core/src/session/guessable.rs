@@ -9,6 +9,12 @@ use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use sha2::Sha256;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// A key name of RFC 5077 §4.
 const NAME: usize = 16;
 /// Name and IV.
@@ -18,6 +24,8 @@ const KEYS: usize = 64;
 
 /// How the key that seals a ticket can be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Guessable {
     /// All bytes are zero.
     Zero,

@@ -6,8 +6,16 @@ use crate::net::At;
 use crate::tls::cipher::Protection;
 use crate::tls::{CipherSuite, ProtocolVersion};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// The session_ticket extension of a ClientHello (RFC 5077 §3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum TicketExtension {
     /// Not there: the client wants no tickets.
     Absent,
@@ -19,6 +27,7 @@ pub enum TicketExtension {
 
 /// psk_key_exchange_modes (RFC 8446 §4.2.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct PskModes {
     /// psk_ke.
     pub ke: bool,
@@ -28,10 +37,16 @@ pub struct PskModes {
 
 /// The ClientHello; the second one after a HelloRetryRequest.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct ClientHelloFacts {
     /// Where and when.
     pub at: At,
     /// Random.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::net::document::hex_bytes"),
+        schemars(with = "String")
+    )]
     pub random: [u8; 32],
     /// legacy_version.
     pub version: ProtocolVersion,
@@ -63,6 +78,7 @@ pub struct ClientHelloFacts {
 
 /// What a hello tells of the program that sent it. The connections of a program share one.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct ClientStack {
     /// Hash of what stays the same from hello to hello.
     pub digest: u64,
@@ -72,10 +88,16 @@ pub struct ClientStack {
 
 /// The ServerHello.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct ServerHelloFacts {
     /// Where and when.
     pub at: At,
     /// First bytes of the random: enough to find the same handshake on another leg.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "crate::net::document::hex_bytes"),
+        schemars(with = "String")
+    )]
     pub random: [u8; 8],
     /// Negotiated version.
     pub version: ProtocolVersion,
@@ -115,6 +137,7 @@ impl ServerHelloFacts {
 
 /// A HelloRetryRequest (RFC 8446 §4.1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct HelloRetry {
     /// The first ClientHello.
     pub first_hello: At,

@@ -2,8 +2,15 @@
 
 use super::connection::Outcome;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Connections by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Outcomes {
     /// Resumed.
     pub resumed: u64,
@@ -34,12 +41,12 @@ impl Outcomes {
 
     /// Adds others.
     pub const fn merge(&mut self, others: &Self) {
-        self.resumed += others.resumed;
-        self.declined += others.declined;
-        self.not_offered += others.not_offered;
-        self.failed += others.failed;
-        self.unclear += others.unclear;
-        self.external_psk += others.external_psk;
+        self.resumed = self.resumed.saturating_add(others.resumed);
+        self.declined = self.declined.saturating_add(others.declined);
+        self.not_offered = self.not_offered.saturating_add(others.not_offered);
+        self.failed = self.failed.saturating_add(others.failed);
+        self.unclear = self.unclear.saturating_add(others.unclear);
+        self.external_psk = self.external_psk.saturating_add(others.external_psk);
     }
 
     /// All of them, in the order of the fields.

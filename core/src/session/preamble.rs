@@ -4,13 +4,30 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::Endpoint;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
+/// Name of a protocol before TLS. An alias, because serde takes a plain reference for one into the document.
+pub type Kind = &'static str;
+
 /// The protocol before TLS, and the client that a PROXY header names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Preamble {
     /// Name in reports.
-    pub kind: &'static str,
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read_kind"))]
+    pub kind: Kind,
     /// The client behind the proxy.
     pub client: Option<Endpoint>,
+}
+
+#[cfg(feature = "serde")]
+fn read_kind<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+    let kind: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;
+    Ok(known(&kind))
 }
 
 /// Every kind, as [`classify`] names them.

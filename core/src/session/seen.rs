@@ -1,7 +1,15 @@
 //! The difference between "not there" and "not seen".
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Why something was not visible. The list is closed: reports name nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Blindness {
     /// The ClientHello is not in the capture.
     ClientHelloMissing,
@@ -78,12 +86,15 @@ impl Blindness {
 
 /// An observation. There is no default and no conversion that loses the difference on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Seen<T> {
     /// It was there.
     Yes(T),
     /// We looked, and it was not there.
     No,
     /// We could not look.
+    #[cfg_attr(feature = "serde", serde(rename = "not-visible"))]
     Blind(Blindness),
 }
 

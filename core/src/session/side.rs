@@ -8,8 +8,16 @@ use crate::tls::AlertDescription;
 
 use super::seen::Blindness;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Client or server of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Side {
     /// Who sent the ClientHello.
     Client,
@@ -33,6 +41,7 @@ impl Side {
 
 /// What one side did on the connection.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct SideFacts {
     /// Whether any packet of it was captured.
     pub captured: bool,
@@ -111,6 +120,7 @@ impl SideFacts {
 
 /// An alert whose content is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct PlainAlert {
     /// Where and when.
     pub at: At,

@@ -11,8 +11,16 @@ use super::datagram::{DatagramFacts, DtlsFacts, QuicFacts};
 use super::preamble::Preamble;
 use super::side::Side;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// The protocol that carries TLS. Sessions of one are of no use in another: services and credentials are told apart by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum TransportKind {
     /// TLS over TCP.
     #[default]
@@ -40,6 +48,7 @@ impl TransportKind {
 
 /// What carried the connection, and what stood before TLS.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Transport {
     /// Which frames of which captures hold it.
     pub spans: Spans,
@@ -125,6 +134,7 @@ impl Transport {
 
 /// What few connections have of what carries them.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct RareFacts {
     /// Outer headers of the first packet that has any, the client's end of every tunnel first.
     pub outer: Option<Arc<[Wrapping]>>,
@@ -151,6 +161,7 @@ impl RareFacts {
 
 /// Marks of the machine that answers, read off its packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct HostFingerprint {
     /// Source MAC address.
     pub mac: Option<MacAddress>,
@@ -163,7 +174,8 @@ pub struct HostFingerprint {
 }
 
 /// What joins a connection with what others saw of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct MergeHints {
     /// SYN was seen.
     pub begun: bool,

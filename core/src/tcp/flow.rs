@@ -8,6 +8,12 @@ use super::reset::{Reset, ResetForm};
 use super::spans::Spans;
 use super::syn::SynOptions;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// How far a sequence number may lie from what a half has seen and still belong to this connection: a scaled window
 /// of the usual size with room to spare (RFC 7323 allows 1 GB, which would join anything to anything).
 pub(super) const SAME_CONNECTION: i32 = 1 << 24;
@@ -48,6 +54,8 @@ impl Direction {
 
 /// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum FinCovers {
     /// Not known: that FIN is not in the capture, only that the other side acknowledged it.
     Lost,

@@ -1,5 +1,7 @@
 //! How many connections may be open, and for how long.
 
+use crate::net::span::SECOND;
+
 /// Limits on open connections. All times are packet time.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -22,7 +24,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             open_flows: 1 << 20,
-            linger: 1_000_000_000,
+            linger: SECOND,
             disorder: 1 << 16,
             late: 3_000_000_000,
             idle: 3_600_000_000_000,

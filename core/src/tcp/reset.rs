@@ -2,8 +2,16 @@
 
 use crate::net::{At, Segment};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// The make of a reset: it tells a live application from a host that does not know the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum ResetForm {
     /// With ACK: sent by the host that has the connection (`tcp_send_active_reset` in Linux).
     Active,
@@ -14,6 +22,7 @@ pub enum ResetForm {
 
 /// An accepted reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Reset {
     /// Where and when.
     pub at: At,

@@ -2,8 +2,15 @@
 
 use crate::net::{At, FrameRef};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// First and last frame of a connection in each capture that holds packets of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Spans {
     /// In the capture where it was seen first.
     pub main: (FrameRef, FrameRef),

@@ -2,8 +2,15 @@
 
 use crate::net::Segment;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// Options of a SYN or SYN-ACK that tell one TCP stack from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct SynOptions {
     /// Maximum segment size.
     pub mss: Option<u16>,

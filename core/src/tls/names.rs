@@ -4,10 +4,17 @@ use std::fmt;
 
 use tls_parser::TlsCipherSuite;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 macro_rules! code_points {
     ($(#[$doc:meta])* $name:ident($inner:ty) { $($constant:ident = $value:literal, $text:literal;)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
         pub struct $name(pub $inner);
 
         #[allow(missing_docs)] // the constants carry the IANA name as their text
@@ -189,6 +196,7 @@ code_points! {
 
 /// Cipher suite code point (IANA TLS Cipher Suites registry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct CipherSuite(pub u16);
 
 impl CipherSuite {

@@ -6,10 +6,9 @@ use super::proof::Proofs;
 use super::{Found, Ground, Member, nothing};
 use reshake_core::diagnosis::Evidence;
 use reshake_core::diagnosis::service::KeyName;
+use reshake_core::net::span::SECOND;
 use reshake_core::net::{At, Timestamp, hex};
 use reshake_core::session::{Completed, Connection, ConnectionId, Credential, Mechanism, TicketsInferred};
-
-const NANOS: i64 = 1_000_000_000;
 
 /// Lifetimes of tickets: those they were issued with, and the ages at which they were still accepted.
 #[derive(Debug, Default)]
@@ -51,7 +50,7 @@ impl Lifetimes {
         let Some(seconds) = credential.lifetime else {
             return Some(Evidence::new(frame, "the ticket states no lifetime"));
         };
-        let nanos = i64::from(seconds) * NANOS;
+        let nanos = i64::from(seconds) * SECOND;
         self.longest = self.longest.max(nanos);
         (nanos > most).then(|| Evidence::new(frame, format!("the ticket is to live {seconds} s")))
     }
@@ -66,7 +65,7 @@ impl Lifetimes {
         (age > most).then(|| {
             Evidence::new(
                 hello.frame,
-                format!("a ticket is accepted that is {} s old", age / NANOS),
+                format!("a ticket is accepted that is {} s old", age / SECOND),
             )
         })
     }

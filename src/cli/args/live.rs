@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{Keys, size};
+use super::Keys;
+use crate::wording::{DURATION, size, span};
 
 /// The end of the help of `live`.
 const EXAMPLES: &str = "Examples:
@@ -40,7 +41,7 @@ pub struct Live {
     #[arg(short = 'f', long, value_name = "EXPRESSION", requires = "interface")]
     pub filter: Option<String>,
 
-    /// List the interfaces and leave, as 'reshake interfaces' does.
+    /// List the interfaces and exit, as 'reshake interfaces' does.
     #[arg(short = 'D', long)]
     pub list_interfaces: bool,
 
@@ -84,7 +85,7 @@ pub struct Live {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..), requires = "write")]
     pub rotate_files: Option<u16>,
 
-    /// Serve numbers in the form of Prometheus at http://ADDRESS/metrics: a port of this host, or ADDRESS:PORT.
+    /// Serve Prometheus metrics at http://ADDRESS/metrics: a port of this host, or ADDRESS:PORT.
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = address)]
     pub metrics: Option<SocketAddr>,
 
@@ -160,21 +161,10 @@ fn standard_input(text: &str) -> Result<String, String> {
     )
 }
 
-/// A length of time: a number with ms, s, m, h or d.
+/// A length of time.
 fn time(text: &str) -> Result<Duration, String> {
-    const HINT: &str = "a time is a number with ms, s, m, h or d, for example 90s";
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: u64 = digits.parse().map_err(|_| HINT.to_owned())?;
-    let millis = match text.get(digits.len()..).unwrap_or_default() {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(HINT.to_owned()),
-    };
-    let millis = number.checked_mul(millis).filter(|millis| *millis > 0);
-    millis.map(Duration::from_millis).ok_or_else(|| HINT.to_owned())
+    let nanos = span(text).and_then(|nanos| u64::try_from(nanos).ok());
+    nanos.map(Duration::from_nanos).ok_or_else(|| DURATION.to_owned())
 }
 
 /// An address to listen on; a port alone is one of this host that others do not reach.
@@ -200,26 +190,6 @@ fn memory(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(time("7d"), Ok(Duration::from_hours(168)));
-        for wrong in [
-            "",
-            "5",
-            "s",
-            "0s",
-            "1w",
-            "-1s",
-            "1.5h",
-            "99999999999999999999s",
-            "999999999999999999d",
-        ] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_port_alone_is_not_reached_by_others() {

@@ -12,6 +12,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::render::explain::Entry;
+use crate::wording::size;
 
 /// Tells from packet captures why a TLS session did not resume.
 #[derive(Debug, Parser)]
@@ -595,23 +596,6 @@ fn where_help() -> String {
         text.extend(["\n  ", key, ": ", values]);
     }
     text
-}
-
-/// A number of bytes, with K, M or G for powers of 1024.
-pub(super) fn size(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let suffix = text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase();
-    let unit: usize = match suffix.as_str() {
-        "" | "B" => 1,
-        "K" | "KB" | "KIB" => 1 << 10,
-        "M" | "MB" | "MIB" => 1 << 20,
-        "G" | "GB" | "GIB" => 1 << 30,
-        _ => return Err("a size is a number with K, M or G, for example 512M".to_owned()),
-    };
-    let number: usize = digits
-        .parse()
-        .map_err(|_| "a size is a number with K, M or G, for example 512M".to_owned())?;
-    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::model::{Report, credential_id};
 use crate::wording::duration;
 use reshake_core::diagnosis::{State, offer_outcome, state_of};
 use reshake_core::net::hex;
+use reshake_core::net::span::SECOND;
 use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism, Outcome, Side};
 
 use super::{FrameLabel, Frames, clock, counted, micros, name_of, offset};
@@ -161,7 +162,7 @@ fn facts(report: &Report<'_>, id: CredentialId, credential: &Credential) -> Vec<
         ("resumable", resumable.code().to_owned()),
     ];
     if let Some(lifetime) = credential.lifetime {
-        facts.push(("lifetime", duration(i64::from(lifetime) * 1_000_000_000)));
+        facts.push(("lifetime", duration(i64::from(lifetime) * SECOND)));
     }
     if let Some(key) = report.hindsight.key_name(id) {
         facts.push(("ticket key", hex(key.bytes())));

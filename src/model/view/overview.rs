@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Outcomes, Report, ServiceView};
 use reshake_core::net::Timestamp;
+use reshake_core::net::span::SECOND;
 
 use super::{counted, name_of, wire};
 
@@ -19,7 +20,7 @@ pub fn timeline(report: &Report<'_>) -> Vec<(Timestamp, Outcomes)> {
     for (start, outcomes) in report.services.iter().flat_map(|view| &view.timeline) {
         sums.entry(start.nanos()).or_default().merge(outcomes);
     }
-    let width = report.bar_seconds * 1_000_000_000;
+    let width = report.bar_seconds * SECOND;
     let (Some(first), Some(last)) = (report.first_time(), report.last_time()) else {
         return Vec::new();
     };

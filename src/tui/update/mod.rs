@@ -209,7 +209,7 @@ fn hit(state: &mut State, generation: u64, row: Option<usize>) -> Vec<Command> {
         table.searching = None;
         match row {
             Some(row) => table.select(row, lines),
-            None => state.message = Some(format!("'{}' is in no line", state.needle)),
+            None => state.message = Some(format!("no match for '{}'", state.needle)),
         }
         break;
     }

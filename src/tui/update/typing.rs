@@ -189,7 +189,7 @@ fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
     let found = state.page().map(|(page, _)| page.search(&needle, from, forward));
     match found {
         Some(Some(line)) => go_to(state, line),
-        Some(None) => state.message = Some(format!("'{needle}' is in no line")),
+        Some(None) => state.message = Some(format!("no match for '{needle}'")),
         None => {}
     }
     Vec::new()

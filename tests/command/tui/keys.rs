@@ -145,7 +145,7 @@ fn a_search_goes_to_the_row_as_it_is_typed_and_on_from_there() {
     assert_ne!(first.chosen(), second.chosen());
     assert_eq!(second.press("N").chosen(), first.chosen());
     let nothing = look().press("2/nowhere");
-    assert_eq!(nothing.state.message.as_deref(), Some("'nowhere' is in no line"));
+    assert_eq!(nothing.state.message.as_deref(), Some("no match for 'nowhere'"));
     assert!(look().press("2jj/resumed<Esc>").chosen().trim_start().starts_with("3 "));
 }
 

@@ -2,6 +2,7 @@
 
 use crate::diagnosis::tests::World;
 use crate::net::Timestamp;
+use crate::net::span::SECOND;
 use crate::session::tests::{answered, at, endpoint, offer};
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism, OfferKind,
@@ -10,8 +11,6 @@ use crate::session::{
 use crate::store::CredentialStore;
 
 use super::*;
-
-const SECOND: i64 = 1_000_000_000;
 
 fn number(length: usize) -> u32 {
     u32::try_from(length).expect("a small table")

@@ -2,8 +2,8 @@
 
 use super::{Claim, Kind, Look, ServiceContext, Trace, Value, claim};
 use crate::diagnosis::attempts::{Entry, UNKNOWN};
+use crate::net::span::SECOND;
 
-const SECOND: i64 = 1_000_000_000;
 /// Timeouts in common use: OpenSSL and its users, Apache, HAProxy, F5, SChannel, Java.
 const ROUND: [i64; 6] = [300, 600, 3_600, 7_200, 36_000, 86_400];
 

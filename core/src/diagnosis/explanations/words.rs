@@ -2,9 +2,7 @@
 
 use super::{Claim, Kind, Value};
 use crate::net::Timestamp;
-
-/// Nanoseconds.
-const SECOND: i64 = 1_000_000_000;
+use crate::net::span::SECOND;
 
 /// Time of day in UTC.
 #[must_use]

@@ -5,10 +5,10 @@ use super::super::behaviour::Unclean;
 use super::super::context::{Gave, Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
+use crate::net::span::SECOND;
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Side};
 
-const NANOS: i64 = 1_000_000_000;
 /// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
 const SEVEN_DAYS: i64 = 604_800;
 /// Earlier connections looked at where tickets are counted: a burst is shorter.
@@ -70,7 +70,7 @@ fn expired(case: &RuleContext<'_>) -> RuleResult {
 /// Age, lifetime and issue of the credential of a client all of whose credentials have run out.
 fn ran_out(case: &RuleContext<'_>, gift: &Issuance<'_>) -> Option<(i64, i64, FrameRef)> {
     if gift.from.is_tls13() {
-        let age = case.hello_time().since(gift.over.time) / NANOS;
+        let age = case.hello_time().since(gift.over.time) / SECOND;
         return (age > SEVEN_DAYS).then_some((age, SEVEN_DAYS, gift.over.frame));
     }
     let mut youngest = None;
@@ -78,7 +78,7 @@ fn ran_out(case: &RuleContext<'_>, gift: &Issuance<'_>) -> Option<(i64, i64, Fra
         let issue = credential.issued?;
         // A lifetime of 0 is none (RFC 5077 §3.3).
         let lifetime = credential.lifetime.filter(|seconds| *seconds > 0).map(i64::from)?;
-        let age = case.hello_time().since(issue.at.time) / NANOS;
+        let age = case.hello_time().since(issue.at.time) / SECOND;
         if age <= lifetime {
             return None;
         }

@@ -5,12 +5,11 @@ use super::{Severity, Shown, Told, finding};
 use crate::diagnosis::service::{KeyName, KeyTimeline};
 use crate::diagnosis::{Confidence, Evidence};
 use crate::net::hex;
+use crate::net::span::{DAY, HOUR};
 use crate::session::{Guessable, TicketMac};
 
-const HOUR_NANOS: i64 = 3_600 * 1_000_000_000;
-const DAY_NANOS: i64 = 24 * HOUR_NANOS;
 /// RFC 9325 §3.4: once every week is its example of "regularly".
-const WEEK_NANOS: i64 = 7 * DAY_NANOS;
+const WEEK: i64 = 7 * DAY;
 
 finding! {
     /// ## What it means
@@ -142,7 +141,7 @@ fn in_use(key: &KeyTimeline) -> Option<(i64, Confidence)> {
 fn ticket_key_older_than_a_day(ground: &ServiceContext<'_>) -> Option<Told> {
     let aged = ground.insight.keys.iter().filter_map(|key| Some((key, in_use(key)?)));
     let (key, (age, confidence)) = aged
-        .filter(|(_, (age, _))| *age > DAY_NANOS)
+        .filter(|(_, (age, _))| *age > DAY)
         .max_by_key(|(_, (age, confidence))| (*confidence, *age))?;
     let (first, last) = key.issued.or(key.alive)?;
     let work = if key.issued.is_some() {
@@ -160,21 +159,17 @@ fn ticket_key_older_than_a_day(ground: &ServiceContext<'_>) -> Option<Told> {
             ))
         })
         .collect();
-    let span = if age > 2 * DAY_NANOS {
-        format!("{} days", age / DAY_NANOS)
+    let span = if age > 2 * DAY {
+        format!("{} days", age / DAY)
     } else {
-        format!("{} hours", age / HOUR_NANOS)
+        format!("{} hours", age / HOUR)
     };
     let told = Told::of(
         confidence,
         format!("the ticket key {} {work} over {span}", short(key.name)),
         evidence,
     )?;
-    Some(if age > WEEK_NANOS {
-        told.raised(Severity::High)
-    } else {
-        told
-    })
+    Some(if age > WEEK { told.raised(Severity::High) } else { told })
 }
 
 /// The digits of a name that people compare.
@@ -188,12 +183,7 @@ mod tests {
     use crate::net::Timestamp;
 
     fn key(issued: Option<(i64, i64)>, alive: Option<(i64, i64)>) -> KeyTimeline {
-        let span = |(first, last)| {
-            (
-                Timestamp::from_nanos(first * HOUR_NANOS),
-                Timestamp::from_nanos(last * HOUR_NANOS),
-            )
-        };
+        let span = |(first, last)| (Timestamp::from_nanos(first * HOUR), Timestamp::from_nanos(last * HOUR));
         KeyTimeline {
             issued: issued.map(span),
             alive: alive.map(span),
@@ -204,9 +194,9 @@ mod tests {
     #[test]
     fn an_old_key_that_only_opens_tickets_still_is_no_old_key() {
         let rotated = key(Some((0, 12)), Some((0, 36)));
-        assert_eq!(in_use(&rotated).map(|(age, _)| age), Some(12 * HOUR_NANOS));
+        assert_eq!(in_use(&rotated).map(|(age, _)| age), Some(12 * HOUR));
         let encrypted = key(None, Some((0, 36)));
-        assert_eq!(in_use(&encrypted), Some((36 * HOUR_NANOS, Confidence::Inferred)));
+        assert_eq!(in_use(&encrypted), Some((36 * HOUR, Confidence::Inferred)));
         assert_eq!(in_use(&key(None, None)), None);
     }
 }

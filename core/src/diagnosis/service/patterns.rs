@@ -12,6 +12,7 @@ use crate::diagnosis::contest::Standing;
 use crate::diagnosis::explanations::words::{clock, duration};
 use crate::diagnosis::explanations::{Family, Kind};
 use crate::diagnosis::{Confidence, Evidence};
+use crate::net::span::SECOND;
 use crate::net::{FrameRef, hex};
 use crate::session::{Connection, ConnectionId};
 use crate::store::ConnectionStore;
@@ -66,9 +67,6 @@ impl Pattern {
 pub(super) fn advice(name: &'static str) -> &'static str {
     PatternKind::by_name(name).map_or("", |kind| kind.advice)
 }
-
-/// Nanoseconds.
-const SECOND: i64 = 1_000_000_000;
 
 /// The first bytes of a key's name.
 fn start(name: &KeyName) -> String {

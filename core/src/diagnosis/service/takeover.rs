@@ -127,6 +127,7 @@ fn hops_changed(
 #[cfg(test)]
 mod tests {
     use crate::net::FrameRef;
+    use crate::net::span::SECOND;
     use crate::session::tests::{at, unseen};
     use crate::session::{Close, CloseNotify, Seen};
     use crate::tcp::Reset;
@@ -162,7 +163,7 @@ mod tests {
     fn found(connections: &[Connection], neighbours: &[(At, Neighbour)]) -> Vec<(i64, bool)> {
         let members: Vec<_> = (0..).map(ConnectionId).zip(connections).collect();
         let told = find(&members, neighbours);
-        let second = |time: Timestamp| time.nanos() / 1_000_000_000;
+        let second = |time: Timestamp| time.nanos() / SECOND;
         told.iter()
             .map(|takeover| (second(takeover.time), takeover.other_machine))
             .collect()

@@ -4,6 +4,7 @@
 mod tickets;
 
 use crate::net::Timestamp;
+use crate::net::span::SECOND;
 use crate::session::tests::{answered, at, endpoint, offer, with_hello};
 use crate::session::{
     Blindness, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Drops, Issue,
@@ -186,8 +187,6 @@ fn clients_are_known_by_what_they_do_when_they_come_back() {
     stranger.client.ip = [198, 51, 100, 1].into();
     assert_eq!(world.history.habit(&stranger), super::ClientBehaviour::default());
 }
-
-const SECOND: i64 = 1_000_000_000;
 
 #[test]
 fn a_habit_of_offering_shows_after_any_close() {

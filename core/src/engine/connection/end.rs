@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{ConnectionState, Context, StreamState, index, side};
+use super::{ConnectionState, Context, StreamState, side};
 use crate::decrypt::Keys;
 use crate::diagnosis::outcome;
 use crate::handshake::HandshakeTracker;
+use crate::net::span::MINUTE;
 use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
@@ -13,12 +14,12 @@ use crate::session::{
     RareFacts, Seen, Side, SideClose, Transport, classify_close, set_server_back,
 };
 use crate::store::Interner;
-use crate::tcp::{Direction, FinCovers, Finished, Flow, Half, Reset, Spans, Why};
+use crate::tcp::{Direction, FinCovers, Finished, Flow, Half, PerSide, Reset, Spans, Why};
 
 /// Silence at the end of the capture after which an open connection is called idle rather than open.
-pub(in crate::engine) const IDLE_NANOS: i64 = 60_000_000_000;
+pub(in crate::engine) const IDLE_NANOS: i64 = MINUTE;
 /// Silence after which a connection without FIN or RST is called timed out.
-pub(in crate::engine) const SILENT_NANOS: i64 = 300_000_000_000;
+pub(in crate::engine) const SILENT_NANOS: i64 = 5 * MINUTE;
 
 /// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
 pub(in crate::engine) fn finish(
@@ -41,7 +42,7 @@ pub(in crate::engine) fn finish(
     let mut open = flow.data.open.take()?;
     open.facts_mut().transport = transport(flow, context.interner);
     if let Some(texts) = flow.data.clear.take() {
-        let [client, server] = *texts;
+        let PerSide { client, server } = *texts;
         let uncommon = open.facts_mut().transport.uncommon.get_or_insert_default();
         uncommon.preamble = Some(preamble::classify(&client, &server));
     }
@@ -181,8 +182,8 @@ fn marks(half: &Half, client: &Half) -> HostFingerprint {
 
 /// Where a connection can be joined with what other runs saw of it.
 fn edges(flow: &Flow<ConnectionState>, ends: [SideClose; 2], session_id: Option<CredentialFingerprint>) -> MergeHints {
-    let read = |direction: Direction| match flow.data.each.get(index(direction)) {
-        Some(StreamState::Tls(decoder)) => decoder.in_sync(),
+    let read = |direction: Direction| match &flow.data.each[direction] {
+        StreamState::Tls(decoder) => decoder.in_sync(),
         _ => false,
     };
     MergeHints {
@@ -209,11 +210,11 @@ pub(in crate::engine) fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
 /// Adds what TCP knows of one side. Gives why part of its handshake could not be read.
 fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direction: Direction) -> Option<Blindness> {
     let half: &Half = flow.half(direction);
-    let lost = flow.data.lost.get(index(direction)).copied().flatten();
-    let (read, inside) = match flow.data.each.get(index(direction)) {
-        Some(StreamState::Tls(decoder)) => (decoder.in_sync(), decoder.inside_record()),
+    let lost = flow.data.lost[direction];
+    let (read, inside) = match &flow.data.each[direction] {
+        StreamState::Tls(decoder) => (decoder.in_sync(), decoder.inside_record()),
         // Where nothing was said, nothing is unread.
-        _ => (flow.data.offsets.get(index(direction)) == Some(&0), false),
+        _ => (flow.data.offsets[direction] == 0, false),
     };
     if inside {
         open.ends_inside_record(side(direction));
@@ -244,7 +245,7 @@ fn missing_hello(flow: &Flow<ConnectionState>, direction: Direction, unread: Opt
     if half.first.is_none() {
         return Some(Blindness::OneDirection);
     }
-    let lost = flow.data.lost.get(index(direction)).copied().flatten();
+    let lost = flow.data.lost[direction];
     let tail = half.incomplete_at_end().then_some(Blindness::Gap);
     let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
     let begin = half.syn.is_none().then_some(Blindness::Gap);

@@ -12,7 +12,7 @@ use crate::net::At;
 use crate::session::preamble;
 use crate::session::{Blindness, Completed, ConnectionId, KeyOrigin, Side};
 use crate::store::{ConnectionStore, CredentialStore, Interner};
-use crate::tcp::{Direction, Flow, GapCause, Piece};
+use crate::tcp::{Direction, Flow, GapCause, PerSide, Piece};
 use crate::tls::record::{Loss, Start, plausible};
 use crate::tls::search::{Found, Wanted, search};
 use crate::tls::{Decoder, Event};
@@ -52,16 +52,16 @@ enum StreamState {
 /// Both directions of a connection, and the TLS connection on it once there is one.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
-    each: [StreamState; 2],
+    each: PerSide<StreamState>,
     /// Stream bytes delivered so far, gaps included.
-    offsets: [u64; 2],
+    offsets: PerSide<u64>,
     /// Why bytes are missing in each direction, in case some are.
-    lost: [Option<Blindness>; 2],
+    lost: PerSide<Option<Blindness>>,
     gaps: u32,
     /// Clear text before TLS, client's and server's, cut to what tells its kind.
-    clear: Option<Box<[Vec<u8>; 2]>>,
+    clear: Option<Box<PerSide<Vec<u8>>>>,
     /// Clear text that was forgotten when bytes after it were lost.
-    clear_lost: [bool; 2],
+    clear_lost: PerSide<bool>,
     /// Where the hello stands leaves no doubt that TLS begins there: at the first byte of a connection, or behind the
     /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
     certain: bool,
@@ -104,15 +104,15 @@ impl Clone for ConnectionState {
 impl Default for ConnectionState {
     fn default() -> Self {
         Self {
-            each: [
-                StreamState::Searching(Vec::new(), 0),
-                StreamState::Searching(Vec::new(), 0),
-            ],
-            offsets: [0; 2],
-            lost: [None; 2],
+            each: PerSide {
+                client: StreamState::Searching(Vec::new(), 0),
+                server: StreamState::Searching(Vec::new(), 0),
+            },
+            offsets: PerSide::default(),
+            lost: PerSide::default(),
             gaps: 0,
             clear: None,
-            clear_lost: [false; 2],
+            clear_lost: PerSide::default(),
             certain: false,
             told: false,
             origin: None,
@@ -137,7 +137,7 @@ impl ConnectionState {
         let both = Direction::BOTH.into_iter().all(|direction| said(direction) > 0);
         let alone = |direction: Direction| {
             let other = direction.opposite();
-            let unreadable = self.is_silent(other) || self.lost.get(index(other)).is_some_and(Option::is_some);
+            let unreadable = self.is_silent(other) || self.lost[other].is_some();
             (said(direction) > 1 && unreadable) || (said(direction) == 1 && self.is_hello_alone(direction))
         };
         Some(self.certain || both || Direction::BOTH.into_iter().any(alone))
@@ -145,20 +145,18 @@ impl ConnectionState {
 
     /// Whether no byte of a direction was seen.
     fn is_silent(&self, direction: Direction) -> bool {
-        let nothing =
-            matches!(self.each.get(index(direction)), Some(StreamState::Searching(held, _)) if held.is_empty());
-        nothing && self.clear_lost.get(index(direction)) == Some(&false)
+        let nothing = matches!(&self.each[direction], StreamState::Searching(held, _) if held.is_empty());
+        nothing && !self.clear_lost[direction]
     }
 
     /// Whether a whole hello is all that was seen of a connection: no content begins and ends with one.
     fn is_hello_alone(&self, direction: Direction) -> bool {
-        let (Some(StreamState::Tls(decoder)), Some(open)) = (self.each.get(index(direction)), self.open.as_deref())
-        else {
+        let (StreamState::Tls(decoder), Some(open)) = (&self.each[direction], self.open.as_deref()) else {
             return false;
         };
         let hello = open.facts().hello.yes().is_some() || open.facts().answer.yes().is_some();
         let nothing_else = decoder.in_sync() && !decoder.inside_record() && self.clear.is_none();
-        let complete = self.lost.iter().all(Option::is_none) && self.clear_lost == [false; 2];
+        let complete = self.lost.iter().all(Option::is_none) && self.clear_lost == PerSide::default();
         hello && nothing_else && complete && self.is_silent(direction.opposite())
     }
 
@@ -211,20 +209,13 @@ impl ConnectionState {
     }
 
     fn swap(&mut self) {
-        self.each.swap(0, 1);
-        self.offsets.swap(0, 1);
-        self.lost.swap(0, 1);
-        self.clear_lost.swap(0, 1);
+        self.each.swap();
+        self.offsets.swap();
+        self.lost.swap();
+        self.clear_lost.swap();
         if let Some(texts) = &mut self.clear {
-            texts.swap(0, 1);
+            texts.swap();
         }
-    }
-}
-
-pub(super) const fn index(direction: Direction) -> usize {
-    match direction {
-        Direction::ToServer => 0,
-        Direction::ToClient => 1,
     }
 }
 
@@ -270,20 +261,20 @@ pub(super) fn deliver(
             return direction;
         }
         Piece::Data(bytes, at) => {
-            let after = match flow.data.each.get_mut(index(direction)) {
-                Some(StreamState::Tls(decoder)) => {
+            let after = match &mut flow.data.each[direction] {
+                StreamState::Tls(decoder) => {
                     if !decoder.skip(bytes.len()) {
                         feed(flow, direction, bytes, *at, context);
                         account(flow, context.buffered);
                     }
                     direction
                 }
-                Some(StreamState::Searching(..)) => {
+                StreamState::Searching(..) => {
                     let after = look(flow, direction, bytes, *at, true, context);
                     account(flow, context.buffered);
                     after
                 }
-                Some(StreamState::Clear(text)) => {
+                StreamState::Clear(text) => {
                     if text.ends_before(bytes) {
                         let text = text.text();
                         note_clear(flow, direction, &text);
@@ -296,7 +287,6 @@ pub(super) fn deliver(
                         direction
                     }
                 }
-                None => direction,
             };
             (after, bytes.len() as u64)
         }
@@ -307,9 +297,7 @@ pub(super) fn deliver(
 
 /// So many more bytes of a direction are behind.
 fn pass(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64) {
-    if let Some(offset) = flow.data.offsets.get_mut(index(direction)) {
-        *offset += length;
-    }
+    flow.data.offsets[direction] += length;
 }
 
 fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, cause: GapCause) {
@@ -319,12 +307,10 @@ fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, caus
     };
     let data = &mut flow.data;
     data.gaps += u32::from(cause != GapCause::Snaplen);
-    if let Some(lost) = data.lost.get_mut(index(direction)) {
-        lost.get_or_insert(blindness);
-    }
-    let offset = data.offsets.get(index(direction)).copied().unwrap_or(0);
-    let costs_handshake = match data.each.get_mut(index(direction)) {
-        Some(StreamState::Tls(decoder)) => {
+    data.lost[direction].get_or_insert(blindness);
+    let offset = data.offsets[direction];
+    let costs_handshake = match &mut data.each[direction] {
+        StreamState::Tls(decoder) => {
             let loss = decoder.gap(length);
             if let (Loss::Framing, Some(sealed)) = (loss, &mut data.sealed) {
                 sealed.lose(direction, offset);
@@ -332,19 +318,16 @@ fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, caus
             loss >= Loss::Handshake
         }
         // What was searched so far does not join what comes after the gap.
-        Some(StreamState::Searching(bytes, searched)) => {
-            if let Some(lost) = data.clear_lost.get_mut(index(direction)) {
-                *lost |= !bytes.is_empty();
-            }
+        StreamState::Searching(bytes, searched) => {
+            data.clear_lost[direction] |= !bytes.is_empty();
             bytes.clear();
             *searched = 0;
             true
         }
-        Some(StreamState::Clear(text)) => {
+        StreamState::Clear(text) => {
             text.lose();
             true
         }
-        None => false,
     };
     if costs_handshake && let Some(open) = &mut data.open {
         open.handshake_lost(side(direction), blindness);
@@ -361,9 +344,9 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
         ..
     } = &mut flow.data;
     let Some(open) = open else { return };
-    let base = offsets.get(index(direction)).copied().unwrap_or(0);
+    let base = offsets[direction];
     let mut feedback = Feedback::None;
-    if let Some(StreamState::Tls(decoder)) = each.get_mut(index(direction)) {
+    if let StreamState::Tls(decoder) = &mut each[direction] {
         let mut input = bytes;
         while let Some(event) = decoder.next(&mut input) {
             let lost = event == Event::Desynchronised;
@@ -385,7 +368,7 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
         }
     }
     if feedback == Feedback::ChangeCipherSpecIsDummy {
-        for track in each.iter_mut() {
+        for track in [&mut each.client, &mut each.server] {
             if let StreamState::Tls(decoder) = track {
                 decoder.ignore_change_cipher_spec();
             }
@@ -397,8 +380,8 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
 /// Tells the decoders what to keep for the keys there are. Once there are none, the connection goes on without.
 fn keep_what_keys_need(data: &mut ConnectionState) {
     let Some(sealed) = &data.sealed else { return };
-    for (track, direction) in data.each.iter_mut().zip([Direction::ToServer, Direction::ToClient]) {
-        if let StreamState::Tls(decoder) = track {
+    for direction in Direction::BOTH {
+        if let StreamState::Tls(decoder) = &mut data.each[direction] {
             decoder.keep(sealed.keep(direction));
         }
     }
@@ -413,7 +396,7 @@ fn look(
     is_news: bool,
     context: &mut Context<'_>,
 ) -> Direction {
-    let Some(StreamState::Searching(held, searched)) = flow.data.each.get_mut(index(direction)) else {
+    let StreamState::Searching(held, searched) = &mut flow.data.each[direction] else {
         return direction;
     };
     let (mut held, mut searched) = (std::mem::take(held), std::mem::take(searched));
@@ -436,7 +419,7 @@ fn look(
     }
     // The hello of this side is lost, and the other side's says that this is TLS: records begin somewhere behind the rest
     // of a message. What came before the other side's hello may be clear text.
-    let hello_lost = flow.data.lost.get(index(direction)).is_some_and(Option::is_some);
+    let hello_lost = flow.data.lost[direction].is_some();
     if is_news && flow.data.is_tls() && (hello_lost || (!flow.roles_known() && records(piece))) {
         return begin(flow, direction, piece, 0, Start::Middle, at, context);
     }
@@ -460,9 +443,7 @@ fn is_hello(bytes: &[u8], offset: usize, start: Start) -> bool {
 }
 
 fn set(flow: &mut Flow<ConnectionState>, direction: Direction, track: StreamState) {
-    if let Some(slot) = flow.data.each.get_mut(index(direction)) {
-        *slot = track;
-    }
+    flow.data.each[direction] = track;
 }
 
 fn wanted(flow: &Flow<ConnectionState>, direction: Direction) -> Wanted {
@@ -523,10 +504,7 @@ fn begin(
         flow.data.open = Some(Box::new(open));
         flow.data.sealed = (!context.secrets.is_idle()).then(|| Box::new(Unsealer::new()));
     }
-    if let (Some(open), Some(cause)) = (
-        &mut flow.data.open,
-        flow.data.lost.get(index(direction)).copied().flatten(),
-    ) {
+    if let (Some(open), Some(cause)) = (&mut flow.data.open, flow.data.lost[direction]) {
         if start == Start::Middle {
             open.handshake_lost(side(direction), cause);
         } else if is_hello(bytes, offset, start) {
@@ -534,7 +512,7 @@ fn begin(
         }
     }
     let (clear, rest) = bytes.split_at(offset.min(bytes.len()));
-    let before = flow.data.clear.as_deref().and_then(|texts| texts.get(index(direction)));
+    let before = flow.data.clear.as_deref().map(|texts| &texts[direction]);
     let in_place = match clear {
         [] if before.is_some_and(|text| !text.is_empty()) => before.is_some_and(|text| preamble::asks_for_tls(text)),
         [] => start != Start::Middle && flow.roles_known() && flow.data.lost.iter().all(Option::is_none),
@@ -553,25 +531,24 @@ fn begin(
 
 /// The other direction may have held back what only now is known to be TLS: an alert, or the rest after a gap.
 fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, context: &mut Context<'_>) {
-    match flow.data.each.get_mut(index(direction)) {
-        Some(StreamState::Searching(held, searched)) if !held.is_empty() => {
+    match &mut flow.data.each[direction] {
+        StreamState::Searching(held, searched) if !held.is_empty() => {
             let bytes = std::mem::take(held);
             *searched = 0;
             look(flow, direction, &bytes, at, false, context);
         }
-        Some(track @ StreamState::Clear(_)) => {
+        track @ StreamState::Clear(_) => {
             if let StreamState::Clear(text) = std::mem::replace(track, StreamState::Searching(Vec::new(), 0)) {
                 note_clear(flow, direction, &text.text());
             }
         }
-        Some(StreamState::Searching(..) | StreamState::Tls(_)) | None => {}
+        StreamState::Searching(..) | StreamState::Tls(_) => {}
     }
 }
 
 /// What is kept of the clear text of a side, of which this is the next stretch.
 fn note_clear(flow: &mut Flow<ConnectionState>, direction: Direction, text: &[u8]) {
     let texts = flow.data.clear.get_or_insert_default();
-    if let Some(known) = texts.get_mut(index(direction)) {
-        *known = go_on(known, text);
-    }
+    let known = &mut texts[direction];
+    *known = go_on(known, text);
 }

@@ -3,6 +3,7 @@
 //! Only a stream of which every byte was seen, up to where its side or a reset ended it, can be without one.
 
 use crate::net::At;
+use crate::net::span::MILLISECOND;
 use crate::tcp::FinCovers;
 use crate::tls::{Content, ContentType};
 
@@ -12,7 +13,7 @@ use crate::session::seen::{Blindness, Seen};
 use crate::session::side::Side;
 
 /// FIN or RST follows a TLS 1.3 close_notify at once; data of the same size that is followed later is no alert.
-const CLOSE_FOLLOWS_NANOS: i64 = 50_000_000;
+const CLOSE_FOLLOWS_NANOS: i64 = 50 * MILLISECOND;
 
 /// Of two packets further apart the later one was sent with the earlier one before it, unless that was lost.
 const LONGEST_ROUND_TRIP: i64 = 1_000_000_000;

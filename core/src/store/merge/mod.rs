@@ -4,6 +4,8 @@
 //! order of time, which decides anew what depends on what others did before. Sightings of one connection become one by
 //! [`PartialConnection::join`].
 
+#[cfg(feature = "serde")]
+mod admit;
 mod join;
 mod replay;
 
@@ -18,8 +20,15 @@ use crate::store::credentials::CredentialStore;
 
 pub use replay::replay;
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// A connection that stands for itself.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct PartialConnection {
     /// Its facts. Credentials are not named in it but beside it.
     pub connection: Box<Connection>,
@@ -33,6 +42,7 @@ pub struct PartialConnection {
 
 /// One credential in a ClientHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Offered {
     /// Which one.
     pub name: CredentialFingerprint,
@@ -54,6 +64,7 @@ impl Offered {
 
 /// One credential that a server issued, and the session that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct Issued {
     /// What kind of credential.
     pub mechanism: Mechanism,

@@ -3,6 +3,7 @@
 //! What a hello offers may depend on what was issued before it, somewhere else: whether a session ID of a client that
 //! speaks TLS 1.3 names a session, and whether a PSK came from a server. That is decided here once more.
 
+use crate::net::span::SECOND;
 use crate::net::{FrameRef, Timestamp};
 use crate::session::TransportKind;
 use crate::session::{Connection, ConnectionId, Mechanism, Offer, OfferKind};
@@ -51,7 +52,7 @@ pub fn replay(
 }
 
 /// Nanoseconds after its end in which a connection may still be heard of: offers that nobody answered are settled then.
-const LINGER: i64 = 1_000_000_000;
+const LINGER: i64 = SECOND;
 
 /// Offers are settled when both hellos are there, else when the connection is over.
 fn offered_at(sighting: &PartialConnection) -> (Timestamp, FrameRef) {

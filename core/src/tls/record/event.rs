@@ -3,6 +3,12 @@
 use crate::tls::handshake::Message;
 use crate::tls::names::{AlertDescription, ContentType, ProtocolVersion};
 
+#[cfg(feature = "serde")]
+use {
+    schemars::JsonSchema,
+    serde::{Deserialize, Serialize},
+};
+
 /// What the bytes of one direction turned out to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -48,6 +54,8 @@ impl Sealed<'_> {
 
 /// What a protected record turned out to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Content {
     /// It was not opened.
     Closed,

@@ -6,7 +6,7 @@ use super::pair_of;
 use crate::decrypt::{Keys, Readiness};
 use crate::diagnosis::outcome;
 use crate::dtls::{Association, Heard, Number, Opens, Record};
-use crate::engine::connection::{Context, IDLE_NANOS, SILENT_NANOS, index, key_origin, side, speaker};
+use crate::engine::connection::{Context, IDLE_NANOS, SILENT_NANOS, key_origin, side, speaker};
 use crate::engine::datagrams::Run;
 use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
@@ -14,7 +14,7 @@ use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
     KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Side, Silence, Transport, answer_time, classify_dtls,
 };
-use crate::tcp::{Direction, Spans};
+use crate::tcp::{Direction, PerSide, Spans};
 use crate::tls::{Content, ContentType, Event, Message, Sealed};
 
 /// Why a connection is over.
@@ -46,7 +46,7 @@ pub(super) struct StreamState {
     first: At,
     last: Timestamp,
     /// Bytes of the datagrams of each side; `None` before the first.
-    bytes: [Option<u64>; 2],
+    bytes: PerSide<Option<u64>>,
     /// MAC and TTL of the server's first packet.
     marks: Option<(Option<MacAddress>, u8)>,
     outer: Box<[Wrapping]>,
@@ -115,7 +115,7 @@ impl StreamState {
             spans: Spans::new(at),
             first: at,
             last: at.time,
-            bytes: [None; 2],
+            bytes: PerSide::default(),
             marks: None,
             outer: datagram.path.outer.into(),
             paths: vec![ClientPath {
@@ -160,13 +160,19 @@ impl StreamState {
         }
     }
 
+    /// Bytes of each side so far.
+    fn offsets(&self) -> PerSide<u64> {
+        PerSide {
+            client: self.bytes.client.unwrap_or_default(),
+            server: self.bytes.server.unwrap_or_default(),
+        }
+    }
+
     /// Counts a datagram that holds records of it.
     pub(super) fn count(&mut self, datagram: &Datagram<'_>, at: At) {
         let from = self.direction(datagram);
         let length = datagram.payload.len() as u64 + u64::from(datagram.cut);
-        if let Some(bytes) = self.bytes.get_mut(index(from)) {
-            *bytes.get_or_insert(0) += length;
-        }
+        *self.bytes[from].get_or_insert(0) += length;
         self.spans.note(at.frame);
         self.last = self.last.max(at.time);
         self.cut |= datagram.cut > 0;
@@ -199,9 +205,9 @@ impl StreamState {
     ) -> Option<bool> {
         let from = self.direction(datagram);
         let mut listener = Listener {
+            bytes: self.offsets(),
             open: &mut self.open,
             keys: self.keys.as_deref_mut(),
-            bytes: self.bytes.map(Option::unwrap_or_default),
             context: &mut run.context,
             hello: None,
         };
@@ -282,9 +288,9 @@ impl StreamState {
     /// The facts as they are now. `None` where no hello could be read.
     fn facts(&mut self, ending: Ending, run: &mut Run<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
         let mut listener = Listener {
+            bytes: self.offsets(),
             open: &mut self.open,
             keys: self.keys.as_deref_mut(),
-            bytes: self.bytes.map(Option::unwrap_or_default),
             context: &mut run.context,
             hello: None,
         };
@@ -370,7 +376,7 @@ impl StreamState {
             asked: None,
         };
         for from in Direction::BOTH {
-            let captured = self.bytes.get(index(from)).is_some_and(Option::is_some);
+            let captured = self.bytes[from].is_some();
             let facts = open.facts_mut().side_mut(side(from));
             facts.captured = captured;
             facts.tail_loss = association.has_lost(from).then(|| self.loss());
@@ -402,7 +408,7 @@ impl StreamState {
     /// Why hellos and what follows them may have been there although they were not seen.
     fn blind(&self, still_open: Option<Blindness>) -> [Option<Blindness>; 2] {
         let facts = self.open.facts();
-        let captured = |from| self.bytes.get(index(from)).is_some_and(Option::is_some);
+        let captured = |from| self.bytes[from].is_some();
         let incomplete = Direction::BOTH
             .into_iter()
             .any(|from| self.association.is_incomplete(from));
@@ -449,7 +455,7 @@ impl StreamState {
 struct Listener<'a, 'c> {
     open: &'a mut HandshakeTracker,
     keys: Option<&'a mut Keys>,
-    bytes: [u64; 2],
+    bytes: PerSide<u64>,
     context: &'a mut Context<'c>,
     /// A ClientHello came.
     hello: Option<At>,
@@ -552,6 +558,6 @@ impl Listener<'_, '_> {
     }
 
     fn offset(&self, from: Direction) -> u64 {
-        self.bytes.get(index(from)).copied().unwrap_or(0)
+        self.bytes[from]
     }
 }

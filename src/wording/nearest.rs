@@ -6,7 +6,7 @@ const MAX_NEAREST: usize = 3;
 const NEAR: f64 = 0.75;
 
 /// Those of `known` that are most like an unknown name, best first.
-pub fn nearest_of(name: &str, known: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+fn nearest_of(name: &str, known: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     let name = name.to_lowercase();
     let mut near: Vec<(f64, &'static str)> = known
         .map(|known| {
@@ -18,6 +18,22 @@ pub fn nearest_of(name: &str, known: impl Iterator<Item = &'static str>) -> Vec<
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     near.into_iter().map(|(_, name)| name).take(MAX_NEAREST).collect()
+}
+
+/// "did you mean 'reason'?", where a known name is near.
+pub(crate) fn did_you_mean(name: &str, known: impl Iterator<Item = &'static str>) -> Option<String> {
+    let near: Vec<String> = nearest_of(name, known).iter().map(|near| format!("'{near}'")).collect();
+    let (last, others) = near.split_last()?;
+    Some(match others {
+        [] => format!("did you mean {last}?"),
+        others => format!("did you mean {} or {last}?", others.join(", ")),
+    })
+}
+
+/// What is said of a name that is not known: those near it, or where to look.
+pub(crate) fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>, or_else: &str) -> String {
+    let hint = did_you_mean(name, known);
+    format!("unknown {what} '{name}'; {}", hint.as_deref().unwrap_or(or_else))
 }
 
 #[cfg(test)]
