@@ -283,6 +283,13 @@ impl HandshakeTracker {
         }
     }
 
+    /// A record of this side came late: its end stays what is known of it.
+    pub const fn keep_end(&mut self, side: Side, known: &SideClose) {
+        let end = self.end(side);
+        end.last = known.last;
+        end.before_last = known.before_last;
+    }
+
     /// The stream of one side ends inside a record.
     pub const fn ends_inside_record(&mut self, side: Side) {
         self.end(side).unfinished = true;

@@ -47,6 +47,8 @@ pub(super) struct StreamState {
     last: Timestamp,
     /// Bytes of the datagrams of each side; `None` before the first.
     bytes: PerSide<Option<u64>>,
+    /// Highest record number in clear of each side.
+    newest: PerSide<(u16, u64)>,
     /// MAC and TTL of the server's first packet.
     marks: Option<(Option<MacAddress>, u8)>,
     outer: Box<[Wrapping]>,
@@ -74,6 +76,7 @@ impl Clone for StreamState {
             first: self.first,
             last: self.last,
             bytes: self.bytes,
+            newest: self.newest,
             marks: self.marks,
             outer: self.outer.clone(),
             paths: self.paths.clone(),
@@ -116,6 +119,7 @@ impl StreamState {
             first: at,
             last: at.time,
             bytes: PerSide::default(),
+            newest: PerSide::default(),
             marks: None,
             outer: datagram.path.outer.into(),
             paths: vec![ClientPath {
@@ -206,6 +210,7 @@ impl StreamState {
         let from = self.direction(datagram);
         let mut listener = Listener {
             bytes: self.offsets(),
+            newest: &mut self.newest,
             open: &mut self.open,
             keys: self.keys.as_deref_mut(),
             context: &mut run.context,
@@ -289,6 +294,7 @@ impl StreamState {
     fn facts(&mut self, ending: Ending, run: &mut Run<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
         let mut listener = Listener {
             bytes: self.offsets(),
+            newest: &mut self.newest,
             open: &mut self.open,
             keys: self.keys.as_deref_mut(),
             context: &mut run.context,
@@ -456,6 +462,7 @@ struct Listener<'a, 'c> {
     open: &'a mut HandshakeTracker,
     keys: Option<&'a mut Keys>,
     bytes: PerSide<u64>,
+    newest: &'a mut PerSide<(u16, u64)>,
     context: &'a mut Context<'c>,
     /// A ClientHello came.
     hello: Option<At>,
@@ -476,8 +483,27 @@ impl Listener<'_, '_> {
                 }
                 self.event(from, event.clone(), at);
             }
-            Heard::Protected(record) => self.protected(from, record, at),
+            Heard::Protected(record) => {
+                let [client, server] = *self.open.ends();
+                let is_late = self.is_late(from, record);
+                self.protected(from, record, at);
+                if is_late {
+                    let known = PerSide { client, server };
+                    self.open.keep_end(side(from), &known[from]);
+                }
+            }
         }
+    }
+
+    /// Whether one was seen that was sent after it: in a file without order the last to come is not the last that was sent.
+    fn is_late(&mut self, from: Direction, record: &Record<'_>) -> bool {
+        let Number::Clear { epoch, sequence } = record.number else {
+            return false;
+        };
+        let newest = &mut self.newest[from];
+        let is_late = (epoch, sequence) < *newest;
+        *newest = (epoch, sequence).max(*newest);
+        is_late
     }
 
     /// Whether secrets may still come.
