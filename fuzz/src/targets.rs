@@ -9,6 +9,8 @@
 
 #[path = "conversation.rs"]
 mod conversation;
+#[path = "datagrams.rs"]
+mod datagrams;
 #[path = "dtls.rs"]
 mod dtls;
 #[path = "farm.rs"]
@@ -36,11 +38,12 @@ const KEPT: usize = 16 << 10;
 pub type Target = fn(&[u8]);
 
 pub use conversation::{conversation, seed_of as conversation_seed};
+pub use datagrams::quic_datagrams;
 pub use dtls::dtls_datagrams;
 pub use farm::{report, verdicts};
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("assembler", assembler),
     ("compressed", compressed),
     ("conversation", conversation),
@@ -51,6 +54,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("keys", keys),
     ("pcap", pcap),
     ("pcapng", pcapng),
+    ("quic_datagrams", quic_datagrams),
     ("record", record),
     ("report", report),
     ("verdicts", verdicts),

@@ -1,6 +1,6 @@
 //! A file that is still being written, as an endless reader: at the end it waits for more, until it is told to stop, or
 //! until the file is replaced by another of its name or cut back, as rotation does. Then the file that is read ends, and
-//! its [`Successor`] is a source of its own: frames are numbered anew.
+//! its successor is a source of its own: frames are numbered anew.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};

@@ -6,6 +6,8 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::{HashMap, HashSet};
+
 use crate::check::Baseline;
 use crate::check::interval::{Difference, Ratio};
 use crate::check::render::quantities;
@@ -30,7 +32,7 @@ pub struct Side {
 }
 
 /// A server endpoint and a server name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct ServiceKey {
     ip: String,
     port: u16,
@@ -195,17 +197,17 @@ impl<'d> Diff<'d> {
     #[must_use]
     pub fn between(before: &'d Side, after: &'d Side) -> Self {
         let all = Change::of(None, Some(&before.all), None, Some(&after.all));
-        let mut rest: Vec<&(ServiceKey, Part)> = after.services.iter().collect();
+        let known = Known::of(before, after);
+        let mut met: HashSet<&ServiceKey> = HashSet::new();
         let mut services = Vec::new();
         for one in &before.services {
-            let partner = partner(one, before, after);
-            rest.retain(|other| Some(&other.0) != partner.map(|partner| &partner.0));
+            let partner = known.partner(&one.0);
+            met.extend(partner.map(|(key, _)| key));
             let (key, part) = partner.map(|partner| (&partner.0, &partner.1)).unzip();
             services.push(Change::of(Some(&one.0), Some(&one.1), key, part));
         }
-        let gained = rest
-            .into_iter()
-            .map(|(key, part)| Change::of(None, None, Some(key), Some(part)));
+        let rest = after.services.iter().filter(|(key, _)| !met.contains(key));
+        let gained = rest.map(|(key, part)| Change::of(None, None, Some(key), Some(part)));
         services.extend(gained);
         Self {
             before,
@@ -216,18 +218,48 @@ impl<'d> Diff<'d> {
     }
 }
 
-/// What a service is after the change.
-fn partner<'d>((key, _): &(ServiceKey, Part), before: &Side, after: &'d Side) -> Option<&'d (ServiceKey, Part)> {
-    if let Some(same) = after.services.iter().find(|(other, _)| other == key) {
-        return Some(same);
+/// What a service is found by where its endpoint is another: name and transport.
+type Bearer<'d> = (&'d Option<String>, &'d str);
+
+/// The services of both sides, by what they are found by.
+struct Known<'d> {
+    after: HashMap<&'d ServiceKey, &'d (ServiceKey, Part)>,
+    /// How many bear a name before, how many after, and the last of these.
+    bearers: HashMap<Bearer<'d>, (u32, u32, Option<&'d (ServiceKey, Part)>)>,
+}
+
+impl<'d> Known<'d> {
+    fn of(before: &'d Side, after: &'d Side) -> Self {
+        let mut known = Self {
+            after: HashMap::new(),
+            bearers: HashMap::new(),
+        };
+        for (key, _) in &before.services {
+            known.bearers.entry(bearer(key)).or_default().0 += 1;
+        }
+        for service in &after.services {
+            known.after.entry(&service.0).or_insert(service);
+            let (_, count, last) = known.bearers.entry(bearer(&service.0)).or_default();
+            *count += 1;
+            *last = Some(service);
+        }
+        known
     }
-    let bears_name = |other: &&(ServiceKey, Part)| (&other.0.name, &other.0.transport) == (&key.name, &key.transport);
-    let mut bearers = after.services.iter().filter(bears_name);
-    let alone = before.services.iter().filter(bears_name).count() == 1;
-    match (key.name.is_some() && alone, bearers.next(), bearers.next()) {
-        (true, Some(moved), None) => Some(moved),
-        _ => None,
+
+    /// What a service is after the change.
+    fn partner(&self, key: &'d ServiceKey) -> Option<&'d (ServiceKey, Part)> {
+        if let Some(same) = self.after.get(key) {
+            return Some(same);
+        }
+        match self.bearers.get(&bearer(key)).filter(|_| key.name.is_some())? {
+            (1, 1, moved) => *moved,
+            _ => None,
+        }
     }
+}
+
+fn bearer(key: &ServiceKey) -> Bearer<'_> {
+    (&key.name, &key.transport)
 }
 
 impl<'d> Change<'d> {

@@ -17,6 +17,8 @@ pub(super) struct QuicFact {
     version_negotiation: bool,
     retry: bool,
     token: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    token_or_retry: bool,
     zero_rtt_packets: u32,
     paths: Vec<PathFact>,
     stateless_reset: Option<ResetFact>,
@@ -103,6 +105,7 @@ impl From<&QuicFacts> for QuicFact {
             version_negotiation: facts.version_negotiation,
             retry: facts.retry,
             token: facts.token,
+            token_or_retry: facts.token_or_retry,
             zero_rtt_packets: facts.zero_rtt_packets,
             paths: paths_of(&facts.paths),
             stateless_reset: facts.stateless_reset.map(|reset| ResetFact {
@@ -136,6 +139,7 @@ impl QuicFact {
             version_negotiation: self.version_negotiation,
             retry: self.retry,
             token: self.token,
+            token_or_retry: self.token_or_retry,
             zero_rtt_packets: self.zero_rtt_packets,
             paths: paths_back(&self.paths, base)?,
             stateless_reset: self.stateless_reset.map(reset).transpose()?,

@@ -1,6 +1,6 @@
 //! Facts: what a run found, before it is judged, as JSON lines that other runs' facts can be joined with.
 //!
-//! A header says what was read; then comes one line for each connection. [`write`] makes them of a [`Shard`], [`Reader`]
+//! A header says what was read; then comes one line for each connection. [`write()`] makes them of a [`Shard`], [`Reader`]
 //! makes shards of lines again. The lines of several runs may follow each other in one file, each behind its header.
 
 mod connection;

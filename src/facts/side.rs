@@ -185,6 +185,8 @@ pub(super) struct EdgeFact {
     /// Whether the FIN of the other side had arrived before its last bytes, where acknowledgements tell.
     #[serde(default)]
     after_peer_fin: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after_peer_data: Option<bool>,
 }
 
 /// A protected record.
@@ -260,6 +262,7 @@ impl EdgeFact {
             close_notify: end.plain.map(Into::into),
             asked_again: end.asked_again,
             after_peer_fin: end.after_peer_fin,
+            after_peer_data: end.after_peer_data,
         }
     }
 
@@ -277,6 +280,7 @@ impl EdgeFact {
             plain: at_back(self.close_notify, base)?,
             asked_again: self.asked_again,
             after_peer_fin: self.after_peer_fin,
+            after_peer_data: self.after_peer_data,
         })
     }
 }

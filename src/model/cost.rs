@@ -1,8 +1,9 @@
 //! What a handshake cost, as measured, and what a resumption would have saved.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
-use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape};
+use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape, SideFacts, TransportKind};
 use reshake_core::tls::CertificateOperation;
 
 /// Cost of one handshake; times in nanoseconds.
@@ -35,25 +36,31 @@ pub fn of(connection: &Connection) -> Cost {
     };
     Cost {
         rtt,
-        handshake: handshake.filter(|nanos| *nanos >= 0),
+        handshake: handshake.filter(|nanos| *nanos >= 0 && handshake_loss(connection).is_none()),
         extra_round_trips: extra_round_trips(connection),
         operation: operation(connection),
         blind: connection
             .hello
             .blind()
             .or(connection.answer.blind())
-            .unwrap_or(match connection.transport.dtls() {
-                None => Blindness::CaptureStartedLate,
+            .or(unclear(connection))
+            .or(handshake_loss(connection))
+            .unwrap_or(match transport.kind() {
+                TransportKind::Tcp => Blindness::CaptureStartedLate,
+                // Acknowledgements that would show a round trip are protected.
+                TransportKind::Quic => Blindness::Encrypted,
                 // Without a cookie, or where it was sent again, no packet answers another at once.
-                Some(_) => Blindness::NothingTellsApart,
+                TransportKind::Dtls => Blindness::NothingTellsApart,
             }),
     }
 }
 
 fn extra_round_trips(connection: &Connection) -> Option<u8> {
     let shape = connection.shape.yes()?;
-    if matches!(connection.outcome, Outcome::Failed | Outcome::Unclear(_)) {
-        return Some(0);
+    match connection.outcome {
+        Outcome::Failed => return Some(0),
+        Outcome::Unclear(_) => return None,
+        _ => {}
     }
     Some(match shape {
         Shape::Abbreviated(_) => 0,
@@ -61,8 +68,22 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
         Shape::Full(_) if connection.is_tls13() => {
             u8::from(matches!(connection.early_data, EarlyData::Rejected { .. }))
         }
+        // What is taken for the server's Finished may be what follows it.
+        Shape::Full(_) if handshake_loss(connection).is_some() => return None,
         Shape::Full(_) => u8::from(!false_start(connection)),
     })
+}
+
+fn handshake_loss(connection: &Connection) -> Option<Blindness> {
+    let sides = [&connection.client_side, &connection.server_side];
+    sides.into_iter().find_map(|side| side.handshake_loss)
+}
+
+const fn unclear(connection: &Connection) -> Option<Blindness> {
+    match connection.outcome {
+        Outcome::Unclear(cause) => Some(cause),
+        _ => None,
+    }
 }
 
 /// Only a full handshake uses the certificate.
@@ -75,6 +96,10 @@ fn operation(connection: &Connection) -> Option<CertificateOperation> {
 
 /// Whether the client sent data before it had the server's Finished.
 fn false_start(connection: &Connection) -> bool {
+    // Nobody does over DTLS, where the order of packets tells nothing.
+    if connection.transport.dtls().is_some() {
+        return false;
+    }
     let (client, server) = (&connection.client_side, &connection.server_side);
     match (client.application_data, server.finished) {
         (Some(data), Some(finished)) => data.time < finished.time,
@@ -191,8 +216,14 @@ impl AvoidableByReason {
 /// Bytes of a handshake in both directions; `None` when one is not visible.
 #[must_use]
 pub fn handshake_bytes(connection: &Connection) -> Option<u64> {
-    let [client, server] = [&connection.client_side, &connection.server_side].map(|side| side.handshake_bytes);
+    let [client, server] = [&connection.client_side, &connection.server_side].map(side_bytes);
     Some(u64::from(client?.get()) + u64::from(server?.get()))
+}
+
+/// Bytes of one side's handshake. Behind lost bytes what is taken for its end may be what follows it.
+#[must_use]
+pub fn side_bytes(side: &SideFacts) -> Option<NonZeroU32> {
+    side.handshake_bytes.filter(|_| side.handshake_loss.is_none())
 }
 
 #[cfg(test)]

@@ -148,5 +148,5 @@ pub fn around<'a>(
     (id, connection): (ConnectionId, &Connection),
 ) -> Report<'a> {
     let order = related.to(id, connection, engine);
-    Report::of_some(engine, capture.cloned().into_iter().collect(), &order)
+    Report::around(engine, capture.cloned().into_iter().collect(), &order, connection)
 }

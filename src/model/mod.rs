@@ -26,6 +26,7 @@ use std::sync::{Arc, mpsc};
 use hashbrown::{HashMap, HashSet};
 
 use primary::Primaries;
+use reshake_core::diagnosis::judge::needs_reason;
 use reshake_core::diagnosis::security::Findings;
 use reshake_core::diagnosis::{History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
 use reshake_core::engine::Engine;
@@ -34,7 +35,6 @@ pub(crate) use reshake_core::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
     TransportKind,
 };
-use reshake_core::store::ConnectionStore;
 pub(crate) use transports::{connections_text, over, protocol_text, quic_version};
 
 pub use alike::OutcomeGroup;
@@ -130,16 +130,6 @@ pub struct Summary {
     pub transports: BTreeMap<TransportKind, u64>,
 }
 
-/// Connections by a key, and by their number where that is the same.
-fn in_order<K: Ord>(kept: &ConnectionStore, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
-    let mut keyed = Vec::with_capacity(kept.len());
-    keyed.extend(kept.iter().map(|(id, connection)| (key(connection), id)));
-    keyed.sort_unstable();
-    let mut order = Vec::with_capacity(keyed.len());
-    order.extend(keyed.into_iter().map(|(_, id)| id));
-    order
-}
-
 /// A view of everything that was found.
 #[derive(Debug)]
 pub struct Report<'a> {
@@ -193,17 +183,15 @@ impl<'a> Report<'a> {
         let held = engine.into();
         let engine: &Engine = &held;
         // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-        let by_hello = &in_order(engine.kept(), Connection::hello_time);
-        let neighbours: &Vec<_> = &engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+        let by_hello = &engine.in_order(Connection::hello_time);
+        let neighbours = &engine.address_facts();
         let (give, names) = mpsc::sync_channel(1);
         let ((order, history, tickets), hindsight) = threads::both(
             threads,
             || {
                 // What the other side waits for comes first.
                 let _ = give.send(KeyNames::learn(engine.ledger()));
-                let order = in_order(engine.kept(), |connection| {
-                    (connection.transport.started, connection.transport.first())
-                });
+                let order = engine.in_order(|connection| (connection.transport.started, connection.transport.first()));
                 let history = History::of(engine.kept(), by_hello);
                 let tickets = tickets::ledgers(engine.kept(), engine.ledger(), by_hello);
                 ((1..).zip(order).collect(), history, tickets)
@@ -236,23 +224,26 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// Of some connections of a run that goes on, as if there had been no others: their reasons look backward only. Nothing
-    /// is counted.
+    /// Of one connection of a run that goes on, by some others as if there had been no more: its reasons look backward
+    /// only. Nothing is counted.
     #[must_use]
-    pub fn of_some(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId]) -> Self {
-        let neighbours: Vec<_> = engine.neighbours().iter().map(|seen| (seen.at, seen.what)).collect();
+    pub fn around(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId], about: &Connection) -> Self {
+        let neighbours = engine.neighbours().iter().map(|seen| (seen.at, seen.what));
+        // Only reasons ask for what went before.
+        let before = if needs_reason(about) { order } else { &[] };
         Self {
             engine: Held::Borrowed(engine),
             captures,
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
-            history: Arc::new(History::of(engine.kept(), order)),
-            hindsight: Arc::new(ServiceAnalyses::of_some(
+            history: Arc::new(History::of(engine.kept(), before)),
+            hindsight: Arc::new(ServiceAnalyses::around(
                 engine.kept(),
                 engine.ledger(),
-                &neighbours,
+                neighbours,
                 order,
+                about,
             )),
             findings: Arc::default(),
             tickets: Arc::default(),
@@ -409,15 +400,7 @@ impl<'a> Report<'a> {
     /// What a rule sees of a connection.
     #[must_use]
     pub fn case<'s>(&'s self, id: ConnectionId, connection: &'s Connection) -> RuleContext<'s> {
-        RuleContext {
-            id,
-            connection,
-            kept: self.engine.kept(),
-            ledger: self.engine.ledger(),
-            history: &self.history,
-            hindsight: &self.hindsight,
-            drops: self.engine.drops(),
-        }
+        self.engine.case(id, connection, &self.history, &self.hindsight)
     }
 
     /// The reasons of a connection, primary first.
@@ -430,11 +413,11 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn issuer_candidates(&self, id: ConnectionId, connection: &Connection) -> Vec<ConnectionId> {
         self.history
-            .earlier(self.engine.kept(), connection, id)
+            .earlier_at_service(self.engine.kept(), connection, id)
+            .take(MAX_SEARCHED)
             .filter(|(_, earlier)| {
                 earlier.is_tls13()
                     && earlier.completed == reshake_core::session::Completed::Yes
-                    && earlier.server_name() == connection.server_name()
                     && may_have_issued(earlier.tickets_inferred)
             })
             .map(|(id, _)| id)
@@ -503,6 +486,8 @@ impl<'a> Report<'a> {
 
 /// Issuers named at most for a PSK without keys.
 const MAX_CANDIDATES: usize = 8;
+/// Earlier connections looked at for them: a client whose handshakes all fail has many that issued nothing.
+const MAX_SEARCHED: usize = 256;
 
 /// A time as calendar and clock, in UTC.
 #[must_use]

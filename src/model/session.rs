@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashSet;
+
 use reshake_core::diagnosis::offer_outcome;
 use reshake_core::net::{At, FrameRef, hex};
 use reshake_core::session::{
@@ -177,9 +179,11 @@ impl Wanted {
             .filter(|found| match found {
                 Found::Connection(_) => true,
                 Found::Credential(id) => {
-                    let known = sessions.contains(id);
-                    sessions.extend(siblings(report, *id));
-                    !known
+                    let is_new = !sessions.contains(id);
+                    if is_new {
+                        sessions.extend(siblings(report, *id));
+                    }
+                    is_new
                 }
             })
             .collect()
@@ -331,9 +335,10 @@ impl Life {
             .collect();
         events.sort_by_key(|event| (event.at.time, event.at.frame));
         let mut linked: Vec<CredentialId> = Vec::new();
+        let mut met: HashSet<CredentialId> = HashSet::new();
         for event in &events {
             if let What::Renewed(id) | What::Replaced(id) = event.what
-                && !linked.contains(&id)
+                && met.insert(id)
             {
                 linked.push(id);
             }

@@ -2,7 +2,7 @@
 //!
 //! Events change a [`state::State`] in [`update::update`], and [`draw::draw`] shows it; both are pure, and neither decides
 //! anything about TLS: they read [`crate::model::view`] only. What may take long is asked of another thread
-//! ([`work`]), and the terminal itself is the matter of [`terminal`] and of the loop in this file.
+//! ([`work`]), and the terminal itself is the matter of `terminal.rs` and of the loop in this file.
 
 pub mod content;
 pub mod draw;

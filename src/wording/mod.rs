@@ -1,6 +1,6 @@
 //! Values as words: quantities with their units, names and paths that are fit for a terminal, lines of a width.
 //!
-//! The lowest layer above the analysis. Whatever came off the wire passes through [`printable`] on its way to a person.
+//! The lowest layer above the analysis. Whatever came off the wire passes through [`printable()`] on its way to a person.
 
 mod names;
 mod printable;

@@ -62,6 +62,9 @@ pub(crate) struct TrueConnection {
     pub(crate) offered_also: Vec<String>,
     pub(crate) tls_version: Option<String>,
     pub(crate) early_data: Option<String>,
+    /// "keys" where only keys show it.
+    #[serde(default)]
+    pub(crate) early_visible: Option<String>,
     /// Close classes that are all right.
     #[serde(default)]
     pub(crate) close: Vec<String>,

@@ -321,6 +321,31 @@ const PATTERNS_SHOWN: &[(&str, &str, &str)] = &[
         "captures/restart-same-host",
     ),
     (
+        "sessions-lost-at-once",
+        "reasons/server-lost-sessions",
+        "reasons/server-lost-sessions-near-miss",
+    ),
+    (
+        "session-context-mismatch",
+        "reasons/session-context-mismatch",
+        "reasons/session-context-mismatch-near-miss",
+    ),
+    (
+        "declined-after-hello-retry",
+        "reasons/declined-after-hello-retry",
+        "reasons/declined-after-hello-retry-near-miss",
+    ),
+    (
+        "offers-break-handshakes",
+        "reasons/offer-breaks-handshake",
+        "reasons/offer-breaks-handshake-near-miss",
+    ),
+    (
+        "no-ticket-on-resumption",
+        "captures/no-ticket-on-resumption",
+        "captures/ticket-on-resumption",
+    ),
+    (
         "unclean-close-invalidates",
         "reasons/impl-invalidates-on-rst",
         "reasons/impl-invalidates-on-rst-near-miss",

@@ -7,6 +7,7 @@ mod answers;
 mod catalog;
 mod cost;
 mod differential;
+mod embedded;
 mod farms;
 mod findings;
 mod fixtures;

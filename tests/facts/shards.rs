@@ -101,6 +101,8 @@ fn is_fragmented(fixture: &Fixture) -> bool {
 #[test]
 fn two_shards_by_flow_are_judged_as_one_run() {
     let mut fixtures = single_files();
+    // That nobody answered a close_notify over UDP shows in the packets of other flows alone: those that came later.
+    fixtures.retain(|fixture| !["dtls-fragments", "dtls-gnutls"].contains(&fixture.folder()));
     fixtures.retain(|fixture| !fixture.truth.no_times && !is_fragmented(fixture));
     let shared = std::sync::atomic::AtomicUsize::new(0);
     let problems = over(&fixtures, |fixture| {

@@ -17,6 +17,8 @@ use reshake_core::net::{Decoded, Decoder, FrameRef, LinkType, Packet, Timestamp}
 const MAX_BYTES: u64 = 1 << 20;
 /// Bytes of one seed at most.
 const SEED: usize = 4096;
+/// Bytes of the datagrams of one seed, or little more: a hello and its answer are among them.
+const MAX_DATAGRAMS: usize = 6 * 1024;
 /// Fixtures that give every target a seed.
 const WHOLE: [&str; 4] = ["tls13-hello-retry", "ssl30", "port-reused", "dtls12"];
 /// Fixtures that show what stands before TLS.
@@ -123,6 +125,7 @@ fn write_seeds() {
     }
     write_key_seeds();
     write_program_seeds();
+    write_datagram_seeds();
     let chosen = fixtures().into_iter().filter(|fixture| fixture.paths.len() == 1);
     for fixture in chosen {
         let folder = fixture.folder();
@@ -168,6 +171,43 @@ fn write_program_seeds() {
     fs::create_dir_all(&folder).expect("a folder");
     for index in 0..30 {
         fs::write(folder.join(format!("seed-{index}")), fuzz::conversation_seed(index)).expect("written");
+    }
+}
+
+/// The datagrams of whole connections: cut, no Initial would open.
+fn write_datagram_seeds() {
+    let folder = corpus("quic_datagrams");
+    fs::create_dir_all(&folder).expect("a folder");
+    for name in [
+        "quic",
+        "quic-retry",
+        "quic-v2",
+        "quic-version-refused",
+        "quic-no-protocol",
+    ] {
+        let fixture = crate::common::fixture(&format!("captures/{name}"));
+        let mut seed = Vec::new();
+        let mut decoder = Decoder::new();
+        for (packet, number) in packets::read(fixture.path()).iter().zip(1..) {
+            let found = decoder.decode(&Packet {
+                frame: FrameRef::new(0, number),
+                time: Timestamp::from_nanos(packet.time),
+                link: LinkType(packet.link),
+                interface: 0,
+                data: &packet.data,
+                original_len: packet.original_len,
+            });
+            let Decoded::Datagram(datagram) = found else { continue };
+            let to_client = u8::from(datagram.source.port == 443);
+            let length = u16::try_from(datagram.payload.len()).expect("a datagram");
+            seed.push(to_client);
+            seed.extend(length.to_be_bytes());
+            seed.extend_from_slice(datagram.payload);
+            if seed.len() > MAX_DATAGRAMS {
+                break;
+            }
+        }
+        fs::write(folder.join(format!("seed-{name}")), seed).expect("written");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The rules of the house: layers, dependencies, instructions a packet, replay of what the fuzzers found.
+//! The rules of the house: layers, dependencies, instructions a packet, replay of what the fuzzers found, and the way of a
+//! ClientHello that the documentation describes.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -7,3 +8,4 @@ mod dependencies;
 mod fuzz_corpus;
 mod instructions;
 mod layers;
+mod walk;

@@ -106,6 +106,15 @@ impl Direction {
         Some(kind)
     }
 
+    /// Counts a record that was opened elsewhere, or was not.
+    pub(super) const fn count(&mut self, opened: bool) {
+        if opened {
+            self.opened += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+
     /// Opens a record that bears its number (DTLS), and perhaps a connection ID: there is nothing to search for.
     pub(super) fn open_numbered(
         &mut self,

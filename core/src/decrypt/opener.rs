@@ -6,7 +6,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::aead::Aead;
 use super::block::{BLOCK, Header, MacThenBlock, Material};
-use super::schedule::{expand_labels, prf};
+use super::schedule::{DTLS, TLS, expand_labels_of, prf};
 use super::secret::Secret;
 use super::suite::{self, AeadKind, Algorithm};
 use crate::tls::cipher::Protection;
@@ -51,6 +51,15 @@ impl fmt::Debug for Opener {
 impl Opener {
     /// For a traffic secret of TLS 1.3 (RFC 8446 §7.3). `None` when secret and suite do not belong together.
     pub(super) fn tls13(suite: CipherSuite, secret: &Secret) -> Option<Self> {
+        Self::of_traffic(TLS, suite, secret)
+    }
+
+    /// The same for DTLS 1.3 (RFC 9147 §5.9).
+    pub(super) fn dtls13(suite: CipherSuite, secret: &Secret) -> Option<Self> {
+        Self::of_traffic(DTLS, suite, secret)
+    }
+
+    fn of_traffic(prefix: [u8; 6], suite: CipherSuite, secret: &Secret) -> Option<Self> {
         let (Some(Algorithm::Aead(kind)), Some(hash)) = (suite::algorithm(suite), suite.kdf_hash()) else {
             return None;
         };
@@ -60,7 +69,7 @@ impl Opener {
         let mut key = Zeroizing::new([0; 32]);
         let mut iv = Zeroizing::new([0; 12]);
         let key = key.get_mut(..kind.key_length())?;
-        expand_labels(hash, secret, [("key", &mut *key), ("iv", iv.as_mut_slice())]);
+        expand_labels_of(prefix, hash, secret, [("key", &mut *key), ("iv", iv.as_mut_slice())]);
         Some(Self(How::Aead {
             aead: Aead::new(kind, key),
             iv,
@@ -205,6 +214,29 @@ impl Opener {
             }
         }
         Some(record.content_type)
+    }
+
+    /// The same for a record of DTLS 1.3 (RFC 9147 §4): the header with its number in clear is authenticated.
+    pub(super) fn open_unified(
+        &self,
+        header: &[u8],
+        body: &[u8],
+        sequence: u64,
+        scratch: &mut Vec<u8>,
+    ) -> Option<ContentType> {
+        let How::Aead {
+            aead, iv, tls13: true, ..
+        } = &self.0
+        else {
+            return None;
+        };
+        let (nonce, text) = make_nonce(Nonce::Sequence, iv, sequence, body)?;
+        let length = text.len().checked_sub(aead.tag_length())?;
+        scratch.clear();
+        scratch.extend_from_slice(text);
+        aead.open(&nonce, header, scratch)?;
+        scratch.truncate(length);
+        strip_inner_type(scratch)
     }
 
     /// The same for a record with a connection ID (RFC 9146 §5): the type is inside, and the ID is authenticated. Only for

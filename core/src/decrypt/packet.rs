@@ -84,14 +84,14 @@ pub struct ProtectedPacket<'a> {
 
 /// The cipher of header protection (RFC 9001 §5.4.3, §5.4.4).
 #[derive(Clone)]
-enum HeaderCipher {
+pub(super) enum HeaderCipher {
     Aes128(Box<Aes128Enc>),
     Aes256(Box<Aes256Enc>),
     ChaCha20(Zeroizing<[u8; 32]>),
 }
 
 impl HeaderCipher {
-    fn new(kind: AeadKind, key: &[u8]) -> Option<Self> {
+    pub(super) fn new(kind: AeadKind, key: &[u8]) -> Option<Self> {
         Some(match (kind, kind.key_length()) {
             (AeadKind::ChaCha20Poly1305, _) => Self::ChaCha20(Zeroizing::new(*key.first_chunk()?)),
             (_, 16) => Self::Aes128(Box::new(Aes128Enc::new_from_slice(key).ok()?)),
@@ -99,7 +99,7 @@ impl HeaderCipher {
         })
     }
 
-    fn mask(&self, sample: &[u8; SAMPLE]) -> Option<[u8; 5]> {
+    pub(super) fn mask(&self, sample: &[u8; SAMPLE]) -> Option<[u8; 5]> {
         let mut block = *sample;
         match self {
             Self::Aes128(cipher) => cipher.encrypt_block((&mut block).into()),
@@ -316,5 +316,4 @@ pub fn is_retry_authentic(version: u32, original: &[u8], retry: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "packet_tests.rs"]
 mod tests;

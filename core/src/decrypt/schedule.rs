@@ -20,15 +20,29 @@ pub(super) enum Prf {
     Sha384,
 }
 
+/// What stands in front of every label: of TLS and QUIC, and of DTLS (RFC 9147 §5.9), without a space.
+pub(super) const TLS: [u8; 6] = *b"tls13 ";
+pub(super) const DTLS: [u8; 6] = *b"dtls13";
+
 /// HKDF-Expand-Label with an empty context, for each label and the bytes to fill: at most one hash long.
 pub(super) fn expand_labels<const N: usize>(hash: KdfHash, secret: &Secret, wanted: [(&str, &mut [u8]); N]) {
+    expand_labels_of(TLS, hash, secret, wanted);
+}
+
+/// The same with another prefix.
+pub(super) fn expand_labels_of<const N: usize>(
+    prefix: [u8; 6],
+    hash: KdfHash,
+    secret: &Secret,
+    wanted: [(&str, &mut [u8]); N],
+) {
     match hash {
-        KdfHash::Sha256 => expand::<Hmac<Sha256>, N>(secret, wanted),
-        KdfHash::Sha384 => expand::<Hmac<Sha384>, N>(secret, wanted),
+        KdfHash::Sha256 => expand::<Hmac<Sha256>, N>(prefix, secret, wanted),
+        KdfHash::Sha384 => expand::<Hmac<Sha384>, N>(prefix, secret, wanted),
     }
 }
 
-fn expand<M: Mac + KeyInit + Clone, const N: usize>(secret: &Secret, wanted: [(&str, &mut [u8]); N]) {
+fn expand<M: Mac + KeyInit + Clone, const N: usize>(prefix: [u8; 6], secret: &Secret, wanted: [(&str, &mut [u8]); N]) {
     let Ok(keyed) = M::new_from_slice(secret.bytes()) else {
         return; // HMAC takes keys of any length
     };
@@ -38,7 +52,7 @@ fn expand<M: Mac + KeyInit + Clone, const N: usize>(secret: &Secret, wanted: [(&
         let [high, low] = u16::try_from(out.len()).unwrap_or(u16::MAX).to_be_bytes();
         let mut mac = keyed.clone();
         mac.update(&[high, low, u8::try_from(6 + label.len()).unwrap_or(u8::MAX)]);
-        mac.update(b"tls13 ");
+        mac.update(&prefix);
         mac.update(label.as_bytes());
         mac.update(&[0, 1]);
         let mut block = mac.finalize().into_bytes();

@@ -75,8 +75,8 @@ impl Tally {
                 served.entry(row.client).or_insert(over.time);
                 tally.perhaps_given |= !matches!(gave(connection), Some((Gave::Nothing, _)));
             }
-            let defect = hindsight.entries(*id).filter(|(_, entry)| entry.failed());
-            if let Some(defect) = defect.filter_map(|(_, entry)| entry.necessity).next() {
+            let mut defects = hindsight.entries(*id).filter(|(_, entry)| entry.failed());
+            if let Some(defect) = defects.find_map(|(_, entry)| entry.necessity) {
                 *forced.entry(defect).or_default() += 1;
             }
         }
@@ -256,8 +256,8 @@ fn guess(
     };
     let settle = first.claim.kind.settle();
     let action = match rival {
-        Some(_) => format!("find out which: {settle}"),
-        None => format!("make sure: {settle}; if so, {}", first.claim.action(stateful)),
+        Some(_) => format!("find out which ({settle})"),
+        None => format!("make sure first ({settle}); if so, {}", first.claim.action(stateful)),
     };
     Answer {
         sentence,

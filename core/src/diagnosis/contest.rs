@@ -192,10 +192,14 @@ fn is_outdone(it: &Standing, all: &[Standing]) -> bool {
     it.claim.kind == Kind::KeyChanged && !it.reaches && all.iter().any(proven)
 }
 
-/// How many of one claim's entries another covers too.
+/// How many of one claim's entries another covers too: both are in the order of their hellos.
 fn overlap(a: &Claim, b: &Claim) -> usize {
-    let named: HashSet<u32> = b.named.iter().copied().collect();
-    a.named.iter().filter(|number| named.contains(*number)).count()
+    let mut others = b.named.iter().peekable();
+    let both = |number: &&u32| {
+        while others.next_if(|other| *other < *number).is_some() {}
+        others.peek() == Some(number)
+    };
+    a.named.iter().filter(both).count()
 }
 
 /// How sure a standing claim is, and how sure its family.
@@ -215,13 +219,13 @@ fn level(all: &[Standing], place: usize) -> (Confidence, Confidence) {
     if !it.reaches {
         return (Confidence::Possible, Confidence::Possible);
     }
+    let told_alike = |other: &Standing| other.claim.kind.reasons().eq(it.claim.kind.reasons());
     let rivals = || {
-        let others = all
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != place)
-            .map(|(_, other)| other);
-        others.filter(|other| !is_chance(other.claim.kind)).filter(|other| {
+        let others = all.iter().enumerate().filter(|(other, _)| *other != place);
+        let others = others
+            .map(|(_, other)| other)
+            .filter(|other| !is_chance(other.claim.kind));
+        others.filter(|other| !told_alike(other)).filter(|other| {
             let shared = overlap(&it.claim, &other.claim);
             shared == it.claim.named.len() || (other.reaches && shared > 0)
         })
@@ -249,7 +253,7 @@ fn order(it: &Standing) -> (Reverse<Confidence>, bool, bool, Reverse<usize>, boo
         unproven_chance || it.claim.kind == Kind::AsksCertificate,
         Reverse(it.claim.named.len()),
         it.claim.trace.is_none(),
-        it.claim.kind.fitted(),
+        it.claim.fitted(),
         it.claim.kind,
     )
 }
@@ -261,7 +265,7 @@ fn rivals(all: &[Standing], place: usize) -> Vec<Kind> {
     };
     let others = all.iter().enumerate().filter(|(other, _)| *other != place);
     others
-        .filter(|(_, other)| overlap(&it.claim, &other.claim) > 0)
+        .filter(|(_, other)| other.claim.plausible && overlap(&it.claim, &other.claim) > 0)
         .map(|(_, other)| other.claim.kind)
         .collect()
 }

@@ -3,7 +3,7 @@
 use crate::session::{Connection, Outcome};
 
 use super::context::RuleContext;
-use super::rules::{CATALOG, CLIENT_DID_NOT_OFFER, Reason, Stage};
+use super::rules::{CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, Reason, Stage, issue_may_be_lost};
 use super::service::patterns::MAX_RIVALS;
 use super::{Confidence, Evidence, RuleResult};
 
@@ -50,6 +50,7 @@ pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
         judged.retain(|reason| !reason.reason.neutral);
     }
     drop_bare_fact(&mut judged);
+    say_what_may_be_lost(case, &mut judged);
     judged.sort_by_key(|reason| {
         (
             reason.reason.is_behaviour(),
@@ -95,6 +96,18 @@ fn drop_bare_fact(judged: &mut Vec<Judged>) {
     let sure = |reason: &Judged| reason.confidence > Confidence::Possible && !is_bare(reason);
     if judged.iter().any(sure) {
         judged.retain(|reason| !is_bare(reason));
+    }
+}
+
+/// That nothing visible explains a refusal is no wonder where the session behind it is among what is missing.
+fn say_what_may_be_lost(case: &RuleContext<'_>, judged: &mut Vec<Judged>) {
+    let unexplained = |reason: &Judged| reason.reason.neutral || reason.reason.is_behaviour();
+    if case.connection.outcome != Outcome::Declined || !judged.iter().all(unexplained) {
+        return;
+    }
+    if let Some(lost) = self::judged(&CAPTURE_INCOMPLETE, issue_may_be_lost(case)) {
+        judged.retain(|reason| !reason.reason.neutral);
+        judged.push(lost);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Facts become an outcome, and an outcome gets its reasons. Pure functions over what `session` kept.
 //!
-//! The outcome is decided once, in [`outcome`], when a connection is over; [`judge`] explains it with the catalogue of
+//! The outcome is decided once, in [`outcome`], when a connection is over; [`judge()`] explains it with the catalogue of
 //! [`rules`]. A rule sees one [`RuleContext`]: the connection, the credentials, and what the same client did before.
 
 pub mod answer;

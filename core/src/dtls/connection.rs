@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
+use super::half::Half;
 use super::hello::{Hello, Opening, is_verify_request};
-use super::message::{Fragment, Messages, Progress};
+use super::message::{Fragment, Progress};
 use super::record::{Number, Record};
 use crate::net::At;
 use crate::tcp::Direction;
@@ -17,11 +18,9 @@ use crate::tls::{AlertDescription, ContentType, Event, Message, ProtocolVersion}
 const MAX_WAITING: usize = 64;
 /// Bytes of it.
 const MAX_WAITING_BYTES: usize = 64 * 1024;
-/// Record numbers kept that may prove that nothing stands between two records.
-const MAX_NUMBERS: usize = 16;
 
-/// Records that may be missing between two: more than a capture can lose before its connection is over.
-const MAX_JUMP: u64 = 1 << 24;
+/// Nanoseconds by which packets may be captured out of order.
+const OUT_OF_ORDER: i64 = 1_000_000_000;
 
 /// What an association says.
 #[derive(Debug)]
@@ -57,6 +56,8 @@ pub struct Association {
     halves: [Half; 2],
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
+    /// Protected records wait for something else, too.
+    held: bool,
     /// Nothing waits any longer.
     impatient: bool,
     /// It was told that the handshake is abbreviated.
@@ -68,34 +69,6 @@ pub struct Association {
     retransmissions: u32,
     /// The latest record.
     last: Option<At>,
-}
-
-/// One direction.
-#[derive(Debug, Clone, Default)]
-struct Half {
-    messages: Messages,
-    /// message_seq of the hello that was told, one more; of the ServerHello, a HelloRetryRequest apart.
-    hello: Option<u16>,
-    /// The epoch that was reached.
-    epoch: u16,
-    /// Records in clear, and those of the latest epoch.
-    clear: Window,
-    sealed: Window,
-    /// Records of the latest epoch that were captured.
-    received: u64,
-    /// Records that end with the end of a hello or of a NewSessionTicket, and its message_seq.
-    ends: Vec<(u64, HandshakeType, u16)>,
-    /// Records with ChangeCipherSpec.
-    changes: Vec<(u64, At)>,
-    /// It was told that the handshake is full, by a message of which only a part was there.
-    hinted: bool,
-    /// Its Finished was sent, and was captured.
-    finished: bool,
-    finished_captured: bool,
-    alerted: bool,
-    alerted_in_clear: bool,
-    /// The connection ID by which it wants to be called.
-    connection_id: Option<Box<[u8]>>,
 }
 
 /// Something that came before the hellos.
@@ -119,63 +92,12 @@ enum Waiting {
     },
 }
 
-/// The numbers of the last 64 records (RFC 6347 §4.1.2.6).
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    next: u64,
-    seen: u64,
-}
-
-impl Window {
-    /// Whether the number is new. What is too old to tell counts as new.
-    fn insert(&mut self, number: u64) -> bool {
-        if number >= self.next {
-            let shift = number - self.next + 1;
-            self.seen = if shift < 64 { self.seen << shift } else { 0 } | 1;
-            self.next = number + 1;
-            return true;
-        }
-        let age = self.next - 1 - number;
-        let bit = if age < 64 { 1 << age } else { 0 };
-        let new = self.seen & bit == 0;
-        self.seen |= bit;
-        new
-    }
-
-    fn has(&self, number: u64) -> bool {
-        number < self.next && {
-            let age = self.next - 1 - number;
-            age < 64 && self.seen & (1 << age) != 0
-        }
-    }
-}
-
-impl Half {
-    /// Whether this is the latest protected record so far: those that come late change nothing, as the last one tells how
-    /// a side ended. What is far off is forged, and would make all that follow late.
-    fn goes_on(&mut self, content_type: ContentType, epoch: u16, sequence: u64) -> bool {
-        if epoch == self.epoch.saturating_add(1) {
-            (self.epoch, self.sealed, self.received) = (epoch, Window::default(), 0);
-        }
-        let next = epoch == self.epoch && (self.sealed.next..self.sealed.next + MAX_JUMP).contains(&sequence);
-        let late = epoch == self.epoch && sequence < self.sealed.next;
-        if next || late {
-            self.received += u64::from(self.sealed.insert(sequence));
-            // The first record of the first epoch is Finished, or an alert in its place.
-            let first = (epoch, sequence) == (1, 0) && content_type != ContentType::ALERT;
-            self.finished |= first || epoch > 1 || sequence > 0;
-            self.finished_captured |= first;
-        }
-        next
-    }
-}
-
 impl Association {
     /// How well a record of this direction fits.
     #[must_use]
-    pub fn fit(&self, from: Direction, record: &Record<'_>) -> Fit {
+    pub fn fit(&self, from: Direction, record: &Record<'_>, at: At) -> Fit {
         match record.number {
-            Number::Clear { epoch: 0, .. } => self.fit_clear(from, record),
+            Number::Clear { epoch: 0, .. } => self.fit_clear(from, record, at),
             Number::Clear { epoch, sequence } => {
                 let half = self.half(from);
                 let again = half.epoch == epoch && half.sealed.has(sequence);
@@ -187,12 +109,18 @@ impl Association {
         }
     }
 
-    fn fit_clear(&self, from: Direction, record: &Record<'_>) -> Fit {
+    fn fit_clear(&self, from: Direction, record: &Record<'_>, at: At) -> Fit {
         let current = if self.is_established() {
             Fit::Perhaps
         } else {
             Fit::Likely
         };
+        if record.content_type == ContentType::CHANGE_CIPHER_SPEC {
+            // Before an answer there is nothing to change: it is a flight of the elder one that is sent again.
+            let over = self.halves.iter().any(|half| half.alerted);
+            let likely = self.is_answered() && !over;
+            return if likely { Fit::Likely } else { Fit::Perhaps };
+        }
         if record.content_type != ContentType::HANDSHAKE {
             return current;
         }
@@ -210,8 +138,16 @@ impl Association {
             (Some(_), Some(other)) if other.is_retry() => Fit::Perhaps,
             (Some(_), Some(_)) => Fit::No,
             (Some(_), None) => Fit::Perhaps,
+            // Its own was not captured: packets of one handshake change places, but not by that much.
+            (None, _) if self.is_established() && self.is_behind(at) => Fit::No,
             (None, _) => Fit::Likely,
         }
+    }
+
+    /// Whether it is over at that time, or has been silent for longer than packets can be out of order.
+    fn is_behind(&self, at: At) -> bool {
+        let alerted = self.halves.iter().any(|half| half.alerted);
+        alerted || self.last.is_some_and(|last| at.time.since(last.time) > OUT_OF_ORDER)
     }
 
     /// Takes a record. Gives whether it brought a part of a message that was not there before; `None` where it is no
@@ -236,6 +172,12 @@ impl Association {
         news
     }
 
+    /// Has protected records wait until they are released, beside what they wait for by themselves; within the same bounds.
+    pub fn hold(&mut self, held: bool, listener: &mut Listener<'_>) {
+        self.held = held;
+        self.release(listener);
+    }
+
     /// No more records come: what waits is told.
     pub fn finish(&mut self, listener: &mut Listener<'_>) {
         self.impatient = true;
@@ -254,10 +196,12 @@ impl Association {
         self.retransmissions
     }
 
-    /// Whether the server asked for a cookie by HelloVerifyRequest, captured or not.
+    /// Whether the server asked for a cookie by HelloVerifyRequest, captured or not: up to DTLS 1.2 nothing else stands
+    /// before its ServerHello (RFC 6347 §4.2.2).
     #[must_use]
-    pub const fn has_verify_request(&self) -> bool {
-        self.verify_request || self.cookie
+    pub fn has_verify_request(&self) -> bool {
+        let second = self.half(Direction::ToClient).hello.is_some_and(|number| number > 0);
+        self.verify_request || self.cookie || (second && !self.is_tls13())
     }
 
     /// Whether the server asked for a cookie by HelloRetryRequest.
@@ -274,9 +218,9 @@ impl Association {
 
     /// Whether both sides protect their records.
     #[must_use]
-    pub fn is_established(&self) -> bool {
+    pub const fn is_established(&self) -> bool {
         let [client, server] = &self.halves;
-        self.is_tls13() && self.is_answered() || (client.epoch > 0 && server.epoch > 0)
+        client.protected && server.protected
     }
 
     /// Whether this side has sent an alert.
@@ -334,10 +278,10 @@ impl Association {
         self.version.is_some_and(ProtocolVersion::is_tls13)
     }
 
-    /// Whether both hellos were told.
+    /// Whether both hellos were told, and nothing else is waited for.
     const fn is_ready(&self) -> bool {
         let [client, server] = &self.halves;
-        self.impatient || (client.hello.is_some() && server.hello.is_some())
+        self.impatient || (!self.held && client.hello.is_some() && server.hello.is_some())
     }
 
     fn take_clear(
@@ -356,10 +300,7 @@ impl Association {
                 return Some(news || !new);
             }
             (ContentType::CHANGE_CIPHER_SPEC, [1]) => {
-                let changes = &mut self.half_mut(from).changes;
-                if changes.len() < MAX_NUMBERS && changes.iter().all(|(known, _)| *known != sequence) {
-                    changes.push((sequence, at));
-                }
+                self.half_mut(from).note_change(sequence, at);
             }
             // After ChangeCipherSpec alerts come under protection, and one in clear is forged.
             (ContentType::ALERT, &[level, description]) if self.half(from).epoch == 0 => {
@@ -407,18 +348,8 @@ impl Association {
                 Progress::Again | Progress::Unusable => {}
             }
         }
-        if let Some(last) = last
-            && last.offset + last.sent == last.length
-        {
-            let ends = &mut self.half_mut(from).ends;
-            let telling = matches!(
-                last.kind,
-                HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO | HandshakeType::NEW_SESSION_TICKET
-            );
-            let end = (sequence, last.kind, last.number);
-            if telling && ends.len() < MAX_NUMBERS && !ends.contains(&end) {
-                ends.push(end);
-            }
+        if let Some(last) = last {
+            self.half_mut(from).note_end(&last, sequence);
         }
         news
     }
@@ -482,12 +413,15 @@ impl Association {
             self.half_mut(from).hello = Some(number);
         }
         self.retry_cookie |= hello.retry_cookie;
-        self.half_mut(from).connection_id = hello.connection_id.map(Vec::into_boxed_slice);
+        if !hello.retry {
+            self.half_mut(from).connection_id = hello.connection_id.map(Vec::into_boxed_slice);
+        }
         listener(from, Heard::Event(Event::Message(message)), at);
         self.release(listener);
     }
 
     fn hear_protected(&mut self, from: Direction, record: &Record<'_>, at: At, listener: &mut Listener<'_>) {
+        self.half_mut(from).protected = true;
         if self.is_ready() {
             listener(from, Heard::Protected(*record), at);
             return;

@@ -142,12 +142,7 @@ impl Messages {
             return Progress::Whole;
         }
         if known.is_none() {
-            self.partial.push(Partial {
-                kind: fragment.kind,
-                number: fragment.number,
-                length: fragment.length,
-                pieces: Vec::new(),
-            });
+            self.partial.push(Partial::of(fragment));
         }
         self.make_room(fragment);
         let at = self
@@ -224,6 +219,15 @@ impl Messages {
 }
 
 impl Partial {
+    const fn of(fragment: &Fragment<'_>) -> Self {
+        Self {
+            kind: fragment.kind,
+            number: fragment.number,
+            length: fragment.length,
+            pieces: Vec::new(),
+        }
+    }
+
     /// `false` for a fragment of another message of the same number, of which the first counts, and for one piece too many.
     fn add(&mut self, fragment: &Fragment<'_>) -> bool {
         if fragment.kind != self.kind || fragment.length != self.length {

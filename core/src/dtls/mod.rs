@@ -2,6 +2,7 @@
 //! messages say is no different from TLS, and is read there.
 
 mod connection;
+mod half;
 mod hello;
 pub mod message;
 mod open;

@@ -86,23 +86,13 @@ fn record(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Recor
 fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record<'_>, &[u8])> {
     let mut reader = Reader::new(bytes);
     let content_type = ContentType(reader.u8()?);
-    let known = matches!(
-        content_type,
-        ContentType::CHANGE_CIPHER_SPEC
-            | ContentType::ALERT
-            | ContentType::HANDSHAKE
-            | ContentType::APPLICATION_DATA
-            | ContentType::HEARTBEAT
-            | ContentType::TLS12_CID
-            | ContentType::ACK
-    );
     let version = ProtocolVersion(reader.u16()?);
     let supported = matches!(version, ProtocolVersion::DTLS_1_0 | ProtocolVersion::DTLS_1_2);
-    if !known || !supported {
+    if !is_known(content_type) || !supported {
         return None;
     }
     let epoch = reader.u16()?;
-    let [a, b, c, d, e, f] = *reader.array::<6>()?;
+    let (high, low) = (reader.u16()?, reader.u32()?);
     let connection_id = match content_type {
         ContentType::TLS12_CID => Some(reader.take(connection_id?)?),
         _ => None,
@@ -110,7 +100,7 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
     let length = reader.u16()?;
     let number = Number::Clear {
         epoch,
-        sequence: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+        sequence: u64::from(high) << 32 | u64::from(low),
     };
     let header = bytes.get(..bytes.len() - reader.rest().len())?;
     let (body, after) = body(reader.rest(), length, cut)?;
@@ -124,6 +114,19 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
         body,
     };
     Some((record, after))
+}
+
+const fn is_known(content_type: ContentType) -> bool {
+    matches!(
+        content_type,
+        ContentType::CHANGE_CIPHER_SPEC
+            | ContentType::ALERT
+            | ContentType::HANDSHAKE
+            | ContentType::APPLICATION_DATA
+            | ContentType::HEARTBEAT
+            | ContentType::TLS12_CID
+            | ContentType::ACK
+    )
 }
 
 /// RFC 9147 §4: `001CSLEE`, then the connection ID, one or two bytes of number, and perhaps a length.

@@ -181,7 +181,7 @@ fn what_is_sent_again_has_another_number_and_the_same_random() {
     assert_eq!(words.iter().filter(|word| **word == "client hello").count(), 2);
     let fit = |from, datagram: &[u8]| {
         let record = records(datagram, 0, None).next().expect("a record");
-        association.fit(from, &record)
+        association.fit(from, &record, at(99))
     };
     assert_eq!(fit(ToServer, &datagrams[0].1), Fit::Sure);
     let other = message(0, HandshakeType::CLIENT_HELLO, 0, &client_hello(3, &[], &[], &[]));
@@ -216,4 +216,29 @@ fn what_waits_for_hellos_is_bounded() {
             assert!(association.buffered() <= 70 * 1024);
         }
     }
+}
+
+#[test]
+fn protected_records_wait_for_keys_and_not_for_ever() {
+    let mut association = Association::default();
+    let told = std::cell::Cell::new(0);
+    let mut listen = |_: Direction, heard: Heard<'_>, _: At| {
+        told.set(told.get() + u32::from(matches!(heard, Heard::Protected(_))));
+    };
+    association.hold(true, &mut listen);
+    for (from, datagram) in &abbreviated() {
+        for record in records(datagram, 0, None) {
+            association.take(*from, &record, at(1), &mut listen);
+        }
+    }
+    assert_eq!(told.get(), 0);
+    association.hold(false, &mut listen);
+    assert_eq!(told.get(), 2);
+    association.hold(true, &mut listen);
+    for number in 1..200 {
+        for record in records(&record(23, 1, number, &[0; 20]), 0, None) {
+            association.take(ToClient, &record, at(1), &mut listen);
+        }
+    }
+    assert_eq!(told.get(), 201, "they are waited for no longer");
 }

@@ -114,8 +114,8 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    pub(super) fn of(protocol: Protocol, datagram: &Datagram<'_>, at: At) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn of(protocol: Protocol, datagram: &Datagram<'_>, at: At) -> Self {
+        Self {
             protocol,
             source: datagram.source,
             destination: datagram.destination,
@@ -126,7 +126,7 @@ impl Arrival {
             outer: datagram.path.outer.into(),
             length: datagram.payload.len(),
             at,
-        })
+        }
     }
 
     /// The datagram with its bytes.
@@ -152,5 +152,10 @@ impl Datagrams {
     /// Pairs of endpoints that are remembered without a connection.
     pub(super) fn strangers(&self) -> usize {
         self.quic.strangers()
+    }
+
+    /// Smaller bounds for QUIC.
+    pub(super) const fn shrink_quic(&mut self, most_opening: usize, most_strangers: usize) {
+        self.quic.shrink(most_opening, most_strangers);
     }
 }

@@ -168,7 +168,7 @@ impl TcpStage {
             }
             Decoded::Datagram(datagram) => {
                 if let Some(protocol) = self.gate.admit(datagram) {
-                    let arrival = Arrival::of(protocol, datagram, at);
+                    let arrival = Box::new(Arrival::of(protocol, datagram, at));
                     lines.batch.steps.push(Step::Datagram(arrival));
                     lines.batch.bytes.extend_from_slice(datagram.payload);
                 }
@@ -359,8 +359,8 @@ impl TlsStage {
         });
         Engine {
             decoder,
-            gate,
             table,
+            gate,
             last,
             ..self.engine
         }

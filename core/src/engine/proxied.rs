@@ -7,11 +7,13 @@
 //! *Copies*: the same packets stand in the input a second time, behind the first lot or by another clock. The same randoms
 //! between the same ends are the same connection whenever they come: nobody draws both randoms and both ports twice.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{Connection, ConnectionId, Outcome, Seen, TransportKind};
-use crate::store::{ConnectionStore, CredentialStore};
+use crate::store::{ConnectionStore, CredentialStore, TakenBack};
 
 /// Nanoseconds within which a handshake is passed on, what two clocks differ by included. Equal randoms further apart are a
 /// replay, or hosts without entropy.
@@ -21,13 +23,15 @@ const PASSED_ON: i64 = 10_000_000_000;
 const COMPARED: usize = 8;
 
 /// How often one handshake stood in the input again.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Joined {
     /// As another leg.
     pub(super) legs: u64,
     /// As a copy, and the first frame of the first of them.
     pub(super) copies: u64,
     pub(super) first_copy: Option<FrameRef>,
+    /// What the connections that were taken out had offered.
+    taken: TakenBack,
 }
 
 /// How two connections with the same randoms stand to each other.
@@ -49,10 +53,8 @@ struct Entry {
 
 /// Joins what is kept of every handshake more than once.
 pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Joined {
-    let mut joined = Joined {
-        legs: join_moved(kept, ledger),
-        ..Joined::default()
-    };
+    let mut joined = Joined::default();
+    join_moved(kept, ledger, &mut joined);
     let (mut hellos, mut alone) = (Vec::new(), Vec::new());
     for (id, connection) in kept.iter() {
         match (entry(id, connection), connection.answer.yes()) {
@@ -83,12 +85,13 @@ pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> 
         }
     }
     join_answers(alone, &hellos, kept, ledger, &mut joined);
+    ledger.take_back(&joined.taken);
     joined
 }
 
 /// ICE (RFC 8445) may move a handshake over DTLS to another pair of addresses before it is answered: the hello is sent
 /// again there, with the same random. What stays behind is a hello without an answer, and no connection.
-fn join_moved(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> u64 {
+fn join_moved(kept: &mut ConnectionStore, ledger: &mut CredentialStore, joined: &mut Joined) {
     let hellos = || {
         let dtls = kept.iter().filter(|(_, it)| it.transport.kind() == TransportKind::Dtls);
         dtls.filter_map(|(id, it)| Some((it.hello.yes()?.random, it.answer.yes().is_some(), id)))
@@ -110,8 +113,18 @@ fn join_moved(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> u64 {
         };
         let offers = left_behind.offers.iter().map(|offer| offer.credential);
         ledger.join((*left, left_behind.server), (*whole, server), offers);
+        joined.take_back(*left, &left_behind);
     }
-    moved.len() as u64
+    joined.legs += moved.len() as u64;
+}
+
+impl Joined {
+    /// Offers of a connection that is another leg or copy of one that made them.
+    fn take_back(&mut self, id: ConnectionId, connection: &Connection) {
+        for offer in &connection.offers {
+            self.taken.entry(offer.credential).or_default().insert(id);
+        }
+    }
 }
 
 fn entry(id: ConnectionId, connection: &Connection) -> Option<Entry> {
@@ -187,9 +200,11 @@ fn join_first<'a>(
     };
     let (first, second) = if swap { (id, *whole) } else { (*whole, id) };
     *whole = first;
-    let Some(frame) = join_two(first, second, relation, kept, ledger) else {
+    let Some(inner) = join_two(first, second, relation, kept, ledger) else {
         return false;
     };
+    joined.take_back(second, &inner);
+    let frame = inner.transport.first();
     match relation {
         Relation::Legs => joined.legs += 1,
         Relation::Copies => {
@@ -274,14 +289,14 @@ fn unseen(connection: &Connection) -> u8 {
     unseen.into_iter().map(u8::from).sum()
 }
 
-/// Takes out the second of two connections. Gives its first frame.
+/// Takes out the second of two connections, and gives it.
 fn join_two(
     whole: ConnectionId,
     second: ConnectionId,
     relation: Relation,
     kept: &mut ConnectionStore,
     ledger: &mut CredentialStore,
-) -> Option<FrameRef> {
+) -> Option<Arc<Connection>> {
     let server = kept.get(whole)?.server;
     let inner = kept.remove(second)?;
     ledger.join(
@@ -300,5 +315,5 @@ fn join_two(
         let uncommon = connection.transport.uncommon.get_or_insert_default();
         uncommon.behind.get_or_insert(behind);
     }
-    Some(inner.transport.first())
+    Some(inner)
 }

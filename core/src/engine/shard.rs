@@ -10,8 +10,8 @@ use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
 use crate::diagnosis::outcome;
 use crate::net::{Capture, Endpoint, Notices, Timestamp};
 use crate::session::{
-    Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side, Silence, TransportKind,
-    answer_time, classify_dtls, may_be_goodbye,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Outcomes, Seen, Service, Side, TransportKind,
+    may_be_goodbye,
 };
 use crate::store::{PartialConnection, replay};
 
@@ -144,12 +144,16 @@ fn put_together(parts: Vec<Part>) -> Vec<Part> {
     all
 }
 
+/// Connections on the same ports that a sighting is compared with: they are in the order of their beginnings, and that which
+/// it is of is near. A client that uses one port over and over would else be compared with all that it ever opened.
+const COMPARED: usize = 256;
+
 /// Joins a sighting with the latest connection on the same ports that it can be of. Two sightings of one shard are two
 /// connections: that was told apart where the packets were.
 fn add(wholes: &mut Vec<Part>, mut part: Part) {
     // An end alone is no connection.
     let bare = part.sighting.connection.is_bare_end();
-    for whole in wholes.iter_mut().rev() {
+    for whole in wholes.iter_mut().rev().take(COMPARED) {
         if whole.sighting.connection.is_bare_end() {
             continue;
         }
@@ -201,16 +205,10 @@ fn grow_quiet(connection: &mut Connection, quiet: i64) {
         return;
     }
     let ends = connection.edges.as_deref().map(|edges| edges.ends).unwrap_or_default();
-    let alerted = [connection.close.client, connection.close.server]
-        .iter()
-        .any(|notify| notify.at().is_some());
-    if connection.transport.dtls().is_some() && by_silence && alerted && quiet >= answer_time(connection) {
-        let [client, server] = &ends;
-        connection.close = classify_dtls(connection, [client, server], Silence::Settled);
-        return;
-    }
     let said_goodbye = ends.iter().any(|end| may_be_goodbye(connection, end));
-    if by_silence && !said_goodbye && quiet >= SILENT_NANOS {
+    // Over UDP nothing joins what goes on in another run with what began in this one: it may not have been silent at all.
+    let joined = connection.transport.kind() == TransportKind::Tcp;
+    if by_silence && joined && !said_goodbye && quiet >= SILENT_NANOS {
         connection.close.class = Seen::Yes(CloseClass::TimeoutSilent);
     }
     if quiet >= IDLE_NANOS {

@@ -40,10 +40,11 @@ impl HandshakeTracker {
         if self.facts.answer.yes().is_none() {
             return;
         }
+        self.opened.server_closed |= side == Side::Server;
         let over = self.facts.client_side.application_data.is_some();
         let epoch = Dtls13Epoch::of(epoch_bits, over);
         match (side, epoch) {
-            (Side::Client, Dtls13Epoch::EarlyData) | (Side::Server, Dtls13Epoch::EarlyData) => {}
+            (Side::Client | Side::Server, Dtls13Epoch::EarlyData) => {}
             (Side::Server, Dtls13Epoch::Handshake) => {
                 self.server_flight = true;
                 self.facts.server_side.finished.get_or_insert(at);

@@ -20,7 +20,7 @@ use crate::session::Close;
 use crate::session::{Blindness, Seen};
 use crate::session::{Completed, Connection, ConnectionId, EarlyData, Offer, Outcome, Shape, TicketsInferred};
 use crate::session::{Credential, CredentialFingerprint};
-use crate::session::{HostFingerprint, Transport};
+use crate::session::{DtlsFacts, HostFingerprint, Transport};
 use crate::session::{PlainAlert, Side, SideFacts};
 use crate::session::{Record, SideClose};
 use crate::store::CredentialStore;
@@ -335,6 +335,10 @@ impl HandshakeTracker {
             // A second hello of the same random in front of an older ServerHello is no retry.
             facts.retry = None;
             return;
+        }
+        if facts.retry_is_concluded() && facts.transport.dtls().is_some_and(DtlsFacts::is_verified) {
+            // The second hello answers a HelloVerifyRequest (RFC 6347 §4.2.1), as its cookie shows.
+            facts.retry = None;
         }
         if facts.retry.is_some() {
             return;

@@ -137,6 +137,8 @@ pub struct Connection {
     version_negotiation: bool,
     retried: bool,
     token: bool,
+    /// The first Initial that was seen is not the first of its client, by its number.
+    begun_before: bool,
     /// TLS streams of Initial, Handshake and 1-RTT packets, client and server.
     streams: [[CryptoStream; 2]; 3],
     keys: Option<Box<QuicKeys>>,
@@ -152,6 +154,8 @@ impl Connection {
     pub fn open(long: &Long<'_>, at: At, scratch: &mut Scratch) -> Option<Self> {
         let mut first = KeySet::new(long.version, long.destination, 0)?;
         first.open(Speaker::Client, long, scratch)?;
+        let [number, _] = first.largest;
+        let begun_before = number != Some(0);
         let mut connection = Self {
             sets: vec![first],
             beginning: 0,
@@ -161,6 +165,7 @@ impl Connection {
             version_negotiation: false,
             retried: false,
             token: !long.token.is_empty(),
+            begun_before,
             streams: Default::default(),
             keys: None,
             waiting: Vec::new(),
@@ -454,6 +459,13 @@ impl Connection {
     #[must_use]
     pub const fn has_token(&self) -> bool {
         self.token
+    }
+
+    /// The token of the first Initial may answer a Retry that was not seen: a client goes on counting its packets after one
+    /// (RFC 9000 §17.2.5.3), and this was not its first.
+    #[must_use]
+    pub const fn is_token_unclear(&self) -> bool {
+        self.token && self.begun_before && !self.retried
     }
 
     /// The keys of a key log, where there are any.

@@ -30,6 +30,14 @@ pub enum Frame<'a> {
     },
 }
 
+/// One frame, read.
+enum Read<'a> {
+    /// It tells something.
+    Telling(Frame<'a>),
+    /// It was passed over.
+    Other,
+}
+
 /// Which frames a packet may hold (RFC 9000 §12.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed {
@@ -56,8 +64,8 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// The next frame, `Some(None)` where it tells nothing, `None` at the end.
-    fn step(&mut self) -> Option<Option<Frame<'a>>> {
+    /// The next frame; `None` at the end.
+    fn read(&mut self) -> Option<Read<'a>> {
         let reader = &mut self.reader;
         let kind = varint(reader)?;
         if self.allowed == Allowed::Handshake && !matches!(kind, 0..=3 | 6 | 0x1c) {
@@ -72,15 +80,16 @@ impl<'a> Frames<'a> {
                 let data = bytes(reader)?;
                 // No stream is longer (RFC 9000 §19.6).
                 offset.checked_add(data.len() as u64).filter(|end| *end < 1 << 62)?;
-                return Some(Some(Frame::Crypto { offset, data }));
+                return Some(Read::Telling(Frame::Crypto { offset, data }));
             }
-            7 => drop(bytes(reader)?),
+            // NEW_TOKEN, and DATAGRAM with a length (RFC 9221).
+            7 | 0x31 => drop(bytes(reader)?),
             // RESET_STREAM, STOP_SENDING and the limits: so many integers.
             4 => integers(reader, 3)?,
             5 | 0x11 | 0x15 => integers(reader, 2)?,
             0x10 | 0x12..=0x14 | 0x16 | 0x17 | 0x19 => integers(reader, 1)?,
             8..=0x0f => stream(reader, kind)?,
-            0x18 => return Some(Some(new_connection_id(reader)?)),
+            0x18 => return Some(Read::Telling(new_connection_id(reader)?)),
             0x1a | 0x1b => drop(reader.take(8)?),
             0x1c | 0x1d => {
                 let application = kind == 0x1d;
@@ -89,16 +98,15 @@ impl<'a> Frames<'a> {
                     varint(reader)?;
                 }
                 bytes(reader)?;
-                return Some(Some(Frame::Close { application, code }));
+                return Some(Read::Telling(Frame::Close { application, code }));
             }
-            // DATAGRAM (RFC 9221).
+            // DATAGRAM without one.
             0x30 => drop(reader.take(reader.rest().len())?),
-            0x31 => drop(bytes(reader)?),
             // ACK_FREQUENCY, of a draft that is in use.
             0xaf => integers(reader, 4)?,
             _ => return None,
         }
-        Some(None)
+        Some(Read::Other)
     }
 }
 
@@ -107,7 +115,7 @@ impl<'a> Iterator for Frames<'a> {
 
     fn next(&mut self) -> Option<Frame<'a>> {
         loop {
-            if let Some(frame) = self.step()? {
+            if let Read::Telling(frame) = self.read()? {
                 return Some(frame);
             }
         }

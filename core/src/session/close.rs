@@ -196,6 +196,8 @@ pub struct SideClose {
     pub asked_again: bool,
     /// Whether the FIN of the other side had arrived before its last bytes, where acknowledgements tell.
     pub after_peer_fin: Option<bool>,
+    /// Whether all data of the other side had arrived before its last bytes, where acknowledgements tell.
+    pub after_peer_data: Option<bool>,
 }
 
 /// Classifies the close of a connection. `open` says why no FIN or RST was seen, in case none was.
@@ -245,6 +247,10 @@ fn class(
         Completed::Blind(cause) if connection.answer.yes().is_none() => return Seen::Blind(cause),
         // After what may be close_notify the silence is that of a connection whose end was not captured.
         _ if !ended && said_goodbye => return Seen::Blind(unended),
+        // The end may be among the packets of the side that was not captured.
+        _ if !ended && open.yes().is_some() && sides.iter().any(|side| !side.captured) => {
+            return Seen::Blind(Blindness::OneDirection);
+        }
         _ if !ended => return open,
         Completed::Yes | Completed::No | Completed::Blind(_) => {}
     }

@@ -4,7 +4,7 @@
 use crate::tls::{Content, ContentType};
 
 use super::close::{Close, CloseClass, CloseNotify, SideClose};
-use super::connection::{Completed, Connection};
+use super::connection::{Completed, Connection, Shape};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
 
@@ -41,12 +41,39 @@ pub fn classify_dtls(connection: &Connection, [client, server]: [&SideClose; 2],
         Silence::Short(cause) => cause,
         Silence::Settled | Silence::Long => Blindness::NothingTellsApart,
     };
+    let first_closer = match first_to_say_goodbye([client, server], open) {
+        Seen::Yes(_) if client.at().is_some() && server.at().is_some() && clocks_differ(connection) => {
+            Seen::Blind(Blindness::NothingTellsApart)
+        }
+        told => told,
+    };
     Close {
         class: class(connection, [client, server], silence),
-        first_closer: first_to_say_goodbye([client, server], open),
+        first_closer,
         client,
         server,
     }
+}
+
+/// Whether a flight of the handshake stands in front of the one that it answers: two clocks stamped the two sides, and
+/// without acknowledgements nothing else tells which alert came first.
+fn clocks_differ(connection: &Connection) -> bool {
+    let [client, server] = Side::BOTH.map(|side| connection.side(side).finished);
+    let hello = connection.hello.yes().map(|hello| hello.at);
+    let answer = connection.answer.yes().map(|answer| answer.at);
+    let finished = match connection.shape.yes() {
+        Some(Shape::Abbreviated(_)) => [server, client],
+        Some(Shape::Full(_)) => [client, server],
+        None => [None; 2],
+    };
+    let [first, second] = finished;
+    [(hello, answer), (answer, client), (first, second)]
+        .into_iter()
+        .any(|(earlier, later)| {
+            earlier
+                .zip(later)
+                .is_some_and(|(earlier, later)| later.time < earlier.time)
+        })
 }
 
 /// Who closed first where a message alone can close: a side of which not all was read may have done so before the message
@@ -63,7 +90,8 @@ pub(crate) fn first_to_say_goodbye(notifies: [CloseNotify; 2], open: Blindness) 
         Some((at.time, at.frame, side))
     });
     match (told.min_by_key(|(time, frame, _)| (*time, *frame)), sealed) {
-        (Some((.., side)), None) => Seen::Yes(side),
+        // What is still to come comes later.
+        (Some((.., side)), None | Some(Blindness::OpenAtCaptureEnd | Blindness::IdleAtCaptureEnd)) => Seen::Yes(side),
         (_, cause) => Seen::Blind(cause.unwrap_or(open)),
     }
 }
@@ -109,7 +137,9 @@ fn class(connection: &Connection, notifies: [CloseNotify; 2], silence: Silence) 
     }
     let blind = notifies.iter().find_map(|notify| match notify {
         CloseNotify::Blind(cause) => Some(*cause),
-        _ => None,
+        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => {
+            None
+        }
     });
     if let Some(cause) = blind {
         return Seen::Blind(cause);
@@ -122,5 +152,131 @@ fn class(connection: &Connection, notifies: [CloseNotify; 2], silence: Silence) 
         // It was left for another one: with an alert that was lost, or without any.
         ([false, false], Silence::Settled) => Seen::Blind(Blindness::NothingTellsApart),
         ([false, false], Silence::Short(cause)) => Seen::Blind(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::At;
+    use crate::session::close::Record;
+    use crate::session::side::PlainAlert;
+    use crate::session::tests::{answered, at};
+    use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
+
+    const OPEN: Silence = Silence::Short(Blindness::OpenAtCaptureEnd);
+    /// Explicit nonce, alert and tag of AES-GCM.
+    const ALERT: u16 = 26;
+
+    fn connection(version: ProtocolVersion) -> Connection {
+        let mut connection = answered(1, "a.test", version);
+        connection.answer.yes_mut().expect("an answer").suite = CipherSuite(0xc02f);
+        connection.completed = Completed::Yes;
+        for side in Side::BOTH {
+            connection.side_mut(side).captured = true;
+        }
+        connection
+    }
+
+    fn last(content_type: ContentType, length: u16, at: At) -> SideClose {
+        SideClose {
+            last: Some(Record {
+                content_type,
+                length,
+                content: Content::Closed,
+                at,
+            }),
+            ..SideClose::default()
+        }
+    }
+
+    fn alert(second: u32) -> SideClose {
+        last(ContentType::ALERT, ALERT, at(second))
+    }
+
+    fn data() -> SideClose {
+        last(ContentType::APPLICATION_DATA, ALERT, at(9))
+    }
+
+    #[test]
+    fn an_alert_that_nothing_follows_is_a_close_notify() {
+        let dtls12 = connection(ProtocolVersion::DTLS_1_2);
+        let class = |client: SideClose, server: SideClose, silence| {
+            let close = classify_dtls(&dtls12, [&client, &server], silence);
+            (close.class, close.first_closer)
+        };
+        let both = Seen::Yes(CloseClass::CleanBoth);
+        assert_eq!(class(alert(3), alert(4), OPEN), (both, Seen::Yes(Side::Client)));
+        assert_eq!(class(alert(4), alert(3), OPEN), (both, Seen::Yes(Side::Server)));
+        // An answer may still come.
+        let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
+        assert_eq!(class(alert(3), data(), OPEN), (open, Seen::Yes(Side::Client)));
+        let client = Seen::Yes(CloseClass::CleanClient);
+        assert_eq!(
+            class(alert(3), data(), Silence::Settled),
+            (client, Seen::Yes(Side::Client))
+        );
+        let server = Seen::Yes(CloseClass::CleanServer);
+        assert_eq!(
+            class(data(), alert(3), Silence::Settled),
+            (server, Seen::Yes(Side::Server))
+        );
+        // Of another length it is no alert of two bytes.
+        let long = last(ContentType::ALERT, ALERT + 1, at(3));
+        assert_eq!(
+            class(long, data(), OPEN),
+            (open, Seen::Blind(Blindness::OpenAtCaptureEnd))
+        );
+    }
+
+    #[test]
+    fn without_an_alert_only_long_silence_says_something() {
+        let dtls12 = connection(ProtocolVersion::DTLS_1_2);
+        let class = |silence| classify_dtls(&dtls12, [&data(), &data()], silence).class;
+        assert_eq!(class(OPEN), Seen::Blind(Blindness::OpenAtCaptureEnd));
+        assert_eq!(class(Silence::Long), Seen::Yes(CloseClass::TimeoutSilent));
+        assert_eq!(class(Silence::Settled), Seen::Blind(Blindness::NothingTellsApart));
+    }
+
+    #[test]
+    fn where_numbers_show_a_loss_the_alert_may_have_been_lost() {
+        let mut lossy = connection(ProtocolVersion::DTLS_1_2);
+        lossy.server_side.tail_loss = Some(Blindness::Gap);
+        let close = classify_dtls(&lossy, [&alert(3), &data()], Silence::Settled);
+        assert_eq!(close.class, Seen::Blind(Blindness::Gap));
+        let close = classify_dtls(&lossy, [&alert(3), &alert(4)], Silence::Settled);
+        assert_eq!(close.class, Seen::Yes(CloseClass::CleanBoth));
+    }
+
+    #[test]
+    fn where_the_type_is_hidden_nothing_is_concluded_from_lengths() {
+        let hidden = last(ContentType::TLS12_CID, ALERT + 1, at(3));
+        let encrypted = Seen::Blind(Blindness::Encrypted);
+        let with_ids = connection(ProtocolVersion::DTLS_1_2);
+        let dtls13 = connection(ProtocolVersion::DTLS_1_3);
+        for (connection, end) in [(&with_ids, &hidden), (&dtls13, &data())] {
+            let close = classify_dtls(connection, [end, end], Silence::Long);
+            assert_eq!(close.class, encrypted);
+            assert_eq!(close.client, CloseNotify::Blind(Blindness::Encrypted));
+        }
+        // Read with keys it is known.
+        let mut read = hidden;
+        (read.plain, read.last) = (Some(at(3)), None);
+        let close = classify_dtls(&with_ids, [&read, &read], OPEN);
+        assert_eq!(close.class, Seen::Yes(CloseClass::CleanBoth));
+    }
+
+    #[test]
+    fn a_fatal_alert_and_an_unfinished_handshake_come_first() {
+        let mut failed = connection(ProtocolVersion::DTLS_1_2);
+        failed.completed = Completed::No;
+        let class = |connection: &Connection| classify_dtls(connection, [&data(), &data()], Silence::Settled).class;
+        assert_eq!(class(&failed), Seen::Yes(CloseClass::HandshakeIncomplete));
+        failed.server_side.alert = Some(Box::new(PlainAlert {
+            at: at(2),
+            fatal: true,
+            description: AlertDescription(40),
+        }));
+        assert_eq!(class(&failed), Seen::Yes(CloseClass::FatalAlert));
     }
 }

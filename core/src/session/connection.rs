@@ -409,8 +409,17 @@ impl Connection {
         match (lost.or(hello), open) {
             (None, Some(_)) if alert => Completed::No,
             (Some(cause), _) | (None, Some(cause)) => Completed::Blind(cause),
+            // A server that is done may close at once; the client's Finished was still to come.
+            (None, None) if self.awaits_client() => Completed::Blind(Blindness::OpenAtCaptureEnd),
             (None, None) => Completed::No,
         }
+    }
+
+    /// Whether the server has said all it has to say, FIN included, and the client was not seen to its end.
+    fn awaits_client(&self) -> bool {
+        let [client, server] = [&self.client_side, &self.server_side];
+        let server_done = self.is_tls13() && server.finished.is_some() && server.reset.is_none();
+        server_done && !client.is_over() && client.handshake_alert.is_none()
     }
 
     /// The handshake came out like this. Where its end is not visible, an answer that was not seen may have been there.

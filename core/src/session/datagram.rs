@@ -36,6 +36,8 @@ pub struct QuicFacts {
     pub retry: bool,
     /// A first Initial bore a token of an earlier connection (RFC 9000 §8.1.3).
     pub token: bool,
+    /// That token may as well answer a Retry that was not seen: the Initial is not the client's first.
+    pub token_or_retry: bool,
     /// Packets with early data.
     pub zero_rtt_packets: u32,
     /// Addresses of the client: the first is where the connection began, others only where a connection ID links them.
@@ -137,10 +139,17 @@ pub struct DtlsFacts {
     pub cookie: Option<Cookie>,
     /// Both sides agreed on connection IDs (RFC 9146).
     pub connection_id: bool,
-    /// Handshake messages sent again.
+    /// Datagrams that brought nothing but handshake messages that were there before.
     pub retransmissions: u32,
     /// Addresses of the client: the first is where the connection began, others only where a connection ID links them.
     pub paths: Vec<ClientPath>,
+}
+
+impl DtlsFacts {
+    /// Whether a HelloVerifyRequest made the client say its hello again.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.cookie == Some(Cookie::HelloVerify)
+    }
 }
 
 /// Where a cookie came from.

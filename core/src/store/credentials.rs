@@ -22,6 +22,9 @@ const fn key(transport: TransportKind, mechanism: Mechanism, digest: u128) -> Ke
     (transport, mechanism, digest)
 }
 
+/// Connections that did not offer a credential after all, for each of several.
+pub type TakenBack = HashMap<CredentialId, HashSet<ConnectionId>>;
+
 /// Credentials that stand together: a shelf on which nothing is left is given back.
 const SHELF: usize = 256;
 
@@ -147,8 +150,8 @@ impl CredentialStore {
             })
     }
 
-    /// `leg` is another leg of the connection `whole`, each with the server it goes to: what it issued and offered is
-    /// what that one did.
+    /// `leg` is another leg of the connection `whole`, each with the server it goes to: what it issued is what that one
+    /// did. Its offers are taken back with those of all other legs, by [`CredentialStore::take_back`].
     pub fn join(
         &mut self,
         (leg, behind): (ConnectionId, Endpoint),
@@ -160,21 +163,23 @@ impl CredentialStore {
             if let Some(issue) = credential.issued.as_mut().filter(|issue| issue.connection == leg) {
                 issue.connection = whole;
             }
-            credential.offers.retain(|offer| *offer != leg);
             if credential.server == behind {
                 credential.server = server;
             }
         }
     }
 
-    /// `connection` did not offer this credential after all. One that nobody else offered or issued is none.
-    pub fn not_offered(&mut self, id: CredentialId, connection: ConnectionId) {
-        let Some(credential) = self.get_mut(id) else { return };
-        credential.offers.retain(|offer| *offer != connection);
-        if credential.issued.is_none() && credential.offers.is_empty() {
-            let key = key(credential.transport, credential.mechanism, credential.name.key());
-            self.index.remove(&key);
-            self.take_off(id);
+    /// Those connections did not offer these credentials after all. One that nobody else offered or issued is none. All at
+    /// once: a session that is offered a million times would be walked through for each of them.
+    pub fn take_back(&mut self, offers: &TakenBack) {
+        for (id, connections) in offers {
+            let Some(credential) = self.get_mut(*id) else { continue };
+            credential.offers.retain(|offer| !connections.contains(offer));
+            if credential.issued.is_none() && credential.offers.is_empty() {
+                let key = key(credential.transport, credential.mechanism, credential.name.key());
+                self.index.remove(&key);
+                self.take_off(*id);
+            }
         }
     }
 
@@ -205,11 +210,13 @@ impl CredentialStore {
     pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
         let Some(credential) = self.get_mut(id) else { return };
         let issued_before = credential.issued.is_none_or(|issue| issue.connection < oldest);
-        if !issued_before || credential.offers.iter().any(|offer| *offer >= oldest) {
-            // What is offered for weeks must not remember every time. Half at once, so that it costs nothing in the end.
-            let gone = credential.offers.iter().filter(|offer| **offer < oldest).count();
-            if gone > credential.offers.len() / 2 {
-                credential.offers.retain(|offer| *offer >= oldest);
+        let offers = &mut credential.offers;
+        // The latest stand last.
+        if !issued_before || offers.iter().rev().any(|offer| *offer >= oldest) {
+            // What is offered for weeks must not remember every time. Half at once, so that it costs nothing in the end; the
+            // middle one tells, for this is asked for every connection that is folded away.
+            if offers.get(offers.len() / 2).is_some_and(|middle| *middle < oldest) {
+                offers.retain(|offer| *offer >= oldest);
             }
             return;
         }
@@ -354,9 +361,9 @@ mod tests {
         ledger.get_mut(random).expect("known").issued = None;
         for id in [issued, random] {
             offer(&mut ledger, id, [3, 4]);
-            ledger.not_offered(id, ConnectionId(3));
+            ledger.take_back(&TakenBack::from([(id, HashSet::from([ConnectionId(3)]))]));
             assert!(ledger.get(id).is_some(), "another connection offers it");
-            ledger.not_offered(id, ConnectionId(4));
+            ledger.take_back(&TakenBack::from([(id, HashSet::from([ConnectionId(4)]))]));
         }
         assert!(
             ledger
@@ -469,6 +476,8 @@ mod tests {
         ledger.get_mut(first).expect("known").server = endpoint(9);
         let (leg, whole) = ((ConnectionId(5), endpoint(9)), (ConnectionId(4), endpoint(3)));
         ledger.join(leg, whole, [first, second].into_iter());
+        let taken = |id| (id, HashSet::from([ConnectionId(5)]));
+        ledger.take_back(&TakenBack::from([taken(first), taken(second)]));
         let known = |id: CredentialId| {
             let credential = ledger.get(id).expect("known");
             let issuer = credential.issued.map(|issue| issue.connection.0);

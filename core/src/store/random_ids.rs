@@ -14,7 +14,7 @@ use crate::net::{At, FrameRef, Timestamp};
 
 use crate::session::{Completed, Connection, ConnectionId, Mechanism, Offer, OfferKind, Service, TicketExtension};
 
-use super::{ConnectionStore, CredentialStore};
+use super::{ConnectionStore, CredentialStore, TakenBack};
 
 /// A program: its address, and the digest of what stays the same in its hellos.
 type Client = (IpAddr, u64);
@@ -50,16 +50,18 @@ pub fn settle(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Vec<C
         }
     }
     let mut changed = Vec::new();
+    let mut taken = TakenBack::new();
     for mut hellos in clients.into_values() {
         hellos.sort_unstable();
         let connections = hellos.iter().filter_map(|(at, id)| Some((*at, kept.get(*id)?)));
         let does = what_it_does(connections, ledger);
         for (_, id) in hellos {
-            if kept.get(id).is_some_and(is_unclear) && settle_one(id, does, kept, ledger) {
+            if kept.get(id).is_some_and(is_unclear) && settle_one(id, does, kept, ledger, &mut taken) {
                 changed.push(id);
             }
         }
     }
+    ledger.take_back(&taken);
     changed.sort_unstable();
     changed
 }
@@ -137,7 +139,13 @@ fn gave_id(connection: &Connection, ledger: &CredentialStore) -> Option<Moment> 
 }
 
 /// Whether something changed.
-fn settle_one(id: ConnectionId, does: Option<Use>, kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> bool {
+fn settle_one(
+    id: ConnectionId,
+    does: Option<Use>,
+    kept: &mut ConnectionStore,
+    ledger: &CredentialStore,
+    taken: &mut TakenBack,
+) -> bool {
     let credential = kept.get(id).and_then(|connection| {
         let unclear = connection.offers.iter();
         let mut unclear = unclear.filter(|offer| offer.kind == OfferKind::UnclearSessionId);
@@ -161,7 +169,7 @@ fn settle_one(id: ConnectionId, does: Option<Use>, kept: &mut ConnectionStore, l
             connection
                 .offers
                 .retain(|offer| offer.kind != OfferKind::UnclearSessionId);
-            ledger.not_offered(credential, id);
+            taken.entry(credential).or_default().insert(id);
         }
     }
     true

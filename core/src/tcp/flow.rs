@@ -94,6 +94,9 @@ pub struct Half {
     acknowledged: Option<SeqNumber>,
     /// Behind all that it sent with a lower one: what stands behind that was sent with that knowledge.
     sent_before: SeqNumber,
+    /// How many bytes in front of that it sent with an acknowledgement lower by one: where the highest is that of a FIN,
+    /// they were sent with all data before it. Counted up to what its type holds.
+    sent_without_fin: u16,
     /// Lowest acknowledgement this side sent.
     first_acknowledged: Option<SeqNumber>,
     /// Recent segments, to recognise a packet that was captured twice.
@@ -276,6 +279,21 @@ impl<T> Flow<T> {
         let knew = half.acknowledged?.distance(end) >= 0;
         let stands = half.assembler.expected();
         Some(knew && stands.is_none_or(|stands| half.sent_before.distance(stands) < 0))
+    }
+
+    /// Whether one side sent its last bytes with all data of the other side before it, FIN or not; `None` where no
+    /// acknowledgement tells.
+    #[must_use]
+    pub fn spoke_after_data(&self, direction: Direction) -> Option<bool> {
+        let (half, other) = (self.half(direction), self.half(direction.opposite()));
+        let end = other.assembler.expected()?;
+        let stands = half.assembler.expected()?;
+        let sent_before = match half.acknowledged?.distance(end) {
+            ..0 => return Some(false),
+            0 => half.sent_before,
+            1.. => half.sent_before.minus(half.sent_without_fin.into()),
+        };
+        Some(sent_before.distance(stands) < 0)
     }
 
     /// Whether the other side answered by its reset a segment of this side that was not seen: a host that does not know
@@ -484,7 +502,8 @@ impl<T> Flow<T> {
 
     fn may_be_established(&self, direction: Direction) -> bool {
         let (half, other) = (self.half(direction), self.half(direction.opposite()));
-        other.answers || (half.syn.is_some() && other.first.is_none())
+        // By a clock that is behind, the segments of the server stand in front of the SYN that they answer.
+        other.answers || (half.syn.is_some() && !half.answers && other.first.is_none())
     }
 
     /// Nanoseconds by which the server's clock was ahead of the client's; `None` where the SYN exchange does not show two
@@ -625,6 +644,10 @@ impl<T> Flow<T> {
     }
 }
 
+fn counted(bytes: i32) -> u16 {
+    u16::try_from(bytes.max(0)).unwrap_or(u16::MAX)
+}
+
 /// The ends of every tunnel the other way round.
 pub fn turn(outer: &mut [Wrapping]) {
     outer
@@ -672,10 +695,24 @@ impl Half {
         match self.acknowledged.map(|known| ack.distance(known)) {
             Some(0) => {}
             // Packets out of order.
-            Some(..0) if to.distance(self.sent_before) <= 0 => {}
-            Some(..0) => self.sent_before = to,
-            None | Some(1..) => {
-                self.sent_before = self.highest.unwrap_or(from.minus(NOTHING));
+            Some(distance @ ..0) => {
+                let without_fin = self.sent_before.minus(self.sent_without_fin.into());
+                let more = to.distance(self.sent_before).max(0);
+                self.sent_before = self.sent_before.plus(more.unsigned_abs());
+                // What was sent with an acknowledgement lower still is not of those bytes.
+                let lower = if distance < -1 {
+                    to.distance(without_fin).max(0)
+                } else {
+                    0
+                };
+                let all = self.sent_before.distance(without_fin);
+                self.sent_without_fin = counted(all.saturating_sub(lower));
+            }
+            known @ (None | Some(1..)) => {
+                let sent = self.highest.unwrap_or(from.minus(NOTHING));
+                let with_one_less = sent.distance(self.sent_before);
+                self.sent_without_fin = if known == Some(1) { counted(with_one_less) } else { 0 };
+                self.sent_before = sent;
                 self.acknowledged = Some(ack);
             }
         }
@@ -876,6 +913,40 @@ mod tests {
         assert_eq!(later(1005, 0x10), (true, false));
         assert_eq!(later(1005, 0x14), (true, false));
         assert_eq!(later(1036, 0x10), (false, true));
+    }
+
+    #[test]
+    fn what_was_sent_with_all_data_acknowledged_was_sent_after_it_in_any_order() {
+        let (from_client, from_server) = (Direction::ToServer, Direction::ToClient);
+        let told = |segments: &[(Direction, Segment<'static>)]| {
+            let mut flow = open();
+            for (number, (direction, segment)) in (3..).zip(segments) {
+                flow.observe(*direction, segment, at(number));
+                let assembler = &mut flow.half_mut(*direction).assembler;
+                assembler.push(segment.seq, segment.payload, 0, at(number));
+            }
+            flow.spoke_after_data(from_server)
+        };
+        let bye = (from_client, segment(1001, 9001, 0x18, b"alert"));
+        let fin = (from_client, segment(1006, 9001, 0x11, b""));
+        let answer = (from_server, segment(9001, 1006, 0x18, b"alert"));
+        let crossing = (from_server, segment(9001, 1001, 0x18, b"alert"));
+        let acknowledgement = (from_server, segment(9006, 1007, 0x10, b""));
+        for answered in [
+            [bye, fin, answer, acknowledgement],
+            [bye, answer, fin, acknowledgement],
+            [answer, bye, fin, acknowledgement],
+            [bye, fin, acknowledgement, answer],
+        ] {
+            assert_eq!(told(&answered), Some(true));
+        }
+        for crossed in [
+            [bye, fin, crossing, acknowledgement],
+            [crossing, bye, fin, acknowledgement],
+            [bye, acknowledgement, crossing, fin],
+        ] {
+            assert_eq!(told(&crossed), Some(false));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::check::interval::Ratio;
 use crate::check::{Area, Baseline, Each, Ground, Member, Quantities, RuleEvaluator, Rules, Scope, Verdict};
-use crate::model::{Counts, Report, Selection, alike, service_of};
+use crate::model::{Counts, Report, Selection, ServiceView, alike, service_of};
 use reshake_core::session::{Connection, ConnectionId, Outcome, Service};
 
 pub use json::{SCHEMA, schema};
@@ -292,6 +292,8 @@ impl<'c> Court<'c> {
                 self.bench(&Area::NoneOf(each));
             }
         }
+        let services: Vec<Service> = report.services.iter().map(ServiceView::service).collect();
+        let places: HashMap<&Service, usize> = services.iter().zip(0..).collect();
         let mut verdicts: Vec<(usize, Verdict)> = Vec::new();
         for mut bench in self.benches {
             // What was folded away at the memory limit is counted, as in the report.
@@ -299,15 +301,15 @@ impl<'c> Court<'c> {
                 bench.counts = report.summary.counts;
             }
             let quantities = bench.quantities();
+            // In the order of the report. Where each service has a bench, a bench looks at its own alone.
+            let of_bench = bench.services.iter().filter_map(|service| places.get(service).copied());
+            let mut of_bench: Vec<usize> = of_bench.collect();
+            of_bench.sort_unstable();
             for (place, mut trial) in bench.trials {
-                for view in &report.services {
-                    let service = view.service();
-                    if !bench.services.contains(&service) {
-                        continue;
-                    }
-                    let patterns = report.hindsight.service(&service);
+                for service in of_bench.iter().filter_map(|place| services.get(*place)) {
+                    let patterns = report.hindsight.service(service);
                     let patterns = patterns.map_or(&[][..], |insight| insight.patterns.as_slice());
-                    trial.see_service(&service, patterns, report.findings.service(&service), ground);
+                    trial.see_service(service, patterns, report.findings.service(service), ground);
                 }
                 verdicts.push((place, trial.finish(&quantities, ground)));
             }

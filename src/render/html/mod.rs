@@ -2,7 +2,7 @@
 //!
 //! Style, pictures (SVG) and data stand in the page; a policy in its head forbids everything else, so that not even a
 //! mistake here could load or run something. Light and dark follow the reader's system, and print has a form of its own.
-//! Every text passes through [`escape`] on its way in; markup comes from this module alone.
+//! Every text passes through `escape` on its way in; markup comes from this module alone.
 
 mod connections;
 mod pictures;

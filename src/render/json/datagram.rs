@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::connection::Causes;
 use super::{End, Frame};
 use crate::model::quic_version;
-use reshake_core::session::{ClientPath, CloseFrame, Connection, DtlsFacts, QuicFacts, ResetCertainty};
+use reshake_core::session::{
+    Blindness, ClientPath, CloseFrame, Connection, Cookie, DtlsFacts, QuicFacts, ResetCertainty,
+};
 use reshake_core::tls::AlertDescription;
 
 /// An address of the client, and the first frame from there.
@@ -21,9 +23,9 @@ pub(super) struct QuicJson {
     /// Of the handshake that decided.
     version: String,
     version_negotiation: bool,
-    retry: bool,
+    retry: Option<bool>,
     /// A first Initial bore a token of an earlier connection.
-    token: bool,
+    token: Option<bool>,
     zero_rtt_packets: u32,
     /// The first is where it began; others only where a connection ID links them.
     paths: Vec<PathJson>,
@@ -44,7 +46,8 @@ pub(super) struct CloseFrameJson {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct DtlsJson {
     cookie: Option<&'static str>,
-    connection_id: bool,
+    /// Both hellos agree on one.
+    connection_id: Option<bool>,
     retransmissions: u32,
     paths: Vec<PathJson>,
 }
@@ -64,11 +67,16 @@ impl QuicJson {
         if facts.close_frame.is_none() && connection.keys.is_none() {
             not_visible.insert("quic.close_frame", "encrypted");
         }
+        if facts.token_or_retry {
+            for path in ["quic.retry", "quic.token"] {
+                not_visible.insert(path, "nothing-tells-apart");
+            }
+        }
         Some(Self {
             version: quic_version(facts.version),
             version_negotiation: facts.version_negotiation,
-            retry: facts.retry,
-            token: facts.token,
+            retry: (!facts.token_or_retry).then_some(facts.retry),
+            token: (!facts.token_or_retry).then_some(facts.token),
             zero_rtt_packets: facts.zero_rtt_packets,
             paths: paths(&facts.paths),
             stateless_reset,
@@ -118,11 +126,26 @@ impl From<&CloseFrame> for CloseFrameJson {
     }
 }
 
-impl From<&DtlsFacts> for DtlsJson {
-    fn from(facts: &DtlsFacts) -> Self {
+impl DtlsJson {
+    pub(super) fn of(connection: &Connection, not_visible: &mut Causes) -> Option<Self> {
+        let facts = connection.transport.dtls()?;
+        // Both hellos tell; before the answer the server may still ask for a cookie.
+        let unseen = connection.hello.blind().or(connection.answer.blind());
+        for (path, missing) in [
+            ("dtls.cookie", facts.cookie.is_none()),
+            ("dtls.connection_id", !facts.connection_id),
+        ] {
+            if let Some(cause) = unseen.filter(|_| missing) {
+                not_visible.insert(path, cause.code());
+            }
+        }
+        Some(Self::from(facts, unseen))
+    }
+
+    fn from(facts: &DtlsFacts, unseen: Option<Blindness>) -> Self {
         Self {
-            cookie: facts.cookie.map(reshake_core::session::Cookie::code),
-            connection_id: facts.connection_id,
+            cookie: facts.cookie.map(Cookie::code),
+            connection_id: (facts.connection_id || unseen.is_none()).then_some(facts.connection_id),
             retransmissions: facts.retransmissions,
             paths: paths(&facts.paths),
         }

@@ -55,7 +55,8 @@ impl Page<'_, '_> {
         }
         if let Some(cause) = pattern.follows_from {
             let headline = PatternKind::by_name(cause).map_or(cause, |kind| kind.summary);
-            sure.push_str(&format!("; follows from: {headline}"));
+            sure.push_str("; follows from: ");
+            sure.push_str(headline);
         }
         writeln!(self.out, "  {name}   {sure}")?;
         if let Some(contrast) = &pattern.contrast {

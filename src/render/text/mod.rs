@@ -1,7 +1,7 @@
 //! The terminal report: what a tired operator reads in half a minute. What was seen, how much resumed, what could not be
 //! seen; then each service with its reasons and what to do; then one connection of each kind that matters, with frames.
 //!
-//! Nothing from the wire reaches the terminal but through [`printable`], and nothing has colour but through [`Styles`].
+//! Nothing from the wire reaches the terminal but through [`printable`], and nothing has colour but through `Styles`.
 //! The text does not depend on the size of the terminal.
 
 mod connections;

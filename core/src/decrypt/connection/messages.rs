@@ -21,6 +21,18 @@ impl Messages {
         self.lost = true;
     }
 
+    /// A message begins with this header, whatever became of the one before.
+    pub(super) fn begin(&mut self, header: &[u8]) {
+        self.buffer.0.drain(..self.taken);
+        self.taken = 0;
+        // Whole messages that were not given out yet stay.
+        if self.lost || !ends_with_message(&self.buffer.0) {
+            self.buffer.0.clear();
+        }
+        self.lost = false;
+        self.buffer.0.extend_from_slice(header);
+    }
+
     pub(super) fn push(&mut self, fragment: &[u8]) {
         self.buffer.0.drain(..self.taken);
         self.taken = 0;
@@ -66,4 +78,17 @@ fn begins_message(fragment: &[u8]) -> bool {
         }
     }
     rest.is_empty() && !fragment.is_empty()
+}
+
+/// Whether the bytes are whole messages.
+fn ends_with_message(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some([_, a, b, c]) = rest.first_chunk::<4>() {
+        let length = 4 + u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        match rest.get(length..) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    rest.is_empty()
 }

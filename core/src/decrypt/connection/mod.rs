@@ -5,6 +5,7 @@
 //! record, so the sides need not be in step with each other.
 
 mod dtls;
+mod dtls13;
 mod messages;
 mod tls12;
 mod tls13;
@@ -86,6 +87,9 @@ struct Side {
     blind_tries: u16,
     /// The only record of the client's handshake was taken for its Finished by its size, and not opened.
     skipped_finished: bool,
+    /// DTLS 1.3: keys by epoch, and how much of the message at hand has come.
+    epochs: dtls13::Epochs,
+    received: usize,
 }
 
 impl Side {
@@ -100,6 +104,8 @@ impl Side {
             messages: Messages::default(),
             blind_tries: 0,
             skipped_finished: false,
+            epochs: dtls13::Epochs::default(),
+            received: 0,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::diagnosis::service::{KeyName, KeyNames};
 use crate::net::Timestamp;
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialId, Mechanism, Offer, OfferKind, Outcome, Service,
-    TicketsInferred, TransportKind,
+    Shape, TicketsInferred, TransportKind,
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
@@ -22,6 +22,9 @@ use crate::store::{ConnectionStore, CredentialStore};
 const STATEFUL_IDENTITY: u32 = 32;
 /// Earlier handshakes of one client that are kept in mind as possible issuers: more are not open at a time.
 const MAX_OPEN: usize = 8;
+
+/// Connections of a burst begin within this time of each other, in nanoseconds.
+pub(in crate::diagnosis) const BURST: i64 = 100_000_000;
 
 /// What the table takes from elsewhere.
 #[derive(Clone, Copy)]
@@ -73,8 +76,8 @@ struct Known {
     issued: Option<Timestamp>,
     /// A connection that offered it issued a newer ticket.
     superseded: bool,
-    /// It was offered before.
-    offered: bool,
+    /// When it was offered last.
+    offered: Option<Timestamp>,
 }
 
 impl Known {
@@ -86,7 +89,7 @@ impl Known {
         made: 0,
         issued: None,
         superseded: false,
-        offered: false,
+        offered: None,
     };
 }
 
@@ -327,9 +330,11 @@ impl Builder<'_> {
                     && own.service == row.service
             }),
             outdated: known.superseded,
-            asks_certificate: connection.certificate_request.is_some() && credential.client_certificate == Some(false),
+            asks_certificate: own.is_some_and(|own| self.asks_now(own, connection)),
         };
-        self.note_use(row, place, &entry, known.offered);
+        // Several connections of a burst may share one; later ones that do show that it is never used up.
+        let again = known.offered.is_some_and(|last| row.time.since(last) > BURST);
+        self.note_use(row, place, &entry, again);
         entry
     }
 
@@ -405,13 +410,16 @@ impl Builder<'_> {
         number + 1
     }
 
-    fn note_use(&mut self, row: &Row, place: Place, entry: &Entry, offered_before: bool) {
+    fn note_use(&mut self, row: &Row, place: Place, entry: &Entry, again: bool) {
         if let Some(known) = self.known.get_mut(&entry.credential) {
-            known.offered = true;
-            if entry.decision == Decision::Accepted {
+            known.offered = Some(row.time);
+            // A handshake that broke over the session ended a connection of it, too.
+            if matches!(entry.decision, Decision::Accepted | Decision::Broken) {
                 known.previous = place;
-                known.accepted = known.accepted.saturating_add(1);
             }
+            known.accepted = known
+                .accepted
+                .saturating_add(u8::from(entry.decision == Decision::Accepted));
         }
         // A client may hold several tickets of TLS 1.3 and uses each once, as a rule.
         if let Some(state) = self
@@ -420,7 +428,7 @@ impl Builder<'_> {
             .filter(|_| entry.mechanism == Mechanism::Psk)
         {
             state.held = state.held.saturating_sub(1);
-            state.reuses |= offered_before;
+            state.reuses |= again;
         }
     }
 
@@ -434,6 +442,18 @@ impl Builder<'_> {
             connection.transport.behind().is_some() || issuer.is_some_and(|issuer| issuer.transport.behind().is_some());
         // Two legs of one connection have two servers as well, and as a rule two clients.
         service.server != connection.server && own.address == row.address && !behind
+    }
+
+    /// Whether the server asks for a client certificate and did not in the full handshake that made the session.
+    fn asks_now(&self, own: &Row, connection: &Connection) -> bool {
+        let made = self
+            .kept
+            .get(own.connection)
+            .filter(|_| connection.certificate_request.is_some());
+        made.is_some_and(|made| {
+            let full = matches!(made.shape.yes(), Some(Shape::Full(_))) && made.server_side.handshake_loss.is_none();
+            full && !made.is_tls13() && made.certificate_request.is_none()
+        })
     }
 
     /// What a handshake gives its client, for those who come later.

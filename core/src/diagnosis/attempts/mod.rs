@@ -1,6 +1,6 @@
 //! The attempt table: one row for each handshake, in it one entry for each credential that was offered.
 //!
-//! Built once, in one pass over the connections in the order of their hellos ([`build`]); explanations read nothing else.
+//! Built once, in one pass over the connections in the order of their hellos (`build.rs`); explanations read nothing else.
 //! Two decisions stand in it: what the client offered of all that it held, and what the server did with it. A column may
 //! be unknown, and a value may be concluded rather than read: then it says so, and never refutes anything. Rows and
 //! entries are plain numbers of some 70 bytes each, so that a million attempts are a pass over some memory.
@@ -18,6 +18,7 @@ use crate::store::{ConnectionStore, CredentialStore};
 
 use super::service::KeyName;
 
+pub(super) use build::BURST;
 pub use build::{Sources, is_stateful};
 pub use ending::{ClosedBy, closed_by};
 pub use necessity::Necessity;
@@ -249,6 +250,7 @@ impl Attempts {
     }
 
     /// Rows by number.
+    #[must_use]
     pub fn rows_at<'a>(&'a self, numbers: &'a [u32]) -> impl DoubleEndedIterator<Item = &'a Row> + Clone + 'a {
         numbers.iter().filter_map(|number| self.rows.get(*number as usize))
     }

@@ -13,6 +13,12 @@ use super::*;
 
 const SECOND: i64 = 1_000_000_000;
 
+fn number(length: usize) -> u32 {
+    u32::try_from(length).expect("a small table")
+}
+
+type Change = fn(&mut Connection);
+
 /// A table of one service, made row by row.
 #[derive(Default)]
 pub(in crate::diagnosis) struct Sketch {
@@ -24,13 +30,13 @@ impl Sketch {
     fn row(&mut self, second: u32, client: u32) -> Row {
         Row {
             time: at(second).time,
-            connection: ConnectionId(self.table.rows.len() as u32),
+            connection: ConnectionId(number(self.table.rows.len())),
             service: 0,
             address: client,
             stack: 0,
             client,
             turn: 0,
-            first_entry: self.table.entries.len() as u32,
+            first_entry: number(self.table.entries.len()),
             issues: 0,
             certificate: 0,
             machine: 0,
@@ -52,7 +58,7 @@ impl Sketch {
     }
 
     fn push(&mut self, row: Row) {
-        self.part.rows.push(self.table.rows.len() as u32);
+        self.part.rows.push(number(self.table.rows.len()));
         self.table.rows.push(row);
     }
 
@@ -62,7 +68,7 @@ impl Sketch {
         row.silent = true;
         change(&mut row);
         self.push(row);
-        self.table.rows.len() as u32 - 1
+        number(self.table.rows.len() - 1)
     }
 
     /// An offer of a session ID made `age` seconds before; gives the entry's number.
@@ -78,7 +84,7 @@ impl Sketch {
         let mut entry = Entry {
             age: age * SECOND,
             idle: age * SECOND,
-            row: self.table.rows.len() as u32,
+            row: number(self.table.rows.len()),
             credential: CredentialId(credential),
             issue: Place::NONE,
             previous: Place::NONE,
@@ -111,7 +117,7 @@ impl Sketch {
         };
         row.entries = 1;
         change(&mut row, &mut entry);
-        let number = self.table.entries.len() as u32;
+        let number = number(self.table.entries.len());
         self.part.entries.push(number);
         self.table.entries.push(entry);
         self.push(row);
@@ -124,7 +130,7 @@ impl Sketch {
 }
 
 /// A session ID that connection 0 issues, and what became of each offer of it: the change may say more.
-fn visits(visits: &[(Outcome, fn(&mut Connection))]) -> World {
+fn visits(visits: &[(Outcome, Change)]) -> World {
     let mut ledger = CredentialStore::default();
     let name = CredentialFingerprint::of(&[7; 32]);
     let session = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {
@@ -157,7 +163,7 @@ fn visits(visits: &[(Outcome, fn(&mut Connection))]) -> World {
 }
 
 const RESUMED: Outcome = Outcome::Resumed(Some(Mechanism::SessionId));
-const AS_IT_IS: fn(&mut Connection) = |_| ();
+const AS_IT_IS: Change = |_| ();
 
 fn column<T>(world: &World, of: impl Fn(&Row, &Entry) -> T) -> Vec<T> {
     let table = world.case(0).hindsight.attempts();
@@ -168,8 +174,8 @@ fn column<T>(world: &World, of: impl Fn(&Row, &Entry) -> T) -> Vec<T> {
 
 #[test]
 fn every_offer_has_an_entry_with_what_had_become_of_its_session() {
-    let world = visits(&[(RESUMED, AS_IT_IS), (Outcome::Declined, AS_IT_IS), (RESUMED, AS_IT_IS)]);
     use Decision::{Accepted, Refused};
+    let world = visits(&[(RESUMED, AS_IT_IS), (Outcome::Declined, AS_IT_IS), (RESUMED, AS_IT_IS)]);
     assert_eq!(column(&world, |_, entry| entry.decision), [Accepted, Refused, Accepted]);
     let seconds = |nanos: i64| nanos / SECOND;
     assert_eq!(column(&world, |_, entry| seconds(entry.age)), [1, 2, 3]);
@@ -183,16 +189,16 @@ fn every_offer_has_an_entry_with_what_had_become_of_its_session() {
 
 #[test]
 fn what_was_not_decided_is_not_judged() {
-    let another: fn(&mut Connection) = |connection| connection.accepted = Some(CredentialId(99));
-    let left: fn(&mut Connection) = |connection| connection.client_side.fin = Some(at(9));
-    let ended: fn(&mut Connection) = |connection| connection.server_side.fin = Some(at(9));
+    use Decision::{Broken, NotJudged};
+    let another: Change = |connection| connection.accepted = Some(CredentialId(99));
+    let left: Change = |connection| connection.client_side.fin = Some(at(9));
+    let ended: Change = |connection| connection.server_side.fin = Some(at(9));
     let world = visits(&[
         (RESUMED, another),
         (Outcome::Unclear(crate::session::Blindness::Gap), AS_IT_IS),
         (Outcome::Failed, left),
         (Outcome::Failed, ended),
     ]);
-    use Decision::{Broken, NotJudged};
     assert_eq!(
         column(&world, |_, entry| entry.decision),
         [NotJudged, NotJudged, NotJudged, Broken]
@@ -201,9 +207,9 @@ fn what_was_not_decided_is_not_judged() {
 
 #[test]
 fn a_session_of_another_address_or_port_is_foreign_to_the_same_client_alone() {
-    let elsewhere: fn(&mut Connection) = |connection| connection.server = endpoint(9);
-    let port: fn(&mut Connection) = |connection| connection.server.port = 8443;
-    let another: fn(&mut Connection) = |connection| {
+    let elsewhere: Change = |connection| connection.server = endpoint(9);
+    let port: Change = |connection| connection.server.port = 8443;
+    let another: Change = |connection| {
         connection.server = endpoint(9);
         connection.client = endpoint(77);
     };
@@ -220,12 +226,12 @@ fn a_session_of_another_address_or_port_is_foreign_to_the_same_client_alone() {
 fn a_necessity_that_the_server_passed_over_explains_nothing() {
     // The hello has extended_master_secret in all, the session lacks it, and the refusing answer has it.
     let without = |world: &World| column(world, |_, entry| entry.necessity);
-    let made_without = |visits_of: &[(Outcome, fn(&mut Connection))]| {
+    let made_without = |visits_of: &[(Outcome, Change)]| {
         let world = visits(visits_of);
         without(&world)
     };
     assert_eq!(made_without(&[(Outcome::Declined, AS_IT_IS)]), [None]);
-    let lower: fn(&mut Connection) = |connection| {
+    let lower: Change = |connection| {
         connection.hello.yes_mut().expect("a hello").version = ProtocolVersion::TLS_1_0;
     };
     assert_eq!(made_without(&[(Outcome::Declined, lower)]), [Some(Necessity::Version)]);
@@ -237,7 +243,7 @@ fn a_necessity_that_the_server_passed_over_explains_nothing() {
 
 #[test]
 fn rows_of_a_client_stand_in_the_order_of_their_hellos() {
-    let other: fn(&mut Connection) = |connection| connection.client = endpoint(77);
+    let other: Change = |connection| connection.client = endpoint(77);
     let world = visits(&[(RESUMED, other), (RESUMED, AS_IT_IS), (RESUMED, other)]);
     let table = world.case(0).hindsight.attempts();
     let turns: Vec<(Vec<u32>, usize)> = table

@@ -35,7 +35,9 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
         }));
     }
     // A CertificateRequest is sent in full handshakes only: it follows from any refusal, and no acceptance could show it.
-    all.extend(claim(ground, Kind::AsksCertificate, |entry| {
+    let asks = claim(ground, Kind::AsksCertificate, |entry| {
         (entry.asks_certificate && super::refused(entry)).then_some(Look::read(true))
-    }));
+    });
+    let text = "the server asks for a client certificate and did not when it made the session";
+    all.extend(asks.map(|asks| asks.with_trace(Trace::of(text))));
 }

@@ -27,23 +27,12 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
         let close = claim(ground, kind, |entry| ended(entry, closed));
         all.extend(close.map(|close| close.with_trace(Trace::of(text))));
     }
-    let spent = claim(ground, Kind::SingleUse, |entry| {
-        // A self-contained ticket can be spent only where the server keeps a record of it.
-        (entry.stateful && !entry.foreign).then(|| Look {
+    // Servers honour identities of TLS 1.3 once (RFC 8446 §8.1), where they keep a record of them; nobody does so with IDs.
+    all.extend(claim(ground, Kind::SingleUse, |entry| {
+        (entry.stateful && !entry.foreign && entry.mechanism == Mechanism::Psk).then(|| Look {
             value: u32::from(entry.accepted_before),
             ..Look::read(entry.accepted_before > 0)
         })
-    });
-    // Servers honour identities of TLS 1.3 once (RFC 8446 §8.1); of session IDs it is a rival on paper.
-    all.extend(spent.map(|mut spent| {
-        let tls13 = |number: &u32| {
-            ground
-                .table
-                .entry(*number)
-                .is_some_and(|entry| entry.mechanism == Mechanism::Psk)
-        };
-        spent.plausible = spent.named.iter().any(tls13);
-        spent
     }));
 }
 

@@ -1,5 +1,7 @@
 //! The explanations as data: what each is called, which family it is of, and what would settle it.
 
+use crate::diagnosis::attempts::Entry;
+
 /// The question that an explanation answers. Members of one family often cannot be parted; the family then is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -151,13 +153,24 @@ kinds! {
 }
 
 impl Kind {
-    /// The reason of a credential that it explains. A ticket that another party cannot open is a matter of keys.
+    /// The reason of an offer that it explains. A ticket that another party cannot open is a matter of keys, unless that
+    /// party seals under the very key: then it is the context.
     #[must_use]
-    pub fn reason(self, stateful: bool) -> Option<&'static str> {
+    pub const fn reason(self, entry: &Entry) -> Option<&'static str> {
         match self {
-            Self::OtherMachine | Self::OtherStore if !stateful => Some("stek-not-shared"),
+            Self::OtherMachine | Self::OtherStore if entry.own_key => Some("session-context-mismatch"),
+            Self::OtherMachine | Self::OtherStore if !entry.stateful => Some("stek-not-shared"),
             kind => kind.reason_of_id(),
         }
+    }
+
+    /// Every name that it may be told by as a reason.
+    pub fn reasons(self) -> impl Iterator<Item = &'static str> {
+        let of_tickets: &[&'static str] = match self {
+            Self::OtherMachine | Self::OtherStore => &["stek-not-shared", "session-context-mismatch"],
+            _ => &[],
+        };
+        self.reason_of_id().into_iter().chain(of_tickets.iter().copied())
     }
 
     /// Whether it says that handshakes break, beside that sessions are refused.
@@ -182,12 +195,7 @@ mod tests {
     #[test]
     fn explanations_are_told_by_names_of_the_catalogue() {
         for kind in Kind::ALL {
-            for stateful in [true, false] {
-                assert!(
-                    kind.reason(stateful).is_none_or(|name| Reason::by_name(name).is_some()),
-                    "{kind:?}"
-                );
-            }
+            assert!(kind.reasons().all(|name| Reason::by_name(name).is_some()), "{kind:?}");
             assert!(
                 kind.pattern().is_none_or(|name| PatternKind::by_name(name).is_some()),
                 "{kind:?}"

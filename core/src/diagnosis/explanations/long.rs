@@ -18,7 +18,7 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
         (!entry.foreign && entry.age != UNKNOWN).then_some(entry.age)
     }));
     all.extend(threshold(ground, Kind::TooIdle, |entry| {
-        (!entry.foreign && entry.idle != UNKNOWN && entry.accepted_before > 0).then_some(entry.idle)
+        (!entry.foreign && entry.idle != UNKNOWN).then_some(entry.idle)
     }));
     all.extend(evicted(ground));
 }

@@ -8,6 +8,7 @@
 mod asks;
 mod befell;
 mod breaks;
+mod keys;
 mod kind;
 mod long;
 mod never;
@@ -21,6 +22,7 @@ use super::attempts::{Attempts, Decision, Entry, ServicePart};
 use super::confidence::{Stratum, ln_chance, ln_least};
 use super::service::Takeover;
 use crate::net::{FrameRef, Timestamp};
+use crate::session::{CredentialId, Mechanism};
 
 pub use kind::{Family, Kind};
 pub use never::{ENOUGH, FOR_EACH_SERVER};
@@ -169,6 +171,15 @@ impl Claim {
         cuts.ln()
     }
 
+    /// Values that it fits: fewer are better. A moment between two connections that follow at once is fitted twice, for a
+    /// restart takes its time.
+    #[must_use]
+    pub fn fitted(&self) -> u8 {
+        const TAKES: i64 = 100_000_000;
+        let narrow = matches!(self.value, Value::Moment(from, until) if until.since(from) < TAKES);
+        self.kind.fitted() + u8::from(narrow)
+    }
+
     /// Sets what shows of it beside the refusals.
     #[must_use]
     fn with_trace(mut self, trace: Option<Trace>) -> Self {
@@ -199,52 +210,36 @@ impl Look {
 /// Makes a claim of an explanation's view of every entry. `None` from `look` is an input that is not visible; no claim
 /// where nothing refused is named.
 fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Option<Look>) -> Option<Claim> {
-    let mut named = Vec::new();
-    let mut units = HashSet::new();
-    let mut strata: HashMap<_, Stratum> = HashMap::new();
-    let (mut stands, mut concluded) = (true, false);
-    for (number, entry) in ground.entries() {
-        // State that is lost leads to a full handshake: only some explanations say that the handshake breaks.
-        if entry.decision == Decision::Broken && !kind.breaks() {
-            continue;
-        }
-        let Some(look) = look(entry) else { continue };
-        let failed = entry.failed();
-        if look.named && failed {
-            named.push(number);
-            concluded |= look.concluded;
-        }
-        if look.named && !failed && look.concluded {
-            continue;
-        }
-        stands &= failed || !look.named;
-        let Some(row) = ground.table.row_of(entry) else {
+    // State that is lost leads to a full handshake: only some explanations say that the handshake breaks.
+    let asked = |entry: &&Entry| entry.decision != Decision::Broken || kind.breaks();
+    let seen = |entry: &Entry| Some(entry).filter(asked).and_then(&look);
+    let failed = || ground.entries().filter(|(_, entry)| entry.failed());
+    let looks = || failed().filter_map(|(number, entry)| Some((number, seen(entry)?)));
+    // Most explanations name nothing of most services: what follows is for those that do.
+    let named: Vec<u32> = looks()
+        .filter(|(_, look)| look.named)
+        .map(|(number, _)| number)
+        .collect();
+    if named.is_empty() {
+        return None;
+    }
+    let concluded = looks().any(|(_, look)| look.named && look.concluded);
+    let mut counts = Counts::default();
+    let mut stands = true;
+    for (_, entry) in ground.entries() {
+        // A concluded value that would refute abstains.
+        let Some(look) = seen(entry).filter(|look| entry.failed() || !look.named || !look.concluded) else {
             continue;
         };
-        // The identities of one hello are one attempt.
-        let first = ground
-            .table
-            .of_row(row)
-            .next()
-            .map_or(entry.credential, |(_, first)| first.credential);
-        if !units.insert((first, look.value, look.named, failed)) {
-            continue;
-        }
-        let address = if ground.by_address { row.address } else { 0 };
-        let stratum = strata.entry((entry.mechanism, row.stack, address)).or_default();
-        *match (look.named, failed) {
-            (true, true) => &mut stratum.named_refused,
-            (true, false) => &mut stratum.named_accepted,
-            (false, true) => &mut stratum.other_refused,
-            (false, false) => &mut stratum.other_accepted,
-        } += 1;
+        stands &= entry.failed() || !look.named;
+        counts.add(ground, entry, look);
     }
-    (!named.is_empty()).then(|| Claim {
+    Some(Claim {
         kind,
         named,
         proven: Vec::new(),
         stands,
-        strata: strata.into_values().collect(),
+        strata: counts.strata.into_values().collect(),
         cuts: 1,
         concluded,
         trace: None,
@@ -253,6 +248,33 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Optio
         one_machine: false,
         plausible: true,
     })
+}
+
+/// Units, each counted once, in their strata.
+#[derive(Default)]
+struct Counts {
+    units: HashSet<(CredentialId, u32, bool, bool)>,
+    strata: HashMap<(Mechanism, u32, u32), Stratum>,
+}
+
+impl Counts {
+    fn add(&mut self, ground: &ServiceContext<'_>, entry: &Entry, look: Look) {
+        let Some(row) = ground.table.row_of(entry) else { return };
+        // The identities of one hello are one attempt.
+        let first = ground.table.of_row(row).next();
+        let first = first.map_or(entry.credential, |(_, first)| first.credential);
+        if !self.units.insert((first, look.value, look.named, entry.failed())) {
+            return;
+        }
+        let address = if ground.by_address { row.address } else { 0 };
+        let stratum = self.strata.entry((entry.mechanism, row.stack, address)).or_default();
+        *match (look.named, entry.failed()) {
+            (true, true) => &mut stratum.named_refused,
+            (true, false) => &mut stratum.named_accepted,
+            (false, true) => &mut stratum.other_refused,
+            (false, false) => &mut stratum.other_accepted,
+        } += 1;
+    }
 }
 
 /// Every explanation that names at least one refusal of a service, refuted ones among them: they count as tried.

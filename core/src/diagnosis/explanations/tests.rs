@@ -178,7 +178,7 @@ fn a_session_of_a_second_is_never_too_old() {
     for client in 0..6_u32 {
         sketch.offer(client, client, (client, 0), true, NOTHING);
         sketch.offer(client, client, (client + 10, 0), false, |_, entry| {
-            entry.age = 900_000_000
+            entry.age = 900_000_000;
         });
     }
     assert_eq!(level(&held(sketch), Kind::TooOld), None);
@@ -215,6 +215,17 @@ fn single_use_falls_by_a_second_use() {
     let fresh: Change = |_, entry| entry.mechanism = Mechanism::Psk;
     assert!(level(&held(six_and_six(fresh, used)), Kind::SingleUse).is_some());
     assert_eq!(level(&held(six_and_six(used, used)), Kind::SingleUse), None);
+}
+
+#[test]
+fn a_server_that_seals_under_the_key_of_the_ticket_it_refuses_has_the_key() {
+    let mut sketch = Sketch::default();
+    let refused = sketch.offer(10, 1, (1, 2), false, |_, entry| {
+        (entry.stateful, entry.own_key) = (false, true);
+    });
+    let (table, _) = sketch.done();
+    let entry = table.entry(refused).expect("an offer");
+    assert_eq!(Kind::OtherStore.reason(entry), Some("session-context-mismatch"));
 }
 
 #[test]
@@ -430,6 +441,17 @@ fn offers_break_where_the_same_stack_works_without_one() {
     // Without handshakes that work it may be anything.
     assert_eq!(level(&offers(0, false), Kind::OfferBreaks), Some(Confidence::Possible));
     assert!(!supported(&offers(0, false)).contains(&Kind::OfferBreaks));
+    // Without an offer it fails as well.
+    let mut anyway = Sketch::default();
+    anyway.silent(1, 1, |_| ());
+    for second in 0..4 {
+        anyway.offer(10 + second, 1, (second, 2), false, |row, entry| {
+            entry.decision = Decision::Broken;
+            row.broken = true;
+        });
+        anyway.silent(20 + second, 1, |row| (row.broken, row.completed) = (true, false));
+    }
+    assert!(!supported(&held(anyway)).contains(&Kind::OfferBreaks));
     // One that went through afterwards shows that offers do not break.
     assert_eq!(level(&offers(5, true), Kind::OfferBreaks), None);
 }
@@ -456,7 +478,7 @@ fn one_credential_that_is_refused_again_and_again_is_one_unit() {
     let mut sketch = Sketch::default();
     for second in 0..5 {
         sketch.offer(10 + second, 1, (1, 2), false, |_, entry| {
-            entry.closed = ClosedBy::ClientReset
+            entry.closed = ClosedBy::ClientReset;
         });
         sketch.offer(20 + second, 2, (10 + second, 2), true, NOTHING);
     }

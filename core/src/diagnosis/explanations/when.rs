@@ -1,7 +1,10 @@
 //! When: everything from before a moment was lost, and what is known of the moment.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
+use hashbrown::HashMap;
+
+use super::keys::KeysAtWork;
 use super::long::cuts;
 use super::{Claim, Kind, Look, ServiceContext, Trace, Value, claim, refused};
 use crate::diagnosis::attempts::{Entry, UNKNOWN};
@@ -200,20 +203,14 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
 
 /// The ticket's key was never seen at work again, and another one took its place.
 fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
-    let work = super::who::keys_at_work(ground);
+    let work = KeysAtWork::of(ground);
     let changed = |entry: &Entry| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
-        let (_, last) = *work.get(&entry.key)?;
-        let successor = row.issues != 0 && row.issues != entry.key && {
-            let (first, _) = *work.get(&row.issues)?;
-            first > last
-        };
+        let (_, last) = work.span(entry.key)?;
+        let successor = row.issues != 0 && row.issues != entry.key && work.span(row.issues)?.0 > last;
         // Or another key is at work at once after this one's last sign of life.
-        let follows = || {
-            work.iter()
-                .any(|(key, (first, _))| *key != entry.key && *first > last && *first <= row.time)
-        };
-        Some(refused(entry) && last < row.time && (successor || (row.issues == 0 && follows())))
+        let follows = row.issues == 0 && work.begins_within(last, row.time);
+        Some(refused(entry) && last < row.time && (successor || follows))
     };
     let claim = claim(ground, Kind::KeyChanged, |entry| {
         if !entry.failed() {
@@ -234,6 +231,3 @@ fn renewed(ground: &ServiceContext<'_>) -> Option<Claim> {
     });
     claim.map(|claim| claim.with_trace(Trace::of("the certificate is another since")))
 }
-
-/// First and last time at which each key was seen at work.
-pub(super) type KeysAtWork = HashMap<u32, (Timestamp, Timestamp)>;

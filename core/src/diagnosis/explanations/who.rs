@@ -2,10 +2,10 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use super::when::KeysAtWork;
+use super::keys::{self, KeysAtWork};
 use super::{Claim, Kind, Look, ServiceContext, Trace, claim, refused};
 use crate::diagnosis::attempts::{Decision, Entry};
-use crate::net::Timestamp;
+use crate::session::Mechanism;
 
 /// Another server, machine, key, context; or another store that nothing tells apart.
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
@@ -41,131 +41,54 @@ fn other_machine(ground: &ServiceContext<'_>) -> Option<Claim> {
     claim.map(|claim| claim.with_trace(Trace::of("two machines answer, by marks on their packets")))
 }
 
-/// When each key of the service was at work, issuing or accepting.
-pub(super) fn keys_at_work(ground: &ServiceContext<'_>) -> KeysAtWork {
-    let mut work = KeysAtWork::new();
-    let mut note = |key: u32, time: Timestamp| {
-        if key != 0 {
-            let span = work.entry(key).or_insert((time, time));
-            *span = (span.0.min(time), span.1.max(time));
-        }
-    };
-    for row in ground.table.rows_at(&ground.part.rows) {
-        note(row.issues, row.time);
-    }
-    for (_, entry) in ground
-        .entries()
-        .filter(|(_, entry)| entry.decision == Decision::Accepted)
-    {
-        if let Some(row) = ground.table.row_of(entry) {
-            note(entry.key, row.time);
-        }
-    }
-    work
-}
-
 /// The key is in use elsewhere: it works on after the refusal, or the server that refused was at work with its own key
 /// before.
 fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
-    let work = keys_at_work(ground);
+    let work = KeysAtWork::of(ground);
     if work.len() < 2 {
         return None;
     }
-    // A server that renews a ticket of one key under another holds both.
-    let held: HashSet<(u32, u32)> = ground
-        .entries()
-        .filter(|(_, entry)| entry.decision == Decision::Accepted && entry.key != 0)
-        .filter_map(|(_, entry)| Some((entry, ground.table.row_of(entry)?)))
-        .filter(|(entry, row)| row.issues != 0 && row.issues != entry.key && !row.issues_concluded)
-        .map(|(entry, row)| (entry.key, row.issues))
-        .collect();
+    let held = keys::held_together(ground);
     let names = |entry: &Entry| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
         if !refused(entry) {
             return (row.issues != 0 && !row.issues_concluded).then_some(false);
         }
-        let (first, last) = *work.get(&entry.key)?;
+        let (first, last) = work.span(entry.key)?;
         let own = row.issues;
         let lives_on = last > row.time && first < row.time;
-        let beside = work
-            .get(&own)
-            .is_some_and(|(own_first, own_last)| *own_first < last && first < *own_last);
+        let beside = work.span(own).is_some_and(|(from, to)| from < last && first < to);
         // The refuser's own key is not visible, and K is not the only one at work.
-        let unseen = own == 0
-            && work
-                .iter()
-                .any(|(key, (from, to))| *key != entry.key && *from < last && first < *to);
+        let unseen = own == 0 && work.has_company(entry.key);
         let known = held.contains(&(entry.key, own)) || entry.own_key || own == entry.key;
-        Some(!known && (lives_on || unseen || (own != 0 && beside)))
+        Some(!known && (lives_on || unseen || beside))
     };
     let mut claim = claim(ground, Kind::OtherKey, |entry| {
-        let named = names(entry)?;
         Some(Look {
-            named,
+            named: names(entry)?,
             value: ground.table.row_of(entry).map_or(0, |row| row.issues),
-            concluded: entry.mechanism == crate::session::Mechanism::Psk,
+            concluded: entry.mechanism == Mechanism::Psk,
         })
     })?;
     claim.trace = Trace::of("several ticket keys are in use side by side");
-    // Keys that issue in turn are live side by side; and each of them opens its own tickets.
-    let turns = keys_in_turn(ground);
-    let honoured: HashSet<u32> = ground
+    claim.proven = proven_by_turns(ground, &claim);
+    Some(claim)
+}
+
+/// Keys that issue in turn are live side by side; and where each opens its own tickets, a refused one met the other.
+fn proven_by_turns(ground: &ServiceContext<'_>, claim: &Claim) -> Vec<u32> {
+    let turns = keys::in_turn(ground);
+    let accepted = ground
         .entries()
-        .filter(|(_, entry)| entry.decision == Decision::Accepted)
-        .map(|(_, entry)| entry.key)
-        .collect();
+        .filter(|(_, entry)| entry.decision == Decision::Accepted);
+    let honoured: HashSet<u32> = accepted.map(|(_, entry)| entry.key).collect();
     let proven = |number: &u32| {
         let entry = ground.table.entry(*number)?;
         let own = ground.table.row_of(entry).filter(|row| !row.issues_concluded)?.issues;
         Some(turns.contains(&entry.key) && turns.contains(&own) && honoured.contains(&entry.key))
     };
-    claim.proven = claim
-        .named
-        .iter()
-        .copied()
-        .filter(|number| proven(number) == Some(true))
-        .collect();
-    Some(claim)
-}
-
-/// Keys under which tickets are issued in clear, in turn: K1, K2, K1. Names one bit apart are one key of wolfSSL.
-fn keys_in_turn(ground: &ServiceContext<'_>) -> HashSet<u32> {
-    let issuing = ground
-        .table
-        .rows_at(&ground.part.rows)
-        .filter(|row| row.issues != 0 && !row.issues_concluded);
-    let mut spans: HashMap<u32, (Timestamp, Timestamp)> = HashMap::new();
-    for row in issuing {
-        let span = spans.entry(row.issues).or_insert((row.time, row.time));
-        span.1 = row.time;
-    }
-    // Sorted by their beginning, two keys issue in turn where one begins before another has ended.
-    let mut sorted: Vec<(Timestamp, Timestamp, u32)> =
-        spans.iter().map(|(key, (from, to))| (*from, *to, *key)).collect();
-    sorted.sort_unstable();
-    let mut turns = HashSet::new();
-    let mut open: Option<(Timestamp, u32)> = None;
-    for (from, to, key) in sorted {
-        if let Some((end, other)) = open
-            && from < end
-            && !one_bit_apart(ground, key, other)
-        {
-            turns.insert(key);
-            turns.insert(other);
-        }
-        if open.is_none_or(|(end, _)| to > end) {
-            open = Some((to, key));
-        }
-    }
-    turns
-}
-
-fn one_bit_apart(ground: &ServiceContext<'_>, a: u32, b: u32) -> bool {
-    let (Some(a), Some(b)) = (ground.table.key(a), ground.table.key(b)) else {
-        return false;
-    };
-    let differing: u32 = a.bytes().iter().zip(b.bytes()).map(|(a, b)| (a ^ b).count_ones()).sum();
-    differing <= 1
+    let named = claim.named.iter().copied();
+    named.filter(|number| proven(number) == Some(true)).collect()
 }
 
 /// Whether full handshakes of one client stack show certificates in turn: A, B, A.
@@ -194,7 +117,7 @@ fn other_context(ground: &ServiceContext<'_>) -> Option<Claim> {
         return None;
     }
     // In TLS 1.3 the certificate is encrypted: where the service has one key only, the key is not the cause.
-    let one_key = keys_at_work(ground).len() == 1;
+    let one_key = KeysAtWork::of(ground).len() == 1;
     let claim = claim(ground, Kind::OtherContext, |entry| {
         let row = ground
             .table

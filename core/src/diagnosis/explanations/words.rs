@@ -37,7 +37,7 @@ impl Claim {
             Kind::OtherStore => "another server or process answered than the one that holds them",
             Kind::Takeover => "another machine took over the address",
             Kind::KeyChanged => "the ticket key changed",
-            Kind::ContextRenewed => "the certificate was renewed",
+            Kind::ContextRenewed => "the renewed certificate made older sessions worthless",
             Kind::ClientReset => "the client side reset their connections without close_notify",
             Kind::ClientFin => "the client side closed their connections without close_notify",
             Kind::ServerClose => "the server side closed their connections without close_notify",

@@ -78,12 +78,7 @@ pub(super) fn explained_if(
             named
                 .find(|(number, entry)| {
                     let is_named = standing.claim.named.binary_search(number).is_ok();
-                    is_named
-                        && standing
-                            .claim
-                            .kind
-                            .reason(entry.stateful)
-                            .is_none_or(|reason| reason == name)
+                    is_named && standing.claim.kind.reason(entry).is_none_or(|reason| reason == name)
                 })
                 .map(|(number, entry)| Explained {
                     place,
@@ -133,8 +128,9 @@ fn finding(case: &RuleContext<'_>, name: &'static str, found: &Explained<'_>) ->
 fn beside(case: &RuleContext<'_>, own: &str, number: u32, entry: &Entry) -> Vec<&'static str> {
     let standing = case.insight().into_iter().flat_map(|insight| &insight.standing);
     let mut names: Vec<&'static str> = Vec::new();
-    for it in standing.filter(|it| it.claim.named.binary_search(&number).is_ok()) {
-        if let Some(name) = it.claim.kind.reason(entry.stateful).filter(|name| *name != own)
+    let stands = |it: &&Standing| it.claim.plausible && it.claim.named.binary_search(&number).is_ok();
+    for it in standing.filter(stands) {
+        if let Some(name) = it.claim.kind.reason(entry).filter(|name| *name != own)
             && !names.contains(&name)
             && names.len() < MAX_RIVALS
         {
@@ -168,12 +164,12 @@ pub(super) fn candidates(case: &RuleContext<'_>) -> Vec<&'static str> {
         let standing = case.insight().into_iter().flat_map(|insight| &insight.standing);
         let named = standing.filter(|it| it.claim.named.binary_search(&number).is_ok());
         for it in named.filter(|it| families.contains(&it.claim.kind.family())) {
-            it.claim.kind.reason(entry.stateful).into_iter().for_each(&mut add);
+            it.claim.kind.reason(entry).into_iter().for_each(&mut add);
         }
     }
     // Another party can always have answered; that all was lost, or too old, only where its age does not say otherwise.
-    let stateful = refused().any(|(_, entry)| entry.stateful);
-    Kind::OtherStore.reason(stateful).into_iter().for_each(&mut add);
+    let store = refused().find_map(|(_, entry)| Kind::OtherStore.reason(entry));
+    add(store.unwrap_or("other-backend-cache"));
     if !refused().any(|(_, entry)| entry.accepted_later) {
         add("server-lost-sessions");
         add("server-cache-expired");

@@ -1,12 +1,12 @@
 //! Nothing was offered although something had been given: the credential ran out, was dropped, or was used up.
 
-use super::super::attempts::{Row, closed_by};
+use super::super::attempts::{BURST, Row, closed_by};
 use super::super::behaviour::Unclean;
 use super::super::context::{Gave, Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
-use crate::net::FrameRef;
-use crate::session::{CloseClass, Connection, Mechanism, Side};
+use crate::net::{FrameRef, Timestamp};
+use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Side};
 
 const NANOS: i64 = 1_000_000_000;
 /// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
@@ -37,8 +37,8 @@ reason! {
     ///
     /// ## How we know
     /// The lifetime stands in the NewSessionTicket (TLS 1.2), and the newest ticket of this client was older. Lifetimes
-    /// of TLS 1.3 are encrypted: there only the limit of seven days counts. It is `inferred` if this client offers
-    /// tickets to this service at other times, else `possible`.
+    /// of TLS 1.3 are encrypted: there only the limit of seven days counts. It is
+    /// `possible`: the next connection may be another client's.
     pub(super) static CREDENTIAL_EXPIRED_CLIENT_SIDE = {
         name: "credential-expired-client-side", since: "0.1.0", stage: NothingOffered,
         summary: "the client's credential had run out, and it offered none",
@@ -57,7 +57,7 @@ fn expired(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     RuleResult::holds(
-        at_best(case, case.habit().offers()),
+        Confidence::Possible,
         format!("the client's newest credential was {age} s old and good for {lifetime} s"),
         hello,
         vec![Evidence::new(
@@ -87,13 +87,19 @@ fn ran_out(case: &RuleContext<'_>, gift: &Issuance<'_>) -> Option<(i64, i64, Fra
     youngest
 }
 
+/// The latest of these connections before this one. Offers stand in the order of their hellos: a session that is offered a
+/// million times is not walked through for each of its users.
+fn latest_before<'a>(case: &RuleContext<'a>, offers: &[ConnectionId]) -> Option<&'a Connection> {
+    let earlier_than =
+        |time: Timestamp| offers.partition_point(|id| case.kept.get(*id).is_none_or(|user| user.hello_time() < time));
+    let before = offers.get(..earlier_than(case.hello_time()))?;
+    before.iter().rev().find_map(|id| case.kept.get(*id))
+}
+
 /// The latest connection before this one that issued or offered what the client was left with.
 fn last_use<'a>(case: &RuleContext<'a>, gift: &Issuance<'a>) -> &'a Connection {
-    let later_users = case
-        .left_with(gift.from)
-        .flat_map(|(_, credential)| credential.offers.iter())
-        .filter_map(|user| case.kept.get(*user))
-        .filter(|user| user.hello_time() < case.hello_time());
+    let users = case.left_with(gift.from);
+    let later_users = users.filter_map(|(_, credential)| latest_before(case, &credential.offers));
     later_users.fold(gift.from, |last, user| {
         if user.hello_time() > last.hello_time() {
             user
@@ -241,14 +247,17 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     if !facts.offers_tls13 || !case.habit().offers() {
         return RuleResult::DoesNotHold;
     }
-    // Tickets that other connections of a burst are about to offer are spoken for.
-    let Some(held) = row.held.filter(|held| usize::from(*held) <= soon(case, row)) else {
-        return RuleResult::DoesNotHold;
-    };
     let Some(latest) = case.earlier().take(MAX_COUNTED).find(|earlier| offers_psk(earlier)) else {
         return RuleResult::DoesNotHold;
     };
-    let confidence = if row.held_read && held == 0 {
+    // Tickets that other connections of a burst are about to offer are spoken for; and where none comes with a resumption
+    // there is none after one, whatever could be counted.
+    let spoken_for = row.held.is_some_and(|held| usize::from(held) <= soon(case, row));
+    let after_resumption = latest.accepted.is_some() && issues_none_on_resumption(case);
+    if !spoken_for && !after_resumption {
+        return RuleResult::DoesNotHold;
+    }
+    let confidence = if row.held_read && row.held == Some(0) {
         Confidence::Observed
     } else {
         Confidence::Possible
@@ -279,12 +288,16 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     )
 }
 
+fn issues_none_on_resumption(case: &RuleContext<'_>) -> bool {
+    let patterns = case.insight().into_iter().flat_map(|insight| &insight.patterns);
+    patterns
+        .into_iter()
+        .any(|pattern| pattern.name == "no-ticket-on-resumption")
+}
+
 fn offers_psk(connection: &Connection) -> bool {
     connection.offered().any(|mechanism| mechanism == Mechanism::Psk)
 }
-
-/// Connections of a burst begin within this time of each other, in nanoseconds.
-const BURST: i64 = 100_000_000;
 
 /// Later hellos of this client within the same burst that offer tickets.
 fn soon(case: &RuleContext<'_>, row: &Row) -> usize {

@@ -54,7 +54,12 @@ fn other_context(case: &RuleContext<'_>) -> RuleResult {
     explained(
         case,
         "session-context-mismatch",
-        &[Kind::OtherContext, Kind::ContextRenewed],
+        &[
+            Kind::OtherContext,
+            Kind::ContextRenewed,
+            Kind::OtherMachine,
+            Kind::OtherStore,
+        ],
     )
 }
 
@@ -70,7 +75,7 @@ reason! {
         summary: "the client offers a ticket that it was given a newer one for",
         spec: [(5077, "3.3")],
         actor: Client,
-        advice: "let the client's session store replace a ticket by each newer one that it is given",
+        advice: "let the client's session store replace a ticket by each newer one that it is given (OpenSSL: SSL_CTX_sess_set_new_cb; Java: one SSLContext for all connections)",
         rule: keeps_old,
     }
 }

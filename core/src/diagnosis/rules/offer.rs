@@ -277,7 +277,8 @@ fn nothing_visible_to_offer(case: &RuleContext<'_>, hello: FrameRef) -> RuleResu
     let unclear = |earlier: &Connection| match gave(earlier) {
         Some((Gave::Unclear | Gave::NothingInferred, from)) => case.before_hello(from),
         Some((Gave::Seen | Gave::Inferred | Gave::Nothing, _)) => false,
-        None => earlier.completed != Completed::No && over_at(earlier).is_none(),
+        // Of one that was seen in part it cannot be told; one that was still under way gave nothing yet.
+        None => earlier.completed != Completed::No && over_at(earlier).is_none_or(|over| case.before_hello(over)),
     };
     if !case.earlier().take(MAX_SEARCHED).any(unclear) && !case.lacks_the_past() {
         return RuleResult::DoesNotHold;

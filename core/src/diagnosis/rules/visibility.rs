@@ -9,11 +9,12 @@ use crate::session::{Mechanism, Outcome};
 reason! {
     /// ## What it means
     /// The packets that decide how this handshake went are not in the capture: one hello is missing, packets were lost
-    /// or cut, only one direction was captured, or the capture ended first. Nothing is said about the server.
+    /// or cut, only one direction was captured, or the capture ended first. Nothing is said about the server. So it is
+    /// where a credential was refused whose issue is among what is missing: without it nothing explains the refusal.
     ///
     /// ## How we know
     /// Sequence numbers show what is missing; the report names the cause under `not_visible`.
-    pub(super) static CAPTURE_INCOMPLETE = {
+    pub(in crate::diagnosis) static CAPTURE_INCOMPLETE = {
         name: "capture-incomplete", since: "0.1.0", stage: NotVisible, neutral: true,
         summary: "the packets that decide are not in the capture",
         spec: [],
@@ -43,6 +44,28 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
             blindness.code()
         ),
         Evidence::new(frame, text),
+        Vec::new(),
+    )
+}
+
+/// A refused credential that nobody was seen to issue, while an earlier handshake of that client, in which it may have been,
+/// is not in the capture in whole.
+pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleResult {
+    let lost = case.lacks_connections() || case.history.may_hide_an_issue(case.connection);
+    let (true, Some(hello)) = (lost, case.connection.hello.yes()) else {
+        return RuleResult::DoesNotHold;
+    };
+    let mut entries = case.hindsight.entries(case.id).peekable();
+    if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != Place::NONE || entry.accepted_before > 0) {
+        return RuleResult::DoesNotHold;
+    }
+    RuleResult::holds(
+        Confidence::Observed,
+        "the server refused a credential whose issue may be among the packets that are missing",
+        Evidence::new(
+            hello.at.frame,
+            "ClientHello offers a credential that nothing visible issued",
+        ),
         Vec::new(),
     )
 }

@@ -120,7 +120,7 @@ shows several certificates in turn. What refusals alone show cannot be counted: 
         name: "declined-after-hello-retry",
         since: "0.2.0",
         summary: "sessions are refused where a HelloRetryRequest was sent",
-        advice: "let clients send a key share of a group that the server takes in their first hello, so that no HelloRetryRequest is needed",
+        advice: "let clients send a key share of a group that the server takes in their first hello (OpenSSL: Groups; curl: --curves), so that no HelloRetryRequest is needed",
         text: "## What it means
 
 The server asks for another key share with HelloRetryRequest, and takes no PSK from the second ClientHello. The same

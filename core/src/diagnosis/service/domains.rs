@@ -28,14 +28,8 @@ pub(super) fn tell_apart(
     insight: &ServiceAnalysis,
     hindsight: &ServiceAnalyses,
 ) -> Vec<Domain> {
-    let issuing: Vec<_> = insight.keys.iter().filter(|timeline| timeline.issues > 0).collect();
-    let side_by_side = issuing.len() >= 2
-        && issuing.iter().enumerate().all(|(index, timeline)| {
-            issuing
-                .iter()
-                .skip(index + 1)
-                .all(|other| overlap(timeline.issued, other.issued))
-        });
+    let issuing = insight.keys.iter().filter(|timeline| timeline.issues > 0);
+    let side_by_side = all_overlap(issuing.filter_map(|timeline| timeline.issued));
     // A ticket that is renewed where nobody saw which one was offered may have been under any key.
     if !side_by_side || accepts_foreign_key(members, hindsight) || insight.renews_unnamed {
         return Vec::new();
@@ -68,11 +62,23 @@ pub(super) fn tell_apart(
     domains
 }
 
-fn overlap<T: PartialOrd>(a: Option<(T, T)>, b: Option<(T, T)>) -> bool {
-    match (a, b) {
-        (Some((a_first, a_last)), Some((b_first, b_last))) => a_first < b_last && b_first < a_last,
-        _ => false,
+/// Whether there are at least two spans, and each overlaps every other one: each begins before any other ends.
+fn all_overlap<T: PartialOrd + Copy>(spans: impl Iterator<Item = (T, T)> + Clone) -> bool {
+    // The two that end first: whichever ends first itself is held against the next.
+    let mut ends: [Option<(usize, T)>; 2] = [None; 2];
+    for (place, (_, last)) in spans.clone().enumerate() {
+        let [earliest, second] = &mut ends;
+        if earliest.is_none_or(|(_, end)| last < end) {
+            *second = earliest.replace((place, last));
+        } else if second.is_none_or(|(_, end)| last < end) {
+            *second = Some((place, last));
+        }
     }
+    let [Some((earliest, end)), Some((_, next))] = ends else {
+        return false;
+    };
+    let mut each = spans.enumerate();
+    each.all(|(place, (first, _))| first < if place == earliest { next } else { end })
 }
 
 /// A renewal under another key than the accepted one: this domain holds both.
@@ -84,4 +90,24 @@ fn accepts_foreign_key(members: &[(ConnectionId, &Connection)], hindsight: &Serv
         let issued = hindsight.issued_under(connection);
         accepted.is_some() && issued.is_some() && accepted != issued
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_overlap_when_each_begins_before_any_other_ends() {
+        let overlap = |spans: &[(u32, u32)]| all_overlap(spans.iter().copied());
+        assert!(overlap(&[(0, 9), (3, 5)]) && overlap(&[(3, 5), (0, 9)]));
+        assert!(overlap(&[(0, 6), (1, 8), (5, 9)]));
+        assert!(
+            !overlap(&[(0, 6), (1, 8), (6, 9)]),
+            "the last begins where the first ends"
+        );
+        assert!(!overlap(&[(0, 2), (3, 4)]));
+        // One that is no span at all ends before itself begins, and is not held against that.
+        assert!(overlap(&[(3, 3), (0, 9)]));
+        assert!(!overlap(&[(0, 9)]) && !overlap(&[]), "one alone overlaps nothing");
+    }
 }

@@ -12,7 +12,7 @@ use crate::diagnosis::attempts::{Decision, Row};
 use crate::diagnosis::context::{Gave, gave, order};
 use crate::diagnosis::{Confidence, Evidence};
 use crate::net::{At, hex};
-use crate::session::{Completed, Connection, Mechanism, Outcome, TicketsInferred};
+use crate::session::{Completed, Connection, ConnectionId, Mechanism, Outcome, TicketsInferred};
 
 /// Hellos that a claim needs.
 const ENOUGH: usize = 3;
@@ -36,34 +36,19 @@ pub(super) fn add(finder: &Finder<'_>, found: &mut Vec<Pattern>) {
 /// Clients that use each ticket of TLS 1.3 once offer after a full handshake, and have nothing to offer after a
 /// resumption: the server issues none then.
 fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
-    let attempts = finder.hindsight.attempts();
-    let (mut after_full, mut silent) = (0_usize, Vec::new());
-    let issues = |connection: &Connection| {
-        matches!(
-            connection.tickets_inferred,
-            TicketsInferred::Like(_) | TicketsInferred::Read { usable: true, .. }
-        )
-    };
-    let mut resumptions = finder
-        .members
-        .iter()
-        .filter(|(_, it)| it.is_tls13() && it.accepted.is_some());
-    // What a resumption issued shows, or was offered somewhere, if only under another name.
-    if resumptions.any(|(_, connection)| issues(connection))
-        || attempts
-            .rows_at(&finder.part.rows)
-            .any(|row| row.spent && resumed(finder, row))
-    {
+    if issues_on_resumption(finder) {
         return None;
     }
+    let attempts = finder.hindsight.attempts();
+    let (mut after_full, mut silent) = (0_usize, Vec::new());
     for row in attempts
         .rows_at(&finder.part.rows)
         .filter(|row| row.hello && row.turn > 0)
     {
         let (rows, turn) = attempts.of_client(row);
-        let before = turn
-            .checked_sub(1)
-            .and_then(|turn| attempts.rows().get(*rows.get(turn)? as usize));
+        let before = rows
+            .get(turn.saturating_sub(1))
+            .and_then(|number| attempts.rows().get(*number as usize));
         let Some(before) = before.filter(|before| before.completed) else {
             continue;
         };
@@ -76,9 +61,26 @@ fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
             _ => {}
         }
     }
-    if silent.len() < 2 || after_full < 2 {
-        return None;
-    }
+    (silent.len() >= 2 && after_full >= 2).then(|| nothing_left(finder, after_full, &silent))
+}
+
+/// Whether what a resumption issued shows, or was offered somewhere, if only under another name.
+fn issues_on_resumption(finder: &Finder<'_>) -> bool {
+    let issues = |connection: &Connection| {
+        matches!(
+            connection.tickets_inferred,
+            TicketsInferred::Like(_) | TicketsInferred::Read { usable: true, .. }
+        )
+    };
+    let mut resumptions = finder
+        .members
+        .iter()
+        .filter(|(_, it)| it.is_tls13() && it.accepted.is_some());
+    let mut rows = finder.hindsight.attempts().rows_at(&finder.part.rows);
+    resumptions.any(|(_, connection)| issues(connection)) || rows.any(|row| row.spent && resumed(finder, row))
+}
+
+fn nothing_left(finder: &Finder<'_>, after_full: usize, silent: &[ConnectionId]) -> Pattern {
     let shown: BTreeSet<_> = silent.iter().take(EVIDENCE).collect();
     let hellos = finder.members.iter().filter(|(id, _)| shown.contains(id));
     let evidence = hellos
@@ -90,7 +92,7 @@ fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
             )
         })
         .collect();
-    Some(Pattern {
+    Pattern {
         would_settle: Some("the client's key log, which shows the tickets"),
         explains: silent.len() as u64,
         remaining: vec!["client-never-offers"],
@@ -103,7 +105,7 @@ fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
             ),
             evidence,
         )
-    })
+    }
 }
 
 /// Whether a row resumed a session of TLS 1.3.
@@ -200,10 +202,17 @@ fn client_never_offers(finder: &Finder<'_>) -> Option<Pattern> {
     })
 }
 
-/// Whether a connection issues or accepts a ticket under a key.
-fn issues_under(finder: &Finder<'_>, connection: &Connection, name: KeyName) -> bool {
-    let accepted = connection.accepted.and_then(|id| finder.hindsight.key_name(id));
-    accepted == Some(name) || finder.hindsight.issued_under(connection) == Some(name)
+/// The first connection that issues or accepts a ticket under each key.
+fn first_under<'a>(finder: &Finder<'a>) -> HashMap<KeyName, &'a Connection> {
+    let mut first = HashMap::new();
+    for (_, connection) in finder.members {
+        let accepted = connection.accepted.and_then(|id| finder.hindsight.key_name(id));
+        let issued = finder.hindsight.issued_under(connection);
+        for name in [accepted, issued].into_iter().flatten() {
+            first.entry(name).or_insert(*connection);
+        }
+    }
+    first
 }
 
 /// Several ticket keys side by side, and nothing on the wire but one machine.
@@ -225,15 +234,13 @@ fn keys_of_one_machine(finder: &Finder<'_>, found: &[Pattern]) -> Option<Pattern
     {
         return None;
     }
+    let first = first_under(finder);
     let evidence: Vec<Evidence> = insight
         .keys
         .iter()
         .filter_map(|timeline| {
             let name = timeline.name;
-            let (_, connection) = finder
-                .members
-                .iter()
-                .find(|(_, connection)| issues_under(finder, connection, name))?;
+            let connection = first.get(&name)?;
             let short = hex(name.bytes().get(..4).unwrap_or_default());
             let answer = connection.answer.yes()?;
             Some(Evidence::new(

@@ -21,6 +21,7 @@ use crate::diagnosis::answer::Answer;
 use crate::diagnosis::attempts::{Attempts, Entry, Sources};
 use crate::diagnosis::contest::{self, Standing};
 use crate::diagnosis::explanations::{Kind, ServiceContext};
+use crate::diagnosis::judge::needs_reason;
 use crate::net::{At, Endpoint, Neighbour};
 use crate::session::{Connection, ConnectionId, CredentialId, Outcome, Service, TransportKind};
 use crate::store::{ConnectionStore, CredentialStore};
@@ -131,22 +132,51 @@ struct Endpoints {
 }
 
 impl ServiceAnalyses {
-    /// Over some of what was kept, as if there were no more: these connections and the credentials that they issued and
-    /// offered.
+    /// What tells of one connection, by some of what was kept as if there were no more: these connections, itself among
+    /// them, and the credentials that they issued and offered. Only its own service is looked at, and where no reason is
+    /// asked for, as of a resumption, only what tells its machine and its cache domain: a live run does this for every
+    /// line.
     #[must_use]
-    pub fn of_some(
+    pub fn around(
         kept: &ConnectionStore,
         ledger: &CredentialStore,
-        neighbours: &[(At, Neighbour)],
+        neighbours: impl Iterator<Item = (At, Neighbour)>,
         order: &[ConnectionId],
+        about: &Connection,
     ) -> Self {
-        let named = |connection: &Connection| {
-            let offered = connection.offers.iter().map(|offer| offer.credential);
-            connection.issued.iter().copied().chain(offered).collect::<Vec<_>>()
+        let mut hindsight = Self::default();
+        let service = Service::of(about);
+        let judged = needs_reason(about);
+        let here = |connection: &Connection| {
+            connection.server == service.server && connection.transport.kind() == service.transport
         };
-        let ids = order.iter().filter_map(|id| kept.get(*id)).flat_map(named);
-        let credentials = ids.filter_map(|id| Some((id, ledger.get(id)?)));
-        Self::of(kept, ledger, neighbours, order, || KeyNames::learn_some(credentials))
+        let all = || kept.in_turn(order);
+        let near: Vec<ConnectionId> = all()
+            .filter(|(_, connection)| judged || here(connection))
+            .map(|(id, _)| id)
+            .collect();
+        let claims: Vec<(At, Neighbour)> = neighbours
+            .filter(|(_, what)| matches!(what, Neighbour::Claims { ip, .. } if judged || *ip == service.server.ip))
+            .collect();
+        let endpoints = hindsight.endpoints(kept, &claims, &near);
+        let credentials = all().flat_map(|(_, connection)| {
+            let offered = connection.offers.iter().map(|offer| offer.credential);
+            connection.issued.iter().copied().chain(offered)
+        });
+        hindsight.key_names = KeyNames::learn_some(credentials.filter_map(|id| Some((id, ledger.get(id)?))));
+        let of_service =
+            |connection: &Connection| here(connection) && connection.server_name() == service.name.as_ref();
+        let mut members: Vec<_> = all().filter(|(_, connection)| of_service(connection)).collect();
+        let insight = if judged {
+            hindsight.attempts = hindsight.table(kept, ledger, order);
+            hindsight.insight(&service, members, &endpoints, kept, ledger)
+        } else {
+            let mut insight = hindsight.marks(&service, &members, &endpoints, ledger);
+            hindsight.tell_domains(&service, &mut members, &mut insight, &endpoints);
+            insight
+        };
+        hindsight.services.insert(service, insight);
+        hindsight
     }
 
     /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
@@ -165,19 +195,46 @@ impl ServiceAnalyses {
         let endpoints = hindsight.endpoints(kept, neighbours, order);
         let by_service = grouped(kept, order, Service::of);
         hindsight.key_names = key_names();
-        let backends = &hindsight.backend_of;
-        let machine = |id| backends.get(&id).copied();
-        let sources = Sources {
-            keys: &hindsight.key_names,
-            machine: &machine,
-        };
-        let attempts = Attempts::of(kept, ledger, order, &sources);
-        hindsight.attempts = attempts;
+        hindsight.attempts = hindsight.table(kept, ledger, order);
         for (service, members) in by_service {
             let insight = hindsight.insight(&service, members, &endpoints, kept, ledger);
             hindsight.services.insert(service, insight);
         }
         hindsight
+    }
+
+    /// The attempt table, once machines and key names are known.
+    fn table(&self, kept: &ConnectionStore, ledger: &CredentialStore, order: &[ConnectionId]) -> Attempts {
+        let machine = |id| self.backend(id);
+        let sources = Sources {
+            keys: &self.key_names,
+            machine: &machine,
+        };
+        Attempts::of(kept, ledger, order, &sources)
+    }
+
+    /// What marks and keys show of one service.
+    fn marks(
+        &self,
+        service: &Service,
+        members: &[(ConnectionId, &Connection)],
+        endpoints: &Endpoints,
+        ledger: &CredentialStore,
+    ) -> ServiceAnalysis {
+        // The port and the transport: who answers there by UDP is not who answers by TCP.
+        let place = (service.server, service.transport);
+        let machines = endpoints.machines.get(&place);
+        ServiceAnalysis {
+            members: members.iter().map(|(id, _)| *id).collect(),
+            backends: self.labels_of(members, machines.map(Vec::as_slice).unwrap_or_default()),
+            takeovers: endpoints.takeovers.get(&place).cloned().unwrap_or_default(),
+            keys: timelines::of_service(members, &self.attempts, &self.key_names, ledger),
+            // Without its hello a connection has no server name: loss is a matter of the endpoint.
+            lossy: endpoints.lossy.contains(&place),
+            resumes_unnamed: endpoints.resuming_unnamed.contains(&place),
+            renews_unnamed: endpoints.renewing_unnamed.contains(&place),
+            ..ServiceAnalysis::default()
+        }
     }
 
     /// What is to be said of one service.
@@ -189,20 +246,7 @@ impl ServiceAnalyses {
         kept: &ConnectionStore,
         ledger: &CredentialStore,
     ) -> ServiceAnalysis {
-        // The port and the transport: who answers there by UDP is not who answers by TCP.
-        let place = (service.server, service.transport);
-        let machines = endpoints.machines.get(&place);
-        let mut insight = ServiceAnalysis {
-            members: members.iter().map(|(id, _)| *id).collect(),
-            backends: self.labels_of(&members, machines.map(Vec::as_slice).unwrap_or_default()),
-            takeovers: endpoints.takeovers.get(&place).cloned().unwrap_or_default(),
-            keys: timelines::of_service(&members, &self.attempts, &self.key_names, ledger),
-            // Without its hello a connection has no server name: loss is a matter of the endpoint.
-            lossy: endpoints.lossy.contains(&place),
-            resumes_unnamed: endpoints.resuming_unnamed.contains(&place),
-            renews_unnamed: endpoints.renewing_unnamed.contains(&place),
-            ..ServiceAnalysis::default()
-        };
+        let mut insight = self.marks(service, &members, endpoints, ledger);
         let part = self.attempts.part_of(service).cloned().unwrap_or_default();
         let ground = ServiceContext::of(&self.attempts, &part, &insight.takeovers);
         insight.standing = contest::hold(&ground);
@@ -331,17 +375,21 @@ impl ServiceAnalyses {
     }
 
     fn labels_of(&self, members: &[(ConnectionId, &Connection)], machines: &[machines::Machine]) -> Vec<Label> {
-        (1..)
+        let mut labels: Vec<Label> = (1..)
             .zip(machines)
             .map(|(number, machine): (u16, _)| Label {
                 label: format!("backend-{number}"),
-                connections: members
-                    .iter()
-                    .filter(|(id, _)| self.backend(*id) == Some(number))
-                    .count() as u64,
+                connections: 0,
                 because: machine.because.clone(),
             })
-            .collect()
+            .collect();
+        // Machines are those of the endpoint; counted are the connections of the service.
+        for number in members.iter().filter_map(|(id, _)| self.backend(*id)) {
+            if let Some(label) = labels.get_mut(usize::from(number).saturating_sub(1)) {
+                label.connections += 1;
+            }
+        }
+        labels
     }
 }
 

@@ -1,7 +1,11 @@
 //! Statements about many connections of one service, each with its evidence and, where it was counted, its contrast.
 //!
 //! Causes come from the contest: all that are inferred, and of the merely possible ones the few that people should look at
-//! first. What is no cause of refusals, but a fact about the service, is in [`super::facts`].
+//! first. What is no cause of refusals, but a fact about the service, is in `facts.rs`.
+
+use std::fmt::Write as _;
+
+use hashbrown::HashSet;
 
 use crate::diagnosis::attempts::{Entry, Place, ServicePart};
 use crate::diagnosis::contest::Standing;
@@ -197,15 +201,20 @@ impl Finder<'_> {
 
     fn retired_key(&self, it: &Standing, mut summary: String) -> String {
         let entries = it.claim.named.iter().filter_map(|number| self.entry(*number));
-        let names = entries.filter_map(|entry| self.hindsight.attempts().key(entry.key));
-        let timelines: Vec<_> = names.filter_map(|name| self.insight.key(name)).collect();
+        let names: HashSet<KeyName> = entries
+            .filter_map(|entry| self.hindsight.attempts().key(entry.key))
+            .collect();
+        let each = self.insight.keys.iter();
+        let timelines: Vec<_> = each.filter(|timeline| names.contains(&timeline.name)).collect();
         let last = timelines
             .iter()
             .filter_map(|timeline| timeline.alive)
             .map(|(_, last)| last)
             .max();
         match last {
-            Some(last) => summary.push_str(&format!(" whose key was last seen at work at {} UTC", clock(last))),
+            Some(last) => {
+                let _ = write!(summary, " whose key was last seen at work at {} UTC", clock(last));
+            }
             None => summary.push_str(" under a key that was not seen at work again"),
         }
         let advertised = timelines.iter().filter_map(|timeline| timeline.advertised).max();
@@ -213,7 +222,7 @@ impl Finder<'_> {
         if let (Some(advertised), Some(age)) = (advertised, refused_at)
             && i64::from(advertised) > age / SECOND
         {
-            summary.push_str(&format!("; given for {advertised} s, refused after {}", duration(age)));
+            let _ = write!(summary, "; given for {advertised} s, refused after {}", duration(age));
         }
         summary
     }
@@ -240,7 +249,7 @@ impl Finder<'_> {
         let text = match it.claim.kind {
             Kind::OfferBreaks => "an offer, and the handshake breaks".to_owned(),
             _ if what == "-" => "a session is offered, and refused".to_owned(),
-            _ => format!("a session is offered {what}, and refused"),
+            _ => format!("a session is offered and refused: {what}"),
         };
         // Proven ones first: they show what the others only suggest.
         let proven = it.claim.proven.iter();

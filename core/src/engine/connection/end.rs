@@ -64,6 +64,7 @@ pub(in crate::engine) fn finish(
     let mut ends = *open.ends();
     for (end, direction) in ends.iter_mut().zip(Direction::BOTH) {
         end.after_peer_fin = flow.spoke_after_end(direction);
+        end.after_peer_data = flow.spoke_after_data(direction);
     }
     // In place: facts that are moved are facts that are copied.
     let connection = open.facts_mut();

@@ -25,8 +25,9 @@ const MAX_OF_A_PAIR: usize = 4;
 const MAX_SHADOWS: usize = 64;
 /// Nanoseconds of silence that end a connection: as long as the silence after which it is told as timed out.
 const IDLE: i64 = 300_000_000_000;
-/// Nanoseconds of silence that end a connection on which a side sent an alert: what follows an alert follows at once.
-const IDLE_AFTER_ALERT: i64 = 10_000_000_000;
+/// Nanoseconds of silence that end a connection on which a side sent an alert: more than an answer takes, and enough for a
+/// side that only warned to go on.
+const IDLE_AFTER_ALERT: i64 = 60_000_000_000;
 /// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
 /// that doubles its timer from one second (RFC 6347 §4.2.4.1).
 const IDLE_UNANSWERED: i64 = 120_000_000_000;
@@ -107,8 +108,8 @@ impl ConnectionState {
 #[derive(Debug, Clone, Default)]
 struct Ids {
     pairs: HashMap<(Endpoint, Box<[u8]>), Pair>,
-    /// Lengths of the IDs of a server: its records do not say.
-    lengths: HashMap<Endpoint, Vec<usize>>,
+    /// Lengths of the IDs of a server, and how many there are of each: records do not say.
+    lengths: HashMap<Endpoint, Vec<(usize, usize)>>,
     /// Pairs to which a connection has moved.
     moved: HashMap<Pair, Pair>,
 }
@@ -160,10 +161,10 @@ impl DtlsTable {
         let mut beginning = opens(datagram.payload, datagram.cut);
         let (mut touched, mut news) = (None, None);
         for record in records(datagram.payload, datagram.cut, length) {
-            let mut place = self.best(pair, datagram, &record);
+            let mut place = self.best(pair, datagram, &record, at);
             if let (None, Some(by)) = (place, beginning) {
                 self.begin(pair, by, datagram, at, run);
-                place = self.best(pair, datagram, &record);
+                place = self.best(pair, datagram, &record, at);
             }
             beginning = None;
             let Some(track) = place.and_then(|place| self.track(pair, place)) else {
@@ -189,9 +190,9 @@ impl DtlsTable {
         self.settle(pair, at, run);
     }
 
-    fn best(&self, pair: Pair, datagram: &Datagram<'_>, record: &Record<'_>) -> Option<usize> {
+    fn best(&self, pair: Pair, datagram: &Datagram<'_>, record: &Record<'_>, at: At) -> Option<usize> {
         let tracks = self.pairs.get(&pair)?.all.iter().enumerate();
-        let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record), place));
+        let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record, at), place));
         fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
     }
 
@@ -216,7 +217,7 @@ impl DtlsTable {
         }
         self.shadows = self.shadows.saturating_sub(elder.len());
         for track in elder {
-            self.ids.forget(&track);
+            self.ids.forget(pair, &track);
             track.finish(Ending::Replaced, run);
         }
         self.account(pair, at, run);
@@ -289,7 +290,7 @@ impl DtlsTable {
         self.buffered = self.buffered.saturating_sub(tracks.buffered);
         self.shadows = self.shadows.saturating_sub(tracks.all.len().saturating_sub(1));
         for track in tracks.all {
-            self.ids.forget(&track);
+            self.ids.forget(pair, &track);
             track.finish(ending, run);
         }
     }
@@ -320,7 +321,7 @@ impl Ids {
     /// The pair of the connection that a datagram of unknown endpoints names by its connection ID.
     fn find(&self, datagram: &Datagram<'_>) -> Option<Pair> {
         let lengths = self.lengths.get(&datagram.destination)?;
-        lengths.iter().find_map(|length| {
+        lengths.iter().find_map(|(length, _)| {
             let record = records(datagram.payload, datagram.cut, Some(*length)).next()?;
             let id = record.connection_id?;
             self.pairs.get(&(datagram.destination, id.into())).copied()
@@ -336,24 +337,40 @@ impl Ids {
         let Some(id) = id.filter(|id| !id.is_empty()) else {
             return;
         };
-        let lengths = self.lengths.entry(track.server).or_default();
-        if !lengths.contains(&id.len()) {
-            lengths.push(id.len());
-        }
-        self.pairs.insert((track.server, id.into()), pair);
         track.id_is_known = true;
+        // Some servers call every connection by the same ID: what bears it is of the latest.
+        if self.pairs.insert((track.server, id.into()), pair).is_some() {
+            return;
+        }
+        let lengths = self.lengths.entry(track.server).or_default();
+        match lengths.iter_mut().find(|(length, _)| *length == id.len()) {
+            Some((_, count)) => *count += 1,
+            None => lengths.push((id.len(), 1)),
+        }
     }
 
-    fn forget(&mut self, track: &StreamState) {
+    fn forget(&mut self, pair: Pair, track: &StreamState) {
         for path in track.paths() {
             self.moved.remove(&pair_of(path.client, track.server));
         }
         let id = track.association.connection_id(Direction::ToServer);
-        if let Some(id) = id.filter(|_| track.id_is_known) {
-            self.pairs.remove(&(track.server, id.into()));
+        let Some(id) = id.filter(|_| track.id_is_known) else {
+            return;
+        };
+        let key = (track.server, id.into());
+        if self.pairs.get(&key) != Some(&pair) {
+            return;
         }
-        if self.pairs.is_empty() {
-            self.lengths.clear();
+        self.pairs.remove(&key);
+        let Some(lengths) = self.lengths.get_mut(&track.server) else {
+            return;
+        };
+        if let Some((_, count)) = lengths.iter_mut().find(|(length, _)| *length == id.len()) {
+            *count -= 1;
+        }
+        lengths.retain(|(_, count)| *count > 0);
+        if lengths.is_empty() {
+            self.lengths.remove(&track.server);
         }
     }
 }

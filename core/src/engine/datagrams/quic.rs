@@ -3,6 +3,7 @@
 //! A connection is known by its connection IDs on any path, then by its pair of endpoints (RFC 9000 §5.2). It is told
 //! only once a ClientHello was read; until then it is a few kilobytes that any forged Initial may cause, and bounded.
 
+mod limits;
 mod lookup;
 mod open;
 #[cfg(test)]
@@ -18,27 +19,12 @@ use crate::decrypt::{Scratch, Speaker};
 use crate::net::{At, Datagram, Notice, Timestamp};
 use crate::quic::{self, Cid, LongKind, Packet, split};
 
+use limits::{IDLE, MAX_FAILURES, MAX_HELD, MAX_OPEN, MAX_OPENING, MAX_PACKETS, MAX_STRANGERS};
 use lookup::{Index, Pair, Reached};
 use open::Entry;
 
 /// Number of a connection in the table.
 type Number = u32;
-
-/// Connections being opened: no ServerHello yet. Beyond that the oldest is given up.
-const MAX_OPENING: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
-/// Connections in all; beyond that the one that was silent longest is ended.
-const MAX_OPEN: usize = 1 << 18;
-/// Bytes that all of them hold back; beyond that those being opened are given up, the oldest first.
-const MAX_HELD: usize = 64 << 20;
-/// Packets read in a datagram; nobody coalesces more than one of each kind.
-const MAX_PACKETS: usize = 8;
-/// Initials of a pair of endpoints that did not open, after which no more are tried.
-const MAX_FAILURES: u8 = 16;
-/// Pairs of endpoints of which something is remembered before there is a connection.
-const MAX_STRANGERS: usize = if cfg!(test) { 1 << 6 } else { 1 << 12 };
-/// Nanoseconds of silence after which a connection is over: above the idle timeouts that servers announce, and the time
-/// in which a machine that took over still resets what it does not know.
-const IDLE: i64 = 300_000_000_000;
 
 /// What came before a connection could be opened.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +52,7 @@ impl Stranger {
 }
 
 /// The open connections over QUIC.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct QuicTable {
     slots: Vec<Option<Box<Entry>>>,
     free: Vec<Number>,
@@ -83,6 +69,29 @@ pub(super) struct QuicTable {
     stranger_order: VecDeque<Pair>,
     held: usize,
     scratch: Scratch,
+    most_opening: usize,
+    most_strangers: usize,
+}
+
+impl Default for QuicTable {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            entered: 0,
+            live: 0,
+            index: Index::default(),
+            looks: VecDeque::new(),
+            opening: VecDeque::new(),
+            opening_count: 0,
+            strangers: HashMap::new(),
+            stranger_order: VecDeque::new(),
+            held: 0,
+            scratch: Scratch::default(),
+            most_opening: MAX_OPENING,
+            most_strangers: MAX_STRANGERS,
+        }
+    }
 }
 
 /// A copy to be ended, while the original goes on.
@@ -101,6 +110,8 @@ impl Clone for QuicTable {
             stranger_order: self.stranger_order.clone(),
             held: self.held,
             scratch: Scratch::default(),
+            most_opening: self.most_opening,
+            most_strangers: self.most_strangers,
         }
     }
 }
@@ -133,15 +144,23 @@ impl QuicTable {
         };
         let was_opening = entry.is_opening();
         entry.see(reached, datagram, at, &mut run.context);
-        let mut destination = None;
+        let mut destination: Option<Cid> = None;
         let mut rest = datagram.payload;
         for _ in 0..MAX_PACKETS {
             let Some((packet, after)) = split(rest) else { break };
+            // RFC 9000 §12.2: packets for another connection ID are to be ignored. So is what some stacks fill their
+            // datagrams with.
+            let same = match (&packet, destination) {
+                (_, None) => true,
+                (Packet::Long(long), Some(first)) => long.destination == first,
+                (Packet::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
+                _ => false,
+            };
+            if !same {
+                break;
+            }
             if let Packet::Long(long) = &packet {
-                // RFC 9000 §12.2: packets for another connection ID are to be ignored.
-                if *destination.get_or_insert(long.destination) != long.destination {
-                    break;
-                }
+                destination = Some(long.destination);
             }
             entry.packet(speaker, &packet, at, run.context.secrets, &mut self.scratch);
             rest = after;
@@ -242,7 +261,7 @@ impl QuicTable {
     fn stranger_of(&mut self, pair: Pair) -> &mut Stranger {
         if !self.strangers.contains_key(&pair) {
             self.stranger_order.push_back(pair);
-            if self.stranger_order.len() > MAX_STRANGERS
+            if self.stranger_order.len() > self.most_strangers
                 && let Some(oldest) = self.stranger_order.pop_front()
             {
                 self.strangers.remove(&oldest);
@@ -314,7 +333,7 @@ impl QuicTable {
 
     /// Keeps the table within its bounds.
     fn bound(&mut self, run: &mut Run<'_>) {
-        while self.opening_count > MAX_OPENING || self.held > MAX_HELD {
+        while self.opening_count > self.most_opening || self.held > MAX_HELD {
             let Some((number, serial)) = self.opening.pop_front() else {
                 break;
             };
@@ -391,7 +410,13 @@ fn is_named_version(version: u32) -> bool {
 
 #[cfg(test)]
 impl QuicTable {
+    /// Pairs of endpoints that are remembered without a connection.
     pub(super) fn strangers(&self) -> usize {
         self.strangers.len().max(self.stranger_order.len())
+    }
+
+    /// Smaller bounds: packets are made slowly where nothing is optimised.
+    pub(super) const fn shrink(&mut self, most_opening: usize, most_strangers: usize) {
+        (self.most_opening, self.most_strangers) = (most_opening, most_strangers);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Only a stream of which every byte was seen, up to where its side or a reset ended it, can be without one.
 
+use crate::net::At;
 use crate::tcp::FinCovers;
 use crate::tls::{Content, ContentType};
 
@@ -12,6 +13,9 @@ use crate::session::side::Side;
 
 /// FIN or RST follows a TLS 1.3 close_notify at once; data of the same size that is followed later is no alert.
 const CLOSE_FOLLOWS_NANOS: i64 = 50_000_000;
+
+/// Of two packets further apart the later one was sent with the earlier one before it, unless that was lost.
+const LONGEST_ROUND_TRIP: i64 = 1_000_000_000;
 
 /// Tag of nearly all suites of TLS 1.3, and a record with an alert in it.
 const TLS13_TAG: u16 = 16;
@@ -199,6 +203,7 @@ pub(super) fn first_closer(
     match (second(Side::Client), second(Side::Server)) {
         (false, true) => return Seen::Yes(Side::Client),
         (true, false) => return Seen::Yes(Side::Server),
+        (false, false) if crossed(connection, ends, notifies) => return Seen::Blind(Blindness::NothingTellsApart),
         _ => {}
     }
     for side in Side::BOTH {
@@ -232,26 +237,57 @@ pub(super) fn first_closer(
     }
 }
 
-/// A side that only sends FIN, and acknowledges with it that the other is done, comes second; so does one that answers a
-/// bare FIN.
+/// A side comes second that had what the other closed with when it closed itself, as its acknowledgements say; so does one
+/// that answers a bare FIN.
 fn comes_second(connection: &Connection, side: Side, ends: [&SideClose; 2], notifies: [CloseNotify; 2]) -> bool {
-    let [own, other] = of(side, notifies);
+    let [_, other] = of(side, notifies);
     let done = if other.at().is_some() {
         FinCovers::Data
     } else {
         FinCovers::End
     };
-    let only_fin = own == CloseNotify::Absent && connection.side(side).fin_covers >= done;
-    only_fin || answers_bare_fin(connection, side, ends, notifies)
+    let knew = knew(connection, side, ends, notifies);
+    knew.is_some_and(|knew| knew >= done) || answers_bare_fin(connection, side, ends, notifies)
+}
+
+/// What a side had of the other when it sent its close_notify, or else its FIN; `None` where no acknowledgement tells, or
+/// what it sent last may be either.
+fn knew(connection: &Connection, side: Side, ends: [&SideClose; 2], notifies: [CloseNotify; 2]) -> Option<FinCovers> {
+    let ([own, _], [end, _]) = (of(side, notifies), of(side, ends));
+    let facts = connection.side(side);
+    match own {
+        CloseNotify::Observed(_) | CloseNotify::Inferred(_) => match (end.after_peer_fin, end.after_peer_data) {
+            (Some(true), _) => Some(FinCovers::End),
+            (_, Some(true)) => Some(FinCovers::Data),
+            (_, Some(false)) => Some(FinCovers::Part),
+            (_, None) => None,
+        },
+        CloseNotify::Absent if facts.fin.is_some() => Some(facts.fin_covers),
+        CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) | CloseNotify::Blind(_) => None,
+    }
+}
+
+/// Whether each side closed before it had what the other closed with: their packets crossed, and which one stands first
+/// depends on where it was captured. What was sent longer apart than any round trip did not cross: something was lost.
+fn crossed(connection: &Connection, ends: [&SideClose; 2], notifies: [CloseNotify; 2]) -> bool {
+    let met = Side::BOTH.map(|side| knew(connection, side, ends, notifies).is_some());
+    let [client, server] = Side::BOTH.map(|side| first_sign(connection, side, notifies));
+    let apart = client
+        .zip(server)
+        .map(|(client, server)| client.time.since(server.time).abs());
+    met == [true; 2] && apart.is_some_and(|apart| apart <= LONGEST_ROUND_TRIP)
+}
+
+/// With what a side closed first: close_notify, FIN or reset.
+fn first_sign(connection: &Connection, side: Side, notifies: [CloseNotify; 2]) -> Option<At> {
+    let facts = connection.side(side);
+    let [own, _] = of(side, notifies);
+    let ends = [facts.fin, facts.reset.map(|reset| reset.at), own.at()];
+    ends.into_iter().flatten().min_by_key(|at| (at.time, at.frame))
 }
 
 fn earliest(connection: &Connection, notifies: [CloseNotify; 2]) -> Option<Side> {
-    let first = |side: Side| {
-        let facts = connection.side(side);
-        let [own, _] = of(side, notifies);
-        let ends = [facts.fin, facts.reset.map(|reset| reset.at), own.at()];
-        ends.into_iter().flatten().map(|at| (at.time, at.frame)).min()
-    };
+    let first = |side: Side| first_sign(connection, side, notifies).map(|at| (at.time, at.frame));
     match (first(Side::Client), first(Side::Server)) {
         (Some(client), Some(server)) if server < client => Some(Side::Server),
         (Some(_), _) => Some(Side::Client),

@@ -490,15 +490,19 @@ fn the_first_to_close_is_told_by_what_a_fin_acknowledges_before_any_clock() {
             .fin(Server, server.0, server.1);
         ending.close().first_closer
     };
-    assert_eq!(first((10, Part), (11, Part)), Seen::Yes(Client));
-    assert_eq!(first((11, Part), (10, Part)), Seen::Yes(Server));
+    // Neither had the end of the other: they crossed, wherever they were captured.
+    assert_eq!(first((10, Part), (11, Part)), Seen::Blind(Blindness::NothingTellsApart));
+    assert_eq!(first((11, Part), (10, Part)), Seen::Blind(Blindness::NothingTellsApart));
+    // Nothing is on its way for that long: what the first one sent was lost.
+    assert_eq!(first((10, Part), (1011, Part)), Seen::Yes(Client));
+    assert_eq!(first((1011, Part), (10, Part)), Seen::Yes(Server));
     assert_eq!(first((11, Part), (10, End)), Seen::Yes(Client));
     assert_eq!(first((10, End), (11, Part)), Seen::Yes(Server));
     // Both acknowledge the end of the other: the clocks decide.
     assert_eq!(first((10, End), (11, End)), Seen::Yes(Client));
     assert_eq!(first((11, End), (10, End)), Seen::Yes(Server));
     // All data is not the end, unless close_notify was among it.
-    assert_eq!(first((11, Part), (10, Data)), Seen::Yes(Server));
+    assert_eq!(first((11, Part), (10, Data)), Seen::Blind(Blindness::NothingTellsApart));
     let notified = Ending::tls12()
         .alert(Client, 11)
         .fin(Client, 12, Part)
@@ -508,6 +512,30 @@ fn the_first_to_close_is_told_by_what_a_fin_acknowledges_before_any_clock() {
     assert_eq!(one(Ending::tls12().fin(Client, 10, Part)), Seen::Yes(Client));
     assert_eq!(one(Ending::tls12().reset(Server, 10)), Seen::Yes(Server));
     assert_eq!(one(Ending::tls12()), Seen::Blind(Blindness::OpenAtCaptureEnd));
+}
+
+#[test]
+fn the_close_notify_that_answers_another_comes_second_whatever_the_clocks_say() {
+    let first = |client: Option<bool>, server: Option<bool>| {
+        let ending = Ending::tls12()
+            .alert(Client, 11)
+            .alert(Server, 10)
+            .fin(Client, 12, Data)
+            .fin(Server, 13, Data);
+        let told = |ending: &mut Ending| {
+            ending.end(Client).after_peer_data = client;
+            ending.end(Server).after_peer_data = server;
+        };
+        ending.with(told).close().first_closer
+    };
+    assert_eq!(first(Some(false), Some(true)), Seen::Yes(Client));
+    assert_eq!(first(Some(true), Some(false)), Seen::Yes(Server));
+    assert_eq!(
+        first(Some(false), Some(false)),
+        Seen::Blind(Blindness::NothingTellsApart)
+    );
+    // Without acknowledgements the clocks decide.
+    assert_eq!(first(None, None), Seen::Yes(Server));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A connection as one run saw it, with its credentials by name: what can be carried to another run.
 //!
-//! [`PartialConnection::of`] takes a finished connection out of its run; [`replay`] enters many of them into one ledger in the
+//! [`PartialConnection::of`] takes a finished connection out of its run; `replay` enters many of them into one ledger in the
 //! order of time, which decides anew what depends on what others did before. Sightings of one connection become one by
 //! [`PartialConnection::join`].
 

@@ -1,5 +1,6 @@
 //! One connection: facts, outcome, reasons, close and cost.
 
+mod close;
 mod csv;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,9 @@ use crate::model::{
 use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
-    Blindness, ClientHelloFacts, Close, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin,
-    OfferKind, Outcome, Side, TicketExtension, TicketsInferred,
+    Blindness, ClientHelloFacts, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind,
+    Outcome, TicketExtension, TicketsInferred, TransportKind,
 };
-use reshake_core::tcp::ResetForm;
 use reshake_core::tls::CertificateOperation;
 
 pub use csv::write as write_csv;
@@ -278,9 +278,12 @@ impl<'a> ConnectionJson<'a> {
                 not_visible.insert(field, cause.code());
             }
         }
+        if let Some(cause) = unseen_preamble(connection) {
+            not_visible.insert("preamble", cause.code());
+        }
         let started = transport.started;
         let early_data = early_data(connection.early_data, &mut not_visible, &mut inferred);
-        let close = close(connection, &mut not_visible, &mut inferred);
+        let close = close::told(connection, &mut not_visible, &mut inferred);
         if connection.keys == Some(KeyOrigin::Embedded) {
             read_with_embedded_keys(connection, &mut inferred);
         }
@@ -322,7 +325,7 @@ impl<'a> ConnectionJson<'a> {
             close,
             cost: cost(connection, &mut not_visible),
             quic: QuicJson::of(connection, &mut not_visible, &mut inferred),
-            dtls: transport.dtls().map(Into::into),
+            dtls: DtlsJson::of(connection, &mut not_visible),
             not_visible,
             inferred,
         }
@@ -471,95 +474,6 @@ fn early_data(early_data: EarlyData, not_visible: &mut Causes, inferred: &mut Ca
     }
 }
 
-fn close(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> CloseJson {
-    let Close {
-        class,
-        first_closer,
-        client,
-        server,
-    } = &connection.close;
-    for (path, cause) in [
-        ("close.class", class.blind()),
-        ("close.first_closer", first_closer.blind()),
-        ("close.client.fin_frame", unseen_fin(connection, Side::Client)),
-        ("close.server.fin_frame", unseen_fin(connection, Side::Server)),
-    ] {
-        if let Some(cause) = cause {
-            not_visible.insert(path, cause.code());
-        }
-    }
-    let [client, server] = [
-        (Side::Client, client, "close.client.close_notify"),
-        (Side::Server, server, "close.server.close_notify"),
-    ]
-    .map(|(side, notify, path)| {
-        let facts = connection.side(side);
-        let stated = match notify {
-            // See read_with_embedded_keys.
-            CloseNotify::Observed(_) if connection.keys == Some(KeyOrigin::Embedded) => Some("inferred"),
-            CloseNotify::Observed(_) => Some("observed"),
-            CloseNotify::Inferred(_) => {
-                inferred.insert(
-                    path,
-                    "last record of this side, of the size of an alert, with the close right after it",
-                );
-                inferred.insert(
-                    "close.class",
-                    "from the close_notify of each side, as far as sizes tell",
-                );
-                Some("inferred")
-            }
-            CloseNotify::Absent => None,
-            CloseNotify::AnswerToBareFin(_) => {
-                not_visible.insert(path, "encrypted");
-                None
-            }
-            CloseNotify::Blind(cause) => {
-                not_visible.insert(path, cause.code());
-                None
-            }
-        };
-        SideCloseJson {
-            close_notify: stated,
-            close_notify_frame: notify.at().map(Into::into),
-            fin_frame: facts.fin.map(Into::into),
-            rst_frame: facts.reset.map(|reset| reset.at.into()),
-            rst_form: facts.reset.map(|reset| match reset.form {
-                ResetForm::Active => "active",
-                ResetForm::NoSocket => "no-socket",
-            }),
-        }
-    });
-    CloseJson {
-        class: class.yes().map(|class| class.code()),
-        first_closer: first_closer.yes().map(|side| match side {
-            Side::Client => "client",
-            Side::Server => "server",
-        }),
-        client,
-        server,
-    }
-}
-
-/// Why the FIN of a side may have been sent although it was not seen.
-fn unseen_fin(connection: &Connection, side: Side) -> Option<Blindness> {
-    let not_over = connection
-        .close
-        .side(side)
-        .blind()
-        .filter(|cause| cause.is_end_of_capture());
-    let (side, peer) = (connection.side(side), connection.side(side.other()));
-    let cause = if side.fin_is_lost() {
-        Some(Blindness::Gap)
-    } else if side.captured && peer.captured {
-        side.tail_loss.or(not_over)
-    } else {
-        // Without the other side nothing acknowledges it.
-        Some(Blindness::OneDirection)
-    };
-    cause.filter(|_| side.fin.is_none())
-}
-
 /// Secrets inside a capture vouch for nothing but themselves: who wrote the file wrote them, too. What only they show
 /// is called inferred.
 fn read_with_embedded_keys(connection: &Connection, inferred: &mut Causes) {
@@ -582,12 +496,26 @@ fn read_with_embedded_keys(connection: &Connection, inferred: &mut Causes) {
     }
 }
 
+/// Why something may have stood before TLS although nothing was seen of it: neither SYN shows where the bytes begin, or the
+/// hello itself was not seen.
+fn unseen_preamble(connection: &Connection) -> Option<Blindness> {
+    let transport = &connection.transport;
+    let unseen = transport.kind() == TransportKind::Tcp && transport.preamble().is_none();
+    let begun = transport.client_isn.is_some() || connection.marks.syn_options.is_some();
+    let late = (!begun).then_some(Blindness::CaptureStartedLate);
+    late.or(connection.hello.blind()).filter(|_| unseen)
+}
+
 fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
     let cost = crate::model::cost::of(connection);
+    let [client_bytes, server_bytes] =
+        [&connection.client_side, &connection.server_side].map(crate::model::cost::side_bytes);
     for (path, missing) in [
         ("cost.rtt_ms", cost.rtt.is_none()),
         ("cost.handshake_ms", cost.handshake.is_none()),
         ("cost.extra_round_trips", cost.extra_round_trips.is_none()),
+        ("cost.handshake_bytes.client", client_bytes.is_none()),
+        ("cost.handshake_bytes.server", server_bytes.is_none()),
         (
             "cost.certificate_operation",
             connection.shape.yes().is_none() || connection.answer.yes().is_none(),
@@ -603,8 +531,8 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
         extra_round_trips: cost.extra_round_trips,
         certificate_operation: cost.operation.map(CertificateOperation::code),
         handshake_bytes: HandshakeBytesJson {
-            client: connection.client_side.handshake_bytes,
-            server: connection.server_side.handshake_bytes,
+            client: client_bytes,
+            server: server_bytes,
         },
     }
 }

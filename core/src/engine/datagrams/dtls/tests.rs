@@ -3,7 +3,7 @@ use crate::datagram::Protocol;
 use crate::dtls::testing::{client_hello, connection_id, message, record, server_hello};
 use crate::engine::{Engine, Limits};
 use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Path, Timestamp};
-use crate::session::{Blindness, CloseClass, Connection, Outcome, Seen};
+use crate::session::{Blindness, CloseClass, Connection, Cookie, Outcome, Seen};
 use crate::tls::names::HandshakeType;
 
 const SERVER: u16 = 4433;
@@ -72,11 +72,7 @@ impl Wire {
 
     /// A full handshake whose hello was sent.
     fn handshake(&mut self, port: u16, random: u8, ids: bool) -> &mut Self {
-        let extensions = if ids {
-            connection_id(&[random, 2, 3])
-        } else {
-            Vec::new()
-        };
+        let extensions = if ids { connection_id(&[1, 2, 3]) } else { Vec::new() };
         let hello = server_hello(random, &[random; 32], &extensions);
         self.server(port, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
         self.server(port, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]));
@@ -126,6 +122,36 @@ fn a_forged_hello_ends_no_connection() {
 }
 
 #[test]
+fn a_hello_with_a_cookie_answers_no_hello_retry_request() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1);
+    let again = client_hello(1, &[], &[7; 20], &connection_id(&[1, 1]));
+    wire.client(1, &message(1, HandshakeType::CLIENT_HELLO, 1, &again));
+    let found = wire.finish();
+    let dtls = found[0].transport.dtls().expect("DTLS");
+    assert_eq!(dtls.cookie, Some(Cookie::HelloVerify));
+    assert!(found[0].retry.is_none() && found[0].retry_hidden.is_some());
+}
+
+#[test]
+fn a_protected_alert_is_no_failure_where_a_finished_may_be_lost() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1);
+    let hello = server_hello(1, &[1; 32], &[]);
+    wire.server(1, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
+    wire.server(1, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]));
+    let exchange = message(1, HandshakeType::CLIENT_KEY_EXCHANGE, 1, &[1, 2]);
+    let finished = record(22, 1, 0, &[0; 48]);
+    wire.client(1, &[exchange, record(20, 0, 2, &[1]), finished].concat());
+    wire.server(1, &record(20, 0, 2, &[1]));
+    wire.client(1, &record(21, 1, 1, &[0; 26]));
+    wire.hello(1, 2).handshake(1, 2, false);
+    let found = wire.finish();
+    assert_eq!(found[0].outcome, Outcome::NotOffered);
+    assert_ne!(class(found[0]), Some(CloseClass::HandshakeIncomplete));
+}
+
+#[test]
 fn several_connections_follow_each_other_on_one_pair() {
     let mut wire = Wire::new();
     for random in 1..=4 {
@@ -141,6 +167,20 @@ fn several_connections_follow_each_other_on_one_pair() {
     let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
     assert_eq!(classes, [clean, clean, clean, clean, left, open]);
     assert!(found.iter().all(|connection| connection.outcome == Outcome::NotOffered));
+}
+
+#[test]
+fn the_hello_of_the_next_connection_is_not_taken_for_one_that_was_lost() {
+    let mut wire = Wire::new();
+    // The ClientHello of the first was not captured.
+    wire.handshake(1, 1, false)
+        .close(1)
+        .hello(1, 2)
+        .handshake(1, 2, false)
+        .close(1);
+    let found = wire.finish();
+    let outcomes: Vec<_> = found.iter().map(|connection| connection.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Unclear(Blindness::Gap), Outcome::NotOffered]);
 }
 
 #[test]
@@ -162,6 +202,19 @@ fn a_connection_id_links_a_new_address_and_nothing_else_does() {
     assert_eq!((clients, facts.connection_id), (vec![1, 2], true));
     // Under an ID the type of a record is hidden, and with it every alert.
     assert_eq!(found[0].close.class, Seen::Blind(Blindness::Encrypted));
+}
+
+#[test]
+fn an_id_that_a_server_gives_to_every_connection_is_of_the_latest() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, true);
+    wire.hello(2, 2).handshake(2, 2, true);
+    let mut protected = record(25, 1, 1, &[0; 40]);
+    protected.splice(11..11, [1, 2, 3]);
+    wire.client(9, &protected);
+    let found = wire.finish();
+    let paths = |connection: &Connection| connection.transport.dtls().map(|facts| facts.paths.len());
+    assert_eq!([paths(found[0]), paths(found[1])], [Some(1), Some(2)]);
 }
 
 #[test]

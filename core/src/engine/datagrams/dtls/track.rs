@@ -12,7 +12,7 @@ use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
 use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
-    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Silence, Transport, answer_time, classify_dtls,
+    KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Side, Silence, Transport, answer_time, classify_dtls,
 };
 use crate::tcp::{Direction, Spans};
 use crate::tls::{Content, ContentType, Event, Message, Sealed};
@@ -205,9 +205,17 @@ impl StreamState {
             context: &mut run.context,
             hello: None,
         };
+        // Keys may come after the records that they open.
+        let awaits = listener.awaits_keys();
+        self.association
+            .hold(awaits, &mut |from, heard, at| listener.hear(from, &heard, at));
         let news = self
             .association
             .take(from, record, at, &mut |from, heard, at| listener.hear(from, &heard, at));
+        if awaits && !listener.awaits_keys() {
+            self.association
+                .hold(false, &mut |from, heard, at| listener.hear(from, &heard, at));
+        }
         if let Some(hello) = listener.hello {
             self.time_hello(hello);
         }
@@ -321,10 +329,14 @@ impl StreamState {
             .into_iter()
             .any(|from| association.is_alerted_in_clear(from));
         let cause = still_open.or((!alerted).then_some(self.loss()));
-        connection.complete(if gone_on {
-            Completed::Yes
-        } else {
-            connection.judge_completed(cause)
+        let read = Side::BOTH
+            .into_iter()
+            .any(|side| connection.side(side).fatal_alert().is_some());
+        connection.complete(match connection.judge_completed(cause) {
+            _ if gone_on => Completed::Yes,
+            // A protected alert may be close_notify, behind a Finished that was the last packet of its side and lost.
+            Completed::No if !alerted && !read => Completed::Blind(self.loss()),
+            judged => judged,
         });
         for from in Direction::BOTH {
             if numbered && !association.has_finished(from) {
@@ -338,7 +350,6 @@ impl StreamState {
     fn describe(&self, open: &mut HandshakeTracker, run: &mut Run<'_>) {
         let association = &self.association;
         let facts = open.facts_mut();
-        let agreed = |from| association.connection_id(from).is_some();
         facts.transport = Transport {
             spans: self.spans.clone(),
             started: self.first.time,
@@ -347,16 +358,7 @@ impl StreamState {
             client_isn: None,
             uncommon: Some(Box::new(RareFacts {
                 outer: run.context.interner.outer(&self.outer),
-                datagram: Some(Box::new(DatagramFacts::Dtls(DtlsFacts {
-                    cookie: match (association.has_verify_request(), association.has_retry_cookie()) {
-                        (true, _) => Some(Cookie::HelloVerify),
-                        (false, true) => Some(Cookie::HelloRetry),
-                        (false, false) => None,
-                    },
-                    connection_id: Direction::BOTH.into_iter().all(agreed),
-                    retransmissions: association.retransmissions(),
-                    paths: self.paths.clone(),
-                }))),
+                datagram: Some(Box::new(DatagramFacts::Dtls(self.dtls_facts()))),
                 ..RareFacts::default()
             })),
         };
@@ -375,6 +377,21 @@ impl StreamState {
             if association.is_incomplete(from) {
                 open.handshake_lost(side(from), self.loss());
             }
+        }
+    }
+
+    fn dtls_facts(&self) -> DtlsFacts {
+        let association = &self.association;
+        let agreed = |from| association.connection_id(from).is_some();
+        DtlsFacts {
+            cookie: match (association.has_verify_request(), association.has_retry_cookie()) {
+                (true, _) => Some(Cookie::HelloVerify),
+                (false, true) => Some(Cookie::HelloRetry),
+                (false, false) => None,
+            },
+            connection_id: Direction::BOTH.into_iter().all(agreed),
+            retransmissions: association.retransmissions(),
+            paths: self.paths.clone(),
         }
     }
 
@@ -457,6 +474,12 @@ impl Listener<'_, '_> {
         }
     }
 
+    /// Whether secrets may still come.
+    fn awaits_keys(&mut self) -> bool {
+        let keys = self.keys.as_deref_mut();
+        keys.is_some_and(|keys| keys.prepare(self.context.secrets) == Readiness::Waiting)
+    }
+
     fn event(&mut self, from: Direction, event: Event<'_>, at: At) {
         let offset = self.offset(from);
         let (ledger, interner) = (&mut *self.context.ledger, &mut *self.context.interner);
@@ -474,7 +497,9 @@ impl Listener<'_, '_> {
         };
         match record.number {
             Number::Encrypted { epoch_bits } => {
-                self.open.dtls13_record(side(from), epoch_bits, &sealed, at, offset);
+                if self.read_dtls13(from, record, &sealed, epoch_bits, at).is_none() {
+                    self.open.dtls13_record(side(from), epoch_bits, &sealed, at, offset);
+                }
             }
             Number::Clear { epoch, sequence } => {
                 match self.read(from, &sealed, (epoch, sequence), record.connection_id) {
@@ -500,6 +525,30 @@ impl Listener<'_, '_> {
             return None;
         }
         keys.open_dtls(speaker(from), record, number, id)
+    }
+
+    /// Reads a record of DTLS 1.3 and the messages in it; `None` where there is no key that opens it.
+    fn read_dtls13(
+        &mut self,
+        from: Direction,
+        record: &Record<'_>,
+        sealed: &Sealed<'_>,
+        epoch_bits: u8,
+        at: At,
+    ) -> Option<()> {
+        let offset = self.offset(from);
+        let keys = self.keys.as_deref_mut()?;
+        let id = record.connection_id.map_or(0, <[u8]>::len);
+        let header = (record.header, id);
+        let content = keys.open_dtls13(speaker(from), header, sealed, epoch_bits, self.context.secrets)?;
+        self.open.opened(side(from), sealed, content, at, offset);
+        if content == Content::Handshake {
+            while let Some(message) = keys.next_message(speaker(from), self.context.secrets) {
+                let (ledger, interner) = (&mut *self.context.ledger, &mut *self.context.interner);
+                self.open.inner(side(from), &message, (at, offset), ledger, interner);
+            }
+        }
+        Some(())
     }
 
     fn offset(&self, from: Direction) -> u64 {

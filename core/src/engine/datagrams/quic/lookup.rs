@@ -61,8 +61,8 @@ pub(super) struct Reached {
 struct Server {
     connections: u32,
     /// Lengths of connection IDs in packets to it, and in packets from it: one bit each.
-    to_server: u32,
-    to_client: u32,
+    lengths_to: u32,
+    lengths_from: u32,
 }
 
 /// Finds connections.
@@ -120,7 +120,11 @@ impl Index {
             let Some(known) = self.servers.get(&server) else {
                 continue;
             };
-            let lengths = if to_server { known.to_server } else { known.to_client };
+            let lengths = if to_server {
+                known.lengths_to
+            } else {
+                known.lengths_from
+            };
             let used = |length: &usize| lengths >> length & 1 == 1;
             let by_id = (1..=Cid::LONGEST).rev().filter(used).find_map(|length| {
                 let id = Cid::new(bytes.get(1..=length)?)?;
@@ -203,9 +207,9 @@ impl Index {
         self.ids.entry(key).or_insert(number);
         if let Some(server) = self.servers.get_mut(&entry.server) {
             let lengths = if key.to_server {
-                &mut server.to_server
+                &mut server.lengths_to
             } else {
-                &mut server.to_client
+                &mut server.lengths_from
             };
             *lengths |= 1 << id.len();
         }

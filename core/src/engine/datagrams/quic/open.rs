@@ -37,6 +37,8 @@ struct SideSeen {
     closed: Option<CloseFrame>,
     /// Its last Handshake packet so far, and its bytes up to there.
     handshake: Option<(At, u64)>,
+    /// When it sent its last datagram.
+    last: Option<Timestamp>,
 }
 
 /// One connection.
@@ -58,6 +60,10 @@ pub(super) struct Entry {
     told: bool,
     pub(super) spans: Spans,
     started: Timestamp,
+    /// From the Initial that a Retry answers to the one that answers the Retry.
+    round_trip: Option<i64>,
+    /// When the client sent what the first Retry answers.
+    retried_after: Option<Timestamp>,
     pub(super) last: At,
     outer: Option<Arc<[Wrapping]>>,
     pub(super) facts: QuicFacts,
@@ -93,6 +99,8 @@ impl Entry {
             told: false,
             spans: Spans::new(at),
             started: at.time,
+            round_trip: None,
+            retried_after: None,
             last: at,
             outer: None,
             facts: QuicFacts {
@@ -170,6 +178,7 @@ impl Entry {
         };
         side.bytes += datagram.payload.len() as u64 + u64::from(datagram.cut);
         side.cut |= datagram.cut > 0;
+        side.last = Some(at.time);
         if !side.captured {
             side.captured = true;
             side.mac = datagram.path.source_mac;
@@ -222,6 +231,8 @@ impl Entry {
             }
             LongKind::Retry => {
                 if speaker == Speaker::Server && self.connection.retry(long) {
+                    let [client, _] = self.sides;
+                    self.retried_after = self.retried_after.or(client.last);
                     self.new_ids.push((long.source, Speaker::Server));
                 }
             }
@@ -301,7 +312,13 @@ impl Entry {
     fn event(&mut self, happened: &Happened, context: &mut Context<'_>, scratch: &mut Scratch) {
         let Happened { speaker, at, event } = happened;
         match event {
-            quic::Event::Anew => self.anew = true,
+            quic::Event::Anew => {
+                self.anew = true;
+                // A Retry costs neither side any computation.
+                if let Some(asked) = self.retried_after.take() {
+                    self.round_trip = Some(at.time.since(asked));
+                }
+            }
             quic::Event::Message(Space::Initial, bytes) => self.hello(*speaker, *at, bytes, context, scratch),
             quic::Event::Message(_, bytes) => self.inner(*speaker, *at, bytes, context),
             quic::Event::Close {
@@ -404,7 +421,7 @@ impl Entry {
             spans: self.spans.clone(),
             started: self.started,
             ended: self.last.time,
-            round_trip: None,
+            round_trip: self.round_trip,
             client_isn: None,
             uncommon: Some(Box::new(RareFacts {
                 outer: self.outer.clone(),
@@ -420,6 +437,7 @@ impl Entry {
             version_negotiation: self.facts.version_negotiation || self.connection.has_negotiated_version(),
             retry: self.connection.is_retried(),
             token: self.connection.has_token(),
+            token_or_retry: self.connection.is_token_unclear(),
             stateless_reset: self.resets.found(),
             ..self.facts.clone()
         }

@@ -156,7 +156,7 @@ fn a_hello_in_two_datagrams_is_whole_in_either_order() {
     wire.send(5000, 443, &datagrams[0]).send(443, 5000, &reply(Some(0)));
     let connection = one(rest(&mut wire).finish());
     assert_eq!(connection.hello.blind(), Some(Blindness::Gap));
-    assert!(matches!(connection.outcome, Outcome::Unclear(_)));
+    assert_eq!(connection.outcome, Outcome::NotOffered);
 }
 
 #[test]
@@ -250,7 +250,19 @@ fn a_token_of_an_earlier_connection_is_no_retry() {
     wire.send(5000, 443, &way.initial(0, &crypto(0, &hello(1, None, false)), 1200))
         .send(443, 5000, &reply(None));
     let connection = one(rest(&mut wire).finish());
-    assert!(quic(&connection).token && !quic(&connection).retry);
+    assert!(quic(&connection).token && !quic(&connection).retry && !quic(&connection).token_or_retry);
+}
+
+#[test]
+fn a_token_that_is_not_in_the_first_packet_may_answer_a_retry_that_was_not_seen() {
+    let way = Way {
+        token: b"token",
+        ..client(&FIRST, &CLIENT)
+    };
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &way.initial(1, &crypto(0, &hello(1, None, false)), 1200))
+        .send(443, 5000, &reply(None));
+    assert!(quic(&one(rest(&mut wire).finish())).token_or_retry);
 }
 
 #[test]
@@ -358,6 +370,21 @@ fn packets_for_another_id_in_one_datagram_are_ignored() {
 }
 
 #[test]
+fn what_fills_a_datagram_behind_its_packets_is_no_packet() {
+    // aioquic fills its datagrams with zeros, which would be a short header but for the fixed bit: the client's Finished
+    // would be taken for sent.
+    let mut filled = client(&SERVER, &CLIENT).closed(2, 60);
+    filled.extend([0; 100]);
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &first_flight(false))
+        .send(443, 5000, &reply(None))
+        .send(5000, 443, &filled);
+    let connection = one(wire.finish());
+    assert!(connection.client_side.finished.is_none());
+    assert!(matches!(connection.outcome, Outcome::Unclear(_)));
+}
+
+#[test]
 fn an_alert_in_an_initial_is_a_failure_that_anyone_can_read() {
     let way = server(&FIRST, &CLIENT, &SERVER);
     // 0x178: no_application_protocol.
@@ -434,14 +461,14 @@ fn silence_ends_a_connection_and_tells_nothing_of_its_close() {
 fn forged_initials_cannot_fill_the_table() {
     let frames = crypto(1, &[0; 8]);
     let mut wire = Wire::new();
-    let most = super::MAX_OPENING + 10;
-    for number in 0..most {
-        let [a, b, c, _] = u32::try_from(number).expect("few").to_le_bytes();
+    wire.engine.datagrams.shrink_quic(256, 64);
+    for number in 0..266 {
+        let [a, b, c, _] = u32::to_le_bytes(number);
         let initial = client(&[a, b, c, 0, 0, 0, 0, 1], &[a, b, c]).initial(0, &frames, 1200);
         wire.send(5000, 443, &initial);
         // A pair of endpoints may have many connections: they are found by their IDs.
     }
-    assert_eq!(wire.engine.open_connections(), super::MAX_OPENING);
+    assert_eq!(wire.engine.open_connections(), 256);
     assert_eq!(wire.count(Notice::QuicConnectionEvicted), 10);
     assert!(wire.finish().is_empty());
 }
@@ -451,9 +478,10 @@ fn strangers_are_forgotten_when_there_are_too_many() {
     let mut wire = Wire::new();
     let mut forged = first_flight(false);
     *forged.last_mut().expect("bytes") ^= 1;
-    for port in 0..u16::try_from(super::MAX_STRANGERS).expect("few") + 5 {
+    wire.engine.datagrams.shrink_quic(256, 64);
+    for port in 0..70 {
         wire.send(2000 + port, 443, &forged);
     }
     let strangers = wire.engine.datagrams.strangers();
-    assert_eq!(strangers, super::MAX_STRANGERS);
+    assert_eq!(strangers, 64);
 }

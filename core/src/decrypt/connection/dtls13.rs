@@ -1,0 +1,197 @@
+//! Records of DTLS 1.3 (RFC 9147 §4): the header names the epoch, and hides the number behind a cipher of its own.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::{Keys, Speaker, State, of};
+use crate::decrypt::opener::Opener;
+use crate::decrypt::packet::HeaderCipher;
+use crate::decrypt::schedule::{DTLS, expand_labels_of};
+use crate::decrypt::secret::Secret;
+use crate::decrypt::store::{Kind, Secrets};
+use crate::decrypt::suite::{self, Algorithm};
+use crate::tls::record::{Content, Sealed};
+use crate::tls::{AlertDescription, CipherSuite, ContentType, Reader};
+
+/// A handshake message in front of its body (RFC 9147 §5.2): type, length, message_seq, fragment_offset, fragment_length.
+const MESSAGE_HEADER: usize = 12;
+/// RFC 9147 §4: the number has two bytes.
+const LONG_NUMBER: u8 = 0b0000_1000;
+
+/// The keys of a side, by epoch.
+#[derive(Debug, Default)]
+pub(super) struct Epochs {
+    /// Of epoch 1, 2 and 3; those after a KeyUpdate are not opened.
+    keys: [EpochState; 3],
+}
+
+/// A key is made with the first record of its epoch.
+#[derive(Debug, Default)]
+enum EpochState {
+    #[default]
+    NotAsked,
+    Missing,
+    Key(Box<EpochKey>),
+}
+
+/// The keys of one epoch.
+struct EpochKey {
+    opener: Opener,
+    number: HeaderCipher,
+    /// The number behind the highest that was opened.
+    next: u64,
+}
+
+impl fmt::Debug for EpochKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EpochKey({:?})", self.opener)
+    }
+}
+
+impl EpochKey {
+    fn of(suite: CipherSuite, secret: &Secret) -> Option<Self> {
+        let (Some(Algorithm::Aead(kind)), Some(hash)) = (suite::algorithm(suite), suite.kdf_hash()) else {
+            return None;
+        };
+        let mut key = Zeroizing::new([0; 32]);
+        let key = key.get_mut(..kind.key_length())?;
+        expand_labels_of(DTLS, hash, secret, [("sn", &mut *key)]);
+        Some(Self {
+            opener: Opener::dtls13(suite, secret)?,
+            number: HeaderCipher::new(kind, key)?,
+            next: 0,
+        })
+    }
+
+    /// Opens a record whose number stands at this place of its header.
+    fn open(&mut self, header: &[u8], number_at: usize, body: &[u8], scratch: &mut Vec<u8>) -> Option<ContentType> {
+        // RFC 9147 §4.2.3: the mask is made of the first bytes of what is encrypted.
+        let mask = self.number.mask(body.first_chunk()?)?;
+        let mut clear = header.to_vec();
+        let bytes = if header.first()? & LONG_NUMBER == 0 { 1 } else { 2 };
+        let mut low = 0;
+        for (byte, mask) in clear.get_mut(number_at..number_at + bytes)?.iter_mut().zip(mask) {
+            *byte ^= mask;
+            low = low << 8 | u64::from(*byte);
+        }
+        let sequence = closest(self.next, low, 1 << (8 * bytes));
+        let kind = self.opener.open_unified(&clear, body, sequence, scratch)?;
+        self.next = self.next.max(sequence + 1);
+        Some(kind)
+    }
+}
+
+/// The number that ends in these bits and is closest to the one that comes next (RFC 9147 §4.2.2).
+const fn closest(next: u64, low: u64, span: u64) -> u64 {
+    let same = next / span * span + low;
+    if same > next + span / 2 && same >= span {
+        same - span
+    } else if same + span / 2 < next {
+        same + span
+    } else {
+        same
+    }
+}
+
+impl Keys {
+    /// What a record of DTLS 1.3 holds. After [`Content::Handshake`], [`Keys::next_message`] gives the messages. `header`
+    /// is as it was captured; `id` says how long the connection ID in it is.
+    pub fn open_dtls13(
+        &mut self,
+        speaker: Speaker,
+        (header, id): (&[u8], usize),
+        record: &Sealed<'_>,
+        epoch_bits: u8,
+        secrets: &mut Secrets,
+    ) -> Option<Content> {
+        if !matches!(self.state, State::Tls13) || !record.is_whole() {
+            return None;
+        }
+        let kind = secret_of(speaker, epoch_bits)?;
+        let (random, suite) = (self.proposal.as_ref()?.random, self.choice.as_ref()?.protection.suite);
+        let Self { sides, scratch, .. } = self;
+        let side = of(sides, speaker);
+        let slot = side.epochs.keys.get_mut(usize::from(epoch_bits) - 1)?;
+        if let EpochState::NotAsked = slot {
+            let key = secrets
+                .find(&random, kind)
+                .and_then(|secret| EpochKey::of(suite, secret));
+            *slot = key.map_or(EpochState::Missing, |key| EpochState::Key(Box::new(key)));
+        }
+        let EpochState::Key(key) = slot else { return None };
+        let scratch = &mut scratch.0;
+        let kind = key.open(header, 1 + id, record.body, scratch);
+        side.direction.count(kind.is_some());
+        Some(match (kind?, scratch.as_slice()) {
+            (ContentType::APPLICATION_DATA, _) => Content::Data,
+            (ContentType::ALERT, &[level, description]) => Content::Alert {
+                fatal: level == 2,
+                description: AlertDescription(description),
+            },
+            (ContentType::HANDSHAKE, fragments) => {
+                push_fragments(side, fragments);
+                Content::Handshake
+            }
+            _ => Content::Other,
+        })
+    }
+}
+
+/// Which secret protects an epoch (RFC 9147 §6.1).
+const fn secret_of(speaker: Speaker, epoch_bits: u8) -> Option<Kind> {
+    Some(match (speaker, epoch_bits) {
+        (Speaker::Client, 1) => Kind::ClientEarly,
+        (Speaker::Client, 2) => Kind::ClientHandshake,
+        (Speaker::Server, 2) => Kind::ServerHandshake,
+        (Speaker::Client, 3) => Kind::ClientApplication,
+        (Speaker::Server, 3) => Kind::ServerApplication,
+        _ => return None,
+    })
+}
+
+/// Hands fragments on as TLS frames messages, where they come in order: what is lost of a message is lost with it.
+fn push_fragments(side: &mut super::Side, fragments: &[u8]) {
+    let mut rest = fragments;
+    while let Some((header, after)) = rest.split_first_chunk::<MESSAGE_HEADER>() {
+        let mut places = Reader::new(header.get(6..).unwrap_or_default());
+        let (Some(offset), Some(length)) = (places.u24(), places.u24()) else {
+            return;
+        };
+        let (offset, length) = (offset as usize, length as usize);
+        let Some((bytes, after)) = after.split_at_checked(length) else {
+            return;
+        };
+        rest = after;
+        if offset == 0 {
+            side.messages.begin(header.get(..4).unwrap_or_default());
+            side.received = 0;
+        }
+        // Sent again, or behind a hole.
+        if offset != side.received {
+            continue;
+        }
+        side.received += length;
+        side.messages.push(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closest;
+
+    #[test]
+    fn a_number_is_the_closest_that_ends_alike() {
+        for (next, low, expected) in [
+            (0, 0, 0),
+            (0, 200, 200),
+            (250, 1, 257),
+            (257, 250, 250),
+            (300, 44, 300),
+            (1000, 232, 1000),
+            (1000, 231, 999),
+        ] {
+            assert_eq!(closest(next, low, 256), expected, "{next} {low}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A finished [`Engine`] becomes a [`Diagnosis`]: the one place where what reasons rest on is put together.
+
+use crate::diagnosis::{History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge, service::ServiceAnalysis};
+use crate::engine::Engine;
+use crate::net::{At, FrameRef, Neighbour, Timestamp};
+use crate::session::{Connection, ConnectionId, Credential, CredentialId, Service};
+
+/// Why the connections of a finished run did not resume, and what is wrong with their services.
+///
+/// It is made once, when the run is over ([`Engine::finish`]), and costs one pass over all connections. Outcomes are facts
+/// and stand in each [`Connection`]; what is here explains them, and may name several explanations where the packets do not
+/// decide between them.
+#[derive(Debug)]
+pub struct Diagnosis<'a> {
+    engine: &'a Engine,
+    history: History,
+    services: ServiceAnalyses,
+}
+
+impl<'a> Diagnosis<'a> {
+    /// Of a finished run.
+    #[must_use]
+    pub fn of(engine: &'a Engine) -> Self {
+        let by_hello = engine.in_order(Connection::hello_time);
+        let learn = || KeyNames::learn(engine.ledger());
+        Self {
+            engine,
+            history: History::of(engine.kept(), &by_hello),
+            services: ServiceAnalyses::of(
+                engine.kept(),
+                engine.ledger(),
+                &engine.address_facts(),
+                &by_hello,
+                learn,
+            ),
+        }
+    }
+
+    /// The connections, in the order of their first packets.
+    pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
+        let (engine, order) = (self.engine, self.engine.in_order(first_packet));
+        order
+            .into_iter()
+            .filter_map(move |id| Some((id, engine.kept().get(id)?)))
+    }
+
+    /// The reasons of a connection, primary first. Empty where it resumed, and where there is no such connection.
+    #[must_use]
+    pub fn reasons(&self, id: ConnectionId) -> Vec<Judged> {
+        let connection = self.engine.kept().get(id);
+        connection.map_or_else(Vec::new, |connection| {
+            judge(&self.engine.case(id, connection, &self.history, &self.services))
+        })
+    }
+
+    /// Every service with its answer (one sentence, one action), its patterns and what tells its backends apart; in the order
+    /// of their endpoints.
+    #[must_use]
+    pub fn services(&self) -> Vec<(&Service, &ServiceAnalysis)> {
+        let mut services: Vec<_> = self.services.services().collect();
+        services.sort_unstable_by_key(|(service, _)| *service);
+        services
+    }
+
+    /// What is known of one service.
+    #[must_use]
+    pub fn service(&self, service: &Service) -> Option<&ServiceAnalysis> {
+        self.services.service(service)
+    }
+}
+
+impl Engine {
+    /// Every credential that was issued or offered, with what is known of it.
+    pub fn credentials(&self) -> impl Iterator<Item = (CredentialId, &Credential)> {
+        self.ledger().iter()
+    }
+}
+
+/// When and in which frame a connection began.
+fn first_packet(connection: &Connection) -> (Timestamp, FrameRef) {
+    (connection.transport.started, connection.transport.first())
+}
+
+/// What a diagnosis is put together from; the command's model does so by several threads.
+#[doc(hidden)]
+impl Engine {
+    /// Connections by a key, and by their number where that is the same.
+    #[must_use]
+    pub fn in_order<K: Ord>(&self, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
+        let mut keyed = Vec::with_capacity(self.kept().len());
+        keyed.extend(self.kept().iter().map(|(id, connection)| (key(connection), id)));
+        keyed.sort_unstable();
+        let mut order = Vec::with_capacity(keyed.len());
+        order.extend(keyed.into_iter().map(|(_, id)| id));
+        order
+    }
+
+    /// What ARP, neighbour discovery and ICMP told, as the analysis of services takes it.
+    #[must_use]
+    pub fn address_facts(&self) -> Vec<(At, Neighbour)> {
+        self.neighbours().iter().map(|seen| (seen.at, seen.what)).collect()
+    }
+
+    /// What a rule sees of a connection.
+    #[must_use]
+    pub const fn case<'s>(
+        &'s self,
+        id: ConnectionId,
+        connection: &'s Connection,
+        history: &'s History,
+        hindsight: &'s ServiceAnalyses,
+    ) -> RuleContext<'s> {
+        RuleContext {
+            id,
+            connection,
+            kept: self.kept(),
+            ledger: self.ledger(),
+            history,
+            hindsight,
+            drops: self.drops(),
+        }
+    }
+}
