@@ -61,23 +61,10 @@ fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&Entry) -> Option<u16>) ->
         .filter(|(_, entry, ..)| !entry.concluded)
         .map(|(.., machine, span)| (machine, span))
         .collect();
-    let mut left: Vec<(u32, u16, Span)> = spans(true)
+    let refused = spans(true)
         .map(|(number, _, machine, span)| (number, machine, span))
         .collect();
-    let total = left.len();
-    let mut moments: Vec<(u16, Span)> = Vec::new();
-    while moments.len() < MAX_MOMENTS {
-        let Some((on, found)) = best_moment(&left, &accepted) else {
-            break;
-        };
-        let within = |(_, machine, span): &(u32, u16, Span)| *machine == on && holds(*span, found);
-        let (here, rest): (Vec<_>, Vec<_>) = left.iter().copied().partition(within);
-        if !moments.is_empty() && (clients(ground, &here) < 2 || total < FOR_EACH_MOMENT * (moments.len() + 1)) {
-            break;
-        }
-        moments.push((on, found));
-        left = rest;
-    }
+    let moments = moments_of(ground, refused, &accepted);
     let (_, first) = *moments.first()?;
     let mut claim = claim(ground, Kind::LostAtOnce, |entry| {
         let (span, machine) = (span(ground, entry)?, machine(entry)?);
@@ -97,6 +84,29 @@ fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&Entry) -> Option<u16>) ->
     claim.trace = trace(ground, &moments);
     claim.plausible = since_is_honoured(ground, &moments) && mostly(&claim);
     Some(claim)
+}
+
+/// The fewest moments that explain the refusals, best first, each with its machine.
+fn moments_of(
+    ground: &ServiceContext<'_>,
+    mut left: Vec<(u32, u16, Span)>,
+    accepted: &[(u16, Span)],
+) -> Vec<(u16, Span)> {
+    let total = left.len();
+    let mut moments: Vec<(u16, Span)> = Vec::new();
+    while moments.len() < MAX_MOMENTS {
+        let Some((on, found)) = best_moment(&left, accepted) else {
+            break;
+        };
+        let within = |(_, machine, span): &(u32, u16, Span)| *machine == on && holds(*span, found);
+        let (here, rest): (Vec<_>, Vec<_>) = left.iter().copied().partition(within);
+        if !moments.is_empty() && (clients(ground, &here) < 2 || total < FOR_EACH_MOMENT * (moments.len() + 1)) {
+            break;
+        }
+        moments.push((on, found));
+        left = rest;
+    }
+    moments
 }
 
 /// The best moment of any machine, and the machine.
