@@ -61,7 +61,7 @@ pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleRes
     }
     RuleResult::holds(
         Confidence::Observed,
-        "the server refused a credential whose issue may be among the packets that are missing",
+        "the server refused a credential whose issue is not visible: an earlier handshake of this client was not seen in whole",
         Evidence::new(
             hello.at.frame,
             "ClientHello offers a credential that nothing visible issued",

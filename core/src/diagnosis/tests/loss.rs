@@ -67,7 +67,7 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
         world.told(1).first().copied()
     };
     let unknown = Some(("offer-of-unknown-origin", Confidence::Observed));
-    let unexplained = Some(("rejected-unexplained", Confidence::Observed));
+    let incomplete = Some(("capture-incomplete", Confidence::Observed));
     assert_eq!(told(|_| ()), unknown);
     let missing: [fn(&mut Connection); 4] = [
         |before| before.answer = Seen::Blind(Blindness::Gap),
@@ -79,7 +79,7 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
         },
     ];
     for change in missing {
-        assert_eq!(told(change), unexplained);
+        assert_eq!(told(change), incomplete);
     }
     assert_eq!(told(|before| *before = joined_late(1)), unknown);
     // That it was declined shows on the client's side, too.
@@ -88,13 +88,14 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
     let mut before = full(1);
     before.answer = Seen::Blind(Blindness::OneDirection);
     let alone = World::with(ledger, vec![before, declined], usize::MAX);
+    let unexplained = Some(("rejected-unexplained", Confidence::Observed));
     assert_eq!(alone.told(1).first().copied(), unexplained);
     let elsewhere = |before: &mut Connection| {
         before.answer = Seen::Blind(Blindness::Gap);
         before.server = endpoint(77);
     };
     // Clients offer to one server what another gave them; but what another client was given is not theirs.
-    assert_eq!(told(elsewhere), unexplained);
+    assert_eq!(told(elsewhere), incomplete);
     let another = |before: &mut Connection| {
         before.answer = Seen::Blind(Blindness::Gap);
         before.client = endpoint(78);

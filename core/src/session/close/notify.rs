@@ -155,7 +155,7 @@ fn tls13_alert(connection: &Connection, side: Side, [end, peer_end]: [&SideClose
     };
     let (facts, peer) = (connection.side(side), connection.side(side.other()));
     // A side that only answers the peer's close is often reset before it can send its own.
-    let answers_fin = peer.fin.is_some_and(|fin| !fin.is_after(last.at));
+    let answers_fin = end.after_peer_fin == Some(true) || peer.fin.is_some_and(|fin| !fin.is_after(last.at));
     let exchanged = peer_end.last.is_some_and(|theirs| {
         let data_before = end.before_last.is_some() && peer_end.before_last.is_some();
         data_before && alert_sized(connection, peer_end, theirs) && !short_data(peer_end, theirs)
