@@ -4,11 +4,7 @@
 /// right, and nothing is added to make a test pass. `DAMAGE=all` says which lines no fixture needs any more.
 pub(super) const OPEN: &[(&str, &[&str])] = &[
     ("(connection missing)", &["begins late", "cut to headers", "lost"]),
-    (
-        "close.class (hidden without loss)",
-        &["one side's clock", "swapped with the next"],
-    ),
-    ("close.first_closer (hidden without loss)", &["swapped with the next"]),
+    ("close.class (hidden without loss)", &["one side's clock"]),
     ("close.server.close_notify (hidden without loss)", &["one side's clock"]),
     (
         "close.server.close_notify_frame (hidden without loss)",
