@@ -224,7 +224,7 @@ pub(super) fn first_closer(
     ];
     if possible
         .into_iter()
-        .all(|notifies| earliest(connection, notifies) == Some(told))
+        .all(|possible| possible == notifies || earliest(connection, possible) == Some(told))
     {
         Seen::Yes(told)
     } else {
