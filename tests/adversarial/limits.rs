@@ -50,7 +50,12 @@ fn value(expression: &str) -> Option<u64> {
     if let Some((left, right)) = parts("*") {
         return Some(value(left)? * value(right)?);
     }
-    expression.trim().replace('_', "").parse().ok()
+    match expression.trim() {
+        // `core/src/net/span.rs`
+        "SECOND" => Some(1_000_000_000),
+        "MINUTE" => Some(60_000_000_000),
+        literal => literal.replace('_', "").parse().ok(),
+    }
 }
 
 /// Constants that are limits by their names, and fields of the default limits, by `file NAME`.

@@ -566,7 +566,7 @@ fn each_key_selects_what_it_says() {
     for (terms, connections) in [
         ("reason:other-backend-cache", 8),
         ("reason:other-*,first-in-capture", 10),
-        ("-reason:none confidence:inferred", 8),
+        ("-reason:none confidence:possible", 8),
         ("outcome:resumed resumed-by:session-id", 4),
         ("client:10.0.0.0/8 server:443 server:10.0.0.100:443", 14),
         ("client:10.0.0.12", 7),

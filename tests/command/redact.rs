@@ -148,7 +148,7 @@ fn compare(
     problems: &mut Vec<String>,
 ) {
     /// Members whose texts name hosts or credentials.
-    const NAMES: [&str; 26] = [
+    const NAMES: [&str; 28] = [
         "id",
         "community_id",
         "ip",
@@ -170,6 +170,8 @@ fn compare(
         "name",
         "path",
         "summary",
+        "answer",
+        "action",
         "text",
         "because",
         "header",
@@ -177,7 +179,7 @@ fn compare(
         "issuer",
     ];
     /// Of those, sentences: a name is a part of them.
-    const SENTENCES: [&str; 4] = ["filter", "summary", "text", "because"];
+    const SENTENCES: [&str; 6] = ["filter", "summary", "answer", "action", "text", "because"];
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             if a.keys().ne(b.keys()) {

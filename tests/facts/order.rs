@@ -45,7 +45,12 @@ fn in_a_file_without_order_nothing_is_told_otherwise() {
         let (before, after) = (connections(&before), connections(&after));
         for (ends, connection) in &after {
             let Some(original) = before.get(ends) else { continue };
+            let datagrams = value(connection, "/transport") != Some("tcp");
             for fact in FACTS {
+                // No number tells that an alert of DTLS is missing which stands in the file before its handshake.
+                if datagrams && fact.starts_with("/close") {
+                    continue;
+                }
                 let (was, is) = (value(original, fact), value(connection, fact));
                 if is.is_some() && was.is_some() && is != was {
                     problems.push(format!("{}: {ends} {fact}: {was:?} became {is:?}", fixture.name));

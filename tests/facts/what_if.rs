@@ -212,7 +212,9 @@ fn one_backend_resumes_all_that_a_capture_resumed_and_the_farm_refused() {
         seed: 1,
     };
     let mut wrong = Vec::new();
-    for fixture in fixtures() {
+    // The halves of its connections stand under two addresses, and what the one issued the other does not know.
+    let halves = "captures/nat-point-both-addresses";
+    for fixture in fixtures().into_iter().filter(|fixture| fixture.name != halves) {
         let answer = ask(&fixture.run(Limits::default()), &[one], None);
         let (census, expectation) = (&answer.crowd.census, &answer.expected[0].expectation);
         let sum: u64 = census.newcomers + census.never_offer + census.did_not_offer + census.given_nothing;

@@ -303,7 +303,8 @@ impl Engine {
         };
         snapshot.other_connections += self.table.len() as u64;
         for flow in self.table.flows() {
-            if flow.data.is_tls() {
+            // Of a flow without a beginning only its end tells whether it is TLS.
+            if flow.data.is_tls() || flow.data.may_begin_late() {
                 snapshot.other_connections -= 1;
                 snapshot.finish_flow(ended_here(flow));
             }

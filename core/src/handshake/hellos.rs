@@ -120,6 +120,7 @@ impl HandshakeTracker {
             return;
         }
         if hello.hello_retry_request {
+            self.retry_read = true;
             let concluded = self.facts.retry_is_concluded();
             let first_hello = self.facts.hello.yes().map_or(at, |seen| seen.at);
             let request = HelloRetry {

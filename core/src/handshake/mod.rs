@@ -87,6 +87,8 @@ pub struct HandshakeTracker {
     ends: [SideClose; 2],
     /// The client's key exchange of TLS 1.2 or before came.
     key_exchange: bool,
+    /// A HelloRetryRequest was read, not only concluded from a second ClientHello.
+    retry_read: bool,
     /// ChangeCipherSpec under protection, of each side.
     protected_ccs: [u16; 2],
     /// Boxed because few clients send early data.
@@ -147,6 +149,7 @@ impl HandshakeTracker {
             server_session_id: None,
             ends: <[SideClose; 2]>::default(),
             key_exchange: false,
+            retry_read: false,
             protected_ccs: [0; 2],
             end_of_early_data: None,
             server_flight: false,
@@ -191,11 +194,7 @@ impl HandshakeTracker {
         let [client, server] = &self.ends;
         let (hello, end, key_exchange) = match side {
             Side::Client => (self.facts.hello.yes().is_some(), client, self.key_exchange),
-            Side::Server => (
-                self.facts.answer.yes().is_some() || self.facts.retry.is_some(),
-                server,
-                false,
-            ),
+            Side::Server => (self.facts.answer.yes().is_some() || self.retry_read, server, false),
         };
         // A certificate or key exchange of the server in clear stands behind its hello.
         let in_clear =

@@ -8,11 +8,11 @@ use super::{Page, paint};
 use crate::model::moment;
 use crate::wording::printable;
 use crate::wording::{counted, number};
-use reshake_core::diagnosis::Evidence;
 use reshake_core::diagnosis::explanations::Kind;
 use reshake_core::diagnosis::service::{
     ContingencyTable, Exchange, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis,
 };
+use reshake_core::diagnosis::{Confidence, Evidence};
 use reshake_core::net::{FrameRef, hex};
 
 /// Ticket keys and cache domains listed without `--all`.
@@ -34,8 +34,15 @@ impl Page<'_, '_> {
     pub(super) fn hindsight(&mut self, insight: &ServiceAnalysis, advised: &mut Vec<&'static str>) -> io::Result<()> {
         let mut patterns: Vec<&Pattern> = insight.patterns.iter().collect();
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.confidence));
+        let surest = patterns.first().map(|pattern| pattern.confidence);
         for pattern in &patterns {
-            self.pattern(pattern, advised)?;
+            let beside = surest > Some(Confidence::Possible) && pattern.confidence == Confidence::Possible;
+            if beside && !self.all {
+                // What is only possible beside something that is sure is worth a line.
+                self.in_short(pattern)?;
+                continue;
+            }
+            self.pattern(pattern, insight.answer.action.is_some(), advised)?;
         }
         if !patterns.iter().any(|pattern| pattern.contrast.is_some()) {
             self.too_few(insight)?;
@@ -45,7 +52,13 @@ impl Page<'_, '_> {
         self.ticket_keys(&insight.keys)
     }
 
-    fn pattern(&mut self, pattern: &Pattern, advised: &mut Vec<&'static str>) -> io::Result<()> {
+    fn in_short(&mut self, pattern: &Pattern) -> io::Result<()> {
+        let headline = PatternKind::by_name(pattern.name).map_or(pattern.name, |kind| kind.summary);
+        let name = paint(self.style.faint, headline);
+        writeln!(self.out, "  {name}   possible: --all")
+    }
+
+    fn pattern(&mut self, pattern: &Pattern, answered: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
         let headline = PatternKind::by_name(pattern.name).map_or(pattern.name, |kind| kind.summary);
         let name = paint(self.style.bad, headline);
         let mut sure = pattern.confidence.code().to_owned();
@@ -55,6 +68,10 @@ impl Page<'_, '_> {
         }
         if let Some(cause) = pattern.follows_from {
             let headline = PatternKind::by_name(cause).map_or(cause, |kind| kind.summary);
+            if !self.all {
+                // Its proof and advice are those of its cause.
+                return writeln!(self.out, "  {name}   follows from: {headline}");
+            }
             sure.push_str("; follows from: ");
             sure.push_str(headline);
         }
@@ -82,6 +99,11 @@ impl Page<'_, '_> {
             return Ok(());
         }
         advised.push(pattern.name);
+        // What to do stands above, in the answer.
+        if answered && !self.all {
+            let pointer = format!("reshake\u{a0}explain\u{a0}{}", pattern.name);
+            return self.paragraph(6, "more: ", self.style.advice, &pointer);
+        }
         let advice = PatternKind::by_name(pattern.name).map_or(pattern.advice, |kind| kind.advice);
         let text = format!("{advice}   (reshake\u{a0}explain\u{a0}{})", pattern.name);
         self.paragraph(6, "do: ", self.style.advice, &text)

@@ -81,6 +81,10 @@ impl Page<'_, '_> {
         if let Some(insight) = insight {
             self.answer(&insight.answer)?;
             self.hindsight(insight, advised)?;
+            if insight.answer.action.is_some() && !self.all {
+                // The answer is about the most frequent reason.
+                advised.extend(view.reasons.first().map(|count| count.reason.name));
+            }
         }
         let service = view.service();
         self.tickets(report.tickets(&service))?;

@@ -21,7 +21,8 @@ fn connections_are_told_while_the_capture_goes_on() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut live = Live::start(folder.path(), &["-", "--format", "jsonl"]);
     let mut input = live.input();
-    feed(&mut input, &bytes());
+    let sure = fixture("captures/workers-with-own-keys");
+    feed(&mut input, &std::fs::read(sure.path()).expect("the fixture is there"));
     // The pipe stays open: nothing of this comes because of an end.
     let first = live.until("the capture", |value| is(value, "capture"));
     assert_eq!(first["schema"], "reshake-events/1");

@@ -296,7 +296,10 @@ fn what_is_shown_is_written_to_a_file_and_never_over_one() {
     assert_eq!(life["schema"], "reshake-session/1");
     look = look.press("1ejem<Enter>ejem");
     let service: Value = serde_json::from_str(&read("reshake-service.json")).expect("JSON");
-    assert_eq!(service["selection"], "server:10.0.0.100:443 name:www.a.test");
+    assert_eq!(
+        service["selection"],
+        "server:10.0.0.100:443 name:www.a.test transport:tcp"
+    );
     assert!(read("reshake-service.md").contains("backends do not share session state"));
     let whole: Value = serde_json::from_str(&read("reshake-overview.json")).expect("JSON");
     assert_eq!(whole["connections"].as_array().map(Vec::len), Some(14));

@@ -137,7 +137,7 @@ fn from_a_capture_to_the_connection_that_issued_the_session() {
     session.until("4 of 14 connections");
     session.type_in("\r");
     session.until("› Connection 3");
-    session.until("other-backend-cache  (inferred, settled by session-state-not-shared)");
+    session.until("other-backend-cache  (possible)");
     session.type_in("i");
     session.until("› Connection 2");
     session.until("first-in-capture");

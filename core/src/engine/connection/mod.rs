@@ -128,6 +128,11 @@ impl ConnectionState {
         self.open.is_some()
     }
 
+    /// Whether bytes are held back that may turn out to be TLS when no more come.
+    pub(super) fn may_begin_late(&self) -> bool {
+        self.open.is_none() && self.buffered > 0
+    }
+
     /// Whether this is a TLS connection after all, and not a hello or a few records that stand in something else: in a
     /// mail, or a file that is passed on. Either its place tells, or both sides speak TLS, or the only side that can be
     /// read says more than a single message, or nothing but a hello. `None` where nothing looked like TLS.
