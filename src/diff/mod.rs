@@ -221,11 +221,13 @@ impl<'d> Diff<'d> {
 /// What a service is found by where its endpoint is another: name and transport.
 type Bearer<'d> = (&'d Option<String>, &'d str);
 
+/// How many bear a name before, how many after, and the last of these.
+type Bearers<'d> = (u32, u32, Option<&'d (ServiceKey, Part)>);
+
 /// The services of both sides, by what they are found by.
 struct Known<'d> {
     after: HashMap<&'d ServiceKey, &'d (ServiceKey, Part)>,
-    /// How many bear a name before, how many after, and the last of these.
-    bearers: HashMap<Bearer<'d>, (u32, u32, Option<&'d (ServiceKey, Part)>)>,
+    bearers: HashMap<Bearer<'d>, Bearers<'d>>,
 }
 
 impl<'d> Known<'d> {

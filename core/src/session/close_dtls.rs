@@ -41,11 +41,12 @@ pub fn classify_dtls(connection: &Connection, [client, server]: [&SideClose; 2],
         Silence::Short(cause) => cause,
         Silence::Settled | Silence::Long => Blindness::NothingTellsApart,
     };
-    let first_closer = match first_to_say_goodbye([client, server], open) {
-        Seen::Yes(_) if client.at().is_some() && server.at().is_some() && clocks_differ(connection) => {
-            Seen::Blind(Blindness::NothingTellsApart)
-        }
-        told => told,
+    let first = first_to_say_goodbye([client, server], open);
+    let both = client.at().is_some() && server.at().is_some();
+    let first_closer = if both && first.yes().is_some() && clocks_differ(connection) {
+        Seen::Blind(Blindness::NothingTellsApart)
+    } else {
+        first
     };
     Close {
         class: class(connection, [client, server], silence),

@@ -204,7 +204,7 @@ impl RuleEvaluator {
         let connection = member.connection;
         match self.rule.demand.clone() {
             Requirement::MaxUnclear(_) if matches!(connection.outcome, Outcome::Unclear(_)) => {
-                self.proofs.reason(member)
+                self.proofs.reason(member);
             }
             Requirement::MinResumptionRate(_) | Requirement::MaxRateDrop(_) if is_refused(connection) => {
                 self.proofs.reason(member);

@@ -380,7 +380,7 @@ fn sessions_that_all_stop_together_may_have_been_lost_together() {
         for client in 0..3_u32 {
             sketch.offer(10 + client, client, (client, 5), true, NOTHING);
             sketch.offer(20 + client, client, (client, 15), false, |_, entry| {
-                entry.accepted_before = 1
+                entry.accepted_before = 1;
             });
         }
         if one_goes_on {
