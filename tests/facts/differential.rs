@@ -76,7 +76,6 @@ const EXPLAINED: &[(&str, &[&str], &str)] = &[
     ("captures/keys-in-between", &["tickets"], SECRETS),
     ("captures/keys-in-front", &["tickets"], SECRETS),
     ("reasons/capture-incomplete", &["tickets"], BEHIND_A_GAP),
-    ("messy/capture-incomplete", &["tickets"], BEHIND_A_GAP),
     (
         "reasons/client-cannot-offer-v2-hello",
         &["client hellos"],
