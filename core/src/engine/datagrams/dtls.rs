@@ -8,9 +8,8 @@ mod tests;
 mod track;
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::HashMap;
 
 use super::Run;
 use crate::dtls::{Fit, Opens, Record, opens, records};
@@ -20,8 +19,6 @@ use track::{Ending, StreamState};
 
 /// Pairs of endpoints with an association at once: what a forger can make of datagrams alone.
 pub(super) const MAX_PAIRS: usize = 1 << 16;
-/// Datagrams of a pair that are known again.
-const REMEMBERED: usize = 32;
 /// Associations of one pair that are not over.
 const MAX_OF_A_PAIR: usize = 4;
 /// Associations beside an elder one, on all pairs.
@@ -66,35 +63,6 @@ struct ConnectionState {
     buffered: usize,
     /// Where it waits to be looked at; entries of the queues that say otherwise are out of date.
     queued: (Stage, Timestamp),
-    copies: Copies,
-}
-
-/// The latest datagrams of a pair, apart from data. Every record bears a number of its own, also when its message is sent
-/// again (RFC 6347 §4.2.4), so that the same bytes are a copy which the network or the capture made: of an association that
-/// is over, and none of the next one's business.
-#[derive(Debug, Clone, Default)]
-struct Copies {
-    hashes: VecDeque<u64>,
-    hasher: DefaultHashBuilder,
-}
-
-impl Copies {
-    /// Whether these bytes came before; from now on they have.
-    fn is_copy(&mut self, payload: &[u8]) -> bool {
-        // Data decides nothing, and there may be much of it.
-        if !matches!(payload, [20..=22, ..]) {
-            return false;
-        }
-        let hash = self.hasher.hash_one(payload);
-        if self.hashes.contains(&hash) {
-            return true;
-        }
-        if self.hashes.len() == REMEMBERED {
-            self.hashes.pop_front();
-        }
-        self.hashes.push_back(hash);
-        false
-    }
 }
 
 /// How far the associations of a pair have come, and with it how long they may be silent.
@@ -152,24 +120,13 @@ impl DtlsTable {
         self.expire(at.time, run);
         let own = pair_of(datagram.source, datagram.destination);
         let pair = self.ids.moved.get(&own).copied().unwrap_or(own);
-        if let Some(known) = self.pairs.get_mut(&pair) {
-            if known.copies.is_copy(datagram.payload) {
-                return;
-            }
+        if self.pairs.contains_key(&pair) {
             self.deliver(pair, datagram, at, run);
         } else if opens(datagram.payload, datagram.cut).is_some() {
             self.make_room(at, run);
             let queued = (Stage::Unanswered, at.time);
             let (all, buffered) = (Vec::new(), 0);
-            let mut copies = Copies::default();
-            copies.is_copy(datagram.payload);
-            let state = ConnectionState {
-                all,
-                buffered,
-                queued,
-                copies,
-            };
-            self.pairs.insert(own, state);
+            self.pairs.insert(own, ConnectionState { all, buffered, queued });
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
         } else if let Some(pair) = self.ids.find(datagram) {
