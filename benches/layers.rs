@@ -99,6 +99,7 @@ fn layers(criterion: &mut Criterion) {
     let options = text::Options {
         coloured: false,
         all: false,
+        ..text::Options::default()
     };
     group.bench_function("text", |bencher| {
         bencher.iter(|| text::write(&report, options, &mut io::sink()).expect("written to nowhere"));

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::args::{Analyze, Format};
+use super::args::{Analyze, Format, Time};
 use super::redact::Redaction;
-use super::{Done, Status, complain, damage, interrupt, keylogs, print, read};
+use super::{Done, Status, complain, damage, interrupt, keylogs, print, print_form, read, terminal};
 use crate::facts;
 use crate::model::document::Bounds;
 use crate::model::{Report, SelectError, Selection};
@@ -17,6 +17,12 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let inputs = arguments.inputs();
     if inputs.iter().filter(|input| *input == "-").count() > 1 {
         complain("standard input ('-') can be read only once");
+        return Ok(Status::Usage);
+    }
+    if arguments.time.is_some() && arguments.format != Format::Text {
+        complain(
+            "--time: only the text report has a clock to choose; the other forms give times as their readers need them",
+        );
         return Ok(Status::Usage);
     }
     let selection = selection(arguments.select.as_deref())?;
@@ -44,15 +50,13 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     }
     let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
     let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
-    print(|out| match arguments.format {
-        Format::Text => text::write(
-            &report,
-            text::Options {
-                coloured,
-                all: arguments.all,
-            },
-            out,
-        ),
+    let text = text::Options {
+        times: times(arguments.time),
+        ..terminal::options(coloured, arguments.all)
+    };
+    print_form(arguments.format == Format::Text, |out| match arguments.format {
+        _ if arguments.wireshark => text::filters(&report, out),
+        Format::Text => text::write(&report, text, out),
         Format::Json => json::write_document(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
         Format::Facts => Ok(()),
@@ -64,6 +68,15 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(engine);
     Ok(status)
+}
+
+const fn times(asked: Option<Time>) -> text::Times {
+    match asked {
+        None => text::Times::Usual,
+        Some(Time::Utc) => text::Times::Utc,
+        Some(Time::Local) => text::Times::Local,
+        Some(Time::Relative) => text::Times::Relative,
+    }
 }
 
 /// What is asked of a report and cannot be asked of facts.

@@ -6,7 +6,7 @@ use std::io::Read;
 use super::args::SessionFormat;
 use super::args::gate::Diff;
 use super::redact::Redaction;
-use super::{Done, Status, complain, keylogs, print, read};
+use super::{Done, Status, complain, keylogs, print_form, read};
 use crate::diff::{self, Side};
 use crate::model::Report;
 use crate::run::Options;
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Diff) -> Done {
         return Ok(Status::Unreadable);
     };
     let comparison = diff::Diff::between(&before, &after);
-    print(|out| match arguments.format {
+    print_form(arguments.format == SessionFormat::Text, |out| match arguments.format {
         SessionFormat::Text => diff::write_text(&comparison, out),
         SessionFormat::Json => diff::write_json(&comparison, out),
     })?;

@@ -1,7 +1,7 @@
 //! `reshake explain`: one reason, pattern or finding in full, or the list.
 
 use super::args::{Explain, ExplainFormat};
-use super::{Done, Status, complain, print};
+use super::{Done, Status, complain, print_form};
 use crate::render::explain::{self, Entry};
 
 pub(super) fn run(arguments: &Explain) -> Done {
@@ -13,13 +13,15 @@ pub(super) fn run(arguments: &Explain) -> Done {
             return Ok(Status::Usage);
         }
     };
-    print(|out| match (arguments.format, entry) {
-        (ExplainFormat::Text, None) => explain::list(out),
-        (ExplainFormat::Text, Some(entry)) => explain::text(entry, out),
-        (ExplainFormat::Markdown, None) => explain::book(out),
-        (ExplainFormat::Markdown, Some(entry)) => explain::markdown(entry, 1, out),
-        (ExplainFormat::Json, None) => explain::json_list(out),
-        (ExplainFormat::Json, Some(entry)) => explain::json(entry, out),
+    print_form(arguments.format == ExplainFormat::Text, |out| {
+        match (arguments.format, entry) {
+            (ExplainFormat::Text, None) => explain::list(out),
+            (ExplainFormat::Text, Some(entry)) => explain::text(entry, out),
+            (ExplainFormat::Markdown, None) => explain::book(out),
+            (ExplainFormat::Markdown, Some(entry)) => explain::markdown(entry, 1, out),
+            (ExplainFormat::Json, None) => explain::json_list(out),
+            (ExplainFormat::Json, Some(entry)) => explain::json(entry, out),
+        }
     })?;
     Ok(Status::Analysed)
 }

@@ -16,6 +16,7 @@ mod progress;
 mod redact;
 mod schema;
 mod session;
+mod terminal;
 mod view;
 mod what_if;
 
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use args::{Color, Command};
 use progress::Meter;
+use terminal::print_form;
 
 use crate::run::{self, Options, Run};
 use crate::wording::printable;

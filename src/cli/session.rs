@@ -4,7 +4,7 @@ use std::io;
 
 use super::args::{Session, SessionFormat};
 use super::redact::Redaction;
-use super::{Done, Status, complain, keylogs, print, read};
+use super::{Done, Status, complain, keylogs, print_form, read};
 use crate::model::Report;
 use crate::model::session::{Found, Life, Wanted};
 use crate::render::session;
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Session) -> Done {
 
 fn write(format: SessionFormat, report: &Report<'_>, found: Found) -> io::Result<()> {
     let life = Life::of(report, found);
-    print(|out| match format {
+    print_form(format == SessionFormat::Text, |out| match format {
         SessionFormat::Text => session::text(report, &life, out),
         SessionFormat::Json => session::json(report, &life, out),
     })

@@ -3,7 +3,7 @@
 use super::analyze::selection;
 use super::args::{Balance, SessionFormat, Share, WhatIf};
 use super::redact::Redaction;
-use super::{Done, Status, keylogs, print, read};
+use super::{Done, Status, keylogs, print_form, read};
 use crate::model::Report;
 use crate::run::{Options, Run};
 use crate::what_if;
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &WhatIf) -> Done {
     let Run { engine, captures, .. } = run;
     let report = Report::of_selected(&engine, captures, selection);
     let answer = render::WhatIf::of(&report, &plans(arguments));
-    print(|out| match arguments.format {
+    print_form(arguments.format == SessionFormat::Text, |out| match arguments.format {
         SessionFormat::Text => write_text(&answer, report.selection(), out),
         SessionFormat::Json => write_json(&answer, report.selection(), out),
     })?;

@@ -355,6 +355,12 @@ impl<'a> Report<'a> {
         wireshark::display_filter(connection, self.engine.is_redacted())
     }
 
+    /// A display filter that is short enough to be read; it may also select another connection between the same ports.
+    #[must_use]
+    pub fn short_filter(&self, connection: &Connection) -> String {
+        wireshark::short_filter(connection, self.engine.is_redacted())
+    }
+
     /// The selection that was applied, as it was written.
     #[must_use]
     pub fn selection(&self) -> Option<&str> {

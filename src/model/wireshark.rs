@@ -16,6 +16,36 @@ pub(super) fn display_filter(connection: &Connection, redacted: bool) -> impl It
     spans.map(move |(first, last)| (first.capture(), filter(connection, ends, first, last)))
 }
 
+/// A filter short enough to read and type: the client's address and both ports, in any capture. Another connection
+/// between the same ports is selected too.
+pub(super) fn short_filter(connection: &Connection, redacted: bool) -> String {
+    let protocol = protocol(connection);
+    let (client, server) = (connection.client, connection.server);
+    if redacted {
+        return ports(protocol, client, server);
+    }
+    format!(
+        "{}.addr == {} && {}",
+        family(client.ip),
+        client.ip,
+        ports(protocol, client, server)
+    )
+}
+
+const fn family(ip: IpAddr) -> &'static str {
+    match ip {
+        IpAddr::V4(_) => "ip",
+        IpAddr::V6(_) => "ipv6",
+    }
+}
+
+fn protocol(connection: &Connection) -> &'static str {
+    match connection.transport.kind() {
+        TransportKind::Tcp => "tcp",
+        TransportKind::Quic | TransportKind::Dtls => "udp",
+    }
+}
+
 fn filter(
     connection: &Connection,
     ends: fn(&str, Endpoint, Endpoint) -> String,
@@ -27,10 +57,7 @@ fn filter(
     } else {
         ""
     };
-    let protocol = match connection.transport.kind() {
-        TransportKind::Tcp => "tcp",
-        TransportKind::Quic | TransportKind::Dtls => "udp",
-    };
+    let protocol = protocol(connection);
     let of_client = |client| {
         let servers = connection.servers();
         servers.map(move |server| ends(protocol, client, server))
@@ -62,10 +89,7 @@ fn ports(protocol: &str, client: Endpoint, server: Endpoint) -> String {
 }
 
 fn one_way(protocol: &str, from: Endpoint, to: Endpoint) -> String {
-    let ip = match from.ip {
-        IpAddr::V4(_) => "ip",
-        IpAddr::V6(_) => "ipv6",
-    };
+    let ip = family(from.ip);
     format!(
         "{ip}.src == {} && {protocol}.srcport == {} && {ip}.dst == {} && {protocol}.dstport == {}",
         from.ip, from.port, to.ip, to.port

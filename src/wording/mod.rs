@@ -2,6 +2,7 @@
 //!
 //! The lowest layer above the analysis. Whatever came off the wire passes through [`printable()`] on its way to a person.
 
+mod ascii;
 mod names;
 mod nearest;
 mod parse;
@@ -9,6 +10,7 @@ mod printable;
 mod units;
 mod wrap;
 
+pub(crate) use ascii::in_ascii;
 pub(crate) use names::{MAX_PATH, prefixes, shown_path, target, wrapping_text};
 pub(crate) use nearest::{did_you_mean, unknown};
 pub(crate) use parse::{DURATION, size, span, version};

@@ -25,7 +25,11 @@ pub(crate) fn for_people(report: &Report<'_>) -> Vec<Form> {
     let mut forms = Vec::new();
     for coloured in [false, true] {
         for all in [false, true] {
-            let options = text::Options { coloured, all };
+            let options = text::Options {
+                coloured,
+                all,
+                ..text::Options::default()
+            };
             add(&mut forms, "text", |out| text::write(report, options, out));
         }
     }

@@ -28,6 +28,7 @@ fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: usize)
     let options = text::Options {
         coloured: false,
         all: true,
+        ..text::Options::default()
     };
     text::write(&report, options, &mut told).expect("written to memory");
     let utf8 = |bytes| String::from_utf8(bytes).expect("a report is UTF-8");

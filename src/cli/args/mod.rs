@@ -142,6 +142,16 @@ pub struct Analyze {
     #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
     pub select: Option<String>,
 
+    /// Print only Wireshark display filters, one a line, each of which selects exactly one connection; with --where those
+    /// of the connections that it selects. Of several captures, the file and a tab stand before each.
+    #[arg(long, conflicts_with_all = ["format", "all", "time"])]
+    pub wireshark: bool,
+
+    /// Clock of the text report: 'utc' or 'local' time of day with the date, or 'relative' seconds from the first packet;
+    /// without it, connections have seconds and ticket keys UTC.
+    #[arg(long, value_enum, value_name = "CLOCK", hide_possible_values = true)]
+    pub time: Option<Time>,
+
     /// Stop after COUNT packets.
     #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -462,6 +472,17 @@ pub enum Format {
     Csv,
     /// What was found, before it is judged.
     Facts,
+}
+
+/// Clocks of the text report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Time {
+    /// UTC.
+    Utc,
+    /// The zone of this machine.
+    Local,
+    /// From the first packet.
+    Relative,
 }
 
 /// Forms of the life of a session.

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
 
 use super::super::args::live::Format;
-use super::super::{Done, Status, complain, print};
+use super::super::{Done, Status, complain, print_form, terminal};
 use crate::model::Report;
 use crate::render::{json, text};
 use crate::run::Run;
@@ -65,10 +65,10 @@ pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full
         status = Status::Unreadable;
     }
     if readable {
-        print(|out| match format {
+        print_form(format == Format::Text, |out| match format {
             Format::Text => {
                 writeln!(out)?;
-                text::write(&report, text::Options { coloured, all: false }, out)
+                text::write(&report, terminal::options(coloured, false), out)
             }
             Format::Jsonl => lines(&report, out),
         })?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hashbrown::HashSet;
 
 use super::super::args::live::Format;
-use super::super::complain;
+use super::super::{complain, terminal};
 use super::Control;
 use super::finale::FullReport;
 use super::metrics::Metrics;
@@ -205,7 +205,7 @@ impl<'a> Narrator<'a> {
             let report = Report::of(snapshot, captures);
             let mut text = Vec::new();
             let written = match format {
-                Format::Text => text::write(&report, text::Options { coloured, all: false }, &mut text),
+                Format::Text => text::write(&report, terminal::options(coloured, false), &mut text),
                 Format::Jsonl => json::live::interim(&report, &mut text),
             };
             let written = written.map_err(|error| error.to_string());

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod credential;
 mod ladder;
 pub mod overview;
+pub mod ranking;
 pub mod service;
 pub mod swimlane;
 pub mod table;

@@ -2,7 +2,7 @@
 
 use crate::model::protocol_text;
 use std::cmp::Reverse;
-use std::io;
+use std::io::{self, Write};
 
 use anstyle::Style;
 
@@ -78,12 +78,10 @@ impl Page<'_, '_> {
     fn connection(&mut self, place: usize, id: ConnectionId, connection: &Connection) -> io::Result<()> {
         let version = protocol_text(connection).unwrap_or_else(|| "version not seen".to_owned());
         let outcome = paint(self.outcome_style(connection.outcome), outcome_text(connection.outcome));
-        let since = self
-            .report
-            .first_time()
-            .map(|first| connection.transport.started.since(first));
-        // As in Wireshark's time column.
-        let since = since.map_or_else(String::new, |nanos| format!("   at {} s", seconds(nanos)));
+        let started = connection.transport.started;
+        let since = self.report.first_time().map_or_else(String::new, |first| {
+            format!("   at {}", self.times.of_connection(started, first))
+        });
         let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
         let title = paint(self.style.name, format_args!("{} → {name}", connection.client));
         let backend = self.report.hindsight.backend(id);
@@ -185,21 +183,30 @@ impl Page<'_, '_> {
         self.paragraph(4, "also: ", Style::new(), &names.join(", "))
     }
 
-    /// The filter is on one line however long it is: it is there to be copied.
+    /// The filter is on one line however long it is: it is there to be copied. The exact one is long.
     fn where_to_look(&mut self, place: usize, connection: &Connection) -> io::Result<()> {
         let faint = self.style.faint;
+        if !self.all {
+            let filter = self.report.short_filter(connection);
+            let line = paint(faint, format_args!("Wireshark: {filter}"));
+            self.out.whole(&format!("    {line}"))?;
+            return self.name_of(place, connection);
+        }
         for (capture, filter) in self.report.display_filter(connection) {
             let capture = usize::from(capture);
             let file = match (self.prefixes.get(capture), self.report.captures.get(capture)) {
                 (Some(_), Some(capture)) => format!(" in {}", shown_path(capture)),
                 _ => String::new(),
             };
-            writeln!(
-                self.out,
-                "    {}",
-                paint(faint, format_args!("Wireshark{file}: {filter}"))
-            )?;
+            let line = paint(faint, format_args!("Wireshark{file}: {filter}"));
+            self.out.whole(&format!("    {line}"))?;
         }
+        self.name_of(place, connection)
+    }
+
+    /// What surrounds it, and what it is called.
+    fn name_of(&mut self, place: usize, connection: &Connection) -> io::Result<()> {
+        let faint = self.style.faint;
         let around: Vec<String> = connection.transport.outer().iter().map(wrapping_text).collect();
         if !around.is_empty() {
             self.paragraph(4, "inside ", faint, &around.join(", "))?;

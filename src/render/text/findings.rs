@@ -1,6 +1,6 @@
 //! Security findings of a service: the grave ones with frames and advice, notes on one line.
 
-use std::io;
+use std::io::{self, Write};
 
 use super::hindsight::MAX_SENTENCE;
 use super::{Page, paint};

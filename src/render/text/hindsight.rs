@@ -1,11 +1,10 @@
 //! What hindsight says of a service: machines, cache domains, ticket keys, and patterns with the contrast behind them.
 
-use std::io;
+use std::io::{self, Write};
 
 use anstyle::Style;
 
 use super::{Page, paint};
-use crate::model::moment;
 use crate::wording::printable;
 use crate::wording::{counted, number};
 use reshake_core::diagnosis::explanations::Kind;
@@ -13,7 +12,7 @@ use reshake_core::diagnosis::service::{
     ContingencyTable, Exchange, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis,
 };
 use reshake_core::diagnosis::{Confidence, Evidence};
-use reshake_core::net::{FrameRef, hex};
+use reshake_core::net::{FrameRef, Timestamp, hex};
 
 /// Ticket keys and cache domains listed without `--all`.
 const MAX_LISTED: usize = 4;
@@ -212,7 +211,8 @@ impl Page<'_, '_> {
             return Ok(());
         }
         let heading = paint(self.style.name, "ticket key");
-        writeln!(self.out, "  {heading}   issued  accepted  declined   at work (UTC)")?;
+        let at_work = self.times.key_heading();
+        writeln!(self.out, "  {heading}   issued  accepted  declined   {at_work}")?;
         let shown = self.most(keys.len());
         for key in keys.iter().take(shown) {
             let mut name = hex(key.name.bytes());
@@ -220,7 +220,8 @@ impl Page<'_, '_> {
                 name.truncate(KEY_DIGITS);
                 name.push('…');
             }
-            let clock = |time| moment(time).strftime("%H:%M:%S").to_string();
+            let start = self.report.first_time().unwrap_or(Timestamp::from_nanos(0));
+            let clock = |time| self.times.of_key(time, start);
             let alive = match key.alive {
                 Some((first, last)) => format!("{} to {}", clock(first), clock(last)),
                 None => "never seen at work".to_owned(),

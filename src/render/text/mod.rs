@@ -2,14 +2,17 @@
 //! seen; then each service with its reasons and what to do; then one connection of each kind that matters, with frames.
 //!
 //! Nothing from the wire reaches the terminal but through [`printable`], and nothing has colour but through `Styles`.
-//! The text does not depend on the size of the terminal.
+//! Lines are as wide as whoever prints says; what is to be copied stays on one line.
 
 mod connections;
 mod findings;
 mod hindsight;
+mod lines;
 pub mod live;
 mod notices;
 mod services;
+mod table;
+mod times;
 
 use crate::model::connections_text;
 use std::fmt::Display;
@@ -20,20 +23,37 @@ use anstyle::{AnsiColor, Style};
 use reshake_core::net::FrameRef;
 use reshake_core::net::capture::Ended;
 
-use crate::model::{Counts, Report, moment};
+use crate::model::{Counts, Report};
 use crate::wording::{MAX_PATH, counted, duration, number, percent, prefixes, printable, shown_path, wrap};
+use lines::Lines;
+pub use times::Times;
 
 /// How the report is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// With colour.
     pub coloured: bool,
     /// Every service and every connection, not only one of each kind that matters.
     pub all: bool,
+    /// Columns of a line.
+    pub width: usize,
+    /// Which clock tells the time.
+    pub times: Times,
 }
 
-/// Columns of running text.
-const WIDTH: usize = 100;
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            coloured: false,
+            all: false,
+            width: WIDTH,
+            times: Times::default(),
+        }
+    }
+}
+
+/// Columns of running text where there is no terminal to measure.
+pub const WIDTH: usize = 100;
 /// Captures listed one by one.
 const MAX_CAPTURES: usize = 20;
 
@@ -51,12 +71,31 @@ pub fn write(report: &Report<'_>, options: Options, out: &mut dyn Write) -> io::
         },
         all: options.all,
         prefixes: prefixes(&report.captures),
-        out,
+        times: options.times,
+        out: Lines::new(out, options.width),
     };
     page.head()?;
     page.notices()?;
     page.services()?;
     page.connections()
+}
+
+/// Writes one display filter a line, each of one connection in one capture. Of several captures their names stand in
+/// front: a filter counts the frames of one file.
+///
+/// # Errors
+/// Those of `out`.
+pub fn filters(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let several = report.captures.len() > 1;
+    for (_, _, connection) in report.connections() {
+        for (capture, filter) in report.display_filter(connection) {
+            match report.captures.get(usize::from(capture)).filter(|_| several) {
+                Some(capture) => writeln!(out, "{}\t{filter}", shown_path(capture))?,
+                None => writeln!(out, "{filter}")?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every colour there is.
@@ -107,7 +146,9 @@ struct Page<'p, 'a> {
     all: bool,
     /// What stands before a frame number, by capture; nothing when there is one capture.
     prefixes: Vec<String>,
-    out: &'p mut dyn Write,
+    /// Which clock tells the time.
+    times: Times,
+    out: Lines<'p>,
 }
 
 impl Page<'_, '_> {
@@ -122,7 +163,7 @@ impl Page<'_, '_> {
         let connections = report.summary.counts.outcomes.total();
         let mut parts = vec![counted(packets, "packet", "packets")];
         if let (Some(first), Some(last)) = (report.first_time(), report.last_time()) {
-            let start = moment(first).strftime("%Y-%m-%d %H:%M:%S UTC");
+            let start = self.times.start(first);
             parts.push(format!("{} from {start}", duration(last.since(first))));
         }
         parts.push(connections_text(&report.summary));
@@ -236,7 +277,7 @@ impl Page<'_, '_> {
     /// is tied with no-break spaces, which become common ones here.
     fn paragraph(&mut self, indent: usize, label: &str, style: Style, text: &str) -> io::Result<()> {
         let hang = indent + label.chars().count();
-        for (index, line) in wrap(text, WIDTH.saturating_sub(hang)).enumerate() {
+        for (index, line) in wrap(text, self.out.width().saturating_sub(hang)).enumerate() {
             let line = line.replace('\u{a0}', " ");
             if index == 0 {
                 writeln!(self.out, "{:indent$}{}{line}", "", paint(style, label))?;

@@ -2,12 +2,13 @@
 
 use crate::model::over;
 use std::cmp::Reverse;
-use std::io;
+use std::io::{self, Write};
 
 use anstyle::Style;
 
 use super::{Page, hindsight, paint};
 use crate::model::cost::{Avoidable, AvoidableByReason};
+use crate::model::view::ranking::ranking;
 use crate::model::{OutcomeGroup, ServiceView, TicketLedger, alike};
 use crate::wording::{MAX_WIRE, printable};
 use crate::wording::{bytes, counted, duration, number};
@@ -16,8 +17,10 @@ use reshake_core::diagnosis::answer::Answer;
 use reshake_core::session::Outcome;
 use reshake_core::tls::CertificateOperation;
 
-/// Services shown without `--all`.
+/// Services up to which each has a paragraph; more are a table.
 const MAX_SERVICES: usize = 10;
+/// Services below a table that have one all the same: those with the most trouble.
+const MAX_WORST: usize = 3;
 /// Services up to which nothing is summed up over all of them.
 const MAX_PLAIN: usize = 3;
 /// Reasons of a service that come with advice.
@@ -39,29 +42,26 @@ struct Trouble {
 
 impl Page<'_, '_> {
     pub(super) fn services(&mut self) -> io::Result<()> {
-        let mut services: Vec<&ServiceView> = self.report.services.iter().collect();
-        services.sort_by_key(|view| Reverse(worth_a_look(view)));
-        let shown = if self.all { services.len() } else { MAX_SERVICES };
+        let report = self.report;
+        let rows = ranking(report);
+        let many = rows.len() > MAX_SERVICES;
+        let shown = match many {
+            _ if self.all => rows.len(),
+            true => MAX_WORST,
+            false => rows.len(),
+        };
         let mut advised: Vec<&'static str> = Vec::new();
-        if services.len() > MAX_PLAIN {
+        if rows.len() > MAX_PLAIN {
             self.all_services(&mut advised)?;
         }
-        for view in services.iter().take(shown) {
-            self.service(view, services.len() == 1, &mut advised)?;
+        if many {
+            writeln!(self.out)?;
+            self.service_table(&rows)?;
         }
-        let rest = services.get(shown..).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(());
+        for view in rows.iter().take(shown).filter_map(|row| report.services.get(row.index)) {
+            self.service(view, rows.len() == 1, &mut advised)?;
         }
-        let connections = rest.iter().map(|view| view.counts.outcomes.total()).sum();
-        let troubled = rest.iter().map(|view| worth_a_look(view)).sum();
-        let more = counted(rest.len() as u64, "more service", "more services");
-        let connections = counted(connections, "connection", "connections");
-        let worth = match troubled {
-            0 => "nothing to act on".to_owned(),
-            troubled => format!("{} worth a look", number(troubled)),
-        };
-        writeln!(self.out, "\n… {more} ({connections}, {worth}): --all")
+        Ok(())
     }
 
     fn service(&mut self, view: &ServiceView, alone: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
@@ -274,15 +274,6 @@ const fn names(operation: CertificateOperation) -> (&'static str, &'static str) 
         CertificateOperation::KeyAgreement => ("key agreement", "key agreements"),
         CertificateOperation::Signature => ("signature", "signatures"),
     }
-}
-
-/// Connections that somebody may want to act on.
-fn worth_a_look(view: &ServiceView) -> u64 {
-    view.alike
-        .iter()
-        .filter(|kind| kind.matters())
-        .map(|kind| kind.connections)
-        .sum()
 }
 
 /// The server name for people.
