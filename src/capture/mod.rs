@@ -20,6 +20,7 @@ pub mod copy;
 #[cfg(all(feature = "live", unix))]
 pub mod device;
 mod facts;
+mod folder;
 mod follow;
 mod input;
 mod keylog;
@@ -32,6 +33,7 @@ mod testing;
 mod timeline;
 
 pub use facts::{FactFile, Line};
+pub use folder::expand;
 pub use keylog::KeyLogFile;
 pub use pipe::Pipe;
 pub use record::{Recorded, Rotation};

@@ -4,6 +4,7 @@
 //! Doubt never makes a rule hold: one whose quantity does not exist is violated. Nothing here opens a file or prints;
 //! words for people are the report's.
 
+mod begin;
 mod catalog;
 mod evaluator;
 mod file;
@@ -13,6 +14,7 @@ mod requirement;
 mod rules;
 mod show;
 
+pub use begin::begin;
 pub use catalog::{Given, RULES, RuleKind};
 pub use evaluator::{Area, Baseline, Found, Ground, Member, Proof, Quantities, RuleEvaluator, Verdict};
 pub use requirement::{EarlyDataRule, Polarity, Requirement, Share};

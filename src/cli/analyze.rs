@@ -1,10 +1,12 @@
 //! `reshake analyze`: captures in, report out.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::args::{Analyze, Format, Time};
 use super::redact::Redaction;
-use super::{Done, Status, complain, damage, interrupt, keylogs, print, print_form, read, terminal};
+use super::{Done, Status, complain, damage, interrupt, keylogs, print, print_form, read_until, terminal};
 use crate::facts;
 use crate::model::document::Bounds;
 use crate::model::{Report, SelectError, Selection};
@@ -31,7 +33,15 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     if arguments.format == Format::Facts && !may_be_facts(selection.as_ref(), &redaction) {
         return Ok(Status::Usage);
     }
-    let mut run = read(&inputs, &options, arguments.quiet);
+    // Whoever followed a file has said already how that ends.
+    let stop = match &options.follow {
+        Some(_) => Arc::default(),
+        // Where signals cannot be caught, one ends the process as it always did.
+        None => interrupt::stop().unwrap_or_default(),
+    };
+    let mut run = read_until(&inputs, &options, arguments.quiet, &stop);
+    // What is left takes no long: from here on a signal ends it at once.
+    stop.store(true, Ordering::Relaxed);
     if let Some(name) = inputs.first().filter(|name| is_misspelt_command(name)) {
         complain(&format!(
             "neither a file nor a command is called '{name}'; 'reshake --help' lists the commands"

@@ -1,14 +1,14 @@
 //! `reshake check`: captures against rules, in the exit status.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::args::gate::{Check, CheckForm, Output};
 use super::redact::Redaction;
-use super::{Done, Status, complain, damage, keylogs, print, read};
+use super::{Done, Status, complain, damage, keylogs, print, print_form, read};
 use crate::check::render::{self, Asked, Form};
-use crate::check::{Baseline, Origin, Rules, show};
+use crate::check::{Baseline, Origin, Rules, begin, show};
 use crate::diff::Side;
 use crate::model::{Report, Selection};
 use crate::run::{Options, Run};
@@ -16,6 +16,9 @@ use crate::wording::printable;
 use reshake_core::engine::Limits;
 
 pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
+    if arguments.init {
+        return begin_rules(arguments.rules.as_deref().unwrap_or("reshake.toml"));
+    }
     let mut rules = rules(arguments)?;
     if arguments.print_rules {
         let shown = show(&rules);
@@ -53,6 +56,29 @@ pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
     } else {
         Status::Violated
     })
+}
+
+/// Writes the rule file to begin with, where none is.
+fn begin_rules(path: &str) -> Done {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(begin().as_bytes()));
+    match written {
+        Ok(()) => {
+            print(|out| writeln!(out, "wrote {path}; next: reshake check --rules {path} CAPTURE"))?;
+            Ok(Status::Analysed)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            complain(&format!("--init: {path}: is there already; --rules NAME gives another"));
+            Ok(Status::Usage)
+        }
+        Err(error) => {
+            complain(&format!("--init: {path}: cannot be written: {error}"));
+            Ok(Status::Unreadable)
+        }
+    }
 }
 
 /// Puts other names for hosts into everything that the answer is made of.
@@ -176,7 +202,9 @@ fn write(arguments: &Check, answer: &render::Check<'_, '_>, coloured: bool) -> i
     }
     let to_standard_output = arguments.format.iter().find(|output| output.file.is_none());
     let form = to_standard_output.map_or(CheckForm::Text, |output| output.form);
-    print(|out| answer.write(form_of(form, coloured), out))?;
+    print_form(form == CheckForm::Text, |out| {
+        answer.write(form_of(form, coloured), out)
+    })?;
     Ok(written)
 }
 
@@ -193,5 +221,7 @@ const fn form_of(form: CheckForm, coloured: bool) -> Form {
         CheckForm::Junit => Form::Junit,
         CheckForm::Sarif => Form::Sarif,
         CheckForm::Github => Form::Github,
+        CheckForm::Gitlab => Form::Gitlab,
+        CheckForm::Markdown => Form::Markdown,
     }
 }

@@ -7,6 +7,7 @@ mod completions;
 mod copy;
 mod diff;
 mod explain;
+mod habits;
 mod interfaces;
 mod interrupt;
 mod live;
@@ -21,7 +22,9 @@ mod view;
 mod what_if;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use args::{Color, Command};
 use progress::Meter;
@@ -125,8 +128,19 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()>
 
 /// Reads captures to their end, and shows how far it is; what is wrong with them is said.
 fn read(files: &[String], options: &Options, quiet: bool) -> Run {
+    read_until(files, options, quiet, &AtomicBool::new(false))
+}
+
+/// The same until `stop` is set: what was read by then is what there is.
+fn read_until(files: &[String], options: &Options, quiet: bool, stop: &AtomicBool) -> Run {
     let mut meter = Meter::new(!quiet);
-    let run = run::analyze(files, options, &mut |progress| meter.watch(progress));
+    let run = run::analyze(files, options, &mut |progress| {
+        meter.watch(progress)?;
+        if stop.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
     meter.clear();
     run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
     run
@@ -161,6 +175,14 @@ fn usage(error: &clap::Error) -> ExitCode {
             "'{}' is not UTF-8; rename it, or give such a file on standard input: reshake analyze - < FILE",
             odd.to_string_lossy()
         ));
+        return Status::Usage.into();
+    }
+    if let Some(hint) = habits::hint(error) {
+        complain(&hint);
+        return Status::Usage.into();
+    }
+    if let Some(hint) = habits::hint_for_pipe(std::env::args_os().count()) {
+        complain(hint);
         return Status::Usage.into();
     }
     let _ = error.print();

@@ -59,8 +59,8 @@ impl Meter {
 
 fn bar(size: Option<u64>) -> ProgressBar {
     let template = match size {
-        Some(_) => "{bar:40} {bytes} of {total_bytes} in {elapsed}",
-        None => "{spinner} {bytes} in {elapsed}",
+        Some(_) => "{bar:30} {bytes} of {total_bytes} in {elapsed}, {bytes_per_sec}, {eta} left",
+        None => "{spinner} {bytes} in {elapsed}, {bytes_per_sec}",
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr_with_hz(RATE)).with_style(style)

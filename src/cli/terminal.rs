@@ -18,6 +18,7 @@ pub(super) fn options(coloured: bool, all: bool) -> text::Options {
         coloured,
         all,
         width: width(),
+        fold: io::stdout().is_terminal(),
         ..text::Options::default()
     }
 }

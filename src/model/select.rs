@@ -15,7 +15,7 @@ use reshake_core::session::{CloseClass, Connection, ConnectionId, OfferKind, Out
 use super::{Primary, Report, connection_id, credential_id};
 
 /// Every key, with what its values are.
-pub const KEYS: [(&str, &str); 19] = [
+pub const KEYS: [(&str, &str); 20] = [
     (
         "reason",
         "primary reason: a name of 'reshake explain', with * as in stek-*, or none",
@@ -47,10 +47,17 @@ pub const KEYS: [(&str, &str); 19] = [
     ),
     ("number", "number of the connection in the report, or a range"),
     ("confidence", "observed, inferred or possible: of the primary reason"),
+    (
+        ANY,
+        "text in an address, server name, reason, pattern, outcome, version or id; a word without a key means the same",
+    ),
 ];
 
+/// The key of a bare word.
+const ANY: &str = "any";
+
 /// Keys whose values name hosts or credentials.
-const NAMING: [&str; 4] = ["client", "server", "name", "id"];
+const NAMING: [&str; 5] = ["client", "server", "name", "id", ANY];
 const OUTCOMES: [&str; 6] = [
     "resumed",
     "declined",
@@ -174,7 +181,10 @@ impl Selection {
         let mut these: Vec<ConnectionId> = narrowed.connections().map(|(_, id, _)| id).collect();
         these.sort_unstable();
         let shown = |word: &str| {
-            let (sign_and_key, _) = word.split_once(':')?;
+            let Some((sign_and_key, _)) = word.split_once(':') else {
+                // A bare word may be part of a name.
+                return Some("(redacted)".to_owned());
+            };
             let key = sign_and_key.trim_start_matches(['-', '!']);
             NAMING.contains(&key).then(|| format!("{sign_and_key}:(redacted)"))
         };
@@ -194,7 +204,7 @@ impl Selection {
 
     /// Whether reasons must be known to answer.
     pub(super) fn needs_reasons(&self) -> bool {
-        let keys = ["reason", "pattern", "confidence"];
+        let keys = ["reason", "pattern", "confidence", ANY];
         self.terms.iter().any(|term| keys.contains(&term.key))
     }
 
@@ -222,11 +232,16 @@ fn term(word: &str, at: usize) -> Result<Term, SelectError> {
     let at = at + usize::from(negated);
     let Some((key, values)) = body.split_once(':') else {
         let length = body.chars().count();
-        return Err(error(
-            at,
-            length,
-            format!("'{body}' is no term; a term is KEY:VALUE, as in outcome:declined"),
-        ));
+        if body.is_empty() || body.contains(['=', '<', '>', '"', '\'', '&', '|', '(']) {
+            let message =
+                format!("'{body}' is no term; a term is KEY:VALUE, as in outcome:declined, or a word to search for");
+            return Err(error(at, length, message));
+        }
+        return Ok(Term {
+            negated,
+            key: ANY,
+            values: body.split(',').filter(|word| !word.is_empty()).map(word_of).collect(),
+        });
     };
     let Some((known, _)) = KEYS.iter().find(|(known, _)| *known == key) else {
         return Err(error(
@@ -293,9 +308,15 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
             range(&small).ok_or_else(|| format!("'{text}': expected a number or range, for example 17 or 17-31"))
         }
         "after" | "before" => moment(text),
+        ANY => Ok(word_of(text)),
         "id" => id(&small).ok_or_else(|| format!("'{text}' is no beginning of an id, as c1f or k0a9")),
         _ => Ok(Value::Text(small)),
     }
+}
+
+/// A word that is searched for anywhere.
+fn word_of(word: &str) -> Value {
+    Value::Text(format!("*{}*", word.to_ascii_lowercase().trim_matches('*')))
 }
 
 /// A word in which a `*` follows every value that is only the beginning of names.
@@ -434,6 +455,7 @@ fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
         "after" => when(value, report).is_some_and(|moment| connection.transport.started >= moment),
         "before" => when(value, report).is_some_and(|moment| connection.transport.started < moment),
         "id" => matches!(value, Value::Text(wanted) if has_id(wanted, subject)),
+        ANY => matches!(value, Value::Text(wanted) if anywhere(wanted, subject)),
         _ => {
             let told = told(key, subject);
             matches!(value, Value::Text(wanted) if like(wanted, told.as_deref().unwrap_or("none")))
@@ -472,6 +494,18 @@ fn told(key: &str, subject: Subject<'_>) -> Option<String> {
         _ => return None,
     };
     Some(name.to_owned())
+}
+
+/// Whether a text is part of anything that a list of connections shows.
+fn anywhere(wanted: &str, subject: Subject<'_>) -> bool {
+    let connection = subject.connection;
+    let ends = [connection.client, connection.server];
+    ["name", "reason", "pattern", "outcome", "version"]
+        .into_iter()
+        .filter_map(|key| told(key, subject))
+        .chain(ends.map(|end| end.to_string()))
+        .chain([connection_id(connection)])
+        .any(|text| like(wanted, &text))
 }
 
 fn offered(value: &Value, connection: &Connection) -> bool {
@@ -575,6 +609,7 @@ mod tests {
             "client:10.0.0.1,10.0.0.1:443,443 server:2001:db8::1 server:[2001:db8::1]:443 server:2001:db8::/32",
             "name:*.example.test version:1.2,TLS1.3,ssl3 offered:none,ticket resumed-by:psk",
             "backend:backend-2 backend:none cache:1 frame:17 frame:17-31 number:3 id:c id:k0a confidence:possible",
+            "www -declined,failed any:10.0.0. 192.0.2.1",
             "after:2026-01-02T14:00:00Z before:23:59:59 after:+90 before:+0.25 pattern:failover",
         ] {
             assert!(Selection::parse(text).is_ok(), "{text}: {:?}", Selection::parse(text));
@@ -588,8 +623,8 @@ mod tests {
         assert_eq!(wrong("outcome:declined,lost").0, 17);
         assert_eq!(wrong("-frame:9-3").0, 7);
         assert_eq!(
-            wrong("declined").2,
-            "'declined' is no term; a term is KEY:VALUE, as in outcome:declined"
+            wrong("outcome=declined").2,
+            "'outcome=declined' is no term; a term is KEY:VALUE, as in outcome:declined, or a word to search for"
         );
         assert_eq!(wrong("client:10.0.0.0/33").1, 11);
         assert_eq!(wrong("name:a,,b").0, 7);

@@ -240,8 +240,9 @@ fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Ve
 fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<FactFile>, Vec<String>) {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let mut facts = Vec::new();
-    let mut errors = Vec::new();
-    for path in inputs {
+    let (inputs, missing) = capture::expand(inputs);
+    let mut errors: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    for path in &inputs {
         let opened = match u16::try_from(sources.len()) {
             Ok(index) => match follow {
                 Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(Opened::Capture),

@@ -174,7 +174,7 @@ fn the_report_names_counts_reasons_frames_and_a_filter() {
         "do: ",
         "reshake explain ",
         "      frame ",
-        "    Wireshark: ((ip.src == ",
+        "    Wireshark: ip.addr == ",
         "more alike: --all",
     ] {
         assert!(report.contains(part), "{part}: {report}");
@@ -592,7 +592,7 @@ fn a_wrong_selection_is_pointed_at() {
     let mut told = Vec::new();
     for terms in [
         "",
-        "declined",
+        "outcome=declined",
         "outcome:declined resaon:stek",
         "reason:stek-not-share",
         "-client:10.0.0.0/40",

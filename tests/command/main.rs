@@ -7,6 +7,7 @@ mod cli;
 mod copy;
 mod facts_cli;
 mod gate;
+mod habits;
 mod live;
 mod redact;
 mod reports;

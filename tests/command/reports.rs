@@ -200,7 +200,7 @@ fn what_is_left_out_is_said_with_the_way_to_get_it() {
     };
     let page = written(QUICKSTART, |report, out| html::write(report, few, out));
     assert!(
-        page.contains("The first 3 connections") && page.contains("<code>--format csv</code> lists all"),
+        page.contains("3 connections, those to act on first") && page.contains("<code>--format csv</code> lists all"),
         "{page}"
     );
     assert!(page.contains("The sessions of "), "{page}");
@@ -293,4 +293,58 @@ fn a_browser_shows_the_page_without_a_complaint_and_without_the_network() {
     std::fs::write(&evil, mistaken.replace("Content-Security-Policy", "x")).expect("a temporary file");
     opened(&browser, at, &evil, &["--dump-dom", &logged]);
     assert!(asked_for_something(&log));
+}
+
+/// A page of every capture of a folder of fixtures: many services.
+fn page_of_many() -> String {
+    let folder = root().join("fixtures/captures");
+    let mut captures: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("fixtures")
+        .map(|entry| entry.expect("an entry").path().join("capture.pcapng"))
+        .filter(|path| path.is_file())
+        .collect();
+    captures.sort();
+    let output = Command::new(cargo_bin("reshake"))
+        .args(["analyze", "-q", "--format", "html"])
+        .args(captures)
+        .output()
+        .expect("the binary runs");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_browser_runs_what_sorts_many_services_and_nothing_runs_past_the_edge_of_a_phone() {
+    let Some(browser) = chromium() else {
+        let _ = writeln!(std::io::stderr(), "skipped: no chromium on this machine");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = folder.path();
+    let many = page_of_many();
+    assert!(many.contains("<script>") && many.contains("script-src 'sha256-"));
+    let path = at.join("many.html");
+    std::fs::write(&path, &many).expect("a temporary file");
+    let (document, said) = opened(&browser, at, &path, &["--dump-dom"]);
+    // Under its own policy the script ran, and said so by what it made.
+    assert!(!said.contains("CONSOLE"), "{said}");
+    assert!(document.contains("<input type=\"search\""), "the filter is there");
+    // How far the page is wider than the window can only be asked with a script that its policy would stop.
+    let measure = "<script>document.documentElement.setAttribute('data-over', \
+                   document.documentElement.scrollWidth - document.documentElement.clientWidth)</script></body>";
+    for page in [many, page(QUICKSTART), page("captures/workers-with-own-keys")] {
+        let page = page.replace("Content-Security-Policy", "x").replace("</body>", measure);
+        std::fs::write(&path, page).expect("a temporary file");
+        let (document, _) = opened(&browser, at, &path, &["--dump-dom", "--window-size=390,844"]);
+        assert!(document.contains("data-over=\"0\""), "the page is wider than a phone");
+    }
+}
+
+#[test]
+fn the_answer_stands_before_everything_else_and_what_to_act_on_before_the_rest() {
+    let page = page(QUICKSTART);
+    let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part}"));
+    assert!(place("class=\"card answer") < place("<h2 id=\"overview\">"));
+    let list = page.split_once("class=\"list\"").expect("a list").1;
+    let first = |class: &str| list.find(&format!("<details class=\"{class}\"")).expect("a connection");
+    assert!(first("declined") < first("resumed") && first("resumed") < first("silent"));
 }

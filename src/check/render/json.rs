@@ -76,6 +76,8 @@ struct RuleJson<'a> {
     proofs: Vec<ProofJson<'a>>,
     /// How many there are.
     proof_count: u64,
+    /// What to do about a violated rule.
+    advice: &'a [String],
     /// A command that shows them; only of a violated rule.
     reproduce: Option<&'a str>,
 }
@@ -186,6 +188,7 @@ impl<'a> RuleJson<'a> {
             measured: MeasuredJson::of(found),
             proofs: told.proofs.iter().map(|told| ProofJson::of(check, told)).collect(),
             proof_count: *proof_count,
+            advice: &told.advice,
             reproduce: told.reproduce.as_deref(),
         }
     }

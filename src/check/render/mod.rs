@@ -1,8 +1,12 @@
-//! Rules held against a report: what `reshake check` says, as text, JSON, JUnit XML, SARIF and GitHub annotations.
+//! Rules held against a report: what `reshake check` says, as text, Markdown, JSON, JUnit XML, SARIF, GitHub annotations
+//! and GitLab's code quality report.
 
+mod advice;
 mod github;
+mod gitlab;
 mod json;
 mod junit;
+mod markdown;
 mod sarif;
 mod text;
 mod words;
@@ -34,6 +38,10 @@ pub enum Form {
     Sarif,
     /// Annotations of GitHub's workflows.
     Github,
+    /// Code quality report of GitLab.
+    Gitlab,
+    /// For the summary of a job.
+    Markdown,
 }
 
 /// What was asked, for whoever wants to ask again.
@@ -111,6 +119,8 @@ impl<'c, 'r> Check<'c, 'r> {
             Form::Junit => junit::write(self, out),
             Form::Sarif => sarif::write(self, out),
             Form::Github => github::write(self, out),
+            Form::Gitlab => gitlab::write(self, out),
+            Form::Markdown => markdown::write(self, out),
         }
     }
 

@@ -19,6 +19,9 @@ use reshake_core::diagnosis::Evidence;
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
+/// Where every rule is explained.
+const HELP: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/ci.md#rules");
+
 /// Writes the answer.
 pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     let told = Told::all(check);
@@ -76,6 +79,9 @@ struct Driver<'a> {
 struct Descriptor {
     id: &'static str,
     short_description: Message,
+    full_description: Message,
+    help: Message,
+    help_uri: &'static str,
     default_configuration: Configuration,
 }
 
@@ -180,6 +186,14 @@ impl Driver<'static> {
                 .map(|kind| Descriptor {
                     id: kind.name,
                     short_description: text(kind.summary),
+                    full_description: Message {
+                        text: format!(
+                            "Holds when {}. A rule whose quantity does not exist in the capture is violated.",
+                            kind.summary
+                        ),
+                    },
+                    help: text("Each result says what to do and names the command that shows its connections."),
+                    help_uri: HELP,
                     default_configuration: Configuration { level: "error" },
                 })
                 .collect(),

@@ -13,7 +13,7 @@ use crate::wording::{printable, shown_path, wrap};
 /// Longest line of prose.
 const WIDTH: usize = 100;
 /// Longest sentence.
-const MAX_SENTENCE: usize = 300;
+const MAX_SENTENCE: usize = 400;
 
 /// Writes the answer.
 pub(super) fn write(check: &Check<'_, '_>, coloured: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -35,6 +35,9 @@ pub(super) fn write(check: &Check<'_, '_>, coloured: bool, out: &mut dyn Write) 
         )?;
         paragraph(4, "required  ", &told.required, out)?;
         paragraph(4, "found     ", &told.found, out)?;
+        for advice in &told.advice {
+            paragraph(4, "do        ", advice, out)?;
+        }
         paragraph(4, "from      ", &told.origin, out)?;
         for told in &told.proofs {
             proof(told, out)?;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Asked, Check};
+use super::{Asked, Check, advice};
 use crate::check::interval::Ratio;
 use crate::check::{Area, EarlyDataRule, Found, Polarity, Proof, Requirement, Rule, Share, Verdict};
 use crate::model::connection_id;
@@ -25,6 +25,8 @@ pub(super) struct Told<'c> {
     pub(super) proofs: Vec<ToldProof<'c>>,
     /// Proofs beyond those shown.
     pub(super) more: u64,
+    /// What to do; only of a violated rule.
+    pub(super) advice: Vec<String>,
     /// A command that shows it; only of a violated rule.
     pub(super) reproduce: Option<String>,
 }
@@ -58,6 +60,7 @@ impl<'c> Told<'c> {
             found: found(&verdict.rule.demand, &verdict.found),
             origin: verdict.rule.origin.to_string(),
             proofs: proofs.map(|proof| ToldProof::of(check, proof, prefixes)).collect(),
+            advice: advice::of(check, verdict),
             more: verdict.proof_count.saturating_sub(verdict.proofs.len() as u64),
             // Under other names the inputs do not know these connections.
             reproduce: (!verdict.holds && !check.report.engine.is_redacted()).then(|| reproduce(check, verdict)),
@@ -67,6 +70,7 @@ impl<'c> Told<'c> {
     /// Everything that is to be read about a violated rule, a line each.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("required {}; found {}", self.required, self.found)];
+        lines.extend(self.advice.iter().map(|advice| format!("do: {advice}")));
         for proof in &self.proofs {
             lines.push(format!("{}  {}", proof.title, proof.says).trim_end().to_owned());
             for (frame, text) in &proof.frames {

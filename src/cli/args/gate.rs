@@ -41,19 +41,25 @@ Exit status:
 #[command(after_long_help = CHECK_EXAMPLES)]
 pub struct Check {
     /// Captures, as for 'analyze'.
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "print_rules")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present_any = ["print_rules", "init"])]
     pub files: Vec<String>,
 
     /// A file of rules in TOML; flags stand over it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub rules: Option<String>,
 
+    /// Write a rule file to begin with, every rule explained, as 'reshake.toml' or where --rules says, and end; no file is
+    /// replaced.
+    #[arg(long, conflicts_with_all = ["files", "print_rules"])]
+    pub init: bool,
+
     /// Show the rules in force as a rule file, each with where it comes from, and end.
     #[arg(long)]
     pub print_rules: bool,
 
-    /// Form of the answer: 'text', 'json', 'junit', 'sarif' (2.1.0) or 'github' (annotations). With '=FILE' it goes
-    /// there; may be repeated. One form goes to standard output: the one without a file, else text.
+    /// Form of the answer: 'text', 'markdown' (for a job's summary), 'json', 'junit', 'sarif' (2.1.0), 'github'
+    /// (annotations) or 'gitlab' (code quality). With '=FILE' it goes there; may be repeated. One form goes to standard
+    /// output: the one without a file, else text.
     #[arg(long, value_name = "FORM[=FILE]", value_parser = output)]
     pub format: Vec<Output>,
 
@@ -253,6 +259,10 @@ pub enum CheckForm {
     Sarif,
     /// Annotations of GitHub's workflows.
     Github,
+    /// Code quality report of GitLab.
+    Gitlab,
+    /// For the summary of a job.
+    Markdown,
 }
 
 /// FORM or FORM=FILE.
@@ -268,7 +278,13 @@ fn output(text: &str) -> Result<Output, String> {
         "junit" => CheckForm::Junit,
         "sarif" => CheckForm::Sarif,
         "github" => CheckForm::Github,
-        _ => return Err("a form is text, json, junit, sarif or github, with '=FILE' or without".to_owned()),
+        "gitlab" => CheckForm::Gitlab,
+        "markdown" => CheckForm::Markdown,
+        _ => {
+            return Err(
+                "a form is text, markdown, json, junit, sarif, github or gitlab, with '=FILE' or without".to_owned(),
+            );
+        }
     };
     Ok(Output { form, file })
 }

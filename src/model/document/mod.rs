@@ -9,14 +9,17 @@ use crate::model::connections_text;
 use std::cmp::Reverse;
 
 use crate::model::alike::{self, OutcomeGroup};
+use crate::model::view::charts::Charts;
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::overview::{by_waste, timeline};
+use crate::model::view::ranking::{ServiceRow, ranking};
 use crate::model::view::service::ServicePage;
 use crate::model::view::swimlane::Swimlane;
 use crate::model::view::{Moment, counted, duration, number, percent};
 use crate::model::{Counts, Outcomes, ReasonCount, Report, moment};
 use crate::wording::{MAX_PATH, printable};
 use reshake_core::net::Capture;
+use reshake_core::session::Outcome;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,10 @@ pub struct ReportDocument<'r> {
     pub bar_seconds: i64,
     /// Length of the input in nanoseconds.
     pub span: i64,
+    /// Figures for charts.
+    pub charts: Charts,
+    /// Every service in a row, those with the most trouble first; as many as a page can hold.
+    pub ranking: Vec<ServiceRow>,
     /// Services.
     pub services: Vec<ServicePart>,
     /// Services that are left out, and their connections.
@@ -85,8 +92,8 @@ pub struct ReportDocument<'r> {
     pub kinds: Vec<Kind>,
     /// Kinds that are left out, and their connections.
     pub more_kinds: (usize, u64),
-    /// Places of the connections that are shown one by one: the first of the report.
-    pub connections: std::ops::Range<usize>,
+    /// Places of the connections that are shown one by one, those to act on first.
+    pub connections: Vec<usize>,
     /// Connections that are left out.
     pub more_connections: usize,
 }
@@ -131,7 +138,7 @@ impl<'r> ReportDocument<'r> {
         let (shown, rest) = ranked.split_at(bounds.services.min(ranked.len()));
         let left = rest.iter().filter_map(|index| report.services.get(*index));
         let (kinds, more_kinds) = kinds(report, bounds.kinds);
-        let connections = 0..report.len().min(bounds.connections);
+        let connections = listed(report, bounds.connections);
         Self {
             captures: report.captures.iter().take(MAX_CAPTURES).map(CaptureLine::of).collect(),
             more_captures: report.captures.len().saturating_sub(MAX_CAPTURES),
@@ -153,6 +160,12 @@ impl<'r> ReportDocument<'r> {
                 (Some(first), Some(last)) => last.since(first),
                 _ => 0,
             },
+            charts: Charts::of(report),
+            ranking: {
+                let mut rows = ranking(report);
+                rows.truncate(Bounds::WIDE.services);
+                rows
+            },
             services: shown
                 .iter()
                 .filter_map(|index| ServicePart::of(report, *index, bounds.clients))
@@ -160,7 +173,7 @@ impl<'r> ReportDocument<'r> {
             more_services: (rest.len(), left.map(|view| view.counts.outcomes.total()).sum()),
             kinds,
             more_kinds,
-            more_connections: report.len() - connections.end,
+            more_connections: report.len() - connections.len(),
             connections,
         }
     }
@@ -210,11 +223,13 @@ impl CaptureLine {
 impl ServicePart {
     fn of(report: &Report<'_>, index: usize, clients: usize) -> Option<Self> {
         let go_on = || true;
-        let page = ServicePage::of(report, index, 0, &go_on)?;
+        let mut page = ServicePage::of(report, index, 0, &go_on)?;
+        page.swimlane = page.swimlane.map(Swimlane::folded);
         let view = report.services.get(index)?;
         let service = view.service();
         let others = page.clients.iter().take(clients).skip(1);
-        let further = others.filter_map(|client| Swimlane::of(report, &service, client.address, &go_on));
+        let further =
+            others.filter_map(|client| Swimlane::of(report, &service, client.address, &go_on).map(Swimlane::folded));
         Some(Self {
             further: further.collect(),
             cost: cost(&page),
@@ -255,6 +270,29 @@ fn scope(report: &Report<'_>) -> String {
     }
     parts.push(connections_text(&report.summary));
     parts.join(", ")
+}
+
+/// Places of the connections that are listed: those to act on first, in each group by time. Those that offered nothing
+/// and are nothing to act on are plenty and say little: where not all are asked for, a few stand for them.
+fn listed(report: &Report<'_>, most: usize) -> Vec<usize> {
+    const SILENT: usize = 20;
+    let gravity = |place: usize| {
+        let outcome = report.at(place).map(|(.., connection)| connection.outcome);
+        outcome.map_or(u8::MAX, |outcome| match outcome {
+            Outcome::Declined => 0,
+            Outcome::Failed => 1,
+            Outcome::Unclear(_) => 2,
+            Outcome::Resumed(_) | Outcome::ExternalPsk => 3,
+            Outcome::NotOffered => 4,
+        })
+    };
+    let mut places: Vec<usize> = (0..report.len()).collect();
+    places.sort_by_cached_key(|place| gravity(*place));
+    if places.len() > most {
+        let silent = places.partition_point(|place| gravity(*place) < 4);
+        places.truncate(most.min(silent + SILENT));
+    }
+    places
 }
 
 fn kinds(report: &Report<'_>, most: usize) -> (Vec<Kind>, (usize, u64)) {

@@ -2,6 +2,7 @@
 //! credentials between backends. Strings are made for what is shown and for nothing else, so that a million connections
 //! cost no more than a screenful, and every one of them is safe for a terminal.
 
+pub mod charts;
 pub mod connection;
 pub mod credential;
 mod ladder;

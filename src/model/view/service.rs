@@ -10,7 +10,9 @@ use crate::model::{Counts, ReasonCount, Report, ServiceView, service_of};
 use crate::wording::number;
 use reshake_core::diagnosis::Evidence;
 use reshake_core::diagnosis::security::{SecurityFinding, Severity};
-use reshake_core::diagnosis::service::{ContingencyTable, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis};
+use reshake_core::diagnosis::service::{
+    ContingencyTable, Exchange, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis,
+};
 use reshake_core::net::hex;
 use reshake_core::session::{Outcome, Service};
 
@@ -37,6 +39,8 @@ pub struct ServicePage {
     pub backends: Vec<Group>,
     /// Who honours whose credentials.
     pub domains: Vec<Group>,
+    /// Whose sessions were offered to whom.
+    pub exchanges: Vec<ExchangeView>,
     /// Ticket keys.
     pub keys: Vec<KeyView>,
     /// Patterns, the surest first.
@@ -62,6 +66,30 @@ pub struct Group {
     pub connections: u64,
     /// What tells it apart.
     pub because: String,
+}
+
+/// Sessions of one machine or cache, offered to one.
+#[derive(Debug, Clone)]
+pub struct ExchangeView {
+    /// Who issued them.
+    pub issuer: String,
+    /// Who was offered them.
+    pub acceptor: String,
+    /// Offers that resumed.
+    pub resumed: u64,
+    /// Offers that were declined.
+    pub declined: u64,
+}
+
+impl From<&Exchange> for ExchangeView {
+    fn from(exchange: &Exchange) -> Self {
+        Self {
+            issuer: exchange.issuer.clone(),
+            acceptor: exchange.acceptor.clone(),
+            resumed: exchange.resumed,
+            declined: exchange.declined,
+        }
+    }
 }
 
 /// A ticket key over time; moments in nanoseconds from the first packet.
@@ -168,6 +196,7 @@ impl ServicePage {
             reasons: view.reasons.clone(),
             backends: insight.backends.iter().map(Group::from).collect(),
             domains: insight.domains.iter().map(Group::from).collect(),
+            exchanges: insight.exchanges.iter().map(ExchangeView::from).collect(),
             keys: insight.keys.iter().map(|key| KeyView::of(report, key)).collect(),
             patterns: patterns
                 .into_iter()
@@ -296,12 +325,12 @@ impl PatternView {
     }
 }
 
-/// How likely a table is by chance.
 /// What a pattern says in general.
 fn words(name: &'static str) -> &'static str {
     PatternKind::by_name(name).map_or(name, |kind| kind.summary)
 }
 
+/// How likely a table is by chance.
 fn chance(contrast: &ContingencyTable) -> String {
     if contrast.p_value < 0.001 {
         ", p < 0.001".to_owned()

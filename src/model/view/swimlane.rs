@@ -86,10 +86,14 @@ pub struct Mark {
     pub offset: i64,
     /// On which connection.
     pub connection: ConnectionId,
+    /// How many connections in a row did the same; the mark stands for all of them.
+    pub times: usize,
 }
 
 /// Connections that are shown.
 const MAX_CONNECTIONS: usize = 400;
+/// Connections in a row that are worth folding.
+const MIN_RUN: usize = 4;
 
 impl Swimlane {
     /// Of one client at one service; `None` when `go_on` said no.
@@ -126,6 +130,35 @@ impl Swimlane {
         picture.credentials = letters.ids;
         Some(picture)
     }
+
+    /// The same with runs folded: of connections in a row that did the same on the same lane, the first stands for all but
+    /// the last.
+    #[must_use]
+    pub fn folded(mut self) -> Self {
+        let marks = std::mem::take(&mut self.marks);
+        let connections: Vec<&[Mark]> = marks.chunk_by(|a, b| a.connection == b.connection).collect();
+        for run in connections.chunk_by(|a, b| alike(a, b)) {
+            let (Some((first, middle)), Some(last)) = (run.split_first(), run.last()) else {
+                continue;
+            };
+            if run.len() < MIN_RUN {
+                self.marks.extend(run.iter().copied().flatten().cloned());
+                continue;
+            }
+            self.marks.extend(first.iter().cloned().map(|mark| Mark {
+                times: middle.len(),
+                ..mark
+            }));
+            self.marks.extend_from_slice(last);
+        }
+        self
+    }
+}
+
+/// Whether two connections did the same on the same lanes, with whatever credentials.
+fn alike(a: &[Mark], b: &[Mark]) -> bool {
+    let what = |mark: &Mark| (mark.lane, mark.from, mark.kind);
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| what(a) == what(b))
 }
 
 /// The letter of a credential by its index: A to Z, then numbers.
@@ -173,6 +206,7 @@ fn add(
         frame: frames.label(frame),
         offset: offset(report, time),
         connection: id,
+        times: 1,
     };
     let mut anything = false;
     for offer in &connection.offers {
@@ -266,5 +300,63 @@ impl Lanes {
             report.hindsight.domain(id)
         };
         self.numbers.iter().position(|known| *known == number).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(connection: u32, kind: MarkKind, lane: usize) -> Mark {
+        Mark {
+            lane,
+            from: None,
+            kind,
+            credential: None,
+            frame: FrameLabel {
+                text: connection.to_string(),
+                frame: u64::from(connection),
+            },
+            offset: 0,
+            connection: ConnectionId(connection),
+            times: 1,
+        }
+    }
+
+    #[test]
+    fn a_run_is_told_by_its_first_and_its_last() {
+        let mut marks = vec![mark(0, MarkKind::Full, 0)];
+        for connection in 1..=6 {
+            marks.push(mark(connection, MarkKind::Accepted, 0));
+            marks.push(mark(connection, MarkKind::Issued, 0));
+        }
+        marks.extend([7, 8, 9].map(|connection| mark(connection, MarkKind::Declined, 1)));
+        let picture = Swimlane {
+            client: IpAddr::from([192, 0, 2, 1]),
+            lanes: vec![String::new(); 2],
+            told_apart: true,
+            marks,
+            credentials: Vec::new(),
+            more: 0,
+        };
+        let told: Vec<(u64, MarkKind, usize)> = picture
+            .folded()
+            .marks
+            .iter()
+            .map(|mark| (mark.frame.frame, mark.kind, mark.times))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (0, MarkKind::Full, 1),
+                (1, MarkKind::Accepted, 5),
+                (1, MarkKind::Issued, 5),
+                (6, MarkKind::Accepted, 1),
+                (6, MarkKind::Issued, 1),
+                (7, MarkKind::Declined, 1),
+                (8, MarkKind::Declined, 1),
+                (9, MarkKind::Declined, 1),
+            ]
+        );
     }
 }

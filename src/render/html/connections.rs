@@ -56,7 +56,10 @@ impl Page<'_> {
         }
         let title = match handout.more_connections {
             0 => "Every connection".to_owned(),
-            _ => format!("The first {} connections", number(handout.connections.len() as u64)),
+            _ => format!(
+                "{} connections, those to act on first",
+                number(handout.connections.len() as u64)
+            ),
         };
         writeln!(
             self.out,
@@ -65,8 +68,8 @@ impl Page<'_> {
         // One at a time in memory.
         for view in handout
             .connections
-            .clone()
-            .filter_map(|place| ConnectionView::at(report, place))
+            .iter()
+            .filter_map(|&place| ConnectionView::at(report, place))
         {
             self.line(&view)?;
         }

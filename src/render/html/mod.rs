@@ -1,22 +1,30 @@
-//! The report as one HTML file: nothing is fetched, no script runs, and it opens without a network.
+//! The report as one HTML file: nothing is fetched, and it opens without a network.
 //!
 //! Style, pictures (SVG) and data stand in the page; a policy in its head forbids everything else, so that not even a
-//! mistake here could load or run something. Light and dark follow the reader's system, and print has a form of its own.
+//! mistake here could load or run something. The style, and the script that sorts a long table of services, are let in by
+//! their hashes; no element has a style or a handler of its own. Light and dark follow the reader's system, and print has a form of its own.
 //! Every text passes through `escape` on its way in; markup comes from this module alone.
 
+mod charts;
 mod connections;
 mod pictures;
+mod ranking;
 mod service;
 mod swimlane;
 
 use std::io::{self, Write};
 
-use crate::model::document::{Bounds, CaptureLine, ReportDocument};
+use sha2::{Digest, Sha256};
+
+use crate::model::base64;
+use crate::model::document::{Bounds, CaptureLine, ReportDocument, ServicePart};
 use crate::model::view::{OUTCOMES, counted, number};
 use crate::model::{Outcomes, Report};
 
 /// Looks of the page.
 const STYLE: &str = include_str!("style.css");
+/// Answers at the top: those of the services that waste most.
+const MAX_ANSWERS: usize = 3;
 /// Reasons listed.
 const MAX_REASONS: usize = 20;
 
@@ -32,6 +40,7 @@ pub fn write(report: &Report<'_>, bounds: Bounds, out: &mut dyn Write) -> io::Re
     let mut page = Page { out };
     page.open(&handout)?;
     page.overview(&handout)?;
+    page.ranking(&handout)?;
     for (index, service) in handout.services.iter().enumerate() {
         page.service(index, service, &handout)?;
     }
@@ -65,6 +74,17 @@ fn outcomes(counts: &Outcomes) -> impl Iterator<Item = (&'static str, &'static s
         .map(|((class, name), count)| (class, name, count))
 }
 
+/// What the page may do: be styled by its style, sorted by its script, and nothing else.
+fn policy(script: bool) -> String {
+    let hash = |text: &str| format!("'sha256-{}'", base64(&Sha256::digest(text.as_bytes())));
+    let mut policy = format!("default-src 'none'; style-src {}", hash(STYLE));
+    if script {
+        policy.push_str("; script-src ");
+        policy.push_str(&hash(ranking::SCRIPT));
+    }
+    policy
+}
+
 /// A page on its way out.
 struct Page<'p> {
     out: &'p mut dyn Write,
@@ -81,13 +101,14 @@ impl Page<'_> {
         write!(
             self.out,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
              <meta name=\"generator\" content=\"reshake {}\">\n\
-             <title>TLS resumption: {names}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <title>TLS resumption: {names}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
              <header>\n<h1>TLS resumption</h1>\n<p class=\"where\">{names}{more}</p>\n<p class=\"scope\">{}</p>\n",
+            policy(ranking::has_script(handout)),
             env!("CARGO_PKG_VERSION"),
             escape(&handout.scope)
         )?;
@@ -102,25 +123,43 @@ impl Page<'_> {
             let text = "Addresses, server names and credentials are replaced, the same one always by the same.";
             writeln!(self.out, "<p class=\"note\">{text}</p>")?;
         }
-        self.contents(handout)?;
+        self.answers(handout)?;
         writeln!(self.out, "</header>\n<main>")
     }
 
-    fn contents(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
-        if handout.services.len() < 2 {
-            return Ok(());
+    /// The answer first: of each of the worst services what is so, what to do, and what it costs.
+    fn answers(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
+        let told = |part: &&ServicePart| !part.page.answer.is_empty();
+        let parts: Vec<&ServicePart> = handout.services.iter().filter(told).take(MAX_ANSWERS).collect();
+        for part in &parts {
+            let wrong = if part.page.action.is_some() {
+                "declined"
+            } else {
+                "resumed"
+            };
+            writeln!(self.out, "<div class=\"card answer {wrong}\">")?;
+            if handout.services.len() > 1 {
+                writeln!(self.out, "<p class=\"where\">{}</p>", escape(&part.page.title))?;
+            }
+            self.answer(part)?;
+            writeln!(self.out, "</div>")?;
         }
-        writeln!(self.out, "<nav aria-label=\"Services\">\n<ol>")?;
-        for (index, part) in handout.services.iter().enumerate() {
-            let connections = counted(part.page.counts.outcomes.total(), "connection", "connections");
-            writeln!(
-                self.out,
-                "<li><a href=\"#service-{}\">{}</a> <span class=\"faint\">{connections}</span></li>",
-                index + 1,
-                escape(&part.page.title)
-            )?;
+        Ok(())
+    }
+
+    /// What is so, what to do, and what it costs.
+    fn answer(&mut self, part: &ServicePart) -> io::Result<()> {
+        let page = &part.page;
+        if !page.answer.is_empty() {
+            writeln!(self.out, "<p><b>{}</b></p>", escape(&page.answer))?;
         }
-        writeln!(self.out, "</ol>\n</nav>")
+        if let Some(action) = &page.action {
+            writeln!(self.out, "<p><b>Do:</b> {}.</p>", escape(action.trim_end_matches('.')))?;
+        }
+        if !part.cost.is_empty() {
+            writeln!(self.out, "<p><b>Cost:</b> {}.</p>", escape(&part.cost))?;
+        }
+        Ok(())
     }
 
     fn overview(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
@@ -138,7 +177,7 @@ impl Page<'_> {
         for note in &handout.notes {
             writeln!(self.out, "<p class=\"note\">{}</p>", escape(note))?;
         }
-        self.timeline(handout)?;
+        self.charts(&handout.charts)?;
         self.reasons(handout)?;
         writeln!(self.out, "</section>")
     }

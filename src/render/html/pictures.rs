@@ -5,9 +5,8 @@ use std::io;
 
 use super::{Page, dash, escape, outcomes};
 use crate::model::Outcomes;
-use crate::model::document::ReportDocument;
 use crate::model::view::service::KeyView;
-use crate::model::view::{clock, counted, number, seconds};
+use crate::model::view::{counted, number, seconds};
 
 /// Width of pictures that are as wide as the text.
 const WIDTH: f64 = 960.0;
@@ -66,53 +65,6 @@ impl Page<'_> {
             "<svg viewBox=\"0 0 160 10\" aria-hidden=\"true\"><rect class=\"resumed\" width=\"{left:.1}\" height=\"10\"/>\
              <rect class=\"declined\" x=\"{left:.1}\" width=\"{:.1}\" height=\"10\"/></svg>",
             if declined == 0 { 0.0 } else { 160.0 - left }
-        )
-    }
-
-    /// Outcomes over time, one bar for each stretch of it.
-    pub(super) fn timeline(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
-        const HEIGHT: f64 = 120.0;
-        let bars = &handout.timeline;
-        let highest = bars.iter().map(|(_, counts)| counts.total()).max().unwrap_or(0);
-        let (Some((first, _)), Some((last, _)), 2..) = (bars.first(), bars.last(), bars.len()) else {
-            return Ok(());
-        };
-        let each = counted(handout.bar_seconds.unsigned_abs(), "second", "seconds");
-        write!(
-            self.out,
-            "<figure>\n<figcaption>Connections over time, {each} a bar; the highest is {}</figcaption>\n\
-             <svg class=\"timeline\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Outcomes over time, from {} to \
-             {} UTC\">",
-            number(highest),
-            HEIGHT + 18.0,
-            clock(*first),
-            clock(*last)
-        )?;
-        let width = scaled(1, bars.len() as u64, WIDTH);
-        let mut x = 0.0;
-        for (start, counts) in bars {
-            let mut y = HEIGHT;
-            for (class, name, count) in outcomes(counts).filter(|(.., count)| *count > 0) {
-                let height = scaled(count, highest, HEIGHT);
-                y -= height;
-                write!(
-                    self.out,
-                    "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{:.2}\" height=\"{height:.2}\">\
-                     <title>{} UTC: {} {name}</title></rect>",
-                    (width - 1.0).max(width * 0.6),
-                    clock(*start),
-                    number(count)
-                )?;
-            }
-            x += width;
-        }
-        writeln!(
-            self.out,
-            "<line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
-             <text x=\"0\" y=\"{y}\">{}</text><text x=\"{WIDTH}\" y=\"{y}\" class=\"end\">{}</text></svg>\n</figure>",
-            clock(*first),
-            clock(*last),
-            y = HEIGHT + 14.0
         )
     }
 

@@ -19,14 +19,9 @@ impl Page<'_> {
         )?;
         self.tiles(&page.counts.outcomes)?;
         writeln!(self.out, "</div>")?;
-        if !page.answer.is_empty() {
-            writeln!(self.out, "<p class=\"answer\"><b>{}</b></p>", escape(&page.answer))?;
-        }
-        if let Some(action) = &page.action {
-            writeln!(self.out, "<p><b>Do:</b> {}.</p>", escape(action))?;
-        }
-        if !part.cost.is_empty() {
-            writeln!(self.out, "<p>{}.</p>", escape(&part.cost))?;
+        // That of a lone service stands at the top of the page.
+        if handout.services.len() > 1 {
+            self.answer(part)?;
         }
         for pattern in &page.patterns {
             self.pattern(pattern)?;
@@ -41,6 +36,7 @@ impl Page<'_> {
                 self.left_out(&format!("The sessions of {more} are not drawn"), "reshake view FILE")?;
             }
         }
+        self.matrix(&page.exchanges)?;
         self.keys(&format!("{id}"), &page.keys, handout.span)?;
         self.groups("Backends", &page.backends)?;
         if page.domains.len() > 1 {
@@ -52,7 +48,22 @@ impl Page<'_> {
         writeln!(self.out, "</section>")
     }
 
+    /// What follows from another stands closed below it: one cause is one finding.
     fn pattern(&mut self, pattern: &PatternView) -> io::Result<()> {
+        let Some(cause) = pattern.follows_from else {
+            return self.pattern_card(pattern);
+        };
+        writeln!(
+            self.out,
+            "<details class=\"follows\">\n<summary>{} <span class=\"sure\">follows from: {}</span></summary>",
+            escape(pattern.headline),
+            escape(cause)
+        )?;
+        self.pattern_card(pattern)?;
+        writeln!(self.out, "</details>")
+    }
+
+    fn pattern_card(&mut self, pattern: &PatternView) -> io::Result<()> {
         writeln!(
             self.out,
             "<article class=\"card pattern\">\n<h3>{} <span class=\"sure\">{}</span></h3>\n<p>{}</p>",
@@ -62,9 +73,6 @@ impl Page<'_> {
         )?;
         self.contrast(pattern)?;
         self.evidence(&pattern.evidence)?;
-        if let Some(cause) = pattern.follows_from {
-            writeln!(self.out, "<p><b>Follows from:</b> {}.</p>", escape(cause))?;
-        }
         if !pattern.remaining.is_empty() {
             let others = escape(&pattern.remaining.join("; or "));
             writeln!(self.out, "<p><b>Or:</b> {others}.</p>")?;

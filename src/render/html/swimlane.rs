@@ -125,14 +125,24 @@ impl Page<'_> {
             let frame = escape(&mark.frame.text);
             let _ = write!(
                 drawn,
-                "<g><title>frame {frame}, {} s: {}{}</title>",
+                "<g><title>frame {frame}, {} s: {}{}{}</title>",
                 seconds(mark.offset),
                 mark.credential
                     .map_or_else(String::new, |index| format!("{} ", letter(index))),
-                mark.kind.words()
+                mark.kind.words(),
+                times_text(mark)
             );
             let name = mark.credential.map(letter).unwrap_or_default();
             draw(&mut drawn, mark.kind, at, &name);
+            if mark.times > 1 {
+                let (x, y) = at;
+                let _ = write!(
+                    drawn,
+                    "<text class=\"tick\" x=\"{x:.0}\" y=\"{:.0}\">×{}</text>",
+                    y - RADIUS - 4.0,
+                    mark.times
+                );
+            }
             drawn.push_str("</g>");
             frame_number(&mut drawn, in_row, &frame, height);
         }
@@ -166,14 +176,23 @@ impl Page<'_> {
             };
             writeln!(
                 self.out,
-                "<li><span class=\"frame\">frame {}</span> at {} s: {session}{} at {}{from}</li>",
+                "<li><span class=\"frame\">frame {}</span> at {} s: {session}{}{} at {}{from}</li>",
                 escape(&mark.frame.text),
                 seconds(mark.offset),
                 mark.kind.words(),
+                times_text(mark),
                 escape(lane)
             )?;
         }
         writeln!(self.out, "</ol>\n</details>")
+    }
+}
+
+/// " 126 times", where a mark stands for several connections.
+fn times_text(mark: &Mark) -> String {
+    match mark.times {
+        1 => String::new(),
+        times => format!(" {times} times in a row"),
     }
 }
 

@@ -188,7 +188,12 @@ impl Page<'_, '_> {
         let faint = self.style.faint;
         if !self.all {
             let filter = self.report.short_filter(connection);
-            let line = paint(faint, format_args!("Wireshark: {filter}"));
+            let capture = usize::from(connection.transport.first().capture());
+            let file = match (self.prefixes.get(capture), self.report.captures.get(capture)) {
+                (Some(_), Some(capture)) => format!(" in {}", shown_path(capture)),
+                _ => String::new(),
+            };
+            let line = paint(faint, format_args!("Wireshark{file}: {filter}"));
             self.out.whole(&format!("    {line}"))?;
             return self.name_of(place, connection);
         }

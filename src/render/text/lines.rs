@@ -11,16 +11,19 @@ const HANG: usize = 4;
 pub(super) struct Lines<'p> {
     out: &'p mut dyn Write,
     width: usize,
+    /// Every line keeps to the width, not only running text.
+    fold: bool,
     /// A line that has not ended.
     line: Vec<u8>,
 }
 
 impl<'p> Lines<'p> {
     /// Lines of at most `width` columns.
-    pub(super) const fn new(out: &'p mut dyn Write, width: usize) -> Self {
+    pub(super) const fn new(out: &'p mut dyn Write, width: usize, fold: bool) -> Self {
         Self {
             out,
             width,
+            fold,
             line: Vec::new(),
         }
     }
@@ -38,7 +41,7 @@ impl<'p> Lines<'p> {
     fn end_line(&mut self) -> io::Result<()> {
         let bytes = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&bytes);
-        if columns(&line) <= self.width {
+        if !self.fold || columns(&line) <= self.width {
             return writeln!(self.out, "{line}");
         }
         let indent = line.chars().take_while(|letter| *letter == ' ').count();
@@ -125,7 +128,7 @@ mod tests {
 
     fn fitted(text: &str, width: usize) -> Vec<String> {
         let mut out = Vec::new();
-        let mut lines = Lines::new(&mut out, width);
+        let mut lines = Lines::new(&mut out, width, true);
         writeln!(lines, "{text}").expect("written to memory");
         let text = String::from_utf8(out).expect("UTF-8");
         text.lines().map(str::to_owned).collect()

@@ -35,8 +35,11 @@ pub struct Options {
     pub coloured: bool,
     /// Every service and every connection, not only one of each kind that matters.
     pub all: bool,
-    /// Columns of a line.
+    /// Columns of running text.
     pub width: usize,
+    /// Titles and tables keep to them too: on a terminal, where a line that goes on is hard to read. Whoever searches in
+    /// a file wants each whole.
+    pub fold: bool,
     /// Which clock tells the time.
     pub times: Times,
 }
@@ -47,6 +50,7 @@ impl Default for Options {
             coloured: false,
             all: false,
             width: WIDTH,
+            fold: false,
             times: Times::default(),
         }
     }
@@ -72,7 +76,7 @@ pub fn write(report: &Report<'_>, options: Options, out: &mut dyn Write) -> io::
         all: options.all,
         prefixes: prefixes(&report.captures),
         times: options.times,
-        out: Lines::new(out, options.width),
+        out: Lines::new(out, options.width, options.fold),
     };
     page.head()?;
     page.notices()?;

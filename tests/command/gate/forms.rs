@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{QUICKSTART, SHARED, err, out, run, run_in, schema_text};
 use crate::common::{assert_committed, assert_none, fixtures, items, root, text};
 
-const FORMS: [&str; 5] = ["text", "json", "junit", "sarif", "github"];
+const FORMS: [&str; 7] = ["text", "json", "junit", "sarif", "github", "gitlab", "markdown"];
 
 /// Rules of every kind that need nothing but the capture.
 const FLAGS: &[(&str, &str)] = &[
@@ -387,6 +387,8 @@ fn what_cannot_be_read_is_an_error_in_every_form() {
             "json" => "\"errors\":[\"missing.pcap: ",
             "junit" => "<error type=\"unreadable\" message=\"missing.pcap: ",
             "sarif" => "\"executionSuccessful\": false",
+            "gitlab" => "\"description\": \"missing.pcap: ",
+            "markdown" => "- Error: missing.pcap: ",
             _ => "::error title=reshake check::missing.pcap: ",
         };
         assert!(shown.contains(said), "{form}: {shown}");
@@ -449,4 +451,60 @@ fn under_other_names_the_verdicts_stay_and_no_name_is_told() {
         "{}",
         out(&compared)
     );
+}
+
+#[test]
+fn every_form_for_people_says_what_to_do() {
+    let arguments = |form: &'static str| {
+        [
+            "check",
+            "-q",
+            "--min-returning-share",
+            "0.9",
+            "--format",
+            form,
+            QUICKSTART,
+        ]
+    };
+    for form in ["text", "markdown", "junit", "github", "sarif", "gitlab"] {
+        let told = out(&run(&arguments(form)));
+        assert!(
+            told.to_lowercase().contains("share the session cache"),
+            "{form}: {told}"
+        );
+    }
+    let none = out(&run(&["check", "-q", "--min-connections", "99", QUICKSTART]));
+    assert!(none.contains("tcpdump -i any -s 0"), "{none}");
+    let held = out(&run(&["check", "-q", "--min-connections", "1", QUICKSTART]));
+    assert!(!held.contains("  do "), "{held}");
+}
+
+#[test]
+fn gitlab_gets_an_issue_for_each_violated_rule_at_its_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rules = folder.path().join("r.toml");
+    std::fs::write(&rules, "min-connections = 1\nmin-returning-share = 0.9\n").expect("a file");
+    let rules = rules.to_str().expect("UTF-8");
+    let arguments = ["check", "-q", "--rules", rules, "--format", "gitlab", QUICKSTART];
+    let issues: Value = serde_json::from_str(&out(&run(&arguments))).expect("JSON");
+    let [issue] = issues.as_array().expect("an array").as_slice() else {
+        panic!("{issues}");
+    };
+    assert_eq!(text(issue, "check_name"), Some("reshake/min-returning-share"));
+    assert_eq!(issue["severity"], "major");
+    assert_eq!(issue["location"]["lines"]["begin"], 2);
+    assert_eq!(text(issue, "fingerprint").map(str::len), Some(32));
+}
+
+#[test]
+fn a_rule_file_to_begin_with_is_written_once_and_can_be_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("new.toml");
+    let name = path.to_str().expect("UTF-8");
+    assert!(run(&["check", "--init", "--rules", name]).status.success());
+    let again = run(&["check", "--init", "--rules", name]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(err(&again).contains("is there already"));
+    let checked = run(&["check", "-q", "--rules", name, SHARED]);
+    assert_eq!(checked.status.code(), Some(0), "{}", out(&checked));
 }

@@ -1,0 +1,121 @@
+//! What people do out of habit: Ctrl-C in the middle, a folder for its files, a pipe without a name, another tool's options.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Output, Stdio};
+
+use crate::common::root;
+use assert_cmd::cargo::cargo_bin;
+
+const QUICKSTART: &str = "fixtures/captures/quickstart/capture.pcapng";
+
+fn reshake(arguments: &[&str]) -> Output {
+    Command::new(cargo_bin("reshake"))
+        .args(arguments)
+        .current_dir(root())
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::null())
+        .output()
+        .expect("reshake runs")
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+#[test]
+fn an_analysis_that_is_interrupted_reports_what_it_has() {
+    let mut child = Command::new(cargo_bin("reshake"))
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("reshake runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    input
+        .write_all(&words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1]))
+        .expect("a header");
+    // Packets of four bytes, as many as a look at the wish to stop takes and again.
+    let packets = words(&[0, 0, 4, 4, 0]).repeat(8192);
+    input.write_all(&packets).expect("it reads");
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .expect("kill runs")
+            .success()
+    );
+    // It reads on until it sees the wish, and then no more.
+    while input.write_all(&packets).is_ok() {}
+    drop(input);
+    let mut text = String::new();
+    let mut out = child.stdout.take().expect("a pipe");
+    out.read_to_string(&mut text).expect("UTF-8");
+    assert!(text.contains("stopped there"), "{text}");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_folder_is_read_as_the_captures_in_it() {
+    let whole = reshake(&["-q", "--format", "csv", QUICKSTART]);
+    let folder = reshake(&["-q", "--format", "csv", "fixtures/captures/quickstart"]);
+    assert!(folder.status.success());
+    assert_eq!(told(&whole), told(&folder));
+}
+
+#[test]
+fn a_pipe_without_a_name_is_answered_with_one() {
+    let output = Command::new(cargo_bin("reshake"))
+        .stdin(Stdio::piped())
+        .output()
+        .expect("reshake runs");
+    assert_eq!(output.status.code(), Some(2));
+    let line = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(line.ends_with("say so with '-': … | reshake -\n"), "{line}");
+}
+
+#[test]
+fn filters_are_all_that_is_printed_for_wireshark() {
+    let output = reshake(&["-q", "--wireshark", "--where", "outcome:declined", QUICKSTART]);
+    let text = told(&output);
+    assert_eq!(text.lines().count(), 8);
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with("((ip.src == ") && line.contains("frame.number >= "))
+    );
+}
+
+#[test]
+fn a_bare_word_searches() {
+    let of = |terms: &str| told(&reshake(&["-q", "--format", "csv", "--where", terms, QUICKSTART]));
+    assert_eq!(of("declined"), of("outcome:declined"));
+    assert_eq!(of("A.TEST -resumed"), of("-outcome:resumed"));
+    assert_eq!(of("no-such-thing").lines().count(), 1);
+}
+
+#[test]
+fn another_locale_gets_ascii_and_another_clock_its_times() {
+    let run = |locale: &str, arguments: &[&str]| {
+        let output = Command::new(cargo_bin("reshake"))
+            .args(arguments)
+            .arg(QUICKSTART)
+            .current_dir(root())
+            .env("LC_ALL", locale)
+            .env("TZ", "Asia/Kolkata")
+            .output()
+            .expect("reshake runs");
+        told(&output)
+    };
+    assert!(run("C.UTF-8", &["-q"]).contains('→'));
+    let plain = run("C", &["-q"]);
+    assert!(plain.is_ascii() && plain.contains(" -> "), "{plain}");
+    // What programs read is UTF-8 everywhere.
+    assert_eq!(
+        run("C", &["-q", "--format", "markdown"]),
+        run("C.UTF-8", &["-q", "--format", "markdown"])
+    );
+    assert!(run("C.UTF-8", &["-q", "--time", "utc"]).contains("at 2026-11-20 13:24:25."));
+    assert!(run("C.UTF-8", &["-q", "--time", "local"]).contains(" +05:30"));
+}
