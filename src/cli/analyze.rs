@@ -27,6 +27,11 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
         );
         return Ok(Status::Usage);
     }
+    let is_short = matches!(arguments.format, Format::Text | Format::Json | Format::Jsonl);
+    if arguments.summary && !is_short {
+        complain("--summary: is for text, json and jsonl");
+        return Ok(Status::Usage);
+    }
     let selection = selection(arguments.select.as_deref())?;
     let options = options(arguments)?;
     let mut redaction = Redaction::of(&arguments.redact)?;
@@ -62,12 +67,15 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     let text = text::Options {
         times: times(arguments.time),
+        summary: arguments.summary,
         ..terminal::options(coloured, arguments.all)
     };
     print_form(arguments.format == Format::Text, |out| match arguments.format {
         _ if arguments.wireshark => text::filters(&report, out),
         Format::Text => text::write(&report, text, out),
+        Format::Json if arguments.summary => json::write_summary(&report, out),
         Format::Json => json::write_document(&report, out),
+        Format::Jsonl if arguments.summary => json::write_summary_lines(&report, out),
         Format::Jsonl => json::write_lines(&report, out),
         Format::Facts => Ok(()),
         Format::Markdown => markdown::write(&report, bounds, out),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Change, Count, Diff, ServiceKey, Shift, Side, Stated};
 use crate::check::interval::{Difference, Ratio};
-use crate::render::json::{End, Generator, closed};
+use crate::render::json::{End, Generator, closed, identified};
 
 /// Name of the document.
 pub const SCHEMA: &str = "reshake-diff/1";
@@ -33,7 +33,10 @@ pub fn write(diff: &Diff<'_>, out: &mut dyn Write) -> io::Result<()> {
 /// JSON Schema of the document: open to additions, or closed to anything that it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> Value {
-    closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict)
+    identified(
+        closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict),
+        SCHEMA,
+    )
 }
 
 /// Two runs compared.
@@ -42,41 +45,54 @@ pub fn schema(strict: bool) -> Value {
 struct DocumentJson<'a> {
     /// "reshake-diff/1".
     schema: &'static str,
+    /// The program that wrote this document.
     generator: &'static Generator<'static>,
+    /// Before.
     before: SideJson<'a>,
+    /// After.
     after: SideJson<'a>,
+    /// All connections.
     all: ChangeJson<'a>,
+    /// One for each server endpoint, server name and transport.
     services: Vec<ServiceJson<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct SideJson<'a> {
+    /// Path as it was given; - is standard input.
     path: &'a str,
     /// "capture" or "report".
     kind: &'a str,
     /// The selection of a report that shows a part only.
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    /// Connections.
     connections: u64,
 }
 
 /// A service; null on the side where it is not.
 #[derive(Serialize, JsonSchema)]
 struct ServiceJson<'a> {
+    /// Before.
     before: Option<ServiceRef<'a>>,
+    /// After.
     after: Option<ServiceRef<'a>>,
     #[serde(flatten)]
+    /// What changed; null where one side has no such service.
     change: ChangeJson<'a>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ServiceRef<'a> {
+    /// The server.
     server: End,
+    /// Server name that the client asked for (SNI).
     server_name: Option<&'a str>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ChangeJson<'a> {
+    /// Connections.
     connections: CountsJson,
     /// Accepted of the decided offers.
     resumption_rate: ShiftJson,
@@ -84,6 +100,7 @@ struct ChangeJson<'a> {
     returning_share: ShiftJson,
     /// Primary reasons.
     reasons: Vec<ReasonJson<'a>>,
+    /// What the handshakes of the service show together.
     patterns: Vec<StatedJson<'a>>,
     /// Security findings.
     findings: Vec<StatedJson<'a>>,
@@ -91,25 +108,34 @@ struct ChangeJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct CountsJson {
+    /// Before.
     before: u64,
+    /// After.
     after: u64,
 }
 
 /// A share; null where there is nothing that it could be of.
 #[derive(Serialize, JsonSchema)]
 struct ShiftJson {
+    /// Before.
     before: Option<ShareJson>,
+    /// After.
     after: Option<ShareJson>,
+    /// The difference.
     difference: Option<DifferenceJson>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ShareJson {
+    /// The value.
     value: f64,
+    /// So many.
     part: u64,
+    /// Of so many.
     whole: u64,
     /// Wilson's score interval, 95 %.
     low: f64,
+    /// Upper end of the 95 % interval.
     high: f64,
 }
 
@@ -119,6 +145,7 @@ struct DifferenceJson {
     value: f64,
     /// Newcombe's hybrid score interval, 95 %.
     low: f64,
+    /// Upper end of the 95 % interval.
     high: f64,
     /// The interval leaves out 0.
     shown: bool,
@@ -126,9 +153,11 @@ struct DifferenceJson {
 
 #[derive(Serialize, JsonSchema)]
 struct ReasonJson<'a> {
+    /// Name, as explain knows it.
     name: &'a str,
     /// Connections.
     before: u64,
+    /// After.
     after: u64,
     /// "gained", "lost" or "kept".
     change: &'static str,
@@ -136,9 +165,11 @@ struct ReasonJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct StatedJson<'a> {
+    /// Name, as explain knows it.
     name: &'a str,
     /// Confidence; null where it does not hold.
     before: Option<&'a str>,
+    /// After.
     after: Option<&'a str>,
     /// "gained", "lost" or "kept".
     change: &'static str,

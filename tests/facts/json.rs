@@ -476,3 +476,60 @@ fn the_lines_are_the_document_in_pieces() {
         }
     }
 }
+
+#[test]
+fn every_member_of_every_schema_is_described() {
+    fn walk(value: &Value, path: &str, missing: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                let members = object.get("properties").and_then(Value::as_object);
+                for (name, member) in members.into_iter().flatten() {
+                    // The mark that tells the kinds of one member apart is a constant.
+                    if member.get("description").is_none() && member.get("const").is_none() {
+                        missing.push(format!("{path}/{name}"));
+                    }
+                }
+                for (name, inner) in object {
+                    walk(inner, &format!("{path}/{name}"), missing);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, path, missing)),
+            _ => {}
+        }
+    }
+    let schemas = [
+        json::schema(false),
+        reshake::check::render::schema(false),
+        reshake::diff::schema(false),
+        reshake::what_if::render::schema(false),
+    ];
+    let mut missing = Vec::new();
+    for schema in &schemas {
+        walk(schema, text(schema, "title").unwrap_or_default(), &mut missing);
+        let id = text(schema, "$id").unwrap_or_default();
+        assert!(id.starts_with("https://") && id.ends_with(".schema.json"), "{id}");
+        let about = text(schema, "description").unwrap_or_default();
+        assert!(about.contains("Within this version"), "{about}");
+    }
+    assert_none("members without a description", &missing);
+}
+
+#[test]
+fn a_summary_leaves_connections_out_and_says_the_same_of_everything_else() {
+    let (engine, captures) = crate::common::fixture("captures/quickstart").run(Limits::default());
+    let report = Report::of(&engine, captures);
+    let written = |write: fn(&Report<'_>, &mut dyn std::io::Write) -> std::io::Result<()>| -> Map<String, Value> {
+        let mut out = Vec::new();
+        write(&report, &mut out).expect("written to memory");
+        serde_json::from_slice(&out).expect("JSON")
+    };
+    let mut whole = written(json::write_document);
+    let short = written(json::write_summary);
+    assert!(whole.remove("connections").is_some() && whole.remove("credentials").is_some());
+    assert_eq!(Value::Object(whole), Value::Object(short.clone()));
+    let open = jsonschema::validator_for(&json::schema(true)).expect("a schema");
+    assert!(open.is_valid(&Value::Object(short.clone())));
+    // Lists hold what was counted, not what might have been.
+    let reasons = short["summary"]["reasons"].as_array().expect("reasons");
+    assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason["connections"] != 0));
+}

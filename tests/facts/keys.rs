@@ -285,7 +285,16 @@ fn everything(engine: &Engine, captures: Vec<Capture>) -> String {
     json::write_document(&report, &mut out).expect("written to memory");
     json::write_lines(&report, &mut out).expect("written to memory");
     for all in [false, true] {
-        plain::write(&report, plain::Options { coloured: true, all }, &mut out).expect("written to memory");
+        plain::write(
+            &report,
+            plain::Options {
+                coloured: true,
+                all,
+                ..plain::Options::default()
+            },
+            &mut out,
+        )
+        .expect("written to memory");
     }
     let credentials = engine.ledger().iter().map(|(id, _)| Found::Credential(id));
     for found in credentials.chain(engine.kept().iter().map(|(id, _)| Found::Connection(id))) {

@@ -11,7 +11,7 @@ use super::words::{Told, ToldProof};
 use crate::check::interval::Ratio;
 use crate::check::{Area, Each, Found, Origin, Proof, Verdict};
 use crate::model::{connection_id, service_id};
-use crate::render::json::{CaptureJson, End, EvidenceJson, FilterJson, Generator, SummaryJson, closed};
+use crate::render::json::{CaptureJson, End, EvidenceJson, FilterJson, Generator, SummaryJson, closed, identified};
 use reshake_core::session::Service;
 
 /// Name of the document.
@@ -37,7 +37,10 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
 /// JSON Schema of the document: open to additions, or closed to anything that it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> Value {
-    closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict)
+    identified(
+        closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict),
+        SCHEMA,
+    )
 }
 
 /// Rules held against captures.
@@ -46,6 +49,7 @@ pub fn schema(strict: bool) -> Value {
 struct DocumentJson<'a> {
     /// "reshake-check/1".
     schema: &'static str,
+    /// The program that wrote this document.
     generator: &'static Generator<'static>,
     /// Every rule holds and every input could be read.
     passed: bool,
@@ -53,7 +57,9 @@ struct DocumentJson<'a> {
     violated: usize,
     /// Inputs that could not be read, or with --strict are damaged, a line each.
     errors: &'a [String],
+    /// The inputs, in the order in which frame references count them.
     captures: Vec<CaptureJson<'a>>,
+    /// Counts of everything.
     summary: SummaryJson,
     /// In the order of the rules; one for each part where a rule is about each part.
     rules: Vec<RuleJson<'a>>,
@@ -65,10 +71,15 @@ struct RuleJson<'a> {
     rule: &'static str,
     /// The reason, pattern or finding that it is about.
     about: Option<&'static str>,
+    /// Connections that the rule is about.
     area: AreaJson<'a>,
+    /// Where the rule comes from.
     origin: OriginJson<'a>,
+    /// Whether the rule holds.
     holds: bool,
+    /// What is required, in words.
     required: &'a str,
+    /// What was found, in words.
     found: &'a str,
     /// null where the quantity does not exist: then the rule is violated.
     measured: Option<MeasuredJson>,
@@ -89,10 +100,13 @@ struct AreaJson<'a> {
     kind: &'static str,
     /// In words.
     text: &'a str,
+    /// Id of its service.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<ServiceRef<'a>>,
+    /// Server name that the client asked for (SNI).
     #[serde(skip_serializing_if = "Option::is_none")]
     server_name: Option<&'a str>,
+    /// session-id, ticket or psk.
     #[serde(skip_serializing_if = "Option::is_none")]
     mechanism: Option<&'static str>,
     /// Terms as for `analyze --where`.
@@ -102,8 +116,11 @@ struct AreaJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct ServiceRef<'a> {
+    /// Id, made of content: it does not move with options or order.
     id: String,
+    /// The server.
     server: End,
+    /// Server name that the client asked for (SNI).
     server_name: Option<&'a str>,
 }
 
@@ -114,9 +131,19 @@ enum OriginJson<'a> {
     /// It holds unless something else is said.
     Default,
     /// A flag.
-    Flag { flag: &'a str },
+    Flag {
+        /// Its name.
+        flag: &'a str,
+    },
     /// A file; line and column count from 1.
-    File { path: &'a str, line: usize, column: usize },
+    File {
+        /// Its path.
+        path: &'a str,
+        /// Line of the rule.
+        line: usize,
+        /// Column of the rule.
+        column: usize,
+    },
 }
 
 /// The quantity that a rule judges.
@@ -124,46 +151,87 @@ enum OriginJson<'a> {
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum MeasuredJson {
     /// A number of connections.
-    Connections { value: u64 },
+    Connections {
+        /// So many.
+        value: u64,
+    },
     /// A number of services.
-    Services { value: u64 },
+    Services {
+        /// So many.
+        value: u64,
+    },
     /// A share.
-    Share { value: f64, part: u64, whole: u64 },
+    Share {
+        /// From 0 to 1.
+        value: f64,
+        /// So many.
+        part: u64,
+        /// Of so many.
+        whole: u64,
+    },
     /// Connections that break the rule, or that have what it requires, of those it could look at.
-    Cases { part: u64, whole: u64 },
+    Cases {
+        /// So many.
+        part: u64,
+        /// Of so many.
+        whole: u64,
+    },
     /// The longest time.
-    Seconds { value: f64 },
+    Seconds {
+        /// Seconds.
+        value: f64,
+    },
     /// The rate of the baseline and that of now.
-    Rates { before: f64, now: f64 },
+    Rates {
+        /// That of the baseline.
+        before: f64,
+        /// That of these captures.
+        now: f64,
+    },
     /// Names that are new.
-    Names { names: Vec<&'static str> },
+    Names {
+        /// Each once.
+        names: Vec<&'static str>,
+    },
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ProofJson<'a> {
+    /// The connection that breaks the rule.
     connection: Option<ConnectionRef<'a>>,
+    /// The service that breaks it, where it is not one connection.
     service: Option<ServiceRef<'a>>,
     /// The reason of the connection.
     reason: Option<ReasonRef>,
     /// What is said of it; null where the frames say all.
     summary: Option<&'a str>,
+    /// Frames that show it.
     evidence: Vec<EvidenceJson>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ReasonRef {
+    /// Name, as explain knows it.
     name: &'static str,
+    /// How sure: observed, inferred or possible.
     confidence: &'static str,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct ConnectionRef<'a> {
+    /// Id, made of content: it does not move with options or order.
     id: String,
+    /// Number in the order of first packets, from 1.
     number: usize,
+    /// The client.
     client: End,
+    /// The server.
     server: End,
+    /// Server name that the client asked for (SNI).
     server_name: Option<&'a str>,
+    /// resumed, declined, not-offered, failed, unclear or external-psk.
     outcome: &'static str,
+    /// Display filters that select exactly its packets, one for each capture.
     wireshark: Vec<FilterJson>,
 }
 

@@ -142,6 +142,10 @@ pub struct Analyze {
     #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
     pub select: Option<String>,
 
+    /// Leave out connections and credentials: captures, services and counts alone, in text, JSON and JSON lines.
+    #[arg(long, conflicts_with_all = ["all", "wireshark"])]
+    pub summary: bool,
+
     /// Print only Wireshark display filters, one a line, each of which selects exactly one connection; with --where those
     /// of the connections that it selects. Of several captures, the file and a tab stand before each.
     #[arg(long, conflicts_with_all = ["format", "all", "time"])]

@@ -12,7 +12,9 @@ use crate::model::cost::{Avoidable, AvoidableByReason};
 /// the rest, and `not_measured` says how much is missing; `null` where nothing was visible.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct AvoidableJson {
+    /// Full handshakes of clients that came back.
     handshakes: u64,
+    /// Round trips that a resumption would have saved.
     extra_round_trips: u64,
     /// Time of the extra round trips.
     extra_ms: Option<f64>,
@@ -22,6 +24,7 @@ pub(super) struct AvoidableJson {
     handshake_bytes: Option<u64>,
     /// What the servers computed with the keys of their certificates.
     certificate_operations: BTreeMap<&'static str, u64>,
+    /// Handshakes of which a quantity is not visible.
     not_measured: NotMeasuredJson,
 }
 
@@ -38,8 +41,10 @@ pub(super) struct NotMeasuredJson {
 /// The same, and by the primary reason for which there was no resumption.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct AvoidableByReasonJson {
+    /// All connections.
     #[serde(flatten)]
     all: AvoidableJson,
+    /// The same by primary reason.
     by_reason: BTreeMap<&'static str, AvoidableJson>,
 }
 

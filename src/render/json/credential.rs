@@ -12,47 +12,74 @@ use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism, S
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TicketJson {
+    /// Its first 16 bytes, in hex.
     prefix: String,
+    /// Length in bytes.
     length: u32,
+    /// SHA-256 of all of it.
     sha256: String,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct IssuedJson {
+    /// Id of the connection.
     connection: Option<String>,
+    /// Index of the capture in captures.
     capture: u16,
+    /// Number of the frame in its capture, as Wireshark counts.
     frame: u64,
+    /// When.
     time: Time,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct OfferJson {
+    /// Id of the connection.
     connection: String,
+    /// resumed, declined, not-offered, failed, unclear or external-psk.
     outcome: &'static str,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CredentialJson<'a> {
+    /// Id, made of content: it does not move with options or order.
     id: String,
+    /// tcp, quic or dtls.
     transport: &'static str,
+    /// session-id, ticket or psk.
     mechanism: &'static str,
+    /// The session ID in hex.
     session_id: Option<String>,
+    /// The ticket: beginning, length and hash.
     ticket: Option<TicketJson>,
+    /// Where it was issued; null when that is not in the capture or not visible.
     issued: Option<IssuedJson>,
+    /// Connections that may have issued it, where the packets do not say.
     issuer_candidates: Vec<String>,
+    /// Id of its service.
     service: String,
+    /// Version as negotiated.
     tls_version: Option<String>,
+    /// Server name that the client asked for (SNI).
     server_name: Option<&'a str>,
+    /// Lifetime that the server promised.
     lifetime_seconds: Option<u32>,
     /// Bytes of early data that the ticket allows; only where its issue was read with keys and it allows any.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_early_data: Option<u32>,
+    /// Name of the ticket key, in hex.
     key_name: Option<String>,
+    /// Where it was offered, and what became of that.
     offers: Vec<OfferJson>,
+    /// What became of it.
     state: &'static str,
+    /// yes, no or unknown: whether it could still resume at the end of the capture.
     resumable: &'static str,
+    /// Why it did not resume, the primary reason first; empty for a plain resumption.
     reasons: Vec<ReasonJson>,
+    /// Paths of values that the packets do not show, each with why.
     not_visible: Causes,
+    /// Paths of values that are concluded, not read, each with why.
     inferred: Causes,
 }
 

@@ -14,7 +14,9 @@ use reshake_core::tls::AlertDescription;
 /// An address of the client, and the first frame from there.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct PathJson {
+    /// The client.
     client: End,
+    /// Its first frame.
     first: Frame,
 }
 
@@ -22,33 +24,46 @@ pub(super) struct PathJson {
 pub(super) struct QuicJson {
     /// Of the handshake that decided.
     version: String,
+    /// Whether the server sent a Version Negotiation.
     version_negotiation: bool,
+    /// Whether the server sent a Retry.
     retry: Option<bool>,
     /// A first Initial bore a token of an earlier connection.
     token: Option<bool>,
+    /// 0-RTT packets of the client.
     zero_rtt_packets: u32,
     /// The first is where it began; others only where a connection ID links them.
     paths: Vec<PathJson>,
+    /// The stateless reset that ended it.
     stateless_reset: Option<bool>,
+    /// The CONNECTION_CLOSE that was seen.
     close_frame: Option<CloseFrameJson>,
 }
 
 /// A CONNECTION_CLOSE frame.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CloseFrameJson {
+    /// Number of the frame in its capture, as Wireshark counts.
     frame: Frame,
+    /// initial, handshake or 1-rtt: the packet that carried it.
     space: &'static str,
+    /// transport or application.
     layer: &'static str,
+    /// Its code.
     code: u64,
+    /// The TLS alert that it carries; null for another error.
     alert: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct DtlsJson {
+    /// hello-verify, hello-retry or null.
     cookie: Option<&'static str>,
     /// Both hellos agree on one.
     connection_id: Option<bool>,
+    /// Handshake messages that were sent again.
     retransmissions: u32,
+    /// Addresses of the client; the first is where it began.
     paths: Vec<PathJson>,
 }
 

@@ -16,7 +16,6 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use reshake_core::diagnosis::CATALOG;
 use reshake_core::net::capture::{Compression, Ended, Format};
 use reshake_core::net::{At, Capture, Endpoint, FrameRef, Notice, Timestamp};
 use reshake_core::session::{CloseClass, TransportKind};
@@ -37,7 +36,29 @@ pub const SCHEMA: &str = "reshake-report/1";
 /// # Errors
 /// Those of `out`.
 pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let context = Context::new(report);
+    document_head(report, out)?;
+    out.write_all(b",\"connections\":")?;
+    connections(report, &Context::new(report), out)?;
+    out.write_all(b",\"credentials\":")?;
+    let credentials = report.credentials();
+    array(
+        out,
+        credentials.map(|(id, credential)| CredentialJson::of(report, id, credential)),
+    )?;
+    out.write_all(b"}\n")
+}
+
+/// Writes the report without its connections and credentials.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_summary(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    document_head(report, out)?;
+    out.write_all(b"}\n")
+}
+
+/// The document up to its services; it is still open.
+fn document_head(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"{\"schema\":")?;
     put(out, &SCHEMA)?;
     member(out, "generator", &Generator::THIS)?;
@@ -51,16 +72,7 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
     array(out, report.captures.iter().map(CaptureJson::of))?;
     member(out, "summary", &SummaryJson::of(report))?;
     out.write_all(b",\"services\":")?;
-    array(out, report.services.iter().map(|view| ServiceJson::of(report, view)))?;
-    out.write_all(b",\"connections\":")?;
-    connections(report, &context, out)?;
-    out.write_all(b",\"credentials\":")?;
-    let credentials = report.credentials();
-    array(
-        out,
-        credentials.map(|(id, credential)| CredentialJson::of(report, id, credential)),
-    )?;
-    out.write_all(b"}\n")
+    array(out, report.services.iter().map(|view| ServiceJson::of(report, view)))
 }
 
 /// Writes the report as JSON lines: the same objects, each with its `type`.
@@ -92,6 +104,18 @@ pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     services_and_summary(report, schema, out)
 }
 
+/// Writes the lines of captures, services and the summary alone.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_summary_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut schema = Some(SCHEMA);
+    for capture in &report.captures {
+        line(out, "capture", schema.take(), &CaptureJson::of(capture))?;
+    }
+    services_and_summary(report, schema, out)
+}
+
 /// What is said of services, and the summary at the end.
 fn services_and_summary(report: &Report<'_>, mut schema: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     for view in &report.services {
@@ -115,8 +139,33 @@ fn services_and_summary(report: &Report<'_>, mut schema: Option<&str>, out: &mut
 /// The JSON Schema of the document. Open to additions, or closed to anything it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> serde_json::Value {
-    closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict)
+    identified(
+        closed(schemars::schema_for!(DocumentJson<'static>).to_value(), strict),
+        SCHEMA,
+    )
 }
+
+/// A schema with the name of its document, where it is published, and what may change.
+pub(crate) fn identified(mut schema: serde_json::Value, document: &str) -> serde_json::Value {
+    let file = document.replacen("reshake-", "", 1).replace('/', "-v");
+    if let serde_json::Value::Object(members) = &mut schema {
+        let id = format!("{}/raw/main/docs/{file}.schema.json", env!("CARGO_PKG_REPOSITORY"));
+        members.insert("$id".to_owned(), id.into());
+        members.insert("title".to_owned(), document.into());
+        let what = members
+            .get("description")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        members.insert("description".to_owned(), format!("{what} {GROWTH}").trim_start().into());
+    }
+    schema
+}
+
+/// What a reader of any of the documents may rely on.
+const GROWTH: &str = "Within this version members and values of enumerations are only added: ignore members that you do \
+                      not know, and take an unknown value for unknown. A published name keeps its meaning. null is \
+                      something that was looked for and is not there, or, with its path in not_visible, something that \
+                      the packets do not show.";
 
 /// A schema as it is, or closed to anything it does not name.
 pub(crate) fn closed(mut schema: serde_json::Value, strict: bool) -> serde_json::Value {
@@ -207,11 +256,13 @@ fn line(out: &mut dyn Write, kind: &str, schema: Option<&str>, value: &impl Seri
     out.write_all(&text)
 }
 
-/// Whole document, for the schema alone: it is never built.
+/// What resumed, what did not, and why.
 #[derive(Serialize, JsonSchema)]
-#[allow(dead_code)]
+#[allow(dead_code)] // the document is written member by member; this is its schema
 struct DocumentJson<'a> {
+    /// Name and version of this document.
     schema: &'a str,
+    /// The program that wrote this document.
     generator: Generator<'a>,
     /// The terms that selected what follows; absent when everything is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,16 +270,25 @@ struct DocumentJson<'a> {
     /// Hosts and credentials bear other names than in the packets; absent when they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     redacted: Option<bool>,
+    /// The inputs, in the order in which frame references count them.
     captures: Vec<CaptureJson<'a>>,
+    /// Counts of everything.
     summary: SummaryJson,
+    /// One for each server endpoint, server name and transport.
     services: Vec<ServiceJson<'a>>,
-    connections: Vec<ConnectionJson<'a>>,
-    credentials: Vec<CredentialJson<'a>>,
+    /// Connections in the order of their first packets; absent with --summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<Vec<ConnectionJson<'a>>>,
+    /// Session IDs, tickets and PSKs: issued, offered, or both; absent with --summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<Vec<CredentialJson<'a>>>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Generator<'a> {
+    /// Name of the program.
     name: &'a str,
+    /// Its version.
     version: &'a str,
 }
 
@@ -278,7 +338,9 @@ impl JsonSchema for Time {
 
 #[derive(Clone, Copy, Serialize, JsonSchema)]
 pub(super) struct Frame {
+    /// Index of the capture in captures.
     capture: u16,
+    /// Number of the frame in its capture, as Wireshark counts.
     frame: u64,
 }
 
@@ -299,7 +361,9 @@ impl From<At> for Frame {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct End {
+    /// Address.
     pub(crate) ip: String,
+    /// Port.
     pub(crate) port: u16,
 }
 
@@ -314,22 +378,35 @@ impl From<Endpoint> for End {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct CaptureJson<'a> {
+    /// Path as it was given; - is standard input.
     path: &'a str,
+    /// pcap, pcap-ns, pcapng or live.
     format: &'a str,
+    /// gzip or zstd; null when there is none.
     compression: Option<&'a str>,
+    /// Packets read.
     packets: u64,
+    /// Bytes of packets as captured.
     bytes: u64,
+    /// Time of the first packet.
     first_time: Option<Time>,
+    /// Time of the last packet.
     last_time: Option<Time>,
+    /// Packets that the capturing machine lost; null when the file does not say.
     dropped: Option<u64>,
+    /// end-of-file, truncated, corrupt or stopped.
     ended: &'a str,
+    /// What was skipped or limits what can be said, counted by kind.
     notices: Vec<NoticeJson<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct NoticeJson<'a> {
+    /// Name of the notice.
     code: &'a str,
+    /// How often.
     count: u64,
+    /// Its first frame.
     first: Option<Frame>,
     /// Link types, EtherTypes, protocols or ports that it is about, where it is about such.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -379,11 +456,17 @@ impl<'a> CaptureJson<'a> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct OutcomesJson {
+    /// The server accepted what was offered.
     resumed: u64,
+    /// The server chose a full handshake.
     declined: u64,
+    /// Nothing was offered.
     not_offered: u64,
+    /// The handshake failed.
     failed: u64,
+    /// The packets that decide are not visible.
     unclear: u64,
+    /// A PSK was accepted that no ticket issued.
     external_psk: u64,
 }
 
@@ -403,17 +486,25 @@ impl From<Outcomes> for OutcomesJson {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct MechanismsJson {
+    /// Session ID.
     session_id: u64,
+    /// Session ticket.
     ticket: u64,
+    /// TLS 1.3 PSK.
     psk: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct OffersJson {
+    /// Made.
     made: u64,
+    /// Accepted.
     accepted: u64,
+    /// Declined.
     declined: u64,
+    /// Failed.
     failed: u64,
+    /// The answer is not visible.
     unclear: u64,
     /// Of those declined: the server took an external PSK of the same hello.
     passed_over: u64,
@@ -434,15 +525,21 @@ impl From<crate::model::Offers> for OffersJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ConfidencesJson {
+    /// Read off the packets.
     observed: u64,
+    /// Concluded from the packets.
     inferred: u64,
+    /// Not excluded.
     possible: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ReasonCountJson {
+    /// Name, as explain knows it.
     name: &'static str,
+    /// Connections.
     connections: u64,
+    /// How sure: observed, inferred or possible.
     confidence: ConfidencesJson,
 }
 
@@ -463,16 +560,27 @@ impl From<&ReasonCount> for ReasonCountJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct SummaryJson {
+    /// TLS connections.
     connections: u64,
+    /// TCP connections without TLS.
     other_connections: u64,
+    /// Connections that were only counted, at the memory limit.
     connections_omitted: u64,
+    /// Connections by outcome; every outcome is there, also with 0.
     outcomes: OutcomesJson,
+    /// Resumed connections by mechanism.
     resumed_by: MechanismsJson,
+    /// Offers by what became of them.
     offers: OffersJson,
+    /// accepted / (accepted + declined + failed with an offer); null when none.
     resumption_rate: Option<f64>,
+    /// resumed / (resumed + declined + not-offered); null when none.
     resumed_share: Option<f64>,
+    /// resumed / decided handshakes of clients that came back; null when none.
     returning_share: Option<f64>,
+    /// Primary reasons, most frequent first.
     reasons: Vec<ReasonCountJson>,
+    /// Connections by close class.
     closes: BTreeMap<&'static str, u64>,
     /// Connections by what carries TLS.
     transports: BTreeMap<&'static str, u64>,
@@ -493,23 +601,7 @@ impl SummaryJson {
     pub(crate) fn of(report: &Report<'_>) -> Self {
         let summary = &report.summary;
         let [session_id, ticket, psk] = summary.resumed_by;
-        let counted = |name: &'static str| summary.reasons.iter().find(|count| count.reason.name == name);
-        let mut reasons: Vec<ReasonCountJson> = summary.reasons.iter().map(Into::into).collect();
-        // Maps of counts hold every known name, zeros included.
-        reasons.extend(
-            CATALOG
-                .iter()
-                .filter(|reason| counted(reason.name).is_none())
-                .map(|reason| ReasonCountJson {
-                    name: reason.name,
-                    connections: 0,
-                    confidence: ConfidencesJson {
-                        observed: 0,
-                        inferred: 0,
-                        possible: 0,
-                    },
-                }),
-        );
+        let reasons = summary.reasons.iter().map(Into::into).collect();
         Self {
             connections: summary.counts.outcomes.total(),
             other_connections: report.engine.other_connections(),

@@ -13,28 +13,43 @@ use reshake_core::net::hex;
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ServiceJson<'a> {
+    /// Id of the service.
     id: String,
+    /// tcp, quic or dtls.
     transport: &'static str,
+    /// The server.
     server: End,
+    /// Server name that the client asked for (SNI).
     server_name: Option<&'a str>,
     /// What there is to say, in one sentence of at most 200 characters.
     answer: Option<String>,
     /// The one thing to do; null where nothing is wrong.
     action: Option<String>,
+    /// Connections by outcome; every outcome is there, also with 0.
     outcomes: OutcomesJson,
+    /// Offers by what became of them.
     offers: OffersJson,
+    /// accepted / (accepted + declined + failed with an offer); null when none.
     resumption_rate: Option<f64>,
+    /// resumed / (resumed + declined + not-offered); null when none.
     resumed_share: Option<f64>,
+    /// resumed / decided handshakes of clients that came back; null when none.
     returning_share: Option<f64>,
     /// What the full handshakes of returning clients cost.
     avoidable: AvoidableByReasonJson,
+    /// Outcomes over time; bars without a connection are left out.
     timeline: Vec<BarJson>,
+    /// Machines behind the endpoint, by network marks; empty when nothing tells them apart.
     backends: Vec<LabelJson>,
+    /// Who honours whose credentials.
     cache_domains: Vec<LabelJson>,
     /// By machine where these are told apart, else by cache domain.
     issued_and_offered: Vec<ExchangeJson>,
+    /// Ticket keys by name.
     ticket_keys: Vec<TicketKeyJson>,
+    /// What the handshakes of the service show together.
     patterns: Vec<PatternJson>,
+    /// Security findings.
     findings: Vec<FindingJson>,
     /// What each client did with its TLS 1.3 tickets; only where keys let them be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,19 +58,29 @@ pub(super) struct ServiceJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct BarJson {
+    /// When it begins.
     start: Time,
+    /// Length in seconds.
     seconds: i64,
+    /// Connections by outcome; every outcome is there, also with 0.
     outcomes: OutcomesJson,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TicketLedgerJson {
+    /// The client.
     client: String,
+    /// Where it was issued; null when that is not in the capture or not visible.
     issued: u64,
+    /// Tickets offered at least once.
     spent: u64,
+    /// Of those, tickets offered more than once.
     reused: u64,
+    /// Tickets that a newer one replaced before they were offered.
     thrown_away: u64,
+    /// Tickets that could still be offered.
     left: u64,
+    /// Connections that came when none was left.
     exhausted: u64,
 }
 
@@ -76,19 +101,29 @@ impl From<&TicketLedger> for TicketLedgerJson {
 /// A machine, or a session cache domain.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct LabelJson {
+    /// Its label.
     label: String,
+    /// How many connections bear it.
     connections: u64,
+    /// What tells it apart.
     because: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TicketKeyJson {
+    /// Name, as explain knows it.
     name: String,
+    /// Length in bytes.
     length: u8,
+    /// When it first issued a ticket.
     first_issued: Option<Time>,
+    /// When it last issued one.
     last_issued: Option<Time>,
+    /// Where it was issued; null when that is not in the capture or not visible.
     issued: u64,
+    /// Accepted.
     accepted: u64,
+    /// Declined.
     declined: u64,
     /// The longest lifetime that a ticket was issued with, in seconds.
     advertised_lifetime: Option<u32>,
@@ -101,9 +136,13 @@ pub(super) struct TicketKeyJson {
 /// Whose sessions were offered to whom, and what became of them.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ExchangeJson {
+    /// Label of the machine or cache that issued the sessions.
     issuer: String,
+    /// Label of the machine or cache that was offered them.
     acceptor: String,
+    /// Resumed.
     resumed: u64,
+    /// Declined.
     declined: u64,
 }
 
@@ -120,12 +159,19 @@ impl From<&Exchange> for ExchangeJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct PatternJson {
+    /// Name, as explain knows it.
     name: &'static str,
+    /// How sure: observed, inferred or possible.
     confidence: &'static str,
+    /// One sentence about this service.
     summary: String,
+    /// What to do.
     advice: &'static str,
+    /// The cheapest step that would settle it.
     would_settle: Option<&'static str>,
+    /// Frames that show it.
     evidence: Vec<EvidenceJson>,
+    /// The counts that carry the claim; null where a proof does.
     contrast: Option<ContrastJson>,
     /// The pattern that this one follows from.
     follows_from: Option<&'static str>,
@@ -137,8 +183,11 @@ pub(super) struct PatternJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ContrastJson {
+    /// Names of the rows.
     rows: Vec<&'static str>,
+    /// Names of the columns.
     columns: Vec<&'static str>,
+    /// Counts, by row and column.
     counts: Vec<Vec<u64>>,
     /// What is counted.
     unit: &'static str,
@@ -205,11 +254,17 @@ impl From<&Pattern> for PatternJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FindingJson {
+    /// Name, as explain knows it.
     name: &'static str,
+    /// high, warning or note.
     severity: &'static str,
+    /// How sure: observed, inferred or possible.
     confidence: &'static str,
+    /// One sentence about this service.
     summary: String,
+    /// What to do.
     advice: &'static str,
+    /// Frames that show it.
     evidence: Vec<EvidenceJson>,
 }
 

@@ -35,6 +35,8 @@ pub struct Options {
     pub coloured: bool,
     /// Every service and every connection, not only one of each kind that matters.
     pub all: bool,
+    /// No connection, only captures, services and counts.
+    pub summary: bool,
     /// Columns of running text.
     pub width: usize,
     /// Titles and tables keep to them too: on a terminal, where a line that goes on is hard to read. Whoever searches in
@@ -49,6 +51,7 @@ impl Default for Options {
         Self {
             coloured: false,
             all: false,
+            summary: false,
             width: WIDTH,
             fold: false,
             times: Times::default(),
@@ -81,6 +84,9 @@ pub fn write(report: &Report<'_>, options: Options, out: &mut dyn Write) -> io::
     page.head()?;
     page.notices()?;
     page.services()?;
+    if options.summary {
+        return Ok(());
+    }
     page.connections()
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::text::{assumptions, whole};
 use super::{Bill, Expected, WhatIf};
-use crate::render::json::{Generator, closed};
+use crate::render::json::{Generator, closed, identified};
 use crate::what_if::{Census, Persistence, Why};
 
 /// Name of the document.
@@ -26,7 +26,10 @@ pub fn write(answer: &WhatIf, selection: Option<&str>, out: &mut dyn Write) -> i
 /// JSON Schema of the document: open to additions, or closed to anything that it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> Value {
-    closed(schemars::schema_for!(DocumentJson<'_>).to_value(), strict)
+    identified(
+        closed(schemars::schema_for!(DocumentJson<'_>).to_value(), strict),
+        SCHEMA,
+    )
 }
 
 /// What another farm would do to the reconnects of a capture.
@@ -35,13 +38,18 @@ pub fn schema(strict: bool) -> Value {
 struct DocumentJson<'a> {
     /// "reshake-what-if/1".
     schema: &'static str,
+    /// The program that wrote this document.
     generator: &'static Generator<'static>,
     /// The selection that was applied: every connection is replayed, these are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     selection: Option<&'a str>,
+    /// What the capture shows.
     captured: CapturedJson,
+    /// Connections that no arrangement changes.
     not_counted: NotCountedJson,
+    /// Session IDs in hellos, by where they come from.
     session_ids: SessionIdsJson,
+    /// What is expected of other arrangements.
     expected: Vec<ExpectedJson>,
     /// What the model takes for granted.
     assumptions: Vec<String>,
@@ -50,6 +58,7 @@ struct DocumentJson<'a> {
 /// What the capture had.
 #[derive(Serialize, JsonSchema)]
 struct CapturedJson {
+    /// Connections.
     connections: u64,
     /// Connections with an offer whose giving the capture shows, and a visible answer.
     reconnects: u64,
@@ -59,24 +68,33 @@ struct CapturedJson {
     rate: Option<f64>,
     /// Refusals among them without a certain cause.
     refused_unexplained: u64,
+    /// Full handshakes and what they cost.
     full_handshakes: CostJson,
 }
 
 /// Connections that are no reconnects, by why.
 #[derive(Serialize, JsonSchema)]
 struct NotCountedJson {
+    /// First handshakes.
     newcomers: u64,
+    /// Clients that never offer one.
     clients_never_offer: u64,
+    /// The client had a session and did not offer it.
     client_did_not_offer: u64,
+    /// The server issued nothing.
     server_gave_nothing: u64,
+    /// Sessions from before the capture.
     unknown_origin: u64,
+    /// The outcome is not visible.
     undecided: u64,
 }
 
 /// Hellos by what their session ID is.
 #[derive(Serialize, JsonSchema)]
 struct SessionIdsJson {
+    /// Issued by a server of the capture.
     given_by_a_server: u64,
+    /// Made up, or issued before the capture.
     of_unknown_origin: u64,
     /// Made up beside a ticket, anew each time as far as seen.
     made_up: u64,
@@ -84,24 +102,32 @@ struct SessionIdsJson {
     made_of_the_ticket: u64,
     /// Random, for compatibility (TLS 1.3).
     random: u64,
+    /// Hellos without one.
     none: u64,
     /// How long clients had an ID when they offered it last; null without any.
     kept_seconds_median: Option<f64>,
+    /// The longest that one was kept, in seconds.
     kept_seconds_longest: Option<f64>,
 }
 
 /// One plan and what to expect of it.
 #[derive(Serialize, JsonSchema)]
 struct ExpectedJson {
+    /// Machines behind the endpoint, by network marks; empty when nothing tells them apart.
     backends: u16,
     /// "round-robin", "least-connections", "source-hash" or "session-id".
     balance: &'static str,
     /// "none", "cache" or "tickets".
     share: &'static str,
+    /// Seconds after which servers forget a session; null for what the capture shows.
     timeout_seconds: Option<u32>,
+    /// Seconds after which ticket keys change; null for never.
     key_rotation_seconds: Option<u32>,
+    /// Seed of what the plan leaves open.
     seed: u64,
+    /// Handshakes of clients that came back with a session.
     reconnects: u64,
+    /// Resumed.
     resumed: u64,
     /// resumed of reconnects; null without any.
     rate: Option<f64>,
@@ -109,33 +135,43 @@ struct ExpectedJson {
     rate_low: Option<f64>,
     /// Highest such rate.
     rate_high: Option<f64>,
+    /// Why handshakes are full.
     full_because: FullJson,
     /// Reconnects that a session ID led to a backend (session-id only).
     led_by_session_id: u64,
     /// Share of the busiest backend in the connections of its farm.
     busiest_backend: Option<f64>,
+    /// Full handshakes and what they cost.
     full_handshakes: CostJson,
 }
 
 /// Why reconnects are full handshakes.
 #[derive(Serialize, JsonSchema)]
 struct FullJson {
+    /// Another backend was chosen.
     other_backend: u64,
+    /// The session was too old.
     too_old: u64,
+    /// The ticket key was gone.
     key_gone: u64,
+    /// Refused whatever the farm.
     refused_by_any_farm: u64,
+    /// Every ticket was used up.
     tickets_used_up: u64,
 }
 
 /// What full handshakes of reconnects cost.
 #[derive(Serialize, JsonSchema)]
 struct CostJson {
+    /// How often.
     count: u64,
+    /// Round trips that a resumption would have saved.
     extra_round_trips: u64,
     /// Time of those round trips whose connections show what one takes.
     extra_milliseconds: f64,
     /// Round trips whose time is not visible.
     untimed_round_trips: u64,
+    /// Handshake bytes.
     bytes: u64,
     /// Handshakes whose bytes are neither visible nor known from others.
     unweighed: u64,

@@ -26,8 +26,11 @@ pub use csv::write as write_csv;
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct EvidenceJson {
+    /// Index of the capture in captures.
     capture: u16,
+    /// Number of the frame in its capture, as Wireshark counts.
     frame: u64,
+    /// In words.
     text: String,
 }
 
@@ -43,13 +46,21 @@ impl From<Evidence> for EvidenceJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ReasonJson {
+    /// Name, as explain knows it.
     name: &'static str,
+    /// How sure: observed, inferred or possible.
     confidence: &'static str,
+    /// The pattern that settled it.
     settled_by: Option<&'static str>,
+    /// One sentence about this connection.
     summary: String,
+    /// What to do.
     advice: &'static str,
+    /// Sections of the specifications that it rests on.
     spec: Vec<String>,
+    /// Frames that show it.
     evidence: Vec<EvidenceJson>,
+    /// Names of what else would explain the same.
     remaining: Vec<&'static str>,
     /// The cheapest step that would tell more.
     would_settle: Option<&'static str>,
@@ -73,15 +84,20 @@ impl From<Judged> for ReasonJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct PreambleJson {
+    /// What kind.
     kind: &'static str,
+    /// The client.
     client: Option<End>,
 }
 
 /// A tunnel around the connection: its header, and the outer addresses on the client's and on the server's side.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TunnelJson {
+    /// The outer header.
     header: String,
+    /// The client.
     client: String,
+    /// The server.
     server: String,
 }
 
@@ -98,7 +114,9 @@ impl TunnelJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct FilterJson {
+    /// Index of the capture in captures.
     capture: u16,
+    /// Display filter.
     filter: String,
 }
 
@@ -114,43 +132,62 @@ impl FilterJson {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct SideCloseJson {
+    /// observed or inferred; null when it was not sent.
     close_notify: Option<&'static str>,
+    /// Its frame.
     close_notify_frame: Option<Frame>,
+    /// Frame of the FIN.
     fin_frame: Option<Frame>,
+    /// Frame of the RST.
     rst_frame: Option<Frame>,
+    /// active or no-socket: what the RST says.
     rst_form: Option<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CloseJson {
+    /// How it was closed (close class); null while that is not visible.
     class: Option<&'static str>,
+    /// Who closed first: client or server.
     first_closer: Option<&'static str>,
+    /// The client.
     client: SideCloseJson,
+    /// The server.
     server: SideCloseJson,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct HandshakeBytesJson {
+    /// Sent by the client.
     client: Option<NonZeroU32>,
+    /// Sent by the server.
     server: Option<NonZeroU32>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CostJson {
+    /// Round trip of the TCP handshake.
     rtt_ms: Option<f64>,
+    /// From the ClientHello to the last Finished.
     handshake_ms: Option<f64>,
+    /// Round trips that a resumption would have saved.
     extra_round_trips: Option<u8>,
     /// What the server computed with the key of its certificate.
     certificate_operation: Option<&'static str>,
+    /// Bytes of handshake messages by side.
     handshake_bytes: HandshakeBytesJson,
 }
 
 /// The age of an offered ticket: as the client states it, and as the capture shows it.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TicketAgeJson {
+    /// Id of the ticket.
     credential: Option<String>,
+    /// Age that the client states, in milliseconds.
     stated_ms: u32,
+    /// Age that the capture shows.
     real_ms: i64,
+    /// The stated age less the real one.
     difference_ms: i64,
 }
 
@@ -176,47 +213,80 @@ pub(super) type Causes = BTreeMap<&'static str, &'static str>;
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ConnectionJson<'a> {
+    /// Id, made of content: it does not move with options or order.
     id: String,
+    /// Number in the order of first packets, from 1.
     number: usize,
+    /// Community ID v1, as Zeek, Suricata and Arkime print it.
     community_id: String,
+    /// tcp, quic or dtls.
     transport: &'static str,
+    /// The client.
     client: End,
+    /// The server.
     server: End,
+    /// Headers around the packets, from the outside in.
     encapsulation: Vec<String>,
+    /// Ends of the tunnels around the packets.
     tunnels: Vec<TunnelJson>,
+    /// What was spoken before TLS: PROXY header, STARTTLS, CONNECT.
     preamble: Option<PreambleJson>,
+    /// Id of its service.
     service: String,
+    /// Label of the machine that answered; null where nothing tells machines apart.
     backend: Option<String>,
+    /// Label of the cache that answered; null where nothing tells caches apart.
     cache_domain: Option<String>,
+    /// Time of the first packet.
     started: Time,
+    /// Seconds from the first packet of the input.
     offset_seconds: f64,
+    /// The first frame.
     first: Frame,
+    /// The last frame.
     last: Frame,
+    /// Display filters that select exactly its packets, one for each capture.
     wireshark: Vec<FilterJson>,
+    /// Version as negotiated.
     tls_version: Option<String>,
+    /// Server name that the client asked for (SNI).
     server_name: Option<&'a str>,
+    /// Name of the cipher suite, as IANA has it.
     cipher_suite: Option<String>,
+    /// Protocol that ALPN chose.
     alpn: Option<&'a str>,
+    /// Whether the server sent a HelloRetryRequest.
     hello_retry_request: Option<bool>,
     /// Null where it is not visible whether anything was offered.
     offered: Option<Vec<&'static str>>,
+    /// resumed, declined, not-offered, failed, unclear or external-psk.
     outcome: &'static str,
+    /// session-id, ticket or psk; null unless it resumed.
     resumed_by: Option<&'static str>,
+    /// accepted or rejected; null when none was offered.
     early_data: Option<&'static str>,
+    /// Ids of credentials offered on it.
     credentials_offered: Vec<String>,
+    /// Id of the credential that the server accepted.
     credential_accepted: Option<String>,
+    /// Ids of credentials issued on this connection.
     credentials_issued: Vec<String>,
     /// Of the tickets offered whose issue was read with keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket_ages: Option<Vec<TicketAgeJson>>,
+    /// Why it did not resume, the primary reason first; empty for a plain resumption.
     reasons: Vec<ReasonJson>,
+    /// How the connection was closed.
     close: CloseJson,
+    /// What the handshake cost.
     cost: CostJson,
     /// Null unless QUIC.
     quic: Option<QuicJson>,
     /// Null unless DTLS.
     dtls: Option<DtlsJson>,
+    /// Paths of values that the packets do not show, each with why.
     not_visible: Causes,
+    /// Paths of values that are concluded, not read, each with why.
     inferred: Causes,
 }
 
