@@ -56,7 +56,7 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     };
     let kept = report.engine.kept();
     let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
-    let mut frames = Chosen::of(chosen.iter().copied(), kept.iter().map(|(_, connection)| connection));
+    let mut frames = Chosen::of(0, chosen.iter().copied(), kept.iter().map(|(_, connection)| connection));
     match capture::open(&arguments.copying.file, 0) {
         Ok(mut source) => {
             while let Some(packet) = source.next() {
@@ -68,13 +68,7 @@ pub(super) fn extract(arguments: &Extract) -> Done {
             return Ok(Status::Unreadable);
         }
     }
-    let (frames, hosts) = frames.finish();
-    let excerpt = Excerpt {
-        frames,
-        hosts,
-        randoms: randoms(chosen.iter().copied()),
-        embedded: &job.embedded,
-    };
+    let excerpt = Excerpt::of(frames, chosen.iter().copied(), &job.embedded);
     let told = |copied: &Copied| {
         let packets = counted(copied.kept, "packet", "packets");
         format!(
@@ -285,11 +279,28 @@ impl Changes for Annotated<'_> {
 }
 
 /// The packets of chosen connections.
-struct Excerpt<'r> {
+pub(super) struct Excerpt<'r> {
     frames: Frames,
     hosts: HashSet<IpAddr>,
     randoms: HashSet<String>,
     embedded: &'r [u8],
+}
+
+impl<'r> Excerpt<'r> {
+    /// Of frames that were found, with the lines of a key log to put in.
+    pub(super) fn of<'c>(
+        frames: Chosen,
+        connections: impl Iterator<Item = &'c Connection>,
+        embedded: &'r [u8],
+    ) -> Self {
+        let (frames, hosts) = frames.finish();
+        Self {
+            frames,
+            hosts,
+            randoms: randoms(connections),
+            embedded,
+        }
+    }
 }
 
 impl Changes for Excerpt<'_> {

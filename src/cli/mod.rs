@@ -5,6 +5,7 @@ pub mod args;
 mod check;
 mod completions;
 mod copy;
+mod cut;
 mod diff;
 mod explain;
 mod habits;

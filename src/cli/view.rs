@@ -5,12 +5,14 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use super::args::View;
+use super::cut::cutter;
 use super::progress::Meter;
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs};
 use crate::model::Report;
 use crate::run::{self, Options, Run};
 use crate::tui;
+use crate::tui::event::Cutter;
 use reshake_core::engine::Limits;
 
 pub(super) fn run(arguments: &View, coloured: bool) -> Done {
@@ -37,6 +39,11 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
         run.errors.iter().for_each(|error| complain(error));
         return Ok(Status::Unreadable);
     }
+    let cutter = if redaction.is_asked() {
+        Cutter::none("packets hold the names that --redact replaces")
+    } else {
+        cutter(run.captures.iter().map(|capture| capture.path.clone()).collect())
+    };
     redaction.apply(&mut run, None);
     let Run {
         engine,
@@ -46,7 +53,7 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
     } = run;
     let report = Arc::new(Report::of(Arc::new(engine), captures));
     let options = tui::Options { coloured, live: false };
-    let shown = tui::run(Arc::clone(&report), options, |_| ());
+    let shown = tui::run(Arc::clone(&report), options, cutter, |_| ());
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(report);
     for line in errors.iter().chain(&warnings) {

@@ -1,10 +1,12 @@
 //! What comes to the screens and what they ask for.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::model::Report;
+use crate::model::view::ConnectionId;
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::credential::CredentialView;
 use crate::model::view::service::ServicePage;
@@ -12,6 +14,30 @@ use crate::model::view::table::{Query, Rows, Table};
 
 /// A report that the screens hold on to.
 pub type Shared = Arc<Report<'static>>;
+
+/// Writes the packets of a connection of a report to a new file in a folder, and says its name. Where packets come from
+/// is nothing that screens know.
+#[derive(Clone)]
+pub struct Cutter(pub Arc<Cut>);
+
+/// What a [`Cutter`] does: report, connection and its name, folder.
+type Cut = dyn Fn(&Report<'_>, ConnectionId, &str, &Path) -> Result<String, String> + Send + Sync;
+
+impl std::fmt::Debug for Cutter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cutter")
+    }
+}
+
+impl Cutter {
+    /// Where there is no file to take packets from: `why` is said.
+    #[must_use]
+    pub fn none(why: &'static str) -> Self {
+        Self(Arc::new(
+            move |_: &Report<'_>, _, _: &str, _: &Path| Err(why.to_owned()),
+        ))
+    }
+}
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -125,6 +151,13 @@ pub enum Job {
         /// The client whose swimlane is wanted, by its place in the list.
         client: usize,
     },
+    /// The packets of a connection, into a file.
+    Packets {
+        /// Which.
+        id: ConnectionId,
+        /// Its name in reports.
+        name: String,
+    },
     /// What is shown, into a file.
     Export {
         /// What.
@@ -160,7 +193,7 @@ pub enum Shown {
 
 impl Job {
     /// Kinds of jobs: of each kind only the latest counts.
-    pub const KINDS: usize = 5;
+    pub const KINDS: usize = 6;
 
     /// Its kind.
     #[must_use]
@@ -173,6 +206,7 @@ impl Job {
             Self::Search { .. } => 2,
             Self::Service { .. } => 3,
             Self::Export { .. } => 4,
+            Self::Packets { .. } => 5,
         }
     }
 }

@@ -112,6 +112,8 @@ pub enum Action {
     CopyFilter,
     /// Copy a frame number.
     CopyFrame,
+    /// Write the packets of a connection to a file.
+    Packets,
     /// Write what is shown to a file.
     Export,
     /// Stop the picture, and let it run on.
@@ -358,6 +360,13 @@ pub const KEYS: &[Binding] = &[
         Action::CopyFrame,
         &[Connection, Credential, Service, Tables],
         "copy the frame number of the line",
+    ),
+    hinted(
+        &[key('w')],
+        Action::Packets,
+        &[Connection, Tables],
+        "write the packets of the connection to a pcapng file",
+        "packets",
     ),
     hinted(
         &[key('e')],

@@ -12,6 +12,8 @@ pub const FOOT: u16 = 1;
 pub const TABLE_HEAD: u16 = 2;
 /// Columns between two columns of a table.
 const GAP: u16 = 2;
+/// Columns of a terminal from which on a table is not squeezed.
+const ROOMY: u16 = 100;
 /// Columns that a growing column takes at most.
 const MAX_GROWN: u16 = 48;
 /// The smallest terminal that is drawn on.
@@ -45,7 +47,16 @@ pub struct Overview {
     pub chart: Rect,
     /// Services and reasons, each with a row of headings.
     pub lists: [Rect; 2],
+    /// What there is to say of the chosen service, where there is room for it.
+    pub detail: Option<Rect>,
 }
+
+/// Columns from which on three panels stand side by side.
+const WIDE: u16 = 150;
+/// Columns and rows of the lists from which on the chosen service is told below them.
+const ROOM_BELOW: (u16, u16) = (90, 14);
+/// Rows of what is told below the lists at most.
+const MAX_BELOW: u16 = 12;
 
 /// Rows of outcomes and chart.
 const UPPER: (u16, u16) = (9, 20);
@@ -65,17 +76,32 @@ pub fn overview(size: (u16, u16)) -> Overview {
     let row = |x, y, width, height| Rect { x, y, width, height };
     let outcomes = OUTCOMES.min(body.width);
     let y = head.y + head.height;
-    let reasons = (body.width * 2 / 5).clamp(34.min(body.width), 60);
-    let services = body.width.saturating_sub(reasons + 1);
+    let reasons = (body.width * 2 / 5).clamp(34.min(body.width), if body.width >= WIDE { 48 } else { 60 });
+    let left = body.width.saturating_sub(reasons + 1);
     let below = y + upper;
+    let rows = rest - upper;
+    let (services, lines, detail) = if body.width >= WIDE {
+        let services = left / 2;
+        (
+            services,
+            rows,
+            Some(row(services + 1, below, left - services - 1, rows)),
+        )
+    } else if body.width >= ROOM_BELOW.0 && rows >= ROOM_BELOW.1 {
+        let told = (rows / 2).min(MAX_BELOW);
+        (left, rows - told, Some(row(0, below + rows - told, body.width, told)))
+    } else {
+        (left, rows, None)
+    };
     Overview {
         head,
         outcomes: row(0, y, outcomes, upper),
         chart: row(outcomes, y, body.width - outcomes, upper),
         lists: [
-            row(0, below, services, rest - upper),
-            row(body.width - reasons, below, reasons, rest - upper),
+            row(0, below, services, lines),
+            row(body.width - reasons, below, reasons, lines),
         ],
+        detail,
     }
 }
 
@@ -105,14 +131,18 @@ pub fn columns(table: Table, width: u16, sort: Option<Sort>) -> Vec<Shown> {
     let mut by_rank: Vec<usize> = (0..all.len()).collect();
     let sorted_by = |index: usize| sort.is_some_and(|sort| sort.column == index);
     by_rank.sort_by_key(|index| (!sorted_by(*index), all.get(*index).map(|column| column.rank), *index));
+    // Narrow terminals get every column that says what a connection is, each as narrow as can be read.
+    let tight = width < ROOMY;
+    let gap = if tight { 1 } else { GAP };
     let mut room = width;
     let mut chosen: Vec<(usize, u16)> = Vec::new();
     for index in by_rank {
         let Some(column) = all.get(index) else { continue };
         // The heading that is sorted by has an arrow behind it.
         let arrowed = u16::try_from(column.title.len() + 1).unwrap_or(u16::MAX);
-        let least = column.width.max(if sorted_by(index) { arrowed } else { 0 });
-        let needed = least + if chosen.is_empty() { 0 } else { GAP };
+        let plain = if tight { column.tight } else { column.width };
+        let least = plain.max(if sorted_by(index) { arrowed } else { 0 });
+        let needed = least + if chosen.is_empty() { 0 } else { gap };
         if needed > room {
             break;
         }
@@ -135,7 +165,7 @@ pub fn columns(table: Table, width: u16, sort: Option<Sort>) -> Vec<Shown> {
         .into_iter()
         .map(|(column, width)| {
             let shown = Shown { column, x, width };
-            x += width + GAP;
+            x += width + gap;
             shown
         })
         .collect()
@@ -196,7 +226,15 @@ mod tests {
                     width,
                     height,
                 };
-                for part in [parts.head, parts.outcomes, parts.chart, parts.lists[0], parts.lists[1]] {
+                let detail = parts.detail.unwrap_or_default();
+                for part in [
+                    parts.head,
+                    parts.outcomes,
+                    parts.chart,
+                    parts.lists[0],
+                    parts.lists[1],
+                    detail,
+                ] {
                     assert_eq!(part.intersection(whole), part, "{width}×{height}: {part:?}");
                 }
             }

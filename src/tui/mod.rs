@@ -26,7 +26,7 @@ use ratatui::crossterm::event as crossterm;
 use ratatui::crossterm::terminal::size;
 
 use draw::Theme;
-use event::{Command, Event, Shared, Stats};
+use event::{Command, Cutter, Event, Shared, Stats};
 use state::State;
 use terminal::Screen;
 use work::Worker;
@@ -67,15 +67,16 @@ impl Feed {
     }
 }
 
-/// Shows a report until its reader leaves. `start` is given where a live capture puts its later reports.
+/// Shows a report until its reader leaves. `cutter` writes packets; `start` is given
+/// where a live capture puts its later reports.
 ///
 /// # Errors
 /// When the terminal cannot be used, or went away.
-pub fn run(report: Shared, options: Options, start: impl FnOnce(Feed)) -> io::Result<()> {
+pub fn run(report: Shared, options: Options, cutter: Cutter, start: impl FnOnce(Feed)) -> io::Result<()> {
     let (events, incoming) = mpsc::channel();
     // A folder that is gone is told when something is to be written there.
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let worker = Worker::start(folder, events.clone())?;
+    let worker = Worker::start(folder, cutter, events.clone())?;
     let mut screen = Screen::enter()?;
     signals(events.clone())?;
     keys(events.clone())?;

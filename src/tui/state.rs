@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::model::view::charts::bars;
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::credential::CredentialView;
-use crate::model::view::overview::{by_waste, timeline};
+use crate::model::view::overview::by_waste;
 use crate::model::view::service::ServicePage;
 use crate::model::view::table::{Key, Query, Rows, Sort, Table};
 use crate::model::{Outcomes, Report, Selection};
@@ -40,6 +41,8 @@ pub struct State {
     pub message: Option<String>,
     /// The text that was looked for last.
     pub needle: String,
+    /// Filters that were used, the latest last.
+    pub filters: Vec<String>,
     /// A live capture.
     pub live: Option<Live>,
     /// Number of the latest question.
@@ -107,6 +110,8 @@ pub struct ServiceState {
 pub struct Overview {
     /// Outcomes over time.
     pub timeline: Vec<(crate::model::view::Moment, Outcomes)>,
+    /// Nanoseconds of one of its bars.
+    pub bar: i64,
     /// Services by what they waste.
     pub ranked: Vec<usize>,
     /// The list with the cursor: services, or reasons.
@@ -119,8 +124,10 @@ pub struct Overview {
 
 impl Overview {
     fn of(report: &Report<'_>) -> Self {
+        let (timeline, bar) = bars(report);
         Self {
-            timeline: timeline(report),
+            timeline,
+            bar,
             ranked: by_waste(report),
             ..Self::default()
         }
@@ -228,6 +235,8 @@ pub struct Input {
     pub purpose: Purpose,
     /// So far.
     pub text: String,
+    /// How far back in the filters that were used it was taken from; 0 for what is typed anew.
+    pub back: usize,
 }
 
 /// For what something is typed.
@@ -269,6 +278,7 @@ impl State {
             help: None,
             message: None,
             needle: String::new(),
+            filters: Vec::new(),
             live: None,
             generation: 0,
             report,

@@ -13,7 +13,7 @@ use crate::model::view::service::ServicePage;
 use crate::model::view::table::{find, search};
 use crate::render::item::{Scope, json, markdown};
 
-use super::event::{Ask, Event, Form, Job, Shown};
+use super::event::{Ask, Cutter, Event, Form, Job, Shown};
 
 /// The latest question of each kind: earlier ones are given up.
 type Latest = Arc<[AtomicU64; Job::KINDS]>;
@@ -30,11 +30,11 @@ impl Worker {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(folder: PathBuf, answers: Sender<Event>) -> io::Result<Self> {
+    pub fn start(folder: PathBuf, cutter: Cutter, answers: Sender<Event>) -> io::Result<Self> {
         let (asks, questions) = mpsc::channel();
         let latest: Latest = Arc::default();
         let known = Arc::clone(&latest);
-        let work = move || serve(&questions, &known, &folder, &answers);
+        let work = move || serve(&questions, &known, (&folder, &cutter), &answers);
         thread::Builder::new().name("work".to_owned()).spawn(work)?;
         Ok(Self { asks, latest })
     }
@@ -49,14 +49,14 @@ impl Worker {
     }
 }
 
-fn serve(questions: &Receiver<Ask>, latest: &Latest, folder: &Path, answers: &Sender<Event>) {
+fn serve(questions: &Receiver<Ask>, latest: &Latest, places: (&Path, &Cutter), answers: &Sender<Event>) {
     while let Ok(ask) = questions.recv() {
         let kind = ask.job.kind();
         let go_on = || {
             let latest = latest.get(kind).map(|latest| latest.load(Ordering::Relaxed));
             latest == Some(ask.generation)
         };
-        if let Some(answer) = go_on().then(|| self::answer(&ask, folder, &go_on)).flatten()
+        if let Some(answer) = go_on().then(|| self::answer(&ask, places, &go_on)).flatten()
             && answers.send(answer).is_err()
         {
             return;
@@ -64,8 +64,8 @@ fn serve(questions: &Receiver<Ask>, latest: &Latest, folder: &Path, answers: &Se
     }
 }
 
-/// The answer to a question; `None` when nobody wants it any more.
-pub fn answer(ask: &Ask, folder: &Path, go_on: &dyn Fn() -> bool) -> Option<Event> {
+/// The answer to a question, with the folder for files and what writes packets; `None` when nobody wants it any more.
+pub fn answer(ask: &Ask, (folder, cutter): (&Path, &Cutter), go_on: &dyn Fn() -> bool) -> Option<Event> {
     let generation = ask.generation;
     let report = &ask.report;
     Some(match &ask.job {
@@ -95,6 +95,7 @@ pub fn answer(ask: &Ask, folder: &Path, go_on: &dyn Fn() -> bool) -> Option<Even
             }
             Event::Service { generation, page }
         }
+        Job::Packets { id, name } => Event::Exported((cutter.0)(report, *id, name, folder)),
         Job::Export { shown, form } => {
             Event::Exported(export(report, shown, *form, folder).map_err(|error| error.to_string()))
         }

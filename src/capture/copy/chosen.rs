@@ -53,9 +53,13 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// Connections of the first capture; `others` are all of the run, which tell where the next one between the same
+    /// Connections in the capture of that index; `others` are all of the run, which tell where the next one between the same
     /// endpoints begins.
-    pub fn of<'c>(chosen: impl Iterator<Item = &'c Connection>, others: impl Iterator<Item = &'c Connection>) -> Self {
+    pub fn of<'c>(
+        capture: u16,
+        chosen: impl Iterator<Item = &'c Connection>,
+        others: impl Iterator<Item = &'c Connection>,
+    ) -> Self {
         let mut stretches: HashMap<Flow, Vec<Stretch>> = HashMap::new();
         let mut hosts = HashSet::new();
         for connection in chosen {
@@ -64,7 +68,7 @@ impl Chosen {
                 stretches
                     .entry(flow)
                     .or_default()
-                    .extend(spans(connection).map(|(first, last)| Stretch {
+                    .extend(spans(connection, capture).map(|(first, last)| Stretch {
                         first,
                         last,
                         next: u64::MAX,
@@ -76,7 +80,7 @@ impl Chosen {
         for other in others {
             for flow in flows(other) {
                 for stretch in stretches.get_mut(&flow).into_iter().flatten() {
-                    let begun = spans(other).map(|(first, _)| first);
+                    let begun = spans(other, capture).map(|(first, _)| first);
                     let begun = begun.filter(|first| *first > stretch.last).min();
                     stretch.next = stretch.next.min(begun.unwrap_or(u64::MAX));
                 }
@@ -167,13 +171,13 @@ fn flows(connection: &Connection) -> Vec<Flow> {
     connection.clients().into_iter().flat_map(of_client).collect()
 }
 
-/// First and last frames in the first capture.
-fn spans(connection: &Connection) -> impl Iterator<Item = (u64, u64)> + '_ {
+/// First and last frames in a capture.
+fn spans(connection: &Connection, capture: u16) -> impl Iterator<Item = (u64, u64)> + '_ {
     let here = connection
         .transport
         .spans
         .iter()
-        .filter(|(first, _)| first.capture() == 0);
+        .filter(move |(first, _)| first.capture() == capture);
     here.map(|(first, last)| (first.frame(), last.frame()))
 }
 

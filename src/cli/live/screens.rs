@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::{Status, complain};
+use super::super::{Status, complain, print_form, terminal};
 use super::{Control, Prepared};
 use crate::model::Report;
+use crate::render::text;
 use crate::run::{Onlooker, Run, Seen};
-use crate::tui::{self, Feed, event::Stats};
+use crate::tui::event::{Cutter, Stats};
+use crate::tui::{self, Feed};
 use reshake_core::engine::{Engine, Event, Limits};
 use reshake_core::net::Capture;
 
@@ -36,7 +38,8 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
     let nothing = Arc::new(Report::of(Arc::new(Engine::new(Limits::default())), Vec::new()));
     let stop = Arc::clone(&control.stop);
     let mut running = None;
-    let shown = tui::run(nothing, tui::Options { coloured, live: true }, |feed| {
+    let cutter = Cutter::none("a live capture is not kept; 'live -w FILE' records one");
+    let shown = tui::run(nothing, tui::Options { coloured, live: true }, cutter, |feed| {
         let work = move || {
             let mut watcher = Watcher::new(feed.clone(), control);
             let mut lines = Vec::new();
@@ -66,6 +69,14 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
         && let Err(line) = file.write(&report)
     {
         complain(&line);
+        status = Status::Unreadable;
+    }
+    // The screens are gone; what was seen stays to be read.
+    let written = print_form(true, |out| {
+        text::write(&report, terminal::options(coloured, false), out)
+    });
+    if let Err(error) = written {
+        complain(&format!("standard output: cannot be written: {error}"));
         status = Status::Unreadable;
     }
     // The process ends here: giving back the memory of every connection one by one would only cost time.

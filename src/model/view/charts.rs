@@ -83,7 +83,9 @@ const fn kind(connection: &Connection) -> Option<usize> {
     }
 }
 
-fn bars(report: &Report<'_>) -> (Vec<(Timestamp, Outcomes)>, i64) {
+/// Outcomes by the first `ClientHello`, in bars as fine as the time is short, and the nanoseconds of one bar.
+#[must_use]
+pub fn bars(report: &Report<'_>) -> (Vec<(Timestamp, Outcomes)>, i64) {
     let times = || {
         report
             .connections()

@@ -154,6 +154,12 @@ pub fn clock(time: Timestamp) -> String {
     moment(time).strftime("%H:%M:%S").to_string()
 }
 
+/// The day and the time of day in UTC.
+#[must_use]
+pub fn date(time: Timestamp) -> String {
+    moment(time).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 /// A server name for people.
 pub(crate) fn name_of(name: Option<&str>) -> String {
     name.map_or_else(|| "(no server name seen)".to_owned(), wire)

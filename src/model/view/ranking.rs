@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use crate::model::cost::Avoidable;
 use crate::model::{Report, ServiceView, over};
 use reshake_core::diagnosis::Confidence;
+use reshake_core::diagnosis::service::PatternKind;
 
 use super::{duration, name_of, number, percent};
 
@@ -109,4 +110,32 @@ fn problem(report: &Report<'_>, view: &ServiceView) -> Option<(&'static str, Con
         Confidence::Possible
     };
     Some((kind.reason?.name, sure))
+}
+
+/// What there is to say of a service at once.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// In one sentence.
+    pub answer: String,
+    /// The one thing to do; `None` where nothing is wrong.
+    pub action: Option<String>,
+    /// Patterns with how sure they are, those that follow from no other.
+    pub patterns: Vec<(&'static str, &'static str)>,
+}
+
+/// What there is to say of a service.
+#[must_use]
+pub fn told(report: &Report<'_>, view: &ServiceView) -> Told {
+    let Some(insight) = report.hindsight.service(&view.service()) else {
+        return Told::default();
+    };
+    let causes = insight.patterns.iter().filter(|pattern| pattern.follows_from.is_none());
+    let headline = |name| PatternKind::by_name(name).map_or(name, |kind| kind.summary);
+    Told {
+        answer: insight.answer.sentence.clone(),
+        action: insight.answer.action.clone(),
+        patterns: causes
+            .map(|pattern| (headline(pattern.name), pattern.confidence.code()))
+            .collect(),
+    }
 }

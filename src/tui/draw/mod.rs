@@ -1,5 +1,6 @@
 //! Draws the state, and nothing else: what is seen follows from the state and the size of the terminal alone.
 
+mod detail;
 mod foot;
 mod help;
 mod overview;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::model::view::overview::{notes, service_title, title};
-use crate::model::view::{OUTCOMES, clock, counted, duration, number, percent, resumed_of_offered};
+use crate::model::view::{OUTCOMES, clock, counted, date, duration, number, percent, resumed_of_offered};
 use crate::model::{Outcomes, Report};
 
 use super::super::content::{MARKS, tone};
@@ -26,13 +26,16 @@ pub(super) fn overview(state: &State, theme: Theme, buffer: &mut Buffer) {
     chart(state, theme, buffer, parts.chart);
     services(state, theme, buffer, parts.lists[0]);
     reasons(state, buffer, parts.lists[1]);
+    if let Some(area) = parts.detail {
+        super::detail::detail(state, theme, buffer, area);
+    }
 }
 
 fn head(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let report = &state.report;
     let mut text = title(report);
     if let (Some(first), Some(last)) = (report.first_time(), report.last_time()) {
-        text = format!("{text}   {} from {} UTC", duration(last.since(first)), clock(first));
+        text = format!("{text}   {} from {}", duration(last.since(first)), date(first));
     }
     let notes = notes(report);
     if notes > 0 {
@@ -131,11 +134,7 @@ fn chart(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
         return;
     }
     let bars = &state.overview.timeline;
-    let seconds = state.report.bar_seconds;
-    let title = format!(
-        "resumed of resumed and declined, each {}",
-        duration(seconds * 1_000_000_000)
-    );
+    let title = format!("resumed of resumed and declined, each {}", duration(state.overview.bar));
     put(buffer, area, LEFT, 0, &title, Theme::name());
     let height = area.height - 3;
     for (y, label) in [(1, "100 %"), (height, "  0 %")] {

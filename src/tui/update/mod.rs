@@ -122,10 +122,12 @@ fn act(state: &mut State, action: Action) -> Vec<Command> {
         Action::Previous => return open::neighbour(state, false),
         Action::CopyFilter => return copy_filter(state),
         Action::CopyFrame => return copy_frame(state),
+        Action::Packets => return packets(state),
         Action::Export => {
             state.input = Some(Input {
                 purpose: Purpose::Export,
                 text: String::new(),
+                back: 0,
             });
         }
         Action::Pause => return live::pause(state),
@@ -257,6 +259,20 @@ fn copy_frame(state: &mut State) -> Vec<Command> {
     };
     state.message = Some(format!("copied frame number {frame}"));
     vec![Command::Copy(frame.to_string())]
+}
+
+/// Writes the packets of the chosen connection.
+fn packets(state: &mut State) -> Vec<Command> {
+    let Some(view) = view_of_line(state) else {
+        state.message = Some("no connection is chosen".to_owned());
+        return Vec::new();
+    };
+    state.message = Some("writing …".to_owned());
+    let job = Job::Packets {
+        id: view.id,
+        name: view.name,
+    };
+    ask(state, job).1
 }
 
 /// Writes what is shown.

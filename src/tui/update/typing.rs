@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::model::Selection;
+use crate::model::select::completions;
 use crate::model::view::table::Table;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub(super) fn begin_filter(state: &mut State) {
     state.input = Some(Input {
         purpose: Purpose::Filter(before),
         text,
+        back: 0,
     });
 }
 
@@ -39,6 +41,7 @@ pub(super) fn begin_search(state: &mut State) {
     state.input = Some(Input {
         purpose: Purpose::Search(line),
         text: String::new(),
+        back: 0,
     });
 }
 
@@ -61,9 +64,13 @@ pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
             };
         }
         KeyCode::Enter => {
-            state.input = None;
+            let typed = state.input.take();
+            remember(state, typed);
             return Vec::new();
         }
+        KeyCode::Tab if matches!(input.purpose, Purpose::Filter(_)) => return complete(state),
+        KeyCode::Up if matches!(input.purpose, Purpose::Filter(_)) => return recall(state, true),
+        KeyCode::Down if matches!(input.purpose, Purpose::Filter(_)) => return recall(state, false),
         KeyCode::Backspace if input.text.is_empty() => return give_up(state),
         KeyCode::Backspace => drop(input.text.pop()),
         KeyCode::Char('u') if control => input.text.clear(),
@@ -75,6 +82,99 @@ pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
         _ => return Vec::new(),
     }
     follow(state)
+}
+
+/// Keeps a filter for another time.
+fn remember(state: &mut State, typed: Option<Input>) {
+    /// Filters that are kept.
+    const MAX_KEPT: usize = 100;
+    let Some(Input {
+        purpose: Purpose::Filter(_),
+        text,
+        ..
+    }) = typed
+    else {
+        return;
+    };
+    let text = text.trim().to_owned();
+    if text.is_empty() {
+        return;
+    }
+    state.filters.retain(|known| *known != text);
+    state.filters.push(text);
+    if state.filters.len() > MAX_KEPT {
+        state.filters.remove(0);
+    }
+}
+
+/// A filter that was used before, or the one after it.
+fn recall(state: &mut State, earlier: bool) -> Vec<Command> {
+    let Some(input) = &mut state.input else {
+        return Vec::new();
+    };
+    let back = if earlier {
+        (input.back + 1).min(state.filters.len())
+    } else {
+        input.back.saturating_sub(1)
+    };
+    if back == input.back {
+        return Vec::new();
+    }
+    input.back = back;
+    // What was typed anew is given up for what is recalled, as in a shell without a saved line.
+    let known = back
+        .checked_sub(1)
+        .and_then(|back| state.filters.iter().rev().nth(back));
+    input.text = known.cloned().unwrap_or_default();
+    follow(state)
+}
+
+/// The last word as far as what it can become is one; else what it can become is told.
+fn complete(state: &mut State) -> Vec<Command> {
+    let Some(table) = state.shown_table() else {
+        return Vec::new();
+    };
+    let Some(input) = &mut state.input else {
+        return Vec::new();
+    };
+    let start = input.text.rfind(' ').map_or(0, |space| space + 1);
+    let (before, word) = input.text.split_at(start);
+    let words = completions(word);
+    let common = common_beginning(&words);
+    if common.len() > word.len() {
+        let end = if words.len() == 1 && !common.ends_with(':') {
+            " "
+        } else {
+            ""
+        };
+        input.text = format!("{before}{common}{end}");
+        return follow(state);
+    }
+    let tails: Vec<&str> = words
+        .iter()
+        .map(|word| word.rsplit([':', ',']).next().unwrap_or(word))
+        .collect();
+    let told = if words.iter().all(|word| word.ends_with(':')) {
+        words.join(" ")
+    } else {
+        tails.join(" ")
+    };
+    state.table_mut(table).error = Some(told);
+    Vec::new()
+}
+
+/// What all words begin with.
+fn common_beginning(words: &[String]) -> String {
+    let Some((first, rest)) = words.split_first() else {
+        return String::new();
+    };
+    let same = |(place, letter): &(usize, char)| {
+        rest.iter()
+            .all(|word| word.get(*place..).is_some_and(|tail| tail.starts_with(*letter)))
+    };
+    let end = first.char_indices().take_while(same).last();
+    let end = end.map_or(0, |(place, letter)| place + letter.len_utf8());
+    first.get(..end).unwrap_or_default().to_owned()
 }
 
 /// What has been typed so far takes effect.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reshake::model::Report;
-use reshake::tui::event::{Command, Event, Shared, Stats};
+use reshake::tui::event::{Command, Cutter, Event, Shared, Stats};
 use reshake::tui::keys::KEYS;
 use reshake::tui::update::update;
 use reshake_core::engine::{Engine, Limits};
@@ -321,13 +321,15 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
     };
     let late = question(&mut look, 'l');
     let latest = question(&mut look, 'l');
-    let answer = |ask| reshake::tui::work::answer(ask, std::path::Path::new("."), &|| true).expect("an answer");
+    let answer = |ask| {
+        reshake::tui::work::answer(ask, (std::path::Path::new("."), &Cutter::none("")), &|| true).expect("an answer")
+    };
     look.event(answer(&late));
     assert!(look.shows("looking …"), "the latest is still to come");
     look.event(answer(&latest));
     assert!(!look.shows("looking …"));
     assert!(
-        reshake::tui::work::answer(&late, std::path::Path::new("."), &|| false).is_none(),
+        reshake::tui::work::answer(&late, (std::path::Path::new("."), &Cutter::none("")), &|| false).is_none(),
         "given up"
     );
 }
@@ -409,4 +411,45 @@ fn a_live_capture_tells_its_rate_losses_and_lag() {
     assert!(look.line("handshakes/s").ends_with("▃█▁"), "{}", look.text());
     look.event(Event::Ended("the interface is down".to_owned()));
     assert!(look.shows("the capture is over: the interface is down"));
+}
+
+#[test]
+fn tab_completes_a_filter_and_the_arrows_bring_earlier_ones_back() {
+    let look = Look::at("captures/quickstart", (120, 40)).press("2foutc<Tab>de<Tab>");
+    assert!(look.shows("filter: outcome:declined"), "{}", look.text());
+    assert!(
+        look.shows("8 of 14") || look.shows("/ 8 connections") || look.shows("8 / "),
+        "{}",
+        look.text()
+    );
+    let look = look.press("<Enter><Esc>fname:a<Enter><Esc>f");
+    let look = look.press("<Up>");
+    assert!(look.line("filter: ").contains("name:a"), "{}", look.text());
+    let look = look.press("<Up>");
+    assert!(look.line("filter: ").contains("outcome:declined"), "{}", look.text());
+    let look = look.press("<Down><Down>");
+    assert!(
+        !look.shows("outcome:declined") && !look.shows("name:a"),
+        "{}",
+        look.text()
+    );
+    // What can follow is told where it is not one.
+    let look = look.press("c<Tab>");
+    assert!(
+        look.line("filter: ").contains("client: close: cache: confidence:"),
+        "{}",
+        look.text()
+    );
+}
+
+#[test]
+fn the_packets_of_a_connection_are_written_by_whoever_has_them() {
+    let mut look = Look::at("captures/quickstart", (120, 40));
+    look.cutter = Cutter(Arc::new(|_: &Report<'_>, _, name: &str, _: &std::path::Path| {
+        Ok(format!("reshake-{name}.pcapng"))
+    }));
+    let look = look.press("2jjw");
+    assert!(look.shows("written to reshake-cdd984363fe.pcapng"), "{}", look.text());
+    let look = Look::at("captures/quickstart", (120, 40)).press("2w");
+    assert!(look.shows("not written: nothing to cut"), "{}", look.text());
 }

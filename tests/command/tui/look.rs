@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use reshake::model::Report;
 use reshake::tui::draw::{Theme, draw};
-use reshake::tui::event::{Command, Event, Shared};
+use reshake::tui::event::{Command, Cutter, Event, Shared};
 use reshake::tui::state::State;
 use reshake::tui::update::update;
 use reshake::tui::work;
@@ -26,6 +26,8 @@ pub(crate) struct Look {
     pub(crate) left: bool,
     /// Where files are written.
     pub(crate) folder: PathBuf,
+    /// What writes packets.
+    pub(crate) cutter: Cutter,
 }
 
 pub(crate) fn report_of(fixture: &Fixture) -> Shared {
@@ -40,6 +42,7 @@ impl Look {
             copied: Vec::new(),
             left: false,
             folder: std::env::temp_dir().join("no-such-folder-of-reshake"),
+            cutter: Cutter::none("nothing to cut"),
         }
     }
 
@@ -70,7 +73,7 @@ impl Look {
         for command in update(&mut self.state, event) {
             match command {
                 Command::Ask(ask) => {
-                    let answer = work::answer(&ask, &self.folder, &|| true).expect("an answer");
+                    let answer = work::answer(&ask, (&self.folder, &self.cutter), &|| true).expect("an answer");
                     self.event(answer);
                 }
                 Command::Copy(text) => self.copied.push(text),

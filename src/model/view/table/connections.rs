@@ -18,6 +18,7 @@ const fn column(title: &'static str, width: u16, rank: u8) -> Column {
     Column {
         title,
         width,
+        tight: width,
         grows: false,
         right: false,
         rank,
@@ -38,16 +39,21 @@ const fn growing(title: &'static str, width: u16, rank: u8) -> Column {
     }
 }
 
+/// A column with its width where there is little room.
+const fn tight(tight: u16, column: Column) -> Column {
+    Column { tight, ..column }
+}
+
 /// In the order of [`Sorter`].
 pub(super) const COLUMNS: [Column; 12] = [
-    right("#", 6, 0),
-    right("time s", 9, 2),
-    column("client", 21, 0),
-    growing("server name", 16, 3),
-    column("TLS", 5, 5),
+    tight(5, right("#", 6, 0)),
+    tight(8, right("time s", 9, 1)),
+    tight(16, column("client", 21, 0)),
+    tight(12, growing("server name", 16, 2)),
+    tight(4, column("TLS", 5, 3)),
     column("offered", 11, 4),
-    column("outcome", 17, 0),
-    growing("reason", 24, 0),
+    tight(10, column("outcome", 17, 0)),
+    tight(18, growing("reason", 24, 0)),
     column("backend", 10, 4),
     column("close", 18, 6),
     right("handshake", 9, 7),

@@ -13,6 +13,7 @@ const fn column(title: &'static str, width: u16, rank: u8, right: bool) -> Colum
     Column {
         title,
         width,
+        tight: width,
         grows: false,
         right,
         rank,

@@ -30,6 +30,8 @@ pub struct Column {
     pub title: &'static str,
     /// Cells of a terminal that it takes at least.
     pub width: u16,
+    /// The same where there is little room: what does not fit is cut.
+    pub tight: u16,
     /// Whether its text grows with the room there is.
     pub grows: bool,
     /// Numbers stand at the right.

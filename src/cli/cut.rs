@@ -1,0 +1,80 @@
+//! The packets of one connection on their way from the screens into a file of their own.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::copy::Excerpt;
+use crate::capture;
+use crate::capture::copy::{Chosen, copy};
+use crate::model::Report;
+use crate::tui::event::Cutter;
+use reshake_core::session::{Connection, ConnectionId};
+
+/// Files of one name that are tried.
+const MAX_NAMES: u32 = 10_000;
+
+/// Takes packets from these captures, in the order of the report.
+pub(super) fn cutter(paths: Vec<String>) -> Cutter {
+    Cutter(Arc::new(
+        move |report: &Report<'_>, id: ConnectionId, name: &str, folder: &Path| cut(&paths, report, id, name, folder),
+    ))
+}
+
+fn cut(paths: &[String], report: &Report<'_>, id: ConnectionId, name: &str, folder: &Path) -> Result<String, String> {
+    let kept = report.engine.kept();
+    let connection = kept.get(id).ok_or("its packets were only counted")?;
+    let capture = connection.transport.first().capture();
+    let path = paths.get(usize::from(capture)).ok_or("its capture is not known")?;
+    if path == "-" {
+        return Err("standard input cannot be read twice; give a file".to_owned());
+    }
+    let excerpt = excerpt(path, capture, connection, kept.iter().map(|(_, connection)| connection))?;
+    let (written, file) = create(folder, name).map_err(|error| error.to_string())?;
+    let mut out = BufWriter::new(file);
+    let copied = copy(path, &excerpt, &mut out)
+        .map_err(|error| error.to_string())
+        .and_then(|copied| out.flush().map(|()| copied).map_err(|error| error.to_string()));
+    match copied {
+        Ok(copied) => Ok(format!("{written} ({} packets)", copied.kept)),
+        Err(error) => {
+            // What is not whole is not left behind.
+            let _ = std::fs::remove_file(folder.join(&written));
+            Err(error)
+        }
+    }
+}
+
+/// The frames of a connection, found in one pass over its capture.
+fn excerpt<'c>(
+    path: &str,
+    capture: u16,
+    connection: &'c Connection,
+    others: impl Iterator<Item = &'c Connection>,
+) -> Result<Excerpt<'static>, String> {
+    let mut frames = Chosen::of(capture, std::iter::once(connection), others);
+    let mut source = capture::open(path, capture).map_err(|error| error.to_string())?;
+    while let Some(packet) = source.next() {
+        frames.push(&packet);
+    }
+    Ok(Excerpt::of(frames, std::iter::once(connection), &[]))
+}
+
+/// A new file; an existing one is never touched.
+fn create(folder: &Path, name: &str) -> io::Result<(String, File)> {
+    for number in 1..=MAX_NAMES {
+        let count = if number == 1 {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
+        let file = format!("reshake-{name}{count}.pcapng");
+        match File::create_new(folder.join(&file)) {
+            Ok(created) => return Ok((file, created)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{file}: {error}"))),
+        }
+    }
+    Err(io::Error::other("there are too many files of that name"))
+}
