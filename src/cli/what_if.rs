@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &WhatIf) -> Done {
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
     let report = Report::of_selected(&engine, captures, selection);
-    let answer = render::WhatIf::of(&report, &plans(arguments));
+    let answer = render::WhatIf::of(&report, &plans(arguments, backends(arguments, &report)));
     print_form(arguments.format == SessionFormat::Text, |out| match arguments.format {
         SessionFormat::Text => write_text(&answer, report.selection(), out),
         SessionFormat::Json => write_json(&answer, report.selection(), out),
@@ -36,24 +36,40 @@ pub(super) fn run(arguments: &WhatIf) -> Done {
     Ok(status)
 }
 
-/// The plans that are asked about: one, or every way to balance with everything that can be shared.
-fn plans(arguments: &WhatIf) -> Vec<what_if::Plan> {
+/// Backends of each service: as many as are asked for, else as many as the largest farm of the capture has.
+fn backends(arguments: &WhatIf, report: &Report<'_>) -> u16 {
+    /// Fewer are no farm.
+    const LEAST: u16 = 2;
+    arguments.backends.unwrap_or_else(|| {
+        let insights = report
+            .services
+            .iter()
+            .filter_map(|view| report.hindsight.service(&view.service()));
+        let most = insights
+            .map(|insight| insight.backends.len().max(insight.domains.len()))
+            .max();
+        u16::try_from(most.unwrap_or(0)).unwrap_or(u16::MAX).clamp(LEAST, 1000)
+    })
+}
+
+/// The plans that are asked about: of what is left open, every way.
+fn plans(arguments: &WhatIf, backends: u16) -> Vec<what_if::Plan> {
     let plan = |balance, share| what_if::Plan {
-        backends: arguments.backends,
+        backends,
         balance,
         share,
         timeout: arguments.timeout,
         key_rotation: arguments.key_rotation,
         seed: arguments.seed,
     };
-    match (arguments.balance, arguments.share) {
-        (Some(balance), Some(share)) => vec![plan(balance.into(), share.into())],
-        // Only with --compare.
-        _ => what_if::Balance::ALL
-            .into_iter()
-            .flat_map(|balance| what_if::Share::ALL.map(|share| plan(balance, share)))
-            .collect(),
-    }
+    let balances = arguments
+        .balance
+        .map_or_else(|| what_if::Balance::ALL.to_vec(), |balance| vec![balance.into()]);
+    let shares = arguments
+        .share
+        .map_or_else(|| what_if::Share::ALL.to_vec(), |share| vec![share.into()]);
+    let of_balance = |balance| shares.iter().map(move |share| plan(balance, *share));
+    balances.into_iter().flat_map(of_balance).collect()
 }
 
 impl From<Balance> for what_if::Balance {

@@ -457,13 +457,19 @@ fn what_another_farm_would_do_is_one_answer_or_one_table() {
 }
 
 #[test]
-fn a_farm_that_is_not_described_is_asked_for() {
+fn what_is_left_open_of_a_farm_is_compared() {
+    let what_if = |arguments: &[&str]| succeeds(&[&["what-if", "-q"], arguments, &[QUICKSTART]].concat());
+    // Two backends are told apart in this capture.
+    assert_eq!(what_if(&[]), what_if(&["--backends", "2", "--compare"]));
+    let shares = what_if(&["--balance", "round-robin"]);
+    assert_eq!(shares.matches("round-robin").count(), 3, "{shares}");
+}
+
+#[test]
+fn a_farm_that_is_described_wrongly_is_pointed_at() {
     let mut told = Vec::new();
     for arguments in [
-        &["--backends", "2"][..],
-        &["--backends", "2", "--share", "none"],
-        &["--balance", "round-robin", "--share", "none"],
-        &["--backends", "0", "--compare"],
+        &["--backends", "0", "--compare"][..],
         &["--backends", "2", "--compare", "--share", "none"],
         &["--backends", "2", "--compare", "--timeout", "0"],
         &["--backends", "2", "--balance", "dns", "--share", "none"],

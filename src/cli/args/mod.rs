@@ -52,8 +52,8 @@ pub const EXIT_STATUS: &str = "Exit status:
 const WHAT_IF_EXAMPLES: &str = "Examples:
   We leave sticky sessions for round robin: what do we lose?
     reshake what-if --backends 4 --balance round-robin --share none farm.pcapng
-  What gives it back?
-    reshake what-if --backends 4 --compare farm.pcapng
+  What gives it back? Every usual arrangement of as many backends as the capture shows:
+    reshake what-if farm.pcapng
 
 Exit status:
   0  the input was analysed, whatever it shows
@@ -312,29 +312,18 @@ pub struct WhatIf {
     #[command(flatten)]
     pub redact: Redact,
 
-    /// Number of backends behind each service.
+    /// Number of backends behind each service; without it, as many as the capture tells apart, and 2 where it tells none.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub backends: u16,
+    pub backends: Option<u16>,
 
     /// How a backend is chosen: 'round-robin', 'least-connections', 'source-hash' (of the client's address) or
-    /// 'session-id' (the balancer remembers who issued one). Needed unless --compare is there.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "HOW",
-        required_unless_present = "compare",
-        hide_possible_values = true
-    )]
+    /// 'session-id' (the balancer remembers who issued one). Without it, all of them are compared.
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub balance: Option<Balance>,
 
-    /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys). Needed unless --compare is there.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "WHAT",
-        required_unless_present = "compare",
-        hide_possible_values = true
-    )]
+    /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys). Without it, all of them are
+    /// compared.
+    #[arg(long, value_enum, value_name = "WHAT", hide_possible_values = true)]
     pub share: Option<Share>,
 
     /// Seconds after which servers no longer honour a session; without it, tickets live as long as the capture shows
@@ -350,7 +339,7 @@ pub struct WhatIf {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// A table of every way to balance with everything that can be shared.
+    /// A table of every way to balance with everything that can be shared: what is made without --balance and --share.
     #[arg(long, conflicts_with_all = ["balance", "share"])]
     pub compare: bool,
 

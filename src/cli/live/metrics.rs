@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::model::{cost, protocol_text};
 use crate::run::Seen;
 use crate::wording::printable;
 use reshake_core::diagnosis::Judged;
-use reshake_core::session::Connection;
+use reshake_core::session::{Connection, Outcome};
 
 /// Services told apart.
 const MAX_SERVICES: usize = 64;
@@ -28,8 +29,10 @@ const MAX_REQUEST: usize = 4096;
 /// What is counted.
 #[derive(Debug, Default)]
 struct Counts {
-    /// Handshakes by service and outcome.
-    handshakes: BTreeMap<(String, &'static str), u64>,
+    /// Handshakes by service, outcome, version and mechanism.
+    handshakes: BTreeMap<Handshake, u64>,
+    /// Handshake times by whether the handshake resumed.
+    times: [Histogram; 2],
     /// Primary reasons by service.
     reasons: BTreeMap<(String, &'static str), u64>,
     services: Vec<String>,
@@ -39,6 +42,50 @@ struct Counts {
     kept_bytes: u64,
     omitted: u64,
     lag: f64,
+    /// Seconds since the epoch.
+    started: u64,
+}
+
+/// What handshakes are told apart by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Handshake {
+    service: String,
+    outcome: &'static str,
+    version: String,
+    /// What resumed it; empty where nothing did.
+    mechanism: &'static str,
+}
+
+/// Upper ends of the bins of handshake times, in seconds: from one machine to the other side of the world.
+const BINS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+/// Handshake times in bins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Histogram {
+    bins: [u64; BINS.len()],
+    count: u64,
+    sum: f64,
+}
+
+impl Histogram {
+    fn add(&mut self, seconds: f64) {
+        self.count += 1;
+        self.sum += seconds;
+        // Each bin holds all that are shorter, too.
+        let fits = self.bins.iter_mut().zip(BINS).filter(|(_, end)| seconds <= *end);
+        fits.for_each(|(bin, _)| *bin += 1);
+    }
+
+    fn write(&self, name: &str, label: &str, text: &mut String) {
+        for (count, end) in self.bins.iter().zip(BINS) {
+            let _ = writeln!(text, "{name}_bucket{{{label},le=\"{end}\"}} {count}");
+        }
+        let _ = writeln!(text, "{name}_bucket{{{label},le=\"+Inf\"}} {}", self.count);
+        let _ = writeln!(text, "{name}_sum{{{label}}} {:.6}", self.sum);
+        let _ = writeln!(text, "{name}_count{{{label}}} {}", self.count);
+    }
 }
 
 /// The numbers, and the socket on which they are asked for.
@@ -54,7 +101,13 @@ impl Metrics {
         let listener = TcpListener::bind(address);
         let listener = listener.map_err(|error| format!("--metrics {address}: cannot be listened on: {error}"))?;
         Ok(Self {
-            counts: Arc::default(),
+            counts: Arc::new(Mutex::new(Counts {
+                started: SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default()
+                    .as_secs(),
+                ..Counts::default()
+            })),
             listener: Some(listener),
         })
     }
@@ -78,8 +131,27 @@ impl Metrics {
     pub(super) fn count(&self, connection: &Connection, primary: Option<&Judged>) {
         let mut counts = lock(&self.counts);
         let service = counts.service(connection);
-        let outcome = connection.outcome.code();
-        *counts.handshakes.entry((service.clone(), outcome)).or_default() += 1;
+        let mechanism = match connection.outcome {
+            Outcome::Resumed(Some(mechanism)) => mechanism.code(),
+            _ => "",
+        };
+        let handshake = Handshake {
+            service: service.clone(),
+            outcome: connection.outcome.code(),
+            version: protocol_text(connection).unwrap_or_else(|| "not-visible".to_owned()),
+            mechanism,
+        };
+        *counts.handshakes.entry(handshake).or_default() += 1;
+        let kind = match connection.outcome {
+            Outcome::Resumed(_) => Some(0),
+            Outcome::Declined | Outcome::NotOffered => Some(1),
+            Outcome::Failed | Outcome::Unclear(_) | Outcome::ExternalPsk => None,
+        };
+        if let (Some(kind), Some(nanos)) = (kind, cost::of(connection).handshake)
+            && let (Some(times), Ok(nanos)) = (counts.times.get_mut(kind), u64::try_from(nanos))
+        {
+            times.add(Duration::from_nanos(nanos).as_secs_f64());
+        }
         if let Some(primary) = primary {
             *counts.reasons.entry((service, primary.reason.name)).or_default() += 1;
         }
@@ -134,20 +206,37 @@ impl Counts {
         let head = |text: &mut String, name: &str, kind: &str, help: &str| {
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         };
-        let labelled = [
-            (
-                "reshake_handshakes_total",
-                "Decided handshakes.",
-                "outcome",
-                &self.handshakes,
-            ),
-            ("reshake_reasons_total", "Primary reasons.", "reason", &self.reasons),
-        ];
-        for (name, help, label, counts) in labelled {
-            head(&mut text, name, "counter", help);
-            for ((service, value), count) in counts {
-                let _ = writeln!(text, "{name}{{service=\"{service}\",{label}=\"{value}\"}} {count}");
-            }
+        let name = "reshake_build_info";
+        head(&mut text, name, "gauge", "Version of the program; always 1.");
+        let _ = writeln!(text, "{name}{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+        let name = "reshake_handshakes_total";
+        head(&mut text, name, "counter", "Decided handshakes.");
+        for (of, count) in &self.handshakes {
+            let Handshake {
+                service,
+                outcome,
+                version,
+                mechanism,
+            } = of;
+            let _ = writeln!(
+                text,
+                "{name}{{service=\"{service}\",outcome=\"{outcome}\",version=\"{version}\",mechanism=\"{mechanism}\"}} {count}"
+            );
+        }
+        let name = "reshake_reasons_total";
+        head(&mut text, name, "counter", "Primary reasons.");
+        for ((service, reason), count) in &self.reasons {
+            let _ = writeln!(text, "{name}{{service=\"{service}\",reason=\"{reason}\"}} {count}");
+        }
+        let name = "reshake_handshake_duration_seconds";
+        head(
+            &mut text,
+            name,
+            "histogram",
+            "From the ClientHello to the last Finished.",
+        );
+        for (times, resumed) in self.times.iter().zip(["true", "false"]) {
+            times.write(name, &format!("resumed=\"{resumed}\""), &mut text);
         }
         for (name, kind, help, value) in [
             ("reshake_packets_total", "counter", "Packets taken in.", self.packets),
@@ -175,7 +264,18 @@ impl Counts {
                 "Connections that are only counted.",
                 self.omitted,
             ),
-            ("reshake_resident_bytes", "gauge", "Memory of the process.", resident()),
+            (
+                "process_resident_memory_bytes",
+                "gauge",
+                "Resident memory size in bytes.",
+                resident(),
+            ),
+            (
+                "process_start_time_seconds",
+                "gauge",
+                "Start time of the process since unix epoch in seconds.",
+                self.started,
+            ),
         ] {
             head(&mut text, name, kind, help);
             let _ = writeln!(text, "{name} {value}");
@@ -220,4 +320,29 @@ fn answer(mut stream: TcpStream, counts: &Mutex<Counts>) -> io::Result<()> {
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_hold_all_that_is_shorter_and_the_last_one_everything() {
+        let mut times = Histogram::default();
+        for seconds in [0.0004, 0.003, 0.003, 60.0] {
+            times.add(seconds);
+        }
+        let mut text = String::new();
+        times.write("t", "resumed=\"true\"", &mut text);
+        for line in [
+            "t_bucket{resumed=\"true\",le=\"0.0005\"} 1",
+            "t_bucket{resumed=\"true\",le=\"0.005\"} 3",
+            "t_bucket{resumed=\"true\",le=\"5\"} 3",
+            "t_bucket{resumed=\"true\",le=\"+Inf\"} 4",
+            "t_sum{resumed=\"true\"} 60.006400",
+            "t_count{resumed=\"true\"} 4",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+        }
+    }
 }

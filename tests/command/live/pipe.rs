@@ -256,6 +256,36 @@ fn a_folder_that_cannot_be_written_to_is_said_before_anything_is_read() {
     );
 }
 
+/// The dashboard and the alert rules name metrics; each of them must be one that is served.
+fn what_is_packaged_asks_only_for_what_is_served(answer: &str) {
+    let folder = crate::common::root().join("packaging/monitoring");
+    let dashboard = std::fs::read_to_string(folder.join("grafana-dashboard.json")).expect("a dashboard");
+    let parsed: serde_json::Value = serde_json::from_str(&dashboard).expect("JSON");
+    assert!(crate::common::items(&parsed, "panels").len() > 5);
+    let alerts = std::fs::read_to_string(folder.join("prometheus-alerts.yml")).expect("rules");
+    let mut asked = 0;
+    for text in [&dashboard, &alerts] {
+        for word in text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
+            let is_name = word.starts_with("reshake_") || word.starts_with("process_");
+            if !is_name {
+                continue;
+            }
+            let name = word.strip_suffix("_bucket").unwrap_or(word);
+            assert!(answer.contains(&format!("# TYPE {name} ")), "{name} is not served");
+            asked += 1;
+        }
+    }
+    assert!(asked > 10, "{asked}");
+    // The rules as Prometheus reads them, where it is installed.
+    if let Ok(output) = std::process::Command::new("promtool")
+        .args(["check", "rules"])
+        .arg(folder.join("prometheus-alerts.yml"))
+        .output()
+    {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn numbers_are_served_while_it_runs() {
     // A port that was free a moment ago.
@@ -286,6 +316,11 @@ fn numbers_are_served_while_it_runs() {
         .find(|line| line.starts_with("reshake_handshakes_total{") && line.contains("outcome=\"declined\""));
     assert!(declined.is_some(), "{answer}");
     assert!(answer.contains("\nreshake_packets_dropped_total 0\n"), "{answer}");
+    assert!(
+        answer.contains("version=\"TLS 1.2\",mechanism=\"session-id\""),
+        "{answer}"
+    );
+    what_is_packaged_asks_only_for_what_is_served(&answer);
     assert!(ask("/").starts_with("HTTP/1.1 404 "));
     live.signal("-TERM");
     let (_, status, errors) = live.end();
