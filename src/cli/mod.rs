@@ -3,6 +3,7 @@
 mod analyze;
 pub mod args;
 mod check;
+mod complete;
 mod completions;
 mod copy;
 mod cut;
@@ -104,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man => man::run(),
+        Command::Complete(arguments) => complete::run(arguments),
     };
     match done {
         Ok(status) | Err(Stop::With(status)) => status.into(),

@@ -111,6 +111,9 @@ pub enum Command {
     Completions(Completions),
     /// Print the manual page
     Man,
+    /// Tell a completion script what may stand where the cursor is
+    #[command(name = "__complete", hide = true)]
+    Complete(Complete),
 }
 
 /// Arguments of `analyze`.
@@ -445,7 +448,33 @@ pub struct Schema {
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell.
-    pub shell: clap_complete::Shell,
+    pub shell: Shell,
+}
+
+/// Shells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
+    /// nushell.
+    Nushell,
+    /// Elvish.
+    Elvish,
+    /// `PowerShell`.
+    #[value(name = "powershell")]
+    PowerShell,
+}
+
+/// Arguments of what completion scripts ask.
+#[derive(Debug, Args)]
+pub struct Complete {
+    /// The words behind the name of the program; the last one is being typed.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<String>,
 }
 
 /// Forms of the report.
