@@ -1,12 +1,12 @@
 //! `reshake check`: captures against rules, in the exit status.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::args::gate::{Check, CheckForm, Output};
 use super::redact::Redaction;
-use super::{Done, Status, complain, damage, keylogs, print, print_form, read};
+use super::{Done, Status, complain, damage, keylogs, print, print_form, read, read_whole};
 use crate::check::render::{self, Asked, Form};
 use crate::check::{Baseline, Origin, Rules, begin, show};
 use crate::diff::Side;
@@ -14,6 +14,11 @@ use crate::model::{Report, Selection};
 use crate::run::{Options, Run};
 use crate::wording::printable;
 use reshake_core::engine::Limits;
+
+/// Bytes of a rule file at most.
+const MAX_RULES: u64 = 1 << 20;
+/// Bytes of an earlier report at most.
+pub(super) const MAX_REPORT: u64 = 4 << 30;
 
 pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
     if arguments.init {
@@ -121,7 +126,9 @@ fn rules(arguments: &Check) -> Result<Rules, Status> {
     let mut rules = Rules::default();
     let faults = (|| {
         if let Some(path) = &arguments.rules {
-            let text = match fs::read_to_string(path) {
+            let read = read_whole(Path::new(path), MAX_RULES)
+                .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is not UTF-8")));
+            let text = match read {
                 Ok(text) => text,
                 Err(error) => {
                     complain(&format!("{path}: rules cannot be read: {error}"));
@@ -179,7 +186,8 @@ fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
         Origin::File { path: rules, .. } => Path::new(rules).parent().unwrap_or(Path::new("")).join(path),
         Origin::Default | Origin::Flag(_) => Path::new(path).to_owned(),
     };
-    let json = fs::read(&file).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+    let json =
+        read_whole(&file, MAX_REPORT).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
     let side = Side::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
     match side.selection {
         None => Ok(side.baseline()),

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use super::args::SessionFormat;
 use super::args::gate::Diff;
+use super::check::MAX_REPORT;
 use super::redact::Redaction;
-use super::{Done, Status, complain, keylogs, print_form, read};
+use super::{Done, Status, complain, keylogs, print_form, read, read_whole};
 use crate::diff::{self, Side};
 use crate::model::Report;
 use crate::run::Options;
@@ -45,7 +47,8 @@ pub(super) fn run(arguments: &Diff) -> Done {
 /// One side, and whether all of it could be read; what is wrong with it is said.
 fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -> Option<(Side, bool)> {
     if is_json(path) {
-        let json = std::fs::read(path).map_err(|error| complain(&format!("{path}: cannot be read: {error}")));
+        let json = read_whole(Path::new(path), MAX_REPORT)
+            .map_err(|error| complain(&format!("{path}: cannot be read: {error}")));
         let side = Side::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
         return Some((side.ok()?, true));
     }

@@ -23,8 +23,10 @@ mod terminal;
 mod view;
 mod what_if;
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -157,6 +159,16 @@ fn keylogs(keys: &args::Keys) -> Result<Vec<String>, Status> {
     })
 }
 
+/// A file that is read as a whole, and must not be longer: a device as `/dev/zero` has no end.
+fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("is longer than {} MiB", most >> 20)));
+    }
+    Ok(bytes)
+}
+
 /// One line on standard error.
 fn complain(line: &str) {
     // When standard error cannot be written there is nobody left to tell.
@@ -188,13 +200,18 @@ fn usage(error: &clap::Error) -> ExitCode {
         complain(hint);
         return Status::Usage.into();
     }
-    let _ = error.print();
+    let printed = error.print();
     if error.use_stderr() {
-        Status::Usage
-    } else {
-        Status::Analysed
+        return Status::Usage.into();
     }
-    .into()
+    // Help and version are what was asked for: whether they could be told counts.
+    match printed.and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("standard output: cannot be written: {error}"));
+            Status::Unreadable.into()
+        }
+        _ => Status::Analysed.into(),
+    }
 }
 
 fn coloured(color: Color) -> bool {

@@ -8,6 +8,7 @@
 mod credential;
 mod host;
 mod prf;
+mod protocol;
 
 use std::sync::Arc;
 
@@ -70,6 +71,11 @@ impl Aliases {
         }
         if let Some(name) = connection.hello.yes_mut().and_then(|hello| hello.server_name.as_mut()) {
             *name = self.name(name);
+        }
+        if let Some(alpn) = connection.answer.yes_mut().and_then(|answer| answer.alpn.as_mut())
+            && let Some(alias) = protocol::alias(&self.prf, alpn)
+        {
+            *alpn = alias.into();
         }
     }
 

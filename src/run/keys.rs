@@ -12,8 +12,40 @@ pub(super) struct KeyLogs {
     files: Vec<(KeyLogFile, Log)>,
     /// Secrets blocks read so far.
     blocks: u64,
-    /// One line for each thing that is wrong with a log.
-    warnings: Vec<String>,
+    warnings: Warnings,
+}
+
+/// One line for each thing that is wrong with a log, up to a bound: a file may have half a million secrets blocks of which
+/// none can be read.
+#[derive(Default)]
+struct Warnings {
+    lines: Vec<String>,
+    more: u64,
+}
+
+impl Warnings {
+    /// Lines that are told.
+    const MAX: usize = 10;
+
+    fn finish(mut self) -> Vec<String> {
+        if self.more > 0 {
+            let line = format!("and {} more like these in key logs and secrets blocks", self.more);
+            self.lines.push(line);
+        }
+        self.lines
+    }
+}
+
+impl Extend<String> for Warnings {
+    fn extend<I: IntoIterator<Item = String>>(&mut self, lines: I) {
+        for line in lines {
+            if self.lines.len() < Self::MAX {
+                self.lines.push(line);
+            } else {
+                self.more += 1;
+            }
+        }
+    }
 }
 
 impl KeyLogs {
@@ -42,7 +74,7 @@ impl KeyLogs {
                     Ok([]) => break,
                     Ok(bytes) => engine.read_keys(log, bytes),
                     Err(error) => {
-                        self.warnings.push(error.to_string());
+                        self.warnings.extend([error.to_string()]);
                         break;
                     }
                 }
@@ -82,7 +114,7 @@ impl KeyLogs {
             engine.end_keys(log);
             name(&mut self.warnings, file.path(), log);
         }
-        self.warnings
+        self.warnings.finish()
     }
 }
 
@@ -105,7 +137,25 @@ impl Block {
 }
 
 /// Names malformed lines by their number. What stands in them is not repeated: it may be a secret.
-fn name(warnings: &mut Vec<String>, place: &str, log: &mut Log) {
+fn name(warnings: &mut impl Extend<String>, place: &str, log: &mut Log) {
     let line = |Fault { line, problem }| format!("{place}: line {line} {problem}; the line is passed over");
     warnings.extend(log.faults().into_iter().map(line));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_half_a_million_times_is_summed_up() {
+        let mut warnings = Warnings::default();
+        warnings.extend((0..3).map(|line| line.to_string()));
+        assert_eq!(warnings.finish(), ["0", "1", "2"]);
+        let mut warnings = Warnings::default();
+        warnings.extend((0..500_000).map(|line| line.to_string()));
+        let told = warnings.finish();
+        assert_eq!(told.len(), Warnings::MAX + 1);
+        let last = told.last().map(String::as_str);
+        assert_eq!(last, Some("and 499990 more like these in key logs and secrets blocks"));
+    }
 }

@@ -119,3 +119,29 @@ fn another_locale_gets_ascii_and_another_clock_its_times() {
     assert!(run("C.UTF-8", &["-q", "--time", "utc"]).contains("at 2026-11-20 13:24:25."));
     assert!(run("C.UTF-8", &["-q", "--time", "local"]).contains(" +05:30"));
 }
+
+#[test]
+fn output_that_cannot_be_written_is_status_3_also_of_help() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
+    for arguments in [&["--help"][..], &["--version"], &["explain"], &["-q", QUICKSTART]] {
+        let status = Command::new(cargo_bin("reshake"))
+            .args(arguments)
+            .current_dir(root())
+            .stdout(full.try_clone().expect("a device"))
+            .stderr(Stdio::null())
+            .status()
+            .expect("reshake runs");
+        assert_eq!(status.code(), Some(3), "{arguments:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_without_an_end_is_no_file_of_rules() {
+    let output = reshake(&["check", "--rules", "/dev/zero", QUICKSTART]);
+    assert_eq!(output.status.code(), Some(2));
+    let line = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(line.contains("is longer than 1 MiB"), "{line}");
+}
