@@ -8,6 +8,7 @@ pub mod cost;
 mod counting;
 mod counts;
 pub mod document;
+pub mod failures;
 mod ids;
 pub mod live;
 mod primary;

@@ -117,6 +117,15 @@ fn service(part: &ServicePart, out: &mut dyn Write) -> io::Result<()> {
     if let Some(action) = &page.action {
         writeln!(out, "Do: {}.", plain(action))?;
     }
+    for (how, count, frame) in &page.failures {
+        let frame = plain(&frame.text);
+        writeln!(
+            out,
+            "- {} × failed: {} (first in frame {frame})",
+            number(*count),
+            plain(how)
+        )?;
+    }
     writeln!(out)?;
     for pattern in &page.patterns {
         self::pattern(pattern, out)?;

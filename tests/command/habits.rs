@@ -145,3 +145,45 @@ fn a_device_without_an_end_is_no_file_of_rules() {
     let line = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(line.contains("is longer than 1 MiB"), "{line}");
 }
+
+#[test]
+fn failures_are_a_line_a_kind_by_alert_and_sender() {
+    let capture = "fixtures/reasons/offer-breaks-handshake/capture.pcapng";
+    let text = told(&reshake(&["-q", capture]));
+    let line = "4 × the server sends a fatal alert: internal_error (first in frame 22)";
+    assert!(text.contains(line), "{text}");
+    for form in ["markdown", "html"] {
+        let page = told(&reshake(&["-q", "--format", form, capture]));
+        assert!(page.contains("fatal alert: internal"), "{form}: {page}");
+    }
+}
+
+#[test]
+fn many_services_are_a_table_with_the_most_trouble_first() {
+    let folder = root().join("fixtures/captures");
+    let mut captures: Vec<String> = std::fs::read_dir(folder)
+        .expect("fixtures")
+        .map(|entry| entry.expect("an entry").path().join("capture.pcapng"))
+        .filter(|path| path.is_file())
+        .map(|path| path.to_str().expect("UTF-8").to_owned())
+        .collect();
+    captures.sort();
+    let mut arguments = vec!["-q", "--summary"];
+    arguments.extend(captures.iter().map(String::as_str));
+    let text = told(&reshake(&arguments));
+    let heading = text
+        .lines()
+        .position(|line| line.trim_start().starts_with("rate  offers  problem"));
+    let table: Vec<&str> = text.lines().skip(heading.expect("a table") + 1).take(20).collect();
+    let offers = |line: &str| {
+        let word = line.split_whitespace().find(|word| word.parse::<u64>().is_ok());
+        word.and_then(|word| word.parse::<u64>().ok())
+    };
+    assert!(
+        table.iter().all(|line| offers(line).is_some() || line.contains('–')),
+        "{table:#?}"
+    );
+    assert!(text.contains(" more services (") && text.contains("--all"), "{text}");
+    // The worst three are told in full below it.
+    assert!(text.matches("\n  do: ").count() >= 3, "{text}");
+}

@@ -26,7 +26,7 @@ pub use context::{Gave, Offered, RuleContext, gave};
 pub use credentials::{Resumable, State, offer_outcome, state_of};
 pub use history::History;
 pub use judge::{Judged, judge};
-pub use rules::{CATALOG, Citation, Reason};
+pub use rules::{CATALOG, Citation, Reason, failure};
 pub use service::{KeyNames, ServiceAnalyses};
 
 use crate::net::FrameRef;

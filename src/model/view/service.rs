@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::cost::Avoidable;
+use crate::model::failures::of_service as failures;
 use crate::model::{Counts, ReasonCount, Report, ServiceView, service_of};
 use crate::wording::number;
 use reshake_core::diagnosis::Evidence;
@@ -51,6 +52,8 @@ pub struct ServicePage {
     pub action: Option<String>,
     /// Security findings, the gravest first.
     pub findings: Vec<FindingView>,
+    /// How handshakes failed, most frequent first, each with the first frame that shows it.
+    pub failures: Vec<(String, u64, FrameLabel)>,
     /// Clients, those with the most refusals first.
     pub clients: Vec<ClientView>,
     /// The way of one client's credentials.
@@ -205,6 +208,10 @@ impl ServicePage {
             answer: insight.answer.sentence.clone(),
             action: insight.answer.action.clone(),
             findings: findings(report, &service, &frames),
+            failures: failures(report, &service)
+                .into_iter()
+                .map(|kind| (sentence(&kind.how), kind.connections, frames.label(kind.first)))
+                .collect(),
             clients,
             swimlane,
         })

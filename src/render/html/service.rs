@@ -26,6 +26,7 @@ impl Page<'_> {
         for pattern in &page.patterns {
             self.pattern(pattern)?;
         }
+        self.failures(&page.failures)?;
         for (place, picture) in part.swimlanes().enumerate() {
             self.swimlane(&format!("{id}-{}", place + 1), picture)?;
         }
@@ -46,6 +47,28 @@ impl Page<'_> {
             self.finding(finding)?;
         }
         writeln!(self.out, "</section>")
+    }
+
+    /// How handshakes failed, by who ended them.
+    fn failures(&mut self, kinds: &[(String, u64, FrameLabel)]) -> io::Result<()> {
+        if kinds.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            self.out,
+            "<table class=\"counts\">\n<caption>How handshakes failed</caption>\n<thead><tr><th scope=\"col\">times</th>\
+             <th scope=\"col\" class=\"text\">how</th><th scope=\"col\">first in frame</th></tr></thead>\n<tbody>"
+        )?;
+        for (how, count, frame) in kinds {
+            writeln!(
+                self.out,
+                "<tr><th scope=\"row\">{}</th><td class=\"text\">{}</td><td>{}</td></tr>",
+                number(*count),
+                escape(how),
+                escape(&frame.text)
+            )?;
+        }
+        writeln!(self.out, "</tbody>\n</table>")
     }
 
     /// What follows from another stands closed below it: one cause is one finding.

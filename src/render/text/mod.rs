@@ -19,11 +19,13 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use hashbrown::HashMap;
 
 use reshake_core::net::FrameRef;
 use reshake_core::net::capture::Ended;
 
-use crate::model::{Counts, Report};
+use crate::model::failures::{self, FailureKind};
+use crate::model::{Counts, Report, Service};
 use crate::wording::{MAX_PATH, counted, duration, number, percent, prefixes, printable, shown_path, wrap};
 use lines::Lines;
 pub use times::Times;
@@ -78,6 +80,7 @@ pub fn write(report: &Report<'_>, options: Options, out: &mut dyn Write) -> io::
         },
         all: options.all,
         prefixes: prefixes(&report.captures),
+        failures: failures::by_service(report),
         times: options.times,
         out: Lines::new(out, options.width, options.fold),
     };
@@ -156,6 +159,8 @@ struct Page<'p, 'a> {
     all: bool,
     /// What stands before a frame number, by capture; nothing when there is one capture.
     prefixes: Vec<String>,
+    /// How handshakes failed, by service.
+    failures: HashMap<Service, Vec<FailureKind>>,
     /// Which clock tells the time.
     times: Times,
     out: Lines<'p>,

@@ -8,6 +8,7 @@ use anstyle::Style;
 
 use super::{Page, hindsight, paint};
 use crate::model::cost::{Avoidable, AvoidableByReason};
+use crate::model::failures::{self, FailureKind};
 use crate::model::view::ranking::ranking;
 use crate::model::{OutcomeGroup, ServiceView, TicketLedger, alike};
 use crate::wording::{MAX_WIRE, printable};
@@ -26,6 +27,8 @@ const MAX_PLAIN: usize = 3;
 /// Reasons of a service that come with advice.
 const MAX_ADVICE: usize = 3;
 
+/// Kinds of failures shown without `--all`.
+const MAX_FAILURES: usize = 5;
 /// Reasons whose cost is shown without `--all`.
 const MAX_COSTS: usize = 3;
 
@@ -38,6 +41,7 @@ struct Trouble {
     alike: Vec<OutcomeGroup>,
     avoidable: AvoidableByReason,
     resumed_bytes: (u64, u64),
+    failures: Vec<FailureKind>,
 }
 
 impl Page<'_, '_> {
@@ -93,6 +97,7 @@ impl Page<'_, '_> {
             alike: view.alike.clone(),
             avoidable: view.avoidable.clone(),
             resumed_bytes: view.resumed_bytes,
+            failures: self.failures.get(&service).cloned().unwrap_or_default(),
         };
         self.trouble(&trouble, advised)
     }
@@ -144,6 +149,7 @@ impl Page<'_, '_> {
             all.resumed_bytes.0 += view.resumed_bytes.0;
             all.resumed_bytes.1 += view.resumed_bytes.1;
         }
+        all.failures = failures::together(self.failures.values().flatten());
         let services = counted(self.report.services.len() as u64, "service", "services");
         writeln!(self.out, "\n{}", paint(self.style.name, format_args!("all {services}")))?;
         self.trouble(&all, advised)
@@ -155,9 +161,35 @@ impl Page<'_, '_> {
             matches!(outcome, Outcome::Declined | Outcome::NotOffered)
         })?;
         self.why("failed     ", alike, |outcome| matches!(outcome, Outcome::Failed))?;
+        self.how_failed(&trouble.failures)?;
         self.why("unclear    ", alike, |outcome| matches!(outcome, Outcome::Unclear(_)))?;
         self.advice(alike, advised)?;
         self.cost(&trouble.avoidable, trouble.resumed_bytes)
+    }
+
+    /// How handshakes failed, a line a kind.
+    fn how_failed(&mut self, kinds: &[FailureKind]) -> io::Result<()> {
+        let shown = if self.all {
+            kinds.len()
+        } else {
+            MAX_FAILURES.min(kinds.len())
+        };
+        let (shown, rest) = kinds.split_at(shown);
+        for kind in shown {
+            let frame = self.frame(kind.first);
+            let first = if kind.connections > 1 {
+                "first in frame"
+            } else {
+                "frame"
+            };
+            let how = printable(&kind.how, MAX_WIRE);
+            let text = format!("{}\u{a0}× {how} ({first}\u{a0}{frame})", number(kind.connections));
+            self.paragraph(13, "", self.style.bad, &text)?;
+        }
+        match rest.iter().map(|kind| kind.connections).sum() {
+            0 => Ok(()),
+            more => writeln!(self.out, "             … {} more: --all", number(more)),
+        }
     }
 
     /// Primary reasons of some outcomes, counted.

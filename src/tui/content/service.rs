@@ -22,6 +22,10 @@ pub fn service(page: &ServicePage, from: usize, width: u16) -> Page {
         heading(&mut items, &format!("One client's sessions: {}", picture.client));
         swimlane::draw(picture, from, width, &mut items);
     }
+    for (how, count, frame) in &page.failures {
+        let text = format!("! {} × {how}   first in frame {}", number(*count), frame.text);
+        items.push(Item::of(Tone::Bad, text).in_frame(frame.frame));
+    }
     for pattern in &page.patterns {
         self::pattern(&mut items, width, pattern);
     }

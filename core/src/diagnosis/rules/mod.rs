@@ -166,7 +166,7 @@ macro_rules! reason {
 use reason;
 
 pub(super) use offer::CLIENT_DID_NOT_OFFER;
-pub(super) use refusal::failure;
+pub use refusal::failure;
 pub(super) use visibility::{CAPTURE_INCOMPLETE, issue_may_be_lost};
 
 /// Every reason, in the order of precedence among equally sure ones.

@@ -34,8 +34,9 @@ fn handshake_failed(case: &RuleContext<'_>) -> RuleResult {
     )
 }
 
-/// The frame in which a handshake failed.
-pub(in crate::diagnosis) fn failure(connection: &Connection) -> Evidence {
+/// The frame in which a handshake failed, and who ended it how.
+#[must_use]
+pub fn failure(connection: &Connection) -> Evidence {
     let alert = Side::BOTH.into_iter().find_map(|side| {
         let alert = connection.side(side).fatal_alert()?;
         Some((
