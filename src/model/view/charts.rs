@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Outcomes, Report, cost, protocol_text};
 use reshake_core::net::Timestamp;
+use reshake_core::net::span::{DAY, SECOND};
 use reshake_core::session::{Connection, Outcome};
 
 /// Bars over the whole time at most.
@@ -14,8 +15,12 @@ const MAX_BARS: i64 = 48;
 const BINS_PER_DECADE: i32 = 4;
 /// Bins at most: from a microsecond to a thousand seconds.
 const MAX_BINS: i32 = 9 * BINS_PER_DECADE;
-/// Widths of bars, in each decade.
+/// Widths of bars below a second, in each decade.
 const STEPS: [i64; 3] = [1, 2, 5];
+/// Widths from a second on, as clocks have them.
+const CLOCK: [i64; 16] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 10_800, 21_600, 43_200,
+];
 
 /// Everything that is drawn of a whole report.
 #[derive(Debug, Clone, Default)]
@@ -86,10 +91,13 @@ const fn kind(connection: &Connection) -> Option<usize> {
 /// Outcomes by the first `ClientHello`, in bars as fine as the time is short, and the nanoseconds of one bar.
 #[must_use]
 pub fn bars(report: &Report<'_>) -> (Vec<(Timestamp, Outcomes)>, i64) {
+    // Packets without a time stand at the epoch, where nothing happened.
+    let begin = report.first_time().map_or(i64::MIN, Timestamp::nanos);
     let times = || {
-        report
+        let all = report
             .connections()
-            .map(|(.., connection)| connection.hello_time().nanos())
+            .map(|(.., connection)| connection.hello_time().nanos());
+        all.filter(|nanos| *nanos >= begin)
     };
     let (Some(first), Some(last)) = (times().min(), times().max()) else {
         return (Vec::new(), 0);
@@ -102,7 +110,9 @@ pub fn bars(report: &Report<'_>) -> (Vec<(Timestamp, Outcomes)>, i64) {
         .map(|(_, index)| (Timestamp::from_nanos(start + index * bar), Outcomes::default()))
         .collect();
     for (.., connection) in report.connections() {
-        let place = usize::try_from((connection.hello_time().nanos() - start) / bar).ok();
+        let nanos = connection.hello_time().nanos();
+        let since = (nanos >= begin).then(|| nanos.saturating_sub(start) / bar);
+        let place = since.and_then(|bars| usize::try_from(bars).ok());
         if let Some((_, outcomes)) = place.and_then(|place| bars.get_mut(place)) {
             outcomes.count(connection.outcome);
         }
@@ -110,18 +120,19 @@ pub fn bars(report: &Report<'_>) -> (Vec<(Timestamp, Outcomes)>, i64) {
     (bars, bar)
 }
 
-/// The narrowest width of 1, 2 or 5 in its decade, in nanoseconds, that cuts a span into few enough bars.
+/// The narrowest width that cuts a span into few enough bars, in nanoseconds: 1, 2 or 5 in its decade below a second,
+/// whole minutes, hours and days above.
 fn width(span: i64) -> i64 {
-    let mut decade = 1_i64;
-    loop {
-        for step in STEPS {
-            // One bar more than fit, since the first begins at a round moment.
-            if span / decade.saturating_mul(step) + 2 <= MAX_BARS {
-                return decade.saturating_mul(step);
-            }
-        }
-        decade = decade.saturating_mul(10);
-    }
+    let decades = (0..9).map(|power| 10_i64.pow(power));
+    let below = decades.flat_map(|decade| STEPS.map(|step| decade * step));
+    let above = CLOCK.into_iter().map(|seconds| seconds * SECOND);
+    // One bar more than fit, since the first begins at a round moment.
+    let fits = |width: &i64| span / width + 2 <= MAX_BARS;
+    let days = || {
+        let most = MAX_BARS - 2;
+        span / (most * DAY) * DAY + DAY
+    };
+    below.chain(above).find(fits).unwrap_or_else(days)
 }
 
 impl HandshakeTimes {
@@ -171,7 +182,8 @@ mod tests {
         assert_eq!(width(0), 1);
         assert_eq!(width(30_000_000), 1_000_000);
         assert_eq!(width(60_000_000_000), 2_000_000_000);
-        for span in [1, 999, 47_000_000, 3_600_000_000_000, i64::MAX / 2] {
+        assert_eq!(width(3_600_000_000_000), 120_000_000_000);
+        for span in [1, 999, 47_000_000, 3_600_000_000_000, 734_400_000_000_000, i64::MAX / 2] {
             assert!(span / width(span) + 2 <= MAX_BARS, "{span}");
         }
     }

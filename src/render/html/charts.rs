@@ -57,7 +57,7 @@ impl Page<'_> {
              <svg class=\"timeline\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-labelledby=\"over-time\" \
              aria-description=\"{}\">",
             number(highest),
-            HEIGHT + 18.0,
+            HEIGHT + 1.0,
             escape(&in_words(bars))
         )?;
         let width = step(bars.len());
@@ -78,10 +78,9 @@ impl Page<'_> {
             self.out,
             "<path class=\"rate-line\" d=\"{line}\"/>\
              <line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
-             <text x=\"0\" y=\"{y}\">{}</text><text x=\"{WIDTH}\" y=\"{y}\" class=\"end\">{}</text></svg>\n</figure>",
+             </svg>\n<p class=\"from-to\"><span>{}</span><span>{}</span></p>\n</figure>",
             clock(*first, charts.bar),
-            clock(*last, charts.bar),
-            y = HEIGHT + 14.0
+            clock(*last, charts.bar)
         )
     }
 
@@ -181,7 +180,7 @@ impl Page<'_> {
             write!(
                 self.out,
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"bar\">",
-                escape(version),
+                escape(version).replace(' ', "&nbsp;"),
                 number(counts.total()),
                 dash(counts.resumed)
             )?;
