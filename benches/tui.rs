@@ -19,7 +19,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use reshake::model::Report;
 use reshake::tui::draw::{Theme, draw};
-use reshake::tui::event::{Command, Event};
+use reshake::tui::event::{Command, Cutter, Event};
 use reshake::tui::state::State;
 use reshake::tui::update::update;
 use reshake::tui::work;
@@ -154,7 +154,7 @@ impl Bench {
         for command in commands {
             let Command::Ask(ask) = command else { continue };
             let started = Instant::now();
-            let answer = work::answer(&ask, Path::new("."), &|| true);
+            let answer = work::answer(&ask, (Path::new("."), &Cutter::none("")), &|| true);
             self.work.push(Timed {
                 what: format!("{what}: {:?}", std::mem::discriminant(&ask.job)),
                 took: started.elapsed(),

@@ -14,6 +14,7 @@ const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 
 /// The inputs with every folder replaced by the captures in it, in the order of their names: that is the order in which
 /// rotated files were written. Folders in folders, hidden files and whatever is no capture are passed over.
+#[must_use]
 pub fn expand(inputs: &[String]) -> (Vec<String>, Vec<SourceError>) {
     let (mut files, mut errors) = (Vec::new(), Vec::new());
     for path in inputs {

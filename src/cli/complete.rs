@@ -90,7 +90,7 @@ fn option<'c>(command: &'c Command, word: &str) -> Option<&'c Arg> {
 /// What the value of an option may be, each behind `front`.
 fn values(command: &Command, option: &Arg, current: &str, front: &str, found: &mut Vec<Candidate>) {
     let plain = |words: Vec<String>| words.into_iter().map(|word| (word, String::new())).collect();
-    let is_rule = command.get_name() == "check" && option.get_long().and_then(|name| rule(name)).is_some();
+    let is_rule = command.get_name() == "check" && option.get_long().and_then(rule).is_some();
     let words: Vec<Candidate> = match option.get_id().as_str() {
         "select" => {
             // Of several terms the last is being written.

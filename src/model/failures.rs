@@ -86,7 +86,7 @@ fn add(kinds: &mut Vec<FailureKind>, more: &FailureKind) {
 }
 
 fn sort(kinds: &mut [FailureKind]) {
-    kinds.sort_by(|a, b| (Reverse(a.connections), a.first).cmp(&(Reverse(b.connections), b.first)));
+    kinds.sort_by_key(|kind| (Reverse(kind.connections), kind.first));
 }
 
 #[cfg(test)]

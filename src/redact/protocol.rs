@@ -1,6 +1,7 @@
 //! Other names for protocols of ALPN: one of a house's own says whose it is.
 
 use super::prf::Prf;
+use reshake_core::net::hex;
 
 /// Protocols that are registered (IANA, "TLS Application-Layer Protocol Negotiation (ALPN) Protocol IDs"): they name
 /// nobody.
@@ -52,7 +53,7 @@ pub(super) fn alias(prf: &Prf, protocol: &str) -> Option<String> {
         return None;
     }
     let drawn = prf.draw("alpn", &[protocol.as_bytes()]);
-    let digits: String = drawn.iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex(drawn.get(..BYTES).unwrap_or(&drawn));
     Some(format!("protocol-{digits}"))
 }
 

@@ -137,7 +137,9 @@ fn width(span: i64) -> i64 {
 
 impl HandshakeTimes {
     fn of(mut nanos: [Vec<i64>; 2]) -> Self {
-        nanos.iter_mut().for_each(|times| times.sort_unstable());
+        for times in &mut nanos {
+            times.sort_unstable();
+        }
         let all = || nanos.iter().flatten().copied();
         let (Some(least), Some(most)) = (all().min(), all().max()) else {
             return Self::default();

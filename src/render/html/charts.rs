@@ -64,13 +64,10 @@ impl Page<'_> {
         let (mut x, mut line) = (0.0, String::new());
         for (start, counts) in bars {
             self.bar(x, width, highest, &clock(*start, charts.bar), counts)?;
-            match resumed_of_offered(counts) {
-                Some(rate) => {
-                    let letter = if line.is_empty() { 'M' } else { 'L' };
-                    let _ = write!(line, "{letter}{:.1} {:.1}", x + width / 2.0, HEIGHT * (1.0 - rate));
-                }
-                // A gap in the offers does not break the line: the rate of no offers is not nought.
-                None => {}
+            // A stretch without offers does not break the line: the rate of no offers is not nought.
+            if let Some(rate) = resumed_of_offered(counts) {
+                let letter = if line.is_empty() { 'M' } else { 'L' };
+                let _ = write!(line, "{letter}{:.1} {:.1}", x + width / 2.0, HEIGHT * (1.0 - rate));
             }
             x += width;
         }
@@ -214,10 +211,8 @@ impl Page<'_> {
         }
         names.sort_by_key(|name| (name.len(), *name));
         let shown = names.get(..MAX_SIDE).unwrap_or(&names);
-        let headings: String = shown
-            .iter()
-            .map(|name| format!("<th scope=\"col\">{}</th>", escape(name)))
-            .collect();
+        let heading = |name: &&str| format!("<th scope=\"col\">{}</th>", escape(name));
+        let headings = shown.iter().map(heading).collect::<Vec<_>>().concat();
         writeln!(
             self.out,
             "<div class=\"wide\"><table class=\"matrix\">\n<caption>Offers by who issued the session (rows) and who was \
