@@ -11,7 +11,8 @@ use hashbrown::HashMap;
 
 use super::{Outcomes, Report, service_of};
 use reshake_core::engine::Engine;
-use reshake_core::net::Capture;
+use reshake_core::net::span::SECOND;
+use reshake_core::net::{Capture, Timestamp};
 use reshake_core::session::{Connection, ConnectionId, Service};
 use reshake_core::store::ConnectionStore;
 
@@ -126,6 +127,43 @@ impl Related {
         all.sort_unstable();
         all.dedup();
         all.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+/// Handshakes that were decided, so that one that a balancer passes on is counted once: both legs bear the same randoms.
+#[derive(Debug, Default)]
+pub struct Legs {
+    seen: HashMap<Randoms, (ConnectionId, Timestamp)>,
+    order: VecDeque<Randoms>,
+}
+
+/// What both sides drew, whichever leg it is seen on.
+type Randoms = ([u8; 32], [u8; 8]);
+
+impl Legs {
+    /// Handshakes that are remembered.
+    const MAX_SEEN: usize = 1 << 16;
+    /// Nanoseconds within which a balancer passes a handshake on, as the report at the end has it.
+    const PASSED_ON: i64 = 10 * SECOND;
+
+    /// Whether another connection had this handshake: it is then its other leg, or a copy of it.
+    pub fn is_another(&mut self, id: ConnectionId, connection: &Connection) -> bool {
+        let (Some(hello), Some(answer)) = (connection.hello.yes(), connection.answer.yes()) else {
+            return false;
+        };
+        let randoms = (hello.random, answer.random);
+        let time = connection.hello_time();
+        if let Some((known, then)) = self.seen.get(&randoms) {
+            return *known != id && time.since(*then).abs() <= Self::PASSED_ON;
+        }
+        if self.order.len() >= Self::MAX_SEEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        self.order.push_back(randoms);
+        self.seen.insert(randoms, (id, time));
+        false
     }
 }
 

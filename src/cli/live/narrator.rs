@@ -17,7 +17,7 @@ use super::Control;
 use super::finale::FullReport;
 use super::metrics::Metrics;
 use crate::model::Report;
-use crate::model::live::{Related, Tally, around};
+use crate::model::live::{Legs, Related, Tally, around};
 use crate::render::json::live::Stage;
 use crate::render::{json, text};
 use crate::run::{Onlooker, Run, Seen};
@@ -41,6 +41,8 @@ pub(super) struct Narrator<'a> {
     metrics: Option<Metrics>,
     full_report: Option<&'a mut FullReport>,
     related: Related,
+    /// Handshakes that were counted.
+    legs: Legs,
     /// What happened and is not told yet.
     waiting: VecDeque<Event>,
     /// When lines were written last.
@@ -83,6 +85,7 @@ impl<'a> Narrator<'a> {
             metrics,
             full_report,
             related: Related::default(),
+            legs: Legs::default(),
             waiting: VecDeque::new(),
             told: Instant::now(),
             open: HashSet::new(),
@@ -280,8 +283,13 @@ impl Narrator<'_> {
             // People were told of it at its handshake.
             return ControlFlow::Continue(());
         }
+        let another = first && self.legs.is_another(id, connection);
+        if another && self.format == Format::Text {
+            // The report counts both legs of a handshake once, and so does whoever counts lines.
+            return ControlFlow::Continue(());
+        }
         let report = around(seen.engine, seen.capture, &self.related, (id, connection));
-        if first {
+        if first && !another {
             self.tally.outcomes.count(connection.outcome);
             if let Some(metrics) = &self.metrics {
                 metrics.count(connection, report.reasons(id, connection).first());

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::{Status, complain, print_form, terminal};
 use super::{Control, Prepared};
 use crate::model::Report;
+use crate::model::live::Legs;
 use crate::render::text;
 use crate::run::{Onlooker, Run, Seen};
 use crate::tui::event::{Cutter, Stats};
@@ -92,6 +93,8 @@ struct Watcher {
     handshakes: VecDeque<u64>,
     next_stats: Instant,
     next_report: Instant,
+    /// Handshakes that were counted.
+    legs: Legs,
     changed: bool,
     /// The thread that makes a report, and since when.
     making: Option<(thread::JoinHandle<bool>, Instant)>,
@@ -107,6 +110,7 @@ impl Watcher {
             handshakes: VecDeque::from([0]),
             next_stats: now,
             next_report: now,
+            legs: Legs::default(),
             changed: true,
             making: None,
             gone: false,
@@ -179,9 +183,14 @@ impl Watcher {
 }
 
 impl Onlooker for Watcher {
-    fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
+    fn happened(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
         self.changed = true;
-        if let (Event::Handshake(_), Some(second)) = (event, self.handshakes.back_mut()) {
+        let Event::Handshake(id) = event else {
+            return ControlFlow::Continue(());
+        };
+        let connection = seen.engine.kept().get(id);
+        let another = connection.is_some_and(|connection| self.legs.is_another(id, connection));
+        if let Some(second) = self.handshakes.back_mut().filter(|_| !another) {
             *second += 1;
         }
         ControlFlow::Continue(())

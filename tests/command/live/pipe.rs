@@ -326,3 +326,30 @@ fn numbers_are_served_while_it_runs() {
     let (_, status, errors) = live.end();
     assert!(status.success(), "{errors}");
 }
+
+#[test]
+fn both_legs_of_a_handshake_are_told_once() {
+    let capture = std::fs::read(fixture("captures/balancer-both-legs").path()).expect("a fixture");
+    let mut child = Command::new(cargo_bin("reshake"))
+        .args(["live", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("reshake runs");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(&capture)
+        .expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let told = text
+        .lines()
+        .filter(|line| line.contains(" → ") && line.starts_with("13:27:00."));
+    // The report at the end has eight connections, too.
+    assert_eq!(told.count(), 8, "{text}");
+    assert!(text.contains("8 TLS connections"), "{text}");
+}
