@@ -5,14 +5,14 @@
 pub mod live;
 
 pub mod gate;
+pub mod tools;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::render::explain::Entry;
 use crate::wording::size;
+pub use tools::{Complete, Completions, Document, Explain, ExplainFormat, Schema, Shell};
 
 /// Tells from packet captures why a TLS session did not resume.
 #[derive(Debug, Parser)]
@@ -420,63 +420,6 @@ pub struct Extract {
     pub session: bool,
 }
 
-/// Arguments of `explain`.
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// Name of a reason, pattern or finding, as reports give it; without it, all are listed.
-    #[arg(value_parser = EntryName, hide_possible_values = true)]
-    pub name: Option<String>,
-
-    /// Form of the explanation: 'text', 'markdown' or 'json'.
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = ExplainFormat::Text, hide_possible_values = true)]
-    pub format: ExplainFormat,
-}
-
-/// Arguments of `schema`.
-#[derive(Debug, Args)]
-pub struct Schema {
-    /// Whose: 'report' (of analyze), 'check', 'diff', 'what-if', or 'facts' (of one line).
-    #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
-    pub of: Document,
-
-    /// Refuse members that the schema does not name; without it, a report may carry more.
-    #[arg(long)]
-    pub strict: bool,
-}
-
-/// Arguments of `completions`.
-#[derive(Debug, Args)]
-pub struct Completions {
-    /// The shell.
-    pub shell: Shell,
-}
-
-/// Shells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
-    /// bash.
-    Bash,
-    /// zsh.
-    Zsh,
-    /// fish.
-    Fish,
-    /// nushell.
-    Nushell,
-    /// Elvish.
-    Elvish,
-    /// `PowerShell`.
-    #[value(name = "powershell")]
-    PowerShell,
-}
-
-/// Arguments of what completion scripts ask.
-#[derive(Debug, Args)]
-pub struct Complete {
-    /// The words behind the name of the program; the last one is being typed.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub words: Vec<String>,
-}
-
 /// Forms of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -516,21 +459,6 @@ pub enum SessionFormat {
     Json,
 }
 
-/// Documents that have a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Document {
-    /// Of `analyze`.
-    Report,
-    /// Of `check`.
-    Check,
-    /// Of `diff`.
-    Diff,
-    /// Of `what-if`.
-    WhatIf,
-    /// Of a line of facts.
-    Facts,
-}
-
 /// Ways to choose a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Balance {
@@ -555,17 +483,6 @@ pub enum Share {
     Tickets,
 }
 
-/// Forms of an explanation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExplainFormat {
-    /// For the terminal.
-    Text,
-    /// For a page.
-    Markdown,
-    /// For programs.
-    Json,
-}
-
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -575,28 +492,6 @@ pub enum Color {
     Always,
     /// Never.
     Never,
-}
-
-/// Takes any name, so that an unknown one gets an answer of its own, and offers the known ones to completion.
-#[derive(Debug, Clone, Copy)]
-struct EntryName;
-
-impl TypedValueParser for EntryName {
-    type Value = String;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<String, clap::Error> {
-        StringValueParser::new().parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let value = |entry: Entry| PossibleValue::new(entry.name()).help(entry.summary());
-        Some(Box::new(Entry::all().map(value)))
-    }
 }
 
 /// Parses arguments. What does not begin with a command is an `analyze`; a command wins over a file of that name, which

@@ -82,7 +82,7 @@ pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full
 /// The account of the input as it ended, and what hindsight says.
 fn lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for capture in &report.captures {
-        json::live::capture(capture, false, out)?;
+        json::live::capture(capture, out)?;
     }
     json::live::end(report, out)
 }

@@ -156,7 +156,7 @@ impl<'a> Narrator<'a> {
             return ControlFlow::Continue(());
         };
         match self.format {
-            Format::Jsonl => self.print(|out| json::live::capture(capture, true, out)),
+            Format::Jsonl => self.print(|out| json::live::going(capture, true, out)),
             Format::Text => self.print(|out| text::live::begin(capture, out)),
         }
     }
@@ -175,7 +175,7 @@ impl<'a> Narrator<'a> {
         let since = self.tally.since(&self.summed_up);
         self.summed_up = self.tally;
         match self.format {
-            Format::Jsonl => self.print(|out| json::live::capture(capture, false, out)),
+            Format::Jsonl => self.print(|out| json::live::going(capture, false, out)),
             Format::Text if since.is_nothing() => ControlFlow::Continue(()),
             Format::Text => {
                 let (coloured, interval) = (self.coloured, self.control.interval);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::connection::{ConnectionJson, Context, ReasonJson};
 use super::credential::CredentialJson;
-use super::{CaptureJson, line, services_and_summary};
+use super::{CaptureJson, NoticeJson, Time, line, services_and_summary};
 use crate::model::{Report, connection_id};
 use reshake_core::net::Capture;
 use reshake_core::session::{Connection, ConnectionId};
@@ -61,12 +61,55 @@ struct Afterwards {
     reasons: Vec<ReasonJson>,
 }
 
-/// The account of the input: at the beginning, with the name of the schema, and now and then.
+/// An input that still goes on: nobody knows how it will end.
+#[derive(Serialize)]
+struct Going<'a> {
+    path: &'a str,
+    format: &'a str,
+    packets: u64,
+    bytes: u64,
+    first_time: Option<Time>,
+    last_time: Option<Time>,
+    dropped: Option<u64>,
+    notices: Vec<NoticeJson<'a>>,
+}
+
+/// The account of an input that goes on: at the beginning, with the name of the schema, and now and then.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn capture(capture: &Capture, first: bool, out: &mut dyn Write) -> io::Result<()> {
-    line(out, "capture", first.then_some(SCHEMA), &CaptureJson::of(capture))
+pub fn going(capture: &Capture, first: bool, out: &mut dyn Write) -> io::Result<()> {
+    let CaptureJson {
+        path,
+        format,
+        packets,
+        bytes,
+        first_time,
+        last_time,
+        dropped,
+        notices,
+        compression: _,
+        ended: _,
+    } = CaptureJson::of(capture);
+    let going = Going {
+        path,
+        format,
+        packets,
+        bytes,
+        first_time,
+        last_time,
+        dropped,
+        notices,
+    };
+    line(out, "capture", first.then_some(SCHEMA), &going)
+}
+
+/// The account of an input that is over.
+///
+/// # Errors
+/// Those of `out`.
+pub fn capture(capture: &Capture, out: &mut dyn Write) -> io::Result<()> {
+    line(out, "capture", None, &CaptureJson::of(capture))
 }
 
 /// A connection as far as it has come, judged by what came before it.
