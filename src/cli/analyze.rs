@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
         print(|out| facts::write(&shard, out))?;
         return Ok(status);
     }
-    let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
+    let report = Report::with_threads(&engine, captures, selection, arguments.threads.count());
     let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
         ReportFormat::Text => text::write(
@@ -121,7 +121,7 @@ fn options(arguments: &Analyze) -> Result<RunOptions, Status> {
         follow,
         keylogs: keylogs(&arguments.keys)?,
         joinable: arguments.format == ReportFormat::Facts,
-        threads: usize::from(arguments.threads),
+        threads: arguments.threads,
     })
 }
 

@@ -6,7 +6,9 @@ mod keys;
 mod stages;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -36,9 +38,53 @@ pub struct RunOptions {
     pub keylogs: Vec<String>,
     /// What is found is to be written as facts: nothing is joined yet.
     pub joinable: bool,
-    /// Threads that work at once, 0 counting as 1. The result is the same whatever their number; inputs that are followed
-    /// take one.
-    pub threads: usize,
+    /// Threads that work at once. The result is the same whatever their number; inputs that are followed take one.
+    pub threads: Threads,
+}
+
+/// Most threads that can be asked for.
+const MAX_THREADS: usize = 64;
+
+/// How many threads work at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// As many as there are processors, but one alone reads where most of the bytes are content, which nobody reads.
+    Auto,
+    /// So many.
+    Exactly(NonZeroUsize),
+}
+
+impl Threads {
+    /// More gain nothing: after the last packet it is memory that is waited for.
+    const MAX_AUTO: usize = 8;
+
+    /// Their number on this machine.
+    #[must_use]
+    pub fn count(self) -> usize {
+        match self {
+            Self::Exactly(count) => count.get(),
+            Self::Auto => std::thread::available_parallelism().map_or(1, |count| count.get().min(Self::MAX_AUTO)),
+        }
+    }
+}
+
+impl FromStr for Threads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let count = text.parse().ok().filter(|count| *count <= MAX_THREADS);
+        let count = count.and_then(NonZeroUsize::new).map(Self::Exactly);
+        count.ok_or_else(|| format!("expected a number from 1 to {MAX_THREADS}, or 'auto'"))
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self::Exactly(NonZeroUsize::MIN)
+    }
 }
 
 /// How far a run has come.
@@ -198,7 +244,7 @@ pub fn analyze(inputs: &[String], options: &RunOptions, watch: &mut dyn FnMut(Ru
         (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
         match both {
             stages::StagesEnded::Run(how) => ended = Some(how),
-            stages::StagesEnded::Cramped(packets) => done = packets,
+            stages::StagesEnded::Alone(packets) => done = packets,
         }
     }
     let stopped = ended.unwrap_or_else(|| {

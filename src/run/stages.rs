@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::keys::KeyLogs;
-use super::{PACKETS_PER_TICK, RunOptions, RunProgress};
+use super::{PACKETS_PER_TICK, RunOptions, RunProgress, Threads};
 use crate::capture::Timeline;
 use reshake_core::engine::{Engine, StepBatch, TcpStage, TlsStage};
 
@@ -14,18 +14,24 @@ use reshake_core::engine::{Engine, StepBatch, TcpStage, TlsStage};
 const BATCHES: usize = 16;
 /// With less memory for what connections hold back than this, what is on its way between two threads would count.
 const ENOUGH: usize = 64 << 20;
+/// By so many packets it shows whether content dominates.
+const SAMPLE: u64 = 16_384;
+/// From so many bytes a packet on it does. Downloads have 1,000 and more, pages 700, handshakes 300; the second thread costs
+/// time from about 900 on (`docs/performance.md`).
+const CONTENT: u64 = 900;
 
 /// How the two threads came to an end.
 pub(super) enum StagesEnded {
     /// The timeline is over, or somebody stopped it.
     Run(ControlFlow<()>),
-    /// Connections hold back so much that some will have to go: one thread goes on, after so many packets.
-    Cramped(u64),
+    /// One thread goes on after so many packets: connections hold back so much that some will have to go, or two threads
+    /// would only copy content to each other.
+    Alone(u64),
 }
 
 /// Whether two threads may work on a run.
 pub(super) fn fit(options: &RunOptions) -> bool {
-    options.threads > 1 && options.follow.is_none() && options.limits.buffered_bytes >= ENOUGH
+    options.threads.count() > 1 && options.follow.is_none() && options.limits.buffered_bytes >= ENOUGH
 }
 
 /// Moves packets until the timeline ends or breaks off. Connections that are open stay so.
@@ -54,7 +60,7 @@ pub(super) fn pump(
             held: &held,
             room: options.limits.buffered_bytes / 2,
         };
-        let ended = belt.feed(timeline, &mut front, logs, options.packets, watch);
+        let ended = belt.feed(timeline, &mut front, logs, options, watch);
         belt.hand_over(front.take(StepBatch::default()));
         drop(belt);
         let back = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -97,11 +103,12 @@ impl StageChannel<'_> {
         timeline: &mut Timeline,
         front: &mut TcpStage,
         logs: &mut KeyLogs,
-        limit: Option<u64>,
+        options: &RunOptions,
         watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>,
     ) -> StagesEnded {
         let size = timeline.size();
-        let limit = limit.unwrap_or(u64::MAX);
+        let limit = options.packets.unwrap_or(u64::MAX);
+        let mut sampled = 0;
         let blocks = timeline.may_bring_secrets();
         let mut packets = 0;
         while packets < limit {
@@ -117,7 +124,13 @@ impl StageChannel<'_> {
                 self.hand_over(front.take(self.empty.try_recv().unwrap_or_default()));
             }
             if front.held() + self.held.load(Ordering::Relaxed) > self.room {
-                return StagesEnded::Cramped(packets);
+                return StagesEnded::Alone(packets);
+            }
+            if packets <= SAMPLE && options.threads == Threads::Auto {
+                sampled += packet.data.len() as u64;
+                if packets == SAMPLE && sampled >= SAMPLE * CONTENT {
+                    return StagesEnded::Alone(packets);
+                }
             }
             if packets.is_multiple_of(PACKETS_PER_TICK) {
                 let bytes = timeline.captures().map(|capture| capture.bytes).sum();

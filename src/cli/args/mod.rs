@@ -12,6 +12,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::render::explain::CatalogueEntry;
+use crate::run::Threads;
 use crate::wording::size;
 
 /// Tells from packet captures why a TLS session did not resume.
@@ -150,9 +151,10 @@ pub struct Analyze {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
-    /// Threads that work at once; the report is the same whatever their number. Files that still grow take one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
-    pub threads: u16,
+    /// Threads that work at once, 1 to 64, or 'auto' for as many as help; the report is the same whatever their number. Files
+    /// that still grow take one.
+    #[arg(long, value_name = "N", value_parser = str::parse::<Threads>, default_value = "auto")]
+    pub threads: Threads,
 
     /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
     /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
