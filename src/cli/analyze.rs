@@ -108,8 +108,7 @@ pub(super) fn selection(text: Option<&str>) -> Result<Option<Selection>, Status>
 }
 
 fn options(arguments: &Analyze) -> Result<RunOptions, Status> {
-    let mut limits = Limits::default();
-    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
     let stop = arguments.follow.then(interrupt::stop).transpose();
     let follow = stop.map_err(|error| {
         complain(&format!("--follow: signals cannot be caught: {error}"));

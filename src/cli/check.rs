@@ -77,8 +77,7 @@ fn redact(redaction: &mut Redaction, run: &mut Run, rules: &mut Rules, asked: &m
 }
 
 fn options(arguments: &CheckArgs) -> Result<RunOptions, Status> {
-    let mut limits = Limits::default();
-    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
     Ok(RunOptions {
         limits,
         keylogs: keylogs(&arguments.keys)?,

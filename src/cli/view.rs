@@ -22,8 +22,7 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
-    let mut limits = Limits::default();
-    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
     let options = RunOptions {
         limits,
         keylogs: keylogs(&arguments.keys)?,

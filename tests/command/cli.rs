@@ -330,13 +330,13 @@ fn a_server_name_full_of_escape_codes_does_not_reach_the_terminal() {
 
 #[test]
 fn connections_beyond_the_memory_limit_are_still_counted() {
-    let report = json(&["--max-memory", "6K", "--format", "json", QUICKSTART]);
+    let report = json(&["--max-memory", "16K", "--format", "json", QUICKSTART]);
     let summary = &report["summary"];
     assert!(summary["connections_omitted"].as_u64() > Some(0), "{summary}");
     assert_eq!(summary["connections"], 14);
     assert_eq!(summary["outcomes"]["resumed"], 4);
     assert_eq!(summary["outcomes"]["declined"], 8);
-    let text = succeeds(&["--max-memory", "6K", QUICKSTART]);
+    let text = succeeds(&["--max-memory", "16K", QUICKSTART]);
     assert!(
         text.contains("resumed 4 of 12 offers") && text.contains("(--max-memory)"),
         "{text}"

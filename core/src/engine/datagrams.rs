@@ -62,6 +62,24 @@ impl DatagramEngine<'_> {
     }
 }
 
+/// Bounds of what is open over UDP: of QUIC connections and of DTLS associations so many each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatagramLimits {
+    /// Open at once; those that nobody answered go first.
+    pub open: usize,
+    /// Bytes that they hold back.
+    pub held: usize,
+}
+
+impl Default for DatagramLimits {
+    fn default() -> Self {
+        Self {
+            open: 1 << 18,
+            held: 64 << 20,
+        }
+    }
+}
+
 /// Every open connection over UDP.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Datagrams {
@@ -70,6 +88,14 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
+    /// None yet.
+    pub(super) fn new(limits: DatagramLimits) -> Self {
+        Self {
+            quic: QuicTable::new(limits),
+            dtls: DtlsTable::new(limits),
+        }
+    }
+
     /// Takes one datagram. A function of its own: inlined, it would weigh on the path of TCP.
     #[inline(never)]
     pub(super) fn push(&mut self, protocol: Protocol, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {

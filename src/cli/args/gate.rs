@@ -65,8 +65,8 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub redact: Redact,
 
-    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted, and no rule
-    /// holds; 2G without it.
+    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
+    /// counted, and no rule holds. Without it 2G of finished connections are kept.
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     pub max_memory: Option<usize>,
 

@@ -147,7 +147,8 @@ pub struct Analyze {
     #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
-    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
+    /// counted. Without it 2G of finished connections are kept.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
@@ -241,7 +242,8 @@ pub struct View {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<String>,
 
-    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
+    /// counted. Without it 2G of finished connections are kept.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 

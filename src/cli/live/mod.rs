@@ -21,15 +21,12 @@ use crate::run::{self, RunOptions};
 use finale::FullReport;
 use metrics::Metrics;
 use narrator::Narrator;
-use reshake_core::engine::{FlowLimits, Limits};
+use reshake_core::engine::Limits;
 
 /// What a build without libpcap says.
 #[cfg(not(all(feature = "live", unix)))]
 pub(super) const MISSING: &str = "this build cannot capture itself (it was built without the feature 'live'); pipe a \
                                   capture into it: tcpdump -U -w - tcp | reshake live -";
-
-/// What an open connection takes: both halves, both decoders, and its facts.
-const FLOW_BYTES: usize = 4096;
 
 pub(super) fn run(arguments: &LiveArgs, coloured: bool) -> Done {
     if arguments.list_interfaces {
@@ -222,20 +219,10 @@ fn as_whom(arguments: &LiveArgs) -> &'static str {
     }
 }
 
-/// The parts of the memory: half for what is over, a quarter for what is open, an eighth of it for the kernel's buffer, and
-/// the rest for reports and everything else.
+/// The parts of the memory; an eighth beside them is the kernel's buffer. Nobody waits live for packets out of order.
 fn limits(arguments: &LiveArgs) -> Limits {
-    let memory = arguments.max_memory;
-    Limits {
-        flows: FlowLimits {
-            open_flows: memory / 8 / FLOW_BYTES,
-            disorder: 0,
-            ..FlowLimits::default()
-        },
-        buffered_bytes: memory / 16,
-        kept_bytes: memory / 2,
-        kept_for: i64::try_from(arguments.keep.as_nanos()).unwrap_or(i64::MAX),
-        held_for_keys: memory / 16,
-        key_randoms: memory / 16 / 512,
-    }
+    let mut limits = Limits::within(arguments.max_memory);
+    limits.flows.disorder = 0;
+    limits.kept_for = i64::try_from(arguments.keep.as_nanos()).unwrap_or(i64::MAX);
+    limits
 }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::DatagramEngine;
+use super::{DatagramEngine, DatagramLimits};
 use crate::dtls::{DtlsRecord, Fit, Opens, opens, records};
 use crate::net::{At, Datagram, Endpoint, Notice, Timestamp};
 use crate::tcp::Direction;
@@ -31,8 +31,6 @@ const IDLE_AFTER_ALERT: i64 = 60_000_000_000;
 /// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
 /// that doubles its timer from one second (RFC 6347 §4.2.4.1).
 const IDLE_UNANSWERED: i64 = 120_000_000_000;
-/// Bytes that all associations hold back together: parts of messages, and what came before its hello.
-const MAX_BUFFERED: usize = 64 << 20;
 /// Connection IDs that are kept to find connections by.
 const MAX_IDS: usize = 1 << 16;
 
@@ -44,8 +42,9 @@ fn pair_of(a: Endpoint, b: Endpoint) -> Pair {
 }
 
 /// The open connections over DTLS.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct DtlsTable {
+    limits: DatagramLimits,
     pairs: HashMap<Pair, Associations>,
     /// Pairs to be looked at, in the order of the times from which their silence counts.
     queues: [VecDeque<(Timestamp, Pair)>; AssociationStage::ALL.len()],
@@ -53,6 +52,12 @@ pub(super) struct DtlsTable {
     shadows: usize,
     /// Bytes that are held back.
     buffered: usize,
+}
+
+impl Default for DtlsTable {
+    fn default() -> Self {
+        Self::new(DatagramLimits::default())
+    }
 }
 
 /// The associations of a pair, the youngest last.
@@ -115,6 +120,18 @@ struct Ids {
 }
 
 impl DtlsTable {
+    /// No association yet.
+    pub(super) fn new(limits: DatagramLimits) -> Self {
+        Self {
+            limits,
+            pairs: HashMap::new(),
+            queues: Default::default(),
+            ids: Ids::default(),
+            shadows: 0,
+            buffered: 0,
+        }
+    }
+
     /// Takes one datagram.
     pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         self.expire(at.time, run);
@@ -231,7 +248,7 @@ impl DtlsTable {
         let now = tracks.all.iter().map(|track| track.association.buffered()).sum();
         let before = std::mem::replace(&mut tracks.buffered, now);
         self.buffered = self.buffered.saturating_sub(before).saturating_add(now);
-        if self.buffered > MAX_BUFFERED && now > 0 {
+        if self.buffered > self.limits.held && now > 0 {
             run.notices.add(Notice::FlowEvicted, Some(at.frame));
             self.end(pair, EndCause::Evicted, run);
         }
@@ -297,7 +314,7 @@ impl DtlsTable {
 
     /// Ends a pair where there are too many: of those that nobody answered the one begun first, as a forger gets no answer.
     fn make_room(&mut self, at: At, run: &mut DatagramEngine<'_>) {
-        while self.pairs.len() >= MAX_PAIRS {
+        while self.pairs.len() >= MAX_PAIRS.min(self.limits.open) {
             let Some((stage, from, pair)) = AssociationStage::ALL.into_iter().find_map(|stage| {
                 let (from, pair) = self.queues.get_mut(stage as usize)?.pop_front()?;
                 Some((stage, from, pair))

@@ -13,13 +13,13 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::DatagramEngine;
+use super::{DatagramEngine, DatagramLimits};
 use crate::datagram::kind::SMALLEST_FIRST_DATAGRAM;
 use crate::decrypt::{Scratch, Speaker};
 use crate::net::{At, Datagram, Notice, Timestamp};
 use crate::quic::{self, Cid, LongKind, QuicPacket, split};
 
-use limits::{IDLE, MAX_FAILURES, MAX_HELD, MAX_OPEN, MAX_OPENING, MAX_PACKETS, MAX_STRANGERS};
+use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_STRANGERS};
 use lookup::{ConnectionIndex, Pair, Reached};
 use open::OpenConnection;
 
@@ -69,12 +69,20 @@ pub(super) struct QuicTable {
     stranger_order: VecDeque<Pair>,
     held: usize,
     scratch: Scratch,
+    limits: DatagramLimits,
     most_opening: usize,
     most_strangers: usize,
 }
 
 impl Default for QuicTable {
     fn default() -> Self {
+        Self::new(DatagramLimits::default())
+    }
+}
+
+impl QuicTable {
+    /// No connection yet.
+    pub(super) fn new(limits: DatagramLimits) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
@@ -88,7 +96,8 @@ impl Default for QuicTable {
             stranger_order: VecDeque::new(),
             held: 0,
             scratch: Scratch::default(),
-            most_opening: MAX_OPENING,
+            limits,
+            most_opening: MAX_OPENING.min(limits.open),
             most_strangers: MAX_STRANGERS,
         }
     }
@@ -110,6 +119,7 @@ impl Clone for QuicTable {
             stranger_order: self.stranger_order.clone(),
             held: self.held,
             scratch: Scratch::default(),
+            limits: self.limits,
             most_opening: self.most_opening,
             most_strangers: self.most_strangers,
         }
@@ -339,7 +349,7 @@ impl QuicTable {
 
     /// Keeps the table within its bounds.
     fn bound(&mut self, run: &mut DatagramEngine<'_>) {
-        while self.opening_count > self.most_opening || self.held > MAX_HELD {
+        while self.opening_count > self.most_opening || self.held > self.limits.held {
             let Some((number, serial)) = self.opening.pop_front() else {
                 break;
             };
@@ -358,7 +368,7 @@ impl QuicTable {
                 entry.is_some_and(|entry| entry.serial == *serial && entry.is_opening())
             });
         }
-        while self.live > MAX_OPEN {
+        while self.live > self.limits.open {
             let Some((_, number, serial)) = self.looks.pop_front() else {
                 break;
             };
