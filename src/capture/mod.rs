@@ -27,6 +27,7 @@ mod pcap;
 mod pcapng;
 mod pipe;
 mod record;
+mod reopen;
 #[cfg(test)]
 mod testing;
 mod timeline;
@@ -38,6 +39,10 @@ pub use record::{Recorded, Rotation};
 pub use timeline::Timeline;
 
 use input::Input;
+use reopen::Reopened;
+
+/// From so many files on each is open only while it is read: systems allow a process 256 to 1,024 descriptors.
+pub const MANY: usize = 128;
 
 /// Why a source has no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,13 +217,34 @@ pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
     recognise_reader(path, Box::new(file), size, capture)
 }
 
+/// The same for one of very many files ([`MANY`]): it takes no descriptor while it waits for its turn, and less memory.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise_one_of_many(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
+    let (file, size) = open_file(path)?;
+    // A pipe cannot be opened again where it was left.
+    let Some(reader) = size.and_then(|_| Reopened::of(path, &file)) else {
+        return recognise_reader(path, Box::new(file), size, capture);
+    };
+    drop(file);
+    let mut input = Input::new(path, Box::new(reader), size, capture);
+    input.buffer.stay_small();
+    recognise_input(input)
+}
+
 fn recognise_reader(
     name: &str,
     reader: Box<dyn Read + Send>,
     size: Option<u64>,
     capture: u16,
 ) -> Result<OpenedInput, SourceError> {
-    let input = unwrap(Input::new(name, reader, size, capture));
+    recognise_input(Input::new(name, reader, size, capture))
+}
+
+fn recognise_input(input: Input) -> Result<OpenedInput, SourceError> {
+    let input = unwrap(input);
     if FactFile::recognises(input.buffer.data()) {
         return Ok(OpenedInput::Facts(Box::new(FactFile::new(input))));
     }

@@ -291,6 +291,7 @@ fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Sou
         let opened = match u16::try_from(sources.len()) {
             Ok(index) => match follow {
                 Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(OpenedInput::Capture),
+                None if inputs.len() >= capture::MANY && path != "-" => capture::recognise_one_of_many(path, index),
                 None => capture::recognise(path, index),
             },
             Err(_) => Err(SourceError::Open {

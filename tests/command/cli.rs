@@ -720,3 +720,28 @@ fn a_ticket_that_was_passed_over_for_an_external_psk_is_told() {
         "{line}"
     );
 }
+
+/// Rings of capture files have thousands, and a process may open a few hundred.
+#[cfg(unix)]
+#[test]
+fn more_files_are_read_than_may_be_open_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let names: Vec<String> = (0..200).map(|number| format!("ring-{number}.pcapng")).collect();
+    for name in &names {
+        written(folder.path(), name, &quickstart());
+    }
+    let script = format!("ulimit -n 64 && exec '{}' \"$@\"", cargo_bin("reshake").display());
+    let output = Command::new("sh")
+        .args(["-c", &script, "sh", "--format", "json"])
+        .args(&names)
+        .current_dir(folder.path())
+        .output()
+        .expect("a shell");
+    assert!(output.status.success(), "{}", err(&output));
+    let report: Value = serde_json::from_str(&out(&output)).expect("one JSON document");
+    assert_eq!(report["captures"].as_array().map(Vec::len), Some(200));
+    // Copies of packets are the same packets.
+    let alone = json(&["--format", "json", QUICKSTART]);
+    assert_eq!(report["summary"]["connections"], alone["summary"]["connections"]);
+    assert_eq!(report["summary"]["outcomes"], alone["summary"]["outcomes"]);
+}
