@@ -9,7 +9,7 @@
 use super::datagrams::Arrival;
 use super::{Engine, Limits, NeighbourSeen, connection};
 use crate::datagram::Gate;
-use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp};
+use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp, unanalysed};
 use crate::tcp::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
 use crate::tls::search::opens;
 use connection::ConnectionState;
@@ -171,6 +171,8 @@ impl TcpStage {
                     let arrival = Box::new(Arrival::of(protocol, datagram, at));
                     lines.batch.steps.push(Step::Datagram(arrival));
                     lines.batch.bytes.extend_from_slice(datagram.payload);
+                } else if let Some(notice) = unanalysed::datagram(datagram.payload) {
+                    lines.batch.steps.push(Step::Skipped(notice, at.frame));
                 }
             }
             &Decoded::Neighbour(what) => {
