@@ -212,7 +212,7 @@ fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direct
     let half: &Half = flow.half(direction);
     let lost = flow.data.lost[direction];
     let (read, inside) = match &flow.data.each[direction] {
-        StreamState::Tls(decoder) => (decoder.in_sync(), decoder.inside_record()),
+        StreamState::Tls(decoder) => (decoder.has_read_all(), decoder.inside_record()),
         // Where nothing was said, nothing is unread.
         _ => (flow.data.offsets[direction] == 0, false),
     };
