@@ -11,6 +11,7 @@ mod embedded;
 mod farms;
 mod findings;
 mod fixtures;
+mod ftp;
 mod json;
 mod keys;
 mod memory;

@@ -8,7 +8,7 @@ use anstyle::Style;
 
 use super::{Page, hindsight, paint};
 use crate::model::cost::{Avoidable, AvoidableByReason};
-use crate::model::{OutcomeGroup, ServiceView, TicketLedger, alike};
+use crate::model::{OutcomeGroup, ServiceView, TicketLedger, TransferCounts, alike};
 use crate::wording::{MAX_WIRE, printable};
 use crate::wording::{bytes, counted, duration, number};
 use reshake_core::diagnosis::Reason;
@@ -88,6 +88,9 @@ impl Page<'_, '_> {
         }
         let service = view.service();
         self.tickets(report.tickets(&service))?;
+        if let Some(transfers) = report.transfers(&service) {
+            self.transfers(transfers)?;
+        }
         self.findings(report.findings.service(&service), advised)?;
         let trouble = Trouble {
             alike: view.alike.clone(),
@@ -133,6 +136,25 @@ impl Page<'_, '_> {
         let [issued, spent, thrown_away, left] = [all.issued, all.spent, all.thrown_away, all.left].map(number);
         let text = format!("{issued} issued, {spent} spent{reused}, {thrown_away} thrown away, {left} left{exhausted}");
         self.paragraph(2, "tickets    ", self.style.name, &text)
+    }
+
+    /// Whether the data connections of FTP resumed the session of their control connection.
+    fn transfers(&mut self, counts: &TransferCounts) -> io::Result<()> {
+        let each = [
+            (counts.control, "resumed the session of their control connection"),
+            (counts.other, "resumed another session"),
+            (counts.none, "resumed none"),
+            (counts.not_visible, "not visible"),
+        ];
+        let told = each.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, what)| format!("{} {what}", number(*count))).collect();
+        let refused = match counts.other + counts.none {
+            0 => "",
+            _ => "; the others are refused where that session is required (vsftpd, ProFTPD, FileZilla Server)",
+        };
+        let total = counted(counts.total(), "transfer", "transfers");
+        let text = format!("{total}: {}{refused}", told.join(", "));
+        self.paragraph(2, "FTP        ", self.style.name, &text)
     }
 
     /// What the services have in common, where there are several.

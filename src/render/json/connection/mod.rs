@@ -2,6 +2,7 @@
 
 mod close;
 mod csv;
+mod ftp;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -185,6 +186,8 @@ pub(super) struct ConnectionJson<'a> {
     encapsulation: Vec<String>,
     tunnels: Vec<TunnelJson>,
     preamble: Option<PreambleJson>,
+    /// Null unless it is a data connection of FTP.
+    ftp: Option<ftp::TransferJson>,
     service: String,
     backend: Option<String>,
     cache_domain: Option<String>,
@@ -300,6 +303,7 @@ impl<'a> ConnectionJson<'a> {
                 kind: preamble.kind,
                 client: preamble.client.map(Into::into),
             }),
+            ftp: ftp::told(report, id, &mut not_visible, &mut inferred),
             service: service_id(&service_of(connection)),
             backend: backend.map(|number| format!("backend-{number}")),
             cache_domain: cache_domain.map(|number| format!("domain-{number}")),
