@@ -5,6 +5,7 @@ mod common;
 
 mod answers;
 mod catalog;
+mod clocks;
 mod cost;
 mod differential;
 mod embedded;

@@ -189,8 +189,23 @@ fn relation(path: &str) -> Relation {
         // and its name, which are held to their own relation. Machines are labelled in the order of appearance; another
         // test holds them (`machines and closes`). Reasons are explanations, not facts; which control connection an FTP
         // transfer is of hangs on what else is there.
-        "id" | "number" | "started" | "offset_seconds" | "first" | "last" | "wireshark" | "service" | "backend"
-        | "cache_domain" | "reasons" | "ftp" | "not_visible" | "inferred" | "ticket_ages" | "cost.rtt_ms"
+        "id"
+        | "number"
+        | "started"
+        | "offset_seconds"
+        | "first"
+        | "last"
+        | "wireshark"
+        | "service"
+        | "backend"
+        | "cache_domain"
+        | "reasons"
+        | "ftp"
+        | "server_clock_ahead_ms"
+        | "not_visible"
+        | "inferred"
+        | "ticket_ages"
+        | "cost.rtt_ms"
         | "cost.handshake_ms" => Relation::Free,
         "cost.handshake_bytes.client" | "cost.handshake_bytes.server" => Relation::Counted,
         "outcome" => Relation::Outcome,

@@ -156,6 +156,7 @@ pub(super) fn transport(flow: &Flow<ConnectionState>, interner: &mut Interner) -
         unreachable: flow.unreachable,
         behind: flow.answered_from.as_deref().copied(),
         datagram: None,
+        server_clock_ahead: flow.clock_difference(),
     };
     Transport {
         spans: flow.spans.clone(),
