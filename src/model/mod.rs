@@ -10,6 +10,7 @@ mod counts;
 pub mod document;
 mod ids;
 pub mod live;
+mod outward;
 mod primary;
 pub mod select;
 pub mod session;

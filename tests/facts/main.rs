@@ -17,6 +17,7 @@ mod json;
 mod keys;
 mod memory;
 mod order;
+mod outward;
 mod perturbation;
 mod shards;
 mod threads;

@@ -13,6 +13,7 @@ use crate::wording::{MAX_WIRE, printable};
 use crate::wording::{bytes, counted, duration, number};
 use reshake_core::diagnosis::Reason;
 use reshake_core::diagnosis::answer::Answer;
+use reshake_core::diagnosis::security::SecurityFinding;
 use reshake_core::session::Outcome;
 use reshake_core::tls::CertificateOperation;
 
@@ -43,11 +44,15 @@ impl Page<'_, '_> {
         services.sort_by_key(|view| Reverse(worth_a_look(view)));
         let shown = if self.all { services.len() } else { MAX_SERVICES };
         let mut advised: Vec<&'static str> = Vec::new();
+        let outward = !self.all && self.report.looks_outward();
         if services.len() > MAX_PLAIN {
             self.all_services(&mut advised)?;
         }
         for view in services.iter().take(shown) {
-            self.service(view, services.len() == 1, &mut advised)?;
+            self.service(view, services.len() == 1, outward, &mut advised)?;
+        }
+        if outward {
+            self.findings_elsewhere(&services)?;
         }
         let rest = services.get(shown..).unwrap_or_default();
         if rest.is_empty() {
@@ -64,7 +69,13 @@ impl Page<'_, '_> {
         writeln!(self.out, "\n… {more} ({connections}, {worth}): --all")
     }
 
-    fn service(&mut self, view: &ServiceView, alone: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
+    fn service(
+        &mut self,
+        view: &ServiceView,
+        alone: bool,
+        outward: bool,
+        advised: &mut Vec<&'static str>,
+    ) -> io::Result<()> {
         let name = paint(self.style.name, service_name(view.server_name.as_deref()));
         // A lone service has the counts of the whole report.
         let counts = if alone {
@@ -91,7 +102,11 @@ impl Page<'_, '_> {
         if let Some(transfers) = report.transfers(&service) {
             self.transfers(transfers)?;
         }
-        self.findings(report.findings.service(&service), advised)?;
+        let found = report.findings.service(&service).iter();
+        let found: Vec<&SecurityFinding> = found
+            .filter(|found| !outward || found.kind.is_up_to_clients())
+            .collect();
+        self.findings(&found, advised)?;
         let trouble = Trouble {
             alike: view.alike.clone(),
             avoidable: view.avoidable.clone(),
