@@ -12,15 +12,9 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-<<<<<<< main
 use super::{DatagramEngine, DatagramLimits};
-use crate::dtls::{DtlsRecord, Fit, Opens, opens, records};
-use crate::net::{At, Datagram, Endpoint, Notice, Timestamp};
-=======
-use super::DatagramEngine;
 use crate::dtls::{DtlsRecord, Fit, Number, Opens, opens, records};
 use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Timestamp};
->>>>>>> 96a9315
 use crate::tcp::Direction;
 use copies::{Copies, is_unique};
 use track::{EndCause, TrackedAssociation};

@@ -20,12 +20,8 @@ use crate::decrypt::{Scratch, Speaker};
 use crate::net::{At, Datagram, FrameRef, Notice, Timestamp};
 use crate::quic::{self, Cid, LongKind, QuicPacket, split};
 
-<<<<<<< main
-use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_STRANGERS};
-=======
 use early::EarlyFlights;
-use limits::{IDLE, MAX_FAILURES, MAX_HELD, MAX_OPEN, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS};
->>>>>>> 96a9315
+use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS};
 use lookup::{ConnectionIndex, Pair, Reached};
 use open::OpenConnection;
 
@@ -292,12 +288,9 @@ impl QuicTable {
         let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
         let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
             Some(opened) => opened,
-            None => match self.open_answer(pair, long, at) {
-                Some(connection) => (connection, Speaker::Server),
-                None => {
-                    self.fail(pair, at, run);
-                    return None;
-                }
+            None => if let Some(connection) = self.open_answer(pair, long, at) { (connection, Speaker::Server) } else {
+                self.fail(pair, at, run);
+                return None;
             },
         };
         let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
