@@ -279,6 +279,12 @@ impl Association {
         self.half(from).messages.are_incomplete()
     }
 
+    /// Whether messages of this side are missing in front of others.
+    #[must_use]
+    pub const fn leaves_out_messages(&self, from: Direction) -> bool {
+        self.half(from).messages.leave_out_some()
+    }
+
     /// The connection ID in the records of this direction: that which the receiver asked for, where both agreed on IDs.
     #[must_use]
     pub fn connection_id(&self, from: Direction) -> Option<&[u8]> {
