@@ -13,6 +13,7 @@ mod live;
 mod man;
 mod output;
 mod progress;
+mod record;
 mod redact;
 mod schema;
 mod session;
@@ -39,6 +40,8 @@ enum Status {
     Usage,
     /// An input could not be read, or the output not be written.
     Unreadable,
+    /// That of a command which was run.
+    Command(u8),
 }
 
 impl From<Status> for ExitCode {
@@ -48,6 +51,7 @@ impl From<Status> for ExitCode {
             Status::Violated => Self::from(1),
             Status::Usage => Self::from(2),
             Status::Unreadable => Self::from(3),
+            Status::Command(code) => Self::from(code),
         }
     }
 }
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
         Command::Live(arguments) => live::run(arguments, coloured(cli.color)),
+        Command::Record(arguments) => record::run(arguments, coloured(cli.color)),
         Command::Interfaces => interfaces::run(),
         Command::View(arguments) => view::run(arguments, coloured(cli.color)),
         Command::Session(arguments) => session::run(arguments),

@@ -5,6 +5,7 @@
 pub mod live;
 
 pub mod gate;
+pub mod record;
 
 use std::ffi::{OsStr, OsString};
 
@@ -87,6 +88,8 @@ pub enum Command {
     Analyze(Analyze),
     /// Watch a network interface, or a capture that is piped in, and report as it happens
     Live(Box<live::Live>),
+    /// Run a command and report on its own connections: did it resume, and if not, why
+    Record(Box<record::Record>),
     /// List the network interfaces that can be watched
     Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other

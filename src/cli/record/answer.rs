@@ -1,0 +1,123 @@
+//! What is said of the connections of a command: the report, and what the rules of --check make of it.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+
+use super::super::args::Format;
+use super::super::args::record::Record;
+use super::super::{Status, Stop, analyze, check, complain, print};
+use super::files::Files;
+use crate::check::render::{self, Asked, Form};
+use crate::check::{Baseline, Rules};
+use crate::facts;
+use crate::model::Report;
+use crate::run::{self, Options, Run};
+use reshake_core::engine::Shard;
+
+/// The capture that the report is about where --write names none.
+const UNNAMED: &str = "recorded.pcapng";
+
+/// The rules of --check, read before rights are given up.
+pub(super) struct Rulebook {
+    rules: Rules,
+    baseline: Option<Baseline>,
+}
+
+impl Rulebook {
+    pub(super) fn read(path: &str) -> Result<Self, Status> {
+        let rules = check::rules(Some(path), std::iter::empty())?;
+        if rules.is_bare() {
+            complain(&format!("{path}: there is no rule in it (docs/ci.md)"));
+            return Err(Status::Usage);
+        }
+        let baseline = rules.baseline.as_ref().map(check::baseline).transpose()?;
+        Ok(Self { rules, baseline })
+    }
+}
+
+/// What came of --check.
+pub(super) enum Judged {
+    /// There were no rules.
+    Not,
+    Holds,
+    Violated,
+    /// Packets could not be read, or something not be written.
+    Unreadable,
+}
+
+/// Reports on what was recorded.
+pub(super) fn answer(
+    arguments: &Record,
+    coloured: bool,
+    rules: Option<&Rulebook>,
+    files: &mut Files,
+) -> Result<Judged, Stop> {
+    let mut run = read(arguments, files);
+    // The file that was read goes with this process: the report names the one that stays.
+    let name = arguments.write.clone().unwrap_or_else(|| UNNAMED.to_owned());
+    for capture in &mut run.captures {
+        capture.path.clone_from(&name);
+    }
+    let readable = run.errors.is_empty();
+    let coloured_report = coloured && files.report.is_none();
+    let (report, written) = if arguments.format == Format::Facts {
+        let shard = Shard::of(&run.engine, run.captures.clone());
+        let written = put(&mut files.report, |out| facts::write(&shard, out))?;
+        (Report::of(&run.engine, run.captures), written)
+    } else {
+        let report = Report::of(&run.engine, run.captures);
+        let show = |out: &mut dyn Write| analyze::show(&report, arguments.format, arguments.all, coloured_report, out);
+        let written = put(&mut files.report, show)?;
+        (report, written)
+    };
+    let Some(book) = rules else {
+        return Ok(if readable && written { Judged::Not } else { Judged::Unreadable });
+    };
+    let asked = Asked {
+        files: vec![name],
+        keylogs: arguments.keep_keys.iter().cloned().collect(),
+        errors: run.errors.clone(),
+        parts: Vec::new(),
+    };
+    let answer = render::Check::of(&report, &book.rules, book.baseline.as_ref(), &asked);
+    if arguments.format == Format::Text || files.report.is_some() {
+        print(|out| answer.write(Form::Text { coloured }, out))?;
+    } else {
+        // When standard error cannot be written, the status still tells.
+        let _ = answer.write(Form::Text { coloured: false }, &mut io::stderr().lock());
+    }
+    Ok(match (readable && written, answer.holds()) {
+        (false, _) => Judged::Unreadable,
+        (true, true) => Judged::Holds,
+        (true, false) => Judged::Violated,
+    })
+}
+
+fn read(arguments: &Record, files: &Files) -> Run {
+    let keys = files.keys();
+    let keylogs = if keys.exists() { vec![keys.to_string_lossy().into_owned()] } else { Vec::new() };
+    let options = Options {
+        keylogs,
+        joinable: arguments.format == Format::Facts,
+        ..Options::default()
+    };
+    let inputs = [files.packets().to_string_lossy().into_owned()];
+    let run = run::analyze(&inputs, &options, &mut |_| ControlFlow::Continue(()));
+    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    run
+}
+
+/// Writes the report to its file, or to standard output; whether it could be written.
+fn put(file: &mut Option<(String, File)>, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<bool, Stop> {
+    let Some((path, file)) = file else {
+        print(write)?;
+        return Ok(true);
+    };
+    let mut out = BufWriter::with_capacity(1 << 16, file);
+    if let Err(error) = write(&mut out).and_then(|()| out.flush()) {
+        complain(&format!("{path}: cannot be written: {error}"));
+        return Ok(false);
+    }
+    Ok(true)
+}
