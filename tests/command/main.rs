@@ -8,6 +8,7 @@ mod copy;
 mod facts_cli;
 mod gate;
 mod live;
+mod record;
 mod redact;
 mod reports;
 mod spark;
