@@ -20,6 +20,7 @@ use crate::wording::size;
 #[command(
     name = "reshake",
     version,
+    long_version = LONG_VERSION,
     about,
     long_about = "Tells from packet captures why a TLS session did not resume.\n\n\
                   For every TLS connection in a capture: was a session offered, did the server accept it, and if not, why. \
@@ -41,6 +42,15 @@ pub struct Cli {
           hide_possible_values = true)]
     pub color: Color,
 }
+
+/// What `--version` says; `-V` is the first line of it.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nfeatures: ",
+    env!("RESHAKE_FEATURES"),
+    "\nbuilt for: ",
+    env!("RESHAKE_BUILT")
+);
 
 /// The part of the help that lists what the exit status says.
 pub const EXIT_STATUS: &str = "Exit status:
