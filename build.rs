@@ -24,7 +24,11 @@ fn main() {
 fn version() {
     println!("cargo::rerun-if-env-changed=RESHAKE_BUILD");
     let read = |name| std::env::var(name).unwrap_or_default();
-    let features = if std::env::var_os("CARGO_FEATURE_LIVE").is_some() { "live" } else { "none" };
+    let features = if std::env::var_os("CARGO_FEATURE_LIVE").is_some() {
+        "live"
+    } else {
+        "none"
+    };
     let mut build = format!("{}, {}", read("TARGET"), read("PROFILE"));
     let sources = read("RESHAKE_BUILD");
     if !sources.is_empty() {

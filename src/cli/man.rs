@@ -34,6 +34,8 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .br
 \fBreshake diff\fR [\fIOPTIONS\fR] \fIBEFORE\fR \fIAFTER\fR
 .br
+\fBreshake wireshark\fR \fB\-\-install\fR | \fB\-\-remove\fR [\fB\-\-user\fR \fIDIR\fR]
+.br
 \fBreshake explain\fR [\fINAME\fR] [\fB\-\-format\fR \fIFORM\fR]
 .br
 \fBreshake schema\fR [\fB\-\-of\fR \fIDOCUMENT\fR] [\fB\-\-strict\fR]

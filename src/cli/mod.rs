@@ -7,6 +7,7 @@ mod completions;
 mod copy;
 mod diff;
 mod explain;
+mod extcap;
 mod interfaces;
 mod interrupt;
 mod live;
@@ -19,6 +20,7 @@ mod schema;
 mod session;
 mod view;
 mod what_if;
+mod wireshark;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -99,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::Extract(arguments) => copy::extract(arguments),
         Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Wireshark(arguments) => wireshark::run(arguments),
+        Command::Extcap(arguments) => extcap::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

@@ -63,7 +63,10 @@ mod tests {
         let folder = Folder::new().expect("a temporary folder");
         let keys = folder.file("keys");
         fs::write(&keys, "secret").expect("a file");
-        let mode = fs::metadata(keys.parent().expect("the folder")).expect("its mode").permissions().mode();
+        let mode = fs::metadata(keys.parent().expect("the folder"))
+            .expect("its mode")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o700);
         drop(folder);
         assert!(!keys.parent().expect("the folder").exists());

@@ -71,7 +71,11 @@ impl ControlGroup {
             keeper,
             signal,
         };
-        if line == "ready\n" { Ok(group) } else { Err(group.failure()) }
+        if line == "ready\n" {
+            Ok(group)
+        } else {
+            Err(group.failure())
+        }
     }
 
     /// What the keeper said before it gave up.
@@ -137,7 +141,9 @@ fn home(root: &Path, own: &str) -> Option<PathBuf> {
 fn shown(path: &Path) -> Result<String, String> {
     let below = path.strip_prefix(CGROUPS).ok().and_then(Path::to_str);
     let below = below.filter(|text| !text.contains(['"', '\\']));
-    below.map(str::to_owned).ok_or_else(|| format!("{}: nft does not take such a path", path.display()))
+    below
+        .map(str::to_owned)
+        .ok_or_else(|| format!("{}: nft does not take such a path", path.display()))
 }
 
 /// The table. Behind `mangle` nothing has been translated yet on the way out, and on the way in everything back again.
@@ -151,13 +157,21 @@ fn rules(name: &str, group: &str, log: u16) -> String {
     // Received are packets of the pair turned round. Loopback has both directions on the way out already.
     let pair = |family: &str, from: &str, to: &str| {
         let (protocol, mark) = if family == "4" { ("ip", "4") } else { ("ip6", "6") };
-        let (near, far) = if from == "s" { ("saddr", "daddr") } else { ("daddr", "saddr") };
+        let (near, far) = if from == "s" {
+            ("saddr", "daddr")
+        } else {
+            ("daddr", "saddr")
+        };
         (
             format!("meta l4proto . {protocol} {near} . th {from}port . {protocol} {far} . th {to}port"),
             format!("@noted{mark}"),
         )
     };
-    let mut text = format!("table inet {name} {{\n{}{}", set("4", "ipv4_addr"), set("6", "ipv6_addr"));
+    let mut text = format!(
+        "table inet {name} {{\n{}{}",
+        set("4", "ipv4_addr"),
+        set("6", "ipv6_addr")
+    );
     text += "chain sent { type filter hook output priority mangle; policy accept;\n";
     for family in ["4", "6"] {
         let (key, noted) = pair(family, "s", "d");
@@ -172,7 +186,8 @@ fn rules(name: &str, group: &str, log: u16) -> String {
     text += "}\nchain received { type filter hook input priority mangle; policy accept;\n";
     for family in ["4", "6"] {
         let (key, noted) = pair(family, "d", "s");
-        text += &format!("iifname != \"lo\" meta l4proto {{ tcp, udp }} {key} {noted} log group {log} queue-threshold 1\n");
+        text +=
+            &format!("iifname != \"lo\" meta l4proto {{ tcp, udp }} {key} {noted} log group {log} queue-threshold 1\n");
     }
     text + "}\n}\n"
 }

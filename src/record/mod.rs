@@ -38,7 +38,9 @@ impl Recording {
     /// # Errors
     /// When the file cannot be made.
     pub fn new(source: Box<dyn Source>, path: &Path) -> Result<Self, String> {
-        let path = path.to_str().ok_or("the temporary folder has a name that is not UTF-8")?;
+        let path = path
+            .to_str()
+            .ok_or("the temporary folder has a name that is not UTF-8")?;
         let source = Recorded::new(source, path, Rotation::default()).map_err(|error| error.to_string())?;
         Ok(Self { source })
     }
@@ -88,9 +90,9 @@ impl Recording {
 mod tests {
     use super::*;
     use crate::capture::SourceError;
-    use std::process::Command;
     use reshake_core::net::capture::Format;
     use reshake_core::net::{Capture, Packet, Timestamp};
+    use std::process::Command;
 
     /// A source that never has a packet, or has come to its end.
     struct Silent {

@@ -14,3 +14,4 @@ mod reports;
 mod spark;
 mod tui;
 mod tutorial;
+mod wireshark;

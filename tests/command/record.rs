@@ -32,7 +32,11 @@ for _ in range(2):
 
 /// Whether a shell finds all of this to be so.
 fn holds(condition: &str) -> bool {
-    let done = Command::new("sh").args(["-c", condition]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let done = Command::new("sh")
+        .args(["-c", condition])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     let holds = done.is_ok_and(|status| status.success());
     if !holds {
         eprintln!("LEFT OUT: this does not hold here: {condition}");
@@ -41,7 +45,8 @@ fn holds(condition: &str) -> bool {
 }
 
 fn may_group() -> bool {
-    may_capture() && holds("nft list tables && grep -q cgroup2 /proc/self/mounts && curl --version && python3 --version")
+    may_capture()
+        && holds("nft list tables && grep -q cgroup2 /proc/self/mounts && curl --version && python3 --version")
 }
 
 /// A server, and a folder that anybody may write to.
@@ -92,7 +97,9 @@ impl Lab {
     fn left(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path()).expect("the folder");
         let paths = entries.map(|entry| entry.expect("an entry").path());
-        paths.filter(|path| path.display().to_string().contains("/reshake-")).collect()
+        paths
+            .filter(|path| path.display().to_string().contains("/reshake-"))
+            .collect()
     }
 }
 
@@ -116,7 +123,18 @@ fn only_the_commands_own_connections_are_reported() {
         .args(["-c", r#"while :; do curl -sk "$0" -o /dev/null; done"#, &url])
         .spawn()
         .expect("a shell");
-    let curl = ["--repeat", "3", "--format", "json", "--", "curl", "-sk", &url, "-o", "/dev/null"];
+    let curl = [
+        "--repeat",
+        "3",
+        "--format",
+        "json",
+        "--",
+        "curl",
+        "-sk",
+        &url,
+        "-o",
+        "/dev/null",
+    ];
     let curl = lab.record(&curl);
     let python = ["--format", "json", "-w", "kept.pcapng", "--keep-keys", "keys.txt"];
     let python = lab.record(&[&python[..], &["--", "python3", "twice.py", &port]].concat());
@@ -132,7 +150,10 @@ fn only_the_commands_own_connections_are_reported() {
     // Its key log was read, kept because it was asked for, and for nobody else's eyes.
     let keys = lab.path().join("keys.txt");
     assert!(fs::read_to_string(&keys).expect("a key log").contains("CLIENT_RANDOM"));
-    assert_eq!(fs::metadata(&keys).expect("its mode").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&keys).expect("its mode").permissions().mode() & 0o777,
+        0o600
+    );
     let again = Command::new(cargo_bin("reshake"))
         .args(["--format", "json", "--keylog", "keys.txt", "kept.pcapng"])
         .current_dir(lab.path())
@@ -159,15 +180,39 @@ fn the_status_is_the_commands_or_that_of_the_rules() {
     let again = "echo run; test -e been || { touch been; exit 4; }";
     let output = lab.record(&["-n", "2", "-o", "report.txt", "--", "sh", "-c", again]);
     assert_eq!((output.status.code(), output.stdout), (Some(4), b"run\nrun\n".to_vec()));
-    assert!(fs::read_to_string(lab.path().join("report.txt")).expect("a report").contains("no TLS connection"));
+    assert!(
+        fs::read_to_string(lab.path().join("report.txt"))
+            .expect("a report")
+            .contains("no TLS connection")
+    );
 
     fs::write(lab.path().join("rules.toml"), "min-returning-share = 0.9\n").expect("rules");
-    assert_eq!(code(&["--check", "rules.toml", "--", "python3", "twice.py", &port]), Some(0));
-    let curl = ["-n", "2", "--check", "rules.toml", "--", "curl", "-sk", &url, "-o", "/dev/null"];
+    assert_eq!(
+        code(&["--check", "rules.toml", "--", "python3", "twice.py", &port]),
+        Some(0)
+    );
+    let curl = [
+        "-n",
+        "2",
+        "--check",
+        "rules.toml",
+        "--",
+        "curl",
+        "-sk",
+        &url,
+        "-o",
+        "/dev/null",
+    ];
     assert_eq!(code(&curl), Some(1), "curl keeps no session between two runs");
     assert_eq!(code(&["--check", "nowhere.toml", "--", "true"]), Some(2));
-    assert_eq!(code(&["-w", "no/such/folder.pcapng", "--", "touch", "was-run"]), Some(3));
-    assert!(!lab.path().join("was-run").exists(), "what cannot be written is known before");
+    assert_eq!(
+        code(&["-w", "no/such/folder.pcapng", "--", "touch", "was-run"]),
+        Some(3)
+    );
+    assert!(
+        !lab.path().join("was-run").exists(),
+        "what cannot be written is known before"
+    );
 }
 
 #[test]
@@ -218,7 +263,11 @@ fn without_rights_it_runs_in_a_namespace_and_says_what_that_hides() {
     let report = json(&output);
     assert_eq!(report["summary"]["connections"], 2);
     assert_eq!(report["connections"][1]["outcome"], "resumed");
-    assert!(errors(&output).contains("backends cannot be told apart"), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("backends cannot be told apart"),
+        "{}",
+        errors(&output)
+    );
     let failing = lab.record_as(nobody(), &["--", "sh", "-c", "exit 5"]);
     assert_eq!(failing.status.code(), Some(5), "{}", errors(&failing));
     assert_eq!(lab.left(), [PathBuf::new(); 0]);

@@ -57,7 +57,8 @@ const COMMAND: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "wording", "capture", "redact", "model", "render", "what_if", "check", "diff", "facts", "run", "record", "tui",
+            "wording", "capture", "redact", "model", "render", "what_if", "check", "diff", "facts", "run", "record",
+            "tui",
         ],
     ),
 ];

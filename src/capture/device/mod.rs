@@ -172,6 +172,15 @@ impl Device {
         })
     }
 
+    /// Its link type, with its name and what it is, where libpcap has them.
+    #[must_use]
+    pub fn link_type(&self) -> (i32, String, String) {
+        let link = self.handle.get_datalink();
+        let name = link.get_name().unwrap_or_else(|_| format!("DLT_{}", link.0));
+        let description = link.get_description().unwrap_or_else(|_| name.clone());
+        (link.0, name, description)
+    }
+
     /// Waits for packets, a signal, or a moment. Now and then it looks how things stand; `false` when the interface is down.
     fn wait(&mut self) -> bool {
         let mut descriptors = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];

@@ -6,6 +6,7 @@ pub mod live;
 
 pub mod gate;
 pub mod record;
+pub mod wireshark;
 
 use std::ffi::{OsStr, OsString};
 
@@ -116,6 +117,10 @@ pub enum Command {
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
     Extract(Extract),
+    /// Put live verdicts, a profile and fields into Wireshark, or take them out again
+    Wireshark(wireshark::Wireshark),
+    /// What Wireshark calls to capture with verdicts (the extcap interface)
+    Extcap(wireshark::Extcap),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report, or of another document

@@ -72,7 +72,11 @@ pub(super) fn answer(
         (report, written)
     };
     let Some(book) = rules else {
-        return Ok(if readable && written { Judged::Not } else { Judged::Unreadable });
+        return Ok(if readable && written {
+            Judged::Not
+        } else {
+            Judged::Unreadable
+        });
     };
     let asked = Asked {
         files: vec![name],
@@ -96,7 +100,11 @@ pub(super) fn answer(
 
 fn read(arguments: &Record, files: &Files) -> Run {
     let keys = files.keys();
-    let keylogs = if keys.exists() { vec![keys.to_string_lossy().into_owned()] } else { Vec::new() };
+    let keylogs = if keys.exists() {
+        vec![keys.to_string_lossy().into_owned()]
+    } else {
+        Vec::new()
+    };
     let options = Options {
         keylogs,
         joinable: arguments.format == Format::Facts,

@@ -69,7 +69,9 @@ fn record(
     files.keep(arguments).map_err(failed)?;
     files.give_rights_up().map_err(failed)?;
     if lost > 0 {
-        complain(&format!("record: {lost} packets were lost; what they showed is missing"));
+        complain(&format!(
+            "record: {lost} packets were lost; what they showed is missing"
+        ));
     }
     broken.iter().for_each(|line| complain(line));
     let status = match answer(arguments, coloured, rules, &mut files)? {
@@ -143,7 +145,12 @@ fn command(arguments: &Record, files: &Files) -> Result<Command, String> {
         let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
         // The key log is written by that user.
         files.give_to(uid, gid).map_err(|error| format!("--user: {error}"))?;
-        command.uid(uid).gid(gid).env("HOME", user.dir).env("USER", name).env("LOGNAME", name);
+        command
+            .uid(uid)
+            .gid(gid)
+            .env("HOME", user.dir)
+            .env("USER", name)
+            .env("LOGNAME", name);
     }
     Ok(command)
 }

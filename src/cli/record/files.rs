@@ -96,7 +96,12 @@ impl Files {
 
 /// Makes a file; what sudo makes belongs to who called it.
 fn create(path: &str, mode: u32) -> Result<File, String> {
-    let file = File::options().write(true).create(true).truncate(true).mode(mode).open(path);
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path);
     let file = file.map_err(|error| format!("{path}: cannot be written: {error}"))?;
     let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
     if let (Some(user), Some(group)) = (number("SUDO_UID"), number("SUDO_GID")) {
@@ -111,5 +116,7 @@ fn copy(from: &Path, to: &str) -> Result<(), String> {
         let mut to = File::options().write(true).open(to)?;
         io::copy(&mut from, &mut to)
     });
-    copied.map(drop).map_err(|error| format!("{to}: cannot be written: {error}"))
+    copied
+        .map(drop)
+        .map_err(|error| format!("{to}: cannot be written: {error}"))
 }

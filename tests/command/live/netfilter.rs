@@ -56,7 +56,10 @@ fn a_log_group_is_watched_until_it_is_told_to_stop() {
     let (port, group) = (free_port(), 40_123);
     let _table = Table::log(port, group);
     let interface = format!("nflog:{group}");
-    let mut live = Live::start(path, &["-i", &interface, "--format", "jsonl", "--full-report", "full.json"]);
+    let mut live = Live::start(
+        path,
+        &["-i", &interface, "--format", "jsonl", "--full-report", "full.json"],
+    );
     live.until("the capture", |value| is(value, "capture"));
     // Whoever comes second learns what is wrong: not that there is no such interface.
     let second = Command::new(cargo_bin("reshake"))
@@ -95,7 +98,9 @@ fn rights_are_given_up_in_a_user_namespace_too() {
     }
     let folder = open_folder();
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net"]).arg(cargo_bin("reshake"));
+    command
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(cargo_bin("reshake"));
     let mut live = Live::run(command, folder.path(), &["-i", "any", "--format", "jsonl"]);
     live.until("the capture", |value| is(value, "capture"));
     // unshare became reshake: the same process.
