@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod ci;
 mod cli;
 mod copy;
 mod facts_cli;
