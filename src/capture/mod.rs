@@ -30,6 +30,7 @@ mod pcap;
 mod pcapng;
 mod pipe;
 mod record;
+mod reopen;
 #[cfg(test)]
 mod testing;
 mod timeline;
@@ -43,6 +44,10 @@ pub use record::{Recorded, Rotation};
 pub use timeline::Timeline;
 
 use input::Input;
+use reopen::Reopened;
+
+/// From so many files on each is open only while it is read: systems allow a process 256 to 1,024 descriptors.
+pub const MANY: usize = 128;
 
 /// Why a source has no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +201,7 @@ pub enum SourceError {
 }
 
 /// An input, as its first bytes show it.
-pub enum Opened {
+pub enum OpenedInput {
     /// Packets.
     Capture(Box<dyn Source>),
     /// Facts of runs that are over.
@@ -209,7 +214,7 @@ pub enum Opened {
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
+pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
     if path == "-" {
         return recognise_reader(path, Box::new(io::stdin()), None, capture);
     }
@@ -217,17 +222,38 @@ pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
     recognise_reader(path, Box::new(file), size, capture)
 }
 
+/// The same for one of very many files ([`MANY`]): it takes no descriptor while it waits for its turn, and less memory.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise_one_of_many(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
+    let (file, size) = open_file(path)?;
+    // A pipe cannot be opened again where it was left.
+    let Some(reader) = size.and_then(|_| Reopened::of(path, &file)) else {
+        return recognise_reader(path, Box::new(file), size, capture);
+    };
+    drop(file);
+    let mut input = Input::new(path, Box::new(reader), size, capture);
+    input.buffer.stay_small();
+    recognise_input(input)
+}
+
 fn recognise_reader(
     name: &str,
     reader: Box<dyn Read + Send>,
     size: Option<u64>,
     capture: u16,
-) -> Result<Opened, SourceError> {
-    let input = unwrap(Input::new(name, reader, size, capture));
+) -> Result<OpenedInput, SourceError> {
+    recognise_input(Input::new(name, reader, size, capture))
+}
+
+fn recognise_input(input: Input) -> Result<OpenedInput, SourceError> {
+    let input = unwrap(input);
     if FactFile::recognises(input.buffer.data()) {
-        return Ok(Opened::Facts(Box::new(FactFile::new(input))));
+        return Ok(OpenedInput::Facts(Box::new(FactFile::new(input))));
     }
-    detect(input).map(Opened::Capture)
+    detect(input).map(OpenedInput::Capture)
 }
 
 /// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::Format;
+use super::ReportFormat;
 
 /// The end of the help of `record`.
 const EXAMPLES: &str = "Examples:
@@ -25,7 +25,7 @@ Exit status:
 /// Arguments of `record`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub struct Record {
+pub struct RecordArgs {
     /// Run COMMAND so many times, one after the other.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
@@ -40,8 +40,8 @@ pub struct Record {
     pub keep_keys: Option<String>,
 
     /// Form of the report, as for 'analyze': 'text', 'json', 'jsonl', 'markdown', 'html', 'csv' or 'facts'.
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
-    pub format: Format,
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ReportFormat::Text, hide_possible_values = true)]
+    pub format: ReportFormat,
 
     /// Put the report in FILE. Without it, it follows COMMAND's output on standard output.
     #[arg(short = 'o', long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -4,7 +4,7 @@ use clap::{Args, ValueHint};
 
 /// Arguments of `extcap`, by the names that Wireshark gives them (its manual page extcap(4)).
 #[derive(Debug, Args)]
-pub struct Extcap {
+pub struct ExtcapArgs {
     /// List the interfaces.
     #[arg(long)]
     pub extcap_interfaces: bool,
@@ -60,7 +60,7 @@ Exit status:
 /// Arguments of `wireshark`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub struct Wireshark {
+pub struct WiresharkArgs {
     /// Install: interfaces that capture with verdicts, the profile 'reshake' (a column, colours, filter buttons), and a
     /// script that makes the verdicts fields (reshake.outcome, reshake.reason, reshake.confidence).
     #[arg(long, required_unless_present = "remove", conflicts_with = "remove")]

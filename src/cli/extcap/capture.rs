@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use hashbrown::HashSet;
 
-use super::super::args::wireshark::Extcap;
+use super::super::args::wireshark::ExtcapArgs;
 use super::super::live::privileges;
 use super::super::{Done, Status, complain, interrupt};
-use crate::capture::device::{Device, OpenError, Options as Opening, interfaces as all};
+use crate::capture::device::{Device, OpenError, DeviceOptions, interfaces as all};
 use crate::capture::{Annotated, Comments};
 use crate::model::live::{Related, around};
 use crate::render::annotations::of_connection;
-use crate::run::{self, Onlooker, Options, Seen};
-use reshake_core::engine::Event;
+use crate::run::{self, LiveSnapshot, Onlooker, RunOptions};
+use reshake_core::engine::TlsEvent;
 use reshake_core::session::ConnectionId;
 
 /// Before the names of interfaces, so that they are told from Wireshark's own.
@@ -64,7 +64,7 @@ pub(super) fn link_types(interface: &str) -> String {
 }
 
 fn open(interface: &str, filter: Option<&str>) -> Result<Device, OpenError> {
-    let opening = Opening {
+    let opening = DeviceOptions {
         interface: interface.to_owned(),
         filter: filter.map(str::to_owned),
         snaplen: 262_144,
@@ -78,7 +78,7 @@ fn open(interface: &str, filter: Option<&str>) -> Result<Device, OpenError> {
 }
 
 /// Captures until Wireshark has enough.
-pub(super) fn run(arguments: &Extcap, interface: &str, fifo: &str) -> Done {
+pub(super) fn run(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Done {
     let failed = |line: String| {
         complain(&line);
         Status::Unreadable
@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &Extcap, interface: &str, fifo: &str) -> Done {
         waiting: VecDeque::new(),
         told: HashSet::new(),
     };
-    let run = live.run(&Options::default(), &mut teller, &mut complain);
+    let run = live.run(&RunOptions::default(), &mut teller, &mut complain);
     run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
     if let Some(failure) = comments.failure() {
         return Err(failed(format!("{fifo}: cannot be written: {failure}")).into());
@@ -136,25 +136,25 @@ struct Teller {
     comments: Comments,
     stop: Arc<AtomicBool>,
     related: Related,
-    waiting: VecDeque<Event>,
+    waiting: VecDeque<TlsEvent>,
     /// Connections that were told at their handshake and are not over.
     told: HashSet<ConnectionId>,
 }
 
 impl Teller {
-    fn tell(&mut self, seen: Seen<'_>, event: Event) {
-        let (Event::Handshake(id) | Event::Closed(id)) = event;
-        let Some(connection) = seen.engine.kept().get(id) else {
+    fn tell(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) {
+        let (TlsEvent::Handshake(id) | TlsEvent::Closed(id)) = event;
+        let Some(connection) = seen.engine.connection_store().get(id) else {
             return;
         };
         let first = match event {
-            Event::Handshake(_) => self.told.insert(id),
-            Event::Closed(_) => !self.told.remove(&id),
+            TlsEvent::Handshake(_) => self.told.insert(id),
+            TlsEvent::Closed(_) => !self.told.remove(&id),
         };
         if !first {
             return;
         }
-        self.related.note(id, connection, seen.engine.kept());
+        self.related.note(id, connection, seen.engine.connection_store());
         let report = around(seen.engine, seen.capture, &self.related, (id, connection));
         for (frame, text) in of_connection(&report, id, connection) {
             self.comments.add(frame, text);
@@ -163,12 +163,12 @@ impl Teller {
 }
 
 impl Onlooker for Teller {
-    fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
+    fn happened(&mut self, _: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()> {
         self.waiting.push_back(event);
         ControlFlow::Continue(())
     }
 
-    fn tick(&mut self, seen: Seen<'_>, _: bool) -> ControlFlow<()> {
+    fn tick(&mut self, seen: LiveSnapshot<'_>, _: bool) -> ControlFlow<()> {
         while let Some(event) = self.waiting.pop_front() {
             self.tell(seen, event);
         }
@@ -178,7 +178,7 @@ impl Onlooker for Teller {
         ControlFlow::Continue(())
     }
 
-    fn ending(&mut self, seen: Seen<'_>) {
+    fn ending(&mut self, seen: LiveSnapshot<'_>) {
         while let Some(event) = self.waiting.pop_front() {
             self.tell(seen, event);
         }

@@ -5,12 +5,12 @@
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod capture;
 
-use super::args::wireshark::Extcap;
+use super::args::wireshark::ExtcapArgs;
 use super::{Done, Status, complain};
 
 #[cfg(not(all(feature = "live", target_os = "linux")))]
 #[allow(clippy::unnecessary_wraps, reason = "as where interfaces can be listed")]
-pub(super) fn run(arguments: &Extcap) -> Done {
+pub(super) fn run(arguments: &ExtcapArgs) -> Done {
     // Wireshark asks every program; one that has nothing to offer is no failure.
     if arguments.extcap_interfaces {
         return Ok(Status::Analysed);
@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &Extcap) -> Done {
 }
 
 #[cfg(all(feature = "live", target_os = "linux"))]
-pub(super) fn run(arguments: &Extcap) -> Done {
+pub(super) fn run(arguments: &ExtcapArgs) -> Done {
     use super::print;
 
     if arguments.extcap_interfaces {

@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
-use super::super::args::Format;
-use super::super::args::record::Record;
+use super::super::args::ReportFormat;
+use super::super::args::record::RecordArgs;
 use super::super::{Status, Stop, analyze, check, complain, print};
 use super::files::Files;
-use crate::check::render::{self, Asked, Form};
+use crate::check::render::{self, Asked, CheckFormat};
 use crate::check::{Baseline, Rules};
 use crate::facts;
 use crate::model::Report;
-use crate::run::{self, Options, Run};
+use crate::run::{self, Run, RunOptions};
 use reshake_core::engine::Shard;
 
 /// The capture that the report is about where --write names none.
@@ -48,7 +48,7 @@ pub(super) enum Judged {
 
 /// Reports on what was recorded.
 pub(super) fn answer(
-    arguments: &Record,
+    arguments: &RecordArgs,
     coloured: bool,
     rules: Option<&Rulebook>,
     files: &mut Files,
@@ -61,7 +61,7 @@ pub(super) fn answer(
     }
     let readable = run.errors.is_empty();
     let coloured_report = coloured && files.report.is_none();
-    let (report, written) = if arguments.format == Format::Facts {
+    let (report, written) = if arguments.format == ReportFormat::Facts {
         let shard = Shard::of(&run.engine, run.captures.clone());
         let written = put(&mut files.report, |out| facts::write(&shard, out))?;
         (Report::of(&run.engine, run.captures), written)
@@ -85,11 +85,11 @@ pub(super) fn answer(
         parts: Vec::new(),
     };
     let answer = render::Check::of(&report, &book.rules, book.baseline.as_ref(), &asked);
-    if arguments.format == Format::Text || files.report.is_some() {
-        print(|out| answer.write(Form::Text { coloured }, out))?;
+    if arguments.format == ReportFormat::Text || files.report.is_some() {
+        print(|out| answer.write(CheckFormat::Text { coloured }, out))?;
     } else {
         // When standard error cannot be written, the status still tells.
-        let _ = answer.write(Form::Text { coloured: false }, &mut io::stderr().lock());
+        let _ = answer.write(CheckFormat::Text { coloured: false }, &mut io::stderr().lock());
     }
     Ok(match (readable && written, answer.holds()) {
         (false, _) => Judged::Unreadable,
@@ -98,17 +98,17 @@ pub(super) fn answer(
     })
 }
 
-fn read(arguments: &Record, files: &Files) -> Run {
+fn read(arguments: &RecordArgs, files: &Files) -> Run {
     let keys = files.keys();
     let keylogs = if keys.exists() {
         vec![keys.to_string_lossy().into_owned()]
     } else {
         Vec::new()
     };
-    let options = Options {
+    let options = RunOptions {
         keylogs,
-        joinable: arguments.format == Format::Facts,
-        ..Options::default()
+        joinable: arguments.format == ReportFormat::Facts,
+        ..RunOptions::default()
     };
     let inputs = [files.packets().to_string_lossy().into_owned()];
     let run = run::analyze(&inputs, &options, &mut |_| ControlFlow::Continue(()));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::unistd::User;
 
-use super::super::args::record::Record;
+use super::super::args::record::RecordArgs;
 use super::super::{Done, Status, complain, interrupt};
 use super::answer::{Judged, Rulebook, answer};
 use super::files::Files;
@@ -23,7 +23,7 @@ const NOT_STARTED: u8 = 126;
 /// Added to the number of the signal that ended a command.
 const BY_SIGNAL: i32 = 128;
 
-pub(in crate::cli) fn run(arguments: &Record, coloured: bool) -> Done {
+pub(in crate::cli) fn run(arguments: &RecordArgs, coloured: bool) -> Done {
     let rules = arguments.check.as_deref().map(Rulebook::read).transpose()?;
     let (group, device) = match choose(arguments) {
         Ok(Chosen::Group(group, device)) => (Some(group), device),
@@ -46,7 +46,7 @@ fn failed(line: String) -> Status {
 }
 
 fn record(
-    arguments: &Record,
+    arguments: &RecordArgs,
     coloured: bool,
     rules: Option<&Rulebook>,
     mut files: Files,
@@ -99,7 +99,7 @@ const fn number(status: Status) -> u8 {
 
 /// Runs COMMAND as often as it is asked for; the status of the first run that failed.
 fn repeat(
-    arguments: &Record,
+    arguments: &RecordArgs,
     command: &mut Command,
     group: Option<&ControlGroup>,
     recording: &mut Recording,
@@ -120,7 +120,7 @@ fn repeat(
     Ok(first)
 }
 
-fn unstarted(arguments: &Record, error: &io::Error) -> u8 {
+fn unstarted(arguments: &RecordArgs, error: &io::Error) -> u8 {
     let name = arguments.command.first().map(|name| name.to_string_lossy());
     complain(&format!("{}: cannot be started: {error}", name.unwrap_or_default()));
     if error.kind() == io::ErrorKind::NotFound {
@@ -135,7 +135,7 @@ fn code(status: ExitStatus) -> u8 {
     u8::try_from(status.code().unwrap_or_else(by_signal)).unwrap_or(u8::MAX)
 }
 
-fn command(arguments: &Record, files: &Files) -> Result<Command, String> {
+fn command(arguments: &RecordArgs, files: &Files) -> Result<Command, String> {
     let (program, rest) = arguments.command.split_first().ok_or("record: there is no command")?;
     let mut command = Command::new(program);
     command.args(rest).env("SSLKEYLOGFILE", files.keys());

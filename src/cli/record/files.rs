@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::super::args::record::Record;
+use super::super::args::record::RecordArgs;
 use super::super::live::privileges;
 use crate::record::Folder;
 
@@ -22,7 +22,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn open(arguments: &Record) -> Result<Self, String> {
+    pub(super) fn open(arguments: &RecordArgs) -> Result<Self, String> {
         let folder = Folder::new().map_err(|error| format!("a temporary folder cannot be made: {error}"))?;
         let named = std::env::var_os("SSLKEYLOGFILE").filter(|name| !name.is_empty());
         let report = match &arguments.output {
@@ -65,7 +65,7 @@ impl Files {
     }
 
     /// Puts what is to be kept where it was asked for.
-    pub(super) fn keep(&mut self, arguments: &Record) -> Result<(), String> {
+    pub(super) fn keep(&mut self, arguments: &RecordArgs) -> Result<(), String> {
         if let Some(path) = &arguments.write {
             copy(&self.packets, path)?;
         }

@@ -14,7 +14,7 @@ pub(super) use course::run;
 
 #[cfg(not(all(feature = "live", target_os = "linux")))]
 #[allow(clippy::unnecessary_wraps, reason = "as where commands can be recorded")]
-pub(super) fn run(_: &super::args::record::Record, _: bool) -> super::Done {
+pub(super) fn run(_: &super::args::record::RecordArgs, _: bool) -> super::Done {
     super::complain(
         "record: needs Linux and a build with the feature 'live'; capture beside the command (tcpdump -w) and analyse that",
     );

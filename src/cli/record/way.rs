@@ -5,9 +5,9 @@ use std::fs;
 
 use nix::unistd::geteuid;
 
-use super::super::args::record::{Record, Way};
+use super::super::args::record::{RecordArgs, Way};
 use super::super::{Status, complain, interrupt};
-use crate::capture::device::{Device, Options as Opening};
+use crate::capture::device::{Device, DeviceOptions};
 use crate::record::{ControlGroup, Folder, PROGRAM, namespace};
 
 /// Tries to find a log group of netfilter that nobody holds.
@@ -25,7 +25,7 @@ pub(super) enum Chosen {
 }
 
 /// The first way that is possible, or one line on what to do.
-pub(super) fn choose(arguments: &Record) -> Result<Chosen, String> {
+pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
     if arguments.inside.is_some() {
         return open("any".to_owned()).map(Chosen::Inside);
     }
@@ -77,7 +77,7 @@ fn group() -> Result<(ControlGroup, Device), String> {
 }
 
 fn open(interface: String) -> Result<Device, String> {
-    let opening = Opening {
+    let opening = DeviceOptions {
         interface,
         filter: None,
         snaplen: 262_144,

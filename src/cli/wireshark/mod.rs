@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::args::wireshark::Wireshark;
+use super::args::wireshark::WiresharkArgs;
 use super::{Done, Status, complain, print};
 
 /// What stands in every file that is ours.
@@ -22,7 +22,7 @@ const PROFILE: [(&str, &str); 3] = [
     ("dfilter_buttons", include_str!("dfilter_buttons")),
 ];
 
-pub(super) fn run(arguments: &Wireshark) -> Done {
+pub(super) fn run(arguments: &WiresharkArgs) -> Done {
     let Some(home) = arguments
         .user
         .clone()
