@@ -9,6 +9,7 @@ mod copy;
 mod facts_cli;
 mod gate;
 mod live;
+mod operations;
 mod record;
 mod redact;
 mod reports;
