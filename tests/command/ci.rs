@@ -64,7 +64,14 @@ fn the_actions_check_reports_everywhere_and_ends_with_the_status_of_the_rules() 
         let outputs = fs::read_to_string(folder.join("output")).expect("outputs");
         assert_eq!(outputs, format!("status={status}\nsarif=reports/reshake.sarif\n"));
         let summary = fs::read_to_string(folder.join("summary")).expect("a summary");
-        assert!(summary.contains(if status == 0 { "every rule holds" } else { "a rule is violated" }), "{summary}");
+        assert!(
+            summary.contains(if status == 0 {
+                "every rule holds"
+            } else {
+                "a rule is violated"
+            }),
+            "{summary}"
+        );
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(said.contains("::error file=rules.toml,line=1"), status == 1, "{said}");
     }
@@ -95,7 +102,11 @@ fn the_action_takes_what_is_installed_or_cached_and_no_version_that_is_none() {
     symlink(cargo_bin("reshake"), cached.join("reshake")).expect("a link");
     let path = folder.join("path");
     let path = path.to_str().expect("UTF-8");
-    let cached = step("install.sh", folder, &[("RESHAKE_VERSION", "9.9.9"), ("GITHUB_PATH", path)]);
+    let cached = step(
+        "install.sh",
+        folder,
+        &[("RESHAKE_VERSION", "9.9.9"), ("GITHUB_PATH", path)],
+    );
     assert!(cached.status.success(), "{cached:?}");
     let added = fs::read_to_string(path).expect("a path");
     assert!(Path::new(added.trim()).join("reshake").exists(), "{added}");
@@ -105,8 +116,12 @@ fn the_action_takes_what_is_installed_or_cached_and_no_version_that_is_none() {
 fn gitlab_script() -> String {
     let template = fs::read_to_string(root().join("packaging/ci/gitlab.yml")).expect("the template");
     let script = template.split("  script:\n    - |\n").nth(1).expect("a script");
-    let lines = script.lines().take_while(|line| line.is_empty() || line.starts_with("      "));
-    lines.map(|line| format!("{}\n", line.get(6..).unwrap_or_default())).collect()
+    let lines = script
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with("      "));
+    lines
+        .map(|line| format!("{}\n", line.get(6..).unwrap_or_default()))
+        .collect()
 }
 
 #[test]
@@ -140,7 +155,10 @@ fn gitlabs_job_reports_and_ends_with_the_status_of_the_rules() {
 fn the_templates_install_the_version_that_they_belong_to() {
     for file in ["action.yml", "packaging/ci/gitlab.yml"] {
         let text = fs::read_to_string(root().join(file)).expect("a template");
-        assert!(text.contains(&format!("default: \"{}\"", env!("CARGO_PKG_VERSION"))), "{file}");
+        assert!(
+            text.contains(&format!("default: \"{}\"", env!("CARGO_PKG_VERSION"))),
+            "{file}"
+        );
     }
     let guide = fs::read_to_string(root().join("docs/ci.md")).expect("the guide");
     assert!(guide.contains(&format!("reshake/reshake@v{}", env!("CARGO_PKG_VERSION"))));

@@ -17,7 +17,11 @@ fn the_unit_lets_rights_be_given_up() {
         .lines()
         .filter_map(|line| line.strip_prefix("SystemCallFilter=").map(str::to_owned))
         .collect();
-    assert_eq!(filters, ["@system-service", "~@resources"], "capset and setresuid are in @privileged");
+    assert_eq!(
+        filters,
+        ["@system-service", "~@resources"],
+        "capset and setresuid are in @privileged"
+    );
     assert!(unit().contains("NoNewPrivileges=yes"));
     assert!(unit().lines().any(|line| line == "CapabilityBoundingSet=CAP_NET_RAW"));
 }
@@ -67,5 +71,8 @@ fn three_capabilities_are_enough_for_root_in_a_container() {
     // One that cannot leave root does not go on as root.
     let stuck = run("+net_raw");
     assert_eq!(stuck.status.code(), Some(3), "{stuck:?}");
-    assert!(String::from_utf8_lossy(&stuck.stderr).contains("rights cannot be given up"), "{stuck:?}");
+    assert!(
+        String::from_utf8_lossy(&stuck.stderr).contains("rights cannot be given up"),
+        "{stuck:?}"
+    );
 }

@@ -13,7 +13,7 @@ use hashbrown::HashSet;
 use super::super::args::wireshark::ExtcapArgs;
 use super::super::live::privileges;
 use super::super::{Done, Status, complain, interrupt};
-use crate::capture::device::{Device, OpenError, DeviceOptions, interfaces as all};
+use crate::capture::device::{Device, DeviceOptions, OpenError, interfaces as all};
 use crate::capture::{Annotated, Comments};
 use crate::model::live::{Related, around};
 use crate::render::annotations::of_connection;
