@@ -20,6 +20,7 @@ pub mod security;
 pub mod service;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod transfers;
 
 pub use behaviour::{ClientBehaviour, Returns, Unclean};
 pub use context::{Gave, OfferAtHand, RuleContext, gave};
@@ -28,6 +29,7 @@ pub use history::History;
 pub use judge::{Judged, judge};
 pub use rules::{CATALOG, Citation, Reason};
 pub use service::{KeyNames, ServiceAnalyses};
+pub use transfers::{Transfer, TransferSession, Transfers};
 
 use crate::net::FrameRef;
 

@@ -273,6 +273,12 @@ impl Association {
         self.half(from.opposite()).connection_id.as_deref()
     }
 
+    /// The number of the record in clear that this side sends next.
+    #[must_use]
+    pub const fn next_in_clear(&self, from: Direction) -> u64 {
+        self.half(from).clear.next
+    }
+
     /// Bytes that are held back.
     #[must_use]
     pub fn buffered(&self) -> usize {

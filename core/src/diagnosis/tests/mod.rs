@@ -69,7 +69,7 @@ impl World {
     }
 
     /// The findings at the service of this name: severity, confidence, summary.
-    fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
+    pub(crate) fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
         let findings = Findings::of(&self.analyses, &self.connection_store, &self.credential_store);
         let found = findings.service(&Service {
             server: endpoint(2),
