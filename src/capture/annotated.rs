@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn comments_reach_the_packets_that_wait_and_the_next_where_they_are_gone() {
         let out = Shared::default();
-        let delay = Duration::from_secs(3600);
+        let delay = Duration::from_hours(1);
         let (mut annotated, comments) =
             Annotated::new(source(&plain_pcap(3)), Box::new(out.clone()), delay).expect("a section");
         let frames: Vec<FrameRef> = (0..3).map(|_| annotated.next().expect("a packet").frame).collect();

@@ -43,6 +43,7 @@ enum Status {
     /// An input could not be read, or the output not be written.
     Unreadable,
     /// That of a command which was run.
+    #[cfg(all(feature = "live", target_os = "linux"))]
     Command(u8),
 }
 
@@ -53,6 +54,7 @@ impl From<Status> for ExitCode {
             Status::Violated => Self::from(1),
             Status::Usage => Self::from(2),
             Status::Unreadable => Self::from(3),
+            #[cfg(all(feature = "live", target_os = "linux"))]
             Status::Command(code) => Self::from(code),
         }
     }

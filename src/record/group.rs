@@ -146,50 +146,35 @@ fn shown(path: &Path) -> Result<String, String> {
         .ok_or_else(|| format!("{}: nft does not take such a path", path.display()))
 }
 
+/// A family of addresses: the set that notes its pairs, the protocol that has them, and their type.
+const FAMILIES: [(&str, &str, &str); 2] = [("noted4", "ip", "ipv4_addr"), ("noted6", "ip6", "ipv6_addr")];
+
 /// The table. Behind `mangle` nothing has been translated yet on the way out, and on the way in everything back again.
 fn rules(name: &str, group: &str, log: u16) -> String {
-    let set = |family: &str, address: &str| {
-        format!(
-            "set noted{family} {{ type inet_proto . {address} . inet_service . {address} . inet_service; \
-             flags dynamic; size 1000000; }}\n"
-        )
-    };
-    // Received are packets of the pair turned round. Loopback has both directions on the way out already.
-    let pair = |family: &str, from: &str, to: &str| {
-        let (protocol, mark) = if family == "4" { ("ip", "4") } else { ("ip6", "6") };
-        let (near, far) = if from == "s" {
-            ("saddr", "daddr")
-        } else {
-            ("daddr", "saddr")
-        };
-        (
-            format!("meta l4proto . {protocol} {near} . th {from}port . {protocol} {far} . th {to}port"),
-            format!("@noted{mark}"),
-        )
-    };
-    let mut text = format!(
-        "table inet {name} {{\n{}{}",
-        set("4", "ipv4_addr"),
-        set("6", "ipv6_addr")
-    );
-    text += "chain sent { type filter hook output priority mangle; policy accept;\n";
-    for family in ["4", "6"] {
-        let (key, noted) = pair(family, "s", "d");
-        text += &format!("meta l4proto {{ tcp, udp }} socket cgroupv2 level 1 \"{group}\" add {noted} {{ {key} }}\n");
+    let log = format!("log group {log} queue-threshold 1");
+    let ports = "meta l4proto { tcp, udp }";
+    // As a packet of the group has it, and as its answer has it.
+    let forth = |ip: &str| format!("meta l4proto . {ip} saddr . th sport . {ip} daddr . th dport");
+    let back = |ip: &str| format!("meta l4proto . {ip} daddr . th dport . {ip} saddr . th sport");
+    let (mut sets, mut noting, mut sent, mut received) = (String::new(), String::new(), String::new(), String::new());
+    for (set, ip, address) in FAMILIES {
+        let pair = format!("inet_proto . {address} . inet_service . {address} . inet_service");
+        sets += &["set ", set, " { type ", &pair, "; flags dynamic; size 1000000; }\n"].concat();
+        let (forth, back) = (forth(ip), back(ip));
+        let own = format!("{ports} socket cgroupv2 level 1 \"{group}\"");
+        noting += &[&own, " add @", set, " { ", &forth, " }\n"].concat();
+        // Loopback has both directions on the way out: on the way in they would come twice.
+        sent += &[
+            ports, " ", &forth, " @", set, " ", &log, "\n", ports, " ", &back, " @", set, " ", &log, "\n",
+        ]
+        .concat();
+        received += &["iifname != \"lo\" ", ports, " ", &back, " @", set, " ", &log, "\n"].concat();
     }
-    for family in ["4", "6"] {
-        for (from, to) in [("s", "d"), ("d", "s")] {
-            let (key, noted) = pair(family, from, to);
-            text += &format!("meta l4proto {{ tcp, udp }} {key} {noted} log group {log} queue-threshold 1\n");
-        }
-    }
-    text += "}\nchain received { type filter hook input priority mangle; policy accept;\n";
-    for family in ["4", "6"] {
-        let (key, noted) = pair(family, "d", "s");
-        text +=
-            &format!("iifname != \"lo\" meta l4proto {{ tcp, udp }} {key} {noted} log group {log} queue-threshold 1\n");
-    }
-    text + "}\n}\n"
+    format!(
+        "table inet {name} {{\n{sets}\
+         chain sent {{ type filter hook output priority mangle; policy accept;\n{noting}{sent}}}\n\
+         chain received {{ type filter hook input priority mangle; policy accept;\n{received}}}\n}}\n"
+    )
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ impl Recording {
     }
 
     /// Takes in what is still on its way, and closes the file.
+    #[must_use]
     pub fn finish(mut self) -> Recorded {
         let end = Instant::now() + GRACE;
         while Instant::now() < end && !self.is_over() {
@@ -90,7 +91,7 @@ impl Recording {
 mod tests {
     use super::*;
     use crate::capture::SourceError;
-    use reshake_core::net::capture::Format;
+    use reshake_core::net::capture::CaptureFormat;
     use reshake_core::net::{Capture, Packet, Timestamp};
     use std::process::Command;
 
@@ -123,14 +124,14 @@ mod tests {
         for over in [false, true] {
             let folder = Folder::new().expect("a temporary folder");
             let silent = Silent {
-                capture: Capture::new("silent", Format::Live),
+                capture: Capture::new("silent", CaptureFormat::Live),
                 over,
             };
             let mut recording = Recording::new(Box::new(silent), &folder.file("packets.pcapng")).expect("a file");
             let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().expect("a shell");
             let status = recording.watch(&mut child).expect("its end");
             assert_eq!(status.code(), Some(7));
-            recording.finish();
+            let _ = recording.finish();
         }
     }
 }

@@ -120,7 +120,7 @@ fn gitlab_script() -> String {
         .lines()
         .take_while(|line| line.is_empty() || line.starts_with("      "));
     lines
-        .map(|line| format!("{}\n", line.get(6..).unwrap_or_default()))
+        .flat_map(|line| [line.get(6..).unwrap_or_default(), "\n"])
         .collect()
 }
 

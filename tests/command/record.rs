@@ -160,7 +160,11 @@ fn only_the_commands_own_connections_are_reported() {
         .output()
         .expect("it runs");
     assert_eq!(json(&again)["connections"], report["connections"]);
-    assert_eq!(lab.left(), [PathBuf::new(); 0], "packets and secrets are removed");
+    assert!(
+        lab.left().is_empty(),
+        "packets and secrets are removed: {:?}",
+        lab.left()
+    );
     // Other tests may be at it; what has no process any more is left over.
     let stale = "for table in $(nft list tables | grep -oE 'reshake-[0-9]+'); do test -d /proc/${table#reshake-} || exit 1; done";
     assert!(holds(stale), "the rules are removed");
@@ -235,6 +239,40 @@ fn without_rights_and_without_pasta_one_line_says_what_to_do() {
     assert!(line.contains("sudo") && line.contains("pasta"), "{line}");
 }
 
+#[test]
+fn with_the_right_to_capture_alone_it_says_what_that_takes_and_any_way_works() {
+    if !may_capture() || !holds("setpriv --version && python3 --version") {
+        return;
+    }
+    let lab = Lab::new();
+    let port = lab.port.to_string();
+    // As root of a container has it.
+    let contained = || {
+        let capabilities = "-all,+net_raw,+setuid,+setgid,+dac_override,+chown";
+        let mut command = Command::new("setpriv");
+        command
+            .arg(format!("--bounding-set={capabilities}"))
+            .arg(format!("--inh-caps={capabilities}"));
+        command.arg(cargo_bin("reshake"));
+        command
+    };
+    let refused = lab.record_as(contained(), &["--", "true"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let line = errors(&refused);
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(line.contains("NET_ADMIN") && line.contains("--way any"), "{line}");
+    let python = ["--way", "any", "--format", "json", "--", "python3", "twice.py", &port];
+    let taken = lab.record_as(contained(), &python);
+    assert_eq!(taken.status.code(), Some(0), "{}", errors(&taken));
+    let report = json(&taken);
+    let own = report["connections"].as_array().expect("connections").iter();
+    let own = own
+        .filter(|connection| connection["server"]["port"] == lab.port)
+        .collect::<Vec<_>>();
+    assert_eq!(own.len(), 2);
+    assert!(errors(&taken).contains("what others send"), "{}", errors(&taken));
+}
+
 /// As nobody, with a /dev/net/tun that anybody may open, as most machines have it.
 const AS_NOBODY: &str = r#"
 tun=$(mktemp -d) && mount -t tmpfs -o mode=755 tun "$tun" && mknod -m 666 "$tun/tun" c 10 200 &&
@@ -272,5 +310,5 @@ fn without_rights_it_runs_in_a_namespace_and_says_what_that_hides() {
     );
     let failing = lab.record_as(nobody(), &["--", "sh", "-c", "exit 5"]);
     assert_eq!(failing.status.code(), Some(5), "{}", errors(&failing));
-    assert_eq!(lab.left(), [PathBuf::new(); 0]);
+    assert!(lab.left().is_empty(), "{:?}", lab.left());
 }

@@ -233,7 +233,11 @@ impl Transfers {
         if alone && fresh && began.is_tls13() {
             return (Seen::Yes(TransferSession::Control), true);
         }
-        let cause = if connection.is_tls13() { Blindness::Encrypted } else { Blindness::CaptureStartedLate };
+        let cause = if connection.is_tls13() {
+            Blindness::Encrypted
+        } else {
+            Blindness::CaptureStartedLate
+        };
         (Seen::Blind(cause), false)
     }
 }

@@ -456,7 +456,7 @@ fn link_type(link: Linktype) -> LinkType {
 fn why(interface: &str, error: &pcap::Error) -> String {
     let known = pcap::Device::list().unwrap_or_default();
     let found = known.iter().find(|device| device.name == interface);
-    if !may_capture() {
+    if !has(Right::Capture) {
         let program = std::env::current_exe().map_or_else(|_| "reshake".to_owned(), |path| path.display().to_string());
         return format!(
             "{interface}: capturing needs rights: run it with sudo, or give them once: \
@@ -466,11 +466,17 @@ fn why(interface: &str, error: &pcap::Error) -> String {
     match found {
         None if is_netfilter(interface) => {
             let group = interface.split(':').nth(1).unwrap_or_default();
-            format!(
-                "{interface}: cannot be opened: {}; if another program holds group {group}, end it or log to another \
-                 group: 'nft list ruleset' shows which are used",
-                text(error)
-            )
+            let cause = text(error);
+            // A group that somebody holds is "not permitted" as well.
+            let remedy = if !has(Right::Netfilter) {
+                "netfilter takes the capability NET_ADMIN".to_owned()
+            } else {
+                format!(
+                    "if another program holds group {group}, end it or log to another group: 'nft list ruleset' shows \
+                     which are used"
+                )
+            };
+            format!("{interface}: cannot be opened: {cause}; {remedy}")
         }
         None => format!("{interface}: there is no such interface; 'reshake interfaces' lists those there are"),
         Some(device) if !device.flags.is_up() => {
@@ -480,14 +486,25 @@ fn why(interface: &str, error: &pcap::Error) -> String {
     }
 }
 
-/// Whether this process may capture, as far as can be told.
+/// What it takes to open something.
+#[derive(Debug, Clone, Copy)]
+enum Right {
+    Capture,
+    Netfilter,
+}
+
+/// Whether this process has a right, as far as can be told.
 #[cfg(target_os = "linux")]
-fn may_capture() -> bool {
-    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_NET_RAW).unwrap_or(true)
+fn has(right: Right) -> bool {
+    let capability = match right {
+        Right::Capture => caps::Capability::CAP_NET_RAW,
+        Right::Netfilter => caps::Capability::CAP_NET_ADMIN,
+    };
+    caps::has_cap(None, caps::CapSet::Effective, capability).unwrap_or(true)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn may_capture() -> bool {
+fn has(_: Right) -> bool {
     nix::unistd::geteuid().is_root()
 }
 

@@ -57,7 +57,8 @@ pub struct RecordArgs {
     pub check: Option<String>,
 
     /// How COMMAND's packets are told from others': 'group' (a control group; root), 'namespace' (a network namespace
-    /// behind pasta; no rights) or 'auto', which takes the first that is possible.
+    /// behind pasta; no rights) or 'auto', which takes the first of these that is possible. 'any' tells nothing apart: it takes
+    /// in what all interfaces see meanwhile, and needs only the right to capture; for containers in which nothing else runs.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Way::Auto, hide_possible_values = true)]
     pub way: Way,
 
@@ -83,4 +84,6 @@ pub enum Way {
     Group,
     /// A network namespace.
     Namespace,
+    /// Not at all.
+    Any,
 }

@@ -14,7 +14,7 @@ use super::super::args::wireshark::ExtcapArgs;
 use super::super::live::privileges;
 use super::super::{Done, Status, complain, interrupt};
 use crate::capture::device::{Device, DeviceOptions, OpenError, interfaces as all};
-use crate::capture::{Annotated, Comments};
+use crate::capture::{Annotated, Comments, Source};
 use crate::model::live::{Related, around};
 use crate::render::annotations::of_connection;
 use crate::run::{self, LiveSnapshot, Onlooker, RunOptions};
@@ -40,10 +40,11 @@ pub(super) fn interfaces() -> String {
     );
     // Without rights none is listed, and Wireshark shows none.
     for interface in all().unwrap_or_default() {
-        let (name, state) = (&interface.name, &interface.state);
+        let (name, state) = (interface.name.as_str(), &interface.state);
         // Braces would end a value; what no packets come from is left out.
         if state.starts_with("up") && !name.contains(['{', '}', ':']) {
-            text += &format!("interface {{value={PREFIX}{name}}}{{display={name} with verdicts on TLS sessions}}\n");
+            let display = [name, " with verdicts on TLS sessions"].concat();
+            text += &["interface {value=", PREFIX, name, "}{display=", &display, "}\n"].concat();
         }
     }
     text
@@ -79,39 +80,14 @@ fn open(interface: &str, filter: Option<&str>) -> Result<Device, OpenError> {
 
 /// Captures until Wireshark has enough.
 pub(super) fn run(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Done {
-    let failed = |line: String| {
+    let (live, comments) = prepare(arguments, interface, fifo).map_err(|line| {
         complain(&line);
         Status::Unreadable
-    };
-    let filter = arguments
-        .extcap_capture_filter
-        .as_deref()
-        .filter(|filter| !filter.is_empty());
-    let device = open(interface, filter).map_err(|error| failed(error.to_string()))?;
-    let keylogs: Vec<String> = arguments
-        .keylog
-        .iter()
-        .filter(|path| !path.is_empty())
-        .cloned()
-        .collect();
-    let live = run::Live::new(Box::new(device), &keylogs);
-    live.errors().iter().for_each(|error| complain(error));
-    // Waits until Wireshark reads.
-    let out = OpenOptions::new().write(true).open(fifo);
-    let out = out.map_err(|error| failed(format!("{fifo}: cannot be written: {error}")))?;
-    privileges::drop(None, false).map_err(failed)?;
-    let stop = interrupt::stop().map_err(|error| failed(format!("signals cannot be caught: {error}")))?;
-    let delay = Duration::from_millis(arguments.delay.into());
-    let mut comments = None;
-    let live = live.wrap(|source| {
-        let (annotated, notes) = Annotated::new(source, Box::new(BufWriter::new(out)), delay)?;
-        comments = Some(notes);
-        Ok::<_, std::io::Error>(Box::new(annotated) as Box<dyn crate::capture::Source>)
-    });
-    let live = live.map_err(|error| failed(format!("{fifo}: cannot be written: {error}")))?;
-    let Some(comments) = comments else {
-        return Ok(Status::Unreadable);
-    };
+    })?;
+    let stop = interrupt::stop().map_err(|error| {
+        complain(&format!("signals cannot be caught: {error}"));
+        Status::Unreadable
+    })?;
     let mut teller = Teller {
         comments: comments.clone(),
         stop,
@@ -120,15 +96,47 @@ pub(super) fn run(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Done {
         told: HashSet::new(),
     };
     let run = live.run(&RunOptions::default(), &mut teller, &mut complain);
-    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    for line in run.errors.iter().chain(&run.warnings) {
+        complain(line);
+    }
     if let Some(failure) = comments.failure() {
-        return Err(failed(format!("{fifo}: cannot be written: {failure}")).into());
+        complain(&format!("{fifo}: cannot be written: {failure}"));
+        return Ok(Status::Unreadable);
     }
     Ok(if run.errors.is_empty() {
         Status::Analysed
     } else {
         Status::Unreadable
     })
+}
+
+/// Opens everything, and gives rights up.
+fn prepare(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Result<(run::Live, Comments), String> {
+    let filter = arguments.extcap_capture_filter.as_deref();
+    let device = open(interface, filter.filter(|filter| !filter.is_empty())).map_err(|error| error.to_string())?;
+    let keylogs: Vec<String> = arguments
+        .keylog
+        .iter()
+        .filter(|path| !path.is_empty())
+        .cloned()
+        .collect();
+    let live = run::Live::new(Box::new(device), &keylogs);
+    for error in live.errors() {
+        complain(error);
+    }
+    // Waits until Wireshark reads.
+    let unwritable = |error: std::io::Error| format!("{fifo}: cannot be written: {error}");
+    let out = OpenOptions::new().write(true).open(fifo).map_err(unwritable)?;
+    privileges::drop(None, false)?;
+    let delay = Duration::from_millis(arguments.delay.into());
+    let mut comments = None;
+    let live = live.wrap(|source| {
+        let (annotated, taken) = Annotated::new(source, Box::new(BufWriter::new(out)), delay).map_err(unwritable)?;
+        comments = Some(taken);
+        Ok::<_, String>(Box::new(annotated) as Box<dyn Source>)
+    })?;
+    let comments = comments.ok_or("nothing takes comments")?;
+    Ok((live, comments))
 }
 
 /// Puts verdicts on packets as soon as they are known.

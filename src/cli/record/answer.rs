@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use super::super::args::ReportFormat;
 use super::super::args::record::RecordArgs;
-use super::super::{Status, Stop, analyze, check, complain, print};
+use super::super::{Status, Stop, analyze, complain, print};
 use super::files::Files;
 use crate::check::render::{self, Asked, CheckFormat};
 use crate::check::{Baseline, Rules};
@@ -26,12 +26,12 @@ pub(super) struct Rulebook {
 
 impl Rulebook {
     pub(super) fn read(path: &str) -> Result<Self, Status> {
-        let rules = check::rules(Some(path), std::iter::empty())?;
+        let rules = super::super::check::rules(Some(path), std::iter::empty())?;
         if rules.is_bare() {
             complain(&format!("{path}: there is no rule in it (docs/ci.md)"));
             return Err(Status::Usage);
         }
-        let baseline = rules.baseline.as_ref().map(check::baseline).transpose()?;
+        let baseline = rules.baseline.as_ref().map(super::super::check::baseline).transpose()?;
         Ok(Self { rules, baseline })
     }
 }
@@ -59,43 +59,50 @@ pub(super) fn answer(
     for capture in &mut run.captures {
         capture.path.clone_from(&name);
     }
-    let readable = run.errors.is_empty();
-    let coloured_report = coloured && files.report.is_none();
-    let (report, written) = if arguments.format == ReportFormat::Facts {
+    let errors = run.errors.clone();
+    let written = if arguments.format == ReportFormat::Facts {
         let shard = Shard::of(&run.engine, run.captures.clone());
-        let written = put(&mut files.report, |out| facts::write(&shard, out))?;
-        (Report::of(&run.engine, run.captures), written)
+        put(&mut files.report, |out| facts::write(&shard, out))?
     } else {
-        let report = Report::of(&run.engine, run.captures);
-        let show = |out: &mut dyn Write| analyze::show(&report, arguments.format, arguments.all, coloured_report, out);
-        let written = put(&mut files.report, show)?;
-        (report, written)
+        true
     };
-    let Some(book) = rules else {
-        return Ok(if readable && written {
-            Judged::Not
-        } else {
-            Judged::Unreadable
+    let report = Report::of(&run.engine, run.captures);
+    let written = written
+        && (arguments.format == ReportFormat::Facts || {
+            let coloured = coloured && files.report.is_none();
+            put(&mut files.report, |out| {
+                analyze::show(&report, arguments.format, arguments.all, coloured, out)
+            })?
         });
-    };
+    let whole = errors.is_empty() && written;
     let asked = Asked {
         files: vec![name],
         keylogs: arguments.keep_keys.iter().cloned().collect(),
-        errors: run.errors.clone(),
+        errors,
         parts: Vec::new(),
     };
-    let answer = render::Check::of(&report, &book.rules, book.baseline.as_ref(), &asked);
-    if arguments.format == ReportFormat::Text || files.report.is_some() {
+    let to_output = arguments.format == ReportFormat::Text || files.report.is_some();
+    let holds = rules
+        .map(|book| check(&report, book, &asked, to_output, coloured))
+        .transpose()?;
+    Ok(match holds {
+        _ if !whole => Judged::Unreadable,
+        None => Judged::Not,
+        Some(true) => Judged::Holds,
+        Some(false) => Judged::Violated,
+    })
+}
+
+/// Holds the report against the rules, and prints what comes of it: where the report is no text, beside it.
+fn check(report: &Report<'_>, book: &Rulebook, asked: &Asked, to_output: bool, coloured: bool) -> io::Result<bool> {
+    let answer = render::Check::of(report, &book.rules, book.baseline.as_ref(), asked);
+    if to_output {
         print(|out| answer.write(CheckFormat::Text { coloured }, out))?;
     } else {
         // When standard error cannot be written, the status still tells.
         let _ = answer.write(CheckFormat::Text { coloured: false }, &mut io::stderr().lock());
     }
-    Ok(match (readable && written, answer.holds()) {
-        (false, _) => Judged::Unreadable,
-        (true, true) => Judged::Holds,
-        (true, false) => Judged::Violated,
-    })
+    Ok(answer.holds())
 }
 
 fn read(arguments: &RecordArgs, files: &Files) -> Run {
@@ -112,7 +119,9 @@ fn read(arguments: &RecordArgs, files: &Files) -> Run {
     };
     let inputs = [files.packets().to_string_lossy().into_owned()];
     let run = run::analyze(&inputs, &options, &mut |_| ControlFlow::Continue(()));
-    run.errors.iter().chain(&run.warnings).for_each(|line| complain(line));
+    for line in run.errors.iter().chain(&run.warnings) {
+        complain(line);
+    }
     run
 }
 

@@ -27,7 +27,7 @@ pub(in crate::cli) fn run(arguments: &RecordArgs, coloured: bool) -> Done {
     let rules = arguments.check.as_deref().map(Rulebook::read).transpose()?;
     let (group, device) = match choose(arguments) {
         Ok(Chosen::Group(group, device)) => (Some(group), device),
-        Ok(Chosen::Inside(device)) => (None, device),
+        Ok(Chosen::Everything(device)) => (None, device),
         Ok(Chosen::Namespace) => return Ok(outside()),
         Err(line) => {
             complain(&line);
@@ -60,22 +60,13 @@ fn record(
         Status::Usage
     })?;
     let ended = repeat(arguments, &mut command, group.as_ref(), &mut recording, &stop).map_err(failed)?;
-    let captured = recording.finish();
-    let lost = captured.capture().dropped.unwrap_or(0);
-    let broken = captured.error().map(ToString::to_string);
-    drop(captured);
+    let broken = finish(recording);
     // Its keeper takes away what only root could.
     drop(group);
     files.keep(arguments).map_err(failed)?;
     files.give_rights_up().map_err(failed)?;
-    if lost > 0 {
-        complain(&format!(
-            "record: {lost} packets were lost; what they showed is missing"
-        ));
-    }
-    broken.iter().for_each(|line| complain(line));
     let status = match answer(arguments, coloured, rules, &mut files)? {
-        _ if broken.is_some() => Status::Unreadable,
+        _ if broken => Status::Unreadable,
         Judged::Unreadable => Status::Unreadable,
         Judged::Holds => Status::Analysed,
         Judged::Violated => Status::Violated,
@@ -85,6 +76,18 @@ fn record(
         let _ = write!(told, "{}", number(status));
     }
     Ok(status)
+}
+
+/// Takes in the last packets, and says what is missing; whether the capture broke off.
+fn finish(recording: Recording) -> bool {
+    let captured = recording.finish();
+    let lost = captured.capture().dropped.unwrap_or(0);
+    if lost > 0 {
+        complain(&format!(
+            "record: {lost} packets were lost; what they showed is missing"
+        ));
+    }
+    captured.error().inspect(|error| complain(&error.to_string())).is_some()
 }
 
 const fn number(status: Status) -> u8 {

@@ -20,14 +20,18 @@ pub(super) enum Chosen {
     Group(ControlGroup, Device),
     /// This process has to start itself inside of a namespace.
     Namespace,
-    /// This process is the one inside.
-    Inside(Device),
+    /// Whatever the interfaces see: this process is the one inside of a namespace, or nothing is to be told apart.
+    Everything(Device),
 }
 
 /// The first way that is possible, or one line on what to do.
 pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
     if arguments.inside.is_some() {
-        return open("any".to_owned()).map(Chosen::Inside);
+        return open("any".to_owned()).map(Chosen::Everything);
+    }
+    if arguments.way == Way::Any {
+        complain("record: --way any: what others send and receive meanwhile is in the report, too");
+        return open("any".to_owned()).map(Chosen::Everything);
     }
     let root = geteuid().is_root();
     if arguments.user.is_some() && !root {
@@ -43,7 +47,7 @@ pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
         // pasta becomes nobody where root starts it, and then cannot look into root's folders.
         Err(line) if root || arguments.way == Way::Group => Err(format!(
             "record: {line} (root takes nft, cgroup v2, and the capabilities NET_ADMIN and NET_RAW; any other user pasta, \
-             of the package passt)"
+             of the package passt; where nothing else runs, --way any takes NET_RAW alone)"
         )),
         Err(_) if found(PROGRAM) => Ok(Chosen::Namespace),
         Err(_) => Err(

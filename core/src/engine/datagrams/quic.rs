@@ -288,10 +288,14 @@ impl QuicTable {
         let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
         let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
             Some(opened) => opened,
-            None => if let Some(connection) = self.open_answer(pair, long, at) { (connection, Speaker::Server) } else {
-                self.fail(pair, at, run);
-                return None;
-            },
+            None => {
+                if let Some(connection) = self.open_answer(pair, long, at) {
+                    (connection, Speaker::Server)
+                } else {
+                    self.fail(pair, at, run);
+                    return None;
+                }
+            }
         };
         let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
         if let Some(frame) = failed {
