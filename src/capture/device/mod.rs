@@ -468,13 +468,13 @@ fn why(interface: &str, error: &pcap::Error) -> String {
             let group = interface.split(':').nth(1).unwrap_or_default();
             let cause = text(error);
             // A group that somebody holds is "not permitted" as well.
-            let remedy = if !has(Right::Netfilter) {
-                "netfilter takes the capability NET_ADMIN".to_owned()
-            } else {
+            let remedy = if has(Right::Netfilter) {
                 format!(
                     "if another program holds group {group}, end it or log to another group: 'nft list ruleset' shows \
                      which are used"
                 )
+            } else {
+                "netfilter takes the capability NET_ADMIN".to_owned()
             };
             format!("{interface}: cannot be opened: {cause}; {remedy}")
         }
