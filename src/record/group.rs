@@ -6,7 +6,7 @@
 //! Table and group are taken away by a shell that waits for the end of a pipe: however this process ends, also killed.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStdin, Command, Stdio};
@@ -14,12 +14,15 @@ use std::process::{self, Child, ChildStdin, Command, Stdio};
 /// Where nft looks for control groups.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// Puts the rules in force, waits for the end of standard input, and takes away what was made. What the command left
-/// running goes back to the root group, else the group could not be removed.
+/// Puts the rules in force, waits for the end of standard input, and takes away what was made, and the folder that it was told
+/// of: secrets in it must not outlive a killed process. What the command left running goes back to the root group, else the
+/// group could not be removed.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP QUIT
-mkdir "$3" && nft "$1" && echo ready && cat >/dev/null
+folder=
+mkdir "$3" && nft "$1" && echo ready && while IFS= read -r line; do folder=$line; done
 nft delete table inet "$2"
+case $folder in */reshake-*) rm -rf -- "$folder" ;; esac
 while read -r left; do echo "$left" >"$4/cgroup.procs"; done <"$3/cgroup.procs"
 rmdir "$3"
 "#;
@@ -87,6 +90,15 @@ impl ControlGroup {
         }
         let first = text.lines().next().unwrap_or("it does not say why");
         format!("netfilter's rules could not be set: {first}")
+    }
+
+    /// Has a temporary folder removed at the end, however that comes.
+    pub fn remove_at_the_end(&mut self, folder: &Path) {
+        let path = folder.as_os_str().as_encoded_bytes();
+        if let (Some(pipe), false) = (&mut self.signal, path.contains(&b'\n')) {
+            // A keeper that is gone has cleared up already; then the folder goes by itself, as it does without one.
+            let _ = pipe.write_all(&[path, b"\n"].concat());
+        }
     }
 
     /// Moves this process into the group, so that what it starts is born there.

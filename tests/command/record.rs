@@ -222,6 +222,22 @@ fn the_status_is_the_commands_or_that_of_the_rules() {
 }
 
 #[test]
+fn nothing_is_left_behind_when_it_is_killed() {
+    if !may_group() {
+        return;
+    }
+    let lab = Lab::new();
+    let killed = lab.record(&["--", "sh", "-c", "kill -9 $PPID; ls $(dirname $SSLKEYLOGFILE)"]);
+    assert_eq!(killed.status.code(), None, "{killed:?}");
+    // Its keeper has noticed and clears up; each look is a process of its own, hence no hurry.
+    let gone = (0..2000).any(|_| {
+        let quiet = Command::new("sh").args(["-c", "true"]).status();
+        quiet.is_ok() && lab.left().is_empty()
+    });
+    assert!(gone, "{:?}", lab.left());
+}
+
+#[test]
 fn without_rights_and_without_pasta_one_line_says_what_to_do() {
     if !may_capture() || !holds("setpriv --version") {
         return;

@@ -50,9 +50,12 @@ fn record(
     coloured: bool,
     rules: Option<&Rulebook>,
     mut files: Files,
-    group: Option<ControlGroup>,
+    mut group: Option<ControlGroup>,
     device: Device,
 ) -> Done {
+    if let Some(group) = &mut group {
+        group.remove_at_the_end(files.folder());
+    }
     let stop = interrupt::stop().map_err(|error| failed(format!("signals cannot be caught: {error}")))?;
     let mut recording = Recording::new(Box::new(device), files.packets()).map_err(failed)?;
     let mut command = command(arguments, &files).map_err(|line| {
@@ -61,8 +64,6 @@ fn record(
     })?;
     let ended = repeat(arguments, &mut command, group.as_ref(), &mut recording, &stop).map_err(failed)?;
     let broken = finish(recording);
-    // Its keeper takes away what only root could.
-    drop(group);
     files.keep(arguments).map_err(failed)?;
     files.give_rights_up().map_err(failed)?;
     let status = match answer(arguments, coloured, rules, &mut files)? {

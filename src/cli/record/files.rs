@@ -44,6 +44,11 @@ impl Files {
         })
     }
 
+    /// What must not outlive the run.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The packets, until the end.
     pub(super) fn packets(&self) -> &Path {
         &self.packets
