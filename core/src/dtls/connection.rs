@@ -109,6 +109,19 @@ impl Association {
         }
     }
 
+    /// Whether a record is behind all of its side under this protection: the next of this association rather than one of
+    /// another that is called by the same connection ID. The numbers of DTLS 1.3 are encrypted and tell nothing.
+    #[must_use]
+    pub fn is_next(&self, from: Direction, record: &DtlsRecord<'_>) -> bool {
+        match record.number {
+            Number::Clear { epoch, sequence } => {
+                let half = self.half(from);
+                half.epoch == epoch && sequence >= half.sealed.next
+            }
+            Number::Encrypted { .. } => true,
+        }
+    }
+
     fn fit_clear(&self, from: Direction, record: &DtlsRecord<'_>, at: At) -> Fit {
         let current = if self.is_established() {
             Fit::Perhaps
@@ -264,6 +277,12 @@ impl Association {
     #[must_use]
     pub const fn is_incomplete(&self, from: Direction) -> bool {
         self.half(from).messages.are_incomplete()
+    }
+
+    /// Whether messages of this side are missing in front of others.
+    #[must_use]
+    pub const fn leaves_out_messages(&self, from: Direction) -> bool {
+        self.half(from).messages.leave_out_some()
     }
 
     /// The connection ID in the records of this direction: that which the receiver asked for, where both agreed on IDs.

@@ -10,7 +10,7 @@ mod track;
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{DatagramEngine, DatagramLimits};
 use crate::dtls::{DtlsRecord, Fit, Number, Opens, opens, records};
@@ -33,6 +33,8 @@ const IDLE_AFTER_ALERT: i64 = 60_000_000_000;
 /// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
 /// that doubles its timer from one second (RFC 6347 §4.2.4.1).
 const IDLE_UNANSWERED: i64 = 120_000_000_000;
+/// Pairs remembered as those of connections without a beginning; beyond that one may be taken for the move of another.
+const MAX_OTHERS: usize = 1 << 12;
 /// Connection IDs that are kept to find connections by.
 const MAX_IDS: usize = 1 << 16;
 
@@ -146,6 +148,8 @@ struct Ids {
     lengths: HashMap<Endpoint, Vec<(usize, usize)>>,
     /// Pairs to which a connection has moved.
     moved: HashMap<Pair, Pair>,
+    /// Pairs with connections of their own, the beginning of which is not in the capture.
+    others: HashSet<Pair>,
 }
 
 impl DtlsTable {
@@ -175,8 +179,26 @@ impl DtlsTable {
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
         } else if let Some(pair) = self.ids.find(datagram) {
-            self.deliver(pair, datagram, at, run);
+            if self.has_moved(pair, datagram) {
+                self.deliver(pair, datagram, at, run);
+            } else if self.ids.others.len() < MAX_OTHERS {
+                self.ids.others.insert(own);
+            }
         }
+    }
+
+    /// Whether a datagram from endpoints that are not known is of the connection of `pair`, which is called by the ID that it
+    /// bears. Some servers call every connection by the same ID, and the beginning of another one may not be in the
+    /// capture: it is told apart by record numbers that begin anew, and then by its endpoints.
+    fn has_moved(&self, pair: Pair, datagram: &Datagram<'_>) -> bool {
+        let own = pair_of(datagram.source, datagram.destination);
+        let track = self.pairs.get(&pair).and_then(|state| state.all.last());
+        let length = self.id_length(pair, datagram);
+        let first = records(datagram.payload, datagram.cut, length).next();
+        let (Some(track), Some(record)) = (track, first) else {
+            return false;
+        };
+        !self.ids.others.contains(&own) && track.association.is_next(Direction::ToServer, &record)
     }
 
     /// Time passes: ends connections that have been silent for long.
