@@ -10,12 +10,32 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=LIBPCAP_LIBDIR");
     println!("cargo::rerun-if-env-changed=CC");
+    version();
     let is_set = |name| std::env::var_os(name).is_some();
     let native = std::env::var_os("TARGET") == std::env::var_os("HOST");
     // Libraries for another machine cannot be tried here, and on Windows the library has another name.
     if is_set("CARGO_FEATURE_LIVE") && is_set("CARGO_CFG_UNIX") && native && links() == Some(false) {
         println!("cargo::error={REMEDY}");
     }
+}
+
+/// What `--version` says: features, and what for and of what it was built. Only what packaging says of the sources goes in:
+/// to ask git here would have every commit compile everything anew.
+fn version() {
+    println!("cargo::rerun-if-env-changed=RESHAKE_BUILD");
+    let read = |name| std::env::var(name).unwrap_or_default();
+    let features = if std::env::var_os("CARGO_FEATURE_LIVE").is_some() {
+        "live"
+    } else {
+        "none"
+    };
+    let mut build = format!("{}, {}", read("TARGET"), read("PROFILE"));
+    let sources = read("RESHAKE_BUILD");
+    if !sources.is_empty() {
+        build.extend([", ", &sources]);
+    }
+    println!("cargo::rustc-env=RESHAKE_FEATURES={features}");
+    println!("cargo::rustc-env=RESHAKE_BUILT={build}");
 }
 
 /// Whether a program with libpcap can be linked; `None` where there is no compiler to try it with.

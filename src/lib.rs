@@ -14,6 +14,8 @@
 
 pub mod capture;
 pub mod cli;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub mod record;
 pub mod tui;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]

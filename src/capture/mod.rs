@@ -14,6 +14,9 @@ use thiserror::Error;
 
 use reshake_core::net::{Capture, Packet, Timestamp};
 
+#[cfg(all(feature = "live", unix))]
+mod annotated;
+mod blocks;
 mod buffer;
 mod compress;
 pub mod copy;
@@ -32,6 +35,8 @@ mod reopen;
 mod testing;
 mod timeline;
 
+#[cfg(all(feature = "live", unix))]
+pub use annotated::{Annotated, Comments};
 pub use facts::{FactFile, Line};
 pub use keylog::KeyLogFile;
 pub use pipe::Pipe;

@@ -1,5 +1,6 @@
 //! `reshake analyze`: captures in, report out.
 
+use std::io;
 use std::path::Path;
 
 use super::args::{Analyze, ReportFormat};
@@ -43,27 +44,31 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
         return Ok(status);
     }
     let report = Report::with_threads(&engine, captures, selection, arguments.threads.count());
-    let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
-    print(|out| match arguments.format {
-        ReportFormat::Text => text::write(
-            &report,
-            text::TextOptions {
-                coloured,
-                all: arguments.all,
-            },
-            out,
-        ),
-        ReportFormat::Json => json::write_document(&report, out),
-        ReportFormat::Jsonl => json::write_lines(&report, out),
-        ReportFormat::Facts => Ok(()),
-        ReportFormat::Markdown => markdown::write(&report, bounds, out),
-        ReportFormat::Html => html::write(&report, bounds, out),
-        ReportFormat::Csv => json::write_csv(&report, out),
-    })?;
+    print(|out| show(&report, arguments.format, arguments.all, coloured, out))?;
     std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(engine);
     Ok(status)
+}
+
+/// The report in the form that is asked for. Facts are no report.
+pub(super) fn show(
+    report: &Report<'_>,
+    format: ReportFormat,
+    all: bool,
+    coloured: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let bounds = if all { Bounds::WIDE } else { Bounds::USUAL };
+    match format {
+        ReportFormat::Text => text::write(report, text::TextOptions { coloured, all }, out),
+        ReportFormat::Json => json::write_document(report, out),
+        ReportFormat::Jsonl => json::write_lines(report, out),
+        ReportFormat::Facts => Ok(()),
+        ReportFormat::Markdown => markdown::write(report, bounds, out),
+        ReportFormat::Html => html::write(report, bounds, out),
+        ReportFormat::Csv => json::write_csv(report, out),
+    }
 }
 
 /// What is asked of a report and cannot be asked of facts.

@@ -16,7 +16,7 @@ use crate::wording::printable;
 use reshake_core::engine::Limits;
 
 pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
-    let mut rules = rules(arguments)?;
+    let mut rules = rules(arguments.rules.as_deref(), arguments.demands.given())?;
     if arguments.print_rules {
         let shown = show(&rules);
         print(|out| {
@@ -86,14 +86,17 @@ fn options(arguments: &CheckArgs) -> Result<RunOptions, Status> {
 }
 
 /// The rules of the file, then those of the flags.
-fn rules(arguments: &CheckArgs) -> Result<Rules, Status> {
+pub(super) fn rules<'a>(
+    file: Option<&str>,
+    flags: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Result<Rules, Status> {
     let terms = |text: &str| {
         let wrong = |error: crate::model::SelectError| (error.at, error.message);
         Selection::parse(text).map(|_| ()).map_err(wrong)
     };
     let mut rules = Rules::default();
     let faults = (|| {
-        if let Some(path) = &arguments.rules {
+        if let Some(path) = file {
             let text = match fs::read_to_string(path) {
                 Ok(text) => text,
                 Err(error) => {
@@ -103,7 +106,7 @@ fn rules(arguments: &CheckArgs) -> Result<Rules, Status> {
             };
             rules.add_file(path, &text, &terms).map_err(fault)?;
         }
-        for (name, text) in arguments.demands.given() {
+        for (name, text) in flags {
             rules.add_flag(name, text, &terms).map_err(fault)?;
         }
         Ok(())
@@ -143,7 +146,7 @@ fn usable(arguments: &CheckArgs, rules: &Rules) -> Result<(), Status> {
 }
 
 /// The earlier report. A path in a rule file is relative to that file.
-fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
+pub(super) fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
     let unreadable = |line: String| {
         complain(&line);
         Status::Unreadable

@@ -7,17 +7,20 @@ mod completions;
 mod copy;
 mod diff;
 mod explain;
+mod extcap;
 mod interfaces;
 mod interrupt;
 mod live;
 mod man;
 mod output;
 mod progress;
+mod record;
 mod redact;
 mod schema;
 mod session;
 mod view;
 mod what_if;
+mod wireshark;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -39,6 +42,9 @@ enum Status {
     Usage,
     /// An input could not be read, or the output not be written.
     Unreadable,
+    /// That of a command which was run.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Command(u8),
 }
 
 impl From<Status> for ExitCode {
@@ -48,6 +54,8 @@ impl From<Status> for ExitCode {
             Status::Violated => Self::from(1),
             Status::Usage => Self::from(2),
             Status::Unreadable => Self::from(3),
+            #[cfg(all(feature = "live", target_os = "linux"))]
+            Status::Command(code) => Self::from(code),
         }
     }
 }
@@ -86,6 +94,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
         Command::Live(arguments) => live::run(arguments, coloured(cli.color)),
+        Command::Record(arguments) => record::run(arguments, coloured(cli.color)),
         Command::Interfaces => interfaces::run(),
         Command::View(arguments) => view::run(arguments, coloured(cli.color)),
         Command::Session(arguments) => session::run(arguments),
@@ -94,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Extract(arguments) => copy::extract(arguments),
         Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Wireshark(arguments) => wireshark::run(arguments),
+        Command::Extcap(arguments) => extcap::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),

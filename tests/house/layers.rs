@@ -52,11 +52,13 @@ const COMMAND: &[(&str, &[&str])] = &[
     ("diff", &["wording", "model", "render", "check"]),
     ("facts", &["model", "render"]),
     ("run", &["capture", "facts"]),
+    ("record", &["capture"]),
     ("tui", &["wording", "model", "render"]),
     (
         "cli",
         &[
-            "wording", "capture", "redact", "model", "render", "what_if", "check", "diff", "facts", "run", "tui",
+            "wording", "capture", "redact", "model", "render", "what_if", "check", "diff", "facts", "run", "record",
+            "tui",
         ],
     ),
 ];
@@ -84,12 +86,12 @@ const ONLY_IN: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["std::fs", "std::net::Tcp", "std::process", "std::env"],
-        &["capture", "run", "cli", "tui"],
+        &["capture", "run", "record", "cli", "tui"],
         "the core opens nothing",
     ),
     (
         &["Instant", "SystemTime", "std::thread::sleep"],
-        &["run", "cli", "tui", "capture"],
+        &["run", "record", "cli", "tui", "capture"],
         "time in the core is packet time",
     ),
 ];

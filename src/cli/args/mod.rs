@@ -5,6 +5,8 @@
 pub mod live;
 
 pub mod gate;
+pub mod record;
+pub mod wireshark;
 
 use std::ffi::{OsStr, OsString};
 
@@ -20,6 +22,7 @@ use crate::wording::size;
 #[command(
     name = "reshake",
     version,
+    long_version = LONG_VERSION,
     about,
     long_about = "Tells from packet captures why a TLS session did not resume.\n\n\
                   For every TLS connection in a capture: was a session offered, did the server accept it, and if not, why. \
@@ -41,6 +44,15 @@ pub struct Cli {
           hide_possible_values = true)]
     pub color: Color,
 }
+
+/// What `--version` says; `-V` is the first line of it.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nfeatures: ",
+    env!("RESHAKE_FEATURES"),
+    "\nbuilt for: ",
+    env!("RESHAKE_BUILT")
+);
 
 /// The part of the help that lists what the exit status says.
 pub const EXIT_STATUS: &str = "Exit status:
@@ -88,6 +100,8 @@ pub enum Command {
     Analyze(Analyze),
     /// Watch a network interface, or a capture that is piped in, and report as it happens
     Live(Box<live::LiveArgs>),
+    /// Run a command and report on its own connections: did it resume, and if not, why
+    Record(Box<record::RecordArgs>),
     /// List the network interfaces that can be watched
     Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
@@ -104,6 +118,10 @@ pub enum Command {
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
     Extract(Extract),
+    /// Put live verdicts, a profile and fields into Wireshark, or take them out again
+    Wireshark(wireshark::WiresharkArgs),
+    /// What Wireshark calls to capture with verdicts (the extcap interface)
+    Extcap(wireshark::ExtcapArgs),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report, or of another document

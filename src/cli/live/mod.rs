@@ -7,7 +7,7 @@ mod finale;
 mod metrics;
 mod narrator;
 #[cfg(all(feature = "live", target_os = "linux"))]
-mod privileges;
+pub(super) mod privileges;
 mod screens;
 
 use std::sync::Arc;
