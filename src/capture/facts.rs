@@ -101,11 +101,16 @@ impl FactFile {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use super::super::{Opened, recognise_reader};
+    use super::super::{Opened, Stream, recognise_stream};
     use super::*;
 
     fn file(reader: impl Read + Send + 'static) -> FactFile {
-        match recognise_reader("x", Box::new(reader), None, 0) {
+        let stream = Stream {
+            name: "x".to_owned(),
+            reader: Box::new(reader),
+            size: None,
+        };
+        match recognise_stream(stream, 0) {
             Ok(Opened::Facts(file)) => *file,
             Ok(Opened::Capture(_)) => panic!("a capture"),
             Err(error) => panic!("{error}"),

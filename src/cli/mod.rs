@@ -12,6 +12,7 @@ mod interrupt;
 mod live;
 mod man;
 mod output;
+mod page;
 mod progress;
 mod redact;
 mod schema;
@@ -95,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
         Command::Diff(arguments) => diff::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Page(arguments) => page::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man => man::run(),

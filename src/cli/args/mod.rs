@@ -6,6 +6,8 @@ pub mod live;
 
 pub mod gate;
 
+pub mod page;
+
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -105,6 +107,8 @@ pub enum Command {
     Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
+    /// Write the page that analyses captures in a browser: one file that sends nothing and opens from disk
+    Page(page::Page),
     /// Print the JSON Schema of the JSON report, or of another document
     Schema(Schema),
     /// Print a completion script for a shell

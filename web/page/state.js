@@ -1,0 +1,76 @@
+// One analysis at a time, each in a worker of its own: what a worker took of memory goes with it.
+
+const state = {
+  // Files of the report that is shown or on its way.
+  captures: [],
+  keylogs: [],
+  // What the core knows before any capture.
+  catalogue: null,
+  summaries: new Map(),
+  // Terms of the report that is shown.
+  terms: "",
+  facets: null,
+};
+
+let worker = null;
+let waiting = new Map();
+let asked = 0;
+let module = null;
+let onprogress = () => {};
+let panic = null;
+
+async function unpacked(id) {
+  const text = get(id).textContent.trim();
+  const packed = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
+}
+
+// Asks the worker for something; the answer comes when it is ready.
+function ask(task, given = {}) {
+  return new Promise((resolve, reject) => {
+    asked += 1;
+    waiting.set(asked, { resolve, reject });
+    worker.postMessage({ id: asked, task, ...given });
+  });
+}
+
+// The instance is gone: a page may have so much memory and no more, or there is a mistake in the program.
+function lost(message) {
+  return panic
+    ? `The analysis ended by a mistake in the program, which is worth a report:\n${panic}`
+    : `The analysis ended: this capture seems to need more memory than a page may have. The command line has no such limit: reshake analyze FILE\n(${message})`;
+}
+
+function heard({ data }) {
+  if ("progress" in data) return onprogress(data.progress);
+  if (data.panic) return (panic = data.panic);
+  const { resolve, reject } = waiting.get(data.id);
+  waiting.delete(data.id);
+  if ("answer" in data) return resolve(data.answer);
+  reject(Object.assign(new Error(data.fatal ? lost(data.error) : data.error), { fatal: data.fatal }));
+}
+
+function endWorker() {
+  worker?.terminate();
+  worker = null;
+  waiting = new Map();
+}
+
+async function startWorker() {
+  endWorker();
+  panic = null;
+  module ??= await WebAssembly.compile(await unpacked("app-core"));
+  const source = new Blob([await unpacked("app-worker")], { type: "text/javascript" });
+  const url = URL.createObjectURL(source);
+  worker = new Worker(url);
+  worker.onmessage = heard;
+  worker.onerror = (event) => {
+    event.preventDefault();
+    waiting.forEach(({ reject }) => reject(Object.assign(new Error(lost(event.message)), { fatal: true })));
+    waiting.clear();
+  };
+  state.catalogue = await ask("start", { module });
+  URL.revokeObjectURL(url);
+  state.summaries = new Map(state.catalogue.entries.map(({ name, summary }) => [name, summary]));
+}
