@@ -55,18 +55,20 @@ function facet({ label, term, count, summary }) {
   return made;
 }
 
-function facetList(title, list, given = {}) {
+function facetList(title, list, given = {}, amount) {
   const buttons = list.filter(({ count }) => count > 0).map((one) => el("li", {}, facet(one)));
   if (buttons.length === 0) return null;
-  return el("details", given, el("summary", {}, `${title} (${buttons.length})`), el("ul", { class: "app-facets" }, ...buttons));
+  const summary = el("summary", {}, title, " ", el("span", { class: "app-count" }, amount ?? String(buttons.length)));
+  return el("details", given, summary, el("ul", { class: "app-facets" }, ...buttons));
 }
 
 function drawFacets() {
-  const { outcomes, reasons, services, moreServices } = state.facets;
+  const { outcomes, reasons, services, allServices } = state.facets;
+  const all = allServices > services.length ? `${allServices.toLocaleString("en")}, first those that waste most` : undefined;
   const lists = [
     facetList("Outcomes", outcomes, { open: true }),
     facetList("Reasons", reasons, { open: reasons.length <= 12 }),
-    facetList(moreServices > 0 ? `Services, ${moreServices.toLocaleString("en")} more by their names` : "Services", services, { open: services.length <= 6 }),
+    facetList("Services", services, { open: services.length <= 6 }, all),
   ];
   get("app-facets").replaceChildren(...lists.filter(Boolean));
   get("app-clear").disabled = state.terms === "";
@@ -94,10 +96,15 @@ async function drawReport() {
   const html = await ask("text", { form: "live" });
   // Its looks stand in this page already, and another style would offend the policy.
   const parsed = new DOMParser().parseFromString(html.replace(/<style>[^]*?<\/style>/, ""), "text/html");
-  const heads = parsed.querySelectorAll("body > header > :not(h1)");
+  const heads = parsed.querySelectorAll("body > header > :not(h1, .where)");
   const parts = [...heads, ...parsed.querySelector("main").children];
   const root = get("app-report");
   root.replaceChildren(...parts.map((part) => document.importNode(part, true)));
+  for (const contents of root.querySelectorAll("nav")) {
+    const folded = el("details", {}, el("summary", {}, "Contents"));
+    contents.replaceWith(folded);
+    folded.append(contents);
+  }
   enliven(root);
 }
 
@@ -116,6 +123,12 @@ function enliven(root) {
     if (!match) continue;
     const number = Number(match[1].replaceAll(",", ""));
     sure.replaceChildren(button(sure.textContent, () => openNumbered(number), { class: "app-link" }));
+  }
+  // A table that is wider than a phone is moved by itself, not the page.
+  for (const table of root.querySelectorAll("table")) {
+    const frame = el("div", { class: "app-scroll" });
+    table.replaceWith(frame);
+    frame.append(table);
   }
   // The address holds the selection, so places in the report are gone to without it.
   for (const link of root.querySelectorAll('a[href^="#"]')) {

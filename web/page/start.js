@@ -87,6 +87,9 @@ async function open(captures, keylogs) {
 function tell(told) {
   const lines = [...told.errors, ...told.damage, ...told.warnings];
   if (told.stopped) lines.unshift("Reading was stopped: this is what had been read by then.");
+  if (told.omitted > 0) {
+    lines.push(`${plural(told.omitted, "connection is", "connections are")} only counted: a page keeps no more in memory. The command line keeps as many as the machine has room for: reshake analyze --max-memory 8G FILE`);
+  }
   get("app-told").replaceChildren(...lines.map((line) => el("p", { class: "note" }, line)));
 }
 

@@ -48,7 +48,14 @@ function heard({ data }) {
   const { resolve, reject } = waiting.get(data.id);
   waiting.delete(data.id);
   if ("answer" in data) return resolve(data.answer);
-  reject(Object.assign(new Error(data.fatal ? lost(data.error) : data.error), { fatal: data.fatal }));
+  if (data.fatal) return end(lost(data.error));
+  reject(new Error(data.error));
+}
+
+// After this nothing can be asked any more; what waits for an answer goes on waiting, and nobody with it.
+function end(message) {
+  endWorker();
+  fail(message);
 }
 
 function endWorker() {
@@ -67,8 +74,7 @@ async function startWorker() {
   worker.onmessage = heard;
   worker.onerror = (event) => {
     event.preventDefault();
-    waiting.forEach(({ reject }) => reject(Object.assign(new Error(lost(event.message)), { fatal: true })));
-    waiting.clear();
+    end(lost(event.message));
   };
   state.catalogue = await ask("start", { module });
   URL.revokeObjectURL(url);

@@ -116,6 +116,7 @@ impl Analysis {
         let mut told = complaints(&run);
         told["captures"] = json!(run.captures.len());
         told["packets"] = json!(run.captures.iter().map(|capture| capture.packets).sum::<u64>());
+        told["omitted"] = json!(run.engine.kept().omitted_total());
         if !run.captures.is_empty() {
             self.answers = Some(Answers::of(run));
         }

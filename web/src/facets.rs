@@ -55,7 +55,7 @@ pub(crate) fn of(report: &Report<'_>) -> Value {
         "outcomes": outcomes.collect::<Vec<_>>(),
         "reasons": reasons.collect::<Vec<_>>(),
         "services": services.collect::<Vec<_>>(),
-        "moreServices": report.services.len().saturating_sub(MAX_SERVICES),
+        "allServices": report.services.len(),
         "captures": report.captures.iter().map(|capture| printable(&capture.path, usize::MAX)).collect::<Vec<_>>(),
     })
 }

@@ -1,6 +1,6 @@
 //! The page that `cargo xtask web` made, against this code: in node, and in the browsers that are there.
 //!
-//! What is missing is said and passed over; with `RESHAKE_PAGE_TESTS=required`, as in CI, it is a failure.
+//! What is missing is said and passed over; what `RESHAKE_PAGE_TESTS` names, as in CI, must be there.
 
 mod support;
 
@@ -53,7 +53,7 @@ fn firefox_does_what_people_do() {
 fn browse(browser: &str, names: &[&str]) {
     let Some(built) = built("node") else { return };
     let Some(binary) = support::found(names) else {
-        support::missing(&format!("{browser} is not installed"));
+        support::missing(browser, &format!("{browser} is not installed"));
         return;
     };
     let folder = tempfile::tempdir().expect("a temporary folder");

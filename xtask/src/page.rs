@@ -30,7 +30,7 @@ const SAMPLE: &str = "fixtures/captures/quickstart/capture.pcapng";
 const MAX_BYTES: usize = 1_500_000;
 
 /// The page.
-pub fn assemble(root: &Path, parts: &Parts) -> Result<String> {
+pub(crate) fn assemble(root: &Path, parts: &Parts) -> Result<String> {
     let folder = root.join("web/page");
     let read = |name: &str| fs::read_to_string(folder.join(name));
     let script: String = SCRIPTS

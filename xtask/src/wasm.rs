@@ -9,15 +9,15 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::Result;
 
 /// What goes into the page.
-pub struct Parts {
+pub(crate) struct Parts {
     /// The module.
-    pub core: Vec<u8>,
+    pub(crate) core: Vec<u8>,
     /// What makes its functions those of a script: it defines `wasm_bindgen`.
-    pub glue: String,
+    pub(crate) glue: String,
 }
 
 /// Builds the module, by way of the script that knows where to find the target.
-pub fn build(root: &Path, target: &Path) -> Result<Parts> {
+pub(crate) fn build(root: &Path, target: &Path) -> Result<Parts> {
     let mut build = Command::new(root.join("packaging/wasm"));
     build.args(["--package", "reshake-web", "--profile", "page"]);
     // Paths of this machine stand in no message of a panic, so that the page does not depend on them.

@@ -15,27 +15,28 @@ use reshake_web::{Answers, Form};
 use serde_json::{Value, json};
 
 /// A capture with its key log.
-pub struct Files {
-    pub capture: PathBuf,
-    pub keylog: Option<PathBuf>,
+pub(crate) struct Files {
+    pub(crate) capture: PathBuf,
+    pub(crate) keylog: Option<PathBuf>,
 }
 
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let web = Path::new(env!("CARGO_MANIFEST_DIR"));
     web.parent().expect("the workspace").to_owned()
 }
 
-/// Says loudly what is missing.
-pub fn missing(what: &str) {
-    let required = std::env::var("RESHAKE_PAGE_TESTS").is_ok_and(|value| value == "required");
-    assert!(!required, "{what}");
+/// Says loudly what is missing: one of `page`, `node`, `chromium` and `firefox`.
+pub(crate) fn missing(which: &str, what: &str) {
     use std::io::Write;
+
+    let required = std::env::var("RESHAKE_PAGE_TESTS").unwrap_or_default();
+    assert!(!required.split_whitespace().any(|word| word == which), "{what}");
     // Past the test's own capture of the output: a test that did not run must be seen.
     let _ = writeln!(std::io::stderr().lock(), "SKIPPED: a test of the page: {what}");
 }
 
 /// A program by one of its names.
-pub fn found(names: &[&str]) -> Option<PathBuf> {
+pub(crate) fn found(names: &[&str]) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     let all = names
         .iter()
@@ -44,20 +45,20 @@ pub fn found(names: &[&str]) -> Option<PathBuf> {
 }
 
 /// The folder with the page, where it is built of the sources as they are and there is a program to run it.
-pub fn built(program: &str) -> Option<PathBuf> {
+pub(crate) fn built(program: &str) -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let folder = target.join("web");
     if found(&[program]).is_none() {
-        missing(&format!("there is no {program}"));
+        missing(program, &format!("there is no {program}"));
         return None;
     }
     let Some(made) = changed(&folder.join("reshake.html")) else {
-        missing("the page is not built: cargo xtask web");
+        missing("page", "the page is not built: cargo xtask web");
         return None;
     };
     let sources = ["src", "core/src", "web/src", "web/page", "xtask/src", "Cargo.lock"];
     if sources.iter().any(|source| newest(&root().join(source)) > Some(made)) {
-        missing("the page is older than the sources: cargo xtask web");
+        missing("page", "the page is older than the sources: cargo xtask web");
         return None;
     }
     Some(folder)
@@ -76,7 +77,7 @@ fn newest(path: &Path) -> Option<SystemTime> {
 }
 
 /// Every capture below a folder, in the order of their paths.
-pub fn captures(folder: &Path) -> Vec<Files> {
+pub(crate) fn captures(folder: &Path) -> Vec<Files> {
     let mut found = Vec::new();
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)
         .expect("a folder of fixtures")
@@ -113,9 +114,9 @@ fn stream(path: &Path, name: &str) -> Stream {
 }
 
 /// What this code, not the page's, finds in captures, which are called as a browser would or by their paths.
-pub struct Native(Answers);
+pub(crate) struct Native(Answers);
 
-pub fn analysed(captures: &[&Path], keylogs: &[&Path]) -> Native {
+pub(crate) fn analysed(captures: &[&Path], keylogs: &[&Path]) -> Native {
     named(captures, keylogs, |path| path.to_string_lossy().into_owned())
 }
 
@@ -138,7 +139,7 @@ fn by_name(captures: &[&Path], keylogs: &[&Path]) -> Native {
 }
 
 impl Native {
-    pub fn json(&self) -> Vec<u8> {
+    pub(crate) fn json(&self) -> Vec<u8> {
         self.form(Form::Json)
     }
 
@@ -150,7 +151,7 @@ impl Native {
 }
 
 /// Runs a script of `browser/` with its plan; what it says is shown where it fails.
-pub fn node(script: &str, plan: &Value, folder: &Path) {
+pub(crate) fn node(script: &str, plan: &Value, folder: &Path) {
     let path = folder.join("plan.json");
     fs::write(&path, plan.to_string()).expect("a plan");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(script);
@@ -162,7 +163,7 @@ pub fn node(script: &str, plan: &Value, folder: &Path) {
 }
 
 /// Files of a scenario and what is expected of each.
-pub fn plan(folder: &Path) -> Value {
+pub(crate) fn plan(folder: &Path) -> Value {
     let fixture = |name: &str| root().join("fixtures").join(name);
     let capture = fixture("captures/quickstart/capture.pcapng");
     let other = fixture("captures/pcap-us-le/capture.pcap");
