@@ -291,8 +291,9 @@ impl Comparison {
             return Err(JsError::new(&run.errors.join("\n")));
         }
         let side = Side::of(&Report::of(&run.engine, run.captures), &self.name);
-        let told: String = run.errors.iter().map(|line| format!("{line}\n\n")).collect();
-        Ok(told + &compare(before.answers()?, &side)?)
+        let mut told = run.errors;
+        told.push(compare(before.answers()?, &side)?);
+        Ok(told.join("\n\n"))
     }
 }
 

@@ -150,7 +150,7 @@ mod tests {
         // One script runs; the others are data.
         let scripts = page.matches("<script").count();
         assert_eq!(scripts, 1 + page.matches("<script type=\"text/plain\"").count());
-        assert!(!page.contains("unsafe-inline") && !page.contains(" style=\"") && !page.contains(" onclick"));
+        assert!(!page.contains("unsafe-inline") && !page.contains(" style=\"") && !page.contains(" onclick=\""));
     }
 
     #[test]

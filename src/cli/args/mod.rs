@@ -107,7 +107,7 @@ pub enum Command {
     Extract(Extract),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
-    /// Write the page that analyses captures in a browser: one file that sends nothing and opens from disk
+    /// Write the page that analyses captures in a browser, and sends nothing
     Page(page::Page),
     /// Print the JSON Schema of the JSON report, or of another document
     Schema(Schema),

@@ -158,7 +158,6 @@ pub(crate) fn node(script: &str, plan: &Value, folder: &Path) {
     let output = Command::new("node").arg(script).arg(path).output().expect("node");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    println!("{said}");
     assert!(output.status.success(), "{said}");
 }
 
