@@ -101,7 +101,7 @@ impl FactFile {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use super::super::{Opened, Stream, recognise_stream};
+    use super::super::{OpenedInput, Stream, recognise_stream};
     use super::*;
 
     fn file(reader: impl Read + Send + 'static) -> FactFile {
@@ -111,8 +111,8 @@ mod tests {
             size: None,
         };
         match recognise_stream(stream, 0) {
-            Ok(Opened::Facts(file)) => *file,
-            Ok(Opened::Capture(_)) => panic!("a capture"),
+            Ok(OpenedInput::Facts(file)) => *file,
+            Ok(OpenedInput::Capture(_)) => panic!("a capture"),
             Err(error) => panic!("{error}"),
         }
     }

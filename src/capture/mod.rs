@@ -27,6 +27,7 @@ mod pcap;
 mod pcapng;
 mod pipe;
 mod record;
+mod reopen;
 #[cfg(test)]
 mod testing;
 mod timeline;
@@ -38,6 +39,10 @@ pub use record::{Recorded, Rotation};
 pub use timeline::Timeline;
 
 use input::Input;
+use reopen::Reopened;
+
+/// From so many files on each is open only while it is read: systems allow a process 256 to 1,024 descriptors.
+pub const MANY: usize = 128;
 
 /// Why a source has no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,7 +222,7 @@ impl Stream {
 }
 
 /// An input, as its first bytes show it.
-pub enum Opened {
+pub enum OpenedInput {
     /// Packets.
     Capture(Box<dyn Source>),
     /// Facts of runs that are over.
@@ -230,7 +235,7 @@ pub enum Opened {
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
+pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
     let stream = if path == "-" {
         Stream {
             name: path.to_owned(),
@@ -243,17 +248,43 @@ pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
     recognise_stream(stream, capture)
 }
 
+/// The same for one of very many files ([`MANY`]): it takes no descriptor while it waits for its turn, and less memory.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise_one_of_many(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
+    let (file, size) = open_file(path)?;
+    // A pipe cannot be opened again where it was left.
+    let Some(reader) = size.and_then(|_| Reopened::of(path, &file)) else {
+        let stream = Stream {
+            name: path.to_owned(),
+            reader: Box::new(file),
+            size,
+        };
+        return recognise_stream(stream, capture);
+    };
+    drop(file);
+    let mut input = Input::new(path, Box::new(reader), size, capture);
+    input.buffer.stay_small();
+    recognise_input(input)
+}
+
 /// As [`recognise`], of bytes that come from anywhere.
 ///
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise_stream(stream: Stream, capture: u16) -> Result<Opened, SourceError> {
-    let input = unwrap(Input::new(&stream.name, stream.reader, stream.size, capture));
+pub fn recognise_stream(stream: Stream, capture: u16) -> Result<OpenedInput, SourceError> {
+    recognise_input(Input::new(&stream.name, stream.reader, stream.size, capture))
+}
+
+fn recognise_input(input: Input) -> Result<OpenedInput, SourceError> {
+    let input = unwrap(input);
     if FactFile::recognises(input.buffer.data()) {
-        return Ok(Opened::Facts(Box::new(FactFile::new(input))));
+        return Ok(OpenedInput::Facts(Box::new(FactFile::new(input))));
     }
-    detect(input).map(Opened::Capture)
+    detect(input).map(OpenedInput::Capture)
 }
 
 /// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use hashbrown::HashSet;
 
 use super::args::{Annotate, Copying, Extract};
-use super::output::Output;
+use super::output::OutputFile;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
 use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, copy, lines_of, randoms};
 use crate::capture::{self, KeyLogFile, Stream};
-use crate::model::session::{Found, Life};
+use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, connection_id};
 use crate::render::annotations::{Annotations, connections_called};
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::wording::counted;
 use reshake_core::session::{Connection, ConnectionId};
 
@@ -23,9 +23,9 @@ const MAX_CANDIDATES: usize = 20;
 const MAX_EMBEDDED: usize = 64 << 20;
 
 /// A run and where its copy goes.
-struct Job {
+struct CopyJob {
     run: Run,
-    output: Output,
+    output: OutputFile,
     /// Lines of the given key logs that belong to connections of the capture.
     embedded: Vec<u8>,
 }
@@ -52,8 +52,8 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     let Some(ids) = wanted(arguments, &report) else {
         return Ok(Status::Usage);
     };
-    let kept = report.engine.kept();
-    let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
+    let connection_store = report.engine.connection_store();
+    let chosen: Vec<&Connection> = ids.iter().filter_map(|id| connection_store.get(*id)).collect();
     let mut source = match capture::open(&arguments.copying.file, 0) {
         Ok(source) => source,
         Err(error) => {
@@ -61,7 +61,7 @@ pub(super) fn extract(arguments: &Extract) -> Done {
             return Ok(Status::Unreadable);
         }
     };
-    let others = kept.iter().map(|(_, connection)| connection);
+    let others = connection_store.iter().map(|(_, connection)| connection);
     let excerpt = Excerpt::of(&chosen, others, source.as_mut(), job.embedded);
     let told = |copied: &Copied| {
         let packets = counted(copied.kept, "packet", "packets");
@@ -74,7 +74,7 @@ pub(super) fn extract(arguments: &Extract) -> Done {
 }
 
 /// Opens the output, then analyses the input: what cannot be written is said before the work.
-fn begin(arguments: &Copying) -> Result<Job, Status> {
+fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
     let usage = |line: String| {
         complain(&line);
         Status::Usage
@@ -94,13 +94,13 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
             "--embed-keys: there is no key log; give one as --keylog FILE".to_owned(),
         ));
     }
-    let output = Output::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
+    let output = OutputFile::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
         complain(&line);
         status
     })?;
-    let options = Options {
+    let options = RunOptions {
         keylogs: keylogs.clone(),
-        ..Options::default()
+        ..RunOptions::default()
     };
     let run = read(std::slice::from_ref(&arguments.file), &options, arguments.quiet);
     if run.captures.is_empty() || !run.errors.is_empty() {
@@ -108,7 +108,7 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
     }
     let mut embedded = Vec::new();
     if arguments.embed_keys {
-        let randoms = randoms(run.engine.kept().iter().map(|(_, connection)| connection));
+        let randoms = randoms(run.engine.connection_store().iter().map(|(_, connection)| connection));
         for path in &keylogs {
             embedded.extend(read_keys(path, &randoms).map_err(|line| {
                 complain(&line);
@@ -116,7 +116,7 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
             })?);
         }
     }
-    Ok(Job { run, output, embedded })
+    Ok(CopyJob { run, output, embedded })
 }
 
 /// The lines of a key log that belong to these connections: whoever gets the copy gets no other secret.
@@ -143,7 +143,7 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
     } else {
         Vec::new()
     };
-    let lives = |found: Vec<Found>| {
+    let lives = |found: Vec<NameMeaning>| {
         found
             .into_iter()
             .flat_map(|one| Life::of(report, one).connections)
@@ -163,7 +163,7 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
         several => {
             complain(&format!("'{name}' may mean {} connections:", several.len()));
             for id in several.iter().take(MAX_CANDIDATES) {
-                if let Some(connection) = report.engine.kept().get(*id) {
+                if let Some(connection) = report.engine.connection_store().get(*id) {
                     complain(&format!("  {}  {}", connection_id(connection), connection.client));
                 }
             }
@@ -176,21 +176,21 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
 }
 
 /// Every session that a connection had to do with: what it offered, and what it was given.
-fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<Found> {
-    let Some(connection) = report.engine.kept().get(id) else {
+fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<NameMeaning> {
+    let Some(connection) = report.engine.connection_store().get(id) else {
         return Vec::new();
     };
     let offered = connection.offers.iter().map(|offer| offer.credential);
     let credentials = offered.chain(connection.issued.iter().copied());
     let found = credentials
-        .filter(|id| report.engine.ledger().get(*id).is_some())
-        .map(Found::Credential);
-    found.chain([Found::Connection(id)]).collect()
+        .filter(|id| report.engine.credential_store().get(*id).is_some())
+        .map(NameMeaning::Credential);
+    found.chain([NameMeaning::Connection(id)]).collect()
 }
 
 fn write(
     arguments: &Copying,
-    mut output: Output,
+    mut output: OutputFile,
     run: &Run,
     changes: &dyn Changes,
     told: impl FnOnce(&Copied) -> String,

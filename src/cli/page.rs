@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::args::page::Page;
-use super::output::Output;
+use super::output::OutputFile;
 use super::{Done, Status, complain, print};
 
 /// The page, where this was built with one (`build.rs`); else nothing.
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Page) -> Done {
         print(|out| out.write_all(PAGE))?;
         return Ok(Status::Analysed);
     }
-    let written = Output::begin(path, "").and_then(|mut output| {
+    let written = OutputFile::begin(path, "").and_then(|mut output| {
         let done = output.write_all(PAGE).and_then(|()| output.finish());
         done.map_err(|error| (format!("-o: {path}: cannot be written: {error}"), Status::Unreadable))
     });

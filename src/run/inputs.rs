@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::capture::{self, FactFile, Opened, Source, SourceError, Stream};
+use crate::capture::{self, FactFile, OpenedInput, Source, SourceError, Stream};
 
 /// What could be opened, and one line for each input that could not. A capture's index counts the readable inputs, as in
 /// the list of captures.
@@ -21,7 +21,8 @@ impl Inputs {
         let mut inputs = Self::default();
         for path in paths {
             inputs.add(path, |index| match follow {
-                Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(Opened::Capture),
+                Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(OpenedInput::Capture),
+                None if paths.len() >= capture::MANY && path != "-" => capture::recognise_one_of_many(path, index),
                 None => capture::recognise(path, index),
             });
         }
@@ -38,7 +39,7 @@ impl Inputs {
         inputs
     }
 
-    fn add(&mut self, name: &str, open: impl FnOnce(u16) -> Result<Opened, SourceError>) {
+    fn add(&mut self, name: &str, open: impl FnOnce(u16) -> Result<OpenedInput, SourceError>) {
         let opened = match u16::try_from(self.sources.len()) {
             Ok(index) => open(index),
             Err(_) => Err(SourceError::Open {
@@ -47,8 +48,8 @@ impl Inputs {
             }),
         };
         match opened {
-            Ok(Opened::Capture(source)) => self.sources.push(source),
-            Ok(Opened::Facts(file)) => self.facts.push(*file),
+            Ok(OpenedInput::Capture(source)) => self.sources.push(source),
+            Ok(OpenedInput::Facts(file)) => self.facts.push(*file),
             Err(error) => self.errors.push(error.to_string()),
         }
     }

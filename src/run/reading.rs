@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::inputs::Inputs;
 use super::keys::KeyLogs;
-use super::{Feed, Options, Progress, Run, facts, finish};
+use super::{Feed, Run, RunOptions, RunProgress, facts, finish};
 use crate::capture::{FactFile, Stream, Timeline};
 use reshake_core::engine::{Engine, Limits};
 
@@ -15,7 +15,7 @@ pub struct Reading {
     logs: KeyLogs,
     engine: Engine,
     errors: Vec<String>,
-    options: Options,
+    options: RunOptions,
     /// Packets read.
     packets: u64,
     /// Nothing more comes.
@@ -39,9 +39,9 @@ impl Reading {
             logs,
             engine,
             errors,
-            options: Options {
+            options: RunOptions {
                 limits,
-                ..Options::default()
+                ..RunOptions::default()
             },
             packets: 0,
             over: false,
@@ -49,7 +49,7 @@ impl Reading {
     }
 
     /// Reads on until `watch`, which is asked now and then, breaks off; `false` when the inputs are over.
-    pub fn read_on(&mut self, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> bool {
+    pub fn read_on(&mut self, watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>) -> bool {
         let packets = &mut self.packets;
         let feed = Feed {
             timeline: &mut self.timeline,
@@ -115,7 +115,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, capture(20_000)).expect("a temporary file");
         let path = path.to_str().expect("a UTF-8 path");
-        let whole = analyze(&[path.to_owned()], &Options::default(), &mut |_| {
+        let whole = analyze(&[path.to_owned()], &RunOptions::default(), &mut |_| {
             ControlFlow::Continue(())
         });
         let streams = vec![stream(path, capture(20_000)), stream("foreign", b"hello".to_vec())];

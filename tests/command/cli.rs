@@ -130,7 +130,7 @@ fn every_shell_gets_completions() {
 }
 
 fn without_reasons(script: &str) -> String {
-    let is_reason = |word: &str| reshake::render::explain::Entry::by_name(word.trim_matches('"')).is_some();
+    let is_reason = |word: &str| reshake::render::explain::CatalogueEntry::by_name(word.trim_matches('"')).is_some();
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').filter(|word| !is_reason(word)).collect();
         words.join(" ") + "\n"
@@ -352,13 +352,13 @@ fn a_server_name_full_of_escape_codes_does_not_reach_the_terminal() {
 
 #[test]
 fn connections_beyond_the_memory_limit_are_still_counted() {
-    let report = json(&["--max-memory", "6K", "--format", "json", QUICKSTART]);
+    let report = json(&["--max-memory", "16K", "--format", "json", QUICKSTART]);
     let summary = &report["summary"];
     assert!(summary["connections_omitted"].as_u64() > Some(0), "{summary}");
     assert_eq!(summary["connections"], 14);
     assert_eq!(summary["outcomes"]["resumed"], 4);
     assert_eq!(summary["outcomes"]["declined"], 8);
-    let text = succeeds(&["--max-memory", "6K", QUICKSTART]);
+    let text = succeeds(&["--max-memory", "16K", QUICKSTART]);
     assert!(
         text.contains("resumed 4 of 12 offers") && text.contains("(--max-memory)"),
         "{text}"
@@ -741,4 +741,29 @@ fn a_ticket_that_was_passed_over_for_an_external_psk_is_told() {
         line.contains("resumed 1 of 2 offers") && line.ends_with("external PSK 2   passed over for one 1"),
         "{line}"
     );
+}
+
+/// Rings of capture files have thousands, and a process may open a few hundred.
+#[cfg(unix)]
+#[test]
+fn more_files_are_read_than_may_be_open_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let names: Vec<String> = (0..200).map(|number| format!("ring-{number}.pcapng")).collect();
+    for name in &names {
+        written(folder.path(), name, &quickstart());
+    }
+    let script = format!("ulimit -n 64 && exec '{}' \"$@\"", cargo_bin("reshake").display());
+    let output = Command::new("sh")
+        .args(["-c", &script, "sh", "--format", "json"])
+        .args(&names)
+        .current_dir(folder.path())
+        .output()
+        .expect("a shell");
+    assert!(output.status.success(), "{}", err(&output));
+    let report: Value = serde_json::from_str(&out(&output)).expect("one JSON document");
+    assert_eq!(report["captures"].as_array().map(Vec::len), Some(200));
+    // Copies of packets are the same packets.
+    let alone = json(&["--format", "json", QUICKSTART]);
+    assert_eq!(report["summary"]["connections"], alone["summary"]["connections"]);
+    assert_eq!(report["summary"]["outcomes"], alone["summary"]["outcomes"]);
 }

@@ -10,22 +10,22 @@ use crate::common::fixtures;
 use generated::Plan;
 use reshake::model::Report;
 use reshake::render::{json, text};
-use reshake::run::{self, Options};
+use reshake::run::{self, RunOptions, Threads};
 use reshake_core::engine::Limits;
 
 /// The report as JSON and as text, made by so many threads.
-fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: usize) -> (String, String) {
-    let options = Options {
+fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: Threads) -> (String, String) {
+    let options = RunOptions {
         limits,
         keylogs: keylogs.to_vec(),
         threads,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let run = run::analyze(inputs, &options, &mut |_| ControlFlow::Continue(()));
-    let report = Report::with_threads(&run.engine, run.captures, None, threads);
+    let report = Report::with_threads(&run.engine, run.captures, None, threads.count());
     let (mut document, mut told) = (run.warnings.join("\n").into_bytes(), Vec::new());
     json::write_document(&report, &mut document).expect("written to memory");
-    let options = text::Options {
+    let options = text::TextOptions {
         coloured: false,
         all: true,
     };
@@ -41,9 +41,9 @@ fn check(name: &str, inputs: &[PathBuf], keylogs: &[PathBuf], limits: Limits) ->
         paths.iter().map(string).collect()
     };
     let (inputs, keylogs) = (strings(inputs), strings(keylogs));
-    let alone = report(&inputs, &keylogs, limits, 1);
-    for threads in [2, 3] {
-        let shared = report(&inputs, &keylogs, limits, threads);
+    let alone = report(&inputs, &keylogs, limits, Threads::default());
+    for threads in ["2", "3", "auto"] {
+        let shared = report(&inputs, &keylogs, limits, threads.parse().expect("a number of threads"));
         assert!(alone == shared, "{name}: {threads} threads report something else");
     }
     alone.1
@@ -92,6 +92,28 @@ fn thousands_of_connections_give_the_same_report_whatever_the_number_of_threads(
 }
 
 #[test]
+fn where_one_thread_goes_on_alone_because_all_is_content_the_report_is_the_same() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = Plan {
+        connections: 80,
+        open: 10,
+        bytes: 400_000,
+        clients: 20,
+        servers: 2,
+        pace: 20_000,
+        seed: 7,
+    };
+    let (path, truth) = generate(folder.path(), &plan);
+    let bytes = std::fs::metadata(&path).expect("the capture").len();
+    assert!(
+        truth.packets > 16_384 && bytes / truth.packets > 950,
+        "{} packets of {bytes} bytes",
+        truth.packets
+    );
+    check("content", &[path], &[], Limits::default());
+}
+
+#[test]
 fn generated_captures_are_what_their_truth_says() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let plan = Plan {
@@ -105,7 +127,7 @@ fn generated_captures_are_what_their_truth_says() {
     };
     let (path, truth) = generate(folder.path(), &plan);
     let inputs = [path.to_str().expect("a UTF-8 path").to_owned()];
-    let run = run::analyze(&inputs, &Options::default(), &mut |_| ControlFlow::Continue(()));
+    let run = run::analyze(&inputs, &RunOptions::default(), &mut |_| ControlFlow::Continue(()));
     assert_eq!(run.captures[0].packets, truth.packets);
     let outcomes = Report::of(&run.engine, run.captures).summary.counts.outcomes;
     assert_eq!(

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use reshake::capture::copy::{Excerpt, copy};
 use reshake::capture::{self, Stream};
-use reshake::diff::Side;
+use reshake::diff::DiffSide;
 use reshake::model::document::Bounds;
-use reshake::model::session::{Found, Life, Wanted};
+use reshake::model::session::{Life, NameMeaning, Requested};
 use reshake::model::view::table::{self, Query, Rows, Sort, Table};
 use reshake::model::{Report, SelectError, Selection};
-use reshake::redact::{Aliases, Key};
+use reshake::redact::{Aliases, RedactionKey};
 use reshake::render::{html, json, markdown, session};
 use reshake::run::Run;
 use reshake_core::net::Capture;
@@ -139,7 +139,7 @@ impl Answers {
     /// # Errors
     /// Those of `out`.
     pub fn write_redacted(&self, form: Form, key: Vec<u8>, out: &mut dyn Write) -> io::Result<Option<()>> {
-        let Some(key) = Key::new(key.into()) else {
+        let Some(key) = RedactionKey::new(key.into()) else {
             return Ok(None);
         };
         // What is selected was written for the names before.
@@ -168,8 +168,8 @@ impl Answers {
         Ok(Ok(()))
     }
 
-    fn find(&self, name: &str) -> Result<Found, String> {
-        let found = Wanted::parse(name.trim(), &self.whole)?.find(&self.whole);
+    fn find(&self, name: &str) -> Result<NameMeaning, String> {
+        let found = Requested::parse(name.trim(), &self.whole)?.find(&self.whole);
         match found.as_slice() {
             [] => Err(format!("nothing in this capture is called '{name}'")),
             [one] => Ok(*one),
@@ -188,15 +188,15 @@ impl Answers {
 
     /// Connections of the sessions that a connection had to do with, itself among them.
     fn of_its_sessions(&self, id: ConnectionId) -> BTreeSet<ConnectionId> {
-        let Some(connection) = self.whole.engine.kept().get(id) else {
+        let Some(connection) = self.whole.engine.connection_store().get(id) else {
             return BTreeSet::new();
         };
         let offered = connection.offers.iter().map(|offer| offer.credential);
         let credentials = offered.chain(connection.issued.iter().copied());
-        let known = credentials.filter(|id| self.whole.engine.ledger().get(*id).is_some());
+        let known = credentials.filter(|id| self.whole.engine.credential_store().get(*id).is_some());
         let lives = known
-            .map(Found::Credential)
-            .chain([Found::Connection(id)])
+            .map(NameMeaning::Credential)
+            .chain([NameMeaning::Connection(id)])
             .map(|found| Life::of(&self.whole, found));
         lives.flat_map(|life| life.connections).collect()
     }
@@ -222,7 +222,7 @@ impl Answers {
         } else {
             BTreeSet::from([id])
         };
-        let kept = self.whole.engine.kept();
+        let kept = self.whole.engine.connection_store();
         let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
         let Stream { name, reader, size } = capture().ok_or_else(gone)?;
         let mut source = capture::from_reader(&name, reader, size, 0).map_err(|error| error.to_string())?;
@@ -242,8 +242,8 @@ impl Answers {
 
     /// What is compared with another capture.
     #[must_use]
-    pub fn side(&self) -> Side {
+    pub fn side(&self) -> DiffSide {
         let path = self.captures.first().map_or("", |capture| capture.path.as_str());
-        Side::of(&self.whole, path)
+        DiffSide::of(&self.whole, path)
     }
 }

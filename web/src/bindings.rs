@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Once;
 
-use reshake::diff::{self, Diff, Side};
+use reshake::diff::{self, Diff, DiffSide};
 use reshake::model::Report;
 use reshake::model::view::table::Sort;
-use reshake::render::explain::{self as explanations, Entry};
-use reshake::run::{Progress, Reading, Run};
+use reshake::render::explain::{self as explanations, CatalogueEntry};
+use reshake::run::{Reading, Run, RunProgress};
 use reshake::what_if::render::{WhatIf, write_text};
 use reshake::what_if::{Balance, Plan, Share};
 use reshake_core::engine::Limits;
@@ -26,7 +26,7 @@ const MAX_KEPT: usize = 1 << 30;
 /// Captures on their way in.
 struct Inputs {
     reading: Reading,
-    progress: Progress,
+    progress: RunProgress,
 }
 
 impl Inputs {
@@ -40,7 +40,7 @@ impl Inputs {
         limits.kept_bytes = limits.kept_bytes.min(MAX_KEPT);
         Self {
             reading: Reading::of(captures, keylogs, limits),
-            progress: Progress {
+            progress: RunProgress {
                 packets: 0,
                 bytes: 0,
                 size: None,
@@ -116,7 +116,7 @@ impl Analysis {
         let mut told = complaints(&run);
         told["captures"] = json!(run.captures.len());
         told["packets"] = json!(run.captures.iter().map(|capture| capture.packets).sum::<u64>());
-        told["omitted"] = json!(run.engine.kept().omitted_total());
+        told["omitted"] = json!(run.engine.connection_store().evicted_total());
         if !run.captures.is_empty() {
             self.answers = Some(Answers::of(run));
         }
@@ -290,7 +290,7 @@ impl Comparison {
         if run.captures.is_empty() {
             return Err(JsError::new(&run.errors.join("\n")));
         }
-        let side = Side::of(&Report::of(&run.engine, run.captures), &self.name);
+        let side = DiffSide::of(&Report::of(&run.engine, run.captures), &self.name);
         let mut told = run.errors;
         told.push(compare(before.answers()?, &side)?);
         Ok(told.join("\n\n"))
@@ -303,11 +303,11 @@ impl Comparison {
 /// Why it is no report.
 #[wasm_bindgen]
 pub fn compare_report(before: &Analysis, name: &str, report: &[u8]) -> Result<String, JsError> {
-    let side = Side::parse(name, report).map_err(|error| JsError::new(&format!("{name}: {error}")))?;
+    let side = DiffSide::parse(name, report).map_err(|error| JsError::new(&format!("{name}: {error}")))?;
     compare(before.answers()?, &side)
 }
 
-fn compare(before: &Answers, after: &Side) -> Result<String, JsError> {
+fn compare(before: &Answers, after: &DiffSide) -> Result<String, JsError> {
     let before = before.side();
     let mut text = Vec::new();
     diff::write_text(&Diff::between(&before, after), &mut text)?;
@@ -329,7 +329,7 @@ pub fn catalogue() -> String {
 #[must_use]
 pub fn explain(name: &str) -> String {
     let mut text = Vec::new();
-    if let Some(entry) = Entry::by_name(name) {
+    if let Some(entry) = CatalogueEntry::by_name(name) {
         // Writing to memory does not fail.
         let _ = explanations::text(entry, &mut text);
     }
@@ -337,7 +337,7 @@ pub fn explain(name: &str) -> String {
 }
 
 #[allow(clippy::cast_precision_loss)] // far below 2^53
-fn amounts(progress: &Progress) -> Vec<f64> {
+fn amounts(progress: &RunProgress) -> Vec<f64> {
     vec![progress.packets as f64, progress.bytes as f64]
 }
 

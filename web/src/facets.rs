@@ -3,7 +3,7 @@
 use reshake::model::select::KEYS;
 use reshake::model::view::{OUTCOMES, overview};
 use reshake::model::{Report, ServiceView};
-use reshake::render::explain::Entry;
+use reshake::render::explain::CatalogueEntry;
 use reshake::wording::{duration, printable};
 use reshake_core::session::TransportKind;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn term(view: &ServiceView) -> String {
 
 /// Everything that can be explained, and the keys of selections.
 pub(crate) fn catalogue() -> Value {
-    let entries = Entry::all().map(|entry| json!({ "name": entry.name(), "summary": entry.summary() }));
+    let entries = CatalogueEntry::all().map(|entry| json!({ "name": entry.name(), "summary": entry.summary() }));
     let keys = KEYS.map(|(key, help)| json!({ "key": key, "help": help }));
     json!({ "entries": entries.collect::<Vec<_>>(), "keys": keys })
 }

@@ -7,13 +7,13 @@ use hashbrown::HashSet;
 use reshake_core::net::hex;
 use reshake_core::session::Connection;
 
-use super::{Changes, Chosen, Frames};
+use super::{Changes, Chosen, FrameSet};
 use crate::capture::Source;
 
 /// The packets of chosen connections.
 #[derive(Debug)]
 pub struct Excerpt {
-    frames: Frames,
+    frames: FrameSet,
     hosts: HashSet<IpAddr>,
     randoms: HashSet<String>,
     embedded: Vec<u8>,

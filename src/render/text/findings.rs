@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::hindsight::MAX_SENTENCE;
+use super::analyses::MAX_SENTENCE;
 use super::{Page, paint};
 use crate::wording::printable;
 use anstyle::Style;

@@ -13,15 +13,15 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::Run;
+use super::{DatagramEngine, DatagramLimits};
 use crate::datagram::kind::SMALLEST_FIRST_DATAGRAM;
 use crate::decrypt::{Scratch, Speaker};
 use crate::net::{At, Datagram, Notice, Timestamp};
-use crate::quic::{self, Cid, LongKind, Packet, split};
+use crate::quic::{self, Cid, LongKind, QuicPacket, split};
 
-use limits::{IDLE, MAX_FAILURES, MAX_HELD, MAX_OPEN, MAX_OPENING, MAX_PACKETS, MAX_STRANGERS};
-use lookup::{Index, Pair, Reached};
-use open::Entry;
+use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_STRANGERS};
+use lookup::{ConnectionIndex, Pair, Reached};
+use open::OpenConnection;
 
 /// Number of a connection in the table.
 type Number = u32;
@@ -54,12 +54,12 @@ impl Stranger {
 /// The open connections over QUIC.
 #[derive(Debug)]
 pub(super) struct QuicTable {
-    slots: Vec<Option<Box<Entry>>>,
+    slots: Vec<Option<Box<OpenConnection>>>,
     free: Vec<Number>,
     /// Connections entered so far: tells a slot's tenants apart.
     entered: u64,
     live: usize,
-    index: Index,
+    index: ConnectionIndex,
     /// When to look at a connection again, nearly in the order of time.
     looks: VecDeque<(Timestamp, Number, u64)>,
     /// Those being opened, oldest first; some of them are no longer.
@@ -69,18 +69,26 @@ pub(super) struct QuicTable {
     stranger_order: VecDeque<Pair>,
     held: usize,
     scratch: Scratch,
+    limits: DatagramLimits,
     most_opening: usize,
     most_strangers: usize,
 }
 
 impl Default for QuicTable {
     fn default() -> Self {
+        Self::new(DatagramLimits::default())
+    }
+}
+
+impl QuicTable {
+    /// No connection yet.
+    pub(super) fn new(limits: DatagramLimits) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
             entered: 0,
             live: 0,
-            index: Index::default(),
+            index: ConnectionIndex::default(),
             looks: VecDeque::new(),
             opening: VecDeque::new(),
             opening_count: 0,
@@ -88,7 +96,8 @@ impl Default for QuicTable {
             stranger_order: VecDeque::new(),
             held: 0,
             scratch: Scratch::default(),
-            most_opening: MAX_OPENING,
+            limits,
+            most_opening: MAX_OPENING.min(limits.open),
             most_strangers: MAX_STRANGERS,
         }
     }
@@ -110,6 +119,7 @@ impl Clone for QuicTable {
             stranger_order: self.stranger_order.clone(),
             held: self.held,
             scratch: Scratch::default(),
+            limits: self.limits,
             most_opening: self.most_opening,
             most_strangers: self.most_strangers,
         }
@@ -118,7 +128,7 @@ impl Clone for QuicTable {
 
 impl QuicTable {
     /// Takes one datagram.
-    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         self.advance(run.last.unwrap_or(at.time), run);
         let Some((first, _)) = split(datagram.payload) else {
             return;
@@ -137,7 +147,7 @@ impl QuicTable {
     }
 
     /// Takes a datagram of a known connection.
-    fn take(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    fn take(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let Reached { number, speaker, .. } = reached;
         let Some(Some(entry)) = self.slots.get_mut(number as usize) else {
             return;
@@ -152,14 +162,14 @@ impl QuicTable {
             // datagrams with.
             let same = match (&packet, destination) {
                 (_, None) => true,
-                (Packet::Long(long), Some(first)) => long.destination == first,
-                (Packet::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
+                (QuicPacket::Long(long), Some(first)) => long.destination == first,
+                (QuicPacket::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
                 _ => false,
             };
             if !same {
                 break;
             }
-            if let Packet::Long(long) = &packet {
+            if let QuicPacket::Long(long) = &packet {
                 destination = Some(long.destination);
             }
             entry.packet(speaker, &packet, at, run.context.secrets, &mut self.scratch);
@@ -184,8 +194,8 @@ impl QuicTable {
 
     /// A client Initial for an unknown connection ID, of a connection that is known by its pair of endpoints: its last
     /// beginning was refused by a Retry or a Version Negotiation that may not be in the capture.
-    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>) -> Option<Reached> {
-        let Packet::Long(long) = first else { return None };
+    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
+        let QuicPacket::Long(long) = first else { return None };
         if long.kind != LongKind::Initial {
             return None;
         }
@@ -212,8 +222,14 @@ impl QuicTable {
     }
 
     /// A client Initial that opens with the keys of its own connection ID begins a connection.
-    fn begin(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) -> Option<Reached> {
-        let Packet::Long(long) = first else { return None };
+    fn begin(
+        &mut self,
+        datagram: &Datagram<'_>,
+        first: &QuicPacket<'_>,
+        at: At,
+        run: &mut DatagramEngine<'_>,
+    ) -> Option<Reached> {
+        let QuicPacket::Long(long) = first else { return None };
         let pair = Pair::new(datagram.source, datagram.destination);
         let failures = self.strangers.get(&pair).map_or(0, |stranger| stranger.failures);
         let small = datagram.payload.len() < SMALLEST_FIRST_DATAGRAM;
@@ -221,13 +237,13 @@ impl QuicTable {
             return None;
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
-        let Some(connection) = quic::Connection::open(long, at, &mut self.scratch) else {
+        let Some(connection) = quic::QuicConnection::open(long, at, &mut self.scratch) else {
             self.fail(pair, at, run);
             return None;
         };
         let stranger = self.strangers.remove(&pair).unwrap_or(Stranger::NEW);
         self.entered += 1;
-        let mut entry = Box::new(Entry::new(self.entered, connection, long, datagram, at));
+        let mut entry = Box::new(OpenConnection::new(self.entered, connection, long, datagram, at));
         entry.know(&stranger, long);
         let number = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -250,7 +266,7 @@ impl QuicTable {
         })
     }
 
-    fn fail(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+    fn fail(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
         let stranger = self.stranger_of(pair);
         stranger.failures += 1;
         if stranger.failures == 1 {
@@ -271,16 +287,16 @@ impl QuicTable {
     }
 
     /// A datagram of no connection.
-    fn stranger(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) {
+    fn stranger(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let pair = Pair::new(datagram.source, datagram.destination);
         match *first {
-            Packet::Long(long) if long.kind == LongKind::ZeroRtt => {
+            QuicPacket::Long(long) if long.kind == LongKind::ZeroRtt => {
                 let known = self.stranger_of(pair).zero_rtt.get_or_insert((long.destination, 0));
                 if known.0 == long.destination {
                     known.1 = known.1.saturating_add(1);
                 }
             }
-            Packet::Unknown {
+            QuicPacket::Unknown {
                 version,
                 destination,
                 source,
@@ -292,7 +308,7 @@ impl QuicTable {
                 stranger.first.get_or_insert((at, version));
                 stranger.ids.get_or_insert((destination, source));
             }
-            Packet::VersionNegotiation { destination, source } => {
+            QuicPacket::VersionNegotiation { destination, source } => {
                 let mirrored = self.strangers.get_mut(&pair.turned());
                 let mirrored = mirrored.filter(|stranger| stranger.ids == Some((source, destination)));
                 if let Some(stranger) = mirrored {
@@ -303,15 +319,15 @@ impl QuicTable {
                     }
                 }
             }
-            Packet::Short(_) if self.index.serves(datagram) => {
+            QuicPacket::Short(_) if self.index.serves(datagram) => {
                 run.notices.add(Notice::QuicUnlinkedDatagrams, Some(at.frame));
             }
-            Packet::Long(_) | Packet::Short(_) => {}
+            QuicPacket::Long(_) | QuicPacket::Short(_) => {}
         }
     }
 
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
         while let Some(&(time, number, serial)) = self.looks.front() {
             if now.since(time) < IDLE {
                 return;
@@ -332,8 +348,8 @@ impl QuicTable {
     }
 
     /// Keeps the table within its bounds.
-    fn bound(&mut self, run: &mut Run<'_>) {
-        while self.opening_count > self.most_opening || self.held > MAX_HELD {
+    fn bound(&mut self, run: &mut DatagramEngine<'_>) {
+        while self.opening_count > self.most_opening || self.held > self.limits.held {
             let Some((number, serial)) = self.opening.pop_front() else {
                 break;
             };
@@ -352,7 +368,7 @@ impl QuicTable {
                 entry.is_some_and(|entry| entry.serial == *serial && entry.is_opening())
             });
         }
-        while self.live > MAX_OPEN {
+        while self.live > self.limits.open {
             let Some((_, number, serial)) = self.looks.pop_front() else {
                 break;
             };
@@ -364,7 +380,7 @@ impl QuicTable {
     }
 
     /// Takes a connection out of the table.
-    fn remove(&mut self, number: Number) -> Option<Box<Entry>> {
+    fn remove(&mut self, number: Number) -> Option<Box<OpenConnection>> {
         let entry = self.slots.get_mut(number as usize)?.take()?;
         self.index.remove(&entry, number);
         self.opening_count -= usize::from(entry.is_opening());
@@ -380,14 +396,14 @@ impl QuicTable {
     }
 
     /// A connection is over.
-    fn end(&mut self, number: Number, run: &mut Run<'_>) {
+    fn end(&mut self, number: Number, run: &mut DatagramEngine<'_>) {
         if let Some(entry) = self.remove(number) {
             entry.end(run);
         }
     }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+    pub(super) fn finish(&mut self, run: &mut DatagramEngine<'_>) {
         for number in 0..self.slots.len() {
             self.end(u32::try_from(number).unwrap_or(u32::MAX), run);
         }

@@ -2,10 +2,6 @@
 
 /// Connections being opened: no ServerHello yet. Beyond that the oldest is given up.
 pub(super) const MAX_OPENING: usize = 1 << 16;
-/// Connections in all; beyond that the one that was silent longest is ended.
-pub(super) const MAX_OPEN: usize = 1 << 18;
-/// Bytes that all of them hold back; beyond that those being opened are given up, the oldest first.
-pub(super) const MAX_HELD: usize = 64 << 20;
 /// Packets read in a datagram; nobody coalesces more than one of each kind.
 pub(super) const MAX_PACKETS: usize = 8;
 /// Initials of a pair of endpoints that did not open, after which no more are tried.
