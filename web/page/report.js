@@ -19,10 +19,14 @@ function askFor(terms) {
 }
 
 // Shows what the terms leave. Terms that mean nothing leave everything as it is, and are pointed at.
+let applying = 0;
 async function applyTerms(terms) {
+  const turn = (applying += 1);
   const field = get("app-terms");
   field.value = terms;
   const facets = await ask("select", { terms });
+  // Somebody asked for other terms since.
+  if (turn !== applying) return;
   field.setAttribute("aria-invalid", facets.error ? "true" : "false");
   get("app-terms-wrong").textContent = facets.error ?? "";
   if (facets.error) {
@@ -167,8 +171,7 @@ get("app-where").addEventListener("submit", (event) => {
 });
 get("app-terms").addEventListener("input", complete);
 get("app-clear").addEventListener("click", () => askFor(""));
-for (const kind of ["hashchange", "popstate"]) {
-  addEventListener(kind, () => {
-    if (state.facets && termsOfAddress() !== state.terms) applyTerms(termsOfAddress());
-  });
-}
+// Going back, and an address that is changed by hand.
+addEventListener("popstate", () => {
+  if (state.facets && termsOfAddress() !== state.terms) applyTerms(termsOfAddress());
+});

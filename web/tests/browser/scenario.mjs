@@ -123,7 +123,7 @@ const checks = {
     await until(`document.getElementById("app-terms-wrong").textContent !== ""`);
     assert.match(await text("app-terms-wrong"), /nonsense/);
     await browser.run("history.go(-2)");
-    await until(`document.getElementById("app-terms").value === ""`);
+    await until(`document.getElementById("app-terms").value === "" && document.getElementById("app-clear").disabled`);
     await browser.run(`document.querySelector("#app-facets .app-facet").click()`);
     await until(`location.hash.startsWith("#where=outcome")`);
     await press("app-clear");
