@@ -31,6 +31,11 @@ function drawConnection(view) {
   get("app-connection-title").focus();
 }
 
+// Names with commas between them, each to be pressed where it can be explained.
+function names(list) {
+  return list.split(", ").flatMap((name, at) => [at > 0 ? ", " : "", state.summaries.has(name) ? nameButton(name) : name]);
+}
+
 // Where one may go from a connection.
 function ways(view) {
   const others = [["What issued its credential", view.issuer], ["Before it in the session", view.before], ["After it in the session", view.after]];
@@ -55,7 +60,7 @@ function reason(given) {
     el("p", {}, given.summary),
     evidence.length > 0 ? el("ul", { class: "evidence" }, ...evidence) : null,
     el("p", { class: "advice" }, el("strong", {}, "What to do: "), given.advice),
-    given.remaining ? el("p", {}, `Not excluded: ${given.remaining}`) : null,
+    given.remaining ? el("p", {}, "Not excluded: ", ...names(given.remaining)) : null,
     given.spec ? el("p", { class: "faint" }, given.spec) : null);
 }
 

@@ -114,9 +114,14 @@ async function drawReport() {
 
 // What the report says by names and options becomes something to press.
 function enliven(root) {
-  for (const code of root.querySelectorAll("code")) {
-    if (state.summaries.has(code.textContent)) code.replaceWith(nameButton(code.textContent));
+  for (const code of root.querySelectorAll("code, strong, b")) {
+    const name = code.textContent.replace(/^reshake explain /, "");
+    if (state.summaries.has(name)) code.replaceWith(nameButton(name));
     else if (code.classList.contains("filter")) code.after(" ", copyButton(code.textContent, "Wireshark filter"));
+  }
+  for (const faint of root.querySelectorAll(".faint")) {
+    const [, name] = /^\(reshake explain (\S+)\)$/.exec(faint.textContent) ?? [];
+    if (state.summaries.has(name)) faint.replaceChildren(nameButton(name));
   }
   for (const more of root.querySelectorAll("p.more")) {
     const [what] = more.textContent.split(": --");
