@@ -10,11 +10,13 @@ mod counts;
 pub mod document;
 mod ids;
 pub mod live;
+mod outward;
 mod primary;
 pub mod select;
 pub mod session;
 pub(crate) mod threads;
 mod tickets;
+mod transfers;
 mod transports;
 pub mod view;
 mod wireshark;
@@ -36,6 +38,7 @@ pub(crate) use reshake_core::session::{
     CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
     TransportKind,
 };
+use transfers::FtpTransfers;
 pub(crate) use transports::{connections_text, over, protocol_text, quic_version};
 
 pub use alike::OutcomeGroup;
@@ -45,6 +48,7 @@ pub use primary::{Primary, ReasonCount};
 pub use reshake_core::session::Outcomes;
 pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
+pub use transfers::TransferCounts;
 
 /// Bars of a service's timeline at most.
 const TIMELINE_BARS: i64 = 60;
@@ -150,6 +154,7 @@ pub struct Report<'a> {
     /// What a security review would want to know.
     pub findings: Arc<Findings>,
     tickets: Arc<HashMap<Service, Vec<TicketLedger>>>,
+    transfers: Arc<FtpTransfers>,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
@@ -187,7 +192,7 @@ impl<'a> Report<'a> {
         let by_hello = &engine.in_order(Connection::hello_time);
         let neighbours = &engine.address_facts();
         let (give, names) = mpsc::sync_channel(1);
-        let ((order, history, tickets), analyses) = threads::both(
+        let ((order, history, tickets, transfers), analyses) = threads::both(
             threads,
             || {
                 // What the other side waits for comes first.
@@ -195,7 +200,8 @@ impl<'a> Report<'a> {
                 let order = engine.in_order(|connection| (connection.transport.started, connection.transport.first()));
                 let history = History::of(engine.connection_store(), by_hello);
                 let tickets = tickets::ledgers(engine.connection_store(), engine.credential_store(), by_hello);
-                ((1..).zip(order).collect(), history, tickets)
+                let transfers = FtpTransfers::of(engine, by_hello);
+                ((1..).zip(order).collect(), history, tickets, transfers)
             },
             move || {
                 let names = || names.recv().unwrap_or_default();
@@ -219,6 +225,7 @@ impl<'a> Report<'a> {
             analyses: Arc::clone(&analyses),
             findings: Arc::default(),
             tickets: Arc::new(tickets),
+            transfers: Arc::new(transfers),
             selection: None,
             order,
             primaries: Primaries::default(),
@@ -255,17 +262,12 @@ impl<'a> Report<'a> {
             )),
             findings: Arc::default(),
             tickets: Arc::default(),
+            transfers: Arc::default(),
             selection: None,
             order: Vec::new(),
             primaries: Primaries::default(),
             threads: 1,
         }
-    }
-
-    /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
-    #[must_use]
-    pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
-        self.tickets.get(service).map_or(&[], Vec::as_slice)
     }
 
     /// What a selection leaves of this report. Verdicts and service analysis stay as they are.
@@ -281,6 +283,7 @@ impl<'a> Report<'a> {
             analyses: Arc::clone(&self.analyses),
             findings: Arc::clone(&self.findings),
             tickets: Arc::clone(&self.tickets),
+            transfers: Arc::clone(&self.transfers),
             selection: None,
             order: self.order.clone(),
             primaries: Primaries::default(),

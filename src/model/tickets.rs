@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::service_of;
+use super::{Report, service_of};
 use reshake_core::net::Timestamp;
 use reshake_core::session::{Connection, ConnectionId, CredentialId, Mechanism, Outcome, Service, TicketsInferred};
 use reshake_core::store::{ConnectionStore, CredentialStore};
@@ -196,6 +196,14 @@ pub fn ages(connection: &Connection, credential_store: &CredentialStore) -> impl
             real: hello?.since(issue.at.time) / 1_000_000,
         })
     })
+}
+
+impl Report<'_> {
+    /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
+    #[must_use]
+    pub fn tickets(&self, service: &Service) -> &[TicketLedger] {
+        self.tickets.get(service).map_or(&[], Vec::as_slice)
+    }
 }
 
 #[cfg(test)]

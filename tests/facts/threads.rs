@@ -12,6 +12,7 @@ use reshake::model::Report;
 use reshake::render::{json, text};
 use reshake::run::{self, RunOptions, Threads};
 use reshake_core::engine::Limits;
+use reshake_core::net::Notice;
 
 /// The report as JSON and as text, made by so many threads.
 fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: Threads) -> (String, String) {
@@ -183,6 +184,50 @@ fn where_connections_must_go_for_want_of_memory_the_same_ones_go_whatever_the_nu
         ..Limits::default()
     };
     let told = check("hoarders", &[path], &[], limits);
-    let evicted = reshake_core::net::Notice::FlowEvicted.text();
+    let evicted = Notice::FlowEvicted.text();
     assert!(told.contains(evicted), "none had to go: {told}");
+}
+
+/// Two hellos over UDP in versions that are not read: QUIC of draft 14, and DTLS as OpenSSL 0.9.8 spoke it.
+fn old_datagrams() -> Vec<u8> {
+    let quic = [&[0xff, 0xff, 0, 0, 14, 0x55][..], &[0; 1194]].concat();
+    let dtls = [
+        &[22, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 62, 1, 0, 0, 50][..],
+        &[0; 6],
+        &[0, 50],
+        &[7; 50],
+    ]
+    .concat();
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 101] {
+        file.extend(word.to_le_bytes());
+    }
+    for (second, payload) in (0_u32..).zip([quic, dtls]) {
+        let length = u16::try_from(28 + payload.len()).expect("an IP packet");
+        let mut packet = vec![0x45, 0];
+        packet.extend(length.to_be_bytes());
+        packet.extend([
+            0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 1, 0, 1, 0xc3, 0x50, 1, 0xbb,
+        ]);
+        packet.extend((length - 20).to_be_bytes());
+        packet.extend([0, 0]);
+        packet.extend(payload);
+        let captured = u32::try_from(packet.len()).expect("a packet");
+        for word in [second, 0, captured, captured] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(packet);
+    }
+    file
+}
+
+#[test]
+fn handshakes_over_udp_in_versions_that_are_not_read_are_named_whatever_the_number_of_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("old.pcap");
+    std::fs::write(&path, old_datagrams()).expect("a temporary file");
+    let told = check("old datagrams", &[path], &[], Limits::default());
+    for notice in [Notice::QuicVersionUnsupported, Notice::DtlsVersionUnsupported] {
+        assert!(told.contains(notice.text()), "{}: {told}", notice.code());
+    }
 }

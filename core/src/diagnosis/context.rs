@@ -3,7 +3,7 @@
 use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Mechanism, Offer, OfferKind, Seen, Service,
-    Shape, TicketsInferred,
+    Shape, TicketsInferred, TransportKind,
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
@@ -191,7 +191,8 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
         // that resumes what nobody saw offered leaves its client with that.
         let full = matches!(connection.shape, Seen::Yes(Shape::Full(_)));
         let unseen = connection.answer.yes().is_none() || connection.server_side.finished.is_none() || !full;
-        if connection.renegotiations > 0 || connection.server_side.handshake_loss.is_some() || unseen {
+        let lost = connection.server_side.handshake_loss.is_some() || lost_promised_ticket(connection);
+        if connection.renegotiations > 0 || lost || unseen {
             Gave::Unclear
         } else {
             Gave::Nothing
@@ -204,6 +205,14 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
         }
     };
     Some((gave, from))
+}
+
+/// Whether the server promised a ticket (RFC 5077 §3.2: then it sends one) that is not there. Over TCP the bytes say whether any
+/// are missing; a lost datagram leaves no gap when the handshake goes on.
+pub(super) fn lost_promised_ticket(connection: &Connection) -> bool {
+    let promised = connection.answer.yes().is_some_and(|answer| answer.ticket_promised);
+    let dtls = connection.transport.kind() == TransportKind::Dtls;
+    dtls && promised && connection.issued.is_empty() && !connection.is_tls13()
 }
 
 /// Orders packets by time, and by frame where times are equal.
@@ -231,6 +240,31 @@ mod tests {
 
     fn tls12(change: impl FnOnce(&mut Connection)) -> Option<Gave> {
         completed(ProtocolVersion::TLS_1_2, change).map(|(gave, _)| gave)
+    }
+
+    #[test]
+    fn a_promised_ticket_that_is_not_there_was_lost_where_losses_leave_no_gap() {
+        use crate::session::{DatagramFacts, DtlsFacts, RareFacts};
+        let promising = |change: fn(&mut Connection)| {
+            tls12(|connection| {
+                if let Seen::Yes(answer) = &mut connection.answer {
+                    answer.ticket_promised = true;
+                }
+                change(connection);
+            })
+        };
+        assert_eq!(
+            promising(|_| ()),
+            Some(Gave::Nothing),
+            "over TCP an empty ticket is all that was issued"
+        );
+        let over_dtls = |connection: &mut Connection| {
+            connection.transport.uncommon = Some(Box::new(RareFacts {
+                datagram: Some(Box::new(DatagramFacts::Dtls(DtlsFacts::default()))),
+                ..RareFacts::default()
+            }));
+        };
+        assert_eq!(promising(over_dtls), Some(Gave::Unclear));
     }
 
     fn tls13(tickets: TicketsInferred) -> Option<Gave> {

@@ -13,6 +13,7 @@ use crate::session::{Blindness, Completed, Connection, ConnectionId, TransportKi
 use crate::store::ConnectionStore;
 
 use super::behaviour::{Before, ClientBehaviour, ClientBehaviours};
+use super::context::lost_promised_ticket;
 use super::numbered::Numbered;
 
 /// A client may turn to so many names of one server in turn and still be recognised as coming back.
@@ -255,7 +256,7 @@ fn may_issue_unseen(connection: &Connection) -> bool {
     let shown = missing.is_some_and(|cause| cause != Blindness::CaptureStartedLate);
     // The ticket stands right in front of the server's Finished.
     let end_lost = connection.answer.yes().is_some() && server.finished.is_none() && server.tail_loss.is_some();
-    shown || end_lost || connection.renegotiations > 0
+    shown || end_lost || connection.renegotiations > 0 || lost_promised_ticket(connection)
 }
 
 /// The predecessor of each connection within its group.

@@ -20,6 +20,7 @@ pub mod security;
 pub mod service;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod transfers;
 
 pub use behaviour::{ClientBehaviour, Returns, Unclean};
 pub use context::{Gave, OfferAtHand, RuleContext, gave};
@@ -28,6 +29,7 @@ pub use history::History;
 pub use judge::{Judged, judge};
 pub use rules::{CATALOG, Citation, Reason};
 pub use service::{KeyNames, ServiceAnalyses};
+pub use transfers::{Transfer, TransferSession, Transfers};
 
 use crate::net::FrameRef;
 
@@ -94,6 +96,8 @@ pub enum RuleResult {
         beside: Vec<&'static str>,
         /// What would settle it.
         would_settle: Option<&'static str>,
+        /// What to do, where the capture shows that the reason's own advice is followed already.
+        advice: Option<&'static str>,
     },
     /// Looked at, and it is not the reason.
     DoesNotHold,
@@ -113,7 +117,17 @@ impl RuleResult {
             place: None,
             beside: Vec::new(),
             would_settle: None,
+            advice: None,
         }
+    }
+
+    /// The same, with something else to do than what the catalogue says: that is in place.
+    #[must_use]
+    pub fn advising(mut self, text: &'static str) -> Self {
+        if let Self::Holds { advice, .. } = &mut self {
+            *advice = Some(text);
+        }
+        self
     }
 
     /// The same, with what else would explain it and what would tell.

@@ -109,6 +109,19 @@ impl Association {
         }
     }
 
+    /// Whether a record is behind all of its side under this protection: the next of this association rather than one of
+    /// another that is called by the same connection ID. The numbers of DTLS 1.3 are encrypted and tell nothing.
+    #[must_use]
+    pub fn is_next(&self, from: Direction, record: &DtlsRecord<'_>) -> bool {
+        match record.number {
+            Number::Clear { epoch, sequence } => {
+                let half = self.half(from);
+                half.epoch == epoch && sequence >= half.sealed.next
+            }
+            Number::Encrypted { .. } => true,
+        }
+    }
+
     fn fit_clear(&self, from: Direction, record: &DtlsRecord<'_>, at: At) -> Fit {
         let current = if self.is_established() {
             Fit::Perhaps
@@ -271,6 +284,12 @@ impl Association {
     pub fn connection_id(&self, from: Direction) -> Option<&[u8]> {
         self.half(from).connection_id.as_deref()?;
         self.half(from.opposite()).connection_id.as_deref()
+    }
+
+    /// The number of the record in clear that this side sends next.
+    #[must_use]
+    pub const fn next_in_clear(&self, from: Direction) -> u64 {
+        self.half(from).clear.next
     }
 
     /// Bytes that are held back.

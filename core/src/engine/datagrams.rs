@@ -182,6 +182,11 @@ impl Datagrams {
         self.quic.strangers()
     }
 
+    /// What waits for the clients of servers that spoke first: places and bytes.
+    pub(super) fn early(&self) -> (usize, usize) {
+        self.quic.early()
+    }
+
     /// Smaller bounds for QUIC.
     pub(super) const fn shrink_quic(&mut self, most_opening: usize, most_strangers: usize) {
         self.quic.shrink(most_opening, most_strangers);

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use crate::datagram::Gate;
 use crate::decrypt::{KeyLogReader, Secrets};
 use crate::diagnosis::outcome;
-use crate::net::{At, Decoded, FrameDecoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
+use crate::net::{At, Decoded, FrameDecoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
 use crate::session::{Completed, Connection, ConnectionId, Drops};
 use crate::store::{ConnectionStore, CredentialStore, Interner, settle_session_ids};
 use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
@@ -276,6 +276,8 @@ impl Engine {
                         last: self.last,
                     };
                     self.datagrams.push(protocol, datagram, at, &mut run);
+                } else if let Some(notice) = unanalysed::datagram(datagram.payload) {
+                    self.notices.add(notice, Some(at.frame));
                 }
             }
             &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),

@@ -9,7 +9,9 @@
 use super::datagrams::Arrival;
 use super::{Engine, Limits, NeighbourSeen, connection};
 use crate::datagram::Gate;
-use crate::net::{At, Decoded, Endpoint, FrameDecoder, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp};
+use crate::net::{
+    At, Decoded, Endpoint, FrameDecoder, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp, unanalysed,
+};
 use crate::tcp::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
 use crate::tls::search::opens;
 use connection::ConnectionState;
@@ -171,6 +173,8 @@ impl TcpStage {
                     let arrival = Box::new(Arrival::of(protocol, datagram, at));
                     lines.batch.steps.push(TlsStep::Datagram(arrival));
                     lines.batch.bytes.extend_from_slice(datagram.payload);
+                } else if let Some(notice) = unanalysed::datagram(datagram.payload) {
+                    lines.batch.steps.push(TlsStep::Skipped(notice, at.frame));
                 }
             }
             &Decoded::Neighbour(what) => {

@@ -134,6 +134,8 @@ pub struct QuicConnection {
     retries: Vec<Cid>,
     /// The server has opened an Initial of its own: keys come from no other connection ID any more.
     answered: bool,
+    /// It is known by the server's answer, which stood in front of all that the client said.
+    answer_first: bool,
     version_negotiation: bool,
     retried: bool,
     token: bool,
@@ -155,26 +157,49 @@ impl QuicConnection {
         let mut first = KeySet::new(long.version, long.destination, 0)?;
         first.open(Speaker::Client, long, scratch)?;
         let [number, _] = first.largest;
-        let begun_before = number != Some(0);
         let mut connection = Self {
+            token: !long.token.is_empty(),
+            begun_before: number != Some(0),
+            ..Self::keyed(first)
+        };
+        connection.frames(Speaker::Client, Space::Initial, at, scratch.frames());
+        Some(connection)
+    }
+
+    /// Opens an Initial of a server whose Retry told the client to call it `server`: its keys come from there. `None` where it
+    /// is not authentic.
+    pub fn open_answer(server: Cid, long: &Long<'_>, at: At, scratch: &mut Scratch) -> Option<Self> {
+        let mut first = KeySet::new(long.version, server, 0)?;
+        first.open(Speaker::Server, long, scratch)?;
+        let mut connection = Self {
+            answered: true,
+            retried: true,
+            answer_first: true,
+            ..Self::keyed(first)
+        };
+        connection.frames(Speaker::Server, Space::Initial, at, scratch.frames());
+        Some(connection)
+    }
+
+    fn keyed(first: KeySet) -> Self {
+        Self {
+            original: first.destination,
             sets: vec![first],
             beginning: 0,
-            original: long.destination,
             retries: Vec::new(),
             answered: false,
+            answer_first: false,
             version_negotiation: false,
             retried: false,
-            token: !long.token.is_empty(),
-            begun_before,
+            token: false,
+            begun_before: false,
             streams: Default::default(),
             keys: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
             closed: [0; 2],
             events: Vec::new(),
-        };
-        connection.frames(Speaker::Client, Space::Initial, at, scratch.frames());
-        Some(connection)
+        }
     }
 
     /// Takes an Initial of either side. `false` where it is not authentic.
@@ -257,6 +282,12 @@ impl QuicConnection {
     pub fn may_begin_anew(&self, long: &Long<'_>) -> bool {
         let version = self.version();
         !self.answered && (self.version_negotiation || long.version != version || !long.token.is_empty())
+    }
+
+    /// Whether what a client says to an unknown ID may be what the server's Retry answered: it comes late, and is void.
+    #[must_use]
+    pub const fn is_known_by_answer(&self) -> bool {
+        self.answer_first
     }
 
     /// The hello was read: from here on keys are looked for by its random.

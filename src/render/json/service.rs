@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::connection::{EvidenceJson, seconds};
 use super::cost::AvoidableByReasonJson;
 use super::{End, OffersJson, OutcomesJson, Time};
-use crate::model::{Counts, Report, ServiceView, TicketLedger, service_id};
+use crate::model::{Counts, Report, ServiceView, TicketLedger, TransferCounts, service_id};
 use reshake_core::diagnosis::security::SecurityFinding;
 use reshake_core::diagnosis::service::{Exchange, KeyTimeline, Label, Pattern};
 use reshake_core::net::hex;
@@ -39,6 +39,28 @@ pub(super) struct ServiceJson<'a> {
     /// What each client did with its TLS 1.3 tickets; only where keys let them be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket_ledgers: Option<Vec<TicketLedgerJson>>,
+    /// Data connections of FTP control connections here, by what they resumed; only where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ftp_transfers: Option<FtpTransfersJson>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct FtpTransfersJson {
+    control: u64,
+    other: u64,
+    none: u64,
+    not_visible: u64,
+}
+
+impl From<&TransferCounts> for FtpTransfersJson {
+    fn from(counts: &TransferCounts) -> Self {
+        Self {
+            control: counts.control,
+            other: counts.other,
+            none: counts.none,
+            not_visible: counts.not_visible,
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -300,6 +322,7 @@ impl<'a> ServiceJson<'a> {
                 .map(FindingJson::from)
                 .collect(),
             ticket_ledgers: ledgers(report.tickets(&service)),
+            ftp_transfers: report.transfers(&service).map(Into::into),
         }
     }
 }

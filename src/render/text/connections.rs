@@ -11,7 +11,7 @@ use crate::model::{OutcomeGroup, TicketAge, alike, connection_id, ticket_ages};
 use crate::wording::{counted, number, seconds};
 use crate::wording::{printable, shown_path};
 use crate::wording::{target, wrapping_text};
-use reshake_core::diagnosis::Judged;
+use reshake_core::diagnosis::{Judged, TransferSession};
 use reshake_core::net::FrameRef;
 use reshake_core::session::{Connection, ConnectionId, EarlyData, Outcome};
 
@@ -97,6 +97,7 @@ impl Page<'_, '_> {
             writeln!(self.out, "    no reason of the catalogue holds")?;
         }
         self.ages(connection)?;
+        self.transfer(id)?;
         self.where_to_look(place, connection)
     }
 
@@ -115,6 +116,27 @@ impl Page<'_, '_> {
             self.paragraph(4, "", self.style.note, &text)?;
         }
         Ok(())
+    }
+
+    /// Which FTP control connection a transfer is of, and whether it resumed that one's session.
+    fn transfer(&mut self, id: ConnectionId) -> io::Result<()> {
+        let Some(transfer) = self.report.transfer(id) else {
+            return Ok(());
+        };
+        let Some(control) = self.report.engine.connection_store().get(transfer.control) else {
+            return Ok(());
+        };
+        let session = match transfer.session.yes() {
+            Some(TransferSession::Control) => "it resumed that session",
+            Some(TransferSession::Other) => "it resumed another session, which a server that asks for that one refuses",
+            Some(TransferSession::None) => {
+                "it did not resume that session; a server that asks for it refuses the transfer"
+            }
+            None => "whether it resumed that session is not visible",
+        };
+        let control = connection_id(control);
+        let text = format!("FTP transfer of the control connection {control}: {session}");
+        self.paragraph(4, "", Style::new(), &text)
     }
 
     /// Frames in which the offered credentials were issued, with the backends that did it.

@@ -8,11 +8,12 @@ use anstyle::Style;
 
 use super::{Page, analyses, paint};
 use crate::model::cost::{Avoidable, AvoidableByReason};
-use crate::model::{OutcomeGroup, ServiceView, TicketLedger, alike};
+use crate::model::{OutcomeGroup, ServiceView, TicketLedger, TransferCounts, alike};
 use crate::wording::{MAX_WIRE, printable};
 use crate::wording::{bytes, counted, duration, number};
 use reshake_core::diagnosis::Reason;
 use reshake_core::diagnosis::answer::Answer;
+use reshake_core::diagnosis::security::SecurityFinding;
 use reshake_core::session::Outcome;
 use reshake_core::tls::CertificateOperation;
 
@@ -43,11 +44,15 @@ impl Page<'_, '_> {
         services.sort_by_key(|view| Reverse(worth_a_look(view)));
         let shown = if self.all { services.len() } else { MAX_SERVICES };
         let mut advised: Vec<&'static str> = Vec::new();
+        let outward = !self.all && self.report.looks_outward();
         if services.len() > MAX_PLAIN {
             self.all_services(&mut advised)?;
         }
         for view in services.iter().take(shown) {
-            self.service(view, services.len() == 1, &mut advised)?;
+            self.service(view, services.len() == 1, outward, &mut advised)?;
+        }
+        if outward {
+            self.findings_elsewhere(&services)?;
         }
         let rest = services.get(shown..).unwrap_or_default();
         if rest.is_empty() {
@@ -64,7 +69,13 @@ impl Page<'_, '_> {
         writeln!(self.out, "\n… {more} ({connections}, {worth}): --all")
     }
 
-    fn service(&mut self, view: &ServiceView, alone: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
+    fn service(
+        &mut self,
+        view: &ServiceView,
+        alone: bool,
+        outward: bool,
+        advised: &mut Vec<&'static str>,
+    ) -> io::Result<()> {
         let name = paint(self.style.name, service_name(view.server_name.as_deref()));
         // A lone service has the counts of the whole report.
         let counts = if alone {
@@ -88,7 +99,14 @@ impl Page<'_, '_> {
         }
         let service = view.service();
         self.tickets(report.tickets(&service))?;
-        self.findings(report.findings.service(&service), advised)?;
+        if let Some(transfers) = report.transfers(&service) {
+            self.transfers(transfers)?;
+        }
+        let found = report.findings.service(&service).iter();
+        let found: Vec<&SecurityFinding> = found
+            .filter(|found| !outward || found.kind.is_up_to_clients())
+            .collect();
+        self.findings(&found, advised)?;
         let trouble = Trouble {
             alike: view.alike.clone(),
             avoidable: view.avoidable.clone(),
@@ -133,6 +151,25 @@ impl Page<'_, '_> {
         let [issued, spent, thrown_away, left] = [all.issued, all.spent, all.thrown_away, all.left].map(number);
         let text = format!("{issued} issued, {spent} spent{reused}, {thrown_away} thrown away, {left} left{exhausted}");
         self.paragraph(2, "tickets    ", self.style.name, &text)
+    }
+
+    /// Whether the data connections of FTP resumed the session of their control connection.
+    fn transfers(&mut self, counts: &TransferCounts) -> io::Result<()> {
+        let each = [
+            (counts.control, "resumed the session of their control connection"),
+            (counts.other, "resumed another session"),
+            (counts.none, "resumed none"),
+            (counts.not_visible, "not visible"),
+        ];
+        let told = each.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, what)| format!("{} {what}", number(*count))).collect();
+        let refused = match counts.other + counts.none {
+            0 => "",
+            _ => "; the others are refused where that session is required (vsftpd, ProFTPD, FileZilla Server)",
+        };
+        let total = counted(counts.total(), "transfer", "transfers");
+        let text = format!("{total}: {}{refused}", told.join(", "));
+        self.paragraph(2, "FTP        ", self.style.name, &text)
     }
 
     /// What the services have in common, where there are several.

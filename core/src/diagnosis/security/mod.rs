@@ -4,6 +4,7 @@
 //! One catalogue, [`FINDINGS`]; `explain`, `docs/reasons.md`, completions and the tests are functions over it. A rule
 //! is a pure function over one [`ServiceContext`], asked once per service when a report is made.
 
+mod early;
 mod ground;
 mod handshake;
 mod iv;
@@ -73,6 +74,12 @@ impl FindingKind {
     pub fn by_name(name: &str) -> Option<&'static Self> {
         FINDINGS.iter().copied().find(|kind| kind.name == name)
     }
+
+    /// Whether it is for the client's side to act; else it is for whoever runs the server.
+    #[must_use]
+    pub fn is_up_to_clients(&self) -> bool {
+        std::ptr::eq(self, &raw const tickets::TICKET_REUSE_LINKABLE)
+    }
 }
 
 /// Declares one finding: its documentation is its text.
@@ -110,6 +117,7 @@ pub static FINDINGS: &[&FindingKind] = &[
     &keys::TICKET_KEY_OLDER_THAN_A_DAY,
     &sharing::STEK_SHARED_ACROSS_HOSTS,
     &handshake::RESUMED_ACROSS_SNI,
+    &early::EARLY_DATA_ACCEPTED_TWICE,
     &handshake::RESUMED_DESPITE_MUST_NOT,
     &handshake::PSK_WITHOUT_DHE,
     &handshake::NO_EMS_RESUMPTION,

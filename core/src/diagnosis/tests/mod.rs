@@ -69,7 +69,7 @@ impl World {
     }
 
     /// The findings at the service of this name: severity, confidence, summary.
-    fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
+    pub(crate) fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
         let findings = Findings::of(&self.analyses, &self.connection_store, &self.credential_store);
         let found = findings.service(&Service {
             server: endpoint(2),
@@ -222,6 +222,22 @@ fn a_habit_of_offering_shows_after_any_close() {
     ] {
         assert!(behaviour.offers(), "{behaviour:?}");
     }
+}
+
+#[test]
+fn a_client_that_offers_at_other_times_is_not_told_to_turn_its_cache_on() {
+    let advice = |connections: Vec<Connection>| {
+        let mut world = World::of(connections, usize::MAX);
+        // What came before the second hello may be lost: whether the client held anything is not visible.
+        world.drops.count(1, Some(at(8).time));
+        let judged = judge(&world.case(1));
+        let silent = judged.iter().find(|it| it.reason.name == "client-did-not-offer");
+        silent.map(|it| it.advice.to_owned()).unwrap_or_default()
+    };
+    let never = advice(vec![full(5), full(9), full(13)]);
+    assert!(never.starts_with("turn on the client's session cache"), "{never}");
+    let often = advice(vec![full(5), full(9), offering(13)]);
+    assert!(often.starts_with("the client keeps sessions"), "{often}");
 }
 
 #[test]

@@ -156,6 +156,7 @@ pub(super) fn transport(flow: &Flow<ConnectionState>, interner: &mut Interner) -
         unreachable: flow.unreachable,
         behind: flow.answered_from.as_deref().copied(),
         datagram: None,
+        server_clock_ahead: flow.clock_difference(),
     };
     Transport {
         spans: flow.spans.clone(),
@@ -212,7 +213,7 @@ fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direct
     let half: &Half = flow.half(direction);
     let lost = flow.data.lost[direction];
     let (read, inside) = match &flow.data.each[direction] {
-        StreamState::Tls(decoder) => (decoder.in_sync(), decoder.inside_record()),
+        StreamState::Tls(decoder) => (decoder.has_read_all(), decoder.inside_record()),
         // Where nothing was said, nothing is unread.
         _ => (flow.data.offsets[direction] == 0, false),
     };

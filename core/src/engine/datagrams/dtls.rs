@@ -3,18 +3,20 @@
 //! One pair of endpoints may hold several associations, one after another (RFC 6347 §4.2.8). The elder goes on until the
 //! younger is established: anybody can forge a ClientHello, and it must not end a connection.
 
+mod copies;
 #[cfg(test)]
 mod tests;
 mod track;
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{DatagramEngine, DatagramLimits};
-use crate::dtls::{DtlsRecord, Fit, Opens, opens, records};
-use crate::net::{At, Datagram, Endpoint, Notice, Timestamp};
+use crate::dtls::{DtlsRecord, Fit, Number, Opens, opens, records};
+use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Timestamp};
 use crate::tcp::Direction;
+use copies::{Copies, is_unique};
 use track::{EndCause, TrackedAssociation};
 
 /// Pairs of endpoints with an association at once: what a forger can make of datagrams alone.
@@ -31,6 +33,8 @@ const IDLE_AFTER_ALERT: i64 = 60_000_000_000;
 /// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
 /// that doubles its timer from one second (RFC 6347 §4.2.4.1).
 const IDLE_UNANSWERED: i64 = 120_000_000_000;
+/// Pairs remembered as those of connections without a beginning; beyond that one may be taken for the move of another.
+const MAX_OTHERS: usize = 1 << 12;
 /// Connection IDs that are kept to find connections by.
 const MAX_IDS: usize = 1 << 16;
 
@@ -64,6 +68,7 @@ impl Default for DtlsTable {
 #[derive(Debug, Clone)]
 struct Associations {
     all: Vec<TrackedAssociation>,
+    copies: Copies,
     /// Bytes that they hold back.
     buffered: usize,
     /// Where it waits to be looked at; entries of the queues that say otherwise are out of date.
@@ -93,6 +98,15 @@ impl AssociationStage {
 }
 
 impl Associations {
+    fn new(queued: (AssociationStage, Timestamp)) -> Self {
+        Self {
+            all: Vec::new(),
+            copies: Copies::default(),
+            buffered: 0,
+            queued,
+        }
+    }
+
     fn stage(&self) -> AssociationStage {
         let all = |is: fn(&TrackedAssociation) -> bool| self.all.iter().all(is);
         if all(TrackedAssociation::is_alerted) {
@@ -107,6 +121,23 @@ impl Associations {
     fn last(&self) -> Option<Timestamp> {
         self.all.iter().map(TrackedAssociation::last).max()
     }
+
+    /// Whether a datagram whose bytes came before is all the same what the youngest association says next: nothing in it
+    /// is its own, and it bears the next number.
+    fn goes_on(&self, datagram: &Datagram<'_>, id_length: Option<usize>) -> bool {
+        let Some(track) = self.all.last() else { return false };
+        let all = || records(datagram.payload, datagram.cut, id_length);
+        let next = track.association.next_in_clear(track.direction(datagram));
+        let first = all().next().map(|record| record.number);
+        let continues = first.is_some_and(|number| {
+            number
+                == Number::Clear {
+                    epoch: 0,
+                    sequence: next,
+                }
+        });
+        continues && !all().any(|record| is_unique(&record))
+    }
 }
 
 /// Connection IDs that servers are called by (RFC 9146), and the pairs on which they were agreed.
@@ -117,6 +148,8 @@ struct Ids {
     lengths: HashMap<Endpoint, Vec<(usize, usize)>>,
     /// Pairs to which a connection has moved.
     moved: HashMap<Pair, Pair>,
+    /// Pairs with connections of their own, the beginning of which is not in the capture.
+    others: HashSet<Pair>,
 }
 
 impl DtlsTable {
@@ -142,13 +175,30 @@ impl DtlsTable {
         } else if opens(datagram.payload, datagram.cut).is_some() {
             self.make_room(at, run);
             let queued = (AssociationStage::Unanswered, at.time);
-            let (all, buffered) = (Vec::new(), 0);
-            self.pairs.insert(own, Associations { all, buffered, queued });
+            self.pairs.insert(own, Associations::new(queued));
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
         } else if let Some(pair) = self.ids.find(datagram) {
-            self.deliver(pair, datagram, at, run);
+            if self.has_moved(pair, datagram) {
+                self.deliver(pair, datagram, at, run);
+            } else if self.ids.others.len() < MAX_OTHERS {
+                self.ids.others.insert(own);
+            }
         }
+    }
+
+    /// Whether a datagram from endpoints that are not known is of the connection of `pair`, which is called by the ID that it
+    /// bears. Some servers call every connection by the same ID, and the beginning of another one may not be in the
+    /// capture: it is told apart by record numbers that begin anew, and then by its endpoints.
+    fn has_moved(&self, pair: Pair, datagram: &Datagram<'_>) -> bool {
+        let own = pair_of(datagram.source, datagram.destination);
+        let track = self.pairs.get(&pair).and_then(|state| state.all.last());
+        let length = self.id_length(pair, datagram);
+        let first = records(datagram.payload, datagram.cut, length).next();
+        let (Some(track), Some(record)) = (track, first) else {
+            return false;
+        };
+        !self.ids.others.contains(&own) && track.association.is_next(Direction::ToServer, &record)
     }
 
     /// Time passes: ends connections that have been silent for long.
@@ -175,13 +225,17 @@ impl DtlsTable {
     /// Hands every record of a datagram to the association that it fits.
     fn deliver(&mut self, pair: Pair, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let length = self.id_length(pair, datagram);
-        let mut beginning = opens(datagram.payload, datagram.cut);
+        let Some(state) = self.pairs.get(&pair) else { return };
+        let hash = state.copies.hash(datagram.payload);
+        let only = state.copies.original(hash);
+        let only = only.filter(|_| !state.goes_on(datagram, length));
+        let mut beginning = opens(datagram.payload, datagram.cut).filter(|_| only.is_none());
         let (mut touched, mut news) = (None, None);
         for record in records(datagram.payload, datagram.cut, length) {
-            let mut place = self.best(pair, datagram, &record, at);
+            let mut place = self.best(pair, datagram, &record, only, at);
             if let (None, Some(by)) = (place, beginning) {
                 self.begin(pair, by, datagram, at, run);
-                place = self.best(pair, datagram, &record, at);
+                place = self.best(pair, datagram, &record, only, at);
             }
             beginning = None;
             let Some(track) = place.and_then(|place| self.track(pair, place)) else {
@@ -201,14 +255,27 @@ impl DtlsTable {
             track.association.count_retransmission();
         }
         track.tell(run);
-        if let Some(moved) = track.note_path(datagram, at) {
+        let (first, moved) = (track.first().1, track.note_path(datagram, at));
+        if let Some(moved) = moved {
             self.ids.moved.insert(moved, pair);
+        }
+        if let Some(state) = self.pairs.get_mut(&pair).filter(|_| only.is_none()) {
+            state.copies.note(hash, first);
         }
         self.settle(pair, at, run);
     }
 
-    fn best(&self, pair: Pair, datagram: &Datagram<'_>, record: &DtlsRecord<'_>, at: At) -> Option<usize> {
+    /// The association that the record fits best, among all or that alone which begins with the frame `only`.
+    fn best(
+        &self,
+        pair: Pair,
+        datagram: &Datagram<'_>,
+        record: &DtlsRecord<'_>,
+        only: Option<FrameRef>,
+        at: At,
+    ) -> Option<usize> {
         let tracks = self.pairs.get(&pair)?.all.iter().enumerate();
+        let tracks = tracks.filter(|(_, track)| only.is_none_or(|only| track.first().1 == only));
         let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record, at), place));
         fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
     }

@@ -107,6 +107,8 @@ pub struct RecordDecoder {
     /// A protected record that ended inside a gap and has not been reported.
     ended_in_gap: Option<Record>,
     resynchronised: bool,
+    /// Where a header was due there stands text: this side has left TLS.
+    left: bool,
 }
 
 impl RecordDecoder {
@@ -136,6 +138,7 @@ impl RecordDecoder {
             unconfirmed: false,
             ended_in_gap: None,
             resynchronised: false,
+            left: false,
         }
     }
 
@@ -214,6 +217,12 @@ impl RecordDecoder {
         !matches!(self.state, DecoderState::Lost) && !self.unconfirmed
     }
 
+    /// Whether no record of the stream so far is unread: boundaries are known, or clear text stands behind the last one.
+    #[must_use]
+    pub const fn has_read_all(&self) -> bool {
+        self.in_sync() || self.left
+    }
+
     /// Whether the stream so far ends inside a record or a header.
     #[must_use]
     pub const fn inside_record(&self) -> bool {
@@ -270,6 +279,7 @@ impl RecordDecoder {
         self.state = DecoderState::Lost;
         self.header_have = 0;
         self.unconfirmed = false;
+        self.left = false;
         if self.protection == RecordProtection::Off {
             self.protection = RecordProtection::Unknown;
         }
@@ -335,7 +345,11 @@ impl RecordDecoder {
             }
             self.header_have += 1;
             if self.header_have == 5 && !plausible(&self.header) {
+                // FTP goes back to clear text by CCC (RFC 4217 §12.3), and Exim says in clear that its client is gone.
+                let text = self.header.iter().take(5).all(|byte| is_text(*byte));
+                let left = text && !self.unconfirmed;
                 self.lose_framing();
+                self.left = left;
                 return Step::Plain(RecordEvent::Desynchronised);
             }
         }
@@ -563,6 +577,7 @@ impl RecordDecoder {
             }
             *input = candidate;
             self.state = DecoderState::Header;
+            self.left = false;
             if certainty == Chain::Open {
                 return self.begin_unconfirmed(input);
             }
@@ -588,6 +603,10 @@ impl RecordDecoder {
             body: Body::Ignored,
         })
     }
+}
+
+const fn is_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 fn report<'i>(record: Record) -> Step<'i> {
@@ -834,6 +853,23 @@ mod tests {
             events(&mut RecordDecoder::new(Start::Record), &stream, 99),
             ["application_data:30", "Desynchronised"]
         );
+    }
+
+    #[test]
+    fn clear_text_behind_the_last_record_leaves_none_unread() {
+        let alert = record(21, &[7; 26]);
+        for (text, read) in [
+            (&b"421 lost input connection\r\n"[..], true),
+            (&[0, 1, 2, 3, 4, 5], false),
+        ] {
+            let mut decoder = RecordDecoder::new(Start::Record);
+            let stream = [&alert, text].concat();
+            assert_eq!(events(&mut decoder, &stream, 7), ["alert:26", "Desynchronised"]);
+            assert_eq!((decoder.has_read_all(), decoder.inside_record()), (read, false));
+            // Among lost bytes there may have been records.
+            decoder.gap(100);
+            assert!(!decoder.has_read_all());
+        }
     }
 
     #[test]

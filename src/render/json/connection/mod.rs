@@ -2,6 +2,7 @@
 
 mod close;
 mod csv;
+mod ftp;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -62,7 +63,7 @@ impl From<Judged> for ReasonJson {
             confidence: Confidence::code(judged.confidence),
             settled_by: judged.settled_by,
             summary: judged.summary,
-            advice: judged.reason.advice,
+            advice: judged.advice,
             spec: judged.reason.spec.iter().map(ToString::to_string).collect(),
             evidence: judged.evidence.into_iter().map(Into::into).collect(),
             remaining: judged.remaining,
@@ -185,11 +186,16 @@ pub(super) struct ConnectionJson<'a> {
     encapsulation: Vec<String>,
     tunnels: Vec<TunnelJson>,
     preamble: Option<PreambleJson>,
+    /// Null unless it is a data connection of FTP.
+    ftp: Option<ftp::TransferJson>,
     service: String,
     backend: Option<String>,
     cache_domain: Option<String>,
     started: Time,
     offset_seconds: f64,
+    /// By how much the clock of the server's packets was ahead of that of the client's, where the SYN exchange shows two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_clock_ahead_ms: Option<f64>,
     first: Frame,
     last: Frame,
     wireshark: Vec<FilterJson>,
@@ -300,11 +306,17 @@ impl<'a> ConnectionJson<'a> {
                 kind: preamble.kind,
                 client: preamble.client.map(Into::into),
             }),
+            ftp: ftp::told(report, id, &mut not_visible, &mut inferred),
             service: service_id(&service_of(connection)),
             backend: backend.map(|number| format!("backend-{number}")),
             cache_domain: cache_domain.map(|number| format!("domain-{number}")),
             started: Time(started),
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
+            server_clock_ahead_ms: transport.server_clock_ahead().map(|ahead| {
+                let how = "the SYN-ACK was sent between the SYN and what acknowledges it; the middle is taken";
+                inferred.insert("server_clock_ahead_ms", how);
+                milliseconds(ahead)
+            }),
             first: transport.first().into(),
             last: transport.last().into(),
             wireshark: FilterJson::all(report, connection),

@@ -83,16 +83,20 @@ impl OpenConnection {
     pub(super) fn new(
         serial: u64,
         connection: quic::QuicConnection,
+        (pair, speaker): (Pair, Speaker),
         long: &Long<'_>,
-        datagram: &Datagram<'_>,
         at: At,
     ) -> Self {
+        let (client_id, server_id) = match speaker {
+            Speaker::Client => (long.source, long.destination),
+            Speaker::Server => (long.destination, long.source),
+        };
         Self {
             serial,
-            client: datagram.source,
-            server: datagram.destination,
-            client_id: long.source,
-            server_id_length: long.destination.len(),
+            client: pair.from,
+            server: pair.to,
+            client_id,
+            server_id_length: server_id.len(),
             connection,
             open: None,
             anew: false,
@@ -106,7 +110,7 @@ impl OpenConnection {
             facts: QuicFacts {
                 version: long.version,
                 paths: vec![ClientPath {
-                    client: datagram.source,
+                    client: pair.from,
                     first: at.frame,
                 }],
                 ..QuicFacts::default()
