@@ -19,9 +19,24 @@ let module = null;
 let onprogress = () => {};
 let panic = null;
 
+// What the text of an element stands for: the number of its bytes, and two letters of 91 for every 13 bits.
+function lettered(text) {
+  const values = new Uint16Array(128);
+  let value = 0;
+  for (let code = 33; code < 127; code += 1) {
+    if (!'"&<'.includes(String.fromCharCode(code))) values[code] = value++;
+  }
+  const bytes = new Uint8Array(parseInt(text, 10));
+  let [at, bits, count] = [0, 0, 0];
+  for (let place = text.indexOf(" ") + 1; place < text.length; place += 2) {
+    bits |= (values[text.charCodeAt(place)] + 91 * values[text.charCodeAt(place + 1)]) << count;
+    for (count += 13; count >= 8 && at < bytes.length; count -= 8, bits >>>= 8) bytes[at++] = bits;
+  }
+  return bytes;
+}
+
 async function unpacked(id) {
-  const text = get(id).textContent.trim();
-  const packed = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const packed = lettered(get(id).textContent);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
 }
