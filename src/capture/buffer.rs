@@ -13,6 +13,8 @@ pub(super) struct Buffer {
     base: u64,
     done: bool,
     error: Option<io::Error>,
+    /// What is asked of the reader at once, after the first time.
+    capacity: usize,
 }
 
 impl Buffer {
@@ -22,6 +24,8 @@ impl Buffer {
     const CAPACITY: usize = 256 << 10;
     /// The first read: many files may wait for their turn, each with its first packet only.
     const FIRST: usize = 16 << 10;
+    /// What each of very many files reads at once.
+    const SMALL: usize = 32 << 10;
 
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
         Self {
@@ -32,7 +36,13 @@ impl Buffer {
             base: 0,
             done: false,
             error: None,
+            capacity: Self::CAPACITY,
         }
+    }
+
+    /// Reads in smaller pieces: this is one of very many.
+    pub(super) const fn stay_small(&mut self) {
+        self.capacity = Self::SMALL;
     }
 
     /// The unread bytes at hand.
@@ -107,7 +117,7 @@ impl Buffer {
         let usual = if self.data.is_empty() {
             Self::FIRST
         } else {
-            Self::CAPACITY
+            self.capacity
         };
         // Doubling keeps the number of copies small for a block larger than the buffer, whatever length it claims.
         let size = if want <= usual {
@@ -126,7 +136,14 @@ impl Buffer {
             return;
         };
         match self.reader.read(space) {
-            Ok(0) => self.done = true,
+            Ok(0) => {
+                self.done = true;
+                if self.start == self.end {
+                    // Files that are over wait for the report in thousands.
+                    self.base = self.offset();
+                    (self.data, self.start, self.end) = (Vec::new(), 0, 0);
+                }
+            }
             Ok(count) => self.end = self.end.saturating_add(count).min(self.data.len()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {

@@ -14,6 +14,9 @@ use thiserror::Error;
 
 use reshake_core::net::{Capture, Packet, Timestamp};
 
+#[cfg(all(feature = "live", unix))]
+mod annotated;
+mod blocks;
 mod buffer;
 mod compress;
 pub mod copy;
@@ -28,10 +31,13 @@ mod pcap;
 mod pcapng;
 mod pipe;
 mod record;
+mod reopen;
 #[cfg(test)]
 mod testing;
 mod timeline;
 
+#[cfg(all(feature = "live", unix))]
+pub use annotated::{Annotated, Comments};
 pub use facts::{FactFile, Line};
 pub use folder::expand;
 pub use keylog::KeyLogFile;
@@ -40,6 +46,10 @@ pub use record::{Recorded, Rotation};
 pub use timeline::Timeline;
 
 use input::Input;
+use reopen::Reopened;
+
+/// From so many files on each is open only while it is read: systems allow a process 256 to 1,024 descriptors.
+pub const MANY: usize = 128;
 
 /// Why a source has no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,8 +202,34 @@ pub enum SourceError {
     },
 }
 
+/// Bytes that an input is read from: a file, or what stands for one where there are none.
+pub struct Stream {
+    /// What it is called.
+    pub name: String,
+    /// The bytes.
+    pub reader: Box<dyn Read + Send>,
+    /// How many there are, where that is known.
+    pub size: Option<u64>,
+}
+
+impl Stream {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, or is a directory.
+    pub fn open(path: &str) -> Result<Self, SourceError> {
+        let (file, size) = open_file(path)?;
+        Ok(Self {
+            name: path.to_owned(),
+            reader: Box::new(file),
+            size,
+        })
+    }
+}
+
 /// An input, as its first bytes show it.
-pub enum Opened {
+pub enum OpenedInput {
     /// Packets.
     Capture(Box<dyn Source>),
     /// Facts of runs that are over.
@@ -206,25 +242,56 @@ pub enum Opened {
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
-    if path == "-" {
-        return recognise_reader(path, Box::new(io::stdin()), None, capture);
-    }
-    let (file, size) = open_file(path)?;
-    recognise_reader(path, Box::new(file), size, capture)
+pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
+    let stream = if path == "-" {
+        Stream {
+            name: path.to_owned(),
+            reader: Box::new(io::stdin()),
+            size: None,
+        }
+    } else {
+        Stream::open(path)?
+    };
+    recognise_stream(stream, capture)
 }
 
-fn recognise_reader(
-    name: &str,
-    reader: Box<dyn Read + Send>,
-    size: Option<u64>,
-    capture: u16,
-) -> Result<Opened, SourceError> {
-    let input = unwrap(Input::new(name, reader, size, capture));
+/// The same for one of very many files ([`MANY`]): it takes no descriptor while it waits for its turn, and less memory.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise_one_of_many(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
+    let (file, size) = open_file(path)?;
+    // A pipe cannot be opened again where it was left.
+    let Some(reader) = size.and_then(|_| Reopened::of(path, &file)) else {
+        let stream = Stream {
+            name: path.to_owned(),
+            reader: Box::new(file),
+            size,
+        };
+        return recognise_stream(stream, capture);
+    };
+    drop(file);
+    let mut input = Input::new(path, Box::new(reader), size, capture);
+    input.buffer.stay_small();
+    recognise_input(input)
+}
+
+/// As [`recognise`], of bytes that come from anywhere.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise_stream(stream: Stream, capture: u16) -> Result<OpenedInput, SourceError> {
+    recognise_input(Input::new(&stream.name, stream.reader, stream.size, capture))
+}
+
+fn recognise_input(input: Input) -> Result<OpenedInput, SourceError> {
+    let input = unwrap(input);
     if FactFile::recognises(input.buffer.data()) {
-        return Ok(Opened::Facts(Box::new(FactFile::new(input))));
+        return Ok(OpenedInput::Facts(Box::new(FactFile::new(input))));
     }
-    detect(input).map(Opened::Capture)
+    detect(input).map(OpenedInput::Capture)
 }
 
 /// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.
@@ -240,21 +307,25 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
     from_reader(path, Box::new(file), size, capture)
 }
 
-/// The bytes of a pcapng file, decompressed, for whoever copies it block by block; `None` of a pcap file.
+/// A capture for whoever copies it.
+pub enum Content {
+    /// Of a pcapng file its bytes, decompressed: it is copied block by block.
+    Blocks(Box<dyn Read + Send>),
+    /// Of a pcap file its packets.
+    Records(Box<dyn Source>),
+}
+
+/// The content of a capture that is to be copied.
 ///
 /// # Errors
 ///
 /// As [`open`].
-pub fn blocks(path: &str) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
-    let (file, size) = open_file(path)?;
-    let mut input = Input::new(path, Box::new(file), size, 0);
-    input.fill(4);
-    input = compress::unwrap(input);
-    input.fill(4);
+pub fn content(stream: Stream) -> Result<Content, SourceError> {
+    let input = unwrap(Input::new(&stream.name, stream.reader, stream.size, 0));
     if pcapng::recognises(input.buffer.data()) {
-        return Ok(Some(input.buffer.into_reader()));
+        return Ok(Content::Blocks(input.buffer.into_reader()));
     }
-    Ok(None)
+    detect(input).map(Content::Records)
 }
 
 /// Opens a capture file that is still being written: at its end, waits for more until `stop` is set. When another file

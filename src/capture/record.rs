@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
+use super::blocks::Blocks;
 use super::{Pause, Source, SourceError};
-use reshake_core::net::{Capture, LinkType, Packet, Timestamp};
+use reshake_core::net::{Capture, Packet, Timestamp};
 
 /// When a file is full and how many are kept.
 #[derive(Debug, Clone, Copy, Default)]
@@ -104,50 +105,37 @@ impl Source for Recorded {
     }
 }
 
-/// Writes pcapng (draft-ietf-opsawg-pcapng), one section a file, in the byte order of the machine.
+/// Writes files of one section each.
 struct Recorder {
     /// Of the first file.
     base: PathBuf,
     /// Of the current one.
     path: PathBuf,
-    out: BufWriter<File>,
+    blocks: Blocks<BufWriter<File>>,
     rotation: Rotation,
     number: u64,
     files: VecDeque<PathBuf>,
-    /// Interfaces that the current file describes.
-    interfaces: Vec<(u32, LinkType)>,
-    written: u64,
     started: Option<Timestamp>,
     latest: Option<Timestamp>,
 }
 
 /// Room for a large frame: small packets are written together.
 const BUFFER: usize = 1 << 18;
-const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-const INTERFACE_DESCRIPTION: u32 = 1;
-const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
-const IF_TSRESOL: u16 = 9;
-const ISB_OSDROP: u16 = 7;
-const NANOSECONDS: u8 = 9;
 
 impl Recorder {
     fn new(path: &Path, rotation: Rotation) -> io::Result<Self> {
         let mut recorder = Self {
             base: path.to_owned(),
             path: path.to_owned(),
-            out: BufWriter::with_capacity(BUFFER, File::create(path)?),
+            blocks: begin(path)?,
             rotation,
             number: 1,
             files: VecDeque::from([path.to_owned()]),
-            interfaces: Vec::new(),
-            written: 0,
             started: None,
             latest: None,
         };
-        recorder.section()?;
         // Whoever looks finds a capture, if an empty one.
-        recorder.out.flush()?;
+        recorder.blocks.flush()?;
         Ok(recorder)
     }
 
@@ -157,11 +145,7 @@ impl Recorder {
         }
         self.started.get_or_insert(packet.time);
         self.latest = self.latest.max(Some(packet.time));
-        let interface = self.interface(packet.interface, packet.link)?;
-        let [high, low] = ticks(packet.time);
-        let length = u32::try_from(packet.data.len()).unwrap_or(u32::MAX);
-        let head = [interface, high, low, length, packet.original_len];
-        self.block(ENHANCED_PACKET, &words(&head), packet.data)
+        self.blocks.packet(packet, &[])
     }
 
     /// Whether a packet belongs into the next file.
@@ -170,7 +154,7 @@ impl Recorder {
         let large = self
             .rotation
             .bytes
-            .is_some_and(|most| self.written + packet.data.len() as u64 > most);
+            .is_some_and(|most| self.blocks.written() + packet.data.len() as u64 > most);
         let long = self
             .rotation
             .nanos
@@ -179,88 +163,31 @@ impl Recorder {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        self.out.flush()?;
+        self.blocks.flush()?;
         self.number += 1;
         self.path = numbered(&self.base, self.number);
-        self.out = BufWriter::with_capacity(BUFFER, File::create(&self.path)?);
+        self.blocks = begin(&self.path)?;
         self.files.push_back(self.path.clone());
         while self.rotation.files.is_some_and(|most| self.files.len() > most) {
             if let Some(oldest) = self.files.pop_front() {
                 fs::remove_file(oldest)?;
             }
         }
-        self.interfaces.clear();
-        (self.written, self.started, self.latest) = (0, None, None);
-        self.section()
+        (self.started, self.latest) = (None, None);
+        Ok(())
     }
 
     /// Brings the file to its end with what the capturing side lost.
     fn close(mut self, dropped: Option<u64>) -> io::Result<()> {
-        if let Some(dropped) = dropped.filter(|_| !self.interfaces.is_empty()) {
-            let [high, low] = ticks(self.latest.unwrap_or(Timestamp::from_nanos(0)));
-            let mut options = option(ISB_OSDROP, &dropped.to_ne_bytes());
-            options.extend(option(0, &[]));
-            self.block(INTERFACE_STATISTICS, &words(&[0, high, low]), &options)?;
+        if let Some(dropped) = dropped {
+            self.blocks.losses(dropped, self.latest)?;
         }
-        self.out.flush()
-    }
-
-    fn section(&mut self) -> io::Result<()> {
-        let version = [1_u16, 0].map(u16::to_ne_bytes).concat();
-        let mut body = words(&[0x1a2b_3c4d]);
-        body.extend(version);
-        body.extend(u64::MAX.to_ne_bytes());
-        self.block(SECTION_HEADER, &body, &[])
-    }
-
-    /// The number of an interface in this file, which is told about it first.
-    fn interface(&mut self, interface: u32, link: LinkType) -> io::Result<u32> {
-        let known = self.interfaces.iter().position(|known| *known == (interface, link));
-        let number = if let Some(number) = known {
-            number
-        } else {
-            let mut body = [link.0, 0].map(u16::to_ne_bytes).concat();
-            body.extend(0_u32.to_ne_bytes());
-            body.extend(option(IF_TSRESOL, &[NANOSECONDS]));
-            body.extend(option(0, &[]));
-            self.block(INTERFACE_DESCRIPTION, &body, &[])?;
-            self.interfaces.push((interface, link));
-            self.interfaces.len() - 1
-        };
-        Ok(u32::try_from(number).unwrap_or(u32::MAX))
-    }
-
-    /// One block: its kind, its length before and after, and a body in two parts that is filled up to whole words.
-    fn block(&mut self, kind: u32, head: &[u8], rest: &[u8]) -> io::Result<()> {
-        let body = head.len() + rest.len();
-        let padding = body.next_multiple_of(4) - body;
-        let length = u32::try_from(12 + body + padding).unwrap_or(u32::MAX);
-        self.out.write_all(&words(&[kind, length]))?;
-        self.out.write_all(head)?;
-        self.out.write_all(rest)?;
-        self.out.write_all([0; 3].get(..padding).unwrap_or_default())?;
-        self.out.write_all(&length.to_ne_bytes())?;
-        self.written += u64::from(length);
-        Ok(())
+        self.blocks.flush()
     }
 }
 
-fn words(values: &[u32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_ne_bytes()).collect()
-}
-
-fn option(code: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(value.len()).unwrap_or(0);
-    let mut bytes = [code, length].map(u16::to_ne_bytes).concat();
-    bytes.extend_from_slice(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
-
-/// Nanoseconds in the two halves of a block.
-fn ticks(time: Timestamp) -> [u32; 2] {
-    let nanos = time.nanos().cast_unsigned();
-    [nanos >> 32, nanos & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
+fn begin(path: &Path) -> io::Result<Blocks<BufWriter<File>>> {
+    Blocks::begin(BufWriter::with_capacity(BUFFER, File::create(path)?))
 }
 
 /// `capture.pcapng` becomes `capture-2.pcapng`.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::{Pause, Source, SourceError};
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, Packet, Timestamp};
 
 /// One or more sources merged by packet time.
@@ -18,6 +18,8 @@ pub struct Timeline {
     current: Option<usize>,
     /// Files that took the place of followed ones and are no captures.
     failed: Vec<SourceError>,
+    /// Sources were read up to a packet that is not given yet, beside the current one.
+    entered: bool,
 }
 
 impl Timeline {
@@ -46,6 +48,7 @@ impl Timeline {
             waiting: BinaryHeap::new(),
             current: None,
             failed: Vec::new(),
+            entered: true,
         };
         for (at, first) in firsts.into_iter().enumerate() {
             timeline.wait(at, first);
@@ -125,12 +128,17 @@ impl Timeline {
     /// Whether any input is of a format that may bring TLS key logs along.
     #[must_use]
     pub fn may_bring_secrets(&self) -> bool {
-        self.captures().any(|capture| capture.format == Format::Pcapng)
+        self.captures().any(|capture| capture.format == CaptureFormat::Pcapng)
     }
 
     /// Whether key logs stand before the next packet, which is read for it.
     #[inline]
     pub fn brings_secrets(&mut self) -> bool {
+        // All others stand where they stood at the last call.
+        if !std::mem::take(&mut self.entered) {
+            let current = self.current.and_then(|at| self.sources.get_mut(at));
+            return current.is_some_and(|source| source.brings_secrets());
+        }
         self.sources.iter_mut().any(|source| source.brings_secrets())
     }
 
@@ -170,6 +178,7 @@ impl Timeline {
                 let next = source.peek();
                 self.ranks.push(self.sources.len());
                 self.sources.push(source);
+                self.entered = true;
                 self.wait(self.sources.len() - 1, next);
                 if self.current == Some(at) {
                     self.current = None;

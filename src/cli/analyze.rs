@@ -1,17 +1,18 @@
 //! `reshake analyze`: captures in, report out.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::args::{Analyze, Format, Time};
+use super::args::{Analyze, ReportFormat, Time};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, interrupt, keylogs, print, print_form, read_until, terminal};
 use crate::facts;
 use crate::model::document::Bounds;
 use crate::model::{Report, SelectError, Selection};
 use crate::render::{html, json, markdown, text};
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::wording::printable;
 use reshake_core::engine::{Limits, Shard};
 
@@ -21,13 +22,16 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
-    if arguments.time.is_some() && arguments.format != Format::Text {
+    if arguments.time.is_some() && arguments.format != ReportFormat::Text {
         complain(
             "--time: only the text report has a clock to choose; the other forms give times as their readers need them",
         );
         return Ok(Status::Usage);
     }
-    let is_short = matches!(arguments.format, Format::Text | Format::Json | Format::Jsonl);
+    let is_short = matches!(
+        arguments.format,
+        ReportFormat::Text | ReportFormat::Json | ReportFormat::Jsonl
+    );
     if arguments.summary && !is_short {
         complain("--summary: is for text, json and jsonl");
         return Ok(Status::Usage);
@@ -35,7 +39,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let selection = selection(arguments.select.as_deref())?;
     let options = options(arguments)?;
     let mut redaction = Redaction::of(&arguments.redact)?;
-    if arguments.format == Format::Facts && !may_be_facts(selection.as_ref(), &redaction) {
+    if arguments.format == ReportFormat::Facts && !may_be_facts(selection.as_ref(), &redaction) {
         return Ok(Status::Usage);
     }
     // Whoever followed a file has said already how that ends.
@@ -58,29 +62,23 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     }
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
-    if arguments.format == Format::Facts {
+    if arguments.format == ReportFormat::Facts {
         let shard = Shard::of(&engine, captures);
         print(|out| facts::write(&shard, out))?;
         return Ok(status);
     }
-    let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
-    let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
-    let text = text::Options {
+    let report = Report::with_threads(&engine, captures, selection, arguments.threads.count());
+    let text = text::TextOptions {
         times: times(arguments.time),
         summary: arguments.summary,
         ..terminal::options(coloured, arguments.all)
     };
-    print_form(arguments.format == Format::Text, |out| match arguments.format {
+    print_form(arguments.format == ReportFormat::Text, |out| match arguments.format {
         _ if arguments.wireshark => text::filters(&report, out),
-        Format::Text => text::write(&report, text, out),
-        Format::Json if arguments.summary => json::write_summary(&report, out),
-        Format::Json => json::write_document(&report, out),
-        Format::Jsonl if arguments.summary => json::write_summary_lines(&report, out),
-        Format::Jsonl => json::write_lines(&report, out),
-        Format::Facts => Ok(()),
-        Format::Markdown => markdown::write(&report, bounds, out),
-        Format::Html => html::write(&report, bounds, out),
-        Format::Csv => json::write_csv(&report, out),
+        ReportFormat::Text => text::write(&report, text, out),
+        ReportFormat::Json if arguments.summary => json::write_summary(&report, out),
+        ReportFormat::Jsonl if arguments.summary => json::write_summary_lines(&report, out),
+        format => show(&report, format, arguments.all, coloured, out),
     })?;
     std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.
@@ -94,6 +92,26 @@ const fn times(asked: Option<Time>) -> text::Times {
         Some(Time::Utc) => text::Times::Utc,
         Some(Time::Local) => text::Times::Local,
         Some(Time::Relative) => text::Times::Relative,
+    }
+}
+
+/// The report in the form that is asked for. Facts are no report.
+pub(super) fn show(
+    report: &Report<'_>,
+    format: ReportFormat,
+    all: bool,
+    coloured: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let bounds = if all { Bounds::WIDE } else { Bounds::USUAL };
+    match format {
+        ReportFormat::Text => text::write(report, terminal::options(coloured, all), out),
+        ReportFormat::Json => json::write_document(report, out),
+        ReportFormat::Jsonl => json::write_lines(report, out),
+        ReportFormat::Facts => Ok(()),
+        ReportFormat::Markdown => markdown::write(report, bounds, out),
+        ReportFormat::Html => html::write(report, bounds, out),
+        ReportFormat::Csv => json::write_csv(report, out),
     }
 }
 
@@ -138,21 +156,20 @@ pub(super) fn selection(text: Option<&str>) -> Result<Option<Selection>, Status>
     })
 }
 
-fn options(arguments: &Analyze) -> Result<Options, Status> {
-    let mut limits = Limits::default();
-    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
+fn options(arguments: &Analyze) -> Result<RunOptions, Status> {
+    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
     let stop = arguments.follow.then(interrupt::stop).transpose();
     let follow = stop.map_err(|error| {
         complain(&format!("--follow: signals cannot be caught: {error}"));
         Status::Unreadable
     })?;
-    Ok(Options {
+    Ok(RunOptions {
         limits,
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
-        joinable: arguments.format == Format::Facts,
-        threads: usize::from(arguments.threads),
+        joinable: arguments.format == ReportFormat::Facts,
+        threads: arguments.threads,
     })
 }
 

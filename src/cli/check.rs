@@ -4,14 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::args::gate::{Check, CheckForm, Output};
+use super::args::gate::{CheckArgs, CheckForm, Output};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, keylogs, print, print_form, read, read_whole};
-use crate::check::render::{self, Asked, Form};
+use crate::check::render::{self, Asked, CheckFormat};
 use crate::check::{Baseline, Origin, Rules, begin, show};
-use crate::diff::Side;
+use crate::diff::DiffSide;
 use crate::model::{Report, Selection};
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::wording::printable;
 use reshake_core::engine::Limits;
 
@@ -20,11 +20,11 @@ const MAX_RULES: u64 = 1 << 20;
 /// Bytes of an earlier report at most.
 pub(super) const MAX_REPORT: u64 = 4 << 30;
 
-pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
+pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
     if arguments.init {
         return begin_rules(arguments.rules.as_deref().unwrap_or("reshake.toml"));
     }
-    let mut rules = rules(arguments)?;
+    let mut rules = rules(arguments.rules.as_deref(), arguments.demands.given())?;
     if arguments.print_rules {
         let shown = show(&rules);
         print(|out| {
@@ -107,25 +107,27 @@ fn redact(redaction: &mut Redaction, run: &mut Run, rules: &mut Rules, asked: &m
     }
 }
 
-fn options(arguments: &Check) -> Result<Options, Status> {
-    let mut limits = Limits::default();
-    limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
-    Ok(Options {
+fn options(arguments: &CheckArgs) -> Result<RunOptions, Status> {
+    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
+    Ok(RunOptions {
         limits,
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     })
 }
 
 /// The rules of the file, then those of the flags.
-fn rules(arguments: &Check) -> Result<Rules, Status> {
+pub(super) fn rules<'a>(
+    file: Option<&str>,
+    flags: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Result<Rules, Status> {
     let terms = |text: &str| {
         let wrong = |error: crate::model::SelectError| (error.at, error.message);
         Selection::parse(text).map(|_| ()).map_err(wrong)
     };
     let mut rules = Rules::default();
     let faults = (|| {
-        if let Some(path) = &arguments.rules {
+        if let Some(path) = file {
             let read = read_whole(Path::new(path), MAX_RULES)
                 .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is not UTF-8")));
             let text = match read {
@@ -137,7 +139,7 @@ fn rules(arguments: &Check) -> Result<Rules, Status> {
             };
             rules.add_file(path, &text, &terms).map_err(fault)?;
         }
-        for (name, text) in arguments.demands.given() {
+        for (name, text) in flags {
             rules.add_flag(name, text, &terms).map_err(fault)?;
         }
         Ok(())
@@ -147,13 +149,13 @@ fn rules(arguments: &Check) -> Result<Rules, Status> {
 }
 
 #[allow(clippy::needless_pass_by_value)] // as map_err hands it over
-fn fault(fault: crate::check::Fault) -> Status {
+fn fault(fault: crate::check::RuleFault) -> Status {
     complain(&fault.to_string());
     Status::Usage
 }
 
 /// Whether there is something to check, and a place for every form of the answer.
-fn usable(arguments: &Check, rules: &Rules) -> Result<(), Status> {
+fn usable(arguments: &CheckArgs, rules: &Rules) -> Result<(), Status> {
     let refuse = |line: &str| {
         complain(line);
         Err(Status::Usage)
@@ -177,7 +179,7 @@ fn usable(arguments: &Check, rules: &Rules) -> Result<(), Status> {
 }
 
 /// The earlier report. A path in a rule file is relative to that file.
-fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
+pub(super) fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
     let unreadable = |line: String| {
         complain(&line);
         Status::Unreadable
@@ -188,7 +190,8 @@ fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
     };
     let json =
         read_whole(&file, MAX_REPORT).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
-    let side = Side::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+    let side =
+        DiffSide::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
     match side.selection {
         None => Ok(side.baseline()),
         Some(terms) => Err(unreadable(format!(
@@ -199,7 +202,7 @@ fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
 }
 
 /// Writes every form; whether each could be written.
-fn write(arguments: &Check, answer: &render::Check<'_, '_>, coloured: bool) -> io::Result<bool> {
+fn write(arguments: &CheckArgs, answer: &render::Check<'_, '_>, coloured: bool) -> io::Result<bool> {
     let mut written = true;
     for Output { form, file } in &arguments.format {
         let Some(file) = file else { continue };
@@ -216,20 +219,20 @@ fn write(arguments: &Check, answer: &render::Check<'_, '_>, coloured: bool) -> i
     Ok(written)
 }
 
-fn to_file(path: &str, answer: &render::Check<'_, '_>, form: Form) -> io::Result<()> {
+fn to_file(path: &str, answer: &render::Check<'_, '_>, form: CheckFormat) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     answer.write(form, &mut out)?;
     out.flush()
 }
 
-const fn form_of(form: CheckForm, coloured: bool) -> Form {
+const fn form_of(form: CheckForm, coloured: bool) -> CheckFormat {
     match form {
-        CheckForm::Text => Form::Text { coloured },
-        CheckForm::Json => Form::Json,
-        CheckForm::Junit => Form::Junit,
-        CheckForm::Sarif => Form::Sarif,
-        CheckForm::Github => Form::Github,
-        CheckForm::Gitlab => Form::Gitlab,
-        CheckForm::Markdown => Form::Markdown,
+        CheckForm::Text => CheckFormat::Text { coloured },
+        CheckForm::Json => CheckFormat::Json,
+        CheckForm::Junit => CheckFormat::Junit,
+        CheckForm::Sarif => CheckFormat::Sarif,
+        CheckForm::Github => CheckFormat::Github,
+        CheckForm::Gitlab => CheckFormat::Gitlab,
+        CheckForm::Markdown => CheckFormat::Markdown,
     }
 }

@@ -7,7 +7,7 @@ use super::args::{Cli, Complete};
 use super::{Done, Status, print};
 use crate::check::RULES;
 use crate::model::select::completions;
-use crate::render::explain::Entry;
+use crate::render::explain::CatalogueEntry;
 
 /// Said where files may stand as well: a shell lists them better.
 const FILES: &str = ":files";
@@ -124,14 +124,14 @@ fn rule(name: &str) -> Option<&'static str> {
 
 /// Names that a rule is about.
 fn names(rule: &str) -> Vec<Candidate> {
-    let kind = |entry: &Entry| match entry {
-        Entry::Reason(_) => "reason",
-        Entry::Pattern(_) => "pattern",
-        Entry::Finding(_) => "finding",
+    let kind = |entry: &CatalogueEntry| match entry {
+        CatalogueEntry::Reason(_) => "reason",
+        CatalogueEntry::Pattern(_) => "pattern",
+        CatalogueEntry::Finding(_) => "finding",
     };
-    let wanted = |entry: &Entry| rule.ends_with(kind(entry));
-    let told = |entry: Entry| (entry.name().to_owned(), entry.summary().to_owned());
-    Entry::all().filter(wanted).map(told).collect()
+    let wanted = |entry: &CatalogueEntry| rule.ends_with(kind(entry));
+    let told = |entry: CatalogueEntry| (entry.name().to_owned(), entry.summary().to_owned());
+    CatalogueEntry::all().filter(wanted).map(told).collect()
 }
 
 fn positional(command: &Command, found: &mut Vec<Candidate>) {

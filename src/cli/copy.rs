@@ -1,22 +1,20 @@
 //! `reshake annotate` and `reshake extract`: a capture in, a capture out.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use hashbrown::HashSet;
 
 use super::args::{Annotate, Copying, Extract};
-use super::output::Output;
+use super::output::OutputFile;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
-use crate::capture::copy::{Changes, Chosen, Copied, CopyError, Frames, copy};
-use crate::capture::{self, KeyLogFile};
-use crate::model::session::{Found, Life};
+use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, copy, lines_of, randoms};
+use crate::capture::{self, KeyLogFile, Stream};
+use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, connection_id};
 use crate::render::annotations::{Annotations, connections_called};
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::wording::counted;
-use reshake_core::net::hex;
 use reshake_core::session::{Connection, ConnectionId};
 
 /// Connections listed of a beginning that several ids have.
@@ -25,9 +23,9 @@ const MAX_CANDIDATES: usize = 20;
 const MAX_EMBEDDED: usize = 64 << 20;
 
 /// A run and where its copy goes.
-struct Job {
+struct CopyJob {
     run: Run,
-    output: Output,
+    output: OutputFile,
     /// Lines of the given key logs that belong to connections of the capture.
     embedded: Vec<u8>,
 }
@@ -54,21 +52,17 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     let Some(ids) = wanted(arguments, &report) else {
         return Ok(Status::Usage);
     };
-    let kept = report.engine.kept();
-    let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
-    let mut frames = Chosen::of(0, chosen.iter().copied(), kept.iter().map(|(_, connection)| connection));
-    match capture::open(&arguments.copying.file, 0) {
-        Ok(mut source) => {
-            while let Some(packet) = source.next() {
-                frames.push(&packet);
-            }
-        }
+    let connection_store = report.engine.connection_store();
+    let chosen: Vec<&Connection> = ids.iter().filter_map(|id| connection_store.get(*id)).collect();
+    let mut source = match capture::open(&arguments.copying.file, 0) {
+        Ok(source) => source,
         Err(error) => {
             complain(&error.to_string());
             return Ok(Status::Unreadable);
         }
-    }
-    let excerpt = Excerpt::of(frames, chosen.iter().copied(), &job.embedded);
+    };
+    let others = connection_store.iter().map(|(_, connection)| connection);
+    let excerpt = Excerpt::of(0, &chosen, others, source.as_mut(), job.embedded);
     let told = |copied: &Copied| {
         let packets = counted(copied.kept, "packet", "packets");
         format!(
@@ -80,7 +74,7 @@ pub(super) fn extract(arguments: &Extract) -> Done {
 }
 
 /// Opens the output, then analyses the input: what cannot be written is said before the work.
-fn begin(arguments: &Copying) -> Result<Job, Status> {
+fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
     let usage = |line: String| {
         complain(&line);
         Status::Usage
@@ -100,13 +94,13 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
             "--embed-keys: there is no key log; give one as --keylog FILE".to_owned(),
         ));
     }
-    let output = Output::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
+    let output = OutputFile::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
         complain(&line);
         status
     })?;
-    let options = Options {
+    let options = RunOptions {
         keylogs: keylogs.clone(),
-        ..Options::default()
+        ..RunOptions::default()
     };
     let run = read(std::slice::from_ref(&arguments.file), &options, arguments.quiet);
     if run.captures.is_empty() || !run.errors.is_empty() {
@@ -114,7 +108,7 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
     }
     let mut embedded = Vec::new();
     if arguments.embed_keys {
-        let randoms = randoms(run.engine.kept().iter().map(|(_, connection)| connection));
+        let randoms = randoms(run.engine.connection_store().iter().map(|(_, connection)| connection));
         for path in &keylogs {
             embedded.extend(read_keys(path, &randoms).map_err(|line| {
                 complain(&line);
@@ -122,7 +116,7 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
             })?);
         }
     }
-    Ok(Job { run, output, embedded })
+    Ok(CopyJob { run, output, embedded })
 }
 
 /// The lines of a key log that belong to these connections: whoever gets the copy gets no other secret.
@@ -141,26 +135,6 @@ fn read_keys(path: &str, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// ClientHello randoms in hex, as key logs name connections.
-fn randoms<'c>(connections: impl Iterator<Item = &'c Connection>) -> HashSet<String> {
-    let hellos = connections.filter_map(|connection| connection.hello.yes());
-    hellos.map(|hello| hex(&hello.random)).collect()
-}
-
-/// Lines `LABEL RANDOM SECRET` with one of those randoms.
-fn lines_of(log: &[u8], randoms: &HashSet<String>) -> Vec<u8> {
-    let mut left = Vec::new();
-    for line in log.split(|byte| *byte == b'\n') {
-        let text = String::from_utf8_lossy(line);
-        let random = text.split_ascii_whitespace().nth(1).map(str::to_ascii_lowercase);
-        if random.is_some_and(|random| randoms.contains(&random)) {
-            left.extend_from_slice(line.trim_ascii_end());
-            left.push(b'\n');
-        }
-    }
-    left
-}
-
 /// The connections that are asked for; what is wrong is said.
 fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<ConnectionId>> {
     let name = arguments.connection.as_str();
@@ -169,7 +143,7 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
     } else {
         Vec::new()
     };
-    let lives = |found: Vec<Found>| {
+    let lives = |found: Vec<NameMeaning>| {
         found
             .into_iter()
             .flat_map(|one| Life::of(report, one).connections)
@@ -189,7 +163,7 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
         several => {
             complain(&format!("'{name}' may mean {} connections:", several.len()));
             for id in several.iter().take(MAX_CANDIDATES) {
-                if let Some(connection) = report.engine.kept().get(*id) {
+                if let Some(connection) = report.engine.connection_store().get(*id) {
                     complain(&format!("  {}  {}", connection_id(connection), connection.client));
                 }
             }
@@ -202,26 +176,27 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
 }
 
 /// Every session that a connection had to do with: what it offered, and what it was given.
-fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<Found> {
-    let Some(connection) = report.engine.kept().get(id) else {
+fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<NameMeaning> {
+    let Some(connection) = report.engine.connection_store().get(id) else {
         return Vec::new();
     };
     let offered = connection.offers.iter().map(|offer| offer.credential);
     let credentials = offered.chain(connection.issued.iter().copied());
     let found = credentials
-        .filter(|id| report.engine.ledger().get(*id).is_some())
-        .map(Found::Credential);
-    found.chain([Found::Connection(id)]).collect()
+        .filter(|id| report.engine.credential_store().get(*id).is_some())
+        .map(NameMeaning::Credential);
+    found.chain([NameMeaning::Connection(id)]).collect()
 }
 
 fn write(
     arguments: &Copying,
-    mut output: Output,
+    mut output: OutputFile,
     run: &Run,
     changes: &dyn Changes,
     told: impl FnOnce(&Copied) -> String,
 ) -> Status {
-    let copied = match copy(&arguments.file, changes, &mut output) {
+    let original = Stream::open(&arguments.file).map_err(CopyError::from);
+    let copied = match original.and_then(|original| copy(original, changes, &mut output)) {
         Ok(copied) => copied,
         Err(CopyError::Write(error)) => {
             complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
@@ -275,65 +250,5 @@ impl Changes for Annotated<'_> {
 
     fn embedded(&self) -> Option<&[u8]> {
         Some(self.embedded)
-    }
-}
-
-/// The packets of chosen connections.
-pub(super) struct Excerpt<'r> {
-    frames: Frames,
-    hosts: HashSet<IpAddr>,
-    randoms: HashSet<String>,
-    embedded: &'r [u8],
-}
-
-impl<'r> Excerpt<'r> {
-    /// Of frames that were found, with the lines of a key log to put in.
-    pub(super) fn of<'c>(
-        frames: Chosen,
-        connections: impl Iterator<Item = &'c Connection>,
-        embedded: &'r [u8],
-    ) -> Self {
-        let (frames, hosts) = frames.finish();
-        Self {
-            frames,
-            hosts,
-            randoms: randoms(connections),
-            embedded,
-        }
-    }
-}
-
-impl Changes for Excerpt<'_> {
-    fn keeps(&self, frame: u64) -> bool {
-        self.frames.has(frame)
-    }
-
-    fn is_excerpt(&self) -> bool {
-        true
-    }
-
-    fn secrets(&self, log: &[u8]) -> Vec<u8> {
-        lines_of(log, &self.randoms)
-    }
-
-    fn names(&self, address: IpAddr) -> bool {
-        self.hosts.contains(&address)
-    }
-
-    fn embedded(&self) -> Option<&[u8]> {
-        Some(self.embedded)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_lines_of_the_connections_are_left_of_a_key_log() {
-        let log = b"# comment\nCLIENT_RANDOM 0A0b 11\r\nCLIENT_RANDOM 0c0d 22\nRSA 0a0b0a0b 33\nSERVER_TRAFFIC_SECRET_0 0a0b 44";
-        let randoms = HashSet::from(["0a0b".to_owned()]);
-        let left = lines_of(log, &randoms);
-        assert_eq!(left, b"CLIENT_RANDOM 0A0b 11\nSERVER_TRAFFIC_SECRET_0 0a0b 44\n");
     }
 }

@@ -5,12 +5,11 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::copy::Excerpt;
-use crate::capture;
-use crate::capture::copy::{Chosen, copy};
+use crate::capture::copy::{Excerpt, copy};
+use crate::capture::{self, Stream};
 use crate::model::Report;
 use crate::tui::event::Cutter;
-use reshake_core::session::{Connection, ConnectionId};
+use reshake_core::session::ConnectionId;
 
 /// Files of one name that are tried.
 const MAX_NAMES: u32 = 10_000;
@@ -23,18 +22,21 @@ pub(super) fn cutter(paths: Vec<String>) -> Cutter {
 }
 
 fn cut(paths: &[String], report: &Report<'_>, id: ConnectionId, name: &str, folder: &Path) -> Result<String, String> {
-    let kept = report.engine.kept();
+    let kept = report.engine.connection_store();
     let connection = kept.get(id).ok_or("its packets were only counted")?;
-    let capture = connection.transport.first().capture();
-    let path = paths.get(usize::from(capture)).ok_or("its capture is not known")?;
+    let index = connection.transport.first().capture();
+    let path = paths.get(usize::from(index)).ok_or("its capture is not known")?;
     if path == "-" {
         return Err("standard input cannot be read twice; give a file".to_owned());
     }
-    let excerpt = excerpt(path, capture, connection, kept.iter().map(|(_, connection)| connection))?;
+    let mut source = capture::open(path, index).map_err(|error| error.to_string())?;
+    let others = kept.iter().map(|(_, connection)| connection);
+    let excerpt = Excerpt::of(index, &[connection], others, source.as_mut(), Vec::new());
     let (written, file) = create(folder, name).map_err(|error| error.to_string())?;
     let mut out = BufWriter::new(file);
-    let copied = copy(path, &excerpt, &mut out)
+    let copied = Stream::open(path)
         .map_err(|error| error.to_string())
+        .and_then(|original| copy(original, &excerpt, &mut out).map_err(|error| error.to_string()))
         .and_then(|copied| out.flush().map(|()| copied).map_err(|error| error.to_string()));
     match copied {
         Ok(copied) => Ok(format!("{written} ({} packets)", copied.kept)),
@@ -44,21 +46,6 @@ fn cut(paths: &[String], report: &Report<'_>, id: ConnectionId, name: &str, fold
             Err(error)
         }
     }
-}
-
-/// The frames of a connection, found in one pass over its capture.
-fn excerpt<'c>(
-    path: &str,
-    capture: u16,
-    connection: &'c Connection,
-    others: impl Iterator<Item = &'c Connection>,
-) -> Result<Excerpt<'static>, String> {
-    let mut frames = Chosen::of(capture, std::iter::once(connection), others);
-    let mut source = capture::open(path, capture).map_err(|error| error.to_string())?;
-    while let Some(packet) = source.next() {
-        frames.push(&packet);
-    }
-    Ok(Excerpt::of(frames, std::iter::once(connection), &[]))
 }
 
 /// A new file; an existing one is never touched.

@@ -5,18 +5,18 @@ use std::io::Read;
 use std::path::Path;
 
 use super::args::SessionFormat;
-use super::args::gate::Diff;
+use super::args::gate::DiffArgs;
 use super::check::MAX_REPORT;
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs, print_form, read, read_whole};
-use crate::diff::{self, Side};
+use crate::diff::{self, DiffSide};
 use crate::model::Report;
-use crate::run::Options;
+use crate::run::RunOptions;
 
-pub(super) fn run(arguments: &Diff) -> Done {
-    let options = Options {
+pub(super) fn run(arguments: &DiffArgs) -> Done {
+    let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let paths = [&arguments.before, &arguments.after];
@@ -45,11 +45,11 @@ pub(super) fn run(arguments: &Diff) -> Done {
 }
 
 /// One side, and whether all of it could be read; what is wrong with it is said.
-fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -> Option<(Side, bool)> {
+fn side(path: &str, options: &RunOptions, redaction: &mut Redaction, quiet: bool) -> Option<(DiffSide, bool)> {
     if is_json(path) {
         let json = read_whole(Path::new(path), MAX_REPORT)
             .map_err(|error| complain(&format!("{path}: cannot be read: {error}")));
-        let side = Side::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
+        let side = DiffSide::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
         return Some((side.ok()?, true));
     }
     let mut run = read(&[path.to_owned()], options, quiet);
@@ -57,7 +57,7 @@ fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -
     redaction.apply(&mut run, None);
     let report = Report::of(&run.engine, run.captures);
     let path = report.captures.first()?.path.clone();
-    Some((Side::of(&report, &path), whole))
+    Some((DiffSide::of(&report, &path), whole))
 }
 
 /// Whether a file begins as a JSON object does, which no capture does, and is no file of facts.

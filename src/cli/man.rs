@@ -22,6 +22,8 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .br
 \fBreshake live\fR [\fIOPTIONS\fR] \fB\-i\fR \fINAME\fR | \fB\-\fR
 .br
+\fBreshake record\fR [\fIOPTIONS\fR] \fB\-\-\fR \fICOMMAND\fR...
+.br
 \fBreshake interfaces\fR
 .br
 \fBreshake session\fR [\fIOPTIONS\fR] \fIID\fR \fIFILE\fR...
@@ -31,6 +33,8 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 \fBreshake check\fR [\fIRULES\fR] [\fIOPTIONS\fR] \fIFILE\fR...
 .br
 \fBreshake diff\fR [\fIOPTIONS\fR] \fIBEFORE\fR \fIAFTER\fR
+.br
+\fBreshake wireshark\fR \fB\-\-install\fR | \fB\-\-remove\fR [\fB\-\-user\fR \fIDIR\fR]
 .br
 \fBreshake explain\fR [\fINAME\fR] [\fB\-\-format\fR \fIFORM\fR]
 .br
@@ -59,6 +63,9 @@ An input could not be read, or the output not be written. Unreadable inputs are 
 Captures are read as pcap (microseconds or nanoseconds, either byte order) or pcapng, plain or compressed with gzip or zstd; the content decides, not the name. Nothing is written but the report, and nothing is configured by files but the rules of \fBcheck \-\-rules\fR.
 .SH ENVIRONMENT
 .TP
+SSLKEYLOGFILE
+Set by \fBrecord\fR for its command; where it is set already, the file that it names is used. Read by others only with \fB\-\-keylog\-env\fR.
+.TP
 NO_COLOR
 When set and not empty, \fB\-\-color=auto\fR uses no colour.
 .SH EXAMPLES
@@ -74,6 +81,9 @@ ssh host tcpdump \-U \-s 0 \-w \- port 443 | reshake \-c 100000 \-
 .TP
 Watching an interface for ten minutes, and keeping the packets:
 sudo reshake live \-i eth0 \-\-duration 10m \-w packets.pcapng
+.TP
+What one client does when it comes twice:
+sudo reshake record \-\-repeat 2 \-\- curl \-sS https://www.example.test/
 .TP
 Connections that were declined, one object a line:
 reshake \-\-format jsonl farm.pcapng | jq \-c 'select(.type == "connection" and .outcome == "declined")'

@@ -9,19 +9,23 @@ mod copy;
 mod cut;
 mod diff;
 mod explain;
+mod extcap;
 mod habits;
 mod interfaces;
 mod interrupt;
 mod live;
 mod man;
 mod output;
+mod page;
 mod progress;
+mod record;
 mod redact;
 mod schema;
 mod session;
 mod terminal;
 mod view;
 mod what_if;
+mod wireshark;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
@@ -34,7 +38,7 @@ use args::{Color, Command};
 use progress::Meter;
 use terminal::print_form;
 
-use crate::run::{self, Options, Run};
+use crate::run::{self, Run, RunOptions};
 use crate::wording::printable;
 
 /// Exit status; fixed by the report's contract.
@@ -48,6 +52,9 @@ enum Status {
     Usage,
     /// An input could not be read, or the output not be written.
     Unreadable,
+    /// That of a command which was run.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Command(u8),
 }
 
 impl From<Status> for ExitCode {
@@ -57,6 +64,8 @@ impl From<Status> for ExitCode {
             Status::Violated => Self::from(1),
             Status::Usage => Self::from(2),
             Status::Unreadable => Self::from(3),
+            #[cfg(all(feature = "live", target_os = "linux"))]
+            Status::Command(code) => Self::from(code),
         }
     }
 }
@@ -95,6 +104,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Analyze(arguments) => analyze::run(arguments, coloured(cli.color)),
         Command::Live(arguments) => live::run(arguments, coloured(cli.color)),
+        Command::Record(arguments) => record::run(arguments, coloured(cli.color)),
         Command::Interfaces => interfaces::run(),
         Command::View(arguments) => view::run(arguments, coloured(cli.color)),
         Command::Session(arguments) => session::run(arguments),
@@ -103,7 +113,10 @@ pub fn main() -> ExitCode {
         Command::Extract(arguments) => copy::extract(arguments),
         Command::Check(arguments) => check::run(arguments, coloured(cli.color)),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Wireshark(arguments) => wireshark::run(arguments),
+        Command::Extcap(arguments) => extcap::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Page(arguments) => page::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man => man::run(),
@@ -132,12 +145,12 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()>
 }
 
 /// Reads captures to their end, and shows how far it is; what is wrong with them is said.
-fn read(files: &[String], options: &Options, quiet: bool) -> Run {
+fn read(files: &[String], options: &RunOptions, quiet: bool) -> Run {
     read_until(files, options, quiet, &AtomicBool::new(false))
 }
 
 /// The same until `stop` is set: what was read by then is what there is.
-fn read_until(files: &[String], options: &Options, quiet: bool, stop: &AtomicBool) -> Run {
+fn read_until(files: &[String], options: &RunOptions, quiet: bool, stop: &AtomicBool) -> Run {
     let mut meter = Meter::new(!quiet);
     let run = run::analyze(files, options, &mut |progress| {
         meter.watch(progress)?;
@@ -152,7 +165,7 @@ fn read_until(files: &[String], options: &Options, quiet: bool, stop: &AtomicBoo
 }
 
 /// The key logs of a command; what is wrong with asking for them is said.
-fn keylogs(keys: &args::Keys) -> Result<Vec<String>, Status> {
+fn keylogs(keys: &args::KeyLogArgs) -> Result<Vec<String>, Status> {
     keys.logs(std::env::var_os("SSLKEYLOGFILE")).map_err(|error| {
         complain(&error);
         Status::Usage

@@ -13,13 +13,13 @@ use crate::wording::in_ascii;
 const COLUMNS: std::ops::RangeInclusive<usize> = 40..=160;
 
 /// A report as text, for the terminal that is there.
-pub(super) fn options(coloured: bool, all: bool) -> text::Options {
-    text::Options {
+pub(super) fn options(coloured: bool, all: bool) -> text::TextOptions {
+    text::TextOptions {
         coloured,
         all,
         width: width(),
         fold: io::stdout().is_terminal(),
-        ..text::Options::default()
+        ..text::TextOptions::default()
     }
 }
 

@@ -1,19 +1,19 @@
 //! `reshake what-if`: what another farm would make of the reconnects of a capture.
 
 use super::analyze::selection;
-use super::args::{Balance, SessionFormat, Share, WhatIf};
+use super::args::{BalanceArg, SessionFormat, ShareArg, WhatIfArgs};
 use super::redact::Redaction;
 use super::{Done, Status, keylogs, print_form, read};
 use crate::model::Report;
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::what_if;
 use crate::what_if::render::{self, write_json, write_text};
 
-pub(super) fn run(arguments: &WhatIf) -> Done {
+pub(super) fn run(arguments: &WhatIfArgs) -> Done {
     let selection = selection(arguments.select.as_deref())?;
-    let options = Options {
+    let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut run = read(&arguments.files, &options, arguments.quiet);
@@ -37,14 +37,14 @@ pub(super) fn run(arguments: &WhatIf) -> Done {
 }
 
 /// Backends of each service: as many as are asked for, else as many as the largest farm of the capture has.
-fn backends(arguments: &WhatIf, report: &Report<'_>) -> u16 {
+fn backends(arguments: &WhatIfArgs, report: &Report<'_>) -> u16 {
     /// Fewer are no farm.
     const LEAST: u16 = 2;
     arguments.backends.unwrap_or_else(|| {
         let insights = report
             .services
             .iter()
-            .filter_map(|view| report.hindsight.service(&view.service()));
+            .filter_map(|view| report.analyses.service(&view.service()));
         let most = insights
             .map(|insight| insight.backends.len().max(insight.domains.len()))
             .max();
@@ -53,7 +53,7 @@ fn backends(arguments: &WhatIf, report: &Report<'_>) -> u16 {
 }
 
 /// The plans that are asked about: of what is left open, every way.
-fn plans(arguments: &WhatIf, backends: u16) -> Vec<what_if::Plan> {
+fn plans(arguments: &WhatIfArgs, backends: u16) -> Vec<what_if::Plan> {
     let plan = |balance, share| what_if::Plan {
         backends,
         balance,
@@ -72,23 +72,23 @@ fn plans(arguments: &WhatIf, backends: u16) -> Vec<what_if::Plan> {
     balances.into_iter().flat_map(of_balance).collect()
 }
 
-impl From<Balance> for what_if::Balance {
-    fn from(balance: Balance) -> Self {
+impl From<BalanceArg> for what_if::Balance {
+    fn from(balance: BalanceArg) -> Self {
         match balance {
-            Balance::RoundRobin => Self::RoundRobin,
-            Balance::LeastConnections => Self::LeastConnections,
-            Balance::SourceHash => Self::SourceHash,
-            Balance::SessionId => Self::SessionId,
+            BalanceArg::RoundRobin => Self::RoundRobin,
+            BalanceArg::LeastConnections => Self::LeastConnections,
+            BalanceArg::SourceHash => Self::SourceHash,
+            BalanceArg::SessionId => Self::SessionId,
         }
     }
 }
 
-impl From<Share> for what_if::Share {
-    fn from(share: Share) -> Self {
+impl From<ShareArg> for what_if::Share {
+    fn from(share: ShareArg) -> Self {
         match share {
-            Share::None => Self::Nothing,
-            Share::Cache => Self::Cache,
-            Share::Tickets => Self::Tickets,
+            ShareArg::None => Self::Nothing,
+            ShareArg::Cache => Self::Cache,
+            ShareArg::Tickets => Self::Tickets,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::model::view::{name_of, sentence};
 use crate::model::{Report, connection_id};
+use reshake_core::diagnosis::Judged;
 use reshake_core::diagnosis::security::SecurityFinding;
 use reshake_core::diagnosis::service::Pattern;
 use reshake_core::net::FrameRef;
@@ -133,23 +134,49 @@ impl<'r> Annotations<'r> {
 
     fn verdict(&self, place: u32) -> Option<String> {
         let (number, id, connection) = self.report.at(place as usize)?;
-        let name = name_of(connection.server_name().map(AsRef::as_ref));
-        let outcome = connection.outcome.code();
-        let head = format!(
-            "connection {number} ({}) to {name}: {outcome}",
-            connection_id(connection)
-        );
-        let Some(primary) = self.report.reasons(id, connection).into_iter().next() else {
-            return Some(head);
-        };
-        Some(format!(
-            "{head}, {} ({}): {}. What to do: {}",
-            primary.reason.name,
-            primary.confidence.code(),
-            sentence(&primary.summary),
-            primary.reason.advice
-        ))
+        let primary = self.report.reasons(id, connection).into_iter().next();
+        Some(verdict(connection, &format!(" {number}"), primary.as_ref()))
     }
+}
+
+/// The verdict on a connection. Outcome and reason come first: a column shows no more.
+fn verdict(connection: &Connection, number: &str, primary: Option<&Judged>) -> String {
+    let name = name_of(connection.server_name().map(AsRef::as_ref));
+    let outcome = connection.outcome.code();
+    let about = format!("connection{number} ({}) to {name}", connection_id(connection));
+    let Some(primary) = primary else {
+        return format!("{outcome}: {about}");
+    };
+    format!(
+        "{outcome}, {} ({}): {about}: {}. What to do: {}",
+        primary.reason.name,
+        primary.confidence.code(),
+        sentence(&primary.summary),
+        primary.reason.advice
+    )
+}
+
+/// What is said of the frames of one connection while a capture goes on: its verdict, and what shows its reasons.
+#[must_use]
+pub fn of_connection(report: &Report<'_>, id: ConnectionId, connection: &Connection) -> Vec<(FrameRef, String)> {
+    let reasons = report.reasons(id, connection);
+    let mut said = vec![(
+        decisive(connection),
+        format!("reshake: {}", verdict(connection, "", reasons.first())),
+    )];
+    for judged in &reasons {
+        for evidence in &judged.evidence {
+            let text = format!(
+                "reshake: {} ({}) on connection {}: {}",
+                judged.reason.name,
+                judged.confidence.code(),
+                connection_id(connection),
+                sentence(&evidence.text)
+            );
+            said.push((evidence.frame, text));
+        }
+    }
+    said
 }
 
 /// The frame beside which a reader looks for the verdict: the server's answer, else the client's question.
@@ -161,8 +188,8 @@ fn decisive(connection: &Connection) -> FrameRef {
 
 fn patterns<'r>(report: &'r Report<'_>, service: u32) -> impl Iterator<Item = &'r Pattern> {
     let service = service_at(report, service);
-    let insight = service.and_then(|service| report.hindsight.service(&service));
-    insight.into_iter().flat_map(|insight| &insight.patterns)
+    let analysis = service.and_then(|service| report.analyses.service(&service));
+    analysis.into_iter().flat_map(|analysis| &analysis.patterns)
 }
 
 fn findings<'r>(report: &'r Report<'_>, service: u32) -> impl Iterator<Item = &'r SecurityFinding> {

@@ -2,19 +2,26 @@
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
 mod facts;
+mod inputs;
 mod keys;
+mod reading;
 mod stages;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::capture::{self, FactFile, Opened, Pause, Pipe, Source, SourceError, Timeline};
+use crate::capture::{Pause, Pipe, Source, Timeline};
+use inputs::Inputs;
 use keys::KeyLogs;
-use reshake_core::engine::{Engine, Event, Limits};
+use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::capture::Ended;
 use reshake_core::net::{Capture, Notice};
+
+pub use reading::Reading;
 
 /// Packets between two looks at the progress: often enough to stop at once, too rare to cost anything.
 const PACKETS_PER_TICK: u64 = 4096;
@@ -25,7 +32,7 @@ const PACKETS_PER_LOOK: u64 = 16;
 
 /// What bounds a run.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct RunOptions {
     /// Memory of the engine.
     pub limits: Limits,
     /// Stop after so many packets of all inputs together.
@@ -36,14 +43,58 @@ pub struct Options {
     pub keylogs: Vec<String>,
     /// What is found is to be written as facts: nothing is joined yet.
     pub joinable: bool,
-    /// Threads that work at once, 0 counting as 1. The result is the same whatever their number; inputs that are followed
-    /// take one.
-    pub threads: usize,
+    /// Threads that work at once. The result is the same whatever their number; inputs that are followed take one.
+    pub threads: Threads,
+}
+
+/// Most threads that can be asked for.
+const MAX_THREADS: usize = 64;
+
+/// How many threads work at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// As many as there are processors, but one alone reads where most of the bytes are content, which nobody reads.
+    Auto,
+    /// So many.
+    Exactly(NonZeroUsize),
+}
+
+impl Threads {
+    /// More gain nothing: after the last packet it is memory that is waited for.
+    const MAX_AUTO: usize = 8;
+
+    /// Their number on this machine.
+    #[must_use]
+    pub fn count(self) -> usize {
+        match self {
+            Self::Exactly(count) => count.get(),
+            Self::Auto => std::thread::available_parallelism().map_or(1, |count| count.get().min(Self::MAX_AUTO)),
+        }
+    }
+}
+
+impl FromStr for Threads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let count = text.parse().ok().filter(|count| *count <= MAX_THREADS);
+        let count = count.and_then(NonZeroUsize::new).map(Self::Exactly);
+        count.ok_or_else(|| format!("expected a number from 1 to {MAX_THREADS}, or 'auto'"))
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self::Exactly(NonZeroUsize::MIN)
+    }
 }
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
+pub struct RunProgress {
     /// Packets read.
     pub packets: u64,
     /// Bytes read, before decompression.
@@ -87,18 +138,18 @@ impl Run {
 /// Whoever looks on while a live run goes.
 pub trait Onlooker {
     /// Something happened to a connection.
-    fn happened(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()>;
+    fn happened(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()>;
 
     /// Time passed: now and then, and whenever no packet waits (`idle`). Says whether to go on.
-    fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()>;
+    fn tick(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()>;
 
     /// No more packets come; what is open is ended next.
-    fn ending(&mut self, _seen: Seen<'_>) {}
+    fn ending(&mut self, _seen: LiveSnapshot<'_>) {}
 }
 
 /// A live run as it stands.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
+pub struct LiveSnapshot<'a> {
     /// What was found.
     pub engine: &'a Engine,
     /// Where the packets come from.
@@ -141,7 +192,7 @@ impl Live {
     }
 
     /// Runs until the source ends or the onlooker has seen enough. News of the source go to `news`.
-    pub fn run(mut self, options: &Options, onlooker: &mut dyn Onlooker, news: &mut dyn FnMut(&str)) -> Run {
+    pub fn run(mut self, options: &RunOptions, onlooker: &mut dyn Onlooker, news: &mut dyn FnMut(&str)) -> Run {
         let mut timeline = Timeline::new(vec![self.source]);
         let mut engine = Engine::new(options.limits);
         engine.watch();
@@ -175,8 +226,12 @@ pub fn piped() -> io::Result<Box<dyn Source>> {
 /// Reads every input to its end, as one timeline. `watch` is asked now and then whether to go on.
 ///
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
-pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
-    let (sources, facts, mut errors) = open(inputs, options.follow.as_ref());
+pub fn analyze(inputs: &[String], options: &RunOptions, watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>) -> Run {
+    let Inputs {
+        sources,
+        facts,
+        mut errors,
+    } = Inputs::open(inputs, options.follow.as_ref());
     let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);
@@ -197,8 +252,8 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
         let both;
         (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
         match both {
-            stages::Ended::Run(how) => ended = Some(how),
-            stages::Ended::Cramped(packets) => done = packets,
+            stages::StagesEnded::Run(how) => ended = Some(how),
+            stages::StagesEnded::Alone(packets) => done = packets,
         }
     }
     let stopped = ended.unwrap_or_else(|| {
@@ -234,32 +289,6 @@ fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Ve
         errors,
         warnings,
     }
-}
-
-/// Opens what can be opened. A capture's index counts the readable inputs, as in the list of captures.
-fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<FactFile>, Vec<String>) {
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    let mut facts = Vec::new();
-    let (inputs, missing) = capture::expand(inputs);
-    let mut errors: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    for path in &inputs {
-        let opened = match u16::try_from(sources.len()) {
-            Ok(index) => match follow {
-                Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(Opened::Capture),
-                None => capture::recognise(path, index),
-            },
-            Err(_) => Err(SourceError::Open {
-                path: path.clone(),
-                cause: std::io::Error::other("more than 65,536 inputs; merge some first (mergecap)"),
-            }),
-        };
-        match opened {
-            Ok(Opened::Capture(source)) => sources.push(source),
-            Ok(Opened::Facts(file)) => facts.push(*file),
-            Err(error) => errors.push(error.to_string()),
-        }
-    }
-    (sources, facts, errors)
 }
 
 /// Packets and keys on their way into the engine.
@@ -334,8 +363,8 @@ impl Feed<'_> {
         self.engine.packets_dropped(dropped);
     }
 
-    fn seen(&self) -> Seen<'_> {
-        Seen {
+    fn seen(&self) -> LiveSnapshot<'_> {
+        LiveSnapshot {
             engine: self.engine,
             capture: self.timeline.first(),
             packets: self.packets,
@@ -343,7 +372,7 @@ impl Feed<'_> {
     }
 
     /// Moves packets until the timeline ends, or breaks off.
-    fn pump(self, limit: Option<u64>, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn pump(self, limit: Option<u64>, watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>) -> ControlFlow<()> {
         let size = self.timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = self.timeline.may_bring_secrets();
@@ -370,7 +399,7 @@ impl Feed<'_> {
             }
             if packets.is_multiple_of(PACKETS_PER_TICK) {
                 let bytes = self.timeline.captures().map(|capture| capture.bytes).sum();
-                watch(Progress { packets, bytes, size })?;
+                watch(RunProgress { packets, bytes, size })?;
             }
         }
         ControlFlow::Break(())
@@ -397,7 +426,7 @@ mod tests {
         path.to_str().expect("a UTF-8 path").to_owned()
     }
 
-    fn whole(inputs: &[String], options: &Options) -> Run {
+    fn whole(inputs: &[String], options: &RunOptions) -> Run {
         analyze(inputs, options, &mut |_| ControlFlow::Continue(()))
     }
 
@@ -409,7 +438,7 @@ mod tests {
             "nowhere".to_owned(),
             file(folder.path(), "b", 2),
         ];
-        let run = whole(&inputs, &Options::default());
+        let run = whole(&inputs, &RunOptions::default());
         let read: Vec<u64> = run.captures.iter().map(|capture| capture.packets).collect();
         assert_eq!(read, [3, 2]);
         assert!(run.captures.iter().all(|capture| capture.ended == Ended::EndOfFile));
@@ -422,7 +451,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inputs = [file(folder.path(), "a", 20_000)];
         let mut seen = Vec::new();
-        let run = analyze(&inputs, &Options::default(), &mut |progress| {
+        let run = analyze(&inputs, &RunOptions::default(), &mut |progress| {
             assert_eq!(progress.size, Some(24 + 20_000 * 20));
             seen.push(progress.packets);
             if seen.len() == 2 {
@@ -448,9 +477,9 @@ mod tests {
         std::fs::write(&path, front).expect("a temporary file");
         let inputs = [path.to_str().expect("a UTF-8 path").to_owned()];
         let stop = Arc::new(AtomicBool::new(false));
-        let options = Options {
+        let options = RunOptions {
             follow: Some(Arc::clone(&stop)),
-            ..Options::default()
+            ..RunOptions::default()
         };
         let (came, comes) = std::sync::mpsc::channel();
         let back = back.to_vec();
@@ -482,9 +511,9 @@ mod tests {
     fn packets_of_all_inputs_count_towards_the_limit() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inputs = [file(folder.path(), "a", 5), file(folder.path(), "b", 5)];
-        let options = Options {
+        let options = RunOptions {
             packets: Some(4),
-            ..Options::default()
+            ..RunOptions::default()
         };
         let run = whole(&inputs, &options);
         assert!(run.captures.iter().all(|capture| capture.ended == Ended::Stopped));

@@ -6,26 +6,32 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::keys::KeyLogs;
-use super::{Options, PACKETS_PER_TICK, Progress};
+use super::{PACKETS_PER_TICK, RunOptions, RunProgress, Threads};
 use crate::capture::Timeline;
-use reshake_core::engine::{Batch, Engine, TcpStage, TlsStage};
+use reshake_core::engine::{Engine, StepBatch, TcpStage, TlsStage};
 
 /// Batches that may wait: some milliseconds of work, for as long as a busy machine may keep one of the threads waiting.
 const BATCHES: usize = 16;
 /// With less memory for what connections hold back than this, what is on its way between two threads would count.
 const ENOUGH: usize = 64 << 20;
+/// By so many packets it shows whether content dominates.
+const SAMPLE: u64 = 16_384;
+/// From so many bytes a packet on it does. Downloads have 1,000 and more, pages 700, handshakes 300; the second thread costs
+/// time from about 900 on (`docs/performance.md`).
+const CONTENT: u64 = 900;
 
 /// How the two threads came to an end.
-pub(super) enum Ended {
+pub(super) enum StagesEnded {
     /// The timeline is over, or somebody stopped it.
     Run(ControlFlow<()>),
-    /// Connections hold back so much that some will have to go: one thread goes on, after so many packets.
-    Cramped(u64),
+    /// One thread goes on after so many packets: connections hold back so much that some will have to go, or two threads
+    /// would only copy content to each other.
+    Alone(u64),
 }
 
 /// Whether two threads may work on a run.
-pub(super) fn fit(options: &Options) -> bool {
-    options.threads > 1 && options.follow.is_none() && options.limits.buffered_bytes >= ENOUGH
+pub(super) fn fit(options: &RunOptions) -> bool {
+    options.threads.count() > 1 && options.follow.is_none() && options.limits.buffered_bytes >= ENOUGH
 }
 
 /// Moves packets until the timeline ends or breaks off. Connections that are open stay so.
@@ -33,9 +39,9 @@ pub(super) fn pump(
     timeline: &mut Timeline,
     engine: Engine,
     logs: &mut KeyLogs,
-    options: &Options,
-    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> (Engine, Ended) {
+    options: &RunOptions,
+    watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>,
+) -> (Engine, StagesEnded) {
     let mut front = TcpStage::new(&options.limits);
     let (give, full) = sync_channel(BATCHES);
     let (give_back, empty) = sync_channel(2 * BATCHES);
@@ -54,8 +60,8 @@ pub(super) fn pump(
             held: &held,
             room: options.limits.buffered_bytes / 2,
         };
-        let ended = belt.feed(timeline, &mut front, logs, options.packets, watch);
-        belt.hand_over(front.take(Batch::default()));
+        let ended = belt.feed(timeline, &mut front, logs, options, watch);
+        belt.hand_over(front.take(StepBatch::default()));
         drop(belt);
         let back = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (back, ended)
@@ -66,7 +72,7 @@ pub(super) fn pump(
 
 /// The other thread. It takes the ends of both channels, so that they close when it is gone.
 #[allow(clippy::needless_pass_by_value)]
-fn work(back: &mut TlsStage, full: Receiver<Batch>, give_back: SyncSender<Batch>, held: &AtomicUsize) {
+fn work(back: &mut TlsStage, full: Receiver<StepBatch>, give_back: SyncSender<StepBatch>, held: &AtomicUsize) {
     for batch in &full {
         let used = back.take(batch);
         held.store(back.buffered(), Ordering::Relaxed);
@@ -77,8 +83,8 @@ fn work(back: &mut TlsStage, full: Receiver<Batch>, give_back: SyncSender<Batch>
 
 /// What goes between the two threads.
 struct StageChannel<'a> {
-    give: SyncSender<Batch>,
-    empty: Receiver<Batch>,
+    give: SyncSender<StepBatch>,
+    empty: Receiver<StepBatch>,
     warn: Sender<String>,
     /// Bytes that the other thread's connections hold back.
     held: &'a AtomicUsize,
@@ -88,7 +94,7 @@ struct StageChannel<'a> {
 
 impl StageChannel<'_> {
     /// Waits while too many batches wait. A thread that is gone panicked, and says so when it is joined.
-    fn hand_over(&self, batch: Batch) {
+    fn hand_over(&self, batch: StepBatch) {
         let _ = self.give.send(batch);
     }
 
@@ -97,11 +103,12 @@ impl StageChannel<'_> {
         timeline: &mut Timeline,
         front: &mut TcpStage,
         logs: &mut KeyLogs,
-        limit: Option<u64>,
-        watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Ended {
+        options: &RunOptions,
+        watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>,
+    ) -> StagesEnded {
         let size = timeline.size();
-        let limit = limit.unwrap_or(u64::MAX);
+        let limit = options.packets.unwrap_or(u64::MAX);
+        let mut sampled = 0;
         let blocks = timeline.may_bring_secrets();
         let mut packets = 0;
         while packets < limit {
@@ -109,7 +116,7 @@ impl StageChannel<'_> {
                 self.order_keys(timeline, front, logs, packets > 0);
             }
             let Some(packet) = &timeline.next() else {
-                return Ended::Run(ControlFlow::Continue(()));
+                return StagesEnded::Run(ControlFlow::Continue(()));
             };
             front.push(packet);
             packets += 1;
@@ -117,16 +124,22 @@ impl StageChannel<'_> {
                 self.hand_over(front.take(self.empty.try_recv().unwrap_or_default()));
             }
             if front.held() + self.held.load(Ordering::Relaxed) > self.room {
-                return Ended::Cramped(packets);
+                return StagesEnded::Alone(packets);
+            }
+            if packets <= SAMPLE && options.threads == Threads::Auto {
+                sampled += packet.data.len() as u64;
+                if packets == SAMPLE && sampled >= SAMPLE * CONTENT {
+                    return StagesEnded::Alone(packets);
+                }
             }
             if packets.is_multiple_of(PACKETS_PER_TICK) {
                 let bytes = timeline.captures().map(|capture| capture.bytes).sum();
-                if watch(Progress { packets, bytes, size }).is_break() {
+                if watch(RunProgress { packets, bytes, size }).is_break() {
                     break;
                 }
             }
         }
-        Ended::Run(ControlFlow::Break(()))
+        StagesEnded::Run(ControlFlow::Break(()))
     }
 
     /// Has the secrets that stand here read before the next packet.

@@ -41,14 +41,14 @@ impl Cutter {
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum UserEvent {
     /// A key.
     Key(KeyEvent),
     /// The mouse.
     Mouse(MouseEvent),
     /// The terminal has this many columns and rows.
     Resize(u16, u16),
-    /// The answer to [`Job::Find`].
+    /// The answer to [`BackgroundJob::Find`].
     Found {
         /// Of the question.
         generation: u64,
@@ -59,21 +59,21 @@ pub enum Event {
         /// The rows.
         rows: Arc<Rows>,
     },
-    /// The answer to [`Job::Search`].
+    /// The answer to [`BackgroundJob::Search`].
     Hit {
         /// Of the question.
         generation: u64,
         /// The row, if any.
         row: Option<usize>,
     },
-    /// The answer to [`Job::Service`].
+    /// The answer to [`BackgroundJob::Service`].
     Service {
         /// Of the question.
         generation: u64,
         /// The page.
         page: Option<Arc<ServicePage>>,
     },
-    /// The answer to [`Job::Export`]: the name of the file, or what went wrong.
+    /// The answer to [`BackgroundJob::Export`]: the name of the file, or what went wrong.
     Exported(Result<String, String>),
     /// A later report of the same run.
     Report(Shared),
@@ -102,7 +102,7 @@ pub struct Stats {
 
 /// Something to be done outside.
 #[derive(Debug, Clone)]
-pub enum Command {
+pub enum Effect {
     /// Work that may take long, for another thread.
     Ask(Ask),
     /// Put a text where the terminal keeps what is copied.
@@ -123,12 +123,12 @@ pub struct Ask {
     /// About which report.
     pub report: Shared,
     /// What.
-    pub job: Job,
+    pub job: BackgroundJob,
 }
 
 /// Work that looks at every connection.
 #[derive(Debug, Clone)]
-pub enum Job {
+pub enum BackgroundJob {
     /// The rows of a table.
     Find(Query),
     /// The next row with a text.
@@ -161,15 +161,15 @@ pub enum Job {
     /// What is shown, into a file.
     Export {
         /// What.
-        shown: Shown,
+        shown: View,
         /// How.
-        form: Form,
+        form: ExportFormat,
     },
 }
 
 /// Form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ExportFormat {
     /// A document of the published forms.
     Json,
     /// Text to be pasted into a ticket.
@@ -178,7 +178,7 @@ pub enum Form {
 
 /// What is on the screen.
 #[derive(Debug, Clone)]
-pub enum Shown {
+pub enum View {
     /// The overview.
     Overview,
     /// A table.
@@ -191,7 +191,7 @@ pub enum Shown {
     Credential(Arc<CredentialView>),
 }
 
-impl Job {
+impl BackgroundJob {
     /// Kinds of jobs: of each kind only the latest counts.
     pub const KINDS: usize = 6;
 

@@ -71,6 +71,7 @@ fn help_says_what_each_command_takes() {
         "annotate",
         "extract",
         "explain",
+        "page",
         "schema",
         "completions",
         "man",
@@ -78,6 +79,27 @@ fn help_says_what_each_command_takes() {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let name = if name.is_empty() { "reshake" } else { name };
         insta::assert_snapshot!(format!("help_{name}"), succeeds(&arguments));
+    }
+}
+
+/// The test was built as the command was: with a page in `RESHAKE_PAGE`, or without.
+#[test]
+fn the_page_for_browsers_is_written_where_the_command_carries_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = command(folder.path(), &["page"]).output().expect("the binary runs");
+    if let Some(page) = option_env!("RESHAKE_PAGE").filter(|path| !path.is_empty()) {
+        assert!(output.status.success(), "{}", err(&output));
+        let written = std::fs::read(folder.path().join("reshake.html")).expect("the page");
+        assert!(written == std::fs::read(root().join(page)).expect("the page that it was built with"));
+        assert!(written == run(&["page", "-o", "-"]).stdout);
+    } else {
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(
+            err(&output),
+            "reshake: page: this build carries no page; take reshake.html from the release, or build a command that \
+             carries it: cargo xtask dist\n"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
     }
 }
 
@@ -366,13 +388,13 @@ fn a_server_name_full_of_escape_codes_does_not_reach_the_terminal() {
 
 #[test]
 fn connections_beyond_the_memory_limit_are_still_counted() {
-    let report = json(&["--max-memory", "6K", "--format", "json", QUICKSTART]);
+    let report = json(&["--max-memory", "16K", "--format", "json", QUICKSTART]);
     let summary = &report["summary"];
     assert!(summary["connections_omitted"].as_u64() > Some(0), "{summary}");
     assert_eq!(summary["connections"], 14);
     assert_eq!(summary["outcomes"]["resumed"], 4);
     assert_eq!(summary["outcomes"]["declined"], 8);
-    let text = succeeds(&["--max-memory", "6K", QUICKSTART]);
+    let text = succeeds(&["--max-memory", "16K", QUICKSTART]);
     assert!(
         text.contains("resumed 4 of 12 offers") && text.contains("(--max-memory)"),
         "{text}"
@@ -761,4 +783,29 @@ fn a_ticket_that_was_passed_over_for_an_external_psk_is_told() {
         line.contains("resumed 1 of 2 offers") && line.ends_with("external PSK 2   passed over for one 1"),
         "{line}"
     );
+}
+
+/// Rings of capture files have thousands, and a process may open a few hundred.
+#[cfg(unix)]
+#[test]
+fn more_files_are_read_than_may_be_open_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let names: Vec<String> = (0..200).map(|number| format!("ring-{number}.pcapng")).collect();
+    for name in &names {
+        written(folder.path(), name, &quickstart());
+    }
+    let script = format!("ulimit -n 64 && exec '{}' \"$@\"", cargo_bin("reshake").display());
+    let output = Command::new("sh")
+        .args(["-c", &script, "sh", "--format", "json"])
+        .args(&names)
+        .current_dir(folder.path())
+        .output()
+        .expect("a shell");
+    assert!(output.status.success(), "{}", err(&output));
+    let report: Value = serde_json::from_str(&out(&output)).expect("one JSON document");
+    assert_eq!(report["captures"].as_array().map(Vec::len), Some(200));
+    // Copies of packets are the same packets.
+    let alone = json(&["--format", "json", QUICKSTART]);
+    assert_eq!(report["summary"]["connections"], alone["summary"]["connections"]);
+    assert_eq!(report["summary"]["outcomes"], alone["summary"]["outcomes"]);
 }

@@ -3,14 +3,18 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod ci;
 mod cli;
 mod copy;
 mod facts_cli;
 mod gate;
 mod habits;
 mod live;
+mod operations;
+mod record;
 mod redact;
 mod reports;
 mod spark;
 mod tui;
 mod tutorial;
+mod wireshark;

@@ -10,7 +10,19 @@ use crate::common::root;
 
 #[test]
 fn the_tutorial_shows_what_the_program_prints() {
-    let page = std::fs::read_to_string(root().join("docs/tutorial.md")).expect("a tutorial");
+    check("docs/tutorial.md", 5);
+}
+
+#[test]
+fn the_tutorials_for_one_audience_each_show_what_the_program_prints() {
+    check("docs/tutorials/web-farm.md", 3);
+    check("docs/tutorials/java-backend.md", 3);
+    check("docs/tutorials/client.md", 1);
+    check("docs/tutorials/quic.md", 2);
+}
+
+fn check(path: &str, least: usize) {
+    let page = std::fs::read_to_string(root().join(path)).expect("a tutorial");
     let mut now = String::new();
     let mut rest = page.as_str();
     let mut commands = 0;
@@ -23,9 +35,9 @@ fn the_tutorial_shows_what_the_program_prints() {
         commands += 1;
         rest = after;
     }
-    assert!(commands >= 5, "a command for each question, not {commands}");
+    assert!(commands >= least, "{path}: a command for each question, not {commands}");
     now.push_str(rest);
-    crate::common::assert_committed("docs/tutorial.md", &now);
+    crate::common::assert_committed(path, &now);
 }
 
 /// What `reshake …` prints, run from the folder of the repository as a reader would.

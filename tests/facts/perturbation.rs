@@ -41,9 +41,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("another order", "captures/keys-browser"),
 ];
 
-/// Several associations of DTLS, one after another on the same ports.
-const ONE_PORT: &str = "captures/dtls-one-port";
-
 /// Runs one kind of change over all fixtures, in two halves on two threads. A known failure must fail.
 fn over_all(kind: &str, change: impl Fn(&Fixture) -> Vec<String> + Sync) {
     let all = single_files();
@@ -235,13 +232,7 @@ fn segments_in_another_order_change_no_fact() {
 
 #[test]
 fn packets_seen_twice_change_no_fact() {
-    over_all("seen twice", |fixture| {
-        // On one pair of ports a copy of an association that is over is read as the next one's (see docs/testing.md).
-        if fixture.name == ONE_PORT {
-            return Vec::new();
-        }
-        same_facts(fixture, 7, duplicate)
-    });
+    over_all("seen twice", |fixture| same_facts(fixture, 7, duplicate));
 }
 
 /// What is told of each connection, whatever frame it stands in.

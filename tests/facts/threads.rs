@@ -10,25 +10,26 @@ use crate::common::fixtures;
 use generated::Plan;
 use reshake::model::Report;
 use reshake::render::{json, text};
-use reshake::run::{self, Options};
+use reshake::run::{self, RunOptions, Threads};
 use reshake_core::engine::Limits;
+use reshake_core::net::Notice;
 
 /// The report as JSON and as text, made by so many threads.
-fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: usize) -> (String, String) {
-    let options = Options {
+fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: Threads) -> (String, String) {
+    let options = RunOptions {
         limits,
         keylogs: keylogs.to_vec(),
         threads,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let run = run::analyze(inputs, &options, &mut |_| ControlFlow::Continue(()));
-    let report = Report::with_threads(&run.engine, run.captures, None, threads);
+    let report = Report::with_threads(&run.engine, run.captures, None, threads.count());
     let (mut document, mut told) = (run.warnings.join("\n").into_bytes(), Vec::new());
     json::write_document(&report, &mut document).expect("written to memory");
-    let options = text::Options {
+    let options = text::TextOptions {
         coloured: false,
         all: true,
-        ..text::Options::default()
+        ..text::TextOptions::default()
     };
     text::write(&report, options, &mut told).expect("written to memory");
     let utf8 = |bytes| String::from_utf8(bytes).expect("a report is UTF-8");
@@ -42,9 +43,9 @@ fn check(name: &str, inputs: &[PathBuf], keylogs: &[PathBuf], limits: Limits) ->
         paths.iter().map(string).collect()
     };
     let (inputs, keylogs) = (strings(inputs), strings(keylogs));
-    let alone = report(&inputs, &keylogs, limits, 1);
-    for threads in [2, 3] {
-        let shared = report(&inputs, &keylogs, limits, threads);
+    let alone = report(&inputs, &keylogs, limits, Threads::default());
+    for threads in ["2", "3", "auto"] {
+        let shared = report(&inputs, &keylogs, limits, threads.parse().expect("a number of threads"));
         assert!(alone == shared, "{name}: {threads} threads report something else");
     }
     alone.1
@@ -93,6 +94,28 @@ fn thousands_of_connections_give_the_same_report_whatever_the_number_of_threads(
 }
 
 #[test]
+fn where_one_thread_goes_on_alone_because_all_is_content_the_report_is_the_same() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = Plan {
+        connections: 80,
+        open: 10,
+        bytes: 400_000,
+        clients: 20,
+        servers: 2,
+        pace: 20_000,
+        seed: 7,
+    };
+    let (path, truth) = generate(folder.path(), &plan);
+    let bytes = std::fs::metadata(&path).expect("the capture").len();
+    assert!(
+        truth.packets > 16_384 && bytes / truth.packets > 950,
+        "{} packets of {bytes} bytes",
+        truth.packets
+    );
+    check("content", &[path], &[], Limits::default());
+}
+
+#[test]
 fn generated_captures_are_what_their_truth_says() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let plan = Plan {
@@ -106,7 +129,7 @@ fn generated_captures_are_what_their_truth_says() {
     };
     let (path, truth) = generate(folder.path(), &plan);
     let inputs = [path.to_str().expect("a UTF-8 path").to_owned()];
-    let run = run::analyze(&inputs, &Options::default(), &mut |_| ControlFlow::Continue(()));
+    let run = run::analyze(&inputs, &RunOptions::default(), &mut |_| ControlFlow::Continue(()));
     assert_eq!(run.captures[0].packets, truth.packets);
     let outcomes = Report::of(&run.engine, run.captures).summary.counts.outcomes;
     assert_eq!(
@@ -162,6 +185,50 @@ fn where_connections_must_go_for_want_of_memory_the_same_ones_go_whatever_the_nu
         ..Limits::default()
     };
     let told = check("hoarders", &[path], &[], limits);
-    let evicted = reshake_core::net::Notice::FlowEvicted.text();
+    let evicted = Notice::FlowEvicted.text();
     assert!(told.contains(evicted), "none had to go: {told}");
+}
+
+/// Two hellos over UDP in versions that are not read: QUIC of draft 14, and DTLS as OpenSSL 0.9.8 spoke it.
+fn old_datagrams() -> Vec<u8> {
+    let quic = [&[0xff, 0xff, 0, 0, 14, 0x55][..], &[0; 1194]].concat();
+    let dtls = [
+        &[22, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 62, 1, 0, 0, 50][..],
+        &[0; 6],
+        &[0, 50],
+        &[7; 50],
+    ]
+    .concat();
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 101] {
+        file.extend(word.to_le_bytes());
+    }
+    for (second, payload) in (0_u32..).zip([quic, dtls]) {
+        let length = u16::try_from(28 + payload.len()).expect("an IP packet");
+        let mut packet = vec![0x45, 0];
+        packet.extend(length.to_be_bytes());
+        packet.extend([
+            0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 1, 0, 1, 0xc3, 0x50, 1, 0xbb,
+        ]);
+        packet.extend((length - 20).to_be_bytes());
+        packet.extend([0, 0]);
+        packet.extend(payload);
+        let captured = u32::try_from(packet.len()).expect("a packet");
+        for word in [second, 0, captured, captured] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(packet);
+    }
+    file
+}
+
+#[test]
+fn handshakes_over_udp_in_versions_that_are_not_read_are_named_whatever_the_number_of_threads() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("old.pcap");
+    std::fs::write(&path, old_datagrams()).expect("a temporary file");
+    let told = check("old datagrams", &[path], &[], Limits::default());
+    for notice in [Notice::QuicVersionUnsupported, Notice::DtlsVersionUnsupported] {
+        assert!(told.contains(notice.text()), "{}: {told}", notice.code());
+    }
 }

@@ -3,7 +3,7 @@
 use crate::session::{Connection, Outcome};
 
 use super::context::RuleContext;
-use super::rules::{CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, Reason, Stage, issue_may_be_lost};
+use super::rules::{CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, Reason, RuleStage, issue_may_be_lost};
 use super::service::patterns::MAX_RIVALS;
 use super::{Confidence, Evidence, RuleResult};
 
@@ -16,7 +16,7 @@ pub struct Judged {
     pub confidence: Confidence,
     /// One sentence about this connection.
     pub summary: String,
-    /// The pattern that settled it with hindsight.
+    /// The pattern that settled it with service analysis.
     pub settled_by: Option<&'static str>,
     /// Never empty: first and further evidence.
     pub evidence: Vec<Evidence>,
@@ -24,6 +24,8 @@ pub struct Judged {
     pub remaining: Vec<&'static str>,
     /// The cheapest step that would tell more; wherever the confidence is below observed.
     pub would_settle: Option<&'static str>,
+    /// What to do: the reason's own advice, or other where that is in place.
+    pub advice: &'static str,
     /// Its place among the explanations of its service.
     place: usize,
 }
@@ -34,12 +36,12 @@ pub struct Judged {
 /// ("unexplained") stands only where no other holds; what a client does beside the cause stands last.
 #[must_use]
 pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
-    let stages: &[Stage] = match case.connection.outcome {
+    let stages: &[RuleStage] = match case.connection.outcome {
         Outcome::Resumed(_) | Outcome::ExternalPsk => &[],
-        Outcome::NotOffered => &[Stage::NothingOffered],
-        Outcome::Declined => &[Stage::Protocol, Stage::Inferred, Stage::Unexplained],
-        Outcome::Failed => &[Stage::Protocol, Stage::Inferred, Stage::NoVerdict],
-        Outcome::Unclear(_) => &[Stage::NotVisible],
+        Outcome::NotOffered => &[RuleStage::NothingOffered],
+        Outcome::Declined => &[RuleStage::Protocol, RuleStage::Inferred, RuleStage::Unexplained],
+        Outcome::Failed => &[RuleStage::Protocol, RuleStage::Inferred, RuleStage::NoVerdict],
+        Outcome::Unclear(_) => &[RuleStage::NotVisible],
     };
     let asked = CATALOG.iter().filter(|reason| stages.contains(&reason.stage));
     let mut judged: Vec<Judged> = asked.filter_map(|reason| judged(reason, (reason.rule)(case))).collect();
@@ -74,6 +76,7 @@ fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
         place,
         beside,
         would_settle,
+        advice,
     } = finding
     else {
         return None;
@@ -86,6 +89,7 @@ fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
         evidence: std::iter::once(first).chain(more).collect(),
         remaining: beside,
         would_settle,
+        advice: advice.unwrap_or(reason.advice),
         place: place.unwrap_or(usize::MAX),
     })
 }

@@ -20,14 +20,16 @@ pub mod security;
 pub mod service;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod transfers;
 
 pub use behaviour::{ClientBehaviour, Returns, Unclean};
-pub use context::{Gave, Offered, RuleContext, gave};
-pub use credentials::{Resumable, State, offer_outcome, state_of};
+pub use context::{Gave, OfferAtHand, RuleContext, gave};
+pub use credentials::{CredentialState, Resumable, offer_outcome, state_of};
 pub use history::History;
 pub use judge::{Judged, judge};
 pub use rules::{CATALOG, Citation, Reason, failure};
 pub use service::{KeyNames, ServiceAnalyses};
+pub use transfers::{Transfer, TransferSession, Transfers};
 
 use crate::net::FrameRef;
 
@@ -86,7 +88,7 @@ pub enum RuleResult {
         evidence: (Evidence, Vec<Evidence>),
         /// One sentence about this connection, without a full stop.
         summary: String,
-        /// The pattern that settled it with hindsight.
+        /// The pattern that settled it with service analysis.
         settled_by: Option<&'static str>,
         /// Its place among the explanations of the service, best first; `None` where no contest was held.
         place: Option<usize>,
@@ -94,6 +96,8 @@ pub enum RuleResult {
         beside: Vec<&'static str>,
         /// What would settle it.
         would_settle: Option<&'static str>,
+        /// What to do, where the capture shows that the reason's own advice is followed already.
+        advice: Option<&'static str>,
     },
     /// Looked at, and it is not the reason.
     DoesNotHold,
@@ -113,7 +117,17 @@ impl RuleResult {
             place: None,
             beside: Vec::new(),
             would_settle: None,
+            advice: None,
         }
+    }
+
+    /// The same, with something else to do than what the catalogue says: that is in place.
+    #[must_use]
+    pub fn advising(mut self, text: &'static str) -> Self {
+        if let Self::Holds { advice, .. } = &mut self {
+            *advice = Some(text);
+        }
+        self
     }
 
     /// The same, with what else would explain it and what would tell.
@@ -137,7 +151,7 @@ impl RuleResult {
         self
     }
 
-    /// The same, as settled by a pattern that hindsight shows.
+    /// The same, as settled by a pattern that service analysis shows.
     #[must_use]
     pub fn settled_by(mut self, pattern: Option<&'static str>) -> Self {
         if let Self::Holds { settled_by, .. } = &mut self {

@@ -96,16 +96,16 @@ struct Partial {
     number: u16,
     length: u32,
     /// In order, with holes between them.
-    pieces: Vec<Piece>,
+    pieces: Vec<FragmentPiece>,
 }
 
 #[derive(Debug, Clone)]
-struct Piece {
+struct FragmentPiece {
     offset: usize,
     bytes: Vec<u8>,
 }
 
-impl Piece {
+impl FragmentPiece {
     const fn end(&self) -> usize {
         self.offset + self.bytes.len()
     }
@@ -190,6 +190,13 @@ impl Messages {
         self.dropped || !self.partial.is_empty()
     }
 
+    /// Whether messages in front of others are missing: their numbers begin at zero and leave out none (RFC 6347 §4.2.2).
+    #[must_use]
+    pub const fn leave_out_some(&self) -> bool {
+        let first_missing = self.done.trailing_ones();
+        first_missing < u64::BITS && self.done >> first_missing != 0
+    }
+
     /// Bytes that wait for more.
     #[must_use]
     pub fn buffered(&self) -> usize {
@@ -266,7 +273,7 @@ impl Partial {
             None if many => return false,
             None => {
                 let bytes = bytes.to_vec();
-                self.pieces.insert(next, Piece { offset, bytes });
+                self.pieces.insert(next, FragmentPiece { offset, bytes });
                 next
             }
         };
@@ -367,6 +374,21 @@ mod tests {
         messages.push(&fragment(1, 60_000, 59_999, &[1]));
         assert_eq!(messages.buffered(), 1);
         assert_eq!(messages.push(&fragment(1, 1 << 20, 0, &[1])), Progress::Unusable);
+    }
+
+    #[test]
+    fn numbers_show_that_messages_before_are_missing() {
+        let leave_out_some = |numbers: &[u16]| {
+            let mut messages = Messages::default();
+            for number in numbers {
+                messages.push(&fragment(*number, 4, 0, &[1; 4]));
+            }
+            messages.leave_out_some()
+        };
+        assert!(!leave_out_some(&[]) && !leave_out_some(&[0]) && !leave_out_some(&[2, 0, 1]));
+        assert!(leave_out_some(&[1]) && leave_out_some(&[0, 2]) && leave_out_some(&[MAX_NUMBER - 1]));
+        let all: Vec<u16> = (0..MAX_NUMBER).collect();
+        assert!(!leave_out_some(&all));
     }
 
     #[test]

@@ -13,5 +13,6 @@ pub(crate) mod testing;
 mod tests;
 
 pub use connection::{Association, Fit, Heard, Listener};
+pub use message::Fragment;
 pub use open::{Opens, opens};
-pub use record::{Number, Record, records};
+pub use record::{DtlsRecord, Number, records};

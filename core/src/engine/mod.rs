@@ -13,19 +13,20 @@ mod shard;
 use std::collections::VecDeque;
 
 use crate::datagram::Gate;
-use crate::decrypt::{Log, Secrets};
+use crate::decrypt::{KeyLogReader, Secrets};
 use crate::diagnosis::outcome;
-use crate::net::{At, Decoded, Decoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp};
+use crate::net::{At, Decoded, FrameDecoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
 use crate::session::{Completed, Connection, ConnectionId, Drops};
 use crate::store::{ConnectionStore, CredentialStore, Interner, settle_session_ids};
 use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 use crate::tls::search::opens;
 
-pub use crate::tcp::Limits as FlowLimits;
+pub use crate::tcp::FlowLimits;
 use connection::{ConnectionState, Context};
-use datagrams::{Arrival, Datagrams, Run};
-pub use pipeline::{Batch, Order, TcpStage, TlsStage};
+pub use datagrams::DatagramLimits;
+use datagrams::{Arrival, DatagramEngine, Datagrams};
+pub use pipeline::{Order, StepBatch, TcpStage, TlsStage};
 pub use shard::{Shard, join};
 
 #[cfg(feature = "serde")]
@@ -51,6 +52,44 @@ pub struct Limits {
     /// Bytes that open connections hold back in all: segments out of order, unfinished messages, the search for TLS.
     /// Beyond that those that hold more than their share are ended.
     pub buffered_bytes: usize,
+    /// Open QUIC connections and DTLS associations, of each so many.
+    pub datagrams: DatagramLimits,
+}
+
+impl Limits {
+    /// What an open connection takes at most beside what it holds back, with its place in the tables.
+    const OPEN_BYTES: usize = 4096;
+    /// What the secrets of a client random take.
+    const RANDOM_BYTES: usize = 512;
+    /// Less than this for all that is not finished connections would end ordinary ones.
+    const FLOOR: usize = 8 << 20;
+
+    /// What a process takes before it keeps anything: code, buffers of the reader, names that connections share.
+    const OWN: usize = 16 << 20;
+
+    /// So many bytes shared out: half of what the process itself leaves for finished connections, an eighth for open ones over
+    /// TCP and as much for those over UDP, a sixteenth each for what these hold back, for keys and for what waits for keys.
+    /// The rest is for the report.
+    #[must_use]
+    pub fn within(memory: usize) -> Self {
+        let rest = memory.max(Self::FLOOR);
+        let own = (memory / 4).min(Self::OWN);
+        Self {
+            flows: FlowLimits {
+                open_flows: rest / 8 / Self::OPEN_BYTES,
+                ..FlowLimits::default()
+            },
+            kept_bytes: (memory - own) / 2,
+            kept_for: i64::MAX,
+            held_for_keys: rest / 16,
+            key_randoms: rest / 16 / Self::RANDOM_BYTES,
+            buffered_bytes: rest / 16,
+            datagrams: DatagramLimits {
+                open: rest / 16 / Self::OPEN_BYTES,
+                held: rest / 16,
+            },
+        }
+    }
 }
 
 impl Default for Limits {
@@ -62,6 +101,7 @@ impl Default for Limits {
             held_for_keys: 64 << 20,
             key_randoms: Secrets::DEFAULT_LIMIT,
             buffered_bytes: 256 << 20,
+            datagrams: DatagramLimits::default(),
         }
     }
 }
@@ -78,7 +118,7 @@ pub struct NeighbourSeen {
 
 /// Something that happened to a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum TlsEvent {
     /// Its handshake is decided; it is kept as far as it has come.
     Handshake(ConnectionId),
     /// It is over, and kept.
@@ -86,7 +126,7 @@ pub enum Event {
 }
 
 /// Finished connections folded at most each time that time passes: so few that no packet waits for it.
-const FOLDED_AT_ONCE: usize = 4096;
+const EVICTED_AT_ONCE: usize = 4096;
 /// Looks at open connections each time that time passes.
 const LOOKS_AT_ONCE: usize = 1024;
 /// Neighbour facts kept: enough for every takeover in a capture, bounded for a network full of ARP.
@@ -98,11 +138,11 @@ const MAX_STRAYS: usize = 1 << 16;
 /// The analysis of one run.
 #[derive(Debug)]
 pub struct Engine {
-    decoder: Decoder,
+    decoder: FrameDecoder,
     table: FlowTable<ConnectionState>,
-    ledger: CredentialStore,
+    credential_store: CredentialStore,
     interner: Interner,
-    kept: ConnectionStore,
+    connection_store: ConnectionStore,
     secrets: Secrets,
     /// Bytes held back for secrets that may come.
     held: usize,
@@ -121,7 +161,7 @@ pub struct Engine {
     strays: Vec<Connection>,
     limits: Limits,
     /// What happened since it was asked for, where anybody asks.
-    events: Option<VecDeque<Event>>,
+    events: Option<VecDeque<TlsEvent>>,
     drops: Drops,
     redacted: bool,
     /// Connections whose outcome later ones decided, in order.
@@ -132,9 +172,9 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// Finished connections.
-    pub kept: &'a mut ConnectionStore,
+    pub connection_store: &'a mut ConnectionStore,
     /// Every credential.
-    pub ledger: &'a mut CredentialStore,
+    pub credential_store: &'a mut CredentialStore,
     /// Address facts.
     pub neighbours: &'a mut [NeighbourSeen],
 }
@@ -144,11 +184,11 @@ impl Engine {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            decoder: Decoder::new(),
+            decoder: FrameDecoder::new(),
             table: FlowTable::new(limits.flows, opens),
-            ledger: CredentialStore::default(),
+            credential_store: CredentialStore::default(),
             interner: Interner::default(),
-            kept: ConnectionStore::new(limits.kept_bytes),
+            connection_store: ConnectionStore::new(limits.kept_bytes),
             secrets: Secrets::of(limits.key_randoms),
             held: 0,
             buffered: 0,
@@ -156,7 +196,7 @@ impl Engine {
             notices: Notices::default(),
             neighbours: Vec::new(),
             gate: Gate::default(),
-            datagrams: Datagrams::default(),
+            datagrams: Datagrams::new(limits.datagrams),
             other_connections: 0,
             last: None,
             joinable: false,
@@ -181,7 +221,7 @@ impl Engine {
     }
 
     /// What happened to connections, one at a time; call until `None` after each packet.
-    pub fn poll(&mut self) -> Option<Event> {
+    pub fn poll(&mut self) -> Option<TlsEvent> {
         self.events.as_mut()?.pop_front()
     }
 
@@ -199,9 +239,9 @@ impl Engine {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
                 }
                 let mut context = Context {
-                    ledger: &mut self.ledger,
+                    credential_store: &mut self.credential_store,
                     interner: &mut self.interner,
-                    kept: &mut self.kept,
+                    connection_store: &mut self.connection_store,
                     secrets: &mut self.secrets,
                     held: &mut self.held,
                     held_most: self.limits.held_for_keys,
@@ -220,11 +260,11 @@ impl Engine {
             }
             Decoded::Datagram(datagram) => {
                 if let Some(protocol) = self.gate.admit(datagram) {
-                    let mut run = Run {
+                    let mut run = DatagramEngine {
                         context: Context {
-                            ledger: &mut self.ledger,
+                            credential_store: &mut self.credential_store,
                             interner: &mut self.interner,
-                            kept: &mut self.kept,
+                            connection_store: &mut self.connection_store,
                             secrets: &mut self.secrets,
                             held: &mut self.held,
                             held_most: self.limits.held_for_keys,
@@ -236,6 +276,8 @@ impl Engine {
                         last: self.last,
                     };
                     self.datagrams.push(protocol, datagram, at, &mut run);
+                } else if let Some(notice) = unanalysed::datagram(datagram.payload) {
+                    self.notices.add(notice, Some(at.frame));
                 }
             }
             &Decoded::Neighbour(what) => self.neighbour(NeighbourSeen { at, what }),
@@ -256,7 +298,8 @@ impl Engine {
         self.expire();
         self.with_datagrams(|datagrams, run| datagrams.advance(now, run));
         let oldest = Timestamp::from_nanos(now.nanos().saturating_sub(self.limits.kept_for));
-        self.kept.fold_before(oldest, FOLDED_AT_ONCE, &mut self.ledger);
+        self.connection_store
+            .evict_before(oldest, EVICTED_AT_ONCE, &mut self.credential_store);
     }
 
     /// The capturing side says that it lost so many packets in all by now.
@@ -292,8 +335,8 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let mut snapshot = Self {
-            kept: self.kept.clone(),
-            ledger: self.ledger.clone(),
+            connection_store: self.connection_store.clone(),
+            credential_store: self.credential_store.clone(),
             notices: self.notices.clone(),
             neighbours: self.neighbours.clone(),
             other_connections: self.other_connections,
@@ -321,7 +364,7 @@ impl Engine {
         let Some(flow) = self.table.flow_mut(flow_id) else {
             return;
         };
-        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.credential_store) {
             return;
         }
         let (mut copy, last) = (ended_here(flow), self.last);
@@ -334,19 +377,19 @@ impl Engine {
         if let Some(flow) = self.table.flow_mut(flow_id) {
             flow.data.tell();
         }
-        self.kept.keep_open(id, connection);
+        self.connection_store.keep_open(id, connection);
         if let Some(events) = &mut self.events {
-            events.push_back(Event::Handshake(id));
+            events.push_back(TlsEvent::Handshake(id));
         }
     }
 
     /// Takes the next bytes of a key log.
-    pub fn read_keys(&mut self, log: &mut Log, bytes: &[u8]) {
+    pub fn read_keys(&mut self, log: &mut KeyLogReader, bytes: &[u8]) {
         log.push(bytes, &mut self.secrets);
     }
 
     /// A key log is over; gives how many of its lines were malformed, which are then counted.
-    pub fn end_keys(&mut self, log: &mut Log) -> u64 {
+    pub fn end_keys(&mut self, log: &mut KeyLogReader) -> u64 {
         log.finish(&mut self.secrets);
         let malformed = log.malformed();
         if malformed > 0 {
@@ -378,9 +421,9 @@ impl Engine {
 
     /// Decides anew what was unclear until later hellos of the same client showed what it does with session IDs.
     fn settle_session_ids(&mut self) {
-        let changed = settle_session_ids(&mut self.kept, &mut self.ledger);
+        let changed = settle_session_ids(&mut self.connection_store, &mut self.credential_store);
         for id in &changed {
-            if let Some(connection) = self.kept.get_mut(*id) {
+            if let Some(connection) = self.connection_store.get_mut(*id) {
                 connection.outcome = outcome::decide(connection);
             }
         }
@@ -394,7 +437,7 @@ impl Engine {
     }
 
     fn join_legs(&mut self) {
-        let joined = proxied::join(&mut self.kept, &mut self.ledger);
+        let joined = proxied::join(&mut self.connection_store, &mut self.credential_store);
         for (notice, count, first) in [
             (Notice::LegJoined, joined.legs, None),
             (Notice::ConnectionRepeated, joined.copies, joined.first_copy),
@@ -408,7 +451,11 @@ impl Engine {
     /// Keys that opened nothing, by why.
     fn count_keys(&mut self) {
         let (unclaimed, dropped) = self.secrets.unclaimed();
-        let hellos = || self.kept.iter().filter_map(|(_, connection)| connection.hello.yes());
+        let hellos = || {
+            self.connection_store
+                .iter()
+                .filter_map(|(_, connection)| connection.hello.yes())
+        };
         let late = if unclaimed > 0 {
             hellos()
                 .filter(|hello| self.secrets.came_too_late(&hello.random))
@@ -429,21 +476,21 @@ impl Engine {
 
     /// Finished TLS connections.
     #[must_use]
-    pub const fn kept(&self) -> &ConnectionStore {
-        &self.kept
+    pub const fn connection_store(&self) -> &ConnectionStore {
+        &self.connection_store
     }
 
     /// Every credential.
     #[must_use]
-    pub const fn ledger(&self) -> &CredentialStore {
-        &self.ledger
+    pub const fn credential_store(&self) -> &CredentialStore {
+        &self.credential_store
     }
 
     /// What was found, to be told under other names once the run is over.
     pub const fn facts_mut(&mut self) -> Facts<'_> {
         Facts {
-            kept: &mut self.kept,
-            ledger: &mut self.ledger,
+            connection_store: &mut self.connection_store,
+            credential_store: &mut self.credential_store,
             neighbours: self.neighbours.as_mut_slice(),
         }
     }
@@ -490,14 +537,14 @@ impl Engine {
     }
 
     /// Hands the connections over UDP what they need of the rest.
-    fn with_datagrams<R>(&mut self, act: impl FnOnce(&mut Datagrams, &mut Run<'_>) -> R) -> R {
+    fn with_datagrams<R>(&mut self, act: impl FnOnce(&mut Datagrams, &mut DatagramEngine<'_>) -> R) -> R {
         let mut datagrams = std::mem::take(&mut self.datagrams);
         let last = self.last;
-        let mut run = Run {
+        let mut run = DatagramEngine {
             context: Context {
-                ledger: &mut self.ledger,
+                credential_store: &mut self.credential_store,
                 interner: &mut self.interner,
-                kept: &mut self.kept,
+                connection_store: &mut self.connection_store,
                 secrets: &mut self.secrets,
                 held: &mut self.held,
                 held_most: self.limits.held_for_keys,
@@ -523,9 +570,9 @@ impl Engine {
 
     fn context(&mut self) -> Context<'_> {
         Context {
-            ledger: &mut self.ledger,
+            credential_store: &mut self.credential_store,
             interner: &mut self.interner,
-            kept: &mut self.kept,
+            connection_store: &mut self.connection_store,
             secrets: &mut self.secrets,
             held: &mut self.held,
             joinable: self.joinable,
@@ -554,7 +601,7 @@ impl Engine {
         let connection = connection::finish(&mut finished, last, &mut self.context());
         if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
             self.strays
-                .extend(connection::stray(&finished.flow, &mut self.interner));
+                .extend(connection::unclassified(&finished.flow, &mut self.interner));
         }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
@@ -563,14 +610,14 @@ impl Engine {
                 self.notices
                     .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
             }
-            self.kept.keep(id, connection, &mut self.ledger);
+            self.connection_store.keep(id, connection, &mut self.credential_store);
             if let Some(events) = &mut self.events {
-                events.push_back(Event::Closed(id));
+                events.push_back(TlsEvent::Closed(id));
             }
         } else {
             self.other_connections += 1;
             if let Some(id) = id {
-                self.kept.void(id);
+                self.connection_store.void(id);
             }
         }
         self.table.recycle(finished);
@@ -683,4 +730,33 @@ fn deliver_waiting(flow: &mut Flow<ConnectionState>, mut direction: Direction, c
         connection::account(flow, context.buffered);
     }
     direction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_memory_are_not_more_than_the_whole_and_leave_room_for_the_report() {
+        for memory in [16 << 20, 64 << 20, 512 << 20, 4 << 30] {
+            let limits = Limits::within(memory);
+            let open = (limits.flows.open_flows + 2 * limits.datagrams.open) * Limits::OPEN_BYTES;
+            let held = limits.buffered_bytes + limits.datagrams.held + limits.held_for_keys;
+            let keys = limits.key_randoms * Limits::RANDOM_BYTES;
+            let parts = limits.kept_bytes + open + held + keys;
+            assert!(parts <= memory && parts > memory / 2, "{parts} of {memory}");
+            assert!(limits.kept_bytes > memory / 3, "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn a_memory_of_nothing_still_lets_ordinary_connections_be_open() {
+        let limits = Limits::within(0);
+        assert_eq!(limits.kept_bytes, 0);
+        assert!(
+            limits.flows.open_flows >= 256 && limits.datagrams.open >= 64,
+            "{limits:?}"
+        );
+        assert!(limits.buffered_bytes >= 256 << 10, "{limits:?}");
+    }
 }

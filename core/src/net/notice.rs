@@ -66,8 +66,6 @@ notices! {
     NestingTooDeep = "nesting-too-deep", "frames have more nested headers than are decoded";
     /// Fragments that never became whole.
     FragmentsIncomplete = "fragments-incomplete", "IP fragments could not be put together";
-    /// QUIC is recognised but not analysed.
-    QuicNotAnalysed = "quic-not-analysed", "QUIC connections were seen; they are not analysed yet";
     /// QUIC of a version that is not read: drafts, those of Google, unknown ones that a server refused.
     QuicVersionUnsupported = "quic-version-unsupported", "QUIC of versions that are not read was seen";
     /// Initial packets that their own keys do not open.
@@ -77,8 +75,8 @@ notices! {
     QuicUnlinkedDatagrams = "quic-unlinked-datagrams", "QUIC packets are of connections that moved to another address, or began before the capture; nothing is told of them";
     /// QUIC connections given up before the server spoke, to keep memory bounded.
     QuicConnectionEvicted = "quic-connection-evicted", "QUIC connections were given up at the limit of those that are being opened";
-    /// DTLS is recognised but not analysed.
-    DtlsNotAnalysed = "dtls-not-analysed", "DTLS datagrams were seen; they are not analysed yet";
+    /// DTLS of the version before 1.0 that OpenSSL 0.9.8 and AnyConnect speak.
+    DtlsVersionUnsupported = "dtls-version-unsupported", "DTLS of versions that are not read was seen";
     /// Handshake messages of DTLS of which fragments are missing.
     DtlsFragmentsIncomplete = "dtls-fragments-incomplete", "DTLS connections lack fragments of a handshake message; larger capture buffers lose fewer packets";
     /// Datagrams of QUIC or DTLS beyond the pairs of endpoints that are told apart.

@@ -250,7 +250,7 @@ pub enum TicketsInferred {
 
 /// The facts of one TLS connection.
 ///
-/// Stands in memory as written: hindsight looks at every connection again and again, and what it looks at most are the
+/// Stands in memory as written: service analysis looks at every connection again and again, and what it looks at most are the
 /// first 192 bytes.
 #[derive(Debug, Clone)]
 #[repr(C)]
@@ -318,7 +318,7 @@ pub struct Connection {
     pub edges: Option<Box<MergeHints>>,
 }
 
-/// What hindsight looks at most stands in front of what it seldom needs; and kept, a connection fits a block of 768 bytes,
+/// What service analysis looks at most stands in front of what it seldom needs; and kept, a connection fits a block of 768 bytes,
 /// reference counts included: one byte more takes 896.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
@@ -367,6 +367,16 @@ impl Connection {
     pub fn retry_is_concluded(&self) -> bool {
         let latest = self.hello.yes().map(|hello| hello.at);
         self.retry.as_deref().is_some_and(|retry| Some(retry.request) == latest)
+    }
+
+    /// Why the first ClientHello was not read although the HelloRetryRequest that answered it was. What it offered, the second
+    /// may have had to leave out (RFC 8446 §4.1.4).
+    #[must_use]
+    pub fn first_hello_hidden(&self) -> Option<Blindness> {
+        self.hello.yes()?;
+        let retry = self.retry.as_deref()?;
+        let loss = self.client_side.handshake_loss;
+        (retry.first_hello == retry.request).then(|| loss.unwrap_or(Blindness::ClientHelloMissing))
     }
 
     /// Server name of the ClientHello.

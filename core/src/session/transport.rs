@@ -84,6 +84,12 @@ impl Transport {
         self.uncommon.as_deref()?.preamble.as_ref()
     }
 
+    /// Nanoseconds by which the clock of the server's packets was ahead of that of the client's, where there are two.
+    #[must_use]
+    pub fn server_clock_ahead(&self) -> Option<i64> {
+        self.uncommon.as_deref()?.server_clock_ahead
+    }
+
     /// Whether an ICMP unreachable was seen for it.
     #[must_use]
     pub fn unreachable(&self) -> bool {
@@ -147,6 +153,10 @@ pub struct RareFacts {
     pub behind: Option<Endpoint>,
     /// What only QUIC or DTLS has.
     pub datagram: Option<Box<DatagramFacts>>,
+    /// Nanoseconds by which the clock that stamped the server's packets was ahead of that of the client's, where the SYN
+    /// exchange shows two clocks.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub server_clock_ahead: Option<i64>,
 }
 
 impl RareFacts {
@@ -154,7 +164,7 @@ impl RareFacts {
     #[must_use]
     pub fn boxed(self) -> Option<Box<Self>> {
         let any = self.outer.is_some() || self.preamble.is_some() || self.unreachable || self.behind.is_some();
-        let any = any || self.datagram.is_some();
+        let any = any || self.datagram.is_some() || self.server_clock_ahead.is_some();
         any.then(|| Box::new(self))
     }
 }

@@ -14,7 +14,7 @@ use {
 pub struct Spans {
     /// In the capture where it was seen first.
     pub main: (FrameRef, FrameRef),
-    /// In the others; nearly always there are none, hence the box.
+    /// In the others, in their order; nearly always there are none, hence the box.
     #[allow(clippy::box_collection)]
     pub more: Option<Box<Vec<(FrameRef, FrameRef)>>>,
 }
@@ -47,11 +47,14 @@ impl Spans {
             (*first, *last) = ((*first).min(frame), (*last).max(frame));
             return;
         }
-        let mut others = self.more.as_deref_mut().into_iter().flatten();
-        let known = others.find(|(first, _)| first.capture() == frame.capture());
-        match known {
-            Some((first, last)) => (*first, *last) = ((*first).min(frame), (*last).max(frame)),
-            None => self.more.get_or_insert_default().push((frame, frame)),
+        let others = self.more.get_or_insert_default();
+        match others.binary_search_by_key(&frame.capture(), |(first, _)| first.capture()) {
+            Ok(known) => {
+                if let Some((first, last)) = others.get_mut(known) {
+                    (*first, *last) = ((*first).min(frame), (*last).max(frame));
+                }
+            }
+            Err(place) => others.insert(place, (frame, frame)),
         }
     }
 

@@ -5,15 +5,17 @@
 
 mod tags;
 
+use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Linktype, Precision};
 
 use super::{Pause, Source, SourceError};
-use reshake_core::net::capture::{Ended, Format};
+use reshake_core::net::capture::{CaptureFormat, Ended};
 use reshake_core::net::{Capture, FrameRef, LinkType, Notice, Packet, Timestamp};
 use tags::{Tags, is_tagged};
 
@@ -32,7 +34,7 @@ const ANY: &str = "any";
 
 /// How a device is opened.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct DeviceOptions {
     /// Name of the interface.
     pub interface: String,
     /// Filter in the language of libpcap.
@@ -111,7 +113,7 @@ fn state(flags: &pcap::DeviceFlags) -> String {
 pub struct Device {
     handle: pcap::Capture<Active>,
     link: LinkType,
-    options: Options,
+    options: DeviceOptions,
     course: Course,
     /// Looks for packets that the filter misses, until it is clear.
     tags: Option<Tags>,
@@ -134,6 +136,8 @@ struct Course {
     lost: Option<Instant>,
     /// Packets with a VLAN tag came.
     tagged: bool,
+    /// Times come in nanoseconds, not microseconds.
+    is_nano: bool,
 }
 
 impl Device {
@@ -141,12 +145,12 @@ impl Device {
     ///
     /// # Errors
     /// One line that says what is wrong and what to do.
-    pub fn open(options: Options, capture: u16) -> Result<Self, OpenError> {
+    pub fn open(options: DeviceOptions, capture: u16) -> Result<Self, OpenError> {
         let (handle, link) = open(&options)?;
         let course = Course {
             capture: Capture {
                 dropped: Some(0),
-                ..Capture::new(&options.interface, Format::Live)
+                ..Capture::new(&options.interface, CaptureFormat::Live)
             },
             index: capture,
             drained: false,
@@ -157,6 +161,7 @@ impl Device {
             counted: Instant::now(),
             lost: None,
             tagged: false,
+            is_nano: is_nano(&options.interface),
         };
         Ok(Self {
             tags: Tags::watch(&options),
@@ -165,6 +170,15 @@ impl Device {
             options,
             course,
         })
+    }
+
+    /// Its link type, with its name and what it is, where libpcap has them.
+    #[must_use]
+    pub fn link_type(&self) -> (i32, String, String) {
+        let link = self.handle.get_datalink();
+        let name = link.get_name().unwrap_or_else(|_| format!("DLT_{}", link.0));
+        let description = link.get_description().unwrap_or_else(|_| name.clone());
+        (link.0, name, description)
     }
 
     /// Waits for packets, a signal, or a moment. Now and then it looks how things stand; `false` when the interface is down.
@@ -230,9 +244,10 @@ impl Course {
     fn take<'a>(&mut self, link: LinkType, packet: &pcap::Packet<'a>) -> Packet<'a> {
         let (header, data) = (packet.header, packet.data);
         // With nanosecond precision the second field counts nanoseconds.
+        let unit = if self.is_nano { 1 } else { 1_000 };
         let time = i64::from(header.ts.tv_sec)
             .saturating_mul(1_000_000_000)
-            .saturating_add(i64::from(header.ts.tv_usec));
+            .saturating_add(i64::from(header.ts.tv_usec).saturating_mul(unit));
         let time = Timestamp::from_nanos(time);
         let capture = &mut self.capture;
         capture.packets = capture.packets.saturating_add(1);
@@ -257,9 +272,9 @@ impl Course {
     }
 
     /// Reading gave no packet.
-    fn stop(&mut self, error: &pcap::Error, options: &Options) {
+    fn stop(&mut self, error: &pcap::Error, options: &DeviceOptions) {
         match error {
-            pcap::Error::TimeoutExpired => {
+            waits if is_drained(waits) => {
                 self.drained = true;
                 self.pause = Pause::Idle(Some(now()));
             }
@@ -338,6 +353,31 @@ impl Source for Device {
     }
 }
 
+/// Whether this is a group of netfilter's log or a queue of it: no interface, but libpcap opens it as one.
+fn is_netfilter(interface: &str) -> bool {
+    interface.starts_with("nflog:") || interface.starts_with("nfqueue:")
+}
+
+/// Whether libpcap stamps packets in nanoseconds when asked to. Where it cannot, it says so in a value that the binding
+/// drops, and goes on in microseconds.
+fn is_nano(interface: &str) -> bool {
+    cfg!(target_os = "linux") && !is_netfilter(interface)
+}
+
+/// Whether there is nothing to be read now. libpcap's reader of netfilter logs takes that for an error when it is told not
+/// to block, and gives the system's words for it.
+fn is_drained(error: &pcap::Error) -> bool {
+    let would_block = || io::Error::from(Errno::EAGAIN).to_string();
+    match error {
+        pcap::Error::TimeoutExpired => true,
+        pcap::Error::PcapError(text) => would_block()
+            .split(" (os error")
+            .next()
+            .is_some_and(|words| text.ends_with(words)),
+        _ => false,
+    }
+}
+
 /// Whether an interface is up; `None` where it is not known.
 fn is_up(interface: &str) -> Option<bool> {
     let all = nix::ifaddrs::getifaddrs().ok()?;
@@ -354,7 +394,7 @@ fn now() -> Timestamp {
     Timestamp::from_nanos(i64::try_from(sure.as_nanos()).unwrap_or(i64::MAX))
 }
 
-fn open(options: &Options) -> Result<(pcap::Capture<Active>, LinkType), OpenError> {
+fn open(options: &DeviceOptions) -> Result<(pcap::Capture<Active>, LinkType), OpenError> {
     let device = |error: &pcap::Error| OpenError::Device(why(&options.interface, error));
     let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let inactive = pcap::Capture::from_device(options.interface.as_str()).map_err(|error| device(&error))?;
@@ -365,7 +405,11 @@ fn open(options: &Options) -> Result<(pcap::Capture<Active>, LinkType), OpenErro
         .buffer_size(number(options.buffer))
         .timeout(BLOCK_MILLIS)
         .immediate_mode(options.immediate)
-        .precision(Precision::Nano)
+        .precision(if is_nano(&options.interface) {
+            Precision::Nano
+        } else {
+            Precision::Micro
+        })
         .open()
         .map_err(|error| device(&error))?;
     if let Some(wanted) = &options.link_type {
@@ -412,7 +456,7 @@ fn link_type(link: Linktype) -> LinkType {
 fn why(interface: &str, error: &pcap::Error) -> String {
     let known = pcap::Device::list().unwrap_or_default();
     let found = known.iter().find(|device| device.name == interface);
-    if !may_capture() {
+    if !has(Right::Capture) {
         let program = std::env::current_exe().map_or_else(|_| "reshake".to_owned(), |path| path.display().to_string());
         return format!(
             "{interface}: capturing needs rights: run it with sudo, or give them once: \
@@ -420,6 +464,20 @@ fn why(interface: &str, error: &pcap::Error) -> String {
         );
     }
     match found {
+        None if is_netfilter(interface) => {
+            let group = interface.split(':').nth(1).unwrap_or_default();
+            let cause = text(error);
+            // A group that somebody holds is "not permitted" as well.
+            let remedy = if has(Right::Netfilter) {
+                format!(
+                    "if another program holds group {group}, end it or log to another group: 'nft list ruleset' shows \
+                     which are used"
+                )
+            } else {
+                "netfilter takes the capability NET_ADMIN".to_owned()
+            };
+            format!("{interface}: cannot be opened: {cause}; {remedy}")
+        }
         None => format!("{interface}: there is no such interface; 'reshake interfaces' lists those there are"),
         Some(device) if !device.flags.is_up() => {
             format!("{interface}: the interface is down; bring it up first: ip link set {interface} up")
@@ -428,14 +486,25 @@ fn why(interface: &str, error: &pcap::Error) -> String {
     }
 }
 
-/// Whether this process may capture, as far as can be told.
+/// What it takes to open something.
+#[derive(Debug, Clone, Copy)]
+enum Right {
+    Capture,
+    Netfilter,
+}
+
+/// Whether this process has a right, as far as can be told.
 #[cfg(target_os = "linux")]
-fn may_capture() -> bool {
-    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_NET_RAW).unwrap_or(true)
+fn has(right: Right) -> bool {
+    let capability = match right {
+        Right::Capture => caps::Capability::CAP_NET_RAW,
+        Right::Netfilter => caps::Capability::CAP_NET_ADMIN,
+    };
+    caps::has_cap(None, caps::CapSet::Effective, capability).unwrap_or(true)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn may_capture() -> bool {
+fn has(_: Right) -> bool {
     nix::unistd::geteuid().is_root()
 }
 

@@ -48,7 +48,7 @@ fn of_proof(check: &Check<'_, '_>, verdict: &Verdict, proof: &Proof) -> Option<S
         let advice = found.filter(|found| proof.says.contains(&*found.summary) || proof.says.contains(found.kind.name));
         return advice.map(|found| found.kind.advice.to_owned()).next();
     }
-    let insight = check.report.hindsight.service(&service);
+    let insight = check.report.analyses.service(&service);
     if let Requirement::Pattern(_, wanted) = &verdict.rule.demand
         && let Some(kind) = PatternKind::by_name(wanted)
         && insight.is_some_and(|insight| is_sure(insight, kind.name))

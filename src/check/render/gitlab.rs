@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Check;
-use super::words::{Told, area, title};
+use super::words::{VerdictText, area, title};
 use crate::check::Origin;
 use crate::wording::printable;
 use reshake_core::net::hex;
@@ -17,7 +17,7 @@ const FINGERPRINT: usize = 16;
 
 /// Writes the answer.
 pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
-    let told = Told::all(check);
+    let told = VerdictText::all(check);
     let unreadable = check.asked.errors.iter().map(|error| Issue::of_input(check, error));
     let violated = told.iter().filter(|told| !told.verdict.holds);
     let issues: Vec<Issue> = unreadable
@@ -49,7 +49,7 @@ struct Lines {
 }
 
 impl Issue {
-    fn of_rule(check: &Check<'_, '_>, told: &Told<'_>) -> Self {
+    fn of_rule(check: &Check<'_, '_>, told: &VerdictText<'_>) -> Self {
         let rule = &told.verdict.rule;
         // One line in a merge request: what proves it is in the other forms.
         let mut lines = vec![

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use super::Check;
-use super::words::Told;
+use super::words::VerdictText;
 use crate::render::item::markdown;
 use crate::wording::{counted, printable};
 
 /// Writes the answer.
 pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
-    let told = Told::all(check);
+    let told = VerdictText::all(check);
     let rules = counted(told.len() as u64, "rule", "rules");
     let head = match (check.violated(), check.passed()) {
         (0, true) => format!("✅ all of {rules} hold"),
@@ -35,7 +35,7 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
-fn violated(told: &Told<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn violated(told: &VerdictText<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n### {}, {}\n", plain(&told.title), plain(&told.area))?;
     for advice in &told.advice {
         writeln!(out, "**Do:** {}\n", plain(advice))?;

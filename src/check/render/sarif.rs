@@ -11,7 +11,7 @@ use hashbrown::HashSet;
 use serde::Serialize;
 
 use super::Check;
-use super::words::{Told, area, title};
+use super::words::{VerdictText, area, title};
 use crate::check::{Origin, RULES, Verdict};
 use crate::render::json::Generator;
 use crate::wording::printable;
@@ -24,16 +24,16 @@ const HELP: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/ci.md#
 
 /// Writes the answer.
 pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
-    let told = Told::all(check);
+    let told = VerdictText::all(check);
     let violated = told.iter().filter(|told| !told.verdict.holds);
-    let run = Run {
+    let run = SarifRun {
         tool: Tool { driver: Driver::this() },
         invocations: vec![Invocation::of(check)],
         artifacts: artifacts(check),
-        results: violated.map(|told| Outcome::of(check, told)).collect(),
+        results: violated.map(|told| SarifResult::of(check, told)).collect(),
         column_kind: "unicodeCodePoints",
     };
-    let log = Log {
+    let log = SarifLog {
         schema: SCHEMA,
         version: "2.1.0",
         runs: vec![run],
@@ -43,20 +43,20 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
 }
 
 #[derive(Serialize)]
-struct Log<'a> {
+struct SarifLog<'a> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: Vec<Run<'a>>,
+    runs: Vec<SarifRun<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run<'a> {
+struct SarifRun<'a> {
     tool: Tool<'a>,
     invocations: Vec<Invocation>,
     artifacts: Vec<Artifact>,
-    results: Vec<Outcome>,
+    results: Vec<SarifResult>,
     column_kind: &'static str,
 }
 
@@ -78,9 +78,9 @@ struct Driver<'a> {
 #[serde(rename_all = "camelCase")]
 struct Descriptor {
     id: &'static str,
-    short_description: Message,
-    full_description: Message,
-    help: Message,
+    short_description: SarifMessage,
+    full_description: SarifMessage,
+    help: SarifMessage,
     help_uri: &'static str,
     default_configuration: Configuration,
 }
@@ -91,7 +91,7 @@ struct Configuration {
 }
 
 #[derive(PartialEq, Serialize)]
-struct Message {
+struct SarifMessage {
     text: String,
 }
 
@@ -106,7 +106,7 @@ struct Invocation {
 #[derive(Serialize)]
 struct Notification {
     level: &'static str,
-    message: Message,
+    message: SarifMessage,
 }
 
 #[derive(Serialize)]
@@ -121,21 +121,21 @@ struct ArtifactLocation {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outcome {
+struct SarifResult {
     rule_id: &'static str,
     rule_index: usize,
     kind: &'static str,
     level: &'static str,
-    message: Message,
+    message: SarifMessage,
     locations: Vec<Location>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<Location>,
-    partial_fingerprints: Fingerprint,
+    partial_fingerprints: PartialFingerprint,
 }
 
 /// The same rule about the same connections is the same result in the next run.
 #[derive(Serialize)]
-struct Fingerprint {
+struct PartialFingerprint {
     #[serde(rename = "reshakeRule/v1")]
     rule: String,
 }
@@ -149,7 +149,7 @@ struct Location {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logical_locations: Vec<LogicalLocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Message>,
+    message: Option<SarifMessage>,
 }
 
 #[derive(PartialEq, Serialize)]
@@ -186,7 +186,7 @@ impl Driver<'static> {
                 .map(|kind| Descriptor {
                     id: kind.name,
                     short_description: text(kind.summary),
-                    full_description: Message {
+                    full_description: SarifMessage {
                         text: format!(
                             "Holds when {}. A rule whose quantity does not exist in the capture is violated.",
                             kind.summary
@@ -224,8 +224,8 @@ impl ArtifactLocation {
     }
 }
 
-impl Outcome {
-    fn of(check: &Check<'_, '_>, told: &Told<'_>) -> Self {
+impl SarifResult {
+    fn of(check: &Check<'_, '_>, told: &VerdictText<'_>) -> Self {
         let Verdict { rule, area: of, .. } = told.verdict;
         let name = rule.demand.name();
         let mut lines = vec![format!("{}, {}", told.title, told.area)];
@@ -255,10 +255,10 @@ impl Outcome {
             rule_index: RULES.iter().position(|kind| kind.name == name).unwrap_or_default(),
             kind: "fail",
             level: "error",
-            message: Message { text: lines.join("\n") },
+            message: SarifMessage { text: lines.join("\n") },
             locations: place,
             related_locations: unique(related.into_iter()),
-            partial_fingerprints: Fingerprint {
+            partial_fingerprints: PartialFingerprint {
                 rule: printable(&format!("{} {}", title(rule), area(of)), usize::MAX),
             },
         }
@@ -321,8 +321,8 @@ fn frames(check: &Check<'_, '_>, evidence: &[Evidence]) -> Vec<Location> {
         .collect()
 }
 
-fn text(text: &str) -> Message {
-    Message {
+fn text(text: &str) -> SarifMessage {
+    SarifMessage {
         text: printable(text, usize::MAX),
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueHint};
 
-use super::{Keys, Redact, SessionFormat};
+use super::{KeyLogArgs, Redact, SessionFormat};
 
 /// The end of the help of `check`.
 const CHECK_EXAMPLES: &str = "Rules are about all connections; SCOPE=VALUE is about a part: 'service=0.9' about each \
@@ -39,7 +39,7 @@ Exit status:
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 #[command(after_long_help = CHECK_EXAMPLES)]
-pub struct Check {
+pub struct CheckArgs {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present_any = ["print_rules", "init"])]
     pub files: Vec<String>,
@@ -65,14 +65,14 @@ pub struct Check {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
     pub redact: Redact,
 
-    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted, and no rule
-    /// holds; 2G without it.
+    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
+    /// counted, and no rule holds. Without it 2G of finished connections are kept.
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     pub max_memory: Option<usize>,
 
@@ -211,7 +211,7 @@ impl Demands {
 /// Arguments of `diff`.
 #[derive(Debug, Args)]
 #[command(after_long_help = DIFF_EXAMPLES)]
-pub struct Diff {
+pub struct DiffArgs {
     /// The run before the change: a capture, or a JSON report of 'analyze'.
     #[arg(value_name = "BEFORE", value_hint = ValueHint::FilePath)]
     pub before: String,
@@ -222,7 +222,7 @@ pub struct Diff {
 
     /// Secrets that open what is encrypted in captures.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]

@@ -5,20 +5,26 @@
 pub mod live;
 
 pub mod gate;
+pub mod record;
 pub mod tools;
+pub mod wireshark;
+
+pub mod page;
 
 use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::run::Threads;
 use crate::wording::size;
-pub use tools::{Complete, Completions, Document, Explain, ExplainFormat, Schema, Shell};
+pub use tools::{Complete, Completions, Document, Explain, ExplainFormat, SchemaArgs, Shell};
 
 /// Tells from packet captures why a TLS session did not resume.
 #[derive(Debug, Parser)]
 #[command(
     name = "reshake",
     version,
+    long_version = LONG_VERSION,
     about,
     long_about = "Tells from packet captures why a TLS session did not resume.\n\n\
                   For every TLS connection in a capture: was a session offered, did the server accept it, and if not, why. \
@@ -40,6 +46,15 @@ pub struct Cli {
           hide_possible_values = true)]
     pub color: Color,
 }
+
+/// What `--version` says; `-V` is the first line of it.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nfeatures: ",
+    env!("RESHAKE_FEATURES"),
+    "\nbuilt for: ",
+    env!("RESHAKE_BUILT")
+);
 
 /// The part of the help that lists what the exit status says.
 pub const EXIT_STATUS: &str = "Exit status:
@@ -86,7 +101,9 @@ pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
     /// Watch a network interface, or a capture that is piped in, and report as it happens
-    Live(Box<live::Live>),
+    Live(Box<live::LiveArgs>),
+    /// Run a command and report on its own connections: did it resume, and if not, why
+    Record(Box<record::RecordArgs>),
     /// List the network interfaces that can be watched
     Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
@@ -94,19 +111,25 @@ pub enum Command {
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
-    WhatIf(WhatIf),
+    WhatIf(WhatIfArgs),
     /// Hold captures against rules, in the exit status: for pipelines
-    Check(Box<gate::Check>),
+    Check(Box<gate::CheckArgs>),
     /// Compare two captures or reports: the before and after of a change
-    Diff(gate::Diff),
+    Diff(gate::DiffArgs),
     /// Copy a capture with the verdicts as packet comments, for Wireshark
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
     Extract(Extract),
+    /// Put live verdicts, a profile and fields into Wireshark, or take them out again
+    Wireshark(wireshark::WiresharkArgs),
+    /// What Wireshark calls to capture with verdicts (the extcap interface)
+    Extcap(wireshark::ExtcapArgs),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
+    /// Write the page that analyses captures in a browser, and sends nothing
+    Page(page::Page),
     /// Print the JSON Schema of the JSON report, or of another document
-    Schema(Schema),
+    Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page
@@ -133,8 +156,8 @@ pub struct Analyze {
     /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
     /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
     /// judged, to be joined with the facts of other captures by giving them to a command together.
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
-    pub format: Format,
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ReportFormat::Text, hide_possible_values = true)]
+    pub format: ReportFormat,
 
     /// Show every connection and service in the text, Markdown and HTML report, not only those that matter most.
     #[arg(long)]
@@ -163,13 +186,15 @@ pub struct Analyze {
     #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
-    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
+    /// counted. Without it 2G of finished connections are kept.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
-    /// Threads that work at once; the report is the same whatever their number. Files that still grow take one.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value_t = 1)]
-    pub threads: u16,
+    /// Threads that work at once, 1 to 64, or 'auto' for as many as help; the report is the same whatever their number. Files
+    /// that still grow take one.
+    #[arg(long, value_name = "N", value_parser = str::parse::<Threads>, default_value = "auto")]
+    pub threads: Threads,
 
     /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
     /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
@@ -178,7 +203,7 @@ pub struct Analyze {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
@@ -203,7 +228,7 @@ impl Analyze {
 
 /// Where secrets come from.
 #[derive(Debug, Args)]
-pub struct Keys {
+pub struct KeyLogArgs {
     /// A key log in NSS format (what SSLKEYLOGFILE makes programs write) that opens tickets, alerts and certificates;
     /// may be repeated. Secrets inside a pcapng file are used without asking.
     #[arg(long = "keylog", value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -214,7 +239,7 @@ pub struct Keys {
     keylog_env: bool,
 }
 
-impl Keys {
+impl KeyLogArgs {
     /// The key logs; `named` is the value of SSLKEYLOGFILE.
     ///
     /// # Errors
@@ -256,13 +281,14 @@ pub struct View {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<String>,
 
-    /// Memory for finished connections, for example 512M or 4G; beyond it the oldest are only counted; 2G without it.
+    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
+    /// counted. Without it 2G of finished connections are kept.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the screens bear.
     #[command(flatten)]
@@ -284,7 +310,7 @@ pub struct Session {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
@@ -302,14 +328,14 @@ pub struct Session {
 /// Arguments of `what-if`.
 #[derive(Debug, Args)]
 #[command(after_long_help = WHAT_IF_EXAMPLES)]
-pub struct WhatIf {
+pub struct WhatIfArgs {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<String>,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
@@ -322,12 +348,12 @@ pub struct WhatIf {
     /// How a backend is chosen: 'round-robin', 'least-connections', 'source-hash' (of the client's address) or
     /// 'session-id' (the balancer remembers who issued one). Without it, all of them are compared.
     #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
-    pub balance: Option<Balance>,
+    pub balance: Option<BalanceArg>,
 
     /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys). Without it, all of them are
     /// compared.
     #[arg(long, value_enum, value_name = "WHAT", hide_possible_values = true)]
-    pub share: Option<Share>,
+    pub share: Option<ShareArg>,
 
     /// Seconds after which servers no longer honour a session; without it, tickets live as long as the capture shows
     /// them promised and IDs without end.
@@ -372,7 +398,7 @@ pub struct Copying {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Put the lines of the key logs that belong to connections of this capture into the copy, so that Wireshark opens
     /// them. Whoever gets the copy then reads what was encrypted.
@@ -422,7 +448,7 @@ pub struct Extract {
 
 /// Forms of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ReportFormat {
     /// For people.
     Text,
     /// One document.
@@ -461,7 +487,7 @@ pub enum SessionFormat {
 
 /// Ways to choose a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Balance {
+pub enum BalanceArg {
     /// In turn.
     RoundRobin,
     /// The one with the fewest open connections.
@@ -474,7 +500,7 @@ pub enum Balance {
 
 /// What backends share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Share {
+pub enum ShareArg {
     /// Nothing.
     None,
     /// The session cache.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::render::explain::Entry;
+use crate::render::explain::CatalogueEntry;
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub struct Explain {
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
-pub struct Schema {
+pub struct SchemaArgs {
     /// Whose: 'report' (of analyze), 'check', 'diff', 'what-if', or 'facts' (of one line).
     #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
     pub of: Document,
@@ -107,7 +107,7 @@ impl TypedValueParser for EntryName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let value = |entry: Entry| PossibleValue::new(entry.name()).help(entry.summary());
-        Some(Box::new(Entry::all().map(value)))
+        let value = |entry: CatalogueEntry| PossibleValue::new(entry.name()).help(entry.summary());
+        Some(Box::new(CatalogueEntry::all().map(value)))
     }
 }

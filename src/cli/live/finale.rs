@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
 
-use super::super::args::live::Format;
+use super::super::args::live::LiveFormat;
 use super::super::{Done, Status, complain, print_form, terminal};
 use crate::model::Report;
 use crate::render::{json, text};
@@ -47,7 +47,13 @@ impl FullReport {
 }
 
 /// Prints and writes the report of a run that is over; prints it where somebody still reads (`readable`).
-pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full_report: Option<FullReport>) -> Done {
+pub(super) fn end(
+    run: Run,
+    format: LiveFormat,
+    coloured: bool,
+    readable: bool,
+    full_report: Option<FullReport>,
+) -> Done {
     for line in run.errors.iter().chain(&run.warnings) {
         complain(line);
     }
@@ -65,12 +71,12 @@ pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full
         status = Status::Unreadable;
     }
     if readable {
-        print_form(format == Format::Text, |out| match format {
-            Format::Text => {
+        print_form(format == LiveFormat::Text, |out| match format {
+            LiveFormat::Text => {
                 writeln!(out)?;
                 text::write(&report, terminal::options(coloured, false), out)
             }
-            Format::Jsonl => lines(&report, out),
+            LiveFormat::Jsonl => lines(&report, out),
         })?;
     }
     std::mem::forget(report);
@@ -79,7 +85,7 @@ pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full
     Ok(status)
 }
 
-/// The account of the input as it ended, and what hindsight says.
+/// The account of the input as it ended, and what service analysis says.
 fn lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for capture in &report.captures {
         json::live::capture(capture, out)?;

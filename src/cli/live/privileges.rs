@@ -2,6 +2,7 @@
 //! strangers must not be able to do more than read them.
 
 use caps::{CapSet, Capability, CapsHashSet};
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, geteuid, setgroups, setresgid, setresuid, setuid};
 
@@ -13,31 +14,50 @@ const NOBODY: u32 = 65_534;
 ///
 /// # Errors
 /// One line; then nothing must be parsed.
-pub(super) fn drop(user: Option<&str>, keep_capture: bool) -> Result<(), String> {
+pub(in crate::cli) fn drop(user: Option<&str>, keep_capture: bool) -> Result<(), String> {
     let kept = if keep_capture {
         vec![Capability::CAP_NET_RAW]
     } else {
         Vec::new()
     };
+    let mut changed = false;
     if geteuid().is_root() {
         let (uid, gid) = target(user)?;
         // Only the privileged can change this set; without it no_new_privs below does the same.
         let _ = caps::clear(None, CapSet::Bounding);
-        become_user(uid, gid, keep_capture).map_err(|error| format!("rights cannot be given up: {error}"))?;
+        changed = match become_user(uid, gid, keep_capture) {
+            Ok(()) => true,
+            // Root of a user namespace is who started it, and nobody else is known there. Without capabilities nothing
+            // of root is left.
+            Err(Errno::EPERM | Errno::EINVAL) if user.is_none() && is_namespaced() => false,
+            Err(error) => return Err(format!("rights cannot be given up: {error}")),
+        };
     } else if user.is_some() {
         return Err("--user: only root can become somebody else".to_owned());
     }
     give_up(&kept).map_err(|error| format!("capabilities cannot be given up: {error}"))?;
     // What is executed from here on gains nothing either.
     prctl::set_no_new_privs().map_err(|error| format!("rights cannot be given up for good: {error}"))?;
-    if setuid(Uid::from_raw(0)).is_ok() {
+    let regained = if changed || !geteuid().is_root() {
+        setuid(Uid::from_raw(0)).is_ok()
+    } else {
+        // The number 0 stays; what counts are the capabilities that come with it.
+        !caps::read(None, CapSet::Permitted).is_ok_and(|left| left.is_subset(&kept.iter().copied().collect()))
+    };
+    if regained {
         return Err("rights were not given up: root can be regained (--no-drop keeps them knowingly)".to_owned());
     }
     Ok(())
 }
 
+/// Whether this is a user namespace: one in which not every user is the one of the same number.
+fn is_namespaced() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().ne(["0", "0", "4294967295"])
+}
+
 /// Who to become.
-fn target(user: Option<&str>) -> Result<(Uid, Gid), String> {
+pub(in crate::cli) fn target(user: Option<&str>) -> Result<(Uid, Gid), String> {
     if let Some(name) = user {
         let found = User::from_name(name).ok().flatten();
         let found = found.ok_or_else(|| format!("--user: there is no user '{name}'"))?;

@@ -12,10 +12,10 @@ use super::{Control, Prepared};
 use crate::model::Report;
 use crate::model::live::Legs;
 use crate::render::text;
-use crate::run::{Onlooker, Run, Seen};
+use crate::run::{LiveSnapshot, Onlooker, Run};
 use crate::tui::event::{Cutter, Stats};
-use crate::tui::{self, Feed};
-use reshake_core::engine::{Engine, Event, Limits};
+use crate::tui::{self, LiveFeed};
+use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::Capture;
 
 /// Seconds whose handshakes are counted one by one.
@@ -40,7 +40,7 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
     let stop = Arc::clone(&control.stop);
     let mut running = None;
     let cutter = Cutter::none("a live capture is not kept; 'live -w FILE' records one");
-    let shown = tui::run(nothing, tui::Options { coloured, live: true }, cutter, |feed| {
+    let shown = tui::run(nothing, tui::TuiOptions { coloured, live: true }, cutter, |feed| {
         let work = move || {
             let mut watcher = Watcher::new(feed.clone(), control);
             let mut lines = Vec::new();
@@ -87,7 +87,7 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
 
 /// Feeds the screens.
 struct Watcher {
-    feed: Feed,
+    feed: LiveFeed,
     control: Control,
     /// Handshakes of each of the last seconds.
     handshakes: VecDeque<u64>,
@@ -102,7 +102,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(feed: Feed, control: Control) -> Self {
+    fn new(feed: LiveFeed, control: Control) -> Self {
         let now = Instant::now();
         Self {
             feed,
@@ -136,7 +136,7 @@ impl Watcher {
         (report, lines, failed)
     }
 
-    fn tell_stats(&mut self, seen: Seen<'_>, idle: bool) {
+    fn tell_stats(&mut self, seen: LiveSnapshot<'_>, idle: bool) {
         let now = Instant::now();
         if now < self.next_stats {
             return;
@@ -159,7 +159,7 @@ impl Watcher {
     }
 
     /// Makes a report of what changed, on a thread of its own, so that no packet waits for it.
-    fn tell_report(&mut self, seen: Seen<'_>) {
+    fn tell_report(&mut self, seen: LiveSnapshot<'_>) {
         if let Some((making, since)) = self.making.take() {
             if !making.is_finished() {
                 self.making = Some((making, since));
@@ -183,12 +183,12 @@ impl Watcher {
 }
 
 impl Onlooker for Watcher {
-    fn happened(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
+    fn happened(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()> {
         self.changed = true;
-        let Event::Handshake(id) = event else {
+        let TlsEvent::Handshake(id) = event else {
             return ControlFlow::Continue(());
         };
-        let connection = seen.engine.kept().get(id);
+        let connection = seen.engine.connection_store().get(id);
         let another = connection.is_some_and(|connection| self.legs.is_another(id, connection));
         if let Some(second) = self.handshakes.back_mut().filter(|_| !another) {
             *second += 1;
@@ -196,7 +196,7 @@ impl Onlooker for Watcher {
         ControlFlow::Continue(())
     }
 
-    fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+    fn tick(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()> {
         self.tell_stats(seen, idle);
         self.tell_report(seen);
         let over = self.control.end.is_some_and(|end| Instant::now() >= end);

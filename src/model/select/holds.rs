@@ -6,13 +6,13 @@ use reshake_core::net::span::{DAY, SECOND};
 use reshake_core::net::{Endpoint, Timestamp};
 use reshake_core::session::{Connection, OfferKind, Outcome};
 
-use super::{ANY, Subject, Value, width};
+use super::{ANY, Subject, TermValue, width};
 use crate::model::{Report, connection_id, credential_id};
 
 /// Whether one value of a term holds.
-pub(super) fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
+pub(super) fn is(key: &str, value: &TermValue, subject: Subject<'_>) -> bool {
     let Subject { report, connection, .. } = subject;
-    if let Value::These(ids) = value {
+    if let TermValue::These(ids) = value {
         return ids.binary_search(&subject.id).is_ok();
     }
     match key {
@@ -26,11 +26,11 @@ pub(super) fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
         }
         "after" => when(value, report).is_some_and(|moment| connection.transport.started >= moment),
         "before" => when(value, report).is_some_and(|moment| connection.transport.started < moment),
-        "id" => matches!(value, Value::Text(wanted) if has_id(wanted, subject)),
-        ANY => matches!(value, Value::Text(wanted) if anywhere(wanted, subject)),
+        "id" => matches!(value, TermValue::Text(wanted) if has_id(wanted, subject)),
+        ANY => matches!(value, TermValue::Text(wanted) if anywhere(wanted, subject)),
         _ => {
             let told = told(key, subject);
-            matches!(value, Value::Text(wanted) if like(wanted, told.as_deref().unwrap_or("none")))
+            matches!(value, TermValue::Text(wanted) if like(wanted, told.as_deref().unwrap_or("none")))
         }
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
 /// What the report says of a connection under a key whose values are names; `None` is selected by "none".
 fn told(key: &str, subject: Subject<'_>) -> Option<String> {
     let Subject { report, connection, .. } = subject;
-    let (judged, hindsight) = (subject.primary, &report.hindsight);
+    let (judged, analyses) = (subject.primary, &report.analyses);
     let name = match key {
         "reason" => judged?.reason.name,
         "confidence" => judged?.confidence.code(),
@@ -50,7 +50,7 @@ fn told(key: &str, subject: Subject<'_>) -> Option<String> {
             _ => return None,
         },
         "close" => connection.close.class.yes().map_or("not-visible", |class| class.code()),
-        "name" => connection.server_name().map_or("", |name| name.as_ref()),
+        "name" => connection.server_name()?.as_ref(),
         "version" => {
             let version = connection.version()?.to_string().to_ascii_lowercase().replace(' ', "");
             return Some(
@@ -61,8 +61,8 @@ fn told(key: &str, subject: Subject<'_>) -> Option<String> {
                     .to_owned(),
             );
         }
-        "backend" => return Some(hindsight.backend(subject.id)?.to_string()),
-        "cache" => return Some(hindsight.domain(subject.id)?.to_string()),
+        "backend" => return Some(analyses.backend(subject.id)?.to_string()),
+        "cache" => return Some(analyses.domain(subject.id)?.to_string()),
         _ => return None,
     };
     Some(name.to_owned())
@@ -80,8 +80,8 @@ fn anywhere(wanted: &str, subject: Subject<'_>) -> bool {
         .any(|text| like(wanted, &text))
 }
 
-fn offered(value: &Value, connection: &Connection) -> bool {
-    let Value::Text(wanted) = value else { return false };
+fn offered(value: &TermValue, connection: &Connection) -> bool {
+    let TermValue::Text(wanted) = value else { return false };
     let mut kinds = connection.offers.iter().filter_map(|offer| match offer.kind {
         OfferKind::Resumption(mechanism) => Some(mechanism.code()),
         OfferKind::ExternalPsk => Some("external-psk"),
@@ -103,15 +103,15 @@ fn has_id(wanted: &str, subject: Subject<'_>) -> bool {
         .chain(connection.issued.iter().copied());
     connection_id(connection).starts_with(wanted)
         || credentials
-            .filter_map(|id| report.engine.ledger().get(id))
+            .filter_map(|id| report.engine.credential_store().get(id))
             .any(|credential| credential_id(credential).starts_with(wanted))
 }
 
-fn at(value: &Value, end: Endpoint) -> bool {
+fn at(value: &TermValue, end: Endpoint) -> bool {
     match value {
-        Value::Port(port) => end.port == *port,
-        Value::Endpoint(wanted) => end == *wanted,
-        Value::Network(ip, bits) => within(end.ip, *ip, *bits),
+        TermValue::Port(port) => end.port == *port,
+        TermValue::Endpoint(wanted) => end == *wanted,
+        TermValue::Network(ip, bits) => within(end.ip, *ip, *bits),
         _ => false,
     }
 }
@@ -125,17 +125,17 @@ fn within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
     width(ip) == width(network) && (number(ip) ^ number(network)).checked_shr(shift).unwrap_or(0) == 0
 }
 
-fn meets(value: &Value, first: u64, last: u64) -> bool {
-    matches!(value, Value::Range(from, to) if *from <= last && first <= *to)
+fn meets(value: &TermValue, first: u64, last: u64) -> bool {
+    matches!(value, TermValue::Range(from, to) if *from <= last && first <= *to)
 }
 
 /// A clock time is that of the day on which the capture begins, UTC.
-fn when(value: &Value, report: &Report<'_>) -> Option<Timestamp> {
+fn when(value: &TermValue, report: &Report<'_>) -> Option<Timestamp> {
     let first = report.first_time()?.nanos();
     let nanos = match value {
-        Value::Moment(nanos) => *nanos,
-        Value::Offset(nanos) => first.saturating_add(*nanos),
-        Value::Clock(seconds) => first - first.rem_euclid(DAY) + seconds * SECOND,
+        TermValue::Moment(nanos) => *nanos,
+        TermValue::Offset(nanos) => first.saturating_add(*nanos),
+        TermValue::Clock(seconds) => first - first.rem_euclid(DAY) + seconds * SECOND,
         _ => return None,
     };
     Some(Timestamp::from_nanos(nanos))

@@ -32,7 +32,7 @@ pub const KEYS: [(&str, &str); 20] = [
     ),
     ("client", "address, network (10.0.0.0/8), address:port or port"),
     ("server", "address, network, address:port or port"),
-    ("name", "server name, or with * as in *.example.test"),
+    ("name", "server name, or with * as in *.example.test, or none"),
     ("version", "1.0 to 1.3, or ssl3.0"),
     ("transport", "tcp, quic or dtls"),
     ("offered", "session-id, ticket, psk, external-psk or none"),
@@ -106,11 +106,11 @@ impl fmt::Display for SelectError {
 struct Term {
     negated: bool,
     key: &'static str,
-    values: Vec<Value>,
+    values: Vec<TermValue>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Value {
+enum TermValue {
     /// Compared as text, with `*` for anything.
     Text(String),
     Network(IpAddr, u8),
@@ -203,7 +203,7 @@ impl Selection {
             terms: vec![Term {
                 negated: false,
                 key: "",
-                values: vec![Value::These(these)],
+                values: vec![TermValue::These(these)],
             }],
         }
     }
@@ -284,17 +284,17 @@ fn unknown(what: &str, given: &str, known: &[&'static str]) -> String {
     crate::wording::unknown(what, given, known.iter().copied(), &or_else)
 }
 
-fn value(key: &'static str, text: &str) -> Result<Value, String> {
+fn value(key: &'static str, text: &str) -> Result<TermValue, String> {
     let small = text.to_ascii_lowercase();
     let one_of = |known: &[&'static str]| {
         if known.contains(&small.as_str()) {
-            Ok(Value::Text(small.clone()))
+            Ok(TermValue::Text(small.clone()))
         } else {
             Err(unknown(key, text, known))
         }
     };
     match key {
-        "reason" | "pattern" if small == "none" || small.contains('*') => Ok(Value::Text(small)),
+        "reason" | "pattern" if small == "none" || small.contains('*') => Ok(TermValue::Text(small)),
         "reason" => one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
         "pattern" => one_of(&PATTERNS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
         "outcome" => one_of(&OUTCOMES),
@@ -316,13 +316,13 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
         "after" | "before" => moment(text),
         ANY => Ok(word_of(text)),
         "id" => id(&small).ok_or_else(|| format!("'{text}' is no beginning of an id, as c1f or k0a9")),
-        _ => Ok(Value::Text(small)),
+        _ => Ok(TermValue::Text(small)),
     }
 }
 
 /// A word that is searched for anywhere.
-fn word_of(word: &str) -> Value {
-    Value::Text(format!("*{}*", word.to_ascii_lowercase().trim_matches('*')))
+fn word_of(word: &str) -> TermValue {
+    TermValue::Text(format!("*{}*", word.to_ascii_lowercase().trim_matches('*')))
 }
 
 /// A word in which a `*` follows every value that is only the beginning of names.
@@ -345,34 +345,34 @@ fn with_stars(word: &str) -> String {
 }
 
 /// As the values of the key are told.
-fn version(text: &str) -> Option<Value> {
+fn version(text: &str) -> Option<TermValue> {
     let version = crate::wording::version(text)?
         .to_string()
         .to_ascii_lowercase()
         .replace(' ', "");
-    Some(Value::Text(version.trim_start_matches("tls").to_owned()))
+    Some(TermValue::Text(version.trim_start_matches("tls").to_owned()))
 }
 
 /// An address, a network, an address with a port, or a port.
-fn address(text: &str) -> Result<Value, String> {
+fn address(text: &str) -> Result<TermValue, String> {
     let wrong = || format!("'{text}' is no address, network (10.0.0.0/8), address:port or port");
     if let Some((ip, bits)) = text.split_once('/') {
         let ip: IpAddr = ip.parse().map_err(|_| wrong())?;
         let bits: u8 = bits.parse().map_err(|_| wrong())?;
         return if bits <= width(ip) {
-            Ok(Value::Network(ip, bits))
+            Ok(TermValue::Network(ip, bits))
         } else {
             Err(wrong())
         };
     }
     if let Ok(port) = text.parse() {
-        return Ok(Value::Port(port));
+        return Ok(TermValue::Port(port));
     }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(Value::Network(ip, width(ip)));
+        return Ok(TermValue::Network(ip, width(ip)));
     }
     let end: std::net::SocketAddr = text.parse().map_err(|_| wrong())?;
-    Ok(Value::Endpoint(Endpoint {
+    Ok(TermValue::Endpoint(Endpoint {
         ip: end.ip(),
         port: end.port(),
     }))
@@ -385,28 +385,28 @@ const fn width(ip: IpAddr) -> u8 {
     }
 }
 
-fn label(text: &str, prefix: &str) -> Result<Value, String> {
+fn label(text: &str, prefix: &str) -> Result<TermValue, String> {
     let number = text.strip_prefix(prefix).unwrap_or(text);
     if text != "none" && number.parse::<u16>().is_err() {
         return Err(format!("'{text}' is no label, as {prefix}1, and not 'none'"));
     }
-    Ok(Value::Text(number.to_owned()))
+    Ok(TermValue::Text(number.to_owned()))
 }
 
-fn range(text: &str) -> Option<Value> {
+fn range(text: &str) -> Option<TermValue> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    (0 < first && first <= last).then_some(Value::Range(first, last))
+    (0 < first && first <= last).then_some(TermValue::Range(first, last))
 }
 
-fn id(text: &str) -> Option<Value> {
+fn id(text: &str) -> Option<TermValue> {
     let digits = text.strip_prefix(['c', 'k'])?;
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_hex.then(|| Value::Text(text.to_owned()))
+    is_hex.then(|| TermValue::Text(text.to_owned()))
 }
 
 /// A time of day, a moment, or seconds from the first packet.
-fn moment(text: &str) -> Result<Value, String> {
+fn moment(text: &str) -> Result<TermValue, String> {
     let wrong = || format!("'{text}' is no time: HH:MM, HH:MM:SS, RFC 3339 with zone, or +SECONDS");
     if let Some(offset) = text.strip_prefix('+') {
         let (whole, part) = offset.split_once('.').unwrap_or((offset, "0"));
@@ -417,12 +417,12 @@ fn moment(text: &str) -> Result<Value, String> {
         let fraction: i64 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
         let whole: i64 = whole.parse().map_err(|_| wrong())?;
         let nanos = whole.checked_mul(SECOND).and_then(|nanos| nanos.checked_add(fraction));
-        return nanos.map(Value::Offset).ok_or_else(wrong);
+        return nanos.map(TermValue::Offset).ok_or_else(wrong);
     }
     if text.contains(['T', 't']) {
         let moment: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
         return i64::try_from(moment.as_nanosecond())
-            .map(Value::Moment)
+            .map(TermValue::Moment)
             .map_err(|_| wrong());
     }
     let clock = text.strip_suffix(['Z', 'z']).unwrap_or(text);
@@ -435,9 +435,9 @@ fn moment(text: &str) -> Result<Value, String> {
         })
         .collect();
     match parts.as_deref() {
-        Some([hours @ 0..=23, minutes @ 0..=59]) => Ok(Value::Clock(hours * 3600 + minutes * 60)),
+        Some([hours @ 0..=23, minutes @ 0..=59]) => Ok(TermValue::Clock(hours * 3600 + minutes * 60)),
         Some([hours @ 0..=23, minutes @ 0..=59, seconds @ 0..=59]) => {
-            Ok(Value::Clock(hours * 3600 + minutes * 60 + seconds))
+            Ok(TermValue::Clock(hours * 3600 + minutes * 60 + seconds))
         }
         _ => Err(wrong()),
     }

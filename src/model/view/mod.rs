@@ -70,7 +70,7 @@ pub struct ReasonView {
 }
 
 impl ReasonView {
-    fn of(judged: &Judged, frames: &Frames) -> Self {
+    fn of(judged: &Judged, frames: &FrameNames) -> Self {
         let settled = judged.settled_by;
         let settled = settled.map_or_else(String::new, |name| format!(", settled by {name}"));
         let spec: Vec<String> = judged.reason.spec.iter().map(ToString::to_string).collect();
@@ -83,7 +83,7 @@ impl ReasonView {
                 .iter()
                 .map(|evidence| (frames.label(evidence.frame), sentence(&evidence.text)))
                 .collect(),
-            advice: judged.reason.advice,
+            advice: judged.advice,
             spec: spec.join(", "),
             remaining: judged.remaining.join(", "),
         }
@@ -101,11 +101,11 @@ pub struct FrameLabel {
 
 /// Names frames, with their capture where there are several.
 #[derive(Debug, Clone)]
-pub struct Frames {
+pub struct FrameNames {
     prefixes: Vec<String>,
 }
 
-impl Frames {
+impl FrameNames {
     /// For the captures of a report.
     #[must_use]
     pub fn of(report: &Report<'_>) -> Self {

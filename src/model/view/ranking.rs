@@ -90,7 +90,7 @@ pub fn worth_a_look(view: &ServiceView) -> u64 {
 
 /// What is wrong with a service, by the name that `explain` knows.
 fn problem(report: &Report<'_>, view: &ServiceView) -> Option<(&'static str, Confidence)> {
-    let insight = report.hindsight.service(&view.service());
+    let insight = report.analyses.service(&view.service());
     // What follows from another is not the problem.
     let causes = insight.iter().flat_map(|insight| &insight.patterns);
     let surest = causes
@@ -126,7 +126,7 @@ pub struct Told {
 /// What there is to say of a service.
 #[must_use]
 pub fn told(report: &Report<'_>, view: &ServiceView) -> Told {
-    let Some(insight) = report.hindsight.service(&view.service()) else {
+    let Some(insight) = report.analyses.service(&view.service()) else {
         return Told::default();
     };
     let causes = insight.patterns.iter().filter(|pattern| pattern.follows_from.is_none());

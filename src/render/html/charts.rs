@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::{Page, dash, escape, outcomes};
+use super::{HtmlPage, dash, escape, outcomes};
 use crate::model::Outcomes;
 use crate::model::moment;
 use crate::model::view::charts::{Charts, HandshakeTimes};
@@ -32,7 +32,7 @@ fn step(count: usize) -> f64 {
     WIDTH / count.max(1) as f64
 }
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     /// Everything that is drawn of the whole report.
     pub(super) fn charts(&mut self, charts: &Charts) -> io::Result<()> {
         self.over_time(charts)?;

@@ -17,7 +17,7 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use crate::model::base64;
-use crate::model::document::{Bounds, CaptureLine, ReportDocument, ServicePart};
+use crate::model::document::{Bounds, CaptureLine, ReportDocument, ServiceSummary};
 use crate::model::view::{OUTCOMES, counted, number};
 use crate::model::{Outcomes, Report};
 
@@ -37,7 +37,7 @@ const CLASSES: [&str; 6] = ["resumed", "declined", "silent", "failed", "unclear"
 /// Those of `out`.
 pub fn write(report: &Report<'_>, bounds: Bounds, out: &mut dyn Write) -> io::Result<()> {
     let handout = ReportDocument::of(report, bounds);
-    let mut page = Page { out };
+    let mut page = HtmlPage { out };
     page.open(&handout)?;
     page.overview(&handout)?;
     page.ranking(&handout)?;
@@ -86,11 +86,11 @@ fn policy(script: bool) -> String {
 }
 
 /// A page on its way out.
-struct Page<'p> {
+struct HtmlPage<'p> {
     out: &'p mut dyn Write,
 }
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     fn open(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
         let names: Vec<&str> = handout.captures.iter().map(|capture| capture.name.as_str()).collect();
         let names = escape(&names.join(", "));
@@ -129,8 +129,8 @@ impl Page<'_> {
 
     /// The answer first: of each of the worst services what is so, what to do, and what it costs.
     fn answers(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
-        let told = |part: &&ServicePart| !part.page.answer.is_empty();
-        let parts: Vec<&ServicePart> = handout.services.iter().filter(told).take(MAX_ANSWERS).collect();
+        let told = |part: &&ServiceSummary| !part.page.answer.is_empty();
+        let parts: Vec<&ServiceSummary> = handout.services.iter().filter(told).take(MAX_ANSWERS).collect();
         for part in &parts {
             let wrong = if part.page.action.is_some() {
                 "declined"
@@ -148,7 +148,7 @@ impl Page<'_> {
     }
 
     /// What is so, what to do, and what it costs.
-    fn answer(&mut self, part: &ServicePart) -> io::Result<()> {
+    fn answer(&mut self, part: &ServiceSummary) -> io::Result<()> {
         let page = &part.page;
         if !page.answer.is_empty() {
             writeln!(self.out, "<p><b>{}</b></p>", escape(&page.answer))?;

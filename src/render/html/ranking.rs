@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{Page, dash, escape};
+use super::{HtmlPage, dash, escape};
 use crate::model::document::ReportDocument;
 use crate::model::view::number;
 use crate::model::view::ranking::ServiceRow;
@@ -19,7 +19,7 @@ pub(super) fn has_script(handout: &ReportDocument<'_>) -> bool {
     handout.ranking.len() > MANY
 }
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     pub(super) fn ranking(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
         let rows = &handout.ranking;
         if rows.len() < 2 {

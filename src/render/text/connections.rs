@@ -11,7 +11,7 @@ use crate::model::{OutcomeGroup, TicketAge, alike, connection_id, ticket_ages};
 use crate::wording::{counted, number, seconds};
 use crate::wording::{printable, shown_path};
 use crate::wording::{target, wrapping_text};
-use reshake_core::diagnosis::Judged;
+use reshake_core::diagnosis::{Judged, TransferSession};
 use reshake_core::net::FrameRef;
 use reshake_core::session::{Connection, ConnectionId, EarlyData, Outcome};
 
@@ -65,7 +65,7 @@ impl Page<'_, '_> {
     /// One that stands for all of its kind.
     fn kind(&mut self, kind: &OutcomeGroup) -> io::Result<()> {
         let (place, id) = kind.example;
-        let Some(connection) = self.report.engine.kept().get(id) else {
+        let Some(connection) = self.report.engine.connection_store().get(id) else {
             return Ok(());
         };
         self.connection(place, id, connection)?;
@@ -84,7 +84,7 @@ impl Page<'_, '_> {
         });
         let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
         let title = paint(self.style.name, format_args!("{} → {name}", connection.client));
-        let backend = self.report.hindsight.backend(id);
+        let backend = self.report.analyses.backend(id);
         let backend = backend.map_or_else(String::new, |backend| format!("   backend-{backend} answers"));
         writeln!(self.out, "\n{title}   {version}   {outcome}{since}{backend}")?;
         let reasons = self.report.reasons(id, connection);
@@ -95,12 +95,13 @@ impl Page<'_, '_> {
             writeln!(self.out, "    no reason of the catalogue holds")?;
         }
         self.ages(connection)?;
+        self.transfer(id)?;
         self.where_to_look(place, connection)
     }
 
     /// Tickets whose age the client states otherwise than the capture shows it.
     fn ages(&mut self, connection: &Connection) -> io::Result<()> {
-        for age in ticket_ages(connection, self.report.engine.ledger()).filter(TicketAge::is_off) {
+        for age in ticket_ages(connection, self.report.engine.credential_store()).filter(TicketAge::is_off) {
             let refused = match connection.early_data {
                 EarlyData::Rejected { .. } => "; servers refuse early data for that",
                 EarlyData::NotOffered | EarlyData::Accepted { .. } | EarlyData::Unclear(_) => "",
@@ -115,12 +116,33 @@ impl Page<'_, '_> {
         Ok(())
     }
 
+    /// Which FTP control connection a transfer is of, and whether it resumed that one's session.
+    fn transfer(&mut self, id: ConnectionId) -> io::Result<()> {
+        let Some(transfer) = self.report.transfer(id) else {
+            return Ok(());
+        };
+        let Some(control) = self.report.engine.connection_store().get(transfer.control) else {
+            return Ok(());
+        };
+        let session = match transfer.session.yes() {
+            Some(TransferSession::Control) => "it resumed that session",
+            Some(TransferSession::Other) => "it resumed another session, which a server that asks for that one refuses",
+            Some(TransferSession::None) => {
+                "it did not resume that session; a server that asks for it refuses the transfer"
+            }
+            None => "whether it resumed that session is not visible",
+        };
+        let control = connection_id(control);
+        let text = format!("FTP transfer of the control connection {control}: {session}");
+        self.paragraph(4, "", Style::new(), &text)
+    }
+
     /// Frames in which the offered credentials were issued, with the backends that did it.
     fn issuers(&self, id: ConnectionId, connection: &Connection) -> Vec<(FrameRef, u16)> {
         let offered = self.report.case(id, connection).offered();
         offered
             .filter_map(|offered| offered.credential.issued)
-            .filter_map(|issue| Some((issue.at.frame, self.report.hindsight.backend(issue.connection)?)))
+            .filter_map(|issue| Some((issue.at.frame, self.report.analyses.backend(issue.connection)?)))
             .collect()
     }
 

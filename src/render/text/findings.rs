@@ -1,17 +1,20 @@
 //! Security findings of a service: the grave ones with frames and advice, notes on one line.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::hindsight::MAX_SENTENCE;
+use super::analyses::MAX_SENTENCE;
 use super::{Page, paint};
-use crate::wording::printable;
+use crate::model::ServiceView;
+use crate::wording::{counted, number, printable};
 use anstyle::Style;
 
 use reshake_core::diagnosis::security::{SecurityFinding, Severity};
 
 impl Page<'_, '_> {
     /// What a security review would want to know of a service.
-    pub(super) fn findings(&mut self, found: &[SecurityFinding], advised: &mut Vec<&'static str>) -> io::Result<()> {
+    pub(super) fn findings(&mut self, found: &[&SecurityFinding], advised: &mut Vec<&'static str>) -> io::Result<()> {
         let (notes, grave): (Vec<&SecurityFinding>, Vec<&SecurityFinding>) = found
             .iter()
             .partition(|found| found.severity == Severity::Note && !self.all);
@@ -24,6 +27,34 @@ impl Page<'_, '_> {
         let names: Vec<&str> = notes.iter().map(|found| found.kind.name).collect();
         let text = format!("{}   (in full: --all)", names.join("   "));
         self.paragraph(2, "to note    ", self.style.name, &text)
+    }
+
+    /// Those at servers that the clients of a capture visit, on one line: nobody here can act on them.
+    pub(super) fn findings_elsewhere(&mut self, services: &[&ServiceView]) -> io::Result<()> {
+        let mut names: BTreeMap<(Reverse<Severity>, &str), u64> = BTreeMap::new();
+        let mut servers = 0;
+        for view in services {
+            let found = self.report.findings.service(&view.service());
+            let theirs = || found.iter().filter(|found| !found.kind.is_up_to_clients());
+            servers += u64::from(theirs().next().is_some());
+            for found in theirs() {
+                *names.entry((Reverse(found.severity), found.kind.name)).or_insert(0) += 1;
+            }
+        }
+        if servers == 0 {
+            return Ok(());
+        }
+        let names = names.into_iter();
+        let names: Vec<String> = names
+            .map(|((_, name), count)| format!("{name} ({})", number(count)))
+            .collect();
+        let text = format!(
+            "{} that these clients visit, for whoever runs them: {}   (in full: --all)",
+            counted(servers, "service", "services"),
+            names.join(", ")
+        );
+        writeln!(self.out)?;
+        self.paragraph(0, "security   ", self.style.name, &text)
     }
 
     fn finding(&mut self, found: &SecurityFinding, advised: &mut Vec<&'static str>) -> io::Result<()> {

@@ -4,9 +4,9 @@
 //! Nothing from the wire reaches the terminal but through [`printable`], and nothing has colour but through `Styles`.
 //! Lines are as wide as whoever prints says; what is to be copied stays on one line.
 
+mod analyses;
 mod connections;
 mod findings;
-mod hindsight;
 mod lines;
 pub mod live;
 mod notices;
@@ -32,7 +32,7 @@ pub use times::Times;
 
 /// How the report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct TextOptions {
     /// With colour.
     pub coloured: bool,
     /// Every service and every connection, not only one of each kind that matters.
@@ -48,7 +48,7 @@ pub struct Options {
     pub times: Times,
 }
 
-impl Default for Options {
+impl Default for TextOptions {
     fn default() -> Self {
         Self {
             coloured: false,
@@ -70,7 +70,7 @@ const MAX_CAPTURES: usize = 20;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(report: &Report<'_>, options: Options, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page {
         report,
         style: if options.coloured {

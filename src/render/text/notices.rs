@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::Page;
-use crate::wording::{counted, number};
+use crate::wording::{counted, duration, number};
 use reshake_core::net::capture::Ended;
 use reshake_core::net::{FrameRef, Notice};
 
@@ -15,8 +15,8 @@ const GRAVE: &[Notice] = &[
     Notice::OneDirection,
     Notice::PacketCutBySnaplen,
     Notice::StreamGap,
-    Notice::QuicNotAnalysed,
-    Notice::DtlsNotAnalysed,
+    Notice::QuicVersionUnsupported,
+    Notice::DtlsVersionUnsupported,
     Notice::PacketWithoutTime,
     Notice::LinkTypeNotSupported,
     Notice::UnknownInterface,
@@ -78,9 +78,10 @@ impl Page<'_, '_> {
             .filter_map(|&notice| match self.count(notice) {
                 (0, _) => None,
                 (count, first) => Some(format!(
-                    "{}{}{}",
+                    "{}{}{}{}",
                     notice.text(),
                     self.named(notice),
+                    self.clocks(notice),
                     self.place(notice, count, first)
                 )),
             })
@@ -89,6 +90,27 @@ impl Page<'_, '_> {
             return Ok(());
         }
         self.paragraph(0, "also: ", self.style.faint, &parts.join("; "))
+    }
+
+    /// By how much the clocks differ: ", by 1.2 ms at least and 1.4 ms at most".
+    fn clocks(&self, notice: Notice) -> String {
+        if notice != Notice::ClocksDiffer {
+            return String::new();
+        }
+        let connection_store = self.report.engine.connection_store().iter();
+        let ahead = connection_store.filter_map(|(_, connection)| connection.transport.server_clock_ahead());
+        let (least, most) = ahead.fold((i64::MAX, i64::MIN), |(least, most), ahead| {
+            (least.min(ahead), most.max(ahead))
+        });
+        let told = |ahead: i64| {
+            let way = if ahead < 0 { "behind" } else { "ahead" };
+            format!("{} {way}", duration(ahead.saturating_abs()))
+        };
+        match (least, most) {
+            _ if least > most => String::new(),
+            _ if told(least) == told(most) => format!("; the server's is {}", told(least)),
+            _ => format!("; the server's is between {} and {}", told(least), told(most)),
+        }
     }
 
     /// ": EtherType 0x8903", for the notices that have numbers.

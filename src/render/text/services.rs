@@ -6,15 +6,16 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::{Page, hindsight, paint};
+use super::{Page, analyses, paint};
 use crate::model::cost::{Avoidable, AvoidableByReason};
 use crate::model::failures::{self, FailureKind};
 use crate::model::view::ranking::ranking;
-use crate::model::{OutcomeGroup, ServiceView, TicketLedger, alike};
+use crate::model::{OutcomeGroup, ServiceView, TicketLedger, TransferCounts, alike};
 use crate::wording::{MAX_WIRE, printable};
 use crate::wording::{bytes, counted, duration, number};
 use reshake_core::diagnosis::Reason;
 use reshake_core::diagnosis::answer::Answer;
+use reshake_core::diagnosis::security::SecurityFinding;
 use reshake_core::session::Outcome;
 use reshake_core::tls::CertificateOperation;
 
@@ -55,6 +56,7 @@ impl Page<'_, '_> {
             false => rows.len(),
         };
         let mut advised: Vec<&'static str> = Vec::new();
+        let outward = !self.all && self.report.looks_outward();
         if rows.len() > MAX_PLAIN {
             self.all_services(&mut advised)?;
         }
@@ -63,12 +65,22 @@ impl Page<'_, '_> {
             self.service_table(&rows)?;
         }
         for view in rows.iter().take(shown).filter_map(|row| report.services.get(row.index)) {
-            self.service(view, rows.len() == 1, &mut advised)?;
+            self.service(view, rows.len() == 1, outward, &mut advised)?;
+        }
+        if outward {
+            let services: Vec<&ServiceView> = report.services.iter().collect();
+            self.findings_elsewhere(&services)?;
         }
         Ok(())
     }
 
-    fn service(&mut self, view: &ServiceView, alone: bool, advised: &mut Vec<&'static str>) -> io::Result<()> {
+    fn service(
+        &mut self,
+        view: &ServiceView,
+        alone: bool,
+        outward: bool,
+        advised: &mut Vec<&'static str>,
+    ) -> io::Result<()> {
         let name = paint(self.style.name, service_name(view.server_name.as_deref()));
         // A lone service has the counts of the whole report.
         let counts = if alone {
@@ -77,22 +89,29 @@ impl Page<'_, '_> {
             format!("   {}", self.counts(&view.counts))
         };
         let report = self.report;
-        let insight = report.hindsight.service(&view.service());
-        let backends = insight.and_then(|insight| hindsight::backends(&insight.backends));
+        let analysis = report.analyses.service(&view.service());
+        let backends = analysis.and_then(|analysis| analyses::backends(&analysis.backends));
         let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
         let over = over(view.transport);
         writeln!(self.out, "\n{name}  {}{over}{counts}{backends}", view.server)?;
-        if let Some(insight) = insight {
-            self.answer(&insight.answer)?;
-            self.hindsight(insight, advised)?;
-            if insight.answer.action.is_some() && !self.all {
+        if let Some(analysis) = analysis {
+            self.answer(&analysis.answer)?;
+            self.analyses(analysis, advised)?;
+            if analysis.answer.action.is_some() && !self.all {
                 // The answer is about the most frequent reason.
                 advised.extend(view.reasons.first().map(|count| count.reason.name));
             }
         }
         let service = view.service();
         self.tickets(report.tickets(&service))?;
-        self.findings(report.findings.service(&service), advised)?;
+        if let Some(transfers) = report.transfers(&service) {
+            self.transfers(transfers)?;
+        }
+        let found = report.findings.service(&service).iter();
+        let found: Vec<&SecurityFinding> = found
+            .filter(|found| !outward || found.kind.is_up_to_clients())
+            .collect();
+        self.findings(&found, advised)?;
         let trouble = Trouble {
             alike: view.alike.clone(),
             avoidable: view.avoidable.clone(),
@@ -109,7 +128,7 @@ impl Page<'_, '_> {
                 2,
                 "",
                 Style::new(),
-                &printable(&answer.sentence, hindsight::MAX_SENTENCE),
+                &printable(&answer.sentence, analyses::MAX_SENTENCE),
             )?;
         }
         match &answer.action {
@@ -138,6 +157,25 @@ impl Page<'_, '_> {
         let [issued, spent, thrown_away, left] = [all.issued, all.spent, all.thrown_away, all.left].map(number);
         let text = format!("{issued} issued, {spent} spent{reused}, {thrown_away} thrown away, {left} left{exhausted}");
         self.paragraph(2, "tickets    ", self.style.name, &text)
+    }
+
+    /// Whether the data connections of FTP resumed the session of their control connection.
+    fn transfers(&mut self, counts: &TransferCounts) -> io::Result<()> {
+        let each = [
+            (counts.control, "resumed the session of their control connection"),
+            (counts.other, "resumed another session"),
+            (counts.none, "resumed none"),
+            (counts.not_visible, "not visible"),
+        ];
+        let told = each.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, what)| format!("{} {what}", number(*count))).collect();
+        let refused = match counts.other + counts.none {
+            0 => "",
+            _ => "; the others are refused where that session is required (vsftpd, ProFTPD, FileZilla Server)",
+        };
+        let total = counted(counts.total(), "transfer", "transfers");
+        let text = format!("{total}: {}{refused}", told.join(", "));
+        self.paragraph(2, "FTP        ", self.style.name, &text)
     }
 
     /// What the services have in common, where there are several.

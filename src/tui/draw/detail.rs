@@ -10,13 +10,13 @@ use crate::model::view::{number, resumed_of_offered};
 use crate::wording::{printable, wrap};
 
 use super::super::page::Tone;
-use super::super::state::State;
+use super::super::state::ScreenState;
 use super::{Theme, put};
 
 /// Longest sentence.
 const MAX_SENTENCE: usize = 600;
 
-pub(super) fn detail(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+pub(super) fn detail(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let report = &state.report;
     let chosen = state
         .overview

@@ -7,16 +7,16 @@ use crate::model::select::completions;
 use crate::model::view::table::Table;
 use std::sync::Arc;
 
-use super::super::event::{Command, Form, Job};
+use super::super::event::{BackgroundJob, Effect, ExportFormat};
 use super::super::layout::table_lines;
-use super::super::state::{Input, Main, Purpose, State};
+use super::super::state::{Main, PromptInput, Purpose, ScreenState};
 use super::{ask, ask_rows, export, to_main};
 
 /// Letters that can be typed.
 const MAX_TYPED: usize = 400;
 
 /// Begins to type a filter; on the overview, for the connections.
-pub(super) fn begin_filter(state: &mut State) {
+pub(super) fn begin_filter(state: &mut ScreenState) {
     let table = state.shown_table().unwrap_or(Table::Connections);
     to_main(state, Main::Table(table));
     let before = state.table(table).filter.clone();
@@ -25,7 +25,7 @@ pub(super) fn begin_filter(state: &mut State) {
     if !text.is_empty() && !text.ends_with(' ') {
         text.push(' ');
     }
-    state.input = Some(Input {
+    state.input = Some(PromptInput {
         purpose: Purpose::Filter(before),
         text,
         back: 0,
@@ -33,12 +33,12 @@ pub(super) fn begin_filter(state: &mut State) {
 }
 
 /// Begins to type a text to look for.
-pub(super) fn begin_search(state: &mut State) {
+pub(super) fn begin_search(state: &mut ScreenState) {
     let line = match state.shown_table() {
         Some(table) => state.table(table).selected,
         None => state.page().map_or(0, |(_, cursor)| cursor.line),
     };
-    state.input = Some(Input {
+    state.input = Some(PromptInput {
         purpose: Purpose::Search(line),
         text: String::new(),
         back: 0,
@@ -46,20 +46,20 @@ pub(super) fn begin_search(state: &mut State) {
 }
 
 /// A key while something is typed.
-pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
+pub(super) fn typed(state: &mut ScreenState, key: KeyEvent) -> Vec<Effect> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     let Some(input) = &mut state.input else {
         return Vec::new();
     };
     match key.code {
-        KeyCode::Char('c') if control => return vec![Command::Quit],
-        KeyCode::Char('z') if control => return vec![Command::Suspend],
+        KeyCode::Char('c') if control => return vec![Effect::Quit],
+        KeyCode::Char('z') if control => return vec![Effect::Suspend],
         KeyCode::Esc => return give_up(state),
         KeyCode::Char(letter) if input.purpose == Purpose::Export => {
             state.input = None;
             return match letter {
-                'j' => export(state, Form::Json),
-                'm' => export(state, Form::Markdown),
+                'j' => export(state, ExportFormat::Json),
+                'm' => export(state, ExportFormat::Markdown),
                 _ => Vec::new(),
             };
         }
@@ -85,10 +85,10 @@ pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
 }
 
 /// Keeps a filter for another time.
-fn remember(state: &mut State, typed: Option<Input>) {
+fn remember(state: &mut ScreenState, typed: Option<PromptInput>) {
     /// Filters that are kept.
     const MAX_KEPT: usize = 100;
-    let Some(Input {
+    let Some(PromptInput {
         purpose: Purpose::Filter(_),
         text,
         ..
@@ -108,7 +108,7 @@ fn remember(state: &mut State, typed: Option<Input>) {
 }
 
 /// A filter that was used before, or the one after it.
-fn recall(state: &mut State, earlier: bool) -> Vec<Command> {
+fn recall(state: &mut ScreenState, earlier: bool) -> Vec<Effect> {
     let Some(input) = &mut state.input else {
         return Vec::new();
     };
@@ -130,7 +130,7 @@ fn recall(state: &mut State, earlier: bool) -> Vec<Command> {
 }
 
 /// The last word as far as what it can become is one; else what it can become is told.
-fn complete(state: &mut State) -> Vec<Command> {
+fn complete(state: &mut ScreenState) -> Vec<Effect> {
     let Some(table) = state.shown_table() else {
         return Vec::new();
     };
@@ -178,7 +178,7 @@ fn common_beginning(words: &[String]) -> String {
 }
 
 /// What has been typed so far takes effect.
-fn follow(state: &mut State) -> Vec<Command> {
+fn follow(state: &mut ScreenState) -> Vec<Effect> {
     let Some(input) = state.input.clone() else {
         return Vec::new();
     };
@@ -195,7 +195,7 @@ fn follow(state: &mut State) -> Vec<Command> {
     }
 }
 
-fn give_up(state: &mut State) -> Vec<Command> {
+fn give_up(state: &mut ScreenState) -> Vec<Effect> {
     let Some(input) = state.input.take() else {
         return Vec::new();
     };
@@ -213,7 +213,7 @@ fn give_up(state: &mut State) -> Vec<Command> {
 }
 
 /// Filters a table. A text that is not understood leaves the rows as they are and says what is wrong.
-pub(super) fn filter(state: &mut State, table: Table, text: &str) -> Vec<Command> {
+pub(super) fn filter(state: &mut ScreenState, table: Table, text: &str) -> Vec<Effect> {
     let shown = state.table_mut(table);
     let selection = if text.trim().is_empty() {
         Ok(None)
@@ -238,7 +238,7 @@ pub(super) fn filter(state: &mut State, table: Table, text: &str) -> Vec<Command
 }
 
 /// To the next or previous line with the text that was looked for last.
-pub(super) fn again(state: &mut State, forward: bool) -> Vec<Command> {
+pub(super) fn again(state: &mut ScreenState, forward: bool) -> Vec<Effect> {
     let (line, lines) = match state.shown_table() {
         Some(table) => (state.table(table).selected, state.table(table).rows.len()),
         None => match state.page() {
@@ -257,7 +257,7 @@ pub(super) fn again(state: &mut State, forward: bool) -> Vec<Command> {
     search(state, from, forward)
 }
 
-fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
+fn search(state: &mut ScreenState, from: usize, forward: bool) -> Vec<Effect> {
     let needle = state.needle.clone();
     if needle.is_empty() {
         go_to(state, from);
@@ -268,7 +268,7 @@ fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
         if rows.is_empty() {
             return Vec::new();
         }
-        let job = Job::Search {
+        let job = BackgroundJob::Search {
             table,
             rows,
             from,
@@ -279,7 +279,7 @@ fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
         let (generation, mut commands) = ask(state, job);
         // The rows belong to the report in which they were found.
         for command in &mut commands {
-            if let Command::Ask(ask) = command {
+            if let Effect::Ask(ask) = command {
                 ask.report = Arc::clone(&report);
             }
         }
@@ -295,7 +295,7 @@ fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
     Vec::new()
 }
 
-fn go_to(state: &mut State, line: usize) {
+fn go_to(state: &mut ScreenState, line: usize) {
     if let Some(table) = state.shown_table() {
         let lines = table_lines(state.size);
         state.table_mut(table).select(line, lines);

@@ -269,7 +269,7 @@ fn an_empty_or_unclear_capture_is_no_green_by_default() {
 fn connections_that_were_only_counted_prove_nothing() {
     for case in CASES.iter().filter(|case| case.flag != "min-connections") {
         let flag = format!("--{}", case.flag);
-        let (document, status) = check(&["--max-memory", "6K", &flag, case.value, QUICKSTART]);
+        let (document, status) = check(&["--max-memory", "16K", &flag, case.value, QUICKSTART]);
         let rule = items(&document, "rules").last().expect("the rule").clone();
         assert_eq!(
             (status, &rule["holds"]),
@@ -277,7 +277,7 @@ fn connections_that_were_only_counted_prove_nothing() {
             "{flag}: {rule}"
         );
     }
-    let (document, _) = check(&["--max-memory", "6K", "--min-connections", "14", QUICKSTART]);
+    let (document, _) = check(&["--max-memory", "16K", "--min-connections", "14", QUICKSTART]);
     assert_eq!(document["rules"][0]["holds"], true, "but they were there");
 }
 
@@ -406,7 +406,7 @@ fn rules_see_what_reports_show() {
                     _ => continue,
                 };
                 let rate = match &one.found {
-                    reshake::check::Found::Ratio(ratio) => ratio.value(),
+                    reshake::check::Measured::Ratio(ratio) => ratio.value(),
                     _ => None,
                 };
                 let same = match (rate, counts[member].as_f64()) {

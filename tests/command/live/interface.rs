@@ -21,7 +21,7 @@ use super::process::{Live, PATIENCE, connection, is};
 const NOBODY: u32 = 65_534;
 
 /// Whether these tests may capture; where not, they say so and are left out.
-fn may_capture() -> bool {
+pub(crate) fn may_capture() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     if !root {
         eprintln!("left out: capturing from an interface needs root");
@@ -30,24 +30,24 @@ fn may_capture() -> bool {
 }
 
 /// A folder that anybody may write to: captures are written after rights were given up.
-fn open_folder() -> tempfile::TempDir {
+pub(crate) fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("permissions");
     folder
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address").port()
 }
 
 /// A real server, killed when it goes out of scope.
-struct Server {
+pub(crate) struct Server {
     child: Child,
 }
 
 impl Server {
-    fn start(folder: &Path, port: u16) -> Self {
+    pub(crate) fn start(folder: &Path, port: u16) -> Self {
         let mut child = Command::new("openssl")
             .args([
                 "s_server", "-tls1_2", "-www", "-key", "key.pem", "-cert", "cert.pem", "-accept",
@@ -75,7 +75,7 @@ impl Drop for Server {
     }
 }
 
-fn certificate(folder: &Path) {
+pub(crate) fn certificate(folder: &Path) {
     let made = Command::new("openssl")
         .args([
             "req",
@@ -96,7 +96,7 @@ fn certificate(folder: &Path) {
 }
 
 /// One connection of a real client, which asks for a page.
-fn visit(folder: &Path, port: u16, session: &[&str]) -> Output {
+pub(crate) fn visit(folder: &Path, port: u16, session: &[&str]) -> Output {
     let mut child = Command::new("openssl")
         .args([
             "s_client",

@@ -3,7 +3,8 @@
 //! Interfaces are captured from where the tests may do that; elsewhere those tests say on standard error that they were
 //! left out. Pipes and what a run tells are tested everywhere.
 
-mod interface;
+pub(crate) mod interface;
+mod netfilter;
 mod pipe;
 mod process;
 mod told;

@@ -76,12 +76,14 @@ impl Original {
     }
 
     fn damaged(&self, kind: &'static str, case: String, from: Vec<usize>) -> Damaged {
-        let kept: BTreeSet<usize> = from.iter().copied().collect();
+        let connection_store: BTreeSet<usize> = from.iter().copied().collect();
         Damaged {
             kind,
             case,
             packets: from.iter().map(|&place| self.packets[place].clone()).collect(),
-            harmed: (0..self.packets.len()).map(|place| !kept.contains(&place)).collect(),
+            harmed: (0..self.packets.len())
+                .map(|place| !connection_store.contains(&place))
+                .collect(),
             from,
         }
     }
@@ -187,9 +189,25 @@ fn relation(path: &str) -> Relation {
     match path {
         // Made of the first packet, of the place among others, of times, of frame numbers. `service` is made of the server
         // and its name, which are held to their own relation. Machines are labelled in the order of appearance; another
-        // test holds them (`machines and closes`). Reasons are explanations, not facts.
-        "id" | "number" | "started" | "offset_seconds" | "first" | "last" | "wireshark" | "service" | "backend"
-        | "cache_domain" | "reasons" | "not_visible" | "inferred" | "ticket_ages" | "cost.rtt_ms"
+        // test holds them (`machines and closes`). Reasons are explanations, not facts; which control connection an FTP
+        // transfer is of hangs on what else is there.
+        "id"
+        | "number"
+        | "started"
+        | "offset_seconds"
+        | "first"
+        | "last"
+        | "wireshark"
+        | "service"
+        | "backend"
+        | "cache_domain"
+        | "reasons"
+        | "ftp"
+        | "server_clock_ahead_ms"
+        | "not_visible"
+        | "inferred"
+        | "ticket_ages"
+        | "cost.rtt_ms"
         | "cost.handshake_ms" => Relation::Free,
         "cost.handshake_bytes.client" | "cost.handshake_bytes.server" => Relation::Counted,
         "outcome" => Relation::Outcome,

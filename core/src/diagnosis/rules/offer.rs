@@ -87,7 +87,7 @@ fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
 /// Behind one address there may be many people with the same program: this hello begins a chain of credentials, while every
 /// chain that began before it goes on, and older chains are used after newer ones, as one store of sessions would not do.
 fn another_client(case: &RuleContext<'_>, hello: FrameRef) -> RuleResult {
-    let row = case.hindsight.attempts().of_connection(case.id);
+    let row = case.analyses.attempts().of_connection(case.id);
     if !row.is_some_and(|row| row.newcomer) {
         return RuleResult::DoesNotHold;
     }
@@ -187,17 +187,22 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::CannotTell;
     };
     let mut under_way: Option<FrameRef> = None;
+    // Nothing visible can have given it that: it was here before, and may have used up what it had.
+    let mut brought = false;
     let earlier = case.earlier().take(MAX_SEARCHED);
     for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         match over_at(earlier) {
             Some(over) if case.before_hello(over) => return RuleResult::DoesNotHold,
-            Some(_) => under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way),
+            Some(_) => {
+                under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way);
+                brought |= earlier.offered().next().is_some();
+            }
             None => return RuleResult::CannotTell,
         }
     }
     match under_way {
         Some(frame) => RuleResult::holds(
-            if case.lacks_the_past() || case.history.may_have_begun_before(case.connection) {
+            if brought || case.lacks_the_past() || case.history.may_have_begun_before(case.connection) {
                 Confidence::Possible
             } else {
                 Confidence::Inferred
@@ -243,10 +248,10 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::CannotTell;
     };
-    let Some(gift) = case.latest_gift() else {
+    let Some(issuance) = case.latest_gift() else {
         return nothing_visible_to_offer(case, hello.at.frame);
     };
-    let earlier = gift.from;
+    let earlier = issuance.from;
     let shown = earlier.answer.yes().map(|answer| answer.at.frame);
     let issued = shown.map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"));
     let evidence = Evidence::new(hello.at.frame, "ClientHello offers nothing");
@@ -260,7 +265,7 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::holds(Confidence::Observed, more, evidence, issued.into_iter().collect());
     }
     let who = case.connection.client_address();
-    RuleResult::holds(
+    let result = RuleResult::holds(
         Confidence::Possible,
         format!("an earlier handshake gave a client at {who} a credential; this one offers none"),
         evidence,
@@ -269,7 +274,21 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     .beside(
         vec![FIRST_IN_CAPTURE.name],
         Some("a capture on the client, or one client alone"),
-    )
+    );
+    advised(case, result)
+}
+
+/// What to do about one silence of a client that resumes otherwise.
+const OFFERS_AT_OTHER_TIMES: &str = "the client keeps sessions and offers them at other times: see what differs here (another \
+    process or connection pool, its tickets used up, a session that it dropped after an error); a capture with every packet \
+    of its earlier connections, or its own log, shows which";
+
+/// A client that offers sessions at other times has a cache: turning it on is no advice.
+fn advised(case: &RuleContext<'_>, result: RuleResult) -> RuleResult {
+    if case.behaviour().offers() {
+        return result.advising(OFFERS_AT_OTHER_TIMES);
+    }
+    result
 }
 
 /// The client was here before, and whether it was given anything cannot be seen.
@@ -283,10 +302,11 @@ fn nothing_visible_to_offer(case: &RuleContext<'_>, hello: FrameRef) -> RuleResu
     if !case.earlier().take(MAX_SEARCHED).any(unclear) && !case.lacks_the_past() {
         return RuleResult::DoesNotHold;
     }
-    RuleResult::holds(
+    let result = RuleResult::holds(
         Confidence::Possible,
         "the client offers nothing; whether it held anything is not visible",
         Evidence::new(hello, "ClientHello offers nothing"),
         Vec::new(),
-    )
+    );
+    advised(case, result)
 }

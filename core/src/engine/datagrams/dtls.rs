@@ -3,19 +3,21 @@
 //! One pair of endpoints may hold several associations, one after another (RFC 6347 §4.2.8). The elder goes on until the
 //! younger is established: anybody can forge a ClientHello, and it must not end a connection.
 
+mod copies;
 #[cfg(test)]
 mod tests;
 mod track;
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use super::Run;
-use crate::dtls::{Fit, Opens, Record, opens, records};
-use crate::net::{At, Datagram, Endpoint, Notice, Timestamp};
+use super::{DatagramEngine, DatagramLimits};
+use crate::dtls::{DtlsRecord, Fit, Number, Opens, opens, records};
+use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Timestamp};
 use crate::tcp::Direction;
-use track::{Ending, StreamState};
+use copies::{Copies, is_unique};
+use track::{EndCause, TrackedAssociation};
 
 /// Pairs of endpoints with an association at once: what a forger can make of datagrams alone.
 pub(super) const MAX_PAIRS: usize = 1 << 16;
@@ -31,8 +33,8 @@ const IDLE_AFTER_ALERT: i64 = 60_000_000_000;
 /// Nanoseconds of silence that end an association that no server has answered: beyond the retransmissions of a client
 /// that doubles its timer from one second (RFC 6347 §4.2.4.1).
 const IDLE_UNANSWERED: i64 = 120_000_000_000;
-/// Bytes that all associations hold back together: parts of messages, and what came before its hello.
-const MAX_BUFFERED: usize = 64 << 20;
+/// Pairs remembered as those of connections without a beginning; beyond that one may be taken for the move of another.
+const MAX_OTHERS: usize = 1 << 12;
 /// Connection IDs that are kept to find connections by.
 const MAX_IDS: usize = 1 << 16;
 
@@ -44,30 +46,38 @@ fn pair_of(a: Endpoint, b: Endpoint) -> Pair {
 }
 
 /// The open connections over DTLS.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct DtlsTable {
-    pairs: HashMap<Pair, ConnectionState>,
+    limits: DatagramLimits,
+    pairs: HashMap<Pair, Associations>,
     /// Pairs to be looked at, in the order of the times from which their silence counts.
-    queues: [VecDeque<(Timestamp, Pair)>; Stage::ALL.len()],
+    queues: [VecDeque<(Timestamp, Pair)>; AssociationStage::ALL.len()],
     ids: Ids,
     shadows: usize,
     /// Bytes that are held back.
     buffered: usize,
 }
 
+impl Default for DtlsTable {
+    fn default() -> Self {
+        Self::new(DatagramLimits::default())
+    }
+}
+
 /// The associations of a pair, the youngest last.
 #[derive(Debug, Clone)]
-struct ConnectionState {
-    all: Vec<StreamState>,
+struct Associations {
+    all: Vec<TrackedAssociation>,
+    copies: Copies,
     /// Bytes that they hold back.
     buffered: usize,
     /// Where it waits to be looked at; entries of the queues that say otherwise are out of date.
-    queued: (Stage, Timestamp),
+    queued: (AssociationStage, Timestamp),
 }
 
 /// How far the associations of a pair have come, and with it how long they may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum AssociationStage {
     /// No server has answered.
     Unanswered,
     Answered,
@@ -75,7 +85,7 @@ enum Stage {
     Ending,
 }
 
-impl Stage {
+impl AssociationStage {
     const ALL: [Self; 3] = [Self::Unanswered, Self::Answered, Self::Ending];
 
     const fn idle(self) -> i64 {
@@ -87,20 +97,46 @@ impl Stage {
     }
 }
 
-impl ConnectionState {
-    fn stage(&self) -> Stage {
-        let all = |is: fn(&StreamState) -> bool| self.all.iter().all(is);
-        if all(StreamState::is_alerted) {
-            Stage::Ending
+impl Associations {
+    fn new(queued: (AssociationStage, Timestamp)) -> Self {
+        Self {
+            all: Vec::new(),
+            copies: Copies::default(),
+            buffered: 0,
+            queued,
+        }
+    }
+
+    fn stage(&self) -> AssociationStage {
+        let all = |is: fn(&TrackedAssociation) -> bool| self.all.iter().all(is);
+        if all(TrackedAssociation::is_alerted) {
+            AssociationStage::Ending
         } else if all(|track| !track.association.is_answered()) {
-            Stage::Unanswered
+            AssociationStage::Unanswered
         } else {
-            Stage::Answered
+            AssociationStage::Answered
         }
     }
 
     fn last(&self) -> Option<Timestamp> {
-        self.all.iter().map(StreamState::last).max()
+        self.all.iter().map(TrackedAssociation::last).max()
+    }
+
+    /// Whether a datagram whose bytes came before is all the same what the youngest association says next: nothing in it
+    /// is its own, and it bears the next number.
+    fn goes_on(&self, datagram: &Datagram<'_>, id_length: Option<usize>) -> bool {
+        let Some(track) = self.all.last() else { return false };
+        let all = || records(datagram.payload, datagram.cut, id_length);
+        let next = track.association.next_in_clear(track.direction(datagram));
+        let first = all().next().map(|record| record.number);
+        let continues = first.is_some_and(|number| {
+            number
+                == Number::Clear {
+                    epoch: 0,
+                    sequence: next,
+                }
+        });
+        continues && !all().any(|record| is_unique(&record))
     }
 }
 
@@ -112,11 +148,25 @@ struct Ids {
     lengths: HashMap<Endpoint, Vec<(usize, usize)>>,
     /// Pairs to which a connection has moved.
     moved: HashMap<Pair, Pair>,
+    /// Pairs with connections of their own, the beginning of which is not in the capture.
+    others: HashSet<Pair>,
 }
 
 impl DtlsTable {
+    /// No association yet.
+    pub(super) fn new(limits: DatagramLimits) -> Self {
+        Self {
+            limits,
+            pairs: HashMap::new(),
+            queues: Default::default(),
+            ids: Ids::default(),
+            shadows: 0,
+            buffered: 0,
+        }
+    }
+
     /// Takes one datagram.
-    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         self.expire(at.time, run);
         let own = pair_of(datagram.source, datagram.destination);
         let pair = self.ids.moved.get(&own).copied().unwrap_or(own);
@@ -124,29 +174,46 @@ impl DtlsTable {
             self.deliver(pair, datagram, at, run);
         } else if opens(datagram.payload, datagram.cut).is_some() {
             self.make_room(at, run);
-            let queued = (Stage::Unanswered, at.time);
-            let (all, buffered) = (Vec::new(), 0);
-            self.pairs.insert(own, ConnectionState { all, buffered, queued });
+            let queued = (AssociationStage::Unanswered, at.time);
+            self.pairs.insert(own, Associations::new(queued));
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
         } else if let Some(pair) = self.ids.find(datagram) {
-            self.deliver(pair, datagram, at, run);
+            if self.has_moved(pair, datagram) {
+                self.deliver(pair, datagram, at, run);
+            } else if self.ids.others.len() < MAX_OTHERS {
+                self.ids.others.insert(own);
+            }
         }
     }
 
+    /// Whether a datagram from endpoints that are not known is of the connection of `pair`, which is called by the ID that it
+    /// bears. Some servers call every connection by the same ID, and the beginning of another one may not be in the
+    /// capture: it is told apart by record numbers that begin anew, and then by its endpoints.
+    fn has_moved(&self, pair: Pair, datagram: &Datagram<'_>) -> bool {
+        let own = pair_of(datagram.source, datagram.destination);
+        let track = self.pairs.get(&pair).and_then(|state| state.all.last());
+        let length = self.id_length(pair, datagram);
+        let first = records(datagram.payload, datagram.cut, length).next();
+        let (Some(track), Some(record)) = (track, first) else {
+            return false;
+        };
+        !self.ids.others.contains(&own) && track.association.is_next(Direction::ToServer, &record)
+    }
+
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
         self.expire(now, run);
     }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+    pub(super) fn finish(&mut self, run: &mut DatagramEngine<'_>) {
         let pairs = std::mem::take(self).pairs;
-        let mut tracks: Vec<StreamState> = pairs.into_values().flat_map(|tracks| tracks.all).collect();
+        let mut tracks: Vec<TrackedAssociation> = pairs.into_values().flat_map(|tracks| tracks.all).collect();
         // In the order of the packets: a map has none.
-        tracks.sort_unstable_by_key(StreamState::first);
+        tracks.sort_unstable_by_key(TrackedAssociation::first);
         for track in tracks {
-            track.finish(Ending::Input, run);
+            track.finish(EndCause::Input, run);
         }
     }
 
@@ -156,15 +223,19 @@ impl DtlsTable {
     }
 
     /// Hands every record of a datagram to the association that it fits.
-    fn deliver(&mut self, pair: Pair, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    fn deliver(&mut self, pair: Pair, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let length = self.id_length(pair, datagram);
-        let mut beginning = opens(datagram.payload, datagram.cut);
+        let Some(state) = self.pairs.get(&pair) else { return };
+        let hash = state.copies.hash(datagram.payload);
+        let only = state.copies.original(hash);
+        let only = only.filter(|_| !state.goes_on(datagram, length));
+        let mut beginning = opens(datagram.payload, datagram.cut).filter(|_| only.is_none());
         let (mut touched, mut news) = (None, None);
         for record in records(datagram.payload, datagram.cut, length) {
-            let mut place = self.best(pair, datagram, &record, at);
+            let mut place = self.best(pair, datagram, &record, only, at);
             if let (None, Some(by)) = (place, beginning) {
                 self.begin(pair, by, datagram, at, run);
-                place = self.best(pair, datagram, &record, at);
+                place = self.best(pair, datagram, &record, only, at);
             }
             beginning = None;
             let Some(track) = place.and_then(|place| self.track(pair, place)) else {
@@ -184,25 +255,38 @@ impl DtlsTable {
             track.association.count_retransmission();
         }
         track.tell(run);
-        if let Some(moved) = track.note_path(datagram, at) {
+        let (first, moved) = (track.first().1, track.note_path(datagram, at));
+        if let Some(moved) = moved {
             self.ids.moved.insert(moved, pair);
+        }
+        if let Some(state) = self.pairs.get_mut(&pair).filter(|_| only.is_none()) {
+            state.copies.note(hash, first);
         }
         self.settle(pair, at, run);
     }
 
-    fn best(&self, pair: Pair, datagram: &Datagram<'_>, record: &Record<'_>, at: At) -> Option<usize> {
+    /// The association that the record fits best, among all or that alone which begins with the frame `only`.
+    fn best(
+        &self,
+        pair: Pair,
+        datagram: &Datagram<'_>,
+        record: &DtlsRecord<'_>,
+        only: Option<FrameRef>,
+        at: At,
+    ) -> Option<usize> {
         let tracks = self.pairs.get(&pair)?.all.iter().enumerate();
+        let tracks = tracks.filter(|(_, track)| only.is_none_or(|only| track.first().1 == only));
         let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record, at), place));
         fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
     }
 
-    fn track(&mut self, pair: Pair, place: usize) -> Option<&mut StreamState> {
+    fn track(&mut self, pair: Pair, place: usize) -> Option<&mut TrackedAssociation> {
         self.pairs.get_mut(&pair)?.all.get_mut(place)
     }
 
     /// After a datagram: the elder associations of a pair are over once the youngest is established, and what is ending is
     /// looked at sooner.
-    fn settle(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+    fn settle(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return;
         };
@@ -210,35 +294,35 @@ impl DtlsTable {
             self.ids.learn(pair, track);
         }
         let established = tracks.all.iter().rposition(|track| track.association.is_established());
-        let elder: Vec<StreamState> = tracks.all.drain(..established.unwrap_or(0)).collect();
+        let elder: Vec<TrackedAssociation> = tracks.all.drain(..established.unwrap_or(0)).collect();
         let stage = tracks.stage();
-        if stage == Stage::Ending && tracks.queued.0 != stage {
+        if stage == AssociationStage::Ending && tracks.queued.0 != stage {
             self.enter(pair, (stage, at.time));
         }
         self.shadows = self.shadows.saturating_sub(elder.len());
         for track in elder {
             self.ids.forget(pair, &track);
-            track.finish(Ending::Replaced, run);
+            track.finish(EndCause::Replaced, run);
         }
         self.account(pair, at, run);
     }
 
     /// Brings the pair's share of what is held back up to date; where that is too much in all, the pair ends.
-    fn account(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+    fn account(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return;
         };
         let now = tracks.all.iter().map(|track| track.association.buffered()).sum();
         let before = std::mem::replace(&mut tracks.buffered, now);
         self.buffered = self.buffered.saturating_sub(before).saturating_add(now);
-        if self.buffered > MAX_BUFFERED && now > 0 {
+        if self.buffered > self.limits.held && now > 0 {
             run.notices.add(Notice::FlowEvicted, Some(at.frame));
-            self.end(pair, Ending::Evicted, run);
+            self.end(pair, EndCause::Evicted, run);
         }
     }
 
     /// A hello begins an association beside those that are there.
-    fn begin(&mut self, pair: Pair, by: Opens, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    fn begin(&mut self, pair: Pair, by: Opens, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return;
         };
@@ -248,7 +332,7 @@ impl DtlsTable {
             }
             self.shadows += 1;
         }
-        tracks.all.push(StreamState::new(by, datagram, at, run));
+        tracks.all.push(TrackedAssociation::new(by, datagram, at, run));
     }
 
     fn id_length(&self, pair: Pair, datagram: &Datagram<'_>) -> Option<usize> {
@@ -256,15 +340,15 @@ impl DtlsTable {
         tracks.find_map(|track| Some(track.association.connection_id(track.direction(datagram))?.len()))
     }
 
-    fn expire(&mut self, now: Timestamp, run: &mut Run<'_>) {
-        for stage in Stage::ALL {
+    fn expire(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
+        for stage in AssociationStage::ALL {
             while let Some((from, pair)) = self.next_due(stage, now) {
                 let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
                     continue;
                 };
                 let (stage, last) = (tracks.stage(), tracks.last().unwrap_or(from));
                 if now.since(last) >= stage.idle() {
-                    self.end(pair, Ending::Silence, run);
+                    self.end(pair, EndCause::Silence, run);
                 } else {
                     self.enter(pair, (stage, last));
                 }
@@ -273,19 +357,19 @@ impl DtlsTable {
     }
 
     /// The next pair that may have been silent for long enough.
-    fn next_due(&mut self, stage: Stage, now: Timestamp) -> Option<(Timestamp, Pair)> {
+    fn next_due(&mut self, stage: AssociationStage, now: Timestamp) -> Option<(Timestamp, Pair)> {
         let queue = self.queues.get_mut(stage as usize)?;
         queue.pop_front_if(|(from, _)| now.since(*from) >= stage.idle())
     }
 
-    fn enter(&mut self, pair: Pair, queued: (Stage, Timestamp)) {
+    fn enter(&mut self, pair: Pair, queued: (AssociationStage, Timestamp)) {
         if let (Some(tracks), Some(queue)) = (self.pairs.get_mut(&pair), self.queues.get_mut(queued.0 as usize)) {
             tracks.queued = queued;
             queue.push_back((queued.1, pair));
         }
     }
 
-    fn end(&mut self, pair: Pair, ending: Ending, run: &mut Run<'_>) {
+    fn end(&mut self, pair: Pair, ending: EndCause, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.remove(&pair) else { return };
         self.buffered = self.buffered.saturating_sub(tracks.buffered);
         self.shadows = self.shadows.saturating_sub(tracks.all.len().saturating_sub(1));
@@ -296,9 +380,9 @@ impl DtlsTable {
     }
 
     /// Ends a pair where there are too many: of those that nobody answered the one begun first, as a forger gets no answer.
-    fn make_room(&mut self, at: At, run: &mut Run<'_>) {
-        while self.pairs.len() >= MAX_PAIRS {
-            let Some((stage, from, pair)) = Stage::ALL.into_iter().find_map(|stage| {
+    fn make_room(&mut self, at: At, run: &mut DatagramEngine<'_>) {
+        while self.pairs.len() >= MAX_PAIRS.min(self.limits.open) {
+            let Some((stage, from, pair)) = AssociationStage::ALL.into_iter().find_map(|stage| {
                 let (from, pair) = self.queues.get_mut(stage as usize)?.pop_front()?;
                 Some((stage, from, pair))
             }) else {
@@ -307,12 +391,12 @@ impl DtlsTable {
             let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
                 continue;
             };
-            if tracks.stage() != stage && stage == Stage::Unanswered {
+            if tracks.stage() != stage && stage == AssociationStage::Unanswered {
                 self.enter(pair, (tracks.stage(), from));
                 continue;
             }
             run.notices.add(Notice::FlowEvicted, Some(at.frame));
-            self.end(pair, Ending::Evicted, run);
+            self.end(pair, EndCause::Evicted, run);
         }
     }
 }
@@ -329,7 +413,7 @@ impl Ids {
     }
 
     /// Remembers the ID by which the server of a connection is called.
-    fn learn(&mut self, pair: Pair, track: &mut StreamState) {
+    fn learn(&mut self, pair: Pair, track: &mut TrackedAssociation) {
         if track.id_is_known || self.pairs.len() >= MAX_IDS {
             return;
         }
@@ -349,7 +433,7 @@ impl Ids {
         }
     }
 
-    fn forget(&mut self, pair: Pair, track: &StreamState) {
+    fn forget(&mut self, pair: Pair, track: &TrackedAssociation) {
         for path in track.paths() {
             self.moved.remove(&pair_of(path.client, track.server));
         }

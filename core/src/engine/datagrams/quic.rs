@@ -3,6 +3,7 @@
 //! A connection is known by its connection IDs on any path, then by its pair of endpoints (RFC 9000 §5.2). It is told
 //! only once a ClientHello was read; until then it is a few kilobytes that any forged Initial may cause, and bounded.
 
+mod early;
 mod limits;
 mod lookup;
 mod open;
@@ -13,15 +14,16 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::Run;
+use super::{DatagramEngine, DatagramLimits};
 use crate::datagram::kind::SMALLEST_FIRST_DATAGRAM;
 use crate::decrypt::{Scratch, Speaker};
-use crate::net::{At, Datagram, Notice, Timestamp};
-use crate::quic::{self, Cid, LongKind, Packet, split};
+use crate::net::{At, Datagram, FrameRef, Notice, Timestamp};
+use crate::quic::{self, Cid, LongKind, QuicPacket, split};
 
-use limits::{IDLE, MAX_FAILURES, MAX_HELD, MAX_OPEN, MAX_OPENING, MAX_PACKETS, MAX_STRANGERS};
-use lookup::{Index, Pair, Reached};
-use open::Entry;
+use early::EarlyFlights;
+use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS};
+use lookup::{ConnectionIndex, Pair, Reached};
+use open::OpenConnection;
 
 /// Number of a connection in the table.
 type Number = u32;
@@ -37,8 +39,12 @@ struct Stranger {
     negotiated: bool,
     /// 0-RTT packets that came before the Initial, by the destination they bear.
     zero_rtt: Option<(Cid, u32)>,
-    /// Initials that did not open.
+    /// Initials that did not open, and the first of them.
     failures: u8,
+    failed: Option<FrameRef>,
+    /// The server's Retries, one of which the client obeys: how it calls the client, how it wants to be called, and its
+    /// version.
+    retries: [Option<(Cid, Cid, u32)>; MAX_RETRIES],
 }
 
 impl Stranger {
@@ -48,18 +54,20 @@ impl Stranger {
         negotiated: false,
         zero_rtt: None,
         failures: 0,
+        failed: None,
+        retries: [None; MAX_RETRIES],
     };
 }
 
 /// The open connections over QUIC.
 #[derive(Debug)]
 pub(super) struct QuicTable {
-    slots: Vec<Option<Box<Entry>>>,
+    slots: Vec<Option<Box<OpenConnection>>>,
     free: Vec<Number>,
     /// Connections entered so far: tells a slot's tenants apart.
     entered: u64,
     live: usize,
-    index: Index,
+    index: ConnectionIndex,
     /// When to look at a connection again, nearly in the order of time.
     looks: VecDeque<(Timestamp, Number, u64)>,
     /// Those being opened, oldest first; some of them are no longer.
@@ -67,28 +75,39 @@ pub(super) struct QuicTable {
     opening_count: usize,
     strangers: HashMap<Pair, Stranger>,
     stranger_order: VecDeque<Pair>,
+    early: EarlyFlights,
     held: usize,
     scratch: Scratch,
+    limits: DatagramLimits,
     most_opening: usize,
     most_strangers: usize,
 }
 
 impl Default for QuicTable {
     fn default() -> Self {
+        Self::new(DatagramLimits::default())
+    }
+}
+
+impl QuicTable {
+    /// No connection yet.
+    pub(super) fn new(limits: DatagramLimits) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
             entered: 0,
             live: 0,
-            index: Index::default(),
+            index: ConnectionIndex::default(),
             looks: VecDeque::new(),
             opening: VecDeque::new(),
             opening_count: 0,
             strangers: HashMap::new(),
             stranger_order: VecDeque::new(),
+            early: EarlyFlights::default(),
             held: 0,
             scratch: Scratch::default(),
-            most_opening: MAX_OPENING,
+            limits,
+            most_opening: MAX_OPENING.min(limits.open),
             most_strangers: MAX_STRANGERS,
         }
     }
@@ -108,8 +127,10 @@ impl Clone for QuicTable {
             opening_count: self.opening_count,
             strangers: self.strangers.clone(),
             stranger_order: self.stranger_order.clone(),
+            early: self.early.clone(),
             held: self.held,
             scratch: Scratch::default(),
+            limits: self.limits,
             most_opening: self.most_opening,
             most_strangers: self.most_strangers,
         }
@@ -118,7 +139,7 @@ impl Clone for QuicTable {
 
 impl QuicTable {
     /// Takes one datagram.
-    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         self.advance(run.last.unwrap_or(at.time), run);
         let Some((first, _)) = split(datagram.payload) else {
             return;
@@ -133,11 +154,12 @@ impl QuicTable {
             return self.stranger(datagram, &first, at, run);
         };
         self.take(reached, datagram, at, run);
+        self.take_early(reached, datagram, &first, run);
         self.bound(run);
     }
 
     /// Takes a datagram of a known connection.
-    fn take(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    fn take(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let Reached { number, speaker, .. } = reached;
         let Some(Some(entry)) = self.slots.get_mut(number as usize) else {
             return;
@@ -152,14 +174,14 @@ impl QuicTable {
             // datagrams with.
             let same = match (&packet, destination) {
                 (_, None) => true,
-                (Packet::Long(long), Some(first)) => long.destination == first,
-                (Packet::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
+                (QuicPacket::Long(long), Some(first)) => long.destination == first,
+                (QuicPacket::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
                 _ => false,
             };
             if !same {
                 break;
             }
-            if let Packet::Long(long) = &packet {
+            if let QuicPacket::Long(long) = &packet {
                 destination = Some(long.destination);
             }
             entry.packet(speaker, &packet, at, run.context.secrets, &mut self.scratch);
@@ -182,10 +204,43 @@ impl QuicTable {
         }
     }
 
+    /// What the server said stood in front of the client's first packet: now it can be read.
+    fn take_early(
+        &mut self,
+        reached: Reached,
+        datagram: &Datagram<'_>,
+        first: &QuicPacket<'_>,
+        run: &mut DatagramEngine<'_>,
+    ) {
+        let QuicPacket::Long(long) = first else { return };
+        if long.kind != LongKind::Initial {
+            return;
+        }
+        let sent = Pair::new(datagram.source, datagram.destination);
+        let (pair, client_id) = match reached.speaker {
+            Speaker::Client => (sent.turned(), long.source),
+            Speaker::Server => (sent, long.destination),
+        };
+        let early = self.early.take(pair, client_id);
+        if !early.is_empty() {
+            // What did not open is of this connection.
+            self.strangers.remove(&pair);
+        }
+        for connection_store in early {
+            let (datagram, at) = connection_store.datagram(pair);
+            let back = Reached {
+                speaker: Speaker::Server,
+                by_id: !client_id.is_empty(),
+                ..reached
+            };
+            self.take(back, &datagram, at, run);
+        }
+    }
+
     /// A client Initial for an unknown connection ID, of a connection that is known by its pair of endpoints: its last
     /// beginning was refused by a Retry or a Version Negotiation that may not be in the capture.
-    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>) -> Option<Reached> {
-        let Packet::Long(long) = first else { return None };
+    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
+        let QuicPacket::Long(long) = first else { return None };
         if long.kind != LongKind::Initial {
             return None;
         }
@@ -193,7 +248,10 @@ impl QuicTable {
         let candidates = self.index.of_pair(pair);
         let number = candidates.iter().rev().copied().find(|number| {
             let entry = self.slots.get(*number as usize).and_then(Option::as_deref);
-            entry.is_some_and(|entry| entry.client_id == long.source && entry.connection.may_begin_anew(long))
+            entry.is_some_and(|entry| {
+                let begun = entry.connection.may_begin_anew(long) || entry.connection.is_known_by_answer();
+                entry.client_id == long.source && begun
+            })
         });
         // A client that was refused a version may take other names for both.
         let number = number.or_else(|| {
@@ -212,8 +270,14 @@ impl QuicTable {
     }
 
     /// A client Initial that opens with the keys of its own connection ID begins a connection.
-    fn begin(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) -> Option<Reached> {
-        let Packet::Long(long) = first else { return None };
+    fn begin(
+        &mut self,
+        datagram: &Datagram<'_>,
+        first: &QuicPacket<'_>,
+        at: At,
+        run: &mut DatagramEngine<'_>,
+    ) -> Option<Reached> {
+        let QuicPacket::Long(long) = first else { return None };
         let pair = Pair::new(datagram.source, datagram.destination);
         let failures = self.strangers.get(&pair).map_or(0, |stranger| stranger.failures);
         let small = datagram.payload.len() < SMALLEST_FIRST_DATAGRAM;
@@ -221,21 +285,69 @@ impl QuicTable {
             return None;
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
-        let Some(connection) = quic::Connection::open(long, at, &mut self.scratch) else {
-            self.fail(pair, at, run);
-            return None;
+        let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
+        let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
+            Some(opened) => opened,
+            None => {
+                if let Some(connection) = self.open_answer(pair, long, at) {
+                    (connection, Speaker::Server)
+                } else {
+                    self.fail(pair, at, run);
+                    return None;
+                }
+            }
         };
-        let stranger = self.strangers.remove(&pair).unwrap_or(Stranger::NEW);
+        let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
+        if let Some(frame) = failed {
+            run.notices.add(Notice::QuicInitialNotAuthentic, Some(frame));
+        }
+        Some(self.enter(connection, speaker, (datagram, long), at))
+    }
+
+    /// Of a server alone nothing can be opened, as its keys come from an ID that the client chose; but after a Retry it is
+    /// the server's own.
+    fn open_answer(&mut self, pair: Pair, long: &quic::Long<'_>, at: At) -> Option<quic::QuicConnection> {
+        let retries = self.strangers.get(&pair)?.retries.into_iter().flatten();
+        let mut answered =
+            retries.filter(|(client, _, version)| (*client, *version) == (long.destination, long.version));
+        answered.find_map(|(_, server, _)| quic::QuicConnection::open_answer(server, long, at, &mut self.scratch))
+    }
+
+    /// A connection begins, with a packet of this side.
+    fn enter(
+        &mut self,
+        connection: quic::QuicConnection,
+        speaker: Speaker,
+        (datagram, long): (&Datagram<'_>, &quic::Long<'_>),
+        at: At,
+    ) -> Reached {
+        let sent = Pair::new(datagram.source, datagram.destination);
+        let pair = if speaker == Speaker::Client {
+            sent
+        } else {
+            sent.turned()
+        };
+        let stranger = self.strangers.remove(&sent).unwrap_or(Stranger::NEW);
         self.entered += 1;
-        let mut entry = Box::new(Entry::new(self.entered, connection, long, datagram, at));
+        let mut entry = Box::new(OpenConnection::new(self.entered, connection, (pair, speaker), long, at));
         entry.know(&stranger, long);
         let number = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         self.index.add_pair(&mut entry, number, pair);
-        self.index.add_id(&mut entry, number, Speaker::Server, long.destination);
-        self.index.add_id(&mut entry, number, Speaker::Client, long.source);
+        let other = if speaker == Speaker::Client {
+            Speaker::Server
+        } else {
+            Speaker::Client
+        };
+        self.index.add_id(&mut entry, number, other, long.destination);
+        self.index.add_id(&mut entry, number, speaker, long.source);
+        if speaker == Speaker::Server {
+            for (_, server, _) in stranger.retries.into_iter().flatten() {
+                self.index.add_id(&mut entry, number, Speaker::Server, server);
+            }
+        }
         self.looks.push_back((at.time, number, self.entered));
         self.opening.push_back((number, self.entered));
         self.opening_count += 1;
@@ -243,44 +355,48 @@ impl QuicTable {
         if let Some(slot) = self.slots.get_mut(number as usize) {
             *slot = Some(entry);
         }
-        Some(Reached {
+        Reached {
             number,
-            speaker: Speaker::Client,
+            speaker,
             by_id: false,
-        })
-    }
-
-    fn fail(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
-        let stranger = self.stranger_of(pair);
-        stranger.failures += 1;
-        if stranger.failures == 1 {
-            run.notices.add(Notice::QuicInitialNotAuthentic, Some(at.frame));
         }
     }
 
-    fn stranger_of(&mut self, pair: Pair) -> &mut Stranger {
+    fn fail(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
+        let stranger = self.stranger_of(pair, run);
+        stranger.failures += 1;
+        stranger.failed.get_or_insert(at.frame);
+    }
+
+    fn stranger_of(&mut self, pair: Pair, run: &mut DatagramEngine<'_>) -> &mut Stranger {
         if !self.strangers.contains_key(&pair) {
             self.stranger_order.push_back(pair);
             if self.stranger_order.len() > self.most_strangers
                 && let Some(oldest) = self.stranger_order.pop_front()
             {
-                self.strangers.remove(&oldest);
+                let stranger = self.strangers.remove(&oldest);
+                if let Some(frame) = stranger.and_then(|stranger| stranger.failed) {
+                    run.notices.add(Notice::QuicInitialNotAuthentic, Some(frame));
+                }
             }
         }
         self.strangers.entry(pair).or_insert(Stranger::NEW)
     }
 
     /// A datagram of no connection.
-    fn stranger(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) {
+    fn stranger(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let pair = Pair::new(datagram.source, datagram.destination);
         match *first {
-            Packet::Long(long) if long.kind == LongKind::ZeroRtt => {
-                let known = self.stranger_of(pair).zero_rtt.get_or_insert((long.destination, 0));
+            QuicPacket::Long(long) if long.kind == LongKind::ZeroRtt => {
+                let known = self
+                    .stranger_of(pair, run)
+                    .zero_rtt
+                    .get_or_insert((long.destination, 0));
                 if known.0 == long.destination {
                     known.1 = known.1.saturating_add(1);
                 }
             }
-            Packet::Unknown {
+            QuicPacket::Unknown {
                 version,
                 destination,
                 source,
@@ -288,11 +404,11 @@ impl QuicTable {
                 if is_named_version(version) {
                     run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
                 }
-                let stranger = self.stranger_of(pair);
+                let stranger = self.stranger_of(pair, run);
                 stranger.first.get_or_insert((at, version));
                 stranger.ids.get_or_insert((destination, source));
             }
-            Packet::VersionNegotiation { destination, source } => {
+            QuicPacket::VersionNegotiation { destination, source } => {
                 let mirrored = self.strangers.get_mut(&pair.turned());
                 let mirrored = mirrored.filter(|stranger| stranger.ids == Some((source, destination)));
                 if let Some(stranger) = mirrored {
@@ -303,15 +419,22 @@ impl QuicTable {
                     }
                 }
             }
-            Packet::Short(_) if self.index.serves(datagram) => {
+            QuicPacket::Long(long) if long.kind == LongKind::Retry => {
+                let retries = &mut self.stranger_of(pair, run).retries;
+                retries.rotate_right(1);
+                let [newest, ..] = retries;
+                *newest = Some((long.destination, long.source, long.version));
+            }
+            QuicPacket::Short(_) if self.index.serves(datagram) => {
                 run.notices.add(Notice::QuicUnlinkedDatagrams, Some(at.frame));
             }
-            Packet::Long(_) | Packet::Short(_) => {}
+            QuicPacket::Long(_) => self.early.keep(pair, datagram, first, at),
+            QuicPacket::Short(_) => {}
         }
     }
 
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
         while let Some(&(time, number, serial)) = self.looks.front() {
             if now.since(time) < IDLE {
                 return;
@@ -332,8 +455,8 @@ impl QuicTable {
     }
 
     /// Keeps the table within its bounds.
-    fn bound(&mut self, run: &mut Run<'_>) {
-        while self.opening_count > self.most_opening || self.held > MAX_HELD {
+    fn bound(&mut self, run: &mut DatagramEngine<'_>) {
+        while self.opening_count > self.most_opening || self.held > self.limits.held {
             let Some((number, serial)) = self.opening.pop_front() else {
                 break;
             };
@@ -352,7 +475,7 @@ impl QuicTable {
                 entry.is_some_and(|entry| entry.serial == *serial && entry.is_opening())
             });
         }
-        while self.live > MAX_OPEN {
+        while self.live > self.limits.open {
             let Some((_, number, serial)) = self.looks.pop_front() else {
                 break;
             };
@@ -364,7 +487,7 @@ impl QuicTable {
     }
 
     /// Takes a connection out of the table.
-    fn remove(&mut self, number: Number) -> Option<Box<Entry>> {
+    fn remove(&mut self, number: Number) -> Option<Box<OpenConnection>> {
         let entry = self.slots.get_mut(number as usize)?.take()?;
         self.index.remove(&entry, number);
         self.opening_count -= usize::from(entry.is_opening());
@@ -380,14 +503,19 @@ impl QuicTable {
     }
 
     /// A connection is over.
-    fn end(&mut self, number: Number, run: &mut Run<'_>) {
+    fn end(&mut self, number: Number, run: &mut DatagramEngine<'_>) {
         if let Some(entry) = self.remove(number) {
             entry.end(run);
         }
     }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+    pub(super) fn finish(&mut self, run: &mut DatagramEngine<'_>) {
+        let mut failed: Vec<FrameRef> = self.strangers.values().filter_map(|stranger| stranger.failed).collect();
+        failed.sort_unstable();
+        for frame in failed {
+            run.notices.add(Notice::QuicInitialNotAuthentic, Some(frame));
+        }
         for number in 0..self.slots.len() {
             self.end(u32::try_from(number).unwrap_or(u32::MAX), run);
         }
@@ -410,6 +538,11 @@ fn is_named_version(version: u32) -> bool {
 
 #[cfg(test)]
 impl QuicTable {
+    /// What waits for clients: places and bytes.
+    pub(super) fn early(&self) -> (usize, usize) {
+        self.early.held()
+    }
+
     /// Pairs of endpoints that are remembered without a connection.
     pub(super) fn strangers(&self) -> usize {
         self.strangers.len().max(self.stranger_order.len())

@@ -510,6 +510,7 @@ impl RareFacts {
         self.preamble = self.preamble.or(other.preamble);
         self.unreachable |= other.unreachable;
         self.behind = self.behind.or(other.behind);
+        self.server_clock_ahead = self.server_clock_ahead.or(other.server_clock_ahead);
         if self.datagram.is_none() {
             self.datagram.clone_from(&other.datagram);
         }

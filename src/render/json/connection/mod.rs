@@ -2,6 +2,7 @@
 
 mod close;
 mod csv;
+mod ftp;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -73,7 +74,7 @@ impl From<Judged> for ReasonJson {
             confidence: Confidence::code(judged.confidence),
             settled_by: judged.settled_by,
             summary: judged.summary,
-            advice: judged.reason.advice,
+            advice: judged.advice,
             spec: judged.reason.spec.iter().map(ToString::to_string).collect(),
             evidence: judged.evidence.into_iter().map(Into::into).collect(),
             remaining: judged.remaining,
@@ -193,7 +194,7 @@ pub(super) struct TicketAgeJson {
 
 impl TicketAgeJson {
     fn all(report: &Report<'_>, connection: &Connection) -> Option<Vec<Self>> {
-        let ages: Vec<Self> = ticket_ages(connection, report.engine.ledger())
+        let ages: Vec<Self> = ticket_ages(connection, report.engine.credential_store())
             .map(|age| Self::of(report, &age))
             .collect();
         (!ages.is_empty()).then_some(ages)
@@ -201,7 +202,7 @@ impl TicketAgeJson {
 
     fn of(report: &Report<'_>, age: &TicketAge) -> Self {
         Self {
-            credential: report.engine.ledger().get(age.credential).map(credential_id),
+            credential: report.engine.credential_store().get(age.credential).map(credential_id),
             stated_ms: age.stated,
             real_ms: age.real,
             difference_ms: age.difference(),
@@ -232,6 +233,8 @@ pub(super) struct ConnectionJson<'a> {
     /// What was spoken before TLS: PROXY header, STARTTLS, CONNECT.
     preamble: Option<PreambleJson>,
     /// Id of its service.
+    /// Null unless it is a data connection of FTP.
+    ftp: Option<ftp::TransferJson>,
     service: String,
     /// Label of the machine that answered; null where nothing tells machines apart.
     backend: Option<String>,
@@ -242,6 +245,9 @@ pub(super) struct ConnectionJson<'a> {
     /// Seconds from the first packet of the input.
     offset_seconds: f64,
     /// The first frame.
+    /// By how much the clock of the server's packets was ahead of that of the client's, where the SYN exchange shows two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_clock_ahead_ms: Option<f64>,
     first: Frame,
     /// The last frame.
     last: Frame,
@@ -291,11 +297,11 @@ pub(super) struct ConnectionJson<'a> {
 }
 
 /// What all connections share.
-pub(super) struct Context {
+pub(super) struct DocumentContext {
     first: Option<Timestamp>,
 }
 
-impl Context {
+impl DocumentContext {
     pub(super) fn new(report: &Report<'_>) -> Self {
         Self {
             first: report.first_time(),
@@ -306,7 +312,7 @@ impl Context {
 impl<'a> ConnectionJson<'a> {
     pub(super) fn of(
         report: &'a Report<'_>,
-        context: &Context,
+        context: &DocumentContext,
         number: usize,
         id: ConnectionId,
         connection: &'a Connection,
@@ -315,8 +321,8 @@ impl<'a> ConnectionJson<'a> {
         let mut inferred = Causes::new();
         let answer = connection.answer.yes();
         let transport = &connection.transport;
-        let backend = report.hindsight.backend(id);
-        let cache_domain = report.hindsight.domain(id);
+        let backend = report.analyses.backend(id);
+        let cache_domain = report.analyses.domain(id);
         for (field, missing) in [("backend", backend.is_none()), ("cache_domain", cache_domain.is_none())] {
             if missing {
                 not_visible.insert(field, "nothing-tells-apart");
@@ -370,11 +376,17 @@ impl<'a> ConnectionJson<'a> {
                 kind: preamble.kind,
                 client: preamble.client.map(Into::into),
             }),
+            ftp: ftp::told(report, id, &mut not_visible, &mut inferred),
             service: service_id(&service_of(connection)),
             backend: backend.map(|number| format!("backend-{number}")),
             cache_domain: cache_domain.map(|number| format!("domain-{number}")),
             started: Time(started),
             offset_seconds: context.first.map_or(0.0, |first| seconds(started.since(first))),
+            server_clock_ahead_ms: transport.server_clock_ahead().map(|ahead| {
+                let how = "the SYN-ACK was sent between the SYN and what acknowledges it; the middle is taken";
+                inferred.insert("server_clock_ahead_ms", how);
+                milliseconds(ahead)
+            }),
             first: transport.first().into(),
             last: transport.last().into(),
             wireshark: FilterJson::all(report, connection),
@@ -412,7 +424,7 @@ pub(super) fn milliseconds(nanos: i64) -> f64 {
 }
 
 fn credential_ids(report: &Report<'_>, ids: impl Iterator<Item = CredentialId>) -> Vec<String> {
-    ids.filter_map(|id| report.engine.ledger().get(id))
+    ids.filter_map(|id| report.engine.credential_store().get(id))
         .map(credential_id)
         .collect()
 }
@@ -449,6 +461,9 @@ fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cau
                 "the client ignores the session IDs that it is given and brings others",
             );
         }
+    }
+    if let (true, Some(cause)) = (connection.offers.is_empty(), connection.first_hello_hidden()) {
+        not_visible.insert("offered", cause.code());
     }
     let hidden = kinds.is_empty() && not_visible.contains_key("offered");
     (!hidden).then_some(kinds)

@@ -13,6 +13,8 @@ struct Wire {
     engine: Engine,
     frame: u64,
     time: i64,
+    /// What ciphertexts are made of: the same in no two associations.
+    cipher: u8,
 }
 
 fn endpoint(port: u16) -> Endpoint {
@@ -29,6 +31,7 @@ impl Wire {
             engine: Engine::new(Limits::default()),
             frame: 0,
             time: 0,
+            cipher: 0,
         }
     }
 
@@ -77,14 +80,15 @@ impl Wire {
         self.server(port, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
         self.server(port, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]));
         let exchange = message(1, HandshakeType::CLIENT_KEY_EXCHANGE, 1, &[1, 2]);
-        let finished = record(22, 1, 0, &[0; 48]);
+        self.cipher = random;
+        let finished = record(22, 1, 0, &[random; 48]);
         let client = [exchange, record(20, 0, 2, &[1]), finished.clone()].concat();
         self.client(port, &client);
         self.server(port, &[record(20, 0, 2, &[1]), finished].concat())
     }
 
     fn close(&mut self, port: u16) -> &mut Self {
-        let alert = record(21, 1, 1, &[0; 26]);
+        let alert = record(21, 1, 1, &[self.cipher; 26]);
         self.client(port, &alert).server(port, &alert)
     }
 
@@ -96,7 +100,11 @@ impl Wire {
     fn finish(&mut self) -> Vec<&Connection> {
         self.engine.last = Some(Timestamp::from_nanos(self.time));
         self.engine.finish();
-        self.engine.kept().iter().map(|(_, connection)| connection).collect()
+        self.engine
+            .connection_store()
+            .iter()
+            .map(|(_, connection)| connection)
+            .collect()
     }
 }
 
@@ -167,6 +175,52 @@ fn several_connections_follow_each_other_on_one_pair() {
     let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
     assert_eq!(classes, [clean, clean, clean, clean, left, open]);
     assert!(found.iter().all(|connection| connection.outcome == Outcome::NotOffered));
+}
+
+#[test]
+fn a_copy_is_of_the_association_that_had_the_original() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1)
+        .server(1, &message(2, HandshakeType::SERVER_HELLO_DONE, 2, &[]))
+        .handshake(1, 1, false)
+        .close(1);
+    let resumed = server_hello(2, &[2; 32], &[]);
+    wire.hello(1, 2)
+        .server(1, &message(0, HandshakeType::SERVER_HELLO, 0, &resumed))
+        // Of the first connection once more: what came before its ChangeCipherSpec, its last flight, its end, its hello.
+        .server(1, &message(2, HandshakeType::SERVER_HELLO_DONE, 2, &[]))
+        .server(1, &[record(20, 0, 2, &[1]), record(22, 1, 0, &[1; 48])].concat())
+        .client(1, &record(21, 1, 1, &[1; 26]))
+        .hello(1, 1);
+    let found = wire.finish();
+    assert_eq!(found.len(), 2, "the old hello began nothing");
+    assert_eq!(found[0].outcome, Outcome::NotOffered);
+    let open = Seen::Blind(Blindness::OpenAtCaptureEnd);
+    assert_eq!(found[1].close.class, open, "an alert of the first ended it");
+    let frames = (FrameRef::new(0, 9), FrameRef::new(0, 10));
+    assert_eq!(found[1].transport.spans.main, frames);
+}
+
+#[test]
+fn what_handshakes_have_in_common_is_no_copy() {
+    let mut wire = Wire::new();
+    // ServerHelloDone and ChangeCipherSpec, in datagrams of their own, are those of the handshake before.
+    for random in 1..=3 {
+        let hello = server_hello(random, &[random; 32], &[]);
+        let finished = record(22, 1, 0, &[random; 48]);
+        wire.hello(1, random)
+            .server(1, &message(0, HandshakeType::SERVER_HELLO, 0, &hello))
+            .server(1, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]))
+            .client(1, &message(1, HandshakeType::CLIENT_KEY_EXCHANGE, 1, &[1, 2]))
+            .client(1, &record(20, 0, 2, &[1]))
+            .client(1, &finished)
+            .server(1, &record(20, 0, 2, &[1]))
+            .server(1, &finished);
+    }
+    let found = wire.finish();
+    assert_eq!(found.len(), 3);
+    assert!(found.iter().all(|connection| connection.outcome == Outcome::NotOffered));
+    assert!(found.iter().all(|connection| connection.transport.spans.more.is_none()));
 }
 
 #[test]

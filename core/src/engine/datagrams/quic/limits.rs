@@ -2,14 +2,12 @@
 
 /// Connections being opened: no ServerHello yet. Beyond that the oldest is given up.
 pub(super) const MAX_OPENING: usize = 1 << 16;
-/// Connections in all; beyond that the one that was silent longest is ended.
-pub(super) const MAX_OPEN: usize = 1 << 18;
-/// Bytes that all of them hold back; beyond that those being opened are given up, the oldest first.
-pub(super) const MAX_HELD: usize = 64 << 20;
 /// Packets read in a datagram; nobody coalesces more than one of each kind.
 pub(super) const MAX_PACKETS: usize = 8;
 /// Initials of a pair of endpoints that did not open, after which no more are tried.
 pub(super) const MAX_FAILURES: u8 = 16;
+/// Retries remembered of a server whose client was not seen: each datagram of a first flight may draw one.
+pub(super) const MAX_RETRIES: usize = 4;
 /// Pairs of endpoints of which something is remembered before there is a connection.
 pub(super) const MAX_STRANGERS: usize = 1 << 12;
 /// Nanoseconds of silence after which a connection is over: above the idle timeouts that servers announce, and the time
