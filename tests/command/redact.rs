@@ -148,7 +148,7 @@ fn compare(
     problems: &mut Vec<String>,
 ) {
     /// Members whose texts name hosts or credentials.
-    const NAMES: [&str; 28] = [
+    const NAMES: [&str; 29] = [
         "id",
         "community_id",
         "ip",
@@ -165,6 +165,7 @@ fn compare(
         "prefix",
         "sha256",
         "connection",
+        "control",
         "issuer_candidates",
         "key_name",
         "name",
