@@ -60,12 +60,12 @@ pub(super) fn alias(prf: &Prf, protocol: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::{KEY_LENGTH, Key};
+    use crate::redact::{KEY_LENGTH, RedactionKey};
     use zeroize::Zeroizing;
 
     #[test]
     fn a_protocol_of_a_house_gets_another_name_and_a_registered_one_keeps_its_own() {
-        let key = Key::new(Zeroizing::new(vec![7; KEY_LENGTH])).expect("a key");
+        let key = RedactionKey::new(Zeroizing::new(vec![7; KEY_LENGTH])).expect("a key");
         let prf = Prf::new(&key);
         assert_eq!(alias(&prf, "h2"), None);
         let own = alias(&prf, "acme-corp-billing/3").expect("another name");

@@ -38,6 +38,7 @@ fn told(packets: &[RawPacket]) -> String {
     let options = text::TextOptions {
         coloured: false,
         all: false,
+        ..text::TextOptions::default()
     };
     text::write(&report, options, &mut out).expect("written to memory");
     String::from_utf8(out).expect("a report is UTF-8")

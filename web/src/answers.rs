@@ -227,7 +227,7 @@ impl Answers {
         let Stream { name, reader, size } = capture().ok_or_else(gone)?;
         let mut source = capture::from_reader(&name, reader, size, 0).map_err(|error| error.to_string())?;
         let others = kept.iter().map(|(_, connection)| connection);
-        let excerpt = Excerpt::of(&chosen, others, source.as_mut(), Vec::new());
+        let excerpt = Excerpt::of(0, &chosen, others, source.as_mut(), Vec::new());
         let copied = copy(capture().ok_or_else(gone)?, &excerpt, out).map_err(|error| error.to_string())?;
         let read = self.captures.first().map_or(0, |capture| capture.packets);
         if copied.frames != read {
