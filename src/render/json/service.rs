@@ -61,9 +61,13 @@ pub(super) struct ServiceJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FtpTransfersJson {
+    /// Data connections that resumed the session of their control connection.
     control: u64,
+    /// Those that resumed another one.
     other: u64,
+    /// Those that resumed none.
     none: u64,
+    /// Those of which that is not visible.
     not_visible: u64,
 }
 

@@ -232,9 +232,9 @@ pub(super) struct ConnectionJson<'a> {
     tunnels: Vec<TunnelJson>,
     /// What was spoken before TLS: PROXY header, STARTTLS, CONNECT.
     preamble: Option<PreambleJson>,
-    /// Id of its service.
     /// Null unless it is a data connection of FTP.
     ftp: Option<ftp::TransferJson>,
+    /// Id of its service.
     service: String,
     /// Label of the machine that answered; null where nothing tells machines apart.
     backend: Option<String>,
@@ -244,10 +244,10 @@ pub(super) struct ConnectionJson<'a> {
     started: Time,
     /// Seconds from the first packet of the input.
     offset_seconds: f64,
-    /// The first frame.
     /// By how much the clock of the server's packets was ahead of that of the client's, where the SYN exchange shows two.
     #[serde(skip_serializing_if = "Option::is_none")]
     server_clock_ahead_ms: Option<f64>,
+    /// The first frame.
     first: Frame,
     /// The last frame.
     last: Frame,
