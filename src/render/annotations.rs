@@ -147,7 +147,7 @@ impl<'r> Annotations<'r> {
             primary.reason.name,
             primary.confidence.code(),
             sentence(&primary.summary),
-            primary.reason.advice
+            primary.advice
         ))
     }
 }

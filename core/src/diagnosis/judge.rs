@@ -7,6 +7,9 @@ use super::rules::{CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, Reason, St
 use super::service::patterns::MAX_RIVALS;
 use super::{Confidence, Evidence, RuleResult};
 
+/// What to do where a client offers sessions, and not always.
+const OFFERS_AT_OTHER_TIMES: &str = "this client offers sessions at other times: have all its connections use one store (one process, one context), have it keep as many sessions as it opens connections at once, and have the server issue tickets with every handshake, resumed ones too";
+
 /// A reason that holds for a connection.
 #[derive(Debug, Clone)]
 pub struct Judged {
@@ -16,6 +19,8 @@ pub struct Judged {
     pub confidence: Confidence,
     /// One sentence about this connection.
     pub summary: String,
+    /// What to do: that of the reason, or another where the capture shows that to be done already.
+    pub advice: &'static str,
     /// The pattern that settled it with hindsight.
     pub settled_by: Option<&'static str>,
     /// Never empty: first and further evidence.
@@ -62,7 +67,20 @@ pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
     name_what_remains(&mut judged);
     say_what_was_lost(case, &mut judged);
     show_failure(case, &mut judged);
+    advise_otherwise(case, &mut judged);
     judged
+}
+
+/// A client that offers at other times has its cache turned on.
+fn advise_otherwise(case: &RuleContext<'_>, judged: &mut [Judged]) {
+    let mut bare = judged
+        .iter_mut()
+        .filter(|reason| std::ptr::eq(reason.reason, &raw const CLIENT_DID_NOT_OFFER));
+    if let Some(bare) = bare.next()
+        && case.habit().offers()
+    {
+        bare.advice = OFFERS_AT_OTHER_TIMES;
+    }
 }
 
 fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
@@ -82,6 +100,7 @@ fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
         reason,
         confidence,
         summary,
+        advice: reason.advice,
         settled_by,
         evidence: std::iter::once(first).chain(more).collect(),
         remaining: beside,

@@ -81,7 +81,7 @@ impl ReasonView {
                 .iter()
                 .map(|evidence| (frames.label(evidence.frame), sentence(&evidence.text)))
                 .collect(),
-            advice: judged.reason.advice,
+            advice: judged.advice,
             spec: spec.join(", "),
             remaining: judged.remaining.join(", "),
         }

@@ -63,7 +63,7 @@ impl From<Judged> for ReasonJson {
             confidence: Confidence::code(judged.confidence),
             settled_by: judged.settled_by,
             summary: judged.summary,
-            advice: judged.reason.advice,
+            advice: judged.advice,
             spec: judged.reason.spec.iter().map(ToString::to_string).collect(),
             evidence: judged.evidence.into_iter().map(Into::into).collect(),
             remaining: judged.remaining,

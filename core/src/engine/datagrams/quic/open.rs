@@ -126,7 +126,12 @@ impl Entry {
 
     /// Takes over what came before the first Initial that could be opened.
     pub(super) fn know(&mut self, stranger: &Stranger, long: &Long<'_>) {
-        if let Some((at, _)) = stranger.first.filter(|_| stranger.negotiated) {
+        // Nothing but a Version Negotiation makes a client go on in another version: where it was not captured, or stands
+        // behind, the client's name for itself tells that it is the same.
+        let same = stranger
+            .ids
+            .is_some_and(|(_, client)| client == long.source && !client.is_empty());
+        if let Some((at, _)) = stranger.first.filter(|_| stranger.negotiated || same) {
             self.facts.version_negotiation = true;
             self.begin_at(at);
         }

@@ -286,12 +286,15 @@ fn a_version_that_the_server_refuses_is_the_beginning_of_the_connection() {
     assert!(quic(&connection).version_negotiation);
     assert_eq!(connection.transport.first().frame(), 1);
     assert_eq!(wire.count(Notice::QuicVersionUnsupported), 1);
-    // Without the refusal it is another client's, or nothing.
-    let mut wire = Wire::new();
-    wire.send(5000, 443, &unknown).send(5000, 443, &first_flight(false));
-    let connection = one(wire.finish());
-    assert!(!quic(&connection).version_negotiation);
-    assert_eq!(connection.transport.first().frame(), 2);
+    // Without the refusal it is the same client's by its name for itself, else another one's, or nothing.
+    for (name, same) in [(CLIENT, true), ([0x77; 4], false)] {
+        let mut wire = Wire::new();
+        let hello = client(&FIRST, &name).initial(0, &crypto(0, &hello(1, None, false)), 1200);
+        wire.send(5000, 443, &unknown).send(5000, 443, &hello);
+        let connection = one(wire.finish());
+        assert_eq!(quic(&connection).version_negotiation, same);
+        assert_eq!(connection.transport.first().frame(), if same { 1 } else { 2 });
+    }
 }
 
 #[test]
