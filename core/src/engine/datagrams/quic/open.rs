@@ -193,7 +193,7 @@ impl Entry {
             side.mac = datagram.path.source_mac;
             side.ttl = Some(datagram.path.ttl);
         }
-        self.resets.see(reached, datagram, at, !self.client_id.is_empty());
+        self.resets.see(reached, datagram, at, self.client_id.len() >= 4);
     }
 
     /// One packet of a datagram.

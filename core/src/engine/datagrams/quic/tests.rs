@@ -444,9 +444,13 @@ fn two_small_packets_that_end_alike_are_stateless_resets() {
     // One alone, and one that was captured twice, may be one.
     assert_eq!(class(&[reset(1)]), (blind, true));
     assert_eq!(class(&[reset(1), reset(1)]), (blind, true));
-    // An ordinary packet after it says that the server knows the connection.
+    // An ordinary packet after it says that the server knows the connection,
     let alive = server(&FIRST, &CLIENT, &SERVER).short(20);
     assert_eq!(class(&[reset(1), alive]), (blind, false));
+    // also by an ID that it was given under encryption.
+    let other = |last: u8| [&[0x41, 0xa1, 0xa2, 0xa3, 0xa4][..], &[last; 25]].concat();
+    assert_eq!(class(&[other(1), other(2)]), (blind, false));
+    assert_eq!(class(&[other(1), other(2), reset(1)]), (blind, true));
 }
 
 #[test]
