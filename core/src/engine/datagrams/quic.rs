@@ -23,7 +23,7 @@ use crate::quic::{self, Cid, LongKind, Packet, split};
 use early::EarlyFlights;
 use limits::{IDLE, MAX_FAILURES, MAX_HELD, MAX_OPEN, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS};
 use lookup::{Index, Pair, Reached};
-use open::Entry;
+use open::{EarlyPackets, Entry};
 
 /// Number of a connection in the table.
 type Number = u32;
@@ -38,7 +38,7 @@ struct Stranger {
     /// The server answered it with Version Negotiation.
     negotiated: bool,
     /// 0-RTT packets that came before the Initial, by the destination they bear.
-    zero_rtt: Option<(Cid, u32)>,
+    zero_rtt: Option<(Cid, EarlyPackets)>,
     /// Initials that did not open, and the first of them.
     failures: u8,
     failed: Option<FrameRef>,
@@ -365,12 +365,12 @@ impl QuicTable {
         let pair = Pair::new(datagram.source, datagram.destination);
         match *first {
             Packet::Long(long) if long.kind == LongKind::ZeroRtt => {
-                let known = self
-                    .stranger_of(pair, run)
+                let stranger = self.stranger_of(pair, run);
+                let known = stranger
                     .zero_rtt
-                    .get_or_insert((long.destination, 0));
+                    .get_or_insert((long.destination, EarlyPackets::default()));
                 if known.0 == long.destination {
-                    known.1 = known.1.saturating_add(1);
+                    known.1.count(long.bytes);
                 }
             }
             Packet::Unknown {

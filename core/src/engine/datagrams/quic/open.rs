@@ -2,6 +2,7 @@
 
 mod end;
 mod reset;
+mod zero_rtt;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::tcp::Spans;
 use crate::tls::{AlertDescription, Event, Message};
 
 use reset::ResetWatch;
+pub(super) use zero_rtt::EarlyPackets;
 
 /// What was seen of one side.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,6 +71,7 @@ pub(super) struct Entry {
     pub(super) facts: QuicFacts,
     sides: [SideSeen; 2],
     resets: ResetWatch,
+    early: EarlyPackets,
     /// Names under which the table knows it.
     pub(super) ids: Vec<Key>,
     pub(super) pairs: Vec<Pair>,
@@ -117,6 +120,7 @@ impl Entry {
             },
             sides: <[SideSeen; 2]>::default(),
             resets: ResetWatch::default(),
+            early: EarlyPackets::default(),
             ids: Vec::new(),
             pairs: Vec::new(),
             new_ids: Vec::new(),
@@ -138,7 +142,8 @@ impl Entry {
         if let Some((destination, packets)) = stranger.zero_rtt
             && destination == long.destination
         {
-            self.facts.zero_rtt_packets = packets;
+            self.early = packets;
+            self.facts.zero_rtt_packets = packets.get();
         }
     }
 
@@ -228,7 +233,8 @@ impl Entry {
                 }
             }
             LongKind::ZeroRtt if speaker == Speaker::Client => {
-                self.facts.zero_rtt_packets = self.facts.zero_rtt_packets.saturating_add(1);
+                self.early.count(long.bytes);
+                self.facts.zero_rtt_packets = self.early.get();
             }
             LongKind::Handshake => {
                 if let Some(side) = self.sides.get_mut(index(speaker)) {
