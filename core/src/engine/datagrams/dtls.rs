@@ -157,7 +157,9 @@ impl DtlsTable {
             self.pairs.insert(own, ConnectionState::new(queued));
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
-        } else if let Some(pair) = self.ids.find(datagram) {
+        } else if let Some(pair) = self.ids.find(datagram)
+            && self.goes_on_from_elsewhere(pair, datagram)
+        {
             self.deliver(pair, datagram, at, run);
         }
     }
@@ -239,6 +241,17 @@ impl DtlsTable {
         let tracks = tracks.filter(|(_, track)| only.is_none_or(|only| track.first().1 == only));
         let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record, at), place));
         fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
+    }
+
+    /// Whether a datagram from unknown endpoints, with the connection ID of a known association, is what that says next. Some
+    /// servers have one ID for all, and the handshake of whoever it is may be lost.
+    fn goes_on_from_elsewhere(&self, pair: Pair, datagram: &Datagram<'_>) -> bool {
+        let Some(track) = self.pairs.get(&pair).and_then(|state| state.all.last()) else {
+            return false;
+        };
+        let length = self.id_length(pair, datagram);
+        let first = records(datagram.payload, datagram.cut, length).next();
+        first.is_some_and(|record| track.association.may_be_next(Direction::ToServer, record.number))
     }
 
     fn track(&mut self, pair: Pair, place: usize) -> Option<&mut StreamState> {

@@ -314,6 +314,9 @@ impl StreamState {
         open.finish(run.context.ledger, blind);
         let ends = *open.ends();
         let connection = open.facts_mut();
+        if self.association.has_retry_request() && connection.retry.is_none() {
+            connection.retry_hidden.get_or_insert(self.loss());
+        }
         connection.keys = self.keys.as_deref().and_then(key_origin).or(self.origin);
         self.complete(connection, still_open);
         let [client, server] = &ends;

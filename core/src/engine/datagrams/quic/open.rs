@@ -422,6 +422,13 @@ impl Entry {
         }
     }
 
+    /// The server speaks, and not to what the client was seen to begin with: a Retry and the client's next beginning were not
+    /// captured, or its first Initials.
+    fn answers_another_beginning(&self) -> bool {
+        let [_, server] = self.sides;
+        server.unread && !self.connection.is_answered() && !self.connection.is_retried()
+    }
+
     fn bytes_of(&self, speaker: Speaker) -> u64 {
         self.sides.get(index(speaker)).map_or(0, |side| side.bytes)
     }
@@ -452,7 +459,7 @@ impl Entry {
             version_negotiation: self.facts.version_negotiation || self.connection.has_negotiated_version(),
             retry: self.connection.is_retried(),
             token: self.connection.has_token(),
-            token_or_retry: self.connection.is_token_unclear(),
+            token_or_retry: self.connection.is_token_unclear() || self.answers_another_beginning(),
             stateless_reset: self.resets.found(),
             ..self.facts.clone()
         }

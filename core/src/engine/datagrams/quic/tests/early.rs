@@ -108,3 +108,26 @@ fn a_retry_and_an_answer_in_front_of_both_hellos_are_one_connection() {
     );
     assert!(quic(&connection).retry);
 }
+
+#[test]
+fn what_a_lost_retry_leaves_is_not_told_as_none() {
+    let retried = [0xbb; 6];
+    let retry = Way {
+        source: &retried,
+        ..server(&FIRST, &CLIENT, &SERVER)
+    };
+    let facts = |datagrams: &[Vec<u8>]| {
+        let mut wire = Wire::new();
+        wire.send(5000, 443, &first_flight(false));
+        for datagram in datagrams {
+            wire.send(443, 5000, datagram);
+        }
+        let connection = one(wire.finish());
+        (quic(&connection).retry, quic(&connection).token_or_retry)
+    };
+    assert_eq!(facts(&[]), (false, false));
+    assert_eq!(facts(&[retry.retry(&FIRST, b"token")]), (true, false));
+    // The server answers something else than was seen.
+    let answer = server(&retried, &CLIENT, &SERVER).initial(0, &crypto(0, &answer(None)), 1200);
+    assert_eq!(facts(&[answer]), (false, true));
+}
