@@ -3,7 +3,9 @@
 use crate::session::{Connection, Outcome};
 
 use super::context::RuleContext;
-use super::rules::{CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, Reason, Stage, issue_may_be_lost};
+use super::rules::{
+    CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, FIRST_IN_CAPTURE, Reason, Stage, candidates, issue_may_be_lost,
+};
 use super::service::patterns::MAX_RIVALS;
 use super::{Confidence, Evidence, RuleResult};
 
@@ -64,7 +66,7 @@ pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
             position(reason.reason),
         )
     });
-    name_what_remains(&mut judged);
+    name_what_remains(case, &mut judged);
     say_what_was_lost(case, &mut judged);
     show_failure(case, &mut judged);
     advise_otherwise(case, &mut judged);
@@ -168,7 +170,7 @@ fn say_what_was_lost(case: &RuleContext<'_>, judged: &mut [Judged]) {
 }
 
 /// What is possible stands beside all else that is possible of this connection, and what stands in the service.
-fn name_what_remains(judged: &mut [Judged]) {
+fn name_what_remains(case: &RuleContext<'_>, judged: &mut [Judged]) {
     let possible: Vec<&'static str> = judged
         .iter()
         .filter(|reason| reason.confidence == Confidence::Possible)
@@ -187,9 +189,23 @@ fn name_what_remains(judged: &mut [Judged]) {
                     names.push(name);
                 }
             }
+            // What is merely possible never stands alone.
+            if names.is_empty() {
+                names = anything_else(case);
+                names.retain(|name| *name != own);
+            }
             reason.remaining = names;
         }
         reason.would_settle = reason.would_settle.or(Some(reason.reason.stage.settle()));
+    }
+}
+
+/// What may always be behind a connection of this outcome.
+fn anything_else(case: &RuleContext<'_>) -> Vec<&'static str> {
+    match case.connection.outcome {
+        Outcome::Declined | Outcome::Failed => candidates(case),
+        Outcome::NotOffered => vec![FIRST_IN_CAPTURE.name, CLIENT_DID_NOT_OFFER.name],
+        Outcome::Resumed(_) | Outcome::ExternalPsk | Outcome::Unclear(_) => Vec::new(),
     }
 }
 

@@ -165,7 +165,8 @@ macro_rules! reason {
 }
 use reason;
 
-pub(super) use offer::CLIENT_DID_NOT_OFFER;
+pub(super) use explained::candidates;
+pub(super) use offer::{CLIENT_DID_NOT_OFFER, FIRST_IN_CAPTURE};
 pub(super) use refusal::failure;
 pub(super) use visibility::{CAPTURE_INCOMPLETE, issue_may_be_lost};
 
