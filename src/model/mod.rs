@@ -8,6 +8,7 @@ pub mod cost;
 mod counting;
 mod counts;
 pub mod document;
+mod early;
 mod ids;
 pub mod live;
 mod outward;
@@ -35,14 +36,15 @@ use reshake_core::engine::Engine;
 use reshake_core::net::span::SECOND;
 use reshake_core::net::{Capture, Endpoint, Notice, Timestamp};
 pub(crate) use reshake_core::session::{
-    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
-    TransportKind,
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TransportKind,
 };
+use tickets::may_have_issued;
 use transfers::FtpTransfers;
 pub(crate) use transports::{connections_text, over, protocol_text, quic_version};
 
 pub use alike::OutcomeGroup;
 pub use counts::{Counts, Offers};
+pub use early::{EarlyAnswer, WhyRefused};
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use primary::{Primary, ReasonCount};
 pub use reshake_core::session::Outcomes;
@@ -54,14 +56,6 @@ pub use transfers::TransferCounts;
 const TIMELINE_BARS: i64 = 60;
 /// Widths that a bar may have, in seconds.
 const BAR_SECONDS: [i64; 14] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400];
-
-/// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
-const fn may_have_issued(tickets: TicketsInferred) -> bool {
-    !matches!(
-        tickets,
-        TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
-    )
-}
 
 /// The run that a report is about: borrowed, or shared with others that keep it.
 #[derive(Debug, Clone)]

@@ -189,6 +189,14 @@ pub fn ages(connection: &Connection, ledger: &CredentialStore) -> impl Iterator<
     })
 }
 
+/// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
+pub(super) const fn may_have_issued(tickets: TicketsInferred) -> bool {
+    !matches!(
+        tickets,
+        TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
+    )
+}
+
 impl Report<'_> {
     /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
     #[must_use]

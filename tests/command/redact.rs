@@ -148,7 +148,7 @@ fn compare(
     problems: &mut Vec<String>,
 ) {
     /// Members whose texts name hosts or credentials.
-    const NAMES: [&str; 28] = [
+    const NAMES: [&str; 29] = [
         "id",
         "community_id",
         "ip",
@@ -159,6 +159,8 @@ fn compare(
         "filter",
         "credentials_offered",
         "credential_accepted",
+        // Of an FTP transfer: its control connection.
+        "control",
         "credentials_issued",
         "credential",
         "session_id",
