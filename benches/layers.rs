@@ -20,8 +20,8 @@ use reshake::capture::{Source, from_reader};
 use reshake::model::Report;
 use reshake::render::{json, text};
 use reshake_core::engine::{Engine, Limits};
-use reshake_core::net::{Capture, Decoded, Decoder};
-use reshake_core::tcp::{FlowTable, Limits as FlowLimits};
+use reshake_core::net::{Capture, Decoded, FrameDecoder};
+use reshake_core::tcp::{FlowLimits, FlowTable};
 
 const PLAN: Plan = Plan {
     connections: 4_000,
@@ -65,13 +65,16 @@ fn layers(criterion: &mut Criterion) {
     });
     group.bench_function("source, net", |bencher| {
         bencher.iter(|| {
-            let mut decoder = Decoder::new();
+            let mut decoder = FrameDecoder::new();
             packets(bytes, |packet| _ = black_box(decoder.decode(packet)));
         });
     });
     group.bench_function("source, net, stream", |bencher| {
         bencher.iter(|| {
-            let (mut decoder, mut table) = (Decoder::new(), FlowTable::<()>::new(FlowLimits::default(), |_| false));
+            let (mut decoder, mut table) = (
+                FrameDecoder::new(),
+                FlowTable::<()>::new(FlowLimits::default(), |_| false),
+            );
             packets(bytes, |packet| {
                 if let Decoded::Segment(segment) = &decoder.decode(packet) {
                     black_box(table.route(segment, packet.at()));
@@ -96,7 +99,7 @@ fn layers(criterion: &mut Criterion) {
         bencher.iter(|| Report::of(&engine, captures.clone()));
     });
     let report = Report::of(&engine, captures.clone());
-    let options = text::Options {
+    let options = text::TextOptions {
         coloured: false,
         all: false,
     };

@@ -19,8 +19,8 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use reshake::model::Report;
 use reshake::tui::draw::{Theme, draw};
-use reshake::tui::event::{Command, Event};
-use reshake::tui::state::State;
+use reshake::tui::event::{Effect, UserEvent};
+use reshake::tui::state::ScreenState;
 use reshake::tui::update::update;
 use reshake::tui::work;
 use reshake_core::engine::{Engine, Limits};
@@ -42,7 +42,7 @@ fn main() -> io::Result<()> {
     writeln!(
         out,
         "{} connections analysed in {:.1?}",
-        engine.kept().len(),
+        engine.connection_store().len(),
         started.elapsed()
     )?;
     let started = Instant::now();
@@ -53,7 +53,7 @@ fn main() -> io::Result<()> {
     let report = Arc::new(Report::of(Arc::new(engine), Vec::new()));
     writeln!(out, "report made in {:.1?}", started.elapsed())?;
     let started = Instant::now();
-    let mut bench = Bench::new(State::new(report, SIZE));
+    let mut bench = Bench::new(ScreenState::new(report, SIZE));
     writeln!(out, "screens made in {:.1?}", started.elapsed())?;
     bench.session();
     bench.tell(&mut out)
@@ -66,14 +66,14 @@ struct Timed {
 }
 
 struct Bench {
-    state: State,
+    state: ScreenState,
     terminal: Terminal<TestBackend>,
     keys: Vec<Timed>,
     work: Vec<Timed>,
 }
 
 impl Bench {
-    fn new(state: State) -> Self {
+    fn new(state: ScreenState) -> Self {
         let backend = TestBackend::new(SIZE.0, SIZE.1);
         let Ok(terminal) = Terminal::new(backend);
         Self {
@@ -137,12 +137,12 @@ impl Bench {
     }
 
     fn key(&mut self, code: KeyCode) {
-        let event = Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
+        let event = UserEvent::Key(KeyEvent::new(code, KeyModifiers::NONE));
         self.event(event, &format!("key {code}"));
     }
 
     /// Handles an event and draws; then the work that it asked for, and the answer.
-    fn event(&mut self, event: Event, what: &str) {
+    fn event(&mut self, event: UserEvent, what: &str) {
         let started = Instant::now();
         let commands = update(&mut self.state, event);
         let state = &self.state;
@@ -152,7 +152,7 @@ impl Bench {
             took: started.elapsed(),
         });
         for command in commands {
-            let Command::Ask(ask) = command else { continue };
+            let Effect::Ask(ask) = command else { continue };
             let started = Instant::now();
             let answer = work::answer(&ask, Path::new("."), &|| true);
             self.work.push(Timed {
@@ -243,9 +243,13 @@ fn templates() -> Vec<Template> {
         engine.push(&packet(frame, template.time, template.link, &template.data));
     }
     engine.finish();
-    let mut names: Vec<&[u8]> = engine.ledger().iter().map(|(_, known)| known.name.head()).collect();
+    let mut names: Vec<&[u8]> = engine
+        .credential_store()
+        .iter()
+        .map(|(_, known)| known.name.head())
+        .collect();
     // The same randoms would make the rounds legs of the same connections.
-    for (_, connection) in engine.kept().iter() {
+    for (_, connection) in engine.connection_store().iter() {
         names.extend(connection.hello.yes().map(|hello| hello.random.as_slice()));
         names.extend(connection.answer.yes().map(|answer| answer.random.as_slice()));
     }

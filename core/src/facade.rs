@@ -22,13 +22,13 @@ impl<'a> Diagnosis<'a> {
     #[must_use]
     pub fn of(engine: &'a Engine) -> Self {
         let by_hello = engine.in_order(Connection::hello_time);
-        let learn = || KeyNames::learn(engine.ledger());
+        let learn = || KeyNames::learn(engine.credential_store());
         Self {
             engine,
-            history: History::of(engine.kept(), &by_hello),
+            history: History::of(engine.connection_store(), &by_hello),
             services: ServiceAnalyses::of(
-                engine.kept(),
-                engine.ledger(),
+                engine.connection_store(),
+                engine.credential_store(),
                 &engine.address_facts(),
                 &by_hello,
                 learn,
@@ -41,13 +41,13 @@ impl<'a> Diagnosis<'a> {
         let (engine, order) = (self.engine, self.engine.in_order(first_packet));
         order
             .into_iter()
-            .filter_map(move |id| Some((id, engine.kept().get(id)?)))
+            .filter_map(move |id| Some((id, engine.connection_store().get(id)?)))
     }
 
     /// The reasons of a connection, primary first. Empty where it resumed, and where there is no such connection.
     #[must_use]
     pub fn reasons(&self, id: ConnectionId) -> Vec<Judged> {
-        let connection = self.engine.kept().get(id);
+        let connection = self.engine.connection_store().get(id);
         connection.map_or_else(Vec::new, |connection| {
             judge(&self.engine.case(id, connection, &self.history, &self.services))
         })
@@ -72,7 +72,7 @@ impl<'a> Diagnosis<'a> {
 impl Engine {
     /// Every credential that was issued or offered, with what is known of it.
     pub fn credentials(&self) -> impl Iterator<Item = (CredentialId, &Credential)> {
-        self.ledger().iter()
+        self.credential_store().iter()
     }
 }
 
@@ -87,8 +87,12 @@ impl Engine {
     /// Connections by a key, and by their number where that is the same.
     #[must_use]
     pub fn in_order<K: Ord>(&self, key: impl Fn(&Connection) -> K) -> Vec<ConnectionId> {
-        let mut keyed = Vec::with_capacity(self.kept().len());
-        keyed.extend(self.kept().iter().map(|(id, connection)| (key(connection), id)));
+        let mut keyed = Vec::with_capacity(self.connection_store().len());
+        keyed.extend(
+            self.connection_store()
+                .iter()
+                .map(|(id, connection)| (key(connection), id)),
+        );
         keyed.sort_unstable();
         let mut order = Vec::with_capacity(keyed.len());
         order.extend(keyed.into_iter().map(|(_, id)| id));
@@ -108,15 +112,15 @@ impl Engine {
         id: ConnectionId,
         connection: &'s Connection,
         history: &'s History,
-        hindsight: &'s ServiceAnalyses,
+        analyses: &'s ServiceAnalyses,
     ) -> RuleContext<'s> {
         RuleContext {
             id,
             connection,
-            kept: self.kept(),
-            ledger: self.ledger(),
+            connection_store: self.connection_store(),
+            credential_store: self.credential_store(),
             history,
-            hindsight,
+            analyses,
             drops: self.drops(),
         }
     }

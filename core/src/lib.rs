@@ -124,7 +124,7 @@ pub mod session;
 #[cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 pub mod store;
 
-pub use decrypt::Log as KeyLog;
+pub use decrypt::KeyLogReader as KeyLog;
 pub use diagnosis::answer::Answer;
 pub use diagnosis::rules::Reason;
 pub use diagnosis::service::{PATTERNS, Pattern, PatternKind, ServiceAnalysis};

@@ -39,20 +39,20 @@ pub fn quic_datagrams(data: &[u8]) {
     // A copy that ends here says what the run itself says.
     let copy = engine.snapshot();
     engine.finish();
-    let kept = engine.kept();
-    if copy.kept().omitted_total() == 0 && kept.omitted_total() == 0 {
+    let connection_store = engine.connection_store();
+    if copy.connection_store().evicted_total() == 0 && connection_store.evicted_total() == 0 {
         let outcomes = |engine: &Engine| -> Vec<_> {
-            let all = engine.kept().iter();
+            let all = engine.connection_store().iter();
             all.map(|(id, connection)| (id, connection.outcome)).collect()
         };
         assert_eq!(outcomes(&copy), outcomes(&engine), "a copy tells something else");
     }
     assert!(
-        kept.bytes() <= KEPT || kept.len() <= 1,
+        connection_store.bytes() <= KEPT || connection_store.len() <= 1,
         "{} bytes are kept",
-        kept.bytes()
+        connection_store.bytes()
     );
-    for (_, connection) in kept.iter() {
+    for (_, connection) in connection_store.iter() {
         let facts = connection.transport.quic().expect("nothing but QUIC was sent");
         assert!(facts.paths.len() <= 16, "{} paths", facts.paths.len());
         assert!(!facts.paths.is_empty(), "it began nowhere");

@@ -42,14 +42,15 @@ fn outcomes(data: &[u8], times: u64) -> Vec<String> {
     let mut out = Vec::new();
     json::write_document(&Report::of(&engine, Vec::new()), &mut out).expect("written to memory");
     serde_json::from_slice::<serde_json::Value>(&out).expect("a report is JSON");
-    let kept = engine.kept().iter();
-    kept.map(|(_, connection)| {
-        format!(
-            "{} {:?} {:?}",
-            connection.client, connection.outcome, connection.close.class
-        )
-    })
-    .collect()
+    let connection_store = engine.connection_store().iter();
+    connection_store
+        .map(|(_, connection)| {
+            format!(
+                "{} {:?} {:?}",
+                connection.client, connection.outcome, connection.close.class
+            )
+        })
+        .collect()
 }
 
 /// A raw IPv4 packet with UDP; two bits of `how` say who sends.

@@ -1,12 +1,12 @@
 //! A farm that does as it is told: handshakes with few clients, servers and credentials, in any order and with any end. The
-//! ledger and the verdicts see every combination, and the report writes it in all of its forms.
+//! credential store and the verdicts see every combination, and the report writes it in all of its forms.
 
 use std::collections::BTreeSet;
 
 use reshake::model::Report;
 use reshake_core::engine::{Engine, Limits};
 use reshake_core::net::Capture;
-use reshake_core::net::capture::{Ended, Format};
+use reshake_core::net::capture::{CaptureFormat, Ended};
 use reshake_core::session::Outcome;
 
 use crate::common::forge::{
@@ -55,7 +55,7 @@ pub fn verdicts(data: &[u8]) {
     let outcomes = &report.summary.counts.outcomes;
     assert_eq!(
         outcomes.total(),
-        engine.kept().len() as u64 + engine.kept().omitted_total()
+        engine.connection_store().len() as u64 + engine.connection_store().evicted_total()
     );
 }
 
@@ -80,7 +80,7 @@ pub fn report(data: &[u8]) {
 fn capture(packets: u64) -> Capture {
     Capture {
         path: "farm".to_owned(),
-        format: Format::Pcap,
+        format: CaptureFormat::Pcap,
         compression: None,
         packets,
         bytes: 0,

@@ -21,13 +21,13 @@ use std::io::Cursor;
 
 use reshake::model::Report;
 use reshake::render::json;
-use reshake_core::decrypt::{Keys, Log, Readiness, Secrets, Speaker};
+use reshake_core::decrypt::{ConnectionKeys, KeyLogReader, Readiness, Secrets, Speaker};
 use reshake_core::engine::{Engine, Limits};
-use reshake_core::net::{At, Decoder, FrameRef, LinkType, Packet, SeqNumber, Timestamp};
+use reshake_core::net::{At, FrameDecoder, FrameRef, LinkType, Packet, SeqNumber, Timestamp};
 use reshake_core::tcp::{Assembler, Piece};
 use reshake_core::tls::record::Start;
 use reshake_core::tls::search::{Wanted, search};
-use reshake_core::tls::{ClientHello, Event, Message, ServerHello};
+use reshake_core::tls::{ClientHello, Message, RecordEvent, ServerHello};
 
 /// Packets read of one input: a few bytes of gzip can make a gigabyte of packets.
 const MAX_PACKETS: u64 = 20_000;
@@ -112,7 +112,7 @@ pub const LINKS: [LinkType; 9] = [
 
 /// Frames of any link type, fragments among them.
 pub fn decode(data: &[u8]) {
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     let Some((&link, mut rest)) = data.split_first() else {
         return;
     };
@@ -234,7 +234,7 @@ pub fn record(data: &[u8]) {
 }
 
 fn events<'a>(start: Start, pieces: impl Iterator<Item = &'a [u8]>, how: u8) -> Vec<String> {
-    let mut decoder = reshake_core::tls::Decoder::new(start);
+    let mut decoder = reshake_core::tls::RecordDecoder::new(start);
     let mut events = Vec::new();
     if how & 0x80 != 0 {
         decoder.ignore_change_cipher_spec();
@@ -268,8 +268,8 @@ pub fn keys(data: &[u8]) {
     let (mut secrets, whole) = read_log(text, text.len().max(1));
     let (_, pieces) = read_log(text, size);
     assert_eq!(whole, pieces, "other pieces, other lines");
-    let mut keys = Keys::new();
-    let mut decoders = [Start::Record, Start::Record].map(reshake_core::tls::Decoder::new);
+    let mut keys = ConnectionKeys::new();
+    let mut decoders = [Start::Record, Start::Record].map(reshake_core::tls::RecordDecoder::new);
     let mut streams = [client.chunks(size), server.chunks(size)];
     let speakers = [Speaker::Client, Speaker::Server];
     loop {
@@ -288,7 +288,7 @@ pub fn keys(data: &[u8]) {
 }
 
 fn read_log(text: &[u8], size: usize) -> (Secrets, u64) {
-    let (mut secrets, mut log) = (Secrets::default(), Log::default());
+    let (mut secrets, mut log) = (Secrets::default(), KeyLogReader::default());
     for piece in text.chunks(size) {
         log.push(piece, &mut secrets);
     }
@@ -297,19 +297,19 @@ fn read_log(text: &[u8], size: usize) -> (Secrets, u64) {
 }
 
 fn read_stream(
-    keys: &mut Keys,
+    keys: &mut ConnectionKeys,
     secrets: &mut Secrets,
-    decoder: &mut reshake_core::tls::Decoder,
+    decoder: &mut reshake_core::tls::RecordDecoder,
     speaker: Speaker,
     mut input: &[u8],
 ) {
     decoder.keep(keys.keep(speaker));
     while let Some(event) = decoder.next(&mut input) {
         match event {
-            Event::Message(message) => keys.message(speaker, &message, secrets),
-            Event::ChangeCipherSpec => keys.change_cipher_spec(speaker),
-            Event::Resynchronised => keys.lose(speaker, 1000),
-            Event::Protected(record) => {
+            RecordEvent::Message(message) => keys.message(speaker, &message, secrets),
+            RecordEvent::ChangeCipherSpec => keys.change_cipher_spec(speaker),
+            RecordEvent::Resynchronised => keys.lose(speaker, 1000),
+            RecordEvent::Protected(record) => {
                 if keys.prepare(secrets) == Readiness::Ready {
                     black_box(keys.open(speaker, &record, secrets));
                     while let Some(message) = keys.next_message(speaker, secrets) {
@@ -317,7 +317,7 @@ fn read_stream(
                     }
                 }
             }
-            Event::Alert { .. } | Event::Desynchronised => {}
+            RecordEvent::Alert { .. } | RecordEvent::Desynchronised => {}
         }
         decoder.keep(keys.keep(speaker));
     }
@@ -355,11 +355,11 @@ pub fn engine(data: &[u8]) {
         engine.push(&packet_ref);
     }
     engine.finish();
-    let kept = engine.kept();
+    let connection_store = engine.connection_store();
     assert!(
-        kept.bytes() <= KEPT || kept.len() <= 1,
+        connection_store.bytes() <= KEPT || connection_store.len() <= 1,
         "{} bytes are kept",
-        kept.bytes()
+        connection_store.bytes()
     );
     let mut out = Vec::new();
     let report = Report::of(&engine, Vec::new());

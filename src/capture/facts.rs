@@ -101,13 +101,13 @@ impl FactFile {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use super::super::{Opened, recognise_reader};
+    use super::super::{OpenedInput, recognise_reader};
     use super::*;
 
     fn file(reader: impl Read + Send + 'static) -> FactFile {
         match recognise_reader("x", Box::new(reader), None, 0) {
-            Ok(Opened::Facts(file)) => *file,
-            Ok(Opened::Capture(_)) => panic!("a capture"),
+            Ok(OpenedInput::Facts(file)) => *file,
+            Ok(OpenedInput::Capture(_)) => panic!("a capture"),
             Err(error) => panic!("{error}"),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::SourceError;
 use super::buffer::Buffer;
-use reshake_core::net::capture::{Ended, Format};
+use reshake_core::net::capture::{CaptureFormat, Ended};
 use reshake_core::net::{Capture, FrameRef, Notice, Timestamp};
 
 /// One input on its way from bytes to packets.
@@ -26,13 +26,13 @@ pub(super) struct Input {
 impl Input {
     pub(super) fn new(name: &str, reader: Box<dyn Read + Send>, size: Option<u64>, index: u16) -> Self {
         let meter = Arc::new(AtomicU64::new(0));
-        let reader = Meter {
+        let reader = ByteMeter {
             reader,
             count: Arc::clone(&meter),
         };
         Self {
             buffer: Buffer::new(Box::new(reader)),
-            capture: Capture::new(name, Format::Pcap),
+            capture: Capture::new(name, CaptureFormat::Pcap),
             size,
             error: None,
             over: false,
@@ -177,12 +177,12 @@ impl Input {
 }
 
 /// Counts the bytes read through it, before decompression and possibly in another thread.
-struct Meter {
+struct ByteMeter {
     reader: Box<dyn Read + Send>,
     count: Arc<AtomicU64>,
 }
 
-impl Read for Meter {
+impl Read for ByteMeter {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(space)?;
         self.count.fetch_add(count as u64, Ordering::Relaxed);

@@ -191,7 +191,7 @@ pub enum SourceError {
 }
 
 /// An input, as its first bytes show it.
-pub enum Opened {
+pub enum OpenedInput {
     /// Packets.
     Capture(Box<dyn Source>),
     /// Facts of runs that are over.
@@ -204,7 +204,7 @@ pub enum Opened {
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise(path: &str, capture: u16) -> Result<Opened, SourceError> {
+pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
     if path == "-" {
         return recognise_reader(path, Box::new(io::stdin()), None, capture);
     }
@@ -217,12 +217,12 @@ fn recognise_reader(
     reader: Box<dyn Read + Send>,
     size: Option<u64>,
     capture: u16,
-) -> Result<Opened, SourceError> {
+) -> Result<OpenedInput, SourceError> {
     let input = unwrap(Input::new(name, reader, size, capture));
     if FactFile::recognises(input.buffer.data()) {
-        return Ok(Opened::Facts(Box::new(FactFile::new(input))));
+        return Ok(OpenedInput::Facts(Box::new(FactFile::new(input))));
     }
-    detect(input).map(Opened::Capture)
+    detect(input).map(OpenedInput::Capture)
 }
 
 /// Opens a capture file; `-` is standard input. `capture` is the index that the packets' frame references carry.

@@ -6,7 +6,7 @@ use pcap_parser::pcap::{PcapHeader, parse_pcap_header};
 
 use super::input::Input;
 use super::{Source, SourceError};
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, LinkType, Notice, Packet, Timestamp};
 
 /// Whether a file that starts like this is a pcap file.
@@ -21,13 +21,13 @@ pub(super) struct PcapFile {
     link: LinkType,
     /// Longest frame that is believed.
     limit: u32,
-    ready: Option<Record>,
+    ready: Option<PcapRecord>,
     last_seconds: Option<u32>,
 }
 
 /// One record whose bytes are all in the buffer.
 #[derive(Debug, Clone, Copy)]
-struct Record {
+struct PcapRecord {
     seconds: u32,
     fraction: u32,
     captured: u32,
@@ -59,9 +59,9 @@ impl PcapFile {
             .buffer
             .consume(FILE_HEADER.saturating_add(layout.extra_file_header));
         input.capture.format = if layout.nanoseconds {
-            Format::PcapNanoseconds
+            CaptureFormat::PcapNanoseconds
         } else {
-            Format::Pcap
+            CaptureFormat::Pcap
         };
         // The upper bits carry the length of the frame check sequence, not the type.
         let [link_low, link_high, ..] = header.network.0.to_le_bytes();
@@ -77,7 +77,7 @@ impl PcapFile {
 
     /// Makes the next whole record stand at the start of the buffer.
     #[inline]
-    fn locate(&mut self) -> Option<Record> {
+    fn locate(&mut self) -> Option<PcapRecord> {
         while !self.input.over {
             if let Some(record) = self.layout.parse(self.input.buffer.data())
                 && record.captured <= self.limit
@@ -159,7 +159,7 @@ impl PcapFile {
         true
     }
 
-    fn plausible(&self, record: Record) -> bool {
+    fn plausible(&self, record: PcapRecord) -> bool {
         let near = self
             .last_seconds
             .is_none_or(|last| last.abs_diff(record.seconds) <= RESYNC_SECONDS);
@@ -279,7 +279,7 @@ impl Layout {
         if self.nanoseconds { 1_000_000_000 } else { 1_000_000 }
     }
 
-    fn time(self, record: Record) -> Timestamp {
+    fn time(self, record: PcapRecord) -> Timestamp {
         let unit = if self.nanoseconds { 1 } else { 1000 };
         let nanos = i64::from(record.fraction).wrapping_mul(unit);
         Timestamp::from_nanos(
@@ -291,7 +291,7 @@ impl Layout {
 
     /// The record at the start of `data`, if it is there as a whole.
     #[inline]
-    fn parse(self, data: &[u8]) -> Option<Record> {
+    fn parse(self, data: &[u8]) -> Option<PcapRecord> {
         let record = self.header(data)?;
         let end = self.record_header.checked_add(record.captured as usize)?;
         (end <= data.len()).then_some(record)
@@ -301,7 +301,7 @@ impl Layout {
     /// the big-endian form of the "modified" format nor the old order of the lengths, and where a frame is cut it says no
     /// more than that bytes are missing.
     #[inline]
-    fn header(self, data: &[u8]) -> Option<Record> {
+    fn header(self, data: &[u8]) -> Option<PcapRecord> {
         data.get(..self.record_header)?;
         let ([seconds, fraction, captured, original], _) = data.first_chunk::<SHORTEST_HEADER>()?.as_chunks() else {
             return None;
@@ -313,7 +313,7 @@ impl Layout {
                 u32::from_le_bytes(bytes)
             }
         };
-        Some(self.ordered(Record {
+        Some(self.ordered(PcapRecord {
             seconds: number(*seconds),
             fraction: number(*fraction),
             captured: number(*captured),
@@ -322,14 +322,14 @@ impl Layout {
     }
 
     #[inline]
-    fn ordered(self, record: Record) -> Record {
+    fn ordered(self, record: PcapRecord) -> PcapRecord {
         let swap = match self.lengths {
             Lengths::CapturedFirst => false,
             Lengths::OriginalFirst => true,
             Lengths::SmallerIsCaptured => record.captured > record.original,
         };
         if swap {
-            return Record {
+            return PcapRecord {
                 captured: record.original,
                 original: record.captured,
                 ..record
@@ -363,7 +363,7 @@ mod tests {
     };
     use reshake_core::net::capture::Ended;
 
-    fn nanos_of_one(order: Order, magic: u32) -> (i64, Format) {
+    fn nanos_of_one(order: Order, magic: u32) -> (i64, CaptureFormat) {
         let mut bytes = pcap_header(order, magic);
         bytes.extend(record(order, START, 123_456, b"frame"));
         let (packets, capture) = read_all(&bytes);
@@ -378,8 +378,8 @@ mod tests {
     fn microseconds_and_nanoseconds_in_either_byte_order() {
         let second = i64::from(START) * 1_000_000_000;
         for order in [LITTLE, BIG] {
-            let micro = (second + 123_456_000, Format::Pcap);
-            let nano = (second + 123_456, Format::PcapNanoseconds);
+            let micro = (second + 123_456_000, CaptureFormat::Pcap);
+            let nano = (second + 123_456, CaptureFormat::PcapNanoseconds);
             assert_eq!(nanos_of_one(order, 0xa1b2_c3d4), micro);
             assert_eq!(nanos_of_one(order, 0xa1b2_3c4d), nano);
             assert_eq!(nanos_of_one(order, 0xa12b_3c4d), nano);

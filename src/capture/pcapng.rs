@@ -7,14 +7,14 @@ use pcap_parser::pcapng::{Block, SecretsType, parse_block_be, parse_block_le};
 use super::buffer::Buffer;
 use super::input::Input;
 use super::{Source, SourceError};
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, LinkType, Notice, Packet, Timestamp};
 
 mod clock;
 mod interface;
 
 use clock::Clock;
-use interface::Interface;
+use interface::SectionInterface;
 
 /// Whether a file that starts like this is a pcapng file.
 pub(super) fn recognises(start: &[u8]) -> bool {
@@ -26,18 +26,18 @@ pub(super) struct PcapngFile {
     input: Input,
     big_endian: bool,
     /// Of the section being read.
-    interfaces: Vec<Interface>,
+    interfaces: Vec<SectionInterface>,
     /// Interfaces of the sections before, so that numbers are unique in the file.
     earlier_interfaces: u32,
     earlier_drops: Option<u64>,
     secrets: Vec<Vec<u8>>,
     secrets_size: usize,
-    ready: Option<Record>,
+    ready: Option<PacketBlock>,
 }
 
 /// One packet whose block is whole in the buffer.
 #[derive(Debug, Clone, Copy)]
-struct Record {
+struct PacketBlock {
     /// `None` in a Simple Packet Block, which has no time.
     time: Option<Timestamp>,
     link: LinkType,
@@ -49,8 +49,8 @@ struct Record {
 }
 
 /// What stands at the start of the buffer.
-enum Found {
-    Packet(Record),
+enum NextBlock {
+    Packet(PacketBlock),
     /// A whole block without a packet, to be stepped over.
     Other(usize),
     /// Nothing whole.
@@ -91,7 +91,7 @@ impl PcapngFile {
         let Some(big_endian) = byte_order(input.buffer.data()) else {
             return Err(input.unrecognised());
         };
-        input.capture.format = Format::Pcapng;
+        input.capture.format = CaptureFormat::Pcapng;
         Ok(Self {
             input,
             big_endian,
@@ -105,21 +105,21 @@ impl PcapngFile {
     }
 
     /// Makes the next block with a packet stand at the start of the buffer.
-    fn locate(&mut self) -> Option<Record> {
+    fn locate(&mut self) -> Option<PacketBlock> {
         while !self.input.over {
             match self.look() {
-                Found::Packet(record) => return Some(record),
-                Found::Other(length) => self.input.buffer.consume(length),
-                Found::Nothing => {}
+                NextBlock::Packet(record) => return Some(record),
+                NextBlock::Other(length) => self.input.buffer.consume(length),
+                NextBlock::Nothing => {}
             }
         }
         None
     }
 
-    fn look(&mut self) -> Found {
+    fn look(&mut self) -> NextBlock {
         if !self.input.fill(SMALLEST_BLOCK) {
             self.input.end_at_header();
-            return Found::Nothing;
+            return NextBlock::Nothing;
         }
         let Some((kind, length)) = self.block_head() else {
             return self.resync(true);
@@ -167,11 +167,11 @@ impl PcapngFile {
     }
 
     #[inline]
-    fn packet(&mut self, length: usize, body_end: usize, read: fn(&Self, &[u8]) -> Option<Record>) -> Found {
+    fn packet(&mut self, length: usize, body_end: usize, read: fn(&Self, &[u8]) -> Option<PacketBlock>) -> NextBlock {
         let data = self.input.buffer.data();
         let record = read(self, data.get(..body_end).unwrap_or_default());
         match record {
-            Some(record) => Found::Packet(Record {
+            Some(record) => NextBlock::Packet(PacketBlock {
                 block: length,
                 ..record
             }),
@@ -182,7 +182,7 @@ impl PcapngFile {
     /// The block is whole, but names an interface that is not described, or lengths that do not fit into it. It keeps
     /// its frame number.
     #[cold]
-    fn packet_without_meaning(&mut self, length: usize) -> Found {
+    fn packet_without_meaning(&mut self, length: usize) -> NextBlock {
         let data = self.input.buffer.data();
         let interface = match self.u32_at(data, 0) {
             Some(block_type::SIMPLE_PACKET) => Some(0),
@@ -196,12 +196,12 @@ impl PcapngFile {
             Notice::UnknownInterface
         });
         self.input.count_untimed(0, 0);
-        Found::Other(length)
+        NextBlock::Other(length)
     }
 
     /// Enhanced Packet Block (section 4.3), walked by hand: pcap-parser allocates for its options.
     #[inline]
-    fn enhanced_packet(&self, data: &[u8]) -> Option<Record> {
+    fn enhanced_packet(&self, data: &[u8]) -> Option<PacketBlock> {
         let header = data.first_chunk::<28>()?;
         let number = self.u32_at(header, 8)?;
         let (high, low) = (self.u32_at(header, 12)?, self.u32_at(header, 16)?);
@@ -211,7 +211,7 @@ impl PcapngFile {
     }
 
     /// Packet Block (appendix A), obsolete; pcap-parser does not know it.
-    fn old_packet(&self, data: &[u8]) -> Option<Record> {
+    fn old_packet(&self, data: &[u8]) -> Option<PacketBlock> {
         let number = u32::from(self.u16_at(data, 8)?);
         let time = (self.u32_at(data, 12)?, self.u32_at(data, 16)?);
         let captured = self.u32_at(data, 20)? as usize;
@@ -220,7 +220,7 @@ impl PcapngFile {
 
     /// Simple Packet Block (section 4.4). The captured length is not written down: pcap-parser leaves the padding on a
     /// packet that the snap length cut.
-    fn simple_packet(&self, data: &[u8]) -> Option<Record> {
+    fn simple_packet(&self, data: &[u8]) -> Option<PacketBlock> {
         let original = self.u32_at(data, 8)?;
         let snaplen = match self.interface(0)?.snaplen {
             0 => u32::MAX,
@@ -240,13 +240,13 @@ impl PcapngFile {
         time: Option<(u32, u32)>,
         captured: usize,
         original: u32,
-    ) -> Option<Record> {
+    ) -> Option<PacketBlock> {
         let interface = self.interface(number)?;
         if skip.checked_add(captured)? > data.len() {
             return None;
         }
         let ticks = |(high, low): (u32, u32)| (u64::from(high) << 32) | u64::from(low);
-        Some(Record {
+        Some(PacketBlock {
             time: time.map(|time| interface.clock.time(ticks(time))),
             link: interface.link,
             interface: self.earlier_interfaces.saturating_add(number),
@@ -258,11 +258,11 @@ impl PcapngFile {
     }
 
     #[inline]
-    fn interface(&self, number: u32) -> Option<&Interface> {
+    fn interface(&self, number: u32) -> Option<&SectionInterface> {
         self.interfaces.get(number as usize)
     }
 
-    fn other_block(&mut self, kind: u32, length: usize) -> Found {
+    fn other_block(&mut self, kind: u32, length: usize) -> NextBlock {
         match kind {
             block_type::SECTION => self.start_section(),
             block_type::INTERFACE | block_type::STATISTICS | block_type::SECRETS => {
@@ -279,7 +279,7 @@ impl PcapngFile {
             }
             _ => {}
         }
-        Found::Other(length)
+        NextBlock::Other(length)
     }
 
     fn start_section(&mut self) {
@@ -302,7 +302,7 @@ impl PcapngFile {
         };
         match parse(data) {
             Ok((_, Block::InterfaceDescription(block))) => {
-                self.interfaces.push(Interface::new(&block, self.big_endian));
+                self.interfaces.push(SectionInterface::new(&block, self.big_endian));
             }
             Ok((_, Block::InterfaceStatistics(block))) => {
                 let dropped = interface::dropped(&block, self.big_endian);
@@ -324,7 +324,7 @@ impl PcapngFile {
             Err(_) => {
                 // Interfaces are known by their number, so each takes its place.
                 if self.u32_at(data, 0) == Some(block_type::INTERFACE) {
-                    self.interfaces.push(Interface::unreadable());
+                    self.interfaces.push(SectionInterface::unreadable());
                 }
                 self.input.note(Notice::CorruptBlockSkipped);
             }
@@ -339,7 +339,7 @@ impl PcapngFile {
     /// Steps over damage to the next place where a block of a known type has its length at both ends. A block that
     /// reaches over the end of the file is damage too if whole blocks follow inside it; else the file was cut there.
     #[cold]
-    fn resync(&mut self, damaged: bool) -> Found {
+    fn resync(&mut self, damaged: bool) -> NextBlock {
         let mut at = 4;
         loop {
             // Twice the longest block: so each place is looked at once, with all that may belong to it at hand.
@@ -348,7 +348,7 @@ impl PcapngFile {
             let until = if whole { RESYNC_LIMIT } else { there };
             if let Some(skip) = self.find_block(at, until) {
                 self.input.note(Notice::CorruptBlockSkipped);
-                return Found::Other(skip);
+                return NextBlock::Other(skip);
             }
             if !whole {
                 break;
@@ -362,7 +362,7 @@ impl PcapngFile {
         } else {
             self.input.end_inside();
         }
-        Found::Nothing
+        NextBlock::Nothing
     }
 
     fn find_block(&self, from: usize, until: usize) -> Option<usize> {
@@ -411,7 +411,7 @@ impl PcapngFile {
     }
 
     /// A packet without a time of its own stands at the latest time so far.
-    fn time(&self, record: Record) -> Timestamp {
+    fn time(&self, record: PacketBlock) -> Timestamp {
         let last = self.input.capture.last_time;
         record.time.or(last).unwrap_or(Timestamp::from_nanos(0))
     }

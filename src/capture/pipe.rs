@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Pause, Source, SourceError, from_reader};
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, FrameRef, LinkType, Packet, Timestamp};
 
 /// Bytes read ahead at most; beyond that the sender waits.
@@ -94,7 +94,7 @@ impl Pipe {
             shared,
             batch: Batch::default(),
             taken: 0,
-            capture: Capture::new(name, Format::Pcap),
+            capture: Capture::new(name, CaptureFormat::Pcap),
             error: None,
             latest: None,
             over: false,

@@ -129,12 +129,12 @@ pub(super) fn plain_pcap(count: u8) -> Vec<u8> {
 
 /// Writes pcapng blocks.
 #[derive(Debug, Clone)]
-pub(super) struct Blocks {
+pub(super) struct BlockWriter {
     pub(super) order: Order,
     pub(super) bytes: Vec<u8>,
 }
 
-impl Blocks {
+impl BlockWriter {
     pub(super) fn new(order: Order) -> Self {
         Self {
             order,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::{Pause, Source, SourceError};
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, Packet, Timestamp};
 
 /// One or more sources merged by packet time.
@@ -125,7 +125,7 @@ impl Timeline {
     /// Whether any input is of a format that may bring TLS key logs along.
     #[must_use]
     pub fn may_bring_secrets(&self) -> bool {
-        self.captures().any(|capture| capture.format == Format::Pcapng)
+        self.captures().any(|capture| capture.format == CaptureFormat::Pcapng)
     }
 
     /// Whether key logs stand before the next packet, which is read for it.

@@ -8,12 +8,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::catalog::{Given, RuleKind};
 use super::requirement::Value;
-use super::rules::{Each, Fault, Origin, Rules, Scope, Terms, unknown};
+use super::rules::{Each, Origin, RuleFault, Rules, Scope, Terms, unknown};
 
 type Key<'k> = (&'k str, Range<usize>, &'k Spanned<DeValue<'k>>);
 
 /// Adds what the file says to the rules.
-pub(super) fn read(rules: &mut Rules, path: &str, text: &str, terms: Terms<'_>) -> Result<(), Fault> {
+pub(super) fn read(rules: &mut Rules, path: &str, text: &str, terms: Terms<'_>) -> Result<(), RuleFault> {
     let mut reader = Reader {
         rules,
         path,
@@ -46,14 +46,14 @@ impl Reader<'_> {
         }
     }
 
-    fn fault(&self, at: usize, message: impl Into<String>) -> Fault {
-        Fault {
+    fn fault(&self, at: usize, message: impl Into<String>) -> RuleFault {
+        RuleFault {
             origin: self.origin(at),
             message: message.into(),
         }
     }
 
-    fn top(&mut self, table: &DeTable<'_>) -> Result<(), Fault> {
+    fn top(&mut self, table: &DeTable<'_>) -> Result<(), RuleFault> {
         for (key, at, value) in in_order(table) {
             match key {
                 "each" => self.each(at, value)?,
@@ -65,7 +65,7 @@ impl Reader<'_> {
     }
 
     /// `[each.service]` and its like.
-    fn each(&mut self, at: Range<usize>, value: &Spanned<DeValue<'_>>) -> Result<(), Fault> {
+    fn each(&mut self, at: Range<usize>, value: &Spanned<DeValue<'_>>) -> Result<(), RuleFault> {
         const FORM: &str = "'each' has the tables [each.service], [each.server-name], [each.mechanism]";
         let DeValue::Table(table) = value.get_ref() else {
             return Err(self.fault(at.start, FORM));
@@ -82,7 +82,7 @@ impl Reader<'_> {
     }
 
     /// `[[part]]`.
-    fn parts(&mut self, at: Range<usize>, value: &Spanned<DeValue<'_>>) -> Result<(), Fault> {
+    fn parts(&mut self, at: Range<usize>, value: &Spanned<DeValue<'_>>) -> Result<(), RuleFault> {
         const FORM: &str = "parts are written as [[part]], each with where = \"TERMS\" and rules";
         let DeValue::Array(parts) = value.get_ref() else {
             return Err(self.fault(at.start, FORM));
@@ -106,7 +106,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn terms(&self, value: &Spanned<DeValue<'_>>) -> Result<Scope, Fault> {
+    fn terms(&self, value: &Spanned<DeValue<'_>>) -> Result<Scope, RuleFault> {
         let at = value.span().start;
         let DeValue::String(text) = value.get_ref() else {
             return Err(self.fault(at, "'where' is a text as \"name:www.example.test\""));
@@ -124,7 +124,7 @@ impl Reader<'_> {
     }
 
     /// One rule or setting.
-    fn entry(&mut self, scope: &Scope, (key, at, value): Key<'_>, more: &[&'static str]) -> Result<(), Fault> {
+    fn entry(&mut self, scope: &Scope, (key, at, value): Key<'_>, more: &[&'static str]) -> Result<(), RuleFault> {
         let Some(kind) = RuleKind::by_name(key).filter(|kind| kind.given != Given::Never) else {
             return Err(self.fault(at.start, unknown("key", key, more)));
         };
@@ -176,7 +176,7 @@ fn convert(value: &DeValue<'_>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::requirement::{Requirement, Share};
+    use super::super::requirement::{Fraction, Requirement};
     use super::*;
 
     fn terms(text: &str) -> Result<(), (usize, String)> {
@@ -222,7 +222,7 @@ mod tests {
         );
         assert_eq!(
             rules.rules.get(1).map(|rule| &rule.demand),
-            Some(&Requirement::MaxUnclear(Share(0.0)))
+            Some(&Requirement::MaxUnclear(Fraction(0.0)))
         );
     }
 

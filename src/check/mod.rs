@@ -14,7 +14,7 @@ mod rules;
 mod show;
 
 pub use catalog::{Given, RULES, RuleKind};
-pub use evaluator::{Area, Baseline, Found, Ground, Member, Proof, Quantities, RuleEvaluator, Verdict};
-pub use requirement::{EarlyDataRule, Polarity, Requirement, Share};
-pub use rules::{Each, Fault, Origin, Rule, Rules, Scope, Terms};
+pub use evaluator::{Area, Baseline, Ground, Measured, Member, Proof, Quantities, RuleEvaluator, Verdict};
+pub use requirement::{EarlyDataRule, Fraction, Polarity, Requirement};
+pub use rules::{Each, Origin, Rule, RuleFault, Rules, Scope, Terms};
 pub use show::show;

@@ -12,7 +12,7 @@ use crate::wording;
 
 /// A share, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share(pub f64);
+pub struct Fraction(pub f64);
 
 /// Whether something must not be there or must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,11 @@ pub enum Requirement {
     /// So many connections.
     MinConnections(u64),
     /// At most this share of outcomes that are not visible.
-    MaxUnclear(Share),
+    MaxUnclear(Fraction),
     /// Accepted of the decided offers.
-    MinResumptionRate(Share),
+    MinResumptionRate(Fraction),
     /// Resumed of the handshakes of returning clients.
-    MinReturningShare(Share),
+    MinReturningShare(Fraction),
     /// The Nth connection of each client at a service resumes, or all from there on.
     MustResume {
         /// From 1.
@@ -69,7 +69,7 @@ pub enum Requirement {
     /// Versions that may be negotiated.
     AllowVersion(Vec<ProtocolVersion>),
     /// How far the resumption rate may be below that of the baseline.
-    MaxRateDrop(Share),
+    MaxRateDrop(Fraction),
     /// No reason that the baseline does not have, but these.
     NoNewReason(Vec<&'static str>),
 }
@@ -191,7 +191,7 @@ fn count(value: &Value) -> Result<u64, WrongValue> {
     number.ok_or_else(|| wrong(format!("{value} is no whole number from 0 on")))
 }
 
-fn share(value: &Value) -> Result<Share, WrongValue> {
+fn share(value: &Value) -> Result<Fraction, WrongValue> {
     #[allow(clippy::cast_precision_loss)] // only 0 and 1 pass
     let number = match value {
         Value::Whole(number) => Some(*number as f64),
@@ -207,7 +207,7 @@ fn share(value: &Value) -> Result<Share, WrongValue> {
     };
     number
         .filter(|number| (0.0..=1.0).contains(number))
-        .map(Share)
+        .map(Fraction)
         .ok_or_else(|| wrong(format!("{value} is no share: 0 to 1 as 0.9, or a text as 90%")))
 }
 
@@ -412,7 +412,7 @@ mod tests {
 
     #[test]
     fn shares_are_numbers_or_per_cent() {
-        let rate = |share| Ok(vec![Requirement::MinResumptionRate(Share(share))]);
+        let rate = |share| Ok(vec![Requirement::MinResumptionRate(Fraction(share))]);
         for value in [Value::Number(0.9), text("0.9"), text("90%"), text(" 90 %")] {
             assert_eq!(read("min-resumption-rate", value), rate(0.9));
         }

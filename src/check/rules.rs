@@ -4,13 +4,13 @@
 use std::fmt;
 
 use super::catalog::{Given, RULES, RuleKind};
-use super::requirement::{self, EarlyDataRule, Requirement, Share, Value, WrongValue};
+use super::requirement::{self, EarlyDataRule, Fraction, Requirement, Value, WrongValue};
 use reshake_core::diagnosis::Confidence;
 
 /// Connections without which nothing was tested.
 const DEFAULT_CONNECTIONS: u64 = 1;
 /// Share of unclear outcomes above which a capture proves nothing.
-const DEFAULT_UNCLEAR: Share = Share(0.1);
+const DEFAULT_UNCLEAR: Fraction = Fraction(0.1);
 
 /// A rule that is laid on each of several parts by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,14 +82,14 @@ impl fmt::Display for Origin {
 
 /// What is wrong with a rule, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct RuleFault {
     /// The flag or the place in the file.
     pub origin: Origin,
     /// In one line.
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RuleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.origin, self.message)
     }
@@ -153,7 +153,7 @@ impl Rules {
     ///
     /// # Errors
     /// The first thing that is wrong, with its line and column.
-    pub fn add_file(&mut self, path: &str, text: &str, terms: Terms<'_>) -> Result<(), Fault> {
+    pub fn add_file(&mut self, path: &str, text: &str, terms: Terms<'_>) -> Result<(), RuleFault> {
         super::file::read(self, path, text, terms)
     }
 
@@ -161,9 +161,9 @@ impl Rules {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn add_flag(&mut self, name: &'static str, text: &str, terms: Terms<'_>) -> Result<(), Fault> {
+    pub fn add_flag(&mut self, name: &'static str, text: &str, terms: Terms<'_>) -> Result<(), RuleFault> {
         let origin = Origin::Flag(name);
-        let fault = |message: String| Fault {
+        let fault = |message: String| RuleFault {
             origin: Origin::Flag(name),
             message,
         };
@@ -228,14 +228,14 @@ impl Rules {
     ///
     /// # Errors
     /// What is asked for without what it needs; that nothing is demanded.
-    pub fn finish(mut self) -> Result<Self, Fault> {
-        let needs = |origin: &Origin, name: &str| Fault {
+    pub fn finish(mut self) -> Result<Self, RuleFault> {
+        let needs = |origin: &Origin, name: &str| RuleFault {
             origin: origin.clone(),
             message: format!("{name} compares with an earlier report: give it as baseline"),
         };
         if let Some((_, origin)) = &self.baseline {
             let origin = origin.clone();
-            let drop = Requirement::MaxRateDrop(Share(0.0));
+            let drop = Requirement::MaxRateDrop(Fraction(0.0));
             if !self.rules.iter().any(|rule| rule.demand.name() == drop.name()) {
                 self.rules.push(Rule {
                     demand: drop,
@@ -296,7 +296,7 @@ impl Rules {
 fn demands_nothing(demand: &Requirement) -> bool {
     match demand {
         Requirement::MinConnections(0) | Requirement::EarlyData(EarlyDataRule::Allow) => true,
-        Requirement::MaxUnclear(Share(most)) | Requirement::MaxRateDrop(Share(most)) => *most >= 1.0,
+        Requirement::MaxUnclear(Fraction(most)) | Requirement::MaxRateDrop(Fraction(most)) => *most >= 1.0,
         _ => false,
     }
 }
@@ -410,7 +410,7 @@ mod tests {
         assert_eq!(
             demands,
             [
-                &Requirement::MaxRateDrop(Share(0.0)),
+                &Requirement::MaxRateDrop(Fraction(0.0)),
                 &Requirement::NoNewReason(vec!["stek-changed"])
             ]
         );

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::args::{Analyze, Format};
+use super::args::{Analyze, ReportFormat};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, interrupt, keylogs, print, read};
 use crate::facts;
 use crate::model::document::Bounds;
 use crate::model::{Report, SelectError, Selection};
 use crate::render::{html, json, markdown, text};
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::wording::printable;
 use reshake_core::engine::{Limits, Shard};
 
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let selection = selection(arguments.select.as_deref())?;
     let options = options(arguments)?;
     let mut redaction = Redaction::of(&arguments.redact)?;
-    if arguments.format == Format::Facts && !may_be_facts(selection.as_ref(), &redaction) {
+    if arguments.format == ReportFormat::Facts && !may_be_facts(selection.as_ref(), &redaction) {
         return Ok(Status::Usage);
     }
     let mut run = read(&inputs, &options, arguments.quiet);
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     }
     let selection = redaction.apply(&mut run, selection);
     let Run { engine, captures, .. } = run;
-    if arguments.format == Format::Facts {
+    if arguments.format == ReportFormat::Facts {
         let shard = Shard::of(&engine, captures);
         print(|out| facts::write(&shard, out))?;
         return Ok(status);
@@ -45,20 +45,20 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let report = Report::with_threads(&engine, captures, selection, usize::from(arguments.threads));
     let bounds = if arguments.all { Bounds::WIDE } else { Bounds::USUAL };
     print(|out| match arguments.format {
-        Format::Text => text::write(
+        ReportFormat::Text => text::write(
             &report,
-            text::Options {
+            text::TextOptions {
                 coloured,
                 all: arguments.all,
             },
             out,
         ),
-        Format::Json => json::write_document(&report, out),
-        Format::Jsonl => json::write_lines(&report, out),
-        Format::Facts => Ok(()),
-        Format::Markdown => markdown::write(&report, bounds, out),
-        Format::Html => html::write(&report, bounds, out),
-        Format::Csv => json::write_csv(&report, out),
+        ReportFormat::Json => json::write_document(&report, out),
+        ReportFormat::Jsonl => json::write_lines(&report, out),
+        ReportFormat::Facts => Ok(()),
+        ReportFormat::Markdown => markdown::write(&report, bounds, out),
+        ReportFormat::Html => html::write(&report, bounds, out),
+        ReportFormat::Csv => json::write_csv(&report, out),
     })?;
     std::mem::forget(report);
     // The process ends here: giving back the memory of every connection one by one would only cost time.
@@ -107,7 +107,7 @@ pub(super) fn selection(text: Option<&str>) -> Result<Option<Selection>, Status>
     })
 }
 
-fn options(arguments: &Analyze) -> Result<Options, Status> {
+fn options(arguments: &Analyze) -> Result<RunOptions, Status> {
     let mut limits = Limits::default();
     limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
     let stop = arguments.follow.then(interrupt::stop).transpose();
@@ -115,12 +115,12 @@ fn options(arguments: &Analyze) -> Result<Options, Status> {
         complain(&format!("--follow: signals cannot be caught: {error}"));
         Status::Unreadable
     })?;
-    Ok(Options {
+    Ok(RunOptions {
         limits,
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
-        joinable: arguments.format == Format::Facts,
+        joinable: arguments.format == ReportFormat::Facts,
         threads: usize::from(arguments.threads),
     })
 }

@@ -4,18 +4,18 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::args::gate::{Check, CheckForm, Output};
+use super::args::gate::{CheckArgs, CheckForm, Output};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, keylogs, print, read};
-use crate::check::render::{self, Asked, Form};
+use crate::check::render::{self, Asked, CheckFormat};
 use crate::check::{Baseline, Origin, Rules, show};
-use crate::diff::Side;
+use crate::diff::DiffSide;
 use crate::model::{Report, Selection};
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::wording::printable;
 use reshake_core::engine::Limits;
 
-pub(super) fn run(arguments: &Check, coloured: bool) -> Done {
+pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
     let mut rules = rules(arguments)?;
     if arguments.print_rules {
         let shown = show(&rules);
@@ -76,18 +76,18 @@ fn redact(redaction: &mut Redaction, run: &mut Run, rules: &mut Rules, asked: &m
     }
 }
 
-fn options(arguments: &Check) -> Result<Options, Status> {
+fn options(arguments: &CheckArgs) -> Result<RunOptions, Status> {
     let mut limits = Limits::default();
     limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
-    Ok(Options {
+    Ok(RunOptions {
         limits,
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     })
 }
 
 /// The rules of the file, then those of the flags.
-fn rules(arguments: &Check) -> Result<Rules, Status> {
+fn rules(arguments: &CheckArgs) -> Result<Rules, Status> {
     let terms = |text: &str| {
         let wrong = |error: crate::model::SelectError| (error.at, error.message);
         Selection::parse(text).map(|_| ()).map_err(wrong)
@@ -114,13 +114,13 @@ fn rules(arguments: &Check) -> Result<Rules, Status> {
 }
 
 #[allow(clippy::needless_pass_by_value)] // as map_err hands it over
-fn fault(fault: crate::check::Fault) -> Status {
+fn fault(fault: crate::check::RuleFault) -> Status {
     complain(&fault.to_string());
     Status::Usage
 }
 
 /// Whether there is something to check, and a place for every form of the answer.
-fn usable(arguments: &Check, rules: &Rules) -> Result<(), Status> {
+fn usable(arguments: &CheckArgs, rules: &Rules) -> Result<(), Status> {
     let refuse = |line: &str| {
         complain(line);
         Err(Status::Usage)
@@ -154,7 +154,8 @@ fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
         Origin::Default | Origin::Flag(_) => Path::new(path).to_owned(),
     };
     let json = fs::read(&file).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
-    let side = Side::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+    let side =
+        DiffSide::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
     match side.selection {
         None => Ok(side.baseline()),
         Some(terms) => Err(unreadable(format!(
@@ -165,7 +166,7 @@ fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, Status> {
 }
 
 /// Writes every form; whether each could be written.
-fn write(arguments: &Check, answer: &render::Check<'_, '_>, coloured: bool) -> io::Result<bool> {
+fn write(arguments: &CheckArgs, answer: &render::Check<'_, '_>, coloured: bool) -> io::Result<bool> {
     let mut written = true;
     for Output { form, file } in &arguments.format {
         let Some(file) = file else { continue };
@@ -180,18 +181,18 @@ fn write(arguments: &Check, answer: &render::Check<'_, '_>, coloured: bool) -> i
     Ok(written)
 }
 
-fn to_file(path: &str, answer: &render::Check<'_, '_>, form: Form) -> io::Result<()> {
+fn to_file(path: &str, answer: &render::Check<'_, '_>, form: CheckFormat) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     answer.write(form, &mut out)?;
     out.flush()
 }
 
-const fn form_of(form: CheckForm, coloured: bool) -> Form {
+const fn form_of(form: CheckForm, coloured: bool) -> CheckFormat {
     match form {
-        CheckForm::Text => Form::Text { coloured },
-        CheckForm::Json => Form::Json,
-        CheckForm::Junit => Form::Junit,
-        CheckForm::Sarif => Form::Sarif,
-        CheckForm::Github => Form::Github,
+        CheckForm::Text => CheckFormat::Text { coloured },
+        CheckForm::Json => CheckFormat::Json,
+        CheckForm::Junit => CheckFormat::Junit,
+        CheckForm::Sarif => CheckFormat::Sarif,
+        CheckForm::Github => CheckFormat::Github,
     }
 }

@@ -6,15 +6,15 @@ use std::net::IpAddr;
 use hashbrown::HashSet;
 
 use super::args::{Annotate, Copying, Extract};
-use super::output::Output;
+use super::output::OutputFile;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
-use crate::capture::copy::{Changes, Chosen, Copied, CopyError, Frames, copy};
+use crate::capture::copy::{Changes, Chosen, Copied, CopyError, FrameSet, copy};
 use crate::capture::{self, KeyLogFile};
-use crate::model::session::{Found, Life};
+use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, connection_id};
 use crate::render::annotations::{Annotations, connections_called};
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::wording::counted;
 use reshake_core::net::hex;
 use reshake_core::session::{Connection, ConnectionId};
@@ -25,9 +25,9 @@ const MAX_CANDIDATES: usize = 20;
 const MAX_EMBEDDED: usize = 64 << 20;
 
 /// A run and where its copy goes.
-struct Job {
+struct CopyJob {
     run: Run,
-    output: Output,
+    output: OutputFile,
     /// Lines of the given key logs that belong to connections of the capture.
     embedded: Vec<u8>,
 }
@@ -54,9 +54,12 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     let Some(ids) = wanted(arguments, &report) else {
         return Ok(Status::Usage);
     };
-    let kept = report.engine.kept();
-    let chosen: Vec<&Connection> = ids.iter().filter_map(|id| kept.get(*id)).collect();
-    let mut frames = Chosen::of(chosen.iter().copied(), kept.iter().map(|(_, connection)| connection));
+    let connection_store = report.engine.connection_store();
+    let chosen: Vec<&Connection> = ids.iter().filter_map(|id| connection_store.get(*id)).collect();
+    let mut frames = Chosen::of(
+        chosen.iter().copied(),
+        connection_store.iter().map(|(_, connection)| connection),
+    );
     match capture::open(&arguments.copying.file, 0) {
         Ok(mut source) => {
             while let Some(packet) = source.next() {
@@ -86,7 +89,7 @@ pub(super) fn extract(arguments: &Extract) -> Done {
 }
 
 /// Opens the output, then analyses the input: what cannot be written is said before the work.
-fn begin(arguments: &Copying) -> Result<Job, Status> {
+fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
     let usage = |line: String| {
         complain(&line);
         Status::Usage
@@ -106,13 +109,13 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
             "--embed-keys: there is no key log; give one as --keylog FILE".to_owned(),
         ));
     }
-    let output = Output::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
+    let output = OutputFile::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
         complain(&line);
         status
     })?;
-    let options = Options {
+    let options = RunOptions {
         keylogs: keylogs.clone(),
-        ..Options::default()
+        ..RunOptions::default()
     };
     let run = read(std::slice::from_ref(&arguments.file), &options, arguments.quiet);
     if run.captures.is_empty() || !run.errors.is_empty() {
@@ -120,7 +123,7 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
     }
     let mut embedded = Vec::new();
     if arguments.embed_keys {
-        let randoms = randoms(run.engine.kept().iter().map(|(_, connection)| connection));
+        let randoms = randoms(run.engine.connection_store().iter().map(|(_, connection)| connection));
         for path in &keylogs {
             embedded.extend(read_keys(path, &randoms).map_err(|line| {
                 complain(&line);
@@ -128,7 +131,7 @@ fn begin(arguments: &Copying) -> Result<Job, Status> {
             })?);
         }
     }
-    Ok(Job { run, output, embedded })
+    Ok(CopyJob { run, output, embedded })
 }
 
 /// The lines of a key log that belong to these connections: whoever gets the copy gets no other secret.
@@ -175,7 +178,7 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
     } else {
         Vec::new()
     };
-    let lives = |found: Vec<Found>| {
+    let lives = |found: Vec<NameMeaning>| {
         found
             .into_iter()
             .flat_map(|one| Life::of(report, one).connections)
@@ -195,7 +198,7 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
         several => {
             complain(&format!("'{name}' may mean {} connections:", several.len()));
             for id in several.iter().take(MAX_CANDIDATES) {
-                if let Some(connection) = report.engine.kept().get(*id) {
+                if let Some(connection) = report.engine.connection_store().get(*id) {
                     complain(&format!("  {}  {}", connection_id(connection), connection.client));
                 }
             }
@@ -208,21 +211,21 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
 }
 
 /// Every session that a connection had to do with: what it offered, and what it was given.
-fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<Found> {
-    let Some(connection) = report.engine.kept().get(id) else {
+fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<NameMeaning> {
+    let Some(connection) = report.engine.connection_store().get(id) else {
         return Vec::new();
     };
     let offered = connection.offers.iter().map(|offer| offer.credential);
     let credentials = offered.chain(connection.issued.iter().copied());
     let found = credentials
-        .filter(|id| report.engine.ledger().get(*id).is_some())
-        .map(Found::Credential);
-    found.chain([Found::Connection(id)]).collect()
+        .filter(|id| report.engine.credential_store().get(*id).is_some())
+        .map(NameMeaning::Credential);
+    found.chain([NameMeaning::Connection(id)]).collect()
 }
 
 fn write(
     arguments: &Copying,
-    mut output: Output,
+    mut output: OutputFile,
     run: &Run,
     changes: &dyn Changes,
     told: impl FnOnce(&Copied) -> String,
@@ -286,7 +289,7 @@ impl Changes for Annotated<'_> {
 
 /// The packets of chosen connections.
 struct Excerpt<'r> {
-    frames: Frames,
+    frames: FrameSet,
     hosts: HashSet<IpAddr>,
     randoms: HashSet<String>,
     embedded: &'r [u8],

@@ -4,17 +4,17 @@ use std::fs::File;
 use std::io::Read;
 
 use super::args::SessionFormat;
-use super::args::gate::Diff;
+use super::args::gate::DiffArgs;
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs, print, read};
-use crate::diff::{self, Side};
+use crate::diff::{self, DiffSide};
 use crate::model::Report;
-use crate::run::Options;
+use crate::run::RunOptions;
 
-pub(super) fn run(arguments: &Diff) -> Done {
-    let options = Options {
+pub(super) fn run(arguments: &DiffArgs) -> Done {
+    let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let paths = [&arguments.before, &arguments.after];
@@ -43,10 +43,10 @@ pub(super) fn run(arguments: &Diff) -> Done {
 }
 
 /// One side, and whether all of it could be read; what is wrong with it is said.
-fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -> Option<(Side, bool)> {
+fn side(path: &str, options: &RunOptions, redaction: &mut Redaction, quiet: bool) -> Option<(DiffSide, bool)> {
     if is_json(path) {
         let json = std::fs::read(path).map_err(|error| complain(&format!("{path}: cannot be read: {error}")));
-        let side = Side::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
+        let side = DiffSide::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
         return Some((side.ok()?, true));
     }
     let mut run = read(&[path.to_owned()], options, quiet);
@@ -54,7 +54,7 @@ fn side(path: &str, options: &Options, redaction: &mut Redaction, quiet: bool) -
     redaction.apply(&mut run, None);
     let report = Report::of(&run.engine, run.captures);
     let path = report.captures.first()?.path.clone();
-    Some((Side::of(&report, &path), whole))
+    Some((DiffSide::of(&report, &path), whole))
 }
 
 /// Whether a file begins as a JSON object does, which no capture does, and is no file of facts.

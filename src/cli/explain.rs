@@ -2,10 +2,14 @@
 
 use super::args::{Explain, ExplainFormat};
 use super::{Done, Status, complain, print};
-use crate::render::explain::{self, Entry};
+use crate::render::explain::{self, CatalogueEntry};
 
 pub(super) fn run(arguments: &Explain) -> Done {
-    let entry = match arguments.name.as_deref().map(|name| (name, Entry::by_name(name))) {
+    let entry = match arguments
+        .name
+        .as_deref()
+        .map(|name| (name, CatalogueEntry::by_name(name)))
+    {
         None => None,
         Some((_, Some(entry))) => Some(entry),
         Some((name, None)) => {

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use args::{Color, Command};
 use progress::Meter;
 
-use crate::run::{self, Options, Run};
+use crate::run::{self, Run, RunOptions};
 use crate::wording::printable;
 
 /// Exit status; fixed by the report's contract.
@@ -122,7 +122,7 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()>
 }
 
 /// Reads captures to their end, and shows how far it is; what is wrong with them is said.
-fn read(files: &[String], options: &Options, quiet: bool) -> Run {
+fn read(files: &[String], options: &RunOptions, quiet: bool) -> Run {
     let mut meter = Meter::new(!quiet);
     let run = run::analyze(files, options, &mut |progress| meter.watch(progress));
     meter.clear();
@@ -131,7 +131,7 @@ fn read(files: &[String], options: &Options, quiet: bool) -> Run {
 }
 
 /// The key logs of a command; what is wrong with asking for them is said.
-fn keylogs(keys: &args::Keys) -> Result<Vec<String>, Status> {
+fn keylogs(keys: &args::KeyLogArgs) -> Result<Vec<String>, Status> {
     keys.logs(std::env::var_os("SSLKEYLOGFILE")).map_err(|error| {
         complain(&error);
         Status::Usage

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use super::Status;
 
 /// A file on its way: written under another name beside its own, which it gets when it is whole.
-pub(super) struct Output {
+pub(super) struct OutputFile {
     path: PathBuf,
     temporary: PathBuf,
     out: BufWriter<File>,
     done: bool,
 }
 
-impl Output {
+impl OutputFile {
     /// Begins the file at `path`, which must not be one of the inputs.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.write(bytes)
     }
@@ -75,7 +75,7 @@ impl Write for Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for OutputFile {
     fn drop(&mut self) {
         if !self.done {
             // What is not whole is not left behind; if that fails too, there is nothing more to do.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::run::Progress;
+use crate::run::RunProgress;
 
 /// Inputs up to this size are read faster than a bar is understood.
 const LONG_INPUT: u64 = 64 << 20;
@@ -32,7 +32,7 @@ impl Meter {
     }
 
     /// Takes note of the progress; never stops a run.
-    pub(super) fn watch(&mut self, progress: Progress) -> ControlFlow<()> {
+    pub(super) fn watch(&mut self, progress: RunProgress) -> ControlFlow<()> {
         if self.wanted && self.is_long(progress) {
             let started = self.started;
             self.bar
@@ -49,7 +49,7 @@ impl Meter {
         }
     }
 
-    fn is_long(&self, progress: Progress) -> bool {
+    fn is_long(&self, progress: RunProgress) -> bool {
         match progress.size {
             Some(size) => size > LONG_INPUT,
             None => self.started.elapsed() > LONG_WAIT,

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::args::Redact;
 use super::{Status, complain};
 use crate::model::{Report, Selection};
-use crate::redact::{Aliases, KEY_LENGTH, Key};
+use crate::redact::{Aliases, KEY_LENGTH, RedactionKey};
 use crate::run::Run;
 
 /// Bytes of a key file that are read: whoever names a capture by mistake is told so at once.
@@ -47,7 +47,7 @@ impl Redaction {
     }
 }
 
-fn draw_key() -> Result<Key, (String, Status)> {
+fn draw_key() -> Result<RedactionKey, (String, Status)> {
     let mut bytes = Zeroizing::new(vec![0; KEY_LENGTH]);
     let failed = |error| {
         (
@@ -56,10 +56,10 @@ fn draw_key() -> Result<Key, (String, Status)> {
         )
     };
     getrandom::fill(&mut bytes).map_err(failed)?;
-    Key::new(bytes).ok_or_else(|| too_short("the random key"))
+    RedactionKey::new(bytes).ok_or_else(|| too_short("the random key"))
 }
 
-fn read_key(path: &str) -> Result<Key, (String, Status)> {
+fn read_key(path: &str) -> Result<RedactionKey, (String, Status)> {
     let failed = |error| (format!("--redact-key: {path}: {error}"), Status::Unreadable);
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(failed)?;
@@ -68,7 +68,7 @@ fn read_key(path: &str) -> Result<Key, (String, Status)> {
         let line = format!("--redact-key: {path}: is longer than {MAX_KEY} bytes, which is no key");
         return Err((line, Status::Usage));
     }
-    Key::new(bytes).ok_or_else(|| too_short(path))
+    RedactionKey::new(bytes).ok_or_else(|| too_short(path))
 }
 
 fn too_short(what: &str) -> (String, Status) {

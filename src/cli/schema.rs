@@ -1,13 +1,13 @@
 //! `reshake schema`: the JSON Schema of the JSON report, or of another document.
 
-use super::args::{Document, Schema};
+use super::args::{Document, SchemaArgs};
 use super::{Done, Status, print};
 use crate::check::render as check;
 use crate::render::json;
 use crate::what_if::render as what_if;
 use crate::{diff, facts};
 
-pub(super) fn run(arguments: &Schema) -> Done {
+pub(super) fn run(arguments: &SchemaArgs) -> Done {
     let schema = match arguments.of {
         Document::Report => json::schema(arguments.strict),
         Document::Check => check::schema(arguments.strict),

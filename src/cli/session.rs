@@ -6,17 +6,17 @@ use super::args::{Session, SessionFormat};
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs, print, read};
 use crate::model::Report;
-use crate::model::session::{Found, Life, Wanted};
+use crate::model::session::{Life, NameMeaning, Requested};
 use crate::render::session;
-use crate::run::Options;
+use crate::run::RunOptions;
 
 /// Meanings listed of a name that has several.
 const MAX_CANDIDATES: usize = 20;
 
 pub(super) fn run(arguments: &Session) -> Done {
-    let options = Options {
+    let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut run = read(&arguments.files, &options, arguments.quiet);
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Session) -> Done {
     })
 }
 
-fn write(format: SessionFormat, report: &Report<'_>, found: Found) -> io::Result<()> {
+fn write(format: SessionFormat, report: &Report<'_>, found: NameMeaning) -> io::Result<()> {
     let life = Life::of(report, found);
     print(|out| match format {
         SessionFormat::Text => session::text(report, &life, out),
@@ -53,8 +53,8 @@ fn write(format: SessionFormat, report: &Report<'_>, found: Found) -> io::Result
 }
 
 /// The one session that is meant; what is wrong is said.
-pub(super) fn find(id: &str, report: &Report<'_>) -> Option<Found> {
-    let wanted = Wanted::parse(id, report).map_err(|error| complain(&error)).ok()?;
+pub(super) fn find(id: &str, report: &Report<'_>) -> Option<NameMeaning> {
+    let wanted = Requested::parse(id, report).map_err(|error| complain(&error)).ok()?;
     let found = wanted.find(report);
     match found.as_slice() {
         [] => complain(&format!("nothing in this capture is called '{id}'")),

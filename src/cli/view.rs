@@ -9,7 +9,7 @@ use super::progress::Meter;
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs};
 use crate::model::Report;
-use crate::run::{self, Options, Run};
+use crate::run::{self, Run, RunOptions};
 use crate::tui;
 use reshake_core::engine::Limits;
 
@@ -24,10 +24,10 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
     }
     let mut limits = Limits::default();
     limits.kept_bytes = arguments.max_memory.unwrap_or(limits.kept_bytes);
-    let options = Options {
+    let options = RunOptions {
         limits,
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut meter = Meter::new(true);
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
         warnings,
     } = run;
     let report = Arc::new(Report::of(Arc::new(engine), captures));
-    let options = tui::Options { coloured, live: false };
+    let options = tui::TuiOptions { coloured, live: false };
     let shown = tui::run(Arc::clone(&report), options, |_| ());
     // The process ends here: giving back the memory of every connection one by one would only cost time.
     std::mem::forget(report);

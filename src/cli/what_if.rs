@@ -1,19 +1,19 @@
 //! `reshake what-if`: what another farm would make of the reconnects of a capture.
 
 use super::analyze::selection;
-use super::args::{Balance, SessionFormat, Share, WhatIf};
+use super::args::{BalanceArg, SessionFormat, ShareArg, WhatIfArgs};
 use super::redact::Redaction;
 use super::{Done, Status, keylogs, print, read};
 use crate::model::Report;
-use crate::run::{Options, Run};
+use crate::run::{Run, RunOptions};
 use crate::what_if;
 use crate::what_if::render::{self, write_json, write_text};
 
-pub(super) fn run(arguments: &WhatIf) -> Done {
+pub(super) fn run(arguments: &WhatIfArgs) -> Done {
     let selection = selection(arguments.select.as_deref())?;
-    let options = Options {
+    let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut run = read(&arguments.files, &options, arguments.quiet);
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &WhatIf) -> Done {
 }
 
 /// The plans that are asked about: one, or every way to balance with everything that can be shared.
-fn plans(arguments: &WhatIf) -> Vec<what_if::Plan> {
+fn plans(arguments: &WhatIfArgs) -> Vec<what_if::Plan> {
     let plan = |balance, share| what_if::Plan {
         backends: arguments.backends,
         balance,
@@ -56,23 +56,23 @@ fn plans(arguments: &WhatIf) -> Vec<what_if::Plan> {
     }
 }
 
-impl From<Balance> for what_if::Balance {
-    fn from(balance: Balance) -> Self {
+impl From<BalanceArg> for what_if::Balance {
+    fn from(balance: BalanceArg) -> Self {
         match balance {
-            Balance::RoundRobin => Self::RoundRobin,
-            Balance::LeastConnections => Self::LeastConnections,
-            Balance::SourceHash => Self::SourceHash,
-            Balance::SessionId => Self::SessionId,
+            BalanceArg::RoundRobin => Self::RoundRobin,
+            BalanceArg::LeastConnections => Self::LeastConnections,
+            BalanceArg::SourceHash => Self::SourceHash,
+            BalanceArg::SessionId => Self::SessionId,
         }
     }
 }
 
-impl From<Share> for what_if::Share {
-    fn from(share: Share) -> Self {
+impl From<ShareArg> for what_if::Share {
+    fn from(share: ShareArg) -> Self {
         match share {
-            Share::None => Self::Nothing,
-            Share::Cache => Self::Cache,
-            Share::Tickets => Self::Tickets,
+            ShareArg::None => Self::Nothing,
+            ShareArg::Cache => Self::Cache,
+            ShareArg::Tickets => Self::Tickets,
         }
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Change, Count, Diff, ServiceKey, Shift, Side, Stated};
+use super::{Change, Count, Diff, DiffSide, ServiceKey, Shift, Stated};
 use crate::check::interval::{Difference, Ratio};
 use crate::render::json::{End, Generator, closed};
 
@@ -145,7 +145,7 @@ struct StatedJson<'a> {
 }
 
 impl<'a> SideJson<'a> {
-    fn of(side: &'a Side) -> Self {
+    fn of(side: &'a DiffSide) -> Self {
         Self {
             path: &side.path,
             kind: side.kind,

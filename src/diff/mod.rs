@@ -20,15 +20,15 @@ pub use text::write as write_text;
 
 /// One run, as far as it is compared.
 #[derive(Debug)]
-pub struct Side {
+pub struct DiffSide {
     /// What was read.
     pub path: String,
     /// "capture" or "report".
     pub kind: &'static str,
     /// The selection of a report that shows a part only.
     pub selection: Option<String>,
-    all: Part,
-    services: Vec<(ServiceKey, Part)>,
+    all: DiffPart,
+    services: Vec<(ServiceKey, DiffPart)>,
 }
 
 /// A server endpoint and a server name.
@@ -43,7 +43,7 @@ struct ServiceKey {
 
 /// What is compared of some connections.
 #[derive(Debug, Default)]
-struct Part {
+struct DiffPart {
     connections: u64,
     resumption: Ratio,
     returning: Ratio,
@@ -55,18 +55,19 @@ struct Part {
     findings: BTreeMap<String, String>,
 }
 
-impl Side {
+impl DiffSide {
     /// Of a finished run over captures.
     #[must_use]
     pub fn of(report: &Report<'_>, path: &str) -> Self {
-        let mut all = Part::of_counts(&report.summary.counts);
+        let mut all = DiffPart::of_counts(&report.summary.counts);
         all.reasons = report
             .summary
             .reasons
             .iter()
             .map(|count| (count.reason.name.to_owned(), count.connections()))
             .collect();
-        let services: Vec<(ServiceKey, Part)> = report.services.iter().map(|view| of_service(report, view)).collect();
+        let services: Vec<(ServiceKey, DiffPart)> =
+            report.services.iter().map(|view| of_service(report, view)).collect();
         Self {
             path: path.to_owned(),
             kind: "capture",
@@ -94,7 +95,7 @@ impl Side {
     }
 }
 
-impl Part {
+impl DiffPart {
     fn of_counts(counts: &crate::model::Counts) -> Self {
         let quantities = quantities(counts);
         Self {
@@ -115,7 +116,7 @@ impl Part {
     }
 }
 
-fn of_service(report: &Report<'_>, view: &ServiceView) -> (ServiceKey, Part) {
+fn of_service(report: &Report<'_>, view: &ServiceView) -> (ServiceKey, DiffPart) {
     let service = view.service();
     let End { ip, port } = view.server.into();
     let key = ServiceKey {
@@ -124,16 +125,16 @@ fn of_service(report: &Report<'_>, view: &ServiceView) -> (ServiceKey, Part) {
         name: view.server_name.as_deref().map(str::to_owned),
         transport: view.transport.code().to_owned(),
     };
-    let mut part = Part::of_counts(&view.counts);
+    let mut part = DiffPart::of_counts(&view.counts);
     part.reasons = view
         .reasons
         .iter()
         .map(|count| (count.reason.name.to_owned(), count.connections()))
         .collect();
-    let insight = report.hindsight.service(&service);
-    part.patterns = insight
+    let analysis = report.analyses.service(&service);
+    part.patterns = analysis
         .into_iter()
-        .flat_map(|insight| &insight.patterns)
+        .flat_map(|analysis| &analysis.patterns)
         .map(|pattern| (pattern.name.to_owned(), pattern.confidence.code().to_owned()))
         .collect();
     part.findings = report
@@ -148,8 +149,8 @@ fn of_service(report: &Report<'_>, view: &ServiceView) -> (ServiceKey, Part) {
 /// Two sides, compared.
 #[derive(Debug)]
 pub struct Diff<'d> {
-    before: &'d Side,
-    after: &'d Side,
+    before: &'d DiffSide,
+    after: &'d DiffSide,
     all: Change<'d>,
     services: Vec<Change<'d>>,
 }
@@ -195,9 +196,9 @@ impl<'d> Diff<'d> {
     /// Compares. Services are the same where endpoint and name are; of the others, those that alone bear their name on
     /// both sides: a farm may have moved.
     #[must_use]
-    pub fn between(before: &'d Side, after: &'d Side) -> Self {
+    pub fn between(before: &'d DiffSide, after: &'d DiffSide) -> Self {
         let all = Change::of(None, Some(&before.all), None, Some(&after.all));
-        let known = Known::of(before, after);
+        let known = MatchedServices::of(before, after);
         let mut met: HashSet<&ServiceKey> = HashSet::new();
         let mut services = Vec::new();
         for one in &before.services {
@@ -222,16 +223,16 @@ impl<'d> Diff<'d> {
 type Bearer<'d> = (&'d Option<String>, &'d str);
 
 /// How many bear a name before, how many after, and the last of these.
-type Bearers<'d> = (u32, u32, Option<&'d (ServiceKey, Part)>);
+type Bearers<'d> = (u32, u32, Option<&'d (ServiceKey, DiffPart)>);
 
 /// The services of both sides, by what they are found by.
-struct Known<'d> {
-    after: HashMap<&'d ServiceKey, &'d (ServiceKey, Part)>,
+struct MatchedServices<'d> {
+    after: HashMap<&'d ServiceKey, &'d (ServiceKey, DiffPart)>,
     bearers: HashMap<Bearer<'d>, Bearers<'d>>,
 }
 
-impl<'d> Known<'d> {
-    fn of(before: &'d Side, after: &'d Side) -> Self {
+impl<'d> MatchedServices<'d> {
+    fn of(before: &'d DiffSide, after: &'d DiffSide) -> Self {
         let mut known = Self {
             after: HashMap::new(),
             bearers: HashMap::new(),
@@ -249,7 +250,7 @@ impl<'d> Known<'d> {
     }
 
     /// What a service is after the change.
-    fn partner(&self, key: &'d ServiceKey) -> Option<&'d (ServiceKey, Part)> {
+    fn partner(&self, key: &'d ServiceKey) -> Option<&'d (ServiceKey, DiffPart)> {
         if let Some(same) = self.after.get(key) {
             return Some(same);
         }
@@ -267,12 +268,12 @@ fn bearer(key: &ServiceKey) -> Bearer<'_> {
 impl<'d> Change<'d> {
     fn of(
         was: Option<&'d ServiceKey>,
-        before: Option<&'d Part>,
+        before: Option<&'d DiffPart>,
         is: Option<&'d ServiceKey>,
-        after: Option<&'d Part>,
+        after: Option<&'d DiffPart>,
     ) -> Self {
-        let ratio = |part: Option<&Part>, of: fn(&Part) -> Ratio| part.map(of).unwrap_or_default();
-        let shift = |of: fn(&Part) -> Ratio| Shift::between(ratio(before, of), ratio(after, of));
+        let ratio = |part: Option<&DiffPart>, of: fn(&DiffPart) -> Ratio| part.map(of).unwrap_or_default();
+        let shift = |of: fn(&DiffPart) -> Ratio| Shift::between(ratio(before, of), ratio(after, of));
         Self {
             service: [was, is],
             connections: [before, after].map(|part| part.map_or(0, |part| part.connections)),
@@ -300,7 +301,7 @@ fn names<V>(maps: [Option<&BTreeMap<String, V>>; 2]) -> BTreeSet<&str> {
     keys.map(String::as_str).collect()
 }
 
-fn counts<'d>(before: Option<&'d Part>, after: Option<&'d Part>) -> Vec<Count<'d>> {
+fn counts<'d>(before: Option<&'d DiffPart>, after: Option<&'d DiffPart>) -> Vec<Count<'d>> {
     let maps = [before, after].map(|part| part.map(|part| &part.reasons));
     let count = |map: Option<&BTreeMap<String, u64>>, name| map.and_then(|map| map.get(name)).copied().unwrap_or(0);
     let [was, is] = maps;
@@ -313,9 +314,9 @@ fn counts<'d>(before: Option<&'d Part>, after: Option<&'d Part>) -> Vec<Count<'d
 }
 
 fn stated<'d>(
-    before: Option<&'d Part>,
-    after: Option<&'d Part>,
-    of: fn(&Part) -> &BTreeMap<String, String>,
+    before: Option<&'d DiffPart>,
+    after: Option<&'d DiffPart>,
+    of: fn(&DiffPart) -> &BTreeMap<String, String>,
 ) -> Vec<Stated<'d>> {
     let maps = [before, after].map(|part| part.map(of));
     let sure = |map: Option<&'d BTreeMap<String, String>>, name| map.and_then(|map| map.get(name)).map(String::as_str);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Part, ServiceKey, Side};
+use super::{DiffPart, DiffSide, ServiceKey};
 use crate::check::interval::Ratio;
 use crate::model::alike;
 use crate::render::json::SCHEMA;
@@ -111,13 +111,13 @@ struct NamedIn {
 
 /// What only the connections of a report tell.
 #[derive(Default)]
-struct Tally {
+struct ReportTally {
     reasons: BTreeMap<String, u64>,
     newcomers: u64,
     not_offered: u64,
 }
 
-impl Tally {
+impl ReportTally {
     fn add(&mut self, connection: &ConnectionIn) {
         self.not_offered += u64::from(connection.outcome == "not-offered");
         if let Some(primary) = connection.reasons.first() {
@@ -128,19 +128,19 @@ impl Tally {
 }
 
 /// One side of a comparison.
-pub(super) fn side(path: &str, json: &[u8]) -> Result<Side, ReadError> {
+pub(super) fn side(path: &str, json: &[u8]) -> Result<DiffSide, ReadError> {
     match serde_json::from_slice::<Schema>(json)?.schema {
         Some(schema) if schema == SCHEMA => {}
         other => return Err(ReadError::Schema(other.unwrap_or_else(|| "of another kind".to_owned()))),
     }
     let document: DocumentIn = serde_json::from_slice(json)?;
-    let mut all = Tally::default();
-    let mut by_service: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut all = ReportTally::default();
+    let mut by_service: BTreeMap<&str, ReportTally> = BTreeMap::new();
     for connection in &document.connections {
         all.add(connection);
         by_service.entry(&connection.service).or_default().add(connection);
     }
-    let services: Vec<(ServiceKey, Part)> = document
+    let services: Vec<(ServiceKey, DiffPart)> = document
         .services
         .iter()
         .map(|service| {
@@ -158,7 +158,7 @@ pub(super) fn side(path: &str, json: &[u8]) -> Result<Side, ReadError> {
         })
         .collect();
     let summary = &document.summary;
-    Ok(Side {
+    Ok(DiffSide {
         path: path.to_owned(),
         kind: "report",
         selection: document.selection,
@@ -173,7 +173,7 @@ fn stated(list: &[StatedIn]) -> BTreeMap<String, String> {
 }
 
 /// Counts are those of a document that anyone may have written: sums must not overflow.
-fn part(outcomes: &OutcomesIn, offers: &OffersIn, tally: Tally) -> Part {
+fn part(outcomes: &OutcomesIn, offers: &OffersIn, tally: ReportTally) -> DiffPart {
     let sum = |counts: &[u64]| counts.iter().fold(0u64, |sum, count| sum.saturating_add(*count));
     // Connections that were only counted may all be first ones.
     let only_counted = outcomes.not_offered.saturating_sub(tally.not_offered);
@@ -183,12 +183,12 @@ fn part(outcomes: &OutcomesIn, offers: &OffersIn, tally: Tally) -> Part {
         part: part.min(whole),
         whole,
     };
-    Part {
+    DiffPart {
         connections: sum(&[decided, outcomes.failed, outcomes.unclear, outcomes.external_psk]),
         resumption: ratio(offers.accepted, sum(&[offers.accepted, offers.declined, offers.failed])),
         returning: ratio(outcomes.resumed, decided.saturating_sub(newcomers)),
         reasons: tally.reasons,
-        ..Part::default()
+        ..DiffPart::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Change, Diff, ServiceKey, Shift, Side, Stated};
+use super::{Change, Diff, DiffSide, ServiceKey, Shift, Stated};
 use crate::check::interval::Ratio;
 use crate::wording::{MAX_WIRE, printable, wrap};
 use crate::wording::{counted, number};
@@ -29,7 +29,7 @@ pub fn write(diff: &Diff<'_>, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn head(label: &str, side: &Side, out: &mut dyn Write) -> io::Result<()> {
+fn head(label: &str, side: &DiffSide, out: &mut dyn Write) -> io::Result<()> {
     let connections = counted(side.all.connections, "TLS connection", "TLS connections");
     let path = printable(&side.path, MAX_PATH);
     writeln!(out, "{label}   {path}   {connections}")?;

@@ -18,7 +18,7 @@ use reshake_core::store::PartialConnection;
 
 use crate::model::{connection_id, service_id, service_of};
 
-pub use reader::{Fault, Reader};
+pub use reader::{FactsReader, LineFault};
 
 /// Name of this document.
 pub const SCHEMA: &str = "reshake-facts/1";
@@ -26,14 +26,14 @@ pub const SCHEMA: &str = "reshake-facts/1";
 /// One line of facts, told apart by `type`.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-enum Line<'a> {
+enum FactsLine<'a> {
     Header(HeaderLine<'a>),
     Connection(ConnectionLine<'a>),
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Kind {
+enum FactsKind {
     /// The run that the lines below it came from.
     Header,
     /// A connection on which TLS was seen.
@@ -45,7 +45,7 @@ enum Kind {
 #[derive(Serialize, JsonSchema)]
 struct HeaderLine<'a> {
     #[serde(rename = "type")]
-    kind: Kind,
+    kind: FactsKind,
     /// `reshake-facts/1`.
     schema: &'static str,
     generator: Generator,
@@ -63,7 +63,7 @@ struct Generator {
 #[derive(Serialize, JsonSchema)]
 struct ConnectionLine<'a> {
     #[serde(rename = "type")]
-    kind: Kind,
+    kind: FactsKind,
     /// As in reports.
     id: String,
     /// As in reports.
@@ -86,23 +86,26 @@ pub fn write(shard: &Shard, out: &mut dyn Write) -> io::Result<()> {
         version: env!("CARGO_PKG_VERSION"),
     };
     let header = HeaderLine {
-        kind: Kind::Header,
+        kind: FactsKind::Header,
         schema: SCHEMA,
         generator,
         run: shard,
     };
-    write_line(out, &Line::Header(header))?;
+    write_line(out, &FactsLine::Header(header))?;
     for connection in &shard.connections {
-        write_line(out, &Line::Connection(ConnectionLine::of(Kind::Connection, connection)))?;
+        write_line(
+            out,
+            &FactsLine::Connection(ConnectionLine::of(FactsKind::Connection, connection)),
+        )?;
     }
-    for stray in &shard.strays {
-        let bare = PartialConnection::bare(Box::new(stray.clone()));
-        write_line(out, &Line::Connection(ConnectionLine::of(Kind::Other, &bare)))?;
+    for unclassified in &shard.strays {
+        let bare = PartialConnection::bare(Box::new(unclassified.clone()));
+        write_line(out, &FactsLine::Connection(ConnectionLine::of(FactsKind::Other, &bare)))?;
     }
     Ok(())
 }
 
-fn write_line(out: &mut dyn Write, line: &Line<'_>) -> io::Result<()> {
+fn write_line(out: &mut dyn Write, line: &FactsLine<'_>) -> io::Result<()> {
     let mut text = serde_json::to_vec(line).map_err(io::Error::from)?;
     text.push(b'\n');
     out.write_all(&text)
@@ -111,7 +114,7 @@ fn write_line(out: &mut dyn Write, line: &Line<'_>) -> io::Result<()> {
 /// The JSON Schema of one line. Open to additions, or closed to anything it does not name.
 #[must_use]
 pub fn schema(strict: bool) -> serde_json::Value {
-    let mut schema = schemars::schema_for!(Line<'static>).to_value();
+    let mut schema = schemars::schema_for!(FactsLine<'static>).to_value();
     if strict {
         crate::render::json::close_objects(&mut schema);
     }
@@ -119,7 +122,7 @@ pub fn schema(strict: bool) -> serde_json::Value {
 }
 
 impl<'a> ConnectionLine<'a> {
-    fn of(kind: Kind, facts: &'a PartialConnection) -> Self {
+    fn of(kind: FactsKind, facts: &'a PartialConnection) -> Self {
         let connection = &*facts.connection;
         Self {
             kind,

@@ -17,7 +17,7 @@ const EARLIER: &str = "0.1.";
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct LineFault {
     /// Its number, from 1.
     pub line: u64,
     /// What is wrong, without a full stop.
@@ -26,7 +26,7 @@ pub struct Fault {
 
 /// Reads facts line by line, of any number of files.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct FactsReader {
     shards: Vec<Shard>,
     /// Headers read so far, by their text: a header that comes again goes on with its shard.
     headers: HashMap<Vec<u8>, (usize, CaptureNumbers)>,
@@ -40,7 +40,7 @@ pub struct Reader {
     line: u64,
 }
 
-impl Reader {
+impl FactsReader {
     /// Captures of packets that are read beside facts stand before theirs.
     #[must_use]
     pub fn behind(captures: u16) -> Self {
@@ -60,13 +60,13 @@ impl Reader {
     ///
     /// # Errors
     /// What is wrong with it; nothing of it is used then.
-    pub fn push(&mut self, line: &[u8]) -> Result<(), Fault> {
+    pub fn push(&mut self, line: &[u8]) -> Result<(), LineFault> {
         self.line += 1;
         let line = line.trim_ascii();
         if line.is_empty() {
             return Ok(());
         }
-        self.take(line).map_err(|problem| Fault {
+        self.take(line).map_err(|problem| LineFault {
             line: self.line,
             problem,
         })
@@ -74,9 +74,9 @@ impl Reader {
 
     /// The next line cannot be handed over.
     #[must_use]
-    pub fn skip(&mut self, problem: &str) -> Fault {
+    pub fn skip(&mut self, problem: &str) -> LineFault {
         self.line += 1;
-        Fault {
+        LineFault {
             line: self.line,
             problem: problem.to_owned(),
         }
@@ -147,7 +147,7 @@ impl Reader {
         let after = before.checked_add(own).ok_or_else(too_many)?;
         let numbers = CaptureNumbers { before, own };
         let mut shard: Shard = numbers.within(|| parse(line))?;
-        let services = shard.omitted.iter_mut().filter_map(|(service, _)| service.as_mut());
+        let services = shard.evicted.iter_mut().filter_map(|(service, _)| service.as_mut());
         for name in services.filter_map(|service| service.name.as_mut()) {
             *name = self.interner.text(name.as_bytes());
         }

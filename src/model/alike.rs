@@ -17,7 +17,7 @@ pub struct OutcomeGroup {
     pub connections: u64,
     /// The first of the surest ones, by its number and id.
     pub example: (usize, ConnectionId),
-    /// The pattern that settled the reason of the example with hindsight.
+    /// The pattern that settled the reason of the example with service analysis.
     pub settled_by: Option<&'static str>,
     /// How sure the example is.
     sure: Option<Confidence>,

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use super::primary::{Primaries, Tally};
+use super::primary::{Primaries, ReasonTally};
 use super::{Outcomes, Report, ServiceView, Summary, service_of, threads};
 use reshake_core::net::Timestamp;
 use reshake_core::net::span::SECOND;
@@ -18,7 +18,7 @@ const PIECES: usize = 4;
 /// What was counted of one service.
 struct OfService {
     view: ServiceView,
-    reasons: Tally,
+    reasons: ReasonTally,
     bars: BTreeMap<i64, Outcomes>,
 }
 
@@ -26,7 +26,7 @@ impl OfService {
     fn new(service: &Service) -> Self {
         Self {
             view: ServiceView::new(service),
-            reasons: Tally::default(),
+            reasons: ReasonTally::default(),
             bars: BTreeMap::new(),
         }
     }
@@ -36,7 +36,7 @@ impl OfService {
 #[derive(Default)]
 pub(super) struct Counting {
     summary: Summary,
-    reasons: Tally,
+    reasons: ReasonTally,
     services: HashMap<Service, OfService>,
     primaries: Primaries,
 }
@@ -93,15 +93,19 @@ impl Counting {
     /// Adds what was folded away, and puts everything in the order in which it is shown.
     pub(super) fn finish(mut self, report: &Report<'_>) -> (Summary, Vec<ServiceView>, Primaries) {
         // What was folded away can no longer be asked whether it belongs to a selection.
-        let omitted = report.engine.kept().omitted().filter(|_| report.selection.is_none());
-        for (service, omitted) in omitted {
-            self.summary.counts.add_omitted(omitted);
+        let evicted = report
+            .engine
+            .connection_store()
+            .evicted()
+            .filter(|_| report.selection.is_none());
+        for (service, evicted) in evicted {
+            self.summary.counts.add_evicted(evicted);
             let known = self.services.entry(service.clone()).or_insert_with_key(OfService::new);
-            known.view.counts.add_omitted(omitted);
+            known.view.counts.add_evicted(evicted);
         }
         if report.selection.is_none() {
-            let elsewhere = report.engine.kept().omitted_elsewhere();
-            self.summary.counts.add_omitted(elsewhere);
+            let elsewhere = report.engine.connection_store().evicted_elsewhere();
+            self.summary.counts.add_evicted(elsewhere);
         }
         self.summary.reasons = self.reasons.sorted();
         let first = report.first_time().map_or(0, Timestamp::nanos);

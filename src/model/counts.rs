@@ -73,12 +73,12 @@ impl Counts {
 
     /// Adds what was folded away at the memory limit. Whether its clients were returning is no longer known, so its
     /// handshakes without an offer stay out of that share.
-    pub(super) fn add_omitted(&mut self, omitted: &Outcomes) {
-        self.outcomes.merge(omitted);
-        self.newcomers += omitted.not_offered;
-        self.offers.made += omitted.resumed + omitted.declined;
-        self.offers.accepted += omitted.resumed;
-        self.offers.declined += omitted.declined;
+    pub(super) fn add_evicted(&mut self, evicted: &Outcomes) {
+        self.outcomes.merge(evicted);
+        self.newcomers += evicted.not_offered;
+        self.offers.made += evicted.resumed + evicted.declined;
+        self.offers.accepted += evicted.resumed;
+        self.offers.declined += evicted.declined;
     }
 
     /// Accepted offers among those that were decided; `None` when there is none.

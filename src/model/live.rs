@@ -72,7 +72,7 @@ pub struct Related {
 
 impl Related {
     /// Remembers a connection for those to come.
-    pub fn note(&mut self, id: ConnectionId, connection: &Connection, kept: &ConnectionStore) {
+    pub fn note(&mut self, id: ConnectionId, connection: &Connection, connection_store: &ConnectionStore) {
         let client = (connection.client.ip, connection.server.ip);
         push(self.by_client.entry(client).or_default(), id, OF_CLIENT);
         push(
@@ -82,13 +82,13 @@ impl Related {
         );
         let entries = self.by_client.len() + self.by_service.len();
         if entries > FEW.max(2 * self.left) {
-            self.clear_up(kept);
+            self.clear_up(connection_store);
         }
     }
 
     /// Forgets clients and services of which nothing is kept any more, so that this grows no larger than what is.
-    fn clear_up(&mut self, kept: &ConnectionStore) {
-        let known = |ids: &VecDeque<ConnectionId>| ids.iter().any(|id| kept.get(*id).is_some());
+    fn clear_up(&mut self, connection_store: &ConnectionStore) {
+        let known = |ids: &VecDeque<ConnectionId>| ids.iter().any(|id| connection_store.get(*id).is_some());
         self.by_client.retain(|_, ids| known(ids));
         self.by_service.retain(|_, ids| known(ids));
         self.left = self.by_client.len() + self.by_service.len();
@@ -97,13 +97,13 @@ impl Related {
     /// The connections by which one is judged, itself among them, in the order of their hellos.
     #[must_use]
     pub fn to(&self, id: ConnectionId, connection: &Connection, engine: &Engine) -> Vec<ConnectionId> {
-        let kept = engine.kept();
+        let connection_store = engine.connection_store();
         let of_client = self.by_client.get(&(connection.client.ip, connection.server.ip));
         let of_service = self.by_service.get(&service_of(connection));
         let credentials = connection
             .offers
             .iter()
-            .filter_map(|offer| engine.ledger().get(offer.credential));
+            .filter_map(|offer| engine.credential_store().get(offer.credential));
         let of_credentials = credentials.flat_map(|credential| {
             let issuer = credential.issued.map(|issue| issue.connection);
             credential
@@ -121,7 +121,7 @@ impl Related {
             .copied()
             .chain(of_credentials)
             .chain([id])
-            .filter_map(|id| Some((kept.get(id)?.hello_time(), id)))
+            .filter_map(|id| Some((connection_store.get(id)?.hello_time(), id)))
             .collect();
         all.sort_unstable();
         all.dedup();

@@ -59,14 +59,14 @@ const BAR_SECONDS: [i64; 14] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600
 
 /// The run that a report is about: borrowed, or shared with others that keep it.
 #[derive(Debug, Clone)]
-pub enum Held<'a> {
+pub enum RunRef<'a> {
     /// Borrowed.
     Borrowed(&'a Engine),
     /// Shared.
     Shared(Arc<Engine>),
 }
 
-impl Deref for Held<'_> {
+impl Deref for RunRef<'_> {
     type Target = Engine;
 
     fn deref(&self) -> &Engine {
@@ -77,13 +77,13 @@ impl Deref for Held<'_> {
     }
 }
 
-impl<'a> From<&'a Engine> for Held<'a> {
+impl<'a> From<&'a Engine> for RunRef<'a> {
     fn from(engine: &'a Engine) -> Self {
         Self::Borrowed(engine)
     }
 }
 
-impl From<Arc<Engine>> for Held<'_> {
+impl From<Arc<Engine>> for RunRef<'_> {
     fn from(engine: Arc<Engine>) -> Self {
         Self::Shared(engine)
     }
@@ -133,7 +133,7 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Report<'a> {
     /// The run.
-    pub engine: Held<'a>,
+    pub engine: RunRef<'a>,
     /// The inputs, with what was skipped in them.
     pub captures: Vec<Capture>,
     /// Counts of everything.
@@ -143,8 +143,8 @@ pub struct Report<'a> {
     /// Seconds a bar of the timelines covers.
     pub bar_seconds: i64,
     history: Arc<History>,
-    /// What hindsight shows.
-    pub hindsight: Arc<ServiceAnalyses>,
+    /// What service analysis shows.
+    pub analyses: Arc<ServiceAnalyses>,
     /// What a security review would want to know.
     pub findings: Arc<Findings>,
     tickets: Arc<HashMap<Service, Vec<TicketLedger>>>,
@@ -162,20 +162,20 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// Of a finished run.
     #[must_use]
-    pub fn of(engine: impl Into<Held<'a>>, captures: Vec<Capture>) -> Self {
+    pub fn of(engine: impl Into<RunRef<'a>>, captures: Vec<Capture>) -> Self {
         Self::of_selected(engine, captures, None)
     }
 
-    /// Of what a selection leaves of a finished run. Verdicts and hindsight rest on everything all the same.
+    /// Of what a selection leaves of a finished run. Verdicts and service analysis rest on everything all the same.
     #[must_use]
-    pub fn of_selected(engine: impl Into<Held<'a>>, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
+    pub fn of_selected(engine: impl Into<RunRef<'a>>, captures: Vec<Capture>, selection: Option<Selection>) -> Self {
         Self::with_threads(engine, captures, selection, 1)
     }
 
     /// The same by so many threads at once: the report does not depend on their number.
     #[must_use]
     pub fn with_threads(
-        engine: impl Into<Held<'a>>,
+        engine: impl Into<RunRef<'a>>,
         captures: Vec<Capture>,
         selection: Option<Selection>,
         threads: usize,
@@ -186,23 +186,29 @@ impl<'a> Report<'a> {
         let by_hello = &engine.in_order(Connection::hello_time);
         let neighbours = &engine.address_facts();
         let (give, names) = mpsc::sync_channel(1);
-        let ((order, history, tickets, transfers), hindsight) = threads::both(
+        let ((order, history, tickets, transfers), analyses) = threads::both(
             threads,
             || {
                 // What the other side waits for comes first.
-                let _ = give.send(KeyNames::learn(engine.ledger()));
+                let _ = give.send(KeyNames::learn(engine.credential_store()));
                 let order = engine.in_order(|connection| (connection.transport.started, connection.transport.first()));
-                let history = History::of(engine.kept(), by_hello);
-                let tickets = tickets::ledgers(engine.kept(), engine.ledger(), by_hello);
+                let history = History::of(engine.connection_store(), by_hello);
+                let tickets = tickets::ledgers(engine.connection_store(), engine.credential_store(), by_hello);
                 let transfers = FtpTransfers::of(engine, by_hello);
                 ((1..).zip(order).collect(), history, tickets, transfers)
             },
             move || {
                 let names = || names.recv().unwrap_or_default();
-                ServiceAnalyses::of(engine.kept(), engine.ledger(), neighbours, by_hello, names)
+                ServiceAnalyses::of(
+                    engine.connection_store(),
+                    engine.credential_store(),
+                    neighbours,
+                    by_hello,
+                    names,
+                )
             },
         );
-        let hindsight = Arc::new(hindsight);
+        let analyses = Arc::new(analyses);
         let mut report = Self {
             engine: held.clone(),
             captures,
@@ -210,7 +216,7 @@ impl<'a> Report<'a> {
             services: Vec::new(),
             bar_seconds: 1,
             history: Arc::new(history),
-            hindsight: Arc::clone(&hindsight),
+            analyses: Arc::clone(&analyses),
             findings: Arc::default(),
             tickets: Arc::new(tickets),
             transfers: Arc::new(transfers),
@@ -221,7 +227,8 @@ impl<'a> Report<'a> {
         };
         report.select(selection);
         report.share_notices();
-        let findings = report.count_beside(|| Findings::of(&hindsight, held.kept(), held.ledger()));
+        let findings =
+            report.count_beside(|| Findings::of(&analyses, held.connection_store(), held.credential_store()));
         report.findings = Arc::new(findings);
         report
     }
@@ -234,15 +241,15 @@ impl<'a> Report<'a> {
         // Only reasons ask for what went before.
         let before = if needs_reason(about) { order } else { &[] };
         Self {
-            engine: Held::Borrowed(engine),
+            engine: RunRef::Borrowed(engine),
             captures,
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
-            history: Arc::new(History::of(engine.kept(), before)),
-            hindsight: Arc::new(ServiceAnalyses::around(
-                engine.kept(),
-                engine.ledger(),
+            history: Arc::new(History::of(engine.connection_store(), before)),
+            analyses: Arc::new(ServiceAnalyses::around(
+                engine.connection_store(),
+                engine.credential_store(),
                 neighbours,
                 order,
                 about,
@@ -257,7 +264,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// What a selection leaves of this report. Verdicts and hindsight stay as they are.
+    /// What a selection leaves of this report. Verdicts and service analysis stay as they are.
     #[must_use]
     pub fn narrowed(&self, selection: Selection) -> Self {
         let mut report = Self {
@@ -267,7 +274,7 @@ impl<'a> Report<'a> {
             services: Vec::new(),
             bar_seconds: self.bar_seconds,
             history: Arc::clone(&self.history),
-            hindsight: Arc::clone(&self.hindsight),
+            analyses: Arc::clone(&self.analyses),
             findings: Arc::clone(&self.findings),
             tickets: Arc::clone(&self.tickets),
             transfers: Arc::clone(&self.transfers),
@@ -302,15 +309,15 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn at(&self, place: usize) -> Option<(usize, ConnectionId, &Connection)> {
         let (number, id) = *self.order.get(place)?;
-        Some((number, id, self.engine.kept().get(id)?))
+        Some((number, id, self.engine.connection_store().get(id)?))
     }
 
     /// The place of a connection that is shown.
     #[must_use]
     pub fn place_of(&self, id: ConnectionId) -> Option<usize> {
-        let kept = self.engine.kept();
+        let connection_store = self.engine.connection_store();
         let key = |id: ConnectionId| {
-            let transport = &kept.get(id)?.transport;
+            let transport = &connection_store.get(id)?.transport;
             Some((transport.started, transport.first(), id))
         };
         let wanted = key(id)?;
@@ -341,10 +348,10 @@ impl<'a> Report<'a> {
 
     /// Connections in the order of their first packets, with their numbers from 1.
     pub fn connections(&self) -> impl Iterator<Item = (usize, ConnectionId, &Connection)> + '_ {
-        let kept = self.engine.kept();
+        let connection_store = self.engine.connection_store();
         self.order
             .iter()
-            .filter_map(move |(number, id)| Some((*number, *id, kept.get(*id)?)))
+            .filter_map(move |(number, id)| Some((*number, *id, connection_store.get(*id)?)))
     }
 
     /// Wireshark display filters that select the packets of a connection, by capture.
@@ -367,17 +374,19 @@ impl<'a> Report<'a> {
             };
             self.connections().flat_map(|(.., connection)| of(connection)).collect()
         });
-        let all = self.engine.ledger().iter();
+        let all = self.engine.credential_store().iter();
         all.filter(move |(id, _)| shown.as_ref().is_none_or(|shown| shown.contains(id)))
     }
 
     /// Leaves the selected connections.
     fn select(&mut self, selection: Option<Selection>) {
         let Some(selection) = selection else { return };
-        let kept = self.engine.kept();
+        let connection_store = self.engine.connection_store();
         let mut order = std::mem::take(&mut self.order);
         order.retain(|(number, id)| {
-            let Some(connection) = kept.get(*id) else { return false };
+            let Some(connection) = connection_store.get(*id) else {
+                return false;
+            };
             let reasons = if selection.needs_reasons() {
                 self.reasons(*id, connection)
             } else {
@@ -398,7 +407,7 @@ impl<'a> Report<'a> {
     /// What a rule sees of a connection.
     #[must_use]
     pub fn case<'s>(&'s self, id: ConnectionId, connection: &'s Connection) -> RuleContext<'s> {
-        self.engine.case(id, connection, &self.history, &self.hindsight)
+        self.engine.case(id, connection, &self.history, &self.analyses)
     }
 
     /// The reasons of a connection, primary first.
@@ -411,7 +420,7 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn issuer_candidates(&self, id: ConnectionId, connection: &Connection) -> Vec<ConnectionId> {
         self.history
-            .earlier_at_service(self.engine.kept(), connection, id)
+            .earlier_at_service(self.engine.connection_store(), connection, id)
             .take(MAX_SEARCHED)
             .filter(|(_, earlier)| {
                 earlier.is_tls13()
@@ -446,11 +455,11 @@ impl<'a> Report<'a> {
                 }
             }
         }
-        let omitted = self.engine.kept().omitted_total();
-        if let Some(capture) = self.captures.first_mut().filter(|_| omitted > 0) {
-            capture.notices.add_many(Notice::ConnectionsOmitted, omitted, None);
+        let evicted = self.engine.connection_store().evicted_total();
+        if let Some(capture) = self.captures.first_mut().filter(|_| evicted > 0) {
+            capture.notices.add_many(Notice::ConnectionsOmitted, evicted, None);
         }
-        let elsewhere = self.engine.kept().omitted_elsewhere().total();
+        let elsewhere = self.engine.connection_store().evicted_elsewhere().total();
         if let Some(capture) = self.captures.first_mut().filter(|_| elsewhere > 0) {
             capture.notices.add_many(Notice::ServicesNotKept, elsewhere, None);
         }

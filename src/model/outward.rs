@@ -16,7 +16,7 @@ impl Report<'_> {
     #[must_use]
     pub fn looks_outward(&self) -> bool {
         let (mut clients, mut servers) = (HashSet::new(), HashSet::new());
-        for (_, connection) in self.engine.kept().iter() {
+        for (_, connection) in self.engine.connection_store().iter() {
             clients.insert(connection.client_address());
             if clients.len() > MAX_CLIENTS {
                 return false;

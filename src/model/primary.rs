@@ -11,7 +11,7 @@ pub struct Primary {
     pub reason: &'static Reason,
     /// How sure.
     pub confidence: Confidence,
-    /// The pattern that settled it with hindsight.
+    /// The pattern that settled it with service analysis.
     pub settled_by: Option<&'static str>,
 }
 
@@ -96,9 +96,9 @@ impl ReasonCount {
 
 /// Primary reasons counted.
 #[derive(Debug, Default)]
-pub(super) struct Tally(HashMap<&'static str, ReasonCount>);
+pub(super) struct ReasonTally(HashMap<&'static str, ReasonCount>);
 
-impl Tally {
+impl ReasonTally {
     pub(super) fn add(&mut self, primary: Option<&Judged>) {
         let Some(judged) = primary else { return };
         let [observed, inferred, possible] = &mut self

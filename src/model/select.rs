@@ -93,11 +93,11 @@ impl fmt::Display for SelectError {
 struct Term {
     negated: bool,
     key: &'static str,
-    values: Vec<Value>,
+    values: Vec<TermValue>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Value {
+enum TermValue {
     /// Compared as text, with `*` for anything.
     Text(String),
     Network(IpAddr, u8),
@@ -187,7 +187,7 @@ impl Selection {
             terms: vec![Term {
                 negated: false,
                 key: "",
-                values: vec![Value::These(these)],
+                values: vec![TermValue::These(these)],
             }],
         }
     }
@@ -263,17 +263,17 @@ fn unknown(what: &str, given: &str, known: &[&'static str]) -> String {
     crate::wording::unknown(what, given, known.iter().copied(), &or_else)
 }
 
-fn value(key: &'static str, text: &str) -> Result<Value, String> {
+fn value(key: &'static str, text: &str) -> Result<TermValue, String> {
     let small = text.to_ascii_lowercase();
     let one_of = |known: &[&'static str]| {
         if known.contains(&small.as_str()) {
-            Ok(Value::Text(small.clone()))
+            Ok(TermValue::Text(small.clone()))
         } else {
             Err(unknown(key, text, known))
         }
     };
     match key {
-        "reason" | "pattern" if small == "none" || small.contains('*') => Ok(Value::Text(small)),
+        "reason" | "pattern" if small == "none" || small.contains('*') => Ok(TermValue::Text(small)),
         "reason" => one_of(&CATALOG.iter().map(|reason| reason.name).collect::<Vec<_>>()),
         "pattern" => one_of(&PATTERNS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
         "outcome" => one_of(&OUTCOMES),
@@ -294,7 +294,7 @@ fn value(key: &'static str, text: &str) -> Result<Value, String> {
         }
         "after" | "before" => moment(text),
         "id" => id(&small).ok_or_else(|| format!("'{text}' is no beginning of an id, as c1f or k0a9")),
-        _ => Ok(Value::Text(small)),
+        _ => Ok(TermValue::Text(small)),
     }
 }
 
@@ -318,34 +318,34 @@ fn with_stars(word: &str) -> String {
 }
 
 /// As the values of the key are told.
-fn version(text: &str) -> Option<Value> {
+fn version(text: &str) -> Option<TermValue> {
     let version = crate::wording::version(text)?
         .to_string()
         .to_ascii_lowercase()
         .replace(' ', "");
-    Some(Value::Text(version.trim_start_matches("tls").to_owned()))
+    Some(TermValue::Text(version.trim_start_matches("tls").to_owned()))
 }
 
 /// An address, a network, an address with a port, or a port.
-fn address(text: &str) -> Result<Value, String> {
+fn address(text: &str) -> Result<TermValue, String> {
     let wrong = || format!("'{text}' is no address, network (10.0.0.0/8), address:port or port");
     if let Some((ip, bits)) = text.split_once('/') {
         let ip: IpAddr = ip.parse().map_err(|_| wrong())?;
         let bits: u8 = bits.parse().map_err(|_| wrong())?;
         return if bits <= width(ip) {
-            Ok(Value::Network(ip, bits))
+            Ok(TermValue::Network(ip, bits))
         } else {
             Err(wrong())
         };
     }
     if let Ok(port) = text.parse() {
-        return Ok(Value::Port(port));
+        return Ok(TermValue::Port(port));
     }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(Value::Network(ip, width(ip)));
+        return Ok(TermValue::Network(ip, width(ip)));
     }
     let end: std::net::SocketAddr = text.parse().map_err(|_| wrong())?;
-    Ok(Value::Endpoint(Endpoint {
+    Ok(TermValue::Endpoint(Endpoint {
         ip: end.ip(),
         port: end.port(),
     }))
@@ -358,28 +358,28 @@ const fn width(ip: IpAddr) -> u8 {
     }
 }
 
-fn label(text: &str, prefix: &str) -> Result<Value, String> {
+fn label(text: &str, prefix: &str) -> Result<TermValue, String> {
     let number = text.strip_prefix(prefix).unwrap_or(text);
     if text != "none" && number.parse::<u16>().is_err() {
         return Err(format!("'{text}' is no label, as {prefix}1, and not 'none'"));
     }
-    Ok(Value::Text(number.to_owned()))
+    Ok(TermValue::Text(number.to_owned()))
 }
 
-fn range(text: &str) -> Option<Value> {
+fn range(text: &str) -> Option<TermValue> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    (0 < first && first <= last).then_some(Value::Range(first, last))
+    (0 < first && first <= last).then_some(TermValue::Range(first, last))
 }
 
-fn id(text: &str) -> Option<Value> {
+fn id(text: &str) -> Option<TermValue> {
     let digits = text.strip_prefix(['c', 'k'])?;
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_hex.then(|| Value::Text(text.to_owned()))
+    is_hex.then(|| TermValue::Text(text.to_owned()))
 }
 
 /// A time of day, a moment, or seconds from the first packet.
-fn moment(text: &str) -> Result<Value, String> {
+fn moment(text: &str) -> Result<TermValue, String> {
     let wrong = || format!("'{text}' is no time: HH:MM, HH:MM:SS, RFC 3339 with zone, or +SECONDS");
     if let Some(offset) = text.strip_prefix('+') {
         let (whole, part) = offset.split_once('.').unwrap_or((offset, "0"));
@@ -390,12 +390,12 @@ fn moment(text: &str) -> Result<Value, String> {
         let fraction: i64 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
         let whole: i64 = whole.parse().map_err(|_| wrong())?;
         let nanos = whole.checked_mul(SECOND).and_then(|nanos| nanos.checked_add(fraction));
-        return nanos.map(Value::Offset).ok_or_else(wrong);
+        return nanos.map(TermValue::Offset).ok_or_else(wrong);
     }
     if text.contains(['T', 't']) {
         let moment: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
         return i64::try_from(moment.as_nanosecond())
-            .map(Value::Moment)
+            .map(TermValue::Moment)
             .map_err(|_| wrong());
     }
     let clock = text.strip_suffix(['Z', 'z']).unwrap_or(text);
@@ -408,18 +408,18 @@ fn moment(text: &str) -> Result<Value, String> {
         })
         .collect();
     match parts.as_deref() {
-        Some([hours @ 0..=23, minutes @ 0..=59]) => Ok(Value::Clock(hours * 3600 + minutes * 60)),
+        Some([hours @ 0..=23, minutes @ 0..=59]) => Ok(TermValue::Clock(hours * 3600 + minutes * 60)),
         Some([hours @ 0..=23, minutes @ 0..=59, seconds @ 0..=59]) => {
-            Ok(Value::Clock(hours * 3600 + minutes * 60 + seconds))
+            Ok(TermValue::Clock(hours * 3600 + minutes * 60 + seconds))
         }
         _ => Err(wrong()),
     }
 }
 
 /// Whether one value of a term holds.
-fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
+fn is(key: &str, value: &TermValue, subject: Subject<'_>) -> bool {
     let Subject { report, connection, .. } = subject;
-    if let Value::These(ids) = value {
+    if let TermValue::These(ids) = value {
         return ids.binary_search(&subject.id).is_ok();
     }
     match key {
@@ -433,10 +433,10 @@ fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
         }
         "after" => when(value, report).is_some_and(|moment| connection.transport.started >= moment),
         "before" => when(value, report).is_some_and(|moment| connection.transport.started < moment),
-        "id" => matches!(value, Value::Text(wanted) if has_id(wanted, subject)),
+        "id" => matches!(value, TermValue::Text(wanted) if has_id(wanted, subject)),
         _ => {
             let told = told(key, subject);
-            matches!(value, Value::Text(wanted) if like(wanted, told.as_deref().unwrap_or("none")))
+            matches!(value, TermValue::Text(wanted) if like(wanted, told.as_deref().unwrap_or("none")))
         }
     }
 }
@@ -444,7 +444,7 @@ fn is(key: &str, value: &Value, subject: Subject<'_>) -> bool {
 /// What the report says of a connection under a key whose values are names; `None` is selected by "none".
 fn told(key: &str, subject: Subject<'_>) -> Option<String> {
     let Subject { report, connection, .. } = subject;
-    let (judged, hindsight) = (subject.primary, &report.hindsight);
+    let (judged, analyses) = (subject.primary, &report.analyses);
     let name = match key {
         "reason" => judged?.reason.name,
         "confidence" => judged?.confidence.code(),
@@ -467,15 +467,15 @@ fn told(key: &str, subject: Subject<'_>) -> Option<String> {
                     .to_owned(),
             );
         }
-        "backend" => return Some(hindsight.backend(subject.id)?.to_string()),
-        "cache" => return Some(hindsight.domain(subject.id)?.to_string()),
+        "backend" => return Some(analyses.backend(subject.id)?.to_string()),
+        "cache" => return Some(analyses.domain(subject.id)?.to_string()),
         _ => return None,
     };
     Some(name.to_owned())
 }
 
-fn offered(value: &Value, connection: &Connection) -> bool {
-    let Value::Text(wanted) = value else { return false };
+fn offered(value: &TermValue, connection: &Connection) -> bool {
+    let TermValue::Text(wanted) = value else { return false };
     let mut kinds = connection.offers.iter().filter_map(|offer| match offer.kind {
         OfferKind::Resumption(mechanism) => Some(mechanism.code()),
         OfferKind::ExternalPsk => Some("external-psk"),
@@ -497,15 +497,15 @@ fn has_id(wanted: &str, subject: Subject<'_>) -> bool {
         .chain(connection.issued.iter().copied());
     connection_id(connection).starts_with(wanted)
         || credentials
-            .filter_map(|id| report.engine.ledger().get(id))
+            .filter_map(|id| report.engine.credential_store().get(id))
             .any(|credential| credential_id(credential).starts_with(wanted))
 }
 
-fn at(value: &Value, end: Endpoint) -> bool {
+fn at(value: &TermValue, end: Endpoint) -> bool {
     match value {
-        Value::Port(port) => end.port == *port,
-        Value::Endpoint(wanted) => end == *wanted,
-        Value::Network(ip, bits) => within(end.ip, *ip, *bits),
+        TermValue::Port(port) => end.port == *port,
+        TermValue::Endpoint(wanted) => end == *wanted,
+        TermValue::Network(ip, bits) => within(end.ip, *ip, *bits),
         _ => false,
     }
 }
@@ -519,17 +519,17 @@ fn within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
     width(ip) == width(network) && (number(ip) ^ number(network)).checked_shr(shift).unwrap_or(0) == 0
 }
 
-fn meets(value: &Value, first: u64, last: u64) -> bool {
-    matches!(value, Value::Range(from, to) if *from <= last && first <= *to)
+fn meets(value: &TermValue, first: u64, last: u64) -> bool {
+    matches!(value, TermValue::Range(from, to) if *from <= last && first <= *to)
 }
 
 /// A clock time is that of the day on which the capture begins, UTC.
-fn when(value: &Value, report: &Report<'_>) -> Option<Timestamp> {
+fn when(value: &TermValue, report: &Report<'_>) -> Option<Timestamp> {
     let first = report.first_time()?.nanos();
     let nanos = match value {
-        Value::Moment(nanos) => *nanos,
-        Value::Offset(nanos) => first.saturating_add(*nanos),
-        Value::Clock(seconds) => first - first.rem_euclid(DAY) + seconds * SECOND,
+        TermValue::Moment(nanos) => *nanos,
+        TermValue::Offset(nanos) => first.saturating_add(*nanos),
+        TermValue::Clock(seconds) => first - first.rem_euclid(DAY) + seconds * SECOND,
         _ => return None,
     };
     Some(Timestamp::from_nanos(nanos))

@@ -19,7 +19,7 @@ pub const MIN_DIGITS: usize = 4;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Requested {
     /// A frame, of one capture (from 0) or of any.
     Frame(Option<u16>, u64),
     /// The beginning of an id of a report, or of a session ID or ticket in hex.
@@ -28,7 +28,7 @@ pub enum Wanted {
 
 /// What a name was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Found {
+pub enum NameMeaning {
     /// A credential.
     Credential(CredentialId),
     /// A connection without any credential that was seen.
@@ -123,7 +123,7 @@ impl What {
 
 /// One line of the life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event {
+pub struct LifeEvent {
     /// Where and when.
     pub at: At,
     /// On which connection.
@@ -142,12 +142,12 @@ pub struct Life {
     /// Its connections, issuer first.
     pub connections: Vec<ConnectionId>,
     /// Everything that happened, by time, then frame.
-    pub events: Vec<Event>,
+    pub events: Vec<LifeEvent>,
     /// Credentials that came out of it: renewed tickets, and sessions begun where it was refused.
     pub linked: Vec<CredentialId>,
 }
 
-impl Wanted {
+impl Requested {
     /// Reads `frame:123`, `frame:1:123` (captures from 1), `file.pcap:123`, or a name.
     ///
     /// # Errors
@@ -173,8 +173,8 @@ impl Wanted {
 
     /// Everything that it may mean: one for each session.
     #[must_use]
-    pub fn find(&self, report: &Report<'_>) -> Vec<Found> {
-        let found: BTreeSet<Found> = match self {
+    pub fn find(&self, report: &Report<'_>) -> Vec<NameMeaning> {
+        let found: BTreeSet<NameMeaning> = match self {
             Self::Name(name) => named(report, name),
             Self::Frame(capture, frame) => in_frame(report, *capture, *frame),
         };
@@ -182,8 +182,8 @@ impl Wanted {
         found
             .into_iter()
             .filter(|found| match found {
-                Found::Connection(_) => true,
-                Found::Credential(id) => {
+                NameMeaning::Connection(_) => true,
+                NameMeaning::Credential(id) => {
                     let is_new = !sessions.contains(id);
                     if is_new {
                         sessions.extend(siblings(report, *id));
@@ -219,7 +219,7 @@ fn capture(place: &str, report: &Report<'_>) -> Result<Option<u16>, String> {
         .ok_or_else(|| format!("no capture is called '{place}'"))
 }
 
-fn named(report: &Report<'_>, name: &str) -> BTreeSet<Found> {
+fn named(report: &Report<'_>, name: &str) -> BTreeSet<NameMeaning> {
     let mut found = BTreeSet::new();
     if is_id(name) {
         for (_, id, connection) in report.connections() {
@@ -228,14 +228,14 @@ fn named(report: &Report<'_>, name: &str) -> BTreeSet<Found> {
             }
         }
     }
-    for (id, credential) in report.engine.ledger().iter() {
+    for (id, credential) in report.engine.credential_store().iter() {
         let by_id = is_id(name) && credential_id(credential).starts_with(name);
         let head = hex(credential.name.head());
         // Of a long ticket only the first bytes are kept: what is given beyond them cannot be compared.
         let by_hex =
             name.len() >= MIN_DIGITS && (head.starts_with(name) || is_cut(credential) && name.starts_with(&head));
         if by_id || by_hex {
-            found.insert(Found::Credential(id));
+            found.insert(NameMeaning::Credential(id));
         }
     }
     found
@@ -246,16 +246,16 @@ fn is_cut(credential: &Credential) -> bool {
 }
 
 /// Exact frames of events first; else the connections around the frame.
-fn in_frame(report: &Report<'_>, capture: Option<u16>, frame: u64) -> BTreeSet<Found> {
+fn in_frame(report: &Report<'_>, capture: Option<u16>, frame: u64) -> BTreeSet<NameMeaning> {
     let is_it = |at: FrameRef| at.frame() == frame && capture.is_none_or(|capture| at.capture() == capture);
     let mut exact = BTreeSet::new();
     let mut around = BTreeSet::new();
     for (_, id, connection) in report.connections() {
         let issued = connection.issued.iter().filter(|id| {
-            let credential = report.engine.ledger().get(**id);
+            let credential = report.engine.credential_store().get(**id);
             credential.is_some_and(|credential| credential.issued.is_some_and(|issue| is_it(issue.at.frame)))
         });
-        let issued: Vec<Found> = issued.copied().map(Found::Credential).collect();
+        let issued: Vec<NameMeaning> = issued.copied().map(NameMeaning::Credential).collect();
         if !issued.is_empty() {
             exact.extend(issued);
         } else if events_of(report, id, connection, &[])
@@ -276,7 +276,7 @@ fn in_frame(report: &Report<'_>, capture: Option<u16>, frame: u64) -> BTreeSet<F
 }
 
 /// The session of a connection: what it offered, else what it was given, else itself.
-fn of_connection(report: &Report<'_>, id: ConnectionId, connection: &Connection) -> Vec<Found> {
+fn of_connection(report: &Report<'_>, id: ConnectionId, connection: &Connection) -> Vec<NameMeaning> {
     let offered: Vec<CredentialId> = match connection.accepted {
         Some(accepted) => vec![accepted],
         None => connection
@@ -291,15 +291,15 @@ fn of_connection(report: &Report<'_>, id: ConnectionId, connection: &Connection)
     } else {
         &offered
     };
-    let known = |id: &&CredentialId| report.engine.ledger().get(**id).is_some();
-    let found: Vec<Found> = credentials
+    let known = |id: &&CredentialId| report.engine.credential_store().get(**id).is_some();
+    let found: Vec<NameMeaning> = credentials
         .iter()
         .filter(known)
         .copied()
-        .map(Found::Credential)
+        .map(NameMeaning::Credential)
         .collect();
     if found.is_empty() {
-        vec![Found::Connection(id)]
+        vec![NameMeaning::Connection(id)]
     } else {
         found
     }
@@ -307,11 +307,11 @@ fn of_connection(report: &Report<'_>, id: ConnectionId, connection: &Connection)
 
 /// A credential with those that were issued for the same session. Tickets of TLS 1.3 are each on their own.
 fn siblings(report: &Report<'_>, id: CredentialId) -> Vec<CredentialId> {
-    let ledger = report.engine.ledger();
-    let issuer = ledger
+    let credential_store = report.engine.credential_store();
+    let issuer = credential_store
         .get(id)
         .filter(|credential| credential.mechanism != Mechanism::Psk)
-        .and_then(|credential| report.engine.kept().get(credential.issued?.connection))
+        .and_then(|credential| report.engine.connection_store().get(credential.issued?.connection))
         .filter(|issuer| issuer.accepted.is_none() && issuer.issued.contains(&id));
     issuer.map_or_else(|| vec![id], |issuer| issuer.issued.clone())
 }
@@ -319,23 +319,26 @@ fn siblings(report: &Report<'_>, id: CredentialId) -> Vec<CredentialId> {
 impl Life {
     /// The life of what was found.
     #[must_use]
-    pub fn of(report: &Report<'_>, found: Found) -> Self {
+    pub fn of(report: &Report<'_>, found: NameMeaning) -> Self {
         let (credentials, mut connections) = match found {
-            Found::Connection(id) => (Vec::new(), vec![id]),
-            Found::Credential(id) => (siblings(report, id), Vec::new()),
+            NameMeaning::Connection(id) => (Vec::new(), vec![id]),
+            NameMeaning::Credential(id) => (siblings(report, id), Vec::new()),
         };
-        for credential in credentials.iter().filter_map(|id| report.engine.ledger().get(*id)) {
+        for credential in credentials
+            .iter()
+            .filter_map(|id| report.engine.credential_store().get(*id))
+        {
             connections.extend(credential.issued.map(|issue| issue.connection));
             connections.extend(&credential.offers);
         }
-        let kept = report.engine.kept();
-        let started = |id: &ConnectionId| kept.get(*id).map(|connection| connection.transport.started);
-        connections.retain(|id| kept.get(*id).is_some());
+        let connection_store = report.engine.connection_store();
+        let started = |id: &ConnectionId| connection_store.get(*id).map(|connection| connection.transport.started);
+        connections.retain(|id| connection_store.get(*id).is_some());
         connections.sort_by_key(|id| (started(id), *id));
         connections.dedup();
-        let mut events: Vec<Event> = connections
+        let mut events: Vec<LifeEvent> = connections
             .iter()
-            .filter_map(|id| Some(events_of(report, *id, kept.get(*id)?, &credentials)))
+            .filter_map(|id| Some(events_of(report, *id, connection_store.get(*id)?, &credentials)))
             .flatten()
             .collect();
         events.sort_by_key(|event| (event.at.time, event.at.frame));
@@ -358,10 +361,10 @@ impl Life {
 }
 
 /// What happened on one connection, as far as it is about these credentials.
-fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, about: &[CredentialId]) -> Vec<Event> {
+fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, about: &[CredentialId]) -> Vec<LifeEvent> {
     let mut events = Vec::new();
     let mut add = |at: Option<At>, side: Side, what: What| {
-        events.extend(at.map(|at| Event {
+        events.extend(at.map(|at| LifeEvent {
             at,
             connection: id,
             side,
@@ -396,7 +399,7 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
     for issued in connection.issued.iter().copied() {
         let issue = report
             .engine
-            .ledger()
+            .credential_store()
             .get(issued)
             .and_then(|credential| credential.issued);
         let at = issue.filter(|issue| issue.connection == id).map(|issue| issue.at);
@@ -460,9 +463,9 @@ fn ending(connection: &Connection, side: Side, add: &mut dyn FnMut(Option<At>, W
 }
 
 /// Who sent an event to whom, with the backend that answered.
-pub(crate) fn ends_of(report: &Report<'_>, event: &Event) -> Option<String> {
-    let connection = report.engine.kept().get(event.connection)?;
-    let backend = report.hindsight.backend(event.connection);
+pub(crate) fn ends_of(report: &Report<'_>, event: &LifeEvent) -> Option<String> {
+    let connection = report.engine.connection_store().get(event.connection)?;
+    let backend = report.analyses.backend(event.connection);
     let backend = backend.map_or_else(String::new, |backend| format!(" (backend-{backend})"));
     Some(match event.side {
         Side::Client => format!("{} → {}{backend}", connection.client, connection.server),
@@ -472,7 +475,13 @@ pub(crate) fn ends_of(report: &Report<'_>, event: &Event) -> Option<String> {
 
 /// What an event was, in words.
 pub(crate) fn words(report: &Report<'_>, what: What) -> String {
-    let id = |id: CredentialId| report.engine.ledger().get(id).map_or_else(String::new, credential_id);
+    let id = |id: CredentialId| {
+        report
+            .engine
+            .credential_store()
+            .get(id)
+            .map_or_else(String::new, credential_id)
+    };
     match what {
         What::Issued(credential) => format!("issued {}", id(credential)),
         What::FullHandshake => "full handshake".to_owned(),

@@ -1,4 +1,4 @@
-//! What clients did with their TLS 1.3 tickets, where keys let them be read: a ledger per client, and the age of each
+//! What clients did with their TLS 1.3 tickets, where keys let them be read: a credential store per client, and the age of each
 //! ticket as the client states it against the time that passed in the capture.
 
 use std::net::IpAddr;
@@ -62,18 +62,20 @@ impl TicketLedger {
 
 /// The ledgers of each service, in the order in which its clients first came. Empty without keys.
 pub(super) fn ledgers(
-    kept: &ConnectionStore,
-    ledger: &CredentialStore,
+    connection_store: &ConnectionStore,
+    credential_store: &CredentialStore,
     by_hello: &[ConnectionId],
 ) -> HashMap<Service, Vec<TicketLedger>> {
     let read = |connection: &Connection| matches!(connection.tickets_inferred, TicketsInferred::Read { .. });
     let mut all = HashMap::new();
-    if !kept.iter().any(|(_, connection)| read(connection)) {
+    if !connection_store.iter().any(|(_, connection)| read(connection)) {
         return all;
     }
     let mut clients: Vec<(Service, Vec<&Connection>)> = Vec::new();
     let mut index: HashMap<(IpAddr, u64, Service), usize> = HashMap::new();
-    let tls13 = kept.in_turn(by_hello).filter(|(_, connection)| connection.is_tls13());
+    let tls13 = connection_store
+        .in_turn(by_hello)
+        .filter(|(_, connection)| connection.is_tls13());
     for (_, connection) in tls13 {
         let Some(hello) = connection.hello.yes() else { continue };
         let service = service_of(connection);
@@ -90,7 +92,7 @@ pub(super) fn ledgers(
     for (service, connections) in clients {
         // What a client holds is known only where nothing that it was given is missing.
         let whole = connections.iter().all(|connection| read(connection));
-        if let (true, Some(of)) = (whole, of_client(&connections, kept, ledger)) {
+        if let (true, Some(of)) = (whole, of_client(&connections, connection_store, credential_store)) {
             all.entry(service).or_insert_with(Vec::new).push(of);
         }
     }
@@ -98,32 +100,39 @@ pub(super) fn ledgers(
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+enum TicketEvent {
     Offered,
     CameWithoutOffer,
     Issued,
 }
 
-fn of_client(connections: &[&Connection], kept: &ConnectionStore, ledger: &CredentialStore) -> Option<TicketLedger> {
+fn of_client(
+    connections: &[&Connection],
+    connection_store: &ConnectionStore,
+    credential_store: &CredentialStore,
+) -> Option<TicketLedger> {
     let mut sum = TicketLedger::new(connections.first()?.client_address());
     let last = connections.last()?.hello_time();
-    let mut events: Vec<(Timestamp, Event)> = Vec::new();
+    let mut events: Vec<(Timestamp, TicketEvent)> = Vec::new();
     for connection in connections {
         if connection.outcome == Outcome::NotOffered {
-            events.push((connection.hello_time(), Event::CameWithoutOffer));
+            events.push((connection.hello_time(), TicketEvent::CameWithoutOffer));
         }
-        for credential in connection.issued.iter().filter_map(|id| ledger.get(*id)) {
+        for credential in connection.issued.iter().filter_map(|id| credential_store.get(*id)) {
             let usable = credential.mechanism == Mechanism::Psk && credential.lifetime != Some(0);
             let Some(issue) = credential.issued.filter(|_| usable) else {
                 continue;
             };
             sum.issued += 1;
-            events.push((issue.at.time, Event::Issued));
+            events.push((issue.at.time, TicketEvent::Issued));
             sum.reused += u64::from(credential.offers.len() > 1);
-            let mut offers = credential.offers.iter().filter_map(|offer| kept.get(*offer));
+            let mut offers = credential
+                .offers
+                .iter()
+                .filter_map(|offer| connection_store.get(*offer));
             if let Some(first) = offers.next() {
                 sum.spent += 1;
-                events.push((first.hello_time(), Event::Offered));
+                events.push((first.hello_time(), TicketEvent::Offered));
             } else if issue.at.time < last {
                 sum.thrown_away += 1;
             } else {
@@ -135,9 +144,9 @@ fn of_client(connections: &[&Connection], kept: &ConnectionStore, ledger: &Crede
     let (mut issued, mut available) = (false, 0_i64);
     for (_, event) in events {
         match event {
-            Event::Issued => (issued, available) = (true, available + 1),
-            Event::Offered => available -= 1,
-            Event::CameWithoutOffer => sum.exhausted += u64::from(issued && available <= 0),
+            TicketEvent::Issued => (issued, available) = (true, available + 1),
+            TicketEvent::Offered => available -= 1,
+            TicketEvent::CameWithoutOffer => sum.exhausted += u64::from(issued && available <= 0),
         }
     }
     (sum.issued > 0).then_some(sum)
@@ -175,10 +184,10 @@ impl TicketAge {
 }
 
 /// The ages of the tickets that a connection offered and whose issue was read.
-pub fn ages(connection: &Connection, ledger: &CredentialStore) -> impl Iterator<Item = TicketAge> {
+pub fn ages(connection: &Connection, credential_store: &CredentialStore) -> impl Iterator<Item = TicketAge> {
     let hello = connection.hello.yes().map(|hello| hello.at.time);
     connection.offers.iter().filter_map(move |offer| {
-        let credential = ledger.get(offer.credential)?;
+        let credential = credential_store.get(offer.credential)?;
         let (terms, issue) = (credential.psk?, credential.issued?);
         Some(TicketAge {
             credential: offer.credential,

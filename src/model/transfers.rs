@@ -49,10 +49,10 @@ pub(super) struct FtpTransfers {
 impl FtpTransfers {
     /// `order` is that of the hellos.
     pub(super) fn of(engine: &Engine, order: &[ConnectionId]) -> Self {
-        let each = Transfers::of(engine.kept(), engine.ledger(), order);
+        let each = Transfers::of(engine.connection_store(), engine.credential_store(), order);
         let mut counts: HashMap<Service, TransferCounts> = HashMap::new();
         for (_, transfer) in each.iter() {
-            if let Some(control) = engine.kept().get(transfer.control) {
+            if let Some(control) = engine.connection_store().get(transfer.control) {
                 counts.entry(Service::of(control)).or_default().add(transfer.session);
             }
         }

@@ -19,7 +19,7 @@ use reshake_core::session::{Connection, Credential, DatagramFacts, RareFacts, Se
 
 use prf::Prf;
 
-pub use prf::{KEY_LENGTH, Key};
+pub use prf::{KEY_LENGTH, RedactionKey};
 
 /// Other names, made from a key: the same key gives the same names.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Aliases {
 impl Aliases {
     /// Under this key.
     #[must_use]
-    pub fn new(key: &Key) -> Self {
+    pub fn new(key: &RedactionKey) -> Self {
         Self {
             prf: Prf::new(key),
             names: HashMap::new(),
@@ -45,9 +45,9 @@ impl Aliases {
     /// Replaces every address, name and credential of a finished run, and the paths of its captures.
     pub fn apply(&mut self, engine: &mut Engine, captures: &mut [Capture]) {
         let facts = engine.facts_mut();
-        facts.kept.rename(|connection| self.connection(connection));
-        facts.kept.rename_omitted(|service| self.service(&service));
-        facts.ledger.rename(|credential| self.credential(credential));
+        facts.connection_store.rename(|connection| self.connection(connection));
+        facts.connection_store.rename_evicted(|service| self.service(&service));
+        facts.credential_store.rename(|credential| self.credential(credential));
         for seen in facts.neighbours {
             self.neighbour(seen);
         }
@@ -58,7 +58,7 @@ impl Aliases {
         }
     }
 
-    /// Replaces what names hosts in one connection. Its credentials stand in the ledger.
+    /// Replaces what names hosts in one connection. Its credentials stand in the credential store.
     pub fn connection(&mut self, connection: &mut Connection) {
         connection.client = self.endpoint(connection.client);
         connection.server = self.endpoint(connection.server);

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 pub const KEY_LENGTH: usize = 32;
 
 /// A key. `Debug` does not show it, and it is wiped when it is dropped.
-pub struct Key(Zeroizing<Vec<u8>>);
+pub struct RedactionKey(Zeroizing<Vec<u8>>);
 
-impl Key {
+impl RedactionKey {
     /// Of these bytes; `None` when they are fewer than [`KEY_LENGTH`]: what is replaced under a short key can be found
     /// again by trying all keys.
     #[must_use]
@@ -22,7 +22,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for RedactionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(…)")
     }
@@ -33,7 +33,7 @@ impl fmt::Debug for Key {
 pub(super) struct Prf(Hmac<Sha256>);
 
 impl Prf {
-    pub(super) fn new(key: &Key) -> Self {
+    pub(super) fn new(key: &RedactionKey) -> Self {
         // HMAC takes a key of any length.
         Self(<Hmac<Sha256> as KeyInit>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!()))
     }
@@ -58,7 +58,7 @@ impl fmt::Debug for Prf {
 #[cfg(test)]
 impl Prf {
     pub(super) fn testing(byte: u8) -> Self {
-        Self::new(&Key::new(Zeroizing::new(vec![byte; KEY_LENGTH])).expect("long enough"))
+        Self::new(&RedactionKey::new(Zeroizing::new(vec![byte; KEY_LENGTH])).expect("long enough"))
     }
 }
 
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn short_keys_are_refused_and_none_is_shown() {
-        assert!(Key::new(Zeroizing::new(vec![7; KEY_LENGTH - 1])).is_none());
-        let key = Key::new(Zeroizing::new(vec![7; KEY_LENGTH])).expect("long enough");
+        assert!(RedactionKey::new(Zeroizing::new(vec![7; KEY_LENGTH - 1])).is_none());
+        let key = RedactionKey::new(Zeroizing::new(vec![7; KEY_LENGTH])).expect("long enough");
         assert_eq!(format!("{key:?} {:?}", Prf::new(&key)), "Key(…) Prf(…)");
     }
 

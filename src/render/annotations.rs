@@ -161,8 +161,8 @@ fn decisive(connection: &Connection) -> FrameRef {
 
 fn patterns<'r>(report: &'r Report<'_>, service: u32) -> impl Iterator<Item = &'r Pattern> {
     let service = service_at(report, service);
-    let insight = service.and_then(|service| report.hindsight.service(&service));
-    insight.into_iter().flat_map(|insight| &insight.patterns)
+    let analysis = service.and_then(|service| report.analyses.service(&service));
+    analysis.into_iter().flat_map(|analysis| &analysis.patterns)
 }
 
 fn findings<'r>(report: &'r Report<'_>, service: u32) -> impl Iterator<Item = &'r SecurityFinding> {

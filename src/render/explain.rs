@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use reshake_core::diagnosis::rules::Stage;
+use reshake_core::diagnosis::rules::RuleStage;
 use reshake_core::diagnosis::security::{FINDINGS, FindingKind};
 use reshake_core::diagnosis::service::{PATTERNS, PatternKind};
 use reshake_core::diagnosis::{CATALOG, Reason};
@@ -14,7 +14,7 @@ const WIDTH: usize = 96;
 
 /// What can be explained: a reason of one connection, a pattern of a whole service, or a security finding of one.
 #[derive(Debug, Clone, Copy)]
-pub enum Entry {
+pub enum CatalogueEntry {
     /// A reason.
     Reason(&'static Reason),
     /// A pattern.
@@ -23,7 +23,7 @@ pub enum Entry {
     Finding(&'static FindingKind),
 }
 
-impl Entry {
+impl CatalogueEntry {
     /// Everything: reasons, patterns, findings.
     pub fn all() -> impl Iterator<Item = Self> {
         let reasons = CATALOG.iter().copied().map(Self::Reason);
@@ -148,7 +148,7 @@ const FINDINGS_TITLE: &str = "Security findings: what a review of a service woul
 /// # Errors
 /// Those of `out`.
 pub fn list(out: &mut dyn Write) -> io::Result<()> {
-    let width = Entry::all().map(|entry| entry.name().len()).max().unwrap_or(0);
+    let width = CatalogueEntry::all().map(|entry| entry.name().len()).max().unwrap_or(0);
     for (title, entries) in parts() {
         writeln!(out, "{title}")?;
         for entry in entries {
@@ -163,7 +163,7 @@ pub fn list(out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn text(entry: Entry, out: &mut dyn Write) -> io::Result<()> {
+pub fn text(entry: CatalogueEntry, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}: {}", entry.name(), entry.summary())?;
     for paragraph in entry.paragraphs() {
         match paragraph.strip_prefix("## ") {
@@ -191,7 +191,7 @@ pub fn text(entry: Entry, out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn markdown(entry: Entry, level: usize, out: &mut dyn Write) -> io::Result<()> {
+pub fn markdown(entry: CatalogueEntry, level: usize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{} {}\n", "#".repeat(level), entry.name())?;
     writeln!(out, "{}.\n", capitalised(entry.summary()))?;
     for paragraph in entry.paragraphs() {
@@ -254,7 +254,7 @@ pub fn book(out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn json(entry: Entry, out: &mut dyn Write) -> io::Result<()> {
+pub fn json(entry: CatalogueEntry, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &EntryJson::of(entry))?;
     out.write_all(b"\n")
 }
@@ -264,7 +264,7 @@ pub fn json(entry: Entry, out: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// Those of `out`.
 pub fn json_list(out: &mut dyn Write) -> io::Result<()> {
-    let all: Vec<EntryJson> = Entry::all().map(EntryJson::of).collect();
+    let all: Vec<EntryJson> = CatalogueEntry::all().map(EntryJson::of).collect();
     serde_json::to_writer_pretty(&mut *out, &all)?;
     out.write_all(b"\n")
 }
@@ -272,7 +272,7 @@ pub fn json_list(out: &mut dyn Write) -> io::Result<()> {
 /// What is said of a name that none of them has.
 #[must_use]
 pub fn unknown(name: &str) -> String {
-    let hint = match crate::wording::did_you_mean(name, Entry::all().map(Entry::name)) {
+    let hint = match crate::wording::did_you_mean(name, CatalogueEntry::all().map(CatalogueEntry::name)) {
         Some(hint) => format!("{hint} ('reshake explain' lists them all)"),
         None => "'reshake explain' lists them all".to_owned(),
     };
@@ -295,7 +295,7 @@ struct EntryJson {
 }
 
 impl EntryJson {
-    fn of(entry: Entry) -> Self {
+    fn of(entry: CatalogueEntry) -> Self {
         Self {
             kind: entry.kind(),
             name: entry.name(),
@@ -311,24 +311,27 @@ impl EntryJson {
 }
 
 /// Titles with what stands below them: reasons by stage, patterns, findings.
-fn parts() -> impl Iterator<Item = (&'static str, Vec<Entry>)> {
+fn parts() -> impl Iterator<Item = (&'static str, Vec<CatalogueEntry>)> {
     by_stage()
-        .map(|(stage, reasons)| (title(stage), reasons.into_iter().map(Entry::Reason).collect()))
+        .map(|(stage, reasons)| (title(stage), reasons.into_iter().map(CatalogueEntry::Reason).collect()))
         .chain([
-            (PATTERNS_TITLE, PATTERNS.iter().map(Entry::Pattern).collect()),
-            (FINDINGS_TITLE, FINDINGS.iter().copied().map(Entry::Finding).collect()),
+            (PATTERNS_TITLE, PATTERNS.iter().map(CatalogueEntry::Pattern).collect()),
+            (
+                FINDINGS_TITLE,
+                FINDINGS.iter().copied().map(CatalogueEntry::Finding).collect(),
+            ),
         ])
 }
 
 /// Stages in the order in which they are shown, each with its reasons.
-fn by_stage() -> impl Iterator<Item = (Stage, Vec<&'static Reason>)> {
-    const STAGES: [Stage; 6] = [
-        Stage::NothingOffered,
-        Stage::Protocol,
-        Stage::Inferred,
-        Stage::Unexplained,
-        Stage::NoVerdict,
-        Stage::NotVisible,
+fn by_stage() -> impl Iterator<Item = (RuleStage, Vec<&'static Reason>)> {
+    const STAGES: [RuleStage; 6] = [
+        RuleStage::NothingOffered,
+        RuleStage::Protocol,
+        RuleStage::Inferred,
+        RuleStage::Unexplained,
+        RuleStage::NoVerdict,
+        RuleStage::NotVisible,
     ];
     STAGES.into_iter().filter_map(|stage| {
         let reasons: Vec<&'static Reason> = CATALOG.iter().copied().filter(|reason| reason.stage == stage).collect();
@@ -336,14 +339,14 @@ fn by_stage() -> impl Iterator<Item = (Stage, Vec<&'static Reason>)> {
     })
 }
 
-const fn title(stage: Stage) -> &'static str {
+const fn title(stage: RuleStage) -> &'static str {
     match stage {
-        Stage::NothingOffered => "Nothing was offered",
-        Stage::Protocol => "Refused, and the protocol shows why",
-        Stage::Inferred => "Refused, and the cause is concluded",
-        Stage::Unexplained => "Refused, and the capture does not say why",
-        Stage::NoVerdict => "The handshake failed",
-        Stage::NotVisible => "The capture does not show it",
+        RuleStage::NothingOffered => "Nothing was offered",
+        RuleStage::Protocol => "Refused, and the protocol shows why",
+        RuleStage::Inferred => "Refused, and the cause is concluded",
+        RuleStage::Unexplained => "Refused, and the capture does not say why",
+        RuleStage::NoVerdict => "The handshake failed",
+        RuleStage::NotVisible => "The capture does not show it",
     }
 }
 
@@ -388,7 +391,7 @@ mod tests {
     #[test]
     fn every_reason_pattern_and_finding_is_listed_and_explained() {
         let list = made(list);
-        for entry in Entry::all() {
+        for entry in CatalogueEntry::all() {
             assert!(list.contains(entry.name()), "{}", entry.name());
             let text = made(|out| super::text(entry, out));
             for part in ["What it means", "How we know", "What to do"] {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::item::markdown::{plain, reason};
-use crate::model::document::{Bounds, Kind, ReportDocument, ServicePart};
+use crate::model::document::{AlikeGroup, Bounds, ReportDocument, ServiceSummary};
 use crate::model::view::service::PatternView;
 use crate::model::view::{FrameLabel, OUTCOMES, counted, number};
 use crate::model::{Outcomes, Report};
@@ -93,7 +93,7 @@ fn outcomes(counts: &Outcomes) -> impl Iterator<Item = (&'static str, u64)> {
     OUTCOMES.into_iter().zip(counts.in_order())
 }
 
-fn service(part: &ServicePart, out: &mut dyn Write) -> io::Result<()> {
+fn service(part: &ServiceSummary, out: &mut dyn Write) -> io::Result<()> {
     let page = &part.page;
     writeln!(out, "## Service {}\n", code(&page.title))?;
     let told: Vec<String> = outcomes(&page.counts.outcomes)
@@ -185,7 +185,7 @@ fn advice(advice: &str, name: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "What to do: {advice} (`reshake explain {name}`).\n")
 }
 
-fn kind(kind: &Kind, out: &mut dyn Write) -> io::Result<()> {
+fn kind(kind: &AlikeGroup, out: &mut dyn Write) -> io::Result<()> {
     let view = &kind.example;
     writeln!(
         out,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::model::session::{Event, Found, Life, What, ends_of, words};
+use crate::model::session::{Life, LifeEvent, NameMeaning, What, ends_of, words};
 use crate::model::{EarlyAnswer, Report, connection_id, credential_id, moment};
 use crate::wording::{MAX_WIRE, printable};
 use reshake_core::diagnosis::state_of;
@@ -20,14 +20,14 @@ const MAX_FILE: usize = 32;
 
 /// One line for each meaning that a name may have.
 #[must_use]
-pub fn candidate(report: &Report<'_>, found: Found) -> String {
+pub fn candidate(report: &Report<'_>, found: NameMeaning) -> String {
     match found {
-        Found::Credential(id) => {
-            let credential = report.engine.ledger().get(id);
+        NameMeaning::Credential(id) => {
+            let credential = report.engine.credential_store().get(id);
             credential.map_or_else(String::new, |credential| told(report, credential))
         }
-        Found::Connection(id) => {
-            let connection = report.engine.kept().get(id);
+        NameMeaning::Connection(id) => {
+            let connection = report.engine.connection_store().get(id);
             connection.map_or_else(String::new, |connection| {
                 let frame = frame(report, connection.transport.first());
                 let (id, ends) = (connection_id(connection), ends(connection));
@@ -42,15 +42,19 @@ pub fn candidate(report: &Report<'_>, found: Found) -> String {
 /// # Errors
 /// Those of `out`.
 pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result<()> {
-    let ledger = report.engine.ledger();
-    for credential in life.credentials.iter().filter_map(|id| Some((*id, ledger.get(*id)?))) {
-        let (state, resumable) = state_of(credential.0, credential.1, report.engine.kept());
+    let credential_store = report.engine.credential_store();
+    for credential in life
+        .credentials
+        .iter()
+        .filter_map(|id| Some((*id, credential_store.get(*id)?)))
+    {
+        let (state, resumable) = state_of(credential.0, credential.1, report.engine.connection_store());
         let (state, resumable) = (state.code(), resumable.code());
         writeln!(out, "{}", told(report, credential.1))?;
         writeln!(out, "    state {state}, resumable {resumable}")?;
     }
     if let ([], [only]) = (life.credentials.as_slice(), life.connections.as_slice()) {
-        writeln!(out, "{}", candidate(report, Found::Connection(*only)))?;
+        writeln!(out, "{}", candidate(report, NameMeaning::Connection(*only)))?;
         let hidden = |connection: &Connection| {
             connection.is_tls13()
                 && !matches!(
@@ -58,7 +62,7 @@ pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
                     TicketsInferred::Read { complete: true, .. }
                 )
         };
-        if report.engine.kept().get(*only).is_some_and(hidden) {
+        if report.engine.connection_store().get(*only).is_some_and(hidden) {
             writeln!(
                 out,
                 "    tickets of TLS 1.3 are encrypted: what it issued shows only when it is offered"
@@ -79,7 +83,12 @@ pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
     for [a, b, c, d, e] in std::iter::once(&headings).chain(&rows) {
         writeln!(out, "{a:>frame$}  {b:>seconds$}  {c:clock$}  {d:ends$}  {e}")?;
     }
-    for (index, id) in life.linked.iter().filter_map(|id| ledger.get(*id)).enumerate() {
+    for (index, id) in life
+        .linked
+        .iter()
+        .filter_map(|id| credential_store.get(*id))
+        .enumerate()
+    {
         let start = if index == 0 { "\n" } else { "" };
         writeln!(out, "{start}goes on as {}", told(report, id))?;
     }
@@ -103,7 +112,7 @@ fn told(report: &Report<'_>, credential: &Credential) -> String {
     let issued = credential.issued.map_or_else(
         || "issue not seen".to_owned(),
         |issue| {
-            let backend = report.hindsight.backend(issue.connection);
+            let backend = report.analyses.backend(issue.connection);
             let backend = backend.map_or_else(String::new, |backend| format!(" by backend-{backend}"));
             format!("issued in frame {}{backend}", frame(report, issue.at.frame))
         },
@@ -112,7 +121,7 @@ fn told(report: &Report<'_>, credential: &Credential) -> String {
     format!("{id}  {what} {digits} of {name}{}, {issued}", credential.server)
 }
 
-fn row(report: &Report<'_>, event: &Event) -> Option<[String; 5]> {
+fn row(report: &Report<'_>, event: &LifeEvent) -> Option<[String; 5]> {
     let offset = report.first_time().map_or(0, |first| event.at.time.since(first));
     Some([
         frame(report, event.at.frame),
@@ -203,7 +212,7 @@ struct EventJson {
 /// # Errors
 /// Those of `out`.
 pub fn json(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result<()> {
-    let ledger = report.engine.ledger();
+    let credential_store = report.engine.credential_store();
     let document = LifeJson {
         schema: SCHEMA,
         credentials: life
@@ -224,7 +233,7 @@ pub fn json(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
         linked: life
             .linked
             .iter()
-            .filter_map(|id| ledger.get(*id))
+            .filter_map(|id| credential_store.get(*id))
             .map(credential_id)
             .collect(),
     };
@@ -233,8 +242,8 @@ pub fn json(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
 }
 
 fn credential_json(report: &Report<'_>, id: CredentialId) -> Option<CredentialJson> {
-    let credential = report.engine.ledger().get(id)?;
-    let (state, resumable) = state_of(id, credential, report.engine.kept());
+    let credential = report.engine.credential_store().get(id)?;
+    let (state, resumable) = state_of(id, credential, report.engine.connection_store());
     Some(CredentialJson {
         id: credential_id(credential),
         mechanism: credential.mechanism.code(),
@@ -246,8 +255,8 @@ fn credential_json(report: &Report<'_>, id: CredentialId) -> Option<CredentialJs
 }
 
 fn connection_json(report: &Report<'_>, id: ConnectionId) -> Option<ConnectionJson> {
-    let connection = report.engine.kept().get(id)?;
-    let backend = report.hindsight.backend(id);
+    let connection = report.engine.connection_store().get(id)?;
+    let backend = report.analyses.backend(id);
     Some(ConnectionJson {
         id: connection_id(connection),
         client: connection.client.to_string(),
@@ -258,9 +267,12 @@ fn connection_json(report: &Report<'_>, id: ConnectionId) -> Option<ConnectionJs
 }
 
 #[allow(clippy::cast_precision_loss)] // spans of a capture fit a double to the nanosecond for a hundred days
-fn event_json(report: &Report<'_>, event: &Event) -> Option<EventJson> {
-    let connection = report.engine.kept().get(event.connection)?;
-    let credential = event.what.credential().and_then(|id| report.engine.ledger().get(id));
+fn event_json(report: &Report<'_>, event: &LifeEvent) -> Option<EventJson> {
+    let connection = report.engine.connection_store().get(event.connection)?;
+    let credential = event
+        .what
+        .credential()
+        .and_then(|id| report.engine.credential_store().get(id));
     Some(EventJson {
         capture: event.at.frame.capture(),
         frame: event.at.frame.frame(),

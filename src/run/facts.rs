@@ -1,13 +1,13 @@
 //! Facts of other runs on their way to this one's.
 
-use super::{Options, Run};
+use super::{Run, RunOptions};
 use crate::capture::{FactFile, Line};
-use crate::facts::{Fault, Reader};
+use crate::facts::{FactsReader, LineFault};
 use reshake_core::engine::{Shard, join as join_shards};
 
 /// Joins what files of facts hold with what was found in captures, which come first. What is wrong is named, in one line
 /// for each file.
-pub(super) fn join(files: Vec<FactFile>, mut run: Run, options: &Options) -> Run {
+pub(super) fn join(files: Vec<FactFile>, mut run: Run, options: &RunOptions) -> Run {
     if options.joinable {
         let done = |file: FactFile| {
             format!(
@@ -19,7 +19,7 @@ pub(super) fn join(files: Vec<FactFile>, mut run: Run, options: &Options) -> Run
         run.errors.extend(files.into_iter().map(done));
         return run;
     }
-    let mut reader = Reader::behind(u16::try_from(run.captures.len()).unwrap_or(u16::MAX));
+    let mut reader = FactsReader::behind(u16::try_from(run.captures.len()).unwrap_or(u16::MAX));
     for mut file in files {
         read(&mut file, &mut reader, &mut run.errors);
     }
@@ -36,7 +36,7 @@ pub(super) fn join(files: Vec<FactFile>, mut run: Run, options: &Options) -> Run
 }
 
 /// Reads a file to its end: a line that is no fact costs only itself.
-fn read(file: &mut FactFile, reader: &mut Reader, errors: &mut Vec<String>) {
+fn read(file: &mut FactFile, reader: &mut FactsReader, errors: &mut Vec<String>) {
     reader.begin_file();
     let mut first = None;
     let mut more = 0_u64;
@@ -50,7 +50,7 @@ fn read(file: &mut FactFile, reader: &mut Reader, errors: &mut Vec<String>) {
             first.get_or_insert(fault);
         }
     }
-    if let Some(Fault { line, problem }) = first {
+    if let Some(LineFault { line, problem }) = first {
         let passed = match more {
             0 => "it was".to_owned(),
             1 => "it and one more line were".to_owned(),

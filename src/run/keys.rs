@@ -3,13 +3,13 @@
 use zeroize::Zeroizing;
 
 use crate::capture::{KeyLogFile, Timeline};
-use reshake_core::decrypt::{Fault, Log};
+use reshake_core::decrypt::{KeyLogReader, SkippedLine};
 use reshake_core::engine::Engine;
 
 /// The key logs of a run.
 #[derive(Default)]
 pub(super) struct KeyLogs {
-    files: Vec<(KeyLogFile, Log)>,
+    files: Vec<(KeyLogFile, KeyLogReader)>,
     /// Secrets blocks read so far.
     blocks: u64,
     /// One line for each thing that is wrong with a log.
@@ -22,7 +22,7 @@ impl KeyLogs {
         let mut logs = Self::default();
         for path in paths {
             match KeyLogFile::open(path) {
-                Ok(file) => logs.files.push((file, Log::default())),
+                Ok(file) => logs.files.push((file, KeyLogReader::default())),
                 Err(error) => errors.push(error.to_string()),
             }
         }
@@ -59,10 +59,10 @@ impl KeyLogs {
     }
 
     /// The secrets blocks that were found in the captures since the last call.
-    pub(super) fn find_blocks(&mut self, timeline: &mut Timeline) -> Vec<Block> {
+    pub(super) fn find_blocks(&mut self, timeline: &mut Timeline) -> Vec<SecretsBlock> {
         let found = timeline.secrets().into_iter().map(|(path, text)| {
             self.blocks += 1;
-            Block {
+            SecretsBlock {
                 place: format!("{path}: secrets block {}", self.blocks),
                 text: Zeroizing::new(text),
             }
@@ -87,15 +87,15 @@ impl KeyLogs {
 }
 
 /// A secrets block of a capture.
-pub(super) struct Block {
+pub(super) struct SecretsBlock {
     place: String,
     text: Zeroizing<Vec<u8>>,
 }
 
-impl Block {
+impl SecretsBlock {
     /// Gives it to the engine; what is wrong with it comes back.
     pub(super) fn read(&self, engine: &mut Engine) -> Vec<String> {
-        let mut log = Log::embedded();
+        let mut log = KeyLogReader::embedded();
         engine.read_keys(&mut log, &self.text);
         engine.end_keys(&mut log);
         let mut warnings = Vec::new();
@@ -105,7 +105,7 @@ impl Block {
 }
 
 /// Names malformed lines by their number. What stands in them is not repeated: it may be a secret.
-fn name(warnings: &mut Vec<String>, place: &str, log: &mut Log) {
-    let line = |Fault { line, problem }| format!("{place}: line {line} {problem}; the line is passed over");
+fn name(warnings: &mut Vec<String>, place: &str, log: &mut KeyLogReader) {
+    let line = |SkippedLine { line, problem }| format!("{place}: line {line} {problem}; the line is passed over");
     warnings.extend(log.faults().into_iter().map(line));
 }

@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::capture::{self, FactFile, Opened, Pause, Pipe, Source, SourceError, Timeline};
+use crate::capture::{self, FactFile, OpenedInput, Pause, Pipe, Source, SourceError, Timeline};
 use keys::KeyLogs;
-use reshake_core::engine::{Engine, Event, Limits};
+use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::capture::Ended;
 use reshake_core::net::{Capture, Notice};
 
@@ -25,7 +25,7 @@ const PACKETS_PER_LOOK: u64 = 16;
 
 /// What bounds a run.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct RunOptions {
     /// Memory of the engine.
     pub limits: Limits,
     /// Stop after so many packets of all inputs together.
@@ -43,7 +43,7 @@ pub struct Options {
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
+pub struct RunProgress {
     /// Packets read.
     pub packets: u64,
     /// Bytes read, before decompression.
@@ -87,18 +87,18 @@ impl Run {
 /// Whoever looks on while a live run goes.
 pub trait Onlooker {
     /// Something happened to a connection.
-    fn happened(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()>;
+    fn happened(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()>;
 
     /// Time passed: now and then, and whenever no packet waits (`idle`). Says whether to go on.
-    fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()>;
+    fn tick(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()>;
 
     /// No more packets come; what is open is ended next.
-    fn ending(&mut self, _seen: Seen<'_>) {}
+    fn ending(&mut self, _seen: LiveSnapshot<'_>) {}
 }
 
 /// A live run as it stands.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
+pub struct LiveSnapshot<'a> {
     /// What was found.
     pub engine: &'a Engine,
     /// Where the packets come from.
@@ -141,7 +141,7 @@ impl Live {
     }
 
     /// Runs until the source ends or the onlooker has seen enough. News of the source go to `news`.
-    pub fn run(mut self, options: &Options, onlooker: &mut dyn Onlooker, news: &mut dyn FnMut(&str)) -> Run {
+    pub fn run(mut self, options: &RunOptions, onlooker: &mut dyn Onlooker, news: &mut dyn FnMut(&str)) -> Run {
         let mut timeline = Timeline::new(vec![self.source]);
         let mut engine = Engine::new(options.limits);
         engine.watch();
@@ -175,7 +175,7 @@ pub fn piped() -> io::Result<Box<dyn Source>> {
 /// Reads every input to its end, as one timeline. `watch` is asked now and then whether to go on.
 ///
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
-pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
+pub fn analyze(inputs: &[String], options: &RunOptions, watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>) -> Run {
     let (sources, facts, mut errors) = open(inputs, options.follow.as_ref());
     let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
@@ -197,8 +197,8 @@ pub fn analyze(inputs: &[String], options: &Options, watch: &mut dyn FnMut(Progr
         let both;
         (engine, both) = stages::pump(&mut timeline, engine, &mut logs, options, watch);
         match both {
-            stages::Ended::Run(how) => ended = Some(how),
-            stages::Ended::Cramped(packets) => done = packets,
+            stages::StagesEnded::Run(how) => ended = Some(how),
+            stages::StagesEnded::Cramped(packets) => done = packets,
         }
     }
     let stopped = ended.unwrap_or_else(|| {
@@ -244,7 +244,7 @@ fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Sou
     for path in inputs {
         let opened = match u16::try_from(sources.len()) {
             Ok(index) => match follow {
-                Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(Opened::Capture),
+                Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(OpenedInput::Capture),
                 None => capture::recognise(path, index),
             },
             Err(_) => Err(SourceError::Open {
@@ -253,8 +253,8 @@ fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Sou
             }),
         };
         match opened {
-            Ok(Opened::Capture(source)) => sources.push(source),
-            Ok(Opened::Facts(file)) => facts.push(*file),
+            Ok(OpenedInput::Capture(source)) => sources.push(source),
+            Ok(OpenedInput::Facts(file)) => facts.push(*file),
             Err(error) => errors.push(error.to_string()),
         }
     }
@@ -333,8 +333,8 @@ impl Feed<'_> {
         self.engine.packets_dropped(dropped);
     }
 
-    fn seen(&self) -> Seen<'_> {
-        Seen {
+    fn seen(&self) -> LiveSnapshot<'_> {
+        LiveSnapshot {
             engine: self.engine,
             capture: self.timeline.first(),
             packets: self.packets,
@@ -342,7 +342,7 @@ impl Feed<'_> {
     }
 
     /// Moves packets until the timeline ends, or breaks off.
-    fn pump(self, limit: Option<u64>, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn pump(self, limit: Option<u64>, watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>) -> ControlFlow<()> {
         let size = self.timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = self.timeline.may_bring_secrets();
@@ -369,7 +369,7 @@ impl Feed<'_> {
             }
             if packets.is_multiple_of(PACKETS_PER_TICK) {
                 let bytes = self.timeline.captures().map(|capture| capture.bytes).sum();
-                watch(Progress { packets, bytes, size })?;
+                watch(RunProgress { packets, bytes, size })?;
             }
         }
         ControlFlow::Break(())
@@ -396,7 +396,7 @@ mod tests {
         path.to_str().expect("a UTF-8 path").to_owned()
     }
 
-    fn whole(inputs: &[String], options: &Options) -> Run {
+    fn whole(inputs: &[String], options: &RunOptions) -> Run {
         analyze(inputs, options, &mut |_| ControlFlow::Continue(()))
     }
 
@@ -408,7 +408,7 @@ mod tests {
             "nowhere".to_owned(),
             file(folder.path(), "b", 2),
         ];
-        let run = whole(&inputs, &Options::default());
+        let run = whole(&inputs, &RunOptions::default());
         let read: Vec<u64> = run.captures.iter().map(|capture| capture.packets).collect();
         assert_eq!(read, [3, 2]);
         assert!(run.captures.iter().all(|capture| capture.ended == Ended::EndOfFile));
@@ -421,7 +421,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inputs = [file(folder.path(), "a", 20_000)];
         let mut seen = Vec::new();
-        let run = analyze(&inputs, &Options::default(), &mut |progress| {
+        let run = analyze(&inputs, &RunOptions::default(), &mut |progress| {
             assert_eq!(progress.size, Some(24 + 20_000 * 20));
             seen.push(progress.packets);
             if seen.len() == 2 {
@@ -447,9 +447,9 @@ mod tests {
         std::fs::write(&path, front).expect("a temporary file");
         let inputs = [path.to_str().expect("a UTF-8 path").to_owned()];
         let stop = Arc::new(AtomicBool::new(false));
-        let options = Options {
+        let options = RunOptions {
             follow: Some(Arc::clone(&stop)),
-            ..Options::default()
+            ..RunOptions::default()
         };
         let (came, comes) = std::sync::mpsc::channel();
         let back = back.to_vec();
@@ -481,9 +481,9 @@ mod tests {
     fn packets_of_all_inputs_count_towards_the_limit() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inputs = [file(folder.path(), "a", 5), file(folder.path(), "b", 5)];
-        let options = Options {
+        let options = RunOptions {
             packets: Some(4),
-            ..Options::default()
+            ..RunOptions::default()
         };
         let run = whole(&inputs, &options);
         assert!(run.captures.iter().all(|capture| capture.ended == Ended::Stopped));

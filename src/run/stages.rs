@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::keys::KeyLogs;
-use super::{Options, PACKETS_PER_TICK, Progress};
+use super::{PACKETS_PER_TICK, RunOptions, RunProgress};
 use crate::capture::Timeline;
-use reshake_core::engine::{Batch, Engine, TcpStage, TlsStage};
+use reshake_core::engine::{Engine, StepBatch, TcpStage, TlsStage};
 
 /// Batches that may wait: some milliseconds of work, for as long as a busy machine may keep one of the threads waiting.
 const BATCHES: usize = 16;
@@ -16,7 +16,7 @@ const BATCHES: usize = 16;
 const ENOUGH: usize = 64 << 20;
 
 /// How the two threads came to an end.
-pub(super) enum Ended {
+pub(super) enum StagesEnded {
     /// The timeline is over, or somebody stopped it.
     Run(ControlFlow<()>),
     /// Connections hold back so much that some will have to go: one thread goes on, after so many packets.
@@ -24,7 +24,7 @@ pub(super) enum Ended {
 }
 
 /// Whether two threads may work on a run.
-pub(super) fn fit(options: &Options) -> bool {
+pub(super) fn fit(options: &RunOptions) -> bool {
     options.threads > 1 && options.follow.is_none() && options.limits.buffered_bytes >= ENOUGH
 }
 
@@ -33,9 +33,9 @@ pub(super) fn pump(
     timeline: &mut Timeline,
     engine: Engine,
     logs: &mut KeyLogs,
-    options: &Options,
-    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> (Engine, Ended) {
+    options: &RunOptions,
+    watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>,
+) -> (Engine, StagesEnded) {
     let mut front = TcpStage::new(&options.limits);
     let (give, full) = sync_channel(BATCHES);
     let (give_back, empty) = sync_channel(2 * BATCHES);
@@ -55,7 +55,7 @@ pub(super) fn pump(
             room: options.limits.buffered_bytes / 2,
         };
         let ended = belt.feed(timeline, &mut front, logs, options.packets, watch);
-        belt.hand_over(front.take(Batch::default()));
+        belt.hand_over(front.take(StepBatch::default()));
         drop(belt);
         let back = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (back, ended)
@@ -66,7 +66,7 @@ pub(super) fn pump(
 
 /// The other thread. It takes the ends of both channels, so that they close when it is gone.
 #[allow(clippy::needless_pass_by_value)]
-fn work(back: &mut TlsStage, full: Receiver<Batch>, give_back: SyncSender<Batch>, held: &AtomicUsize) {
+fn work(back: &mut TlsStage, full: Receiver<StepBatch>, give_back: SyncSender<StepBatch>, held: &AtomicUsize) {
     for batch in &full {
         let used = back.take(batch);
         held.store(back.buffered(), Ordering::Relaxed);
@@ -77,8 +77,8 @@ fn work(back: &mut TlsStage, full: Receiver<Batch>, give_back: SyncSender<Batch>
 
 /// What goes between the two threads.
 struct StageChannel<'a> {
-    give: SyncSender<Batch>,
-    empty: Receiver<Batch>,
+    give: SyncSender<StepBatch>,
+    empty: Receiver<StepBatch>,
     warn: Sender<String>,
     /// Bytes that the other thread's connections hold back.
     held: &'a AtomicUsize,
@@ -88,7 +88,7 @@ struct StageChannel<'a> {
 
 impl StageChannel<'_> {
     /// Waits while too many batches wait. A thread that is gone panicked, and says so when it is joined.
-    fn hand_over(&self, batch: Batch) {
+    fn hand_over(&self, batch: StepBatch) {
         let _ = self.give.send(batch);
     }
 
@@ -98,8 +98,8 @@ impl StageChannel<'_> {
         front: &mut TcpStage,
         logs: &mut KeyLogs,
         limit: Option<u64>,
-        watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Ended {
+        watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>,
+    ) -> StagesEnded {
         let size = timeline.size();
         let limit = limit.unwrap_or(u64::MAX);
         let blocks = timeline.may_bring_secrets();
@@ -109,7 +109,7 @@ impl StageChannel<'_> {
                 self.order_keys(timeline, front, logs, packets > 0);
             }
             let Some(packet) = &timeline.next() else {
-                return Ended::Run(ControlFlow::Continue(()));
+                return StagesEnded::Run(ControlFlow::Continue(()));
             };
             front.push(packet);
             packets += 1;
@@ -117,16 +117,16 @@ impl StageChannel<'_> {
                 self.hand_over(front.take(self.empty.try_recv().unwrap_or_default()));
             }
             if front.held() + self.held.load(Ordering::Relaxed) > self.room {
-                return Ended::Cramped(packets);
+                return StagesEnded::Cramped(packets);
             }
             if packets.is_multiple_of(PACKETS_PER_TICK) {
                 let bytes = timeline.captures().map(|capture| capture.bytes).sum();
-                if watch(Progress { packets, bytes, size }).is_break() {
+                if watch(RunProgress { packets, bytes, size }).is_break() {
                     break;
                 }
             }
         }
-        Ended::Run(ControlFlow::Break(()))
+        StagesEnded::Run(ControlFlow::Break(()))
     }
 
     /// Has the secrets that stand here read before the next packet.

@@ -15,7 +15,7 @@ pub type Shared = Arc<Report<'static>>;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum UserEvent {
     /// A key.
     Key(KeyEvent),
     /// The mouse.
@@ -76,7 +76,7 @@ pub struct Stats {
 
 /// Something to be done outside.
 #[derive(Debug, Clone)]
-pub enum Command {
+pub enum Effect {
     /// Work that may take long, for another thread.
     Ask(Ask),
     /// Put a text where the terminal keeps what is copied.
@@ -97,12 +97,12 @@ pub struct Ask {
     /// About which report.
     pub report: Shared,
     /// What.
-    pub job: Job,
+    pub job: BackgroundJob,
 }
 
 /// Work that looks at every connection.
 #[derive(Debug, Clone)]
-pub enum Job {
+pub enum BackgroundJob {
     /// The rows of a table.
     Find(Query),
     /// The next row with a text.
@@ -128,15 +128,15 @@ pub enum Job {
     /// What is shown, into a file.
     Export {
         /// What.
-        shown: Shown,
+        shown: View,
         /// How.
-        form: Form,
+        form: ExportFormat,
     },
 }
 
 /// Form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ExportFormat {
     /// A document of the published forms.
     Json,
     /// Text to be pasted into a ticket.
@@ -145,7 +145,7 @@ pub enum Form {
 
 /// What is on the screen.
 #[derive(Debug, Clone)]
-pub enum Shown {
+pub enum View {
     /// The overview.
     Overview,
     /// A table.
@@ -158,7 +158,7 @@ pub enum Shown {
     Credential(Arc<CredentialView>),
 }
 
-impl Job {
+impl BackgroundJob {
     /// Kinds of jobs: of each kind only the latest counts.
     pub const KINDS: usize = 5;
 

@@ -1,6 +1,6 @@
 //! The help: every key, from the one table of keys.
 
-use super::keys::{KEYS, Place};
+use super::keys::{KEYS, KeyContext};
 use super::page::{Item, Tone};
 
 /// Columns of the keys.
@@ -10,7 +10,7 @@ const KEYS_WIDTH: usize = 16;
 #[must_use]
 pub fn lines() -> Vec<Item> {
     let mut lines = Vec::new();
-    for place in Place::ALL {
+    for place in KeyContext::ALL {
         if !lines.is_empty() {
             lines.push(Item::default());
         }
@@ -31,7 +31,7 @@ pub fn lines() -> Vec<Item> {
 
 /// Short hints for the foot of a screen.
 #[must_use]
-pub fn hints(place: Place, live: bool) -> Vec<(String, &'static str)> {
+pub fn hints(place: KeyContext, live: bool) -> Vec<(String, &'static str)> {
     KEYS.iter()
         .filter(|binding| binding.counts(place, live))
         .filter_map(|binding| {

@@ -5,7 +5,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// Where a key has its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum KeyContext {
     /// On every screen.
     Everywhere,
     /// On the overview.
@@ -22,7 +22,7 @@ pub enum Place {
     Live,
 }
 
-impl Place {
+impl KeyContext {
     /// In the order of the help.
     pub const ALL: [Self; 7] = [
         Self::Everywhere,
@@ -130,14 +130,14 @@ pub struct Binding {
     /// What they do.
     pub action: Action,
     /// Where.
-    pub places: &'static [Place],
+    pub places: &'static [KeyContext],
     /// In words.
     pub words: &'static str,
     /// One word for the foot of a screen; without it, only the help names it.
     pub hint: Option<&'static str>,
 }
 
-use Place::{Connection, Credential, Everywhere, Live, Overview, Service, Tables};
+use KeyContext::{Connection, Credential, Everywhere, Live, Overview, Service, Tables};
 
 const fn key(letter: char) -> (KeyCode, bool) {
     (KeyCode::Char(letter), false)
@@ -154,7 +154,7 @@ const fn code(code: KeyCode) -> (KeyCode, bool) {
 const fn binding(
     keys: &'static [(KeyCode, bool)],
     action: Action,
-    places: &'static [Place],
+    places: &'static [KeyContext],
     words: &'static str,
 ) -> Binding {
     Binding {
@@ -169,7 +169,7 @@ const fn binding(
 const fn hinted(
     keys: &'static [(KeyCode, bool)],
     action: Action,
-    places: &'static [Place],
+    places: &'static [KeyContext],
     words: &'static str,
     hint: &'static str,
 ) -> Binding {
@@ -392,8 +392,8 @@ impl Binding {
 
     /// Whether it counts on a screen.
     #[must_use]
-    pub fn counts(&self, place: Place, live: bool) -> bool {
-        let fits = |own: &Place| match own {
+    pub fn counts(&self, place: KeyContext, live: bool) -> bool {
+        let fits = |own: &KeyContext| match own {
             Everywhere => true,
             Live => live,
             own => *own == place,
@@ -421,7 +421,7 @@ fn name((code, control): (KeyCode, bool)) -> String {
 
 /// What a key does on a screen.
 #[must_use]
-pub fn action(event: KeyEvent, place: Place, live: bool) -> Option<Action> {
+pub fn action(event: KeyEvent, place: KeyContext, live: bool) -> Option<Action> {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
     let other = event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER);
     let pressed = |binding: &&Binding| binding.keys.contains(&(event.code, control)) && binding.counts(place, live);
@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn no_key_has_two_meanings_in_one_place() {
-        for place in Place::ALL {
+        for place in KeyContext::ALL {
             for (index, binding) in KEYS.iter().enumerate() {
                 for other in KEYS.iter().skip(index + 1) {
                     let both = binding.places.contains(&place) && other.places.contains(&place);
@@ -451,11 +451,11 @@ mod tests {
     #[test]
     fn a_key_of_one_place_means_nothing_elsewhere() {
         let issuer = KeyEvent::new(KeyCode::Char('i'), KeyModifiers::NONE);
-        assert_eq!(action(issuer, Place::Connection, false), Some(Action::Issuer));
-        assert_eq!(action(issuer, Place::Overview, false), None);
+        assert_eq!(action(issuer, KeyContext::Connection, false), Some(Action::Issuer));
+        assert_eq!(action(issuer, KeyContext::Overview, false), None);
         let pause = KeyEvent::new(KeyCode::Char(' '), KeyModifiers::NONE);
-        assert_eq!(action(pause, Place::Tables, false), None);
-        assert_eq!(action(pause, Place::Tables, true), Some(Action::Pause));
+        assert_eq!(action(pause, KeyContext::Tables, false), None);
+        assert_eq!(action(pause, KeyContext::Tables, true), Some(Action::Pause));
     }
 
     #[test]

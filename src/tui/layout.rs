@@ -89,7 +89,7 @@ impl Overview {
 
 /// A column of a table on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownColumn {
     /// Its index.
     pub column: usize,
     /// Where it begins.
@@ -100,7 +100,7 @@ pub struct Shown {
 
 /// The columns for which there is room: the most important ones, and the one that the table is sorted by.
 #[must_use]
-pub fn columns(table: Table, width: u16, sort: Option<Sort>) -> Vec<Shown> {
+pub fn columns(table: Table, width: u16, sort: Option<Sort>) -> Vec<ShownColumn> {
     let all = table.columns();
     let mut by_rank: Vec<usize> = (0..all.len()).collect();
     let sorted_by = |index: usize| sort.is_some_and(|sort| sort.column == index);
@@ -134,7 +134,7 @@ pub fn columns(table: Table, width: u16, sort: Option<Sort>) -> Vec<Shown> {
     chosen
         .into_iter()
         .map(|(column, width)| {
-            let shown = Shown { column, x, width };
+            let shown = ShownColumn { column, x, width };
             x += width + GAP;
             shown
         })

@@ -26,8 +26,8 @@ use ratatui::crossterm::event as crossterm;
 use ratatui::crossterm::terminal::size;
 
 use draw::Theme;
-use event::{Command, Event, Shared, Stats};
-use state::State;
+use event::{Effect, Shared, Stats, UserEvent};
+use state::ScreenState;
 use terminal::Screen;
 use work::Worker;
 
@@ -36,7 +36,7 @@ const FRAME: Duration = Duration::from_nanos(1_000_000_000 / 30);
 
 /// How the screens are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct TuiOptions {
     /// With colour.
     pub coloured: bool,
     /// Of a capture that goes on.
@@ -45,25 +45,25 @@ pub struct Options {
 
 /// Where a live capture puts what it has to say.
 #[derive(Debug, Clone)]
-pub struct Feed(Sender<Event>);
+pub struct LiveFeed(Sender<UserEvent>);
 
-impl Feed {
+impl LiveFeed {
     /// A later report. `false` when nobody looks any more.
     #[must_use]
     pub fn report(&self, report: Shared) -> bool {
-        self.0.send(Event::Report(report)).is_ok()
+        self.0.send(UserEvent::Report(report)).is_ok()
     }
 
     /// How the capture goes. `false` when nobody looks any more.
     #[must_use]
     pub fn stats(&self, stats: Stats) -> bool {
-        self.0.send(Event::Stats(stats)).is_ok()
+        self.0.send(UserEvent::Stats(stats)).is_ok()
     }
 
     /// The capture is over, and why.
     pub fn ended(&self, why: &str) {
         // Whoever left does not need to know.
-        let _ = self.0.send(Event::Ended(why.to_owned()));
+        let _ = self.0.send(UserEvent::Ended(why.to_owned()));
     }
 }
 
@@ -71,7 +71,7 @@ impl Feed {
 ///
 /// # Errors
 /// When the terminal cannot be used, or went away.
-pub fn run(report: Shared, options: Options, start: impl FnOnce(Feed)) -> io::Result<()> {
+pub fn run(report: Shared, options: TuiOptions, start: impl FnOnce(LiveFeed)) -> io::Result<()> {
     let (events, incoming) = mpsc::channel();
     // A folder that is gone is told when something is to be written there.
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
@@ -79,8 +79,8 @@ pub fn run(report: Shared, options: Options, start: impl FnOnce(Feed)) -> io::Re
     let mut screen = Screen::enter()?;
     signals(events.clone())?;
     keys(events.clone())?;
-    start(Feed(events));
-    let mut state = State::new(report, size()?);
+    start(LiveFeed(events));
+    let mut state = ScreenState::new(report, size()?);
     if options.live {
         state = state.live();
     }
@@ -93,11 +93,11 @@ pub fn run(report: Shared, options: Options, start: impl FnOnce(Feed)) -> io::Re
 /// Draws, waits for something to happen, and takes in what happens until the next frame is due. While nothing happens,
 /// nothing runs.
 fn show(
-    state: &mut State,
+    state: &mut ScreenState,
     theme: Theme,
     screen: &mut Screen,
     worker: &Worker,
-    incoming: &Receiver<Event>,
+    incoming: &Receiver<UserEvent>,
 ) -> io::Result<()> {
     loop {
         screen.draw(state, theme)?;
@@ -107,13 +107,13 @@ fn show(
         while let Some(event) = next {
             for command in update::update(state, event) {
                 match command {
-                    Command::Quit => return Ok(()),
-                    Command::Ask(ask) => worker.ask(ask),
-                    Command::Copy(text) => screen.copy(&text)?,
-                    Command::Redraw => screen.clear()?,
-                    Command::Suspend => {
+                    Effect::Quit => return Ok(()),
+                    Effect::Ask(ask) => worker.ask(ask),
+                    Effect::Copy(text) => screen.copy(&text)?,
+                    Effect::Redraw => screen.clear()?,
+                    Effect::Suspend => {
                         let (width, height) = screen.suspend()?;
-                        update::update(state, Event::Resize(width, height));
+                        update::update(state, UserEvent::Resize(width, height));
                     }
                 }
             }
@@ -127,17 +127,17 @@ fn show(
 }
 
 /// Keys, mouse and size, from the terminal device where standard input is something else.
-fn keys(events: Sender<Event>) -> io::Result<()> {
+fn keys(events: Sender<UserEvent>) -> io::Result<()> {
     let read = move || {
         loop {
             let event = match crossterm::read() {
-                Ok(crossterm::Event::Key(key)) => Event::Key(key),
-                Ok(crossterm::Event::Mouse(mouse)) => Event::Mouse(mouse),
-                Ok(crossterm::Event::Resize(width, height)) => Event::Resize(width, height),
+                Ok(crossterm::Event::Key(key)) => UserEvent::Key(key),
+                Ok(crossterm::Event::Mouse(mouse)) => UserEvent::Mouse(mouse),
+                Ok(crossterm::Event::Resize(width, height)) => UserEvent::Resize(width, height),
                 Ok(_) => continue,
-                Err(_) => Event::Quit,
+                Err(_) => UserEvent::Quit,
             };
-            let last = matches!(event, Event::Quit);
+            let last = matches!(event, UserEvent::Quit);
             if events.send(event).is_err() || last {
                 return;
             }
@@ -148,12 +148,16 @@ fn keys(events: Sender<Event>) -> io::Result<()> {
 
 /// Signals that end or stop a process do so by way of the loop, which gives the terminal back.
 #[cfg(unix)]
-fn signals(events: Sender<Event>) -> io::Result<()> {
+fn signals(events: Sender<UserEvent>) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGTSTP])?;
     let wait = move || {
         for signal in signals.forever() {
-            let event = if signal == SIGTSTP { Event::Suspend } else { Event::Quit };
+            let event = if signal == SIGTSTP {
+                UserEvent::Suspend
+            } else {
+                UserEvent::Quit
+            };
             if events.send(event).is_err() {
                 return;
             }
@@ -163,6 +167,6 @@ fn signals(events: Sender<Event>) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn signals(_: Sender<Event>) -> io::Result<()> {
+fn signals(_: Sender<UserEvent>) -> io::Result<()> {
     Ok(())
 }

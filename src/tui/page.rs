@@ -87,7 +87,7 @@ impl Item {
 
 /// A page of lines in one or two columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct ScreenPage {
     /// Its lines; those of the right column after those of the left.
     pub items: Vec<Item>,
     /// The first line of the right column; without, there is one column.
@@ -108,7 +108,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// To a line, with as little scrolling as needed in a window of `height` lines.
-    pub fn go(&mut self, page: &Page, line: usize, height: usize) {
+    pub fn go(&mut self, page: &ScreenPage, line: usize, height: usize) {
         self.line = line.min(page.items.len().saturating_sub(1));
         let (column, within) = page.place(self.line);
         if let Some(top) = self.top.get_mut(column) {
@@ -117,7 +117,7 @@ impl Cursor {
     }
 
     /// By so many lines.
-    pub fn step(&mut self, page: &Page, lines: isize, height: usize) {
+    pub fn step(&mut self, page: &ScreenPage, lines: isize, height: usize) {
         self.go(page, self.line.saturating_add_signed(lines), height);
     }
 }
@@ -134,7 +134,7 @@ pub const fn scrolled(top: usize, at: usize, height: usize) -> usize {
     }
 }
 
-impl Page {
+impl ScreenPage {
     /// Column and line within it.
     #[must_use]
     pub fn place(&self, line: usize) -> (usize, usize) {
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(scrolled(0, 5, 10), 0);
         assert_eq!(scrolled(0, 10, 10), 1);
         assert_eq!(scrolled(7, 3, 10), 3);
-        let page = Page {
+        let page = ScreenPage {
             items: (0..30).map(|line| Item::of(Tone::Plain, line.to_string())).collect(),
             split: Some(10),
         };
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_text_is_found_around_the_end() {
-        let page = Page {
+        let page = ScreenPage {
             items: ["Alpha", "beta", "alphabet"]
                 .map(|text| Item::of(Tone::Plain, text))
                 .into(),
@@ -267,6 +267,6 @@ mod tests {
         assert_eq!(page.search("beta", 2, true), Some(1));
         assert_eq!(page.search("alphabet", 1, false), Some(2));
         assert_eq!(page.search("gamma", 0, true), None);
-        assert_eq!(Page::default().search("x", 0, true), None);
+        assert_eq!(ScreenPage::default().search("x", 0, true), None);
     }
 }

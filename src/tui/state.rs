@@ -6,24 +6,24 @@ use crate::model::view::connection::ConnectionView;
 use crate::model::view::credential::CredentialView;
 use crate::model::view::overview::{by_waste, timeline};
 use crate::model::view::service::ServicePage;
-use crate::model::view::table::{Key, Query, Rows, Sort, Table};
+use crate::model::view::table::{Query, RowKey, Rows, Sort, Table};
 use crate::model::{Outcomes, Report, Selection};
 
 use super::content;
 use super::event::{Shared, Stats};
-use super::keys::Place;
+use super::keys::KeyContext;
 use super::layout::{body, overview as overview_layout, table_lines};
-use super::page::{Cursor, Page, scrolled};
+use super::page::{Cursor, ScreenPage, scrolled};
 
 /// The state of all screens.
 #[derive(Debug)]
-pub struct State {
+pub struct ScreenState {
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// The report that is shown.
     pub report: Shared,
     /// The overview.
-    pub overview: Overview,
+    pub overview: OverviewState,
     /// The table of connections.
     pub connections: TableState,
     /// The table of credentials.
@@ -31,9 +31,9 @@ pub struct State {
     /// The main screen, and what was opened from there.
     pub main: Main,
     /// Screens that were opened, the one that is seen last.
-    pub opened: Vec<Opened>,
+    pub opened: Vec<Screen>,
     /// What is being typed.
-    pub input: Option<Input>,
+    pub input: Option<PromptInput>,
     /// The first line of the help, while it is shown.
     pub help: Option<usize>,
     /// Said at the foot until the next key.
@@ -41,7 +41,7 @@ pub struct State {
     /// The text that was looked for last.
     pub needle: String,
     /// A live capture.
-    pub live: Option<Live>,
+    pub live: Option<LiveScreen>,
     /// Number of the latest question.
     pub generation: u64,
 }
@@ -76,7 +76,7 @@ impl Main {
 
 /// A screen that was opened from another one.
 #[derive(Debug, Clone)]
-pub enum Opened {
+pub enum Screen {
     /// A service.
     Service(ServiceState),
     /// A connection.
@@ -104,7 +104,7 @@ pub struct ServiceState {
 
 /// The lists of the overview.
 #[derive(Debug, Clone, Default)]
-pub struct Overview {
+pub struct OverviewState {
     /// Outcomes over time.
     pub timeline: Vec<(crate::model::view::Moment, Outcomes)>,
     /// Services by what they waste.
@@ -117,7 +117,7 @@ pub struct Overview {
     pub top: [usize; 2],
 }
 
-impl Overview {
+impl OverviewState {
     fn of(report: &Report<'_>) -> Self {
         Self {
             timeline: timeline(report),
@@ -192,7 +192,7 @@ impl TableState {
 
     /// What the chosen row is about.
     #[must_use]
-    pub fn key(&self) -> Option<Key> {
+    pub fn key(&self) -> Option<RowKey> {
         self.table.key(&self.report, self.rows.get(self.selected)?)
     }
 
@@ -223,7 +223,7 @@ impl TableState {
 
 /// What is being typed at the foot of the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
+pub struct PromptInput {
     /// For what.
     pub purpose: Purpose,
     /// So far.
@@ -243,7 +243,7 @@ pub enum Purpose {
 
 /// A live capture.
 #[derive(Debug, Clone, Default)]
-pub struct Live {
+pub struct LiveScreen {
     /// How it goes.
     pub stats: Stats,
     /// The picture stands still.
@@ -254,13 +254,13 @@ pub struct Live {
     pub ended: Option<String>,
 }
 
-impl State {
+impl ScreenState {
     /// The first screen of a report.
     #[must_use]
     pub fn new(report: Shared, size: (u16, u16)) -> Self {
         Self {
             size,
-            overview: Overview::of(&report),
+            overview: OverviewState::of(&report),
             connections: TableState::of(&report, Table::Connections),
             credentials: TableState::of(&report, Table::Credentials),
             main: Main::Overview,
@@ -278,19 +278,19 @@ impl State {
     /// The same for a capture that goes on.
     #[must_use]
     pub fn live(mut self) -> Self {
-        self.live = Some(Live::default());
+        self.live = Some(LiveScreen::default());
         self
     }
 
     /// Where keys are pressed.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> KeyContext {
         match (self.opened.last(), self.main) {
-            (Some(Opened::Service(_)), _) => Place::Service,
-            (Some(Opened::Connection(..)), _) => Place::Connection,
-            (Some(Opened::Credential(..)), _) => Place::Credential,
-            (None, Main::Overview) => Place::Overview,
-            (None, Main::Table(_)) => Place::Tables,
+            (Some(Screen::Service(_)), _) => KeyContext::Service,
+            (Some(Screen::Connection(..)), _) => KeyContext::Connection,
+            (Some(Screen::Credential(..)), _) => KeyContext::Credential,
+            (None, Main::Overview) => KeyContext::Overview,
+            (None, Main::Table(_)) => KeyContext::Tables,
         }
     }
 
@@ -322,23 +322,23 @@ impl State {
 
     /// The running text that is seen, with its cursor.
     #[must_use]
-    pub fn page(&self) -> Option<(Page, Cursor)> {
+    pub fn page(&self) -> Option<(ScreenPage, Cursor)> {
         let width = self.size.0;
         Some(match self.opened.last()? {
-            Opened::Service(service) => {
+            Screen::Service(service) => {
                 let page = service.page.as_ref()?;
                 (content::service(page, service.from, width), service.cursor)
             }
-            Opened::Connection(view, cursor) => (content::connection(view, width), *cursor),
-            Opened::Credential(view, cursor) => (content::credential(view, width), *cursor),
+            Screen::Connection(view, cursor) => (content::connection(view, width), *cursor),
+            Screen::Credential(view, cursor) => (content::credential(view, width), *cursor),
         })
     }
 
     /// The cursor of the running text that is seen.
     pub fn cursor_mut(&mut self) -> Option<&mut Cursor> {
         Some(match self.opened.last_mut()? {
-            Opened::Service(service) => &mut service.cursor,
-            Opened::Connection(_, cursor) | Opened::Credential(_, cursor) => cursor,
+            Screen::Service(service) => &mut service.cursor,
+            Screen::Connection(_, cursor) | Screen::Credential(_, cursor) => cursor,
         })
     }
 
@@ -360,7 +360,7 @@ impl State {
             .get(old.line[0])
             .and_then(|index| self.report.services.get(*index));
         let reason = self.report.summary.reasons.get(old.line[1]);
-        let mut new = Overview::of(report);
+        let mut new = OverviewState::of(report);
         let same = |index: &usize| {
             let view = report.services.get(*index);
             view.zip(service)

@@ -16,7 +16,7 @@ use ratatui::layout::{Position, Rect};
 use crate::model::base64;
 
 use super::draw::{Theme, draw};
-use super::state::State;
+use super::state::ScreenState;
 
 /// Room for a whole frame: it goes out in one piece.
 const FRAME_BYTES: usize = 1 << 16;
@@ -51,7 +51,7 @@ impl Screen {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub(super) fn draw(&mut self, state: &State, theme: Theme) -> io::Result<()> {
+    pub(super) fn draw(&mut self, state: &ScreenState, theme: Theme) -> io::Result<()> {
         self.terminal.draw(|frame| draw(state, theme, frame)).map(drop)
     }
 

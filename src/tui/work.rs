@@ -11,12 +11,12 @@ use std::thread;
 use crate::model::Report;
 use crate::model::view::service::ServicePage;
 use crate::model::view::table::{find, search};
-use crate::render::item::{Scope, json, markdown};
+use crate::render::item::{ReportPart, json, markdown};
 
-use super::event::{Ask, Event, Form, Job, Shown};
+use super::event::{Ask, BackgroundJob, ExportFormat, UserEvent, View};
 
 /// The latest question of each kind: earlier ones are given up.
-type Latest = Arc<[AtomicU64; Job::KINDS]>;
+type Latest = Arc<[AtomicU64; BackgroundJob::KINDS]>;
 
 /// Hands questions to the thread that answers them.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Worker {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(folder: PathBuf, answers: Sender<Event>) -> io::Result<Self> {
+    pub fn start(folder: PathBuf, answers: Sender<UserEvent>) -> io::Result<Self> {
         let (asks, questions) = mpsc::channel();
         let latest: Latest = Arc::default();
         let known = Arc::clone(&latest);
@@ -49,7 +49,7 @@ impl Worker {
     }
 }
 
-fn serve(questions: &Receiver<Ask>, latest: &Latest, folder: &Path, answers: &Sender<Event>) {
+fn serve(questions: &Receiver<Ask>, latest: &Latest, folder: &Path, answers: &Sender<UserEvent>) {
     while let Ok(ask) = questions.recv() {
         let kind = ask.job.kind();
         let go_on = || {
@@ -65,17 +65,17 @@ fn serve(questions: &Receiver<Ask>, latest: &Latest, folder: &Path, answers: &Se
 }
 
 /// The answer to a question; `None` when nobody wants it any more.
-pub fn answer(ask: &Ask, folder: &Path, go_on: &dyn Fn() -> bool) -> Option<Event> {
+pub fn answer(ask: &Ask, folder: &Path, go_on: &dyn Fn() -> bool) -> Option<UserEvent> {
     let generation = ask.generation;
     let report = &ask.report;
     Some(match &ask.job {
-        Job::Find(query) => Event::Found {
+        BackgroundJob::Find(query) => UserEvent::Found {
             generation,
             table: query.table,
             report: Arc::clone(report),
             rows: Arc::new(find(report, query, go_on)?),
         },
-        Job::Search {
+        BackgroundJob::Search {
             table,
             rows,
             from,
@@ -86,17 +86,17 @@ pub fn answer(ask: &Ask, folder: &Path, go_on: &dyn Fn() -> bool) -> Option<Even
             if !go_on() {
                 return None;
             }
-            Event::Hit { generation, row }
+            UserEvent::Hit { generation, row }
         }
-        Job::Service { index, client } => {
+        BackgroundJob::Service { index, client } => {
             let page = ServicePage::of(report, *index, *client, go_on).map(Arc::new);
             if !go_on() {
                 return None;
             }
-            Event::Service { generation, page }
+            UserEvent::Service { generation, page }
         }
-        Job::Export { shown, form } => {
-            Event::Exported(export(report, shown, *form, folder).map_err(|error| error.to_string()))
+        BackgroundJob::Export { shown, form } => {
+            UserEvent::Exported(export(report, shown, *form, folder).map_err(|error| error.to_string()))
         }
     })
 }
@@ -105,53 +105,53 @@ pub fn answer(ask: &Ask, folder: &Path, go_on: &dyn Fn() -> bool) -> Option<Even
 const MAX_NAMES: u32 = 10_000;
 
 /// Writes what is shown to a new file; an existing one is never touched. Returns its name.
-fn export(report: &Report<'_>, shown: &Shown, form: Form, folder: &Path) -> io::Result<String> {
+fn export(report: &Report<'_>, shown: &View, form: ExportFormat, folder: &Path) -> io::Result<String> {
     let (name, file) = create(folder, &name(shown), form)?;
     let mut out = BufWriter::new(file);
     match form {
-        Form::Json => json(report, &scope(shown), &mut out)?,
-        Form::Markdown => match shown {
-            Shown::Overview => markdown::overview(report, &mut out)?,
-            Shown::Table(query, rows) => markdown::table(report, query.table, rows, &mut out)?,
-            Shown::Service(page) => markdown::service(page, &mut out)?,
-            Shown::Connection(view) => markdown::connection(view, &mut out)?,
-            Shown::Credential(view) => markdown::credential(view, &mut out)?,
+        ExportFormat::Json => json(report, &scope(shown), &mut out)?,
+        ExportFormat::Markdown => match shown {
+            View::Overview => markdown::overview(report, &mut out)?,
+            View::Table(query, rows) => markdown::table(report, query.table, rows, &mut out)?,
+            View::Service(page) => markdown::service(page, &mut out)?,
+            View::Connection(view) => markdown::connection(view, &mut out)?,
+            View::Credential(view) => markdown::credential(view, &mut out)?,
         },
     }
     out.flush()?;
     Ok(name)
 }
 
-fn scope(shown: &Shown) -> Scope {
+fn scope(shown: &View) -> ReportPart {
     match shown {
-        Shown::Overview => Scope::Everything,
-        Shown::Table(query, _) => match &query.selection {
-            Some(selection) => Scope::Selected(selection.clone()),
-            None => Scope::Everything,
+        View::Overview => ReportPart::Everything,
+        View::Table(query, _) => match &query.selection {
+            Some(selection) => ReportPart::Selected(selection.clone()),
+            None => ReportPart::Everything,
         },
-        Shown::Service(page) => Scope::Service(page.index),
-        Shown::Connection(view) => Scope::Connection(view.id),
-        Shown::Credential(view) => Scope::Credential(view.id),
+        View::Service(page) => ReportPart::Service(page.index),
+        View::Connection(view) => ReportPart::Connection(view.id),
+        View::Credential(view) => ReportPart::Credential(view.id),
     }
 }
 
-fn name(shown: &Shown) -> String {
+fn name(shown: &View) -> String {
     match shown {
-        Shown::Overview => "overview".to_owned(),
-        Shown::Table(query, _) => match query.table {
+        View::Overview => "overview".to_owned(),
+        View::Table(query, _) => match query.table {
             crate::model::view::table::Table::Connections => "connections".to_owned(),
             crate::model::view::table::Table::Credentials => "credentials".to_owned(),
         },
-        Shown::Service(_) => "service".to_owned(),
-        Shown::Connection(view) => view.name.clone(),
-        Shown::Credential(view) => view.name.clone(),
+        View::Service(_) => "service".to_owned(),
+        View::Connection(view) => view.name.clone(),
+        View::Credential(view) => view.name.clone(),
     }
 }
 
-fn create(folder: &Path, name: &str, form: Form) -> io::Result<(String, File)> {
+fn create(folder: &Path, name: &str, form: ExportFormat) -> io::Result<(String, File)> {
     let ending = match form {
-        Form::Json => "json",
-        Form::Markdown => "md",
+        ExportFormat::Json => "json",
+        ExportFormat::Markdown => "md",
     };
     for number in 1..=MAX_NAMES {
         let count = if number == 1 {

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::crowd::{Crowd, Visit};
 use super::luck::Luck;
 use super::plan::Plan;
-use super::replay::{Fate, Played, Why, replay};
+use super::replay::{Fate, FullCause, Played, replay};
 
 /// Replays in which chance decides what the plan leaves open, beside the one in the order of the capture.
 const CHANCES: u64 = 8;
@@ -20,7 +20,7 @@ pub struct Expectation {
     /// How many of them would resume.
     pub resumed: u64,
     /// The others, by what stands in the way, in the order of [`Why::ALL`].
-    pub full: [u64; Why::ALL.len()],
+    pub full: [u64; FullCause::ALL.len()],
     /// Lowest and highest number that would resume, when turns, hashes and moments fall otherwise, and when refusals
     /// that the capture does not explain come from every backend.
     pub between: (u64, u64),
@@ -35,7 +35,7 @@ impl Expectation {
     #[must_use]
     pub fn of(crowd: &Crowd, plan: Plan) -> (Self, Vec<Played>) {
         let played = replay(crowd, &plan, Luck::InOrder, false);
-        let (mut full, mut led, mut reconnects) = ([0; Why::ALL.len()], 0, 0);
+        let (mut full, mut led, mut reconnects) = ([0; FullCause::ALL.len()], 0, 0);
         for (_, played) in counted(crowd, &played) {
             reconnects += 1;
             led += u64::from(played.led);

@@ -2,14 +2,14 @@
 
 use super::crowd::{Refusal, Visit};
 use super::plan::{Plan, Share};
-use super::replay::Why;
+use super::replay::FullCause;
 use reshake_core::net::Timestamp;
 use reshake_core::net::span::SECOND;
 use reshake_core::session::Mechanism;
 
 /// A credential of the model.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Credential {
+pub(super) struct ModelCredential {
     pub(super) kind: Mechanism,
     /// Which one.
     pub(super) serial: u32,
@@ -45,7 +45,7 @@ impl Servers {
     }
 
     /// What a full handshake leaves the client with.
-    pub(super) fn give(&mut self, visit: &Visit, backend: u16) -> Option<Credential> {
+    pub(super) fn give(&mut self, visit: &Visit, backend: u16) -> Option<ModelCredential> {
         let captured = visit.left_with?;
         let kind = match self.plan.share {
             _ if visit.tls13 => Mechanism::Psk,
@@ -53,7 +53,7 @@ impl Servers {
             Share::Tickets if visit.takes_tickets => Mechanism::Ticket,
             Share::Cache | Share::Tickets => Mechanism::SessionId,
         };
-        Some(Credential {
+        Some(ModelCredential {
             kind,
             serial: self.serial(),
             backend,
@@ -65,14 +65,14 @@ impl Servers {
 
     /// What a resumption leaves the client with: in TLS 1.3 a new ticket, before it what it had, unless the server
     /// renews the ticket (RFC 5077 §3.3).
-    pub(super) fn after_resumption(&mut self, used: Credential, visit: &Visit, backend: u16) -> Credential {
+    pub(super) fn after_resumption(&mut self, used: ModelCredential, visit: &Visit, backend: u16) -> ModelCredential {
         let fresh = match used.kind {
             Mechanism::SessionId => return used,
             Mechanism::Ticket if !self.renewed_on_use && self.keys_between(used.made, visit.hello) == 0 => return used,
             Mechanism::Ticket => used.since,
             Mechanism::Psk => visit.hello,
         };
-        Credential {
+        ModelCredential {
             serial: self.serial(),
             backend,
             since: fresh,
@@ -82,17 +82,17 @@ impl Servers {
     }
 
     /// Why `backend` refuses a credential; `None` when it takes it.
-    pub(super) fn refuses(&self, credential: &Credential, visit: &Visit, backend: u16) -> Option<Why> {
+    pub(super) fn refuses(&self, credential: &ModelCredential, visit: &Visit, backend: u16) -> Option<FullCause> {
         if !self.knows(credential, backend) {
-            return Some(Why::OtherBackend);
+            return Some(FullCause::OtherBackend);
         }
         let age = visit.hello.since(credential.since);
         let limit = self.plan.timeout.or(credential.lifetime);
         if limit.is_some_and(|seconds| age > i64::from(seconds) * SECOND) {
-            return Some(Why::TooOld);
+            return Some(FullCause::TooOld);
         }
         if self.is_sealed(credential) && self.keys_between(credential.made, visit.hello) > 1 {
-            return Some(Why::KeyGone);
+            return Some(FullCause::KeyGone);
         }
         None
     }
@@ -108,7 +108,7 @@ impl Servers {
         }
     }
 
-    fn knows(&self, credential: &Credential, backend: u16) -> bool {
+    fn knows(&self, credential: &ModelCredential, backend: u16) -> bool {
         let everywhere = match self.plan.share {
             Share::Nothing => false,
             Share::Cache => true,
@@ -118,7 +118,7 @@ impl Servers {
     }
 
     /// Whether the session is inside the ticket, so that its key matters.
-    fn is_sealed(&self, credential: &Credential) -> bool {
+    fn is_sealed(&self, credential: &ModelCredential) -> bool {
         match credential.kind {
             Mechanism::SessionId => false,
             Mechanism::Ticket => true,

@@ -25,4 +25,4 @@ pub use luck::Luck;
 pub use persistence::Persistence;
 pub use plan::{Balance, Plan, Share};
 pub use reading::Observed;
-pub use replay::{Fate, Played, Why, replay};
+pub use replay::{Fate, FullCause, Played, replay};

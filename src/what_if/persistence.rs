@@ -30,7 +30,11 @@ pub struct Persistence {
 
 impl Persistence {
     /// Of the connections that are asked about; `connections` and the visits of the crowd are in the same order.
-    pub fn of<'a>(crowd: &Crowd, connections: impl Iterator<Item = &'a Connection>, ledger: &CredentialStore) -> Self {
+    pub fn of<'a>(
+        crowd: &Crowd,
+        connections: impl Iterator<Item = &'a Connection>,
+        credential_store: &CredentialStore,
+    ) -> Self {
         let mut found = Self::default();
         let mut last: HashMap<CredentialId, (Timestamp, Timestamp)> = HashMap::new();
         let pairs = crowd.visits.iter().zip(connections);
@@ -50,8 +54,12 @@ impl Persistence {
                 }
                 (_, None, _) => &mut found.random,
             } += 1;
-            let issued =
-                by_id.and_then(|offer| Some((offer.credential, ledger.get(offer.credential)?.issued?.at.time)));
+            let issued = by_id.and_then(|offer| {
+                Some((
+                    offer.credential,
+                    credential_store.get(offer.credential)?.issued?.at.time,
+                ))
+            });
             if let Some((id, issued)) = issued {
                 last.insert(id, (issued, visit.hello));
             }

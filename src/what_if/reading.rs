@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use super::crowd::{Brought, Crowd, Had, Refusal, Visit};
-use reshake_core::diagnosis::rules::Stage;
+use reshake_core::diagnosis::rules::RuleStage;
 use reshake_core::diagnosis::{Confidence, Gave, Judged, gave};
 use reshake_core::net::span::SECOND;
 use reshake_core::net::{Endpoint, Timestamp};
@@ -40,9 +40,9 @@ type Client = (IpAddr, u64, u32, Option<Arc<str>>);
 
 #[derive(Debug)]
 struct Reader<'a> {
-    ledger: &'a CredentialStore,
+    credential_store: &'a CredentialStore,
     farms: Farms,
-    habits: Habits,
+    behaviours: Habits,
     crowd: Crowd,
     /// When what a visit gave could be used.
     ready: Vec<Option<Timestamp>>,
@@ -56,19 +56,19 @@ struct Reader<'a> {
 impl Crowd {
     /// Of everything that a capture shows, in any order.
     #[must_use]
-    pub fn of(mut observed: Vec<Observed<'_>>, ledger: &CredentialStore) -> Self {
+    pub fn of(mut observed: Vec<Observed<'_>>, credential_store: &CredentialStore) -> Self {
         observed.sort_by_key(|one| (one.connection.hello_time(), one.id));
         let mut reader = Reader {
-            ledger,
-            farms: Farms::of(&observed, ledger),
-            habits: Habits::of(&observed, ledger),
+            credential_store,
+            farms: Farms::of(&observed, credential_store),
+            behaviours: Habits::of(&observed, credential_store),
             crowd: Self::default(),
             ready: Vec::with_capacity(observed.len()),
             holder: HashMap::new(),
             latest: HashMap::new(),
             before: Vec::with_capacity(observed.len()),
         };
-        reader.crowd.renewed_on_use = reader.habits.renewed_on_use;
+        reader.crowd.renewed_on_use = reader.behaviours.renewed_on_use;
         for one in &observed {
             reader.read(one);
         }
@@ -91,7 +91,7 @@ impl Reader<'_> {
             .iter()
             .copied()
             .chain(connection.accepted)
-            .find_map(|id| self.ledger.get(id)?.lifetime);
+            .find_map(|id| self.credential_store.get(id)?.lifetime);
         self.crowd.visits.push(Visit {
             connection: one.id,
             farm,
@@ -100,16 +100,16 @@ impl Reader<'_> {
             hello: connection.hello_time(),
             closed: connection.transport.ended,
             brought,
-            left_with: left_with(connection, self.ledger),
+            left_with: left_with(connection, self.credential_store),
             tls13: connection.is_tls13(),
             takes_tickets: hello.is_some_and(|hello| hello.ticket != TicketExtension::Absent),
             reuses: offer.is_some_and(|offer| {
-                let credential = self.ledger.get(offer.credential);
+                let credential = self.credential_store.get(offer.credential);
                 credential.is_some_and(|credential| credential.offers.len() > 1)
             }),
-            id_follows_ticket: hello.is_some_and(|hello| self.habits.id_follows_ticket(hello.stack.digest)),
+            id_follows_ticket: hello.is_some_and(|hello| self.behaviours.id_follows_ticket(hello.stack.digest)),
             // A hint of 0 leaves it to the client (RFC 5077 §3.3).
-            lifetime: lifetime.filter(|seconds| *seconds > 0 && !self.habits.hints_outlived),
+            lifetime: lifetime.filter(|seconds| *seconds > 0 && !self.behaviours.hints_outlived),
             tickets: [1, 1],
             had: had(connection, one.primary.as_ref()),
             counted: one.counted,
@@ -121,7 +121,7 @@ impl Reader<'_> {
     fn giver(&mut self, offer: &Offer, connection: &Connection, farm: u32) -> Brought {
         let hello = connection.hello_time();
         let issued = self
-            .ledger
+            .credential_store
             .get(offer.credential)
             .is_some_and(|credential| credential.issued.is_some());
         if let Some(holder) = self.holder.get(&offer.credential).copied() {
@@ -192,7 +192,7 @@ impl Reader<'_> {
             }
         }
         for ((visit, one), used) in self.crowd.visits.iter_mut().zip(observed).zip(used) {
-            let [full, resumed] = self.habits.tickets;
+            let [full, resumed] = self.behaviours.tickets;
             let own = match one.connection.tickets_inferred {
                 TicketsInferred::Like(count) => count,
                 TicketsInferred::Read { complete: true, .. } => {
@@ -222,7 +222,7 @@ impl Reader<'_> {
                 (Had::Full, _) => match reason {
                     Some("first-in-capture" | "no-credential-yet-parallel") => &mut census.newcomers,
                     Some("server-issues-nothing") => &mut census.given_nothing,
-                    _ if self.habits.offers(one.connection) => &mut census.did_not_offer,
+                    _ if self.behaviours.offers(one.connection) => &mut census.did_not_offer,
                     _ => &mut census.never_offer,
                 },
             } += 1;
@@ -260,18 +260,22 @@ fn client_of(connection: &Connection, farm: u32) -> Option<Client> {
 }
 
 /// What a connection left its client with.
-fn left_with(connection: &Connection, ledger: &CredentialStore) -> Option<Mechanism> {
+fn left_with(connection: &Connection, credential_store: &CredentialStore) -> Option<Mechanism> {
     let (gave, _) = gave(connection)?;
     if connection.is_tls13() {
         return (!matches!(gave, Gave::NothingInferred | Gave::Nothing)).then_some(Mechanism::Psk);
     }
     let issued = || {
-        let issued = connection.issued.iter().filter_map(|id| ledger.get(*id));
+        let issued = connection.issued.iter().filter_map(|id| credential_store.get(*id));
         issued.map(|credential| credential.mechanism)
     };
     // With a ticket, the client discards the ID (RFC 5077 §3.4).
     let ticket = issued().find(|mechanism| *mechanism == Mechanism::Ticket);
-    let used = || ledger.get(connection.accepted?).map(|credential| credential.mechanism);
+    let used = || {
+        credential_store
+            .get(connection.accepted?)
+            .map(|credential| credential.mechanism)
+    };
     ticket.or_else(|| issued().next()).or_else(used)
 }
 
@@ -301,14 +305,14 @@ fn refusal(primary: Option<&Judged>) -> Refusal {
         ) => Refusal::ByFarm,
         ("server-cache-expired" | "credential-over-lifetime", _) => Refusal::ByAge,
         ("server-never-accepts-ids" | "server-cache-evicted", _) => Refusal::BySettings,
-        (_, Stage::Protocol | Stage::Inferred) => Refusal::ByNature,
+        (_, RuleStage::Protocol | RuleStage::Inferred) => Refusal::ByNature,
         _ => Refusal::Unexplained,
     }
 }
 
 /// Whether an accepted ticket was older than its hint said.
-fn is_outlived(connection: &Connection, offer: &Offer, ledger: &CredentialStore) -> bool {
-    let said = ledger
+fn is_outlived(connection: &Connection, offer: &Offer, credential_store: &CredentialStore) -> bool {
+    let said = credential_store
         .get(offer.credential)
         .and_then(|ticket| Some((ticket.issued?, ticket.lifetime?)));
     said.is_some_and(|(issue, seconds)| {
@@ -324,11 +328,11 @@ struct Farms {
 }
 
 impl Farms {
-    fn of(observed: &[Observed<'_>], ledger: &CredentialStore) -> Self {
+    fn of(observed: &[Observed<'_>], credential_store: &CredentialStore) -> Self {
         let mut farms = Self::default();
         for one in observed {
             for offer in &one.connection.offers {
-                let giver = ledger
+                let giver = credential_store
                     .get(offer.credential)
                     .filter(|credential| credential.issued.is_some());
                 let place = place(one.connection);
@@ -387,8 +391,8 @@ struct Habits {
 }
 
 impl Habits {
-    fn of(observed: &[Observed<'_>], ledger: &CredentialStore) -> Self {
-        let mut habits = Self::default();
+    fn of(observed: &[Observed<'_>], credential_store: &CredentialStore) -> Self {
+        let mut behaviours = Self::default();
         let mut id_beside: HashMap<CredentialId, [u8; 4]> = HashMap::new();
         let (mut renewed, mut used) = (0_u64, 0_u64);
         let mut tickets = [[0_u64; 256]; 2];
@@ -404,7 +408,7 @@ impl Habits {
             let (Some(offer), Some(hello)) = (offer_of(connection), connection.hello.yes()) else {
                 continue;
             };
-            habits
+            behaviours
                 .offering
                 .insert((connection.client_address(), hello.stack.digest));
             if offer.kind != OfferKind::Resumption(Mechanism::Ticket) {
@@ -412,31 +416,34 @@ impl Habits {
             }
             if resumed {
                 used += 1;
-                let is_ticket =
-                    |id: &CredentialId| ledger.get(*id).is_some_and(|new| new.mechanism == Mechanism::Ticket);
+                let is_ticket = |id: &CredentialId| {
+                    credential_store
+                        .get(*id)
+                        .is_some_and(|new| new.mechanism == Mechanism::Ticket)
+                };
                 renewed += u64::from(connection.issued.iter().any(is_ticket));
-                habits.hints_outlived |= is_outlived(connection, offer, ledger);
+                behaviours.hints_outlived |= is_outlived(connection, offer, credential_store);
             }
             let beside = hello
                 .session_id
                 .map(|id| id_beside.insert(offer.credential, id).map(|before| before == id));
             if let Some(Some(same)) = beside
-                && let [stays, changes] = habits.ids.entry(hello.stack.digest).or_default()
+                && let [stays, changes] = behaviours.ids.entry(hello.stack.digest).or_default()
             {
                 *(if same { stays } else { changes }) += 1;
             }
         }
-        habits.renewed_on_use = renewed * 2 > used;
+        behaviours.renewed_on_use = renewed * 2 > used;
         let usual = |counts: &[u64; 256]| {
             let most = counts.iter().zip(0_u8..=255).max_by_key(|(seen, _)| **seen);
             most.filter(|(seen, _)| **seen > 0).map(|(_, count)| count)
         };
         let [full, resumed] = tickets.each_ref().map(usual);
-        habits.tickets = [
+        behaviours.tickets = [
             full.or(resumed).unwrap_or(1).max(1),
             resumed.or(full).unwrap_or(1).max(1),
         ];
-        habits
+        behaviours
     }
 
     /// Whether this stack makes the ID beside a ticket out of the ticket, as it did every time it could be seen.

@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::balancer::Balancers;
 use super::crowd::{Brought, Crowd, Had, Visit};
-use super::farm::{Credential, Servers};
+use super::farm::{ModelCredential, Servers};
 use super::luck::Luck;
 use super::plan::{Balance, Plan};
 use super::reading::MAX_STEPS;
@@ -12,7 +12,7 @@ use reshake_core::session::Mechanism;
 
 /// Why a handshake is full in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum FullCause {
     /// Nothing was offered in the capture, or nothing whose origin it shows, or the answer is not visible.
     NoReconnect,
     /// Another backend has the session or the key.
@@ -27,7 +27,7 @@ pub enum Why {
     NothingLeft,
 }
 
-impl Why {
+impl FullCause {
     /// Every one.
     pub const ALL: [Self; 6] = [
         Self::NoReconnect,
@@ -45,7 +45,7 @@ pub enum Fate {
     /// Resumed.
     Resumed,
     /// A full handshake.
-    Full(Why),
+    Full(FullCause),
 }
 
 /// One connection in the model.
@@ -69,7 +69,7 @@ pub fn replay(crowd: &Crowd, plan: &Plan, luck: Luck, unexplained: bool) -> Vec<
         Balance::SessionId => None,
         _ => Some(balancers.place_all(&crowd.visits)),
     };
-    let mut stage = Stage {
+    let mut stage = ReplayStage {
         balancers,
         servers,
         sticks: HashMap::new(),
@@ -87,15 +87,15 @@ pub fn replay(crowd: &Crowd, plan: &Plan, luck: Luck, unexplained: bool) -> Vec<
 
 /// What a visit left its client with.
 #[derive(Debug, Clone, Copy)]
-struct Held {
-    credential: Credential,
+struct ClientHolds {
+    credential: ModelCredential,
     /// How often it can be offered; tickets of TLS 1.3 are for one use (RFC 8446 §C.4).
     uses: Option<u8>,
 }
 
-impl Held {
+impl ClientHolds {
     /// What the client offers of it; `None` when it is used up, unless its client uses things again.
-    const fn offer(&mut self, again: bool) -> Option<Credential> {
+    const fn offer(&mut self, again: bool) -> Option<ModelCredential> {
         match &mut self.uses {
             Some(0) if !again => return None,
             Some(uses) if !again => *uses -= 1,
@@ -106,16 +106,16 @@ impl Held {
 }
 
 #[derive(Debug)]
-struct Stage {
+struct ReplayStage {
     balancers: Balancers,
     servers: Servers,
     /// What the balancer learned from ServerHellos: farm and ID, and who has it.
     sticks: HashMap<(u32, u32), u16>,
-    held: Vec<Option<Held>>,
+    held: Vec<Option<ClientHolds>>,
     unexplained: bool,
 }
 
-impl Stage {
+impl ReplayStage {
     fn play(&mut self, visits: &[Visit], index: usize, visit: &Visit, place: Option<u16>) -> Played {
         let offered = visit.is_reconnect().then(|| self.take(visits, visit)).flatten();
         let known = offered.filter(|_| place.is_none()).and_then(|offered| {
@@ -135,7 +135,7 @@ impl Stage {
         let [full, resumed] = visit.tickets;
         let tickets = if fate == Fate::Resumed { resumed } else { full };
         if let Some(slot) = self.held.get_mut(index) {
-            *slot = held.map(|credential| Held {
+            *slot = held.map(|credential| ClientHolds {
                 credential,
                 uses: (credential.kind == Mechanism::Psk).then_some(tickets),
             });
@@ -147,17 +147,17 @@ impl Stage {
         }
     }
 
-    fn fate(&self, offered: Option<&Credential>, visit: &Visit, backend: u16) -> Fate {
+    fn fate(&self, offered: Option<&ModelCredential>, visit: &Visit, backend: u16) -> Fate {
         if !visit.is_reconnect() {
-            return Fate::Full(Why::NoReconnect);
+            return Fate::Full(FullCause::NoReconnect);
         }
         let Some(offered) = offered else {
-            return Fate::Full(Why::NothingLeft);
+            return Fate::Full(FullCause::NothingLeft);
         };
         if let Had::Refused(refusal) = visit.had
             && self.servers.refuses_again(refusal, self.unexplained)
         {
-            return Fate::Full(Why::Refused);
+            return Fate::Full(FullCause::Refused);
         }
         self.servers
             .refuses(offered, visit, backend)
@@ -166,7 +166,7 @@ impl Stage {
 
     /// What the client holds: from the visit that gave it in the capture, or, when that has nothing left, from one
     /// before.
-    fn take(&mut self, visits: &[Visit], visit: &Visit) -> Option<Credential> {
+    fn take(&mut self, visits: &[Visit], visit: &Visit) -> Option<ModelCredential> {
         let mut from = visit.brought;
         for _ in 0..MAX_STEPS {
             let Brought::From(giver) = from else { return None };
@@ -185,8 +185,8 @@ impl Stage {
     fn learn(
         &mut self,
         fate: Fate,
-        offered: Option<&Credential>,
-        held: Option<&Credential>,
+        offered: Option<&ModelCredential>,
+        held: Option<&ModelCredential>,
         visit: &Visit,
         backend: u16,
     ) {
@@ -203,7 +203,7 @@ impl Stage {
 }
 
 /// The ID in the hello, as far as it can come again: that of the session, or one made of the ticket.
-fn id_in_hello(offered: &Credential, visit: &Visit) -> Option<u32> {
+fn id_in_hello(offered: &ModelCredential, visit: &Visit) -> Option<u32> {
     match offered.kind {
         Mechanism::SessionId => Some(offered.serial),
         Mechanism::Ticket => visit.id_follows_ticket.then_some(offered.serial),

@@ -85,12 +85,12 @@ fn played(crowd: &Crowd, plan: Plan) -> String {
         .iter()
         .map(|played| match played.fate {
             Fate::Resumed => 'R',
-            Fate::Full(Why::NoReconnect) => '.',
-            Fate::Full(Why::OtherBackend) => 'o',
-            Fate::Full(Why::TooOld) => 'a',
-            Fate::Full(Why::KeyGone) => 'k',
-            Fate::Full(Why::Refused) => 'r',
-            Fate::Full(Why::NothingLeft) => 'n',
+            Fate::Full(FullCause::NoReconnect) => '.',
+            Fate::Full(FullCause::OtherBackend) => 'o',
+            Fate::Full(FullCause::TooOld) => 'a',
+            Fate::Full(FullCause::KeyGone) => 'k',
+            Fate::Full(FullCause::Refused) => 'r',
+            Fate::Full(FullCause::NothingLeft) => 'n',
         })
         .collect()
 }

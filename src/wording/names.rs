@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn captures_are_called_by_their_names_where_those_tell_them_apart() {
-        let capture = |path: &str| Capture::new(path, reshake_core::net::capture::Format::Pcap);
+        let capture = |path: &str| Capture::new(path, reshake_core::net::capture::CaptureFormat::Pcap);
         let names = |paths: &[&str]| prefixes(&paths.iter().map(|path| capture(path)).collect::<Vec<_>>());
         assert!(names(&["x/a.pcap"]).is_empty());
         assert_eq!(

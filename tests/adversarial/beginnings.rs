@@ -237,7 +237,7 @@ fn the_same_randoms_are_one_handshake_where_nothing_speaks_against_it() {
     ] {
         let engine = again_after(pause, number, server, random);
         let told = (
-            engine.kept().len(),
+            engine.connection_store().len(),
             count(&engine, Notice::ConnectionRepeated),
             count(&engine, Notice::LegJoined),
         );

@@ -6,7 +6,7 @@ use crate::common::forge::{
 };
 use crate::common::{items, report_of, text};
 use reshake_core::engine::{Engine, FlowLimits, Limits};
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, Notice};
 
 fn limited(limits: Limits) -> Wire {
@@ -203,18 +203,21 @@ fn folded_services_are_bounded_and_counted() {
         }
         (wire.finish(), u64::from(connections))
     });
-    let kept = engine.kept();
-    let elsewhere = kept.omitted_elsewhere().total();
+    let connection_store = engine.connection_store();
+    let elsewhere = connection_store.evicted_elsewhere().total();
     assert!(
         elsewhere > 300,
         "names beyond {MAX_EVICTED_NAME} bytes make no service: {elsewhere}"
     );
-    assert_eq!(kept.omitted().count(), 0);
-    assert_eq!(kept.omitted_total() + kept.len() as u64, expected);
-    assert!(kept.bytes() <= 2 * MB);
+    assert_eq!(connection_store.evicted().count(), 0);
+    assert_eq!(
+        connection_store.evicted_total() + connection_store.len() as u64,
+        expected
+    );
+    assert!(connection_store.bytes() <= 2 * MB);
     // The names that are shared may take 16 MB, and those in the report that is not written yet none.
     assert!(peak < 24 * MB, "{peak} bytes at the peak");
-    let report = report_of((engine, vec![Capture::new("nothing", Format::Pcap)]));
+    let report = report_of((engine, vec![Capture::new("nothing", CaptureFormat::Pcap)]));
     let counted = report["summary"]["outcomes"]["not-offered"].as_u64();
     assert_eq!(counted, Some(expected));
     let notices = items(&report["captures"][0], "notices");

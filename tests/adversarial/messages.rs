@@ -119,7 +119,7 @@ fn thousands_of_psk_identities_leave_few_traces() {
         wire.finish()
     });
     assert!(peak < 2 * MB, "{peak} bytes at the peak");
-    assert_eq!(engine.ledger().entered(), MAX_OFFERED);
+    assert_eq!(engine.credential_store().entered(), MAX_OFFERED);
     let not_kept = u64::from(identities) - MAX_OFFERED as u64;
     assert_eq!(count(&engine, Notice::CredentialsNotKept), 50 * not_kept);
     // The server chose one that is not kept: whose session that was is not said.
@@ -145,7 +145,7 @@ fn ten_thousand_empty_identities_are_a_hello_too() {
         &records(22, &server_hello(1, &[], 0x1301, &extensions(&[(43, &[3, 4])]))),
     );
     let engine = wire.finish();
-    assert_eq!(engine.ledger().entered(), 1);
+    assert_eq!(engine.credential_store().entered(), 1);
     assert_eq!(count(&engine, Notice::CredentialsNotKept), 10_000 - MAX_OFFERED as u64);
 }
 
@@ -179,7 +179,10 @@ fn tickets_of_64_kilobytes_are_kept_in_a_few_bytes() {
         wire.finish()
     });
     assert!(peak < 2 * MB, "{peak} bytes at the peak");
-    assert_eq!(engine.ledger().entered(), usize::try_from(connections).expect("few"));
+    assert_eq!(
+        engine.credential_store().entered(),
+        usize::try_from(connections).expect("few")
+    );
     let report = report(engine);
     let resumed = outcomes(&report)
         .into_iter()
@@ -213,7 +216,7 @@ fn tickets_without_end_are_counted_and_not_kept() {
         wire.finish()
     });
     assert!(peak < 2 * MB, "{peak} bytes at the peak");
-    assert_eq!(engine.ledger().entered(), MAX_ISSUED);
+    assert_eq!(engine.credential_store().entered(), MAX_ISSUED);
     assert_eq!(
         count(&engine, Notice::CredentialsNotKept),
         u64::from(total) - MAX_ISSUED as u64
@@ -237,13 +240,16 @@ fn credentials_made_to_collide_stay_apart() {
     }
     let engine = wire.finish();
     // A ticket issued, and an ID offered.
-    assert_eq!(engine.ledger().entered(), 2 * usize::try_from(total).expect("few"));
+    assert_eq!(
+        engine.credential_store().entered(),
+        2 * usize::try_from(total).expect("few")
+    );
     let digests: std::collections::HashSet<u128> = engine
-        .ledger()
+        .credential_store()
         .iter()
         .map(|(_, credential)| credential.name.key())
         .collect();
-    assert_eq!(digests.len(), engine.ledger().entered());
+    assert_eq!(digests.len(), engine.credential_store().entered());
 }
 
 fn exchange_with(wire: &mut Wire, number: u32, ticket: &[u8], id: &[u8]) {
@@ -289,5 +295,5 @@ fn long_names_and_lists_are_not_remembered_for_ever() {
     });
     // 600 times 60 KB would be 36 MB, and four times that for names written with escapes.
     assert!(peak < 28 * MB, "{peak} bytes at the peak");
-    assert!(engine.kept().omitted_total() > 300);
+    assert!(engine.connection_store().evicted_total() > 300);
 }

@@ -6,7 +6,7 @@ use crate::common::forms;
 use reshake::model::Report;
 use reshake_core::engine::Engine;
 use reshake_core::net::Capture;
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 
 /// Server names from the wire. What must never stand in anything that people read is in all of them.
 const NAMES: [&[u8]; 9] = [
@@ -76,7 +76,7 @@ fn without_colours(text: &str) -> String {
 fn no_name_reaches_a_terminal_as_it_is() {
     let _alone = alone();
     let engine = seen(&NAMES.map(<[u8]>::to_vec));
-    let captures = NAMES.map(|name| Capture::new(&String::from_utf8_lossy(name), Format::Pcap));
+    let captures = NAMES.map(|name| Capture::new(&String::from_utf8_lossy(name), CaptureFormat::Pcap));
     let report = Report::of(&engine, captures.to_vec());
     assert_eq!(report.services.len(), NAMES.len());
     let forms = forms::for_people(&report);
@@ -96,7 +96,7 @@ fn no_name_reaches_a_terminal_as_it_is() {
 #[test]
 fn what_machines_read_keeps_every_name_apart() {
     let engine = seen(&NAMES.map(<[u8]>::to_vec));
-    let report = Report::of(&engine, vec![Capture::new("x", Format::Pcap)]);
+    let report = Report::of(&engine, vec![Capture::new("x", CaptureFormat::Pcap)]);
     for (form, bytes) in forms::for_machines(&report) {
         let text = String::from_utf8(bytes).expect("UTF-8");
         for line in text.lines() {
@@ -121,7 +121,7 @@ fn long_names_make_no_long_report() {
         .map(|number| [vec![b'a' + number; 59_000], vec![0x1b; 1_000]].concat())
         .collect();
     let engine = seen(&long);
-    let report = Report::of(&engine, vec![Capture::new(&"p".repeat(100_000), Format::Pcap)]);
+    let report = Report::of(&engine, vec![Capture::new(&"p".repeat(100_000), CaptureFormat::Pcap)]);
     for (form, bytes) in forms::for_people(&report) {
         // A page has its style and pictures, and says most things more than once.
         let most = if form == "html" { 128_000 } else { 64_000 };

@@ -110,7 +110,7 @@ fn bytes_one_by_one_and_backwards_cost_little() {
     });
     assert!(peak < 8 * MB, "{peak} bytes at the peak");
     assert!(waited < MB, "{waited} bytes waited at the end");
-    assert_eq!(engine.kept().len(), 200);
+    assert_eq!(engine.connection_store().len(), 200);
     assert!(names(&report(engine)).iter().all(|name| *name == "tiny.example"));
 }
 

@@ -108,7 +108,7 @@ fn every_shell_gets_completions() {
 }
 
 fn without_reasons(script: &str) -> String {
-    let is_reason = |word: &str| reshake::render::explain::Entry::by_name(word.trim_matches('"')).is_some();
+    let is_reason = |word: &str| reshake::render::explain::CatalogueEntry::by_name(word.trim_matches('"')).is_some();
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').filter(|word| !is_reason(word)).collect();
         words.join(" ") + "\n"

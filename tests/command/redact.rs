@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::common::forms::{for_machines, for_people};
 use crate::common::{Fixture, assert_none, fixture, fixtures, items, text};
 use reshake::model::{Report, Selection, community_id, connection_id, credential_id, service_id, service_of};
-use reshake::redact::{Aliases, KEY_LENGTH, Key};
+use reshake::redact::{Aliases, KEY_LENGTH, RedactionKey};
 use reshake::render::json;
 use reshake_core::engine::{Engine, Limits};
 use reshake_core::net::{Capture, Neighbour, hex};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 fn aliases(byte: u8) -> Aliases {
-    Aliases::new(&Key::new(Zeroizing::new(vec![byte; KEY_LENGTH])).expect("long enough"))
+    Aliases::new(&RedactionKey::new(Zeroizing::new(vec![byte; KEY_LENGTH])).expect("long enough"))
 }
 
 fn redacted(fixture: &Fixture, byte: u8) -> (Engine, Vec<Capture>) {
@@ -33,7 +33,7 @@ fn originals(engine: &Engine, captures: &[Capture]) -> BTreeSet<String> {
             IpAddr::V6(ip) => all.insert(hex(&ip.octets())),
         };
     };
-    for (_, connection) in engine.kept().iter() {
+    for (_, connection) in engine.connection_store().iter() {
         let preamble = connection.transport.preamble().and_then(|it| it.client);
         let behind = connection.transport.behind();
         let ends = [Some(connection.client), Some(connection.server), preamble, behind];
@@ -55,7 +55,7 @@ fn originals(engine: &Engine, captures: &[Capture]) -> BTreeSet<String> {
         ));
         all.insert(service_id(&service_of(connection)));
     }
-    for (_, credential) in engine.ledger().iter() {
+    for (_, credential) in engine.credential_store().iter() {
         all.insert(credential_id(credential));
         all.insert(hex(&credential.name.sha256)[..16].to_owned());
         // Names of keys are shown by their first four bytes.

@@ -160,7 +160,7 @@ fn every_page_is_well_formed_and_asks_for_nothing() {
 fn a_name_that_is_markup_stays_text() {
     let (mut engine, captures) = fixture(QUICKSTART).run(Limits::default());
     let evil = "<img src=x onerror=alert(1)>\"'=1+1|`x`";
-    engine.facts_mut().kept.rename(|connection| {
+    engine.facts_mut().connection_store.rename(|connection| {
         if let Some(hello) = connection.hello.yes_mut() {
             hello.server_name = Some(evil.into());
         }

@@ -2,13 +2,13 @@
 
 use reshake::model::Report;
 use reshake::model::document::Bounds;
-use reshake::model::session::{Found, Life};
+use reshake::model::session::{Life, NameMeaning};
 use reshake::model::view::connection::ConnectionView;
 use reshake::model::view::credential::CredentialView;
 use reshake::model::view::service::ServicePage;
 use reshake::model::view::table;
 use reshake::model::view::table::{Query, Sort, Table};
-use reshake::render::item::{self, Scope, markdown};
+use reshake::render::item::{self, ReportPart, markdown};
 use reshake::render::session;
 use reshake::render::{html, json, markdown as handed_on, text};
 use reshake::what_if::render as what_if;
@@ -25,7 +25,7 @@ pub(crate) fn for_people(report: &Report<'_>) -> Vec<Form> {
     let mut forms = Vec::new();
     for coloured in [false, true] {
         for all in [false, true] {
-            let options = text::Options { coloured, all };
+            let options = text::TextOptions { coloured, all };
             add(&mut forms, "text", |out| text::write(report, options, out));
         }
     }
@@ -69,8 +69,13 @@ pub(crate) fn for_machines(report: &Report<'_>) -> Vec<Form> {
         let life = Life::of(report, found);
         add(&mut forms, "session", |out| session::json(report, &life, out));
     }
-    let ids = report.connections().map(|(_, id, _)| Scope::Connection(id)).take(PAGES);
-    let scopes = (0..report.services.len().min(PAGES)).map(Scope::Service).chain(ids);
+    let ids = report
+        .connections()
+        .map(|(_, id, _)| ReportPart::Connection(id))
+        .take(PAGES);
+    let scopes = (0..report.services.len().min(PAGES))
+        .map(ReportPart::Service)
+        .chain(ids);
     for scope in scopes {
         add(&mut forms, "scope", |out| item::json(report, &scope, out));
     }
@@ -83,9 +88,15 @@ fn add(forms: &mut Vec<Form>, name: &'static str, write: impl FnOnce(&mut Vec<u8
     forms.push((name, out));
 }
 
-fn found(report: &Report<'_>) -> Vec<Found> {
-    let credentials = report.credentials().map(|(id, _)| Found::Credential(id)).take(PAGES);
-    let connections = report.connections().map(|(_, id, _)| Found::Connection(id)).take(PAGES);
+fn found(report: &Report<'_>) -> Vec<NameMeaning> {
+    let credentials = report
+        .credentials()
+        .map(|(id, _)| NameMeaning::Credential(id))
+        .take(PAGES);
+    let connections = report
+        .connections()
+        .map(|(_, id, _)| NameMeaning::Connection(id))
+        .take(PAGES);
     credentials.chain(connections).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Packets that were captured in parts, each of which became facts on its own, and the one report made of them.
 
 use reshake::capture::{Source, Timeline};
-use reshake::facts::{self, Reader};
+use reshake::facts::{self, FactsReader};
 use reshake_core::engine::{Engine, Limits, Shard, join};
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub(crate) fn facts_of(sources: Vec<Box<dyn Source>>) -> Vec<u8> {
 
 /// The report made of facts.
 pub(crate) fn judged(files: &[Vec<u8>]) -> Value {
-    let mut reader = Reader::default();
+    let mut reader = FactsReader::default();
     for file in files {
         reader.begin_file();
         for line in file.split(|byte| *byte == b'\n') {

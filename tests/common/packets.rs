@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use reshake_core::net::{Decoded, Decoder, Encapsulation, Endpoint, FrameRef, LinkType, Packet, Timestamp};
+use reshake_core::net::{Decoded, Encapsulation, Endpoint, FrameDecoder, FrameRef, LinkType, Packet, Timestamp};
 
 /// One captured packet, owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub(crate) struct Parsed {
 
 /// Every packet as TCP segment, or `None`.
 pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     packets
         .iter()
         .zip(1..)

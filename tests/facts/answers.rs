@@ -10,7 +10,7 @@ use crate::common::{
     Fixture, assert_committed, endpoint, fixtures, items, report_of, report_of_bytes, single_files, sources, text,
 };
 use reshake::capture::Timeline;
-use reshake_core::decrypt::Log;
+use reshake_core::decrypt::KeyLogReader;
 use reshake_core::engine::{Engine, Limits};
 use serde_json::Value;
 
@@ -183,7 +183,7 @@ fn report_with_keys(fixture: &Fixture) -> Option<Value> {
     let log = std::fs::read(fixture.paths.first()?.with_file_name("keylog.txt")).ok()?;
     let mut timeline = Timeline::new(sources(&fixture.paths));
     let mut engine = Engine::new(Limits::default());
-    engine.read_keys(&mut Log::default(), &log);
+    engine.read_keys(&mut KeyLogReader::default(), &log);
     while let Some(packet) = timeline.next() {
         engine.push(&packet);
     }
@@ -223,17 +223,17 @@ fn sum(report: &Value) -> String {
         .iter()
         .map(|(what, count)| format!("\n    {count} {what}"))
         .collect();
-    let omitted = &report["summary"]["connections_omitted"];
-    if omitted != 0 {
-        all.push(format!("\n    {omitted} folded"));
+    let evicted = &report["summary"]["connections_omitted"];
+    if evicted != 0 {
+        all.push(format!("\n    {evicted} folded"));
     }
     all.concat()
 }
 
 /// The packets of which this holds, by their place.
 fn only(all: &[RawPacket], keep: impl Fn(usize) -> bool) -> Vec<RawPacket> {
-    let kept = all.iter().enumerate().filter(|(place, _)| keep(*place));
-    kept.map(|(_, packet)| packet.clone()).collect()
+    let connection_store = all.iter().enumerate().filter(|(place, _)| keep(*place));
+    connection_store.map(|(_, packet)| packet.clone()).collect()
 }
 
 /// What is left of a capture, by what was done to it, and what is told of that.

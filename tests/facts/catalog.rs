@@ -267,11 +267,11 @@ fn every_pattern_that_is_met_is_in_the_catalogue() {
         let (engine, captures) = fixture.run(Limits::default());
         let report = Report::of(&engine, captures);
         for view in &report.services {
-            let insight = report.hindsight.service(&view.service());
+            let analysis = report.analyses.service(&view.service());
             met.extend(
-                insight
+                analysis
                     .into_iter()
-                    .flat_map(|insight| &insight.patterns)
+                    .flat_map(|analysis| &analysis.patterns)
                     .map(|pattern| pattern.name),
             );
         }
@@ -435,8 +435,8 @@ fn a_pattern_shows_in_its_fixture_and_not_in_its_near_miss() {
         let report = Report::of(&engine, captures);
         let services = report.services.iter();
         services
-            .filter_map(|view| report.hindsight.service(&view.service()))
-            .flat_map(|insight| insight.patterns.iter().map(|pattern| pattern.name))
+            .filter_map(|view| report.analyses.service(&view.service()))
+            .flat_map(|analysis| analysis.patterns.iter().map(|pattern| pattern.name))
             .collect()
     };
     let mut problems = Vec::new();

@@ -119,12 +119,20 @@ fn ours(path: &Path) -> Seen {
     let mut seen = Seen::new();
     // tshark 4.0 takes one connection over QUIC for two where packets are out of order, and has other fields for it.
     let tcp = |connection: &Connection| connection.transport.kind() == TransportKind::Tcp;
-    for (_, connection) in engine.kept().iter().filter(|(_, connection)| tcp(connection)) {
+    for (_, connection) in engine
+        .connection_store()
+        .iter()
+        .filter(|(_, connection)| tcp(connection))
+    {
         let ends = [connection.client, connection.server].map(|end: Endpoint| format!("{} {}", end.ip, end.port));
         let [a, b] = ends;
         let facts = seen.entry(pair(a, b)).or_default();
         add(facts, connection);
-        for credential in connection.issued.iter().filter_map(|id| engine.ledger().get(*id)) {
+        for credential in connection
+            .issued
+            .iter()
+            .filter_map(|id| engine.credential_store().get(*id))
+        {
             match credential.mechanism {
                 Mechanism::SessionId => facts.ids.insert(hex(credential.name.head())),
                 Mechanism::Ticket => facts.tickets.insert(hex(&credential.name.sha256)),

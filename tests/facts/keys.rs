@@ -9,11 +9,11 @@ use crate::common::{Fixture, TrueConnection, assert_none, endpoint, fixtures, it
 use crate::common::{facts, packets};
 use reshake::capture::{Source, Timeline};
 use reshake::model::Report;
-use reshake::model::session::{Found, Life};
+use reshake::model::session::{Life, NameMeaning};
 use reshake::render::json;
 use reshake::render::session;
 use reshake::render::text::{self as plain};
-use reshake_core::decrypt::Log;
+use reshake_core::decrypt::KeyLogReader;
 use reshake_core::engine::{Engine, Limits};
 use reshake_core::net::Capture;
 use serde_json::Value;
@@ -47,7 +47,7 @@ fn run(fixture: &Fixture, log: &str) -> (Engine, Vec<Capture>) {
 fn run_sources(sources: Vec<Box<dyn Source>>, log: &str) -> (Engine, Vec<Capture>) {
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(Limits::default());
-    let mut keys = Log::default();
+    let mut keys = KeyLogReader::default();
     engine.read_keys(&mut keys, log.as_bytes());
     assert_eq!(engine.end_keys(&mut keys), 0, "malformed lines");
     while let Some(packet) = timeline.next() {
@@ -143,7 +143,7 @@ fn secrets_inside_a_capture_are_used_without_asking() {
     for name in ["captures/keys-in-front", "captures/keys-in-between"] {
         let fixture = crate::common::fixture(name);
         let path = fixture.path().to_str().expect("a UTF-8 path").to_owned();
-        let run = reshake::run::analyze(&[path], &reshake::run::Options::default(), &mut |_| {
+        let run = reshake::run::analyze(&[path], &reshake::run::RunOptions::default(), &mut |_| {
             std::ops::ControlFlow::Continue(())
         });
         assert_eq!((run.errors.len(), run.warnings.len()), (0, 0), "{:?}", run.warnings);
@@ -285,10 +285,18 @@ fn everything(engine: &Engine, captures: Vec<Capture>) -> String {
     json::write_document(&report, &mut out).expect("written to memory");
     json::write_lines(&report, &mut out).expect("written to memory");
     for all in [false, true] {
-        plain::write(&report, plain::Options { coloured: true, all }, &mut out).expect("written to memory");
+        plain::write(&report, plain::TextOptions { coloured: true, all }, &mut out).expect("written to memory");
     }
-    let credentials = engine.ledger().iter().map(|(id, _)| Found::Credential(id));
-    for found in credentials.chain(engine.kept().iter().map(|(id, _)| Found::Connection(id))) {
+    let credentials = engine
+        .credential_store()
+        .iter()
+        .map(|(id, _)| NameMeaning::Credential(id));
+    for found in credentials.chain(
+        engine
+            .connection_store()
+            .iter()
+            .map(|(id, _)| NameMeaning::Connection(id)),
+    ) {
         let life = Life::of(&report, found);
         session::text(&report, &life, &mut out).expect("written to memory");
         session::json(&report, &life, &mut out).expect("written to memory");

@@ -2,7 +2,7 @@
 
 use crate::common::{Fixture, fixtures, items, report_of};
 use reshake::capture::Timeline;
-use reshake_core::decrypt::Log;
+use reshake_core::decrypt::KeyLogReader;
 use reshake_core::engine::{Engine, Limits};
 use reshake_core::net::Capture;
 use reshake_core::session::{Connection, Credential};
@@ -19,7 +19,7 @@ fn run(fixture: &Fixture, kept_bytes: usize) -> (Engine, Vec<Capture>) {
 }
 
 /// Bytes that the finished connections of a run hold, each credential counted once: what the allocator gives is
-/// rounded up to 16 bytes and has a header of 8; an entry of the ledger's index takes 32 with its room to grow.
+/// rounded up to 16 bytes and has a header of 8; an entry of the credential store's index takes 32 with its room to grow.
 fn held(engine: &Engine) -> usize {
     let allocated = |bytes: usize| {
         if bytes == 0 {
@@ -28,13 +28,13 @@ fn held(engine: &Engine) -> usize {
             (bytes + 8).next_multiple_of(16)
         }
     };
-    let connections = engine.kept().iter().map(|(_, connection)| {
+    let connections = engine.connection_store().iter().map(|(_, connection)| {
         allocated(size_of::<Connection>())
             + allocated(size_of_val(connection.offers.as_slice()))
             + allocated(size_of_val(connection.issued.as_slice()))
             + size_of::<usize>()
     });
-    let credentials = engine.ledger().iter().map(|(_, credential)| {
+    let credentials = engine.credential_store().iter().map(|(_, credential)| {
         allocated(size_of::<Credential>()) + allocated(size_of_val(credential.offers.as_slice())) + 32
     });
     connections.chain(credentials).sum()
@@ -45,14 +45,14 @@ fn a_finished_connection_takes_at_most_a_kilobyte() {
     let (mut measured, mut connections) = (0, 0);
     for fixture in fixtures() {
         let (engine, _) = run(&fixture, usize::MAX);
-        let kept = engine.kept();
+        let connection_store = engine.connection_store();
         assert!(
-            kept.bytes() >= held(&engine) * 9 / 10,
+            connection_store.bytes() >= held(&engine) * 9 / 10,
             "{}: more is held than counted",
             fixture.name
         );
         measured += held(&engine);
-        connections += kept.len();
+        connections += connection_store.len();
     }
     let each = measured / connections;
     assert!(each <= PER_CONNECTION, "{each} bytes a connection over all fixtures");
@@ -67,15 +67,15 @@ fn finished_connections_read_with_keys_take_at_most_a_kilobyte() {
         let log = std::fs::read(fixture.paths[0].with_file_name("keylog.txt")).unwrap_or_default();
         let mut timeline = Timeline::new(crate::common::sources(&fixture.paths));
         let mut engine = Engine::new(Limits::default());
-        engine.read_keys(&mut Log::default(), &log);
+        engine.read_keys(&mut KeyLogReader::default(), &log);
         while let Some(packet) = timeline.next() {
             engine.push(&packet);
         }
         engine.finish();
         measured += held(&engine);
-        connections += engine.kept().len();
+        connections += engine.connection_store().len();
         let read = engine
-            .ledger()
+            .credential_store()
             .iter()
             .filter(|(_, credential)| credential.psk.is_some());
         tickets += read.count();
@@ -101,27 +101,27 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
         let name = &fixture.name;
         let (all, _) = run(&fixture, usize::MAX);
         let (few, captures) = run(&fixture, limit);
-        let kept = few.kept();
+        let connection_store = few.connection_store();
         assert!(
-            kept.bytes() <= limit || kept.len() <= 1,
+            connection_store.bytes() <= limit || connection_store.len() <= 1,
             "{name}: {} bytes",
-            kept.bytes()
+            connection_store.bytes()
         );
-        let omitted = kept.omitted_total();
-        let total = u64::try_from(kept.len()).expect("a small number") + omitted;
-        let same = total == all.kept().len() as u64;
+        let evicted = connection_store.evicted_total();
+        let total = u64::try_from(connection_store.len()).expect("a small number") + evicted;
+        let same = total == all.connection_store().len() as u64;
         assert_eq!(
             same,
             !TWICE.contains(&name.as_str()),
             "{name}: {total} of {}",
-            all.kept().len()
+            all.connection_store().len()
         );
-        let by_service: u64 = kept.omitted().map(|(_, counts)| counts.total()).sum();
-        assert_eq!(by_service, omitted, "{name}: counts by service");
+        let by_service: u64 = connection_store.evicted().map(|(_, counts)| counts.total()).sum();
+        assert_eq!(by_service, evicted, "{name}: counts by service");
         let report = report_of((few, captures));
-        assert_eq!(report["summary"]["connections_omitted"], omitted, "{name}");
+        assert_eq!(report["summary"]["connections_omitted"], evicted, "{name}");
         let listed = items(&report, "connections").len() as u64;
-        assert_eq!(outcomes(&report), listed + omitted, "{name}: the summary counts all");
+        assert_eq!(outcomes(&report), listed + evicted, "{name}: the summary counts all");
         // The newest stay.
         let whole = report_of(run(&fixture, usize::MAX));
         let ids = |report: &Value| {
@@ -132,7 +132,7 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
         };
         let known = ids(&report).iter().all(|id| ids(&whole).contains(id));
         assert!(known || TWICE.contains(&name.as_str()), "{name}: an id moved");
-        folded += omitted;
+        folded += evicted;
     }
     assert!(folded > 100, "only {folded} connections were ever folded");
 }
@@ -142,7 +142,7 @@ fn folded_counts_are_those_of_the_connections() {
     let fixture = crate::common::fixture("captures/tls10-closes");
     let whole = report_of(run(&fixture, usize::MAX));
     let (engine, captures) = run(&fixture, 1);
-    assert!(engine.kept().omitted_total() > 0);
+    assert!(engine.connection_store().evicted_total() > 0);
     let report = report_of((engine, captures));
     let count = |report: &Value, outcome: &str| report["summary"]["outcomes"][outcome].as_u64().expect("a count");
     for outcome in ["resumed", "not-offered", "declined", "failed"] {

@@ -35,7 +35,7 @@ fn told(packets: &[RawPacket]) -> String {
     let (engine, captures) = analyse(vec![source], Limits::default());
     let report = Report::of(&engine, captures);
     let mut out = Vec::new();
-    let options = text::Options {
+    let options = text::TextOptions {
         coloured: false,
         all: false,
     };

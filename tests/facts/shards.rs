@@ -6,7 +6,7 @@ use crate::common::facts::{contradictions, differences, frameless, origin, state
 use crate::common::joined::{facts_of, joined, judged};
 use crate::common::packets::{RawPacket, parse, read, write};
 use crate::common::{Fixture, Random, assert_none, fixtures, items, report_of, single_files, text};
-use reshake::facts::{self, Reader};
+use reshake::facts::{self, FactsReader};
 use reshake_core::diagnosis::Reason;
 use reshake_core::engine::{Limits, join};
 use serde_json::Value;
@@ -289,7 +289,7 @@ fn spoiled_facts_are_faults_or_facts_and_never_a_crash() {
         let lines = facts_of(crate::common::sources(&fixture.paths));
         let mut random = Random::seeded(&fixture.name, 33);
         for _ in 0..6 {
-            let mut readers = Reader::default();
+            let mut readers = FactsReader::default();
             for file in 0..2 {
                 readers.begin_file();
                 for (place, line) in lines.split(|byte| *byte == b'\n').enumerate() {
@@ -332,7 +332,7 @@ fn facts_that_contradict_themselves_are_faults() {
         ("\"clean-client\"", "\"clean-nobody\"", "unknown variant"),
     ] {
         let line = connections.lines().find(|line| line.contains(right)).expect(right);
-        let mut reader = Reader::default();
+        let mut reader = FactsReader::default();
         reader.push(header.as_bytes()).expect("a header");
         reader.push(line.as_bytes()).expect("as it was written");
         let fault = reader.push(line.replacen(right, wrong, 1).as_bytes()).expect_err(wrong);

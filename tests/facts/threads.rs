@@ -10,23 +10,23 @@ use crate::common::fixtures;
 use generated::Plan;
 use reshake::model::Report;
 use reshake::render::{json, text};
-use reshake::run::{self, Options};
+use reshake::run::{self, RunOptions};
 use reshake_core::engine::Limits;
 use reshake_core::net::Notice;
 
 /// The report as JSON and as text, made by so many threads.
 fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: usize) -> (String, String) {
-    let options = Options {
+    let options = RunOptions {
         limits,
         keylogs: keylogs.to_vec(),
         threads,
-        ..Options::default()
+        ..RunOptions::default()
     };
     let run = run::analyze(inputs, &options, &mut |_| ControlFlow::Continue(()));
     let report = Report::with_threads(&run.engine, run.captures, None, threads);
     let (mut document, mut told) = (run.warnings.join("\n").into_bytes(), Vec::new());
     json::write_document(&report, &mut document).expect("written to memory");
-    let options = text::Options {
+    let options = text::TextOptions {
         coloured: false,
         all: true,
     };
@@ -106,7 +106,7 @@ fn generated_captures_are_what_their_truth_says() {
     };
     let (path, truth) = generate(folder.path(), &plan);
     let inputs = [path.to_str().expect("a UTF-8 path").to_owned()];
-    let run = run::analyze(&inputs, &Options::default(), &mut |_| ControlFlow::Continue(()));
+    let run = run::analyze(&inputs, &RunOptions::default(), &mut |_| ControlFlow::Continue(()));
     assert_eq!(run.captures[0].packets, truth.packets);
     let outcomes = Report::of(&run.engine, run.captures).summary.counts.outcomes;
     assert_eq!(

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::common::packets::{self, RawPacket};
 use crate::common::{Fixture, fixtures, root};
-use reshake_core::net::{Decoded, Decoder, FrameRef, LinkType, Packet, Timestamp};
+use reshake_core::net::{Decoded, FrameDecoder, FrameRef, LinkType, Packet, Timestamp};
 
 /// All corpora together: what is committed must stay small.
 const MAX_BYTES: u64 = 1 << 20;
@@ -187,7 +187,7 @@ fn write_datagram_seeds() {
     ] {
         let fixture = crate::common::fixture(&format!("captures/{name}"));
         let mut seed = Vec::new();
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         for (packet, number) in packets::read(fixture.path()).iter().zip(1..) {
             let found = decoder.decode(&Packet {
                 frame: FrameRef::new(0, number),
@@ -349,7 +349,7 @@ struct Payload {
 }
 
 fn payloads(all: &[RawPacket]) -> Vec<Payload> {
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     let mut out = Vec::new();
     for (packet, frame) in all.iter().zip(1..) {
         let content = decoder.decode(&Packet {
@@ -373,7 +373,7 @@ fn payloads(all: &[RawPacket]) -> Vec<Payload> {
 
 /// The steps of the target that reads datagrams.
 fn datagrams(all: &[RawPacket]) -> Vec<u8> {
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     let mut out = Vec::new();
     for (packet, frame) in all.iter().zip(1..) {
         let content = decoder.decode(&Packet {

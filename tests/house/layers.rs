@@ -181,15 +181,15 @@ pub(super) fn code(text: &str) -> String {
 fn without_feature(code: &str) -> String {
     let code = without(code, "#[cfg(feature =  )]");
     let mut parts = code.split("#[cfg_attr(");
-    let mut kept = parts.next().unwrap_or_default().to_owned();
+    let mut connection_store = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (attribute, after) = part.split_once(']').unwrap_or((part, ""));
         if !attribute.trim_start().starts_with("feature =") {
-            kept.push_str(attribute);
+            connection_store.push_str(attribute);
         }
-        kept.push_str(after);
+        connection_store.push_str(after);
     }
-    kept
+    connection_store
 }
 
 fn string_length(text: &str) -> usize {
@@ -220,11 +220,11 @@ fn character_length(text: &str) -> usize {
 
 /// Cuts every item with this attribute out: `#[cfg(test)] mod … { … }`.
 fn without(code: &str, attribute: &str) -> String {
-    let mut kept = String::new();
+    let mut connection_store = String::new();
     let mut rest = code;
     while let Some(at) = rest.find(attribute) {
         let (before, after) = rest.split_at(at);
-        kept.push_str(before);
+        connection_store.push_str(before);
         let item = after.find([';', '{']).unwrap_or(after.len());
         if after[item..].starts_with('{') {
             let mut depth = 0_usize;
@@ -241,8 +241,8 @@ fn without(code: &str, attribute: &str) -> String {
             rest = &after[item..];
         }
     }
-    kept.push_str(rest);
-    kept
+    connection_store.push_str(rest);
+    connection_store
 }
 
 /// The modules of the library that a text uses, each as its first name. `here` is the path of the module that the

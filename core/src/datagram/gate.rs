@@ -20,8 +20,8 @@ pub enum Protocol {
 /// Tells datagrams of QUIC and DTLS from the others, by their bytes and by endpoints that spoke one of the two before.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
-    quic: Endpoints,
-    dtls: Endpoints,
+    quic: RecentEndpoints,
+    dtls: RecentEndpoints,
 }
 
 impl Gate {
@@ -80,12 +80,12 @@ impl Gate {
 /// Endpoints seen lately. Two generations: when the younger one is full the elder is forgotten, so that nobody can fill
 /// it for good and those in use stay.
 #[derive(Debug, Clone, Default)]
-struct Endpoints {
+struct RecentEndpoints {
     young: HashSet<Endpoint>,
     old: HashSet<Endpoint>,
 }
 
-impl Endpoints {
+impl RecentEndpoints {
     /// Endpoints of a generation: more servers than a capture of a busy edge has.
     const GENERATION: usize = 1 << 15;
 
@@ -187,17 +187,17 @@ mod tests {
 
     #[test]
     fn endpoints_in_use_outlive_a_flood_of_others() {
-        let mut endpoints = Endpoints::default();
+        let mut endpoints = RecentEndpoints::default();
         let mine = endpoint(443);
         endpoints.insert(mine);
-        for number in 0..3 * Endpoints::GENERATION {
+        for number in 0..3 * RecentEndpoints::GENERATION {
             let [_, _, a, b] = u32::try_from(number).unwrap_or_default().to_be_bytes();
             let [c, _] = u16::try_from(number >> 16).unwrap_or_default().to_le_bytes();
             endpoints.insert(Endpoint {
                 ip: [10, c, a, b].into(),
                 port: 1,
             });
-            assert!(endpoints.young.len() <= Endpoints::GENERATION);
+            assert!(endpoints.young.len() <= RecentEndpoints::GENERATION);
             if number % 1000 == 0 {
                 assert!(endpoints.contain_any([mine, mine]));
             }

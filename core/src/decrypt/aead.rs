@@ -29,11 +29,11 @@ pub(super) struct Aead {
     /// Made when the first record is opened: many keys never open one.
     cipher: OnceLock<Box<dyn Open>>,
     /// Made when the first byte is looked at.
-    stream: OnceLock<Option<Block>>,
+    stream: OnceLock<Option<BlockCipher>>,
 }
 
 /// The block cipher behind a key stream.
-enum Block {
+enum BlockCipher {
     Aes128(Box<Aes128Enc>),
     Aes256(Box<Aes256Enc>),
 }
@@ -67,11 +67,11 @@ impl<A: AeadInOut + Send + Sync> Open for A {
 impl Aead {
     /// With a key of [`AeadKind::key_length`] bytes.
     pub(super) fn new(kind: AeadKind, key: &[u8]) -> Self {
-        let mut kept = Zeroizing::new([0; KEY]);
-        kept.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        let mut connection_store = Zeroizing::new([0; KEY]);
+        connection_store.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
         Self {
             kind,
-            key: kept,
+            key: connection_store,
             cipher: OnceLock::new(),
             stream: OnceLock::new(),
         }
@@ -126,22 +126,22 @@ impl Aead {
         let stream = self.stream.get_or_init(|| self.block()).as_ref()?;
         let mut block = counter_block(self.kind, nonce, offset / 16);
         match stream {
-            Block::Aes128(cipher) => cipher.encrypt_block((&mut block).into()),
-            Block::Aes256(cipher) => cipher.encrypt_block((&mut block).into()),
+            BlockCipher::Aes128(cipher) => cipher.encrypt_block((&mut block).into()),
+            BlockCipher::Aes256(cipher) => cipher.encrypt_block((&mut block).into()),
         }
         let at = usize::try_from(offset % 16).ok()?;
         Some(byte ^ block.get(at)?)
     }
 
-    fn block(&self) -> Option<Block> {
+    fn block(&self) -> Option<BlockCipher> {
         let key = self.key.get(..self.kind.key_length())?;
         match self.kind.key_length() {
             16 => Aes128Enc::new_from_slice(key)
                 .ok()
-                .map(|cipher| Block::Aes128(Box::new(cipher))),
+                .map(|cipher| BlockCipher::Aes128(Box::new(cipher))),
             _ => Aes256Enc::new_from_slice(key)
                 .ok()
-                .map(|cipher| Block::Aes256(Box::new(cipher))),
+                .map(|cipher| BlockCipher::Aes256(Box::new(cipher))),
         }
     }
 }

@@ -15,7 +15,7 @@ const WRONG_AFTER: u32 = 3;
 
 /// One direction under one key.
 #[derive(Debug, Default)]
-pub(super) struct Direction {
+pub(super) struct KeyedDirection {
     opener: Option<Opener>,
     /// Sequence number of the next record; the least that it can be after bytes were lost.
     sequence: u64,
@@ -31,7 +31,7 @@ pub(super) struct Direction {
     failed_in_row: u32,
 }
 
-impl Direction {
+impl KeyedDirection {
     /// From here on this key protects the records; `None` where it is not known.
     pub(super) fn install(&mut self, opener: Option<Opener>) {
         self.opener = opener;

@@ -9,7 +9,7 @@ use std::fmt;
 use zeroize::Zeroize;
 
 use super::secret::{Hidden, Secret};
-use super::store::{Kind, Name, Secrets};
+use super::store::{Name, SecretKind, Secrets};
 
 /// Bytes of one line that are looked at; no line of the format is longer.
 const MAX_LINE: usize = 1024;
@@ -39,7 +39,7 @@ impl fmt::Display for Problem {
 
 /// A line that was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
+pub struct SkippedLine {
     /// From 1.
     pub line: u64,
     /// Why.
@@ -48,17 +48,17 @@ pub struct Fault {
 
 /// Reads one key log, piece by piece.
 #[derive(Debug, Default)]
-pub struct Log {
+pub struct KeyLogReader {
     /// The beginning of a line whose end has not come.
     partial: Hidden,
     line: u64,
-    faults: Vec<Fault>,
+    faults: Vec<SkippedLine>,
     malformed: u64,
     /// It stands in a capture.
     embedded: bool,
 }
 
-impl Log {
+impl KeyLogReader {
     /// A log that stands in a capture.
     #[must_use]
     pub fn embedded() -> Self {
@@ -94,7 +94,7 @@ impl Log {
     }
 
     /// Malformed lines, the first of them one by one. They are given once.
-    pub fn faults(&mut self) -> Vec<Fault> {
+    pub fn faults(&mut self) -> Vec<SkippedLine> {
         std::mem::take(&mut self.faults)
     }
 
@@ -119,7 +119,7 @@ impl Log {
                 self.malformed += 1;
                 // Counted over the whole log: a log that grows must not name more and more.
                 if self.malformed <= NAMED_FAULTS as u64 {
-                    self.faults.push(Fault {
+                    self.faults.push(SkippedLine {
                         line: self.line,
                         problem,
                     });
@@ -130,7 +130,7 @@ impl Log {
 }
 
 /// What a line says; `None` for comments, empty lines and labels of secrets that open no record.
-fn entry(line: &[u8]) -> Result<Option<(Kind, Name, Secret)>, Problem> {
+fn entry(line: &[u8]) -> Result<Option<(SecretKind, Name, Secret)>, Problem> {
     // Before anything is trimmed: of a line that came in pieces only this much is known.
     if line.len() > MAX_LINE && !line.starts_with(b"#") {
         return Err(Problem::NotThreeWords);
@@ -145,7 +145,7 @@ fn entry(line: &[u8]) -> Result<Option<(Kind, Name, Secret)>, Problem> {
     if secret.is_empty() || !rest.is_empty() {
         return Err(Problem::NotThreeWords);
     }
-    let Some(form) = Form::of(label) else {
+    let Some(form) = LabelForm::of(label) else {
         // A label of the future has the same form; anything else is no key log.
         let word = |word: &[u8]| {
             word.iter()
@@ -174,9 +174,9 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// What a label promises.
-enum Form {
+enum LabelForm {
     /// A traffic secret of TLS 1.3: one hash long.
-    Traffic(Kind),
+    Traffic(SecretKind),
     /// The master secret of TLS 1.2 and older.
     Master,
     /// A premaster secret, found by the first eight bytes of its encrypted form.
@@ -187,17 +187,17 @@ enum Form {
     Other,
 }
 
-impl Form {
+impl LabelForm {
     fn of(label: &[u8]) -> Option<Self> {
         Some(match label {
             b"CLIENT_RANDOM" => Self::Master,
             b"RSA" => Self::Rsa,
             b"PMS_CLIENT_RANDOM" => Self::Premaster,
-            b"CLIENT_EARLY_TRAFFIC_SECRET" => Self::Traffic(Kind::ClientEarly),
-            b"CLIENT_HANDSHAKE_TRAFFIC_SECRET" => Self::Traffic(Kind::ClientHandshake),
-            b"SERVER_HANDSHAKE_TRAFFIC_SECRET" => Self::Traffic(Kind::ServerHandshake),
-            b"CLIENT_TRAFFIC_SECRET_0" => Self::Traffic(Kind::ClientApplication),
-            b"SERVER_TRAFFIC_SECRET_0" => Self::Traffic(Kind::ServerApplication),
+            b"CLIENT_EARLY_TRAFFIC_SECRET" => Self::Traffic(SecretKind::ClientEarly),
+            b"CLIENT_HANDSHAKE_TRAFFIC_SECRET" => Self::Traffic(SecretKind::ClientHandshake),
+            b"SERVER_HANDSHAKE_TRAFFIC_SECRET" => Self::Traffic(SecretKind::ServerHandshake),
+            b"CLIENT_TRAFFIC_SECRET_0" => Self::Traffic(SecretKind::ClientApplication),
+            b"SERVER_TRAFFIC_SECRET_0" => Self::Traffic(SecretKind::ServerApplication),
             b"EARLY_EXPORTER_SECRET"
             | b"EARLY_EXPORTER_MASTER_SECRET"
             | b"EXPORTER_SECRET"
@@ -207,15 +207,15 @@ impl Form {
         })
     }
 
-    fn read(&self, name: &[u8], secret: &[u8]) -> Result<Option<(Kind, Name, Secret)>, Problem> {
+    fn read(&self, name: &[u8], secret: &[u8]) -> Result<Option<(SecretKind, Name, Secret)>, Problem> {
         let random = || unhex::<32>(name).map(Name::Random).ok_or(Problem::Name);
-        let (kind, name, lengths): (Kind, Name, &[usize]) = match self {
+        let (kind, name, lengths): (SecretKind, Name, &[usize]) = match self {
             Self::Other => return random().map(|_| None),
             Self::Traffic(kind) => (*kind, random()?, &[32, 48]),
-            Self::Master => (Kind::Master, random()?, &[48]),
-            Self::Premaster => (Kind::Premaster, random()?, &[]),
+            Self::Master => (SecretKind::Master, random()?, &[48]),
+            Self::Premaster => (SecretKind::Premaster, random()?, &[]),
             Self::Rsa => (
-                Kind::Premaster,
+                SecretKind::Premaster,
                 Name::EncryptedPremaster(unhex::<8>(name).ok_or(Problem::Name)?),
                 &[48],
             ),
@@ -288,9 +288,9 @@ mod tests {
 
     const RANDOM: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-    fn read(text: &str, size: usize) -> (Secrets, Log) {
+    fn read(text: &str, size: usize) -> (Secrets, KeyLogReader) {
         let mut secrets = Secrets::default();
-        let mut log = Log::default();
+        let mut log = KeyLogReader::default();
         for piece in text.as_bytes().chunks(size) {
             log.push(piece, &mut secrets);
         }
@@ -337,13 +337,13 @@ mod tests {
             let (mut secrets, mut log) = read(&text, size);
             assert_eq!(log.faults(), [], "pieces of {size}");
             for kind in [
-                Kind::Master,
-                Kind::ClientEarly,
-                Kind::ClientHandshake,
-                Kind::ServerHandshake,
-                Kind::ClientApplication,
-                Kind::ServerApplication,
-                Kind::Premaster,
+                SecretKind::Master,
+                SecretKind::ClientEarly,
+                SecretKind::ClientHandshake,
+                SecretKind::ServerHandshake,
+                SecretKind::ClientApplication,
+                SecretKind::ServerApplication,
+                SecretKind::Premaster,
             ] {
                 assert!(secrets.find(&random(), kind).is_some(), "{kind:?} in pieces of {size}");
             }
@@ -384,7 +384,7 @@ mod tests {
                 (8, Problem::NotThreeWords),
             ]
         );
-        assert!(secrets.find(&random(), Kind::Master).is_some());
+        assert!(secrets.find(&random(), SecretKind::Master).is_some());
         assert!(log.faults().is_empty(), "each is named once");
     }
 
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn nothing_shows_the_beginning_of_a_line() {
-        let mut log = Log::default();
+        let mut log = KeyLogReader::default();
         log.push(b"CLIENT_RANDOM 5a5a5a", &mut Secrets::default());
         assert!(!format!("{log:?}").contains("5a5a"), "{log:?}");
     }

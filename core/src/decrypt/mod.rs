@@ -22,11 +22,11 @@ mod suite;
 #[cfg(test)]
 mod testing;
 
-pub use connection::{Keys, Readiness, Speaker};
-pub use log::{Fault, Log, Problem};
+pub use connection::{ConnectionKeys, Readiness, Speaker};
+pub use log::{KeyLogReader, Problem, SkippedLine};
 #[cfg(test)]
 pub(crate) use packet::retry_tag;
 pub use packet::{PacketKey, ProtectedPacket, Scratch, is_retry_authentic};
-pub use quic::{QuicKeys, Space};
+pub use quic::{QuicKeys, TrafficSpace};
 pub use secret::Secret;
-pub use store::{Kind, Name, Secrets};
+pub use store::{Name, SecretKind, Secrets};

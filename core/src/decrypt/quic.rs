@@ -7,13 +7,13 @@ use super::connection::{Readiness, Speaker};
 use super::packet::{PacketKey, ProtectedPacket, Scratch};
 use super::schedule::expand_labels;
 use super::secret::Secret;
-use super::store::{Kind, Secrets};
+use super::store::{SecretKind, Secrets};
 use crate::datagram::kind::QUIC_V2;
 use crate::tls::CipherSuite;
 
 /// Number space of packets that traffic secrets protect (RFC 9000 §12.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Space {
+pub enum TrafficSpace {
     /// Handshake packets.
     Handshake,
     /// 1-RTT packets.
@@ -25,7 +25,7 @@ const WRONG_AFTER: u32 = 16;
 
 /// One direction in one space.
 #[derive(Debug, Clone, Default)]
-struct Direction {
+struct PacketKeys {
     key: Option<PacketKey>,
     /// Of the phase before, for packets that were overtaken by a key update.
     previous: Option<PacketKey>,
@@ -47,7 +47,7 @@ pub struct QuicKeys {
     random: Option<[u8; 32]>,
     choice: Option<(u32, CipherSuite)>,
     /// Client and server, Handshake and 1-RTT.
-    directions: [[Direction; 2]; 2],
+    directions: [[PacketKeys; 2]; 2],
     embedded: bool,
     unsupported: bool,
 }
@@ -71,7 +71,7 @@ impl QuicKeys {
     }
 
     /// Whether packets can be opened.
-    pub fn prepare(&mut self, speaker: Speaker, space: Space, secrets: &mut Secrets) -> Readiness {
+    pub fn prepare(&mut self, speaker: Speaker, space: TrafficSpace, secrets: &mut Secrets) -> Readiness {
         let (Some(random), Some((version, suite))) = (self.random, self.choice) else {
             return if secrets.is_idle() {
                 Readiness::Never
@@ -80,10 +80,10 @@ impl QuicKeys {
             };
         };
         let kind = match (speaker, space) {
-            (Speaker::Client, Space::Handshake) => Kind::ClientHandshake,
-            (Speaker::Server, Space::Handshake) => Kind::ServerHandshake,
-            (Speaker::Client, Space::Application) => Kind::ClientApplication,
-            (Speaker::Server, Space::Application) => Kind::ServerApplication,
+            (Speaker::Client, TrafficSpace::Handshake) => SecretKind::ClientHandshake,
+            (Speaker::Server, TrafficSpace::Handshake) => SecretKind::ServerHandshake,
+            (Speaker::Client, TrafficSpace::Application) => SecretKind::ClientApplication,
+            (Speaker::Server, TrafficSpace::Application) => SecretKind::ServerApplication,
         };
         if self.direction(speaker, space).key.is_some() {
             return Readiness::Ready;
@@ -115,7 +115,7 @@ impl QuicKeys {
     pub fn open(
         &mut self,
         speaker: Speaker,
-        space: Space,
+        space: TrafficSpace,
         (bytes, number_at): (&[u8], usize),
         scratch: &mut Scratch,
     ) -> Option<u64> {
@@ -142,11 +142,11 @@ impl QuicKeys {
 
     /// Whether every packet number of a direction up to the largest was opened.
     #[must_use]
-    pub fn is_complete(&self, speaker: Speaker, space: Space) -> bool {
+    pub fn is_complete(&self, speaker: Speaker, space: TrafficSpace) -> bool {
         let [client, server] = &self.directions;
-        let of = |[handshake, application]: &[Direction; 2]| match space {
-            Space::Handshake => handshake.is_complete(),
-            Space::Application => application.is_complete(),
+        let of = |[handshake, application]: &[PacketKeys; 2]| match space {
+            TrafficSpace::Handshake => handshake.is_complete(),
+            TrafficSpace::Application => application.is_complete(),
         };
         match speaker {
             Speaker::Client => of(client),
@@ -175,20 +175,20 @@ impl QuicKeys {
         self.unsupported
     }
 
-    const fn direction(&mut self, speaker: Speaker, space: Space) -> &mut Direction {
+    const fn direction(&mut self, speaker: Speaker, space: TrafficSpace) -> &mut PacketKeys {
         let [client, server] = &mut self.directions;
         let [handshake, application] = match speaker {
             Speaker::Client => client,
             Speaker::Server => server,
         };
         match space {
-            Space::Handshake => handshake,
-            Space::Application => application,
+            TrafficSpace::Handshake => handshake,
+            TrafficSpace::Application => application,
         }
     }
 }
 
-impl Direction {
+impl PacketKeys {
     fn is_complete(&self) -> bool {
         self.largest.is_none_or(|largest| largest < u64::from(self.opened))
     }
@@ -196,13 +196,13 @@ impl Direction {
     fn open(
         &mut self,
         packet: &ProtectedPacket<'_>,
-        (version, suite, space): (u32, CipherSuite, Space),
+        (version, suite, space): (u32, CipherSuite, TrafficSpace),
         scratch: &mut Scratch,
     ) -> Option<u64> {
         let key = self.key.as_ref()?;
         // RFC 9001 §5.4.1: the key phase is the third bit of a short header.
         let phase = key.first_byte(packet)? & 0x04 != 0;
-        if space == Space::Handshake || phase == self.phase {
+        if space == TrafficSpace::Handshake || phase == self.phase {
             return key.open(packet, scratch);
         }
         if self.next.is_none() {

@@ -1,7 +1,7 @@
 //! The traces that RFC 8448 publishes: its secrets as a key log, its records as they were sent.
 
 use super::testing::bytes;
-use super::{Keys, Log, Readiness, Secrets, Speaker};
+use super::{ConnectionKeys, KeyLogReader, Readiness, Secrets, Speaker};
 use crate::tls::names::HandshakeType;
 use crate::tls::record::{Content, Sealed};
 use crate::tls::{AlertDescription, ContentType, Message, ProtocolVersion};
@@ -63,8 +63,8 @@ const CLIENT_CLOSE: &str = "1703030013c9872760655666b74d7ff1153efd6db6d0b0e3";
 const SERVER_CLOSE: &str = "1703030013b58fd67166ebf599d24720cfbe7efa7a8864a9";
 
 /// A connection with these lines in its log, whose hellos have been seen.
-fn connection(lines: &[(&str, &str)], early_data: bool) -> (Keys, Secrets) {
-    let (mut keys, mut secrets, mut log) = (Keys::new(), Secrets::default(), Log::default());
+fn connection(lines: &[(&str, &str)], early_data: bool) -> (ConnectionKeys, Secrets) {
+    let (mut keys, mut secrets, mut log) = (ConnectionKeys::new(), Secrets::default(), KeyLogReader::default());
     for (label, secret) in lines {
         log.push(format!("{label} {CLIENT_RANDOM} {secret}\n").as_bytes(), &mut secrets);
     }
@@ -92,7 +92,7 @@ fn connection(lines: &[(&str, &str)], early_data: bool) -> (Keys, Secrets) {
     (keys, secrets)
 }
 
-fn open(keys: &mut Keys, secrets: &mut Secrets, speaker: Speaker, record: &str) -> Content {
+fn open(keys: &mut ConnectionKeys, secrets: &mut Secrets, speaker: Speaker, record: &str) -> Content {
     let record = bytes(record);
     let (header, body) = record.split_at(5);
     let length = u16::from_be_bytes([header[3], header[4]]);

@@ -11,7 +11,7 @@ use crate::tls::cipher::KdfHash;
 
 /// The PRF of a version and suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Prf {
+pub(super) enum TlsPrf {
     /// MD5 and SHA-1 together: TLS 1.0 and 1.1.
     Md5Sha1,
     /// TLS 1.2 with most suites.
@@ -62,13 +62,13 @@ fn expand<M: Mac + KeyInit + Clone, const N: usize>(prefix: [u8; 6], secret: &Se
 }
 
 /// PRF(secret, label, seed): fills `out`.
-pub(super) fn prf(kind: Prf, secret: &[u8], label: &str, seed: [&[u8]; 2], out: &mut [u8]) {
+pub(super) fn prf(kind: TlsPrf, secret: &[u8], label: &str, seed: [&[u8]; 2], out: &mut [u8]) {
     let [one, two] = seed;
     let seed = [label.as_bytes(), one, two];
     match kind {
-        Prf::Sha256 => p_hash::<Hmac<Sha256>>(secret, seed, out),
-        Prf::Sha384 => p_hash::<Hmac<Sha384>>(secret, seed, out),
-        Prf::Md5Sha1 => {
+        TlsPrf::Sha256 => p_hash::<Hmac<Sha256>>(secret, seed, out),
+        TlsPrf::Sha384 => p_hash::<Hmac<Sha384>>(secret, seed, out),
+        TlsPrf::Md5Sha1 => {
             // Halves of the secret, sharing the middle byte where it is odd (RFC 2246 §5).
             let half = secret.len().div_ceil(2);
             let (front, back) = (
@@ -118,7 +118,7 @@ mod tests {
 
     /// The secret and seed that the TLS working group published with the PRF of TLS 1.2, and what an independent
     /// implementation makes of them.
-    fn check(kind: Prf, secret_length: usize, front: &str) {
+    fn check(kind: TlsPrf, secret_length: usize, front: &str) {
         let secret = bytes("9bbe436ba940f017b17652849a71db35");
         let seed = bytes("a0ba9f936cda311827a6f796ffd5198c");
         let expected = bytes(front);
@@ -136,17 +136,17 @@ mod tests {
     #[test]
     fn each_prf_gives_the_known_output() {
         check(
-            Prf::Sha256,
+            TlsPrf::Sha256,
             16,
             "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a6b301791e90d35c9c9a46b4e14baf9af0fa0",
         );
         check(
-            Prf::Sha384,
+            TlsPrf::Sha384,
             16,
             "dd88775cd827187b67a3f7652b5c13f715791cc46e0274a6d3fb16651103defc544cd8afb68369a219bb918b8b21ddb1764af0",
         );
         check(
-            Prf::Md5Sha1,
+            TlsPrf::Md5Sha1,
             16,
             "661740e6f98bc901efd2738502a71c03f76dd2f86298549b1148eff06714cf0f6b7c532cd8c69f1530e0bb680eec34c495fa",
         );
@@ -154,6 +154,6 @@ mod tests {
 
     #[test]
     fn halves_of_an_odd_secret_share_its_middle_byte() {
-        check(Prf::Md5Sha1, 15, "9cdd9053742667b628ac7c1c747825e1fcb0f2b9");
+        check(TlsPrf::Md5Sha1, 15, "9cdd9053742667b628ac7c1c747825e1fcb0f2b9");
     }
 }

@@ -15,7 +15,7 @@ const PREMASTERS: usize = 1 << 16;
 
 /// What a secret is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SecretKind {
     /// Master secret of TLS 1.2 and older.
     Master,
     /// Premaster secret of TLS 1.2 and older.
@@ -32,7 +32,7 @@ pub enum Kind {
     ServerApplication,
 }
 
-impl Kind {
+impl SecretKind {
     const COUNT: usize = 7;
 }
 
@@ -47,9 +47,9 @@ pub enum Name {
 
 /// The secrets of one client random.
 #[derive(Debug)]
-struct Entry {
+struct ClientRandomSecrets {
     random: [u8; 32],
-    secrets: [Option<Secret>; Kind::COUNT],
+    secrets: [Option<Secret>; SecretKind::COUNT],
     claimed: bool,
     /// Only secrets blocks of captures brought it.
     embedded: bool,
@@ -69,7 +69,7 @@ impl SessionName {
 /// Every secret of a run.
 #[derive(Debug)]
 pub struct Secrets {
-    entries: VecDeque<Box<Entry>>,
+    entries: VecDeque<Box<ClientRandomSecrets>>,
     /// Number of the first entry.
     base: u64,
     index: HashMap<[u8; 32], u64>,
@@ -139,7 +139,7 @@ impl Secrets {
 
     /// Takes one secret. What is said twice is taken as it was said first.
     /// `embedded` says that it stood in a capture.
-    pub fn insert(&mut self, kind: Kind, name: Name, secret: Secret, embedded: bool) {
+    pub fn insert(&mut self, kind: SecretKind, name: Name, secret: Secret, embedded: bool) {
         let random = match name {
             Name::Random(random) => random,
             Name::EncryptedPremaster(name) => return self.premasters.insert(name, secret),
@@ -161,9 +161,9 @@ impl Secrets {
         let next = self.base + self.entries.len() as u64;
         let number = *self.index.entry(random).or_insert(next);
         if number == next {
-            self.entries.push_back(Box::new(Entry {
+            self.entries.push_back(Box::new(ClientRandomSecrets {
                 random,
-                secrets: [const { None }; Kind::COUNT],
+                secrets: [const { None }; SecretKind::COUNT],
                 claimed: false,
                 embedded: true,
             }));
@@ -178,7 +178,7 @@ impl Secrets {
         number
     }
 
-    fn entry_mut(&mut self, number: u64) -> Option<&mut Entry> {
+    fn entry_mut(&mut self, number: u64) -> Option<&mut ClientRandomSecrets> {
         let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
         self.entries.get_mut(index).map(AsMut::as_mut)
     }
@@ -199,14 +199,14 @@ impl Secrets {
         self.entry(random).is_some_and(|entry| entry.embedded)
     }
 
-    fn entry(&self, random: &[u8; 32]) -> Option<&Entry> {
+    fn entry(&self, random: &[u8; 32]) -> Option<&ClientRandomSecrets> {
         let number = self.index.get(random)?;
         let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
         self.entries.get(index).map(AsRef::as_ref)
     }
 
     /// One secret of a client random.
-    pub(super) fn find(&mut self, random: &[u8; 32], kind: Kind) -> Option<&Secret> {
+    pub(super) fn find(&mut self, random: &[u8; 32], kind: SecretKind) -> Option<&Secret> {
         let number = *self.index.get(random)?;
         let entry = self.entry_mut(number)?;
         entry.claimed = true;
@@ -293,12 +293,12 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.limit(3);
         for byte in 0..10 {
-            secrets.insert(Kind::Master, Name::Random([byte; 32]), secret(byte), false);
-            secrets.insert(Kind::ClientEarly, Name::Random([byte; 32]), secret(byte), false);
+            secrets.insert(SecretKind::Master, Name::Random([byte; 32]), secret(byte), false);
+            secrets.insert(SecretKind::ClientEarly, Name::Random([byte; 32]), secret(byte), false);
         }
         assert_eq!(secrets.unclaimed(), (3, 7));
-        assert!(secrets.find(&[6; 32], Kind::Master).is_none());
-        assert_eq!(secrets.find(&[7; 32], Kind::Master), Some(&secret(7)));
+        assert!(secrets.find(&[6; 32], SecretKind::Master).is_none());
+        assert_eq!(secrets.find(&[7; 32], SecretKind::Master), Some(&secret(7)));
         assert_eq!(secrets.unclaimed(), (2, 7), "what was found is not unclaimed");
     }
 
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         let mut secrets = Secrets::default();
-        secrets.insert(Kind::Master, Name::Random([1; 32]), secret(0xee), false);
+        secrets.insert(SecretKind::Master, Name::Random([1; 32]), secret(0xee), false);
         let shown = format!("{secrets:?}");
         assert!(!shown.contains("238"), "{shown}");
         assert!(shown.contains("Secret(48 bytes)"), "{shown}");

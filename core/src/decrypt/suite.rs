@@ -5,7 +5,7 @@
 
 use tls_parser::{TlsCipherEnc, TlsCipherEncMode, TlsCipherMac, TlsPRF};
 
-use super::schedule::Prf;
+use super::schedule::TlsPrf;
 use crate::tls::cipher::Protection;
 use crate::tls::{CipherSuite, ProtocolVersion};
 
@@ -145,13 +145,13 @@ pub(super) fn algorithm(suite: CipherSuite) -> Option<Algorithm> {
 }
 
 /// The PRF of TLS 1.2 and older; `None` for versions without one that is known here.
-pub(super) fn prf(protection: Protection) -> Option<Prf> {
+pub(super) fn prf(protection: Protection) -> Option<TlsPrf> {
     match protection.version {
-        ProtocolVersion::TLS_1_0 | ProtocolVersion::TLS_1_1 | ProtocolVersion::DTLS_1_0 => Some(Prf::Md5Sha1),
+        ProtocolVersion::TLS_1_0 | ProtocolVersion::TLS_1_1 | ProtocolVersion::DTLS_1_0 => Some(TlsPrf::Md5Sha1),
         ProtocolVersion::TLS_1_2 | ProtocolVersion::DTLS_1_2 => match protection.suite.registered()?.prf {
-            TlsPRF::Sha384 => Some(Prf::Sha384),
+            TlsPRF::Sha384 => Some(TlsPrf::Sha384),
             // SHA-256 unless the suite names another (RFC 5246 §5).
-            TlsPRF::Default | TlsPRF::Sha256 => Some(Prf::Sha256),
+            TlsPRF::Default | TlsPRF::Sha256 => Some(TlsPrf::Sha256),
             _ => None,
         },
         _ => None,
@@ -201,9 +201,9 @@ mod tests {
                 encrypt_then_mac: false,
             })
         };
-        assert_eq!(of(ProtocolVersion::TLS_1_0, 0x002f), Some(Prf::Md5Sha1));
-        assert_eq!(of(ProtocolVersion::TLS_1_2, 0x002f), Some(Prf::Sha256));
-        assert_eq!(of(ProtocolVersion::TLS_1_2, 0xc030), Some(Prf::Sha384));
+        assert_eq!(of(ProtocolVersion::TLS_1_0, 0x002f), Some(TlsPrf::Md5Sha1));
+        assert_eq!(of(ProtocolVersion::TLS_1_2, 0x002f), Some(TlsPrf::Sha256));
+        assert_eq!(of(ProtocolVersion::TLS_1_2, 0xc030), Some(TlsPrf::Sha384));
         assert_eq!(of(ProtocolVersion::SSL_3_0, 0x002f), None);
     }
 }

@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// What a service's connections came to.
 #[derive(Default)]
-struct Tally {
+struct ServiceTally {
     all: usize,
     resumed: usize,
     declined: usize,
@@ -50,15 +50,15 @@ struct Tally {
     forced: Option<(Necessity, usize)>,
 }
 
-impl Tally {
-    fn of(members: &[(ConnectionId, &Connection)], hindsight: &ServiceAnalyses) -> Self {
+impl ServiceTally {
+    fn of(members: &[(ConnectionId, &Connection)], analyses: &ServiceAnalyses) -> Self {
         let mut tally = Self::default();
         let mut forced: BTreeMap<Necessity, usize> = BTreeMap::new();
         // When each client first left with nothing.
         let mut served: HashMap<u32, Timestamp> = HashMap::new();
         for (id, connection) in members {
             tally.all += 1;
-            let row = hindsight.attempts().of_connection(*id);
+            let row = analyses.attempts().of_connection(*id);
             let returned = row.is_some_and(|row| row.given && !row.newcomer);
             let back = row.is_some_and(|row| served.get(&row.client).is_some_and(|over| *over < row.time));
             match connection.outcome {
@@ -75,7 +75,7 @@ impl Tally {
                 served.entry(row.client).or_insert(over.time);
                 tally.perhaps_given |= !matches!(gave(connection), Some((Gave::Nothing, _)));
             }
-            let mut defects = hindsight.entries(*id).filter(|(_, entry)| entry.failed());
+            let mut defects = analyses.entries(*id).filter(|(_, entry)| entry.failed());
             if let Some(defect) = defects.find_map(|(_, entry)| entry.necessity) {
                 *forced.entry(defect).or_default() += 1;
             }
@@ -96,12 +96,12 @@ impl Tally {
 impl Answer {
     /// Of one service.
     #[must_use]
-    pub fn of(members: &[(ConnectionId, &Connection)], insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Self {
-        let tally = Tally::of(members, hindsight);
-        let mut answer = breaks(&tally, insight)
-            .or_else(|| forced(&tally, insight, hindsight))
-            .or_else(|| refusals(&tally, insight, hindsight))
-            .or_else(|| silence(&tally, members, insight))
+    pub fn of(members: &[(ConnectionId, &Connection)], analysis: &ServiceAnalysis, analyses: &ServiceAnalyses) -> Self {
+        let tally = ServiceTally::of(members, analyses);
+        let mut answer = breaks(&tally, analysis)
+            .or_else(|| forced(&tally, analysis, analyses))
+            .or_else(|| refusals(&tally, analysis, analyses))
+            .or_else(|| silence(&tally, members, analysis))
             .unwrap_or_else(|| nothing_wrong(&tally));
         answer.sentence = fitting(&answer.sentence);
         answer
@@ -141,8 +141,8 @@ const fn was(count: usize) -> &'static str {
     if count == 1 { "was" } else { "were" }
 }
 
-fn breaks(tally: &Tally, insight: &ServiceAnalysis) -> Option<Answer> {
-    let standing = insight.standing(Kind::OfferBreaks).filter(|it| it.supported)?;
+fn breaks(tally: &ServiceTally, analysis: &ServiceAnalysis) -> Option<Answer> {
+    let standing = analysis.standing(Kind::OfferBreaks).filter(|it| it.supported)?;
     let units = standing.claim.units();
     let sentence = format!(
         "{} with an offer failed, {} of the same clients without one worked{}.",
@@ -161,10 +161,10 @@ fn breaks(tally: &Tally, insight: &ServiceAnalysis) -> Option<Answer> {
 }
 
 /// Hello and credential left the server no choice, more often than anything else explains.
-fn forced(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Option<Answer> {
+fn forced(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &ServiceAnalyses) -> Option<Answer> {
     let (defect, count) = tally.forced?;
-    let told = insight.standing.iter().find(|it| it.supported);
-    if told.is_some_and(|it| refused_by(it, hindsight) > count) {
+    let told = analysis.standing.iter().find(|it| it.supported);
+    if told.is_some_and(|it| refused_by(it, analyses) > count) {
         return None;
     }
     Some(Answer {
@@ -178,12 +178,12 @@ fn forced(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyses)
 }
 
 /// "was refused", "failed": what became of the offers that an explanation names.
-fn befell(it: &Standing, hindsight: &ServiceAnalyses, count: usize) -> String {
+fn befell(it: &Standing, analyses: &ServiceAnalyses, count: usize) -> String {
     let mut entries = it
         .claim
         .named
         .iter()
-        .filter_map(|number| hindsight.attempts().entry(*number));
+        .filter_map(|number| analyses.attempts().entry(*number));
     if entries.all(|entry| entry.decision == Decision::Broken) {
         "failed".to_owned()
     } else {
@@ -191,21 +191,21 @@ fn befell(it: &Standing, hindsight: &ServiceAnalyses, count: usize) -> String {
     }
 }
 
-fn refusals(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Option<Answer> {
+fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &ServiceAnalyses) -> Option<Answer> {
     let lost = tally.declined + tally.broken;
     if lost == 0 {
         return None;
     }
-    let mut told = insight.standing.iter().filter(|it| it.supported);
+    let mut told = analysis.standing.iter().filter(|it| it.supported);
     let Some(first) = told.next() else {
         return Some(unexplained(tally, lost));
     };
-    let count = refused_by(first, hindsight).min(lost);
-    let stateful = is_stateful(first, hindsight);
-    let (cause, verb) = (first.claim.cause(stateful), befell(first, hindsight, count));
+    let count = refused_by(first, analyses).min(lost);
+    let stateful = is_stateful(first, analyses);
+    let (cause, verb) = (first.claim.cause(stateful), befell(first, analyses, count));
     let Some(sure) = surely(first, &cause) else {
         let rival = told.find(|it| it.claim.kind.family() != first.claim.kind.family());
-        let rival = rival.map(|rival| rival.claim.cause(is_stateful(rival, hindsight)));
+        let rival = rival.map(|rival| rival.claim.cause(is_stateful(rival, analyses)));
         return Some(guess(tally, first, (count, &verb), (&cause, rival), stateful));
     };
     let others = match tally.declined.saturating_sub(count) {
@@ -220,7 +220,7 @@ fn refusals(tally: &Tally, insight: &ServiceAnalysis, hindsight: &ServiceAnalyse
     })
 }
 
-fn unexplained(tally: &Tally, lost: usize) -> Answer {
+fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
     let named = part_of(lost, tally.offers(), "offer", "offers");
     let verb = if tally.declined == 0 {
         "failed".to_owned()
@@ -235,7 +235,7 @@ fn unexplained(tally: &Tally, lost: usize) -> Answer {
 
 /// What is merely possible: all that was refused is counted first, for the guess may be about a part of it.
 fn guess(
-    tally: &Tally,
+    tally: &ServiceTally,
     first: &Standing,
     (count, verb): (usize, &str),
     (cause, rival): (&str, Option<String>),
@@ -282,29 +282,33 @@ fn surely(it: &Standing, cause: &str) -> Option<String> {
     Some(format!("{whole}; it may be that {cause}"))
 }
 
-fn refused_by(it: &Standing, hindsight: &ServiceAnalyses) -> usize {
+fn refused_by(it: &Standing, analyses: &ServiceAnalyses) -> usize {
     let entries = it
         .claim
         .named
         .iter()
-        .filter_map(|number| hindsight.attempts().entry(*number));
+        .filter_map(|number| analyses.attempts().entry(*number));
     let mut rows: Vec<u32> = entries.map(|entry| entry.row).collect();
     rows.dedup();
     rows.len()
 }
 
-fn is_stateful(it: &Standing, hindsight: &ServiceAnalyses) -> bool {
+fn is_stateful(it: &Standing, analyses: &ServiceAnalyses) -> bool {
     let mut entries = it
         .claim
         .named
         .iter()
-        .filter_map(|number| hindsight.attempts().entry(*number));
+        .filter_map(|number| analyses.attempts().entry(*number));
     entries.any(|entry| entry.stateful)
 }
 
 /// Clients that came back and offered nothing.
-fn silence(tally: &Tally, members: &[(ConnectionId, &Connection)], insight: &ServiceAnalysis) -> Option<Answer> {
-    let told = |name: &str| insight.patterns.iter().find(|pattern| pattern.name == name);
+fn silence(
+    tally: &ServiceTally,
+    members: &[(ConnectionId, &Connection)],
+    analysis: &ServiceAnalysis,
+) -> Option<Answer> {
+    let told = |name: &str| analysis.patterns.iter().find(|pattern| pattern.name == name);
     if told("nothing-issued").is_some() {
         return Some(Answer {
             sentence: format!(
@@ -366,7 +370,7 @@ fn are(pattern: &Pattern, returning: usize) -> String {
     )
 }
 
-fn nothing_wrong(tally: &Tally) -> Answer {
+fn nothing_wrong(tally: &ServiceTally) -> Answer {
     let wrong = match tally.failed {
         0 => "nothing is wrong".to_owned(),
         failed => format!("{} without an offer failed", counted(failed, "handshake", "handshakes")),
@@ -418,7 +422,7 @@ mod tests {
 
     fn told(connections: Vec<Connection>) -> Answer {
         let world = World::of(connections, usize::MAX);
-        world.case(0).insight().expect("a service").answer.clone()
+        world.case(0).analysis().expect("a service").answer.clone()
     }
 
     #[test]
@@ -501,11 +505,11 @@ mod tests {
 
     #[test]
     fn where_others_fail_not_everything_is_well() {
-        let answer = nothing_wrong(&Tally {
+        let answer = nothing_wrong(&ServiceTally {
             all: 5,
             resumed: 3,
             failed: 2,
-            ..Tally::default()
+            ..ServiceTally::default()
         });
         assert_eq!(
             answer.sentence,

@@ -130,33 +130,33 @@ pub(super) struct Before<'a> {
 impl ClientBehaviours {
     /// Of all kept connections; `order` is that of their hellos.
     pub(super) fn of<'a>(
-        kept: &'a ConnectionStore,
+        connection_store: &'a ConnectionStore,
         order: &[ConnectionId],
         before: impl Fn(ConnectionId, &'a Connection) -> Before<'a>,
     ) -> Self {
-        let mut habits = Self {
+        let mut behaviours = Self {
             by_client: HashMap::new(),
             hasher: DefaultHashBuilder::default(),
         };
-        let all = || kept.in_turn(order);
+        let all = || connection_store.in_turn(order);
         for (id, connection) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
             let Before {
                 same,
                 akin: [one, other],
             } = before(id, connection);
             for asked in [same.map(|_| connection), one, other].into_iter().flatten() {
-                if let Some(client) = habits.client(asked) {
-                    habits.by_client.entry(client).or_default();
+                if let Some(client) = behaviours.client(asked) {
+                    behaviours.by_client.entry(client).or_default();
                 }
             }
         }
-        if habits.by_client.is_empty() {
-            return habits;
+        if behaviours.by_client.is_empty() {
+            return behaviours;
         }
         for (id, connection) in all() {
-            habits.note(connection, || before(id, connection).same);
+            behaviours.note(connection, || before(id, connection).same);
         }
-        habits
+        behaviours
     }
 
     fn note<'a>(&mut self, connection: &Connection, previous: impl Fn() -> Option<&'a Connection>) {
@@ -166,12 +166,12 @@ impl ClientBehaviours {
             return;
         }
         let client = self.client(connection);
-        let Some(habit) = client.and_then(|client| self.by_client.get_mut(&client)) else {
+        let Some(behaviour) = client.and_then(|client| self.by_client.get_mut(&client)) else {
             return;
         };
         match previous() {
-            Some(previous) => habit.note(closed_by(previous, connection.hello_time()), offered),
-            None if offered => habit.note(ClosedBy::Unknown, offered),
+            Some(previous) => behaviour.note(closed_by(previous, connection.hello_time()), offered),
+            None if offered => behaviour.note(ClosedBy::Unknown, offered),
             None => {}
         }
     }
@@ -201,7 +201,7 @@ impl ClientBehaviours {
 mod tests {
     use super::*;
 
-    fn habit(clean: [u16; 2], server: [u16; 2]) -> ClientBehaviour {
+    fn behaviour(clean: [u16; 2], server: [u16; 2]) -> ClientBehaviour {
         let returns = |[offered, silent]: [u16; 2]| Returns { offered, silent };
         ClientBehaviour {
             clean: returns(clean),
@@ -210,27 +210,27 @@ mod tests {
         }
     }
 
-    fn differs(habit: ClientBehaviour, unclean: Unclean) -> bool {
-        habit.differs_after(habit.after(unclean))
+    fn differs(behaviour: ClientBehaviour, unclean: Unclean) -> bool {
+        behaviour.differs_after(behaviour.after(unclean))
     }
 
     #[test]
     fn a_client_that_offers_only_after_clean_closes_differs() {
-        assert!(differs(habit([7, 0], [0, 3]), Unclean::Server));
-        assert!(!differs(habit([7, 0], [0, 3]), Unclean::Client));
+        assert!(differs(behaviour([7, 0], [0, 3]), Unclean::Server));
+        assert!(!differs(behaviour([7, 0], [0, 3]), Unclean::Client));
     }
 
     #[test]
     fn one_offer_after_such_a_close_is_enough_to_clear_it() {
-        assert!(!differs(habit([50, 0], [1, 50]), Unclean::Server));
+        assert!(!differs(behaviour([50, 0], [1, 50]), Unclean::Server));
     }
 
     #[test]
     fn silence_alone_proves_nothing() {
-        assert!(!differs(habit([0, 9], [0, 9]), Unclean::Server));
-        assert!(!differs(habit([2, 0], [0, 1]), Unclean::Server));
-        assert!(!differs(habit([30, 0], [0, 2]), Unclean::Server));
-        assert!(!differs(habit([4, 1], [0, 4]), Unclean::Server));
-        assert!(!habit([0, 9], [0, 9]).offers());
+        assert!(!differs(behaviour([0, 9], [0, 9]), Unclean::Server));
+        assert!(!differs(behaviour([2, 0], [0, 1]), Unclean::Server));
+        assert!(!differs(behaviour([30, 0], [0, 2]), Unclean::Server));
+        assert!(!differs(behaviour([4, 1], [0, 4]), Unclean::Server));
+        assert!(!behaviour([0, 9], [0, 9]).offers());
     }
 }

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use hashbrown::HashSet;
 
 use super::Confidence;
-use super::attempts::{Attempts, Entry};
+use super::attempts::{Attempts, OfferedCredential};
 use super::confidence::{BAR, UNITS, trials};
 use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
 
@@ -150,7 +150,7 @@ fn stopped_together(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
         return false;
     };
     let sessions: HashSet<_> = entries().map(|entry| entry.credential).collect();
-    let is_over = |entry: &Entry| entry.failed() || ground.time(entry) < Some(first);
+    let is_over = |entry: &OfferedCredential| entry.failed() || ground.time(entry) < Some(first);
     sessions.len() > 1
         && entries().all(|entry| entry.accepted_before > 0)
         && ground.entries().all(|(_, entry)| is_over(entry))

@@ -22,20 +22,20 @@ pub struct RuleContext<'a> {
     /// The connection.
     pub connection: &'a Connection,
     /// All connections.
-    pub kept: &'a ConnectionStore,
+    pub connection_store: &'a ConnectionStore,
     /// All credentials.
-    pub ledger: &'a CredentialStore,
+    pub credential_store: &'a CredentialStore,
     /// Who did what before.
     pub history: &'a History,
-    /// What hindsight shows.
-    pub hindsight: &'a ServiceAnalyses,
+    /// What service analysis shows.
+    pub analyses: &'a ServiceAnalyses,
     /// What was lost while capturing.
     pub drops: &'a Drops,
 }
 
 /// A credential that was offered on the connection at hand.
 #[derive(Debug, Clone, Copy)]
-pub struct Offered<'a> {
+pub struct OfferAtHand<'a> {
     /// The offer.
     pub offer: &'a Offer,
     /// What it is.
@@ -55,17 +55,17 @@ impl<'a> RuleContext<'a> {
     /// Whether whole connections before this one may not be known.
     #[must_use]
     pub fn lacks_connections(&self) -> bool {
-        self.kept.omitted_total() > 0 || self.drops.before(self.hello_time()) > 0
+        self.connection_store.evicted_total() > 0 || self.drops.before(self.hello_time()) > 0
     }
 
     /// Credentials offered for resumption.
-    pub fn offered(&self) -> impl Iterator<Item = Offered<'a>> + use<'a> {
-        let ledger = self.ledger;
+    pub fn offered(&self) -> impl Iterator<Item = OfferAtHand<'a>> + use<'a> {
+        let credential_store = self.credential_store;
         self.connection.offers.iter().filter_map(move |offer| match offer.kind {
-            OfferKind::Resumption(mechanism) => Some(Offered {
+            OfferKind::Resumption(mechanism) => Some(OfferAtHand {
                 offer,
                 mechanism,
-                credential: ledger.get(offer.credential)?,
+                credential: credential_store.get(offer.credential)?,
             }),
             OfferKind::ExternalPsk | OfferKind::UnclearPsk | OfferKind::UnclearSessionId => None,
         })
@@ -74,32 +74,36 @@ impl<'a> RuleContext<'a> {
     /// The connection that issued a credential, where that was visible.
     #[must_use]
     pub fn issuer(&self, credential: &Credential) -> Option<&'a Connection> {
-        self.kept.get(credential.issued?.connection)
+        self.connection_store.get(credential.issued?.connection)
     }
 
     /// Earlier connections of this client stack to this service, latest first. A connection without server name
     /// belongs with those without one.
     pub fn earlier(&self) -> impl Iterator<Item = &'a Connection> + use<'a> {
-        let earlier = self.history.earlier_at_service(self.kept, self.connection, self.id);
+        let earlier = self
+            .history
+            .earlier_at_service(self.connection_store, self.connection, self.id);
         earlier.map(|(_, earlier)| earlier)
     }
 
     /// What this client does at this service, over the whole capture.
     #[must_use]
-    pub fn habit(&self) -> ClientBehaviour {
-        self.history.habit(self.connection)
+    pub fn behaviour(&self) -> ClientBehaviour {
+        self.history.behaviour(self.connection)
     }
 
     /// The latest handshake of this client stack with this service that gave it something to offer in time, as far as
     /// can be told.
     #[must_use]
     pub fn latest_gift(&self) -> Option<Issuance<'a>> {
-        self.earlier().take(MAX_SEARCHED).find_map(|earlier| self.gift(earlier))
+        self.earlier()
+            .take(MAX_SEARCHED)
+            .find_map(|earlier| self.issuance(earlier))
     }
 
     /// What an earlier connection gave its client before this ClientHello.
     #[must_use]
-    pub fn gift(&self, earlier: &'a Connection) -> Option<Issuance<'a>> {
+    pub fn issuance(&self, earlier: &'a Connection) -> Option<Issuance<'a>> {
         let (given, over) = gave(earlier)?;
         let something = matches!(given, Gave::Seen | Gave::Inferred | Gave::Unclear);
         (something && self.before_hello(over)).then_some(Issuance {
@@ -112,21 +116,21 @@ impl<'a> RuleContext<'a> {
     /// The credentials that a connection of TLS 1.2 or older left its client with: those it issued, or the one that it
     /// resumed. A client given a ticket forgets the session ID beside it (RFC 5077 §3.4).
     pub fn left_with(&self, connection: &'a Connection) -> impl Iterator<Item = (CredentialId, &'a Credential)> {
-        let ledger = self.ledger;
+        let credential_store = self.credential_store;
         let ids = if connection.issued.is_empty() {
             connection.accepted.as_slice()
         } else {
             connection.issued.as_slice()
         };
-        let all = move || ids.iter().filter_map(move |id| Some((*id, ledger.get(*id)?)));
+        let all = move || ids.iter().filter_map(move |id| Some((*id, credential_store.get(*id)?)));
         let ticket = all().any(|(_, credential)| credential.mechanism == Mechanism::Ticket);
         all().filter(move |(_, credential)| !ticket || credential.mechanism == Mechanism::Ticket)
     }
 
-    /// What hindsight shows of the service.
+    /// What service analysis shows of the service.
     #[must_use]
-    pub fn insight(&self) -> Option<&'a ServiceAnalysis> {
-        self.hindsight.service(&Service::of(self.connection))
+    pub fn analysis(&self) -> Option<&'a ServiceAnalysis> {
+        self.analyses.service(&Service::of(self.connection))
     }
 
     /// Whether a packet came before the ClientHello. Packets may bear no time or the same: then the frame decides.

@@ -7,7 +7,7 @@ use crate::store::ConnectionStore;
 
 /// State of a credential; names as in the report contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
+pub enum CredentialState {
     /// Issued, and not offered by the end of the capture.
     NeverOffered,
     /// Accepted at its latest offer.
@@ -24,7 +24,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl CredentialState {
     /// Every state.
     pub const ALL: [Self; 7] = [
         Self::NeverOffered,
@@ -88,11 +88,15 @@ pub fn offer_outcome(connection: &Connection, credential: CredentialId) -> Outco
 
 /// State of a credential and whether it is resumable.
 #[must_use]
-pub fn state_of(id: CredentialId, credential: &Credential, kept: &ConnectionStore) -> (State, Resumable) {
+pub fn state_of(
+    id: CredentialId,
+    credential: &Credential,
+    connection_store: &ConnectionStore,
+) -> (CredentialState, Resumable) {
     let offers = credential
         .offers
         .iter()
-        .filter_map(|offer| kept.get(*offer))
+        .filter_map(|offer| connection_store.get(*offer))
         .map(|connection| offer_outcome(connection, id));
     let (mut accepted, mut declined, mut latest, mut any) = (false, false, None, false);
     for outcome in offers {
@@ -104,28 +108,30 @@ pub fn state_of(id: CredentialId, credential: &Credential, kept: &ConnectionStor
         }
     }
     match (latest, accepted) {
-        (Some(true), _) => return (State::Resumed, Resumable::Yes),
-        (Some(false), true) => return (State::AcceptedThenRejected, Resumable::Unknown),
+        (Some(true), _) => return (CredentialState::Resumed, Resumable::Yes),
+        (Some(false), true) => return (CredentialState::AcceptedThenRejected, Resumable::Unknown),
         (Some(false), false) | (None, _) => {}
     }
     // RFC 8446 §4.6.1: such a ticket is to be discarded at once.
     if credential.mechanism == Mechanism::Psk && credential.lifetime == Some(0) {
-        return (State::NotResumable, Resumable::No);
+        return (CredentialState::NotResumable, Resumable::No);
     }
-    let issuer = credential.issued.and_then(|issue| kept.get(issue.connection));
+    let issuer = credential
+        .issued
+        .and_then(|issue| connection_store.get(issue.connection));
     if issuer.is_some_and(|issuer| issuer.completed == Completed::No) {
-        return (State::NotResumable, Resumable::No);
+        return (CredentialState::NotResumable, Resumable::No);
     }
     if declined {
-        return (State::Rejected, Resumable::Unknown);
+        return (CredentialState::Rejected, Resumable::Unknown);
     }
     if issuer.is_some_and(|issuer| must_not_resume(credential, issuer)) {
-        return (State::MustNotBeResumed, Resumable::Unknown);
+        return (CredentialState::MustNotBeResumed, Resumable::Unknown);
     }
     let state = if any || credential.issued.is_none() {
-        State::Unknown
+        CredentialState::Unknown
     } else {
-        State::NeverOffered
+        CredentialState::NeverOffered
     };
     (state, Resumable::Unknown)
 }
@@ -155,13 +161,14 @@ mod tests {
         outcomes: &[Outcome],
         issuer: impl FnOnce(&mut Connection),
         change: impl FnOnce(&mut Credential),
-    ) -> (State, Resumable) {
-        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
+    ) -> (CredentialState, Resumable) {
+        let (mut connection_store, mut credential_store) =
+            (ConnectionStore::new(usize::MAX), CredentialStore::default());
         let mut first = answered(1, "a.test", ProtocolVersion::TLS_1_0);
         first.completed = Completed::Yes;
         issuer(&mut first);
-        let by = kept.reserve();
-        kept.keep(by, first, &mut ledger);
+        let by = connection_store.reserve();
+        connection_store.keep(by, first, &mut credential_store);
         let name = CredentialFingerprint::of(&[7; 32]);
         let mut credential = Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2));
         credential.version = Some(ProtocolVersion::TLS_1_0);
@@ -170,21 +177,21 @@ mod tests {
             at: at(1),
         });
         for (outcome, second) in outcomes.iter().zip(2..) {
-            let id = kept.reserve();
+            let id = connection_store.reserve();
             let connection = Connection {
                 outcome: *outcome,
                 offers: vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
                 accepted: matches!(outcome, Outcome::Resumed(_)).then_some(ID),
                 ..answered(second, "a.test", ProtocolVersion::TLS_1_0)
             };
-            kept.keep(id, connection, &mut ledger);
+            connection_store.keep(id, connection, &mut credential_store);
             credential.offers.push(id);
         }
         change(&mut credential);
-        state_of(ID, &credential, &kept)
+        state_of(ID, &credential, &connection_store)
     }
 
-    fn after(outcomes: &[Outcome]) -> (State, Resumable) {
+    fn after(outcomes: &[Outcome]) -> (CredentialState, Resumable) {
         told(outcomes, |_| (), |_| ())
     }
 
@@ -193,20 +200,20 @@ mod tests {
     #[test]
     fn the_latest_decision_is_the_state() {
         use Resumable::{Unknown, Yes};
-        assert_eq!(after(&[]), (State::NeverOffered, Unknown));
-        assert_eq!(after(&[RESUMED]), (State::Resumed, Yes));
-        assert_eq!(after(&[Outcome::Declined, RESUMED]), (State::Resumed, Yes));
+        assert_eq!(after(&[]), (CredentialState::NeverOffered, Unknown));
+        assert_eq!(after(&[RESUMED]), (CredentialState::Resumed, Yes));
+        assert_eq!(after(&[Outcome::Declined, RESUMED]), (CredentialState::Resumed, Yes));
         assert_eq!(
             after(&[RESUMED, Outcome::Declined]),
-            (State::AcceptedThenRejected, Unknown)
+            (CredentialState::AcceptedThenRejected, Unknown)
         );
-        assert_eq!(after(&[Outcome::Declined]), (State::Rejected, Unknown));
+        assert_eq!(after(&[Outcome::Declined]), (CredentialState::Rejected, Unknown));
         // A handshake that failed decided nothing.
-        assert_eq!(after(&[RESUMED, Outcome::Failed]), (State::Resumed, Yes));
-        assert_eq!(after(&[Outcome::Failed]), (State::Unknown, Unknown));
+        assert_eq!(after(&[RESUMED, Outcome::Failed]), (CredentialState::Resumed, Yes));
+        assert_eq!(after(&[Outcome::Failed]), (CredentialState::Unknown, Unknown));
         assert_eq!(
             told(&[], |_| (), |credential| credential.issued = None),
-            (State::Unknown, Unknown)
+            (CredentialState::Unknown, Unknown)
         );
     }
 
@@ -224,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_was_never_fit_for_use_is_not_resumable() {
-        let none = (State::NotResumable, Resumable::No);
+        let none = (CredentialState::NotResumable, Resumable::No);
         assert_eq!(told(&[], |issuer| issuer.completed = Completed::No, |_| ()), none);
         let psk = |lifetime| {
             told(
@@ -237,10 +244,10 @@ mod tests {
             )
         };
         assert_eq!(psk(0), none);
-        assert_eq!(psk(1), (State::NeverOffered, Resumable::Unknown));
+        assert_eq!(psk(1), (CredentialState::NeverOffered, Resumable::Unknown));
         // Before TLS 1.3 it means that no lifetime was given (RFC 5077 §3.3).
         let hint = told(&[], |_| (), |credential| credential.lifetime = Some(0));
-        assert_eq!(hint, (State::NeverOffered, Resumable::Unknown));
+        assert_eq!(hint, (CredentialState::NeverOffered, Resumable::Unknown));
     }
 
     /// RFC 2246 §7.2.1, which RFC 4346 took back.
@@ -258,18 +265,18 @@ mod tests {
         for class in CloseClass::ALL {
             let forbidden = class.is_unclean() || class == CloseClass::FatalAlert;
             let expected = if forbidden {
-                State::MustNotBeResumed
+                CredentialState::MustNotBeResumed
             } else {
-                State::NeverOffered
+                CredentialState::NeverOffered
             };
             assert_eq!(closed(class, old), expected, "{class:?}");
-            assert_eq!(closed(class, new), State::NeverOffered, "{class:?}");
+            assert_eq!(closed(class, new), CredentialState::NeverOffered, "{class:?}");
         }
         let ticket = told(
             &[],
             |issuer| issuer.close.class = Seen::Yes(CloseClass::FinNoNotify),
             |credential| credential.mechanism = Mechanism::Ticket,
         );
-        assert_eq!(ticket.0, State::NeverOffered);
+        assert_eq!(ticket.0, CredentialState::NeverOffered);
     }
 }

@@ -25,7 +25,7 @@ pub struct History {
     by_stack: Links,
     by_service: Links,
     by_address: Links,
-    habits: ClientBehaviours,
+    behaviours: ClientBehaviours,
     unnamed: HashMap<(IpAddr, Place), Unnamed>,
     /// When the first handshake of an address began of which not all is visible that the server sent.
     unseen_issue: HashMap<(IpAddr, TransportKind), Moment>,
@@ -56,7 +56,7 @@ impl Unnamed {
 impl History {
     /// Of these connections; `order` is that of their hellos.
     #[must_use]
-    pub fn of(kept: &ConnectionStore, order: &[ConnectionId]) -> Self {
+    pub fn of(connection_store: &ConnectionStore, order: &[ConnectionId]) -> Self {
         let hasher = DefaultHashBuilder::default();
         let stack = |connection: &Connection| {
             let stack = connection.hello.yes()?.stack.digest;
@@ -71,17 +71,27 @@ impl History {
             let name = connection.server_name();
             Some(hasher.hash_one((connection.client_address(), stack, place(connection), name)))
         };
-        let [by_stack, by_service, by_address] = Links::of(kept, order, |connection| {
+        let [by_stack, by_service, by_address] = Links::of(connection_store, order, |connection| {
             [stack(connection), service(connection), address(connection)]
         });
-        let habits = ClientBehaviours::of(kept, order, |id, connection| {
+        let behaviours = ClientBehaviours::of(connection_store, order, |id, connection| {
             let at_endpoint = |earlier: &&Connection| place(earlier) == place(connection);
             let same_name = |earlier: &&Connection| earlier.server_name() == connection.server_name();
-            let of_stack = || by_stack.before(kept, id).map(|(_, earlier)| earlier).take(MAX_NAMES);
-            let of_address = || by_address.before(kept, id).map(|(_, earlier)| earlier).take(MAX_NAMES);
+            let of_stack = || {
+                by_stack
+                    .before(connection_store, id)
+                    .map(|(_, earlier)| earlier)
+                    .take(MAX_NAMES)
+            };
+            let of_address = || {
+                by_address
+                    .before(connection_store, id)
+                    .map(|(_, earlier)| earlier)
+                    .take(MAX_NAMES)
+            };
             Before {
                 same: by_service
-                    .before(kept, id)
+                    .before(connection_store, id)
                     .map(|(_, earlier)| earlier)
                     .filter(same_name)
                     .take(1)
@@ -97,7 +107,7 @@ impl History {
         let mut unnamed: HashMap<_, Unnamed> = HashMap::new();
         let mut unseen_issue = HashMap::new();
         let mut encrypted_issue = HashMap::new();
-        for (_, connection) in kept
+        for (_, connection) in connection_store
             .in_turn(order)
             .filter(|(_, earlier)| earlier.completed != Completed::No)
         {
@@ -125,7 +135,7 @@ impl History {
             by_stack,
             by_service,
             by_address,
-            habits,
+            behaviours,
             unnamed,
             unseen_issue,
             encrypted_issue,
@@ -173,19 +183,19 @@ impl History {
 
     /// What the client of a connection does at its service, over the whole capture.
     #[must_use]
-    pub fn habit(&self, connection: &Connection) -> ClientBehaviour {
-        self.habits.get(connection)
+    pub fn behaviour(&self, connection: &Connection) -> ClientBehaviour {
+        self.behaviours.get(connection)
     }
 
     /// Earlier connections of the same client stack to the same endpoint under any server name, latest first.
     pub fn earlier<'a>(
         &'a self,
-        kept: &'a ConnectionStore,
+        connection_store: &'a ConnectionStore,
         connection: &'a Connection,
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
         self.by_stack
-            .before(kept, id)
+            .before(connection_store, id)
             // The group is a hash: make sure.
             .filter(move |(_, earlier)| same_client(earlier, connection) && place(earlier) == place(connection))
     }
@@ -194,24 +204,27 @@ impl History {
     /// without server name belongs with those without one.
     pub fn earlier_at_service<'a>(
         &'a self,
-        kept: &'a ConnectionStore,
+        connection_store: &'a ConnectionStore,
         connection: &'a Connection,
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
-        self.by_service.before(kept, id).filter(move |(_, earlier)| {
-            let same_service = place(earlier) == place(connection) && earlier.server_name() == connection.server_name();
-            same_service && same_client(earlier, connection)
-        })
+        self.by_service
+            .before(connection_store, id)
+            .filter(move |(_, earlier)| {
+                let same_service =
+                    place(earlier) == place(connection) && earlier.server_name() == connection.server_name();
+                same_service && same_client(earlier, connection)
+            })
     }
 
     /// Earlier connections between the same two addresses, whatever the ports and programs, latest first.
     pub fn earlier_between<'a>(
         &'a self,
-        kept: &'a ConnectionStore,
+        connection_store: &'a ConnectionStore,
         connection: &'a Connection,
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
-        self.by_address.before(kept, id).filter(|(_, earlier)| {
+        self.by_address.before(connection_store, id).filter(|(_, earlier)| {
             let ends = |connection: &Connection| {
                 let kind = connection.transport.kind();
                 (connection.client_address(), connection.server.ip, kind)
@@ -252,13 +265,13 @@ struct Links(Numbered<ConnectionId>);
 impl Links {
     /// Several at once, each by a group of its own: one look at every connection.
     fn of<const N: usize>(
-        kept: &ConnectionStore,
+        connection_store: &ConnectionStore,
         order: &[ConnectionId],
         groups: impl Fn(&Connection) -> [Option<u64>; N],
     ) -> [Self; N] {
         let mut previous = [(); N].map(|()| Numbered::over(order.iter().map(|id| id.0)));
         let mut latest = [(); N].map(|()| HashMap::<u64, ConnectionId>::new());
-        for (id, connection) in kept.in_turn(order) {
+        for (id, connection) in connection_store.in_turn(order) {
             let each = groups(connection).into_iter().zip(&mut latest).zip(&mut previous);
             for ((group, latest), previous) in each {
                 if let Some(group) = group {
@@ -272,11 +285,11 @@ impl Links {
     /// The connections before this one, latest first.
     fn before<'a>(
         &'a self,
-        kept: &'a ConnectionStore,
+        connection_store: &'a ConnectionStore,
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
         std::iter::successors(self.predecessor(id), |id| self.predecessor(*id))
-            .filter_map(|id| Some((id, kept.get(id)?)))
+            .filter_map(|id| Some((id, connection_store.get(id)?)))
     }
 
     fn predecessor(&self, id: ConnectionId) -> Option<ConnectionId> {

@@ -4,7 +4,8 @@ use crate::session::{Connection, Outcome};
 
 use super::context::RuleContext;
 use super::rules::{
-    CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, FIRST_IN_CAPTURE, Reason, Stage, candidates, issue_may_be_lost,
+    CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, FIRST_IN_CAPTURE, Reason, RuleStage, candidates,
+    issue_may_be_lost,
 };
 use super::service::patterns::MAX_RIVALS;
 use super::{Confidence, Evidence, RuleResult};
@@ -23,7 +24,7 @@ pub struct Judged {
     pub summary: String,
     /// What to do: that of the reason, or another where the capture shows that to be done already.
     pub advice: &'static str,
-    /// The pattern that settled it with hindsight.
+    /// The pattern that settled it with service analysis.
     pub settled_by: Option<&'static str>,
     /// Never empty: first and further evidence.
     pub evidence: Vec<Evidence>,
@@ -41,12 +42,12 @@ pub struct Judged {
 /// ("unexplained") stands only where no other holds; what a client does beside the cause stands last.
 #[must_use]
 pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
-    let stages: &[Stage] = match case.connection.outcome {
+    let stages: &[RuleStage] = match case.connection.outcome {
         Outcome::Resumed(_) | Outcome::ExternalPsk => &[],
-        Outcome::NotOffered => &[Stage::NothingOffered],
-        Outcome::Declined => &[Stage::Protocol, Stage::Inferred, Stage::Unexplained],
-        Outcome::Failed => &[Stage::Protocol, Stage::Inferred, Stage::NoVerdict],
-        Outcome::Unclear(_) => &[Stage::NotVisible],
+        Outcome::NotOffered => &[RuleStage::NothingOffered],
+        Outcome::Declined => &[RuleStage::Protocol, RuleStage::Inferred, RuleStage::Unexplained],
+        Outcome::Failed => &[RuleStage::Protocol, RuleStage::Inferred, RuleStage::NoVerdict],
+        Outcome::Unclear(_) => &[RuleStage::NotVisible],
     };
     let asked = CATALOG.iter().filter(|reason| stages.contains(&reason.stage));
     let mut judged: Vec<Judged> = asked.filter_map(|reason| judged(reason, (reason.rule)(case))).collect();
@@ -79,7 +80,7 @@ fn advise_otherwise(case: &RuleContext<'_>, judged: &mut [Judged]) {
         .iter_mut()
         .filter(|reason| std::ptr::eq(reason.reason, &raw const CLIENT_DID_NOT_OFFER));
     if let Some(bare) = bare.next()
-        && case.habit().offers()
+        && case.behaviour().offers()
     {
         bare.advice = OFFERS_AT_OTHER_TIMES;
     }

@@ -23,8 +23,8 @@ pub(crate) mod tests;
 pub mod transfers;
 
 pub use behaviour::{ClientBehaviour, Returns, Unclean};
-pub use context::{Gave, Offered, RuleContext, gave};
-pub use credentials::{Resumable, State, offer_outcome, state_of};
+pub use context::{Gave, OfferAtHand, RuleContext, gave};
+pub use credentials::{CredentialState, Resumable, offer_outcome, state_of};
 pub use history::History;
 pub use judge::{Judged, judge};
 pub use rules::{CATALOG, Citation, Reason};
@@ -88,7 +88,7 @@ pub enum RuleResult {
         evidence: (Evidence, Vec<Evidence>),
         /// One sentence about this connection, without a full stop.
         summary: String,
-        /// The pattern that settled it with hindsight.
+        /// The pattern that settled it with service analysis.
         settled_by: Option<&'static str>,
         /// Its place among the explanations of the service, best first; `None` where no contest was held.
         place: Option<usize>,
@@ -139,7 +139,7 @@ impl RuleResult {
         self
     }
 
-    /// The same, as settled by a pattern that hindsight shows.
+    /// The same, as settled by a pattern that service analysis shows.
     #[must_use]
     pub fn settled_by(mut self, pattern: Option<&'static str>) -> Self {
         if let Self::Holds { settled_by, .. } = &mut self {

@@ -83,15 +83,15 @@ struct Between<'k> {
 impl Transfers {
     /// Of these connections; `order` is that of their hellos.
     #[must_use]
-    pub fn of(kept: &ConnectionStore, ledger: &CredentialStore, order: &[ConnectionId]) -> Self {
-        let controls = kept.iter().filter(|(_, connection)| is_control(connection));
+    pub fn of(connection_store: &ConnectionStore, credential_store: &CredentialStore, order: &[ConnectionId]) -> Self {
+        let controls = connection_store.iter().filter(|(_, connection)| is_control(connection));
         let hosts: HashSet<Hosts> = controls.map(|(_, connection)| hosts(connection)).collect();
         let mut found = Self::default();
         if hosts.is_empty() {
             return found;
         }
         let mut between: HashMap<Hosts, Between<'_>> = HashMap::new();
-        for (id, connection) in kept.in_turn(order) {
+        for (id, connection) in connection_store.in_turn(order) {
             let at = self::hosts(connection);
             if connection.transport.kind() != TransportKind::Tcp || !hosts.contains(&at) {
                 continue;
@@ -100,7 +100,7 @@ impl Transfers {
             let begun = connection.transport.started;
             state.open.retain(|control| control.connection.transport.ended >= begun);
             if !is_control(connection) {
-                found.enter(kept, ledger, (id, connection), state);
+                found.enter(connection_store, credential_store, (id, connection), state);
             } else if state.open.len() < MAX_OPEN {
                 state.open.push(Control {
                     id,
@@ -128,21 +128,21 @@ impl Transfers {
     /// Enters a connection that may be a transfer.
     fn enter(
         &mut self,
-        kept: &ConnectionStore,
-        ledger: &CredentialStore,
+        connection_store: &ConnectionStore,
+        credential_store: &CredentialStore,
         (id, connection): (ConnectionId, &Connection),
         state: &mut Between<'_>,
     ) {
-        let Some((place, by_credential)) = self.control_of(ledger, connection, state) else {
+        let Some((place, by_credential)) = self.control_of(credential_store, connection, state) else {
             return;
         };
-        let alone = kept.omitted_total() == 0;
+        let alone = connection_store.evicted_total() == 0;
         let Some(control) = state.open.get_mut(place) else {
             return;
         };
         // All that went on between the two hosts is of this session.
         let alone = alone && control.pure && state.connections == control.transfers + 1;
-        let (session, concluded) = self.session(ledger, connection, control, alone);
+        let (session, concluded) = self.session(credential_store, connection, control, alone);
         control.transfers += 1;
         control.pure &= session == Seen::Yes(TransferSession::Control);
         let transfer = Transfer {
@@ -157,7 +157,7 @@ impl Transfers {
     /// The place of the control connection of a transfer among those that are open, and whether a credential tells it.
     fn control_of(
         &self,
-        ledger: &CredentialStore,
+        credential_store: &CredentialStore,
         connection: &Connection,
         state: &Between<'_>,
     ) -> Option<(usize, bool)> {
@@ -174,7 +174,7 @@ impl Transfers {
         };
         let offers = |control: &Control<'_>| {
             let mut offers = connection.offers.iter();
-            offers.any(|offer| self.is_of(ledger, offer.credential, control))
+            offers.any(|offer| self.is_of(credential_store, offer.credential, control))
         };
         let one = |mut all: Vec<usize>| all.pop().filter(|_| all.is_empty());
         let by_credential = open()
@@ -189,8 +189,10 @@ impl Transfers {
 
     /// Whether a credential stands for the session of a control connection: that issued or used it, or a transfer did that
     /// had resumed it.
-    fn is_of(&self, ledger: &CredentialStore, credential: CredentialId, control: &Control<'_>) -> bool {
-        let issuer = ledger.get(credential).and_then(|credential| credential.issued);
+    fn is_of(&self, credential_store: &CredentialStore, credential: CredentialId, control: &Control<'_>) -> bool {
+        let issuer = credential_store
+            .get(credential)
+            .and_then(|credential| credential.issued);
         let issuer = issuer.map(|issue| issue.connection);
         let sibling = issuer.and_then(|issuer| self.get(issuer)).is_some_and(|transfer| {
             transfer.control == control.id && transfer.session == Seen::Yes(TransferSession::Control)
@@ -201,7 +203,7 @@ impl Transfers {
     /// What a transfer resumed, and whether that is concluded. `alone`: nothing else went on between the two hosts.
     fn session(
         &self,
-        ledger: &CredentialStore,
+        credential_store: &CredentialStore,
         connection: &Connection,
         control: &Control<'_>,
         alone: bool,
@@ -216,10 +218,10 @@ impl Transfers {
         let Some(accepted) = accepted else {
             return (Seen::Blind(Blindness::NothingTellsApart), false);
         };
-        if self.is_of(ledger, accepted, control) {
+        if self.is_of(credential_store, accepted, control) {
             return read(TransferSession::Control);
         }
-        if ledger
+        if credential_store
             .get(accepted)
             .is_some_and(|credential| credential.issued.is_some())
         {

@@ -5,14 +5,14 @@
 
 use std::collections::VecDeque;
 
-use super::half::Half;
+use super::half::DtlsHalf;
 use super::hello::{Hello, Opening, is_verify_request};
 use super::message::{Fragment, Progress};
-use super::record::{Number, Record};
+use super::record::{DtlsRecord, Number};
 use crate::net::At;
 use crate::tcp::Direction;
 use crate::tls::names::HandshakeType;
-use crate::tls::{AlertDescription, ContentType, Event, Message, ProtocolVersion};
+use crate::tls::{AlertDescription, ContentType, Message, ProtocolVersion, RecordEvent};
 
 /// What waits for the hellos at most: a handshake has less, and whoever sends more has no hello in the capture.
 const MAX_WAITING: usize = 64;
@@ -26,9 +26,9 @@ const OUT_OF_ORDER: i64 = 1_000_000_000;
 #[derive(Debug)]
 pub enum Heard<'a> {
     /// As over TCP.
-    Event(Event<'a>),
+    Event(RecordEvent<'a>),
     /// A protected record.
-    Protected(Record<'a>),
+    Protected(DtlsRecord<'a>),
 }
 
 /// Takes what is heard.
@@ -53,8 +53,8 @@ pub struct Association {
     random: Option<[u8; 32]>,
     server_random: Option<[u8; 32]>,
     version: Option<ProtocolVersion>,
-    halves: [Half; 2],
-    waiting: VecDeque<Waiting>,
+    halves: [DtlsHalf; 2],
+    waiting: VecDeque<EarlyRecord>,
     waiting_bytes: usize,
     /// Protected records wait for something else, too.
     held: bool,
@@ -73,7 +73,7 @@ pub struct Association {
 
 /// Something that came before the hellos.
 #[derive(Debug, Clone)]
-enum Waiting {
+enum EarlyRecord {
     Message {
         from: Direction,
         bytes: Box<[u8]>,
@@ -95,7 +95,7 @@ enum Waiting {
 impl Association {
     /// How well a record of this direction fits.
     #[must_use]
-    pub fn fit(&self, from: Direction, record: &Record<'_>, at: At) -> Fit {
+    pub fn fit(&self, from: Direction, record: &DtlsRecord<'_>, at: At) -> Fit {
         match record.number {
             Number::Clear { epoch: 0, .. } => self.fit_clear(from, record, at),
             Number::Clear { epoch, sequence } => {
@@ -109,7 +109,7 @@ impl Association {
         }
     }
 
-    fn fit_clear(&self, from: Direction, record: &Record<'_>, at: At) -> Fit {
+    fn fit_clear(&self, from: Direction, record: &DtlsRecord<'_>, at: At) -> Fit {
         let current = if self.is_established() {
             Fit::Perhaps
         } else {
@@ -152,7 +152,13 @@ impl Association {
 
     /// Takes a record. Gives whether it brought a part of a message that was not there before; `None` where it is no
     /// handshake record in clear.
-    pub fn take(&mut self, from: Direction, record: &Record<'_>, at: At, listener: &mut Listener<'_>) -> Option<bool> {
+    pub fn take(
+        &mut self,
+        from: Direction,
+        record: &DtlsRecord<'_>,
+        at: At,
+        listener: &mut Listener<'_>,
+    ) -> Option<bool> {
         let news = match record.number {
             Number::Clear { epoch: 0, sequence } => self.take_clear(from, record, sequence, at, listener),
             Number::Clear { epoch, sequence } => {
@@ -312,7 +318,7 @@ impl Association {
     fn take_clear(
         &mut self,
         from: Direction,
-        record: &Record<'_>,
+        record: &DtlsRecord<'_>,
         sequence: u64,
         at: At,
         listener: &mut Listener<'_>,
@@ -329,7 +335,7 @@ impl Association {
             }
             // After ChangeCipherSpec alerts come under protection, and one in clear is forged.
             (ContentType::ALERT, &[level, description]) if self.half(from).epoch == 0 => {
-                let event = Event::Alert {
+                let event = RecordEvent::Alert {
                     fatal: level == 2,
                     description: AlertDescription(description),
                 };
@@ -345,7 +351,7 @@ impl Association {
     fn fragments(
         &mut self,
         from: Direction,
-        record: &Record<'_>,
+        record: &DtlsRecord<'_>,
         sequence: u64,
         at: At,
         listener: &mut Listener<'_>,
@@ -388,7 +394,7 @@ impl Association {
         );
         let half = self.half_mut(from);
         if from == Direction::ToClient && tells && !std::mem::replace(&mut half.hinted, true) {
-            let event = Event::Message(Message::Malformed(HandshakeType::CERTIFICATE));
+            let event = RecordEvent::Message(Message::Malformed(HandshakeType::CERTIFICATE));
             listener(from, Heard::Event(event), at);
         }
     }
@@ -401,11 +407,11 @@ impl Association {
                 self.hear_hello(from, &bytes, fragment.number, at, listener);
             }
             _ if self.half(from).hello.is_some() || self.impatient => {
-                listener(from, Heard::Event(Event::Message(Message::parse(&bytes))), at);
+                listener(from, Heard::Event(RecordEvent::Message(Message::parse(&bytes))), at);
             }
             _ => {
                 let bytes = bytes.as_slice().into();
-                self.wait(Waiting::Message { from, bytes, at }, listener);
+                self.wait(EarlyRecord::Message { from, bytes, at }, listener);
             }
         }
         self.half_mut(from).messages.give_back(bytes);
@@ -414,7 +420,7 @@ impl Association {
     fn hear_hello(&mut self, from: Direction, bytes: &[u8], number: u16, at: At, listener: &mut Listener<'_>) {
         let kind = HandshakeType(bytes.first().copied().unwrap_or_default());
         let Some(hello) = Hello::read(bytes) else {
-            listener(from, Heard::Event(Event::Message(Message::Malformed(kind))), at);
+            listener(from, Heard::Event(RecordEvent::Message(Message::Malformed(kind))), at);
             return;
         };
         let message = Message::parse(&hello.message);
@@ -441,17 +447,17 @@ impl Association {
         if !hello.retry {
             self.half_mut(from).connection_id = hello.connection_id.map(Vec::into_boxed_slice);
         }
-        listener(from, Heard::Event(Event::Message(message)), at);
+        listener(from, Heard::Event(RecordEvent::Message(message)), at);
         self.release(listener);
     }
 
-    fn hear_protected(&mut self, from: Direction, record: &Record<'_>, at: At, listener: &mut Listener<'_>) {
+    fn hear_protected(&mut self, from: Direction, record: &DtlsRecord<'_>, at: At, listener: &mut Listener<'_>) {
         self.half_mut(from).protected = true;
         if self.is_ready() {
             listener(from, Heard::Protected(*record), at);
             return;
         }
-        let waiting = Waiting::Protected {
+        let waiting = EarlyRecord::Protected {
             from,
             content_type: record.content_type,
             version: record.version,
@@ -465,7 +471,7 @@ impl Association {
         self.wait(waiting, listener);
     }
 
-    fn wait(&mut self, waiting: Waiting, listener: &mut Listener<'_>) {
+    fn wait(&mut self, waiting: EarlyRecord, listener: &mut Listener<'_>) {
         self.waiting_bytes += waiting.bytes();
         self.waiting.push_back(waiting);
         self.impatient |= self.waiting.len() > MAX_WAITING || self.waiting_bytes > MAX_WAITING_BYTES;
@@ -480,10 +486,10 @@ impl Association {
         self.waiting_bytes = 0;
         for waiting in std::mem::take(&mut self.waiting) {
             match &waiting {
-                Waiting::Message { from, bytes, at } => {
-                    listener(*from, Heard::Event(Event::Message(Message::parse(bytes))), *at);
+                EarlyRecord::Message { from, bytes, at } => {
+                    listener(*from, Heard::Event(RecordEvent::Message(Message::parse(bytes))), *at);
                 }
-                Waiting::Protected {
+                EarlyRecord::Protected {
                     from,
                     content_type,
                     version,
@@ -494,7 +500,7 @@ impl Association {
                     body,
                     at,
                 } => {
-                    let record = Record {
+                    let record = DtlsRecord {
                         content_type: *content_type,
                         version: *version,
                         number: *number,
@@ -522,7 +528,7 @@ impl Association {
             .find_map(|from| Some((from, self.abbreviated_by(from, now)?)));
         if let Some((from, at)) = proof {
             self.abbreviated = true;
-            listener(from, Heard::Event(Event::ChangeCipherSpec), at);
+            listener(from, Heard::Event(RecordEvent::ChangeCipherSpec), at);
         }
     }
 
@@ -541,7 +547,7 @@ impl Association {
         by_record.or_else(|| (ticket && half.epoch > 0).then_some(now))
     }
 
-    const fn half(&self, from: Direction) -> &Half {
+    const fn half(&self, from: Direction) -> &DtlsHalf {
         let [client, server] = &self.halves;
         match from {
             Direction::ToServer => client,
@@ -549,7 +555,7 @@ impl Association {
         }
     }
 
-    const fn half_mut(&mut self, from: Direction) -> &mut Half {
+    const fn half_mut(&mut self, from: Direction) -> &mut DtlsHalf {
         let [client, server] = &mut self.halves;
         match from {
             Direction::ToServer => client,
@@ -558,7 +564,7 @@ impl Association {
     }
 }
 
-impl Waiting {
+impl EarlyRecord {
     fn bytes(&self) -> usize {
         size_of::<Self>()
             + match self {

@@ -13,7 +13,7 @@ const MAX_NUMBERS: usize = 16;
 
 /// One direction.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Half {
+pub(super) struct DtlsHalf {
     pub(super) messages: Messages,
     /// message_seq of the hello that was told, one more; of the ServerHello, a HelloRetryRequest apart.
     pub(super) hello: Option<u16>,
@@ -72,7 +72,7 @@ impl Window {
     }
 }
 
-impl Half {
+impl DtlsHalf {
     /// Whether this is the latest protected record so far: those that come late change nothing, as the last one tells how
     /// a side ended. What is far off is forged, and would make all that follow late.
     pub(super) fn goes_on(&mut self, content_type: ContentType, epoch: u16, sequence: u64) -> bool {

@@ -96,16 +96,16 @@ struct Partial {
     number: u16,
     length: u32,
     /// In order, with holes between them.
-    pieces: Vec<Piece>,
+    pieces: Vec<FragmentPiece>,
 }
 
 #[derive(Debug, Clone)]
-struct Piece {
+struct FragmentPiece {
     offset: usize,
     bytes: Vec<u8>,
 }
 
-impl Piece {
+impl FragmentPiece {
     const fn end(&self) -> usize {
         self.offset + self.bytes.len()
     }
@@ -266,7 +266,7 @@ impl Partial {
             None if many => return false,
             None => {
                 let bytes = bytes.to_vec();
-                self.pieces.insert(next, Piece { offset, bytes });
+                self.pieces.insert(next, FragmentPiece { offset, bytes });
                 next
             }
         };

@@ -15,4 +15,4 @@ mod tests;
 pub use connection::{Association, Fit, Heard, Listener};
 pub use message::Fragment;
 pub use open::{Opens, opens};
-pub use record::{Number, Record, records};
+pub use record::{DtlsRecord, Number, records};

@@ -2,7 +2,7 @@
 
 use super::hello::Opening;
 use super::message::Fragment;
-use super::record::{Record, records};
+use super::record::{DtlsRecord, records};
 use crate::tls::ContentType;
 use crate::tls::names::HandshakeType;
 
@@ -26,13 +26,13 @@ pub enum Opens {
 #[must_use]
 pub fn opens(datagram: &[u8], cut: u32) -> Option<Opens> {
     let mut all = records(datagram, cut, None);
-    let first = all.next().filter(Record::is_clear)?;
+    let first = all.next().filter(DtlsRecord::is_clear)?;
     let rest: usize = all.map(|record| record.header.len() + record.body.len()).sum();
     let adds_up = first.header.len() + first.body.len() + rest == datagram.len();
     adds_up.then(|| hello(&first)).flatten()
 }
 
-fn hello(record: &Record<'_>) -> Option<Opens> {
+fn hello(record: &DtlsRecord<'_>) -> Option<Opens> {
     if record.content_type != ContentType::HANDSHAKE {
         return None;
     }

@@ -30,7 +30,7 @@ pub enum Number {
 
 /// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record<'a> {
+pub struct DtlsRecord<'a> {
     /// Content type; in DTLS 1.3 under protection that of what is inside is not visible, and this is application data.
     pub content_type: ContentType,
     /// Version as the header states it; DTLS 1.2 for the headers that state none.
@@ -47,7 +47,7 @@ pub struct Record<'a> {
     pub body: &'a [u8],
 }
 
-impl Record<'_> {
+impl DtlsRecord<'_> {
     /// Whether it is not protected.
     #[must_use]
     pub const fn is_clear(&self) -> bool {
@@ -63,7 +63,7 @@ impl Record<'_> {
 
 /// Walks the records of a datagram. `cut` says how many bytes of it were not captured, `connection_id` how long the IDs
 /// are in this direction: no record says so (RFC 9146 §4, RFC 9147 §4).
-pub fn records(datagram: &[u8], cut: u32, connection_id: Option<usize>) -> impl Iterator<Item = Record<'_>> {
+pub fn records(datagram: &[u8], cut: u32, connection_id: Option<usize>) -> impl Iterator<Item = DtlsRecord<'_>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         let found = record(rest, cut, connection_id);
@@ -73,7 +73,7 @@ pub fn records(datagram: &[u8], cut: u32, connection_id: Option<usize>) -> impl 
     })
 }
 
-fn record(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record<'_>, &[u8])> {
+fn record(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(DtlsRecord<'_>, &[u8])> {
     let first = *bytes.first()?;
     if first & UNIFIED_MASK == UNIFIED {
         unified(bytes, cut, connection_id)
@@ -83,7 +83,7 @@ fn record(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Recor
 }
 
 /// Thirteen bytes, with the connection ID between sequence number and length in records of type 25.
-fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record<'_>, &[u8])> {
+fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(DtlsRecord<'_>, &[u8])> {
     let mut reader = Reader::new(bytes);
     let content_type = ContentType(reader.u8()?);
     let version = ProtocolVersion(reader.u16()?);
@@ -104,7 +104,7 @@ fn plain(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record
     };
     let header = bytes.get(..bytes.len() - reader.rest().len())?;
     let (body, after) = body(reader.rest(), length, cut)?;
-    let record = Record {
+    let record = DtlsRecord {
         content_type,
         version,
         number,
@@ -130,7 +130,7 @@ const fn is_known(content_type: ContentType) -> bool {
 }
 
 /// RFC 9147 §4: `001CSLEE`, then the connection ID, one or two bytes of number, and perhaps a length.
-fn unified(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Record<'_>, &[u8])> {
+fn unified(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(DtlsRecord<'_>, &[u8])> {
     let mut reader = Reader::new(bytes);
     let first = reader.u8()?;
     let connection_id = match first & WITH_CONNECTION_ID {
@@ -149,7 +149,7 @@ fn unified(bytes: &[u8], cut: u32, connection_id: Option<usize>) -> Option<(Reco
     }
     let header = bytes.get(..bytes.len() - reader.rest().len())?;
     let (body, after) = body(reader.rest(), length, cut)?;
-    let record = Record {
+    let record = DtlsRecord {
         content_type: ContentType::APPLICATION_DATA,
         version: ProtocolVersion::DTLS_1_2,
         number: Number::Encrypted {

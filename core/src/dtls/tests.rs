@@ -3,7 +3,7 @@ use super::*;
 use crate::net::{At, FrameRef, Timestamp};
 use crate::tcp::Direction::{self, ToClient, ToServer};
 use crate::tls::names::HandshakeType;
-use crate::tls::{Event, Message};
+use crate::tls::{Message, RecordEvent};
 
 fn at(frame: u32) -> At {
     At {
@@ -21,14 +21,14 @@ fn heard(datagrams: &[(Direction, Vec<u8>)]) -> (Association, Vec<&'static str>)
     let mut listen = |_: Direction, heard: Heard<'_>, _: At| {
         words.push(match heard {
             Heard::Protected(_) => "protected",
-            Heard::Event(Event::ChangeCipherSpec) => "abbreviated",
-            Heard::Event(Event::Alert { .. }) => "alert",
-            Heard::Event(Event::Message(Message::ClientHello(_))) => "client hello",
-            Heard::Event(Event::Message(Message::ServerHello(_))) => "server hello",
-            Heard::Event(Event::Message(Message::NewSessionTicket(_))) => "ticket",
-            Heard::Event(Event::Message(Message::Certificate(_) | Message::Malformed(HandshakeType::CERTIFICATE))) => {
-                "certificate"
-            }
+            Heard::Event(RecordEvent::ChangeCipherSpec) => "abbreviated",
+            Heard::Event(RecordEvent::Alert { .. }) => "alert",
+            Heard::Event(RecordEvent::Message(Message::ClientHello(_))) => "client hello",
+            Heard::Event(RecordEvent::Message(Message::ServerHello(_))) => "server hello",
+            Heard::Event(RecordEvent::Message(Message::NewSessionTicket(_))) => "ticket",
+            Heard::Event(RecordEvent::Message(
+                Message::Certificate(_) | Message::Malformed(HandshakeType::CERTIFICATE),
+            )) => "certificate",
             Heard::Event(_) => "other",
         });
     };

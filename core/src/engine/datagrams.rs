@@ -11,7 +11,7 @@ mod quic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Event;
+use super::TlsEvent;
 use super::connection::Context;
 use crate::datagram::Protocol;
 use crate::net::{At, Datagram, MacAddress, Notice, Notices, Path, Timestamp, Wrapping};
@@ -21,18 +21,18 @@ use dtls::DtlsTable;
 use quic::QuicTable;
 
 /// The parts of the engine that a connection over UDP needs, and what it tells the engine.
-pub(super) struct Run<'a> {
+pub(super) struct DatagramEngine<'a> {
     /// Credentials, finished connections, secrets.
     pub(super) context: Context<'a>,
     /// What is skipped.
     pub(super) notices: &'a mut Notices,
     /// What happens, where anybody asks.
-    pub(super) events: Option<&'a mut VecDeque<Event>>,
+    pub(super) events: Option<&'a mut VecDeque<TlsEvent>>,
     /// Latest time of any packet.
     pub(super) last: Option<Timestamp>,
 }
 
-impl Run<'_> {
+impl DatagramEngine<'_> {
     /// Keeps a connection that is over.
     pub(super) fn keep(&mut self, id: ConnectionId, connection: Arc<Connection>) {
         if connection.not_kept > 0 {
@@ -40,17 +40,19 @@ impl Run<'_> {
             let count = u64::from(connection.not_kept);
             self.notices.add_many(Notice::CredentialsNotKept, count, first);
         }
-        self.context.kept.keep(id, connection, self.context.ledger);
+        self.context
+            .connection_store
+            .keep(id, connection, self.context.credential_store);
         if let Some(events) = &mut self.events {
-            events.push_back(Event::Closed(id));
+            events.push_back(TlsEvent::Closed(id));
         }
     }
 
     /// The handshake of a connection that goes on is decided: it is kept as far as it has come, and told.
     pub(super) fn tell(&mut self, id: ConnectionId, connection: Arc<Connection>) {
-        self.context.kept.keep_open(id, connection);
+        self.context.connection_store.keep_open(id, connection);
         if let Some(events) = &mut self.events {
-            events.push_back(Event::Handshake(id));
+            events.push_back(TlsEvent::Handshake(id));
         }
     }
 
@@ -70,7 +72,7 @@ pub(super) struct Datagrams {
 impl Datagrams {
     /// Takes one datagram. A function of its own: inlined, it would weigh on the path of TCP.
     #[inline(never)]
-    pub(super) fn push(&mut self, protocol: Protocol, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    pub(super) fn push(&mut self, protocol: Protocol, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         if datagram.cut > 0 {
             run.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
         }
@@ -81,13 +83,13 @@ impl Datagrams {
     }
 
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
         self.quic.advance(now, run);
         self.dtls.advance(now, run);
     }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+    pub(super) fn finish(&mut self, run: &mut DatagramEngine<'_>) {
         self.quic.finish(run);
         self.dtls.finish(run);
     }

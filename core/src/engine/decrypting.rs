@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 
 use super::connection::{Context, side, speaker};
-use crate::decrypt::{Keys, Readiness};
+use crate::decrypt::{ConnectionKeys, Readiness};
 use crate::handshake::HandshakeTracker;
 use crate::net::At;
 use crate::tcp::{Direction, PerSide};
-use crate::tls::{Content, ContentType, Event, Keep, Message, ProtocolVersion, Sealed};
+use crate::tls::{Content, ContentType, Keep, Message, ProtocolVersion, RecordEvent, Sealed};
 
 /// Bytes of one connection held back for keys that may come.
 const HELD: usize = 64 * 1024;
@@ -17,7 +17,7 @@ const HELD_RECORDS: usize = 512;
 
 /// What happened on a connection while its keys were awaited.
 #[derive(Debug, Clone)]
-enum Waiting {
+enum AwaitingKeys {
     Record {
         direction: Direction,
         content_type: ContentType,
@@ -33,8 +33,8 @@ enum Waiting {
 /// The keys of a connection, and what waits for them.
 #[derive(Debug)]
 pub(super) struct Unsealer {
-    keys: Keys,
-    waiting: VecDeque<Waiting>,
+    keys: ConnectionKeys,
+    waiting: VecDeque<AwaitingKeys>,
     held: usize,
     /// Where the boundaries of records were lost in each direction.
     lost_at: PerSide<Option<u64>>,
@@ -43,7 +43,7 @@ pub(super) struct Unsealer {
 impl Unsealer {
     pub(super) fn new() -> Self {
         Self {
-            keys: Keys::new(),
+            keys: ConnectionKeys::new(),
             waiting: VecDeque::new(),
             held: 0,
             lost_at: PerSide::default(),
@@ -59,7 +59,7 @@ impl Unsealer {
     pub(super) fn without_keys(&self) -> Option<Box<Self>> {
         self.is_waiting().then(|| {
             Box::new(Self {
-                keys: Keys::new(),
+                keys: ConnectionKeys::new(),
                 waiting: self.waiting.clone(),
                 // What is held is counted once.
                 held: 0,
@@ -74,7 +74,7 @@ impl Unsealer {
     }
 
     /// Records opened, and records that should have opened and did not.
-    pub(super) const fn keys(&self) -> &Keys {
+    pub(super) const fn keys(&self) -> &ConnectionKeys {
         &self.keys
     }
 
@@ -93,7 +93,7 @@ impl Unsealer {
         if self.waiting.is_empty() {
             self.keys.lose(speaker(direction), bytes);
         } else {
-            self.waiting.push_back(Waiting::Lost(direction, bytes));
+            self.waiting.push_back(AwaitingKeys::Lost(direction, bytes));
         }
     }
 
@@ -101,13 +101,13 @@ impl Unsealer {
     pub(super) fn event(
         &mut self,
         direction: Direction,
-        event: &Event<'_>,
+        event: &RecordEvent<'_>,
         (at, offset): (At, u64),
         open: &mut HandshakeTracker,
         context: &mut Context<'_>,
     ) -> bool {
         match event {
-            Event::Message(message) => {
+            RecordEvent::Message(message) => {
                 self.keys.message(speaker(direction), message, context.secrets);
                 if matches!(
                     message,
@@ -116,11 +116,11 @@ impl Unsealer {
                     self.prepare(open, context);
                 }
             }
-            Event::ChangeCipherSpec => self.keys.change_cipher_spec(speaker(direction)),
-            Event::Desynchronised => self.lose(direction, offset),
-            Event::Resynchronised => self.find(direction, offset),
-            Event::Alert { .. } => {}
-            Event::Protected(record) => {
+            RecordEvent::ChangeCipherSpec => self.keys.change_cipher_spec(speaker(direction)),
+            RecordEvent::Desynchronised => self.lose(direction, offset),
+            RecordEvent::Resynchronised => self.find(direction, offset),
+            RecordEvent::Alert { .. } => {}
+            RecordEvent::Protected(record) => {
                 match self.prepare(open, context) {
                     Readiness::Ready => self.open(direction, record, (at, offset), open, context),
                     Readiness::Never => return false,
@@ -152,8 +152,8 @@ impl Unsealer {
         *context.held = context.held.saturating_sub(std::mem::take(&mut self.held));
         for item in std::mem::take(&mut self.waiting) {
             match item {
-                Waiting::Lost(direction, bytes) => self.keys.lose(speaker(direction), bytes),
-                Waiting::Record {
+                AwaitingKeys::Lost(direction, bytes) => self.keys.lose(speaker(direction), bytes),
+                AwaitingKeys::Record {
                     direction,
                     content_type,
                     version,
@@ -182,10 +182,10 @@ impl Unsealer {
         open: &mut HandshakeTracker,
         context: &mut Context<'_>,
     ) {
-        let cost = record.body.len() + size_of::<Waiting>();
+        let cost = record.body.len() + size_of::<AwaitingKeys>();
         self.held += cost;
         *context.held += cost;
-        self.waiting.push_back(Waiting::Record {
+        self.waiting.push_back(AwaitingKeys::Record {
             direction,
             content_type: record.content_type,
             version: record.version,
@@ -211,10 +211,10 @@ impl Unsealer {
         if content == Content::Closed {
             open.event(
                 side(direction),
-                Event::Protected(*record),
+                RecordEvent::Protected(*record),
                 at,
                 offset,
-                context.ledger,
+                context.credential_store,
                 context.interner,
             );
             return;
@@ -226,7 +226,7 @@ impl Unsealer {
                     side(direction),
                     &message,
                     (at, offset),
-                    context.ledger,
+                    context.credential_store,
                     context.interner,
                 );
             }

@@ -13,19 +13,19 @@ mod shard;
 use std::collections::VecDeque;
 
 use crate::datagram::Gate;
-use crate::decrypt::{Log, Secrets};
+use crate::decrypt::{KeyLogReader, Secrets};
 use crate::diagnosis::outcome;
-use crate::net::{At, Decoded, Decoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
+use crate::net::{At, Decoded, FrameDecoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
 use crate::session::{Completed, Connection, ConnectionId, Drops};
 use crate::store::{ConnectionStore, CredentialStore, Interner, settle_session_ids};
 use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
 
 use crate::tls::search::opens;
 
-pub use crate::tcp::Limits as FlowLimits;
+pub use crate::tcp::FlowLimits;
 use connection::{ConnectionState, Context};
-use datagrams::{Arrival, Datagrams, Run};
-pub use pipeline::{Batch, Order, TcpStage, TlsStage};
+use datagrams::{Arrival, DatagramEngine, Datagrams};
+pub use pipeline::{Order, StepBatch, TcpStage, TlsStage};
 pub use shard::{Shard, join};
 
 #[cfg(feature = "serde")]
@@ -78,7 +78,7 @@ pub struct NeighbourSeen {
 
 /// Something that happened to a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum TlsEvent {
     /// Its handshake is decided; it is kept as far as it has come.
     Handshake(ConnectionId),
     /// It is over, and kept.
@@ -86,7 +86,7 @@ pub enum Event {
 }
 
 /// Finished connections folded at most each time that time passes: so few that no packet waits for it.
-const FOLDED_AT_ONCE: usize = 4096;
+const EVICTED_AT_ONCE: usize = 4096;
 /// Looks at open connections each time that time passes.
 const LOOKS_AT_ONCE: usize = 1024;
 /// Neighbour facts kept: enough for every takeover in a capture, bounded for a network full of ARP.
@@ -98,11 +98,11 @@ const MAX_STRAYS: usize = 1 << 16;
 /// The analysis of one run.
 #[derive(Debug)]
 pub struct Engine {
-    decoder: Decoder,
+    decoder: FrameDecoder,
     table: FlowTable<ConnectionState>,
-    ledger: CredentialStore,
+    credential_store: CredentialStore,
     interner: Interner,
-    kept: ConnectionStore,
+    connection_store: ConnectionStore,
     secrets: Secrets,
     /// Bytes held back for secrets that may come.
     held: usize,
@@ -121,7 +121,7 @@ pub struct Engine {
     strays: Vec<Connection>,
     limits: Limits,
     /// What happened since it was asked for, where anybody asks.
-    events: Option<VecDeque<Event>>,
+    events: Option<VecDeque<TlsEvent>>,
     drops: Drops,
     redacted: bool,
     /// Connections whose outcome later ones decided, in order.
@@ -132,9 +132,9 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// Finished connections.
-    pub kept: &'a mut ConnectionStore,
+    pub connection_store: &'a mut ConnectionStore,
     /// Every credential.
-    pub ledger: &'a mut CredentialStore,
+    pub credential_store: &'a mut CredentialStore,
     /// Address facts.
     pub neighbours: &'a mut [NeighbourSeen],
 }
@@ -144,11 +144,11 @@ impl Engine {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            decoder: Decoder::new(),
+            decoder: FrameDecoder::new(),
             table: FlowTable::new(limits.flows, opens),
-            ledger: CredentialStore::default(),
+            credential_store: CredentialStore::default(),
             interner: Interner::default(),
-            kept: ConnectionStore::new(limits.kept_bytes),
+            connection_store: ConnectionStore::new(limits.kept_bytes),
             secrets: Secrets::of(limits.key_randoms),
             held: 0,
             buffered: 0,
@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// What happened to connections, one at a time; call until `None` after each packet.
-    pub fn poll(&mut self) -> Option<Event> {
+    pub fn poll(&mut self) -> Option<TlsEvent> {
         self.events.as_mut()?.pop_front()
     }
 
@@ -199,9 +199,9 @@ impl Engine {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
                 }
                 let mut context = Context {
-                    ledger: &mut self.ledger,
+                    credential_store: &mut self.credential_store,
                     interner: &mut self.interner,
-                    kept: &mut self.kept,
+                    connection_store: &mut self.connection_store,
                     secrets: &mut self.secrets,
                     held: &mut self.held,
                     held_most: self.limits.held_for_keys,
@@ -220,11 +220,11 @@ impl Engine {
             }
             Decoded::Datagram(datagram) => {
                 if let Some(protocol) = self.gate.admit(datagram) {
-                    let mut run = Run {
+                    let mut run = DatagramEngine {
                         context: Context {
-                            ledger: &mut self.ledger,
+                            credential_store: &mut self.credential_store,
                             interner: &mut self.interner,
-                            kept: &mut self.kept,
+                            connection_store: &mut self.connection_store,
                             secrets: &mut self.secrets,
                             held: &mut self.held,
                             held_most: self.limits.held_for_keys,
@@ -258,7 +258,8 @@ impl Engine {
         self.expire();
         self.with_datagrams(|datagrams, run| datagrams.advance(now, run));
         let oldest = Timestamp::from_nanos(now.nanos().saturating_sub(self.limits.kept_for));
-        self.kept.fold_before(oldest, FOLDED_AT_ONCE, &mut self.ledger);
+        self.connection_store
+            .evict_before(oldest, EVICTED_AT_ONCE, &mut self.credential_store);
     }
 
     /// The capturing side says that it lost so many packets in all by now.
@@ -294,8 +295,8 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let mut snapshot = Self {
-            kept: self.kept.clone(),
-            ledger: self.ledger.clone(),
+            connection_store: self.connection_store.clone(),
+            credential_store: self.credential_store.clone(),
             notices: self.notices.clone(),
             neighbours: self.neighbours.clone(),
             other_connections: self.other_connections,
@@ -323,7 +324,7 @@ impl Engine {
         let Some(flow) = self.table.flow_mut(flow_id) else {
             return;
         };
-        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.ledger) {
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.credential_store) {
             return;
         }
         let (mut copy, last) = (ended_here(flow), self.last);
@@ -336,19 +337,19 @@ impl Engine {
         if let Some(flow) = self.table.flow_mut(flow_id) {
             flow.data.tell();
         }
-        self.kept.keep_open(id, connection);
+        self.connection_store.keep_open(id, connection);
         if let Some(events) = &mut self.events {
-            events.push_back(Event::Handshake(id));
+            events.push_back(TlsEvent::Handshake(id));
         }
     }
 
     /// Takes the next bytes of a key log.
-    pub fn read_keys(&mut self, log: &mut Log, bytes: &[u8]) {
+    pub fn read_keys(&mut self, log: &mut KeyLogReader, bytes: &[u8]) {
         log.push(bytes, &mut self.secrets);
     }
 
     /// A key log is over; gives how many of its lines were malformed, which are then counted.
-    pub fn end_keys(&mut self, log: &mut Log) -> u64 {
+    pub fn end_keys(&mut self, log: &mut KeyLogReader) -> u64 {
         log.finish(&mut self.secrets);
         let malformed = log.malformed();
         if malformed > 0 {
@@ -380,9 +381,9 @@ impl Engine {
 
     /// Decides anew what was unclear until later hellos of the same client showed what it does with session IDs.
     fn settle_session_ids(&mut self) {
-        let changed = settle_session_ids(&mut self.kept, &mut self.ledger);
+        let changed = settle_session_ids(&mut self.connection_store, &mut self.credential_store);
         for id in &changed {
-            if let Some(connection) = self.kept.get_mut(*id) {
+            if let Some(connection) = self.connection_store.get_mut(*id) {
                 connection.outcome = outcome::decide(connection);
             }
         }
@@ -396,7 +397,7 @@ impl Engine {
     }
 
     fn join_legs(&mut self) {
-        let joined = proxied::join(&mut self.kept, &mut self.ledger);
+        let joined = proxied::join(&mut self.connection_store, &mut self.credential_store);
         for (notice, count, first) in [
             (Notice::LegJoined, joined.legs, None),
             (Notice::ConnectionRepeated, joined.copies, joined.first_copy),
@@ -410,7 +411,11 @@ impl Engine {
     /// Keys that opened nothing, by why.
     fn count_keys(&mut self) {
         let (unclaimed, dropped) = self.secrets.unclaimed();
-        let hellos = || self.kept.iter().filter_map(|(_, connection)| connection.hello.yes());
+        let hellos = || {
+            self.connection_store
+                .iter()
+                .filter_map(|(_, connection)| connection.hello.yes())
+        };
         let late = if unclaimed > 0 {
             hellos()
                 .filter(|hello| self.secrets.came_too_late(&hello.random))
@@ -431,21 +436,21 @@ impl Engine {
 
     /// Finished TLS connections.
     #[must_use]
-    pub const fn kept(&self) -> &ConnectionStore {
-        &self.kept
+    pub const fn connection_store(&self) -> &ConnectionStore {
+        &self.connection_store
     }
 
     /// Every credential.
     #[must_use]
-    pub const fn ledger(&self) -> &CredentialStore {
-        &self.ledger
+    pub const fn credential_store(&self) -> &CredentialStore {
+        &self.credential_store
     }
 
     /// What was found, to be told under other names once the run is over.
     pub const fn facts_mut(&mut self) -> Facts<'_> {
         Facts {
-            kept: &mut self.kept,
-            ledger: &mut self.ledger,
+            connection_store: &mut self.connection_store,
+            credential_store: &mut self.credential_store,
             neighbours: self.neighbours.as_mut_slice(),
         }
     }
@@ -492,14 +497,14 @@ impl Engine {
     }
 
     /// Hands the connections over UDP what they need of the rest.
-    fn with_datagrams<R>(&mut self, act: impl FnOnce(&mut Datagrams, &mut Run<'_>) -> R) -> R {
+    fn with_datagrams<R>(&mut self, act: impl FnOnce(&mut Datagrams, &mut DatagramEngine<'_>) -> R) -> R {
         let mut datagrams = std::mem::take(&mut self.datagrams);
         let last = self.last;
-        let mut run = Run {
+        let mut run = DatagramEngine {
             context: Context {
-                ledger: &mut self.ledger,
+                credential_store: &mut self.credential_store,
                 interner: &mut self.interner,
-                kept: &mut self.kept,
+                connection_store: &mut self.connection_store,
                 secrets: &mut self.secrets,
                 held: &mut self.held,
                 held_most: self.limits.held_for_keys,
@@ -525,9 +530,9 @@ impl Engine {
 
     fn context(&mut self) -> Context<'_> {
         Context {
-            ledger: &mut self.ledger,
+            credential_store: &mut self.credential_store,
             interner: &mut self.interner,
-            kept: &mut self.kept,
+            connection_store: &mut self.connection_store,
             secrets: &mut self.secrets,
             held: &mut self.held,
             joinable: self.joinable,
@@ -556,7 +561,7 @@ impl Engine {
         let connection = connection::finish(&mut finished, last, &mut self.context());
         if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
             self.strays
-                .extend(connection::stray(&finished.flow, &mut self.interner));
+                .extend(connection::unclassified(&finished.flow, &mut self.interner));
         }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
@@ -565,14 +570,14 @@ impl Engine {
                 self.notices
                     .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
             }
-            self.kept.keep(id, connection, &mut self.ledger);
+            self.connection_store.keep(id, connection, &mut self.credential_store);
             if let Some(events) = &mut self.events {
-                events.push_back(Event::Closed(id));
+                events.push_back(TlsEvent::Closed(id));
             }
         } else {
             self.other_connections += 1;
             if let Some(id) = id {
-                self.kept.void(id);
+                self.connection_store.void(id);
             }
         }
         self.table.recycle(finished);

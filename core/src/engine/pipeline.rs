@@ -9,13 +9,15 @@
 use super::datagrams::Arrival;
 use super::{Engine, Limits, NeighbourSeen, connection};
 use crate::datagram::Gate;
-use crate::net::{At, Decoded, Decoder, Endpoint, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp, unanalysed};
+use crate::net::{
+    At, Decoded, Endpoint, FrameDecoder, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp, unanalysed,
+};
 use crate::tcp::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
 use crate::tls::search::opens;
 use connection::ConnectionState;
 
 /// What the back does next.
-enum Step {
+enum TlsStep {
     /// The first piece of a connection comes.
     Begin { flow: Number, ends: [Endpoint; 2], at: At },
     /// The next so many bytes of the batch.
@@ -28,7 +30,7 @@ enum Step {
         at: At,
     },
     /// A connection is over.
-    End(Ending),
+    End(EndedConnection),
     /// Something was skipped.
     Skipped(Notice, FrameRef),
     /// Something of a protocol that is not decoded, with its number.
@@ -67,7 +69,7 @@ struct Place {
 }
 
 /// A connection that is over, with what was still held back of its two sides.
-struct Ending {
+struct EndedConnection {
     flow: Box<Flow<Link>>,
     why: Why,
     /// Nearly always there is nothing, hence the box.
@@ -81,12 +83,12 @@ type Rest = [Vec<Piece<'static>>; 2];
 
 /// Steps on their way from the front to the back, with the bytes they speak of.
 #[derive(Default)]
-pub struct Batch {
-    steps: Vec<Step>,
+pub struct StepBatch {
+    steps: Vec<TlsStep>,
     bytes: Vec<u8>,
 }
 
-impl Batch {
+impl StepBatch {
     /// Enough steps that handing over costs nothing, few enough that they stay in the cache.
     const STEPS: usize = 512;
     const BYTES: usize = 64 << 10;
@@ -100,7 +102,7 @@ impl Batch {
 
 /// The first stage: frames come in, batches go out.
 pub struct TcpStage {
-    decoder: Decoder,
+    decoder: FrameDecoder,
     gate: Gate,
     last: Option<Timestamp>,
     lines: Lines,
@@ -110,7 +112,7 @@ pub struct TcpStage {
 struct Lines {
     table: FlowTable<Link>,
     numbers: Numbers,
-    batch: Batch,
+    batch: StepBatch,
     /// Bytes that wait for those before them, in all.
     held: usize,
 }
@@ -135,13 +137,13 @@ impl TcpStage {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            decoder: Decoder::new(),
+            decoder: FrameDecoder::new(),
             gate: Gate::default(),
             last: None,
             lines: Lines {
                 table: FlowTable::new(limits.flows, opens),
                 numbers: Numbers::default(),
-                batch: Batch::default(),
+                batch: StepBatch::default(),
                 held: 0,
             },
         }
@@ -162,17 +164,17 @@ impl TcpStage {
                     lines
                         .batch
                         .steps
-                        .push(Step::Skipped(Notice::PacketCutBySnaplen, at.frame));
+                        .push(TlsStep::Skipped(Notice::PacketCutBySnaplen, at.frame));
                 }
                 lines.take_segment(segment, at);
             }
             Decoded::Datagram(datagram) => {
                 if let Some(protocol) = self.gate.admit(datagram) {
                     let arrival = Box::new(Arrival::of(protocol, datagram, at));
-                    lines.batch.steps.push(Step::Datagram(arrival));
+                    lines.batch.steps.push(TlsStep::Datagram(arrival));
                     lines.batch.bytes.extend_from_slice(datagram.payload);
                 } else if let Some(notice) = unanalysed::datagram(datagram.payload) {
-                    lines.batch.steps.push(Step::Skipped(notice, at.frame));
+                    lines.batch.steps.push(TlsStep::Skipped(notice, at.frame));
                 }
             }
             &Decoded::Neighbour(what) => {
@@ -183,11 +185,11 @@ impl TcpStage {
                 {
                     flow.unreachable = true;
                 }
-                lines.batch.steps.push(Step::Neighbour(NeighbourSeen { at, what }));
+                lines.batch.steps.push(TlsStep::Neighbour(NeighbourSeen { at, what }));
             }
-            &Decoded::Skipped(notice) => lines.batch.steps.push(Step::Skipped(notice, at.frame)),
+            &Decoded::Skipped(notice) => lines.batch.steps.push(TlsStep::Skipped(notice, at.frame)),
             &Decoded::Unsupported(notice, number) => {
-                lines.batch.steps.push(Step::Unsupported(notice, number, at.frame));
+                lines.batch.steps.push(TlsStep::Unsupported(notice, number, at.frame));
             }
             Decoded::Other => {}
         }
@@ -201,7 +203,7 @@ impl TcpStage {
 
     /// Has something done to the engine once it has taken every packet so far, and before the next one.
     pub fn order(&mut self, order: Order) {
-        self.lines.batch.steps.push(Step::Order(order));
+        self.lines.batch.steps.push(TlsStep::Order(order));
     }
 
     /// Whether a batch waits to be handed over.
@@ -212,7 +214,7 @@ impl TcpStage {
 
     /// Takes the steps so far; `used` is a batch whose memory is used again.
     #[must_use]
-    pub fn take(&mut self, used: Batch) -> Batch {
+    pub fn take(&mut self, used: StepBatch) -> StepBatch {
         std::mem::replace(&mut self.lines.batch, used)
     }
 }
@@ -253,7 +255,7 @@ impl Lines {
         });
         self.numbers.free.extend(flow.data.number);
         self.held = self.held.saturating_sub(flow.data.held as usize);
-        self.batch.steps.push(Step::End(Ending {
+        self.batch.steps.push(TlsStep::End(EndedConnection {
             flow,
             why,
             rest: rest.iter().any(|pieces| !pieces.is_empty()).then(|| Box::new(rest)),
@@ -263,10 +265,16 @@ impl Lines {
 }
 
 /// Adds a piece of a connection to the batch.
-fn hand_over(flow: &mut Flow<Link>, direction: Direction, piece: &Piece<'_>, numbers: &mut Numbers, batch: &mut Batch) {
+fn hand_over(
+    flow: &mut Flow<Link>,
+    direction: Direction,
+    piece: &Piece<'_>,
+    numbers: &mut Numbers,
+    batch: &mut StepBatch,
+) {
     let number = *flow.data.number.get_or_insert_with(|| {
         let number = numbers.take();
-        batch.steps.push(Step::Begin {
+        batch.steps.push(TlsStep::Begin {
             flow: number,
             ends: flow.ends,
             at: flow.first,
@@ -281,13 +289,13 @@ fn hand_over(flow: &mut Flow<Link>, direction: Direction, piece: &Piece<'_>, num
     batch.steps.push(match piece {
         Piece::Data(bytes, at) => {
             batch.bytes.extend_from_slice(bytes);
-            Step::Data {
+            TlsStep::Data {
                 place,
                 length: bytes.len(),
                 at: *at,
             }
         }
-        &Piece::Gap(length, cause, at) => Step::Gap {
+        &Piece::Gap(length, cause, at) => TlsStep::Gap {
             place,
             length,
             cause,
@@ -335,7 +343,7 @@ impl TlsStage {
 
     /// Takes what a batch says and gives back its memory.
     #[must_use]
-    pub fn take(&mut self, mut batch: Batch) -> Batch {
+    pub fn take(&mut self, mut batch: StepBatch) -> StepBatch {
         let mut bytes = batch.bytes.as_slice();
         for step in batch.steps.drain(..) {
             self.step(step, &mut bytes);
@@ -368,10 +376,10 @@ impl TlsStage {
         }
     }
 
-    fn step(&mut self, step: Step, bytes: &mut &[u8]) {
+    fn step(&mut self, step: TlsStep, bytes: &mut &[u8]) {
         let engine = &mut self.engine;
         match step {
-            Step::Begin {
+            TlsStep::Begin {
                 flow,
                 ends: [client, server],
                 at,
@@ -390,27 +398,27 @@ impl TlsStage {
                     });
                 }
             }
-            Step::Data { place, length, at } => {
+            TlsStep::Data { place, length, at } => {
                 let (piece, rest) = bytes.split_at(length.min(bytes.len()));
                 *bytes = rest;
                 self.deliver(place, &Piece::Data(piece.into(), at));
             }
-            Step::Gap {
+            TlsStep::Gap {
                 place,
                 length,
                 cause,
                 at,
             } => self.deliver(place, &Piece::Gap(length, cause, at)),
-            Step::End(ending) => self.end(ending),
-            Step::Skipped(notice, frame) => engine.notices.add(notice, Some(frame)),
-            Step::Unsupported(notice, number, frame) => engine.notices.add_unsupported(notice, number, Some(frame)),
-            Step::Datagram(arrival) => {
+            TlsStep::End(ending) => self.end(ending),
+            TlsStep::Skipped(notice, frame) => engine.notices.add(notice, Some(frame)),
+            TlsStep::Unsupported(notice, number, frame) => engine.notices.add_unsupported(notice, number, Some(frame)),
+            TlsStep::Datagram(arrival) => {
                 let (payload, rest) = bytes.split_at(arrival.length.min(bytes.len()));
                 *bytes = rest;
                 engine.arrive(&arrival, payload);
             }
-            Step::Neighbour(seen) => engine.note_neighbour(seen),
-            Step::Order(order) => order(engine),
+            TlsStep::Neighbour(seen) => engine.note_neighbour(seen),
+            TlsStep::Order(order) => order(engine),
         }
     }
 
@@ -424,7 +432,7 @@ impl TlsStage {
         shadow.deliver(place.direction, piece, &mut self.engine);
     }
 
-    fn end(&mut self, Ending { flow, why, rest, last }: Ending) {
+    fn end(&mut self, EndedConnection { flow, why, rest, last }: EndedConnection) {
         let mut shadow = self.unite(flow);
         if let Some(rest) = rest {
             deliver_rest(&mut shadow, &rest, &mut self.engine);

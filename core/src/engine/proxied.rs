@@ -36,14 +36,14 @@ pub(super) struct Joined {
 
 /// How two connections with the same randoms stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Relation {
+enum LegRelation {
     Legs,
     Copies,
 }
 
 /// What a connection is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+struct LegKey {
     hello: u64,
     /// `None` without a ServerHello.
     answer: Option<u64>,
@@ -52,11 +52,11 @@ struct Entry {
 }
 
 /// Joins what is kept of every handshake more than once.
-pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Joined {
+pub(super) fn join(connection_store: &mut ConnectionStore, credential_store: &mut CredentialStore) -> Joined {
     let mut joined = Joined::default();
-    join_moved(kept, ledger, &mut joined);
+    join_moved(connection_store, credential_store, &mut joined);
     let (mut hellos, mut alone) = (Vec::new(), Vec::new());
-    for (id, connection) in kept.iter() {
+    for (id, connection) in connection_store.iter() {
         match (entry(id, connection), connection.answer.yes()) {
             (Some(entry), _) => hellos.push(entry),
             (None, Some(answer)) => alone.push((u64::from_be_bytes(answer.random), id)),
@@ -71,7 +71,7 @@ pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> 
         let mut firsts = Vec::new();
         let mut unanswered = Vec::new();
         for group in alike.chunk_by(|a, b| a.answer == b.answer) {
-            let firsts_here = join_group(group, kept, ledger, &mut joined);
+            let firsts_here = join_group(group, connection_store, credential_store, &mut joined);
             let all = if group.iter().all(|entry| entry.answer.is_none()) {
                 &mut unanswered
             } else {
@@ -81,19 +81,21 @@ pub(super) fn join(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> 
         }
         for id in unanswered {
             let near = firsts.iter_mut().take(COMPARED);
-            join_first(near, id, kept, ledger, &mut joined);
+            join_first(near, id, connection_store, credential_store, &mut joined);
         }
     }
-    join_answers(alone, &hellos, kept, ledger, &mut joined);
-    ledger.take_back(&joined.taken);
+    join_answers(alone, &hellos, connection_store, credential_store, &mut joined);
+    credential_store.take_back(&joined.taken);
     joined
 }
 
 /// ICE (RFC 8445) may move a handshake over DTLS to another pair of addresses before it is answered: the hello is sent
 /// again there, with the same random. What stays behind is a hello without an answer, and no connection.
-fn join_moved(kept: &mut ConnectionStore, ledger: &mut CredentialStore, joined: &mut Joined) {
+fn join_moved(connection_store: &mut ConnectionStore, credential_store: &mut CredentialStore, joined: &mut Joined) {
     let hellos = || {
-        let dtls = kept.iter().filter(|(_, it)| it.transport.kind() == TransportKind::Dtls);
+        let dtls = connection_store
+            .iter()
+            .filter(|(_, it)| it.transport.kind() == TransportKind::Dtls);
         dtls.filter_map(|(id, it)| Some((it.hello.yes()?.random, it.answer.yes().is_some(), id)))
     };
     let answered: HashMap<[u8; 32], ConnectionId> = hellos()
@@ -105,14 +107,14 @@ fn join_moved(kept: &mut ConnectionStore, ledger: &mut CredentialStore, joined: 
         .filter_map(|(random, _, id)| Some((id, *answered.get(&random)?)))
         .collect();
     for (left, whole) in &moved {
-        let Some(server) = kept.get(*whole).map(|connection| connection.server) else {
+        let Some(server) = connection_store.get(*whole).map(|connection| connection.server) else {
             continue;
         };
-        let Some(left_behind) = kept.remove(*left) else {
+        let Some(left_behind) = connection_store.remove(*left) else {
             continue;
         };
         let offers = left_behind.offers.iter().map(|offer| offer.credential);
-        ledger.join((*left, left_behind.server), (*whole, server), offers);
+        credential_store.join((*left, left_behind.server), (*whole, server), offers);
         joined.take_back(*left, &left_behind);
     }
     joined.legs += moved.len() as u64;
@@ -127,8 +129,8 @@ impl Joined {
     }
 }
 
-fn entry(id: ConnectionId, connection: &Connection) -> Option<Entry> {
-    Some(Entry {
+fn entry(id: ConnectionId, connection: &Connection) -> Option<LegKey> {
+    Some(LegKey {
         hello: u64::from_be_bytes(*connection.hello.yes()?.random.first_chunk()?),
         answer: connection.answer.yes().map(|answer| u64::from_be_bytes(answer.random)),
         time: connection.hello_time(),
@@ -138,16 +140,16 @@ fn entry(id: ConnectionId, connection: &Connection) -> Option<Entry> {
 
 /// Joins connections with the same randoms, in the order of time. Gives those that are left.
 fn join_group(
-    group: &[Entry],
-    kept: &mut ConnectionStore,
-    ledger: &mut CredentialStore,
+    group: &[LegKey],
+    connection_store: &mut ConnectionStore,
+    credential_store: &mut CredentialStore,
     joined: &mut Joined,
 ) -> Vec<ConnectionId> {
     let mut wholes: Vec<ConnectionId> = Vec::new();
     for entry in group {
         // The latest is the nearest in time; a copy may be of any.
         let near = wholes.iter_mut().rev().take(COMPARED);
-        if !join_first(near, entry.id, kept, ledger, joined) {
+        if !join_first(near, entry.id, connection_store, credential_store, joined) {
             wholes.push(entry.id);
         }
     }
@@ -157,9 +159,9 @@ fn join_group(
 /// Joins connections of which only the server's hello was seen with those that they are another leg or copy of.
 fn join_answers(
     alone: Vec<(u64, ConnectionId)>,
-    hellos: &[Entry],
-    kept: &mut ConnectionStore,
-    ledger: &mut CredentialStore,
+    hellos: &[LegKey],
+    connection_store: &mut ConnectionStore,
+    credential_store: &mut CredentialStore,
     joined: &mut Joined,
 ) {
     if alone.is_empty() {
@@ -173,7 +175,13 @@ fn join_answers(
     }
     for (answer, id) in alone {
         let Some(known) = wholes.get_mut(&answer) else { continue };
-        if !join_first(known.iter_mut().take(COMPARED), id, kept, ledger, joined) {
+        if !join_first(
+            known.iter_mut().take(COMPARED),
+            id,
+            connection_store,
+            credential_store,
+            joined,
+        ) {
             known.push(id);
         }
     }
@@ -184,30 +192,30 @@ fn join_answers(
 fn join_first<'a>(
     mut wholes: impl Iterator<Item = &'a mut ConnectionId>,
     id: ConnectionId,
-    kept: &mut ConnectionStore,
-    ledger: &mut CredentialStore,
+    connection_store: &mut ConnectionStore,
+    credential_store: &mut CredentialStore,
     joined: &mut Joined,
 ) -> bool {
     let found = wholes.find_map(|whole| {
-        let relation = relation(kept.get(*whole)?, kept.get(id)?)?;
+        let relation = relation(connection_store.get(*whole)?, connection_store.get(id)?)?;
         Some((whole, relation))
     });
     let Some((whole, relation)) = found else { return false };
-    let swap = match (kept.get(*whole), kept.get(id)) {
-        (Some(a), Some(b)) if relation == Relation::Legs => is_outer(b, a),
+    let swap = match (connection_store.get(*whole), connection_store.get(id)) {
+        (Some(a), Some(b)) if relation == LegRelation::Legs => is_outer(b, a),
         (Some(a), Some(b)) => unseen(b) < unseen(a),
         _ => false,
     };
     let (first, second) = if swap { (id, *whole) } else { (*whole, id) };
     *whole = first;
-    let Some(inner) = join_two(first, second, relation, kept, ledger) else {
+    let Some(inner) = join_two(first, second, relation, connection_store, credential_store) else {
         return false;
     };
     joined.take_back(second, &inner);
     let frame = inner.transport.first();
     match relation {
-        Relation::Legs => joined.legs += 1,
-        Relation::Copies => {
+        LegRelation::Legs => joined.legs += 1,
+        LegRelation::Copies => {
             joined.copies += 1;
             joined.first_copy = Some(joined.first_copy.map_or(frame, |first| first.min(frame)));
         }
@@ -216,7 +224,7 @@ fn join_first<'a>(
 }
 
 /// How two connections stand to each other: `None` where they are two.
-fn relation(a: &Connection, b: &Connection) -> Option<Relation> {
+fn relation(a: &Connection, b: &Connection) -> Option<LegRelation> {
     if a.transport.kind() != b.transport.kind() {
         return None;
     }
@@ -232,15 +240,15 @@ fn relation(a: &Connection, b: &Connection) -> Option<Relation> {
         // Between the same ends other sequence numbers are another connection, unless a firewall rewrites them, or the
         // client gave up its first SYN, with the hello in it (RFC 7413), for another one.
         let always = isn == Some(true) || (isn, hellos, answers) == (None, Some(true), Some(true));
-        return (near || always).then_some(Relation::Copies);
+        return (near || always).then_some(LegRelation::Copies);
     }
     if hellos == Some(true) && answers == Some(true) {
-        return near.then_some(Relation::Legs);
+        return near.then_some(LegRelation::Legs);
     }
     // One hello alone may be sent to two servers by a client that races them. Where nothing at all was captured of what
     // came back on one of the two, or of what went there, the other one shows it.
     let half = |connection: &Connection| connection.client_side.captured != connection.server_side.captured;
-    (near && half(a) != half(b)).then_some(Relation::Legs)
+    (near && half(a) != half(b)).then_some(LegRelation::Legs)
 }
 
 /// Whether both are known and the same; `None` where one is not known.
@@ -293,13 +301,13 @@ fn unseen(connection: &Connection) -> u8 {
 fn join_two(
     whole: ConnectionId,
     second: ConnectionId,
-    relation: Relation,
-    kept: &mut ConnectionStore,
-    ledger: &mut CredentialStore,
+    relation: LegRelation,
+    connection_store: &mut ConnectionStore,
+    credential_store: &mut CredentialStore,
 ) -> Option<Arc<Connection>> {
-    let server = kept.get(whole)?.server;
-    let inner = kept.remove(second)?;
-    ledger.join(
+    let server = connection_store.get(whole)?.server;
+    let inner = connection_store.remove(second)?;
+    credential_store.join(
         (second, inner.server),
         (whole, server),
         inner
@@ -308,8 +316,8 @@ fn join_two(
             .copied()
             .chain(inner.offers.iter().map(|offer| offer.credential)),
     );
-    if relation == Relation::Legs
-        && let Some(connection) = kept.get_mut(whole)
+    if relation == LegRelation::Legs
+        && let Some(connection) = connection_store.get_mut(whole)
     {
         let behind = inner.transport.behind().unwrap_or(inner.server);
         let uncommon = connection.transport.uncommon.get_or_insert_default();

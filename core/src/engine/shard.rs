@@ -42,14 +42,14 @@ pub struct Shard {
     #[cfg_attr(feature = "serde", serde(skip))]
     pub strays: Vec<Connection>,
     /// What was folded into counts, by service where these were told apart.
-    pub omitted: Vec<(Option<Service>, Outcomes)>,
+    pub evicted: Vec<(Option<Service>, Outcomes)>,
 }
 
 impl Shard {
     /// Of a finished run that was told to keep what this takes ([`Engine::keep_joinable`]).
     #[must_use]
     pub fn of(engine: &Engine, captures: Vec<Capture>) -> Self {
-        let connections = engine.kept.iter();
+        let connections = engine.connection_store.iter();
         Self {
             captures,
             notices: engine.notices.clone(),
@@ -57,14 +57,16 @@ impl Shard {
             other_connections: engine.other_connections,
             last: engine.last,
             connections: connections
-                .map(|(id, connection)| PartialConnection::of(id, connection, &engine.ledger))
+                .map(|(id, connection)| PartialConnection::of(id, connection, &engine.credential_store))
                 .collect(),
             strays: engine.strays.clone(),
-            omitted: engine
-                .kept
-                .omitted()
-                .map(|(service, omitted)| (Some(service.clone()), *omitted))
-                .chain(Some((None, *engine.kept.omitted_elsewhere())).filter(|(_, counts)| counts.total() > 0))
+            evicted: engine
+                .connection_store
+                .evicted()
+                .map(|(service, evicted)| (Some(service.clone()), *evicted))
+                .chain(
+                    Some((None, *engine.connection_store.evicted_elsewhere())).filter(|(_, counts)| counts.total() > 0),
+                )
                 .collect(),
         }
     }
@@ -93,8 +95,8 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
         engine.neighbours.extend(shard.neighbours.into_iter().take(room));
         engine.other_connections = engine.other_connections.saturating_add(shard.other_connections);
         engine.last = engine.last.max(shard.last);
-        for (service, omitted) in shard.omitted {
-            engine.kept.add_omitted(service, &omitted);
+        for (service, evicted) in shard.evicted {
+            engine.connection_store.add_evicted(service, &evicted);
         }
         let part = |sighting, tls| Part {
             shards: vec![number],
@@ -106,7 +108,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
             shard
                 .strays
                 .into_iter()
-                .map(|stray| part(PartialConnection::bare(Box::new(stray)), false)),
+                .map(|unclassified| part(PartialConnection::bare(Box::new(unclassified)), false)),
         );
     }
     if several {
@@ -191,14 +193,14 @@ impl Engine {
             let quiet = self.last.map_or(0, |last| last.since(connection.transport.ended));
             grow_quiet(connection, quiet);
         }
-        let ids: Vec<ConnectionId> = sightings.iter().map(|_| self.kept.reserve()).collect();
+        let ids: Vec<ConnectionId> = sightings.iter().map(|_| self.connection_store.reserve()).collect();
         let Some(first) = ids.first() else { return };
-        let connections = replay(sightings, *first, &mut self.ledger);
+        let connections = replay(sightings, *first, &mut self.credential_store);
         for (id, mut connection) in ids.into_iter().zip(connections) {
             connection.outcome = outcome::decide(&connection);
             connection.edges = None;
             connection.shrink();
-            self.kept.keep(id, connection, &mut self.ledger);
+            self.connection_store.keep(id, connection, &mut self.credential_store);
         }
         self.join_legs();
         self.settle_session_ids();

@@ -15,12 +15,12 @@ const SHORTEST_TICKET: u32 = 32;
 
 /// A session ID as it stood in a hello; digested only when it turns out to matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SessionId {
+pub(super) struct OfferedSessionId {
     length: u8,
     bytes: [u8; 32],
 }
 
-impl SessionId {
+impl OfferedSessionId {
     pub(super) fn of(id: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
@@ -42,7 +42,7 @@ impl SessionId {
 /// Credentials of a ClientHello until it is known what they are.
 #[derive(Debug, Clone)]
 pub(super) struct Proposed {
-    pub(super) session_id: Option<SessionId>,
+    pub(super) session_id: Option<OfferedSessionId>,
     pub(super) ticket: Option<CredentialFingerprint>,
     pub(super) psks: Vec<ProposedPsk>,
     /// Identities of the first ClientHello that the second, after a HelloRetryRequest, leaves out: their hash is not that
@@ -60,12 +60,12 @@ pub(super) struct ProposedPsk {
 
 impl HandshakeTracker {
     /// Settles what the hellos of both sides decide together, as soon as both are there.
-    pub(super) fn settle(&mut self, ledger: &mut CredentialStore) {
-        self.resolve_offers(ledger, false);
+    pub(super) fn settle(&mut self, credential_store: &mut CredentialStore) {
+        self.resolve_offers(credential_store, false);
         if self.facts.is_tls13() {
             self.settle_tls13();
         } else {
-            self.settle_tls12(ledger);
+            self.settle_tls12(credential_store);
         }
     }
 
@@ -103,7 +103,7 @@ impl HandshakeTracker {
         }
     }
 
-    fn settle_tls12(&mut self, ledger: &mut CredentialStore) {
+    fn settle_tls12(&mut self, credential_store: &mut CredentialStore) {
         let (Some(&shape), true) = (self.facts.shape.yes(), self.proposed.is_none()) else {
             return;
         };
@@ -118,13 +118,13 @@ impl HandshakeTracker {
             };
         }
         match shape {
-            Shape::Abbreviated(_) => self.accept_tls12(ledger),
+            Shape::Abbreviated(_) => self.accept_tls12(credential_store),
             Shape::Full(_) => {
                 let echoed = self.facts.answer.yes().is_some_and(|answer| answer.session_id_echoed);
                 if let (false, Some(answer)) = (echoed, self.facts.answer.yes()) {
                     let at = answer.at;
                     if let Some(name) = self.server_session_id.take() {
-                        self.issue(Mechanism::SessionId, name.name(), (None, None), at, ledger);
+                        self.issue(Mechanism::SessionId, name.name(), (None, None), at, credential_store);
                     }
                 }
             }
@@ -133,7 +133,7 @@ impl HandshakeTracker {
 
     /// TLS 1.2 and older, and the capture ends behind the ServerHello: another session ID than the one in the hello is a
     /// refusal, the same one an acceptance (RFC 5246 §7.4.1.3). An empty one in the hello, beside a ticket, tells nothing.
-    pub(super) fn conclude_shape(&mut self, cause: Blindness, ledger: &mut CredentialStore) {
+    pub(super) fn conclude_shape(&mut self, cause: Blindness, credential_store: &mut CredentialStore) {
         let Some(answer) = self.facts.answer.yes() else { return };
         if !cause.is_end_of_capture() || answer.version.is_tls13() || self.client_session_id.is_none() {
             return;
@@ -145,11 +145,11 @@ impl HandshakeTracker {
         };
         self.facts.shape = Seen::Yes(shape);
         self.facts.shape_concluded = true;
-        self.settle_tls12(ledger);
+        self.settle_tls12(credential_store);
     }
 
     /// RFC 5077 §3.4: with a ticket in the hello the session ID is not what the server resumes.
-    fn accept_tls12(&mut self, ledger: &mut CredentialStore) {
+    fn accept_tls12(&mut self, credential_store: &mut CredentialStore) {
         if self.facts.accepted.is_some() {
             return;
         }
@@ -175,14 +175,14 @@ impl HandshakeTracker {
                 &name.name(),
                 OfferKind::Resumption(Mechanism::SessionId),
                 (0, 0),
-                ledger,
+                credential_store,
             );
             self.facts.accepted = Some(id);
         }
     }
 
     /// Turns what the ClientHello carried into offers, once the version says what counts as one.
-    pub(super) fn resolve_offers(&mut self, ledger: &mut CredentialStore, at_end: bool) {
+    pub(super) fn resolve_offers(&mut self, credential_store: &mut CredentialStore, at_end: bool) {
         let Some(hello) = self.facts.hello.yes() else { return };
         let answered = self.facts.answer.yes().is_some();
         // By a server's clock that is behind, both its hellos stand in front of the client's: the second one is still to come.
@@ -205,28 +205,28 @@ impl HandshakeTracker {
                 ticket,
                 OfferKind::Resumption(Mechanism::Ticket),
                 (0, 0),
-                ledger,
+                credential_store,
             );
         }
         if let Some(id) = &proposed.session_id
             && proposed.ticket.is_none()
         {
-            let kind = self.session_id_kind(id, (offers_tls13, hello_time), ledger);
+            let kind = self.session_id_kind(id, (offers_tls13, hello_time), credential_store);
             if let Some(kind) = kind {
-                self.offer(Mechanism::SessionId, &id.name(), kind, (0, 0), ledger);
+                self.offer(Mechanism::SessionId, &id.name(), kind, (0, 0), credential_store);
             }
         }
         self.hellos.psks = u8::try_from(proposed.psks.len()).unwrap_or(u8::MAX);
         for psk in proposed.psks.iter().chain(&proposed.left_out) {
-            let kind = psk_kind(self.facts.transport.kind(), psk, ledger);
+            let kind = psk_kind(self.facts.transport.kind(), psk, credential_store);
             let id = self.offer(
                 Mechanism::Psk,
                 &psk.name,
                 kind,
                 (psk.obfuscated_age, psk.binder),
-                ledger,
+                credential_store,
             );
-            if let Some(known) = ledger.get_mut(id) {
+            if let Some(known) = credential_store.get_mut(id) {
                 known.offered_with_age_zero |= psk.obfuscated_age == 0;
             }
         }
@@ -235,20 +235,20 @@ impl HandshakeTracker {
     /// What a session ID without a ticket beside it is taken for; `None` when it is made up.
     fn session_id_kind(
         &self,
-        id: &SessionId,
+        id: &OfferedSessionId,
         (offers_tls13, hello_time): (bool, Timestamp),
-        ledger: &CredentialStore,
+        credential_store: &CredentialStore,
     ) -> Option<OfferKind> {
-        let issued_before = ledger
+        let issued_before = credential_store
             .find_session_id(self.facts.transport.kind(), id.bytes())
-            .and_then(|known| ledger.get(known)?.issued)
+            .and_then(|known| credential_store.get(known)?.issued)
             .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
         if issued_before {
             return Some(OfferKind::Resumption(Mechanism::SessionId));
         }
         // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes. Of others some do
         // the same (Go), which the server's answer and the client's next hello tell.
-        let made_up = offers_tls13 || ledger.is_digest_of_ticket(self.facts.transport.kind(), id.bytes());
+        let made_up = offers_tls13 || credential_store.is_digest_of_ticket(self.facts.transport.kind(), id.bytes());
         (!made_up).then_some(OfferKind::UnclearSessionId)
     }
 
@@ -258,13 +258,13 @@ impl HandshakeTracker {
         name: &CredentialFingerprint,
         kind: OfferKind,
         (obfuscated_age, binder): (u32, u8),
-        ledger: &mut CredentialStore,
+        credential_store: &mut CredentialStore,
     ) -> CredentialId {
         let (server, transport) = (self.facts.server, self.facts.transport.kind());
-        let id = ledger.enter(transport, mechanism, name, || {
+        let id = credential_store.enter(transport, mechanism, name, || {
             Credential::unseen(transport, mechanism, *name, server)
         });
-        if let Some(credential) = ledger.get_mut(id)
+        if let Some(credential) = credential_store.get_mut(id)
             && credential.offers.last() != Some(&self.id)
         {
             credential.offers.push(self.id);
@@ -280,14 +280,19 @@ impl HandshakeTracker {
         id
     }
 
-    pub(super) fn new_session_ticket(&mut self, ticket: NewSessionTicket<'_>, at: At, ledger: &mut CredentialStore) {
+    pub(super) fn new_session_ticket(
+        &mut self,
+        ticket: NewSessionTicket<'_>,
+        at: At,
+        credential_store: &mut CredentialStore,
+    ) {
         if ticket.ticket.is_empty() {
             self.facts.ticket_withdrawn.get_or_insert(at.frame);
             return;
         }
         let name = CredentialFingerprint::of(ticket.ticket);
         let lifetime = (ticket.lifetime_hint > 0).then_some(ticket.lifetime_hint);
-        self.issue(Mechanism::Ticket, name, (lifetime, None), at, ledger);
+        self.issue(Mechanism::Ticket, name, (lifetime, None), at, credential_store);
     }
 
     pub(super) fn issue(
@@ -296,9 +301,9 @@ impl HandshakeTracker {
         name: CredentialFingerprint,
         (lifetime, psk): (Option<u32>, Option<PskTerms>),
         at: At,
-        ledger: &mut CredentialStore,
+        credential_store: &mut CredentialStore,
     ) -> Option<CredentialId> {
-        let known = ledger
+        let known = credential_store
             .find(self.facts.transport.kind(), mechanism, &name)
             .filter(|id| self.facts.issued.contains(id));
         if known.is_none() && self.facts.issued.len() >= MAX_ISSUED {
@@ -309,12 +314,12 @@ impl HandshakeTracker {
             connection: self.id,
             at,
         };
-        let mut fresh = self.credential(mechanism, name, ledger);
+        let mut fresh = self.credential(mechanism, name, credential_store);
         fresh.issued = Some(issue);
         fresh.lifetime = lifetime;
         fresh.psk = psk;
-        let id = ledger.enter(fresh.transport, mechanism, &name, || fresh.clone());
-        if let Some(known) = ledger.get_mut(id)
+        let id = credential_store.enter(fresh.transport, mechanism, &name, || fresh.clone());
+        if let Some(known) = credential_store.get_mut(id)
             && known.issued.is_none()
         {
             // It was offered before its issue was seen: two captures, or packets out of order.
@@ -330,9 +335,14 @@ impl HandshakeTracker {
     }
 
     /// A credential that names the session of this handshake.
-    fn credential(&self, mechanism: Mechanism, name: CredentialFingerprint, ledger: &CredentialStore) -> Credential {
+    fn credential(
+        &self,
+        mechanism: Mechanism,
+        name: CredentialFingerprint,
+        credential_store: &CredentialStore,
+    ) -> Credential {
         // A renewed ticket names the session that was resumed, with that session's properties.
-        let resumed = self.facts.accepted.and_then(|id| ledger.get(id));
+        let resumed = self.facts.accepted.and_then(|id| credential_store.get(id));
         let answer = self.facts.answer.yes();
         Credential {
             server_name: resumed
@@ -365,10 +375,10 @@ impl HandshakeTracker {
     }
 
     /// The server's flight is over, or has asked for a certificate: what it issued before that is now known in full.
-    pub(super) fn note_certificate_request(&self, ledger: &mut CredentialStore) {
+    pub(super) fn note_certificate_request(&self, credential_store: &mut CredentialStore) {
         let asked = self.asked_for_certificate();
         for id in &self.facts.issued {
-            if let Some(credential) = ledger.get_mut(*id)
+            if let Some(credential) = credential_store.get_mut(*id)
                 && credential.issued.is_some_and(|issue| issue.connection == self.id)
             {
                 credential.client_certificate = credential.client_certificate.or(asked);
@@ -389,10 +399,10 @@ pub(super) fn looks_external(identity: &[u8]) -> bool {
 }
 
 /// External or issued by a server (RFC 8446 §4.2.11: external PSKs SHOULD have age 0)?
-fn psk_kind(transport: TransportKind, psk: &ProposedPsk, ledger: &CredentialStore) -> OfferKind {
-    let known = ledger
+fn psk_kind(transport: TransportKind, psk: &ProposedPsk, credential_store: &CredentialStore) -> OfferKind {
+    let known = credential_store
         .find(transport, Mechanism::Psk, &psk.name)
-        .and_then(|id| ledger.get(id));
+        .and_then(|id| credential_store.get(id));
     let issued = known.is_some_and(|credential| credential.issued.is_some());
     let age_zero_before = known.is_some_and(|credential| credential.offered_with_age_zero);
     match (psk.obfuscated_age == 0, psk.looks_external) {

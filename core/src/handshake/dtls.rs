@@ -4,7 +4,7 @@
 use super::HandshakeTracker;
 use super::protected::handshake_bytes;
 use crate::net::At;
-use crate::session::Record;
+use crate::session::ProtectedRecord;
 use crate::session::Side;
 use crate::tls::{Content, Sealed};
 
@@ -69,7 +69,7 @@ impl HandshakeTracker {
                 }
             }
         }
-        self.end(side).last = Some(Record::of(record, Content::Closed, at));
+        self.end(side).last = Some(ProtectedRecord::of(record, Content::Closed, at));
     }
 
     fn client_finished(&mut self, at: At, offset: u64) {

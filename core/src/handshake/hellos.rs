@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::credentials::{Proposed, ProposedPsk, SessionId, looks_external};
+use super::credentials::{OfferedSessionId, Proposed, ProposedPsk, looks_external};
 use super::{HandshakeTracker, MAX_OFFERED};
 use crate::net::At;
 use crate::session::CredentialFingerprint;
@@ -82,7 +82,8 @@ impl HandshakeTracker {
         let left_out = earlier.filter(|psk| !again(psk)).take(MAX_OFFERED).collect();
         self.proposed = Some(Box::new(Proposed {
             // RFC 5246 E.2: a session cannot be resumed with a v2 hello, whatever stands in it.
-            session_id: (!hello.session_id.is_empty() && !hello.v2_format).then(|| SessionId::of(hello.session_id)),
+            session_id: (!hello.session_id.is_empty() && !hello.v2_format)
+                .then(|| OfferedSessionId::of(hello.session_id)),
             ticket: hello
                 .session_ticket
                 .filter(|ticket| !ticket.is_empty())
@@ -142,7 +143,7 @@ impl HandshakeTracker {
             self.facts.answer = Seen::Blind(Blindness::Unsupported);
             return;
         }
-        self.server_session_id = (!hello.session_id.is_empty()).then(|| SessionId::of(hello.session_id));
+        self.server_session_id = (!hello.session_id.is_empty()).then(|| OfferedSessionId::of(hello.session_id));
         self.facts.answer = Seen::Yes(ServerHelloFacts {
             at,
             random: *hello.random.first_chunk().unwrap_or(&[0; 8]),
@@ -181,7 +182,13 @@ impl HandshakeTracker {
         }
     }
 
-    pub(super) fn message(&mut self, side: Side, message: &Message<'_>, at: At, ledger: &mut CredentialStore) {
+    pub(super) fn message(
+        &mut self,
+        side: Side,
+        message: &Message<'_>,
+        at: At,
+        credential_store: &mut CredentialStore,
+    ) {
         match (side, message) {
             (Side::Server, Message::Certificate(certificate)) => {
                 let digest: [u8; 32] = Sha256::digest(certificate).into();
@@ -190,7 +197,7 @@ impl HandshakeTracker {
                     .get_or_insert((*digest.first_chunk().unwrap_or(&[0; 16]), at.frame));
                 self.full(at);
             }
-            (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, ledger),
+            (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, credential_store),
             (
                 Side::Server,
                 Message::Other(
@@ -206,11 +213,11 @@ impl HandshakeTracker {
                 self.full(at);
                 if *kind == HandshakeType::CERTIFICATE_REQUEST {
                     self.facts.certificate_request.get_or_insert(at.frame);
-                    self.note_certificate_request(ledger);
+                    self.note_certificate_request(credential_store);
                 }
                 if *kind == HandshakeType::SERVER_HELLO_DONE {
                     self.hellos.flight_over = true;
-                    self.note_certificate_request(ledger);
+                    self.note_certificate_request(credential_store);
                 }
             }
             (Side::Client, Message::ClientKeyExchange(_)) => {

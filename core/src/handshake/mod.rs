@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::net::{At, Endpoint};
-use crate::tls::{Content, Event, Message, ProtocolVersion};
+use crate::tls::{Content, Message, ProtocolVersion, RecordEvent};
 
 use crate::session::Close;
 use crate::session::{Blindness, Seen};
@@ -22,10 +22,10 @@ use crate::session::{Completed, Connection, ConnectionId, EarlyData, Offer, Outc
 use crate::session::{Credential, CredentialFingerprint};
 use crate::session::{DtlsFacts, HostFingerprint, Transport};
 use crate::session::{PlainAlert, Side, SideFacts};
-use crate::session::{Record, SideClose};
+use crate::session::{ProtectedRecord, SideClose};
 use crate::store::CredentialStore;
 use crate::store::Interner;
-use credentials::{Proposed, ProposedPsk, SessionId};
+use credentials::{OfferedSessionId, Proposed, ProposedPsk};
 
 /// Credentials of one ClientHello that are kept. Clients offer one or two; a hello has room for thousands.
 pub const MAX_OFFERED: usize = 64;
@@ -58,9 +58,9 @@ struct Opened {
 #[derive(Debug, Clone, Default)]
 struct Rare {
     /// The session ID that the client offered in a renegotiation.
-    renegotiated_id: Option<SessionId>,
+    renegotiated_id: Option<OfferedSessionId>,
     /// Records of the client that came before the ServerHello tells what they are, with the offsets of their ends.
-    waiting: Vec<(Record, u64)>,
+    waiting: Vec<(ProtectedRecord, u64)>,
 }
 
 /// What is remembered of the hellos until both are there.
@@ -83,8 +83,8 @@ pub struct HandshakeTracker {
     pub id: ConnectionId,
     facts: Connection,
     proposed: Option<Box<Proposed>>,
-    client_session_id: Option<SessionId>,
-    server_session_id: Option<SessionId>,
+    client_session_id: Option<OfferedSessionId>,
+    server_session_id: Option<OfferedSessionId>,
     /// What the ends of both streams look like, client first.
     ends: [SideClose; 2],
     /// The client's key exchange of TLS 1.2 or before came.
@@ -176,12 +176,12 @@ impl HandshakeTracker {
     /// Whether the end of the connection will make an offer of what its ClientHello proposes: without an answer that is not
     /// done before.
     #[must_use]
-    pub fn will_offer(&self, ledger: &CredentialStore) -> bool {
+    pub fn will_offer(&self, credential_store: &CredentialStore) -> bool {
         let Some(proposed) = self.proposed.as_deref() else {
             return false;
         };
-        let known = |id: &SessionId| {
-            ledger
+        let known = |id: &OfferedSessionId| {
+            credential_store
                 .find_session_id(self.facts.transport.kind(), id.bytes())
                 .is_some()
         };
@@ -214,10 +214,10 @@ impl HandshakeTracker {
     #[must_use]
     pub fn session_id(&self) -> Option<CredentialFingerprint> {
         let proposed = self.proposed.as_deref().and_then(|proposed| proposed.session_id);
-        proposed.or(self.client_session_id).as_ref().map(SessionId::name)
+        proposed.or(self.client_session_id).as_ref().map(OfferedSessionId::name)
     }
 
-    /// Bytes that its credentials take, here and in the ledger, until it is over and counted as finished.
+    /// Bytes that its credentials take, here and in the credential store, until it is over and counted as finished.
     #[must_use]
     pub fn memory(&self) -> usize {
         let psks = |proposed: &Proposed| proposed.psks.len() + proposed.left_out.len();
@@ -242,10 +242,10 @@ impl HandshakeTracker {
     pub fn event(
         &mut self,
         side: Side,
-        event: Event<'_>,
+        event: RecordEvent<'_>,
         at: At,
         offset: u64,
-        ledger: &mut CredentialStore,
+        credential_store: &mut CredentialStore,
         interner: &mut Interner,
     ) -> Feedback {
         let mut feedback = Feedback::None;
@@ -253,26 +253,26 @@ impl HandshakeTracker {
             return feedback;
         }
         match event {
-            Event::Message(Message::ClientHello(hello)) if side == Side::Client => {
+            RecordEvent::Message(Message::ClientHello(hello)) if side == Side::Client => {
                 self.client_hello(&hello, at, interner);
             }
-            Event::Message(Message::ServerHello(hello)) if side == Side::Server => {
+            RecordEvent::Message(Message::ServerHello(hello)) if side == Side::Server => {
                 self.server_hello(&hello, at, interner);
                 if hello.version.is_tls13() {
                     feedback = Feedback::ChangeCipherSpecIsDummy;
                 }
             }
-            Event::Message(message) => self.message(side, &message, at, ledger),
-            Event::ChangeCipherSpec => self.change_cipher_spec(side, at),
-            Event::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
-            Event::Protected(record) => {
-                self.protected(side, Record::of(&record, Content::Closed, at), offset);
+            RecordEvent::Message(message) => self.message(side, &message, at, credential_store),
+            RecordEvent::ChangeCipherSpec => self.change_cipher_spec(side, at),
+            RecordEvent::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
+            RecordEvent::Protected(record) => {
+                self.protected(side, ProtectedRecord::of(&record, Content::Closed, at), offset);
                 // Nothing that decides an offer comes under protection.
                 return feedback;
             }
-            Event::Desynchronised | Event::Resynchronised => {}
+            RecordEvent::Desynchronised | RecordEvent::Resynchronised => {}
         }
-        self.settle(ledger);
+        self.settle(credential_store);
         feedback
     }
 
@@ -298,11 +298,11 @@ impl HandshakeTracker {
 
     /// No more events: what was proposed is settled with what is known. `blind` says why a hello that was not seen
     /// may have been there all the same.
-    pub fn finish(&mut self, ledger: &mut CredentialStore, blind: [Option<Blindness>; 2]) {
+    pub fn finish(&mut self, credential_store: &mut CredentialStore, blind: [Option<Blindness>; 2]) {
         let [client_blind, server_blind] = blind;
         self.release_waiting();
-        self.resolve_offers(ledger, true);
-        self.settle(ledger);
+        self.resolve_offers(credential_store, true);
+        self.settle(credential_store);
         if self.facts.hello.yes().is_none() {
             self.facts.hello = Seen::Blind(client_blind.unwrap_or(Blindness::ClientHelloMissing));
         }
@@ -316,7 +316,7 @@ impl HandshakeTracker {
             && let Some(cause) = self.facts.server_side.handshake_loss.or(server_blind)
         {
             self.facts.shape = Seen::Blind(cause);
-            self.conclude_shape(cause, ledger);
+            self.conclude_shape(cause, credential_store);
         }
         let offers_tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
         let tls13 = self.facts.version().map_or(offers_tls13, ProtocolVersion::is_tls13);

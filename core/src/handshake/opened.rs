@@ -4,10 +4,10 @@
 use sha2::{Digest, Sha256};
 
 use super::HandshakeTracker;
-use super::credentials::SessionId;
+use super::credentials::OfferedSessionId;
 use super::protected::handshake_bytes;
 use crate::net::At;
-use crate::session::Record;
+use crate::session::ProtectedRecord;
 use crate::session::Side;
 use crate::session::{Blindness, Seen};
 use crate::session::{CredentialFingerprint, PskTerms};
@@ -23,7 +23,7 @@ impl HandshakeTracker {
     /// Takes a protected record that was opened; its handshake messages follow by [`HandshakeTracker::inner`]. `offset` counts the
     /// bytes of that side's stream up to the end of the record.
     pub fn opened(&mut self, side: Side, record: &Sealed<'_>, content: Content, at: At, offset: u64) {
-        self.protected(side, Record::of(record, content, at), offset);
+        self.protected(side, ProtectedRecord::of(record, content, at), offset);
     }
 
     /// Takes a handshake message that came under protection.
@@ -32,16 +32,16 @@ impl HandshakeTracker {
         side: Side,
         message: &Message<'_>,
         (at, offset): (At, u64),
-        ledger: &mut CredentialStore,
+        credential_store: &mut CredentialStore,
         interner: &mut Interner,
     ) {
         if self.facts.is_tls13() {
             match side {
                 Side::Client => self.client_inner(message, at, offset),
-                Side::Server => self.server_inner(message, (at, offset), ledger, interner),
+                Side::Server => self.server_inner(message, (at, offset), credential_store, interner),
             }
         } else {
-            self.renegotiated(side, message, at, ledger);
+            self.renegotiated(side, message, at, credential_store);
         }
     }
 
@@ -51,7 +51,7 @@ impl HandshakeTracker {
     }
 
     /// A record of TLS 1.3 that is no alert.
-    pub(super) fn opened_tls13(&mut self, side: Side, record: Record) {
+    pub(super) fn opened_tls13(&mut self, side: Side, record: ProtectedRecord) {
         let facts = self.facts.side_mut(side);
         // Before the client's Finished it is early data; before the server's there is none.
         if record.content == Content::Data && facts.finished.is_some() {
@@ -76,7 +76,7 @@ impl HandshakeTracker {
         &mut self,
         message: &Message<'_>,
         (at, offset): (At, u64),
-        ledger: &mut CredentialStore,
+        credential_store: &mut CredentialStore,
         interner: &mut Interner,
     ) {
         match message {
@@ -94,7 +94,7 @@ impl HandshakeTracker {
                 self.facts.server_side.finished = Some(at);
                 self.facts.server_side.handshake_bytes = handshake_bytes(offset);
             }
-            Message::PskTicket(ticket) => self.psk_ticket(*ticket, at, ledger),
+            Message::PskTicket(ticket) => self.psk_ticket(*ticket, at, credential_store),
             Message::Certificate(_)
             | Message::ClientHello(_)
             | Message::ClientKeyExchange(_)
@@ -118,7 +118,7 @@ impl HandshakeTracker {
         };
     }
 
-    fn psk_ticket(&mut self, ticket: PskTicket<'_>, at: At, ledger: &mut CredentialStore) {
+    fn psk_ticket(&mut self, ticket: PskTicket<'_>, at: At, credential_store: &mut CredentialStore) {
         let terms = PskTerms {
             age_add: ticket.age_add,
             max_early_data: ticket.max_early_data,
@@ -129,25 +129,25 @@ impl HandshakeTracker {
             CredentialFingerprint::of(ticket.ticket),
             (Some(ticket.lifetime), Some(terms)),
             at,
-            ledger,
+            credential_store,
         );
     }
 
     /// A message of a renegotiation: it may begin a session that later connections resume.
-    fn renegotiated(&mut self, side: Side, message: &Message<'_>, at: At, ledger: &mut CredentialStore) {
+    fn renegotiated(&mut self, side: Side, message: &Message<'_>, at: At, credential_store: &mut CredentialStore) {
         match (side, message) {
             (Side::Client, Message::ClientHello(hello)) => {
-                let id = SessionId::of(hello.session_id);
+                let id = OfferedSessionId::of(hello.session_id);
                 self.opened.rare.get_or_insert_default().renegotiated_id = Some(id);
             }
-            (Side::Server, Message::ServerHello(hello)) => self.renegotiated_session(hello, at, ledger),
-            (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, ledger),
+            (Side::Server, Message::ServerHello(hello)) => self.renegotiated_session(hello, at, credential_store),
+            (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, credential_store),
             _ => {}
         }
     }
 
-    fn renegotiated_session(&mut self, hello: &ServerHello<'_>, at: At, ledger: &mut CredentialStore) {
-        let id = SessionId::of(hello.session_id);
+    fn renegotiated_session(&mut self, hello: &ServerHello<'_>, at: At, credential_store: &mut CredentialStore) {
+        let id = OfferedSessionId::of(hello.session_id);
         // The same ID again resumes a session that has it already.
         let offered = self
             .opened
@@ -157,8 +157,8 @@ impl HandshakeTracker {
         if hello.session_id.is_empty() || offered == Some(id) {
             return;
         }
-        let entered = self.issue(Mechanism::SessionId, id.name(), (None, None), at, ledger);
-        if let Some(credential) = entered.and_then(|id| ledger.get_mut(id)) {
+        let entered = self.issue(Mechanism::SessionId, id.name(), (None, None), at, credential_store);
+        if let Some(credential) = entered.and_then(|id| credential_store.get_mut(id)) {
             credential.suite = Some(hello.cipher_suite);
             credential.extended_master_secret = Some(hello.extended_master_secret);
             // Servers renegotiate to ask for a certificate, and that comes later.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use super::HandshakeTracker;
 use crate::session::Blindness;
-use crate::session::Record;
+use crate::session::ProtectedRecord;
 use crate::session::ServerHelloFacts;
 use crate::session::{EarlyData, JSSE_PADDING, TicketsInferred};
 use crate::session::{PlainAlert, Side};
@@ -20,7 +20,7 @@ const SMALLEST_TICKET_RECORD: u16 = 60;
 const MAX_WAITING: usize = 16;
 
 impl HandshakeTracker {
-    pub(super) fn protected(&mut self, side: Side, record: Record, offset: u64) {
+    pub(super) fn protected(&mut self, side: Side, record: ProtectedRecord, offset: u64) {
         if side == Side::Client {
             if self.waits_for_answer(record) {
                 let waiting = &mut self.opened.rare.get_or_insert_default().waiting;
@@ -37,7 +37,7 @@ impl HandshakeTracker {
 
     /// Until the ServerHello is there nothing tells what a record is of a client that speaks TLS 1.3 and older versions. In
     /// a file without order it may stand further on. What comes before it in any order is early data.
-    fn waits_for_answer(&self, record: Record) -> bool {
+    fn waits_for_answer(&self, record: ProtectedRecord) -> bool {
         let hello = self.facts.hello.yes();
         record.content == Content::Closed
             && self.facts.answer.yes().is_none()
@@ -52,7 +52,7 @@ impl HandshakeTracker {
         }
     }
 
-    fn classify(&mut self, side: Side, record: Record, offset: u64) {
+    fn classify(&mut self, side: Side, record: ProtectedRecord, offset: u64) {
         let tls13 = self.facts.is_tls13();
         // Before the ServerHello is there, records of a client that speaks TLS 1.3 may be early data.
         let tls12 = match (self.facts.answer.yes(), self.facts.hello.yes()) {
@@ -120,7 +120,7 @@ impl HandshakeTracker {
         }
     }
 
-    fn protected_tls13(&mut self, side: Side, record: Record, offset: u64) {
+    fn protected_tls13(&mut self, side: Side, record: ProtectedRecord, offset: u64) {
         let Some(answer) = self.facts.answer.yes() else { return };
         self.opened.server_closed |= side == Side::Server;
         let tag = answer.suite.tls13_tag();
@@ -154,7 +154,7 @@ impl HandshakeTracker {
     }
 
     /// The client's records up to its Finished: early data, EndOfEarlyData, certificate, Finished, or an alert.
-    fn client_flight_tls13(&mut self, record: Record, offset: u64, tag: u16, padding: Option<u16>) {
+    fn client_flight_tls13(&mut self, record: ProtectedRecord, offset: u64, tag: u16, padding: Option<u16>) {
         let early = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
         let sized = |content: u16| {
             [0, JSSE_PADDING]

@@ -12,7 +12,7 @@ use {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-pub enum Format {
+pub enum CaptureFormat {
     /// Classic pcap with microseconds.
     Pcap,
     /// Classic pcap with nanoseconds.
@@ -56,7 +56,7 @@ pub struct Capture {
     /// Path as the user gave it; `-` for standard input.
     pub path: String,
     /// Format.
-    pub format: Format,
+    pub format: CaptureFormat,
     /// Compression, where there is one.
     pub compression: Option<Compression>,
     /// Frames read, counted as Wireshark counts them.
@@ -78,7 +78,7 @@ pub struct Capture {
 impl Capture {
     /// Of which nothing was read yet.
     #[must_use]
-    pub fn new(path: &str, format: Format) -> Self {
+    pub fn new(path: &str, format: CaptureFormat) -> Self {
         Self {
             path: path.to_owned(),
             format,

@@ -17,7 +17,7 @@ pub mod span;
 pub mod unanalysed;
 
 pub use capture::Capture;
-pub use decode::Decoder;
+pub use decode::FrameDecoder;
 pub use notice::{Notice, Notices};
 
 #[cfg(feature = "serde")]

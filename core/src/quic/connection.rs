@@ -5,7 +5,7 @@
 
 use super::cid::Cid;
 use super::crypto::CryptoStream;
-use super::frames::{Allowed, Frame, Frames};
+use super::frames::{Allowed, Frames, QuicFrame};
 use super::header::Long;
 use crate::decrypt::{
     self, PacketKey, ProtectedPacket, QuicKeys, Readiness, Scratch, Secrets, Speaker, is_retry_authentic,
@@ -34,7 +34,7 @@ pub enum Space {
 
 /// Something that the packets of a connection showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum QuicEvent {
     /// The client begins anew: what it said before does not count.
     Anew,
     /// A handshake message, header included.
@@ -60,7 +60,7 @@ pub struct Happened {
     /// The packet.
     pub at: At,
     /// What.
-    pub event: Event,
+    pub event: QuicEvent,
 }
 
 /// Keys of Initial packets under one connection ID and version.
@@ -113,9 +113,9 @@ impl KeySet {
 
 /// A packet whose keys are not there yet.
 #[derive(Debug, Clone)]
-struct Waiting {
+struct UndecryptedPacket {
     speaker: Speaker,
-    space: decrypt::Space,
+    space: decrypt::TrafficSpace,
     number_at: usize,
     bytes: Box<[u8]>,
     at: At,
@@ -123,7 +123,7 @@ struct Waiting {
 
 /// One connection.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub struct QuicConnection {
     /// Newest last.
     sets: Vec<KeySet>,
     /// Number of the client's latest beginning.
@@ -144,14 +144,14 @@ pub struct Connection {
     /// TLS streams of Initial, Handshake and 1-RTT packets, client and server.
     streams: [[CryptoStream; 2]; 3],
     keys: Option<Box<QuicKeys>>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<UndecryptedPacket>,
     waiting_bytes: usize,
     /// Packets of each side that stayed closed, beside early data.
     closed: [u32; 2],
     events: Vec<Happened>,
 }
 
-impl Connection {
+impl QuicConnection {
     /// Opens the first Initial of a client. `None` where it is not authentic.
     pub fn open(long: &Long<'_>, at: At, scratch: &mut Scratch) -> Option<Self> {
         let mut first = KeySet::new(long.version, long.destination, 0)?;
@@ -254,7 +254,7 @@ impl Connection {
         self.retried |=
             self.retries.contains(&long.destination) || (version_before == long.version && !long.token.is_empty());
         self.version_negotiation |= version_before != long.version;
-        self.happen(Speaker::Client, at, Event::Anew);
+        self.happen(Speaker::Client, at, QuicEvent::Anew);
     }
 
     /// Takes a Retry. `true` where it answers the first Initial: then its source connection ID is what the client calls
@@ -318,8 +318,8 @@ impl Connection {
     ) {
         let key_space = match space {
             Space::Initial => return,
-            Space::Handshake => decrypt::Space::Handshake,
-            Space::Application => decrypt::Space::Application,
+            Space::Handshake => decrypt::TrafficSpace::Handshake,
+            Space::Application => decrypt::TrafficSpace::Application,
         };
         let Some(keys) = &mut self.keys else {
             // Before the hello is whole nobody knows whether there are keys.
@@ -343,7 +343,7 @@ impl Connection {
 
     fn open_protected(
         &mut self,
-        (speaker, space): (Speaker, decrypt::Space),
+        (speaker, space): (Speaker, decrypt::TrafficSpace),
         packet: (&[u8], usize),
         at: At,
         scratch: &mut Scratch,
@@ -351,8 +351,8 @@ impl Connection {
         let keys = self.keys.as_mut();
         let opened = keys.and_then(|keys| keys.open(speaker, space, packet, scratch));
         let space = match space {
-            decrypt::Space::Handshake => Space::Handshake,
-            decrypt::Space::Application => Space::Application,
+            decrypt::TrafficSpace::Handshake => Space::Handshake,
+            decrypt::TrafficSpace::Application => Space::Application,
         };
         if opened.is_some() {
             self.frames(speaker, space, at, scratch.frames());
@@ -370,12 +370,12 @@ impl Connection {
         *count = count.saturating_add(1);
     }
 
-    fn hold(&mut self, (speaker, space): (Speaker, decrypt::Space), (bytes, number_at): (&[u8], usize), at: At) {
+    fn hold(&mut self, (speaker, space): (Speaker, decrypt::TrafficSpace), (bytes, number_at): (&[u8], usize), at: At) {
         if self.waiting.len() >= MAX_WAITING || self.waiting_bytes + bytes.len() > MAX_WAITING_BYTES {
             return self.stay_closed(speaker);
         }
         self.waiting_bytes += bytes.len();
-        self.waiting.push(Waiting {
+        self.waiting.push(UndecryptedPacket {
             speaker,
             space,
             number_at,
@@ -413,17 +413,17 @@ impl Connection {
         };
         for frame in Frames::new(payload, allowed) {
             match frame {
-                Frame::Crypto { offset, data } => self.crypto(speaker, space, at, offset, data),
-                Frame::Close { application, code } => self.happen(
+                QuicFrame::Crypto { offset, data } => self.crypto(speaker, space, at, offset, data),
+                QuicFrame::Close { application, code } => self.happen(
                     speaker,
                     at,
-                    Event::Close {
+                    QuicEvent::Close {
                         space,
                         application,
                         code,
                     },
                 ),
-                Frame::NewConnectionId { id, token } => self.happen(speaker, at, Event::NewId(id, token)),
+                QuicFrame::NewConnectionId { id, token } => self.happen(speaker, at, QuicEvent::NewId(id, token)),
             }
         }
     }
@@ -441,12 +441,12 @@ impl Connection {
             self.events.push(Happened {
                 speaker,
                 at,
-                event: Event::Message(space, message),
+                event: QuicEvent::Message(space, message),
             });
         }
     }
 
-    fn happen(&mut self, speaker: Speaker, at: At, event: Event) {
+    fn happen(&mut self, speaker: Speaker, at: At, event: QuicEvent) {
         self.events.push(Happened { speaker, at, event });
     }
 
@@ -516,7 +516,7 @@ impl Connection {
         let keys = self.keys();
         closed == 0
             && !stream.has_gap()
-            && keys.is_some_and(|keys| keys.is_complete(speaker, decrypt::Space::Application))
+            && keys.is_some_and(|keys| keys.is_complete(speaker, decrypt::TrafficSpace::Application))
     }
 
     /// Whether bytes of this side's Initial stream are missing or could not be kept, and which.

@@ -6,7 +6,7 @@ use crate::tls::Reader;
 
 /// A frame that tells something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Frame<'a> {
+pub enum QuicFrame<'a> {
     /// Bytes of TLS, at an offset of their stream.
     Crypto {
         /// Offset.
@@ -33,7 +33,7 @@ pub enum Frame<'a> {
 /// One frame, read.
 enum Read<'a> {
     /// It tells something.
-    Telling(Frame<'a>),
+    Telling(QuicFrame<'a>),
     /// It was passed over.
     Other,
 }
@@ -80,7 +80,7 @@ impl<'a> Frames<'a> {
                 let data = bytes(reader)?;
                 // No stream is longer (RFC 9000 §19.6).
                 offset.checked_add(data.len() as u64).filter(|end| *end < 1 << 62)?;
-                return Some(Read::Telling(Frame::Crypto { offset, data }));
+                return Some(Read::Telling(QuicFrame::Crypto { offset, data }));
             }
             // NEW_TOKEN, and DATAGRAM with a length (RFC 9221).
             7 | 0x31 => drop(bytes(reader)?),
@@ -98,7 +98,7 @@ impl<'a> Frames<'a> {
                     varint(reader)?;
                 }
                 bytes(reader)?;
-                return Some(Read::Telling(Frame::Close { application, code }));
+                return Some(Read::Telling(QuicFrame::Close { application, code }));
             }
             // DATAGRAM without one.
             0x30 => drop(reader.take(reader.rest().len())?),
@@ -111,9 +111,9 @@ impl<'a> Frames<'a> {
 }
 
 impl<'a> Iterator for Frames<'a> {
-    type Item = Frame<'a>;
+    type Item = QuicFrame<'a>;
 
-    fn next(&mut self) -> Option<Frame<'a>> {
+    fn next(&mut self) -> Option<QuicFrame<'a>> {
         loop {
             if let Read::Telling(frame) = self.read()? {
                 return Some(frame);
@@ -154,22 +154,22 @@ fn stream(reader: &mut Reader<'_>, kind: u64) -> Option<()> {
 }
 
 /// RFC 9000 §19.15.
-fn new_connection_id<'a>(reader: &mut Reader<'_>) -> Option<Frame<'a>> {
+fn new_connection_id<'a>(reader: &mut Reader<'_>) -> Option<QuicFrame<'a>> {
     integers(reader, 2)?;
     let id = Cid::new(reader.vec8()?)?;
     let token = *reader.array()?;
-    Some(Frame::NewConnectionId { id, token })
+    Some(QuicFrame::NewConnectionId { id, token })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all(payload: &[u8], allowed: Allowed) -> Vec<Frame<'_>> {
+    fn all(payload: &[u8], allowed: Allowed) -> Vec<QuicFrame<'_>> {
         Frames::new(payload, allowed).collect()
     }
 
-    const CRYPTO: Frame<'static> = Frame::Crypto {
+    const CRYPTO: QuicFrame<'static> = QuicFrame::Crypto {
         offset: 5,
         data: &[9, 8],
     };
@@ -184,7 +184,7 @@ mod tests {
             &[0x1c, 0x41, 0x78, 6, 2, b'n', b'o'],
         ]
         .concat();
-        let close = Frame::Close {
+        let close = QuicFrame::Close {
             application: false,
             code: 0x178,
         };
@@ -235,7 +235,7 @@ mod tests {
     fn a_new_connection_id_comes_with_its_token() {
         let mut payload = vec![0x18, 1, 0, 3, 1, 2, 3];
         payload.extend([7; 16]);
-        let expected = Frame::NewConnectionId {
+        let expected = QuicFrame::NewConnectionId {
             id: Cid::new(&[1, 2, 3]).expect("short"),
             token: [7; 16],
         };

@@ -60,7 +60,7 @@ pub struct Long<'a> {
 
 /// The first packet of (what is left of) a datagram.
 #[derive(Debug, Clone, Copy)]
-pub enum Packet<'a> {
+pub enum QuicPacket<'a> {
     /// Of version 1 or 2.
     Long(Long<'a>),
     /// Version Negotiation: both connection IDs as the server mirrors them (RFC 8999 §6).
@@ -85,18 +85,18 @@ pub enum Packet<'a> {
 
 /// Takes the first packet off a datagram; gives it and what is left. `None` where no packet stands.
 #[must_use]
-pub fn split(datagram: &[u8]) -> Option<(Packet<'_>, &[u8])> {
+pub fn split(datagram: &[u8]) -> Option<(QuicPacket<'_>, &[u8])> {
     let mut reader = Reader::new(datagram);
     let first = reader.u8()?;
     if first & 0x80 == 0 {
-        return Some((Packet::Short(datagram), &[]));
+        return Some((QuicPacket::Short(datagram), &[]));
     }
     let version = reader.u32()?;
     let (destination, source) = (Cid::new(reader.vec8()?)?, Cid::new(reader.vec8()?)?);
     let packet = match version {
-        0 => Packet::VersionNegotiation { destination, source },
+        0 => QuicPacket::VersionNegotiation { destination, source },
         QUIC_V1 | QUIC_V2 => return long(datagram, reader, (first, version), (destination, source)),
-        _ => Packet::Unknown {
+        _ => QuicPacket::Unknown {
             version,
             destination,
             source,
@@ -110,7 +110,7 @@ fn long<'a>(
     mut reader: Reader<'a>,
     (first, version): (u8, u32),
     (destination, source): (Cid, Cid),
-) -> Option<(Packet<'a>, &'a [u8])> {
+) -> Option<(QuicPacket<'a>, &'a [u8])> {
     let kind = LongKind::of(version, first);
     let mut packet = Long {
         kind,
@@ -124,7 +124,7 @@ fn long<'a>(
     if kind == LongKind::Retry {
         // The token reaches up to the tag.
         packet.token = reader.take(reader.rest().len().checked_sub(16)?)?;
-        return Some((Packet::Long(packet), &[]));
+        return Some((QuicPacket::Long(packet), &[]));
     }
     if kind == LongKind::Initial {
         let length = usize::try_from(varint(&mut reader)?).ok()?;
@@ -135,7 +135,7 @@ fn long<'a>(
     reader.take(length)?;
     let (bytes, rest) = datagram.split_at_checked(datagram.len() - reader.rest().len())?;
     packet.bytes = bytes;
-    Some((Packet::Long(packet), rest))
+    Some((QuicPacket::Long(packet), rest))
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
 
     fn long_of(datagram: &[u8]) -> Long<'_> {
         match split(datagram) {
-            Some((Packet::Long(long), _)) => long,
+            Some((QuicPacket::Long(long), _)) => long,
             other => panic!("{other:?}"),
         }
     }
@@ -211,7 +211,7 @@ mod tests {
             (LongKind::Handshake, 11, 9)
         );
         let (_, rest) = split(rest).expect("a packet");
-        assert!(matches!(split(rest), Some((Packet::Short([0x41, 7, 1]), []))));
+        assert!(matches!(split(rest), Some((QuicPacket::Short([0x41, 7, 1]), []))));
         assert!(split(&[]).is_none());
     }
 

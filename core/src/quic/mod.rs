@@ -13,7 +13,7 @@ mod header;
 pub(crate) mod testing;
 
 pub use cid::Cid;
-pub use connection::{Connection, Event, Happened, Space, reset_token};
+pub use connection::{Happened, QuicConnection, QuicEvent, Space, reset_token};
 pub use crypto::CryptoStream;
-pub use frames::{Allowed, Frame, Frames};
-pub use header::{Long, LongKind, Packet, split, varint};
+pub use frames::{Allowed, Frames, QuicFrame};
+pub use header::{Long, LongKind, QuicPacket, split, varint};

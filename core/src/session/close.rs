@@ -168,7 +168,7 @@ impl Close {
 /// A protected record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
-pub struct Record {
+pub struct ProtectedRecord {
     /// Type, as the record layer says it.
     pub content_type: ContentType,
     /// Length in bytes.
@@ -179,7 +179,7 @@ pub struct Record {
     pub at: At,
 }
 
-impl Record {
+impl ProtectedRecord {
     pub(crate) const fn of(record: &Sealed<'_>, content: Content, at: At) -> Self {
         Self {
             content_type: record.content_type,
@@ -195,9 +195,9 @@ impl Record {
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
 pub struct SideClose {
     /// Its last protected record.
-    pub last: Option<Record>,
+    pub last: Option<ProtectedRecord>,
     /// The one before.
-    pub before_last: Option<Record>,
+    pub before_last: Option<ProtectedRecord>,
     /// Bytes of an unfinished record follow the last one.
     pub unfinished: bool,
     /// Records of alert size with other records after them: data may be that short here.

@@ -160,7 +160,7 @@ fn class(connection: &Connection, notifies: [CloseNotify; 2], silence: Silence) 
 mod tests {
     use super::*;
     use crate::net::At;
-    use crate::session::close::Record;
+    use crate::session::close::ProtectedRecord;
     use crate::session::side::PlainAlert;
     use crate::session::tests::{answered, at};
     use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
@@ -181,7 +181,7 @@ mod tests {
 
     fn last(content_type: ContentType, length: u16, at: At) -> SideClose {
         SideClose {
-            last: Some(Record {
+            last: Some(ProtectedRecord {
                 content_type,
                 length,
                 content: Content::Closed,

@@ -250,7 +250,7 @@ pub enum TicketsInferred {
 
 /// The facts of one TLS connection.
 ///
-/// Stands in memory as written: hindsight looks at every connection again and again, and what it looks at most are the
+/// Stands in memory as written: service analysis looks at every connection again and again, and what it looks at most are the
 /// first 192 bytes.
 #[derive(Debug, Clone)]
 #[repr(C)]
@@ -318,7 +318,7 @@ pub struct Connection {
     pub edges: Option<Box<MergeHints>>,
 }
 
-/// What hindsight looks at most stands in front of what it seldom needs; and kept, a connection fits a block of 768 bytes,
+/// What service analysis looks at most stands in front of what it seldom needs; and kept, a connection fits a block of 768 bytes,
 /// reference counts included: one byte more takes 896.
 #[cfg(target_pointer_width = "64")]
 const _: () = {

@@ -17,7 +17,7 @@ use {
     serde::{Deserialize, Serialize},
 };
 
-/// Index of a credential in the ledger.
+/// Index of a credential in the credential store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(pub u32);
 
@@ -105,7 +105,7 @@ impl CredentialFingerprint {
         field.is_some_and(fits)
     }
 
-    /// The first 128 bits of the digest: the key of the ledger.
+    /// The first 128 bits of the digest: the key of the credential store.
     #[must_use]
     pub fn key(&self) -> u128 {
         self.sha256.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))

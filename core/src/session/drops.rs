@@ -7,7 +7,7 @@ const MAX_STRETCHES: usize = 256;
 
 /// A stretch of packet time in which packets were lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stretch {
+struct LossPeriod {
     /// Before its first loss; `None` at the beginning of the input.
     from: Option<Timestamp>,
     /// After its last loss.
@@ -19,7 +19,7 @@ struct Stretch {
 /// All losses of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Drops {
-    stretches: Vec<Stretch>,
+    stretches: Vec<LossPeriod>,
     /// Latest packet when losses were asked for last.
     asked: Option<Timestamp>,
     counted: u64,
@@ -36,7 +36,7 @@ impl Drops {
         if self.stretches.len() >= MAX_STRETCHES {
             self.join_neighbours();
         }
-        self.stretches.push(Stretch {
+        self.stretches.push(LossPeriod {
             from,
             to: last,
             packets,
@@ -46,7 +46,7 @@ impl Drops {
     /// Packets lost before a time.
     #[must_use]
     pub fn before(&self, time: Timestamp) -> u64 {
-        let begun = |stretch: &&Stretch| stretch.from.is_none_or(|from| from <= time);
+        let begun = |stretch: &&LossPeriod| stretch.from.is_none_or(|from| from <= time);
         self.stretches.iter().filter(begun).map(|stretch| stretch.packets).sum()
     }
 
@@ -60,7 +60,7 @@ impl Drops {
     fn join_neighbours(&mut self) {
         let joined = self.stretches.chunks(2).filter_map(|pair| {
             let (first, last) = (pair.first()?, pair.last()?);
-            Some(Stretch {
+            Some(LossPeriod {
                 from: first.from,
                 to: last.to,
                 packets: pair.iter().map(|stretch| stretch.packets).sum(),

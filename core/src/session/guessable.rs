@@ -87,9 +87,9 @@ impl Guessable {
 /// Whether the MAC of the ticket is right under this key, in the layout that its length admits: OpenSSL and what uses
 /// it (HMAC-SHA256 over name, IV and whole blocks), GnuTLS (HMAC-SHA1, and a length in front of the blocks).
 fn seals(key: &[u8], ticket: &[u8]) -> bool {
-    match Layout::of(ticket) {
-        Some(Layout::OpenSsl) => mac_fits::<Hmac<Sha256>>(key, ticket),
-        Some(Layout::GnuTls) => key
+    match TicketLayout::of(ticket) {
+        Some(TicketLayout::OpenSsl) => mac_fits::<Hmac<Sha256>>(key, ticket),
+        Some(TicketLayout::GnuTls) => key
             .first_chunk::<NAME>()
             .is_some_and(|key| mac_fits::<Hmac<Sha1>>(key, ticket)),
         None => false,
@@ -110,14 +110,14 @@ fn mac_fits<M: Mac + KeyInit>(key: &[u8], ticket: &[u8]) -> bool {
 
 /// How a ticket with a 16-byte key name is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+enum TicketLayout {
     /// name\[16\] iv\[16\] blocks HMAC-SHA256\[32\].
     OpenSsl,
     /// name\[16\] iv\[16\] length\[2\] blocks HMAC-SHA1\[20\].
     GnuTls,
 }
 
-impl Layout {
+impl TicketLayout {
     fn of(ticket: &[u8]) -> Option<Self> {
         let field = ticket.get(HEAD..)?.first_chunk().copied().map(u16::from_be_bytes)?;
         let blocks = |tail: usize| ticket.len().checked_sub(HEAD + tail).filter(|bytes| *bytes > 0);
@@ -134,7 +134,7 @@ impl Layout {
 /// Whether a ticket has a layout whose MAC can be checked.
 #[must_use]
 pub(super) fn can_be_checked(ticket: &[u8]) -> bool {
-    Layout::of(ticket).is_some()
+    TicketLayout::of(ticket).is_some()
 }
 
 #[cfg(test)]
@@ -210,12 +210,12 @@ mod tests {
         let with_field = |length: usize, field: u16| {
             let mut ticket = vec![0xa3; length];
             ticket[HEAD..HEAD + 2].copy_from_slice(&field.to_be_bytes());
-            Layout::of(&ticket)
+            TicketLayout::of(&ticket)
         };
-        assert_eq!(Layout::of(&[9; 64 + 16]), Some(Layout::OpenSsl));
-        assert_eq!(Layout::of(&[9; 64 + 17]), None);
-        assert_eq!(Layout::of(&[9; 64]), None);
-        assert_eq!(with_field(54 + 96, 96), Some(Layout::GnuTls));
+        assert_eq!(TicketLayout::of(&[9; 64 + 16]), Some(TicketLayout::OpenSsl));
+        assert_eq!(TicketLayout::of(&[9; 64 + 17]), None);
+        assert_eq!(TicketLayout::of(&[9; 64]), None);
+        assert_eq!(with_field(54 + 96, 96), Some(TicketLayout::GnuTls));
         assert_eq!(with_field(54 + 96, 97), None);
         assert_eq!(with_field(54, 0), None);
         assert!(can_be_checked(&[9; 80]) && !can_be_checked(&[9; 81]));

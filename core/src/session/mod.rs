@@ -23,7 +23,9 @@ mod transport;
 pub use crate::tcp::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
 pub use clocks::set_server_back;
-pub use close::{Close, CloseClass, CloseNotify, Record, SideClose, classify as classify_close, may_be_goodbye};
+pub use close::{
+    Close, CloseClass, CloseNotify, ProtectedRecord, SideClose, classify as classify_close, may_be_goodbye,
+};
 pub(crate) use close_dtls::first_to_say_goodbye;
 pub use close_dtls::{Silence, answer_time, classify_dtls};
 pub(crate) use connection::JSSE_PADDING;

@@ -29,8 +29,8 @@ pub struct ConnectionStore {
     limit: usize,
     /// Connections that go on and are kept as far as they have come.
     open: HashSet<ConnectionId>,
-    omitted: BTreeMap<Service, Outcomes>,
-    omitted_total: u64,
+    evicted: BTreeMap<Service, Outcomes>,
+    evicted_total: u64,
     /// Of services beyond those that are told apart.
     elsewhere: Outcomes,
 }
@@ -60,8 +60,8 @@ impl ConnectionStore {
             bytes: 0,
             limit,
             open: HashSet::new(),
-            omitted: BTreeMap::new(),
-            omitted_total: 0,
+            evicted: BTreeMap::new(),
+            evicted_total: 0,
             elsewhere: Outcomes::default(),
         }
     }
@@ -81,18 +81,23 @@ impl ConnectionStore {
     }
 
     /// Keeps a connection that is over.
-    pub fn keep(&mut self, id: ConnectionId, connection: impl Into<Arc<Connection>>, ledger: &mut CredentialStore) {
+    pub fn keep(
+        &mut self,
+        id: ConnectionId,
+        connection: impl Into<Arc<Connection>>,
+        credential_store: &mut CredentialStore,
+    ) {
         self.note_over(id, true);
         if let Some(connection) = self.put(id, connection.into()) {
             self.open.remove(&id);
-            self.fold(&connection, ledger);
+            self.fold(&connection, credential_store);
         } else if !self.open.is_empty() {
             self.open.remove(&id);
         }
         // Connections that turned out to be none leave empty places behind.
         while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
         {
-            self.fold_oldest(ledger);
+            self.fold_oldest(credential_store);
         }
     }
 
@@ -105,13 +110,13 @@ impl ConnectionStore {
     }
 
     /// Nothing comes into the slot of a connection any more.
-    fn note_over(&mut self, id: ConnectionId, kept: bool) {
+    fn note_over(&mut self, id: ConnectionId, connection_store: bool) {
         let Some(index) = id.0.checked_sub(self.base).map(|index| index as usize) else {
             return;
         };
         if let Some(over) = self.over.get_mut(index) {
             *over = true;
-            if kept && index < self.passed {
+            if connection_store && index < self.passed {
                 self.stragglers.push_back(id);
             }
         }
@@ -140,14 +145,14 @@ impl ConnectionStore {
 
     /// Folds connections that ended before `time`, oldest first, at most `most` of them. One that is still open holds up
     /// none of those that began after it.
-    pub fn fold_before(&mut self, time: Timestamp, most: usize, ledger: &mut CredentialStore) {
+    pub fn evict_before(&mut self, time: Timestamp, most: usize, credential_store: &mut CredentialStore) {
         let mut left = most;
         while left > 0
             && let Some(&id) = self.stragglers.front()
             && self.get(id).is_none_or(|connection| connection.transport.ended < time)
         {
             self.stragglers.pop_front();
-            left -= usize::from(self.fold_one(id, ledger));
+            left -= usize::from(self.fold_one(id, credential_store));
         }
         while left > 0
             && let Some(slot) = self.slots.get(self.passed)
@@ -160,7 +165,7 @@ impl ConnectionStore {
             };
             self.passed += 1;
             if is_due {
-                left -= usize::from(self.fold_one(id, ledger));
+                left -= usize::from(self.fold_one(id, credential_store));
             }
         }
         while let (Some(None), Some(true)) = (self.slots.front(), self.over.front()) {
@@ -174,11 +179,11 @@ impl ConnectionStore {
     }
 
     /// Folds this connection; `false` where it is not there any more.
-    fn fold_one(&mut self, id: ConnectionId, ledger: &mut CredentialStore) -> bool {
+    fn fold_one(&mut self, id: ConnectionId, credential_store: &mut CredentialStore) -> bool {
         let index = id.0.checked_sub(self.base).map(|index| index as usize);
         let connection = index.and_then(|index| self.slots.get_mut(index)?.take());
         if let Some(connection) = &connection {
-            self.fold(connection, ledger);
+            self.fold(connection, credential_store);
         }
         connection.is_some()
     }
@@ -197,14 +202,14 @@ impl ConnectionStore {
 
     /// Changes what names hosts in every kept connection.
     pub fn rename(&mut self, mut change: impl FnMut(&mut Connection)) {
-        let kept = self.slots.iter_mut().flatten();
-        kept.for_each(|connection| change(Arc::make_mut(connection)));
+        let connection_store = self.slots.iter_mut().flatten();
+        connection_store.for_each(|connection| change(Arc::make_mut(connection)));
     }
 
     /// Changes the services of what was folded away. Two that become one are counted together.
-    pub fn rename_omitted(&mut self, mut change: impl FnMut(Service) -> Service) {
-        for (service, omitted) in std::mem::take(&mut self.omitted) {
-            self.omitted.entry(change(service)).or_default().merge(&omitted);
+    pub fn rename_evicted(&mut self, mut change: impl FnMut(Service) -> Service) {
+        for (service, evicted) in std::mem::take(&mut self.evicted) {
+            self.evicted.entry(change(service)).or_default().merge(&evicted);
         }
     }
 
@@ -227,7 +232,7 @@ impl ConnectionStore {
     #[must_use]
     pub const fn in_turn<'k, 'o>(&'k self, order: &'o [ConnectionId]) -> InTurn<'k, 'o> {
         InTurn {
-            kept: self,
+            connection_store: self,
             order,
             place: 0,
         }
@@ -246,38 +251,38 @@ impl ConnectionStore {
     }
 
     /// Counts of what was folded away, by service.
-    pub fn omitted(&self) -> impl Iterator<Item = (&Service, &Outcomes)> {
-        self.omitted.iter()
+    pub fn evicted(&self) -> impl Iterator<Item = (&Service, &Outcomes)> {
+        self.evicted.iter()
     }
 
     /// Counts of what another run folded away; those of services that it did not tell apart have no service.
-    pub fn add_omitted(&mut self, service: Option<Service>, omitted: &Outcomes) {
-        self.omitted_total += omitted.total();
-        self.counts_of(service).merge(omitted);
+    pub fn add_evicted(&mut self, service: Option<Service>, evicted: &Outcomes) {
+        self.evicted_total += evicted.total();
+        self.counts_of(service).merge(evicted);
     }
 
     fn counts_of(&mut self, service: Option<Service>) -> &mut Outcomes {
         let known = |service: &Service| {
             let name = service.name.as_deref().map_or(0, str::len);
-            let room = self.omitted.len() < MAX_EVICTED_SERVICES && name <= MAX_EVICTED_NAME;
-            room || self.omitted.contains_key(service)
+            let room = self.evicted.len() < MAX_EVICTED_SERVICES && name <= MAX_EVICTED_NAME;
+            room || self.evicted.contains_key(service)
         };
         match service.filter(known) {
-            Some(service) => self.omitted.entry(service).or_default(),
+            Some(service) => self.evicted.entry(service).or_default(),
             None => &mut self.elsewhere,
         }
     }
 
     /// Counts of what was folded away of services that are not told apart.
     #[must_use]
-    pub const fn omitted_elsewhere(&self) -> &Outcomes {
+    pub const fn evicted_elsewhere(&self) -> &Outcomes {
         &self.elsewhere
     }
 
     /// How many were folded away.
     #[must_use]
-    pub const fn omitted_total(&self) -> u64 {
-        self.omitted_total
+    pub const fn evicted_total(&self) -> u64 {
+        self.evicted_total
     }
 
     /// Bytes held for finished connections and the credentials they issued or offered.
@@ -286,12 +291,12 @@ impl ConnectionStore {
         self.bytes
     }
 
-    fn fold_oldest(&mut self, ledger: &mut CredentialStore) {
+    fn fold_oldest(&mut self, credential_store: &mut CredentialStore) {
         // One that is still open loses its place; it is folded when it ends.
         let id = ConnectionId(self.base);
         match self.drop_front() {
             Some(connection) if self.open.remove(&id) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
-            Some(connection) => self.fold(&connection, ledger),
+            Some(connection) => self.fold(&connection, credential_store),
             None => {}
         }
     }
@@ -305,7 +310,7 @@ impl ConnectionStore {
         slot
     }
 
-    fn fold(&mut self, connection: &Connection, ledger: &mut CredentialStore) {
+    fn fold(&mut self, connection: &Connection, credential_store: &mut CredentialStore) {
         self.bytes = self.bytes.saturating_sub(cost(connection));
         // Whatever stands before it is folded, or has been open all the while.
         let oldest = self.number(self.passed);
@@ -315,10 +320,10 @@ impl ConnectionStore {
             .copied()
             .chain(connection.offers.iter().map(|offer| offer.credential))
         {
-            ledger.forget(id, oldest);
+            credential_store.forget(id, oldest);
         }
         self.counts_of(Some(Service::of(connection))).count(connection.outcome);
-        self.omitted_total += 1;
+        self.evicted_total += 1;
     }
 }
 
@@ -326,7 +331,7 @@ impl ConnectionStore {
 /// them is looked at.
 #[derive(Debug, Clone)]
 pub struct InTurn<'k, 'o> {
-    kept: &'k ConnectionStore,
+    connection_store: &'k ConnectionStore,
     order: &'o [ConnectionId],
     place: usize,
 }
@@ -343,7 +348,7 @@ impl InTurn<'_, '_> {
             sum ^ u64::from(connection.server.port) ^ outcome ^ hello
         };
         // Loads that depend on one another in nothing: the processor waits for all of them together.
-        std::hint::black_box(next.filter_map(|id| self.kept.get(*id)).fold(0, load));
+        std::hint::black_box(next.filter_map(|id| self.connection_store.get(*id)).fold(0, load));
     }
 }
 
@@ -357,14 +362,14 @@ impl<'k> Iterator for InTurn<'k, '_> {
                 self.load();
             }
             self.place += 1;
-            if let Some(connection) = self.kept.get(id) {
+            if let Some(connection) = self.connection_store.get(id) {
                 return Some((id, connection));
             }
         }
     }
 }
 
-/// Bytes that keeping this connection costs, its share of the ledger included.
+/// Bytes that keeping this connection costs, its share of the credential store included.
 fn cost(connection: &Connection) -> usize {
     size_of::<Connection>()
         + SHARED
@@ -413,18 +418,18 @@ mod tests {
     }
 
     /// Kept under a limit: connections of the seconds from 0, each with what it is counted as.
-    fn kept(limit: usize, connections: impl IntoIterator<Item = Connection>) -> ConnectionStore {
-        let mut kept = ConnectionStore::new(limit);
-        let mut ledger = CredentialStore::default();
+    fn connection_store(limit: usize, connections: impl IntoIterator<Item = Connection>) -> ConnectionStore {
+        let mut connection_store = ConnectionStore::new(limit);
+        let mut credential_store = CredentialStore::default();
         for connection in connections {
-            let id = kept.reserve();
-            kept.keep(id, connection, &mut ledger);
+            let id = connection_store.reserve();
+            connection_store.keep(id, connection, &mut credential_store);
         }
-        kept
+        connection_store
     }
 
-    fn all_kept(kept: &ConnectionStore) -> Vec<u32> {
-        kept.iter().map(|(id, _)| id.0).collect()
+    fn all_kept(connection_store: &ConnectionStore) -> Vec<u32> {
+        connection_store.iter().map(|(id, _)| id.0).collect()
     }
 
     /// What one connection counts, without hello and credentials.
@@ -439,8 +444,8 @@ mod tests {
         assert_eq!(cost(&long), PLAIN + (2000 - 1024) + (2000 - 1024));
         long.issued = vec![crate::session::CredentialId(1); 3];
         assert_eq!(cost(&long), PLAIN + 2 * (2000 - 1024) + 3 * (CREDENTIAL + 4));
-        let kept = kept(usize::MAX, [long.clone(), unseen(1)]);
-        assert_eq!(kept.bytes(), cost(&long) + PLAIN);
+        let connection_store = connection_store(usize::MAX, [long.clone(), unseen(1)]);
+        assert_eq!(connection_store.bytes(), cost(&long) + PLAIN);
         let mut behind_a_balancer = unseen(2);
         behind_a_balancer.transport.uncommon = Some(Box::default());
         assert_eq!(cost(&behind_a_balancer), PLAIN + size_of::<RareFacts>() + 16);
@@ -451,13 +456,16 @@ mod tests {
     #[test]
     fn exactly_the_limit_is_kept_and_beyond_it_the_oldest_goes() {
         let limit = 3 * (PLAIN + SLOT);
-        assert_eq!(all_kept(&kept(limit, (0..3).map(unseen))), [0, 1, 2]);
-        let after = kept(limit, (0..4).map(unseen));
+        assert_eq!(all_kept(&connection_store(limit, (0..3).map(unseen))), [0, 1, 2]);
+        let after = connection_store(limit, (0..4).map(unseen));
         assert_eq!(all_kept(&after), [1, 2, 3]);
         assert_eq!((after.bytes(), after.len(), after.is_empty()), (3 * PLAIN, 3, false));
         // One is always kept.
-        assert_eq!(all_kept(&kept(0, (0..4).map(unseen))), [3]);
-        assert_eq!((kept(0, []).len(), kept(0, []).is_empty()), (0, true));
+        assert_eq!(all_kept(&connection_store(0, (0..4).map(unseen))), [3]);
+        assert_eq!(
+            (connection_store(0, []).len(), connection_store(0, []).is_empty()),
+            (0, true)
+        );
     }
 
     #[test]
@@ -475,7 +483,7 @@ mod tests {
             outcome: *outcome,
             ..with_hello(second, "a.test", 1)
         });
-        let mut kept = kept(1, connections.chain([with_hello(9, "b.test", 1)]));
+        let mut connection_store = connection_store(1, connections.chain([with_hello(9, "b.test", 1)]));
         let counts = Outcomes {
             resumed: 1,
             declined: 2,
@@ -485,10 +493,10 @@ mod tests {
             unclear: 1,
         };
         let service = at(Some("a.test".into()));
-        assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &counts)]);
-        assert_eq!((kept.omitted_total(), counts.total()), (7, 7));
-        kept.add_omitted(Some(service.clone()), &counts);
-        kept.add_omitted(None, &counts);
+        assert_eq!(connection_store.evicted().collect::<Vec<_>>(), [(&service, &counts)]);
+        assert_eq!((connection_store.evicted_total(), counts.total()), (7, 7));
+        connection_store.add_evicted(Some(service.clone()), &counts);
+        connection_store.add_evicted(None, &counts);
         let twice = Outcomes {
             resumed: 2,
             declined: 4,
@@ -497,12 +505,15 @@ mod tests {
             external_psk: 2,
             unclear: 2,
         };
-        assert_eq!(kept.omitted().collect::<Vec<_>>(), [(&service, &twice)]);
-        assert_eq!((kept.omitted_elsewhere(), kept.omitted_total()), (&counts, 21));
+        assert_eq!(connection_store.evicted().collect::<Vec<_>>(), [(&service, &twice)]);
+        assert_eq!(
+            (connection_store.evicted_elsewhere(), connection_store.evicted_total()),
+            (&counts, 21)
+        );
         // Names that become one are counted together.
-        kept.add_omitted(Some(at(None)), &counts);
-        kept.rename_omitted(|service| Service { name: None, ..service });
-        let [(service, counts)] = kept.omitted().collect::<Vec<_>>()[..] else {
+        connection_store.add_evicted(Some(at(None)), &counts);
+        connection_store.rename_evicted(|service| Service { name: None, ..service });
+        let [(service, counts)] = connection_store.evicted().collect::<Vec<_>>()[..] else {
             panic!("one service")
         };
         assert_eq!((service.name.as_ref(), counts.total()), (None, 21));
@@ -515,39 +526,60 @@ mod tests {
             ..Outcomes::default()
         };
         let name = |length: usize| Some(at(Some("a".repeat(length).into())));
-        let mut kept = ConnectionStore::new(0);
-        kept.add_omitted(name(MAX_EVICTED_NAME), &one);
-        assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 0));
-        kept.add_omitted(name(MAX_EVICTED_NAME + 1), &one);
-        assert_eq!((kept.omitted().count(), kept.omitted_elsewhere().total()), (1, 1));
+        let mut connection_store = ConnectionStore::new(0);
+        connection_store.add_evicted(name(MAX_EVICTED_NAME), &one);
+        assert_eq!(
+            (
+                connection_store.evicted().count(),
+                connection_store.evicted_elsewhere().total()
+            ),
+            (1, 0)
+        );
+        connection_store.add_evicted(name(MAX_EVICTED_NAME + 1), &one);
+        assert_eq!(
+            (
+                connection_store.evicted().count(),
+                connection_store.evicted_elsewhere().total()
+            ),
+            (1, 1)
+        );
         for number in 1..MAX_EVICTED_SERVICES {
-            kept.add_omitted(Some(at(Some(number.to_string().into()))), &one);
+            connection_store.add_evicted(Some(at(Some(number.to_string().into()))), &one);
         }
         assert_eq!(
-            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (
+                connection_store.evicted().count(),
+                connection_store.evicted_elsewhere().total()
+            ),
             (MAX_EVICTED_SERVICES, 1)
         );
-        kept.add_omitted(name(3), &one);
+        connection_store.add_evicted(name(3), &one);
         assert_eq!(
-            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (
+                connection_store.evicted().count(),
+                connection_store.evicted_elsewhere().total()
+            ),
             (MAX_EVICTED_SERVICES, 2)
         );
         // One that is known goes on being told apart.
-        kept.add_omitted(name(MAX_EVICTED_NAME), &one);
+        connection_store.add_evicted(name(MAX_EVICTED_NAME), &one);
         assert_eq!(
-            (kept.omitted().count(), kept.omitted_elsewhere().total()),
+            (
+                connection_store.evicted().count(),
+                connection_store.evicted_elsewhere().total()
+            ),
             (MAX_EVICTED_SERVICES, 2)
         );
     }
 
     #[test]
     fn a_folded_connection_takes_its_credentials_with_it() {
-        let mut ledger = CredentialStore::default();
-        let mut kept = ConnectionStore::new(1);
+        let mut credential_store = CredentialStore::default();
+        let mut connection_store = ConnectionStore::new(1);
         for second in 0..3 {
-            let id = kept.reserve();
+            let id = connection_store.reserve();
             let name = CredentialFingerprint::of(&[u8::try_from(second).expect("a small number"); 32]);
-            let issued = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
+            let issued = credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
                 issued: Some(Issue {
                     connection: id,
                     at: crate::session::tests::at(second),
@@ -558,116 +590,142 @@ mod tests {
                 issued: vec![issued],
                 ..unseen(second)
             };
-            kept.keep(id, connection, &mut ledger);
+            connection_store.keep(id, connection, &mut credential_store);
         }
-        assert_eq!(all_kept(&kept), [2]);
-        assert_eq!((ledger.forgotten(), ledger.iter().count()), (2, 1));
+        assert_eq!(all_kept(&connection_store), [2]);
+        assert_eq!((credential_store.forgotten(), credential_store.iter().count()), (2, 1));
     }
 
     #[test]
     fn a_connection_that_goes_on_is_replaced_and_counted_once() {
-        let mut ledger = CredentialStore::default();
-        let mut kept = ConnectionStore::new(usize::MAX);
-        let ids = [kept.reserve(), kept.reserve()];
-        kept.keep_open(ids[0], with_hello(0, &"a".repeat(3000), 1));
-        kept.keep_open(ids[1], unseen(1));
-        assert_eq!(kept.len(), 2);
-        kept.keep(ids[0], unseen(0), &mut ledger);
-        assert_eq!((kept.len(), kept.bytes()), (2, 2 * PLAIN));
+        let mut credential_store = CredentialStore::default();
+        let mut connection_store = ConnectionStore::new(usize::MAX);
+        let ids = [connection_store.reserve(), connection_store.reserve()];
+        connection_store.keep_open(ids[0], with_hello(0, &"a".repeat(3000), 1));
+        connection_store.keep_open(ids[1], unseen(1));
+        assert_eq!(connection_store.len(), 2);
+        connection_store.keep(ids[0], unseen(0), &mut credential_store);
+        assert_eq!((connection_store.len(), connection_store.bytes()), (2, 2 * PLAIN));
         // It is over now, and nothing of it is void.
-        kept.void(ids[0]);
-        assert_eq!(kept.len(), 2);
-        kept.void(ids[1]);
-        assert_eq!((all_kept(&kept), kept.bytes()), (vec![0], PLAIN));
-        assert!(kept.get(ids[0]).is_some() && kept.get(ids[1]).is_none());
+        connection_store.void(ids[0]);
+        assert_eq!(connection_store.len(), 2);
+        connection_store.void(ids[1]);
+        assert_eq!(
+            (all_kept(&connection_store), connection_store.bytes()),
+            (vec![0], PLAIN)
+        );
+        assert!(connection_store.get(ids[0]).is_some() && connection_store.get(ids[1]).is_none());
     }
 
     #[test]
     fn one_that_goes_on_and_loses_its_place_is_counted_when_it_ends() {
-        let mut ledger = CredentialStore::default();
-        let mut kept = ConnectionStore::new(1);
-        let open = kept.reserve();
-        kept.keep_open(open, unseen(0));
+        let mut credential_store = CredentialStore::default();
+        let mut connection_store = ConnectionStore::new(1);
+        let open = connection_store.reserve();
+        connection_store.keep_open(open, unseen(0));
         for second in 1..3 {
-            let id = kept.reserve();
-            kept.keep(id, unseen(second), &mut ledger);
+            let id = connection_store.reserve();
+            connection_store.keep(id, unseen(second), &mut credential_store);
         }
         assert_eq!(
-            (all_kept(&kept), kept.omitted_total(), kept.bytes()),
+            (
+                all_kept(&connection_store),
+                connection_store.evicted_total(),
+                connection_store.bytes()
+            ),
             (vec![2], 1, PLAIN)
         );
-        kept.keep_open(open, unseen(0));
-        assert_eq!((kept.omitted_total(), kept.bytes()), (1, PLAIN));
-        kept.keep(open, unseen(0), &mut ledger);
+        connection_store.keep_open(open, unseen(0));
+        assert_eq!((connection_store.evicted_total(), connection_store.bytes()), (1, PLAIN));
+        connection_store.keep(open, unseen(0), &mut credential_store);
         assert_eq!(
-            (all_kept(&kept), kept.omitted_total(), kept.bytes()),
+            (
+                all_kept(&connection_store),
+                connection_store.evicted_total(),
+                connection_store.bytes()
+            ),
             (vec![2], 2, PLAIN)
         );
     }
 
     #[test]
     fn connections_that_ended_before_a_time_are_folded_from_the_front() {
-        let mut kept = kept(usize::MAX, (0..6).map(unseen));
-        let mut ledger = CredentialStore::default();
+        let mut connection_store = connection_store(usize::MAX, (0..6).map(unseen));
+        let mut credential_store = CredentialStore::default();
         let time = crate::session::tests::at(4).time;
-        kept.fold_before(time, 3, &mut ledger);
-        assert_eq!(all_kept(&kept), [3, 4, 5]);
-        kept.fold_before(time, 3, &mut ledger);
-        assert_eq!(all_kept(&kept), [4, 5]);
-        assert_eq!(kept.reserve(), ConnectionId(6));
-        let taken = kept.remove(ConnectionId(4)).expect("kept");
+        connection_store.evict_before(time, 3, &mut credential_store);
+        assert_eq!(all_kept(&connection_store), [3, 4, 5]);
+        connection_store.evict_before(time, 3, &mut credential_store);
+        assert_eq!(all_kept(&connection_store), [4, 5]);
+        assert_eq!(connection_store.reserve(), ConnectionId(6));
+        let taken = connection_store.remove(ConnectionId(4)).expect("kept");
         assert_eq!(taken.transport.started, time);
-        assert_eq!((all_kept(&kept), kept.bytes()), (vec![5], PLAIN));
-        assert!(kept.get_mut(ConnectionId(5)).is_some() && kept.get_mut(ConnectionId(3)).is_none());
+        assert_eq!(
+            (all_kept(&connection_store), connection_store.bytes()),
+            (vec![5], PLAIN)
+        );
+        assert!(
+            connection_store.get_mut(ConnectionId(5)).is_some() && connection_store.get_mut(ConnectionId(3)).is_none()
+        );
     }
 
     #[test]
     fn one_old_open_connection_does_not_hold_up_those_behind_it() {
         for shown in [false, true] {
-            let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
-            let open = kept.reserve();
+            let (mut connection_store, mut credential_store) =
+                (ConnectionStore::new(usize::MAX), CredentialStore::default());
+            let open = connection_store.reserve();
             if shown {
-                kept.keep_open(open, unseen(0));
+                connection_store.keep_open(open, unseen(0));
             }
             let time = |second| crate::session::tests::at(second).time;
             for second in 1..6 {
-                let id = kept.reserve();
-                kept.keep(id, unseen(second), &mut ledger);
+                let id = connection_store.reserve();
+                connection_store.keep(id, unseen(second), &mut credential_store);
             }
-            kept.fold_before(time(4), 2, &mut ledger);
-            assert_eq!(kept.omitted_total(), 2, "at most so many at once");
-            kept.fold_before(time(4), 2, &mut ledger);
-            assert_eq!((kept.omitted_total(), kept.slots.len()), (3, 6));
-            assert_eq!(kept.get(open).is_some(), shown, "it keeps its place");
+            connection_store.evict_before(time(4), 2, &mut credential_store);
+            assert_eq!(connection_store.evicted_total(), 2, "at most so many at once");
+            connection_store.evict_before(time(4), 2, &mut credential_store);
+            assert_eq!((connection_store.evicted_total(), connection_store.slots.len()), (3, 6));
+            assert_eq!(connection_store.get(open).is_some(), shown, "it keeps its place");
             // Its end comes late; it goes when its own time has come.
-            kept.keep(open, unseen(7), &mut ledger);
-            kept.fold_before(time(6), 9, &mut ledger);
-            assert_eq!((all_kept(&kept), kept.omitted_total()), (vec![0], 5));
-            kept.fold_before(time(8), 9, &mut ledger);
+            connection_store.keep(open, unseen(7), &mut credential_store);
+            connection_store.evict_before(time(6), 9, &mut credential_store);
             assert_eq!(
-                (all_kept(&kept), kept.omitted_total(), kept.slots.len()),
+                (all_kept(&connection_store), connection_store.evicted_total()),
+                (vec![0], 5)
+            );
+            connection_store.evict_before(time(8), 9, &mut credential_store);
+            assert_eq!(
+                (
+                    all_kept(&connection_store),
+                    connection_store.evicted_total(),
+                    connection_store.slots.len()
+                ),
                 (vec![], 6, 0)
             );
-            assert_eq!(kept.bytes(), 0);
+            assert_eq!(connection_store.bytes(), 0);
         }
     }
 
     #[test]
     fn a_connection_that_turned_out_to_be_none_leaves_no_place_behind() {
-        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
-        let (none, _open) = (kept.reserve(), kept.reserve());
-        kept.void(none);
-        kept.fold_before(crate::session::tests::at(9).time, 9, &mut ledger);
-        assert_eq!((kept.slots.len(), kept.over.len()), (1, 1));
+        let (mut connection_store, mut credential_store) =
+            (ConnectionStore::new(usize::MAX), CredentialStore::default());
+        let (none, _open) = (connection_store.reserve(), connection_store.reserve());
+        connection_store.void(none);
+        connection_store.evict_before(crate::session::tests::at(9).time, 9, &mut credential_store);
+        assert_eq!((connection_store.slots.len(), connection_store.over.len()), (1, 1));
     }
 
     #[test]
     fn a_credential_goes_with_the_last_connection_behind_an_old_open_one() {
-        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
-        let _open = kept.reserve();
-        let id = kept.reserve();
+        let (mut connection_store, mut credential_store) =
+            (ConnectionStore::new(usize::MAX), CredentialStore::default());
+        let _open = connection_store.reserve();
+        let id = connection_store.reserve();
         let name = CredentialFingerprint::of(b"ticket");
-        let issued = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
+        let issued = credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
             issued: Some(Issue {
                 connection: id,
                 at: crate::session::tests::at(1),
@@ -676,22 +734,23 @@ mod tests {
         });
         let mut connection = unseen(1);
         connection.issued = vec![issued];
-        kept.keep(id, connection, &mut ledger);
-        kept.fold_before(crate::session::tests::at(9).time, 9, &mut ledger);
-        assert!(ledger.get(issued).is_none());
+        connection_store.keep(id, connection, &mut credential_store);
+        connection_store.evict_before(crate::session::tests::at(9).time, 9, &mut credential_store);
+        assert!(credential_store.get(issued).is_none());
     }
 
     #[test]
     fn numbers_that_are_used_up_are_not_given_twice() {
-        let (mut kept, mut ledger) = (ConnectionStore::new(usize::MAX), CredentialStore::default());
-        kept.base = u32::MAX - 2;
-        assert_eq!(kept.reserve(), ConnectionId(u32::MAX - 2));
-        assert_eq!(kept.reserve(), ConnectionId(u32::MAX - 1));
+        let (mut connection_store, mut credential_store) =
+            (ConnectionStore::new(usize::MAX), CredentialStore::default());
+        connection_store.base = u32::MAX - 2;
+        assert_eq!(connection_store.reserve(), ConnectionId(u32::MAX - 2));
+        assert_eq!(connection_store.reserve(), ConnectionId(u32::MAX - 1));
         for _ in 0..2 {
-            let id = kept.reserve();
+            let id = connection_store.reserve();
             assert_eq!(id, ConnectionId(u32::MAX));
-            kept.keep(id, unseen(1), &mut ledger);
+            connection_store.keep(id, unseen(1), &mut credential_store);
         }
-        assert_eq!((kept.len(), kept.omitted_total()), (0, 2));
+        assert_eq!((connection_store.len(), connection_store.evicted_total()), (0, 2));
     }
 }

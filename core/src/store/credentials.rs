@@ -288,32 +288,36 @@ mod tests {
     }
 
     /// A session ID that a connection issued.
-    fn enter(ledger: &mut CredentialStore, number: u32, by: u32) -> CredentialId {
+    fn enter(credential_store: &mut CredentialStore, number: u32, by: u32) -> CredentialId {
         let name = CredentialFingerprint::of(&bytes(number));
-        let id = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+        let id = credential_store.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
             Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
         });
         let issue = Issue {
             connection: ConnectionId(by),
             at: at(by),
         };
-        ledger.get_mut(id).expect("just entered").issued = Some(issue);
+        credential_store.get_mut(id).expect("just entered").issued = Some(issue);
         id
     }
 
-    fn offer(ledger: &mut CredentialStore, id: CredentialId, by: impl IntoIterator<Item = u32>) {
+    fn offer(credential_store: &mut CredentialStore, id: CredentialId, by: impl IntoIterator<Item = u32>) {
         let offers = by.into_iter().map(ConnectionId);
-        ledger.get_mut(id).expect("a known credential").offers.extend(offers);
+        credential_store
+            .get_mut(id)
+            .expect("a known credential")
+            .offers
+            .extend(offers);
     }
 
     #[test]
     fn a_credential_is_found_by_its_mechanism_and_bytes_alone() {
-        let mut ledger = CredentialStore::default();
-        let id = enter(&mut ledger, 1, 1);
-        assert_eq!(enter(&mut ledger, 1, 1), id);
-        assert_ne!(enter(&mut ledger, 2, 1), id);
+        let mut credential_store = CredentialStore::default();
+        let id = enter(&mut credential_store, 1, 1);
+        assert_eq!(enter(&mut credential_store, 1, 1), id);
+        assert_ne!(enter(&mut credential_store, 2, 1), id);
         assert_eq!(
-            ledger.find(
+            credential_store.find(
                 TransportKind::Tcp,
                 Mechanism::SessionId,
                 &CredentialFingerprint::of(&bytes(1))
@@ -321,165 +325,190 @@ mod tests {
             Some(id)
         );
         assert_eq!(
-            ledger.find(
+            credential_store.find(
                 TransportKind::Tcp,
                 Mechanism::Psk,
                 &CredentialFingerprint::of(&bytes(1))
             ),
             None
         );
-        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(1)), Some(id));
-        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(3)), None);
+        assert_eq!(
+            credential_store.find_session_id(TransportKind::Tcp, &bytes(1)),
+            Some(id)
+        );
+        assert_eq!(credential_store.find_session_id(TransportKind::Tcp, &bytes(3)), None);
         // What begins alike, as two IDs may, is another one.
-        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(1)[..12]), None);
+        assert_eq!(
+            credential_store.find_session_id(TransportKind::Tcp, &bytes(1)[..12]),
+            None
+        );
         let psk = CredentialFingerprint::of(&bytes(9));
-        ledger.enter(TransportKind::Tcp, Mechanism::Psk, &psk, || {
+        credential_store.enter(TransportKind::Tcp, Mechanism::Psk, &psk, || {
             Credential::unseen(TransportKind::Tcp, Mechanism::Psk, psk, endpoint(2))
         });
-        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(9)), None);
+        assert_eq!(credential_store.find_session_id(TransportKind::Tcp, &bytes(9)), None);
     }
 
     #[test]
     fn openssl_names_a_session_by_the_digest_of_its_ticket() {
-        let mut ledger = CredentialStore::default();
+        let mut credential_store = CredentialStore::default();
         let ticket = CredentialFingerprint::of(&[5; 192]);
-        assert!(!ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
-        ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &ticket, || {
+        assert!(!credential_store.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
+        credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &ticket, || {
             Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, ticket, endpoint(2))
         });
-        assert!(ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
+        assert!(credential_store.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256));
         assert!(
-            !ledger.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256[..16])
-                && !ledger.is_digest_of_ticket(TransportKind::Tcp, &[5; 32])
+            !credential_store.is_digest_of_ticket(TransportKind::Tcp, &ticket.sha256[..16])
+                && !credential_store.is_digest_of_ticket(TransportKind::Tcp, &[5; 32])
         );
     }
 
     #[test]
     fn a_credential_that_nobody_offered_or_issued_is_none() {
-        let mut ledger = CredentialStore::default();
-        let (issued, random) = (enter(&mut ledger, 1, 1), enter(&mut ledger, 2, 1));
-        ledger.get_mut(random).expect("known").issued = None;
+        let mut credential_store = CredentialStore::default();
+        let (issued, random) = (enter(&mut credential_store, 1, 1), enter(&mut credential_store, 2, 1));
+        credential_store.get_mut(random).expect("known").issued = None;
         for id in [issued, random] {
-            offer(&mut ledger, id, [3, 4]);
-            ledger.take_back(&TakenBack::from([(id, HashSet::from([ConnectionId(3)]))]));
-            assert!(ledger.get(id).is_some(), "another connection offers it");
-            ledger.take_back(&TakenBack::from([(id, HashSet::from([ConnectionId(4)]))]));
+            offer(&mut credential_store, id, [3, 4]);
+            credential_store.take_back(&TakenBack::from([(id, HashSet::from([ConnectionId(3)]))]));
+            assert!(credential_store.get(id).is_some(), "another connection offers it");
+            credential_store.take_back(&TakenBack::from([(id, HashSet::from([ConnectionId(4)]))]));
         }
         assert!(
-            ledger
+            credential_store
                 .get(issued)
                 .is_some_and(|credential| credential.offers.is_empty())
         );
         assert_eq!(
             (
-                ledger.get(random).map(|_| ()),
-                ledger.find_session_id(TransportKind::Tcp, &bytes(2))
+                credential_store.get(random).map(|_| ()),
+                credential_store.find_session_id(TransportKind::Tcp, &bytes(2))
             ),
             (None, None)
         );
-        assert_eq!(ledger.forgotten(), 0, "nothing was lost");
+        assert_eq!(credential_store.forgotten(), 0, "nothing was lost");
     }
 
     #[test]
     fn every_credential_of_many_keeps_its_place() {
-        let mut ledger = CredentialStore::default();
-        let ids: Vec<CredentialId> = (0..1000).map(|number| enter(&mut ledger, number, number)).collect();
+        let mut credential_store = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..1000)
+            .map(|number| enter(&mut credential_store, number, number))
+            .collect();
         for id in &ids[..600] {
-            ledger.forget(*id, ConnectionId(600));
+            credential_store.forget(*id, ConnectionId(600));
         }
-        let issuer = |id: CredentialId| ledger.get(id)?.issued.map(|issue| issue.connection.0);
+        let issuer = |id: CredentialId| credential_store.get(id)?.issued.map(|issue| issue.connection.0);
         for (id, number) in ids.iter().zip(0..) {
             assert_eq!(issuer(*id), (number >= 600).then_some(number));
         }
-        let left: Vec<CredentialId> = ledger.iter().map(|(id, _)| id).collect();
+        let left: Vec<CredentialId> = credential_store.iter().map(|(id, _)| id).collect();
         assert_eq!(left, ids[600..]);
-        assert_eq!((ledger.entered(), ledger.forgotten()), (1000, 600));
-        assert_eq!(enter(&mut ledger, 5000, 5000), CredentialId(1000));
-        assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(3)), None);
+        assert_eq!((credential_store.entered(), credential_store.forgotten()), (1000, 600));
+        assert_eq!(enter(&mut credential_store, 5000, 5000), CredentialId(1000));
+        assert_eq!(credential_store.find_session_id(TransportKind::Tcp, &bytes(3)), None);
     }
 
     /// Two shelves are empty and gone; of the third some are left.
     #[test]
     fn what_stands_empty_is_given_back() {
-        let mut ledger = CredentialStore::default();
-        let ids: Vec<CredentialId> = (0..1000).map(|number| enter(&mut ledger, number, number)).collect();
+        let mut credential_store = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..1000)
+            .map(|number| enter(&mut credential_store, number, number))
+            .collect();
         for id in &ids[..600] {
-            ledger.forget(*id, ConnectionId(600));
+            credential_store.forget(*id, ConnectionId(600));
         }
-        assert_eq!((ledger.first, ledger.shelves.len()), (2, 2));
+        assert_eq!((credential_store.first, credential_store.shelves.len()), (2, 2));
         // In the middle the place of a shelf stays, without its content.
         for id in &ids[768..] {
-            ledger.forget(*id, ConnectionId(2000));
+            credential_store.forget(*id, ConnectionId(2000));
         }
-        assert_eq!(ledger.shelves.iter().filter(|shelf| shelf.is_some()).count(), 2);
+        assert_eq!(
+            credential_store.shelves.iter().filter(|shelf| shelf.is_some()).count(),
+            2
+        );
         for id in &ids[600..768] {
-            ledger.forget(*id, ConnectionId(2000));
+            credential_store.forget(*id, ConnectionId(2000));
         }
-        assert_eq!(ledger.iter().count(), 0);
+        assert_eq!(credential_store.iter().count(), 0);
         // The last shelf is not full: it waits for the next credential.
-        assert_eq!((ledger.first, ledger.shelves.len()), (3, 1));
+        assert_eq!((credential_store.first, credential_store.shelves.len()), (3, 1));
     }
 
     #[test]
     fn a_credential_is_forgotten_only_when_nobody_kept_knows_it() {
-        let mut ledger = CredentialStore::default();
-        let id = enter(&mut ledger, 1, 3);
-        ledger.forget(id, ConnectionId(3));
-        assert!(ledger.get(id).is_some(), "its issuer is kept");
-        offer(&mut ledger, id, [4]);
-        ledger.forget(id, ConnectionId(4));
-        assert!(ledger.get(id).is_some(), "who offered it is kept");
-        ledger.forget(id, ConnectionId(5));
-        assert!(ledger.get(id).is_none());
-        ledger.forget(id, ConnectionId(5));
-        assert_eq!(ledger.forgotten(), 1);
+        let mut credential_store = CredentialStore::default();
+        let id = enter(&mut credential_store, 1, 3);
+        credential_store.forget(id, ConnectionId(3));
+        assert!(credential_store.get(id).is_some(), "its issuer is kept");
+        offer(&mut credential_store, id, [4]);
+        credential_store.forget(id, ConnectionId(4));
+        assert!(credential_store.get(id).is_some(), "who offered it is kept");
+        credential_store.forget(id, ConnectionId(5));
+        assert!(credential_store.get(id).is_none());
+        credential_store.forget(id, ConnectionId(5));
+        assert_eq!(credential_store.forgotten(), 1);
     }
 
     #[test]
     fn offers_of_forgotten_connections_go_once_they_are_more_than_half() {
-        let mut ledger = CredentialStore::default();
-        let id = enter(&mut ledger, 1, 0);
-        offer(&mut ledger, id, 1..=10);
-        let offers = |ledger: &CredentialStore| ledger.get(id).map(|credential| credential.offers.len());
-        ledger.forget(id, ConnectionId(6));
-        assert_eq!(offers(&ledger), Some(10));
-        ledger.forget(id, ConnectionId(7));
-        assert_eq!(offers(&ledger), Some(4));
+        let mut credential_store = CredentialStore::default();
+        let id = enter(&mut credential_store, 1, 0);
+        offer(&mut credential_store, id, 1..=10);
+        let offers =
+            |credential_store: &CredentialStore| credential_store.get(id).map(|credential| credential.offers.len());
+        credential_store.forget(id, ConnectionId(6));
+        assert_eq!(offers(&credential_store), Some(10));
+        credential_store.forget(id, ConnectionId(7));
+        assert_eq!(offers(&credential_store), Some(4));
     }
 
     #[test]
     fn first_bytes_of_session_ids_are_forgotten_when_most_are_of_none() {
-        let mut ledger = CredentialStore::default();
-        let ids: Vec<CredentialId> = (0..3000).map(|number| enter(&mut ledger, number, number)).collect();
+        let mut credential_store = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..3000)
+            .map(|number| enter(&mut credential_store, number, number))
+            .collect();
         for id in &ids[..1500] {
-            ledger.forget(*id, ConnectionId(9000));
+            credential_store.forget(*id, ConnectionId(9000));
         }
-        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (3000, 1500));
-        ledger.forget(ids[1500], ConnectionId(9000));
-        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (1499, 1499));
         assert_eq!(
-            ledger.find_session_id(TransportKind::Tcp, &bytes(2999)),
+            (credential_store.session_ids.len(), credential_store.index.len()),
+            (3000, 1500)
+        );
+        credential_store.forget(ids[1500], ConnectionId(9000));
+        assert_eq!(
+            (credential_store.session_ids.len(), credential_store.index.len()),
+            (1499, 1499)
+        );
+        assert_eq!(
+            credential_store.find_session_id(TransportKind::Tcp, &bytes(2999)),
             Some(ids[2999])
         );
         // A few are not worth the trouble.
         for id in &ids[1501..] {
-            ledger.forget(*id, ConnectionId(9000));
+            credential_store.forget(*id, ConnectionId(9000));
         }
-        assert_eq!((ledger.session_ids.len(), ledger.index.len()), (1499, 0));
+        assert_eq!(
+            (credential_store.session_ids.len(), credential_store.index.len()),
+            (1499, 0)
+        );
     }
 
     #[test]
     fn another_leg_of_a_connection_is_that_connection() {
-        let mut ledger = CredentialStore::default();
-        let (first, second) = (enter(&mut ledger, 1, 5), enter(&mut ledger, 2, 6));
-        offer(&mut ledger, second, [5, 8]);
-        ledger.get_mut(first).expect("known").server = endpoint(9);
+        let mut credential_store = CredentialStore::default();
+        let (first, second) = (enter(&mut credential_store, 1, 5), enter(&mut credential_store, 2, 6));
+        offer(&mut credential_store, second, [5, 8]);
+        credential_store.get_mut(first).expect("known").server = endpoint(9);
         let (leg, whole) = ((ConnectionId(5), endpoint(9)), (ConnectionId(4), endpoint(3)));
-        ledger.join(leg, whole, [first, second].into_iter());
+        credential_store.join(leg, whole, [first, second].into_iter());
         let taken = |id| (id, HashSet::from([ConnectionId(5)]));
-        ledger.take_back(&TakenBack::from([taken(first), taken(second)]));
+        credential_store.take_back(&TakenBack::from([taken(first), taken(second)]));
         let known = |id: CredentialId| {
-            let credential = ledger.get(id).expect("known");
+            let credential = credential_store.get(id).expect("known");
             let issuer = credential.issued.map(|issue| issue.connection.0);
             (issuer, credential.offers.clone(), credential.server)
         };
@@ -489,16 +518,21 @@ mod tests {
 
     #[test]
     fn a_renamed_credential_is_found_by_its_new_name_only() {
-        let mut ledger = CredentialStore::default();
-        let ids: Vec<CredentialId> = (0..300).map(|number| enter(&mut ledger, number, number)).collect();
-        ledger.rename(|credential| {
+        let mut credential_store = CredentialStore::default();
+        let ids: Vec<CredentialId> = (0..300)
+            .map(|number| enter(&mut credential_store, number, number))
+            .collect();
+        credential_store.rename(|credential| {
             let number = credential.issued.map_or(0, |issue| issue.connection.0);
             credential.name = CredentialFingerprint::of(&bytes(number + 1000));
         });
         for (id, number) in ids.into_iter().zip(0..) {
-            assert_eq!(ledger.find_session_id(TransportKind::Tcp, &bytes(number)), None);
             assert_eq!(
-                ledger.find_session_id(TransportKind::Tcp, &bytes(number + 1000)),
+                credential_store.find_session_id(TransportKind::Tcp, &bytes(number)),
+                None
+            );
+            assert_eq!(
+                credential_store.find_session_id(TransportKind::Tcp, &bytes(number + 1000)),
                 Some(id)
             );
         }

@@ -34,9 +34,9 @@ enum Use {
 
 /// Settles the session IDs of which it was not clear whether they were offers, as far as what is kept by now tells. Gives
 /// the connections whose offers changed; their outcome is to be decided anew.
-pub fn settle(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Vec<ConnectionId> {
+pub fn settle(connection_store: &mut ConnectionStore, credential_store: &mut CredentialStore) -> Vec<ConnectionId> {
     let mut clients: HashMap<Client, Vec<(Moment, ConnectionId)>> = HashMap::new();
-    for (_, connection) in kept.iter() {
+    for (_, connection) in connection_store.iter() {
         if let Some(client) = client_of(connection).filter(|_| is_unclear(connection)) {
             clients.entry(client).or_default();
         }
@@ -44,7 +44,7 @@ pub fn settle(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Vec<C
     if clients.is_empty() {
         return Vec::new();
     }
-    for (id, connection) in kept.iter() {
+    for (id, connection) in connection_store.iter() {
         if let (Some(client), Some(hello)) = (client_of(connection), connection.hello.yes())
             && let Some(hellos) = clients.get_mut(&client)
         {
@@ -55,15 +55,19 @@ pub fn settle(kept: &mut ConnectionStore, ledger: &mut CredentialStore) -> Vec<C
     let mut taken = TakenBack::new();
     for mut hellos in clients.into_values() {
         hellos.sort_unstable();
-        let connections = hellos.iter().filter_map(|(at, id)| Some((*at, kept.get(*id)?)));
-        let does = what_it_does(connections, ledger);
+        let connections = hellos
+            .iter()
+            .filter_map(|(at, id)| Some((*at, connection_store.get(*id)?)));
+        let does = what_it_does(connections, credential_store);
         for (_, id) in hellos {
-            if kept.get(id).is_some_and(is_unclear) && settle_one(id, does, kept, ledger, &mut taken) {
+            if connection_store.get(id).is_some_and(is_unclear)
+                && settle_one(id, does, connection_store, credential_store, &mut taken)
+            {
                 changed.push(id);
             }
         }
     }
-    ledger.take_back(&taken);
+    credential_store.take_back(&taken);
     changed.sort_unstable();
     changed
 }
@@ -87,20 +91,20 @@ const fn moment(at: At) -> Moment {
 /// where another was just given one.
 fn what_it_does<'a>(
     connections: impl Iterator<Item = (Moment, &'a Connection)>,
-    ledger: &CredentialStore,
+    credential_store: &CredentialStore,
 ) -> Option<Use> {
     let mut given: HashMap<Service, Moment> = HashMap::new();
     let mut brought: HashMap<CredentialId, [u8; 32]> = HashMap::new();
     let mut does = None;
     for (hello, connection) in connections {
-        if resumes(connection, ledger) || brings_again(connection, &mut brought) {
+        if resumes(connection, credential_store) || brings_again(connection, &mut brought) {
             return Some(Use::Resumes);
         }
         let service = Service::of(connection);
         if brings_unknown(connection) && given.get(&service).is_some_and(|given| *given < hello) {
             does = Some(Use::Ignores);
         }
-        if let Some(over) = gave_id(connection, ledger) {
+        if let Some(over) = gave_id(connection, credential_store) {
             let first = given.entry(service).or_insert(over);
             *first = over.min(*first);
         }
@@ -109,9 +113,13 @@ fn what_it_does<'a>(
 }
 
 /// Whether it offers a session ID that is known to name a session.
-fn resumes(connection: &Connection, ledger: &CredentialStore) -> bool {
+fn resumes(connection: &Connection, credential_store: &CredentialStore) -> bool {
     connection.offers.iter().any(|offer| {
-        let issued = |id| ledger.get(id).is_some_and(|credential| credential.issued.is_some());
+        let issued = |id| {
+            credential_store
+                .get(id)
+                .is_some_and(|credential| credential.issued.is_some())
+        };
         offer.kind.mechanism() == Mechanism::SessionId
             && (connection.accepted == Some(offer.credential) || issued(offer.credential))
     })
@@ -138,9 +146,9 @@ fn brings_unknown(connection: &Connection) -> bool {
 }
 
 /// When a handshake was over that gave its client a session ID.
-fn gave_id(connection: &Connection, ledger: &CredentialStore) -> Option<Moment> {
+fn gave_id(connection: &Connection, credential_store: &CredentialStore) -> Option<Moment> {
     let is_id = |id| {
-        ledger
+        credential_store
             .get(id)
             .is_some_and(|credential| credential.mechanism == Mechanism::SessionId)
     };
@@ -155,19 +163,21 @@ fn gave_id(connection: &Connection, ledger: &CredentialStore) -> Option<Moment> 
 fn settle_one(
     id: ConnectionId,
     does: Option<Use>,
-    kept: &mut ConnectionStore,
-    ledger: &CredentialStore,
+    connection_store: &mut ConnectionStore,
+    credential_store: &CredentialStore,
     taken: &mut TakenBack,
 ) -> bool {
-    let credential = kept.get(id).and_then(|connection| {
+    let credential = connection_store.get(id).and_then(|connection| {
         let unclear = connection.offers.iter();
         let mut unclear = unclear.filter(|offer| offer.kind == OfferKind::UnclearSessionId);
         unclear.next().map(|offer| offer.credential)
     });
     let Some(credential) = credential else { return false };
-    let issued = ledger.get(credential).is_some_and(|known| known.issued.is_some());
+    let issued = credential_store
+        .get(credential)
+        .is_some_and(|known| known.issued.is_some());
     let does = if issued { Some(Use::Resumes) } else { does };
-    let (Some(does), Some(connection)) = (does, kept.get_mut(id)) else {
+    let (Some(does), Some(connection)) = (does, connection_store.get_mut(id)) else {
         return false;
     };
     match does {
@@ -203,33 +213,34 @@ mod tests {
 
     /// A client that says hello again and again with session IDs, and what it is given.
     struct Talk {
-        kept: ConnectionStore,
-        ledger: CredentialStore,
+        connection_store: ConnectionStore,
+        credential_store: CredentialStore,
     }
 
     impl Talk {
         fn new() -> Self {
             Self {
-                kept: ConnectionStore::new(1 << 20),
-                ledger: CredentialStore::default(),
+                connection_store: ConnectionStore::new(1 << 20),
+                credential_store: CredentialStore::default(),
             }
         }
 
         fn enter(&mut self, id: u8) -> CredentialId {
             let name = CredentialFingerprint::of(&[id; 32]);
-            self.ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
-                Credential::unseen(
-                    TransportKind::Tcp,
-                    Mechanism::SessionId,
-                    name,
-                    crate::session::tests::endpoint(2),
-                )
-            })
+            self.credential_store
+                .enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+                    Credential::unseen(
+                        TransportKind::Tcp,
+                        Mechanism::SessionId,
+                        name,
+                        crate::session::tests::endpoint(2),
+                    )
+                })
         }
 
         /// A full handshake, from second `start` on, whose hello has one session ID and which issues another.
         fn full(&mut self, start: u32, brings: u8, gets: Option<u8>) -> ConnectionId {
-            let id = self.kept.reserve();
+            let id = self.connection_store.reserve();
             let mut connection = answered(start, "a.test", ProtocolVersion::TLS_1_2);
             connection.completed = Completed::Yes;
             connection.outcome = Outcome::Unclear(Blindness::NothingTellsApart);
@@ -239,8 +250,15 @@ mod tests {
                 hello.session_id = Some([brings; 4]);
             }
             let credential = self.enter(brings);
-            self.ledger.get_mut(credential).expect("entered").offers.push(id);
-            let issued = self.ledger.get(credential).is_some_and(|known| known.issued.is_some());
+            self.credential_store
+                .get_mut(credential)
+                .expect("entered")
+                .offers
+                .push(id);
+            let issued = self
+                .credential_store
+                .get(credential)
+                .is_some_and(|known| known.issued.is_some());
             connection.offers.push(Offer {
                 credential,
                 kind: if issued {
@@ -253,20 +271,20 @@ mod tests {
             });
             if let Some(gets) = gets {
                 let given = self.enter(gets);
-                self.ledger.get_mut(given).expect("entered").issued = Some(Issue {
+                self.credential_store.get_mut(given).expect("entered").issued = Some(Issue {
                     connection: id,
                     at: at(start + 1),
                 });
                 connection.issued.push(given);
             }
-            self.kept.keep(id, connection, &mut self.ledger);
+            self.connection_store.keep(id, connection, &mut self.credential_store);
             id
         }
 
         /// How many connections changed, and what is offered afterwards.
         fn settled(&mut self) -> (usize, Vec<Option<OfferKind>>) {
-            let changed = settle(&mut self.kept, &mut self.ledger);
-            let kinds = self.kept.iter();
+            let changed = settle(&mut self.connection_store, &mut self.credential_store);
+            let kinds = self.connection_store.iter();
             let kinds = kinds.map(|(_, connection)| connection.offers.first().map(|offer| offer.kind));
             (changed.len(), kinds.collect())
         }
@@ -282,11 +300,13 @@ mod tests {
         talk.full(20, 2, Some(102));
         assert_eq!(talk.settled(), (2, vec![None, None]));
         assert!(
-            talk.ledger.find_session_id(TransportKind::Tcp, &[1; 32]).is_none(),
+            talk.credential_store
+                .find_session_id(TransportKind::Tcp, &[1; 32])
+                .is_none(),
             "nobody offered it"
         );
         assert!(
-            talk.kept
+            talk.connection_store
                 .get(first)
                 .is_some_and(|connection| connection.issued.len() == 1)
         );
@@ -317,7 +337,7 @@ mod tests {
         let mut talk = Talk::new();
         talk.full(10, 1, Some(101));
         let again = talk.full(20, 1, Some(102));
-        let again = talk.kept.get_mut(again).expect("kept");
+        let again = talk.connection_store.get_mut(again).expect("kept");
         again.hello.yes_mut().expect("a hello").random = [2; 32];
         assert_eq!(talk.settled(), (2, vec![OFFERED, OFFERED]));
     }

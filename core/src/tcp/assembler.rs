@@ -46,14 +46,14 @@ pub enum Piece<'a> {
 }
 
 #[derive(Debug, Clone)]
-struct Waiting {
+struct HeldSegment {
     offset: u64,
     bytes: Box<[u8]>,
     cut: u32,
     at: At,
 }
 
-impl Waiting {
+impl HeldSegment {
     fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64 + u64::from(self.cut)
     }
@@ -86,7 +86,7 @@ pub struct Assembler {
     /// Offset of FIN.
     end: Option<NonZeroU64>,
     /// Sorted by offset, not overlapping.
-    waiting: Vec<Waiting>,
+    waiting: Vec<HeldSegment>,
     waiting_bytes: u32,
     patience: u8,
     /// Bytes after the last delivered ones that the snap length cut, and in which packet.
@@ -108,7 +108,7 @@ impl Assembler {
         self.next = offset;
         // Data before the first byte belongs to no stream.
         self.waiting.retain(|piece| piece.offset >= offset);
-        self.waiting_bytes = self.waiting.iter().map(Waiting::length).sum();
+        self.waiting_bytes = self.waiting.iter().map(HeldSegment::length).sum();
     }
 
     /// The stream begins at `first` if nothing of it was seen before that, the segment that comes now included.
@@ -270,7 +270,7 @@ impl Assembler {
     /// Memory that holding back takes now, in bytes.
     #[must_use]
     pub const fn memory(&self) -> usize {
-        self.waiting_bytes as usize + self.waiting.capacity() * size_of::<Waiting>()
+        self.waiting_bytes as usize + self.waiting.capacity() * size_of::<HeldSegment>()
     }
 
     /// Retransmissions that carried other bytes than what was held back first.
@@ -341,7 +341,7 @@ impl Assembler {
             if !fresh.is_empty() {
                 self.insert(
                     index,
-                    Waiting {
+                    HeldSegment {
                         offset,
                         bytes: fresh.into(),
                         cut: 0,
@@ -362,7 +362,7 @@ impl Assembler {
         let covered_to = index
             .checked_sub(1)
             .and_then(|before| self.waiting.get(before))
-            .map_or(offset, Waiting::end);
+            .map_or(offset, HeldSegment::end);
         if payload.is_empty() && covered_to > offset {
             cut = cut.saturating_sub(u32::try_from(covered_to - offset).unwrap_or(u32::MAX));
             offset = covered_to;
@@ -375,7 +375,7 @@ impl Assembler {
         if !payload.is_empty() || cut > 0 {
             self.insert(
                 index,
-                Waiting {
+                HeldSegment {
                     offset,
                     bytes: payload.into(),
                     cut,
@@ -385,7 +385,7 @@ impl Assembler {
         }
     }
 
-    fn insert(&mut self, index: usize, piece: Waiting) {
+    fn insert(&mut self, index: usize, piece: HeldSegment) {
         self.waiting_bytes += piece.length();
         self.waiting.insert(index, piece);
     }

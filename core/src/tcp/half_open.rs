@@ -108,9 +108,9 @@ impl<T: Default> Held<T> {
     /// The connection, whatever is held of it.
     pub(super) fn into_flow(self) -> Box<Flow<T>> {
         match self {
-            Self::HalfOpen(embryo, _) => {
-                let mut flow = Box::new(embryo.new_flow(T::default()));
-                embryo.replay(&mut flow);
+            Self::HalfOpen(half_open, _) => {
+                let mut flow = Box::new(half_open.new_flow(T::default()));
+                half_open.replay(&mut flow);
                 flow
             }
             Self::Grown(flow) => flow,
@@ -121,7 +121,7 @@ impl<T: Default> Held<T> {
 impl<T> Held<T> {
     pub(super) fn first(&self) -> At {
         match self {
-            Self::HalfOpen(embryo, _) => embryo.at(),
+            Self::HalfOpen(half_open, _) => half_open.at(),
             Self::Grown(flow) => flow.first,
         }
     }
@@ -129,7 +129,7 @@ impl<T> Held<T> {
     /// Time of its last packet.
     pub(super) fn last(&self) -> Timestamp {
         match self {
-            Self::HalfOpen(embryo, _) => embryo.at().time,
+            Self::HalfOpen(half_open, _) => half_open.at().time,
             Self::Grown(flow) => flow.last.time,
         }
     }
@@ -193,9 +193,9 @@ mod tests {
             let mut at_once = Flow::new(syn.source, syn.destination, now(), ());
             at_once.client_is_low = false;
             assert!(at_once.observe(Direction::ToServer, &syn, now()));
-            let embryo = HalfOpen::of(&syn, now(), false).expect("a bare SYN");
-            let mut grown = embryo.new_flow(());
-            embryo.replay(&mut grown);
+            let half_open = HalfOpen::of(&syn, now(), false).expect("a bare SYN");
+            let mut grown = half_open.new_flow(());
+            half_open.replay(&mut grown);
             assert_eq!(format!("{grown:?}"), format!("{at_once:?}"));
             assert!(grown.half(Direction::ToServer).syn_options.is_some());
         }

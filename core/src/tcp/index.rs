@@ -6,14 +6,14 @@ use std::hash::BuildHasher;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::key::Key;
+use super::key::FlowKey;
 
 /// Connections that are found without the table: two to the power of ten.
 const LATEST: usize = 1 << 10;
 
 /// Entry of the table: eight bytes, so that the index of many connections stays in the processor's cache.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Slot {
     /// Upper half of the key's hash: a mismatch needs no look at the connection.
     tag: u32,
     id: u32,
@@ -23,9 +23,9 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Index {
     hasher: DefaultHashBuilder,
-    places: HashTable<Place>,
+    places: HashTable<Slot>,
     /// Connections that were found last, by [`Key::mix`]: 8 KB that stay in the processor's nearest cache.
-    latest: Box<[Place; LATEST]>,
+    latest: Box<[Slot; LATEST]>,
 }
 
 impl Index {
@@ -33,14 +33,14 @@ impl Index {
         Self {
             hasher: DefaultHashBuilder::default(),
             places: HashTable::new(),
-            latest: Box::new([Place { tag: 0, id: 0 }; LATEST]),
+            latest: Box::new([Slot { tag: 0, id: 0 }; LATEST]),
         }
     }
 
     /// The connection with this key; `is` says whether a connection has it.
-    pub(super) fn find(&self, key: &Key, is: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn find(&self, key: &FlowKey, is: impl Fn(u32) -> bool) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
-        let same = |place: &Place| place.tag == tag(hash) && is(place.id);
+        let same = |place: &Slot| place.tag == tag(hash) && is(place.id);
         self.places.find(hash, same).map(|place| place.id)
     }
 
@@ -49,7 +49,7 @@ impl Index {
     #[inline]
     pub(super) fn find_again(
         &mut self,
-        key: &Key,
+        key: &FlowKey,
         is_current: impl Fn(u32) -> bool,
         is: impl Fn(u32) -> bool,
     ) -> Option<u32> {
@@ -63,7 +63,7 @@ impl Index {
         }
         let id = self.find(key, is)?;
         if let Some(latest) = self.latest.get_mut(place) {
-            *latest = Place {
+            *latest = Slot {
                 tag: tag(mix << 10),
                 id,
             };
@@ -72,20 +72,20 @@ impl Index {
     }
 
     /// Makes `id` the connection with this key; `key_of` gives the keys of those that are here.
-    pub(super) fn insert(&mut self, key: &Key, id: u32, key_of: impl Fn(u32) -> Option<Key>) {
+    pub(super) fn insert(&mut self, key: &FlowKey, id: u32, key_of: impl Fn(u32) -> Option<FlowKey>) {
         let (hash, hasher) = (self.hasher.hash_one(key), &self.hasher);
-        let same = |place: &Place| place.tag == tag(hash) && key_of(place.id) == Some(*key);
-        let rehash = |place: &Place| key_of(place.id).map_or(0, |key| hasher.hash_one(key));
+        let same = |place: &Slot| place.tag == tag(hash) && key_of(place.id) == Some(*key);
+        let rehash = |place: &Slot| key_of(place.id).map_or(0, |key| hasher.hash_one(key));
         match self.places.entry(hash, same, rehash) {
             Entry::Occupied(mut known) => known.get_mut().id = id,
             Entry::Vacant(free) => {
-                free.insert(Place { tag: tag(hash), id });
+                free.insert(Slot { tag: tag(hash), id });
             }
         }
     }
 
     /// Takes `id` out, which had this key.
-    pub(super) fn remove(&mut self, key: &Key, id: u32) {
+    pub(super) fn remove(&mut self, key: &FlowKey, id: u32) {
         let hash = self.hasher.hash_one(key);
         if let Ok(known) = self.places.find_entry(hash, |place| place.id == id) {
             known.remove();

@@ -6,14 +6,14 @@ use crate::net::Endpoint;
 
 /// Both ends in a fixed order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(super) enum FlowKey {
     /// Of IPv4, address and port of each end in one number: two comparisons tell connections apart.
     V4 { low: u64, high: u64 },
     /// Of IPv6, the two ports in one number.
     V6 { low: u128, high: u128, ports: u32 },
 }
 
-impl Key {
+impl FlowKey {
     /// The key of a segment, and whether its sender is the lower end.
     #[inline]
     pub(super) fn of(a: Endpoint, b: Endpoint) -> (Self, bool) {

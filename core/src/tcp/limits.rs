@@ -4,7 +4,7 @@ use crate::net::span::SECOND;
 
 /// Limits on open connections. All times are packet time.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct FlowLimits {
     /// Connections open at once; the least recently used one is ended beyond that.
     pub open_flows: usize,
     /// Nanoseconds a closed connection is kept for what still arrives and tells something: the reset that answers a FIN.
@@ -20,7 +20,7 @@ pub struct Limits {
     pub idle: i64,
 }
 
-impl Default for Limits {
+impl Default for FlowLimits {
     fn default() -> Self {
         Self {
             open_flows: 1 << 20,

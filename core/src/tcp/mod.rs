@@ -22,7 +22,7 @@ mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
 pub use flow::{Direction, FinCovers, Flow, Half, turn};
-pub use limits::Limits;
+pub use limits::FlowLimits;
 pub use per_side::PerSide;
 pub use reset::{Reset, ResetForm};
 pub use spans::Spans;

@@ -17,7 +17,7 @@ const REMEMBERED: usize = 1 << 16;
 
 /// Sequence numbers of one side.
 #[derive(Debug, Clone, Copy)]
-struct Numbers {
+struct SequenceNumbers {
     isn: Option<SeqNumber>,
     highest: Option<SeqNumber>,
 }
@@ -26,8 +26,8 @@ struct Numbers {
 #[derive(Debug, Clone, Copy)]
 struct Gone {
     until: Timestamp,
-    low: Numbers,
-    high: Numbers,
+    low: SequenceNumbers,
+    high: SequenceNumbers,
 }
 
 /// Connections that were taken off a moment ago.
@@ -47,7 +47,7 @@ impl<K: Copy + Eq + Hash> RecentlyClosed<K> {
 
     /// Remembers a connection.
     pub(super) fn remember<T>(&mut self, key: K, client_is_low: bool, flow: &Flow<T>, until: Timestamp) {
-        let [client, server] = flow.halves.each_ref().map(|half| Numbers {
+        let [client, server] = flow.halves.each_ref().map(|half| SequenceNumbers {
             isn: half.isn,
             highest: half.highest(),
         });

@@ -7,8 +7,8 @@ use crate::net::{At, Endpoint, Segment, Timestamp};
 use super::flow::{Direction, Flow};
 use super::half_open::{HalfOpen, Held};
 use super::index::Index;
-use super::key::{Alias, Key, pack};
-use super::limits::Limits;
+use super::key::{Alias, FlowKey, pack};
+use super::limits::FlowLimits;
 use super::lingering::{Lingering, PACKETS_A_TICK};
 use super::recently_closed::RecentlyClosed;
 
@@ -50,7 +50,7 @@ const UNANSWERED: usize = 1 << 16;
 #[derive(Debug)]
 struct Slot<T> {
     held: Held<T>,
-    key: Key,
+    key: FlowKey,
     /// The connection that had the same endpoints before and may still have packets out of order.
     previous: Option<u32>,
     /// There was one before it, open or remembered as late.
@@ -78,7 +78,7 @@ impl<T> Slot<T> {
 /// All open connections.
 #[derive(Debug)]
 pub struct FlowTable<T> {
-    limits: Limits,
+    limits: FlowLimits,
     opening: Opening,
     index: Index,
     slots: Vec<Option<Slot<T>>>,
@@ -89,11 +89,11 @@ pub struct FlowTable<T> {
     /// SYNs that were not answered on their own addresses yet, by client and acknowledgement expected.
     unanswered: HashMap<(u128, u16, u32), u32>,
     /// Connections whose answers come from another address (NAT between the two directions of the capture).
-    aliases: HashMap<Key, Alias>,
+    aliases: HashMap<FlowKey, Alias>,
     /// Closed connections that may still have something to come.
     lingering: Lingering,
     /// Connections that do not even linger any more.
-    late: RecentlyClosed<Key>,
+    late: RecentlyClosed<FlowKey>,
     now: Option<Timestamp>,
     hand: usize,
     since_sweep: u8,
@@ -102,7 +102,7 @@ pub struct FlowTable<T> {
 impl<T: Default> FlowTable<T> {
     /// An empty table. By `opening` it knows a new connection on old ports whose SYN was lost.
     #[must_use]
-    pub fn new(limits: Limits, opening: Opening) -> Self {
+    pub fn new(limits: FlowLimits, opening: Opening) -> Self {
         Self {
             limits,
             opening,
@@ -126,7 +126,7 @@ impl<T: Default> FlowTable<T> {
     /// opens a connection: nothing of it is to be delivered.
     pub fn route(&mut self, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
         self.now = Some(self.now.map_or(at.time, |now| now.max(at.time)));
-        let (key, from_low) = Key::of(segment.source, segment.destination);
+        let (key, from_low) = FlowKey::of(segment.source, segment.destination);
         let known = self.lookup_again(&key);
         if let Some(id) = known
             && let Some((direction, is_new)) = self.follow(id, from_low, segment, at)
@@ -188,7 +188,7 @@ impl<T: Default> FlowTable<T> {
     /// does not touch sequence numbers (RFC 9293 §3.4).
     fn answered_elsewhere(
         &mut self,
-        key: &Key,
+        key: &FlowKey,
         known: Option<u32>,
         from_low: bool,
         segment: &Segment<'_>,
@@ -231,11 +231,11 @@ impl<T: Default> FlowTable<T> {
         let Some(Some(slot)) = self.slots.get_mut(id as usize) else {
             return;
         };
-        let Held::HalfOpen(embryo, touched) = &slot.held else {
+        let Held::HalfOpen(half_open, touched) = &slot.held else {
             return;
         };
-        let mut flow = renewed(&mut self.spare, embryo.new_flow(T::default()));
-        embryo.replay(&mut flow);
+        let mut flow = renewed(&mut self.spare, half_open.new_flow(T::default()));
+        half_open.replay(&mut flow);
         flow.touched = *touched;
         slot.held = Held::Grown(flow);
     }
@@ -247,7 +247,7 @@ impl<T: Default> FlowTable<T> {
 
     /// The open connection between two endpoints, in either order.
     pub fn find_mut(&mut self, a: Endpoint, b: Endpoint) -> Option<&mut Flow<T>> {
-        let id = self.lookup(&Key::of(a, b).0)?;
+        let id = self.lookup(&FlowKey::of(a, b).0)?;
         self.grow(id);
         self.flow_mut(FlowId(id))
     }
@@ -258,7 +258,7 @@ impl<T: Default> FlowTable<T> {
         let slots = self.slots.into_iter().map(|slot| {
             slot.map(|slot| Slot {
                 held: match slot.held {
-                    Held::HalfOpen(embryo, touched) => Held::HalfOpen(embryo, touched),
+                    Held::HalfOpen(half_open, touched) => Held::HalfOpen(half_open, touched),
                     Held::Grown(flow) => Held::Grown(change(flow)),
                 },
                 key: slot.key,
@@ -385,7 +385,7 @@ impl<T: Default> FlowTable<T> {
     }
 
     /// The connection a segment belongs to when its endpoints are known. `None` when that one is over and gone.
-    fn choose(&mut self, id: u32, segment: &Segment<'_>, at: At, (key, from_low): (Key, bool)) -> Option<u32> {
+    fn choose(&mut self, id: u32, segment: &Segment<'_>, at: At, (key, from_low): (FlowKey, bool)) -> Option<u32> {
         let slot = self.slots.get(id as usize)?.as_ref()?;
         let flow = slot.flow()?;
         let direction = flow.direction(from_low);
@@ -431,7 +431,7 @@ impl<T: Default> FlowTable<T> {
         &mut self,
         segment: &Segment<'_>,
         at: At,
-        (key, from_low): (Key, bool),
+        (key, from_low): (FlowKey, bool),
         previous: Option<u32>,
     ) -> Option<u32> {
         let flags = segment.flags;
@@ -442,7 +442,7 @@ impl<T: Default> FlowTable<T> {
             self.retire(old, at);
         }
         let held = match HalfOpen::of(segment, at, from_low) {
-            Some(embryo) => Held::HalfOpen(Box::new(embryo), true),
+            Some(half_open) => Held::HalfOpen(Box::new(half_open), true),
             None => Held::Grown(self.open_flow(segment, at, from_low)),
         };
         let reused = previous.is_some() || self.late.has(&key, at.time);
@@ -489,12 +489,12 @@ impl<T: Default> FlowTable<T> {
     }
 
     /// The connection that has these endpoints now.
-    fn lookup(&self, key: &Key) -> Option<u32> {
+    fn lookup(&self, key: &FlowKey) -> Option<u32> {
         self.index.find(key, |id| has_key(&self.slots, id, key))
     }
 
     /// The same, remembered for the next segment.
-    fn lookup_again(&mut self, key: &Key) -> Option<u32> {
+    fn lookup_again(&mut self, key: &FlowKey) -> Option<u32> {
         let slots = &self.slots;
         let is_current = |id| matches!(slots.get(id as usize), Some(Some(slot)) if slot.current && slot.key == *key);
         self.index.find_again(key, is_current, |id| has_key(slots, id, key))
@@ -528,11 +528,11 @@ impl<T: Default> FlowTable<T> {
     }
 
     /// Under which other addresses this connection is answered.
-    fn alias_of(&self, id: u32, flow: &Flow<T>) -> Option<(Key, Alias)> {
+    fn alias_of(&self, id: u32, flow: &Flow<T>) -> Option<(FlowKey, Alias)> {
         let from = *flow.answered_from.as_deref()?;
         // Which end is the client may have turned out otherwise since.
         flow.ends.into_iter().find_map(|end| {
-            let key = Key::of(end, from).0;
+            let key = FlowKey::of(end, from).0;
             let alias = *self.aliases.get(&key)?;
             (alias.id == id).then_some((key, alias))
         })
@@ -611,7 +611,7 @@ impl<T: Default> FlowTable<T> {
 }
 
 /// Whether the connection with this number has this key.
-fn has_key<T>(slots: &[Option<Slot<T>>], id: u32, key: &Key) -> bool {
+fn has_key<T>(slots: &[Option<Slot<T>>], id: u32, key: &FlowKey) -> bool {
     matches!(slots.get(id as usize), Some(Some(slot)) if slot.key == *key)
 }
 
@@ -685,7 +685,7 @@ mod tests {
 
     fn table() -> FlowTable<()> {
         FlowTable::new(
-            Limits {
+            FlowLimits {
                 open_flows: 4,
                 linger: 3_000_000_000,
                 disorder: 0,
@@ -699,7 +699,7 @@ mod tests {
     /// Routes a segment and gives the connection that has its ports now: of a bare SYN nothing is to be delivered.
     fn route(table: &mut FlowTable<()>, segment: &Segment<'_>, at: At) -> FlowId {
         let routed = table.route(segment, at).map(|(id, _)| id);
-        let key = Key::of(segment.source, segment.destination).0;
+        let key = FlowKey::of(segment.source, segment.destination).0;
         routed.or_else(|| table.lookup(&key).map(FlowId)).expect("a connection")
     }
 
@@ -908,7 +908,7 @@ mod tests {
         table.advance(at(20).time);
         assert!(table.expire().is_none());
         assert!(
-            !table.late.has(&Key::of(fin.source, fin.destination).0, at(20).time),
+            !table.late.has(&FlowKey::of(fin.source, fin.destination).0, at(20).time),
             "forgotten"
         );
     }

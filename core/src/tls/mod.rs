@@ -17,4 +17,4 @@ pub use codec::Reader;
 pub use handshake::Message;
 pub use hello::{ClientHello, ServerHello};
 pub use names::{AlertDescription, CipherSuite, ContentType, ProtocolVersion};
-pub use record::{Content, Decoder, Event, Keep, Sealed};
+pub use record::{Content, Keep, RecordDecoder, RecordEvent, Sealed};

@@ -22,7 +22,7 @@ pub enum Wanted {
 
 /// What the first bytes of a direction are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum StreamStart {
     /// TLS begins at this offset.
     At(usize, Start),
     /// Too early to tell.
@@ -34,7 +34,7 @@ pub enum Found {
 /// Looks for the beginning of TLS in `bytes`, everything this direction has sent so far. No hello stands before
 /// `searched`, which is moved on: a stream in tiny segments is not searched anew with each of them.
 #[must_use]
-pub fn search(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> Found {
+pub fn search(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> StreamStart {
     match at_start(bytes) {
         Some(found) => found,
         None => after_clear_text(bytes, wanted, searched),
@@ -48,35 +48,35 @@ pub fn opens(bytes: &[u8]) -> bool {
 }
 
 /// Decides on the first byte where that is possible; `None` sends the search into the text.
-fn at_start(bytes: &[u8]) -> Option<Found> {
+fn at_start(bytes: &[u8]) -> Option<StreamStart> {
     match *bytes {
-        [] | [21 | 22] => Some(Found::NeedMore),
+        [] | [21 | 22] => Some(StreamStart::NeedMore),
         [high, _, 1, 3, minor, ..] if high & 0x80 != 0 && minor <= 3 => v2_hello(bytes),
-        [high, _, 1, 3] | [high, _, 1] if high & 0x80 != 0 => Some(Found::NeedMore),
-        [high] | [high, _] if high & 0x80 != 0 => Some(Found::NeedMore),
+        [high, _, 1, 3] | [high, _, 1] if high & 0x80 != 0 => Some(StreamStart::NeedMore),
+        [high] | [high, _] if high & 0x80 != 0 => Some(StreamStart::NeedMore),
         // A hello, or the alert that refuses one.
-        [21 | 22, 3, ..] if bytes.len() < 6 => Some(Found::NeedMore),
-        [22, 3, _, _, _, 1 | 2, ..] if plausible(bytes) => Some(Found::At(0, Start::Record)),
-        [21, 3, _, 0, 2, 1 | 2, ..] => Some(Found::At(0, Start::Record)),
+        [21 | 22, 3, ..] if bytes.len() < 6 => Some(StreamStart::NeedMore),
+        [22, 3, _, _, _, 1 | 2, ..] if plausible(bytes) => Some(StreamStart::At(0, Start::Record)),
+        [21, 3, _, 0, 2, 1 | 2, ..] => Some(StreamStart::At(0, Start::Record)),
         _ => None,
     }
 }
 
 /// An SSLv2-format hello must add up (RFC 5246 E.2): type, version, and three lengths that fill the record.
-fn v2_hello(bytes: &[u8]) -> Option<Found> {
+fn v2_hello(bytes: &[u8]) -> Option<StreamStart> {
     let mut reader = Reader::new(bytes.get(..11).unwrap_or_default());
     if bytes.len() < 11 {
-        return Some(Found::NeedMore);
+        return Some(StreamStart::NeedMore);
     }
     let total = usize::from(reader.u16()? & 0x7fff);
     reader.take(3)?;
     let (specs, session, challenge) = (reader.u16()?, reader.u16()?, reader.u16()?);
     let sum = 9 + usize::from(specs) + usize::from(session) + usize::from(challenge);
     (sum == total && specs > 0 && specs % 3 == 0 && (16..=32).contains(&challenge))
-        .then_some(Found::At(0, Start::V2Hello))
+        .then_some(StreamStart::At(0, Start::V2Hello))
 }
 
-fn after_clear_text(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> Found {
+fn after_clear_text(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> StreamStart {
     let mut undecided = bytes.len() < LIMIT;
     let mut open = None;
     let from = *searched;
@@ -85,7 +85,7 @@ fn after_clear_text(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> Found
             continue;
         }
         match hello_at(bytes.get(start..).unwrap_or_default(), wanted) {
-            Some(true) => return Found::At(start, Start::Record),
+            Some(true) => return StreamStart::At(start, Start::Record),
             Some(false) => {}
             None => {
                 open.get_or_insert(start);
@@ -94,7 +94,11 @@ fn after_clear_text(bytes: &[u8], wanted: Wanted, searched: &mut usize) -> Found
         }
     }
     *searched = open.unwrap_or(bytes.len());
-    if undecided { Found::NeedMore } else { Found::Nothing }
+    if undecided {
+        StreamStart::NeedMore
+    } else {
+        StreamStart::Nothing
+    }
 }
 
 /// Whether a hello stands at the start of `bytes`; `None` when too few are there to tell.
@@ -139,7 +143,7 @@ mod tests {
     use super::super::hello::tests::client_hello;
     use super::*;
 
-    fn find(bytes: &[u8], wanted: Wanted) -> Found {
+    fn find(bytes: &[u8], wanted: Wanted) -> StreamStart {
         search(bytes, wanted, &mut 0)
     }
 
@@ -155,8 +159,8 @@ mod tests {
 
     #[test]
     fn a_record_at_the_start_is_found_at_once() {
-        assert_eq!(find(&hello(), Wanted::ClientHello), Found::At(0, Start::Record));
-        assert_eq!(find(&[22, 3, 1], Wanted::ClientHello), Found::NeedMore);
+        assert_eq!(find(&hello(), Wanted::ClientHello), StreamStart::At(0, Start::Record));
+        assert_eq!(find(&[22, 3, 1], Wanted::ClientHello), StreamStart::NeedMore);
     }
 
     #[test]
@@ -165,8 +169,8 @@ mod tests {
         let mut searched = 0;
         let found = (1..=stream.len())
             .map(|end| search(&stream[..end], Wanted::ClientHello, &mut searched))
-            .find(|f| *f != Found::NeedMore);
-        assert_eq!(found, Some(Found::At(18, Start::Record)));
+            .find(|f| *f != StreamStart::NeedMore);
+        assert_eq!(found, Some(StreamStart::At(18, Start::Record)));
     }
 
     #[test]
@@ -174,14 +178,14 @@ mod tests {
         let mut text = b"GET / HTTP/1.1\r\n".to_vec();
         text.extend([22, 3, 3, 0, 5, 9, 9, 9, 9, 9]);
         text.resize(LIMIT + 100, b'x');
-        assert_eq!(find(&text, Wanted::Either), Found::Nothing);
+        assert_eq!(find(&text, Wanted::Either), StreamStart::Nothing);
     }
 
     #[test]
     fn bytes_that_only_begin_like_sslv2_are_not() {
         let mut bytes = vec![0x80, 0x2e, 1, 3, 1, 0, 5, 0, 0, 0, 16];
         bytes.resize(LIMIT + 100, 0);
-        assert_eq!(find(&bytes, Wanted::ClientHello), Found::Nothing);
+        assert_eq!(find(&bytes, Wanted::ClientHello), StreamStart::Nothing);
     }
 
     #[test]
@@ -190,11 +194,11 @@ mod tests {
         let mut searched = 0;
         for _ in 0..100 {
             text.extend([22, 3, 1, 0, 200, 9]);
-            assert_eq!(search(&text, Wanted::ClientHello, &mut searched), Found::NeedMore);
+            assert_eq!(search(&text, Wanted::ClientHello, &mut searched), StreamStart::NeedMore);
             assert_eq!(searched, text.len());
         }
         text.extend([22, 3, 1]);
-        assert_eq!(search(&text, Wanted::ClientHello, &mut searched), Found::NeedMore);
+        assert_eq!(search(&text, Wanted::ClientHello, &mut searched), StreamStart::NeedMore);
         assert_eq!(searched, text.len() - 3, "what may become a hello is looked at again");
     }
 }

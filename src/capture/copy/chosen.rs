@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use hashbrown::{HashMap, HashSet};
 
-use reshake_core::net::{Decoded, Decoder, Endpoint, Neighbour, Packet, Segment, SeqNumber};
+use reshake_core::net::{Decoded, Endpoint, FrameDecoder, Neighbour, Packet, Segment, SeqNumber};
 use reshake_core::session::{Connection, TransportKind};
 
 /// A set of frame numbers, a bit each.
 #[derive(Debug, Default)]
-pub struct Frames(Vec<u64>);
+pub struct FrameSet(Vec<u64>);
 
-impl Frames {
+impl FrameSet {
     /// Puts one in.
     pub fn add(&mut self, frame: u64) {
         let word = usize::try_from(frame / 64).unwrap_or(usize::MAX);
@@ -46,17 +46,17 @@ struct Stretch {
 /// Finds the packets of chosen connections, in one pass over the file that they are in.
 #[derive(Debug)]
 pub struct Chosen {
-    decoder: Decoder,
-    stretches: HashMap<Flow, Vec<Stretch>>,
+    decoder: FrameDecoder,
+    stretches: HashMap<AddressPair, Vec<Stretch>>,
     hosts: HashSet<IpAddr>,
-    frames: Frames,
+    frames: FrameSet,
 }
 
 impl Chosen {
     /// Connections of the first capture; `others` are all of the run, which tell where the next one between the same
     /// endpoints begins.
     pub fn of<'c>(chosen: impl Iterator<Item = &'c Connection>, others: impl Iterator<Item = &'c Connection>) -> Self {
-        let mut stretches: HashMap<Flow, Vec<Stretch>> = HashMap::new();
+        let mut stretches: HashMap<AddressPair, Vec<Stretch>> = HashMap::new();
         let mut hosts = HashSet::new();
         for connection in chosen {
             for flow in flows(connection) {
@@ -83,10 +83,10 @@ impl Chosen {
             }
         }
         Self {
-            decoder: Decoder::new(),
+            decoder: FrameDecoder::new(),
             stretches,
             hosts,
-            frames: Frames::default(),
+            frames: FrameSet::default(),
         }
     }
 
@@ -97,20 +97,20 @@ impl Chosen {
             Decoded::Segment(segment) => {
                 let stretches = self
                     .stretches
-                    .get_mut(&Flow::new(false, segment.source, segment.destination));
+                    .get_mut(&AddressPair::new(false, segment.source, segment.destination));
                 stretches.is_some_and(|stretches| stretches.iter_mut().any(|stretch| stretch.takes(&segment, frame)))
             }
             Decoded::Neighbour(Neighbour::Unreachable {
                 source, destination, ..
             }) => {
-                let stretches = self.stretches.get(&Flow::new(false, source, destination));
+                let stretches = self.stretches.get(&AddressPair::new(false, source, destination));
                 stretches.is_some_and(|stretches| stretches.iter().any(|stretch| stretch.holds(frame)))
             }
             // Datagrams bear no numbers that would tell a late copy from the next connection.
             Decoded::Datagram(datagram) => {
                 let stretches = self
                     .stretches
-                    .get(&Flow::new(true, datagram.source, datagram.destination));
+                    .get(&AddressPair::new(true, datagram.source, datagram.destination));
                 stretches.is_some_and(|stretches| {
                     let within = |stretch: &Stretch| stretch.first <= frame && frame <= stretch.last;
                     stretches.iter().any(within)
@@ -128,7 +128,7 @@ impl Chosen {
 
     /// The frames, and the addresses of the hosts that talked in them.
     #[must_use]
-    pub fn finish(self) -> (Frames, HashSet<IpAddr>) {
+    pub fn finish(self) -> (FrameSet, HashSet<IpAddr>) {
         (self.frames, self.hosts)
     }
 }
@@ -148,12 +148,12 @@ impl Stretch {
 
 /// Two endpoints in the order of their addresses, and the protocol between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Flow {
+struct AddressPair {
     udp: bool,
     ends: [Endpoint; 2],
 }
 
-impl Flow {
+impl AddressPair {
     fn new(udp: bool, a: Endpoint, b: Endpoint) -> Self {
         let ends = [a.min(b), a.max(b)];
         Self { udp, ends }
@@ -161,9 +161,13 @@ impl Flow {
 }
 
 /// The endpoints between which its packets go.
-fn flows(connection: &Connection) -> Vec<Flow> {
+fn flows(connection: &Connection) -> Vec<AddressPair> {
     let udp = connection.transport.kind() != TransportKind::Tcp;
-    let of_client = |client| connection.servers().map(move |server| Flow::new(udp, client, server));
+    let of_client = |client| {
+        connection
+            .servers()
+            .map(move |server| AddressPair::new(udp, client, server))
+    };
     connection.clients().into_iter().flat_map(of_client).collect()
 }
 
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_set_of_frames_has_what_was_put_in() {
-        let mut frames = Frames::default();
+        let mut frames = FrameSet::default();
         for frame in [1, 63, 64, 1000] {
             frames.add(frame);
         }

@@ -16,12 +16,12 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::capture::{self, Source, SourceError};
-use reshake_core::net::capture::Format;
+use reshake_core::net::capture::CaptureFormat;
 
 use block::{Block, kind};
 use walk::Blocks;
 
-pub use chosen::{Chosen, Frames};
+pub use chosen::{Chosen, FrameSet};
 
 /// What a copy has otherwise than the original. Without any of it the copy is the same.
 pub trait Changes {
@@ -185,7 +185,7 @@ impl Copier<'_> {
 
     /// A pcap file as a section with one interface.
     fn records(&mut self, mut source: Box<dyn Source>) -> Result<(), CopyError> {
-        let nanoseconds = source.capture().format == Format::PcapNanoseconds;
+        let nanoseconds = source.capture().format == CaptureFormat::PcapNanoseconds;
         self.write(&Block::section())?;
         let mut described = false;
         while let Some(packet) = source.next() {

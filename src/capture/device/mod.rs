@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, Linktype, Precision};
 
 use super::{Pause, Source, SourceError};
-use reshake_core::net::capture::{Ended, Format};
+use reshake_core::net::capture::{CaptureFormat, Ended};
 use reshake_core::net::{Capture, FrameRef, LinkType, Notice, Packet, Timestamp};
 use tags::{Tags, is_tagged};
 
@@ -32,7 +32,7 @@ const ANY: &str = "any";
 
 /// How a device is opened.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct DeviceOptions {
     /// Name of the interface.
     pub interface: String,
     /// Filter in the language of libpcap.
@@ -111,7 +111,7 @@ fn state(flags: &pcap::DeviceFlags) -> String {
 pub struct Device {
     handle: pcap::Capture<Active>,
     link: LinkType,
-    options: Options,
+    options: DeviceOptions,
     course: Course,
     /// Looks for packets that the filter misses, until it is clear.
     tags: Option<Tags>,
@@ -141,12 +141,12 @@ impl Device {
     ///
     /// # Errors
     /// One line that says what is wrong and what to do.
-    pub fn open(options: Options, capture: u16) -> Result<Self, OpenError> {
+    pub fn open(options: DeviceOptions, capture: u16) -> Result<Self, OpenError> {
         let (handle, link) = open(&options)?;
         let course = Course {
             capture: Capture {
                 dropped: Some(0),
-                ..Capture::new(&options.interface, Format::Live)
+                ..Capture::new(&options.interface, CaptureFormat::Live)
             },
             index: capture,
             drained: false,
@@ -257,7 +257,7 @@ impl Course {
     }
 
     /// Reading gave no packet.
-    fn stop(&mut self, error: &pcap::Error, options: &Options) {
+    fn stop(&mut self, error: &pcap::Error, options: &DeviceOptions) {
         match error {
             pcap::Error::TimeoutExpired => {
                 self.drained = true;
@@ -354,7 +354,7 @@ fn now() -> Timestamp {
     Timestamp::from_nanos(i64::try_from(sure.as_nanos()).unwrap_or(i64::MAX))
 }
 
-fn open(options: &Options) -> Result<(pcap::Capture<Active>, LinkType), OpenError> {
+fn open(options: &DeviceOptions) -> Result<(pcap::Capture<Active>, LinkType), OpenError> {
     let device = |error: &pcap::Error| OpenError::Device(why(&options.interface, error));
     let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let inactive = pcap::Capture::from_device(options.interface.as_str()).map_err(|error| device(&error))?;

@@ -2,7 +2,7 @@
 
 use pcap::{Active, Capture};
 
-use super::Options;
+use super::DeviceOptions;
 
 /// Only that there is a packet is of interest.
 const SNAPLEN: i32 = 64;
@@ -19,7 +19,7 @@ pub(super) struct Tags {
 
 impl Tags {
     /// Begins to look, where there is a filter that may miss something. What keeps it from that is no matter.
-    pub(super) fn watch(options: &Options) -> Option<Self> {
+    pub(super) fn watch(options: &DeviceOptions) -> Option<Self> {
         let filter = options.filter.as_deref().filter(|filter| !mentions_vlan(filter))?;
         let inactive = Capture::from_device(options.interface.as_str()).ok()?;
         let mut handle = inactive.snaplen(SNAPLEN).buffer_size(BUFFER).timeout(100).open().ok()?;

@@ -8,7 +8,7 @@ use reshake_core::net::LinkType;
 
 /// One interface of a section.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Interface {
+pub(super) struct SectionInterface {
     pub(super) link: LinkType,
     /// 0 when packets are not cut.
     pub(super) snaplen: u32,
@@ -17,7 +17,7 @@ pub(super) struct Interface {
     pub(super) dropped: Option<u64>,
 }
 
-impl Interface {
+impl SectionInterface {
     pub(super) fn new(block: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Self {
         let offset = number(&block.options, OptionCode::IfTsoffset, big_endian).unwrap_or(0);
         let [low, high, ..] = block.linktype.0.to_le_bytes();

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::capture::testing::{BIG, Blocks, LITTLE, Order, assert_ended, drain, frames, halves, read_all, source};
+use crate::capture::testing::{BIG, BlockWriter, LITTLE, Order, assert_ended, drain, frames, halves, read_all, source};
 use reshake_core::net::capture::Ended;
 
 const SECOND: u64 = 1_700_000_000;
 const NANOS: i64 = 1_700_000_000_000_000_000;
 
-fn plain(count: u64) -> Blocks {
-    let mut blocks = Blocks::new(LITTLE).interface(1, 0, &[]);
+fn plain(count: u64) -> BlockWriter {
+    let mut blocks = BlockWriter::new(LITTLE).interface(1, 0, &[]);
     for number in 0..count {
         let ticks = (SECOND + number) * 1_000_000;
         let data = vec![7; 40 + usize::try_from(number).expect("small")];
@@ -24,7 +24,7 @@ fn every_interface_has_its_own_clock_in_either_byte_order() {
     for order in [LITTLE, BIG] {
         let three = order.u64(3);
         let back = order.u64((-5_i64).cast_unsigned());
-        let bytes = Blocks::new(order)
+        let bytes = BlockWriter::new(order)
             .interface(1, 0, &[(9, &[9]), (14, &three)])
             .interface(113, 0, &[(9, &[0x80 | 0x14]), (14, &back)])
             .interface(101, 0, &[])
@@ -37,7 +37,7 @@ fn every_interface_has_its_own_clock_in_either_byte_order() {
         assert_eq!(times, [3_000_000_007, -4_500_000_000, 0]);
         let links: Vec<u16> = packets.iter().map(|p| p.link).collect();
         assert_eq!(links, [1, 113, 101]);
-        assert_eq!(capture.format, Format::Pcapng);
+        assert_eq!(capture.format, CaptureFormat::Pcapng);
         assert_eq!(capture.first_time, Some(Timestamp::from_nanos(NANOS - 4_500_000_000)));
         assert_eq!(capture.last_time, Some(Timestamp::from_nanos(NANOS + 3_000_000_007)));
         assert_ended(&capture, Ended::EndOfFile, 0);
@@ -70,7 +70,7 @@ fn options_do_not_belong_to_the_packet() {
 fn simple_packets_have_neither_time_nor_interface() {
     let mut simple = LITTLE.u32(9).to_vec();
     simple.extend(b"frame-cut");
-    let bytes = Blocks::new(LITTLE)
+    let bytes = BlockWriter::new(LITTLE)
         .interface(1, 6, &[])
         .packet(0, SECOND * 1_000_000, b"timed")
         .block(3, &simple)
@@ -89,7 +89,7 @@ fn the_obsolete_packet_block_is_read() {
         let [high, low] = halves(SECOND * 1_000_000);
         body.extend(order.words(&[high, low, 5, 7]));
         body.extend(b"frame");
-        let bytes = Blocks::new(order).interface(1, 0, &[]).block(2, &body).bytes;
+        let bytes = BlockWriter::new(order).interface(1, 0, &[]).block(2, &body).bytes;
         let (packets, _) = read_all(&bytes);
         assert_eq!((packets[0].data.as_slice(), packets[0].nanos), (&b"frame"[..], NANOS));
     }
@@ -116,12 +116,12 @@ fn blocks_that_wireshark_shows_as_frames_are_numbered() {
 #[test]
 fn the_last_drop_count_of_each_interface_is_summed_over_sections() {
     for order in [LITTLE, BIG] {
-        let count = |blocks: &Blocks, interface: u32, code: u16, drops: u64| {
+        let count = |blocks: &BlockWriter, interface: u32, code: u16, drops: u64| {
             let mut body = blocks.order.words(&[interface, 0, 0]);
             body.extend(blocks.options(&[(4, &order.u64(100)), (code, &order.u64(drops))]));
             body
         };
-        let blocks = Blocks::new(order).interface(1, 0, &[]).interface(1, 0, &[]);
+        let blocks = BlockWriter::new(order).interface(1, 0, &[]).interface(1, 0, &[]);
         assert_eq!(read_all(&blocks.bytes).1.dropped, None);
         let (first, second) = (count(&blocks, 0, 5, 3), count(&blocks, 0, 5, 7));
         let (third, again) = (count(&blocks, 1, 7, 20), count(&blocks, 0, 5, 100));
@@ -156,7 +156,7 @@ fn a_damaged_interface_keeps_its_number() {
     let mut options = LITTLE.words(&[113, 0]);
     options.extend([9, 0, 200, 0, 9, 0, 0, 0]);
     for (damaged, link, damages) in [(options, 113, 0), (vec![113, 0, 0, 0], u16::MAX, 1)] {
-        let bytes = Blocks::new(LITTLE)
+        let bytes = BlockWriter::new(LITTLE)
             .block(1, &damaged)
             .interface(101, 0, &[])
             .packet(0, SECOND * 1_000_000, b"first")
@@ -246,7 +246,7 @@ proptest! {
         ),
         big in any::<bool>(),
     ) {
-        let mut file = Blocks::new(Order { big }).interface(1, 0, &[]);
+        let mut file = BlockWriter::new(Order { big }).interface(1, 0, &[]);
         for (kind, body) in &blocks {
             file = file.block(*kind, body);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::interval::Ratio;
-use super::requirement::{EarlyDataRule, Polarity, Requirement, Share};
+use super::requirement::{EarlyDataRule, Fraction, Polarity, Requirement};
 use super::rules::{Each, Rule};
 use reshake_core::diagnosis::security::SecurityFinding as FindingFound;
 use reshake_core::diagnosis::service::Pattern;
@@ -93,11 +93,11 @@ pub struct Baseline {
 #[derive(Clone, Copy)]
 pub struct Ground<'g> {
     /// Every credential.
-    pub ledger: &'g CredentialStore,
-    /// What hindsight shows.
-    pub hindsight: &'g ServiceAnalyses,
+    pub credential_store: &'g CredentialStore,
+    /// What service analysis shows.
+    pub analyses: &'g ServiceAnalyses,
     /// Connections that were only counted, at the memory limit.
-    pub omitted: u64,
+    pub evicted: u64,
     /// How sure something must be to count.
     pub min_confidence: Option<Confidence>,
     /// The earlier report.
@@ -131,7 +131,7 @@ pub struct Quantities {
 
 /// What was found where a rule looked.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found {
+pub enum Measured {
     /// The quantity does not exist, and why.
     Nothing(String),
     /// A number of connections.
@@ -160,7 +160,7 @@ pub struct Verdict {
     /// Whether it holds. A rule whose quantity does not exist does not.
     pub holds: bool,
     /// What was found.
-    pub found: Found,
+    pub found: Measured,
     /// What proves a violation: the first of it.
     pub proofs: Vec<Proof>,
     /// Connections and services that prove it, those above included.
@@ -346,13 +346,13 @@ impl RuleEvaluator {
     #[must_use]
     pub fn finish(mut self, quantities: &Quantities, ground: &Ground<'_>) -> Verdict {
         let (holds, found) = self.weigh(quantities, ground);
-        let only_counted = ground.omitted > 0 && !matches!(self.rule.demand, Requirement::MinConnections(_));
+        let only_counted = ground.evicted > 0 && !matches!(self.rule.demand, Requirement::MinConnections(_));
         let (holds, found) = if holds && only_counted {
             let why = format!(
                 "{} connections were only counted, at the memory limit (--max-memory): nothing is proven",
-                ground.omitted
+                ground.evicted
             );
-            (false, Found::Nothing(why))
+            (false, Measured::Nothing(why))
         } else {
             (holds, found)
         };
@@ -367,7 +367,7 @@ impl RuleEvaluator {
         }
     }
 
-    fn weigh(&mut self, quantities: &Quantities, ground: &Ground<'_>) -> (bool, Found) {
+    fn weigh(&mut self, quantities: &Quantities, ground: &Ground<'_>) -> (bool, Measured) {
         let demand = self.rule.demand.clone();
         if quantities.connections == 0 && !matches!(demand, Requirement::MinConnections(_)) {
             return nothing("no TLS connection");
@@ -379,11 +379,11 @@ impl RuleEvaluator {
         match demand {
             Requirement::MinConnections(least) => {
                 let count = quantities.connections;
-                (count >= least, Found::Count(count))
+                (count >= least, Measured::Count(count))
             }
-            Requirement::MaxUnclear(Share(most)) => {
+            Requirement::MaxUnclear(Fraction(most)) => {
                 let ratio = of_all(quantities.unclear);
-                (ratio.value().is_some_and(|share| share <= most), Found::Ratio(ratio))
+                (ratio.value().is_some_and(|share| share <= most), Measured::Ratio(ratio))
             }
             Requirement::MinResumptionRate(least) => at_least(
                 quantities.resumption,
@@ -391,11 +391,11 @@ impl RuleEvaluator {
                 "no session was offered, or no answer to an offer is visible",
             ),
             Requirement::MinReturningShare(least) => at_least(quantities.returning, least, "no client came back"),
-            Requirement::MaxRateDrop(Share(most)) => {
+            Requirement::MaxRateDrop(Fraction(most)) => {
                 let before = ground.baseline.map(|baseline| baseline.resumption).unwrap_or_default();
                 let now = quantities.resumption;
                 match (before.value(), now.value()) {
-                    (Some(was), Some(is)) => (was - is <= most + ROUNDING, Found::Rates(before, now)),
+                    (Some(was), Some(is)) => (was - is <= most + ROUNDING, Measured::Rates(before, now)),
                     (None, _) => nothing("the baseline has no resumption rate"),
                     (_, None) => nothing("no session was offered, or no answer to an offer is visible"),
                 }
@@ -404,26 +404,26 @@ impl RuleEvaluator {
             Requirement::Reason(stance, _) => weigh_names(stance, of_all(self.met)),
             Requirement::Pattern(stance, _) | Requirement::Finding(stance, _) => match stance {
                 Polarity::Forbid => self.forbidden(),
-                Polarity::Require => (self.met > 0, Found::Services(self.met)),
+                Polarity::Require => (self.met > 0, Measured::Services(self.met)),
             },
             Requirement::MaxTicketLifetime(_) => self.lifetimes.weigh(),
             Requirement::MaxKeyAge(most) => self.keys.weigh(most, &mut self.proofs),
             Requirement::EarlyData(EarlyDataRule::Require) => weigh_names(Polarity::Require, of_all(self.met)),
             Requirement::EarlyData(_) => self.weigh_visible("no ClientHello is visible"),
             Requirement::AllowVersion(_) => self.weigh_visible("no negotiated version is visible"),
-            Requirement::NoNewReason(_) => (self.names.is_empty(), Found::Names(std::mem::take(&mut self.names))),
+            Requirement::NoNewReason(_) => (self.names.is_empty(), Measured::Names(std::mem::take(&mut self.names))),
         }
     }
 
     /// What a connection alone proves without the pattern being there does not count.
-    fn forbidden(&mut self) -> (bool, Found) {
+    fn forbidden(&mut self) -> (bool, Measured) {
         if self.met == 0 {
             self.proofs = Proofs::default();
         }
-        (self.met == 0, Found::Services(self.met))
+        (self.met == 0, Measured::Services(self.met))
     }
 
-    fn weigh_visible(&self, why: &str) -> (bool, Found) {
+    fn weigh_visible(&self, why: &str) -> (bool, Measured) {
         if self.visible == 0 {
             return nothing(why);
         }
@@ -431,11 +431,11 @@ impl RuleEvaluator {
             part: self.proofs.count(),
             whole: self.visible,
         };
-        (ratio.part == 0, Found::Cases(ratio))
+        (ratio.part == 0, Measured::Cases(ratio))
     }
 
     /// A client that did not come often enough proves nothing.
-    fn weigh_turns(&mut self, nth: u64) -> (bool, Found) {
+    fn weigh_turns(&mut self, nth: u64) -> (bool, Measured) {
         let mut short: Vec<(ConnectionId, u64)> = self
             .clients
             .values()
@@ -454,26 +454,26 @@ impl RuleEvaluator {
             part: self.proofs.count(),
             whole: self.visible + short.len() as u64,
         };
-        (ratio.part == 0, Found::Cases(ratio))
+        (ratio.part == 0, Measured::Cases(ratio))
     }
 }
 
-fn nothing(why: &str) -> (bool, Found) {
-    (false, Found::Nothing(why.to_owned()))
+fn nothing(why: &str) -> (bool, Measured) {
+    (false, Measured::Nothing(why.to_owned()))
 }
 
-fn weigh_names(stance: Polarity, ratio: Ratio) -> (bool, Found) {
+fn weigh_names(stance: Polarity, ratio: Ratio) -> (bool, Measured) {
     let met = ratio.part > 0;
     let holds = match stance {
         Polarity::Forbid => !met,
         Polarity::Require => met,
     };
-    (holds, Found::Cases(ratio))
+    (holds, Measured::Cases(ratio))
 }
 
-fn at_least(ratio: Ratio, Share(least): Share, why: &str) -> (bool, Found) {
+fn at_least(ratio: Ratio, Fraction(least): Fraction, why: &str) -> (bool, Measured) {
     match ratio.value() {
-        Some(share) => (share >= least, Found::Ratio(ratio)),
+        Some(share) => (share >= least, Measured::Ratio(ratio)),
         None => nothing(why),
     }
 }

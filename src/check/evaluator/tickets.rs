@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use super::proof::Proofs;
-use super::{Found, Ground, Member, nothing};
+use super::{Ground, Measured, Member, nothing};
 use reshake_core::diagnosis::Evidence;
 use reshake_core::diagnosis::service::KeyName;
 use reshake_core::net::span::SECOND;
@@ -27,10 +27,14 @@ impl Lifetimes {
             self.hidden += 1;
         }
         let mut evidence = Vec::new();
-        for credential in connection.issued.iter().filter_map(|id| ground.ledger.get(*id)) {
+        for credential in connection
+            .issued
+            .iter()
+            .filter_map(|id| ground.credential_store.get(*id))
+        {
             evidence.extend(self.issued(credential, member.id, most));
         }
-        let accepted = connection.accepted.and_then(|id| ground.ledger.get(id));
+        let accepted = connection.accepted.and_then(|id| ground.credential_store.get(id));
         if let Some((credential, hello)) = accepted.zip(connection.hello.yes()) {
             evidence.extend(self.accepted(credential, hello.at, most));
         }
@@ -70,18 +74,18 @@ impl Lifetimes {
         })
     }
 
-    pub(super) fn weigh(&self) -> (bool, Found) {
+    pub(super) fn weigh(&self) -> (bool, Measured) {
         match self {
-            Self { broken: 1.., .. } => (false, Found::Longest(self.longest)),
+            Self { broken: 1.., .. } => (false, Measured::Longest(self.longest)),
             Self { hidden: 1.., .. } => {
                 let why = format!(
                     "{} connections may have issued tickets that cannot be read without keys (--keylog)",
                     self.hidden
                 );
-                (false, Found::Nothing(why))
+                (false, Measured::Nothing(why))
             }
             Self { seen: 0, .. } => nothing("no ticket was issued"),
-            _ => (true, Found::Longest(self.longest)),
+            _ => (true, Measured::Longest(self.longest)),
         }
     }
 }
@@ -97,12 +101,12 @@ fn may_hide_tickets(connection: &Connection) -> bool {
 
 /// First and last time that something happened, each with its frame and connection.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct FirstAndLast {
     first: (At, ConnectionId),
     last: (At, ConnectionId),
 }
 
-impl Span {
+impl FirstAndLast {
     fn widen(span: &mut Option<Self>, at: At, id: ConnectionId) {
         let one = Self {
             first: (at, id),
@@ -126,7 +130,7 @@ impl Span {
 #[derive(Debug, Default)]
 pub(super) struct KeyAges {
     /// Issuing in clear, and accepting.
-    keys: HashMap<KeyName, [Option<Span>; 2]>,
+    keys: HashMap<KeyName, [Option<FirstAndLast>; 2]>,
     /// First and last connection.
     watched: Option<(Timestamp, Timestamp)>,
 }
@@ -138,23 +142,26 @@ impl KeyAges {
         let (first, last) = self.watched.unwrap_or((time, time));
         self.watched = Some((first.min(time), last.max(time)));
         for id in &connection.issued {
-            let issue = ground.ledger.get(*id).and_then(|credential| credential.issued);
+            let issue = ground
+                .credential_store
+                .get(*id)
+                .and_then(|credential| credential.issued);
             let issue = issue.filter(|issue| issue.connection == member.id);
-            if let Some((name, issue)) = ground.hindsight.key_name(*id).zip(issue) {
+            if let Some((name, issue)) = ground.analyses.key_name(*id).zip(issue) {
                 let [issued, _] = self.keys.entry(name).or_default();
-                Span::widen(issued, issue.at, member.id);
+                FirstAndLast::widen(issued, issue.at, member.id);
             }
         }
-        let accepted = connection.accepted.and_then(|id| ground.hindsight.key_name(id));
+        let accepted = connection.accepted.and_then(|id| ground.analyses.key_name(id));
         if let Some((name, answer)) = accepted.zip(connection.answer.yes()) {
             let [_, accepting] = self.keys.entry(name).or_default();
-            Span::widen(accepting, answer.at, member.id);
+            FirstAndLast::widen(accepting, answer.at, member.id);
         }
     }
 
     /// A key that only opens tickets still is no old key: where issuing is seen, issuing counts.
-    pub(super) fn weigh(&self, most: i64, proofs: &mut Proofs) -> (bool, Found) {
-        let mut ages: Vec<(i64, KeyName, Span)> = self
+    pub(super) fn weigh(&self, most: i64, proofs: &mut Proofs) -> (bool, Measured) {
+        let mut ages: Vec<(i64, KeyName, FirstAndLast)> = self
             .keys
             .iter()
             .filter_map(|(name, [issued, accepting])| Some((*name, issued.or(*accepting)?)))
@@ -176,12 +183,12 @@ impl KeyAges {
         if *longest <= most && watched <= most {
             return (
                 false,
-                Found::Nothing(format!(
+                Measured::Nothing(format!(
                     "the connections span {} ms only: too short to show a key that is older",
                     watched / 1_000_000
                 )),
             );
         }
-        (*longest <= most, Found::Longest(*longest))
+        (*longest <= most, Measured::Longest(*longest))
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::Check;
-use super::words::{Told, title};
+use super::words::{VerdictText, title};
 use crate::check::Origin;
 use crate::wording::counted;
 use crate::wording::printable;
@@ -14,7 +14,7 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
     for error in &check.asked.errors {
         writeln!(out, "::error title=reshake check::{}", message(error))?;
     }
-    let told = Told::all(check);
+    let told = VerdictText::all(check);
     for told in told.iter().filter(|told| !told.verdict.holds) {
         violated(told, out)?;
     }
@@ -23,7 +23,7 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
     writeln!(out, "::notice title=reshake check::{held} of {rules} hold")
 }
 
-fn violated(told: &Told<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn violated(told: &VerdictText<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "::error ")?;
     if let Origin::File { path, line, column } = &told.verdict.rule.origin {
         write!(out, "file={},line={line},col={column},", property(path))?;

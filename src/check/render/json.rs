@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Check;
-use super::words::{Told, ToldProof};
+use super::words::{ToldProof, VerdictText};
 use crate::check::interval::Ratio;
-use crate::check::{Area, Each, Found, Origin, Proof, Verdict};
+use crate::check::{Area, Each, Measured, Origin, Proof, Verdict};
 use crate::model::{connection_id, service_id};
 use crate::render::json::{CaptureJson, End, EvidenceJson, FilterJson, Generator, SummaryJson, closed};
 use reshake_core::session::Service;
@@ -19,7 +19,7 @@ pub const SCHEMA: &str = "reshake-check/1";
 
 /// Writes the answer as one JSON document.
 pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
-    let told = Told::all(check);
+    let told = VerdictText::all(check);
     let document = DocumentJson {
         schema: SCHEMA,
         generator: &Generator::THIS,
@@ -166,7 +166,7 @@ struct ConnectionRef<'a> {
 }
 
 impl<'a> RuleJson<'a> {
-    fn of(check: &'a Check<'_, '_>, told: &'a Told<'_>) -> Self {
+    fn of(check: &'a Check<'_, '_>, told: &'a VerdictText<'_>) -> Self {
         let Verdict {
             rule,
             area,
@@ -245,30 +245,30 @@ impl<'a> OriginJson<'a> {
 }
 
 impl MeasuredJson {
-    fn of(found: &Found) -> Option<Self> {
+    fn of(found: &Measured) -> Option<Self> {
         let value = |ratio: &Ratio| ratio.value().unwrap_or_default();
         Some(match found {
-            Found::Nothing(_) => return None,
-            Found::Count(count) => Self::Connections { value: *count },
-            Found::Services(count) => Self::Services { value: *count },
-            Found::Ratio(ratio) => Self::Share {
+            Measured::Nothing(_) => return None,
+            Measured::Count(count) => Self::Connections { value: *count },
+            Measured::Services(count) => Self::Services { value: *count },
+            Measured::Ratio(ratio) => Self::Share {
                 value: value(ratio),
                 part: ratio.part,
                 whole: ratio.whole,
             },
-            Found::Cases(ratio) => Self::Cases {
+            Measured::Cases(ratio) => Self::Cases {
                 part: ratio.part,
                 whole: ratio.whole,
             },
             #[allow(clippy::cast_precision_loss)] // days fit a double to the nanosecond
-            Found::Longest(nanos) => Self::Seconds {
+            Measured::Longest(nanos) => Self::Seconds {
                 value: *nanos as f64 / 1e9,
             },
-            Found::Rates(before, now) => Self::Rates {
+            Measured::Rates(before, now) => Self::Rates {
                 before: value(before),
                 now: value(now),
             },
-            Found::Names(names) => Self::Names { names: names.clone() },
+            Measured::Names(names) => Self::Names { names: names.clone() },
         })
     }
 }

@@ -4,12 +4,12 @@
 use std::io::{self, Write};
 
 use super::Check;
-use super::words::Told;
+use super::words::VerdictText;
 use crate::wording::printable;
 
 /// Writes the answer.
 pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
-    let told = Told::all(check);
+    let told = VerdictText::all(check);
     let errors = &check.asked.errors;
     let counts = format!(
         "tests=\"{}\" failures=\"{}\" errors=\"{}\"",
@@ -31,7 +31,7 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
     writeln!(out, "  </testsuite>\n</testsuites>")
 }
 
-fn case(told: &Told<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn case(told: &VerdictText<'_>, out: &mut dyn Write) -> io::Result<()> {
     let class = escaped(&told.area);
     let name = escaped(&told.title);
     write!(out, "    <testcase classname=\"reshake.{class}\" name=\"{name}\"")?;

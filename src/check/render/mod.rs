@@ -20,7 +20,7 @@ pub use json::{SCHEMA, schema};
 
 /// Forms of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum CheckFormat {
     /// For people.
     Text {
         /// With colour.
@@ -62,9 +62,9 @@ impl<'c, 'r> Check<'c, 'r> {
     #[must_use]
     pub fn of(report: &'c Report<'r>, rules: &Rules, baseline: Option<&Baseline>, asked: &'c Asked) -> Self {
         let ground = Ground {
-            ledger: report.engine.ledger(),
-            hindsight: &report.hindsight,
-            omitted: report.engine.kept().omitted_total(),
+            credential_store: report.engine.credential_store(),
+            analyses: &report.analyses,
+            evicted: report.engine.connection_store().evicted_total(),
             min_confidence: rules.min_confidence.as_ref().map(|(confidence, _)| *confidence),
             baseline,
         };
@@ -104,13 +104,13 @@ impl<'c, 'r> Check<'c, 'r> {
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn write(&self, form: Form, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write(&self, form: CheckFormat, out: &mut dyn Write) -> io::Result<()> {
         match form {
-            Form::Text { coloured } => text::write(self, coloured, out),
-            Form::Json => json::write(self, out),
-            Form::Junit => junit::write(self, out),
-            Form::Sarif => sarif::write(self, out),
-            Form::Github => github::write(self, out),
+            CheckFormat::Text { coloured } => text::write(self, coloured, out),
+            CheckFormat::Json => json::write(self, out),
+            CheckFormat::Junit => junit::write(self, out),
+            CheckFormat::Sarif => sarif::write(self, out),
+            CheckFormat::Github => github::write(self, out),
         }
     }
 
@@ -307,8 +307,8 @@ impl<'c> Court<'c> {
             of_bench.sort_unstable();
             for (place, mut trial) in bench.trials {
                 for service in of_bench.iter().filter_map(|place| services.get(*place)) {
-                    let patterns = report.hindsight.service(service);
-                    let patterns = patterns.map_or(&[][..], |insight| insight.patterns.as_slice());
+                    let patterns = report.analyses.service(service);
+                    let patterns = patterns.map_or(&[][..], |analysis| analysis.patterns.as_slice());
                     trial.see_service(service, patterns, report.findings.service(service), ground);
                 }
                 verdicts.push((place, trial.finish(&quantities, ground)));

@@ -11,7 +11,7 @@ use hashbrown::HashSet;
 use serde::Serialize;
 
 use super::Check;
-use super::words::{Told, area, title};
+use super::words::{VerdictText, area, title};
 use crate::check::{Origin, RULES, Verdict};
 use crate::render::json::Generator;
 use crate::wording::printable;
@@ -21,16 +21,16 @@ const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os
 
 /// Writes the answer.
 pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
-    let told = Told::all(check);
+    let told = VerdictText::all(check);
     let violated = told.iter().filter(|told| !told.verdict.holds);
-    let run = Run {
+    let run = SarifRun {
         tool: Tool { driver: Driver::this() },
         invocations: vec![Invocation::of(check)],
         artifacts: artifacts(check),
-        results: violated.map(|told| Outcome::of(check, told)).collect(),
+        results: violated.map(|told| SarifResult::of(check, told)).collect(),
         column_kind: "unicodeCodePoints",
     };
-    let log = Log {
+    let log = SarifLog {
         schema: SCHEMA,
         version: "2.1.0",
         runs: vec![run],
@@ -40,20 +40,20 @@ pub(super) fn write(check: &Check<'_, '_>, out: &mut dyn Write) -> io::Result<()
 }
 
 #[derive(Serialize)]
-struct Log<'a> {
+struct SarifLog<'a> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: Vec<Run<'a>>,
+    runs: Vec<SarifRun<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run<'a> {
+struct SarifRun<'a> {
     tool: Tool<'a>,
     invocations: Vec<Invocation>,
     artifacts: Vec<Artifact>,
-    results: Vec<Outcome>,
+    results: Vec<SarifResult>,
     column_kind: &'static str,
 }
 
@@ -75,7 +75,7 @@ struct Driver<'a> {
 #[serde(rename_all = "camelCase")]
 struct Descriptor {
     id: &'static str,
-    short_description: Message,
+    short_description: SarifMessage,
     default_configuration: Configuration,
 }
 
@@ -85,7 +85,7 @@ struct Configuration {
 }
 
 #[derive(PartialEq, Serialize)]
-struct Message {
+struct SarifMessage {
     text: String,
 }
 
@@ -100,7 +100,7 @@ struct Invocation {
 #[derive(Serialize)]
 struct Notification {
     level: &'static str,
-    message: Message,
+    message: SarifMessage,
 }
 
 #[derive(Serialize)]
@@ -115,21 +115,21 @@ struct ArtifactLocation {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outcome {
+struct SarifResult {
     rule_id: &'static str,
     rule_index: usize,
     kind: &'static str,
     level: &'static str,
-    message: Message,
+    message: SarifMessage,
     locations: Vec<Location>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<Location>,
-    partial_fingerprints: Fingerprint,
+    partial_fingerprints: PartialFingerprint,
 }
 
 /// The same rule about the same connections is the same result in the next run.
 #[derive(Serialize)]
-struct Fingerprint {
+struct PartialFingerprint {
     #[serde(rename = "reshakeRule/v1")]
     rule: String,
 }
@@ -143,7 +143,7 @@ struct Location {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logical_locations: Vec<LogicalLocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Message>,
+    message: Option<SarifMessage>,
 }
 
 #[derive(PartialEq, Serialize)]
@@ -210,8 +210,8 @@ impl ArtifactLocation {
     }
 }
 
-impl Outcome {
-    fn of(check: &Check<'_, '_>, told: &Told<'_>) -> Self {
+impl SarifResult {
+    fn of(check: &Check<'_, '_>, told: &VerdictText<'_>) -> Self {
         let Verdict { rule, area: of, .. } = told.verdict;
         let name = rule.demand.name();
         let mut lines = vec![format!("{}, {}", told.title, told.area)];
@@ -241,10 +241,10 @@ impl Outcome {
             rule_index: RULES.iter().position(|kind| kind.name == name).unwrap_or_default(),
             kind: "fail",
             level: "error",
-            message: Message { text: lines.join("\n") },
+            message: SarifMessage { text: lines.join("\n") },
             locations: place,
             related_locations: unique(related.into_iter()),
-            partial_fingerprints: Fingerprint {
+            partial_fingerprints: PartialFingerprint {
                 rule: printable(&format!("{} {}", title(rule), area(of)), usize::MAX),
             },
         }
@@ -307,8 +307,8 @@ fn frames(check: &Check<'_, '_>, evidence: &[Evidence]) -> Vec<Location> {
         .collect()
 }
 
-fn text(text: &str) -> Message {
-    Message {
+fn text(text: &str) -> SarifMessage {
+    SarifMessage {
         text: printable(text, usize::MAX),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::Check;
-use super::words::{Told, ToldProof};
+use super::words::{ToldProof, VerdictText};
 use crate::render::text::paint;
 use crate::wording::{counted, number};
 use crate::wording::{printable, shown_path, wrap};
@@ -23,8 +23,9 @@ pub(super) fn write(check: &Check<'_, '_>, coloured: bool, out: &mut dyn Write) 
         style(AnsiColor::Red.on_default().bold()),
     );
     head(check, if check.passed() { good } else { bad }, out)?;
-    let told = Told::all(check);
-    let (held, violated): (Vec<&Told<'_>>, Vec<&Told<'_>>) = told.iter().partition(|told| told.verdict.holds);
+    let told = VerdictText::all(check);
+    let (held, violated): (Vec<&VerdictText<'_>>, Vec<&VerdictText<'_>>) =
+        told.iter().partition(|told| told.verdict.holds);
     for told in violated {
         writeln!(
             out,

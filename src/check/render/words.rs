@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::{Asked, Check};
 use crate::check::interval::Ratio;
-use crate::check::{Area, EarlyDataRule, Found, Polarity, Proof, Requirement, Rule, Share, Verdict};
+use crate::check::{Area, EarlyDataRule, Fraction, Measured, Polarity, Proof, Requirement, Rule, Verdict};
 use crate::model::connection_id;
 use crate::wording::{counted, duration, number};
 use crate::wording::{prefixes, target};
@@ -14,7 +14,7 @@ use reshake_core::diagnosis::Evidence;
 use reshake_core::session::Service;
 
 /// A verdict in words.
-pub(super) struct Told<'c> {
+pub(super) struct VerdictText<'c> {
     pub(super) verdict: &'c Verdict,
     /// "min-resumption-rate", "forbid-reason stek-not-shared".
     pub(super) title: String,
@@ -40,7 +40,7 @@ pub(super) struct ToldProof<'c> {
     pub(super) frames: Vec<(String, String)>,
 }
 
-impl<'c> Told<'c> {
+impl<'c> VerdictText<'c> {
     /// All verdicts, in the order of the rules.
     pub(super) fn all(check: &'c Check<'_, '_>) -> Vec<Self> {
         let prefixes = prefixes(&check.report.captures);
@@ -144,7 +144,7 @@ pub(super) fn area(area: &Area) -> String {
     }
 }
 
-fn share(Share(share): Share) -> String {
+fn share(Fraction(share): Fraction) -> String {
     per_cent(share)
 }
 
@@ -209,17 +209,17 @@ fn points(share: f64) -> String {
     per_cent(share).trim_end_matches(" %").to_owned()
 }
 
-fn found(demand: &Requirement, found: &Found) -> String {
+fn found(demand: &Requirement, found: &Measured) -> String {
     let of = |ratio: &Ratio| {
         let share = ratio.value().map_or_else(|| "nothing".to_owned(), per_cent);
         format!("{share} ({} of {})", number(ratio.part), number(ratio.whole))
     };
     match found {
-        Found::Nothing(why) => why.clone(),
-        Found::Count(count) => counted(*count, "connection", "connections"),
-        Found::Services(count) => counted(*count, "service", "services"),
-        Found::Ratio(ratio) => of(ratio),
-        Found::Cases(ratio) => {
+        Measured::Nothing(why) => why.clone(),
+        Measured::Count(count) => counted(*count, "connection", "connections"),
+        Measured::Services(count) => counted(*count, "service", "services"),
+        Measured::Ratio(ratio) => of(ratio),
+        Measured::Cases(ratio) => {
             let does = match demand {
                 Requirement::MustResume { .. } => " without resumption",
                 Requirement::AllowVersion(_) => " with another version",
@@ -228,10 +228,10 @@ fn found(demand: &Requirement, found: &Found) -> String {
             let whole = counted(ratio.whole, "connection", "connections");
             format!("{} of {whole}{does}", number(ratio.part))
         }
-        Found::Longest(nanos) => duration(*nanos),
-        Found::Rates(before, now) => format!("{}, before {}", of(now), of(before)),
-        Found::Names(names) if names.is_empty() => "none".to_owned(),
-        Found::Names(names) => names.join(", "),
+        Measured::Longest(nanos) => duration(*nanos),
+        Measured::Rates(before, now) => format!("{}, before {}", of(now), of(before)),
+        Measured::Names(names) if names.is_empty() => "none".to_owned(),
+        Measured::Names(names) => names.join(", "),
     }
 }
 

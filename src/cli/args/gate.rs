@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueHint};
 
-use super::{Keys, Redact, SessionFormat};
+use super::{KeyLogArgs, Redact, SessionFormat};
 
 /// The end of the help of `check`.
 const CHECK_EXAMPLES: &str = "Rules are about all connections; SCOPE=VALUE is about a part: 'service=0.9' about each \
@@ -39,7 +39,7 @@ Exit status:
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 #[command(after_long_help = CHECK_EXAMPLES)]
-pub struct Check {
+pub struct CheckArgs {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "print_rules")]
     pub files: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Check {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
@@ -205,7 +205,7 @@ impl Demands {
 /// Arguments of `diff`.
 #[derive(Debug, Args)]
 #[command(after_long_help = DIFF_EXAMPLES)]
-pub struct Diff {
+pub struct DiffArgs {
     /// The run before the change: a capture, or a JSON report of 'analyze'.
     #[arg(value_name = "BEFORE", value_hint = ValueHint::FilePath)]
     pub before: String,
@@ -216,7 +216,7 @@ pub struct Diff {
 
     /// Secrets that open what is encrypted in captures.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]

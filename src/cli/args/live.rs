@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::Keys;
+use super::KeyLogArgs;
 use crate::wording::{DURATION, size, span};
 
 /// The end of the help of `live`.
@@ -23,7 +23,7 @@ Exit status:
 /// Arguments of `live`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub struct Live {
+pub struct LiveArgs {
     /// '-' reads a capture (pcap or pcapng) from standard input while it is made: needs no rights and no libpcap.
     // A requirement does not count where what is required would conflict, hence all of them.
     #[arg(value_name = "-", value_parser = standard_input, conflicts_with_all = [
@@ -54,8 +54,8 @@ pub struct Live {
     pub packets: Option<u64>,
 
     /// Form of what is printed: 'text' for people, 'jsonl' as one object a line.
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
-    pub format: Format,
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = LiveFormat::Text, hide_possible_values = true)]
+    pub format: LiveFormat,
 
     /// Look at the run on screens instead of printing it.
     #[arg(long, conflicts_with_all = ["format", "metrics"])]
@@ -99,7 +99,7 @@ pub struct Live {
 
     /// Secrets that open what is encrypted; the files may grow.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Bytes to take of each packet. Less than whole packets costs facts.
     #[arg(short = 's', long, value_name = "BYTES", default_value_t = 262_144,
@@ -143,7 +143,7 @@ pub struct Live {
 
 /// Forms of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum LiveFormat {
     /// For people.
     Text,
     /// One object a line.

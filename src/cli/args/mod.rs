@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::render::explain::Entry;
+use crate::render::explain::CatalogueEntry;
 use crate::wording::size;
 
 /// Tells from packet captures why a TLS session did not resume.
@@ -86,7 +86,7 @@ pub enum Command {
     /// Analyse captures: what resumed, what did not, and why
     Analyze(Analyze),
     /// Watch a network interface, or a capture that is piped in, and report as it happens
-    Live(Box<live::Live>),
+    Live(Box<live::LiveArgs>),
     /// List the network interfaces that can be watched
     Interfaces,
     /// Look at captures on the terminal: services, connections, sessions, and the way from one to the other
@@ -94,11 +94,11 @@ pub enum Command {
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
     /// Tell what another farm of backends would make of the reconnects that captures show
-    WhatIf(WhatIf),
+    WhatIf(WhatIfArgs),
     /// Hold captures against rules, in the exit status: for pipelines
-    Check(Box<gate::Check>),
+    Check(Box<gate::CheckArgs>),
     /// Compare two captures or reports: the before and after of a change
-    Diff(gate::Diff),
+    Diff(gate::DiffArgs),
     /// Copy a capture with the verdicts as packet comments, for Wireshark
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
@@ -106,7 +106,7 @@ pub enum Command {
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
     /// Print the JSON Schema of the JSON report, or of another document
-    Schema(Schema),
+    Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page
@@ -130,8 +130,8 @@ pub struct Analyze {
     /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
     /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
     /// judged, to be joined with the facts of other captures by giving them to a command together.
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Text, hide_possible_values = true)]
-    pub format: Format,
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ReportFormat::Text, hide_possible_values = true)]
+    pub format: ReportFormat,
 
     /// Show every connection and service in the text, Markdown and HTML report, not only those that matter most.
     #[arg(long)]
@@ -161,7 +161,7 @@ pub struct Analyze {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
@@ -186,7 +186,7 @@ impl Analyze {
 
 /// Where secrets come from.
 #[derive(Debug, Args)]
-pub struct Keys {
+pub struct KeyLogArgs {
     /// A key log in NSS format (what SSLKEYLOGFILE makes programs write) that opens tickets, alerts and certificates;
     /// may be repeated. Secrets inside a pcapng file are used without asking.
     #[arg(long = "keylog", value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -197,7 +197,7 @@ pub struct Keys {
     keylog_env: bool,
 }
 
-impl Keys {
+impl KeyLogArgs {
     /// The key logs; `named` is the value of SSLKEYLOGFILE.
     ///
     /// # Errors
@@ -245,7 +245,7 @@ pub struct View {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the screens bear.
     #[command(flatten)]
@@ -267,7 +267,7 @@ pub struct Session {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
@@ -285,14 +285,14 @@ pub struct Session {
 /// Arguments of `what-if`.
 #[derive(Debug, Args)]
 #[command(after_long_help = WHAT_IF_EXAMPLES)]
-pub struct WhatIf {
+pub struct WhatIfArgs {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<String>,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Whose names the output bears.
     #[command(flatten)]
@@ -311,7 +311,7 @@ pub struct WhatIf {
         required_unless_present = "compare",
         hide_possible_values = true
     )]
-    pub balance: Option<Balance>,
+    pub balance: Option<BalanceArg>,
 
     /// What the backends share: 'none', 'cache' (of sessions) or 'tickets' (their keys). Needed unless --compare is there.
     #[arg(
@@ -321,7 +321,7 @@ pub struct WhatIf {
         required_unless_present = "compare",
         hide_possible_values = true
     )]
-    pub share: Option<Share>,
+    pub share: Option<ShareArg>,
 
     /// Seconds after which servers no longer honour a session; without it, tickets live as long as the capture shows
     /// them promised and IDs without end.
@@ -366,7 +366,7 @@ pub struct Copying {
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeyLogArgs,
 
     /// Put the lines of the key logs that belong to connections of this capture into the copy, so that Wireshark opens
     /// them. Whoever gets the copy then reads what was encrypted.
@@ -428,7 +428,7 @@ pub struct Explain {
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
-pub struct Schema {
+pub struct SchemaArgs {
     /// Whose: 'report' (of analyze), 'check', 'diff', 'what-if', or 'facts' (of one line).
     #[arg(long, value_enum, value_name = "DOCUMENT", default_value_t = Document::Report, hide_possible_values = true)]
     pub of: Document,
@@ -447,7 +447,7 @@ pub struct Completions {
 
 /// Forms of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ReportFormat {
     /// For people.
     Text,
     /// One document.
@@ -490,7 +490,7 @@ pub enum Document {
 
 /// Ways to choose a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Balance {
+pub enum BalanceArg {
     /// In turn.
     RoundRobin,
     /// The one with the fewest open connections.
@@ -503,7 +503,7 @@ pub enum Balance {
 
 /// What backends share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Share {
+pub enum ShareArg {
     /// Nothing.
     None,
     /// The session cache.
@@ -551,8 +551,8 @@ impl TypedValueParser for EntryName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let value = |entry: Entry| PossibleValue::new(entry.name()).help(entry.summary());
-        Some(Box::new(Entry::all().map(value)))
+        let value = |entry: CatalogueEntry| PossibleValue::new(entry.name()).help(entry.summary());
+        Some(Box::new(CatalogueEntry::all().map(value)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
 
-use super::super::args::live::Format;
+use super::super::args::live::LiveFormat;
 use super::super::{Done, Status, complain, print};
 use crate::model::Report;
 use crate::render::{json, text};
@@ -47,7 +47,13 @@ impl FullReport {
 }
 
 /// Prints and writes the report of a run that is over; prints it where somebody still reads (`readable`).
-pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full_report: Option<FullReport>) -> Done {
+pub(super) fn end(
+    run: Run,
+    format: LiveFormat,
+    coloured: bool,
+    readable: bool,
+    full_report: Option<FullReport>,
+) -> Done {
     for line in run.errors.iter().chain(&run.warnings) {
         complain(line);
     }
@@ -66,11 +72,11 @@ pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full
     }
     if readable {
         print(|out| match format {
-            Format::Text => {
+            LiveFormat::Text => {
                 writeln!(out)?;
-                text::write(&report, text::Options { coloured, all: false }, out)
+                text::write(&report, text::TextOptions { coloured, all: false }, out)
             }
-            Format::Jsonl => lines(&report, out),
+            LiveFormat::Jsonl => lines(&report, out),
         })?;
     }
     std::mem::forget(report);
@@ -79,7 +85,7 @@ pub(super) fn end(run: Run, format: Format, coloured: bool, readable: bool, full
     Ok(status)
 }
 
-/// The account of the input as it ended, and what hindsight says.
+/// The account of the input as it ended, and what service analysis says.
 fn lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     for capture in &report.captures {
         json::live::capture(capture, false, out)?;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::run::Seen;
+use crate::run::LiveSnapshot;
 use crate::wording::printable;
 use reshake_core::diagnosis::Judged;
 use reshake_core::session::Connection;
@@ -27,7 +27,7 @@ const MAX_REQUEST: usize = 4096;
 
 /// What is counted.
 #[derive(Debug, Default)]
-struct Counts {
+struct MetricCounts {
     /// Handshakes by service and outcome.
     handshakes: BTreeMap<(String, &'static str), u64>,
     /// Primary reasons by service.
@@ -37,14 +37,14 @@ struct Counts {
     dropped: u64,
     open: u64,
     kept_bytes: u64,
-    omitted: u64,
+    evicted: u64,
     lag: f64,
 }
 
 /// The numbers, and the socket on which they are asked for.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    counts: Arc<Mutex<Counts>>,
+    counts: Arc<Mutex<MetricCounts>>,
     listener: Option<TcpListener>,
 }
 
@@ -86,19 +86,19 @@ impl Metrics {
     }
 
     /// Takes over how the run stands.
-    pub(super) fn tick(&self, seen: Seen<'_>, idle: bool) {
+    pub(super) fn tick(&self, seen: LiveSnapshot<'_>, idle: bool) {
         let mut counts = lock(&self.counts);
         counts.packets = seen.packets;
         counts.dropped = seen.capture.and_then(|capture| capture.dropped).unwrap_or(0);
         counts.open = seen.engine.open_connections() as u64;
-        counts.kept_bytes = seen.engine.kept().bytes() as u64;
-        counts.omitted = seen.engine.kept().omitted_total();
+        counts.kept_bytes = seen.engine.connection_store().bytes() as u64;
+        counts.evicted = seen.engine.connection_store().evicted_total();
         counts.lag = if idle { 0.0 } else { lag(seen) };
     }
 }
 
 /// Seconds between the latest packet and now.
-pub(super) fn lag(seen: Seen<'_>) -> f64 {
+pub(super) fn lag(seen: LiveSnapshot<'_>) -> f64 {
     let last = seen.capture.and_then(|capture| capture.last_time);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let Some(last) = last.and_then(|last| u64::try_from(last.nanos()).ok()) else {
@@ -107,12 +107,12 @@ pub(super) fn lag(seen: Seen<'_>) -> f64 {
     now.saturating_sub(Duration::from_nanos(last)).as_secs_f64()
 }
 
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+fn lock(counts: &Mutex<MetricCounts>) -> MutexGuard<'_, MetricCounts> {
     // Each step leaves them whole.
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Counts {
+impl MetricCounts {
     fn service(&mut self, connection: &Connection) -> String {
         let name = match connection.server_name() {
             Some(name) => format!("{name}:{}", connection.server.port),
@@ -173,7 +173,7 @@ impl Counts {
                 "reshake_omitted_connections_total",
                 "counter",
                 "Connections that are only counted.",
-                self.omitted,
+                self.evicted,
             ),
             ("reshake_resident_bytes", "gauge", "Memory of the process.", resident()),
         ] {
@@ -199,7 +199,7 @@ fn resident() -> u64 {
     pages.unwrap_or(0) * PAGE
 }
 
-fn answer(mut stream: TcpStream, counts: &Mutex<Counts>) -> io::Result<()> {
+fn answer(mut stream: TcpStream, counts: &Mutex<MetricCounts>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut request = Vec::new();

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::args::live::Live;
+use super::args::live::LiveArgs;
 use super::{Done, Status, complain, interrupt, keylogs};
 use crate::capture::{Recorded, Rotation, Source};
-use crate::run::{self, Options};
+use crate::run::{self, RunOptions};
 use finale::FullReport;
 use metrics::Metrics;
 use narrator::Narrator;
@@ -31,7 +31,7 @@ pub(super) const MISSING: &str = "this build cannot capture itself (it was built
 /// What an open connection takes: both halves, both decoders, and its facts.
 const FLOW_BYTES: usize = 4096;
 
-pub(super) fn run(arguments: &Live, coloured: bool) -> Done {
+pub(super) fn run(arguments: &LiveArgs, coloured: bool) -> Done {
     if arguments.list_interfaces {
         return super::interfaces::run();
     }
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Live, coloured: bool) -> Done {
 /// A run of which everything is open.
 struct Prepared {
     live: run::Live,
-    options: Options,
+    options: RunOptions,
     control: Control,
     metrics: Option<Metrics>,
     full_report: Option<FullReport>,
@@ -66,7 +66,7 @@ struct Control {
     interval: Duration,
 }
 
-fn prepare(arguments: &Live) -> Result<Prepared, Status> {
+fn prepare(arguments: &LiveArgs) -> Result<Prepared, Status> {
     if arguments.tui && !super::view::is_terminal() {
         complain("--tui needs a terminal to show and take keys; without it, live prints what happens");
         return Err(Status::Usage);
@@ -86,10 +86,10 @@ fn prepare(arguments: &Live) -> Result<Prepared, Status> {
     let stop = interrupt::stop().map_err(|error| failed(format!("signals cannot be caught: {error}")))?;
     Ok(Prepared {
         live,
-        options: Options {
+        options: RunOptions {
             limits: limits(arguments),
             packets: arguments.packets,
-            ..Options::default()
+            ..RunOptions::default()
         },
         control: Control {
             stop,
@@ -106,7 +106,7 @@ fn prepare(arguments: &Live) -> Result<Prepared, Status> {
 }
 
 impl Prepared {
-    fn run(mut self, arguments: &Live, coloured: bool) -> Done {
+    fn run(mut self, arguments: &LiveArgs, coloured: bool) -> Done {
         if let Some(metrics) = &mut self.metrics
             && let Err(error) = metrics.serve()
         {
@@ -133,14 +133,14 @@ impl Prepared {
 }
 
 #[cfg(all(feature = "live", unix))]
-fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
-    use crate::capture::device::{Device, OpenError, Options};
+fn source(arguments: &LiveArgs) -> Result<Box<dyn Source>, Status> {
+    use crate::capture::device::{Device, DeviceOptions, OpenError};
 
     let Some(interface) = &arguments.interface else {
         return piped();
     };
     let buffer = arguments.buffer_size.unwrap_or(arguments.max_memory / 8);
-    let options = Options {
+    let options = DeviceOptions {
         interface: interface.clone(),
         filter: arguments.filter.clone(),
         snaplen: arguments.snaplen,
@@ -163,7 +163,7 @@ fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
 }
 
 #[cfg(not(all(feature = "live", unix)))]
-fn source(arguments: &Live) -> Result<Box<dyn Source>, Status> {
+fn source(arguments: &LiveArgs) -> Result<Box<dyn Source>, Status> {
     if arguments.interface.is_some() {
         complain(MISSING);
         return Err(Status::Usage);
@@ -180,7 +180,7 @@ fn piped() -> Result<Box<dyn Source>, Status> {
 
 /// Rights are given up where a device was opened; standard input needs none.
 #[cfg(all(feature = "live", target_os = "linux"))]
-fn give_rights_up(arguments: &Live) -> Result<(), String> {
+fn give_rights_up(arguments: &LiveArgs) -> Result<(), String> {
     if arguments.no_drop || arguments.interface.is_none() {
         return Ok(());
     }
@@ -188,7 +188,7 @@ fn give_rights_up(arguments: &Live) -> Result<(), String> {
 }
 
 #[cfg(not(all(feature = "live", target_os = "linux")))]
-fn give_rights_up(arguments: &Live) -> Result<(), String> {
+fn give_rights_up(arguments: &LiveArgs) -> Result<(), String> {
     match arguments.user {
         Some(_) => Err("--user: rights can be given up on Linux only".to_owned()),
         None => Ok(()),
@@ -196,7 +196,7 @@ fn give_rights_up(arguments: &Live) -> Result<(), String> {
 }
 
 /// Has the packets written on their way, where that is wanted.
-fn record(arguments: &Live, source: Box<dyn Source>) -> Result<Box<dyn Source>, String> {
+fn record(arguments: &LiveArgs, source: Box<dyn Source>) -> Result<Box<dyn Source>, String> {
     let Some(path) = &arguments.write else {
         return Ok(source);
     };
@@ -214,7 +214,7 @@ fn record(arguments: &Live, source: Box<dyn Source>) -> Result<Box<dyn Source>, 
 }
 
 /// Whoever captures as root wonders why a folder cannot be written to.
-fn as_whom(arguments: &Live) -> &'static str {
+fn as_whom(arguments: &LiveArgs) -> &'static str {
     if arguments.interface.is_some() && !arguments.no_drop {
         "; rights are given up before: name a folder that this user may write to, a user with --user, or --no-drop"
     } else {
@@ -224,7 +224,7 @@ fn as_whom(arguments: &Live) -> &'static str {
 
 /// The parts of the memory: half for what is over, a quarter for what is open, an eighth of it for the kernel's buffer, and
 /// the rest for reports and everything else.
-fn limits(arguments: &Live) -> Limits {
+fn limits(arguments: &LiveArgs) -> Limits {
     let memory = arguments.max_memory;
     Limits {
         flows: FlowLimits {

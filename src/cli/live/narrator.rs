@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
 
-use super::super::args::live::Format;
+use super::super::args::live::LiveFormat;
 use super::super::complain;
 use super::Control;
 use super::finale::FullReport;
@@ -20,8 +20,8 @@ use crate::model::Report;
 use crate::model::live::{Related, Tally, around};
 use crate::render::json::live::Stage;
 use crate::render::{json, text};
-use crate::run::{Onlooker, Run, Seen};
-use reshake_core::engine::Event;
+use crate::run::{LiveSnapshot, Onlooker, Run};
+use reshake_core::engine::TlsEvent;
 use reshake_core::session::ConnectionId;
 
 /// After the wish to stop, packets that the kernel still holds are taken for this long at most.
@@ -35,14 +35,14 @@ const MAX_WAITING: usize = 1 << 17;
 
 /// Tells what happens.
 pub(super) struct Narrator<'a> {
-    format: Format,
+    format: LiveFormat,
     coloured: bool,
     control: Control,
     metrics: Option<Metrics>,
     full_report: Option<&'a mut FullReport>,
     related: Related,
     /// What happened and is not told yet.
-    waiting: VecDeque<Event>,
+    waiting: VecDeque<TlsEvent>,
     /// When lines were written last.
     told: Instant,
     /// Connections whose handshake was told and that go on.
@@ -58,18 +58,18 @@ pub(super) struct Narrator<'a> {
     next_summary: Instant,
     summed_up: Tally,
     /// A report that another thread makes meanwhile.
-    asked: Option<Receiver<Asked>>,
+    asked: Option<Receiver<ReportOnDemand>>,
 }
 
 /// A report that was asked for, ready to be printed.
-struct Asked {
+struct ReportOnDemand {
     text: Vec<u8>,
     problem: Option<String>,
 }
 
 impl<'a> Narrator<'a> {
     pub(super) fn new(
-        format: Format,
+        format: LiveFormat,
         coloured: bool,
         control: Control,
         metrics: Option<Metrics>,
@@ -106,7 +106,7 @@ impl<'a> Narrator<'a> {
         }
         self.ending = true;
         self.waiting.extend(std::iter::from_fn(|| run.engine.poll()));
-        let seen = Seen {
+        let seen = LiveSnapshot {
             engine: &run.engine,
             capture: run.captures.first(),
             packets: run.captures.iter().map(|capture| capture.packets).sum(),
@@ -116,7 +116,7 @@ impl<'a> Narrator<'a> {
     }
 
     /// Tells everything that waits, however long it takes.
-    fn tell_all(&mut self, seen: Seen<'_>) {
+    fn tell_all(&mut self, seen: LiveSnapshot<'_>) {
         if self.closed || self.begin(seen).is_break() {
             return;
         }
@@ -145,7 +145,7 @@ impl<'a> Narrator<'a> {
     }
 
     /// The first line says what this is.
-    fn begin(&mut self, seen: Seen<'_>) -> ControlFlow<()> {
+    fn begin(&mut self, seen: LiveSnapshot<'_>) -> ControlFlow<()> {
         if std::mem::replace(&mut self.begun, true) {
             return ControlFlow::Continue(());
         }
@@ -153,12 +153,12 @@ impl<'a> Narrator<'a> {
             return ControlFlow::Continue(());
         };
         match self.format {
-            Format::Jsonl => self.print(|out| json::live::capture(capture, true, out)),
-            Format::Text => self.print(|out| text::live::begin(capture, out)),
+            LiveFormat::Jsonl => self.print(|out| json::live::capture(capture, true, out)),
+            LiveFormat::Text => self.print(|out| text::live::begin(capture, out)),
         }
     }
 
-    fn sum_up(&mut self, seen: Seen<'_>) -> ControlFlow<()> {
+    fn sum_up(&mut self, seen: LiveSnapshot<'_>) -> ControlFlow<()> {
         let now = Instant::now();
         if now < self.next_summary {
             return ControlFlow::Continue(());
@@ -172,9 +172,9 @@ impl<'a> Narrator<'a> {
         let since = self.tally.since(&self.summed_up);
         self.summed_up = self.tally;
         match self.format {
-            Format::Jsonl => self.print(|out| json::live::capture(capture, false, out)),
-            Format::Text if since.is_nothing() => ControlFlow::Continue(()),
-            Format::Text => {
+            LiveFormat::Jsonl => self.print(|out| json::live::capture(capture, false, out)),
+            LiveFormat::Text if since.is_nothing() => ControlFlow::Continue(()),
+            LiveFormat::Text => {
                 let (coloured, interval) = (self.coloured, self.control.interval);
                 self.print(|out| text::live::summary(&since, interval, coloured, out))
             }
@@ -182,7 +182,7 @@ impl<'a> Narrator<'a> {
     }
 
     /// Whether a report was asked for; another thread makes it, so that no packet waits for it.
-    fn answer(&mut self, seen: Seen<'_>) -> ControlFlow<()> {
+    fn answer(&mut self, seen: LiveSnapshot<'_>) -> ControlFlow<()> {
         if let Some(asked) = &self.asked {
             match asked.try_recv() {
                 Ok(asked) => {
@@ -205,13 +205,13 @@ impl<'a> Narrator<'a> {
             let report = Report::of(snapshot, captures);
             let mut text = Vec::new();
             let written = match format {
-                Format::Text => text::write(&report, text::Options { coloured, all: false }, &mut text),
-                Format::Jsonl => json::live::interim(&report, &mut text),
+                LiveFormat::Text => text::write(&report, text::TextOptions { coloured, all: false }, &mut text),
+                LiveFormat::Jsonl => json::live::interim(&report, &mut text),
             };
             let written = written.map_err(|error| error.to_string());
             let filed = file.as_mut().map_or(Ok(()), |file| file.write(&report));
             // Whoever is gone by now has no use for it.
-            let _ = send.send(Asked {
+            let _ = send.send(ReportOnDemand {
                 text,
                 problem: written.and(filed).err(),
             });
@@ -223,7 +223,7 @@ impl<'a> Narrator<'a> {
         ControlFlow::Continue(())
     }
 
-    fn print_asked(&mut self, asked: &Asked) -> ControlFlow<()> {
+    fn print_asked(&mut self, asked: &ReportOnDemand) -> ControlFlow<()> {
         if let Some(problem) = &asked.problem {
             complain(problem);
         }
@@ -247,7 +247,7 @@ impl<'a> Narrator<'a> {
 
 impl Narrator<'_> {
     /// Tells what waits, for as long as there is time.
-    fn catch_up(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+    fn catch_up(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()> {
         let begun = Instant::now();
         let time = if idle {
             IDLE_SLICE
@@ -262,21 +262,21 @@ impl Narrator<'_> {
         ControlFlow::Continue(())
     }
 
-    fn tell(&mut self, seen: Seen<'_>, event: Event) -> ControlFlow<()> {
+    fn tell(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()> {
         let (id, stage) = match event {
-            Event::Handshake(id) => (id, Stage::Handshake),
-            Event::Closed(id) => (id, Stage::Closed),
+            TlsEvent::Handshake(id) => (id, Stage::Handshake),
+            TlsEvent::Closed(id) => (id, Stage::Closed),
         };
-        let Some(connection) = seen.engine.kept().get(id) else {
+        let Some(connection) = seen.engine.connection_store().get(id) else {
             return ControlFlow::Continue(());
         };
         let first = match event {
-            Event::Handshake(_) => self.open.insert(id),
-            Event::Closed(_) => !self.open.remove(&id),
+            TlsEvent::Handshake(_) => self.open.insert(id),
+            TlsEvent::Closed(_) => !self.open.remove(&id),
         };
         if first {
-            self.related.note(id, connection, seen.engine.kept());
-        } else if self.format == Format::Text {
+            self.related.note(id, connection, seen.engine.connection_store());
+        } else if self.format == LiveFormat::Text {
             // People were told of it at its handshake.
             return ControlFlow::Continue(());
         }
@@ -289,31 +289,31 @@ impl Narrator<'_> {
         }
         // The end of the run ends everything, but not every connection was over.
         let stage = match event {
-            Event::Closed(_) if self.ending => Stage::of(connection),
+            TlsEvent::Closed(_) if self.ending => Stage::of(connection),
             _ => stage,
         };
         match self.format {
-            Format::Jsonl => self.print(|out| json::live::connection(&report, (id, connection), stage, out)),
-            Format::Text if first && (!self.ending || stage == Stage::Closed) => {
+            LiveFormat::Jsonl => self.print(|out| json::live::connection(&report, (id, connection), stage, out)),
+            LiveFormat::Text if first && (!self.ending || stage == Stage::Closed) => {
                 let coloured = self.coloured;
                 self.print(|out| text::live::connection(&report, (id, connection), coloured, out))
             }
-            Format::Text => ControlFlow::Continue(()),
+            LiveFormat::Text => ControlFlow::Continue(()),
         }
     }
 }
 
 impl Onlooker for Narrator<'_> {
-    fn ending(&mut self, seen: Seen<'_>) {
+    fn ending(&mut self, seen: LiveSnapshot<'_>) {
         self.tell_all(seen);
     }
 
-    fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
+    fn happened(&mut self, _: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()> {
         self.waiting.push_back(event);
         ControlFlow::Continue(())
     }
 
-    fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+    fn tick(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()> {
         self.begin(seen)?;
         self.catch_up(seen, idle)?;
         if let Some(metrics) = &self.metrics {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use super::super::{Status, complain};
 use super::{Control, Prepared};
 use crate::model::Report;
-use crate::run::{Onlooker, Run, Seen};
-use crate::tui::{self, Feed, event::Stats};
-use reshake_core::engine::{Engine, Event, Limits};
+use crate::run::{LiveSnapshot, Onlooker, Run};
+use crate::tui::{self, LiveFeed, event::Stats};
+use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::Capture;
 
 /// Seconds whose handshakes are counted one by one.
@@ -36,7 +36,7 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
     let nothing = Arc::new(Report::of(Arc::new(Engine::new(Limits::default())), Vec::new()));
     let stop = Arc::clone(&control.stop);
     let mut running = None;
-    let shown = tui::run(nothing, tui::Options { coloured, live: true }, |feed| {
+    let shown = tui::run(nothing, tui::TuiOptions { coloured, live: true }, |feed| {
         let work = move || {
             let mut watcher = Watcher::new(feed.clone(), control);
             let mut lines = Vec::new();
@@ -75,7 +75,7 @@ pub(super) fn run(prepared: Prepared, coloured: bool) -> Status {
 
 /// Feeds the screens.
 struct Watcher {
-    feed: Feed,
+    feed: LiveFeed,
     control: Control,
     /// Handshakes of each of the last seconds.
     handshakes: VecDeque<u64>,
@@ -88,7 +88,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(feed: Feed, control: Control) -> Self {
+    fn new(feed: LiveFeed, control: Control) -> Self {
         let now = Instant::now();
         Self {
             feed,
@@ -121,7 +121,7 @@ impl Watcher {
         (report, lines, failed)
     }
 
-    fn tell_stats(&mut self, seen: Seen<'_>, idle: bool) {
+    fn tell_stats(&mut self, seen: LiveSnapshot<'_>, idle: bool) {
         let now = Instant::now();
         if now < self.next_stats {
             return;
@@ -144,7 +144,7 @@ impl Watcher {
     }
 
     /// Makes a report of what changed, on a thread of its own, so that no packet waits for it.
-    fn tell_report(&mut self, seen: Seen<'_>) {
+    fn tell_report(&mut self, seen: LiveSnapshot<'_>) {
         if let Some((making, since)) = self.making.take() {
             if !making.is_finished() {
                 self.making = Some((making, since));
@@ -168,15 +168,15 @@ impl Watcher {
 }
 
 impl Onlooker for Watcher {
-    fn happened(&mut self, _: Seen<'_>, event: Event) -> ControlFlow<()> {
+    fn happened(&mut self, _: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()> {
         self.changed = true;
-        if let (Event::Handshake(_), Some(second)) = (event, self.handshakes.back_mut()) {
+        if let (TlsEvent::Handshake(_), Some(second)) = (event, self.handshakes.back_mut()) {
             *second += 1;
         }
         ControlFlow::Continue(())
     }
 
-    fn tick(&mut self, seen: Seen<'_>, idle: bool) -> ControlFlow<()> {
+    fn tick(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()> {
         self.tell_stats(seen, idle);
         self.tell_report(seen);
         let over = self.control.end.is_some_and(|end| Instant::now() >= end);

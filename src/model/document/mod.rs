@@ -78,11 +78,11 @@ pub struct ReportDocument<'r> {
     /// Length of the input in nanoseconds.
     pub span: i64,
     /// Services.
-    pub services: Vec<ServicePart>,
+    pub services: Vec<ServiceSummary>,
     /// Services that are left out, and their connections.
     pub more_services: (usize, u64),
     /// One connection of each kind that matters.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<AlikeGroup>,
     /// Kinds that are left out, and their connections.
     pub more_kinds: (usize, u64),
     /// Places of the connections that are shown one by one: the first of the report.
@@ -102,7 +102,7 @@ pub struct CaptureLine {
 
 /// One service.
 #[derive(Debug)]
-pub struct ServicePart {
+pub struct ServiceSummary {
     /// Its page, with the way of its first client.
     pub page: ServicePage,
     /// The way of further clients.
@@ -113,7 +113,7 @@ pub struct ServicePart {
 
 /// Connections that ended alike.
 #[derive(Debug)]
-pub struct Kind {
+pub struct AlikeGroup {
     /// One that stands for all.
     pub example: ConnectionView,
     /// Others like it.
@@ -155,7 +155,7 @@ impl<'r> ReportDocument<'r> {
             },
             services: shown
                 .iter()
-                .filter_map(|index| ServicePart::of(report, *index, bounds.clients))
+                .filter_map(|index| ServiceSummary::of(report, *index, bounds.clients))
                 .collect(),
             more_services: (rest.len(), left.map(|view| view.counts.outcomes.total()).sum()),
             kinds,
@@ -207,7 +207,7 @@ impl CaptureLine {
     }
 }
 
-impl ServicePart {
+impl ServiceSummary {
     fn of(report: &Report<'_>, index: usize, clients: usize) -> Option<Self> {
         let go_on = || true;
         let page = ServicePage::of(report, index, 0, &go_on)?;
@@ -257,7 +257,7 @@ fn scope(report: &Report<'_>) -> String {
     parts.join(", ")
 }
 
-fn kinds(report: &Report<'_>, most: usize) -> (Vec<Kind>, (usize, u64)) {
+fn kinds(report: &Report<'_>, most: usize) -> (Vec<AlikeGroup>, (usize, u64)) {
     let all = report.services.iter().flat_map(|view| &view.alike);
     let by_service: Vec<OutcomeGroup> = all.filter(|kind| kind.matters()).copied().collect();
     let mut kinds = by_service;
@@ -269,7 +269,7 @@ fn kinds(report: &Report<'_>, most: usize) -> (Vec<Kind>, (usize, u64)) {
     kinds.sort_by_key(|kind| (kind.gravity(), Reverse(kind.connections), kind.example.0));
     let rest = kinds.split_off(most.min(kinds.len()));
     let view = |kind: OutcomeGroup| {
-        Some(Kind {
+        Some(AlikeGroup {
             example: ConnectionView::at(report, report.place_of(kind.example.1)?)?,
             more: kind.connections.saturating_sub(1),
         })

@@ -1,7 +1,7 @@
 //! What was not analysed, or not as it stood, in words.
 
 use crate::model::Report;
-use crate::model::view::{Frames, counted, number};
+use crate::model::view::{FrameNames, counted, number};
 use reshake_core::net::capture::Ended;
 
 /// A line for each thing that limits what the report can say.
@@ -20,7 +20,7 @@ pub(super) fn of(report: &Report<'_>) -> Vec<String> {
     if report.captures.iter().any(|capture| capture.ended == Ended::Stopped) {
         notes.push("reading was stopped before the end of the input".to_owned());
     }
-    let frames = Frames::of(report);
+    let frames = FrameNames::of(report);
     for capture in &report.captures {
         for (notice, count, first) in capture.notices.iter() {
             let place = match first {

@@ -1,14 +1,14 @@
 //! One connection whole: what it is, what was offered, what became of it and why, and where to go from it.
 
 use crate::model::protocol_text;
-use crate::model::session::{Found, Life};
+use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, community_id, connection_id, cost, credential_id, moment};
 use crate::wording::wrapping_text;
 use crate::wording::{bytes, duration};
 use reshake_core::session::{Close, Connection, ConnectionId, CredentialId, EarlyData, OfferKind, Outcome, Seen, Side};
 use reshake_core::tls::ProtocolVersion;
 
-use super::{FrameLabel, Frames, ReasonView, Rung, ladder, name_of, offset, span, wire};
+use super::{FrameLabel, FrameNames, ReasonView, Rung, ladder, name_of, offset, span, wire};
 
 /// A connection for a screen of its own.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl ConnectionView {
     #[must_use]
     pub fn at(report: &Report<'_>, place: usize) -> Option<Self> {
         let (number, id, connection) = report.at(place)?;
-        let frames = Frames::of(report);
+        let frames = FrameNames::of(report);
         let credential = credential_of(connection);
         Some(Self {
             id,
@@ -143,10 +143,10 @@ fn credential_of(connection: &Connection) -> Option<CredentialId> {
 
 /// The connection that issued an offered credential: of the accepted one, else of the first that is known.
 fn issuer(report: &Report<'_>, id: ConnectionId, connection: &Connection) -> Option<ConnectionId> {
-    let ledger = report.engine.ledger();
+    let credential_store = report.engine.credential_store();
     let offered = connection.offers.iter().map(|offer| offer.credential);
     let issuers = connection.accepted.into_iter().chain(offered).filter_map(|credential| {
-        let issue = ledger.get(credential)?.issued?;
+        let issue = credential_store.get(credential)?.issued?;
         report.place_of(issue.connection)?;
         (issue.connection != id).then_some(issue.connection)
     });
@@ -158,11 +158,11 @@ fn neighbours(
     id: ConnectionId,
     credential: CredentialId,
 ) -> (Option<ConnectionId>, Option<ConnectionId>) {
-    let users = report.engine.ledger().get(credential);
+    let users = report.engine.credential_store().get(credential);
     if users.is_none_or(|credential| credential.offers.len() > MAX_USERS) {
         return (None, None);
     }
-    let life = Life::of(report, Found::Credential(credential));
+    let life = Life::of(report, NameMeaning::Credential(credential));
     let shown: Vec<ConnectionId> = life
         .connections
         .into_iter()
@@ -180,7 +180,7 @@ fn facts(
     report: &Report<'_>,
     id: ConnectionId,
     connection: &Connection,
-    frames: &Frames,
+    frames: &FrameNames,
 ) -> Vec<(&'static str, String)> {
     let mut facts = vec![("began", began(report, connection))];
     facts.push(("protocol", protocol(connection)));
@@ -247,13 +247,13 @@ fn protocol(connection: &Connection) -> String {
 }
 
 /// One offered credential, with its issue where that was seen.
-fn offer_text(report: &Report<'_>, connection: &Connection, id: CredentialId, frames: &Frames) -> String {
-    let Some(credential) = report.engine.ledger().get(id) else {
+fn offer_text(report: &Report<'_>, connection: &Connection, id: CredentialId, frames: &FrameNames) -> String {
+    let Some(credential) = report.engine.credential_store().get(id) else {
         return "a credential that is no longer kept".to_owned();
     };
     let issued = match credential.issued {
         Some(issue) => {
-            let backend = report.hindsight.backend(issue.connection);
+            let backend = report.analyses.backend(issue.connection);
             let backend = backend.map_or_else(String::new, |backend| format!(" by backend-{backend}"));
             let age = duration(connection.hello_time().since(issue.at.time));
             let frame = frames.label(issue.at.frame).text;
@@ -272,7 +272,7 @@ fn offer_text(report: &Report<'_>, connection: &Connection, id: CredentialId, fr
 }
 
 fn answered_by(report: &Report<'_>, id: ConnectionId) -> String {
-    match (report.hindsight.backend(id), report.hindsight.domain(id)) {
+    match (report.analyses.backend(id), report.analyses.domain(id)) {
         (None, None) => "nothing tells backends apart".to_owned(),
         (Some(backend), None) => format!("backend-{backend}"),
         (None, Some(domain)) => format!("cache domain-{domain}"),

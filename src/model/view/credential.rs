@@ -1,14 +1,14 @@
 //! One credential: where it was issued, who offered it, what became of it and why it ended.
 
-use crate::model::session::{self, Found, Life};
+use crate::model::session::{self, Life, NameMeaning};
 use crate::model::{Report, credential_id};
 use crate::wording::duration;
-use reshake_core::diagnosis::{State, offer_outcome, state_of};
+use reshake_core::diagnosis::{CredentialState, offer_outcome, state_of};
 use reshake_core::net::hex;
 use reshake_core::net::span::SECOND;
 use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism, Outcome, Side};
 
-use super::{FrameLabel, Frames, clock, counted, micros, name_of, offset};
+use super::{FrameLabel, FrameNames, clock, counted, micros, name_of, offset};
 
 /// Kind of credential in words.
 #[must_use]
@@ -36,8 +36,12 @@ impl Uses {
     #[must_use]
     pub fn of(report: &Report<'_>, id: CredentialId, credential: &Credential) -> Self {
         let mut uses = Self::default();
-        let kept = report.engine.kept();
-        for connection in credential.offers.iter().filter_map(|offer| kept.get(*offer)) {
+        let connection_store = report.engine.connection_store();
+        for connection in credential
+            .offers
+            .iter()
+            .filter_map(|offer| connection_store.get(*offer))
+        {
             *match offer_outcome(connection, id) {
                 Outcome::Resumed(_) => &mut uses.accepted,
                 Outcome::Declined => &mut uses.declined,
@@ -91,7 +95,7 @@ impl CredentialView {
     /// Of one credential.
     #[must_use]
     pub fn of(report: &Report<'_>, id: CredentialId) -> Option<Self> {
-        let credential = report.engine.ledger().get(id)?;
+        let credential = report.engine.credential_store().get(id)?;
         let (events, more) = events(report, id, credential);
         Some(Self {
             id,
@@ -107,8 +111,8 @@ fn events(report: &Report<'_>, id: CredentialId, credential: &Credential) -> (Ve
     if credential.offers.len() > MAX_USERS {
         return (Vec::new(), credential.offers.len());
     }
-    let frames = Frames::of(report);
-    let life = Life::of(report, Found::Credential(id));
+    let frames = FrameNames::of(report);
+    let life = Life::of(report, NameMeaning::Credential(id));
     let shown = life.events.iter().take(MAX_EVENTS);
     let events = shown
         .filter_map(|event| {
@@ -126,14 +130,14 @@ fn events(report: &Report<'_>, id: CredentialId, credential: &Credential) -> (Ve
 }
 
 fn facts(report: &Report<'_>, id: CredentialId, credential: &Credential) -> Vec<(&'static str, String)> {
-    let frames = Frames::of(report);
+    let frames = FrameNames::of(report);
     let mut digits = hex(credential.name.head());
     if digits.len() > DIGITS {
         digits.truncate(DIGITS);
         digits.push('…');
     }
     let uses = Uses::of(report, id, credential);
-    let (state, resumable) = state_of(id, credential, report.engine.kept());
+    let (state, resumable) = state_of(id, credential, report.engine.connection_store());
     let mut facts = vec![
         (
             "what",
@@ -164,16 +168,16 @@ fn facts(report: &Report<'_>, id: CredentialId, credential: &Credential) -> Vec<
     if let Some(lifetime) = credential.lifetime {
         facts.push(("lifetime", duration(i64::from(lifetime) * SECOND)));
     }
-    if let Some(key) = report.hindsight.key_name(id) {
+    if let Some(key) = report.analyses.key_name(id) {
         facts.push(("ticket key", hex(key.bytes())));
     }
     facts
 }
 
-fn issued(report: &Report<'_>, credential: &Credential, frames: &Frames) -> String {
+fn issued(report: &Report<'_>, credential: &Credential, frames: &FrameNames) -> String {
     match credential.issued {
         Some(issue) => {
-            let backend = report.hindsight.backend(issue.connection);
+            let backend = report.analyses.backend(issue.connection);
             let backend = backend.map_or_else(String::new, |backend| format!(" by backend-{backend}"));
             let frame = frames.label(issue.at.frame).text;
             format!("in frame {frame}{backend} at {} UTC", clock(issue.at.time))
@@ -185,14 +189,14 @@ fn issued(report: &Report<'_>, credential: &Credential, frames: &Frames) -> Stri
 
 /// What a state says about the end of a session.
 #[must_use]
-pub const fn why_ended(state: State) -> &'static str {
+pub const fn why_ended(state: CredentialState) -> &'static str {
     match state {
-        State::NeverOffered => "no client was seen to offer it",
-        State::Resumed => "its latest offer was accepted",
-        State::Rejected => "every offer was declined",
-        State::AcceptedThenRejected => "it was accepted before and declined at last",
-        State::MustNotBeResumed => "closed uncleanly; TLS 1.0 forbids resumption then, servers differ",
-        State::NotResumable => "the handshake that issued it did not complete",
-        State::Unknown => "the capture does not show it",
+        CredentialState::NeverOffered => "no client was seen to offer it",
+        CredentialState::Resumed => "its latest offer was accepted",
+        CredentialState::Rejected => "every offer was declined",
+        CredentialState::AcceptedThenRejected => "it was accepted before and declined at last",
+        CredentialState::MustNotBeResumed => "closed uncleanly; TLS 1.0 forbids resumption then, servers differ",
+        CredentialState::NotResumable => "the handshake that issued it did not complete",
+        CredentialState::Unknown => "the capture does not show it",
     }
 }

@@ -4,7 +4,7 @@ use crate::model::{Report, credential_id};
 use reshake_core::net::{At, FrameRef, Timestamp};
 use reshake_core::session::{CloseNotify, Connection, CredentialId, EarlyData, ResetForm, Side, TicketsInferred};
 
-use super::{FrameLabel, Frames, offset};
+use super::{FrameLabel, FrameNames, offset};
 
 /// One message.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Rung {
 }
 
 /// A message on its way into the ladder.
-struct Step {
+struct LadderStep {
     frame: FrameRef,
     time: Option<Timestamp>,
     /// Breaks ties within a frame, in which several messages may stand.
@@ -39,7 +39,7 @@ pub fn ladder(report: &Report<'_>, connection: &Connection) -> Vec<Rung> {
     ending(connection, &mut steps);
     place_untimed(&mut steps);
     steps.sort_by_key(|step| (step.time, step.frame, step.rank));
-    let frames = Frames::of(report);
+    let frames = FrameNames::of(report);
     steps
         .into_iter()
         .map(|step| Rung {
@@ -52,7 +52,7 @@ pub fn ladder(report: &Report<'_>, connection: &Connection) -> Vec<Rung> {
 }
 
 /// Only the frame is kept of some messages: they stand where the frames around them stand. Their time stays unsaid.
-fn place_untimed(steps: &mut [Step]) {
+fn place_untimed(steps: &mut [LadderStep]) {
     let timed: Vec<(FrameRef, Timestamp)> = steps.iter().filter_map(|step| Some((step.frame, step.time?))).collect();
     for step in steps.iter_mut().filter(|step| step.time.is_none()) {
         let before = timed
@@ -70,7 +70,7 @@ fn place_untimed(steps: &mut [Step]) {
 /// Rank of what has its place but not its time.
 const UNTIMED: u8 = 100;
 
-impl Step {
+impl LadderStep {
     fn at(at: At, rank: u8, from: Side, text: impl Into<String>) -> Self {
         Self {
             frame: at.frame,
@@ -92,7 +92,7 @@ impl Step {
     }
 }
 
-fn opening(connection: &Connection, steps: &mut Vec<Step>) {
+fn opening(connection: &Connection, steps: &mut Vec<LadderStep>) {
     let transport = &connection.transport;
     let first = At {
         frame: transport.first(),
@@ -103,24 +103,34 @@ fn opening(connection: &Connection, steps: &mut Vec<Step>) {
         .yes()
         .is_some_and(|hello| hello.at.frame == first.frame);
     if transport.client_isn.is_some() {
-        steps.push(Step::at(first, 0, Side::Client, "SYN"));
+        steps.push(LadderStep::at(first, 0, Side::Client, "SYN"));
     } else if !hello_first {
-        steps.push(Step::at(first, 0, Side::Client, "first packet seen of this connection"));
+        steps.push(LadderStep::at(
+            first,
+            0,
+            Side::Client,
+            "first packet seen of this connection",
+        ));
     }
     if let Some(preamble) = transport.preamble() {
         let client = preamble
             .client
             .map_or_else(String::new, |client| format!(" for {client}"));
         let text = format!("before TLS: {}{client}", preamble.kind);
-        steps.push(Step::at(first, 1, Side::Client, text));
+        steps.push(LadderStep::at(first, 1, Side::Client, text));
     }
 }
 
-fn hellos(report: &Report<'_>, connection: &Connection, steps: &mut Vec<Step>) {
+fn hellos(report: &Report<'_>, connection: &Connection, steps: &mut Vec<LadderStep>) {
     if let Some(retry) = &connection.retry {
-        steps.push(Step::at(retry.first_hello, 2, Side::Client, "ClientHello (first)"));
+        steps.push(LadderStep::at(
+            retry.first_hello,
+            2,
+            Side::Client,
+            "ClientHello (first)",
+        ));
         if !connection.retry_is_concluded() {
-            steps.push(Step::at(retry.request, 3, Side::Server, "HelloRetryRequest"));
+            steps.push(LadderStep::at(retry.request, 3, Side::Server, "HelloRetryRequest"));
         }
     }
     if let Some(hello) = connection.hello.yes() {
@@ -136,39 +146,44 @@ fn hellos(report: &Report<'_>, connection: &Connection, steps: &mut Vec<Step>) {
         };
         let early = if hello.early_data { ", early data" } else { "" };
         let hello_text = format!("ClientHello {offers}{early}");
-        steps.push(Step::at(hello.at, 4, Side::Client, hello_text));
+        steps.push(LadderStep::at(hello.at, 4, Side::Client, hello_text));
     }
     if let Some(answer) = connection.answer.yes() {
         let taken = connection.accepted.and_then(|id| name(report, id));
         let taken = taken.map_or_else(String::new, |name| format!(", accepts {name}"));
         let text = format!("ServerHello {}{taken}", answer.version);
-        steps.push(Step::at(answer.at, 5, Side::Server, text));
+        steps.push(LadderStep::at(answer.at, 5, Side::Server, text));
     }
 }
 
-fn handshake(report: &Report<'_>, connection: &Connection, steps: &mut Vec<Step>) {
+fn handshake(report: &Report<'_>, connection: &Connection, steps: &mut Vec<LadderStep>) {
     if let Some((_, frame)) = connection.certificate {
-        steps.push(Step::in_frame(frame, 6, Side::Server, "Certificate"));
+        steps.push(LadderStep::in_frame(frame, 6, Side::Server, "Certificate"));
     }
     if let Some(frame) = connection.certificate_request {
-        steps.push(Step::in_frame(frame, 7, Side::Server, "CertificateRequest"));
+        steps.push(LadderStep::in_frame(frame, 7, Side::Server, "CertificateRequest"));
     }
     if let Some(frame) = connection.ticket_withdrawn {
         let text = "NewSessionTicket, empty: the promised ticket is withdrawn";
-        steps.push(Step::in_frame(frame, 8, Side::Server, text));
+        steps.push(LadderStep::in_frame(frame, 8, Side::Server, text));
     }
     for id in &connection.issued {
-        let credential = report.engine.ledger().get(*id);
+        let credential = report.engine.credential_store().get(*id);
         if let (Some(issue), Some(name)) = (credential.and_then(|credential| credential.issued), name(report, *id)) {
-            steps.push(Step::at(issue.at, 9, Side::Server, format!("issues {name}")));
+            steps.push(LadderStep::at(issue.at, 9, Side::Server, format!("issues {name}")));
         }
     }
     match connection.early_data {
         EarlyData::Accepted { at, inferred: true } => {
-            steps.push(Step::at(at, 10, Side::Client, "EndOfEarlyData (inferred): accepted"));
+            steps.push(LadderStep::at(
+                at,
+                10,
+                Side::Client,
+                "EndOfEarlyData (inferred): accepted",
+            ));
         }
         EarlyData::Accepted { at, inferred: false } => {
-            steps.push(Step::at(
+            steps.push(LadderStep::at(
                 at,
                 10,
                 Side::Server,
@@ -178,50 +193,60 @@ fn handshake(report: &Report<'_>, connection: &Connection, steps: &mut Vec<Step>
         EarlyData::Rejected { at, inferred } => {
             let inferred = if inferred { " (inferred)" } else { "" };
             let text = format!("early data is refused{inferred}");
-            steps.push(Step::at(at, 10, Side::Server, text));
+            steps.push(LadderStep::at(at, 10, Side::Server, text));
         }
         EarlyData::NotOffered | EarlyData::Unclear(_) => {}
     }
     for side in Side::BOTH {
         let facts = connection.side(side);
         if let Some(at) = facts.finished {
-            steps.push(Step::at(at, 11, side, "Finished"));
+            steps.push(LadderStep::at(at, 11, side, "Finished"));
         }
         if let Some(at) = facts.application_data {
-            steps.push(Step::at(at, 13, side, "first application data"));
+            steps.push(LadderStep::at(at, 13, side, "first application data"));
         }
     }
     if let (TicketsInferred::Like(count), Some(at)) = (connection.tickets_inferred, connection.server_side.finished) {
         let records = if count == 1 { "record" } else { "records" };
         let text = format!("then {count} {records} of the look of tickets (inferred, encrypted)");
-        steps.push(Step::in_frame(at.frame, 12, Side::Server, text));
+        steps.push(LadderStep::in_frame(at.frame, 12, Side::Server, text));
     }
 }
 
-fn ending(connection: &Connection, steps: &mut Vec<Step>) {
+fn ending(connection: &Connection, steps: &mut Vec<LadderStep>) {
     for side in Side::BOTH {
         let facts = connection.side(side);
         let notify = *connection.close.side(side);
         match notify {
-            CloseNotify::Observed(at) => steps.push(Step::at(at, 20, side, "close_notify")),
-            CloseNotify::Inferred(at) => steps.push(Step::at(at, 20, side, "close_notify (inferred)")),
+            CloseNotify::Observed(at) => steps.push(LadderStep::at(at, 20, side, "close_notify")),
+            CloseNotify::Inferred(at) => steps.push(LadderStep::at(at, 20, side, "close_notify (inferred)")),
             CloseNotify::AnswerToBareFin(at) => {
-                steps.push(Step::at(at, 20, side, "alert after FIN: close_notify or an error"));
+                steps.push(LadderStep::at(
+                    at,
+                    20,
+                    side,
+                    "alert after FIN: close_notify or an error",
+                ));
             }
             CloseNotify::Absent | CloseNotify::Blind(_) => {}
         }
         if let Some(alert) = facts.alert.as_deref() {
             let level = if alert.fatal { "fatal alert" } else { "alert" };
             if notify.at().is_none_or(|at| at.frame != alert.at.frame) {
-                steps.push(Step::at(alert.at, 19, side, format!("{level} {}", alert.description)));
+                steps.push(LadderStep::at(
+                    alert.at,
+                    19,
+                    side,
+                    format!("{level} {}", alert.description),
+                ));
             }
         }
         if let Some(frame) = facts.handshake_alert {
             let text = "protected record of the size of an alert, inside the handshake";
-            steps.push(Step::in_frame(frame, 19, side, text));
+            steps.push(LadderStep::in_frame(frame, 19, side, text));
         }
         if let Some(at) = facts.fin {
-            steps.push(Step::at(at, 21, side, "FIN"));
+            steps.push(LadderStep::at(at, 21, side, "FIN"));
         }
         if let Some(reset) = facts.reset {
             let form = match reset.form {
@@ -229,13 +254,13 @@ fn ending(connection: &Connection, steps: &mut Vec<Step>) {
                 ResetForm::Active => "",
             };
             let doubt = if reset.doubtful { ", may have been ignored" } else { "" };
-            steps.push(Step::at(reset.at, 22, side, format!("RST{form}{doubt}")));
+            steps.push(LadderStep::at(reset.at, 22, side, format!("RST{form}{doubt}")));
         }
     }
 }
 
 fn name(report: &Report<'_>, id: CredentialId) -> Option<String> {
-    let credential = report.engine.ledger().get(id)?;
+    let credential = report.engine.credential_store().get(id)?;
     Some(format!(
         "{} {}",
         super::credential::kind(credential.mechanism),

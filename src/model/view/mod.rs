@@ -68,7 +68,7 @@ pub struct ReasonView {
 }
 
 impl ReasonView {
-    fn of(judged: &Judged, frames: &Frames) -> Self {
+    fn of(judged: &Judged, frames: &FrameNames) -> Self {
         let settled = judged.settled_by;
         let settled = settled.map_or_else(String::new, |name| format!(", settled by {name}"));
         let spec: Vec<String> = judged.reason.spec.iter().map(ToString::to_string).collect();
@@ -99,11 +99,11 @@ pub struct FrameLabel {
 
 /// Names frames, with their capture where there are several.
 #[derive(Debug, Clone)]
-pub struct Frames {
+pub struct FrameNames {
     prefixes: Vec<String>,
 }
 
-impl Frames {
+impl FrameNames {
     /// For the captures of a report.
     #[must_use]
     pub fn of(report: &Report<'_>) -> Self {

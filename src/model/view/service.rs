@@ -1,4 +1,4 @@
-//! One service whole: its backends, its ticket keys over time, what hindsight says of it, and its clients.
+//! One service whole: its backends, its ticket keys over time, what service analysis says of it, and its clients.
 
 use crate::model::over;
 use std::cmp::Reverse;
@@ -16,7 +16,7 @@ use reshake_core::session::{Outcome, Service};
 
 use super::overview::service_title;
 use super::swimlane::Swimlane;
-use super::{FrameLabel, Frames, offset, sentence};
+use super::{FrameLabel, FrameNames, offset, sentence};
 
 /// A service for a screen of its own.
 #[derive(Debug, Clone)]
@@ -149,15 +149,15 @@ impl ServicePage {
         let view = report.services.get(index)?;
         let service = key_of(view);
         let nothing = ServiceAnalysis::default();
-        let insight = report.hindsight.service(&service).unwrap_or(&nothing);
+        let analysis = report.analyses.service(&service).unwrap_or(&nothing);
         let clients = clients(report, &service, go_on)?;
         let shown = clients.get(client.min(clients.len().saturating_sub(1)));
         let swimlane = match shown {
             Some(client) => Some(Swimlane::of(report, &service, client.address, go_on)?),
             None => None,
         };
-        let frames = Frames::of(report);
-        let mut patterns: Vec<&Pattern> = insight.patterns.iter().collect();
+        let frames = FrameNames::of(report);
+        let mut patterns: Vec<&Pattern> = analysis.patterns.iter().collect();
         patterns.sort_by_key(|pattern| Reverse(pattern.confidence));
         Some(Self {
             index,
@@ -166,15 +166,15 @@ impl ServicePage {
             counts: view.counts,
             avoidable: view.avoidable.all,
             reasons: view.reasons.clone(),
-            backends: insight.backends.iter().map(Group::from).collect(),
-            domains: insight.domains.iter().map(Group::from).collect(),
-            keys: insight.keys.iter().map(|key| KeyView::of(report, key)).collect(),
+            backends: analysis.backends.iter().map(Group::from).collect(),
+            domains: analysis.domains.iter().map(Group::from).collect(),
+            keys: analysis.keys.iter().map(|key| KeyView::of(report, key)).collect(),
             patterns: patterns
                 .into_iter()
                 .map(|pattern| PatternView::of(pattern, &frames))
                 .collect(),
-            answer: insight.answer.sentence.clone(),
-            action: insight.answer.action.clone(),
+            answer: analysis.answer.sentence.clone(),
+            action: analysis.answer.action.clone(),
             findings: findings(report, &service, &frames),
             clients,
             swimlane,
@@ -182,7 +182,7 @@ impl ServicePage {
     }
 }
 
-fn findings(report: &Report<'_>, service: &Service, frames: &Frames) -> Vec<FindingView> {
+fn findings(report: &Report<'_>, service: &Service, frames: &FrameNames) -> Vec<FindingView> {
     let mut found: Vec<&SecurityFinding> = report.findings.service(service).iter().collect();
     found.sort_by_key(|found| Reverse(found.severity));
     let view = |found: &SecurityFinding| FindingView {
@@ -198,7 +198,7 @@ fn findings(report: &Report<'_>, service: &Service, frames: &Frames) -> Vec<Find
 }
 
 /// Frames with the same meaning together.
-fn by_text(evidence: &[Evidence], frames: &Frames) -> Vec<(String, Vec<FrameLabel>)> {
+fn by_text(evidence: &[Evidence], frames: &FrameNames) -> Vec<(String, Vec<FrameLabel>)> {
     let mut told: Vec<(String, Vec<FrameLabel>)> = Vec::new();
     for seen in evidence.iter().take(MAX_FRAMES) {
         let text = sentence(&seen.text);
@@ -211,7 +211,7 @@ fn by_text(evidence: &[Evidence], frames: &Frames) -> Vec<(String, Vec<FrameLabe
     told
 }
 
-/// By what hindsight knows a service.
+/// By what service analysis knows a service.
 #[must_use]
 pub(super) fn key_of(view: &ServiceView) -> Service {
     view.service()
@@ -271,7 +271,7 @@ impl KeyView {
 }
 
 impl PatternView {
-    fn of(pattern: &Pattern, frames: &Frames) -> Self {
+    fn of(pattern: &Pattern, frames: &FrameNames) -> Self {
         let kind = PatternKind::by_name(pattern.name);
         let mut sure = pattern.confidence.code().to_owned();
         if let Some(contrast) = pattern.contrast.as_ref().filter(|contrast| contrast.compares()) {

@@ -8,7 +8,7 @@ use crate::model::{Report, credential_id, service_of};
 use reshake_core::diagnosis::offer_outcome;
 use reshake_core::session::{Connection, ConnectionId, CredentialId, Outcome, Service};
 
-use super::{FrameLabel, Frames, offset};
+use super::{FrameLabel, FrameNames, offset};
 
 /// The picture as data: lanes, and marks from left to right in the order of time.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ impl Swimlane {
             more,
         };
         let mut letters = Letters::default();
-        let frames = Frames::of(report);
+        let frames = FrameNames::of(report);
         for (id, connection) in connections {
             let lane = lanes.of_connection(report, id);
             add(report, &frames, (id, connection), lane, &mut letters, &mut picture);
@@ -148,7 +148,11 @@ struct Letters {
 impl Letters {
     fn of(&mut self, report: &Report<'_>, id: CredentialId) -> usize {
         *self.index.entry(id).or_insert_with(|| {
-            let name = report.engine.ledger().get(id).map_or_else(String::new, credential_id);
+            let name = report
+                .engine
+                .credential_store()
+                .get(id)
+                .map_or_else(String::new, credential_id);
             self.ids.push(name);
             self.ids.len() - 1
         })
@@ -157,7 +161,7 @@ impl Letters {
 
 fn add(
     report: &Report<'_>,
-    frames: &Frames,
+    frames: &FrameNames,
     (id, connection): (ConnectionId, &Connection),
     lane: usize,
     letters: &mut Letters,
@@ -195,7 +199,7 @@ fn add(
     for issued in &connection.issued {
         let issue = report
             .engine
-            .ledger()
+            .credential_store()
             .get(*issued)
             .and_then(|credential| credential.issued);
         let Some(issue) = issue.filter(|issue| issue.connection == id) else {
@@ -237,8 +241,8 @@ impl Lanes {
             numbers.dedup();
             numbers
         };
-        let machines = numbers(&|id| report.hindsight.backend(id));
-        let domains = numbers(&|id| report.hindsight.domain(id));
+        let machines = numbers(&|id| report.analyses.backend(id));
+        let domains = numbers(&|id| report.analyses.domain(id));
         let by_machine = machines.iter().any(Option::is_some) || domains.iter().all(Option::is_none);
         let numbers = if by_machine { machines } else { domains };
         let told_apart = numbers.iter().any(Option::is_some);
@@ -261,9 +265,9 @@ impl Lanes {
 
     fn of_connection(&self, report: &Report<'_>, id: ConnectionId) -> usize {
         let number = if self.by_machine {
-            report.hindsight.backend(id)
+            report.analyses.backend(id)
         } else {
-            report.hindsight.domain(id)
+            report.analyses.domain(id)
         };
         self.numbers.iter().position(|known| *known == number).unwrap_or(0)
     }

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use super::{CLASSES, Page, escape};
+use super::{CLASSES, HtmlPage, escape};
 use crate::model::Report;
-use crate::model::document::{Kind, ReportDocument};
+use crate::model::document::{AlikeGroup, ReportDocument};
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::{ReasonView, Side, counted, micros, number, outcome_place};
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     pub(super) fn kinds(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
         if handout.kinds.is_empty() {
             return Ok(());
@@ -31,7 +31,7 @@ impl Page<'_> {
         writeln!(self.out, "</section>")
     }
 
-    fn kind(&mut self, kind: &Kind) -> io::Result<()> {
+    fn kind(&mut self, kind: &AlikeGroup) -> io::Result<()> {
         let view = &kind.example;
         writeln!(
             self.out,

@@ -29,7 +29,7 @@ const CLASSES: [&str; 6] = ["resumed", "declined", "silent", "failed", "unclear"
 /// Those of `out`.
 pub fn write(report: &Report<'_>, bounds: Bounds, out: &mut dyn Write) -> io::Result<()> {
     let handout = ReportDocument::of(report, bounds);
-    let mut page = Page { out };
+    let mut page = HtmlPage { out };
     page.open(&handout)?;
     page.overview(&handout)?;
     for (index, service) in handout.services.iter().enumerate() {
@@ -66,11 +66,11 @@ fn outcomes(counts: &Outcomes) -> impl Iterator<Item = (&'static str, &'static s
 }
 
 /// A page on its way out.
-struct Page<'p> {
+struct HtmlPage<'p> {
     out: &'p mut dyn Write,
 }
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     fn open(&mut self, handout: &ReportDocument<'_>) -> io::Result<()> {
         let names: Vec<&str> = handout.captures.iter().map(|capture| capture.name.as_str()).collect();
         let names = escape(&names.join(", "));

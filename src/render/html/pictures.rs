@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::{Page, dash, escape, outcomes};
+use super::{HtmlPage, dash, escape, outcomes};
 use crate::model::Outcomes;
 use crate::model::document::ReportDocument;
 use crate::model::view::service::KeyView;
@@ -28,7 +28,7 @@ fn at(nanos: i64, span: i64, width: f64) -> f64 {
     (nanos as f64 / span.max(1) as f64).clamp(0.0, 1.0) * width
 }
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     /// All outcomes as parts of one bar.
     pub(super) fn share_bar(&mut self, counts: &Outcomes) -> io::Result<()> {
         let total = counts.total();

@@ -2,13 +2,18 @@
 
 use std::io;
 
-use super::{Page, dash, escape};
-use crate::model::document::{ReportDocument, ServicePart};
+use super::{HtmlPage, dash, escape};
+use crate::model::document::{ReportDocument, ServiceSummary};
 use crate::model::view::service::{FindingView, Group, PatternView};
 use crate::model::view::{FrameLabel, counted, number};
 
-impl Page<'_> {
-    pub(super) fn service(&mut self, index: usize, part: &ServicePart, handout: &ReportDocument<'_>) -> io::Result<()> {
+impl HtmlPage<'_> {
+    pub(super) fn service(
+        &mut self,
+        index: usize,
+        part: &ServiceSummary,
+        handout: &ReportDocument<'_>,
+    ) -> io::Result<()> {
         let page = &part.page;
         let id = index + 1;
         writeln!(

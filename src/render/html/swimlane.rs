@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::{Page, escape};
+use super::{HtmlPage, escape};
 use crate::model::view::counted;
 use crate::model::view::seconds;
 use crate::model::view::swimlane::{Mark, MarkKind, Swimlane, letter};
@@ -50,7 +50,7 @@ fn place(in_row: usize, lane: usize) -> (f64, f64) {
     )
 }
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     pub(super) fn swimlane(&mut self, id: &str, picture: &Swimlane) -> io::Result<()> {
         let shown = picture.marks.get(..MAX_MARKS).unwrap_or(&picture.marks);
         let apart = if picture.told_apart {

@@ -4,14 +4,14 @@ pub mod markdown;
 
 use std::io::{self, Write};
 
-use crate::model::session::{Found, Life};
+use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, Selection};
 use crate::render::{json as report_json, session};
 use reshake_core::session::{ConnectionId, CredentialId};
 
 /// Which part of a report.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Scope {
+pub enum ReportPart {
     /// All of it.
     Everything,
     /// The connections of a selection, with their services and credentials.
@@ -28,16 +28,16 @@ pub enum Scope {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn json(report: &Report<'_>, scope: &Scope, out: &mut dyn Write) -> io::Result<()> {
+pub fn json(report: &Report<'_>, scope: &ReportPart, out: &mut dyn Write) -> io::Result<()> {
     let selection = match scope {
-        Scope::Everything => return report_json::write_document(report, out),
-        Scope::Credential(id) => {
-            let life = Life::of(report, Found::Credential(*id));
+        ReportPart::Everything => return report_json::write_document(report, out),
+        ReportPart::Credential(id) => {
+            let life = Life::of(report, NameMeaning::Credential(*id));
             return session::json(report, &life, out);
         }
-        Scope::Selected(selection) => Ok(selection.clone()),
-        Scope::Service(index) => Selection::parse(&service_terms(report, *index)),
-        Scope::Connection(id) => Selection::parse(&connection_terms(report, *id)),
+        ReportPart::Selected(selection) => Ok(selection.clone()),
+        ReportPart::Service(index) => Selection::parse(&service_terms(report, *index)),
+        ReportPart::Connection(id) => Selection::parse(&connection_terms(report, *id)),
     };
     let selection = selection.map_err(|error| io::Error::other(error.to_string()))?;
     report_json::write_document(&report.narrowed(selection), out)

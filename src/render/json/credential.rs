@@ -61,13 +61,13 @@ const TICKET_PREFIX: usize = 16;
 
 impl<'a> CredentialJson<'a> {
     pub(super) fn of(report: &'a Report<'_>, id: CredentialId, credential: &'a Credential) -> Self {
-        let kept = report.engine.kept();
+        let connection_store = report.engine.connection_store();
         let mut not_visible = Causes::new();
         let tls13 = credential.mechanism == Mechanism::Psk;
         let first_offer = credential
             .offers
             .first()
-            .and_then(|offer| Some((*offer, kept.get(*offer)?)));
+            .and_then(|offer| Some((*offer, connection_store.get(*offer)?)));
         if credential.issued.is_none() {
             not_visible.insert("issued", if tls13 { "encrypted" } else { "capture-started-late" });
             for field in ["tls_version", "server_name", "lifetime_seconds"] {
@@ -80,12 +80,12 @@ impl<'a> CredentialJson<'a> {
         };
         let connection_ids = |ids: Vec<ConnectionId>| {
             ids.into_iter()
-                .filter_map(|id| kept.get(id))
+                .filter_map(|id| connection_store.get(id))
                 .map(connection_id)
                 .collect()
         };
-        let (state, resumable) = state_of(id, credential, kept);
-        if state == reshake_core::diagnosis::State::Unknown {
+        let (state, resumable) = state_of(id, credential, connection_store);
+        if state == reshake_core::diagnosis::CredentialState::Unknown {
             not_visible.insert("state", if tls13 { "encrypted" } else { "capture-started-late" });
         }
         let service_name = credential
@@ -108,7 +108,7 @@ impl<'a> CredentialJson<'a> {
                 sha256: hex(&credential.name.sha256),
             }),
             issued: credential.issued.map(|issue| IssuedJson {
-                connection: kept.get(issue.connection).map(connection_id),
+                connection: connection_store.get(issue.connection).map(connection_id),
                 capture: issue.at.frame.capture(),
                 frame: issue.at.frame.frame(),
                 time: Time(issue.at.time),
@@ -123,11 +123,11 @@ impl<'a> CredentialJson<'a> {
             server_name: credential.server_name.as_deref(),
             lifetime_seconds: credential.lifetime,
             max_early_data: credential.psk.and_then(|terms| terms.max_early_data),
-            key_name: report.hindsight.key_name(id).map(|name| hex(name.bytes())),
+            key_name: report.analyses.key_name(id).map(|name| hex(name.bytes())),
             offers: credential
                 .offers
                 .iter()
-                .filter_map(|offer| kept.get(*offer))
+                .filter_map(|offer| connection_store.get(*offer))
                 .map(|connection| OfferJson {
                     connection: connection_id(connection),
                     outcome: offer_outcome(connection, id).code(),

@@ -1,11 +1,11 @@
 //! JSON lines of a live run: the objects of the report, written as things are decided. A connection comes when its
-//! handshake is decided and again when it is over; what hindsight says of it comes at the end, as a line `settled`.
+//! handshake is decided and again when it is over; what service analysis says of it comes at the end, as a line `settled`.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::connection::{ConnectionJson, Context, ReasonJson};
+use super::connection::{ConnectionJson, DocumentContext, ReasonJson};
 use super::credential::CredentialJson;
 use super::{CaptureJson, line, services_and_summary};
 use crate::model::{Report, connection_id};
@@ -79,7 +79,7 @@ pub fn connection(
     stage: Stage,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let context = Context::new(report);
+    let context = DocumentContext::new(report);
     let number = id.0 as usize + 1;
     let provisional = Provisional {
         stage: stage.code(),
@@ -89,7 +89,7 @@ pub fn connection(
     line(out, "connection", None, &provisional)
 }
 
-/// The end of the lines: what hindsight settles, credentials, services with patterns and findings, and the summary.
+/// The end of the lines: what service analysis settles, credentials, services with patterns and findings, and the summary.
 ///
 /// # Errors
 /// Those of `out`.

@@ -17,12 +17,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use reshake_core::diagnosis::CATALOG;
-use reshake_core::net::capture::{Compression, Ended, Format};
+use reshake_core::net::capture::{CaptureFormat, Compression, Ended};
 use reshake_core::net::{At, Capture, Endpoint, FrameRef, Notice, Timestamp};
 use reshake_core::session::{CloseClass, TransportKind};
 
 use crate::model::{Outcomes, ReasonCount, Report, threads};
-use connection::{ConnectionJson, Context};
+use connection::{ConnectionJson, DocumentContext};
 use credential::CredentialJson;
 use service::ServiceJson;
 
@@ -37,7 +37,7 @@ pub const SCHEMA: &str = "reshake-report/1";
 /// # Errors
 /// Those of `out`.
 pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let context = Context::new(report);
+    let context = DocumentContext::new(report);
     out.write_all(b"{\"schema\":")?;
     put(out, &SCHEMA)?;
     member(out, "generator", &Generator::THIS)?;
@@ -68,7 +68,7 @@ pub fn write_document(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()
 /// # Errors
 /// Those of `out`.
 pub fn write_lines(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let context = Context::new(report);
+    let context = DocumentContext::new(report);
     let mut schema = Some(SCHEMA);
     for capture in &report.captures {
         line(out, "capture", schema.take(), &CaptureJson::of(capture))?;
@@ -169,7 +169,7 @@ const PIECE: usize = 128;
 const PIECES: usize = 8;
 
 /// The connections as an array. By several threads they are made at once, and written in their order.
-fn connections(report: &Report<'_>, context: &Context, out: &mut dyn Write) -> io::Result<()> {
+fn connections(report: &Report<'_>, context: &DocumentContext, out: &mut dyn Write) -> io::Result<()> {
     let of = |places: &Range<usize>| -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         for (number, id, connection) in places.clone().filter_map(|place| report.at(place)) {
@@ -192,7 +192,7 @@ fn connections(report: &Report<'_>, context: &Context, out: &mut dyn Write) -> i
 }
 
 #[derive(Serialize)]
-struct Line<'a, T> {
+struct DocumentLine<'a, T> {
     #[serde(rename = "type")]
     kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +202,7 @@ struct Line<'a, T> {
 }
 
 fn line(out: &mut dyn Write, kind: &str, schema: Option<&str>, value: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(&Line { kind, schema, value }).map_err(io::Error::from)?;
+    let mut text = serde_json::to_vec(&DocumentLine { kind, schema, value }).map_err(io::Error::from)?;
     text.push(b'\n');
     out.write_all(&text)
 }
@@ -341,10 +341,10 @@ impl<'a> CaptureJson<'a> {
         Self {
             path: &capture.path,
             format: match capture.format {
-                Format::Pcap => "pcap",
-                Format::PcapNanoseconds => "pcap-ns",
-                Format::Pcapng => "pcapng",
-                Format::Live => "live",
+                CaptureFormat::Pcap => "pcap",
+                CaptureFormat::PcapNanoseconds => "pcap-ns",
+                CaptureFormat::Pcapng => "pcapng",
+                CaptureFormat::Live => "live",
             },
             compression: capture.compression.map(|compression| match compression {
                 Compression::Gzip => "gzip",
@@ -513,7 +513,7 @@ impl SummaryJson {
         Self {
             connections: summary.counts.outcomes.total(),
             other_connections: report.engine.other_connections(),
-            connections_omitted: report.engine.kept().omitted_total(),
+            connections_omitted: report.engine.connection_store().evicted_total(),
             outcomes: summary.counts.outcomes.into(),
             resumed_by: MechanismsJson {
                 session_id,

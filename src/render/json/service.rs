@@ -1,4 +1,4 @@
-//! One service: its counts, and what hindsight says of it.
+//! One service: its counts, and what service analysis says of it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -82,15 +82,15 @@ pub(super) struct TicketLedgerJson {
 }
 
 impl From<&TicketLedger> for TicketLedgerJson {
-    fn from(ledger: &TicketLedger) -> Self {
+    fn from(credential_store: &TicketLedger) -> Self {
         Self {
-            client: ledger.client.to_string(),
-            issued: ledger.issued,
-            spent: ledger.spent,
-            reused: ledger.reused,
-            thrown_away: ledger.thrown_away,
-            left: ledger.left,
-            exhausted: ledger.exhausted,
+            client: credential_store.client.to_string(),
+            issued: credential_store.issued,
+            spent: credential_store.spent,
+            reused: credential_store.reused,
+            thrown_away: credential_store.thrown_away,
+            left: credential_store.left,
+            exhausted: credential_store.exhausted,
         }
     }
 }
@@ -250,22 +250,22 @@ impl From<&SecurityFinding> for FindingJson {
 
 /// A pattern or finding on a line of its own.
 #[derive(Serialize)]
-pub(super) struct OfService<'s, T> {
+pub(super) struct ServiceLine<'s, T> {
     service: &'s str,
     #[serde(flatten)]
     value: &'s T,
 }
 
 impl<'a> ServiceJson<'a> {
-    pub(super) fn patterns(&self) -> impl Iterator<Item = OfService<'_, PatternJson>> {
-        self.patterns.iter().map(|value| OfService {
+    pub(super) fn patterns(&self) -> impl Iterator<Item = ServiceLine<'_, PatternJson>> {
+        self.patterns.iter().map(|value| ServiceLine {
             service: &self.id,
             value,
         })
     }
 
-    pub(super) fn findings(&self) -> impl Iterator<Item = OfService<'_, FindingJson>> {
-        self.findings.iter().map(|value| OfService {
+    pub(super) fn findings(&self) -> impl Iterator<Item = ServiceLine<'_, FindingJson>> {
+        self.findings.iter().map(|value| ServiceLine {
             service: &self.id,
             value,
         })
@@ -275,14 +275,14 @@ impl<'a> ServiceJson<'a> {
         let counts: &Counts = &view.counts;
         let seconds = report.bar_seconds;
         let service = view.service();
-        let insight = report.hindsight.service(&service);
+        let analysis = report.analyses.service(&service);
         Self {
             id: service_id(&service),
             transport: view.transport.code(),
             server: view.server.into(),
             server_name: view.server_name.as_deref(),
-            answer: insight.map(|insight| insight.answer.sentence.clone()),
-            action: insight.and_then(|insight| insight.answer.action.clone()),
+            answer: analysis.map(|analysis| analysis.answer.sentence.clone()),
+            action: analysis.and_then(|analysis| analysis.answer.action.clone()),
             outcomes: counts.outcomes.into(),
             offers: counts.offers.into(),
             resumption_rate: counts.resumption_rate(),
@@ -298,21 +298,21 @@ impl<'a> ServiceJson<'a> {
                     outcomes: (*outcomes).into(),
                 })
                 .collect(),
-            backends: labels(insight.map(|insight| insight.backends.as_slice())),
-            cache_domains: labels(insight.map(|insight| insight.domains.as_slice())),
-            issued_and_offered: insight
+            backends: labels(analysis.map(|analysis| analysis.backends.as_slice())),
+            cache_domains: labels(analysis.map(|analysis| analysis.domains.as_slice())),
+            issued_and_offered: analysis
                 .into_iter()
-                .flat_map(|insight| &insight.exchanges)
+                .flat_map(|analysis| &analysis.exchanges)
                 .map(ExchangeJson::from)
                 .collect(),
-            ticket_keys: insight
+            ticket_keys: analysis
                 .into_iter()
-                .flat_map(|insight| &insight.keys)
+                .flat_map(|analysis| &analysis.keys)
                 .map(TicketKeyJson::from)
                 .collect(),
-            patterns: insight
+            patterns: analysis
                 .into_iter()
-                .flat_map(|insight| &insight.patterns)
+                .flat_map(|analysis| &analysis.patterns)
                 .map(PatternJson::from)
                 .collect(),
             findings: report

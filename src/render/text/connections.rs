@@ -65,7 +65,7 @@ impl Page<'_, '_> {
     /// One that stands for all of its kind.
     fn kind(&mut self, kind: &OutcomeGroup) -> io::Result<()> {
         let (place, id) = kind.example;
-        let Some(connection) = self.report.engine.kept().get(id) else {
+        let Some(connection) = self.report.engine.connection_store().get(id) else {
             return Ok(());
         };
         self.connection(place, id, connection)?;
@@ -86,7 +86,7 @@ impl Page<'_, '_> {
         let since = since.map_or_else(String::new, |nanos| format!("   at {} s", seconds(nanos)));
         let name = target(connection.server, connection.server_name().map(AsRef::as_ref));
         let title = paint(self.style.name, format_args!("{} → {name}", connection.client));
-        let backend = self.report.hindsight.backend(id);
+        let backend = self.report.analyses.backend(id);
         let backend = backend.map_or_else(String::new, |backend| format!("   backend-{backend} answers"));
         writeln!(self.out, "\n{title}   {version}   {outcome}{since}{backend}")?;
         let reasons = self.report.reasons(id, connection);
@@ -106,7 +106,7 @@ impl Page<'_, '_> {
 
     /// Tickets whose age the client states otherwise than the capture shows it.
     fn ages(&mut self, connection: &Connection) -> io::Result<()> {
-        for age in ticket_ages(connection, self.report.engine.ledger()).filter(TicketAge::is_off) {
+        for age in ticket_ages(connection, self.report.engine.credential_store()).filter(TicketAge::is_off) {
             let refused = match connection.early_data {
                 EarlyData::Rejected { .. } => "; servers refuse early data for that",
                 EarlyData::NotOffered | EarlyData::Accepted { .. } | EarlyData::Unclear(_) => "",
@@ -126,7 +126,7 @@ impl Page<'_, '_> {
         let Some(transfer) = self.report.transfer(id) else {
             return Ok(());
         };
-        let Some(control) = self.report.engine.kept().get(transfer.control) else {
+        let Some(control) = self.report.engine.connection_store().get(transfer.control) else {
             return Ok(());
         };
         let session = match transfer.session.yes() {
@@ -147,7 +147,7 @@ impl Page<'_, '_> {
         let offered = self.report.case(id, connection).offered();
         offered
             .filter_map(|offered| offered.credential.issued)
-            .filter_map(|issue| Some((issue.at.frame, self.report.hindsight.backend(issue.connection)?)))
+            .filter_map(|issue| Some((issue.at.frame, self.report.analyses.backend(issue.connection)?)))
             .collect()
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::hindsight::MAX_SENTENCE;
+use super::analyses::MAX_SENTENCE;
 use super::{Page, paint};
 use crate::model::ServiceView;
 use crate::wording::{counted, number, printable};

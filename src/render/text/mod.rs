@@ -4,9 +4,9 @@
 //! Nothing from the wire reaches the terminal but through [`printable`], and nothing has colour but through `Styles`.
 //! The text does not depend on the size of the terminal.
 
+mod analyses;
 mod connections;
 mod findings;
-mod hindsight;
 pub mod live;
 mod notices;
 mod services;
@@ -25,7 +25,7 @@ use crate::wording::{MAX_PATH, counted, duration, number, percent, prefixes, pri
 
 /// How the report is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct TextOptions {
     /// With colour.
     pub coloured: bool,
     /// Every service and every connection, not only one of each kind that matters.
@@ -41,7 +41,7 @@ const MAX_CAPTURES: usize = 20;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(report: &Report<'_>, options: Options, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, options: TextOptions, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page {
         report,
         style: if options.coloured {

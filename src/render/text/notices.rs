@@ -97,8 +97,8 @@ impl Page<'_, '_> {
         if notice != Notice::ClocksDiffer {
             return String::new();
         }
-        let kept = self.report.engine.kept().iter();
-        let ahead = kept.filter_map(|(_, connection)| connection.transport.server_clock_ahead());
+        let connection_store = self.report.engine.connection_store().iter();
+        let ahead = connection_store.filter_map(|(_, connection)| connection.transport.server_clock_ahead());
         let (least, most) = ahead.fold((i64::MAX, i64::MIN), |(least, most), ahead| {
             (least.min(ahead), most.max(ahead))
         });

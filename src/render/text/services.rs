@@ -6,7 +6,7 @@ use std::io;
 
 use anstyle::Style;
 
-use super::{Page, hindsight, paint};
+use super::{Page, analyses, paint};
 use crate::model::cost::{Avoidable, AvoidableByReason};
 use crate::model::{OutcomeGroup, ServiceView, TicketLedger, TransferCounts, alike};
 use crate::wording::{MAX_WIRE, printable};
@@ -84,15 +84,15 @@ impl Page<'_, '_> {
             format!("   {}", self.counts(&view.counts))
         };
         let report = self.report;
-        let insight = report.hindsight.service(&view.service());
-        let backends = insight.and_then(|insight| hindsight::backends(&insight.backends));
+        let analysis = report.analyses.service(&view.service());
+        let backends = analysis.and_then(|analysis| analyses::backends(&analysis.backends));
         let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
         let over = over(view.transport);
         writeln!(self.out, "\n{name}  {}{over}{counts}{backends}", view.server)?;
-        if let Some(insight) = insight {
-            self.answer(&insight.answer)?;
-            self.hindsight(insight, advised)?;
-            if insight.answer.action.is_some() && !self.all {
+        if let Some(analysis) = analysis {
+            self.answer(&analysis.answer)?;
+            self.analyses(analysis, advised)?;
+            if analysis.answer.action.is_some() && !self.all {
                 // The answer is about the most frequent reason.
                 advised.extend(view.reasons.first().map(|count| count.reason.name));
             }
@@ -122,7 +122,7 @@ impl Page<'_, '_> {
                 2,
                 "",
                 Style::new(),
-                &printable(&answer.sentence, hindsight::MAX_SENTENCE),
+                &printable(&answer.sentence, analyses::MAX_SENTENCE),
             )?;
         }
         match &answer.action {
@@ -246,7 +246,7 @@ impl Page<'_, '_> {
                 continue;
             }
             advised.push(reason.name);
-            let judged = self.report.engine.kept().get(example);
+            let judged = self.report.engine.connection_store().get(example);
             let judged = judged.map_or_else(Vec::new, |connection| self.report.reasons(example, connection));
             let advice = judged.iter().find(|judged| judged.reason.name == reason.name);
             let advice = advice.map_or(reason.advice, |judged| judged.advice);

@@ -3,7 +3,7 @@
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::{ReasonView, Rung, Side, micros, outcome_place};
 
-use super::super::page::{Item, Page, TWO_COLUMNS, Target, Tone, paragraph};
+use super::super::page::{Item, ScreenPage, TWO_COLUMNS, Target, Tone, paragraph};
 use super::{facts, heading, mark, tone};
 
 /// Least width of the lane between client and server.
@@ -11,7 +11,7 @@ const LANE: usize = 24;
 
 /// A connection in so many columns.
 #[must_use]
-pub fn connection(view: &ConnectionView, width: u16) -> Page {
+pub fn connection(view: &ConnectionView, width: u16) -> ScreenPage {
     let two = width >= TWO_COLUMNS;
     let room = if two { width / 2 - 1 } else { width };
     let mut items = vec![headline(view)];
@@ -26,7 +26,7 @@ pub fn connection(view: &ConnectionView, width: u16) -> Page {
         after_ladder(view, &mut items, room);
         let split = items.len();
         ladder(view, &mut items, room);
-        return Page {
+        return ScreenPage {
             items,
             split: Some(split),
         };
@@ -34,7 +34,7 @@ pub fn connection(view: &ConnectionView, width: u16) -> Page {
     items.push(Item::default());
     ladder(view, &mut items, room);
     after_ladder(view, &mut items, room);
-    Page { items, split: None }
+    ScreenPage { items, split: None }
 }
 
 fn headline(view: &ConnectionView) -> Item {

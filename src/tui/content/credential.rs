@@ -3,12 +3,12 @@
 use crate::model::view::credential::CredentialView;
 use crate::model::view::{Side, number};
 
-use super::super::page::{Item, Page, Target, Tone};
+use super::super::page::{Item, ScreenPage, Target, Tone};
 use super::{facts, heading};
 
 /// A credential in so many columns.
 #[must_use]
-pub fn credential(view: &CredentialView, width: u16) -> Page {
+pub fn credential(view: &CredentialView, width: u16) -> ScreenPage {
     let mut items = vec![Item::of(Tone::Name, format!("Credential {}", view.name))];
     facts(&mut items, width, &view.facts);
     heading(&mut items, "Life (Enter: the connection)");
@@ -54,7 +54,7 @@ pub fn credential(view: &CredentialView, width: u16) -> Page {
     if view.more > 0 {
         items.push(Item::of(Tone::Note, format!("  … {} more", number(view.more as u64))));
     }
-    Page { items, split: None }
+    ScreenPage { items, split: None }
 }
 
 fn event_tone(text: &str) -> Tone {

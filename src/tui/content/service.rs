@@ -4,7 +4,7 @@ use crate::model::view::FrameLabel;
 use crate::model::view::service::{FindingView, Group, KeyView, PatternView, ServicePage, contrast_line};
 use crate::model::view::{counted, duration, number, percent};
 
-use super::super::page::{Item, Page, Target, Tone, paragraph};
+use super::super::page::{Item, ScreenPage, Target, Tone, paragraph};
 use super::{heading, swimlane};
 
 /// Clients that are listed.
@@ -14,7 +14,7 @@ const KEY_LINE: usize = 40;
 
 /// A service in so many columns; `from` is the first mark of the swimlane that is seen.
 #[must_use]
-pub fn service(page: &ServicePage, from: usize, width: u16) -> Page {
+pub fn service(page: &ServicePage, from: usize, width: u16) -> ScreenPage {
     let mut items = Vec::new();
     head(&mut items, page);
     answer(&mut items, width, page);
@@ -40,7 +40,7 @@ pub fn service(page: &ServicePage, from: usize, width: u16) -> Page {
     }
     reasons(&mut items, page);
     clients(&mut items, page);
-    Page { items, split: None }
+    ScreenPage { items, split: None }
 }
 
 fn head(items: &mut Vec<Item>, page: &ServicePage) {

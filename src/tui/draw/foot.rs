@@ -6,10 +6,10 @@ use ratatui::style::{Modifier, Style};
 
 use super::super::help::hints;
 use super::super::page::Tone;
-use super::super::state::{Input, Purpose, State};
+use super::super::state::{PromptInput, Purpose, ScreenState};
 use super::{Theme, put};
 
-pub(super) fn foot(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+pub(super) fn foot(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let y = area.height - 1;
     if let Some(input) = &state.input {
         typed(state, input, theme, buffer, area);
@@ -32,7 +32,7 @@ pub(super) fn foot(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect)
     }
 }
 
-fn typed(state: &State, input: &Input, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn typed(state: &ScreenState, input: &PromptInput, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let y = area.height - 1;
     let label = match input.purpose {
         Purpose::Filter(_) => "filter: ",

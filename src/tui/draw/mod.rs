@@ -16,12 +16,12 @@ use unicode_width::UnicodeWidthStr;
 use crate::model::view::counted;
 
 use super::layout::SMALLEST;
-use super::state::{Main, Opened, State};
+use super::state::{Main, Screen, ScreenState};
 
 pub use theme::Theme;
 
 /// Draws everything.
-pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>) {
+pub fn draw(state: &ScreenState, theme: Theme, frame: &mut Frame<'_>) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
     if (area.width, area.height) < SMALLEST || area.width < SMALLEST.0 || area.height < SMALLEST.1 {
@@ -31,7 +31,7 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>) {
     }
     tabs(state, buffer, area);
     match (state.opened.last(), state.main) {
-        (Some(Opened::Service(service)), _) if service.page.is_none() => {
+        (Some(Screen::Service(service)), _) if service.page.is_none() => {
             put(
                 buffer,
                 area,
@@ -71,7 +71,7 @@ fn tab(main: Main) -> String {
     format!(" {number} {} ", main.title())
 }
 
-fn tabs(state: &State, buffer: &mut Buffer, area: Rect) {
+fn tabs(state: &ScreenState, buffer: &mut Buffer, area: Rect) {
     put(buffer, area, 0, 0, "reshake", Theme::name());
     let mut x = TABS;
     for main in Main::ALL {
@@ -85,9 +85,9 @@ fn tabs(state: &State, buffer: &mut Buffer, area: Rect) {
     }
     if let Some(opened) = state.opened.last() {
         let text = match opened {
-            Opened::Service(_) => "› Service".to_owned(),
-            Opened::Connection(view, _) => format!("› Connection {}", view.number),
-            Opened::Credential(view, _) => format!("› {}", view.name),
+            Screen::Service(_) => "› Service".to_owned(),
+            Screen::Connection(view, _) => format!("› Connection {}", view.number),
+            Screen::Credential(view, _) => format!("› {}", view.name),
         };
         x += put(buffer, area, x, 0, &text, Theme::name()) + 1;
     }
@@ -98,7 +98,7 @@ fn tabs(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn right_of_tabs(state: &State) -> String {
+fn right_of_tabs(state: &ScreenState) -> String {
     let connections = counted(
         state.report.summary.counts.outcomes.total(),
         "connection",

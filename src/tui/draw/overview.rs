@@ -11,7 +11,7 @@ use crate::model::{Outcomes, Report};
 use super::super::content::{MARKS, tone};
 use super::super::layout;
 use super::super::page::Tone;
-use super::super::state::State;
+use super::super::state::ScreenState;
 use super::{Theme, mark_line, put};
 
 /// Columns from which on a service is told in full words.
@@ -19,7 +19,7 @@ const ROOMY: u16 = 80;
 /// Eighths of a row, from none to all.
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
-pub(super) fn overview(state: &State, theme: Theme, buffer: &mut Buffer) {
+pub(super) fn overview(state: &ScreenState, theme: Theme, buffer: &mut Buffer) {
     let parts = layout::overview(state.size);
     head(state, theme, buffer, parts.head);
     outcomes(state, theme, buffer, parts.outcomes);
@@ -28,7 +28,7 @@ pub(super) fn overview(state: &State, theme: Theme, buffer: &mut Buffer) {
     reasons(state, buffer, parts.lists[1]);
 }
 
-fn head(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn head(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let report = &state.report;
     let mut text = title(report);
     if let (Some(first), Some(last)) = (report.first_time(), report.last_time()) {
@@ -82,7 +82,7 @@ fn eighth(part: u64, whole: u64) -> &'static str {
     EIGHTHS.get(index).copied().unwrap_or(" ")
 }
 
-fn outcomes(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn outcomes(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let counts_of = &state.report.summary.counts;
     let offers = &counts_of.offers;
     let decided = offers.accepted + offers.declined + offers.failed;
@@ -125,7 +125,7 @@ fn bar(count: u64, most: u64, room: u64) -> String {
 }
 
 /// Resumptions among offers over time: a column for each bar of the timeline.
-fn chart(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn chart(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     const LEFT: u16 = 6;
     if area.width < LEFT + 10 || area.height < 4 {
         return;
@@ -180,7 +180,7 @@ fn column(outcomes: &Outcomes, (x, wide): (u16, usize), height: u16, theme: Them
     }
 }
 
-fn services(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn services(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let title = format!(
         "Services by waste ({})",
         counted(state.overview.ranked.len() as u64, "service", "services")
@@ -224,7 +224,7 @@ fn services(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn reasons(state: &State, buffer: &mut Buffer, area: Rect) {
+fn reasons(state: &ScreenState, buffer: &mut Buffer, area: Rect) {
     heading(state, 1, "Why not resumed", buffer, area);
     let report: &Report<'_> = &state.report;
     for (y, line) in lines(state, 1, area) {
@@ -247,19 +247,19 @@ fn reasons(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn heading(state: &State, list: usize, title: &str, buffer: &mut Buffer, area: Rect) {
+fn heading(state: &ScreenState, list: usize, title: &str, buffer: &mut Buffer, area: Rect) {
     let here = state.overview.list == list;
     let text = format!("{}{title}", if here { "▸ " } else { "  " });
     put(buffer, area, 0, 0, &text, Theme::name());
 }
 
 /// Rows of a list with the lines that stand in them.
-fn lines(state: &State, list: usize, area: Rect) -> impl Iterator<Item = (u16, usize)> + use<> {
+fn lines(state: &ScreenState, list: usize, area: Rect) -> impl Iterator<Item = (u16, usize)> + use<> {
     let top = state.overview.top.get(list).copied().unwrap_or(0);
     (1..area.height).map(move |y| (y, top + usize::from(y) - 1))
 }
 
-fn cursor(state: &State, list: usize, line: usize, buffer: &mut Buffer, area: Rect, y: u16) {
+fn cursor(state: &ScreenState, list: usize, line: usize, buffer: &mut Buffer, area: Rect, y: u16) {
     if state.overview.list == list && state.overview.line.get(list) == Some(&line) {
         mark_line(buffer, area, y);
     }

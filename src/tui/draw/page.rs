@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 
 use super::super::layout::body;
 use super::super::page::Item;
-use super::super::state::State;
+use super::super::state::ScreenState;
 use super::{Theme, mark_line, put};
 
-pub(super) fn page(state: &State, theme: Theme, buffer: &mut Buffer) {
+pub(super) fn page(state: &ScreenState, theme: Theme, buffer: &mut Buffer) {
     let Some((page, cursor)) = state.page() else { return };
     let body = body(state.size);
     let half = body.width / 2;

@@ -4,17 +4,17 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::view::table::{Column, Key, Table};
+use crate::model::view::table::{Column, RowKey, Table};
 use crate::model::view::{counted, number, outcome_place};
 use crate::wording::printable;
 
 use super::super::content::{mark, tone};
-use super::super::layout::{Shown, TABLE_HEAD, body, columns};
+use super::super::layout::{ShownColumn, TABLE_HEAD, body, columns};
 use super::super::page::Tone;
-use super::super::state::{State, TableState};
+use super::super::state::{ScreenState, TableState};
 use super::{Theme, fit, mark_line, put};
 
-pub(super) fn table(state: &State, table: Table, theme: Theme, buffer: &mut Buffer) {
+pub(super) fn table(state: &ScreenState, table: Table, theme: Theme, buffer: &mut Buffer) {
     let area = body(state.size);
     let shown = state.table(table);
     filter(shown, theme, buffer, area);
@@ -66,7 +66,7 @@ fn filter(shown: &TableState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn headings(shown: &TableState, columns: &[Shown], buffer: &mut Buffer, area: Rect) {
+fn headings(shown: &TableState, columns: &[ShownColumn], buffer: &mut Buffer, area: Rect) {
     for place in columns {
         let Some(column) = shown.table.columns().get(place.column) else {
             continue;
@@ -89,7 +89,7 @@ fn headings(shown: &TableState, columns: &[Shown], buffer: &mut Buffer, area: Re
     }
 }
 
-fn cell(shown: &TableState, item: u32, place: Shown, (theme, y): (Theme, u16), buffer: &mut Buffer, area: Rect) {
+fn cell(shown: &TableState, item: u32, place: ShownColumn, (theme, y): (Theme, u16), buffer: &mut Buffer, area: Rect) {
     let Some(column) = shown.table.columns().get(place.column) else {
         return;
     };
@@ -113,11 +113,11 @@ fn cell(shown: &TableState, item: u32, place: Shown, (theme, y): (Theme, u16), b
 
 fn outcome(shown: &TableState, item: u32) -> Option<crate::model::view::Outcome> {
     match shown.table.key(&shown.report, item)? {
-        Key::Connection(_) => shown
+        RowKey::Connection(_) => shown
             .report
             .at(item as usize)
             .map(|(.., connection)| connection.outcome),
-        Key::Credential(_) => None,
+        RowKey::Credential(_) => None,
     }
 }
 
@@ -131,7 +131,7 @@ fn state_tone(state: &str) -> Tone {
 }
 
 /// The part of an area that a column has for itself.
-fn part(area: Rect, place: Shown) -> Rect {
+fn part(area: Rect, place: ShownColumn) -> Rect {
     Rect {
         x: area.x + place.x,
         width: place.width,

@@ -10,22 +10,22 @@ use std::sync::Arc;
 
 use ratatui::crossterm::event::KeyEvent;
 
-use crate::model::view::table::{Key, Table};
+use crate::model::view::table::{RowKey, Table};
 use crate::model::view::{ConnectionId, connection::ConnectionView};
 
-use super::event::{Ask, Command, Event, Form, Job, Shown};
+use super::event::{Ask, BackgroundJob, Effect, ExportFormat, UserEvent, View};
 use super::keys::{Action, action};
 use super::layout::table_lines;
 use super::page::Cursor;
-use super::state::{Input, Main, Opened, Purpose, State};
+use super::state::{Main, PromptInput, Purpose, Screen, ScreenState};
 
 /// Takes an event; returns what is to be done outside.
-pub fn update(state: &mut State, event: Event) -> Vec<Command> {
+pub fn update(state: &mut ScreenState, event: UserEvent) -> Vec<Effect> {
     match event {
-        Event::Key(key) => return pressed(state, key),
-        Event::Mouse(event) => return mouse::mouse(state, event),
-        Event::Resize(width, height) => resized(state, (width, height)),
-        Event::Found {
+        UserEvent::Key(key) => return pressed(state, key),
+        UserEvent::Mouse(event) => return mouse::mouse(state, event),
+        UserEvent::Resize(width, height) => resized(state, (width, height)),
+        UserEvent::Found {
             generation,
             table,
             report,
@@ -38,20 +38,20 @@ pub fn update(state: &mut State, event: Event) -> Vec<Command> {
                 found.take(&report, rows, lines);
             }
         }
-        Event::Hit { generation, row } => return hit(state, generation, row),
-        Event::Service { generation, page } => open::service_came(state, generation, page),
-        Event::Exported(Ok(name)) => state.message = Some(format!("written to {name}")),
-        Event::Exported(Err(error)) => state.message = Some(format!("not written: {error}")),
-        Event::Report(report) => return live::report(state, report),
-        Event::Stats(stats) => live::stats(state, stats),
-        Event::Ended(why) => live::ended(state, why),
-        Event::Suspend => return vec![Command::Suspend],
-        Event::Quit => return vec![Command::Quit],
+        UserEvent::Hit { generation, row } => return hit(state, generation, row),
+        UserEvent::Service { generation, page } => open::service_came(state, generation, page),
+        UserEvent::Exported(Ok(name)) => state.message = Some(format!("written to {name}")),
+        UserEvent::Exported(Err(error)) => state.message = Some(format!("not written: {error}")),
+        UserEvent::Report(report) => return live::report(state, report),
+        UserEvent::Stats(stats) => live::stats(state, stats),
+        UserEvent::Ended(why) => live::ended(state, why),
+        UserEvent::Suspend => return vec![Effect::Suspend],
+        UserEvent::Quit => return vec![Effect::Quit],
     }
     Vec::new()
 }
 
-fn pressed(state: &mut State, key: KeyEvent) -> Vec<Command> {
+fn pressed(state: &mut ScreenState, key: KeyEvent) -> Vec<Effect> {
     if key.is_release() {
         return Vec::new();
     }
@@ -69,7 +69,7 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Command> {
 }
 
 /// Keys while the help is shown.
-fn helped(state: &mut State, action: Action) -> Vec<Command> {
+fn helped(state: &mut ScreenState, action: Action) -> Vec<Effect> {
     let page = usize::from(state.size.1).saturating_sub(4);
     let Some(top) = &mut state.help else { return Vec::new() };
     match action {
@@ -88,11 +88,11 @@ fn helped(state: &mut State, action: Action) -> Vec<Command> {
     Vec::new()
 }
 
-fn act(state: &mut State, action: Action) -> Vec<Command> {
+fn act(state: &mut ScreenState, action: Action) -> Vec<Effect> {
     match action {
-        Action::Quit => return vec![Command::Quit],
-        Action::Suspend => return vec![Command::Suspend],
-        Action::Redraw => return vec![Command::Redraw],
+        Action::Quit => return vec![Effect::Quit],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
         Action::Help => state.help = Some(0),
         Action::Back => return back(state),
         Action::NextScreen => turn(state, 1),
@@ -123,7 +123,7 @@ fn act(state: &mut State, action: Action) -> Vec<Command> {
         Action::CopyFilter => return copy_filter(state),
         Action::CopyFrame => return copy_frame(state),
         Action::Export => {
-            state.input = Some(Input {
+            state.input = Some(PromptInput {
                 purpose: Purpose::Export,
                 text: String::new(),
             });
@@ -133,7 +133,7 @@ fn act(state: &mut State, action: Action) -> Vec<Command> {
     Vec::new()
 }
 
-fn resized(state: &mut State, size: (u16, u16)) {
+fn resized(state: &mut ScreenState, size: (u16, u16)) {
     state.size = size;
     let lines = table_lines(size);
     for table in [Table::Connections, Table::Credentials] {
@@ -143,7 +143,7 @@ fn resized(state: &mut State, size: (u16, u16)) {
     moves::step(state, 0);
 }
 
-fn back(state: &mut State) -> Vec<Command> {
+fn back(state: &mut ScreenState) -> Vec<Effect> {
     if state.opened.pop().is_some() {
         return open::service_again(state);
     }
@@ -157,31 +157,31 @@ fn back(state: &mut State) -> Vec<Command> {
     }
 }
 
-fn turn(state: &mut State, steps: usize) {
+fn turn(state: &mut ScreenState, steps: usize) {
     let place = Main::ALL.iter().position(|main| *main == state.main).unwrap_or(0);
     if let Some(main) = Main::ALL.get((place + steps) % Main::ALL.len()) {
         to_main(state, *main);
     }
 }
 
-fn to_main(state: &mut State, main: Main) {
+fn to_main(state: &mut ScreenState, main: Main) {
     state.opened.clear();
     state.main = main;
 }
 
 /// Asks for work by another thread.
-fn ask(state: &mut State, job: Job) -> (u64, Vec<Command>) {
+fn ask(state: &mut ScreenState, job: BackgroundJob) -> (u64, Vec<Effect>) {
     let generation = state.ask();
     let ask = Ask {
         generation,
         report: Arc::clone(&state.report),
         job,
     };
-    (generation, vec![Command::Ask(ask)])
+    (generation, vec![Effect::Ask(ask)])
 }
 
 /// Asks for the rows of a table; what needs no search is there at once.
-fn ask_rows(state: &mut State, table: Table) -> Vec<Command> {
+fn ask_rows(state: &mut ScreenState, table: Table) -> Vec<Effect> {
     let lines = table_lines(state.size);
     let report = Arc::clone(&state.report);
     let query = state.table(table).query();
@@ -194,12 +194,12 @@ fn ask_rows(state: &mut State, table: Table) -> Vec<Command> {
         shown.take(&report, Arc::new(all), lines);
         return Vec::new();
     }
-    let (generation, commands) = ask(state, Job::Find(query));
+    let (generation, commands) = ask(state, BackgroundJob::Find(query));
     state.table_mut(table).asked = Some(generation);
     commands
 }
 
-fn hit(state: &mut State, generation: u64, row: Option<usize>) -> Vec<Command> {
+fn hit(state: &mut ScreenState, generation: u64, row: Option<usize>) -> Vec<Effect> {
     let lines = table_lines(state.size);
     for table in [Table::Connections, Table::Credentials] {
         let table = state.table_mut(table);
@@ -217,24 +217,24 @@ fn hit(state: &mut State, generation: u64, row: Option<usize>) -> Vec<Command> {
 }
 
 /// The connection that a line or screen is about.
-fn connection_of_line(state: &State) -> Option<ConnectionId> {
+fn connection_of_line(state: &ScreenState) -> Option<ConnectionId> {
     match state.opened.last() {
-        Some(Opened::Connection(view, _)) => return Some(view.id),
+        Some(Screen::Connection(view, _)) => return Some(view.id),
         Some(_) => return None,
         None => {}
     }
     match state.table(state.shown_table()?).key()? {
-        Key::Connection(id) => Some(id),
-        Key::Credential(_) => None,
+        RowKey::Connection(id) => Some(id),
+        RowKey::Credential(_) => None,
     }
 }
 
-fn view_of_line(state: &State) -> Option<ConnectionView> {
+fn view_of_line(state: &ScreenState) -> Option<ConnectionView> {
     let place = state.report.place_of(connection_of_line(state)?)?;
     ConnectionView::at(&state.report, place)
 }
 
-fn copy_filter(state: &mut State) -> Vec<Command> {
+fn copy_filter(state: &mut ScreenState) -> Vec<Effect> {
     let Some(view) = view_of_line(state) else {
         state.message = Some("no connection is chosen".to_owned());
         return Vec::new();
@@ -243,10 +243,10 @@ fn copy_filter(state: &mut State) -> Vec<Command> {
         return Vec::new();
     };
     state.message = Some(format!("copied the Wireshark filter of connection {}", view.number));
-    vec![Command::Copy(filter.clone())]
+    vec![Effect::Copy(filter.clone())]
 }
 
-fn copy_frame(state: &mut State) -> Vec<Command> {
+fn copy_frame(state: &mut ScreenState) -> Vec<Effect> {
     let of_line = state
         .page()
         .and_then(|(page, cursor)| page.items.get(cursor.line)?.frame);
@@ -256,19 +256,19 @@ fn copy_frame(state: &mut State) -> Vec<Command> {
         return Vec::new();
     };
     state.message = Some(format!("copied frame number {frame}"));
-    vec![Command::Copy(frame.to_string())]
+    vec![Effect::Copy(frame.to_string())]
 }
 
 /// Writes what is shown.
-fn export(state: &mut State, form: Form) -> Vec<Command> {
+fn export(state: &mut ScreenState, form: ExportFormat) -> Vec<Effect> {
     let shown = match (state.opened.last(), state.main) {
-        (Some(Opened::Service(service)), _) => match &service.page {
-            Some(page) => Shown::Service(Arc::clone(page)),
+        (Some(Screen::Service(service)), _) => match &service.page {
+            Some(page) => View::Service(Arc::clone(page)),
             None => return Vec::new(),
         },
-        (Some(Opened::Connection(view, _)), _) => Shown::Connection(Arc::clone(view)),
-        (Some(Opened::Credential(view, _)), _) => Shown::Credential(Arc::clone(view)),
-        (None, Main::Overview) => Shown::Overview,
+        (Some(Screen::Connection(view, _)), _) => View::Connection(Arc::clone(view)),
+        (Some(Screen::Credential(view, _)), _) => View::Credential(Arc::clone(view)),
+        (None, Main::Overview) => View::Overview,
         (None, Main::Table(table)) => {
             let table = state.table(table);
             // Rows of an earlier report must not be read in a later one.
@@ -276,15 +276,15 @@ fn export(state: &mut State, form: Form) -> Vec<Command> {
                 state.message = Some("the rows are still being found: try again".to_owned());
                 return Vec::new();
             }
-            Shown::Table(table.query(), Arc::clone(&table.rows))
+            View::Table(table.query(), Arc::clone(&table.rows))
         }
     };
     state.message = Some("writing …".to_owned());
-    ask(state, Job::Export { shown, form }).1
+    ask(state, BackgroundJob::Export { shown, form }).1
 }
 
 /// Opens a screen on top of what is seen.
-fn push(state: &mut State, opened: Opened) {
+fn push(state: &mut ScreenState, opened: Screen) {
     /// Screens that Esc leads back to.
     const DEEPEST: usize = 64;
     if state.opened.len() >= DEEPEST {

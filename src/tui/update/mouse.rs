@@ -5,15 +5,15 @@ use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use crate::model::view::table::{Sort, Table};
 
 use super::super::draw::tab_at;
-use super::super::event::Command;
+use super::super::event::Effect;
 use super::super::layout::{HEAD, TABLE_HEAD, columns};
-use super::super::state::State;
+use super::super::state::ScreenState;
 use super::{ask_rows, moves, open, to_main};
 
 /// Lines that the wheel moves by.
 const WHEEL: isize = 3;
 
-pub(super) fn mouse(state: &mut State, event: MouseEvent) -> Vec<Command> {
+pub(super) fn mouse(state: &mut ScreenState, event: MouseEvent) -> Vec<Effect> {
     if state.input.is_some() || state.help.is_some() {
         return Vec::new();
     }
@@ -26,7 +26,7 @@ pub(super) fn mouse(state: &mut State, event: MouseEvent) -> Vec<Command> {
     Vec::new()
 }
 
-fn clicked(state: &mut State, x: u16, y: u16) -> Vec<Command> {
+fn clicked(state: &mut ScreenState, x: u16, y: u16) -> Vec<Effect> {
     if y < HEAD {
         if let Some(main) = tab_at(x) {
             to_main(state, main);
@@ -48,7 +48,7 @@ fn clicked(state: &mut State, x: u16, y: u16) -> Vec<Command> {
     Vec::new()
 }
 
-fn headed(state: &mut State, table: Table, x: u16, y: u16) -> Vec<Command> {
+fn headed(state: &mut ScreenState, table: Table, x: u16, y: u16) -> Vec<Effect> {
     if y + 1 < HEAD + TABLE_HEAD {
         return Vec::new();
     }

@@ -2,14 +2,14 @@
 
 use crate::model::view::table::Sort;
 
-use super::super::event::Command;
+use super::super::event::Effect;
 use super::super::layout::{body, overview, table_lines};
 use super::super::page::scrolled;
-use super::super::state::{Main, Opened, State};
+use super::super::state::{Main, Screen, ScreenState};
 use super::ask_rows;
 
 /// Moves the cursor by so many lines.
-pub(super) fn step(state: &mut State, lines: isize) {
+pub(super) fn step(state: &mut ScreenState, lines: isize) {
     let height = state.lines();
     if let Some((page, mut cursor)) = state.page() {
         cursor.step(&page, lines, height);
@@ -38,14 +38,14 @@ pub(super) fn step(state: &mut State, lines: isize) {
 }
 
 /// Moves the cursor by a screenful.
-pub(super) fn page(state: &mut State, down: bool) {
+pub(super) fn page(state: &mut ScreenState, down: bool) {
     let lines = isize::try_from(state.lines().saturating_sub(1).max(1)).unwrap_or(1);
     step(state, if down { lines } else { -lines });
 }
 
 /// To the left or right: a list, a column to sort by, or a part of the swimlane.
-pub(super) fn sideways(state: &mut State, right: bool) -> Vec<Command> {
-    if let Some(Opened::Service(service)) = state.opened.last_mut() {
+pub(super) fn sideways(state: &mut ScreenState, right: bool) -> Vec<Effect> {
+    if let Some(Screen::Service(service)) = state.opened.last_mut() {
         let marks = service.page.as_ref().and_then(|page| page.swimlane.as_ref());
         let last = marks.map_or(0, |picture| picture.marks.len().saturating_sub(1));
         let from = if right {
@@ -78,7 +78,7 @@ pub(super) fn sideways(state: &mut State, right: bool) -> Vec<Command> {
 }
 
 /// The other way round.
-pub(super) fn reverse(state: &mut State) -> Vec<Command> {
+pub(super) fn reverse(state: &mut ScreenState) -> Vec<Effect> {
     let Some(table) = state.shown_table() else {
         return Vec::new();
     };
@@ -95,7 +95,7 @@ pub(super) fn reverse(state: &mut State) -> Vec<Command> {
 }
 
 /// The order of the report.
-pub(super) fn unsorted(state: &mut State) -> Vec<Command> {
+pub(super) fn unsorted(state: &mut ScreenState) -> Vec<Effect> {
     let Some(table) = state.shown_table() else {
         return Vec::new();
     };
@@ -104,7 +104,7 @@ pub(super) fn unsorted(state: &mut State) -> Vec<Command> {
 }
 
 /// Puts the cursor on a line of what is seen on the screen; says whether it was there already.
-pub(super) fn point(state: &mut State, x: u16, y: u16) -> bool {
+pub(super) fn point(state: &mut ScreenState, x: u16, y: u16) -> bool {
     let body = body(state.size);
     if let Some((page, mut cursor)) = state.page() {
         let right = page.split.is_some() && x >= body.width / 2;

@@ -6,16 +6,16 @@ use crate::model::service_of;
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::credential::CredentialView;
 use crate::model::view::service::ServicePage;
-use crate::model::view::table::{Key, Table};
+use crate::model::view::table::{RowKey, Table};
 use crate::model::view::{ConnectionId, CredentialId};
 
-use super::super::event::{Command, Job};
+use super::super::event::{BackgroundJob, Effect};
 use super::super::page::Target;
-use super::super::state::{Main, Opened, ServiceState, State};
+use super::super::state::{Main, Screen, ScreenState, ServiceState};
 use super::{START, ask, push, to_main, typing, view_of_line};
 
 /// Into what the line with the cursor is about.
-pub(super) fn line(state: &mut State) -> Vec<Command> {
+pub(super) fn line(state: &mut ScreenState) -> Vec<Effect> {
     if let Some((page, cursor)) = state.page() {
         let target = page.items.get(cursor.line).and_then(|item| item.target.clone());
         return target.map_or_else(Vec::new, |target| follow(state, target));
@@ -27,8 +27,8 @@ pub(super) fn line(state: &mut State) -> Vec<Command> {
         Main::Overview => of_overview(state),
         Main::Table(table) => {
             match state.table(table).key() {
-                Some(Key::Connection(id)) => connection(state, id),
-                Some(Key::Credential(id)) => credential(state, id),
+                Some(RowKey::Connection(id)) => connection(state, id),
+                Some(RowKey::Credential(id)) => credential(state, id),
                 None => {}
             }
             Vec::new()
@@ -36,7 +36,7 @@ pub(super) fn line(state: &mut State) -> Vec<Command> {
     }
 }
 
-fn of_overview(state: &mut State) -> Vec<Command> {
+fn of_overview(state: &mut ScreenState) -> Vec<Effect> {
     let [service, reason] = state.overview.line;
     if state.overview.list == 0 {
         let index = state.overview.ranked.get(service).copied();
@@ -49,7 +49,7 @@ fn of_overview(state: &mut State) -> Vec<Command> {
     follow(state, Target::Filter(format!("reason:{name}")))
 }
 
-fn follow(state: &mut State, target: Target) -> Vec<Command> {
+fn follow(state: &mut ScreenState, target: Target) -> Vec<Effect> {
     match target {
         Target::Connection(id) => connection(state, id),
         Target::Credential(id) => credential(state, id),
@@ -63,25 +63,25 @@ fn follow(state: &mut State, target: Target) -> Vec<Command> {
 }
 
 /// Opens a connection.
-pub(super) fn connection(state: &mut State, id: ConnectionId) {
+pub(super) fn connection(state: &mut ScreenState, id: ConnectionId) {
     let place = state.report.place_of(id);
     match place.and_then(|place| ConnectionView::at(&state.report, place)) {
-        Some(view) => push(state, Opened::Connection(Arc::new(view), START)),
+        Some(view) => push(state, Screen::Connection(Arc::new(view), START)),
         None => state.message = Some("that connection is no longer kept".to_owned()),
     }
 }
 
 /// Opens a credential.
-pub(super) fn credential(state: &mut State, id: CredentialId) {
+pub(super) fn credential(state: &mut ScreenState, id: CredentialId) {
     match CredentialView::of(&state.report, id) {
-        Some(view) => push(state, Opened::Credential(Arc::new(view), START)),
+        Some(view) => push(state, Screen::Credential(Arc::new(view), START)),
         None => state.message = Some("that credential is no longer kept".to_owned()),
     }
 }
 
 /// Opens a service.
-pub(super) fn service(state: &mut State, index: usize, client: usize) -> Vec<Command> {
-    let (generation, commands) = ask(state, Job::Service { index, client });
+pub(super) fn service(state: &mut ScreenState, index: usize, client: usize) -> Vec<Effect> {
+    let (generation, commands) = ask(state, BackgroundJob::Service { index, client });
     let service = ServiceState {
         index,
         client,
@@ -90,14 +90,14 @@ pub(super) fn service(state: &mut State, index: usize, client: usize) -> Vec<Com
         asked: Some(generation),
         cursor: START,
     };
-    push(state, Opened::Service(service));
+    push(state, Screen::Service(service));
     commands
 }
 
 /// The page of a service is there.
-pub(super) fn service_came(state: &mut State, generation: u64, page: Option<Arc<ServicePage>>) {
+pub(super) fn service_came(state: &mut ScreenState, generation: u64, page: Option<Arc<ServicePage>>) {
     for opened in &mut state.opened {
-        if let Opened::Service(service) = opened
+        if let Screen::Service(service) = opened
             && service.asked == Some(generation)
         {
             service.asked = None;
@@ -108,26 +108,26 @@ pub(super) fn service_came(state: &mut State, generation: u64, page: Option<Arc<
 }
 
 /// A service that is seen again asks again for what it did not get.
-pub(super) fn service_again(state: &mut State) -> Vec<Command> {
+pub(super) fn service_again(state: &mut ScreenState) -> Vec<Effect> {
     match state.opened.last() {
-        Some(Opened::Service(service)) if service.asked.is_some() => swimlane_of(state, service.client),
+        Some(Screen::Service(service)) if service.asked.is_some() => swimlane_of(state, service.client),
         _ => Vec::new(),
     }
 }
 
 /// The swimlane of another client.
-fn swimlane_of(state: &mut State, client: usize) -> Vec<Command> {
-    let Some(Opened::Service(service)) = state.opened.last() else {
+fn swimlane_of(state: &mut ScreenState, client: usize) -> Vec<Effect> {
+    let Some(Screen::Service(service)) = state.opened.last() else {
         return Vec::new();
     };
     let (generation, commands) = ask(
         state,
-        Job::Service {
+        BackgroundJob::Service {
             index: service.index,
             client,
         },
     );
-    if let Some(Opened::Service(service)) = state.opened.last_mut() {
+    if let Some(Screen::Service(service)) = state.opened.last_mut() {
         service.client = client;
         service.from = 0;
         service.asked = Some(generation);
@@ -136,9 +136,9 @@ fn swimlane_of(state: &mut State, client: usize) -> Vec<Command> {
 }
 
 /// The next connection of the session, or the swimlane of the next client.
-pub(super) fn neighbour(state: &mut State, next: bool) -> Vec<Command> {
+pub(super) fn neighbour(state: &mut ScreenState, next: bool) -> Vec<Effect> {
     match state.opened.last() {
-        Some(Opened::Connection(view, _)) => {
+        Some(Screen::Connection(view, _)) => {
             let (before, after) = view.neighbours;
             match if next { after } else { before } {
                 Some(id) => connection(state, id),
@@ -146,7 +146,7 @@ pub(super) fn neighbour(state: &mut State, next: bool) -> Vec<Command> {
             }
             Vec::new()
         }
-        Some(Opened::Service(service)) => {
+        Some(Screen::Service(service)) => {
             let clients = service.page.as_ref().map_or(0, |page| page.clients.len());
             if clients == 0 {
                 return Vec::new();
@@ -163,7 +163,7 @@ pub(super) fn neighbour(state: &mut State, next: bool) -> Vec<Command> {
 }
 
 /// To the connection that issued what the one at hand offered.
-pub(super) fn issuer(state: &mut State) {
+pub(super) fn issuer(state: &mut ScreenState) {
     let Some(view) = view_of_line(state) else { return };
     match view.issuer {
         Some(id) => connection(state, id),
@@ -172,7 +172,7 @@ pub(super) fn issuer(state: &mut State) {
 }
 
 /// To the credential that the connection at hand is about.
-pub(super) fn credential_of_line(state: &mut State) {
+pub(super) fn credential_of_line(state: &mut ScreenState) {
     let Some(view) = view_of_line(state) else { return };
     match view.credential {
         Some(id) => credential(state, id),
@@ -181,7 +181,7 @@ pub(super) fn credential_of_line(state: &mut State) {
 }
 
 /// To the service of the connection at hand.
-pub(super) fn service_of_line(state: &mut State) -> Vec<Command> {
+pub(super) fn service_of_line(state: &mut ScreenState) -> Vec<Effect> {
     let view = view_of_line(state);
     let place = view.and_then(|view| state.report.place_of(view.id));
     let service = place

@@ -6,16 +6,16 @@ use crate::model::Selection;
 use crate::model::view::table::Table;
 use std::sync::Arc;
 
-use super::super::event::{Command, Form, Job};
+use super::super::event::{BackgroundJob, Effect, ExportFormat};
 use super::super::layout::table_lines;
-use super::super::state::{Input, Main, Purpose, State};
+use super::super::state::{Main, PromptInput, Purpose, ScreenState};
 use super::{ask, ask_rows, export, to_main};
 
 /// Letters that can be typed.
 const MAX_TYPED: usize = 400;
 
 /// Begins to type a filter; on the overview, for the connections.
-pub(super) fn begin_filter(state: &mut State) {
+pub(super) fn begin_filter(state: &mut ScreenState) {
     let table = state.shown_table().unwrap_or(Table::Connections);
     to_main(state, Main::Table(table));
     let before = state.table(table).filter.clone();
@@ -24,39 +24,39 @@ pub(super) fn begin_filter(state: &mut State) {
     if !text.is_empty() && !text.ends_with(' ') {
         text.push(' ');
     }
-    state.input = Some(Input {
+    state.input = Some(PromptInput {
         purpose: Purpose::Filter(before),
         text,
     });
 }
 
 /// Begins to type a text to look for.
-pub(super) fn begin_search(state: &mut State) {
+pub(super) fn begin_search(state: &mut ScreenState) {
     let line = match state.shown_table() {
         Some(table) => state.table(table).selected,
         None => state.page().map_or(0, |(_, cursor)| cursor.line),
     };
-    state.input = Some(Input {
+    state.input = Some(PromptInput {
         purpose: Purpose::Search(line),
         text: String::new(),
     });
 }
 
 /// A key while something is typed.
-pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
+pub(super) fn typed(state: &mut ScreenState, key: KeyEvent) -> Vec<Effect> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     let Some(input) = &mut state.input else {
         return Vec::new();
     };
     match key.code {
-        KeyCode::Char('c') if control => return vec![Command::Quit],
-        KeyCode::Char('z') if control => return vec![Command::Suspend],
+        KeyCode::Char('c') if control => return vec![Effect::Quit],
+        KeyCode::Char('z') if control => return vec![Effect::Suspend],
         KeyCode::Esc => return give_up(state),
         KeyCode::Char(letter) if input.purpose == Purpose::Export => {
             state.input = None;
             return match letter {
-                'j' => export(state, Form::Json),
-                'm' => export(state, Form::Markdown),
+                'j' => export(state, ExportFormat::Json),
+                'm' => export(state, ExportFormat::Markdown),
                 _ => Vec::new(),
             };
         }
@@ -78,7 +78,7 @@ pub(super) fn typed(state: &mut State, key: KeyEvent) -> Vec<Command> {
 }
 
 /// What has been typed so far takes effect.
-fn follow(state: &mut State) -> Vec<Command> {
+fn follow(state: &mut ScreenState) -> Vec<Effect> {
     let Some(input) = state.input.clone() else {
         return Vec::new();
     };
@@ -95,7 +95,7 @@ fn follow(state: &mut State) -> Vec<Command> {
     }
 }
 
-fn give_up(state: &mut State) -> Vec<Command> {
+fn give_up(state: &mut ScreenState) -> Vec<Effect> {
     let Some(input) = state.input.take() else {
         return Vec::new();
     };
@@ -113,7 +113,7 @@ fn give_up(state: &mut State) -> Vec<Command> {
 }
 
 /// Filters a table. A text that is not understood leaves the rows as they are and says what is wrong.
-pub(super) fn filter(state: &mut State, table: Table, text: &str) -> Vec<Command> {
+pub(super) fn filter(state: &mut ScreenState, table: Table, text: &str) -> Vec<Effect> {
     let shown = state.table_mut(table);
     let selection = if text.trim().is_empty() {
         Ok(None)
@@ -138,7 +138,7 @@ pub(super) fn filter(state: &mut State, table: Table, text: &str) -> Vec<Command
 }
 
 /// To the next or previous line with the text that was looked for last.
-pub(super) fn again(state: &mut State, forward: bool) -> Vec<Command> {
+pub(super) fn again(state: &mut ScreenState, forward: bool) -> Vec<Effect> {
     let (line, lines) = match state.shown_table() {
         Some(table) => (state.table(table).selected, state.table(table).rows.len()),
         None => match state.page() {
@@ -157,7 +157,7 @@ pub(super) fn again(state: &mut State, forward: bool) -> Vec<Command> {
     search(state, from, forward)
 }
 
-fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
+fn search(state: &mut ScreenState, from: usize, forward: bool) -> Vec<Effect> {
     let needle = state.needle.clone();
     if needle.is_empty() {
         go_to(state, from);
@@ -168,7 +168,7 @@ fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
         if rows.is_empty() {
             return Vec::new();
         }
-        let job = Job::Search {
+        let job = BackgroundJob::Search {
             table,
             rows,
             from,
@@ -179,7 +179,7 @@ fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
         let (generation, mut commands) = ask(state, job);
         // The rows belong to the report in which they were found.
         for command in &mut commands {
-            if let Command::Ask(ask) = command {
+            if let Effect::Ask(ask) = command {
                 ask.report = Arc::clone(&report);
             }
         }
@@ -195,7 +195,7 @@ fn search(state: &mut State, from: usize, forward: bool) -> Vec<Command> {
     Vec::new()
 }
 
-fn go_to(state: &mut State, line: usize) {
+fn go_to(state: &mut ScreenState, line: usize) {
     if let Some(table) = state.shown_table() {
         let lines = table_lines(state.size);
         state.table_mut(table).select(line, lines);

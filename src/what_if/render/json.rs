@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::text::{assumptions, whole};
 use super::{Bill, Expected, WhatIf};
 use crate::render::json::{Generator, closed};
-use crate::what_if::{Census, Persistence, Why};
+use crate::what_if::{Census, FullCause, Persistence};
 
 /// Name of the document.
 pub const SCHEMA: &str = "reshake-what-if/1";
@@ -196,7 +196,7 @@ impl From<&Persistence> for SessionIdsJson {
 impl From<&Expected> for ExpectedJson {
     fn from(one: &Expected) -> Self {
         let (expectation, plan) = (&one.expectation, &one.expectation.plan);
-        let full = |why: Why| expectation.full.get(why as usize).copied().unwrap_or(0);
+        let full = |why: FullCause| expectation.full.get(why as usize).copied().unwrap_or(0);
         Self {
             backends: plan.backends,
             balance: plan.balance.code(),
@@ -210,11 +210,11 @@ impl From<&Expected> for ExpectedJson {
             rate_low: expectation.rates().map(|(low, _)| rounded(low)),
             rate_high: expectation.rates().map(|(_, high)| rounded(high)),
             full_because: FullJson {
-                other_backend: full(Why::OtherBackend),
-                too_old: full(Why::TooOld),
-                key_gone: full(Why::KeyGone),
-                refused_by_any_farm: full(Why::Refused),
-                tickets_used_up: full(Why::NothingLeft),
+                other_backend: full(FullCause::OtherBackend),
+                too_old: full(FullCause::TooOld),
+                key_gone: full(FullCause::KeyGone),
+                refused_by_any_farm: full(FullCause::Refused),
+                tickets_used_up: full(FullCause::NothingLeft),
             },
             led_by_session_id: expectation.led,
             busiest_backend: expectation.busiest.map(rounded),

@@ -41,9 +41,9 @@ impl WhatIf {
     /// Asks about some plans. Every connection is replayed; those of the report's selection are counted.
     #[must_use]
     pub fn of(report: &Report<'_>, plans: &[Plan]) -> Self {
-        let (kept, ledger) = (report.engine.kept(), report.engine.ledger());
+        let (connection_store, credential_store) = (report.engine.connection_store(), report.engine.credential_store());
         let shown: HashSet<ConnectionId> = report.connections().map(|(_, id, _)| id).collect();
-        let observed = kept.iter().map(|(id, connection)| Observed {
+        let observed = connection_store.iter().map(|(id, connection)| Observed {
             id,
             connection,
             primary: is_judged(connection)
@@ -51,15 +51,20 @@ impl WhatIf {
                 .flatten(),
             counted: shown.contains(&id),
         });
-        let crowd = Crowd::of(observed.collect(), ledger);
-        let connections = || crowd.visits.iter().filter_map(|visit| kept.get(visit.connection));
+        let crowd = Crowd::of(observed.collect(), credential_store);
+        let connections = || {
+            crowd
+                .visits
+                .iter()
+                .filter_map(|visit| connection_store.get(visit.connection))
+        };
         let prices = bill::Prices::of(connections());
-        let persistence = Persistence::of(&crowd, connections(), ledger);
+        let persistence = Persistence::of(&crowd, connections(), credential_store);
         let bill = |resumed: &dyn Fn(usize, Had) -> bool| {
             let visits = crowd.visits.iter().enumerate();
             let full = visits
                 .filter(|(index, visit)| visit.counted && visit.is_reconnect() && !resumed(*index, visit.had))
-                .filter_map(|(_, visit)| kept.get(visit.connection));
+                .filter_map(|(_, visit)| connection_store.get(visit.connection));
             prices.bill(full)
         };
         let expected = plans.iter().map(|plan| {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Bill, WhatIf};
-use crate::what_if::{Balance, Census, Expectation, Plan, Share, Why};
+use crate::what_if::{Balance, Census, Expectation, FullCause, Plan, Share};
 use crate::wording::wrap;
 use crate::wording::{bytes, counted, duration, number, percent};
 
@@ -69,7 +69,11 @@ fn single(answer: &WhatIf, expectation: &Expectation, bill: &Bill, out: &mut dyn
         resumed(expectation.resumed),
         spread(expectation)
     )?;
-    for (why, count) in Why::ALL.iter().zip(expectation.full).filter(|(_, count)| *count > 0) {
+    for (why, count) in FullCause::ALL
+        .iter()
+        .zip(expectation.full)
+        .filter(|(_, count)| *count > 0)
+    {
         writeln!(out, "                 {} full: {}", number(count), because(*why))?;
     }
     writeln!(out, "                 {}", cost(bill))?;
@@ -359,13 +363,13 @@ const fn shared(share: Share) -> &'static str {
     }
 }
 
-const fn because(why: Why) -> &'static str {
+const fn because(why: FullCause) -> &'static str {
     match why {
-        Why::NoReconnect => "nothing offered",
-        Why::OtherBackend => "another backend has the session or the key",
-        Why::TooOld => "the session is too old",
-        Why::KeyGone => "the ticket's key is gone",
-        Why::Refused => "refused in the capture for a cause that any farm has",
-        Why::NothingLeft => "parallel connections have used up the client's tickets",
+        FullCause::NoReconnect => "nothing offered",
+        FullCause::OtherBackend => "another backend has the session or the key",
+        FullCause::TooOld => "the session is too old",
+        FullCause::KeyGone => "the ticket's key is gone",
+        FullCause::Refused => "refused in the capture for a cause that any farm has",
+        FullCause::NothingLeft => "parallel connections have used up the client's tickets",
     }
 }

@@ -1,6 +1,6 @@
 //! Two runs side by side.
 
-use reshake::diff::{self, Diff, Side};
+use reshake::diff::{self, Diff, DiffSide};
 use reshake::model::Report;
 use reshake::render::json;
 use reshake_core::engine::Limits;
@@ -24,8 +24,8 @@ fn a_capture_and_its_report_are_the_same() {
         let report = Report::of(&engine, captures);
         let mut written = Vec::new();
         json::write_document(&report, &mut written).expect("written to memory");
-        let capture = Side::of(&report, "a");
-        let read = Side::parse("a", &written).expect("a report");
+        let capture = DiffSide::of(&report, "a");
+        let read = DiffSide::parse("a", &written).expect("a report");
         let document = document(&Diff::between(&capture, &read));
         let errors = strict.iter_errors(&document).take(3);
         problems.extend(errors.map(|error| format!("{} {}: {error}", fixture.name, error.instance_path())));
@@ -39,11 +39,11 @@ fn a_capture_and_its_report_are_the_same() {
             let names = ["reasons", "patterns", "findings"]
                 .into_iter()
                 .flat_map(|list| items(change, list));
-            let kept = names
+            let connection_store = names
                 .clone()
                 .all(|entry| same(entry) && text(entry, "change") == Some("kept"));
             let services = change["before"] == change["after"];
-            if !rates.into_iter().all(same) || !kept || !services {
+            if !rates.into_iter().all(same) || !connection_store || !services {
                 problems.push(format!("{}: {change}", fixture.name));
             }
         }
@@ -81,8 +81,8 @@ fn a_service_that_moved_is_found_by_its_name() {
         .expect("UTF-8")
         .replace("10.0.0.100", "10.9.9.9");
     let (before, after) = (
-        Side::parse("a", &report).expect("a report"),
-        Side::parse("b", moved.as_bytes()).expect("a report"),
+        DiffSide::parse("a", &report).expect("a report"),
+        DiffSide::parse("b", moved.as_bytes()).expect("a report"),
     );
     let document = document(&Diff::between(&before, &after));
     let services = items(&document, "services");
@@ -90,7 +90,7 @@ fn a_service_that_moved_is_found_by_its_name() {
     assert_eq!(services[0]["before"]["server"]["ip"], "10.0.0.100");
     assert_eq!(services[0]["after"]["server"]["ip"], "10.9.9.9");
     let unnamed = moved.replace("\"server_name\":\"www.a.test\"", "\"server_name\":\"www.b.test\"");
-    let other = Side::parse("c", unnamed.as_bytes()).expect("a report");
+    let other = DiffSide::parse("c", unnamed.as_bytes()).expect("a report");
     let services = super::diff::document(&Diff::between(&before, &other));
     let sides: Vec<(bool, bool)> = items(&services, "services")
         .iter()

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use jsonschema::Validator;
 use reshake::check::Rules;
-use reshake::check::render::{self, Asked, Check, Form};
+use reshake::check::render::{self, Asked, Check, CheckFormat};
 use reshake::model::Report;
 use reshake_core::engine::Limits;
 use serde_json::Value;
@@ -76,7 +76,7 @@ fn can_validate_xml() -> bool {
     there
 }
 
-fn written(check: &Check<'_, '_>, form: Form) -> Vec<u8> {
+fn written(check: &Check<'_, '_>, form: CheckFormat) -> Vec<u8> {
     let mut out = Vec::new();
     check.write(form, &mut out).expect("written to memory");
     out
@@ -107,16 +107,16 @@ fn every_answer_is_valid_in_every_form() {
             let errors = validator.iter_errors(&document).take(3);
             problems.extend(errors.map(|error| format!("{} {form} {}: {error}", fixture.name, error.instance_path())));
         };
-        let document = written(&answer, Form::Json);
+        let document = written(&answer, CheckFormat::Json);
         told("json, strict", &json, &document);
         told("json", &open, &document);
-        told("sarif", &sarif, &written(&answer, Form::Sarif));
+        told("sarif", &sarif, &written(&answer, CheckFormat::Sarif));
         // A process for each: some stand for all.
         if xml && place % 16 == 0 {
-            let problem = junit_problem(&written(&answer, Form::Junit));
+            let problem = junit_problem(&written(&answer, CheckFormat::Junit));
             problems.extend(problem.map(|problem| format!("{} junit: {problem}", fixture.name)));
         }
-        for form in [Form::Text { coloured: false }, Form::Github] {
+        for form in [CheckFormat::Text { coloured: false }, CheckFormat::Github] {
             let shown = String::from_utf8(written(&answer, form)).expect("UTF-8");
             if shown.chars().any(|letter| letter.is_control() && letter != '\n') {
                 problems.push(format!("{}: a control character in {form:?}", fixture.name));

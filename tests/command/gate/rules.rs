@@ -406,7 +406,7 @@ fn rules_see_what_reports_show() {
                     _ => continue,
                 };
                 let rate = match &one.found {
-                    reshake::check::Found::Ratio(ratio) => ratio.value(),
+                    reshake::check::Measured::Ratio(ratio) => ratio.value(),
                     _ => None,
                 };
                 let same = match (rate, counts[member].as_f64()) {

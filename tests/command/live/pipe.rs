@@ -100,12 +100,12 @@ fn rotated_files_hold_every_packet_and_only_the_latest_stay_where_that_is_asked(
         };
         assert_eq!(packets(&analysed), packets(&direct), "{rotation:?}");
 
-        let (_folder, kept) = recorded(&[&rotation[..], &["--rotate-files", "2"]].concat());
+        let (_folder, connection_store) = recorded(&[&rotation[..], &["--rotate-files", "2"]].concat());
         let names = |paths: &[String]| -> Vec<String> {
             let name = |path: &String| path.rsplit('/').next().map(str::to_owned);
             paths.iter().filter_map(name).collect()
         };
-        assert_eq!(names(&kept), names(&all[all.len() - 2..]), "{rotation:?}");
+        assert_eq!(names(&connection_store), names(&all[all.len() - 2..]), "{rotation:?}");
     }
 }
 

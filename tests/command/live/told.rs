@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use reshake::capture::Timeline;
 use reshake::model::Report;
-use reshake_core::engine::{Engine, Event, Limits};
+use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::{Capture, Timestamp};
 use reshake_core::session::{Completed, ConnectionId, Outcome};
 use serde_json::Value;
@@ -40,13 +40,13 @@ impl Told {
     fn take(&mut self, engine: &mut Engine) {
         while let Some(event) = engine.poll() {
             match event {
-                Event::Handshake(id) => {
-                    let connection = engine.kept().get(id).expect("it is kept");
+                TlsEvent::Handshake(id) => {
+                    let connection = engine.connection_store().get(id).expect("it is kept");
                     let before = self.handshakes.insert(id, connection.outcome);
                     assert!(before.is_none(), "a handshake was told twice");
                     assert!(!self.closed.contains(&id), "a handshake was told after the end");
                 }
-                Event::Closed(id) => assert!(self.closed.insert(id), "an end was told twice"),
+                TlsEvent::Closed(id) => assert!(self.closed.insert(id), "an end was told twice"),
             }
         }
     }
@@ -64,7 +64,7 @@ fn what_is_told_at_a_handshake_never_changes() {
     for fixture in fixtures() {
         let legs = both_legs(&fixture);
         let (engine, _, told) = watched(&fixture, &mut |_, _| ());
-        for (id, connection) in engine.kept().iter() {
+        for (id, connection) in engine.connection_store().iter() {
             assert!(told.closed.contains(&id), "{}: an end was not told", fixture.name);
             let Some(outcome) = told.handshakes.get(&id) else {
                 let seen = connection.hello.yes().is_some() && connection.answer.yes().is_some();
@@ -75,7 +75,11 @@ fn what_is_told_at_a_handshake_never_changes() {
             assert_eq!(*outcome, connection.outcome, "{}: an outcome changed", fixture.name);
             compared += 1;
         }
-        assert!(legs || told.closed.len() == engine.kept().len(), "{}", fixture.name);
+        assert!(
+            legs || told.closed.len() == engine.connection_store().len(),
+            "{}",
+            fixture.name
+        );
     }
     assert!(compared > 500, "only {compared} handshakes were compared");
 }
@@ -89,7 +93,7 @@ fn nothing_is_told_of_a_handshake_while_its_records_wait_for_keys() {
     {
         // Nobody brings the keys: what waits is closed in the end, and what was told must still hold.
         let (engine, _, told) = watched(&fixture, &mut |engine, _| engine.expect_keys());
-        for (id, connection) in engine.kept().iter() {
+        for (id, connection) in engine.connection_store().iter() {
             if let Some(outcome) = told.handshakes.get(&id) {
                 assert_eq!(*outcome, connection.outcome, "{}: an outcome changed", fixture.name);
             }
@@ -112,7 +116,11 @@ fn a_look_at_records_that_wait_for_keys_finds_them_closed_and_not_missing() {
             engine.push(&packet);
         }
         let outcomes = |engine: &Engine| -> Vec<Outcome> {
-            engine.kept().iter().map(|(_, connection)| connection.outcome).collect()
+            engine
+                .connection_store()
+                .iter()
+                .map(|(_, connection)| connection.outcome)
+                .collect()
         };
         let early = outcomes(&engine.snapshot());
         engine.finish();
@@ -216,7 +224,19 @@ fn what_is_over_for_long_is_only_counted() {
     let last = last.expect("packets");
     let later = |seconds: i64| Timestamp::from_nanos(last.nanos() + seconds * 1_000_000_000);
     engine.advance(later(60));
-    assert_eq!((engine.kept().len(), engine.kept().omitted_total()), (14, 0));
+    assert_eq!(
+        (
+            engine.connection_store().len(),
+            engine.connection_store().evicted_total()
+        ),
+        (14, 0)
+    );
     engine.advance(later(3_700));
-    assert_eq!((engine.kept().len(), engine.kept().omitted_total()), (0, 14));
+    assert_eq!(
+        (
+            engine.connection_store().len(),
+            engine.connection_store().evicted_total()
+        ),
+        (0, 14)
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use reshake::tui::keys::{KEYS, Place};
+use reshake::tui::keys::{KEYS, KeyContext};
 
 use super::look::Look;
 use crate::common::root;
@@ -85,7 +85,7 @@ fn page() -> String {
         .expect("a string");
     }
     page.push_str("\n## Keys\n\nThe filter takes the terms of `--where`: [where.md](where.md).\n");
-    for place in Place::ALL {
+    for place in KeyContext::ALL {
         write!(page, "\n**{}**\n\n| key | does |\n|---|---|\n", place.title()).expect("a string");
         for binding in KEYS.iter().filter(|binding| binding.places.contains(&place)) {
             let keys: Vec<String> = binding.label().split(' ').map(|key| format!("`{key}`")).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reshake::model::Report;
-use reshake::tui::event::{Command, Event, Shared, Stats};
+use reshake::tui::event::{Effect, Shared, Stats, UserEvent};
 use reshake::tui::keys::KEYS;
 use reshake::tui::update::update;
 use reshake_core::engine::{Engine, Limits};
@@ -66,13 +66,13 @@ fn a_filter_takes_effect_as_it_is_typed() {
 
 #[test]
 fn giving_up_a_filter_brings_back_the_one_before() {
-    let kept = look().press("2foutcome:declined<Enter>f client:10.0.0.12<Esc>");
+    let connection_store = look().press("2foutcome:declined<Enter>f client:10.0.0.12<Esc>");
     assert!(
-        kept.shows("8 of 14 connections   filter: outcome:declined"),
+        connection_store.shows("8 of 14 connections   filter: outcome:declined"),
         "{}",
-        kept.text()
+        connection_store.text()
     );
-    let emptied = kept.press("f<C-u><Enter>");
+    let emptied = connection_store.press("f<C-u><Enter>");
     assert!(emptied.shows(" / 14 connections"));
 }
 
@@ -313,9 +313,9 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
     let mut look = look().press("2");
     let question = |look: &mut Look, letter: char| {
         let key = ratatui::crossterm::event::KeyCode::Char(letter).into();
-        let mut asked = update(&mut look.state, Event::Key(key));
+        let mut asked = update(&mut look.state, UserEvent::Key(key));
         match asked.pop() {
-            Some(Command::Ask(ask)) => ask,
+            Some(Effect::Ask(ask)) => ask,
             other => panic!("no question: {other:?}"),
         }
     };
@@ -362,7 +362,7 @@ fn the_cursor_stays_on_its_row_while_connections_come_in() {
     let mut look = look.press("2<Right>rjjj");
     assert!(look.shows("● live"));
     let (before, screen) = (look.chosen(), look.text());
-    look.event(Event::Report(report_after(&packets)));
+    look.event(UserEvent::Report(report_after(&packets)));
     assert_eq!(look.chosen(), before);
     let line = |text: &str| text.lines().position(|line| line == before);
     assert!(look.shows("14 connections"), "{}", look.text());
@@ -375,7 +375,7 @@ fn a_paused_picture_stands_still_and_catches_up() {
     let mut look = look.press("2 ");
     assert!(look.shows("‖ paused"));
     let before = look.text();
-    look.event(Event::Report(report_after(&packets)));
+    look.event(UserEvent::Report(report_after(&packets)));
     assert_eq!(look.text(), before);
     let look = look.press(" ");
     assert!(look.shows("/ 14 connections"), "{}", look.text());
@@ -386,17 +386,17 @@ fn an_open_connection_is_followed_by_its_id() {
     let (look, packets) = live();
     let mut look = look.press("2j<Enter>");
     assert!(look.shows("› Connection 2"));
-    look.event(Event::Report(report_after(&packets)));
+    look.event(UserEvent::Report(report_after(&packets)));
     assert!(look.shows("› Connection 2"));
     let mut service = live().0.press("<Enter>");
-    service.event(Event::Report(report_after(&packets)));
+    service.event(UserEvent::Report(report_after(&packets)));
     assert!(service.shows("✗ declined 8"), "{}", service.text());
 }
 
 #[test]
 fn a_live_capture_tells_its_rate_losses_and_lag() {
     let (mut look, _) = live();
-    look.event(Event::Stats(Stats {
+    look.event(UserEvent::Stats(Stats {
         handshakes: vec![0, 3, 8, 1],
         packets: 12_345,
         dropped: Some(7),
@@ -407,6 +407,6 @@ fn a_live_capture_tells_its_rate_losses_and_lag() {
             .contains("dropped 7   lag 12 ms   handshakes/s 1")
     );
     assert!(look.line("handshakes/s").ends_with("▃█▁"), "{}", look.text());
-    look.event(Event::Ended("the interface is down".to_owned()));
+    look.event(UserEvent::Ended("the interface is down".to_owned()));
     assert!(look.shows("the capture is over: the interface is down"));
 }

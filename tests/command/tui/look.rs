@@ -10,8 +10,8 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use reshake::model::Report;
 use reshake::tui::draw::{Theme, draw};
-use reshake::tui::event::{Command, Event, Shared};
-use reshake::tui::state::State;
+use reshake::tui::event::{Effect, Shared, UserEvent};
+use reshake::tui::state::ScreenState;
 use reshake::tui::update::update;
 use reshake::tui::work;
 use reshake_core::engine::Limits;
@@ -19,7 +19,7 @@ use reshake_core::engine::Limits;
 use crate::common::{Fixture, fixture};
 
 pub(crate) struct Look {
-    pub(crate) state: State,
+    pub(crate) state: ScreenState,
     /// What was to be copied.
     pub(crate) copied: Vec<String>,
     /// Whether the program was to end.
@@ -36,7 +36,7 @@ pub(crate) fn report_of(fixture: &Fixture) -> Shared {
 impl Look {
     pub(crate) fn at_report(report: Shared, size: (u16, u16)) -> Self {
         Self {
-            state: State::new(report, size),
+            state: ScreenState::new(report, size),
             copied: Vec::new(),
             left: false,
             folder: std::env::temp_dir().join("no-such-folder-of-reshake"),
@@ -50,13 +50,13 @@ impl Look {
     /// Presses keys: letters as they are, others by name, as in `<Enter>`; `<C-z>` is Control-Z.
     pub(crate) fn press(mut self, keys: &str) -> Self {
         for (code, modifiers) in parse(keys) {
-            self.event(Event::Key(KeyEvent::new(code, modifiers)));
+            self.event(UserEvent::Key(KeyEvent::new(code, modifiers)));
         }
         self
     }
 
     pub(crate) fn click(mut self, x: u16, y: u16) -> Self {
-        self.event(Event::Mouse(MouseEvent {
+        self.event(UserEvent::Mouse(MouseEvent {
             kind: MouseEventKind::Down(MouseButton::Left),
             column: x,
             row: y,
@@ -66,16 +66,16 @@ impl Look {
     }
 
     /// Takes an event, does what it asks for, and takes the answers.
-    pub(crate) fn event(&mut self, event: Event) {
+    pub(crate) fn event(&mut self, event: UserEvent) {
         for command in update(&mut self.state, event) {
             match command {
-                Command::Ask(ask) => {
+                Effect::Ask(ask) => {
                     let answer = work::answer(&ask, &self.folder, &|| true).expect("an answer");
                     self.event(answer);
                 }
-                Command::Copy(text) => self.copied.push(text),
-                Command::Quit => self.left = true,
-                Command::Suspend | Command::Redraw => {}
+                Effect::Copy(text) => self.copied.push(text),
+                Effect::Quit => self.left = true,
+                Effect::Suspend | Effect::Redraw => {}
             }
         }
     }

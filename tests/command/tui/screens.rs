@@ -83,7 +83,7 @@ fn every_fixture_can_be_looked_at_in_every_size() {
         for keys in keys {
             let mut look = Look::at_report(report.clone(), (80, 24)).press(keys);
             for size in [(1, 1), (40, 10), (80, 24), (150, 12), (250, 70)] {
-                look.event(reshake::tui::event::Event::Resize(size.0, size.1));
+                look.event(reshake::tui::event::UserEvent::Resize(size.0, size.1));
                 let shown = look.text();
                 let raw = |letter: char| letter.is_control() && letter != '\n';
                 assert!(!shown.chars().any(raw), "{} {keys}: {shown:?}", fixture.name);

@@ -76,12 +76,14 @@ impl Original {
     }
 
     fn damaged(&self, kind: &'static str, case: String, from: Vec<usize>) -> Damaged {
-        let kept: BTreeSet<usize> = from.iter().copied().collect();
+        let connection_store: BTreeSet<usize> = from.iter().copied().collect();
         Damaged {
             kind,
             case,
             packets: from.iter().map(|&place| self.packets[place].clone()).collect(),
-            harmed: (0..self.packets.len()).map(|place| !kept.contains(&place)).collect(),
+            harmed: (0..self.packets.len())
+                .map(|place| !connection_store.contains(&place))
+                .collect(),
             from,
         }
     }

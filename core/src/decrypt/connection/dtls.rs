@@ -1,13 +1,13 @@
 //! Records of DTLS 1.0 and 1.2 (RFC 6347 §4.1): each bears epoch and number, so that none depends on another.
 
-use super::{Keys, Speaker, State, of};
+use super::{ConnectionKeys, KeyState, Speaker, of};
 use crate::tls::record::{Content, Sealed};
 use crate::tls::{AlertDescription, ContentType};
 
 /// Opened is what the first handshake protects; another one has keys of its own, and randoms that are not visible.
 const FIRST_EPOCH: u16 = 1;
 
-impl Keys {
+impl ConnectionKeys {
     /// What a protected record holds, and its content type, which a connection ID hides. `id` is that of the record.
     pub fn open_dtls(
         &mut self,
@@ -16,7 +16,7 @@ impl Keys {
         (epoch, sequence): (u16, u64),
         id: Option<&[u8]>,
     ) -> Option<(ContentType, Content)> {
-        if !matches!(self.state, State::Tls12 { .. }) || epoch != FIRST_EPOCH {
+        if !matches!(self.state, KeyState::Tls12 { .. }) || epoch != FIRST_EPOCH {
             return None;
         }
         let Self { sides, scratch, .. } = self;

@@ -4,12 +4,12 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{Keys, Speaker, State, of};
+use super::{ConnectionKeys, KeyState, Speaker, of};
 use crate::decrypt::opener::Opener;
 use crate::decrypt::packet::HeaderCipher;
 use crate::decrypt::schedule::{DTLS, expand_labels_of};
 use crate::decrypt::secret::Secret;
-use crate::decrypt::store::{Kind, Secrets};
+use crate::decrypt::store::{SecretKind, Secrets};
 use crate::decrypt::suite::{self, Algorithm};
 use crate::tls::record::{Content, Sealed};
 use crate::tls::{AlertDescription, CipherSuite, ContentType, Reader};
@@ -94,7 +94,7 @@ const fn closest(next: u64, low: u64, span: u64) -> u64 {
     }
 }
 
-impl Keys {
+impl ConnectionKeys {
     /// What a record of DTLS 1.3 holds. After [`Content::Handshake`], [`Keys::next_message`] gives the messages. `header`
     /// is as it was captured; `id` says how long the connection ID in it is.
     pub fn open_dtls13(
@@ -105,7 +105,7 @@ impl Keys {
         epoch_bits: u8,
         secrets: &mut Secrets,
     ) -> Option<Content> {
-        if !matches!(self.state, State::Tls13) || !record.is_whole() {
+        if !matches!(self.state, KeyState::Tls13) || !record.is_whole() {
             return None;
         }
         let kind = secret_of(speaker, epoch_bits)?;
@@ -139,19 +139,19 @@ impl Keys {
 }
 
 /// Which secret protects an epoch (RFC 9147 §6.1).
-const fn secret_of(speaker: Speaker, epoch_bits: u8) -> Option<Kind> {
+const fn secret_of(speaker: Speaker, epoch_bits: u8) -> Option<SecretKind> {
     Some(match (speaker, epoch_bits) {
-        (Speaker::Client, 1) => Kind::ClientEarly,
-        (Speaker::Client, 2) => Kind::ClientHandshake,
-        (Speaker::Server, 2) => Kind::ServerHandshake,
-        (Speaker::Client, 3) => Kind::ClientApplication,
-        (Speaker::Server, 3) => Kind::ServerApplication,
+        (Speaker::Client, 1) => SecretKind::ClientEarly,
+        (Speaker::Client, 2) => SecretKind::ClientHandshake,
+        (Speaker::Server, 2) => SecretKind::ServerHandshake,
+        (Speaker::Client, 3) => SecretKind::ClientApplication,
+        (Speaker::Server, 3) => SecretKind::ServerApplication,
         _ => return None,
     })
 }
 
 /// Hands fragments on as TLS frames messages, where they come in order: what is lost of a message is lost with it.
-fn push_fragments(side: &mut super::Side, fragments: &[u8]) {
+fn push_fragments(side: &mut super::SideKeys, fragments: &[u8]) {
     let mut rest = fragments;
     while let Some((header, after)) = rest.split_first_chunk::<MESSAGE_HEADER>() {
         let mut places = Reader::new(header.get(6..).unwrap_or_default());

@@ -6,7 +6,7 @@ use crate::tls::names::HandshakeType;
 
 /// Handshake messages of one side under protection, put together over records.
 #[derive(Debug, Default)]
-pub(super) struct Messages {
+pub(super) struct HandshakeMessages {
     buffer: Hidden,
     /// Bytes at the front that were given out.
     taken: usize,
@@ -14,7 +14,7 @@ pub(super) struct Messages {
     lost: bool,
 }
 
-impl Messages {
+impl HandshakeMessages {
     pub(super) fn lose(&mut self) {
         self.buffer.0.clear();
         self.taken = 0;

@@ -10,7 +10,7 @@ mod messages;
 mod tls12;
 mod tls13;
 
-use super::direction::Direction;
+use super::direction::KeyedDirection;
 use super::opener::Opener;
 use super::secret::{Hidden, Secret};
 use super::store::{Secrets, SessionName};
@@ -19,7 +19,7 @@ use crate::tls::handshake::NewSessionTicket;
 use crate::tls::names::HandshakeType;
 use crate::tls::record::{Content, Keep, Sealed};
 use crate::tls::{AlertDescription, ClientHello, ContentType, Message, ServerHello};
-use messages::Messages;
+use messages::HandshakeMessages;
 
 /// Bodies of records up to this length are held once a side is past its handshake: tickets, alerts and key updates are
 /// shorter. Of longer records the type alone is looked at.
@@ -60,7 +60,7 @@ enum Epoch {
 
 /// Which keys there are.
 #[derive(Debug)]
-enum State {
+enum KeyState {
     Waiting,
     Tls13,
     /// TLS 1.2 and older.
@@ -72,8 +72,8 @@ enum State {
 
 /// A side: its records, its unfinished handshake message, and what of TLS 1.3 it is at.
 #[derive(Debug)]
-struct Side {
-    direction: Direction,
+struct SideKeys {
+    direction: KeyedDirection,
     epoch: Epoch,
     /// Whether the key of this epoch was asked for.
     installed: bool,
@@ -83,7 +83,7 @@ struct Side {
     pending: Option<Opener>,
     /// TLS 1.2 and older: ChangeCipherSpec was seen before there were keys.
     changed: bool,
-    messages: Messages,
+    messages: HandshakeMessages,
     blind_tries: u16,
     /// The only record of the client's handshake was taken for its Finished by its size, and not opened.
     skipped_finished: bool,
@@ -92,16 +92,16 @@ struct Side {
     received: usize,
 }
 
-impl Side {
+impl SideKeys {
     fn new() -> Self {
         Self {
-            direction: Direction::default(),
+            direction: KeyedDirection::default(),
             epoch: Epoch::Handshake,
             installed: false,
             traffic: None,
             pending: None,
             changed: false,
-            messages: Messages::default(),
+            messages: HandshakeMessages::default(),
             blind_tries: 0,
             skipped_finished: false,
             epochs: dtls13::Epochs::default(),
@@ -151,13 +151,13 @@ impl SessionId {
 
 /// The keys of one connection.
 #[derive(Debug)]
-pub struct Keys {
+pub struct ConnectionKeys {
     proposal: Option<Proposal>,
     choice: Option<Choice>,
-    state: State,
-    sides: [Side; 2],
+    state: KeyState,
+    sides: [SideKeys; 2],
     /// The early traffic key, and what is protected by it.
-    early: Option<Box<Direction>>,
+    early: Option<Box<KeyedDirection>>,
     /// Content of the record opened last.
     scratch: Hidden,
     unsupported: bool,
@@ -170,21 +170,21 @@ pub struct Keys {
     impatient: bool,
 }
 
-impl Default for Keys {
+impl Default for ConnectionKeys {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Keys {
+impl ConnectionKeys {
     /// Of a connection that has said nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self {
             proposal: None,
             choice: None,
-            state: State::Waiting,
-            sides: [Side::new(), Side::new()],
+            state: KeyState::Waiting,
+            sides: [SideKeys::new(), SideKeys::new()],
             early: None,
             scratch: Hidden::default(),
             unsupported: false,
@@ -225,9 +225,9 @@ impl Keys {
     /// Looks for the secrets as soon as both hellos are known.
     pub fn prepare(&mut self, secrets: &mut Secrets) -> Readiness {
         match self.state {
-            State::Waiting => {}
-            State::Never => return Readiness::Never,
-            State::Tls13 | State::Tls12 { .. } => return Readiness::Ready,
+            KeyState::Waiting => {}
+            KeyState::Never => return Readiness::Never,
+            KeyState::Tls13 | KeyState::Tls12 { .. } => return Readiness::Ready,
         }
         let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
             return if self.impatient {
@@ -259,7 +259,7 @@ impl Keys {
     }
 
     fn never(&mut self) -> Readiness {
-        self.state = State::Never;
+        self.state = KeyState::Never;
         Readiness::Never
     }
 
@@ -268,21 +268,21 @@ impl Keys {
     pub fn keep(&self, speaker: Speaker) -> Keep {
         let side = self.side_ref(speaker);
         match self.state {
-            State::Never => Keep::Nothing,
-            State::Waiting => Keep::UpTo(u16::MAX),
-            State::Tls13 if side.epoch == Epoch::Handshake => Keep::UpTo(u16::MAX),
-            State::Tls13 => Keep::UpTo(SMALL),
-            State::Tls12 { .. } if side.direction.is_chained() || side.pending.is_some() => Keep::EndsOfData,
-            State::Tls12 { .. } => Keep::AllButData,
+            KeyState::Never => Keep::Nothing,
+            KeyState::Waiting => Keep::UpTo(u16::MAX),
+            KeyState::Tls13 if side.epoch == Epoch::Handshake => Keep::UpTo(u16::MAX),
+            KeyState::Tls13 => Keep::UpTo(SMALL),
+            KeyState::Tls12 { .. } if side.direction.is_chained() || side.pending.is_some() => Keep::EndsOfData,
+            KeyState::Tls12 { .. } => Keep::AllButData,
         }
     }
 
     /// What a protected record holds. After [`Content::Handshake`], [`Keys::next_message`] gives the messages.
     pub fn open(&mut self, speaker: Speaker, record: &Sealed<'_>, secrets: &mut Secrets) -> Content {
         let kind = match self.state {
-            State::Tls13 => self.open_tls13(speaker, record, secrets),
-            State::Tls12 { .. } => self.open_tls12(speaker, record),
-            State::Waiting | State::Never => None,
+            KeyState::Tls13 => self.open_tls13(speaker, record, secrets),
+            KeyState::Tls12 { .. } => self.open_tls12(speaker, record),
+            KeyState::Waiting | KeyState::Never => None,
         };
         let Some(kind) = kind else { return Content::Closed };
         let side = match speaker {
@@ -311,7 +311,7 @@ impl Keys {
 
     /// The next handshake message under protection, and what it does to the keys.
     pub fn next_message(&mut self, speaker: Speaker, secrets: &mut Secrets) -> Option<Message<'_>> {
-        let tls13 = matches!(self.state, State::Tls13);
+        let tls13 = matches!(self.state, KeyState::Tls13);
         let range = self.side(speaker).messages.next()?;
         let kind = HandshakeType(*self.side(speaker).messages.bytes(&range).first()?);
         if tls13 {
@@ -382,7 +382,7 @@ impl Keys {
 
     /// A ticket names the session of this connection.
     fn remember(&mut self, ticket: NewSessionTicket<'_>, secrets: &mut Secrets) {
-        if let (State::Tls12 { master }, false) = (&self.state, ticket.ticket.is_empty()) {
+        if let (KeyState::Tls12 { master }, false) = (&self.state, ticket.ticket.is_empty()) {
             secrets.remember(SessionName::of(ticket.ticket), master.clone());
         }
     }
@@ -407,11 +407,11 @@ impl Keys {
         self.unsupported
     }
 
-    fn side(&mut self, speaker: Speaker) -> &mut Side {
+    fn side(&mut self, speaker: Speaker) -> &mut SideKeys {
         of(&mut self.sides, speaker)
     }
 
-    const fn side_ref(&self, speaker: Speaker) -> &Side {
+    const fn side_ref(&self, speaker: Speaker) -> &SideKeys {
         let [client, server] = &self.sides;
         match speaker {
             Speaker::Client => client,
@@ -420,7 +420,7 @@ impl Keys {
     }
 }
 
-const fn of(sides: &mut [Side; 2], speaker: Speaker) -> &mut Side {
+const fn of(sides: &mut [SideKeys; 2], speaker: Speaker) -> &mut SideKeys {
     let [client, server] = sides;
     match speaker {
         Speaker::Client => client,

@@ -1,24 +1,24 @@
 //! TLS 1.2 and older (RFC 5246 §6.3, RFC 2246 §6.3): one master secret, from the log or from the session it resumes.
 
-use super::{Choice, Keys, Proposal, Readiness, SessionId, Speaker, State, of};
+use super::{Choice, ConnectionKeys, KeyState, Proposal, Readiness, SessionId, Speaker, of};
 use crate::decrypt::opener::Opener;
 use crate::decrypt::schedule::prf;
 use crate::decrypt::secret::Secret;
-use crate::decrypt::store::{Kind, Secrets, SessionName};
+use crate::decrypt::store::{SecretKind, Secrets, SessionName};
 use crate::decrypt::suite;
 use crate::tls::names::HandshakeType;
 use crate::tls::record::Sealed;
 use crate::tls::{ContentType, Message};
 
-impl Keys {
+impl ConnectionKeys {
     pub(super) fn prepare_tls12(&mut self, secrets: &mut Secrets) -> Readiness {
         let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
             return Readiness::Waiting;
         };
         let random = &proposal.random;
-        let own = secrets.find(random, Kind::Master).cloned();
+        let own = secrets.find(random, SecretKind::Master).cloned();
         let made = || {
-            let premaster = secrets.find(random, Kind::Premaster)?;
+            let premaster = secrets.find(random, SecretKind::Premaster)?;
             master_of(premaster, proposal, choice)
         };
         let master = own.or_else(made);
@@ -56,12 +56,12 @@ impl Keys {
         for (side, opener) in self.sides.iter_mut().zip([client, server]) {
             side.pending = Some(opener);
             // In a renegotiation the old keys protect the ChangeCipherSpec, too.
-            if matches!(self.state, State::Waiting) && side.changed {
+            if matches!(self.state, KeyState::Waiting) && side.changed {
                 let opener = side.pending.take();
                 side.direction.install(opener);
             }
         }
-        self.state = State::Tls12 { master };
+        self.state = KeyState::Tls12 { master };
         Readiness::Ready
     }
 
@@ -87,7 +87,8 @@ impl Keys {
     /// RSA key exchange: the log may name the premaster secret by its encrypted form.
     pub(super) fn client_key_exchange(&mut self, body: &[u8], secrets: &mut Secrets) {
         self.exchanged = true;
-        let (State::Waiting | State::Never, Some(proposal), Some(choice)) = (&self.state, &self.proposal, &self.choice)
+        let (KeyState::Waiting | KeyState::Never, Some(proposal), Some(choice)) =
+            (&self.state, &self.proposal, &self.choice)
         else {
             return;
         };
@@ -97,7 +98,7 @@ impl Keys {
             .and_then(|premaster| master_of(premaster, proposal, choice));
         if let Some(master) = master {
             self.guessed = false;
-            self.state = State::Waiting;
+            self.state = KeyState::Waiting;
             let _ = self.use_master(master, secrets);
         }
     }

@@ -1,16 +1,16 @@
 //! TLS 1.3 (RFC 8446 §7): traffic secrets from the log, one key after the other on each side.
 
-use super::{BLIND_TRIES, Epoch, Keys, NO_LOOK, Readiness, Speaker, State, of};
-use crate::decrypt::direction::Direction;
+use super::{BLIND_TRIES, ConnectionKeys, Epoch, KeyState, NO_LOOK, Readiness, Speaker, of};
+use crate::decrypt::direction::KeyedDirection;
 use crate::decrypt::opener::Opener;
 use crate::decrypt::schedule::expand_labels;
 use crate::decrypt::secret::Secret;
-use crate::decrypt::store::{Kind, Secrets};
+use crate::decrypt::store::{SecretKind, Secrets};
 use crate::decrypt::suite;
 use crate::tls::ContentType;
 use crate::tls::record::Sealed;
 
-impl Keys {
+impl ConnectionKeys {
     pub(super) fn prepare_tls13(&mut self, known: bool, secrets: &mut Secrets) -> Readiness {
         let (Some(proposal), Some(choice)) = (&self.proposal, &self.choice) else {
             return Readiness::Waiting;
@@ -20,10 +20,10 @@ impl Keys {
             return self.never();
         }
         let all = [
-            Kind::ServerHandshake,
-            Kind::ClientHandshake,
-            Kind::ServerApplication,
-            Kind::ClientApplication,
+            SecretKind::ServerHandshake,
+            SecretKind::ClientHandshake,
+            SecretKind::ServerApplication,
+            SecretKind::ClientApplication,
         ];
         let complete = known && all.iter().all(|kind| secrets.find(&proposal.random, *kind).is_some());
         if !complete && (!known || self.awaits_secrets(secrets)) {
@@ -31,15 +31,15 @@ impl Keys {
         }
         self.early = proposal
             .early_data
-            .then(|| secrets.find(&proposal.random, Kind::ClientEarly))
+            .then(|| secrets.find(&proposal.random, SecretKind::ClientEarly))
             .flatten()
             .and_then(|secret| Opener::tls13(choice.protection.suite, secret))
             .map(|opener| {
-                let mut direction = Box::new(Direction::default());
+                let mut direction = Box::new(KeyedDirection::default());
                 direction.install(Some(opener));
                 direction
             });
-        self.state = State::Tls13;
+        self.state = KeyState::Tls13;
         Readiness::Ready
     }
 
@@ -162,7 +162,7 @@ impl Keys {
         let Self { sides, scratch, .. } = self;
         let scratch = &mut scratch.0;
         let side = of(sides, speaker);
-        let mut direction = Direction::default();
+        let mut direction = KeyedDirection::default();
         direction.install(Some(opener));
         direction.lose_as(&side.direction);
         let kind = direction.open(record, scratch)?;
@@ -175,8 +175,8 @@ impl Keys {
 
     pub(super) fn application(&self, speaker: Speaker, secrets: &mut Secrets) -> Option<(Opener, Secret)> {
         let kind = match speaker {
-            Speaker::Client => Kind::ClientApplication,
-            Speaker::Server => Kind::ServerApplication,
+            Speaker::Client => SecretKind::ClientApplication,
+            Speaker::Server => SecretKind::ServerApplication,
         };
         let secret = secrets.find(&self.proposal.as_ref()?.random, kind)?;
         let opener = Opener::tls13(self.choice.as_ref()?.protection.suite, secret)?;
@@ -204,8 +204,8 @@ impl Keys {
             return;
         };
         let kind = match speaker {
-            Speaker::Client => Kind::ClientHandshake,
-            Speaker::Server => Kind::ServerHandshake,
+            Speaker::Client => SecretKind::ClientHandshake,
+            Speaker::Server => SecretKind::ServerHandshake,
         };
         let secret = secrets.find(&proposal.random, kind);
         let opener = secret.and_then(|secret| Opener::tls13(choice.protection.suite, secret));

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::decided::{broke, decision, other_name, other_version, void_contradicted};
 use super::ending::{ClosedBy, closed_by};
 use super::necessity::Necessity;
-use super::{Attempts, Decision, Entry, Place, Row, ServicePart, UNKNOWN, transport_of};
+use super::{Attempts, Decision, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN, transport_of};
 use crate::diagnosis::context::{Gave, gave};
 use crate::diagnosis::service::{KeyName, KeyNames};
 use crate::net::Timestamp;
@@ -46,15 +46,15 @@ pub fn is_stateful(credential: &Credential) -> bool {
 }
 
 /// Numbers for things, in the order in which they come.
-struct Numbers<K>(HashMap<K, u32>);
+struct Numbering<K>(HashMap<K, u32>);
 
-impl<K> Default for Numbers<K> {
+impl<K> Default for Numbering<K> {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl<K: Hash + Eq> Numbers<K> {
+impl<K: Hash + Eq> Numbering<K> {
     /// The number of a thing, and whether it is new.
     fn of(&mut self, key: K) -> (u32, bool) {
         let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
@@ -65,11 +65,11 @@ impl<K: Hash + Eq> Numbers<K> {
 
 /// What became of a credential so far.
 #[derive(Clone, Copy)]
-struct Known {
-    issue: Place,
+struct CredentialHistory {
+    issue: RowNumber,
     /// The issue is concluded.
     concluded: bool,
-    previous: Place,
+    previous: RowNumber,
     accepted: u8,
     /// Sessions that the service had made when it was issued.
     made: u32,
@@ -80,11 +80,11 @@ struct Known {
     offered: Option<Timestamp>,
 }
 
-impl Known {
+impl CredentialHistory {
     const NEW: Self = Self {
-        issue: Place::NONE,
+        issue: RowNumber::NONE,
         concluded: false,
-        previous: Place::NONE,
+        previous: RowNumber::NONE,
         accepted: 0,
         made: 0,
         issued: None,
@@ -97,7 +97,7 @@ impl Known {
 #[derive(Default)]
 struct ClientState {
     /// Its latest handshakes of TLS 1.3 that may have given it something, with when they did and how many tickets.
-    gave: Vec<(Place, Timestamp)>,
+    gave: Vec<(RowNumber, Timestamp)>,
     /// Tickets that reached it from then on, not counted yet.
     coming: std::collections::VecDeque<(Timestamp, Option<u8>, bool)>,
     /// Some of the counts were concluded from sizes.
@@ -113,43 +113,43 @@ struct ClientState {
 }
 
 struct Builder<'a> {
-    kept: &'a ConnectionStore,
-    ledger: &'a CredentialStore,
+    connection_store: &'a ConnectionStore,
+    credential_store: &'a CredentialStore,
     sources: &'a Sources<'a>,
     table: Attempts,
-    service_numbers: Numbers<Service>,
-    addresses: Numbers<(TransportKind, IpAddr)>,
-    stacks: Numbers<u64>,
-    clients: Numbers<(u32, u32, u32)>,
-    certificates: Numbers<[u8; 16]>,
-    key_numbers: Numbers<KeyName>,
-    known: HashMap<CredentialId, Known>,
+    service_numbers: Numbering<Service>,
+    addresses: Numbering<(TransportKind, IpAddr)>,
+    stacks: Numbering<u64>,
+    clients: Numbering<(u32, u32, u32)>,
+    certificates: Numbering<[u8; 16]>,
+    key_numbers: Numbering<KeyName>,
+    known: HashMap<CredentialId, CredentialHistory>,
     states: Vec<ClientState>,
     turns: Vec<u32>,
     made: Vec<u32>,
     /// Latest handshake of a client address and stack under a name at any endpoint of one transport.
-    by_name: HashMap<(u32, u32, Option<std::sync::Arc<str>>), Place>,
+    by_name: HashMap<(u32, u32, Option<std::sync::Arc<str>>), RowNumber>,
     /// And at an endpoint under any name.
-    by_endpoint: HashMap<(u32, u32, crate::net::Endpoint), Place>,
+    by_endpoint: HashMap<(u32, u32, crate::net::Endpoint), RowNumber>,
 }
 
 pub(super) fn table(
-    kept: &ConnectionStore,
-    ledger: &CredentialStore,
+    connection_store: &ConnectionStore,
+    credential_store: &CredentialStore,
     order: &[ConnectionId],
     sources: &Sources<'_>,
 ) -> Attempts {
     let mut builder = Builder {
-        kept,
-        ledger,
+        connection_store,
+        credential_store,
         sources,
         table: Attempts::default(),
-        service_numbers: Numbers::default(),
-        addresses: Numbers::default(),
-        stacks: Numbers::default(),
-        clients: Numbers::default(),
-        certificates: Numbers::default(),
-        key_numbers: Numbers::default(),
+        service_numbers: Numbering::default(),
+        addresses: Numbering::default(),
+        stacks: Numbering::default(),
+        clients: Numbering::default(),
+        certificates: Numbering::default(),
+        key_numbers: Numbering::default(),
         known: HashMap::new(),
         states: Vec::new(),
         turns: Vec::new(),
@@ -157,7 +157,7 @@ pub(super) fn table(
         by_name: HashMap::new(),
         by_endpoint: HashMap::new(),
     };
-    for (id, connection) in kept.in_turn(order) {
+    for (id, connection) in connection_store.in_turn(order) {
         builder.add(id, connection);
     }
     builder.finish()
@@ -165,7 +165,7 @@ pub(super) fn table(
 
 impl Builder<'_> {
     fn add(&mut self, id: ConnectionId, connection: &Connection) {
-        let place = Place::of(self.table.rows.len());
+        let place = RowNumber::of(self.table.rows.len());
         let mut row = self.row(id, connection);
         let first = self.table.entries.len();
         row.held = self.held(&mut row);
@@ -260,12 +260,12 @@ impl Builder<'_> {
         known.then(|| u8::try_from(state.held).unwrap_or(u8::MAX))
     }
 
-    fn offers(&mut self, row: &mut Row, place: Place, connection: &Connection) {
+    fn offers(&mut self, row: &mut Row, place: RowNumber, connection: &Connection) {
         for offer in &connection.offers {
             let OfferKind::Resumption(mechanism) = offer.kind else {
                 continue;
             };
-            let Some(credential) = self.ledger.get(offer.credential) else {
+            let Some(credential) = self.credential_store.get(offer.credential) else {
                 continue;
             };
             let entry = self.entry(row, place, connection, offer, mechanism, credential);
@@ -276,23 +276,23 @@ impl Builder<'_> {
     fn entry(
         &mut self,
         row: &Row,
-        place: Place,
+        place: RowNumber,
         connection: &Connection,
         offer: &Offer,
         mechanism: Mechanism,
         credential: &Credential,
-    ) -> Entry {
+    ) -> OfferedCredential {
         let decision = decision(connection, offer.credential, mechanism);
         let known = self.known_at(row, connection, offer.credential, credential, mechanism);
         let key = self.sources.keys.of(offer.credential).map(|name| self.key(name));
         let issue_row = self.table.row(known.issue).cloned();
         let previous = self.table.row(known.previous);
         let previous = previous.map(|previous| (previous.time, previous.closed, previous.connection));
-        let closed = previous.and_then(|(_, _, id)| self.kept.get(id));
+        let closed = previous.and_then(|(_, _, id)| self.connection_store.get(id));
         let closed = closed.map_or(ClosedBy::Unknown, |previous| closed_by(previous, row.time));
         let own = issue_row.as_ref();
         let foreign = own.is_some_and(|own| self.is_elsewhere(own, row, connection));
-        let entry = Entry {
+        let entry = OfferedCredential {
             age: known.issued.map_or(UNKNOWN, |issued| row.time.since(issued)),
             idle: previous.map_or(UNKNOWN, |(time, ..)| row.time.since(time)),
             row: place.0,
@@ -354,11 +354,11 @@ impl Builder<'_> {
         id: CredentialId,
         credential: &Credential,
         mechanism: Mechanism,
-    ) -> Known {
+    ) -> CredentialHistory {
         if let Some(known) = self.known.get(&id) {
             return *known;
         }
-        let mut known = Known::NEW;
+        let mut known = CredentialHistory::NEW;
         if mechanism == Mechanism::Psk && credential.issued.is_none() {
             let here = self.candidate(row);
             let name = connection.server_name().cloned();
@@ -384,14 +384,14 @@ impl Builder<'_> {
     }
 
     /// The latest handshake of this client that was over before this hello and may have given it a ticket.
-    fn candidate(&self, row: &Row) -> Option<Place> {
+    fn candidate(&self, row: &Row) -> Option<RowNumber> {
         let state = self.states.get(row.client as usize)?;
         let mut latest = state.gave.iter().rev();
         latest.find(|(_, over)| *over < row.time).map(|(place, _)| *place)
     }
 
     /// The key of the client's next new identity is that of the server which issued it.
-    fn conclude_key(&mut self, issuer: Place, id: CredentialId) {
+    fn conclude_key(&mut self, issuer: RowNumber, id: CredentialId) {
         let Some(name) = self.sources.keys.of(id) else { return };
         let key = self.key(name);
         if let Some(row) = issuer.index().and_then(|index| self.table.rows.get_mut(index))
@@ -410,7 +410,7 @@ impl Builder<'_> {
         number + 1
     }
 
-    fn note_use(&mut self, row: &Row, place: Place, entry: &Entry, again: bool) {
+    fn note_use(&mut self, row: &Row, place: RowNumber, entry: &OfferedCredential, again: bool) {
         if let Some(known) = self.known.get_mut(&entry.credential) {
             known.offered = Some(row.time);
             // A handshake that broke over the session ended a connection of it, too.
@@ -437,7 +437,7 @@ impl Builder<'_> {
             return false;
         };
         // Where the address is not that of the machine, it says nothing about the machine.
-        let issuer = self.kept.get(own.connection);
+        let issuer = self.connection_store.get(own.connection);
         let behind =
             connection.transport.behind().is_some() || issuer.is_some_and(|issuer| issuer.transport.behind().is_some());
         // Two legs of one connection have two servers as well, and as a rule two clients.
@@ -447,7 +447,7 @@ impl Builder<'_> {
     /// Whether the server asks for a client certificate and did not in the full handshake that made the session.
     fn asks_now(&self, own: &Row, connection: &Connection) -> bool {
         let made = self
-            .kept
+            .connection_store
             .get(own.connection)
             .filter(|_| connection.certificate_request.is_some());
         made.is_some_and(|made| {
@@ -457,23 +457,23 @@ impl Builder<'_> {
     }
 
     /// What a handshake gives its client, for those who come later.
-    fn issues(&mut self, row: &mut Row, place: Place, connection: &Connection) {
+    fn issues(&mut self, row: &mut Row, place: RowNumber, connection: &Connection) {
         let made = self.made.get_mut(row.service as usize);
         let made = made.map_or(0, |made| {
             *made += u32::from(!connection.issued.is_empty());
             *made
         });
         for id in &connection.issued {
-            let Some(credential) = self.ledger.get(*id) else {
+            let Some(credential) = self.credential_store.get(*id) else {
                 continue;
             };
             if let Some(name) = self.sources.keys.of(*id) {
                 row.issues = self.key(name);
             }
             // A second leg shows the issue once more: the first stands.
-            let known = self.known.entry(*id).or_insert(Known::NEW);
-            if known.issue == Place::NONE {
-                *known = Known {
+            let known = self.known.entry(*id).or_insert(CredentialHistory::NEW);
+            if known.issue == RowNumber::NONE {
+                *known = CredentialHistory {
                     issue: place,
                     previous: place,
                     made,
@@ -488,7 +488,11 @@ impl Builder<'_> {
 
     /// A client that is given a ticket has a newer one than it offered (RFC 5077 §3.3).
     fn supersede(&mut self, row: &Row, connection: &Connection) {
-        let is_ticket = |id: &CredentialId| self.ledger.get(*id).is_some_and(|it| it.mechanism == Mechanism::Ticket);
+        let is_ticket = |id: &CredentialId| {
+            self.credential_store
+                .get(*id)
+                .is_some_and(|it| it.mechanism == Mechanism::Ticket)
+        };
         if !connection.issued.iter().any(is_ticket) {
             return;
         }
@@ -502,7 +506,7 @@ impl Builder<'_> {
     }
 
     /// Tickets of TLS 1.3 are given under encryption: what a handshake may have given, as far as sizes or keys tell.
-    fn gives(&mut self, row: &Row, place: Place, connection: &Connection) {
+    fn gives(&mut self, row: &Row, place: RowNumber, connection: &Connection) {
         let Some((given, over)) = gave(connection) else {
             return;
         };
@@ -567,7 +571,7 @@ impl Builder<'_> {
     /// the first on whether it was refused before.
     fn look_back(&mut self) {
         let rows = &self.table.rows;
-        let alike = |entry: &Entry| {
+        let alike = |entry: &OfferedCredential| {
             let row = rows.get(entry.row as usize);
             row.map(|row| (entry.credential, row.service, row.stack, row.retried, row.version))
         };

@@ -5,11 +5,11 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Attempts, Place};
+use super::{Attempts, RowNumber};
 
 /// Marks rows that offer what an earlier row issued, and rows that begin a chain while every other one goes on.
 pub(super) fn settle(table: &mut Attempts) {
-    let issuers: Vec<Place> = table.entries.iter().map(|entry| entry.issue).collect();
+    let issuers: Vec<RowNumber> = table.entries.iter().map(|entry| entry.issue).collect();
     for issuer in issuers {
         if let Some(row) = issuer.index().and_then(|index| table.rows.get_mut(index)) {
             row.spent = true;

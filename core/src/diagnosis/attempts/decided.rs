@@ -3,12 +3,12 @@
 use hashbrown::HashSet;
 
 use super::necessity::Necessity;
-use super::{Attempts, Decision, Entry};
+use super::{Attempts, Decision, OfferedCredential};
 use crate::session::{Connection, Credential, CredentialId, Mechanism, Outcome, Side};
 
 /// A rule of an RFC that this server was seen to pass over explains none of its refusals.
 pub(super) fn void_contradicted(table: &mut Attempts) {
-    let server = |entry: &Entry| {
+    let server = |entry: &OfferedCredential| {
         let row = table.rows.get(entry.row as usize)?;
         Some(table.services.get(row.service as usize)?.server)
     };
@@ -35,7 +35,7 @@ pub(super) fn void_contradicted(table: &mut Attempts) {
 
 /// Which answer a defect can have: a missing extended master secret in the hello and missing modes abort the handshake
 /// (RFC 7627 §5.3, RFC 8446 §4.2.9), one in the session alone never does.
-fn of_its_kind(entry: &Entry) -> bool {
+fn of_its_kind(entry: &OfferedCredential) -> bool {
     match entry.necessity {
         Some(Necessity::Modes) => entry.decision == Decision::Broken,
         _ => true,

@@ -5,7 +5,7 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Attempts, Decision, Entry, Place};
+use super::{Attempts, Decision, OfferedCredential, RowNumber};
 use crate::net::Endpoint;
 
 /// Marks the entries that are of another server address or port.
@@ -25,7 +25,7 @@ pub(super) fn settle(table: &mut Attempts) {
         .map(|entry| {
             let here = server_of(table, entry.row)?;
             // What was read needs no conclusion.
-            if !entry.concluded && entry.issue != Place::NONE || entry.decision == Decision::Accepted {
+            if !entry.concluded && entry.issue != RowNumber::NONE || entry.decision == Decision::Accepted {
                 return None;
             }
             let homes = homes.get(&entry.key).filter(|_| entry.key != 0)?;
@@ -39,7 +39,7 @@ pub(super) fn settle(table: &mut Attempts) {
     }
 }
 
-fn conclude(entry: &mut Entry, elsewhere: bool) {
+fn conclude(entry: &mut OfferedCredential, elsewhere: bool) {
     entry.foreign = elsewhere;
     entry.foreign_concluded = elsewhere;
 }

@@ -25,9 +25,9 @@ pub use necessity::Necessity;
 
 /// Number of a row, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place(u32);
+pub struct RowNumber(u32);
 
-impl Place {
+impl RowNumber {
     /// No row.
     pub const NONE: Self = Self(u32::MAX);
 
@@ -117,7 +117,7 @@ pub struct Row {
 
 /// One credential offered in one handshake.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct OfferedCredential {
     /// Nanoseconds since it was issued, or [`UNKNOWN`].
     pub age: i64,
     /// Nanoseconds since the hello of its latest use before this one, or [`UNKNOWN`].
@@ -127,9 +127,9 @@ pub struct Entry {
     /// The credential.
     pub credential: CredentialId,
     /// The handshake that issued it.
-    pub issue: Place,
+    pub issue: RowNumber,
     /// The latest handshake before this one that issued or resumed it.
-    pub previous: Place,
+    pub previous: RowNumber,
     /// Sessions that the service made since it was issued.
     pub newer: u32,
     /// Name of its ticket key; 0 is none.
@@ -177,9 +177,9 @@ pub struct Entry {
 }
 
 /// Rows are what memory is spent on.
-const _: () = assert!(size_of::<Row>() <= 72 && size_of::<Entry>() <= 80);
+const _: () = assert!(size_of::<Row>() <= 72 && size_of::<OfferedCredential>() <= 80);
 
-impl Entry {
+impl OfferedCredential {
     /// Whether it was refused or broken.
     #[must_use]
     pub const fn failed(&self) -> bool {
@@ -206,7 +206,7 @@ pub struct ServicePart {
 #[derive(Debug, Default)]
 pub struct Attempts {
     rows: Vec<Row>,
-    entries: Vec<Entry>,
+    entries: Vec<OfferedCredential>,
     parts: Vec<ServicePart>,
     services: Vec<Service>,
     service_numbers: hashbrown::HashMap<Service, u32>,
@@ -221,13 +221,18 @@ pub struct Attempts {
 impl Attempts {
     /// Of these connections in the order of their hellos.
     #[must_use]
-    pub fn of(kept: &ConnectionStore, ledger: &CredentialStore, order: &[ConnectionId], sources: &Sources<'_>) -> Self {
-        build::table(kept, ledger, order, sources)
+    pub fn of(
+        connection_store: &ConnectionStore,
+        credential_store: &CredentialStore,
+        order: &[ConnectionId],
+        sources: &Sources<'_>,
+    ) -> Self {
+        build::table(connection_store, credential_store, order, sources)
     }
 
     /// A row.
     #[must_use]
-    pub fn row(&self, place: Place) -> Option<&Row> {
+    pub fn row(&self, place: RowNumber) -> Option<&Row> {
         self.rows.get(place.index()?)
     }
 
@@ -239,12 +244,15 @@ impl Attempts {
 
     /// The row of an entry.
     #[must_use]
-    pub fn row_of(&self, entry: &Entry) -> Option<&Row> {
+    pub fn row_of(&self, entry: &OfferedCredential) -> Option<&Row> {
         self.rows.get(entry.row as usize)
     }
 
     /// Entries by number.
-    pub fn entries<'a>(&'a self, numbers: &'a [u32]) -> impl Iterator<Item = (u32, &'a Entry)> + Clone + 'a {
+    pub fn entries<'a>(
+        &'a self,
+        numbers: &'a [u32],
+    ) -> impl Iterator<Item = (u32, &'a OfferedCredential)> + Clone + 'a {
         let each = numbers.iter();
         each.filter_map(|number| Some((*number, self.entries.get(*number as usize)?)))
     }
@@ -257,17 +265,17 @@ impl Attempts {
 
     /// One entry.
     #[must_use]
-    pub fn entry(&self, number: u32) -> Option<&Entry> {
+    pub fn entry(&self, number: u32) -> Option<&OfferedCredential> {
         self.entries.get(number as usize)
     }
 
     /// One entry, to mark.
-    pub(super) fn entry_mut(&mut self, number: u32) -> Option<&mut Entry> {
+    pub(super) fn entry_mut(&mut self, number: u32) -> Option<&mut OfferedCredential> {
         self.entries.get_mut(number as usize)
     }
 
     /// The entries of a row, with their numbers.
-    pub fn of_row<'a>(&'a self, row: &Row) -> impl Iterator<Item = (u32, &'a Entry)> + use<'a> {
+    pub fn of_row<'a>(&'a self, row: &Row) -> impl Iterator<Item = (u32, &'a OfferedCredential)> + use<'a> {
         let first = row.first_entry;
         let range = first as usize..first as usize + usize::from(row.entries);
         (first..).zip(self.entries.get(range).unwrap_or_default())

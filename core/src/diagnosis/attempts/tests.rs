@@ -77,16 +77,16 @@ impl Sketch {
         client: u32,
         (credential, age): (u32, i64),
         accepted: bool,
-        change: impl FnOnce(&mut Row, &mut Entry),
+        change: impl FnOnce(&mut Row, &mut OfferedCredential),
     ) -> u32 {
         let mut row = self.row(second, client);
-        let mut entry = Entry {
+        let mut entry = OfferedCredential {
             age: age * SECOND,
             idle: age * SECOND,
             row: number(self.table.rows.len()),
             credential: CredentialId(credential),
-            issue: Place::NONE,
-            previous: Place::NONE,
+            issue: RowNumber::NONE,
+            previous: RowNumber::NONE,
             newer: 0,
             key: 0,
             lifetime: 0,
@@ -130,9 +130,9 @@ impl Sketch {
 
 /// A session ID that connection 0 issues, and what became of each offer of it: the change may say more.
 fn visits(visits: &[(Outcome, Change)]) -> World {
-    let mut ledger = CredentialStore::default();
+    let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(&[7; 32]);
-    let session = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {
+    let session = credential_store.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {
         issued: Some(Issue {
             connection: ConnectionId(0),
             at: at(1),
@@ -155,17 +155,17 @@ fn visits(visits: &[(Outcome, Change)]) -> World {
         };
         change(&mut connection);
         all.push(connection);
-        let credential = ledger.get_mut(session).expect("entered");
+        let credential = credential_store.get_mut(session).expect("entered");
         credential.offers.push(ConnectionId(second - 1));
     }
-    World::with(ledger, all, usize::MAX)
+    World::with(credential_store, all, usize::MAX)
 }
 
 const RESUMED: Outcome = Outcome::Resumed(Some(Mechanism::SessionId));
 const AS_IT_IS: Change = |_| ();
 
-fn column<T>(world: &World, of: impl Fn(&Row, &Entry) -> T) -> Vec<T> {
-    let table = world.case(0).hindsight.attempts();
+fn column<T>(world: &World, of: impl Fn(&Row, &OfferedCredential) -> T) -> Vec<T> {
+    let table = world.case(0).analyses.attempts();
     let rows = table.rows().iter();
     rows.flat_map(|row| table.of_row(row).map(|(_, entry)| of(row, entry)).collect::<Vec<_>>())
         .collect()
@@ -244,7 +244,7 @@ fn a_necessity_that_the_server_passed_over_explains_nothing() {
 fn rows_of_a_client_stand_in_the_order_of_their_hellos() {
     let other: Change = |connection| connection.client = endpoint(77);
     let world = visits(&[(RESUMED, other), (RESUMED, AS_IT_IS), (RESUMED, other)]);
-    let table = world.case(0).hindsight.attempts();
+    let table = world.case(0).analyses.attempts();
     let turns: Vec<(Vec<u32>, usize)> = table
         .rows()
         .iter()
@@ -274,6 +274,6 @@ fn times_of_a_sketch_are_seconds() {
 }
 
 /// The place of a row, for columns that name one.
-pub(in crate::diagnosis) const fn place(row: u32) -> Place {
-    Place(row)
+pub(in crate::diagnosis) const fn place(row: u32) -> RowNumber {
+    RowNumber(row)
 }

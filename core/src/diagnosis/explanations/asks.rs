@@ -1,7 +1,7 @@
 //! What asks: which property of the hello makes the difference.
 
 use super::{Claim, Kind, Look, ServiceContext, Trace, claim};
-use crate::diagnosis::attempts::Place;
+use crate::diagnosis::attempts::RowNumber;
 use crate::session::Mechanism;
 
 /// HelloRetryRequest, server name, and the request for a client certificate.
@@ -17,10 +17,12 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     // Up to TLS 1.2 the name binds the server (RFC 6066 §3), in TLS 1.3 the client: servers differ between the two.
     for tls13 in [false, true] {
         let name = claim(ground, Kind::OtherName, |entry| {
-            ((entry.mechanism == Mechanism::Psk) == tls13 && (!tls13 || entry.issue != Place::NONE)).then_some(Look {
-                concluded: entry.concluded,
-                ..Look::read(entry.other_name)
-            })
+            ((entry.mechanism == Mechanism::Psk) == tls13 && (!tls13 || entry.issue != RowNumber::NONE)).then_some(
+                Look {
+                    concluded: entry.concluded,
+                    ..Look::read(entry.other_name)
+                },
+            )
         });
         all.extend(name.map(|mut name| {
             // Refused under another name and accepted under its own: what was asked makes the difference.

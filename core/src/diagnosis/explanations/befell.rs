@@ -1,7 +1,7 @@
 //! What befell the session: how its latest connection ended, and whether it was used.
 
 use super::{Claim, Kind, Look, ServiceContext, Trace, claim};
-use crate::diagnosis::attempts::{ClosedBy, Entry};
+use crate::diagnosis::attempts::{ClosedBy, OfferedCredential};
 use crate::session::Mechanism;
 
 /// The closes that may cost a session, the fatal alert, and single use.
@@ -37,7 +37,7 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
 }
 
 /// No close reaches a self-contained ticket, and none a session that this server never had.
-fn ended(entry: &Entry, closed: ClosedBy) -> Option<Look> {
+fn ended(entry: &OfferedCredential, closed: ClosedBy) -> Option<Look> {
     let visible = entry.stateful && !entry.foreign && entry.closed != ClosedBy::Unknown;
     visible.then(|| Look {
         concluded: entry.concluded,

@@ -2,7 +2,7 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Claim, Kind, ServiceContext, Trace, Value};
+use super::{Claim, FittedValue, Kind, ServiceContext, Trace};
 use crate::diagnosis::attempts::{Decision, Row};
 use crate::diagnosis::confidence::Stratum;
 use crate::net::Timestamp;
@@ -57,7 +57,7 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         } else {
             None
         },
-        value: Value::Nothing,
+        value: FittedValue::Nothing,
         moments: Vec::new(),
         one_machine: false,
         plausible: !fails_without(ground, first),

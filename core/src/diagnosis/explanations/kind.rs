@@ -1,6 +1,6 @@
 //! The explanations as data: what each is called, which family it is of, and what would settle it.
 
-use crate::diagnosis::attempts::Entry;
+use crate::diagnosis::attempts::OfferedCredential;
 
 /// The question that an explanation answers. Members of one family often cannot be parted; the family then is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,7 +156,7 @@ impl Kind {
     /// The reason of an offer that it explains. A ticket that another party cannot open is a matter of keys, unless that
     /// party seals under the very key: then it is the context.
     #[must_use]
-    pub const fn reason(self, entry: &Entry) -> Option<&'static str> {
+    pub const fn reason(self, entry: &OfferedCredential) -> Option<&'static str> {
         match self {
             Self::OtherMachine | Self::OtherStore if entry.own_key => Some("session-context-mismatch"),
             Self::OtherMachine | Self::OtherStore if !entry.stateful => Some("stek-not-shared"),

@@ -1,7 +1,7 @@
 //! How long: too old, or too many newer.
 
-use super::{Claim, Kind, Look, ServiceContext, Trace, Value, claim};
-use crate::diagnosis::attempts::{Entry, UNKNOWN};
+use super::{Claim, FittedValue, Kind, Look, ServiceContext, Trace, claim};
+use crate::diagnosis::attempts::{OfferedCredential, UNKNOWN};
 use crate::net::span::SECOND;
 
 /// Timeouts in common use: OpenSSL and its users, Apache, HAProxy, F5, SChannel, Java.
@@ -24,11 +24,11 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
 }
 
 /// Refused beyond every accepted value: the limit lies between the two.
-fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&Entry) -> Option<i64>) -> Option<Claim> {
+fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&OfferedCredential) -> Option<i64>) -> Option<Claim> {
     let accepted = ground.entries().filter(|(_, entry)| !entry.failed());
     let oldest = accepted.filter_map(|(_, entry)| of(entry)).max()?;
     // No server lets sessions time out within a second.
-    let named = |entry: &Entry| of(entry).map(|age| age > oldest && age >= SECOND);
+    let named = |entry: &OfferedCredential| of(entry).map(|age| age > oldest && age >= SECOND);
     let mut claim = claim(ground, kind, |entry| {
         Some(Look {
             concluded: entry.concluded,
@@ -44,7 +44,7 @@ fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&Entry) -> Opt
     if ROUND.into_iter().chain(advertised).any(between) {
         claim.trace = Trace::of("a timeout in common use, or the announced lifetime, lies between the two ages");
     }
-    claim.value = Value::Age(oldest, youngest);
+    claim.value = FittedValue::Age(oldest, youngest);
     claim.cuts = cuts(&claim);
     claim.plausible = super::when::mostly(&claim);
     Some(claim)
@@ -52,7 +52,7 @@ fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&Entry) -> Opt
 
 /// A full cache drops the oldest: refused beside more newer sessions than any accepted one.
 fn evicted(ground: &ServiceContext<'_>) -> Option<Claim> {
-    let counted = |entry: &Entry| {
+    let counted = |entry: &OfferedCredential| {
         (entry.stateful && !entry.foreign && !entry.concluded && entry.age != UNKNOWN).then_some(entry.newer)
     };
     let accepted = ground.entries().filter(|(_, entry)| !entry.failed());
@@ -60,7 +60,7 @@ fn evicted(ground: &ServiceContext<'_>) -> Option<Claim> {
     let mut claim = claim(ground, Kind::Evicted, |entry| Some(Look::read(counted(entry)? > most)))?;
     let refused = claim.named.iter().filter_map(|number| ground.table.entry(*number));
     let fewest = refused.map(|entry| entry.newer).min()?;
-    claim.value = Value::Newer(most, fewest);
+    claim.value = FittedValue::Newer(most, fewest);
     claim.cuts = cuts(&claim);
     // No cache holds a single session.
     claim.plausible = super::when::mostly(&claim) && fewest > 1;

@@ -18,7 +18,7 @@ pub mod words;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::attempts::{Attempts, Decision, Entry, ServicePart};
+use super::attempts::{Attempts, Decision, OfferedCredential, ServicePart};
 use super::confidence::{Stratum, ln_chance, ln_least};
 use super::service::Takeover;
 use crate::net::{FrameRef, Timestamp};
@@ -68,13 +68,13 @@ impl<'a> ServiceContext<'a> {
     }
 
     /// The entries that the server decided freely.
-    pub fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> + Clone {
+    pub fn entries(&self) -> impl Iterator<Item = (u32, &OfferedCredential)> + Clone {
         self.table.entries(&self.judged)
     }
 
     /// When the hello of an entry was sent.
     #[must_use]
-    pub fn time(&self, entry: &Entry) -> Option<Timestamp> {
+    pub fn time(&self, entry: &OfferedCredential) -> Option<Timestamp> {
         self.table.row_of(entry).map(|row| row.time)
     }
 }
@@ -99,7 +99,7 @@ pub struct Claim {
     /// Something of its own shows: not counted, but it goes before rivals without.
     pub trace: Option<Trace>,
     /// Its parameter, for the words.
-    pub value: Value,
+    pub value: FittedValue,
     /// The moments at which everything was lost, the best explained first.
     pub moments: Vec<(Timestamp, Timestamp)>,
     /// They are moments of single machines, not of the whole service.
@@ -127,7 +127,7 @@ impl Trace {
 
 /// The fitted value of an explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
+pub enum FittedValue {
     /// None.
     Nothing,
     /// A moment within this interval, the best explained of [`Claim::moments`].
@@ -176,7 +176,7 @@ impl Claim {
     #[must_use]
     pub fn fitted(&self) -> u8 {
         const TAKES: i64 = 100_000_000;
-        let narrow = matches!(self.value, Value::Moment(from, until) if until.since(from) < TAKES);
+        let narrow = matches!(self.value, FittedValue::Moment(from, until) if until.since(from) < TAKES);
         self.kind.fitted() + u8::from(narrow)
     }
 
@@ -209,10 +209,10 @@ impl Look {
 
 /// Makes a claim of an explanation's view of every entry. `None` from `look` is an input that is not visible; no claim
 /// where nothing refused is named.
-fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Option<Look>) -> Option<Claim> {
+fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&OfferedCredential) -> Option<Look>) -> Option<Claim> {
     // State that is lost leads to a full handshake: only some explanations say that the handshake breaks.
-    let asked = |entry: &&Entry| entry.decision != Decision::Broken || kind.breaks();
-    let seen = |entry: &Entry| Some(entry).filter(asked).and_then(&look);
+    let asked = |entry: &&OfferedCredential| entry.decision != Decision::Broken || kind.breaks();
+    let seen = |entry: &OfferedCredential| Some(entry).filter(asked).and_then(&look);
     let failed = || ground.entries().filter(|(_, entry)| entry.failed());
     let looks = || failed().filter_map(|(number, entry)| Some((number, seen(entry)?)));
     // Most explanations name nothing of most services: what follows is for those that do.
@@ -224,7 +224,7 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Optio
         return None;
     }
     let concluded = looks().any(|(_, look)| look.named && look.concluded);
-    let mut counts = Counts::default();
+    let mut counts = UnitCounts::default();
     let mut stands = true;
     for (_, entry) in ground.entries() {
         // A concluded value that would refute abstains.
@@ -243,7 +243,7 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Optio
         cuts: 1,
         concluded,
         trace: None,
-        value: Value::Nothing,
+        value: FittedValue::Nothing,
         moments: Vec::new(),
         one_machine: false,
         plausible: true,
@@ -252,13 +252,13 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&Entry) -> Optio
 
 /// Units, each counted once, in their strata.
 #[derive(Default)]
-struct Counts {
+struct UnitCounts {
     units: HashSet<(CredentialId, u32, bool, bool)>,
     strata: HashMap<(Mechanism, u32, u32), Stratum>,
 }
 
-impl Counts {
-    fn add(&mut self, ground: &ServiceContext<'_>, entry: &Entry, look: Look) {
+impl UnitCounts {
+    fn add(&mut self, ground: &ServiceContext<'_>, entry: &OfferedCredential, look: Look) {
         let Some(row) = ground.table.row_of(entry) else { return };
         // The identities of one hello are one attempt.
         let first = ground.table.of_row(row).next();
@@ -306,7 +306,7 @@ pub fn fresh_refusals(ground: &ServiceContext<'_>, claim: &Claim) -> u64 {
 }
 
 /// Whether an entry was refused in a full handshake.
-const fn refused(entry: &Entry) -> bool {
+const fn refused(entry: &OfferedCredential) -> bool {
     matches!(entry.decision, Decision::Refused)
 }
 

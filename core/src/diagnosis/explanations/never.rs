@@ -1,7 +1,7 @@
 //! Never: nobody honours what the server issues. It has no accepted side, so that only numbers speak.
 
-use super::{Claim, Kind, Look, ServiceContext, Value, claim};
-use crate::diagnosis::attempts::{ClosedBy, Entry, UNKNOWN};
+use super::{Claim, FittedValue, Kind, Look, ServiceContext, claim};
+use crate::diagnosis::attempts::{ClosedBy, OfferedCredential, UNKNOWN};
 use crate::session::Mechanism;
 
 /// Refusals of fresh sessions from which on several servers in turn are excluded as far as eight of them go:
@@ -20,7 +20,7 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     all.extend(ids.map(|mut ids| {
         let mut entries = ids.named.iter().filter_map(|number| ground.table.entry(*number));
         if entries.all(|entry| entry.mechanism == Mechanism::Psk) {
-            ids.value = Value::InTickets;
+            ids.value = FittedValue::InTickets;
         }
         ids
     }));
@@ -30,7 +30,7 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
 }
 
 /// Whether a refused session was so young, and ended so well, that nothing else suggests itself.
-pub(super) fn is_fresh(entry: &Entry) -> bool {
+pub(super) fn is_fresh(entry: &OfferedCredential) -> bool {
     let in_time = entry.age != UNKNOWN && entry.age <= FRESH && !entry.concluded;
     in_time && (entry.closed == ClosedBy::Cleanly || !entry.stateful)
 }

@@ -22,11 +22,11 @@ fn supported(standing: &[Standing]) -> Vec<Kind> {
     told.map(|it| it.claim.kind).collect()
 }
 
-type Change = fn(&mut Row, &mut Entry);
+type Change = fn(&mut Row, &mut OfferedCredential);
 
-/// Twelve clients with a session each: the first six are accepted at two seconds, changed by `kept`, the others refused
+/// Twelve clients with a session each: the first six are accepted at two seconds, changed by `connection_store`, the others refused
 /// at the same age, changed by `lost`.
-fn six_and_six(kept: Change, lost: Change) -> Sketch {
+fn six_and_six(connection_store: Change, lost: Change) -> Sketch {
     let mut sketch = Sketch::default();
     for client in 0..12 {
         let accepted = client % 2 == 0;
@@ -35,7 +35,7 @@ fn six_and_six(kept: Change, lost: Change) -> Sketch {
             client,
             (client, 2),
             accepted,
-            if accepted { kept } else { lost },
+            if accepted { connection_store } else { lost },
         );
     }
     sketch
@@ -169,7 +169,7 @@ fn age_beats_a_moment_where_sessions_are_honoured_across_all_moments() {
         .find(|it| it.claim.kind == Kind::TooOld)
         .expect("it stands");
     assert!(told.claim.trace.is_some(), "300 s lies between");
-    assert_eq!(told.claim.value, Value::Age(290_000_000_000, 350_000_000_000));
+    assert_eq!(told.claim.value, FittedValue::Age(290_000_000_000, 350_000_000_000));
 }
 
 #[test]
@@ -523,11 +523,11 @@ fn by_chance(random: &mut Random) -> Sketch {
         let client = u32::try_from(random.next(clients)).expect("few");
         let accepted = random.next(10) >= refusals;
         let age = i64::try_from(random.next(400)).expect("few");
-        let [machine, kept, closed, retried, name, newer] = [0; 6].map(|_| random.next(5));
+        let [machine, connection_store, closed, retried, name, newer] = [0; 6].map(|_| random.next(5));
         sketch.offer(500 + 10 * number, client, (number, age), accepted, |row, entry| {
             row.machine = if machine < 2 { 1 } else { 2 };
             row.retried = retried == 0;
-            entry.previous = crate::diagnosis::attempts::tests::place(holder[usize::from(kept < 2)]);
+            entry.previous = crate::diagnosis::attempts::tests::place(holder[usize::from(connection_store < 2)]);
             entry.closed = match closed {
                 0 => ClosedBy::ClientReset,
                 1 => ClosedBy::ClientFin,

@@ -6,8 +6,8 @@ use hashbrown::HashMap;
 
 use super::keys::KeysAtWork;
 use super::long::cuts;
-use super::{Claim, Kind, Look, ServiceContext, Trace, Value, claim, refused};
-use crate::diagnosis::attempts::{Entry, UNKNOWN};
+use super::{Claim, FittedValue, Kind, Look, ServiceContext, Trace, claim, refused};
+use crate::diagnosis::attempts::{OfferedCredential, UNKNOWN};
 use crate::diagnosis::confidence::{Span, moment};
 use crate::net::Timestamp;
 
@@ -25,7 +25,7 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
 }
 
 /// When its session was there for certain: from its issue on, or, where that was not seen, from its latest use.
-fn span(ground: &ServiceContext<'_>, entry: &Entry) -> Option<Span> {
+fn span(ground: &ServiceContext<'_>, entry: &OfferedCredential) -> Option<Span> {
     let until = ground.time(entry).filter(|_| !entry.foreign)?;
     let known = [entry.age, entry.idle].into_iter().find(|since| *since != UNKNOWN)?;
     let from = Timestamp::from_nanos(until.nanos().saturating_sub(known));
@@ -47,13 +47,13 @@ fn lost_at_once(ground: &ServiceContext<'_>) -> Option<Claim> {
 }
 
 /// The machine that answers an offer of a session of its own; `None` where no marks tell, or another one made the session.
-fn own_machine(ground: &ServiceContext<'_>, entry: &Entry) -> Option<u16> {
+fn own_machine(ground: &ServiceContext<'_>, entry: &OfferedCredential) -> Option<u16> {
     let row = ground.table.row_of(entry)?;
     let holder = ground.table.row(entry.previous).filter(|_| !entry.foreign)?;
     (row.machine != 0 && row.machine == holder.machine).then_some(row.machine)
 }
 
-fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&Entry) -> Option<u16>) -> Option<Claim> {
+fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&OfferedCredential) -> Option<u16>) -> Option<Claim> {
     let spans = |failed: bool| {
         let entries = ground.entries().filter(move |(_, entry)| entry.failed() == failed);
         entries.filter_map(|(number, entry)| Some((number, entry, machine(entry)?, span(ground, entry)?)))
@@ -81,7 +81,7 @@ fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&Entry) -> Option<u16>) ->
     })?;
     let moments: Vec<Span> = moments.into_iter().map(|(_, moment)| moment).collect();
     claim.cuts = cuts(&claim).saturating_pow(u32::try_from(moments.len()).unwrap_or(1));
-    claim.value = Value::Moment(first.from, first.until);
+    claim.value = FittedValue::Moment(first.from, first.until);
     claim.moments = moments.iter().map(|moment| (moment.from, moment.until)).collect();
     claim.trace = trace(ground, &moments);
     claim.plausible = since_is_honoured(ground, &moments) && mostly(&claim);
@@ -170,7 +170,7 @@ fn trace(ground: &ServiceContext<'_>, moments: &[Span]) -> Option<Trace> {
 /// The address changed hands between the latest use of the session and its refusal.
 fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
     let first = ground.takeovers.first()?;
-    let between = |entry: &Entry| {
+    let between = |entry: &OfferedCredential| {
         let until = ground.time(entry)?;
         let since = ground.table.row(entry.previous).map(|row| row.time);
         let since = since.or_else(|| Some(span(ground, entry)?.from));
@@ -206,7 +206,7 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
 /// The ticket's key was never seen at work again, and another one took its place.
 fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
     let work = KeysAtWork::of(ground);
-    let changed = |entry: &Entry| {
+    let changed = |entry: &OfferedCredential| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
         let (_, last) = work.span(entry.key)?;
         let successor = row.issues != 0 && row.issues != entry.key && work.span(row.issues)?.0 > last;

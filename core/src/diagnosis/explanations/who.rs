@@ -4,7 +4,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::keys::{self, KeysAtWork};
 use super::{Claim, Kind, Look, ServiceContext, Trace, claim, refused};
-use crate::diagnosis::attempts::{Decision, Entry};
+use crate::diagnosis::attempts::{Decision, OfferedCredential};
 use crate::session::Mechanism;
 
 /// Another server, machine, key, context; or another store that nothing tells apart.
@@ -49,7 +49,7 @@ fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
         return None;
     }
     let held = keys::held_together(ground);
-    let names = |entry: &Entry| {
+    let names = |entry: &OfferedCredential| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
         if !refused(entry) {
             return (row.issues != 0 && !row.issues_concluded).then_some(false);

@@ -1,6 +1,6 @@
 //! What an explanation is called in sentences: the cause, and the one thing to do.
 
-use super::{Claim, Kind, Value};
+use super::{Claim, FittedValue, Kind};
 use crate::net::Timestamp;
 use crate::net::span::SECOND;
 
@@ -45,7 +45,7 @@ impl Claim {
             Kind::OtherVersion => "the server negotiates another version than that of the sessions",
             Kind::OtherName => "the sessions were made under another server name",
             Kind::SingleUse => "a session is good for one use",
-            Kind::NeverIds if self.value == Value::InTickets => "the server keeps no sessions behind its tickets",
+            Kind::NeverIds if self.value == FittedValue::InTickets => "the server keeps no sessions behind its tickets",
             Kind::NeverIds => "the server keeps no sessions behind its session IDs",
             Kind::NeverTickets => "nobody can open the server's tickets",
             Kind::EncryptedHello => "encrypted_client_hello hides the true offer",
@@ -58,7 +58,7 @@ impl Claim {
 
     fn fitted_cause(&self) -> String {
         match (self.kind, self.value) {
-            (Kind::LostAtOnce, Value::Moment(..)) if self.moments.len() > 1 => {
+            (Kind::LostAtOnce, FittedValue::Moment(..)) if self.moments.len() > 1 => {
                 let first = self.moments.iter().map(|(_, until)| *until).min();
                 let first = first.map_or_else(String::new, |first| format!(", first at about {} UTC", clock(first)));
                 let what = if self.one_machine {
@@ -68,20 +68,24 @@ impl Claim {
                 };
                 format!("{what} {} times{first}", self.moments.len())
             }
-            (Kind::LostAtOnce, Value::Moment(_, until)) if self.one_machine => {
+            (Kind::LostAtOnce, FittedValue::Moment(_, until)) if self.one_machine => {
                 format!(
                     "one of the machines lost its sessions from before about {} UTC",
                     clock(until)
                 )
             }
-            (Kind::LostAtOnce, Value::Moment(_, until)) => {
+            (Kind::LostAtOnce, FittedValue::Moment(_, until)) => {
                 format!("all sessions from before about {} UTC were lost", clock(until))
             }
-            (Kind::TooOld, Value::Age(_, youngest)) => format!("sessions live less than {} here", duration(youngest)),
-            (Kind::TooIdle, Value::Age(_, youngest)) => {
+            (Kind::TooOld, FittedValue::Age(_, youngest)) => {
+                format!("sessions live less than {} here", duration(youngest))
+            }
+            (Kind::TooIdle, FittedValue::Age(_, youngest)) => {
                 format!("sessions live less than {} without use here", duration(youngest))
             }
-            (_, Value::Newer(_, fewest)) => format!("the cache holds fewer than {} sessions", u64::from(fewest) + 1),
+            (_, FittedValue::Newer(_, fewest)) => {
+                format!("the cache holds fewer than {} sessions", u64::from(fewest) + 1)
+            }
             _ => "sessions are lost".to_owned(),
         }
     }
@@ -184,18 +188,18 @@ impl Claim {
                 "{} refused; servers in turn that share nothing would look like this",
                 were(self.named.len() as u64, "offer", "offers")
             ),
-            (Kind::LostAtOnce, Value::Moment(from, until)) => self.lost_at(from, until),
-            (Kind::TooOld, Value::Age(oldest, youngest)) => format!(
+            (Kind::LostAtOnce, FittedValue::Moment(from, until)) => self.lost_at(from, until),
+            (Kind::TooOld, FittedValue::Age(oldest, youngest)) => format!(
                 "sessions resumed up to an age of {} and were refused from {} on",
                 duration(oldest),
                 duration(youngest)
             ),
-            (Kind::TooIdle, Value::Age(oldest, youngest)) => format!(
+            (Kind::TooIdle, FittedValue::Age(oldest, youngest)) => format!(
                 "sessions resumed up to {} after their latest use and were refused from {} on",
                 duration(oldest),
                 duration(youngest)
             ),
-            (Kind::Evicted, Value::Newer(most, fewest)) => format!(
+            (Kind::Evicted, FittedValue::Newer(most, fewest)) => format!(
                 "sessions resumed while the service made up to {most} newer ones, and were refused from {fewest} newer ones on"
             ),
             (Kind::NeverIds, value) => never_ids(lost, value),
@@ -229,8 +233,8 @@ impl Claim {
     }
 }
 
-fn never_ids(lost: u64, value: Value) -> String {
-    let issued = if value == Value::InTickets {
+fn never_ids(lost: u64, value: FittedValue) -> String {
+    let issued = if value == FittedValue::InTickets {
         "tickets that stand for sessions in its cache"
     } else {
         "session IDs"

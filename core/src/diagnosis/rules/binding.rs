@@ -1,7 +1,7 @@
 //! The credential does not fit the handshake: version, suite, hash, modes, extended master secret, server name.
 
 use super::super::attempts::Necessity;
-use super::super::context::{Offered, RuleContext};
+use super::super::context::{OfferAtHand, RuleContext};
 use super::super::explanations::Kind;
 use super::super::{Confidence, Evidence, RuleResult};
 use super::explained::{explained, necessity};
@@ -93,7 +93,7 @@ fn psk_hash_mismatch(case: &RuleContext<'_>) -> RuleResult {
     let Some((answer, chosen)) = answer.and_then(|answer| Some((answer, answer.suite.kdf_hash()?))) else {
         return RuleResult::DoesNotHold;
     };
-    let differs = |offered: &Offered<'_>| {
+    let differs = |offered: &OfferAtHand<'_>| {
         let hash = KdfHash::of_binder(offered.offer.binder);
         offered.mechanism == Mechanism::Psk && hash.is_some_and(|hash| hash != chosen)
     };
@@ -224,7 +224,7 @@ fn defect(case: &RuleContext<'_>, text: &str) -> RuleResult {
 }
 
 /// What the server chose does not fit any offer. That may be the effect of a refusal as well as its cause.
-fn merely_chosen(case: &RuleContext<'_>, differs: impl Fn(&Offered<'_>) -> bool, summary: String) -> RuleResult {
+fn merely_chosen(case: &RuleContext<'_>, differs: impl Fn(&OfferAtHand<'_>) -> bool, summary: String) -> RuleResult {
     let (Some(hello), Some(answer)) = (case.connection.hello.yes(), case.connection.answer.yes()) else {
         return RuleResult::CannotTell;
     };

@@ -72,7 +72,7 @@ fn after_retry(case: &RuleContext<'_>) -> RuleResult {
 fn dropped(case: &RuleContext<'_>) -> bool {
     let without = case.connection.hello.yes().is_some_and(|hello| !hello.pre_shared_key);
     let mut offers = case
-        .hindsight
+        .analyses
         .entries(case.id)
         .filter(|(_, entry)| entry.failed())
         .peekable();

@@ -14,8 +14,12 @@ const MAX_SEARCHED: usize = 64;
 /// Suites that are none: renegotiation_info and fallback signals (RFC 5746, RFC 7507).
 const SIGNALS: [u16; 2] = [0x00ff, 0x5600];
 
-fn shown(gift: &Issuance<'_>) -> FrameRef {
-    gift.from.answer.yes().map_or(gift.over.frame, |answer| answer.at.frame)
+fn shown(issuance: &Issuance<'_>) -> FrameRef {
+    issuance
+        .from
+        .answer
+        .yes()
+        .map_or(issuance.over.frame, |answer| answer.at.frame)
 }
 
 reason! {
@@ -45,14 +49,14 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
     }
     let other = case
         .history
-        .earlier(case.kept, case.connection, case.id)
+        .earlier(case.connection_store, case.connection, case.id)
         .take(MAX_SEARCHED)
         .filter(|(_, earlier)| earlier.server_name() != case.connection.server_name())
-        .find_map(|(_, earlier)| case.gift(earlier).filter(is_sure));
+        .find_map(|(_, earlier)| case.issuance(earlier).filter(is_sure));
     let Some(other) = other else {
         return RuleResult::DoesNotHold;
     };
-    let offers = case.habit().offers() || case.history.habit(other.from).offers();
+    let offers = case.behaviour().offers() || case.history.behaviour(other.from).offers();
     let summary = match other.from.server_name() {
         Some(name) => format!("the client's sessions with this server are of {name}"),
         None => "the client's sessions with this server are of no server name".to_owned(),
@@ -72,11 +76,11 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
 fn from_any_stack<'a>(case: &RuleContext<'a>) -> Option<Issuance<'a>> {
     let connection = case.connection;
     case.history
-        .earlier_between(case.kept, connection, case.id)
+        .earlier_between(case.connection_store, connection, case.id)
         .take(MAX_SEARCHED)
         .filter(|(_, earlier)| earlier.server == connection.server)
         .filter(|(_, earlier)| earlier.server_name() == connection.server_name())
-        .find_map(|(_, earlier)| case.gift(earlier).filter(is_sure))
+        .find_map(|(_, earlier)| case.issuance(earlier).filter(is_sure))
 }
 
 /// The highest version that a ClientHello offers.
@@ -117,28 +121,28 @@ fn lower_version(case: &RuleContext<'_>) -> RuleResult {
     {
         return RuleResult::DoesNotHold;
     }
-    let Some(gift) = from_any_stack(case) else {
+    let Some(issuance) = from_any_stack(case) else {
         return RuleResult::DoesNotHold;
     };
-    let Some(version) = gift
+    let Some(version) = issuance
         .from
         .version()
         .filter(|version| version.rank() > highest(hello).rank())
     else {
         return RuleResult::DoesNotHold;
     };
-    let same_program = gift
+    let same_program = issuance
         .from
         .hello
         .yes()
         .is_some_and(|other| same_older_suites(other, hello));
-    let offers = case.history.habit(gift.from).offers();
+    let offers = case.history.behaviour(issuance.from).offers();
     RuleResult::holds(
         at_best(case, same_program && offers),
         format!("the session is of {version}; this hello ends at {}", highest(hello)),
         silent,
         vec![Evidence::new(
-            shown(&gift),
+            shown(&issuance),
             format!("handshake of this client in {version}"),
         )],
     )
@@ -187,10 +191,10 @@ fn config_changed(case: &RuleContext<'_>) -> RuleResult {
     if own.is_some_and(|own| lacking(case, hello, own.from).is_none()) {
         return RuleResult::DoesNotHold;
     }
-    let Some(gift) = own.or_else(|| from_any_stack(case)) else {
+    let Some(issuance) = own.or_else(|| from_any_stack(case)) else {
         return RuleResult::DoesNotHold;
     };
-    let Some(lacking) = lacking(case, hello, gift.from) else {
+    let Some(lacking) = lacking(case, hello, issuance.from) else {
         return RuleResult::DoesNotHold;
     };
     RuleResult::holds(
@@ -198,7 +202,7 @@ fn config_changed(case: &RuleContext<'_>) -> RuleResult {
         format!("the session needs {lacking}, which this hello does not offer"),
         silent,
         vec![Evidence::new(
-            shown(&gift),
+            shown(&issuance),
             "handshake of this client address that made the session",
         )],
     )
@@ -250,17 +254,17 @@ fn non_ems(case: &RuleContext<'_>) -> RuleResult {
     let (Some(silent), Some(hello)) = (silent_hello(case), case.connection.hello.yes()) else {
         return RuleResult::CannotTell;
     };
-    let Some(gift) = case.latest_gift().filter(|gift| !gift.from.is_tls13()) else {
+    let Some(issuance) = case.latest_gift().filter(|issuance| !issuance.from.is_tls13()) else {
         return RuleResult::DoesNotHold;
     };
     let mut any = false;
-    for (_, credential) in case.left_with(gift.from) {
+    for (_, credential) in case.left_with(issuance.from) {
         if credential.extended_master_secret != Some(false) || !credential.offers.is_empty() {
             return RuleResult::DoesNotHold;
         }
         any = true;
     }
-    if !any || !hello.extended_master_secret || case.habit().offers() {
+    if !any || !hello.extended_master_secret || case.behaviour().offers() {
         return RuleResult::DoesNotHold;
     }
     RuleResult::holds(
@@ -268,7 +272,7 @@ fn non_ems(case: &RuleContext<'_>) -> RuleResult {
         "the client's session was made without extended master secret, which this hello asks for",
         silent,
         vec![Evidence::new(
-            shown(&gift),
+            shown(&issuance),
             "ServerHello without extended_master_secret",
         )],
     )

@@ -1,10 +1,10 @@
 //! From the contest to a reason: what stands of an explanation for the connection at hand.
 
-use super::super::attempts::{Entry, Necessity, Row, UNKNOWN};
+use super::super::attempts::{Necessity, OfferedCredential, Row, UNKNOWN};
 use super::super::contest::Standing;
 use super::super::context::RuleContext;
 use super::super::explanations::words::{clock, duration};
-use super::super::explanations::{Family, Kind, Value};
+use super::super::explanations::{Family, FittedValue, Kind};
 use super::super::service::patterns::MAX_RIVALS;
 use super::super::{Confidence, Evidence, RuleResult};
 use crate::net::{FrameRef, Timestamp, hex};
@@ -15,7 +15,7 @@ struct Explained<'a> {
     place: usize,
     standing: &'a Standing,
     number: u32,
-    entry: &'a Entry,
+    entry: &'a OfferedCredential,
     row: &'a Row,
 }
 
@@ -46,29 +46,24 @@ pub(super) fn explained_if(
     case: &RuleContext<'_>,
     name: &'static str,
     kinds: &[Kind],
-    fits: impl Fn(&Entry) -> bool,
+    fits: impl Fn(&OfferedCredential) -> bool,
 ) -> RuleResult {
-    let Some(insight) = case.insight() else {
+    let Some(analysis) = case.analysis() else {
         return RuleResult::CannotTell;
     };
-    let Some(row) = case.hindsight.attempts().of_connection(case.id) else {
+    let Some(row) = case.analyses.attempts().of_connection(case.id) else {
         return RuleResult::CannotTell;
     };
-    let offers = || {
-        case.hindsight
-            .attempts()
-            .of_row(row)
-            .filter(|(_, entry)| entry.failed())
-    };
+    let offers = || case.analyses.attempts().of_row(row).filter(|(_, entry)| entry.failed());
     // What a necessity explains needs no other cause.
     if offers().next().is_none() || offers().any(|(_, entry)| entry.necessity.is_some()) {
         return RuleResult::DoesNotHold;
     }
     let of_kind = |standing: &Standing| {
-        let told = standing.supported || is_one_more(&insight.standing, standing, offers().map(|(number, _)| number));
+        let told = standing.supported || is_one_more(&analysis.standing, standing, offers().map(|(number, _)| number));
         told && kinds.contains(&standing.claim.kind)
     };
-    let found = insight
+    let found = analysis
         .standing
         .iter()
         .enumerate()
@@ -110,7 +105,10 @@ fn finding(case: &RuleContext<'_>, name: &'static str, found: &Explained<'_>) ->
         .kind
         .pattern()
         .filter(|_| confidence > Confidence::Possible);
-    let pattern = pattern.filter(|pattern| case.insight().is_some_and(|insight| insight.pattern(pattern).is_some()));
+    let pattern = pattern.filter(|pattern| {
+        case.analysis()
+            .is_some_and(|analysis| analysis.pattern(pattern).is_some())
+    });
     RuleResult::holds(confidence, summary(case, found), first, more)
         .settled_by(pattern)
         .placed(found.place)
@@ -125,8 +123,8 @@ fn finding(case: &RuleContext<'_>, name: &'static str, found: &Explained<'_>) ->
 }
 
 /// What else stands for an offer, by the names of reasons, best first.
-fn beside(case: &RuleContext<'_>, own: &str, number: u32, entry: &Entry) -> Vec<&'static str> {
-    let standing = case.insight().into_iter().flat_map(|insight| &insight.standing);
+fn beside(case: &RuleContext<'_>, own: &str, number: u32, entry: &OfferedCredential) -> Vec<&'static str> {
+    let standing = case.analysis().into_iter().flat_map(|analysis| &analysis.standing);
     let mut names: Vec<&'static str> = Vec::new();
     let stands = |it: &&Standing| it.claim.plausible && it.claim.named.binary_search(&number).is_ok();
     for it in standing.filter(stands) {
@@ -158,10 +156,10 @@ pub(in crate::diagnosis) fn candidates(case: &RuleContext<'_>) -> Vec<&'static s
     if case.connection.offers_external_psks_only() {
         return vec!["psk-hash-mismatch", "psk-mode-missing"];
     }
-    let refused = || case.hindsight.entries(case.id).filter(|(_, entry)| entry.failed());
+    let refused = || case.analyses.entries(case.id).filter(|(_, entry)| entry.failed());
     let families = [Family::Who, Family::When, Family::HowLong, Family::Never];
     for (number, entry) in refused() {
-        let standing = case.insight().into_iter().flat_map(|insight| &insight.standing);
+        let standing = case.analysis().into_iter().flat_map(|analysis| &analysis.standing);
         let named = standing.filter(|it| it.claim.named.binary_search(&number).is_ok());
         for it in named.filter(|it| families.contains(&it.claim.kind.family())) {
             it.claim.kind.reason(entry).into_iter().for_each(&mut add);
@@ -183,7 +181,7 @@ pub(in crate::diagnosis) fn candidates(case: &RuleContext<'_>) -> Vec<&'static s
 /// Holds, as observed, where the offers of a connection all have the same defect.
 pub(super) fn necessity(case: &RuleContext<'_>, kind: Necessity) -> bool {
     let mut offers = case
-        .hindsight
+        .analyses
         .entries(case.id)
         .filter(|(_, entry)| entry.failed())
         .peekable();
@@ -217,16 +215,16 @@ fn evidence(case: &RuleContext<'_>, found: &Explained<'_>) -> (Evidence, Vec<Evi
     (Evidence::new(hello, what), more)
 }
 
-fn issue_evidence(case: &RuleContext<'_>, entry: &Entry) -> Option<Evidence> {
+fn issue_evidence(case: &RuleContext<'_>, entry: &OfferedCredential) -> Option<Evidence> {
     let issue = case
-        .ledger
+        .credential_store
         .get(entry.credential)
         .and_then(|credential| credential.issued);
     if let Some(issue) = issue {
         return Some(Evidence::new(issue.at.frame, "the credential was issued here"));
     }
-    let row = case.hindsight.attempts().row(entry.issue)?;
-    let answer = case.kept.get(row.connection)?.answer.yes()?;
+    let row = case.analyses.attempts().row(entry.issue)?;
+    let answer = case.connection_store.get(row.connection)?.answer.yes()?;
     Some(Evidence::new(
         answer.at.frame,
         "the latest handshake of this client before; it may have issued the ticket",
@@ -259,8 +257,8 @@ fn alert_evidence(connection: &Connection) -> Option<Evidence> {
 }
 
 fn previous<'a>(case: &RuleContext<'a>, found: &Explained<'_>) -> Option<&'a Connection> {
-    let row = case.hindsight.attempts().row(found.entry.previous)?;
-    case.kept.get(row.connection)
+    let row = case.analyses.attempts().row(found.entry.previous)?;
+    case.connection_store.get(row.connection)
 }
 
 /// The key under which the refuser issues.
@@ -268,12 +266,12 @@ fn key_evidence(case: &RuleContext<'_>, found: &Explained<'_>) -> Option<Evidenc
     if !matches!(found.standing.claim.kind, Kind::OtherKey | Kind::KeyChanged) || found.row.issues_concluded {
         return None;
     }
-    let name = case.hindsight.attempts().key(found.row.issues)?;
+    let name = case.analyses.attempts().key(found.row.issues)?;
     let issued = case
         .connection
         .issued
         .iter()
-        .filter_map(|id| case.ledger.get(*id)?.issued);
+        .filter_map(|id| case.credential_store.get(*id)?.issued);
     let frame = issued.into_iter().find(|issue| issue.connection == case.id)?.at.frame;
     Some(Evidence::new(
         frame,
@@ -293,11 +291,18 @@ fn later_evidence(case: &RuleContext<'_>, found: &Explained<'_>) -> Option<Evide
     ))
 }
 
-fn accepted_after(case: &RuleContext<'_>, entry: &Entry, row: &Row) -> Option<FrameRef> {
+fn accepted_after(case: &RuleContext<'_>, entry: &OfferedCredential, row: &Row) -> Option<FrameRef> {
     // Offers are in the order of their hellos.
-    let offers = &case.ledger.get(entry.credential)?.offers;
-    let after = offers.partition_point(|id| case.kept.get(*id).is_some_and(|it| it.hello_time() <= row.time));
-    let later = offers.get(after..)?.iter().filter_map(|id| case.kept.get(*id));
+    let offers = &case.credential_store.get(entry.credential)?.offers;
+    let after = offers.partition_point(|id| {
+        case.connection_store
+            .get(*id)
+            .is_some_and(|it| it.hello_time() <= row.time)
+    });
+    let later = offers
+        .get(after..)?
+        .iter()
+        .filter_map(|id| case.connection_store.get(*id));
     let accepted = later
         .take(MAX_SEARCHED)
         .find(|it| it.accepted == Some(entry.credential))?;
@@ -329,7 +334,7 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
             "several servers or processes that share nothing may answer for this address".to_owned()
         }
         (Kind::Takeover, _) => "the session is from before the address changed hands".to_owned(),
-        (Kind::LostAtOnce, Value::Moment(..)) => {
+        (Kind::LostAtOnce, FittedValue::Moment(..)) => {
             let issue = found.row.time.nanos().saturating_sub(entry.age);
             let within = |(from, until): &&(Timestamp, Timestamp)| issue <= from.nanos() && *until <= found.row.time;
             let until = claim
@@ -343,12 +348,12 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
                 clock(until)
             )
         }
-        (Kind::TooOld, Value::Age(oldest, _)) if entry.age != UNKNOWN => format!(
+        (Kind::TooOld, FittedValue::Age(oldest, _)) if entry.age != UNKNOWN => format!(
             "the session was {} old; sessions resumed here up to {}",
             duration(entry.age),
             duration(oldest)
         ),
-        (Kind::TooIdle, Value::Age(oldest, _)) => format!(
+        (Kind::TooIdle, FittedValue::Age(oldest, _)) => format!(
             "the session had not been used for {}; sessions resumed here after up to {}",
             duration(entry.idle),
             duration(oldest)
@@ -360,7 +365,7 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
                 entry.lifetime
             )
         }
-        (Kind::Evicted, Value::Newer(most, _)) => {
+        (Kind::Evicted, FittedValue::Newer(most, _)) => {
             format!(
                 "{} newer sessions had been made; sessions resumed here after up to {most}",
                 entry.newer
@@ -386,7 +391,7 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
 }
 
 fn other_server(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
-    let attempts = case.hindsight.attempts();
+    let attempts = case.analyses.attempts();
     let own = attempts
         .row(found.entry.issue)
         .and_then(|row| attempts.service(row.service));
@@ -404,7 +409,7 @@ fn other_server(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
 
 fn machines(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
     let holder = case
-        .hindsight
+        .analyses
         .attempts()
         .row(found.entry.previous)
         .map_or(0, |row| row.machine);
@@ -414,8 +419,8 @@ fn machines(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
     )
 }
 
-fn key_words(case: &RuleContext<'_>, entry: &Entry, what: &str) -> String {
-    let name = case.hindsight.key_name(entry.credential);
+fn key_words(case: &RuleContext<'_>, entry: &OfferedCredential, what: &str) -> String {
+    let name = case.analyses.key_name(entry.credential);
     let name = name.map_or_else(String::new, |name| format!(" {}…", short(name.bytes())));
     format!("ticket key{name} {what}")
 }

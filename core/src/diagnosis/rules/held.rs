@@ -50,10 +50,10 @@ reason! {
 }
 
 fn expired(case: &RuleContext<'_>) -> RuleResult {
-    let (Some(hello), Some(gift)) = (silent_hello(case), case.latest_gift()) else {
+    let (Some(hello), Some(issuance)) = (silent_hello(case), case.latest_gift()) else {
         return RuleResult::CannotTell;
     };
-    let Some((age, lifetime, frame)) = ran_out(case, &gift) else {
+    let Some((age, lifetime, frame)) = ran_out(case, &issuance) else {
         return RuleResult::DoesNotHold;
     };
     RuleResult::holds(
@@ -68,13 +68,13 @@ fn expired(case: &RuleContext<'_>) -> RuleResult {
 }
 
 /// Age, lifetime and issue of the credential of a client all of whose credentials have run out.
-fn ran_out(case: &RuleContext<'_>, gift: &Issuance<'_>) -> Option<(i64, i64, FrameRef)> {
-    if gift.from.is_tls13() {
-        let age = case.hello_time().since(gift.over.time) / SECOND;
-        return (age > SEVEN_DAYS).then_some((age, SEVEN_DAYS, gift.over.frame));
+fn ran_out(case: &RuleContext<'_>, issuance: &Issuance<'_>) -> Option<(i64, i64, FrameRef)> {
+    if issuance.from.is_tls13() {
+        let age = case.hello_time().since(issuance.over.time) / SECOND;
+        return (age > SEVEN_DAYS).then_some((age, SEVEN_DAYS, issuance.over.frame));
     }
     let mut youngest = None;
-    for (_, credential) in case.left_with(gift.from) {
+    for (_, credential) in case.left_with(issuance.from) {
         let issue = credential.issued?;
         // A lifetime of 0 is none (RFC 5077 §3.3).
         let lifetime = credential.lifetime.filter(|seconds| *seconds > 0).map(i64::from)?;
@@ -90,17 +90,22 @@ fn ran_out(case: &RuleContext<'_>, gift: &Issuance<'_>) -> Option<(i64, i64, Fra
 /// The latest of these connections before this one. Offers stand in the order of their hellos: a session that is offered a
 /// million times is not walked through for each of its users.
 fn latest_before<'a>(case: &RuleContext<'a>, offers: &[ConnectionId]) -> Option<&'a Connection> {
-    let earlier_than =
-        |time: Timestamp| offers.partition_point(|id| case.kept.get(*id).is_none_or(|user| user.hello_time() < time));
+    let earlier_than = |time: Timestamp| {
+        offers.partition_point(|id| {
+            case.connection_store
+                .get(*id)
+                .is_none_or(|user| user.hello_time() < time)
+        })
+    };
     let before = offers.get(..earlier_than(case.hello_time()))?;
-    before.iter().rev().find_map(|id| case.kept.get(*id))
+    before.iter().rev().find_map(|id| case.connection_store.get(*id))
 }
 
 /// The latest connection before this one that issued or offered what the client was left with.
-fn last_use<'a>(case: &RuleContext<'a>, gift: &Issuance<'a>) -> &'a Connection {
-    let users = case.left_with(gift.from);
+fn last_use<'a>(case: &RuleContext<'a>, issuance: &Issuance<'a>) -> &'a Connection {
+    let users = case.left_with(issuance.from);
     let later_users = users.filter_map(|(_, credential)| latest_before(case, &credential.offers));
-    later_users.fold(gift.from, |last, user| {
+    later_users.fold(issuance.from, |last, user| {
         if user.hello_time() > last.hello_time() {
             user
         } else {
@@ -129,13 +134,13 @@ reason! {
 }
 
 fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
-    let (Some(hello), Some(gift)) = (silent_hello(case), case.latest_gift()) else {
+    let (Some(hello), Some(issuance)) = (silent_hello(case), case.latest_gift()) else {
         return RuleResult::CannotTell;
     };
-    let last = if gift.from.is_tls13() {
-        case.earlier().next().unwrap_or(gift.from)
+    let last = if issuance.from.is_tls13() {
+        case.earlier().next().unwrap_or(issuance.from)
     } else {
-        last_use(case, &gift)
+        last_use(case, &issuance)
     };
     let alert = Side::BOTH
         .into_iter()
@@ -144,12 +149,15 @@ fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
     let Some(alert) = alert.filter(|_| last.close.class.yes() == Some(&CloseClass::FatalAlert)) else {
         return RuleResult::DoesNotHold;
     };
-    let habit = case.habit();
-    if habit.alert.offered > 0 {
+    let behaviour = case.behaviour();
+    if behaviour.alert.offered > 0 {
         return RuleResult::DoesNotHold;
     }
     RuleResult::holds(
-        at_best(case, habit.differs_after(habit.alert) && !gift.from.is_tls13()),
+        at_best(
+            case,
+            behaviour.differs_after(behaviour.alert) && !issuance.from.is_tls13(),
+        ),
         "the connection that used the client's session last ended with a fatal alert",
         Evidence::new(alert.at.frame, format!("fatal alert: {}", alert.description)),
         vec![hello],
@@ -177,21 +185,21 @@ reason! {
 }
 
 fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
-    let (Some(hello), Some(gift)) = (silent_hello(case), case.latest_gift()) else {
+    let (Some(hello), Some(issuance)) = (silent_hello(case), case.latest_gift()) else {
         return RuleResult::CannotTell;
     };
-    let last = last_use(case, &gift);
+    let last = last_use(case, &issuance);
     let Some(unclean) = Unclean::of(closed_by(last, case.hello_time())) else {
         return RuleResult::DoesNotHold;
     };
-    let habit = case.habit();
-    let after = habit.after(unclean);
+    let behaviour = case.behaviour();
+    let after = behaviour.after(unclean);
     if after.offered > 0 {
         return RuleResult::DoesNotHold;
     }
-    let contrast = habit.differs_after(after);
+    let contrast = behaviour.differs_after(after);
     // In TLS 1.3 nothing ties tickets to the close: only the contrast speaks.
-    if gift.from.is_tls13() && !contrast {
+    if issuance.from.is_tls13() && !contrast {
         return RuleResult::DoesNotHold;
     }
     let side = match unclean {
@@ -208,10 +216,10 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
         at_best(case, contrast),
         format!(
             "this client offers after {} of {} clean closes and after none of {} such as the last one (p = {:.3})",
-            habit.clean.offered,
-            habit.clean.offered + habit.clean.silent,
+            behaviour.clean.offered,
+            behaviour.clean.offered + behaviour.clean.silent,
             after.silent,
-            habit.chance_after(after),
+            behaviour.chance_after(after),
         ),
         first,
         evidence,
@@ -240,11 +248,11 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     let Some((hello, facts)) = silent_hello(case).zip(case.connection.hello.yes()) else {
         return RuleResult::CannotTell;
     };
-    let attempts = case.hindsight.attempts();
+    let attempts = case.analyses.attempts();
     let Some(row) = attempts.of_connection(case.id) else {
         return RuleResult::CannotTell;
     };
-    if !facts.offers_tls13 || !case.habit().offers() {
+    if !facts.offers_tls13 || !case.behaviour().offers() {
         return RuleResult::DoesNotHold;
     }
     let Some(latest) = case.earlier().take(MAX_COUNTED).find(|earlier| offers_psk(earlier)) else {
@@ -289,7 +297,7 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
 }
 
 fn issues_none_on_resumption(case: &RuleContext<'_>) -> bool {
-    let patterns = case.insight().into_iter().flat_map(|insight| &insight.patterns);
+    let patterns = case.analysis().into_iter().flat_map(|analysis| &analysis.patterns);
     patterns
         .into_iter()
         .any(|pattern| pattern.name == "no-ticket-on-resumption")
@@ -301,7 +309,7 @@ fn offers_psk(connection: &Connection) -> bool {
 
 /// Later hellos of this client within the same burst that offer tickets.
 fn soon(case: &RuleContext<'_>, row: &Row) -> usize {
-    let attempts = case.hindsight.attempts();
+    let attempts = case.analyses.attempts();
     let (rows, turn) = attempts.of_client(row);
     let after = attempts
         .rows_at(rows.get(turn + 1..).unwrap_or_default())
@@ -311,6 +319,6 @@ fn soon(case: &RuleContext<'_>, row: &Row) -> usize {
 }
 
 /// Whether what a connection gave is known and not merely possible.
-pub(super) const fn is_sure(gift: &Issuance<'_>) -> bool {
-    matches!(gift.given, Gave::Seen | Gave::Inferred)
+pub(super) const fn is_sure(issuance: &Issuance<'_>) -> bool {
+    matches!(issuance.given, Gave::Seen | Gave::Inferred)
 }

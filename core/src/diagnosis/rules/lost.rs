@@ -85,7 +85,7 @@ fn keeps_old(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::CannotTell;
     };
     let mut offers = case
-        .hindsight
+        .analyses
         .entries(case.id)
         .filter(|(_, entry)| entry.failed())
         .peekable();

@@ -40,7 +40,7 @@ const fn rfc(rfc: u16, section: &'static str) -> Citation {
 
 /// What kind of question a reason answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum RuleStage {
     /// The packets that decide are not visible.
     NotVisible,
     /// The handshake failed.
@@ -55,7 +55,7 @@ pub enum Stage {
     Unexplained,
 }
 
-impl Stage {
+impl RuleStage {
     /// What would tell more where a reason of this kind is not certain.
     #[must_use]
     pub const fn settle(self) -> &'static str {
@@ -106,7 +106,7 @@ pub struct Reason {
     /// What it says in general, at most 80 characters, no full stop.
     pub summary: &'static str,
     /// What kind of question it answers.
-    pub stage: Stage,
+    pub stage: RuleStage,
     /// A statement of fact that explains nothing ("unexplained", "not visible").
     pub neutral: bool,
     /// Sections that it rests on.
@@ -153,7 +153,7 @@ macro_rules! reason {
             name: $name,
             since: $since,
             summary: $summary,
-            stage: $crate::diagnosis::rules::Stage::$stage,
+            stage: $crate::diagnosis::rules::RuleStage::$stage,
             neutral: false $(|| $neutral)?,
             spec: &[$($crate::diagnosis::rules::rfc($rfc, $section)),*],
             actor: $crate::diagnosis::rules::Actor::$actor,

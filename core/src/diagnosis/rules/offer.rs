@@ -87,7 +87,7 @@ fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
 /// Behind one address there may be many people with the same program: this hello begins a chain of credentials, while every
 /// chain that began before it goes on, and older chains are used after newer ones, as one store of sessions would not do.
 fn another_client(case: &RuleContext<'_>, hello: FrameRef) -> RuleResult {
-    let row = case.hindsight.attempts().of_connection(case.id);
+    let row = case.analyses.attempts().of_connection(case.id);
     if !row.is_some_and(|row| row.newcomer) {
         return RuleResult::DoesNotHold;
     }
@@ -243,10 +243,10 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::CannotTell;
     };
-    let Some(gift) = case.latest_gift() else {
+    let Some(issuance) = case.latest_gift() else {
         return nothing_visible_to_offer(case, hello.at.frame);
     };
-    let earlier = gift.from;
+    let earlier = issuance.from;
     let shown = earlier.answer.yes().map(|answer| answer.at.frame);
     let issued = shown.map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"));
     let evidence = Evidence::new(hello.at.frame, "ClientHello offers nothing");

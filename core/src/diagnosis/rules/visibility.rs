@@ -1,6 +1,6 @@
 //! What the capture cannot show.
 
-use super::super::attempts::Place;
+use super::super::attempts::RowNumber;
 use super::super::context::RuleContext;
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
@@ -55,8 +55,9 @@ pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleRes
     let (true, Some(hello)) = (lost, case.connection.hello.yes()) else {
         return RuleResult::DoesNotHold;
     };
-    let mut entries = case.hindsight.entries(case.id).peekable();
-    if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != Place::NONE || entry.accepted_before > 0) {
+    let mut entries = case.analyses.entries(case.id).peekable();
+    if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != RowNumber::NONE || entry.accepted_before > 0)
+    {
         return RuleResult::DoesNotHold;
     }
     RuleResult::holds(
@@ -101,8 +102,9 @@ fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
     if hidden || hello.encrypted_client_hello && hello.pre_shared_key {
         return RuleResult::CannotTell;
     }
-    let mut entries = case.hindsight.entries(case.id).peekable();
-    if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != Place::NONE || entry.accepted_before > 0) {
+    let mut entries = case.analyses.entries(case.id).peekable();
+    if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != RowNumber::NONE || entry.accepted_before > 0)
+    {
         return RuleResult::DoesNotHold;
     }
     let psk = case.offered().any(|offered| offered.mechanism == Mechanism::Psk);

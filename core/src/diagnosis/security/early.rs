@@ -2,8 +2,8 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use super::ground::ServiceContext;
-use super::{Shown, Told, finding};
+use super::ground::SecurityContext;
+use super::{RuleFinding, Witnesses, finding};
 use crate::diagnosis::Confidence;
 use crate::net::FrameRef;
 use crate::session::{CredentialId, EarlyData};
@@ -28,12 +28,12 @@ finding! {
     }
 }
 
-fn early_data_accepted_twice(ground: &ServiceContext<'_>) -> Option<Told> {
+fn early_data_accepted_twice(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let mut first: HashMap<CredentialId, (FrameRef, bool)> = HashMap::new();
     // A connection that was captured on two legs has one random.
     let mut randoms: HashSet<[u8; 32]> = HashSet::new();
     let mut told: HashSet<CredentialId> = HashSet::new();
-    let (mut shown, mut read) = (Shown::default(), false);
+    let (mut shown, mut read) = (Witnesses::default(), false);
     for (_, connection) in ground.connections() {
         let EarlyData::Accepted { inferred, .. } = connection.early_data else {
             continue;
@@ -63,7 +63,7 @@ fn early_data_accepted_twice(ground: &ServiceContext<'_>) -> Option<Told> {
         Confidence::Inferred
     };
     let tickets = shown.counted("ticket", "tickets");
-    Told::of(
+    RuleFinding::of(
         confidence,
         format!("early data was accepted more than once under {tickets}"),
         shown.evidence,

@@ -10,45 +10,48 @@ use crate::store::{ConnectionStore, CredentialStore};
 
 /// Read-only view of one service.
 #[derive(Debug, Clone, Copy)]
-pub struct ServiceContext<'a> {
+pub struct SecurityContext<'a> {
     /// Endpoint and name.
     pub service: &'a Service,
-    /// What hindsight says of it.
-    pub insight: &'a ServiceAnalysis,
-    /// What hindsight says of all.
-    pub hindsight: &'a ServiceAnalyses,
+    /// What service analysis says of it.
+    pub analysis: &'a ServiceAnalysis,
+    /// What service analysis says of all.
+    pub analyses: &'a ServiceAnalyses,
     /// All connections.
-    pub kept: &'a ConnectionStore,
+    pub connection_store: &'a ConnectionStore,
     /// All credentials.
-    pub ledger: &'a CredentialStore,
+    pub credential_store: &'a CredentialStore,
     /// Where each ticket key is in use.
-    pub(super) seats: &'a KeyUsage,
+    pub(super) key_usage: &'a KeyUsage,
     /// Distinct tickets that were issued here in clear or offered here, external PSKs left out.
-    pub(super) tickets: &'a [Shown<'a>],
+    pub(super) tickets: &'a [FirstShown<'a>],
 }
 
 /// A ticket, or the identity of a resumption PSK, where the service first showed it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shown<'a> {
+pub(super) struct FirstShown<'a> {
     pub(super) id: CredentialId,
     pub(super) credential: &'a Credential,
     /// The NewSessionTicket, or the ClientHello that offers it.
     pub(super) frame: FrameRef,
 }
 
-impl<'a> ServiceContext<'a> {
+impl<'a> SecurityContext<'a> {
     /// Its connections in the order of their hellos.
     pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
-        self.kept.in_turn(&self.insight.members)
+        self.connection_store.in_turn(&self.analysis.members)
     }
 
     /// Distinct tickets that were issued here in clear or offered here, external PSKs left out.
-    pub(super) fn find_tickets(&self) -> impl Iterator<Item = Shown<'a>> + use<'a> {
-        let ledger = self.ledger;
+    pub(super) fn find_tickets(&self) -> impl Iterator<Item = FirstShown<'a>> + use<'a> {
+        let credential_store = self.credential_store;
         let mut met: HashSet<CredentialId> = HashSet::new();
         let all = self.connections().flat_map(move |(id, connection)| {
             let issued = connection.issued.iter().filter_map(move |credential| {
-                let issue = ledger.get(*credential)?.issued.filter(|issue| issue.connection == id)?;
+                let issue = credential_store
+                    .get(*credential)?
+                    .issued
+                    .filter(|issue| issue.connection == id)?;
                 Some((*credential, issue.at.frame))
             });
             let hello = connection.hello.yes().map(|hello| hello.at.frame);
@@ -60,24 +63,24 @@ impl<'a> ServiceContext<'a> {
             issued.chain(offered)
         });
         all.filter_map(move |(id, frame)| {
-            let credential = ledger.get(id)?;
+            let credential = credential_store.get(id)?;
             let ticket = credential.mechanism != Mechanism::SessionId;
-            (ticket && met.insert(id)).then_some(Shown { id, credential, frame })
+            (ticket && met.insert(id)).then_some(FirstShown { id, credential, frame })
         })
     }
 }
 
-impl ServiceContext<'_> {
+impl SecurityContext<'_> {
     /// The frame in which a key was at work at that time at a service: a ticket, or the hello that offers one.
-    pub(super) fn at_work(&self, insight: &ServiceAnalysis, name: KeyName, time: Timestamp) -> Option<FrameRef> {
+    pub(super) fn at_work(&self, analysis: &ServiceAnalysis, name: KeyName, time: Timestamp) -> Option<FrameRef> {
         let mut at_that_time = self
-            .kept
-            .in_turn(&insight.members)
+            .connection_store
+            .in_turn(&analysis.members)
             .filter(|(_, connection)| connection.hello_time() == time);
         at_that_time.find_map(|(_, connection)| {
-            let under = |id: &CredentialId| self.hindsight.key_name(*id) == Some(name);
+            let under = |id: &CredentialId| self.analyses.key_name(*id) == Some(name);
             let issued = connection.issued.iter().find(|id| under(id));
-            let issue = issued.and_then(|id| self.ledger.get(*id)?.issued);
+            let issue = issued.and_then(|id| self.credential_store.get(*id)?.issued);
             let accepted = || connection.accepted.filter(under).and(connection.hello.yes());
             issue
                 .map(|issue| issue.at.frame)

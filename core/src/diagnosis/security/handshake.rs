@@ -1,9 +1,9 @@
 //! Resumptions that should not have been, and those that give up forward secrecy.
 
-use super::ground::ServiceContext;
-use super::{Severity, Shown, Told, finding};
+use super::ground::SecurityContext;
+use super::{RuleFinding, Severity, Witnesses, finding};
 use crate::diagnosis::Confidence;
-use crate::diagnosis::attempts::{ClosedBy, Decision, Entry};
+use crate::diagnosis::attempts::{ClosedBy, Decision, OfferedCredential};
 use crate::session::{Connection, Outcome, ProtocolVersion, Shape, Side};
 
 finding! {
@@ -24,12 +24,12 @@ finding! {
     }
 }
 
-fn resumed_across_sni(ground: &ServiceContext<'_>) -> Option<Told> {
-    let mut shown = Shown::default();
+fn resumed_across_sni(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let mut shown = Witnesses::default();
     let mut passed_by = false;
     let asks = asks_for_certificate(ground);
     for (used, connection) in resumptions(ground) {
-        let Some(credential) = ground.ledger.get(used.credential) else {
+        let Some(credential) = ground.credential_store.get(used.credential) else {
             continue;
         };
         let (Some(issue), Some(made), Some(now)) =
@@ -52,7 +52,7 @@ fn resumed_across_sni(ground: &ServiceContext<'_>) -> Option<Told> {
     } else {
         ""
     };
-    let told = Told::of(
+    let told = RuleFinding::of(
         Confidence::Observed,
         format!("{sessions} of sessions that were made under another server name{but}"),
         shown.evidence,
@@ -61,7 +61,7 @@ fn resumed_across_sni(ground: &ServiceContext<'_>) -> Option<Told> {
 }
 
 /// Whether full handshakes of this service ask for a client certificate; `None` where none shows it, or both.
-fn asks_for_certificate(ground: &ServiceContext<'_>) -> Option<bool> {
+fn asks_for_certificate(ground: &SecurityContext<'_>) -> Option<bool> {
     let full = ground
         .connections()
         .filter(|(_, connection)| !connection.is_tls13() && matches!(connection.shape.yes(), Some(Shape::Full(_))));
@@ -90,14 +90,14 @@ finding! {
     }
 }
 
-fn resumed_despite_must_not(ground: &ServiceContext<'_>) -> Option<Told> {
-    let (mut by_close, mut by_secret) = (Shown::default(), Shown::default());
+fn resumed_despite_must_not(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let (mut by_close, mut by_secret) = (Witnesses::default(), Witnesses::default());
     // A resumption that two rules forbid is one.
     let mut by_both = 0;
     for (used, connection) in resumptions(ground) {
         let Some(hello) = connection.hello.yes() else { continue };
         let made_without = ground
-            .ledger
+            .credential_store
             .get(used.credential)
             .and_then(|credential| credential.extended_master_secret)
             == Some(false);
@@ -129,7 +129,7 @@ fn resumed_despite_must_not(ground: &ServiceContext<'_>) -> Option<Told> {
     by_close.join(by_secret);
     by_close.count -= by_both;
     let resumptions = by_close.counted("resumption", "resumptions");
-    Told::of(
+    RuleFinding::of(
         confidence,
         format!("{resumptions} that the specification forbids"),
         by_close.evidence,
@@ -138,8 +138,8 @@ fn resumed_despite_must_not(ground: &ServiceContext<'_>) -> Option<Told> {
 
 /// The session's latest connection, where the way it ended forbids to resume it.
 fn forbidden_by_close<'a>(
-    ground: &ServiceContext<'a>,
-    used: &Entry,
+    ground: &SecurityContext<'a>,
+    used: &OfferedCredential,
     connection: &Connection,
 ) -> Option<(&'a Connection, &'static str)> {
     let old = connection.version().is_some_and(ProtocolVersion::is_tls10_or_older);
@@ -151,11 +151,11 @@ fn forbidden_by_close<'a>(
         }
     };
     let previous = ground
-        .hindsight
+        .analyses
         .attempts()
         .row(used.previous)
         .filter(|_| used.stateful)?;
-    let previous = ground.kept.get(previous.connection)?;
+    let previous = ground.connection_store.get(previous.connection)?;
     Some((previous, how))
 }
 
@@ -175,8 +175,8 @@ finding! {
     }
 }
 
-fn psk_without_dhe(ground: &ServiceContext<'_>) -> Option<Told> {
-    let mut shown = Shown::default();
+fn psk_without_dhe(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let mut shown = Witnesses::default();
     for (_, connection) in ground.connections() {
         let answer = connection.answer.yes().filter(|answer| answer.version.is_tls13());
         if let Some(answer) = answer.filter(|answer| answer.selected_psk.is_some() && !answer.key_share) {
@@ -186,7 +186,7 @@ fn psk_without_dhe(ground: &ServiceContext<'_>) -> Option<Told> {
         }
     }
     let connections = shown.counted("connection", "connections");
-    Told::of(
+    RuleFinding::of(
         Confidence::Observed,
         format!("{connections} with a PSK and without a key exchange"),
         shown.evidence,
@@ -210,8 +210,8 @@ finding! {
     }
 }
 
-fn no_ems_resumption(ground: &ServiceContext<'_>) -> Option<Told> {
-    let mut shown = Shown::default();
+fn no_ems_resumption(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let mut shown = Witnesses::default();
     let mut offered = 0_u64;
     for (_, connection) in ground.connections() {
         let resumed = matches!(connection.outcome, Outcome::Resumed(_)) && !connection.is_tls13();
@@ -231,7 +231,7 @@ fn no_ems_resumption(ground: &ServiceContext<'_>) -> Option<Told> {
         some => format!("the client offered it in {some}"),
     };
     let resumptions = shown.counted("resumption", "resumptions");
-    Told::of(
+    RuleFinding::of(
         Confidence::Observed,
         format!("{resumptions} of a session without extended master secret; {who}"),
         shown.evidence,
@@ -239,13 +239,15 @@ fn no_ems_resumption(ground: &ServiceContext<'_>) -> Option<Told> {
 }
 
 /// Sessions of TLS 1.2 and older that were accepted, and the handshake went on.
-fn resumptions<'a>(ground: &ServiceContext<'a>) -> impl Iterator<Item = (&'a Entry, &'a Connection)> + use<'a> {
-    let hindsight = ground.hindsight;
+fn resumptions<'a>(
+    ground: &SecurityContext<'a>,
+) -> impl Iterator<Item = (&'a OfferedCredential, &'a Connection)> + use<'a> {
+    let analyses = ground.analyses;
     let all = ground.connections();
     let resumed =
         all.filter(|(_, connection)| matches!(connection.outcome, Outcome::Resumed(_)) && !connection.is_tls13());
     resumed.flat_map(move |(id, connection)| {
-        let accepted = hindsight
+        let accepted = analyses
             .entries(id)
             .filter(|(_, entry)| entry.decision == Decision::Accepted);
         accepted.map(move |(_, entry)| (entry, connection))

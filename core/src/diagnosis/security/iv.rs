@@ -2,9 +2,9 @@
 
 use hashbrown::HashMap;
 
-use super::ground::{ServiceContext, Shown as Ticket};
+use super::ground::{FirstShown as Ticket, SecurityContext};
 use super::keys::short;
-use super::{Shown, Told, finding};
+use super::{RuleFinding, Witnesses, finding};
 use crate::diagnosis::Confidence;
 use crate::diagnosis::service::KeyName;
 use crate::diagnosis::service::keys::vary;
@@ -43,10 +43,10 @@ impl UnderKey<'_> {
     }
 }
 
-fn ticket_iv_reuse(ground: &ServiceContext<'_>) -> Option<Told> {
+fn ticket_iv_reuse(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let mut keys: HashMap<KeyName, UnderKey<'_>> = HashMap::new();
     for ticket in ground.tickets {
-        let name = ground.hindsight.key_name(ticket.id).filter(KeyName::is_whole);
+        let name = ground.analyses.key_name(ticket.id).filter(KeyName::is_whole);
         let head = ticket.credential.name.head();
         let (Some(name), Some(iv)) = (name, head.get(16..32).and_then(|iv| iv.first_chunk().copied())) else {
             continue;
@@ -77,7 +77,7 @@ fn ticket_iv_reuse(ground: &ServiceContext<'_>) -> Option<Told> {
         })
         .collect();
     reused.sort_by_key(|(name, first, second)| (first.frame, second.frame, *name));
-    let mut shown = Shown::default();
+    let mut shown = Witnesses::default();
     for (name, first, second) in reused {
         shown.add(Some(first.frame), || format!("a ticket under the key {}", short(name)));
         shown.show(second.frame, || {
@@ -85,7 +85,7 @@ fn ticket_iv_reuse(ground: &ServiceContext<'_>) -> Option<Told> {
         });
     }
     let ivs = shown.counted("IV was", "IVs were");
-    Told::of(
+    RuleFinding::of(
         Confidence::Observed,
         format!("{ivs} used again for another ticket under the same key"),
         shown.evidence,

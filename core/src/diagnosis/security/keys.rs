@@ -1,7 +1,7 @@
 //! Ticket keys that anyone can guess, or that are in use for too long.
 
-use super::ground::{ServiceContext, is_zero};
-use super::{Severity, Shown, Told, finding};
+use super::ground::{SecurityContext, is_zero};
+use super::{RuleFinding, Severity, Witnesses, finding};
 use crate::diagnosis::service::{KeyName, KeyTimeline};
 use crate::diagnosis::{Confidence, Evidence};
 use crate::net::hex;
@@ -30,8 +30,8 @@ finding! {
     }
 }
 
-fn stek_all_zero(ground: &ServiceContext<'_>) -> Option<Told> {
-    let (mut certain, mut by_name) = (Shown::default(), Shown::default());
+fn stek_all_zero(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let (mut certain, mut by_name) = (Witnesses::default(), Witnesses::default());
     for ticket in ground.tickets {
         let name = &ticket.credential.name;
         match name.seal {
@@ -47,14 +47,14 @@ fn stek_all_zero(ground: &ServiceContext<'_>) -> Option<Told> {
         }
     }
     let tickets = certain.counted("ticket is", "tickets are");
-    Told::of(
+    RuleFinding::of(
         Confidence::Observed,
         format!("{tickets} sealed under a key of zero bytes: anyone can open them"),
         certain.evidence,
     )
     .or_else(|| {
         let tickets = by_name.counted("ticket begins", "tickets begin");
-        Told::of(
+        RuleFinding::of(
             Confidence::Possible,
             format!(
                 "{tickets} with 16 zero bytes, where most servers write the name of the key; the key may be zero, too"
@@ -83,8 +83,8 @@ finding! {
     }
 }
 
-fn stek_weak_known_key(ground: &ServiceContext<'_>) -> Option<Told> {
-    let mut shown = Shown::default();
+fn stek_weak_known_key(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let mut shown = Witnesses::default();
     for ticket in ground.tickets {
         let how = match ticket.credential.name.seal {
             TicketMac::Guessable(Guessable::Repeating) => "that repeats its name",
@@ -96,7 +96,7 @@ fn stek_weak_known_key(ground: &ServiceContext<'_>) -> Option<Told> {
         });
     }
     let tickets = shown.counted("ticket is", "tickets are");
-    Told::of(
+    RuleFinding::of(
         Confidence::Observed,
         format!("{tickets} sealed under a key that follows from its name: anyone can open them"),
         shown.evidence,
@@ -138,8 +138,8 @@ fn in_use(key: &KeyTimeline) -> Option<(i64, Confidence)> {
     }
 }
 
-fn ticket_key_older_than_a_day(ground: &ServiceContext<'_>) -> Option<Told> {
-    let aged = ground.insight.keys.iter().filter_map(|key| Some((key, in_use(key)?)));
+fn ticket_key_older_than_a_day(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let aged = ground.analysis.keys.iter().filter_map(|key| Some((key, in_use(key)?)));
     let (key, (age, confidence)) = aged
         .filter(|(_, (age, _))| *age > DAY)
         .max_by_key(|(_, (age, confidence))| (*confidence, *age))?;
@@ -152,7 +152,7 @@ fn ticket_key_older_than_a_day(ground: &ServiceContext<'_>) -> Option<Told> {
     let evidence = [(first, "first"), (last, "last")]
         .into_iter()
         .filter_map(|(time, which)| {
-            let frame = ground.at_work(ground.insight, key.name, time)?;
+            let frame = ground.at_work(ground.analysis, key.name, time)?;
             Some(Evidence::new(
                 frame,
                 format!("the key {} {work} {which} here", short(key.name)),
@@ -164,7 +164,7 @@ fn ticket_key_older_than_a_day(ground: &ServiceContext<'_>) -> Option<Told> {
     } else {
         format!("{} hours", age / HOUR)
     };
-    let told = Told::of(
+    let told = RuleFinding::of(
         confidence,
         format!("the ticket key {} {work} over {span}", short(key.name)),
         evidence,

@@ -21,7 +21,7 @@ use crate::net::FrameRef;
 use crate::session::Service;
 use crate::store::{ConnectionStore, CredentialStore};
 
-pub use ground::ServiceContext;
+pub use ground::SecurityContext;
 use sharing::KeyUsage;
 
 /// How much a finding matters.
@@ -65,7 +65,7 @@ pub struct FindingKind {
     /// "What it means" and "How we know", in Markdown.
     pub text: &'static str,
     /// Looks for it.
-    pub rule: fn(&ServiceContext<'_>) -> Option<Told>,
+    pub rule: fn(&SecurityContext<'_>) -> Option<RuleFinding>,
 }
 
 impl FindingKind {
@@ -131,14 +131,14 @@ const EVIDENCE: usize = 6;
 
 /// What a rule found at one service.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct RuleFinding {
     confidence: Confidence,
     severity: Option<Severity>,
     summary: String,
     evidence: Vec<Evidence>,
 }
 
-impl Told {
+impl RuleFinding {
     /// Nothing where no frame shows it.
     fn of(confidence: Confidence, summary: impl Into<String>, evidence: Vec<Evidence>) -> Option<Self> {
         (!evidence.is_empty()).then(|| Self {
@@ -158,12 +158,12 @@ impl Told {
 
 /// Counts what shows a finding and keeps the first frames of it.
 #[derive(Debug, Default)]
-struct Shown {
+struct Witnesses {
     count: u64,
     evidence: Vec<Evidence>,
 }
 
-impl Shown {
+impl Witnesses {
     /// One more case of it, with the frame that shows it where there is one.
     fn add(&mut self, frame: Option<FrameRef>, text: impl FnOnce() -> String) {
         self.count += 1;
@@ -214,16 +214,20 @@ pub struct Findings(HashMap<Service, Vec<SecurityFinding>>);
 impl Findings {
     /// Over everything that was kept.
     #[must_use]
-    pub fn of(hindsight: &ServiceAnalyses, kept: &ConnectionStore, ledger: &CredentialStore) -> Self {
-        let seats = KeyUsage::of(hindsight, kept);
-        let find = |(service, insight)| {
-            let mut ground = ServiceContext {
+    pub fn of(
+        analyses: &ServiceAnalyses,
+        connection_store: &ConnectionStore,
+        credential_store: &CredentialStore,
+    ) -> Self {
+        let key_usage = KeyUsage::of(analyses, connection_store);
+        let find = |(service, analysis)| {
+            let mut ground = SecurityContext {
                 service,
-                insight,
-                hindsight,
-                kept,
-                ledger,
-                seats: &seats,
+                analysis,
+                analyses,
+                connection_store,
+                credential_store,
+                key_usage: &key_usage,
                 tickets: &[],
             };
             let tickets: Vec<_> = ground.find_tickets().collect();
@@ -231,7 +235,7 @@ impl Findings {
             let found: Vec<SecurityFinding> = FINDINGS.iter().filter_map(|kind| ask(kind, &ground)).collect();
             (!found.is_empty()).then(|| (service.clone(), found))
         };
-        Self(hindsight.services().filter_map(find).collect())
+        Self(analyses.services().filter_map(find).collect())
     }
 
     /// Those of one service, the gravest first.
@@ -241,7 +245,7 @@ impl Findings {
     }
 }
 
-fn ask(kind: &'static FindingKind, ground: &ServiceContext<'_>) -> Option<SecurityFinding> {
+fn ask(kind: &'static FindingKind, ground: &SecurityContext<'_>) -> Option<SecurityFinding> {
     let told = (kind.rule)(ground)?;
     Some(SecurityFinding {
         kind,
@@ -256,12 +260,12 @@ fn ask(kind: &'static FindingKind, ground: &ServiceContext<'_>) -> Option<Securi
 mod tests {
     use super::*;
 
-    fn frames(shown: &Shown) -> Vec<u64> {
+    fn frames(shown: &Witnesses) -> Vec<u64> {
         shown.evidence.iter().map(|evidence| evidence.frame.frame()).collect()
     }
 
-    fn shown(frames: impl IntoIterator<Item = u64>) -> Shown {
-        let mut shown = Shown::default();
+    fn shown(frames: impl IntoIterator<Item = u64>) -> Witnesses {
+        let mut shown = Witnesses::default();
         for frame in frames {
             shown.add(Some(FrameRef::new(0, frame)), || "a ticket".to_owned());
         }
@@ -277,7 +281,7 @@ mod tests {
         all.join(shown(7..=9));
         assert_eq!((all.count, frames(&all)), (8, vec![1, 2, 3, 4, 7, 8]));
         // A case that began before it was counted.
-        let mut none = Shown::default();
+        let mut none = Witnesses::default();
         none.join(shown([]));
         assert_eq!(
             (none.count, none.counted("ticket", "tickets")),
@@ -296,8 +300,8 @@ mod tests {
 
     #[test]
     fn nothing_is_told_without_a_frame() {
-        assert!(Told::of(Confidence::Observed, "found", Vec::new()).is_none());
-        let told = Told::of(Confidence::Observed, "found", shown([1]).evidence).expect("a frame");
+        assert!(RuleFinding::of(Confidence::Observed, "found", Vec::new()).is_none());
+        let told = RuleFinding::of(Confidence::Observed, "found", shown([1]).evidence).expect("a frame");
         assert_eq!(told.severity, None);
         assert_eq!(told.raised(Severity::High).severity, Some(Severity::High));
     }

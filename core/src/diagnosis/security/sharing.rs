@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 
 use super::keys::short;
-use super::{ServiceContext, Shown, Told, finding};
+use super::{RuleFinding, SecurityContext, Witnesses, finding};
 use crate::diagnosis::service::{KeyName, ServiceAnalyses, ServiceAnalysis};
 use crate::diagnosis::{Confidence, Evidence};
 use crate::net::Endpoint;
@@ -32,23 +32,23 @@ pub(super) struct KeyUsage(HashMap<KeyName, Vec<Seat>>);
 
 impl KeyUsage {
     /// Over all services. Only names of full length count: equal ones are the same key beyond doubt.
-    pub(super) fn of(hindsight: &ServiceAnalyses, kept: &ConnectionStore) -> Self {
+    pub(super) fn of(analyses: &ServiceAnalyses, connection_store: &ConnectionStore) -> Self {
         let mut places: HashMap<KeyName, Vec<(&Service, &ServiceAnalysis)>> = HashMap::new();
-        for (service, insight) in hindsight.services() {
-            for key in at_work(insight) {
-                places.entry(key).or_default().push((service, insight));
+        for (service, analysis) in analyses.services() {
+            for key in at_work(analysis) {
+                places.entry(key).or_default().push((service, analysis));
             }
         }
         places.retain(|_, places| places.len() > 1);
-        let seats = places.into_iter().map(|(name, mut places)| {
+        let key_usage = places.into_iter().map(|(name, mut places)| {
             places.sort_unstable_by_key(|(service, _)| *service);
-            let seats = places.into_iter().take(MAX_SEATS).map(|(service, insight)| Seat {
+            let key_usage = places.into_iter().take(MAX_SEATS).map(|(service, analysis)| Seat {
                 service: service.clone(),
-                certificates: certificates(insight, kept),
+                certificates: certificates(analysis, connection_store),
             });
-            (name, seats.collect())
+            (name, key_usage.collect())
         });
-        Self(seats.collect())
+        Self(key_usage.collect())
     }
 
     fn get(&self, name: KeyName) -> &[Seat] {
@@ -57,17 +57,17 @@ impl KeyUsage {
 }
 
 /// Keys of full name that a service issued or accepted tickets under.
-fn at_work(insight: &ServiceAnalysis) -> impl Iterator<Item = KeyName> {
-    let working = insight.keys.iter().filter(|key| key.alive.is_some());
+fn at_work(analysis: &ServiceAnalysis) -> impl Iterator<Item = KeyName> {
+    let working = analysis.keys.iter().filter(|key| key.alive.is_some());
     working.map(|key| key.name).filter(KeyName::is_whole)
 }
 
 /// Certificates that a service showed in clear (TLS 1.2 and older).
-fn certificates(insight: &ServiceAnalysis, kept: &ConnectionStore) -> Certificates {
-    let shown = insight
+fn certificates(analysis: &ServiceAnalysis, connection_store: &ConnectionStore) -> Certificates {
+    let shown = analysis
         .members
         .iter()
-        .filter_map(|id| Some(kept.get(*id)?.certificate?.0));
+        .filter_map(|id| Some(connection_store.get(*id)?.certificate?.0));
     let mut certificates = Certificates::new();
     for certificate in shown {
         if certificates.len() == MAX_CERTIFICATES {
@@ -117,29 +117,29 @@ finding! {
     }
 }
 
-fn stek_shared_across_hosts(ground: &ServiceContext<'_>) -> Option<Told> {
+fn stek_shared_across_hosts(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let elsewhere = |own: &Endpoint, other: &Endpoint| own.ip != other.ip;
     shared(ground, elsewhere, true)
 }
 
-fn stek_shared_across_sni(ground: &ServiceContext<'_>) -> Option<Told> {
+fn stek_shared_across_sni(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let here = |own: &Endpoint, other: &Endpoint| own.ip == other.ip;
     shared(ground, here, false)
 }
 
 /// The first key that this service has in common with another one of those, and how many others there are.
 fn shared(
-    ground: &ServiceContext<'_>,
+    ground: &SecurityContext<'_>,
     other_place: impl Fn(&Endpoint, &Endpoint) -> bool,
     unseen: bool,
-) -> Option<Told> {
+) -> Option<RuleFinding> {
     let mut own: Option<Certificates> = None;
     let mut found: Vec<(KeyName, &Seat, Confidence)> = Vec::new();
     let mut met: BTreeSet<&Service> = BTreeSet::new();
-    for name in at_work(ground.insight) {
-        let seats = ground.seats.get(name).iter();
-        for seat in seats.filter(|seat| other_place(&ground.service.server, &seat.service.server)) {
-            let own = own.get_or_insert_with(|| certificates(ground.insight, ground.kept));
+    for name in at_work(ground.analysis) {
+        let key_usage = ground.key_usage.get(name).iter();
+        for seat in key_usage.filter(|seat| other_place(&ground.service.server, &seat.service.server)) {
+            let own = own.get_or_insert_with(|| certificates(ground.analysis, ground.connection_store));
             let told = apart(ground.service, own, seat).filter(|told| unseen || *told == Confidence::Observed);
             if let Some(confidence) = told.filter(|_| met.insert(&seat.service)) {
                 found.push((name, seat, confidence));
@@ -165,7 +165,7 @@ fn shared(
         Confidence::Observed => "which shows another certificate",
         Confidence::Inferred | Confidence::Possible => "under another server name; the certificates are not visible",
     };
-    Told::of(
+    RuleFinding::of(
         confidence,
         format!("the ticket key {} is also in use at {place}{more}, {but}", short(*name)),
         evidence(ground, *name, &seat.service),
@@ -189,17 +189,17 @@ fn apart(own: &Service, certificates: &Certificates, seat: &Seat) -> Option<Conf
 }
 
 /// The key at work here and there, and the certificate of either.
-fn evidence(ground: &ServiceContext<'_>, name: KeyName, other: &Service) -> Vec<Evidence> {
-    let mut shown = Shown::default();
-    for (place, insight) in [
-        ("here", Some(ground.insight)),
-        ("there", ground.hindsight.service(other)),
+fn evidence(ground: &SecurityContext<'_>, name: KeyName, other: &Service) -> Vec<Evidence> {
+    let mut shown = Witnesses::default();
+    for (place, analysis) in [
+        ("here", Some(ground.analysis)),
+        ("there", ground.analyses.service(other)),
     ] {
-        let Some(insight) = insight else { continue };
-        let first = insight.key(name).and_then(|key| key.alive);
-        let frame = first.and_then(|(first, _)| ground.at_work(insight, name, first));
+        let Some(analysis) = analysis else { continue };
+        let first = analysis.key(name).and_then(|key| key.alive);
+        let frame = first.and_then(|(first, _)| ground.at_work(analysis, name, first));
         shown.add(frame, || format!("the key {} is at work {place}", short(name)));
-        let mut members = ground.kept.in_turn(&insight.members);
+        let mut members = ground.connection_store.in_turn(&analysis.members);
         let certificate = members.find_map(|(_, connection)| connection.certificate);
         if let Some((_, frame)) = certificate {
             shown.add(Some(frame), || format!("the certificate {place}"));

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use hashbrown::HashSet;
 
-use super::ground::ServiceContext;
-use super::{Severity, Shown, Told, finding};
+use super::ground::SecurityContext;
+use super::{RuleFinding, Severity, Witnesses, finding};
 use crate::diagnosis::Confidence;
 use crate::net::FrameRef;
 use crate::session::{Credential, CredentialId, Mechanism, OfferKind};
@@ -30,8 +30,8 @@ finding! {
     }
 }
 
-fn ticket_lifetime_over_7d(ground: &ServiceContext<'_>) -> Option<Told> {
-    let mut shown = Shown::default();
+fn ticket_lifetime_over_7d(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let mut shown = Witnesses::default();
     let mut longest = 0;
     for ticket in ground.tickets {
         let (Some(issue), Some(lifetime)) = (ticket.credential.issued, ticket.credential.lifetime) else {
@@ -45,7 +45,7 @@ fn ticket_lifetime_over_7d(ground: &ServiceContext<'_>) -> Option<Told> {
         }
     }
     let tickets = shown.counted("ticket was", "tickets were");
-    Told::of(
+    RuleFinding::of(
         Confidence::Observed,
         format!(
             "{tickets} issued with a lifetime of more than seven days, up to {:.1} days",
@@ -73,9 +73,9 @@ finding! {
     }
 }
 
-fn ticket_reuse_linkable(ground: &ServiceContext<'_>) -> Option<Told> {
+fn ticket_reuse_linkable(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let mut met: HashSet<CredentialId> = HashSet::new();
-    let mut shown = Shown::default();
+    let mut shown = Witnesses::default();
     let mut moved = 0_u64;
     for (_, connection) in ground.connections() {
         let psks = connection
@@ -83,7 +83,7 @@ fn ticket_reuse_linkable(ground: &ServiceContext<'_>) -> Option<Told> {
             .iter()
             .filter(|offer| offer.kind == OfferKind::Resumption(Mechanism::Psk));
         for id in psks.map(|offer| offer.credential) {
-            let Some(credential) = ground.ledger.get(id).filter(|_| met.insert(id)) else {
+            let Some(credential) = ground.credential_store.get(id).filter(|_| met.insert(id)) else {
                 continue;
             };
             let offers = handshakes(ground, credential);
@@ -108,7 +108,7 @@ fn ticket_reuse_linkable(ground: &ServiceContext<'_>) -> Option<Told> {
     } else {
         String::new()
     };
-    let told = Told::of(
+    let told = RuleFinding::of(
         Confidence::Observed,
         format!("{tickets} offered on more than one connection{from}"),
         shown.evidence,
@@ -117,20 +117,23 @@ fn ticket_reuse_linkable(ground: &ServiceContext<'_>) -> Option<Told> {
 }
 
 /// An offer of a ticket.
-struct Offered {
+struct TicketOffer {
     frame: FrameRef,
     client: IpAddr,
 }
 
 /// The distinct handshakes that offered a credential, in their order: one that was captured twice, on both legs of a
 /// proxy, has one random.
-fn handshakes(ground: &ServiceContext<'_>, credential: &Credential) -> Vec<Offered> {
+fn handshakes(ground: &SecurityContext<'_>, credential: &Credential) -> Vec<TicketOffer> {
     let mut randoms: HashSet<[u8; 32]> = HashSet::new();
-    let offers = credential.offers.iter().filter_map(|id| ground.kept.get(*id));
+    let offers = credential
+        .offers
+        .iter()
+        .filter_map(|id| ground.connection_store.get(*id));
     offers
         .filter_map(|connection| {
             let hello = connection.hello.yes().filter(|hello| randoms.insert(hello.random))?;
-            Some(Offered {
+            Some(TicketOffer {
                 frame: hello.at.frame,
                 client: connection.client_address(),
             })

@@ -1,4 +1,4 @@
-//! The catalogue of patterns: what hindsight can say about a service, with its explanation. `explain`,
+//! The catalogue of patterns: what service analysis can say about a service, with its explanation. `explain`,
 //! `docs/reasons.md` and completions are functions over [`PATTERNS`]; nothing else lists patterns.
 
 /// One entry of the catalogue.

@@ -25,21 +25,19 @@ pub(super) struct Domain {
 /// then the key a connection issues under, or accepts, names its domain.
 pub(super) fn tell_apart(
     members: &[(ConnectionId, &Connection)],
-    insight: &ServiceAnalysis,
-    hindsight: &ServiceAnalyses,
+    analysis: &ServiceAnalysis,
+    analyses: &ServiceAnalyses,
 ) -> Vec<Domain> {
-    let issuing = insight.keys.iter().filter(|timeline| timeline.issues > 0);
+    let issuing = analysis.keys.iter().filter(|timeline| timeline.issues > 0);
     let side_by_side = all_overlap(issuing.filter_map(|timeline| timeline.issued));
     // A ticket that is renewed where nobody saw which one was offered may have been under any key.
-    if !side_by_side || accepts_foreign_key(members, hindsight) || insight.renews_unnamed {
+    if !side_by_side || accepts_foreign_key(members, analyses) || analysis.renews_unnamed {
         return Vec::new();
     }
     let mut domains: BTreeMap<KeyName, Domain> = BTreeMap::new();
     for (id, connection) in members {
-        let accepted = connection
-            .accepted
-            .and_then(|credential| hindsight.key_name(credential));
-        let Some(name) = hindsight.issued_under(connection).or(accepted) else {
+        let accepted = connection.accepted.and_then(|credential| analyses.key_name(credential));
+        let Some(name) = analyses.issued_under(connection).or(accepted) else {
             continue;
         };
         domains
@@ -82,12 +80,10 @@ fn all_overlap<T: PartialOrd + Copy>(spans: impl Iterator<Item = (T, T)> + Clone
 }
 
 /// A renewal under another key than the accepted one: this domain holds both.
-fn accepts_foreign_key(members: &[(ConnectionId, &Connection)], hindsight: &ServiceAnalyses) -> bool {
+fn accepts_foreign_key(members: &[(ConnectionId, &Connection)], analyses: &ServiceAnalyses) -> bool {
     members.iter().any(|(_, connection)| {
-        let accepted = connection
-            .accepted
-            .and_then(|credential| hindsight.key_name(credential));
-        let issued = hindsight.issued_under(connection);
+        let accepted = connection.accepted.and_then(|credential| analyses.key_name(credential));
+        let issued = analyses.issued_under(connection);
         accepted.is_some() && issued.is_some() && accepted != issued
     })
 }

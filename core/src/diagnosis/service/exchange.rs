@@ -21,27 +21,27 @@ pub struct Exchange {
 }
 
 /// By machine where these are told apart, else by cache domain; empty where neither is.
-pub(super) fn table(insight: &ServiceAnalysis, hindsight: &ServiceAnalyses) -> Vec<Exchange> {
-    if insight.backends.len() > 1 {
-        count(insight, hindsight, "backend", |id| hindsight.backend(id))
-    } else if insight.domains.len() > 1 {
-        count(insight, hindsight, "domain", |id| hindsight.domain(id))
+pub(super) fn table(analysis: &ServiceAnalysis, analyses: &ServiceAnalyses) -> Vec<Exchange> {
+    if analysis.backends.len() > 1 {
+        count(analysis, analyses, "backend", |id| analyses.backend(id))
+    } else if analysis.domains.len() > 1 {
+        count(analysis, analyses, "domain", |id| analyses.domain(id))
     } else {
         Vec::new()
     }
 }
 
 fn count(
-    insight: &ServiceAnalysis,
-    hindsight: &ServiceAnalyses,
+    analysis: &ServiceAnalysis,
+    analyses: &ServiceAnalyses,
     kind: &str,
     number: impl Fn(ConnectionId) -> Option<u16>,
 ) -> Vec<Exchange> {
     let mut cells: BTreeMap<(u16, u16), [u64; 2]> = BTreeMap::new();
-    let attempts = hindsight.attempts();
-    for id in &insight.members {
+    let attempts = analyses.attempts();
+    for id in &analysis.members {
         // Numbers count within a service: what another one issued has no label here, nor what was concluded.
-        for (_, entry) in hindsight
+        for (_, entry) in analyses
             .entries(*id)
             .filter(|(_, entry)| !entry.foreign && !entry.concluded)
         {

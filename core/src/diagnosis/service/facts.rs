@@ -39,7 +39,7 @@ fn none_on_resumption(finder: &Finder<'_>) -> Option<Pattern> {
     if issues_on_resumption(finder) {
         return None;
     }
-    let attempts = finder.hindsight.attempts();
+    let attempts = finder.analyses.attempts();
     let (mut after_full, mut silent) = (0_usize, Vec::new());
     for row in attempts
         .rows_at(&finder.part.rows)
@@ -76,7 +76,7 @@ fn issues_on_resumption(finder: &Finder<'_>) -> bool {
         .members
         .iter()
         .filter(|(_, it)| it.is_tls13() && it.accepted.is_some());
-    let mut rows = finder.hindsight.attempts().rows_at(&finder.part.rows);
+    let mut rows = finder.analyses.attempts().rows_at(&finder.part.rows);
     resumptions.any(|(_, connection)| issues(connection)) || rows.any(|row| row.spent && resumed(finder, row))
 }
 
@@ -110,7 +110,7 @@ fn nothing_left(finder: &Finder<'_>, after_full: usize, silent: &[ConnectionId])
 
 /// Whether a row resumed a session of TLS 1.3.
 fn resumed(finder: &Finder<'_>, row: &Row) -> bool {
-    let mut entries = finder.hindsight.attempts().of_row(row);
+    let mut entries = finder.analyses.attempts().of_row(row);
     entries.any(|(_, entry)| entry.decision == Decision::Accepted && entry.mechanism == Mechanism::Psk)
 }
 
@@ -161,7 +161,7 @@ fn client_never_offers(finder: &Finder<'_>) -> Option<Pattern> {
         );
         decided || !connection.offers.is_empty()
     };
-    if finder.insight.resumes_unnamed || finder.members.iter().any(|(_, connection)| offers(connection)) {
+    if finder.analysis.resumes_unnamed || finder.members.iter().any(|(_, connection)| offers(connection)) {
         return None;
     }
     let mut evidence = Vec::new();
@@ -206,8 +206,8 @@ fn client_never_offers(finder: &Finder<'_>) -> Option<Pattern> {
 fn first_under<'a>(finder: &Finder<'a>) -> HashMap<KeyName, &'a Connection> {
     let mut first = HashMap::new();
     for (_, connection) in finder.members {
-        let accepted = connection.accepted.and_then(|id| finder.hindsight.key_name(id));
-        let issued = finder.hindsight.issued_under(connection);
+        let accepted = connection.accepted.and_then(|id| finder.analyses.key_name(id));
+        let issued = finder.analyses.issued_under(connection);
         for name in [accepted, issued].into_iter().flatten() {
             first.entry(name).or_insert(*connection);
         }
@@ -217,7 +217,7 @@ fn first_under<'a>(finder: &Finder<'a>) -> HashMap<KeyName, &'a Connection> {
 
 /// Several ticket keys side by side, and nothing on the wire but one machine.
 fn keys_of_one_machine(finder: &Finder<'_>, found: &[Pattern]) -> Option<Pattern> {
-    let insight = finder.insight;
+    let analysis = finder.analysis;
     let marks: BTreeSet<_> = finder
         .members
         .iter()
@@ -228,14 +228,14 @@ fn keys_of_one_machine(finder: &Finder<'_>, found: &[Pattern]) -> Option<Pattern
         .iter()
         .all(|(ttl, mac)| INITIAL_TTL.contains(ttl) && mac.is_some());
     if !found.iter().any(|known| known.name == "ticket-keys-not-shared")
-        || !insight.backends.is_empty()
+        || !analysis.backends.is_empty()
         || marks.len() != 1
         || !on_link
     {
         return None;
     }
     let first = first_under(finder);
-    let evidence: Vec<Evidence> = insight
+    let evidence: Vec<Evidence> = analysis
         .keys
         .iter()
         .filter_map(|timeline| {
@@ -257,7 +257,7 @@ fn keys_of_one_machine(finder: &Finder<'_>, found: &[Pattern]) -> Option<Pattern
             Confidence::Possible,
             format!(
                 "{} ticket keys are in use, and TTL and MAC address of all answers are those of one machine",
-                insight.keys.len()
+                analysis.keys.len()
             ),
             evidence,
         )

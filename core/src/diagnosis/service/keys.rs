@@ -71,12 +71,16 @@ struct Class {
 type Ticket<'a> = (CredentialId, &'a Credential);
 
 impl KeyNames {
-    /// Learns the names of all tickets in the ledger.
+    /// Learns the names of all tickets in the credential store.
     #[must_use]
-    pub fn learn(ledger: &CredentialStore) -> Self {
+    pub fn learn(credential_store: &CredentialStore) -> Self {
         let mut tickets: Vec<Ticket<'_>> =
-            Vec::with_capacity(ledger.iter().filter(|(_, it)| may_have_name(it)).count());
-        tickets.extend(ledger.iter().filter(|(_, credential)| may_have_name(credential)));
+            Vec::with_capacity(credential_store.iter().filter(|(_, it)| may_have_name(it)).count());
+        tickets.extend(
+            credential_store
+                .iter()
+                .filter(|(_, credential)| may_have_name(credential)),
+        );
         Self::learn_from(tickets)
     }
 
@@ -218,7 +222,7 @@ mod tests {
 
     /// The lengths of the names of tickets of one server: each begins with these bytes, noise behind.
     fn names(tickets: &[(&[u8], usize)]) -> Vec<u8> {
-        let mut ledger = CredentialStore::default();
+        let mut credential_store = CredentialStore::default();
         let ids: Vec<CredentialId> = tickets
             .iter()
             .zip(1..)
@@ -226,12 +230,12 @@ mod tests {
                 let mut bytes = head.to_vec();
                 bytes.extend(noise(seed, length - head.len()));
                 let name = CredentialFingerprint::of(&bytes);
-                ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || {
+                credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || {
                     Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
                 })
             })
             .collect();
-        let learned = KeyNames::learn(&ledger);
+        let learned = KeyNames::learn(&credential_store);
         let length = |id: &CredentialId| learned.of(*id).map_or(0, |name| name.length);
         ids.iter().map(length).collect()
     }

@@ -1,4 +1,4 @@
-//! What only hindsight shows: machines, cache domains, ticket keys, and patterns over many connections of a service.
+//! What only service analysis shows: machines, cache domains, ticket keys, and patterns over many connections of a service.
 //!
 //! Built once over all kept connections when a report is made. Reasons may be settled by it; outcomes never change.
 
@@ -18,7 +18,7 @@ use std::hash::Hash;
 use hashbrown::{HashMap, HashSet};
 
 use crate::diagnosis::answer::Answer;
-use crate::diagnosis::attempts::{Attempts, Entry, Sources};
+use crate::diagnosis::attempts::{Attempts, OfferedCredential, Sources};
 use crate::diagnosis::contest::{self, Standing};
 use crate::diagnosis::explanations::{Kind, ServiceContext};
 use crate::diagnosis::judge::needs_reason;
@@ -45,7 +45,7 @@ pub struct Label {
     pub because: Vec<String>,
 }
 
-/// What hindsight says of one service.
+/// What service analysis says of one service.
 #[derive(Debug, Default)]
 pub struct ServiceAnalysis {
     /// Its connections in the order of their hellos.
@@ -102,7 +102,7 @@ impl ServiceAnalysis {
     }
 }
 
-/// Everything hindsight shows.
+/// Everything service analysis shows.
 #[derive(Debug, Default)]
 pub struct ServiceAnalyses {
     services: HashMap<Service, ServiceAnalysis>,
@@ -138,19 +138,19 @@ impl ServiceAnalyses {
     /// line.
     #[must_use]
     pub fn around(
-        kept: &ConnectionStore,
-        ledger: &CredentialStore,
+        connection_store: &ConnectionStore,
+        credential_store: &CredentialStore,
         neighbours: impl Iterator<Item = (At, Neighbour)>,
         order: &[ConnectionId],
         about: &Connection,
     ) -> Self {
-        let mut hindsight = Self::default();
+        let mut analyses = Self::default();
         let service = Service::of(about);
         let judged = needs_reason(about);
         let here = |connection: &Connection| {
             connection.server == service.server && connection.transport.kind() == service.transport
         };
-        let all = || kept.in_turn(order);
+        let all = || connection_store.in_turn(order);
         let near: Vec<ConnectionId> = all()
             .filter(|(_, connection)| judged || here(connection))
             .map(|(id, _)| id)
@@ -158,59 +158,64 @@ impl ServiceAnalyses {
         let claims: Vec<(At, Neighbour)> = neighbours
             .filter(|(_, what)| matches!(what, Neighbour::Claims { ip, .. } if judged || *ip == service.server.ip))
             .collect();
-        let endpoints = hindsight.endpoints(kept, &claims, &near);
+        let endpoints = analyses.endpoints(connection_store, &claims, &near);
         let credentials = all().flat_map(|(_, connection)| {
             let offered = connection.offers.iter().map(|offer| offer.credential);
             connection.issued.iter().copied().chain(offered)
         });
-        hindsight.key_names = KeyNames::learn_some(credentials.filter_map(|id| Some((id, ledger.get(id)?))));
+        analyses.key_names = KeyNames::learn_some(credentials.filter_map(|id| Some((id, credential_store.get(id)?))));
         let of_service =
             |connection: &Connection| here(connection) && connection.server_name() == service.name.as_ref();
         let mut members: Vec<_> = all().filter(|(_, connection)| of_service(connection)).collect();
-        let insight = if judged {
-            hindsight.attempts = hindsight.table(kept, ledger, order);
-            hindsight.insight(&service, members, &endpoints, kept, ledger)
+        let analysis = if judged {
+            analyses.attempts = analyses.table(connection_store, credential_store, order);
+            analyses.analysis(&service, members, &endpoints, connection_store, credential_store)
         } else {
-            let mut insight = hindsight.marks(&service, &members, &endpoints, ledger);
-            hindsight.tell_domains(&service, &mut members, &mut insight, &endpoints);
-            insight
+            let mut analysis = analyses.marks(&service, &members, &endpoints, credential_store);
+            analyses.tell_domains(&service, &mut members, &mut analysis, &endpoints);
+            analysis
         };
-        hindsight.services.insert(service, insight);
-        hindsight
+        analyses.services.insert(service, analysis);
+        analyses
     }
 
     /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
     /// The names of the keys are asked for late: somebody else may learn them meanwhile.
     #[must_use]
     pub fn of(
-        kept: &ConnectionStore,
-        ledger: &CredentialStore,
+        connection_store: &ConnectionStore,
+        credential_store: &CredentialStore,
         neighbours: &[(At, Neighbour)],
         order: &[ConnectionId],
         key_names: impl FnOnce() -> KeyNames,
     ) -> Self {
-        let mut hindsight = Self::default();
+        let mut analyses = Self::default();
         // In the order of their hellos, and so are the members of every group. One grouping after the other: both at
         // once would be the most memory that a run takes.
-        let endpoints = hindsight.endpoints(kept, neighbours, order);
-        let by_service = grouped(kept, order, Service::of);
-        hindsight.key_names = key_names();
-        hindsight.attempts = hindsight.table(kept, ledger, order);
+        let endpoints = analyses.endpoints(connection_store, neighbours, order);
+        let by_service = grouped(connection_store, order, Service::of);
+        analyses.key_names = key_names();
+        analyses.attempts = analyses.table(connection_store, credential_store, order);
         for (service, members) in by_service {
-            let insight = hindsight.insight(&service, members, &endpoints, kept, ledger);
-            hindsight.services.insert(service, insight);
+            let analysis = analyses.analysis(&service, members, &endpoints, connection_store, credential_store);
+            analyses.services.insert(service, analysis);
         }
-        hindsight
+        analyses
     }
 
     /// The attempt table, once machines and key names are known.
-    fn table(&self, kept: &ConnectionStore, ledger: &CredentialStore, order: &[ConnectionId]) -> Attempts {
+    fn table(
+        &self,
+        connection_store: &ConnectionStore,
+        credential_store: &CredentialStore,
+        order: &[ConnectionId],
+    ) -> Attempts {
         let machine = |id| self.backend(id);
         let sources = Sources {
             keys: &self.key_names,
             machine: &machine,
         };
-        Attempts::of(kept, ledger, order, &sources)
+        Attempts::of(connection_store, credential_store, order, &sources)
     }
 
     /// What marks and keys show of one service.
@@ -219,7 +224,7 @@ impl ServiceAnalyses {
         service: &Service,
         members: &[(ConnectionId, &Connection)],
         endpoints: &Endpoints,
-        ledger: &CredentialStore,
+        credential_store: &CredentialStore,
     ) -> ServiceAnalysis {
         // The port and the transport: who answers there by UDP is not who answers by TCP.
         let place = (service.server, service.transport);
@@ -228,7 +233,7 @@ impl ServiceAnalyses {
             members: members.iter().map(|(id, _)| *id).collect(),
             backends: self.labels_of(members, machines.map(Vec::as_slice).unwrap_or_default()),
             takeovers: endpoints.takeovers.get(&place).cloned().unwrap_or_default(),
-            keys: timelines::of_service(members, &self.attempts, &self.key_names, ledger),
+            keys: timelines::of_service(members, &self.attempts, &self.key_names, credential_store),
             // Without its hello a connection has no server name: loss is a matter of the endpoint.
             lossy: endpoints.lossy.contains(&place),
             resumes_unnamed: endpoints.resuming_unnamed.contains(&place),
@@ -238,24 +243,24 @@ impl ServiceAnalyses {
     }
 
     /// What is to be said of one service.
-    fn insight(
+    fn analysis(
         &mut self,
         service: &Service,
         mut members: Vec<(ConnectionId, &Connection)>,
         endpoints: &Endpoints,
-        kept: &ConnectionStore,
-        ledger: &CredentialStore,
+        connection_store: &ConnectionStore,
+        credential_store: &CredentialStore,
     ) -> ServiceAnalysis {
-        let mut insight = self.marks(service, &members, endpoints, ledger);
+        let mut analysis = self.marks(service, &members, endpoints, credential_store);
         let part = self.attempts.part_of(service).cloned().unwrap_or_default();
-        let ground = ServiceContext::of(&self.attempts, &part, &insight.takeovers);
-        insight.standing = contest::hold(&ground);
-        contest::mark(&mut self.attempts, &insight.standing);
-        self.tell_domains(service, &mut members, &mut insight, endpoints);
-        insight.exchanges = exchange::table(&insight, self);
-        insight.patterns = patterns::find(&members, &part, &insight, self, kept);
-        insight.answer = Answer::of(&members, &insight, self);
-        insight
+        let ground = ServiceContext::of(&self.attempts, &part, &analysis.takeovers);
+        analysis.standing = contest::hold(&ground);
+        contest::mark(&mut self.attempts, &analysis.standing);
+        self.tell_domains(service, &mut members, &mut analysis, endpoints);
+        analysis.exchanges = exchange::table(&analysis, self);
+        analysis.patterns = patterns::find(&members, &part, &analysis, self, connection_store);
+        analysis.answer = Answer::of(&members, &analysis, self);
+        analysis
     }
 
     /// Cache domains, and which of them each connection belongs to.
@@ -263,7 +268,7 @@ impl ServiceAnalyses {
         &mut self,
         service: &Service,
         members: &mut Vec<(ConnectionId, &Connection)>,
-        insight: &mut ServiceAnalysis,
+        analysis: &mut ServiceAnalysis,
         endpoints: &Endpoints,
     ) {
         // Without its hello a connection may be of any of the names, which number their domains each by itself.
@@ -271,7 +276,7 @@ impl ServiceAnalyses {
             connection.hello.yes().is_some() || !endpoints.named.contains(&(service.server, service.transport))
         };
         members.retain(|(_, connection)| known(connection));
-        let domains = domains::tell_apart(members, insight, self);
+        let domains = domains::tell_apart(members, analysis, self);
         for (number, domain) in (1..).zip(&domains) {
             self.domain_of.extend(domain.connections.iter().map(|id| (*id, number)));
         }
@@ -280,13 +285,13 @@ impl ServiceAnalyses {
             connections: domain.connections.len() as u64,
             because: domain.because.clone(),
         };
-        insight.domains = (1..).zip(&domains).map(label).collect();
+        analysis.domains = (1..).zip(&domains).map(label).collect();
     }
 
     /// What is a matter of the address and not of the name, with the machines of each connection.
     fn endpoints(
         &mut self,
-        kept: &ConnectionStore,
+        connection_store: &ConnectionStore,
         neighbours: &[(At, Neighbour)],
         order: &[ConnectionId],
     ) -> Endpoints {
@@ -297,7 +302,7 @@ impl ServiceAnalyses {
                 claims.entry(*ip).or_default().push((*at, *neighbour));
             }
         }
-        for (endpoint, members) in grouped(kept, order, |connection| {
+        for (endpoint, members) in grouped(connection_store, order, |connection| {
             (connection.server, connection.transport.kind())
         }) {
             let told = machines::tell_apart(&members);
@@ -351,7 +356,7 @@ impl ServiceAnalyses {
     }
 
     /// The entries of a connection in the attempt table, with their numbers.
-    pub fn entries(&self, id: ConnectionId) -> impl Iterator<Item = (u32, &Entry)> {
+    pub fn entries(&self, id: ConnectionId) -> impl Iterator<Item = (u32, &OfferedCredential)> {
         let row = self.attempts.of_connection(id);
         row.into_iter().flat_map(|row| self.attempts.of_row(row))
     }
@@ -395,12 +400,12 @@ impl ServiceAnalyses {
 
 /// Connections by a key, in the order given.
 fn grouped<'a, K: Eq + Hash>(
-    kept: &'a ConnectionStore,
+    connection_store: &'a ConnectionStore,
     order: &[ConnectionId],
     key: impl Fn(&Connection) -> K,
 ) -> HashMap<K, Vec<(ConnectionId, &'a Connection)>> {
     let mut groups: HashMap<K, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-    for (id, connection) in kept.in_turn(order) {
+    for (id, connection) in connection_store.in_turn(order) {
         groups.entry(key(connection)).or_default().push((id, connection));
     }
     groups

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use hashbrown::HashSet;
 
-use crate::diagnosis::attempts::{Entry, Place, ServicePart};
+use crate::diagnosis::attempts::{OfferedCredential, RowNumber, ServicePart};
 use crate::diagnosis::contest::Standing;
 use crate::diagnosis::explanations::words::{clock, duration};
 use crate::diagnosis::explanations::{Family, Kind};
@@ -84,16 +84,16 @@ pub(in crate::diagnosis) const MAX_RIVALS: usize = 5;
 pub(super) fn find(
     members: &[(ConnectionId, &Connection)],
     part: &ServicePart,
-    insight: &ServiceAnalysis,
-    hindsight: &ServiceAnalyses,
-    kept: &ConnectionStore,
+    analysis: &ServiceAnalysis,
+    analyses: &ServiceAnalyses,
+    connection_store: &ConnectionStore,
 ) -> Vec<Pattern> {
     let finder = Finder {
         members,
         part,
-        insight,
-        hindsight,
-        kept,
+        analysis,
+        analyses,
+        connection_store,
     };
     let mut found = finder.causes();
     finder.families(&mut found);
@@ -105,26 +105,30 @@ pub(super) fn find(
 pub(super) struct Finder<'a> {
     pub(super) members: &'a [(ConnectionId, &'a Connection)],
     pub(super) part: &'a ServicePart,
-    pub(super) insight: &'a ServiceAnalysis,
-    pub(super) hindsight: &'a ServiceAnalyses,
-    kept: &'a ConnectionStore,
+    pub(super) analysis: &'a ServiceAnalysis,
+    pub(super) analyses: &'a ServiceAnalyses,
+    connection_store: &'a ConnectionStore,
 }
 
 impl Finder<'_> {
     /// The hello of an entry's row.
     fn hello_frame(&self, row: u32) -> Option<FrameRef> {
-        let row = self.hindsight.attempts().rows().get(row as usize)?;
-        self.kept.get(row.connection)?.hello.yes().map(|hello| hello.at.frame)
+        let row = self.analyses.attempts().rows().get(row as usize)?;
+        self.connection_store
+            .get(row.connection)?
+            .hello
+            .yes()
+            .map(|hello| hello.at.frame)
     }
 
-    fn entry(&self, number: u32) -> Option<&Entry> {
-        self.hindsight.attempts().entry(number)
+    fn entry(&self, number: u32) -> Option<&OfferedCredential> {
+        self.analyses.attempts().entry(number)
     }
 
     fn causes(&self) -> Vec<Pattern> {
         let mut found: Vec<Pattern> = Vec::new();
         let mut possible = 0;
-        for it in self.insight.standing.iter().filter(|it| it.supported) {
+        for it in self.analysis.standing.iter().filter(|it| it.supported) {
             let Some(name) = it.claim.kind.pattern() else { continue };
             let confidence = if it.claim.kind == Kind::OtherStore {
                 it.family
@@ -181,7 +185,7 @@ impl Finder<'_> {
         match it.claim.kind {
             Kind::OtherKey => {
                 let at_work = self
-                    .insight
+                    .analysis
                     .keys
                     .iter()
                     .map(|timeline| format!("{}…", start(&timeline.name)));
@@ -189,7 +193,7 @@ impl Finder<'_> {
                 let names = names.join(", ");
                 Some(format!(
                     "{} ticket keys are in use side by side ({names}); {refused} although their key was in use",
-                    self.insight.keys.len()
+                    self.analysis.keys.len()
                 ))
             }
             Kind::KeyChanged => Some(self.retired_key(it, refused)),
@@ -200,9 +204,9 @@ impl Finder<'_> {
     fn retired_key(&self, it: &Standing, mut summary: String) -> String {
         let entries = it.claim.named.iter().filter_map(|number| self.entry(*number));
         let names: HashSet<KeyName> = entries
-            .filter_map(|entry| self.hindsight.attempts().key(entry.key))
+            .filter_map(|entry| self.analyses.attempts().key(entry.key))
             .collect();
-        let each = self.insight.keys.iter();
+        let each = self.analysis.keys.iter();
         let timelines: Vec<_> = each.filter(|timeline| names.contains(&timeline.name)).collect();
         let last = timelines
             .iter()
@@ -252,7 +256,7 @@ impl Finder<'_> {
         // Proven ones first: they show what the others only suggest.
         let proven = it.claim.proven.iter();
         let shown = proven.chain(it.claim.named.iter().filter(|number| !it.claim.proven.contains(number)));
-        let entries: Vec<&Entry> = shown.take(EVIDENCE).filter_map(|number| self.entry(*number)).collect();
+        let entries: Vec<&OfferedCredential> = shown.take(EVIDENCE).filter_map(|number| self.entry(*number)).collect();
         let issue = entries.first().and_then(|entry| self.issue_frame(entry.issue));
         let mut evidence: Vec<Evidence> = entries
             .iter()
@@ -266,9 +270,9 @@ impl Finder<'_> {
         evidence
     }
 
-    fn issue_frame(&self, place: Place) -> Option<FrameRef> {
-        let row = self.hindsight.attempts().row(place)?;
-        self.kept
+    fn issue_frame(&self, place: RowNumber) -> Option<FrameRef> {
+        let row = self.analyses.attempts().row(place)?;
+        self.connection_store
             .get(row.connection)?
             .answer
             .yes()
@@ -282,7 +286,7 @@ impl Finder<'_> {
             (Family::When, "sessions-lost-at-once"),
         ] {
             let of_family = |it: &&Standing| it.claim.kind.family() == family && it.family > Confidence::Possible;
-            let Some(sure) = self.insight.standing.iter().find(of_family) else {
+            let Some(sure) = self.analysis.standing.iter().find(of_family) else {
                 continue;
             };
             if sure.claim.kind == Kind::OtherServer {
@@ -319,7 +323,7 @@ impl Finder<'_> {
     }
 
     fn failover(&self) -> Option<Pattern> {
-        let takeovers = &self.insight.takeovers;
+        let takeovers = &self.analysis.takeovers;
         let other_machine = takeovers.iter().any(|takeover| takeover.other_machine);
         let evidence: Vec<Evidence> = takeovers
             .iter()

@@ -7,7 +7,7 @@ use crate::session::{Connection, ConnectionId};
 use crate::store::CredentialStore;
 
 use super::{KeyName, KeyNames};
-use crate::diagnosis::attempts::{Attempts, Decision, Entry, UNKNOWN};
+use crate::diagnosis::attempts::{Attempts, Decision, OfferedCredential, UNKNOWN};
 
 /// What became of the tickets under one key at one service.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl KeyTimeline {
         self.advertised = self.advertised.max(lifetime);
     }
 
-    fn note_use(&mut self, time: Timestamp, entry: &Entry) {
+    fn note_use(&mut self, time: Timestamp, entry: &OfferedCredential) {
         let age = (entry.age != UNKNOWN && !entry.concluded).then_some(entry.age);
         match entry.decision {
             Decision::Accepted => {
@@ -78,14 +78,14 @@ pub(super) fn of_service(
     members: &[(ConnectionId, &Connection)],
     attempts: &Attempts,
     names: &KeyNames,
-    ledger: &CredentialStore,
+    credential_store: &CredentialStore,
 ) -> Vec<KeyTimeline> {
     let mut timelines: HashMap<KeyName, KeyTimeline> = HashMap::new();
     for (_, connection) in members {
         let time = connection.hello_time();
         for id in &connection.issued {
             let Some(name) = names.of(*id) else { continue };
-            let lifetime = ledger.get(*id).and_then(|credential| credential.lifetime);
+            let lifetime = credential_store.get(*id).and_then(|credential| credential.lifetime);
             let timeline = timelines.entry(name).or_insert_with(|| KeyTimeline::of(name));
             timeline.note_issue(time, lifetime);
         }

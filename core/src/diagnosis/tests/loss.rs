@@ -62,8 +62,8 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
     let told = |change: fn(&mut Connection)| {
         let mut before = full(1);
         change(&mut before);
-        let ledger = one_credential(Mechanism::Ticket, &[7; 100], |credential| credential.issued = None);
-        let world = World::with(ledger, vec![before, offering(5)], usize::MAX);
+        let credential_store = one_credential(Mechanism::Ticket, &[7; 100], |credential| credential.issued = None);
+        let world = World::with(credential_store, vec![before, offering(5)], usize::MAX);
         world.told(1).first().copied()
     };
     let unknown = Some(("offer-of-unknown-origin", Confidence::Observed));
@@ -83,11 +83,11 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
     }
     assert_eq!(told(|before| *before = joined_late(1)), unknown);
     // That it was declined shows on the client's side, too.
-    let (ledger, mut declined) = (CredentialStore::default(), offering(5));
+    let (credential_store, mut declined) = (CredentialStore::default(), offering(5));
     declined.answer = Seen::Blind(Blindness::OneDirection);
     let mut before = full(1);
     before.answer = Seen::Blind(Blindness::OneDirection);
-    let alone = World::with(ledger, vec![before, declined], usize::MAX);
+    let alone = World::with(credential_store, vec![before, declined], usize::MAX);
     let unexplained = Some(("rejected-unexplained", Confidence::Observed));
     assert_eq!(alone.told(1).first().copied(), unexplained);
     let elsewhere = |before: &mut Connection| {
@@ -112,7 +112,7 @@ fn clients_never_offer_only_what_they_themselves_were_given() {
         }
         change(&mut all);
         let world = World::of(all, usize::MAX);
-        let patterns = &world.case(0).insight().expect("a service").patterns;
+        let patterns = &world.case(0).analysis().expect("a service").patterns;
         let mut never = patterns.iter().filter(|pattern| pattern.name == "client-never-offers");
         never.next().map(|pattern| pattern.confidence)
     };
@@ -150,12 +150,12 @@ fn clients_never_offer_only_what_they_themselves_were_given() {
 #[test]
 fn a_ticket_renewed_for_one_that_nobody_saw_may_be_of_any_domain() {
     let domains = |last: Option<Outcome>| {
-        let mut ledger = CredentialStore::default();
+        let mut credential_store = CredentialStore::default();
         let mut all: Vec<Connection> = (1..6).map(full).collect();
         for (connection, number) in all.iter_mut().zip(1_u8..) {
             let bytes = [[number % 2 + 1; 16].as_slice(), [number; 112].as_slice()].concat();
             let name = CredentialFingerprint::of(&bytes);
-            let ticket = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || {
+            let ticket = credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || {
                 let mut credential = Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2));
                 credential.issued = Some(Issue {
                     connection: ConnectionId(u32::from(number) - 1),
@@ -169,8 +169,8 @@ fn a_ticket_renewed_for_one_that_nobody_saw_may_be_of_any_domain() {
             all[4].hello = Seen::Blind(Blindness::OneDirection);
             all[4].outcome = outcome;
         }
-        let world = World::with(ledger, all, usize::MAX);
-        world.case(0).insight().expect("a service").domains.len()
+        let world = World::with(credential_store, all, usize::MAX);
+        world.case(0).analysis().expect("a service").domains.len()
     };
     assert_eq!(domains(None), 2);
     assert_eq!(domains(Some(Outcome::Unclear(Blindness::OneDirection))), 2);

@@ -21,11 +21,11 @@ mod loss;
 
 /// Connections, and what follows from them.
 pub(crate) struct World {
-    kept: ConnectionStore,
-    ledger: CredentialStore,
+    connection_store: ConnectionStore,
+    credential_store: CredentialStore,
     pub(crate) drops: Drops,
     history: History,
-    hindsight: ServiceAnalyses,
+    analyses: ServiceAnalyses,
 }
 
 impl World {
@@ -35,21 +35,23 @@ impl World {
     }
 
     /// The same, with these credentials.
-    pub(crate) fn with(mut ledger: CredentialStore, connections: Vec<Connection>, limit: usize) -> Self {
-        let mut kept = ConnectionStore::new(limit);
+    pub(crate) fn with(mut credential_store: CredentialStore, connections: Vec<Connection>, limit: usize) -> Self {
+        let mut connection_store = ConnectionStore::new(limit);
         for connection in connections {
-            let id = kept.reserve();
-            kept.keep(id, connection, &mut ledger);
+            let id = connection_store.reserve();
+            connection_store.keep(id, connection, &mut credential_store);
         }
-        let order: Vec<ConnectionId> = kept.iter().map(|(id, _)| id).collect();
-        let history = History::of(&kept, &order);
-        let hindsight = ServiceAnalyses::of(&kept, &ledger, &[], &order, || KeyNames::learn(&ledger));
+        let order: Vec<ConnectionId> = connection_store.iter().map(|(id, _)| id).collect();
+        let history = History::of(&connection_store, &order);
+        let analyses = ServiceAnalyses::of(&connection_store, &credential_store, &[], &order, || {
+            KeyNames::learn(&credential_store)
+        });
         Self {
-            kept,
-            ledger,
+            connection_store,
+            credential_store,
             drops: Drops::default(),
             history,
-            hindsight,
+            analyses,
         }
     }
 
@@ -57,18 +59,18 @@ impl World {
         let id = ConnectionId(number);
         RuleContext {
             id,
-            connection: self.kept.get(id).expect("a connection"),
-            kept: &self.kept,
-            ledger: &self.ledger,
+            connection: self.connection_store.get(id).expect("a connection"),
+            connection_store: &self.connection_store,
+            credential_store: &self.credential_store,
             history: &self.history,
-            hindsight: &self.hindsight,
+            analyses: &self.analyses,
             drops: &self.drops,
         }
     }
 
     /// The findings at the service of this name: severity, confidence, summary.
     pub(crate) fn findings(&self, name: &str) -> Vec<(&'static str, Severity, Confidence, String)> {
-        let findings = Findings::of(&self.hindsight, &self.kept, &self.ledger);
+        let findings = Findings::of(&self.analyses, &self.connection_store, &self.credential_store);
         let found = findings.service(&Service {
             server: endpoint(2),
             name: Some(name.into()),
@@ -175,17 +177,20 @@ fn clients_are_known_by_what_they_do_when_they_come_back() {
         unknown,
     ];
     let world = World::of(all, usize::MAX);
-    let habit = world.case(3).habit();
+    let behaviour = world.case(3).behaviour();
     let counts = |returns: super::Returns| (returns.offered, returns.silent);
     // The first came from nowhere; those after a clean close; and those after one whose close was not seen.
-    assert_eq!(counts(habit.clean), (1, 1));
-    assert_eq!(counts(habit.other), (1, 2));
-    assert_eq!([habit.client, habit.server, habit.alert].map(counts), [(0, 0); 3]);
-    assert!(habit.offers());
+    assert_eq!(counts(behaviour.clean), (1, 1));
+    assert_eq!(counts(behaviour.other), (1, 2));
+    assert_eq!(
+        [behaviour.client, behaviour.server, behaviour.alert].map(counts),
+        [(0, 0); 3]
+    );
+    assert!(behaviour.offers());
     // Another client has done nothing yet.
     let mut stranger = full(8);
     stranger.client.ip = [198, 51, 100, 1].into();
-    assert_eq!(world.history.habit(&stranger), super::ClientBehaviour::default());
+    assert_eq!(world.history.behaviour(&stranger), super::ClientBehaviour::default());
 }
 
 #[test]
@@ -193,7 +198,7 @@ fn a_habit_of_offering_shows_after_any_close() {
     let offered = super::Returns { offered: 1, silent: 0 };
     let nothing = super::ClientBehaviour::default();
     assert!(!nothing.offers());
-    for habit in [
+    for behaviour in [
         super::ClientBehaviour {
             clean: offered,
             ..nothing
@@ -215,7 +220,7 @@ fn a_habit_of_offering_shows_after_any_close() {
             ..nothing
         },
     ] {
-        assert!(habit.offers(), "{habit:?}");
+        assert!(behaviour.offers(), "{behaviour:?}");
     }
 }
 
@@ -241,7 +246,7 @@ fn a_service_is_lossy_when_one_connection_in_ten_lacks_packets() {
         let all = std::iter::once(one).chain((2..2 + others).map(full)).collect();
         let world = World::of(all, usize::MAX);
         let case = world.case(1);
-        case.insight().expect("a service").lossy
+        case.analysis().expect("a service").lossy
     };
     assert!(!lossy(9, |_| ()));
     let lost: [fn(&mut Connection); 4] = [
@@ -258,9 +263,9 @@ fn a_service_is_lossy_when_one_connection_in_ten_lacks_packets() {
     assert!(!lossy(9, |connection| connection.answer = Seen::No));
 }
 
-/// A ledger with one credential, issued on the first connection.
+/// A credential store with one credential, issued on the first connection.
 fn one_credential(mechanism: Mechanism, bytes: &[u8], change: impl FnOnce(&mut Credential)) -> CredentialStore {
-    let mut ledger = CredentialStore::default();
+    let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(bytes);
     let mut credential = Credential::unseen(TransportKind::Tcp, mechanism, name, endpoint(2));
     credential.issued = Some(Issue {
@@ -268,8 +273,8 @@ fn one_credential(mechanism: Mechanism, bytes: &[u8], change: impl FnOnce(&mut C
         at: at(1),
     });
     change(&mut credential);
-    ledger.enter(TransportKind::Tcp, mechanism, &name, || credential);
-    ledger
+    credential_store.enter(TransportKind::Tcp, mechanism, &name, || credential);
+    credential_store
 }
 
 /// A session of one name that resumes under another is graver where only one of the two asks for a certificate.
@@ -277,7 +282,7 @@ fn one_credential(mechanism: Mechanism, bytes: &[u8], change: impl FnOnce(&mut C
 fn a_session_that_passes_by_a_client_certificate_is_grave() {
     use crate::session::Seen;
     let found = |made_asked: Option<bool>, asks: bool| {
-        let ledger = one_credential(Mechanism::SessionId, &[7; 32], |credential| {
+        let credential_store = one_credential(Mechanism::SessionId, &[7; 32], |credential| {
             credential.server_name = Some("a.test".into());
             credential.client_certificate = made_asked;
         });
@@ -297,7 +302,7 @@ fn a_session_that_passes_by_a_client_certificate_is_grave() {
         resumed.outcome = Outcome::Resumed(Some(Mechanism::SessionId));
         resumed.accepted = Some(CredentialId(0));
         resumed.offers = vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
-        let world = World::with(ledger, vec![made, own, resumed], usize::MAX);
+        let world = World::with(credential_store, vec![made, own, resumed], usize::MAX);
         let all = world.findings("b.test");
         let across = all.into_iter().find(|(name, ..)| *name == "resumed-across-sni");
         let (_, severity, _, summary) = across.expect("a session of another name");
@@ -322,10 +327,10 @@ fn a_key_name_of_zeros_is_only_possible_where_no_mac_can_be_checked() {
     let found = |length: usize| {
         let mut ticket = vec![0; 16];
         ticket.resize(length, 9);
-        let ledger = one_credential(Mechanism::Ticket, &ticket, |_| ());
+        let credential_store = one_credential(Mechanism::Ticket, &ticket, |_| ());
         let mut made = full(1);
         made.issued = vec![CredentialId(0)];
-        let world = World::with(ledger, vec![made], usize::MAX);
+        let world = World::with(credential_store, vec![made], usize::MAX);
         let all = world.findings("a.test");
         let zero = all.into_iter().find(|(name, ..)| *name == "stek-all-zero");
         zero.map(|(_, _, confidence, summary)| (confidence, summary.starts_with("1 ticket begins")))

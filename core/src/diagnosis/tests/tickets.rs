@@ -48,7 +48,7 @@ impl Step {
 
 /// These handshakes, a second apart. Tickets are numbered in the order of their issue.
 fn world(steps: &[Step]) -> World {
-    let mut ledger = CredentialStore::default();
+    let mut credential_store = CredentialStore::default();
     let mut connections = Vec::new();
     for (second, step) in (1..).zip(steps) {
         let id = ConnectionId(second - 1);
@@ -57,7 +57,7 @@ fn world(steps: &[Step]) -> World {
         if let Some(ticket) = step.offers {
             connection.offers = vec![offer(ticket, OfferKind::Resumption(Mechanism::Ticket))];
             connection.outcome = Outcome::Declined;
-            ledger
+            credential_store
                 .get_mut(CredentialId(ticket))
                 .expect("issued before")
                 .offers
@@ -71,7 +71,7 @@ fn world(steps: &[Step]) -> World {
             let number = u8::try_from(second).expect("few steps");
             let bytes: Vec<u8> = [[key; 16].as_slice(), &[number; 80]].concat();
             let name = CredentialFingerprint::of(&bytes);
-            let issued = ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
+            let issued = credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
                 issued: Some(Issue {
                     connection: id,
                     at: at(second),
@@ -84,7 +84,7 @@ fn world(steps: &[Step]) -> World {
         }
         connections.push(connection);
     }
-    World::with(ledger, connections, usize::MAX)
+    World::with(credential_store, connections, usize::MAX)
 }
 
 const CHANGED: &str = "stek-changed";

@@ -41,31 +41,31 @@ fn resumed(second: u32, credential: u32, version: ProtocolVersion) -> Connection
 }
 
 /// Credentials of which the first were issued by these connections, and the last were not seen.
-fn ledger(issuers: &[Option<u32>]) -> CredentialStore {
-    let mut ledger = CredentialStore::default();
+fn credential_store(issuers: &[Option<u32>]) -> CredentialStore {
+    let mut credential_store = CredentialStore::default();
     for (number, issuer) in (0_u8..).zip(issuers) {
         let name = CredentialFingerprint::of(&[number; 40]);
         let issue = issuer.map(|connection| Issue {
             connection: ConnectionId(connection),
             at: at(connection),
         });
-        ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
+        credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &name, || Credential {
             issued: issue,
             ..Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
         });
     }
-    ledger
+    credential_store
 }
 
 fn sessions(connections: Vec<Connection>, issuers: &[Option<u32>]) -> Vec<Option<(u32, Seen<TransferSession>)>> {
-    let mut ledger = ledger(issuers);
-    let mut kept = ConnectionStore::new(usize::MAX);
+    let mut credential_store = credential_store(issuers);
+    let mut connection_store = ConnectionStore::new(usize::MAX);
     for connection in connections {
-        let id = kept.reserve();
-        kept.keep(id, connection, &mut ledger);
+        let id = connection_store.reserve();
+        connection_store.keep(id, connection, &mut credential_store);
     }
-    let order: Vec<ConnectionId> = kept.iter().map(|(id, _)| id).collect();
-    let found = Transfers::of(&kept, &ledger, &order);
+    let order: Vec<ConnectionId> = connection_store.iter().map(|(id, _)| id).collect();
+    let found = Transfers::of(&connection_store, &credential_store, &order);
     let each = order.iter().map(|id| found.get(*id));
     each.map(|transfer| transfer.map(|transfer| (transfer.control.0, transfer.session)))
         .collect()

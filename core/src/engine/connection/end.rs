@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ConnectionState, Context, StreamState, side};
-use crate::decrypt::Keys;
+use crate::decrypt::ConnectionKeys;
 use crate::diagnosis::outcome;
 use crate::handshake::HandshakeTracker;
 use crate::net::span::MINUTE;
@@ -61,7 +61,7 @@ pub(in crate::engine) fn finish(
     }
     let id = open.id;
     let session_id = context.joinable.then(|| open.session_id()).flatten();
-    open.finish(context.ledger, blind);
+    open.finish(context.credential_store, blind);
     let mut ends = *open.ends();
     for (end, direction) in ends.iter_mut().zip(Direction::BOTH) {
         end.after_peer_fin = flow.spoke_after_end(direction);
@@ -84,7 +84,7 @@ pub(in crate::engine) fn finish(
 
 /// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
 /// beginning to its end, there is nothing to join.
-pub(in crate::engine) fn stray(flow: &Flow<ConnectionState>, interner: &mut Interner) -> Option<Connection> {
+pub(in crate::engine) fn unclassified(flow: &Flow<ConnectionState>, interner: &mut Interner) -> Option<Connection> {
     if flow.roles_known() && flow.closed() {
         return None;
     }
@@ -197,7 +197,7 @@ fn edges(flow: &Flow<ConnectionState>, ends: [SideClose; 2], session_id: Option<
 }
 
 /// Where the secrets came from that opened records of a connection, if any did.
-pub(in crate::engine) fn key_origin(keys: &Keys) -> Option<KeyOrigin> {
+pub(in crate::engine) fn key_origin(keys: &ConnectionKeys) -> Option<KeyOrigin> {
     let (opened, _) = keys.counts();
     (opened > 0).then(|| {
         if keys.are_embedded() {

@@ -6,7 +6,7 @@ mod end;
 use std::borrow::Cow;
 
 use super::decrypting::Unsealer;
-use crate::decrypt::{Keys, Secrets, Speaker};
+use crate::decrypt::{ConnectionKeys, Secrets, Speaker};
 use crate::handshake::{Feedback, HandshakeTracker};
 use crate::net::At;
 use crate::session::preamble;
@@ -14,19 +14,19 @@ use crate::session::{Blindness, Completed, ConnectionId, KeyOrigin, Side};
 use crate::store::{ConnectionStore, CredentialStore, Interner};
 use crate::tcp::{Direction, Flow, GapCause, PerSide, Piece};
 use crate::tls::record::{Loss, Start, plausible};
-use crate::tls::search::{Found, Wanted, search};
-use crate::tls::{Decoder, Event};
+use crate::tls::search::{StreamStart, Wanted, search};
+use crate::tls::{RecordDecoder, RecordEvent};
 
 use clear::{LongText, go_on};
 pub(super) use end::key_origin;
 use end::transport;
-pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, stray};
+pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, unclassified};
 
 /// The engine's parts that a connection needs.
 pub(super) struct Context<'a> {
-    pub(super) ledger: &'a mut CredentialStore,
+    pub(super) credential_store: &'a mut CredentialStore,
     pub(super) interner: &'a mut Interner,
-    pub(super) kept: &'a mut ConnectionStore,
+    pub(super) connection_store: &'a mut ConnectionStore,
     pub(super) secrets: &'a mut Secrets,
     /// Bytes held back for secrets that may come.
     pub(super) held: &'a mut usize,
@@ -46,7 +46,7 @@ enum StreamState {
     /// More was said in clear than is searched; TLS may still come.
     Clear(Box<LongText>),
     /// Decoding.
-    Tls(Decoder),
+    Tls(RecordDecoder),
 }
 
 /// Both directions of a connection, and the TLS connection on it once there is one.
@@ -178,14 +178,14 @@ impl ConnectionState {
 
     /// Whether what became of the handshake is settled: both hellos were seen and both sides finished, or the server went
     /// on; or the connection is over (`closing`) and has offered nothing that is still to be looked up.
-    pub(super) fn is_decided(&self, closing: bool, ledger: &CredentialStore) -> bool {
+    pub(super) fn is_decided(&self, closing: bool, credential_store: &CredentialStore) -> bool {
         let Some(open) = self.open.as_deref() else { return false };
         let facts = open.facts();
         let done = || facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
         facts.hello.yes().is_some()
             && (facts.answer.yes().is_some() || closing)
             && (closing || done())
-            && !open.will_offer(ledger)
+            && !open.will_offer(credential_store)
     }
 
     /// The number of the TLS connection.
@@ -198,7 +198,7 @@ impl ConnectionState {
     }
 
     /// The keys of the connection, where there were any.
-    pub(super) fn keys(&self) -> Option<&Keys> {
+    pub(super) fn keys(&self) -> Option<&ConnectionKeys> {
         self.sealed.as_deref().map(Unsealer::keys)
     }
 
@@ -354,7 +354,7 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
     if let StreamState::Tls(decoder) = &mut each[direction] {
         let mut input = bytes;
         while let Some(event) = decoder.next(&mut input) {
-            let lost = event == Event::Desynchronised;
+            let lost = event == RecordEvent::Desynchronised;
             let offset = base + (bytes.len() - input.len()) as u64;
             if let Some(sealed) = sealed
                 && sealed.event(direction, &event, (at, offset), open, context)
@@ -362,7 +362,14 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
                 decoder.keep(sealed.keep(direction));
                 continue;
             }
-            let said = open.event(side(direction), event, at, offset, context.ledger, context.interner);
+            let said = open.event(
+                side(direction),
+                event,
+                at,
+                offset,
+                context.credential_store,
+                context.interner,
+            );
             if lost {
                 open.handshake_lost(side(direction), Blindness::Unsupported);
             }
@@ -413,7 +420,7 @@ fn look(
         Cow::Owned(held)
     };
     let found = search(&bytes, wanted(flow, direction), &mut searched);
-    if let Found::At(offset, start) = found
+    if let StreamStart::At(offset, start) = found
         && (flow.data.is_tls() || is_hello(&bytes, offset, start))
     {
         return begin(flow, direction, &bytes, offset, start, at, context);
@@ -429,7 +436,7 @@ fn look(
         return begin(flow, direction, piece, 0, Start::Middle, at, context);
     }
     let track = match found {
-        Found::Nothing => give_up(flow, direction, &bytes),
+        StreamStart::Nothing => give_up(flow, direction, &bytes),
         _ => StreamState::Searching(bytes.into_owned(), searched),
     };
     set(flow, direction, track);
@@ -501,7 +508,7 @@ fn begin(
         }
         let [client, server] = flow.ends;
         let open = HandshakeTracker::new(
-            context.kept.reserve(),
+            context.connection_store.reserve(),
             client,
             server,
             transport(flow, context.interner),
@@ -527,7 +534,7 @@ fn begin(
     if !clear.is_empty() {
         note_clear(flow, direction, clear);
     }
-    set(flow, direction, StreamState::Tls(Decoder::new(start)));
+    set(flow, direction, StreamState::Tls(RecordDecoder::new(start)));
     keep_what_keys_need(&mut flow.data);
     feed(flow, direction, rest, at, context);
     look_again(flow, direction.opposite(), at, context);

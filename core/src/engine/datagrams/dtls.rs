@@ -12,12 +12,12 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::Run;
-use crate::dtls::{Fit, Number, Opens, Record, opens, records};
+use super::DatagramEngine;
+use crate::dtls::{DtlsRecord, Fit, Number, Opens, opens, records};
 use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Timestamp};
 use crate::tcp::Direction;
 use copies::{Copies, is_unique};
-use track::{Ending, StreamState};
+use track::{EndCause, TrackedAssociation};
 
 /// Pairs of endpoints with an association at once: what a forger can make of datagrams alone.
 pub(super) const MAX_PAIRS: usize = 1 << 16;
@@ -48,9 +48,9 @@ fn pair_of(a: Endpoint, b: Endpoint) -> Pair {
 /// The open connections over DTLS.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DtlsTable {
-    pairs: HashMap<Pair, ConnectionState>,
+    pairs: HashMap<Pair, Associations>,
     /// Pairs to be looked at, in the order of the times from which their silence counts.
-    queues: [VecDeque<(Timestamp, Pair)>; Stage::ALL.len()],
+    queues: [VecDeque<(Timestamp, Pair)>; AssociationStage::ALL.len()],
     ids: Ids,
     shadows: usize,
     /// Bytes that are held back.
@@ -59,18 +59,18 @@ pub(super) struct DtlsTable {
 
 /// The associations of a pair, the youngest last.
 #[derive(Debug, Clone)]
-struct ConnectionState {
-    all: Vec<StreamState>,
+struct Associations {
+    all: Vec<TrackedAssociation>,
     copies: Copies,
     /// Bytes that they hold back.
     buffered: usize,
     /// Where it waits to be looked at; entries of the queues that say otherwise are out of date.
-    queued: (Stage, Timestamp),
+    queued: (AssociationStage, Timestamp),
 }
 
 /// How far the associations of a pair have come, and with it how long they may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum AssociationStage {
     /// No server has answered.
     Unanswered,
     Answered,
@@ -78,7 +78,7 @@ enum Stage {
     Ending,
 }
 
-impl Stage {
+impl AssociationStage {
     const ALL: [Self; 3] = [Self::Unanswered, Self::Answered, Self::Ending];
 
     const fn idle(self) -> i64 {
@@ -90,8 +90,8 @@ impl Stage {
     }
 }
 
-impl ConnectionState {
-    fn new(queued: (Stage, Timestamp)) -> Self {
+impl Associations {
+    fn new(queued: (AssociationStage, Timestamp)) -> Self {
         Self {
             all: Vec::new(),
             copies: Copies::default(),
@@ -100,19 +100,19 @@ impl ConnectionState {
         }
     }
 
-    fn stage(&self) -> Stage {
-        let all = |is: fn(&StreamState) -> bool| self.all.iter().all(is);
-        if all(StreamState::is_alerted) {
-            Stage::Ending
+    fn stage(&self) -> AssociationStage {
+        let all = |is: fn(&TrackedAssociation) -> bool| self.all.iter().all(is);
+        if all(TrackedAssociation::is_alerted) {
+            AssociationStage::Ending
         } else if all(|track| !track.association.is_answered()) {
-            Stage::Unanswered
+            AssociationStage::Unanswered
         } else {
-            Stage::Answered
+            AssociationStage::Answered
         }
     }
 
     fn last(&self) -> Option<Timestamp> {
-        self.all.iter().map(StreamState::last).max()
+        self.all.iter().map(TrackedAssociation::last).max()
     }
 
     /// Whether a datagram whose bytes came before is all the same what the youngest association says next: nothing in it
@@ -145,7 +145,7 @@ struct Ids {
 
 impl DtlsTable {
     /// Takes one datagram.
-    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         self.expire(at.time, run);
         let own = pair_of(datagram.source, datagram.destination);
         let pair = self.ids.moved.get(&own).copied().unwrap_or(own);
@@ -153,8 +153,8 @@ impl DtlsTable {
             self.deliver(pair, datagram, at, run);
         } else if opens(datagram.payload, datagram.cut).is_some() {
             self.make_room(at, run);
-            let queued = (Stage::Unanswered, at.time);
-            self.pairs.insert(own, ConnectionState::new(queued));
+            let queued = (AssociationStage::Unanswered, at.time);
+            self.pairs.insert(own, Associations::new(queued));
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
         } else if let Some(pair) = self.ids.find(datagram)
@@ -165,18 +165,18 @@ impl DtlsTable {
     }
 
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
         self.expire(now, run);
     }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+    pub(super) fn finish(&mut self, run: &mut DatagramEngine<'_>) {
         let pairs = std::mem::take(self).pairs;
-        let mut tracks: Vec<StreamState> = pairs.into_values().flat_map(|tracks| tracks.all).collect();
+        let mut tracks: Vec<TrackedAssociation> = pairs.into_values().flat_map(|tracks| tracks.all).collect();
         // In the order of the packets: a map has none.
-        tracks.sort_unstable_by_key(StreamState::first);
+        tracks.sort_unstable_by_key(TrackedAssociation::first);
         for track in tracks {
-            track.finish(Ending::Input, run);
+            track.finish(EndCause::Input, run);
         }
     }
 
@@ -186,7 +186,7 @@ impl DtlsTable {
     }
 
     /// Hands every record of a datagram to the association that it fits.
-    fn deliver(&mut self, pair: Pair, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    fn deliver(&mut self, pair: Pair, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let length = self.id_length(pair, datagram);
         let Some(state) = self.pairs.get(&pair) else { return };
         let hash = state.copies.hash(datagram.payload);
@@ -233,7 +233,7 @@ impl DtlsTable {
         &self,
         pair: Pair,
         datagram: &Datagram<'_>,
-        record: &Record<'_>,
+        record: &DtlsRecord<'_>,
         only: Option<FrameRef>,
         at: At,
     ) -> Option<usize> {
@@ -254,13 +254,13 @@ impl DtlsTable {
         first.is_some_and(|record| track.association.may_be_next(Direction::ToServer, record.number))
     }
 
-    fn track(&mut self, pair: Pair, place: usize) -> Option<&mut StreamState> {
+    fn track(&mut self, pair: Pair, place: usize) -> Option<&mut TrackedAssociation> {
         self.pairs.get_mut(&pair)?.all.get_mut(place)
     }
 
     /// After a datagram: the elder associations of a pair are over once the youngest is established, and what is ending is
     /// looked at sooner.
-    fn settle(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+    fn settle(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return;
         };
@@ -268,21 +268,21 @@ impl DtlsTable {
             self.ids.learn(pair, track);
         }
         let established = tracks.all.iter().rposition(|track| track.association.is_established());
-        let elder: Vec<StreamState> = tracks.all.drain(..established.unwrap_or(0)).collect();
+        let elder: Vec<TrackedAssociation> = tracks.all.drain(..established.unwrap_or(0)).collect();
         let stage = tracks.stage();
-        if stage == Stage::Ending && tracks.queued.0 != stage {
+        if stage == AssociationStage::Ending && tracks.queued.0 != stage {
             self.enter(pair, (stage, at.time));
         }
         self.shadows = self.shadows.saturating_sub(elder.len());
         for track in elder {
             self.ids.forget(pair, &track);
-            track.finish(Ending::Replaced, run);
+            track.finish(EndCause::Replaced, run);
         }
         self.account(pair, at, run);
     }
 
     /// Brings the pair's share of what is held back up to date; where that is too much in all, the pair ends.
-    fn account(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+    fn account(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return;
         };
@@ -291,12 +291,12 @@ impl DtlsTable {
         self.buffered = self.buffered.saturating_sub(before).saturating_add(now);
         if self.buffered > MAX_BUFFERED && now > 0 {
             run.notices.add(Notice::FlowEvicted, Some(at.frame));
-            self.end(pair, Ending::Evicted, run);
+            self.end(pair, EndCause::Evicted, run);
         }
     }
 
     /// A hello begins an association beside those that are there.
-    fn begin(&mut self, pair: Pair, by: Opens, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    fn begin(&mut self, pair: Pair, by: Opens, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return;
         };
@@ -306,7 +306,7 @@ impl DtlsTable {
             }
             self.shadows += 1;
         }
-        tracks.all.push(StreamState::new(by, datagram, at, run));
+        tracks.all.push(TrackedAssociation::new(by, datagram, at, run));
     }
 
     fn id_length(&self, pair: Pair, datagram: &Datagram<'_>) -> Option<usize> {
@@ -314,15 +314,15 @@ impl DtlsTable {
         tracks.find_map(|track| Some(track.association.connection_id(track.direction(datagram))?.len()))
     }
 
-    fn expire(&mut self, now: Timestamp, run: &mut Run<'_>) {
-        for stage in Stage::ALL {
+    fn expire(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
+        for stage in AssociationStage::ALL {
             while let Some((from, pair)) = self.next_due(stage, now) {
                 let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
                     continue;
                 };
                 let (stage, last) = (tracks.stage(), tracks.last().unwrap_or(from));
                 if now.since(last) >= stage.idle() {
-                    self.end(pair, Ending::Silence, run);
+                    self.end(pair, EndCause::Silence, run);
                 } else {
                     self.enter(pair, (stage, last));
                 }
@@ -331,19 +331,19 @@ impl DtlsTable {
     }
 
     /// The next pair that may have been silent for long enough.
-    fn next_due(&mut self, stage: Stage, now: Timestamp) -> Option<(Timestamp, Pair)> {
+    fn next_due(&mut self, stage: AssociationStage, now: Timestamp) -> Option<(Timestamp, Pair)> {
         let queue = self.queues.get_mut(stage as usize)?;
         queue.pop_front_if(|(from, _)| now.since(*from) >= stage.idle())
     }
 
-    fn enter(&mut self, pair: Pair, queued: (Stage, Timestamp)) {
+    fn enter(&mut self, pair: Pair, queued: (AssociationStage, Timestamp)) {
         if let (Some(tracks), Some(queue)) = (self.pairs.get_mut(&pair), self.queues.get_mut(queued.0 as usize)) {
             tracks.queued = queued;
             queue.push_back((queued.1, pair));
         }
     }
 
-    fn end(&mut self, pair: Pair, ending: Ending, run: &mut Run<'_>) {
+    fn end(&mut self, pair: Pair, ending: EndCause, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.remove(&pair) else { return };
         self.buffered = self.buffered.saturating_sub(tracks.buffered);
         self.shadows = self.shadows.saturating_sub(tracks.all.len().saturating_sub(1));
@@ -354,9 +354,9 @@ impl DtlsTable {
     }
 
     /// Ends a pair where there are too many: of those that nobody answered the one begun first, as a forger gets no answer.
-    fn make_room(&mut self, at: At, run: &mut Run<'_>) {
+    fn make_room(&mut self, at: At, run: &mut DatagramEngine<'_>) {
         while self.pairs.len() >= MAX_PAIRS {
-            let Some((stage, from, pair)) = Stage::ALL.into_iter().find_map(|stage| {
+            let Some((stage, from, pair)) = AssociationStage::ALL.into_iter().find_map(|stage| {
                 let (from, pair) = self.queues.get_mut(stage as usize)?.pop_front()?;
                 Some((stage, from, pair))
             }) else {
@@ -365,12 +365,12 @@ impl DtlsTable {
             let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
                 continue;
             };
-            if tracks.stage() != stage && stage == Stage::Unanswered {
+            if tracks.stage() != stage && stage == AssociationStage::Unanswered {
                 self.enter(pair, (tracks.stage(), from));
                 continue;
             }
             run.notices.add(Notice::FlowEvicted, Some(at.frame));
-            self.end(pair, Ending::Evicted, run);
+            self.end(pair, EndCause::Evicted, run);
         }
     }
 }
@@ -387,7 +387,7 @@ impl Ids {
     }
 
     /// Remembers the ID by which the server of a connection is called.
-    fn learn(&mut self, pair: Pair, track: &mut StreamState) {
+    fn learn(&mut self, pair: Pair, track: &mut TrackedAssociation) {
         if track.id_is_known || self.pairs.len() >= MAX_IDS {
             return;
         }
@@ -407,7 +407,7 @@ impl Ids {
         }
     }
 
-    fn forget(&mut self, pair: Pair, track: &StreamState) {
+    fn forget(&mut self, pair: Pair, track: &TrackedAssociation) {
         for path in track.paths() {
             self.moved.remove(&pair_of(path.client, track.server));
         }

@@ -14,16 +14,16 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::Run;
+use super::DatagramEngine;
 use crate::datagram::kind::SMALLEST_FIRST_DATAGRAM;
 use crate::decrypt::{Scratch, Speaker};
 use crate::net::{At, Datagram, FrameRef, Notice, Timestamp};
-use crate::quic::{self, Cid, LongKind, Packet, split};
+use crate::quic::{self, Cid, LongKind, QuicPacket, split};
 
 use early::EarlyFlights;
 use limits::{IDLE, MAX_FAILURES, MAX_HELD, MAX_OPEN, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS};
-use lookup::{Index, Pair, Reached};
-use open::{EarlyPackets, Entry};
+use lookup::{ConnectionIndex, Pair, Reached};
+use open::{EarlyPackets, OpenConnection};
 
 /// Number of a connection in the table.
 type Number = u32;
@@ -62,12 +62,12 @@ impl Stranger {
 /// The open connections over QUIC.
 #[derive(Debug)]
 pub(super) struct QuicTable {
-    slots: Vec<Option<Box<Entry>>>,
+    slots: Vec<Option<Box<OpenConnection>>>,
     free: Vec<Number>,
     /// Connections entered so far: tells a slot's tenants apart.
     entered: u64,
     live: usize,
-    index: Index,
+    index: ConnectionIndex,
     /// When to look at a connection again, nearly in the order of time.
     looks: VecDeque<(Timestamp, Number, u64)>,
     /// Those being opened, oldest first; some of them are no longer.
@@ -89,7 +89,7 @@ impl Default for QuicTable {
             free: Vec::new(),
             entered: 0,
             live: 0,
-            index: Index::default(),
+            index: ConnectionIndex::default(),
             looks: VecDeque::new(),
             opening: VecDeque::new(),
             opening_count: 0,
@@ -129,7 +129,7 @@ impl Clone for QuicTable {
 
 impl QuicTable {
     /// Takes one datagram.
-    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    pub(super) fn push(&mut self, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         self.advance(run.last.unwrap_or(at.time), run);
         let Some((first, _)) = split(datagram.payload) else {
             return;
@@ -149,7 +149,7 @@ impl QuicTable {
     }
 
     /// Takes a datagram of a known connection.
-    fn take(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) {
+    fn take(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let Reached { number, speaker, .. } = reached;
         let Some(Some(entry)) = self.slots.get_mut(number as usize) else {
             return;
@@ -164,14 +164,14 @@ impl QuicTable {
             // datagrams with.
             let same = match (&packet, destination) {
                 (_, None) => true,
-                (Packet::Long(long), Some(first)) => long.destination == first,
-                (Packet::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
+                (QuicPacket::Long(long), Some(first)) => long.destination == first,
+                (QuicPacket::Short([byte, id @ ..]), Some(first)) => byte & 0x40 != 0 && id.starts_with(first.bytes()),
                 _ => false,
             };
             if !same {
                 break;
             }
-            if let Packet::Long(long) = &packet {
+            if let QuicPacket::Long(long) = &packet {
                 destination = Some(long.destination);
             }
             entry.packet(speaker, &packet, at, run.context.secrets, &mut self.scratch);
@@ -195,8 +195,14 @@ impl QuicTable {
     }
 
     /// What the server said stood in front of the client's first packet: now it can be read.
-    fn take_early(&mut self, reached: Reached, datagram: &Datagram<'_>, first: &Packet<'_>, run: &mut Run<'_>) {
-        let Packet::Long(long) = first else { return };
+    fn take_early(
+        &mut self,
+        reached: Reached,
+        datagram: &Datagram<'_>,
+        first: &QuicPacket<'_>,
+        run: &mut DatagramEngine<'_>,
+    ) {
+        let QuicPacket::Long(long) = first else { return };
         if long.kind != LongKind::Initial {
             return;
         }
@@ -210,8 +216,8 @@ impl QuicTable {
             // What did not open is of this connection.
             self.strangers.remove(&pair);
         }
-        for kept in early {
-            let (datagram, at) = kept.datagram(pair);
+        for connection_store in early {
+            let (datagram, at) = connection_store.datagram(pair);
             let back = Reached {
                 speaker: Speaker::Server,
                 by_id: !client_id.is_empty(),
@@ -223,8 +229,8 @@ impl QuicTable {
 
     /// A client Initial for an unknown connection ID, of a connection that is known by its pair of endpoints: its last
     /// beginning was refused by a Retry or a Version Negotiation that may not be in the capture.
-    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>) -> Option<Reached> {
-        let Packet::Long(long) = first else { return None };
+    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
+        let QuicPacket::Long(long) = first else { return None };
         if long.kind != LongKind::Initial {
             return None;
         }
@@ -254,8 +260,14 @@ impl QuicTable {
     }
 
     /// A client Initial that opens with the keys of its own connection ID begins a connection.
-    fn begin(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) -> Option<Reached> {
-        let Packet::Long(long) = first else { return None };
+    fn begin(
+        &mut self,
+        datagram: &Datagram<'_>,
+        first: &QuicPacket<'_>,
+        at: At,
+        run: &mut DatagramEngine<'_>,
+    ) -> Option<Reached> {
+        let QuicPacket::Long(long) = first else { return None };
         let pair = Pair::new(datagram.source, datagram.destination);
         let failures = self.strangers.get(&pair).map_or(0, |stranger| stranger.failures);
         let small = datagram.payload.len() < SMALLEST_FIRST_DATAGRAM;
@@ -263,7 +275,7 @@ impl QuicTable {
             return None;
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
-        let opened = quic::Connection::open(long, at, &mut self.scratch);
+        let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
         let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
             Some(opened) => opened,
             None => match self.open_answer(pair, long, at) {
@@ -283,17 +295,17 @@ impl QuicTable {
 
     /// Of a server alone nothing can be opened, as its keys come from an ID that the client chose; but after a Retry it is
     /// the server's own.
-    fn open_answer(&mut self, pair: Pair, long: &quic::Long<'_>, at: At) -> Option<quic::Connection> {
+    fn open_answer(&mut self, pair: Pair, long: &quic::Long<'_>, at: At) -> Option<quic::QuicConnection> {
         let retries = self.strangers.get(&pair)?.retries.into_iter().flatten();
         let mut answered =
             retries.filter(|(client, _, version)| (*client, *version) == (long.destination, long.version));
-        answered.find_map(|(_, server, _)| quic::Connection::open_answer(server, long, at, &mut self.scratch))
+        answered.find_map(|(_, server, _)| quic::QuicConnection::open_answer(server, long, at, &mut self.scratch))
     }
 
     /// A connection begins, with a packet of this side.
     fn enter(
         &mut self,
-        connection: quic::Connection,
+        connection: quic::QuicConnection,
         speaker: Speaker,
         (datagram, long): (&Datagram<'_>, &quic::Long<'_>),
         at: At,
@@ -306,7 +318,7 @@ impl QuicTable {
         };
         let stranger = self.strangers.remove(&sent).unwrap_or(Stranger::NEW);
         self.entered += 1;
-        let mut entry = Box::new(Entry::new(self.entered, connection, (pair, speaker), long, at));
+        let mut entry = Box::new(OpenConnection::new(self.entered, connection, (pair, speaker), long, at));
         entry.know(&stranger, long);
         let number = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -339,13 +351,13 @@ impl QuicTable {
         }
     }
 
-    fn fail(&mut self, pair: Pair, at: At, run: &mut Run<'_>) {
+    fn fail(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
         let stranger = self.stranger_of(pair, run);
         stranger.failures += 1;
         stranger.failed.get_or_insert(at.frame);
     }
 
-    fn stranger_of(&mut self, pair: Pair, run: &mut Run<'_>) -> &mut Stranger {
+    fn stranger_of(&mut self, pair: Pair, run: &mut DatagramEngine<'_>) -> &mut Stranger {
         if !self.strangers.contains_key(&pair) {
             self.stranger_order.push_back(pair);
             if self.stranger_order.len() > self.most_strangers
@@ -361,10 +373,10 @@ impl QuicTable {
     }
 
     /// A datagram of no connection.
-    fn stranger(&mut self, datagram: &Datagram<'_>, first: &Packet<'_>, at: At, run: &mut Run<'_>) {
+    fn stranger(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let pair = Pair::new(datagram.source, datagram.destination);
         match *first {
-            Packet::Long(long) if long.kind == LongKind::ZeroRtt => {
+            QuicPacket::Long(long) if long.kind == LongKind::ZeroRtt => {
                 let stranger = self.stranger_of(pair, run);
                 let known = stranger
                     .zero_rtt
@@ -373,7 +385,7 @@ impl QuicTable {
                     known.1.count(long.bytes);
                 }
             }
-            Packet::Unknown {
+            QuicPacket::Unknown {
                 version,
                 destination,
                 source,
@@ -385,7 +397,7 @@ impl QuicTable {
                 stranger.first.get_or_insert((at, version));
                 stranger.ids.get_or_insert((destination, source));
             }
-            Packet::VersionNegotiation { destination, source } => {
+            QuicPacket::VersionNegotiation { destination, source } => {
                 let mirrored = self.strangers.get_mut(&pair.turned());
                 let mirrored = mirrored.filter(|stranger| stranger.ids == Some((source, destination)));
                 if let Some(stranger) = mirrored {
@@ -396,22 +408,22 @@ impl QuicTable {
                     }
                 }
             }
-            Packet::Long(long) if long.kind == LongKind::Retry => {
+            QuicPacket::Long(long) if long.kind == LongKind::Retry => {
                 let retries = &mut self.stranger_of(pair, run).retries;
                 retries.rotate_right(1);
                 let [newest, ..] = retries;
                 *newest = Some((long.destination, long.source, long.version));
             }
-            Packet::Short(_) if self.index.serves(datagram) => {
+            QuicPacket::Short(_) if self.index.serves(datagram) => {
                 run.notices.add(Notice::QuicUnlinkedDatagrams, Some(at.frame));
             }
-            Packet::Long(_) => self.early.keep(pair, datagram, first, at),
-            Packet::Short(_) => {}
+            QuicPacket::Long(_) => self.early.keep(pair, datagram, first, at),
+            QuicPacket::Short(_) => {}
         }
     }
 
     /// Time passes: ends connections that have been silent for long.
-    pub(super) fn advance(&mut self, now: Timestamp, run: &mut Run<'_>) {
+    pub(super) fn advance(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
         while let Some(&(time, number, serial)) = self.looks.front() {
             if now.since(time) < IDLE {
                 return;
@@ -432,7 +444,7 @@ impl QuicTable {
     }
 
     /// Keeps the table within its bounds.
-    fn bound(&mut self, run: &mut Run<'_>) {
+    fn bound(&mut self, run: &mut DatagramEngine<'_>) {
         while self.opening_count > self.most_opening || self.held > MAX_HELD {
             let Some((number, serial)) = self.opening.pop_front() else {
                 break;
@@ -464,7 +476,7 @@ impl QuicTable {
     }
 
     /// Takes a connection out of the table.
-    fn remove(&mut self, number: Number) -> Option<Box<Entry>> {
+    fn remove(&mut self, number: Number) -> Option<Box<OpenConnection>> {
         let entry = self.slots.get_mut(number as usize)?.take()?;
         self.index.remove(&entry, number);
         self.opening_count -= usize::from(entry.is_opening());
@@ -480,14 +492,14 @@ impl QuicTable {
     }
 
     /// A connection is over.
-    fn end(&mut self, number: Number, run: &mut Run<'_>) {
+    fn end(&mut self, number: Number, run: &mut DatagramEngine<'_>) {
         if let Some(entry) = self.remove(number) {
             entry.end(run);
         }
     }
 
     /// The input is over: ends every connection.
-    pub(super) fn finish(&mut self, run: &mut Run<'_>) {
+    pub(super) fn finish(&mut self, run: &mut DatagramEngine<'_>) {
         let mut failed: Vec<FrameRef> = self.strangers.values().filter_map(|stranger| stranger.failed).collect();
         failed.sort_unstable();
         for frame in failed {

@@ -21,7 +21,7 @@ fn credentials_beyond_the_limits_are_counted() {
             lifetime_hint: 0,
             ticket: &ticket,
         };
-        talk.say(Side::Server, Event::Message(Message::NewSessionTicket(ticket)));
+        talk.say(Side::Server, RecordEvent::Message(Message::NewSessionTicket(ticket)));
     }
     assert_eq!(talk.open.facts().issued.len(), MAX_ISSUED);
     // The two that came again were known.
@@ -33,22 +33,22 @@ fn credentials_beyond_the_limits_are_counted() {
 fn the_age_and_the_look_of_a_psk_tell_tickets_from_external_ones() {
     let ticket = [0xee; 48];
     let kind = |identity: &[u8], age: u32, again: bool, issued: bool| {
-        let mut ledger = CredentialStore::default();
+        let mut credential_store = CredentialStore::default();
         let name = CredentialFingerprint::of(identity);
         if issued {
-            let id = ledger.enter(TransportKind::Tcp, Mechanism::Psk, &name, || {
+            let id = credential_store.enter(TransportKind::Tcp, Mechanism::Psk, &name, || {
                 Credential::unseen(TransportKind::Tcp, Mechanism::Psk, name, endpoint(2))
             });
-            ledger.get_mut(id).expect("entered").issued = Some(Issue {
+            credential_store.get_mut(id).expect("entered").issued = Some(Issue {
                 connection: ConnectionId(0),
                 at: at(1),
             });
         }
         for number in 1..=1 + u32::from(again) {
-            let mut talk = Talk::with(ledger, number);
+            let mut talk = Talk::with(credential_store, number);
             talk.client(with_psks([psk(identity, age)])).server(server_of_tls13());
             let (connection, after) = talk.finish();
-            ledger = after;
+            credential_store = after;
             if number == 1 + u32::from(again) {
                 return connection.offers.first().map(|offer| offer.kind);
             }
@@ -80,10 +80,13 @@ fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before(
             session_id: &[5; 32],
             ..server_hello()
         });
-        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
-        let (first, ledger) = talk.finish();
+        talk.say(
+            Side::Server,
+            RecordEvent::Message(Message::Certificate(b"a certificate")),
+        );
+        let (first, credential_store) = talk.finish();
         assert_eq!((first.offers.len(), first.issued.len()), (0, 1));
-        let mut talk = Talk::with(ledger, 2);
+        let mut talk = Talk::with(credential_store, 2);
         talk.client(ClientHello {
             session_id: shown,
             ..of_tls13()
@@ -100,18 +103,18 @@ fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before(
 
 #[test]
 fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() {
-    let mut ledger = CredentialStore::default();
+    let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(&[5; 32]);
-    let id = ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+    let id = credential_store.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
         Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
     });
     for (connection, second, offered) in [(0, 100, 1), (0, 201, 1), (0, 202, 0), (2, 100, 0)] {
-        let mut ledger = ledger.clone();
-        ledger.get_mut(id).expect("entered").issued = Some(Issue {
+        let mut credential_store = credential_store.clone();
+        credential_store.get_mut(id).expect("entered").issued = Some(Issue {
             connection: ConnectionId(connection),
             at: at(second),
         });
-        let mut talk = Talk::with(ledger, 2);
+        let mut talk = Talk::with(credential_store, 2);
         talk.client(ClientHello {
             session_id: &[5; 32],
             ..of_tls13()
@@ -140,9 +143,9 @@ fn a_psk_that_the_second_hello_leaves_out_was_offered() {
             selected_psk,
             ..server_of_tls13()
         });
-        let (connection, ledger) = talk.finish();
+        let (connection, credential_store) = talk.finish();
         let place = |id| connection.offers.iter().position(|offer| offer.credential == id);
-        let known = |offer: &Offer| ledger.get(offer.credential).map(|known| known.name.head[0]);
+        let known = |offer: &Offer| credential_store.get(offer.credential).map(|known| known.name.head[0]);
         let offers: Vec<_> = connection.offers.iter().filter_map(known).collect();
         (offers, connection.accepted.and_then(place))
     };
@@ -167,9 +170,12 @@ fn an_unknown_session_id_is_an_offer_once_it_is_accepted() {
             ..server_hello()
         });
         if full {
-            talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+            talk.say(
+                Side::Server,
+                RecordEvent::Message(Message::Certificate(b"a certificate")),
+            );
         } else {
-            talk.say(Side::Server, Event::ChangeCipherSpec);
+            talk.say(Side::Server, RecordEvent::ChangeCipherSpec);
         }
         let (connection, _) = talk.finish();
         connection
@@ -184,12 +190,12 @@ fn an_unknown_session_id_is_an_offer_once_it_is_accepted() {
 
 #[test]
 fn the_digest_of_a_ticket_is_no_session_id_that_a_server_issued() {
-    let mut ledger = CredentialStore::default();
+    let mut credential_store = CredentialStore::default();
     let ticket = CredentialFingerprint::of(&[5; 192]);
-    ledger.enter(TransportKind::Tcp, Mechanism::Ticket, &ticket, || {
+    credential_store.enter(TransportKind::Tcp, Mechanism::Ticket, &ticket, || {
         Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, ticket, endpoint(2))
     });
-    let mut talk = Talk::with(ledger, 1);
+    let mut talk = Talk::with(credential_store, 1);
     talk.client(ClientHello {
         session_id: &ticket.sha256,
         ..client_hello()
@@ -207,15 +213,18 @@ fn whether_a_client_certificate_is_asked_for_is_known_when_the_flight_is_over() 
             session_id: &[5; 32],
             ..server_hello()
         });
-        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        talk.say(
+            Side::Server,
+            RecordEvent::Message(Message::Certificate(b"a certificate")),
+        );
         if lost {
             talk.open.handshake_lost(Side::Server, Blindness::Gap);
         }
         for kind in rest {
-            talk.say(Side::Server, Event::Message(Message::Other(*kind)));
+            talk.say(Side::Server, RecordEvent::Message(Message::Other(*kind)));
         }
-        let (connection, ledger) = talk.finish();
-        let issued = connection.issued.first().and_then(|id| ledger.get(*id));
+        let (connection, credential_store) = talk.finish();
+        let issued = connection.issued.first().and_then(|id| credential_store.get(*id));
         issued.expect("an ID is issued").client_certificate
     };
     let (request, done) = (HandshakeType::CERTIFICATE_REQUEST, HandshakeType::SERVER_HELLO_DONE);

@@ -93,7 +93,7 @@ fn a_hello_that_cannot_be_read_leaves_its_side_unknown() {
         (Side::Server, HandshakeType::SERVER_HELLO),
     ] {
         let mut talk = Talk::new();
-        talk.say(side, Event::Message(Message::Malformed(kind)));
+        talk.say(side, RecordEvent::Message(Message::Malformed(kind)));
         let loss = |side| talk.open.facts().side(side).handshake_loss;
         assert_eq!((loss(side), loss(side.other())), (Some(Blindness::Unsupported), None));
         // A later cause does not take its place.
@@ -111,13 +111,13 @@ fn a_hello_seen_last_is_still_the_hello() {
     talk.server(server_hello()).client(client_hello());
     assert!(matches!(talk.open.facts().hello, Seen::Yes(_)));
     assert_eq!(
-        talk.say(Side::Server, Event::Message(Message::Certificate(b""))),
+        talk.say(Side::Server, RecordEvent::Message(Message::Certificate(b""))),
         Feedback::None
     );
     let mut talk = Talk::new();
     let hello = Message::ServerHello(Box::new(server_of_tls13()));
     assert_eq!(
-        talk.say(Side::Server, Event::Message(hello)),
+        talk.say(Side::Server, RecordEvent::Message(hello)),
         Feedback::ChangeCipherSpecIsDummy
     );
 }

@@ -14,7 +14,7 @@ use crate::store::{CredentialStore, Interner};
 use crate::tls::handshake::{NewSessionTicket, PskTicket};
 use crate::tls::hello::{ClientHello, PskIdentity, ServerHello};
 use crate::tls::names::HandshakeType;
-use crate::tls::{AlertDescription, CipherSuite, Content, ContentType, Event, Message, ProtocolVersion, Sealed};
+use crate::tls::{AlertDescription, CipherSuite, Content, ContentType, Message, ProtocolVersion, RecordEvent, Sealed};
 
 use crate::session::TransportKind;
 use crate::session::tests::{at, endpoint, unseen};
@@ -22,7 +22,7 @@ use crate::session::tests::{at, endpoint, unseen};
 /// A connection that is told message by message, a second apart.
 struct Talk {
     open: HandshakeTracker,
-    ledger: CredentialStore,
+    credential_store: CredentialStore,
     interner: Interner,
     now: u32,
 }
@@ -32,11 +32,11 @@ impl Talk {
         Self::with(CredentialStore::default(), 1)
     }
 
-    fn with(ledger: CredentialStore, number: u32) -> Self {
+    fn with(credential_store: CredentialStore, number: u32) -> Self {
         let transport = unseen(number).transport;
         Self {
             open: HandshakeTracker::new(ConnectionId(number), endpoint(1), endpoint(2), transport),
-            ledger,
+            credential_store,
             interner: Interner::default(),
             now: 100 * number,
         }
@@ -47,25 +47,31 @@ impl Talk {
         at(self.now)
     }
 
-    fn say(&mut self, side: Side, event: Event<'_>) -> Feedback {
+    fn say(&mut self, side: Side, event: RecordEvent<'_>) -> Feedback {
         let at = self.next();
         self.open
-            .event(side, event, at, 100, &mut self.ledger, &mut self.interner)
+            .event(side, event, at, 100, &mut self.credential_store, &mut self.interner)
     }
 
     fn client(&mut self, hello: ClientHello<'_>) -> &mut Self {
-        self.say(Side::Client, Event::Message(Message::ClientHello(Box::new(hello))));
+        self.say(
+            Side::Client,
+            RecordEvent::Message(Message::ClientHello(Box::new(hello))),
+        );
         self
     }
 
     fn server(&mut self, hello: ServerHello<'_>) -> &mut Self {
-        self.say(Side::Server, Event::Message(Message::ServerHello(Box::new(hello))));
+        self.say(
+            Side::Server,
+            RecordEvent::Message(Message::ServerHello(Box::new(hello))),
+        );
         self
     }
 
     /// A record of application data that stays closed.
     fn sealed(&mut self, side: Side, content_type: ContentType, length: u16) -> &mut Self {
-        self.say(side, Event::Protected(record(content_type, length)));
+        self.say(side, RecordEvent::Protected(record(content_type, length)));
         self
     }
 
@@ -73,7 +79,7 @@ impl Talk {
     fn inner(&mut self, side: Side, message: &Message<'_>) {
         let place = (self.next(), 1000);
         self.open
-            .inner(side, message, place, &mut self.ledger, &mut self.interner);
+            .inner(side, message, place, &mut self.credential_store, &mut self.interner);
     }
 
     fn finish(self) -> (crate::session::Connection, CredentialStore) {
@@ -81,8 +87,8 @@ impl Talk {
     }
 
     fn finish_blind(mut self, blind: [Option<Blindness>; 2]) -> (crate::session::Connection, CredentialStore) {
-        self.open.finish(&mut self.ledger, blind);
-        (self.open.facts().clone(), self.ledger)
+        self.open.finish(&mut self.credential_store, blind);
+        (self.open.facts().clone(), self.credential_store)
     }
 }
 
@@ -174,12 +180,13 @@ fn an_unanswered_hello_will_offer_what_names_a_session() {
         let mut talk = Talk::new();
         if let Some(id) = known {
             let name = CredentialFingerprint::of(id);
-            talk.ledger.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
-                Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
-            });
+            talk.credential_store
+                .enter(TransportKind::Tcp, Mechanism::SessionId, &name, || {
+                    Credential::unseen(TransportKind::Tcp, Mechanism::SessionId, name, endpoint(2))
+                });
         }
         talk.client(hello);
-        talk.open.will_offer(&talk.ledger)
+        talk.open.will_offer(&talk.credential_store)
     };
     let id = [7; 32];
     let with_id = |hello| ClientHello {
@@ -234,7 +241,7 @@ fn what_an_open_connection_holds_is_counted() {
 #[test]
 fn of_several_alerts_the_first_fatal_one_counts() {
     let alert = |talk: &mut Talk, fatal, description| {
-        talk.say(Side::Server, Event::Alert { fatal, description });
+        talk.say(Side::Server, RecordEvent::Alert { fatal, description });
     };
     let mut talk = Talk::new();
     alert(&mut talk, false, AlertDescription(90));
@@ -261,7 +268,7 @@ fn in_tls13_the_description_makes_an_alert_fatal() {
     ] {
         let mut talk = Talk::new();
         talk.client(of_tls13()).server(server_of_tls13());
-        let event = Event::Alert {
+        let event = RecordEvent::Alert {
             fatal: level,
             description,
         };
@@ -289,7 +296,7 @@ fn whatever_belongs_to_a_key_exchange_makes_the_handshake_full() {
         let mut talk = Talk::new();
         talk.client(client_hello()).server(server_hello());
         assert_eq!(talk.open.facts().shape.yes(), None);
-        talk.say(Side::Server, Event::Message(message.clone()));
+        talk.say(Side::Server, RecordEvent::Message(message.clone()));
         let facts = talk.open.facts();
         assert_eq!(facts.shape.yes(), Some(&Shape::Full(at(103))), "{message:?}");
         let asked = message == Message::Other(HandshakeType::CERTIFICATE_REQUEST);
@@ -300,10 +307,10 @@ fn whatever_belongs_to_a_key_exchange_makes_the_handshake_full() {
     talk.client(client_hello());
     talk.say(
         Side::Client,
-        Event::Message(Message::Other(HandshakeType::SERVER_HELLO_DONE)),
+        RecordEvent::Message(Message::Other(HandshakeType::SERVER_HELLO_DONE)),
     );
     assert_eq!(talk.open.facts().shape.yes(), None);
-    talk.say(Side::Client, Event::Message(Message::ClientKeyExchange(b"")));
+    talk.say(Side::Client, RecordEvent::Message(Message::ClientKeyExchange(b"")));
     assert_eq!(talk.open.facts().shape.yes(), Some(&Shape::Full(at(103))));
 }
 
@@ -320,7 +327,7 @@ fn only_a_cipher_change_that_proves_it_makes_the_handshake_abbreviated() {
         if lost {
             talk.open.handshake_lost(side, Blindness::Gap);
         }
-        talk.say(side, Event::ChangeCipherSpec);
+        talk.say(side, RecordEvent::ChangeCipherSpec);
         matches!(talk.open.facts().shape.yes(), Some(Shape::Abbreviated(_)))
     };
     assert!(shape(None, Some(server_hello()), Side::Server, false));
@@ -451,7 +458,10 @@ fn early_data_without_an_answer_is_not_known_to_be_refused() {
     // A server of TLS 1.2 has read none of it, once it is clear which handshake it is.
     let mut talk = Talk::new();
     talk.client(hello).server(server_hello());
-    talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+    talk.say(
+        Side::Server,
+        RecordEvent::Message(Message::Certificate(b"a certificate")),
+    );
     assert_eq!(
         talk.open.facts().early_data,
         EarlyData::Rejected {
@@ -509,10 +519,10 @@ fn what_was_said_is_counted_up_to_two() {
     assert_eq!(said(&talk), [1, 0]);
     talk.server(server_hello());
     assert_eq!(said(&talk), [1, 1]);
-    talk.say(Side::Client, Event::Message(Message::ClientKeyExchange(b"")));
+    talk.say(Side::Client, RecordEvent::Message(Message::ClientKeyExchange(b"")));
     talk.say(
         Side::Server,
-        Event::Alert {
+        RecordEvent::Alert {
             fatal: true,
             description: AlertDescription(40),
         },
@@ -530,7 +540,10 @@ fn a_session_begun_in_a_renegotiation_is_known_when_it_is_read() {
     let renegotiated = |asked: &'static [u8], given: &'static [u8]| {
         let mut talk = Talk::new();
         talk.client(client_hello()).server(server_hello());
-        talk.say(Side::Server, Event::Message(Message::Certificate(b"a certificate")));
+        talk.say(
+            Side::Server,
+            RecordEvent::Message(Message::Certificate(b"a certificate")),
+        );
         let hello = Message::ClientHello(Box::new(ClientHello {
             session_id: asked,
             ..client_hello()
@@ -544,11 +557,11 @@ fn a_session_begun_in_a_renegotiation_is_known_when_it_is_read() {
         for (side, message) in [(Side::Client, hello), (Side::Server, answer)] {
             let place = (talk.next(), 1000);
             talk.open
-                .inner(side, &message, place, &mut talk.ledger, &mut talk.interner);
+                .inner(side, &message, place, &mut talk.credential_store, &mut talk.interner);
         }
-        let (connection, ledger) = talk.finish();
+        let (connection, credential_store) = talk.finish();
         connection.issued.first().map(|id| {
-            let known = ledger.get(*id).expect("issued");
+            let known = credential_store.get(*id).expect("issued");
             (known.mechanism, known.suite, known.extended_master_secret)
         })
     };

@@ -7,12 +7,12 @@ use etherparse::defrag::IpDefragBuf;
 use etherparse::{IpFragOffset, IpNumber};
 
 use super::ip::Ip;
-use super::{Bytes, Origin};
+use super::{Bytes, FrameOrigin};
 use crate::net::{FrameRef, Notice, Notices, Timestamp, Wrapping};
 
 /// One fragment of an IP datagram.
 #[derive(Debug)]
-pub(super) struct Fragment<'a> {
+pub(super) struct IpFragment<'a> {
     pub(super) ip: Ip,
     pub(super) id: u32,
     pub(super) protocol: u8,
@@ -39,7 +39,7 @@ struct Pending {
     /// Distinguishes datagrams in IPv4 only (RFC 791 §3.2); in IPv6 only the first fragment's counts.
     protocol: u8,
     outer: Vec<Wrapping>,
-    since: Origin,
+    since: FrameOrigin,
     /// Where its fragments stood.
     frames: Vec<FrameRef>,
     buffer: IpDefragBuf,
@@ -56,9 +56,9 @@ impl Fragments {
     /// Adds a fragment. When its datagram is whole, that is put into `whole` and its protocol number returned.
     pub(super) fn add(
         &mut self,
-        fragment: &Fragment<'_>,
+        fragment: &IpFragment<'_>,
         outer: &[Wrapping],
-        origin: Origin,
+        origin: FrameOrigin,
         whole: &mut Vec<u8>,
     ) -> Result<Option<u8>, Notice> {
         self.give_up_old(origin.time);
@@ -113,7 +113,7 @@ impl Fragments {
         }
     }
 
-    fn find_or_start(&mut self, fragment: &Fragment<'_>, outer: &[Wrapping], origin: Origin) -> usize {
+    fn find_or_start(&mut self, fragment: &IpFragment<'_>, outer: &[Wrapping], origin: FrameOrigin) -> usize {
         if let Some(at) = self.pending.iter().position(|pending| pending.takes(fragment, outer)) {
             return at;
         }
@@ -161,7 +161,7 @@ impl Fragments {
 }
 
 impl Pending {
-    fn takes(&self, fragment: &Fragment<'_>, outer: &[Wrapping]) -> bool {
+    fn takes(&self, fragment: &IpFragment<'_>, outer: &[Wrapping]) -> bool {
         self.id == fragment.id
             && self.source == fragment.ip.source
             && self.destination == fragment.ip.destination

@@ -7,8 +7,8 @@ use etherparse::err::ipv4::HeaderSliceError as Ipv4Error;
 use etherparse::err::ipv6::HeaderSliceError as Ipv6Error;
 use etherparse::{IpAuthHeaderSlice, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice};
 
-use super::fragments::Fragment;
-use super::{Bytes, Layer, Step, Walk, link, neighbour, overlay, transport, tunnel};
+use super::fragments::IpFragment;
+use super::{Bytes, Layer, NextHeader, Walk, link, neighbour, overlay, transport, tunnel};
 use crate::net::{Encapsulation, Notice};
 
 /// What the headers above need of an IP header.
@@ -47,31 +47,31 @@ const MAX_EXTENSIONS: usize = 16;
 
 /// IPv4 or IPv6, by the version field.
 #[inline]
-pub(super) fn any<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn any<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     match bytes.data.first().map(|first| first >> 4) {
         Some(4) => v4(walk, bytes),
         Some(6) => v6(walk, bytes),
-        Some(_) => Step::MALFORMED,
-        None => Step::CUT,
+        Some(_) => NextHeader::MALFORMED,
+        None => NextHeader::CUT,
     }
 }
 
 /// IPv4.
 #[inline]
-pub(super) fn v4<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn v4<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let header = match Ipv4HeaderSlice::from_slice(bytes.data) {
         Ok(header) => header,
-        Err(Ipv4Error::Len(_)) => return Step::CUT,
-        Err(Ipv4Error::Content(_)) => return Step::MALFORMED,
+        Err(Ipv4Error::Len(_)) => return NextHeader::CUT,
+        Err(Ipv4Error::Content(_)) => return NextHeader::MALFORMED,
     };
     let length = header.slice().len();
     let bytes = match usize::from(header.total_len()) {
         0 => bytes,
-        total if total < length => return Step::MALFORMED,
+        total if total < length => return NextHeader::MALFORMED,
         total => bytes.of_length(total),
     };
     let Some(payload) = bytes.skip(length) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let ip = Ip {
         source: IpAddr::V4(header.source_addr()),
@@ -80,7 +80,7 @@ pub(super) fn v4<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
         id: Some(header.identification()),
     };
     if header.is_fragmenting_payload() {
-        return Step::Fragment(Fragment {
+        return NextHeader::Fragment(IpFragment {
             ip,
             id: u32::from(header.identification()),
             protocol: header.protocol().0,
@@ -94,14 +94,14 @@ pub(super) fn v4<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 
 /// IPv6.
 #[inline]
-pub(super) fn v6<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn v6<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let header = match Ipv6HeaderSlice::from_slice(bytes.data) {
         Ok(header) => header,
-        Err(Ipv6Error::Len(_)) => return Step::CUT,
-        Err(Ipv6Error::Content(_)) => return Step::MALFORMED,
+        Err(Ipv6Error::Len(_)) => return NextHeader::CUT,
+        Err(Ipv6Error::Content(_)) => return NextHeader::MALFORMED,
     };
     let Some(payload) = bytes.skip(40) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let payload = match usize::from(header.payload_length()) {
         // Segmentation offload, or a jumbogram (RFC 2675 §3), whose length option says nothing more.
@@ -119,29 +119,29 @@ pub(super) fn v6<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 
 /// What a protocol number announces.
 #[inline]
-pub(super) fn protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -> NextHeader<'a> {
     if kind == number::TCP {
-        return Step::Tcp(ip, bytes);
+        return NextHeader::Tcp(ip, bytes);
     }
     other_protocol(walk, ip, kind, bytes)
 }
 
 #[inline(never)]
-fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -> Step<'a> {
+fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -> NextHeader<'a> {
     let (kind, bytes) = match skip_extensions(&ip, kind, bytes) {
         Ok(upper) => upper,
         Err(step) => return step,
     };
     walk.carrier = Some([ip.source, ip.destination]);
     match kind {
-        number::TCP => Step::Tcp(ip, bytes),
+        number::TCP => NextHeader::Tcp(ip, bytes),
         number::UDP => transport::udp(walk, ip, bytes),
         number::IPV4 | number::IPV6 => {
             walk.wrap(Encapsulation::IpInIp);
-            Step::Into(Layer::Ip, bytes)
+            NextHeader::Into(Layer::Ip, bytes)
         }
         number::GRE => tunnel::gre(walk, bytes),
-        number::MPLS => Step::Into(Layer::Mpls, bytes),
+        number::MPLS => NextHeader::Into(Layer::Mpls, bytes),
         // Two bytes: a version and nothing (RFC 3378 §3).
         number::ETHERIP => {
             walk.wrap(Encapsulation::EthernetInIp);
@@ -149,19 +149,19 @@ fn other_protocol<'a>(walk: &mut Walk<'_>, ip: Ip, kind: u8, bytes: Bytes<'a>) -
         }
         number::ETHERNET => {
             walk.wrap(Encapsulation::EthernetInIp);
-            Step::Into(Layer::Ethernet, bytes)
+            NextHeader::Into(Layer::Ethernet, bytes)
         }
         number::ICMP if ip.source.is_ipv4() => neighbour::icmp(bytes),
         number::ICMPV6 if ip.source.is_ipv6() => neighbour::icmpv6(walk, bytes),
         number::L2TP => overlay::l2tp_in_ip(walk, kind, bytes),
-        _ if carries_no_tcp(kind) => Step::Other,
+        _ if carries_no_tcp(kind) => NextHeader::Other,
         _ => protocol_not_decoded(kind),
     }
 }
 
 /// Named instead of passed over: what it carries may be TCP.
-pub(super) fn protocol_not_decoded(kind: u8) -> Step<'static> {
-    Step::Unsupported(Notice::IpProtocolNotDecoded, u16::from(kind))
+pub(super) fn protocol_not_decoded(kind: u8) -> NextHeader<'static> {
+    NextHeader::Unsupported(Notice::IpProtocolNotDecoded, u16::from(kind))
 }
 
 /// Transports beside TCP, and what routers say to each other.
@@ -176,19 +176,19 @@ fn carries_no_tcp(kind: u8) -> bool {
 }
 
 /// The number and the bytes after the extension headers (RFC 8200 §4, RFC 4302), or where a fragment header leads.
-fn skip_extensions<'a>(ip: &Ip, mut kind: u8, mut bytes: Bytes<'a>) -> Result<(u8, Bytes<'a>), Step<'a>> {
+fn skip_extensions<'a>(ip: &Ip, mut kind: u8, mut bytes: Bytes<'a>) -> Result<(u8, Bytes<'a>), NextHeader<'a>> {
     for _ in 0..MAX_EXTENSIONS {
         let (next, length) = match kind {
             number::HOP_BY_HOP | number::ROUTING | number::DESTINATION_OPTIONS | number::MOBILITY => {
-                let header = Ipv6RawExtHeaderSlice::from_slice(bytes.data).map_err(|_| Step::CUT)?;
+                let header = Ipv6RawExtHeaderSlice::from_slice(bytes.data).map_err(|_| NextHeader::CUT)?;
                 (header.next_header().0, header.slice().len())
             }
             number::AUTHENTICATION => {
-                let header = IpAuthHeaderSlice::from_slice(bytes.data).map_err(|_| Step::CUT)?;
+                let header = IpAuthHeaderSlice::from_slice(bytes.data).map_err(|_| NextHeader::CUT)?;
                 (header.next_header().0, header.slice().len())
             }
             number::FRAGMENT => {
-                let header = Ipv6FragmentHeaderSlice::from_slice(bytes.data).map_err(|_| Step::CUT)?;
+                let header = Ipv6FragmentHeaderSlice::from_slice(bytes.data).map_err(|_| NextHeader::CUT)?;
                 if header.is_fragmenting_payload() {
                     return Err(fragment(ip, &header, bytes));
                 }
@@ -196,17 +196,17 @@ fn skip_extensions<'a>(ip: &Ip, mut kind: u8, mut bytes: Bytes<'a>) -> Result<(u
             }
             _ => return Ok((kind, bytes)),
         };
-        bytes = bytes.skip(length).ok_or(Step::CUT)?;
+        bytes = bytes.skip(length).ok_or(NextHeader::CUT)?;
         kind = next;
     }
-    Err(Step::Skipped(Notice::NestingTooDeep))
+    Err(NextHeader::Skipped(Notice::NestingTooDeep))
 }
 
-fn fragment<'a>(ip: &Ip, header: &Ipv6FragmentHeaderSlice<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn fragment<'a>(ip: &Ip, header: &Ipv6FragmentHeaderSlice<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let Some(payload) = bytes.skip(8) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
-    Step::Fragment(Fragment {
+    NextHeader::Fragment(IpFragment {
         ip: *ip,
         id: header.identification(),
         protocol: header.next_header().0,

@@ -3,7 +3,7 @@
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
-use super::{Bytes, Layer, Step, Walk, ip, neighbour, netfilter, tags, tunnel};
+use super::{Bytes, Layer, NextHeader, Walk, ip, neighbour, netfilter, tags, tunnel};
 use crate::net::{Encapsulation, LinkType, MacAddress, Notice, Packet};
 
 /// EtherTypes (IEEE 802 numbers at IANA).
@@ -36,7 +36,7 @@ const MAX_802_3: u16 = 1500;
 
 /// Takes the header of the frame's link layer off.
 #[inline]
-pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> Step<'a> {
+pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> NextHeader<'a> {
     let data = packet.data;
     let bytes = Bytes {
         data,
@@ -49,31 +49,31 @@ pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> Step<'a> {
         LinkType::LINUX_SLL2 => linux_sll2(walk, bytes),
         LinkType::NULL | LinkType::LOOP => loopback(bytes),
         // Plain, with HDLC framing, with a byte for the direction; Cisco's HDLC.
-        LinkType::PPP | LinkType(50) => Step::Into(Layer::Ppp, bytes),
+        LinkType::PPP | LinkType(50) => NextHeader::Into(Layer::Ppp, bytes),
         LinkType(204) => skip_into(bytes, 1, Layer::Ppp),
         LinkType(104) => typed(bytes, 2, 4),
-        LinkType::PPP_ETHER => Step::Into(Layer::EtherType(ether_type::PPPOE_SESSION), bytes),
+        LinkType::PPP_ETHER => NextHeader::Into(Layer::EtherType(ether_type::PPPOE_SESSION), bytes),
         LinkType::NFLOG => netfilter::log(bytes),
-        LinkType(other) => Step::Unsupported(Notice::LinkTypeNotSupported, other),
+        LinkType(other) => NextHeader::Unsupported(Notice::LinkTypeNotSupported, other),
     }
 }
 
 /// Ethernet II or IEEE 802.3.
 #[inline]
-pub(super) fn ethernet<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn ethernet<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let Ok(header) = Ethernet2HeaderSlice::from_slice(bytes.data) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     walk.mac = Some(MacAddress(header.source()));
     let Some(rest) = bytes.skip(14) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     ether_type(walk, header.ether_type().0, rest)
 }
 
 /// What an EtherType announces; a value too small for one is the length of an LLC frame.
 #[inline]
-pub(super) fn ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> NextHeader<'a> {
     match kind {
         ether_type::IPV4 => ip::v4(walk, bytes),
         ether_type::IPV6 => ip::v6(walk, bytes),
@@ -82,41 +82,41 @@ pub(super) fn ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -
 }
 
 #[inline(never)]
-fn unusual_ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> Step<'a> {
+fn unusual_ether_type<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> NextHeader<'a> {
     match kind {
         ether_type::VLAN | ether_type::PROVIDER_VLAN | ether_type::OLD_QINQ | ether_type::OLDER_QINQ => {
             vlan(walk, bytes)
         }
         ether_type::ARP => neighbour::arp(bytes),
-        ether_type::MPLS | ether_type::MPLS_MULTICAST => Step::Into(Layer::Mpls, bytes),
+        ether_type::MPLS | ether_type::MPLS_MULTICAST => NextHeader::Into(Layer::Mpls, bytes),
         ether_type::PPPOE_SESSION => tunnel::pppoe(walk, bytes),
-        ether_type::TRANSPARENT_ETHERNET => Step::Into(Layer::Ethernet, bytes),
-        ether_type::PPP => Step::Into(Layer::Ppp, bytes),
-        0..=MAX_802_3 => Step::Into(Layer::Llc, bytes.of_length(usize::from(kind))),
+        ether_type::TRANSPARENT_ETHERNET => NextHeader::Into(Layer::Ethernet, bytes),
+        ether_type::PPP => NextHeader::Into(Layer::Ppp, bytes),
+        0..=MAX_802_3 => NextHeader::Into(Layer::Llc, bytes.of_length(usize::from(kind))),
         _ => tags::any(walk, kind, bytes),
     }
 }
 
-fn vlan<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn vlan<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let (Ok(tag), Some(rest)) = (SingleVlanHeaderSlice::from_slice(bytes.data), bytes.skip(4)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     walk.wrap(Encapsulation::Vlan(tag.vlan_identifier().value()));
-    Step::Into(Layer::EtherType(tag.ether_type().0), rest)
+    NextHeader::Into(Layer::EtherType(tag.ether_type().0), rest)
 }
 
 /// IEEE 802.2: IP in SNAP (RFC 1042), or IP directly.
-pub(super) fn llc(bytes: Bytes<'_>) -> Step<'_> {
+pub(super) fn llc(bytes: Bytes<'_>) -> NextHeader<'_> {
     match bytes.data {
         [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, ..] => typed(bytes, 6, 8),
         [0x06, 0x06, 0x03, ..] => skip_into(bytes, 3, Layer::Ip),
-        [] | [_] | [_, _] if bytes.wire > 2 => Step::CUT,
-        _ => Step::Other,
+        [] | [_] | [_, _] if bytes.wire > 2 => NextHeader::CUT,
+        _ => NextHeader::Other,
     }
 }
 
 /// PPP with or without HDLC framing (RFC 1662 §3.1) and with or without a compressed protocol field (RFC 1661 §6.5).
-pub(super) fn ppp(bytes: Bytes<'_>) -> Step<'_> {
+pub(super) fn ppp(bytes: Bytes<'_>) -> NextHeader<'_> {
     let bytes = match bytes.data {
         [0xff, 0x03, ..] => bytes.skip(2).unwrap_or(bytes),
         _ => bytes,
@@ -125,24 +125,24 @@ pub(super) fn ppp(bytes: Bytes<'_>) -> Step<'_> {
         // The last octet of a protocol number is odd, all before it are even (RFC 1661 §2).
         [short, ..] if short & 1 == 1 => (u16::from(*short), 1),
         [high, low, ..] => (u16::from_be_bytes([*high, *low]), 2),
-        _ => return Step::CUT,
+        _ => return NextHeader::CUT,
     };
     match protocol {
         0x0021 | 0x0057 => skip_into(bytes, length, Layer::Ip),
         0x0281 | 0x0283 => skip_into(bytes, length, Layer::Mpls),
         // Headers compressed (RFC 1144), compressed or encrypted data (RFC 1962, 3078), parts of several links (RFC 1990).
         0x002d | 0x002f | 0x003d | 0x00fb | 0x00fd | 0x0053 | 0x0055 => {
-            Step::Unsupported(Notice::PppProtocolNotDecoded, protocol)
+            NextHeader::Unsupported(Notice::PppProtocolNotDecoded, protocol)
         }
-        _ => Step::Other,
+        _ => NextHeader::Other,
     }
 }
 
 /// Linux "cooked" capture: packet type, hardware type, address length, address, protocol.
 #[inline]
-fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let (Some(header), Some(rest)) = (bytes.data.first_chunk::<16>(), bytes.skip(16)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let [_, _, _, _, _, length, address @ .., _, _, high, low] = *header;
     walk.mac = (length == 6).then_some(MacAddress(address));
@@ -151,9 +151,9 @@ fn linux_sll<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 
 /// Linux "cooked" capture, version 2: protocol first, then interface, hardware type, packet type, address.
 #[inline]
-fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let (Some(header), Some(rest)) = (bytes.data.first_chunk::<20>(), bytes.skip(20)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let [high, low, _, _, _, _, _, _, _, _, _, length, address @ .., _, _] = *header;
     walk.mac = (length == 6).then_some(MacAddress(address));
@@ -162,35 +162,37 @@ fn linux_sll2<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 
 /// An EtherType, or one of Linux's own small numbers (ETH_P_802_2).
 #[inline]
-fn cooked_protocol<'a>(walk: &mut Walk<'_>, protocol: u16, rest: Bytes<'a>) -> Step<'a> {
+fn cooked_protocol<'a>(walk: &mut Walk<'_>, protocol: u16, rest: Bytes<'a>) -> NextHeader<'a> {
     match protocol {
-        4 => Step::Into(Layer::Llc, rest),
-        0..=MAX_802_3 => Step::Other,
+        4 => NextHeader::Into(Layer::Llc, rest),
+        0..=MAX_802_3 => NextHeader::Other,
         _ => ether_type(walk, protocol, rest),
     }
 }
 
 /// The address family in the byte order of whoever captured; IPv6 has another number on each system.
-fn loopback(bytes: Bytes<'_>) -> Step<'_> {
+fn loopback(bytes: Bytes<'_>) -> NextHeader<'_> {
     let Some(family) = bytes.u32_at(0) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let family = if family > 0xffff { family.swap_bytes() } else { family };
     match family {
         2 | 10 | 23 | 24 | 28 | 30 => skip_into(bytes, 4, Layer::Ip),
-        _ => Step::Other,
+        _ => NextHeader::Other,
     }
 }
 
 /// A header of `length` bytes with an EtherType at `at`.
-pub(super) fn typed(bytes: Bytes<'_>, at: usize, length: usize) -> Step<'_> {
+pub(super) fn typed(bytes: Bytes<'_>, at: usize, length: usize) -> NextHeader<'_> {
     match (bytes.u16_at(at), bytes.skip(length)) {
-        (Some(kind), Some(rest)) => Step::Into(Layer::EtherType(kind), rest),
-        _ => Step::CUT,
+        (Some(kind), Some(rest)) => NextHeader::Into(Layer::EtherType(kind), rest),
+        _ => NextHeader::CUT,
     }
 }
 
 /// A header of `length` bytes before `layer`.
-pub(super) fn skip_into(bytes: Bytes<'_>, length: usize, layer: Layer) -> Step<'_> {
-    bytes.skip(length).map_or(Step::CUT, |rest| Step::Into(layer, rest))
+pub(super) fn skip_into(bytes: Bytes<'_>, length: usize, layer: Layer) -> NextHeader<'_> {
+    bytes
+        .skip(length)
+        .map_or(NextHeader::CUT, |rest| NextHeader::Into(layer, rest))
 }

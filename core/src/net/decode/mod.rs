@@ -18,12 +18,12 @@ mod tags;
 mod transport;
 mod tunnel;
 
-use fragments::{Fragment, Fragments};
+use fragments::{Fragments, IpFragment};
 use ip::Ip;
 
 /// Decodes frames; keeps only fragments between calls.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub struct FrameDecoder {
     outer: Vec<Wrapping>,
     fragments: Fragments,
     /// Datagrams put together for the current frame: a tunnel packet, and one inside it.
@@ -33,7 +33,7 @@ pub struct Decoder {
 /// Headers that are taken off one frame before it is given up.
 const MAX_HEADERS: u32 = 24;
 
-impl Decoder {
+impl FrameDecoder {
     /// A decoder without fragments.
     #[must_use]
     pub fn new() -> Self {
@@ -65,13 +65,13 @@ impl Decoder {
             headers: 0,
         };
         let mut step = link::first(&mut walk, packet);
-        if matches!(step, Step::Into(..)) {
+        if matches!(step, NextHeader::Into(..)) {
             step = walk.run(step);
         }
-        if let Step::Fragment(fragment) = step {
+        if let NextHeader::Fragment(fragment) = step {
             // Nobody may have asked for those of the frame before.
             fragments.completed();
-            let origin = Origin {
+            let origin = FrameOrigin {
                 frame: packet.frame,
                 time: packet.time,
             };
@@ -79,12 +79,12 @@ impl Decoder {
         }
         let mac = walk.mac;
         match step {
-            Step::Tcp(ip, bytes) => transport::segment(&ip, bytes, mac, outer),
-            Step::Udp(ip, bytes) => transport::datagram(&ip, bytes, mac, outer),
-            Step::Neighbour(neighbour) => Decoded::Neighbour(neighbour),
-            Step::Skipped(notice) => Decoded::Skipped(notice),
-            Step::Unsupported(notice, number) => Decoded::Unsupported(notice, number),
-            Step::Other | Step::Into(..) | Step::Fragment(_) => Decoded::Other,
+            NextHeader::Tcp(ip, bytes) => transport::segment(&ip, bytes, mac, outer),
+            NextHeader::Udp(ip, bytes) => transport::datagram(&ip, bytes, mac, outer),
+            NextHeader::Neighbour(neighbour) => Decoded::Neighbour(neighbour),
+            NextHeader::Skipped(notice) => Decoded::Skipped(notice),
+            NextHeader::Unsupported(notice, number) => Decoded::Unsupported(notice, number),
+            NextHeader::Other | NextHeader::Into(..) | NextHeader::Fragment(_) => Decoded::Other,
         }
     }
 
@@ -108,7 +108,7 @@ impl Decoder {
 
 /// Which frame is being decoded.
 #[derive(Debug, Clone, Copy)]
-struct Origin {
+struct FrameOrigin {
     frame: FrameRef,
     time: Timestamp,
 }
@@ -169,9 +169,9 @@ enum Layer {
 
 /// Where a header leads. Small on purpose: it is handed on several times per frame, the result is built once.
 #[derive(Debug)]
-enum Step<'a> {
+enum NextHeader<'a> {
     Into(Layer, Bytes<'a>),
-    Fragment(Fragment<'a>),
+    Fragment(IpFragment<'a>),
     Tcp(Ip, Bytes<'a>),
     Udp(Ip, Bytes<'a>),
     Neighbour(Neighbour),
@@ -182,7 +182,7 @@ enum Step<'a> {
     Unsupported(Notice, u16),
 }
 
-impl Step<'_> {
+impl NextHeader<'_> {
     /// The frame ends inside a header.
     const CUT: Self = Self::Skipped(Notice::HeaderCut);
     /// A header contradicts itself.
@@ -200,11 +200,11 @@ struct Walk<'w> {
 
 impl Walk<'_> {
     #[inline]
-    fn run<'a>(&mut self, mut step: Step<'a>) -> Step<'a> {
-        while let Step::Into(layer, bytes) = step {
+    fn run<'a>(&mut self, mut step: NextHeader<'a>) -> NextHeader<'a> {
+        while let NextHeader::Into(layer, bytes) = step {
             self.headers = self.headers.saturating_add(1);
             if self.headers > MAX_HEADERS {
-                return Step::Skipped(Notice::NestingTooDeep);
+                return NextHeader::Skipped(Notice::NestingTooDeep);
             }
             step = match layer {
                 Layer::Ethernet => link::ethernet(self, bytes),
@@ -232,22 +232,22 @@ impl Walk<'_> {
 #[cold]
 fn reassemble<'a>(
     walk: &mut Walk<'_>,
-    fragment: &Fragment<'_>,
-    origin: Origin,
+    fragment: &IpFragment<'_>,
+    origin: FrameOrigin,
     fragments: &mut Fragments,
     stores: &'a mut [Vec<u8>],
-) -> Step<'a> {
+) -> NextHeader<'a> {
     let Some((store, stores)) = stores.split_first_mut() else {
-        return Step::Skipped(Notice::NestingTooDeep);
+        return NextHeader::Skipped(Notice::NestingTooDeep);
     };
     let protocol = match fragments.add(fragment, walk.outer, origin, store) {
         Ok(Some(protocol)) => protocol,
-        Ok(None) => return Step::Other,
-        Err(notice) => return Step::Skipped(notice),
+        Ok(None) => return NextHeader::Other,
+        Err(notice) => return NextHeader::Skipped(notice),
     };
     let first = ip::protocol(walk, fragment.ip, protocol, Bytes::whole(store));
     match walk.run(first) {
-        Step::Fragment(inner) => reassemble(walk, &inner, origin, fragments, stores),
+        NextHeader::Fragment(inner) => reassemble(walk, &inner, origin, fragments, stores),
         step => step,
     }
 }

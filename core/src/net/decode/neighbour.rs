@@ -6,33 +6,33 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType};
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
-use super::{Bytes, Step, Walk};
+use super::{Bytes, NextHeader, Walk};
 use crate::net::{Endpoint, MacAddress, Neighbour};
 
 const TCP: u8 = 6;
 
 /// An ARP packet: its sender claims an address, whether it asks or answers.
-pub(super) fn arp(bytes: Bytes<'_>) -> Step<'_> {
+pub(super) fn arp(bytes: Bytes<'_>) -> NextHeader<'_> {
     let Ok(packet) = ArpPacketSlice::from_slice(bytes.data) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let ethernet = packet.hw_addr_type() == ArpHardwareId::ETHERNET;
     if !ethernet || packet.proto_addr_type() != EtherType::IPV4 {
-        return Step::Other;
+        return NextHeader::Other;
     }
     let (Ok(mac), Ok(sender)) = (
         <[u8; 6]>::try_from(packet.sender_hw_addr()),
         <[u8; 4]>::try_from(packet.sender_protocol_addr()),
     ) else {
-        return Step::Other;
+        return NextHeader::Other;
     };
     // A probe asks whether an address is free; it claims nothing (RFC 5227 §2.1.1).
     if sender == [0; 4] {
-        return Step::Other;
+        return NextHeader::Other;
     }
     let to_itself = packet.target_protocol_addr() == sender;
     let to_all = packet.operation() == ArpOperation::REPLY && packet.target_hw_addr() == [0xff; 6];
-    Step::Neighbour(Neighbour::Claims {
+    NextHeader::Neighbour(Neighbour::Claims {
         ip: IpAddr::V4(Ipv4Addr::from(sender)),
         mac: MacAddress(mac),
         unsolicited: to_itself || to_all,
@@ -40,30 +40,30 @@ pub(super) fn arp(bytes: Bytes<'_>) -> Step<'_> {
 }
 
 /// ICMP for IPv4.
-pub(super) fn icmp(bytes: Bytes<'_>) -> Step<'_> {
+pub(super) fn icmp(bytes: Bytes<'_>) -> NextHeader<'_> {
     match bytes.data {
         [3, code, ..] => bytes
             .skip(8)
             .and_then(embedded_v4)
-            .map_or(Step::Other, |flow| unreachable(flow, *code)),
-        _ => Step::Other,
+            .map_or(NextHeader::Other, |flow| unreachable(flow, *code)),
+        _ => NextHeader::Other,
     }
 }
 
 /// ICMP for IPv6.
-pub(super) fn icmpv6<'a>(walk: &Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn icmpv6<'a>(walk: &Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     match bytes.data {
         [1, code, ..] => bytes
             .skip(8)
             .and_then(embedded_v6)
-            .map_or(Step::Other, |flow| unreachable(flow, *code)),
-        [136, 0, ..] => advertisement(walk, bytes).unwrap_or(Step::Other),
-        _ => Step::Other,
+            .map_or(NextHeader::Other, |flow| unreachable(flow, *code)),
+        [136, 0, ..] => advertisement(walk, bytes).unwrap_or(NextHeader::Other),
+        _ => NextHeader::Other,
     }
 }
 
-fn unreachable((source, destination): (Endpoint, Endpoint), code: u8) -> Step<'static> {
-    Step::Neighbour(Neighbour::Unreachable {
+fn unreachable((source, destination): (Endpoint, Endpoint), code: u8) -> NextHeader<'static> {
+    NextHeader::Neighbour(Neighbour::Unreachable {
         source,
         destination,
         code,
@@ -112,12 +112,12 @@ fn endpoints(source: IpAddr, destination: IpAddr, ports: Bytes<'_>) -> Option<(E
 }
 
 /// A neighbour advertisement (RFC 4861 §4.4) with the link-layer address it states, or that of its frame.
-fn advertisement<'a>(walk: &Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn advertisement<'a>(walk: &Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const SOLICITED: u8 = 0x40;
     let flags = *bytes.data.get(4)?;
     let target: [u8; 16] = *bytes.data.get(8..)?.first_chunk()?;
     let mac = target_address(bytes.data.get(24..)?).or(walk.mac)?;
-    Some(Step::Neighbour(Neighbour::Claims {
+    Some(NextHeader::Neighbour(Neighbour::Claims {
         ip: IpAddr::V6(Ipv6Addr::from(target)),
         mac,
         unsolicited: flags & SOLICITED == 0,

@@ -1,22 +1,22 @@
 //! Frames of Linux's netfilter log (`LINKTYPE_NFLOG`): a family, then attributes in the byte order of whoever captured,
 //! one of which is the packet.
 
-use super::{Bytes, Layer, Step};
+use super::{Bytes, Layer, NextHeader};
 use crate::net::{LinkType, Notice};
 
 /// Attributes of a frame that are looked at; the kernel knows some twenty.
 const MAX_ATTRIBUTES: usize = 32;
 
 /// Takes the packet out of a log entry.
-pub(super) fn log(bytes: Bytes<'_>) -> Step<'_> {
+pub(super) fn log(bytes: Bytes<'_>) -> NextHeader<'_> {
     const IPV4: u8 = 2;
     const IPV6: u8 = 10;
     let [family, version, _, _, attributes @ ..] = bytes.data else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     // What a bridge or ARP table logs begins with other headers.
     if *version != 0 || !matches!(*family, IPV4 | IPV6) {
-        return Step::Unsupported(Notice::LinkTypeNotSupported, LinkType::NFLOG.0);
+        return NextHeader::Unsupported(Notice::LinkTypeNotSupported, LinkType::NFLOG.0);
     }
     // Nothing says in which order of bytes the lengths are. Read in the wrong one, the first is 256 or more and its kind is
     // unknown.
@@ -24,11 +24,11 @@ pub(super) fn log(bytes: Bytes<'_>) -> Step<'_> {
         .into_iter()
         .find_map(|order| payload(attributes, order));
     match packet {
-        Some((start, length)) => bytes
-            .skip(start.saturating_add(4))
-            .map_or(Step::CUT, |rest| Step::Into(Layer::Ip, rest.of_length(length))),
-        None if attributes.len() < bytes.wire.saturating_sub(4) => Step::CUT,
-        None => Step::MALFORMED,
+        Some((start, length)) => bytes.skip(start.saturating_add(4)).map_or(NextHeader::CUT, |rest| {
+            NextHeader::Into(Layer::Ip, rest.of_length(length))
+        }),
+        None if attributes.len() < bytes.wire.saturating_sub(4) => NextHeader::CUT,
+        None => NextHeader::MALFORMED,
     }
 }
 

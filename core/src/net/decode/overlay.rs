@@ -5,7 +5,7 @@
 use super::ip::protocol_not_decoded;
 use super::link::{ether_type, skip_into};
 use super::tunnel::looks_like_ethernet;
-use super::{Bytes, Layer, Step, Walk};
+use super::{Bytes, Layer, NextHeader, Walk};
 use crate::net::{Encapsulation, Notice};
 
 mod port {
@@ -21,7 +21,12 @@ mod port {
 }
 
 /// What a datagram between these ports carries, if it is a tunnel's.
-pub(super) fn in_udp<'a>(walk: &mut Walk<'_>, source: u16, destination: u16, bytes: Bytes<'a>) -> Option<Step<'a>> {
+pub(super) fn in_udp<'a>(
+    walk: &mut Walk<'_>,
+    source: u16,
+    destination: u16,
+    bytes: Bytes<'a>,
+) -> Option<NextHeader<'a>> {
     match destination {
         port::GTP_U => gtp_u(walk, bytes),
         port::TZSP => tzsp(walk, bytes),
@@ -71,7 +76,7 @@ fn is_ip_in_ethernet(bytes: Bytes<'_>) -> bool {
 
 /// A packet of a user in GTP version 1 (3GPP TS 29.281 §5.1): the T-PDU, the only message that is no signalling. Extension
 /// headers may stand before it; 5G puts one there always.
-fn gtp_u<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn gtp_u<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const T_PDU: u8 = 255;
     const ANY_OPTION: u8 = 0x07;
     const EXTENDED: u8 = 0x04;
@@ -105,11 +110,11 @@ fn gtp_u<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
         return None;
     }
     walk.wrap(Encapsulation::GtpU);
-    Some(Step::Into(Layer::Ip, rest))
+    Some(NextHeader::Into(Layer::Ip, rest))
 }
 
 /// `TaZmen` Sniffer Protocol: version 1, a packet received or sent, what link it is of, tagged fields up to an end.
-fn tzsp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn tzsp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const ETHERNET: u16 = 1;
     const PADDING: u8 = 0;
     const END: u8 = 1;
@@ -131,16 +136,16 @@ fn tzsp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
     match link {
         ETHERNET if looks_like_ethernet(inner) => {
             walk.wrap(Encapsulation::Tzsp);
-            Some(Step::Into(Layer::Ethernet, inner))
+            Some(NextHeader::Into(Layer::Ethernet, inner))
         }
         // IEEE 802.11, bare or behind what its radio tells.
-        18 | 119 | 127 if !inner.data.is_empty() => Some(Step::Unsupported(Notice::TunnelNotDecoded, port::TZSP)),
+        18 | 119 | 127 if !inner.data.is_empty() => Some(NextHeader::Unsupported(Notice::TunnelNotDecoded, port::TZSP)),
         _ => None,
     }
 }
 
 /// L2TP, version 2 (RFC 2661 §3.1) with IP in PPP, or version 3 in UDP (RFC 3931 §4.1.2).
-fn l2tp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn l2tp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const CONTROL: u16 = 0x8000;
     const LENGTH: u16 = 0x4000;
     const SEQUENCE: u16 = 0x0800;
@@ -181,12 +186,12 @@ fn l2tp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
         return None;
     }
     walk.wrap(Encapsulation::L2tp);
-    Some(Step::Into(Layer::Ppp, rest))
+    Some(NextHeader::Into(Layer::Ppp, rest))
 }
 
 /// A data message of L2TP version 3: a session, then a cookie and a sublayer whose lengths only its ends know (RFC 3931
 /// §4.1). Read where just one of the lengths that there are leads to a frame with an IP packet.
-fn l2tp_3<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn l2tp_3<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     bytes.u32_at(0).filter(|session| *session != 0)?;
     let rest = bytes.skip(4)?;
     // A cookie of 0, 4 or 8 bytes; a sublayer of 0 or 4.
@@ -196,20 +201,20 @@ fn l2tp_3<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
         .filter(|inner| is_ip_in_ethernet(*inner));
     let frame = frames.next().filter(|_| frames.next().is_none())?;
     walk.wrap(Encapsulation::L2tp);
-    Some(Step::Into(Layer::Ethernet, frame))
+    Some(NextHeader::Into(Layer::Ethernet, frame))
 }
 
 /// L2TP version 3 directly in IP; a session of 0 is its control channel.
-pub(super) fn l2tp_in_ip<'a>(walk: &mut Walk<'_>, number: u8, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn l2tp_in_ip<'a>(walk: &mut Walk<'_>, number: u8, bytes: Bytes<'a>) -> NextHeader<'a> {
     match bytes.u32_at(0) {
-        Some(0) => Step::Other,
+        Some(0) => NextHeader::Other,
         Some(_) => l2tp_3(walk, bytes).unwrap_or(protocol_not_decoded(number)),
-        None => Step::CUT,
+        None => NextHeader::CUT,
     }
 }
 
 /// Teredo (RFC 4380 §5.1.1): IPv6 behind what a server may put before it, one end of it a Teredo address.
-fn teredo<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn teredo<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const PREFIX: u32 = 0x2001_0000;
     let mut rest = bytes;
     if let [0, 1, id, authenticator, ..] = *rest.data {
@@ -225,11 +230,11 @@ fn teredo<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
         return None;
     }
     walk.wrap(Encapsulation::Teredo);
-    Some(Step::Into(Layer::Ip, rest))
+    Some(NextHeader::Into(Layer::Ip, rest))
 }
 
 /// LISP (RFC 9300 §5.3).
-fn lisp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn lisp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const INSTANCE: u8 = 0x08;
     /// One bit that is reserved, and two of a key with which the packet is encrypted.
     const NOT_PLAIN: u8 = 0x07;
@@ -240,11 +245,11 @@ fn lisp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
     }
     let instance = bytes.u32_at(4)?;
     walk.wrap(Encapsulation::Lisp((flags & INSTANCE != 0).then_some(instance >> 8)));
-    Some(Step::Into(Layer::Ip, inner))
+    Some(NextHeader::Into(Layer::Ip, inner))
 }
 
 /// VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe §3): VXLAN that names what it carries.
-fn vxlan_gpe<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn vxlan_gpe<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     /// An identifier is there; the next protocol is.
     const FLAGS: u8 = 0x0c;
     /// BUM traffic and O&M.
@@ -264,11 +269,11 @@ fn vxlan_gpe<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
         return None;
     }
     walk.wrap(Encapsulation::VxlanGpe(bytes.u32_at(4)? >> 8));
-    Some(Step::Into(layer, inner))
+    Some(NextHeader::Into(layer, inner))
 }
 
 /// Generic UDP Encapsulation (draft-ietf-intarea-gue §3): variant 0 names a protocol, variant 1 is the IP packet itself.
-fn gue<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn gue<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const CONTROL: u8 = 0x20;
     let first = *bytes.data.first()?;
     let inner = match first >> 6 {
@@ -286,11 +291,11 @@ fn gue<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
         return None;
     }
     walk.wrap(Encapsulation::Gue);
-    Some(Step::Into(Layer::Ip, inner))
+    Some(NextHeader::Into(Layer::Ip, inner))
 }
 
 /// A label stack in UDP (RFC 7510 §3) over an IP packet, or over a frame with one.
-fn mpls(bytes: Bytes<'_>) -> Option<Step<'_>> {
+fn mpls(bytes: Bytes<'_>) -> Option<NextHeader<'_>> {
     const BOTTOM: u32 = 0x100;
     const MAX_LABELS: usize = 8;
     let mut rest = bytes;
@@ -302,7 +307,7 @@ fn mpls(bytes: Bytes<'_>) -> Option<Step<'_>> {
                 .skip(4)
                 .filter(|_| rest.u32_at(0).is_some_and(|word| word >> 28 == 0));
             let frame = is_ip_in_ethernet(rest) || control_word.is_some_and(is_ip_in_ethernet);
-            return (frame || is_ip_packet(rest)).then_some(Step::Into(Layer::Mpls, bytes));
+            return (frame || is_ip_packet(rest)).then_some(NextHeader::Into(Layer::Mpls, bytes));
         }
     }
     None
@@ -310,11 +315,11 @@ fn mpls(bytes: Bytes<'_>) -> Option<Step<'_>> {
 
 /// What an access point tunnels to its controller (RFC 5415 §4.3): Ethernet frames where it bridges; frames of its radio
 /// (whose bytes some makers swap) and what DTLS hides are named instead.
-fn capwap<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn capwap<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const NATIVE: u32 = 0x100;
     const FRAGMENT: u32 = 0x80;
     const RESERVED: u32 = 0x07;
-    const NOT_DECODED: Step<'static> = Step::Unsupported(Notice::TunnelNotDecoded, port::CAPWAP_DATA);
+    const NOT_DECODED: NextHeader<'static> = NextHeader::Unsupported(Notice::TunnelNotDecoded, port::CAPWAP_DATA);
     // The preamble of DTLS, three zeros, and a record (RFC 5415 §4.2).
     if let [1, 0, 0, 0, 20..=25, 0xfe, 0xff | 0xfd, ..] = bytes.data {
         return Some(NOT_DECODED);

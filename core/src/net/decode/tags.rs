@@ -3,11 +3,11 @@
 //! as an EtherType that is not decoded, never guessed at.
 
 use super::link::{self, ether_type, skip_into, typed};
-use super::{Bytes, Layer, Step, Walk};
+use super::{Bytes, Layer, NextHeader, Walk};
 use crate::net::{Encapsulation, Notice};
 
 /// A tag of one of these EtherTypes; any other is either no way to TCP, or told as not decoded.
-pub(super) fn any<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn any<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> NextHeader<'a> {
     match kind {
         ether_type::CISCO_METADATA => cisco_metadata(walk, bytes),
         ether_type::VN_TAG => vn_tag(walk, bytes),
@@ -16,13 +16,13 @@ pub(super) fn any<'a>(walk: &mut Walk<'_>, kind: u16, bytes: Bytes<'a>) -> Step<
         ether_type::MACSEC => macsec(walk, bytes),
         ether_type::TRILL => trill(walk, bytes),
         ether_type::NSH => nsh(walk, bytes),
-        _ if carries_no_tcp(kind) => Step::Other,
+        _ if carries_no_tcp(kind) => NextHeader::Other,
         _ => not_decoded(kind),
     }
 }
 
-fn not_decoded(kind: u16) -> Step<'static> {
-    Step::Unsupported(Notice::EtherTypeNotDecoded, kind)
+fn not_decoded(kind: u16) -> NextHeader<'static> {
+    NextHeader::Unsupported(Notice::EtherTypeNotDecoded, kind)
 }
 
 /// Protocols of the link itself and of other networks: nothing in them is lost to an analysis of TCP.
@@ -43,19 +43,19 @@ fn carries_no_tcp(kind: u16) -> bool {
 }
 
 /// Cisco `MetaData`: version and length, both 1 where one option stands; the option of a security group tag; that tag.
-fn cisco_metadata<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn cisco_metadata<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     match bytes.data {
         [1, 1, 0, 1, _, _, ..] => {
             walk.wrap(Encapsulation::CiscoMetadata);
             typed(bytes, 6, 8)
         }
-        data if data.len() < 6 => Step::CUT,
+        data if data.len() < 6 => NextHeader::CUT,
         _ => not_decoded(ether_type::CISCO_METADATA),
     }
 }
 
 /// VN-Tag (what became IEEE 802.1BR): interface numbers of a switch, version 0.
-fn vn_tag<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn vn_tag<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     const VERSION: u32 = 0x3000;
     match bytes.u32_at(0) {
         Some(tag) if tag & VERSION == 0 => {
@@ -63,14 +63,14 @@ fn vn_tag<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
             typed(bytes, 4, 6)
         }
         Some(_) => not_decoded(ether_type::VN_TAG),
-        None => Step::CUT,
+        None => NextHeader::CUT,
     }
 }
 
 /// The service tag of a provider backbone (IEEE 802.1Q §9.7): behind it a whole customer frame.
-fn provider_backbone<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn provider_backbone<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let Some(tag) = bytes.u32_at(0) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     walk.wrap(Encapsulation::ProviderBackbone(tag & 0xff_ffff));
     skip_into(bytes, 4, Layer::Ethernet)
@@ -78,13 +78,13 @@ fn provider_backbone<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 
 /// High-availability Seamless Redundancy (IEC 62439-3 §5): path and size, sequence number, then what was tagged. The
 /// trailer of PRP needs nothing: IP says how long it is.
-fn hsr<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn hsr<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     walk.wrap(Encapsulation::Hsr);
     typed(bytes, 4, 6)
 }
 
 /// MACsec (IEEE 802.1AE §9). In clear only where neither E nor C is set: authenticated, not encrypted, and not changed.
-fn macsec<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn macsec<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     const VERSION: u8 = 0x80;
     const SCI: u8 = 0x20;
     const ENCRYPTED: u8 = 0x08;
@@ -92,14 +92,14 @@ fn macsec<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
     /// Of the default cipher suite, behind the data.
     const CHECK_VALUE: usize = 16;
     let (Some(flags), Some(short)) = (bytes.data.first(), bytes.data.get(1)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     if flags & (VERSION | ENCRYPTED | CHANGED) != 0 || short & 0xc0 != 0 {
         return not_decoded(ether_type::MACSEC);
     }
     let header = if flags & SCI == 0 { 6 } else { 14 };
     let Some(rest) = bytes.skip(header) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     // A length of zero is one of 48 or more: then all of it but the check value is data.
     let data = match usize::from(*short) {
@@ -111,9 +111,9 @@ fn macsec<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 }
 
 /// TRILL (RFC 6325 §3): behind the nicknames, and options, an Ethernet frame.
-fn trill<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+fn trill<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let Some(flags) = bytes.u16_at(0) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     // Two bits of version, two reserved ones.
     if flags & 0xf000 != 0 {
@@ -125,18 +125,18 @@ fn trill<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
 }
 
 /// A Network Service Header (RFC 8300 §2).
-pub(super) fn nsh<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn nsh<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     /// O&M: what follows is of the service chain itself.
     const OAM: u16 = 0x2000;
     let (Some(base), Some(next), Some(path)) = (bytes.u16_at(0), bytes.data.get(3), bytes.u32_at(4)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let length = usize::from(base & 0x3f).saturating_mul(4);
     if base >> 14 != 0 || length < 8 {
         return not_decoded(ether_type::NSH);
     }
     if base & OAM != 0 {
-        return Step::Other;
+        return NextHeader::Other;
     }
     let layer = match next {
         1 | 2 => Layer::Ip,

@@ -5,7 +5,7 @@ use etherparse::err::tcp::HeaderSliceError as TcpError;
 use etherparse::{TcpSlice, UdpHeaderSlice};
 
 use super::ip::Ip;
-use super::{Bytes, Step, Walk, overlay, tunnel};
+use super::{Bytes, NextHeader, Walk, overlay, tunnel};
 use crate::net::{
     Datagram, Decoded, Endpoint, MacAddress, Notice, Path, Segment, SeqNumber, TcpFlags, TcpOptions, Wrapping,
 };
@@ -84,14 +84,14 @@ pub(super) fn datagram<'a>(ip: &Ip, bytes: Bytes<'a>, mac: Option<MacAddress>, o
 }
 
 /// What a UDP datagram carries if it is a tunnel's, else the datagram itself.
-pub(super) fn udp<'a>(walk: &mut Walk<'_>, ip: Ip, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn udp<'a>(walk: &mut Walk<'_>, ip: Ip, bytes: Bytes<'a>) -> NextHeader<'a> {
     let Some((header, payload)) = split_udp(bytes) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let (source, destination) = (header.source_port(), header.destination_port());
     tunnel::in_udp(walk, destination, payload)
         .or_else(|| overlay::in_udp(walk, source, destination, payload))
-        .unwrap_or(Step::Udp(ip, bytes))
+        .unwrap_or(NextHeader::Udp(ip, bytes))
 }
 
 fn split_udp(bytes: Bytes<'_>) -> Option<(UdpHeaderSlice<'_>, Bytes<'_>)> {

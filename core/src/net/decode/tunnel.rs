@@ -3,54 +3,54 @@
 
 use super::ip::protocol_not_decoded;
 use super::link::{ether_type, skip_into};
-use super::{Bytes, Layer, Step, Walk};
+use super::{Bytes, Layer, NextHeader, Walk};
 use crate::net::Encapsulation;
 
 /// One entry of an MPLS label stack (RFC 3032 §2.1); below the last one stands IP, or Ethernet (RFC 4448).
-pub(super) fn mpls<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn mpls<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let (Some(entry), Some(rest)) = (bytes.u32_at(0), bytes.skip(4)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     walk.wrap(Encapsulation::Mpls(entry >> 12));
     if entry & 0x100 == 0 {
-        return Step::Into(Layer::Mpls, rest);
+        return NextHeader::Into(Layer::Mpls, rest);
     }
     // The stack does not say what it carries (RFC 4928 §2).
     match rest.data.first().map(|first| first >> 4) {
-        Some(4 | 6) => Step::Into(Layer::Ip, rest),
+        Some(4 | 6) => NextHeader::Into(Layer::Ip, rest),
         // The control word of a pseudowire.
         Some(0) if rest.skip(4).is_some_and(looks_like_ethernet) => skip_into(rest, 4, Layer::Ethernet),
-        Some(_) if looks_like_ethernet(rest) => Step::Into(Layer::Ethernet, rest),
-        Some(_) => Step::Other,
-        None => Step::CUT,
+        Some(_) if looks_like_ethernet(rest) => NextHeader::Into(Layer::Ethernet, rest),
+        Some(_) => NextHeader::Other,
+        None => NextHeader::CUT,
     }
 }
 
 /// A PPPoE session packet (RFC 2516 §4).
-pub(super) fn pppoe<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn pppoe<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     let (Some(session), Some(length), Some(rest)) = (bytes.u16_at(2), bytes.u16_at(4), bytes.skip(6)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     if !matches!(bytes.data, [0x11, 0, ..]) {
-        return Step::Other;
+        return NextHeader::Other;
     }
     walk.wrap(Encapsulation::Pppoe(session));
     let rest = match usize::from(length) {
         0 => rest,
         length => rest.of_length(length),
     };
-    Step::Into(Layer::Ppp, rest)
+    NextHeader::Into(Layer::Ppp, rest)
 }
 
 /// GRE (RFC 2784, 2890), also the form PPTP uses (RFC 2637 §4.1).
-pub(super) fn gre<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
+pub(super) fn gre<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<'a> {
     const CHECKSUM: u16 = 0x8000;
     const ROUTING: u16 = 0x4000;
     const KEY: u16 = 0x2000;
     const SEQUENCE: u16 = 0x1000;
     const ACKNOWLEDGEMENT: u16 = 0x0080;
     let (Some(flags), Some(kind)) = (bytes.u16_at(0), bytes.u16_at(2)) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     let present = |flag: u16| flags & flag != 0;
     let version = flags & 7;
@@ -74,7 +74,7 @@ pub(super) fn gre<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
         length = length.saturating_add(4);
     }
     let Some(rest) = bytes.skip(length) else {
-        return Step::CUT;
+        return NextHeader::CUT;
     };
     walk.wrap(Encapsulation::Gre(key));
     match kind {
@@ -84,23 +84,23 @@ pub(super) fn gre<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Step<'a> {
             skip_into(rest, header, Layer::Ethernet)
         }
         ether_type::ERSPAN_3 => erspan_3(rest),
-        _ => Step::Into(Layer::EtherType(kind), rest),
+        _ => NextHeader::Into(Layer::EtherType(kind), rest),
     }
 }
 
 /// ERSPAN type III: twelve bytes, and eight more if the last bit says so.
-fn erspan_3(bytes: Bytes<'_>) -> Step<'_> {
+fn erspan_3(bytes: Bytes<'_>) -> NextHeader<'_> {
     match bytes.data.get(11) {
         Some(last) => {
             let header = if last & 1 == 0 { 12 } else { 20 };
             skip_into(bytes, header, Layer::Ethernet)
         }
-        None => Step::CUT,
+        None => NextHeader::CUT,
     }
 }
 
 /// What a UDP datagram to this port carries, if it is a tunnel's and looks the part.
-pub(super) fn in_udp<'a>(walk: &mut Walk<'_>, port: u16, bytes: Bytes<'a>) -> Option<Step<'a>> {
+pub(super) fn in_udp<'a>(walk: &mut Walk<'_>, port: u16, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     match port {
         // The registered port, and the one Linux had before (RFC 7348 §5).
         4789 | 8472 => vxlan(walk, bytes),
@@ -109,17 +109,17 @@ pub(super) fn in_udp<'a>(walk: &mut Walk<'_>, port: u16, bytes: Bytes<'a>) -> Op
     }
 }
 
-fn vxlan<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn vxlan<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     let inner = bytes.skip(8)?;
     // Only the I flag; the flags of later extensions (group policy) do no harm.
     if bytes.data.first()? & 0x08 == 0 || !looks_like_ethernet(inner) {
         return None;
     }
     walk.wrap(Encapsulation::Vxlan(bytes.u32_at(4)? >> 8));
-    Some(Step::Into(Layer::Ethernet, inner))
+    Some(NextHeader::Into(Layer::Ethernet, inner))
 }
 
-fn geneve<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
+fn geneve<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     let first = *bytes.data.first()?;
     // Version 0 (RFC 8926 §3.4).
     if first >> 6 != 0 {
@@ -137,7 +137,7 @@ fn geneve<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<Step<'a>> {
         return None;
     }
     walk.wrap(Encapsulation::Geneve(bytes.u32_at(4)? >> 8));
-    Some(Step::Into(Layer::EtherType(kind), inner))
+    Some(NextHeader::Into(Layer::EtherType(kind), inner))
 }
 
 /// Whether an Ethernet header stands here with a type that occurs inside tunnels.

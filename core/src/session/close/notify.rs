@@ -7,7 +7,7 @@ use crate::net::span::MILLISECOND;
 use crate::tcp::FinCovers;
 use crate::tls::{Content, ContentType};
 
-use super::{CloseNotify, Record, SideClose};
+use super::{CloseNotify, ProtectedRecord, SideClose};
 use crate::session::connection::{Connection, JSSE_PADDING};
 use crate::session::seen::{Blindness, Seen};
 use crate::session::side::Side;
@@ -89,7 +89,7 @@ fn unread(connection: &Connection, side: Side, end: &SideClose) -> Option<Blindn
 fn visible_alert(
     connection: &Connection,
     side: Side,
-    (last, peer_end): (Record, &SideClose),
+    (last, peer_end): (ProtectedRecord, &SideClose),
     open: Blindness,
 ) -> CloseNotify {
     let over = Side::BOTH.into_iter().any(|side| connection.side(side).is_over());
@@ -111,7 +111,7 @@ fn visible_alert(
 #[must_use]
 pub fn may_be_goodbye(connection: &Connection, end: &SideClose) -> bool {
     let tls13 = connection.is_tls13();
-    let alert = |last: Record| {
+    let alert = |last: ProtectedRecord| {
         let visible = !tls13 && last.content_type == ContentType::ALERT;
         last.content == Content::Closed && (visible || (tls13 && alert_sized(connection, end, last)))
     };
@@ -119,7 +119,7 @@ pub fn may_be_goodbye(connection: &Connection, end: &SideClose) -> bool {
 }
 
 /// Whether either side ends the connection soon after a record.
-fn closes_within(connection: &Connection, side: Side, last: Record) -> bool {
+fn closes_within(connection: &Connection, side: Side, last: ProtectedRecord) -> bool {
     let sides = [connection.side(side), connection.side(side.other())];
     let ends = sides
         .iter()
@@ -128,7 +128,7 @@ fn closes_within(connection: &Connection, side: Side, last: Record) -> bool {
         .any(|end| end.time.since(last.at.time).abs() <= CLOSE_FOLLOWS_NANOS)
 }
 
-fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool {
+fn alert_sized(connection: &Connection, end: &SideClose, record: ProtectedRecord) -> bool {
     let padding = end.padding.unwrap_or(0);
     let unpadded = record.length.checked_sub(padding);
     let data = record.content_type == ContentType::APPLICATION_DATA;
@@ -138,7 +138,7 @@ fn alert_sized(connection: &Connection, end: &SideClose, record: Record) -> bool
 
 /// Whether a record of TLS 1.3 is as long as an alert is under padding: by the 16 bytes of JSSE, or up to a multiple of a
 /// block (OpenSSL: SSL_CTX_set_block_padding). A side whose Finished was seen has shown whether it pads.
-fn may_be_padded(end: &SideClose, record: Record) -> bool {
+fn may_be_padded(end: &SideClose, record: ProtectedRecord) -> bool {
     let jsse = record.length == TLS13_ALERT + JSSE_PADDING;
     let inner = record.length.checked_sub(TLS13_TAG);
     let block = inner.is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
@@ -148,8 +148,8 @@ fn may_be_padded(end: &SideClose, record: Record) -> bool {
 
 /// A TLS 1.3 record of alert size counts as close_notify only as the last record, with the close right behind it, and
 /// where no data was ever that short. user_canceled before it is of the same size (RFC 8446 §6.1).
-fn tls13_alert(connection: &Connection, side: Side, [end, peer_end]: [&SideClose; 2], last: Record) -> bool {
-    let short_data = |end: &SideClose, last: Record| {
+fn tls13_alert(connection: &Connection, side: Side, [end, peer_end]: [&SideClose; 2], last: ProtectedRecord) -> bool {
+    let short_data = |end: &SideClose, last: ProtectedRecord| {
         let canceled_first = end.before_last.is_some_and(|before| before.length == last.length);
         end.short_records > u32::from(canceled_first)
     };

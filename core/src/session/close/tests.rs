@@ -54,7 +54,7 @@ impl Ending {
     /// The last record of a side, of the size of an alert.
     fn alert(mut self, side: Side, time: u32) -> Self {
         let tls13 = self.connection.is_tls13();
-        self.end(side).last = Some(Record {
+        self.end(side).last = Some(ProtectedRecord {
             content_type: if tls13 {
                 ContentType::APPLICATION_DATA
             } else {
@@ -69,7 +69,7 @@ impl Ending {
 
     /// The last record of a side, of this size.
     fn data(mut self, side: Side, time: u32, length: u16) -> Self {
-        self.end(side).last = Some(Record {
+        self.end(side).last = Some(ProtectedRecord {
             content_type: ContentType::APPLICATION_DATA,
             length,
             content: Content::Closed,
@@ -162,7 +162,7 @@ fn two_close_notifies_in_a_row_are_an_exchange_although_a_reset_follows() {
         let ending = Ending::tls13().alert(Client, 10).alert(Server, 11).reset(Server, 12);
         ending.with(|ending| {
             for end in &mut ending.ends {
-                end.before_last = before.map(|length| Record {
+                end.before_last = before.map(|length| ProtectedRecord {
                     length,
                     ..end.last.expect("a record")
                 });
@@ -220,7 +220,7 @@ fn where_data_was_that_short_before_a_record_of_that_size_is_no_alert() {
         ending.with(|ending| {
             ending.ends[0].short_records = records;
             let last = ending.ends[0].last.expect("a record");
-            ending.ends[0].before_last = before.map(|length| Record { length, ..last });
+            ending.ends[0].before_last = before.map(|length| ProtectedRecord { length, ..last });
         })
     };
     assert_eq!(short(0, None).client(), CloseNotify::Inferred(ms(10)));

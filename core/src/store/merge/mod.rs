@@ -1,6 +1,6 @@
 //! A connection as one run saw it, with its credentials by name: what can be carried to another run.
 //!
-//! [`PartialConnection::of`] takes a finished connection out of its run; `replay` enters many of them into one ledger in the
+//! [`PartialConnection::of`] takes a finished connection out of its run; `replay` enters many of them into one credential store in the
 //! order of time, which decides anew what depends on what others did before. Sightings of one connection become one by
 //! [`PartialConnection::join`].
 
@@ -109,14 +109,14 @@ impl Issued {
 impl PartialConnection {
     /// Of a finished connection and the credentials of its run.
     #[must_use]
-    pub fn of(id: ConnectionId, connection: &Connection, ledger: &CredentialStore) -> Self {
+    pub fn of(id: ConnectionId, connection: &Connection, credential_store: &CredentialStore) -> Self {
         let offered: Vec<(CredentialId, Offered)> = connection
             .offers
             .iter()
-            .filter_map(|offer| Some((offer.credential, offered(offer, ledger)?)))
+            .filter_map(|offer| Some((offer.credential, offered(offer, credential_store)?)))
             .collect();
         let accepted = connection.accepted;
-        let issued = connection.issued.iter().filter_map(|id| ledger.get(*id));
+        let issued = connection.issued.iter().filter_map(|id| credential_store.get(*id));
         Self {
             accepted: accepted.and_then(|id| offered.iter().position(|(offer, _)| *offer == id)),
             offered: offered.into_iter().map(|(_, offer)| offer).collect(),
@@ -142,9 +142,9 @@ impl PartialConnection {
     }
 }
 
-fn offered(offer: &Offer, ledger: &CredentialStore) -> Option<Offered> {
+fn offered(offer: &Offer, credential_store: &CredentialStore) -> Option<Offered> {
     Some(Offered {
-        name: ledger.get(offer.credential)?.name,
+        name: credential_store.get(offer.credential)?.name,
         kind: offer.kind,
         obfuscated_age: offer.obfuscated_age,
         binder: offer.binder,

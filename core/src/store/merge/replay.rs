@@ -1,4 +1,4 @@
-//! Sightings are entered into one ledger in the order of time, as if one run had seen them all.
+//! Sightings are entered into one credential store in the order of time, as if one run had seen them all.
 //!
 //! What a hello offers may depend on what was issued before it, somewhere else: whether a session ID of a client that
 //! speaks TLS 1.3 names a session, and whether a PSK came from a server. That is decided here once more.
@@ -12,29 +12,29 @@ use crate::store::credentials::CredentialStore;
 
 use super::{Issued, Offered, PartialConnection};
 
-/// One thing that a connection does to the ledger.
+/// One thing that a connection does to the credential store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+enum StoreStep {
     /// What its hello offers is known.
     Offer,
     /// The server issues the credential of this number.
     Issue(usize),
 }
 
-/// Enters sightings into a ledger, the first one as connection `first`. Gives the connections in the same order.
+/// Enters sightings into a credential store, the first one as connection `first`. Gives the connections in the same order.
 #[must_use]
 pub fn replay(
     sightings: Vec<PartialConnection>,
     first: ConnectionId,
-    ledger: &mut CredentialStore,
+    credential_store: &mut CredentialStore,
 ) -> Vec<Box<Connection>> {
-    let mut steps: Vec<((Timestamp, FrameRef), usize, Step)> = Vec::new();
+    let mut steps: Vec<((Timestamp, FrameRef), usize, StoreStep)> = Vec::new();
     for (place, sighting) in sightings.iter().enumerate() {
         if sighting.connection.hello.yes().is_some() {
-            steps.push((offered_at(sighting), place, Step::Offer));
+            steps.push((offered_at(sighting), place, StoreStep::Offer));
         }
         let issues = sighting.issued.iter().enumerate();
-        steps.extend(issues.map(|(number, issued)| (issued_at(sighting, issued), place, Step::Issue(number))));
+        steps.extend(issues.map(|(number, issued)| (issued_at(sighting, issued), place, StoreStep::Issue(number))));
     }
     steps.sort_unstable();
     let mut sightings = sightings;
@@ -44,8 +44,8 @@ pub fn replay(
         };
         let id = ConnectionId(first.0.saturating_add(u32::try_from(place).unwrap_or(u32::MAX)));
         match step {
-            Step::Offer => offer(sighting, id, ledger),
-            Step::Issue(number) => issue(sighting, id, number, ledger),
+            StoreStep::Offer => offer(sighting, id, credential_store),
+            StoreStep::Issue(number) => issue(sighting, id, number, credential_store),
         }
     }
     sightings.into_iter().map(|sighting| sighting.connection).collect()
@@ -77,18 +77,18 @@ fn issued_at(sighting: &PartialConnection, issued: &Issued) -> (Timestamp, Frame
     }
 }
 
-fn offer(sighting: &mut PartialConnection, id: ConnectionId, ledger: &mut CredentialStore) {
+fn offer(sighting: &mut PartialConnection, id: ConnectionId, credential_store: &mut CredentialStore) {
     let mut accepted = sighting.accepted;
-    if let Some(known) = known_session_id(sighting, id, ledger) {
+    if let Some(known) = known_session_id(sighting, id, credential_store) {
         sighting.offered.insert(0, known);
         accepted = accepted.map(|place| place + 1);
     }
     let connection = &mut sighting.connection;
     for offered in &sighting.offered {
         let mechanism = offered.mechanism();
-        let kind = kind(connection.transport.kind(), offered, ledger);
-        let credential = enter(mechanism, offered, connection, ledger);
-        if let Some(known) = ledger.get_mut(credential) {
+        let kind = kind(connection.transport.kind(), offered, credential_store);
+        let credential = enter(mechanism, offered, connection, credential_store);
+        if let Some(known) = credential_store.get_mut(credential) {
             if known.offers.last() != Some(&id) {
                 known.offers.push(id);
             }
@@ -105,15 +105,19 @@ fn offer(sighting: &mut PartialConnection, id: ConnectionId, ledger: &mut Creden
 }
 
 /// The session ID of a hello that was taken for a random one, where it was issued before after all.
-fn known_session_id(sighting: &PartialConnection, id: ConnectionId, ledger: &CredentialStore) -> Option<Offered> {
+fn known_session_id(
+    sighting: &PartialConnection,
+    id: ConnectionId,
+    credential_store: &CredentialStore,
+) -> Option<Offered> {
     let of_tls12 = |offered: &Offered| matches!(offered.mechanism(), Mechanism::SessionId | Mechanism::Ticket);
     let name = sighting.connection.edges.as_deref()?.session_id?;
     if sighting.offered.iter().any(of_tls12) {
         return None;
     }
     let hello = sighting.connection.hello.yes()?;
-    let issue = ledger
-        .get(ledger.find(sighting.connection.transport.kind(), Mechanism::SessionId, &name)?)?
+    let issue = credential_store
+        .get(credential_store.find(sighting.connection.transport.kind(), Mechanism::SessionId, &name)?)?
         .issued?;
     let before = issue.at.time <= hello.at.time && issue.connection != id;
     before.then_some(Offered {
@@ -126,13 +130,13 @@ fn known_session_id(sighting: &PartialConnection, id: ConnectionId, ledger: &Cre
 
 /// What an offer is taken for, now that more is known (RFC 8446 §4.2.11: external PSKs SHOULD have age 0, and no ticket
 /// keeps a masked age of 0 from one connection to the next).
-fn kind(transport: TransportKind, offered: &Offered, ledger: &CredentialStore) -> OfferKind {
+fn kind(transport: TransportKind, offered: &Offered, credential_store: &CredentialStore) -> OfferKind {
     if offered.mechanism() != Mechanism::Psk {
         return offered.kind;
     }
-    let known = ledger
+    let known = credential_store
         .find(transport, Mechanism::Psk, &offered.name)
-        .and_then(|id| ledger.get(id));
+        .and_then(|id| credential_store.get(id));
     match known {
         Some(known) if known.issued.is_some() => OfferKind::Resumption(Mechanism::Psk),
         Some(known)
@@ -148,15 +152,15 @@ fn enter(
     mechanism: Mechanism,
     offered: &Offered,
     connection: &Connection,
-    ledger: &mut CredentialStore,
+    credential_store: &mut CredentialStore,
 ) -> CredentialId {
     let transport = connection.transport.kind();
-    ledger.enter(transport, mechanism, &offered.name, || {
+    credential_store.enter(transport, mechanism, &offered.name, || {
         Credential::unseen(transport, mechanism, offered.name, connection.server)
     })
 }
 
-fn issue(sighting: &mut PartialConnection, id: ConnectionId, number: usize, ledger: &mut CredentialStore) {
+fn issue(sighting: &mut PartialConnection, id: ConnectionId, number: usize, credential_store: &mut CredentialStore) {
     let connection = &mut sighting.connection;
     let Some(issued) = sighting.issued.get(number) else {
         return;
@@ -165,7 +169,7 @@ fn issue(sighting: &mut PartialConnection, id: ConnectionId, number: usize, ledg
         return;
     };
     // A renewed ticket names the session that was resumed, with that session's properties.
-    let resumed = connection.accepted.and_then(|id| ledger.get(id));
+    let resumed = connection.accepted.and_then(|id| credential_store.get(id));
     let fresh = Credential {
         issued: Some(Issue { connection: id, at }),
         server_name: resumed
@@ -184,10 +188,10 @@ fn issue(sighting: &mut PartialConnection, id: ConnectionId, number: usize, ledg
             connection.server,
         )
     };
-    let entered = ledger.enter(connection.transport.kind(), issued.mechanism, &issued.name, || {
+    let entered = credential_store.enter(connection.transport.kind(), issued.mechanism, &issued.name, || {
         fresh.clone()
     });
-    if let Some(known) = ledger.get_mut(entered)
+    if let Some(known) = credential_store.get_mut(entered)
         && known.issued.is_none()
     {
         // It was offered before its issue was seen: packets out of order, or clocks that differ.

@@ -11,7 +11,7 @@ use {
 
 /// What the bytes of one direction turned out to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum RecordEvent<'a> {
     /// A complete plaintext handshake message.
     Message(Message<'a>),
     /// A plaintext ChangeCipherSpec.

@@ -10,7 +10,7 @@ use super::handshake::Message;
 use super::hello::ClientHello;
 use super::names::{AlertDescription, ContentType, HandshakeType, ProtocolVersion};
 
-pub use event::{Content, Event, Keep, Loss, Sealed, Start};
+pub use event::{Content, Keep, Loss, RecordEvent, Sealed, Start};
 
 /// Largest record body that is taken for one: 2^14 bytes, 2048 bytes of expansion (RFC 5246 §6.2.3) and some grace
 /// for old stacks.
@@ -20,7 +20,7 @@ const MAX_RECORD: u16 = 16_384 + 2_048 + 256;
 const MAX_MESSAGE: usize = 128 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Protection {
+enum RecordProtection {
     Off,
     On,
     /// ChangeCipherSpec may have been in a gap.
@@ -62,7 +62,7 @@ impl Record {
 }
 
 #[derive(Debug, Clone)]
-enum State {
+enum DecoderState {
     /// Collecting a header; nine bytes are needed where the start of the body decides (see [`Decoder::header_needed`]).
     Header,
     Body(Record),
@@ -81,14 +81,14 @@ enum Step<'i> {
     SealedInBuffer(Record),
     V2InBuffer,
     Oversized(HandshakeType),
-    Plain(Event<'static>),
+    Plain(RecordEvent<'static>),
 }
 
 /// Decodes one direction. Bytes go in by [`Decoder::next`], lost bytes by [`Decoder::gap`].
 #[derive(Debug, Clone)]
-pub struct Decoder {
-    state: State,
-    protection: Protection,
+pub struct RecordDecoder {
+    state: DecoderState,
+    protection: RecordProtection,
     header: [u8; 9],
     header_have: u8,
     small: [u8; 2],
@@ -111,20 +111,20 @@ pub struct Decoder {
     left: bool,
 }
 
-impl Decoder {
+impl RecordDecoder {
     /// A decoder for a stream that begins as `start` says.
     #[must_use]
     pub fn new(start: Start) -> Self {
         Self {
             state: match start {
-                Start::Record => State::Header,
-                Start::V2Hello => State::V2(0),
-                Start::Middle => State::Lost,
+                Start::Record => DecoderState::Header,
+                Start::V2Hello => DecoderState::V2(0),
+                Start::Middle => DecoderState::Lost,
             },
             protection: if start == Start::Middle {
-                Protection::Unknown
+                RecordProtection::Unknown
             } else {
-                Protection::Off
+                RecordProtection::Off
             },
             header: [0; 9],
             header_have: 0,
@@ -143,7 +143,7 @@ impl Decoder {
     }
 
     /// The next event in `input`, which is shortened by what was read; `None` once it is used up.
-    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Option<Event<'s>> {
+    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Option<RecordEvent<'s>> {
         let step = loop {
             match self.step(input) {
                 Step::NeedMore => return None,
@@ -152,17 +152,17 @@ impl Decoder {
             }
         };
         Some(match step {
-            Step::MessageInInput(message) => Event::Message(Message::parse(message)),
-            Step::MessageInBuffer => Event::Message(Message::parse(&self.message)),
-            Step::SealedInInput(record, body) => Event::Protected(record.sealed(body)),
-            Step::SealedInBuffer(record) => Event::Protected(record.sealed(&self.held)),
+            Step::MessageInInput(message) => RecordEvent::Message(Message::parse(message)),
+            Step::MessageInBuffer => RecordEvent::Message(Message::parse(&self.message)),
+            Step::SealedInInput(record, body) => RecordEvent::Protected(record.sealed(body)),
+            Step::SealedInBuffer(record) => RecordEvent::Protected(record.sealed(&self.held)),
             Step::V2InBuffer => {
-                Event::Message(match ClientHello::parse_v2(self.message.get(2..).unwrap_or_default()) {
+                RecordEvent::Message(match ClientHello::parse_v2(self.message.get(2..).unwrap_or_default()) {
                     Some(hello) => Message::ClientHello(Box::new(hello)),
                     None => Message::Malformed(HandshakeType::CLIENT_HELLO),
                 })
             }
-            Step::Oversized(kind) => Event::Message(Message::Malformed(kind)),
+            Step::Oversized(kind) => RecordEvent::Message(Message::Malformed(kind)),
             Step::Plain(event) => event,
             Step::NeedMore | Step::Again => return None,
         })
@@ -177,7 +177,7 @@ impl Decoder {
             return false;
         }
         match &mut self.state {
-            State::Body(Record {
+            DecoderState::Body(Record {
                 left,
                 body: Body::Protected | Body::Ignored,
                 ..
@@ -185,7 +185,7 @@ impl Decoder {
                 *left -= u16::try_from(bytes).unwrap_or(0);
                 true
             }
-            State::Body(Record {
+            DecoderState::Body(Record {
                 left,
                 length,
                 body: Body::Held(from),
@@ -208,13 +208,13 @@ impl Decoder {
 
     /// ChangeCipherSpec protects nothing on this connection: TLS 1.3 sends it for middleboxes only (RFC 8446 D.4).
     pub fn ignore_change_cipher_spec(&mut self) {
-        self.protection = Protection::Off;
+        self.protection = RecordProtection::Off;
     }
 
     /// Whether record boundaries are known at this point of the stream.
     #[must_use]
     pub const fn in_sync(&self) -> bool {
-        !matches!(self.state, State::Lost) && !self.unconfirmed
+        !matches!(self.state, DecoderState::Lost) && !self.unconfirmed
     }
 
     /// Whether no record of the stream so far is unread: boundaries are known, or clear text stands behind the last one.
@@ -226,7 +226,7 @@ impl Decoder {
     /// Whether the stream so far ends inside a record or a header.
     #[must_use]
     pub const fn inside_record(&self) -> bool {
-        matches!(self.state, State::Body(_) | State::V2(_)) || self.header_have > 0
+        matches!(self.state, DecoderState::Body(_) | DecoderState::V2(_)) || self.header_have > 0
     }
 
     /// Bytes buffered for unfinished messages.
@@ -238,7 +238,7 @@ impl Decoder {
     /// `missing` bytes of the stream will never come.
     pub fn gap(&mut self, missing: u64) -> Loss {
         match &mut self.state {
-            State::Body(record) if missing <= u64::from(record.left) => {
+            DecoderState::Body(record) if missing <= u64::from(record.left) => {
                 record.left -= u16::try_from(missing).unwrap_or(record.left);
                 if let Body::Held(from) = record.body
                     && record.length - record.left > from
@@ -253,7 +253,7 @@ impl Decoder {
                 };
                 if record.left == 0 {
                     self.ended_in_gap = Some(*record);
-                    self.state = State::Header;
+                    self.state = DecoderState::Header;
                 }
                 if lost == Loss::Handshake {
                     self.lose_message();
@@ -276,12 +276,12 @@ impl Decoder {
 
     fn lose_framing(&mut self) {
         self.lose_message();
-        self.state = State::Lost;
+        self.state = DecoderState::Lost;
         self.header_have = 0;
         self.unconfirmed = false;
         self.left = false;
-        if self.protection == Protection::Off {
-            self.protection = Protection::Unknown;
+        if self.protection == RecordProtection::Off {
+            self.protection = RecordProtection::Unknown;
         }
     }
 
@@ -296,21 +296,21 @@ impl Decoder {
         }
         if self.resynchronised {
             self.resynchronised = false;
-            return Step::Plain(Event::Resynchronised);
+            return Step::Plain(RecordEvent::Resynchronised);
         }
         match self.state {
-            State::Header => self.step_header(input),
-            State::Body(record) => self.step_body(record, input),
-            State::V2(total) => self.step_v2(total, input),
-            State::Lost => self.step_lost(input),
+            DecoderState::Header => self.step_header(input),
+            DecoderState::Body(record) => self.step_body(record, input),
+            DecoderState::V2(total) => self.step_v2(total, input),
+            DecoderState::Lost => self.step_lost(input),
         }
     }
 
     /// Five bytes; nine for a handshake record whose first message header tells whether it is protected.
     fn header_needed(&self, header: [u8; 5]) -> usize {
         let [kind, _, _, high, low] = header;
-        let ambiguous =
-            ContentType(kind) == ContentType::HANDSHAKE && (self.protection != Protection::Off || self.handshake_lost);
+        let ambiguous = ContentType(kind) == ContentType::HANDSHAKE
+            && (self.protection != RecordProtection::Off || self.handshake_lost);
         if ambiguous && u16::from_be_bytes([high, low]) >= 4 {
             9
         } else {
@@ -350,7 +350,7 @@ impl Decoder {
                 let left = text && !self.unconfirmed;
                 self.lose_framing();
                 self.left = left;
-                return Step::Plain(Event::Desynchronised);
+                return Step::Plain(RecordEvent::Desynchronised);
             }
         }
     }
@@ -398,22 +398,22 @@ impl Decoder {
     fn begin<'i>(&mut self, record: Record) -> Step<'i> {
         self.small = [0; 2];
         if record.left == 0 && record.body != Body::Handshake {
-            self.state = State::Header;
+            self.state = DecoderState::Header;
             return match record.body {
                 Body::Held(_) => Step::SealedInBuffer(record),
                 _ => report(record),
             };
         }
-        self.state = State::Body(record);
+        self.state = DecoderState::Body(record);
         Step::Again
     }
 
     fn classify(&self, content_type: ContentType, length: u16, first: Option<[u8; 4]>) -> Body {
         match content_type {
             ContentType::HANDSHAKE => match first {
-                None if self.protection == Protection::Off && !self.handshake_lost => Body::Handshake,
+                None if self.protection == RecordProtection::Off && !self.handshake_lost => Body::Handshake,
                 Some(first) if self.looks_plain(first, length) => Body::Handshake,
-                _ if self.protection == Protection::Off => Body::Ignored,
+                _ if self.protection == RecordProtection::Off => Body::Ignored,
                 _ => Body::Protected,
             },
             // Plaintext ChangeCipherSpec is one byte, a plaintext alert two; protected ones are longer.
@@ -431,9 +431,11 @@ impl Decoder {
         let kind = HandshakeType(kind);
         let hello = matches!(kind, HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO);
         match self.protection {
-            Protection::On => hello && whole == u32::from(record),
-            Protection::Unknown => kind.name().is_some() && whole == u32::from(record),
-            Protection::Off => kind.name().is_some() && usize::try_from(whole).is_ok_and(|whole| whole <= MAX_MESSAGE),
+            RecordProtection::On => hello && whole == u32::from(record),
+            RecordProtection::Unknown => kind.name().is_some() && whole == u32::from(record),
+            RecordProtection::Off => {
+                kind.name().is_some() && usize::try_from(whole).is_ok_and(|whole| whole <= MAX_MESSAGE)
+            }
         }
     }
 
@@ -446,12 +448,12 @@ impl Decoder {
         *input = rest;
         if let Body::Held(from) = record.body {
             let position = record.length - record.left;
-            let (_, kept) = body.split_at(usize::from(from.saturating_sub(position)).min(taken));
+            let (_, connection_store) = body.split_at(usize::from(from.saturating_sub(position)).min(taken));
             if position <= from && taken == usize::from(record.left) {
-                self.state = State::Header;
-                return Step::SealedInInput(record, kept);
+                self.state = DecoderState::Header;
+                return Step::SealedInInput(record, connection_store);
             }
-            self.held.extend_from_slice(kept);
+            self.held.extend_from_slice(connection_store);
         }
         if record.body == Body::Small {
             let offset = usize::from(record.length - record.left);
@@ -461,10 +463,10 @@ impl Decoder {
         }
         let left = record.left - u16::try_from(taken).unwrap_or(record.left);
         if left > 0 {
-            self.state = State::Body(Record { left, ..record });
+            self.state = DecoderState::Body(Record { left, ..record });
             return Step::NeedMore;
         }
-        self.state = State::Header;
+        self.state = DecoderState::Header;
         match record.body {
             Body::Small => self.finish_small(record),
             Body::Held(_) => Step::SealedInBuffer(record),
@@ -476,15 +478,15 @@ impl Decoder {
         let [first, second] = self.small;
         Step::Plain(match record.content_type {
             ContentType::CHANGE_CIPHER_SPEC if first == 1 => {
-                self.protection = Protection::On;
-                Event::ChangeCipherSpec
+                self.protection = RecordProtection::On;
+                RecordEvent::ChangeCipherSpec
             }
-            ContentType::ALERT if matches!(first, 1 | 2) => Event::Alert {
+            ContentType::ALERT if matches!(first, 1 | 2) => RecordEvent::Alert {
                 fatal: first == 2,
                 description: AlertDescription(second),
             },
             // RC4 and NULL suites never protect into one or two bytes, so this is neither: report it as it stands.
-            _ => Event::Protected(record.sealed(&[])),
+            _ => RecordEvent::Protected(record.sealed(&[])),
         })
     }
 
@@ -494,9 +496,9 @@ impl Decoder {
         *input = input.get(taken..).unwrap_or_default();
         let left = record.left - u16::try_from(taken).unwrap_or(record.left);
         self.state = if left == 0 {
-            State::Header
+            DecoderState::Header
         } else {
-            State::Body(Record { left, ..record })
+            DecoderState::Body(Record { left, ..record })
         };
         match step {
             Step::Again if left > 0 && input.is_empty() => Step::NeedMore,
@@ -552,11 +554,11 @@ impl Decoder {
         self.message.extend_from_slice(bytes);
         match *self.message.as_slice() {
             [high, low] if total == 0 => {
-                self.state = State::V2(2 + usize::from(u16::from_be_bytes([high & 0x7f, low])));
+                self.state = DecoderState::V2(2 + usize::from(u16::from_be_bytes([high & 0x7f, low])));
                 Step::Again
             }
             _ if total > 0 && self.message.len() >= total => {
-                self.state = State::Header;
+                self.state = DecoderState::Header;
                 self.message_emitted = true;
                 Step::V2InBuffer
             }
@@ -574,12 +576,12 @@ impl Decoder {
                 continue;
             }
             *input = candidate;
-            self.state = State::Header;
+            self.state = DecoderState::Header;
             self.left = false;
             if certainty == Chain::Open {
                 return self.begin_unconfirmed(input);
             }
-            return Step::Plain(Event::Resynchronised);
+            return Step::Plain(RecordEvent::Resynchronised);
         }
         *input = &[];
         Step::NeedMore
@@ -610,7 +612,7 @@ const fn is_text(byte: u8) -> bool {
 fn report<'i>(record: Record) -> Step<'i> {
     match record.body {
         // What was to be kept of a body, and was partly lost, is not given in parts.
-        Body::Protected | Body::Held(_) => Step::Plain(Event::Protected(record.sealed(&[]))),
+        Body::Protected | Body::Held(_) => Step::Plain(RecordEvent::Protected(record.sealed(&[]))),
         Body::Handshake | Body::Small | Body::Ignored => Step::Again,
     }
 }
@@ -669,16 +671,16 @@ mod tests {
     }
 
     /// Events of a stream fed in chunks of `size`, written down short.
-    fn events(decoder: &mut Decoder, stream: &[u8], size: usize) -> Vec<String> {
+    fn events(decoder: &mut RecordDecoder, stream: &[u8], size: usize) -> Vec<String> {
         let mut seen = Vec::new();
         for mut chunk in stream.chunks(size) {
             while let Some(event) = decoder.next(&mut chunk) {
                 seen.push(match event {
-                    Event::Message(Message::ClientHello(hello)) => format!("client_hello v2={}", hello.v2_format),
-                    Event::Message(Message::ServerHello(_)) => "server_hello".to_owned(),
-                    Event::Message(Message::Other(kind)) => kind.to_string(),
-                    Event::Message(Message::ClientKeyExchange(_)) => "client_key_exchange".to_owned(),
-                    Event::Protected(record) => format!("{}:{}", record.content_type, record.length),
+                    RecordEvent::Message(Message::ClientHello(hello)) => format!("client_hello v2={}", hello.v2_format),
+                    RecordEvent::Message(Message::ServerHello(_)) => "server_hello".to_owned(),
+                    RecordEvent::Message(Message::Other(kind)) => kind.to_string(),
+                    RecordEvent::Message(Message::ClientKeyExchange(_)) => "client_key_exchange".to_owned(),
+                    RecordEvent::Protected(record) => format!("{}:{}", record.content_type, record.length),
                     other => format!("{other:?}"),
                 });
             }
@@ -692,7 +694,7 @@ mod tests {
         let unfinished = [&[2, 0, 0, 60][..], &[7; 58]].concat();
         let stream = [record(22, &unfinished), record(20, &[1]), record(22, &hello)].concat();
         for size in [1, 7, stream.len()] {
-            let seen = events(&mut Decoder::new(Start::Record), &stream, size);
+            let seen = events(&mut RecordDecoder::new(Start::Record), &stream, size);
             assert_eq!(seen, ["ChangeCipherSpec", "server_hello"], "in chunks of {size}");
         }
     }
@@ -714,7 +716,7 @@ mod tests {
     #[test]
     fn messages_are_found_over_records_and_within_them_whatever_the_chunks() {
         let stream = handshake_stream();
-        let whole = events(&mut Decoder::new(Start::Record), &stream, stream.len());
+        let whole = events(&mut RecordDecoder::new(Start::Record), &stream, stream.len());
         assert_eq!(
             whole,
             [
@@ -728,7 +730,7 @@ mod tests {
         );
         for size in 1..60 {
             assert_eq!(
-                events(&mut Decoder::new(Start::Record), &stream, size),
+                events(&mut RecordDecoder::new(Start::Record), &stream, size),
                 whole,
                 "chunks of {size}"
             );
@@ -740,7 +742,7 @@ mod tests {
         let hello = record(22, &client_hello(&[1; 32], &[]));
         let stream = [&hello[..], &record(20, &[1]), &hello].concat();
         assert_eq!(
-            events(&mut Decoder::new(Start::Record), &stream, 7),
+            events(&mut RecordDecoder::new(Start::Record), &stream, 7),
             ["client_hello v2=false", "ChangeCipherSpec", "client_hello v2=false"]
         );
     }
@@ -765,33 +767,33 @@ mod tests {
             (Keep::UpTo(200), [all, all, &body[..30]]),
         ] {
             for size in [1, 3, 64, 137, 1000] {
-                let mut decoder = Decoder::new(Start::Record);
+                let mut decoder = RecordDecoder::new(Start::Record);
                 decoder.keep(keep);
-                let mut kept = Vec::new();
+                let mut connection_store = Vec::new();
                 for mut chunk in stream.chunks(size) {
                     if decoder.skip(chunk.len()) {
                         continue;
                     }
                     while let Some(event) = decoder.next(&mut chunk) {
-                        if let Event::Protected(record) = event {
-                            kept.push(record.body.to_vec());
+                        if let RecordEvent::Protected(record) = event {
+                            connection_store.push(record.body.to_vec());
                         }
                     }
                 }
-                assert_eq!(kept, expected, "{keep:?} in chunks of {size}");
+                assert_eq!(connection_store, expected, "{keep:?} in chunks of {size}");
             }
         }
     }
 
     #[test]
     fn a_gap_in_a_kept_body_gives_none_of_it() {
-        let mut decoder = Decoder::new(Start::Record);
+        let mut decoder = RecordDecoder::new(Start::Record);
         decoder.keep(Keep::UpTo(u16::MAX));
         let stream = record(23, &[5; 300]);
         events(&mut decoder, &stream[..100], 100);
         assert_eq!(decoder.gap(100), Loss::Nothing);
         let mut rest = &stream[200..];
-        let Some(Event::Protected(record)) = decoder.next(&mut rest) else {
+        let Some(RecordEvent::Protected(record)) = decoder.next(&mut rest) else {
             panic!("a record");
         };
         assert_eq!((record.length, record.body.len()), (300, 0));
@@ -799,7 +801,7 @@ mod tests {
 
     #[test]
     fn a_gap_inside_a_skipped_body_costs_nothing() {
-        let mut decoder = Decoder::new(Start::Record);
+        let mut decoder = RecordDecoder::new(Start::Record);
         let stream = record(23, &[5; 300]);
         assert!(events(&mut decoder, &stream[..100], 100).is_empty());
         assert_eq!(decoder.gap(100), Loss::Nothing);
@@ -808,7 +810,7 @@ mod tests {
 
     #[test]
     fn a_gap_to_the_end_of_a_body_still_reports_the_record() {
-        let mut decoder = Decoder::new(Start::Record);
+        let mut decoder = RecordDecoder::new(Start::Record);
         events(&mut decoder, &record(23, &[5; 300])[..105], 105);
         assert_eq!(decoder.gap(200), Loss::Nothing);
         assert_eq!(
@@ -820,7 +822,7 @@ mod tests {
     #[test]
     fn a_gap_in_a_handshake_message_loses_that_message_only() {
         let hello = record(22, &server_hello(0x0303, &[], 0xc02f, &[]));
-        let mut decoder = Decoder::new(Start::Record);
+        let mut decoder = RecordDecoder::new(Start::Record);
         events(&mut decoder, &hello[..20], 20);
         assert_eq!(
             decoder.gap(u64::try_from(hello.len() - 20).expect("short")),
@@ -834,7 +836,7 @@ mod tests {
 
     #[test]
     fn after_lost_framing_the_next_chain_of_records_is_found() {
-        let mut decoder = Decoder::new(Start::Record);
+        let mut decoder = RecordDecoder::new(Start::Record);
         events(&mut decoder, &record(23, &[5; 300])[..100], 100);
         assert_eq!(decoder.gap(5_000), Loss::Framing);
         let tail = [&[7; 50][..], &record(23, &[5; 40]), &record(21, &[0; 26])].concat();
@@ -848,7 +850,7 @@ mod tests {
     fn nonsense_after_records_is_said() {
         let stream = [record(23, &[5; 30]), b"GET / HTTP/1.1\r\n".to_vec()].concat();
         assert_eq!(
-            events(&mut Decoder::new(Start::Record), &stream, 99),
+            events(&mut RecordDecoder::new(Start::Record), &stream, 99),
             ["application_data:30", "Desynchronised"]
         );
     }
@@ -860,7 +862,7 @@ mod tests {
             (&b"421 lost input connection\r\n"[..], true),
             (&[0, 1, 2, 3, 4, 5], false),
         ] {
-            let mut decoder = Decoder::new(Start::Record);
+            let mut decoder = RecordDecoder::new(Start::Record);
             let stream = [&alert, text].concat();
             assert_eq!(events(&mut decoder, &stream, 7), ["alert:26", "Desynchronised"]);
             assert_eq!((decoder.has_read_all(), decoder.inside_record()), (read, false));
@@ -882,7 +884,7 @@ mod tests {
         .concat();
         for size in [1, 5, 100] {
             assert_eq!(
-                events(&mut Decoder::new(Start::V2Hello), &stream, size),
+                events(&mut RecordDecoder::new(Start::V2Hello), &stream, size),
                 ["client_hello v2=true", "ChangeCipherSpec"]
             );
         }
@@ -891,7 +893,7 @@ mod tests {
     #[test]
     fn a_plaintext_alert_shows_its_description_and_a_protected_one_does_not() {
         let stream = [record(21, &[1, 112]), record(20, &[1]), record(21, &[0; 26])].concat();
-        let seen = events(&mut Decoder::new(Start::Record), &stream, 99);
+        let seen = events(&mut RecordDecoder::new(Start::Record), &stream, 99);
         assert!(seen[0].contains("112"), "{seen:?}");
         assert_eq!(seen[2], "alert:26");
     }
@@ -902,7 +904,7 @@ mod tests {
             pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..600), 0u64..40_000), 0..12),
             middle in any::<bool>(),
         ) {
-            let mut decoder = Decoder::new(if middle { Start::Middle } else { Start::Record });
+            let mut decoder = RecordDecoder::new(if middle { Start::Middle } else { Start::Record });
             for (bytes, gap) in pieces {
                 let mut input = &bytes[..];
                 let mut count = 0;

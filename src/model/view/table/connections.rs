@@ -130,7 +130,7 @@ pub(super) fn cell(report: &Report<'_>, place: usize, column: usize) -> Option<S
             };
             format!("{}{sure}", primary.reason.name)
         }
-        Sorter::Backend => format!("backend-{}", report.hindsight.backend(id)?),
+        Sorter::Backend => format!("backend-{}", report.analyses.backend(id)?),
         Sorter::Close => close_text(&connection.close),
         Sorter::Handshake => cost::of(connection).handshake.map_or_else(|| "?".to_owned(), duration),
         Sorter::Bytes => cost::handshake_bytes(connection).map_or_else(|| "?".to_owned(), bytes),
@@ -185,7 +185,7 @@ fn value(
                 .count();
             (place as u128) << 8 | u128::from(2 - primary.confidence as u8)
         }
-        Sorter::Backend => u128::from(report.hindsight.backend(id)?),
+        Sorter::Backend => u128::from(report.analyses.backend(id)?),
         Sorter::Close => *connection.close.class.yes()? as u128,
         Sorter::Handshake => u128::try_from(cost::of(connection).handshake?).ok()?,
         Sorter::Bytes => u128::from(cost::handshake_bytes(connection)?),

@@ -39,9 +39,9 @@ pub(super) const COLUMNS: [Column; 10] = [
 ];
 
 pub(super) fn cell(report: &Report<'_>, id: CredentialId, column: usize) -> Option<String> {
-    let credential = report.engine.ledger().get(id)?;
+    let credential = report.engine.credential_store().get(id)?;
     let uses = || Uses::of(report, id, credential);
-    let state = || state_of(id, credential, report.engine.kept()).0;
+    let state = || state_of(id, credential, report.engine.connection_store()).0;
     Some(match column {
         0 => credential_id(credential),
         1 => kind(credential.mechanism).to_owned(),
@@ -53,7 +53,7 @@ pub(super) fn cell(report: &Report<'_>, id: CredentialId, column: usize) -> Opti
             Some(issue) => seconds(offset(report, issue.at.time)),
             None => "not seen".to_owned(),
         },
-        4 => format!("backend-{}", report.hindsight.backend(credential.issued?.connection)?),
+        4 => format!("backend-{}", report.analyses.backend(credential.issued?.connection)?),
         5 => credential.offers.len().to_string(),
         6 => uses().accepted.to_string(),
         7 => uses().declined.to_string(),
@@ -72,7 +72,7 @@ pub(super) fn sort(
 ) -> Option<()> {
     sort_by_key(rows, descending, go_on, |row| {
         let id = CredentialId(row);
-        value(report, id, report.engine.ledger().get(id)?, column)
+        value(report, id, report.engine.credential_store().get(id)?, column)
     })
 }
 
@@ -82,11 +82,11 @@ fn value(report: &Report<'_>, id: CredentialId, credential: &Credential, column:
         1 => credential.mechanism as u128,
         2 => first_bytes(credential.server_name.as_deref()?),
         3 => u128::try_from(credential.issued?.at.time.nanos()).ok()?,
-        4 => u128::from(report.hindsight.backend(credential.issued?.connection)?),
+        4 => u128::from(report.analyses.backend(credential.issued?.connection)?),
         5 => credential.offers.len() as u128,
         6 => u128::from(Uses::of(report, id, credential).accepted),
         7 => u128::from(Uses::of(report, id, credential).declined),
-        _ => state_of(id, credential, report.engine.kept()).0 as u128,
+        _ => state_of(id, credential, report.engine.connection_store()).0 as u128,
     })
 }
 

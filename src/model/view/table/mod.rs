@@ -60,14 +60,14 @@ pub struct Query {
 
 /// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum RowKey {
     /// A connection.
     Connection(ConnectionId),
     /// A credential.
     Credential(CredentialId),
 }
 
-/// Rows in their order: places in the report of connections, numbers in the ledger of credentials.
+/// Rows in their order: places in the report of connections, numbers in the credential store of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
     /// Every one of so many, in the order of the report.
@@ -133,19 +133,19 @@ impl Table {
 
     /// What a row is about, by which it is found again in a later report.
     #[must_use]
-    pub fn key(self, report: &Report<'_>, item: u32) -> Option<Key> {
+    pub fn key(self, report: &Report<'_>, item: u32) -> Option<RowKey> {
         match self {
-            Self::Connections => report.at(item as usize).map(|(_, id, _)| Key::Connection(id)),
-            Self::Credentials => Some(Key::Credential(CredentialId(item))),
+            Self::Connections => report.at(item as usize).map(|(_, id, _)| RowKey::Connection(id)),
+            Self::Credentials => Some(RowKey::Credential(CredentialId(item))),
         }
     }
 
     /// What stands for it in the rows of a report.
     #[must_use]
-    pub fn item(self, report: &Report<'_>, key: Key) -> Option<u32> {
+    pub fn item(self, report: &Report<'_>, key: RowKey) -> Option<u32> {
         match key {
-            Key::Connection(id) => u32::try_from(report.place_of(id)?).ok(),
-            Key::Credential(id) => report.engine.ledger().get(id).map(|_| id.0),
+            RowKey::Connection(id) => u32::try_from(report.place_of(id)?).ok(),
+            RowKey::Credential(id) => report.engine.credential_store().get(id).map(|_| id.0),
         }
     }
 
@@ -155,8 +155,8 @@ impl Table {
         match self {
             Self::Connections => Some(Rows::All(report.len())),
             Self::Credentials => {
-                let ledger = report.engine.ledger();
-                (ledger.forgotten() == 0).then(|| Rows::All(ledger.entered()))
+                let credential_store = report.engine.credential_store();
+                (credential_store.forgotten() == 0).then(|| Rows::All(credential_store.entered()))
             }
         }
     }
@@ -180,7 +180,7 @@ pub fn find(report: &Report<'_>, query: &Query, go_on: &dyn Fn() -> bool) -> Opt
                 Some(selection) => Some(credentials_of(report, &selected(report, selection, go_on)?)),
                 None => None,
             };
-            let all = report.engine.ledger().iter().map(|(id, _)| id.0);
+            let all = report.engine.credential_store().iter().map(|(id, _)| id.0);
             all.filter(|id| shown.as_ref().is_none_or(|shown| shown.contains(id)))
                 .collect()
         }

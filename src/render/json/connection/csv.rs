@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::{Causes, ConnectionJson, Context};
+use super::{Causes, ConnectionJson, DocumentContext};
 use crate::model::Report;
 use crate::wording::printable;
 
@@ -105,7 +105,7 @@ const COLUMNS: [Column; 38] = [
 /// # Errors
 /// Those of `out`.
 pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let context = Context::new(report);
+    let context = DocumentContext::new(report);
     row(
         out,
         COLUMNS.iter().map(|(heading, _)| Cell::Text((*heading).to_owned())),

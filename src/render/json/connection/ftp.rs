@@ -21,7 +21,7 @@ pub(super) fn told(
     inferred: &mut Causes,
 ) -> Option<TransferJson> {
     let transfer = report.transfer(id)?;
-    let control = report.engine.kept().get(transfer.control)?;
+    let control = report.engine.connection_store().get(transfer.control)?;
     let how = if transfer.by_credential {
         "it offers a credential of that control connection's session, which is open"
     } else {

@@ -157,7 +157,7 @@ pub(super) struct TicketAgeJson {
 
 impl TicketAgeJson {
     fn all(report: &Report<'_>, connection: &Connection) -> Option<Vec<Self>> {
-        let ages: Vec<Self> = ticket_ages(connection, report.engine.ledger())
+        let ages: Vec<Self> = ticket_ages(connection, report.engine.credential_store())
             .map(|age| Self::of(report, &age))
             .collect();
         (!ages.is_empty()).then_some(ages)
@@ -165,7 +165,7 @@ impl TicketAgeJson {
 
     fn of(report: &Report<'_>, age: &TicketAge) -> Self {
         Self {
-            credential: report.engine.ledger().get(age.credential).map(credential_id),
+            credential: report.engine.credential_store().get(age.credential).map(credential_id),
             stated_ms: age.stated,
             real_ms: age.real,
             difference_ms: age.difference(),
@@ -227,11 +227,11 @@ pub(super) struct ConnectionJson<'a> {
 }
 
 /// What all connections share.
-pub(super) struct Context {
+pub(super) struct DocumentContext {
     first: Option<Timestamp>,
 }
 
-impl Context {
+impl DocumentContext {
     pub(super) fn new(report: &Report<'_>) -> Self {
         Self {
             first: report.first_time(),
@@ -242,7 +242,7 @@ impl Context {
 impl<'a> ConnectionJson<'a> {
     pub(super) fn of(
         report: &'a Report<'_>,
-        context: &Context,
+        context: &DocumentContext,
         number: usize,
         id: ConnectionId,
         connection: &'a Connection,
@@ -251,8 +251,8 @@ impl<'a> ConnectionJson<'a> {
         let mut inferred = Causes::new();
         let answer = connection.answer.yes();
         let transport = &connection.transport;
-        let backend = report.hindsight.backend(id);
-        let cache_domain = report.hindsight.domain(id);
+        let backend = report.analyses.backend(id);
+        let cache_domain = report.analyses.domain(id);
         for (field, missing) in [("backend", backend.is_none()), ("cache_domain", cache_domain.is_none())] {
             if missing {
                 not_visible.insert(field, "nothing-tells-apart");
@@ -354,7 +354,7 @@ pub(super) fn milliseconds(nanos: i64) -> f64 {
 }
 
 fn credential_ids(report: &Report<'_>, ids: impl Iterator<Item = CredentialId>) -> Vec<String> {
-    ids.filter_map(|id| report.engine.ledger().get(id))
+    ids.filter_map(|id| report.engine.credential_store().get(id))
         .map(credential_id)
         .collect()
 }

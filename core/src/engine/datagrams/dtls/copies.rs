@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
 
-use crate::dtls::{Fragment, Record};
+use crate::dtls::{DtlsRecord, Fragment};
 use crate::net::FrameRef;
 use crate::tls::ContentType;
 use crate::tls::names::HandshakeType;
@@ -52,7 +52,7 @@ impl Copies {
 
 /// Whether no other association sends the same record: it is protected, or has a random. ChangeCipherSpec, a Certificate,
 /// ServerHelloDone and the key exchanges of PSK suites are the same in one handshake after another.
-pub(super) fn is_unique(record: &Record<'_>) -> bool {
+pub(super) fn is_unique(record: &DtlsRecord<'_>) -> bool {
     if !record.is_clear() {
         return record.body.len() >= TELLING;
     }

@@ -100,7 +100,11 @@ impl Wire {
     fn finish(&mut self) -> Vec<&Connection> {
         self.engine.last = Some(Timestamp::from_nanos(self.time));
         self.engine.finish();
-        self.engine.kept().iter().map(|(_, connection)| connection).collect()
+        self.engine
+            .connection_store()
+            .iter()
+            .map(|(_, connection)| connection)
+            .collect()
     }
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::pair_of;
-use crate::decrypt::{Keys, Readiness};
+use crate::decrypt::{ConnectionKeys, Readiness};
 use crate::diagnosis::outcome;
-use crate::dtls::{Association, Heard, Number, Opens, Record};
+use crate::dtls::{Association, DtlsRecord, Heard, Number, Opens};
 use crate::engine::connection::{Context, IDLE_NANOS, SILENT_NANOS, key_origin, side, speaker};
-use crate::engine::datagrams::Run;
+use crate::engine::datagrams::DatagramEngine;
 use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
 use crate::session::{
@@ -15,11 +15,11 @@ use crate::session::{
     KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Side, Silence, Transport, answer_time, classify_dtls,
 };
 use crate::tcp::{Direction, PerSide, Spans};
-use crate::tls::{Content, ContentType, Event, Message, Sealed};
+use crate::tls::{Content, ContentType, Message, RecordEvent, Sealed};
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum EndCause {
     /// The input ends.
     Input,
     /// It was silent for long.
@@ -32,14 +32,14 @@ pub(super) enum Ending {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct StreamState {
+pub(super) struct TrackedAssociation {
     pub(super) association: Association,
     pub(super) server: Endpoint,
     /// The server's connection ID is known to the table.
     pub(super) id_is_known: bool,
     client: Endpoint,
     open: Box<HandshakeTracker>,
-    keys: Option<Box<Keys>>,
+    keys: Option<Box<ConnectionKeys>>,
     /// Where keys came from, in a copy.
     origin: Option<KeyOrigin>,
     spans: Spans,
@@ -62,7 +62,7 @@ pub(super) struct StreamState {
 }
 
 /// What is known so far, to be looked at. Keys stay with the original: a copy reads nothing more.
-impl Clone for StreamState {
+impl Clone for TrackedAssociation {
     fn clone(&self) -> Self {
         Self {
             association: self.association.clone(),
@@ -88,9 +88,9 @@ impl Clone for StreamState {
     }
 }
 
-impl StreamState {
+impl TrackedAssociation {
     /// A connection that begins with the hello in a datagram.
-    pub(super) fn new(by: Opens, datagram: &Datagram<'_>, at: At, run: &mut Run<'_>) -> Self {
+    pub(super) fn new(by: Opens, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) -> Self {
         let (client, server) = match by {
             Opens::Client => (datagram.source, datagram.destination),
             Opens::Server => (datagram.destination, datagram.source),
@@ -112,7 +112,12 @@ impl StreamState {
             server,
             id_is_known: false,
             client,
-            open: Box::new(HandshakeTracker::new(context.kept.reserve(), client, server, transport)),
+            open: Box::new(HandshakeTracker::new(
+                context.connection_store.reserve(),
+                client,
+                server,
+                transport,
+            )),
             keys: (!context.secrets.is_idle()).then(Box::default),
             origin: None,
             spans: Spans::new(at),
@@ -202,10 +207,10 @@ impl StreamState {
     /// Takes a record; see [`Association::take`].
     pub(super) fn take(
         &mut self,
-        record: &Record<'_>,
+        record: &DtlsRecord<'_>,
         datagram: &Datagram<'_>,
         at: At,
-        run: &mut Run<'_>,
+        run: &mut DatagramEngine<'_>,
     ) -> Option<bool> {
         let from = self.direction(datagram);
         let mut listener = Listener {
@@ -242,25 +247,25 @@ impl StreamState {
     }
 
     /// Tells the handshake where it is decided and somebody asks.
-    pub(super) fn tell(&mut self, run: &mut Run<'_>) {
+    pub(super) fn tell(&mut self, run: &mut DatagramEngine<'_>) {
         if self.told || !run.is_watched() || !self.is_decided(run) {
             return;
         }
         self.told = true;
-        if let Some((id, connection)) = self.clone().facts(Ending::Input, run) {
+        if let Some((id, connection)) = self.clone().facts(EndCause::Input, run) {
             run.tell(id, connection);
         }
     }
 
-    fn is_decided(&self, run: &Run<'_>) -> bool {
+    fn is_decided(&self, run: &DatagramEngine<'_>) -> bool {
         let facts = self.open.facts();
         let hellos = facts.hello.yes().is_some() && facts.answer.yes().is_some() && facts.shape.yes().is_some();
         let done = facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
-        hellos && (done || self.is_alerted()) && !self.open.will_offer(run.context.ledger)
+        hellos && (done || self.is_alerted()) && !self.open.will_offer(run.context.credential_store)
     }
 
     /// It is over, and is kept where it was one.
-    pub(super) fn finish(mut self, ending: Ending, run: &mut Run<'_>) {
+    pub(super) fn finish(mut self, ending: EndCause, run: &mut DatagramEngine<'_>) {
         let id = self.open.id;
         let facts = self.facts(ending, run);
         if Direction::BOTH
@@ -272,11 +277,11 @@ impl StreamState {
         self.note_keys(run);
         match facts {
             Some((id, connection)) => run.keep(id, connection),
-            None => run.context.kept.void(id),
+            None => run.context.connection_store.void(id),
         }
     }
 
-    fn note_keys(&self, run: &mut Run<'_>) {
+    fn note_keys(&self, run: &mut DatagramEngine<'_>) {
         let Some(keys) = &self.keys else { return };
         let (opened, failed) = keys.counts();
         for (notice, count) in [
@@ -291,7 +296,7 @@ impl StreamState {
     }
 
     /// The facts as they are now. `None` where no hello could be read.
-    fn facts(&mut self, ending: Ending, run: &mut Run<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
+    fn facts(&mut self, ending: EndCause, run: &mut DatagramEngine<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
         let mut listener = Listener {
             bytes: self.offsets(),
             newest: &mut self.newest,
@@ -311,7 +316,7 @@ impl StreamState {
         self.describe(&mut open, run);
         let blind = self.blind(still_open);
         let session_id = open.session_id();
-        open.finish(run.context.ledger, blind);
+        open.finish(run.context.credential_store, blind);
         let ends = *open.ends();
         let connection = open.facts_mut();
         if self.association.has_retry_request() && connection.retry.is_none() {
@@ -362,7 +367,7 @@ impl StreamState {
     }
 
     /// What UDP and DTLS tell.
-    fn describe(&self, open: &mut HandshakeTracker, run: &mut Run<'_>) {
+    fn describe(&self, open: &mut HandshakeTracker, run: &mut DatagramEngine<'_>) {
         let association = &self.association;
         let facts = open.facts_mut();
         facts.transport = Transport {
@@ -436,19 +441,19 @@ impl StreamState {
     }
 
     /// Why it is not known to be over, and what followed its last packet.
-    fn silence(&self, ending: Ending, now: Option<Timestamp>) -> (Option<Blindness>, Silence) {
+    fn silence(&self, ending: EndCause, now: Option<Timestamp>) -> (Option<Blindness>, Silence) {
         let quiet = now.map_or(0, |now| now.since(self.last));
         let both = Direction::BOTH
             .into_iter()
             .all(|from| self.association.is_alerted(from));
         let over = both || (self.is_alerted() && quiet >= answer_time(self.open.facts()));
         match ending {
-            Ending::Replaced => (None, Silence::Settled),
+            EndCause::Replaced => (None, Silence::Settled),
             _ if over => (None, Silence::Settled),
-            Ending::Evicted => (Some(Blindness::Evicted), Silence::Short(Blindness::Evicted)),
-            Ending::Silence => (Some(Blindness::IdleAtCaptureEnd), Silence::Long),
-            Ending::Input if quiet >= SILENT_NANOS => (Some(Blindness::IdleAtCaptureEnd), Silence::Long),
-            Ending::Input => {
+            EndCause::Evicted => (Some(Blindness::Evicted), Silence::Short(Blindness::Evicted)),
+            EndCause::Silence => (Some(Blindness::IdleAtCaptureEnd), Silence::Long),
+            EndCause::Input if quiet >= SILENT_NANOS => (Some(Blindness::IdleAtCaptureEnd), Silence::Long),
+            EndCause::Input => {
                 let cause = if quiet >= IDLE_NANOS {
                     Blindness::IdleAtCaptureEnd
                 } else {
@@ -463,7 +468,7 @@ impl StreamState {
 /// Takes what an association says into the facts, read where there are keys.
 struct Listener<'a, 'c> {
     open: &'a mut HandshakeTracker,
-    keys: Option<&'a mut Keys>,
+    keys: Option<&'a mut ConnectionKeys>,
     bytes: PerSide<u64>,
     newest: &'a mut PerSide<(u16, u64)>,
     context: &'a mut Context<'c>,
@@ -475,7 +480,7 @@ impl Listener<'_, '_> {
     fn hear(&mut self, from: Direction, heard: &Heard<'_>, at: At) {
         match heard {
             Heard::Event(event) => {
-                if let Event::Message(message) = event {
+                if let RecordEvent::Message(message) = event {
                     if let Message::ClientHello(_) = message {
                         self.hello = Some(at);
                     }
@@ -499,7 +504,7 @@ impl Listener<'_, '_> {
     }
 
     /// Whether one was seen that was sent after it: in a file without order the last to come is not the last that was sent.
-    fn is_late(&mut self, from: Direction, record: &Record<'_>) -> bool {
+    fn is_late(&mut self, from: Direction, record: &DtlsRecord<'_>) -> bool {
         let Number::Clear { epoch, sequence } = record.number else {
             return false;
         };
@@ -515,14 +520,16 @@ impl Listener<'_, '_> {
         keys.is_some_and(|keys| keys.prepare(self.context.secrets) == Readiness::Waiting)
     }
 
-    fn event(&mut self, from: Direction, event: Event<'_>, at: At) {
+    fn event(&mut self, from: Direction, event: RecordEvent<'_>, at: At) {
         let offset = self.offset(from);
-        let (ledger, interner) = (&mut *self.context.ledger, &mut *self.context.interner);
+        let (credential_store, interner) = (&mut *self.context.credential_store, &mut *self.context.interner);
         // TLS 1.3 over DTLS sends no ChangeCipherSpec (RFC 9147 §5.1), so the answer is of no use here.
-        let _ = self.open.event(side(from), event, at, offset, ledger, interner);
+        let _ = self
+            .open
+            .event(side(from), event, at, offset, credential_store, interner);
     }
 
-    fn protected(&mut self, from: Direction, record: &Record<'_>, at: At) {
+    fn protected(&mut self, from: Direction, record: &DtlsRecord<'_>, at: At) {
         let offset = self.offset(from);
         let mut sealed = Sealed {
             content_type: record.content_type,
@@ -542,7 +549,7 @@ impl Listener<'_, '_> {
                         sealed.content_type = kind;
                         self.open.opened(side(from), &sealed, content, at, offset);
                     }
-                    None => self.event(from, Event::Protected(sealed), at),
+                    None => self.event(from, RecordEvent::Protected(sealed), at),
                 }
             }
         }
@@ -566,7 +573,7 @@ impl Listener<'_, '_> {
     fn read_dtls13(
         &mut self,
         from: Direction,
-        record: &Record<'_>,
+        record: &DtlsRecord<'_>,
         sealed: &Sealed<'_>,
         epoch_bits: u8,
         at: At,
@@ -579,8 +586,9 @@ impl Listener<'_, '_> {
         self.open.opened(side(from), sealed, content, at, offset);
         if content == Content::Handshake {
             while let Some(message) = keys.next_message(speaker(from), self.context.secrets) {
-                let (ledger, interner) = (&mut *self.context.ledger, &mut *self.context.interner);
-                self.open.inner(side(from), &message, (at, offset), ledger, interner);
+                let (credential_store, interner) = (&mut *self.context.credential_store, &mut *self.context.interner);
+                self.open
+                    .inner(side(from), &message, (at, offset), credential_store, interner);
             }
         }
         Some(())

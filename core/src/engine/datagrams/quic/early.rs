@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::lookup::Pair;
 use crate::net::{At, Datagram, MacAddress, Path, Wrapping};
-use crate::quic::{Cid, LongKind, Packet};
+use crate::quic::{Cid, LongKind, QuicPacket};
 
 /// Pairs of endpoints of which something is kept.
 const MAX_PAIRS: usize = 1 << 10;
@@ -80,8 +80,8 @@ pub(super) struct EarlyFlights {
 
 impl EarlyFlights {
     /// Keeps a datagram of no connection: an Initial that did not open as a client's, or what follows one.
-    pub(super) fn keep(&mut self, pair: Pair, datagram: &Datagram<'_>, first: &Packet<'_>, at: At) {
-        let Packet::Long(long) = first else { return };
+    pub(super) fn keep(&mut self, pair: Pair, datagram: &Datagram<'_>, first: &QuicPacket<'_>, at: At) {
+        let QuicPacket::Long(long) = first else { return };
         let known = self.flights.get(&pair).map(|flight| flight.client_id);
         match long.kind {
             LongKind::Initial if known != Some(long.destination) => self.begin(pair, long.destination),
@@ -140,7 +140,10 @@ impl EarlyFlights {
             .flights
             .remove(&pair)
             .map_or_else(Vec::new, |flight| flight.datagrams);
-        let bytes: usize = datagrams.iter().map(|kept| kept.payload.len()).sum();
+        let bytes: usize = datagrams
+            .iter()
+            .map(|connection_store| connection_store.payload.len())
+            .sum();
         self.bytes = self.bytes.saturating_sub(bytes);
         datagrams
     }

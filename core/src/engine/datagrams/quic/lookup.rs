@@ -3,10 +3,10 @@
 use hashbrown::HashMap;
 
 use super::Number;
-use super::open::Entry;
+use super::open::OpenConnection;
 use crate::decrypt::Speaker;
 use crate::net::{At, Datagram, Endpoint};
-use crate::quic::{Cid, Packet};
+use crate::quic::{Cid, QuicPacket};
 use crate::session::{ClientPath, MAX_PATHS};
 
 /// Connection IDs of one side that are known at once: as many as anybody has in use.
@@ -39,7 +39,7 @@ impl Pair {
 
 /// A connection ID where it is in use: IDs are unique only among those of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(super) struct ConnectionIdKey {
     server: Endpoint,
     /// Of packets to the server, else to the client.
     to_server: bool,
@@ -67,27 +67,27 @@ struct Server {
 
 /// Finds connections.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Index {
-    ids: HashMap<Key, Number>,
+pub(super) struct ConnectionIndex {
+    ids: HashMap<ConnectionIdKey, Number>,
     /// By client and server, the oldest connection first.
     pairs: HashMap<Pair, Vec<Number>>,
     servers: HashMap<Endpoint, Server>,
 }
 
-impl Index {
+impl ConnectionIndex {
     /// The connection of a datagram that begins with this packet.
-    pub(super) fn find(&self, datagram: &Datagram<'_>, first: &Packet<'_>) -> Option<Reached> {
+    pub(super) fn find(&self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
         match first {
-            Packet::Long(long) => self.find_id(datagram, long.destination).or_else(|| {
+            QuicPacket::Long(long) => self.find_id(datagram, long.destination).or_else(|| {
                 // To a client without an ID of its own.
                 let to_client = long.destination.is_empty();
                 to_client.then(|| self.find_pair(datagram, Speaker::Server)).flatten()
             }),
-            Packet::VersionNegotiation { destination, .. } => self
+            QuicPacket::VersionNegotiation { destination, .. } => self
                 .find_id(datagram, *destination)
                 .or_else(|| self.find_pair(datagram, Speaker::Server)),
-            Packet::Unknown { .. } => None,
-            Packet::Short(bytes) => self.find_short(datagram, bytes),
+            QuicPacket::Unknown { .. } => None,
+            QuicPacket::Short(bytes) => self.find_short(datagram, bytes),
         }
     }
 
@@ -100,7 +100,7 @@ impl Index {
             (datagram.source, false, Speaker::Server),
         ];
         ends.into_iter().find_map(|(server, to_server, speaker)| {
-            let number = *self.ids.get(&Key { server, to_server, id })?;
+            let number = *self.ids.get(&ConnectionIdKey { server, to_server, id })?;
             Some(Reached {
                 number,
                 speaker,
@@ -128,7 +128,7 @@ impl Index {
             let used = |length: &usize| lengths >> length & 1 == 1;
             let by_id = (1..=Cid::LONGEST).rev().filter(used).find_map(|length| {
                 let id = Cid::new(bytes.get(1..=length)?)?;
-                let number = *self.ids.get(&Key { server, to_server, id })?;
+                let number = *self.ids.get(&ConnectionIdKey { server, to_server, id })?;
                 Some(Reached {
                     number,
                     speaker,
@@ -170,7 +170,7 @@ impl Index {
     }
 
     /// A connection is between these endpoints, from here on or at times.
-    pub(super) fn add_pair(&mut self, entry: &mut Entry, number: Number, pair: Pair) {
+    pub(super) fn add_pair(&mut self, entry: &mut OpenConnection, number: Number, pair: Pair) {
         if entry.pairs.contains(&pair) || entry.pairs.len() >= MAX_PATHS {
             return;
         }
@@ -186,8 +186,8 @@ impl Index {
     }
 
     /// One side is called so: packets to it bear this ID.
-    pub(super) fn add_id(&mut self, entry: &mut Entry, number: Number, of: Speaker, id: Cid) {
-        let key = Key {
+    pub(super) fn add_id(&mut self, entry: &mut OpenConnection, number: Number, of: Speaker, id: Cid) {
+        let key = ConnectionIdKey {
             server: entry.server,
             to_server: of == Speaker::Server,
             id,
@@ -195,7 +195,7 @@ impl Index {
         if id.is_empty() || entry.ids.contains(&key) {
             return;
         }
-        let side = |known: &&Key| known.to_server == key.to_server;
+        let side = |known: &&ConnectionIdKey| known.to_server == key.to_server;
         if entry.ids.iter().filter(side).count() >= MAX_IDS
             && let Some(oldest) = entry.ids.iter().position(|known| side(&known))
         {
@@ -216,7 +216,7 @@ impl Index {
     }
 
     /// A connection that was found by its ID may come from another address of the client.
-    pub(super) fn add_path(&mut self, entry: &mut Entry, reached: Reached, datagram: &Datagram<'_>, at: At) {
+    pub(super) fn add_path(&mut self, entry: &mut OpenConnection, reached: Reached, datagram: &Datagram<'_>, at: At) {
         let sent = Pair::new(datagram.source, datagram.destination);
         let pair = if reached.speaker == Speaker::Client {
             sent
@@ -233,14 +233,14 @@ impl Index {
         self.add_pair(entry, reached.number, pair);
     }
 
-    fn forget(&mut self, key: &Key, number: Number) {
+    fn forget(&mut self, key: &ConnectionIdKey, number: Number) {
         if self.ids.get(key) == Some(&number) {
             self.ids.remove(key);
         }
     }
 
     /// A connection is over.
-    pub(super) fn remove(&mut self, entry: &Entry, number: Number) {
+    pub(super) fn remove(&mut self, entry: &OpenConnection, number: Number) {
         for key in &entry.ids {
             self.forget(key, number);
         }

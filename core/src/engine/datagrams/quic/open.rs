@@ -7,19 +7,19 @@ mod zero_rtt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::super::Run;
+use super::super::DatagramEngine;
 use super::Stranger;
-use super::lookup::{Key, Pair, Reached};
+use super::lookup::{ConnectionIdKey, Pair, Reached};
 use crate::decrypt::{Scratch, Secrets, Speaker};
 use crate::engine::connection::Context;
 use crate::handshake::HandshakeTracker;
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Timestamp, Wrapping};
-use crate::quic::{self, Cid, Happened, Long, LongKind, Packet, Space, reset_token};
+use crate::quic::{self, Cid, Happened, Long, LongKind, QuicPacket, Space, reset_token};
 use crate::session::{
     ClientPath, CloseFrame, ConnectionId, DatagramFacts, PacketSpace, QuicFacts, RareFacts, Side, Transport,
 };
 use crate::tcp::Spans;
-use crate::tls::{AlertDescription, Event, Message};
+use crate::tls::{AlertDescription, Message, RecordEvent};
 
 use reset::ResetWatch;
 pub(super) use zero_rtt::EarlyPackets;
@@ -45,7 +45,7 @@ struct SideSeen {
 
 /// One connection.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct OpenConnection {
     /// Tells it from others that had its number before.
     pub(super) serial: u64,
     pub(super) client: Endpoint,
@@ -54,7 +54,7 @@ pub(super) struct Entry {
     pub(super) client_id: Cid,
     /// Bytes of the connection IDs of the server.
     server_id_length: u8,
-    pub(super) connection: quic::Connection,
+    pub(super) connection: quic::QuicConnection,
     /// From its first whole hello on.
     open: Option<Box<HandshakeTracker>>,
     /// The client begins anew, and its hello was not read again.
@@ -73,7 +73,7 @@ pub(super) struct Entry {
     resets: ResetWatch,
     early: EarlyPackets,
     /// Names under which the table knows it.
-    pub(super) ids: Vec<Key>,
+    pub(super) ids: Vec<ConnectionIdKey>,
     pub(super) pairs: Vec<Pair>,
     /// IDs that the table does not know yet, and whose they are.
     new_ids: Vec<(Cid, Speaker)>,
@@ -81,11 +81,11 @@ pub(super) struct Entry {
     pub(super) held: usize,
 }
 
-impl Entry {
+impl OpenConnection {
     /// Of a first Initial that opened.
     pub(super) fn new(
         serial: u64,
-        connection: quic::Connection,
+        connection: quic::QuicConnection,
         (pair, speaker): (Pair, Speaker),
         long: &Long<'_>,
         at: At,
@@ -205,21 +205,21 @@ impl Entry {
     pub(super) fn packet(
         &mut self,
         speaker: Speaker,
-        packet: &Packet<'_>,
+        packet: &QuicPacket<'_>,
         at: At,
         secrets: &mut Secrets,
         scratch: &mut Scratch,
     ) {
         match packet {
-            Packet::Long(long) => self.long(speaker, long, at, secrets, scratch),
-            Packet::Short(bytes) => self.short(speaker, bytes, at, secrets, scratch),
-            Packet::VersionNegotiation { destination, .. } => {
+            QuicPacket::Long(long) => self.long(speaker, long, at, secrets, scratch),
+            QuicPacket::Short(bytes) => self.short(speaker, bytes, at, secrets, scratch),
+            QuicPacket::VersionNegotiation { destination, .. } => {
                 // Both IDs are mirrored; nobody else can know them (RFC 9000 §6.2).
                 if speaker == Speaker::Server && *destination == self.client_id {
                     self.connection.negotiate_version();
                 }
             }
-            Packet::Unknown { .. } => {}
+            QuicPacket::Unknown { .. } => {}
         }
     }
 
@@ -309,7 +309,7 @@ impl Entry {
     }
 
     /// Everything that a datagram showed becomes facts, and is told where it decides the handshake.
-    pub(super) fn settle(&mut self, run: &mut Run<'_>, scratch: &mut Scratch) {
+    pub(super) fn settle(&mut self, run: &mut DatagramEngine<'_>, scratch: &mut Scratch) {
         loop {
             let events = self.connection.take_events();
             if events.is_empty() {
@@ -327,16 +327,16 @@ impl Entry {
     fn event(&mut self, happened: &Happened, context: &mut Context<'_>, scratch: &mut Scratch) {
         let Happened { speaker, at, event } = happened;
         match event {
-            quic::Event::Anew => {
+            quic::QuicEvent::Anew => {
                 self.anew = true;
                 // A Retry costs neither side any computation.
                 if let Some(asked) = self.retried_after.take() {
                     self.round_trip = Some(at.time.since(asked));
                 }
             }
-            quic::Event::Message(Space::Initial, bytes) => self.hello(*speaker, *at, bytes, context, scratch),
-            quic::Event::Message(_, bytes) => self.inner(*speaker, *at, bytes, context),
-            quic::Event::Close {
+            quic::QuicEvent::Message(Space::Initial, bytes) => self.hello(*speaker, *at, bytes, context, scratch),
+            quic::QuicEvent::Message(_, bytes) => self.inner(*speaker, *at, bytes, context),
+            quic::QuicEvent::Close {
                 space,
                 application,
                 code,
@@ -350,7 +350,7 @@ impl Entry {
                 },
                 context,
             ),
-            quic::Event::NewId(id, token) => {
+            quic::QuicEvent::NewId(id, token) => {
                 self.new_ids.push((*id, *speaker));
                 if *speaker == Speaker::Server {
                     self.resets.promise(*token);
@@ -381,11 +381,18 @@ impl Entry {
         };
         let offset = self.bytes_of(speaker);
         if self.open.is_none() && !matches!(message, Message::Malformed(_)) {
-            self.open = Some(Box::new(self.opened(context.kept.reserve())));
+            self.open = Some(Box::new(self.opened(context.connection_store.reserve())));
         }
         if let Some(open) = &mut self.open {
-            let event = Event::Message(message);
-            open.event(side(speaker), event, at, offset, context.ledger, context.interner);
+            let event = RecordEvent::Message(message);
+            open.event(
+                side(speaker),
+                event,
+                at,
+                offset,
+                context.credential_store,
+                context.interner,
+            );
         }
         if let Some(suite) = suite {
             self.connection.server_hello(suite, context.secrets, scratch);
@@ -403,7 +410,13 @@ impl Entry {
         {
             self.resets.promise(token);
         }
-        open.inner(side(speaker), &message, (at, offset), context.ledger, context.interner);
+        open.inner(
+            side(speaker),
+            &message,
+            (at, offset),
+            context.credential_store,
+            context.interner,
+        );
     }
 
     fn close_frame(&mut self, frame: CloseFrame, context: &mut Context<'_>) {
@@ -414,11 +427,18 @@ impl Entry {
             side.closed.get_or_insert(frame);
         }
         if let (Some(open), Some(alert)) = (&mut self.open, frame.alert()) {
-            let event = Event::Alert {
+            let event = RecordEvent::Alert {
                 fatal: true,
                 description: AlertDescription(alert),
             };
-            open.event(frame.by, event, frame.at, offset, context.ledger, context.interner);
+            open.event(
+                frame.by,
+                event,
+                frame.at,
+                offset,
+                context.credential_store,
+                context.interner,
+            );
         }
     }
 

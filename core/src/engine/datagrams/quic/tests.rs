@@ -64,7 +64,7 @@ impl Wire {
     fn finish(&mut self) -> Vec<Connection> {
         self.engine.finish();
         self.engine
-            .kept()
+            .connection_store()
             .iter()
             .map(|(_, connection)| connection.clone())
             .collect()

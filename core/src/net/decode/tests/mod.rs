@@ -27,7 +27,7 @@ fn packet(link: LinkType, data: &[u8], number: u64) -> Packet<'_> {
 }
 
 fn check_segment(link: LinkType, data: &[u8], check: impl FnOnce(&Segment<'_>)) {
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     match decoder.decode(&packet(link, data, 1)) {
         Decoded::Segment(segment) => check(&segment),
         other => panic!("no segment in {data:02x?}: {other:?}"),
@@ -74,14 +74,14 @@ fn hello_in_ethernet(kind: u16, payload: &[u8], outer: &[Encapsulation]) {
 }
 
 fn skipped(link: LinkType, data: &[u8]) -> Notice {
-    match Decoder::new().decode(&packet(link, data, 1)) {
+    match FrameDecoder::new().decode(&packet(link, data, 1)) {
         Decoded::Skipped(notice) => notice,
         other => panic!("not skipped: {other:?}"),
     }
 }
 
 fn unsupported(link: LinkType, data: &[u8]) -> (Notice, u16) {
-    match Decoder::new().decode(&packet(link, data, 1)) {
+    match FrameDecoder::new().decode(&packet(link, data, 1)) {
         Decoded::Unsupported(notice, number) => (notice, number),
         other => panic!("not unsupported: {other:?}"),
     }
@@ -253,7 +253,7 @@ fn tunnels_in_udp_are_told_by_port_and_content() {
         let frame = ipv4(17, &udp(port, &vxlan(&inner)));
         hello_in_ethernet(IPV4, &frame, &[Encapsulation::Vxlan(42)]);
         let other = ethernet(IPV4, &ipv4(17, &udp(port, b"nothing like a tunnel at all")));
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         let found = decoder.decode(&packet(LinkType::ETHERNET, &other, 1));
         assert!(matches!(found, Decoded::Datagram(_)), "{found:?}");
     }
@@ -359,7 +359,7 @@ fn what_the_snap_length_cut_is_counted_never_invented() {
         original_len: 552,
         ..packet(LinkType::RAW, &giant[..100], 1)
     };
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     let Decoded::Segment(segment) = decoder.decode(&frame) else {
         panic!("no segment")
     };
@@ -395,7 +395,7 @@ fn nesting_is_followed_to_a_limit() {
 }
 
 /// Decodes all frames with one decoder and returns the payload lengths of the segments.
-fn payloads(decoder: &mut Decoder, frames: &[Vec<u8>]) -> Vec<usize> {
+fn payloads(decoder: &mut FrameDecoder, frames: &[Vec<u8>]) -> Vec<usize> {
     let mut lengths = Vec::new();
     for (data, number) in frames.iter().zip(1..) {
         match decoder.decode(&packet(LinkType::RAW, data, number)) {
@@ -414,11 +414,11 @@ fn payloads(decoder: &mut Decoder, frames: &[Vec<u8>]) -> Vec<usize> {
 fn fragments_are_put_together_in_any_order() {
     let segment = tcp(&[7; 1000]);
     for mut frames in [fragments4(6, 5, 400, &segment), fragments6(400, &segment)] {
-        assert_eq!(payloads(&mut Decoder::new(), &frames), [1000]);
+        assert_eq!(payloads(&mut FrameDecoder::new(), &frames), [1000]);
         frames.reverse();
-        assert_eq!(payloads(&mut Decoder::new(), &frames), [1000]);
+        assert_eq!(payloads(&mut FrameDecoder::new(), &frames), [1000]);
         frames.insert(1, frames[0].clone());
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         assert_eq!(payloads(&mut decoder, &frames), [1000]);
         assert_eq!(decoder.finish().count(Notice::FragmentsIncomplete), 0);
     }
@@ -429,20 +429,20 @@ fn fragments_of_a_tunnel_and_inside_it_are_put_together() {
     let inner = ipv4(6, &tcp(&[7; 1000]));
     let tunnel = gre(0x2000, IPV4, &[0, 0, 0, 7], &inner);
     let frames = fragments4(47, 5, 496, &tunnel);
-    assert_eq!(payloads(&mut Decoder::new(), &frames), [1000]);
+    assert_eq!(payloads(&mut FrameDecoder::new(), &frames), [1000]);
     let both: Vec<Vec<u8>> = fragments4(6, 5, 600, &tcp(&[7; 1000]))
         .into_iter()
         .zip(1..)
         .flat_map(|(part, id)| fragments4(4, id, 320, &part))
         .collect();
-    assert_eq!(payloads(&mut Decoder::new(), &both), [1000]);
+    assert_eq!(payloads(&mut FrameDecoder::new(), &both), [1000]);
 }
 
 #[test]
 fn datagrams_that_stay_incomplete_are_counted_with_their_first_frame() {
     let segment = tcp(&[7; 1000]);
     let frames = fragments4(6, 5, 400, &segment);
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     assert!(payloads(&mut decoder, &frames[..2]).is_empty());
     // Long after, the last fragment belongs to another datagram with the same number.
     let mut late = packet(LinkType::RAW, &frames[2], 9);
@@ -458,7 +458,7 @@ fn datagrams_that_stay_incomplete_are_counted_with_their_first_frame() {
 
 #[test]
 fn a_flood_of_fragments_is_bounded() {
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     for id in 0..2000_u16 {
         let frame = ipv4_part(6, id, 0x2000 | 0x1000, &[7; 800]);
         let _ = decoder.decode(&packet(LinkType::RAW, &frame, u64::from(id) + 1));
@@ -473,7 +473,7 @@ fn a_fragment_cut_by_the_snap_length_is_named() {
 }
 
 fn neighbour(kind: u16, payload: &[u8]) -> Option<Neighbour> {
-    match Decoder::new().decode(&packet(LinkType::ETHERNET, &ethernet(kind, payload), 1)) {
+    match FrameDecoder::new().decode(&packet(LinkType::ETHERNET, &ethernet(kind, payload), 1)) {
         Decoded::Neighbour(neighbour) => Some(neighbour),
         Decoded::Other => None,
         other => panic!("{other:?}"),
@@ -543,7 +543,7 @@ fn unreachable_messages_name_the_flow_they_quote() {
 #[test]
 fn datagrams_are_handed_out_without_padding() {
     let frame = ethernet(IPV4, &join(&[&ipv4(17, &udp(443, b"quic?")), &[0; 20]]));
-    let mut decoder = Decoder::new();
+    let mut decoder = FrameDecoder::new();
     let found = decoder.decode(&packet(LinkType::ETHERNET, &frame, 1));
     let Decoded::Datagram(Datagram {
         source,
@@ -593,7 +593,7 @@ proptest! {
         frames in proptest::collection::vec((any_frame(), prop::sample::select(&LINKS[..])), 1..8),
         longer in 0_u32..2000,
     ) {
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         for ((data, link), number) in frames.iter().zip(1..) {
             let mut packet = packet(LinkType(*link), data, number);
             packet.original_len += longer;
@@ -618,7 +618,7 @@ proptest! {
         frame.truncate(length.max(14));
         let packet = packet(LinkType::ETHERNET, &frame, 1);
         if let Some(short) = plain::segment(&packet) {
-            let general = format!("{:?}", Decoder::new().walk(&packet));
+            let general = format!("{:?}", FrameDecoder::new().walk(&packet));
             prop_assert_eq!(format!("{:?}", Decoded::Segment(short)), general);
         }
     }
@@ -632,6 +632,6 @@ proptest! {
         let mut frames = fragments4(6, 9, size, &tcp(&vec![7; length]));
         let count = frames.len();
         frames.rotate_left(rotate % count);
-        prop_assert_eq!(payloads(&mut Decoder::new(), &frames), [length]);
+        prop_assert_eq!(payloads(&mut FrameDecoder::new(), &frames), [length]);
     }
 }

@@ -127,7 +127,7 @@ pub(super) fn any_shape(shape: usize, payload: &[u8]) -> Vec<u8> {
 
 fn is_datagram(frame: &[u8]) -> bool {
     matches!(
-        Decoder::new().decode(&packet(LinkType::ETHERNET, frame, 1)),
+        FrameDecoder::new().decode(&packet(LinkType::ETHERNET, frame, 1)),
         Decoded::Datagram(_)
     )
 }
@@ -199,7 +199,7 @@ fn tags_in_a_form_that_is_not_known_are_named_with_their_number() {
 #[test]
 fn what_carries_no_tcp_is_not_worth_a_notice() {
     let other = |frame: &[u8]| {
-        let mut decoder = Decoder::new();
+        let mut decoder = FrameDecoder::new();
         assert!(matches!(
             decoder.decode(&packet(LinkType::ETHERNET, frame, 1)),
             Decoded::Other
@@ -264,7 +264,7 @@ fn a_cut_packet_in_a_tunnel_is_a_cut_packet() {
             original_len: u32::try_from(frame.len()).expect("short"),
             ..packet(LinkType::ETHERNET, cut, 1)
         };
-        match Decoder::new().decode(&packet) {
+        match FrameDecoder::new().decode(&packet) {
             Decoded::Segment(segment) => assert_eq!((segment.payload, segment.cut), (&b"he"[..], 3), "{noted}"),
             other => panic!("{noted}: {other:?}"),
         }

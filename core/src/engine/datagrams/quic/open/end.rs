@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::super::Run;
-use super::{Entry, SideSeen, index, speaker};
+use super::super::super::DatagramEngine;
+use super::{OpenConnection, SideSeen, index, speaker};
 use crate::decrypt::{QuicKeys, Speaker};
 use crate::diagnosis::outcome;
 use crate::engine::connection::{Context, IDLE_NANOS};
@@ -13,9 +13,9 @@ use crate::session::{
     KeyOrigin, MergeHints, PacketSpace, ResetCertainty, Seen, Side, SideClose, first_to_say_goodbye,
 };
 
-impl Entry {
+impl OpenConnection {
     /// It is over, and kept.
-    pub(in super::super) fn end(mut self: Box<Self>, run: &mut Run<'_>) {
+    pub(in super::super) fn end(mut self: Box<Self>, run: &mut DatagramEngine<'_>) {
         self.connection.finish();
         self.note(run);
         let last = run.last;
@@ -25,11 +25,12 @@ impl Entry {
     }
 
     /// Whether its handshake is decided by what just came: then it is kept as far as it has come, and told.
-    pub(super) fn tell(&mut self, run: &mut Run<'_>) {
+    pub(super) fn tell(&mut self, run: &mut DatagramEngine<'_>) {
         let Some(open) = self.open.as_deref() else { return };
         let facts = open.facts();
         let answered = facts.hello.yes().is_some() && facts.answer.yes().is_some();
-        let decided = answered && facts.judge_completed(None) == Completed::Yes && !open.will_offer(run.context.ledger);
+        let decided =
+            answered && facts.judge_completed(None) == Completed::Yes && !open.will_offer(run.context.credential_store);
         if self.told || !decided {
             return;
         }
@@ -41,7 +42,7 @@ impl Entry {
     }
 
     /// What was skipped of it.
-    fn note(&self, run: &mut Run<'_>) {
+    fn note(&self, run: &mut DatagramEngine<'_>) {
         let first = Some(self.first());
         let mut note = |notice, count: u32| {
             if count > 0 {
@@ -82,7 +83,7 @@ impl Entry {
             open.server_stays_closed();
         }
         let id = open.id;
-        open.finish(context.ledger, blind);
+        open.finish(context.credential_store, blind);
         let connection = open.facts_mut();
         connection.keys = self.connection.keys().and_then(key_origin);
         connection.complete(self.completed(connection, still_open));

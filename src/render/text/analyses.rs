@@ -1,4 +1,4 @@
-//! What hindsight says of a service: machines, cache domains, ticket keys, and patterns with the contrast behind them.
+//! What service analysis says of a service: machines, cache domains, ticket keys, and patterns with the contrast behind them.
 
 use std::io;
 
@@ -31,8 +31,8 @@ const NAMES: usize = 16;
 
 impl Page<'_, '_> {
     /// The part of a service between its name and its reasons.
-    pub(super) fn hindsight(&mut self, insight: &ServiceAnalysis, advised: &mut Vec<&'static str>) -> io::Result<()> {
-        let mut patterns: Vec<&Pattern> = insight.patterns.iter().collect();
+    pub(super) fn analyses(&mut self, analysis: &ServiceAnalysis, advised: &mut Vec<&'static str>) -> io::Result<()> {
+        let mut patterns: Vec<&Pattern> = analysis.patterns.iter().collect();
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.confidence));
         let surest = patterns.first().map(|pattern| pattern.confidence);
         for pattern in &patterns {
@@ -42,14 +42,14 @@ impl Page<'_, '_> {
                 self.in_short(pattern)?;
                 continue;
             }
-            self.pattern(pattern, insight.answer.action.is_some(), advised)?;
+            self.pattern(pattern, analysis.answer.action.is_some(), advised)?;
         }
         if !patterns.iter().any(|pattern| pattern.contrast.is_some()) {
-            self.too_few(insight)?;
+            self.too_few(analysis)?;
         }
-        self.domains(&insight.domains)?;
-        self.exchanges(&insight.exchanges)?;
-        self.ticket_keys(&insight.keys)
+        self.domains(&analysis.domains)?;
+        self.exchanges(&analysis.exchanges)?;
+        self.ticket_keys(&analysis.keys)
     }
 
     fn in_short(&mut self, pattern: &Pattern) -> io::Result<()> {
@@ -148,8 +148,8 @@ impl Page<'_, '_> {
     }
 
     /// A contrast between backends that points somewhere and proves nothing yet.
-    fn too_few(&mut self, insight: &ServiceAnalysis) -> io::Result<()> {
-        let Some(contrast) = insight.contrast(Kind::OtherMachine) else {
+    fn too_few(&mut self, analysis: &ServiceAnalysis) -> io::Result<()> {
+        let Some(contrast) = analysis.contrast(Kind::OtherMachine) else {
             return Ok(());
         };
         let [[same, _], [_, declined]] = contrast.counts;
