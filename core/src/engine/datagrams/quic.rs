@@ -37,6 +37,8 @@ struct Stranger {
     ids: Option<(Cid, Cid)>,
     /// The server answered it with Version Negotiation.
     negotiated: bool,
+    /// The server's Version Negotiation for a packet that was not seen yet: the IDs of that, destination first.
+    refused: Option<(Cid, Cid)>,
     /// 0-RTT packets that came before the Initial, by the destination they bear.
     zero_rtt: Option<(Cid, EarlyPackets)>,
     /// Initials that did not open, and the first of them.
@@ -52,6 +54,7 @@ impl Stranger {
         first: None,
         ids: None,
         negotiated: false,
+        refused: None,
         zero_rtt: None,
         failures: 0,
         failed: None,
@@ -293,7 +296,7 @@ impl QuicTable {
     /// A connection begins, with a packet of this side.
     fn enter(
         &mut self,
-        connection: quic::Connection,
+        mut connection: quic::Connection,
         speaker: Speaker,
         (datagram, long): (&Datagram<'_>, &quic::Long<'_>),
         at: At,
@@ -305,6 +308,10 @@ impl QuicTable {
             sent.turned()
         };
         let stranger = self.strangers.remove(&sent).unwrap_or(Stranger::NEW);
+        let refused = self.strangers.get(&sent.turned()).and_then(|server| server.refused);
+        if refused == Some((long.destination, long.source)) {
+            connection.negotiate_version();
+        }
         self.entered += 1;
         let mut entry = Box::new(Entry::new(self.entered, connection, (pair, speaker), long, at));
         entry.know(&stranger, long);
@@ -394,6 +401,8 @@ impl QuicTable {
                     if !known {
                         run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
                     }
+                } else {
+                    self.stranger_of(pair, run).refused = Some((source, destination));
                 }
             }
             Packet::Long(long) if long.kind == LongKind::Retry => {
