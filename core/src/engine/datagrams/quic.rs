@@ -266,16 +266,12 @@ impl QuicTable {
             return None;
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
-        let opened = quic::Connection::open(long, at, &mut self.scratch);
-        let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
-            Some(opened) => opened,
-            None => match self.open_answer(pair, long, at) {
-                Some(connection) => (connection, Speaker::Server),
-                None => {
-                    self.fail(pair, at, run);
-                    return None;
-                }
-            },
+        let opened =
+            quic::Connection::open(long, at, &mut self.scratch).map(|connection| (connection, Speaker::Client));
+        let opened = opened.or_else(|| Some((self.open_answer(pair, long, at)?, Speaker::Server)));
+        let Some((connection, speaker)) = opened else {
+            self.fail(pair, at, run);
+            return None;
         };
         let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
         if let Some(frame) = failed {
