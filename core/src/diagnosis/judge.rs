@@ -172,6 +172,7 @@ fn say_what_was_lost(case: &RuleContext<'_>, judged: &mut [Judged]) {
 
 /// What is possible stands beside all else that is possible of this connection, and what stands in the service.
 fn name_what_remains(case: &RuleContext<'_>, judged: &mut [Judged]) {
+    let told: Vec<&'static str> = judged.iter().map(|reason| reason.reason.name).collect();
     let possible: Vec<&'static str> = judged
         .iter()
         .filter(|reason| reason.confidence == Confidence::Possible)
@@ -193,7 +194,7 @@ fn name_what_remains(case: &RuleContext<'_>, judged: &mut [Judged]) {
             // What is merely possible never stands alone.
             if names.is_empty() {
                 names = anything_else(case);
-                names.retain(|name| *name != own);
+                names.retain(|name| !told.contains(name));
             }
             reason.remaining = names;
         }

@@ -233,9 +233,10 @@ impl Transfers {
         if alone && fresh && began.is_tls13() {
             return (Seen::Yes(TransferSession::Control), true);
         }
-        let cause = match connection.is_tls13() {
-            true => Blindness::Encrypted,
-            false => Blindness::CaptureStartedLate,
+        let cause = if connection.is_tls13() {
+            Blindness::Encrypted
+        } else {
+            Blindness::CaptureStartedLate
         };
         (Seen::Blind(cause), false)
     }

@@ -37,6 +37,8 @@ struct Stranger {
     ids: Option<(Cid, Cid)>,
     /// The server answered it with Version Negotiation.
     negotiated: bool,
+    /// The server's Version Negotiation for a packet that was not seen yet: the IDs of that, destination first.
+    refused: Option<(Cid, Cid)>,
     /// 0-RTT packets that came before the Initial, by the destination they bear.
     zero_rtt: Option<(Cid, EarlyPackets)>,
     /// Initials that did not open, and the first of them.
@@ -52,6 +54,7 @@ impl Stranger {
         first: None,
         ids: None,
         negotiated: false,
+        refused: None,
         zero_rtt: None,
         failures: 0,
         failed: None,
@@ -275,6 +278,7 @@ impl QuicTable {
             return None;
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
+<<<<<<< 7d111554fd31971da3a750f28c80147459a79db7
         let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
         let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
             Some(opened) => opened,
@@ -285,6 +289,14 @@ impl QuicTable {
                     return None;
                 }
             },
+=======
+        let opened =
+            quic::Connection::open(long, at, &mut self.scratch).map(|connection| (connection, Speaker::Client));
+        let opened = opened.or_else(|| Some((self.open_answer(pair, long, at)?, Speaker::Server)));
+        let Some((connection, speaker)) = opened else {
+            self.fail(pair, at, run);
+            return None;
+>>>>>>> truth
         };
         let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
         if let Some(frame) = failed {
@@ -305,7 +317,11 @@ impl QuicTable {
     /// A connection begins, with a packet of this side.
     fn enter(
         &mut self,
+<<<<<<< 7d111554fd31971da3a750f28c80147459a79db7
         connection: quic::QuicConnection,
+=======
+        mut connection: quic::Connection,
+>>>>>>> truth
         speaker: Speaker,
         (datagram, long): (&Datagram<'_>, &quic::Long<'_>),
         at: At,
@@ -317,6 +333,10 @@ impl QuicTable {
             sent.turned()
         };
         let stranger = self.strangers.remove(&sent).unwrap_or(Stranger::NEW);
+        let refused = self.strangers.get(&sent.turned()).and_then(|server| server.refused);
+        if refused == Some((long.destination, long.source)) {
+            connection.negotiate_version();
+        }
         self.entered += 1;
         let mut entry = Box::new(OpenConnection::new(self.entered, connection, (pair, speaker), long, at));
         entry.know(&stranger, long);
@@ -406,6 +426,8 @@ impl QuicTable {
                     if !known {
                         run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
                     }
+                } else {
+                    self.stranger_of(pair, run).refused = Some((source, destination));
                 }
             }
             QuicPacket::Long(long) if long.kind == LongKind::Retry => {

@@ -72,6 +72,8 @@ pub(super) struct OpenConnection {
     sides: [SideSeen; 2],
     resets: ResetWatch,
     early: EarlyPackets,
+    /// The client's first 1-RTT packet, where the answer was not read by then.
+    went_on: Option<At>,
     /// Names under which the table knows it.
     pub(super) ids: Vec<ConnectionIdKey>,
     pub(super) pairs: Vec<Pair>,
@@ -121,6 +123,7 @@ impl OpenConnection {
             sides: <[SideSeen; 2]>::default(),
             resets: ResetWatch::default(),
             early: EarlyPackets::default(),
+            went_on: None,
             ids: Vec::new(),
             pairs: Vec::new(),
             new_ids: Vec::new(),
@@ -296,6 +299,8 @@ impl OpenConnection {
         let Some(open) = self.open.as_deref_mut() else { return };
         let facts = open.facts_mut();
         if facts.answer.yes().is_none() {
+            // By a server's clock that is ahead, its answer stands behind.
+            self.went_on.get_or_insert(at);
             return;
         }
         for (side, seen) in Side::BOTH.into_iter().zip(sides) {
@@ -396,6 +401,9 @@ impl OpenConnection {
         }
         if let Some(suite) = suite {
             self.connection.server_hello(suite, context.secrets, scratch);
+            if let Some(at) = self.went_on.take() {
+                self.client_finished(at);
+            }
         }
     }
 

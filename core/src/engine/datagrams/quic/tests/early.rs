@@ -131,3 +131,43 @@ fn what_a_lost_retry_leaves_is_not_told_as_none() {
     let answer = server(&retried, &CLIENT, &SERVER).initial(0, &crypto(0, &answer(None)), 1200);
     assert_eq!(facts(&[answer]), (false, true));
 }
+
+#[test]
+fn a_version_negotiation_in_front_of_what_it_answers_is_one() {
+    let mut refusal = vec![0x80, 0, 0, 0, 0, 4];
+    refusal.extend(CLIENT);
+    refusal.push(8);
+    refusal.extend(FIRST);
+    refusal.extend(QUIC_V1.to_be_bytes());
+    let begun = Way {
+        version: QUIC_V2,
+        ..client(&FIRST, &CLIENT)
+    };
+    let hello = hello(1, None, false);
+    let mut wire = Wire::new();
+    wire.send(443, 5000, &refusal)
+        .send(5000, 443, &begun.initial(0, &crypto(0, &hello), 1200))
+        .send(
+            5000,
+            443,
+            &client(&[0xcc; 8], &[0xdd; 4]).initial(0, &crypto(0, &hello), 1200),
+        );
+    let connection = one(wire.finish());
+    assert!(quic(&connection).version_negotiation);
+}
+
+#[test]
+fn a_client_that_went_on_before_its_answer_was_captured_has_finished() {
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &first_flight(true));
+    let way = client(&SERVER, &CLIENT);
+    wire.send(5000, 443, &way.closed(2, 60)).send(5000, 443, &way.short(60));
+    wire.send(443, 5000, &reply(Some(0)));
+    let connection = one(wire.finish());
+    assert!(
+        matches!(connection.outcome, Outcome::Resumed(Some(_))),
+        "{:?}",
+        connection.outcome
+    );
+    assert!(connection.client_side.finished.is_some());
+}
