@@ -7,12 +7,7 @@ use super::HandshakeTracker;
 use super::credentials::OfferedSessionId;
 use super::protected::handshake_bytes;
 use crate::net::At;
-<<<<<<< 7d111554fd31971da3a750f28c80147459a79db7
 use crate::session::ProtectedRecord;
-use crate::session::Side;
-=======
-use crate::session::Record;
->>>>>>> truth
 use crate::session::{Blindness, Seen};
 use crate::session::{CredentialFingerprint, PskTerms};
 use crate::session::{EarlyData, Mechanism, TicketsInferred};

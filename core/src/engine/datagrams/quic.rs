@@ -278,25 +278,12 @@ impl QuicTable {
             return None;
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
-<<<<<<< 7d111554fd31971da3a750f28c80147459a79db7
         let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
-        let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
-            Some(opened) => opened,
-            None => match self.open_answer(pair, long, at) {
-                Some(connection) => (connection, Speaker::Server),
-                None => {
-                    self.fail(pair, at, run);
-                    return None;
-                }
-            },
-=======
-        let opened =
-            quic::Connection::open(long, at, &mut self.scratch).map(|connection| (connection, Speaker::Client));
+        let opened = opened.map(|connection| (connection, Speaker::Client));
         let opened = opened.or_else(|| Some((self.open_answer(pair, long, at)?, Speaker::Server)));
         let Some((connection, speaker)) = opened else {
             self.fail(pair, at, run);
             return None;
->>>>>>> truth
         };
         let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
         if let Some(frame) = failed {
@@ -317,11 +304,7 @@ impl QuicTable {
     /// A connection begins, with a packet of this side.
     fn enter(
         &mut self,
-<<<<<<< 7d111554fd31971da3a750f28c80147459a79db7
-        connection: quic::QuicConnection,
-=======
-        mut connection: quic::Connection,
->>>>>>> truth
+        mut connection: quic::QuicConnection,
         speaker: Speaker,
         (datagram, long): (&Datagram<'_>, &quic::Long<'_>),
         at: At,

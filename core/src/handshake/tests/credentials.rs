@@ -186,8 +186,8 @@ fn of_several_psks_the_one_of_the_index_is_accepted_and_early_data_with_the_firs
             selected_psk,
             ..server_of_tls13()
         });
-        let (connection, ledger) = talk.finish();
-        let accepted = connection.accepted.and_then(|id| ledger.get(id));
+        let (connection, credential_store) = talk.finish();
+        let accepted = connection.accepted.and_then(|id| credential_store.get(id));
         let refused = matches!(connection.early_data, EarlyData::Rejected { inferred: false, .. });
         (
             connection.offers.len(),
