@@ -8,7 +8,11 @@ pub mod cost;
 mod counting;
 mod counts;
 pub mod document;
+<<<<<<< main
 pub mod failures;
+=======
+mod early;
+>>>>>>> bdbba83e891b3429f866799fc20849bb9bb61b16
 mod ids;
 pub mod live;
 mod outward;
@@ -36,14 +40,15 @@ use reshake_core::engine::Engine;
 use reshake_core::net::span::SECOND;
 use reshake_core::net::{Capture, Endpoint, Notice, Timestamp};
 pub(crate) use reshake_core::session::{
-    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TicketsInferred,
-    TransportKind,
+    CloseClass, Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service, TransportKind,
 };
+use tickets::may_have_issued;
 use transfers::FtpTransfers;
 pub(crate) use transports::{connections_text, over, protocol_text, quic_version};
 
 pub use alike::OutcomeGroup;
 pub use counts::{Counts, Offers};
+pub use early::{EarlyAnswer, WhyRefused};
 pub use ids::{base64, community_id, connection_id, credential_id, service_id};
 pub use primary::{Primary, ReasonCount};
 pub use reshake_core::session::Outcomes;
@@ -55,14 +60,6 @@ pub use transfers::TransferCounts;
 const TIMELINE_BARS: i64 = 60;
 /// Widths that a bar may have, in seconds.
 const BAR_SECONDS: [i64; 14] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 43_200, 86_400];
-
-/// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
-const fn may_have_issued(tickets: TicketsInferred) -> bool {
-    !matches!(
-        tickets,
-        TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
-    )
-}
 
 /// The run that a report is about: borrowed, or shared with others that keep it.
 #[derive(Debug, Clone)]

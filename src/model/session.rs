@@ -12,7 +12,7 @@ use reshake_core::session::{
 };
 use reshake_core::tcp::ResetForm;
 
-use crate::model::{Report, connection_id, credential_id};
+use crate::model::{EarlyAnswer, Report, connection_id, credential_id};
 
 /// Hex digits that a session ID or ticket must be given with at least.
 pub const MIN_DIGITS: usize = 4;
@@ -50,6 +50,8 @@ pub enum What {
     Refused,
     /// It was offered, and the handshake failed.
     Failed,
+    /// What became of the early data that came with it.
+    EarlyData(EarlyAnswer),
     /// It was offered, and the answer is not visible.
     NotVisible(&'static str),
     /// The server renewed it: another ticket for the same session.
@@ -94,6 +96,9 @@ impl What {
             Self::Accepted => "accepted",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::EarlyData(EarlyAnswer::Accepted { .. }) => "early-data-accepted",
+            Self::EarlyData(EarlyAnswer::Refused(_)) => "early-data-refused",
+            Self::EarlyData(EarlyAnswer::NotVisible(_)) => "early-data-not-visible",
             Self::NotVisible(_) => "not-visible",
             Self::Renewed(_) => "renewed",
             Self::Replaced(_) => "replaced",
@@ -376,6 +381,13 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
         accepted |= what == What::Accepted;
         add(answer.or(hello), Side::Server, what);
     }
+    // Early data goes with the first PSK.
+    let first = connection.offers.first().map(|offer| offer.credential);
+    if first.is_some_and(|first| about.contains(&first)) {
+        if let Some(early) = EarlyAnswer::of(connection) {
+            add(answer.or(hello), Side::Server, What::EarlyData(early));
+        }
+    }
     if about.is_empty() {
         let what = match connection.outcome {
             Outcome::NotOffered => What::FullHandshake,
@@ -476,6 +488,7 @@ pub(crate) fn words(report: &Report<'_>, what: What) -> String {
         What::Accepted => "accepted".to_owned(),
         What::Refused => "refused".to_owned(),
         What::Failed => "handshake failed".to_owned(),
+        What::EarlyData(answer) => answer.words(),
         What::NotVisible(cause) => format!("answer not visible ({cause})"),
         What::Renewed(credential) => format!("renewed as {}", id(credential)),
         What::Replaced(credential) => format!("another session begins: {}", id(credential)),

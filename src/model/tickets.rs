@@ -198,6 +198,14 @@ pub fn ages(connection: &Connection, credential_store: &CredentialStore) -> impl
     })
 }
 
+/// Whether a TLS 1.3 connection may have issued a ticket that was not seen.
+pub(super) const fn may_have_issued(tickets: TicketsInferred) -> bool {
+    !matches!(
+        tickets,
+        TicketsInferred::None | TicketsInferred::Read { complete: true, .. }
+    )
+}
+
 impl Report<'_> {
     /// What the clients of a service did with their TLS 1.3 tickets; empty where these were not read.
     #[must_use]

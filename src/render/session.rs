@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::model::session::{Life, LifeEvent, NameMeaning, What, ends_of, words};
-use crate::model::{Report, connection_id, credential_id, moment};
+use crate::model::{EarlyAnswer, Report, connection_id, credential_id, moment};
 use crate::wording::{MAX_WIRE, printable};
 use reshake_core::diagnosis::state_of;
 use reshake_core::net::{FrameRef, hex};
@@ -286,6 +286,9 @@ fn event_json(report: &Report<'_>, event: &LifeEvent) -> Option<EventJson> {
         event: event.what.code(),
         credential: credential.map(credential_id),
         text: words(report, event.what),
-        inferred: matches!(event.what, What::CloseNotify { inferred: true }),
+        inferred: matches!(
+            event.what,
+            What::CloseNotify { inferred: true } | What::EarlyData(EarlyAnswer::Accepted { inferred: true })
+        ),
     })
 }

@@ -15,6 +15,7 @@ use reshake_core::net::span::SECOND;
 use reshake_core::net::{Endpoint, Timestamp};
 use reshake_core::session::{
     Connection, ConnectionId, CredentialId, Mechanism, Offer, OfferKind, Outcome, TicketExtension, TicketsInferred,
+    TransportKind,
 };
 use reshake_core::store::CredentialStore;
 
@@ -81,7 +82,7 @@ impl Reader<'_> {
     fn read(&mut self, one: &Observed<'_>) {
         let connection = one.connection;
         let index = self.crowd.visits.len();
-        let farm = self.farms.number(connection.server);
+        let farm = self.farms.number(place(connection));
         let offer = offer_of(connection);
         let brought = offer.map_or(Brought::Nothing, |offer| self.giver(offer, connection, farm));
         let hello = connection.hello.yes();
@@ -322,8 +323,8 @@ fn is_outlived(connection: &Connection, offer: &Offer, credential_store: &Creden
 /// Server addresses that are one service to clients: where one offers what another one gave.
 #[derive(Debug, Default)]
 struct Farms {
-    parents: HashMap<Endpoint, Endpoint>,
-    numbers: HashMap<Endpoint, u32>,
+    parents: HashMap<Place, Place>,
+    numbers: HashMap<Place, u32>,
 }
 
 impl Farms {
@@ -334,8 +335,12 @@ impl Farms {
                 let giver = credential_store
                     .get(offer.credential)
                     .filter(|credential| credential.issued.is_some());
-                if let Some(giver) = giver.filter(|giver| giver.server != one.connection.server) {
-                    let (a, b) = (farms.root(giver.server), farms.root(one.connection.server));
+                let place = place(one.connection);
+                if let Some(giver) = giver
+                    .map(|giver| (giver.server, giver.transport))
+                    .filter(|giver| *giver != place)
+                {
+                    let (a, b) = (farms.root(giver), farms.root(place));
                     if a != b {
                         farms.parents.insert(a.max(b), a.min(b));
                     }
@@ -345,7 +350,7 @@ impl Farms {
         farms
     }
 
-    fn root(&mut self, server: Endpoint) -> Endpoint {
+    fn root(&mut self, server: Place) -> Place {
         let mut root = server;
         while let Some(parent) = self.parents.get(&root) {
             root = *parent;
@@ -357,11 +362,18 @@ impl Farms {
         root
     }
 
-    fn number(&mut self, server: Endpoint) -> u32 {
+    fn number(&mut self, server: Place) -> u32 {
         let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
         let root = self.root(server);
         *self.numbers.entry(root).or_insert(next)
     }
+}
+
+/// A server endpoint under one transport: no session crosses from one to another.
+type Place = (Endpoint, TransportKind);
+
+fn place(connection: &Connection) -> Place {
+    (connection.server, connection.transport.kind())
 }
 
 /// What clients and servers are seen to do.
@@ -442,5 +454,23 @@ impl Habits {
     fn offers(&self, connection: &Connection) -> bool {
         let stack = connection.hello.yes().map(|hello| hello.stack.digest);
         stack.is_some_and(|stack| self.offering.contains(&(connection.client_address(), stack)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_a_farm_for_each_transport() {
+        let server = Endpoint {
+            ip: [192, 0, 2, 1].into(),
+            port: 443,
+        };
+        let mut farms = Farms::default();
+        let number = |farms: &mut Farms, transport| farms.number((server, transport));
+        let tcp = number(&mut farms, TransportKind::Tcp);
+        assert_ne!(number(&mut farms, TransportKind::Quic), tcp);
+        assert_eq!(number(&mut farms, TransportKind::Tcp), tcp);
     }
 }

@@ -159,6 +159,8 @@ fn compare(
         "filter",
         "credentials_offered",
         "credential_accepted",
+        // Of an FTP transfer: its control connection.
+        "control",
         "credentials_issued",
         "credential",
         "session_id",

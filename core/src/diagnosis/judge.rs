@@ -3,9 +3,15 @@
 use crate::session::{Connection, Outcome};
 
 use super::context::RuleContext;
-use super::rules::{CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, Reason, RuleStage, issue_may_be_lost};
+use super::rules::{
+    CAPTURE_INCOMPLETE, CATALOG, CLIENT_DID_NOT_OFFER, FIRST_IN_CAPTURE, Reason, RuleStage, candidates,
+    issue_may_be_lost,
+};
 use super::service::patterns::MAX_RIVALS;
 use super::{Confidence, Evidence, RuleResult};
+
+/// What to do where a client offers sessions, and not always.
+const OFFERS_AT_OTHER_TIMES: &str = "this client offers sessions at other times: have all its connections use one store (one process, one context), have it keep as many sessions as it opens connections at once, and have the server issue tickets with every handshake, resumed ones too";
 
 /// A reason that holds for a connection.
 #[derive(Debug, Clone)]
@@ -16,6 +22,8 @@ pub struct Judged {
     pub confidence: Confidence,
     /// One sentence about this connection.
     pub summary: String,
+    /// What to do: that of the reason, or another where the capture shows that to be done already.
+    pub advice: &'static str,
     /// The pattern that settled it with service analysis.
     pub settled_by: Option<&'static str>,
     /// Never empty: first and further evidence.
@@ -61,10 +69,23 @@ pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
             position(reason.reason),
         )
     });
-    name_what_remains(&mut judged);
+    name_what_remains(case, &mut judged);
     say_what_was_lost(case, &mut judged);
     show_failure(case, &mut judged);
+    advise_otherwise(case, &mut judged);
     judged
+}
+
+/// A client that offers at other times has its cache turned on.
+fn advise_otherwise(case: &RuleContext<'_>, judged: &mut [Judged]) {
+    let mut bare = judged
+        .iter_mut()
+        .filter(|reason| std::ptr::eq(reason.reason, &raw const CLIENT_DID_NOT_OFFER));
+    if let Some(bare) = bare.next()
+        && case.behaviour().offers()
+    {
+        bare.advice = OFFERS_AT_OTHER_TIMES;
+    }
 }
 
 fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
@@ -85,6 +106,7 @@ fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
         reason,
         confidence,
         summary,
+        advice: reason.advice,
         settled_by,
         evidence: std::iter::once(first).chain(more).collect(),
         remaining: beside,
@@ -153,7 +175,8 @@ fn say_what_was_lost(case: &RuleContext<'_>, judged: &mut [Judged]) {
 }
 
 /// What is possible stands beside all else that is possible of this connection, and what stands in the service.
-fn name_what_remains(judged: &mut [Judged]) {
+fn name_what_remains(case: &RuleContext<'_>, judged: &mut [Judged]) {
+    let told: Vec<&'static str> = judged.iter().map(|reason| reason.reason.name).collect();
     let possible: Vec<&'static str> = judged
         .iter()
         .filter(|reason| reason.confidence == Confidence::Possible)
@@ -172,9 +195,23 @@ fn name_what_remains(judged: &mut [Judged]) {
                     names.push(name);
                 }
             }
+            // What is merely possible never stands alone.
+            if names.is_empty() {
+                names = anything_else(case);
+                names.retain(|name| !told.contains(name));
+            }
             reason.remaining = names;
         }
         reason.would_settle = reason.would_settle.or(Some(reason.reason.stage.settle()));
+    }
+}
+
+/// What may always be behind a connection of this outcome.
+fn anything_else(case: &RuleContext<'_>) -> Vec<&'static str> {
+    match case.connection.outcome {
+        Outcome::Declined | Outcome::Failed => candidates(case),
+        Outcome::NotOffered => vec![FIRST_IN_CAPTURE.name, CLIENT_DID_NOT_OFFER.name],
+        Outcome::Resumed(_) | Outcome::ExternalPsk | Outcome::Unclear(_) => Vec::new(),
     }
 }
 

@@ -223,6 +223,25 @@ impl Association {
         self.verify_request || self.cookie || (second && !self.is_tls13())
     }
 
+    /// Whether a HelloRetryRequest stands in front of the ServerHello of DTLS 1.3, captured or not: the first message of a
+    /// server has the number 0 (RFC 9147 §5.2).
+    #[must_use]
+    pub fn has_retry_request(&self) -> bool {
+        let second = self.half(Direction::ToClient).hello.is_some_and(|number| number > 0);
+        second && self.is_tls13()
+    }
+
+    /// Whether a protected record of this direction may be the next one of this association: its number is none that was
+    /// there, nor one before those.
+    #[must_use]
+    pub fn may_be_next(&self, from: Direction, number: Number) -> bool {
+        let half = self.half(from);
+        match number {
+            Number::Clear { epoch, sequence } => epoch == half.epoch && sequence >= half.sealed.next,
+            Number::Encrypted { .. } => true,
+        }
+    }
+
     /// Whether the server asked for a cookie by HelloRetryRequest.
     #[must_use]
     pub const fn has_retry_cookie(&self) -> bool {

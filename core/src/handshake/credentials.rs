@@ -185,7 +185,9 @@ impl HandshakeTracker {
     pub(super) fn resolve_offers(&mut self, credential_store: &mut CredentialStore, at_end: bool) {
         let Some(hello) = self.facts.hello.yes() else { return };
         let answered = self.facts.answer.yes().is_some();
-        if !answered && !at_end {
+        // By a server's clock that is behind, both its hellos stand in front of the client's: the second one is still to come.
+        let one_to_come = self.retry_read && !self.hellos.repeated;
+        if (!answered || one_to_come) && !at_end {
             return;
         }
         let (offers_tls13, hello_time) = (hello.offers_tls13, hello.at.time);

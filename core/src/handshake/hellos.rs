@@ -70,6 +70,7 @@ impl HandshakeTracker {
             return self.supersede();
         }
         if let Some((first_hello, _)) = first {
+            self.hellos.repeated = true;
             // Nothing but a HelloRetryRequest makes a client say hello again; where it is lost, this hello stands for it.
             let request = HelloRetry {
                 first_hello,

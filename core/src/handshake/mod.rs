@@ -72,6 +72,8 @@ struct Hellos {
     behind_gap: [bool; 2],
     /// ServerHelloDone came.
     flight_over: bool,
+    /// The client said hello again.
+    repeated: bool,
 }
 
 /// A TLS connection that is still open.

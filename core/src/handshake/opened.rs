@@ -8,10 +8,10 @@ use super::credentials::OfferedSessionId;
 use super::protected::handshake_bytes;
 use crate::net::At;
 use crate::session::ProtectedRecord;
-use crate::session::Side;
 use crate::session::{Blindness, Seen};
 use crate::session::{CredentialFingerprint, PskTerms};
 use crate::session::{EarlyData, Mechanism, TicketsInferred};
+use crate::session::{Side, TransportKind};
 use crate::store::CredentialStore;
 use crate::store::Interner;
 use crate::tls::handshake::{EncryptedExtensions, PskTicket};
@@ -166,11 +166,22 @@ impl HandshakeTracker {
         }
     }
 
+    /// Whether the server is known to have gone on behind the client's Finished, or to have ended: tickets come in between, and
+    /// where the capture ends first they are not there to be read. Over UDP the numbers of packets tell.
+    fn went_on(&self) -> bool {
+        let [client, server] = [&self.facts.client_side, &self.facts.server_side];
+        let spoke = || {
+            let data = server.application_data.zip(client.finished);
+            data.is_some_and(|(data, finished)| data.is_after(finished))
+        };
+        self.facts.transport.kind() != TransportKind::Tcp || client.is_over() || server.is_over() || spoke()
+    }
+
     /// Says what is known of the server's tickets from reading its records. `false` when nothing is.
     pub(super) fn read_tickets(&mut self) -> bool {
         let server = &self.facts.server_side;
         let lost = server.tail_loss.or(server.handshake_loss).is_some();
-        let complete = self.opened.server_finished && !self.opened.server_closed && !lost;
+        let complete = self.opened.server_finished && !self.opened.server_closed && !lost && self.went_on();
         let usable = self.opened.usable_ticket;
         if usable || complete {
             self.facts.tickets_inferred = TicketsInferred::Read { usable, complete };

@@ -474,10 +474,10 @@ impl QuicConnection {
         self.answered
     }
 
-    /// A Retry was obeyed.
+    /// A Retry was obeyed, or the last that was seen of the handshake is one.
     #[must_use]
     pub const fn is_retried(&self) -> bool {
-        self.retried
+        self.retried || (!self.answered && !self.retries.is_empty())
     }
 
     /// The first version was not accepted.

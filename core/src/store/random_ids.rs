@@ -3,8 +3,8 @@
 //! Some clients put a random session ID into every ClientHello, also of TLS 1.2 and older, and never resume by one: Go
 //! does, to see by its echo that a ticket was accepted. Nothing in a hello tells such an ID from a session that is older
 //! than the capture. What the client does with the IDs that it is given does: one that offers an ID which was issued in
-//! the capture, or which a server accepts, resumes by session IDs; one that ignores the ID just given and brings a new
-//! unknown one does not. Until either is seen the offer stays unclear.
+//! the capture, or which a server accepts, or brings the same one twice, resumes by session IDs; one that ignores the ID
+//! just given and brings a new unknown one does not. Until either is seen the offer stays unclear.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,9 @@ use hashbrown::HashMap;
 
 use crate::net::{At, FrameRef, Timestamp};
 
-use crate::session::{Completed, Connection, ConnectionId, Mechanism, Offer, OfferKind, Service, TicketExtension};
+use crate::session::{
+    Completed, Connection, ConnectionId, CredentialId, Mechanism, Offer, OfferKind, Service, TicketExtension,
+};
 
 use super::{ConnectionStore, CredentialStore, TakenBack};
 
@@ -92,9 +94,10 @@ fn what_it_does<'a>(
     credential_store: &CredentialStore,
 ) -> Option<Use> {
     let mut given: HashMap<Service, Moment> = HashMap::new();
+    let mut brought: HashMap<CredentialId, [u8; 32]> = HashMap::new();
     let mut does = None;
     for (hello, connection) in connections {
-        if resumes(connection, credential_store) {
+        if resumes(connection, credential_store) || brings_again(connection, &mut brought) {
             return Some(Use::Resumes);
         }
         let service = Service::of(connection);
@@ -120,6 +123,16 @@ fn resumes(connection: &Connection, credential_store: &CredentialStore) -> bool 
         offer.kind.mechanism() == Mechanism::SessionId
             && (connection.accepted == Some(offer.credential) || issued(offer.credential))
     })
+}
+
+/// Whether it brings an ID of an earlier hello with another random: nobody makes up the same one twice.
+fn brings_again(connection: &Connection, brought: &mut HashMap<CredentialId, [u8; 32]>) -> bool {
+    let Some(hello) = connection.hello.yes() else {
+        return false;
+    };
+    let unclear = connection.offers.iter();
+    let mut unclear = unclear.filter(|offer| offer.kind == OfferKind::UnclearSessionId);
+    unclear.any(|offer| *brought.entry(offer.credential).or_insert(hello.random) != hello.random)
 }
 
 /// Whether its hello has a session ID that nobody was seen to issue, where it would offer one that it was given.
@@ -312,6 +325,21 @@ mod tests {
         talk.full(20, 2, Some(102));
         talk.full(30, 102, Some(103));
         assert_eq!(talk.settled().1, [OFFERED; 3]);
+    }
+
+    #[test]
+    fn an_id_that_is_brought_twice_is_not_made_up() {
+        let mut talk = Talk::new();
+        talk.full(10, 1, Some(101));
+        talk.full(20, 1, Some(102));
+        // The same hello once more, as the copy of a connection has it.
+        assert_eq!(talk.settled().1, [None, None]);
+        let mut talk = Talk::new();
+        talk.full(10, 1, Some(101));
+        let again = talk.full(20, 1, Some(102));
+        let again = talk.connection_store.get_mut(again).expect("kept");
+        again.hello.yes_mut().expect("a hello").random = [2; 32];
+        assert_eq!(talk.settled(), (2, vec![OFFERED, OFFERED]));
     }
 
     #[test]

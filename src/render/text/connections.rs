@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::{Page, Styles, paint};
-use crate::model::{OutcomeGroup, TicketAge, alike, connection_id, ticket_ages};
+use crate::model::{EarlyAnswer, OutcomeGroup, TicketAge, alike, connection_id, ticket_ages};
 use crate::wording::{counted, number, seconds};
 use crate::wording::{printable, shown_path};
 use crate::wording::{target, wrapping_text};
@@ -95,6 +95,9 @@ impl Page<'_, '_> {
             writeln!(self.out, "    no reason of the catalogue holds")?;
         }
         self.ages(connection)?;
+        if let Some(early) = EarlyAnswer::of(connection) {
+            self.paragraph(4, "", Style::new(), &early.words())?;
+        }
         self.transfer(id)?;
         self.where_to_look(place, connection)
     }

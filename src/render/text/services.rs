@@ -16,7 +16,7 @@ use crate::wording::{bytes, counted, duration, number};
 use reshake_core::diagnosis::Reason;
 use reshake_core::diagnosis::answer::Answer;
 use reshake_core::diagnosis::security::SecurityFinding;
-use reshake_core::session::Outcome;
+use reshake_core::session::{ConnectionId, Outcome};
 use reshake_core::tls::CertificateOperation;
 
 /// Services up to which each has a paragraph; more are a table.
@@ -262,21 +262,28 @@ impl Page<'_, '_> {
         kinds.sort_by_key(|kind| Reverse(kind.connections));
         let all: u64 = kinds.iter().map(|kind| kind.connections).sum();
         kinds.retain(|kind| kind.connections >= all / RARE);
-        let mut reasons: Vec<&'static Reason> = Vec::new();
+        let mut reasons: Vec<(&'static Reason, ConnectionId)> = Vec::new();
         // What a pattern settled is answered by the advice of the pattern.
         let settled = |kind: &&OutcomeGroup| kind.settled_by.is_some_and(|name| advised.contains(&name));
         kinds.retain(|kind| !settled(kind));
-        for reason in kinds.into_iter().filter_map(|kind| kind.reason) {
-            if !reasons.iter().any(|known| known.name == reason.name) {
-                reasons.push(reason);
+        for (reason, example) in kinds
+            .into_iter()
+            .filter_map(|kind| Some((kind.reason?, kind.example.1)))
+        {
+            if !reasons.iter().any(|(known, _)| known.name == reason.name) {
+                reasons.push((reason, example));
             }
         }
-        for reason in reasons.into_iter().take(MAX_ADVICE) {
+        for (reason, example) in reasons.into_iter().take(MAX_ADVICE) {
             if advised.contains(&reason.name) {
                 continue;
             }
             advised.push(reason.name);
-            let text = format!("{}   (reshake\u{a0}explain\u{a0}{})", reason.advice, reason.name);
+            let judged = self.report.engine.connection_store().get(example);
+            let judged = judged.map_or_else(Vec::new, |connection| self.report.reasons(example, connection));
+            let advice = judged.iter().find(|judged| judged.reason.name == reason.name);
+            let advice = advice.map_or(reason.advice, |judged| judged.advice);
+            let text = format!("{advice}   (reshake\u{a0}explain\u{a0}{})", reason.name);
             self.paragraph(6, "do: ", self.style.advice, &text)?;
         }
         Ok(())

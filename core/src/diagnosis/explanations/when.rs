@@ -24,9 +24,11 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     all.extend(lost_at_once(ground));
 }
 
+/// When its session was there for certain: from its issue on, or, where that was not seen, from its latest use.
 fn span(ground: &ServiceContext<'_>, entry: &OfferedCredential) -> Option<Span> {
-    let until = ground.time(entry).filter(|_| entry.age != UNKNOWN && !entry.foreign)?;
-    let from = Timestamp::from_nanos(until.nanos().saturating_sub(entry.age));
+    let until = ground.time(entry).filter(|_| !entry.foreign)?;
+    let known = [entry.age, entry.idle].into_iter().find(|since| *since != UNKNOWN)?;
+    let from = Timestamp::from_nanos(until.nanos().saturating_sub(known));
     Some(Span { from, until })
 }
 

@@ -145,7 +145,7 @@ fn beside(case: &RuleContext<'_>, own: &str, number: u32, entry: &OfferedCredent
 
 /// The members of who, when and how long that no row refutes for the refusals of a connection: what may be behind it where
 /// nothing speaks for anything. Never empty.
-pub(super) fn candidates(case: &RuleContext<'_>) -> Vec<&'static str> {
+pub(in crate::diagnosis) fn candidates(case: &RuleContext<'_>) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = Vec::new();
     let mut add = |name: &'static str| {
         if !names.contains(&name) && names.len() < MAX_RIVALS {
@@ -168,7 +168,10 @@ pub(super) fn candidates(case: &RuleContext<'_>) -> Vec<&'static str> {
     // Another party can always have answered; that all was lost, or too old, only where its age does not say otherwise.
     let store = refused().find_map(|(_, entry)| Kind::OtherStore.reason(entry));
     add(store.unwrap_or("other-backend-cache"));
-    if !refused().any(|(_, entry)| entry.accepted_later) {
+    if refused().any(|(_, entry)| entry.accepted_later) {
+        // There and back.
+        add("failover-no-shared-state");
+    } else {
         add("server-lost-sessions");
         add("server-cache-expired");
     }

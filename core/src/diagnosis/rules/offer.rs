@@ -47,7 +47,7 @@ reason! {
     /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and
     /// server name. Behind one address there may be several such clients: a hello that begins a new chain of sessions
     /// while every other chain of its address goes on is another one's first; that is `inferred`.
-    pub(super) static FIRST_IN_CAPTURE = {
+    pub(in crate::diagnosis) static FIRST_IN_CAPTURE = {
         name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
         summary: "first handshake of this client with this service in the capture",
         spec: [(8446, "2.2"), (5246, "7.3")],

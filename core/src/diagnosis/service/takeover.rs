@@ -65,19 +65,24 @@ fn same_direction(starts: &[Timestamp], last: &Takeover, next: &Takeover) -> boo
     starts.get(after).is_none_or(|started| *started >= next.time)
 }
 
-/// An established connection reset without ACK, as a host does that does not have it (RFC 9293 §3.5.2), although the
-/// server had not closed it.
+/// An established connection reset without ACK, as a host does that does not have it (RFC 9293 §3.5.2), or by a stateless
+/// reset of QUIC, which says the same (RFC 9000 §10.3), although the server had not closed it.
 fn unknown_to_the_host(connection: &Connection) -> Option<Takeover> {
     let server = &connection.server_side;
-    let reset = server.reset.filter(|reset| reset.form == ResetForm::NoSocket)?;
+    let reset = server
+        .reset
+        .filter(|reset| reset.form == ResetForm::NoSocket)
+        .map(|reset| reset.at);
+    let stateless = || Some(connection.transport.quic()?.stateless_reset?.at);
+    let at = reset.or_else(stateless)?;
     let was_working =
         connection.completed == Completed::Yes && server.fin.is_none() && connection.close.server.at().is_none();
     // A client that had closed may be answered so by the host it was talking to.
-    let client_open = connection.client_side.fin.is_none_or(|fin| fin.time >= reset.at.time)
-        && connection.close.client.at().is_none();
+    let client_open =
+        connection.client_side.fin.is_none_or(|fin| fin.time >= at.time) && connection.close.client.at().is_none();
     (was_working && client_open).then_some(Takeover {
-        time: reset.at.time,
-        at: reset.at,
+        time: at.time,
+        at,
         other_machine: false,
     })
 }
@@ -129,7 +134,9 @@ mod tests {
     use crate::net::FrameRef;
     use crate::net::span::SECOND;
     use crate::session::tests::{at, unseen};
-    use crate::session::{Close, CloseNotify, Seen};
+    use crate::session::{
+        Close, CloseNotify, DatagramFacts, QuicFacts, RareFacts, ResetCertainty, Seen, StatelessReset,
+    };
     use crate::tcp::Reset;
 
     use super::*;
@@ -195,6 +202,27 @@ mod tests {
             connection.server_side.reset.as_mut().expect("a reset").form = ResetForm::Active;
         };
         assert_eq!(one(active), 0);
+    }
+
+    #[test]
+    fn a_stateless_reset_of_quic_shows_a_takeover() {
+        let mut connection = reset(1, 10, 60);
+        connection.server_side.reset = None;
+        assert_eq!(found(std::slice::from_ref(&connection), &[]), []);
+        let facts = QuicFacts {
+            stateless_reset: Some(StatelessReset {
+                at: at(12),
+                certainty: ResetCertainty::Possible,
+            }),
+            ..QuicFacts::default()
+        };
+        connection.transport.uncommon = Some(Box::new(RareFacts {
+            datagram: Some(Box::new(DatagramFacts::Quic(facts))),
+            ..RareFacts::default()
+        }));
+        assert_eq!(found(std::slice::from_ref(&connection), &[]), [(12, false)]);
+        connection.close.client = CloseNotify::Observed(at(11));
+        assert_eq!(found(&[connection], &[]), []);
     }
 
     #[test]

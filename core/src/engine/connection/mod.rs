@@ -320,6 +320,10 @@ fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, caus
             if let (Loss::Framing, Some(sealed)) = (loss, &mut data.sealed) {
                 sealed.lose(direction, offset);
             }
+            // A whole record may be among what is missing, and a ticket in it.
+            if let (Loss::Framing, Direction::ToClient, Some(open)) = (loss, direction, &mut data.open) {
+                open.server_stays_closed();
+            }
             loss >= Loss::Handshake
         }
         // What was searched so far does not join what comes after the gap.

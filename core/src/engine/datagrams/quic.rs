@@ -23,7 +23,7 @@ use crate::quic::{self, Cid, LongKind, QuicPacket, split};
 use early::EarlyFlights;
 use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS};
 use lookup::{ConnectionIndex, Pair, Reached};
-use open::OpenConnection;
+use open::{EarlyPackets, OpenConnection};
 
 /// Number of a connection in the table.
 type Number = u32;
@@ -37,8 +37,10 @@ struct Stranger {
     ids: Option<(Cid, Cid)>,
     /// The server answered it with Version Negotiation.
     negotiated: bool,
+    /// The server's Version Negotiation for a packet that was not seen yet: the IDs of that, destination first.
+    refused: Option<(Cid, Cid)>,
     /// 0-RTT packets that came before the Initial, by the destination they bear.
-    zero_rtt: Option<(Cid, u32)>,
+    zero_rtt: Option<(Cid, EarlyPackets)>,
     /// Initials that did not open, and the first of them.
     failures: u8,
     failed: Option<FrameRef>,
@@ -52,6 +54,7 @@ impl Stranger {
         first: None,
         ids: None,
         negotiated: false,
+        refused: None,
         zero_rtt: None,
         failures: 0,
         failed: None,
@@ -286,6 +289,7 @@ impl QuicTable {
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
         let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
+<<<<<<< main
         let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
             Some(opened) => opened,
             None => {
@@ -296,6 +300,13 @@ impl QuicTable {
                     return None;
                 }
             }
+=======
+        let opened = opened.map(|connection| (connection, Speaker::Client));
+        let opened = opened.or_else(|| Some((self.open_answer(pair, long, at)?, Speaker::Server)));
+        let Some((connection, speaker)) = opened else {
+            self.fail(pair, at, run);
+            return None;
+>>>>>>> bdbba83e891b3429f866799fc20849bb9bb61b16
         };
         let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
         if let Some(frame) = failed {
@@ -316,7 +327,7 @@ impl QuicTable {
     /// A connection begins, with a packet of this side.
     fn enter(
         &mut self,
-        connection: quic::QuicConnection,
+        mut connection: quic::QuicConnection,
         speaker: Speaker,
         (datagram, long): (&Datagram<'_>, &quic::Long<'_>),
         at: At,
@@ -328,6 +339,10 @@ impl QuicTable {
             sent.turned()
         };
         let stranger = self.strangers.remove(&sent).unwrap_or(Stranger::NEW);
+        let refused = self.strangers.get(&sent.turned()).and_then(|server| server.refused);
+        if refused == Some((long.destination, long.source)) {
+            connection.negotiate_version();
+        }
         self.entered += 1;
         let mut entry = Box::new(OpenConnection::new(self.entered, connection, (pair, speaker), long, at));
         entry.know(&stranger, long);
@@ -388,12 +403,12 @@ impl QuicTable {
         let pair = Pair::new(datagram.source, datagram.destination);
         match *first {
             QuicPacket::Long(long) if long.kind == LongKind::ZeroRtt => {
-                let known = self
-                    .stranger_of(pair, run)
+                let stranger = self.stranger_of(pair, run);
+                let known = stranger
                     .zero_rtt
-                    .get_or_insert((long.destination, 0));
+                    .get_or_insert((long.destination, EarlyPackets::default()));
                 if known.0 == long.destination {
-                    known.1 = known.1.saturating_add(1);
+                    known.1.count(long.bytes);
                 }
             }
             QuicPacket::Unknown {
@@ -417,6 +432,8 @@ impl QuicTable {
                     if !known {
                         run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
                     }
+                } else {
+                    self.stranger_of(pair, run).refused = Some((source, destination));
                 }
             }
             QuicPacket::Long(long) if long.kind == LongKind::Retry => {

@@ -156,6 +156,53 @@ fn a_psk_that_the_second_hello_leaves_out_was_offered() {
     assert_eq!(offers(&[&first, &second], Some(1)), (vec![0xee, 0xdd], Some(1)));
 }
 
+/// A server whose clock is behind: both its hellos stand in front of both of the client's.
+#[test]
+fn a_psk_that_was_left_out_was_offered_though_the_answers_come_first() {
+    let mut talk = Talk::new();
+    talk.server(ServerHello {
+        hello_retry_request: true,
+        ..server_of_tls13()
+    });
+    talk.server(server_of_tls13());
+    talk.client(with_psks([psk(&[0xee; 48], 1)]));
+    talk.client(of_tls13());
+    let (connection, _) = talk.finish();
+    assert_eq!(connection.offers.len(), 1);
+    assert_eq!(connection.accepted, None);
+    assert!(connection.retry.is_some());
+}
+
+/// RFC 8446 §4.2.10: early data goes with the first PSK, and with no other.
+#[test]
+fn of_several_psks_the_one_of_the_index_is_accepted_and_early_data_with_the_first_alone() {
+    let answered = |selected_psk| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            early_data: true,
+            ..with_psks([psk(&[0xee; 48], 1), psk(&[0xdd; 48], 2), psk(&[0xcc; 48], 3)])
+        });
+        talk.server(ServerHello {
+            selected_psk,
+            ..server_of_tls13()
+        });
+        let (connection, credential_store) = talk.finish();
+        let accepted = connection.accepted.and_then(|id| credential_store.get(id));
+        let refused = matches!(connection.early_data, EarlyData::Rejected { inferred: false, .. });
+        (
+            connection.offers.len(),
+            accepted.map(|known| known.name.head[0]),
+            refused,
+        )
+    };
+    assert_eq!(answered(Some(0)), (3, Some(0xee), false));
+    assert_eq!(answered(Some(1)), (3, Some(0xdd), true));
+    assert_eq!(answered(Some(2)), (3, Some(0xcc), true));
+    // An index of nothing: the client must abort (RFC 8446 §4.2.11).
+    assert_eq!(answered(Some(3)), (3, None, true));
+    assert_eq!(answered(None), (3, None, true));
+}
+
 /// TLS 1.2: Go fills the field at random, and never resumes by it.
 #[test]
 fn an_unknown_session_id_is_an_offer_once_it_is_accepted() {

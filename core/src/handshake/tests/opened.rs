@@ -2,14 +2,44 @@
 
 use super::*;
 
-/// A connection of TLS 1.3 of which the server's flight was read with keys.
+/// A connection of TLS 1.3 of which the server's flight was read with keys, and which the server has ended.
 fn read_with_keys() -> Talk {
     let mut talk = Talk::new();
     talk.client(of_tls13()).server(server_of_tls13());
     for side in [Side::Server, Side::Client] {
         talk.inner(side, &Message::Other(HandshakeType::FINISHED));
     }
+    talk.open.facts_mut().server_side.fin = Some(at(500));
     talk
+}
+
+#[test]
+fn where_the_capture_ends_behind_the_handshake_a_ticket_may_still_come() {
+    let tickets = |change: fn(&mut Talk)| {
+        let mut talk = read_with_keys();
+        talk.open.facts_mut().server_side.fin = None;
+        change(&mut talk);
+        talk.finish().0.tickets_inferred
+    };
+    let none = TicketsInferred::Read {
+        usable: false,
+        complete: true,
+    };
+    assert_ne!(tickets(|_| ()), none);
+    // The server has gone on, or somebody has ended it.
+    assert_eq!(
+        tickets(|talk| talk.open.facts_mut().server_side.application_data = Some(at(500))),
+        none
+    );
+    assert_eq!(
+        tickets(|talk| talk.open.facts_mut().client_side.fin = Some(at(500))),
+        none
+    );
+    // Data in front of the client's Finished says nothing.
+    assert_ne!(
+        tickets(|talk| talk.open.facts_mut().server_side.application_data = Some(at(1))),
+        none
+    );
 }
 
 #[test]

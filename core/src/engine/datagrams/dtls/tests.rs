@@ -259,6 +259,36 @@ fn a_connection_id_links_a_new_address_and_nothing_else_does() {
 }
 
 #[test]
+fn an_earlier_record_number_shows_no_new_address() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, true);
+    // Some servers have one ID for all: this is of a connection whose handshake was lost.
+    let mut protected = record(25, 1, 0, &[0; 40]);
+    protected.splice(11..11, [1, 2, 3]);
+    wire.client(9, &protected);
+    let found = wire.finish();
+    assert_eq!(found[0].transport.dtls().map(|facts| facts.paths.len()), Some(1));
+}
+
+#[test]
+fn a_server_hello_of_dtls13_that_is_not_its_first_message_hides_a_retry() {
+    let told = |number: u16| {
+        let mut wire = Wire::new();
+        let versions = [0, 43, 0, 2, 0xfe, 0xfc];
+        let mut hello = server_hello(1, &[], &versions);
+        // TLS_AES_128_GCM_SHA256.
+        hello[35..37].copy_from_slice(&[0x13, 1]);
+        wire.hello(1, 1)
+            .server(1, &message(number.into(), HandshakeType::SERVER_HELLO, number, &hello));
+        let found = wire.finish();
+        assert!(found[0].is_tls13(), "{:?}", found[0].answer);
+        (found[0].retry.is_some(), found[0].retry_hidden.is_some())
+    };
+    assert_eq!(told(0), (false, false));
+    assert_eq!(told(1), (false, true));
+}
+
+#[test]
 fn an_id_that_a_server_gives_to_every_connection_is_of_the_latest() {
     let mut wire = Wire::new();
     wire.hello(1, 1).handshake(1, 1, true);

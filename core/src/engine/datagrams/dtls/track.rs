@@ -319,6 +319,9 @@ impl TrackedAssociation {
         open.finish(run.context.credential_store, blind);
         let ends = *open.ends();
         let connection = open.facts_mut();
+        if self.association.has_retry_request() && connection.retry.is_none() {
+            connection.retry_hidden.get_or_insert(self.loss());
+        }
         connection.keys = self.keys.as_deref().and_then(key_origin).or(self.origin);
         self.complete(connection, still_open);
         let [client, server] = &ends;

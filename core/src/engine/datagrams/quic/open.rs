@@ -2,6 +2,7 @@
 
 mod end;
 mod reset;
+mod zero_rtt;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::tcp::Spans;
 use crate::tls::{AlertDescription, Message, RecordEvent};
 
 use reset::ResetWatch;
+pub(super) use zero_rtt::EarlyPackets;
 
 /// What was seen of one side.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,6 +71,9 @@ pub(super) struct OpenConnection {
     pub(super) facts: QuicFacts,
     sides: [SideSeen; 2],
     resets: ResetWatch,
+    early: EarlyPackets,
+    /// The client's first 1-RTT packet, where the answer was not read by then.
+    went_on: Option<At>,
     /// Names under which the table knows it.
     pub(super) ids: Vec<ConnectionIdKey>,
     pub(super) pairs: Vec<Pair>,
@@ -117,6 +122,8 @@ impl OpenConnection {
             },
             sides: <[SideSeen; 2]>::default(),
             resets: ResetWatch::default(),
+            early: EarlyPackets::default(),
+            went_on: None,
             ids: Vec::new(),
             pairs: Vec::new(),
             new_ids: Vec::new(),
@@ -126,14 +133,20 @@ impl OpenConnection {
 
     /// Takes over what came before the first Initial that could be opened.
     pub(super) fn know(&mut self, stranger: &Stranger, long: &Long<'_>) {
-        if let Some((at, _)) = stranger.first.filter(|_| stranger.negotiated) {
+        // Nothing but a Version Negotiation makes a client go on in another version: where it was not captured, or stands
+        // behind, the client's name for itself tells that it is the same.
+        let same = stranger
+            .ids
+            .is_some_and(|(_, client)| client == long.source && !client.is_empty());
+        if let Some((at, _)) = stranger.first.filter(|_| stranger.negotiated || same) {
             self.facts.version_negotiation = true;
             self.begin_at(at);
         }
         if let Some((destination, packets)) = stranger.zero_rtt
             && destination == long.destination
         {
-            self.facts.zero_rtt_packets = packets;
+            self.early = packets;
+            self.facts.zero_rtt_packets = packets.get();
         }
     }
 
@@ -188,7 +201,7 @@ impl OpenConnection {
             side.mac = datagram.path.source_mac;
             side.ttl = Some(datagram.path.ttl);
         }
-        self.resets.see(reached, datagram, at, !self.client_id.is_empty());
+        self.resets.see(reached, datagram, at, self.client_id.len() >= 4);
     }
 
     /// One packet of a datagram.
@@ -223,7 +236,8 @@ impl OpenConnection {
                 }
             }
             LongKind::ZeroRtt if speaker == Speaker::Client => {
-                self.facts.zero_rtt_packets = self.facts.zero_rtt_packets.saturating_add(1);
+                self.early.count(long.bytes);
+                self.facts.zero_rtt_packets = self.early.get();
             }
             LongKind::Handshake => {
                 if let Some(side) = self.sides.get_mut(index(speaker)) {
@@ -285,6 +299,8 @@ impl OpenConnection {
         let Some(open) = self.open.as_deref_mut() else { return };
         let facts = open.facts_mut();
         if facts.answer.yes().is_none() {
+            // By a server's clock that is ahead, its answer stands behind.
+            self.went_on.get_or_insert(at);
             return;
         }
         for (side, seen) in Side::BOTH.into_iter().zip(sides) {
@@ -385,6 +401,9 @@ impl OpenConnection {
         }
         if let Some(suite) = suite {
             self.connection.server_hello(suite, context.secrets, scratch);
+            if let Some(at) = self.went_on.take() {
+                self.client_finished(at);
+            }
         }
     }
 
@@ -431,6 +450,13 @@ impl OpenConnection {
         }
     }
 
+    /// The server speaks, and not to what the client was seen to begin with: a Retry and the client's next beginning were not
+    /// captured, or its first Initials.
+    fn answers_another_beginning(&self) -> bool {
+        let [_, server] = self.sides;
+        server.unread && !self.connection.is_answered() && !self.connection.is_retried()
+    }
+
     fn bytes_of(&self, speaker: Speaker) -> u64 {
         self.sides.get(index(speaker)).map_or(0, |side| side.bytes)
     }
@@ -461,7 +487,7 @@ impl OpenConnection {
             version_negotiation: self.facts.version_negotiation || self.connection.has_negotiated_version(),
             retry: self.connection.is_retried(),
             token: self.connection.has_token(),
-            token_or_retry: self.connection.is_token_unclear(),
+            token_or_retry: self.connection.is_token_unclear() || self.answers_another_beginning(),
             stateless_reset: self.resets.found(),
             ..self.facts.clone()
         }

@@ -1,6 +1,8 @@
 //! Connections of hand-made packets: what real software sends in the wrong order, what it will not send, and what others
 //! send to harm.
 
+mod early;
+
 use crate::datagram::kind::{QUIC_V1, QUIC_V2};
 use crate::engine::{Engine, Limits};
 use crate::net::{FrameRef, LinkType, Notice, Packet, Timestamp};
@@ -286,12 +288,15 @@ fn a_version_that_the_server_refuses_is_the_beginning_of_the_connection() {
     assert!(quic(&connection).version_negotiation);
     assert_eq!(connection.transport.first().frame(), 1);
     assert_eq!(wire.count(Notice::QuicVersionUnsupported), 1);
-    // Without the refusal it is another client's, or nothing.
-    let mut wire = Wire::new();
-    wire.send(5000, 443, &unknown).send(5000, 443, &first_flight(false));
-    let connection = one(wire.finish());
-    assert!(!quic(&connection).version_negotiation);
-    assert_eq!(connection.transport.first().frame(), 2);
+    // Without the refusal it is the same client's by its name for itself, else another one's, or nothing.
+    for (name, same) in [(CLIENT, true), ([0x77; 4], false)] {
+        let mut wire = Wire::new();
+        let hello = client(&FIRST, &name).initial(0, &crypto(0, &hello(1, None, false)), 1200);
+        wire.send(5000, 443, &unknown).send(5000, 443, &hello);
+        let connection = one(wire.finish());
+        assert_eq!(quic(&connection).version_negotiation, same);
+        assert_eq!(connection.transport.first().frame(), if same { 1 } else { 2 });
+    }
 }
 
 #[test]
@@ -350,11 +355,13 @@ fn an_unknown_id_from_another_port_is_counted_and_nothing_more() {
 
 #[test]
 fn early_data_is_counted_though_it_overtakes_the_hello() {
-    let early = client(&FIRST, &CLIENT).closed(1, 60);
+    let early = |length| client(&FIRST, &CLIENT).closed(1, length);
     let mut wire = Wire::new();
-    wire.send(5000, 443, &early)
+    wire.send(5000, 443, &early(60))
         .send(5000, 443, &first_flight(true))
-        .send(5000, 443, &early)
+        .send(5000, 443, &early(61))
+        // A copy.
+        .send(5000, 443, &early(60))
         .send(443, 5000, &reply(Some(0)));
     let connection = one(rest(&mut wire).finish());
     assert_eq!(quic(&connection).zero_rtt_packets, 2);
@@ -441,9 +448,13 @@ fn two_small_packets_that_end_alike_are_stateless_resets() {
     // One alone, and one that was captured twice, may be one.
     assert_eq!(class(&[reset(1)]), (blind, true));
     assert_eq!(class(&[reset(1), reset(1)]), (blind, true));
-    // An ordinary packet after it says that the server knows the connection.
+    // An ordinary packet after it says that the server knows the connection,
     let alive = server(&FIRST, &CLIENT, &SERVER).short(20);
     assert_eq!(class(&[reset(1), alive]), (blind, false));
+    // also by an ID that it was given under encryption.
+    let other = |last: u8| [&[0x41, 0xa1, 0xa2, 0xa3, 0xa4][..], &[last; 25]].concat();
+    assert_eq!(class(&[other(1), other(2)]), (blind, false));
+    assert_eq!(class(&[other(1), other(2), reset(1)]), (blind, true));
 }
 
 #[test]
@@ -484,111 +495,4 @@ fn strangers_are_forgotten_when_there_are_too_many() {
     }
     let strangers = wire.engine.datagrams.strangers();
     assert_eq!(strangers, 64);
-}
-
-#[test]
-fn an_answer_in_front_of_what_it_answers_is_read_all_the_same() {
-    let mut wire = Wire::new();
-    let way = server(&FIRST, &CLIENT, &SERVER);
-    wire.send(443, 5000, &reply(Some(0)))
-        .send(443, 5000, &way.closed(2, 200))
-        .send(5000, 443, &first_flight(true));
-    let connection = one(rest(&mut wire).finish());
-    assert!(
-        matches!(connection.outcome, Outcome::Resumed(Some(_))),
-        "{:?}",
-        connection.outcome
-    );
-    assert_eq!((connection.client.port, connection.server.port), (5000, 443));
-    assert_eq!(connection.transport.first(), FrameRef::new(0, 1));
-    assert_eq!(wire.count(Notice::QuicInitialNotAuthentic), 0);
-    assert_eq!(wire.engine.datagrams.early().1, 0, "bytes that wait");
-}
-
-#[test]
-fn an_answer_to_another_client_waits_in_vain() {
-    let mut wire = Wire::new();
-    let answer = server(&FIRST, &CLIENT, &SERVER).initial(0, &crypto(0, &answer(None)), 1200);
-    wire.send(443, 5000, &answer);
-    let other = client(&FIRST, &[7; 4]).initial(0, &crypto(0, &hello(1, None, false)), 1200);
-    wire.send(5000, 443, &other);
-    let connection = one(wire.finish());
-    assert!(
-        matches!(connection.outcome, Outcome::Unclear(_)),
-        "{:?}",
-        connection.outcome
-    );
-    assert_eq!(wire.count(Notice::QuicInitialNotAuthentic), 1);
-}
-
-#[test]
-fn of_a_server_alone_the_answer_is_read_where_a_retry_went_before() {
-    let retry = Way {
-        source: &[0xbb; 6],
-        ..server(&FIRST, &CLIENT, &SERVER)
-    };
-    let way = server(&[0xbb; 6], &CLIENT, &SERVER);
-    let answered = |selected| {
-        let mut wire = Wire::new();
-        let mut datagram = way.initial(0, &crypto(0, &answer(selected)), 1200);
-        datagram.extend(way.closed(2, 60));
-        wire.send(443, 5000, &retry.retry(&FIRST, b"token"))
-            .send(443, 5000, &datagram)
-            .send(443, 5000, &way.short(60));
-        let connection = one(wire.finish());
-        assert_eq!((connection.client.port, connection.server.port), (5000, 443));
-        assert!(quic(&connection).retry);
-        assert_eq!(wire.count(Notice::QuicInitialNotAuthentic), 0);
-        // What was offered stands in what was not captured.
-        assert_eq!(connection.outcome, Outcome::Unclear(Blindness::OneDirection));
-        connection.answer.yes().expect("an answer").selected_psk
-    };
-    assert_eq!(answered(Some(0)), Some(0));
-    assert_eq!(answered(None), None);
-    // Without the Retry nothing is.
-    let mut wire = Wire::new();
-    wire.send(443, 5000, &way.initial(0, &crypto(0, &answer(None)), 1200));
-    assert!(wire.finish().is_empty());
-    assert_eq!(wire.count(Notice::QuicInitialNotAuthentic), 1);
-}
-
-#[test]
-fn answers_that_nobody_asked_for_are_bounded() {
-    let mut wire = Wire::new();
-    let payload = server(&FIRST, &CLIENT, &SERVER).initial(0, &crypto(0, &answer(None)), 1200);
-    for port in 2000..9000 {
-        wire.send(443, port, &payload);
-    }
-    let (places, bytes) = wire.engine.datagrams.early();
-    assert!(places <= 3 * 1024 && bytes <= 4 << 20, "{places} places, {bytes} bytes");
-}
-
-#[test]
-fn a_retry_and_an_answer_in_front_of_both_hellos_are_one_connection() {
-    let mut wire = Wire::new();
-    let retried = [0xbb; 6];
-    let retry = Way {
-        source: &retried,
-        ..server(&FIRST, &CLIENT, &SERVER)
-    };
-    let second = Way {
-        token: b"token",
-        ..client(&retried, &CLIENT)
-    };
-    let hello = hello(1, Some(&TICKET), false);
-    wire.send(443, 5000, &retry.retry(&FIRST, b"token"))
-        .send(
-            443,
-            5000,
-            &server(&retried, &CLIENT, &SERVER).initial(0, &crypto(0, &answer(Some(0))), 1200),
-        )
-        .send(5000, 443, &first_flight(true))
-        .send(5000, 443, &second.initial(1, &crypto(0, &hello), 1200));
-    let connection = one(rest(&mut wire).finish());
-    assert!(
-        matches!(connection.outcome, Outcome::Resumed(Some(_))),
-        "{:?}",
-        connection.outcome
-    );
-    assert!(quic(&connection).retry);
 }

@@ -141,10 +141,11 @@ impl OpenConnection {
     /// can read, or in one that only keys open.
     fn completed(&self, connection: &Connection, still_open: Blindness) -> Completed {
         let completed = connection.judge_completed(Some(still_open));
-        let refused = self
-            .facts
-            .close_frame
-            .is_some_and(|frame| frame.by == Side::Server || !frame.is_clean());
+        // A server says in a 1-RTT packet that all is well only once it has the client's Finished.
+        let refused = self.facts.close_frame.is_some_and(|frame| {
+            let early = frame.by == Side::Server && frame.space != PacketSpace::OneRtt;
+            early || !frame.is_clean()
+        });
         if completed != Completed::Yes && refused {
             return Completed::No;
         }

@@ -1,7 +1,8 @@
 //! Stateless resets (RFC 9000 §10.3): small packets of a server that has forgotten the connection.
 //!
 //! They are made to look like any other packet. With keys their token is known; without, two that end alike are as good.
-//! One alone is told from an ordinary packet only where the client has a connection ID, which a reset does not bear.
+//! One alone is told from an ordinary packet only where the client has a connection ID, which a reset does not bear. That
+//! may be one that it gave under encryption, as quinn does at once: then it stands in several packets.
 
 use super::super::lookup::Reached;
 use crate::decrypt::Speaker;
@@ -14,6 +15,10 @@ const LARGEST: usize = 42;
 /// Tokens remembered: as many as a server has connection IDs in use.
 const MAX_TOKENS: usize = 16;
 const TOKEN: usize = 16;
+/// Bytes of a connection ID that stand in two packets by chance never.
+const ID: usize = 4;
+/// Unknown connection IDs remembered.
+const MAX_UNKNOWN: usize = 4;
 
 /// A datagram that may be a reset.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +51,10 @@ pub(super) struct ResetWatch {
     /// Size of the client's last datagram: a reset is smaller than what it answers.
     asked: usize,
     candidate: Option<Candidate>,
+    /// Where the client's ID would stand: bytes that are none of those known, newest last.
+    unknown: Vec<[u8; ID]>,
+    /// The server sent 1-RTT packets to an ID of the client.
+    spoke: bool,
     found: Option<StatelessReset>,
 }
 
@@ -63,7 +72,21 @@ impl ResetWatch {
         token.is_some_and(|token| self.tokens.contains(token))
     }
 
-    /// Takes any datagram of the connection. `named` says that the client has a connection ID.
+    /// Whether a datagram bears an ID that others bore: then the server knows the connection.
+    fn bears_an_id(&mut self, by_id: bool, payload: &[u8]) -> bool {
+        let id = payload.get(1..).and_then(<[u8]>::first_chunk::<ID>);
+        let Some(id) = id.filter(|_| !by_id) else { return by_id };
+        if self.unknown.contains(id) {
+            return true;
+        }
+        if self.unknown.len() == MAX_UNKNOWN {
+            self.unknown.remove(0);
+        }
+        self.unknown.push(*id);
+        false
+    }
+
+    /// Takes any datagram of the connection. `named` says that the client has a connection ID that can be known again.
     pub(super) fn see(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, named: bool) {
         let payload = datagram.payload;
         if reached.speaker == Speaker::Client {
@@ -76,8 +99,17 @@ impl ResetWatch {
         if self.is_reset(payload) {
             self.find(at, ResetCertainty::Token);
         }
-        if reached.by_id {
-            // It bears the client's ID: the server knows the connection.
+        // The same datagram twice is a copy of it: what stands in front of the token is random.
+        if self.candidate.is_some_and(|before| before.bytes() == payload) {
+            return;
+        }
+        let known = if named {
+            self.bears_an_id(reached.by_id, payload)
+        } else {
+            reached.by_id
+        };
+        if known || payload.len() > LARGEST {
+            self.spoke |= known;
             self.candidate = None;
             return;
         }
@@ -87,18 +119,15 @@ impl ResetWatch {
         let Some(candidate) = Candidate::of(payload, at) else {
             return;
         };
-        // The same datagram twice is a copy of it: what stands in front of the token is random.
-        let repeated = self.candidate.is_some_and(|before| {
-            let ends = before.bytes().last_chunk::<TOKEN>() == Some(token);
-            ends && before.bytes() != payload
-        });
+        let ends_alike = |before: &Candidate| before.bytes().last_chunk::<TOKEN>() == Some(token);
+        let repeated = self.candidate.as_ref().is_some_and(ends_alike);
         if repeated {
             let first = self.candidate.map_or(at, |candidate| candidate.at);
             self.find(first, ResetCertainty::Repeated);
         } else if named || self.candidate.is_none() {
             self.candidate = Some(candidate);
         }
-        if named && self.found.is_none() {
+        if named && self.spoke && self.found.is_none() {
             self.find(at, ResetCertainty::Possible);
         }
     }
