@@ -8,11 +8,8 @@ pub mod cost;
 mod counting;
 mod counts;
 pub mod document;
-<<<<<<< main
-pub mod failures;
-=======
 mod early;
->>>>>>> bdbba83e891b3429f866799fc20849bb9bb61b16
+pub mod failures;
 mod ids;
 pub mod live;
 mod outward;

@@ -383,10 +383,10 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
     }
     // Early data goes with the first PSK.
     let first = connection.offers.first().map(|offer| offer.credential);
-    if first.is_some_and(|first| about.contains(&first)) {
-        if let Some(early) = EarlyAnswer::of(connection) {
-            add(answer.or(hello), Side::Server, What::EarlyData(early));
-        }
+    if first.is_some_and(|first| about.contains(&first))
+        && let Some(early) = EarlyAnswer::of(connection)
+    {
+        add(answer.or(hello), Side::Server, What::EarlyData(early));
     }
     if about.is_empty() {
         let what = match connection.outcome {

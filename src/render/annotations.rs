@@ -134,27 +134,8 @@ impl<'r> Annotations<'r> {
 
     fn verdict(&self, place: u32) -> Option<String> {
         let (number, id, connection) = self.report.at(place as usize)?;
-<<<<<<< main
         let primary = self.report.reasons(id, connection).into_iter().next();
         Some(verdict(connection, &format!(" {number}"), primary.as_ref()))
-=======
-        let name = name_of(connection.server_name().map(AsRef::as_ref));
-        let outcome = connection.outcome.code();
-        let head = format!(
-            "connection {number} ({}) to {name}: {outcome}",
-            connection_id(connection)
-        );
-        let Some(primary) = self.report.reasons(id, connection).into_iter().next() else {
-            return Some(head);
-        };
-        Some(format!(
-            "{head}, {} ({}): {}. What to do: {}",
-            primary.reason.name,
-            primary.confidence.code(),
-            sentence(&primary.summary),
-            primary.advice
-        ))
->>>>>>> bdbba83e891b3429f866799fc20849bb9bb61b16
     }
 }
 
@@ -171,7 +152,7 @@ fn verdict(connection: &Connection, number: &str, primary: Option<&Judged>) -> S
         primary.reason.name,
         primary.confidence.code(),
         sentence(&primary.summary),
-        primary.reason.advice
+        primary.advice
     )
 }
 

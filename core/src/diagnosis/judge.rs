@@ -32,8 +32,6 @@ pub struct Judged {
     pub remaining: Vec<&'static str>,
     /// The cheapest step that would tell more; wherever the confidence is below observed.
     pub would_settle: Option<&'static str>,
-    /// What to do: the reason's own advice, or other where that is in place.
-    pub advice: &'static str,
     /// Its place among the explanations of its service.
     place: usize,
 }
@@ -97,7 +95,6 @@ fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
         place,
         beside,
         would_settle,
-        advice,
     } = finding
     else {
         return None;
@@ -111,7 +108,6 @@ fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
         evidence: std::iter::once(first).chain(more).collect(),
         remaining: beside,
         would_settle,
-        advice: advice.unwrap_or(reason.advice),
         place: place.unwrap_or(usize::MAX),
     })
 }

@@ -96,8 +96,6 @@ pub enum RuleResult {
         beside: Vec<&'static str>,
         /// What would settle it.
         would_settle: Option<&'static str>,
-        /// What to do, where the capture shows that the reason's own advice is followed already.
-        advice: Option<&'static str>,
     },
     /// Looked at, and it is not the reason.
     DoesNotHold,
@@ -117,17 +115,7 @@ impl RuleResult {
             place: None,
             beside: Vec::new(),
             would_settle: None,
-            advice: None,
         }
-    }
-
-    /// The same, with something else to do than what the catalogue says: that is in place.
-    #[must_use]
-    pub fn advising(mut self, text: &'static str) -> Self {
-        if let Self::Holds { advice, .. } = &mut self {
-            *advice = Some(text);
-        }
-        self
     }
 
     /// The same, with what else would explain it and what would tell.

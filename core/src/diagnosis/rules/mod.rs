@@ -165,14 +165,9 @@ macro_rules! reason {
 }
 use reason;
 
-<<<<<<< main
-pub(super) use offer::CLIENT_DID_NOT_OFFER;
-pub use refusal::failure;
-=======
 pub(super) use explained::candidates;
 pub(super) use offer::{CLIENT_DID_NOT_OFFER, FIRST_IN_CAPTURE};
-pub(super) use refusal::failure;
->>>>>>> bdbba83e891b3429f866799fc20849bb9bb61b16
+pub use refusal::failure;
 pub(super) use visibility::{CAPTURE_INCOMPLETE, issue_may_be_lost};
 
 /// Every reason, in the order of precedence among equally sure ones.

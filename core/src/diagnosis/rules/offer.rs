@@ -265,7 +265,7 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::holds(Confidence::Observed, more, evidence, issued.into_iter().collect());
     }
     let who = case.connection.client_address();
-    let result = RuleResult::holds(
+    RuleResult::holds(
         Confidence::Possible,
         format!("an earlier handshake gave a client at {who} a credential; this one offers none"),
         evidence,
@@ -274,21 +274,7 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     .beside(
         vec![FIRST_IN_CAPTURE.name],
         Some("a capture on the client, or one client alone"),
-    );
-    advised(case, result)
-}
-
-/// What to do about one silence of a client that resumes otherwise.
-const OFFERS_AT_OTHER_TIMES: &str = "the client keeps sessions and offers them at other times: see what differs here (another \
-    process or connection pool, its tickets used up, a session that it dropped after an error); a capture with every packet \
-    of its earlier connections, or its own log, shows which";
-
-/// A client that offers sessions at other times has a cache: turning it on is no advice.
-fn advised(case: &RuleContext<'_>, result: RuleResult) -> RuleResult {
-    if case.behaviour().offers() {
-        return result.advising(OFFERS_AT_OTHER_TIMES);
-    }
-    result
+    )
 }
 
 /// The client was here before, and whether it was given anything cannot be seen.
@@ -302,11 +288,10 @@ fn nothing_visible_to_offer(case: &RuleContext<'_>, hello: FrameRef) -> RuleResu
     if !case.earlier().take(MAX_SEARCHED).any(unclear) && !case.lacks_the_past() {
         return RuleResult::DoesNotHold;
     }
-    let result = RuleResult::holds(
+    RuleResult::holds(
         Confidence::Possible,
         "the client offers nothing; whether it held anything is not visible",
         Evidence::new(hello, "ClientHello offers nothing"),
         Vec::new(),
-    );
-    advised(case, result)
+    )
 }

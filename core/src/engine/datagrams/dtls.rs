@@ -178,19 +178,12 @@ impl DtlsTable {
             self.pairs.insert(own, Associations::new(queued));
             self.enter(own, queued);
             self.deliver(own, datagram, at, run);
-<<<<<<< main
         } else if let Some(pair) = self.ids.find(datagram) {
             if self.has_moved(pair, datagram) {
                 self.deliver(pair, datagram, at, run);
             } else if self.ids.others.len() < MAX_OTHERS {
                 self.ids.others.insert(own);
             }
-=======
-        } else if let Some(pair) = self.ids.find(datagram)
-            && self.goes_on_from_elsewhere(pair, datagram)
-        {
-            self.deliver(pair, datagram, at, run);
->>>>>>> bdbba83e891b3429f866799fc20849bb9bb61b16
         }
     }
 
@@ -286,18 +279,6 @@ impl DtlsTable {
         let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record, at), place));
         fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
     }
-
-    /// Whether a datagram from unknown endpoints, with the connection ID of a known association, is what that says next. Some
-    /// servers have one ID for all, and the handshake of whoever it is may be lost.
-    fn goes_on_from_elsewhere(&self, pair: Pair, datagram: &Datagram<'_>) -> bool {
-        let Some(track) = self.pairs.get(&pair).and_then(|state| state.all.last()) else {
-            return false;
-        };
-        let length = self.id_length(pair, datagram);
-        let first = records(datagram.payload, datagram.cut, length).next();
-        first.is_some_and(|record| track.association.may_be_next(Direction::ToServer, record.number))
-    }
-
     fn track(&mut self, pair: Pair, place: usize) -> Option<&mut TrackedAssociation> {
         self.pairs.get_mut(&pair)?.all.get_mut(place)
     }

@@ -289,24 +289,11 @@ impl QuicTable {
         }
         // Authentication is the only proof: everything up to here is easily met by chance or malice.
         let opened = quic::QuicConnection::open(long, at, &mut self.scratch);
-<<<<<<< main
-        let (connection, speaker) = match opened.map(|connection| (connection, Speaker::Client)) {
-            Some(opened) => opened,
-            None => {
-                if let Some(connection) = self.open_answer(pair, long, at) {
-                    (connection, Speaker::Server)
-                } else {
-                    self.fail(pair, at, run);
-                    return None;
-                }
-            }
-=======
         let opened = opened.map(|connection| (connection, Speaker::Client));
         let opened = opened.or_else(|| Some((self.open_answer(pair, long, at)?, Speaker::Server)));
         let Some((connection, speaker)) = opened else {
             self.fail(pair, at, run);
             return None;
->>>>>>> bdbba83e891b3429f866799fc20849bb9bb61b16
         };
         let failed = self.strangers.get(&pair).and_then(|stranger| stranger.failed);
         if let Some(frame) = failed {
