@@ -1,4 +1,5 @@
 //! Says in one line what to do where the development files of libpcap are missing, instead of leaving it to the linker.
+//! Takes in the page for browsers that `RESHAKE_PAGE` names, for `reshake page`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,6 +12,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed=LIBPCAP_LIBDIR");
     println!("cargo::rerun-if-env-changed=CC");
     version();
+    if let Err(error) = carry_page() {
+        println!("cargo::error={error}");
+    }
     let is_set = |name| std::env::var_os(name).is_some();
     let native = std::env::var_os("TARGET") == std::env::var_os("HOST");
     // Libraries for another machine cannot be tried here, and on Windows the library has another name.
@@ -36,6 +40,26 @@ fn version() {
     }
     println!("cargo::rustc-env=RESHAKE_FEATURES={features}");
     println!("cargo::rustc-env=RESHAKE_BUILT={build}");
+}
+
+/// Copies the page to where the command looks for it; without one, nothing. A page of another version is refused: the two
+/// must say the same of a capture.
+fn carry_page() -> Result<(), String> {
+    println!("cargo::rerun-if-env-changed=RESHAKE_PAGE");
+    let folder = std::env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?;
+    let mut page = String::new();
+    if let Some(path) = std::env::var_os("RESHAKE_PAGE").filter(|path| !path.is_empty()) {
+        let shown = Path::new(&path).display();
+        println!("cargo::rerun-if-changed={shown}");
+        page = std::fs::read_to_string(&path).map_err(|error| format!("RESHAKE_PAGE: {shown}: {error}"))?;
+        let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
+        if !page.contains(&format!("<meta name=\"generator\" content=\"reshake {version}\">")) {
+            return Err(format!(
+                "RESHAKE_PAGE: {shown}: is no page of version {version}; make one: cargo xtask web"
+            ));
+        }
+    }
+    std::fs::write(Path::new(&folder).join("page.html"), page).map_err(|error| error.to_string())
 }
 
 /// Whether a program with libpcap can be linked; `None` where there is no compiler to try it with.

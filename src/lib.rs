@@ -13,9 +13,12 @@
 //! report, whether they come from a file, a pipe or a test. The lints on the modules below keep it so.
 
 pub mod capture;
+// Where there is neither a process nor a terminal: see web/.
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 #[cfg(all(feature = "live", target_os = "linux"))]
 pub mod record;
+#[cfg(not(target_family = "wasm"))]
 pub mod tui;
 
 #[cfg_attr(not(test), warn(clippy::disallowed_methods))]

@@ -25,7 +25,12 @@ pub(super) fn unwrap(mut input: Input) -> Input {
         Compression::Zstd => Box::new(ZstdDecoder::new(packed)),
     };
     input.capture.compression = Some(compression);
-    input.buffer = Buffer::new(Box::new(Ahead::Waiting(decoder)));
+    // In a browser there is no thread to decode ahead in.
+    input.buffer = Buffer::new(if cfg!(target_family = "wasm") {
+        decoder
+    } else {
+        Box::new(Ahead::Waiting(decoder))
+    });
     input
 }
 

@@ -101,11 +101,16 @@ impl FactFile {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use super::super::{OpenedInput, recognise_reader};
+    use super::super::{OpenedInput, Stream, recognise_stream};
     use super::*;
 
     fn file(reader: impl Read + Send + 'static) -> FactFile {
-        match recognise_reader("x", Box::new(reader), None, 0) {
+        let stream = Stream {
+            name: "x".to_owned(),
+            reader: Box::new(reader),
+            size: None,
+        };
+        match recognise_stream(stream, 0) {
             Ok(OpenedInput::Facts(file)) => *file,
             Ok(OpenedInput::Capture(_)) => panic!("a capture"),
             Err(error) => panic!("{error}"),

@@ -1,11 +1,10 @@
 //! A key log file: read to its end, and on from there when it has grown. What its lines mean is not known here.
 
-use std::fs::File;
 use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-use super::SourceError;
+use super::{SourceError, Stream};
 
 /// Bytes read at once.
 const PIECE: usize = 1 << 18;
@@ -13,7 +12,7 @@ const PIECE: usize = 1 << 18;
 /// A key log that may still be written to.
 pub struct KeyLogFile {
     path: String,
-    file: File,
+    file: Box<dyn Read + Send>,
     /// Read secrets pass through here, so it is wiped in the end.
     buffer: Zeroizing<Vec<u8>>,
 }
@@ -25,12 +24,17 @@ impl KeyLogFile {
     ///
     /// When it cannot be opened, or is a directory.
     pub fn open(path: &str) -> Result<Self, SourceError> {
-        let (file, _) = super::open_file(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
+        Stream::open(path).map(Self::of)
+    }
+
+    /// A key log that comes from anywhere.
+    #[must_use]
+    pub fn of(stream: Stream) -> Self {
+        Self {
+            path: stream.name,
+            file: stream.reader,
             buffer: Zeroizing::new(vec![0; PIECE]),
-        })
+        }
     }
 
     /// Path as given.

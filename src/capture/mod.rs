@@ -200,6 +200,32 @@ pub enum SourceError {
     },
 }
 
+/// Bytes that an input is read from: a file, or what stands for one where there are none.
+pub struct Stream {
+    /// What it is called.
+    pub name: String,
+    /// The bytes.
+    pub reader: Box<dyn Read + Send>,
+    /// How many there are, where that is known.
+    pub size: Option<u64>,
+}
+
+impl Stream {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, or is a directory.
+    pub fn open(path: &str) -> Result<Self, SourceError> {
+        let (file, size) = open_file(path)?;
+        Ok(Self {
+            name: path.to_owned(),
+            reader: Box::new(file),
+            size,
+        })
+    }
+}
+
 /// An input, as its first bytes show it.
 pub enum OpenedInput {
     /// Packets.
@@ -215,11 +241,16 @@ pub enum OpenedInput {
 ///
 /// As [`open`].
 pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
-    if path == "-" {
-        return recognise_reader(path, Box::new(io::stdin()), None, capture);
-    }
-    let (file, size) = open_file(path)?;
-    recognise_reader(path, Box::new(file), size, capture)
+    let stream = if path == "-" {
+        Stream {
+            name: path.to_owned(),
+            reader: Box::new(io::stdin()),
+            size: None,
+        }
+    } else {
+        Stream::open(path)?
+    };
+    recognise_stream(stream, capture)
 }
 
 /// The same for one of very many files ([`MANY`]): it takes no descriptor while it waits for its turn, and less memory.
@@ -231,7 +262,12 @@ pub fn recognise_one_of_many(path: &str, capture: u16) -> Result<OpenedInput, So
     let (file, size) = open_file(path)?;
     // A pipe cannot be opened again where it was left.
     let Some(reader) = size.and_then(|_| Reopened::of(path, &file)) else {
-        return recognise_reader(path, Box::new(file), size, capture);
+        let stream = Stream {
+            name: path.to_owned(),
+            reader: Box::new(file),
+            size,
+        };
+        return recognise_stream(stream, capture);
     };
     drop(file);
     let mut input = Input::new(path, Box::new(reader), size, capture);
@@ -239,13 +275,13 @@ pub fn recognise_one_of_many(path: &str, capture: u16) -> Result<OpenedInput, So
     recognise_input(input)
 }
 
-fn recognise_reader(
-    name: &str,
-    reader: Box<dyn Read + Send>,
-    size: Option<u64>,
-    capture: u16,
-) -> Result<OpenedInput, SourceError> {
-    recognise_input(Input::new(name, reader, size, capture))
+/// As [`recognise`], of bytes that come from anywhere.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise_stream(stream: Stream, capture: u16) -> Result<OpenedInput, SourceError> {
+    recognise_input(Input::new(&stream.name, stream.reader, stream.size, capture))
 }
 
 fn recognise_input(input: Input) -> Result<OpenedInput, SourceError> {
@@ -269,21 +305,25 @@ pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
     from_reader(path, Box::new(file), size, capture)
 }
 
-/// The bytes of a pcapng file, decompressed, for whoever copies it block by block; `None` of a pcap file.
+/// A capture for whoever copies it.
+pub enum Content {
+    /// Of a pcapng file its bytes, decompressed: it is copied block by block.
+    Blocks(Box<dyn Read + Send>),
+    /// Of a pcap file its packets.
+    Records(Box<dyn Source>),
+}
+
+/// The content of a capture that is to be copied.
 ///
 /// # Errors
 ///
 /// As [`open`].
-pub fn blocks(path: &str) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
-    let (file, size) = open_file(path)?;
-    let mut input = Input::new(path, Box::new(file), size, 0);
-    input.fill(4);
-    input = compress::unwrap(input);
-    input.fill(4);
+pub fn content(stream: Stream) -> Result<Content, SourceError> {
+    let input = unwrap(Input::new(&stream.name, stream.reader, stream.size, 0));
     if pcapng::recognises(input.buffer.data()) {
-        return Ok(Some(input.buffer.into_reader()));
+        return Ok(Content::Blocks(input.buffer.into_reader()));
     }
-    Ok(None)
+    detect(input).map(Content::Records)
 }
 
 /// Opens a capture file that is still being written: at its end, waits for more until `stop` is set. When another file

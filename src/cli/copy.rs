@@ -1,7 +1,6 @@
 //! `reshake annotate` and `reshake extract`: a capture in, a capture out.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use hashbrown::HashSet;
 
@@ -9,14 +8,13 @@ use super::args::{Annotate, Copying, Extract};
 use super::output::OutputFile;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
-use crate::capture::copy::{Changes, Chosen, Copied, CopyError, FrameSet, copy};
-use crate::capture::{self, KeyLogFile};
+use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, copy, lines_of, randoms};
+use crate::capture::{self, KeyLogFile, Stream};
 use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, connection_id};
 use crate::render::annotations::{Annotations, connections_called};
 use crate::run::{Run, RunOptions};
 use crate::wording::counted;
-use reshake_core::net::hex;
 use reshake_core::session::{Connection, ConnectionId};
 
 /// Connections listed of a beginning that several ids have.
@@ -56,28 +54,15 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     };
     let connection_store = report.engine.connection_store();
     let chosen: Vec<&Connection> = ids.iter().filter_map(|id| connection_store.get(*id)).collect();
-    let mut frames = Chosen::of(
-        chosen.iter().copied(),
-        connection_store.iter().map(|(_, connection)| connection),
-    );
-    match capture::open(&arguments.copying.file, 0) {
-        Ok(mut source) => {
-            while let Some(packet) = source.next() {
-                frames.push(&packet);
-            }
-        }
+    let mut source = match capture::open(&arguments.copying.file, 0) {
+        Ok(source) => source,
         Err(error) => {
             complain(&error.to_string());
             return Ok(Status::Unreadable);
         }
-    }
-    let (frames, hosts) = frames.finish();
-    let excerpt = Excerpt {
-        frames,
-        hosts,
-        randoms: randoms(chosen.iter().copied()),
-        embedded: &job.embedded,
     };
+    let others = connection_store.iter().map(|(_, connection)| connection);
+    let excerpt = Excerpt::of(&chosen, others, source.as_mut(), job.embedded);
     let told = |copied: &Copied| {
         let packets = counted(copied.kept, "packet", "packets");
         format!(
@@ -150,26 +135,6 @@ fn read_keys(path: &str, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// ClientHello randoms in hex, as key logs name connections.
-fn randoms<'c>(connections: impl Iterator<Item = &'c Connection>) -> HashSet<String> {
-    let hellos = connections.filter_map(|connection| connection.hello.yes());
-    hellos.map(|hello| hex(&hello.random)).collect()
-}
-
-/// Lines `LABEL RANDOM SECRET` with one of those randoms.
-fn lines_of(log: &[u8], randoms: &HashSet<String>) -> Vec<u8> {
-    let mut left = Vec::new();
-    for line in log.split(|byte| *byte == b'\n') {
-        let text = String::from_utf8_lossy(line);
-        let random = text.split_ascii_whitespace().nth(1).map(str::to_ascii_lowercase);
-        if random.is_some_and(|random| randoms.contains(&random)) {
-            left.extend_from_slice(line.trim_ascii_end());
-            left.push(b'\n');
-        }
-    }
-    left
-}
-
 /// The connections that are asked for; what is wrong is said.
 fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<ConnectionId>> {
     let name = arguments.connection.as_str();
@@ -230,7 +195,8 @@ fn write(
     changes: &dyn Changes,
     told: impl FnOnce(&Copied) -> String,
 ) -> Status {
-    let copied = match copy(&arguments.file, changes, &mut output) {
+    let original = Stream::open(&arguments.file).map_err(CopyError::from);
+    let copied = match original.and_then(|original| copy(original, changes, &mut output)) {
         Ok(copied) => copied,
         Err(CopyError::Write(error)) => {
             complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
@@ -284,48 +250,5 @@ impl Changes for Annotated<'_> {
 
     fn embedded(&self) -> Option<&[u8]> {
         Some(self.embedded)
-    }
-}
-
-/// The packets of chosen connections.
-struct Excerpt<'r> {
-    frames: FrameSet,
-    hosts: HashSet<IpAddr>,
-    randoms: HashSet<String>,
-    embedded: &'r [u8],
-}
-
-impl Changes for Excerpt<'_> {
-    fn keeps(&self, frame: u64) -> bool {
-        self.frames.has(frame)
-    }
-
-    fn is_excerpt(&self) -> bool {
-        true
-    }
-
-    fn secrets(&self, log: &[u8]) -> Vec<u8> {
-        lines_of(log, &self.randoms)
-    }
-
-    fn names(&self, address: IpAddr) -> bool {
-        self.hosts.contains(&address)
-    }
-
-    fn embedded(&self) -> Option<&[u8]> {
-        Some(self.embedded)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_lines_of_the_connections_are_left_of_a_key_log() {
-        let log = b"# comment\nCLIENT_RANDOM 0A0b 11\r\nCLIENT_RANDOM 0c0d 22\nRSA 0a0b0a0b 33\nSERVER_TRAFFIC_SECRET_0 0a0b 44";
-        let randoms = HashSet::from(["0a0b".to_owned()]);
-        let left = lines_of(log, &randoms);
-        assert_eq!(left, b"CLIENT_RANDOM 0A0b 11\nSERVER_TRAFFIC_SECRET_0 0a0b 44\n");
     }
 }

@@ -13,6 +13,7 @@ mod interrupt;
 mod live;
 mod man;
 mod output;
+mod page;
 mod progress;
 mod record;
 mod redact;
@@ -106,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Wireshark(arguments) => wireshark::run(arguments),
         Command::Extcap(arguments) => extcap::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Page(arguments) => page::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man => man::run(),

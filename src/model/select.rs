@@ -26,7 +26,7 @@ pub const KEYS: [(&str, &str); 19] = [
     ),
     ("client", "address, network (10.0.0.0/8), address:port or port"),
     ("server", "address, network, address:port or port"),
-    ("name", "server name, or with * as in *.example.test"),
+    ("name", "server name, or with * as in *.example.test, or none"),
     ("version", "1.0 to 1.3, or ssl3.0"),
     ("transport", "tcp, quic or dtls"),
     ("offered", "session-id, ticket, psk, external-psk or none"),
@@ -456,7 +456,7 @@ fn told(key: &str, subject: Subject<'_>) -> Option<String> {
             _ => return None,
         },
         "close" => connection.close.class.yes().map_or("not-visible", |class| class.code()),
-        "name" => connection.server_name().map_or("", |name| name.as_ref()),
+        "name" => connection.server_name()?.as_ref(),
         "version" => {
             let version = connection.version()?.to_string().to_ascii_lowercase().replace(' ', "");
             return Some(

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::capture::{KeyLogFile, Timeline};
+use crate::capture::{KeyLogFile, Stream, Timeline};
 use reshake_core::decrypt::{KeyLogReader, SkippedLine};
 use reshake_core::engine::Engine;
 
@@ -27,6 +27,17 @@ impl KeyLogs {
             }
         }
         logs
+    }
+
+    /// Of key logs that come from anywhere.
+    pub(super) fn of(streams: Vec<Stream>) -> Self {
+        let files = streams
+            .into_iter()
+            .map(|stream| (KeyLogFile::of(stream), KeyLogReader::default()));
+        Self {
+            files: files.collect(),
+            ..Self::default()
+        }
     }
 
     /// Whether there is any file.

@@ -2,7 +2,9 @@
 //! report needs. It prints nothing and reads no clock; whoever calls it watches the progress and may stop it.
 
 mod facts;
+mod inputs;
 mod keys;
+mod reading;
 mod stages;
 
 use std::io;
@@ -12,11 +14,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::capture::{self, FactFile, OpenedInput, Pause, Pipe, Source, SourceError, Timeline};
+use crate::capture::{Pause, Pipe, Source, Timeline};
+use inputs::Inputs;
 use keys::KeyLogs;
 use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::capture::Ended;
 use reshake_core::net::{Capture, Notice};
+
+pub use reading::Reading;
 
 /// Packets between two looks at the progress: often enough to stop at once, too rare to cost anything.
 const PACKETS_PER_TICK: u64 = 4096;
@@ -222,7 +227,11 @@ pub fn piped() -> io::Result<Box<dyn Source>> {
 ///
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
 pub fn analyze(inputs: &[String], options: &RunOptions, watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>) -> Run {
-    let (sources, facts, mut errors) = open(inputs, options.follow.as_ref());
+    let Inputs {
+        sources,
+        facts,
+        mut errors,
+    } = Inputs::open(inputs, options.follow.as_ref());
     let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);
@@ -280,32 +289,6 @@ fn finish(timeline: &Timeline, mut engine: Engine, logs: KeyLogs, mut errors: Ve
         errors,
         warnings,
     }
-}
-
-/// Opens what can be opened. A capture's index counts the readable inputs, as in the list of captures.
-fn open(inputs: &[String], follow: Option<&Arc<AtomicBool>>) -> (Vec<Box<dyn Source>>, Vec<FactFile>, Vec<String>) {
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    let mut facts = Vec::new();
-    let mut errors = Vec::new();
-    for path in inputs {
-        let opened = match u16::try_from(sources.len()) {
-            Ok(index) => match follow {
-                Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(OpenedInput::Capture),
-                None if inputs.len() >= capture::MANY && path != "-" => capture::recognise_one_of_many(path, index),
-                None => capture::recognise(path, index),
-            },
-            Err(_) => Err(SourceError::Open {
-                path: path.clone(),
-                cause: std::io::Error::other("more than 65,536 inputs; merge some first (mergecap)"),
-            }),
-        };
-        match opened {
-            Ok(OpenedInput::Capture(source)) => sources.push(source),
-            Ok(OpenedInput::Facts(file)) => facts.push(*file),
-            Err(error) => errors.push(error.to_string()),
-        }
-    }
-    (sources, facts, errors)
 }
 
 /// Packets and keys on their way into the engine.

@@ -11,7 +11,9 @@ mod wrap;
 
 pub(crate) use names::{MAX_PATH, prefixes, shown_path, target, wrapping_text};
 pub(crate) use nearest::{did_you_mean, unknown};
-pub(crate) use parse::{DURATION, size, span, version};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use parse::size;
+pub(crate) use parse::{DURATION, span, version};
 pub use printable::{MAX_WIRE, printable};
 pub use units::{bytes, counted, duration, number, percent, seconds};
 pub(crate) use wrap::wrap;

@@ -27,7 +27,8 @@ pub(crate) fn span(text: &str) -> Option<i64> {
     nanos.filter(|nanos| *nanos > 0)
 }
 
-/// A number of bytes, with K, M or G for powers of 1024.
+/// A number of bytes, with K, M or G for powers of 1024. Only flags have such.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let expected = || "expected a size with K, M or G, for example 512M".to_owned();
     let (number, unit) = parts(text);

@@ -71,6 +71,7 @@ fn help_says_what_each_command_takes() {
         "annotate",
         "extract",
         "explain",
+        "page",
         "schema",
         "completions",
         "man",
@@ -78,6 +79,27 @@ fn help_says_what_each_command_takes() {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let name = if name.is_empty() { "reshake" } else { name };
         insta::assert_snapshot!(format!("help_{name}"), succeeds(&arguments));
+    }
+}
+
+/// The test was built as the command was: with a page in `RESHAKE_PAGE`, or without.
+#[test]
+fn the_page_for_browsers_is_written_where_the_command_carries_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = command(folder.path(), &["page"]).output().expect("the binary runs");
+    if let Some(page) = option_env!("RESHAKE_PAGE").filter(|path| !path.is_empty()) {
+        assert!(output.status.success(), "{}", err(&output));
+        let written = std::fs::read(folder.path().join("reshake.html")).expect("the page");
+        assert!(written == std::fs::read(root().join(page)).expect("the page that it was built with"));
+        assert!(written == run(&["page", "-o", "-"]).stdout);
+    } else {
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(
+            err(&output),
+            "reshake: page: this build carries no page; take reshake.html from the release, or build a command that \
+             carries it: cargo xtask dist\n"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-const MANIFESTS: [&str; 2] = [include_str!("../../Cargo.toml"), include_str!("../../core/Cargo.toml")];
+const MANIFESTS: [&str; 4] = [
+    include_str!("../../Cargo.toml"),
+    include_str!("../../core/Cargo.toml"),
+    include_str!("../../web/Cargo.toml"),
+    include_str!("../../xtask/Cargo.toml"),
+];
 const PAGE: &str = include_str!("../../docs/dependencies.md");
 
 /// The names under every heading of the manifests that ends in `dependencies]`.

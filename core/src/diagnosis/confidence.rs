@@ -35,6 +35,13 @@ pub fn ln_gamma(x: f64) -> f64 {
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }
 
+/// A chance to nine digits. Those behind come from the logarithms of the machine's C library, and what is concluded must
+/// not depend on the machine.
+#[must_use]
+pub fn to_nine_digits(chance: f64) -> f64 {
+    format!("{chance:.8e}").parse().unwrap_or(chance)
+}
+
 /// The logarithm of n over k; minus infinity where nothing can be chosen.
 #[must_use]
 pub fn ln_choose(n: u64, k: u64) -> f64 {
@@ -180,6 +187,16 @@ mod tests {
         }
         assert!(choose(2, 3) < f64::MIN_POSITIVE);
         assert!(ln_choose(1_000_000, 500_000).is_finite());
+    }
+
+    #[test]
+    fn the_last_digits_of_a_chance_are_not_told() {
+        for chance in [0.749_999_999_999_998_4, 0.749_999_999_999_998_6, 0.750_000_000_000_001] {
+            assert_eq!(to_nine_digits(chance).to_bits(), 0.75_f64.to_bits());
+        }
+        for chance in [0.0, 1.0, 1.234_567_89e-300] {
+            assert_eq!(to_nine_digits(chance).to_bits(), chance.to_bits());
+        }
     }
 
     fn all_explained(refused: u64, accepted: u64) -> f64 {

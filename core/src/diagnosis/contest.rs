@@ -10,7 +10,7 @@ use hashbrown::HashSet;
 
 use super::Confidence;
 use super::attempts::{Attempts, OfferedCredential};
-use super::confidence::{BAR, UNITS, trials};
+use super::confidence::{BAR, UNITS, to_nine_digits, trials};
 use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
 
 /// A fit that chance comes to as often as not is not worth naming.
@@ -96,7 +96,7 @@ const fn may_be_inferred(kind: Kind) -> bool {
 fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     let units = claim.units();
     #[allow(clippy::cast_precision_loss)] // a few dozen explanations
-    let p_value = (claim.ln_chance() + (tried as f64).ln()).exp().min(1.0);
+    let p_value = to_nine_digits((claim.ln_chance() + (tried as f64).ln()).exp()).min(1.0);
     let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
     let counted = enough && p_value <= BAR && !claim.concluded;
     let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(ground, &claim));

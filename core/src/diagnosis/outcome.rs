@@ -86,7 +86,10 @@ fn full(connection: &Connection) -> Outcome {
     if let Some(cause) = connection.offers.iter().find_map(|offer| offer.kind.doubt()) {
         return Outcome::Unclear(cause);
     }
-    went_on(connection, Outcome::NotOffered)
+    match connection.first_hello_hidden().filter(|_| connection.offers.is_empty()) {
+        Some(cause) => Outcome::Unclear(cause),
+        None => went_on(connection, Outcome::NotOffered),
+    }
 }
 
 /// Whether the suite itself says that a key agreed beforehand authenticates the handshake (RFC 4279, RFC 5489).
@@ -133,7 +136,7 @@ fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
 #[cfg(test)]
 mod tests {
     use crate::session::tests::{answered, at, offer, stack, unseen, with_hello};
-    use crate::session::{CredentialId, Mechanism, PlainAlert};
+    use crate::session::{CredentialId, HelloRetry, Mechanism, PlainAlert};
     use crate::tls::{AlertDescription, ProtocolVersion};
 
     use super::*;
@@ -189,6 +192,27 @@ mod tests {
             ..full(&[])
         };
         assert_eq!(decide(&hidden), Outcome::Unclear(Blindness::Ech));
+    }
+
+    /// RFC 8446 §4.1.4: a HelloRetryRequest of another hash forces the PSK out of the second hello.
+    #[test]
+    fn after_a_retry_the_second_hello_alone_does_not_show_that_nothing_was_offered() {
+        let retried = |first_hello, kinds: &[OfferKind]| {
+            let retry = HelloRetry {
+                first_hello: at(first_hello),
+                request: at(2),
+            };
+            let connection = handshake(ProtocolVersion::TLS_1_3, Shape::Full(at(3)), kinds);
+            decide(&Connection {
+                retry: Some(Box::new(retry)),
+                ..connection
+            })
+        };
+        assert_eq!(retried(1, &[]), Outcome::NotOffered);
+        assert_eq!(retried(1, &[PSK]), Outcome::Declined);
+        // The request stands where the first hello would: that was not read.
+        assert_eq!(retried(2, &[]), Outcome::Unclear(Blindness::ClientHelloMissing));
+        assert_eq!(retried(2, &[PSK]), Outcome::Declined);
     }
 
     /// RFC 4279: the suite says that a key agreed beforehand authenticates.

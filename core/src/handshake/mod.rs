@@ -385,23 +385,13 @@ impl HandshakeTracker {
         if self.facts.early_data != EarlyData::NotOffered {
             return;
         }
-        let first_unseen = self
-            .facts
-            .retry
-            .as_ref()
-            .is_some_and(|retry| retry.first_hello == retry.request);
         let cause = match &self.facts.hello {
             Seen::Yes(hello) if hello.early_data => {
                 Some(self.facts.answer.blind().unwrap_or(Blindness::ServerHelloMissing))
             }
-            Seen::Yes(_) if first_unseen => Some(
-                self.facts
-                    .client_side
-                    .handshake_loss
-                    .unwrap_or(Blindness::ClientHelloMissing),
-            ),
             Seen::Blind(cause) => Some(*cause),
-            Seen::Yes(_) | Seen::No => None,
+            Seen::Yes(_) => self.facts.first_hello_hidden(),
+            Seen::No => None,
         };
         if let Some(cause) = cause {
             self.facts.early_data = EarlyData::Unclear(cause);

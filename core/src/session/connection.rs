@@ -369,6 +369,16 @@ impl Connection {
         self.retry.as_deref().is_some_and(|retry| Some(retry.request) == latest)
     }
 
+    /// Why the first ClientHello was not read although the HelloRetryRequest that answered it was. What it offered, the second
+    /// may have had to leave out (RFC 8446 §4.1.4).
+    #[must_use]
+    pub fn first_hello_hidden(&self) -> Option<Blindness> {
+        self.hello.yes()?;
+        let retry = self.retry.as_deref()?;
+        let loss = self.client_side.handshake_loss;
+        (retry.first_hello == retry.request).then(|| loss.unwrap_or(Blindness::ClientHelloMissing))
+    }
+
     /// Server name of the ClientHello.
     #[must_use]
     pub fn server_name(&self) -> Option<&Arc<str>> {

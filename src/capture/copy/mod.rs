@@ -7,6 +7,7 @@
 
 mod block;
 mod chosen;
+mod excerpt;
 mod names;
 mod walk;
 
@@ -15,13 +16,14 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::capture::{self, Source, SourceError};
+use crate::capture::{self, Content, Source, SourceError, Stream};
 use reshake_core::net::capture::CaptureFormat;
 
 use block::{Block, kind};
 use walk::Blocks;
 
 pub use chosen::{Chosen, FrameSet};
+pub use excerpt::{Excerpt, lines_of, randoms};
 
 /// What a copy has otherwise than the original. Without any of it the copy is the same.
 pub trait Changes {
@@ -102,20 +104,21 @@ pub enum CopyError {
     Write(io::Error),
 }
 
-/// Copies the capture at `path`; a last block that was cut off is left out.
+/// Copies a capture; a last block that was cut off is left out.
 ///
 /// # Errors
 /// When the capture cannot be read or is damaged, or the copy cannot be written.
-pub fn copy(path: &str, changes: &dyn Changes, out: &mut dyn Write) -> Result<Copied, CopyError> {
+pub fn copy(capture: Stream, changes: &dyn Changes, out: &mut dyn Write) -> Result<Copied, CopyError> {
     let mut copier = Copier {
         changes,
         out,
         copied: Copied::default(),
         embedded: false,
     };
-    match capture::blocks(path)? {
-        Some(bytes) => copier.blocks(Blocks::new(path, bytes))?,
-        None => copier.records(capture::open(path, 0)?)?,
+    let name = capture.name.clone();
+    match capture::content(capture)? {
+        Content::Blocks(bytes) => copier.blocks(Blocks::new(&name, bytes))?,
+        Content::Records(source) => copier.records(source)?,
     }
     copier.out.flush().map_err(CopyError::Write)?;
     Ok(copier.copied)

@@ -8,6 +8,8 @@ pub mod gate;
 pub mod record;
 pub mod wireshark;
 
+pub mod page;
+
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
@@ -124,6 +126,8 @@ pub enum Command {
     Extcap(wireshark::ExtcapArgs),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
+    /// Write the page that analyses captures in a browser, and sends nothing
+    Page(page::Page),
     /// Print the JSON Schema of the JSON report, or of another document
     Schema(SchemaArgs),
     /// Print a completion script for a shell

@@ -187,17 +187,22 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::CannotTell;
     };
     let mut under_way: Option<FrameRef> = None;
+    // Nothing visible can have given it that: it was here before, and may have used up what it had.
+    let mut brought = false;
     let earlier = case.earlier().take(MAX_SEARCHED);
     for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         match over_at(earlier) {
             Some(over) if case.before_hello(over) => return RuleResult::DoesNotHold,
-            Some(_) => under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way),
+            Some(_) => {
+                under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way);
+                brought |= earlier.offered().next().is_some();
+            }
             None => return RuleResult::CannotTell,
         }
     }
     match under_way {
         Some(frame) => RuleResult::holds(
-            if case.lacks_the_past() || case.history.may_have_begun_before(case.connection) {
+            if brought || case.lacks_the_past() || case.history.may_have_begun_before(case.connection) {
                 Confidence::Possible
             } else {
                 Confidence::Inferred

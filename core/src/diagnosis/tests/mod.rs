@@ -241,6 +241,18 @@ fn a_client_that_offers_at_other_times_is_not_told_to_turn_its_cache_on() {
 }
 
 #[test]
+fn connections_in_parallel_to_one_that_offers_may_have_found_nothing_left() {
+    let parallel = |mut first: Connection| {
+        (first.client_side.finished, first.server_side.finished) = (Some(at(20)), Some(at(20)));
+        World::of(vec![first, full(9)], usize::MAX).told(1)
+    };
+    let is = |confidence| ("no-credential-yet-parallel", confidence);
+    assert!(parallel(full(5)).contains(&is(Confidence::Inferred)));
+    // What it offers was given to it before the capture: so may be others that it used up.
+    assert!(parallel(offering(5)).contains(&is(Confidence::Possible)));
+}
+
+#[test]
 fn packets_of_one_moment_have_the_order_of_their_frames() {
     let world = World::of(vec![full(5)], usize::MAX);
     let case = world.case(0);

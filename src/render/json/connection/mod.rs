@@ -392,6 +392,9 @@ fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cau
             );
         }
     }
+    if let (true, Some(cause)) = (connection.offers.is_empty(), connection.first_hello_hidden()) {
+        not_visible.insert("offered", cause.code());
+    }
     let hidden = kinds.is_empty() && not_visible.contains_key("offered");
     (!hidden).then_some(kinds)
 }
