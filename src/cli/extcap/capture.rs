@@ -38,7 +38,7 @@ pub(super) fn interfaces() -> String {
         "extcap {{version={}}}{{help=https://github.com/reshake/reshake}}{{display=TLS session resumption}}\n",
         env!("CARGO_PKG_VERSION")
     );
-    // Without rights none is listed, and Wireshark shows none.
+    // They are listed without rights, too: what is missing is said when a capture begins.
     for interface in all().unwrap_or_default() {
         let (name, state) = (interface.name.as_str(), &interface.state);
         // Braces would end a value; what no packets come from is left out.

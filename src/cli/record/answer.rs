@@ -13,7 +13,7 @@ use crate::check::{Baseline, Rules};
 use crate::facts;
 use crate::model::Report;
 use crate::run::{self, Run, RunOptions};
-use reshake_core::engine::Shard;
+use reshake_core::engine::{Engine, Shard};
 
 /// The capture that the report is about where --write names none.
 const UNNAMED: &str = "recorded.pcapng";
@@ -59,21 +59,9 @@ pub(super) fn answer(
     for capture in &mut run.captures {
         capture.path.clone_from(&name);
     }
-    let errors = run.errors.clone();
-    let written = if arguments.format == ReportFormat::Facts {
-        let shard = Shard::of(&run.engine, run.captures.clone());
-        put(&mut files.report, |out| facts::write(&shard, out))?
-    } else {
-        true
-    };
+    let errors = std::mem::take(&mut run.errors);
     let report = Report::of(&run.engine, run.captures);
-    let written = written
-        && (arguments.format == ReportFormat::Facts || {
-            let coloured = coloured && files.report.is_none();
-            put(&mut files.report, |out| {
-                analyze::show(&report, arguments.format, arguments.all, coloured, out)
-            })?
-        });
+    let written = write(arguments, coloured, &run.engine, &report, files)?;
     let whole = errors.is_empty() && written;
     let asked = Asked {
         files: vec![name],
@@ -90,6 +78,24 @@ pub(super) fn answer(
         None => Judged::Not,
         Some(true) => Judged::Holds,
         Some(false) => Judged::Violated,
+    })
+}
+
+/// Writes the report, or the facts that one is made of.
+fn write(
+    arguments: &RecordArgs,
+    coloured: bool,
+    engine: &Engine,
+    report: &Report<'_>,
+    files: &mut Files,
+) -> Result<bool, Stop> {
+    if arguments.format == ReportFormat::Facts {
+        let shard = Shard::of(engine, report.captures.clone());
+        return put(&mut files.report, |out| facts::write(&shard, out));
+    }
+    let coloured = coloured && files.report.is_none();
+    put(&mut files.report, |out| {
+        analyze::show(report, arguments.format, arguments.all, coloured, out)
     })
 }
 
