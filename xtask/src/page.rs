@@ -97,7 +97,11 @@ fn lettered(bytes: &[u8]) -> String {
         // Behind the last byte come the bits that are left.
         if count >= 13 || byte.is_none() && count > 8 {
             let value = (bits & 0x1fff) as usize;
-            text.extend([letters.get(value % LETTERS), letters.get(value / LETTERS)].into_iter().flatten());
+            text.extend(
+                [letters.get(value % LETTERS), letters.get(value / LETTERS)]
+                    .into_iter()
+                    .flatten(),
+            );
             bits >>= 13;
             count = count.saturating_sub(13);
         }
