@@ -100,6 +100,8 @@ async function drawReport() {
   const html = await ask("text", { form: "live" });
   // Its looks stand in this page already, and another style would offend the policy.
   const parsed = new DOMParser().parseFromString(html.replace(/<style>[^]*?<\/style>/, ""), "text/html");
+  // Nor is there anything to run here but this script.
+  for (const script of parsed.querySelectorAll("script")) script.remove();
   const heads = parsed.querySelectorAll("body > header > :not(h1, .where)");
   const parts = [...heads, ...parsed.querySelector("main").children];
   const root = get("app-report");

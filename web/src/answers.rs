@@ -247,3 +247,84 @@ impl Answers {
         DiffSide::of(&self.whole, path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Cursor;
+    use std::ops::ControlFlow;
+
+    use reshake::run::Reading;
+    use reshake_core::engine::Limits;
+    use serde_json::Value;
+
+    use super::*;
+
+    const QUICKSTART: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../fixtures/captures/quickstart/capture.pcapng"
+    );
+
+    fn stream(name: &str) -> Stream {
+        let bytes = fs::read(QUICKSTART).expect("the fixture");
+        Stream {
+            name: name.to_owned(),
+            size: None,
+            reader: Box::new(Cursor::new(bytes)),
+        }
+    }
+
+    fn answers(names: &[&str]) -> Answers {
+        let streams = names.iter().map(|name| stream(name)).collect();
+        let mut reading = Reading::of(streams, Vec::new(), Limits::default());
+        while reading.read_on(&mut |_| ControlFlow::Continue(())) {}
+        Answers::of(reading.finish())
+    }
+
+    #[test]
+    fn what_is_selected_by_a_name_is_saved_without_it() {
+        let mut answers = answers(&["www.a.test.pcapng"]);
+        answers.select("name:www.a.test outcome:declined").expect("a selection");
+        let mut out = Vec::new();
+        let done = answers.write_redacted(Form::Json, vec![7; 32], &mut out);
+        assert!(matches!(done, Ok(Some(()))));
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(!text.contains("a.test") && !text.contains("10.0.0."));
+        let report: Value = serde_json::from_str(&text).expect("one document");
+        let count = report["connections"].as_array().map(Vec::len);
+        assert_eq!(count, Some(8));
+        let short = answers.write_redacted(Form::Json, vec![7; 3], &mut Vec::new());
+        assert!(matches!(short, Ok(None)));
+        // What is shown has its names still.
+        let mut out = Vec::new();
+        answers.write(Form::Json, &mut out).expect("writing to memory");
+        assert!(String::from_utf8_lossy(&out).contains("www.a.test"));
+    }
+
+    #[test]
+    fn packets_come_from_one_capture_only_and_only_as_it_was() {
+        let extract = |answers: &Answers, bytes: fn(Stream) -> Stream| {
+            let again = || Some(bytes(stream("a")));
+            answers.extract(0, true, again, &mut Vec::new())
+        };
+        assert!(extract(&answers(&["a"]), |whole| whole).is_ok_and(|kept| kept > 0));
+        let several = extract(&answers(&["a", "b"]), |whole| whole);
+        assert!(several.is_err_and(|line| line.contains("one capture at a time")));
+        let changed = extract(&answers(&["a"]), |whole| Stream {
+            reader: Box::new(io::Read::take(whole.reader, 20_000)),
+            ..whole
+        });
+        assert!(changed.is_err_and(|line| line.contains("it was changed, is damaged")));
+    }
+
+    #[test]
+    fn a_session_is_found_by_a_frame_or_said_to_be_unknown() {
+        let answers = answers(&["a"]);
+        let told = answers.session("frame:34", &mut Vec::new()).expect("writing to memory");
+        assert_eq!(told, Ok(()));
+        let nothing = answers
+            .session("cffffffffff", &mut Vec::new())
+            .expect("writing to memory");
+        assert!(nothing.is_err_and(|line| line.contains("nothing in this capture")));
+    }
+}

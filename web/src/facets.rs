@@ -5,7 +5,6 @@ use reshake::model::view::{OUTCOMES, overview};
 use reshake::model::{Report, ServiceView};
 use reshake::render::explain::CatalogueEntry;
 use reshake::wording::{duration, printable};
-use reshake_core::session::TransportKind;
 use serde_json::{Value, json};
 
 /// Values of `outcome:` in the order of [`OUTCOMES`].
@@ -69,11 +68,8 @@ fn term(view: &ServiceView) -> String {
         Some(_) => String::new(),
         None => " name:none".to_owned(),
     };
-    let transport = match view.transport {
-        TransportKind::Tcp => String::new(),
-        other => format!(" transport:{}", other.code()),
-    };
-    format!("server:{}{name}{transport}", view.server)
+    // QUIC and TCP of one name stand at the same address and port.
+    format!("server:{}{name} transport:{}", view.server, view.transport.code())
 }
 
 /// Everything that can be explained, and the keys of selections.
@@ -81,4 +77,55 @@ pub(crate) fn catalogue() -> Value {
     let entries = CatalogueEntry::all().map(|entry| json!({ "name": entry.name(), "summary": entry.summary() }));
     let keys = KEYS.map(|(key, help)| json!({ "key": key, "help": help }));
     json!({ "entries": entries.collect::<Vec<_>>(), "keys": keys })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Cursor;
+    use std::ops::ControlFlow;
+    use std::path::Path;
+
+    use reshake::capture::Stream;
+    use reshake::run::Reading;
+    use reshake_core::engine::Limits;
+
+    use super::*;
+    use crate::answers::Answers;
+
+    /// Everything that stands in one capture of the fixtures.
+    fn answers(folder: &Path) -> Option<Answers> {
+        let path = folder.join("capture.pcapng");
+        let bytes = fs::read(&path).ok()?;
+        let stream = Stream {
+            name: path.display().to_string(),
+            size: Some(bytes.len() as u64),
+            reader: Box::new(Cursor::new(bytes)),
+        };
+        let mut reading = Reading::of(vec![stream], Vec::new(), Limits::default());
+        while reading.read_on(&mut |_| ControlFlow::Continue(())) {}
+        Some(Answers::of(reading.finish()))
+    }
+
+    #[test]
+    fn every_term_selects_as_many_as_it_counts() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/captures");
+        let mut asked = 0;
+        for entry in fs::read_dir(fixtures).expect("the fixtures") {
+            let folder = entry.expect("an entry").path();
+            let Some(mut answers) = answers(&folder) else { continue };
+            let facets = of(answers.report());
+            for facet in ["outcomes", "reasons", "services"].into_iter().flat_map(|kind| {
+                let list = facets[kind].as_array().expect("a list");
+                list.iter().filter(|facet| facet["count"] != 0)
+            }) {
+                let term = facet["term"].as_str().expect("a term");
+                answers.select(term).expect("a selection");
+                let found = answers.report().len();
+                assert_eq!(json!(found), facet["count"], "{}: {term}", folder.display());
+                asked += 1;
+            }
+        }
+        assert!(asked > 500, "{asked} terms");
+    }
 }

@@ -12,6 +12,8 @@ export async function chromium(binary, { profile, downloads }) {
     "--disable-dev-shm-usage", "--remote-debugging-pipe", `--user-data-dir=${profile}`, "about:blank",
   ];
   const child = spawn(binary, given, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+  // Whatever ends this script ends the browser.
+  process.on("exit", () => child.kill());
   const [, , , into, from] = child.stdio;
   let number = 0;
   let rest = "";

@@ -35,6 +35,8 @@ export async function firefox(binary, { profile, downloads }) {
   const lines = Object.entries(preferences(downloads)).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`);
   writeFileSync(join(profile, "user.js"), lines.join("\n"));
   const child = spawn(binary, ["--headless", "--marionette", "--remote-allow-system-access", "--no-remote", "--profile", profile, "about:blank"], { stdio: "ignore" });
+  // Whatever ends this script ends the browser.
+  process.on("exit", () => child.kill());
   const socket = connect(await portOf(profile), "127.0.0.1");
   let number = 0;
   let rest = Buffer.alloc(0);
@@ -67,7 +69,8 @@ export async function firefox(binary, { profile, downloads }) {
     socket.write(Buffer.concat([Buffer.from(`${text.length}:`), text]));
   });
   await greeting;
-  await send("WebDriver:NewSession", { capabilities: { alwaysMatch: { timeouts: { script: PATIENCE, pageLoad: PATIENCE } } } });
+  await send("WebDriver:NewSession");
+  await send("WebDriver:SetTimeouts", { script: PATIENCE, pageLoad: PATIENCE });
 
   // An expression, with its promise waited for, in the page's own world.
   async function run(expression) {
