@@ -148,7 +148,7 @@ fn compare(
     problems: &mut Vec<String>,
 ) {
     /// Members whose texts name hosts or credentials.
-    const NAMES: [&str; 29] = [
+    const NAMES: [&str; 30] = [
         "id",
         "community_id",
         "ip",
