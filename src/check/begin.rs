@@ -24,7 +24,7 @@ fn example(name: &str) -> &'static str {
         "require-reason" | "allow-new-reason" => "\"first-in-capture\"",
         "require-pattern" => "\"session-state-not-shared\"",
         "forbid-finding" => "\"*\"",
-        "require-finding" => "\"early-data-accepted\"",
+        "require-finding" => "\"early-data-accepted-twice\"",
         "max-ticket-lifetime" | "max-key-age" => "\"24h\"",
         "early-data" => "\"forbid\"",
         "allow-version" => "[\"TLS 1.2\", \"TLS 1.3\"]",

@@ -11,6 +11,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStdin, Command, Stdio};
 
+/// Pairs of addresses and ports of a command that are recorded; the table of the kernel takes no more.
+const MAX_PAIRS: u32 = 1_000_000;
+
 /// Where nft looks for control groups.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -171,7 +174,14 @@ fn rules(name: &str, group: &str, log: u16) -> String {
     let (mut sets, mut noting, mut sent, mut received) = (String::new(), String::new(), String::new(), String::new());
     for (set, ip, address) in FAMILIES {
         let pair = format!("inet_proto . {address} . inet_service . {address} . inet_service");
-        sets += &["set ", set, " { type ", &pair, "; flags dynamic; size 1000000; }\n"].concat();
+        sets += &[
+            "set ",
+            set,
+            " { type ",
+            &pair,
+            &format!("; flags dynamic; size {MAX_PAIRS}; }}\n"),
+        ]
+        .concat();
         let (forth, back) = (forth(ip), back(ip));
         let own = format!("{ports} socket cgroupv2 level 1 \"{group}\"");
         noting += &[&own, " add @", set, " { ", &forth, " }\n"].concat();

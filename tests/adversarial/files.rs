@@ -51,6 +51,7 @@ fn packet(interface: u32) -> Vec<u8> {
 /// Packets of interfaces that no block describes are counted and named; those of the others are read.
 #[test]
 fn an_interface_that_is_not_there_hides_nothing_else() {
+    let _alone = alone();
     let ids = [0, 1, 7, 0xffff, 0x1_0000, u32::MAX];
     let packets: Vec<u8> = ids.into_iter().flat_map(packet).collect();
     let (frames, capture) = read([section(), interface(), packets, packet(0)].concat());

@@ -95,7 +95,7 @@ fn scan(path: &Path, found: &mut BTreeMap<String, u64>) {
             found.insert(format!("{file} {name}"), value);
         }
         if line.starts_with("impl") {
-            in_default = line.starts_with("impl Default for Limits");
+            in_default = line.starts_with("impl Default for ") && line.contains("Limits ");
         }
         if let Some((name, expression)) = line.split_once(": ")
             && in_default

@@ -135,6 +135,7 @@ fn thousands_of_psk_identities_leave_few_traces() {
 /// Ten thousand empty identities, more than there is room for binders.
 #[test]
 fn ten_thousand_empty_identities_are_a_hello_too() {
+    let _alone = alone();
     let identities: Vec<u8> = (0..10_000).flat_map(|_| [0, 0, 1, 2, 3, 4]).collect();
     let offer = [prefixed(&identities), prefixed(&[0; 5_000])].concat();
     let hello = client_hello(1, &[], &[0x1301], &extensions(&[(43, &[2, 3, 4]), (41, &offer)]));
@@ -262,6 +263,7 @@ fn exchange_with(wire: &mut Wire, number: u32, ticket: &[u8], id: &[u8]) {
 /// that endpoints which collide in one say nothing of another.
 #[test]
 fn tables_are_seeded_anew() {
+    let _alone = alone();
     let keys: Vec<(u128, u128, u32)> = (0..64).map(|n| (n, n << 64, 443)).collect();
     let places = || {
         let hasher = hashbrown::DefaultHashBuilder::default();

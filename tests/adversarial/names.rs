@@ -95,6 +95,7 @@ fn no_name_reaches_a_terminal_as_it_is() {
 
 #[test]
 fn what_machines_read_keeps_every_name_apart() {
+    let _alone = alone();
     let engine = seen(&NAMES.map(<[u8]>::to_vec));
     let report = Report::of(&engine, vec![Capture::new("x", CaptureFormat::Pcap)]);
     for (form, bytes) in forms::for_machines(&report) {

@@ -117,6 +117,7 @@ fn bytes_one_by_one_and_backwards_cost_little() {
 /// Real traffic in segments of one byte states what it states in those of its senders.
 #[test]
 fn a_capture_in_segments_of_one_byte_states_the_same() {
+    let _alone = alone();
     for name in [
         "captures/tls13-hello-retry",
         "captures/port-reused",

@@ -22,7 +22,7 @@ fn count(file: &Path) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env!("CARGO_BIN_EXE_reshake"))
-        .args(["analyze", "-q"])
+        .args(["analyze", "-q", "--threads", "1"])
         .arg(file)
         .output()
         .expect("valgrind starts");
