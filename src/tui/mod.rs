@@ -1,6 +1,6 @@
 //! The report as something to look at: screens, keys, and the terminal they live on.
 //!
-//! Events change a [`state::State`] in [`update::update`], and [`draw::draw`] shows it; both are pure, and neither decides
+//! Events change a [`state::ScreenState`] in [`update::update`], and [`draw::draw`] shows it; both are pure, and neither decides
 //! anything about TLS: they read [`crate::model::view`] only. What may take long is asked of another thread
 //! ([`work`]), and the terminal itself is the matter of `terminal.rs` and of the loop in this file.
 

@@ -19,7 +19,7 @@ pub struct Expectation {
     pub reconnects: u64,
     /// How many of them would resume.
     pub resumed: u64,
-    /// The others, by what stands in the way, in the order of [`Why::ALL`].
+    /// The others, by what stands in the way, in the order of [`FullCause::ALL`].
     pub full: [u64; FullCause::ALL.len()],
     /// Lowest and highest number that would resume, when turns, hashes and moments fall otherwise, and when refusals
     /// that the capture does not explain come from every backend.

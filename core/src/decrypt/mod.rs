@@ -1,7 +1,7 @@
 //! Secrets of a key log, and the protected records that they open.
 //!
-//! In go key logs ([`Log`]), hellos and protected records; out come what a record holds and the handshake messages in
-//! it ([`Keys`]). Every record is authenticated before anything is concluded from it; one that fails stays closed. No
+//! In go key logs ([`KeyLogReader`]), hellos and protected records; out come what a record holds and the handshake messages in
+//! it ([`ConnectionKeys`]). Every record is authenticated before anything is concluded from it; one that fails stays closed. No
 //! secret and no content leaves this module but the messages that it was asked for, and nothing here is printed: see
 //! [`Secret`].
 

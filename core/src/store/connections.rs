@@ -21,7 +21,7 @@ pub struct ConnectionStore {
     over: VecDeque<bool>,
     /// Number of the connection in the first slot.
     base: u32,
-    /// Slots at the front that [`ConnectionStore::fold_before`] has passed: what they held is folded, or was still open.
+    /// Slots at the front that [`ConnectionStore::evict_before`] has passed: what they held is folded, or was still open.
     passed: usize,
     /// Connections that ended after their slot was passed, in the order of their ends.
     stragglers: VecDeque<ConnectionId>,

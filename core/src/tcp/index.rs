@@ -24,7 +24,7 @@ struct Slot {
 pub(super) struct Index {
     hasher: DefaultHashBuilder,
     places: HashTable<Slot>,
-    /// Connections that were found last, by [`Key::mix`]: 8 KB that stay in the processor's nearest cache.
+    /// Connections that were found last, by [`FlowKey::mix`]: 8 KB that stay in the processor's nearest cache.
     latest: Box<[Slot; LATEST]>,
 }
 

@@ -1,6 +1,6 @@
 //! Bytes become TLS messages.
 //!
-//! [`Decoder`] takes the ordered bytes of one direction and yields [`Event`]s: complete plaintext handshake messages,
+//! [`RecordDecoder`] takes the ordered bytes of one direction and yields [`RecordEvent`]s: complete plaintext handshake messages,
 //! ChangeCipherSpec, plaintext alerts, and the type and length of every protected record. [`search`] finds where TLS
 //! begins. Nothing here knows packets, times, connections or which side is speaking.
 

@@ -179,7 +179,7 @@ impl Kind {
         matches!(self, Self::OfferBreaks | Self::OtherServer | Self::OtherName)
     }
 
-    /// Its bit in [`crate::diagnosis::attempts::Entry::causes`].
+    /// Its bit in [`crate::diagnosis::attempts::OfferedCredential::causes`].
     #[must_use]
     pub const fn bit(self) -> u32 {
         1 << self as u32

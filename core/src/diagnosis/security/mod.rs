@@ -2,7 +2,7 @@
 //! sessions that should not have been resumed. Apart from the reasons: nothing here explains a refusal.
 //!
 //! One catalogue, [`FINDINGS`]; `explain`, `docs/reasons.md`, completions and the tests are functions over it. A rule
-//! is a pure function over one [`ServiceContext`], asked once per service when a report is made.
+//! is a pure function over one [`SecurityContext`], asked once per service when a report is made.
 
 mod early;
 mod ground;

@@ -94,12 +94,12 @@ impl FrameDecoder {
     }
 
     /// Takes the account of what could not be put together, with the first frame: datagrams given up since the last
-    /// call. At the end of the capture call [`Decoder::finish`] instead.
+    /// call. At the end of the capture call [`FrameDecoder::finish`] instead.
     pub fn notices(&mut self) -> Notices {
         self.fragments.notices()
     }
 
-    /// Gives up the datagrams that are still incomplete, and takes the account as [`Decoder::notices`] does.
+    /// Gives up the datagrams that are still incomplete, and takes the account as [`FrameDecoder::notices`] does.
     pub fn finish(&mut self) -> Notices {
         self.fragments.give_up_all();
         self.fragments.notices()

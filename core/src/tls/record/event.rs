@@ -25,7 +25,7 @@ pub enum RecordEvent<'a> {
     },
     /// A complete protected record, or one whose content is not known.
     Protected(Sealed<'a>),
-    /// Record boundaries are lost from here on until [`Event::Resynchronised`].
+    /// Record boundaries are lost from here on until [`RecordEvent::Resynchronised`].
     Desynchronised,
     /// Record boundaries are known again.
     Resynchronised,

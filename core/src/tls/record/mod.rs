@@ -63,7 +63,7 @@ impl Record {
 
 #[derive(Debug, Clone)]
 enum DecoderState {
-    /// Collecting a header; nine bytes are needed where the start of the body decides (see [`Decoder::header_needed`]).
+    /// Collecting a header; nine bytes are needed where the start of the body decides (see [`RecordDecoder::header_needed`]).
     Header,
     Body(Record),
     /// Collecting an SSLv2-format hello of this total length.
@@ -84,7 +84,7 @@ enum Step<'i> {
     Plain(RecordEvent<'static>),
 }
 
-/// Decodes one direction. Bytes go in by [`Decoder::next`], lost bytes by [`Decoder::gap`].
+/// Decodes one direction. Bytes go in by [`RecordDecoder::next`], lost bytes by [`RecordDecoder::gap`].
 #[derive(Debug, Clone)]
 pub struct RecordDecoder {
     state: DecoderState,
@@ -169,7 +169,7 @@ impl RecordDecoder {
     }
 
     /// Steps over bytes that lie inside the body of a protected record, as most bytes of most connections do. `false`
-    /// when there is more to them and [`Decoder::next`] must read them.
+    /// when there is more to them and [`RecordDecoder::next`] must read them.
     #[inline]
     pub fn skip(&mut self, bytes: usize) -> bool {
         if self.resynchronised || self.message_emitted || self.ended_in_gap.is_some() {
