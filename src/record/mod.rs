@@ -2,7 +2,7 @@
 //!
 //! There are two ways to tell them from the rest. With root's rights the command runs in a control group, and the kernel
 //! hands over what the sockets of that group send and receive ([`ControlGroup`]): the real packets, from IP upwards.
-//! Without any rights it runs in a network namespace of its own, where there is nothing else ([`namespace`](mod@namespace)); behind it a
+//! Without any rights it runs in a network namespace of its own, where there is nothing else (`namespace`); behind it a
 //! user-space stack makes every TCP connection anew, so that times, TTL and options are that program's.
 //!
 //! Nothing is parsed here: packets go into a file as they come, and are read when rights have been given up.
