@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use super::alone;
 use crate::common::{assert_none, root};
 
 /// Layers that take what strangers send. What a screen shows at most is a matter of taste.
@@ -142,6 +143,8 @@ fn number(cell: &str) -> Option<u64> {
 
 #[test]
 fn the_document_states_every_limit_and_its_value() {
+    // It reads all sources, while others count the memory of the process.
+    let _alone = alone();
     let (code, document) = (limits_in_code(), limits_in_document());
     assert!(code.len() > 30, "only {} limits were found", code.len());
     let mut problems: Vec<String> = Vec::new();
