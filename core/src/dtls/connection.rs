@@ -109,19 +109,6 @@ impl Association {
         }
     }
 
-    /// Whether a record is behind all of its side under this protection: the next of this association rather than one of
-    /// another that is called by the same connection ID. The numbers of DTLS 1.3 are encrypted and tell nothing.
-    #[must_use]
-    pub fn is_next(&self, from: Direction, record: &DtlsRecord<'_>) -> bool {
-        match record.number {
-            Number::Clear { epoch, sequence } => {
-                let half = self.half(from);
-                half.epoch == epoch && sequence >= half.sealed.next
-            }
-            Number::Encrypted { .. } => true,
-        }
-    }
-
     fn fit_clear(&self, from: Direction, record: &DtlsRecord<'_>, at: At) -> Fit {
         let current = if self.is_established() {
             Fit::Perhaps
@@ -231,8 +218,9 @@ impl Association {
         second && self.is_tls13()
     }
 
-    /// Whether a protected record of this direction may be the next one of this association: its number is none that was
-    /// there, nor one before those.
+    /// Whether a protected record of this direction may be the next one of this association, rather than one of another that is
+    /// called by the same connection ID: its number is none that was there, nor one before those. The numbers of DTLS 1.3
+    /// are encrypted and tell nothing.
     #[must_use]
     pub fn may_be_next(&self, from: Direction, number: Number) -> bool {
         let half = self.half(from);

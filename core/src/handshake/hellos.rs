@@ -36,15 +36,6 @@ impl HandshakeTracker {
         }
     }
 
-    /// A message of this side in front of its hello was not captured: it may have been a hello, too.
-    pub const fn misses_message_before_hello(&mut self, side: Side) {
-        let [client, server] = &mut self.hellos.behind_gap;
-        *(match side {
-            Side::Client => client,
-            Side::Server => server,
-        }) = true;
-    }
-
     /// What follows is of another connection.
     fn supersede(&mut self) {
         self.superseded = true;

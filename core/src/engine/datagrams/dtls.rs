@@ -198,7 +198,7 @@ impl DtlsTable {
         let (Some(track), Some(record)) = (track, first) else {
             return false;
         };
-        !self.ids.others.contains(&own) && track.association.is_next(Direction::ToServer, &record)
+        !self.ids.others.contains(&own) && track.association.may_be_next(Direction::ToServer, record.number)
     }
 
     /// Time passes: ends connections that have been silent for long.

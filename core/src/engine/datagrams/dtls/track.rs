@@ -394,9 +394,6 @@ impl TrackedAssociation {
             let facts = open.facts_mut().side_mut(side(from));
             facts.captured = captured;
             facts.tail_loss = association.has_lost(from).then(|| self.loss());
-            if association.leaves_out_messages(from) {
-                open.misses_message_before_hello(side(from));
-            }
             if association.is_incomplete(from) || association.leaves_out_messages(from) {
                 open.handshake_lost(side(from), self.loss());
             }
