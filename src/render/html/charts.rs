@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::pictures::{WIDTH, scaled};
 use super::{HtmlPage, dash, escape, outcomes};
 use crate::model::Outcomes;
 use crate::model::moment;
@@ -11,21 +12,10 @@ use crate::model::view::charts::{Charts, HandshakeTimes};
 use crate::model::view::service::ExchangeView;
 use crate::model::view::{Moment, counted, duration, number, percent, resumed_of_offered};
 
-/// Width of charts that are as wide as the text.
-const WIDTH: f64 = 960.0;
 /// Height of what is drawn in them.
 const HEIGHT: f64 = 120.0;
 /// Issuers and acceptors of a matrix at most.
 const MAX_SIDE: usize = 12;
-
-#[allow(clippy::cast_precision_loss)] // places in a picture
-fn scaled(part: u64, whole: u64, width: f64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64 * width
-    }
-}
 
 #[allow(clippy::cast_precision_loss)] // places in a picture
 fn step(count: usize) -> f64 {

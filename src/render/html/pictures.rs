@@ -9,12 +9,12 @@ use crate::model::view::service::KeyView;
 use crate::model::view::{counted, number, seconds};
 
 /// Width of pictures that are as wide as the text.
-const WIDTH: f64 = 960.0;
+pub(super) const WIDTH: f64 = 960.0;
 /// Ticket keys that are drawn.
 const MAX_KEYS: usize = 40;
 
 #[allow(clippy::cast_precision_loss)] // places in a picture
-fn scaled(part: u64, whole: u64, width: f64) -> f64 {
+pub(super) fn scaled(part: u64, whole: u64, width: f64) -> f64 {
     if whole == 0 {
         0.0
     } else {
