@@ -12,7 +12,7 @@ pub struct Limits {
     /// Bytes kept for finished connections and credentials; beyond that the oldest are folded into counts.
     pub kept_bytes: usize,
     /// Nanoseconds of packet time after which a finished connection is folded into the counts when time passes
-    /// ([`Engine::advance`]).
+    /// ([`Engine::advance`](super::Engine::advance)).
     pub kept_for: i64,
     /// Bytes held back for secrets that may come, all connections together.
     pub held_for_keys: usize,
