@@ -1,6 +1,7 @@
 //! A key log file: read to its end, and on from there when it has grown. What its lines mean is not known here.
 
 use std::io::{self, Read};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -23,7 +24,7 @@ impl KeyLogFile {
     /// # Errors
     ///
     /// When it cannot be opened, or is a directory.
-    pub fn open(path: &str) -> Result<Self, SourceError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SourceError> {
         Stream::open(path).map(Self::of)
     }
 

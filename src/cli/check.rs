@@ -7,6 +7,7 @@ use std::path::Path;
 use super::args::gate::{CheckArgs, CheckForm, Output};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, keylogs, print, print_form, read, read_whole};
+use crate::capture::{is_standard_input, name_of};
 use crate::check::render::{self, Asked, CheckFormat};
 use crate::check::{Baseline, Origin, Rules, begin, show};
 use crate::diff::DiffSide;
@@ -22,7 +23,7 @@ pub(super) const MAX_REPORT: u64 = 4 << 30;
 
 pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
     if arguments.init {
-        return begin_rules(arguments.rules.as_deref().unwrap_or("reshake.toml"));
+        return begin_rules(arguments.rules.as_deref().unwrap_or(Path::new("reshake.toml")));
     }
     let mut rules = rules(arguments.rules.as_deref(), arguments.demands.given())?;
     if arguments.print_rules {
@@ -64,11 +65,12 @@ pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
 }
 
 /// Writes the rule file to begin with, where none is.
-fn begin_rules(path: &str) -> Done {
+fn begin_rules(file: &Path) -> Done {
+    let path = name_of(file);
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .open(path)
+        .open(file)
         .and_then(|mut file| file.write_all(begin().as_bytes()));
     match written {
         Ok(()) => {
@@ -118,7 +120,7 @@ fn options(arguments: &CheckArgs) -> Result<RunOptions, Status> {
 
 /// The rules of the file, then those of the flags.
 pub(super) fn rules<'a>(
-    file: Option<&str>,
+    file: Option<&Path>,
     flags: impl Iterator<Item = (&'static str, &'a str)>,
 ) -> Result<Rules, Status> {
     let terms = |text: &str| {
@@ -128,16 +130,16 @@ pub(super) fn rules<'a>(
     let mut rules = Rules::default();
     let faults = (|| {
         if let Some(path) = file {
-            let read = read_whole(Path::new(path), MAX_RULES)
+            let read = read_whole(path, MAX_RULES)
                 .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is not UTF-8")));
             let text = match read {
                 Ok(text) => text,
                 Err(error) => {
-                    complain(&format!("{path}: rules cannot be read: {error}"));
+                    complain(&format!("{}: rules cannot be read: {error}", name_of(path)));
                     return Err(Status::Usage);
                 }
             };
-            rules.add_file(path, &text, &terms).map_err(fault)?;
+            rules.add_file(&name_of(path), &text, &terms).map_err(fault)?;
         }
         for (name, text) in flags {
             rules.add_flag(name, text, &terms).map_err(fault)?;
@@ -163,7 +165,7 @@ fn usable(arguments: &CheckArgs, rules: &Rules) -> Result<(), Status> {
     if rules.is_bare() {
         return refuse("there is no rule to check; give one, as --min-returning-share 0.9 (reshake check --help)");
     }
-    if arguments.files.iter().filter(|input| *input == "-").count() > 1 {
+    if arguments.files.iter().filter(|input| is_standard_input(input)).count() > 1 {
         return refuse("standard input ('-') can be read only once");
     }
     if arguments.format.iter().filter(|output| output.file.is_none()).count() > 1 {

@@ -1,6 +1,7 @@
 //! `reshake annotate` and `reshake extract`: a capture in, a capture out.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use hashbrown::HashSet;
 
@@ -9,7 +10,7 @@ use super::output::OutputFile;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
 use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, copy, lines_of, randoms};
-use crate::capture::{self, KeyLogFile, Stream};
+use crate::capture::{self, KeyLogFile, Stream, is_standard_input, name_of};
 use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, connection_id};
 use crate::render::annotations::{Annotations, connections_called};
@@ -83,7 +84,7 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
         let line = "--redact: packets are copied as they are; to hand on a report without names, use analyze --redact";
         return Err(usage(line.to_owned()));
     }
-    if arguments.file == "-" {
+    if is_standard_input(&arguments.file) {
         return Err(usage(
             "standard input ('-') cannot be read twice; give a file".to_owned(),
         ));
@@ -94,7 +95,7 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
             "--embed-keys: there is no key log; give one as --keylog FILE".to_owned(),
         ));
     }
-    let output = OutputFile::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
+    let output = OutputFile::begin(&arguments.output, Some(&arguments.file)).map_err(|(line, status)| {
         complain(&line);
         status
     })?;
@@ -120,7 +121,7 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
 }
 
 /// The lines of a key log that belong to these connections: whoever gets the copy gets no other secret.
-fn read_keys(path: &str, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
+fn read_keys(path: &Path, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
     let mut file = KeyLogFile::open(path).map_err(|error| error.to_string())?;
     let mut log = Vec::new();
     loop {
@@ -130,7 +131,10 @@ fn read_keys(path: &str, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
         }
         log.extend_from_slice(bytes);
         if log.len() > MAX_EMBEDDED {
-            return Err(format!("{path}: is too long a key log to be put into a capture"));
+            return Err(format!(
+                "{}: is too long a key log to be put into a capture",
+                name_of(path)
+            ));
         }
     }
 }
@@ -199,7 +203,10 @@ fn write(
     let copied = match original.and_then(|original| copy(original, changes, &mut output)) {
         Ok(copied) => copied,
         Err(CopyError::Write(error)) => {
-            complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
+            complain(&format!(
+                "-o: {}: cannot be written: {error}",
+                name_of(&arguments.output)
+            ));
             return Status::Unreadable;
         }
         Err(error) => {
@@ -211,12 +218,16 @@ fn write(
     if copied.frames != read {
         complain(&format!(
             "{}: has {} frames now and had {read} when it was analysed: it was changed, or is damaged; nothing was written",
-            arguments.file, copied.frames
+            name_of(&arguments.file),
+            copied.frames
         ));
         return Status::Unreadable;
     }
     if let Err(error) = output.finish() {
-        complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
+        complain(&format!(
+            "-o: {}: cannot be written: {error}",
+            name_of(&arguments.output)
+        ));
         return Status::Unreadable;
     }
     if copied.homeless > 0 {
@@ -232,7 +243,7 @@ fn write(
         ));
     }
     if !arguments.quiet {
-        complain(&format!("{}: {}", arguments.output, told(&copied)));
+        complain(&format!("{}: {}", name_of(&arguments.output), told(&copied)));
     }
     Status::Analysed
 }

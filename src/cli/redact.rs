@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::args::Redact;
 use super::{Status, complain};
+use crate::capture::name_of;
 use crate::model::{Report, Selection};
 use crate::redact::{Aliases, KEY_LENGTH, RedactionKey};
 use crate::run::Run;
@@ -59,16 +61,17 @@ fn draw_key() -> Result<RedactionKey, (String, Status)> {
     RedactionKey::new(bytes).ok_or_else(|| too_short("the random key"))
 }
 
-fn read_key(path: &str) -> Result<RedactionKey, (String, Status)> {
+fn read_key(file: &Path) -> Result<RedactionKey, (String, Status)> {
+    let path = name_of(file);
     let failed = |error| (format!("--redact-key: {path}: {error}"), Status::Unreadable);
     let mut bytes = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(failed)?;
+    let file = File::open(file).map_err(failed)?;
     file.take(MAX_KEY + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_KEY {
         let line = format!("--redact-key: {path}: is longer than {MAX_KEY} bytes, which is no key");
         return Err((line, Status::Usage));
     }
-    RedactionKey::new(bytes).ok_or_else(|| too_short(path))
+    RedactionKey::new(bytes).ok_or_else(|| too_short(&path))
 }
 
 fn too_short(what: &str) -> (String, Status) {

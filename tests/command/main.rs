@@ -10,6 +10,8 @@ mod facts_cli;
 mod gate;
 mod habits;
 mod live;
+#[cfg(unix)]
+mod names;
 mod operations;
 mod record;
 mod redact;
