@@ -51,20 +51,28 @@ impl HtmlPage<'_> {
             escape(&in_words(bars))
         )?;
         let width = step(bars.len());
-        let (mut x, mut line) = (0.0, String::new());
+        let (mut x, mut end, mut line) = (0.0, 0.0, String::new());
         for (start, counts) in bars {
             self.bar(x, width, highest, &clock(*start, charts.bar), counts)?;
-            // A stretch without offers does not break the line: the rate of no offers is not nought.
+            // A stretch without offers neither breaks the line nor bends it: until the next offer nothing is known to change.
             if let Some(rate) = resumed_of_offered(counts) {
-                let letter = if line.is_empty() { 'M' } else { 'L' };
-                let _ = write!(line, "{letter}{:.1} {:.1}", x + width / 2.0, HEIGHT * (1.0 - rate));
+                // All of the stroke stays within the picture.
+                let y = (HEIGHT * (1.0 - rate)).clamp(1.0, HEIGHT - 1.0);
+                let _ = if line.is_empty() {
+                    write!(line, "M{x:.1} {y:.1}")
+                } else {
+                    write!(line, "H{x:.1}V{y:.1}")
+                };
+                end = x + width;
             }
             x += width;
         }
+        if !line.is_empty() {
+            write!(self.out, "<path class=\"rate-line\" d=\"{line}H{end:.1}\"/>")?;
+        }
         writeln!(
             self.out,
-            "<path class=\"rate-line\" d=\"{line}\"/>\
-             <line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
+            "<line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
              </svg>\n<p class=\"from-to\"><span>{}</span><span>{}</span></p>\n</figure>",
             clock(*first, charts.bar),
             clock(*last, charts.bar)
@@ -112,7 +120,11 @@ impl HtmlPage<'_> {
                 None => format!("no {name} one was measured"),
             }
         };
-        let words = format!("{}; {}", median(0, "resumed"), median(1, "full"));
+        let words = format!(
+            "{} (above the line); {} (below)",
+            median(0, "resumed"),
+            median(1, "full")
+        );
         write!(
             self.out,
             "<figure>\n<figcaption id=\"times\">Handshake times: {}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {}\" \
@@ -124,7 +136,7 @@ impl HtmlPage<'_> {
         let width = (WIDTH / times.bins.len() as f64).min(60.0);
         let mut x = 0.0;
         for (end, [resumed, full]) in &times.bins {
-            for (class, name, count, up) in [("resumed", "resumed", resumed, true), ("declined", "full", full, false)] {
+            for (class, name, count, up) in [("resumed", "resumed", resumed, true), ("full", "full", full, false)] {
                 let height = scaled(*count, highest, HALF - 2.0);
                 let y = if up { HALF - height } else { HALF };
                 if *count > 0 {
@@ -187,7 +199,7 @@ impl HtmlPage<'_> {
     }
 
     /// Whose sessions resumed where: a row for each issuer, a column for each that they were offered to.
-    pub(super) fn matrix(&mut self, exchanges: &[ExchangeView]) -> io::Result<()> {
+    pub(super) fn matrix(&mut self, id: usize, exchanges: &[ExchangeView]) -> io::Result<()> {
         let mut names: Vec<&str> = Vec::new();
         for exchange in exchanges {
             for name in [&exchange.issuer, &exchange.acceptor] {
@@ -205,14 +217,15 @@ impl HtmlPage<'_> {
         let headings = shown.iter().map(heading).collect::<Vec<_>>().concat();
         writeln!(
             self.out,
-            "<div class=\"wide\"><table class=\"matrix\">\n<caption>Offers by who issued the session (rows) and who was \
-             offered it (columns): resumed of offered</caption>\n<thead><tr><td></td>{headings}</tr></thead>\n<tbody>"
+            "<figure>\n<figcaption id=\"matrix-{id}\">Offers by who issued the session (rows) and who was offered it \
+             (columns): resumed of offered</figcaption>\n<div class=\"wide\"><table class=\"matrix\" \
+             aria-labelledby=\"matrix-{id}\">\n<thead><tr><td></td>{headings}</tr></thead>\n<tbody>"
         )?;
         for issuer in shown {
             let cells: String = shown.iter().map(|acceptor| cell(exchanges, issuer, acceptor)).collect();
             writeln!(self.out, "<tr><th scope=\"row\">{}</th>{cells}</tr>", escape(issuer))?;
         }
-        writeln!(self.out, "</tbody>\n</table></div>")?;
+        writeln!(self.out, "</tbody>\n</table></div>\n</figure>")?;
         match names.len() - shown.len() {
             0 => Ok(()),
             more => {

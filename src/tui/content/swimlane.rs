@@ -7,7 +7,7 @@
 //! backend-2  ──┴✗A─●B──┴───┴✗C─●D──
 //! ```
 
-use crate::model::view::swimlane::{Mark, MarkKind, Swimlane, letter};
+use crate::model::view::swimlane::{LaneKind, Mark, MarkKind, Swimlane, letter};
 use crate::model::view::{micros, number};
 
 use super::super::page::{Item, Target, Tone, paragraph};
@@ -67,10 +67,12 @@ pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<
     };
     items.push(Item::of(Tone::Faint, format!("{:NAMES$}{span}{hidden}", "seconds")));
     legend(width, items);
-    if !picture.told_apart {
-        let text = "nothing tells backends apart: one lane may be several machines";
-        items.push(Item::of(Tone::Note, text));
-    }
+    let note = match picture.told_by {
+        LaneKind::Machine | LaneKind::Domain => None,
+        LaneKind::TicketKey => Some("nothing tells backends apart: lanes are ticket keys"),
+        LaneKind::Nothing => Some("nothing tells backends apart: one lane may be several machines"),
+    };
+    items.extend(note.map(|text| Item::of(Tone::Note, text)));
     if picture.more > 0 {
         let text = format!(
             "{} further connections of this client are not drawn",
