@@ -7,10 +7,9 @@ use std::io;
 use super::pictures::{WIDTH, scaled};
 use super::{HtmlPage, dash, escape, outcomes};
 use crate::model::Outcomes;
-use crate::model::moment;
 use crate::model::view::charts::{Charts, HandshakeTimes};
 use crate::model::view::service::ExchangeView;
-use crate::model::view::{Moment, counted, duration, number, percent, resumed_of_offered};
+use crate::model::view::{Moment, clock_of_bar, counted, duration, number, percent, resumed_of_offered};
 
 /// Height of what is drawn in them.
 const HEIGHT: f64 = 120.0;
@@ -48,12 +47,12 @@ impl HtmlPage<'_> {
              aria-description=\"{}\">",
             number(highest),
             HEIGHT + 1.0,
-            escape(&in_words(bars))
+            escape(&in_words(bars, charts.bar))
         )?;
         let width = step(bars.len());
         let (mut x, mut end, mut line) = (0.0, 0.0, String::new());
         for (start, counts) in bars {
-            self.bar(x, width, highest, &clock(*start, charts.bar), counts)?;
+            self.bar(x, width, highest, &clock_of_bar(*start, charts.bar), counts)?;
             // A stretch without offers neither breaks the line nor bends it: until the next offer nothing is known to change.
             if let Some(rate) = resumed_of_offered(counts) {
                 // All of the stroke stays within the picture.
@@ -74,8 +73,8 @@ impl HtmlPage<'_> {
             self.out,
             "<line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
              </svg>\n<p class=\"from-to\"><span>{}</span><span>{}</span></p>\n</figure>",
-            clock(*first, charts.bar),
-            clock(*last, charts.bar)
+            clock_of_bar(*first, charts.bar),
+            clock_of_bar(*last, charts.bar)
         )
     }
 
@@ -257,7 +256,7 @@ fn cell(exchanges: &[ExchangeView], issuer: &str, acceptor: &str) -> String {
 }
 
 /// The rate at the beginning, at its lowest and at the end: what somebody would say who looked at the picture.
-fn in_words(bars: &[(Moment, Outcomes)]) -> String {
+fn in_words(bars: &[(Moment, Outcomes)], bar: i64) -> String {
     let rates: Vec<(Moment, f64)> = bars
         .iter()
         .filter_map(|(start, counts)| Some((*start, resumed_of_offered(counts)?)))
@@ -270,17 +269,7 @@ fn in_words(bars: &[(Moment, Outcomes)]) -> String {
         "{} of the offers were accepted at first, {} at the least ({} UTC), {} at the end.",
         percent(first.1),
         percent(lowest.1),
-        clock(lowest.0, 0),
+        clock_of_bar(lowest.0, bar),
         percent(last.1)
     )
-}
-
-/// A time of day, as finely as bars of that width need it.
-fn clock(time: Moment, bar: i64) -> String {
-    let format = if bar >= 1_000_000_000 {
-        "%H:%M:%S"
-    } else {
-        "%H:%M:%S%.6f"
-    };
-    moment(time).strftime(format).to_string()
 }

@@ -20,7 +20,7 @@ pub fn service(page: &ServicePage, from: usize, width: u16) -> ScreenPage {
     answer(&mut items, width, page);
     if let Some(picture) = &page.swimlane {
         heading(&mut items, &format!("One client's sessions: {}", picture.client));
-        swimlane::draw(picture, from, width, &mut items);
+        swimlane::draw(picture, from, width, "← →", &mut items);
     }
     for (how, count, frame) in &page.failures {
         let text = format!("! {} × {how}   first in frame {}", number(*count), frame.text);
