@@ -1,7 +1,7 @@
 //! `reshake check`: captures against rules, in the exit status.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::Path;
 
 use super::args::gate::{CheckArgs, CheckForm, Output};
@@ -19,7 +19,7 @@ use reshake_core::engine::Limits;
 /// Bytes of a rule file at most.
 const MAX_RULES: u64 = 1 << 20;
 /// Bytes of an earlier report at most.
-pub(super) const MAX_REPORT: u64 = 4 << 30;
+const MAX_REPORT: u64 = 4 << 30;
 
 pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
     if arguments.init {
@@ -190,17 +190,31 @@ pub(super) fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, St
         Origin::File { path: rules, .. } => Path::new(rules).parent().unwrap_or(Path::new("")).join(path),
         Origin::Default | Origin::Flag(_) => Path::new(path).to_owned(),
     };
-    let json =
-        read_whole(&file, MAX_REPORT).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+    let json = read_report(&file).map_err(|error| unreadable(format!("baseline {}: {error}", name_of(&file))))?;
     let side =
-        DiffSide::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+        DiffSide::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", name_of(&file))))?;
     match side.selection {
         None => Ok(side.baseline()),
         Some(terms) => Err(unreadable(format!(
             "baseline {}: shows selected connections only ({terms}); make it without --where",
-            file.display()
+            name_of(&file)
         ))),
     }
+}
+
+/// A report in JSON. What does not begin as one is not read to its end, which a device as `/dev/zero` does not have.
+pub(super) fn read_report(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut json = Vec::new();
+    (&mut file).take(4096).read_to_end(&mut json)?;
+    if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(io::Error::other("is no JSON report: it does not begin with '{'"));
+    }
+    file.take(MAX_REPORT + 1 - json.len() as u64).read_to_end(&mut json)?;
+    if json.len() as u64 > MAX_REPORT {
+        return Err(io::Error::other(format!("is longer than {} GiB", MAX_REPORT >> 30)));
+    }
+    Ok(json)
 }
 
 /// Writes every form; whether each could be written.

@@ -80,10 +80,6 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
         complain(&line);
         Status::Usage
     };
-    if arguments.redact {
-        let line = "--redact: packets are copied as they are; to hand on a report without names, use analyze --redact";
-        return Err(usage(line.to_owned()));
-    }
     if is_standard_input(&arguments.file) {
         return Err(usage(
             "standard input ('-') cannot be read twice; give a file".to_owned(),

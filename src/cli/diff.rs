@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::args::SessionFormat;
 use super::args::gate::DiffArgs;
-use super::check::MAX_REPORT;
+use super::check::read_report;
 use super::redact::Redaction;
-use super::{Done, Status, complain, keylogs, print_form, read, read_whole};
+use super::{Done, Status, complain, keylogs, print_form, read};
 use crate::capture::name_of;
 use crate::diff::{self, DiffSide};
 use crate::model::Report;
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &DiffArgs) -> Done {
 fn side(path: &Path, options: &RunOptions, redaction: &mut Redaction, quiet: bool) -> Option<(DiffSide, bool)> {
     if is_json(path) {
         let name = name_of(path);
-        let json = read_whole(path, MAX_REPORT).map_err(|error| complain(&format!("{name}: cannot be read: {error}")));
+        let json = read_report(path).map_err(|error| complain(&format!("{name}: cannot be read: {error}")));
         let side = DiffSide::parse(&name, &json.ok()?).map_err(|error| complain(&format!("{name}: {error}")));
         return Some((side.ok()?, true));
     }

@@ -501,7 +501,7 @@ fn the_input_is_never_overwritten_and_nothing_half_done_is_left() {
         (
             vec!["annotate", "--redact", input, "-o", out],
             2,
-            "packets are copied as they are",
+            "--redact: packets bear names in their bytes",
         ),
         (
             vec!["annotate", "--embed-keys", input, "-o", out],

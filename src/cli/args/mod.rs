@@ -405,10 +405,6 @@ pub struct Copying {
     /// Show no progress.
     #[arg(short = 'q', long)]
     pub quiet: bool,
-
-    /// Not possible: packets are copied as they are.
-    #[arg(long, hide = true)]
-    pub redact: bool,
 }
 
 /// Arguments of `annotate`.
