@@ -7,15 +7,18 @@ use hashbrown::HashSet;
 
 use super::args::{Annotate, Copying, Extract};
 use super::output::OutputFile;
+use super::redact::Redaction;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
-use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, copy, lines_of, randoms};
+use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, anew, copy, lines_of, randoms};
 use crate::capture::{self, KeyLogFile, Stream, is_standard_input, name_of};
 use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, connection_id};
+use crate::redact::PacketRedactor;
 use crate::render::annotations::{Annotations, connections_called};
 use crate::run::{Run, RunOptions};
 use crate::wording::counted;
+use reshake_core::net::Packet;
 use reshake_core::session::{Connection, ConnectionId};
 
 /// Connections listed of a beginning that several ids have.
@@ -33,7 +36,9 @@ struct CopyJob {
 
 pub(super) fn annotate(arguments: &Annotate) -> Done {
     let selection = super::analyze::selection(arguments.select.as_deref())?;
-    let job = begin(&arguments.copying)?;
+    let mut redaction = Redaction::of(&arguments.copying.redact)?;
+    let mut job = begin(&arguments.copying)?;
+    let selection = redaction.apply(&mut job.run, selection);
     let report = Report::of_selected(&job.run.engine, job.run.captures.clone(), selection);
     let annotated = Annotated {
         annotations: Annotations::of(&report, 0),
@@ -44,10 +49,18 @@ pub(super) fn annotate(arguments: &Annotate) -> Done {
         let frames = counted(frames, "frame", "frames");
         format!("{} on {frames}", counted(copied.comments, "comment", "comments"))
     };
-    Ok(write(&arguments.copying, job.output, &job.run, &annotated, told))
+    Ok(write(
+        &arguments.copying,
+        &redaction,
+        job.output,
+        &job.run,
+        &annotated,
+        told,
+    ))
 }
 
 pub(super) fn extract(arguments: &Extract) -> Done {
+    let redaction = Redaction::of(&arguments.copying.redact)?;
     let job = begin(&arguments.copying)?;
     let report = Report::of(&job.run.engine, job.run.captures.clone());
     let Some(ids) = wanted(arguments, &report) else {
@@ -71,7 +84,14 @@ pub(super) fn extract(arguments: &Extract) -> Done {
             counted(chosen.len() as u64, "connection", "connections")
         )
     };
-    Ok(write(&arguments.copying, job.output, &job.run, &excerpt, told))
+    Ok(write(
+        &arguments.copying,
+        &redaction,
+        job.output,
+        &job.run,
+        &excerpt,
+        told,
+    ))
 }
 
 /// Opens the output, then analyses the input: what cannot be written is said before the work.
@@ -80,6 +100,12 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
         complain(&line);
         Status::Usage
     };
+    let is_redacted = arguments.redact.redact || arguments.redact.key.is_some();
+    if arguments.embed_keys && is_redacted {
+        return Err(usage(
+            "--embed-keys: what keys would open is not in a copy that is redacted".to_owned(),
+        ));
+    }
     if is_standard_input(&arguments.file) {
         return Err(usage(
             "standard input ('-') cannot be read twice; give a file".to_owned(),
@@ -190,13 +216,19 @@ fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<NameMeaning> {
 
 fn write(
     arguments: &Copying,
+    redaction: &Redaction,
     mut output: OutputFile,
     run: &Run,
     changes: &dyn Changes,
     told: impl FnOnce(&Copied) -> String,
 ) -> Status {
-    let original = Stream::open(&arguments.file).map_err(CopyError::from);
-    let copied = match original.and_then(|original| copy(original, changes, &mut output)) {
+    let copied = match redaction.packets() {
+        Some(packets) => copy_redacted(&arguments.file, packets, changes, &mut output),
+        None => Stream::open(&arguments.file)
+            .map_err(CopyError::from)
+            .and_then(|original| copy(original, changes, &mut output)),
+    };
+    let copied = match copied {
         Ok(copied) => copied,
         Err(CopyError::Write(error)) => {
             complain(&format!(
@@ -242,6 +274,25 @@ fn write(
         complain(&format!("{}: {}", name_of(&arguments.output), told(&copied)));
     }
     Status::Analysed
+}
+
+/// A copy in which nobody is named: one pass to know what stands in the packets, another to write them.
+fn copy_redacted(
+    file: &Path,
+    mut packets: PacketRedactor,
+    changes: &dyn Changes,
+    out: &mut OutputFile,
+) -> Result<Copied, CopyError> {
+    let mut source = capture::open(file, 0)?;
+    while let Some(packet) = source.next() {
+        packets.learn(&packet);
+    }
+    packets.learned();
+    let mut make = |packet: &Packet<'_>| {
+        let frame = packets.frame(packet);
+        (frame.bytes, frame.length)
+    };
+    anew(capture::open(file, 0)?.as_mut(), changes, &mut make, out)
 }
 
 /// The whole capture with comments.

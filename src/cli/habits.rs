@@ -82,9 +82,9 @@ const HABITS: &[(&str, &str)] = &[
     ("--redact-key", UNREDACTED),
 ];
 
-/// Of what copies packets and what tells live.
-const UNREDACTED: &str = "packets bear names in their bytes (addresses, server names, certificates, tickets) and are copied and told live as they are; \
-     to hand on what they show, use 'reshake analyze --redact'";
+/// Of what tells live.
+const UNREDACTED: &str = "what is told live bears the names that are on the wire; record it with -w, and make a redacted report or copy of that \
+     ('reshake analyze --redact', 'reshake annotate --redact')";
 
 /// What helps whoever typed an option that is another tool's.
 pub(super) fn hint(error: &clap::Error) -> Option<String> {
@@ -128,24 +128,7 @@ mod tests {
             (&["x.pcap", "-Y", "tls"], "-Y: '--where TERMS'"),
             (&["analyze", "-i", "eth0"], "-i: 'reshake live -i NAME'"),
             (&["x.pcap", "-T", "json"], "-T: '--format json'"),
-            (&["live", "--redact", "-"], "--redact: packets bear names"),
-            (
-                &["annotate", "x.pcap", "-o", "y.pcapng", "--redact"],
-                "--redact: packets bear names",
-            ),
-            (
-                &[
-                    "extract",
-                    "x.pcap",
-                    "-o",
-                    "y.pcapng",
-                    "--connection",
-                    "c",
-                    "--redact-key",
-                    "k",
-                ],
-                "--redact-key: packets bear names",
-            ),
+            (&["live", "--redact", "-"], "--redact: what is told live bears"),
         ] {
             let words = std::iter::once("reshake").chain(arguments.iter().copied());
             let error = args::parse(words.map(Into::into)).expect_err("not an option here");

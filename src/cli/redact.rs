@@ -10,7 +10,7 @@ use super::args::Redact;
 use super::{Status, complain};
 use crate::capture::name_of;
 use crate::model::{Report, Selection};
-use crate::redact::{Aliases, KEY_LENGTH, RedactionKey};
+use crate::redact::{Aliases, KEY_LENGTH, PacketRedactor, RedactionKey};
 use crate::run::Run;
 
 /// Bytes of a key file that are read: whoever names a capture by mistake is told so at once.
@@ -37,6 +37,11 @@ impl Redaction {
     /// Whether it replaces anything.
     pub(super) const fn is_asked(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// What makes packets anew under the other names.
+    pub(super) fn packets(&self) -> Option<PacketRedactor> {
+        self.0.as_ref().map(PacketRedactor::new)
     }
 
     /// Replaces the names in a run that is over. The selection was written for the names before: what it selects is

@@ -15,6 +15,7 @@ mod names;
 mod operations;
 mod record;
 mod redact;
+mod redacted_copies;
 mod reports;
 mod spark;
 mod tui;

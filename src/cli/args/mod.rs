@@ -402,6 +402,11 @@ pub struct Copying {
     #[arg(long)]
     pub embed_keys: bool,
 
+    /// Whose names the copy bears. Of a redacted one every packet is made anew, as Ethernet and IPv6: ports, numbers, times and sizes
+    /// stay, and of the content of TCP the headers of records and what of hellos names nobody. All else is zeros.
+    #[command(flatten)]
+    pub redact: Redact,
+
     /// Show no progress.
     #[arg(short = 'q', long)]
     pub quiet: bool,
