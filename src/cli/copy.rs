@@ -288,6 +288,12 @@ fn copy_redacted(
         packets.learn(&packet);
     }
     packets.learned();
+    if packets.is_full() {
+        complain(&format!(
+            "{}: holds more than can be remembered of it: from some packet on, what the copy has of TLS is zeros",
+            name_of(file)
+        ));
+    }
     let mut make = |packet: &Packet<'_>| {
         let frame = packets.frame(packet);
         (frame.bytes, frame.length)

@@ -72,6 +72,7 @@ fn said(connection: &Value) -> Value {
         "close": connection["close"]["class"],
         "first": connection["first"]["frame"],
         "last": connection["last"]["frame"],
+        "backend": connection["backend"],
         "reasons": reasons,
     })
 }

@@ -40,7 +40,14 @@ pub struct PacketRedactor {
     prf: Prf,
     decoder: FrameDecoder,
     ways: HashMap<Way, Connections>,
+    /// Bytes that what was learned takes.
+    weight: usize,
 }
+
+/// Bytes of what is learned in all; what comes later is zeros. Hostile captures make more of it than they are long.
+const MAX_LEARNED: usize = 2 << 30;
+/// Of a connection beside what is learned of it.
+const CONNECTION: usize = 512;
 
 /// The connections that went one way between two endpoints, one after the other.
 #[derive(Debug, Default)]
@@ -58,20 +65,33 @@ impl PacketRedactor {
             prf: aliases.prf.clone(),
             decoder: FrameDecoder::new(),
             ways: HashMap::new(),
+            weight: 0,
         }
+    }
+
+    /// Whether there was more to learn than is kept: content from some packet on is then zeros.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.weight > MAX_LEARNED
     }
 
     /// First pass: takes every packet of the capture in its order.
     pub fn learn(&mut self, packet: &Packet<'_>) {
+        if self.is_full() {
+            return;
+        }
         let Decoded::Segment(segment) = self.decoder.decode(packet) else {
             return;
         };
         let way = self.ways.entry((segment.source, segment.destination)).or_default();
         if way.streams.last().is_none_or(|stream| stream.is_over_with(&segment)) {
             way.streams.push(Stream::begin(&segment));
+            self.weight += CONNECTION;
         }
         if let Some(stream) = way.streams.last_mut() {
+            let before = stream.weight();
             stream.learn(&segment, &self.prf);
+            self.weight = (self.weight + stream.weight()).saturating_sub(before);
         }
     }
 
@@ -85,7 +105,7 @@ impl PacketRedactor {
 
     /// Second pass: the new frame of each packet, again in their order.
     pub fn frame(&mut self, packet: &Packet<'_>) -> NewFrame {
-        let Self { prf, decoder, ways } = self;
+        let Self { prf, decoder, ways, .. } = self;
         match decoder.decode(packet) {
             Decoded::Segment(segment) => {
                 let payload = content(ways, &segment);

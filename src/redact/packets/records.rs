@@ -1,7 +1,7 @@
 //! The records of one direction: of each its header stays, of those that stand in clear what [`messages`] leaves, and
 //! nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::Prf;
 use super::messages;
@@ -25,13 +25,26 @@ pub(super) struct Records {
     state: State,
     /// A change of cipher came: what follows is protected.
     is_protected: bool,
-    /// Handshake bytes that make no whole message yet, each with where it stands.
+    /// Handshake bytes that make no whole message yet.
     message: Vec<u8>,
-    places: Vec<(u64, usize)>,
+    /// The records that they and what went before came in, as far as those are not whole.
+    parts: VecDeque<Part>,
     /// Headers in their order, each with where it stands.
     headers: Vec<(u64, [u8; HEADER])>,
     /// What else stands where; between are zeros.
     left: BTreeMap<u64, Box<[u8]>>,
+    /// Bytes that all of this takes.
+    weight: usize,
+}
+
+/// The content of a record of handshake messages that stand in clear.
+#[derive(Debug)]
+struct Part {
+    begin: u64,
+    /// What may stand there.
+    left: Vec<u8>,
+    /// So much of it is known.
+    known: usize,
 }
 
 #[derive(Debug)]
@@ -90,15 +103,34 @@ impl Records {
     /// Bytes are missing.
     pub(super) fn lose(&mut self) {
         self.state = State::Lost;
-        self.message.clear();
-        self.places.clear();
+        self.give_up();
     }
 
     /// No more bytes come.
     pub(super) fn finish(&mut self) {
+        self.lose();
         self.message = Vec::new();
-        self.places = Vec::new();
-        self.state = State::Lost;
+        self.parts = VecDeque::new();
+    }
+
+    /// Bytes that what is known takes.
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// What is known of records of which not everything is stays.
+    fn give_up(&mut self) {
+        self.message.clear();
+        while let Some(part) = self.parts.pop_front() {
+            self.keep(part.begin, part.left);
+        }
+    }
+
+    fn keep(&mut self, begin: u64, bytes: Vec<u8>) {
+        /// Of an entry beside its bytes.
+        const ENTRY: usize = 64;
+        self.weight += ENTRY + bytes.len();
+        self.left.insert(begin, bytes.into());
     }
 
     /// Puts what stands from `offset` on into zeros.
@@ -134,6 +166,7 @@ impl Records {
         let [kind, .., high, low] = whole;
         let length = usize::from(u16::from_be_bytes([high, low]));
         self.headers.push((begin, whole));
+        self.weight += size_of::<(u64, [u8; HEADER])>();
         let may_be_clear = matches!(kind, CHANGE_CIPHER_SPEC | HANDSHAKE) || kind == ALERT && !self.is_protected;
         let content = Content {
             kind,
@@ -171,46 +204,55 @@ impl Records {
     fn whole(&mut self, kind: u8, begin: u64, bytes: Vec<u8>, prf: &Prf) {
         match (kind, bytes.as_slice()) {
             (CHANGE_CIPHER_SPEC, [1]) => {
-                self.left.insert(begin, bytes.into());
+                self.keep(begin, bytes);
                 self.is_protected = true;
             }
             // Level and description.
-            (ALERT, [1 | 2, _]) => drop(self.left.insert(begin, bytes.into())),
+            (ALERT, [1 | 2, _]) => self.keep(begin, bytes),
             (HANDSHAKE, _) if !self.is_protected || is_one_hello(&bytes) => self.handshake(begin, &bytes, prf),
             _ => {}
         }
     }
 
     fn handshake(&mut self, begin: u64, bytes: &[u8], prf: &Prf) {
-        self.places.push((begin, bytes.len()));
+        self.parts.push_back(Part {
+            begin,
+            left: vec![0; bytes.len()],
+            known: 0,
+        });
         self.message.extend_from_slice(bytes);
-        while let Some(length) = messages::length(&self.message) {
+        let mut done = 0;
+        while let Some(length) = self.message.get(done..).and_then(messages::length) {
             if length > MAX_MESSAGE {
                 self.lose();
                 return;
             }
-            if self.message.len() < length {
-                return;
-            }
-            let rest = self.message.split_off(length);
-            let message = std::mem::replace(&mut self.message, rest);
-            self.put(&messages::other(&message, prf));
+            let message = self.message.get(done..done + length);
+            let Some(other) = message.map(|message| messages::other(message, prf)) else {
+                break;
+            };
+            self.put(&other);
+            done += length;
+        }
+        // Once for all messages of a record, and not at all where it ends none: either would cost the square of its length.
+        if done > 0 {
+            self.message.drain(..done);
         }
     }
 
     /// Puts a message where the first of the bytes stood that were gathered.
     fn put(&mut self, mut message: &[u8]) {
-        while !message.is_empty()
-            && let Some((begin, length)) = self.places.first_mut()
-        {
-            let taken = (*length).min(message.len());
-            let (here, rest) = message.split_at_checked(taken).unwrap_or((message, &[]));
-            self.left.insert(*begin, here.into());
-            message = rest;
-            *begin += taken as u64;
-            *length -= taken;
-            if *length == 0 {
-                self.places.remove(0);
+        while let Some(part) = self.parts.front_mut() {
+            let room = part.left.get_mut(part.known..).unwrap_or_default();
+            let taken = room.len().min(message.len());
+            room.iter_mut().zip(message).for_each(|(to, from)| *to = *from);
+            part.known += taken;
+            message = message.get(taken..).unwrap_or_default();
+            if part.known < part.left.len() {
+                return;
+            }
+            if let Some(part) = self.parts.pop_front() {
+                self.keep(part.begin, part.left);
             }
         }
     }
@@ -306,5 +348,21 @@ mod tests {
         let mut stream = vec![22, 3, 3, 0, 1, done[0], 22, 3, 3, 0, 3];
         stream.extend(&done[1..]);
         assert_eq!(filled(&[&stream], stream.len()), stream);
+    }
+
+    #[test]
+    fn many_messages_in_a_record_and_many_records_of_a_message_are_put_back() {
+        let done = [14, 0, 0, 0].repeat(1000);
+        let length = u16::try_from(done.len()).expect("short").to_be_bytes();
+        let stream = [&[22, 3, 3, length[0], length[1]][..], &done].concat();
+        assert_eq!(filled(&[&stream], stream.len()), stream);
+
+        let mut message = vec![16, 0, 4, 0];
+        message.resize(4 + 1024, 0xaa);
+        let stream: Vec<u8> = message.iter().flat_map(|byte| [22, 3, 3, 0, 1, *byte]).collect();
+        let expected: Vec<u8> = (0..message.len())
+            .flat_map(|at| [22, 3, 3, 0, 1, if at < 4 { message[at] } else { 0 }])
+            .collect();
+        assert_eq!(filled(&[&stream], stream.len()), expected);
     }
 }

@@ -71,6 +71,11 @@ impl Stream {
         self.near = 0;
     }
 
+    /// Bytes that what is known takes.
+    pub(super) const fn weight(&self) -> usize {
+        self.records.weight() + self.waiting_bytes
+    }
+
     /// What stands in a segment.
     pub(super) fn content(&mut self, segment: &Segment<'_>) -> Vec<u8> {
         let mut content = vec![0; segment.payload.len()];
