@@ -258,6 +258,15 @@ fn write(
         ));
         return Status::Unreadable;
     }
+    say_what_is_missing(&copied);
+    if !arguments.quiet {
+        complain(&format!("{}: {}", name_of(&arguments.output), told(&copied)));
+    }
+    Status::Analysed
+}
+
+/// What of the original is not in the copy.
+fn say_what_is_missing(copied: &Copied) {
     if copied.homeless > 0 {
         let comments = counted(copied.homeless, "comment has", "comments have");
         complain(&format!(
@@ -270,10 +279,6 @@ fn write(
             "{blocks} left out: names, secrets and records that are not of these connections"
         ));
     }
-    if !arguments.quiet {
-        complain(&format!("{}: {}", name_of(&arguments.output), told(&copied)));
-    }
-    Status::Analysed
 }
 
 /// A copy in which nobody is named: one pass to know what stands in the packets, another to write them.

@@ -108,11 +108,7 @@ pub fn overview(size: (u16, u16)) -> Overview {
     let left = body.width.saturating_sub(reasons + 1);
     let below = y + upper;
     let rows = rest - upper;
-    let pictured = if body.width >= WIDE && rows >= ROOM_FOR_PICTURE {
-        (rows * 2 / 5).clamp(PICTURE.0, PICTURE.1)
-    } else {
-        0
-    };
+    let pictured = picture_rows(body.width, rows);
     // A row between them stays empty.
     let picture = (pictured > 0).then(|| row(0, below + rows - pictured + 1, body.width, pictured - 1));
     let rows = rows - pictured;
@@ -139,6 +135,15 @@ pub fn overview(size: (u16, u16)) -> Overview {
         ],
         detail,
         picture,
+    }
+}
+
+/// Rows of the picture below lists of so many rows.
+fn picture_rows(width: u16, rows: u16) -> u16 {
+    if width >= WIDE && rows >= ROOM_FOR_PICTURE {
+        (rows * 2 / 5).clamp(PICTURE.0, PICTURE.1)
+    } else {
+        0
     }
 }
 

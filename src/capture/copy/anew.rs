@@ -43,13 +43,7 @@ pub fn anew(
         };
         // Blocks that are no packets have numbers, too; of a whole copy frames keep theirs.
         while !changes.is_excerpt() && next < frame {
-            let empty = Packet {
-                frame: FrameRef::new(packet.frame.capture(), next),
-                data: &EMPTY,
-                original_len: u32::try_from(EMPTY.len()).unwrap_or(u32::MAX),
-                ..packet
-            };
-            blocks.packet(&empty, &[]).map_err(CopyError::Write)?;
+            blocks.packet(&empty(&packet, next), &[]).map_err(CopyError::Write)?;
             next += 1;
         }
         next = frame + 1;
@@ -63,4 +57,14 @@ pub fn anew(
     }
     blocks.flush().map_err(CopyError::Write)?;
     Ok(copied)
+}
+
+/// An empty frame of that number, beside another.
+fn empty<'p>(beside: &Packet<'p>, frame: u64) -> Packet<'p> {
+    Packet {
+        frame: FrameRef::new(beside.frame.capture(), frame),
+        data: &EMPTY,
+        original_len: 14,
+        ..*beside
+    }
 }

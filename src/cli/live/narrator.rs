@@ -22,7 +22,7 @@ use crate::render::json::live::Stage;
 use crate::render::{json, text};
 use crate::run::{LiveSnapshot, Onlooker, Run};
 use reshake_core::engine::TlsEvent;
-use reshake_core::session::ConnectionId;
+use reshake_core::session::{Connection, ConnectionId};
 
 /// After the wish to stop, packets that the kernel still holds are taken for this long at most.
 const LAST_PACKETS: Duration = Duration::from_millis(500);
@@ -300,17 +300,27 @@ impl Narrator<'_> {
             TlsEvent::Closed(_) if self.ending => Stage::of(connection),
             _ => stage,
         };
+        self.tell_of(&report, (id, connection), (stage, first, first_leg))
+    }
+
+    /// Tells of a connection; `first` where nothing was told of it yet, with the leg on which its handshake was told, if any.
+    fn tell_of(
+        &mut self,
+        report: &Report<'_>,
+        (id, connection): (ConnectionId, &Connection),
+        (stage, first, first_leg): (Stage, bool, Option<FirstLeg>),
+    ) -> ControlFlow<()> {
         match self.format {
             LiveFormat::Jsonl => {
                 // At the end both legs became one connection: what is told of its end is of neither alone.
-                let kept = |leg: &&FirstLeg| seen.engine.connection_store().get(leg.connection).is_some();
-                let told = |leg: &&FirstLeg| !self.ending || stage == Stage::Handshake || kept(leg);
-                let first_leg = first_leg.as_ref().filter(told).map(|leg| leg.name.as_str());
-                self.print(|out| json::live::connection(&report, (id, connection), stage, first_leg, out))
+                let kept = |leg: &FirstLeg| report.engine.connection_store().get(leg.connection).is_some();
+                let told = |leg: &FirstLeg| !self.ending || stage == Stage::Handshake || kept(leg);
+                let first_leg = first_leg.filter(told).map(|leg| leg.name);
+                self.print(|out| json::live::connection(report, (id, connection), stage, first_leg.as_deref(), out))
             }
             LiveFormat::Text if first && (!self.ending || stage == Stage::Closed) => {
                 let coloured = self.coloured;
-                self.print(|out| text::live::connection(&report, (id, connection), coloured, out))
+                self.print(|out| text::live::connection(report, (id, connection), coloured, out))
             }
             LiveFormat::Text => ControlFlow::Continue(()),
         }

@@ -47,9 +47,10 @@ struct Part {
     known: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum State {
     /// No record was found yet, or the place of the next one is not known: one may begin with a segment.
+    #[default]
     Lost,
     /// In a header that began there.
     Header(u64, Vec<u8>),
@@ -67,17 +68,11 @@ struct Content {
     bytes: Option<Vec<u8>>,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self::Lost
-    }
-}
-
 impl Records {
     /// Takes the next bytes, which are the content of one segment or its end.
     pub(super) fn take(&mut self, mut offset: u64, mut bytes: &[u8], prf: &Prf) {
         if matches!(self.state, State::Lost) {
-            let begins = bytes.split_first_chunk().is_some_and(|(header, _)| is_header(header));
+            let begins = bytes.split_first_chunk().is_some_and(|(header, _)| is_header(*header));
             if !begins {
                 return;
             }
@@ -159,7 +154,7 @@ impl Records {
             self.state = State::Header(begin, header);
             return taken;
         };
-        if !is_header(&whole) {
+        if !is_header(whole) {
             self.lose();
             return bytes.len();
         }
@@ -268,7 +263,7 @@ fn lay(offset: u64, zeros: &mut [u8], begin: u64, bytes: &[u8]) {
 }
 
 /// Whether a record may begin so.
-fn is_header(&[kind, major, minor, high, low]: &[u8; HEADER]) -> bool {
+fn is_header([kind, major, minor, high, low]: [u8; HEADER]) -> bool {
     let length = usize::from(u16::from_be_bytes([high, low]));
     TYPES.contains(&kind) && major == 3 && minor <= 4 && length <= MAX_RECORD
 }

@@ -7,6 +7,8 @@
 //! backend-2  ──┴✗A─●B──┴───┴✗C─●D──
 //! ```
 
+use std::fmt::Write as _;
+
 use crate::model::view::swimlane::{LaneKind, Mark, MarkKind, Swimlane, letter};
 use crate::model::view::{micros, number};
 
@@ -165,7 +167,7 @@ fn frames(marks: &[&Mark], step: usize) -> Item {
     for mark in marks {
         let text = short(mark);
         let text = if text.len() > room { "…" } else { text };
-        line.push_str(&format!(" {text:room$}"));
+        let _ = write!(line, " {text:room$}");
     }
     Item::of(Tone::Faint, line)
 }

@@ -115,7 +115,8 @@ impl Metrics {
             return Ok(());
         };
         let counts = Arc::clone(&self.counts);
-        serve::serve(&listener, Arc::new(move || lock(&counts).text()))
+        let numbers: serve::Numbers = Arc::new(move || lock(&counts).text());
+        serve::serve(&listener, &numbers)
     }
 
     /// Counts a decided handshake.

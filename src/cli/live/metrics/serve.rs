@@ -20,19 +20,19 @@ const STACK: usize = 256 << 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is told to whoever asks.
-type Numbers = Arc<dyn Fn() -> String + Send + Sync>;
+pub(super) type Numbers = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Begins to answer, on threads of its own.
 ///
 /// # Errors
 /// When they cannot be started.
-pub(super) fn serve(listener: &TcpListener, numbers: Numbers) -> io::Result<()> {
+pub(super) fn serve(listener: &TcpListener, numbers: &Numbers) -> io::Result<()> {
     serve_with(listener, PATIENCE, numbers)
 }
 
-fn serve_with(listener: &TcpListener, patience: Duration, numbers: Numbers) -> io::Result<()> {
+fn serve_with(listener: &TcpListener, patience: Duration, numbers: &Numbers) -> io::Result<()> {
     for _ in 0..MAX_CLIENTS {
-        let (listener, numbers) = (listener.try_clone()?, Arc::clone(&numbers));
+        let (listener, numbers) = (listener.try_clone()?, Arc::clone(numbers));
         let work = move || {
             loop {
                 match listener.accept() {
@@ -125,7 +125,8 @@ mod tests {
 
     fn server(patience: Duration) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        serve_with(&listener, patience, Arc::new(|| "one 1\n".to_owned())).expect("threads");
+        let numbers: Numbers = Arc::new(|| "one 1\n".to_owned());
+        serve_with(&listener, patience, &numbers).expect("threads");
         listener.local_addr().expect("an address")
     }
 
