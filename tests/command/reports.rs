@@ -335,8 +335,11 @@ fn a_browser_runs_what_sorts_many_services_and_nothing_runs_past_the_edge_of_a_p
     for page in [many, page(QUICKSTART), page("captures/workers-with-own-keys")] {
         let page = page.replace("Content-Security-Policy", "x").replace("</body>", measure);
         std::fs::write(&path, page).expect("a temporary file");
-        let (document, _) = opened(&browser, at, &path, &["--dump-dom", "--window-size=390,844"]);
-        assert!(document.contains("data-over=\"0\""), "the page is wider than a phone");
+        for size in ["390,844", "1280,900"] {
+            let window = format!("--window-size={size}");
+            let (document, _) = opened(&browser, at, &path, &["--dump-dom", &window]);
+            assert!(document.contains("data-over=\"0\""), "the page is wider than {size}");
+        }
     }
 }
 

@@ -80,6 +80,8 @@ Exit status:
 const ANNOTATE_EXAMPLES: &str = "Examples:
   reshake annotate farm.pcapng -o told.pcapng
   wireshark -Y 'frame.comment contains \"reshake\"' told.pcapng
+  To hand on, with nobody named in it:
+    reshake annotate --redact farm.pcapng -o told.pcapng
 
 Exit status:
   0  the copy was written
@@ -90,6 +92,8 @@ Exit status:
 const EXTRACT_EXAMPLES: &str = "Examples:
   reshake extract farm.pcapng -o one.pcapng --connection c17af
   reshake extract farm.pcapng -o life.pcapng --connection c17af --session
+  To hand on, with nobody named in it:
+    reshake extract --redact farm.pcapng -o one.pcapng --connection c17af
 
 Exit status:
   0  the copy was written
