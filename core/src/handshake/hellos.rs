@@ -1,7 +1,5 @@
 //! What both sides say in clear: hellos, the messages that tell a full handshake from an abbreviated one, and alerts.
 
-use sha2::{Digest, Sha256};
-
 use super::credentials::{OfferedSessionId, Proposed, ProposedPsk, looks_external};
 use super::{HandshakeTracker, MAX_OFFERED};
 use crate::net::At;
@@ -188,13 +186,12 @@ impl HandshakeTracker {
         message: &Message<'_>,
         at: At,
         credential_store: &mut CredentialStore,
+        interner: &mut Interner,
     ) {
         match (side, message) {
             (Side::Server, Message::Certificate(certificate)) => {
-                let digest: [u8; 32] = Sha256::digest(certificate).into();
-                self.facts
-                    .certificate
-                    .get_or_insert((*digest.first_chunk().unwrap_or(&[0; 16]), at.frame));
+                let digest = interner.certificate(certificate);
+                self.facts.certificate.get_or_insert((digest, at.frame));
                 self.full(at);
             }
             (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, credential_store),

@@ -262,7 +262,7 @@ impl HandshakeTracker {
                     feedback = Feedback::ChangeCipherSpecIsDummy;
                 }
             }
-            RecordEvent::Message(message) => self.message(side, &message, at, credential_store),
+            RecordEvent::Message(message) => self.message(side, &message, at, credential_store, interner),
             RecordEvent::ChangeCipherSpec => self.change_cipher_spec(side, at),
             RecordEvent::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
             RecordEvent::Protected(record) => {

@@ -1,6 +1,7 @@
 //! Every credential ever seen, and who offered it.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -263,6 +264,14 @@ impl CredentialStore {
     #[must_use]
     pub const fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    /// Numbers that credentials bear which are still known: the first and the last there may be, and how many there are.
+    pub(crate) fn numbers(&self) -> (RangeInclusive<u32>, u32) {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let first = number(self.first * SHELF);
+        let last = number(self.entered).saturating_sub(1).max(first);
+        (first..=last, number(self.index.len()))
     }
 
     /// Number of credentials ever entered.

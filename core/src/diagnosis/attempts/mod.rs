@@ -13,9 +13,11 @@ mod foreign;
 mod necessity;
 
 use crate::net::Timestamp;
-use crate::session::{Connection, ConnectionId, CredentialId, Mechanism, Service, TransportKind};
+use crate::session::{ConnectionId, CredentialId, Mechanism, Service};
 use crate::store::{ConnectionStore, CredentialStore};
 
+use super::numbered::Numbered;
+use super::parties::Parties;
 use super::service::KeyName;
 
 pub(super) use build::BURST;
@@ -209,25 +211,24 @@ pub struct Attempts {
     entries: Vec<OfferedCredential>,
     parts: Vec<ServicePart>,
     services: Vec<Service>,
-    service_numbers: hashbrown::HashMap<Service, u32>,
     /// Rows by client, in the order of their hellos: where each client begins, and the rows.
     client_starts: Vec<u32>,
     client_rows: Vec<u32>,
     keys: Vec<KeyName>,
     /// The row of each connection.
-    by_connection: hashbrown::HashMap<ConnectionId, u32>,
+    by_connection: Numbered<u32>,
 }
 
 impl Attempts {
-    /// Of these connections in the order of their hellos.
+    /// Of the connections of these parties.
     #[must_use]
     pub fn of(
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
-        order: &[ConnectionId],
+        parties: &Parties,
         sources: &Sources<'_>,
     ) -> Self {
-        build::table(connection_store, credential_store, order, sources)
+        build::table(connection_store, credential_store, parties, sources)
     }
 
     /// A row.
@@ -284,7 +285,7 @@ impl Attempts {
     /// The row of a connection.
     #[must_use]
     pub fn of_connection(&self, id: ConnectionId) -> Option<&Row> {
-        self.rows.get(*self.by_connection.get(&id)? as usize)
+        self.rows.get(self.by_connection.get(id.0)? as usize)
     }
 
     /// The services with their parts.
@@ -296,12 +297,6 @@ impl Attempts {
     #[must_use]
     pub fn service(&self, number: u32) -> Option<&Service> {
         self.services.get(number as usize)
-    }
-
-    /// The part of a service, by its name.
-    #[must_use]
-    pub fn part_of(&self, service: &Service) -> Option<&ServicePart> {
-        self.part(*self.service_numbers.get(service)?)
     }
 
     /// The part of a service.
@@ -324,13 +319,6 @@ impl Attempts {
     pub fn key(&self, number: u32) -> Option<KeyName> {
         self.keys.get((number as usize).checked_sub(1)?).copied()
     }
-}
-
-/// Services of one transport may share a table, those of two never: a session of TLS over TCP is not resumed over QUIC
-/// or DTLS. The one place that says so.
-#[must_use]
-pub fn transport_of(connection: &Connection) -> TransportKind {
-    connection.transport.kind()
 }
 
 #[cfg(test)]
