@@ -77,6 +77,12 @@ impl History {
         history
     }
 
+    /// Who meets whom.
+    #[must_use]
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
     /// What may have been issued although nobody saw it.
     fn note_issues(&mut self, connection_store: &ConnectionStore) {
         let parties = Arc::clone(&self.parties);

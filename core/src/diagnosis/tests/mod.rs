@@ -191,7 +191,10 @@ fn clients_are_known_by_what_they_do_when_they_come_back() {
     );
     assert!(behaviour.offers());
     // Nobody is known to have done anything in a connection that is not kept.
-    assert_eq!(world.history.behaviour(ConnectionId(99)), super::ClientBehaviour::default());
+    assert_eq!(
+        world.history.behaviour(ConnectionId(99)),
+        super::ClientBehaviour::default()
+    );
 }
 
 #[test]
