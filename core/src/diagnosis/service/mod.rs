@@ -316,7 +316,8 @@ impl ServiceAnalyses {
         let of_places = parties.by_place();
         for (endpoint, ids) in parties.places().iter().copied().zip(of_places.iter()) {
             let members: Vec<_> = connection_store.in_turn(ids).collect();
-            let told = machines::tell_apart(&members);
+            let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
+            let told = machines::tell_apart(&members, &takeover::holders(announced));
             for (number, machine) in (1..).zip(&told) {
                 self.backend_of
                     .extend(machine.connections.iter().map(|id| (*id, number)));
@@ -334,7 +335,6 @@ impl ServiceAnalyses {
             if members.iter().any(|(_, connection)| connection.hello.yes().is_some()) {
                 found.named.insert(endpoint);
             }
-            let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
             let takeovers = takeover::find(&members, announced);
             if !takeovers.is_empty() {
                 found.takeovers.insert(endpoint, takeovers);
