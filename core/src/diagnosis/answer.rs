@@ -371,9 +371,13 @@ fn are(pattern: &Pattern, returning: usize) -> String {
 }
 
 fn nothing_wrong(tally: &ServiceTally) -> Answer {
-    let wrong = match tally.failed {
-        0 => "nothing is wrong".to_owned(),
-        failed => format!("{} without an offer failed", counted(failed, "handshake", "handshakes")),
+    let but = match tally.failed {
+        // Only of resumption: security findings stand beside it.
+        0 => ": resumption works".to_owned(),
+        failed => format!(
+            ", and {} without an offer failed",
+            counted(failed, "handshake", "handshakes")
+        ),
     };
     let sentence = if tally.all == tally.unclear {
         "What became of the handshakes is not visible in this capture.".to_owned()
@@ -391,12 +395,12 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
         }
     } else if tally.offers() == 0 {
         match tally.all {
-            1 => "The one connection is a first visit: nothing could be resumed, and nothing is wrong.".to_owned(),
-            all => format!("All {all} connections are first visits: nothing could be resumed, and nothing is wrong."),
+            1 => "The one connection is a first visit: there was nothing to resume.".to_owned(),
+            all => format!("All {all} connections are first visits: there was nothing to resume."),
         }
     } else {
         format!(
-            "{} resumed, and {wrong}.",
+            "{} resumed{but}.",
             part_of(
                 tally.resumed,
                 tally.returning(),
@@ -430,7 +434,7 @@ mod tests {
         let one = told(vec![full(1)]);
         assert_eq!(
             one.sentence,
-            "The one connection is a first visit: nothing could be resumed, and nothing is wrong."
+            "The one connection is a first visit: there was nothing to resume."
         );
         assert_eq!(one.action, None);
     }
@@ -499,7 +503,7 @@ mod tests {
         };
         let answer = told((1..=4).map(sealed).collect());
         assert!(answer.sentence.contains("3 of 4 connections"), "{}", answer.sentence);
-        assert!(!answer.sentence.contains("nothing is wrong"), "{}", answer.sentence);
+        assert!(!answer.sentence.contains("resumption works"), "{}", answer.sentence);
         assert!(answer.action.is_some());
     }
 

@@ -61,8 +61,11 @@ impl HandshakeTracker {
     }
 
     fn client_inner(&mut self, message: &Message<'_>, at: At, offset: u64) {
+        if let Message::Certificate(certificate) = message {
+            self.client_certificate(certificate, at);
+        }
         if *message == Message::Other(HandshakeType::END_OF_EARLY_DATA) {
-            self.end_of_early_data = Some(Box::new(at));
+            self.opened.rare.get_or_insert_default().end_of_early_data = Some(at);
         }
         if *message == Message::Other(HandshakeType::FINISHED) {
             self.facts.client_side.finished = Some(at);

@@ -248,6 +248,16 @@ pub enum TicketsInferred {
     Unclear,
 }
 
+/// A certificate that a client showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+pub struct ClientCertificate {
+    /// Its Certificate message.
+    pub frame: FrameRef,
+    /// Until when it is valid; `None` where that cannot be read.
+    pub not_after: Option<Timestamp>,
+}
+
 /// The facts of one TLS connection.
 ///
 /// Stands in memory as written: service analysis looks at every connection again and again, and what it looks at most are the
@@ -312,6 +322,9 @@ pub struct Connection {
     pub certificate: Option<([u8; 16], FrameRef)>,
     /// The server asked for a client certificate. In TLS 1.3 it takes keys.
     pub certificate_request: Option<FrameRef>,
+    /// The client's certificate. In TLS 1.3 it takes keys. Boxed because few clients have one.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub client_certificate: Option<Box<ClientCertificate>>,
     /// The server withdrew a promised ticket (RFC 5077 §3.3).
     pub ticket_withdrawn: Option<FrameRef>,
     /// Where it is torn off, for a run whose connections are to be joined with those of other runs.
