@@ -20,6 +20,7 @@ use std::hint::black_box;
 use std::io::Cursor;
 
 use reshake::model::Report;
+use reshake::redact::{Aliases, KEY_LENGTH, PacketRedactor, RedactionKey};
 use reshake::render::json;
 use reshake_core::decrypt::{ConnectionKeys, KeyLogReader, Readiness, Secrets, Speaker};
 use reshake_core::engine::{Engine, Limits};
@@ -95,6 +96,34 @@ fn file(data: &[u8]) {
         black_box(packet.data.iter().fold(0_u8, |sum, byte| sum ^ byte));
     }
     assert!(source.capture().packets >= last, "frames beyond the last were counted");
+    redacted(data);
+}
+
+/// New packets instead of those of a file: whatever stands in it, they have the addresses of documentation or are empty.
+fn redacted(data: &[u8]) {
+    let open = || reshake::capture::from_reader("fuzz", Box::new(Cursor::new(data.to_vec())), None, 0);
+    let Some(key) = RedactionKey::new(vec![1; KEY_LENGTH].into()) else {
+        return;
+    };
+    let mut packets = PacketRedactor::new(&Aliases::new(&key));
+    for first in [true, false] {
+        let Ok(mut source) = open() else { return };
+        for _ in 0..MAX_PACKETS {
+            let Some(packet) = source.next() else { break };
+            if first {
+                packets.learn(&packet);
+                continue;
+            }
+            let frame = packets.frame(&packet);
+            let of_documentation = |at: usize| frame.bytes.get(at..at + 4) == Some(&[0x20, 0x01, 0x0d, 0xb8]);
+            let is_empty = frame.bytes.len() == 14;
+            assert!(is_empty || of_documentation(22) && of_documentation(38), "an address");
+            assert!(frame.bytes.len() <= frame.length as usize, "more than was on the wire");
+        }
+        if first {
+            packets.learned();
+        }
+    }
 }
 
 /// Link types of the frames, by the first byte of the input; any other byte is the type itself.

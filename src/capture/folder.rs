@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{SourceError, pcap, pcapng};
+use super::{SourceError, is_standard_input, name_of, pcap, pcapng};
 
 /// Captures of one folder at most: one more than can be told apart by their index fails when it is opened.
 const MAX_FILES: usize = 1 << 16;
@@ -15,17 +15,18 @@ const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 /// The inputs with every folder replaced by the captures in it, in the order of their names: that is the order in which
 /// rotated files were written. Folders in folders, hidden files and whatever is no capture are passed over.
 #[must_use]
-pub fn expand(inputs: &[String]) -> (Vec<String>, Vec<SourceError>) {
+pub fn expand(inputs: &[impl AsRef<Path>]) -> (Vec<PathBuf>, Vec<SourceError>) {
     let (mut files, mut errors) = (Vec::new(), Vec::new());
     for path in inputs {
-        if path == "-" || !Path::new(path).is_dir() {
-            files.push(path.clone());
+        let path = path.as_ref();
+        if is_standard_input(path) || !path.is_dir() {
+            files.push(path.to_owned());
             continue;
         }
-        match captures_in(Path::new(path)) {
+        match captures_in(path) {
             Ok(found) => files.extend(found),
             Err(cause) => errors.push(SourceError::Open {
-                path: path.clone(),
+                path: name_of(path),
                 cause,
             }),
         }
@@ -33,7 +34,7 @@ pub fn expand(inputs: &[String]) -> (Vec<String>, Vec<SourceError>) {
     (files, errors)
 }
 
-fn captures_in(folder: &Path) -> io::Result<Vec<String>> {
+fn captures_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
         .filter_map(Result::ok)
         .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
@@ -42,19 +43,10 @@ fn captures_in(folder: &Path) -> io::Result<Vec<String>> {
         .take(MAX_FILES)
         .collect();
     paths.sort_unstable();
-    let mut names = Vec::new();
-    for path in paths {
-        let name = path.into_os_string().into_string();
-        names.push(
-            name.map_err(|name| {
-                io::Error::other(format!("'{}' in it is not UTF-8; rename it", name.to_string_lossy()))
-            })?,
-        );
-    }
-    if names.is_empty() {
+    if paths.is_empty() {
         return Err(io::Error::other("the folder holds no capture"));
     }
-    Ok(names)
+    Ok(paths)
 }
 
 /// Whether a file begins as captures do. A pipe or device is not looked at: that would take its first bytes away.
@@ -84,10 +76,7 @@ mod tests {
         fs::create_dir(folder.path().join("more")).expect("a folder");
         let path = folder.path().to_str().expect("UTF-8").to_owned();
         let (files, errors) = expand(&["-".to_owned(), path.clone(), "x.pcap".to_owned()]);
-        let names: Vec<&str> = files
-            .iter()
-            .map(|file| file.rsplit('/').next().unwrap_or_default())
-            .collect();
+        let names: Vec<&str> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
         assert_eq!(names, ["-", "a.pcap2", "b.pcap", "x.pcap"]);
         assert!(errors.is_empty());
 

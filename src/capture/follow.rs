@@ -4,13 +4,14 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use super::input::Input;
-use super::{Source, SourceError, detect, open_file, unwrap};
+use super::{Source, SourceError, detect, name_of, open_file, unwrap};
 use reshake_core::net::{Capture, Packet, Timestamp};
 
 /// How long to wait at the end of the file before looking again.
@@ -20,11 +21,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 type Wait = Arc<dyn Fn() + Send + Sync>;
 
 /// Opens a file to follow it.
-pub(super) fn open(path: &str, capture: u16, stop: Arc<AtomicBool>) -> Result<Box<dyn Source>, SourceError> {
+pub(super) fn open(path: &Path, capture: u16, stop: Arc<AtomicBool>) -> Result<Box<dyn Source>, SourceError> {
     open_waiting(path, capture, stop, Arc::new(|| thread::sleep(PAUSE)))
 }
 
-fn open_waiting(path: &str, capture: u16, stop: Arc<AtomicBool>, wait: Wait) -> Result<Box<dyn Source>, SourceError> {
+fn open_waiting(path: &Path, capture: u16, stop: Arc<AtomicBool>, wait: Wait) -> Result<Box<dyn Source>, SourceError> {
     let (file, _) = open_file(path)?;
     let replaced = Arc::new(AtomicBool::new(false));
     let reader = Follow {
@@ -35,9 +36,10 @@ fn open_waiting(path: &str, capture: u16, stop: Arc<AtomicBool>, wait: Wait) -> 
         replaced: Arc::clone(&replaced),
         wait: Arc::clone(&wait),
     };
-    let input = Input::new(path, Box::new(reader), None, capture);
+    let input = Input::new(&name_of(path), Box::new(reader), None, capture);
     Ok(Box::new(Followed {
         source: detect(unwrap(input.stopped_by(Arc::clone(&stop))))?,
+        path: path.to_owned(),
         successor: Some((replaced, stop, wait)),
     }))
 }
@@ -47,7 +49,7 @@ struct Follow {
     file: File,
     /// Bytes read so far.
     position: u64,
-    path: String,
+    path: PathBuf,
     stop: Arc<AtomicBool>,
     /// Set once the file ends because another took its place.
     replaced: Arc<AtomicBool>,
@@ -106,6 +108,7 @@ impl Read for Follow {
 /// A followed file, and what is needed to go on with the one that takes its place.
 struct Followed {
     source: Box<dyn Source>,
+    path: PathBuf,
     successor: Option<(Arc<AtomicBool>, Arc<AtomicBool>, Wait)>,
 }
 
@@ -133,7 +136,7 @@ impl Source for Followed {
     fn successor(&mut self, capture: u16) -> Option<Result<Box<dyn Source>, SourceError>> {
         self.successor
             .take_if(|(replaced, ..)| replaced.load(Ordering::Relaxed))
-            .map(|(_, stop, wait)| open_waiting(&self.source.capture().path, capture, stop, wait))
+            .map(|(_, stop, wait)| open_waiting(&self.path, capture, stop, wait))
     }
 }
 
@@ -155,8 +158,7 @@ mod tests {
         let (front, back) = bytes.split_at(24 + 56 + 10);
         file.write_all(front).expect("writing");
         let stop = Arc::new(AtomicBool::new(false));
-        let path = file.path().to_str().expect("a UTF-8 path").to_owned();
-        let mut source = open_following(&path, 0, Arc::clone(&stop)).expect("a capture");
+        let mut source = open_following(file.path(), 0, Arc::clone(&stop)).expect("a capture");
         assert!(source.next().is_some());
         let back = back.to_vec();
         let writer = thread::spawn(move || {
@@ -179,7 +181,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("followed.pcap");
         fs::write(&path, plain_pcap(2)).expect("written");
-        let name = path.to_str().expect("a UTF-8 path").to_owned();
+        let name = path.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let acts = Mutex::new(acts.into_iter());
         let wait: Wait = Arc::new({

@@ -1,6 +1,7 @@
 //! A key log file: read to its end, and on from there when it has grown. What its lines mean is not known here.
 
 use std::io::{self, Read};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -8,6 +9,8 @@ use super::{SourceError, Stream};
 
 /// Bytes read at once.
 const PIECE: usize = 1 << 18;
+/// Bytes of a key log at most: those of some ten million connections. A device as `/dev/zero` has no end.
+const MAX_BYTES: u64 = 4 << 30;
 
 /// A key log that may still be written to.
 pub struct KeyLogFile {
@@ -15,6 +18,9 @@ pub struct KeyLogFile {
     file: Box<dyn Read + Send>,
     /// Read secrets pass through here, so it is wiped in the end.
     buffer: Zeroizing<Vec<u8>>,
+    /// Bytes read so far, and how many may be.
+    read: u64,
+    most: u64,
 }
 
 impl KeyLogFile {
@@ -23,7 +29,7 @@ impl KeyLogFile {
     /// # Errors
     ///
     /// When it cannot be opened, or is a directory.
-    pub fn open(path: &str) -> Result<Self, SourceError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SourceError> {
         Stream::open(path).map(Self::of)
     }
 
@@ -34,6 +40,8 @@ impl KeyLogFile {
             path: stream.name,
             file: stream.reader,
             buffer: Zeroizing::new(vec![0; PIECE]),
+            read: 0,
+            most: MAX_BYTES,
         }
     }
 
@@ -47,11 +55,23 @@ impl KeyLogFile {
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// Those of the system, and once that the log is too long.
     pub fn more(&mut self) -> Result<&[u8], SourceError> {
+        if self.read > self.most {
+            return Ok(&[]);
+        }
         loop {
             match self.file.read(&mut self.buffer) {
-                Ok(count) => return Ok(self.buffer.get(..count).unwrap_or_default()),
+                Ok(count) => {
+                    self.read += count as u64;
+                    if self.read > self.most {
+                        return Err(SourceError::KeyLog {
+                            path: self.path.clone(),
+                            cause: io::Error::other(format!("it is longer than {} MiB", self.most >> 20)),
+                        });
+                    }
+                    return Ok(self.buffer.get(..count).unwrap_or_default());
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) => {
                     return Err(SourceError::KeyLog {
@@ -81,6 +101,24 @@ mod tests {
         assert_eq!(log.more().expect("readable"), b"");
         file.write_all(b"o\n").expect("writing");
         assert_eq!(log.more().expect("readable"), b"o\n");
+    }
+
+    #[test]
+    fn a_log_without_an_end_ends_and_that_is_said_once() {
+        let mut log = KeyLogFile::of(Stream {
+            name: "zeros".to_owned(),
+            reader: Box::new(io::repeat(0)),
+            size: None,
+        });
+        log.most = 2 * PIECE as u64;
+        assert_eq!(log.more().expect("readable").len(), PIECE);
+        assert_eq!(log.more().expect("readable").len(), PIECE);
+        let error = log.more().expect_err("too long").to_string();
+        assert!(
+            error.starts_with("zeros: reading the key log failed: it is longer than"),
+            "{error}"
+        );
+        assert_eq!(log.more().expect("nothing more"), b"");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -27,6 +28,7 @@ mod folder;
 mod follow;
 mod input;
 mod keylog;
+mod name;
 mod pcap;
 mod pcapng;
 mod pipe;
@@ -41,6 +43,7 @@ pub use annotated::{Annotated, Comments};
 pub use facts::{FactFile, Line};
 pub use folder::expand;
 pub use keylog::KeyLogFile;
+pub use name::{is_standard_input, name_of};
 pub use pipe::Pipe;
 pub use record::{Recorded, Rotation};
 pub use timeline::Timeline;
@@ -218,10 +221,11 @@ impl Stream {
     /// # Errors
     ///
     /// When it cannot be opened, or is a directory.
-    pub fn open(path: &str) -> Result<Self, SourceError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SourceError> {
+        let path = path.as_ref();
         let (file, size) = open_file(path)?;
         Ok(Self {
-            name: path.to_owned(),
+            name: name_of(path),
             reader: Box::new(file),
             size,
         })
@@ -242,10 +246,10 @@ pub enum OpenedInput {
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
-    let stream = if path == "-" {
+pub fn recognise(path: &Path, capture: u16) -> Result<OpenedInput, SourceError> {
+    let stream = if is_standard_input(path) {
         Stream {
-            name: path.to_owned(),
+            name: name_of(path),
             reader: Box::new(io::stdin()),
             size: None,
         }
@@ -260,19 +264,19 @@ pub fn recognise(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise_one_of_many(path: &str, capture: u16) -> Result<OpenedInput, SourceError> {
+pub fn recognise_one_of_many(path: &Path, capture: u16) -> Result<OpenedInput, SourceError> {
     let (file, size) = open_file(path)?;
     // A pipe cannot be opened again where it was left.
     let Some(reader) = size.and_then(|_| Reopened::of(path, &file)) else {
         let stream = Stream {
-            name: path.to_owned(),
+            name: name_of(path),
             reader: Box::new(file),
             size,
         };
         return recognise_stream(stream, capture);
     };
     drop(file);
-    let mut input = Input::new(path, Box::new(reader), size, capture);
+    let mut input = Input::new(&name_of(path), Box::new(reader), size, capture);
     input.buffer.stay_small();
     recognise_input(input)
 }
@@ -299,12 +303,13 @@ fn recognise_input(input: Input) -> Result<OpenedInput, SourceError> {
 /// # Errors
 ///
 /// When the file cannot be opened, is empty, or is not a capture.
-pub fn open(path: &str, capture: u16) -> Result<Box<dyn Source>, SourceError> {
-    if path == "-" {
-        return from_reader(path, Box::new(io::stdin()), None, capture);
+pub fn open(path: impl AsRef<Path>, capture: u16) -> Result<Box<dyn Source>, SourceError> {
+    let path = path.as_ref();
+    if is_standard_input(path) {
+        return from_reader("-", Box::new(io::stdin()), None, capture);
     }
     let (file, size) = open_file(path)?;
-    from_reader(path, Box::new(file), size, capture)
+    from_reader(&name_of(path), Box::new(file), size, capture)
 }
 
 /// A capture for whoever copies it.
@@ -334,8 +339,8 @@ pub fn content(stream: Stream) -> Result<Content, SourceError> {
 /// # Errors
 ///
 /// As [`open`]; an empty file is waited for.
-pub fn open_following(path: &str, capture: u16, stop: Arc<AtomicBool>) -> Result<Box<dyn Source>, SourceError> {
-    if path == "-" {
+pub fn open_following(path: &Path, capture: u16, stop: Arc<AtomicBool>) -> Result<Box<dyn Source>, SourceError> {
+    if is_standard_input(path) {
         return open(path, capture);
     }
     follow::open(path, capture, stop)
@@ -355,9 +360,9 @@ pub fn from_reader(
     detect(unwrap(Input::new(name, reader, size, capture)))
 }
 
-fn open_file(path: &str) -> Result<(File, Option<u64>), SourceError> {
+fn open_file(path: &Path) -> Result<(File, Option<u64>), SourceError> {
     let failed = |cause| SourceError::Open {
-        path: path.to_owned(),
+        path: name_of(path),
         cause,
     };
     let file = File::open(path).map_err(failed)?;

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use super::blocks::Blocks;
-use super::{Pause, Source, SourceError};
+use super::{Pause, Source, SourceError, name_of};
 use reshake_core::net::{Capture, Packet, Timestamp};
 
 /// When a file is full and how many are kept.
@@ -34,9 +34,9 @@ impl Recorded {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new(source: Box<dyn Source>, path: &str, rotation: Rotation) -> Result<Self, SourceError> {
-        let recorder = Recorder::new(Path::new(path), rotation).map_err(|cause| SourceError::Write {
-            path: path.to_owned(),
+    pub fn new(source: Box<dyn Source>, path: &Path, rotation: Rotation) -> Result<Self, SourceError> {
+        let recorder = Recorder::new(path, rotation).map_err(|cause| SourceError::Write {
+            path: name_of(path),
             cause,
         })?;
         Ok(Self {
@@ -54,7 +54,7 @@ impl Source for Recorded {
         if let (Some(recorder), Some(packet)) = (&mut self.recorder, &packet)
             && let Err(cause) = recorder.write(packet)
         {
-            let path = recorder.path.display().to_string();
+            let path = name_of(&recorder.path);
             let error = SourceError::Write { path, cause };
             self.news.push(format!("{error}; the analysis goes on without it"));
             self.error = Some(error);
@@ -89,7 +89,7 @@ impl Source for Recorded {
         self.source.close();
         let dropped = self.source.capture().dropped;
         if let Some(recorder) = self.recorder.take() {
-            let path = recorder.path.display().to_string();
+            let path = name_of(&recorder.path);
             if let Err(cause) = recorder.close(dropped) {
                 self.error = Some(SourceError::Write { path, cause });
             }
@@ -220,8 +220,7 @@ mod tests {
     fn record(rotation: Rotation) -> (tempfile::TempDir, Vec<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("all.pcapng");
-        let name = path.to_str().expect("a UTF-8 path");
-        let mut recorded = Recorded::new(source(&plain_pcap(9)), name, rotation).expect("a file");
+        let mut recorded = Recorded::new(source(&plain_pcap(9)), &path, rotation).expect("a file");
         assert_eq!(drain(&mut recorded).len(), 9);
         recorded.close();
         assert!(recorded.error().is_none());

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A file that is opened for each piece, which is some kilobytes: opening costs less than reading them.
 pub(super) struct Reopened {
@@ -16,7 +16,7 @@ type Identity = (u64, u64);
 
 impl Reopened {
     /// Reads the file at `path` from its start; `None` where the system cannot tell whether it is still the same one.
-    pub(super) fn of(path: &str, file: &File) -> Option<Self> {
+    pub(super) fn of(path: &Path, file: &File) -> Option<Self> {
         Some(Self {
             path: path.into(),
             offset: 0,
@@ -61,8 +61,7 @@ mod tests {
         let path = folder.path().join("a.pcap");
         let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
         std::fs::write(&path, &bytes).expect("a temporary file");
-        let path = path.to_str().expect("UTF-8");
-        let mut file = Reopened::of(path, &File::open(path).expect("the file")).expect("an identity");
+        let mut file = Reopened::of(&path, &File::open(&path).expect("the file")).expect("an identity");
         let mut read = Vec::new();
         file.read_to_end(&mut read).expect("read");
         assert_eq!(read, bytes);
@@ -73,8 +72,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a.pcap");
         std::fs::write(&path, [1; 100]).expect("a temporary file");
-        let name = path.to_str().expect("UTF-8");
-        let mut file = Reopened::of(name, &File::open(name).expect("the file")).expect("an identity");
+        let mut file = Reopened::of(&path, &File::open(&path).expect("the file")).expect("an identity");
         file.read_exact(&mut [0; 10]).expect("read");
         let other = folder.path().join("b.pcap");
         std::fs::write(&other, [2; 100]).expect("a temporary file");

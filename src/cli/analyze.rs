@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use super::args::{Analyze, ReportFormat, Time};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, interrupt, keylogs, print, print_form, read_until, terminal};
+use crate::capture::is_standard_input;
 use crate::facts;
 use crate::model::document::Bounds;
 use crate::model::{Report, SelectError, Selection};
@@ -18,7 +19,7 @@ use reshake_core::engine::{Limits, Shard};
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let inputs = arguments.inputs();
-    if inputs.iter().filter(|input| *input == "-").count() > 1 {
+    if inputs.iter().filter(|input| is_standard_input(input)).count() > 1 {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
@@ -51,7 +52,11 @@ pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let mut run = read_until(&inputs, &options, arguments.quiet, &stop);
     // What is left takes no long: from here on a signal ends it at once.
     stop.store(true, Ordering::Relaxed);
-    if let Some(name) = inputs.first().filter(|name| is_misspelt_command(name)) {
+    if let Some(name) = inputs
+        .first()
+        .and_then(|path| path.to_str())
+        .filter(|name| is_misspelt_command(name))
+    {
         complain(&format!(
             "neither a file nor a command is called '{name}'; 'reshake --help' lists the commands"
         ));

@@ -1,12 +1,13 @@
 //! `reshake check`: captures against rules, in the exit status.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::Path;
 
 use super::args::gate::{CheckArgs, CheckForm, Output};
 use super::redact::Redaction;
 use super::{Done, Status, complain, damage, keylogs, print, print_form, read, read_whole};
+use crate::capture::{is_standard_input, name_of};
 use crate::check::render::{self, Asked, CheckFormat};
 use crate::check::{Baseline, Origin, Rules, begin, show};
 use crate::diff::DiffSide;
@@ -18,11 +19,11 @@ use reshake_core::engine::Limits;
 /// Bytes of a rule file at most.
 const MAX_RULES: u64 = 1 << 20;
 /// Bytes of an earlier report at most.
-pub(super) const MAX_REPORT: u64 = 4 << 30;
+const MAX_REPORT: u64 = 4 << 30;
 
 pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
     if arguments.init {
-        return begin_rules(arguments.rules.as_deref().unwrap_or("reshake.toml"));
+        return begin_rules(arguments.rules.as_deref().unwrap_or(Path::new("reshake.toml")));
     }
     let mut rules = rules(arguments.rules.as_deref(), arguments.demands.given())?;
     if arguments.print_rules {
@@ -64,11 +65,12 @@ pub(super) fn run(arguments: &CheckArgs, coloured: bool) -> Done {
 }
 
 /// Writes the rule file to begin with, where none is.
-fn begin_rules(path: &str) -> Done {
+fn begin_rules(file: &Path) -> Done {
+    let path = name_of(file);
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .open(path)
+        .open(file)
         .and_then(|mut file| file.write_all(begin().as_bytes()));
     match written {
         Ok(()) => {
@@ -118,7 +120,7 @@ fn options(arguments: &CheckArgs) -> Result<RunOptions, Status> {
 
 /// The rules of the file, then those of the flags.
 pub(super) fn rules<'a>(
-    file: Option<&str>,
+    file: Option<&Path>,
     flags: impl Iterator<Item = (&'static str, &'a str)>,
 ) -> Result<Rules, Status> {
     let terms = |text: &str| {
@@ -128,16 +130,16 @@ pub(super) fn rules<'a>(
     let mut rules = Rules::default();
     let faults = (|| {
         if let Some(path) = file {
-            let read = read_whole(Path::new(path), MAX_RULES)
+            let read = read_whole(path, MAX_RULES)
                 .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is not UTF-8")));
             let text = match read {
                 Ok(text) => text,
                 Err(error) => {
-                    complain(&format!("{path}: rules cannot be read: {error}"));
+                    complain(&format!("{}: rules cannot be read: {error}", name_of(path)));
                     return Err(Status::Usage);
                 }
             };
-            rules.add_file(path, &text, &terms).map_err(fault)?;
+            rules.add_file(&name_of(path), &text, &terms).map_err(fault)?;
         }
         for (name, text) in flags {
             rules.add_flag(name, text, &terms).map_err(fault)?;
@@ -163,7 +165,7 @@ fn usable(arguments: &CheckArgs, rules: &Rules) -> Result<(), Status> {
     if rules.is_bare() {
         return refuse("there is no rule to check; give one, as --min-returning-share 0.9 (reshake check --help)");
     }
-    if arguments.files.iter().filter(|input| *input == "-").count() > 1 {
+    if arguments.files.iter().filter(|input| is_standard_input(input)).count() > 1 {
         return refuse("standard input ('-') can be read only once");
     }
     if arguments.format.iter().filter(|output| output.file.is_none()).count() > 1 {
@@ -188,17 +190,31 @@ pub(super) fn baseline((path, origin): &(String, Origin)) -> Result<Baseline, St
         Origin::File { path: rules, .. } => Path::new(rules).parent().unwrap_or(Path::new("")).join(path),
         Origin::Default | Origin::Flag(_) => Path::new(path).to_owned(),
     };
-    let json =
-        read_whole(&file, MAX_REPORT).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+    let json = read_report(&file).map_err(|error| unreadable(format!("baseline {}: {error}", name_of(&file))))?;
     let side =
-        DiffSide::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", file.display())))?;
+        DiffSide::parse(path, &json).map_err(|error| unreadable(format!("baseline {}: {error}", name_of(&file))))?;
     match side.selection {
         None => Ok(side.baseline()),
         Some(terms) => Err(unreadable(format!(
             "baseline {}: shows selected connections only ({terms}); make it without --where",
-            file.display()
+            name_of(&file)
         ))),
     }
+}
+
+/// A report in JSON. What does not begin as one is not read to its end, which a device as `/dev/zero` does not have.
+pub(super) fn read_report(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut json = Vec::new();
+    (&mut file).take(4096).read_to_end(&mut json)?;
+    if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(io::Error::other("is no JSON report: it does not begin with '{'"));
+    }
+    file.take(MAX_REPORT + 1 - json.len() as u64).read_to_end(&mut json)?;
+    if json.len() as u64 > MAX_REPORT {
+        return Err(io::Error::other(format!("is longer than {} GiB", MAX_REPORT >> 30)));
+    }
+    Ok(json)
 }
 
 /// Writes every form; whether each could be written.

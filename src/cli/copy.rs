@@ -1,20 +1,24 @@
 //! `reshake annotate` and `reshake extract`: a capture in, a capture out.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use hashbrown::HashSet;
 
 use super::args::{Annotate, Copying, Extract};
 use super::output::OutputFile;
+use super::redact::Redaction;
 use super::session::find;
 use super::{Done, Status, complain, keylogs, read};
-use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, copy, lines_of, randoms};
-use crate::capture::{self, KeyLogFile, Stream};
+use crate::capture::copy::{Changes, Copied, CopyError, Excerpt, anew, copy, lines_of, randoms};
+use crate::capture::{self, KeyLogFile, Stream, is_standard_input, name_of};
 use crate::model::session::{Life, NameMeaning};
 use crate::model::{Report, connection_id};
+use crate::redact::PacketRedactor;
 use crate::render::annotations::{Annotations, connections_called};
 use crate::run::{Run, RunOptions};
 use crate::wording::counted;
+use reshake_core::net::Packet;
 use reshake_core::session::{Connection, ConnectionId};
 
 /// Connections listed of a beginning that several ids have.
@@ -32,7 +36,9 @@ struct CopyJob {
 
 pub(super) fn annotate(arguments: &Annotate) -> Done {
     let selection = super::analyze::selection(arguments.select.as_deref())?;
-    let job = begin(&arguments.copying)?;
+    let mut redaction = Redaction::of(&arguments.copying.redact)?;
+    let mut job = begin(&arguments.copying)?;
+    let selection = redaction.apply(&mut job.run, selection);
     let report = Report::of_selected(&job.run.engine, job.run.captures.clone(), selection);
     let annotated = Annotated {
         annotations: Annotations::of(&report, 0),
@@ -43,10 +49,18 @@ pub(super) fn annotate(arguments: &Annotate) -> Done {
         let frames = counted(frames, "frame", "frames");
         format!("{} on {frames}", counted(copied.comments, "comment", "comments"))
     };
-    Ok(write(&arguments.copying, job.output, &job.run, &annotated, told))
+    Ok(write(
+        &arguments.copying,
+        &redaction,
+        job.output,
+        &job.run,
+        &annotated,
+        told,
+    ))
 }
 
 pub(super) fn extract(arguments: &Extract) -> Done {
+    let redaction = Redaction::of(&arguments.copying.redact)?;
     let job = begin(&arguments.copying)?;
     let report = Report::of(&job.run.engine, job.run.captures.clone());
     let Some(ids) = wanted(arguments, &report) else {
@@ -70,7 +84,14 @@ pub(super) fn extract(arguments: &Extract) -> Done {
             counted(chosen.len() as u64, "connection", "connections")
         )
     };
-    Ok(write(&arguments.copying, job.output, &job.run, &excerpt, told))
+    Ok(write(
+        &arguments.copying,
+        &redaction,
+        job.output,
+        &job.run,
+        &excerpt,
+        told,
+    ))
 }
 
 /// Opens the output, then analyses the input: what cannot be written is said before the work.
@@ -79,11 +100,13 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
         complain(&line);
         Status::Usage
     };
-    if arguments.redact {
-        let line = "--redact: packets are copied as they are; to hand on a report without names, use analyze --redact";
-        return Err(usage(line.to_owned()));
+    let is_redacted = arguments.redact.redact || arguments.redact.key.is_some();
+    if arguments.embed_keys && is_redacted {
+        return Err(usage(
+            "--embed-keys: what keys would open is not in a copy that is redacted".to_owned(),
+        ));
     }
-    if arguments.file == "-" {
+    if is_standard_input(&arguments.file) {
         return Err(usage(
             "standard input ('-') cannot be read twice; give a file".to_owned(),
         ));
@@ -94,7 +117,7 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
             "--embed-keys: there is no key log; give one as --keylog FILE".to_owned(),
         ));
     }
-    let output = OutputFile::begin(&arguments.output, &arguments.file).map_err(|(line, status)| {
+    let output = OutputFile::begin(&arguments.output, Some(&arguments.file)).map_err(|(line, status)| {
         complain(&line);
         status
     })?;
@@ -120,7 +143,7 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
 }
 
 /// The lines of a key log that belong to these connections: whoever gets the copy gets no other secret.
-fn read_keys(path: &str, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
+fn read_keys(path: &Path, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
     let mut file = KeyLogFile::open(path).map_err(|error| error.to_string())?;
     let mut log = Vec::new();
     loop {
@@ -130,7 +153,10 @@ fn read_keys(path: &str, randoms: &HashSet<String>) -> Result<Vec<u8>, String> {
         }
         log.extend_from_slice(bytes);
         if log.len() > MAX_EMBEDDED {
-            return Err(format!("{path}: is too long a key log to be put into a capture"));
+            return Err(format!(
+                "{}: is too long a key log to be put into a capture",
+                name_of(path)
+            ));
         }
     }
 }
@@ -190,16 +216,25 @@ fn sessions(report: &Report<'_>, id: ConnectionId) -> Vec<NameMeaning> {
 
 fn write(
     arguments: &Copying,
+    redaction: &Redaction,
     mut output: OutputFile,
     run: &Run,
     changes: &dyn Changes,
     told: impl FnOnce(&Copied) -> String,
 ) -> Status {
-    let original = Stream::open(&arguments.file).map_err(CopyError::from);
-    let copied = match original.and_then(|original| copy(original, changes, &mut output)) {
+    let copied = match redaction.packets() {
+        Some(packets) => copy_redacted(&arguments.file, packets, changes, &mut output),
+        None => Stream::open(&arguments.file)
+            .map_err(CopyError::from)
+            .and_then(|original| copy(original, changes, &mut output)),
+    };
+    let copied = match copied {
         Ok(copied) => copied,
         Err(CopyError::Write(error)) => {
-            complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
+            complain(&format!(
+                "-o: {}: cannot be written: {error}",
+                name_of(&arguments.output)
+            ));
             return Status::Unreadable;
         }
         Err(error) => {
@@ -211,12 +246,16 @@ fn write(
     if copied.frames != read {
         complain(&format!(
             "{}: has {} frames now and had {read} when it was analysed: it was changed, or is damaged; nothing was written",
-            arguments.file, copied.frames
+            name_of(&arguments.file),
+            copied.frames
         ));
         return Status::Unreadable;
     }
     if let Err(error) = output.finish() {
-        complain(&format!("-o: {}: cannot be written: {error}", arguments.output));
+        complain(&format!(
+            "-o: {}: cannot be written: {error}",
+            name_of(&arguments.output)
+        ));
         return Status::Unreadable;
     }
     if copied.homeless > 0 {
@@ -232,9 +271,34 @@ fn write(
         ));
     }
     if !arguments.quiet {
-        complain(&format!("{}: {}", arguments.output, told(&copied)));
+        complain(&format!("{}: {}", name_of(&arguments.output), told(&copied)));
     }
     Status::Analysed
+}
+
+/// A copy in which nobody is named: one pass to know what stands in the packets, another to write them.
+fn copy_redacted(
+    file: &Path,
+    mut packets: PacketRedactor,
+    changes: &dyn Changes,
+    out: &mut OutputFile,
+) -> Result<Copied, CopyError> {
+    let mut source = capture::open(file, 0)?;
+    while let Some(packet) = source.next() {
+        packets.learn(&packet);
+    }
+    packets.learned();
+    if packets.is_full() {
+        complain(&format!(
+            "{}: holds more than can be remembered of it: from some packet on, what the copy has of TLS is zeros",
+            name_of(file)
+        ));
+    }
+    let mut make = |packet: &Packet<'_>| {
+        let frame = packets.frame(packet);
+        (frame.bytes, frame.length)
+    };
+    anew(capture::open(file, 0)?.as_mut(), changes, &mut make, out)
 }
 
 /// The whole capture with comments.

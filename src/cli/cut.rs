@@ -2,31 +2,39 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::capture::copy::{Excerpt, copy};
-use crate::capture::{self, Stream};
+use crate::capture::{self, Stream, is_standard_input, name_of};
 use crate::model::Report;
 use crate::tui::event::Cutter;
+use reshake_core::net::Capture;
 use reshake_core::session::ConnectionId;
 
 /// Files of one name that are tried.
 const MAX_NAMES: u32 = 10_000;
 
 /// Takes packets from these captures, in the order of the report.
-pub(super) fn cutter(paths: Vec<String>) -> Cutter {
+pub(super) fn cutter(inputs: &[PathBuf], captures: &[Capture]) -> Cutter {
+    let (files, _) = capture::expand(inputs);
+    // A report has names as texts; the file is opened by the name that was given.
+    let file = |capture: &Capture| files.iter().find(|file| name_of(file) == capture.path).cloned();
+    let paths: Vec<PathBuf> = captures
+        .iter()
+        .map(|capture| file(capture).unwrap_or_else(|| PathBuf::from(&capture.path)))
+        .collect();
     Cutter(Arc::new(
         move |report: &Report<'_>, id: ConnectionId, name: &str, folder: &Path| cut(&paths, report, id, name, folder),
     ))
 }
 
-fn cut(paths: &[String], report: &Report<'_>, id: ConnectionId, name: &str, folder: &Path) -> Result<String, String> {
+fn cut(paths: &[PathBuf], report: &Report<'_>, id: ConnectionId, name: &str, folder: &Path) -> Result<String, String> {
     let kept = report.engine.connection_store();
     let connection = kept.get(id).ok_or("its packets were only counted")?;
     let index = connection.transport.first().capture();
     let path = paths.get(usize::from(index)).ok_or("its capture is not known")?;
-    if path == "-" {
+    if is_standard_input(path) {
         return Err("standard input cannot be read twice; give a file".to_owned());
     }
     let mut source = capture::open(path, index).map_err(|error| error.to_string())?;

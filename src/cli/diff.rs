@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::args::SessionFormat;
 use super::args::gate::DiffArgs;
-use super::check::MAX_REPORT;
+use super::check::read_report;
 use super::redact::Redaction;
-use super::{Done, Status, complain, keylogs, print_form, read, read_whole};
+use super::{Done, Status, complain, keylogs, print_form, read};
+use crate::capture::name_of;
 use crate::diff::{self, DiffSide};
 use crate::model::Report;
 use crate::run::RunOptions;
@@ -24,7 +25,8 @@ pub(super) fn run(arguments: &DiffArgs) -> Done {
         && let Some(path) = paths.into_iter().find(|path| is_json(path))
     {
         complain(&format!(
-            "{path}: a report bears the names it was made with: make it with --redact-key, and compare without"
+            "{}: a report bears the names it was made with: make it with --redact-key, and compare without",
+            name_of(path)
         ));
         return Ok(Status::Usage);
     }
@@ -45,14 +47,14 @@ pub(super) fn run(arguments: &DiffArgs) -> Done {
 }
 
 /// One side, and whether all of it could be read; what is wrong with it is said.
-fn side(path: &str, options: &RunOptions, redaction: &mut Redaction, quiet: bool) -> Option<(DiffSide, bool)> {
+fn side(path: &Path, options: &RunOptions, redaction: &mut Redaction, quiet: bool) -> Option<(DiffSide, bool)> {
     if is_json(path) {
-        let json = read_whole(Path::new(path), MAX_REPORT)
-            .map_err(|error| complain(&format!("{path}: cannot be read: {error}")));
-        let side = DiffSide::parse(path, &json.ok()?).map_err(|error| complain(&format!("{path}: {error}")));
+        let name = name_of(path);
+        let json = read_report(path).map_err(|error| complain(&format!("{name}: cannot be read: {error}")));
+        let side = DiffSide::parse(&name, &json.ok()?).map_err(|error| complain(&format!("{name}: {error}")));
         return Some((side.ok()?, true));
     }
-    let mut run = read(&[path.to_owned()], options, quiet);
+    let mut run = read(&[path], options, quiet);
     let whole = run.errors.is_empty();
     redaction.apply(&mut run, None);
     let report = Report::of(&run.engine, run.captures);
@@ -61,7 +63,7 @@ fn side(path: &str, options: &RunOptions, redaction: &mut Redaction, quiet: bool
 }
 
 /// Whether a file begins as a JSON object does, which no capture does, and is no file of facts.
-fn is_json(path: &str) -> bool {
+fn is_json(path: &Path) -> bool {
     const BLANKS: &[u8] = b" \t\r\n";
     const FACTS: &[u8] = b"\"reshake-facts/";
     let mut first = [0; 64];

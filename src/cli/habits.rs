@@ -78,7 +78,13 @@ const HABITS: &[(&str, &str)] = &[
         "'--format json' is the whole report; 'jq' picks members out of it",
     ),
     ("-h", "'--help' explains every option"),
+    ("--redact", UNREDACTED),
+    ("--redact-key", UNREDACTED),
 ];
+
+/// Of what tells live.
+const UNREDACTED: &str = "what is told live bears the names that are on the wire; record it with -w, and make a redacted report or copy of that \
+     ('reshake analyze --redact', 'reshake annotate --redact')";
 
 /// What helps whoever typed an option that is another tool's.
 pub(super) fn hint(error: &clap::Error) -> Option<String> {
@@ -122,6 +128,7 @@ mod tests {
             (&["x.pcap", "-Y", "tls"], "-Y: '--where TERMS'"),
             (&["analyze", "-i", "eth0"], "-i: 'reshake live -i NAME'"),
             (&["x.pcap", "-T", "json"], "-T: '--format json'"),
+            (&["live", "--redact", "-"], "--redact: what is told live bears"),
         ] {
             let words = std::iter::once("reshake").chain(arguments.iter().copied());
             let error = args::parse(words.map(Into::into)).expect_err("not an option here");

@@ -30,7 +30,7 @@ mod wireshark;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,6 +38,7 @@ use args::{Color, Command};
 use progress::Meter;
 use terminal::print_form;
 
+use crate::capture::name_of;
 use crate::run::{self, Run, RunOptions};
 use crate::wording::printable;
 
@@ -145,12 +146,12 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()>
 }
 
 /// Reads captures to their end, and shows how far it is; what is wrong with them is said.
-fn read(files: &[String], options: &RunOptions, quiet: bool) -> Run {
+fn read(files: &[impl AsRef<Path>], options: &RunOptions, quiet: bool) -> Run {
     read_until(files, options, quiet, &AtomicBool::new(false))
 }
 
 /// The same until `stop` is set: what was read by then is what there is.
-fn read_until(files: &[String], options: &RunOptions, quiet: bool, stop: &AtomicBool) -> Run {
+fn read_until(files: &[impl AsRef<Path>], options: &RunOptions, quiet: bool, stop: &AtomicBool) -> Run {
     let mut meter = Meter::new(!quiet);
     let run = run::analyze(files, options, &mut |progress| {
         meter.watch(progress)?;
@@ -165,7 +166,7 @@ fn read_until(files: &[String], options: &RunOptions, quiet: bool, stop: &Atomic
 }
 
 /// The key logs of a command; what is wrong with asking for them is said.
-fn keylogs(keys: &args::KeyLogArgs) -> Result<Vec<String>, Status> {
+fn keylogs(keys: &args::KeyLogArgs) -> Result<Vec<PathBuf>, Status> {
     keys.logs(std::env::var_os("SSLKEYLOGFILE")).map_err(|error| {
         complain(&error);
         Status::Usage
@@ -200,8 +201,8 @@ fn usage(error: &clap::Error) -> ExitCode {
         let odd = std::env::args_os().find(|argument| argument.to_str().is_none());
         let odd = odd.unwrap_or_default();
         complain(&format!(
-            "'{}' is not UTF-8; rename it, or give such a file on standard input: reshake analyze - < FILE",
-            odd.to_string_lossy()
+            "'{}' is not UTF-8; only names of files may be that",
+            name_of(Path::new(&odd))
         ));
         return Status::Usage.into();
     }

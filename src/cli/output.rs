@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::Status;
+use crate::capture::{is_standard_input, name_of};
 
 /// A file on its way: written under another name beside its own, which it gets when it is whole.
 pub(super) struct OutputFile {
@@ -19,14 +20,13 @@ impl OutputFile {
     ///
     /// # Errors
     /// One line that says what is wrong, and its status.
-    pub(super) fn begin(path: &str, input: &str) -> Result<Self, (String, Status)> {
+    pub(super) fn begin(path: &Path, input: Option<&Path>) -> Result<Self, (String, Status)> {
         let usage = |line: String| Err((line, Status::Usage));
-        if path == "-" {
+        if is_standard_input(path) {
             return usage("-o: a file is needed; standard output is not supported".to_owned());
         }
-        let path = Path::new(path);
-        let shown = path.display();
-        if same_file(path, Path::new(input)) {
+        let shown = name_of(path);
+        if input.is_some_and(|input| same_file(path, input)) {
             return usage(format!("-o: {shown}: is the input; give another name"));
         }
         if path.is_dir() {

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::args::page::Page;
 use super::output::OutputFile;
 use super::{Done, Status, complain, print};
+use crate::capture::{is_standard_input, name_of};
 
 /// The page, where this was built with one (`build.rs`); else nothing.
 const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.html"));
@@ -18,13 +19,18 @@ pub(super) fn run(arguments: &Page) -> Done {
         return Ok(Status::Unreadable);
     }
     let path = &arguments.output;
-    if path == "-" {
+    if is_standard_input(path) {
         print(|out| out.write_all(PAGE))?;
         return Ok(Status::Analysed);
     }
-    let written = OutputFile::begin(path, "").and_then(|mut output| {
+    let written = OutputFile::begin(path, None).and_then(|mut output| {
         let done = output.write_all(PAGE).and_then(|()| output.finish());
-        done.map_err(|error| (format!("-o: {path}: cannot be written: {error}"), Status::Unreadable))
+        done.map_err(|error| {
+            (
+                format!("-o: {}: cannot be written: {error}", name_of(path)),
+                Status::Unreadable,
+            )
+        })
     });
     match written {
         Ok(()) => Ok(Status::Analysed),

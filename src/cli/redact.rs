@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::args::Redact;
 use super::{Status, complain};
+use crate::capture::name_of;
 use crate::model::{Report, Selection};
-use crate::redact::{Aliases, KEY_LENGTH, RedactionKey};
+use crate::redact::{Aliases, KEY_LENGTH, PacketRedactor, RedactionKey};
 use crate::run::Run;
 
 /// Bytes of a key file that are read: whoever names a capture by mistake is told so at once.
@@ -37,6 +39,11 @@ impl Redaction {
         self.0.is_some()
     }
 
+    /// What makes packets anew under the other names.
+    pub(super) fn packets(&self) -> Option<PacketRedactor> {
+        self.0.as_ref().map(PacketRedactor::new)
+    }
+
     /// Replaces the names in a run that is over. The selection was written for the names before: what it selects is
     /// found first.
     pub(super) fn apply(&mut self, run: &mut Run, selection: Option<Selection>) -> Option<Selection> {
@@ -59,16 +66,17 @@ fn draw_key() -> Result<RedactionKey, (String, Status)> {
     RedactionKey::new(bytes).ok_or_else(|| too_short("the random key"))
 }
 
-fn read_key(path: &str) -> Result<RedactionKey, (String, Status)> {
+fn read_key(file: &Path) -> Result<RedactionKey, (String, Status)> {
+    let path = name_of(file);
     let failed = |error| (format!("--redact-key: {path}: {error}"), Status::Unreadable);
     let mut bytes = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(failed)?;
+    let file = File::open(file).map_err(failed)?;
     file.take(MAX_KEY + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_KEY {
         let line = format!("--redact-key: {path}: is longer than {MAX_KEY} bytes, which is no key");
         return Err((line, Status::Usage));
     }
-    RedactionKey::new(bytes).ok_or_else(|| too_short(path))
+    RedactionKey::new(bytes).ok_or_else(|| too_short(&path))
 }
 
 fn too_short(what: &str) -> (String, Status) {

@@ -9,6 +9,7 @@ use super::cut::cutter;
 use super::progress::Meter;
 use super::redact::Redaction;
 use super::{Done, Status, complain, keylogs};
+use crate::capture::is_standard_input;
 use crate::model::Report;
 use crate::run::{self, Run, RunOptions};
 use crate::tui;
@@ -20,7 +21,7 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
         complain("view needs a terminal to show and take keys; 'reshake analyze' prints the same as a report");
         return Ok(Status::Usage);
     }
-    if arguments.files.iter().filter(|file| *file == "-").count() > 1 {
+    if arguments.files.iter().filter(|file| is_standard_input(file)).count() > 1 {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
     let cutter = if redaction.is_asked() {
         Cutter::none("packets hold the names that --redact replaces")
     } else {
-        cutter(run.captures.iter().map(|capture| capture.path.clone()).collect())
+        cutter(&arguments.files, &run.captures)
     };
     redaction.apply(&mut run, None);
     let Run {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::{Outcomes, Report, service_of};
+use super::{Outcomes, Report, connection_id, service_of};
 use reshake_core::engine::Engine;
 use reshake_core::net::span::SECOND;
 use reshake_core::net::{Capture, Timestamp};
@@ -133,8 +133,18 @@ impl Related {
 /// Handshakes that were decided, so that one that a balancer passes on is counted once: both legs bear the same randoms.
 #[derive(Debug, Default)]
 pub struct Legs {
-    seen: HashMap<Randoms, (ConnectionId, Timestamp)>,
+    seen: HashMap<Randoms, FirstLeg>,
     order: VecDeque<Randoms>,
+}
+
+/// The leg on which a handshake was decided first.
+#[derive(Debug, Clone)]
+pub struct FirstLeg {
+    /// The connection; it may be gone by the time at which the other leg is told.
+    pub connection: ConnectionId,
+    /// What a report calls it.
+    pub name: String,
+    time: Timestamp,
 }
 
 /// What both sides drew, whichever leg it is seen on.
@@ -146,15 +156,15 @@ impl Legs {
     /// Nanoseconds within which a balancer passes a handshake on, as the report at the end has it.
     const PASSED_ON: i64 = 10 * SECOND;
 
-    /// Whether another connection had this handshake: it is then its other leg, or a copy of it.
-    pub fn is_another(&mut self, id: ConnectionId, connection: &Connection) -> bool {
-        let (Some(hello), Some(answer)) = (connection.hello.yes(), connection.answer.yes()) else {
-            return false;
-        };
+    /// The connection that had this handshake before: this is then its other leg, or a copy of it.
+    pub fn first_of(&mut self, id: ConnectionId, connection: &Connection) -> Option<&FirstLeg> {
+        let (hello, answer) = (connection.hello.yes()?, connection.answer.yes()?);
         let randoms = (hello.random, answer.random);
         let time = connection.hello_time();
-        if let Some((known, then)) = self.seen.get(&randoms) {
-            return *known != id && time.since(*then).abs() <= Self::PASSED_ON;
+        if self.seen.contains_key(&randoms) {
+            let first = self.seen.get(&randoms)?;
+            let is_another = first.connection != id && time.since(first.time).abs() <= Self::PASSED_ON;
+            return is_another.then_some(first);
         }
         if self.order.len() >= Self::MAX_SEEN
             && let Some(oldest) = self.order.pop_front()
@@ -162,8 +172,13 @@ impl Legs {
             self.seen.remove(&oldest);
         }
         self.order.push_back(randoms);
-        self.seen.insert(randoms, (id, time));
-        false
+        let first = FirstLeg {
+            connection: id,
+            name: connection_id(connection),
+            time,
+        };
+        self.seen.insert(randoms, first);
+        None
     }
 }
 

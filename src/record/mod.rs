@@ -38,9 +38,6 @@ impl Recording {
     /// # Errors
     /// When the file cannot be made.
     pub fn new(source: Box<dyn Source>, path: &Path) -> Result<Self, String> {
-        let path = path
-            .to_str()
-            .ok_or("the temporary folder has a name that is not UTF-8")?;
         let source = Recorded::new(source, path, Rotation::default()).map_err(|error| error.to_string())?;
         Ok(Self { source })
     }

@@ -7,6 +7,7 @@
 
 mod credential;
 mod host;
+mod packets;
 mod prf;
 mod protocol;
 
@@ -20,6 +21,7 @@ use reshake_core::session::{Connection, Credential, DatagramFacts, RareFacts, Se
 
 use prf::Prf;
 
+pub use packets::{NewFrame, PacketRedactor};
 pub use prf::{KEY_LENGTH, RedactionKey};
 
 /// Other names, made from a key: the same key gives the same names.

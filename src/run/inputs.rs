@@ -1,6 +1,7 @@
 //! Inputs, as far as they can be opened.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -17,16 +18,18 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Files.
-    pub(super) fn open(paths: &[String], follow: Option<&Arc<AtomicBool>>) -> Self {
+    pub(super) fn open(paths: &[impl AsRef<Path>], follow: Option<&Arc<AtomicBool>>) -> Self {
         let (paths, missing) = capture::expand(paths);
         let mut inputs = Self {
             errors: missing.iter().map(ToString::to_string).collect(),
             ..Self::default()
         };
         for path in &paths {
-            inputs.add(path, |index| match follow {
+            inputs.add(&capture::name_of(path), |index| match follow {
                 Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(OpenedInput::Capture),
-                None if paths.len() >= capture::MANY && path != "-" => capture::recognise_one_of_many(path, index),
+                None if paths.len() >= capture::MANY && !capture::is_standard_input(path) => {
+                    capture::recognise_one_of_many(path, index)
+                }
                 None => capture::recognise(path, index),
             });
         }

@@ -1,5 +1,7 @@
 //! Key logs on their way into the engine: files beside the captures, and secrets blocks inside them.
 
+use std::path::PathBuf;
+
 use zeroize::Zeroizing;
 
 use crate::capture::{KeyLogFile, Stream, Timeline};
@@ -50,7 +52,7 @@ impl Extend<String> for Warnings {
 
 impl KeyLogs {
     /// Opens key log files; those that cannot be opened are named in `errors`.
-    pub(super) fn open(paths: &[String], errors: &mut Vec<String>) -> Self {
+    pub(super) fn open(paths: &[PathBuf], errors: &mut Vec<String>) -> Self {
         let mut logs = Self::default();
         for path in paths {
             match KeyLogFile::open(path) {

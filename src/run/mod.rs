@@ -10,6 +10,7 @@ mod stages;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -40,7 +41,7 @@ pub struct RunOptions {
     /// Wait at the end of each file for more, until this is set.
     pub follow: Option<Arc<AtomicBool>>,
     /// Key logs in NSS format.
-    pub keylogs: Vec<String>,
+    pub keylogs: Vec<PathBuf>,
     /// What is found is to be written as facts: nothing is joined yet.
     pub joinable: bool,
     /// Threads that work at once. The result is the same whatever their number; inputs that are followed take one.
@@ -168,7 +169,7 @@ pub struct Live {
 impl Live {
     /// Of a live source, with key logs that may grow.
     #[must_use]
-    pub fn new(source: Box<dyn Source>, keylogs: &[String]) -> Self {
+    pub fn new(source: Box<dyn Source>, keylogs: &[PathBuf]) -> Self {
         let mut errors = Vec::new();
         let logs = KeyLogs::open(keylogs, &mut errors);
         Self { source, logs, errors }
@@ -226,7 +227,11 @@ pub fn piped() -> io::Result<Box<dyn Source>> {
 /// Reads every input to its end, as one timeline. `watch` is asked now and then whether to go on.
 ///
 /// Inputs that cannot be opened are left out and named in [`Run::errors`]; the others are still analysed.
-pub fn analyze(inputs: &[String], options: &RunOptions, watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>) -> Run {
+pub fn analyze(
+    inputs: &[impl AsRef<Path>],
+    options: &RunOptions,
+    watch: &mut dyn FnMut(RunProgress) -> ControlFlow<()>,
+) -> Run {
     let Inputs {
         sources,
         facts,

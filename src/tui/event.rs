@@ -73,6 +73,13 @@ pub enum UserEvent {
         /// The page.
         page: Option<Arc<ServicePage>>,
     },
+    /// The answer to [`BackgroundJob::Picture`].
+    Picture {
+        /// Of the question.
+        generation: u64,
+        /// The page.
+        page: Option<Arc<ServicePage>>,
+    },
     /// The answer to [`BackgroundJob::Export`]: the name of the file, or what went wrong.
     Exported(Result<String, String>),
     /// A later report of the same run.
@@ -151,6 +158,11 @@ pub enum BackgroundJob {
         /// The client whose swimlane is wanted, by its place in the list.
         client: usize,
     },
+    /// A service whole, for the overview.
+    Picture {
+        /// Its index in the report.
+        index: usize,
+    },
     /// The packets of a connection, into a file.
     Packets {
         /// Which.
@@ -193,7 +205,7 @@ pub enum View {
 
 impl BackgroundJob {
     /// Kinds of jobs: of each kind only the latest counts.
-    pub const KINDS: usize = 6;
+    pub const KINDS: usize = 7;
 
     /// Its kind.
     #[must_use]
@@ -207,6 +219,7 @@ impl BackgroundJob {
             Self::Service { .. } => 3,
             Self::Export { .. } => 4,
             Self::Packets { .. } => 5,
+            Self::Picture { .. } => 6,
         }
     }
 }

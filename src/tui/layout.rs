@@ -30,10 +30,32 @@ pub const fn body((width, height): (u16, u16)) -> Rect {
     }
 }
 
+/// Columns and rows of the body from which on the chosen connection is told below the table.
+const ROOM_UNDER_TABLE: (u16, u16) = (100, 30);
+/// Rows of what is told below the table, at least and at most.
+const UNDER_TABLE: (u16, u16) = (14, 28);
+
+/// A table, and where its chosen line is told, if there is room for it.
+#[must_use]
+pub fn table_parts(table: Table, size: (u16, u16)) -> (Rect, Option<Rect>) {
+    let body = body(size);
+    if table != Table::Connections || body.width < ROOM_UNDER_TABLE.0 || body.height < ROOM_UNDER_TABLE.1 {
+        return (body, None);
+    }
+    let told = (body.height * 2 / 5).clamp(UNDER_TABLE.0, UNDER_TABLE.1);
+    let height = body.height - told;
+    let under = Rect {
+        y: body.y + height,
+        height: told,
+        ..body
+    };
+    (Rect { height, ..body }, Some(under))
+}
+
 /// Lines of a table that are seen at once.
 #[must_use]
-pub const fn table_lines(size: (u16, u16)) -> usize {
-    body(size).height.saturating_sub(TABLE_HEAD) as usize
+pub fn table_lines(table: Table, size: (u16, u16)) -> usize {
+    usize::from(table_parts(table, size).0.height.saturating_sub(TABLE_HEAD))
 }
 
 /// Parts of the overview.
@@ -49,6 +71,8 @@ pub struct Overview {
     pub lists: [Rect; 2],
     /// What there is to say of the chosen service, where there is room for it.
     pub detail: Option<Rect>,
+    /// The way of its sessions between backends, where there is still more.
+    pub picture: Option<Rect>,
 }
 
 /// Columns from which on three panels stand side by side.
@@ -57,6 +81,10 @@ const WIDE: u16 = 150;
 const ROOM_BELOW: (u16, u16) = (90, 14);
 /// Rows of what is told below the lists at most.
 const MAX_BELOW: u16 = 12;
+
+/// Rows of the lists from which on a picture stands below them, and rows of it at least and at most.
+const ROOM_FOR_PICTURE: u16 = 26;
+const PICTURE: (u16, u16) = (11, 18);
 
 /// Rows of outcomes and chart.
 const UPPER: (u16, u16) = (9, 20);
@@ -80,6 +108,14 @@ pub fn overview(size: (u16, u16)) -> Overview {
     let left = body.width.saturating_sub(reasons + 1);
     let below = y + upper;
     let rows = rest - upper;
+    let pictured = if body.width >= WIDE && rows >= ROOM_FOR_PICTURE {
+        (rows * 2 / 5).clamp(PICTURE.0, PICTURE.1)
+    } else {
+        0
+    };
+    // A row between them stays empty.
+    let picture = (pictured > 0).then(|| row(0, below + rows - pictured + 1, body.width, pictured - 1));
+    let rows = rows - pictured;
     let (services, lines, detail) = if body.width >= WIDE {
         let services = left / 2;
         (
@@ -102,6 +138,7 @@ pub fn overview(size: (u16, u16)) -> Overview {
             row(body.width - reasons, below, reasons, lines),
         ],
         detail,
+        picture,
     }
 }
 
@@ -227,6 +264,7 @@ mod tests {
                     height,
                 };
                 let detail = parts.detail.unwrap_or_default();
+                let picture = parts.picture.unwrap_or_default();
                 for part in [
                     parts.head,
                     parts.outcomes,
@@ -234,6 +272,7 @@ mod tests {
                     parts.lists[0],
                     parts.lists[1],
                     detail,
+                    picture,
                 ] {
                     assert_eq!(part.intersection(whole), part, "{width}×{height}: {part:?}");
                 }

@@ -80,8 +80,11 @@ pub fn run(report: Shared, options: TuiOptions, cutter: Cutter, start: impl FnOn
     let mut screen = Screen::enter()?;
     signals(events.clone())?;
     keys(events.clone())?;
+    let (width, height) = size()?;
+    // What depends on the size, and takes long, is asked for once the first screen is seen.
+    let _ = events.send(UserEvent::Resize(width, height));
     start(LiveFeed(events));
-    let mut state = ScreenState::new(report, size()?);
+    let mut state = ScreenState::new(report, (width, height));
     if options.live {
         state = state.live();
     }
@@ -114,7 +117,11 @@ fn show(
                     Effect::Redraw => screen.clear()?,
                     Effect::Suspend => {
                         let (width, height) = screen.suspend()?;
-                        update::update(state, UserEvent::Resize(width, height));
+                        for effect in update::update(state, UserEvent::Resize(width, height)) {
+                            if let Effect::Ask(ask) = effect {
+                                worker.ask(ask);
+                            }
+                        }
                     }
                 }
             }

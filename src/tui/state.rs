@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::model::view::Service;
 use crate::model::view::charts::bars;
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::credential::CredentialView;
 use crate::model::view::overview::by_waste;
 use crate::model::view::service::ServicePage;
+use crate::model::view::swimlane::Swimlane;
 use crate::model::view::table::{Query, RowKey, Rows, Sort, Table};
 use crate::model::{Outcomes, Report, Selection};
 
@@ -120,6 +122,10 @@ pub struct OverviewState {
     pub line: [usize; 2],
     /// Lines that are scrolled off each.
     pub top: [usize; 2],
+    /// The page of a service, for its picture.
+    pub pictured: Option<(Service, Arc<ServicePage>)>,
+    /// The question for that of a service that is open or answered, and the service's index.
+    pub asked: Option<(u64, usize)>,
 }
 
 impl OverviewState {
@@ -131,6 +137,20 @@ impl OverviewState {
             ranked: by_waste(report),
             ..Self::default()
         }
+    }
+
+    /// Index of the chosen service.
+    #[must_use]
+    pub fn chosen(&self) -> Option<usize> {
+        self.ranked.get(self.line[0]).copied()
+    }
+
+    /// The picture of the chosen service, if it is there.
+    #[must_use]
+    pub fn picture(&self, report: &Report<'_>) -> Option<&Swimlane> {
+        let chosen = report.services.get(self.chosen()?)?.service();
+        let (service, page) = self.pictured.as_ref()?;
+        page.swimlane.as_ref().filter(|_| *service == chosen)
     }
 
     /// Lines of a list.
@@ -358,7 +378,7 @@ impl ScreenState {
         match (self.opened.last(), self.main) {
             (Some(_), _) => usize::from(body(self.size).height),
             (None, Main::Overview) => overview_layout(self.size).list_lines(),
-            (None, Main::Table(_)) => table_lines(self.size),
+            (None, Main::Table(table)) => table_lines(table, self.size),
         }
     }
 
@@ -392,6 +412,8 @@ impl ScreenState {
             scrolled(old.top[0], service, lines),
             scrolled(old.top[1], reason, lines),
         ];
+        // Until the picture of the new report is there, the old one tells more than none.
+        new.pictured = old.pictured;
         self.overview = new;
     }
 

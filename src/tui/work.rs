@@ -95,6 +95,13 @@ pub fn answer(ask: &Ask, (folder, cutter): (&Path, &Cutter), go_on: &dyn Fn() ->
             }
             UserEvent::Service { generation, page }
         }
+        BackgroundJob::Picture { index } => {
+            let page = ServicePage::of(report, *index, 0, go_on).map(Arc::new);
+            if !go_on() {
+                return None;
+            }
+            UserEvent::Picture { generation, page }
+        }
         BackgroundJob::Packets { id, name } => UserEvent::Exported((cutter.0)(report, *id, name, folder)),
         BackgroundJob::Export { shown, form } => {
             UserEvent::Exported(export(report, shown, *form, folder).map_err(|error| error.to_string()))

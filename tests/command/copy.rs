@@ -499,11 +499,6 @@ fn the_input_is_never_overwritten_and_nothing_half_done_is_left() {
             "standard output is not supported",
         ),
         (
-            vec!["annotate", "--redact", input, "-o", out],
-            2,
-            "packets are copied as they are",
-        ),
-        (
             vec!["annotate", "--embed-keys", input, "-o", out],
             2,
             "there is no key log",

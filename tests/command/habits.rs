@@ -187,3 +187,29 @@ fn many_services_are_a_table_with_the_most_trouble_first() {
     // The worst three are told in full below it.
     assert!(text.matches("\n  do: ").count() >= 3, "{text}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_device_without_an_end_is_no_capture_no_report_no_rules_and_no_key() {
+    for (arguments, said) in [
+        (&["/dev/zero"][..], "/dev/zero: is not a capture file"),
+        (
+            &["check", "--baseline", "/dev/zero", "--max-rate-drop", "0.1", QUICKSTART],
+            "baseline /dev/zero: is no JSON report",
+        ),
+        (
+            &["check", "--rules", "/dev/zero", QUICKSTART],
+            "/dev/zero: rules cannot be read: is longer than 1 MiB",
+        ),
+        (&["diff", "/dev/zero", QUICKSTART], "/dev/zero: is not a capture file"),
+        (
+            &["--redact-key", "/dev/zero", QUICKSTART],
+            "is longer than 65536 bytes, which is no key",
+        ),
+    ] {
+        let output = reshake(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(errors.contains(said), "{arguments:?}: {errors}");
+        assert!(matches!(output.status.code(), Some(2 | 3)), "{arguments:?}");
+    }
+}

@@ -10,9 +10,12 @@ mod facts_cli;
 mod gate;
 mod habits;
 mod live;
+#[cfg(unix)]
+mod names;
 mod operations;
 mod record;
 mod redact;
+mod redacted_copies;
 mod reports;
 mod spark;
 mod tui;

@@ -8,6 +8,7 @@ use crate::common::{fixture, fixtures, root};
 use assert_cmd::cargo::cargo_bin;
 use reshake::model::Report;
 use reshake::model::document::Bounds;
+use reshake::model::view::ranking::ranking;
 use reshake::render::{html, json, markdown};
 use reshake_core::engine::Limits;
 
@@ -347,4 +348,61 @@ fn the_answer_stands_before_everything_else_and_what_to_act_on_before_the_rest()
     let list = page.split_once("class=\"list\"").expect("a list").1;
     let first = |class: &str| list.find(&format!("<details class=\"{class}\"")).expect("a connection");
     assert!(first("declined") < first("resumed") && first("resumed") < first("silent"));
+}
+
+#[test]
+fn lanes_are_ticket_keys_where_nothing_else_tells_backends_apart() {
+    let page = page("captures/restart-same-host");
+    let picture = page.split_once("Sessions of client 10.0.0.11").expect("a picture").1;
+    assert!(
+        picture.starts_with(" between ticket keys; nothing tells backends apart</figcaption>"),
+        "{picture}"
+    );
+    // As the table of ticket keys calls them, in the order in which they came into use.
+    let lanes: Vec<&str> = picture
+        .split("</svg>")
+        .find(|svg| svg.contains("class=\"lane\""))
+        .expect("lanes")
+        .split("<text x=\"0\"")
+        .skip(1)
+        .filter_map(|text| text.split(['>', '<']).nth(1))
+        .collect();
+    let keys: Vec<&str> = page
+        .split("<th scope=\"col\">ticket key</th>")
+        .nth(1)
+        .expect("a table of keys")
+        .split("<th scope=\"row\"><code>")
+        .skip(1)
+        .filter_map(|row| row.split('<').next())
+        .take(2)
+        .collect();
+    assert_eq!(lanes.len(), 2, "{lanes:?}");
+    assert_eq!(lanes, keys);
+    // Machines that are told apart by marks go first.
+    assert!(self::page(QUICKSTART).contains("Sessions of client 10.0.0.11 between backends</figcaption>"));
+}
+
+#[test]
+fn a_cost_without_round_trips_does_not_count_them() {
+    let page = page("captures/stek-not-shared-tls13");
+    assert!(
+        page.contains("<b>Cost:</b> 5 full handshakes of returning clients cost no extra round trip and 7.12 kB.</p>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn the_problem_of_a_service_is_what_explains_its_refusals() {
+    for (name, problem) in [
+        ("captures/workers-with-own-keys", "ticket-keys-not-shared"),
+        ("captures/stek-not-shared-tls13", "ticket-keys-not-shared"),
+        ("captures/imap-process-per-login", "tickets-never-honoured"),
+        ("reasons/failover-no-shared-state", "failover"),
+    ] {
+        let (engine, captures) = fixture(name).run(Limits::default());
+        let rows = ranking(&Report::of(&engine, captures));
+        let worst = rows.first().expect("a service");
+        // Not that session IDs pin nobody, which is as sure and says nothing of refusals.
+        assert_eq!(worst.problem, Some(problem), "{name}");
+    }
 }

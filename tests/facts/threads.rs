@@ -15,7 +15,7 @@ use reshake_core::engine::Limits;
 use reshake_core::net::Notice;
 
 /// The report as JSON and as text, made by so many threads.
-fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: Threads) -> (String, String) {
+fn report(inputs: &[PathBuf], keylogs: &[PathBuf], limits: Limits, threads: Threads) -> (String, String) {
     let options = RunOptions {
         limits,
         keylogs: keylogs.to_vec(),
@@ -38,14 +38,9 @@ fn report(inputs: &[String], keylogs: &[String], limits: Limits, threads: Thread
 
 /// Compares the reports, and gives the one as text.
 fn check(name: &str, inputs: &[PathBuf], keylogs: &[PathBuf], limits: Limits) -> String {
-    let strings = |paths: &[PathBuf]| -> Vec<String> {
-        let string = |path: &PathBuf| path.to_str().expect("a UTF-8 path").to_owned();
-        paths.iter().map(string).collect()
-    };
-    let (inputs, keylogs) = (strings(inputs), strings(keylogs));
-    let alone = report(&inputs, &keylogs, limits, Threads::default());
+    let alone = report(inputs, keylogs, limits, Threads::default());
     for threads in ["2", "3", "auto"] {
-        let shared = report(&inputs, &keylogs, limits, threads.parse().expect("a number of threads"));
+        let shared = report(inputs, keylogs, limits, threads.parse().expect("a number of threads"));
         assert!(alone == shared, "{name}: {threads} threads report something else");
     }
     alone.1
@@ -128,8 +123,7 @@ fn generated_captures_are_what_their_truth_says() {
         seed: 9,
     };
     let (path, truth) = generate(folder.path(), &plan);
-    let inputs = [path.to_str().expect("a UTF-8 path").to_owned()];
-    let run = run::analyze(&inputs, &RunOptions::default(), &mut |_| ControlFlow::Continue(()));
+    let run = run::analyze(&[&path], &RunOptions::default(), &mut |_| ControlFlow::Continue(()));
     assert_eq!(run.captures[0].packets, truth.packets);
     let outcomes = Report::of(&run.engine, run.captures).summary.counts.outcomes;
     assert_eq!(

@@ -5,6 +5,7 @@
 //! numbers them, so that what it says of a frame reaches that frame. Nothing here looks inside a packet, except to
 //! find those of chosen connections ([`Chosen`]).
 
+mod anew;
 mod block;
 mod chosen;
 mod excerpt;
@@ -22,6 +23,7 @@ use reshake_core::net::capture::CaptureFormat;
 use block::{Block, kind};
 use walk::Blocks;
 
+pub use anew::{Instead, anew};
 pub use chosen::{Chosen, FrameSet};
 pub use excerpt::{Excerpt, lines_of, randoms};
 

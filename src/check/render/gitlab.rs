@@ -92,8 +92,15 @@ impl Place {
 
     fn of_captures(check: &Check<'_, '_>) -> Self {
         let read = check.report.captures.first().map(|capture| capture.path.as_str());
-        let asked = check.asked.files.first().map(String::as_str);
-        Self::at(read.or(asked).unwrap_or("-"), 1)
+        let asked = || {
+            check
+                .asked
+                .files
+                .first()
+                .map(|file| file.to_string_lossy().into_owned())
+        };
+        let path = read.map(str::to_owned).or_else(asked);
+        Self::at(path.as_deref().unwrap_or("-"), 1)
     }
 }
 

@@ -12,6 +12,7 @@ mod text;
 mod words;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use hashbrown::{HashMap, HashSet};
 
@@ -48,9 +49,9 @@ pub enum CheckFormat {
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// The inputs.
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
     /// The key logs.
-    pub keylogs: Vec<String>,
+    pub keylogs: Vec<PathBuf>,
     /// What kept an input from being read, a line each.
     pub errors: Vec<String>,
     /// Parts that are not to be found by their names any more, but by these selections.

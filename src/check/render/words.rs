@@ -3,6 +3,7 @@
 //! These are plain strings; whoever writes them out escapes them as the form of the output wants it.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::{Asked, Check, advice};
 use crate::check::interval::Ratio;
@@ -244,13 +245,13 @@ fn reproduce(check: &Check<'_, '_>, verdict: &Verdict) -> String {
     let Asked { files, keylogs, .. } = check.asked;
     let mut command = String::from("reshake analyze --all");
     for log in keylogs {
-        let _ = write!(command, " --keylog {}", quoted(log));
+        let _ = write!(command, " --keylog {}", quoted_path(log));
     }
     if let Some(terms) = terms(check, verdict) {
         let _ = write!(command, " --where {}", quoted(&terms));
     }
     for file in files {
-        let _ = write!(command, " {}", quoted(file));
+        let _ = write!(command, " {}", quoted_path(file));
     }
     command
 }
@@ -276,6 +277,26 @@ fn terms(check: &Check<'_, '_>, verdict: &Verdict) -> Option<String> {
         (Area::Mechanism(mechanism), None) => Some(format!("offered:{}", mechanism.code())),
         (Area::All | Area::ServerName(_) | Area::NoneOf(_), None) => None,
     }
+}
+
+/// A file as a word of a POSIX shell.
+fn quoted_path(path: &Path) -> String {
+    if let Some(path) = path.to_str() {
+        return quoted(path);
+    }
+    // $'…' is how shells take bytes that are no text.
+    let mut word = String::from("$'");
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'\'' | b'\\' => word.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => word.push(char::from(byte)),
+            _ => {
+                let _ = write!(word, "\\x{byte:02x}");
+            }
+        }
+    }
+    word.push('\'');
+    word
 }
 
 /// A word of a POSIX shell.
@@ -305,5 +326,16 @@ mod tests {
         assert_eq!(quoted("a b'c"), "'a b'\\''c'");
         assert_eq!(quoted(""), "''");
         assert_eq!(quoted("$(x)"), "'$(x)'");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_whose_name_is_no_utf8_can_be_pasted_into_a_shell() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let path = |name: &'static [u8]| quoted_path(Path::new(OsStr::from_bytes(name)));
+        assert_eq!(path(b"a b"), "'a b'");
+        assert_eq!(path(b"caf\xe9's\\ a.pcap"), r"$'caf\xe9\'s\\ a.pcap'");
     }
 }

@@ -1,5 +1,7 @@
 //! Arguments of `check` and `diff`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueHint};
 
 use super::{KeyLogArgs, Redact, SessionFormat};
@@ -42,11 +44,11 @@ Exit status:
 pub struct CheckArgs {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present_any = ["print_rules", "init"])]
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
 
     /// A file of rules in TOML; flags stand over it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub rules: Option<String>,
+    pub rules: Option<PathBuf>,
 
     /// Write a rule file to begin with, every rule explained, as 'reshake.toml' or where --rules says, and end; no file is
     /// replaced.
@@ -214,11 +216,11 @@ impl Demands {
 pub struct DiffArgs {
     /// The run before the change: a capture, or a JSON report of 'analyze'.
     #[arg(value_name = "BEFORE", value_hint = ValueHint::FilePath)]
-    pub before: String,
+    pub before: PathBuf,
 
     /// The run after the change.
     #[arg(value_name = "AFTER", value_hint = ValueHint::FilePath)]
-    pub after: String,
+    pub after: PathBuf,
 
     /// Secrets that open what is encrypted in captures.
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Arguments of `live`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
@@ -67,11 +68,11 @@ pub struct LiveArgs {
 
     /// Write the report at the end to FILE, as one JSON document; on SIGUSR1 as it stands.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub full_report: Option<String>,
+    pub full_report: Option<PathBuf>,
 
     /// Write the packets to FILE as pcapng, as they came.
     #[arg(short = 'w', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub write: Option<String>,
+    pub write: Option<PathBuf>,
 
     /// Begin another file (FILE-2, FILE-3, …) before one grows beyond SIZE.
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "write")]

@@ -12,6 +12,7 @@ pub mod wireshark;
 pub mod page;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -147,11 +148,11 @@ pub struct Analyze {
     /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') of other runs are
     /// taken as the captures that they were made of.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
-    files: Vec<String>,
+    files: Vec<PathBuf>,
 
     /// A capture to read, as with tshark and tcpdump; may be repeated.
     #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    read: Vec<String>,
+    read: Vec<PathBuf>,
 
     /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
     /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
@@ -221,7 +222,7 @@ pub struct Analyze {
 impl Analyze {
     /// The inputs in the order of options first, then the rest.
     #[must_use]
-    pub fn inputs(&self) -> Vec<String> {
+    pub fn inputs(&self) -> Vec<PathBuf> {
         self.read.iter().chain(&self.files).cloned().collect()
     }
 }
@@ -232,7 +233,7 @@ pub struct KeyLogArgs {
     /// A key log in NSS format (what SSLKEYLOGFILE makes programs write) that opens tickets, alerts and certificates;
     /// may be repeated. Secrets inside a pcapng file are used without asking.
     #[arg(long = "keylog", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    keylog: Vec<String>,
+    keylog: Vec<PathBuf>,
 
     /// Read the key log that the environment variable SSLKEYLOGFILE names.
     #[arg(long)]
@@ -244,16 +245,12 @@ impl KeyLogArgs {
     ///
     /// # Errors
     /// One line when the variable is asked for and names no file.
-    pub fn logs(&self, named: Option<OsString>) -> Result<Vec<String>, String> {
+    pub fn logs(&self, named: Option<OsString>) -> Result<Vec<PathBuf>, String> {
         let mut logs = self.keylog.clone();
         if self.keylog_env {
             let named = named.filter(|name| !name.is_empty());
             let named = named.ok_or("--keylog-env: SSLKEYLOGFILE is not set; give the file as --keylog FILE")?;
-            logs.push(
-                named
-                    .into_string()
-                    .map_err(|_| "--keylog-env: the path in SSLKEYLOGFILE is not UTF-8")?,
-            );
+            logs.push(named.into());
         }
         Ok(logs)
     }
@@ -270,7 +267,7 @@ pub struct Redact {
     /// As --redact, with the key in FILE (32 bytes or more) instead of one of this run only, so that several reports use
     /// the same replacements.
     #[arg(long = "redact-key", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub key: Option<String>,
+    pub key: Option<PathBuf>,
 }
 
 /// Arguments of `view`.
@@ -279,7 +276,7 @@ pub struct Redact {
 pub struct View {
     /// Captures, as for 'analyze'; '-' is standard input, and keys then come from the terminal.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
 
     /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
     /// counted. Without it 2G of finished connections are kept.
@@ -306,7 +303,7 @@ pub struct Session {
 
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
@@ -331,7 +328,7 @@ pub struct Session {
 pub struct WhatIfArgs {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
@@ -390,11 +387,11 @@ pub struct WhatIfArgs {
 pub struct Copying {
     /// The capture: pcap or pcapng, also compressed with gzip or zstd. It is read more than once, and never changed.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: String,
+    pub file: PathBuf,
 
     /// The copy, always pcapng. It appears when it is whole; a file of that name is replaced.
     #[arg(short = 'o', long = "output", value_name = "OUT.pcapng", value_hint = ValueHint::FilePath)]
-    pub output: String,
+    pub output: PathBuf,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
@@ -405,13 +402,14 @@ pub struct Copying {
     #[arg(long)]
     pub embed_keys: bool,
 
+    /// Whose names the copy bears. Of a redacted one every packet is made anew, as Ethernet and IPv6: ports, numbers, times and sizes
+    /// stay, and of the content of TCP the headers of records and what of hellos names nobody. All else is zeros.
+    #[command(flatten)]
+    pub redact: Redact,
+
     /// Show no progress.
     #[arg(short = 'q', long)]
     pub quiet: bool,
-
-    /// Not possible: packets are copied as they are.
-    #[arg(long, hide = true)]
-    pub redact: bool,
 }
 
 /// Arguments of `annotate`.
@@ -593,11 +591,14 @@ mod tests {
             &["--format", "json", "x.pcap"],
             &["-q", "x.pcap"],
         ] {
-            assert_eq!(analyze(arguments).inputs(), ["x.pcap"], "{arguments:?}");
+            assert_eq!(analyze(arguments).inputs(), [PathBuf::from("x.pcap")], "{arguments:?}");
         }
-        assert_eq!(analyze(&["./analyze"]).inputs(), ["./analyze"]);
-        assert_eq!(analyze(&["-"]).inputs(), ["-"]);
-        assert_eq!(analyze(&["-r", "a", "b", "-r", "c"]).inputs(), ["a", "c", "b"]);
+        assert_eq!(analyze(&["./analyze"]).inputs(), [PathBuf::from("./analyze")]);
+        assert_eq!(analyze(&["-"]).inputs(), [PathBuf::from("-")]);
+        assert_eq!(
+            analyze(&["-r", "a", "b", "-r", "c"]).inputs(),
+            ["a", "c", "b"].map(PathBuf::from)
+        );
     }
 
     #[test]

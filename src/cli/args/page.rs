@@ -1,5 +1,7 @@
 //! Arguments of `page`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueHint};
 
 /// The end of the help of `page`.
@@ -19,5 +21,5 @@ pub struct Page {
     /// The file to write; '-' is standard output.
     #[arg(short = 'o', long = "output", value_name = "FILE", value_hint = ValueHint::FilePath,
           default_value = "reshake.html")]
-    pub output: String,
+    pub output: PathBuf,
 }

@@ -1,6 +1,7 @@
 //! Arguments of `record`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
@@ -32,12 +33,12 @@ pub struct RecordArgs {
 
     /// Keep the packets in FILE, as pcapng.
     #[arg(short = 'w', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub write: Option<String>,
+    pub write: Option<PathBuf>,
 
     /// Keep the key log in FILE: with it and the packets, what was encrypted can be read. Without it the key log is
     /// removed; one that SSLKEYLOGFILE names already is used and stays.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub keep_keys: Option<String>,
+    pub keep_keys: Option<PathBuf>,
 
     /// Form of the report, as for 'analyze': 'text', 'json', 'jsonl', 'markdown', 'html', 'csv' or 'facts'.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = ReportFormat::Text, hide_possible_values = true)]
@@ -45,7 +46,7 @@ pub struct RecordArgs {
 
     /// Put the report in FILE. Without it, it follows COMMAND's output on standard output.
     #[arg(short = 'o', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub output: Option<String>,
+    pub output: Option<PathBuf>,
 
     /// Show every connection, not only those that matter most.
     #[arg(long)]
@@ -54,7 +55,7 @@ pub struct RecordArgs {
     /// Hold the connections against a file of rules (docs/ci.md); the exit status is then that of 'check', and its answer
     /// comes behind the report, on standard error where the report has another form than text.
     #[arg(long, value_name = "RULES", value_hint = ValueHint::FilePath)]
-    pub check: Option<String>,
+    pub check: Option<PathBuf>,
 
     /// How COMMAND's packets are told from others': 'group' (a control group; root), 'namespace' (a network namespace
     /// behind pasta; no rights) or 'auto', which takes the first of these that is possible. 'any' tells nothing apart: it takes

@@ -1,5 +1,7 @@
 //! Arguments of `extcap` and `wireshark`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueHint};
 
 /// Arguments of `extcap`, by the names that Wireshark gives them (its manual page extcap(4)).
@@ -31,7 +33,7 @@ pub struct ExtcapArgs {
 
     /// Where the packets go.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub fifo: Option<String>,
+    pub fifo: Option<PathBuf>,
 
     /// Take in only packets that match, in the language of tcpdump.
     #[arg(long, value_name = "EXPRESSION")]
@@ -39,7 +41,7 @@ pub struct ExtcapArgs {
 
     /// A key log that opens tickets and alerts; it may grow.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub keylog: Option<String>,
+    pub keylog: Option<PathBuf>,
 
     /// Milliseconds for which packets are held back: what is said of one can only be written while it waits.
     #[arg(long, value_name = "MS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=60_000))]
@@ -72,5 +74,5 @@ pub struct WiresharkArgs {
 
     /// Home folder of the user whose Wireshark is meant; your own without it.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub user: Option<String>,
+    pub user: Option<PathBuf>,
 }

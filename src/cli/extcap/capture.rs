@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::BufWriter;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::super::args::wireshark::ExtcapArgs;
 use super::super::live::privileges;
 use super::super::{Done, Status, complain, interrupt};
 use crate::capture::device::{Device, DeviceOptions, OpenError, interfaces as all};
-use crate::capture::{Annotated, Comments, Source};
+use crate::capture::{Annotated, Comments, Source, name_of};
 use crate::model::live::{Related, around};
 use crate::render::annotations::of_connection;
 use crate::run::{self, LiveSnapshot, Onlooker, RunOptions};
@@ -79,7 +80,7 @@ fn open(interface: &str, filter: Option<&str>) -> Result<Device, OpenError> {
 }
 
 /// Captures until Wireshark has enough.
-pub(super) fn run(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Done {
+pub(super) fn run(arguments: &ExtcapArgs, interface: &str, fifo: &Path) -> Done {
     let (live, comments) = prepare(arguments, interface, fifo).map_err(|line| {
         complain(&line);
         Status::Unreadable
@@ -100,7 +101,7 @@ pub(super) fn run(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Done {
         complain(line);
     }
     if let Some(failure) = comments.failure() {
-        complain(&format!("{fifo}: cannot be written: {failure}"));
+        complain(&format!("{}: cannot be written: {failure}", name_of(fifo)));
         return Ok(Status::Unreadable);
     }
     Ok(if run.errors.is_empty() {
@@ -111,13 +112,13 @@ pub(super) fn run(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Done {
 }
 
 /// Opens everything, and gives rights up.
-fn prepare(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Result<(run::Live, Comments), String> {
+fn prepare(arguments: &ExtcapArgs, interface: &str, fifo: &Path) -> Result<(run::Live, Comments), String> {
     let filter = arguments.extcap_capture_filter.as_deref();
     let device = open(interface, filter.filter(|filter| !filter.is_empty())).map_err(|error| error.to_string())?;
-    let keylogs: Vec<String> = arguments
+    let keylogs: Vec<PathBuf> = arguments
         .keylog
         .iter()
-        .filter(|path| !path.is_empty())
+        .filter(|path| !path.as_os_str().is_empty())
         .cloned()
         .collect();
     let live = run::Live::new(Box::new(device), &keylogs);
@@ -125,7 +126,7 @@ fn prepare(arguments: &ExtcapArgs, interface: &str, fifo: &str) -> Result<(run::
         complain(error);
     }
     // Waits until Wireshark reads.
-    let unwritable = |error: std::io::Error| format!("{fifo}: cannot be written: {error}");
+    let unwritable = |error: std::io::Error| format!("{}: cannot be written: {error}", name_of(fifo));
     let out = OpenOptions::new().write(true).open(fifo).map_err(unwritable)?;
     privileges::drop(None, false)?;
     let delay = Duration::from_millis(arguments.delay.into());

@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
+use std::path::Path;
 
 use super::super::args::live::LiveFormat;
 use super::super::{Done, Status, complain, print_form, terminal};
+use crate::capture::name_of;
 use crate::model::Report;
 use crate::render::{json, text};
 use crate::run::Run;
@@ -17,9 +19,9 @@ pub(super) struct FullReport {
 }
 
 impl FullReport {
-    pub(super) fn open(path: &str) -> Result<Self, String> {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let path = path.to_owned();
+        let path = name_of(path);
         match file {
             Ok(file) => Ok(Self { path, file }),
             Err(error) => Err(format!("{path}: cannot be written: {error}")),

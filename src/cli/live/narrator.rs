@@ -17,7 +17,7 @@ use super::Control;
 use super::finale::FullReport;
 use super::metrics::Metrics;
 use crate::model::Report;
-use crate::model::live::{Legs, Related, Tally, around};
+use crate::model::live::{FirstLeg, Legs, Related, Tally, around};
 use crate::render::json::live::Stage;
 use crate::render::{json, text};
 use crate::run::{LiveSnapshot, Onlooker, Run};
@@ -312,13 +312,13 @@ impl Narrator<'_> {
             // People were told of it at its handshake.
             return ControlFlow::Continue(());
         }
-        let another = first && self.legs.is_another(id, connection);
-        if another && self.format == LiveFormat::Text {
+        let first_leg = self.legs.first_of(id, connection).cloned();
+        if first_leg.is_some() && self.format == LiveFormat::Text {
             // The report counts both legs of a handshake once, and so does whoever counts lines.
             return ControlFlow::Continue(());
         }
         let report = around(seen.engine, seen.capture, &self.related, (id, connection));
-        if first && !another {
+        if first && first_leg.is_none() {
             self.tally.outcomes.count(connection.outcome);
             if let Some(metrics) = &self.metrics {
                 metrics.count(connection, report.reasons(id, connection).first());
@@ -330,7 +330,13 @@ impl Narrator<'_> {
             _ => stage,
         };
         match self.format {
-            LiveFormat::Jsonl => self.add(|out| json::live::connection(&report, (id, connection), stage, out)),
+            LiveFormat::Jsonl => {
+                // At the end both legs became one connection: what is told of its end is of neither alone.
+                let kept = |leg: &&FirstLeg| seen.engine.connection_store().get(leg.connection).is_some();
+                let told = |leg: &&FirstLeg| !self.ending || stage == Stage::Handshake || kept(leg);
+                let first_leg = first_leg.as_ref().filter(told).map(|leg| leg.name.as_str());
+                self.add(|out| json::live::connection(&report, (id, connection), stage, first_leg, out))
+            }
             LiveFormat::Text if first && (!self.ending || stage == Stage::Closed) => {
                 let coloured = self.coloured;
                 self.add(|out| text::live::connection(&report, (id, connection), coloured, out))

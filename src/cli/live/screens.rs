@@ -189,7 +189,7 @@ impl Onlooker for Watcher {
             return ControlFlow::Continue(());
         };
         let connection = seen.engine.connection_store().get(id);
-        let another = connection.is_some_and(|connection| self.legs.is_another(id, connection));
+        let another = connection.is_some_and(|connection| self.legs.first_of(id, connection).is_some());
         if let Some(second) = self.handshakes.back_mut().filter(|_| !another) {
             *second += 1;
         }

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use super::super::args::ReportFormat;
 use super::super::args::record::RecordArgs;
 use super::super::{Status, Stop, analyze, complain, print};
 use super::files::Files;
+use crate::capture::name_of;
 use crate::check::render::{self, Asked, CheckFormat};
 use crate::check::{Baseline, Rules};
 use crate::facts;
@@ -25,10 +27,10 @@ pub(super) struct Rulebook {
 }
 
 impl Rulebook {
-    pub(super) fn read(path: &str) -> Result<Self, Status> {
+    pub(super) fn read(path: &Path) -> Result<Self, Status> {
         let rules = super::super::check::rules(Some(path), std::iter::empty())?;
         if rules.is_bare() {
-            complain(&format!("{path}: there is no rule in it (docs/ci.md)"));
+            complain(&format!("{}: there is no rule in it (docs/ci.md)", name_of(path)));
             return Err(Status::Usage);
         }
         let baseline = rules.baseline.as_ref().map(super::super::check::baseline).transpose()?;
@@ -55,16 +57,16 @@ pub(super) fn answer(
 ) -> Result<Judged, Stop> {
     let mut run = read(arguments, files);
     // The file that was read goes with this process: the report names the one that stays.
-    let name = arguments.write.clone().unwrap_or_else(|| UNNAMED.to_owned());
+    let kept = arguments.write.as_deref().unwrap_or(Path::new(UNNAMED));
     for capture in &mut run.captures {
-        capture.path.clone_from(&name);
+        capture.path = name_of(kept);
     }
     let errors = std::mem::take(&mut run.errors);
     let report = Report::of(&run.engine, run.captures);
     let written = write(arguments, coloured, &run.engine, &report, files)?;
     let whole = errors.is_empty() && written;
     let asked = Asked {
-        files: vec![name],
+        files: vec![kept.to_owned()],
         keylogs: arguments.keep_keys.iter().cloned().collect(),
         errors,
         parts: Vec::new(),
@@ -114,7 +116,7 @@ fn check(report: &Report<'_>, book: &Rulebook, asked: &Asked, to_output: bool, c
 fn read(arguments: &RecordArgs, files: &Files) -> Run {
     let keys = files.keys();
     let keylogs = if keys.exists() {
-        vec![keys.to_string_lossy().into_owned()]
+        vec![keys.to_owned()]
     } else {
         Vec::new()
     };
@@ -123,8 +125,7 @@ fn read(arguments: &RecordArgs, files: &Files) -> Run {
         joinable: arguments.format == ReportFormat::Facts,
         ..RunOptions::default()
     };
-    let inputs = [files.packets().to_string_lossy().into_owned()];
-    let run = run::analyze(&inputs, &options, &mut |_| ControlFlow::Continue(()));
+    let run = run::analyze(&[files.packets()], &options, &mut |_| ControlFlow::Continue(()));
     for line in run.errors.iter().chain(&run.warnings) {
         complain(line);
     }

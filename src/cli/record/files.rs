@@ -9,6 +9,7 @@ use nix::unistd::geteuid;
 
 use super::super::args::record::RecordArgs;
 use super::super::live::privileges;
+use crate::capture::name_of;
 use crate::record::Folder;
 
 /// The files of a recording. Whatever has to be written is opened before COMMAND runs: not after a test suite of an hour.
@@ -26,7 +27,7 @@ impl Files {
         let folder = Folder::new().map_err(|error| format!("a temporary folder cannot be made: {error}"))?;
         let named = std::env::var_os("SSLKEYLOGFILE").filter(|name| !name.is_empty());
         let report = match &arguments.output {
-            Some(path) => Some((path.clone(), create(path, 0o666)?)),
+            Some(path) => Some((name_of(path), create(path, 0o666)?)),
             None => None,
         };
         if let Some(path) = &arguments.write {
@@ -100,14 +101,14 @@ impl Files {
 }
 
 /// Makes a file; what sudo makes belongs to who called it.
-fn create(path: &str, mode: u32) -> Result<File, String> {
+fn create(path: &Path, mode: u32) -> Result<File, String> {
     let file = File::options()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(mode)
         .open(path);
-    let file = file.map_err(|error| format!("{path}: cannot be written: {error}"))?;
+    let file = file.map_err(|error| format!("{}: cannot be written: {error}", name_of(path)))?;
     let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
     if let (Some(user), Some(group)) = (number("SUDO_UID"), number("SUDO_GID")) {
         let _ = chown(path, Some(user), Some(group));
@@ -116,12 +117,12 @@ fn create(path: &str, mode: u32) -> Result<File, String> {
 }
 
 /// Copies into a file that is there: it keeps its owner and mode.
-fn copy(from: &Path, to: &str) -> Result<(), String> {
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let copied = File::open(from).and_then(|mut from| {
         let mut to = File::options().write(true).open(to)?;
         io::copy(&mut from, &mut to)
     });
     copied
         .map(drop)
-        .map_err(|error| format!("{to}: cannot be written: {error}"))
+        .map_err(|error| format!("{}: cannot be written: {error}", name_of(to)))
 }

@@ -23,7 +23,7 @@ const PROFILE: [(&str, &str); 3] = [
 ];
 
 pub(super) fn run(arguments: &WiresharkArgs) -> Done {
-    let Some(home) = arguments.user.clone().map(PathBuf::from).or_else(std::env::home_dir) else {
+    let Some(home) = arguments.user.clone().or_else(std::env::home_dir) else {
         complain("wireshark: there is no home folder; name one with --user");
         return Ok(Status::Usage);
     };

@@ -252,11 +252,16 @@ fn cost(page: &ServicePage) -> String {
         0 => String::new(),
         untimed => format!(", {} of them untimed", number(untimed)),
     };
+    let trips = match waste.round_trips {
+        0 => "no extra round trip".to_owned(),
+        trips => {
+            let trips = counted(trips, "extra round trip", "extra round trips");
+            format!("{trips} ({}{untimed})", duration(waste.nanos))
+        }
+    };
     format!(
-        "{} of returning clients cost {} ({}{untimed}) and {}",
+        "{} of returning clients cost {trips} and {}",
         counted(waste.handshakes, "full handshake", "full handshakes"),
-        counted(waste.round_trips, "extra round trip", "extra round trips"),
-        duration(waste.nanos),
         crate::model::view::bytes(waste.bytes),
     )
 }

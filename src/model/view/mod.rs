@@ -22,7 +22,7 @@ pub use crate::wording::{bytes, counted, duration, number, percent, seconds};
 pub use ladder::{Rung, ladder};
 pub use reshake_core::diagnosis::Confidence;
 pub use reshake_core::net::Timestamp as Moment;
-pub use reshake_core::session::{ConnectionId, CredentialId, Outcome, Side};
+pub use reshake_core::session::{ConnectionId, CredentialId, Outcome, Service, Side};
 
 /// Longest sentence that is shown.
 pub(super) const MAX_SENTENCE: usize = 400;
@@ -152,6 +152,17 @@ pub fn micros(nanos: i64) -> String {
 #[must_use]
 pub fn clock(time: Timestamp) -> String {
     moment(time).strftime("%H:%M:%S").to_string()
+}
+
+/// The same at one end of a bar that is so many nanoseconds wide, as finely as that needs it.
+#[must_use]
+pub fn clock_of_bar(time: Timestamp, bar: i64) -> String {
+    let format = match bar {
+        1_000_000_000.. => "%H:%M:%S",
+        1_000_000.. => "%H:%M:%S%.3f",
+        _ => "%H:%M:%S%.6f",
+    };
+    moment(time).strftime(format).to_string()
 }
 
 /// The day and the time of day in UTC.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::model::cost::Avoidable;
 use crate::model::{Report, ServiceView, over};
 use reshake_core::diagnosis::Confidence;
-use reshake_core::diagnosis::service::PatternKind;
+use reshake_core::diagnosis::service::{Pattern, PatternKind};
 
 use super::{duration, name_of, number, percent};
 
@@ -88,19 +88,24 @@ pub fn worth_a_look(view: &ServiceView) -> u64 {
     kinds.map(|kind| kind.connections).sum()
 }
 
+/// A pattern that says what a balancer cannot go by, and not why anything was refused.
+const ASIDE: &str = "session-ids-pin-nobody";
+
 /// What is wrong with a service, by the name that `explain` knows.
 fn problem(report: &Report<'_>, view: &ServiceView) -> Option<(&'static str, Confidence)> {
     let insight = report.analyses.service(&view.service());
-    // What follows from another is not the problem.
+    // What follows from another is not the problem, and the first of those that are as sure is the one to begin with.
     let causes = insight.iter().flat_map(|insight| &insight.patterns);
-    let surest = causes
-        .filter(|pattern| pattern.follows_from.is_none())
-        .max_by_key(|pattern| pattern.confidence);
-    if let Some(pattern) = surest {
+    let causes = causes.filter(|pattern| pattern.follows_from.is_none());
+    let surest = |pattern: &&Pattern| Reverse(pattern.confidence);
+    let (aside, causes): (Vec<&Pattern>, Vec<&Pattern>) = causes.partition(|pattern| pattern.name == ASIDE);
+    if let Some(pattern) = causes.into_iter().min_by_key(surest) {
         return Some((pattern.name, pattern.confidence));
     }
     let kinds = view.alike.iter().filter(|kind| kind.matters());
-    let kind = kinds.max_by_key(|kind| kind.connections)?;
+    let Some(kind) = kinds.max_by_key(|kind| kind.connections) else {
+        return aside.first().map(|pattern| (pattern.name, pattern.confidence));
+    };
     let [observed, inferred, possible] = kind.by_confidence;
     let sure = if observed >= inferred.max(possible) {
         Confidence::Observed

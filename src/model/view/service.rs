@@ -12,7 +12,7 @@ use crate::wording::number;
 use reshake_core::diagnosis::Evidence;
 use reshake_core::diagnosis::security::{SecurityFinding, Severity};
 use reshake_core::diagnosis::service::{
-    ContingencyTable, Exchange, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis,
+    ContingencyTable, Exchange, KeyName, KeyTimeline, Label, Pattern, PatternKind, ServiceAnalysis,
 };
 use reshake_core::net::hex;
 use reshake_core::session::{Outcome, Service};
@@ -289,13 +289,8 @@ impl From<&Label> for Group {
 
 impl KeyView {
     fn of(report: &Report<'_>, key: &KeyTimeline) -> Self {
-        let mut name = hex(key.name.bytes());
-        if name.len() > KEY_DIGITS {
-            name.truncate(KEY_DIGITS);
-            name.push('…');
-        }
         Self {
-            name,
+            name: key_text(&key.name),
             issues: key.issues,
             accepted: key.accepted,
             declined: key.declined,
@@ -304,6 +299,16 @@ impl KeyView {
                 .map(|(first, last)| (offset(report, first), offset(report, last))),
         }
     }
+}
+
+/// A ticket key in a few digits.
+pub(super) fn key_text(key: &KeyName) -> String {
+    let mut name = hex(key.bytes());
+    if name.len() > KEY_DIGITS {
+        name.truncate(KEY_DIGITS);
+        name.push('…');
+    }
+    name
 }
 
 impl PatternView {

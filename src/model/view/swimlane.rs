@@ -6,8 +6,10 @@ use hashbrown::HashMap;
 
 use crate::model::{Report, credential_id, service_of};
 use reshake_core::diagnosis::offer_outcome;
+use reshake_core::diagnosis::service::KeyName;
 use reshake_core::session::{Connection, ConnectionId, CredentialId, Outcome, Service};
 
+use super::service::key_text;
 use super::{FrameLabel, FrameNames, offset};
 
 /// The picture as data: lanes, and marks from left to right in the order of time.
@@ -17,14 +19,40 @@ pub struct Swimlane {
     pub client: IpAddr,
     /// What the lanes are, from top to bottom.
     pub lanes: Vec<String>,
-    /// Whether the lanes are told apart by anything.
-    pub told_apart: bool,
+    /// What tells the lanes apart.
+    pub told_by: LaneKind,
     /// What happened.
     pub marks: Vec<Mark>,
     /// Ids of the credentials, in the order of their letters.
     pub credentials: Vec<String>,
     /// Connections that are not shown because there are too many.
     pub more: usize,
+}
+
+/// What tells lanes apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneKind {
+    /// Marks on packets.
+    Machine,
+    /// Who honours whose sessions.
+    Domain,
+    /// The ticket key that was at work; several machines may have it, and one machine several after one another.
+    TicketKey,
+    /// Nothing: there is one lane.
+    Nothing,
+}
+
+impl LaneKind {
+    /// What the picture is of, behind "Sessions of a client".
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Machine => " between backends",
+            Self::Domain => " between caches, as who honours whose sessions tells them apart",
+            Self::TicketKey => " between ticket keys; nothing tells backends apart",
+            Self::Nothing => "; nothing tells backends apart",
+        }
+    }
 }
 
 /// What a mark says.
@@ -94,6 +122,8 @@ pub struct Mark {
 const MAX_CONNECTIONS: usize = 400;
 /// Connections in a row that are worth folding.
 const MIN_RUN: usize = 4;
+/// Ticket keys that have lanes of their own: where keys change by the hour, their table says more than a picture.
+const MAX_KEYS: usize = 8;
 
 impl Swimlane {
     /// Of one client at one service; `None` when `go_on` said no.
@@ -116,7 +146,7 @@ impl Swimlane {
         let mut picture = Self {
             client,
             lanes: lanes.names.clone(),
-            told_apart: lanes.told_apart,
+            told_by: lanes.told_by,
             marks: Vec::new(),
             credentials: Vec::new(),
             more,
@@ -124,7 +154,7 @@ impl Swimlane {
         let mut letters = Letters::default();
         let frames = FrameNames::of(report);
         for (id, connection) in connections {
-            let lane = lanes.of_connection(report, id);
+            let lane = lanes.of_connection(id);
             add(report, &frames, (id, connection), lane, &mut letters, &mut picture);
         }
         picture.credentials = letters.ids;
@@ -259,52 +289,81 @@ fn add(
     }
 }
 
-/// What stands at the left: machines where they are told apart, else cache domains, else the one address.
+/// What stands at the left: machines where they are told apart, else cache domains, else ticket keys, else the one address.
 struct Lanes {
     names: Vec<String>,
-    numbers: Vec<Option<u16>>,
-    by_machine: bool,
-    told_apart: bool,
+    of: HashMap<ConnectionId, usize>,
+    told_by: LaneKind,
 }
 
 impl Lanes {
     fn of(report: &Report<'_>, connections: &[(ConnectionId, &Connection)]) -> Self {
-        let numbers = |number: &dyn Fn(ConnectionId) -> Option<u16>| {
-            let mut numbers: Vec<Option<u16>> = connections.iter().map(|(id, _)| number(*id)).collect();
-            numbers.sort_by_key(|number| number.unwrap_or(u16::MAX));
-            numbers.dedup();
-            numbers
+        let analyses = &report.analyses;
+        let machine = |(id, _): &Member<'_>| analyses.backend(*id);
+        let domain = |(id, _): &Member<'_>| analyses.domain(*id);
+        let numbered = |told_by, name, number: &dyn Fn(&Member<'_>) -> Option<u16>| {
+            let lanes = Self::by(connections, told_by, number, |number| format!("{name}-{number}"));
+            (!lanes.of.is_empty()).then_some(lanes)
         };
-        let machines = numbers(&|id| report.analyses.backend(id));
-        let domains = numbers(&|id| report.analyses.domain(id));
-        let by_machine = machines.iter().any(Option::is_some) || domains.iter().all(Option::is_none);
-        let numbers = if by_machine { machines } else { domains };
-        let told_apart = numbers.iter().any(Option::is_some);
-        let names = numbers
-            .iter()
-            .map(|number| match number {
-                Some(number) if by_machine => format!("backend-{number}"),
-                Some(number) => format!("domain-{number}"),
-                None if told_apart => "not told".to_owned(),
-                None => "server".to_owned(),
+        let by_key = || {
+            // In the order in which they came into use.
+            let keys: Vec<Option<KeyName>> = connections.iter().map(|member| key(report, member)).collect();
+            let mut known: Vec<KeyName> = Vec::new();
+            for key in keys.iter().flatten() {
+                if !known.contains(key) {
+                    known.push(*key);
+                }
+            }
+            let place = |member: &Member<'_>| known.iter().position(|known| key(report, member) == Some(*known));
+            let name = |place| known.get(place).map_or_else(String::new, key_text);
+            let is_few = (2..=MAX_KEYS).contains(&known.len());
+            is_few.then(|| Self::by(connections, LaneKind::TicketKey, &place, name))
+        };
+        numbered(LaneKind::Machine, "backend", &machine)
+            .or_else(|| numbered(LaneKind::Domain, "domain", &domain))
+            .or_else(by_key)
+            .unwrap_or_else(|| Self {
+                names: vec!["server".to_owned()],
+                of: HashMap::new(),
+                told_by: LaneKind::Nothing,
             })
-            .collect();
-        Self {
-            names,
-            numbers,
-            by_machine,
-            told_apart,
-        }
     }
 
-    fn of_connection(&self, report: &Report<'_>, id: ConnectionId) -> usize {
-        let number = if self.by_machine {
-            report.analyses.backend(id)
-        } else {
-            report.analyses.domain(id)
-        };
-        self.numbers.iter().position(|known| *known == number).unwrap_or(0)
+    /// Lanes by what each connection is put down to; those that are put down to nothing have the last one.
+    fn by<T: Copy + Ord>(
+        connections: &[Member<'_>],
+        told_by: LaneKind,
+        what: &dyn Fn(&Member<'_>) -> Option<T>,
+        name: impl Fn(T) -> String,
+    ) -> Self {
+        let mut there: Vec<T> = connections.iter().filter_map(what).collect();
+        there.sort_unstable();
+        there.dedup();
+        let place = |member: &Member<'_>| Some((member.0, there.binary_search(&what(member)?).ok()?));
+        let of: HashMap<ConnectionId, usize> = connections.iter().filter_map(place).collect();
+        let mut names: Vec<String> = there.iter().map(|it| name(*it)).collect();
+        if of.len() < connections.len() {
+            names.push("not told".to_owned());
+        }
+        Self { names, of, told_by }
     }
+
+    fn of_connection(&self, id: ConnectionId) -> usize {
+        let last = self.names.len().saturating_sub(1);
+        self.of.get(&id).copied().unwrap_or(last)
+    }
+}
+
+type Member<'a> = (ConnectionId, &'a Connection);
+
+/// The key that was at work on a connection: a ticket was issued under it, or one of it was accepted.
+fn key(report: &Report<'_>, (_, connection): &Member<'_>) -> Option<KeyName> {
+    let accepted = || {
+        let mut offers = connection.offers.iter().map(|offer| offer.credential);
+        let resumed = |id: &CredentialId| matches!(offer_outcome(connection, *id), Outcome::Resumed(_));
+        report.analyses.key_name(offers.find(resumed)?)
+    };
+    report.analyses.issued_under(connection).or_else(accepted)
 }
 
 #[cfg(test)]
@@ -338,7 +397,7 @@ mod tests {
         let picture = Swimlane {
             client: IpAddr::from([192, 0, 2, 1]),
             lanes: vec![String::new(); 2],
-            told_apart: true,
+            told_by: LaneKind::Machine,
             marks,
             credentials: Vec::new(),
             more: 0,

@@ -7,10 +7,9 @@ use std::io;
 use super::pictures::{WIDTH, scaled};
 use super::{HtmlPage, dash, escape, outcomes};
 use crate::model::Outcomes;
-use crate::model::moment;
 use crate::model::view::charts::{Charts, HandshakeTimes};
 use crate::model::view::service::ExchangeView;
-use crate::model::view::{Moment, counted, duration, number, percent, resumed_of_offered};
+use crate::model::view::{Moment, clock_of_bar, counted, duration, number, percent, resumed_of_offered};
 
 /// Height of what is drawn in them.
 const HEIGHT: f64 = 120.0;
@@ -48,26 +47,34 @@ impl HtmlPage<'_> {
              aria-description=\"{}\">",
             number(highest),
             HEIGHT + 1.0,
-            escape(&in_words(bars))
+            escape(&in_words(bars, charts.bar))
         )?;
         let width = step(bars.len());
-        let (mut x, mut line) = (0.0, String::new());
+        let (mut x, mut end, mut line) = (0.0, 0.0, String::new());
         for (start, counts) in bars {
-            self.bar(x, width, highest, &clock(*start, charts.bar), counts)?;
-            // A stretch without offers does not break the line: the rate of no offers is not nought.
+            self.bar(x, width, highest, &clock_of_bar(*start, charts.bar), counts)?;
+            // A stretch without offers neither breaks the line nor bends it: until the next offer nothing is known to change.
             if let Some(rate) = resumed_of_offered(counts) {
-                let letter = if line.is_empty() { 'M' } else { 'L' };
-                let _ = write!(line, "{letter}{:.1} {:.1}", x + width / 2.0, HEIGHT * (1.0 - rate));
+                // All of the stroke stays within the picture.
+                let y = (HEIGHT * (1.0 - rate)).clamp(1.0, HEIGHT - 1.0);
+                let _ = if line.is_empty() {
+                    write!(line, "M{x:.1} {y:.1}")
+                } else {
+                    write!(line, "H{x:.1}V{y:.1}")
+                };
+                end = x + width;
             }
             x += width;
         }
+        if !line.is_empty() {
+            write!(self.out, "<path class=\"rate-line\" d=\"{line}H{end:.1}\"/>")?;
+        }
         writeln!(
             self.out,
-            "<path class=\"rate-line\" d=\"{line}\"/>\
-             <line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
+            "<line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
              </svg>\n<p class=\"from-to\"><span>{}</span><span>{}</span></p>\n</figure>",
-            clock(*first, charts.bar),
-            clock(*last, charts.bar)
+            clock_of_bar(*first, charts.bar),
+            clock_of_bar(*last, charts.bar)
         )
     }
 
@@ -112,7 +119,11 @@ impl HtmlPage<'_> {
                 None => format!("no {name} one was measured"),
             }
         };
-        let words = format!("{}; {}", median(0, "resumed"), median(1, "full"));
+        let words = format!(
+            "{} (above the line); {} (below)",
+            median(0, "resumed"),
+            median(1, "full")
+        );
         write!(
             self.out,
             "<figure>\n<figcaption id=\"times\">Handshake times: {}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {}\" \
@@ -124,7 +135,7 @@ impl HtmlPage<'_> {
         let width = (WIDTH / times.bins.len() as f64).min(60.0);
         let mut x = 0.0;
         for (end, [resumed, full]) in &times.bins {
-            for (class, name, count, up) in [("resumed", "resumed", resumed, true), ("declined", "full", full, false)] {
+            for (class, name, count, up) in [("resumed", "resumed", resumed, true), ("full", "full", full, false)] {
                 let height = scaled(*count, highest, HALF - 2.0);
                 let y = if up { HALF - height } else { HALF };
                 if *count > 0 {
@@ -187,7 +198,7 @@ impl HtmlPage<'_> {
     }
 
     /// Whose sessions resumed where: a row for each issuer, a column for each that they were offered to.
-    pub(super) fn matrix(&mut self, exchanges: &[ExchangeView]) -> io::Result<()> {
+    pub(super) fn matrix(&mut self, id: usize, exchanges: &[ExchangeView]) -> io::Result<()> {
         let mut names: Vec<&str> = Vec::new();
         for exchange in exchanges {
             for name in [&exchange.issuer, &exchange.acceptor] {
@@ -205,14 +216,15 @@ impl HtmlPage<'_> {
         let headings = shown.iter().map(heading).collect::<Vec<_>>().concat();
         writeln!(
             self.out,
-            "<div class=\"wide\"><table class=\"matrix\">\n<caption>Offers by who issued the session (rows) and who was \
-             offered it (columns): resumed of offered</caption>\n<thead><tr><td></td>{headings}</tr></thead>\n<tbody>"
+            "<figure>\n<figcaption id=\"matrix-{id}\">Offers by who issued the session (rows) and who was offered it \
+             (columns): resumed of offered</figcaption>\n<div class=\"wide\"><table class=\"matrix\" \
+             aria-labelledby=\"matrix-{id}\">\n<thead><tr><td></td>{headings}</tr></thead>\n<tbody>"
         )?;
         for issuer in shown {
             let cells: String = shown.iter().map(|acceptor| cell(exchanges, issuer, acceptor)).collect();
             writeln!(self.out, "<tr><th scope=\"row\">{}</th>{cells}</tr>", escape(issuer))?;
         }
-        writeln!(self.out, "</tbody>\n</table></div>")?;
+        writeln!(self.out, "</tbody>\n</table></div>\n</figure>")?;
         match names.len() - shown.len() {
             0 => Ok(()),
             more => {
@@ -244,7 +256,7 @@ fn cell(exchanges: &[ExchangeView], issuer: &str, acceptor: &str) -> String {
 }
 
 /// The rate at the beginning, at its lowest and at the end: what somebody would say who looked at the picture.
-fn in_words(bars: &[(Moment, Outcomes)]) -> String {
+fn in_words(bars: &[(Moment, Outcomes)], bar: i64) -> String {
     let rates: Vec<(Moment, f64)> = bars
         .iter()
         .filter_map(|(start, counts)| Some((*start, resumed_of_offered(counts)?)))
@@ -257,17 +269,7 @@ fn in_words(bars: &[(Moment, Outcomes)]) -> String {
         "{} of the offers were accepted at first, {} at the least ({} UTC), {} at the end.",
         percent(first.1),
         percent(lowest.1),
-        clock(lowest.0, 0),
+        clock_of_bar(lowest.0, bar),
         percent(last.1)
     )
-}
-
-/// A time of day, as finely as bars of that width need it.
-fn clock(time: Moment, bar: i64) -> String {
-    let format = if bar >= 1_000_000_000 {
-        "%H:%M:%S"
-    } else {
-        "%H:%M:%S%.6f"
-    };
-    moment(time).strftime(format).to_string()
 }

@@ -202,7 +202,7 @@ impl HtmlPage<'_> {
         }
         writeln!(
             self.out,
-            "<table class=\"counts\">\n<caption>Why connections did not resume</caption>\n<thead><tr>\
+            "<table class=\"counts reasons\">\n<caption>Why connections did not resume</caption>\n<thead><tr>\
              <th scope=\"col\">reason</th><th scope=\"col\" class=\"text\">what it means</th><th scope=\"col\">observed</th>\
              <th scope=\"col\">inferred</th><th scope=\"col\">possible</th></tr></thead>\n<tbody>"
         )?;

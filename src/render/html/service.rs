@@ -42,7 +42,7 @@ impl HtmlPage<'_> {
                 self.left_out(&format!("The sessions of {more} are not drawn"), "reshake view FILE")?;
             }
         }
-        self.matrix(&page.exchanges)?;
+        self.matrix(id, &page.exchanges)?;
         self.keys(&format!("{id}"), &page.keys, handout.span)?;
         self.groups("Backends", &page.backends)?;
         if page.domains.len() > 1 {

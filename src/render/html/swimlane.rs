@@ -53,16 +53,11 @@ fn place(in_row: usize, lane: usize) -> (f64, f64) {
 impl HtmlPage<'_> {
     pub(super) fn swimlane(&mut self, id: &str, picture: &Swimlane) -> io::Result<()> {
         let shown = picture.marks.get(..MAX_MARKS).unwrap_or(&picture.marks);
-        let apart = if picture.told_apart {
-            ""
-        } else {
-            "; nothing tells backends apart"
-        };
         writeln!(
             self.out,
-            "<figure class=\"swimlane\">\n<figcaption id=\"lane-{id}\">Sessions of client {} between backends{apart}\
-             </figcaption>",
-            escape(&picture.client.to_string())
+            "<figure class=\"swimlane\">\n<figcaption id=\"lane-{id}\">Sessions of client {}{}</figcaption>",
+            escape(&picture.client.to_string()),
+            picture.told_by.words()
         )?;
         self.legend(shown)?;
         for (row, marks) in shown.chunks(MARKS_PER_ROW).enumerate() {
@@ -139,7 +134,8 @@ impl HtmlPage<'_> {
                 let _ = write!(
                     drawn,
                     "<text class=\"tick\" x=\"{x:.0}\" y=\"{:.0}\">×{}</text>",
-                    y - RADIUS - 4.0,
+                    // Ways on one lane bend above the marks.
+                    y + RADIUS + 12.0,
                     mark.times
                 );
             }

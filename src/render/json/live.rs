@@ -49,6 +49,8 @@ impl Stage {
 struct Provisional<'a> {
     stage: &'static str,
     settled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_leg_of: Option<&'a str>,
     #[serde(flatten)]
     connection: ConnectionJson<'a>,
 }
@@ -112,7 +114,8 @@ pub fn capture(capture: &Capture, out: &mut dyn Write) -> io::Result<()> {
     line(out, "capture", None, &CaptureJson::of(capture))
 }
 
-/// A connection as far as it has come, judged by what came before it.
+/// A connection as far as it has come, judged by what came before it. `first_leg` is the connection that had the same
+/// handshake before, which something in between passed on.
 ///
 /// # Errors
 /// Those of `out`.
@@ -120,6 +123,7 @@ pub fn connection(
     report: &Report<'_>,
     (id, connection): (ConnectionId, &Connection),
     stage: Stage,
+    first_leg: Option<&str>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let context = DocumentContext::new(report);
@@ -127,6 +131,7 @@ pub fn connection(
     let provisional = Provisional {
         stage: stage.code(),
         settled: false,
+        other_leg_of: first_leg,
         connection: ConnectionJson::of(report, &context, number, id, connection),
     };
     line(out, "connection", None, &provisional)

@@ -12,29 +12,41 @@ const LANE: usize = 24;
 /// A connection in so many columns.
 #[must_use]
 pub fn connection(view: &ConnectionView, width: u16) -> ScreenPage {
-    let two = width >= TWO_COLUMNS;
-    let room = if two { width / 2 - 1 } else { width };
+    if width >= TWO_COLUMNS {
+        return connection_in_columns(view, width);
+    }
+    let mut items = beginning(view, width);
+    items.push(Item::default());
+    ladder(view, &mut items, width);
+    after_ladder(view, &mut items, width);
+    ScreenPage { items, split: None }
+}
+
+/// The same with the messages beside the rest.
+#[must_use]
+pub fn connection_in_columns(view: &ConnectionView, width: u16) -> ScreenPage {
+    let room = width / 2 - 1;
+    let mut items = beginning(view, room);
+    after_ladder(view, &mut items, room);
+    let split = items.len();
+    ladder(view, &mut items, room);
+    ScreenPage {
+        items,
+        split: Some(split),
+    }
+}
+
+/// What happened, and why.
+fn beginning(view: &ConnectionView, width: u16) -> Vec<Item> {
     let mut items = vec![headline(view)];
     items.push(Item::of(
         Tone::Plain,
         format!("connection {}  {}", view.number, view.title),
     ));
     for reason in &view.reasons {
-        self::reason(&mut items, room, reason);
+        self::reason(&mut items, width, reason);
     }
-    if two {
-        after_ladder(view, &mut items, room);
-        let split = items.len();
-        ladder(view, &mut items, room);
-        return ScreenPage {
-            items,
-            split: Some(split),
-        };
-    }
-    items.push(Item::default());
-    ladder(view, &mut items, room);
-    after_ladder(view, &mut items, room);
-    ScreenPage { items, split: None }
+    items
 }
 
 fn headline(view: &ConnectionView) -> Item {

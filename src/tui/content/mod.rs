@@ -5,10 +5,11 @@ mod credential;
 mod service;
 mod swimlane;
 
-pub use connection::connection;
+pub use connection::{connection, connection_in_columns};
 pub use credential::credential;
 pub use service::service;
 
+use crate::model::view::swimlane::Swimlane;
 use crate::model::view::{OUTCOMES, Outcome, outcome_place};
 
 use super::page::{Item, Tone, paragraph};
@@ -31,6 +32,17 @@ pub const fn tone(place: usize) -> Tone {
         4 => Tone::Note,
         _ => Tone::Plain,
     }
+}
+
+/// The way of one client's sessions, with what the signs mean.
+#[must_use]
+pub fn picture(picture: &Swimlane, width: u16) -> Vec<Item> {
+    let mut items = vec![Item::of(
+        Tone::Name,
+        format!("One client's sessions: {}", picture.client),
+    )];
+    swimlane::draw(picture, 0, width, "Enter shows the rest", &mut items);
+    items
 }
 
 /// Columns of the labels in front of facts.

@@ -20,7 +20,7 @@ pub fn service(page: &ServicePage, from: usize, width: u16) -> ScreenPage {
     answer(&mut items, width, page);
     if let Some(picture) = &page.swimlane {
         heading(&mut items, &format!("One client's sessions: {}", picture.client));
-        swimlane::draw(picture, from, width, &mut items);
+        swimlane::draw(picture, from, width, "← →", &mut items);
     }
     for (how, count, frame) in &page.failures {
         let text = format!("! {} × {how}   first in frame {}", number(*count), frame.text);
@@ -70,12 +70,15 @@ fn head(items: &mut Vec<Item>, page: &ServicePage) {
     items.push(line);
     let waste = &page.avoidable;
     if waste.handshakes > 0 {
-        let text = format!(
-            "{} of returning clients: {}, {} where timed",
-            counted(waste.handshakes, "full handshake", "full handshakes"),
-            counted(waste.round_trips, "extra round trip", "extra round trips"),
-            duration(waste.nanos)
-        );
+        let trips = match waste.round_trips {
+            0 => "no extra round trip".to_owned(),
+            trips => {
+                let trips = counted(trips, "extra round trip", "extra round trips");
+                format!("{trips}, {} where timed", duration(waste.nanos))
+            }
+        };
+        let full = counted(waste.handshakes, "full handshake", "full handshakes");
+        let text = format!("{full} of returning clients: {trips}");
         items.push(Item::of(Tone::Plain, text));
     }
 }

@@ -7,13 +7,13 @@
 //! backend-2  ──┴✗A─●B──┴───┴✗C─●D──
 //! ```
 
-use crate::model::view::swimlane::{Mark, MarkKind, Swimlane, letter};
+use crate::model::view::swimlane::{LaneKind, Mark, MarkKind, Swimlane, letter};
 use crate::model::view::{micros, number};
 
 use super::super::page::{Item, Target, Tone, paragraph};
 
-/// Columns of one mark.
-const STEP: usize = 5;
+/// Columns of one mark, at least and at most: as many as the numbers of frames need.
+const STEP: (usize, usize) = (5, 9);
 /// Columns of the names of lanes.
 const NAMES: usize = 11;
 
@@ -39,17 +39,18 @@ const fn tone(mark: &Mark) -> Tone {
     }
 }
 
-/// The picture from the mark `from` on, with its legend.
-pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<Item>) {
+/// The picture from the mark `from` on, with its legend; `rest` says how to see the rest.
+pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, rest: &str, items: &mut Vec<Item>) {
     let from = first(picture, from);
-    let marks: Vec<&Mark> = picture.marks.iter().skip(from).take(fits(width)).collect();
+    let step = step(picture);
+    let marks: Vec<&Mark> = picture.marks.iter().skip(from).take(fits(width, step)).collect();
     for (lane, name) in picture.lanes.iter().enumerate() {
-        items.push(self::lane(name, lane, &marks));
+        items.push(self::lane(name, lane, &marks, step));
         if lane + 1 < picture.lanes.len() {
-            items.push(between(lane, &marks));
+            items.push(between(lane, &marks, step));
         }
     }
-    items.push(axis("frame", &marks, |mark| mark.frame.text.clone()));
+    items.push(frames(&marks, step));
     let span = match (marks.first(), marks.last()) {
         (Some(first), Some(last)) => format!("{} s to {} s", micros(first.offset), micros(last.offset)),
         _ => String::new(),
@@ -57,7 +58,7 @@ pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<
     let hidden = picture.marks.len() - marks.len();
     let hidden = if hidden > 0 {
         format!(
-            "   marks {} to {} of {}: ← →",
+            "   marks {} to {} of {}: {rest}",
             from + 1,
             from + marks.len(),
             picture.marks.len()
@@ -67,10 +68,12 @@ pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<
     };
     items.push(Item::of(Tone::Faint, format!("{:NAMES$}{span}{hidden}", "seconds")));
     legend(width, items);
-    if !picture.told_apart {
-        let text = "nothing tells backends apart: one lane may be several machines";
-        items.push(Item::of(Tone::Note, text));
-    }
+    let note = match picture.told_by {
+        LaneKind::Machine | LaneKind::Domain => None,
+        LaneKind::TicketKey => Some("nothing tells backends apart: lanes are ticket keys"),
+        LaneKind::Nothing => Some("nothing tells backends apart: one lane may be several machines"),
+    };
+    items.extend(note.map(|text| Item::of(Tone::Note, text)));
     if picture.more > 0 {
         let text = format!(
             "{} further connections of this client are not drawn",
@@ -82,13 +85,28 @@ pub(super) fn draw(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<
 
 /// The marks that are drawn, in words.
 pub(super) fn told(picture: &Swimlane, from: usize, width: u16, items: &mut Vec<Item>) {
-    let marks = picture.marks.iter().skip(first(picture, from)).take(fits(width));
+    let marks = picture
+        .marks
+        .iter()
+        .skip(first(picture, from))
+        .take(fits(width, step(picture)));
     items.extend(marks.map(|mark| in_words(picture, mark)));
 }
 
 /// Marks for which there is room.
-fn fits(width: u16) -> usize {
-    (usize::from(width).saturating_sub(NAMES + 2) / STEP).max(1)
+fn fits(width: u16, step: usize) -> usize {
+    (usize::from(width).saturating_sub(NAMES + 2) / step).max(1)
+}
+
+/// Columns of one mark.
+fn step(picture: &Swimlane) -> usize {
+    let widest = picture.marks.iter().map(|mark| short(mark).len()).max().unwrap_or(0);
+    (widest + 1).clamp(STEP.0, STEP.1)
+}
+
+/// The number of its frame. Names of captures have no room here; the lines below tell them.
+fn short(mark: &Mark) -> &str {
+    mark.frame.text.rsplit(':').next().unwrap_or_default()
 }
 
 /// The first mark that is drawn.
@@ -96,13 +114,13 @@ fn first(picture: &Swimlane, from: usize) -> usize {
     from.min(picture.marks.len().saturating_sub(1))
 }
 
-fn lane(name: &str, lane: usize, marks: &[&Mark]) -> Item {
+fn lane(name: &str, lane: usize, marks: &[&Mark], step: usize) -> Item {
     let mut item = Item::of(Tone::Name, format!("{name:NAMES$}"));
     for mark in marks {
         if mark.lane == lane {
             let letter = mark.credential.map_or_else(String::new, letter);
             let text = format!("{}{letter}", sign(mark.kind));
-            let rest = STEP.saturating_sub(1 + text.chars().count());
+            let rest = step.saturating_sub(1 + text.chars().count());
             item = item
                 .and(Tone::Faint, "─")
                 .and(tone(mark), text)
@@ -115,7 +133,7 @@ fn lane(name: &str, lane: usize, marks: &[&Mark]) -> Item {
                 (true, _) => "─┴",
                 (false, hangs) => hangs,
             };
-            item = item.and(Tone::Faint, format!("{line}{}", "─".repeat(STEP - 2)));
+            item = item.and(Tone::Faint, format!("{line}{}", "─".repeat(step - 2)));
         }
     }
     item
@@ -128,28 +146,26 @@ fn crosses(mark: &Mark, lane: usize) -> bool {
 }
 
 /// What hangs between a lane and the one below it.
-fn between(above: usize, marks: &[&Mark]) -> Item {
+fn between(above: usize, marks: &[&Mark], step: usize) -> Item {
     let mut item = Item::of(Tone::Plain, " ".repeat(NAMES));
     for mark in marks {
         let passes = mark
             .from
             .is_some_and(|from| above >= from.min(mark.lane) && above < from.max(mark.lane));
-        let line = if passes { " ┆   " } else { "     " };
-        item = item.and(tone(mark), line);
+        let line = if passes { " ┆" } else { "" };
+        item = item.and(tone(mark), format!("{line:step$}"));
     }
     item
 }
 
-fn axis(name: &str, marks: &[&Mark], text: impl Fn(&Mark) -> String) -> Item {
-    let mut line = format!("{name:NAMES$}");
+/// The frames below their marks.
+fn frames(marks: &[&Mark], step: usize) -> Item {
+    let mut line = format!("{:NAMES$}", "frame");
+    let room = step - 1;
     for mark in marks {
-        let text = text(mark);
-        // Names of captures have no room here; the lines below tell them.
-        let short = text.rsplit(':').next().unwrap_or_default();
-        let cut: String = short.chars().take(STEP - 1).collect();
-        let cut = if cut.len() < short.len() { "…".to_owned() } else { cut };
-        line.push(' ');
-        line.extend(cut.chars().chain(" ".repeat(STEP - 1).chars()).take(STEP - 1));
+        let text = short(mark);
+        let text = if text.len() > room { "…" } else { text };
+        line.push_str(&format!(" {text:room$}"));
     }
     Item::of(Tone::Faint, line)
 }

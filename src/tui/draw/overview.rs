@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::model::view::overview::{notes, service_title, title};
-use crate::model::view::{OUTCOMES, clock, counted, date, duration, number, percent, resumed_of_offered};
+use crate::model::view::{OUTCOMES, clock_of_bar, counted, date, duration, number, percent, resumed_of_offered};
 use crate::model::{Outcomes, Report};
 
-use super::super::content::{MARKS, tone};
+use super::super::content::{self, MARKS, tone};
 use super::super::layout;
 use super::super::page::Tone;
 use super::super::state::ScreenState;
@@ -28,6 +28,20 @@ pub(super) fn overview(state: &ScreenState, theme: Theme, buffer: &mut Buffer) {
     reasons(state, buffer, parts.lists[1]);
     if let Some(area) = parts.detail {
         super::detail::detail(state, theme, buffer, area);
+    }
+    if let Some(area) = parts.picture {
+        picture(state, theme, buffer, area);
+    }
+}
+
+/// The way of one client's sessions between the backends of the chosen service, once it is there.
+fn picture(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let Some(picture) = state.overview.picture(&state.report) else {
+        return;
+    };
+    let items = content::picture(picture, area.width);
+    for (y, item) in (0..area.height).zip(&items) {
+        super::page::line(buffer, area, y, item, theme);
     }
 }
 
@@ -134,7 +148,7 @@ fn chart(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
         return;
     }
     let bars = &state.overview.timeline;
-    let title = format!("resumed of resumed and declined, each {}", duration(state.overview.bar));
+    let title = format!("offers accepted, each {}", duration(state.overview.bar));
     put(buffer, area, LEFT, 0, &title, Theme::name());
     let height = area.height - 3;
     for (y, label) in [(1, "100 %"), (height, "  0 %")] {
@@ -150,10 +164,12 @@ fn chart(state: &ScreenState, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
     let shown = bars.get(bars.len() - drawn..).unwrap_or_default();
     if let (Some((first, _)), Some((last, _))) = (shown.first(), shown.last()) {
-        put(buffer, area, LEFT, height + 1, &clock(*first), Theme::faint());
+        let [first, last] = [first, last].map(|time| clock_of_bar(*time, state.overview.bar));
+        let x = put(buffer, area, LEFT, height + 1, &first, Theme::faint());
         let end = LEFT + u16::try_from(drawn * wide).unwrap_or(0);
-        if let Some(x) = end.checked_sub(8).filter(|x| drawn > 1 && *x > LEFT + 9) {
-            put(buffer, area, x, height + 1, &clock(*last), Theme::faint());
+        let width = u16::try_from(last.len()).unwrap_or(u16::MAX);
+        if let Some(start) = end.checked_sub(width).filter(|start| *start > LEFT + x) {
+            put(buffer, area, start, height + 1, &last, Theme::faint());
         }
     }
 }

@@ -4,18 +4,19 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use crate::model::view::connection::ConnectionView;
 use crate::model::view::table::{Column, RowKey, Table};
 use crate::model::view::{counted, number, outcome_place};
 use crate::wording::printable;
 
-use super::super::content::{mark, tone};
-use super::super::layout::{ShownColumn, TABLE_HEAD, body, columns};
+use super::super::content::{self, mark, tone};
+use super::super::layout::{ShownColumn, TABLE_HEAD, columns, table_parts};
 use super::super::page::Tone;
 use super::super::state::{ScreenState, TableState};
 use super::{Theme, fit, mark_line, put};
 
 pub(super) fn table(state: &ScreenState, table: Table, theme: Theme, buffer: &mut Buffer) {
-    let area = body(state.size);
+    let (area, under) = table_parts(table, state.size);
     let shown = state.table(table);
     filter(shown, theme, buffer, area);
     let columns = columns(table, area.width, shown.sort);
@@ -40,6 +41,25 @@ pub(super) fn table(state: &ScreenState, table: Table, theme: Theme, buffer: &mu
         };
         put(buffer, area, 1, TABLE_HEAD, text, Theme::faint());
     }
+    if let Some(under) = under {
+        told(shown, theme, buffer, under);
+    }
+}
+
+/// What there is to say of the chosen connection, as far as there is room.
+fn told(shown: &TableState, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let row = shown.rows.get(shown.selected);
+    let Some(view) = row.and_then(|row| ConnectionView::at(&shown.report, row as usize)) else {
+        return;
+    };
+    put(buffer, area, 0, 0, &"─".repeat(usize::from(area.width)), Theme::faint());
+    let area = Rect {
+        y: area.y + 1,
+        height: area.height - 1,
+        ..area
+    };
+    let page = content::connection_in_columns(&view, area.width);
+    super::page::columns(&page, [0, 0], theme, buffer, area);
 }
 
 /// What is shown of how much, and in which order.
@@ -99,6 +119,10 @@ fn cell(shown: &TableState, item: u32, place: ShownColumn, (theme, y): (Theme, u
         (Table::Connections, "outcome") => {
             if let Some(outcome) = outcome(shown, item) {
                 text = format!("{} {text}", mark(outcome));
+                if text.width() > usize::from(place.width) {
+                    // The first word is as clear as two of which the second is cut.
+                    text.truncate(text.rfind(' ').unwrap_or(text.len()));
+                }
                 style = theme.tone(tone(outcome_place(outcome)));
             }
         }

@@ -21,6 +21,12 @@ use super::state::{Main, PromptInput, Purpose, Screen, ScreenState};
 
 /// Takes an event; returns what is to be done outside.
 pub fn update(state: &mut ScreenState, event: UserEvent) -> Vec<Effect> {
+    let mut effects = take(state, event);
+    effects.extend(open::picture(state));
+    effects
+}
+
+fn take(state: &mut ScreenState, event: UserEvent) -> Vec<Effect> {
     match event {
         UserEvent::Key(key) => return pressed(state, key),
         UserEvent::Mouse(event) => return mouse::mouse(state, event),
@@ -31,7 +37,7 @@ pub fn update(state: &mut ScreenState, event: UserEvent) -> Vec<Effect> {
             report,
             rows,
         } => {
-            let lines = table_lines(state.size);
+            let lines = table_lines(table, state.size);
             let found = state.table_mut(table);
             if found.asked == Some(generation) {
                 found.asked = None;
@@ -40,6 +46,7 @@ pub fn update(state: &mut ScreenState, event: UserEvent) -> Vec<Effect> {
         }
         UserEvent::Hit { generation, row } => return hit(state, generation, row),
         UserEvent::Service { generation, page } => open::service_came(state, generation, page),
+        UserEvent::Picture { generation, page } => open::picture_came(state, generation, page),
         UserEvent::Exported(Ok(name)) => state.message = Some(format!("written to {name}")),
         UserEvent::Exported(Err(error)) => state.message = Some(format!("not written: {error}")),
         UserEvent::Report(report) => return live::report(state, report),
@@ -137,8 +144,8 @@ fn act(state: &mut ScreenState, action: Action) -> Vec<Effect> {
 
 fn resized(state: &mut ScreenState, size: (u16, u16)) {
     state.size = size;
-    let lines = table_lines(size);
     for table in [Table::Connections, Table::Credentials] {
+        let lines = table_lines(table, size);
         let table = state.table_mut(table);
         table.select(table.selected, lines);
     }
@@ -184,7 +191,7 @@ fn ask(state: &mut ScreenState, job: BackgroundJob) -> (u64, Vec<Effect>) {
 
 /// Asks for the rows of a table; what needs no search is there at once.
 fn ask_rows(state: &mut ScreenState, table: Table) -> Vec<Effect> {
-    let lines = table_lines(state.size);
+    let lines = table_lines(table, state.size);
     let report = Arc::clone(&state.report);
     let query = state.table(table).query();
     if query.selection.is_none()
@@ -202,8 +209,8 @@ fn ask_rows(state: &mut ScreenState, table: Table) -> Vec<Effect> {
 }
 
 fn hit(state: &mut ScreenState, generation: u64, row: Option<usize>) -> Vec<Effect> {
-    let lines = table_lines(state.size);
     for table in [Table::Connections, Table::Credentials] {
+        let lines = table_lines(table, state.size);
         let table = state.table_mut(table);
         if table.searching != Some(generation) {
             continue;

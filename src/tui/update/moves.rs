@@ -3,7 +3,7 @@
 use crate::model::view::table::Sort;
 
 use super::super::event::Effect;
-use super::super::layout::{body, overview, table_lines};
+use super::super::layout::{body, overview, table_lines, table_parts};
 use super::super::page::scrolled;
 use super::super::state::{Main, Screen, ScreenState};
 use super::ask_rows;
@@ -122,7 +122,10 @@ pub(super) fn point(state: &mut ScreenState, x: u16, y: u16) -> bool {
     }
     match state.main {
         Main::Table(table) => {
-            let lines = table_lines(state.size);
+            if !table_parts(table, state.size).0.contains((x, y).into()) {
+                return false;
+            }
+            let lines = table_lines(table, state.size);
             let shown = state.table_mut(table);
             let row = shown.top + usize::from(y.saturating_sub(body.y + super::super::layout::TABLE_HEAD));
             let was = shown.selected == row;

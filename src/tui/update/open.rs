@@ -10,6 +10,7 @@ use crate::model::view::table::{RowKey, Table};
 use crate::model::view::{ConnectionId, CredentialId};
 
 use super::super::event::{BackgroundJob, Effect};
+use super::super::layout::overview;
 use super::super::page::Target;
 use super::super::state::{Main, Screen, ScreenState, ServiceState};
 use super::{START, ask, push, to_main, typing, view_of_line};
@@ -104,6 +105,27 @@ pub(super) fn service_came(state: &mut ScreenState, generation: u64, page: Optio
             service.page = page;
             return;
         }
+    }
+}
+
+/// Asks for the picture of the service with the cursor, where there is room for it and it was not asked for.
+pub(super) fn picture(state: &mut ScreenState) -> Vec<Effect> {
+    let is_seen = state.opened.is_empty() && state.main == Main::Overview && overview(state.size).picture.is_some();
+    let asked = state.overview.asked.map(|(_, index)| index);
+    let Some(index) = state.overview.chosen().filter(|index| is_seen && asked != Some(*index)) else {
+        return Vec::new();
+    };
+    let (generation, effects) = ask(state, BackgroundJob::Picture { index });
+    state.overview.asked = Some((generation, index));
+    effects
+}
+
+/// The picture of a service is there.
+pub(super) fn picture_came(state: &mut ScreenState, generation: u64, page: Option<Arc<ServicePage>>) {
+    let index = state.overview.asked.filter(|(asked, _)| *asked == generation);
+    let service = index.and_then(|(_, index)| state.report.services.get(index));
+    if let (Some(service), Some(page)) = (service, page) {
+        state.overview.pictured = Some((service.service(), page));
     }
 }
 

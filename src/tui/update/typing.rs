@@ -297,7 +297,7 @@ fn search(state: &mut ScreenState, from: usize, forward: bool) -> Vec<Effect> {
 
 fn go_to(state: &mut ScreenState, line: usize) {
     if let Some(table) = state.shown_table() {
-        let lines = table_lines(state.size);
+        let lines = table_lines(table, state.size);
         state.table_mut(table).select(line, lines);
         return;
     }

@@ -98,7 +98,7 @@ fn every_answer_is_valid_in_every_form() {
         }
         let rules = rules.finish().expect("rules");
         let asked = Asked {
-            files: vec![fixture.name.clone()],
+            files: vec![fixture.name.clone().into()],
             ..Asked::default()
         };
         let answer = Check::of(&report, &rules, None, &asked);

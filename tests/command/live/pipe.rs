@@ -327,11 +327,11 @@ fn numbers_are_served_while_it_runs() {
     assert!(status.success(), "{errors}");
 }
 
-#[test]
-fn both_legs_of_a_handshake_are_told_once() {
+/// What is told of a capture in which both legs of eight handshakes are.
+fn told_of_both_legs(form: &str) -> String {
     let capture = std::fs::read(fixture("captures/balancer-both-legs").path()).expect("a fixture");
     let mut child = Command::new(cargo_bin("reshake"))
-        .args(["live", "-"])
+        .args(["live", "--format", form, "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -345,11 +345,44 @@ fn both_legs_of_a_handshake_are_told_once() {
         .expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn both_legs_of_a_handshake_are_told_once() {
+    let text = told_of_both_legs("text");
     let told = text
         .lines()
         .filter(|line| line.contains(" → ") && line.starts_with("13:27:00."));
     // The report at the end has eight connections, too.
     assert_eq!(told.count(), 8, "{text}");
     assert!(text.contains("8 TLS connections"), "{text}");
+}
+
+#[test]
+fn the_second_leg_of_a_handshake_names_the_first_in_json_lines() {
+    let text = told_of_both_legs("jsonl");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of_stage = |stage: &str| {
+        let lines = lines.iter().filter(|line| line["stage"] == stage);
+        lines.partition::<Vec<&Value>, _>(|line| line.get("other_leg_of").is_none())
+    };
+    // The report at the end has eight connections, too.
+    let (firsts, others) = of_stage("handshake");
+    assert_eq!((firsts.len(), others.len()), (8, 8), "{text}");
+    for other in others {
+        let first = firsts.iter().find(|first| first["id"] == other["other_leg_of"]);
+        let first = first.expect("the first leg was told");
+        assert_eq!(first["outcome"], other["outcome"]);
+        assert_ne!(first["id"], other["id"]);
+    }
+    let (firsts, others) = of_stage("closed");
+    assert_eq!(
+        (firsts.len(), others.len()),
+        (8, 0),
+        "both legs are one by then: {text}"
+    );
 }

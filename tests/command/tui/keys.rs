@@ -84,8 +84,8 @@ fn the_beginning_of_a_reason_is_enough_for_a_filter() {
 
 #[test]
 fn a_column_sorts_and_sorts_back() {
-    // To the column of clients.
-    let sorted = look().press("2<Right><Right><Right>");
+    // To the column of clients, where nothing else on the screen names any.
+    let sorted = Look::at(QUICKSTART, (120, 24)).press("2<Right><Right><Right>");
     assert!(sorted.line("client").contains("client▲"));
     let clients: Vec<String> = column(&sorted, "10.0.0.1");
     let mut expected = clients.clone();
@@ -448,4 +448,74 @@ fn the_packets_of_a_connection_are_written_by_whoever_has_them() {
     assert!(look.shows("written to reshake-cdd984363fe.pcapng"), "{}", look.text());
     let look = Look::at("captures/quickstart", (120, 40)).press("2w");
     assert!(look.shows("not written: nothing to cut"), "{}", look.text());
+}
+
+#[test]
+fn what_there_is_to_say_of_the_chosen_connection_stands_below_the_table_where_there_is_room() {
+    let told = |look: &Look| {
+        let text = look.text();
+        text.split_once("────").map(|(_, told)| told.to_owned())
+    };
+    let looked = look().press("2jj");
+    let below = told(&looked).expect("a rule");
+    assert!(
+        below.contains("connection 3") && below.contains("ClientHello offers"),
+        "{below}"
+    );
+    let moved = told(&looked.press("j")).expect("a rule");
+    assert!(
+        moved.contains("connection 4") && !moved.contains("connection 3"),
+        "{moved}"
+    );
+    // A click there chooses nothing: it is no line of the table.
+    assert!(look().press("2").click(30, 36).shows("1 / 14 connections"));
+    // The last line of the table is seen although it has fewer.
+    assert!(Look::at(QUICKSTART, (120, 34)).press("2G").chosen().contains("14"));
+    assert!(!Look::at(QUICKSTART, (80, 24)).press("2").shows("ClientHello"));
+    assert!(
+        !look().press("3").shows("ClientHello"),
+        "credentials have pages of their own"
+    );
+}
+
+#[test]
+fn the_overview_of_a_wide_terminal_has_the_swimlane_of_the_chosen_service() {
+    let wide = |name: &str| Look::at(name, (200, 60));
+    let overview = wide(QUICKSTART);
+    assert!(overview.shows("One client's sessions: 10.0.0.11") && overview.shows("backend-2  ───"));
+    assert!(!look().shows("One client's sessions"), "there is no room");
+    // Two services, each with its own.
+    let two = wide("findings/stek-shared-across-sni");
+    assert_eq!(two.state.overview.ranked.len(), 2);
+    let first = two
+        .state
+        .overview
+        .picture(&two.state.report)
+        .map(|picture| picture.credentials.clone());
+    let two = two.press("j");
+    let second = two
+        .state
+        .overview
+        .picture(&two.state.report)
+        .map(|picture| picture.credentials.clone());
+    assert!(first.is_some() && second.is_some());
+    assert_ne!(first, second);
+}
+
+#[test]
+fn an_answer_to_an_older_question_is_no_picture_of_the_chosen_service() {
+    let mut look = Look::at("findings/stek-shared-across-sni", (200, 60));
+    let (generation, _) = look.state.overview.asked.expect("it was asked");
+    let (_, page) = look.state.overview.pictured.take().expect("it was answered");
+    let moved = update(
+        &mut look.state,
+        UserEvent::Key(ratatui::crossterm::event::KeyCode::Down.into()),
+    );
+    assert!(matches!(moved.as_slice(), [Effect::Ask(_)]), "another is asked for");
+    let late = UserEvent::Picture {
+        generation,
+        page: Some(page),
+    };
+    assert!(update(&mut look.state, late).is_empty());
+    assert!(look.state.overview.picture(&look.state.report).is_none());
 }

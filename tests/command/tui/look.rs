@@ -37,13 +37,15 @@ pub(crate) fn report_of(fixture: &Fixture) -> Shared {
 
 impl Look {
     pub(crate) fn at_report(report: Shared, size: (u16, u16)) -> Self {
-        Self {
+        let mut look = Self {
             state: ScreenState::new(report, size),
             copied: Vec::new(),
             left: false,
             folder: std::env::temp_dir().join("no-such-folder-of-reshake"),
             cutter: Cutter::none("nothing to cut"),
-        }
+        };
+        look.event(UserEvent::Resize(size.0, size.1));
+        look
     }
 
     pub(crate) fn at(name: &str, size: (u16, u16)) -> Self {

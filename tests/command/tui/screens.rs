@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier};
 use super::look::{Look, report_of, text};
 use crate::common::{analyse, fixtures, source_of_bytes};
 
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (250, 70)];
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 /// Every screen: its name, the fixture, and the keys that lead there.
 const SCREENS: [(&str, &str, &str); 10] = [

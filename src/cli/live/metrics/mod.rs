@@ -1,12 +1,13 @@
 //! Numbers of a live run for whoever collects them, in the text form of Prometheus. Labels are bounded: reasons and
 //! outcomes are the catalogue's, services beyond the first are one.
 
+mod serve;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::{cost, protocol_text};
@@ -21,10 +22,6 @@ const MAX_SERVICES: usize = 64;
 const OTHER: &str = "other";
 /// Longest name of a service.
 const MAX_NAME: usize = 128;
-/// Whoever asks has this much time to ask and to listen.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// A request is not longer.
-const MAX_REQUEST: usize = 4096;
 
 /// What is counted.
 #[derive(Debug, Default)]
@@ -112,19 +109,13 @@ impl Metrics {
         })
     }
 
-    /// Begins to answer, on a thread of its own.
+    /// Begins to answer, on threads of its own.
     pub(super) fn serve(&mut self) -> io::Result<()> {
         let Some(listener) = self.listener.take() else {
             return Ok(());
         };
         let counts = Arc::clone(&self.counts);
-        let work = move || {
-            for stream in listener.incoming().flatten() {
-                // Whoever asks and does not listen harms nobody but himself.
-                let _ = answer(stream, &counts);
-            }
-        };
-        thread::Builder::new().name("metrics".to_owned()).spawn(work).map(drop)
+        serve::serve(&listener, Arc::new(move || lock(&counts).text()))
     }
 
     /// Counts a decided handshake.
@@ -297,29 +288,6 @@ fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * PAGE
-}
-
-fn answer(mut stream: TcpStream, counts: &Mutex<MetricCounts>) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut request = Vec::new();
-    let mut piece = [0; 512];
-    while request.len() < MAX_REQUEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        match stream.read(&mut piece)? {
-            0 => break,
-            count => request.extend_from_slice(piece.get(..count).unwrap_or_default()),
-        }
-    }
-    let (status, body) = if request.starts_with(b"GET /metrics") {
-        ("200 OK", lock(counts).text())
-    } else {
-        ("404 Not Found", "the numbers are at /metrics\n".to_owned())
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
 }
 
 #[cfg(test)]
