@@ -42,10 +42,15 @@ pub(super) fn settle(table: &mut Attempts, connection_store: &ConnectionStore) {
     }
 }
 
-/// From the ClientHello to the ServerHello. A HelloRetryRequest is answered without a look at the session.
+/// From the ClientHello to the ServerHello; where one side's packets were not captured, from the beginning or up to the
+/// client's Finished. A HelloRetryRequest is answered without a look at the session.
 fn took(connection: &Connection) -> Option<i64> {
-    let asked = connection.hello.yes().filter(|_| connection.retry.is_none())?.at.time;
-    Some(connection.answer.yes()?.at.time.since(asked))
+    if connection.retry.is_some() {
+        return None;
+    }
+    let asked = connection.hello.yes().map_or(connection.transport.started, |hello| hello.at.time);
+    let answered = connection.answer.yes().map(|answer| answer.at);
+    Some(answered.or(connection.client_side.finished)?.time.since(asked))
 }
 
 #[cfg(test)]
