@@ -250,14 +250,27 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
 
 /// Handshakes fail with an offer and without one: it is not the offer.
 fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
-    let named = part_of(lost, tally.offers(), "handshake with an offer", "handshakes with an offer");
+    let named = part_of(
+        lost,
+        tally.offers(),
+        "handshake with an offer",
+        "handshakes with an offer",
+    );
     let (verb, action) = if tally.left == (lost, tally.failed) {
         ("left by the client", None)
     } else {
-        ("broken off", Some("look first for what breaks handshakes as such: the alert, or who sends the reset"))
+        (
+            "broken off",
+            Some("look first for what breaks handshakes as such: the alert, or who sends the reset"),
+        )
     };
     Answer {
-        sentence: format!("{named} {} {verb}, and so {} {} without one.", was(lost), was(tally.failed), tally.failed),
+        sentence: format!(
+            "{named} {} {verb}, and so {} {} without one.",
+            was(lost),
+            was(tally.failed),
+            tally.failed
+        ),
         action: action.map(str::to_owned),
     }
 }

@@ -289,7 +289,9 @@ impl Attempts {
     pub fn newer_unused(&self, entry: &OfferedCredential) -> u32 {
         let previous = self.row(entry.previous).into_iter().flat_map(|row| self.of_row(row));
         let mut used = previous.filter(|(_, used)| used.credential == entry.credential);
-        entry.newer.saturating_sub(used.next().map_or(0, |(_, used)| used.newer))
+        entry
+            .newer
+            .saturating_sub(used.next().map_or(0, |(_, used)| used.newer))
     }
 
     /// The row of a connection.

@@ -36,9 +36,9 @@ pub(super) fn settle(table: &mut Attempts, connection_store: &ConnectionStore) {
         let row = table.rows.get(entry.row as usize);
         let longest = row.and_then(|row| longest.get(&row.service));
         let took = took.get(entry.row as usize).copied().flatten();
-        entry.slow = took.zip(longest).is_some_and(|(took, longest)| {
-            entry.failed() && took - longest >= WAITED && took / TIMES >= *longest
-        });
+        entry.slow = took
+            .zip(longest)
+            .is_some_and(|(took, longest)| entry.failed() && took - longest >= WAITED && took / TIMES >= *longest);
     }
 }
 
@@ -48,7 +48,10 @@ fn took(connection: &Connection) -> Option<i64> {
     if connection.retry.is_some() {
         return None;
     }
-    let asked = connection.hello.yes().map_or(connection.transport.started, |hello| hello.at.time);
+    let asked = connection
+        .hello
+        .yes()
+        .map_or(connection.transport.started, |hello| hello.at.time);
     let answered = connection.answer.yes().map(|answer| answer.at);
     Some(answered.or(connection.client_side.finished)?.time.since(asked))
 }

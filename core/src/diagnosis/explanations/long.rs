@@ -80,7 +80,9 @@ fn beyond(
 ) -> Option<Claim> {
     let accepted = ground.entries().filter(|(_, entry)| !entry.failed());
     let most = accepted.filter_map(|(_, entry)| counted(ground, entry)).max()?;
-    let mut claim = claim(ground, Kind::Evicted, |entry| Some(Look::read(counted(ground, entry)? > most)))?;
+    let mut claim = claim(ground, Kind::Evicted, |entry| {
+        Some(Look::read(counted(ground, entry)? > most))
+    })?;
     let refused = claim.named.iter().filter_map(|number| ground.table.entry(*number));
     // No cache holds a single session.
     let fewest = refused

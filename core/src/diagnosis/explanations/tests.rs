@@ -264,7 +264,11 @@ fn nobody_honours_ids_is_the_better_word_where_clean_ends_cost_sessions_too() {
         let mut sketch = Sketch::default();
         for client in 0..8 {
             sketch.offer(client, client, (client, 2), false, |_, entry| {
-                entry.closed = if client < clean { ClosedBy::Cleanly } else { ClosedBy::ClientReset };
+                entry.closed = if client < clean {
+                    ClosedBy::Cleanly
+                } else {
+                    ClosedBy::ClientReset
+                };
             });
         }
         supported(&held(sketch)).first().copied()

@@ -163,7 +163,11 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
     // Unless it was its store that did not answer in time.
     let returned = |number: &u32| ground.table.entry(*number).filter(|entry| entry.accepted_later);
     let proven = |number: &u32| returned(number).is_some_and(|entry| !entry.slow);
-    if claim.named.iter().any(|number| returned(number).is_some_and(|entry| entry.slow)) {
+    if claim
+        .named
+        .iter()
+        .any(|number| returned(number).is_some_and(|entry| entry.slow))
+    {
         claim.value = FittedValue::Slow;
     }
     claim.proven = claim.named.iter().copied().filter(proven).collect();

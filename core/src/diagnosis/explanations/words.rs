@@ -56,7 +56,8 @@ impl Claim {
     pub fn cause_of(&self, named: Named) -> String {
         match (self.kind, self.value) {
             (Kind::OtherMachine | Kind::OtherStore, _) if named.opened => {
-                "the servers behind the address open each other's tickets and differ in certificate or context".to_owned()
+                "the servers behind the address open each other's tickets and differ in certificate or context"
+                    .to_owned()
             }
             (Kind::KeyChanged, _) if named.outdated => {
                 "the ticket key changed, and clients kept tickets that they had been given newer ones for".to_owned()
@@ -110,7 +111,9 @@ impl Claim {
             Kind::OtherVersion => "the server negotiates another version than that of the sessions",
             Kind::OtherName => "the sessions were made under another server name",
             Kind::SingleUse => "a session is good for one use",
-            Kind::NeverIds if matches!(self.value, FittedValue::Never { in_tickets: true, .. }) => "the server keeps no sessions behind its tickets",
+            Kind::NeverIds if matches!(self.value, FittedValue::Never { in_tickets: true, .. }) => {
+                "the server keeps no sessions behind its tickets"
+            }
             Kind::NeverIds => "the server keeps no sessions behind its session IDs",
             Kind::NeverTickets => "nobody can open the server's tickets",
             Kind::EncryptedHello => "encrypted_client_hello hides the true offer",

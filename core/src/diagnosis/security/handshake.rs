@@ -95,9 +95,12 @@ fn resumed_despite_must_not(ground: &SecurityContext<'_>) -> Option<RuleFinding>
     let (mut by_close, mut by_secret) = (Witnesses::default(), Witnesses::default());
     // A resumption that two rules forbid is one.
     let mut by_both = 0;
-    let knows_secret = ground
-        .connections()
-        .any(|(_, connection)| connection.answer.yes().is_some_and(|answer| answer.extended_master_secret));
+    let knows_secret = ground.connections().any(|(_, connection)| {
+        connection
+            .answer
+            .yes()
+            .is_some_and(|answer| answer.extended_master_secret)
+    });
     for (used, connection) in resumptions(ground) {
         let Some(hello) = connection.hello.yes() else { continue };
         let made_without = ground
