@@ -382,14 +382,18 @@ impl Connection {
         self.retry.as_deref().is_some_and(|retry| Some(retry.request) == latest)
     }
 
-    /// Why the first ClientHello was not read although the HelloRetryRequest that answered it was. What it offered, the second
-    /// may have had to leave out (RFC 8446 §4.1.4).
+    /// Why the first ClientHello was not read although the HelloRetryRequest that answered it was, or may not have been where
+    /// neither side is seen from its beginning. What it offered, the second may have had to leave out (RFC 8446 §4.1.4).
     #[must_use]
     pub fn first_hello_hidden(&self) -> Option<Blindness> {
-        self.hello.yes()?;
-        let retry = self.retry.as_deref()?;
+        let hello = self.hello.yes()?;
+        let Some(retry) = self.retry.as_deref() else {
+            return self.retry_hidden.filter(|_| self.answer.yes().is_some());
+        };
         let loss = self.client_side.handshake_loss;
-        (retry.first_hello == retry.request).then(|| loss.unwrap_or(Blindness::ClientHelloMissing))
+        // The only hello that was read answers the request: where the roles showed late, it was read before the request.
+        let second_alone = hello.at == retry.first_hello && retry.request.time < hello.at.time;
+        (retry.first_hello == retry.request || second_alone).then(|| loss.unwrap_or(Blindness::ClientHelloMissing))
     }
 
     /// Server name of the ClientHello.

@@ -311,6 +311,7 @@ impl Builder<'_> {
             accepted_before: known.accepted,
             refused_before: false,
             accepted_later: false,
+            slow: false,
             own_name_later: false,
             own_key: false,
             other_name: other_name(connection, credential, mechanism)
@@ -541,6 +542,7 @@ impl Builder<'_> {
 
     fn finish(mut self) -> Attempts {
         self.look_back();
+        super::slow::settle(&mut self.table, self.connection_store);
         self.sort_clients();
         for row in &mut self.table.rows {
             let reuses = self.states.get(row.client as usize).is_some_and(|state| state.reuses);

@@ -11,6 +11,7 @@ mod decided;
 pub mod ending;
 mod foreign;
 mod necessity;
+mod slow;
 
 use crate::net::Timestamp;
 use crate::session::{ConnectionId, CredentialId, Mechanism, Service};
@@ -162,6 +163,8 @@ pub struct OfferedCredential {
     pub refused_before: bool,
     /// It is accepted later under an equal hello.
     pub accepted_later: bool,
+    /// Its refusal took far longer than acceptances and first visits: its store may not have answered.
+    pub slow: bool,
     /// It is accepted later under its own server name, whatever the hello.
     pub own_name_later: bool,
     /// The server issues under the ticket's own key in this very handshake.
@@ -280,6 +283,16 @@ impl Attempts {
         let first = row.first_entry;
         let range = first as usize..first as usize + usize::from(row.entries);
         (first..).zip(self.entries.get(range).unwrap_or_default())
+    }
+
+    /// Sessions that the service made since the latest use of this one, or since its issue where it was not used.
+    #[must_use]
+    pub fn newer_unused(&self, entry: &OfferedCredential) -> u32 {
+        let previous = self.row(entry.previous).into_iter().flat_map(|row| self.of_row(row));
+        let mut used = previous.filter(|(_, used)| used.credential == entry.credential);
+        entry
+            .newer
+            .saturating_sub(used.next().map_or(0, |(_, used)| used.newer))
     }
 
     /// The row of a connection.
