@@ -1,6 +1,10 @@
 //! A finished [`Engine`] becomes a [`Diagnosis`]: the one place where what reasons rest on is put together.
 
-use crate::diagnosis::{History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge, service::ServiceAnalysis};
+use std::sync::Arc;
+
+use crate::diagnosis::{
+    History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge, service::ServiceAnalysis,
+};
 use crate::engine::Engine;
 use crate::net::{At, FrameRef, Neighbour, Timestamp};
 use crate::session::{Connection, ConnectionId, Credential, CredentialId, Service};
@@ -21,16 +25,16 @@ impl<'a> Diagnosis<'a> {
     /// Of a finished run.
     #[must_use]
     pub fn of(engine: &'a Engine) -> Self {
-        let by_hello = engine.in_order(Connection::hello_time);
+        let parties = Arc::new(engine.parties());
         let learn = || KeyNames::learn(engine.credential_store());
         Self {
             engine,
-            history: History::of(engine.connection_store(), &by_hello),
+            history: History::of(engine.connection_store(), &parties),
             services: ServiceAnalyses::of(
                 engine.connection_store(),
                 engine.credential_store(),
                 &engine.address_facts(),
-                &by_hello,
+                &parties,
                 learn,
             ),
         }
@@ -93,10 +97,18 @@ impl Engine {
                 .iter()
                 .map(|(id, connection)| (key(connection), id)),
         );
-        keyed.sort_unstable();
+        // Almost in order as they are: a sort that goes by runs has little to do.
+        keyed.sort();
         let mut order = Vec::with_capacity(keyed.len());
         order.extend(keyed.into_iter().map(|(_, id)| id));
         order
+    }
+
+    /// Who meets whom, in the order of the hellos. Packets may bear no time, or the same one: then the order in which
+    /// connections were recognised decides.
+    #[must_use]
+    pub fn parties(&self) -> Parties {
+        Parties::of(self.connection_store(), &self.in_order(Connection::hello_time))
     }
 
     /// What ARP, neighbour discovery and ICMP told, as the analysis of services takes it.

@@ -153,7 +153,7 @@ fn together(sighting: &PartialConnection) -> Vec<String> {
     let issued = sighting.issued.iter().map(|issued| (issued.mechanism, &issued.name));
     let proposed = session_id.map(|name| (Mechanism::SessionId, name));
     for (mechanism, name) in offered.chain(issued).chain(proposed) {
-        ties.push(format!("credential:{:032x}", name.key()));
+        ties.push(format!("credential:{:032x}", u128::from_be_bytes(name.key())));
         if mechanism != Mechanism::SessionId {
             ties.extend(name.head().first_chunk::<16>().map(|key| format!("key:{}", hex(key))));
         }

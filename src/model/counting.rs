@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::primary::{Primaries, ReasonTally};
 use super::{Outcomes, Report, ServiceView, Summary, service_of, threads};
@@ -30,6 +31,14 @@ impl OfService {
             bars: BTreeMap::new(),
         }
     }
+
+    fn merge(&mut self, more: &Self) {
+        self.view.merge(&more.view);
+        self.reasons.merge(&more.reasons);
+        for (bar, outcomes) in &more.bars {
+            self.bars.entry(*bar).or_default().merge(outcomes);
+        }
+    }
 }
 
 /// What was counted of connections that stand side by side.
@@ -37,7 +46,8 @@ impl OfService {
 pub(super) struct Counting {
     summary: Summary,
     reasons: ReasonTally,
-    services: HashMap<Service, OfService>,
+    /// By the service's number.
+    services: HashMap<u32, OfService>,
     primaries: Primaries,
 }
 
@@ -57,16 +67,18 @@ impl Counting {
     fn of(report: &Report<'_>, places: &Range<usize>) -> Self {
         let mut counting = Self::default();
         let first = report.first_time();
+        let parties = report.history.parties();
         for (number, id, connection) in places.clone().filter_map(|place| report.at(place)) {
             let reasons = report.reasons(id, connection);
             let primary = reasons.first();
             counting.primaries.push(primary);
             counting.summary.add(connection, primary);
             counting.reasons.add(primary);
-            let of_service = counting
-                .services
-                .entry(service_of(connection))
-                .or_insert_with_key(OfService::new);
+            let Some(service) = parties.get(id).map(|party| party.service) else {
+                continue;
+            };
+            let known = counting.services.entry(service);
+            let of_service = known.or_insert_with(|| OfService::new(&service_of(connection)));
             of_service.view.add((number, id), connection, &reasons);
             of_service.reasons.add(primary);
             let since = first.map_or(0, |first| connection.hello_time().since(first));
@@ -81,11 +93,9 @@ impl Counting {
         self.reasons.merge(&next.reasons);
         self.primaries.append(&next.primaries);
         for (service, more) in next.services {
-            let known = self.services.entry(service).or_insert_with_key(OfService::new);
-            known.view.merge(&more.view);
-            known.reasons.merge(&more.reasons);
-            for (bar, outcomes) in &more.bars {
-                known.bars.entry(*bar).or_default().merge(outcomes);
+            match self.services.entry(service) {
+                Entry::Vacant(place) => drop(place.insert(more)),
+                Entry::Occupied(known) => known.into_mut().merge(&more),
             }
         }
     }
@@ -98,9 +108,11 @@ impl Counting {
             .connection_store()
             .evicted()
             .filter(|_| report.selection.is_none());
+        let counted = std::mem::take(&mut self.services).into_values();
+        let mut services: HashMap<Service, OfService> = counted.map(|of| (of.view.service(), of)).collect();
         for (service, evicted) in evicted {
             self.summary.counts.add_evicted(evicted);
-            let known = self.services.entry(service.clone()).or_insert_with_key(OfService::new);
+            let known = services.entry(service.clone()).or_insert_with_key(OfService::new);
             known.view.counts.add_evicted(evicted);
         }
         if report.selection.is_none() {
@@ -110,7 +122,7 @@ impl Counting {
         self.summary.reasons = self.reasons.sorted();
         let first = report.first_time().map_or(0, Timestamp::nanos);
         let start = |bar: i64| Timestamp::from_nanos(first + bar * report.bar_seconds * SECOND);
-        let finished = self.services.into_values().map(
+        let finished = services.into_values().map(
             |OfService {
                  mut view,
                  reasons,

@@ -32,7 +32,7 @@ use hashbrown::{HashMap, HashSet};
 use primary::Primaries;
 use reshake_core::diagnosis::judge::needs_reason;
 use reshake_core::diagnosis::security::Findings;
-use reshake_core::diagnosis::{History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
+use reshake_core::diagnosis::{History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge};
 use reshake_core::engine::Engine;
 use reshake_core::net::span::SECOND;
 use reshake_core::net::{Capture, Endpoint, Notice, Timestamp};
@@ -183,8 +183,8 @@ impl<'a> Report<'a> {
     ) -> Self {
         let held = engine.into();
         let engine: &Engine = &held;
-        // Packets may bear no time, or the same one: then the order in which connections were recognised decides.
-        let by_hello = &engine.in_order(Connection::hello_time);
+        let parties = &Arc::new(engine.parties());
+        let by_hello = parties.order();
         let neighbours = &engine.address_facts();
         let (give, names) = mpsc::sync_channel(1);
         let ((order, history, tickets, transfers), analyses) = threads::both(
@@ -193,7 +193,7 @@ impl<'a> Report<'a> {
                 // What the other side waits for comes first.
                 let _ = give.send(KeyNames::learn(engine.credential_store()));
                 let order = engine.in_order(|connection| (connection.transport.started, connection.transport.first()));
-                let history = History::of(engine.connection_store(), by_hello);
+                let history = History::of(engine.connection_store(), parties);
                 let tickets = tickets::ledgers(engine.connection_store(), engine.credential_store(), by_hello);
                 let transfers = FtpTransfers::of(engine, by_hello);
                 ((1..).zip(order).collect(), history, tickets, transfers)
@@ -204,7 +204,7 @@ impl<'a> Report<'a> {
                     engine.connection_store(),
                     engine.credential_store(),
                     neighbours,
-                    by_hello,
+                    parties,
                     names,
                 )
             },
@@ -247,7 +247,10 @@ impl<'a> Report<'a> {
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
-            history: Arc::new(History::of(engine.connection_store(), before)),
+            history: Arc::new(History::of(
+                engine.connection_store(),
+                &Arc::new(Parties::of(engine.connection_store(), before)),
+            )),
             analyses: Arc::new(ServiceAnalyses::around(
                 engine.connection_store(),
                 engine.credential_store(),
@@ -425,9 +428,9 @@ impl<'a> Report<'a> {
 
     /// Earlier TLS 1.3 connections that may have issued a PSK which this connection was the first to offer.
     #[must_use]
-    pub fn issuer_candidates(&self, id: ConnectionId, connection: &Connection) -> Vec<ConnectionId> {
+    pub fn issuer_candidates(&self, id: ConnectionId) -> Vec<ConnectionId> {
         self.history
-            .earlier_at_service(self.engine.connection_store(), connection, id)
+            .earlier_at_service(self.engine.connection_store(), id)
             .take(MAX_SEARCHED)
             .filter(|(_, earlier)| {
                 earlier.is_tls13()

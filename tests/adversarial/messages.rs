@@ -245,7 +245,7 @@ fn credentials_made_to_collide_stay_apart() {
         engine.credential_store().entered(),
         2 * usize::try_from(total).expect("few")
     );
-    let digests: std::collections::HashSet<u128> = engine
+    let digests: std::collections::HashSet<[u8; 16]> = engine
         .credential_store()
         .iter()
         .map(|(_, credential)| credential.name.key())

@@ -355,7 +355,9 @@ fn every_connection_of_every_fixture_can_be_extracted_and_is_the_same_there() {
             "client",
             "server",
         ] {
-            if left[member] != connection[member] {
+            // Whether an unknown session ID was an offer may be told by later connections only, which the extract lacks.
+            let told_later = member == "offered" && !left["not_visible"]["offered"].is_null();
+            if left[member] != connection[member] && !told_later {
                 problems.push(format!(
                     "{}: {member}: {} became {}",
                     fixture.name, connection[member], left[member]

@@ -78,8 +78,15 @@ pub(crate) fn contradictions(whole: &Value, part: &Value) -> Vec<String> {
     }
     let went_on = ["resumed", "not-offered", "external-psk"].contains(&text(part, "outcome").unwrap_or_default());
     let failed_later = whole["outcome"] == "failed" && went_on && !has_ended(part);
+    // A refusal stays one where the handshake breaks after it; where the refusing flight is lost, only that it broke shows.
+    let broken = whole["outcome"] == "declined"
+        && part["outcome"] == "failed"
+        && whole["close"]["class"] == part["close"]["class"];
     for fact in HARD {
         // What the server decided stands until the handshake is seen to fail.
+        if broken && fact == "outcome" {
+            continue;
+        }
         if failed_later && ["outcome", "resumed_by"].contains(&fact) {
             continue;
         }

@@ -19,6 +19,7 @@ mod memory;
 mod order;
 mod outward;
 mod perturbation;
+mod rivals;
 mod shards;
 mod threads;
 mod what_if;

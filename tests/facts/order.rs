@@ -28,6 +28,20 @@ fn connections(report: &Value) -> BTreeMap<String, &Value> {
     found.into_iter().filter_map(single).collect()
 }
 
+/// What the order of the file alone tells: whether a reset came before the other side's FIN, and, where the end of a handshake
+/// that broke stands before its SYN and so belongs to no connection, that it did not go on.
+fn by_order_alone(fact: &str, original: &Value, shuffled: &Value) -> bool {
+    let frame = |side: &str, end: &str| !original["close"][side][end].is_null();
+    let reset_and_fin = frame("client", "rst_frame") && frame("server", "fin_frame")
+        || frame("server", "rst_frame") && frame("client", "fin_frame");
+    let end_lost = value(original, "/outcome") == Some("failed") && value(shuffled, "/close/class").is_none();
+    match fact {
+        "/close/first_closer" => reset_and_fin,
+        "/outcome" => end_lost,
+        _ => false,
+    }
+}
+
 fn value<'a>(connection: &'a Value, fact: &str) -> Option<&'a str> {
     let value = connection.pointer(fact).and_then(Value::as_str);
     value.filter(|value| *value != "unclear")
@@ -49,6 +63,9 @@ fn in_a_file_without_order_nothing_is_told_otherwise() {
             for fact in FACTS {
                 // No number tells that an alert of DTLS is missing which stands in the file before its handshake.
                 if datagrams && fact.starts_with("/close") {
+                    continue;
+                }
+                if by_order_alone(fact, original, connection) {
                     continue;
                 }
                 let (was, is) = (value(original, fact), value(connection, fact));

@@ -15,7 +15,7 @@ use super::attempts::{Decision, Necessity};
 
 use super::contest::Standing;
 use super::context::{Gave, gave};
-use super::explanations::{Family, Kind};
+use super::explanations::{Family, Kind, Named};
 use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
 
 /// Characters of an answer, at most.
@@ -39,6 +39,8 @@ struct ServiceTally {
     /// Failed handshakes with an offer.
     broken: usize,
     failed: usize,
+    /// Of the two above, those in which no alert and no server ended it: the client left, with an offer and without one.
+    left: (usize, usize),
     /// Offered nothing although the client had been given something.
     silent: usize,
     unclear: usize,
@@ -61,6 +63,10 @@ impl ServiceTally {
             let row = analyses.attempts().of_connection(*id);
             let returned = row.is_some_and(|row| row.given && !row.newcomer);
             let back = row.is_some_and(|row| served.get(&row.client).is_some_and(|over| *over < row.time));
+            if connection.outcome == Outcome::Failed && row.is_some_and(|row| !row.broken) {
+                let offers = connection.offered().next().is_some();
+                *(if offers { &mut tally.left.0 } else { &mut tally.left.1 }) += 1;
+            }
             match connection.outcome {
                 Outcome::Resumed(_) | Outcome::ExternalPsk => tally.resumed += 1,
                 Outcome::Declined => tally.declined += 1,
@@ -103,6 +109,11 @@ impl Answer {
             .or_else(|| refusals(&tally, analysis, analyses))
             .or_else(|| silence(&tally, members, analysis))
             .unwrap_or_else(|| nothing_wrong(&tally));
+        if tally.declined > 0 && tally.failed > 0 {
+            let failed = counted(tally.failed, "handshake", "handshakes");
+            let more = format!("; {failed} without an offer failed.");
+            answer.sentence = answer.sentence.trim_end_matches('.').to_owned() + &more;
+        }
         answer.sentence = fitting(&answer.sentence);
         answer
     }
@@ -201,12 +212,13 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
         return Some(unexplained(tally, lost));
     };
     let count = refused_by(first, analyses).min(lost);
-    let stateful = is_stateful(first, analyses);
-    let (cause, verb) = (first.claim.cause(stateful), befell(first, analyses, count));
+    let of = |it: &Standing| Named::by(&it.claim, analyses.attempts());
+    let (cause, verb) = (first.claim.cause_of(of(first)), befell(first, analyses, count));
+    let action = first.claim.action_for(of(first));
     let Some(sure) = surely(first, &cause) else {
         let rival = told.find(|it| it.claim.kind.family() != first.claim.kind.family());
-        let rival = rival.map(|rival| rival.claim.cause(is_stateful(rival, analyses)));
-        return Some(guess(tally, first, (count, &verb), (&cause, rival), stateful));
+        let rival = rival.map(|rival| rival.claim.cause_of(of(rival)));
+        return Some(guess(tally, first, (count, &verb), (&cause, rival), action));
     };
     let others = match tally.declined.saturating_sub(count) {
         0 => String::new(),
@@ -216,11 +228,14 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
     let named = part_of(count, tally.offers(), "offer", "offers");
     Some(Answer {
         sentence: format!("{named} {verb} because {sure}{others}."),
-        action: Some(first.claim.action(stateful).to_owned()),
+        action: Some(action.to_owned()),
     })
 }
 
 fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
+    if tally.declined == 0 && tally.failed > 0 {
+        return broken_alike(tally, lost);
+    }
     let named = part_of(lost, tally.offers(), "offer", "offers");
     let verb = if tally.declined == 0 {
         "failed".to_owned()
@@ -233,13 +248,40 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
     }
 }
 
+/// Handshakes fail with an offer and without one: it is not the offer.
+fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
+    let named = part_of(
+        lost,
+        tally.offers(),
+        "handshake with an offer",
+        "handshakes with an offer",
+    );
+    let (verb, action) = if tally.left == (lost, tally.failed) {
+        ("left by the client", None)
+    } else {
+        (
+            "broken off",
+            Some("look first for what breaks handshakes as such: the alert, or who sends the reset"),
+        )
+    };
+    Answer {
+        sentence: format!(
+            "{named} {} {verb}, and so {} {} without one.",
+            was(lost),
+            was(tally.failed),
+            tally.failed
+        ),
+        action: action.map(str::to_owned),
+    }
+}
+
 /// What is merely possible: all that was refused is counted first, for the guess may be about a part of it.
 fn guess(
     tally: &ServiceTally,
     first: &Standing,
     (count, verb): (usize, &str),
     (cause, rival): (&str, Option<String>),
-    stateful: bool,
+    action: &str,
 ) -> Answer {
     let is_part = count < tally.declined;
     let head = if is_part {
@@ -254,10 +296,10 @@ fn guess(
         None if is_part => format!("{head}, {count} of them perhaps because {cause}."),
         None => format!("{head}; it may be that {cause}."),
     };
-    let settle = first.claim.kind.settle();
+    let settle = first.claim.settle();
     let action = match rival {
         Some(_) => format!("find out which ({settle})"),
-        None => format!("make sure first ({settle}); if so, {}", first.claim.action(stateful)),
+        None => format!("make sure first ({settle}); if so, {action}"),
     };
     Answer {
         sentence,
@@ -291,15 +333,6 @@ fn refused_by(it: &Standing, analyses: &ServiceAnalyses) -> usize {
     let mut rows: Vec<u32> = entries.map(|entry| entry.row).collect();
     rows.dedup();
     rows.len()
-}
-
-fn is_stateful(it: &Standing, analyses: &ServiceAnalyses) -> bool {
-    let mut entries = it
-        .claim
-        .named
-        .iter()
-        .filter_map(|number| analyses.attempts().entry(*number));
-    entries.any(|entry| entry.stateful)
 }
 
 /// Clients that came back and offered nothing.
@@ -371,9 +404,13 @@ fn are(pattern: &Pattern, returning: usize) -> String {
 }
 
 fn nothing_wrong(tally: &ServiceTally) -> Answer {
-    let wrong = match tally.failed {
-        0 => "nothing is wrong".to_owned(),
-        failed => format!("{} without an offer failed", counted(failed, "handshake", "handshakes")),
+    let but = match tally.failed {
+        // Only of resumption: security findings stand beside it.
+        0 => ": resumption works".to_owned(),
+        failed => format!(
+            ", and {} without an offer failed",
+            counted(failed, "handshake", "handshakes")
+        ),
     };
     let sentence = if tally.all == tally.unclear {
         "What became of the handshakes is not visible in this capture.".to_owned()
@@ -391,12 +428,12 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
         }
     } else if tally.offers() == 0 {
         match tally.all {
-            1 => "The one connection is a first visit: nothing could be resumed, and nothing is wrong.".to_owned(),
-            all => format!("All {all} connections are first visits: nothing could be resumed, and nothing is wrong."),
+            1 => "The one connection is a first visit: there was nothing to resume.".to_owned(),
+            all => format!("All {all} connections are first visits: there was nothing to resume."),
         }
     } else {
         format!(
-            "{} resumed, and {wrong}.",
+            "{} resumed{but}.",
             part_of(
                 tally.resumed,
                 tally.returning(),
@@ -430,7 +467,7 @@ mod tests {
         let one = told(vec![full(1)]);
         assert_eq!(
             one.sentence,
-            "The one connection is a first visit: nothing could be resumed, and nothing is wrong."
+            "The one connection is a first visit: there was nothing to resume."
         );
         assert_eq!(one.action, None);
     }
@@ -499,7 +536,7 @@ mod tests {
         };
         let answer = told((1..=4).map(sealed).collect());
         assert!(answer.sentence.contains("3 of 4 connections"), "{}", answer.sentence);
-        assert!(!answer.sentence.contains("nothing is wrong"), "{}", answer.sentence);
+        assert!(!answer.sentence.contains("resumption works"), "{}", answer.sentence);
         assert!(answer.action.is_some());
     }
 
@@ -515,6 +552,29 @@ mod tests {
             answer.sentence,
             "All 3 returning connections resumed, and 2 handshakes without an offer failed."
         );
+    }
+
+    #[test]
+    fn what_fails_with_an_offer_and_without_one_is_not_put_down_to_the_offer() {
+        let answer = |left: (usize, usize)| {
+            let tally = ServiceTally {
+                resumed: 4,
+                broken: 2,
+                failed: 3,
+                left,
+                ..ServiceTally::default()
+            };
+            unexplained(&tally, 2)
+        };
+        let cut = answer((0, 0));
+        assert_eq!(
+            cut.sentence,
+            "2 of 6 handshakes with an offer were broken off, and so were 3 without one."
+        );
+        assert!(cut.action.is_some());
+        let left = answer((2, 3));
+        assert!(left.sentence.contains("were left by the client"), "{}", left.sentence);
+        assert_eq!(left.action, None);
     }
 
     #[test]

@@ -3,15 +3,14 @@
 //! A client is an address and a client stack; each of its services counts apart. One contrast tells whether an unclean
 //! close makes it drop its session, another whether it ever offers anything at all.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::HashMap;
 
 use crate::session::{Connection, ConnectionId, Outcome};
 use crate::store::ConnectionStore;
 
 use super::attempts::{ClosedBy, closed_by};
 use super::confidence::{BAR, Stratum, UNITS, ln_chance};
+use super::parties::{Parties, Party};
 
 /// Who ended a connection without close_notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,61 +111,46 @@ impl ClientBehaviour {
     }
 }
 
-/// The habits of the clients that came back and offered nothing: of others nobody asks.
-#[derive(Debug)]
-pub(super) struct ClientBehaviours {
-    by_client: HashMap<u64, ClientBehaviour>,
-    hasher: DefaultHashBuilder,
-}
-
-/// The connections before one, each the latest of its kind.
-pub(super) struct Before<'a> {
-    /// Of the same client at the same service.
-    pub(super) same: Option<&'a Connection>,
-    /// Of the same client under another name, or of another client stack of that address.
-    pub(super) akin: [Option<&'a Connection>; 2],
-}
+/// The habits of the clients that came back and offered nothing, by their number: of others nobody asks.
+#[derive(Debug, Default)]
+pub(super) struct ClientBehaviours(HashMap<u32, ClientBehaviour>);
 
 impl ClientBehaviours {
-    /// Of all kept connections; `order` is that of their hellos.
-    pub(super) fn of<'a>(
-        connection_store: &'a ConnectionStore,
-        order: &[ConnectionId],
-        before: impl Fn(ConnectionId, &'a Connection) -> Before<'a>,
+    /// Of all kept connections; `same` is the latest one of the same client at the same service, `akin` are the latest ones of
+    /// that client under another name, and of another client stack of that address.
+    pub(super) fn of(
+        connection_store: &ConnectionStore,
+        parties: &Parties,
+        same: impl Fn(ConnectionId) -> Option<ConnectionId>,
+        akin: impl Fn(ConnectionId) -> [Option<ConnectionId>; 2],
     ) -> Self {
-        let mut behaviours = Self {
-            by_client: HashMap::new(),
-            hasher: DefaultHashBuilder::default(),
-        };
-        let all = || connection_store.in_turn(order);
-        for (id, connection) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
-            let Before {
-                same,
-                akin: [one, other],
-            } = before(id, connection);
-            for asked in [same.map(|_| connection), one, other].into_iter().flatten() {
-                if let Some(client) = behaviours.client(asked) {
-                    behaviours.by_client.entry(client).or_default();
-                }
+        let mut behaviours = Self::default();
+        let all = || connection_store.in_turn(parties.order());
+        for (id, _) in all().filter(|(_, connection)| connection.outcome == Outcome::NotOffered) {
+            let [one, other] = akin(id);
+            let asked = [same(id).map(|_| id), one, other].into_iter().flatten();
+            for party in asked.filter_map(|id| parties.get(id)).filter(|party| party.hello) {
+                behaviours.0.entry(party.client).or_default();
             }
         }
-        if behaviours.by_client.is_empty() {
+        if behaviours.0.is_empty() {
             return behaviours;
         }
         for (id, connection) in all() {
-            behaviours.note(connection, || before(id, connection).same);
+            if let Some(party) = parties.get(id).filter(|party| party.hello) {
+                behaviours.note(party, connection, || connection_store.get(same(id)?));
+            }
         }
         behaviours
     }
 
-    fn note<'a>(&mut self, connection: &Connection, previous: impl Fn() -> Option<&'a Connection>) {
+    fn note<'a>(&mut self, party: Party, connection: &Connection, previous: impl FnOnce() -> Option<&'a Connection>) {
         let offered = connection.offered().next().is_some();
         // What is not visible is neither an offer nor silence.
         if !offered && connection.outcome != Outcome::NotOffered {
             return;
         }
-        let client = self.client(connection);
-        let Some(behaviour) = client.and_then(|client| self.by_client.get_mut(&client)) else {
+        let Some(behaviour) = self.0.get_mut(&party.client) else {
             return;
         };
         match previous() {
@@ -176,24 +160,10 @@ impl ClientBehaviours {
         }
     }
 
-    /// The habit of the client of a connection at its service.
+    /// The habit of a client at its service.
     #[must_use]
-    pub(super) fn get(&self, connection: &Connection) -> ClientBehaviour {
-        let client = self.client(connection);
-        client
-            .and_then(|client| self.by_client.get(&client).copied())
-            .unwrap_or_default()
-    }
-
-    fn client(&self, connection: &Connection) -> Option<u64> {
-        let hello = connection.hello.yes()?;
-        Some(self.hasher.hash_one((
-            connection.client_address(),
-            hello.stack.digest,
-            connection.server,
-            connection.transport.kind(),
-            hello.server_name.as_deref(),
-        )))
+    pub(super) fn get(&self, party: Party) -> ClientBehaviour {
+        self.0.get(&party.client).copied().unwrap_or_default()
     }
 }
 

@@ -49,13 +49,20 @@ pub fn hold(ground: &ServiceContext<'_>) -> Vec<Standing> {
         .map(|claim| entered(ground, claim, tried))
         .collect();
     let supported = |kind: &Standing| kind.supported && !is_chance(kind.claim.kind) && !is_never(kind.claim.kind);
-    // Chance and never fit whatever is refused: they are candidates where nothing better is.
-    if standing.iter().any(supported) {
-        for chance in standing
+    // Chance and never fit whatever is refused: they are candidates where nothing better is. But that nobody honours a session
+    // is the better word where some refusals have no other.
+    let better: HashSet<u32> = standing
+        .iter()
+        .filter(|it| supported(it))
+        .flat_map(|it| it.claim.named.iter().copied())
+        .collect();
+    if !better.is_empty() {
+        for it in standing
             .iter_mut()
             .filter(|it| is_chance(it.claim.kind) || is_never(it.claim.kind))
         {
-            chance.supported &= !chance.claim.proven.is_empty();
+            let more = is_never(it.claim.kind) && sessions_beyond(ground, &it.claim.named, &better) > 1;
+            it.supported &= more || !it.claim.proven.is_empty();
         }
     }
     if let Some(told) = standing.iter().position(|it| is_outdone(it, &standing))
@@ -75,6 +82,15 @@ pub fn hold(ground: &ServiceContext<'_>) -> Vec<Standing> {
         it.rivals = rivals;
     }
     standing
+}
+
+/// How many sessions were refused that nothing better explains.
+fn sessions_beyond(ground: &ServiceContext<'_>, named: &[u32], better: &HashSet<u32>) -> usize {
+    let beyond = named.iter().filter(|number| !better.contains(*number));
+    let sessions: HashSet<_> = beyond
+        .filter_map(|number| Some(ground.table.entry(*number)?.credential))
+        .collect();
+    sessions.len()
 }
 
 const fn is_chance(kind: Kind) -> bool {

@@ -49,7 +49,7 @@ impl<'a> RuleContext<'a> {
     /// while capturing, or a handshake of this address at this server has no visible ClientHello.
     #[must_use]
     pub fn lacks_the_past(&self) -> bool {
-        self.lacks_connections() || self.history.may_hide_a_handshake(self.connection)
+        self.lacks_connections() || self.history.may_hide_a_handshake(self.id, self.connection)
     }
 
     /// Whether whole connections before this one may not be known.
@@ -80,33 +80,35 @@ impl<'a> RuleContext<'a> {
     /// Earlier connections of this client stack to this service, latest first. A connection without server name
     /// belongs with those without one.
     pub fn earlier(&self) -> impl Iterator<Item = &'a Connection> + use<'a> {
-        let earlier = self
-            .history
-            .earlier_at_service(self.connection_store, self.connection, self.id);
-        earlier.map(|(_, earlier)| earlier)
+        self.earlier_numbered().map(|(_, earlier)| earlier)
+    }
+
+    fn earlier_numbered(&self) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
+        self.history.earlier_at_service(self.connection_store, self.id)
     }
 
     /// What this client does at this service, over the whole capture.
     #[must_use]
     pub fn behaviour(&self) -> ClientBehaviour {
-        self.history.behaviour(self.connection)
+        self.history.behaviour(self.id)
     }
 
     /// The latest handshake of this client stack with this service that gave it something to offer in time, as far as
     /// can be told.
     #[must_use]
     pub fn latest_gift(&self) -> Option<Issuance<'a>> {
-        self.earlier()
+        self.earlier_numbered()
             .take(MAX_SEARCHED)
             .find_map(|earlier| self.issuance(earlier))
     }
 
     /// What an earlier connection gave its client before this ClientHello.
     #[must_use]
-    pub fn issuance(&self, earlier: &'a Connection) -> Option<Issuance<'a>> {
+    pub fn issuance(&self, (id, earlier): (ConnectionId, &'a Connection)) -> Option<Issuance<'a>> {
         let (given, over) = gave(earlier)?;
         let something = matches!(given, Gave::Seen | Gave::Inferred | Gave::Unclear);
         (something && self.before_hello(over)).then_some(Issuance {
+            id,
             from: earlier,
             given,
             over,
@@ -166,6 +168,8 @@ pub enum Gave {
 /// A handshake that left its client with something to offer.
 #[derive(Debug, Clone, Copy)]
 pub struct Issuance<'a> {
+    /// Number of the connection.
+    pub id: ConnectionId,
     /// The connection.
     pub from: &'a Connection,
     /// How certain it is.

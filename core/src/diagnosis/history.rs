@@ -3,18 +3,18 @@
 //! A client is an address and a client stack, not an address alone: behind one address there may be many programs
 //! with caches of their own. A service is a server endpoint and a server name.
 
-use std::hash::BuildHasher;
-use std::net::IpAddr;
+use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::HashMap;
 
-use crate::net::{Endpoint, FrameRef, Timestamp};
-use crate::session::{Blindness, Completed, Connection, ConnectionId, TransportKind};
+use crate::net::{FrameRef, Timestamp};
+use crate::session::{Blindness, Completed, Connection, ConnectionId};
 use crate::store::ConnectionStore;
 
-use super::behaviour::{Before, ClientBehaviour, ClientBehaviours};
+use super::behaviour::{ClientBehaviour, ClientBehaviours};
 use super::context::lost_promised_ticket;
 use super::numbered::Numbered;
+use super::parties::{Parties, Party};
 
 /// A client may turn to so many names of one server in turn and still be recognised as coming back.
 const MAX_NAMES: usize = 64;
@@ -23,15 +23,17 @@ const MAX_NAMES: usize = 64;
 /// the same two addresses: eight bytes a connection. And what each client does when it comes back.
 #[derive(Debug)]
 pub struct History {
+    parties: Arc<Parties>,
     by_stack: Links,
     by_service: Links,
-    by_address: Links,
+    by_hosts: Links,
     behaviours: ClientBehaviours,
-    unnamed: HashMap<(IpAddr, Place), Unnamed>,
+    /// Of each client address on the wire at each place, where there is a connection without a visible ClientHello.
+    unnamed: HashMap<(u32, u32), Unnamed>,
     /// When the first handshake of an address began of which not all is visible that the server sent.
-    unseen_issue: HashMap<(IpAddr, TransportKind), Moment>,
+    unseen_issue: Vec<Option<Moment>>,
     /// When the first handshake of an address began that may have issued a ticket under encryption.
-    encrypted_issue: HashMap<(IpAddr, TransportKind), Moment>,
+    encrypted_issue: Vec<Option<Moment>>,
 }
 
 /// When the first connections of a client address at a server began whose ClientHello is not visible: any client of that
@@ -49,156 +51,141 @@ impl Unnamed {
         let shown = connection.answer.yes().is_some() || connection.completed == Completed::Yes;
         let late = connection.hello.blind() == Some(Blindness::CaptureStartedLate) && !shown;
         let first = if late { &mut self.late } else { &mut self.handshake };
-        let began = moment(connection);
-        *first = Some(first.map_or(began, |known| known.min(began)));
+        note_first(first, moment(connection));
     }
 }
 
 impl History {
-    /// Of these connections; `order` is that of their hellos.
+    /// Of the connections of these parties.
     #[must_use]
-    pub fn of(connection_store: &ConnectionStore, order: &[ConnectionId]) -> Self {
-        let hasher = DefaultHashBuilder::default();
-        let stack = |connection: &Connection| {
-            let stack = connection.hello.yes()?.stack.digest;
-            Some(hasher.hash_one((connection.client_address(), stack, place(connection))))
+    pub fn of(connection_store: &ConnectionStore, parties: &Arc<Parties>) -> Self {
+        let mut history = Self {
+            parties: Arc::clone(parties),
+            by_stack: Links::of(parties, parties.clients_at_places(), |party| {
+                party.hello.then_some(party.client_at_place)
+            }),
+            by_service: Links::of(parties, parties.clients(), |party| party.hello.then_some(party.client)),
+            by_hosts: Links::of(parties, parties.hosts(), |party| Some(party.hosts)),
+            behaviours: ClientBehaviours::default(),
+            unnamed: HashMap::new(),
+            unseen_issue: vec![None; parties.addresses()],
+            encrypted_issue: vec![None; parties.addresses()],
         };
-        let address = |connection: &Connection| {
-            let kind = connection.transport.kind();
-            Some(hasher.hash_one((connection.client_address(), connection.server.ip, kind)))
-        };
-        let service = |connection: &Connection| {
-            let stack = connection.hello.yes()?.stack.digest;
-            let name = connection.server_name();
-            Some(hasher.hash_one((connection.client_address(), stack, place(connection), name)))
-        };
-        let [by_stack, by_service, by_address] = Links::of(connection_store, order, |connection| {
-            [stack(connection), service(connection), address(connection)]
-        });
-        let behaviours = ClientBehaviours::of(connection_store, order, |id, connection| {
-            let at_endpoint = |earlier: &&Connection| place(earlier) == place(connection);
-            let same_name = |earlier: &&Connection| earlier.server_name() == connection.server_name();
-            let of_stack = || {
-                by_stack
-                    .before(connection_store, id)
-                    .map(|(_, earlier)| earlier)
-                    .take(MAX_NAMES)
+        history.note_issues(connection_store);
+        let same = |id| history.by_service.before(id).next();
+        history.behaviours = ClientBehaviours::of(connection_store, parties, same, |id| history.akin(id));
+        history
+    }
+
+    /// Who meets whom.
+    #[must_use]
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// What may have been issued although nobody saw it.
+    fn note_issues(&mut self, connection_store: &ConnectionStore) {
+        let parties = Arc::clone(&self.parties);
+        for (id, connection) in connection_store.in_turn(parties.order()) {
+            let Some(party) = parties.get(id).filter(|_| connection.completed != Completed::No) else {
+                continue;
             };
-            let of_address = || {
-                by_address
-                    .before(connection_store, id)
-                    .map(|(_, earlier)| earlier)
-                    .take(MAX_NAMES)
-            };
-            Before {
-                same: by_service
-                    .before(connection_store, id)
-                    .map(|(_, earlier)| earlier)
-                    .filter(same_name)
-                    .take(1)
-                    .find(|earlier| same_client(earlier, connection)),
-                akin: [
-                    of_stack().find(|earlier| !same_name(earlier)),
-                    of_address()
-                        .filter(|earlier| at_endpoint(earlier) && same_name(earlier))
-                        .find(|earlier| !same_client(earlier, connection)),
-                ],
-            }
-        });
-        let mut unnamed: HashMap<_, Unnamed> = HashMap::new();
-        let mut unseen_issue = HashMap::new();
-        let mut encrypted_issue = HashMap::new();
-        for (_, connection) in connection_store
-            .in_turn(order)
-            .filter(|(_, earlier)| earlier.completed != Completed::No)
-        {
             // A PROXY header may be lost as well: it is the address on the wire that may have been this client's.
-            let client = connection.client.ip;
-            if connection.hello.yes().is_none() {
-                unnamed.entry((client, place(connection))).or_default().note(connection);
+            let at = (party.wire, party.place);
+            if !party.hello {
+                self.unnamed.entry(at).or_default().note(connection);
             }
-            let began = moment(connection);
-            let at = (client, connection.transport.kind());
-            let note = |first: &mut HashMap<(IpAddr, TransportKind), Moment>| {
-                let first = first.entry(at).or_insert(began);
-                *first = began.min(*first);
-            };
             // Clients keep sessions by name, by port or by neither: what one server issued, another may be offered.
-            if may_issue_unseen(connection) {
-                note(&mut unseen_issue);
+            if let Some(first) = self.unseen_issue.get_mut(party.wire as usize)
+                && may_issue_unseen(connection)
+            {
+                note_first(first, moment(connection));
             }
             // A handshake that is not visible may have been one of TLS 1.3.
-            if connection.is_tls13() || connection.version().is_none() {
-                note(&mut encrypted_issue);
+            if let Some(first) = self.encrypted_issue.get_mut(party.wire as usize)
+                && (connection.is_tls13() || connection.version().is_none())
+            {
+                note_first(first, moment(connection));
             }
         }
-        Self {
-            by_stack,
-            by_service,
-            by_address,
-            behaviours,
-            unnamed,
-            unseen_issue,
-            encrypted_issue,
-        }
+    }
+
+    /// The latest connection before this one of its client stack under another name, and that of another client stack of its
+    /// address under this name.
+    fn akin(&self, id: ConnectionId) -> [Option<ConnectionId>; 2] {
+        let Some(party) = self.parties.get(id) else {
+            return [None; 2];
+        };
+        let latest = |links: &Links, is_akin: fn(Party, Party) -> bool| {
+            let mut before = links.before(id).take(MAX_NAMES);
+            before.find(|earlier| {
+                self.parties
+                    .get(*earlier)
+                    .is_some_and(|earlier| is_akin(earlier, party))
+            })
+        };
+        [
+            latest(&self.by_stack, |earlier, this| earlier.service != this.service),
+            latest(&self.by_hosts, |earlier, this| {
+                earlier.service == this.service && earlier.client != this.client
+            }),
+        ]
     }
 
     /// Whether this client may have made a handshake in the capture before this one that is not known as its own,
     /// because its ClientHello is not visible.
     #[must_use]
-    pub fn may_hide_a_handshake(&self, connection: &Connection) -> bool {
-        self.unnamed_before(connection, |unnamed| unnamed.handshake)
+    pub fn may_hide_a_handshake(&self, id: ConnectionId, connection: &Connection) -> bool {
+        self.unnamed_before(id, connection, |unnamed| unnamed.handshake)
     }
 
     /// Whether this client may have had a connection to this server when the capture began.
     #[must_use]
-    pub fn may_have_begun_before(&self, connection: &Connection) -> bool {
-        self.unnamed_before(connection, |unnamed| unnamed.late)
+    pub fn may_have_begun_before(&self, id: ConnectionId, connection: &Connection) -> bool {
+        self.unnamed_before(id, connection, |unnamed| unnamed.late)
     }
 
     /// Whether an earlier handshake of this address, with whatever server, may have issued something that is not visible
     /// although it falls into the capture.
     #[must_use]
-    pub fn may_hide_an_issue(&self, connection: &Connection) -> bool {
-        let first = self
-            .unseen_issue
-            .get(&(connection.client.ip, connection.transport.kind()));
-        first.is_some_and(|first| *first < moment(connection))
+    pub fn may_hide_an_issue(&self, id: ConnectionId, connection: &Connection) -> bool {
+        self.is_before(&self.unseen_issue, id, connection)
     }
 
     /// Whether an earlier handshake of this address, with whatever server, may have issued a ticket of TLS 1.3, which is
     /// encrypted.
     #[must_use]
-    pub fn may_have_issued_encrypted(&self, connection: &Connection) -> bool {
-        let first = self
-            .encrypted_issue
-            .get(&(connection.client.ip, connection.transport.kind()));
-        first.is_some_and(|first| *first < moment(connection))
+    pub fn may_have_issued_encrypted(&self, id: ConnectionId, connection: &Connection) -> bool {
+        self.is_before(&self.encrypted_issue, id, connection)
     }
 
-    fn unnamed_before(&self, connection: &Connection, which: fn(&Unnamed) -> Option<Moment>) -> bool {
-        let unnamed = self.unnamed.get(&(connection.client.ip, place(connection)));
+    fn is_before(&self, firsts: &[Option<Moment>], id: ConnectionId, connection: &Connection) -> bool {
+        let party = self.parties.get(id);
+        let first = party.and_then(|party| firsts.get(party.wire as usize).copied().flatten());
+        first.is_some_and(|first| first < moment(connection))
+    }
+
+    fn unnamed_before(&self, id: ConnectionId, connection: &Connection, which: fn(&Unnamed) -> Option<Moment>) -> bool {
+        let party = self.parties.get(id);
+        let unnamed = party.and_then(|party| self.unnamed.get(&(party.wire, party.place)));
         let first = unnamed.and_then(which);
         first.is_some_and(|first| first < moment(connection))
     }
 
     /// What the client of a connection does at its service, over the whole capture.
     #[must_use]
-    pub fn behaviour(&self, connection: &Connection) -> ClientBehaviour {
-        self.behaviours.get(connection)
+    pub fn behaviour(&self, id: ConnectionId) -> ClientBehaviour {
+        let party = self.parties.get(id).filter(|party| party.hello);
+        party.map_or_else(ClientBehaviour::default, |party| self.behaviours.get(party))
     }
 
     /// Earlier connections of the same client stack to the same endpoint under any server name, latest first.
     pub fn earlier<'a>(
         &'a self,
         connection_store: &'a ConnectionStore,
-        connection: &'a Connection,
         id: ConnectionId,
-    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
-        self.by_stack
-            .before(connection_store, id)
-            // The group is a hash: make sure.
-            .filter(move |(_, earlier)| same_client(earlier, connection) && place(earlier) == place(connection))
+    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
+        self.by_stack.kept_before(connection_store, id)
     }
 
     /// Earlier connections of the same client stack to the same endpoint under the same server name, latest first. One
@@ -206,40 +193,19 @@ impl History {
     pub fn earlier_at_service<'a>(
         &'a self,
         connection_store: &'a ConnectionStore,
-        connection: &'a Connection,
         id: ConnectionId,
     ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
-        self.by_service
-            .before(connection_store, id)
-            .filter(move |(_, earlier)| {
-                let same_service =
-                    place(earlier) == place(connection) && earlier.server_name() == connection.server_name();
-                same_service && same_client(earlier, connection)
-            })
+        self.by_service.kept_before(connection_store, id)
     }
 
     /// Earlier connections between the same two addresses, whatever the ports and programs, latest first.
     pub fn earlier_between<'a>(
         &'a self,
         connection_store: &'a ConnectionStore,
-        connection: &'a Connection,
         id: ConnectionId,
-    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
-        self.by_address.before(connection_store, id).filter(|(_, earlier)| {
-            let ends = |connection: &Connection| {
-                let kind = connection.transport.kind();
-                (connection.client_address(), connection.server.ip, kind)
-            };
-            ends(earlier) == ends(connection)
-        })
+    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
+        self.by_hosts.kept_before(connection_store, id)
     }
-}
-
-/// An endpoint under one transport: no session crosses from one to another.
-type Place = (Endpoint, TransportKind);
-
-fn place(connection: &Connection) -> Place {
-    (connection.server, connection.transport.kind())
 }
 
 /// Packets may bear no time or the same: then the frame decides.
@@ -247,6 +213,10 @@ type Moment = (Timestamp, FrameRef);
 
 fn moment(connection: &Connection) -> Moment {
     (connection.hello_time(), connection.transport.first())
+}
+
+fn note_first(first: &mut Option<Moment>, moment: Moment) {
+    *first = Some(first.map_or(moment, |known| known.min(moment)));
 }
 
 /// Whether packets are missing in which the server may have issued a session, or it issued one under encryption.
@@ -264,41 +234,33 @@ fn may_issue_unseen(connection: &Connection) -> bool {
 struct Links(Numbered<ConnectionId>);
 
 impl Links {
-    /// Several at once, each by a group of its own: one look at every connection.
-    fn of<const N: usize>(
-        connection_store: &ConnectionStore,
-        order: &[ConnectionId],
-        groups: impl Fn(&Connection) -> [Option<u64>; N],
-    ) -> [Self; N] {
-        let mut previous = [(); N].map(|()| Numbered::over(order.iter().map(|id| id.0)));
-        let mut latest = [(); N].map(|()| HashMap::<u64, ConnectionId>::new());
-        for (id, connection) in connection_store.in_turn(order) {
-            let each = groups(connection).into_iter().zip(&mut latest).zip(&mut previous);
-            for ((group, latest), previous) in each {
-                if let Some(group) = group {
-                    previous.set(id.0, latest.insert(group, id));
-                }
+    /// Of groups that are numbered; a connection may belong to none.
+    fn of(parties: &Parties, groups: usize, group: impl Fn(Party) -> Option<u32>) -> Self {
+        let mut previous = Numbered::over(parties.order().iter().map(|id| id.0));
+        let mut latest = vec![None; groups];
+        for (id, party) in parties.iter() {
+            let latest = group(party).and_then(|group| latest.get_mut(group as usize));
+            if let Some(latest) = latest {
+                previous.set(id.0, latest.replace(id));
             }
         }
-        previous.map(Self)
+        Self(previous)
     }
 
     /// The connections before this one, latest first.
-    fn before<'a>(
+    fn before(&self, id: ConnectionId) -> impl Iterator<Item = ConnectionId> {
+        std::iter::successors(self.predecessor(id), |id| self.predecessor(*id))
+    }
+
+    fn kept_before<'a>(
         &'a self,
         connection_store: &'a ConnectionStore,
         id: ConnectionId,
-    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + 'a {
-        std::iter::successors(self.predecessor(id), |id| self.predecessor(*id))
-            .filter_map(|id| Some((id, connection_store.get(id)?)))
+    ) -> impl Iterator<Item = (ConnectionId, &'a Connection)> + use<'a> {
+        self.before(id).filter_map(|id| Some((id, connection_store.get(id)?)))
     }
 
     fn predecessor(&self, id: ConnectionId) -> Option<ConnectionId> {
         self.0.get(id.0)
     }
-}
-
-fn same_client(a: &Connection, b: &Connection) -> bool {
-    let stack = |connection: &Connection| connection.hello.yes().map(|hello| hello.stack.digest);
-    a.client_address() == b.client_address() && stack(a) == stack(b)
 }

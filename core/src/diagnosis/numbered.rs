@@ -1,5 +1,7 @@
 //! Something for each of many numbers: a row where they stand close together, a table where a few lie far apart.
 
+use std::ops::RangeInclusive;
+
 use hashbrown::HashMap;
 
 /// Numbers of a row for each one that is used, at most.
@@ -26,12 +28,26 @@ impl<T: Copy> Numbered<T> {
         let (Some(first), Some(last)) = (numbers.clone().min(), numbers.clone().max()) else {
             return Self::default();
         };
-        let width = last - first;
         let count = u32::try_from(numbers.count()).unwrap_or(u32::MAX);
+        Self::within(first..=last, count)
+    }
+
+    /// Room for so many numbers of this range.
+    pub(super) fn within(range: RangeInclusive<u32>, count: u32) -> Self {
+        let (first, last) = range.into_inner();
+        let width = last.saturating_sub(first);
         if width / SPARSE > count {
             Self::Table(HashMap::with_capacity(count as usize))
         } else {
             Self::Row(first, vec![None; width as usize + 1])
+        }
+    }
+
+    /// The value of a number, to change.
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        match self {
+            Self::Row(first, row) => row.get_mut(number.checked_sub(*first)? as usize)?.as_mut(),
+            Self::Table(table) => table.get_mut(&number),
         }
     }
 
@@ -72,7 +88,11 @@ mod tests {
             for number in &numbers {
                 assert_eq!(all.get(*number), Some(number * 2));
             }
-            assert_eq!(all.get(6), None);
+            assert_eq!((all.get(6), all.get_mut(6)), (None, None));
+            for number in &numbers {
+                *all.get_mut(*number).expect("has a value") += 1;
+                assert_eq!(all.get(*number), Some(number * 2 + 1));
+            }
             all.set(numbers[0], None);
             assert_eq!(all.get(numbers[0]), None);
         }

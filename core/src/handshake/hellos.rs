@@ -1,17 +1,16 @@
 //! What both sides say in clear: hellos, the messages that tell a full handshake from an abbreviated one, and alerts.
 
-use sha2::{Digest, Sha256};
-
 use super::credentials::{OfferedSessionId, Proposed, ProposedPsk, looks_external};
 use super::{HandshakeTracker, MAX_OFFERED};
-use crate::net::At;
-use crate::session::CredentialFingerprint;
+use crate::net::{At, Timestamp};
 use crate::session::Shape;
 use crate::session::{Blindness, Seen};
+use crate::session::{ClientCertificate, CredentialFingerprint};
 use crate::session::{ClientHelloFacts, HelloRetry, PskModes, ServerHelloFacts, TicketExtension};
 use crate::session::{PlainAlert, Side};
 use crate::store::CredentialStore;
 use crate::store::Interner;
+use crate::tls::certificate;
 use crate::tls::hello::{ClientHello, ServerHello};
 use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, Message};
@@ -188,15 +187,15 @@ impl HandshakeTracker {
         message: &Message<'_>,
         at: At,
         credential_store: &mut CredentialStore,
+        interner: &mut Interner,
     ) {
         match (side, message) {
             (Side::Server, Message::Certificate(certificate)) => {
-                let digest: [u8; 32] = Sha256::digest(certificate).into();
-                self.facts
-                    .certificate
-                    .get_or_insert((*digest.first_chunk().unwrap_or(&[0; 16]), at.frame));
+                let digest = interner.certificate(certificate);
+                self.facts.certificate.get_or_insert((digest, at.frame));
                 self.full(at);
             }
+            (Side::Client, Message::Certificate(certificate)) => self.client_certificate(certificate, at),
             (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, credential_store),
             (
                 Side::Server,
@@ -231,6 +230,19 @@ impl HandshakeTracker {
                     .get_or_insert(Blindness::Unsupported);
             }
             _ => {}
+        }
+    }
+
+    /// A client without a certificate sends an empty list (RFC 5246 §7.4.6).
+    pub(super) fn client_certificate(&mut self, certificate: &[u8], at: At) {
+        if !certificate.is_empty() {
+            let until = certificate::not_after(certificate);
+            let nanos = until.map(|until| i64::try_from(until.as_nanos()).unwrap_or(i64::MAX));
+            let shown = ClientCertificate {
+                frame: at.frame,
+                not_after: nanos.map(Timestamp::from_nanos),
+            };
+            self.facts.client_certificate.get_or_insert_with(|| Box::new(shown));
         }
     }
 

@@ -59,6 +59,8 @@ struct Opened {
 struct Rare {
     /// The session ID that the client offered in a renegotiation.
     renegotiated_id: Option<OfferedSessionId>,
+    /// EndOfEarlyData, or the record of its size.
+    end_of_early_data: Option<At>,
     /// Records of the client that came before the ServerHello tells what they are, with the offsets of their ends.
     waiting: Vec<(ProtectedRecord, u64)>,
 }
@@ -93,8 +95,6 @@ pub struct HandshakeTracker {
     retry_read: bool,
     /// ChangeCipherSpec under protection, of each side.
     protected_ccs: [u16; 2],
-    /// Boxed because few clients send early data.
-    end_of_early_data: Option<Box<At>>,
     server_flight: bool,
     /// A hello of another handshake came: what follows is of the next connection on these ports.
     superseded: bool,
@@ -119,6 +119,7 @@ impl HandshakeTracker {
             shape: Seen::No,
             certificate: None,
             certificate_request: None,
+            client_certificate: None,
             ticket_withdrawn: None,
             keys: None,
             extensions_read: false,
@@ -153,7 +154,6 @@ impl HandshakeTracker {
             key_exchange: false,
             retry_read: false,
             protected_ccs: [0; 2],
-            end_of_early_data: None,
             server_flight: false,
             superseded: false,
             opened: Opened::default(),
@@ -262,7 +262,7 @@ impl HandshakeTracker {
                     feedback = Feedback::ChangeCipherSpecIsDummy;
                 }
             }
-            RecordEvent::Message(message) => self.message(side, &message, at, credential_store),
+            RecordEvent::Message(message) => self.message(side, &message, at, credential_store, interner),
             RecordEvent::ChangeCipherSpec => self.change_cipher_spec(side, at),
             RecordEvent::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
             RecordEvent::Protected(record) => {

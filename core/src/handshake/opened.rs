@@ -1,8 +1,6 @@
 //! What protected records turn out to hold when there are keys for them: facts that are otherwise concluded from lengths
 //! and order, or not visible at all.
 
-use sha2::{Digest, Sha256};
-
 use super::HandshakeTracker;
 use super::credentials::OfferedSessionId;
 use super::protected::handshake_bytes;
@@ -63,8 +61,11 @@ impl HandshakeTracker {
     }
 
     fn client_inner(&mut self, message: &Message<'_>, at: At, offset: u64) {
+        if let Message::Certificate(certificate) = message {
+            self.client_certificate(certificate, at);
+        }
         if *message == Message::Other(HandshakeType::END_OF_EARLY_DATA) {
-            self.end_of_early_data = Some(Box::new(at));
+            self.opened.rare.get_or_insert_default().end_of_early_data = Some(at);
         }
         if *message == Message::Other(HandshakeType::FINISHED) {
             self.facts.client_side.finished = Some(at);
@@ -82,9 +83,8 @@ impl HandshakeTracker {
         match message {
             Message::EncryptedExtensions(extensions) => self.encrypted_extensions(extensions, at, interner),
             Message::Certificate(certificate) if !certificate.is_empty() => {
-                let digest: [u8; 32] = Sha256::digest(certificate).into();
-                let first = *digest.first_chunk().unwrap_or(&[0; 16]);
-                self.facts.certificate.get_or_insert((first, at.frame));
+                let digest = interner.certificate(certificate);
+                self.facts.certificate.get_or_insert((digest, at.frame));
             }
             Message::Other(HandshakeType::CERTIFICATE_REQUEST) => {
                 self.facts.certificate_request.get_or_insert(at.frame);

@@ -165,7 +165,7 @@ impl HandshakeTracker {
             return;
         }
         if early && sized(END_OF_EARLY_DATA) {
-            self.end_of_early_data = Some(Box::new(record.at));
+            self.opened.rare.get_or_insert_default().end_of_early_data = Some(record.at);
             return;
         }
         if sized(3) {
@@ -180,7 +180,12 @@ impl HandshakeTracker {
         self.facts.client_side.finished = Some(record.at);
         self.facts.client_side.handshake_bytes = handshake_bytes(offset);
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
-            self.facts.early_data = match (self.end_of_early_data.as_deref(), self.facts.client_side.handshake_loss) {
+            let end = self
+                .opened
+                .rare
+                .as_deref()
+                .and_then(|rare| rare.end_of_early_data.as_ref());
+            self.facts.early_data = match (end, self.facts.client_side.handshake_loss) {
                 (Some(&at), _) => EarlyData::Accepted { at, inferred: true },
                 (None, Some(cause)) => EarlyData::Unclear(cause),
                 (None, None) => EarlyData::Rejected {

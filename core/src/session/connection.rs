@@ -248,6 +248,16 @@ pub enum TicketsInferred {
     Unclear,
 }
 
+/// A certificate that a client showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+pub struct ClientCertificate {
+    /// Its Certificate message.
+    pub frame: FrameRef,
+    /// Until when it is valid; `None` where that cannot be read.
+    pub not_after: Option<Timestamp>,
+}
+
 /// The facts of one TLS connection.
 ///
 /// Stands in memory as written: service analysis looks at every connection again and again, and what it looks at most are the
@@ -312,6 +322,9 @@ pub struct Connection {
     pub certificate: Option<([u8; 16], FrameRef)>,
     /// The server asked for a client certificate. In TLS 1.3 it takes keys.
     pub certificate_request: Option<FrameRef>,
+    /// The client's certificate. In TLS 1.3 it takes keys. Boxed because few clients have one.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub client_certificate: Option<Box<ClientCertificate>>,
     /// The server withdrew a promised ticket (RFC 5077 §3.3).
     pub ticket_withdrawn: Option<FrameRef>,
     /// Where it is torn off, for a run whose connections are to be joined with those of other runs.
@@ -369,14 +382,18 @@ impl Connection {
         self.retry.as_deref().is_some_and(|retry| Some(retry.request) == latest)
     }
 
-    /// Why the first ClientHello was not read although the HelloRetryRequest that answered it was. What it offered, the second
-    /// may have had to leave out (RFC 8446 §4.1.4).
+    /// Why the first ClientHello was not read although the HelloRetryRequest that answered it was, or may not have been where
+    /// neither side is seen from its beginning. What it offered, the second may have had to leave out (RFC 8446 §4.1.4).
     #[must_use]
     pub fn first_hello_hidden(&self) -> Option<Blindness> {
-        self.hello.yes()?;
-        let retry = self.retry.as_deref()?;
+        let hello = self.hello.yes()?;
+        let Some(retry) = self.retry.as_deref() else {
+            return self.retry_hidden.filter(|_| self.answer.yes().is_some());
+        };
         let loss = self.client_side.handshake_loss;
-        (retry.first_hello == retry.request).then(|| loss.unwrap_or(Blindness::ClientHelloMissing))
+        // The only hello that was read answers the request: where the roles showed late, it was read before the request.
+        let second_alone = hello.at == retry.first_hello && retry.request.time < hello.at.time;
+        (retry.first_hello == retry.request || second_alone).then(|| loss.unwrap_or(Blindness::ClientHelloMissing))
     }
 
     /// Server name of the ClientHello.

@@ -107,8 +107,8 @@ impl CredentialFingerprint {
 
     /// The first 128 bits of the digest: the key of the credential store.
     #[must_use]
-    pub fn key(&self) -> u128 {
-        self.sha256.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+    pub fn key(&self) -> [u8; 16] {
+        self.sha256.first_chunk().copied().unwrap_or_default()
     }
 }
 
@@ -240,7 +240,7 @@ mod tests {
         // SHA-256 of "abc" (FIPS 180-4).
         assert_eq!(
             CredentialFingerprint::of(b"abc").key(),
-            0xba78_16bf_8f01_cfea_4141_40de_5dae_2223
+            0xba78_16bf_8f01_cfea_4141_40de_5dae_2223_u128.to_be_bytes()
         );
         assert_eq!(CredentialFingerprint::of(b"abc").length, 3);
     }

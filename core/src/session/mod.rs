@@ -30,8 +30,8 @@ pub(crate) use close_dtls::first_to_say_goodbye;
 pub use close_dtls::{Silence, answer_time, classify_dtls};
 pub(crate) use connection::JSSE_PADDING;
 pub use connection::{
-    Completed, Connection, ConnectionId, EarlyData, KeyOrigin, Mechanism, Offer, OfferKind, Outcome, Service, Shape,
-    TicketsInferred,
+    ClientCertificate, Completed, Connection, ConnectionId, EarlyData, KeyOrigin, Mechanism, Offer, OfferKind, Outcome,
+    Service, Shape, TicketsInferred,
 };
 pub use credential::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, TicketMac, imported_identity};
 pub use datagram::{

@@ -1,6 +1,7 @@
 //! Every credential ever seen, and who offered it.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -15,10 +16,11 @@ use crate::session::{Credential, CredentialFingerprint, CredentialId};
 /// better than to take one credential for another.
 const NO_ROOM: CredentialId = CredentialId(u32::MAX);
 
-/// What a credential is found by: what is issued as one kind of credential is never offered as another.
-type Key = (TransportKind, Mechanism, u128);
+/// What a credential is found by: what is issued as one kind of credential is never offered as another. Bytes and no number:
+/// that would be aligned, and the index half as large again.
+type Key = (TransportKind, Mechanism, [u8; 16]);
 
-const fn key(transport: TransportKind, mechanism: Mechanism, digest: u128) -> Key {
+const fn key(transport: TransportKind, mechanism: Mechanism, digest: [u8; 16]) -> Key {
     (transport, mechanism, digest)
 }
 
@@ -79,9 +81,7 @@ impl CredentialStore {
     #[must_use]
     pub fn is_digest_of_ticket(&self, transport: TransportKind, id: &[u8]) -> bool {
         let Some(first) = id.first_chunk() else { return false };
-        let ticket = self
-            .index
-            .get(&key(transport, Mechanism::Ticket, u128::from_be_bytes(*first)));
+        let ticket = self.index.get(&key(transport, Mechanism::Ticket, *first));
         ticket
             .and_then(|ticket| self.get(*ticket))
             .is_some_and(|ticket| ticket.name.sha256 == id)
@@ -263,6 +263,14 @@ impl CredentialStore {
     #[must_use]
     pub const fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    /// Numbers that credentials bear which are still known: the first and the last there may be, and how many there are.
+    pub(crate) fn numbers(&self) -> (RangeInclusive<u32>, u32) {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let first = number(self.first * SHELF);
+        let last = number(self.entered).saturating_sub(1).max(first);
+        (first..=last, number(self.index.len()))
     }
 
     /// Number of credentials ever entered.

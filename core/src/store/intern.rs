@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
+use sha2::{Digest, Sha256};
 
 use crate::net::Wrapping;
 use crate::tls::CipherSuite;
@@ -14,19 +15,26 @@ pub const MAX_VALUES: usize = 1 << 16;
 /// Bytes of all of them: names and lists have room for 64 KB each, and hostile ones use it.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
 
-/// Server names, client stacks and outer headers.
+/// Server names, client stacks, outer headers, and the digests of certificates.
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: HashMap<Box<[u8]>, Arc<str>>,
     stacks: HashMap<u64, Arc<ClientStack>>,
     outer: HashSet<Arc<[Wrapping]>>,
+    certificates: HashMap<Box<[u8]>, [u8; 16]>,
     bytes: usize,
 }
 
 impl Interner {
     /// Makes room for a value of so many bytes that is remembered next.
     fn make_room(&mut self, bytes: usize) {
-        let most = self.texts.len().max(self.stacks.len()).max(self.outer.len());
+        let tables = [
+            self.texts.len(),
+            self.stacks.len(),
+            self.outer.len(),
+            self.certificates.len(),
+        ];
+        let most = tables.into_iter().max().unwrap_or(0);
         if most >= MAX_VALUES || self.bytes.saturating_add(bytes) > MAX_VALUE_BYTES {
             *self = Self::default();
         }
@@ -60,6 +68,19 @@ impl Interner {
         let shared: Arc<[Wrapping]> = outer.into();
         self.outer.insert(Arc::clone(&shared));
         Some(shared)
+    }
+
+    /// First bytes of the SHA-256 of a certificate. A server shows the same few in every full handshake, and to hash one is
+    /// most of the work of such a handshake.
+    pub fn certificate(&mut self, certificate: &[u8]) -> [u8; 16] {
+        if let Some(known) = self.certificates.get(certificate) {
+            return *known;
+        }
+        let digest: [u8; 32] = Sha256::digest(certificate).into();
+        let first = *digest.first_chunk().unwrap_or(&[0; 16]);
+        self.make_room(certificate.len());
+        self.certificates.insert(certificate.into(), first);
+        first
     }
 
     /// A client stack. Two of one digest may list other suites: GREASE values change from hello to hello (RFC 8701).
@@ -117,6 +138,16 @@ mod tests {
         assert_eq!(&*interner.text("münchen.test".as_bytes()), "münchen.test");
         assert_eq!(&*interner.text(b"a\x1b[2J"), r"a\x1b[2J");
         assert_eq!(&*interner.text(b"a\xff"), r"a\xff");
+    }
+
+    #[test]
+    fn a_certificate_has_the_same_digest_when_it_comes_again() {
+        let mut interner = Interner::default();
+        // SHA-256 of "abc" (FIPS 180-4).
+        let abc = 0xba78_16bf_8f01_cfea_4141_40de_5dae_2223_u128.to_be_bytes();
+        assert_eq!([interner.certificate(b"abc"), interner.certificate(b"abc")], [abc; 2]);
+        assert_ne!(interner.certificate(b"abd"), abc);
+        assert_eq!((interner.certificates.len(), interner.bytes), (2, 6));
     }
 
     #[test]

@@ -21,9 +21,14 @@ pub(super) struct Lingering {
     one_sided: VecDeque<(Timestamp, u32, bool)>,
     /// With bytes missing: from which tick they may go.
     incomplete: VecDeque<(u64, Timestamp, u32)>,
+    /// When the next one is due: asked after every packet.
+    next: Timestamp,
     ticks: u64,
     patience: u64,
 }
+
+/// Nothing is due.
+const NEVER: Timestamp = Timestamp::from_nanos(i64::MAX);
 
 impl Lingering {
     /// Incomplete connections wait for this many packets.
@@ -32,6 +37,7 @@ impl Lingering {
             due: VecDeque::new(),
             one_sided: VecDeque::new(),
             incomplete: VecDeque::new(),
+            next: NEVER,
             ticks: 0,
             patience: u64::from(disorder).div_ceil(PACKETS_A_TICK.into()),
         }
@@ -47,21 +53,27 @@ impl Lingering {
         };
         let due = Timestamp::from_nanos(closed.nanos().saturating_add(linger));
         queue.push_back((due, id, false));
+        self.next = self.next.min(due);
     }
 
     /// Whether there is one whose time has come.
     #[inline]
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        let is_due = |queue: &VecDeque<(Timestamp, u32, bool)>| queue.front().is_some_and(|(due, ..)| *due <= now);
-        is_due(&self.due) || is_due(&self.one_sided)
+        self.next <= now
     }
 
     /// The next one whose time has come, with that time and whether it has waited for missing bytes already.
     pub(super) fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, u32, bool)> {
         let is_due = |(due, ..): &mut (Timestamp, u32, bool)| *due <= now;
-        self.due
-            .pop_front_if(is_due)
-            .or_else(|| self.one_sided.pop_front_if(is_due))
+        let next = self.due.pop_front_if(is_due);
+        let next = next.or_else(|| self.one_sided.pop_front_if(is_due));
+        self.look_for_next();
+        next
+    }
+
+    fn look_for_next(&mut self) {
+        let due = |queue: &VecDeque<(Timestamp, u32, bool)>| queue.front().map_or(NEVER, |(due, ..)| *due);
+        self.next = due(&self.due).min(due(&self.one_sided));
     }
 
     /// Lets an incomplete one wait for packets. `false` where it has done so, or nothing waits.
@@ -81,6 +93,7 @@ impl Lingering {
         {
             self.incomplete.pop_front();
             self.due.push_front((due, id, true));
+            self.next = self.next.min(due);
         }
     }
 
@@ -92,10 +105,13 @@ impl Lingering {
     pub(super) fn take_first(&mut self) -> Option<u32> {
         let incomplete = self.incomplete.pop_front().map(|(.., id)| id);
         let (due, one_sided) = (&mut self.due, &mut self.one_sided);
-        incomplete.or_else(|| due.pop_front().or_else(|| one_sided.pop_front()).map(|(_, id, _)| id))
+        let first = incomplete.or_else(|| due.pop_front().or_else(|| one_sided.pop_front()).map(|(_, id, _)| id));
+        self.look_for_next();
+        first
     }
 
     pub(super) fn clear(&mut self) {
+        self.next = NEVER;
         self.due.clear();
         self.one_sided.clear();
         self.incomplete.clear();

@@ -8,6 +8,7 @@
 mod assembler;
 mod dedup;
 mod flow;
+mod half;
 mod half_open;
 mod index;
 mod key;
@@ -21,7 +22,8 @@ mod syn;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
-pub use flow::{Direction, FinCovers, Flow, Half, turn};
+pub use flow::{Direction, FinCovers, Flow, turn};
+pub use half::Half;
 pub use limits::FlowLimits;
 pub use per_side::PerSide;
 pub use reset::{Reset, ResetForm};

@@ -94,7 +94,8 @@ pub struct FlowTable<T> {
     lingering: Lingering,
     /// Connections that do not even linger any more.
     late: RecentlyClosed<FlowKey>,
-    now: Option<Timestamp>,
+    /// The latest time so far.
+    now: Timestamp,
     hand: usize,
     since_sweep: u8,
 }
@@ -115,7 +116,7 @@ impl<T: Default> FlowTable<T> {
             open: 0,
             lingering: Lingering::new(limits.disorder),
             late: RecentlyClosed::new(),
-            now: None,
+            now: Timestamp::from_nanos(i64::MIN),
             hand: 0,
             since_sweep: 0,
         }
@@ -123,9 +124,8 @@ impl<T: Default> FlowTable<T> {
 
     /// Finds or opens the connection of a segment and lets it take the headers. `None` for a segment that opens
     /// nothing (an acknowledgement, FIN or RST of an unknown connection), for copies of a packet, and for a bare SYN that
-    /// opens a connection: nothing of it is to be delivered.
+    /// opens a connection: nothing of it is to be delivered. [`FlowTable::advance`] to its time comes first.
     pub fn route(&mut self, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
-        self.now = Some(self.now.map_or(at.time, |now| now.max(at.time)));
         let (key, from_low) = FlowKey::of(segment.source, segment.destination);
         let known = self.lookup_again(&key);
         if let Some(id) = known
@@ -317,15 +317,15 @@ impl<T: Default> FlowTable<T> {
         self.open == 0
     }
 
-    /// Time passes without packets (live use).
+    /// Time passes, to that of a packet or without any (live use).
     pub fn advance(&mut self, now: Timestamp) {
-        self.now = Some(self.now.map_or(now, |before| before.max(now)));
+        self.now = self.now.max(now);
     }
 
     /// The next connection whose time has come; call until `None` after each packet.
     #[inline]
     pub fn expire(&mut self) -> Option<Finished<T>> {
-        let now = self.now?;
+        let now = self.now;
         if self.lingering.is_due(now) || self.open > self.limits.open_flows {
             return self.expire_one(now);
         }
@@ -697,8 +697,13 @@ mod tests {
     }
 
     /// Routes a segment and gives the connection that has its ports now: of a bare SYN nothing is to be delivered.
+    fn routed(table: &mut FlowTable<()>, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
+        table.advance(at.time);
+        table.route(segment, at)
+    }
+
     fn route(table: &mut FlowTable<()>, segment: &Segment<'_>, at: At) -> FlowId {
-        let routed = table.route(segment, at).map(|(id, _)| id);
+        let routed = routed(table, segment, at).map(|(id, _)| id);
         let key = FlowKey::of(segment.source, segment.destination).0;
         routed.or_else(|| table.lookup(&key).map(FlowId)).expect("a connection")
     }
@@ -747,7 +752,7 @@ mod tests {
                 ack: SeqNumber(acknowledged),
                 ..segment(SERVER, 24, 700, b"late")
             };
-            let routed = table.route(&late, at(4)).map(|(id, _)| id);
+            let routed = routed(&mut table, &late, at(4)).map(|(id, _)| id);
             assert_eq!(routed == Some(hello), same, "{acknowledged}");
         }
     }
@@ -761,7 +766,7 @@ mod tests {
                 ack: SeqNumber(acknowledged),
                 ..segment(SERVER, 24, 700, b"late")
             };
-            assert_eq!(table.route(&late, at(2)).is_some(), taken, "{acknowledged}");
+            assert_eq!(routed(&mut table, &late, at(2)).is_some(), taken, "{acknowledged}");
         }
     }
 
@@ -769,7 +774,7 @@ mod tests {
     fn an_opening_far_beyond_what_was_sent_is_a_new_connection() {
         let mut table = table();
         let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
-        let mut route = |seq, payload| table.route(&segment(CLIENT, 0x10, seq, payload), at(2));
+        let mut route = |seq, payload| routed(&mut table, &segment(CLIENT, 0x10, seq, payload), at(2));
         for (seq, payload) in [(101, &b"hello"[..]), (100_000, b"world"), (20_000, b"hello")] {
             assert_eq!(route(seq, payload).map(|(id, _)| id), Some(old), "{seq}");
         }
@@ -778,7 +783,7 @@ mod tests {
         assert_eq!(route(150_005, b"world").map(|(id, _)| id), Some(new));
         let mut answer = segment(SERVER, 0x18, 7_000_000, b"hello");
         answer.ack = SeqNumber(250_000);
-        let (next, _) = table.route(&answer, at(3)).expect("opened");
+        let (next, _) = routed(&mut table, &answer, at(3)).expect("opened");
         assert!(![old, new].contains(&next));
     }
 
@@ -786,7 +791,7 @@ mod tests {
     fn a_copy_of_what_the_connection_before_said_is_not_the_next_one_s() {
         let mut table = table();
         let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
-        let mut route = |seq, payload| table.route(&segment(CLIENT, 0x10, seq, payload), at(2));
+        let mut route = |seq, payload| routed(&mut table, &segment(CLIENT, 0x10, seq, payload), at(2));
         route(100_000, &b"world"[..]).expect("of the old one");
         let (new, _) = route(150_000, b"hello").expect("opened");
         assert_eq!(route(150_005, b"world").map(|(id, _)| id), Some(new));
@@ -798,7 +803,7 @@ mod tests {
         let mut table = table();
         let old = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
         let new = route(&mut table, &segment(CLIENT, 2, 90_000_000, b""), at(2));
-        let (reset, _) = table.route(&segment(CLIENT, 0x14, 101, b""), at(3)).expect("routed");
+        let (reset, _) = routed(&mut table, &segment(CLIENT, 0x14, 101, b""), at(3)).expect("routed");
         assert_eq!(reset, old);
         assert!(
             table
@@ -823,12 +828,12 @@ mod tests {
         let closed = || {
             let mut table = table();
             let id = route(&mut table, &segment(CLIENT, 0x18, 101, b"hello"), at(5));
-            table.route(&segment(CLIENT, 0x11, 106, b""), at(6)).expect("fin");
-            table.route(&last(501, 107), at(7)).expect("fin");
+            routed(&mut table, &segment(CLIENT, 0x11, 106, b""), at(6)).expect("fin");
+            routed(&mut table, &last(501, 107), at(7)).expect("fin");
             (table, id)
         };
         let (mut table, id) = closed();
-        let routed = table.route(&segment(CLIENT, 2, 90, b""), at(4)).map(|(id, _)| id);
+        let routed = routed(&mut table, &segment(CLIENT, 2, 90, b""), at(4)).map(|(id, _)| id);
         assert_eq!(routed, Some(id));
         // After it the ports are in use again.
         let (mut table, id) = closed();
@@ -839,15 +844,13 @@ mod tests {
     fn a_connection_whose_doubtful_reset_was_none_goes_on() {
         let mut table = table();
         let id = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
-        table
-            .route(&segment(CLIENT, 0x14, 5000, b""), at(2))
-            .expect("in the window");
+        routed(&mut table, &segment(CLIENT, 0x14, 5000, b""), at(2)).expect("in the window");
         assert!(table.flow_mut(id).expect("open").closed());
         let data = Segment {
             ack: SeqNumber(101),
             ..segment(SERVER, 0x18, 501, b"data")
         };
-        table.route(&data, at(3)).expect("goes on");
+        routed(&mut table, &data, at(3)).expect("goes on");
         // The server was not seen before the reset: it waits for another clock, too.
         table.advance(at(13).time);
         assert!(table.expire().is_none());
@@ -861,28 +864,28 @@ mod tests {
         let mut answer = segment(SERVER, 0x12, 500, b"");
         answer.source.ip = IpAddr::from([10, 0, 0, 99]);
         answer.ack = SeqNumber(101);
-        assert_eq!(table.route(&answer, at(2)), Some((id, Direction::ToClient)));
+        assert_eq!(routed(&mut table, &answer, at(2)), Some((id, Direction::ToClient)));
         let mut stranger = answer;
         stranger.source.ip = IpAddr::from([10, 0, 0, 98]);
         stranger.ack = SeqNumber(7);
-        let (other, _) = table.route(&stranger, at(3)).expect("opened");
+        let (other, _) = routed(&mut table, &stranger, at(3)).expect("opened");
         assert_ne!(other, id, "it acknowledges another SYN");
     }
 
     #[test]
     fn acknowledgements_and_resets_of_unknown_connections_open_nothing() {
         let mut table = table();
-        assert!(table.route(&segment(CLIENT, 0x10, 5, b""), at(1)).is_none());
-        assert!(table.route(&segment(CLIENT, 0x04, 5, b""), at(1)).is_none());
-        assert!(table.route(&segment(CLIENT, 0x10, 5, b"data"), at(1)).is_some());
+        assert!(routed(&mut table, &segment(CLIENT, 0x10, 5, b""), at(1)).is_none());
+        assert!(routed(&mut table, &segment(CLIENT, 0x04, 5, b""), at(1)).is_none());
+        assert!(routed(&mut table, &segment(CLIENT, 0x10, 5, b"data"), at(1)).is_some());
     }
 
     #[test]
     fn closed_connections_linger_and_then_go() {
         let mut table = table();
         route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
-        table.route(&segment(CLIENT, 0x11, 101, b""), at(2)).expect("fin");
-        table.route(&last(500, 102), at(3)).expect("fin");
+        routed(&mut table, &segment(CLIENT, 0x11, 101, b""), at(2)).expect("fin");
+        routed(&mut table, &last(500, 102), at(3)).expect("fin");
         assert!(table.expire().is_none());
         table.advance(at(9).time);
         let finished = table.expire().expect("its time has come");
@@ -895,15 +898,15 @@ mod tests {
         let mut table = table();
         let fin = segment(CLIENT, 0x11, 101, b"");
         route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
-        table.route(&fin, at(2)).expect("fin");
-        table.route(&last(500, 102), at(2)).expect("fin");
+        routed(&mut table, &fin, at(2)).expect("fin");
+        routed(&mut table, &last(500, 102), at(2)).expect("fin");
         table.advance(at(5).time);
         assert!(table.expire().is_some(), "it lingered long enough");
-        assert!(table.route(&segment(CLIENT, 2, 100, b""), at(6)).is_none());
-        assert!(table.route(&segment(CLIENT, 0x10, 101, b"late"), at(6)).is_none());
+        assert!(routed(&mut table, &segment(CLIENT, 2, 100, b""), at(6)).is_none());
+        assert!(routed(&mut table, &segment(CLIENT, 0x10, 101, b"late"), at(6)).is_none());
         let next = route(&mut table, &segment(CLIENT, 2, 90_000_000, b""), at(6));
-        assert!(table.route(&segment(CLIENT, 0x10, 101, b"late"), at(7)).is_none());
-        let mine = table.route(&segment(CLIENT, 0x10, 90_000_001, b"mine"), at(7));
+        assert!(routed(&mut table, &segment(CLIENT, 0x10, 101, b"late"), at(7)).is_none());
+        let mine = routed(&mut table, &segment(CLIENT, 0x10, 90_000_001, b"mine"), at(7));
         assert_eq!(mine, Some((next, Direction::ToServer)));
         table.advance(at(20).time);
         assert!(table.expire().is_none());
@@ -929,7 +932,7 @@ mod tests {
     fn a_reset_outside_the_window_is_ignored_and_counted() {
         let mut table = table();
         let id = route(&mut table, &segment(CLIENT, 2, 100, b""), at(1));
-        table.route(&segment(CLIENT, 0x04, 5_000_000, b""), at(2));
+        routed(&mut table, &segment(CLIENT, 0x04, 5_000_000, b""), at(2));
         let flow = table.flow_mut(id).expect("open");
         assert!(flow.half(Direction::ToServer).reset.is_none());
         assert_eq!(flow.resets_ignored, 1);

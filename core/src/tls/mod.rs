@@ -4,6 +4,7 @@
 //! ChangeCipherSpec, plaintext alerts, and the type and length of every protected record. [`search`] finds where TLS
 //! begins. Nothing here knows packets, times, connections or which side is speaking.
 
+pub mod certificate;
 pub mod cipher;
 mod codec;
 pub mod handshake;

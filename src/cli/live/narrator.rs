@@ -33,6 +33,9 @@ const BUSY_SHARE: u32 = 8;
 /// Lines that wait at most; beyond that packets do.
 const MAX_WAITING: usize = 1 << 17;
 
+/// Bytes of lines that are printed together at most.
+const TOGETHER: usize = 1 << 16;
+
 /// Tells what happens.
 pub(super) struct Narrator<'a> {
     format: LiveFormat,
@@ -50,6 +53,8 @@ pub(super) struct Narrator<'a> {
     /// Connections whose handshake was told and that go on.
     open: HashSet<ConnectionId>,
     tally: Tally,
+    /// Lines that are printed together.
+    lines: Vec<u8>,
     /// Nobody reads standard output any more.
     closed: bool,
     begun: bool,
@@ -90,6 +95,7 @@ impl<'a> Narrator<'a> {
             told: Instant::now(),
             open: HashSet::new(),
             tally: Tally::default(),
+            lines: Vec::new(),
             closed: false,
             begun: false,
             ending: false,
@@ -128,15 +134,38 @@ impl<'a> Narrator<'a> {
                 return;
             }
         }
+        let _ = self.flush();
     }
 
-    /// Prints in one piece, at once. Nobody to read it is a reason to stop, and no failure.
+    /// Prints whole lines, at once. Nobody to read them is a reason to stop, and no failure.
     fn print(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
-        let mut text = Vec::new();
+        self.add(write)?;
+        self.flush()
+    }
+
+    /// Adds whole lines to those that are printed together: a call of the system for each would take longer than the line.
+    fn add(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
+        let written = write(&mut self.lines);
+        self.go_on_after(written)?;
+        if self.lines.len() < TOGETHER {
+            ControlFlow::Continue(())
+        } else {
+            self.flush()
+        }
+    }
+
+    /// Prints the lines that were added.
+    fn flush(&mut self) -> ControlFlow<()> {
+        if self.lines.is_empty() {
+            return ControlFlow::Continue(());
+        }
         let mut out = io::stdout().lock();
-        let written = write(&mut text)
-            .and_then(|()| out.write_all(&text))
-            .and_then(|()| out.flush());
+        let written = out.write_all(&self.lines).and_then(|()| out.flush());
+        self.lines.clear();
+        self.go_on_after(written)
+    }
+
+    fn go_on_after(&mut self, written: io::Result<()>) -> ControlFlow<()> {
         let Err(error) = written else {
             return ControlFlow::Continue(());
         };
@@ -262,7 +291,7 @@ impl Narrator<'_> {
             self.tell(seen, event)?;
         }
         self.told = Instant::now();
-        ControlFlow::Continue(())
+        self.flush()
     }
 
     fn tell(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()> {
@@ -316,11 +345,11 @@ impl Narrator<'_> {
                 let kept = |leg: &FirstLeg| report.engine.connection_store().get(leg.connection).is_some();
                 let told = |leg: &FirstLeg| !self.ending || stage == Stage::Handshake || kept(leg);
                 let first_leg = first_leg.filter(told).map(|leg| leg.name);
-                self.print(|out| json::live::connection(report, (id, connection), stage, first_leg.as_deref(), out))
+                self.add(|out| json::live::connection(report, (id, connection), stage, first_leg.as_deref(), out))
             }
             LiveFormat::Text if first && (!self.ending || stage == Stage::Closed) => {
                 let coloured = self.coloured;
-                self.print(|out| text::live::connection(report, (id, connection), coloured, out))
+                self.add(|out| text::live::connection(report, (id, connection), coloured, out))
             }
             LiveFormat::Text => ControlFlow::Continue(()),
         }

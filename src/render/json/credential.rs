@@ -102,7 +102,7 @@ impl<'a> CredentialJson<'a> {
             }
         }
         let candidates = match (tls13 && credential.issued.is_none(), first_offer) {
-            (true, Some((offer, connection))) => report.issuer_candidates(offer, connection),
+            (true, Some((offer, _))) => report.issuer_candidates(offer),
             _ => Vec::new(),
         };
         let connection_ids = |ids: Vec<ConnectionId>| {

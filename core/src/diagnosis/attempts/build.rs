@@ -1,20 +1,22 @@
 //! The one pass that fills the attempt table: linear in connections and offers, by hash maps and counting sorts.
 
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
 
 use super::decided::{broke, decision, other_name, other_version, void_contradicted};
 use super::ending::{ClosedBy, closed_by};
 use super::necessity::Necessity;
-use super::{Attempts, Decision, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN, transport_of};
+use super::{Attempts, Decision, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN};
 use crate::diagnosis::context::{Gave, gave};
+use crate::diagnosis::numbered::Numbered;
+use crate::diagnosis::parties::{Parties, Party};
 use crate::diagnosis::service::{KeyName, KeyNames};
 use crate::net::Timestamp;
 use crate::session::{
-    Completed, Connection, ConnectionId, Credential, CredentialId, Mechanism, Offer, OfferKind, Outcome, Service,
-    Shape, TicketsInferred, TransportKind,
+    Completed, Connection, ConnectionId, Credential, CredentialId, Mechanism, Offer, OfferKind, Outcome, Shape,
+    TicketsInferred,
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
@@ -27,10 +29,12 @@ const MAX_OPEN: usize = 8;
 pub(in crate::diagnosis) const BURST: i64 = 100_000_000;
 
 /// What the table takes from elsewhere.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Sources<'a> {
     /// Names of ticket keys.
     pub keys: &'a KeyNames,
+    /// Numbers of credentials: the first and the last that may be met, and how many.
+    pub credentials: (RangeInclusive<u32>, u32),
     /// Machines, by marks.
     pub machine: &'a dyn Fn(ConnectionId) -> Option<u16>,
 }
@@ -117,94 +121,84 @@ struct Builder<'a> {
     credential_store: &'a CredentialStore,
     sources: &'a Sources<'a>,
     table: Attempts,
-    service_numbers: Numbering<Service>,
-    addresses: Numbering<(TransportKind, IpAddr)>,
-    stacks: Numbering<u64>,
-    clients: Numbering<(u32, u32, u32)>,
     certificates: Numbering<[u8; 16]>,
     key_numbers: Numbering<KeyName>,
-    known: HashMap<CredentialId, CredentialHistory>,
+    known: Numbered<CredentialHistory>,
+    /// Of each client.
     states: Vec<ClientState>,
     turns: Vec<u32>,
+    /// Of each service.
     made: Vec<u32>,
     /// Latest handshake of a client address and stack under a name at any endpoint of one transport.
-    by_name: HashMap<(u32, u32, Option<std::sync::Arc<str>>), RowNumber>,
+    by_name: HashMap<(u32, u32, u32), RowNumber>,
     /// And at an endpoint under any name.
-    by_endpoint: HashMap<(u32, u32, crate::net::Endpoint), RowNumber>,
+    by_endpoint: Vec<RowNumber>,
 }
 
 pub(super) fn table(
     connection_store: &ConnectionStore,
     credential_store: &CredentialStore,
-    order: &[ConnectionId],
+    parties: &Parties,
     sources: &Sources<'_>,
 ) -> Attempts {
+    let order = parties.order();
+    let (credentials, count) = sources.credentials.clone();
     let mut builder = Builder {
         connection_store,
         credential_store,
         sources,
-        table: Attempts::default(),
-        service_numbers: Numbering::default(),
-        addresses: Numbering::default(),
-        stacks: Numbering::default(),
-        clients: Numbering::default(),
+        table: Attempts {
+            rows: Vec::with_capacity(order.len()),
+            parts: vec![ServicePart::default(); parties.services().len()],
+            services: parties.services().to_vec(),
+            by_connection: Numbered::over(order.iter().map(|id| id.0)),
+            ..Attempts::default()
+        },
         certificates: Numbering::default(),
         key_numbers: Numbering::default(),
-        known: HashMap::new(),
-        states: Vec::new(),
-        turns: Vec::new(),
-        made: Vec::new(),
+        known: Numbered::within(credentials, count),
+        states: std::iter::repeat_with(ClientState::default)
+            .take(parties.clients())
+            .collect(),
+        turns: vec![0; parties.clients()],
+        made: vec![0; parties.services().len()],
         by_name: HashMap::new(),
-        by_endpoint: HashMap::new(),
+        by_endpoint: vec![RowNumber::NONE; parties.clients_at_places()],
     };
     for (id, connection) in connection_store.in_turn(order) {
-        builder.add(id, connection);
+        if let Some(party) = parties.get(id) {
+            builder.add(id, party, connection);
+        }
     }
     builder.finish()
 }
 
 impl Builder<'_> {
-    fn add(&mut self, id: ConnectionId, connection: &Connection) {
+    fn add(&mut self, id: ConnectionId, party: Party, connection: &Connection) {
         let place = RowNumber::of(self.table.rows.len());
-        let mut row = self.row(id, connection);
+        let mut row = self.row(id, party, connection);
         let first = self.table.entries.len();
         row.held = self.held(&mut row);
         if connection.hello.yes().is_some() {
-            self.offers(&mut row, place, connection);
+            self.offers(&mut row, place, party, connection);
         }
         row.entries = u16::try_from(self.table.entries.len() - first).unwrap_or(u16::MAX);
         // A resumption shows no certificate: its session has that of the full handshake before it.
         if row.certificate == 0 {
             row.certificate = self.certificate_of_session(first).unwrap_or(0);
         }
-        self.issues(&mut row, place, connection);
+        self.issues(&mut row, place, party, connection);
         if let Some(part) = self.table.parts.get_mut(row.service as usize) {
             part.rows.push(place.0);
             part.entries
                 .extend((first..self.table.entries.len()).filter_map(|entry| u32::try_from(entry).ok()));
         }
-        self.table.by_connection.insert(id, place.0);
+        self.table.by_connection.set(id.0, Some(place.0));
         self.table.rows.push(row);
     }
 
-    fn row(&mut self, id: ConnectionId, connection: &Connection) -> Row {
-        let (service, is_new) = self.service_numbers.of(Service::of(connection));
-        if is_new {
-            self.table.parts.push(ServicePart::default());
-            self.table.services.push(Service::of(connection));
-            self.made.push(0);
-        }
-        let (address, _) = self
-            .addresses
-            .of((transport_of(connection), connection.client_address()));
-        let hello = connection.hello.yes();
-        let (stack, _) = self.stacks.of(hello.map_or(0, |hello| hello.stack.digest));
-        let (client, is_new) = self.clients.of((address, stack, service));
-        if is_new {
-            self.states.push(ClientState::default());
-            self.turns.push(0);
-        }
-        let turn = self.turns.get_mut(client as usize);
+    fn row(&mut self, id: ConnectionId, party: Party, connection: &Connection) -> Row {
+        let turn = self.turns.get_mut(party.client as usize);
         let turn = turn.map_or(0, |turn| std::mem::replace(turn, *turn + 1));
         let certificate = connection
             .certificate
@@ -212,10 +206,10 @@ impl Builder<'_> {
         Row {
             time: connection.hello_time(),
             connection: id,
-            service,
-            address,
-            stack,
-            client,
+            service: party.service,
+            address: party.address,
+            stack: party.stack,
+            client: party.client,
             turn,
             first_entry: u32::try_from(self.table.entries.len()).unwrap_or(u32::MAX),
             issues: 0,
@@ -233,9 +227,9 @@ impl Builder<'_> {
             broken: broke(connection),
             completed: connection.completed == Completed::Yes,
             issues_concluded: false,
-            hello: hello.is_some(),
+            hello: party.hello,
             silent: connection.outcome == Outcome::NotOffered
-                || (connection.outcome == Outcome::Failed && connection.offers.is_empty() && hello.is_some()),
+                || (connection.outcome == Outcome::Failed && connection.offers.is_empty() && party.hello),
         }
     }
 
@@ -260,7 +254,7 @@ impl Builder<'_> {
         known.then(|| u8::try_from(state.held).unwrap_or(u8::MAX))
     }
 
-    fn offers(&mut self, row: &mut Row, place: RowNumber, connection: &Connection) {
+    fn offers(&mut self, row: &mut Row, place: RowNumber, party: Party, connection: &Connection) {
         for offer in &connection.offers {
             let OfferKind::Resumption(mechanism) = offer.kind else {
                 continue;
@@ -268,7 +262,7 @@ impl Builder<'_> {
             let Some(credential) = self.credential_store.get(offer.credential) else {
                 continue;
             };
-            let entry = self.entry(row, place, connection, offer, mechanism, credential);
+            let entry = self.entry(row, (place, party), connection, offer, mechanism, credential);
             self.table.entries.push(entry);
         }
     }
@@ -276,14 +270,14 @@ impl Builder<'_> {
     fn entry(
         &mut self,
         row: &Row,
-        place: RowNumber,
+        (place, party): (RowNumber, Party),
         connection: &Connection,
         offer: &Offer,
         mechanism: Mechanism,
         credential: &Credential,
     ) -> OfferedCredential {
         let decision = decision(connection, offer.credential, mechanism);
-        let known = self.known_at(row, connection, offer.credential, credential, mechanism);
+        let known = self.known_at(row, party, offer.credential, credential, mechanism);
         let key = self.sources.keys.of(offer.credential).map(|name| self.key(name));
         let issue_row = self.table.row(known.issue).cloned();
         let previous = self.table.row(known.previous);
@@ -317,6 +311,7 @@ impl Builder<'_> {
             accepted_before: known.accepted,
             refused_before: false,
             accepted_later: false,
+            slow: false,
             own_name_later: false,
             own_key: false,
             other_name: other_name(connection, credential, mechanism)
@@ -350,23 +345,21 @@ impl Builder<'_> {
     fn known_at(
         &mut self,
         row: &Row,
-        connection: &Connection,
+        party: Party,
         id: CredentialId,
         credential: &Credential,
         mechanism: Mechanism,
     ) -> CredentialHistory {
-        if let Some(known) = self.known.get(&id) {
-            return *known;
+        if let Some(known) = self.known.get(id.0) {
+            return known;
         }
         let mut known = CredentialHistory::NEW;
         if mechanism == Mechanism::Psk && credential.issued.is_none() {
             let here = self.candidate(row);
-            let name = connection.server_name().cloned();
-            let elsewhere = || self.by_name.get(&(row.address, row.stack, name.clone())).copied();
+            let elsewhere = || self.by_name.get(&(row.address, row.stack, party.name)).copied();
             let any_name = || {
-                self.by_endpoint
-                    .get(&(row.address, row.stack, connection.server))
-                    .copied()
+                let latest = self.by_endpoint.get(party.client_at_place as usize).copied();
+                latest.filter(|latest| *latest != RowNumber::NONE)
             };
             if let Some(candidate) = here.or_else(elsewhere).or_else(any_name) {
                 let from = self.table.row(candidate);
@@ -379,7 +372,7 @@ impl Builder<'_> {
                 self.conclude_key(candidate, id);
             }
         }
-        self.known.insert(id, known);
+        self.known.set(id.0, Some(known));
         known
     }
 
@@ -411,7 +404,7 @@ impl Builder<'_> {
     }
 
     fn note_use(&mut self, row: &Row, place: RowNumber, entry: &OfferedCredential, again: bool) {
-        if let Some(known) = self.known.get_mut(&entry.credential) {
+        if let Some(known) = self.known.get_mut(entry.credential.0) {
             known.offered = Some(row.time);
             // A handshake that broke over the session ended a connection of it, too.
             if matches!(entry.decision, Decision::Accepted | Decision::Broken) {
@@ -457,7 +450,7 @@ impl Builder<'_> {
     }
 
     /// What a handshake gives its client, for those who come later.
-    fn issues(&mut self, row: &mut Row, place: RowNumber, connection: &Connection) {
+    fn issues(&mut self, row: &mut Row, place: RowNumber, party: Party, connection: &Connection) {
         let made = self.made.get_mut(row.service as usize);
         let made = made.map_or(0, |made| {
             *made += u32::from(!connection.issued.is_empty());
@@ -471,19 +464,20 @@ impl Builder<'_> {
                 row.issues = self.key(name);
             }
             // A second leg shows the issue once more: the first stands.
-            let known = self.known.entry(*id).or_insert(CredentialHistory::NEW);
+            let known = self.known.get(id.0).unwrap_or(CredentialHistory::NEW);
             if known.issue == RowNumber::NONE {
-                *known = CredentialHistory {
+                let issued = CredentialHistory {
                     issue: place,
                     previous: place,
                     made,
                     issued: credential.issued.map(|issue| issue.at.time),
-                    ..*known
+                    ..known
                 };
+                self.known.set(id.0, Some(issued));
             }
         }
         self.supersede(row, connection);
-        self.gives(row, place, connection);
+        self.gives(row, place, party, connection);
     }
 
     /// A client that is given a ticket has a newer one than it offered (RFC 5077 §3.3).
@@ -499,14 +493,14 @@ impl Builder<'_> {
         for entry in self.table.entries.iter().skip(row.first_entry as usize) {
             // After a refusal the new ticket is of another session: two stores behind one address may hold the two.
             let renewed = entry.mechanism == Mechanism::Ticket && entry.decision == Decision::Accepted;
-            if let Some(known) = self.known.get_mut(&entry.credential).filter(|_| renewed) {
+            if let Some(known) = self.known.get_mut(entry.credential.0).filter(|_| renewed) {
                 known.superseded = true;
             }
         }
     }
 
     /// Tickets of TLS 1.3 are given under encryption: what a handshake may have given, as far as sizes or keys tell.
-    fn gives(&mut self, row: &Row, place: RowNumber, connection: &Connection) {
+    fn gives(&mut self, row: &Row, place: RowNumber, party: Party, connection: &Connection) {
         let Some((given, over)) = gave(connection) else {
             return;
         };
@@ -539,15 +533,16 @@ impl Builder<'_> {
                 state.gave.remove(0);
             }
             state.gave.push((place, over.time));
-            let name = connection.server_name().cloned();
-            self.by_name.insert((row.address, row.stack, name), place);
-            self.by_endpoint
-                .insert((row.address, row.stack, connection.server), place);
+            self.by_name.insert((row.address, row.stack, party.name), place);
+            if let Some(latest) = self.by_endpoint.get_mut(party.client_at_place as usize) {
+                *latest = place;
+            }
         }
     }
 
     fn finish(mut self) -> Attempts {
         self.look_back();
+        super::slow::settle(&mut self.table, self.connection_store);
         self.sort_clients();
         for row in &mut self.table.rows {
             let reuses = self.states.get(row.client as usize).is_some_and(|state| state.reuses);
@@ -560,7 +555,6 @@ impl Builder<'_> {
                 && row.is_some_and(|row| row.issues == entry.key && !row.issues_concluded)
                 && entry.decision == Decision::Refused;
         }
-        self.table.service_numbers = std::mem::take(&mut self.service_numbers.0);
         super::foreign::settle(&mut self.table);
         super::chains::settle(&mut self.table);
         void_contradicted(&mut self.table);

@@ -11,11 +11,14 @@ mod decided;
 pub mod ending;
 mod foreign;
 mod necessity;
+mod slow;
 
 use crate::net::Timestamp;
-use crate::session::{Connection, ConnectionId, CredentialId, Mechanism, Service, TransportKind};
+use crate::session::{ConnectionId, CredentialId, Mechanism, Service};
 use crate::store::{ConnectionStore, CredentialStore};
 
+use super::numbered::Numbered;
+use super::parties::Parties;
 use super::service::KeyName;
 
 pub(super) use build::BURST;
@@ -160,6 +163,8 @@ pub struct OfferedCredential {
     pub refused_before: bool,
     /// It is accepted later under an equal hello.
     pub accepted_later: bool,
+    /// Its refusal took far longer than acceptances and first visits: its store may not have answered.
+    pub slow: bool,
     /// It is accepted later under its own server name, whatever the hello.
     pub own_name_later: bool,
     /// The server issues under the ticket's own key in this very handshake.
@@ -209,25 +214,24 @@ pub struct Attempts {
     entries: Vec<OfferedCredential>,
     parts: Vec<ServicePart>,
     services: Vec<Service>,
-    service_numbers: hashbrown::HashMap<Service, u32>,
     /// Rows by client, in the order of their hellos: where each client begins, and the rows.
     client_starts: Vec<u32>,
     client_rows: Vec<u32>,
     keys: Vec<KeyName>,
     /// The row of each connection.
-    by_connection: hashbrown::HashMap<ConnectionId, u32>,
+    by_connection: Numbered<u32>,
 }
 
 impl Attempts {
-    /// Of these connections in the order of their hellos.
+    /// Of the connections of these parties.
     #[must_use]
     pub fn of(
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
-        order: &[ConnectionId],
+        parties: &Parties,
         sources: &Sources<'_>,
     ) -> Self {
-        build::table(connection_store, credential_store, order, sources)
+        build::table(connection_store, credential_store, parties, sources)
     }
 
     /// A row.
@@ -281,10 +285,20 @@ impl Attempts {
         (first..).zip(self.entries.get(range).unwrap_or_default())
     }
 
+    /// Sessions that the service made since the latest use of this one, or since its issue where it was not used.
+    #[must_use]
+    pub fn newer_unused(&self, entry: &OfferedCredential) -> u32 {
+        let previous = self.row(entry.previous).into_iter().flat_map(|row| self.of_row(row));
+        let mut used = previous.filter(|(_, used)| used.credential == entry.credential);
+        entry
+            .newer
+            .saturating_sub(used.next().map_or(0, |(_, used)| used.newer))
+    }
+
     /// The row of a connection.
     #[must_use]
     pub fn of_connection(&self, id: ConnectionId) -> Option<&Row> {
-        self.rows.get(*self.by_connection.get(&id)? as usize)
+        self.rows.get(self.by_connection.get(id.0)? as usize)
     }
 
     /// The services with their parts.
@@ -296,12 +310,6 @@ impl Attempts {
     #[must_use]
     pub fn service(&self, number: u32) -> Option<&Service> {
         self.services.get(number as usize)
-    }
-
-    /// The part of a service, by its name.
-    #[must_use]
-    pub fn part_of(&self, service: &Service) -> Option<&ServicePart> {
-        self.part(*self.service_numbers.get(service)?)
     }
 
     /// The part of a service.
@@ -324,13 +332,6 @@ impl Attempts {
     pub fn key(&self, number: u32) -> Option<KeyName> {
         self.keys.get((number as usize).checked_sub(1)?).copied()
     }
-}
-
-/// Services of one transport may share a table, those of two never: a session of TLS over TCP is not resumed over QUIC
-/// or DTLS. The one place that says so.
-#[must_use]
-pub fn transport_of(connection: &Connection) -> TransportKind {
-    connection.transport.kind()
 }
 
 #[cfg(test)]

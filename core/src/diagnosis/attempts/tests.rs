@@ -16,7 +16,7 @@ fn number(length: usize) -> u32 {
     u32::try_from(length).expect("a small table")
 }
 
-type Change = fn(&mut Connection);
+pub(super) type Change = fn(&mut Connection);
 
 /// A table of one service, made row by row.
 #[derive(Default)]
@@ -106,6 +106,7 @@ impl Sketch {
             accepted_before: 0,
             refused_before: false,
             accepted_later: false,
+            slow: false,
             own_name_later: false,
             own_key: false,
             other_name: false,
@@ -129,7 +130,7 @@ impl Sketch {
 }
 
 /// A session ID that connection 0 issues, and what became of each offer of it: the change may say more.
-fn visits(visits: &[(Outcome, Change)]) -> World {
+pub(super) fn visits(visits: &[(Outcome, Change)]) -> World {
     let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(&[7; 32]);
     let session = credential_store.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {
@@ -161,10 +162,10 @@ fn visits(visits: &[(Outcome, Change)]) -> World {
     World::with(credential_store, all, usize::MAX)
 }
 
-const RESUMED: Outcome = Outcome::Resumed(Some(Mechanism::SessionId));
-const AS_IT_IS: Change = |_| ();
+pub(super) const RESUMED: Outcome = Outcome::Resumed(Some(Mechanism::SessionId));
+pub(super) const AS_IT_IS: Change = |_| ();
 
-fn column<T>(world: &World, of: impl Fn(&Row, &OfferedCredential) -> T) -> Vec<T> {
+pub(super) fn column<T>(world: &World, of: impl Fn(&Row, &OfferedCredential) -> T) -> Vec<T> {
     let table = world.case(0).analyses.attempts();
     let rows = table.rows().iter();
     rows.flat_map(|row| table.of_row(row).map(|(_, entry)| of(row, entry)).collect::<Vec<_>>())

@@ -50,20 +50,48 @@ fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&OfferedCreden
     Some(claim)
 }
 
-/// A full cache drops the oldest: refused beside more newer sessions than any accepted one.
+/// A full cache drops the oldest, or what was not used for longest (Java): refused beside more newer sessions than any
+/// accepted one.
 fn evicted(ground: &ServiceContext<'_>) -> Option<Claim> {
-    let counted = |entry: &OfferedCredential| {
-        (entry.stateful && !entry.foreign && !entry.concluded && entry.age != UNKNOWN).then_some(entry.newer)
-    };
+    let oldest = beyond(ground, newer, FittedValue::Newer);
+    if oldest.as_ref().is_some_and(|claim| claim.plausible) {
+        return oldest;
+    }
+    let mut unused = beyond(
+        ground,
+        |ground, entry| newer(ground, entry).map(|_| ground.table.newer_unused(entry)),
+        FittedValue::NewerUnused,
+    )
+    .filter(|claim| claim.plausible)?;
+    // Two rules were tried.
+    unused.cuts = unused.cuts.saturating_mul(2);
+    Some(unused)
+}
+
+/// Sessions that the service made since it made this one.
+fn newer(_: &ServiceContext<'_>, entry: &OfferedCredential) -> Option<u32> {
+    (entry.stateful && !entry.foreign && !entry.concluded && entry.age != UNKNOWN).then_some(entry.newer)
+}
+
+fn beyond(
+    ground: &ServiceContext<'_>,
+    counted: impl Fn(&ServiceContext<'_>, &OfferedCredential) -> Option<u32>,
+    value: fn(u32, u32) -> FittedValue,
+) -> Option<Claim> {
     let accepted = ground.entries().filter(|(_, entry)| !entry.failed());
-    let most = accepted.filter_map(|(_, entry)| counted(entry)).max()?;
-    let mut claim = claim(ground, Kind::Evicted, |entry| Some(Look::read(counted(entry)? > most)))?;
+    let most = accepted.filter_map(|(_, entry)| counted(ground, entry)).max()?;
+    let mut claim = claim(ground, Kind::Evicted, |entry| {
+        Some(Look::read(counted(ground, entry)? > most))
+    })?;
     let refused = claim.named.iter().filter_map(|number| ground.table.entry(*number));
-    let fewest = refused.map(|entry| entry.newer).min()?;
-    claim.value = FittedValue::Newer(most, fewest);
-    claim.cuts = cuts(&claim);
     // No cache holds a single session.
-    claim.plausible = super::when::mostly(&claim) && fewest > 1;
+    let fewest = refused
+        .filter_map(|entry| counted(ground, entry))
+        .min()
+        .filter(|fewest| *fewest > 1)?;
+    claim.value = value(most, fewest);
+    claim.cuts = cuts(&claim);
+    claim.plausible = super::when::mostly(&claim);
     Some(claim)
 }
 
@@ -71,4 +99,67 @@ fn evicted(ground: &ServiceContext<'_>) -> Option<Claim> {
 pub(super) fn cuts(claim: &Claim) -> u64 {
     let units = claim.units();
     (units.named_refused + units.named_accepted + units.other_refused + units.other_accepted).saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::attempts::tests::{Sketch, place};
+
+    /// One session that is used again and again from the first second on, and four that are used once and come back when
+    /// `newer` others have been made.
+    fn beside_a_keeper(newer: u32) -> Option<FittedValue> {
+        let mut sketch = Sketch::default();
+        let mut kept = sketch.offer(1, 0, (0, 1), true, NOTHING);
+        for client in 1..=4 {
+            let second = 10 * client;
+            let used = sketch.offer(second, client, (client, 1), true, NOTHING);
+            sketch.offer(second + 1, client, (client, 2), false, |_, entry| {
+                (entry.previous, entry.newer) = (place(used), newer);
+            });
+            // Rows and entries have the same numbers here.
+            kept = sketch.offer(second + 2, 0, (0, i64::from(second)), true, |_, entry| {
+                (entry.previous, entry.newer) = (place(kept), client * newer);
+            });
+        }
+        let (table, part) = sketch.done();
+        evicted(&ServiceContext::of(&table, &part, &[])).map(|claim| claim.value)
+    }
+
+    const NOTHING: fn(&mut crate::diagnosis::attempts::Row, &mut OfferedCredential) = |_, _| ();
+
+    #[test]
+    fn as_many_newer_ones_beside_an_accepted_session_refute_it() {
+        assert_eq!(beside_a_keeper(3), None);
+    }
+
+    #[test]
+    fn a_session_in_use_outlives_younger_ones_in_such_a_cache() {
+        let mut sketch = Sketch::default();
+        let mut kept = sketch.offer(1, 0, (0, 1), true, NOTHING);
+        for client in 1..=4 {
+            let used = sketch.offer(client * 10, client, (client, 1), true, NOTHING);
+            kept = sketch.offer(client * 10 + 1, 0, (0, 9), true, |_, entry| {
+                (entry.previous, entry.newer) = (place(kept), client);
+            });
+            sketch.offer(100 + client, client, (client, 60), false, |_, entry| {
+                (entry.previous, entry.newer) = (place(used), 3);
+            });
+        }
+        let (table, part) = sketch.done();
+        let claim = evicted(&ServiceContext::of(&table, &part, &[])).expect("it stands");
+        assert_eq!(claim.value, FittedValue::NewerUnused(1, 3));
+        assert_eq!(claim.named.len(), 4);
+    }
+
+    #[test]
+    fn no_cache_holds_a_single_session() {
+        let mut sketch = Sketch::default();
+        for client in 0..6 {
+            sketch.offer(client, client, (client, 1), true, NOTHING);
+            sketch.offer(20 + client, client, (client, 21), false, |_, entry| entry.newer = 1);
+        }
+        let (table, part) = sketch.done();
+        assert!(evicted(&ServiceContext::of(&table, &part, &[])).is_none());
+    }
 }

@@ -26,6 +26,7 @@ use crate::session::{CredentialId, Mechanism};
 
 pub use kind::{Family, Kind};
 pub use never::{ENOUGH, FOR_EACH_SERVER};
+pub use words::Named;
 
 /// Addresses below which each counts by itself: what never varies within a client earns nothing then.
 const FEW_ADDRESSES: usize = 5;
@@ -136,8 +137,19 @@ pub enum FittedValue {
     Age(i64, i64),
     /// Newer sessions: the most beside an accepted one, the fewest beside a refused one.
     Newer(u32, u32),
-    /// What is offered are tickets of TLS 1.3 that stand for a session in the server's cache.
-    InTickets,
+    /// The same, since the latest use: the cache drops what was not used for longest.
+    NewerUnused(u32, u32),
+    /// Nobody honours it.
+    Never {
+        /// What is offered are tickets of TLS 1.3 that stand for a session in the server's cache.
+        in_tickets: bool,
+        /// Refusals of fresh sessions after clean ends: only these exclude several servers in turn.
+        fresh: u64,
+    },
+    /// Refusals of sessions that were accepted later took far longer than acceptances.
+    Slow,
+    /// From this refused offer on the same sessions are honoured: what was not shared may have come late.
+    Late(Timestamp),
 }
 
 impl Claim {
@@ -178,6 +190,15 @@ impl Claim {
         const TAKES: i64 = 100_000_000;
         let narrow = matches!(self.value, FittedValue::Moment(from, until) if until.since(from) < TAKES);
         self.kind.fitted() + u8::from(narrow)
+    }
+
+    /// The cheapest next step that would part it from its rivals.
+    #[must_use]
+    pub const fn settle(&self) -> &'static str {
+        match self.value {
+            FittedValue::Slow => "the log of the session store at that time",
+            _ => self.kind.settle(),
+        }
     }
 
     /// Sets what shows of it beside the refusals.

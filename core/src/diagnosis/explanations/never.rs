@@ -19,9 +19,9 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     });
     all.extend(ids.map(|mut ids| {
         let mut entries = ids.named.iter().filter_map(|number| ground.table.entry(*number));
-        if entries.all(|entry| entry.mechanism == Mechanism::Psk) {
-            ids.value = FittedValue::InTickets;
-        }
+        let in_tickets = entries.all(|entry| entry.mechanism == Mechanism::Psk);
+        let fresh = super::fresh_refusals(ground, &ids);
+        ids.value = FittedValue::Never { in_tickets, fresh };
         ids
     }));
     all.extend(claim(ground, Kind::NeverTickets, |entry| {

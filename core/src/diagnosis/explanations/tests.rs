@@ -259,6 +259,26 @@ fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
 }
 
 #[test]
+fn nobody_honours_ids_is_the_better_word_where_clean_ends_cost_sessions_too() {
+    let first = |clean: u32| {
+        let mut sketch = Sketch::default();
+        for client in 0..8 {
+            sketch.offer(client, client, (client, 2), false, |_, entry| {
+                entry.closed = if client < clean {
+                    ClosedBy::Cleanly
+                } else {
+                    ClosedBy::ClientReset
+                };
+            });
+        }
+        supported(&held(sketch)).first().copied()
+    };
+    assert_eq!(first(0), Some(Kind::ClientReset));
+    assert_eq!(first(1), Some(Kind::ClientReset), "one may have had a cause of its own");
+    assert_eq!(first(3), Some(Kind::NeverIds));
+}
+
+#[test]
 fn one_refusal_without_a_trace_may_be_anything() {
     let mut sketch = Sketch::default();
     sketch.offer(10, 1, (1, 2), true, NOTHING);

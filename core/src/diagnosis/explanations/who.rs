@@ -3,8 +3,9 @@
 use hashbrown::{HashMap, HashSet};
 
 use super::keys::{self, KeysAtWork};
-use super::{Claim, Kind, Look, ServiceContext, Trace, claim, refused};
+use super::{Claim, FittedValue, Kind, Look, ServiceContext, Trace, claim, refused};
 use crate::diagnosis::attempts::{Decision, OfferedCredential};
+use crate::net::Timestamp;
 use crate::session::Mechanism;
 
 /// Another server, machine, key, context; or another store that nothing tells apart.
@@ -132,6 +133,26 @@ fn other_context(ground: &ServiceContext<'_>) -> Option<Claim> {
     claim.map(|claim| claim.with_trace(Trace::of("servers with another certificate answer in turn")))
 }
 
+/// The latest refusal, where several sessions that were refused are honoured, all of them after it: a key or a session that
+/// came late to the other server, as with a roll-out.
+fn honoured_since(ground: &ServiceContext<'_>) -> Option<Timestamp> {
+    let latest = ground.entries().filter(|(_, entry)| entry.failed());
+    let latest = latest.filter_map(|(_, entry)| ground.time(entry)).max()?;
+    let mut lost = HashSet::new();
+    let mut since = HashSet::new();
+    for (_, entry) in ground.entries() {
+        if entry.failed() {
+            lost.insert(entry.credential);
+        } else if lost.contains(&entry.credential) {
+            if ground.time(entry)? < latest {
+                return None;
+            }
+            since.insert(entry.credential);
+        }
+    }
+    (since.len() > 1 && since.len() == lost.len()).then_some(latest)
+}
+
 /// Several stores behind one address that nothing tells apart: chance, as far as rows go. Only a session that was refused
 /// and is accepted later proves it.
 fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
@@ -139,7 +160,16 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
         // The refuser issues under the ticket's own key: it is not the key.
         (refused(entry) && !entry.foreign).then_some(Look::read(true))
     })?;
-    let proven = |number: &u32| ground.table.entry(*number).is_some_and(|entry| entry.accepted_later);
+    // Unless it was its store that did not answer in time.
+    let returned = |number: &u32| ground.table.entry(*number).filter(|entry| entry.accepted_later);
+    let proven = |number: &u32| returned(number).is_some_and(|entry| !entry.slow);
+    if claim
+        .named
+        .iter()
+        .any(|number| returned(number).is_some_and(|entry| entry.slow))
+    {
+        claim.value = FittedValue::Slow;
+    }
     claim.proven = claim.named.iter().copied().filter(proven).collect();
     // What is proven of a credential holds for all of its refusals.
     let credentials: HashSet<_> = claim
@@ -157,7 +187,49 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
         })
         .collect();
     if !claim.proven.is_empty() {
+        claim.value = honoured_since(ground).map_or(FittedValue::Nothing, FittedValue::Late);
         claim.trace = Trace::of("a session was refused and accepted again later");
     }
     Some(claim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::attempts::tests::Sketch;
+
+    /// Two sessions: each refused, then accepted, in this order of seconds.
+    fn store(refused: [u32; 2], accepted: [u32; 2], slow: bool) -> Claim {
+        let mut visits: Vec<(u32, u32, bool)> = Vec::new();
+        for session in [0, 1] {
+            visits.push((refused[session as usize], session, false));
+            visits.push((accepted[session as usize], session, true));
+        }
+        visits.sort_unstable();
+        let mut sketch = Sketch::default();
+        for (second, session, accepted) in visits {
+            sketch.offer(second, session, (session, 1), accepted, |_, entry| {
+                (entry.accepted_later, entry.slow) = (!accepted, slow && !accepted);
+            });
+        }
+        let (table, part) = sketch.done();
+        other_store(&ServiceContext::of(&table, &part, &[])).expect("it stands")
+    }
+
+    #[test]
+    fn what_is_refused_and_then_honoured_for_good_may_have_come_late() {
+        let late = store([10, 20], [30, 40], false);
+        assert_eq!(late.value, FittedValue::Late(Timestamp::from_nanos(20_000_000_000)));
+        assert_eq!(late.proven.len(), 2);
+        let in_turn = store([10, 30], [20, 40], false);
+        assert_eq!(in_turn.value, FittedValue::Nothing);
+    }
+
+    #[test]
+    fn a_store_that_did_not_answer_in_time_is_not_two_stores() {
+        let slow = store([10, 20], [30, 40], true);
+        assert!(slow.proven.is_empty());
+        assert_eq!(slow.value, FittedValue::Slow);
+        assert!(slow.settle().contains("log of the session store"));
+    }
 }

@@ -1,8 +1,12 @@
 //! What an explanation is called in sentences: the cause, and the one thing to do.
 
 use super::{Claim, FittedValue, Kind};
+use crate::diagnosis::attempts::Attempts;
 use crate::net::Timestamp;
 use crate::net::span::SECOND;
+
+/// What to do where the key is shared and the context is not.
+const CONTEXT: &str = "serve the same certificate and context wherever the ticket key is shared";
 
 /// Time of day in UTC.
 #[must_use]
@@ -22,7 +26,66 @@ pub fn duration(nanos: i64) -> String {
     }
 }
 
+/// What the offers that an explanation names have in common, for the words.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    /// A server would have to keep some of them.
+    stateful: bool,
+    /// Whoever refused them issued under their own key in that handshake.
+    opened: bool,
+    /// Their clients had been given newer ones.
+    outdated: bool,
+}
+
+impl Named {
+    /// By this explanation.
+    #[must_use]
+    pub fn by(claim: &Claim, table: &Attempts) -> Self {
+        let entries = || claim.named.iter().filter_map(|number| table.entry(*number));
+        Self {
+            stateful: entries().any(|entry| entry.stateful),
+            opened: entries().all(|entry| entry.own_key),
+            outdated: entries().all(|entry| entry.outdated),
+        }
+    }
+}
+
 impl Claim {
+    /// The cause, as it follows "because", of these offers.
+    #[must_use]
+    pub fn cause_of(&self, named: Named) -> String {
+        match (self.kind, self.value) {
+            (Kind::OtherMachine | Kind::OtherStore, _) if named.opened => {
+                "the servers behind the address open each other's tickets and differ in certificate or context"
+                    .to_owned()
+            }
+            (Kind::KeyChanged, _) if named.outdated => {
+                "the ticket key changed, and clients kept tickets that they had been given newer ones for".to_owned()
+            }
+            (Kind::OtherStore, FittedValue::Late(latest)) => format!(
+                "{}; since {} UTC the same sessions are honoured",
+                self.cause(named.stateful),
+                clock(latest)
+            ),
+            _ => self.cause(named.stateful),
+        }
+    }
+
+    /// The one thing to do about it, for these offers.
+    #[must_use]
+    pub const fn action_for(&self, named: Named) -> &'static str {
+        match self.kind {
+            Kind::OtherMachine | Kind::OtherStore if named.opened => CONTEXT,
+            Kind::OtherStore if matches!(self.value, FittedValue::Late(_)) => {
+                "nothing, if keys or sessions were rolled out then; else give all servers the same ticket keys, or one session cache"
+            }
+            Kind::KeyChanged if named.outdated => {
+                "have clients replace a ticket by each newer one that they are given; until then, keep old keys longer"
+            }
+            _ => self.action(named.stateful),
+        }
+    }
+
     /// The cause, as it follows "because".
     #[must_use]
     pub fn cause(&self, stateful: bool) -> String {
@@ -32,6 +95,9 @@ impl Claim {
             Kind::OtherMachine => "the servers behind the address do not open each other's tickets",
             Kind::OtherKey => "servers with ticket keys of their own answer",
             Kind::OtherContext => "servers with different certificates answer",
+            Kind::OtherStore if self.value == FittedValue::Slow => {
+                "their store did not answer in time (refusals took far longer than acceptances), or another server or process answered"
+            }
             Kind::OtherStore => "another server or process answered than the one that holds them",
             Kind::Takeover => "another machine took over the address",
             Kind::KeyChanged => "the ticket key changed",
@@ -45,7 +111,9 @@ impl Claim {
             Kind::OtherVersion => "the server negotiates another version than that of the sessions",
             Kind::OtherName => "the sessions were made under another server name",
             Kind::SingleUse => "a session is good for one use",
-            Kind::NeverIds if self.value == FittedValue::InTickets => "the server keeps no sessions behind its tickets",
+            Kind::NeverIds if matches!(self.value, FittedValue::Never { in_tickets: true, .. }) => {
+                "the server keeps no sessions behind its tickets"
+            }
             Kind::NeverIds => "the server keeps no sessions behind its session IDs",
             Kind::NeverTickets => "nobody can open the server's tickets",
             Kind::EncryptedHello => "encrypted_client_hello hides the true offer",
@@ -83,7 +151,7 @@ impl Claim {
             (Kind::TooIdle, FittedValue::Age(_, youngest)) => {
                 format!("sessions live less than {} without use here", duration(youngest))
             }
-            (_, FittedValue::Newer(_, fewest)) => {
+            (_, FittedValue::Newer(_, fewest) | FittedValue::NewerUnused(_, fewest)) => {
                 format!("the cache holds fewer than {} sessions", u64::from(fewest) + 1)
             }
             _ => "sessions are lost".to_owned(),
@@ -97,13 +165,16 @@ impl Claim {
             Kind::OtherServer => {
                 "keep the client's sessions by server address and port, or give the servers the same ticket keys"
             }
+            Kind::OtherStore if matches!(self.value, FittedValue::Slow) => {
+                "see to it that the session store answers in time, or turn to tickets, which need none"
+            }
             Kind::OtherMachine | Kind::OtherStore if stateful => {
                 "share the session cache between the servers, or turn to tickets under one key (nginx: ssl_session_ticket_key)"
             }
             Kind::OtherMachine | Kind::OtherStore | Kind::OtherKey => {
                 "give all servers and processes the same ticket keys (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys)"
             }
-            Kind::OtherContext => "serve the same certificate and context wherever the ticket key is shared",
+            Kind::OtherContext => CONTEXT,
             Kind::Takeover => "give the standby the same ticket keys, or the cache",
             Kind::KeyChanged => "use a key file that outlives reloads, with the old key kept in it",
             Kind::ContextRenewed | Kind::LostAtOnce => {
@@ -180,9 +251,19 @@ impl Claim {
                 "on the same backend {kept} resumed and {} declined, on the other {} resumed and {lost} declined",
                 units.other_refused, units.named_accepted
             ),
+            (Kind::OtherStore, FittedValue::Late(latest)) => format!(
+                "{} refused of {} that were accepted again later, and none after {} UTC: more than one store answered, or one that learnt late",
+                were(self.proven.len() as u64, "offer", "offers"),
+                counted(lost, "session", "sessions"),
+                clock(latest)
+            ),
             (Kind::OtherStore, _) if !self.proven.is_empty() => format!(
                 "{} refused of a session that was accepted again later: more than one store answers",
                 were(self.proven.len() as u64, "offer", "offers")
+            ),
+            (Kind::OtherStore, FittedValue::Slow) => format!(
+                "{} refused; a store that does not answer in time would look like this (refusals took far longer than acceptances), and so would servers that share nothing",
+                were(self.named.len() as u64, "offer", "offers")
             ),
             (Kind::OtherStore, _) => format!(
                 "{} refused; servers in turn that share nothing would look like this",
@@ -201,6 +282,9 @@ impl Claim {
             ),
             (Kind::Evicted, FittedValue::Newer(most, fewest)) => format!(
                 "sessions resumed while the service made up to {most} newer ones, and were refused from {fewest} newer ones on"
+            ),
+            (Kind::Evicted, FittedValue::NewerUnused(most, fewest)) => format!(
+                "sessions resumed while the service made up to {most} newer ones since their latest use, and were refused from {fewest} newer ones on"
             ),
             (Kind::NeverIds, value) => never_ids(lost, value),
             (Kind::NeverTickets, _) => {
@@ -234,12 +318,16 @@ impl Claim {
 }
 
 fn never_ids(lost: u64, value: FittedValue) -> String {
-    let issued = if value == FittedValue::InTickets {
+    let (in_tickets, fresh) = match value {
+        FittedValue::Never { in_tickets, fresh } => (in_tickets, fresh),
+        _ => (false, 0),
+    };
+    let issued = if in_tickets {
         "tickets that stand for sessions in its cache"
     } else {
         "session IDs"
     };
-    let excluded = match lost / super::FOR_EACH_SERVER {
+    let excluded = match fresh / super::FOR_EACH_SERVER {
         0 | 1 => "several servers in turn are not excluded by that".to_owned(),
         servers => format!("up to {servers} servers in turn are excluded by that, more are not"),
     };

@@ -49,14 +49,14 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
     }
     let other = case
         .history
-        .earlier(case.connection_store, case.connection, case.id)
+        .earlier(case.connection_store, case.id)
         .take(MAX_SEARCHED)
         .filter(|(_, earlier)| earlier.server_name() != case.connection.server_name())
-        .find_map(|(_, earlier)| case.issuance(earlier).filter(is_sure));
+        .find_map(|earlier| case.issuance(earlier).filter(is_sure));
     let Some(other) = other else {
         return RuleResult::DoesNotHold;
     };
-    let offers = case.behaviour().offers() || case.history.behaviour(other.from).offers();
+    let offers = case.behaviour().offers() || case.history.behaviour(other.id).offers();
     let summary = match other.from.server_name() {
         Some(name) => format!("the client's sessions with this server are of {name}"),
         None => "the client's sessions with this server are of no server name".to_owned(),
@@ -76,11 +76,11 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
 fn from_any_stack<'a>(case: &RuleContext<'a>) -> Option<Issuance<'a>> {
     let connection = case.connection;
     case.history
-        .earlier_between(case.connection_store, connection, case.id)
+        .earlier_between(case.connection_store, case.id)
         .take(MAX_SEARCHED)
         .filter(|(_, earlier)| earlier.server == connection.server)
         .filter(|(_, earlier)| earlier.server_name() == connection.server_name())
-        .find_map(|(_, earlier)| case.issuance(earlier).filter(is_sure))
+        .find_map(|earlier| case.issuance(earlier).filter(is_sure))
 }
 
 /// The highest version that a ClientHello offers.
@@ -136,7 +136,7 @@ fn lower_version(case: &RuleContext<'_>) -> RuleResult {
         .hello
         .yes()
         .is_some_and(|other| same_older_suites(other, hello));
-    let offers = case.history.behaviour(issuance.from).offers();
+    let offers = case.history.behaviour(issuance.id).offers();
     RuleResult::holds(
         at_best(case, same_program && offers),
         format!("the session is of {version}; this hello ends at {}", highest(hello)),

@@ -118,7 +118,7 @@ fn finding(case: &RuleContext<'_>, name: &'static str, found: &Explained<'_>) ->
             } else {
                 Vec::new()
             },
-            Some(found.standing.claim.kind.settle()),
+            Some(found.standing.claim.settle()),
         )
 }
 
@@ -327,6 +327,9 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
         (Kind::OtherContext | Kind::ContextRenewed, _) => {
             "the certificate is not the one under which the session was made".to_owned()
         }
+        (Kind::OtherStore, _) if entry.slow => {
+            "the session was resumed again later, and this refusal took far longer than acceptances: its store may not have answered in time".to_owned()
+        }
         (Kind::OtherStore, _) if entry.accepted_later => {
             "the session was resumed again later: another one than the holder refused it".to_owned()
         }
@@ -369,6 +372,12 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
             format!(
                 "{} newer sessions had been made; sessions resumed here after up to {most}",
                 entry.newer
+            )
+        }
+        (Kind::Evicted, FittedValue::NewerUnused(most, _)) => {
+            format!(
+                "{} newer sessions had been made since its latest use; sessions resumed here after up to {most}",
+                case.analyses.attempts().newer_unused(entry)
             )
         }
         (Kind::OfferBreaks, _) => {

@@ -202,7 +202,7 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
     }
     match under_way {
         Some(frame) => RuleResult::holds(
-            if brought || case.lacks_the_past() || case.history.may_have_begun_before(case.connection) {
+            if brought || case.lacks_the_past() || case.history.may_have_begun_before(case.id, case.connection) {
                 Confidence::Possible
             } else {
                 Confidence::Inferred

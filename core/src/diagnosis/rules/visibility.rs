@@ -51,7 +51,7 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
 /// A refused credential that nobody was seen to issue, while an earlier handshake of that client, in which it may have been,
 /// is not in the capture in whole.
 pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleResult {
-    let lost = case.lacks_connections() || case.history.may_hide_an_issue(case.connection);
+    let lost = case.lacks_connections() || case.history.may_hide_an_issue(case.id, case.connection);
     let (true, Some(hello)) = (lost, case.connection.hello.yes()) else {
         return RuleResult::DoesNotHold;
     };
@@ -98,7 +98,7 @@ fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
     };
     // What was folded away at the memory limit, or lost while capturing, may have issued it. Beside
     // encrypted_client_hello the visible PSK may be a decoy that nobody ever issued (RFC 9849 §6.1.2).
-    let hidden = case.lacks_connections() || case.history.may_hide_an_issue(case.connection);
+    let hidden = case.lacks_connections() || case.history.may_hide_an_issue(case.id, case.connection);
     if hidden || hello.encrypted_client_hello && hello.pre_shared_key {
         return RuleResult::CannotTell;
     }
@@ -108,7 +108,7 @@ fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     }
     let psk = case.offered().any(|offered| offered.mechanism == Mechanism::Psk);
-    if psk && case.history.may_have_issued_encrypted(case.connection) {
+    if psk && case.history.may_have_issued_encrypted(case.id, case.connection) {
         return RuleResult::CannotTell;
     }
     RuleResult::holds(

@@ -74,13 +74,14 @@ finding! {
     /// ## What it means
     /// A server resumed a session that it should have forgotten: after a fatal alert (TLS 1.2 and older), after a
     /// close without close_notify (TLS 1.0 and SSL 3.0), or under a ClientHello with extended_master_secret while the
-    /// session was made without it. Only the last one opens an attack that is known (the triple handshake); the others
+    /// session was made without it, by a server that knows the extension. Only the last one opens an attack that is known (the triple handshake); the others
     /// show that the server does not tie sessions to how connections end.
     ///
     /// ## How we know
     /// The end of the session's latest connection and its resumption are both in the capture. It is `inferred` where
     /// it rests on how a connection was closed, for alerts are encrypted. Tickets are left out there: RFC 5077 §5.1
-    /// accepts that a server cannot take them back.
+    /// accepts that a server cannot take them back. RFC 7627 binds servers that implement it: one of its ServerHellos has
+    /// the extension.
     pub(super) static RESUMED_DESPITE_MUST_NOT = {
         name: "resumed-despite-must-not", since: "0.1.0", severity: Note,
         summary: "a session was resumed although the specification forbids it",
@@ -94,6 +95,12 @@ fn resumed_despite_must_not(ground: &SecurityContext<'_>) -> Option<RuleFinding>
     let (mut by_close, mut by_secret) = (Witnesses::default(), Witnesses::default());
     // A resumption that two rules forbid is one.
     let mut by_both = 0;
+    let knows_secret = ground.connections().any(|(_, connection)| {
+        connection
+            .answer
+            .yes()
+            .is_some_and(|answer| answer.extended_master_secret)
+    });
     for (used, connection) in resumptions(ground) {
         let Some(hello) = connection.hello.yes() else { continue };
         let made_without = ground
@@ -101,7 +108,7 @@ fn resumed_despite_must_not(ground: &SecurityContext<'_>) -> Option<RuleFinding>
             .get(used.credential)
             .and_then(|credential| credential.extended_master_secret)
             == Some(false);
-        let for_secret = made_without && hello.extended_master_secret;
+        let for_secret = knows_secret && made_without && hello.extended_master_secret;
         if for_secret {
             by_secret.add(Some(hello.at.frame), || {
                 "ClientHello with extended_master_secret; the session was made without it and is resumed".to_owned()

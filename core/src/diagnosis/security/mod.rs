@@ -4,6 +4,7 @@
 //! One catalogue, [`FINDINGS`]; `explain`, `docs/reasons.md`, completions and the tests are functions over it. A rule
 //! is a pure function over one [`SecurityContext`], asked once per service when a report is made.
 
+mod certificates;
 mod early;
 mod ground;
 mod handshake;
@@ -117,6 +118,7 @@ pub static FINDINGS: &[&FindingKind] = &[
     &keys::TICKET_KEY_OLDER_THAN_A_DAY,
     &sharing::STEK_SHARED_ACROSS_HOSTS,
     &handshake::RESUMED_ACROSS_SNI,
+    &certificates::RESUMED_AFTER_CLIENT_CERTIFICATE_EXPIRED,
     &early::EARLY_DATA_ACCEPTED_TWICE,
     &handshake::RESUMED_DESPITE_MUST_NOT,
     &handshake::PSK_WITHOUT_DHE,

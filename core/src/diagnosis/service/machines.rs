@@ -5,7 +5,7 @@
 //! machine may have changed, and a single mark is not believed. Nothing here looks at TLS: who honours whose sessions
 //! is another question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::net::{Endpoint, MacAddress, Timestamp};
 use crate::session::SynOptions;
@@ -61,9 +61,9 @@ impl From<SynOptions> for Syn {
 }
 
 /// The machines that answered these connections of one endpoint, in the order of their first appearance. Empty when
-/// nothing tells them apart.
+/// nothing tells them apart. `holders` are the MAC addresses that claimed its address.
 #[must_use]
-pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
+pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)], holders: &BTreeSet<MacAddress>) -> Vec<Machine> {
     let behind = by_address(connections);
     if !behind.is_empty() {
         return behind;
@@ -71,7 +71,7 @@ pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Mac
     if all_equal(connections.iter().map(|(_, connection)| told(connection))) {
         return Vec::new();
     }
-    let Some(groups) = groups(connections) else {
+    let Some(groups) = groups(connections, holders) else {
         return Vec::new();
     };
     let names: Vec<Marks> = groups.keys().copied().collect();
@@ -96,7 +96,7 @@ pub(super) fn tell_apart(connections: &[(ConnectionId, &Connection)]) -> Vec<Mac
 type Groups = BTreeMap<Marks, Vec<(ConnectionId, Timestamp)>>;
 
 /// The connections by their marks, where these tell machines apart.
-fn groups(connections: &[(ConnectionId, &Connection)]) -> Option<Groups> {
+fn groups(connections: &[(ConnectionId, &Connection)], holders: &BTreeSet<MacAddress>) -> Option<Groups> {
     let same_syns = all_equal(connections.iter().filter_map(|(_, connection)| connection.marks.asked));
     let marked = || {
         let each = connections.iter();
@@ -110,7 +110,7 @@ fn groups(connections: &[(ConnectionId, &Connection)]) -> Option<Groups> {
         groups.entry(marks).or_default().push((id, started));
     }
     groups.retain(|_, members| members.len() >= SMALLEST_GROUP);
-    if groups.len() < 2 || groups.len() > MAX_GROUPS || !believable(&groups) {
+    if groups.len() < 2 || groups.len() > MAX_GROUPS || !believable(&groups, holders) {
         return None;
     }
     for (id, started, marks) in marked().filter(|(.., marks)| is_partial(marks)) {
@@ -174,8 +174,9 @@ fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
 }
 
 /// Groups that take turns are machines behind a balancer. Groups that follow one another may be one machine whose
-/// route changed, unless two independent marks changed with it.
-fn believable(groups: &Groups) -> bool {
+/// route changed, unless two independent marks changed with it, or ARP shows that each held the address: then one took it
+/// over from the other.
+fn believable(groups: &Groups, holders: &BTreeSet<MacAddress>) -> bool {
     let spans: Vec<(&Marks, Timestamp, Timestamp)> = groups
         .iter()
         .filter_map(|(marks, members)| {
@@ -189,7 +190,9 @@ fn believable(groups: &Groups) -> bool {
             let differing = usize::from(marks.ttl != other.ttl)
                 + usize::from(marks.syn != other.syn)
                 + usize::from(marks.on_link != other.on_link);
-            alternate || differing >= 2
+            let held = |marks: &Marks| marks.on_link.is_some_and(|mac| holders.contains(&mac));
+            let took_over = marks.on_link != other.on_link && held(marks) && held(other);
+            alternate || differing >= 2 || took_over
         })
     })
 }
@@ -250,9 +253,13 @@ mod tests {
     }
 
     fn machines(connections: &[Connection]) -> Vec<(Vec<u32>, String)> {
+        machines_of(connections, &[])
+    }
+
+    fn machines_of(connections: &[Connection], holders: &[MacAddress]) -> Vec<(Vec<u32>, String)> {
         let members: Vec<_> = (0..).map(ConnectionId).zip(connections).collect();
         let ids = |machine: &Machine| machine.connections.iter().map(|id| id.0).collect();
-        let told = tell_apart(&members);
+        let told = tell_apart(&members, &holders.iter().copied().collect());
         told.iter()
             .map(|machine| (ids(machine), machine.because.join(", ")))
             .collect()
@@ -374,6 +381,28 @@ mod tests {
         }
         // Routed: these are the routers.
         assert_eq!(by_mac(63), []);
+    }
+
+    #[test]
+    fn a_machine_that_took_the_address_over_is_told_by_its_hardware_address() {
+        let mac = |last: u8| MacAddress([2, 0, 0, 0, 0, last]);
+        let by_mac = |ttl: u8, holders: &[MacAddress]| {
+            let all = connections(&[1, 1, 2, 2], |connection, last| {
+                connection.marks.ttl = Some(ttl);
+                connection.marks.mac = Some(mac(last));
+            });
+            machines_of(&all, holders)
+        };
+        let expected = [
+            told([0, 1], "server MAC 02:00:00:00:00:01"),
+            told([2, 3], "server MAC 02:00:00:00:00:02"),
+        ];
+        assert_eq!(by_mac(64, &[mac(1), mac(2)]), expected);
+        // Where ARP does not show that both held the address, the MAC may be that of another way to one machine.
+        assert_eq!(by_mac(64, &[]), []);
+        assert_eq!(by_mac(64, &[mac(2)]), []);
+        // Routed: these are the routers.
+        assert_eq!(by_mac(63, &[mac(1), mac(2)]), []);
     }
 
     #[test]

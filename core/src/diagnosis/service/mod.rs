@@ -13,17 +13,18 @@ pub mod patterns;
 mod takeover;
 mod timelines;
 
-use std::hash::Hash;
+use std::ops::RangeInclusive;
 
 use hashbrown::{HashMap, HashSet};
 
 use crate::diagnosis::answer::Answer;
-use crate::diagnosis::attempts::{Attempts, OfferedCredential, Sources};
+use crate::diagnosis::attempts::{Attempts, OfferedCredential, ServicePart, Sources};
 use crate::diagnosis::contest::{self, Standing};
 use crate::diagnosis::explanations::{Kind, ServiceContext};
 use crate::diagnosis::judge::needs_reason;
-use crate::net::{At, Endpoint, Neighbour};
-use crate::session::{Connection, ConnectionId, CredentialId, Outcome, Service, TransportKind};
+use crate::diagnosis::parties::{Parties, Place};
+use crate::net::{At, Neighbour};
+use crate::session::{Connection, ConnectionId, CredentialId, Outcome, Service};
 use crate::store::{ConnectionStore, CredentialStore};
 
 pub use catalog::{PATTERNS, PatternKind};
@@ -112,9 +113,6 @@ pub struct ServiceAnalyses {
     attempts: Attempts,
 }
 
-/// An endpoint under one transport: TCP and QUIC of one address and port may end at different machines.
-type Place = (Endpoint, TransportKind);
-
 /// What is known of server addresses, whatever the names.
 #[derive(Debug, Default)]
 struct Endpoints {
@@ -158,18 +156,29 @@ impl ServiceAnalyses {
         let claims: Vec<(At, Neighbour)> = neighbours
             .filter(|(_, what)| matches!(what, Neighbour::Claims { ip, .. } if judged || *ip == service.server.ip))
             .collect();
-        let endpoints = analyses.endpoints(connection_store, &claims, &near);
-        let credentials = all().flat_map(|(_, connection)| {
-            let offered = connection.offers.iter().map(|offer| offer.credential);
-            connection.issued.iter().copied().chain(offered)
-        });
-        analyses.key_names = KeyNames::learn_some(credentials.filter_map(|id| Some((id, credential_store.get(id)?))));
+        let endpoints = analyses.endpoints(connection_store, &claims, &Parties::of(connection_store, &near));
+        let credentials = || {
+            all().flat_map(|(_, connection)| {
+                let offered = connection.offers.iter().map(|offer| offer.credential);
+                connection.issued.iter().copied().chain(offered)
+            })
+        };
+        let known = credentials().filter_map(|id| Some((id, credential_store.get(id)?)));
+        analyses.key_names = KeyNames::learn_some(known);
         let of_service =
             |connection: &Connection| here(connection) && connection.server_name() == service.name.as_ref();
         let mut members: Vec<_> = all().filter(|(_, connection)| of_service(connection)).collect();
         let analysis = if judged {
-            analyses.attempts = analyses.table(connection_store, credential_store, order);
-            analyses.analysis(&service, members, &endpoints, connection_store, credential_store)
+            let parties = Parties::of(connection_store, order);
+            let numbers = (
+                numbers_of(credentials()),
+                u32::try_from(credentials().count()).unwrap_or(u32::MAX),
+            );
+            analyses.attempts = analyses.table(connection_store, credential_store, &parties, numbers);
+            let number = parties.services().iter().position(|known| *known == service);
+            let part = number.and_then(|number| analyses.attempts.part(u32::try_from(number).ok()?).cloned());
+            let part = part.unwrap_or_default();
+            analyses.analysis(&service, members, &part, &endpoints, connection_store, credential_store)
         } else {
             let mut analysis = analyses.marks(&service, &members, &endpoints, credential_store);
             analyses.tell_domains(&service, &mut members, &mut analysis, &endpoints);
@@ -179,26 +188,26 @@ impl ServiceAnalyses {
         analyses
     }
 
-    /// Over everything that was kept; `order` is that of the hellos, `neighbours` are ARP and neighbour-discovery facts.
+    /// Over everything that was kept; `neighbours` are ARP and neighbour-discovery facts.
     /// The names of the keys are asked for late: somebody else may learn them meanwhile.
     #[must_use]
     pub fn of(
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
         neighbours: &[(At, Neighbour)],
-        order: &[ConnectionId],
+        parties: &Parties,
         key_names: impl FnOnce() -> KeyNames,
     ) -> Self {
         let mut analyses = Self::default();
-        // In the order of their hellos, and so are the members of every group. One grouping after the other: both at
-        // once would be the most memory that a run takes.
-        let endpoints = analyses.endpoints(connection_store, neighbours, order);
-        let by_service = grouped(connection_store, order, Service::of);
+        let endpoints = analyses.endpoints(connection_store, neighbours, parties);
         analyses.key_names = key_names();
-        analyses.attempts = analyses.table(connection_store, credential_store, order);
-        for (service, members) in by_service {
-            let analysis = analyses.analysis(&service, members, &endpoints, connection_store, credential_store);
-            analyses.services.insert(service, analysis);
+        analyses.attempts = analyses.table(connection_store, credential_store, parties, credential_store.numbers());
+        let of_services = parties.by_service();
+        for (number, (service, ids)) in (0..).zip(parties.services().iter().zip(of_services.iter())) {
+            let members = connection_store.in_turn(ids).collect();
+            let part = analyses.attempts.part(number).cloned().unwrap_or_default();
+            let analysis = analyses.analysis(service, members, &part, &endpoints, connection_store, credential_store);
+            analyses.services.insert(service.clone(), analysis);
         }
         analyses
     }
@@ -208,14 +217,16 @@ impl ServiceAnalyses {
         &self,
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
-        order: &[ConnectionId],
+        parties: &Parties,
+        credentials: (RangeInclusive<u32>, u32),
     ) -> Attempts {
         let machine = |id| self.backend(id);
         let sources = Sources {
             keys: &self.key_names,
+            credentials,
             machine: &machine,
         };
-        Attempts::of(connection_store, credential_store, order, &sources)
+        Attempts::of(connection_store, credential_store, parties, &sources)
     }
 
     /// What marks and keys show of one service.
@@ -247,18 +258,18 @@ impl ServiceAnalyses {
         &mut self,
         service: &Service,
         mut members: Vec<(ConnectionId, &Connection)>,
+        part: &ServicePart,
         endpoints: &Endpoints,
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
     ) -> ServiceAnalysis {
         let mut analysis = self.marks(service, &members, endpoints, credential_store);
-        let part = self.attempts.part_of(service).cloned().unwrap_or_default();
-        let ground = ServiceContext::of(&self.attempts, &part, &analysis.takeovers);
+        let ground = ServiceContext::of(&self.attempts, part, &analysis.takeovers);
         analysis.standing = contest::hold(&ground);
         contest::mark(&mut self.attempts, &analysis.standing);
         self.tell_domains(service, &mut members, &mut analysis, endpoints);
         analysis.exchanges = exchange::table(&analysis, self);
-        analysis.patterns = patterns::find(&members, &part, &analysis, self, connection_store);
+        analysis.patterns = patterns::find(&members, part, &analysis, self, connection_store);
         analysis.answer = Answer::of(&members, &analysis, self);
         analysis
     }
@@ -293,7 +304,7 @@ impl ServiceAnalyses {
         &mut self,
         connection_store: &ConnectionStore,
         neighbours: &[(At, Neighbour)],
-        order: &[ConnectionId],
+        parties: &Parties,
     ) -> Endpoints {
         let mut found = Endpoints::default();
         let mut claims: HashMap<std::net::IpAddr, Vec<(At, Neighbour)>> = HashMap::new();
@@ -302,10 +313,11 @@ impl ServiceAnalyses {
                 claims.entry(*ip).or_default().push((*at, *neighbour));
             }
         }
-        for (endpoint, members) in grouped(connection_store, order, |connection| {
-            (connection.server, connection.transport.kind())
-        }) {
-            let told = machines::tell_apart(&members);
+        let of_places = parties.by_place();
+        for (endpoint, ids) in parties.places().iter().copied().zip(of_places.iter()) {
+            let members: Vec<_> = connection_store.in_turn(ids).collect();
+            let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
+            let told = machines::tell_apart(&members, &takeover::holders(announced));
             for (number, machine) in (1..).zip(&told) {
                 self.backend_of
                     .extend(machine.connections.iter().map(|id| (*id, number)));
@@ -323,7 +335,6 @@ impl ServiceAnalyses {
             if members.iter().any(|(_, connection)| connection.hello.yes().is_some()) {
                 found.named.insert(endpoint);
             }
-            let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
             let takeovers = takeover::find(&members, announced);
             if !takeovers.is_empty() {
                 found.takeovers.insert(endpoint, takeovers);
@@ -398,17 +409,10 @@ impl ServiceAnalyses {
     }
 }
 
-/// Connections by a key, in the order given.
-fn grouped<'a, K: Eq + Hash>(
-    connection_store: &'a ConnectionStore,
-    order: &[ConnectionId],
-    key: impl Fn(&Connection) -> K,
-) -> HashMap<K, Vec<(ConnectionId, &'a Connection)>> {
-    let mut groups: HashMap<K, Vec<(ConnectionId, &Connection)>> = HashMap::new();
-    for (id, connection) in connection_store.in_turn(order) {
-        groups.entry(key(connection)).or_default().push((id, connection));
-    }
-    groups
+/// The first and the last number of some credentials.
+fn numbers_of(credentials: impl Iterator<Item = CredentialId> + Clone) -> RangeInclusive<u32> {
+    let number = |id: Option<CredentialId>| id.map_or(0, |id| id.0);
+    number(credentials.clone().min())..=number(credentials.max())
 }
 
 /// Whether a connection resumes what an invisible ClientHello offered.

@@ -165,7 +165,7 @@ impl Finder<'_> {
             confidence,
             summary: self.key_words(it).unwrap_or_else(|| it.claim.summary(stateful)),
             advice: advice(name),
-            would_settle: is_possible.then(|| it.claim.kind.settle()),
+            would_settle: is_possible.then(|| it.claim.settle()),
             evidence,
             contrast: ContingencyTable::of(it),
             follows_from: None,

@@ -110,6 +110,15 @@ fn announced<'a>(
     })
 }
 
+/// The MAC addresses that claimed an address.
+pub(super) fn holders(neighbours: &[(At, Neighbour)]) -> BTreeSet<MacAddress> {
+    let claimed = neighbours.iter().filter_map(|(_, neighbour)| match neighbour {
+        Neighbour::Claims { mac, .. } => Some(*mac),
+        Neighbour::Unreachable { .. } => None,
+    });
+    claimed.collect()
+}
+
 /// Whether every hop count between the event before and this one differs from every one between this and the next: behind
 /// a balancer they take turns, whatever happens.
 fn hops_changed(

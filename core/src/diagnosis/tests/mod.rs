@@ -3,6 +3,8 @@
 
 mod tickets;
 
+use std::sync::Arc;
+
 use crate::net::Timestamp;
 use crate::net::span::SECOND;
 use crate::session::tests::{answered, at, endpoint, offer, with_hello};
@@ -15,7 +17,7 @@ use crate::store::{ConnectionStore, CredentialStore};
 use crate::session::{Service, TransportKind};
 
 use super::security::{Findings, Severity};
-use super::{Confidence, History, Judged, KeyNames, RuleContext, ServiceAnalyses, judge};
+use super::{Confidence, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge};
 
 mod loss;
 
@@ -42,8 +44,9 @@ impl World {
             connection_store.keep(id, connection, &mut credential_store);
         }
         let order: Vec<ConnectionId> = connection_store.iter().map(|(id, _)| id).collect();
-        let history = History::of(&connection_store, &order);
-        let analyses = ServiceAnalyses::of(&connection_store, &credential_store, &[], &order, || {
+        let parties = Arc::new(Parties::of(&connection_store, &order));
+        let history = History::of(&connection_store, &parties);
+        let analyses = ServiceAnalyses::of(&connection_store, &credential_store, &[], &parties, || {
             KeyNames::learn(&credential_store)
         });
         Self {
@@ -187,10 +190,11 @@ fn clients_are_known_by_what_they_do_when_they_come_back() {
         [(0, 0); 3]
     );
     assert!(behaviour.offers());
-    // Another client has done nothing yet.
-    let mut stranger = full(8);
-    stranger.client.ip = [198, 51, 100, 1].into();
-    assert_eq!(world.history.behaviour(&stranger), super::ClientBehaviour::default());
+    // Nobody is known to have done anything in a connection that is not kept.
+    assert_eq!(
+        world.history.behaviour(ConnectionId(99)),
+        super::ClientBehaviour::default()
+    );
 }
 
 #[test]

@@ -155,6 +155,39 @@ fn a_second_hello_shows_the_request_that_was_lost() {
     assert!(!talk.open.facts().retry_is_concluded());
 }
 
+/// A second hello may have had to leave out what the first offered.
+#[test]
+fn a_hello_that_may_be_the_second_hides_what_was_offered() {
+    let request = || ServerHello {
+        hello_retry_request: true,
+        ..server_of_tls13()
+    };
+    let hidden = |talk: Talk, blind: Option<Blindness>| talk.finish_blind([blind; 2]).0.first_hello_hidden();
+    let mut whole = Talk::new();
+    whole
+        .client(of_tls13())
+        .server(request())
+        .client(of_tls13())
+        .server(server_of_tls13());
+    assert_eq!(hidden(whole, None), None);
+    // Before the roles are known the request is read behind the hello that answers it.
+    let mut second = Talk::new();
+    second.now += 2;
+    second.client(of_tls13());
+    second.now -= 2;
+    second.server(request());
+    second.now += 2;
+    second.server(server_of_tls13());
+    assert_eq!(hidden(second, None), Some(Blindness::ClientHelloMissing));
+    let mut alone = Talk::new();
+    alone.client(of_tls13()).server(server_of_tls13());
+    let late = Some(Blindness::CaptureStartedLate);
+    assert_eq!(hidden(alone, late), late, "neither side from its beginning");
+    let mut unanswered = Talk::new();
+    unanswered.client(of_tls13());
+    assert_eq!(hidden(unanswered, None), None);
+}
+
 /// Whether there was a HelloRetryRequest is known where one of the two sides is seen from its beginning.
 #[test]
 fn that_there_was_no_request_to_try_again_takes_a_side_without_a_gap() {

@@ -266,6 +266,7 @@ impl Connection {
             .filter(|_| self.retry.is_none());
         self.certificate = self.certificate.or(other.certificate);
         self.certificate_request = self.certificate_request.or(other.certificate_request);
+        self.client_certificate = self.client_certificate.take().or(other.client_certificate);
         self.ticket_withdrawn = self.ticket_withdrawn.or(other.ticket_withdrawn);
         self.keys = self.keys.or(other.keys);
         self.extensions_read |= other.extensions_read;

@@ -4,11 +4,14 @@
 //! from. Plaintext handshake messages are put together over any number of records. After a gap the decoder goes on
 //! where the record lengths allow it, searches for the next chain of records where they do not, and says which.
 
+mod chain;
 mod event;
 
 use super::handshake::Message;
 use super::hello::ClientHello;
 use super::names::{AlertDescription, ContentType, HandshakeType, ProtocolVersion};
+pub use chain::plausible;
+use chain::{Chain, chain};
 
 pub use event::{Content, Keep, Loss, RecordEvent, Sealed, Start};
 
@@ -621,38 +624,6 @@ fn report<'i>(record: Record) -> Step<'i> {
 fn message_length(bytes: &[u8]) -> Option<usize> {
     let [_, a, b, c] = *bytes.first_chunk()?;
     Some(4 + u32::from_be_bytes([0, a, b, c]) as usize)
-}
-
-/// Whether `header` can be a record header of SSL 3.0 to TLS 1.3.
-#[must_use]
-pub fn plausible(header: &[u8]) -> bool {
-    let [kind, 3, minor, high, low, ..] = *header else {
-        return false;
-    };
-    let length = u16::from_be_bytes([high, low]);
-    // Empty fragments are legal for application data alone (RFC 5246 §6.2.1).
-    (20..=24).contains(&kind) && minor <= 4 && length <= MAX_RECORD && (length > 0 || kind == 23)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chain {
-    /// The record ends where the bytes end, or another header follows it.
-    Closed,
-    /// The record runs past the bytes.
-    Open,
-}
-
-fn chain(bytes: &[u8]) -> Option<Chain> {
-    if !plausible(bytes) {
-        return None;
-    }
-    let length = usize::from(u16::from_be_bytes([*bytes.get(3)?, *bytes.get(4)?]));
-    match bytes.get(5 + length..) {
-        None => Some(Chain::Open),
-        Some([]) => Some(Chain::Closed),
-        Some(next) if next.len() >= 5 => plausible(next).then_some(Chain::Closed),
-        Some(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ pub(super) fn sort(
 
 fn value(report: &Report<'_>, id: CredentialId, credential: &Credential, column: usize) -> Option<u128> {
     Some(match column {
-        0 => credential.name.key(),
+        0 => u128::from_be_bytes(credential.name.key()),
         1 => credential.mechanism as u128,
         2 => first_bytes(credential.server_name.as_deref()?),
         3 => u128::try_from(credential.issued?.at.time.nanos()).ok()?,

@@ -463,7 +463,9 @@ fn offered(connection: &Connection, not_visible: &mut Causes, inferred: &mut Cau
         }
     }
     if let (true, Some(cause)) = (connection.offers.is_empty(), connection.first_hello_hidden()) {
-        not_visible.insert("offered", cause.code());
+        for field in ["offered", "credentials_offered"] {
+            not_visible.insert(field, cause.code());
+        }
     }
     let hidden = kinds.is_empty() && not_visible.contains_key("offered");
     (!hidden).then_some(kinds)
@@ -519,6 +521,15 @@ fn resumed_by(connection: &Connection, not_visible: &mut Causes) -> Option<&'sta
         Outcome::Unclear(cause) => {
             not_visible.insert("resumed_by", cause.code());
             if connection.accepted.is_none() {
+                not_visible.insert("credential_accepted", cause.code());
+            }
+            None
+        }
+        // A handshake that broke: whether the server had accepted an offer shows in hello and answer.
+        Outcome::Failed if connection.accepted.is_none() => {
+            let answer = || connection.answer.blind().or(connection.shape.blind());
+            let answer = (!connection.offers.is_empty()).then(answer).flatten();
+            if let Some(cause) = connection.offers_hidden().or(answer) {
                 not_visible.insert("credential_accepted", cause.code());
             }
             None
