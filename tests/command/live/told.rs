@@ -72,7 +72,13 @@ fn what_is_told_at_a_handshake_never_changes() {
                 assert!(!decided, "{}: a handshake was not told", fixture.name);
                 continue;
             };
-            assert_eq!(*outcome, connection.outcome, "{}: an outcome changed", fixture.name);
+            // But for what was unclear until later hellos of the client settled it: that is told anew, as `settled`.
+            let settled = engine.was_settled(id) && matches!(outcome, Outcome::Unclear(_));
+            assert!(
+                settled || *outcome == connection.outcome,
+                "{}: an outcome changed",
+                fixture.name
+            );
             compared += 1;
         }
         assert!(
