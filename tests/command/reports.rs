@@ -9,7 +9,8 @@ use assert_cmd::cargo::cargo_bin;
 use reshake::model::Report;
 use reshake::model::document::Bounds;
 use reshake::model::view::ranking::ranking;
-use reshake::render::{html, json, markdown};
+use reshake::render::text::TextOptions;
+use reshake::render::{html, json, markdown, text};
 use reshake_core::engine::Limits;
 
 const QUICKSTART: &str = "captures/quickstart";
@@ -408,4 +409,29 @@ fn the_problem_of_a_service_is_what_explains_its_refusals() {
         // Not that session IDs pin nobody, which is as sure and says nothing of refusals.
         assert_eq!(worst.problem, Some(problem), "{name}");
     }
+}
+
+#[test]
+fn a_contrast_has_no_row_that_stands_for_nothing() {
+    for name in ["captures/ids-and-tickets-in-vain", "captures/imap-process-per-login"] {
+        assert!(!page(name).contains("<th scope=\"row\">-</th>"), "{name}");
+        let all = |report: &Report<'_>, out: &mut Vec<u8>| {
+            let options = TextOptions {
+                all: true,
+                ..TextOptions::default()
+            };
+            text::write(report, options, out)
+        };
+        let told = written(name, all);
+        assert!(told.contains(" resumed   "), "there are contrasts: {told}");
+        assert!(!told.lines().any(|line| line.trim_start().starts_with("-  ")), "{told}");
+    }
+}
+
+#[test]
+fn many_services_scroll_in_a_window_of_their_own() {
+    let many = page_of_many();
+    assert!(many.contains("<div class=\"wide tall\" tabindex=\"0\" role=\"region\" aria-labelledby=\"services\">"));
+    let few = page("captures/two-stacks-one-address");
+    assert!(!few.contains("wide tall"));
 }

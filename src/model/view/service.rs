@@ -327,6 +327,7 @@ impl PatternView {
                 .contrast
                 .iter()
                 .flat_map(|contrast| contrast.rows.into_iter().zip(contrast.counts))
+                .filter(|(row, _)| is_named(row))
                 .collect(),
             evidence: by_text(&pattern.evidence, frames),
             advice: kind.map_or(pattern.advice, |kind| kind.advice),
@@ -349,6 +350,11 @@ fn chance(contrast: &ContingencyTable) -> String {
     } else {
         format!(", p = {:.3}", contrast.p_value)
     }
+}
+
+/// Whether a row of a contrast stands for anything: what speaks of one kind of offers alone has a single row.
+pub(crate) fn is_named(row: &str) -> bool {
+    row != "-"
 }
 
 /// A contrast in one line: "same backend: 2 resumed, 0 declined".

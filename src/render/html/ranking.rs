@@ -11,6 +11,9 @@ use crate::model::view::ranking::ServiceRow;
 /// Services from which on the table can be sorted and filtered.
 pub(super) const MANY: usize = 10;
 
+/// Services from which on the table scrolls in a window of its own.
+const TALL: usize = 25;
+
 /// What sorts and filters. The page's policy lets exactly this text run, by its hash.
 pub(super) const SCRIPT: &str = include_str!("table.js");
 
@@ -25,9 +28,15 @@ impl HtmlPage<'_> {
         if rows.len() < 2 {
             return Ok(());
         }
+        // What follows must not stand behind a thousand rows.
+        let scrolls = if rows.len() > TALL {
+            "wide tall\" tabindex=\"0\" role=\"region\" aria-labelledby=\"services"
+        } else {
+            "wide"
+        };
         writeln!(
             self.out,
-            "<section aria-labelledby=\"services\">\n<h2 id=\"services\">Services</h2>\n<div class=\"wide\">\
+            "<section aria-labelledby=\"services\">\n<h2 id=\"services\">Services</h2>\n<div class=\"{scrolls}\">\
              <table class=\"counts sortable\" id=\"ranking\">\n<thead><tr><th scope=\"col\" class=\"text\">service</th>\
              <th scope=\"col\">accepted</th><th scope=\"col\">offers</th><th scope=\"col\">connections</th>\
              <th scope=\"col\" class=\"text\">problem</th><th scope=\"col\">avoidable</th></tr></thead>\n<tbody>"

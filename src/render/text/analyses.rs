@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::{Page, paint};
+use crate::model::view::service::is_named;
 use crate::wording::printable;
 use crate::wording::{counted, number};
 use reshake_core::diagnosis::explanations::Kind;
@@ -75,7 +76,8 @@ impl Page<'_, '_> {
             sure.push_str(headline);
         }
         writeln!(self.out, "  {name}   {sure}")?;
-        if let Some(contrast) = &pattern.contrast {
+        let contrast = pattern.contrast.as_ref();
+        if let Some(contrast) = contrast.filter(|contrast| contrast.rows.iter().any(|row| is_named(row))) {
             self.contrast(contrast)?;
         } else {
             let summary = printable(&pattern.summary, MAX_SENTENCE);
@@ -136,7 +138,8 @@ impl Page<'_, '_> {
             .max()
             .unwrap_or(0)
             .max(NAMES);
-        for (row, [resumed, declined]) in contrast.rows.iter().zip(contrast.counts) {
+        let rows = contrast.rows.iter().zip(contrast.counts);
+        for (row, [resumed, declined]) in rows.filter(|(row, _)| is_named(row)) {
             let (resumed, declined) = (number(resumed), number(declined));
             writeln!(
                 self.out,
