@@ -19,7 +19,7 @@ use crate::render::annotations::{Annotations, connections_called};
 use crate::run::{Run, RunOptions};
 use crate::wording::counted;
 use reshake_core::net::Packet;
-use reshake_core::session::{Connection, ConnectionId};
+use reshake_core::session::{Connection, ConnectionId, TransportKind};
 
 /// Connections listed of a beginning that several ids have.
 const MAX_CANDIDATES: usize = 20;
@@ -45,6 +45,9 @@ pub(super) fn annotate(arguments: &Annotate) -> Done {
         embedded: &job.embedded,
     };
     let frames = annotated.annotations.frames() as u64;
+    if redaction.is_asked() {
+        say_what_is_zeros(report.connections().map(|(.., connection)| connection));
+    }
     let told = |copied: &Copied| {
         let frames = counted(frames, "frame", "frames");
         format!("{} on {frames}", counted(copied.comments, "comment", "comments"))
@@ -77,6 +80,9 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     };
     let others = connection_store.iter().map(|(_, connection)| connection);
     let excerpt = Excerpt::of(0, &chosen, others, source.as_mut(), job.embedded);
+    if redaction.is_asked() {
+        say_what_is_zeros(chosen.iter().copied());
+    }
     let told = |copied: &Copied| {
         let packets = counted(copied.kept, "packet", "packets");
         format!(
@@ -263,6 +269,15 @@ fn write(
         complain(&format!("{}: {}", name_of(&arguments.output), told(&copied)));
     }
     Status::Analysed
+}
+
+/// What a redacted copy holds nothing of.
+fn say_what_is_zeros<'c>(mut connections: impl Iterator<Item = &'c Connection>) {
+    if connections.any(|connection| connection.transport.kind() != TransportKind::Tcp) {
+        complain(
+            "of QUIC and DTLS a redacted copy has addresses, ports and lengths alone: nobody can analyse them again",
+        );
+    }
 }
 
 /// What of the original is not in the copy.
