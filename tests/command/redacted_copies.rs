@@ -286,6 +286,22 @@ fn both_commands_write_copies_under_the_names_of_the_report() {
         .to_owned();
     assert!(told.windows(name.len()).any(|window| window == name.as_bytes()));
     assert!(!told.windows(6).any(|window| window == b"a.test"));
+    let quic = root().join("fixtures/captures/quic/capture.pcapng");
+    let output = reshake(
+        at,
+        &[
+            "annotate",
+            "--redact",
+            quic.to_str().expect("UTF-8"),
+            "-o",
+            "quic.pcapng",
+        ],
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("of QUIC and DTLS a redacted copy has addresses"),
+        "{said}"
+    );
     let refused = reshake(
         at,
         &[
