@@ -6,7 +6,7 @@ use reshake::capture::Timeline;
 use reshake::model::Report;
 use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::{Capture, Timestamp};
-use reshake_core::session::{Completed, ConnectionId, Outcome};
+use reshake_core::session::{Blindness, Completed, ConnectionId, Outcome};
 use serde_json::Value;
 
 use crate::common::{Fixture, fixtures, report_of, sources};
@@ -72,7 +72,10 @@ fn what_is_told_at_a_handshake_never_changes() {
                 assert!(!decided, "{}: a handshake was not told", fixture.name);
                 continue;
             };
-            assert_eq!(*outcome, connection.outcome, "{}: an outcome changed", fixture.name);
+            // Whether an unknown session ID was an offer shows in later hellos of the client.
+            if *outcome != Outcome::Unclear(Blindness::NothingTellsApart) {
+                assert_eq!(*outcome, connection.outcome, "{}: an outcome changed", fixture.name);
+            }
             compared += 1;
         }
         assert!(
