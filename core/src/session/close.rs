@@ -292,7 +292,14 @@ fn class(
     if !classes.all(|class| class == first) {
         return Seen::Blind(Blindness::Encrypted);
     }
-    Seen::Yes(first)
+    // Without a Finished or data of the client, an end without close_notify may be that of a handshake.
+    let [client, server] = sides;
+    let went_on = client.finished.is_some() || client.application_data.is_some() || server.application_data.is_some();
+    let unclean = matches!(first, CloseClass::FinNoNotify | CloseClass::RstBeforeNotify);
+    match connection.completed {
+        Completed::Blind(cause) if unclean && !went_on => Seen::Blind(cause),
+        _ => Seen::Yes(first),
+    }
 }
 
 /// Whether a side that did not end had nothing more to say: the capture went on long enough to know.

@@ -38,6 +38,9 @@ const UNAVOIDABLE: &[(&str, &[&str])] = &[
     ("close.client.rst_frame", &["lost", "ends early"]),
     ("close.server.rst_form", &["lost", "ends early"]),
     ("close.server.rst_frame", &["lost", "ends early"]),
+    // A handshake is taken to go on until it is seen to fail.
+    ("resumed_by", &["ends early"]),
+    ("cost.extra_round_trips", &["ends early"]),
 ];
 
 /// A capture after one damage.
@@ -422,7 +425,13 @@ fn violation(
     let excused = match relation(path) {
         Relation::Free => true,
         Relation::SameOrHidden => is == was || told_less_surely(was, is),
-        Relation::Outcome => is == was || is == "unclear" && !complete,
+        // What the server decided stands until the handshake is seen to fail, and one that fails is not refused unless the
+        // refusing flight is seen.
+        Relation::Outcome => {
+            let goes_on = was == "failed" && damaged.kind == "ends early" && is != "declined";
+            let fails = was == "declined" && is == "failed" && !complete;
+            is == was || is == "unclear" && !complete || goes_on || fails
+        }
         Relation::Preamble => is == was || !complete && is_general(is, was),
         Relation::Fewer => is == was || !complete && is_part(is, was),
         Relation::Counted => is == was || !complete,
