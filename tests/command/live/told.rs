@@ -6,7 +6,7 @@ use reshake::capture::Timeline;
 use reshake::model::Report;
 use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::{Capture, Timestamp};
-use reshake_core::session::{Blindness, Completed, ConnectionId, Outcome};
+use reshake_core::session::{Completed, ConnectionId, Outcome};
 use serde_json::Value;
 
 use crate::common::{Fixture, fixtures, report_of, sources};
