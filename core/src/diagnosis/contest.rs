@@ -51,12 +51,14 @@ pub fn hold(ground: &ServiceContext<'_>) -> Vec<Standing> {
     let supported = |kind: &Standing| kind.supported && !is_chance(kind.claim.kind) && !is_never(kind.claim.kind);
     // Chance and never fit whatever is refused: they are candidates where nothing better is. But that nobody honours a session
     // is the better word where some refusals have no other.
-    let better: HashSet<u32> = standing
-        .iter()
-        .filter(|it| supported(it))
-        .flat_map(|it| it.claim.named.iter().copied())
-        .collect();
-    if !better.is_empty() {
+    if standing.iter().any(supported) {
+        let never = standing.iter().any(|it| is_never(it.claim.kind));
+        // Gathered only where nothing was accepted, for else `never` has fallen.
+        let better: HashSet<u32> = standing
+            .iter()
+            .filter(|it| never && supported(it))
+            .flat_map(|it| it.claim.named.iter().copied())
+            .collect();
         for it in standing
             .iter_mut()
             .filter(|it| is_chance(it.claim.kind) || is_never(it.claim.kind))

@@ -298,7 +298,7 @@ fn class(
     let unclean = matches!(first, CloseClass::FinNoNotify | CloseClass::RstBeforeNotify);
     match connection.completed {
         Completed::Blind(cause) if unclean && !went_on => Seen::Blind(cause),
-        _ => Seen::Yes(first),
+        Completed::Yes | Completed::No | Completed::Blind(_) => Seen::Yes(first),
     }
 }
 
