@@ -35,6 +35,13 @@ impl HandshakeTracker {
         }
     }
 
+    /// Whether the first hello of a side stands behind lost bytes.
+    #[must_use]
+    pub const fn began_behind_gap(&self) -> bool {
+        let [client, server] = self.hellos.behind_gap;
+        client || server
+    }
+
     /// What follows is of another connection.
     fn supersede(&mut self) {
         self.superseded = true;

@@ -157,6 +157,9 @@ pub struct RareFacts {
     /// exchange shows two clocks.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub server_clock_ahead: Option<i64>,
+    /// The first hello of a side stands behind lost bytes: what was said before TLS may have been among them.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub beginning_lost: bool,
 }
 
 impl RareFacts {
@@ -164,7 +167,7 @@ impl RareFacts {
     #[must_use]
     pub fn boxed(self) -> Option<Box<Self>> {
         let any = self.outer.is_some() || self.preamble.is_some() || self.unreachable || self.behind.is_some();
-        let any = any || self.datagram.is_some() || self.server_clock_ahead.is_some();
+        let any = any || self.datagram.is_some() || self.server_clock_ahead.is_some() || self.beginning_lost;
         any.then(|| Box::new(self))
     }
 }

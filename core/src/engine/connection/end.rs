@@ -45,6 +45,8 @@ pub(in crate::engine) fn finish(
         let PerSide { client, server } = *texts;
         let uncommon = open.facts_mut().transport.uncommon.get_or_insert_default();
         uncommon.preamble = Some(preamble::classify(&client, &server));
+    } else if open.began_behind_gap() {
+        open.facts_mut().transport.uncommon.get_or_insert_default().beginning_lost = true;
     }
     open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
     let mut blind = [None; 2];
@@ -157,6 +159,7 @@ pub(super) fn transport(flow: &Flow<ConnectionState>, interner: &mut Interner) -
         behind: flow.answered_from.as_deref().copied(),
         datagram: None,
         server_clock_ahead: flow.clock_difference(),
+        beginning_lost: false,
     };
     Transport {
         spans: flow.spans.clone(),
