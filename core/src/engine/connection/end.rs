@@ -46,7 +46,11 @@ pub(in crate::engine) fn finish(
         let uncommon = open.facts_mut().transport.uncommon.get_or_insert_default();
         uncommon.preamble = Some(preamble::classify(&client, &server));
     } else if open.began_behind_gap() {
-        open.facts_mut().transport.uncommon.get_or_insert_default().beginning_lost = true;
+        open.facts_mut()
+            .transport
+            .uncommon
+            .get_or_insert_default()
+            .beginning_lost = true;
     }
     open.facts_mut().marks = marks(flow.half(Direction::ToClient), flow.half(Direction::ToServer));
     let mut blind = [None; 2];

@@ -599,7 +599,10 @@ fn unseen_preamble(connection: &Connection) -> Option<Blindness> {
     let unseen = transport.kind() == TransportKind::Tcp && transport.preamble().is_none();
     let begun = transport.client_isn.is_some() || connection.marks.syn_options.is_some();
     let late = (!begun).then_some(Blindness::CaptureStartedLate);
-    let lost = transport.uncommon.as_deref().is_some_and(|uncommon| uncommon.beginning_lost);
+    let lost = transport
+        .uncommon
+        .as_deref()
+        .is_some_and(|uncommon| uncommon.beginning_lost);
     let lost = lost.then_some(Blindness::Gap);
     late.or(connection.hello.blind()).or(lost).filter(|_| unseen)
 }
