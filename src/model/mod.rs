@@ -241,21 +241,20 @@ impl<'a> Report<'a> {
         let neighbours = engine.neighbours().iter().map(|seen| (seen.at, seen.what));
         // Only reasons ask for what went before.
         let before = if needs_reason(about) { order } else { &[] };
+        let parties = Arc::new(Parties::of(engine.connection_store(), before));
         Self {
             engine: RunRef::Borrowed(engine),
             captures,
             summary: Summary::default(),
             services: Vec::new(),
             bar_seconds: 1,
-            history: Arc::new(History::of(
-                engine.connection_store(),
-                &Arc::new(Parties::of(engine.connection_store(), before)),
-            )),
+            history: Arc::new(History::of(engine.connection_store(), &parties)),
             analyses: Arc::new(ServiceAnalyses::around(
                 engine.connection_store(),
                 engine.credential_store(),
                 neighbours,
                 order,
+                &parties,
                 about,
             )),
             findings: Arc::default(),

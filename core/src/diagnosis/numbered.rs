@@ -1,5 +1,6 @@
-//! Something for each of many numbers: a row where they stand close together, a table where a few lie far apart.
+//! Numbers for things, and something for each of many numbers: a row where they stand close together, a table where a few lie far apart.
 
+use std::hash::Hash;
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
@@ -71,6 +72,28 @@ impl<T: Copy> Numbered<T> {
             Self::Row(first, row) => *row.get(number.checked_sub(*first)? as usize)?,
             Self::Table(table) => table.get(&number).copied(),
         }
+    }
+}
+
+/// Numbers for things, from 0 in the order in which they come.
+#[derive(Debug)]
+pub(super) struct Numbering<K>(HashMap<K, u32>);
+
+impl<K> Default for Numbering<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Hash + Eq> Numbering<K> {
+    /// The number of a thing; that of a new one is how many there were.
+    pub(super) fn of(&mut self, key: K) -> u32 {
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        *self.0.entry(key).or_insert(next)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -3,13 +3,10 @@
 //! Whether two connections have the same client or service is asked all the time. Names and addresses are looked up once,
 //! here; whoever asks compares numbers that lie side by side, and touches no connection.
 
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
-use super::numbered::Numbered;
+use super::numbered::{Numbered, Numbering};
 use crate::net::Endpoint;
 use crate::session::{Connection, ConnectionId, Service, TransportKind};
 use crate::store::ConnectionStore;
@@ -41,27 +38,6 @@ pub struct Party {
     pub hosts: u32,
     /// A ClientHello was seen.
     pub hello: bool,
-}
-
-/// Numbers for things, from 0 in the order in which they come.
-#[derive(Debug)]
-struct Numbering<K>(HashMap<K, u32>);
-
-impl<K> Default for Numbering<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<K: Hash + Eq> Numbering<K> {
-    fn of(&mut self, key: K) -> u32 {
-        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        *self.0.entry(key).or_insert(next)
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// Connections by the number of what they have in common, each group in the order of the hellos.

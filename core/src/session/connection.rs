@@ -402,6 +402,19 @@ impl Connection {
         self.hello.yes()?.server_name.as_ref()
     }
 
+    /// Why something may have stood before TLS although nothing was seen of it: neither SYN shows where the bytes begin, the
+    /// hello itself was not seen, or it stands behind lost bytes.
+    #[must_use]
+    pub fn preamble_hidden(&self) -> Option<Blindness> {
+        let transport = &self.transport;
+        let unseen = transport.kind() == TransportKind::Tcp && transport.preamble().is_none();
+        let begun = transport.client_isn.is_some() || self.marks.syn_options.is_some();
+        let late = (!begun).then_some(Blindness::CaptureStartedLate);
+        let lost = transport.uncommon.as_deref().is_some_and(|rare| rare.beginning_lost);
+        let hidden = late.or(self.hello.blind()).or(lost.then_some(Blindness::Gap));
+        hidden.filter(|_| unseen)
+    }
+
     /// Whether nothing was seen of it but how it ended: no SYN, and not a byte.
     #[must_use]
     pub fn is_bare_end(&self) -> bool {

@@ -1,6 +1,5 @@
 //! The one pass that fills the attempt table: linear in connections and offers, by hash maps and counting sorts.
 
-use std::hash::Hash;
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
@@ -10,7 +9,7 @@ use super::ending::{ClosedBy, closed_by};
 use super::necessity::Necessity;
 use super::{Attempts, Decision, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN};
 use crate::diagnosis::context::{Gave, gave};
-use crate::diagnosis::numbered::Numbered;
+use crate::diagnosis::numbered::{Numbered, Numbering};
 use crate::diagnosis::parties::{Parties, Party};
 use crate::diagnosis::service::{KeyName, KeyNames};
 use crate::net::Timestamp;
@@ -46,24 +45,6 @@ pub fn is_stateful(credential: &Credential) -> bool {
         Mechanism::SessionId => true,
         Mechanism::Ticket => false,
         Mechanism::Psk => credential.name.length == STATEFUL_IDENTITY,
-    }
-}
-
-/// Numbers for things, in the order in which they come.
-struct Numbering<K>(HashMap<K, u32>);
-
-impl<K> Default for Numbering<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<K: Hash + Eq> Numbering<K> {
-    /// The number of a thing, and whether it is new.
-    fn of(&mut self, key: K) -> (u32, bool) {
-        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        let number = *self.0.entry(key).or_insert(next);
-        (number, number == next)
     }
 }
 
@@ -202,7 +183,7 @@ impl Builder<'_> {
         let turn = turn.map_or(0, |turn| std::mem::replace(turn, *turn + 1));
         let certificate = connection
             .certificate
-            .map(|(digest, _)| self.certificates.of(digest).0 + 1);
+            .map(|(digest, _)| self.certificates.of(digest) + 1);
         Row {
             time: connection.hello_time(),
             connection: id,
@@ -396,8 +377,8 @@ impl Builder<'_> {
     }
 
     fn key(&mut self, name: KeyName) -> u32 {
-        let (number, is_new) = self.key_numbers.of(name);
-        if is_new {
+        let number = self.key_numbers.of(name);
+        if number as usize == self.table.keys.len() {
             self.table.keys.push(name);
         }
         number + 1

@@ -133,13 +133,14 @@ impl ServiceAnalyses {
     /// What tells of one connection, by some of what was kept as if there were no more: these connections, itself among
     /// them, and the credentials that they issued and offered. Only its own service is looked at, and where no reason is
     /// asked for, as of a resumption, only what tells its machine and its cache domain: a live run does this for every
-    /// line.
+    /// line. `parties` are those of all of `order` where a reason is asked for, and else not looked at.
     #[must_use]
     pub fn around(
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
         neighbours: impl Iterator<Item = (At, Neighbour)>,
         order: &[ConnectionId],
+        parties: &Parties,
         about: &Connection,
     ) -> Self {
         let mut analyses = Self::default();
@@ -149,14 +150,16 @@ impl ServiceAnalyses {
             connection.server == service.server && connection.transport.kind() == service.transport
         };
         let all = || connection_store.in_turn(order);
-        let near: Vec<ConnectionId> = all()
-            .filter(|(_, connection)| judged || here(connection))
-            .map(|(id, _)| id)
-            .collect();
         let claims: Vec<(At, Neighbour)> = neighbours
             .filter(|(_, what)| matches!(what, Neighbour::Claims { ip, .. } if judged || *ip == service.server.ip))
             .collect();
-        let endpoints = analyses.endpoints(connection_store, &claims, &Parties::of(connection_store, &near));
+        let endpoints = if judged {
+            analyses.endpoints(connection_store, &claims, parties)
+        } else {
+            let near = all().filter(|(_, connection)| here(connection)).map(|(id, _)| id);
+            let near: Vec<ConnectionId> = near.collect();
+            analyses.endpoints(connection_store, &claims, &Parties::of(connection_store, &near))
+        };
         let credentials = || {
             all().flat_map(|(_, connection)| {
                 let offered = connection.offers.iter().map(|offer| offer.credential);
@@ -169,12 +172,11 @@ impl ServiceAnalyses {
             |connection: &Connection| here(connection) && connection.server_name() == service.name.as_ref();
         let mut members: Vec<_> = all().filter(|(_, connection)| of_service(connection)).collect();
         let analysis = if judged {
-            let parties = Parties::of(connection_store, order);
             let numbers = (
                 numbers_of(credentials()),
                 u32::try_from(credentials().count()).unwrap_or(u32::MAX),
             );
-            analyses.attempts = analyses.table(connection_store, credential_store, &parties, numbers);
+            analyses.attempts = analyses.table(connection_store, credential_store, parties, numbers);
             let number = parties.services().iter().position(|known| *known == service);
             let part = number.and_then(|number| analyses.attempts.part(u32::try_from(number).ok()?).cloned());
             let part = part.unwrap_or_default();

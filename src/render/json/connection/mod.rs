@@ -18,8 +18,8 @@ use crate::model::{
 use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
-    Blindness, ClientHelloFacts, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind,
-    Outcome, TicketExtension, TicketsInferred, TransportKind,
+    ClientHelloFacts, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind, Outcome,
+    TicketExtension, TicketsInferred,
 };
 use reshake_core::tls::CertificateOperation;
 
@@ -354,7 +354,7 @@ impl<'a> ConnectionJson<'a> {
                 not_visible.insert(field, cause.code());
             }
         }
-        if let Some(cause) = unseen_preamble(connection) {
+        if let Some(cause) = connection.preamble_hidden() {
             not_visible.insert("preamble", cause.code());
         }
         let started = transport.started;
@@ -590,21 +590,6 @@ fn read_with_embedded_keys(connection: &Connection, inferred: &mut Causes) {
             inferred.insert(path, WHY);
         }
     }
-}
-
-/// Why something may have stood before TLS although nothing was seen of it: neither SYN shows where the bytes begin, or the
-/// hello itself was not seen.
-fn unseen_preamble(connection: &Connection) -> Option<Blindness> {
-    let transport = &connection.transport;
-    let unseen = transport.kind() == TransportKind::Tcp && transport.preamble().is_none();
-    let begun = transport.client_isn.is_some() || connection.marks.syn_options.is_some();
-    let late = (!begun).then_some(Blindness::CaptureStartedLate);
-    let lost = transport
-        .uncommon
-        .as_deref()
-        .is_some_and(|uncommon| uncommon.beginning_lost);
-    let lost = lost.then_some(Blindness::Gap);
-    late.or(connection.hello.blind()).or(lost).filter(|_| unseen)
 }
 
 fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
