@@ -211,6 +211,34 @@ fn proxy_v2(header: &[u8]) -> Option<Endpoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::SeqNumber;
+    use crate::session::tests::answered;
+    use crate::session::{Blindness, Connection, ProtocolVersion, RareFacts};
+
+    #[test]
+    fn what_stood_before_tls_is_hidden_where_the_beginning_is() {
+        let hidden = |change: fn(&mut Connection)| {
+            let mut connection = answered(1, "a.test", ProtocolVersion::TLS_1_2);
+            connection.transport.client_isn = Some(SeqNumber(1));
+            change(&mut connection);
+            connection.preamble_hidden()
+        };
+        assert_eq!(
+            hidden(|_| ()),
+            None,
+            "all bytes are there, and TLS is the first of them"
+        );
+        let no_syn = |connection: &mut Connection| connection.transport.client_isn = None;
+        assert_eq!(hidden(no_syn), Some(Blindness::CaptureStartedLate));
+        let lost = |connection: &mut Connection| {
+            let rare = RareFacts {
+                beginning_lost: true,
+                ..RareFacts::default()
+            };
+            connection.transport.uncommon = rare.boxed();
+        };
+        assert_eq!(hidden(lost), Some(Blindness::Gap));
+    }
 
     #[test]
     fn proxy_headers_name_the_client() {
