@@ -100,6 +100,10 @@ fn false_start(connection: &Connection) -> bool {
     if connection.transport.dtls().is_some() {
         return false;
     }
+    if let Some(told) = connection.false_start {
+        return told;
+    }
+    // No acknowledgement tells; the order of the packets does.
     let (client, server) = (&connection.client_side, &connection.server_side);
     match (client.application_data, server.finished) {
         (Some(data), Some(finished)) => data.time < finished.time,

@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 
 use super::connection::{Context, side, speaker};
 use crate::decrypt::{ConnectionKeys, Readiness};
-use crate::handshake::HandshakeTracker;
-use crate::net::At;
+use crate::handshake::{HandshakeTracker, StreamPlace};
 use crate::tcp::{Direction, PerSide};
 use crate::tls::{Content, ContentType, Keep, Message, ProtocolVersion, RecordEvent, Sealed};
 
@@ -24,8 +23,7 @@ enum AwaitingKeys {
         version: ProtocolVersion,
         length: u16,
         body: Box<[u8]>,
-        at: At,
-        offset: u64,
+        place: StreamPlace,
     },
     Lost(Direction, u64),
 }
@@ -102,7 +100,7 @@ impl Unsealer {
         &mut self,
         direction: Direction,
         event: &RecordEvent<'_>,
-        (at, offset): (At, u64),
+        place: StreamPlace,
         open: &mut HandshakeTracker,
         context: &mut Context<'_>,
     ) -> bool {
@@ -117,14 +115,14 @@ impl Unsealer {
                 }
             }
             RecordEvent::ChangeCipherSpec => self.keys.change_cipher_spec(speaker(direction)),
-            RecordEvent::Desynchronised => self.lose(direction, offset),
-            RecordEvent::Resynchronised => self.find(direction, offset),
+            RecordEvent::Desynchronised => self.lose(direction, place.offset),
+            RecordEvent::Resynchronised => self.find(direction, place.offset),
             RecordEvent::Alert { .. } => {}
             RecordEvent::Protected(record) => {
                 match self.prepare(open, context) {
-                    Readiness::Ready => self.open(direction, record, (at, offset), open, context),
+                    Readiness::Ready => self.open(direction, record, place, open, context),
                     Readiness::Never => return false,
-                    Readiness::Waiting => self.hold(direction, record, (at, offset), open, context),
+                    Readiness::Waiting => self.hold(direction, record, place, open, context),
                 }
                 return true;
             }
@@ -159,8 +157,7 @@ impl Unsealer {
                     version,
                     length,
                     body,
-                    at,
-                    offset,
+                    place,
                 } => {
                     let record = Sealed {
                         content_type,
@@ -168,7 +165,7 @@ impl Unsealer {
                         length,
                         body: &body,
                     };
-                    self.open(direction, &record, (at, offset), open, context);
+                    self.open(direction, &record, place, open, context);
                 }
             }
         }
@@ -178,7 +175,7 @@ impl Unsealer {
         &mut self,
         direction: Direction,
         record: &Sealed<'_>,
-        (at, offset): (At, u64),
+        place: StreamPlace,
         open: &mut HandshakeTracker,
         context: &mut Context<'_>,
     ) {
@@ -191,8 +188,7 @@ impl Unsealer {
             version: record.version,
             length: record.length,
             body: record.body.into(),
-            at,
-            offset,
+            place,
         });
         if self.held > HELD || self.waiting.len() > HELD_RECORDS || *context.held > context.held_most {
             self.finish(open, context);
@@ -203,7 +199,7 @@ impl Unsealer {
         &mut self,
         direction: Direction,
         record: &Sealed<'_>,
-        (at, offset): (At, u64),
+        place: StreamPlace,
         open: &mut HandshakeTracker,
         context: &mut Context<'_>,
     ) {
@@ -212,20 +208,19 @@ impl Unsealer {
             open.event(
                 side(direction),
                 RecordEvent::Protected(*record),
-                at,
-                offset,
+                place,
                 context.credential_store,
                 context.interner,
             );
             return;
         }
-        open.opened(side(direction), record, content, at, offset);
+        open.opened(side(direction), record, content, place);
         if content == Content::Handshake {
             while let Some(message) = self.keys.next_message(speaker(direction), context.secrets) {
                 open.inner(
                     side(direction),
                     &message,
-                    (at, offset),
+                    (place.at, place.offset),
                     context.credential_store,
                     context.interner,
                 );

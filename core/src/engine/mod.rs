@@ -179,6 +179,7 @@ impl Engine {
                     held_most: self.limits.held_for_keys,
                     buffered: &mut self.buffered,
                     joinable: self.joinable,
+                    acknowledged: None,
                 };
                 let taken = take(&mut self.table, segment, at, &mut context);
                 if self.joinable && taken.is_none() {
@@ -202,6 +203,7 @@ impl Engine {
                             held_most: self.limits.held_for_keys,
                             buffered: &mut self.buffered,
                             joinable: self.joinable,
+                            acknowledged: None,
                         },
                         notices: &mut self.notices,
                         events: self.events.as_mut(),
@@ -420,6 +422,7 @@ impl Engine {
                 held_most: self.limits.held_for_keys,
                 buffered: &mut self.buffered,
                 joinable: self.joinable,
+                acknowledged: None,
             },
             notices: &mut self.notices,
             events: self.events.as_mut(),
@@ -448,6 +451,7 @@ impl Engine {
             joinable: self.joinable,
             held_most: self.limits.held_for_keys,
             buffered: &mut self.buffered,
+            acknowledged: None,
         }
     }
 
@@ -557,9 +561,12 @@ fn take(
 ) -> Option<FlowId> {
     let (id, mut direction) = table.route(segment, at)?;
     let flow = table.flow_mut(id)?;
+    let acknowledged = flow.acknowledges(direction, segment);
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
+        context.acknowledged = acknowledged;
         direction = connection::deliver(flow, direction, &piece, context);
+        context.acknowledged = None;
     } else if !segment.payload.is_empty() {
         connection::account(flow, context.buffered);
     }

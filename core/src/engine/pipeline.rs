@@ -21,7 +21,13 @@ enum TlsStep {
     /// The first piece of a connection comes.
     Begin { flow: Number, ends: [Endpoint; 2], at: At },
     /// The next so many bytes of the batch.
-    Data { place: Place, length: usize, at: At },
+    Data {
+        place: Place,
+        length: u32,
+        /// See [`connection::Context`]; or [`NOT_TOLD`].
+        acknowledged: i32,
+        at: At,
+    },
     /// Bytes that will never come.
     Gap {
         place: Place,
@@ -45,6 +51,9 @@ enum TlsStep {
 
 /// Something that is done to the engine between two packets.
 pub type Order = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// Where it is not known what a segment acknowledges.
+const NOT_TOLD: i32 = i32::MIN;
 
 /// Number of a connection of which a piece was handed over; used again once the connection is over.
 type Number = u32;
@@ -227,15 +236,19 @@ impl Lines {
             return;
         };
         let Some(flow) = self.table.flow_mut(id) else { return };
+        let acknowledged = flow.acknowledges(direction, segment);
         let assembler = &mut flow.half_mut(direction).assembler;
         let mut changed = false;
         match assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
-            Some(piece) => hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch),
+            Some(piece) => {
+                let place = (direction, acknowledged);
+                hand_over(flow, place, &piece, &mut self.numbers, &mut self.batch);
+            }
             None => changed = !segment.payload.is_empty(),
         }
         for direction in [direction, direction.opposite()] {
             while let Some(piece) = flow.half_mut(direction).assembler.pop() {
-                hand_over(flow, direction, &piece, &mut self.numbers, &mut self.batch);
+                hand_over(flow, (direction, None), &piece, &mut self.numbers, &mut self.batch);
                 changed = true;
             }
         }
@@ -267,7 +280,7 @@ impl Lines {
 /// Adds a piece of a connection to the batch.
 fn hand_over(
     flow: &mut Flow<Link>,
-    direction: Direction,
+    (direction, acknowledged): (Direction, Option<i32>),
     piece: &Piece<'_>,
     numbers: &mut Numbers,
     batch: &mut StepBatch,
@@ -291,7 +304,9 @@ fn hand_over(
             batch.bytes.extend_from_slice(bytes);
             TlsStep::Data {
                 place,
-                length: bytes.len(),
+                // No piece is longer than an IP packet.
+                length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+                acknowledged: acknowledged.unwrap_or(NOT_TOLD),
                 at: *at,
             }
         }
@@ -324,9 +339,11 @@ impl Shadow {
         if self.swapped { direction.opposite() } else { direction }
     }
 
-    fn deliver(&mut self, direction: Direction, piece: &Piece<'_>, engine: &mut Engine) {
+    fn deliver(&mut self, direction: Direction, piece: &Piece<'_>, acknowledged: Option<i32>, engine: &mut Engine) {
         let before = self.turn(direction);
-        let after = connection::deliver(&mut self.flow, before, piece, &mut engine.context());
+        let mut context = engine.context();
+        context.acknowledged = acknowledged;
+        let after = connection::deliver(&mut self.flow, before, piece, &mut context);
         self.swapped ^= before != after;
     }
 }
@@ -398,17 +415,23 @@ impl TlsStage {
                     });
                 }
             }
-            TlsStep::Data { place, length, at } => {
-                let (piece, rest) = bytes.split_at(length.min(bytes.len()));
+            TlsStep::Data {
+                place,
+                length,
+                acknowledged,
+                at,
+            } => {
+                let (piece, rest) = bytes.split_at((length as usize).min(bytes.len()));
                 *bytes = rest;
-                self.deliver(place, &Piece::Data(piece.into(), at));
+                let acknowledged = (acknowledged != NOT_TOLD).then_some(acknowledged);
+                self.deliver(place, &Piece::Data(piece.into(), at), acknowledged);
             }
             TlsStep::Gap {
                 place,
                 length,
                 cause,
                 at,
-            } => self.deliver(place, &Piece::Gap(length, cause, at)),
+            } => self.deliver(place, &Piece::Gap(length, cause, at), None),
             TlsStep::End(ending) => self.end(ending),
             TlsStep::Skipped(notice, frame) => engine.notices.add(notice, Some(frame)),
             TlsStep::Unsupported(notice, number, frame) => engine.notices.add_unsupported(notice, number, Some(frame)),
@@ -422,14 +445,14 @@ impl TlsStage {
         }
     }
 
-    fn deliver(&mut self, place: Place, piece: &Piece<'_>) {
+    fn deliver(&mut self, place: Place, piece: &Piece<'_>, acknowledged: Option<i32>) {
         let Some(Some(shadow)) = self.flows.get_mut(place.flow as usize) else {
             return;
         };
         if place.roles_known {
             shadow.flow.know_roles();
         }
-        shadow.deliver(place.direction, piece, &mut self.engine);
+        shadow.deliver(place.direction, piece, acknowledged, &mut self.engine);
     }
 
     fn end(&mut self, EndedConnection { flow, why, rest, last }: EndedConnection) {
@@ -467,7 +490,7 @@ fn deliver_rest(shadow: &mut Shadow, [to_server, to_client]: &Rest, engine: &mut
     }
     for (direction, pieces) in both {
         for piece in pieces {
-            shadow.deliver(direction, piece, engine);
+            shadow.deliver(direction, piece, None, engine);
         }
     }
 }

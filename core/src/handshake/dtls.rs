@@ -1,8 +1,7 @@
 //! What the protected records of DTLS 1.3 tell without keys. Their headers name the epoch (RFC 9147 §6.1), so that nothing
 //! need be concluded from order; their content type, and with it every alert, is inside.
 
-use super::HandshakeTracker;
-use super::protected::handshake_bytes;
+use super::{HandshakeTracker, StreamPlace};
 use crate::net::At;
 use crate::session::ProtectedRecord;
 use crate::session::Side;
@@ -48,7 +47,7 @@ impl HandshakeTracker {
             (Side::Server, Dtls13Epoch::Handshake) => {
                 self.server_flight = true;
                 self.facts.server_side.finished.get_or_insert(at);
-                self.facts.server_side.handshake_bytes = handshake_bytes(offset);
+                self.facts.server_side.handshake_bytes = StreamPlace::counted(offset);
             }
             (Side::Client, Dtls13Epoch::Handshake) => {
                 // ACK records (RFC 9147 §7) and alerts are under the same keys; only the size tells the Finished.
@@ -74,7 +73,7 @@ impl HandshakeTracker {
 
     fn client_finished(&mut self, at: At, offset: u64) {
         self.facts.client_side.finished = Some(at);
-        self.facts.client_side.handshake_bytes = handshake_bytes(offset);
+        self.facts.client_side.handshake_bytes = StreamPlace::counted(offset);
     }
 
     fn is_finished(&self, length: u16) -> bool {

@@ -11,6 +11,7 @@ mod protected;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::net::{At, Endpoint};
@@ -50,8 +51,6 @@ struct Opened {
     usable_ticket: bool,
     /// A record of the server stayed closed.
     server_closed: bool,
-    /// Boxed because few connections need it.
-    rare: Option<Box<Rare>>,
 }
 
 /// What is kept of few connections only.
@@ -61,8 +60,37 @@ struct Rare {
     renegotiated_id: Option<OfferedSessionId>,
     /// EndOfEarlyData, or the record of its size.
     end_of_early_data: Option<At>,
-    /// Records of the client that came before the ServerHello tells what they are, with the offsets of their ends.
-    waiting: Vec<(ProtectedRecord, u64)>,
+    /// Records of the client that came before the ServerHello tells what they are, with the places of their ends.
+    waiting: Vec<(ProtectedRecord, StreamPlace)>,
+}
+
+/// Where in its stream something ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamPlace {
+    /// The packet.
+    pub at: At,
+    /// Bytes of the stream of that side up to there.
+    pub offset: u64,
+    /// Bytes of the other side's stream that the packet acknowledges, where that is known: whoever sent it had so much. It
+    /// holds whatever the order of the packets in the file.
+    pub acknowledged: Option<u64>,
+}
+
+impl StreamPlace {
+    /// Where no acknowledgement tells what the sender had.
+    #[must_use]
+    pub const fn new(at: At, offset: u64) -> Self {
+        Self {
+            at,
+            offset,
+            acknowledged: None,
+        }
+    }
+
+    /// So many bytes as are counted of a handshake.
+    fn counted(offset: u64) -> Option<NonZeroU32> {
+        u32::try_from(offset).ok().and_then(NonZeroU32::new)
+    }
 }
 
 /// What is remembered of the hellos until both are there.
@@ -99,9 +127,16 @@ pub struct HandshakeTracker {
     /// A hello of another handshake came: what follows is of the next connection on these ports.
     superseded: bool,
     opened: Opened,
+    /// Boxed because few connections need it.
+    rare: Option<Box<Rare>>,
     hellos: Hellos,
+    /// Bytes of the server's stream that the client had: in TLS 1.3 when it sent Finished, before when it sent its first
+    /// data. Tells what came after what where packets are out of order.
+    client_had: Option<NonZeroU32>,
     /// Lengths of the server's first records after the client's Finished, and whether the client had sent data by then.
     after_finished: [Option<(u16, bool)>; 2],
+    /// Bytes between the server's flight and the first of those are missing.
+    lost_after_flight: bool,
 }
 
 impl HandshakeTracker {
@@ -115,6 +150,7 @@ impl HandshakeTracker {
             hello: Seen::No,
             retry: None,
             retry_hidden: None,
+            false_start: None,
             answer: Seen::No,
             shape: Seen::No,
             certificate: None,
@@ -157,8 +193,11 @@ impl HandshakeTracker {
             server_flight: false,
             superseded: false,
             opened: Opened::default(),
+            rare: None,
+            client_had: None,
             hellos: Hellos::default(),
             after_finished: [None; 2],
+            lost_after_flight: false,
         }
     }
 
@@ -205,7 +244,7 @@ impl HandshakeTracker {
         let alert = self.facts.side(side).alert.is_some() || end.plain.is_some();
         let records = [end.last, end.before_last];
         let told = [hello, full, key_exchange, alert].into_iter().filter(|told| *told);
-        let waiting = self.opened.rare.as_deref().filter(|_| side == Side::Client);
+        let waiting = self.rare.as_deref().filter(|_| side == Side::Client);
         let waiting = waiting.map_or(0, |rare| rare.waiting.len());
         (told.count() + records.iter().flatten().count() + waiting).min(2)
     }
@@ -238,16 +277,16 @@ impl HandshakeTracker {
         &self.ends
     }
 
-    /// Takes one event of one side. `offset` counts the bytes of that side's stream up to the end of the event.
+    /// Takes one event of one side, which ends at `place`.
     pub fn event(
         &mut self,
         side: Side,
         event: RecordEvent<'_>,
-        at: At,
-        offset: u64,
+        place: StreamPlace,
         credential_store: &mut CredentialStore,
         interner: &mut Interner,
     ) -> Feedback {
+        let at = place.at;
         let mut feedback = Feedback::None;
         if self.superseded {
             return feedback;
@@ -266,7 +305,7 @@ impl HandshakeTracker {
             RecordEvent::ChangeCipherSpec => self.change_cipher_spec(side, at),
             RecordEvent::Alert { fatal, description } => self.alert(side, PlainAlert { at, fatal, description }),
             RecordEvent::Protected(record) => {
-                self.protected(side, ProtectedRecord::of(&record, Content::Closed, at), offset);
+                self.protected(side, ProtectedRecord::of(&record, Content::Closed, at), place);
                 // Nothing that decides an offer comes under protection.
                 return feedback;
             }
@@ -329,6 +368,7 @@ impl HandshakeTracker {
             // An earlier ClientHello with early data, and the HelloRetryRequest that refused it, may not be in the capture.
             self.facts.early_data = EarlyData::Unclear(cause);
         }
+        self.tell_false_start();
         self.hide_retry(blind);
         self.hide_early_data();
         self.infer_tickets();

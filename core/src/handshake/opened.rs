@@ -1,9 +1,8 @@
 //! What protected records turn out to hold when there are keys for them: facts that are otherwise concluded from lengths
 //! and order, or not visible at all.
 
-use super::HandshakeTracker;
 use super::credentials::OfferedSessionId;
-use super::protected::handshake_bytes;
+use super::{HandshakeTracker, StreamPlace};
 use crate::net::At;
 use crate::session::ProtectedRecord;
 use crate::session::{Blindness, Seen};
@@ -18,10 +17,10 @@ use crate::tls::names::HandshakeType;
 use crate::tls::{Content, Message, Sealed};
 
 impl HandshakeTracker {
-    /// Takes a protected record that was opened; its handshake messages follow by [`HandshakeTracker::inner`]. `offset` counts the
-    /// bytes of that side's stream up to the end of the record.
-    pub fn opened(&mut self, side: Side, record: &Sealed<'_>, content: Content, at: At, offset: u64) {
-        self.protected(side, ProtectedRecord::of(record, content, at), offset);
+    /// Takes a protected record that was opened; its handshake messages follow by [`HandshakeTracker::inner`]. It ends at
+    /// `place`.
+    pub fn opened(&mut self, side: Side, record: &Sealed<'_>, content: Content, place: StreamPlace) {
+        self.protected(side, ProtectedRecord::of(record, content, place.at), place);
     }
 
     /// Takes a handshake message that came under protection.
@@ -65,11 +64,11 @@ impl HandshakeTracker {
             self.client_certificate(certificate, at);
         }
         if *message == Message::Other(HandshakeType::END_OF_EARLY_DATA) {
-            self.opened.rare.get_or_insert_default().end_of_early_data = Some(at);
+            self.rare.get_or_insert_default().end_of_early_data = Some(at);
         }
         if *message == Message::Other(HandshakeType::FINISHED) {
             self.facts.client_side.finished = Some(at);
-            self.facts.client_side.handshake_bytes = handshake_bytes(offset);
+            self.facts.client_side.handshake_bytes = StreamPlace::counted(offset);
         }
     }
 
@@ -92,7 +91,7 @@ impl HandshakeTracker {
             Message::Other(HandshakeType::FINISHED) => {
                 self.opened.server_finished = true;
                 self.facts.server_side.finished = Some(at);
-                self.facts.server_side.handshake_bytes = handshake_bytes(offset);
+                self.facts.server_side.handshake_bytes = StreamPlace::counted(offset);
             }
             Message::PskTicket(ticket) => self.psk_ticket(*ticket, at, credential_store),
             Message::Certificate(_)
@@ -138,7 +137,7 @@ impl HandshakeTracker {
         match (side, message) {
             (Side::Client, Message::ClientHello(hello)) => {
                 let id = OfferedSessionId::of(hello.session_id);
-                self.opened.rare.get_or_insert_default().renegotiated_id = Some(id);
+                self.rare.get_or_insert_default().renegotiated_id = Some(id);
             }
             (Side::Server, Message::ServerHello(hello)) => self.renegotiated_session(hello, at, credential_store),
             (Side::Server, Message::NewSessionTicket(ticket)) => self.new_session_ticket(*ticket, at, credential_store),
@@ -149,11 +148,7 @@ impl HandshakeTracker {
     fn renegotiated_session(&mut self, hello: &ServerHello<'_>, at: At, credential_store: &mut CredentialStore) {
         let id = OfferedSessionId::of(hello.session_id);
         // The same ID again resumes a session that has it already.
-        let offered = self
-            .opened
-            .rare
-            .as_deref_mut()
-            .and_then(|rare| rare.renegotiated_id.take());
+        let offered = self.rare.as_deref_mut().and_then(|rare| rare.renegotiated_id.take());
         if hello.session_id.is_empty() || offered == Some(id) {
             return;
         }

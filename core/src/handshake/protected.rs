@@ -1,9 +1,7 @@
 //! What the order and the lengths of protected records tell without keys: Finished, early data, tickets of TLS 1.3, and
 //! what each side sent last.
 
-use std::num::NonZeroU32;
-
-use super::HandshakeTracker;
+use super::{HandshakeTracker, StreamPlace};
 use crate::session::Blindness;
 use crate::session::ProtectedRecord;
 use crate::session::ServerHelloFacts;
@@ -16,15 +14,18 @@ const END_OF_EARLY_DATA: u16 = 5;
 /// A NewSessionTicket of TLS 1.3 is never smaller: 13 bytes of fields, 32 of ticket, inner type and tag.
 const SMALLEST_TICKET_RECORD: u16 = 60;
 
+/// Bytes in front of the body of a record (RFC 8446 §5.1).
+const RECORD_HEADER: u32 = 5;
+
 /// Records of a client that wait for the ServerHello: a handshake has fewer.
 const MAX_WAITING: usize = 16;
 
 impl HandshakeTracker {
-    pub(super) fn protected(&mut self, side: Side, record: ProtectedRecord, offset: u64) {
+    pub(super) fn protected(&mut self, side: Side, record: ProtectedRecord, place: StreamPlace) {
         if side == Side::Client {
-            if self.waits_for_answer(record) {
-                let waiting = &mut self.opened.rare.get_or_insert_default().waiting;
-                waiting.push((record, offset));
+            if self.waits_for_answer(record, place) {
+                let waiting = &mut self.rare.get_or_insert_default().waiting;
+                waiting.push((record, place));
                 if waiting.len() < MAX_WAITING {
                     return;
                 }
@@ -32,27 +33,29 @@ impl HandshakeTracker {
             }
             self.release_waiting();
         }
-        self.classify(side, record, offset);
+        self.classify(side, record, place);
     }
 
     /// Until the ServerHello is there nothing tells what a record is of a client that speaks TLS 1.3 and older versions. In
-    /// a file without order it may stand further on. What comes before it in any order is early data.
-    fn waits_for_answer(&self, record: ProtectedRecord) -> bool {
+    /// a file without order it may stand further on. What comes before it in any order is early data, unless it acknowledges
+    /// what the server said.
+    fn waits_for_answer(&self, record: ProtectedRecord, place: StreamPlace) -> bool {
         let hello = self.facts.hello.yes();
+        let answered = place.acknowledged.is_some_and(|bytes| bytes > 0);
         record.content == Content::Closed
             && self.facts.answer.yes().is_none()
-            && hello.is_some_and(|hello| hello.offers_tls13 && !hello.early_data)
+            && hello.is_some_and(|hello| hello.offers_tls13 && (answered || !hello.early_data))
     }
 
     /// Takes the client's records that waited for the ServerHello, with what is known by now.
     pub(super) fn release_waiting(&mut self) {
-        let rare = self.opened.rare.as_deref_mut();
-        for (record, offset) in rare.map(|rare| std::mem::take(&mut rare.waiting)).unwrap_or_default() {
-            self.classify(Side::Client, record, offset);
+        let rare = self.rare.as_deref_mut();
+        for (record, place) in rare.map(|rare| std::mem::take(&mut rare.waiting)).unwrap_or_default() {
+            self.classify(Side::Client, record, place);
         }
     }
 
-    fn classify(&mut self, side: Side, record: ProtectedRecord, offset: u64) {
+    fn classify(&mut self, side: Side, record: ProtectedRecord, place: StreamPlace) {
         let tls13 = self.facts.is_tls13();
         // Before the ServerHello is there, records of a client that speaks TLS 1.3 may be early data.
         let tls12 = match (self.facts.answer.yes(), self.facts.hello.yes()) {
@@ -78,16 +81,19 @@ impl HandshakeTracker {
         } else if tls13 && !closed {
             self.opened_tls13(side, record);
         } else if tls13 {
-            self.protected_tls13(side, record, offset);
+            self.protected_tls13(side, record, place);
         } else if tls12 {
             match record.content_type {
                 // The type is inside (RFC 9146 §4); what has the length of an alert is no Finished.
                 ContentType::TLS12_CID if closed && alert_with_type => {}
                 ContentType::HANDSHAKE | ContentType::APPLICATION_DATA | ContentType::TLS12_CID if !handshake_over => {
                     facts.finished = Some(record.at);
-                    facts.handshake_bytes = handshake_bytes(offset);
+                    facts.handshake_bytes = StreamPlace::counted(place.offset);
                 }
                 ContentType::APPLICATION_DATA | ContentType::TLS12_CID => {
+                    if side == Side::Client && facts.application_data.is_none() {
+                        self.client_had = place.acknowledged.and_then(StreamPlace::counted);
+                    }
                     facts.application_data.get_or_insert(record.at);
                 }
                 ContentType::HANDSHAKE => self.end(side).asked_again = true,
@@ -120,7 +126,7 @@ impl HandshakeTracker {
         }
     }
 
-    fn protected_tls13(&mut self, side: Side, record: ProtectedRecord, offset: u64) {
+    fn protected_tls13(&mut self, side: Side, record: ProtectedRecord, place: StreamPlace) {
         let Some(answer) = self.facts.answer.yes() else { return };
         self.opened.server_closed |= side == Side::Server;
         let tag = answer.suite.tls13_tag();
@@ -131,41 +137,101 @@ impl HandshakeTracker {
                 .find(|padding| record.length == finished + padding)
         });
         match side {
-            Side::Server if self.facts.client_side.finished.is_none() => {
+            Side::Server if self.is_of_server_flight(place.offset) => {
                 self.server_flight = true;
                 self.facts.server_side.finished.get_or_insert(record.at);
-                self.facts.server_side.handshake_bytes = handshake_bytes(offset);
+                self.facts.server_side.handshake_bytes = StreamPlace::counted(place.offset);
                 if padding.is_some() {
                     self.end(Side::Server).padding = padding;
                 }
             }
             Side::Server => {
                 let asked = self.facts.client_side.application_data.is_some();
-                if let Some(slot) = self.after_finished.iter_mut().find(|slot| slot.is_none()) {
-                    *slot = Some((record.length, asked));
-                }
-                self.facts.server_side.application_data.get_or_insert(record.at);
+                let begins = place
+                    .offset
+                    .checked_sub(u64::from(record.length) + u64::from(RECORD_HEADER));
+                let flight = self.facts.server_side.handshake_bytes;
+                self.lost_after_flight |= self.after_finished == [None; 2]
+                    && flight.is_some_and(|end| begins.is_some_and(|begins| begins > end.get().into()));
+                self.after_finished(record, asked);
             }
             Side::Client if self.facts.client_side.finished.is_some() => {
                 self.facts.client_side.application_data.get_or_insert(record.at);
             }
-            Side::Client => self.client_flight_tls13(record, offset, tag, padding),
+            Side::Client => self.client_flight_tls13(record, place, tag, padding),
+        }
+    }
+
+    /// Whether what ends there belongs to the server's flight: the client had it when it sent Finished, or has not sent that
+    /// yet; where no acknowledgement tells, it stands in front of that in the file.
+    fn is_of_server_flight(&self, offset: u64) -> bool {
+        match (self.facts.client_side.finished, self.client_had) {
+            (None, _) => true,
+            (Some(_), Some(had)) => offset <= u64::from(had.get()),
+            (Some(_), None) => false,
+        }
+    }
+
+    /// A record of the server behind the handshake.
+    fn after_finished(&mut self, record: ProtectedRecord, asked: bool) {
+        if let Some(slot) = self.after_finished.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some((record.length, asked));
+        }
+        self.facts.server_side.application_data.get_or_insert(record.at);
+    }
+
+    /// The client sent Finished: what it did not have of the server by then is not of the server's flight, though it may
+    /// stand before it in the file, as tickets do where packets are swapped or the server's side was captured. The last two
+    /// records are known; nearly always no more are concerned.
+    fn end_server_flight(&mut self) {
+        let (Some(had), Some(end)) = (self.client_had, self.facts.server_side.handshake_bytes) else {
+            return;
+        };
+        let [_, server] = &self.ends;
+        let first = self.facts.server_side.finished;
+        let mut end = end.get();
+        let mut later = [None; 2];
+        for (later, record) in later.iter_mut().zip([server.last, server.before_last]) {
+            let record = record.filter(|record| record.content == Content::Closed && Some(record.at) != first);
+            let Some(record) = record.filter(|_| end > had.get()) else {
+                break;
+            };
+            end = end.saturating_sub(u32::from(record.length) + RECORD_HEADER);
+            *later = Some(record);
+        }
+        if later.iter().all(Option::is_some) {
+            // Whatever else stands there the client did not have either.
+            end = end.min(had.get());
+        }
+        self.facts.server_side.handshake_bytes = StreamPlace::counted(end.into());
+        for record in later.into_iter().rev().flatten() {
+            self.after_finished(record, false);
+        }
+    }
+
+    /// Whether the client sent data before it had the server's Finished (RFC 7918), as its acknowledgement says.
+    pub(super) fn tell_false_start(&mut self) {
+        let (client, server) = (&self.facts.client_side, &self.facts.server_side);
+        let both = client.application_data.and(self.client_had).zip(server.handshake_bytes);
+        if let Some((had, end)) = both.filter(|_| !self.facts.is_tls13()) {
+            self.facts.false_start = Some(had < end);
         }
     }
 
     /// The client's records up to its Finished: early data, EndOfEarlyData, certificate, Finished, or an alert.
-    fn client_flight_tls13(&mut self, record: ProtectedRecord, offset: u64, tag: u16, padding: Option<u16>) {
+    fn client_flight_tls13(&mut self, record: ProtectedRecord, place: StreamPlace, tag: u16, padding: Option<u16>) {
         let early = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
         let sized = |content: u16| {
             [0, JSSE_PADDING]
                 .into_iter()
                 .any(|padding| record.length == content + tag + padding)
         };
-        if early && !self.server_flight {
+        let answered = self.server_flight || place.acknowledged.is_some_and(|bytes| bytes > 0);
+        if early && !answered {
             return;
         }
         if early && sized(END_OF_EARLY_DATA) {
-            self.opened.rare.get_or_insert_default().end_of_early_data = Some(record.at);
+            self.rare.get_or_insert_default().end_of_early_data = Some(record.at);
             return;
         }
         if sized(3) {
@@ -178,13 +244,11 @@ impl HandshakeTracker {
         }
         self.end(Side::Client).padding = padding;
         self.facts.client_side.finished = Some(record.at);
-        self.facts.client_side.handshake_bytes = handshake_bytes(offset);
+        self.facts.client_side.handshake_bytes = StreamPlace::counted(place.offset);
+        self.client_had = place.acknowledged.and_then(StreamPlace::counted);
+        self.end_server_flight();
         if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
-            let end = self
-                .opened
-                .rare
-                .as_deref()
-                .and_then(|rare| rare.end_of_early_data.as_ref());
+            let end = self.rare.as_deref().and_then(|rare| rare.end_of_early_data.as_ref());
             self.facts.early_data = match (end, self.facts.client_side.handshake_loss) {
                 (Some(&at), _) => EarlyData::Accepted { at, inferred: true },
                 (None, Some(cause)) => EarlyData::Unclear(cause),
@@ -206,6 +270,10 @@ impl HandshakeTracker {
         if !self.facts.is_tls13() || self.facts.client_side.finished.is_none() || !self.server_flight {
             return;
         }
+        // Tickets may have stood in the bytes that are missing.
+        if self.lost_after_flight {
+            return;
+        }
         let plausible = |length: u16| length >= SMALLEST_TICKET_RECORD;
         self.facts.tickets_inferred = match self.after_finished {
             [Some((first, _)), Some((second, _))] if first == second && plausible(first) => TicketsInferred::Like(2),
@@ -214,8 +282,4 @@ impl HandshakeTracker {
             _ => TicketsInferred::Unclear,
         };
     }
-}
-
-pub(super) fn handshake_bytes(offset: u64) -> Option<NonZeroU32> {
-    u32::try_from(offset).ok().and_then(NonZeroU32::new)
 }

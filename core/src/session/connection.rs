@@ -278,6 +278,9 @@ pub struct Connection {
     pub retry: Option<Box<HelloRetry>>,
     /// Why there may have been one although none was seen.
     pub retry_hidden: Option<Blindness>,
+    /// Whether the client sent data before it had the server's Finished (RFC 7918), where acknowledgements tell.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub false_start: Option<bool>,
     /// Who sent the ClientHello.
     pub client: Endpoint,
     /// Who answers.

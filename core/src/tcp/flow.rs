@@ -183,6 +183,15 @@ impl<T> Flow<T> {
         }
     }
 
+    /// By how many bytes a segment acknowledges more of the other side than was delivered of it, or less: whoever sent it had
+    /// so much (RFC 9293 §3.4). `None` where it does not say, or the other side's stream has no beginning yet.
+    #[inline]
+    #[must_use]
+    pub fn acknowledges(&self, direction: Direction, segment: &Segment<'_>) -> Option<i32> {
+        let expected = self.half(direction.opposite()).assembler.expected()?;
+        segment.flags.ack().then(|| segment.ack.distance(expected))
+    }
+
     /// Whether one side sent a FIN that is not in the capture: the other side acknowledges, or its own later segments stand
     /// behind, one number more than it has bytes, and FIN takes one (RFC 9293 §3.4). True of a lost segment of one byte, too.
     #[must_use]
@@ -576,10 +585,12 @@ impl<T> Flow<T> {
     }
 }
 
-/// The ends of every tunnel the other way round.
+/// The ends of every tunnel the other way round. A copy for a sniffer goes to it from whoever makes it, whichever side of the
+/// connection speaks.
 pub fn turn(outer: &mut [Wrapping]) {
     outer
         .iter_mut()
+        .filter(|wrapping| !wrapping.header.is_for_a_sniffer())
         .filter_map(|wrapping| wrapping.between.as_mut())
         .for_each(|ends| ends.swap(0, 1));
 }
@@ -651,6 +662,46 @@ mod tests {
         assert_eq!(flow.outer[0].between, Some([near, far]));
         flow.swap();
         assert_eq!(flow.outer[0].between, Some([far, near]));
+    }
+
+    #[test]
+    fn a_copy_for_a_sniffer_goes_the_same_way_whoever_speaks() {
+        let [mirror, sniffer] = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
+        let outer = [Wrapping {
+            header: Encapsulation::Tzsp,
+            between: Some([mirror, sniffer]),
+        }];
+        for direction in Direction::BOTH {
+            let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+            let mut first = segment(1000, 0, 0x10, b"x");
+            first.path.outer = &outer;
+            flow.observe(direction, &first, at(1));
+            assert_eq!(flow.outer[0].between, Some([mirror, sniffer]));
+        }
+    }
+
+    #[test]
+    fn a_segment_tells_how_much_of_the_other_side_its_sender_had() {
+        let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+        let data = segment(1001, 9001, 0x18, b"x");
+        assert_eq!(
+            flow.acknowledges(Direction::ToServer, &data),
+            None,
+            "nothing was seen of it"
+        );
+        flow = open();
+        let told =
+            |flow: &Flow<()>, ack, flags| flow.acknowledges(Direction::ToServer, &segment(1001, ack, flags, b"x"));
+        assert_eq!(told(&flow, 9001, 0x18), Some(0));
+        assert_eq!(
+            told(&flow, 9501, 0x18),
+            Some(500),
+            "its segments stand further on in the file"
+        );
+        assert_eq!(told(&flow, 9501, 0x08), None, "it acknowledges nothing");
+        let server = &mut flow.half_mut(Direction::ToClient).assembler;
+        assert!(server.push(SeqNumber(9001), b"0123456789", 0, at(3)).is_some());
+        assert_eq!(told(&flow, 9001, 0x18), Some(-10), "sent before it had them");
     }
 
     /// A step of a conversation: from the client or not, how far off what would come next, flags, bytes, and how much

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::decrypting::Unsealer;
 use crate::decrypt::{ConnectionKeys, Secrets, Speaker};
-use crate::handshake::{Feedback, HandshakeTracker};
+use crate::handshake::{Feedback, HandshakeTracker, StreamPlace};
 use crate::net::At;
 use crate::session::preamble;
 use crate::session::{Blindness, Completed, ConnectionId, KeyOrigin, Side};
@@ -36,6 +36,9 @@ pub(super) struct Context<'a> {
     pub(super) held_most: usize,
     /// Bytes that open connections hold back in all: see [`account`].
     pub(super) buffered: &'a mut usize,
+    /// By how many bytes the segment whose bytes come acknowledges more (or less) of the other side than was delivered, where
+    /// that is known.
+    pub(super) acknowledged: Option<i32>,
 }
 
 /// One direction.
@@ -354,14 +357,22 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
     } = &mut flow.data;
     let Some(open) = open else { return };
     let base = offsets[direction];
+    let delivered = offsets[direction.opposite()];
+    let acknowledged = context
+        .acknowledged
+        .and_then(|more| delivered.checked_add_signed(more.into()));
     let mut feedback = Feedback::None;
     if let StreamState::Tls(decoder) = &mut each[direction] {
         let mut input = bytes;
         while let Some(event) = decoder.next(&mut input) {
             let lost = event == RecordEvent::Desynchronised;
-            let offset = base + (bytes.len() - input.len()) as u64;
+            let place = StreamPlace {
+                at,
+                offset: base + (bytes.len() - input.len()) as u64,
+                acknowledged,
+            };
             if let Some(sealed) = sealed
-                && sealed.event(direction, &event, (at, offset), open, context)
+                && sealed.event(direction, &event, place, open, context)
             {
                 decoder.keep(sealed.keep(direction));
                 continue;
@@ -369,8 +380,7 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
             let said = open.event(
                 side(direction),
                 event,
-                at,
-                offset,
+                place,
                 context.credential_store,
                 context.interner,
             );
@@ -547,6 +557,8 @@ fn begin(
 
 /// The other direction may have held back what only now is known to be TLS: an alert, or the rest after a gap.
 fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, context: &mut Context<'_>) {
+    // They came with another segment.
+    context.acknowledged = None;
     match &mut flow.data.each[direction] {
         StreamState::Searching(held, searched) if !held.is_empty() => {
             let bytes = std::mem::take(held);

@@ -3,8 +3,9 @@
 mod credentials;
 mod hellos;
 mod opened;
+mod order;
 
-use crate::handshake::{Feedback, HandshakeTracker, MAX_ISSUED, MAX_OFFERED};
+use crate::handshake::{Feedback, HandshakeTracker, MAX_ISSUED, MAX_OFFERED, StreamPlace};
 use crate::net::At;
 use crate::session::{
     Blindness, Completed, ConnectionId, Credential, CredentialFingerprint, EarlyData, Issue, Mechanism, Offer,
@@ -49,8 +50,13 @@ impl Talk {
 
     fn say(&mut self, side: Side, event: RecordEvent<'_>) -> Feedback {
         let at = self.next();
-        self.open
-            .event(side, event, at, 100, &mut self.credential_store, &mut self.interner)
+        self.open.event(
+            side,
+            event,
+            StreamPlace::new(at, 100),
+            &mut self.credential_store,
+            &mut self.interner,
+        )
     }
 
     fn client(&mut self, hello: ClientHello<'_>) -> &mut Self {

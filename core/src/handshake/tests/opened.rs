@@ -94,7 +94,8 @@ fn what_was_read_is_complete_only_when_nothing_stayed_closed_or_was_lost() {
 fn data_read_with_keys_is_application_data_only_behind_the_finished() {
     let first_data = |talk: &mut Talk, content| {
         let at = talk.next();
-        talk.open.opened(Side::Client, &record(DATA, 300), content, at, 900);
+        talk.open
+            .opened(Side::Client, &record(DATA, 300), content, StreamPlace::new(at, 900));
         talk.open.facts().client_side.application_data
     };
     let mut talk = Talk::new();
@@ -121,7 +122,8 @@ fn the_flight_of_a_server_that_was_read_ends_early_data() {
         });
         if let Some(content) = content {
             let at = talk.next();
-            talk.open.opened(Side::Server, &record(DATA, 100), content, at, 900);
+            talk.open
+                .opened(Side::Server, &record(DATA, 100), content, StreamPlace::new(at, 900));
         }
         // A Finished of 32 bytes with its header, its type and the tag.
         talk.sealed(Side::Client, DATA, 53);

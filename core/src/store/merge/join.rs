@@ -264,6 +264,7 @@ impl Connection {
             .retry_hidden
             .and(other.retry_hidden)
             .filter(|_| self.retry.is_none());
+        self.false_start = self.false_start.or(other.false_start);
         self.certificate = self.certificate.or(other.certificate);
         self.certificate_request = self.certificate_request.or(other.certificate_request);
         self.client_certificate = self.client_certificate.take().or(other.client_certificate);

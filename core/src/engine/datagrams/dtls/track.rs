@@ -8,7 +8,7 @@ use crate::diagnosis::outcome;
 use crate::dtls::{Association, DtlsRecord, Heard, Number, Opens};
 use crate::engine::connection::{Context, IDLE_NANOS, SILENT_NANOS, key_origin, side, speaker};
 use crate::engine::datagrams::DatagramEngine;
-use crate::handshake::HandshakeTracker;
+use crate::handshake::{HandshakeTracker, StreamPlace};
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Notice, Timestamp, Wrapping};
 use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
@@ -524,9 +524,13 @@ impl Listener<'_, '_> {
         let offset = self.offset(from);
         let (credential_store, interner) = (&mut *self.context.credential_store, &mut *self.context.interner);
         // TLS 1.3 over DTLS sends no ChangeCipherSpec (RFC 9147 §5.1), so the answer is of no use here.
-        let _ = self
-            .open
-            .event(side(from), event, at, offset, credential_store, interner);
+        let _ = self.open.event(
+            side(from),
+            event,
+            StreamPlace::new(at, offset),
+            credential_store,
+            interner,
+        );
     }
 
     fn protected(&mut self, from: Direction, record: &DtlsRecord<'_>, at: At) {
@@ -547,7 +551,8 @@ impl Listener<'_, '_> {
                 match self.read(from, &sealed, (epoch, sequence), record.connection_id) {
                     Some((kind, content)) => {
                         sealed.content_type = kind;
-                        self.open.opened(side(from), &sealed, content, at, offset);
+                        self.open
+                            .opened(side(from), &sealed, content, StreamPlace::new(at, offset));
                     }
                     None => self.event(from, RecordEvent::Protected(sealed), at),
                 }
@@ -583,7 +588,8 @@ impl Listener<'_, '_> {
         let id = record.connection_id.map_or(0, <[u8]>::len);
         let header = (record.header, id);
         let content = keys.open_dtls13(speaker(from), header, sealed, epoch_bits, self.context.secrets)?;
-        self.open.opened(side(from), sealed, content, at, offset);
+        self.open
+            .opened(side(from), sealed, content, StreamPlace::new(at, offset));
         if content == Content::Handshake {
             while let Some(message) = keys.next_message(speaker(from), self.context.secrets) {
                 let (credential_store, interner) = (&mut *self.context.credential_store, &mut *self.context.interner);

@@ -12,7 +12,7 @@ use super::Stranger;
 use super::lookup::{ConnectionIdKey, Pair, Reached};
 use crate::decrypt::{Scratch, Secrets, Speaker};
 use crate::engine::connection::Context;
-use crate::handshake::HandshakeTracker;
+use crate::handshake::{HandshakeTracker, StreamPlace};
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Timestamp, Wrapping};
 use crate::quic::{self, Cid, Happened, Long, LongKind, QuicPacket, Space, reset_token};
 use crate::session::{
@@ -393,8 +393,7 @@ impl OpenConnection {
             open.event(
                 side(speaker),
                 event,
-                at,
-                offset,
+                StreamPlace::new(at, offset),
                 context.credential_store,
                 context.interner,
             );
@@ -442,8 +441,7 @@ impl OpenConnection {
             open.event(
                 frame.by,
                 event,
-                frame.at,
-                offset,
+                StreamPlace::new(frame.at, offset),
                 context.credential_store,
                 context.interner,
             );

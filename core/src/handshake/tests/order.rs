@@ -1,0 +1,168 @@
+//! What came after what, where acknowledgements tell it and the order of the packets does not.
+
+use super::*;
+
+const DATA: ContentType = ContentType::APPLICATION_DATA;
+
+impl Talk {
+    /// A record that stays closed, up to this place of its stream, in a packet that acknowledges so much of the other one.
+    fn placed(&mut self, side: Side, length: u16, (offset, acknowledged): (u64, u64)) -> &mut Self {
+        let place = StreamPlace {
+            at: self.next(),
+            offset,
+            acknowledged: Some(acknowledged),
+        };
+        let record = RecordEvent::Protected(record(DATA, length));
+        self.open
+            .event(side, record, place, &mut self.credential_store, &mut self.interner);
+        self
+    }
+}
+
+/// A server's flight of two records that ends at byte 900 of its stream, and two tickets behind it; the client's Finished
+/// comes in front of so many of these four.
+fn finished_in_front_of(records: usize, acknowledged: Option<u64>) -> crate::session::Connection {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    let server = [(27, 800), (63, 900), (250, 1155), (250, 1410)];
+    for (place, (length, end)) in server.into_iter().enumerate() {
+        if place == records {
+            match acknowledged {
+                Some(bytes) => talk.placed(Side::Client, 53, (600, bytes)),
+                None => talk.sealed(Side::Client, DATA, 53),
+            };
+        }
+        talk.placed(Side::Server, length, (end, 500));
+    }
+    if records == server.len() {
+        talk.placed(Side::Client, 53, (600, acknowledged.unwrap_or(0)));
+    }
+    talk.finish().0
+}
+
+#[test]
+fn the_server_s_flight_ends_where_the_client_s_finished_says_wherever_that_stands() {
+    for records in 1..=4 {
+        let connection = finished_in_front_of(records, Some(900));
+        let flight = connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get);
+        assert_eq!(flight, Some(900), "in front of {records}");
+        assert_eq!(
+            connection.tickets_inferred,
+            TicketsInferred::Like(2),
+            "in front of {records}"
+        );
+        assert!(connection.server_side.application_data.is_some());
+    }
+}
+
+#[test]
+fn what_the_client_had_when_it_finished_is_of_the_flight_though_it_may_be_a_ticket() {
+    // A server may send tickets before it has the client's Finished (RFC 8446 §4.6.1): nothing tells them from its flight.
+    let connection = finished_in_front_of(4, Some(1410));
+    assert_eq!(
+        connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get),
+        Some(1410)
+    );
+    assert_eq!(connection.server_side.application_data, None);
+}
+
+#[test]
+fn without_an_acknowledgement_the_order_of_the_packets_counts() {
+    let connection = finished_in_front_of(2, None);
+    assert_eq!(
+        connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get),
+        Some(900)
+    );
+    assert_eq!(connection.tickets_inferred, TicketsInferred::Like(2));
+    let connection = finished_in_front_of(3, None);
+    assert_eq!(
+        connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get),
+        Some(1155)
+    );
+}
+
+#[test]
+fn where_bytes_behind_the_flight_are_missing_no_ticket_is_taken_for_absent() {
+    let told = |end: u64| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(server_of_tls13());
+        talk.placed(Side::Server, 700, (900, 500));
+        talk.placed(Side::Client, 53, (600, 900));
+        // Too short for a ticket.
+        talk.placed(Side::Server, 35, (end, 600));
+        talk.finish().0.tickets_inferred
+    };
+    assert_eq!(told(940), TicketsInferred::None);
+    assert_eq!(told(1450), TicketsInferred::Unclear, "510 bytes were not seen");
+}
+
+#[test]
+fn a_flight_in_one_record_is_never_taken_for_what_follows_it() {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    talk.placed(Side::Server, 700, (900, 500));
+    // It acknowledges less than a client has that sends Finished: something rewrote its packets.
+    talk.placed(Side::Client, 53, (600, 200));
+    let connection = talk.finish().0;
+    assert_eq!(connection.server_side.finished, Some(at(103)));
+    assert_eq!(
+        connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get),
+        Some(900)
+    );
+    assert_eq!(connection.server_side.application_data, None);
+}
+
+#[test]
+fn whether_data_was_sent_before_the_server_s_finished_is_told_by_what_it_acknowledges() {
+    let told = |data_first: bool, acknowledged: u64| {
+        let mut talk = Talk::new();
+        talk.client(client_hello()).server(server_hello());
+        talk.placed(Side::Client, 40, (300, 800));
+        let say = |talk: &mut Talk, client: bool| {
+            if client {
+                talk.placed(Side::Client, 200, (505, acknowledged));
+            } else {
+                talk.placed(Side::Server, 40, (900, 300));
+            }
+        };
+        say(&mut talk, data_first);
+        say(&mut talk, !data_first);
+        talk.finish().0.false_start
+    };
+    for data_first in [true, false] {
+        assert_eq!(told(data_first, 800), Some(true));
+        assert_eq!(told(data_first, 900), Some(false));
+    }
+    let mut talk = Talk::new();
+    talk.client(client_hello()).server(server_hello());
+    for side in [Side::Client, Side::Server, Side::Client] {
+        talk.sealed(side, DATA, 40);
+    }
+    assert_eq!(talk.finish().0.false_start, None, "nothing acknowledges");
+}
+
+#[test]
+fn a_finished_that_acknowledges_the_answer_is_no_early_data_though_it_stands_in_front() {
+    let hello = ClientHello {
+        early_data: true,
+        ..with_psks([psk(&[0xee; 48], 5)])
+    };
+    let mut talk = Talk::new();
+    talk.client(hello);
+    talk.placed(Side::Client, 300, (900, 0));
+    // EndOfEarlyData and Finished, by their sizes, before the answer that they acknowledge.
+    talk.placed(Side::Client, 21, (926, 700))
+        .placed(Side::Client, 53, (984, 700));
+    talk.server(ServerHello {
+        selected_psk: Some(0),
+        ..server_of_tls13()
+    });
+    talk.placed(Side::Server, 60, (700, 900));
+    let connection = talk.finish().0;
+    assert_eq!(connection.client_side.finished, Some(at(104)));
+    assert!(matches!(connection.early_data, EarlyData::Accepted { .. }));
+    assert_eq!(
+        connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get),
+        Some(700)
+    );
+}
