@@ -40,7 +40,9 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
         return Ok(Status::Unreadable);
     }
     let cutter = if redaction.is_asked() {
-        Cutter::none("packets hold the names that --redact replaces")
+        Cutter::none(
+            "packets hold the names that --redact replaces; 'reshake extract --redact' writes them under others",
+        )
     } else {
         cutter(&arguments.files, &run.captures)
     };

@@ -61,7 +61,7 @@ pub struct SideFacts {
     pub handshake_alert: Option<FrameRef>,
     /// FIN.
     pub fin: Option<At>,
-    /// What that FIN acknowledges of the other side.
+    /// What that FIN acknowledges of the other side, or a reset in place of one.
     pub fin_covers: FinCovers,
     /// Reset that the other side accepts.
     pub reset: Option<Reset>,

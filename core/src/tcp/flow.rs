@@ -477,6 +477,10 @@ impl<T> Flow<T> {
                 form,
                 doubtful: !exact && !blind,
             });
+            // One that is sent in place of a FIN tells as much of the other side.
+            if half.fin.is_none() && form == ResetForm::Active {
+                half.fin_acknowledges.get_or_insert(segment.ack);
+            }
             if segment.flags.ack() {
                 let stands = other.assembler.expected();
                 if stands.is_some_and(|stands| (0..=1).contains(&segment.ack.distance(stands))) {

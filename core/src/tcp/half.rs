@@ -31,7 +31,7 @@ pub struct Half {
     pub ttl: Option<u8>,
     /// First FIN.
     pub fin: Option<At>,
-    /// What that FIN acknowledges.
+    /// What that FIN acknowledges, or a reset in place of one.
     pub(super) fin_acknowledges: Option<SeqNumber>,
     /// First reset that the other side accepts.
     pub reset: Option<Reset>,

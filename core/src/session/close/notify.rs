@@ -238,7 +238,7 @@ pub(super) fn first_closer(
     }
 }
 
-/// A side comes second that had what the other closed with when it closed itself, as its acknowledgements say; so does one
+/// A side comes second that had what the other closed with when it closed or reset itself, as its acknowledgements say; so does one
 /// that answers a bare FIN.
 fn comes_second(connection: &Connection, side: Side, ends: [&SideClose; 2], notifies: [CloseNotify; 2]) -> bool {
     let [_, other] = of(side, notifies);
@@ -248,7 +248,10 @@ fn comes_second(connection: &Connection, side: Side, ends: [&SideClose; 2], noti
         FinCovers::End
     };
     let knew = knew(connection, side, ends, notifies);
-    knew.is_some_and(|knew| knew >= done) || answers_bare_fin(connection, side, ends, notifies)
+    // Of a reset only that it came second is told: a host that resets need not have read what has come.
+    let facts = connection.side(side);
+    let reset = facts.fin.is_none() && facts.reset.is_some() && facts.fin_covers >= done;
+    knew.is_some_and(|knew| knew >= done) || reset || answers_bare_fin(connection, side, ends, notifies)
 }
 
 /// What a side had of the other when it sent its close_notify, or else its FIN; `None` where no acknowledgement tells, or

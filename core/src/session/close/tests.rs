@@ -547,6 +547,19 @@ fn the_close_notify_that_answers_another_comes_second_whatever_the_clocks_say() 
 }
 
 #[test]
+fn a_reset_that_acknowledges_a_fin_comes_second_wherever_it_stands() {
+    let first = |covers| {
+        let ending = Ending::tls12().fin(Server, 11, Part).reset(Client, 10);
+        let told = |ending: &mut Ending| ending.connection.client_side.fin_covers = covers;
+        ending.with(told).close().first_closer
+    };
+    assert_eq!(first(End), Seen::Yes(Server));
+    // It came before the FIN, or did not wait for it: the order of the packets decides.
+    assert_eq!(first(Data), Seen::Yes(Client));
+    assert_eq!(first(Part), Seen::Yes(Client));
+}
+
+#[test]
 fn an_open_connection_has_no_close_yet() {
     let close = Close::open(Blindness::IdleAtCaptureEnd);
     let blind = CloseNotify::Blind(Blindness::IdleAtCaptureEnd);
