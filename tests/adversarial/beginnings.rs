@@ -3,7 +3,8 @@
 
 use super::{MB, alone, count, peak, wire};
 use crate::common::forge::{
-    ACK, RST, SYN, Segment, Wire, client_hello, client_side, extensions, full_answer, records, server_hello,
+    ACK, RST, SYN, Segment, Wire, client_hello, client_side, extensions, full_answer, records, resumed_answer,
+    server_hello,
 };
 use crate::common::{items, report_of};
 use reshake_core::engine::Engine;
@@ -49,6 +50,31 @@ fn rest(wire: &mut Wire, hello: &[u8], random: u32) {
     );
     let server_end = wire.stream(1, false, 2000, &full_answer(random, &[]), 1400);
     wire.close(1, client_end, server_end);
+}
+
+#[test]
+fn a_capture_that_begins_inside_the_client_hello_shows_the_rest_of_the_connection() {
+    let _alone = alone();
+    let hello = hello(7);
+    let stream = client_side(&hello, false);
+    // The rest of the hello stands in a segment of its own, and nothing tells where the stream begins until all is read.
+    let seen = records(22, &hello).len() / 2;
+    let mut wire = wire();
+    send(
+        &mut wire,
+        true,
+        ACK,
+        1000 + u32::try_from(seen).expect("short"),
+        2000,
+        &stream[seen..records(22, &hello).len()],
+    );
+    let server_end = wire.stream(1, false, 2000, &resumed_answer(8), 1400);
+    let said = records(22, &hello).len();
+    let from = 1000 + u32::try_from(said).expect("short");
+    let client_end = wire.stream(1, true, from, &stream[said..], 1400);
+    wire.close(1, client_end, server_end);
+    let (told, others) = outcomes(wire.finish());
+    assert_eq!((told, others), (vec!["resumed".to_owned()], 0));
 }
 
 #[test]

@@ -331,14 +331,6 @@ pub enum Encapsulation {
     Capwap,
 }
 
-impl Encapsulation {
-    /// Whether it bears copies of packets to whoever captures them: one way, whatever way the packets went.
-    #[must_use]
-    pub const fn is_for_a_sniffer(&self) -> bool {
-        matches!(self, Self::Tzsp)
-    }
-}
-
 impl fmt::Display for Encapsulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -184,11 +184,15 @@ impl<T> Flow<T> {
     }
 
     /// By how many bytes a segment acknowledges more of the other side than was delivered of it, or less: whoever sent it had
-    /// so much (RFC 9293 §3.4). `None` where it does not say, or the other side's stream has no beginning yet.
+    /// so much (RFC 9293 §3.4). `None` where it does not say, or it is not known where the other side's stream begins.
     #[inline]
     #[must_use]
     pub fn acknowledges(&self, direction: Direction, segment: &Segment<'_>) -> Option<i32> {
-        let expected = self.half(direction.opposite()).assembler.expected()?;
+        let (half, other) = (self.half(direction), self.half(direction.opposite()));
+        // Whoever opened the connection acknowledged a SYN first, though that may stand further on in the file.
+        let opened = half.syn.is_some() && !half.answers;
+        let begins = || half.first_acknowledged.filter(|_| opened);
+        let expected = other.assembler.expected().or_else(begins)?;
         segment.flags.ack().then(|| segment.ack.distance(expected))
     }
 
@@ -343,12 +347,7 @@ impl<T> Flow<T> {
         }
         self.touched = true;
         self.note_span(at);
-        if self.outer.is_empty() && !segment.path.outer.is_empty() {
-            self.outer = segment.path.outer.into();
-            if direction == Direction::ToClient {
-                turn(&mut self.outer);
-            }
-        }
+        self.note_outer(direction, segment.path.outer);
         if self.half_mut(direction).is_copy(segment, at) {
             self.copies = self.copies.saturating_add(1);
             return false;
@@ -389,6 +388,26 @@ impl<T> Flow<T> {
             frame: self.last.frame.max(at.frame),
             time: self.last.time.max(at.time),
         };
+    }
+
+    /// Takes the outer headers of the first packet that has any. Those of the client's packets count: what copies packets for
+    /// whoever captures them sends both directions the same way.
+    fn note_outer(&mut self, direction: Direction, outer: &[Wrapping]) {
+        if outer.is_empty() {
+            return;
+        }
+        if self.outer.is_empty() {
+            self.outer = outer.into();
+            if direction == Direction::ToClient {
+                turn(&mut self.outer);
+            }
+        } else if direction == Direction::ToServer && *self.outer != *outer {
+            let mut other_way = self.outer.clone();
+            turn(&mut other_way);
+            if *other_way == *outer {
+                self.outer = other_way;
+            }
+        }
     }
 
     fn observe_data(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
@@ -589,12 +608,10 @@ impl<T> Flow<T> {
     }
 }
 
-/// The ends of every tunnel the other way round. A copy for a sniffer goes to it from whoever makes it, whichever side of the
-/// connection speaks.
+/// The ends of every tunnel the other way round.
 pub fn turn(outer: &mut [Wrapping]) {
     outer
         .iter_mut()
-        .filter(|wrapping| !wrapping.header.is_for_a_sniffer())
         .filter_map(|wrapping| wrapping.between.as_mut())
         .for_each(|ends| ends.swap(0, 1));
 }
@@ -669,17 +686,19 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_for_a_sniffer_goes_the_same_way_whoever_speaks() {
+    fn a_mirror_that_sends_both_directions_one_way_is_told_as_its_packets_go() {
         let [mirror, sniffer] = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])];
         let outer = [Wrapping {
-            header: Encapsulation::Tzsp,
+            header: Encapsulation::Gre(None),
             between: Some([mirror, sniffer]),
         }];
-        for direction in Direction::BOTH {
+        for first in Direction::BOTH {
             let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
-            let mut first = segment(1000, 0, 0x10, b"x");
-            first.path.outer = &outer;
-            flow.observe(direction, &first, at(1));
+            for (number, direction) in (1_u32..).zip([first, first.opposite()]) {
+                let mut said = segment(1000 * number, 0, 0x10, b"x");
+                said.path.outer = &outer;
+                flow.observe(direction, &said, at(number.into()));
+            }
             assert_eq!(flow.outer[0].between, Some([mirror, sniffer]));
         }
     }
@@ -692,6 +711,14 @@ mod tests {
             flow.acknowledges(Direction::ToServer, &data),
             None,
             "nothing was seen of it"
+        );
+        flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1));
+        flow.observe(Direction::ToServer, &segment(1001, 9001, 0x10, b""), at(2));
+        let data = segment(1001, 9301, 0x18, b"x");
+        assert_eq!(
+            flow.acknowledges(Direction::ToServer, &data),
+            Some(300),
+            "the SYN-ACK stands further on"
         );
         flow = open();
         let told =

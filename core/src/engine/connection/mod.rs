@@ -22,6 +22,9 @@ pub(super) use end::key_origin;
 use end::transport;
 pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, unclassified};
 
+/// Places from which records are followed in what one side said.
+const MAX_TRIES: usize = 64;
+
 /// The engine's parts that a connection needs.
 pub(super) struct Context<'a> {
     pub(super) credential_store: &'a mut CredentialStore,
@@ -449,6 +452,14 @@ fn look(
     if is_news && flow.data.is_tls() && (hello_lost || (!flow.roles_known() && records(piece))) {
         return begin(flow, direction, piece, 0, Start::Middle, at, context);
     }
+    // The same where all of this side was held back before the other side's hello was known.
+    if !is_news
+        && flow.data.is_tls()
+        && !flow.roles_known()
+        && let Some(rest) = records_at_end(&bytes)
+    {
+        return begin(flow, direction, rest, 0, Start::Middle, at, context);
+    }
     let track = match found {
         StreamStart::Nothing => give_up(flow, direction, &bytes),
         _ => StreamState::Searching(bytes.into_owned(), searched),
@@ -497,6 +508,14 @@ fn records(piece: &[u8]) -> bool {
         }
     }
     !piece.is_empty()
+}
+
+/// The whole TLS records with which these bytes end.
+fn records_at_end(bytes: &[u8]) -> Option<&[u8]> {
+    let at_a_header = |rest: &&[u8]| matches!(rest, [20..=23, 3, 0..=3, ..]);
+    let rests = (0..bytes.len()).filter_map(|at| bytes.get(at..));
+    // Bytes that look like headers everywhere are no reason to follow them from each.
+    rests.filter(at_a_header).take(MAX_TRIES).find(|rest| records(rest))
 }
 
 /// TLS begins at `offset` of `bytes`, which end with the packet at `at`.
