@@ -8,8 +8,8 @@ use reshake::capture::{Stream, from_reader};
 /// Frames read of one input: a few bytes of gzip can make a gigabyte of them.
 const MAX_FRAMES: usize = 5_000;
 
-/// A frame as it stands in a file, but for its number.
-type Frame = (i64, u16, u32, Vec<u8>);
+/// A frame as it stands in a file: its number, then what a copy has of it, too. Frames that cannot be read count as well.
+type Frame = (u64, (i64, u16, u32, Vec<u8>));
 
 /// Which frames are kept, and whether as an excerpt.
 struct Picked {
@@ -59,18 +59,16 @@ pub fn copies(data: &[u8]) {
     let Ok(copied) = copy(stream, &picked, &mut out) else {
         return;
     };
-    let kept: Vec<&Frame> = (1..)
-        .zip(&original)
-        .filter(|(number, _)| picked.keeps(*number))
-        .map(|(_, frame)| frame)
-        .collect();
+    let kept = original.iter().filter(|(number, _)| picked.keeps(*number));
+    let kept: Vec<_> = kept.map(|(_, frame)| frame).collect();
     let copy = frames(&out).unwrap_or_default();
+    let copy: Vec<_> = copy.iter().map(|(_, frame)| frame).collect();
     // Frames of which nobody knows whose they are stay out of an excerpt.
     if copied.left_out == 0 {
-        assert_eq!(copy.iter().collect::<Vec<_>>(), kept, "other frames");
+        assert_eq!(copy, kept, "other frames");
     } else {
         assert!(
-            copy.iter().all(|frame| kept.contains(&frame)),
+            copy.iter().all(|frame| kept.contains(frame)),
             "a frame that is not of the original"
         );
     }
@@ -80,12 +78,13 @@ fn frames(file: &[u8]) -> Option<Vec<Frame>> {
     let mut source = from_reader("fuzz", Box::new(Cursor::new(file.to_vec())), None, 0).ok()?;
     let mut frames = Vec::new();
     while let Some(packet) = source.next() {
-        frames.push((
+        let frame = (
             packet.time.nanos(),
             packet.link.0,
             packet.original_len,
             packet.data.to_vec(),
-        ));
+        );
+        frames.push((packet.frame.frame(), frame));
         if frames.len() >= MAX_FRAMES {
             break;
         }
