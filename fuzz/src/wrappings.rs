@@ -117,7 +117,7 @@ fn framed(built: Built) -> Vec<u8> {
 /// Tunnels in UDP are believed where a frame of a common type stands in them: before any other stands a VLAN tag.
 fn common(built: Built, kind: u8, names: &mut Vec<Encapsulation>) -> Built {
     match &built {
-        Built::Frame(frame) if matches!(kind % 20, 8..=12) && !matches!(frame[12..14], [8, 0] | [0x81, 0]) => {
+        Built::Frame(frame) if matches!(kind % 20, 8..=12) && !matches!(frame[12..14], [8 | 0x81, 0]) => {
             names.push(Encapsulation::Vlan(1));
             tagged(built, [0x81, 0], &[0, 1])
         }
@@ -209,7 +209,7 @@ fn wrap(built: Built, kind: u8, f: [u8; 8]) -> (Built, Encapsulation) {
             )
         }
         10 => {
-            let header = [f[0] & 3 | 12, 0, 0, 3, f[1], f[2], f[3], 0];
+            let header = [f[0] & 3 | 0x0c, 0, 0, 3, f[1], f[2], f[3], 0];
             (
                 udp(4790, &[&header[..], &framed(built)].concat()),
                 Encapsulation::VxlanGpe(number),
