@@ -7,14 +7,22 @@
 //! Beside "no panic" every target asserts what must hold for any input: progress, bounds, and that the same bytes in
 //! other pieces mean the same.
 
+#[path = "certificates.rs"]
+mod certificates;
 #[path = "conversation.rs"]
 mod conversation;
+#[path = "copies.rs"]
+mod copies;
 #[path = "datagrams.rs"]
 mod datagrams;
+#[path = "documents.rs"]
+mod documents;
 #[path = "dtls.rs"]
 mod dtls;
 #[path = "farm.rs"]
 mod farm;
+#[path = "wrappings.rs"]
+mod wrappings;
 
 use std::hint::black_box;
 use std::io::Cursor;
@@ -38,27 +46,36 @@ const KEPT: usize = 16 << 10;
 /// What takes the fuzzer's bytes.
 pub type Target = fn(&[u8]);
 
+pub use certificates::certificate;
 pub use conversation::{conversation, seed_of as conversation_seed};
+pub use copies::copies;
 pub use datagrams::quic_datagrams;
+pub use documents::{joined, rules};
 pub use dtls::dtls_datagrams;
 pub use farm::{report, verdicts};
+pub use wrappings::wrappings;
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("assembler", assembler),
+    ("certificate", certificate),
     ("compressed", compressed),
     ("conversation", conversation),
+    ("copies", copies),
     ("decode", decode),
     ("dtls_datagrams", dtls_datagrams),
     ("engine", engine),
     ("hello", hello),
+    ("joined", joined),
     ("keys", keys),
     ("pcap", pcap),
     ("pcapng", pcapng),
     ("quic_datagrams", quic_datagrams),
     ("record", record),
     ("report", report),
+    ("rules", rules),
     ("verdicts", verdicts),
+    ("wrappings", wrappings),
 ];
 
 /// A classic capture file.

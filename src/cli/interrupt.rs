@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a shell reports of a process that Ctrl-C ended: 128 and the number of SIGINT.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// A flag that SIGUSR1 sets: the wish to see a report.
 ///

@@ -11,8 +11,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStdin, Command, Stdio};
 
-/// Pairs of addresses and ports of a command that are recorded; the table of the kernel takes no more.
-const MAX_PAIRS: u32 = 1_000_000;
+/// Pairs of addresses and ports of a command that are recorded; the table of the kernel takes no more of a family.
+pub const MAX_PAIRS: u32 = 1_000_000;
+/// Counts the packets of the command whose pair had no room any more.
+const UNNOTED: &str = "unnoted";
 
 /// Where nft looks for control groups.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -104,6 +106,19 @@ impl ControlGroup {
         }
     }
 
+    /// Packets that were sent and not recorded, because there was no room for their pairs; `None` where nobody can say.
+    #[must_use]
+    pub fn unnoted(&self) -> Option<u64> {
+        let name = self.path.file_name()?;
+        let listed = Command::new("nft")
+            .args(["list", "counter", "inet"])
+            .arg(name)
+            .arg(UNNOTED)
+            .stderr(Stdio::null())
+            .output();
+        counted(&String::from_utf8_lossy(&listed.ok()?.stdout))
+    }
+
     /// Moves this process into the group, so that what it starts is born there.
     ///
     /// # Errors
@@ -127,6 +142,13 @@ impl Drop for ControlGroup {
         self.signal = None;
         let _ = self.keeper.wait();
     }
+}
+
+/// The number of packets in what nft says of a counter.
+fn counted(listed: &str) -> Option<u64> {
+    let mut words = listed.split_whitespace();
+    words.find(|word| *word == "packets")?;
+    words.next()?.parse().ok()
 }
 
 fn join(group: &Path) -> Result<(), String> {
@@ -185,6 +207,8 @@ fn rules(name: &str, group: &str, log: u16) -> String {
         let (forth, back) = (forth(ip), back(ip));
         let own = format!("{ports} socket cgroupv2 level 1 \"{group}\"");
         noting += &[&own, " add @", set, " { ", &forth, " }\n"].concat();
+        // A set that is full takes no more, and says nothing.
+        noting += &[&own, " ", &forth, " != @", set, " counter name ", UNNOTED, "\n"].concat();
         // Loopback has both directions on the way out: on the way in they would come twice.
         sent += &[
             ports, " ", &forth, " @", set, " ", &log, "\n", ports, " ", &back, " @", set, " ", &log, "\n",
@@ -193,7 +217,7 @@ fn rules(name: &str, group: &str, log: u16) -> String {
         received += &["iifname != \"lo\" ", ports, " ", &back, " @", set, " ", &log, "\n"].concat();
     }
     format!(
-        "table inet {name} {{\n{sets}\
+        "table inet {name} {{\ncounter {UNNOTED} {{ }}\n{sets}\
          chain sent {{ type filter hook output priority mangle; policy accept;\n{noting}{sent}}}\n\
          chain received {{ type filter hook input priority mangle; policy accept;\n{received}}}\n}}\n"
     )
@@ -219,6 +243,13 @@ mod tests {
         assert_eq!(home(root, deep), Some(root.join("user.slice/session-2.scope")));
         assert_eq!(home(root, "0::/\n"), Some(root.join("")));
         assert_eq!(home(root, "8:pids:/\n"), None);
+    }
+
+    #[test]
+    fn packets_are_counted_as_nft_tells() {
+        let listed = "table inet reshake-7 {\n\tcounter unnoted {\n\t\tpackets 12 bytes 720\n\t}\n}\n";
+        assert_eq!(counted(listed), Some(12));
+        assert_eq!(counted("Error: No such file or directory"), None);
     }
 
     #[test]

@@ -14,18 +14,24 @@ mod namespace;
 use std::io;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::capture::{Pause, Recorded, Rotation, Source};
 
 pub use folder::Folder;
-pub use group::ControlGroup;
+pub use group::{ControlGroup, MAX_PAIRS};
 pub use namespace::{PROGRAM, namespace};
 
 /// Packets between two looks whether the command has ended.
 const PACKETS_PER_LOOK: u32 = 256;
 /// How long packets are waited for once the command has ended: its last FIN and what answers it are still on their way.
 const GRACE: Duration = Duration::from_millis(300);
+/// Time between two looks where no packets come any more.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Packets on their way into a file while commands run.
 pub struct Recording {
@@ -42,19 +48,24 @@ impl Recording {
         Ok(Self { source })
     }
 
-    /// Takes in packets until a command ends.
+    /// Takes in packets until a command ends. It is asked to end (SIGTERM) once `ending` says so.
     ///
     /// # Errors
     /// When it cannot be waited for.
-    pub fn watch(&mut self, child: &mut Child) -> io::Result<ExitStatus> {
+    pub fn watch(&mut self, child: &mut Child, ending: &dyn Fn() -> bool) -> io::Result<ExitStatus> {
+        let mut asked = false;
         loop {
             self.take(PACKETS_PER_LOOK);
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
             }
+            if !asked && ending() {
+                asked = true;
+                ask_to_end(child);
+            }
             if self.is_over() {
                 // Nothing more can be captured; the command is not to suffer from it.
-                return child.wait();
+                thread::sleep(LOOK);
             }
         }
     }
@@ -84,12 +95,20 @@ impl Recording {
     }
 }
 
+/// It has not been waited for: its number is still its own.
+fn ask_to_end(child: &Child) {
+    if let Ok(number) = i32::try_from(child.id()) {
+        let _ = kill(Pid::from_raw(number), Signal::SIGTERM);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::capture::SourceError;
     use reshake_core::net::capture::CaptureFormat;
     use reshake_core::net::{Capture, Packet, Timestamp};
+    use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
     /// A source that never has a packet, or has come to its end.
@@ -126,9 +145,24 @@ mod tests {
             };
             let mut recording = Recording::new(Box::new(silent), &folder.file("packets.pcapng")).expect("a file");
             let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().expect("a shell");
-            let status = recording.watch(&mut child).expect("its end");
+            let status = recording.watch(&mut child, &|| false).expect("its end");
             assert_eq!(status.code(), Some(7));
             let _ = recording.finish();
+        }
+    }
+
+    #[test]
+    fn a_command_is_asked_to_end_whatever_becomes_of_the_capture() {
+        for over in [false, true] {
+            let folder = Folder::new().expect("a temporary folder");
+            let silent = Silent {
+                capture: Capture::new("silent", CaptureFormat::Live),
+                over,
+            };
+            let mut recording = Recording::new(Box::new(silent), &folder.file("packets.pcapng")).expect("a file");
+            let mut child = Command::new("sleep").arg("600").spawn().expect("it runs");
+            let status = recording.watch(&mut child, &|| true).expect("its end");
+            assert_eq!(status.signal(), Some(15));
         }
     }
 }

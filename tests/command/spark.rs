@@ -5,19 +5,23 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::packets::{RawPacket, parse, read, write};
+use crate::common::packets::{RawPacket, read, write};
 use crate::common::{fixture, items, root, text};
 use assert_cmd::cargo::cargo_bin;
+use reshake_core::net::{Decoded, FrameDecoder, FrameRef, LinkType, Packet, Timestamp};
 use serde_json::Value;
 
 /// Captures that are shared out: sessions that are not shared between backends, a failover, one service under two
-/// names, tickets of TLS 1.3, and both legs of a balancer.
-const FIXTURES: [&str; 5] = [
+/// names, tickets of TLS 1.3, both legs of a balancer, QUIC servers that were started anew, and DTLS beside TLS.
+const FIXTURES: [&str; 8] = [
     "captures/quickstart",
     "reasons/failover-no-shared-state",
     "reasons/sni-mismatch",
     "captures/stek-not-shared-tls13",
     "captures/balancer-both-legs",
+    "captures/quic-restart",
+    "captures/quic-ngtcp2",
+    "captures/dtls12",
 ];
 
 /// The Python to use, where it can run Spark; why not, where it cannot.
@@ -42,8 +46,8 @@ fn shared_out(folder: &Path) -> Vec<PathBuf> {
     for name in FIXTURES {
         let all = read(fixture(name).path());
         let mut parts = [Vec::<RawPacket>::new(), Vec::new()];
-        for (packet, parsed) in all.iter().zip(parse(&all)) {
-            let place = parsed.map_or(0, |parsed| usize::from(parsed.client().port / 2 % 2));
+        for (packet, port) in all.iter().zip(client_ports(&all)) {
+            let place = port.map_or(0, |port| usize::from(port / 2 % 2));
             parts[place].push(packet.clone());
         }
         for (part, number) in parts.iter().zip(0..) {
@@ -54,6 +58,27 @@ fn shared_out(folder: &Path) -> Vec<PathBuf> {
         }
     }
     paths
+}
+
+/// The port of the client in each packet of TCP or UDP: the higher one.
+fn client_ports(all: &[RawPacket]) -> Vec<Option<u16>> {
+    let mut decoder = FrameDecoder::new();
+    let ports = all.iter().zip(1..).map(|(packet, frame)| {
+        let decoded = decoder.decode(&Packet {
+            frame: FrameRef::new(0, frame),
+            time: Timestamp::from_nanos(packet.time),
+            link: LinkType(packet.link),
+            interface: 0,
+            data: &packet.data,
+            original_len: packet.original_len,
+        });
+        match decoded {
+            Decoded::Segment(segment) => Some(segment.source.port.max(segment.destination.port)),
+            Decoded::Datagram(datagram) => Some(datagram.source.port.max(datagram.destination.port)),
+            _ => None,
+        }
+    });
+    ports.collect()
 }
 
 /// What is stated of each connection, but for its number among those of one group.
@@ -99,7 +124,13 @@ fn spark_over_shared_out_captures_gives_the_verdicts_of_one_run() {
         .expect("reshake runs");
     let local: Value = serde_json::from_slice(&local.stdout).expect("a report");
     let local = verdicts(items(&local, "connections").iter().cloned());
-    assert!(local.len() > 40, "only {} connections", local.len());
+    assert!(local.len() > 50, "only {} connections", local.len());
+    for transport in ["tcp", "quic", "dtls"] {
+        assert!(
+            local.values().any(|connection| connection["transport"] == transport),
+            "{transport}"
+        );
+    }
     assert_eq!(spread.keys().collect::<Vec<_>>(), local.keys().collect::<Vec<_>>());
     for (id, connection) in &local {
         assert_eq!(&spread[id], connection, "{id}");

@@ -126,6 +126,8 @@ fn write_seeds() {
     write_key_seeds();
     write_program_seeds();
     write_datagram_seeds();
+    write_wrapping_seeds();
+    write_document_seeds();
     let chosen = fixtures().into_iter().filter(|fixture| fixture.paths.len() == 1);
     for fixture in chosen {
         let folder = fixture.folder();
@@ -172,6 +174,55 @@ fn write_program_seeds() {
     for index in 0..30 {
         fs::write(folder.join(format!("seed-{index}")), fuzz::conversation_seed(index)).expect("written");
     }
+}
+
+/// Each wrapping by itself and inside another; the first bytes of certificates.
+fn write_wrapping_seeds() {
+    let folder = corpus("wrappings");
+    fs::create_dir_all(&folder).expect("a folder");
+    for kind in 0..20_u8 {
+        let step = |kind: u8| [kind, 0xff, 0x0f, kind, 4, 5, 6, 7, 8];
+        let two = [&step(kind)[..], &step(kind.wrapping_add(7) % 20), &[0, 90]].concat();
+        fs::write(folder.join(format!("seed-{kind}")), two).expect("written");
+    }
+    fs::write(folder.join("seed-log"), [0x80, 60]).expect("written");
+    let folder = corpus("certificate");
+    fs::create_dir_all(&folder).expect("a folder");
+    for how in 0..4 {
+        let seed = [27, 1, 28, 23, 59, 58, how, 0x31, 2, 5, 0, 0x30, 0];
+        fs::write(folder.join(format!("seed-{how}")), seed).expect("written");
+    }
+}
+
+/// Files to be copied, facts to be joined, rules, and a report to compare with.
+fn write_document_seeds() {
+    let write = |target: &str, name: &str, seed: &[u8]| {
+        let folder = corpus(target);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(format!("seed-{name}")), seed).expect("written");
+    };
+    for (name, how) in [
+        ("pcapng-simple", 0),
+        ("pcapng-two-sections", 1),
+        ("pcap-ns-be", 0),
+        ("dtls12", 1),
+    ] {
+        let file = crate::common::fixture(&format!("captures/{name}")).bytes();
+        write("copies", name, &cut([&[0x5b, how][..], &file].concat()));
+    }
+    for name in ["ssl30", "dtls12", "quic"] {
+        let bytes = crate::common::fixture(&format!("captures/{name}")).bytes();
+        let source = crate::common::source_of_bytes("seed", bytes, 0).expect("a capture");
+        let facts = crate::common::joined::facts_of(vec![source]);
+        let lines: Vec<&[u8]> = facts.split(|byte| *byte == b'\n').take(2).collect();
+        write("joined", name, &lines.join(&b'\n'));
+    }
+    write("rules", "begin", &[b"\0", reshake::check::begin().as_bytes()].concat());
+    let rules = "min-resumption-rate = 80%\nmust-resume = \"2+\"\nforbid-reason = [\"stek-changed\"]\n[each.service]\nmax-unclear = 0.5\n\
+                 [[part]]\nwhere = \"sni = a.example\"\nmax-ticket-lifetime = \"1500ms\"\n";
+    write("rules", "scopes", &[b"\0", rules.as_bytes()].concat());
+    let report = crate::common::report_of_bytes(vec![crate::common::fixture("captures/dtls12").bytes()]).to_string();
+    write("rules", "report", &[b"\x01", report.as_bytes()].concat());
 }
 
 /// The datagrams of whole connections: cut, no Initial would open.

@@ -8,6 +8,8 @@ use super::block::{Block, kind};
 /// A longer block is damage; the analysis believes none either.
 const MAX_BLOCK: usize = 64 << 20;
 const SMALLEST_BLOCK: usize = 12;
+/// Behind damage only blocks up to this length are believed.
+const RESYNC_LIMIT: usize = 1 << 20;
 
 /// A stream of blocks.
 pub(super) struct Blocks {
@@ -30,7 +32,7 @@ impl Blocks {
     /// The next whole block; `None` at the end, also where the last block is cut off. `frames` were before it.
     pub(super) fn next(&mut self, frames: u64) -> Result<Option<Block>, CopyError> {
         let mut bytes = vec![0; SMALLEST_BLOCK];
-        if !self.fill(&mut bytes, 0)? {
+        if self.fill(&mut bytes, 0)? < SMALLEST_BLOCK {
             return Ok(None);
         }
         let damaged = |it: &Self| CopyError::Damaged {
@@ -43,20 +45,9 @@ impl Blocks {
             return Err(damaged(self));
         };
         if u32::from_le_bytes(first) == kind::SECTION {
-            self.big_endian = match third {
-                [0x1a, 0x2b, 0x3c, 0x4d] => true,
-                [0x4d, 0x3c, 0x2b, 0x1a] => false,
-                _ => return Err(damaged(self)),
-            };
+            self.big_endian = section_order(third).ok_or_else(|| damaged(self))?;
         }
-        let big_endian = self.big_endian;
-        let number = move |bytes: [u8; 4]| {
-            if big_endian {
-                u32::from_be_bytes(bytes)
-            } else {
-                u32::from_le_bytes(bytes)
-            }
-        };
+        let number = number_in(self.big_endian);
         let (kind, stated) = (number(first), number(length));
         // Some writers leave the padding out of the length.
         let size = (stated as usize).next_multiple_of(4);
@@ -64,8 +55,14 @@ impl Blocks {
             return Err(damaged(self));
         }
         bytes.resize(size, 0);
-        if !self.fill(&mut bytes, SMALLEST_BLOCK)? {
-            return Ok(None);
+        let filled = self.fill(&mut bytes, SMALLEST_BLOCK)?;
+        if filled < size {
+            let rest = bytes.get(..filled).unwrap_or_default();
+            return if holds_block(rest, self.big_endian) {
+                Err(damaged(self))
+            } else {
+                Ok(None)
+            };
         }
         if word(&bytes, size - 4).map(number) != Some(stated) {
             return Err(damaged(self));
@@ -74,15 +71,15 @@ impl Blocks {
         Ok(Some(Block::of(kind, self.big_endian, bytes)))
     }
 
-    /// Fills `space` from `at` on; `false` when the input ends before.
-    fn fill(&mut self, space: &mut [u8], mut at: usize) -> Result<bool, CopyError> {
+    /// Fills `space` from `at` on, as far as the input goes; how much of it is full then.
+    fn fill(&mut self, space: &mut [u8], mut at: usize) -> Result<usize, CopyError> {
         while let Some(rest) = space.get_mut(at..).filter(|rest| !rest.is_empty()) {
             match self.bytes.read(rest) {
-                Ok(0) => return Ok(false),
+                Ok(0) => return Ok(at),
                 Ok(count) => at += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What a compressed file that was cut still gave was read; the last block is cut with it.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(at),
                 Err(cause) => {
                     return Err(CopyError::Read {
                         path: self.path.clone(),
@@ -92,6 +89,88 @@ impl Blocks {
                 }
             }
         }
-        Ok(true)
+        Ok(at)
+    }
+}
+
+/// Whether a section is big-endian, by its magic number.
+const fn section_order(magic: [u8; 4]) -> Option<bool> {
+    match magic {
+        [0x1a, 0x2b, 0x3c, 0x4d] => Some(true),
+        [0x4d, 0x3c, 0x2b, 0x1a] => Some(false),
+        _ => None,
+    }
+}
+
+fn number_in(big_endian: bool) -> fn([u8; 4]) -> u32 {
+    if big_endian {
+        u32::from_be_bytes
+    } else {
+        u32::from_le_bytes
+    }
+}
+
+/// Whether whole blocks stand in what looks like the beginning of the last one: its length is wrong, and the analysis reads
+/// them.
+fn holds_block(rest: &[u8], big_endian: bool) -> bool {
+    let mut places = (4..rest.len()).step_by(4);
+    places.any(|at| is_block(rest.get(at..).unwrap_or_default(), big_endian))
+}
+
+/// Whether a whole block stands here, as the analysis looks for one behind damage.
+fn is_block(bytes: &[u8], big_endian: bool) -> bool {
+    let word = |at: usize| bytes.get(at..)?.first_chunk::<4>().copied();
+    let (Some(first), Some(length)) = (word(0), word(4)) else {
+        return false;
+    };
+    let order = match u32::from_le_bytes(first) {
+        kind::SECTION => word(8).and_then(section_order),
+        _ => Some(big_endian),
+    };
+    let Some(number) = order.map(number_in) else {
+        return false;
+    };
+    let size = number(length) as usize;
+    let plausible = (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size) && size.is_multiple_of(4);
+    kind::KNOWN.contains(&number(first)) && plausible && word(size - 4) == Some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(kind: u32, stated: u32) -> Vec<u8> {
+        [kind, stated, 0, 0, stated].map(u32::to_le_bytes).concat()
+    }
+
+    fn section() -> Vec<u8> {
+        [kind::SECTION, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28]
+            .map(u32::to_le_bytes)
+            .concat()
+    }
+
+    /// How many blocks there are, and whether they end in damage.
+    fn walked(file: Vec<u8>) -> (usize, bool) {
+        let mut blocks = Blocks::new("file", Box::new(io::Cursor::new(file)));
+        let mut count = 0;
+        loop {
+            match blocks.next(0) {
+                Ok(Some(_)) => count += 1,
+                Ok(None) => return (count, false),
+                Err(_) => return (count, true),
+            }
+        }
+    }
+
+    #[test]
+    fn a_last_block_that_is_cut_is_left_out_and_one_with_a_wrong_length_is_damage() {
+        let whole = [section(), block(5, 20), block(6, 20)].concat();
+        assert_eq!(walked(whole.clone()), (3, false));
+        for cut in 1..20 {
+            assert_eq!(walked(whole[..whole.len() - cut].to_vec()), (2, false), "{cut}");
+        }
+        // The length reaches beyond the end of the file, and another block stands behind it.
+        let wrong = [section(), block(5, 2000), block(6, 20)].concat();
+        assert_eq!(walked(wrong), (1, true));
     }
 }

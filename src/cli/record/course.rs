@@ -3,19 +3,20 @@
 
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::unistd::User;
 
 use super::super::args::record::RecordArgs;
-use super::super::{Done, Status, complain, interrupt};
+use super::super::{Done, Status, complain};
 use super::answer::{Judged, Rulebook, answer};
 use super::files::Files;
+use super::signals::Signals;
 use super::way::{Chosen, choose, outside};
 use crate::capture::Source;
 use crate::capture::device::Device;
-use crate::record::{ControlGroup, Recording};
+use crate::record::{ControlGroup, MAX_PAIRS, Recording};
 
 /// What `env` and shells say of a command that is not there, and of one that cannot be started.
 const NOT_FOUND: u8 = 127;
@@ -56,14 +57,15 @@ fn record(
     if let Some(group) = &mut group {
         group.remove_at_the_end(files.folder());
     }
-    let stop = interrupt::stop().map_err(|error| failed(format!("signals cannot be caught: {error}")))?;
+    let inside = arguments.inside.as_deref().map(Path::new);
+    let signals = Signals::catch(files.folder(), inside).map_err(failed)?;
     let mut recording = Recording::new(Box::new(device), files.packets()).map_err(failed)?;
     let mut command = command(arguments, &files).map_err(|line| {
         complain(&line);
         Status::Usage
     })?;
-    let ended = repeat(arguments, &mut command, group.as_ref(), &mut recording, &stop).map_err(failed)?;
-    let broken = finish(recording);
+    let ended = repeat(arguments, &mut command, group.as_ref(), &mut recording, &signals).map_err(failed)?;
+    let broken = finish(recording, group.as_ref());
     files.keep(arguments).map_err(failed)?;
     files.give_rights_up().map_err(failed)?;
     let status = match answer(arguments, coloured, rules, &mut files)? {
@@ -80,8 +82,15 @@ fn record(
 }
 
 /// Takes in the last packets, and says what is missing; whether the capture broke off.
-fn finish(recording: Recording) -> bool {
+fn finish(recording: Recording, group: Option<&ControlGroup>) -> bool {
     let captured = recording.finish();
+    let unnoted = group.and_then(ControlGroup::unnoted).unwrap_or(0);
+    if unnoted > 0 {
+        complain(&format!(
+            "record: COMMAND used more than {MAX_PAIRS} pairs of addresses and ports; the connections beyond are not in the \
+             report ({unnoted} packets sent on them, and what answered)"
+        ));
+    }
     let lost = captured.capture().dropped.unwrap_or(0);
     if lost > 0 {
         complain(&format!(
@@ -107,17 +116,17 @@ fn repeat(
     command: &mut Command,
     group: Option<&ControlGroup>,
     recording: &mut Recording,
-    stop: &AtomicBool,
+    signals: &Signals,
 ) -> Result<u8, String> {
     let mut first = 0;
     for _ in 0..arguments.repeat {
         group.map_or(Ok(()), ControlGroup::enter)?;
         let started = command.spawn();
         group.map_or(Ok(()), ControlGroup::leave)?;
-        let ended = started.and_then(|mut child| recording.watch(&mut child));
+        let ended = started.and_then(|mut child| recording.watch(&mut child, &|| signals.ending()));
         let status = ended.map_or_else(|error| unstarted(arguments, &error), code);
         first = if first == 0 { status } else { first };
-        if stop.load(Ordering::Relaxed) || status == NOT_FOUND || status == NOT_STARTED {
+        if signals.stop() || status == NOT_FOUND || status == NOT_STARTED {
             break;
         }
     }

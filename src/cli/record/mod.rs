@@ -7,6 +7,8 @@ mod course;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod files;
 #[cfg(all(feature = "live", target_os = "linux"))]
+mod signals;
+#[cfg(all(feature = "live", target_os = "linux"))]
 mod way;
 
 #[cfg(all(feature = "live", target_os = "linux"))]

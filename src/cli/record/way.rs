@@ -1,17 +1,21 @@
 //! How COMMAND's packets are told from others', as far as this machine and these rights go.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 
 use nix::unistd::geteuid;
 
 use super::super::args::record::{RecordArgs, Way};
-use super::super::{Status, complain, interrupt};
+use super::super::{Status, complain};
+use super::signals::Signals;
 use crate::capture::device::{Device, DeviceOptions};
 use crate::record::{ControlGroup, Folder, PROGRAM, namespace};
 
 /// Tries to find a log group of netfilter that nobody holds.
 const TRIES: u16 = 16;
+/// What packets of a network namespace go through.
+const TUNNEL: &str = "/dev/net/tun";
 /// Bytes of the buffer for packets that wait.
 const BUFFER: u32 = 64 << 20;
 
@@ -49,12 +53,23 @@ pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
             "record: {line} (root takes nft, cgroup v2, and the capabilities NET_ADMIN and NET_RAW; any other user pasta, \
              of the package passt; where nothing else runs, --way any takes NET_RAW alone)"
         )),
-        Err(_) if found(PROGRAM) => Ok(Chosen::Namespace),
+        Err(_) if found(PROGRAM) => tunnel().map(|()| Chosen::Namespace),
         Err(_) => Err(
             "record: capturing needs rights: run it with sudo, or install pasta (package passt), with which it needs none"
                 .to_owned(),
         ),
     }
+}
+
+/// Whether pasta can open what it needs. Old ones end where they cannot, and leave a process behind that waits for ever.
+fn tunnel() -> Result<(), String> {
+    let opened = File::options().read(true).write(true).open(TUNNEL);
+    opened.map(drop).map_err(|error| {
+        format!(
+            "record: {TUNNEL} cannot be opened ({error}), which recording without rights takes; run it with sudo, or let \
+             everybody open it as most machines do (chmod 666 {TUNNEL})"
+        )
+    })
 }
 
 /// Whether PATH has such a program.
@@ -115,8 +130,8 @@ pub(super) fn outside() -> Status {
          pasta, so backends cannot be told apart; COMMAND sees itself as root",
     );
     // Ctrl-C is for COMMAND; what it did until then is still reported.
-    let _ = interrupt::stop();
-    let ended = namespace(given);
+    let signals = Signals::catch(folder.path(), None);
+    let ended = signals.map_err(io::Error::other).and_then(|_| namespace(given));
     let status = fs::read_to_string(&told).ok().and_then(|text| text.parse().ok());
     match (status, ended) {
         (Some(status), _) => Status::Command(status),
@@ -124,8 +139,8 @@ pub(super) fn outside() -> Status {
         // Whoever is inside says what is wrong, and makes the file first.
         (None, Ok(_)) if told.exists() => Status::Unreadable,
         (None, Ok(status)) => failed(format!(
-            "record: pasta could not make a network namespace ({status}); it takes user namespaces and /dev/net/tun; run it \
-             with sudo instead"
+            "record: pasta could not make a network namespace ({status}); it takes user namespaces, /dev/net/tun and a route to \
+             elsewhere; run it with sudo instead"
         )),
     }
 }

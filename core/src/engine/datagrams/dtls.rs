@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use hashbrown::{HashMap, HashSet};
 
 use super::{DatagramEngine, DatagramLimits};
-use crate::dtls::{DtlsRecord, Fit, Number, Opens, opens, records};
+use crate::dtls::{Fit, Number, Opens, opens, records};
 use crate::net::{At, Datagram, Endpoint, FrameRef, Notice, Timestamp};
 use crate::tcp::Direction;
 use copies::{Copies, is_unique};
@@ -222,35 +222,38 @@ impl DtlsTable {
         self.pairs.len() + self.shadows
     }
 
-    /// Hands every record of a datagram to the association that it fits.
+    /// Hands the records of a datagram to the association that they fit. All are of one: each datagram is made by one side of
+    /// one association, and what names none of itself (a Certificate, ChangeCipherSpec) is of that which its neighbours name.
     fn deliver(&mut self, pair: Pair, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) {
         let length = self.id_length(pair, datagram);
         let Some(state) = self.pairs.get(&pair) else { return };
-        let hash = state.copies.hash(datagram.payload);
+        let hash = state.copies.hash(datagram);
         let only = state.copies.original(hash);
         let only = only.filter(|_| !state.goes_on(datagram, length));
-        let mut beginning = opens(datagram.payload, datagram.cut).filter(|_| only.is_none());
-        let (mut touched, mut news) = (None, None);
+        let mut place = self.best(pair, datagram, length, only, at);
+        let beginning = opens(datagram.payload, datagram.cut).filter(|_| only.is_none() && place.is_none());
+        if let Some(by) = beginning {
+            self.begin(pair, by, datagram, at, run);
+            place = self.best(pair, datagram, length, only, at);
+        }
+        let Some(track) = place.and_then(|place| self.track(pair, place)) else {
+            return;
+        };
+        track.count(datagram, at);
+        if only.is_some() {
+            // It was heard before, as much of it as could be: once more it must change nothing, not even where what came
+            // since would let it.
+            return;
+        }
+        let mut news = None;
         for record in records(datagram.payload, datagram.cut, length) {
-            let mut place = self.best(pair, datagram, &record, only, at);
-            if let (None, Some(by)) = (place, beginning) {
-                self.begin(pair, by, datagram, at, run);
-                place = self.best(pair, datagram, &record, only, at);
-            }
-            beginning = None;
-            let Some(track) = place.and_then(|place| self.track(pair, place)) else {
+            if track.fit(datagram, &record, at) == Fit::No {
                 continue;
-            };
-            if touched.replace(place) != Some(place) {
-                track.count(datagram, at);
             }
             if let Some(new) = track.take(&record, datagram, at, run) {
                 news = Some(news.unwrap_or(false) || new);
             }
         }
-        let Some(track) = touched.flatten().and_then(|place| self.track(pair, place)) else {
-            return;
-        };
         if news == Some(false) {
             track.association.count_retransmission();
         }
@@ -259,26 +262,27 @@ impl DtlsTable {
         if let Some(moved) = moved {
             self.ids.moved.insert(moved, pair);
         }
-        if let Some(state) = self.pairs.get_mut(&pair).filter(|_| only.is_none()) {
+        if let Some(state) = self.pairs.get_mut(&pair) {
             state.copies.note(hash, first);
         }
         self.settle(pair, at, run);
     }
 
-    /// The association that the record fits best, among all or that alone which begins with the frame `only`.
+    /// The association that a datagram fits best, among all or that alone which begins with the frame `only`.
     fn best(
         &self,
         pair: Pair,
         datagram: &Datagram<'_>,
-        record: &DtlsRecord<'_>,
+        id_length: Option<usize>,
         only: Option<FrameRef>,
         at: At,
     ) -> Option<usize> {
         let tracks = self.pairs.get(&pair)?.all.iter().enumerate();
         let tracks = tracks.filter(|(_, track)| only.is_none_or(|only| track.first().1 == only));
-        let fits = tracks.map(|(place, track)| (track.association.fit(track.direction(datagram), record, at), place));
+        let fits = tracks.map(|(place, track)| (track.fit_datagram(datagram, id_length, at), place));
         fits.max().filter(|(fit, _)| *fit > Fit::No).map(|(_, place)| place)
     }
+
     fn track(&mut self, pair: Pair, place: usize) -> Option<&mut TrackedAssociation> {
         self.pairs.get_mut(&pair)?.all.get_mut(place)
     }

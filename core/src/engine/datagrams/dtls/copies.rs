@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 
 use crate::dtls::{DtlsRecord, Fragment};
-use crate::net::FrameRef;
+use crate::net::{Datagram, FrameRef};
 use crate::tls::ContentType;
 use crate::tls::names::HandshakeType;
 
@@ -27,18 +27,21 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    /// What the datagram is known by.
-    pub(super) fn hash(&self, payload: &[u8]) -> u64 {
+    /// What the datagram is known by: its bytes, and who sent them. What comes back from the other side is no copy.
+    pub(super) fn hash(&self, datagram: &Datagram<'_>) -> u64 {
+        let payload = datagram.payload;
         let read = match payload {
             [20..=22, ..] => payload,
             _ => payload.get(..OF_DATA).unwrap_or(payload),
         };
-        self.hasher.hash_one((payload.len(), read))
+        self.hasher.hash_one((datagram.source, payload.len(), read))
     }
 
-    /// The association that had the original, by its first frame.
+    /// The association that had the original, by its first frame: the latest of several, where handshakes have a datagram in
+    /// common.
     pub(super) fn original(&self, hash: u64) -> Option<FrameRef> {
-        self.seen.iter().find(|(seen, _)| *seen == hash).map(|(_, of)| *of)
+        let mut latest = self.seen.iter().rev();
+        latest.find(|(seen, _)| *seen == hash).map(|(_, of)| *of)
     }
 
     /// A datagram is of this association.

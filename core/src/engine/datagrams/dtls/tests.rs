@@ -202,6 +202,60 @@ fn a_copy_is_of_the_association_that_had_the_original() {
 }
 
 #[test]
+fn all_records_of_a_datagram_are_of_the_association_that_one_of_them_names() {
+    let mut wire = Wire::new();
+    let hello = server_hello(1, &[1; 32], &[]);
+    let flight = |sequence| {
+        let certificate = message(sequence + 1, HandshakeType::CERTIFICATE, 1, &[0, 0, 0]);
+        let done = message(sequence + 2, HandshakeType::SERVER_HELLO_DONE, 2, &[]);
+        let hello = message(sequence, HandshakeType::SERVER_HELLO, 0, &hello);
+        [hello, certificate, done].concat()
+    };
+    wire.hello(1, 1).server(1, &flight(0)).hello(1, 2);
+    // The first server sends again what the second hello has no part in; a mirror port makes two of it.
+    wire.server(1, &flight(3)).server(1, &flight(3));
+    let found = wire.finish();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].transport.spans.main.1, FrameRef::new(0, 5));
+    assert_eq!(
+        found[1].transport.spans.main,
+        (FrameRef::new(0, 3), FrameRef::new(0, 3))
+    );
+    assert_eq!(found[1].outcome, Outcome::Unclear(Blindness::OneDirection));
+}
+
+#[test]
+fn the_bytes_of_one_side_from_the_other_are_no_copy() {
+    let mut wire = Wire::new();
+    let request = message(0, HandshakeType::HELLO_VERIFY_REQUEST, 0, &[0xfe, 0xff, 2, 7, 7]);
+    // Only a forger has the client ask for a cookie.
+    wire.hello(1, 1).client(1, &request).hello(1, 2);
+    wire.server(1, &request).server(1, &request);
+    let cookie = |connection: &Connection| connection.transport.dtls().expect("DTLS").cookie;
+    let cookies: Vec<_> = wire.finish().into_iter().map(cookie).collect();
+    assert_eq!(cookies, [None, Some(Cookie::HelloVerify)]);
+}
+
+#[test]
+fn a_copy_tells_nothing_that_the_original_did_not_tell() {
+    let ends = |copies: usize| {
+        let mut wire = Wire::new();
+        let hello = server_hello(1, &[1; 32], &[]);
+        wire.hello(1, 1)
+            .server(1, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
+        // An alert of an epoch that is two ahead, and a record of the one between: now the alert would be of the next.
+        let forged = [record(21, 2, 5, &[4; 26]), record(22, 1, 0, &[1; 48])].concat();
+        for _ in 0..copies {
+            wire.server(1, &forged);
+        }
+        wire.wait(30);
+        wire.finish()[0].close.class
+    };
+    assert_eq!(ends(1), Seen::Blind(Blindness::OpenAtCaptureEnd));
+    assert_eq!(ends(2), ends(1));
+}
+
+#[test]
 fn what_handshakes_have_in_common_is_no_copy() {
     let mut wire = Wire::new();
     // ServerHelloDone and ChangeCipherSpec, in datagrams of their own, are those of the handshake before.

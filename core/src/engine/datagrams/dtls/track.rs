@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::pair_of;
 use crate::decrypt::{ConnectionKeys, Readiness};
 use crate::diagnosis::outcome;
-use crate::dtls::{Association, DtlsRecord, Heard, Number, Opens};
+use crate::dtls::{Association, DtlsRecord, Fit, Heard, Number, Opens, records};
 use crate::engine::connection::{Context, IDLE_NANOS, SILENT_NANOS, key_origin, side, speaker};
 use crate::engine::datagrams::DatagramEngine;
 use crate::handshake::{HandshakeTracker, StreamPlace};
@@ -166,6 +166,21 @@ impl TrackedAssociation {
             Direction::ToClient
         } else {
             Direction::ToServer
+        }
+    }
+
+    /// How well a record of a datagram fits.
+    pub(super) fn fit(&self, datagram: &Datagram<'_>, record: &DtlsRecord<'_>, at: At) -> Fit {
+        self.association.fit(self.direction(datagram), record, at)
+    }
+
+    /// How well a datagram fits: as well as the best of its records, and not at all where the first is of another
+    /// association. What stands behind it may be cut, or become readable by a ServerHello in front of it.
+    pub(super) fn fit_datagram(&self, datagram: &Datagram<'_>, id_length: Option<usize>, at: At) -> Fit {
+        let mut fits = records(datagram.payload, datagram.cut, id_length).map(|record| self.fit(datagram, &record, at));
+        match fits.next() {
+            None | Some(Fit::No) => Fit::No,
+            Some(first) => fits.fold(first, Fit::max),
         }
     }
 
