@@ -1,7 +1,7 @@
 //! How explanations are held against each other, over claims made by hand.
 
 use super::super::attempts::tests::Sketch;
-use super::super::explanations::{FittedValue, Trace};
+use super::super::explanations::Trace;
 use super::*;
 use crate::net::Timestamp;
 
@@ -9,20 +9,7 @@ use Confidence::{Inferred, Possible};
 
 fn standing(kind: Kind, named: &[u32]) -> Standing {
     Standing {
-        claim: Claim {
-            kind,
-            named: named.to_vec(),
-            proven: Vec::new(),
-            stands: true,
-            strata: Vec::new(),
-            cuts: 1,
-            concluded: false,
-            trace: None,
-            value: FittedValue::Nothing,
-            moments: Vec::new(),
-            one_machine: false,
-            plausible: true,
-        },
+        claim: Claim::by_hand(kind, named),
         confidence: Possible,
         family: Possible,
         reaches: false,
