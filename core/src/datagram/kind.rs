@@ -124,11 +124,9 @@ mod tests {
         assert!(is_version_negotiation(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
         // Both connection IDs stand in front of them.
         assert!(is_version_negotiation(&[
-            0x80, 0, 0, 0, 0, 2, 7, 7, 3, 8, 8, 8, 0, 0, 0, 1
+            0x80, 0, 0, 0, 0, 1, 7, 3, 8, 8, 8, 0, 0, 0, 1
         ]));
-        assert!(!is_version_negotiation(&[
-            0x80, 0, 0, 0, 0, 2, 7, 7, 3, 8, 8, 8, 0, 0, 1
-        ]));
+        assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 0, 1, 7, 3, 8, 8, 8, 0, 0, 1]));
         assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 0, 0, 0]));
         assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
         assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]));

@@ -591,4 +591,132 @@ mod tests {
         assert_eq!(part_of(3, 3, "offer", "offers"), "All 3 offers");
         assert_eq!(part_of(1, 3, "offer", "offers"), "1 of 3 offers");
     }
+
+    fn sentence(tally: &ServiceTally) -> (String, bool) {
+        let answer = nothing_wrong(tally);
+        (answer.sentence, answer.action.is_some())
+    }
+
+    #[test]
+    fn what_is_wrong_with_nothing_to_resume_is_told_in_its_own_words() {
+        let all = |count| ServiceTally {
+            all: count,
+            ..ServiceTally::default()
+        };
+        assert_eq!(
+            sentence(&ServiceTally { unclear: 2, ..all(2) }),
+            (
+                "What became of the handshakes is not visible in this capture.".to_owned(),
+                false
+            )
+        );
+        assert_eq!(
+            sentence(&ServiceTally { failed: 3, ..all(3) }),
+            (
+                "All 3 handshakes failed, and none of them offered a session.".to_owned(),
+                false
+            )
+        );
+        assert_eq!(
+            sentence(&ServiceTally {
+                failed: 1,
+                empty_handed: 2,
+                ..all(3)
+            }),
+            (
+                "1 of 3 handshakes failed, and none of them offered a session.".to_owned(),
+                false
+            )
+        );
+        let empty = |perhaps_given| ServiceTally {
+            empty_handed: 2,
+            perhaps_given,
+            ..all(3)
+        };
+        let (told, action) = sentence(&empty(false));
+        assert!(told.starts_with("2 of 3 connections had nothing to offer because") && action);
+        let (told, action) = sentence(&empty(true));
+        assert!(told.ends_with("the server seems to issue nothing, or the client to keep nothing.") && action);
+        assert_eq!(
+            sentence(&all(2)),
+            (
+                "All 2 connections are first visits: there was nothing to resume.".to_owned(),
+                false
+            )
+        );
+        let works = ServiceTally {
+            resumed: 2,
+            silent: 1,
+            ..all(4)
+        };
+        assert_eq!(
+            sentence(&works),
+            (
+                "2 of 3 returning connections resumed: resumption works.".to_owned(),
+                false
+            )
+        );
+    }
+
+    #[test]
+    fn failures_are_counted_by_what_was_offered_and_by_who_left() {
+        let failing = |mut connection: Connection, by_server: bool| {
+            let side = if by_server {
+                &mut connection.server_side
+            } else {
+                &mut connection.client_side
+            };
+            side.fin = Some(at(9));
+            connection.outcome = Outcome::Failed;
+            connection
+        };
+        let offering = |second| {
+            let mut connection = full(second);
+            let kind = crate::session::OfferKind::Resumption(crate::session::Mechanism::Ticket);
+            connection.offers = vec![crate::session::tests::offer(0, kind)];
+            connection
+        };
+        let all = vec![
+            failing(full(1), false),
+            failing(full(2), false),
+            failing(full(3), true),
+            failing(offering(4), false),
+            failing(offering(5), true),
+            failing(offering(6), true),
+        ];
+        let world = World::of(all, usize::MAX);
+        let case = world.case(0);
+        let ids = &case.analysis().expect("a service").members;
+        let members: Vec<_> = case.connection_store.in_turn(ids).collect();
+        let tally = ServiceTally::of(&members, case.analyses);
+        assert_eq!((tally.all, tally.failed, tally.broken, tally.left), (6, 3, 3, (1, 2)));
+        assert_eq!((tally.offers(), tally.returning(), tally.unclear), (3, 3, 0));
+    }
+
+    #[test]
+    fn failures_without_an_offer_are_told_beside_refusals() {
+        let refused = |second| {
+            let kind = crate::session::OfferKind::Resumption(crate::session::Mechanism::Ticket);
+            Connection {
+                outcome: Outcome::Declined,
+                offers: vec![crate::session::tests::offer(0, kind)],
+                ..full(second)
+            }
+        };
+        let failed = |second| {
+            let mut connection = full(second);
+            connection.outcome = Outcome::Failed;
+            connection.server_side.fin = Some(at(second + 1));
+            connection
+        };
+        let ends = "; 1 handshake without an offer failed.";
+        assert!(told(vec![refused(1), refused(2), failed(3)]).sentence.ends_with(ends));
+        for others in [vec![refused(1), refused(2)], vec![full(1), failed(3)]] {
+            let sentence = told(others).sentence;
+            assert!(
+                !sentence.contains("without an offer failed.") || !sentence.contains("; "),
+                "{sentence}"
+            );
+        }
+    }
 }

@@ -487,3 +487,95 @@ fn so_many_records_wait_for_hellos_and_so_many_bytes() {
     let each = waiting(8000);
     assert!((7..=8).contains(&each), "{each}");
 }
+
+#[test]
+fn a_record_under_protection_comes_next_once_something_announced_it() {
+    let protected = record(22, 1, 0, &[0; 48]);
+    let fit = |datagrams: &[(Direction, Vec<u8>)]| first_fit(&heard(datagrams).0, ToClient, &protected, at(9));
+    assert_eq!(fit(&abbreviated()[..4]), Fit::Perhaps);
+    assert_eq!(fit(&abbreviated()[..5]), Fit::Likely, "ChangeCipherSpec");
+    assert_eq!(fit(&abbreviated()[..6]), Fit::Perhaps, "it was there");
+    let only_server = heard(&abbreviated()[..6]).0;
+    assert!(!only_server.is_established() && heard(&abbreviated()).0.is_established());
+}
+
+#[test]
+fn an_alert_is_fatal_by_its_level() {
+    for (level, expected) in [(2, true), (1, false)] {
+        let mut association = Association::default();
+        let mut told = None;
+        let alert = record(21, 0, 1, &[level, 40]);
+        for record in records(&alert, 0, None) {
+            association.take(ToClient, &record, at(1), &mut |_, heard, _| {
+                if let Heard::Event(RecordEvent::Alert { fatal, .. }) = heard {
+                    told = Some(fatal);
+                }
+            });
+        }
+        assert_eq!(told, Some(expected));
+    }
+}
+
+#[test]
+fn parts_of_messages_are_held_for_either_side() {
+    let mut association = Association::default();
+    for (from, length) in [(ToServer, 20), (ToClient, 30)] {
+        let part = fragment(1, HandshakeType::CERTIFICATE, 1, &[5; 60], 0..length);
+        for record in records(&part, 0, None) {
+            association.take(from, &record, at(1), &mut |_, _, _| {});
+        }
+    }
+    assert_eq!(association.buffered(), 50);
+    assert!(association.is_incomplete(ToServer) && association.is_incomplete(ToClient));
+}
+
+#[test]
+fn what_the_snap_length_took_of_a_message_may_be_missing_and_no_more() {
+    let news = |datagram: &[u8], cut| {
+        let mut association = Association::default();
+        let mut news = None;
+        for record in records(datagram, cut, None) {
+            news = association.take(ToServer, &record, at(1), &mut |_, _, _| {});
+        }
+        news
+    };
+    let whole = message(1, HandshakeType::CERTIFICATE, 1, &[5; 60]);
+    assert_eq!(news(&whole[..whole.len() - 20], 20), Some(true));
+    // A fragment that says it is longer than its record.
+    let mut longer = fragment(1, HandshakeType::CERTIFICATE, 1, &[5; 60], 0..40);
+    longer[24] = 50;
+    assert_eq!(news(&longer, 0), Some(false));
+}
+
+#[test]
+fn a_verify_request_that_does_not_add_up_is_none() {
+    let hello = (
+        ToServer,
+        message(0, HandshakeType::CLIENT_HELLO, 0, &client_hello(1, &[], &[], &[])),
+    );
+    let with = |body: &[u8]| {
+        let request = (ToClient, message(0, HandshakeType::HELLO_VERIFY_REQUEST, 0, body));
+        heard(&[hello.clone(), request]).0.has_verify_request()
+    };
+    assert!(with(&[0xfe, 0xff, 1, 7]));
+    assert!(!with(&[0xfe, 0xff, 2, 7]));
+    let part = fragment(0, HandshakeType::HELLO_VERIFY_REQUEST, 0, &[0xfe, 0xff, 1, 7, 9], 0..4);
+    assert!(!heard(&[hello.clone(), (ToClient, part)]).0.has_verify_request());
+}
+
+#[test]
+fn behind_its_hello_a_message_is_told_at_once() {
+    let mut association = Association::default();
+    let told = std::cell::Cell::new(0);
+    let mut take = |from, datagram: &[u8]| {
+        for record in records(datagram, 0, None) {
+            association.take(from, &record, at(1), &mut |_, _, _| told.set(told.get() + 1));
+        }
+        told.get()
+    };
+    let all = full();
+    assert_eq!(take(ToClient, &all[4].1), 0, "its hello is to come");
+    assert_eq!(take(ToClient, &all[1].1), 1);
+    assert_eq!(take(ToServer, &all[0].1), 3, "with what waited");
+    assert_eq!(take(ToServer, &all[5].1), 4);
+}

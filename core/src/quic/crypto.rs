@@ -253,4 +253,15 @@ mod tests {
         stream.push(1, &[0; 2 * PIECES]);
         assert!(stream.is_broken() && stream.pieces.len() <= PIECES + 1);
     }
+
+    #[test]
+    fn the_longest_message_is_one() {
+        let body = u32::try_from(MAX_MESSAGE - 4).expect("short");
+        let [_, a, b, c] = body.to_be_bytes();
+        let mut longest = vec![1, a, b, c];
+        longest.resize(MAX_MESSAGE, 0);
+        let mut stream = CryptoStream::default();
+        stream.push(0, &longest);
+        assert_eq!(stream.message().map(|message| message.len()), Some(MAX_MESSAGE));
+    }
 }

@@ -233,12 +233,13 @@ mod tests {
 
     #[test]
     fn a_stream_or_a_datagram_without_a_length_takes_the_rest() {
-        // STREAM without offset and length, with an offset, and DATAGRAM.
-        for frame in [
-            &[8, 4, 6, 5, 2, 9, 8][..],
-            &[0x0c, 4, 1, 6, 5, 2, 9, 8],
+        // STREAM without offset and length, with an offset, and DATAGRAM: what looks like a frame is content.
+        let frames: [&[u8]; 3] = [
+            &[8, 4, 0, 6, 5, 2, 9, 8],
+            &[0x0c, 4, 1, 0, 6, 5, 2, 9, 8],
             &[0x30, 6, 5, 2, 9, 8],
-        ] {
+        ];
+        for frame in frames {
             let payload = [&[6, 5, 2, 9, 8], frame].concat();
             assert_eq!(all(&payload, Allowed::All), [CRYPTO], "{frame:?}");
         }

@@ -162,4 +162,46 @@ mod tests {
         let (table, part) = sketch.done();
         assert!(evicted(&ServiceContext::of(&table, &part, &[])).is_none());
     }
+
+    fn too_idle(change: fn(&mut OfferedCredential)) -> Option<Claim> {
+        let mut sketch = Sketch::default();
+        for client in 0..4 {
+            sketch.offer(client, client, (client, 2), true, NOTHING);
+            sketch.offer(10 + client, client, (10 + client, 9), false, NOTHING);
+        }
+        sketch.offer(20, 9, (20, 9), false, |_, entry| change(entry));
+        let (table, part) = sketch.done();
+        let mut all = Vec::new();
+        claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+        all.into_iter().find(|claim| claim.kind == Kind::TooIdle)
+    }
+
+    #[test]
+    fn sessions_of_others_and_unknown_pauses_are_no_units() {
+        let refused = |change| {
+            let units = too_idle(change).expect("it stands").units();
+            (units.named_refused, units.other_refused)
+        };
+        assert_eq!(refused(|_| ()), (5, 0));
+        assert_eq!(refused(|entry| entry.idle = SECOND), (4, 1));
+        assert_eq!(refused(|entry| entry.idle = UNKNOWN), (4, 0));
+        assert_eq!(refused(|entry| entry.foreign = true), (4, 0));
+    }
+
+    #[test]
+    fn a_threshold_lies_between_any_two_units() {
+        let cuts = |[named_refused, named_accepted, other_refused, other_accepted]: [u64; 4]| {
+            let mut claim = Claim::by_hand(Kind::TooOld, &[1]);
+            claim.strata = vec![super::super::Stratum {
+                named_refused,
+                named_accepted,
+                other_refused,
+                other_accepted,
+            }];
+            cuts(&claim)
+        };
+        assert_eq!(cuts([3, 2, 1, 4]), 9);
+        assert_eq!(cuts([1, 0, 0, 0]), 0);
+        assert_eq!(cuts([0, 0, 0, 0]), 0);
+    }
 }

@@ -285,4 +285,34 @@ mod tests {
         let frame = FrameRef::new(0, 3);
         assert_eq!(found(&members, &[(At { frame, ..at(3) }, unreachable)]), []);
     }
+
+    #[test]
+    fn no_more_events_are_kept_than_can_be_held_against_all_connections() {
+        let resets: Vec<Connection> = (0..100)
+            .map(|number| reset(200 * number, 200 * number + 100, 64))
+            .collect();
+        let members: Vec<_> = resets.iter().map(|connection| (ConnectionId(0), connection)).collect();
+        assert_eq!(find(&members[..10], &[]).len(), 10);
+        assert_eq!(find(&members, &[]).len(), MAX_EVENTS);
+    }
+
+    #[test]
+    fn hop_counts_are_compared_up_to_the_next_event() {
+        // One that has the other hop count only from the second reset on.
+        let of = |later: u32| {
+            let all = [
+                reset(1, 100, 64),
+                working(150, 64),
+                reset(151, 300, 64),
+                working(later, 60),
+            ];
+            let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
+            find(&members, &[])
+                .iter()
+                .map(|event| event.other_machine)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(350), [false, true]);
+        assert_eq!(of(300), [false, false], "at the very moment it is of neither side");
+    }
 }

@@ -223,6 +223,17 @@ fn a_habit_of_offering_shows_after_any_close() {
             other: offered,
             ..nothing
         },
+        // After several kinds of them.
+        super::ClientBehaviour {
+            clean: offered,
+            client: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            server: offered,
+            other: offered,
+            ..nothing
+        },
     ] {
         assert!(behaviour.offers(), "{behaviour:?}");
     }
