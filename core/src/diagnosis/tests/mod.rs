@@ -1,6 +1,7 @@
 //! What the tests of this layer share: a few connections with all that rules may look at; and rules that only what a
 //! capture lacks decides.
 
+mod findings;
 mod tickets;
 
 use std::sync::Arc;
