@@ -259,7 +259,11 @@ fn failures_without_an_offer_are_told_beside_refusals() {
         connection
     };
     let ends = "; 1 handshake without an offer failed.";
-    assert!(told(vec![refused(1), refused(2), failed(3)]).sentence.ends_with(ends));
+    let beside = told(vec![refused(1), refused(2), failed(3)]).sentence;
+    assert!(
+        beside.starts_with("All 2 offers were refused") && beside.ends_with(ends),
+        "{beside}"
+    );
     for others in [vec![refused(1), refused(2)], vec![full(1), failed(3)]] {
         let sentence = told(others).sentence;
         assert!(
@@ -267,4 +271,63 @@ fn failures_without_an_offer_are_told_beside_refusals() {
             "{sentence}"
         );
     }
+}
+
+/// What stands of a kind that names these offers.
+fn possible(kind: Kind, named: &[u32]) -> Standing {
+    Standing {
+        claim: crate::diagnosis::explanations::Claim::by_hand(kind, named),
+        confidence: Confidence::Possible,
+        family: Confidence::Possible,
+        reaches: false,
+        supported: true,
+        p_value: 1.0,
+        tried: 1,
+        rivals: Vec::new(),
+    }
+}
+
+#[test]
+fn a_guess_counts_all_that_was_refused_and_names_what_else_it_may_be() {
+    let sentence = |declined, count, rival: Option<&str>| {
+        let tally = ServiceTally {
+            resumed: 2,
+            declined,
+            ..ServiceTally::default()
+        };
+        let first = possible(Kind::TooOld, &[1]);
+        let rival = rival.map(str::to_owned);
+        let answer = guess(&tally, &first, (count, "were refused"), ("it is old", rival), "wait");
+        (answer.sentence, answer.action.unwrap_or_default())
+    };
+    let (told, action) = sentence(4, 3, Some("it is new"));
+    assert_eq!(
+        told,
+        "4 of 6 offers were refused, 3 of them perhaps because it is old, or because it is new."
+    );
+    assert!(action.starts_with("find out which ("));
+    let (told, _) = sentence(3, 3, Some("it is new"));
+    assert_eq!(told, "3 of 5 offers were refused: either it is old, or it is new.");
+    let (told, action) = sentence(4, 3, None);
+    assert_eq!(told, "4 of 6 offers were refused, 3 of them perhaps because it is old.");
+    assert!(action.starts_with("make sure first (") && action.ends_with("; if so, wait"));
+    let (told, _) = sentence(3, 3, None);
+    assert_eq!(told, "3 of 5 offers were refused; it may be that it is old.");
+}
+
+#[test]
+fn what_befell_offers_is_that_they_failed_only_where_all_of_them_did() {
+    use crate::diagnosis::attempts::tests::{AS_IT_IS, Change, visits};
+    let ended: Change = |connection| connection.server_side.fin = Some(at(9));
+    let world = visits(&[
+        (Outcome::Failed, ended),
+        (Outcome::Failed, ended),
+        (Outcome::Declined, AS_IT_IS),
+    ]);
+    let analyses = world.case(0).analyses;
+    let told = |named: &[u32], count| befell(&possible(Kind::OtherName, named), analyses, count);
+    assert_eq!(told(&[0, 1], 2), "failed");
+    assert_eq!(told(&[0, 2], 2), "were refused");
+    assert_eq!(told(&[2], 1), "was refused");
+    assert_eq!(refused_by(&possible(Kind::OtherName, &[0, 2]), analyses), 2);
 }

@@ -204,3 +204,38 @@ fn an_offer_bears_the_mark_of_everything_that_stands_for_it() {
     assert_eq!(causes(first), Some(Kind::TooOld.bit()));
     assert_eq!(causes(second), Some(Kind::TooOld.bit() | Kind::Evicted.bit()));
 }
+
+#[test]
+fn what_no_row_could_refute_is_never_inferred() {
+    for kind in Kind::ALL {
+        let never = [
+            Kind::Evicted,
+            Kind::AsksCertificate,
+            Kind::EncryptedHello,
+            Kind::OtherStore,
+            Kind::NeverTickets,
+        ];
+        assert_eq!(may_be_inferred(*kind), !never.contains(kind), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_bar_wants_three_units_on_either_side_and_a_small_chance() {
+    let (table, part) = Sketch::default().done();
+    let ground = ServiceContext::of(&table, &part, &[]);
+    let reaches = |named_refused, other_accepted, change: fn(&mut Claim)| {
+        let mut claim = standing(Kind::TooOld, &[1]).claim;
+        claim.strata = vec![super::super::confidence::Stratum {
+            named_refused,
+            other_accepted,
+            ..Default::default()
+        }];
+        change(&mut claim);
+        entered(&ground, claim, 1).reaches
+    };
+    assert!(reaches(3, 20, |_| ()) && reaches(20, 3, |_| ()));
+    assert!(!reaches(2, 20, |_| ()) && !reaches(20, 2, |_| ()) && !reaches(3, 3, |_| ()));
+    assert!(!reaches(3, 20, |claim| claim.concluded = true));
+    assert!(!reaches(3, 20, |claim| claim.plausible = false));
+    assert!(!reaches(3, 20, |claim| claim.cuts = 100), "each cut was a trial");
+}

@@ -163,7 +163,7 @@ mod tests {
         assert!(evicted(&ServiceContext::of(&table, &part, &[])).is_none());
     }
 
-    fn too_idle(change: fn(&mut OfferedCredential)) -> Option<Claim> {
+    fn refused_beyond(kind: Kind, change: fn(&mut OfferedCredential)) -> Option<Claim> {
         let mut sketch = Sketch::default();
         for client in 0..4 {
             sketch.offer(client, client, (client, 2), true, NOTHING);
@@ -173,19 +173,45 @@ mod tests {
         let (table, part) = sketch.done();
         let mut all = Vec::new();
         claims(&ServiceContext::of(&table, &part, &[]), &mut all);
-        all.into_iter().find(|claim| claim.kind == Kind::TooIdle)
+        all.into_iter().find(|claim| claim.kind == kind)
     }
 
     #[test]
     fn sessions_of_others_and_unknown_pauses_are_no_units() {
-        let refused = |change| {
-            let units = too_idle(change).expect("it stands").units();
+        let refused = |kind, change| {
+            let units = refused_beyond(kind, change).expect("it stands").units();
             (units.named_refused, units.other_refused)
         };
-        assert_eq!(refused(|_| ()), (5, 0));
-        assert_eq!(refused(|entry| entry.idle = SECOND), (4, 1));
-        assert_eq!(refused(|entry| entry.idle = UNKNOWN), (4, 0));
-        assert_eq!(refused(|entry| entry.foreign = true), (4, 0));
+        for kind in [Kind::TooIdle, Kind::TooOld] {
+            assert_eq!(refused(kind, |_| ()), (5, 0));
+            assert_eq!(
+                refused(kind, |entry| (entry.idle, entry.age) = (SECOND, SECOND)),
+                (4, 1)
+            );
+            assert_eq!(
+                refused(kind, |entry| (entry.idle, entry.age) = (UNKNOWN, UNKNOWN)),
+                (4, 0)
+            );
+            assert_eq!(refused(kind, |entry| entry.foreign = true), (4, 0));
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_over_after_its_last_second() {
+        let over = |change: fn(&mut OfferedCredential)| {
+            let mut sketch = Sketch::default();
+            sketch.offer(100, 1, (1, 60), false, |_, entry| {
+                entry.lifetime = 59;
+                change(entry);
+            });
+            let (table, part) = sketch.done();
+            let mut all = Vec::new();
+            claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+            all.iter().any(|claim| claim.kind == Kind::OverLifetime)
+        };
+        assert!(over(|_| ()));
+        assert!(!over(|entry| entry.lifetime = 60) && !over(|entry| entry.lifetime = 0));
+        assert!(!over(|entry| entry.age = UNKNOWN) && !over(|entry| entry.foreign = true));
     }
 
     #[test]

@@ -355,4 +355,17 @@ mod tests {
         assert_eq!(since(&[(1, false), (1, true)]), None);
         assert_eq!(since(&[(1, false), (2, false), (3, false), (1, true), (2, true)]), None);
     }
+
+    #[test]
+    fn each_pair_of_machines_is_a_unit_of_its_own() {
+        let mut sketch = Sketch::default();
+        let issue = sketch.silent(1, 9, |row| row.machine = 2);
+        for (second, machine) in (10..).zip([1, 3, 3]) {
+            sketch.offer(second, 1, (1, 2), false, |row, entry| {
+                (row.machine, entry.previous) = (machine, crate::diagnosis::attempts::tests::place(issue));
+            });
+        }
+        let claim = with(sketch, other_machine).expect("it stands");
+        assert_eq!((claim.named.len(), claim.units().named_refused), (3, 2));
+    }
 }

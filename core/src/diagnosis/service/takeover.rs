@@ -315,4 +315,21 @@ mod tests {
         assert_eq!(of(350), [false, true]);
         assert_eq!(of(300), [false, false], "at the very moment it is of neither side");
     }
+
+    #[test]
+    fn hop_counts_differ_only_between_one_event_and_the_next() {
+        let all = [working(100, 64), working(200, 60)];
+        let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
+        let time = |second| at(second).time;
+        let changed = |event, since: Option<u32>, until: Option<u32>| {
+            hops_changed(&members, time(event), (since.map(time), until.map(time)))
+        };
+        assert!(changed(150, None, None) && changed(150, Some(99), Some(201)) && changed(100, None, None));
+        assert!(!changed(150, Some(100), None) && !changed(150, None, Some(200)));
+        assert!(!changed(200, None, None) && !changed(50, None, None));
+        // Hop counts in turn are those of a balancer.
+        let all = [working(100, 64), working(120, 60), working(200, 60)];
+        let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
+        assert!(!hops_changed(&members, time(150), (None, None)));
+    }
 }

@@ -149,3 +149,27 @@ fn a_span_reaches_back_to_the_issue_or_else_to_the_latest_use() {
     assert_eq!(span(|entry| (entry.age, entry.idle) = (UNKNOWN, UNKNOWN)), None);
     assert_eq!(span(|entry| entry.foreign = true), None);
 }
+
+#[test]
+fn what_was_made_before_the_capture_was_there_before_any_takeover() {
+    let told = |second, refused_before| {
+        let unknown: fn(&mut OfferedCredential) = if refused_before {
+            |entry| {
+                (entry.age, entry.idle, entry.previous) = (UNKNOWN, UNKNOWN, place(u32::MAX));
+                entry.refused_before = true;
+            }
+        } else {
+            |entry| (entry.age, entry.idle, entry.previous) = (UNKNOWN, UNKNOWN, place(u32::MAX))
+        };
+        takeover_of(&[(second, false)], unknown).is_some()
+    };
+    assert!(told(30, true) && told(1, true));
+    assert!(!told(50, true) && !told(60, true) && !told(30, false));
+}
+
+#[test]
+fn a_takeover_that_rests_on_a_concluded_use_says_so() {
+    let concluded = |change| takeover_of(&[(30, false)], change).map(|claim| claim.concluded);
+    assert_eq!(concluded(|entry| entry.concluded = true), Some(true));
+    assert_eq!(concluded(|_| ()), Some(false));
+}
