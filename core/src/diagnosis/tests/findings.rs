@@ -134,3 +134,67 @@ fn nothing_is_issued_where_no_full_handshake_issues_anything() {
     };
     assert!(!told(vec![empty(1), empty(2), giving]));
 }
+
+/// A full handshake up to TLS 1.2 that issues nothing.
+fn empty(second: u32) -> Connection {
+    Connection {
+        shape: Seen::Yes(Shape::Full(at(second))),
+        ..full(second)
+    }
+}
+
+#[test]
+fn a_server_issues_nothing_where_no_handshake_of_the_client_was_given_anything() {
+    let told = |before: Vec<Connection>| {
+        let number = u32::try_from(before.len()).expect("few");
+        let all = before.into_iter().chain([full(9)]).collect();
+        let told = World::of(all, usize::MAX).told(number);
+        let found = told.into_iter().find(|(name, _)| *name == "server-issues-nothing");
+        found.map(|(_, confidence)| confidence)
+    };
+    let given = |second| Connection {
+        issued: vec![CredentialId(0)],
+        ..empty(second)
+    };
+    assert_eq!(told(vec![empty(1)]), Some(Confidence::Observed));
+    assert_eq!(told(vec![empty(1), empty(2)]), Some(Confidence::Observed));
+    assert_eq!(told(vec![]), None);
+    assert_eq!(told(vec![given(1), empty(2)]), None);
+    // What it had was refused since, and nothing came in its place.
+    let refused = Connection {
+        offers: vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
+        outcome: Outcome::Declined,
+        ..empty(2)
+    };
+    assert_eq!(told(vec![given(1), refused]), Some(Confidence::Possible));
+    let failed = Connection {
+        completed: Completed::No,
+        ..empty(1)
+    };
+    assert_eq!(told(vec![failed]), None);
+}
+
+#[test]
+fn clients_never_offer_where_three_times_nothing_came_of_what_they_were_given() {
+    let never = |connections: u32, change: fn(&mut Connection)| {
+        let given = |second| {
+            let mut connection = Connection {
+                issued: vec![CredentialId(0)],
+                ..empty(second)
+            };
+            change(&mut connection);
+            connection
+        };
+        patterns(&World::of((1..=connections).map(given).collect(), usize::MAX)).contains(&"client-never-offers")
+    };
+    assert!(never(4, |_| ()));
+    assert!(!never(3, |_| ()), "the first held nothing");
+    assert!(!never(9, |connection| connection.issued.clear()));
+    assert!(!never(9, |connection| {
+        connection.offers = vec![offer(0, OfferKind::UnclearSessionId)];
+    }));
+    assert!(!never(9, |connection| {
+        let number = u8::try_from(connection.hello_time().nanos() / SECOND).expect("few");
+        connection.client = endpoint(100 + number);
+    }));
+}
