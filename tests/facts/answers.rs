@@ -203,6 +203,33 @@ fn what_is_said_of_every_fixture_is_as_committed() {
     assert_committed("fixtures/answers.snap", &told);
 }
 
+/// What each service is told in one sentence, and what to do: the words that people act on.
+fn words(name: &str, report: &Value) -> String {
+    let mut out = format!("\n{name}\n");
+    for service in items(report, "services") {
+        let name = short(&service["server_name"]);
+        let [answer, action] = ["answer", "action"].map(|member| short(&service[member]));
+        let _ = writeln!(
+            out,
+            "  {name} {}: {answer}\n    Do: {action}",
+            endpoint(&service["server"])
+        );
+    }
+    out
+}
+
+#[test]
+fn what_every_service_is_told_is_as_committed() {
+    let mut told = String::from("# Every fixture: what each service is told, and what to do\n");
+    for fixture in fixtures() {
+        told.push_str(&words(&fixture.name, &fixture.report()));
+        if let Some(with_keys) = report_with_keys(&fixture) {
+            told.push_str(&words(&format!("{} with keys", fixture.name), &with_keys));
+        }
+    }
+    assert_committed("fixtures/words.snap", &told);
+}
+
 /// In how many connections which outcome, first reason and close are told, and what of their services.
 fn sum(report: &Value) -> String {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();

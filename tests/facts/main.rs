@@ -4,6 +4,7 @@
 mod common;
 
 mod answers;
+mod around;
 mod catalog;
 mod clocks;
 mod cost;

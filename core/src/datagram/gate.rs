@@ -203,4 +203,35 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_the_snap_length_took_counts_as_sent() {
+        let mut gate = Gate::default();
+        let unknown = initial(0x1a2a_3a4a, 200);
+        let cut = |cut| Datagram {
+            cut,
+            ..datagram(9, 443, &unknown)
+        };
+        assert_eq!(gate.admit(&cut(999)), None);
+        assert_eq!(gate.admit(&cut(1000)), Some(Protocol::Quic));
+    }
+
+    #[test]
+    fn an_initial_that_does_not_fill_its_datagram_makes_no_endpoint_known() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.admit(&datagram(9, 443, &initial(1, 100))), Some(Protocol::Quic));
+        assert_eq!(gate.admit(&datagram(9, 443, &[0x41; 40])), None);
+    }
+
+    #[test]
+    fn of_a_hello_of_dtls_the_server_is_remembered_and_not_its_client() {
+        let hello = |kind| [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, kind];
+        let unified = [0x2f; 40];
+        for (kind, from, to) in [(1, 9, 4433), (2, 4433, 9)] {
+            let mut gate = Gate::default();
+            assert_eq!(gate.admit(&datagram(from, to, &hello(kind))), Some(Protocol::Dtls));
+            assert_eq!(gate.admit(&datagram(10, 4433, &unified)), Some(Protocol::Dtls));
+            assert_eq!(gate.admit(&datagram(9, 4434, &unified)), None, "{kind}");
+        }
+    }
 }

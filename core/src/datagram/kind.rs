@@ -111,6 +111,9 @@ mod tests {
         assert_eq!(long_header_version(&[0x80, 0, 0, 0, 1, 0, 0]), Some(1));
         assert_eq!(long_header_version(&[0x40, 0, 0, 0, 1, 0, 0]), None);
         assert_eq!(long_header_version(&[0xc0, 0, 0, 0, 1, 1, 7, 2, 8]), None);
+        let mut longest = vec![0xc0, 0, 0, 0, 1, 20];
+        longest.resize(6 + 20 + 1, 0);
+        assert_eq!(long_header_version(&longest), Some(1));
         let mut long = vec![0xc0, 0, 0, 0, 1, 21];
         long.resize(80, 0);
         assert_eq!(long_header_version(&long), None);
@@ -119,6 +122,11 @@ mod tests {
     #[test]
     fn version_negotiation_names_whole_versions() {
         assert!(is_version_negotiation(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
+        // Both connection IDs stand in front of them.
+        assert!(is_version_negotiation(&[
+            0x80, 0, 0, 0, 0, 1, 7, 3, 8, 8, 8, 0, 0, 0, 1
+        ]));
+        assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 0, 1, 7, 3, 8, 8, 8, 0, 0, 1]));
         assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 0, 0, 0]));
         assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
         assert!(!is_version_negotiation(&[0x80, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]));

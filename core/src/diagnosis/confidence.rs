@@ -291,4 +291,43 @@ mod tests {
         let refused = [span(0, 3), span(10, 14), span(11, 15), span(12, 16)];
         assert_eq!(moment(&refused, &[]), Some((span(12, 14), 3)));
     }
+
+    #[test]
+    fn the_best_moment_is_the_latest_of_those_that_explain_the_most() {
+        let mut state = 1_u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            i64::try_from((state >> 33) % below).expect("small")
+        };
+        for _ in 0..3000 {
+            let mut spans = |most: u64| -> Vec<Span> {
+                let count = next(most);
+                (0..count).map(|_| span(next(8), next(8))).collect()
+            };
+            let (refused, accepted) = (spans(5), spans(3));
+            // One by one over all units of time; what ends where it begins, or before, is no span.
+            let over = |spans: &[Span], unit: i64| {
+                let within = |it: &&Span| it.from.nanos() <= unit && unit < it.until.nanos();
+                spans.iter().filter(within).count()
+            };
+            let explains = |unit: &i64| {
+                (over(&accepted, *unit) == 0)
+                    .then(|| over(&refused, *unit))
+                    .filter(|it| *it > 0)
+            };
+            let best = (0..8).filter_map(|unit| Some((explains(&unit)?, unit))).max();
+            let found = moment(&refused, &accepted);
+            assert_eq!(
+                found.map(|(_, count)| count),
+                best.map(|(count, _)| count),
+                "{refused:?} {accepted:?}"
+            );
+            if let (Some((found, _)), Some((_, unit))) = (found, best) {
+                assert!(
+                    found.from.nanos() <= unit && unit < found.until.nanos(),
+                    "{refused:?} {accepted:?}"
+                );
+            }
+        }
+    }
 }

@@ -298,3 +298,6 @@ pub fn mark(table: &mut Attempts, standing: &[Standing]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,3 +264,47 @@ impl Links {
         self.0.get(id.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::tests::full;
+    use crate::session::Seen;
+
+    #[test]
+    fn what_a_server_issued_is_unseen_where_packets_are_missing_that_could_show_it() {
+        let unseen = |change: fn(&mut Connection)| {
+            let mut connection = full(1);
+            change(&mut connection);
+            may_issue_unseen(&connection)
+        };
+        assert!(!unseen(|_| ()));
+        assert!(unseen(|it| it.server_side.handshake_loss = Some(Blindness::Gap)));
+        assert!(unseen(|it| it.answer = Seen::Blind(Blindness::Gap)));
+        assert!(!unseen(|it| it.answer = Seen::Blind(Blindness::CaptureStartedLate)));
+        assert!(unseen(|it| it.renegotiations = 1));
+        // The end of the handshake is lost, or only what came after it, or it was never answered.
+        let end_lost: fn(&mut Connection) = |it| {
+            it.server_side.finished = None;
+            it.server_side.tail_loss = Some(Blindness::Gap);
+        };
+        assert!(unseen(end_lost));
+        assert!(!unseen(|it| it.server_side.tail_loss = Some(Blindness::Gap)));
+        assert!(!unseen(|it| it.server_side.finished = None));
+        assert!(!unseen(|it| {
+            it.server_side.finished = None;
+            it.server_side.tail_loss = Some(Blindness::Gap);
+            it.answer = Seen::No;
+        }));
+    }
+
+    #[test]
+    fn the_first_of_several_moments_counts() {
+        let at = |time, frame| (Timestamp::from_nanos(time), FrameRef::new(0, frame));
+        let mut first = None;
+        for moment in [at(5, 2), at(3, 9), at(3, 8), at(7, 1)] {
+            note_first(&mut first, moment);
+        }
+        assert_eq!(first, Some(at(3, 8)));
+    }
+}

@@ -216,3 +216,27 @@ fn anything_else(case: &RuleContext<'_>) -> Vec<&'static str> {
 pub const fn needs_reason(connection: &Connection) -> bool {
     !matches!(connection.outcome, Outcome::Resumed(_) | Outcome::ExternalPsk)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::tests::full;
+
+    #[test]
+    fn reasons_have_the_order_of_the_catalogue() {
+        let places: Vec<usize> = CATALOG.iter().copied().map(position).collect();
+        assert_eq!(places, (0..CATALOG.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nobody_asks_why_a_session_was_resumed() {
+        let asked = |outcome| needs_reason(&Connection { outcome, ..full(1) });
+        assert!(!asked(Outcome::Resumed(None)) && !asked(Outcome::ExternalPsk));
+        let unclear = Outcome::Unclear(crate::session::Blindness::Gap);
+        assert!(
+            [Outcome::Declined, Outcome::NotOffered, Outcome::Failed, unclear]
+                .into_iter()
+                .all(asked)
+        );
+    }
+}

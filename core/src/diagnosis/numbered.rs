@@ -121,4 +121,11 @@ mod tests {
         }
         assert_eq!(Numbered::<u32>::over(std::iter::empty()).get(0), None);
     }
+
+    #[test]
+    fn a_row_is_made_where_one_number_in_eight_is_used() {
+        let is_row = |last, count| matches!(Numbered::<u32>::within(3..=last, count), Numbered::Row(3, _));
+        assert!(is_row(3, 0) && is_row(3 + 16, 2) && is_row(3 + 23, 2));
+        assert!(!is_row(3 + 24, 2) && !is_row(3 + 8, 0));
+    }
 }

@@ -276,6 +276,9 @@ mod tests {
         assert!(party(0).place != party(2).place && party(0).name == party(2).name);
         assert!(!party(3).hello && party(3).stack != party(0).stack && party(3).place == party(0).place);
         assert_eq!((parties.services().len(), parties.places().len()), (4, 2));
+        let at_places: std::collections::BTreeSet<u32> = (0..5).map(|number| party(number).client_at_place).collect();
+        assert_eq!(at_places, (0..3).collect());
+        assert_eq!(parties.clients_at_places(), 3);
     }
 
     #[test]

@@ -112,3 +112,101 @@ impl DtlsHalf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{FrameRef, Timestamp};
+
+    #[test]
+    fn a_window_knows_which_of_the_last_64_numbers_came() {
+        let mut window = Window::default();
+        assert!(window.insert(100));
+        assert!(!window.insert(100));
+        // Captured late, and again.
+        assert!(window.insert(98));
+        assert!(!window.insert(98));
+        assert_eq!(
+            [97, 98, 99, 100, 101].map(|number| window.has(number)),
+            [false, true, false, true, false]
+        );
+        assert!(window.insert(37) && !window.insert(37) && window.has(37));
+        // Too old to tell.
+        assert!(window.insert(36) && window.insert(36) && !window.has(36));
+        // So far ahead that all before are too old.
+        assert!(window.insert(164));
+        assert!(window.has(164) && !window.has(100) && window.insert(101));
+        assert_eq!(window.next, 165);
+    }
+
+    /// Takes records by epoch and number, and says what is known then: Finished sent, Finished captured, how many came and
+    /// how many there must be.
+    fn after(records: &[(ContentType, u16, u64)]) -> (bool, bool, u64, u64) {
+        let mut half = DtlsHalf::default();
+        for &(content_type, epoch, sequence) in records {
+            half.goes_on(content_type, epoch, sequence);
+        }
+        (half.finished, half.finished_captured, half.received, half.sealed.next)
+    }
+
+    #[test]
+    fn finished_is_the_first_protected_record_unless_that_is_an_alert() {
+        let (finished, data, alert) = (
+            ContentType::HANDSHAKE,
+            ContentType::APPLICATION_DATA,
+            ContentType::ALERT,
+        );
+        assert_eq!(after(&[(finished, 1, 0)]), (true, true, 1, 1));
+        assert_eq!(after(&[(finished, 1, 0), (data, 1, 1)]), (true, true, 2, 2));
+        assert_eq!(after(&[(alert, 1, 0)]), (false, false, 1, 1));
+        // What follows it bears a number, or an epoch, that says so.
+        assert_eq!(after(&[(data, 1, 3)]), (true, false, 1, 4));
+        assert_eq!(after(&[(alert, 1, 3)]), (true, false, 1, 4));
+        assert_eq!(after(&[(finished, 1, 0), (finished, 2, 0)]), (true, true, 1, 1));
+        assert_eq!(after(&[(alert, 1, 0), (alert, 2, 0)]), (true, false, 1, 1));
+    }
+
+    #[test]
+    fn what_is_captured_late_is_not_lost() {
+        let data = ContentType::APPLICATION_DATA;
+        let records = |numbers: &[u64]| after(&numbers.iter().map(|number| (data, 1, *number)).collect::<Vec<_>>());
+        assert_eq!(records(&[0, 2, 1]), (true, true, 3, 3));
+        assert_eq!(records(&[0, 2, 2]), (true, true, 2, 3));
+        let mut half = DtlsHalf::default();
+        assert!(half.goes_on(data, 1, 5));
+        assert!(!half.goes_on(data, 1, 4) && !half.goes_on(data, 1, 5) && half.goes_on(data, 1, 6));
+        // So far ahead that it is forged.
+        assert!(!half.goes_on(data, 1, 7 + MAX_JUMP) && half.goes_on(data, 1, 6 + MAX_JUMP));
+    }
+
+    #[test]
+    fn only_the_end_of_a_hello_or_a_ticket_proves_anything_and_no_more_of_them_are_kept_than_a_handshake_has() {
+        let end = |kind, number, sent| Fragment {
+            kind,
+            length: 4,
+            number,
+            offset: 0,
+            bytes: &[0; 4],
+            sent,
+        };
+        let at = At {
+            frame: FrameRef::new(0, 1),
+            time: Timestamp::from_nanos(0),
+        };
+        let mut half = DtlsHalf::default();
+        half.note_end(&end(HandshakeType::CERTIFICATE, 1, 4), 1);
+        half.note_end(&end(HandshakeType::SERVER_HELLO, 1, 3), 1);
+        assert!(half.ends.is_empty());
+        half.note_end(&end(HandshakeType::SERVER_HELLO, 0, 4), 1);
+        half.note_end(&end(HandshakeType::SERVER_HELLO, 0, 4), 1);
+        assert_eq!(half.ends, [(1, HandshakeType::SERVER_HELLO, 0)]);
+        for number in 0..100 {
+            half.note_end(&end(HandshakeType::NEW_SESSION_TICKET, 1, 4), number);
+            half.note_change(number, at);
+            half.note_change(number, at);
+        }
+        assert_eq!((half.ends.len(), half.changes.len()), (MAX_NUMBERS, MAX_NUMBERS));
+        let changes: Vec<u64> = half.changes.iter().map(|(number, _)| *number).collect();
+        assert_eq!(changes, (0..MAX_NUMBERS as u64).collect::<Vec<_>>());
+    }
+}

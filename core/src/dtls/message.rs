@@ -407,4 +407,65 @@ mod tests {
         assert_eq!(lengths(&cut, 4), [5]);
         assert!(!Fragment::all(&cut, 4).all(|fragment| fragment.is_whole()));
     }
+
+    #[test]
+    fn a_fragment_may_miss_what_was_not_captured_and_no_more() {
+        let mut body = vec![14, 0, 0, 10, 0, 4, 0, 0, 0, 0, 0, 10];
+        body.extend([1; 4]);
+        let found = |missing| {
+            Fragment::all(&body, missing)
+                .next()
+                .map(|fragment| fragment.bytes.len())
+        };
+        assert_eq!([5, 6, 7].map(found), [None, Some(4), Some(4)]);
+    }
+
+    #[test]
+    fn a_message_is_sent_again_whatever_its_number() {
+        let mut messages = Messages::default();
+        for number in [3, MAX_NUMBER - 1] {
+            assert_eq!(messages.push(&fragment(number, 10, 0, &BODY)), Progress::Whole);
+            assert_eq!(messages.push(&fragment(number, 10, 0, &BODY)), Progress::Again);
+            assert!(messages.is_done(number) && !messages.is_done(number - 1));
+        }
+        assert!(!messages.is_done(MAX_NUMBER));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_counts_as_given_up() {
+        let longest = u32::try_from(MAX_MESSAGE).expect("short");
+        let push = |number, length| {
+            let mut messages = Messages::default();
+            let progress = messages.push(&fragment(number, length, 0, &BODY));
+            (progress, messages.are_incomplete(), messages.buffered())
+        };
+        assert_eq!(push(1, longest), (Progress::Partial, true, 10));
+        assert_eq!(push(1, longest + 1), (Progress::Unusable, true, 0));
+        // A number that no handshake reaches is forged.
+        assert_eq!(push(MAX_NUMBER, 10), (Progress::Unusable, false, 0));
+        assert_eq!(push(MAX_NUMBER + 1, longest + 1), (Progress::Unusable, false, 0));
+    }
+
+    #[test]
+    fn the_message_begun_first_makes_room() {
+        let mut messages = Messages::default();
+        for number in 0..16 {
+            assert_eq!(messages.push(&fragment(number, 10, 0, &BODY[..4])), Progress::Partial);
+        }
+        assert_eq!((messages.partial.len(), messages.dropped), (MAX_PARTIAL, false));
+        assert_eq!(messages.push(&fragment(16, 10, 0, &BODY[..4])), Progress::Partial);
+        assert_eq!((messages.partial.len(), messages.dropped), (MAX_PARTIAL, true));
+        // All but the first are there still.
+        assert_eq!(messages.push(&fragment(1, 10, 4, &BODY[4..])), Progress::Whole);
+        assert_eq!(messages.push(&fragment(16, 10, 4, &BODY[4..])), Progress::Whole);
+        assert_eq!(messages.push(&fragment(0, 10, 4, &BODY[4..])), Progress::Partial);
+
+        let much = vec![1; MAX_PARTIAL_BYTES - 30_000];
+        let mut messages = Messages::default();
+        messages.push(&fragment(0, 60_000, 0, &much[..30_000]));
+        assert_eq!(messages.push(&fragment(1, 60_000, 0, &much)), Progress::Partial);
+        assert_eq!((messages.buffered(), messages.dropped), (MAX_PARTIAL_BYTES, false));
+        assert_eq!(messages.push(&fragment(2, 60_000, 0, &[1])), Progress::Partial);
+        assert_eq!((messages.buffered(), messages.dropped), (much.len() + 1, true));
+    }
 }

@@ -75,6 +75,9 @@ mod tests {
         assert_eq!(opens(&datagram(2, 60, 60), 0), Some(Opens::Server));
         let whole = datagram(1, 60, 60);
         assert_eq!(opens(&whole[..whole.len() - 5], 5), Some(Opens::Client));
+        // More records stand behind it.
+        let alert = [21, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0];
+        assert_eq!(opens(&[&whole[..], &alert, &alert].concat(), 0), Some(Opens::Client));
     }
 
     #[test]
@@ -94,5 +97,12 @@ mod tests {
             assert_eq!(opens(&other, 0), None, "{at}");
         }
         assert_eq!(opens(&datagram(1, 37, 37), 0), None);
+        // A part that is not the first, and one that says it is longer than its record.
+        let part = datagram(1, 200, 60);
+        for (at, value) in [(21, 1), (24, 61)] {
+            let mut other = part.clone();
+            other[at] = value;
+            assert_eq!(opens(&other, 0), None, "{at}");
+        }
     }
 }

@@ -258,4 +258,25 @@ mod tests {
             "too short to be one"
         );
     }
+
+    #[test]
+    fn a_number_has_48_bits() {
+        let mut record = bytes(23, 1, 5, &[1; 3]);
+        record[5] = 2;
+        let number = records(&record, 0, None).map(|record| record.number).next();
+        let sequence = (2 << 40) | 5;
+        assert_eq!(number, Some(Number::Clear { epoch: 1, sequence }));
+    }
+
+    #[test]
+    fn without_a_length_what_the_snap_length_took_is_of_the_record() {
+        let mut datagram = vec![0b0010_0011, 9];
+        datagram.extend([0; 20]);
+        let found: Vec<_> = records(&datagram, 7, None).collect();
+        assert_eq!(
+            (found[0].length, found[0].body.len(), found[0].header),
+            (27, 20, &[0b0010_0011, 9][..])
+        );
+        assert!(!found[0].is_whole() && records(&datagram, 0, None).all(|record| record.is_whole()));
+    }
 }

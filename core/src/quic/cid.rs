@@ -48,3 +48,20 @@ impl fmt::Debug for Cid {
         write!(f, "Cid({} bytes)", self.length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_up_to_twenty_bytes_and_shows_none_of_them() {
+        let id = Cid::new(&[7; 20]).expect("the longest");
+        assert_eq!((id.bytes(), id.len(), id.is_empty()), (&[7; 20][..], 20, false));
+        assert_eq!(Cid::new(&[7; 21]), None);
+        let none = Cid::new(&[]).expect("the shortest");
+        assert_eq!((none.bytes(), none.len(), none.is_empty()), (&[][..], 0, true));
+        assert_eq!(format!("{id:?}"), "Cid(20 bytes)");
+        // Bytes behind the last are none: a longer one of zeros is another.
+        assert_ne!(Cid::new(&[7]), Cid::new(&[7, 0]));
+    }
+}

@@ -565,3 +565,6 @@ const fn index(speaker: Speaker) -> usize {
         Speaker::Server => 1,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,4 +217,51 @@ mod tests {
         long.push(0, &[1, 2, 0, 0]);
         assert_eq!((long.message(), long.is_broken()), (None, true));
     }
+
+    #[test]
+    fn more_than_the_longest_message_is_not_kept() {
+        let longest = vec![0; MAX_MESSAGE + 4];
+        let mut stream = CryptoStream::default();
+        stream.push(0, &longest);
+        assert!(!stream.is_broken() && stream.memory() >= longest.len());
+        stream.push(longest.len() as u64, &[0]);
+        assert!(stream.is_broken());
+        // And stays so.
+        stream.push(longest.len() as u64 + 1, &[0]);
+        assert!(stream.is_broken() && stream.has_gap());
+    }
+
+    #[test]
+    fn what_waits_behind_a_gap_is_counted_with_its_place() {
+        let mut stream = CryptoStream::default();
+        assert_eq!((stream.memory(), stream.next_kind()), (0, None));
+        stream.push(10, &[1; 5]);
+        stream.push(20, &[1; 7]);
+        assert_eq!(stream.memory(), 5 + 7 + 2 * 32);
+        stream.push(0, &[11, 0, 0, 9]);
+        assert_eq!(stream.next_kind(), Some(11));
+        assert!(stream.memory() >= 4 + 5 + 7 + 2 * 32 && stream.has_gap());
+    }
+
+    #[test]
+    fn one_frame_fills_no_more_holes_than_there_are_pieces() {
+        let mut stream = CryptoStream::default();
+        for number in 1..PIECES as u64 {
+            stream.push(2 * number, &[0]);
+        }
+        // It lies over all of them, and fills the holes between.
+        stream.push(1, &[0; 2 * PIECES]);
+        assert!(stream.is_broken() && stream.pieces.len() <= PIECES + 1);
+    }
+
+    #[test]
+    fn the_longest_message_is_one() {
+        let body = u32::try_from(MAX_MESSAGE - 4).expect("short");
+        let [_, a, b, c] = body.to_be_bytes();
+        let mut longest = vec![1, a, b, c];
+        longest.resize(MAX_MESSAGE, 0);
+        let mut stream = CryptoStream::default();
+        stream.push(0, &longest);
+        assert_eq!(stream.message().map(|message| message.len()), Some(MAX_MESSAGE));
+    }
 }

@@ -232,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_or_a_datagram_without_a_length_takes_the_rest() {
+        // STREAM without offset and length, with an offset, and DATAGRAM: what looks like a frame is content.
+        let frames: [&[u8]; 3] = [
+            &[8, 4, 0, 6, 5, 2, 9, 8],
+            &[0x0c, 4, 1, 0, 6, 5, 2, 9, 8],
+            &[0x30, 6, 5, 2, 9, 8],
+        ];
+        for frame in frames {
+            let payload = [&[6, 5, 2, 9, 8], frame].concat();
+            assert_eq!(all(&payload, Allowed::All), [CRYPTO], "{frame:?}");
+        }
+        // With a length and no offset.
+        assert_eq!(all(&[0x0a, 4, 0, 6, 5, 2, 9, 8], Allowed::All), [CRYPTO]);
+    }
+
+    #[test]
     fn a_new_connection_id_comes_with_its_token() {
         let mut payload = vec![0x18, 1, 0, 3, 1, 2, 3];
         payload.extend([7; 16]);

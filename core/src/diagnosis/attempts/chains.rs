@@ -94,3 +94,24 @@ fn interleaved(table: &Attempts, rows: &[u32], root: impl Fn(&u32) -> Option<u32
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Sketch, place};
+    use super::*;
+
+    #[test]
+    fn a_chain_begins_where_nothing_was_offered_for_certain() {
+        let mut sketch = Sketch::default();
+        sketch.silent(1, 1, |_| ());
+        // What it offered is not visible.
+        sketch.silent(2, 1, |row| row.silent = false);
+        for (second, issue, concluded) in [(3, 0, false), (4, 0, true), (5, 1, false), (6, 2, false)] {
+            sketch.offer(second, 1, (second, 1), true, |_, entry| {
+                (entry.issue, entry.concluded) = (place(issue), concluded);
+            });
+        }
+        let (table, _) = sketch.done();
+        assert_eq!(roots(&table), [Some(0), None, Some(0), None, None, Some(0)]);
+    }
+}

@@ -89,3 +89,126 @@ pub(super) fn other_version(connection: &Connection, credential: &Credential, me
         wrong_kind || credential.version.is_some_and(|own| own != version)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::tests::full;
+    use crate::session::tests::{at, offer};
+    use crate::session::{CredentialFingerprint, Issue, OfferKind, ProtocolVersion, TransportKind};
+
+    fn failed(client: Option<u32>, server: Option<u32>) -> Connection {
+        let mut connection = Connection {
+            outcome: Outcome::Failed,
+            ..full(1)
+        };
+        connection.client_side.fin = client.map(at);
+        connection.server_side.fin = server.map(at);
+        connection
+    }
+
+    #[test]
+    fn a_handshake_breaks_where_the_server_ends_it_first() {
+        assert!(broke(&failed(None, Some(5))));
+        assert!(broke(&failed(Some(6), Some(5))));
+        assert!(!broke(&failed(Some(5), Some(5))) && !broke(&failed(Some(4), Some(5))));
+        assert!(!broke(&failed(Some(5), None)) && !broke(&failed(None, None)));
+        let resumed = Connection {
+            outcome: Outcome::Resumed(None),
+            ..failed(None, Some(5))
+        };
+        assert!(!broke(&resumed));
+    }
+
+    #[test]
+    fn what_a_server_did_is_a_decision_only_where_it_had_the_choice() {
+        let with = |outcome, accepted: Option<u32>, mechanism, ech| {
+            let mut connection = Connection {
+                outcome,
+                accepted: accepted.map(CredentialId),
+                offers: vec![offer(1, OfferKind::Resumption(mechanism))],
+                ..failed(None, Some(5))
+            };
+            connection.hello.yes_mut().expect("a hello").encrypted_client_hello = ech;
+            decision(&connection, CredentialId(1), mechanism)
+        };
+        let (id, psk) = (Mechanism::SessionId, Mechanism::Psk);
+        assert_eq!(with(Outcome::Resumed(Some(id)), Some(1), id, false), Decision::Accepted);
+        assert_eq!(
+            with(Outcome::Resumed(Some(id)), Some(2), id, false),
+            Decision::NotJudged
+        );
+        assert_eq!(with(Outcome::Declined, None, id, false), Decision::Refused);
+        assert_eq!(with(Outcome::Declined, Some(2), id, false), Decision::NotJudged);
+        assert_eq!(with(Outcome::Failed, None, id, false), Decision::Broken);
+        // The true offer may be inside: of a ticket of TLS 1.3 nothing can be said.
+        assert_eq!(with(Outcome::Declined, None, psk, true), Decision::NotJudged);
+        assert_eq!(with(Outcome::Declined, None, id, true), Decision::Refused);
+        assert_eq!(with(Outcome::Declined, None, psk, false), Decision::Refused);
+    }
+
+    fn session(mechanism: Mechanism, name: Option<&str>) -> Credential {
+        Credential {
+            server_name: name.map(Into::into),
+            version: Some(ProtocolVersion::TLS_1_2),
+            ..Credential::unseen(
+                TransportKind::Tcp,
+                mechanism,
+                CredentialFingerprint::of(&[1]),
+                crate::session::tests::endpoint(2),
+            )
+        }
+    }
+
+    #[test]
+    fn a_name_is_another_whatever_its_case_and_only_where_the_session_s_is_known() {
+        let connection = full(1);
+        let other = |mechanism, name| other_name(&connection, &session(mechanism, name), mechanism);
+        let id = Mechanism::SessionId;
+        assert!(other(id, Some("b.test")) && !other(id, Some("A.TEST")) && !other(id, None));
+        assert!(!other(Mechanism::Psk, Some("b.test")), "its issue was not seen");
+        let mut seen = session(Mechanism::Psk, Some("b.test"));
+        seen.issued = Some(Issue {
+            connection: crate::session::ConnectionId(0),
+            at: at(1),
+        });
+        assert!(other_name(&connection, &seen, Mechanism::Psk));
+        let mut nameless = full(1);
+        nameless.hello.yes_mut().expect("a hello").server_name = None;
+        assert!(other_name(&nameless, &session(id, Some("b.test")), id));
+    }
+
+    #[test]
+    fn a_version_is_another_than_the_session_s_or_none_that_could_take_it() {
+        let connection = full(1);
+        let other = |mechanism, version| {
+            let credential = Credential {
+                version,
+                ..session(mechanism, None)
+            };
+            other_version(&connection, &credential, mechanism)
+        };
+        assert!(!other(Mechanism::Ticket, Some(ProtocolVersion::TLS_1_2)) && !other(Mechanism::Ticket, None));
+        assert!(other(Mechanism::Ticket, Some(ProtocolVersion::TLS_1_0)));
+        assert!(other(Mechanism::Psk, None), "an identity of TLS 1.3");
+    }
+
+    #[test]
+    fn missing_modes_break_a_handshake_and_refuse_nothing() {
+        let kept = |necessity, broken| {
+            let mut sketch = super::super::tests::Sketch::default();
+            let number = sketch.offer(10, 1, (1, 2), false, |_, entry| {
+                entry.necessity = Some(necessity);
+                if broken {
+                    entry.decision = Decision::Broken;
+                }
+            });
+            let (mut table, _) = sketch.done();
+            void_contradicted(&mut table);
+            table.entry(number).and_then(|entry| entry.necessity)
+        };
+        assert_eq!(kept(Necessity::Modes, true), Some(Necessity::Modes));
+        assert_eq!(kept(Necessity::Modes, false), None);
+        assert_eq!(kept(Necessity::Cipher, false), Some(Necessity::Cipher));
+    }
+}

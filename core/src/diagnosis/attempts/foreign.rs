@@ -48,3 +48,60 @@ fn server_of(table: &Attempts, row: u32) -> Option<Endpoint> {
     let row = table.rows.get(row as usize)?;
     Some(table.services.get(row.service as usize)?.server)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Sketch, place};
+    use super::*;
+    use crate::session::tests::endpoint;
+    use crate::session::{Service, TransportKind};
+
+    /// A ticket of key 5 is accepted at one server; what of another offer, at this server, is concluded.
+    fn concluded(service: u32, change: fn(&mut OfferedCredential)) -> (bool, bool) {
+        let mut sketch = Sketch::default();
+        sketch.offer(10, 1, (1, 2), true, |_, entry| entry.key = 5);
+        let number = sketch.offer(20, 1, (2, 2), false, |row, entry| {
+            (entry.key, row.service) = (5, service);
+            change(entry);
+        });
+        let (mut table, _) = sketch.done();
+        let service = |server| Service {
+            server: endpoint(server),
+            name: None,
+            transport: TransportKind::Tcp,
+        };
+        table.services = vec![service(2), service(9)];
+        settle(&mut table);
+        table
+            .entry(number)
+            .map(|it| (it.foreign, it.foreign_concluded))
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn a_ticket_is_of_the_servers_that_open_others_of_its_key() {
+        assert_eq!(concluded(1, |_| ()), (true, true));
+        assert_eq!(concluded(0, |_| ()), (false, false));
+        assert_eq!(concluded(0, |entry| entry.foreign = true), (false, false));
+        // Where nobody opens any, nothing is concluded.
+        assert_eq!(concluded(1, |entry| entry.key = 6), (false, false));
+        assert_eq!(concluded(1, |entry| entry.key = 0), (false, false));
+        assert_eq!(
+            concluded(1, |entry| entry.decision = Decision::Accepted),
+            (false, false)
+        );
+    }
+
+    #[test]
+    fn what_was_read_of_its_issue_stays() {
+        assert_eq!(concluded(1, |entry| entry.issue = place(0)), (false, false));
+        assert_eq!(
+            concluded(1, |entry| (entry.issue, entry.concluded) = (place(0), true)),
+            (true, true)
+        );
+        assert_eq!(
+            concluded(0, |entry| (entry.issue, entry.foreign) = (place(0), true)),
+            (true, false)
+        );
+    }
+}

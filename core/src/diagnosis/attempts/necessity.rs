@@ -117,3 +117,6 @@ fn ems(connection: &Connection, hello: &ClientHelloFacts, credential: &Credentia
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,11 @@ mod tests {
         assert_eq!(slow(late, swift), [true, false]);
         assert_eq!(slow(signed, swift), [false, false], "a signature takes its time");
         assert_eq!(slow(late, late), [false, false], "all is far away");
+        // Four times as long, where everything takes a tenth of a second.
+        let far: Change = |connection| answered_after(connection, 100);
+        let four_times: Change = |connection| answered_after(connection, 400);
+        assert_eq!(slow(late, far), [false, false]);
+        assert_eq!(slow(four_times, far), [true, false]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn number(length: usize) -> u32 {
     u32::try_from(length).expect("a small table")
 }
 
-pub(super) type Change = fn(&mut Connection);
+pub(in crate::diagnosis) type Change = fn(&mut Connection);
 
 /// A table of one service, made row by row.
 #[derive(Default)]
@@ -130,7 +130,7 @@ impl Sketch {
 }
 
 /// A session ID that connection 0 issues, and what became of each offer of it: the change may say more.
-pub(super) fn visits(visits: &[(Outcome, Change)]) -> World {
+pub(in crate::diagnosis) fn visits(visits: &[(Outcome, Change)]) -> World {
     let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(&[7; 32]);
     let session = credential_store.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {
@@ -163,7 +163,7 @@ pub(super) fn visits(visits: &[(Outcome, Change)]) -> World {
 }
 
 pub(super) const RESUMED: Outcome = Outcome::Resumed(Some(Mechanism::SessionId));
-pub(super) const AS_IT_IS: Change = |_| ();
+pub(in crate::diagnosis) const AS_IT_IS: Change = |_| ();
 
 pub(super) fn column<T>(world: &World, of: impl Fn(&Row, &OfferedCredential) -> T) -> Vec<T> {
     let table = world.case(0).analyses.attempts();

@@ -44,3 +44,29 @@ fn ended(entry: &OfferedCredential, closed: ClosedBy) -> Option<Look> {
         ..Look::read(entry.closed == closed)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::attempts::tests::Sketch;
+
+    #[test]
+    fn each_further_use_of_an_identity_is_a_unit_of_its_own() {
+        let units = |mechanism, foreign| {
+            let mut sketch = Sketch::default();
+            for (second, uses) in (10..).zip([1, 1, 2]) {
+                sketch.offer(second, 1, (1, 2), false, |_, entry| {
+                    (entry.accepted_before, entry.mechanism, entry.foreign) = (uses, mechanism, foreign);
+                });
+            }
+            let (table, part) = sketch.done();
+            let mut all = Vec::new();
+            claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+            let used = all.into_iter().find(|claim| claim.kind == Kind::SingleUse);
+            used.map(|claim| claim.units().named_refused)
+        };
+        assert_eq!(units(Mechanism::Psk, false), Some(2));
+        assert_eq!(units(Mechanism::Psk, true), None);
+        assert_eq!(units(Mechanism::SessionId, false), None);
+    }
+}

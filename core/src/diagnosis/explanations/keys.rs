@@ -65,8 +65,9 @@ impl KeysAtWork {
         // All that begin before its end, without those that end before its beginning.
         let begun = self.begins.partition_point(|begin| *begin < last);
         let over = self.ends.partition_point(|end| *end <= first);
-        let itself = usize::from(first < last);
-        begun > over + itself
+        // Among the former it counts itself; with a single sign of life, among the latter.
+        let [among_begun, among_over] = [first < last, first == last].map(usize::from);
+        begun - among_begun > over - among_over
     }
 }
 
@@ -116,4 +117,98 @@ pub(super) fn held_together(ground: &ServiceContext<'_>) -> HashSet<(u32, u32)> 
         .filter(|(entry, row)| row.issues != 0 && row.issues != entry.key && !row.issues_concluded)
         .map(|(entry, row)| (entry.key, row.issues))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::attempts::tests::Sketch;
+    use crate::session::tests::at;
+
+    /// A service that issues tickets in clear at these seconds, under these keys.
+    fn issuing(rows: &[(u32, u32)]) -> Sketch {
+        let mut sketch = Sketch::default();
+        for (second, key) in rows {
+            sketch.silent(*second, 1, |row| row.issues = *key);
+        }
+        sketch
+    }
+
+    fn with<T>(sketch: Sketch, of: impl FnOnce(&ServiceContext<'_>) -> T) -> T {
+        let (table, part) = sketch.done();
+        of(&ServiceContext::of(&table, &part, &[]))
+    }
+
+    #[test]
+    fn a_key_is_at_work_where_it_issues_or_accepts() {
+        let mut sketch = issuing(&[(10, 1), (15, 2), (20, 1), (25, 0)]);
+        for (second, accepted) in [(30, true), (40, false)] {
+            sketch.offer(second, 1, (second, 2), accepted, |_, entry| entry.key = 2);
+        }
+        let work = with(sketch, KeysAtWork::of);
+        assert_eq!(work.len(), 2);
+        assert_eq!(work.span(1), Some((at(10).time, at(20).time)));
+        assert_eq!(work.span(2), Some((at(15).time, at(30).time)));
+        assert_eq!(work.span(0), None);
+    }
+
+    #[test]
+    fn a_key_begins_after_one_moment_and_up_to_another() {
+        let work = with(issuing(&[(10, 1), (20, 1), (30, 3)]), KeysAtWork::of);
+        let begins = |after, until| work.begins_within(at(after).time, at(until).time);
+        assert!(begins(20, 30) && begins(9, 10) && begins(9, 40));
+        assert!(!begins(10, 29) && !begins(30, 40) && !begins(15, 15));
+    }
+
+    #[test]
+    fn keys_have_company_while_they_are_at_work_at_once() {
+        let company = |rows: &[(u32, u32)], key| with(issuing(rows), KeysAtWork::of).has_company(key);
+        assert!(company(&[(10, 1), (15, 2), (20, 1), (25, 2)], 1));
+        assert!(company(&[(10, 1), (15, 2), (20, 1), (25, 2)], 2));
+        assert!(company(&[(10, 1), (15, 2), (20, 1)], 1));
+        // A single sign of life is one as well.
+        assert!(company(&[(10, 1), (15, 2), (20, 1)], 2));
+        // One after the other, or alone.
+        assert!(!company(&[(10, 1), (20, 1), (20, 2), (30, 2)], 1));
+        assert!(!company(&[(10, 1), (20, 1), (20, 2), (30, 2)], 2));
+        assert!(!company(&[(10, 1), (20, 2)], 2) && !company(&[(10, 1), (20, 2)], 1));
+        assert!(!company(&[(10, 1)], 1) && !company(&[(10, 1), (20, 1)], 1) && !company(&[(10, 1)], 2));
+    }
+
+    #[test]
+    fn keys_issue_in_turn_where_one_comes_back() {
+        let turns = |rows: &[(u32, u32)]| {
+            let mut turns: Vec<u32> = with(issuing(rows), in_turn).into_iter().collect();
+            turns.sort_unstable();
+            turns
+        };
+        assert_eq!(turns(&[(10, 1), (15, 2), (20, 1)]), [1, 2]);
+        assert!(turns(&[(10, 1), (20, 1), (20, 2), (30, 2)]).is_empty());
+        assert_eq!(turns(&[(10, 1), (20, 2), (30, 3), (40, 1)]), [1, 2, 3]);
+        assert!(turns(&[(10, 0), (20, 2), (30, 0)]).is_empty());
+        let mut concluded = issuing(&[(10, 1), (20, 1)]);
+        concluded.silent(15, 1, |row| (row.issues, row.issues_concluded) = (2, true));
+        assert!(with(concluded, in_turn).is_empty());
+    }
+
+    #[test]
+    fn a_server_that_renews_a_ticket_holds_both_keys() {
+        let held = |accepted, key, issues, concluded| {
+            let mut sketch = Sketch::default();
+            sketch.offer(10, 1, (1, 2), accepted, |row, entry| {
+                (entry.key, row.issues, row.issues_concluded) = (key, issues, concluded);
+            });
+            with(sketch, held_together).into_iter().next()
+        };
+        assert_eq!(held(true, 1, 2, false), Some((1, 2)));
+        for none in [
+            held(false, 1, 2, false),
+            held(true, 0, 2, false),
+            held(true, 1, 0, false),
+        ] {
+            assert_eq!(none, None);
+        }
+        assert_eq!(held(true, 1, 1, false), None);
+        assert_eq!(held(true, 1, 2, true), None);
+    }
 }

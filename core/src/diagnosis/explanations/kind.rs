@@ -204,4 +204,32 @@ mod tests {
         }
         assert!(Kind::ALL.len() <= 32, "causes of an entry are 32 bits");
     }
+
+    #[test]
+    fn what_another_party_refuses_is_told_by_several_names() {
+        for kind in Kind::ALL {
+            let several = matches!(kind, Kind::OtherMachine | Kind::OtherStore);
+            let expected = if several {
+                3
+            } else {
+                usize::from(*kind != Kind::NeverTickets)
+            };
+            assert_eq!(kind.reasons().count(), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn three_explanations_say_that_handshakes_break() {
+        let breaking: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.breaks()).collect();
+        assert_eq!(breaking, [Kind::OtherServer, Kind::OtherName, Kind::OfferBreaks]);
+    }
+
+    #[test]
+    fn each_explanation_has_a_bit_of_its_own() {
+        let bits = Kind::ALL.iter().fold(0, |bits, kind| {
+            assert_eq!(bits & kind.bit(), 0, "{kind:?}");
+            bits | kind.bit()
+        });
+        assert_eq!(bits.count_ones() as usize, Kind::ALL.len());
+    }
 }

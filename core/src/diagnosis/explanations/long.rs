@@ -162,4 +162,72 @@ mod tests {
         let (table, part) = sketch.done();
         assert!(evicted(&ServiceContext::of(&table, &part, &[])).is_none());
     }
+
+    fn refused_beyond(kind: Kind, change: fn(&mut OfferedCredential)) -> Option<Claim> {
+        let mut sketch = Sketch::default();
+        for client in 0..4 {
+            sketch.offer(client, client, (client, 2), true, NOTHING);
+            sketch.offer(10 + client, client, (10 + client, 9), false, NOTHING);
+        }
+        sketch.offer(20, 9, (20, 9), false, |_, entry| change(entry));
+        let (table, part) = sketch.done();
+        let mut all = Vec::new();
+        claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+        all.into_iter().find(|claim| claim.kind == kind)
+    }
+
+    #[test]
+    fn sessions_of_others_and_unknown_pauses_are_no_units() {
+        let refused = |kind, change| {
+            let units = refused_beyond(kind, change).expect("it stands").units();
+            (units.named_refused, units.other_refused)
+        };
+        for kind in [Kind::TooIdle, Kind::TooOld] {
+            assert_eq!(refused(kind, |_| ()), (5, 0));
+            assert_eq!(
+                refused(kind, |entry| (entry.idle, entry.age) = (SECOND, SECOND)),
+                (4, 1)
+            );
+            assert_eq!(
+                refused(kind, |entry| (entry.idle, entry.age) = (UNKNOWN, UNKNOWN)),
+                (4, 0)
+            );
+            assert_eq!(refused(kind, |entry| entry.foreign = true), (4, 0));
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_over_after_its_last_second() {
+        let over = |change: fn(&mut OfferedCredential)| {
+            let mut sketch = Sketch::default();
+            sketch.offer(100, 1, (1, 60), false, |_, entry| {
+                entry.lifetime = 59;
+                change(entry);
+            });
+            let (table, part) = sketch.done();
+            let mut all = Vec::new();
+            claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+            all.iter().any(|claim| claim.kind == Kind::OverLifetime)
+        };
+        assert!(over(|_| ()));
+        assert!(!over(|entry| entry.lifetime = 60) && !over(|entry| entry.lifetime = 0));
+        assert!(!over(|entry| entry.age = UNKNOWN) && !over(|entry| entry.foreign = true));
+    }
+
+    #[test]
+    fn a_threshold_lies_between_any_two_units() {
+        let cuts = |[named_refused, named_accepted, other_refused, other_accepted]: [u64; 4]| {
+            let mut claim = Claim::by_hand(Kind::TooOld, &[1]);
+            claim.strata = vec![super::super::Stratum {
+                named_refused,
+                named_accepted,
+                other_refused,
+                other_accepted,
+            }];
+            cuts(&claim)
+        };
+        assert_eq!(cuts([3, 2, 1, 4]), 9);
+        assert_eq!(cuts([1, 0, 0, 0]), 0);
+        assert_eq!(cuts([0, 0, 0, 0]), 0);
+    }
 }

@@ -34,3 +34,30 @@ pub(super) fn is_fresh(entry: &OfferedCredential) -> bool {
     let in_time = entry.age != UNKNOWN && entry.age <= FRESH && !entry.concluded;
     in_time && (entry.closed == ClosedBy::Cleanly || !entry.stateful)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::attempts::tests::Sketch;
+
+    fn fresh(change: fn(&mut OfferedCredential)) -> bool {
+        let mut sketch = Sketch::default();
+        let number = sketch.offer(100, 1, (1, 2), false, |_, entry| change(entry));
+        sketch.done().0.entry(number).is_some_and(is_fresh)
+    }
+
+    #[test]
+    fn a_session_is_fresh_where_nothing_can_have_cost_it() {
+        assert!(fresh(|_| ()));
+        assert!(fresh(|entry| entry.age = FRESH));
+        assert!(!fresh(|entry| entry.age = FRESH + 1));
+        assert!(!fresh(|entry| entry.age = UNKNOWN));
+        assert!(!fresh(|entry| entry.concluded = true));
+        assert!(!fresh(|entry| (entry.age, entry.concluded) = (FRESH + 1, true)));
+        assert!(!fresh(|entry| entry.closed = ClosedBy::ClientReset));
+        // No close reaches a self-contained ticket.
+        assert!(fresh(
+            |entry| (entry.closed, entry.stateful) = (ClosedBy::ClientReset, false)
+        ));
+    }
+}

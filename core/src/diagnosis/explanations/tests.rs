@@ -7,6 +7,26 @@ use crate::diagnosis::contest::hold;
 use crate::diagnosis::{Confidence, contest::Standing};
 use crate::session::Mechanism;
 
+impl Claim {
+    /// One that stands and names these offers, with nothing else to it.
+    pub(in crate::diagnosis) fn by_hand(kind: Kind, named: &[u32]) -> Self {
+        Self {
+            kind,
+            named: named.to_vec(),
+            proven: Vec::new(),
+            stands: true,
+            strata: Vec::new(),
+            cuts: 1,
+            concluded: false,
+            trace: None,
+            value: FittedValue::Nothing,
+            moments: Vec::new(),
+            one_machine: false,
+            plausible: true,
+        }
+    }
+}
+
 /// The claims that stand over a sketch, best first.
 fn held(sketch: Sketch) -> Vec<Standing> {
     let (table, part) = sketch.done();

@@ -233,3 +233,6 @@ fn renewed(ground: &ServiceContext<'_>) -> Option<Claim> {
     });
     claim.map(|claim| claim.with_trace(Trace::of("the certificate is another since")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,4 +232,140 @@ mod tests {
         assert_eq!(slow.value, FittedValue::Slow);
         assert!(slow.settle().contains("log of the session store"));
     }
+
+    fn with<T>(sketch: Sketch, of: impl FnOnce(&ServiceContext<'_>) -> T) -> T {
+        let (table, part) = sketch.done();
+        of(&ServiceContext::of(&table, &part, &[]))
+    }
+
+    /// Keys 1 and 2 issue in turn, up to second 32; then a ticket under key 1 is refused, by who issues under `own`.
+    fn ticket_of_another(second: u32, own: u32, change: fn(&mut OfferedCredential)) -> Option<Claim> {
+        let mut sketch = Sketch::default();
+        for (second, key) in [(10, 1), (12, 2), (30, 1), (32, 2)] {
+            sketch.silent(second, 1, |row| row.issues = key);
+        }
+        sketch.offer(second, 1, (1, 2), false, |row, entry| {
+            (entry.key, entry.stateful, entry.mechanism, row.issues) = (1, false, Mechanism::Ticket, own);
+            change(entry);
+        });
+        with(sketch, other_key)
+    }
+
+    #[test]
+    fn a_key_that_works_on_or_beside_the_refuser_s_is_another_s() {
+        let nothing: fn(&mut OfferedCredential) = |_| ();
+        for (second, own) in [(20, 0), (40, 2), (40, 0)] {
+            assert_eq!(
+                ticket_of_another(second, own, nothing).map(|it| it.named.len()),
+                Some(1)
+            );
+        }
+        // It issues under the very key, or is known to have it.
+        assert!(ticket_of_another(20, 1, nothing).is_none());
+        assert!(ticket_of_another(20, 2, |entry| entry.own_key = true).is_none());
+        assert!(ticket_of_another(20, 0, |entry| entry.key = 0).is_none());
+        // Its own key came later, when the ticket's had done.
+        assert!(ticket_of_another(40, 3, nothing).is_none());
+    }
+
+    #[test]
+    fn keys_in_turn_prove_another_where_the_ticket_s_own_is_honoured() {
+        let proven = |own, honoured| {
+            let mut sketch = Sketch::default();
+            for (second, key) in [(10, 1), (12, 2), (30, 1), (32, 2)] {
+                sketch.silent(second, 1, |row| row.issues = key);
+            }
+            let ticket = |entry: &mut OfferedCredential| {
+                (entry.key, entry.stateful, entry.mechanism) = (1, false, Mechanism::Ticket);
+            };
+            if honoured {
+                sketch.offer(14, 2, (2, 2), true, |_, entry| ticket(entry));
+            }
+            sketch.offer(20, 1, (1, 2), false, |row, entry| {
+                row.issues = own;
+                ticket(entry);
+            });
+            with(sketch, other_key).map(|it| it.proven.len())
+        };
+        assert_eq!(proven(2, true), Some(1));
+        assert_eq!(proven(2, false), Some(0));
+        assert_eq!(proven(0, true), Some(0));
+    }
+
+    #[test]
+    fn whose_a_session_is_may_be_concluded_and_says_so() {
+        let claim = |concluded| {
+            let mut sketch = Sketch::default();
+            sketch.offer(10, 1, (1, 2), false, |_, entry| {
+                (entry.foreign, entry.foreign_concluded) = (true, concluded);
+            });
+            with(sketch, other_server).expect("it stands").concluded
+        };
+        assert!(claim(true) && !claim(false));
+    }
+
+    /// Full handshakes of one stack that show these certificates in turn, then a refused offer.
+    fn context(
+        certificates: &[u32],
+        change: fn(&mut crate::diagnosis::attempts::Row, &mut OfferedCredential),
+    ) -> Option<Claim> {
+        let mut sketch = Sketch::default();
+        for (second, certificate) in (10..).zip(certificates) {
+            sketch.silent(second, 1, |row| row.certificate = *certificate);
+        }
+        sketch.silent(40, 1, |row| row.issues = 7);
+        sketch.offer(50, 1, (1, 2), false, change);
+        with(sketch, other_context)
+    }
+
+    #[test]
+    fn certificates_in_turn_are_those_of_servers_that_do_not_share_a_context() {
+        assert!(context(&[1, 2, 1], |_, entry| entry.other_certificate = true).is_some());
+        assert!(context(&[1, 2, 3, 1], |_, entry| entry.other_certificate = true).is_some());
+        // One that was renewed does not come back.
+        assert!(context(&[1, 1, 2, 2], |_, entry| entry.other_certificate = true).is_none());
+        assert!(context(&[1, 2, 1], |_, _| ()).is_none());
+        assert!(
+            context(&[1, 2, 1], |_, entry| (entry.other_certificate, entry.foreign) =
+                (true, true))
+            .is_none()
+        );
+        // Encrypted, with one key in use: what is left is the context.
+        let hidden = context(&[1, 2, 1], |_, entry| entry.key = 7).expect("it stands");
+        assert!(hidden.concluded);
+        assert!(context(&[1, 2, 1], |row, entry| (row.certificate, entry.key) = (1, 7)).is_none());
+        assert!(
+            context(&[1, 2, 1], |row, entry| (row.issues, entry.key) = (8, 7)).is_none(),
+            "two keys"
+        );
+    }
+
+    #[test]
+    fn what_is_honoured_between_refusals_did_not_come_late() {
+        let since = |order: &[(u32, bool)]| {
+            let mut sketch = Sketch::default();
+            for (second, (session, accepted)) in (10..).zip(order) {
+                sketch.offer(second, *session, (*session, 2), *accepted, |_, _| ());
+            }
+            with(sketch, honoured_since).map(|time| time.nanos() / 1_000_000_000)
+        };
+        assert_eq!(since(&[(1, false), (2, false), (1, true), (2, true)]), Some(11));
+        assert_eq!(since(&[(1, false), (1, true), (2, false), (2, true)]), None);
+        // One session alone, and one that stays refused.
+        assert_eq!(since(&[(1, false), (1, true)]), None);
+        assert_eq!(since(&[(1, false), (2, false), (3, false), (1, true), (2, true)]), None);
+    }
+
+    #[test]
+    fn each_pair_of_machines_is_a_unit_of_its_own() {
+        let mut sketch = Sketch::default();
+        let issue = sketch.silent(1, 9, |row| row.machine = 2);
+        for (second, machine) in (10..).zip([1, 3, 3]) {
+            sketch.offer(second, 1, (1, 2), false, |row, entry| {
+                (row.machine, entry.previous) = (machine, crate::diagnosis::attempts::tests::place(issue));
+            });
+        }
+        let claim = with(sketch, other_machine).expect("it stands");
+        assert_eq!((claim.named.len(), claim.units().named_refused), (3, 2));
+    }
 }

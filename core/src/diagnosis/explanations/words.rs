@@ -346,3 +346,6 @@ fn were(count: u64, one: &str, many: &str) -> String {
         if count == 1 { "was" } else { "were" }
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -277,3 +277,36 @@ fn non_ems(case: &RuleContext<'_>) -> RuleResult {
         )],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(suites: &[u16]) -> ClientHelloFacts {
+        let mut connection = crate::diagnosis::tests::full(1);
+        let hello = connection.hello.yes_mut().expect("a hello");
+        let stack = std::sync::Arc::get_mut(&mut hello.stack).expect("of this hello alone");
+        stack.suites = suites.iter().map(|suite| CipherSuite(*suite)).collect();
+        hello.clone()
+    }
+
+    #[test]
+    fn a_program_is_known_by_its_older_suites() {
+        let same = |a: &[u16], b: &[u16]| same_older_suites(&hello(a), &hello(b));
+        assert!(same(&[0xc02f, 0xc030], &[0xc02f, 0xc030]));
+        assert!(!same(&[0xc02f, 0xc030], &[0xc030, 0xc02f]) && !same(&[0xc02f], &[0xc02f, 0xc030]));
+        // Suites of TLS 1.3 and signals make no difference.
+        assert!(same(&[0x1301, 0xc02f, 0x00ff], &[0xc02f, 0x5600]));
+        // Where there are no others nothing is known.
+        assert!(!same(&[0x1301], &[0x1301]) && !same(&[0x1301, 0x00ff], &[0x1302]));
+    }
+
+    #[test]
+    fn a_hello_ends_at_its_highest_version() {
+        let mut facts = hello(&[0xc02f]);
+        facts.offers_tls13 = false;
+        assert_eq!(highest(&facts), facts.version);
+        facts.offers_tls13 = true;
+        assert_eq!(highest(&facts), ProtocolVersion::TLS_1_3);
+    }
+}

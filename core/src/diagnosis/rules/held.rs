@@ -322,3 +322,25 @@ fn soon(case: &RuleContext<'_>, row: &Row) -> usize {
 pub(super) const fn is_sure(issuance: &Issuance<'_>) -> bool {
     matches!(issuance.given, Gave::Seen | Gave::Inferred)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::ConnectionId;
+    use crate::session::tests::at;
+
+    #[test]
+    fn what_a_connection_gave_is_sure_only_where_something_of_it_shows() {
+        let connection = crate::diagnosis::tests::full(1);
+        let sure = |given| {
+            is_sure(&Issuance {
+                id: ConnectionId(0),
+                from: &connection,
+                given,
+                over: at(1),
+            })
+        };
+        assert!(sure(Gave::Seen) && sure(Gave::Inferred));
+        assert!(!sure(Gave::Unclear) && !sure(Gave::NothingInferred) && !sure(Gave::Nothing));
+    }
+}

@@ -307,4 +307,13 @@ mod tests {
         assert_eq!(told.severity, None);
         assert_eq!(told.raised(Severity::High).severity, Some(Severity::High));
     }
+
+    #[test]
+    fn one_finding_is_for_clients_to_act_on() {
+        let theirs = FINDINGS.iter().filter(|kind| kind.is_up_to_clients());
+        assert_eq!(
+            theirs.map(|kind| kind.name).collect::<Vec<_>>(),
+            ["ticket-reuse-linkable"]
+        );
+    }
 }

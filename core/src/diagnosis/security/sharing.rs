@@ -207,3 +207,38 @@ fn evidence(ground: &SecurityContext<'_>, name: KeyName, other: &Service) -> Vec
     }
     shown.evidence
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::TransportKind;
+    use crate::session::tests::endpoint;
+
+    fn service(name: Option<&str>) -> Service {
+        Service {
+            server: endpoint(2),
+            name: name.map(Into::into),
+            transport: TransportKind::Tcp,
+        }
+    }
+
+    #[test]
+    fn services_with_one_key_are_apart_by_their_certificates_or_perhaps_by_their_names() {
+        let certificates = |all: &[u8]| -> Certificates { all.iter().map(|byte| [*byte; 16]).collect() };
+        let told = |own: Option<&str>, here: &[u8], other: Option<&str>, there: &[u8]| {
+            let seat = Seat {
+                service: service(other),
+                certificates: certificates(there),
+            };
+            apart(&service(own), &certificates(here), &seat)
+        };
+        let (a, b) = (Some("a.test"), Some("b.test"));
+        assert_eq!(told(a, &[1], b, &[2, 3]), Some(Confidence::Observed));
+        assert_eq!(told(a, &[1, 2], b, &[2, 3]), None);
+        assert_eq!(told(a, &[1], b, &[]), Some(Confidence::Possible));
+        assert_eq!(told(a, &[], b, &[2]), Some(Confidence::Possible));
+        assert_eq!(told(a, &[1], Some("A.TEST"), &[2]), None);
+        assert_eq!(told(a, &[1], None, &[2]), None);
+        assert_eq!(told(None, &[1], b, &[2]), None);
+    }
+}

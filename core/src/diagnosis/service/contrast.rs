@@ -47,3 +47,24 @@ impl ContingencyTable {
         self.counts.iter().all(|row| row.iter().sum::<u64>() > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_without_members_compares_nothing() {
+        let compares = |counts| {
+            let table = ContingencyTable {
+                rows: ["a", "b"],
+                counts,
+                p_value: 1.0,
+                unit: "sessions",
+                tried: 1,
+            };
+            table.compares()
+        };
+        assert!(compares([[1, 0], [0, 2]]) && compares([[0, 3], [4, 0]]));
+        assert!(!compares([[0, 0], [1, 2]]) && !compares([[1, 2], [0, 0]]) && !compares([[0, 0], [0, 0]]));
+    }
+}

@@ -106,4 +106,21 @@ mod tests {
         assert!(overlap(&[(3, 3), (0, 9)]));
         assert!(!overlap(&[(0, 9)]) && !overlap(&[]), "one alone overlaps nothing");
     }
+
+    #[test]
+    fn spans_are_held_against_each_other_one_by_one() {
+        let all: Vec<(u8, u8)> = (0..4)
+            .flat_map(|first| (first..4).map(move |last| (first, last)))
+            .collect();
+        for a in &all {
+            for b in &all {
+                for c in &all {
+                    let spans = [*a, *b, *c];
+                    let begins = |at: usize, of: usize| at == of || spans[at].0 < spans[of].1;
+                    let expected = (0..3).all(|at| (0..3).all(|of| begins(at, of)));
+                    assert_eq!(all_overlap(spans.into_iter()), expected, "{spans:?}");
+                }
+            }
+        }
+    }
 }

@@ -285,4 +285,51 @@ mod tests {
         let frame = FrameRef::new(0, 3);
         assert_eq!(found(&members, &[(At { frame, ..at(3) }, unreachable)]), []);
     }
+
+    #[test]
+    fn no_more_events_are_kept_than_can_be_held_against_all_connections() {
+        let resets: Vec<Connection> = (0..100)
+            .map(|number| reset(200 * number, 200 * number + 100, 64))
+            .collect();
+        let members: Vec<_> = resets.iter().map(|connection| (ConnectionId(0), connection)).collect();
+        assert_eq!(find(&members[..10], &[]).len(), 10);
+        assert_eq!(find(&members, &[]).len(), MAX_EVENTS);
+    }
+
+    #[test]
+    fn hop_counts_are_compared_up_to_the_next_event() {
+        // One that has the other hop count only from the second reset on.
+        let of = |later: u32| {
+            let all = [
+                reset(1, 100, 64),
+                working(150, 64),
+                reset(151, 300, 64),
+                working(later, 60),
+            ];
+            let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
+            find(&members, &[])
+                .iter()
+                .map(|event| event.other_machine)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(350), [false, true]);
+        assert_eq!(of(300), [false, false], "at the very moment it is of neither side");
+    }
+
+    #[test]
+    fn hop_counts_differ_only_between_one_event_and_the_next() {
+        let all = [working(100, 64), working(200, 60)];
+        let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
+        let time = |second| at(second).time;
+        let changed = |event, since: Option<u32>, until: Option<u32>| {
+            hops_changed(&members, time(event), (since.map(time), until.map(time)))
+        };
+        assert!(changed(150, None, None) && changed(150, Some(99), Some(201)) && changed(100, None, None));
+        assert!(!changed(150, Some(100), None) && !changed(150, None, Some(200)));
+        assert!(!changed(200, None, None) && !changed(50, None, None));
+        // Hop counts in turn are those of a balancer.
+        let all = [working(100, 64), working(120, 60), working(200, 60)];
+        let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
+        assert!(!hops_changed(&members, time(150), (None, None)));
+    }
 }

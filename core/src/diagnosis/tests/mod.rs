@@ -1,6 +1,7 @@
 //! What the tests of this layer share: a few connections with all that rules may look at; and rules that only what a
 //! capture lacks decides.
 
+mod findings;
 mod tickets;
 
 use std::sync::Arc;
@@ -190,6 +191,9 @@ fn clients_are_known_by_what_they_do_when_they_come_back() {
         [(0, 0); 3]
     );
     assert!(behaviour.offers());
+    // A first visit in silence comes from nowhere as well.
+    let world = World::of(vec![full(1), full(2)], usize::MAX);
+    assert_eq!(counts(world.case(1).behaviour().other), (0, 1));
     // Nobody is known to have done anything in a connection that is not kept.
     assert_eq!(
         world.history.behaviour(ConnectionId(99)),
@@ -220,6 +224,17 @@ fn a_habit_of_offering_shows_after_any_close() {
             ..nothing
         },
         super::ClientBehaviour {
+            other: offered,
+            ..nothing
+        },
+        // After several kinds of them.
+        super::ClientBehaviour {
+            clean: offered,
+            client: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            server: offered,
             other: offered,
             ..nothing
         },
@@ -374,4 +389,81 @@ fn a_key_name_of_zeros_is_only_possible_where_no_mac_can_be_checked() {
     // Too short for any state, and one whose MAC is that of another key.
     assert_eq!(found(64), None);
     assert_eq!(found(80), None);
+}
+
+const MODES: crate::session::PskModes = crate::session::PskModes {
+    ke: false,
+    dhe_ke: true,
+};
+
+/// A complete handshake of TLS 1.3 after which records of the look of tickets were seen.
+fn giving_tickets(second: u32) -> Connection {
+    let mut connection = full(second);
+    connection.answer = answered(second, "a.test", ProtocolVersion::TLS_1_3).answer;
+    connection.tickets_inferred = crate::session::TicketsInferred::Like(2);
+    let hello = connection.hello.yes_mut().expect("a hello");
+    (hello.offers_tls13, hello.psk_modes) = (true, Some(MODES));
+    connection
+}
+
+#[test]
+fn a_ticket_of_tls13_runs_out_after_seven_days() {
+    let expired = |days: u32, seconds: u32| {
+        let world = World::of(
+            vec![giving_tickets(1), giving_tickets(1 + 86_400 * days + seconds)],
+            usize::MAX,
+        );
+        let told = world.told(1);
+        told.iter().any(|(name, _)| *name == "credential-expired-client-side")
+    };
+    assert!(!expired(7, 0) && expired(7, 1) && !expired(1, 0));
+}
+
+#[test]
+fn a_hello_without_psk_modes_can_resume_nothing() {
+    use crate::session::TicketExtension::{Absent, Empty};
+    let told = |modes: Option<crate::session::PskModes>, ticket: crate::session::TicketExtension| {
+        let mut silent = giving_tickets(9);
+        let hello = silent.hello.yes_mut().expect("a hello");
+        (hello.psk_modes, hello.ticket) = (modes, ticket);
+        let world = World::of(vec![giving_tickets(1), silent], usize::MAX);
+        let judged = judge(&world.case(1));
+        let silent = judged.into_iter().find(|it| it.reason.name == "client-did-not-offer");
+        silent.map(|it| (it.confidence, it.summary)).expect("a reason")
+    };
+    let (confidence, summary) = told(None, Absent);
+    assert_eq!(confidence, Confidence::Observed);
+    assert!(
+        summary.contains("neither psk_key_exchange_modes nor session_ticket"),
+        "{summary}"
+    );
+    let (confidence, summary) = told(None, Empty);
+    assert_eq!(confidence, Confidence::Observed);
+    assert!(
+        summary.starts_with("the hello has no psk_key_exchange_modes"),
+        "{summary}"
+    );
+    assert_eq!(told(Some(MODES), Absent).0, Confidence::Possible);
+}
+
+#[test]
+fn the_issuer_of_a_credential_is_the_connection_that_is_known_to_have_issued_it() {
+    let world = World::with(
+        one_credential(Mechanism::Ticket, &[7; 100], |_| ()),
+        vec![full(1), full(2)],
+        usize::MAX,
+    );
+    let case = world.case(1);
+    let mut credential = world
+        .credential_store
+        .get(crate::session::CredentialId(0))
+        .expect("entered")
+        .clone();
+    let issuer = case.issuer(&credential).expect("it is kept");
+    assert!(std::ptr::eq(
+        issuer,
+        world.connection_store.get(ConnectionId(0)).expect("it is kept")
+    ));
+    credential.issued = None;
+    assert!(case.issuer(&credential).is_none());
 }

@@ -48,6 +48,11 @@ impl Step {
 
 /// These handshakes, a second apart. Tickets are numbered in the order of their issue.
 fn world(steps: &[Step]) -> World {
+    changed(steps, |_, _| ())
+}
+
+/// The same, each changed by its number.
+fn changed(steps: &[Step], change: impl Fn(u32, &mut Connection)) -> World {
     let mut credential_store = CredentialStore::default();
     let mut connections = Vec::new();
     for (second, step) in (1..).zip(steps) {
@@ -82,6 +87,7 @@ fn world(steps: &[Step]) -> World {
             });
             connection.issued = vec![issued];
         }
+        change(second - 1, &mut connection);
         connections.push(connection);
     }
     World::with(credential_store, connections, usize::MAX)
@@ -153,4 +159,78 @@ fn a_name_is_blamed_only_where_the_server_has_the_session() {
     // Sessions of other names are resumed under this one.
     let across = [issues(key), issues(key), resumes(1).under("b.test"), refused(key)];
     assert_eq!(names(&across, 3), []);
+}
+
+/// A ticket that is refused by a server that shows no key of its own.
+const fn declines(ticket: u32) -> Step {
+    Step {
+        name: "a.test",
+        issues: None,
+        offers: Some(ticket),
+        resumed: false,
+    }
+}
+
+#[test]
+fn a_refusal_is_shown_with_what_is_said_of_it() {
+    let texts = |steps: &[Step]| -> Vec<String> {
+        let world = world(steps);
+        let analysis = world.case(0).analysis().expect("a service");
+        let evidence = analysis.patterns.iter().flat_map(|pattern| &pattern.evidence);
+        evidence.map(|evidence| evidence.text.clone()).collect()
+    };
+    let (one, two) = (0xa1, 0xb2);
+    // Another store answers, and nothing tells it apart.
+    let store = texts(&[issues(one), declines(0), resumes(0)]);
+    assert!(
+        store.iter().any(|text| text == "a session is offered, and refused"),
+        "{store:?}"
+    );
+    assert!(store.iter().all(|text| !text.ends_with('-')), "{store:?}");
+    let keys = texts(&[issues(one), issues(two), refuses(0, two), issues(one), resumes(3)]);
+    let other = "a session is offered and refused: under another key";
+    assert!(keys.iter().any(|text| text == other), "{keys:?}");
+}
+
+#[test]
+fn an_offer_that_is_repeated_is_answered_by_what_became_of_it() {
+    let (one, two) = (0xa1, 0xb2);
+    let answer = |steps: &[Step]| {
+        let world = world(steps);
+        world.case(0).analysis().expect("a service").answer.sentence.clone()
+    };
+    let store = answer(&[issues(one), declines(0), resumes(0)]);
+    assert!(store.starts_with("1 of 2 offers was refused"), "{store}");
+    let honoured = answer(&[issues(one), issues(two), refuses(0, two), issues(one), resumes(3)]);
+    assert!(
+        honoured.contains("because servers with ticket keys of their own answer"),
+        "{honoured}"
+    );
+}
+
+#[test]
+fn ids_pin_nobody_where_most_of_three_and_more_name_no_session() {
+    let (one, two) = (0xa1, 0xb2);
+    let apart = [issues(one), issues(two), refuses(0, two), issues(one), resumes(3)];
+    let pins_nobody = |random: u32, true_ids: u32| {
+        let more = vec![issues(one); (random + true_ids) as usize];
+        let world = changed(&[&apart[..], &more].concat(), |number, connection| {
+            if number >= 5 {
+                connection.hello.yes_mut().expect("a hello").session_id = Some([1; 4]);
+            }
+            if number >= 5 + random {
+                connection.offers = vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
+                connection.outcome = Outcome::Unclear(Blindness::Gap);
+            }
+        });
+        let analysis = world.case(0).analysis().expect("a service");
+        analysis
+            .patterns
+            .iter()
+            .any(|pattern| pattern.name == "session-ids-pin-nobody")
+    };
+    assert!(pins_nobody(3, 0) && pins_nobody(4, 3));
+    assert!(!pins_nobody(2, 0) && !pins_nobody(2, 1));
+    // Not more than half of them.
+    assert!(!pins_nobody(3, 3) && !pins_nobody(4, 5) && !pins_nobody(5, 6));
 }

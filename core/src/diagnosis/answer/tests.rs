@@ -1,0 +1,333 @@
+use super::*;
+use crate::diagnosis::attempts::tests::Sketch;
+use crate::diagnosis::contest::hold;
+use crate::diagnosis::explanations::ServiceContext;
+use crate::diagnosis::tests::{World, full};
+use crate::session::tests::{answered, at};
+use crate::session::{ProtocolVersion, Seen, Shape, TicketsInferred};
+
+fn told(connections: Vec<Connection>) -> Answer {
+    let world = World::of(connections, usize::MAX);
+    world.case(0).analysis().expect("a service").answer.clone()
+}
+
+#[test]
+fn first_visits_are_nothing_wrong() {
+    let one = told(vec![full(1)]);
+    assert_eq!(
+        one.sentence,
+        "The one connection is a first visit: there was nothing to resume."
+    );
+    assert_eq!(one.action, None);
+}
+
+#[test]
+fn a_server_that_gives_nothing_is_told_so() {
+    let empty = |second: u32| Connection {
+        shape: Seen::Yes(Shape::Full(at(second))),
+        ..full(second)
+    };
+    let answer = told((1..=3).map(empty).collect());
+    assert_eq!(
+        answer.sentence,
+        "None of 3 connections could resume because the server issues neither session IDs nor tickets."
+    );
+    assert!(answer.action.is_some());
+}
+
+#[test]
+fn clients_that_offer_nothing_are_counted_before_anything_is_said_of_them() {
+    let given = |second: u32| {
+        let mut connection = full(second);
+        connection.issued.push(crate::session::CredentialId(0));
+        connection
+    };
+    let answer = told((1..=4).map(given).collect());
+    assert_eq!(
+        answer.sentence,
+        "All 3 returning connections from 192.0.2.1 offered no session although one had been given before."
+    );
+}
+
+#[test]
+fn a_sentence_says_because_of_what_is_sure_only() {
+    let standing = |kind: Kind, confidence: Confidence, family: Confidence| {
+        let (mut sketch, number) = (Sketch::default(), 1);
+        sketch.offer(10, 1, (number, 2), false, |_, entry| entry.accepted_later = true);
+        let (table, part) = sketch.done();
+        let mut standing = hold(&ServiceContext::of(&table, &part, &[]));
+        let mut it = standing.remove(0);
+        (it.claim.kind, it.confidence, it.family) = (kind, confidence, family);
+        surely(&it, "the cause")
+    };
+    let (possible, inferred) = (Confidence::Possible, Confidence::Inferred);
+    assert_eq!(standing(Kind::KeyChanged, possible, possible), None);
+    assert_eq!(
+        standing(Kind::KeyChanged, inferred, inferred).as_deref(),
+        Some("the cause")
+    );
+    assert_eq!(
+        standing(Kind::KeyChanged, possible, inferred).as_deref(),
+        Some("everything from before some moment was lost; it may be that the cause")
+    );
+}
+
+#[test]
+fn clients_that_come_back_with_nothing_are_no_first_visits() {
+    let sealed = |second: u32| {
+        let mut connection = full(second);
+        connection.answer = answered(second, "a.test", ProtocolVersion::TLS_1_3).answer;
+        connection.tickets_inferred = TicketsInferred::Read {
+            usable: false,
+            complete: true,
+        };
+        connection
+    };
+    let answer = told((1..=4).map(sealed).collect());
+    assert!(answer.sentence.contains("3 of 4 connections"), "{}", answer.sentence);
+    assert!(!answer.sentence.contains("resumption works"), "{}", answer.sentence);
+    assert!(answer.action.is_some());
+}
+
+#[test]
+fn where_others_fail_not_everything_is_well() {
+    let answer = nothing_wrong(&ServiceTally {
+        all: 5,
+        resumed: 3,
+        failed: 2,
+        ..ServiceTally::default()
+    });
+    assert_eq!(
+        answer.sentence,
+        "All 3 returning connections resumed, and 2 handshakes without an offer failed."
+    );
+}
+
+#[test]
+fn what_fails_with_an_offer_and_without_one_is_not_put_down_to_the_offer() {
+    let answer = |left: (usize, usize)| {
+        let tally = ServiceTally {
+            resumed: 4,
+            broken: 2,
+            failed: 3,
+            left,
+            ..ServiceTally::default()
+        };
+        unexplained(&tally, 2)
+    };
+    let cut = answer((0, 0));
+    assert_eq!(
+        cut.sentence,
+        "2 of 6 handshakes with an offer were broken off, and so were 3 without one."
+    );
+    assert!(cut.action.is_some());
+    let left = answer((2, 3));
+    assert!(left.sentence.contains("were left by the client"), "{}", left.sentence);
+    assert_eq!(left.action, None);
+}
+
+#[test]
+fn a_long_sentence_is_cut_at_a_word() {
+    let long = "word ".repeat(60);
+    let cut = fitting(&long);
+    assert!(cut.chars().count() <= MAX_ANSWER && cut.ends_with("word…"), "{cut}");
+    assert_eq!(fitting("short."), "short.");
+}
+
+#[test]
+fn parts_and_wholes_are_counted_in_words() {
+    assert_eq!(part_of(1, 1, "offer", "offers"), "The one offer");
+    assert_eq!(part_of(3, 3, "offer", "offers"), "All 3 offers");
+    assert_eq!(part_of(1, 3, "offer", "offers"), "1 of 3 offers");
+}
+
+fn sentence(tally: &ServiceTally) -> (String, bool) {
+    let answer = nothing_wrong(tally);
+    (answer.sentence, answer.action.is_some())
+}
+
+#[test]
+fn what_is_wrong_with_nothing_to_resume_is_told_in_its_own_words() {
+    let all = |count| ServiceTally {
+        all: count,
+        ..ServiceTally::default()
+    };
+    assert_eq!(
+        sentence(&ServiceTally { unclear: 2, ..all(2) }),
+        (
+            "What became of the handshakes is not visible in this capture.".to_owned(),
+            false
+        )
+    );
+    assert_eq!(
+        sentence(&ServiceTally { failed: 3, ..all(3) }),
+        (
+            "All 3 handshakes failed, and none of them offered a session.".to_owned(),
+            false
+        )
+    );
+    assert_eq!(
+        sentence(&ServiceTally {
+            failed: 1,
+            empty_handed: 2,
+            ..all(3)
+        }),
+        (
+            "1 of 3 handshakes failed, and none of them offered a session.".to_owned(),
+            false
+        )
+    );
+    let empty = |perhaps_given| ServiceTally {
+        empty_handed: 2,
+        perhaps_given,
+        ..all(3)
+    };
+    let (told, action) = sentence(&empty(false));
+    assert!(told.starts_with("2 of 3 connections had nothing to offer because") && action);
+    let (told, action) = sentence(&empty(true));
+    assert!(told.ends_with("the server seems to issue nothing, or the client to keep nothing.") && action);
+    assert_eq!(
+        sentence(&all(2)),
+        (
+            "All 2 connections are first visits: there was nothing to resume.".to_owned(),
+            false
+        )
+    );
+    let works = ServiceTally {
+        resumed: 2,
+        silent: 1,
+        ..all(4)
+    };
+    assert_eq!(
+        sentence(&works),
+        (
+            "2 of 3 returning connections resumed: resumption works.".to_owned(),
+            false
+        )
+    );
+}
+
+#[test]
+fn failures_are_counted_by_what_was_offered_and_by_who_left() {
+    let failing = |mut connection: Connection, by_server: bool| {
+        let side = if by_server {
+            &mut connection.server_side
+        } else {
+            &mut connection.client_side
+        };
+        side.fin = Some(at(9));
+        connection.outcome = Outcome::Failed;
+        connection
+    };
+    let offering = |second| {
+        let mut connection = full(second);
+        let kind = crate::session::OfferKind::Resumption(crate::session::Mechanism::Ticket);
+        connection.offers = vec![crate::session::tests::offer(0, kind)];
+        connection
+    };
+    let all = vec![
+        failing(full(1), false),
+        failing(full(2), false),
+        failing(full(3), true),
+        failing(offering(4), false),
+        failing(offering(5), true),
+        failing(offering(6), true),
+    ];
+    let world = World::of(all, usize::MAX);
+    let case = world.case(0);
+    let ids = &case.analysis().expect("a service").members;
+    let members: Vec<_> = case.connection_store.in_turn(ids).collect();
+    let tally = ServiceTally::of(&members, case.analyses);
+    assert_eq!((tally.all, tally.failed, tally.broken, tally.left), (6, 3, 3, (1, 2)));
+    assert_eq!((tally.offers(), tally.returning(), tally.unclear), (3, 3, 0));
+}
+
+#[test]
+fn failures_without_an_offer_are_told_beside_refusals() {
+    let refused = |second| {
+        let kind = crate::session::OfferKind::Resumption(crate::session::Mechanism::Ticket);
+        Connection {
+            outcome: Outcome::Declined,
+            offers: vec![crate::session::tests::offer(0, kind)],
+            ..full(second)
+        }
+    };
+    let failed = |second| {
+        let mut connection = full(second);
+        connection.outcome = Outcome::Failed;
+        connection.server_side.fin = Some(at(second + 1));
+        connection
+    };
+    let ends = "; 1 handshake without an offer failed.";
+    let beside = told(vec![refused(1), refused(2), failed(3)]).sentence;
+    assert!(
+        beside.starts_with("All 2 offers were refused") && beside.ends_with(ends),
+        "{beside}"
+    );
+    for others in [vec![refused(1), refused(2)], vec![full(1), failed(3)]] {
+        let sentence = told(others).sentence;
+        assert!(
+            !sentence.contains("without an offer failed.") || !sentence.contains("; "),
+            "{sentence}"
+        );
+    }
+}
+
+/// What stands of a kind that names these offers.
+fn possible(kind: Kind, named: &[u32]) -> Standing {
+    Standing {
+        claim: crate::diagnosis::explanations::Claim::by_hand(kind, named),
+        confidence: Confidence::Possible,
+        family: Confidence::Possible,
+        reaches: false,
+        supported: true,
+        p_value: 1.0,
+        tried: 1,
+        rivals: Vec::new(),
+    }
+}
+
+#[test]
+fn a_guess_counts_all_that_was_refused_and_names_what_else_it_may_be() {
+    let sentence = |declined, count, rival: Option<&str>| {
+        let tally = ServiceTally {
+            resumed: 2,
+            declined,
+            ..ServiceTally::default()
+        };
+        let first = possible(Kind::TooOld, &[1]);
+        let rival = rival.map(str::to_owned);
+        let answer = guess(&tally, &first, (count, "were refused"), ("it is old", rival), "wait");
+        (answer.sentence, answer.action.unwrap_or_default())
+    };
+    let (told, action) = sentence(4, 3, Some("it is new"));
+    assert_eq!(
+        told,
+        "4 of 6 offers were refused, 3 of them perhaps because it is old, or because it is new."
+    );
+    assert!(action.starts_with("find out which ("));
+    let (told, _) = sentence(3, 3, Some("it is new"));
+    assert_eq!(told, "3 of 5 offers were refused: either it is old, or it is new.");
+    let (told, action) = sentence(4, 3, None);
+    assert_eq!(told, "4 of 6 offers were refused, 3 of them perhaps because it is old.");
+    assert!(action.starts_with("make sure first (") && action.ends_with("; if so, wait"));
+    let (told, _) = sentence(3, 3, None);
+    assert_eq!(told, "3 of 5 offers were refused; it may be that it is old.");
+}
+
+#[test]
+fn what_befell_offers_is_that_they_failed_only_where_all_of_them_did() {
+    use crate::diagnosis::attempts::tests::{AS_IT_IS, Change, visits};
+    let ended: Change = |connection| connection.server_side.fin = Some(at(9));
+    let world = visits(&[
+        (Outcome::Failed, ended),
+        (Outcome::Failed, ended),
+        (Outcome::Declined, AS_IT_IS),
+    ]);
+    let analyses = world.case(0).analyses;
+    let told = |named: &[u32], count| befell(&possible(Kind::OtherName, named), analyses, count);
+    assert_eq!(told(&[0, 1], 2), "failed");
+    assert_eq!(told(&[0, 2], 2), "were refused");
+    assert_eq!(told(&[2], 1), "was refused");
+    assert_eq!(refused_by(&possible(Kind::OtherName, &[0, 2]), analyses), 2);
+}

@@ -1,0 +1,241 @@
+//! How explanations are held against each other, over claims made by hand.
+
+use super::super::attempts::tests::Sketch;
+use super::super::explanations::Trace;
+use super::*;
+use crate::net::Timestamp;
+
+use Confidence::{Inferred, Possible};
+
+fn standing(kind: Kind, named: &[u32]) -> Standing {
+    Standing {
+        claim: Claim::by_hand(kind, named),
+        confidence: Possible,
+        family: Possible,
+        reaches: false,
+        supported: true,
+        p_value: 1.0,
+        tried: 1,
+        rivals: Vec::new(),
+    }
+}
+
+fn reaching(kind: Kind, named: &[u32]) -> Standing {
+    Standing {
+        reaches: true,
+        ..standing(kind, named)
+    }
+}
+
+fn proven(kind: Kind, named: &[u32]) -> Standing {
+    let mut it = standing(kind, named);
+    it.claim.proven = named.to_vec();
+    it
+}
+
+fn at_moments(mut it: Standing, count: usize) -> Standing {
+    it.claim.moments = vec![(Timestamp::from_nanos(0), Timestamp::from_nanos(1)); count];
+    it
+}
+
+#[test]
+fn claims_overlap_in_the_offers_that_both_name() {
+    let overlap = |a: &[u32], b: &[u32]| overlap(&standing(Kind::TooOld, a).claim, &standing(Kind::Evicted, b).claim);
+    assert_eq!(overlap(&[1, 3, 5, 7], &[2, 3, 4, 7, 9]), 2);
+    assert_eq!(overlap(&[2, 3, 4, 7, 9], &[1, 3, 5, 7]), 2);
+    assert_eq!(overlap(&[1, 2], &[3, 4]), 0);
+    assert_eq!(overlap(&[1, 2], &[1, 2]), 2);
+}
+
+#[test]
+fn a_key_that_changed_is_outdone_by_twice_as_many_proofs_that_another_is_in_use() {
+    let outdone = |it: Standing, other: Standing| is_outdone(&it, &[other]);
+    let changed = || standing(Kind::KeyChanged, &[1, 2]);
+    assert!(outdone(changed(), proven(Kind::OtherKey, &[3, 4, 5, 6, 7])));
+    assert!(!outdone(changed(), proven(Kind::OtherKey, &[3, 4, 5, 6])));
+    assert!(!outdone(changed(), standing(Kind::OtherKey, &[3, 4, 5, 6, 7])));
+    assert!(!outdone(changed(), proven(Kind::OtherMachine, &[3, 4, 5, 6, 7])));
+    assert!(!outdone(
+        reaching(Kind::KeyChanged, &[1, 2]),
+        proven(Kind::OtherKey, &[3, 4, 5, 6, 7])
+    ));
+    assert!(!outdone(
+        standing(Kind::TooOld, &[1, 2]),
+        proven(Kind::OtherKey, &[3, 4, 5, 6, 7])
+    ));
+}
+
+#[test]
+fn what_is_proven_needs_no_count() {
+    let other = || reaching(Kind::TooOld, &[1, 2, 3]);
+    assert_eq!(
+        level(&[proven(Kind::OtherKey, &[1, 2, 3]), other()], 0),
+        (Inferred, Inferred)
+    );
+    // Which store it was is not proven, only that it was another.
+    assert_eq!(
+        level(&[proven(Kind::OtherStore, &[1, 2, 3]), other()], 0),
+        (Possible, Inferred)
+    );
+    assert_eq!(level(&[other()], 1), (Possible, Possible));
+}
+
+#[test]
+fn what_reaches_the_bar_is_as_sure_as_its_rivals_leave_it() {
+    let with = |it: Standing, rival: Standing| level(&[it, rival], 0);
+    let all = [1, 2, 3];
+    let too_old = || reaching(Kind::TooOld, &all);
+    assert_eq!(level(&[too_old()], 0), (Inferred, Inferred));
+    assert_eq!(level(&[standing(Kind::TooOld, &all)], 0), (Possible, Possible));
+    // Of another family: one that covers as many, or reaches the bar itself for some.
+    assert_eq!(with(too_old(), standing(Kind::ClientReset, &all)), (Possible, Possible));
+    assert_eq!(
+        with(too_old(), standing(Kind::ClientReset, &[1, 2])),
+        (Inferred, Inferred)
+    );
+    assert_eq!(
+        with(too_old(), reaching(Kind::ClientReset, &[1, 9])),
+        (Possible, Possible)
+    );
+    assert_eq!(
+        with(too_old(), reaching(Kind::ClientReset, &[8, 9])),
+        (Inferred, Inferred)
+    );
+    // Of the same family, and told by the same words.
+    assert_eq!(with(too_old(), standing(Kind::Evicted, &all)), (Possible, Inferred));
+    assert_eq!(with(too_old(), standing(Kind::TooIdle, &all)), (Inferred, Inferred));
+    // Chance covers everything, and is beaten by the count.
+    assert_eq!(with(too_old(), standing(Kind::OtherStore, &all)), (Inferred, Inferred));
+}
+
+#[test]
+fn a_statement_about_the_whole_family_is_not_weakened_by_its_members() {
+    let with = |it: Standing, rival: Standing| level(&[it, rival], 0);
+    let all = [1, 2, 3];
+    assert_eq!(
+        with(reaching(Kind::LostAtOnce, &all), standing(Kind::KeyChanged, &all)),
+        (Inferred, Inferred)
+    );
+    assert_eq!(
+        with(reaching(Kind::OtherMachine, &all), standing(Kind::OtherKey, &all)),
+        (Inferred, Inferred)
+    );
+    // One moment fits as well as a change of key does; several are fitted each.
+    let lost = |moments| at_moments(standing(Kind::LostAtOnce, &all), moments);
+    let changed = || reaching(Kind::KeyChanged, &all);
+    assert_eq!(with(changed(), lost(1)), (Possible, Inferred));
+    assert_eq!(with(changed(), lost(2)), (Inferred, Inferred));
+    let sure = Standing {
+        reaches: true,
+        ..lost(2)
+    };
+    assert_eq!(with(changed(), sure), (Possible, Inferred));
+}
+
+#[test]
+fn people_act_on_the_first() {
+    let traced = |mut it: Standing| {
+        it.claim.trace = Trace::of("it shows");
+        it
+    };
+    let two = [1, 2];
+    let sure = Standing {
+        confidence: Inferred,
+        ..standing(Kind::TooOld, &[1])
+    };
+    let of_a_sure_family = Standing {
+        family: Inferred,
+        ..standing(Kind::TooOld, &[1])
+    };
+    let unsupported = Standing {
+        supported: false,
+        ..standing(Kind::OtherServer, &[1, 2, 3])
+    };
+    for (first, second) in [
+        (sure, standing(Kind::OtherMachine, &two)),
+        (of_a_sure_family, standing(Kind::OtherMachine, &two)),
+        (standing(Kind::TooOld, &[1]), unsupported),
+        (standing(Kind::TooOld, &[1]), standing(Kind::OtherStore, &two)),
+        (standing(Kind::TooOld, &[1]), standing(Kind::AsksCertificate, &two)),
+        (standing(Kind::TooOld, &two), standing(Kind::OtherServer, &[1])),
+        (traced(standing(Kind::TooOld, &two)), standing(Kind::OtherServer, &two)),
+        (standing(Kind::HelloRetry, &two), standing(Kind::TooOld, &two)),
+        (standing(Kind::OtherServer, &two), standing(Kind::OtherMachine, &two)),
+        // Proven chance is as good as anything.
+        (proven(Kind::OtherStore, &two), standing(Kind::TooOld, &[1])),
+    ] {
+        assert!(order(&first) < order(&second), "{first:?} before {second:?}");
+    }
+}
+
+#[test]
+fn beside_what_is_not_sure_stands_what_else_may_explain_some_of_it() {
+    let implausible = {
+        let mut it = standing(Kind::TooIdle, &[1, 2]);
+        it.claim.plausible = false;
+        it
+    };
+    let mut all = [
+        standing(Kind::TooOld, &[1, 2]),
+        standing(Kind::Evicted, &[2, 3]),
+        standing(Kind::ClientReset, &[3]),
+        implausible,
+    ];
+    assert_eq!(rivals(&all, 0), [Kind::Evicted]);
+    assert_eq!(rivals(&all, 1), [Kind::TooOld, Kind::ClientReset]);
+    assert!(rivals(&all, 9).is_empty());
+    all[0].confidence = Inferred;
+    assert!(rivals(&all, 0).is_empty());
+}
+
+#[test]
+fn an_offer_bears_the_mark_of_everything_that_stands_for_it() {
+    let mut sketch = Sketch::default();
+    let [first, second] = [10, 11].map(|time| sketch.offer(time, 1, (1, 2), false, |_, _| ()));
+    let (mut table, _) = sketch.done();
+    mark(
+        &mut table,
+        &[
+            standing(Kind::TooOld, &[first, second]),
+            standing(Kind::Evicted, &[second]),
+        ],
+    );
+    let causes = |number| table.entry(number).map(|entry| entry.causes);
+    assert_eq!(causes(first), Some(Kind::TooOld.bit()));
+    assert_eq!(causes(second), Some(Kind::TooOld.bit() | Kind::Evicted.bit()));
+}
+
+#[test]
+fn what_no_row_could_refute_is_never_inferred() {
+    for kind in Kind::ALL {
+        let never = [
+            Kind::Evicted,
+            Kind::AsksCertificate,
+            Kind::EncryptedHello,
+            Kind::OtherStore,
+            Kind::NeverTickets,
+        ];
+        assert_eq!(may_be_inferred(*kind), !never.contains(kind), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_bar_wants_three_units_on_either_side_and_a_small_chance() {
+    let (table, part) = Sketch::default().done();
+    let ground = ServiceContext::of(&table, &part, &[]);
+    let reaches = |named_refused, other_accepted, change: fn(&mut Claim)| {
+        let mut claim = standing(Kind::TooOld, &[1]).claim;
+        claim.strata = vec![super::super::confidence::Stratum {
+            named_refused,
+            other_accepted,
+            ..Default::default()
+        }];
+        change(&mut claim);
+        entered(&ground, claim, 1).reaches
+    };
+    assert!(reaches(3, 20, |_| ()) && reaches(20, 3, |_| ()));
+    assert!(!reaches(2, 20, |_| ()) && !reaches(20, 2, |_| ()) && !reaches(3, 3, |_| ()));
+    assert!(!reaches(3, 20, |claim| claim.concluded = true));
+    assert!(!reaches(3, 20, |claim| claim.plausible = false));
+    assert!(!reaches(3, 20, |claim| claim.cuts = 100), "each cut was a trial");
+}

@@ -1,0 +1,175 @@
+use super::*;
+use crate::diagnosis::attempts::tests::{Sketch, place};
+use crate::net::span::SECOND;
+use crate::session::Mechanism;
+use crate::session::tests::at;
+
+fn taken_over(second: u32, other_machine: bool) -> crate::diagnosis::service::Takeover {
+    crate::diagnosis::service::Takeover {
+        time: at(second).time,
+        at: at(second),
+        other_machine,
+    }
+}
+
+/// What is said of a session issued at second 10 and refused at second 50, by these takeovers.
+fn takeover_of(takeovers: &[(u32, bool)], change: fn(&mut OfferedCredential)) -> Option<Claim> {
+    let mut sketch = Sketch::default();
+    let issue = sketch.silent(10, 1, |_| ());
+    sketch.offer(50, 1, (1, 45), false, |_, entry| {
+        entry.previous = place(issue);
+        change(entry);
+    });
+    let (table, part) = sketch.done();
+    let takeovers: Vec<_> = takeovers
+        .iter()
+        .map(|(second, other)| taken_over(*second, *other))
+        .collect();
+    takeover(&ServiceContext::of(&table, &part, &takeovers))
+}
+
+#[test]
+fn an_address_changes_hands_between_the_latest_use_and_the_refusal() {
+    let nothing: fn(&mut OfferedCredential) = |_| ();
+    assert!(takeover_of(&[(30, false)], nothing).is_some());
+    assert!(takeover_of(&[(5, false), (30, false)], nothing).is_some());
+    for second in [5, 10, 50, 60] {
+        assert!(takeover_of(&[(second, false)], nothing).is_none(), "{second}");
+    }
+    assert!(takeover_of(&[], nothing).is_none());
+}
+
+#[test]
+fn where_no_use_was_seen_its_age_tells_and_else_that_it_was_refused_before() {
+    // Its age reaches back to second 5.
+    let unseen: fn(&mut OfferedCredential) = |entry| entry.previous = place(u32::MAX);
+    assert!(takeover_of(&[(7, false)], unseen).is_some());
+    assert!(takeover_of(&[(5, false)], unseen).is_none() && takeover_of(&[(50, false)], unseen).is_none());
+    let older: fn(&mut OfferedCredential) = |entry| {
+        (entry.previous, entry.foreign) = (place(u32::MAX), true);
+    };
+    assert!(
+        takeover_of(&[(7, false)], older).is_none(),
+        "another server's says nothing here"
+    );
+}
+
+#[test]
+fn another_machine_needs_no_count_and_a_restart_of_the_same_one_does() {
+    let proven = |other| takeover_of(&[(30, other)], |_| ()).map(|it| it.proven.len());
+    assert_eq!((proven(true), proven(false)), (Some(1), Some(0)));
+}
+
+/// Key 1 issues up to second 20, key 2 from `begins` on; then a ticket under key 1 is refused at second 40.
+fn changed(begins: u32, last: u32, issues: u32, accepted: bool) -> Option<Claim> {
+    let mut sketch = Sketch::default();
+    let mut rows = vec![(10, 1), (last, 1), (begins, 2)];
+    rows.sort_unstable();
+    for (second, key) in rows {
+        sketch.silent(second, 1, |row| row.issues = key);
+    }
+    sketch.offer(40, 1, (1, 30), accepted, |row, entry| {
+        (entry.key, entry.stateful, entry.mechanism) = (1, false, Mechanism::Ticket);
+        row.issues = issues;
+    });
+    let (table, part) = sketch.done();
+    key_changed(&ServiceContext::of(&table, &part, &[]))
+}
+
+#[test]
+fn a_key_changed_where_another_took_its_place_and_it_was_not_seen_again() {
+    // The refuser issues under the new one, or hides what it issues under and a new one begins.
+    assert!(changed(30, 20, 2, false).is_some());
+    assert!(changed(30, 20, 0, false).is_some());
+    // The other was there before, or the old one works on.
+    assert!(changed(15, 20, 2, false).is_none());
+    assert!(changed(15, 20, 0, false).is_none());
+    assert!(changed(30, 45, 2, false).is_none());
+    assert!(changed(45, 20, 0, false).is_none(), "it began after the refusal");
+    // The refuser has the key, or honours it.
+    assert!(changed(30, 20, 1, false).is_none());
+    assert!(changed(30, 20, 2, true).is_none());
+}
+
+#[test]
+fn a_certificate_is_renewed_once_and_not_back() {
+    let told = |certificates: &[u32], other, accepted| {
+        let mut sketch = Sketch::default();
+        for (second, certificate) in (10..).zip(certificates) {
+            sketch.silent(second, 1, |row| row.certificate = *certificate);
+        }
+        sketch.offer(40, 1, (1, 30), accepted, |_, entry| entry.other_certificate = other);
+        let (table, part) = sketch.done();
+        renewed(&ServiceContext::of(&table, &part, &[])).is_some()
+    };
+    assert!(told(&[1, 2], true, false));
+    assert!(!told(&[1, 2, 1], true, false) && !told(&[1, 2], false, false) && !told(&[1, 2], true, true));
+}
+
+/// So many restarts, each of which costs so many clients a session, with sessions between that are honoured.
+fn restarts(count: u32, clients: u32) -> Claim {
+    let mut sketch = Sketch::default();
+    for restart in 1..=count {
+        for client in 0..clients {
+            let (old, new) = (100 * restart + client, 100 * restart + 50 + client);
+            sketch.offer(100 * restart + client, client, (old, 30), false, |_, _| ());
+            sketch.offer(100 * restart + 40 + client, client, (new, 20), true, |_, _| ());
+        }
+    }
+    let (table, part) = sketch.done();
+    lost_at_once(&ServiceContext::of(&table, &part, &[])).expect("a moment")
+}
+
+#[test]
+fn moments_are_few_and_each_explains_several_clients() {
+    assert_eq!(restarts(1, 4).moments.len(), 1);
+    assert_eq!(restarts(4, 4).moments.len(), MAX_MOMENTS);
+    assert_eq!(restarts(5, 4).moments.len(), MAX_MOMENTS);
+    assert_eq!(restarts(3, 1).moments.len(), 1, "a moment for every refusal is none");
+    // Three refusals for each moment, on average.
+    assert_eq!(restarts(2, 3).moments.len(), 2);
+    assert_eq!(restarts(2, 2).moments.len(), 1);
+}
+
+#[test]
+fn a_span_reaches_back_to_the_issue_or_else_to_the_latest_use() {
+    let span = |change: fn(&mut OfferedCredential)| {
+        let mut sketch = Sketch::default();
+        let number = sketch.offer(50, 1, (1, 30), false, |_, entry| {
+            entry.idle = 10 * SECOND;
+            change(entry);
+        });
+        let (table, part) = sketch.done();
+        let ground = ServiceContext::of(&table, &part, &[]);
+        let span = span(&ground, table.entry(number)?)?;
+        Some((span.from.nanos() / SECOND, span.until.nanos() / SECOND))
+    };
+    assert_eq!(span(|_| ()), Some((20, 50)));
+    assert_eq!(span(|entry| entry.age = UNKNOWN), Some((40, 50)));
+    assert_eq!(span(|entry| (entry.age, entry.idle) = (UNKNOWN, UNKNOWN)), None);
+    assert_eq!(span(|entry| entry.foreign = true), None);
+}
+
+#[test]
+fn what_was_made_before_the_capture_was_there_before_any_takeover() {
+    let told = |second, refused_before| {
+        let unknown: fn(&mut OfferedCredential) = if refused_before {
+            |entry| {
+                (entry.age, entry.idle, entry.previous) = (UNKNOWN, UNKNOWN, place(u32::MAX));
+                entry.refused_before = true;
+            }
+        } else {
+            |entry| (entry.age, entry.idle, entry.previous) = (UNKNOWN, UNKNOWN, place(u32::MAX))
+        };
+        takeover_of(&[(second, false)], unknown).is_some()
+    };
+    assert!(told(30, true) && told(1, true));
+    assert!(!told(50, true) && !told(60, true) && !told(30, false));
+}
+
+#[test]
+fn a_takeover_that_rests_on_a_concluded_use_says_so() {
+    let concluded = |change| takeover_of(&[(30, false)], change).map(|claim| claim.concluded);
+    assert_eq!(concluded(|entry| entry.concluded = true), Some(true));
+    assert_eq!(concluded(|_| ()), Some(false));
+}
