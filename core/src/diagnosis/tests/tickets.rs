@@ -190,6 +190,17 @@ fn a_refusal_is_shown_with_what_is_said_of_it() {
     let keys = texts(&[issues(one), issues(two), refuses(0, two), issues(one), resumes(3)]);
     let other = "a session is offered and refused: under another key";
     assert!(keys.iter().any(|text| text == other), "{keys:?}");
+    let world = world(&[
+        issues(one),
+        issues(two),
+        refuses(0, two),
+        issues(one),
+        refuses(0, two),
+        resumes(3),
+    ]);
+    let patterns = &world.case(0).analysis().expect("a service").patterns;
+    let keys = patterns.iter().find(|pattern| pattern.name == "ticket-keys-not-shared");
+    assert_eq!(keys.map(|pattern| pattern.explains), Some(2));
 }
 
 #[test]
