@@ -63,6 +63,19 @@ mod tests {
     fn in_tls13_a_name_is_another_only_where_the_issue_is_known() {
         assert!(told(Kind::OtherName, |entry| entry.other_name = true));
         assert!(!told(Kind::OtherName, |_| ()));
+        // Each kind of session is counted among its own.
+        let mut sketch = Sketch::default();
+        for second in 10..13 {
+            sketch.offer(second, 1, (second, 2), false, |_, entry| entry.other_name = true);
+            sketch.offer(20 + second, 1, (20 + second, 2), false, |_, entry| {
+                (entry.other_name, entry.mechanism, entry.issue) = (true, Mechanism::Psk, place(0));
+            });
+        }
+        let (table, part) = sketch.done();
+        let mut all = Vec::new();
+        claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+        let named: Vec<_> = all.iter().map(|claim| (claim.kind, claim.named.len())).collect();
+        assert_eq!(named, [(Kind::OtherName, 3), (Kind::OtherName, 3)]);
         assert!(!told(Kind::OtherName, |entry| {
             (entry.other_name, entry.mechanism) = (true, Mechanism::Psk);
         }));

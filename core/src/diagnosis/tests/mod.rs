@@ -235,6 +235,11 @@ fn a_habit_of_offering_shows_after_any_close() {
         },
         super::ClientBehaviour {
             server: offered,
+            alert: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            server: offered,
             other: offered,
             ..nothing
         },
