@@ -495,6 +495,11 @@ fn a_record_under_protection_comes_next_once_something_announced_it() {
     assert_eq!(fit(&abbreviated()[..4]), Fit::Perhaps);
     assert_eq!(fit(&abbreviated()[..5]), Fit::Likely, "ChangeCipherSpec");
     assert_eq!(fit(&abbreviated()[..6]), Fit::Perhaps, "it was there");
+    // Its ChangeCipherSpec was lost: another of its epoch is the next.
+    let mut lost = abbreviated();
+    lost.remove(4);
+    let next = record(22, 1, 1, &[0; 48]);
+    assert_eq!(first_fit(&heard(&lost[..5]).0, ToClient, &next, at(9)), Fit::Likely);
     let only_server = heard(&abbreviated()[..6]).0;
     assert!(!only_server.is_established() && heard(&abbreviated()).0.is_established());
 }
@@ -578,4 +583,13 @@ fn behind_its_hello_a_message_is_told_at_once() {
     assert_eq!(take(ToClient, &all[1].1), 1);
     assert_eq!(take(ToServer, &all[0].1), 3, "with what waited");
     assert_eq!(take(ToServer, &all[5].1), 4);
+    // Also where the other side's hello is still to come.
+    let mut association = Association::default();
+    let mut told = 0;
+    for datagram in [&all[1].1, &all[4].1] {
+        for record in records(datagram, 0, None) {
+            association.take(ToClient, &record, at(1), &mut |_, _, _| told += 1);
+        }
+    }
+    assert_eq!(told, 2);
 }

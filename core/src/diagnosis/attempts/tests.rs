@@ -131,6 +131,11 @@ impl Sketch {
 
 /// A session ID that connection 0 issues, and what became of each offer of it: the change may say more.
 pub(in crate::diagnosis) fn visits(visits: &[(Outcome, Change)]) -> World {
+    visits_after(AS_IT_IS, visits)
+}
+
+/// The same, with another connection 0.
+fn visits_after(issuing: Change, visits: &[(Outcome, Change)]) -> World {
     let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(&[7; 32]);
     let session = credential_store.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {
@@ -144,6 +149,7 @@ pub(in crate::diagnosis) fn visits(visits: &[(Outcome, Change)]) -> World {
     });
     let mut first = crate::diagnosis::tests::full(1);
     first.issued.push(session);
+    issuing(&mut first);
     let mut all = vec![first];
     for ((outcome, change), second) in visits.iter().zip(2..) {
         let accepted = matches!(outcome, Outcome::Resumed(_));
@@ -277,4 +283,50 @@ fn times_of_a_sketch_are_seconds() {
 /// The place of a row, for columns that name one.
 pub(in crate::diagnosis) const fn place(row: u32) -> RowNumber {
     RowNumber(row)
+}
+
+#[test]
+fn a_resumption_has_the_certificate_of_its_session() {
+    let shown: Change = |connection| connection.certificate = Some(([5; 16], at(1).frame));
+    let other: Change = |connection| connection.certificate = Some(([6; 16], at(9).frame));
+    let visits = [
+        (RESUMED, AS_IT_IS),
+        (Outcome::Declined, AS_IT_IS),
+        (Outcome::Declined, other),
+    ];
+    let world = visits_after(shown, &visits);
+    assert_eq!(column(&world, |row, _| row.certificate), [1, 0, 2]);
+    assert_eq!(column(&world, |_, entry| entry.other_certificate), [false, false, true]);
+    let world = visits_after(AS_IT_IS, &visits);
+    assert_eq!(column(&world, |row, _| row.certificate), [0, 0, 1]);
+    assert_eq!(column(&world, |_, entry| entry.other_certificate), [false; 3]);
+}
+
+#[test]
+fn a_client_certificate_is_asked_for_now_where_a_whole_full_handshake_did_not() {
+    use crate::session::{Blindness, Seen, Shape};
+    let asks: Change = |connection| connection.certificate_request = Some(at(9).frame);
+    let full: Change = |connection| connection.shape = Seen::Yes(Shape::Full(at(1)));
+    let told = |issuing: Change, now: Change| {
+        let world = visits_after(issuing, &[(Outcome::Declined, now)]);
+        column(&world, |_, entry| entry.asks_certificate)
+    };
+    assert_eq!(told(full, asks), [true]);
+    assert_eq!(told(full, AS_IT_IS), [false]);
+    assert_eq!(told(AS_IT_IS, asks), [false], "whether it was full is not known");
+    let lossy: Change = |connection| {
+        connection.shape = Seen::Yes(Shape::Full(at(1)));
+        connection.server_side.handshake_loss = Some(Blindness::Gap);
+    };
+    assert_eq!(told(lossy, asks), [false]);
+    let asked: Change = |connection| {
+        connection.shape = Seen::Yes(Shape::Full(at(1)));
+        connection.certificate_request = Some(at(1).frame);
+    };
+    assert_eq!(told(asked, asks), [false]);
+    let tls13: Change = |connection| {
+        connection.shape = Seen::Yes(Shape::Full(at(1)));
+        connection.answer = answered(1, "a.test", ProtocolVersion::TLS_1_3).answer;
+    };
+    assert_eq!(told(tls13, asks), [false], "it is encrypted");
 }

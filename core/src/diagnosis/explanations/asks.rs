@@ -43,3 +43,53 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     let text = "the server asks for a client certificate and did not when it made the session";
     all.extend(asks.map(|asks| asks.with_trace(Trace::of(text))));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::attempts::OfferedCredential;
+    use crate::diagnosis::attempts::tests::{Sketch, place};
+
+    fn told(kind: Kind, change: fn(&mut OfferedCredential)) -> bool {
+        let mut sketch = Sketch::default();
+        sketch.offer(10, 1, (1, 2), false, |_, entry| change(entry));
+        let (table, part) = sketch.done();
+        let mut all = Vec::new();
+        claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+        all.iter().any(|claim| claim.kind == kind)
+    }
+
+    #[test]
+    fn in_tls13_a_name_is_another_only_where_the_issue_is_known() {
+        assert!(told(Kind::OtherName, |entry| entry.other_name = true));
+        assert!(!told(Kind::OtherName, |_| ()));
+        // Each kind of session is counted among its own.
+        let mut sketch = Sketch::default();
+        for second in 10..13 {
+            sketch.offer(second, 1, (second, 2), false, |_, entry| entry.other_name = true);
+            sketch.offer(20 + second, 1, (20 + second, 2), false, |_, entry| {
+                (entry.other_name, entry.mechanism, entry.issue) = (true, Mechanism::Psk, place(0));
+            });
+        }
+        let (table, part) = sketch.done();
+        let mut all = Vec::new();
+        claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+        let named: Vec<_> = all.iter().map(|claim| (claim.kind, claim.named.len())).collect();
+        assert_eq!(named, [(Kind::OtherName, 3), (Kind::OtherName, 3)]);
+        assert!(!told(Kind::OtherName, |entry| {
+            (entry.other_name, entry.mechanism) = (true, Mechanism::Psk);
+        }));
+        assert!(told(Kind::OtherName, |entry| {
+            (entry.other_name, entry.mechanism, entry.issue) = (true, Mechanism::Psk, place(0));
+        }));
+    }
+
+    #[test]
+    fn a_certificate_is_asked_for_in_full_handshakes_alone() {
+        assert!(told(Kind::AsksCertificate, |entry| entry.asks_certificate = true));
+        assert!(!told(Kind::AsksCertificate, |entry| {
+            (entry.asks_certificate, entry.decision) = (true, crate::diagnosis::attempts::Decision::Broken);
+        }));
+        assert!(told(Kind::OtherVersion, |entry| entry.other_version = true) && !told(Kind::OtherVersion, |_| ()));
+    }
+}

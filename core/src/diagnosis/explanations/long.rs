@@ -230,4 +230,20 @@ mod tests {
         assert_eq!(cuts([1, 0, 0, 0]), 0);
         assert_eq!(cuts([0, 0, 0, 0]), 0);
     }
+
+    #[test]
+    fn what_is_as_old_as_an_accepted_session_is_not_too_old() {
+        let too_old = |refused: i64| {
+            let mut sketch = Sketch::default();
+            for client in 0..3 {
+                sketch.offer(10 + client, client, (client, 5), true, NOTHING);
+                sketch.offer(20 + client, client, (10 + client, refused), false, NOTHING);
+            }
+            let (table, part) = sketch.done();
+            let mut all = Vec::new();
+            claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+            all.iter().any(|claim| claim.kind == Kind::TooOld)
+        };
+        assert!(!too_old(4) && !too_old(5) && too_old(6));
+    }
 }

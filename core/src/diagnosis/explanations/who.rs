@@ -367,5 +367,14 @@ mod tests {
         }
         let claim = with(sketch, other_machine).expect("it stands");
         assert_eq!((claim.named.len(), claim.units().named_refused), (3, 2));
+        // Of one of the two nothing tells which machine it was.
+        for (holder, here) in [(0, 1), (2, 0)] {
+            let mut sketch = Sketch::default();
+            let issue = sketch.silent(1, 9, |row| row.machine = holder);
+            sketch.offer(10, 1, (1, 2), false, |row, entry| {
+                (row.machine, entry.previous) = (here, crate::diagnosis::attempts::tests::place(issue));
+            });
+            assert!(with(sketch, other_machine).is_none());
+        }
     }
 }

@@ -309,4 +309,56 @@ mod tests {
         facts.offers_tls13 = true;
         assert_eq!(highest(&facts), ProtocolVersion::TLS_1_3);
     }
+
+    #[test]
+    fn what_a_session_needs_and_a_hello_lacks_is_named() {
+        use crate::diagnosis::tests::{World, full, one_credential};
+        use crate::session::tests::answered;
+        let lacks = |earlier: fn(&mut Connection), now: fn(&mut ClientHelloFacts), suites: &[u16]| {
+            let credential_store = one_credential(Mechanism::Ticket, &[7; 100], |_| ());
+            let mut first = full(1);
+            earlier(&mut first);
+            let world = World::with(credential_store, vec![first, full(2)], usize::MAX);
+            let case = world.case(1);
+            let mut hello = hello(suites);
+            hello.ticket = TicketExtension::Empty;
+            now(&mut hello);
+            let first = case
+                .connection_store
+                .get(crate::session::ConnectionId(0))
+                .expect("it is kept");
+            lacking(&case, &hello, first)
+        };
+        let suite = CipherSuite(0xc02f).to_string();
+        assert_eq!(lacks(|_| (), |_| (), &[0xc02f]), None);
+        assert_eq!(lacks(|_| (), |_| (), &[0xc030]), Some(suite));
+        assert_eq!(
+            lacks(|_| (), |it| it.version = ProtocolVersion::TLS_1_0, &[0xc030]),
+            None
+        );
+        let secret = Some("extended master secret".to_owned());
+        assert_eq!(lacks(|_| (), |it| it.extended_master_secret = false, &[0xc02f]), secret);
+        let made_without: fn(&mut Connection) = |it| {
+            it.answer.yes_mut().expect("an answer").extended_master_secret = false;
+        };
+        assert_eq!(
+            lacks(made_without, |it| it.extended_master_secret = false, &[0xc02f]),
+            None
+        );
+        let issuing: fn(&mut Connection) = |it| it.issued = vec![crate::session::CredentialId(0)];
+        let off: fn(&mut ClientHelloFacts) = |it| it.ticket = TicketExtension::Absent;
+        assert_eq!(lacks(issuing, off, &[0xc02f]), Some("session tickets".to_owned()));
+        assert_eq!(lacks(issuing, |_| (), &[0xc02f]), None);
+        assert_eq!(lacks(|_| (), off, &[0xc02f]), None);
+        // In TLS 1.3 any suite with the hash will do.
+        let tls13: fn(&mut Connection) = |it| {
+            it.answer = answered(1, "a.test", ProtocolVersion::TLS_1_3).answer;
+            it.answer.yes_mut().expect("an answer").suite = CipherSuite(0x1302);
+        };
+        let offers: fn(&mut ClientHelloFacts) = |it| it.offers_tls13 = true;
+        assert_eq!(lacks(tls13, offers, &[0x1301, 0x1302]), None);
+        let hash = format!("a suite with the hash of {}", CipherSuite(0x1302));
+        assert_eq!(lacks(tls13, offers, &[0x1301, 0xc030]), Some(hash));
+        assert_eq!(lacks(tls13, |it| it.offers_tls13 = false, &[0xc030]), None);
+    }
 }

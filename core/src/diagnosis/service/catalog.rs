@@ -413,4 +413,12 @@ mod tests {
             assert!(kind.text.lines().all(|line| line.chars().count() <= 120), "{name}");
         }
     }
+
+    #[test]
+    fn a_pattern_is_found_by_its_name_alone() {
+        for kind in PATTERNS {
+            assert!(PatternKind::by_name(kind.name).is_some_and(|found| found.name == kind.name));
+        }
+        assert!(PatternKind::by_name("fail").is_none());
+    }
 }

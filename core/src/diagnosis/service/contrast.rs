@@ -67,4 +67,31 @@ mod tests {
         assert!(compares([[1, 0], [0, 2]]) && compares([[0, 3], [4, 0]]));
         assert!(!compares([[0, 0], [1, 2]]) && !compares([[1, 2], [0, 0]]) && !compares([[0, 0], [0, 0]]));
     }
+
+    #[test]
+    fn what_is_proven_is_counted_for_machines_alone() {
+        use crate::diagnosis::Confidence;
+        use crate::diagnosis::explanations::Claim;
+        let unit = |kind, proven: bool| {
+            let mut claim = Claim::by_hand(kind, &[1]);
+            if proven {
+                claim.proven = vec![1];
+            }
+            let standing = Standing {
+                claim,
+                confidence: Confidence::Possible,
+                family: Confidence::Possible,
+                reaches: false,
+                supported: true,
+                p_value: 1.0,
+                tried: 1,
+                rivals: Vec::new(),
+            };
+            ContingencyTable::of(&standing).map(|table| table.unit)
+        };
+        assert_eq!(unit(Kind::OtherMachine, true), Some("sessions at a machine"));
+        assert_eq!(unit(Kind::OfferBreaks, false), Some("connections"));
+        assert_eq!(unit(Kind::TooOld, false), Some("sessions"));
+        assert_eq!(unit(Kind::OtherKey, true), None);
+    }
 }

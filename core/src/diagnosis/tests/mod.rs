@@ -235,6 +235,11 @@ fn a_habit_of_offering_shows_after_any_close() {
         },
         super::ClientBehaviour {
             server: offered,
+            alert: offered,
+            ..nothing
+        },
+        super::ClientBehaviour {
+            server: offered,
             other: offered,
             ..nothing
         },
@@ -314,7 +319,11 @@ fn a_service_is_lossy_when_one_connection_in_ten_lacks_packets() {
 }
 
 /// A credential store with one credential, issued on the first connection.
-fn one_credential(mechanism: Mechanism, bytes: &[u8], change: impl FnOnce(&mut Credential)) -> CredentialStore {
+pub(crate) fn one_credential(
+    mechanism: Mechanism,
+    bytes: &[u8],
+    change: impl FnOnce(&mut Credential),
+) -> CredentialStore {
     let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(bytes);
     let mut credential = Credential::unseen(TransportKind::Tcp, mechanism, name, endpoint(2));

@@ -190,6 +190,17 @@ fn a_refusal_is_shown_with_what_is_said_of_it() {
     let keys = texts(&[issues(one), issues(two), refuses(0, two), issues(one), resumes(3)]);
     let other = "a session is offered and refused: under another key";
     assert!(keys.iter().any(|text| text == other), "{keys:?}");
+    let world = world(&[
+        issues(one),
+        issues(two),
+        refuses(0, two),
+        issues(one),
+        refuses(0, two),
+        resumes(3),
+    ]);
+    let patterns = &world.case(0).analysis().expect("a service").patterns;
+    let keys = patterns.iter().find(|pattern| pattern.name == "ticket-keys-not-shared");
+    assert_eq!(keys.map(|pattern| pattern.explains), Some(2));
 }
 
 #[test]
@@ -233,4 +244,22 @@ fn ids_pin_nobody_where_most_of_three_and_more_name_no_session() {
     assert!(!pins_nobody(2, 0) && !pins_nobody(2, 1));
     // Not more than half of them.
     assert!(!pins_nobody(3, 3) && !pins_nobody(4, 5) && !pins_nobody(5, 6));
+}
+
+#[test]
+fn a_pattern_that_is_merely_possible_settles_nothing() {
+    let (one, two) = (0xa1, 0xb2);
+    let settles = |steps: &[Step], name: &str| {
+        let world = world(steps);
+        let analysis = world.case(0).analysis().expect("a service");
+        let told = analysis.patterns.iter().find(|pattern| pattern.name == name);
+        let sure = told.map(|pattern| pattern.confidence);
+        (sure, analysis.pattern(name).map(|pattern| pattern.name))
+    };
+    let name = "ticket-keys-not-shared";
+    let few = [issues(one), issues(two), refuses(0, two), issues(one)];
+    assert_eq!(settles(&few, name), (Some(Confidence::Possible), None));
+    let honoured = [&few[..], &[resumes(3)]].concat();
+    assert_eq!(settles(&honoured, name), (Some(Confidence::Inferred), Some(name)));
+    assert_eq!(settles(&honoured, "no-such-pattern"), (None, None));
 }
