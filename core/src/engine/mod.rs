@@ -561,10 +561,9 @@ fn take(
 ) -> Option<FlowId> {
     let (id, mut direction) = table.route(segment, at)?;
     let flow = table.flow_mut(id)?;
-    let acknowledged = flow.acknowledges(direction, segment);
     let assembler = &mut flow.half_mut(direction).assembler;
     if let Some(piece) = assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
-        context.acknowledged = acknowledged;
+        context.acknowledged = flow.acknowledges(direction, segment);
         direction = connection::deliver(flow, direction, &piece, context);
         context.acknowledged = None;
     } else if !segment.payload.is_empty() {

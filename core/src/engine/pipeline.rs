@@ -236,12 +236,11 @@ impl Lines {
             return;
         };
         let Some(flow) = self.table.flow_mut(id) else { return };
-        let acknowledged = flow.acknowledges(direction, segment);
         let assembler = &mut flow.half_mut(direction).assembler;
         let mut changed = false;
         match assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
             Some(piece) => {
-                let place = (direction, acknowledged);
+                let place = (direction, flow.acknowledges(direction, segment));
                 hand_over(flow, place, &piece, &mut self.numbers, &mut self.batch);
             }
             None => changed = !segment.payload.is_empty(),
