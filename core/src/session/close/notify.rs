@@ -241,7 +241,7 @@ pub(super) fn first_closer(
 /// A side comes second that had what the other closed with when it closed or reset itself, as its acknowledgements say; so does one
 /// that answers a bare FIN.
 fn comes_second(connection: &Connection, side: Side, ends: [&SideClose; 2], notifies: [CloseNotify; 2]) -> bool {
-    let [_, other] = of(side, notifies);
+    let [own, other] = of(side, notifies);
     let done = if other.at().is_some() {
         FinCovers::Data
     } else {
@@ -250,7 +250,7 @@ fn comes_second(connection: &Connection, side: Side, ends: [&SideClose; 2], noti
     let knew = knew(connection, side, ends, notifies);
     // Of a reset only that it came second is told: a host that resets need not have read what has come.
     let facts = connection.side(side);
-    let reset = facts.fin.is_none() && facts.reset.is_some() && facts.fin_covers >= done;
+    let reset = own == CloseNotify::Absent && facts.fin.is_none() && facts.reset.is_some() && facts.fin_covers >= done;
     knew.is_some_and(|knew| knew >= done) || reset || answers_bare_fin(connection, side, ends, notifies)
 }
 

@@ -554,6 +554,10 @@ fn a_reset_that_acknowledges_a_fin_comes_second_wherever_it_stands() {
         ending.with(told).close().first_closer
     };
     assert_eq!(first(End), Seen::Yes(Server));
+    // It had said goodbye, or may have: the reset is not what it closed with.
+    let notified = Ending::tls12().alert(Client, 9).fin(Server, 11, Part).reset(Client, 12);
+    let told = |ending: &mut Ending| ending.connection.client_side.fin_covers = End;
+    assert_eq!(notified.with(told).close().first_closer, Seen::Yes(Client));
     // It came before the FIN, or did not wait for it: the order of the packets decides.
     assert_eq!(first(Data), Seen::Yes(Client));
     assert_eq!(first(Part), Seen::Yes(Client));
