@@ -68,6 +68,11 @@ pub trait Source: Send {
     /// The next packet, borrowed from the reader's buffer; `None` at the end (see [`Capture::ended`] for how it ended).
     fn next(&mut self) -> Option<Packet<'_>>;
 
+    /// Whether `next` comes back without waiting for somebody to send something. Files never wait.
+    fn is_ready(&mut self) -> bool {
+        true
+    }
+
     /// Time of the packet that `next` will return.
     fn peek(&mut self) -> Option<Timestamp>;
 

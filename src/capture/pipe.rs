@@ -195,6 +195,14 @@ impl Source for Pipe {
         })
     }
 
+    fn is_ready(&mut self) -> bool {
+        if self.over || !self.batch.packets.is_empty() || !self.batch.secrets.is_empty() {
+            return true;
+        }
+        let batch = self.shared.lock();
+        batch.over || !batch.packets.is_empty() || !batch.secrets.is_empty()
+    }
+
     fn peek(&mut self) -> Option<Timestamp> {
         if self.batch.packets.is_empty() && !self.over {
             self.refill();
@@ -276,6 +284,7 @@ mod tests {
         let (front, back) = bytes.split_at(24 + 56 + 10);
         let (send, pieces) = mpsc::channel();
         let mut pipe = Pipe::open("-", Box::new(Pieces(pieces, Vec::new())), 0).expect("a thread");
+        assert!(!pipe.is_ready(), "it would wait");
         assert!(pipe.next().is_none(), "nothing was sent");
         assert_eq!(pipe.pause(), Pause::Idle(None));
         send.send(front.to_vec()).expect("a reader");
@@ -287,6 +296,7 @@ mod tests {
         drop(send);
         assert_eq!(frame(&mut pipe), Some(3));
         assert_eq!(frame(&mut pipe), None);
+        assert!(pipe.is_ready(), "the end need not be waited for");
         assert_eq!(pipe.capture().packets, 3);
         assert!(pipe.error().is_none());
     }

@@ -63,6 +63,10 @@ impl Source for Recorded {
         packet
     }
 
+    fn is_ready(&mut self) -> bool {
+        self.source.is_ready()
+    }
+
     fn peek(&mut self) -> Option<Timestamp> {
         self.source.peek()
     }

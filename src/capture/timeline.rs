@@ -72,6 +72,14 @@ impl Timeline {
         self.sources.get_mut(self.current?)?.next()
     }
 
+    /// Whether [`Timeline::next`] comes back without waiting: only a lone source waits for more.
+    pub fn is_ready(&mut self) -> bool {
+        match self.sources.as_mut_slice() {
+            [source] => source.is_ready(),
+            _ => true,
+        }
+    }
+
     /// What is known of each input so far, in the order in which they were given.
     pub fn captures(&self) -> impl Iterator<Item = &Capture> {
         self.sources.iter().map(|source| source.capture())

@@ -144,6 +144,11 @@ pub trait Onlooker {
     /// Time passed: now and then, and whenever no packet waits (`idle`). Says whether to go on.
     fn tick(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()>;
 
+    /// The next packet is still to come: a little is done of what can wait for such a moment. Gives whether there is more.
+    fn spare(&mut self, _seen: LiveSnapshot<'_>) -> ControlFlow<(), bool> {
+        ControlFlow::Continue(false)
+    }
+
     /// No more packets come; what is open is ended next.
     fn ending(&mut self, _seen: LiveSnapshot<'_>) {}
 }
@@ -323,6 +328,7 @@ impl Feed<'_> {
     fn move_live(&mut self, limit: u64, onlooker: &mut dyn Onlooker, news: &mut dyn FnMut(&str)) -> ControlFlow<()> {
         while self.packets < limit {
             self.take_secrets();
+            self.use_the_wait(onlooker)?;
             let idle = if let Some(packet) = self.timeline.next() {
                 self.engine.push(&packet);
                 self.packets += 1;
@@ -346,6 +352,19 @@ impl Feed<'_> {
             }
         }
         ControlFlow::Break(())
+    }
+
+    /// Lets the onlooker go on until the next packet is there: packets that come quickly leave no longer pause, and yet most of
+    /// the time.
+    fn use_the_wait(&mut self, onlooker: &mut dyn Onlooker) -> ControlFlow<()> {
+        let mut steps = 0_u64;
+        while !self.timeline.is_ready() && onlooker.spare(self.seen())? {
+            steps += 1;
+            if steps.is_multiple_of(PACKETS_PER_LIVE_TICK) {
+                onlooker.tick(self.seen(), false)?;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Takes key logs that stand before the next packet of a piped capture.
@@ -410,6 +429,9 @@ impl Feed<'_> {
         ControlFlow::Break(())
     }
 }
+
+#[cfg(test)]
+mod waits;
 
 #[cfg(test)]
 mod tests {

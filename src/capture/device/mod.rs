@@ -325,6 +325,13 @@ impl Source for Device {
         }
     }
 
+    fn is_ready(&mut self) -> bool {
+        let waits = self.course.drained && self.course.error.is_none() && self.course.lost.is_none();
+        let mut descriptors = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
+        // What is wrong with the device is told by the next read.
+        !waits || poll(&mut descriptors, PollTimeout::ZERO) != Ok(0)
+    }
+
     fn peek(&mut self) -> Option<Timestamp> {
         // A device is never merged with other inputs.
         None

@@ -366,6 +366,19 @@ impl Onlooker for Narrator<'_> {
         ControlFlow::Continue(())
     }
 
+    fn spare(&mut self, seen: LiveSnapshot<'_>) -> ControlFlow<(), bool> {
+        let Some(event) = self.waiting.pop_front() else {
+            return ControlFlow::Continue(false);
+        };
+        self.begin(seen)?;
+        self.tell(seen, event)?;
+        if self.waiting.is_empty() {
+            self.told = Instant::now();
+            self.flush()?;
+        }
+        ControlFlow::Continue(!self.waiting.is_empty())
+    }
+
     fn tick(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()> {
         self.begin(seen)?;
         self.catch_up(seen, idle)?;
