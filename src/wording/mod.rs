@@ -2,6 +2,7 @@
 //!
 //! The lowest layer above the analysis. Whatever came off the wire passes through [`printable()`] on its way to a person.
 
+#[cfg(not(target_family = "wasm"))]
 mod ascii;
 mod names;
 mod nearest;
@@ -10,6 +11,7 @@ mod printable;
 mod units;
 mod wrap;
 
+#[cfg(not(target_family = "wasm"))]
 pub(crate) use ascii::in_ascii;
 pub(crate) use names::{MAX_PATH, prefixes, shown_path, target, wrapping_text};
 pub(crate) use nearest::{did_you_mean, unknown};
