@@ -369,31 +369,7 @@ impl PcapngFile {
         let data = self.input.buffer.data();
         (from..until)
             .step_by(4)
-            .find(|&at| self.is_block(data.get(at..).unwrap_or_default()))
-    }
-
-    fn is_block(&self, data: &[u8]) -> bool {
-        let Some(kind) = self.u32_at(data, 0) else {
-            return false;
-        };
-        let big_endian = match kind {
-            block_type::SECTION => match byte_order(data) {
-                Some(order) => order,
-                None => return false,
-            },
-            block_type::INTERFACE..=block_type::ENHANCED_PACKET
-            | block_type::JOURNAL
-            | block_type::SECRETS
-            | block_type::CUSTOM
-            | block_type::CUSTOM_NO_COPY => self.big_endian,
-            _ => return false,
-        };
-        let Some(length) = u32_at(data, 4, big_endian) else {
-            return false;
-        };
-        let size = length as usize;
-        let end = size.checked_sub(4).and_then(|end| u32_at(data, end, big_endian));
-        (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size) && size.is_multiple_of(4) && end == Some(length)
+            .find(|&at| is_block(data.get(at..).unwrap_or_default(), self.big_endian))
     }
 
     #[inline]
@@ -480,8 +456,33 @@ impl Source for PcapngFile {
     }
 }
 
+/// Whether a whole block stands here, as one is looked for behind damage in a section of this byte order.
+pub(super) fn is_block(data: &[u8], big_endian: bool) -> bool {
+    let Some(kind) = u32_at(data, 0, big_endian) else {
+        return false;
+    };
+    let big_endian = match kind {
+        block_type::SECTION => match byte_order(data) {
+            Some(order) => order,
+            None => return false,
+        },
+        block_type::INTERFACE..=block_type::ENHANCED_PACKET
+        | block_type::JOURNAL
+        | block_type::SECRETS
+        | block_type::CUSTOM
+        | block_type::CUSTOM_NO_COPY => big_endian,
+        _ => return false,
+    };
+    let Some(length) = u32_at(data, 4, big_endian) else {
+        return false;
+    };
+    let size = length as usize;
+    let end = size.checked_sub(4).and_then(|end| u32_at(data, end, big_endian));
+    (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size) && size.is_multiple_of(4) && end == Some(length)
+}
+
 /// Byte order of a Section Header Block (section 4.1): whether it is big-endian.
-fn byte_order(data: &[u8]) -> Option<bool> {
+pub(super) fn byte_order(data: &[u8]) -> Option<bool> {
     match data.get(8..12)? {
         [0x1a, 0x2b, 0x3c, 0x4d] => Some(true),
         [0x4d, 0x3c, 0x2b, 0x1a] => Some(false),
@@ -489,8 +490,9 @@ fn byte_order(data: &[u8]) -> Option<bool> {
     }
 }
 
+/// The number at a place, in a section of this byte order.
 #[inline]
-fn u32_at(data: &[u8], at: usize, big_endian: bool) -> Option<u32> {
+pub(super) fn u32_at(data: &[u8], at: usize, big_endian: bool) -> Option<u32> {
     let bytes = *data.get(at..)?.first_chunk()?;
     Some(if big_endian {
         u32::from_be_bytes(bytes)

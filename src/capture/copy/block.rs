@@ -13,8 +13,6 @@ pub(super) mod kind {
     pub(in crate::capture::copy) const STATISTICS: u32 = 5;
     pub(super) const ENHANCED_PACKET: u32 = 6;
     pub(in crate::capture::copy) const SECRETS: u32 = 10;
-    /// Those that are believed behind damage.
-    pub(in crate::capture::copy) const KNOWN: [u32; 11] = [SECTION, 1, 2, 3, 4, 5, 6, 9, 10, 0x0bad, 0x4000_0bad];
     /// Not packets, and yet frames: Wireshark numbers journal entries, sysdig events and custom blocks.
     pub(super) const OTHER_FRAMES: [u32; 6] = [9, 0x204, 0x216, 0x221, 0x0bad, 0x4000_0bad];
 }

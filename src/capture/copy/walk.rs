@@ -2,14 +2,13 @@
 
 use std::io::{self, Read};
 
+use super::super::pcapng::{byte_order, is_block, u32_at};
 use super::CopyError;
 use super::block::{Block, kind};
 
 /// A longer block is damage; the analysis believes none either.
 const MAX_BLOCK: usize = 64 << 20;
 const SMALLEST_BLOCK: usize = 12;
-/// Behind damage only blocks up to this length are believed.
-const RESYNC_LIMIT: usize = 1 << 20;
 
 /// A stream of blocks.
 pub(super) struct Blocks {
@@ -40,15 +39,13 @@ impl Blocks {
             offset: it.offset,
             frame: frames,
         };
-        let word = |bytes: &[u8], at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk().copied());
-        let Some((first, length, third)) = (|| Some((word(&bytes, 0)?, word(&bytes, 4)?, word(&bytes, 8)?)))() else {
+        if bytes.starts_with(&kind::SECTION.to_le_bytes()) {
+            self.big_endian = byte_order(&bytes).ok_or_else(|| damaged(self))?;
+        }
+        let big_endian = self.big_endian;
+        let (Some(kind), Some(stated)) = (u32_at(&bytes, 0, big_endian), u32_at(&bytes, 4, big_endian)) else {
             return Err(damaged(self));
         };
-        if u32::from_le_bytes(first) == kind::SECTION {
-            self.big_endian = section_order(third).ok_or_else(|| damaged(self))?;
-        }
-        let number = number_in(self.big_endian);
-        let (kind, stated) = (number(first), number(length));
         // Some writers leave the padding out of the length.
         let size = (stated as usize).next_multiple_of(4);
         if !(SMALLEST_BLOCK..=MAX_BLOCK).contains(&size) {
@@ -58,17 +55,17 @@ impl Blocks {
         let filled = self.fill(&mut bytes, SMALLEST_BLOCK)?;
         if filled < size {
             let rest = bytes.get(..filled).unwrap_or_default();
-            return if holds_block(rest, self.big_endian) {
+            return if holds_block(rest, big_endian) {
                 Err(damaged(self))
             } else {
                 Ok(None)
             };
         }
-        if word(&bytes, size - 4).map(number) != Some(stated) {
+        if u32_at(&bytes, size - 4, big_endian) != Some(stated) {
             return Err(damaged(self));
         }
         self.offset += size as u64;
-        Ok(Some(Block::of(kind, self.big_endian, bytes)))
+        Ok(Some(Block::of(kind, big_endian, bytes)))
     }
 
     /// Fills `space` from `at` on, as far as the input goes; how much of it is full then.
@@ -93,46 +90,11 @@ impl Blocks {
     }
 }
 
-/// Whether a section is big-endian, by its magic number.
-const fn section_order(magic: [u8; 4]) -> Option<bool> {
-    match magic {
-        [0x1a, 0x2b, 0x3c, 0x4d] => Some(true),
-        [0x4d, 0x3c, 0x2b, 0x1a] => Some(false),
-        _ => None,
-    }
-}
-
-fn number_in(big_endian: bool) -> fn([u8; 4]) -> u32 {
-    if big_endian {
-        u32::from_be_bytes
-    } else {
-        u32::from_le_bytes
-    }
-}
-
 /// Whether whole blocks stand in what looks like the beginning of the last one: its length is wrong, and the analysis reads
 /// them.
 fn holds_block(rest: &[u8], big_endian: bool) -> bool {
     let mut places = (4..rest.len()).step_by(4);
     places.any(|at| is_block(rest.get(at..).unwrap_or_default(), big_endian))
-}
-
-/// Whether a whole block stands here, as the analysis looks for one behind damage.
-fn is_block(bytes: &[u8], big_endian: bool) -> bool {
-    let word = |at: usize| bytes.get(at..)?.first_chunk::<4>().copied();
-    let (Some(first), Some(length)) = (word(0), word(4)) else {
-        return false;
-    };
-    let order = match u32::from_le_bytes(first) {
-        kind::SECTION => word(8).and_then(section_order),
-        _ => Some(big_endian),
-    };
-    let Some(number) = order.map(number_in) else {
-        return false;
-    };
-    let size = number(length) as usize;
-    let plausible = (SMALLEST_BLOCK..=RESYNC_LIMIT).contains(&size) && size.is_multiple_of(4);
-    kind::KNOWN.contains(&number(first)) && plausible && word(size - 4) == Some(length)
 }
 
 #[cfg(test)]
