@@ -135,15 +135,17 @@ mod tests {
         }
     }
 
+    /// A recording into a folder of what never says anything, or is over.
+    fn silent(folder: &Folder, over: bool) -> Recording {
+        let capture = Capture::new("silent", CaptureFormat::Live);
+        Recording::new(Box::new(Silent { capture, over }), &folder.file("packets.pcapng")).expect("a file")
+    }
+
     #[test]
     fn a_command_runs_to_its_end_whatever_becomes_of_the_capture() {
         for over in [false, true] {
             let folder = Folder::new().expect("a temporary folder");
-            let silent = Silent {
-                capture: Capture::new("silent", CaptureFormat::Live),
-                over,
-            };
-            let mut recording = Recording::new(Box::new(silent), &folder.file("packets.pcapng")).expect("a file");
+            let mut recording = silent(&folder, over);
             let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().expect("a shell");
             let status = recording.watch(&mut child, &|| false).expect("its end");
             assert_eq!(status.code(), Some(7));
@@ -155,11 +157,7 @@ mod tests {
     fn a_command_is_asked_to_end_whatever_becomes_of_the_capture() {
         for over in [false, true] {
             let folder = Folder::new().expect("a temporary folder");
-            let silent = Silent {
-                capture: Capture::new("silent", CaptureFormat::Live),
-                over,
-            };
-            let mut recording = Recording::new(Box::new(silent), &folder.file("packets.pcapng")).expect("a file");
+            let mut recording = silent(&folder, over);
             let mut child = Command::new("sleep").arg("600").spawn().expect("it runs");
             let status = recording.watch(&mut child, &|| true).expect("its end");
             assert_eq!(status.signal(), Some(15));

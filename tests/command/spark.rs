@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::common::packets::{RawPacket, read, write};
 use crate::common::{fixture, items, root, text};
 use assert_cmd::cargo::cargo_bin;
-use reshake_core::net::{Decoded, FrameDecoder, FrameRef, LinkType, Packet, Timestamp};
+use reshake_core::net::{Decoded, FrameDecoder};
 use serde_json::Value;
 
 /// Captures that are shared out: sessions that are not shared between backends, a failover, one service under two
@@ -64,14 +64,7 @@ fn shared_out(folder: &Path) -> Vec<PathBuf> {
 fn client_ports(all: &[RawPacket]) -> Vec<Option<u16>> {
     let mut decoder = FrameDecoder::new();
     let ports = all.iter().zip(1..).map(|(packet, frame)| {
-        let decoded = decoder.decode(&Packet {
-            frame: FrameRef::new(0, frame),
-            time: Timestamp::from_nanos(packet.time),
-            link: LinkType(packet.link),
-            interface: 0,
-            data: &packet.data,
-            original_len: packet.original_len,
-        });
+        let decoded = decoder.decode(&packet.packet(frame));
         match decoded {
             Decoded::Segment(segment) => Some(segment.source.port.max(segment.destination.port)),
             Decoded::Datagram(datagram) => Some(datagram.source.port.max(datagram.destination.port)),

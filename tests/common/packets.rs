@@ -15,6 +15,20 @@ pub(crate) struct RawPacket {
     pub(crate) original_len: u32,
 }
 
+impl RawPacket {
+    /// As it comes out of the first capture, with this frame number.
+    pub(crate) fn packet(&self, frame: u64) -> Packet<'_> {
+        Packet {
+            frame: FrameRef::new(0, frame),
+            time: Timestamp::from_nanos(self.time),
+            link: LinkType(self.link),
+            interface: 0,
+            data: &self.data,
+            original_len: self.original_len,
+        }
+    }
+}
+
 /// All packets of a capture file.
 pub(crate) fn read(path: &Path) -> Vec<RawPacket> {
     let mut source = reshake::capture::open(path.to_str().expect("a UTF-8 path"), 0).expect("a capture");
@@ -122,14 +136,7 @@ pub(crate) fn parse(packets: &[RawPacket]) -> Vec<Option<Parsed>> {
         .iter()
         .zip(1..)
         .map(|(packet, frame)| {
-            let content = decoder.decode(&Packet {
-                frame: FrameRef::new(0, frame),
-                time: Timestamp::from_nanos(packet.time),
-                link: LinkType(packet.link),
-                interface: 0,
-                data: &packet.data,
-                original_len: packet.original_len,
-            });
+            let content = decoder.decode(&packet.packet(frame));
             let Decoded::Segment(segment) = content else {
                 return None;
             };

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::common::packets::{self, RawPacket};
 use crate::common::{Fixture, fixtures, root};
-use reshake_core::net::{Decoded, FrameDecoder, FrameRef, LinkType, Packet, Timestamp};
+use reshake_core::net::{Decoded, FrameDecoder, FrameRef, LinkType, Timestamp};
 
 /// All corpora together: what is committed must stay small.
 const MAX_BYTES: u64 = 1 << 20;
@@ -240,14 +240,7 @@ fn write_datagram_seeds() {
         let mut seed = Vec::new();
         let mut decoder = FrameDecoder::new();
         for (packet, number) in packets::read(fixture.path()).iter().zip(1..) {
-            let found = decoder.decode(&Packet {
-                frame: FrameRef::new(0, number),
-                time: Timestamp::from_nanos(packet.time),
-                link: LinkType(packet.link),
-                interface: 0,
-                data: &packet.data,
-                original_len: packet.original_len,
-            });
+            let found = decoder.decode(&packet.packet(number));
             let Decoded::Datagram(datagram) = found else { continue };
             let to_client = u8::from(datagram.source.port == 443);
             let length = u16::try_from(datagram.payload.len()).expect("a datagram");
@@ -403,14 +396,7 @@ fn payloads(all: &[RawPacket]) -> Vec<Payload> {
     let mut decoder = FrameDecoder::new();
     let mut out = Vec::new();
     for (packet, frame) in all.iter().zip(1..) {
-        let content = decoder.decode(&Packet {
-            frame: FrameRef::new(0, frame),
-            time: Timestamp::from_nanos(packet.time),
-            link: LinkType(packet.link),
-            interface: 0,
-            data: &packet.data,
-            original_len: packet.original_len,
-        });
+        let content = decoder.decode(&packet.packet(frame));
         if let Decoded::Segment(segment) = content {
             out.push(Payload {
                 to_server: segment.destination.port < segment.source.port,
@@ -427,14 +413,7 @@ fn datagrams(all: &[RawPacket]) -> Vec<u8> {
     let mut decoder = FrameDecoder::new();
     let mut out = Vec::new();
     for (packet, frame) in all.iter().zip(1..) {
-        let content = decoder.decode(&Packet {
-            frame: FrameRef::new(0, frame),
-            time: Timestamp::from_nanos(packet.time),
-            link: LinkType(packet.link),
-            interface: 0,
-            data: &packet.data,
-            original_len: packet.original_len,
-        });
+        let content = decoder.decode(&packet.packet(frame));
         if let Decoded::Datagram(datagram) = content {
             let from_server = datagram.source.port < datagram.destination.port;
             let length = u16::try_from(datagram.payload.len()).unwrap_or(u16::MAX);

@@ -7,7 +7,6 @@ use reshake::tui::event::{Cutter, Effect, Shared, Stats, UserEvent};
 use reshake::tui::keys::KEYS;
 use reshake::tui::update::update;
 use reshake_core::engine::{Engine, Limits};
-use reshake_core::net::{FrameRef, LinkType, Packet, Timestamp};
 use serde_json::Value;
 
 use super::look::Look;
@@ -338,14 +337,7 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
 fn report_after(packets: &[packets::RawPacket]) -> Shared {
     let mut engine = Engine::new(Limits::default());
     for (frame, packet) in (1..).zip(packets) {
-        engine.push(&Packet {
-            frame: FrameRef::new(0, frame),
-            time: Timestamp::from_nanos(packet.time),
-            link: LinkType(packet.link),
-            interface: 0,
-            data: &packet.data,
-            original_len: packet.original_len,
-        });
+        engine.push(&packet.packet(frame));
     }
     engine.finish();
     Arc::new(Report::of(Arc::new(engine), Vec::new()))

@@ -275,16 +275,7 @@ fn failures_without_an_offer_are_told_beside_refusals() {
 
 /// What stands of a kind that names these offers.
 fn possible(kind: Kind, named: &[u32]) -> Standing {
-    Standing {
-        claim: crate::diagnosis::explanations::Claim::by_hand(kind, named),
-        confidence: Confidence::Possible,
-        family: Confidence::Possible,
-        reaches: false,
-        supported: true,
-        p_value: 1.0,
-        tried: 1,
-        rivals: Vec::new(),
-    }
+    Standing::by_hand(crate::diagnosis::explanations::Claim::by_hand(kind, named))
 }
 
 #[test]

@@ -7,17 +7,24 @@ use crate::net::Timestamp;
 
 use Confidence::{Inferred, Possible};
 
-fn standing(kind: Kind, named: &[u32]) -> Standing {
-    Standing {
-        claim: Claim::by_hand(kind, named),
-        confidence: Possible,
-        family: Possible,
-        reaches: false,
-        supported: true,
-        p_value: 1.0,
-        tried: 1,
-        rivals: Vec::new(),
+impl Standing {
+    /// Of a claim that nothing raises above what is possible.
+    pub(in crate::diagnosis) const fn by_hand(claim: Claim) -> Self {
+        Self {
+            claim,
+            confidence: Confidence::Possible,
+            family: Confidence::Possible,
+            reaches: false,
+            supported: true,
+            p_value: 1.0,
+            tried: 1,
+            rivals: Vec::new(),
+        }
     }
+}
+
+fn standing(kind: Kind, named: &[u32]) -> Standing {
+    Standing::by_hand(Claim::by_hand(kind, named))
 }
 
 fn reaching(kind: Kind, named: &[u32]) -> Standing {

@@ -70,24 +70,13 @@ mod tests {
 
     #[test]
     fn what_is_proven_is_counted_for_machines_alone() {
-        use crate::diagnosis::Confidence;
         use crate::diagnosis::explanations::Claim;
         let unit = |kind, proven: bool| {
             let mut claim = Claim::by_hand(kind, &[1]);
             if proven {
                 claim.proven = vec![1];
             }
-            let standing = Standing {
-                claim,
-                confidence: Confidence::Possible,
-                family: Confidence::Possible,
-                reaches: false,
-                supported: true,
-                p_value: 1.0,
-                tried: 1,
-                rivals: Vec::new(),
-            };
-            ContingencyTable::of(&standing).map(|table| table.unit)
+            ContingencyTable::of(&Standing::by_hand(claim)).map(|table| table.unit)
         };
         assert_eq!(unit(Kind::OtherMachine, true), Some("sessions at a machine"));
         assert_eq!(unit(Kind::OfferBreaks, false), Some("connections"));
