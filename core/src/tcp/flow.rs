@@ -76,7 +76,8 @@ pub struct Flow<T> {
     pub last: At,
     /// Which frames of which captures hold it.
     pub spans: Spans,
-    /// Outer headers of the first packet that has any, the client's end of every tunnel first.
+    /// Outer headers of the first packet that has any, the client's end of every tunnel first, as the client's packets have it
+    /// where there are some.
     pub outer: Box<[Wrapping]>,
     /// When the client acknowledged a SYN-ACK, which need not have been seen.
     pub established: Option<At>,

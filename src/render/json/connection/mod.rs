@@ -91,7 +91,8 @@ pub(super) struct PreambleJson {
     client: Option<End>,
 }
 
-/// A tunnel around the connection: its header, and the outer addresses on the client's and on the server's side.
+/// A tunnel around the connection: its header, and the outer addresses on the client's and on the server's side. Of one that
+/// bears copies for whoever captures (a mirror port, TZSP) these are who sends and who gets them, as the client's packets show.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TunnelJson {
     /// The outer header.
