@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnosis::{
-    History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge, service::ServiceAnalysis,
+    Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge, service::ServiceAnalysis,
 };
 use crate::engine::Engine;
 use crate::net::{At, FrameRef, Neighbour, Timestamp};
@@ -26,16 +26,17 @@ impl<'a> Diagnosis<'a> {
     #[must_use]
     pub fn of(engine: &'a Engine) -> Self {
         let parties = Arc::new(engine.parties());
-        let learn = || KeyNames::learn(engine.credential_store());
+        let names = KeyNames::learn(engine.credential_store());
+        let endpoints = || Endpoints::of(engine.connection_store(), &engine.address_facts(), &parties);
         Self {
             engine,
             history: History::of(engine.connection_store(), &parties),
             services: ServiceAnalyses::of(
                 engine.connection_store(),
                 engine.credential_store(),
-                &engine.address_facts(),
                 &parties,
-                learn,
+                names,
+                endpoints,
             ),
         }
     }

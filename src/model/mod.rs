@@ -32,7 +32,7 @@ use hashbrown::{HashMap, HashSet};
 use primary::Primaries;
 use reshake_core::diagnosis::judge::needs_reason;
 use reshake_core::diagnosis::security::Findings;
-use reshake_core::diagnosis::{History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge};
+use reshake_core::diagnosis::{Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge};
 use reshake_core::engine::Engine;
 use reshake_core::net::span::SECOND;
 use reshake_core::net::{Capture, Endpoint, Notice, Timestamp};
@@ -183,29 +183,37 @@ impl<'a> Report<'a> {
     ) -> Self {
         let held = engine.into();
         let engine: &Engine = &held;
-        let parties = &Arc::new(engine.parties());
+        let (parties, (names, order)) = threads::both(
+            threads,
+            || engine.parties(),
+            || {
+                let names = KeyNames::learn(engine.credential_store());
+                let order = engine.in_order(|connection| (connection.transport.started, connection.transport.first()));
+                (names, (1..).zip(order).collect())
+            },
+        );
+        let parties = &Arc::new(parties);
         let by_hello = parties.order();
         let neighbours = &engine.address_facts();
-        let (give, names) = mpsc::sync_channel(1);
-        let ((order, history, tickets, transfers), analyses) = threads::both(
+        let (give, endpoints) = mpsc::sync_channel(1);
+        let ((history, tickets, transfers), analyses) = threads::both(
             threads,
             || {
                 // What the other side waits for comes first.
-                let _ = give.send(KeyNames::learn(engine.credential_store()));
-                let order = engine.in_order(|connection| (connection.transport.started, connection.transport.first()));
+                let _ = give.send(Endpoints::of(engine.connection_store(), neighbours, parties));
                 let history = History::of(engine.connection_store(), parties);
                 let tickets = tickets::ledgers(engine.connection_store(), engine.credential_store(), by_hello);
                 let transfers = FtpTransfers::of(engine, by_hello);
-                ((1..).zip(order).collect(), history, tickets, transfers)
+                (history, tickets, transfers)
             },
             move || {
-                let names = || names.recv().unwrap_or_default();
+                let endpoints = || endpoints.recv().unwrap_or_default();
                 ServiceAnalyses::of(
                     engine.connection_store(),
                     engine.credential_store(),
-                    neighbours,
                     parties,
                     names,
+                    endpoints,
                 )
             },
         );

@@ -30,7 +30,7 @@ pub use history::History;
 pub use judge::{Judged, judge};
 pub use parties::{Parties, Party, Place};
 pub use rules::{CATALOG, Citation, Reason, failure};
-pub use service::{KeyNames, ServiceAnalyses};
+pub use service::{Endpoints, KeyNames, ServiceAnalyses};
 pub use transfers::{Transfer, TransferSession, Transfers};
 
 use crate::net::FrameRef;

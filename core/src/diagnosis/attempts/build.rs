@@ -34,8 +34,6 @@ pub struct Sources<'a> {
     pub keys: &'a KeyNames,
     /// Numbers of credentials: the first and the last that may be met, and how many.
     pub credentials: (RangeInclusive<u32>, u32),
-    /// Machines, by marks.
-    pub machine: &'a dyn Fn(ConnectionId) -> Option<u16>,
 }
 
 /// Whether a server must keep state to honour a credential.
@@ -174,6 +172,7 @@ impl Builder<'_> {
             part.entries
                 .extend((first..self.table.entries.len()).filter_map(|entry| u32::try_from(entry).ok()));
         }
+        self.table.client_certificates |= connection.client_certificate.is_some();
         self.table.by_connection.set(id.0, Some(place.0));
         self.table.rows.push(row);
     }
@@ -195,7 +194,7 @@ impl Builder<'_> {
             first_entry: u32::try_from(self.table.entries.len()).unwrap_or(u32::MAX),
             issues: 0,
             certificate: certificate.unwrap_or(0),
-            machine: (self.sources.machine)(id).unwrap_or(0),
+            machine: 0,
             entries: 0,
             closed: closed_by(connection, Timestamp::from_nanos(i64::MAX)),
             held: None,

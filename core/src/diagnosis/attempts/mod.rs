@@ -220,6 +220,8 @@ pub struct Attempts {
     keys: Vec<KeyName>,
     /// The row of each connection.
     by_connection: Numbered<u32>,
+    /// A client showed a certificate.
+    client_certificates: bool,
 }
 
 impl Attempts {
@@ -232,6 +234,13 @@ impl Attempts {
         sources: &Sources<'_>,
     ) -> Self {
         build::table(connection_store, credential_store, parties, sources)
+    }
+
+    /// Enters the machine that answers in each row.
+    pub fn tell_machines(&mut self, machine: impl Fn(ConnectionId) -> Option<u16>) {
+        for row in &mut self.rows {
+            row.machine = machine(row.connection).unwrap_or(0);
+        }
     }
 
     /// A row.
@@ -299,6 +308,12 @@ impl Attempts {
     #[must_use]
     pub fn of_connection(&self, id: ConnectionId) -> Option<&Row> {
         self.rows.get(self.by_connection.get(id.0)? as usize)
+    }
+
+    /// Whether any client showed a certificate that was read.
+    #[must_use]
+    pub const fn shows_client_certificates(&self) -> bool {
+        self.client_certificates
     }
 
     /// The services with their parts.

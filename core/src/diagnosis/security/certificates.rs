@@ -4,7 +4,7 @@ use super::ground::SecurityContext;
 use super::{RuleFinding, Witnesses, finding};
 use crate::diagnosis::Confidence;
 use crate::diagnosis::attempts::{Decision, Row};
-use crate::session::{ClientCertificate, Outcome, Shape};
+use crate::session::{ClientCertificate, Shape};
 
 /// Resumptions between a session and the full handshake that it goes back to: a longer chain is not followed.
 const MAX_CHAIN: usize = 64;
@@ -30,15 +30,17 @@ finding! {
 }
 
 fn resumed_after_client_certificate_expired(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
+    let attempts = ground.analyses.attempts();
+    if !attempts.shows_client_certificates() {
+        return None;
+    }
     let mut shown = Witnesses::default();
-    for (id, connection) in ground.connections() {
-        let resumed = matches!(connection.outcome, Outcome::Resumed(_));
-        let Some(hello) = connection.hello.yes().filter(|_| resumed) else {
+    for (id, connection) in ground.resumed {
+        let Some(hello) = connection.hello.yes() else {
             continue;
         };
-        let attempts = ground.analyses.attempts();
         let Some(certificate) = attempts
-            .of_connection(id)
+            .of_connection(*id)
             .and_then(|row| certificate_behind(ground, row))
         else {
             continue;

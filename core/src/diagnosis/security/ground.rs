@@ -1,8 +1,7 @@
 //! What a rule may look at: one service among all others.
 
-use hashbrown::HashSet;
-
 use super::sharing::KeyUsage;
+use crate::diagnosis::numbered::Numbered;
 use crate::diagnosis::service::{KeyName, ServiceAnalyses, ServiceAnalysis};
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{Connection, ConnectionId, Credential, CredentialId, Mechanism, Service};
@@ -25,6 +24,8 @@ pub struct SecurityContext<'a> {
     pub(super) key_usage: &'a KeyUsage,
     /// Distinct tickets that were issued here in clear or offered here, external PSKs left out.
     pub(super) tickets: &'a [FirstShown<'a>],
+    /// Its connections that resumed a session, in the order of their hellos.
+    pub(super) resumed: &'a [(ConnectionId, &'a Connection)],
 }
 
 /// A ticket, or the identity of a resumption PSK, where the service first showed it.
@@ -42,10 +43,14 @@ impl<'a> SecurityContext<'a> {
         self.connection_store.in_turn(&self.analysis.members)
     }
 
-    /// Distinct tickets that were issued here in clear or offered here, external PSKs left out.
-    pub(super) fn find_tickets(&self) -> impl Iterator<Item = FirstShown<'a>> + use<'a> {
+    /// Distinct tickets that were issued here in clear or offered here, external PSKs left out. `met` holds for each credential
+    /// the service that showed it last; this one has the number `here`.
+    pub(super) fn find_tickets<'m>(
+        &self,
+        met: &'m mut Numbered<u32>,
+        here: u32,
+    ) -> impl Iterator<Item = FirstShown<'a>> + use<'a, 'm> {
         let credential_store = self.credential_store;
-        let mut met: HashSet<CredentialId> = HashSet::new();
         let all = self.connections().flat_map(move |(id, connection)| {
             let issued = connection.issued.iter().filter_map(move |credential| {
                 let issue = credential_store
@@ -65,7 +70,11 @@ impl<'a> SecurityContext<'a> {
         all.filter_map(move |(id, frame)| {
             let credential = credential_store.get(id)?;
             let ticket = credential.mechanism != Mechanism::SessionId;
-            (ticket && met.insert(id)).then_some(FirstShown { id, credential, frame })
+            if !ticket || met.get(id.0) == Some(here) {
+                return None;
+            }
+            met.set(id.0, Some(here));
+            Some(FirstShown { id, credential, frame })
         })
     }
 }

@@ -1,10 +1,12 @@
 //! Resumptions that should not have been, and those that give up forward secrecy.
 
+use std::cell::LazyCell;
+
 use super::ground::SecurityContext;
 use super::{RuleFinding, Severity, Witnesses, finding};
 use crate::diagnosis::Confidence;
 use crate::diagnosis::attempts::{ClosedBy, Decision, OfferedCredential};
-use crate::session::{Connection, Outcome, ProtocolVersion, Shape, Side};
+use crate::session::{Connection, ProtocolVersion, Shape, Side};
 
 finding! {
     /// ## What it means
@@ -27,8 +29,9 @@ finding! {
 fn resumed_across_sni(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let mut shown = Witnesses::default();
     let mut passed_by = false;
-    let asks = asks_for_certificate(ground);
-    for (used, connection) in resumptions(ground) {
+    let asks = LazyCell::new(|| asks_for_certificate(ground));
+    // Whether names are equal was told when the credential was at hand.
+    for (used, connection) in resumptions(ground).filter(|(used, _)| used.other_name) {
         let Some(credential) = ground.credential_store.get(used.credential) else {
             continue;
         };
@@ -40,7 +43,9 @@ fn resumed_across_sni(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
         if made.eq_ignore_ascii_case(now) {
             continue;
         }
-        passed_by |= asks.is_some() && credential.client_certificate.is_some() && asks != credential.client_certificate;
+        passed_by |= credential
+            .client_certificate
+            .is_some_and(|asked| asks.is_some_and(|asks| asks != asked));
         shown.add(Some(issue.at.frame), || format!("a session is issued under {made}"));
         if let Some(hello) = connection.hello.yes() {
             shown.show(hello.at.frame, || format!("and resumed under {now}"));
@@ -220,9 +225,9 @@ finding! {
 fn no_ems_resumption(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let mut shown = Witnesses::default();
     let mut offered = 0_u64;
-    for (_, connection) in ground.connections() {
-        let resumed = matches!(connection.outcome, Outcome::Resumed(_)) && !connection.is_tls13();
-        let (true, Some(answer), Some(hello)) = (resumed, connection.answer.yes(), connection.hello.yes()) else {
+    for (_, connection) in ground.resumed {
+        let old = !connection.is_tls13();
+        let (true, Some(answer), Some(hello)) = (old, connection.answer.yes(), connection.hello.yes()) else {
             continue;
         };
         if !answer.extended_master_secret {
@@ -250,9 +255,8 @@ fn resumptions<'a>(
     ground: &SecurityContext<'a>,
 ) -> impl Iterator<Item = (&'a OfferedCredential, &'a Connection)> + use<'a> {
     let analyses = ground.analyses;
-    let all = ground.connections();
-    let resumed =
-        all.filter(|(_, connection)| matches!(connection.outcome, Outcome::Resumed(_)) && !connection.is_tls13());
+    let resumed = ground.resumed.iter().copied();
+    let resumed = resumed.filter(|(_, connection)| !connection.is_tls13());
     resumed.flat_map(move |(id, connection)| {
         let accepted = analyses
             .entries(id)

@@ -15,11 +15,12 @@ mod tickets;
 
 use hashbrown::HashMap;
 
+use super::numbered::Numbered;
 use super::rules::Citation;
-use super::service::ServiceAnalyses;
+use super::service::{ServiceAnalyses, ServiceAnalysis};
 use super::{Confidence, Evidence};
 use crate::net::FrameRef;
-use crate::session::Service;
+use crate::session::{Connection, Outcome, Service};
 use crate::store::{ConnectionStore, CredentialStore};
 
 pub use ground::SecurityContext;
@@ -222,7 +223,9 @@ impl Findings {
         credential_store: &CredentialStore,
     ) -> Self {
         let key_usage = KeyUsage::of(analyses, connection_store);
-        let find = |(service, analysis)| {
+        let (credentials, count) = credential_store.numbers();
+        let mut met = Numbered::within(credentials, count);
+        let find = |(here, (service, analysis)): (u32, (&Service, &ServiceAnalysis))| {
             let mut ground = SecurityContext {
                 service,
                 analysis,
@@ -231,13 +234,16 @@ impl Findings {
                 credential_store,
                 key_usage: &key_usage,
                 tickets: &[],
+                resumed: &[],
             };
-            let tickets: Vec<_> = ground.find_tickets().collect();
-            ground.tickets = &tickets;
+            let tickets: Vec<_> = ground.find_tickets(&mut met, here).collect();
+            let resumed = |connection: &Connection| matches!(connection.outcome, Outcome::Resumed(_));
+            let resumed: Vec<_> = ground.connections().filter(|(_, it)| resumed(it)).collect();
+            (ground.tickets, ground.resumed) = (&tickets, &resumed);
             let found: Vec<SecurityFinding> = FINDINGS.iter().filter_map(|kind| ask(kind, &ground)).collect();
             (!found.is_empty()).then(|| (service.clone(), found))
         };
-        Self(analyses.services().filter_map(find).collect())
+        Self((0..).zip(analyses.services()).filter_map(find).collect())
     }
 
     /// Those of one service, the gravest first.

@@ -22,6 +22,7 @@ use crate::diagnosis::attempts::{Attempts, OfferedCredential, ServicePart, Sourc
 use crate::diagnosis::contest::{self, Standing};
 use crate::diagnosis::explanations::{Kind, ServiceContext};
 use crate::diagnosis::judge::needs_reason;
+use crate::diagnosis::numbered::Numbered;
 use crate::diagnosis::parties::{Parties, Place};
 use crate::net::{At, Neighbour};
 use crate::session::{Connection, ConnectionId, CredentialId, Outcome, Service};
@@ -107,15 +108,17 @@ impl ServiceAnalysis {
 #[derive(Debug, Default)]
 pub struct ServiceAnalyses {
     services: HashMap<Service, ServiceAnalysis>,
-    backend_of: HashMap<ConnectionId, u16>,
-    domain_of: HashMap<ConnectionId, u16>,
+    backend_of: Numbered<u16>,
+    domain_of: Numbered<u16>,
     key_names: KeyNames,
     attempts: Attempts,
 }
 
-/// What is known of server addresses, whatever the names.
+/// What is a matter of the address and not of the name.
 #[derive(Debug, Default)]
-struct Endpoints {
+pub struct Endpoints {
+    /// The machine of each connection.
+    backend_of: Numbered<u16>,
     machines: HashMap<Place, Vec<machines::Machine>>,
     /// Those of which much is not visible.
     lossy: HashSet<Place>,
@@ -127,6 +130,52 @@ struct Endpoints {
     named: HashSet<Place>,
     /// Those that changed hands: with all their names at once.
     takeovers: HashMap<Place, Vec<Takeover>>,
+}
+
+impl Endpoints {
+    /// Over these connections; `neighbours` are ARP and neighbour-discovery facts.
+    #[must_use]
+    pub fn of(connection_store: &ConnectionStore, neighbours: &[(At, Neighbour)], parties: &Parties) -> Self {
+        let mut found = Self {
+            backend_of: Numbered::over(parties.order().iter().map(|id| id.0)),
+            ..Self::default()
+        };
+        let mut claims: HashMap<std::net::IpAddr, Vec<(At, Neighbour)>> = HashMap::new();
+        for (at, neighbour) in neighbours {
+            if let Neighbour::Claims { ip, .. } = neighbour {
+                claims.entry(*ip).or_default().push((*at, *neighbour));
+            }
+        }
+        let of_places = parties.by_place();
+        for (endpoint, ids) in parties.places().iter().copied().zip(of_places.iter()) {
+            let members: Vec<_> = connection_store.in_turn(ids).collect();
+            let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
+            let told = machines::tell_apart(&members, &takeover::holders(announced));
+            for (number, machine) in (1..).zip(&told) {
+                for id in &machine.connections {
+                    found.backend_of.set(id.0, Some(number));
+                }
+            }
+            found.machines.insert(endpoint, told);
+            if is_lossy(&members) {
+                found.lossy.insert(endpoint);
+            }
+            for (_, connection) in members.iter().filter(|(_, connection)| resumes_unnamed(connection)) {
+                found.resuming_unnamed.insert(endpoint);
+                if !connection.issued.is_empty() {
+                    found.renewing_unnamed.insert(endpoint);
+                }
+            }
+            if members.iter().any(|(_, connection)| connection.hello.yes().is_some()) {
+                found.named.insert(endpoint);
+            }
+            let takeovers = takeover::find(&members, announced);
+            if !takeovers.is_empty() {
+                found.takeovers.insert(endpoint, takeovers);
+            }
+        }
+        found
+    }
 }
 
 impl ServiceAnalyses {
@@ -143,7 +192,6 @@ impl ServiceAnalyses {
         parties: &Parties,
         about: &Connection,
     ) -> Self {
-        let mut analyses = Self::default();
         let service = Service::of(about);
         let judged = needs_reason(about);
         let here = |connection: &Connection| {
@@ -153,12 +201,17 @@ impl ServiceAnalyses {
         let claims: Vec<(At, Neighbour)> = neighbours
             .filter(|(_, what)| matches!(what, Neighbour::Claims { ip, .. } if judged || *ip == service.server.ip))
             .collect();
-        let endpoints = if judged {
-            analyses.endpoints(connection_store, &claims, parties)
+        let mut endpoints = if judged {
+            Endpoints::of(connection_store, &claims, parties)
         } else {
             let near = all().filter(|(_, connection)| here(connection)).map(|(id, _)| id);
             let near: Vec<ConnectionId> = near.collect();
-            analyses.endpoints(connection_store, &claims, &Parties::of(connection_store, &near))
+            Endpoints::of(connection_store, &claims, &Parties::of(connection_store, &near))
+        };
+        let mut analyses = Self {
+            backend_of: std::mem::take(&mut endpoints.backend_of),
+            domain_of: Numbered::over(order.iter().map(|id| id.0)),
+            ..Self::default()
         };
         let credentials = || {
             all().flat_map(|(_, connection)| {
@@ -177,6 +230,7 @@ impl ServiceAnalyses {
                 u32::try_from(credentials().count()).unwrap_or(u32::MAX),
             );
             analyses.attempts = analyses.table(connection_store, credential_store, parties, numbers);
+            analyses.tell_machines();
             let number = parties.services().iter().position(|known| *known == service);
             let part = number.and_then(|number| analyses.attempts.part(u32::try_from(number).ok()?).cloned());
             let part = part.unwrap_or_default();
@@ -190,20 +244,24 @@ impl ServiceAnalyses {
         analyses
     }
 
-    /// Over everything that was kept; `neighbours` are ARP and neighbour-discovery facts.
-    /// The names of the keys are asked for late: somebody else may learn them meanwhile.
+    /// Over everything that was kept. The endpoints are asked for late: somebody else may look at them meanwhile.
     #[must_use]
     pub fn of(
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
-        neighbours: &[(At, Neighbour)],
         parties: &Parties,
-        key_names: impl FnOnce() -> KeyNames,
+        key_names: KeyNames,
+        endpoints: impl FnOnce() -> Endpoints,
     ) -> Self {
-        let mut analyses = Self::default();
-        let endpoints = analyses.endpoints(connection_store, neighbours, parties);
-        analyses.key_names = key_names();
+        let mut analyses = Self {
+            key_names,
+            domain_of: Numbered::over(parties.order().iter().map(|id| id.0)),
+            ..Self::default()
+        };
         analyses.attempts = analyses.table(connection_store, credential_store, parties, credential_store.numbers());
+        let mut endpoints = endpoints();
+        analyses.backend_of = std::mem::take(&mut endpoints.backend_of);
+        analyses.tell_machines();
         let of_services = parties.by_service();
         for (number, (service, ids)) in (0..).zip(parties.services().iter().zip(of_services.iter())) {
             let members = connection_store.in_turn(ids).collect();
@@ -214,7 +272,13 @@ impl ServiceAnalyses {
         analyses
     }
 
-    /// The attempt table, once machines and key names are known.
+    /// Enters the machines into the attempt table.
+    fn tell_machines(&mut self) {
+        let backend_of = &self.backend_of;
+        self.attempts.tell_machines(|id| backend_of.get(id.0));
+    }
+
+    /// The attempt table, once key names are known.
     fn table(
         &self,
         connection_store: &ConnectionStore,
@@ -222,11 +286,9 @@ impl ServiceAnalyses {
         parties: &Parties,
         credentials: (RangeInclusive<u32>, u32),
     ) -> Attempts {
-        let machine = |id| self.backend(id);
         let sources = Sources {
             keys: &self.key_names,
             credentials,
-            machine: &machine,
         };
         Attempts::of(connection_store, credential_store, parties, &sources)
     }
@@ -291,7 +353,9 @@ impl ServiceAnalyses {
         members.retain(|(_, connection)| known(connection));
         let domains = domains::tell_apart(members, analysis, self);
         for (number, domain) in (1..).zip(&domains) {
-            self.domain_of.extend(domain.connections.iter().map(|id| (*id, number)));
+            for id in &domain.connections {
+                self.domain_of.set(id.0, Some(number));
+            }
         }
         let label = |(number, domain): (u16, &domains::Domain)| Label {
             label: format!("domain-{number}"),
@@ -299,50 +363,6 @@ impl ServiceAnalyses {
             because: domain.because.clone(),
         };
         analysis.domains = (1..).zip(&domains).map(label).collect();
-    }
-
-    /// What is a matter of the address and not of the name, with the machines of each connection.
-    fn endpoints(
-        &mut self,
-        connection_store: &ConnectionStore,
-        neighbours: &[(At, Neighbour)],
-        parties: &Parties,
-    ) -> Endpoints {
-        let mut found = Endpoints::default();
-        let mut claims: HashMap<std::net::IpAddr, Vec<(At, Neighbour)>> = HashMap::new();
-        for (at, neighbour) in neighbours {
-            if let Neighbour::Claims { ip, .. } = neighbour {
-                claims.entry(*ip).or_default().push((*at, *neighbour));
-            }
-        }
-        let of_places = parties.by_place();
-        for (endpoint, ids) in parties.places().iter().copied().zip(of_places.iter()) {
-            let members: Vec<_> = connection_store.in_turn(ids).collect();
-            let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
-            let told = machines::tell_apart(&members, &takeover::holders(announced));
-            for (number, machine) in (1..).zip(&told) {
-                self.backend_of
-                    .extend(machine.connections.iter().map(|id| (*id, number)));
-            }
-            found.machines.insert(endpoint, told);
-            if is_lossy(&members) {
-                found.lossy.insert(endpoint);
-            }
-            for (_, connection) in members.iter().filter(|(_, connection)| resumes_unnamed(connection)) {
-                found.resuming_unnamed.insert(endpoint);
-                if !connection.issued.is_empty() {
-                    found.renewing_unnamed.insert(endpoint);
-                }
-            }
-            if members.iter().any(|(_, connection)| connection.hello.yes().is_some()) {
-                found.named.insert(endpoint);
-            }
-            let takeovers = takeover::find(&members, announced);
-            if !takeovers.is_empty() {
-                found.takeovers.insert(endpoint, takeovers);
-            }
-        }
-        found
     }
 
     /// What is known of a service.
@@ -359,7 +379,7 @@ impl ServiceAnalyses {
     /// Number of the machine that answered, from 1 within its endpoint.
     #[must_use]
     pub fn backend(&self, id: ConnectionId) -> Option<u16> {
-        self.backend_of.get(&id).copied()
+        self.backend_of.get(id.0)
     }
 
     /// The attempt table.
@@ -377,7 +397,7 @@ impl ServiceAnalyses {
     /// Number of the cache domain that answered, from 1 within its service.
     #[must_use]
     pub fn domain(&self, id: ConnectionId) -> Option<u16> {
-        self.domain_of.get(&id).copied()
+        self.domain_of.get(id.0)
     }
 
     /// The key name of a ticket.

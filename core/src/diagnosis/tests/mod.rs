@@ -47,9 +47,9 @@ impl World {
         let order: Vec<ConnectionId> = connection_store.iter().map(|(id, _)| id).collect();
         let parties = Arc::new(Parties::of(&connection_store, &order));
         let history = History::of(&connection_store, &parties);
-        let analyses = ServiceAnalyses::of(&connection_store, &credential_store, &[], &parties, || {
-            KeyNames::learn(&credential_store)
-        });
+        let names = KeyNames::learn(&credential_store);
+        let endpoints = || Endpoints::of(&connection_store, &[], &parties);
+        let analyses = ServiceAnalyses::of(&connection_store, &credential_store, &parties, names, endpoints);
         Self {
             connection_store,
             credential_store,
