@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnosis::{
-    Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge, service::ServiceAnalysis,
+    Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge, service::ServiceAnalysis,
 };
 use crate::engine::Engine;
 use crate::net::{At, FrameRef, Neighbour, Timestamp};
@@ -27,6 +27,7 @@ impl<'a> Diagnosis<'a> {
     pub fn of(engine: &'a Engine) -> Self {
         let parties = Arc::new(engine.parties());
         let names = KeyNames::learn(engine.credential_store());
+        let shown = Shown::in_pieces(engine.connection_store(), engine.credential_store(), parties.order());
         let endpoints = || Endpoints::of(engine.connection_store(), &engine.address_facts(), &parties);
         Self {
             engine,
@@ -36,6 +37,7 @@ impl<'a> Diagnosis<'a> {
                 engine.credential_store(),
                 &parties,
                 names,
+                shown,
                 endpoints,
             ),
         }

@@ -23,6 +23,7 @@ pub mod service;
 pub(crate) mod tests;
 pub mod transfers;
 
+pub use attempts::Shown;
 pub use behaviour::{ClientBehaviour, Returns, Unclean};
 pub use context::{Gave, OfferAtHand, RuleContext, gave};
 pub use credentials::{CredentialState, Resumable, offer_outcome, state_of};

@@ -1,23 +1,21 @@
-//! The one pass that fills the attempt table: linear in connections and offers, by hash maps and counting sorts.
+//! The one pass that fills the attempt table from what the handshakes show ([`Shown`]): linear in connections and offers, by
+//! hash maps and counting sorts.
 
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
 
-use super::decided::{broke, decision, other_name, other_version, void_contradicted};
-use super::ending::{ClosedBy, closed_by};
-use super::necessity::Necessity;
+use super::decided::void_contradicted;
+use super::ending::ClosedBy;
+use super::shown::{Given, Shown, ShownHandshake, ShownIssue, ShownOffer};
 use super::{Attempts, Decision, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN};
-use crate::diagnosis::context::{Gave, gave};
+use crate::diagnosis::context::Gave;
 use crate::diagnosis::numbered::{Numbered, Numbering};
 use crate::diagnosis::parties::{Parties, Party};
 use crate::diagnosis::service::{KeyName, KeyNames};
 use crate::net::Timestamp;
-use crate::session::{
-    Completed, Connection, ConnectionId, Credential, CredentialId, Mechanism, Offer, OfferKind, Outcome, Shape,
-    TicketsInferred,
-};
-use crate::store::{ConnectionStore, CredentialStore};
+use crate::session::{Credential, CredentialId, Mechanism, Shape};
+use crate::store::ConnectionStore;
 
 /// Stateful TLS 1.3 identities have the length of a session ID; a self-contained ticket is longer.
 const STATEFUL_IDENTITY: u32 = 32;
@@ -97,7 +95,6 @@ struct ClientState {
 
 struct Builder<'a> {
     connection_store: &'a ConnectionStore,
-    credential_store: &'a CredentialStore,
     sources: &'a Sources<'a>,
     table: Attempts,
     certificates: Numbering<[u8; 16]>,
@@ -116,15 +113,14 @@ struct Builder<'a> {
 
 pub(super) fn table(
     connection_store: &ConnectionStore,
-    credential_store: &CredentialStore,
     parties: &Parties,
     sources: &Sources<'_>,
+    shown: impl Iterator<Item = Shown>,
 ) -> Attempts {
     let order = parties.order();
     let (credentials, count) = sources.credentials.clone();
     let mut builder = Builder {
         connection_store,
-        credential_store,
         sources,
         table: Attempts {
             rows: Vec::with_capacity(order.len()),
@@ -144,72 +140,72 @@ pub(super) fn table(
         by_name: HashMap::new(),
         by_endpoint: vec![RowNumber::NONE; parties.clients_at_places()],
     };
-    for (id, connection) in connection_store.in_turn(order) {
-        if let Some(party) = parties.get(id) {
-            builder.add(id, party, connection);
+    for Shown {
+        handshakes,
+        offers,
+        issues,
+    } in shown
+    {
+        let (mut offers, mut issues) = (offers.as_slice(), issues.as_slice());
+        for shown in &handshakes {
+            let own = (take(&mut offers, shown.offers), take(&mut issues, shown.issues));
+            if let Some(party) = parties.get(shown.row.connection) {
+                builder.add(party, shown, own);
+            }
         }
     }
     builder.finish()
 }
 
+/// So many from the front.
+fn take<'a, T>(all: &mut &'a [T], count: usize) -> &'a [T] {
+    let (first, rest) = all.split_at_checked(count).unwrap_or_default();
+    *all = rest;
+    first
+}
+
 impl Builder<'_> {
-    fn add(&mut self, id: ConnectionId, party: Party, connection: &Connection) {
+    fn add(&mut self, party: Party, shown: &ShownHandshake, (offers, issues): (&[ShownOffer], &[ShownIssue])) {
         let place = RowNumber::of(self.table.rows.len());
-        let mut row = self.row(id, party, connection);
+        let mut row = self.row(party, shown);
         let first = self.table.entries.len();
         row.held = self.held(&mut row);
-        if connection.hello.yes().is_some() {
-            self.offers(&mut row, place, party, connection);
+        for offer in offers {
+            let entry = self.entry(&row, (place, party), shown, offer);
+            self.table.entries.push(entry);
         }
         row.entries = u16::try_from(self.table.entries.len() - first).unwrap_or(u16::MAX);
         // A resumption shows no certificate: its session has that of the full handshake before it.
         if row.certificate == 0 {
             row.certificate = self.certificate_of_session(first).unwrap_or(0);
         }
-        self.issues(&mut row, place, party, connection);
+        self.issues(&mut row, place, shown.made, issues);
+        if let Some(given) = shown.given {
+            self.gives(&row, place, party, given);
+        }
         if let Some(part) = self.table.parts.get_mut(row.service as usize) {
             part.rows.push(place.0);
             part.entries
                 .extend((first..self.table.entries.len()).filter_map(|entry| u32::try_from(entry).ok()));
         }
-        self.table.client_certificates |= connection.client_certificate.is_some();
-        self.table.by_connection.set(id.0, Some(place.0));
+        self.table.client_certificates |= shown.client_certificate;
+        self.table.by_connection.set(row.connection.0, Some(place.0));
         self.table.rows.push(row);
     }
 
-    fn row(&mut self, id: ConnectionId, party: Party, connection: &Connection) -> Row {
+    fn row(&mut self, party: Party, shown: &ShownHandshake) -> Row {
         let turn = self.turns.get_mut(party.client as usize);
         let turn = turn.map_or(0, |turn| std::mem::replace(turn, *turn + 1));
-        let certificate = connection
-            .certificate
-            .map(|(digest, _)| self.certificates.of(digest) + 1);
+        let certificate = shown.certificate.map(|digest| self.certificates.of(digest) + 1);
         Row {
-            time: connection.hello_time(),
-            connection: id,
             service: party.service,
             address: party.address,
             stack: party.stack,
             client: party.client,
             turn,
             first_entry: u32::try_from(self.table.entries.len()).unwrap_or(u32::MAX),
-            issues: 0,
             certificate: certificate.unwrap_or(0),
-            machine: 0,
-            entries: 0,
-            closed: closed_by(connection, Timestamp::from_nanos(i64::MAX)),
-            held: None,
-            held_read: false,
-            spent: false,
-            given: false,
-            newcomer: false,
-            version: connection.version().map_or(0, |version| version.0),
-            retried: connection.retry.is_some(),
-            broken: broke(connection),
-            completed: connection.completed == Completed::Yes,
-            issues_concluded: false,
-            hello: party.hello,
-            silent: connection.outcome == Outcome::NotOffered
-                || (connection.outcome == Outcome::Failed && connection.offers.is_empty() && party.hello),
+            ..shown.row.clone()
         }
     }
 
@@ -234,41 +230,24 @@ impl Builder<'_> {
         known.then(|| u8::try_from(state.held).unwrap_or(u8::MAX))
     }
 
-    fn offers(&mut self, row: &mut Row, place: RowNumber, party: Party, connection: &Connection) {
-        for offer in &connection.offers {
-            let OfferKind::Resumption(mechanism) = offer.kind else {
-                continue;
-            };
-            let Some(credential) = self.credential_store.get(offer.credential) else {
-                continue;
-            };
-            let entry = self.entry(row, (place, party), connection, offer, mechanism, credential);
-            self.table.entries.push(entry);
-        }
-    }
-
     fn entry(
         &mut self,
         row: &Row,
         (place, party): (RowNumber, Party),
-        connection: &Connection,
-        offer: &Offer,
-        mechanism: Mechanism,
-        credential: &Credential,
+        shown: &ShownHandshake,
+        offer: &ShownOffer,
     ) -> OfferedCredential {
-        let decision = decision(connection, offer.credential, mechanism);
-        let known = self.known_at(row, party, offer.credential, credential, mechanism);
+        let known = self.known_at(row, party, offer);
         let key = self.sources.keys.of(offer.credential).map(|name| self.key(name));
         let issue_row = self.table.row(known.issue).cloned();
         let previous = self.table.row(known.previous);
-        let previous = previous.map(|previous| (previous.time, previous.closed, previous.connection));
-        let closed = previous.and_then(|(_, _, id)| self.connection_store.get(id));
-        let closed = closed.map_or(ClosedBy::Unknown, |previous| closed_by(previous, row.time));
+        let idle = previous.map_or(UNKNOWN, |previous| row.time.since(previous.time));
+        let closed = previous.map_or(ClosedBy::Unknown, |previous| previous.closed_by(row.time));
         let own = issue_row.as_ref();
-        let foreign = own.is_some_and(|own| self.is_elsewhere(own, row, connection));
+        let foreign = own.is_some_and(|own| self.is_elsewhere(own, row));
         let entry = OfferedCredential {
             age: known.issued.map_or(UNKNOWN, |issued| row.time.since(issued)),
-            idle: previous.map_or(UNKNOWN, |(time, ..)| row.time.since(time)),
+            idle,
             row: place.0,
             credential: offer.credential,
             issue: known.issue,
@@ -278,13 +257,13 @@ impl Builder<'_> {
                 .get(row.service as usize)
                 .map_or(0, |made| made.saturating_sub(known.made)),
             key: key.unwrap_or(0),
-            lifetime: credential.lifetime.unwrap_or(0),
+            lifetime: offer.lifetime,
             causes: 0,
-            decision,
-            mechanism,
+            decision: offer.decision,
+            mechanism: offer.mechanism,
             closed,
-            necessity: Necessity::of(connection, offer, credential, mechanism),
-            stateful: is_stateful(credential),
+            necessity: offer.necessity,
+            stateful: offer.stateful,
             concluded: known.concluded,
             foreign,
             foreign_concluded: foreign && known.concluded,
@@ -294,9 +273,9 @@ impl Builder<'_> {
             slow: false,
             own_name_later: false,
             own_key: false,
-            other_name: other_name(connection, credential, mechanism)
+            other_name: offer.other_name
                 || known.concluded && own.is_some_and(|own| own.service != row.service && !foreign),
-            other_version: other_version(connection, credential, mechanism),
+            other_version: offer.other_version,
             other_certificate: own.is_some_and(|own| {
                 own.certificate != 0
                     && row.certificate != 0
@@ -305,7 +284,7 @@ impl Builder<'_> {
                     && own.service == row.service
             }),
             outdated: known.superseded,
-            asks_certificate: own.is_some_and(|own| self.asks_now(own, connection)),
+            asks_certificate: shown.asks_certificate && own.is_some_and(|own| self.did_not_ask(own)),
         };
         // Several connections of a burst may share one; later ones that do show that it is never used up.
         let again = known.offered.is_some_and(|last| row.time.since(last) > BURST);
@@ -322,19 +301,13 @@ impl Builder<'_> {
 
     /// What is known of a credential by now. A PSK whose issue was not read is of the latest handshake of its client that
     /// may have given one: concluded.
-    fn known_at(
-        &mut self,
-        row: &Row,
-        party: Party,
-        id: CredentialId,
-        credential: &Credential,
-        mechanism: Mechanism,
-    ) -> CredentialHistory {
+    fn known_at(&mut self, row: &Row, party: Party, offer: &ShownOffer) -> CredentialHistory {
+        let id = offer.credential;
         if let Some(known) = self.known.get(id.0) {
             return known;
         }
         let mut known = CredentialHistory::NEW;
-        if mechanism == Mechanism::Psk && credential.issued.is_none() {
+        if offer.mechanism == Mechanism::Psk && !offer.issued {
             let here = self.candidate(row);
             let elsewhere = || self.by_name.get(&(row.address, row.stack, party.name)).copied();
             let any_name = || {
@@ -405,71 +378,58 @@ impl Builder<'_> {
         }
     }
 
-    fn is_elsewhere(&self, own: &Row, row: &Row, connection: &Connection) -> bool {
-        let Some(service) = self.table.services.get(own.service as usize) else {
-            return false;
+    fn is_elsewhere(&self, own: &Row, row: &Row) -> bool {
+        let server = |row: &Row| {
+            self.table
+                .services
+                .get(row.service as usize)
+                .map(|service| service.server)
         };
-        // Where the address is not that of the machine, it says nothing about the machine.
-        let issuer = self.connection_store.get(own.connection);
-        let behind =
-            connection.transport.behind().is_some() || issuer.is_some_and(|issuer| issuer.transport.behind().is_some());
-        // Two legs of one connection have two servers as well, and as a rule two clients.
-        service.server != connection.server && own.address == row.address && !behind
+        // Where the address is not that of the machine, it says nothing about the machine. Two legs of one connection have two
+        // servers as well, and as a rule two clients.
+        server(own) != server(row) && own.address == row.address && !own.behind && !row.behind
     }
 
-    /// Whether the server asks for a client certificate and did not in the full handshake that made the session.
-    fn asks_now(&self, own: &Row, connection: &Connection) -> bool {
-        let made = self
-            .connection_store
-            .get(own.connection)
-            .filter(|_| connection.certificate_request.is_some());
+    /// Whether the server did not ask for a client certificate in the full handshake that made the session.
+    fn did_not_ask(&self, own: &Row) -> bool {
+        let made = self.connection_store.get(own.connection);
         made.is_some_and(|made| {
             let full = matches!(made.shape.yes(), Some(Shape::Full(_))) && made.server_side.handshake_loss.is_none();
             full && !made.is_tls13() && made.certificate_request.is_none()
         })
     }
 
-    /// What a handshake gives its client, for those who come later.
-    fn issues(&mut self, row: &mut Row, place: RowNumber, party: Party, connection: &Connection) {
-        let made = self.made.get_mut(row.service as usize);
-        let made = made.map_or(0, |made| {
-            *made += u32::from(!connection.issued.is_empty());
-            *made
+    /// What a server issues, for those who come later.
+    fn issues(&mut self, row: &mut Row, place: RowNumber, made: bool, issues: &[ShownIssue]) {
+        let count = self.made.get_mut(row.service as usize);
+        let made = count.map_or(0, |count| {
+            *count += u32::from(made);
+            *count
         });
-        for id in &connection.issued {
-            let Some(credential) = self.credential_store.get(*id) else {
-                continue;
-            };
-            if let Some(name) = self.sources.keys.of(*id) {
+        for issue in issues {
+            if let Some(name) = self.sources.keys.of(issue.credential) {
                 row.issues = self.key(name);
             }
             // A second leg shows the issue once more: the first stands.
-            let known = self.known.get(id.0).unwrap_or(CredentialHistory::NEW);
+            let known = self.known.get(issue.credential.0).unwrap_or(CredentialHistory::NEW);
             if known.issue == RowNumber::NONE {
                 let issued = CredentialHistory {
                     issue: place,
                     previous: place,
                     made,
-                    issued: credential.issued.map(|issue| issue.at.time),
+                    issued: issue.at,
                     ..known
                 };
-                self.known.set(id.0, Some(issued));
+                self.known.set(issue.credential.0, Some(issued));
             }
         }
-        self.supersede(row, connection);
-        self.gives(row, place, party, connection);
+        if issues.iter().any(|issue| issue.ticket) {
+            self.supersede(row);
+        }
     }
 
     /// A client that is given a ticket has a newer one than it offered (RFC 5077 §3.3).
-    fn supersede(&mut self, row: &Row, connection: &Connection) {
-        let is_ticket = |id: &CredentialId| {
-            self.credential_store
-                .get(*id)
-                .is_some_and(|it| it.mechanism == Mechanism::Ticket)
-        };
-        if !connection.issued.iter().any(is_ticket) {
-            return;
-        }
+    fn supersede(&mut self, row: &Row) {
         for entry in self.table.entries.iter().skip(row.first_entry as usize) {
             // After a refusal the new ticket is of another session: two stores behind one address may hold the two.
             let renewed = entry.mechanism == Mechanism::Ticket && entry.decision == Decision::Accepted;
@@ -479,40 +439,23 @@ impl Builder<'_> {
         }
     }
 
-    /// Tickets of TLS 1.3 are given under encryption: what a handshake may have given, as far as sizes or keys tell.
-    fn gives(&mut self, row: &Row, place: RowNumber, party: Party, connection: &Connection) {
-        let Some((given, over)) = gave(connection) else {
-            return;
-        };
-        if matches!(given, Gave::Seen | Gave::Inferred)
-            && let Some(state) = self.states.get_mut(row.client as usize)
-        {
-            state.first_given = Some(state.first_given.map_or(over.time, |first| first.min(over.time)));
-        }
-        if !connection.is_tls13() {
-            return;
-        }
-        let count = match connection.tickets_inferred {
-            TicketsInferred::Like(count) => Some(count),
-            TicketsInferred::None => Some(0),
-            TicketsInferred::Read { complete: true, .. } => u8::try_from(connection.issued.len()).ok(),
-            TicketsInferred::Read { complete: false, .. } | TicketsInferred::Unclear => None,
-        };
+    /// What a handshake gives its client, for those who come later.
+    fn gives(&mut self, row: &Row, place: RowNumber, party: Party, given: Given) {
         let Some(state) = self.states.get_mut(row.client as usize) else {
             return;
         };
-        // Tickets come with the first data of the server: they are at hand once the client has gone on.
-        let at_hand = connection
-            .client_side
-            .application_data
-            .map_or(over.time, |at| at.time.max(over.time));
-        let guessed = !matches!(connection.tickets_inferred, TicketsInferred::Read { .. });
-        state.coming.push_back((at_hand, count, guessed));
-        if matches!(given, Gave::Seen | Gave::Inferred | Gave::Unclear) {
+        if matches!(given.gave, Gave::Seen | Gave::Inferred) {
+            state.first_given = Some(state.first_given.map_or(given.over, |first| first.min(given.over)));
+        }
+        let Some(tickets) = given.tickets else { return };
+        state
+            .coming
+            .push_back((tickets.at_hand, tickets.count, tickets.guessed));
+        if matches!(given.gave, Gave::Seen | Gave::Inferred | Gave::Unclear) {
             if state.gave.len() == MAX_OPEN {
                 state.gave.remove(0);
             }
-            state.gave.push((place, over.time));
+            state.gave.push((place, given.over));
             self.by_name.insert((row.address, row.stack, party.name), place);
             if let Some(latest) = self.by_endpoint.get_mut(party.client_at_place as usize) {
                 *latest = place;

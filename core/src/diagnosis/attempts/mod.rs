@@ -1,6 +1,7 @@
 //! The attempt table: one row for each handshake, in it one entry for each credential that was offered.
 //!
-//! Built once, in one pass over the connections in the order of their hellos (`build.rs`); explanations read nothing else.
+//! Built once, in one pass over the connections in the order of their hellos (`shown.rs`, `build.rs`); explanations read nothing
+//! else.
 //! Two decisions stand in it: what the client offered of all that it held, and what the server did with it. A column may
 //! be unknown, and a value may be concluded rather than read: then it says so, and never refutes anything. Rows and
 //! entries are plain numbers of some 70 bytes each, so that a million attempts are a pass over some memory.
@@ -11,11 +12,12 @@ mod decided;
 pub mod ending;
 mod foreign;
 mod necessity;
+mod shown;
 mod slow;
 
 use crate::net::Timestamp;
 use crate::session::{ConnectionId, CredentialId, Mechanism, Service};
-use crate::store::{ConnectionStore, CredentialStore};
+use crate::store::ConnectionStore;
 
 use super::numbered::Numbered;
 use super::parties::Parties;
@@ -25,6 +27,7 @@ pub(super) use build::BURST;
 pub use build::{Sources, is_stateful};
 pub use ending::{ClosedBy, closed_by};
 pub use necessity::Necessity;
+pub use shown::Shown;
 
 /// Number of a row, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +70,8 @@ pub const UNKNOWN: i64 = i64::MIN;
 pub struct Row {
     /// When its hello was sent.
     pub time: Timestamp,
+    /// When the first side ended it; far in the future where none did.
+    ended: Timestamp,
     /// Its connection.
     pub connection: ConnectionId,
     /// Its service: server endpoint and name.
@@ -116,6 +121,8 @@ pub struct Row {
     pub hello: bool,
     /// Nothing was offered for certain.
     pub silent: bool,
+    /// Its address is not that of the machine which answers.
+    behind: bool,
 }
 
 /// One credential offered in one handshake.
@@ -225,15 +232,15 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Of the connections of these parties.
+    /// Of the connections of these parties, with what they show, in the order of the parties.
     #[must_use]
     pub fn of(
         connection_store: &ConnectionStore,
-        credential_store: &CredentialStore,
         parties: &Parties,
         sources: &Sources<'_>,
+        shown: impl Iterator<Item = Shown>,
     ) -> Self {
-        build::table(connection_store, credential_store, parties, sources)
+        build::table(connection_store, parties, sources, shown)
     }
 
     /// Enters the machine that answers in each row.

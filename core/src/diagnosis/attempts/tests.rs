@@ -29,6 +29,7 @@ impl Sketch {
     fn row(&mut self, second: u32, client: u32) -> Row {
         Row {
             time: at(second).time,
+            ended: at(second).time,
             connection: ConnectionId(number(self.table.rows.len())),
             service: 0,
             address: client,
@@ -53,6 +54,7 @@ impl Sketch {
             hello: true,
             retried: false,
             silent: false,
+            behind: false,
         }
     }
 

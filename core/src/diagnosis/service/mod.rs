@@ -18,7 +18,7 @@ use std::ops::RangeInclusive;
 use hashbrown::{HashMap, HashSet};
 
 use crate::diagnosis::answer::Answer;
-use crate::diagnosis::attempts::{Attempts, OfferedCredential, ServicePart, Sources};
+use crate::diagnosis::attempts::{Attempts, OfferedCredential, ServicePart, Shown, Sources};
 use crate::diagnosis::contest::{self, Standing};
 use crate::diagnosis::explanations::{Kind, ServiceContext};
 use crate::diagnosis::judge::needs_reason;
@@ -229,7 +229,8 @@ impl ServiceAnalyses {
                 numbers_of(credentials()),
                 u32::try_from(credentials().count()).unwrap_or(u32::MAX),
             );
-            analyses.attempts = analyses.table(connection_store, credential_store, parties, numbers);
+            let shown = Shown::of(connection_store, credential_store, parties.order());
+            analyses.attempts = analyses.table(connection_store, parties, numbers, std::iter::once(shown));
             analyses.tell_machines();
             let number = parties.services().iter().position(|known| *known == service);
             let part = number.and_then(|number| analyses.attempts.part(u32::try_from(number).ok()?).cloned());
@@ -244,13 +245,15 @@ impl ServiceAnalyses {
         analyses
     }
 
-    /// Over everything that was kept. The endpoints are asked for late: somebody else may look at them meanwhile.
+    /// Over everything that was kept; `shown` is what it shows, in the order of the parties. The endpoints are asked for late:
+    /// somebody else may look at them meanwhile.
     #[must_use]
     pub fn of(
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
         parties: &Parties,
         key_names: KeyNames,
+        shown: impl Iterator<Item = Shown>,
         endpoints: impl FnOnce() -> Endpoints,
     ) -> Self {
         let mut analyses = Self {
@@ -258,7 +261,7 @@ impl ServiceAnalyses {
             domain_of: Numbered::over(parties.order().iter().map(|id| id.0)),
             ..Self::default()
         };
-        analyses.attempts = analyses.table(connection_store, credential_store, parties, credential_store.numbers());
+        analyses.attempts = analyses.table(connection_store, parties, credential_store.numbers(), shown);
         let mut endpoints = endpoints();
         analyses.backend_of = std::mem::take(&mut endpoints.backend_of);
         analyses.tell_machines();
@@ -282,15 +285,15 @@ impl ServiceAnalyses {
     fn table(
         &self,
         connection_store: &ConnectionStore,
-        credential_store: &CredentialStore,
         parties: &Parties,
         credentials: (RangeInclusive<u32>, u32),
+        shown: impl Iterator<Item = Shown>,
     ) -> Attempts {
         let sources = Sources {
             keys: &self.key_names,
             credentials,
         };
-        Attempts::of(connection_store, credential_store, parties, &sources)
+        Attempts::of(connection_store, parties, &sources, shown)
     }
 
     /// What marks and keys show of one service.

@@ -18,7 +18,7 @@ use crate::store::{ConnectionStore, CredentialStore};
 use crate::session::{Service, TransportKind};
 
 use super::security::{Findings, Severity};
-use super::{Confidence, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, judge};
+use super::{Confidence, Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge};
 
 mod loss;
 
@@ -49,7 +49,8 @@ impl World {
         let history = History::of(&connection_store, &parties);
         let names = KeyNames::learn(&credential_store);
         let endpoints = || Endpoints::of(&connection_store, &[], &parties);
-        let analyses = ServiceAnalyses::of(&connection_store, &credential_store, &parties, names, endpoints);
+        let shown = Shown::in_pieces(&connection_store, &credential_store, parties.order());
+        let analyses = ServiceAnalyses::of(&connection_store, &credential_store, &parties, names, shown, endpoints);
         Self {
             connection_store,
             credential_store,

@@ -1,0 +1,231 @@
+//! What handshakes show by themselves, whatever came before them. It is gathered from some connections at a time, by whichever
+//! thread has the time; the table is filled from it without a look at any connection.
+
+use super::decided::{broke, decision, other_name, other_version};
+use super::ending::{ClosedBy, closed_by};
+use super::necessity::Necessity;
+use super::{Decision, Row, is_stateful};
+use crate::diagnosis::context::{Gave, gave};
+use crate::net::Timestamp;
+use crate::session::{
+    Completed, Connection, ConnectionId, CredentialId, Mechanism, OfferKind, Outcome, Side, TicketsInferred,
+};
+use crate::store::{ConnectionStore, CredentialStore};
+
+/// Handshakes of a piece: what they show stays in the cache until the table takes it.
+const PIECE: usize = 1024;
+
+/// What some handshakes show, in their order.
+#[derive(Debug, Default)]
+pub struct Shown {
+    pub(super) handshakes: Vec<ShownHandshake>,
+    /// Their offers, side by side.
+    pub(super) offers: Vec<ShownOffer>,
+    /// What their servers issued, side by side.
+    pub(super) issues: Vec<ShownIssue>,
+}
+
+/// One handshake.
+#[derive(Debug)]
+pub(super) struct ShownHandshake {
+    /// Without what only others tell: who its parties are, and what its client holds.
+    pub(super) row: Row,
+    pub(super) certificate: Option<[u8; 16]>,
+    /// How many of [`Shown::offers`] are its own.
+    pub(super) offers: usize,
+    /// How many of [`Shown::issues`] are its own.
+    pub(super) issues: usize,
+    /// The server issued something, which may have been forgotten since.
+    pub(super) made: bool,
+    /// The server asks for a client certificate.
+    pub(super) asks_certificate: bool,
+    /// The client showed one.
+    pub(super) client_certificate: bool,
+    pub(super) given: Option<Given>,
+}
+
+/// What a handshake left its client with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given {
+    pub(super) gave: Gave,
+    /// From when on it could be used.
+    pub(super) over: Timestamp,
+    pub(super) tickets: Option<GivenTickets>,
+}
+
+/// Tickets of TLS 1.3 that a handshake gave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GivenTickets {
+    /// From when on the client holds them.
+    pub(super) at_hand: Timestamp,
+    pub(super) count: Option<u8>,
+    /// The count was concluded from sizes.
+    pub(super) guessed: bool,
+}
+
+/// A credential that was offered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShownOffer {
+    pub(super) credential: CredentialId,
+    pub(super) mechanism: Mechanism,
+    pub(super) decision: Decision,
+    pub(super) necessity: Option<Necessity>,
+    pub(super) lifetime: u32,
+    pub(super) stateful: bool,
+    pub(super) other_name: bool,
+    pub(super) other_version: bool,
+    /// Its issue was seen.
+    pub(super) issued: bool,
+}
+
+/// A credential that was issued.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShownIssue {
+    pub(super) credential: CredentialId,
+    pub(super) at: Option<Timestamp>,
+    pub(super) ticket: bool,
+}
+
+impl Shown {
+    /// Of these connections, as far as they are kept.
+    #[must_use]
+    pub fn of(connection_store: &ConnectionStore, credential_store: &CredentialStore, ids: &[ConnectionId]) -> Self {
+        let mut shown = Self {
+            handshakes: Vec::with_capacity(ids.len()),
+            ..Self::default()
+        };
+        for (id, connection) in connection_store.in_turn(ids) {
+            shown.add(id, connection, credential_store);
+        }
+        shown
+    }
+
+    /// Of all of them, some at a time.
+    pub fn in_pieces<'a>(
+        connection_store: &'a ConnectionStore,
+        credential_store: &'a CredentialStore,
+        ids: &'a [ConnectionId],
+    ) -> impl Iterator<Item = Self> + use<'a> {
+        let pieces = ids.chunks(PIECE);
+        pieces.map(|piece| Self::of(connection_store, credential_store, piece))
+    }
+
+    fn add(&mut self, id: ConnectionId, connection: &Connection, credential_store: &CredentialStore) {
+        let (offers, issues) = (self.offers.len(), self.issues.len());
+        if connection.hello.yes().is_some() {
+            self.offers.extend(offers_of(connection, credential_store));
+        }
+        self.issues.extend(connection.issued.iter().filter_map(|id| {
+            let credential = credential_store.get(*id)?;
+            Some(ShownIssue {
+                credential: *id,
+                at: credential.issued.map(|issue| issue.at.time),
+                ticket: credential.mechanism == Mechanism::Ticket,
+            })
+        }));
+        self.handshakes.push(ShownHandshake {
+            row: row(id, connection),
+            certificate: connection.certificate.map(|(digest, _)| digest),
+            offers: self.offers.len() - offers,
+            issues: self.issues.len() - issues,
+            made: !connection.issued.is_empty(),
+            asks_certificate: connection.certificate_request.is_some(),
+            client_certificate: connection.client_certificate.is_some(),
+            given: given(connection),
+        });
+    }
+}
+
+fn row(id: ConnectionId, connection: &Connection) -> Row {
+    let ended = Side::BOTH.into_iter().filter_map(|side| connection.side(side).ended());
+    let hello = connection.hello.yes().is_some();
+    let never = Timestamp::from_nanos(i64::MAX);
+    Row {
+        time: connection.hello_time(),
+        ended: ended.map(|at| at.time).min().unwrap_or(never),
+        connection: id,
+        service: 0,
+        address: 0,
+        stack: 0,
+        client: 0,
+        turn: 0,
+        first_entry: 0,
+        issues: 0,
+        certificate: 0,
+        machine: 0,
+        entries: 0,
+        closed: closed_by(connection, never),
+        held: None,
+        held_read: false,
+        spent: false,
+        given: false,
+        newcomer: false,
+        version: connection.version().map_or(0, |version| version.0),
+        retried: connection.retry.is_some(),
+        broken: broke(connection),
+        completed: connection.completed == Completed::Yes,
+        issues_concluded: false,
+        hello,
+        silent: connection.outcome == Outcome::NotOffered
+            || (connection.outcome == Outcome::Failed && connection.offers.is_empty() && hello),
+        behind: connection.transport.behind().is_some(),
+    }
+}
+
+impl Row {
+    /// How it ended, as far as it was over by `time`: see [`closed_by`].
+    pub(super) fn closed_by(&self, time: Timestamp) -> ClosedBy {
+        if self.ended < time {
+            self.closed
+        } else {
+            ClosedBy::Unknown
+        }
+    }
+}
+
+fn offers_of<'a>(
+    connection: &'a Connection,
+    credential_store: &'a CredentialStore,
+) -> impl Iterator<Item = ShownOffer> + use<'a> {
+    connection.offers.iter().filter_map(|offer| {
+        let OfferKind::Resumption(mechanism) = offer.kind else {
+            return None;
+        };
+        let credential = credential_store.get(offer.credential)?;
+        Some(ShownOffer {
+            credential: offer.credential,
+            mechanism,
+            decision: decision(connection, offer.credential, mechanism),
+            necessity: Necessity::of(connection, offer, credential, mechanism),
+            lifetime: credential.lifetime.unwrap_or(0),
+            stateful: is_stateful(credential),
+            other_name: other_name(connection, credential, mechanism),
+            other_version: other_version(connection, credential, mechanism),
+            issued: credential.issued.is_some(),
+        })
+    })
+}
+
+/// Tickets of TLS 1.3 are given under encryption: what a handshake may have given, as far as sizes or keys tell.
+fn given(connection: &Connection) -> Option<Given> {
+    let (gave, over) = gave(connection)?;
+    let tickets = connection.is_tls13().then(|| GivenTickets {
+        // Tickets come with the first data of the server: they are at hand once the client has gone on.
+        at_hand: connection
+            .client_side
+            .application_data
+            .map_or(over.time, |at| at.time.max(over.time)),
+        count: match connection.tickets_inferred {
+            TicketsInferred::Like(count) => Some(count),
+            TicketsInferred::None => Some(0),
+            TicketsInferred::Read { complete: true, .. } => u8::try_from(connection.issued.len()).ok(),
+            TicketsInferred::Read { complete: false, .. } | TicketsInferred::Unclear => None,
+        },
+        guessed: !matches!(connection.tickets_inferred, TicketsInferred::Read { .. }),
+    });
+    Some(Given {
+        gave,
+        over: over.time,
+        tickets,
+    })
+}
