@@ -8,14 +8,13 @@
 mod dtls;
 mod quic;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use super::TlsEvent;
 use super::connection::Context;
 use crate::datagram::Protocol;
 use crate::net::{At, Datagram, MacAddress, Notice, Notices, Path, Timestamp, Wrapping};
-use crate::session::{Connection, ConnectionId};
+use crate::session::ConnectionId;
+use crate::store::KeptConnection;
+use std::collections::VecDeque;
 
 use dtls::DtlsTable;
 use quic::QuicTable;
@@ -34,7 +33,7 @@ pub(super) struct DatagramEngine<'a> {
 
 impl DatagramEngine<'_> {
     /// Keeps a connection that is over.
-    pub(super) fn keep(&mut self, id: ConnectionId, connection: Arc<Connection>) {
+    pub(super) fn keep(&mut self, id: ConnectionId, connection: KeptConnection) {
         if connection.not_kept > 0 {
             let first = Some(connection.transport.first());
             let count = u64::from(connection.not_kept);
@@ -49,7 +48,7 @@ impl DatagramEngine<'_> {
     }
 
     /// The handshake of a connection that goes on is decided: it is kept as far as it has come, and told.
-    pub(super) fn tell(&mut self, id: ConnectionId, connection: Arc<Connection>) {
+    pub(super) fn tell(&mut self, id: ConnectionId, connection: KeptConnection) {
         self.context.connection_store.keep_open(id, connection);
         if let Some(events) = &mut self.events {
             events.push_back(TlsEvent::Handshake(id));

@@ -12,6 +12,8 @@ use crate::datagram::Gate;
 use crate::net::{
     At, Decoded, Endpoint, FrameDecoder, FrameRef, Neighbour, Notice, Packet, Segment, Timestamp, unanalysed,
 };
+use crate::session::Transport;
+use crate::store::OpenFacts;
 use crate::tcp::{Direction, Finished, Flow, FlowTable, GapCause, Piece, Why};
 use crate::tls::search::opens;
 use connection::ConnectionState;
@@ -95,6 +97,8 @@ type Rest = [Vec<Piece<'static>>; 2];
 pub struct StepBatch {
     steps: Vec<TlsStep>,
     bytes: Vec<u8>,
+    /// Memory for the facts of the connections that begin with these steps: the back has more to do than the front.
+    rooms: Vec<OpenFacts>,
 }
 
 impl StepBatch {
@@ -291,6 +295,12 @@ fn hand_over(
             ends: flow.ends,
             at: flow.first,
         });
+        if matches!(piece, Piece::Data(bytes, _) if opens(bytes)) {
+            let [client, server] = flow.ends;
+            batch
+                .rooms
+                .push(OpenFacts::new(client, server, Transport::at(flow.first)));
+        }
         number
     });
     let place = Place {
@@ -360,6 +370,7 @@ impl TlsStage {
     /// Takes what a batch says and gives back its memory.
     #[must_use]
     pub fn take(&mut self, mut batch: StepBatch) -> StepBatch {
+        self.engine.connection_store.stock(batch.rooms.drain(..));
         let mut bytes = batch.bytes.as_slice();
         for step in batch.steps.drain(..) {
             self.step(step, &mut bytes);

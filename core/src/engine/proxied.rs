@@ -7,13 +7,11 @@
 //! *Copies*: the same packets stand in the input a second time, behind the first lot or by another clock. The same randoms
 //! between the same ends are the same connection whenever they come: nobody draws both randoms and both ports twice.
 
-use std::sync::Arc;
-
 use hashbrown::HashMap;
 
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{Connection, ConnectionId, Outcome, Seen, TransportKind};
-use crate::store::{ConnectionStore, CredentialStore, TakenBack};
+use crate::store::{ConnectionStore, CredentialStore, KeptConnection, TakenBack};
 
 /// Nanoseconds within which a handshake is passed on, what two clocks differ by included. Equal randoms further apart are a
 /// replay, or hosts without entropy.
@@ -304,7 +302,7 @@ fn join_two(
     relation: LegRelation,
     connection_store: &mut ConnectionStore,
     credential_store: &mut CredentialStore,
-) -> Option<Arc<Connection>> {
+) -> Option<KeptConnection> {
     let server = connection_store.get(whole)?.server;
     let inner = connection_store.remove(second)?;
     credential_store.join(

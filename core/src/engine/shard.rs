@@ -200,7 +200,7 @@ impl Engine {
             connection.outcome = outcome::decide(&connection);
             connection.edges = None;
             connection.shrink();
-            self.connection_store.keep(id, connection, &mut self.credential_store);
+            self.connection_store.keep(id, *connection, &mut self.credential_store);
         }
         self.join_legs();
         self.settle_session_ids();

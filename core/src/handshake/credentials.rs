@@ -73,11 +73,12 @@ impl HandshakeTracker {
         if self.proposed.is_some() {
             return;
         }
-        let (Some(hello), Some(answer)) = (self.facts.hello.yes(), self.facts.answer.yes()) else {
+        let facts = &mut *self.facts;
+        let (Some(hello), Some(answer)) = (facts.hello.yes(), facts.answer.yes()) else {
             return;
         };
         let psk_offers = || {
-            self.facts.offers.iter().filter(|offer| {
+            facts.offers.iter().filter(|offer| {
                 !matches!(
                     offer.kind,
                     OfferKind::Resumption(Mechanism::SessionId | Mechanism::Ticket) | OfferKind::UnclearSessionId
@@ -86,10 +87,10 @@ impl HandshakeTracker {
         };
         // The index counts the identities of the latest hello; what only the first one had stands behind them.
         if let Some(index) = answer.selected_psk.filter(|index| *index < u16::from(self.hellos.psks)) {
-            self.facts.accepted = psk_offers().nth(usize::from(index)).map(|offer| offer.credential);
+            facts.accepted = psk_offers().nth(usize::from(index)).map(|offer| offer.credential);
         }
-        if hello.early_data && self.facts.early_data == EarlyData::NotOffered {
-            self.facts.early_data = match (&self.facts.retry, answer.selected_psk) {
+        if hello.early_data && facts.early_data == EarlyData::NotOffered {
+            facts.early_data = match (&facts.retry, answer.selected_psk) {
                 (Some(retry), _) => EarlyData::Rejected {
                     at: retry.request,
                     inferred: false,

@@ -11,21 +11,18 @@ mod protected;
 #[cfg(test)]
 mod tests;
 
-use std::num::NonZeroU32;
-use std::sync::Arc;
-
 use crate::net::{At, Endpoint};
 use crate::tls::{Content, Message, ProtocolVersion, RecordEvent};
+use std::num::NonZeroU32;
 
-use crate::session::Close;
 use crate::session::{Blindness, Seen};
-use crate::session::{Completed, Connection, ConnectionId, EarlyData, Offer, Outcome, Shape, TicketsInferred};
+use crate::session::{Connection, ConnectionId, EarlyData, Offer, Shape};
 use crate::session::{Credential, CredentialFingerprint};
-use crate::session::{DtlsFacts, HostFingerprint, Transport};
-use crate::session::{PlainAlert, Side, SideFacts};
+use crate::session::{DtlsFacts, Transport};
+use crate::session::{PlainAlert, Side};
 use crate::session::{ProtectedRecord, SideClose};
-use crate::store::CredentialStore;
 use crate::store::Interner;
+use crate::store::{CredentialStore, KeptConnection, OpenFacts};
 use credentials::{OfferedSessionId, Proposed, ProposedPsk};
 
 /// Credentials of one ClientHello that are kept. Clients offer one or two; a hello has room for thousands.
@@ -111,7 +108,7 @@ struct Hellos {
 pub struct HandshakeTracker {
     /// Its number.
     pub id: ConnectionId,
-    facts: Connection,
+    facts: OpenFacts,
     proposed: Option<Box<Proposed>>,
     client_session_id: Option<OfferedSessionId>,
     server_session_id: Option<OfferedSessionId>,
@@ -143,43 +140,12 @@ impl HandshakeTracker {
     /// A connection on which TLS was just recognised.
     #[must_use]
     pub fn new(id: ConnectionId, client: Endpoint, server: Endpoint, transport: Transport) -> Self {
-        let facts = Connection {
-            client,
-            server,
-            transport,
-            hello: Seen::No,
-            retry: None,
-            retry_hidden: None,
-            false_start: None,
-            answer: Seen::No,
-            shape: Seen::No,
-            certificate: None,
-            certificate_request: None,
-            client_certificate: None,
-            ticket_withdrawn: None,
-            keys: None,
-            extensions_read: false,
-            shape_concluded: false,
-            tickets_inferred: TicketsInferred::Unclear,
-            early_data: EarlyData::NotOffered,
-            offers: Vec::new(),
-            accepted: None,
-            issued: Vec::new(),
-            not_kept: 0,
-            renegotiations: 0,
-            client_side: SideFacts::new(),
-            server_side: SideFacts::new(),
-            marks: HostFingerprint {
-                mac: None,
-                ttl: None,
-                syn_options: None,
-                asked: None,
-            },
-            completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
-            outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),
-            close: Close::open(Blindness::OpenAtCaptureEnd),
-            edges: None,
-        };
+        Self::with(id, OpenFacts::new(client, server, transport))
+    }
+
+    /// The same, with what is known of it so far.
+    #[must_use]
+    pub fn with(id: ConnectionId, facts: OpenFacts) -> Self {
         Self {
             id,
             facts,
@@ -203,12 +169,12 @@ impl HandshakeTracker {
 
     /// The facts so far.
     #[must_use]
-    pub const fn facts(&self) -> &Connection {
+    pub fn facts(&self) -> &Connection {
         &self.facts
     }
 
     /// The facts so far, for what TCP adds at the end.
-    pub const fn facts_mut(&mut self) -> &mut Connection {
+    pub fn facts_mut(&mut self) -> &mut Connection {
         &mut self.facts
     }
 
@@ -416,9 +382,8 @@ impl HandshakeTracker {
 
     /// The facts, to keep.
     #[must_use]
-    pub fn into_facts(mut self: Box<Self>) -> Arc<Connection> {
-        self.facts.shrink();
-        Arc::new(self.facts)
+    pub fn into_facts(self: Box<Self>) -> KeptConnection {
+        self.facts.over()
     }
 
     /// Early data is known not to be there only where the first ClientHello was seen, and known to be refused only

@@ -343,6 +343,48 @@ const _: () = {
 };
 
 impl Connection {
+    /// One of which nothing was seen but who its ends are.
+    #[must_use]
+    pub const fn unseen(client: Endpoint, server: Endpoint, transport: Transport) -> Self {
+        Self {
+            client,
+            server,
+            transport,
+            hello: Seen::No,
+            retry: None,
+            retry_hidden: None,
+            false_start: None,
+            answer: Seen::No,
+            shape: Seen::No,
+            certificate: None,
+            certificate_request: None,
+            client_certificate: None,
+            ticket_withdrawn: None,
+            keys: None,
+            extensions_read: false,
+            shape_concluded: false,
+            tickets_inferred: TicketsInferred::Unclear,
+            early_data: EarlyData::NotOffered,
+            offers: Vec::new(),
+            accepted: None,
+            issued: Vec::new(),
+            not_kept: 0,
+            renegotiations: 0,
+            client_side: SideFacts::new(),
+            server_side: SideFacts::new(),
+            marks: HostFingerprint {
+                mac: None,
+                ttl: None,
+                syn_options: None,
+                asked: None,
+            },
+            completed: Completed::Blind(Blindness::OpenAtCaptureEnd),
+            outcome: Outcome::Unclear(Blindness::OpenAtCaptureEnd),
+            close: Close::open(Blindness::OpenAtCaptureEnd),
+            edges: None,
+        }
+    }
+
     /// One side.
     #[must_use]
     pub const fn side(&self, side: Side) -> &SideFacts {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::net::{Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
+use crate::net::{At, Endpoint, FrameRef, MacAddress, SeqNumber, Timestamp, Wrapping};
 use crate::tcp::{Spans, SynOptions};
 
 use super::close::SideClose;
@@ -65,6 +65,19 @@ pub struct Transport {
 }
 
 impl Transport {
+    /// Of one packet.
+    #[must_use]
+    pub fn at(at: At) -> Self {
+        Self {
+            spans: Spans::new(at),
+            started: at.time,
+            ended: at.time,
+            round_trip: None,
+            client_isn: None,
+            uncommon: None,
+        }
+    }
+
     /// Its first frame.
     #[must_use]
     pub fn first(&self) -> FrameRef {

@@ -1,22 +1,26 @@
 //! Finished connections, bounded: beyond the limit the oldest fold into the counts of their service.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use hashbrown::HashSet;
+use triomphe::Arc;
 
-use crate::net::Timestamp;
+use crate::net::{Endpoint, Timestamp};
 
 use crate::session::Credential;
 use crate::session::DatagramFacts;
 use crate::session::Outcomes;
-use crate::session::{Connection, ConnectionId, Outcome, RareFacts, Service};
+use crate::session::{Connection, ConnectionId, Outcome, RareFacts, Service, Transport};
 use crate::store::credentials::CredentialStore;
+use crate::store::open::OpenFacts;
+
+/// A finished connection, which snapshots of a run share.
+pub type KeptConnection = Arc<Connection>;
 
 /// The finished connections of a run, by number. A clone shares them.
 #[derive(Debug, Clone)]
 pub struct ConnectionStore {
-    slots: VecDeque<Option<Arc<Connection>>>,
+    slots: VecDeque<Option<KeptConnection>>,
     /// Of each slot, whether nothing more will come into it: its connection is over, or turned out to be none.
     over: VecDeque<bool>,
     /// Number of the connection in the first slot.
@@ -33,6 +37,8 @@ pub struct ConnectionStore {
     evicted_total: u64,
     /// Of services beyond those that are told apart.
     elsewhere: Outcomes,
+    /// Memory for connections to come.
+    rooms: VecDeque<OpenFacts>,
 }
 
 /// Services of folded connections that are told apart.
@@ -40,12 +46,14 @@ pub const MAX_EVICTED_SERVICES: usize = 1 << 16;
 /// Longest server name by which they are.
 pub const MAX_EVICTED_NAME: usize = 1024;
 
+/// Connections to come that there is memory for, at most.
+const MAX_ROOMS: usize = 1024;
 /// An allocation costs this much beside its content.
 const ALLOCATION: usize = 16;
-/// What is shared is counted beside it.
-const SHARED: usize = 2 * size_of::<usize>();
-/// A credential with its place in the index.
-const CREDENTIAL: usize = size_of::<Credential>() + SHARED + 3 * ALLOCATION + 32;
+/// The count of those who share a connection.
+const SHARED: usize = size_of::<usize>();
+/// A credential with its two counts and its place in the index.
+const CREDENTIAL: usize = size_of::<Credential>() + 2 * SHARED + 3 * ALLOCATION + 32;
 
 impl ConnectionStore {
     /// Nothing kept yet; beyond `limit` bytes the oldest are folded.
@@ -63,7 +71,25 @@ impl ConnectionStore {
             evicted: BTreeMap::new(),
             evicted_total: 0,
             elsewhere: Outcomes::default(),
+            rooms: VecDeque::new(),
         }
+    }
+
+    /// Facts of a connection that begins.
+    pub fn begin(&mut self, client: Endpoint, server: Endpoint, transport: Transport) -> OpenFacts {
+        match self.rooms.pop_front() {
+            Some(mut room) => {
+                *room = Connection::unseen(client, server, transport);
+                room
+            }
+            None => OpenFacts::new(client, server, transport),
+        }
+    }
+
+    /// Takes memory that another thread has made ready: to touch it for the first time costs as much as to read a hello.
+    pub fn stock(&mut self, rooms: impl Iterator<Item = OpenFacts>) {
+        let left = MAX_ROOMS.saturating_sub(self.rooms.len());
+        self.rooms.extend(rooms.take(left));
     }
 
     /// The number of the next connection. Once the numbers are used up, all that follow have the last one and no slot: they
@@ -84,7 +110,7 @@ impl ConnectionStore {
     pub fn keep(
         &mut self,
         id: ConnectionId,
-        connection: impl Into<Arc<Connection>>,
+        connection: impl Into<KeptConnection>,
         credential_store: &mut CredentialStore,
     ) {
         self.note_over(id, true);
@@ -102,7 +128,7 @@ impl ConnectionStore {
     }
 
     /// Keeps what is known so far of a connection that goes on; [`ConnectionStore::keep`] takes its place.
-    pub fn keep_open(&mut self, id: ConnectionId, connection: impl Into<Arc<Connection>>) {
+    pub fn keep_open(&mut self, id: ConnectionId, connection: impl Into<KeptConnection>) {
         match self.put(id, connection.into()) {
             None => drop(self.open.insert(id)),
             Some(connection) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
@@ -131,7 +157,7 @@ impl ConnectionStore {
     }
 
     /// Fills the slot of a connection. Gives it back, counted, where it has none any more.
-    fn put(&mut self, id: ConnectionId, connection: Arc<Connection>) -> Option<Arc<Connection>> {
+    fn put(&mut self, id: ConnectionId, connection: KeptConnection) -> Option<KeptConnection> {
         self.bytes += cost(&connection);
         let index = id.0.checked_sub(self.base);
         let Some(slot) = index.and_then(|index| self.slots.get_mut(index as usize)) else {
@@ -214,7 +240,7 @@ impl ConnectionStore {
     }
 
     /// Takes a connection out: it is another leg of one that is kept.
-    pub fn remove(&mut self, id: ConnectionId) -> Option<Arc<Connection>> {
+    pub fn remove(&mut self, id: ConnectionId) -> Option<KeptConnection> {
         let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
         self.bytes = self.bytes.saturating_sub(cost(&connection));
         Some(connection)
@@ -302,7 +328,7 @@ impl ConnectionStore {
     }
 
     /// Takes off the first slot. Gives what it held.
-    fn drop_front(&mut self) -> Option<Arc<Connection>> {
+    fn drop_front(&mut self) -> Option<KeptConnection> {
         let slot = self.slots.pop_front()?;
         self.over.pop_front();
         self.base += 1;
@@ -404,6 +430,8 @@ mod tests {
     use crate::session::tests::{endpoint, unseen, with_hello};
     use crate::session::{Blindness, CredentialFingerprint, Issue, Mechanism};
 
+    use std::sync::Arc;
+
     use crate::session::TransportKind;
 
     use super::*;
@@ -433,7 +461,7 @@ mod tests {
     }
 
     /// What one connection counts, without hello and credentials.
-    const PLAIN: usize = size_of::<Connection>() + 32;
+    const PLAIN: usize = size_of::<Connection>() + 24;
     const SLOT: usize = size_of::<Option<Box<Connection>>>();
 
     #[test]

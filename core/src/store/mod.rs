@@ -4,10 +4,12 @@ mod connections;
 mod credentials;
 mod intern;
 mod merge;
+mod open;
 mod random_ids;
 
-pub use connections::{ConnectionStore, MAX_EVICTED_NAME, MAX_EVICTED_SERVICES};
+pub use connections::{ConnectionStore, KeptConnection, MAX_EVICTED_NAME, MAX_EVICTED_SERVICES};
 pub use credentials::{CredentialStore, TakenBack};
 pub use intern::{Interner, MAX_VALUE_BYTES, MAX_VALUES};
 pub use merge::{Issued, Offered, PartialConnection, replay};
+pub use open::OpenFacts;
 pub use random_ids::settle as settle_session_ids;

@@ -85,8 +85,8 @@ mod tests {
     use crate::diagnosis::tests::World;
     use crate::session::tests::{answered, at, offer};
     use crate::session::{
-        Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism, OfferKind, Outcome,
-        ProtocolVersion, Seen, TransportKind,
+        Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism, OfferKind,
+        Outcome, ProtocolVersion, Seen, TransportKind,
     };
     use crate::store::CredentialStore;
 

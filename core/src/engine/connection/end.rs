@@ -1,7 +1,5 @@
 //! The end of a TCP connection: the facts of the TLS connection on it, or what other runs may join it by.
 
-use std::sync::Arc;
-
 use super::{ConnectionState, Context, StreamState, side};
 use crate::decrypt::ConnectionKeys;
 use crate::diagnosis::outcome;
@@ -13,8 +11,8 @@ use crate::session::{
     Blindness, CloseClass, Connection, ConnectionId, CredentialFingerprint, HostFingerprint, KeyOrigin, MergeHints,
     RareFacts, Seen, Side, SideClose, Transport, classify_close, set_server_back,
 };
-use crate::store::Interner;
-use crate::tcp::{Direction, FinCovers, Finished, Flow, Half, PerSide, Reset, Spans, Why};
+use crate::store::{Interner, KeptConnection};
+use crate::tcp::{Direction, FinCovers, Finished, Flow, Half, PerSide, Reset, Why};
 
 /// Silence at the end of the capture after which an open connection is called idle rather than open.
 pub(in crate::engine) const IDLE_NANOS: i64 = MINUTE;
@@ -26,7 +24,7 @@ pub(in crate::engine) fn finish(
     finished: &mut Finished<ConnectionState>,
     last: Option<Timestamp>,
     context: &mut Context<'_>,
-) -> Option<(ConnectionId, Arc<Connection>)> {
+) -> Option<(ConnectionId, KeptConnection)> {
     let Finished { flow, why } = finished;
     if let ConnectionState {
         sealed: Some(sealed),
@@ -126,18 +124,7 @@ pub(in crate::engine) fn bare_end(segment: &Segment<'_>, at: At) -> Connection {
         std::mem::swap(&mut client, &mut server);
         numbers.swap(0, 1);
     }
-    let transport = Transport {
-        spans: Spans {
-            main: (at.frame, at.frame),
-            more: None,
-        },
-        started: at.time,
-        ended: at.time,
-        round_trip: None,
-        client_isn: None,
-        uncommon: None,
-    };
-    let mut open = HandshakeTracker::new(ConnectionId(u32::MAX), client, server, transport);
+    let mut open = HandshakeTracker::new(ConnectionId(u32::MAX), client, server, Transport::at(at));
     let side = if from_client { Side::Client } else { Side::Server };
     let facts = open.facts_mut().side_mut(side);
     facts.captured = true;

@@ -1,7 +1,5 @@
 //! One connection over DTLS from its first hello to its end: its association, its keys, and its facts.
 
-use std::sync::Arc;
-
 use super::pair_of;
 use crate::decrypt::{ConnectionKeys, Readiness};
 use crate::diagnosis::outcome;
@@ -14,6 +12,7 @@ use crate::session::{
     Blindness, ClientPath, Completed, Connection, ConnectionId, Cookie, DatagramFacts, DtlsFacts, HostFingerprint,
     KeyOrigin, MAX_PATHS, MergeHints, RareFacts, Seen, Side, Silence, Transport, answer_time, classify_dtls,
 };
+use crate::store::KeptConnection;
 use crate::tcp::{Direction, PerSide, Spans};
 use crate::tls::{Content, ContentType, Message, RecordEvent, Sealed};
 
@@ -311,7 +310,7 @@ impl TrackedAssociation {
     }
 
     /// The facts as they are now. `None` where no hello could be read.
-    fn facts(&mut self, ending: EndCause, run: &mut DatagramEngine<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
+    fn facts(&mut self, ending: EndCause, run: &mut DatagramEngine<'_>) -> Option<(ConnectionId, KeptConnection)> {
         let mut listener = Listener {
             bytes: self.offsets(),
             newest: &mut self.newest,

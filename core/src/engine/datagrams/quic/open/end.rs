@@ -1,7 +1,5 @@
 //! The end of a connection over QUIC: what was seen becomes its facts.
 
-use std::sync::Arc;
-
 use super::super::super::DatagramEngine;
 use super::{OpenConnection, SideSeen, index, speaker};
 use crate::decrypt::{QuicKeys, Speaker};
@@ -12,6 +10,7 @@ use crate::session::{
     Blindness, Close, CloseClass, CloseFrame, CloseNotify, Completed, Connection, ConnectionId, HostFingerprint,
     KeyOrigin, MergeHints, PacketSpace, ResetCertainty, Seen, Side, SideClose, first_to_say_goodbye,
 };
+use crate::store::KeptConnection;
 
 impl OpenConnection {
     /// It is over, and kept.
@@ -60,7 +59,7 @@ impl OpenConnection {
     }
 
     /// The facts; `None` where no hello was read.
-    fn facts(mut self, last: Option<Timestamp>, context: &mut Context<'_>) -> Option<(ConnectionId, Arc<Connection>)> {
+    fn facts(mut self, last: Option<Timestamp>, context: &mut Context<'_>) -> Option<(ConnectionId, KeptConnection)> {
         let mut open = self.open.take()?;
         let quiet = last.map_or(0, |last| last.since(self.last.time));
         let still_open = if quiet >= IDLE_NANOS {
