@@ -55,8 +55,6 @@ pub use select::{SelectError, Selection};
 pub use tickets::{TicketAge, TicketLedger, ages as ticket_ages};
 pub use transfers::TransferCounts;
 
-/// Pieces of what handshakes show that may wait for the thread which fills the attempt table.
-const PIECES_AHEAD: usize = 8;
 /// Bars of a service's timeline at most.
 const TIMELINE_BARS: i64 = 60;
 /// Widths that a bar may have, in seconds.
@@ -200,35 +198,37 @@ impl<'a> Report<'a> {
         let by_hello = parties.order();
         let neighbours = &engine.address_facts();
         let (connection_store, credential_store) = (engine.connection_store(), engine.credential_store());
-        let shown = || Shown::in_pieces(connection_store, credential_store, by_hello);
-        let endpoints = || Endpoints::of(connection_store, neighbours, parties);
-        let rest = || {
-            let history = History::of(connection_store, parties);
-            let tickets = tickets::ledgers(connection_store, credential_store, by_hello);
-            (history, tickets, FtpTransfers::of(engine, by_hello))
+        let pieces: Vec<&[ConnectionId]> = by_hello.chunks(Shown::PIECE).collect();
+        let show = |piece: usize| {
+            let ids = pieces.get(piece).copied().unwrap_or_default();
+            Shown::of(connection_store, credential_store, ids)
         };
-        let analyses = |names, shown: &mut dyn Iterator<Item = Shown>, endpoints: &dyn Fn() -> Endpoints| {
-            ServiceAnalyses::of(connection_store, credential_store, parties, names, shown, endpoints)
-        };
-        let ((history, tickets, transfers), analyses) = if threads < 2 {
-            (rest(), analyses(names, &mut shown(), &endpoints))
-        } else {
-            let (show, shown_there) = mpsc::sync_channel(PIECES_AHEAD);
-            let (give, endpoints_there) = mpsc::sync_channel(1);
-            threads::both(
-                threads,
-                move || {
-                    // What the other side waits for comes first.
-                    shown().for_each(|piece| drop(show.send(piece)));
-                    drop((show, give.send(endpoints())));
-                    rest()
-                },
-                move || {
-                    let endpoints = || endpoints_there.recv().unwrap_or_default();
-                    analyses(names, &mut shown_there.iter(), &endpoints)
-                },
-            )
-        };
+        let shown = &threads::Pieces::new(pieces.len(), &show);
+        let (give, endpoints) = mpsc::sync_channel(1);
+        let ((history, tickets, transfers), analyses) = threads::both(
+            threads,
+            || {
+                // What the other side waits for comes first.
+                if threads > 1 {
+                    shown.help();
+                }
+                let _ = give.send(Endpoints::of(connection_store, neighbours, parties));
+                let history = History::of(connection_store, parties);
+                let tickets = tickets::ledgers(connection_store, credential_store, by_hello);
+                (history, tickets, FtpTransfers::of(engine, by_hello))
+            },
+            move || {
+                let endpoints = || endpoints.recv().unwrap_or_default();
+                ServiceAnalyses::of(
+                    connection_store,
+                    credential_store,
+                    parties,
+                    names,
+                    shown.results(),
+                    endpoints,
+                )
+            },
+        );
         let analyses = Arc::new(analyses);
         let mut report = Self {
             engine: held.clone(),

@@ -1,7 +1,9 @@
 //! Work shared among threads, its results in the order of the work.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// So many places cut into pieces of this length, 0 counting as 1.
@@ -52,6 +54,93 @@ pub(crate) fn each_beside<T: Sync, R: Send, B>(
     })
 }
 
+/// Pieces of work whose results one thread takes in their order, while others help it to work them out.
+pub(super) struct Pieces<'a, R> {
+    count: usize,
+    each: &'a (dyn Fn(usize) -> R + Sync),
+    state: Mutex<PiecesState<R>>,
+    changed: Condvar,
+}
+
+struct PiecesState<R> {
+    /// The next piece that nobody works on.
+    next: usize,
+    /// Results that wait to be taken.
+    done: HashMap<usize, R>,
+    /// How many were taken.
+    taken: usize,
+}
+
+impl<'a, R> Pieces<'a, R> {
+    /// Results that may wait: so many that no thread waits long for another, so few that they take no room to speak of.
+    const AHEAD: usize = 8;
+
+    /// So many pieces, each worked out by its number.
+    pub(super) fn new(count: usize, each: &'a (dyn Fn(usize) -> R + Sync)) -> Self {
+        Self {
+            count,
+            each,
+            state: Mutex::new(PiecesState {
+                next: 0,
+                done: HashMap::new(),
+                taken: 0,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PiecesState<R>> {
+        // A thread that panicked says so when it is joined.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'g>(&self, state: MutexGuard<'g, PiecesState<R>>) -> MutexGuard<'g, PiecesState<R>> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on pieces until somebody works on each.
+    pub(super) fn help(&self) {
+        let mut state = self.lock();
+        while state.next < self.count {
+            if state.next >= state.taken + Self::AHEAD {
+                state = self.wait(state);
+                continue;
+            }
+            state = self.work(state);
+        }
+    }
+
+    fn work<'g>(&'g self, mut state: MutexGuard<'g, PiecesState<R>>) -> MutexGuard<'g, PiecesState<R>> {
+        let piece = state.next;
+        state.next += 1;
+        drop(state);
+        let result = (self.each)(piece);
+        let mut state = self.lock();
+        state.done.insert(piece, result);
+        self.changed.notify_all();
+        state
+    }
+
+    /// The results in the order of the pieces. Whoever asks works on pieces as well, rather than wait for one.
+    pub(super) fn results(&self) -> impl Iterator<Item = R> {
+        (0..self.count).map(|piece| {
+            let mut state = self.lock();
+            loop {
+                if let Some(result) = state.done.remove(&piece) {
+                    state.taken = piece + 1;
+                    self.changed.notify_all();
+                    return result;
+                }
+                state = if state.next < self.count {
+                    self.work(state)
+                } else {
+                    self.wait(state)
+                };
+            }
+        })
+    }
+}
+
 /// Waits for a thread; its panic goes on here.
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -71,5 +160,22 @@ mod tests {
             assert_eq!(cut(10, 4), [0..4, 4..8, 8..10]);
             assert_eq!(both(threads, || 1, || 2), (1, 2));
         }
+    }
+
+    #[test]
+    fn pieces_come_in_their_order_whoever_worked_on_them() {
+        let each = |piece: usize| piece * 3;
+        for helpers in 0..3 {
+            let pieces = Pieces::new(100, &each);
+            let results: Vec<usize> = thread::scope(|scope| {
+                for _ in 0..helpers {
+                    scope.spawn(|| pieces.help());
+                }
+                pieces.results().collect()
+            });
+            assert_eq!(results, (0..300).step_by(3).collect::<Vec<_>>());
+            assert!(pieces.lock().done.is_empty());
+        }
+        assert_eq!(Pieces::new(0, &each).results().count(), 0);
     }
 }

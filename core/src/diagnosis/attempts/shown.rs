@@ -12,9 +12,6 @@ use crate::session::{
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
-/// Handshakes of a piece: what they show stays in the cache until the table takes it.
-const PIECE: usize = 1024;
-
 /// What some handshakes show, in their order.
 #[derive(Debug, Default)]
 pub struct Shown {
@@ -87,6 +84,9 @@ pub(super) struct ShownIssue {
 }
 
 impl Shown {
+    /// Handshakes that are best looked at together: what they show stays in the cache until the table takes it.
+    pub const PIECE: usize = 1024;
+
     /// Of these connections, as far as they are kept.
     #[must_use]
     pub fn of(connection_store: &ConnectionStore, credential_store: &CredentialStore, ids: &[ConnectionId]) -> Self {
@@ -106,7 +106,7 @@ impl Shown {
         credential_store: &'a CredentialStore,
         ids: &'a [ConnectionId],
     ) -> impl Iterator<Item = Self> + use<'a> {
-        let pieces = ids.chunks(PIECE);
+        let pieces = ids.chunks(Self::PIECE);
         pieces.map(|piece| Self::of(connection_store, credential_store, piece))
     }
 
