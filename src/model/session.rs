@@ -287,7 +287,7 @@ fn of_connection(report: &Report<'_>, id: ConnectionId, connection: &Connection)
             .collect(),
     };
     let credentials = if offered.is_empty() {
-        &connection.issued
+        connection.issued.as_slice()
     } else {
         &offered
     };
@@ -313,7 +313,7 @@ fn siblings(report: &Report<'_>, id: CredentialId) -> Vec<CredentialId> {
         .filter(|credential| credential.mechanism != Mechanism::Psk)
         .and_then(|credential| report.engine.connection_store().get(credential.issued?.connection))
         .filter(|issuer| issuer.accepted.is_none() && issuer.issued.contains(&id));
-    issuer.map_or_else(|| vec![id], |issuer| issuer.issued.clone())
+    issuer.map_or_else(|| vec![id], |issuer| issuer.issued.to_vec())
 }
 
 impl Life {

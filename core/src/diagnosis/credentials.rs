@@ -148,6 +148,8 @@ fn must_not_resume(credential: &Credential, issuer: &Connection) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use crate::session::tests::{answered, at, endpoint, offer};
     use crate::session::{CredentialFingerprint, Issue, OfferKind, Seen, TransportKind};
     use crate::store::CredentialStore;
@@ -180,7 +182,7 @@ mod tests {
             let id = connection_store.reserve();
             let connection = Connection {
                 outcome: *outcome,
-                offers: vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
+                offers: smallvec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
                 accepted: matches!(outcome, Outcome::Resumed(_)).then_some(ID),
                 ..answered(second, "a.test", ProtocolVersion::TLS_1_0)
             };

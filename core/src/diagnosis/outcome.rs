@@ -135,6 +135,8 @@ fn went_on(connection: &Connection, outcome: Outcome) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use crate::session::tests::{answered, at, offer, stack, unseen, with_hello};
     use crate::session::{CredentialId, HelloRetry, Mechanism, PlainAlert};
     use crate::tls::{AlertDescription, ProtocolVersion};
@@ -304,7 +306,7 @@ mod tests {
         let open = Outcome::Unclear(Blindness::OpenAtCaptureEnd);
         assert_eq!(decide(&cut(Some([1; 4]))), open);
         let with_ticket = Connection {
-            offers: vec![offer(0, TICKET)],
+            offers: smallvec![offer(0, TICKET)],
             ..cut(None)
         };
         assert_eq!(decide(&with_ticket), open);

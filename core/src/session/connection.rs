@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::net::{At, Endpoint, FrameRef, Timestamp};
 use crate::tls::ProtocolVersion;
 
@@ -270,7 +272,7 @@ pub struct Connection {
     pub hello: Seen<ClientHelloFacts>,
     /// Credentials in the ClientHello.
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub offers: Vec<Offer>,
+    pub offers: SmallVec<[Offer; 1]>,
     /// The offered credential that was accepted.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub accepted: Option<CredentialId>,
@@ -312,7 +314,7 @@ pub struct Connection {
     pub marks: HostFingerprint,
     /// Credentials that the server issued, in clear or read with keys.
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub issued: Vec<CredentialId>,
+    pub issued: SmallVec<[CredentialId; 4]>,
     /// The client.
     pub client_side: SideFacts,
     /// The server.
@@ -345,7 +347,7 @@ const _: () = {
 impl Connection {
     /// One of which nothing was seen but who its ends are.
     #[must_use]
-    pub const fn unseen(client: Endpoint, server: Endpoint, transport: Transport) -> Self {
+    pub fn unseen(client: Endpoint, server: Endpoint, transport: Transport) -> Self {
         Self {
             client,
             server,
@@ -365,9 +367,9 @@ impl Connection {
             shape_concluded: false,
             tickets_inferred: TicketsInferred::Unclear,
             early_data: EarlyData::NotOffered,
-            offers: Vec::new(),
+            offers: SmallVec::new(),
             accepted: None,
-            issued: Vec::new(),
+            issued: SmallVec::new(),
             not_kept: 0,
             renegotiations: 0,
             client_side: SideFacts::new(),

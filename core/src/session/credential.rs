@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use sha2::{Digest, Sha256};
 
 use crate::net::{At, Endpoint};
@@ -160,7 +162,7 @@ pub struct Credential {
     /// Whether the server asked for a client certificate when the session was made; `None` when that was not visible.
     pub client_certificate: Option<bool>,
     /// Connections that offered it, in the order of their hellos.
-    pub offers: Vec<ConnectionId>,
+    pub offers: SmallVec<[ConnectionId; 4]>,
     /// It was offered as a PSK with obfuscated age 0, as external PSKs are (RFC 8446 §4.2.11).
     pub offered_with_age_zero: bool,
 }
@@ -168,7 +170,7 @@ pub struct Credential {
 impl Credential {
     /// One of which nothing was seen yet but its name.
     #[must_use]
-    pub const fn unseen(
+    pub fn unseen(
         transport: TransportKind,
         mechanism: Mechanism,
         name: CredentialFingerprint,
@@ -187,7 +189,7 @@ impl Credential {
             lifetime: None,
             psk: None,
             client_certificate: None,
-            offers: Vec::new(),
+            offers: SmallVec::new(),
             offered_with_age_zero: false,
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashSet;
+use smallvec::{Array, SmallVec};
 use triomphe::Arc;
 
 use crate::net::{Endpoint, Timestamp};
@@ -400,11 +401,20 @@ fn cost(connection: &Connection) -> usize {
     size_of::<Connection>()
         + SHARED
         + ALLOCATION
-        + size_of_val(connection.offers.as_slice())
-        + size_of_val(connection.issued.as_slice())
+        + elsewhere(&connection.offers)
+        + elsewhere(&connection.issued)
         + (connection.issued.len() + connection.offers.len()) * CREDENTIAL
         + long_values(connection)
         + connection.transport.uncommon.as_deref().map_or(0, uncommon_bytes)
+}
+
+/// Bytes of a list that does not stand in the connection itself.
+fn elsewhere<A: Array>(list: &SmallVec<A>) -> usize {
+    if list.spilled() {
+        size_of_val(list.as_slice()) + ALLOCATION
+    } else {
+        0
+    }
 }
 
 fn uncommon_bytes(uncommon: &RareFacts) -> usize {
@@ -431,6 +441,8 @@ mod tests {
     use crate::session::{Blindness, CredentialFingerprint, Issue, Mechanism};
 
     use std::sync::Arc;
+
+    use smallvec::smallvec;
 
     use crate::session::TransportKind;
 
@@ -470,8 +482,11 @@ mod tests {
         assert_eq!(cost(&unseen(0)), PLAIN);
         assert_eq!(cost(&with_hello(1, "a.test", 20)), PLAIN);
         assert_eq!(cost(&long), PLAIN + (2000 - 1024) + (2000 - 1024));
-        long.issued = vec![crate::session::CredentialId(1); 3];
-        assert_eq!(cost(&long), PLAIN + 2 * (2000 - 1024) + 3 * (CREDENTIAL + 4));
+        long.issued = smallvec![crate::session::CredentialId(1); 3];
+        assert_eq!(cost(&long), PLAIN + 2 * (2000 - 1024) + 3 * CREDENTIAL);
+        let mut generous = unseen(0);
+        generous.issued = smallvec![crate::session::CredentialId(1); 5];
+        assert_eq!(cost(&generous), PLAIN + 5 * (CREDENTIAL + 4) + ALLOCATION);
         let connection_store = connection_store(usize::MAX, [long.clone(), unseen(1)]);
         assert_eq!(connection_store.bytes(), cost(&long) + PLAIN);
         let mut behind_a_balancer = unseen(2);
@@ -615,7 +630,7 @@ mod tests {
                 ..Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
             });
             let connection = Connection {
-                issued: vec![issued],
+                issued: smallvec![issued],
                 ..unseen(second)
             };
             connection_store.keep(id, connection, &mut credential_store);
@@ -761,7 +776,7 @@ mod tests {
             ..Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
         });
         let mut connection = unseen(1);
-        connection.issued = vec![issued];
+        connection.issued = smallvec![issued];
         connection_store.keep(id, connection, &mut credential_store);
         connection_store.evict_before(crate::session::tests::at(9).time, 9, &mut credential_store);
         assert!(credential_store.get(issued).is_none());

@@ -286,6 +286,8 @@ fn prefix(head: &[u8; CredentialFingerprint::HEAD]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use crate::session::Issue;
     use crate::session::tests::{at, endpoint};
 
@@ -520,8 +522,8 @@ mod tests {
             let issuer = credential.issued.map(|issue| issue.connection.0);
             (issuer, credential.offers.clone(), credential.server)
         };
-        assert_eq!(known(first), (Some(4), vec![], endpoint(3)));
-        assert_eq!(known(second), (Some(6), vec![ConnectionId(8)], endpoint(2)));
+        assert_eq!(known(first), (Some(4), smallvec![], endpoint(3)));
+        assert_eq!(known(second), (Some(6), smallvec![ConnectionId(8)], endpoint(2)));
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use smallvec::smallvec;
+
 use super::*;
 use crate::diagnosis::attempts::tests::Sketch;
 use crate::diagnosis::contest::hold;
@@ -222,7 +224,7 @@ fn failures_are_counted_by_what_was_offered_and_by_who_left() {
     let offering = |second| {
         let mut connection = full(second);
         let kind = crate::session::OfferKind::Resumption(crate::session::Mechanism::Ticket);
-        connection.offers = vec![crate::session::tests::offer(0, kind)];
+        connection.offers = smallvec![crate::session::tests::offer(0, kind)];
         connection
     };
     let all = vec![
@@ -248,7 +250,7 @@ fn failures_without_an_offer_are_told_beside_refusals() {
         let kind = crate::session::OfferKind::Resumption(crate::session::Mechanism::Ticket);
         Connection {
             outcome: Outcome::Declined,
-            offers: vec![crate::session::tests::offer(0, kind)],
+            offers: smallvec![crate::session::tests::offer(0, kind)],
             ..full(second)
         }
     };

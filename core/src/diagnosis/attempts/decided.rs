@@ -92,6 +92,8 @@ pub(super) fn other_version(connection: &Connection, credential: &Credential, me
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
     use crate::diagnosis::tests::full;
     use crate::session::tests::{at, offer};
@@ -126,7 +128,7 @@ mod tests {
             let mut connection = Connection {
                 outcome,
                 accepted: accepted.map(CredentialId),
-                offers: vec![offer(1, OfferKind::Resumption(mechanism))],
+                offers: smallvec![offer(1, OfferKind::Resumption(mechanism))],
                 ..failed(None, Some(5))
             };
             connection.hello.yes_mut().expect("a hello").encrypted_client_hello = ech;

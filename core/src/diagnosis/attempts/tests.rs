@@ -1,5 +1,7 @@
 //! Tables made by hand, for the tests of all that reads them; and what the pass over connections makes of a few.
 
+use smallvec::smallvec;
+
 use crate::diagnosis::tests::World;
 use crate::net::Timestamp;
 use crate::net::span::SECOND;
@@ -158,7 +160,7 @@ fn visits_after(issuing: Change, visits: &[(Outcome, Change)]) -> World {
         let mut connection = Connection {
             outcome: *outcome,
             completed: Completed::Yes,
-            offers: vec![offer(session.0, OfferKind::Resumption(Mechanism::SessionId))],
+            offers: smallvec![offer(session.0, OfferKind::Resumption(Mechanism::SessionId))],
             accepted: accepted.then_some(session),
             ..answered(second, "a.test", ProtocolVersion::TLS_1_2)
         };

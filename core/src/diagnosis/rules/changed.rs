@@ -280,6 +280,8 @@ fn non_ems(case: &RuleContext<'_>) -> RuleResult {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
 
     fn hello(suites: &[u16]) -> ClientHelloFacts {
@@ -345,7 +347,7 @@ mod tests {
             lacks(made_without, |it| it.extended_master_secret = false, &[0xc02f]),
             None
         );
-        let issuing: fn(&mut Connection) = |it| it.issued = vec![crate::session::CredentialId(0)];
+        let issuing: fn(&mut Connection) = |it| it.issued = smallvec![crate::session::CredentialId(0)];
         let off: fn(&mut ClientHelloFacts) = |it| it.ticket = TicketExtension::Absent;
         assert_eq!(lacks(issuing, off, &[0xc02f]), Some("session tickets".to_owned()));
         assert_eq!(lacks(issuing, |_| (), &[0xc02f]), None);

@@ -81,6 +81,8 @@ fn certificate_behind<'a>(ground: &SecurityContext<'a>, row: &'a Row) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
     use crate::diagnosis::tests::World;
     use crate::session::tests::{answered, at, offer};
@@ -93,10 +95,10 @@ mod tests {
     /// A connection of this second that offers a ticket, where it does, and issues the next.
     fn connection(second: u32, offered: Option<u32>) -> Connection {
         let mut connection = answered(second, "a.test", ProtocolVersion::TLS_1_2);
-        connection.issued = vec![CredentialId(offered.map_or(0, |ticket| ticket + 1))];
+        connection.issued = smallvec![CredentialId(offered.map_or(0, |ticket| ticket + 1))];
         connection.shape = Seen::Yes(Shape::Full(at(second)));
         if let Some(ticket) = offered {
-            connection.offers = vec![offer(ticket, OfferKind::Resumption(Mechanism::Ticket))];
+            connection.offers = smallvec![offer(ticket, OfferKind::Resumption(Mechanism::Ticket))];
             connection.accepted = Some(CredentialId(ticket));
             connection.outcome = Outcome::Resumed(Some(Mechanism::Ticket));
             connection.shape = Seen::Yes(Shape::Abbreviated(at(second)));

@@ -72,6 +72,8 @@ fn early_data_accepted_twice(ground: &SecurityContext<'_>) -> Option<RuleFinding
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use crate::diagnosis::Confidence;
     use crate::diagnosis::security::Severity;
     use crate::diagnosis::tests::World;
@@ -81,7 +83,7 @@ mod tests {
     fn early(second: u32, credential: u32, random: u8, inferred: bool) -> Connection {
         let mut connection = Connection {
             outcome: Outcome::Resumed(Some(Mechanism::Psk)),
-            offers: vec![offer(credential, OfferKind::Resumption(Mechanism::Psk))],
+            offers: smallvec![offer(credential, OfferKind::Resumption(Mechanism::Psk))],
             early_data: EarlyData::Accepted {
                 at: at(second),
                 inferred,

@@ -1,5 +1,7 @@
 //! What is told of a service, and what of it is worth a finding, over a few connections.
 
+use smallvec::smallvec;
+
 use super::*;
 use crate::session::CredentialId;
 
@@ -8,7 +10,7 @@ fn resumed(second: u32, offers_secret: bool, takes_secret: bool) -> Connection {
     let mut connection = Connection {
         outcome: Outcome::Resumed(Some(Mechanism::SessionId)),
         accepted: Some(CredentialId(0)),
-        offers: vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
+        offers: smallvec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
         ..full(second)
     };
     connection.hello.yes_mut().expect("a hello").extended_master_secret = offers_secret;
@@ -25,7 +27,7 @@ fn session(change: impl FnOnce(&mut Credential)) -> CredentialStore {
 
 fn issuing() -> Connection {
     Connection {
-        issued: vec![CredentialId(0)],
+        issued: smallvec![CredentialId(0)],
         ..full(1)
     }
 }
@@ -87,7 +89,7 @@ fn tickets_that_are_offered_again_link_connections_and_addresses() {
     let told = |client: u8| {
         let psk = |second: u32| {
             let mut connection = Connection {
-                offers: vec![offer(0, OfferKind::Resumption(Mechanism::Psk))],
+                offers: smallvec![offer(0, OfferKind::Resumption(Mechanism::Psk))],
                 outcome: Outcome::Declined,
                 ..answered(second, "a.test", ProtocolVersion::TLS_1_3)
             };
@@ -97,7 +99,7 @@ fn tickets_that_are_offered_again_link_connections_and_addresses() {
         let mut second = psk(3);
         second.client = endpoint(client);
         let credential_store = one_credential(Mechanism::Psk, &[7; 100], |credential| {
-            credential.offers = vec![ConnectionId(1), ConnectionId(2)];
+            credential.offers = smallvec![ConnectionId(1), ConnectionId(2)];
         });
         let world = World::with(credential_store, vec![full(1), psk(2), second], usize::MAX);
         let all = world.findings("a.test");
@@ -129,7 +131,7 @@ fn nothing_is_issued_where_no_full_handshake_issues_anything() {
     assert!(told(vec![empty(1), empty(2)]));
     assert!(!told(vec![empty(1)]), "one may be an accident");
     let giving = Connection {
-        issued: vec![CredentialId(0)],
+        issued: smallvec![CredentialId(0)],
         ..empty(3)
     };
     assert!(!told(vec![empty(1), empty(2), giving]));
@@ -153,7 +155,7 @@ fn a_server_issues_nothing_where_no_handshake_of_the_client_was_given_anything()
         found.map(|(_, confidence)| confidence)
     };
     let given = |second| Connection {
-        issued: vec![CredentialId(0)],
+        issued: smallvec![CredentialId(0)],
         ..empty(second)
     };
     assert_eq!(told(vec![empty(1)]), Some(Confidence::Observed));
@@ -162,7 +164,7 @@ fn a_server_issues_nothing_where_no_handshake_of_the_client_was_given_anything()
     assert_eq!(told(vec![given(1), empty(2)]), None);
     // What it had was refused since, and nothing came in its place.
     let refused = Connection {
-        offers: vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
+        offers: smallvec![offer(0, OfferKind::Resumption(Mechanism::SessionId))],
         outcome: Outcome::Declined,
         ..empty(2)
     };
@@ -179,7 +181,7 @@ fn clients_never_offer_where_three_times_nothing_came_of_what_they_were_given() 
     let never = |connections: u32, change: fn(&mut Connection)| {
         let given = |second| {
             let mut connection = Connection {
-                issued: vec![CredentialId(0)],
+                issued: smallvec![CredentialId(0)],
                 ..empty(second)
             };
             change(&mut connection);
@@ -191,7 +193,7 @@ fn clients_never_offer_where_three_times_nothing_came_of_what_they_were_given() 
     assert!(!never(3, |_| ()), "the first held nothing");
     assert!(!never(9, |connection| connection.issued.clear()));
     assert!(!never(9, |connection| {
-        connection.offers = vec![offer(0, OfferKind::UnclearSessionId)];
+        connection.offers = smallvec![offer(0, OfferKind::UnclearSessionId)];
     }));
     assert!(!never(9, |connection| {
         let number = u8::try_from(connection.hello_time().nanos() / SECOND).expect("few");

@@ -4,6 +4,8 @@
 mod findings;
 mod tickets;
 
+use smallvec::smallvec;
+
 use std::sync::Arc;
 
 use crate::net::Timestamp;
@@ -111,7 +113,7 @@ pub(crate) fn full(second: u32) -> Connection {
 fn offering(second: u32) -> Connection {
     Connection {
         outcome: Outcome::Declined,
-        offers: vec![offer(0, OfferKind::Resumption(Mechanism::Ticket))],
+        offers: smallvec![offer(0, OfferKind::Resumption(Mechanism::Ticket))],
         ..full(second)
     }
 }
@@ -347,7 +349,7 @@ fn a_session_that_passes_by_a_client_certificate_is_grave() {
             credential.client_certificate = made_asked;
         });
         let mut made = full(1);
-        made.issued = vec![CredentialId(0)];
+        made.issued = smallvec![CredentialId(0)];
         let named = |second, shape| {
             let mut connection = Connection {
                 shape: Seen::Yes(shape),
@@ -361,7 +363,7 @@ fn a_session_that_passes_by_a_client_certificate_is_grave() {
         let mut resumed = named(3, Shape::Abbreviated(at(3)));
         resumed.outcome = Outcome::Resumed(Some(Mechanism::SessionId));
         resumed.accepted = Some(CredentialId(0));
-        resumed.offers = vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
+        resumed.offers = smallvec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
         let world = World::with(credential_store, vec![made, own, resumed], usize::MAX);
         let all = world.findings("b.test");
         let across = all.into_iter().find(|(name, ..)| *name == "resumed-across-sni");
@@ -389,7 +391,7 @@ fn a_key_name_of_zeros_is_only_possible_where_no_mac_can_be_checked() {
         ticket.resize(length, 9);
         let credential_store = one_credential(Mechanism::Ticket, &ticket, |_| ());
         let mut made = full(1);
-        made.issued = vec![CredentialId(0)];
+        made.issued = smallvec![CredentialId(0)];
         let world = World::with(credential_store, vec![made], usize::MAX);
         let all = world.findings("a.test");
         let zero = all.into_iter().find(|(name, ..)| *name == "stek-all-zero");

@@ -1,5 +1,7 @@
 //! Refused tickets of several keys and names, and what the rest of the capture says of them.
 
+use smallvec::smallvec;
+
 use super::*;
 use crate::session::{CredentialFingerprint, CredentialId, TransportKind};
 use crate::store::CredentialStore;
@@ -60,7 +62,7 @@ fn changed(steps: &[Step], change: impl Fn(u32, &mut Connection)) -> World {
         let mut connection = full(second);
         connection.hello = with_hello(second, step.name, 1).hello;
         if let Some(ticket) = step.offers {
-            connection.offers = vec![offer(ticket, OfferKind::Resumption(Mechanism::Ticket))];
+            connection.offers = smallvec![offer(ticket, OfferKind::Resumption(Mechanism::Ticket))];
             connection.outcome = Outcome::Declined;
             credential_store
                 .get_mut(CredentialId(ticket))
@@ -85,7 +87,7 @@ fn changed(steps: &[Step], change: impl Fn(u32, &mut Connection)) -> World {
                 version: Some(ProtocolVersion::TLS_1_2),
                 ..Credential::unseen(TransportKind::Tcp, Mechanism::Ticket, name, endpoint(2))
             });
-            connection.issued = vec![issued];
+            connection.issued = smallvec![issued];
         }
         change(second - 1, &mut connection);
         connections.push(connection);
@@ -230,7 +232,7 @@ fn ids_pin_nobody_where_most_of_three_and_more_name_no_session() {
                 connection.hello.yes_mut().expect("a hello").session_id = Some([1; 4]);
             }
             if number >= 5 + random {
-                connection.offers = vec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
+                connection.offers = smallvec![offer(0, OfferKind::Resumption(Mechanism::SessionId))];
                 connection.outcome = Outcome::Unclear(Blindness::Gap);
             }
         });

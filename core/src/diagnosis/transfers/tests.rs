@@ -1,3 +1,5 @@
+use smallvec::smallvec;
+
 use super::*;
 use crate::net::Endpoint;
 use crate::session::tests::{answered, at, endpoint, offer};
@@ -33,7 +35,7 @@ fn resumed(second: u32, credential: u32, version: ProtocolVersion) -> Connection
         Mechanism::Ticket
     };
     Connection {
-        offers: vec![offer(credential, OfferKind::Resumption(kind))],
+        offers: smallvec![offer(credential, OfferKind::Resumption(kind))],
         accepted: Some(CredentialId(credential)),
         outcome: Outcome::Resumed(Some(kind)),
         ..full(50_000, (second, second), version)

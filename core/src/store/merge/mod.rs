@@ -11,6 +11,8 @@ mod replay;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::net::At;
 use crate::tls::{CipherSuite, ProtocolVersion};
 
@@ -122,9 +124,9 @@ impl PartialConnection {
             offered: offered.into_iter().map(|(_, offer)| offer).collect(),
             issued: issued.map(|credential| Issued::of(credential, id)).collect(),
             connection: Box::new(Connection {
-                offers: Vec::new(),
+                offers: SmallVec::new(),
                 accepted: None,
-                issued: Vec::new(),
+                issued: SmallVec::new(),
                 ..connection.clone()
             }),
         }
