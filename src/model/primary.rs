@@ -1,7 +1,5 @@
 //! Primary reasons: the one of each connection in little room, and how often each was one.
 
-use hashbrown::HashMap;
-
 use reshake_core::diagnosis::{Confidence, Judged, Reason};
 
 /// The primary reason of a connection, without its words.
@@ -94,41 +92,42 @@ impl ReasonCount {
     }
 }
 
-/// Primary reasons counted.
+/// Primary reasons counted: in a list, for a run has a dozen of them.
 #[derive(Debug, Default)]
-pub(super) struct ReasonTally(HashMap<&'static str, ReasonCount>);
+pub(super) struct ReasonTally(Vec<ReasonCount>);
 
 impl ReasonTally {
     pub(super) fn add(&mut self, primary: Option<&Judged>) {
         let Some(judged) = primary else { return };
-        let [observed, inferred, possible] = &mut self
-            .0
-            .entry(judged.reason.name)
-            .or_insert(ReasonCount {
-                reason: judged.reason,
-                by_confidence: [0; 3],
-            })
-            .by_confidence;
-        *match judged.confidence {
-            Confidence::Observed => observed,
-            Confidence::Inferred => inferred,
-            Confidence::Possible => possible,
-        } += 1;
+        let one = [Confidence::Observed, Confidence::Inferred, Confidence::Possible];
+        self.count(
+            judged.reason,
+            one.map(|confidence| u64::from(judged.confidence == confidence)),
+        );
     }
 
     pub(super) fn merge(&mut self, others: &Self) {
-        for (name, more) in &others.0 {
-            let count = self.0.entry(name).or_insert(ReasonCount {
-                reason: more.reason,
-                by_confidence: [0; 3],
-            });
-            let both = count.by_confidence.iter_mut().zip(more.by_confidence);
-            both.for_each(|(sum, more)| *sum += more);
+        for more in &others.0 {
+            self.count(more.reason, more.by_confidence);
+        }
+    }
+
+    fn count(&mut self, reason: &'static Reason, more: [u64; 3]) {
+        let known = self.0.iter_mut().find(|count| std::ptr::eq(count.reason, reason));
+        match known {
+            Some(count) => {
+                let both = count.by_confidence.iter_mut().zip(more);
+                both.for_each(|(sum, more)| *sum += more);
+            }
+            None => self.0.push(ReasonCount {
+                reason,
+                by_confidence: more,
+            }),
         }
     }
 
     pub(super) fn sorted(self) -> Vec<ReasonCount> {
-        let mut counts: Vec<ReasonCount> = self.0.into_values().collect();
+        let mut counts = self.0;
         counts.sort_by_key(|count| (std::cmp::Reverse(count.connections()), count.reason.name));
         counts
     }

@@ -48,7 +48,7 @@ impl<'a> PskTicket<'a> {
             lifetime,
             age_add,
             ticket,
-            max_early_data: early_data.and_then(|(_, _, body)| Reader::new(body).u32()),
+            max_early_data: early_data.and_then(|(_, body)| Reader::new(body).u32()),
         })
     }
 }
@@ -68,7 +68,7 @@ impl<'a> EncryptedExtensions<'a> {
             early_data: false,
             alpn: None,
         };
-        for (kind, _, body) in extensions(Reader::new(body).vec16()?) {
+        for (kind, body) in extensions(Reader::new(body).vec16()?) {
             match kind {
                 ExtensionType::EARLY_DATA => found.early_data = true,
                 ExtensionType::ALPN => found.alpn = Reader::new(Reader::new(body).vec16()?).vec8(),

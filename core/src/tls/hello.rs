@@ -1,11 +1,10 @@
 //! ClientHello, ServerHello and HelloRetryRequest with the extensions that resumption depends on.
 //!
-//! Single extensions are read by tls-parser. Its extension lists stop silently at the first malformed entry, and
-//! pre_shared_key always stands last (RFC 8446 §4.2.11), so the list is walked here by type and length, and a
-//! malformed extension costs only itself. tls-parser keeps pre_shared_key raw, does not know encrypted_client_hello,
-//! refuses some versions of ServerHello and copies every list of a ClientHello: those parts are read here.
+//! Read here and not by tls-parser: its extension lists stop silently at the first malformed entry, pre_shared_key always
+//! stands last (RFC 8446 §4.2.11), and every list is copied to a place of its own. Here a malformed extension costs only
+//! itself, and what is read is borrowed.
 
-use tls_parser::TlsExtension;
+use smallvec::SmallVec;
 
 use super::codec::Reader;
 use super::names::{CipherSuite, ExtensionType, ProtocolVersion, is_grease};
@@ -27,6 +26,9 @@ pub struct PskIdentity<'a> {
     pub binder_length: u8,
 }
 
+/// Suites of a hello: most list fewer than this, and browsers half as many.
+pub type Suites = SmallVec<[CipherSuite; 36]>;
+
 /// What the client proposes (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientHello<'a> {
@@ -39,9 +41,9 @@ pub struct ClientHello<'a> {
     /// session_id: a credential in TLS 1.2 and older, a compatibility value in TLS 1.3.
     pub session_id: &'a [u8],
     /// Suites as offered, GREASE left out.
-    pub cipher_suites: Vec<CipherSuite>,
-    /// supported_versions, GREASE left out; `None` without the extension.
-    pub supported_versions: Option<Vec<ProtocolVersion>>,
+    pub cipher_suites: Suites,
+    /// What supported_versions lists, two bytes each as on the wire, GREASE included; `None` without the extension.
+    pub supported_versions: Option<&'a [u8]>,
     /// Host name of server_name (RFC 6066 §3).
     pub server_name: Option<&'a [u8]>,
     /// session_ticket extension: `Some(&[])` when empty (RFC 5077 §3.2).
@@ -95,9 +97,9 @@ impl<'a> ClientHello<'a> {
             shape: 0,
         };
         let mut fingerprint = Fingerprint::new(&hello);
-        for (kind, whole, body) in extensions(block) {
+        for (kind, body) in extensions(block) {
             fingerprint.extension(kind);
-            hello.read_extension(kind, whole, body);
+            hello.read_extension(kind, body);
         }
         (hello.stack, hello.shape) = fingerprint.finish();
         Some(hello)
@@ -154,13 +156,12 @@ impl<'a> ClientHello<'a> {
     /// Whether the client would accept TLS 1.3.
     #[must_use]
     pub fn offers_tls13(&self) -> bool {
-        self.supported_versions
-            .iter()
-            .flatten()
-            .any(|version| version.is_tls13())
+        let (versions, _) = self.supported_versions.unwrap_or_default().as_chunks();
+        let mut versions = versions.iter().map(|bytes| u16::from_be_bytes(*bytes));
+        versions.any(|version| !is_grease(version) && ProtocolVersion(version).is_tls13())
     }
 
-    fn read_extension(&mut self, kind: ExtensionType, whole: &'a [u8], body: &'a [u8]) {
+    fn read_extension(&mut self, kind: ExtensionType, body: &'a [u8]) {
         match kind {
             ExtensionType::PRE_SHARED_KEY => self.psk_identities = Some(psk_identities(body)),
             ExtensionType::ENCRYPTED_CLIENT_HELLO => self.encrypted_client_hello = true,
@@ -168,31 +169,32 @@ impl<'a> ClientHello<'a> {
             ExtensionType::EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
             ExtensionType::EARLY_DATA => self.early_data = true,
             ExtensionType::PSK_KEY_EXCHANGE_MODES => self.psk_modes = Reader::new(body).vec8(),
-            ExtensionType::SUPPORTED_VERSIONS | ExtensionType::SERVER_NAME | ExtensionType::ALPN => {
-                self.read_parsed(whole);
+            ExtensionType::SUPPORTED_VERSIONS => {
+                // A single version, which is what a server sends, is taken for a list as well.
+                let list = if body.len() == 2 { Some(body) } else { body.get(1..) };
+                self.supported_versions = list
+                    .filter(|list| list.len().is_multiple_of(2))
+                    .or(self.supported_versions);
+            }
+            ExtensionType::SERVER_NAME => {
+                if let Some(names) = Reader::new(body).vec16() {
+                    self.server_name = host_name(names);
+                }
+            }
+            ExtensionType::ALPN => {
+                if let Some(protocols) = Reader::new(body).vec16() {
+                    self.alpn = Reader::new(protocols).vec8();
+                }
             }
             _ => {}
         }
     }
+}
 
-    fn read_parsed(&mut self, whole: &'a [u8]) {
-        match tls_parser::parse_tls_client_hello_extension(whole) {
-            Ok((_, TlsExtension::SupportedVersions(versions))) => {
-                self.supported_versions = Some(
-                    versions
-                        .iter()
-                        .filter(|v| !is_grease(v.0))
-                        .map(|v| ProtocolVersion(v.0))
-                        .collect(),
-                );
-            }
-            Ok((_, TlsExtension::SNI(names))) => {
-                self.server_name = names.iter().find(|(kind, _)| kind.0 == 0).map(|&(_, name)| name);
-            }
-            Ok((_, TlsExtension::ALPN(protocols))) => self.alpn = protocols.first().copied(),
-            _ => {}
-        }
-    }
+/// The host name among the names of server_name (RFC 6066 §3).
+fn host_name(names: &[u8]) -> Option<&[u8]> {
+    let mut names = Reader::new(names);
+    std::iter::from_fn(|| Some((names.u8()?, names.vec16()?))).find_map(|(kind, name)| (kind == 0).then_some(name))
 }
 
 /// What the server chose (RFC 8446 §4.1.3, RFC 5246 §7.4.1.3).
@@ -282,17 +284,17 @@ impl<'a> ServerHello<'a> {
 
     fn read_extensions(&mut self, block: &'a [u8]) {
         let mut shape = Fnv::new();
-        for (kind, whole, body) in extensions(block) {
+        for (kind, body) in extensions(block) {
             // server_name and session_ticket come and go between full and abbreviated answers of one server.
             shape.write(kind.0);
-            self.read_extension(kind, whole, body);
+            self.read_extension(kind, body);
         }
         shape.write(self.version.0);
         shape.write(self.cipher_suite.0);
         self.shape = shape.0;
     }
 
-    fn read_extension(&mut self, kind: ExtensionType, whole: &'a [u8], body: &'a [u8]) {
+    fn read_extension(&mut self, kind: ExtensionType, body: &'a [u8]) {
         match kind {
             ExtensionType::SUPPORTED_VERSIONS => {
                 if let Some(version) = Reader::new(body).u16() {
@@ -307,8 +309,8 @@ impl<'a> ServerHello<'a> {
             ExtensionType::EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
             ExtensionType::ENCRYPT_THEN_MAC => self.encrypt_then_mac = true,
             ExtensionType::ALPN => {
-                if let Ok((_, TlsExtension::ALPN(protocols))) = tls_parser::parse_tls_server_hello_extension(whole) {
-                    self.alpn = protocols.first().copied();
+                if let Some(protocols) = Reader::new(body).vec16() {
+                    self.alpn = Reader::new(protocols).vec8();
                 }
             }
             _ => {}
@@ -317,28 +319,16 @@ impl<'a> ServerHello<'a> {
 }
 
 /// Suites as offered, GREASE left out.
-fn suite_list(bytes: &[u8]) -> Vec<CipherSuite> {
+fn suite_list(bytes: &[u8]) -> Suites {
     let (suites, _) = bytes.as_chunks();
-    let mut list = Vec::with_capacity(suites.len());
-    list.extend(
-        suites
-            .iter()
-            .map(|bytes| CipherSuite(u16::from_be_bytes(*bytes)))
-            .filter(|suite| !is_grease(suite.0)),
-    );
-    list
+    let suites = suites.iter().map(|bytes| CipherSuite(u16::from_be_bytes(*bytes)));
+    suites.filter(|suite| !is_grease(suite.0)).collect()
 }
 
-/// Walks an extension block as (type, type-length-body, body); ends at the first length that does not fit.
-pub(super) fn extensions(block: &[u8]) -> impl Iterator<Item = (ExtensionType, &[u8], &[u8])> {
+/// Walks an extension block as (type, body); ends at the first length that does not fit.
+pub(super) fn extensions(block: &[u8]) -> impl Iterator<Item = (ExtensionType, &[u8])> {
     let mut reader = Reader::new(block);
-    std::iter::from_fn(move || {
-        let start = reader.rest();
-        let kind = ExtensionType(reader.u16()?);
-        let body = reader.vec16()?;
-        let whole = start.get(..body.len() + 4)?;
-        Some((kind, whole, body))
-    })
+    std::iter::from_fn(move || Some((ExtensionType(reader.u16()?), reader.vec16()?)))
 }
 
 fn psk_identities(body: &[u8]) -> Vec<PskIdentity<'_>> {
@@ -585,7 +575,7 @@ pub(crate) mod tests {
         body.extend([6; 16]);
         let hello = ClientHello::parse_v2(&body).expect("readable");
         assert!(hello.v2_format);
-        assert_eq!(hello.cipher_suites, [CipherSuite(0x2f)]);
+        assert_eq!(hello.cipher_suites.as_slice(), [CipherSuite(0x2f)]);
         assert_eq!(hello.session_id, [0xaa, 0xbb]);
         assert_eq!(hello.random[..16], [0; 16]);
     }

@@ -94,7 +94,7 @@ impl KeyNames {
 
     fn learn_from(mut tickets: Vec<Ticket<'_>>) -> Self {
         // Sorted, tickets with the same first bytes stand side by side, however many bytes are compared.
-        tickets.sort_unstable_by_key(|(id, credential)| (credential.name.head, *id));
+        sort_by_head(&mut tickets);
         let is_certain = |class: Class| class.members >= 2 && !class.structured;
         let layouts = known_layouts(runs(&tickets, 16).filter(|(_, class)| is_certain(*class)));
         let short_names = runs(&tickets, 4).count();
@@ -134,6 +134,27 @@ impl KeyNames {
         }
         let place = u32::try_from(self.names.len()).ok().and_then(NonZeroU32::new);
         self.of.set(id.0, place);
+    }
+}
+
+/// Sorts tickets by their first bytes, and equal ones by number. Those of one key have the name in common and differ in the
+/// bytes behind it: both stand beside the reference while they are sorted, which looks at no credential but for twins.
+fn sort_by_head(tickets: &mut [Ticket<'_>]) {
+    let beside = |head: &[u8]| {
+        let (eights, _) = head.as_chunks();
+        let mut eights = eights.iter().map(|bytes| u64::from_be_bytes(*bytes));
+        [(); 3].map(|()| eights.next().unwrap_or(0))
+    };
+    let mut sorted: Vec<([u64; 3], Ticket<'_>)> = tickets
+        .iter()
+        .map(|ticket| (beside(&ticket.1.name.head), *ticket))
+        .collect();
+    sorted.sort_unstable_by(|(a, (id, one)), (b, (other_id, other))| {
+        let whole = || (&one.name.head, id).cmp(&(&other.name.head, other_id));
+        a.cmp(b).then_with(whole)
+    });
+    for (ticket, (_, sorted)) in tickets.iter_mut().zip(sorted) {
+        *ticket = sorted;
     }
 }
 

@@ -113,7 +113,7 @@ fn client_hello() -> ClientHello<'static> {
         version: ProtocolVersion::TLS_1_2,
         random: [1; 32],
         session_id: &[],
-        cipher_suites: vec![CipherSuite(0xc02f); 3],
+        cipher_suites: smallvec::smallvec![CipherSuite(0xc02f); 3],
         supported_versions: None,
         server_name: Some(b"a.test"),
         session_ticket: None,
@@ -130,7 +130,7 @@ fn client_hello() -> ClientHello<'static> {
 
 fn of_tls13() -> ClientHello<'static> {
     ClientHello {
-        supported_versions: Some(vec![ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2]),
+        supported_versions: Some(&[3, 4, 3, 3]),
         ..client_hello()
     }
 }
