@@ -438,7 +438,7 @@ fn long_values(connection: &Connection) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::session::tests::{endpoint, unseen, with_hello};
-    use crate::session::{Blindness, CredentialFingerprint, Issue, Mechanism};
+    use crate::session::{Blindness, CredentialFingerprint, Issue, Mechanism, Seen};
 
     use std::sync::Arc;
 
@@ -795,5 +795,27 @@ mod tests {
             connection_store.keep(id, unseen(1), &mut credential_store);
         }
         assert_eq!((connection_store.len(), connection_store.evicted_total()), (0, 2));
+    }
+
+    #[test]
+    fn memory_that_was_made_ready_is_taken_first_and_holds_nothing_of_before() {
+        let mut connection_store = ConnectionStore::new(usize::MAX);
+        let transport = || unseen(1).transport;
+        let room = || {
+            let mut room = OpenFacts::new(endpoint(8), endpoint(9), transport());
+            *room = with_hello(5, "old.test", 1);
+            room
+        };
+        connection_store.stock((0..=MAX_ROOMS).map(|_| room()));
+        assert_eq!(connection_store.rooms.len(), MAX_ROOMS);
+        let begun = connection_store.begin(endpoint(1), endpoint(2), transport());
+        assert_eq!(connection_store.rooms.len(), MAX_ROOMS - 1);
+        assert_eq!((begun.client, begun.server), (endpoint(1), endpoint(2)));
+        assert!(matches!(begun.hello, Seen::No) && begun.server_name().is_none());
+        connection_store.rooms.clear();
+        assert_eq!(
+            connection_store.begin(endpoint(3), endpoint(2), transport()).client,
+            endpoint(3)
+        );
     }
 }

@@ -414,6 +414,9 @@ impl Fingerprint {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
+    use tls_parser::TlsExtension;
+
     use super::*;
 
     /// A ClientHello message with the given session ID and extensions, for tests of every layer.
@@ -578,5 +581,53 @@ pub(crate) mod tests {
         assert_eq!(hello.cipher_suites.as_slice(), [CipherSuite(0x2f)]);
         assert_eq!(hello.session_id, [0xaa, 0xbb]);
         assert_eq!(hello.random[..16], [0; 16]);
+    }
+
+    /// What tls-parser makes of an extension of a ClientHello: host name, first protocol, whether TLS 1.3 is among the versions.
+    fn as_tls_parser_reads(kind: u16, body: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>, bool) {
+        let length = u16::try_from(body.len()).expect("short").to_be_bytes();
+        let whole = [&kind.to_be_bytes()[..], &length, body].concat();
+        match tls_parser::parse_tls_client_hello_extension(&whole) {
+            Ok((_, TlsExtension::SNI(names))) => {
+                let host = names.iter().find(|(kind, _)| kind.0 == 0);
+                (host.map(|(_, name)| name.to_vec()), None, false)
+            }
+            Ok((_, TlsExtension::ALPN(protocols))) => (None, protocols.first().map(|first| first.to_vec()), false),
+            Ok((_, TlsExtension::SupportedVersions(versions))) => {
+                let tls13 = |version: u16| !is_grease(version) && ProtocolVersion(version).is_tls13();
+                (None, None, versions.iter().any(|version| tls13(version.0)))
+            }
+            _ => (None, None, false),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn extensions_are_read_as_tls_parser_reads_them(
+            kind in prop::sample::select(vec![0_u16, 16, 43]),
+            entries in prop::collection::vec((0_u8..2, prop::collection::vec(any::<u8>(), 0..4)), 0..3),
+            change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+            cut in 0_usize..3,
+        ) {
+            let length = |bytes: &[u8]| u8::try_from(bytes.len()).expect("short");
+            let list: Vec<u8> = entries
+                .iter()
+                .flat_map(|(first, bytes)| match kind {
+                    0 => [&[*first, 0, length(bytes)][..], bytes].concat(),
+                    16 => [&[length(bytes)][..], bytes].concat(),
+                    _ => vec![3, 3 + first],
+                })
+                .collect();
+            let mut body = if kind == 43 { vec![length(&list)] } else { vec![0, length(&list)] };
+            body.extend(list);
+            if let Some((place, byte)) = change {
+                *place.get_mut(&mut body) = byte;
+            }
+            body.truncate(body.len() - cut.min(body.len()));
+            let message = client_hello(&[], &[(kind, body.clone())]);
+            let hello = ClientHello::parse(&message).expect("readable");
+            let read = (hello.server_name.map(<[u8]>::to_vec), hello.alpn.map(<[u8]>::to_vec), hello.offers_tls13());
+            prop_assert_eq!(read, as_tls_parser_reads(kind, &body));
+        }
     }
 }
