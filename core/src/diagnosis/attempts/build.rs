@@ -1,13 +1,14 @@
 //! The one pass that fills the attempt table from what the handshakes show ([`Shown`]): linear in connections and offers, by
 //! hash maps and counting sorts.
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
 
 use super::decided::void_contradicted;
 use super::ending::ClosedBy;
-use super::shown::{Given, Shown, ShownHandshake, ShownIssue, ShownOffer};
+use super::shown::{Given, GivenTickets, Shown, ShownHandshake, ShownIssue, ShownOffer};
 use super::{Attempts, Decision, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN};
 use crate::diagnosis::context::Gave;
 use crate::diagnosis::numbered::{Numbered, Numbering};
@@ -80,7 +81,7 @@ struct ClientState {
     /// Its latest handshakes of TLS 1.3 that may have given it something, with when they did and how many tickets.
     gave: Vec<(RowNumber, Timestamp)>,
     /// Tickets that reached it from then on, not counted yet.
-    coming: std::collections::VecDeque<(Timestamp, Option<u8>, bool)>,
+    coming: VecDeque<GivenTickets>,
     /// Some of the counts were concluded from sizes.
     guessed: bool,
     held: u32,
@@ -214,11 +215,10 @@ impl Builder<'_> {
         let state = self.states.get_mut(row.client as usize)?;
         row.held_read = !state.guessed;
         row.given = state.first_given.is_some_and(|first| first < row.time);
-        while let Some((_, count, guessed)) = state.coming.front().copied().filter(|(time, ..)| *time < row.time) {
-            state.coming.pop_front();
-            match count {
+        while let Some(tickets) = state.coming.pop_front_if(|tickets| tickets.at_hand < row.time) {
+            match tickets.count {
                 Some(count) => {
-                    state.guessed |= guessed;
+                    state.guessed |= tickets.guessed;
                     state.held = state.held.saturating_add(u32::from(count));
                     state.given_any |= count > 0;
                 }
@@ -448,9 +448,12 @@ impl Builder<'_> {
             state.first_given = Some(state.first_given.map_or(given.over, |first| first.min(given.over)));
         }
         let Some(tickets) = given.tickets else { return };
-        state
-            .coming
-            .push_back((tickets.at_hand, tickets.count, tickets.guessed));
+        // Most clients come once.
+        if state.coming.capacity() == 0 {
+            state.coming.reserve_exact(1);
+            state.gave.reserve_exact(1);
+        }
+        state.coming.push_back(tickets);
         if matches!(given.gave, Gave::Seen | Gave::Inferred | Gave::Unclear) {
             if state.gave.len() == MAX_OPEN {
                 state.gave.remove(0);
