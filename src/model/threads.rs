@@ -69,6 +69,20 @@ struct PiecesState<R> {
     done: HashMap<usize, R>,
     /// How many were taken.
     taken: usize,
+    /// A thread panicked over a piece: nobody need wait for it.
+    lost: bool,
+}
+
+/// Work on a piece, which a panic breaks off.
+struct Underway<'p, 'a, R>(&'p Pieces<'a, R>);
+
+impl<R> Drop for Underway<'_, '_, R> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().lost = true;
+            self.0.changed.notify_all();
+        }
+    }
 }
 
 impl<'a, R> Pieces<'a, R> {
@@ -84,13 +98,13 @@ impl<'a, R> Pieces<'a, R> {
                 next: 0,
                 done: HashMap::new(),
                 taken: 0,
+                lost: false,
             }),
             changed: Condvar::new(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, PiecesState<R>> {
-        // A thread that panicked says so when it is joined.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,7 +115,7 @@ impl<'a, R> Pieces<'a, R> {
     /// Works on pieces until somebody works on each.
     pub(super) fn help(&self) {
         let mut state = self.lock();
-        while state.next < self.count {
+        while state.next < self.count && !state.lost {
             if state.next >= state.taken + Self::AHEAD {
                 state = self.wait(state);
                 continue;
@@ -114,22 +128,28 @@ impl<'a, R> Pieces<'a, R> {
         let piece = state.next;
         state.next += 1;
         drop(state);
+        let underway = Underway(self);
         let result = (self.each)(piece);
+        drop(underway);
         let mut state = self.lock();
         state.done.insert(piece, result);
         self.changed.notify_all();
         state
     }
 
-    /// The results in the order of the pieces. Whoever asks works on pieces as well, rather than wait for one.
+    /// The results in the order of the pieces, up to one over which a thread panicked: it says so when it is joined. Whoever
+    /// asks works on pieces as well, rather than wait for one.
     pub(super) fn results(&self) -> impl Iterator<Item = R> {
-        (0..self.count).map(|piece| {
+        (0..self.count).map_while(|piece| {
             let mut state = self.lock();
             loop {
                 if let Some(result) = state.done.remove(&piece) {
                     state.taken = piece + 1;
                     self.changed.notify_all();
-                    return result;
+                    return Some(result);
+                }
+                if state.lost {
+                    return None;
                 }
                 state = if state.next < self.count {
                     self.work(state)
@@ -177,5 +197,16 @@ mod tests {
             assert!(pieces.lock().done.is_empty());
         }
         assert_eq!(Pieces::new(0, &each).results().count(), 0);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_piece_over_which_a_thread_panicked() {
+        let each = |piece: usize| assert_ne!(piece, 0, "the first one");
+        let pieces = Pieces::new(50, &each);
+        thread::scope(|scope| {
+            let helper = scope.spawn(|| pieces.help());
+            assert!(helper.join().is_err());
+            assert_eq!(pieces.results().count(), 0);
+        });
     }
 }
