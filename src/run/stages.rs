@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
 
 use super::keys::KeyLogs;
@@ -93,9 +93,12 @@ struct StageChannel<'a> {
 }
 
 impl StageChannel<'_> {
-    /// Waits while too many batches wait. A thread that is gone panicked, and says so when it is joined.
-    fn hand_over(&self, batch: StepBatch) {
-        let _ = self.give.send(batch);
+    /// Waits while too many batches wait, and says whether it did. A thread that is gone panicked, and says so when it is joined.
+    fn hand_over(&self, batch: StepBatch) -> bool {
+        match self.give.try_send(batch) {
+            Err(TrySendError::Full(batch)) => self.give.send(batch).is_ok(),
+            Ok(()) | Err(TrySendError::Disconnected(_)) => false,
+        }
     }
 
     fn feed(
@@ -121,7 +124,8 @@ impl StageChannel<'_> {
             front.push(packet);
             packets += 1;
             if front.is_full() {
-                self.hand_over(front.take(self.empty.try_recv().unwrap_or_default()));
+                let waited = self.hand_over(front.take(self.empty.try_recv().unwrap_or_default()));
+                front.make_room(waited);
             }
             if front.held() + self.held.load(Ordering::Relaxed) > self.room {
                 return StagesEnded::Alone(packets);

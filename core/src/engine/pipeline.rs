@@ -97,7 +97,9 @@ type Rest = [Vec<Piece<'static>>; 2];
 pub struct StepBatch {
     steps: Vec<TlsStep>,
     bytes: Vec<u8>,
-    /// Memory for the facts of the connections that begin with these steps: the back has more to do than the front.
+    /// The back has more to do than the front, which makes memory ready for it.
+    makes_room: bool,
+    /// That memory: for the facts of the connections that begin with these steps.
     rooms: Vec<OpenFacts>,
 }
 
@@ -156,7 +158,11 @@ impl TcpStage {
             lines: Lines {
                 table: FlowTable::new(limits.flows, opens),
                 numbers: Numbers::default(),
-                batch: StepBatch::default(),
+                // Until it shows who has more to do.
+                batch: StepBatch {
+                    makes_room: true,
+                    ..StepBatch::default()
+                },
                 held: 0,
             },
         }
@@ -217,6 +223,12 @@ impl TcpStage {
     /// Has something done to the engine once it has taken every packet so far, and before the next one.
     pub fn order(&mut self, order: Order) {
         self.lines.batch.steps.push(TlsStep::Order(order));
+    }
+
+    /// Up to the next batch the front makes memory ready for what the back keeps, or leaves that to it: whichever has less to
+    /// do. What comes out is the same.
+    pub const fn make_room(&mut self, make: bool) {
+        self.lines.batch.makes_room = make;
     }
 
     /// Whether a batch waits to be handed over.
@@ -295,7 +307,7 @@ fn hand_over(
             ends: flow.ends,
             at: flow.first,
         });
-        if matches!(piece, Piece::Data(bytes, _) if opens(bytes)) {
+        if batch.makes_room && matches!(piece, Piece::Data(bytes, _) if opens(bytes)) {
             let [client, server] = flow.ends;
             batch
                 .rooms
