@@ -181,14 +181,15 @@ impl<'a> ClientHello<'a> {
                     self.server_name = host_name(names);
                 }
             }
-            ExtensionType::ALPN => {
-                if let Some(protocols) = Reader::new(body).vec16() {
-                    self.alpn = Reader::new(protocols).vec8();
-                }
-            }
+            ExtensionType::ALPN => self.alpn = first_protocol(body).or(self.alpn),
             _ => {}
         }
     }
+}
+
+/// The first protocol that ALPN lists (RFC 7301 §3.1).
+fn first_protocol(body: &[u8]) -> Option<&[u8]> {
+    Reader::new(Reader::new(body).vec16()?).vec8()
 }
 
 /// The host name among the names of server_name (RFC 6066 §3).
@@ -308,11 +309,7 @@ impl<'a> ServerHello<'a> {
             ExtensionType::SESSION_TICKET => self.session_ticket = true,
             ExtensionType::EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
             ExtensionType::ENCRYPT_THEN_MAC => self.encrypt_then_mac = true,
-            ExtensionType::ALPN => {
-                if let Some(protocols) = Reader::new(body).vec16() {
-                    self.alpn = Reader::new(protocols).vec8();
-                }
-            }
+            ExtensionType::ALPN => self.alpn = first_protocol(body).or(self.alpn),
             _ => {}
         }
     }
