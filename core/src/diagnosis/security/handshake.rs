@@ -30,7 +30,7 @@ fn resumed_across_sni(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let mut shown = Witnesses::default();
     let mut passed_by = false;
     let asks = LazyCell::new(|| asks_for_certificate(ground));
-    // Whether names are equal was told when the credential was at hand.
+    // Whether the names differ was told when the table was filled.
     for (used, connection) in resumptions(ground).filter(|(used, _)| used.other_name) {
         let Some(credential) = ground.credential_store.get(used.credential) else {
             continue;
@@ -40,9 +40,6 @@ fn resumed_across_sni(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
         else {
             continue;
         };
-        if made.eq_ignore_ascii_case(now) {
-            continue;
-        }
         passed_by |= credential
             .client_certificate
             .is_some_and(|asked| asks.is_some_and(|asks| asks != asked));
@@ -225,9 +222,8 @@ finding! {
 fn no_ems_resumption(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let mut shown = Witnesses::default();
     let mut offered = 0_u64;
-    for (_, connection) in ground.resumed {
-        let old = !connection.is_tls13();
-        let (true, Some(answer), Some(hello)) = (old, connection.answer.yes(), connection.hello.yes()) else {
+    for (_, connection) in ground.resumed.iter().filter(|(_, it)| !it.is_tls13()) {
+        let (Some(answer), Some(hello)) = (connection.answer.yes(), connection.hello.yes()) else {
             continue;
         };
         if !answer.extended_master_secret {
