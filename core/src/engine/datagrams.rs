@@ -8,13 +8,14 @@
 mod dtls;
 mod quic;
 
+use std::collections::VecDeque;
+
 use super::TlsEvent;
 use super::connection::Context;
 use crate::datagram::Protocol;
 use crate::net::{At, Datagram, MacAddress, Notice, Notices, Path, Timestamp, Wrapping};
 use crate::session::ConnectionId;
 use crate::store::KeptConnection;
-use std::collections::VecDeque;
 
 use dtls::DtlsTable;
 use quic::QuicTable;
