@@ -21,7 +21,6 @@ pub(super) struct PcapFile {
     link: LinkType,
     /// Longest frame that is believed.
     limit: u32,
-    ready: Option<PcapRecord>,
     last_seconds: Option<u32>,
 }
 
@@ -70,12 +69,11 @@ impl PcapFile {
             layout,
             link: LinkType(u16::from_le_bytes([link_low, link_high])),
             limit: header.snaplen.clamp(USUAL_LIMIT, MAX_PACKET),
-            ready: None,
             last_seconds: None,
         })
     }
 
-    /// Makes the next whole record stand at the start of the buffer.
+    /// Makes the next whole record stand at the start of the buffer, where it stays until it is taken.
     #[inline]
     fn locate(&mut self) -> Option<PcapRecord> {
         while !self.input.over {
@@ -172,10 +170,7 @@ impl PcapFile {
 impl Source for PcapFile {
     #[inline]
     fn next(&mut self) -> Option<Packet<'_>> {
-        let record = match self.ready.take() {
-            Some(record) => record,
-            None => self.locate()?,
-        };
+        let record = self.locate()?;
         let time = self.layout.time(record);
         let captured = record.captured as usize;
         let frame = self.input.count(time, captured, record.original);
@@ -190,10 +185,8 @@ impl Source for PcapFile {
     }
 
     fn peek(&mut self) -> Option<Timestamp> {
-        if self.ready.is_none() {
-            self.ready = self.locate();
-        }
-        self.ready.map(|record| self.layout.time(record))
+        let record = self.locate()?;
+        Some(self.layout.time(record))
     }
 
     fn capture(&self) -> &Capture {
@@ -306,23 +299,27 @@ impl Layout {
         let ([seconds, fraction, captured, original], _) = data.first_chunk::<SHORTEST_HEADER>()?.as_chunks() else {
             return None;
         };
-        let number = |bytes: [u8; 4]| {
-            if self.big_endian {
-                u32::from_be_bytes(bytes)
-            } else {
-                u32::from_le_bytes(bytes)
-            }
+        let record = PcapRecord {
+            seconds: u32::from_le_bytes(*seconds),
+            fraction: u32::from_le_bytes(*fraction),
+            captured: u32::from_le_bytes(*captured),
+            original: u32::from_le_bytes(*original),
         };
-        Some(self.ordered(PcapRecord {
-            seconds: number(*seconds),
-            fraction: number(*fraction),
-            captured: number(*captured),
-            original: number(*original),
-        }))
+        let is_usual = !self.big_endian && self.lengths == Lengths::CapturedFirst;
+        Some(if is_usual { record } else { self.as_written(record) })
     }
 
-    #[inline]
-    fn ordered(self, record: PcapRecord) -> PcapRecord {
+    /// The numbers of a header that were read as nearly every file has them.
+    #[cold]
+    fn as_written(self, mut record: PcapRecord) -> PcapRecord {
+        if self.big_endian {
+            record = PcapRecord {
+                seconds: record.seconds.swap_bytes(),
+                fraction: record.fraction.swap_bytes(),
+                captured: record.captured.swap_bytes(),
+                original: record.original.swap_bytes(),
+            };
+        }
         let swap = match self.lengths {
             Lengths::CapturedFirst => false,
             Lengths::OriginalFirst => true,

@@ -23,7 +23,7 @@ use quic::QuicTable;
 /// The parts of the engine that a connection over UDP needs, and what it tells the engine.
 pub(super) struct DatagramEngine<'a> {
     /// Credentials, finished connections, secrets.
-    pub(super) context: Context<'a>,
+    pub(super) context: &'a mut Context,
     /// What is skipped.
     pub(super) notices: &'a mut Notices,
     /// What happens, where anybody asks.
@@ -42,7 +42,7 @@ impl DatagramEngine<'_> {
         }
         self.context
             .connection_store
-            .keep(id, connection, self.context.credential_store);
+            .keep(id, connection, &mut self.context.credential_store);
         if let Some(events) = &mut self.events {
             events.push_back(TlsEvent::Closed(id));
         }

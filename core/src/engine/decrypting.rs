@@ -102,11 +102,11 @@ impl Unsealer {
         event: &RecordEvent<'_>,
         place: StreamPlace,
         open: &mut HandshakeTracker,
-        context: &mut Context<'_>,
+        context: &mut Context,
     ) -> bool {
         match event {
             RecordEvent::Message(message) => {
-                self.keys.message(speaker(direction), message, context.secrets);
+                self.keys.message(speaker(direction), message, &mut context.secrets);
                 if matches!(
                     message,
                     Message::ClientHello(_) | Message::ServerHello(_) | Message::ClientKeyExchange(_)
@@ -131,8 +131,8 @@ impl Unsealer {
     }
 
     /// Looks for the keys, and deals with what waited for them once that is decided.
-    fn prepare(&mut self, open: &mut HandshakeTracker, context: &mut Context<'_>) -> Readiness {
-        let readiness = self.keys.prepare(context.secrets);
+    fn prepare(&mut self, open: &mut HandshakeTracker, context: &mut Context) -> Readiness {
+        let readiness = self.keys.prepare(&mut context.secrets);
         if readiness != Readiness::Waiting && !self.waiting.is_empty() {
             self.release(open, context);
         }
@@ -140,14 +140,14 @@ impl Unsealer {
     }
 
     /// No more keys will come for this connection: what waits goes on as it is.
-    pub(super) fn finish(&mut self, open: &mut HandshakeTracker, context: &mut Context<'_>) {
+    pub(super) fn finish(&mut self, open: &mut HandshakeTracker, context: &mut Context) {
         self.keys.give_up();
         self.prepare(open, context);
         self.release(open, context);
     }
 
-    fn release(&mut self, open: &mut HandshakeTracker, context: &mut Context<'_>) {
-        *context.held = context.held.saturating_sub(std::mem::take(&mut self.held));
+    fn release(&mut self, open: &mut HandshakeTracker, context: &mut Context) {
+        context.held = context.held.saturating_sub(std::mem::take(&mut self.held));
         for item in std::mem::take(&mut self.waiting) {
             match item {
                 AwaitingKeys::Lost(direction, bytes) => self.keys.lose(speaker(direction), bytes),
@@ -177,11 +177,11 @@ impl Unsealer {
         record: &Sealed<'_>,
         place: StreamPlace,
         open: &mut HandshakeTracker,
-        context: &mut Context<'_>,
+        context: &mut Context,
     ) {
         let cost = record.body.len() + size_of::<AwaitingKeys>();
         self.held += cost;
-        *context.held += cost;
+        context.held += cost;
         self.waiting.push_back(AwaitingKeys::Record {
             direction,
             content_type: record.content_type,
@@ -190,7 +190,7 @@ impl Unsealer {
             body: record.body.into(),
             place,
         });
-        if self.held > HELD || self.waiting.len() > HELD_RECORDS || *context.held > context.held_most {
+        if self.held > HELD || self.waiting.len() > HELD_RECORDS || context.held > context.held_most {
             self.finish(open, context);
         }
     }
@@ -201,28 +201,28 @@ impl Unsealer {
         record: &Sealed<'_>,
         place: StreamPlace,
         open: &mut HandshakeTracker,
-        context: &mut Context<'_>,
+        context: &mut Context,
     ) {
-        let content = self.keys.open(speaker(direction), record, context.secrets);
+        let content = self.keys.open(speaker(direction), record, &mut context.secrets);
         if content == Content::Closed {
             open.event(
                 side(direction),
                 RecordEvent::Protected(*record),
                 place,
-                context.credential_store,
-                context.interner,
+                &mut context.credential_store,
+                &mut context.interner,
             );
             return;
         }
         open.opened(side(direction), record, content, place);
         if content == Content::Handshake {
-            while let Some(message) = self.keys.next_message(speaker(direction), context.secrets) {
+            while let Some(message) = self.keys.next_message(speaker(direction), &mut context.secrets) {
                 open.inner(
                     side(direction),
                     &message,
                     (place.at, place.offset),
-                    context.credential_store,
-                    context.interner,
+                    &mut context.credential_store,
+                    &mut context.interner,
                 );
             }
         }

@@ -8,20 +8,20 @@ impl Engine {
     /// Finished TLS connections.
     #[must_use]
     pub const fn connection_store(&self) -> &ConnectionStore {
-        &self.connection_store
+        &self.context.connection_store
     }
 
     /// Every credential.
     #[must_use]
     pub const fn credential_store(&self) -> &CredentialStore {
-        &self.credential_store
+        &self.context.credential_store
     }
 
     /// What was found, to be told under other names once the run is over.
     pub const fn facts_mut(&mut self) -> Facts<'_> {
         Facts {
-            connection_store: &mut self.connection_store,
-            credential_store: &mut self.credential_store,
+            connection_store: &mut self.context.connection_store,
+            credential_store: &mut self.context.credential_store,
             neighbours: self.neighbours.as_mut_slice(),
         }
     }
@@ -46,7 +46,7 @@ impl Engine {
     /// Bytes that open connections hold back: segments out of order, unfinished messages, the search for TLS.
     #[must_use]
     pub const fn buffered(&self) -> usize {
-        self.buffered
+        self.context.buffered
     }
 
     /// Address facts.

@@ -15,12 +15,12 @@ mod shard;
 use std::collections::VecDeque;
 
 use crate::datagram::Gate;
-use crate::decrypt::{KeyLogReader, Secrets};
+use crate::decrypt::KeyLogReader;
 use crate::diagnosis::outcome;
 use crate::net::{At, Decoded, FrameDecoder, Neighbour, Notice, Notices, Packet, Segment, Timestamp, unanalysed};
 use crate::session::{Completed, Connection, ConnectionId, Drops};
-use crate::store::{ConnectionStore, CredentialStore, Interner, settle_session_ids};
-use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Why};
+use crate::store::{ConnectionStore, CredentialStore, settle_session_ids};
+use crate::tcp::{Direction, Finished, Flow, FlowId, FlowTable, Piece, Why};
 
 use crate::tls::search::opens;
 
@@ -72,14 +72,7 @@ const MAX_STRAYS: usize = 1 << 16;
 pub struct Engine {
     decoder: FrameDecoder,
     table: FlowTable<ConnectionState>,
-    credential_store: CredentialStore,
-    interner: Interner,
-    connection_store: ConnectionStore,
-    secrets: Secrets,
-    /// Bytes held back for secrets that may come.
-    held: usize,
-    /// Bytes that open connections hold back in all.
-    buffered: usize,
+    context: Context,
     buffered_limit: usize,
     notices: Notices,
     neighbours: Vec<NeighbourSeen>,
@@ -87,8 +80,6 @@ pub struct Engine {
     datagrams: Datagrams,
     other_connections: u64,
     last: Option<Timestamp>,
-    /// What is found here will be joined with what other runs found.
-    joinable: bool,
     /// Connections without TLS that other runs may know better.
     strays: Vec<Connection>,
     limits: Limits,
@@ -118,12 +109,7 @@ impl Engine {
         Self {
             decoder: FrameDecoder::new(),
             table: FlowTable::new(limits.flows, opens),
-            credential_store: CredentialStore::default(),
-            interner: Interner::default(),
-            connection_store: ConnectionStore::new(limits.kept_bytes),
-            secrets: Secrets::of(limits.key_randoms),
-            held: 0,
-            buffered: 0,
+            context: Context::new(&limits),
             buffered_limit: limits.buffered_bytes,
             notices: Notices::default(),
             neighbours: Vec::new(),
@@ -131,7 +117,6 @@ impl Engine {
             datagrams: Datagrams::new(limits.datagrams),
             other_connections: 0,
             last: None,
-            joinable: false,
             strays: Vec::new(),
             limits,
             events: None,
@@ -144,7 +129,7 @@ impl Engine {
     /// What is found will be joined with what other runs found, as a [`Shard`]: more is kept of connections, and nothing
     /// is joined here.
     pub const fn keep_joinable(&mut self) {
-        self.joinable = true;
+        self.context.joinable = true;
     }
 
     /// From now on [`Engine::poll`] tells what happens.
@@ -170,19 +155,8 @@ impl Engine {
                 if segment.cut > 0 {
                     self.notices.add(Notice::PacketCutBySnaplen, Some(at.frame));
                 }
-                let mut context = Context {
-                    credential_store: &mut self.credential_store,
-                    interner: &mut self.interner,
-                    connection_store: &mut self.connection_store,
-                    secrets: &mut self.secrets,
-                    held: &mut self.held,
-                    held_most: self.limits.held_for_keys,
-                    buffered: &mut self.buffered,
-                    joinable: self.joinable,
-                    acknowledged: None,
-                };
-                let taken = take(&mut self.table, segment, at, &mut context);
-                if self.joinable && taken.is_none() {
+                let taken = take(&mut self.table, segment, at, &mut self.context);
+                if self.context.joinable && taken.is_none() {
                     keep_end(&mut self.strays, &mut self.table, segment, at);
                 }
                 if self.events.is_some()
@@ -194,17 +168,7 @@ impl Engine {
             Decoded::Datagram(datagram) => {
                 if let Some(protocol) = self.gate.admit(datagram) {
                     let mut run = DatagramEngine {
-                        context: Context {
-                            credential_store: &mut self.credential_store,
-                            interner: &mut self.interner,
-                            connection_store: &mut self.connection_store,
-                            secrets: &mut self.secrets,
-                            held: &mut self.held,
-                            held_most: self.limits.held_for_keys,
-                            buffered: &mut self.buffered,
-                            joinable: self.joinable,
-                            acknowledged: None,
-                        },
+                        context: &mut self.context,
                         notices: &mut self.notices,
                         events: self.events.as_mut(),
                         last: self.last,
@@ -219,7 +183,7 @@ impl Engine {
             &Decoded::Unsupported(notice, number) => self.notices.add_unsupported(notice, number, Some(at.frame)),
             Decoded::Other => {}
         }
-        while self.buffered > self.buffered_limit && self.free_buffers() {}
+        while self.context.buffered > self.buffered_limit && self.free_buffers() {}
     }
 
     /// Time passes without packets (live use): `now` is a time up to which every packet has been pushed.
@@ -232,8 +196,9 @@ impl Engine {
         self.expire();
         self.with_datagrams(|datagrams, run| datagrams.advance(now, run));
         let oldest = Timestamp::from_nanos(now.nanos().saturating_sub(self.limits.kept_for));
-        self.connection_store
-            .evict_before(oldest, EVICTED_AT_ONCE, &mut self.credential_store);
+        self.context
+            .connection_store
+            .evict_before(oldest, EVICTED_AT_ONCE, &mut self.context.credential_store);
     }
 
     /// The capturing side says that it lost so many packets in all by now.
@@ -269,8 +234,11 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Self {
         let mut snapshot = Self {
-            connection_store: self.connection_store.clone(),
-            credential_store: self.credential_store.clone(),
+            context: Context {
+                connection_store: self.context.connection_store.clone(),
+                credential_store: self.context.credential_store.clone(),
+                ..Context::new(&self.limits)
+            },
             notices: self.notices.clone(),
             neighbours: self.neighbours.clone(),
             other_connections: self.other_connections,
@@ -298,11 +266,11 @@ impl Engine {
         let Some(flow) = self.table.flow_mut(flow_id) else {
             return;
         };
-        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.credential_store) {
+        if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.context.credential_store) {
             return;
         }
         let (mut copy, last) = (ended_here(flow), self.last);
-        let told = connection::finish(&mut copy, last, &mut self.context());
+        let told = connection::finish(&mut copy, last, &mut self.context);
         let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
         // A connection that ended in the middle of what is still to come in order has its say when it is buried.
         let Some((id, connection)) = told.filter(|(_, connection)| decided(connection.completed)) else {
@@ -311,7 +279,7 @@ impl Engine {
         if let Some(flow) = self.table.flow_mut(flow_id) {
             flow.data.tell();
         }
-        self.connection_store.keep_open(id, connection);
+        self.context.connection_store.keep_open(id, connection);
         if let Some(events) = &mut self.events {
             events.push_back(TlsEvent::Handshake(id));
         }
@@ -319,12 +287,12 @@ impl Engine {
 
     /// Takes the next bytes of a key log.
     pub fn read_keys(&mut self, log: &mut KeyLogReader, bytes: &[u8]) {
-        log.push(bytes, &mut self.secrets);
+        log.push(bytes, &mut self.context.secrets);
     }
 
     /// A key log is over; gives how many of its lines were malformed, which are then counted.
     pub fn end_keys(&mut self, log: &mut KeyLogReader) -> u64 {
-        log.finish(&mut self.secrets);
+        log.finish(&mut self.context.secrets);
         let malformed = log.malformed();
         if malformed > 0 {
             self.notices.add_many(Notice::KeyLogLineMalformed, malformed, None);
@@ -334,7 +302,7 @@ impl Engine {
 
     /// More secrets may come while packets do: records of connections without keys are then held back for a while.
     pub const fn expect_keys(&mut self) {
-        self.secrets.grow();
+        self.context.secrets.grow();
     }
 
     /// Ends every open connection: the input is over.
@@ -344,7 +312,7 @@ impl Engine {
         }
         self.with_datagrams(Datagrams::finish);
         // Another run may have the other leg, or the client's next hello: then that is done when all runs are joined.
-        if !self.joinable {
+        if !self.context.joinable {
             self.join_legs();
             self.settle_session_ids();
         }
@@ -355,9 +323,9 @@ impl Engine {
 
     /// Decides anew what was unclear until later hellos of the same client showed what it does with session IDs.
     fn settle_session_ids(&mut self) {
-        let changed = settle_session_ids(&mut self.connection_store, &mut self.credential_store);
+        let changed = settle_session_ids(&mut self.context.connection_store, &mut self.context.credential_store);
         for id in &changed {
-            if let Some(connection) = self.connection_store.get_mut(*id) {
+            if let Some(connection) = self.context.connection_store.get_mut(*id) {
                 connection.outcome = outcome::decide(connection);
             }
         }
@@ -371,7 +339,7 @@ impl Engine {
     }
 
     fn join_legs(&mut self) {
-        let joined = proxied::join(&mut self.connection_store, &mut self.credential_store);
+        let joined = proxied::join(&mut self.context.connection_store, &mut self.context.credential_store);
         for (notice, count, first) in [
             (Notice::LegJoined, joined.legs, None),
             (Notice::ConnectionRepeated, joined.copies, joined.first_copy),
@@ -384,15 +352,16 @@ impl Engine {
 
     /// Keys that opened nothing, by why.
     fn count_keys(&mut self) {
-        let (unclaimed, dropped) = self.secrets.unclaimed();
+        let (unclaimed, dropped) = self.context.secrets.unclaimed();
         let hellos = || {
-            self.connection_store
+            self.context
+                .connection_store
                 .iter()
                 .filter_map(|(_, connection)| connection.hello.yes())
         };
         let late = if unclaimed > 0 {
             hellos()
-                .filter(|hello| self.secrets.came_too_late(&hello.random))
+                .filter(|hello| self.context.secrets.came_too_late(&hello.random))
                 .count() as u64
         } else {
             0
@@ -413,17 +382,7 @@ impl Engine {
         let mut datagrams = std::mem::take(&mut self.datagrams);
         let last = self.last;
         let mut run = DatagramEngine {
-            context: Context {
-                credential_store: &mut self.credential_store,
-                interner: &mut self.interner,
-                connection_store: &mut self.connection_store,
-                secrets: &mut self.secrets,
-                held: &mut self.held,
-                held_most: self.limits.held_for_keys,
-                buffered: &mut self.buffered,
-                joinable: self.joinable,
-                acknowledged: None,
-            },
+            context: &mut self.context,
             notices: &mut self.notices,
             events: self.events.as_mut(),
             last,
@@ -441,20 +400,6 @@ impl Engine {
         self.with_datagrams(|datagrams, run| datagrams.push(protocol, &datagram, at, run));
     }
 
-    fn context(&mut self) -> Context<'_> {
-        Context {
-            credential_store: &mut self.credential_store,
-            interner: &mut self.interner,
-            connection_store: &mut self.connection_store,
-            secrets: &mut self.secrets,
-            held: &mut self.held,
-            joinable: self.joinable,
-            held_most: self.limits.held_for_keys,
-            buffered: &mut self.buffered,
-            acknowledged: None,
-        }
-    }
-
     /// A connection is over: what it still holds back comes, and then it is kept.
     #[inline(never)]
     fn finish_flow(&mut self, mut finished: Finished<ConnectionState>) {
@@ -463,19 +408,22 @@ impl Engine {
         flow.settle_beginnings();
         for _ in Direction::BOTH {
             flow.half_mut(direction).assembler.flush();
-            direction = deliver_waiting(flow, direction, &mut self.context()).opposite();
+            direction = deliver_waiting(flow, direction, &mut self.context).opposite();
         }
         self.bury(finished);
     }
 
     /// Keeps a connection that is over, of which every piece was delivered.
     fn bury(&mut self, mut finished: Finished<ConnectionState>) {
-        self.buffered = self.buffered.saturating_sub(finished.flow.data.buffered as usize);
+        self.context.buffered = self
+            .context
+            .buffered
+            .saturating_sub(finished.flow.data.buffered as usize);
         let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
-        let connection = connection::finish(&mut finished, last, &mut self.context());
-        if connection.is_none() && self.joinable && self.strays.len() < MAX_STRAYS {
+        let connection = connection::finish(&mut finished, last, &mut self.context);
+        if connection.is_none() && self.context.joinable && self.strays.len() < MAX_STRAYS {
             self.strays
-                .extend(connection::unclassified(&finished.flow, &mut self.interner));
+                .extend(connection::unclassified(&finished.flow, &mut self.context.interner));
         }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
@@ -484,14 +432,16 @@ impl Engine {
                 self.notices
                     .add_many(Notice::CredentialsNotKept, u64::from(connection.not_kept), first);
             }
-            self.connection_store.keep(id, connection, &mut self.credential_store);
+            self.context
+                .connection_store
+                .keep(id, connection, &mut self.context.credential_store);
             if let Some(events) = &mut self.events {
                 events.push_back(TlsEvent::Closed(id));
             }
         } else {
             self.other_connections += 1;
             if let Some(id) = id {
-                self.connection_store.void(id);
+                self.context.connection_store.void(id);
             }
         }
         self.table.recycle(finished);
@@ -557,17 +507,21 @@ fn take(
     table: &mut FlowTable<ConnectionState>,
     segment: &Segment<'_>,
     at: At,
-    context: &mut Context<'_>,
+    context: &mut Context,
 ) -> Option<FlowId> {
-    let (id, mut direction) = table.route(segment, at)?;
-    let flow = table.flow_mut(id)?;
-    let assembler = &mut flow.half_mut(direction).assembler;
-    if let Some(piece) = assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
-        context.acknowledged = flow.acknowledges(direction, segment);
-        direction = connection::deliver(flow, direction, &piece, context);
-        context.acknowledged = None;
-    } else if !segment.payload.is_empty() {
-        connection::account(flow, context.buffered);
+    let routed = table.route(segment, at)?;
+    let flow = table.flow_mut(routed.flow)?;
+    let mut direction = routed.direction;
+    match flow.put_in_order(routed, segment, at) {
+        // Most bytes of most connections need no more.
+        Some(Piece::Data(bytes, _)) if flow.data.step_over(direction, bytes.len()) => {}
+        Some(piece) => {
+            context.acknowledged = flow.acknowledges(direction, segment);
+            direction = connection::deliver(flow, direction, &piece, context);
+            context.acknowledged = None;
+        }
+        None if segment.payload.is_empty() => {}
+        None => connection::account(flow, &mut context.buffered),
     }
     // An acknowledgement may release what the other direction holds back.
     if flow.halves.iter().any(|half| half.assembler.is_waiting()) {
@@ -575,7 +529,7 @@ fn take(
             direction = deliver_waiting(flow, direction, context).opposite();
         }
     }
-    Some(id)
+    Some(routed.flow)
 }
 
 /// The end of a connection of which nothing else was seen may be that of one that another run saw.
@@ -596,14 +550,14 @@ fn ended_here(flow: &Flow<ConnectionState>) -> Finished<ConnectionState> {
 }
 
 /// Delivers what one direction has released. Gives that direction as it is called afterwards.
-fn deliver_waiting(flow: &mut Flow<ConnectionState>, mut direction: Direction, context: &mut Context<'_>) -> Direction {
+fn deliver_waiting(flow: &mut Flow<ConnectionState>, mut direction: Direction, context: &mut Context) -> Direction {
     let mut released = false;
     while let Some(piece) = flow.half_mut(direction).assembler.pop() {
         direction = connection::deliver(flow, direction, &piece, context);
         released = true;
     }
     if released {
-        connection::account(flow, context.buffered);
+        connection::account(flow, &mut context.buffered);
     }
     direction
 }

@@ -248,13 +248,15 @@ impl Lines {
     /// Kept apart: inlined, the segment would be copied about on the stack.
     #[inline(never)]
     fn take_segment(&mut self, segment: &Segment<'_>, at: At) {
-        let Some((id, direction)) = self.table.route(segment, at) else {
+        let Some(routed) = self.table.route(segment, at) else {
             return;
         };
-        let Some(flow) = self.table.flow_mut(id) else { return };
-        let assembler = &mut flow.half_mut(direction).assembler;
+        let Some(flow) = self.table.flow_mut(routed.flow) else {
+            return;
+        };
+        let direction = routed.direction;
         let mut changed = false;
-        match assembler.push(segment.data_seq(), segment.payload, segment.cut, at) {
+        match flow.put_in_order(routed, segment, at) {
             Some(piece) => {
                 let place = (direction, flow.acknowledges(direction, segment));
                 hand_over(flow, place, &piece, &mut self.numbers, &mut self.batch);
@@ -362,9 +364,10 @@ impl Shadow {
 
     fn deliver(&mut self, direction: Direction, piece: &Piece<'_>, acknowledged: Option<i32>, engine: &mut Engine) {
         let before = self.turn(direction);
-        let mut context = engine.context();
+        let context = &mut engine.context;
         context.acknowledged = acknowledged;
-        let after = connection::deliver(&mut self.flow, before, piece, &mut context);
+        let after = connection::deliver(&mut self.flow, before, piece, context);
+        context.acknowledged = None;
         self.swapped ^= before != after;
     }
 }
@@ -382,7 +385,7 @@ impl TlsStage {
     /// Takes what a batch says and gives back its memory.
     #[must_use]
     pub fn take(&mut self, mut batch: StepBatch) -> StepBatch {
-        self.engine.connection_store.stock(batch.rooms.drain(..));
+        self.engine.context.connection_store.stock(batch.rooms.drain(..));
         let mut bytes = batch.bytes.as_slice();
         for step in batch.steps.drain(..) {
             self.step(step, &mut bytes);
@@ -394,7 +397,7 @@ impl TlsStage {
     /// Bytes that connections hold back here.
     #[must_use]
     pub const fn buffered(&self) -> usize {
-        self.engine.buffered
+        self.engine.context.buffered
     }
 
     /// Both stages as one again; every batch of the front must have been taken.
@@ -403,7 +406,7 @@ impl TlsStage {
         let (decoder, gate, last) = (front.decoder, front.gate, front.last);
         let table = front.lines.table.map(|flow| {
             let mut shadow = self.unite(flow);
-            connection::account(&mut shadow.flow, &mut self.engine.buffered);
+            connection::account(&mut shadow.flow, &mut self.engine.context.buffered);
             shadow.flow
         });
         Engine {

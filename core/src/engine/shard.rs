@@ -49,7 +49,7 @@ impl Shard {
     /// Of a finished run that was told to keep what this takes ([`Engine::keep_joinable`]).
     #[must_use]
     pub fn of(engine: &Engine, captures: Vec<Capture>) -> Self {
-        let connections = engine.connection_store.iter();
+        let connections = engine.context.connection_store.iter();
         Self {
             captures,
             notices: engine.notices.clone(),
@@ -57,15 +57,17 @@ impl Shard {
             other_connections: engine.other_connections,
             last: engine.last,
             connections: connections
-                .map(|(id, connection)| PartialConnection::of(id, connection, &engine.credential_store))
+                .map(|(id, connection)| PartialConnection::of(id, connection, &engine.context.credential_store))
                 .collect(),
             strays: engine.strays.clone(),
             evicted: engine
+                .context
                 .connection_store
                 .evicted()
                 .map(|(service, evicted)| (Some(service.clone()), *evicted))
                 .chain(
-                    Some((None, *engine.connection_store.evicted_elsewhere())).filter(|(_, counts)| counts.total() > 0),
+                    Some((None, *engine.context.connection_store.evicted_elsewhere()))
+                        .filter(|(_, counts)| counts.total() > 0),
                 )
                 .collect(),
         }
@@ -96,7 +98,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
         engine.other_connections = engine.other_connections.saturating_add(shard.other_connections);
         engine.last = engine.last.max(shard.last);
         for (service, evicted) in shard.evicted {
-            engine.connection_store.add_evicted(service, &evicted);
+            engine.context.connection_store.add_evicted(service, &evicted);
         }
         let part = |sighting, tls| Part {
             shards: vec![number],
@@ -193,14 +195,19 @@ impl Engine {
             let quiet = self.last.map_or(0, |last| last.since(connection.transport.ended));
             grow_quiet(connection, quiet);
         }
-        let ids: Vec<ConnectionId> = sightings.iter().map(|_| self.connection_store.reserve()).collect();
+        let ids: Vec<ConnectionId> = sightings
+            .iter()
+            .map(|_| self.context.connection_store.reserve())
+            .collect();
         let Some(first) = ids.first() else { return };
-        let connections = replay(sightings, *first, &mut self.credential_store);
+        let connections = replay(sightings, *first, &mut self.context.credential_store);
         for (id, mut connection) in ids.into_iter().zip(connections) {
             connection.outcome = outcome::decide(&connection);
             connection.edges = None;
             connection.shrink();
-            self.connection_store.keep(id, *connection, &mut self.credential_store);
+            self.context
+                .connection_store
+                .keep(id, *connection, &mut self.context.credential_store);
         }
         self.join_legs();
         self.settle_session_ids();

@@ -146,6 +146,12 @@ impl Assembler {
         None
     }
 
+    /// So many bytes came at [`Assembler::next_in_order`].
+    #[inline]
+    pub(super) const fn pass(&mut self, bytes: usize) {
+        self.next += bytes as u64;
+    }
+
     /// The other side acknowledged everything before `ack`.
     pub fn acknowledge(&mut self, ack: SeqNumber) {
         if self.anchor.is_some() {

@@ -1,10 +1,14 @@
 //! One TCP connection: what its headers tell, side by side.
 
+use std::borrow::Cow;
+
 use crate::net::{At, Endpoint, Segment, SeqNumber, Wrapping};
 
+use super::assembler::Piece;
 use super::half::Half;
 use super::reset::{Reset, ResetForm};
 use super::spans::Spans;
+use super::table::Routed;
 
 #[cfg(feature = "serde")]
 use {
@@ -335,6 +339,17 @@ impl<T> Flow<T> {
         self.touched = true;
         self.note_span(at);
         Some(!copied)
+    }
+
+    /// Puts the payload of a segment in order whose headers were taken. Data in order comes straight back.
+    #[inline]
+    pub fn put_in_order<'a>(&mut self, routed: Routed, segment: &Segment<'a>, at: At) -> Option<Piece<'a>> {
+        let assembler = &mut self.half_mut(routed.direction).assembler;
+        if routed.in_order {
+            assembler.pass(segment.payload.len());
+            return (!segment.payload.is_empty()).then_some(Piece::Data(Cow::Borrowed(segment.payload), at));
+        }
+        assembler.push(segment.data_seq(), segment.payload, segment.cut, at)
     }
 
     /// Takes the headers of a segment. `false` when it is a copy of one that was taken before.

@@ -29,4 +29,4 @@ pub use per_side::PerSide;
 pub use reset::{Reset, ResetForm};
 pub use spans::Spans;
 pub use syn::SynOptions;
-pub use table::{Finished, FlowId, FlowTable, Opening, Why};
+pub use table::{Finished, FlowId, FlowTable, Opening, Routed, Why};

@@ -32,6 +32,17 @@ const SPARE: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FlowId(u32);
 
+/// Where a segment belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Routed {
+    /// Its connection.
+    pub flow: FlowId,
+    /// Its direction, as TCP tells it.
+    pub direction: Direction,
+    /// All of it was captured, and it goes on where its side stands: nothing of that side waits.
+    pub in_order: bool,
+}
+
 /// A connection taken off the table.
 #[derive(Debug)]
 pub struct Finished<T> {
@@ -125,13 +136,17 @@ impl<T: Default> FlowTable<T> {
     /// Finds or opens the connection of a segment and lets it take the headers. `None` for a segment that opens
     /// nothing (an acknowledgement, FIN or RST of an unknown connection), for copies of a packet, and for a bare SYN that
     /// opens a connection: nothing of it is to be delivered. [`FlowTable::advance`] to its time comes first.
-    pub fn route(&mut self, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
+    pub fn route(&mut self, segment: &Segment<'_>, at: At) -> Option<Routed> {
         let (key, from_low) = FlowKey::of(segment.source, segment.destination);
         let known = self.lookup_again(&key);
         if let Some(id) = known
             && let Some((direction, is_new)) = self.follow(id, from_low, segment, at)
         {
-            return is_new.then_some((FlowId(id), direction));
+            return is_new.then_some(Routed {
+                flow: FlowId(id),
+                direction,
+                in_order: true,
+            });
         }
         if let Some((id, direction)) = self.answered_elsewhere(&key, known, from_low, segment) {
             return self.take(id, direction, segment, at);
@@ -167,7 +182,7 @@ impl<T: Default> FlowTable<T> {
     }
 
     /// Lets a connection take the headers of one of its segments.
-    fn take(&mut self, id: u32, direction: Direction, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
+    fn take(&mut self, id: u32, direction: Direction, segment: &Segment<'_>, at: At) -> Option<Routed> {
         let flow = self.slots.get_mut(id as usize)?.as_mut()?.flow_mut()?;
         if segment.flags.syn() && segment.flags.ack() {
             let client = (pack(segment.destination.ip), segment.destination.port, segment.ack.0);
@@ -180,7 +195,11 @@ impl<T: Default> FlowTable<T> {
             flow.closing = true;
             self.lingering.push(at.time, self.limits.linger, id, flow.two_way());
         }
-        Some((FlowId(id), direction))
+        Some(Routed {
+            flow: FlowId(id),
+            direction,
+            in_order: false,
+        })
     }
 
     /// A segment that answers a connection from another address than the one its client calls: a SYN-ACK that
@@ -699,7 +718,8 @@ mod tests {
     /// Routes a segment and gives the connection that has its ports now: of a bare SYN nothing is to be delivered.
     fn routed(table: &mut FlowTable<()>, segment: &Segment<'_>, at: At) -> Option<(FlowId, Direction)> {
         table.advance(at.time);
-        table.route(segment, at)
+        let routed = table.route(segment, at)?;
+        Some((routed.flow, routed.direction))
     }
 
     fn route(table: &mut FlowTable<()>, segment: &Segment<'_>, at: At) -> FlowId {

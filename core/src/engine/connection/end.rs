@@ -23,7 +23,7 @@ pub(in crate::engine) const SILENT_NANOS: i64 = 5 * MINUTE;
 pub(in crate::engine) fn finish(
     finished: &mut Finished<ConnectionState>,
     last: Option<Timestamp>,
-    context: &mut Context<'_>,
+    context: &mut Context,
 ) -> Option<(ConnectionId, KeptConnection)> {
     let Finished { flow, why } = finished;
     if let ConnectionState {
@@ -38,7 +38,7 @@ pub(in crate::engine) fn finish(
         return None;
     }
     let mut open = flow.data.open.take()?;
-    open.facts_mut().transport = transport(flow, context.interner);
+    open.facts_mut().transport = transport(flow, &mut context.interner);
     if let Some(texts) = flow.data.clear.take() {
         let PerSide { client, server } = *texts;
         let uncommon = open.facts_mut().transport.uncommon.get_or_insert_default();
@@ -65,7 +65,7 @@ pub(in crate::engine) fn finish(
     }
     let id = open.id;
     let session_id = context.joinable.then(|| open.session_id()).flatten();
-    open.finish(context.credential_store, blind);
+    open.finish(&mut context.credential_store, blind);
     let mut ends = *open.ends();
     for (end, direction) in ends.iter_mut().zip(Direction::BOTH) {
         end.after_peer_fin = flow.spoke_after_end(direction);

@@ -5,6 +5,7 @@ mod end;
 
 use std::borrow::Cow;
 
+use super::Limits;
 use super::decrypting::Unsealer;
 use crate::decrypt::{ConnectionKeys, Secrets, Speaker};
 use crate::handshake::{Feedback, HandshakeTracker, StreamPlace};
@@ -25,23 +26,40 @@ pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, unclassified};
 /// Places from which records are followed in what one side said.
 const MAX_TRIES: usize = 64;
 
-/// The engine's parts that a connection needs.
-pub(super) struct Context<'a> {
-    pub(super) credential_store: &'a mut CredentialStore,
-    pub(super) interner: &'a mut Interner,
-    pub(super) connection_store: &'a mut ConnectionStore,
-    pub(super) secrets: &'a mut Secrets,
-    /// Bytes held back for secrets that may come.
-    pub(super) held: &'a mut usize,
-    /// Connections will be joined with those of other runs.
+/// What the connections of a run share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) credential_store: CredentialStore,
+    pub(super) interner: Interner,
+    pub(super) connection_store: ConnectionStore,
+    pub(super) secrets: Secrets,
+    /// What is found here will be joined with what other runs found.
     pub(super) joinable: bool,
+    /// Bytes held back for secrets that may come.
+    pub(super) held: usize,
     /// The most of them.
     pub(super) held_most: usize,
     /// Bytes that open connections hold back in all: see [`account`].
-    pub(super) buffered: &'a mut usize,
-    /// By how many bytes the segment whose bytes come acknowledges more (or less) of the other side than was delivered, where
-    /// that is known.
+    pub(super) buffered: usize,
+    /// While bytes of a segment come: by how many bytes it acknowledges more (or less) of the other side than was delivered,
+    /// where that is known.
     pub(super) acknowledged: Option<i32>,
+}
+
+impl Context {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            credential_store: CredentialStore::default(),
+            interner: Interner::default(),
+            connection_store: ConnectionStore::new(limits.kept_bytes),
+            secrets: Secrets::of(limits.key_randoms),
+            joinable: false,
+            held: 0,
+            held_most: limits.held_for_keys,
+            buffered: 0,
+            acknowledged: None,
+        }
+    }
 }
 
 /// One direction.
@@ -219,6 +237,19 @@ impl ConnectionState {
         self.each.iter().map(of_track).sum::<usize>() + open
     }
 
+    /// Steps over bytes of a direction that lie inside the body of a protected record: see [`RecordDecoder::skip`].
+    #[inline]
+    pub(super) fn step_over(&mut self, direction: Direction, bytes: usize) -> bool {
+        let StreamState::Tls(decoder) = &mut self.each[direction] else {
+            return false;
+        };
+        let inside = decoder.skip(bytes);
+        if inside {
+            self.offsets[direction] += bytes as u64;
+        }
+        inside
+    }
+
     fn swap(&mut self) {
         self.each.swap();
         self.offsets.swap();
@@ -261,7 +292,7 @@ pub(super) fn deliver(
     flow: &mut Flow<ConnectionState>,
     direction: Direction,
     piece: &Piece<'_>,
-    context: &mut Context<'_>,
+    context: &mut Context,
 ) -> Direction {
     let (direction, length) = match piece {
         Piece::Gap(length, cause, at) => {
@@ -272,17 +303,18 @@ pub(super) fn deliver(
             return direction;
         }
         Piece::Data(bytes, at) => {
+            if flow.data.step_over(direction, bytes.len()) {
+                return direction;
+            }
             let after = match &mut flow.data.each[direction] {
-                StreamState::Tls(decoder) => {
-                    if !decoder.skip(bytes.len()) {
-                        feed(flow, direction, bytes, *at, context);
-                        account(flow, context.buffered);
-                    }
+                StreamState::Tls(_) => {
+                    feed(flow, direction, bytes, *at, context);
+                    account(flow, &mut context.buffered);
                     direction
                 }
                 StreamState::Searching(..) => {
                     let after = look(flow, direction, bytes, *at, true, context);
-                    account(flow, context.buffered);
+                    account(flow, &mut context.buffered);
                     after
                 }
                 StreamState::Clear(text) => {
@@ -291,7 +323,7 @@ pub(super) fn deliver(
                         note_clear(flow, direction, &text);
                         set(flow, direction, StreamState::Searching(Vec::new(), 0));
                         let after = look(flow, direction, bytes, *at, true, context);
-                        account(flow, context.buffered);
+                        account(flow, &mut context.buffered);
                         after
                     } else {
                         text.add(bytes);
@@ -350,7 +382,7 @@ fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, caus
 }
 
 /// Decodes bytes of a direction on which TLS has begun.
-fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at: At, context: &mut Context<'_>) {
+fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at: At, context: &mut Context) {
     let ConnectionState {
         each,
         offsets,
@@ -384,8 +416,8 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
                 side(direction),
                 event,
                 place,
-                context.credential_store,
-                context.interner,
+                &mut context.credential_store,
+                &mut context.interner,
             );
             if lost {
                 open.handshake_lost(side(direction), Blindness::Unsupported);
@@ -423,7 +455,7 @@ fn look(
     piece: &[u8],
     at: At,
     is_news: bool,
-    context: &mut Context<'_>,
+    context: &mut Context,
 ) -> Direction {
     let StreamState::Searching(held, searched) = &mut flow.data.each[direction] else {
         return direction;
@@ -526,7 +558,7 @@ fn begin(
     offset: usize,
     start: Start,
     at: At,
-    context: &mut Context<'_>,
+    context: &mut Context,
 ) -> Direction {
     if flow.data.open.is_none() {
         let from_client = match (start, bytes.get(offset + 5)) {
@@ -541,7 +573,7 @@ fn begin(
         }
         let [client, server] = flow.ends;
         let id = context.connection_store.reserve();
-        let transport = transport(flow, context.interner);
+        let transport = transport(flow, &mut context.interner);
         let open = HandshakeTracker::with(id, context.connection_store.begin(client, server, transport));
         flow.data.open = Some(Box::new(open));
         flow.data.sealed = (!context.secrets.is_idle()).then(|| Box::new(Unsealer::new()));
@@ -572,7 +604,7 @@ fn begin(
 }
 
 /// The other direction may have held back what only now is known to be TLS: an alert, or the rest after a gap.
-fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, context: &mut Context<'_>) {
+fn look_again(flow: &mut Flow<ConnectionState>, direction: Direction, at: At, context: &mut Context) {
     // They came with another segment.
     context.acknowledged = None;
     match &mut flow.data.each[direction] {

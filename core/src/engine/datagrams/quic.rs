@@ -168,7 +168,7 @@ impl QuicTable {
             return;
         };
         let was_opening = entry.is_opening();
-        entry.see(reached, datagram, at, &mut run.context);
+        entry.see(reached, datagram, at, run.context);
         let mut destination: Option<Cid> = None;
         let mut rest = datagram.payload;
         for _ in 0..MAX_PACKETS {
@@ -187,7 +187,7 @@ impl QuicTable {
             if let QuicPacket::Long(long) = &packet {
                 destination = Some(long.destination);
             }
-            entry.packet(speaker, &packet, at, run.context.secrets, &mut self.scratch);
+            entry.packet(speaker, &packet, at, &mut run.context.secrets, &mut self.scratch);
             rest = after;
         }
         entry.settle(run, &mut self.scratch);

@@ -94,7 +94,7 @@ impl TrackedAssociation {
             Opens::Client => (datagram.source, datagram.destination),
             Opens::Server => (datagram.destination, datagram.source),
         };
-        let context = &mut run.context;
+        let context = &mut *run.context;
         let transport = Transport {
             spans: Spans::new(at),
             started: at.time,
@@ -232,7 +232,7 @@ impl TrackedAssociation {
             newest: &mut self.newest,
             open: &mut self.open,
             keys: self.keys.as_deref_mut(),
-            context: &mut run.context,
+            context: run.context,
             hello: None,
         };
         // Keys may come after the records that they open.
@@ -275,7 +275,7 @@ impl TrackedAssociation {
         let facts = self.open.facts();
         let hellos = facts.hello.yes().is_some() && facts.answer.yes().is_some() && facts.shape.yes().is_some();
         let done = facts.judge_completed(Some(Blindness::OpenAtCaptureEnd)) == Completed::Yes;
-        hellos && (done || self.is_alerted()) && !self.open.will_offer(run.context.credential_store)
+        hellos && (done || self.is_alerted()) && !self.open.will_offer(&run.context.credential_store)
     }
 
     /// It is over, and is kept where it was one.
@@ -316,7 +316,7 @@ impl TrackedAssociation {
             newest: &mut self.newest,
             open: &mut self.open,
             keys: self.keys.as_deref_mut(),
-            context: &mut run.context,
+            context: run.context,
             hello: None,
         };
         self.association
@@ -330,7 +330,7 @@ impl TrackedAssociation {
         self.describe(&mut open, run);
         let blind = self.blind(still_open);
         let session_id = open.session_id();
-        open.finish(run.context.credential_store, blind);
+        open.finish(&mut run.context.credential_store, blind);
         let ends = *open.ends();
         let connection = open.facts_mut();
         if self.association.has_retry_request() && connection.retry.is_none() {
@@ -480,17 +480,17 @@ impl TrackedAssociation {
 }
 
 /// Takes what an association says into the facts, read where there are keys.
-struct Listener<'a, 'c> {
+struct Listener<'a> {
     open: &'a mut HandshakeTracker,
     keys: Option<&'a mut ConnectionKeys>,
     bytes: PerSide<u64>,
     newest: &'a mut PerSide<(u16, u64)>,
-    context: &'a mut Context<'c>,
+    context: &'a mut Context,
     /// A ClientHello came.
     hello: Option<At>,
 }
 
-impl Listener<'_, '_> {
+impl Listener<'_> {
     fn hear(&mut self, from: Direction, heard: &Heard<'_>, at: At) {
         match heard {
             Heard::Event(event) => {
@@ -499,8 +499,8 @@ impl Listener<'_, '_> {
                         self.hello = Some(at);
                     }
                     if let Some(keys) = &mut self.keys {
-                        keys.message(speaker(from), message, self.context.secrets);
-                        keys.prepare(self.context.secrets);
+                        keys.message(speaker(from), message, &mut self.context.secrets);
+                        keys.prepare(&mut self.context.secrets);
                     }
                 }
                 self.event(from, event.clone(), at);
@@ -531,12 +531,12 @@ impl Listener<'_, '_> {
     /// Whether secrets may still come.
     fn awaits_keys(&mut self) -> bool {
         let keys = self.keys.as_deref_mut();
-        keys.is_some_and(|keys| keys.prepare(self.context.secrets) == Readiness::Waiting)
+        keys.is_some_and(|keys| keys.prepare(&mut self.context.secrets) == Readiness::Waiting)
     }
 
     fn event(&mut self, from: Direction, event: RecordEvent<'_>, at: At) {
         let offset = self.offset(from);
-        let (credential_store, interner) = (&mut *self.context.credential_store, &mut *self.context.interner);
+        let (credential_store, interner) = (&mut self.context.credential_store, &mut self.context.interner);
         // TLS 1.3 over DTLS sends no ChangeCipherSpec (RFC 9147 §5.1), so the answer is of no use here.
         let _ = self.open.event(
             side(from),
@@ -582,7 +582,7 @@ impl Listener<'_, '_> {
         id: Option<&[u8]>,
     ) -> Option<(ContentType, Content)> {
         let keys = self.keys.as_deref_mut()?;
-        if keys.prepare(self.context.secrets) != Readiness::Ready {
+        if keys.prepare(&mut self.context.secrets) != Readiness::Ready {
             return None;
         }
         keys.open_dtls(speaker(from), record, number, id)
@@ -601,12 +601,12 @@ impl Listener<'_, '_> {
         let keys = self.keys.as_deref_mut()?;
         let id = record.connection_id.map_or(0, <[u8]>::len);
         let header = (record.header, id);
-        let content = keys.open_dtls13(speaker(from), header, sealed, epoch_bits, self.context.secrets)?;
+        let content = keys.open_dtls13(speaker(from), header, sealed, epoch_bits, &mut self.context.secrets)?;
         self.open
             .opened(side(from), sealed, content, StreamPlace::new(at, offset));
         if content == Content::Handshake {
-            while let Some(message) = keys.next_message(speaker(from), self.context.secrets) {
-                let (credential_store, interner) = (&mut *self.context.credential_store, &mut *self.context.interner);
+            while let Some(message) = keys.next_message(speaker(from), &mut self.context.secrets) {
+                let (credential_store, interner) = (&mut self.context.credential_store, &mut self.context.interner);
                 self.open
                     .inner(side(from), &message, (at, offset), credential_store, interner);
             }

@@ -181,7 +181,7 @@ impl OpenConnection {
     }
 
     /// A datagram of it, whatever is in it.
-    pub(super) fn see(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, context: &mut Context<'_>) {
+    pub(super) fn see(&mut self, reached: Reached, datagram: &Datagram<'_>, at: At, context: &mut Context) {
         self.spans.note(at.frame);
         if at.time > self.last.time {
             self.last = at;
@@ -321,7 +321,7 @@ impl OpenConnection {
                 break;
             }
             for happened in events {
-                self.event(&happened, &mut run.context, scratch);
+                self.event(&happened, run.context, scratch);
             }
         }
         if run.is_watched() {
@@ -329,7 +329,7 @@ impl OpenConnection {
         }
     }
 
-    fn event(&mut self, happened: &Happened, context: &mut Context<'_>, scratch: &mut Scratch) {
+    fn event(&mut self, happened: &Happened, context: &mut Context, scratch: &mut Scratch) {
         let Happened { speaker, at, event } = happened;
         match event {
             quic::QuicEvent::Anew => {
@@ -365,7 +365,7 @@ impl OpenConnection {
     }
 
     /// A message of an Initial packet.
-    fn hello(&mut self, speaker: Speaker, at: At, bytes: &[u8], context: &mut Context<'_>, scratch: &mut Scratch) {
+    fn hello(&mut self, speaker: Speaker, at: At, bytes: &[u8], context: &mut Context, scratch: &mut Scratch) {
         let message = Message::parse(bytes);
         match (&message, speaker) {
             (Message::ClientHello(hello), Speaker::Client) => {
@@ -375,7 +375,7 @@ impl OpenConnection {
                 {
                     self.open = Some(Box::new(self.opened(before.id)));
                 }
-                self.connection.client_hello(hello.random, context.secrets);
+                self.connection.client_hello(hello.random, &mut context.secrets);
             }
             (Message::ServerHello(_), Speaker::Server) | (Message::Malformed(_), _) => {}
             _ => return,
@@ -394,12 +394,12 @@ impl OpenConnection {
                 side(speaker),
                 event,
                 StreamPlace::new(at, offset),
-                context.credential_store,
-                context.interner,
+                &mut context.credential_store,
+                &mut context.interner,
             );
         }
         if let Some(suite) = suite {
-            self.connection.server_hello(suite, context.secrets, scratch);
+            self.connection.server_hello(suite, &mut context.secrets, scratch);
             if let Some(at) = self.went_on.take() {
                 self.client_finished(at);
             }
@@ -407,7 +407,7 @@ impl OpenConnection {
     }
 
     /// A message of a Handshake or 1-RTT packet.
-    fn inner(&mut self, speaker: Speaker, at: At, bytes: &[u8], context: &mut Context<'_>) {
+    fn inner(&mut self, speaker: Speaker, at: At, bytes: &[u8], context: &mut Context) {
         let offset = self.bytes_of(speaker);
         let Some(open) = &mut self.open else { return };
         let message = Message::parse_tls13(bytes);
@@ -421,12 +421,12 @@ impl OpenConnection {
             side(speaker),
             &message,
             (at, offset),
-            context.credential_store,
-            context.interner,
+            &mut context.credential_store,
+            &mut context.interner,
         );
     }
 
-    fn close_frame(&mut self, frame: CloseFrame, context: &mut Context<'_>) {
+    fn close_frame(&mut self, frame: CloseFrame, context: &mut Context) {
         self.facts.close_frame.get_or_insert(frame);
         let speaker = speaker(frame.by);
         let offset = self.bytes_of(speaker);
@@ -442,8 +442,8 @@ impl OpenConnection {
                 frame.by,
                 event,
                 StreamPlace::new(frame.at, offset),
-                context.credential_store,
-                context.interner,
+                &mut context.credential_store,
+                &mut context.interner,
             );
         }
     }

@@ -18,7 +18,7 @@ impl OpenConnection {
         self.connection.finish();
         self.note(run);
         let last = run.last;
-        if let Some((id, connection)) = self.facts(last, &mut run.context) {
+        if let Some((id, connection)) = self.facts(last, run.context) {
             run.keep(id, connection);
         }
     }
@@ -28,14 +28,15 @@ impl OpenConnection {
         let Some(open) = self.open.as_deref() else { return };
         let facts = open.facts();
         let answered = facts.hello.yes().is_some() && facts.answer.yes().is_some();
-        let decided =
-            answered && facts.judge_completed(None) == Completed::Yes && !open.will_offer(run.context.credential_store);
+        let decided = answered
+            && facts.judge_completed(None) == Completed::Yes
+            && !open.will_offer(&run.context.credential_store);
         if self.told || !decided {
             return;
         }
         self.told = true;
         let last = run.last;
-        if let Some((id, connection)) = self.clone().facts(last, &mut run.context) {
+        if let Some((id, connection)) = self.clone().facts(last, run.context) {
             run.tell(id, connection);
         }
     }
@@ -59,7 +60,7 @@ impl OpenConnection {
     }
 
     /// The facts; `None` where no hello was read.
-    fn facts(mut self, last: Option<Timestamp>, context: &mut Context<'_>) -> Option<(ConnectionId, KeptConnection)> {
+    fn facts(mut self, last: Option<Timestamp>, context: &mut Context) -> Option<(ConnectionId, KeptConnection)> {
         let mut open = self.open.take()?;
         let quiet = last.map_or(0, |last| last.since(self.last.time));
         let still_open = if quiet >= IDLE_NANOS {
@@ -82,7 +83,7 @@ impl OpenConnection {
             open.server_stays_closed();
         }
         let id = open.id;
-        open.finish(context.credential_store, blind);
+        open.finish(&mut context.credential_store, blind);
         let connection = open.facts_mut();
         connection.keys = self.connection.keys().and_then(key_origin);
         connection.complete(self.completed(connection, still_open));
