@@ -91,10 +91,6 @@ impl Index {
             known.remove();
         }
     }
-
-    pub(super) fn clear(&mut self) {
-        self.places.clear();
-    }
 }
 
 #[allow(clippy::cast_possible_truncation)] // the upper half of 64 bits is 32 bits

@@ -10,7 +10,7 @@ pub(super) enum FlowKey {
     /// Of IPv4, address and port of each end in one number: two comparisons tell connections apart.
     V4 { low: u64, high: u64 },
     /// Of IPv6, the two ports in one number.
-    V6 { low: u128, high: u128, ports: u32 },
+    V6 { low: [u64; 2], high: [u64; 2], ports: u32 },
 }
 
 impl FlowKey {
@@ -36,17 +36,18 @@ impl FlowKey {
             (ip_b, ip_a, b.port, a.port)
         };
         let ports = u32::from(first) << 16 | u32::from(second);
+        let (low, high) = (halves(low), halves(high));
         (Self::V6 { low, high, ports }, from_low)
     }
 
     /// A number that is cheap to have. Whoever makes two keys meet in it gains nothing: the keys themselves are compared.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // upper and lower half
     pub(super) const fn mix(&self) -> u64 {
         let ends = match *self {
             Self::V4 { low, high } => low ^ high.rotate_left(32),
             Self::V6 { low, high, ports } => {
-                let (low, high) = ((low >> 64) as u64 ^ low as u64, (high >> 64) as u64 ^ high as u64);
+                let ([low, low_end], [high, high_end]) = (low, high);
+                let (low, high) = (low ^ low_end, high ^ high_end);
                 low ^ high.rotate_left(32) ^ (ports as u64).rotate_left(13)
             }
         };
@@ -60,6 +61,12 @@ pub(super) struct Alias {
     pub(super) id: u32,
     /// Whether the client is the lower end of the alias's key.
     pub(super) client_is_low: bool,
+}
+
+/// In two numbers: one of 128 bits would be aligned, and each key by a fifth larger.
+#[allow(clippy::cast_possible_truncation)] // upper and lower half
+const fn halves(ip: u128) -> [u64; 2] {
+    [(ip >> 64) as u64, ip as u64]
 }
 
 pub(super) fn pack(ip: IpAddr) -> u128 {

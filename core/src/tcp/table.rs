@@ -388,11 +388,11 @@ impl<T: Default> FlowTable<T> {
 
     /// Takes off every connection, in the order of their first packets.
     pub fn drain(&mut self) -> impl Iterator<Item = Finished<T>> + use<T> {
-        self.index.clear();
         self.aliases.clear();
         self.unanswered.clear();
         self.lingering.clear();
-        self.late.clear();
+        // The room they took is for what comes after.
+        (self.index, self.late, self.free) = (Index::new(), RecentlyClosed::new(), Vec::new());
         self.open = 0;
         let slots = std::mem::take(&mut self.slots);
         let mut all: Vec<Held<T>> = slots.into_iter().flatten().map(|slot| slot.held).collect();
