@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::decided::void_contradicted;
 use super::ending::ClosedBy;
@@ -60,6 +61,8 @@ struct CredentialHistory {
     superseded: bool,
     /// When it was offered last.
     offered: Option<Timestamp>,
+    /// It was offered more than once.
+    again: bool,
 }
 
 impl CredentialHistory {
@@ -72,6 +75,7 @@ impl CredentialHistory {
         issued: None,
         superseded: false,
         offered: None,
+        again: false,
     };
 }
 
@@ -79,7 +83,7 @@ impl CredentialHistory {
 #[derive(Default)]
 struct ClientState {
     /// Its latest handshakes of TLS 1.3 that may have given it something, with when they did and how many tickets.
-    gave: Vec<(RowNumber, Timestamp)>,
+    gave: SmallVec<[(RowNumber, Timestamp); 1]>,
     /// Tickets that reached it from then on, not counted yet.
     coming: VecDeque<GivenTickets>,
     /// Some of the counts were concluded from sizes.
@@ -358,7 +362,7 @@ impl Builder<'_> {
 
     fn note_use(&mut self, row: &Row, place: RowNumber, entry: &OfferedCredential, again: bool) {
         if let Some(known) = self.known.get_mut(entry.credential.0) {
-            known.offered = Some(row.time);
+            known.again = known.offered.replace(row.time).is_some();
             // A handshake that broke over the session ended a connection of it, too.
             if matches!(entry.decision, Decision::Accepted | Decision::Broken) {
                 known.previous = place;
@@ -451,7 +455,6 @@ impl Builder<'_> {
         // Most clients come once.
         if state.coming.capacity() == 0 {
             state.coming.reserve_exact(1);
-            state.gave.reserve_exact(1);
         }
         state.coming.push_back(tickets);
         if matches!(given.gave, Gave::Seen | Gave::Inferred | Gave::Unclear) {
@@ -490,8 +493,10 @@ impl Builder<'_> {
     /// From the last entry back: whether a credential that was refused is accepted later under an equal hello, and from
     /// the first on whether it was refused before.
     fn look_back(&mut self) {
-        let rows = &self.table.rows;
+        let (rows, known) = (&self.table.rows, &self.known);
         let alike = |entry: &OfferedCredential| {
+            // Most credentials are offered once.
+            known.get(entry.credential.0).filter(|known| known.again)?;
             let row = rows.get(entry.row as usize);
             row.map(|row| (entry.credential, row.service, row.stack, row.retried, row.version))
         };
