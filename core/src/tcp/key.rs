@@ -1,16 +1,31 @@
 //! What connections are told apart by: both ends in a fixed order, and another address that answers for one of them.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::net::Endpoint;
 
 /// Both ends in a fixed order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FlowKey {
     /// Of IPv4, address and port of each end in one number: two comparisons tell connections apart.
     V4 { low: u64, high: u64 },
     /// Of IPv6, the two ports in one number.
     V6 { low: [u64; 2], high: [u64; 2], ports: u32 },
+}
+
+/// In as few steps as may be: each connection is looked up half a dozen times. Which kind of key it is makes no difference.
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match *self {
+            Self::V4 { low, high } => state.write_u128(u128::from(low) << 64 | u128::from(high)),
+            Self::V6 { low, high, ports } => {
+                low.into_iter().chain(high).for_each(|half| state.write_u64(half));
+                state.write_u32(ports);
+            }
+        }
+    }
 }
 
 impl FlowKey {
