@@ -3,11 +3,11 @@
 use super::credentials::{OfferedSessionId, Proposed, ProposedPsk, looks_external};
 use super::{HandshakeTracker, MAX_OFFERED};
 use crate::net::{At, Timestamp};
-use crate::session::Shape;
 use crate::session::{Blindness, Seen};
 use crate::session::{ClientCertificate, CredentialFingerprint};
 use crate::session::{ClientHelloFacts, HelloRetry, PskModes, ServerHelloFacts, TicketExtension};
 use crate::session::{PlainAlert, Side};
+use crate::session::{Shape, StackExtensions};
 use crate::store::CredentialStore;
 use crate::store::Interner;
 use crate::tls::certificate;
@@ -118,7 +118,14 @@ impl HandshakeTracker {
             extended_master_secret: hello.extended_master_secret,
             encrypted_client_hello: hello.encrypted_client_hello,
             server_name: hello.server_name.map(|name| interner.text(name)),
-            stack: interner.stack(hello.stack, &hello.cipher_suites),
+            stack: interner.stack(
+                hello.stack,
+                &hello.cipher_suites,
+                StackExtensions {
+                    encrypt_then_mac: hello.encrypt_then_mac,
+                    certificate_timestamps: hello.certificate_timestamps,
+                },
+            ),
             shape: hello.shape,
         });
     }

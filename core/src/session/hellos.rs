@@ -84,6 +84,19 @@ pub struct ClientStack {
     pub digest: u64,
     /// Suites as offered.
     pub suites: Box<[CipherSuite]>,
+    /// What else tells one library from another.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub extensions: StackExtensions,
+}
+
+/// Extensions that some libraries put into every hello, and others into none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize, JsonSchema))]
+pub struct StackExtensions {
+    /// encrypt_then_mac (RFC 7366).
+    pub encrypt_then_mac: bool,
+    /// signed_certificate_timestamp (RFC 6962 §3.3.1).
+    pub certificate_timestamps: bool,
 }
 
 /// The ServerHello.

@@ -40,7 +40,9 @@ pub use datagram::{
 };
 pub use drops::Drops;
 pub use guessable::Guessable;
-pub use hellos::{ClientHelloFacts, ClientStack, HelloRetry, PskModes, ServerHelloFacts, TicketExtension};
+pub use hellos::{
+    ClientHelloFacts, ClientStack, HelloRetry, PskModes, ServerHelloFacts, StackExtensions, TicketExtension,
+};
 pub use outcomes::Outcomes;
 pub use seen::{Blindness, Seen};
 pub use side::{PlainAlert, Side, SideFacts};

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::net::Wrapping;
 use crate::tls::CipherSuite;
 
-use crate::session::ClientStack;
+use crate::session::{ClientStack, StackExtensions};
 
 /// Distinct values remembered; beyond that the table starts anew (values already handed out stay shared).
 pub const MAX_VALUES: usize = 1 << 16;
@@ -84,14 +84,15 @@ impl Interner {
     }
 
     /// A client stack. Two of one digest may list other suites: GREASE values change from hello to hello (RFC 8701).
-    pub fn stack(&mut self, digest: u64, suites: &[CipherSuite]) -> Arc<ClientStack> {
+    pub fn stack(&mut self, digest: u64, suites: &[CipherSuite], extensions: StackExtensions) -> Arc<ClientStack> {
         match self.stacks.get(&digest) {
-            Some(known) if *known.suites == *suites => Arc::clone(known),
+            Some(known) if *known.suites == *suites && known.extensions == extensions => Arc::clone(known),
             _ => {
                 self.make_room(size_of_val(suites));
                 let stack = Arc::new(ClientStack {
                     digest,
                     suites: suites.into(),
+                    extensions,
                 });
                 self.stacks.insert(digest, Arc::clone(&stack));
                 stack
@@ -112,11 +113,12 @@ mod tests {
         let name = interner.text(b"a.test");
         assert!(Arc::ptr_eq(&name, &interner.text(b"a.test")));
         assert!(!Arc::ptr_eq(&name, &interner.text(b"b.test")));
-        let stack = interner.stack(1, &[CipherSuite(1)]);
+        let none = StackExtensions::default();
+        let stack = interner.stack(1, &[CipherSuite(1)], none);
         assert_eq!((stack.digest, &*stack.suites), (1, &[CipherSuite(1)][..]));
-        assert!(Arc::ptr_eq(&stack, &interner.stack(1, &[CipherSuite(1)])));
+        assert!(Arc::ptr_eq(&stack, &interner.stack(1, &[CipherSuite(1)], none)));
         // Two of one digest keep lists of their own.
-        assert_eq!(&*interner.stack(1, &[CipherSuite(2)]).suites, [CipherSuite(2)]);
+        assert_eq!(&*interner.stack(1, &[CipherSuite(2)], none).suites, [CipherSuite(2)]);
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //! Some clients put a random session ID into every ClientHello, also of TLS 1.2 and older, and never resume by one: Go
 //! does, to see by its echo that a ticket was accepted. Nothing in a hello tells such an ID from a session that is older
 //! than the capture. What the client does with the IDs that it is given does: one that offers an ID which was issued in
-//! the capture, or which a server accepts, or brings the same one twice, resumes by session IDs; one that ignores the ID
-//! just given and brings a new unknown one does not. Until either is seen the offer stays unclear.
+//! the capture, or which a server accepts, or brings the same one twice, or says hello without one, resumes by session IDs;
+//! one that ignores the ID just given and brings a new unknown one does not. Until either is seen the offer stays unclear.
+//!
+//! An unknown ID may be of another server behind the same address, too, which the capture does not show. So only stacks that
+//! look like one which is known to make IDs up can be seen to ignore what they are given.
 
 use std::net::IpAddr;
 
@@ -97,11 +100,13 @@ fn what_it_does<'a>(
     let mut brought: HashMap<CredentialId, [u8; 32]> = HashMap::new();
     let mut does = None;
     for (hello, connection) in connections {
-        if resumes(connection, credential_store) || brings_again(connection, &mut brought) {
+        let offers = resumes(connection, credential_store) || brings_none(connection);
+        if offers || brings_again(connection, &mut brought) {
             return Some(Use::Resumes);
         }
         let service = Service::of(connection);
-        if brings_unknown(connection) && given.get(&service).is_some_and(|given| *given < hello) {
+        let unknown = brings_unknown(connection) && may_make_up(connection);
+        if unknown && given.get(&service).is_some_and(|given| *given < hello) {
             does = Some(Use::Ignores);
         }
         if let Some(over) = gave_id(connection, credential_store) {
@@ -133,6 +138,20 @@ fn brings_again(connection: &Connection, brought: &mut HashMap<CredentialId, [u8
     let unclear = connection.offers.iter();
     let mut unclear = unclear.filter(|offer| offer.kind == OfferKind::UnclearSessionId);
     unclear.any(|offer| *brought.entry(offer.credential).or_insert(hello.random) != hello.random)
+}
+
+/// Whether its hello has no session ID although it could: stacks that make them up fill the field in every hello.
+fn brings_none(connection: &Connection) -> bool {
+    let hello = connection.hello.yes();
+    hello.is_some_and(|hello| hello.session_id.is_none() && !hello.offers_tls13 && !hello.v2_format)
+}
+
+/// Whether the stack may put a random ID into each of its hellos. Go does, and its hellos have signed_certificate_timestamp
+/// and never encrypt_then_mac. OpenSSL, GnuTLS, Mbed TLS and wolfSSL have that one, Java has neither.
+fn may_make_up(connection: &Connection) -> bool {
+    let hello = connection.hello.yes();
+    let extensions = hello.map(|hello| hello.stack.extensions);
+    extensions.is_some_and(|has| has.certificate_timestamps && !has.encrypt_then_mac)
 }
 
 /// Whether its hello has a session ID that nobody was seen to issue, where it would offer one that it was given.
@@ -200,8 +219,11 @@ fn settle_one(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::session::tests::{answered, at};
     use crate::session::{Blindness, Seen};
+    use crate::session::{ClientStack, StackExtensions};
     use crate::session::{Credential, CredentialFingerprint, CredentialId, Issue};
     use crate::session::{Offer, Outcome};
     use crate::store::CredentialStore;
@@ -210,6 +232,17 @@ mod tests {
     use crate::session::TransportKind;
 
     use super::*;
+
+    fn stack(encrypt_then_mac: bool, certificate_timestamps: bool) -> Arc<ClientStack> {
+        Arc::new(ClientStack {
+            digest: 1,
+            suites: Box::default(),
+            extensions: StackExtensions {
+                encrypt_then_mac,
+                certificate_timestamps,
+            },
+        })
+    }
 
     /// A client that says hello again and again with session IDs, and what it is given.
     struct Talk {
@@ -248,6 +281,7 @@ mod tests {
             connection.server_side.finished = Some(at(start + 3));
             if let Seen::Yes(hello) = &mut connection.hello {
                 hello.session_id = Some([brings; 4]);
+                hello.stack = stack(false, true);
             }
             let credential = self.enter(brings);
             self.credential_store
@@ -325,6 +359,34 @@ mod tests {
         talk.full(20, 2, Some(102));
         talk.full(30, 102, Some(103));
         assert_eq!(talk.settled().1, [OFFERED; 3]);
+    }
+
+    #[test]
+    fn an_unknown_id_may_be_of_another_server_where_the_stack_makes_none_up() {
+        let of = |encrypt_then_mac, certificate_timestamps| {
+            let mut talk = Talk::new();
+            for id in [talk.full(10, 1, Some(101)), talk.full(20, 2, Some(102))] {
+                let connection = talk.connection_store.get_mut(id).expect("kept");
+                let stack = stack(encrypt_then_mac, certificate_timestamps);
+                connection.hello.yes_mut().expect("a hello").stack = stack;
+            }
+            talk.settled()
+        };
+        assert_eq!(of(true, true), (0, vec![UNCLEAR; 2]));
+        assert_eq!(of(false, false), (0, vec![UNCLEAR; 2]));
+        assert_eq!(of(false, true), (2, vec![None; 2]));
+    }
+
+    #[test]
+    fn a_stack_that_says_hello_without_an_id_makes_none_up() {
+        let mut talk = Talk::new();
+        let first = talk.full(10, 1, Some(101));
+        talk.full(20, 2, Some(102));
+        talk.full(30, 3, Some(103));
+        let connection = talk.connection_store.get_mut(first).expect("kept");
+        connection.hello.yes_mut().expect("a hello").session_id = None;
+        connection.offers.clear();
+        assert_eq!(talk.settled().1, [None, OFFERED, OFFERED]);
     }
 
     #[test]

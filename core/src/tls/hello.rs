@@ -56,6 +56,10 @@ pub struct ClientHello<'a> {
     pub early_data: bool,
     /// extended_master_secret is present (RFC 7627 §5.1).
     pub extended_master_secret: bool,
+    /// encrypt_then_mac is present (RFC 7366).
+    pub encrypt_then_mac: bool,
+    /// signed_certificate_timestamp is present (RFC 6962 §3.3.1).
+    pub certificate_timestamps: bool,
     /// encrypted_client_hello is present, real or GREASE (RFC 9849).
     pub encrypted_client_hello: bool,
     /// First protocol of ALPN.
@@ -91,6 +95,8 @@ impl<'a> ClientHello<'a> {
             psk_modes: None,
             early_data: false,
             extended_master_secret: false,
+            encrypt_then_mac: false,
+            certificate_timestamps: false,
             encrypted_client_hello: false,
             alpn: None,
             stack: 0,
@@ -144,6 +150,8 @@ impl<'a> ClientHello<'a> {
             psk_modes: None,
             early_data: false,
             extended_master_secret: false,
+            encrypt_then_mac: false,
+            certificate_timestamps: false,
             encrypted_client_hello: false,
             alpn: None,
             stack: 0,
@@ -167,6 +175,8 @@ impl<'a> ClientHello<'a> {
             ExtensionType::ENCRYPTED_CLIENT_HELLO => self.encrypted_client_hello = true,
             ExtensionType::SESSION_TICKET => self.session_ticket = Some(body),
             ExtensionType::EXTENDED_MASTER_SECRET => self.extended_master_secret = true,
+            ExtensionType::ENCRYPT_THEN_MAC => self.encrypt_then_mac = true,
+            ExtensionType::SIGNED_CERTIFICATE_TIMESTAMP => self.certificate_timestamps = true,
             ExtensionType::EARLY_DATA => self.early_data = true,
             ExtensionType::PSK_KEY_EXCHANGE_MODES => self.psk_modes = Reader::new(body).vec8(),
             ExtensionType::SUPPORTED_VERSIONS => {

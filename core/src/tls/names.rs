@@ -143,6 +143,7 @@ code_points! {
         SERVER_NAME = 0, "server_name";
         SUPPORTED_GROUPS = 10, "supported_groups";
         ALPN = 16, "application_layer_protocol_negotiation";
+        SIGNED_CERTIFICATE_TIMESTAMP = 18, "signed_certificate_timestamp";
         PADDING = 21, "padding";
         ENCRYPT_THEN_MAC = 22, "encrypt_then_mac";
         EXTENDED_MASTER_SECRET = 23, "extended_master_secret";

@@ -121,6 +121,8 @@ fn client_hello() -> ClientHello<'static> {
         psk_modes: None,
         early_data: false,
         extended_master_secret: true,
+        encrypt_then_mac: false,
+        certificate_timestamps: false,
         encrypted_client_hello: false,
         alpn: None,
         stack: 1,

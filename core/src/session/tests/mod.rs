@@ -9,7 +9,7 @@ use crate::tls::{CipherSuite, ProtocolVersion};
 
 use super::{
     ClientHelloFacts, ClientStack, Connection, ConnectionId, CredentialId, Offer, OfferKind, Seen, ServerHelloFacts,
-    TicketExtension, Transport,
+    StackExtensions, TicketExtension, Transport,
 };
 
 /// A second of packet time, and the frame of that number.
@@ -75,6 +75,7 @@ pub(crate) fn stack(digest: u64, suites: Vec<CipherSuite>) -> Arc<ClientStack> {
     Arc::new(ClientStack {
         digest,
         suites: suites.into(),
+        extensions: StackExtensions::default(),
     })
 }
 

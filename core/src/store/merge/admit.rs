@@ -16,7 +16,7 @@ impl PartialConnection {
         // Names are shared, and escaped as if they came off the wire.
         if let Some(hello) = connection.hello.yes_mut() {
             hello.server_name = hello.server_name.take().map(|name| interner.text(name.as_bytes()));
-            hello.stack = interner.stack(hello.stack.digest, &hello.stack.suites);
+            hello.stack = interner.stack(hello.stack.digest, &hello.stack.suites, hello.stack.extensions);
         }
         if let Some(answer) = connection.answer.yes_mut() {
             answer.alpn = answer.alpn.take().map(|alpn| interner.text(alpn.as_bytes()));
