@@ -37,7 +37,8 @@ fn mechanism_of(connection: &Connection, id: crate::session::CredentialId) -> Op
 fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
     match (connection.completed, blind) {
         (Completed::No, None) => Outcome::Failed,
-        (Completed::No, Some(_)) if fatal_alert(connection) => Outcome::Failed,
+        // What the server did with an offer is another matter than that the handshake broke.
+        (Completed::No, Some(_)) if fatal_alert(connection) && connection.offers.is_empty() => Outcome::Failed,
         // Who has nothing to offer cannot be refused, whatever follows the ServerHello.
         (Completed::Yes | Completed::Blind(_), _) if offers_nothing(connection) => full(connection),
         (Completed::Blind(cause), None) | (_, Some(cause)) => Outcome::Unclear(cause),
@@ -341,6 +342,15 @@ mod tests {
         assert_eq!(unanswered(Completed::No, Some(Blindness::Gap), false), gap);
         assert_eq!(unanswered(Completed::No, Some(Blindness::Gap), true), Outcome::Failed);
         assert_eq!(unanswered(Completed::Blind(Blindness::Gap), None, true), gap);
+        // What became of an offer is as hidden as before: the server may have refused it, and the client the certificate.
+        let mut offered = Connection {
+            completed: Completed::No,
+            answer: Seen::Blind(Blindness::Gap),
+            offers: smallvec![offer(0, TICKET)],
+            ..with_hello(1, "a.test", 1)
+        };
+        offered.client_side.alert = fatal();
+        assert_eq!(decide(&offered), gap);
         assert_eq!(
             unanswered(Completed::Yes, None, false),
             Outcome::Unclear(Blindness::ServerHelloMissing)

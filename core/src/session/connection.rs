@@ -507,6 +507,12 @@ impl Connection {
         if both_finished || server_went_on {
             return Completed::Yes;
         }
+        // Behind the Finished of a server of TLS 1.3 its alert may be of any time: the client's Finished may be what is missing.
+        let after_finished = self.is_tls13() && server.finished.is_some();
+        let missing = client.handshake_loss.or(client.tail_loss);
+        if let (Some(cause), true) = (missing, after_finished && server.fatal_alert().is_some()) {
+            return Completed::Blind(cause);
+        }
         if [client, server].iter().any(|side| side.fatal_alert().is_some()) {
             return Completed::No;
         }
@@ -603,5 +609,33 @@ impl Connection {
             OfferKind::Resumption(mechanism) => Some(mechanism),
             OfferKind::ExternalPsk | OfferKind::UnclearPsk | OfferKind::UnclearSessionId => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::side::PlainAlert;
+    use super::super::tests::{answered, at};
+    use super::*;
+    use crate::tls::AlertDescription;
+
+    #[test]
+    fn an_alert_behind_a_gap_where_the_client_finishes_may_be_of_any_time() {
+        let alerted = |version, loss| {
+            let mut connection = answered(1, "a.test", version);
+            connection.server_side.finished = Some(at(2));
+            connection.client_side.handshake_loss = loss;
+            connection.server_side.alert = Some(Box::new(PlainAlert {
+                at: at(9),
+                fatal: true,
+                description: AlertDescription::DECODE_ERROR,
+            }));
+            connection.judge_completed(None)
+        };
+        let (tls13, gap) = (ProtocolVersion::TLS_1_3, Some(Blindness::Gap));
+        assert_eq!(alerted(tls13, gap), Completed::Blind(Blindness::Gap));
+        assert_eq!(alerted(tls13, None), Completed::No);
+        // An older server finishes last, and its client was seen not to.
+        assert_eq!(alerted(ProtocolVersion::TLS_1_2, gap), Completed::No);
     }
 }
