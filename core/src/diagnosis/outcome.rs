@@ -37,8 +37,13 @@ fn mechanism_of(connection: &Connection, id: crate::session::CredentialId) -> Op
 fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
     match (connection.completed, blind) {
         (Completed::No, None) => Outcome::Failed,
-        // What the server did with an offer is another matter than that the handshake broke.
-        (Completed::No, Some(_)) if fatal_alert(connection) && connection.offers.is_empty() => Outcome::Failed,
+        // What the server did with an offer is another matter than that the handshake broke; but where nothing is missing
+        // before the alert, it did nothing.
+        (Completed::No, Some(_))
+            if fatal_alert(connection) && (connection.offers.is_empty() || server_is_whole(connection)) =>
+        {
+            Outcome::Failed
+        }
         // Who has nothing to offer cannot be refused, whatever follows the ServerHello.
         (Completed::Yes | Completed::Blind(_), _) if offers_nothing(connection) => full(connection),
         (Completed::Blind(cause), None) | (_, Some(cause)) => Outcome::Unclear(cause),
@@ -51,6 +56,11 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
 fn offers_nothing(connection: &Connection) -> bool {
     let bare = |hello: &ClientHelloFacts| hello.session_id.is_none() || hello.v2_format;
     connection.answer.yes().is_some() && connection.offers.is_empty() && connection.hello.yes().is_some_and(bare)
+}
+
+/// Whether nothing is missing of what the server said in the handshake.
+const fn server_is_whole(connection: &Connection) -> bool {
+    connection.server_side.captured && connection.server_side.handshake_loss.is_none()
 }
 
 fn fatal_alert(connection: &Connection) -> bool {
@@ -343,14 +353,20 @@ mod tests {
         assert_eq!(unanswered(Completed::No, Some(Blindness::Gap), true), Outcome::Failed);
         assert_eq!(unanswered(Completed::Blind(Blindness::Gap), None, true), gap);
         // What became of an offer is as hidden as before: the server may have refused it, and the client the certificate.
-        let mut offered = Connection {
-            completed: Completed::No,
-            answer: Seen::Blind(Blindness::Gap),
-            offers: smallvec![offer(0, TICKET)],
-            ..with_hello(1, "a.test", 1)
+        let offered = |loss| {
+            let mut offered = Connection {
+                completed: Completed::No,
+                answer: Seen::Blind(Blindness::Gap),
+                offers: smallvec![offer(0, TICKET)],
+                ..with_hello(1, "a.test", 1)
+            };
+            offered.client_side.alert = fatal();
+            offered.server_side.captured = true;
+            offered.server_side.handshake_loss = loss;
+            decide(&offered)
         };
-        offered.client_side.alert = fatal();
-        assert_eq!(decide(&offered), gap);
+        assert_eq!(offered(Some(Blindness::Gap)), gap);
+        assert_eq!(offered(None), Outcome::Failed);
         assert_eq!(
             unanswered(Completed::Yes, None, false),
             Outcome::Unclear(Blindness::ServerHelloMissing)
