@@ -191,7 +191,8 @@ impl HandshakeTracker {
         if (!answered || one_to_come) && !at_end {
             return;
         }
-        let (offers_tls13, hello_time) = (hello.offers_tls13, hello.at.time);
+        let fills_field = hello.offers_tls13 || hello.stack.extensions.fill_session_id();
+        let hello_time = hello.at.time;
         let Some(proposed) = self.proposed.take() else { return };
         self.client_session_id = proposed.session_id;
         if let Some(answer) = match &mut self.facts.answer {
@@ -212,7 +213,7 @@ impl HandshakeTracker {
         if let Some(id) = &proposed.session_id
             && proposed.ticket.is_none()
         {
-            let kind = self.session_id_kind(id, (offers_tls13, hello_time), credential_store);
+            let kind = self.session_id_kind(id, (fills_field, hello_time), credential_store);
             if let Some(kind) = kind {
                 self.offer(Mechanism::SessionId, &id.name(), kind, (0, 0), credential_store);
             }
@@ -237,7 +238,7 @@ impl HandshakeTracker {
     fn session_id_kind(
         &self,
         id: &OfferedSessionId,
-        (offers_tls13, hello_time): (bool, Timestamp),
+        (fills_field, hello_time): (bool, Timestamp),
         credential_store: &CredentialStore,
     ) -> Option<OfferKind> {
         let issued_before = credential_store
@@ -247,9 +248,10 @@ impl HandshakeTracker {
         if issued_before {
             return Some(OfferKind::Resumption(Mechanism::SessionId));
         }
-        // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes. Of others some do
-        // the same (Go), which the server's answer and the client's next hello tell.
-        let made_up = offers_tls13 || credential_store.is_digest_of_ticket(self.facts.transport.kind(), id.bytes());
+        // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes, and so does Go. Others
+        // may, too: the server's answer and the client's other hellos tell.
+        let made_up = (fills_field && id.bytes().len() == 32)
+            || credential_store.is_digest_of_ticket(self.facts.transport.kind(), id.bytes());
         (!made_up).then_some(OfferKind::UnclearSessionId)
     }
 

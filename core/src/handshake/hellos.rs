@@ -124,6 +124,7 @@ impl HandshakeTracker {
                 StackExtensions {
                     encrypt_then_mac: hello.encrypt_then_mac,
                     certificate_timestamps: hello.certificate_timestamps,
+                    supported_versions: hello.supported_versions.is_some(),
                 },
             ),
             shape: hello.shape,

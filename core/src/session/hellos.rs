@@ -97,6 +97,19 @@ pub struct StackExtensions {
     pub encrypt_then_mac: bool,
     /// signed_certificate_timestamp (RFC 6962 §3.3.1).
     pub certificate_timestamps: bool,
+    /// supported_versions (RFC 8446 §4.2.1).
+    pub supported_versions: bool,
+}
+
+impl StackExtensions {
+    /// Whether hellos of TLS 1.2 and older with these have a random session ID, every one of them, which is no offer. Go's
+    /// crypto/tls fills the field so, to see by its echo that a ticket was accepted, and resumes by tickets alone. No other
+    /// library is known that lists versions without TLS 1.3 and asks for certificate timestamps, and never for
+    /// encrypt_then_mac.
+    #[must_use]
+    pub const fn fill_session_id(self) -> bool {
+        self.supported_versions && self.certificate_timestamps && !self.encrypt_then_mac
+    }
 }
 
 /// The ServerHello.
