@@ -103,6 +103,32 @@ struct Hellos {
     repeated: bool,
 }
 
+/// The server's flight of TLS 1.3, of which lengths are all that is visible.
+#[derive(Debug, Clone, Copy, Default)]
+struct ServerFlight {
+    /// Bytes of its records.
+    bytes: u32,
+    records: u8,
+    /// The last one has the size of Finished, and what must stand in front of that is there.
+    ended: bool,
+    /// One that seemed to be Finished came before it.
+    ended_twice: bool,
+    /// Bytes of it are missing.
+    torn: bool,
+}
+
+/// A record that the server sent behind its flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LaterRecord {
+    length: u16,
+    /// The client had sent data by then.
+    asked: bool,
+    /// The client had not sent Finished by then.
+    early: bool,
+    /// Where in the server's stream it ends.
+    offset: u64,
+}
+
 /// A TLS connection that is still open.
 #[derive(Debug, Clone)]
 pub struct HandshakeTracker {
@@ -130,8 +156,10 @@ pub struct HandshakeTracker {
     /// Bytes of the server's stream that the client had: in TLS 1.3 when it sent Finished, before when it sent its first
     /// data. Tells what came after what where packets are out of order.
     client_had: Option<NonZeroU32>,
-    /// Lengths of the server's first records after the client's Finished, and whether the client had sent data by then.
-    after_finished: [Option<(u16, bool)>; 2],
+    /// What the server sent of TLS 1.3 up to its Finished.
+    flight: ServerFlight,
+    /// Its first records behind that, or behind the client's Finished where it is not known which record is its own.
+    after_finished: [Option<LaterRecord>; 2],
     /// Bytes between the server's flight and the first of those are missing.
     lost_after_flight: bool,
 }
@@ -162,6 +190,7 @@ impl HandshakeTracker {
             rare: None,
             client_had: None,
             hellos: Hellos::default(),
+            flight: ServerFlight::default(),
             after_finished: [None; 2],
             lost_after_flight: false,
         }

@@ -1,10 +1,10 @@
 //! What the order and the lengths of protected records tell without keys: Finished, early data, tickets of TLS 1.3, and
 //! what each side sent last.
 
-use super::{HandshakeTracker, StreamPlace};
-use crate::session::Blindness;
+use super::{HandshakeTracker, LaterRecord, ServerFlight, StreamPlace};
 use crate::session::ProtectedRecord;
 use crate::session::ServerHelloFacts;
+use crate::session::{Blindness, Seen, Shape};
 use crate::session::{EarlyData, JSSE_PADDING, TicketsInferred};
 use crate::session::{PlainAlert, Side};
 use crate::tls::{Content, ContentType};
@@ -13,6 +13,13 @@ use crate::tls::{Content, ContentType};
 const END_OF_EARLY_DATA: u16 = 5;
 /// A NewSessionTicket of TLS 1.3 is never smaller: 13 bytes of fields, 32 of ticket, inner type and tag.
 const SMALLEST_TICKET_RECORD: u16 = 60;
+/// Inner type and tag of nearly every suite.
+const TYPE_AND_TAG: u16 = 17;
+/// EncryptedExtensions without any: what stands in front of the server's Finished at least.
+const SMALLEST_EXTENSIONS: u16 = 6;
+/// Certificate with a bare Ed25519 key (RFC 7250), and CertificateVerify with a signature of that: what stands there too where
+/// no PSK was accepted.
+const SMALLEST_CERTIFICATE: u16 = 57 + 72;
 
 /// Bytes in front of the body of a record (RFC 8446 §5.1).
 const RECORD_HEADER: u32 = 5;
@@ -138,22 +145,13 @@ impl HandshakeTracker {
         });
         match side {
             Side::Server if self.is_of_server_flight(place.offset) => {
-                self.server_flight = true;
-                self.facts.server_side.finished.get_or_insert(record.at);
-                self.facts.server_side.handshake_bytes = StreamPlace::counted(place.offset);
-                if padding.is_some() {
-                    self.end(Side::Server).padding = padding;
-                }
+                self.server_flight_tls13(record, place.offset, padding);
             }
             Side::Server => {
                 let asked = self.facts.client_side.application_data.is_some();
-                let begins = place
-                    .offset
-                    .checked_sub(u64::from(record.length) + u64::from(RECORD_HEADER));
-                let flight = self.facts.server_side.handshake_bytes;
-                self.lost_after_flight |= self.after_finished == [None; 2]
-                    && flight.is_some_and(|end| begins.is_some_and(|begins| begins > end.get().into()));
-                self.after_finished(record, asked);
+                self.lost_after_flight |= self.after_finished == [None; 2] && self.is_behind_gap(record, place.offset);
+                self.after_finished(record.length, asked, place.offset);
+                self.facts.server_side.application_data.get_or_insert(record.at);
             }
             Side::Client if self.facts.client_side.finished.is_some() => {
                 self.facts.client_side.application_data.get_or_insert(record.at);
@@ -162,8 +160,74 @@ impl HandshakeTracker {
         }
     }
 
-    /// Whether what ends there belongs to the server's flight: the client had it when it sent Finished, or has not sent that
-    /// yet; where no acknowledgement tells, it stands in front of that in the file.
+    /// What the server sends before it has the client's Finished: its flight, and behind its own Finished perhaps tickets
+    /// (Go, GnuTLS) or data (RFC 8446 §4.6.1, §2). Where each message has a record of its own, the size of one tells which
+    /// is Finished.
+    fn server_flight_tls13(&mut self, record: ProtectedRecord, offset: u64, padding: Option<u16>) {
+        let flight = self.flight;
+        let torn = self.facts.server_side.handshake_loss.is_some()
+            || flight.torn
+            || (flight.records > 0 && self.is_behind_gap(record, offset));
+        let known = self.end(Side::Server).padding;
+        let finished = padding.is_some()
+            && !self.opened.server_finished
+            && flight.bytes >= self.least_before_finished()
+            && (!flight.ended || padding == known);
+        if (flight.ended || self.opened.server_finished) && !finished {
+            self.lost_after_flight |= self.after_finished == [None; 2] && self.is_behind_gap(record, offset);
+            // What answers early data comes here too.
+            let asked = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
+            self.after_finished(record.length, asked, offset);
+            return;
+        }
+        self.flight = ServerFlight {
+            bytes: flight.bytes.saturating_add(record.length.into()),
+            records: flight.records.saturating_add(1),
+            ended: finished,
+            ended_twice: flight.ended_twice || (flight.ended && finished),
+            torn,
+        };
+        // What seemed to follow stands in front of Finished.
+        self.after_finished = [None; 2];
+        self.server_flight = true;
+        self.facts.server_side.finished.get_or_insert(record.at);
+        self.facts.server_side.handshake_bytes = StreamPlace::counted(offset);
+        if finished && !torn {
+            self.end(Side::Server).padding = padding;
+        }
+    }
+
+    /// Bytes of records that stand in front of the server's Finished at least.
+    fn least_before_finished(&self) -> u32 {
+        let certificate = if matches!(self.facts.shape, Seen::Yes(Shape::Abbreviated(_))) {
+            0
+        } else {
+            SMALLEST_CERTIFICATE
+        };
+        (SMALLEST_EXTENSIONS + certificate + TYPE_AND_TAG).into()
+    }
+
+    /// Whether it is known where the server's flight ends: with a record of the size of Finished, or with the only one
+    /// there is. `false` where tickets may be in it.
+    fn flight_is_told(&self) -> bool {
+        let flight = self.flight;
+        // BoringSSL puts tickets behind its Finished in the same record where it takes early data.
+        let early = self.facts.hello.yes().is_some_and(|hello| hello.early_data);
+        let hash = self.facts.answer.yes().and_then(|answer| answer.suite.kdf_hash());
+        let finished = hash.map_or(0, |hash| u32::from(4 + hash.length()));
+        let alone = flight.records == 1 && !early && flight.bytes >= self.least_before_finished() + finished;
+        !flight.torn && !flight.ended_twice && (flight.ended || alone)
+    }
+
+    /// Whether bytes are missing between the server's flight, as far as it was seen, and a record that ends there.
+    fn is_behind_gap(&self, record: ProtectedRecord, offset: u64) -> bool {
+        let begins = offset.checked_sub(u64::from(record.length) + u64::from(RECORD_HEADER));
+        let flight = self.facts.server_side.handshake_bytes;
+        flight.is_some_and(|end| begins.is_some_and(|begins| begins > end.get().into()))
+    }
+
+    /// Whether what ends there was sent by the server before it had the client's Finished: the client had it when it sent
+    /// that, or has not sent it yet; where no acknowledgement tells, it stands in front of that in the file.
     fn is_of_server_flight(&self, offset: u64) -> bool {
         match (self.facts.client_side.finished, self.client_had) {
             (None, _) => true,
@@ -172,12 +236,17 @@ impl HandshakeTracker {
         }
     }
 
-    /// A record of the server behind the handshake.
-    fn after_finished(&mut self, record: ProtectedRecord, asked: bool) {
+    /// A record of the server behind its Finished, which ends at `offset`.
+    fn after_finished(&mut self, length: u16, asked: bool, offset: u64) {
+        let early = self.is_of_server_flight(offset);
         if let Some(slot) = self.after_finished.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some((record.length, asked));
+            *slot = Some(LaterRecord {
+                length,
+                asked,
+                early,
+                offset,
+            });
         }
-        self.facts.server_side.application_data.get_or_insert(record.at);
     }
 
     /// The client sent Finished: what it did not have of the server by then is not of the server's flight, though it may
@@ -187,25 +256,32 @@ impl HandshakeTracker {
         let (Some(had), Some(end)) = (self.client_had, self.facts.server_side.handshake_bytes) else {
             return;
         };
+        for later in self.after_finished.iter_mut().flatten() {
+            later.early = later.offset <= had.get().into();
+        }
+        if self.flight.ended {
+            return;
+        }
         let [_, server] = &self.ends;
         let first = self.facts.server_side.finished;
         let mut end = end.get();
-        let mut later = [None; 2];
+        let mut later: [Option<(ProtectedRecord, u32)>; 2] = [None; 2];
         for (later, record) in later.iter_mut().zip([server.last, server.before_last]) {
             let record = record.filter(|record| record.content == Content::Closed && Some(record.at) != first);
             let Some(record) = record.filter(|_| end > had.get()) else {
                 break;
             };
+            *later = Some((record, end));
             end = end.saturating_sub(u32::from(record.length) + RECORD_HEADER);
-            *later = Some(record);
         }
         if later.iter().all(Option::is_some) {
             // Whatever else stands there the client did not have either.
             end = end.min(had.get());
         }
         self.facts.server_side.handshake_bytes = StreamPlace::counted(end.into());
-        for record in later.into_iter().rev().flatten() {
-            self.after_finished(record, false);
+        for (record, end) in later.into_iter().rev().flatten() {
+            self.after_finished(record.length, false, end.into());
+            self.facts.server_side.application_data.get_or_insert(record.at);
         }
     }
 
@@ -261,7 +337,7 @@ impl HandshakeTracker {
     }
 
     /// Tickets of TLS 1.3 are encrypted; their place and size are not. Most servers send them right after the client's
-    /// Finished, before they answer anything; OpenSSL sends two of equal size.
+    /// Finished, before they answer anything, some right after their own; OpenSSL and GnuTLS send two of equal size.
     pub(super) fn infer_tickets(&mut self) {
         if self.read_tickets() {
             return;
@@ -274,12 +350,21 @@ impl HandshakeTracker {
         if self.lost_after_flight {
             return;
         }
-        let plausible = |length: u16| length >= SMALLEST_TICKET_RECORD;
-        self.facts.tickets_inferred = match self.after_finished {
-            [Some((first, _)), Some((second, _))] if first == second && plausible(first) => TicketsInferred::Like(2),
-            [Some((first, false)), _] if plausible(first) => TicketsInferred::Like(1),
-            [Some((first, _)), _] if !plausible(first) => TicketsInferred::None,
-            _ => TicketsInferred::Unclear,
+        let plausible = |later: LaterRecord| later.length >= SMALLEST_TICKET_RECORD;
+        let [first, second] = self.after_finished;
+        let Some(first) = first else { return };
+        let alike = second.is_some_and(|second| second.length == first.length);
+        // Two of different sizes before the client's Finished may be data.
+        let another = first.early && second.is_some_and(|second| second.early && plausible(second));
+        self.facts.tickets_inferred = if plausible(first) && alike {
+            TicketsInferred::Like(2)
+        } else if plausible(first) && !first.asked && !another {
+            TicketsInferred::Like(1)
+        } else if !plausible(first) && !first.early && self.flight_is_told() {
+            TicketsInferred::None
+        } else {
+            // Data that came before the client's Finished says nothing of tickets that follow that.
+            TicketsInferred::Unclear
         };
     }
 }

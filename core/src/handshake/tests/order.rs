@@ -57,7 +57,8 @@ fn the_server_s_flight_ends_where_the_client_s_finished_says_wherever_that_stand
 
 #[test]
 fn what_the_client_had_when_it_finished_is_of_the_flight_though_it_may_be_a_ticket() {
-    // A server may send tickets before it has the client's Finished (RFC 8446 §4.6.1): nothing tells them from its flight.
+    // A server may send tickets before it has the client's Finished (RFC 8446 §4.6.1): nothing tells them from a flight in which
+    // no record has the size of Finished.
     let connection = finished_in_front_of(4, Some(1410));
     assert_eq!(
         connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get),
@@ -79,6 +80,112 @@ fn without_an_acknowledgement_the_order_of_the_packets_counts() {
         connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get),
         Some(1155)
     );
+}
+
+/// Records of a server in front of the client's Finished, and behind it: what is told of tickets, and where the flight ends.
+fn told_of(hello: ServerHello<'_>, before: &[u16], after: &[u16]) -> (TicketsInferred, Option<u32>) {
+    let mut talk = Talk::new();
+    talk.client(with_psks([psk(&[0xee; 48], 5)])).server(hello);
+    let mut end = 100;
+    let mut say = |talk: &mut Talk, length: u16| {
+        end += u64::from(length) + 5;
+        talk.placed(Side::Server, length, (end, 500));
+        end
+    };
+    let mut had = 0;
+    for length in before {
+        had = say(&mut talk, *length);
+    }
+    talk.placed(Side::Client, 53, (600, had));
+    for length in after {
+        say(&mut talk, *length);
+    }
+    let connection = talk.finish().0;
+    let flight = connection.server_side.handshake_bytes.map(std::num::NonZeroU32::get);
+    (connection.tickets_inferred, flight)
+}
+
+#[test]
+fn tickets_may_follow_the_server_s_finished_before_the_client_s() {
+    use TicketsInferred::{Like, None, Unclear};
+    let cases: [(&[u16], &[u16], TicketsInferred, u32); 13] = [
+        // Go, GnuTLS, and a server that has none.
+        (&[23, 450, 96, 53, 147], &[20], Like(1), 742),
+        (&[23, 450, 96, 53, 268, 268], &[20], Like(2), 742),
+        (&[23, 450, 96, 53], &[20], None, 742),
+        // One crosses the client's Finished.
+        (&[23, 450, 96, 53, 268], &[268, 20], Like(2), 742),
+        // JSSE pads.
+        (&[39, 466, 112, 69, 166], &[36], Like(1), 806),
+        (&[39, 466, 112, 69], &[36], None, 806),
+        // Data before the client's Finished: tickets may come behind that.
+        (&[23, 450, 96, 53, 30], &[20], Unclear, 742),
+        (&[23, 450, 96, 53, 300, 700], &[20], Unclear, 742),
+        // EncryptedExtensions and CertificateRequest may be as long as Finished.
+        (&[53, 53, 450, 96, 53], &[20], None, 830),
+        (&[53, 53, 600], &[20], Unclear, 821),
+        // All messages in one record; some of them; and padded ones: tickets may be among them.
+        (&[640], &[20], None, 745),
+        (&[23, 640], &[20], Unclear, 773),
+        (&[512, 512, 512, 512, 512], &[20], Unclear, 2685),
+    ];
+    for (before, after, tickets, flight) in cases {
+        let told = told_of(server_of_tls13(), before, after);
+        assert_eq!(told, (tickets, Some(flight)), "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn a_handshake_with_a_psk_has_no_certificate_in_front_of_finished() {
+    let told = |before: &[u16]| {
+        let hello = ServerHello {
+            selected_psk: Some(0),
+            ..server_of_tls13()
+        };
+        told_of(hello, before, &[20]).0
+    };
+    assert_eq!(told(&[23, 53, 147]), TicketsInferred::Like(1));
+    assert_eq!(told(&[23, 53]), TicketsInferred::None);
+    assert_eq!(told(&[53, 53]), TicketsInferred::None);
+    assert_eq!(told(&[23 + 36]), TicketsInferred::None, "one record");
+    assert_eq!(told(&[40]), TicketsInferred::Unclear, "no room for Finished");
+    assert_eq!(told(&[23, 69, 69]), TicketsInferred::Unclear, "two of them");
+}
+
+#[test]
+fn what_answers_early_data_is_no_ticket() {
+    let told = |early_data: bool| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            early_data,
+            ..with_psks([psk(&[0xee; 48], 5)])
+        });
+        talk.server(ServerHello {
+            selected_psk: Some(0),
+            ..server_of_tls13()
+        });
+        for (length, end) in [(23, 128), (53, 186), (300, 491)] {
+            talk.placed(Side::Server, length, (end, 500));
+        }
+        talk.placed(Side::Client, 53, (600, 491));
+        talk.finish().0.tickets_inferred
+    };
+    assert_eq!(told(true), TicketsInferred::Unclear);
+    assert_eq!(told(false), TicketsInferred::Like(1));
+}
+
+#[test]
+fn a_torn_flight_of_the_server_may_have_had_tickets_in_it() {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    // Certificate and CertificateVerify are missing.
+    for (length, end) in [(23, 128), (53, 800), (147, 952)] {
+        talk.placed(Side::Server, length, (end, 500));
+    }
+    talk.placed(Side::Client, 53, (600, 952));
+    talk.placed(Side::Server, 20, (977, 600));
+    assert_eq!(talk.open.ends()[1].padding, None);
+    assert_eq!(talk.finish().0.tickets_inferred, TicketsInferred::Unclear);
 }
 
 #[test]
