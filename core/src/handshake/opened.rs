@@ -176,7 +176,9 @@ impl HandshakeTracker {
     pub(super) fn read_tickets(&mut self) -> bool {
         let server = &self.facts.server_side;
         let lost = server.tail_loss.or(server.handshake_loss).is_some();
-        let complete = self.opened.server_finished && !self.opened.server_closed && !lost && self.went_on();
+        // Who answers the client's flight with a fatal alert may have refused it, and gives no tickets then.
+        let refused = server.fatal_alert().is_some() && server.application_data.is_none();
+        let complete = self.opened.server_finished && !self.opened.server_closed && !lost && !refused && self.went_on();
         let usable = self.opened.usable_ticket;
         if usable || complete {
             self.facts.tickets_inferred = TicketsInferred::Read { usable, complete };

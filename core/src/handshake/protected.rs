@@ -356,11 +356,18 @@ impl HandshakeTracker {
         let alike = second.is_some_and(|second| second.length == first.length);
         // Two of different sizes before the client's Finished may be data.
         let another = first.early && second.is_some_and(|second| second.early && plausible(second));
+        // Behind more than the client's Finished, which may be a certificate, an alert alone may be a refusal of it.
+        let [client, server] = &self.ends;
+        let alert = |answer: &ServerHelloFacts| {
+            let unpadded = first.length.checked_sub(server.padding.unwrap_or(0));
+            unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true))
+        };
+        let refused = client.padding.is_none() && second.is_none() && self.facts.answer.yes().is_some_and(alert);
         self.facts.tickets_inferred = if plausible(first) && alike {
             TicketsInferred::Like(2)
         } else if plausible(first) && !first.asked && !another {
             TicketsInferred::Like(1)
-        } else if !plausible(first) && !first.early && self.flight_is_told() {
+        } else if !plausible(first) && !first.early && self.flight_is_told() && !refused {
             TicketsInferred::None
         } else {
             // Data that came before the client's Finished says nothing of tickets that follow that.

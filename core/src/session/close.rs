@@ -12,7 +12,7 @@ use super::connection::{Completed, Connection};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
 pub use notify::may_be_goodbye;
-use notify::{answers_bare_fin, first_closer, notify};
+use notify::{answers_bare_fin, first_closer, may_refuse_client, notify};
 
 #[cfg(feature = "serde")]
 use {
@@ -266,6 +266,8 @@ fn class(
             return Seen::Blind(Blindness::OneDirection);
         }
         _ if !ended => return open,
+        // It may be a fatal alert, whatever else ended the connection.
+        _ if may_refuse_client(connection, ends) => return Seen::Blind(Blindness::Encrypted),
         Completed::Yes | Completed::No | Completed::Blind(_) => {}
     }
     let mut possible = [[false; 2]; 2];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::net::{At, Endpoint, FrameRef, Timestamp};
-use crate::tls::ProtocolVersion;
+use crate::tls::{AlertDescription, ProtocolVersion};
 
 use super::close::Close;
 use super::credential::CredentialId;
@@ -504,7 +504,7 @@ impl Connection {
         // What the server sends after the handshake shows that it took the client's Finished; a client with False
         // Start (RFC 7918) sends before it has the server's.
         let server_went_on = server.application_data.is_some() && self.answer.yes().is_some();
-        if both_finished || server_went_on {
+        if server_went_on || (both_finished && !self.client_was_refused()) {
             return Completed::Yes;
         }
         // Behind the Finished of a server of TLS 1.3 its alert may be of any time: the client's Finished may be what is missing.
@@ -539,6 +539,27 @@ impl Connection {
             (None, None) if self.awaits_client() => Completed::Blind(Blindness::OpenAtCaptureEnd),
             (None, None) => Completed::No,
         }
+    }
+
+    /// Whether the server's answer to the client's flight of TLS 1.3 was an alert that only a handshake brings, as keys show.
+    /// It aborts what seems complete: the client's Finished came with the certificate that was refused, or without the one
+    /// that was asked for (RFC 8446 §4.4.2.4).
+    fn client_was_refused(&self) -> bool {
+        const OF_HANDSHAKES: [AlertDescription; 10] = [
+            AlertDescription::HANDSHAKE_FAILURE,
+            AlertDescription::BAD_CERTIFICATE,
+            AlertDescription::UNSUPPORTED_CERTIFICATE,
+            AlertDescription::CERTIFICATE_REVOKED,
+            AlertDescription::CERTIFICATE_EXPIRED,
+            AlertDescription::CERTIFICATE_UNKNOWN,
+            AlertDescription::UNKNOWN_CA,
+            AlertDescription::ACCESS_DENIED,
+            AlertDescription::DECRYPT_ERROR,
+            AlertDescription::CERTIFICATE_REQUIRED,
+        ];
+        let alert = self.server_side.fatal_alert();
+        let refusal = alert.is_some_and(|alert| OF_HANDSHAKES.contains(&alert.description));
+        refusal && self.is_tls13() && self.issued.is_empty() && self.server_side.application_data.is_none()
     }
 
     /// Whether the server has said all it has to say, FIN included, and the client was not seen to its end.

@@ -90,6 +90,55 @@ fn what_was_read_is_complete_only_when_nothing_stayed_closed_or_was_lost() {
     }
 }
 
+/// The server's alert behind both Finished, which was read: whether that handshake came to its end, and what is told of tickets.
+fn alerted(description: AlertDescription, change: fn(&mut Talk)) -> (Completed, TicketsInferred) {
+    let mut talk = read_with_keys();
+    change(&mut talk);
+    let (at, content) = (
+        talk.next(),
+        Content::Alert {
+            fatal: true,
+            description,
+        },
+    );
+    talk.open
+        .opened(Side::Server, &record(DATA, 19), content, StreamPlace::new(at, 900));
+    let mut connection = talk.finish().0;
+    connection.client_side.captured = true;
+    connection.server_side.captured = true;
+    (connection.judge_completed(None), connection.tickets_inferred)
+}
+
+#[test]
+fn a_client_certificate_that_is_refused_breaks_a_handshake_that_seemed_complete() {
+    let (completed, tickets) = alerted(AlertDescription::CERTIFICATE_REQUIRED, |_| ());
+    assert_eq!((completed, tickets), (Completed::No, TicketsInferred::Unclear));
+    // The server had taken the client's Finished, as its data show, or its ticket.
+    let data = |talk: &mut Talk| talk.open.facts_mut().server_side.application_data = Some(at(104));
+    let (completed, tickets) = alerted(AlertDescription::CERTIFICATE_REQUIRED, data);
+    let none = TicketsInferred::Read {
+        usable: false,
+        complete: true,
+    };
+    assert_eq!((completed, tickets), (Completed::Yes, none));
+    let ticket = |talk: &mut Talk| {
+        let ticket = PskTicket {
+            lifetime: 300,
+            age_add: 5,
+            ticket: &[9; 32],
+            max_early_data: None,
+        };
+        talk.inner(Side::Server, &Message::PskTicket(ticket));
+    };
+    assert_eq!(
+        alerted(AlertDescription::CERTIFICATE_REQUIRED, ticket).0,
+        Completed::Yes
+    );
+    // What follows a handshake may end with this one, but then it is not known that no ticket was to come.
+    let (completed, tickets) = alerted(AlertDescription::BAD_RECORD_MAC, |_| ());
+    assert_eq!((completed, tickets), (Completed::Yes, TicketsInferred::Unclear));
+}
+
 #[test]
 fn data_read_with_keys_is_application_data_only_behind_the_finished() {
     let first_data = |talk: &mut Talk, content| {

@@ -175,6 +175,28 @@ fn what_answers_early_data_is_no_ticket() {
 }
 
 #[test]
+fn an_alert_in_answer_to_a_certificate_does_not_show_that_there_were_no_tickets() {
+    let told = |client: &[u16], server: &[u16]| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(server_of_tls13());
+        talk.placed(Side::Server, 640, (745, 500));
+        let mut end = 745;
+        for length in client {
+            talk.placed(Side::Client, *length, (600, end));
+        }
+        for length in server {
+            end += u64::from(*length) + 5;
+            talk.placed(Side::Server, *length, (end, 600));
+        }
+        talk.finish().0.tickets_inferred
+    };
+    assert_eq!(told(&[25, 53], &[19]), TicketsInferred::Unclear, "an empty certificate");
+    assert_eq!(told(&[25, 53], &[20]), TicketsInferred::None, "no alert");
+    assert_eq!(told(&[25, 53], &[19, 19]), TicketsInferred::None, "not alone");
+    assert_eq!(told(&[53], &[19]), TicketsInferred::None, "no certificate");
+}
+
+#[test]
 fn a_torn_flight_of_the_server_may_have_had_tickets_in_it() {
     let mut talk = Talk::new();
     talk.client(of_tls13()).server(server_of_tls13());

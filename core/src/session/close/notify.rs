@@ -56,7 +56,8 @@ pub(super) fn notify(connection: &Connection, side: Side, ends: [&SideClose; 2],
         };
     }
     let sized = alert_sized(connection, end, last);
-    if sized && own_end && tls13_alert(connection, side, [end, peer_end], last) {
+    let refusal = side == Side::Server && may_refuse_client(connection, ends);
+    if sized && own_end && !refusal && tls13_alert(connection, side, [end, peer_end], last) {
         CloseNotify::Inferred(last.at)
     } else if own_end && (sized || may_be_padded(end, last)) {
         // Two bytes of data look the same, and so may more where nothing showed how this side pads.
@@ -144,6 +145,19 @@ fn may_be_padded(end: &SideClose, record: ProtectedRecord) -> bool {
     let block = inner.is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
     let as_before = end.before_last.is_some_and(|before| before.length == record.length);
     end.padding.is_none() && (jsse || block || as_before)
+}
+
+/// Whether all that the server of TLS 1.3 said behind the client's flight has the size of an alert, and more than Finished was
+/// in that flight: where it was a certificate, or the lack of one, the server may have refused it.
+pub(super) fn may_refuse_client(connection: &Connection, [client, server]: [&SideClose; 2]) -> bool {
+    let alone = |last: &ProtectedRecord| {
+        let before = server.before_last.is_some_and(|before| before.at == last.at);
+        connection.server_side.application_data == Some(last.at) && !before
+    };
+    let closed = server.last.filter(|last| last.content == Content::Closed);
+    let last = closed.filter(|last| alone(last) && alert_sized(connection, server, *last));
+    let finished = connection.client_side.finished.is_some() && connection.is_tls13();
+    finished && client.padding.is_none() && server.plain.is_none() && last.is_some()
 }
 
 /// A TLS 1.3 record of alert size counts as close_notify only as the last record, with the close right behind it, and

@@ -587,3 +587,43 @@ fn an_open_connection_has_no_close_yet() {
     let expected = [CloseClass::FinNoNotify, CloseClass::RstBeforeNotify];
     assert!(unclean.eq(expected));
 }
+
+#[test]
+fn what_may_refuse_a_client_certificate_is_no_close_notify() {
+    let refusing = |change: fn(&mut Ending)| {
+        let ending = Ending::tls13()
+            .alert(Server, 10)
+            .fin(Server, 11, Part)
+            .fin(Client, 12, End);
+        let ending = ending.with(|ending| {
+            ending.connection.client_side.finished = Some(ms(5));
+            ending.connection.server_side.application_data = Some(ms(10));
+        });
+        let ending = ending.with(change);
+        (ending.close().server, ending.class())
+    };
+    let hidden = (CloseNotify::Blind(Blindness::Encrypted), None);
+    assert_eq!(refusing(|_| ()), hidden);
+    // It is a fatal alert or a close_notify, whoever else resets.
+    let (told, class) = refusing(|ending| {
+        ending.connection.client_side.fin = None;
+        ending.connection.client_side.reset = Some(Reset {
+            at: ms(12),
+            form: ResetForm::Active,
+            doubtful: false,
+        });
+    });
+    assert_eq!((told, class), hidden);
+    let clean = (CloseNotify::Inferred(ms(10)), Some(CloseClass::CleanServer));
+    // The client's flight began with Finished: there was no certificate.
+    assert_eq!(refusing(|ending| ending.ends[0].padding = Some(0)), clean);
+    // The server had said something before.
+    let earlier = |ending: &mut Ending| ending.connection.server_side.application_data = Some(ms(9));
+    assert_eq!(refusing(earlier), clean);
+    let with_it = |ending: &mut Ending| {
+        ending.ends[1].before_last = ending.ends[1].last.map(|last| ProtectedRecord { length: 300, ..last });
+    };
+    assert_eq!(refusing(with_it), clean);
+    // The capture begins behind the handshake.
+    assert_eq!(refusing(|ending| ending.connection.client_side.finished = None), clean);
+}
