@@ -126,7 +126,7 @@ struct LaterRecord {
     /// The client had not sent Finished by then.
     early: bool,
     /// Where in the server's stream it ends.
-    offset: u64,
+    end: Option<NonZeroU32>,
 }
 
 /// A TLS connection that is still open.
@@ -140,6 +140,8 @@ pub struct HandshakeTracker {
     server_session_id: Option<OfferedSessionId>,
     /// What the ends of both streams look like, client first.
     ends: [SideClose; 2],
+    /// Where in its stream the last record of each side of TLS 1.3 ends, client first.
+    stands: [Option<NonZeroU32>; 2],
     /// The client's key exchange of TLS 1.2 or before came.
     key_exchange: bool,
     /// A HelloRetryRequest was read, not only concluded from a second ClientHello.
@@ -181,6 +183,7 @@ impl HandshakeTracker {
             client_session_id: None,
             server_session_id: None,
             ends: <[SideClose; 2]>::default(),
+            stands: [None; 2],
             key_exchange: false,
             retry_read: false,
             protected_ccs: [0; 2],

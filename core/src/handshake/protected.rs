@@ -131,6 +131,56 @@ impl HandshakeTracker {
             end.short_records += u32::from(sized_like_alert && last.content_type == ContentType::APPLICATION_DATA);
             end.before_last = Some(last);
         }
+        if tls13 {
+            self.note_answer(side, record, place);
+        }
+    }
+
+    /// Who sends data when it has the last record of the other side answers that: it was data too, or its sender does not
+    /// close at once. Tickets come unasked.
+    fn note_answer(&mut self, side: Side, record: ProtectedRecord, place: StreamPlace) {
+        self.end(side).answered = false;
+        let [client, server] = &mut self.stands;
+        let (own, other) = match side {
+            Side::Client => (client, server),
+            Side::Server => (server, client),
+        };
+        *own = StreamPlace::counted(place.offset);
+        let had_it = place
+            .acknowledged
+            .zip(*other)
+            .is_none_or(|(had, end)| had >= end.get().into());
+        let data = match record.content {
+            Content::Data => true,
+            Content::Closed => !self.is_alert_sized(side, record.length) && !self.is_like_ticket(record, place.offset),
+            Content::Alert { .. } | Content::Handshake | Content::Other => false,
+        };
+        // A client's request comes unasked too.
+        let requested = self.facts.client_side.application_data;
+        let peer = self.end(side.other());
+        let asked = peer
+            .last
+            .is_some_and(|last| side == Side::Server || requested.is_some_and(|request| !request.is_after(last.at)));
+        peer.answered |= data && had_it && asked;
+    }
+
+    /// Whether a record that ends there is taken for a ticket: the first one behind the server's flight, or the second of the
+    /// same length.
+    fn is_like_ticket(&self, record: ProtectedRecord, offset: u64) -> bool {
+        let [first, second] = self.after_finished;
+        let this = [first, second]
+            .into_iter()
+            .flatten()
+            .any(|later| later.end == StreamPlace::counted(offset));
+        this && record.length >= SMALLEST_TICKET_RECORD && first.is_some_and(|first| first.length == record.length)
+    }
+
+    fn is_alert_sized(&self, side: Side, length: u16) -> bool {
+        let [client, server] = &self.ends;
+        let end = if side == Side::Client { client } else { server };
+        let unpadded = length.checked_sub(end.padding.unwrap_or(0));
+        let fits = |answer: &ServerHelloFacts| unpadded.and_then(|length| answer.protection().fits(length, 2));
+        self.facts.answer.yes().and_then(fits) == Some(true)
     }
 
     fn protected_tls13(&mut self, side: Side, record: ProtectedRecord, place: StreamPlace) {
@@ -244,7 +294,7 @@ impl HandshakeTracker {
                 length,
                 asked,
                 early,
-                offset,
+                end: StreamPlace::counted(offset),
             });
         }
     }
@@ -257,7 +307,7 @@ impl HandshakeTracker {
             return;
         };
         for later in self.after_finished.iter_mut().flatten() {
-            later.early = later.offset <= had.get().into();
+            later.early = later.end.is_some_and(|end| end <= had);
         }
         if self.flight.ended {
             return;
@@ -357,12 +407,8 @@ impl HandshakeTracker {
         // Two of different sizes before the client's Finished may be data.
         let another = first.early && second.is_some_and(|second| second.early && plausible(second));
         // Behind more than the client's Finished, which may be a certificate, an alert alone may be a refusal of it.
-        let [client, server] = &self.ends;
-        let alert = |answer: &ServerHelloFacts| {
-            let unpadded = first.length.checked_sub(server.padding.unwrap_or(0));
-            unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true))
-        };
-        let refused = client.padding.is_none() && second.is_none() && self.facts.answer.yes().is_some_and(alert);
+        let [client, _] = &self.ends;
+        let refused = client.padding.is_none() && second.is_none() && self.is_alert_sized(Side::Server, first.length);
         self.facts.tickets_inferred = if plausible(first) && alike {
             TicketsInferred::Like(2)
         } else if plausible(first) && !first.asked && !another {

@@ -208,6 +208,9 @@ pub struct SideClose {
     pub plain: Option<At>,
     /// TLS 1.2 and older: a handshake message came under protection, which asks for a renegotiation.
     pub asked_again: bool,
+    /// TLS 1.3: the other side sent data when it had the last record.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub answered: bool,
     /// Whether the FIN of the other side had arrived before its last bytes, where acknowledgements tell.
     pub after_peer_fin: Option<bool>,
     /// Whether all data of the other side had arrived before its last bytes, where acknowledgements tell.

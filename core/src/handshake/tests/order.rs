@@ -196,6 +196,69 @@ fn an_alert_in_answer_to_a_certificate_does_not_show_that_there_were_no_tickets(
     assert_eq!(told(&[53], &[19]), TicketsInferred::None, "no certificate");
 }
 
+/// Whether the last record of a side, of the size of an alert, was answered by a record of the other side, which acknowledges so
+/// much; behind the server's flight and those records of it.
+fn answered(side: Side, server: &[u16], (length, acknowledged): (u16, Option<u64>)) -> bool {
+    let mut talk = Talk::new();
+    talk.client(of_tls13()).server(server_of_tls13());
+    talk.placed(Side::Server, 640, (745, 500));
+    talk.placed(Side::Client, 53, (600, 745));
+    let mut end = 745;
+    if side == Side::Client {
+        talk.placed(side, 19, (624, 745));
+    }
+    for length in server {
+        end += u64::from(*length) + 5;
+        talk.placed(Side::Server, *length, (end, 600));
+    }
+    if side == Side::Server {
+        talk.placed(side, 19, (end + 24, 600));
+    }
+    match acknowledged {
+        Some(bytes) => talk.placed(side.other(), length, (2000, bytes)),
+        None => talk.sealed(side.other(), DATA, length),
+    };
+    let [client, server] = talk.open.ends();
+    if side == Side::Client {
+        client.answered
+    } else {
+        server.answered
+    }
+}
+
+#[test]
+fn data_answer_a_record_that_they_acknowledge() {
+    let client = |server: &[u16], answer| answered(Side::Client, server, answer);
+    assert!(client(&[250, 250], (20, Some(624))));
+    assert!(client(&[250, 250], (20, None)), "nothing says what it had");
+    assert!(!client(&[250, 250], (20, Some(600))), "it had not come");
+    assert!(!client(&[250, 250], (19, Some(624))), "an alert");
+    assert!(!client(&[], (250, Some(624))), "a ticket");
+    assert!(!client(&[250], (250, Some(624))), "two tickets");
+    assert!(client(&[250], (300, Some(624))));
+    // What a client says first is no answer, whatever it acknowledges.
+    assert!(!answered(Side::Server, &[250], (40, Some(2000))));
+}
+
+#[test]
+fn a_client_that_goes_on_answers_what_the_server_said() {
+    let answered = |more: Option<u16>| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(server_of_tls13());
+        talk.placed(Side::Server, 640, (745, 500));
+        talk.placed(Side::Client, 53, (600, 745));
+        talk.placed(Side::Client, 40, (645, 745));
+        talk.placed(Side::Server, 19, (769, 645));
+        talk.placed(Side::Client, 40, (690, 769));
+        if let Some(length) = more {
+            talk.placed(Side::Server, length, (1200, 690));
+        }
+        talk.open.ends()[1].answered
+    };
+    assert!(answered(None));
+    assert!(!answered(Some(19)), "the last record counts");
+}
+
 #[test]
 fn a_torn_flight_of_the_server_may_have_had_tickets_in_it() {
     let mut talk = Talk::new();

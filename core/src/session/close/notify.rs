@@ -57,7 +57,8 @@ pub(super) fn notify(connection: &Connection, side: Side, ends: [&SideClose; 2],
     }
     let sized = alert_sized(connection, end, last);
     let refusal = side == Side::Server && may_refuse_client(connection, ends);
-    if sized && own_end && !refusal && tls13_alert(connection, side, [end, peer_end], last) {
+    let answered = end.answered && answered_before_end(connection, side, last, peer_end);
+    if sized && own_end && !refusal && !answered && tls13_alert(connection, side, [end, peer_end], last) {
         CloseNotify::Inferred(last.at)
     } else if own_end && (sized || may_be_padded(end, last)) {
         // Two bytes of data look the same, and so may more where nothing showed how this side pads.
@@ -145,6 +146,18 @@ fn may_be_padded(end: &SideClose, record: ProtectedRecord) -> bool {
     let block = inner.is_some_and(|length| length.is_multiple_of(SMALLEST_BLOCK));
     let as_before = end.before_last.is_some_and(|before| before.length == record.length);
     end.padding.is_none() && (jsse || block || as_before)
+}
+
+/// Whether the peer had answered a record by data before its side ended the connection. Who closes has nothing more to ask; a
+/// side that only shut down its own direction is seen to wait for longer.
+fn answered_before_end(connection: &Connection, side: Side, record: ProtectedRecord, peer_end: &SideClose) -> bool {
+    let ended = connection.side(side).ended();
+    let answers = |answer: &ProtectedRecord| {
+        let data = answer.content != Content::Closed || !alert_sized(connection, peer_end, *answer);
+        data && answer.at.is_after(record.at) && ended.is_none_or(|end| end.is_after(answer.at))
+    };
+    let last = [peer_end.last, peer_end.before_last];
+    last.iter().flatten().any(answers)
 }
 
 /// Whether all that the server of TLS 1.3 said behind the client's flight has the size of an alert, and more than Finished was

@@ -627,3 +627,28 @@ fn what_may_refuse_a_client_certificate_is_no_close_notify() {
     // The capture begins behind the handshake.
     assert_eq!(refusing(|ending| ending.connection.client_side.finished = None), clean);
 }
+
+#[test]
+fn what_the_peer_answers_before_the_end_may_be_two_bytes_of_data() {
+    let told = |answered: bool, at: u32, length: u16| {
+        let ending = Ending::tls13()
+            .alert(Client, 10)
+            .fin(Client, 20, Data)
+            .data(Server, at, length);
+        let ending = ending.with(|ending| ending.ends[0].answered = answered);
+        ending.client()
+    };
+    assert_eq!(told(true, 12, 20), CloseNotify::Blind(Blindness::Encrypted));
+    let goodbye = CloseNotify::Inferred(ms(10));
+    assert_eq!(told(false, 12, 20), goodbye, "a ticket, or sent before it was there");
+    assert_eq!(told(true, 9, 20), goodbye, "the answer is not among the last records");
+    assert_eq!(told(true, 25, 20), goodbye, "behind FIN");
+    assert_eq!(told(true, 12, ALERT_TLS13), goodbye, "an alert");
+    // The peer's alert stands behind its answer.
+    let ending = Ending::tls13().data(Server, 12, 20).with(|ending| {
+        ending.ends[0].answered = true;
+        ending.ends[1].before_last = ending.ends[1].last;
+    });
+    let ending = ending.alert(Client, 10).fin(Client, 20, Data).alert(Server, 25);
+    assert_eq!(ending.client(), CloseNotify::Blind(Blindness::Encrypted));
+}

@@ -486,6 +486,7 @@ fn continued(ours: SideClose, theirs: SideClose) -> SideClose {
         padding: ours.padding.or(theirs.padding),
         plain: ours.plain.or(theirs.plain),
         asked_again: ours.asked_again || theirs.asked_again,
+        answered: theirs.answered || (theirs.last.is_none() && ours.answered),
         after_peer_fin: theirs.after_peer_fin,
         after_peer_data: theirs.after_peer_data,
     }
