@@ -16,13 +16,41 @@ pub fn clock(time: Timestamp) -> String {
     format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
 }
 
-/// A duration in the unit that a reader expects.
+/// A duration in the unit that a reader expects: of an age, or of the oldest that was still accepted, no more than it was.
 #[must_use]
 pub fn duration(nanos: i64) -> String {
-    if nanos < SECOND {
-        format!("{} ms", nanos / 1_000_000)
+    in_steps(nanos, |nanos, step| nanos.div_euclid(step))
+}
+
+/// The same of the youngest that was refused: rounded up, for some that are a little younger may have been accepted.
+#[must_use]
+pub fn no_less(nanos: i64) -> String {
+    in_steps(nanos, |nanos, step| {
+        nanos.div_euclid(step) + i64::from(nanos.rem_euclid(step) > 0)
+    })
+}
+
+/// The age of what was refused beside the oldest that was accepted, which reads the same where the two are close.
+#[must_use]
+pub fn beyond(nanos: i64, oldest: i64) -> String {
+    let told = duration(nanos);
+    if told == duration(oldest) {
+        format!("more than {told}")
     } else {
-        format!("{} s", nanos / SECOND)
+        told
+    }
+}
+
+/// In milliseconds below a second, in tenths of one below ten.
+fn in_steps(nanos: i64, steps: impl Fn(i64, i64) -> i64) -> String {
+    const MILLISECOND: i64 = SECOND / 1_000;
+    const TENTH: i64 = SECOND / 10;
+    let tenths = steps(nanos, TENTH);
+    match steps(nanos, MILLISECOND) {
+        milliseconds @ ..1_000 => format!("{milliseconds} ms"),
+        _ if tenths < 100 && tenths % 10 > 0 => format!("{}.{} s", tenths / 10, tenths % 10),
+        _ if tenths < 100 => format!("{} s", tenths / 10),
+        _ => format!("{} s", steps(nanos, SECOND)),
     }
 }
 
@@ -146,10 +174,10 @@ impl Claim {
                 format!("all sessions from before about {} UTC were lost", clock(until))
             }
             (Kind::TooOld, FittedValue::Age(_, youngest)) => {
-                format!("sessions live less than {} here", duration(youngest))
+                format!("sessions live less than {} here", no_less(youngest))
             }
             (Kind::TooIdle, FittedValue::Age(_, youngest)) => {
-                format!("sessions live less than {} without use here", duration(youngest))
+                format!("sessions live less than {} without use here", no_less(youngest))
             }
             (_, FittedValue::Newer(_, fewest) | FittedValue::NewerUnused(_, fewest)) => {
                 format!("the cache holds fewer than {} sessions", u64::from(fewest) + 1)
@@ -273,12 +301,12 @@ impl Claim {
             (Kind::TooOld, FittedValue::Age(oldest, youngest)) => format!(
                 "sessions resumed up to an age of {} and were refused from {} on",
                 duration(oldest),
-                duration(youngest)
+                no_less(youngest)
             ),
             (Kind::TooIdle, FittedValue::Age(oldest, youngest)) => format!(
                 "sessions resumed up to {} after their latest use and were refused from {} on",
                 duration(oldest),
-                duration(youngest)
+                no_less(youngest)
             ),
             (Kind::Evicted, FittedValue::Newer(most, fewest)) => format!(
                 "sessions resumed while the service made up to {most} newer ones, and were refused from {fewest} newer ones on"

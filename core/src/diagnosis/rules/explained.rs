@@ -3,7 +3,7 @@
 use super::super::attempts::{Necessity, OfferedCredential, Row, UNKNOWN};
 use super::super::contest::Standing;
 use super::super::context::RuleContext;
-use super::super::explanations::words::{clock, duration};
+use super::super::explanations::words::{beyond, clock, duration};
 use super::super::explanations::{Family, FittedValue, Kind};
 use super::super::service::patterns::MAX_RIVALS;
 use super::super::{Confidence, Evidence, RuleResult};
@@ -353,12 +353,12 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
         }
         (Kind::TooOld, FittedValue::Age(oldest, _)) if entry.age != UNKNOWN => format!(
             "the session was {} old; sessions resumed here up to {}",
-            duration(entry.age),
+            beyond(entry.age, oldest),
             duration(oldest)
         ),
         (Kind::TooIdle, FittedValue::Age(oldest, _)) => format!(
             "the session had not been used for {}; sessions resumed here after up to {}",
-            duration(entry.idle),
+            beyond(entry.idle, oldest),
             duration(oldest)
         ),
         (Kind::OverLifetime, _) => {

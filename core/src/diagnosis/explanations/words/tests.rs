@@ -43,6 +43,40 @@ fn times_and_durations_are_told_as_people_read_them() {
 }
 
 #[test]
+fn a_bound_is_never_told_narrower_than_what_was_seen() {
+    let milliseconds = |count: i64| count * 1_000_000;
+    // What was accepted is rounded down, what was refused up.
+    for (nanos, accepted, refused) in [
+        (milliseconds(500) + 1, "500 ms", "501 ms"),
+        (milliseconds(999) + 1, "999 ms", "1 s"),
+        (milliseconds(2_200), "2.2 s", "2.2 s"),
+        (milliseconds(2_801), "2.8 s", "2.9 s"),
+        (milliseconds(3_000), "3 s", "3 s"),
+        (milliseconds(9_950), "9.9 s", "10 s"),
+        (milliseconds(10_001), "10 s", "11 s"),
+        (milliseconds(300_000), "300 s", "300 s"),
+    ] {
+        assert_eq!((duration(nanos).as_str(), no_less(nanos).as_str()), (accepted, refused));
+    }
+    let ages = FittedValue::Age(milliseconds(2_213), milliseconds(2_801));
+    assert_eq!(
+        with(Kind::TooOld, ages).cause(false),
+        "sessions live less than 2.9 s here"
+    );
+    assert_eq!(
+        with(Kind::TooIdle, ages).summary(false),
+        "sessions resumed up to 2.2 s after their latest use and were refused from 2.9 s on"
+    );
+}
+
+#[test]
+fn what_was_refused_is_older_than_what_was_accepted_in_words_as_well() {
+    assert_eq!(beyond(300_400_000_000, 300_100_000_000), "more than 300 s");
+    assert_eq!(beyond(301_000_000_000, 300_100_000_000), "301 s");
+    assert_eq!(beyond(2_801_000_000, 2_213_000_000), "2.8 s");
+}
+
+#[test]
 fn what_named_offers_have_in_common_is_said_of_all_or_of_any() {
     let named = |changes: [(bool, bool, bool); 2]| {
         let mut sketch = Sketch::default();
