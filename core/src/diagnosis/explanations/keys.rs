@@ -73,9 +73,19 @@ impl KeysAtWork {
 
 /// Keys under which tickets are issued in clear, in turn: K1, K2, K1. Names one bit apart are one key of wolfSSL.
 pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashSet<u32> {
-    let in_clear = |row: &&Row| row.issues != 0 && !row.issues_concluded;
+    issuing_in_turn(ground, |row| !row.issues_concluded)
+}
+
+/// Keys that are not the only one under which the service issues: another issues before and after. One that is kept to
+/// open older tickets is no company.
+pub(super) fn side_by_side(ground: &ServiceContext<'_>) -> HashSet<u32> {
+    issuing_in_turn(ground, |_| true)
+}
+
+fn issuing_in_turn(ground: &ServiceContext<'_>, counts: impl Fn(&Row) -> bool) -> HashSet<u32> {
+    let issuing = |row: &&Row| row.issues != 0 && counts(row);
     let mut spans: HashMap<u32, (Timestamp, Timestamp)> = HashMap::new();
-    for row in ground.table.rows_at(&ground.part.rows).filter(in_clear) {
+    for row in ground.table.rows_at(&ground.part.rows).filter(issuing) {
         let span = spans.entry(row.issues).or_insert((row.time, row.time));
         span.1 = row.time;
     }
@@ -188,7 +198,10 @@ mod tests {
         assert!(turns(&[(10, 0), (20, 2), (30, 0)]).is_empty());
         let mut concluded = issuing(&[(10, 1), (20, 1)]);
         concluded.silent(15, 1, |row| (row.issues, row.issues_concluded) = (2, true));
-        assert!(with(concluded, in_turn).is_empty());
+        let (table, part) = concluded.done();
+        let ground = ServiceContext::of(&table, &part, &[]);
+        assert!(in_turn(&ground).is_empty(), "what is concluded proves nothing");
+        assert_eq!(side_by_side(&ground).len(), 2);
     }
 
     #[test]

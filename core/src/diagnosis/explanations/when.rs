@@ -4,7 +4,7 @@ use hashbrown::HashSet;
 
 use hashbrown::HashMap;
 
-use super::keys::KeysAtWork;
+use super::keys::{self, KeysAtWork};
 use super::long::cuts;
 use super::{Claim, FittedValue, Kind, Look, ServiceContext, Trace, claim, refused};
 use crate::diagnosis::attempts::{OfferedCredential, UNKNOWN};
@@ -203,24 +203,35 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
     Some(claim)
 }
 
-/// The ticket's key was never seen at work again, and another one took its place.
+/// The ticket's key was never seen at work again, and another one took its place. Of keys side by side it is none that takes
+/// another's place: whoever refuses may be another server than the one that issued.
 fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
     let work = KeysAtWork::of(ground);
+    let side_by_side = keys::side_by_side(ground);
     let changed = |entry: &OfferedCredential| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
+        if side_by_side.contains(&entry.key) {
+            return Some(false);
+        }
         let (_, last) = work.span(entry.key)?;
         let successor = row.issues != 0 && row.issues != entry.key && work.span(row.issues)?.0 > last;
         // Or another key is at work at once after this one's last sign of life.
         let follows = row.issues == 0 && work.begins_within(last, row.time);
         Some(refused(entry) && last < row.time && (successor || follows))
     };
-    let claim = claim(ground, Kind::KeyChanged, |entry| {
+    let mut claim = claim(ground, Kind::KeyChanged, |entry| {
         if !entry.failed() {
             return (entry.key != 0).then_some(Look::read(false));
         }
         Some(Look::read(changed(entry)?))
-    });
-    claim.map(|claim| claim.with_trace(Trace::of("another ticket key took its place")))
+    })?;
+    let named = claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let changes = named.map(|entry| entry.key).collect::<HashSet<_>>().len() as u64;
+    // With few refusals for each there is a change for any of them: as many as that are moments that it fits.
+    let shown = (claim.units().named_refused / FOR_EACH_MOMENT as u64).max(1);
+    let fitted = u32::try_from(changes.saturating_sub(shown)).unwrap_or(u32::MAX);
+    claim.cuts = cuts(&claim).saturating_pow(fitted);
+    Some(claim.with_trace(Trace::of("another ticket key took its place")))
 }
 
 /// The certificate changed once, between issue and refusal, and not back.

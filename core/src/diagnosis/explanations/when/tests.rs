@@ -92,6 +92,66 @@ fn a_key_changed_where_another_took_its_place_and_it_was_not_seen_again() {
 }
 
 #[test]
+fn of_keys_that_issue_side_by_side_none_takes_the_place_of_another() {
+    let changed = |beside: &[u32], issues| {
+        let mut sketch = Sketch::default();
+        let others = beside.iter().map(|second| (*second, 3));
+        let mut rows: Vec<(u32, u32)> = [(10, 1), (20, 1), (30, 2)].into_iter().chain(others).collect();
+        rows.sort_unstable();
+        for (second, key) in rows {
+            sketch.silent(second, 1, |row| row.issues = key);
+        }
+        sketch.offer(40, 1, (1, 30), false, |row, entry| {
+            (entry.key, row.issues) = (1, issues);
+        });
+        let (table, part) = sketch.done();
+        key_changed(&ServiceContext::of(&table, &part, &[])).is_some()
+    };
+    assert!(!changed(&[15, 25], 2) && !changed(&[15, 25], 0));
+    // It came before, or after.
+    assert!(changed(&[5, 8], 2) && changed(&[21, 25], 2));
+}
+
+#[test]
+fn a_key_that_another_opens_beside_its_own_is_retired_all_the_same() {
+    let mut sketch = Sketch::default();
+    for (second, key) in [(10, 1), (20, 1), (25, 2), (30, 2)] {
+        sketch.silent(second, 1, |row| row.issues = key);
+    }
+    sketch.offer(35, 1, (1, 20), true, |row, entry| (entry.key, row.issues) = (1, 2));
+    sketch.offer(50, 1, (1, 35), false, |row, entry| (entry.key, row.issues) = (1, 3));
+    let (table, part) = sketch.done();
+    assert!(key_changed(&ServiceContext::of(&table, &part, &[])).is_some());
+}
+
+#[test]
+fn changes_with_few_refusals_each_are_fitted_and_those_with_three_are_shown() {
+    let cuts = |changes: u32, each: u32| {
+        let mut sketch = Sketch::default();
+        for change in 0..changes {
+            let (begin, key) = (100 * change, change + 1);
+            sketch.silent(begin + 10, 1, |row| row.issues = key);
+            for client in 0..each {
+                sketch.offer(
+                    begin + 50 + client,
+                    client,
+                    (begin + client, 40),
+                    false,
+                    |row, entry| {
+                        (entry.key, row.issues) = (key, key + 1);
+                    },
+                );
+            }
+        }
+        let (table, part) = sketch.done();
+        key_changed(&ServiceContext::of(&table, &part, &[])).map(|claim| claim.cuts)
+    };
+    assert_eq!([cuts(1, 1), cuts(1, 6), cuts(2, 3)], [Some(1); 3]);
+    // One of two is shown, with four units: three cuts; and one of four, with four again.
+    assert_eq!([cuts(2, 2), cuts(4, 1)], [Some(3), Some(27)]);
+}
+
+#[test]
 fn a_certificate_is_renewed_once_and_not_back() {
     let told = |certificates: &[u32], other, accepted| {
         let mut sketch = Sketch::default();
