@@ -368,7 +368,10 @@ impl HandshakeTracker {
         if early && padding.is_none() {
             return;
         }
-        self.end(Side::Client).padding = padding;
+        // Behind lost bytes it may be data, whose length shows nothing.
+        if self.facts.client_side.handshake_loss.is_none() {
+            self.end(Side::Client).padding = padding;
+        }
         self.facts.client_side.finished = Some(record.at);
         self.facts.client_side.handshake_bytes = StreamPlace::counted(place.offset);
         self.client_had = place.acknowledged.and_then(StreamPlace::counted);

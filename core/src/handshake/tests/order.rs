@@ -260,6 +260,25 @@ fn a_client_that_goes_on_answers_what_the_server_said() {
 }
 
 #[test]
+fn a_record_behind_lost_bytes_does_not_show_how_a_side_pads() {
+    let padding = |lost: Option<Side>| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13()).server(server_of_tls13());
+        if let Some(side) = lost {
+            talk.open.handshake_lost(side, Blindness::Gap);
+        }
+        for (length, end) in [(23, 128), (450, 583), (112, 700), (69, 774)] {
+            talk.placed(Side::Server, length, (end, 500));
+        }
+        talk.placed(Side::Client, 69, (600, 774));
+        talk.open.ends().map(|end| end.padding)
+    };
+    assert_eq!(padding(None), [Some(16); 2]);
+    assert_eq!(padding(Some(Side::Client)), [None, Some(16)]);
+    assert_eq!(padding(Some(Side::Server)), [Some(16), None]);
+}
+
+#[test]
 fn a_torn_flight_of_the_server_may_have_had_tickets_in_it() {
     let mut talk = Talk::new();
     talk.client(of_tls13()).server(server_of_tls13());
