@@ -111,6 +111,16 @@ impl MacThenBlock {
         self.block > 0 && !self.explicit_iv
     }
 
+    /// Whether the block that the next record is chained to is missing.
+    pub(super) const fn is_unchained(&self) -> bool {
+        self.is_chained() && self.chain.is_none()
+    }
+
+    /// Records went by unseen.
+    pub(super) const fn lose_chain(&mut self) {
+        self.chain = None;
+    }
+
     /// A record went by: `end` is what is there of its last bytes, as it was sent.
     pub(super) fn passed(&mut self, end: &[u8]) {
         if !self.is_chained() {

@@ -61,6 +61,9 @@ impl KeyedDirection {
         // No record is shorter than header, type and tag.
         self.slack = self.slack.saturating_add(bytes / 22 + 1).min(SEARCH);
         self.in_step = false;
+        if let Some(opener) = &mut self.opener {
+            opener.lose_chain();
+        }
     }
 
     /// As many records may have gone by as under another key.
@@ -146,7 +149,7 @@ impl KeyedDirection {
     pub(super) fn open(&mut self, record: &Sealed<'_>, scratch: &mut Vec<u8>) -> Option<ContentType> {
         let opener = self.opener.as_ref()?;
         let given_up = self.opened == 0 && self.failed_in_row >= WRONG_AFTER;
-        if !record.is_whole() || given_up {
+        if !record.is_whole() || given_up || opener.is_unchained() {
             self.pass(record);
             return None;
         }
@@ -178,5 +181,74 @@ impl KeyedDirection {
         self.opened += 1;
         self.failed_in_row = 0;
         self.pass(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aes::Aes128;
+    use cbc::Encryptor;
+    use cbc::cipher::{Block, BlockModeEncrypt, KeyIvInit};
+    use hmac::{Hmac, KeyInit, Mac};
+    use sha1::Sha1;
+
+    use crate::decrypt::block::Material;
+    use crate::decrypt::suite::{Algorithm, BlockKind, MacKind};
+    use crate::tls::ProtocolVersion;
+
+    use super::*;
+
+    const MAC_KEY: [u8; 20] = [1; 20];
+    const KEY: [u8; 16] = [2; 16];
+
+    /// Records of two blocks each, chained, with encrypt-then-MAC.
+    fn chained_records(count: u64) -> Vec<Vec<u8>> {
+        let mut chain = [9; 16];
+        let seal = |sequence: u64| {
+            // Twenty bytes and their padding.
+            let mut text = [5; 20].to_vec();
+            text.extend([11; 12]);
+            let mut mode = Encryptor::<Aes128>::new(&KEY.into(), &chain.into());
+            let (blocks, _) = Block::<Aes128>::slice_as_chunks_mut(&mut text);
+            mode.encrypt_blocks(blocks);
+            chain.copy_from_slice(&text[16..]);
+            let mut mac: Hmac<Sha1> = KeyInit::new_from_slice(&MAC_KEY).expect("a key");
+            mac.update(&sequence.to_be_bytes());
+            mac.update(&[23, 3, 1, 0, 32]);
+            mac.update(&text);
+            text.extend(mac.finalize().into_bytes());
+            text
+        };
+        (0..count).map(seal).collect()
+    }
+
+    #[test]
+    fn what_is_chained_to_lost_bytes_stays_closed() {
+        let material = Material {
+            mac_key: &MAC_KEY,
+            key: &KEY,
+            iv: &[9; 16],
+        };
+        let algorithm = Algorithm::Mac(Some(BlockKind::Aes128), MacKind::Sha1);
+        let mut direction = KeyedDirection::default();
+        direction.install(Opener::of(algorithm, &material, true, false));
+        let records = chained_records(4);
+        let open = |direction: &mut KeyedDirection, place: usize| {
+            let mut scratch = Vec::new();
+            let record = Sealed {
+                content_type: ContentType::APPLICATION_DATA,
+                version: ProtocolVersion::TLS_1_0,
+                length: 52,
+                body: &records[place],
+            };
+            let kind = direction.open(&record, &mut scratch);
+            kind.map(|_| scratch)
+        };
+        assert_eq!(open(&mut direction, 0), Some(vec![5; 20]));
+        direction.lose(57);
+        // Its MAC holds, but its first block would be wrong.
+        assert_eq!(open(&mut direction, 2), None);
+        assert_eq!(open(&mut direction, 3), Some(vec![5; 20]));
+        assert_eq!(direction.counts(), (2, 0), "no key is wrong");
     }
 }

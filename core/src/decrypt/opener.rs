@@ -130,7 +130,12 @@ impl Opener {
         both.map(|(client, server)| [client, server])
     }
 
-    fn of(algorithm: Algorithm, material: &Material<'_>, encrypt_then_mac: bool, explicit_iv: bool) -> Option<Self> {
+    pub(super) fn of(
+        algorithm: Algorithm,
+        material: &Material<'_>,
+        encrypt_then_mac: bool,
+        explicit_iv: bool,
+    ) -> Option<Self> {
         Some(Self(match algorithm {
             Algorithm::Aead(kind) => {
                 let mut iv = Zeroizing::new([0; 12]);
@@ -161,6 +166,22 @@ impl Opener {
         match &self.0 {
             How::Aead { .. } => false,
             How::Mac(mac) => mac.is_chained(),
+        }
+    }
+
+    /// Whether the next record cannot be opened because the end of the one before was not seen. With encrypt-then-MAC it would
+    /// seem authentic all the same (RFC 7366), and its first block be wrong.
+    pub(super) const fn is_unchained(&self) -> bool {
+        match &self.0 {
+            How::Aead { .. } => false,
+            How::Mac(mac) => mac.is_unchained(),
+        }
+    }
+
+    /// Records went by unseen.
+    pub(super) const fn lose_chain(&mut self) {
+        if let How::Mac(mac) = &mut self.0 {
+            mac.lose_chain();
         }
     }
 
