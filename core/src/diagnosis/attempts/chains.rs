@@ -16,11 +16,14 @@ pub(super) fn settle(table: &mut Attempts) {
         }
     }
     let roots = roots(table);
-    for range in table.client_starts.windows(2) {
+    for (client, range) in (0..).zip(table.client_starts.windows(2)) {
         let (Some(from), Some(to)) = (range.first(), range.last()) else {
             continue;
         };
         let rows = table.client_rows.get(*from as usize..*to as usize).unwrap_or_default();
+        if outlives_a_silence(table, rows) {
+            table.several_stores.push(client);
+        }
         for newcomer in newcomers(table, rows, &roots) {
             if let Some(row) = table.rows.get_mut(newcomer as usize) {
                 row.newcomer = true;
@@ -72,6 +75,26 @@ fn newcomers(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> Vec<u32> 
     found
 }
 
+/// Whether a session is offered after a hello of the same client that came later than the session and offered nothing
+/// although the client had been given something.
+fn outlives_a_silence(table: &Attempts, rows: &[u32]) -> bool {
+    let mut silence = None;
+    rows.iter().any(|number| {
+        let Some(row) = table.rows.get(*number as usize) else {
+            return false;
+        };
+        let own = |issue: RowNumber| table.row(issue).is_some_and(|issue| issue.client == row.client);
+        let older = |issue: RowNumber| issue.index() < silence && own(issue);
+        let shows = table
+            .of_row(row)
+            .any(|(_, entry)| !entry.concluded && older(entry.issue));
+        if row.silent && row.given {
+            silence = Some(*number as usize);
+        }
+        shows
+    })
+}
+
 fn resumes(table: &Attempts, row: u32) -> bool {
     let row = table.rows.get(row as usize);
     let mut entries = row.into_iter().flat_map(|row| table.of_row(row));
@@ -99,6 +122,40 @@ fn interleaved(table: &Attempts, rows: &[u32], root: impl Fn(&u32) -> Option<u32
 mod tests {
     use super::super::tests::{Sketch, place};
     use super::*;
+
+    /// One client: a session is issued, a hello offers nothing, and then a session is offered.
+    fn outlives(given: bool, change: fn(&mut super::super::OfferedCredential)) -> bool {
+        let mut sketch = Sketch::default();
+        sketch.silent(1, 1, |_| ());
+        sketch.silent(2, 1, |row| row.given = given);
+        sketch.offer(3, 1, (1, 2), true, |_, entry| {
+            entry.issue = place(0);
+            change(entry);
+        });
+        let (table, part) = sketch.done();
+        outlives_a_silence(&table, &part.rows)
+    }
+
+    #[test]
+    fn a_session_that_is_offered_after_a_later_silence_is_of_another_store() {
+        assert!(outlives(true, |_| ()));
+        // The silent one had nothing by then: connections that were opened at once.
+        assert!(!outlives(false, |_| ()));
+        // It is the session that was made in place of what was dropped, or from before the capture, or only concluded.
+        assert!(!outlives(true, |entry| entry.issue = place(1)));
+        assert!(!outlives(true, |entry| entry.issue = RowNumber::NONE));
+        assert!(!outlives(true, |entry| entry.concluded = true));
+    }
+
+    #[test]
+    fn a_session_of_another_client_says_nothing_of_this_one() {
+        let mut sketch = Sketch::default();
+        sketch.silent(1, 2, |_| ());
+        let silent = sketch.silent(2, 1, |row| row.given = true);
+        sketch.offer(3, 1, (1, 2), true, |_, entry| entry.issue = place(0));
+        let (table, _) = sketch.done();
+        assert!(!outlives_a_silence(&table, &[silent, 2]));
+    }
 
     #[test]
     fn a_chain_begins_where_nothing_was_offered_for_certain() {

@@ -224,6 +224,8 @@ pub struct Attempts {
     /// Rows by client, in the order of their hellos: where each client begins, and the rows.
     client_starts: Vec<u32>,
     client_rows: Vec<u32>,
+    /// Clients that are at least two stores of sessions, in the order of their numbers.
+    several_stores: Vec<u32>,
     keys: Vec<KeyName>,
     /// The row of each connection.
     by_connection: Numbered<u32>,
@@ -347,6 +349,13 @@ impl Attempts {
         let range = start(row.client).zip(start(row.client + 1));
         let rows = range.and_then(|(from, to)| self.client_rows.get(from..to));
         (rows.unwrap_or_default(), row.turn as usize)
+    }
+
+    /// Whether the client of a row offers a session from before one of its silences after it: what is silent then is another
+    /// store than the one that holds the session.
+    #[must_use]
+    pub fn is_several_stores(&self, row: &Row) -> bool {
+        self.several_stores.binary_search(&row.client).is_ok()
     }
 
     /// The name of a key by its number.

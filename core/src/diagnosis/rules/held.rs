@@ -114,6 +114,27 @@ fn last_use<'a>(case: &RuleContext<'a>, issuance: &Issuance<'a>) -> &'a Connecti
     })
 }
 
+/// Whether what the client was left with is offered after this hello: then it was not dropped.
+fn is_offered_later(case: &RuleContext<'_>, issuance: &Issuance<'_>) -> bool {
+    let later = |id: &ConnectionId| {
+        case.connection_store
+            .get(*id)
+            .is_some_and(|user| user.hello_time() > case.hello_time())
+    };
+    // In TLS 1.3 there are more tickets than the one that was dropped.
+    let mut left = case.left_with(issuance.from).filter(|_| !issuance.from.is_tls13());
+    left.any(|(_, credential)| credential.offers.last().is_some_and(later))
+}
+
+/// Behind this address and stack there are several stores of sessions: what one of them offers after other ends says nothing
+/// of another.
+fn is_several_stores(case: &RuleContext<'_>) -> bool {
+    let attempts = case.analyses.attempts();
+    attempts
+        .of_connection(case.id)
+        .is_some_and(|row| attempts.is_several_stores(row))
+}
+
 reason! {
     /// ## What it means
     /// The connection that used the session last ended with a fatal alert, and the client forgot the session for it, as
@@ -150,14 +171,12 @@ fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     let behaviour = case.behaviour();
-    if behaviour.alert.offered > 0 {
+    if behaviour.alert.offered > 0 || is_offered_later(case, &issuance) {
         return RuleResult::DoesNotHold;
     }
+    let contrast = behaviour.differs_after(behaviour.alert) && !issuance.from.is_tls13();
     RuleResult::holds(
-        at_best(
-            case,
-            behaviour.differs_after(behaviour.alert) && !issuance.from.is_tls13(),
-        ),
+        at_best(case, contrast && !is_several_stores(case)),
         "the connection that used the client's session last ended with a fatal alert",
         Evidence::new(alert.at.frame, format!("fatal alert: {}", alert.description)),
         vec![hello],
@@ -194,7 +213,7 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
     };
     let behaviour = case.behaviour();
     let after = behaviour.after(unclean);
-    if after.offered > 0 {
+    if after.offered > 0 || is_offered_later(case, &issuance) {
         return RuleResult::DoesNotHold;
     }
     let contrast = behaviour.differs_after(after);
@@ -213,7 +232,7 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
         .pop()
         .unwrap_or_else(|| Evidence::new(last.transport.last(), "last packet"));
     RuleResult::holds(
-        at_best(case, contrast),
+        at_best(case, contrast && !is_several_stores(case)),
         format!(
             "this client offers after {} of {} clean closes and after none of {} such as the last one (p = {:.3})",
             behaviour.clean.offered,

@@ -2,6 +2,7 @@
 //! capture lacks decides.
 
 mod findings;
+mod silence;
 mod tickets;
 
 use smallvec::smallvec;

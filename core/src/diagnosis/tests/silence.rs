@@ -1,0 +1,130 @@
+//! Clients that come back and offer nothing, after ends of every kind.
+
+use smallvec::smallvec;
+
+use super::{World, full};
+use crate::diagnosis::Confidence;
+use crate::session::tests::{at, endpoint, offer};
+use crate::session::{
+    CloseClass, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism,
+    OfferKind, Outcome, PlainAlert, ProtocolVersion, Seen, Side, TransportKind,
+};
+use crate::store::CredentialStore;
+use crate::tls::AlertDescription;
+
+/// How a visit ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Clean,
+    ServerFin,
+    Alert,
+}
+
+/// Visits of one client: each offers the session that the numbered one issued, or nothing and is given one; and how it ends.
+fn visits(visits: &[(Option<u32>, End)]) -> World {
+    let mut credential_store = CredentialStore::default();
+    let mut connections = Vec::new();
+    for (number, (offered, end)) in (0_u32..).zip(visits) {
+        let session = |of: u32| {
+            let name = CredentialFingerprint::of(&of.to_be_bytes());
+            (name, Mechanism::SessionId)
+        };
+        let mut connection = ended(full(2 * number + 1), 2 * number + 2, *end);
+        let (name, mechanism) = session(offered.unwrap_or(number));
+        let credential = credential_store.enter(TransportKind::Tcp, mechanism, &name, || Credential {
+            issued: Some(Issue {
+                connection: ConnectionId(number),
+                at: at(2 * number + 1),
+            }),
+            server_name: Some("a.test".into()),
+            version: Some(ProtocolVersion::TLS_1_2),
+            ..Credential::unseen(TransportKind::Tcp, mechanism, name, endpoint(2))
+        });
+        if offered.is_some() {
+            resume(&mut connection, credential);
+            let entered = credential_store.get_mut(credential).expect("entered");
+            entered.offers.push(ConnectionId(number));
+        } else {
+            connection.issued.push(credential);
+        }
+        connections.push(connection);
+    }
+    World::with(credential_store, connections, usize::MAX)
+}
+
+fn resume(connection: &mut Connection, credential: CredentialId) {
+    connection.outcome = Outcome::Resumed(Some(Mechanism::SessionId));
+    connection.completed = Completed::Yes;
+    connection.offers = smallvec![offer(credential.0, OfferKind::Resumption(Mechanism::SessionId))];
+    connection.accepted = Some(credential);
+}
+
+fn ended(mut connection: Connection, second: u32, end: End) -> Connection {
+    connection.server_side.fin = Some(at(second));
+    connection.close.first_closer = Seen::Yes(Side::Server);
+    connection.close.class = Seen::Yes(match end {
+        End::Clean => CloseClass::CleanBoth,
+        End::ServerFin => CloseClass::FinNoNotify,
+        End::Alert => CloseClass::FatalAlert,
+    });
+    if end == End::Alert {
+        connection.server_side.alert = Some(Box::new(PlainAlert {
+            at: at(second),
+            fatal: true,
+            description: AlertDescription(40),
+        }));
+    }
+    connection
+}
+
+/// What is said of the last visit under this name.
+fn told(visits_made: &[(Option<u32>, End)], visit: u32, name: &str) -> Option<Confidence> {
+    let told = visits(visits_made).told(visit);
+    told.into_iter()
+        .find(|(told, _)| *told == name)
+        .map(|(_, confidence)| confidence)
+}
+
+/// Sessions that are each offered three times after a clean close, and dropped after the end of the third use.
+fn drops_after(end: End) -> Vec<(Option<u32>, End)> {
+    let life = |first: u32| {
+        let offered = move |end| (Some(first), end);
+        [
+            (None, End::Clean),
+            offered(End::Clean),
+            offered(End::Clean),
+            offered(end),
+        ]
+    };
+    (0..4).flat_map(|round| life(4 * round)).collect()
+}
+
+#[test]
+fn a_client_that_offers_after_clean_ends_only_drops_its_session_after_others() {
+    let unclean = "client-dropped-after-unclean-close";
+    let alert = "client-dropped-after-fatal-alert";
+    assert_eq!(
+        told(&drops_after(End::ServerFin), 12, unclean),
+        Some(Confidence::Inferred)
+    );
+    assert_eq!(told(&drops_after(End::Alert), 12, alert), Some(Confidence::Inferred));
+}
+
+#[test]
+fn behind_one_address_with_several_stores_what_one_drops_is_only_possible() {
+    for (end, name) in [
+        (End::ServerFin, "client-dropped-after-unclean-close"),
+        (End::Alert, "client-dropped-after-fatal-alert"),
+    ] {
+        let mut all = drops_after(end);
+        // The first session of all is offered again in the end: whoever was silent did not hold it, or did not drop it.
+        all.extend([(None, End::Clean), (Some(0), End::Clean)]);
+        assert_eq!(told(&all, 12, name), Some(Confidence::Possible), "{name}");
+        // What is offered again after the silence was not dropped by it.
+        assert_eq!(told(&all, 4, name), None, "{name}");
+        // A session that was made since says nothing.
+        let mut newest = drops_after(end);
+        newest.extend([(None, End::Clean), (Some(16), End::Clean)]);
+        assert_eq!(told(&newest, 12, name), Some(Confidence::Inferred), "{name}");
+    }
+}
