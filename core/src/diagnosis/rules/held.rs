@@ -171,7 +171,9 @@ fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     let behaviour = case.behaviour();
-    if behaviour.alert.offered > 0 || is_offered_later(case, &issuance) {
+    // A client that offers after no clean end either drops nothing for an alert.
+    let offers = behaviour.clean.offered > 0 && behaviour.alert.offered == 0;
+    if !offers || is_offered_later(case, &issuance) {
         return RuleResult::DoesNotHold;
     }
     let contrast = behaviour.differs_after(behaviour.alert) && !issuance.from.is_tls13();

@@ -128,3 +128,19 @@ fn behind_one_address_with_several_stores_what_one_drops_is_only_possible() {
         assert_eq!(told(&newest, 12, name), Some(Confidence::Inferred), "{name}");
     }
 }
+
+#[test]
+fn a_client_that_was_never_seen_to_offer_drops_nothing_after_an_alert() {
+    let name = "client-dropped-after-fatal-alert";
+    let silent = |end| (None, end);
+    let never = [silent(End::Clean), silent(End::Alert), silent(End::Clean)];
+    assert_eq!(told(&never, 2, name), None);
+    // Once after a clean end, and not after the alert.
+    let once = [
+        silent(End::Clean),
+        (Some(0), End::Clean),
+        (Some(0), End::Alert),
+        silent(End::Clean),
+    ];
+    assert_eq!(told(&once, 3, name), Some(Confidence::Possible));
+}
