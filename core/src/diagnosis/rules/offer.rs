@@ -126,7 +126,12 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     let mut refused_since = false;
     let earlier = case.earlier().take(MAX_SEARCHED);
     for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
-        match gave(earlier) {
+        // Where one was resumed the server does issue, whatever came with the resumption.
+        let gave = match gave(earlier) {
+            Some((_, over)) if matches!(earlier.outcome, Outcome::Resumed(_)) => Some((Gave::Seen, over)),
+            gave => gave,
+        };
+        match gave {
             Some((Gave::Nothing, _)) => {}
             Some((Gave::NothingInferred, _)) => confidence = Confidence::Possible,
             // What it was given before was refused since, with nothing in its place.

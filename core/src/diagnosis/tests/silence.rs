@@ -7,7 +7,7 @@ use crate::diagnosis::Confidence;
 use crate::session::tests::{at, endpoint, offer};
 use crate::session::{
     CloseClass, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism,
-    OfferKind, Outcome, PlainAlert, ProtocolVersion, Seen, Side, TransportKind,
+    OfferKind, Outcome, PlainAlert, ProtocolVersion, Seen, Side, TicketsInferred, TransportKind,
 };
 use crate::store::CredentialStore;
 use crate::tls::AlertDescription;
@@ -143,4 +143,39 @@ fn a_client_that_was_never_seen_to_offer_drops_nothing_after_an_alert() {
         silent(End::Clean),
     ];
     assert_eq!(told(&once, 3, name), Some(Confidence::Possible));
+}
+
+/// What is said of the issuing of a server whose earlier handshake ended so, with no ticket after it.
+fn issues_nothing(outcomes: &[Outcome]) -> Option<Confidence> {
+    let number = u32::try_from(outcomes.len()).expect("a few");
+    let earlier = (0..).zip(outcomes).map(|(second, outcome)| Connection {
+        outcome: *outcome,
+        tickets_inferred: TicketsInferred::Read {
+            usable: false,
+            complete: true,
+        },
+        ..full(second + 1)
+    });
+    let world = World::of(earlier.chain([full(number + 1)]).collect(), usize::MAX);
+    let told = world.told(number);
+    let told = told.into_iter().find(|(name, _)| *name == "server-issues-nothing");
+    told.map(|(_, confidence)| confidence)
+}
+
+#[test]
+fn a_server_that_resumed_a_session_issues_some() {
+    let resumed = Outcome::Resumed(Some(Mechanism::Psk));
+    assert_eq!(issues_nothing(&[Outcome::NotOffered]), Some(Confidence::Observed));
+    assert_eq!(
+        issues_nothing(&[Outcome::ExternalPsk]),
+        Some(Confidence::Observed),
+        "none of the server's"
+    );
+    assert_eq!(issues_nothing(&[resumed]), None);
+    assert_eq!(issues_nothing(&[resumed, Outcome::NotOffered]), None);
+    // Unless it was refused since.
+    assert_eq!(
+        issues_nothing(&[resumed, Outcome::Declined]),
+        Some(Confidence::Possible)
+    );
 }
