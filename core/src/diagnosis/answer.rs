@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::net::Timestamp;
-use crate::session::{Connection, ConnectionId, Outcome};
+use crate::session::{Completed, Connection, ConnectionId, Outcome};
 
 use super::Confidence;
 use super::attempts::{Decision, Necessity};
@@ -48,6 +48,8 @@ struct ServiceTally {
     perhaps_given: bool,
     /// Offered nothing, and their client had been here before and was given nothing.
     empty_handed: usize,
+    /// Offered nothing, and whether their client was given something when it was here before is not visible.
+    perhaps_returning: usize,
     /// The most frequent defect that left the server no choice, and how often it did.
     forced: Option<(Necessity, usize)>,
 }
@@ -58,11 +60,16 @@ impl ServiceTally {
         let mut forced: BTreeMap<Necessity, usize> = BTreeMap::new();
         // When each client first left with nothing.
         let mut served: HashMap<u32, Timestamp> = HashMap::new();
+        // When each client first left with what nobody can tell.
+        let mut perhaps_served: HashMap<u32, Timestamp> = HashMap::new();
         for (id, connection) in members {
             tally.all += 1;
             let row = analyses.attempts().of_connection(*id);
             let returned = row.is_some_and(|row| row.given && !row.newcomer);
-            let back = row.is_some_and(|row| served.get(&row.client).is_some_and(|over| *over < row.time));
+            let was_here = |since: &HashMap<u32, Timestamp>| {
+                let known = row.filter(|row| !row.newcomer);
+                known.is_some_and(|row| since.get(&row.client).is_some_and(|over| *over < row.time))
+            };
             if connection.outcome == Outcome::Failed && row.is_some_and(|row| !row.broken) {
                 let offers = connection.offered().next().is_some();
                 *(if offers { &mut tally.left.0 } else { &mut tally.left.1 }) += 1;
@@ -73,13 +80,23 @@ impl ServiceTally {
                 Outcome::Failed if connection.offered().next().is_some() => tally.broken += 1,
                 Outcome::Failed => tally.failed += 1,
                 Outcome::NotOffered if returned => tally.silent += 1,
-                Outcome::NotOffered if back => tally.empty_handed += 1,
+                Outcome::NotOffered if was_here(&perhaps_served) => tally.perhaps_returning += 1,
+                Outcome::NotOffered if was_here(&served) => tally.empty_handed += 1,
                 Outcome::NotOffered => {}
                 Outcome::Unclear(_) => tally.unclear += 1,
             }
-            if let (Some(row), Some((Gave::Nothing | Gave::NothingInferred, over))) = (row, gave(connection)) {
-                served.entry(row.client).or_insert(over.time);
-                tally.perhaps_given |= !matches!(gave(connection), Some((Gave::Nothing, _)));
+            match (row, gave(connection)) {
+                (Some(row), Some((given @ (Gave::Nothing | Gave::NothingInferred), over))) => {
+                    served.entry(row.client).or_insert(over.time);
+                    tally.perhaps_given |= given != Gave::Nothing;
+                }
+                (Some(row), Some((Gave::Unclear, over))) => {
+                    perhaps_served.entry(row.client).or_insert(over.time);
+                }
+                (Some(row), None) if matches!(connection.completed, Completed::Blind(_)) => {
+                    perhaps_served.entry(row.client).or_insert(row.time);
+                }
+                _ => {}
             }
             let mut defects = analyses.entries(*id).filter(|(_, entry)| entry.failed());
             if let Some(defect) = defects.find_map(|(_, entry)| entry.necessity) {
@@ -427,10 +444,7 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
             format!("{back} had nothing to offer because the server had issued nothing to their clients.")
         }
     } else if tally.offers() == 0 {
-        match tally.all {
-            1 => "The one connection is a first visit: there was nothing to resume.".to_owned(),
-            all => format!("All {all} connections are first visits: there was nothing to resume."),
-        }
+        first_visits(tally)
     } else {
         format!(
             "{} resumed{but}.",
@@ -445,6 +459,30 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
     let action = (tally.offers() == 0 && tally.failed == 0 && tally.empty_handed > 0)
         .then(|| "turn on tickets on the server, or have the client keep its sessions".to_owned());
     Answer { sentence, action }
+}
+
+/// Nothing was offered. That there was nothing to offer is said only where nothing hides.
+fn first_visits(tally: &ServiceTally) -> String {
+    let hidden = tally.unclear + tally.perhaps_returning;
+    let first = tally.all.saturating_sub(hidden);
+    let head = match (first, tally.all) {
+        (1, 1) => return "The one connection is a first visit: there was nothing to resume.".to_owned(),
+        (_, all) if hidden == 0 => {
+            return format!("All {all} connections are first visits: there was nothing to resume.");
+        }
+        (0, all) => format!(
+            "None of {} is known to be a first visit",
+            counted(all, "connection", "connections")
+        ),
+        (1, all) => format!("1 of {all} connections is a first visit"),
+        (first, all) => format!("{first} of {all} connections are first visits"),
+    };
+    let what = match (tally.perhaps_returning, tally.unclear) {
+        (perhaps, 0) => format!("whether {perhaps} had anything to offer"),
+        (0, unclear) => format!("what became of {unclear}"),
+        (perhaps, unclear) => format!("whether {perhaps} had anything to offer, and what became of {unclear},"),
+    };
+    format!("{head}; {what} is not visible.")
 }
 
 #[cfg(test)]

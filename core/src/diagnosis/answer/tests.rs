@@ -275,6 +275,57 @@ fn failures_without_an_offer_are_told_beside_refusals() {
     }
 }
 
+#[test]
+fn first_visits_are_those_that_nothing_can_have_come_before() {
+    use crate::session::{Blindness, Completed, TicketsInferred};
+    let visits = |before: fn(&mut Connection)| {
+        let mut first = full(1);
+        before(&mut first);
+        told(vec![first, full(3)]).sentence
+    };
+    let read = |it: &mut Connection| {
+        it.tickets_inferred = TicketsInferred::Read {
+            usable: false,
+            complete: true,
+        };
+    };
+    assert!(visits(read).starts_with("1 of 2 connections had nothing to offer because"));
+    // A session may have been made by renegotiation, or lost with the packets that are missing.
+    let hidden = "1 of 2 connections is a first visit; whether 1 had anything to offer is not visible.";
+    assert_eq!(visits(|it| it.renegotiations = 1), hidden);
+    assert_eq!(visits(|it| it.completed = Completed::Blind(Blindness::Gap)), hidden);
+    // What failed gave nothing.
+    assert_eq!(
+        visits(|it| it.completed = Completed::No),
+        "All 2 connections are first visits: there was nothing to resume."
+    );
+}
+
+#[test]
+fn what_hides_is_said_beside_the_first_visits() {
+    let sentence = |all, perhaps_returning, unclear| {
+        nothing_wrong(&ServiceTally {
+            all,
+            unclear,
+            perhaps_returning,
+            ..ServiceTally::default()
+        })
+        .sentence
+    };
+    assert_eq!(
+        sentence(4, 0, 2),
+        "2 of 4 connections are first visits; what became of 2 is not visible."
+    );
+    assert_eq!(
+        sentence(2, 1, 1),
+        "None of 2 connections is known to be a first visit; whether 1 had anything to offer, and what became of 1, is not visible."
+    );
+    assert_eq!(
+        sentence(1, 0, 1),
+        "What became of the handshakes is not visible in this capture."
+    );
+}
+
 /// What stands of a kind that names these offers.
 fn possible(kind: Kind, named: &[u32]) -> Standing {
     Standing::by_hand(crate::diagnosis::explanations::Claim::by_hand(kind, named))

@@ -2,6 +2,7 @@
 
 use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
+use super::held::is_sure;
 use super::reason;
 use crate::net::{At, FrameRef};
 use crate::session::{Completed, Connection, Outcome, TicketExtension};
@@ -258,7 +259,15 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     };
     let earlier = issuance.from;
     let shown = earlier.answer.yes().map(|answer| answer.at.frame);
-    let issued = shown.map(|frame| Evidence::new(frame, "earlier handshake of this client that issued a credential"));
+    let (gave, issues) = if is_sure(&issuance) {
+        ("gave", "earlier handshake of this client that issued a credential")
+    } else {
+        (
+            "may have given",
+            "earlier handshake of this client; whether it issued anything is not visible",
+        )
+    };
+    let issued = shown.map(|frame| Evidence::new(frame, issues));
     let evidence = Evidence::new(hello.at.frame, "ClientHello offers nothing");
     // RFC 8446 §4.2.9: without the modes no PSK can be offered, whatever the client holds.
     if earlier.is_tls13() && hello.offers_tls13 && hello.psk_modes.is_none() {
@@ -272,7 +281,7 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     let who = case.connection.client_address();
     RuleResult::holds(
         Confidence::Possible,
-        format!("an earlier handshake gave a client at {who} a credential; this one offers none"),
+        format!("an earlier handshake {gave} a client at {who} a credential; this one offers none"),
         evidence,
         issued.into_iter().collect(),
     )
