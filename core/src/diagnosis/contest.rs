@@ -9,9 +9,13 @@ use std::cmp::Reverse;
 use hashbrown::HashSet;
 
 use super::Confidence;
-use super::attempts::{Attempts, OfferedCredential};
+use super::attempts::{Attempts, Decision, OfferedCredential, UNKNOWN};
 use super::confidence::{BAR, UNITS, to_nine_digits, trials};
 use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
+
+/// Sessions that are refused although they are no older than accepted ones: one may be anything, two are of another cause,
+/// such as a second store, which may have refused the youngest of those that are too old as well.
+const OF_ANOTHER_CAUSE: usize = 2;
 
 /// A fit that chance comes to as often as not is not worth naming.
 const WORTH_NAMING: f64 = 0.5;
@@ -72,6 +76,13 @@ pub fn hold(ground: &ServiceContext<'_>) -> Vec<Standing> {
     {
         it.supported = false;
     }
+    let unsure: Vec<bool> = standing
+        .iter()
+        .map(|it| hides_another_cause(ground, it, &standing))
+        .collect();
+    for (it, unsure) in standing.iter_mut().zip(unsure) {
+        it.reaches &= !unsure;
+    }
     for place in 0..standing.len() {
         let (confidence, family) = level(&standing, place);
         if let Some(it) = standing.get_mut(place) {
@@ -93,6 +104,38 @@ fn sessions_beyond(ground: &ServiceContext<'_>, named: &[u32], better: &HashSet<
         .filter_map(|number| Some(ground.table.entry(*number)?.credential))
         .collect();
     sessions.len()
+}
+
+/// Whether sessions below the age that is said to be too much were refused as well, with no sure word for it: then nobody can
+/// tell where the other cause ends and the age begins.
+fn hides_another_cause(ground: &ServiceContext<'_>, it: &Standing, all: &[Standing]) -> bool {
+    if !matches!(it.claim.kind, Kind::TooOld | Kind::TooIdle) || !it.reaches {
+        return false;
+    }
+    let others = || {
+        let others = all.iter().filter(|other| !is_chance(other.claim.kind));
+        others.filter(|other| other.claim.kind.family() != it.claim.kind.family())
+    };
+    let mut explained: HashSet<u32> = it.claim.named.iter().copied().collect();
+    explained.extend(
+        others()
+            .filter(|other| other.reaches)
+            .flat_map(|other| &other.claim.named),
+    );
+    explained.extend(others().flat_map(|other| &other.claim.proven));
+    let looked_at = |entry: &OfferedCredential| {
+        let value = if it.claim.kind == Kind::TooOld {
+            entry.age
+        } else {
+            entry.idle
+        };
+        value != UNKNOWN && !entry.foreign
+    };
+    let left = ground.entries().filter(|(number, entry)| {
+        entry.decision == Decision::Refused && looked_at(entry) && !explained.contains(number)
+    });
+    let sessions: HashSet<_> = left.map(|(_, entry)| entry.credential).collect();
+    sessions.len() >= OF_ANOTHER_CAUSE
 }
 
 const fn is_chance(kind: Kind) -> bool {

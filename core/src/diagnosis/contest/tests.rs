@@ -1,6 +1,6 @@
 //! How explanations are held against each other, over claims made by hand.
 
-use super::super::attempts::tests::Sketch;
+use super::super::attempts::tests::{Sketch, place};
 use super::super::explanations::Trace;
 use super::*;
 use crate::net::Timestamp;
@@ -245,4 +245,66 @@ fn the_bar_wants_three_units_on_either_side_and_a_small_chance() {
     assert!(!reaches(3, 20, |claim| claim.concluded = true));
     assert!(!reaches(3, 20, |claim| claim.plausible = false));
     assert!(!reaches(3, 20, |claim| claim.cuts = 100), "each cut was a trial");
+}
+
+fn confidence_of(sketch: Sketch, kinds: &[Kind]) -> Vec<Option<Confidence>> {
+    let (table, part) = sketch.done();
+    let held = hold(&ServiceContext::of(&table, &part, &[]));
+    let of = |kind: &Kind| held.iter().find(|it| it.claim.kind == *kind).map(|it| it.confidence);
+    kinds.iter().map(of).collect()
+}
+
+/// Sessions are honoured at four seconds all the time, and refused at 34; and so are so many younger ones.
+fn too_old_beside(younger: u32, change: fn(&mut OfferedCredential)) -> Option<Confidence> {
+    let mut sketch = Sketch::default();
+    for client in 0..16_u32 {
+        sketch.offer(10 + 3 * client, client, (client, 4), true, |_, _| ());
+        if client < 8 {
+            sketch.offer(40 + 2 * client, client, (20 + client, 34), false, |_, _| ());
+        }
+    }
+    for client in 0..younger {
+        sketch.offer(60 + client, client, (40 + client, 1), false, |_, entry| change(entry));
+    }
+    confidence_of(sketch, &[Kind::TooOld])[0]
+}
+
+#[test]
+fn two_refusals_of_younger_sessions_leave_an_age_only_possible() {
+    assert_eq!(too_old_beside(0, |_| ()), Some(Inferred));
+    assert_eq!(too_old_beside(1, |_| ()), Some(Inferred));
+    assert_eq!(too_old_beside(2, |_| ()), Some(Possible));
+    // A proof that another store answers makes it no better.
+    let proven: fn(&mut OfferedCredential) = |entry| entry.accepted_later = true;
+    assert_eq!(too_old_beside(2, proven), Some(Possible));
+    // Another server's, or of unknown age, are none of them; nor is what broke.
+    let others: [fn(&mut OfferedCredential); 3] = [
+        |entry| entry.foreign = true,
+        |entry| entry.age = UNKNOWN,
+        |entry| entry.decision = Decision::Broken,
+    ];
+    for other in others {
+        assert_eq!(too_old_beside(2, other), Some(Inferred));
+    }
+}
+
+#[test]
+fn younger_sessions_that_another_machine_refused_leave_an_age_as_sure_as_it_was() {
+    let mut sketch = Sketch::default();
+    let here = sketch.silent(1, 50, |row| row.machine = 1);
+    for client in 0..40_u32 {
+        let mut offer = |second, (session, age), accepted, machine| {
+            sketch.offer(second, client, (session, age), accepted, |row, entry| {
+                row.machine = machine;
+                entry.previous = place(here);
+            });
+        };
+        offer(10 + 3 * client, (100 + client, 4), true, 1);
+        if client < 8 {
+            offer(40 + 2 * client, (20 + client, 34), false, 1);
+            offer(70 + client, (40 + client, 1), false, 2);
+        }
+    }
+    let both = confidence_of(sketch, &[Kind::OtherMachine, Kind::TooOld]);
+    assert_eq!(both, [Some(Inferred); 2]);
 }
