@@ -154,6 +154,21 @@ impl QuicKeys {
         }
     }
 
+    /// Whether any packet of a direction was opened.
+    #[must_use]
+    pub fn has_opened(&self, speaker: Speaker, space: TrafficSpace) -> bool {
+        let [client, server] = &self.directions;
+        let [handshake, application] = match speaker {
+            Speaker::Client => client,
+            Speaker::Server => server,
+        };
+        let keys = match space {
+            TrafficSpace::Handshake => handshake,
+            TrafficSpace::Application => application,
+        };
+        keys.opened > 0
+    }
+
     /// Packets opened, and packets that should have opened and did not.
     #[must_use]
     pub fn counts(&self) -> (u32, u32) {

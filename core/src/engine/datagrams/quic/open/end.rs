@@ -2,7 +2,7 @@
 
 use super::super::super::DatagramEngine;
 use super::{OpenConnection, SideSeen, index, speaker};
-use crate::decrypt::{QuicKeys, Speaker};
+use crate::decrypt::{QuicKeys, Speaker, TrafficSpace};
 use crate::diagnosis::outcome;
 use crate::engine::connection::{Context, IDLE_NANOS};
 use crate::net::{Notice, Timestamp};
@@ -175,6 +175,14 @@ impl OpenConnection {
         }
     }
 
+    /// Why nothing was read of what a side said once the handshake was over.
+    fn unread(&self, side: Side) -> Option<Blindness> {
+        let space = TrafficSpace::Application;
+        let keys = self.connection.keys();
+        let read = keys.is_some_and(|keys| keys.has_opened(speaker(side), space));
+        self.notify(side).blind().filter(|_| !read)
+    }
+
     fn class(&self, connection: &Connection, frames: [Option<CloseFrame>; 2], quiet: i64) -> Seen<CloseClass> {
         let reset = self.resets.found().map(|reset| reset.certainty);
         if reset.is_some_and(|certainty| certainty > ResetCertainty::Possible) {
@@ -186,10 +194,13 @@ impl OpenConnection {
             _ if alert => CloseClass::FatalAlert,
             ([Some(_), _] | [_, Some(_)], Completed::No) => CloseClass::HandshakeIncomplete,
             ([Some(_), _] | [_, Some(_)], _) if error => CloseClass::FatalAlert,
-            ([Some(_), Some(_)], _) => CloseClass::CleanBoth,
-            ([Some(_), None], _) => CloseClass::CleanClient,
-            ([None, Some(_)], _) => CloseClass::CleanServer,
             ([None, None], _) => return self.unclosed(quiet),
+            _ => {
+                return clean_class(
+                    frames.map(|frame| frame.is_some()),
+                    Side::BOTH.map(|side| self.unread(side)),
+                );
+            }
         };
         Seen::Yes(class)
     }
@@ -208,6 +219,16 @@ impl OpenConnection {
     }
 }
 
+/// The class of a close without an error. A side of which nothing was read may have said goodbye too.
+fn clean_class(said: [bool; 2], unread: [Option<Blindness>; 2]) -> Seen<CloseClass> {
+    match (said, unread) {
+        ([true, false], [_, Some(cause)]) | ([false, true], [Some(cause), _]) => Seen::Blind(cause),
+        ([true, false], _) => Seen::Yes(CloseClass::CleanClient),
+        ([false, true], _) => Seen::Yes(CloseClass::CleanServer),
+        _ => Seen::Yes(CloseClass::CleanBoth),
+    }
+}
+
 fn key_origin(keys: &QuicKeys) -> Option<KeyOrigin> {
     let (opened, _) = keys.counts();
     let origin = if keys.are_embedded() {
@@ -216,4 +237,21 @@ fn key_origin(keys: &QuicKeys) -> Option<KeyOrigin> {
         KeyOrigin::Given
     };
     (opened > 0).then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_side_that_was_read_is_known_to_have_said_nothing() {
+        let sealed = Some(Blindness::Encrypted);
+        let blind = Seen::Blind(Blindness::Encrypted);
+        assert_eq!(clean_class([false, true], [sealed, None]), blind);
+        assert_eq!(clean_class([true, false], [None, sealed]), blind);
+        let read = [None; 2];
+        assert_eq!(clean_class([false, true], read), Seen::Yes(CloseClass::CleanServer));
+        assert_eq!(clean_class([true, false], read), Seen::Yes(CloseClass::CleanClient));
+        assert_eq!(clean_class([true, true], read), Seen::Yes(CloseClass::CleanBoth));
+    }
 }
