@@ -169,6 +169,12 @@ pub(super) fn may_refuse_client(connection: &Connection, [client, server]: [&Sid
     };
     let closed = server.last.filter(|last| last.content == Content::Closed);
     let last = closed.filter(|last| alone(last) && alert_sized(connection, server, *last));
+    // Where nothing but lost bytes stand for a certificate, what answers the client's goodbye is one too.
+    let goodbye = client.last.is_some_and(|last| alert_sized(connection, client, last));
+    let lost = connection.client_side.handshake_loss.is_some();
+    if lost && goodbye && server.after_peer_data == Some(true) {
+        return false;
+    }
     let finished = connection.client_side.finished.is_some() && connection.is_tls13();
     finished && client.padding.is_none() && server.plain.is_none() && last.is_some()
 }

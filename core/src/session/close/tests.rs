@@ -624,6 +624,22 @@ fn what_may_refuse_a_client_certificate_is_no_close_notify() {
         ending.ends[1].before_last = ending.ends[1].last.map(|last| ProtectedRecord { length: 300, ..last });
     };
     assert_eq!(refusing(with_it), clean);
+    // Where the client's flight is lost, an answer to its goodbye is none to a certificate.
+    let answering = refusing(|ending| {
+        let at = ms(8);
+        ending.ends[0].last = ending.ends[1].last.map(|last| ProtectedRecord { at, ..last });
+        ending.ends[1].after_peer_data = Some(true);
+    });
+    assert_eq!(answering.0, CloseNotify::Blind(Blindness::Encrypted));
+    let lost = |ending: &mut Ending| ending.connection.client_side.handshake_loss = Some(Blindness::Gap);
+    assert_eq!(refusing(lost), hidden);
+    let goodbye = refusing(|ending| {
+        let at = ms(8);
+        ending.connection.client_side.handshake_loss = Some(Blindness::Gap);
+        ending.ends[0].last = ending.ends[1].last.map(|last| ProtectedRecord { at, ..last });
+        ending.ends[1].after_peer_data = Some(true);
+    });
+    assert_eq!(goodbye, (CloseNotify::Inferred(ms(10)), Some(CloseClass::CleanBoth)));
     // The capture begins behind the handshake.
     assert_eq!(refusing(|ending| ending.connection.client_side.finished = None), clean);
 }
