@@ -59,7 +59,7 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         },
         value: FittedValue::Nothing,
         moments: Vec::new(),
-        one_machine: false,
+        scope: super::Scope::Service,
         plausible: !fails_without(ground, first),
         strata: strata.into_values().collect(),
         named,

@@ -103,10 +103,21 @@ pub struct Claim {
     pub value: FittedValue,
     /// The moments at which everything was lost, the best explained first.
     pub moments: Vec<(Timestamp, Timestamp)>,
-    /// They are moments of single machines, not of the whole service.
-    pub one_machine: bool,
+    /// Whose moments they are.
+    pub scope: Scope,
     /// Nothing beside the rows that it looks at speaks against it.
     pub plausible: bool,
+}
+
+/// What lost its sessions at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole service.
+    Service,
+    /// What the server keeps; tickets that hold their session themselves live on.
+    Cache,
+    /// One machine after the other.
+    Machine,
 }
 
 /// What shows that an explanation is at work, beside the refusals.
@@ -266,7 +277,7 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&OfferedCredenti
         trace: None,
         value: FittedValue::Nothing,
         moments: Vec::new(),
-        one_machine: false,
+        scope: Scope::Service,
         plausible: true,
     })
 }

@@ -21,7 +21,7 @@ impl Claim {
             trace: None,
             value: FittedValue::Nothing,
             moments: Vec::new(),
-            one_machine: false,
+            scope: Scope::Service,
             plausible: true,
         }
     }
@@ -361,7 +361,7 @@ fn one_machine_of_several_may_have_lost_its_sessions() {
         .iter()
         .find(|it| it.claim.kind == Kind::LostAtOnce && it.supported)
         .expect("it stands");
-    assert!(lost.claim.one_machine);
+    assert_eq!(lost.claim.scope, Scope::Machine);
     assert_eq!(lost.claim.named.len(), 4);
     assert!(
         lost.claim.summary(true).contains("on one machine"),

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::keys::{self, KeysAtWork};
 use super::long::cuts;
-use super::{Claim, FittedValue, Kind, Look, ServiceContext, Trace, claim, refused};
+use super::{Claim, FittedValue, Kind, Look, Scope, ServiceContext, Trace, claim, refused};
 use crate::diagnosis::attempts::{OfferedCredential, UNKNOWN};
 use crate::diagnosis::confidence::{Span, moment};
 use crate::net::Timestamp;
@@ -36,13 +36,22 @@ fn holds(span: Span, moment: Span) -> bool {
     span.from <= moment.from && moment.until <= span.until
 }
 
-/// A moment of the whole service; where rows refute that, of one machine after the other, as marks tell them apart.
+/// A moment of the whole service; where rows refute that, of its cache alone, for tickets outlive a restart under a key that is
+/// kept; or of one machine after the other, as marks tell them apart.
 fn lost_at_once(ground: &ServiceContext<'_>) -> Option<Claim> {
-    let whole = lost(ground, |_| Some(0));
+    let whole = lost(ground, Scope::Service, |_| Some(0));
     whole.or_else(|| {
-        let mut claim = lost(ground, |entry| own_machine(ground, entry))?;
-        claim.one_machine = true;
-        Some(claim)
+        let machine = lost(ground, Scope::Machine, |entry| own_machine(ground, entry));
+        let cache = lost(ground, Scope::Cache, |entry| entry.stateful.then_some(0)).map(|mut claim| {
+            // The whole was tried as well.
+            claim.cuts = claim.cuts.saturating_mul(2);
+            claim
+        });
+        // The last of equals is taken.
+        [cache, machine]
+            .into_iter()
+            .flatten()
+            .max_by_key(|claim| claim.named.len())
     })
 }
 
@@ -53,7 +62,11 @@ fn own_machine(ground: &ServiceContext<'_>, entry: &OfferedCredential) -> Option
     (row.machine != 0 && row.machine == holder.machine).then_some(row.machine)
 }
 
-fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&OfferedCredential) -> Option<u16>) -> Option<Claim> {
+fn lost(
+    ground: &ServiceContext<'_>,
+    scope: Scope,
+    machine: impl Fn(&OfferedCredential) -> Option<u16>,
+) -> Option<Claim> {
     let spans = |failed: bool| {
         let entries = ground.entries().filter(move |(_, entry)| entry.failed() == failed);
         entries.filter_map(|(number, entry)| Some((number, entry, machine(entry)?, span(ground, entry)?)))
@@ -84,7 +97,9 @@ fn lost(ground: &ServiceContext<'_>, machine: impl Fn(&OfferedCredential) -> Opt
     claim.value = FittedValue::Moment(first.from, first.until);
     claim.moments = moments.iter().map(|moment| (moment.from, moment.until)).collect();
     claim.trace = trace(ground, &moments);
-    claim.plausible = since_is_honoured(ground, &moments) && mostly(&claim);
+    claim.scope = scope;
+    let counts = |entry: &OfferedCredential| scope != Scope::Cache || entry.stateful;
+    claim.plausible = since_is_honoured(ground, &moments, counts) && mostly(&claim);
     Some(claim)
 }
 
@@ -129,10 +144,15 @@ fn best_moment(refused: &[(u32, u16, Span)], accepted: &[(u16, Span)]) -> Option
 }
 
 /// A restart loses what was, not what comes: most of what was made since is honoured, where it is offered at all.
-fn since_is_honoured(ground: &ServiceContext<'_>, moments: &[Span]) -> bool {
+fn since_is_honoured(
+    ground: &ServiceContext<'_>,
+    moments: &[Span],
+    counts: impl Fn(&OfferedCredential) -> bool,
+) -> bool {
     let last = moments.iter().map(|moment| moment.until).max();
     let since = ground
         .entries()
+        .filter(|(_, entry)| counts(entry))
         .filter_map(|(_, entry)| Some((entry, span(ground, entry)?)));
     let since = since.filter(|(_, span)| Some(span.from) >= last);
     let (mut honoured, mut refused) = (HashSet::new(), HashSet::new());

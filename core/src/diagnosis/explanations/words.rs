@@ -1,6 +1,6 @@
 //! What an explanation is called in sentences: the cause, and the one thing to do.
 
-use super::{Claim, FittedValue, Kind};
+use super::{Claim, FittedValue, Kind, Scope};
 use crate::diagnosis::attempts::Attempts;
 use crate::net::Timestamp;
 use crate::net::span::SECOND;
@@ -157,21 +157,20 @@ impl Claim {
             (Kind::LostAtOnce, FittedValue::Moment(..)) if self.moments.len() > 1 => {
                 let first = self.moments.iter().map(|(_, until)| *until).min();
                 let first = first.map_or_else(String::new, |first| format!(", first at about {} UTC", clock(first)));
-                let what = if self.one_machine {
-                    "machines lost their sessions"
-                } else {
-                    "all sessions were lost"
+                let what = match self.scope {
+                    Scope::Service => "all sessions were lost",
+                    Scope::Cache => "all sessions in the cache were lost",
+                    Scope::Machine => "machines lost their sessions",
                 };
                 format!("{what} {} times{first}", self.moments.len())
             }
-            (Kind::LostAtOnce, FittedValue::Moment(_, until)) if self.one_machine => {
-                format!(
-                    "one of the machines lost its sessions from before about {} UTC",
-                    clock(until)
-                )
-            }
             (Kind::LostAtOnce, FittedValue::Moment(_, until)) => {
-                format!("all sessions from before about {} UTC were lost", clock(until))
+                let until = clock(until);
+                match self.scope {
+                    Scope::Service => format!("all sessions from before about {until} UTC were lost"),
+                    Scope::Cache => format!("all sessions in the cache from before about {until} UTC were lost"),
+                    Scope::Machine => format!("one of the machines lost its sessions from before about {until} UTC"),
+                }
             }
             (Kind::TooOld, FittedValue::Age(_, youngest)) => {
                 format!("sessions live less than {} here", no_less(youngest))
@@ -246,7 +245,11 @@ impl Claim {
             "{kept} that no such moment lies in {} honoured",
             if kept == 1 { "was" } else { "were" }
         );
-        let whose = if self.one_machine { " on one machine" } else { "" };
+        let whose = match self.scope {
+            Scope::Service => "",
+            Scope::Cache => " in the cache",
+            Scope::Machine => " on one machine",
+        };
         let between =
             |(from, until): &(Timestamp, Timestamp)| format!("between {} and {}", clock(*from), clock(*until));
         if self.moments.len() < 2 {

@@ -4,7 +4,7 @@ use super::super::attempts::{Necessity, OfferedCredential, Row, UNKNOWN};
 use super::super::contest::Standing;
 use super::super::context::RuleContext;
 use super::super::explanations::words::{beyond, clock, duration};
-use super::super::explanations::{Family, FittedValue, Kind};
+use super::super::explanations::{Family, FittedValue, Kind, Scope};
 use super::super::service::patterns::MAX_RIVALS;
 use super::super::{Confidence, Evidence, RuleResult};
 use crate::net::{FrameRef, Timestamp, hex};
@@ -345,7 +345,11 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
                 .iter()
                 .find(within)
                 .map_or(found.row.time, |(_, until)| *until);
-            let whose = if claim.one_machine { " by this machine" } else { "" };
+            let whose = match claim.scope {
+                Scope::Service => "",
+                Scope::Cache => " out of the cache",
+                Scope::Machine => " by this machine",
+            };
             format!(
                 "the session is from before {} UTC, and nothing from before was honoured{whose} after that",
                 clock(until)

@@ -233,3 +233,60 @@ fn a_takeover_that_rests_on_a_concluded_use_says_so() {
     assert_eq!(concluded(|entry| entry.concluded = true), Some(true));
     assert_eq!(concluded(|_| ()), Some(false));
 }
+
+/// Four clients lose a session of the cache at second 30, four whose tickets are `stateful` or not do not.
+fn restart_beside(stateful: bool) -> Option<Claim> {
+    let mut sketch = Sketch::default();
+    for client in 0..4 {
+        sketch.offer(10 + client, client, (client, 5), true, |_, _| ());
+        sketch.offer(40 + client, client, (client, 35), false, |_, _| ());
+        sketch.offer(50 + client, client, (20 + client, 9), true, |_, _| ());
+        sketch.offer(60 + client, 10 + client, (10 + client, 55), true, |_, entry| {
+            (entry.stateful, entry.mechanism) = (stateful, Mechanism::Ticket);
+        });
+    }
+    let (table, part) = sketch.done();
+    lost_at_once(&ServiceContext::of(&table, &part, &[]))
+}
+
+#[test]
+fn tickets_that_outlive_a_restart_refute_no_loss_of_the_cache() {
+    let claim = restart_beside(false).expect("a moment");
+    assert_eq!((claim.scope, claim.named.len()), (Scope::Cache, 4));
+    assert!(claim.stands && claim.plausible);
+    let units = claim.units();
+    assert_eq!(
+        (units.named_refused, units.other_accepted),
+        (4, 8),
+        "tickets are no units of it"
+    );
+    assert_eq!(claim.cuts, 2 * 11, "two scopes were tried");
+    // Tickets that stand for sessions in the cache do refute it.
+    assert!(restart_beside(true).is_none());
+}
+
+#[test]
+fn a_cache_whose_newer_sessions_are_refused_too_lost_nothing_at_once() {
+    let mut sketch = Sketch::default();
+    for client in 0..4 {
+        sketch.offer(40 + client, client, (client, 35), false, |_, _| ());
+        sketch.offer(60 + 2 * client, client, (20 + client, 1), false, |_, _| ());
+        for (ticket, age) in [(0, 65), (1, 1)] {
+            let second = 70 + 2 * client;
+            sketch.offer(
+                second,
+                10 + client,
+                (40 + 10 * ticket + client, age),
+                true,
+                |_, entry| {
+                    (entry.stateful, entry.mechanism) = (false, Mechanism::Ticket);
+                },
+            );
+        }
+    }
+    let (table, part) = sketch.done();
+    let claim = lost_at_once(&ServiceContext::of(&table, &part, &[])).expect("a moment");
+    assert_eq!((claim.scope, claim.named.len()), (Scope::Cache, 4));
+    // That newer tickets are honoured says nothing of the cache.
+    assert!(!claim.plausible);
+}

@@ -168,38 +168,52 @@ fn fitted_values_are_told() {
 
 #[test]
 fn moments_are_told_with_their_machines() {
-    let lost = |moments: &[(i64, i64)], one_machine| {
+    let lost = |moments: &[(i64, i64)], scope| {
         let (from, until) = moments[0];
         let claim = Claim {
             moments: moments.iter().map(|(from, until)| (at(*from), at(*until))).collect(),
-            one_machine,
+            scope,
             ..with(Kind::LostAtOnce, FittedValue::Moment(at(from), at(until)))
         };
         let claim = counting(claim, [2, 0, 0, 1]);
         (claim.cause(false), claim.summary(false))
     };
-    let (cause, summary) = lost(&[(10, 20)], false);
+    let (cause, summary) = lost(&[(10, 20)], Scope::Service);
     assert_eq!(cause, "all sessions from before about 00:00:20 UTC were lost");
     assert_eq!(
         summary,
         "between 00:00:10 and 00:00:20 UTC 2 sessions from before became worthless; \
          1 that no such moment lies in was honoured"
     );
-    let (cause, summary) = lost(&[(10, 20)], true);
+    let (cause, summary) = lost(&[(10, 20)], Scope::Machine);
     assert_eq!(
         cause,
         "one of the machines lost its sessions from before about 00:00:20 UTC"
     );
     assert!(summary.contains("became worthless on one machine; "));
-    let (cause, summary) = lost(&[(30, 40), (10, 20)], false);
+    let (cause, summary) = lost(&[(30, 40), (10, 20)], Scope::Service);
     assert_eq!(cause, "all sessions were lost 2 times, first at about 00:00:20 UTC");
     assert_eq!(
         summary,
         "2 sessions became worthless at 2 moments (between 00:00:10 and 00:00:20, between 00:00:30 and 00:00:40 UTC); \
          1 that no such moment lies in was honoured"
     );
-    let (cause, _) = lost(&[(30, 40), (10, 20)], true);
+    let (cause, _) = lost(&[(30, 40), (10, 20)], Scope::Machine);
     assert!(cause.starts_with("machines lost their sessions 2 times"));
+    let (cause, summary) = lost(&[(10, 20)], Scope::Cache);
+    assert_eq!(
+        cause,
+        "all sessions in the cache from before about 00:00:20 UTC were lost"
+    );
+    assert!(
+        summary.contains("2 sessions from before became worthless in the cache;"),
+        "{summary}"
+    );
+    let (cause, _) = lost(&[(10, 20), (30, 40)], Scope::Cache);
+    assert!(
+        cause.starts_with("all sessions in the cache were lost 2 times"),
+        "{cause}"
+    );
 }
 
 #[test]
