@@ -4,12 +4,13 @@ use super::super::attempts::RowNumber;
 use super::super::context::RuleContext;
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
-use crate::session::{Mechanism, Outcome};
+use crate::session::{Blindness, Mechanism, Outcome};
 
 reason! {
     /// ## What it means
     /// The packets that decide how this handshake went are not in the capture: one hello is missing, packets were lost
-    /// or cut, only one direction was captured, or the capture ended first. Nothing is said about the server. So it is
+    /// or cut, only one direction was captured, or the capture ended first; or nothing before them tells a session ID that
+    /// is offered from one that the client made up. Nothing is said about the server. So it is
     /// where a credential was refused whose issue is among what is missing: without it nothing explains the refusal.
     ///
     /// ## How we know
@@ -29,6 +30,18 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     let connection = case.connection;
+    // Every packet may be there, and still not say whether the session ID is one.
+    if let (Blindness::NothingTellsApart, Some(hello)) = (blindness, connection.hello.yes()) {
+        return RuleResult::holds(
+            Confidence::Observed,
+            "whether the session ID in the hello is an offer or made up is not told by anything in the capture",
+            Evidence::new(
+                hello.at.frame,
+                "ClientHello with a session ID that nobody was seen to issue",
+            ),
+            Vec::new(),
+        );
+    }
     let (frame, text) = match (connection.hello.yes(), connection.answer.yes()) {
         (_, Some(answer)) => (answer.at.frame, "ServerHello; what decides after it is not visible"),
         (Some(hello), None) => (hello.at.frame, "ClientHello; the answer is not visible"),

@@ -176,3 +176,23 @@ fn a_ticket_renewed_for_one_that_nobody_saw_may_be_of_any_domain() {
     assert_eq!(domains(Some(Outcome::Unclear(Blindness::OneDirection))), 2);
     assert_eq!(domains(Some(Outcome::Resumed(None))), 0);
 }
+
+#[test]
+fn a_session_id_that_may_be_made_up_is_not_laid_to_packets_that_are_missing() {
+    let summary = |cause| {
+        let world = World::of(
+            vec![Connection {
+                outcome: Outcome::Unclear(cause),
+                ..full(1)
+            }],
+            usize::MAX,
+        );
+        let judged = super::judge(&world.case(0));
+        let told = judged.first().expect("a reason");
+        (told.reason.name, told.summary.clone())
+    };
+    let (name, made_up) = summary(Blindness::NothingTellsApart);
+    assert_eq!(name, "capture-incomplete");
+    assert!(made_up.contains("is an offer or made up"), "{made_up}");
+    assert!(summary(Blindness::Gap).1.contains("was decided (gap)"));
+}
