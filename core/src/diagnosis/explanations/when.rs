@@ -212,10 +212,13 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
             ..Look::read(between(entry)?)
         })
     })?;
-    claim.trace = Some(Trace {
-        text: "the takeover shows here",
-        frame: Some(first.at.frame),
-    });
+    // Where the same machine answers as before, as far as marks tell, it was a restart sooner than a takeover.
+    if ground.takeovers.iter().any(|it| !it.same_marks) {
+        claim.trace = Some(Trace {
+            text: "the takeover shows here",
+            frame: Some(first.at.frame),
+        });
+    }
     // Two MAC addresses, or other hop counts from then on: no count is needed for what the network shows.
     if other_machine && claim.stands {
         claim.proven.clone_from(&claim.named);

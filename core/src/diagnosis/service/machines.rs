@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::net::{Endpoint, MacAddress, Timestamp};
 use crate::session::SynOptions;
-use crate::session::{Connection, ConnectionId};
+use crate::session::{Connection, ConnectionId, HostFingerprint};
 
 /// Hop counts that operating systems start with: a packet that still has one has not been routed.
 pub(super) const INITIAL_TTL: [u8; 3] = [64, 128, 255];
@@ -154,13 +154,20 @@ fn by_address(connections: &[(ConnectionId, &Connection)]) -> Vec<Machine> {
     }
 }
 
+/// The MAC address of a machine on the capture's own link: of one behind a router it is the router's.
+pub(super) fn on_link(marks: &HostFingerprint) -> Option<MacAddress> {
+    marks
+        .mac
+        .filter(|_| marks.ttl.is_some_and(|ttl| INITIAL_TTL.contains(&ttl)))
+}
+
 /// The options of a SYN-ACK answer those of the SYN: they are compared only where all clients are seen to ask alike.
 fn marks_of(connection: &Connection, same_syns: bool) -> Option<Marks> {
     let marks = &connection.marks;
     let ttl = marks.ttl?;
     Some(Marks {
         ttl: Some(ttl),
-        on_link: marks.mac.filter(|_| INITIAL_TTL.contains(&ttl)),
+        on_link: on_link(marks),
         syn: marks
             .syn_options
             .filter(|_| same_syns && marks.asked.is_some())

@@ -15,6 +15,8 @@ pub struct Takeover {
     pub at: At,
     /// Another machine for certain: its MAC address claims the address, or the hop count of its packets differs.
     pub other_machine: bool,
+    /// The same machine as far as its marks tell: hop count and MAC address on one link are what they were.
+    pub same_marks: bool,
 }
 
 /// Resets within this time of each other belong to one event: clients notice when they next send.
@@ -55,6 +57,7 @@ pub(super) fn find(members: &[(ConnectionId, &Connection)], neighbours: &[(At, N
         let since = place.checked_sub(1).and_then(|before| times.get(before));
         let span = (since.copied(), times.get(place + 1).copied());
         event.other_machine |= hops_changed(members, event.time, span);
+        event.same_marks = !event.other_machine && marks_stayed(members, event.time, span);
     }
     events
 }
@@ -84,6 +87,7 @@ fn unknown_to_the_host(connection: &Connection) -> Option<Takeover> {
         time: at.time,
         at,
         other_machine: false,
+        same_marks: false,
     })
 }
 
@@ -106,6 +110,7 @@ fn announced<'a>(
             time: at.time,
             at: *at,
             other_machine: true,
+            same_marks: false,
         })
     })
 }
@@ -121,22 +126,47 @@ pub(super) fn holders(neighbours: &[(At, Neighbour)]) -> BTreeSet<MacAddress> {
 
 /// Whether every hop count between the event before and this one differs from every one between this and the next: behind
 /// a balancer they take turns, whatever happens.
-fn hops_changed(
+fn hops_changed(members: &[(ConnectionId, &Connection)], time: Timestamp, span: Span) -> bool {
+    let [before, after] = around(members, time, span, |connection| connection.marks.ttl);
+    !before.is_empty() && !after.is_empty() && before.is_disjoint(&after)
+}
+
+/// Whether one machine on the capture's own link answers between the event before and this one and between this and the next.
+/// Behind a router the MAC address is the router's, and one that a standby shares tells nothing.
+fn marks_stayed(members: &[(ConnectionId, &Connection)], time: Timestamp, span: Span) -> bool {
+    let [before, after] = around(members, time, span, |connection| {
+        let mac = super::machines::on_link(&connection.marks).filter(|mac| !is_shared(*mac));
+        Some((mac, connection.marks.ttl))
+    });
+    before == after && before.len() == 1 && before.iter().all(|(mac, _)| mac.is_some())
+}
+
+/// Addresses that a standby takes over as they are: those of VRRP and CARP (RFC 9568 §7.3), and of HSRP.
+const fn is_shared(mac: MacAddress) -> bool {
+    matches!(mac.0, [0, 0, 0x5e, ..] | [0, 0, 0x0c, 0x07, ..])
+}
+
+/// What these connections show, between the event before and this one, and between this and the next.
+fn around<T: Ord>(
     members: &[(ConnectionId, &Connection)],
     time: Timestamp,
-    (since, until): (Option<Timestamp>, Option<Timestamp>),
-) -> bool {
+    (since, until): Span,
+    mark: impl Fn(&Connection) -> Option<T>,
+) -> [BTreeSet<T>; 2] {
     let [mut before, mut after] = [BTreeSet::new(), BTreeSet::new()];
     for (_, connection) in members {
         let started = connection.transport.started;
         let near = since.is_none_or(|since| started > since) && until.is_none_or(|until| started < until);
-        if let Some(ttl) = connection.marks.ttl.filter(|_| near) {
+        if let Some(mark) = mark(connection).filter(|_| near) {
             let side = if started > time { &mut after } else { &mut before };
-            side.insert(ttl);
+            side.insert(mark);
         }
     }
-    !before.is_empty() && !after.is_empty() && before.is_disjoint(&after)
+    [before, after]
 }
+
+/// From the event before to the next one, where there are any.
+type Span = (Option<Timestamp>, Option<Timestamp>);
 
 #[cfg(test)]
 mod tests {
@@ -331,5 +361,28 @@ mod tests {
         let all = [working(100, 64), working(120, 60), working(200, 60)];
         let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
         assert!(!hops_changed(&members, time(150), (None, None)));
+    }
+
+    #[test]
+    fn one_machine_on_the_link_is_the_same_after_a_restart() {
+        let same = |before: [u8; 6], after: [u8; 6], ttl| {
+            let with = |mut connection: Connection, mac| {
+                connection.marks.mac = Some(MacAddress(mac));
+                connection
+            };
+            let all = [
+                with(reset(1, 10, ttl), before),
+                with(working(2, ttl), before),
+                with(working(12, ttl), after),
+            ];
+            let members: Vec<_> = (0..).map(ConnectionId).zip(&all).collect();
+            find(&members, &[]).iter().all(|takeover| takeover.same_marks)
+        };
+        assert!(same([2; 6], [2; 6], 64));
+        assert!(!same([2; 6], [4; 6], 64));
+        // Behind a router, and at an address that a standby takes over as it is.
+        assert!(!same([2; 6], [2; 6], 63));
+        assert!(!same([0, 0, 0x5e, 0, 1, 7], [0, 0, 0x5e, 0, 1, 7], 64));
+        assert!(!same([0, 0, 0x0c, 0x07, 0xac, 1], [0, 0, 0x0c, 0x07, 0xac, 1], 64));
     }
 }

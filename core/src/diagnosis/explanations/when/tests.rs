@@ -9,7 +9,29 @@ fn taken_over(second: u32, other_machine: bool) -> crate::diagnosis::service::Ta
         time: at(second).time,
         at: at(second),
         other_machine,
+        same_marks: false,
     }
+}
+
+#[test]
+fn where_the_machine_stays_what_it_was_nothing_shows_of_a_takeover() {
+    let traced = |same: [bool; 2]| {
+        let mut sketch = Sketch::default();
+        let issue = sketch.silent(10, 1, |_| ());
+        sketch.offer(50, 1, (1, 45), false, |_, entry| entry.previous = place(issue));
+        let (table, part) = sketch.done();
+        let takeovers: Vec<_> = (30..)
+            .zip(same)
+            .map(|(second, same_marks)| crate::diagnosis::service::Takeover {
+                same_marks,
+                ..taken_over(second, false)
+            })
+            .collect();
+        takeover(&ServiceContext::of(&table, &part, &takeovers)).map(|claim| claim.trace.is_some())
+    };
+    assert_eq!(traced([true, true]), Some(false));
+    assert_eq!(traced([false, true]), Some(true));
+    assert_eq!(traced([false, false]), Some(true));
 }
 
 /// What is said of a session issued at second 10 and refused at second 50, by these takeovers.
