@@ -73,22 +73,7 @@ impl KeysAtWork {
 
 /// Keys under which tickets are issued in clear, in turn: K1, K2, K1. Names one bit apart are one key of wolfSSL.
 pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashSet<u32> {
-    issuing_in_turn(ground, |row| !row.issues_concluded)
-}
-
-/// Keys that are not the only one under which the service issues: another issues before and after. One that is kept to
-/// open older tickets is no company.
-pub(super) fn side_by_side(ground: &ServiceContext<'_>) -> HashSet<u32> {
-    issuing_in_turn(ground, |_| true)
-}
-
-fn issuing_in_turn(ground: &ServiceContext<'_>, counts: impl Fn(&Row) -> bool) -> HashSet<u32> {
-    let issuing = |row: &&Row| row.issues != 0 && counts(row);
-    let mut spans: HashMap<u32, (Timestamp, Timestamp)> = HashMap::new();
-    for row in ground.table.rows_at(&ground.part.rows).filter(issuing) {
-        let span = spans.entry(row.issues).or_insert((row.time, row.time));
-        span.1 = row.time;
-    }
+    let spans = issuing(ground, |row| !row.issues_concluded);
     // Sorted by their beginning, two keys issue in turn where one begins before another has ended.
     let mut sorted: Vec<(Timestamp, Timestamp, u32)> =
         spans.iter().map(|(key, (from, to))| (*from, *to, *key)).collect();
@@ -107,6 +92,41 @@ fn issuing_in_turn(ground: &ServiceContext<'_>, counts: impl Fn(&Row) -> bool) -
         }
     }
     turns
+}
+
+/// When each key was the one to issue under.
+fn issuing(ground: &ServiceContext<'_>, counts: impl Fn(&Row) -> bool) -> HashMap<u32, (Timestamp, Timestamp)> {
+    let mut spans: HashMap<u32, (Timestamp, Timestamp)> = HashMap::new();
+    let rows = ground.table.rows_at(&ground.part.rows);
+    for row in rows.filter(|row| row.issues != 0 && counts(row)) {
+        let span = spans.entry(row.issues).or_insert((row.time, row.time));
+        span.1 = row.time;
+    }
+    spans
+}
+
+/// For each key under which a refused ticket is sealed, until when another one was at work that issued side by side with it.
+/// One that is only kept to open older tickets is no company, nor are those that went with it.
+pub(super) fn company(ground: &ServiceContext<'_>, work: &KeysAtWork) -> HashMap<u32, Timestamp> {
+    let spans = issuing(ground, |_| true);
+    let refused: HashSet<u32> = ground
+        .entries()
+        .filter(|(_, entry)| entry.failed())
+        .map(|(_, entry)| entry.key)
+        .collect();
+    let company = |key: u32| {
+        let (from, to) = *spans.get(&key)?;
+        let beside = spans.iter().filter(|(_, (first, last))| *first < to && from < *last);
+        let others = beside.filter(|(other, _)| **other != key && !one_bit_apart(ground, key, **other));
+        others
+            .filter_map(|(other, _)| work.span(*other))
+            .map(|(_, last)| last)
+            .max()
+    };
+    refused
+        .into_iter()
+        .filter_map(|key| Some((key, company(key)?)))
+        .collect()
 }
 
 fn one_bit_apart(ground: &ServiceContext<'_>, a: u32, b: u32) -> bool {
@@ -198,10 +218,7 @@ mod tests {
         assert!(turns(&[(10, 0), (20, 2), (30, 0)]).is_empty());
         let mut concluded = issuing(&[(10, 1), (20, 1)]);
         concluded.silent(15, 1, |row| (row.issues, row.issues_concluded) = (2, true));
-        let (table, part) = concluded.done();
-        let ground = ServiceContext::of(&table, &part, &[]);
-        assert!(in_turn(&ground).is_empty(), "what is concluded proves nothing");
-        assert_eq!(side_by_side(&ground).len(), 2);
+        assert!(with(concluded, in_turn).is_empty());
     }
 
     #[test]

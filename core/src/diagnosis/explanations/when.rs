@@ -226,17 +226,17 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
     Some(claim)
 }
 
-/// The ticket's key was never seen at work again, and another one took its place. Of keys side by side it is none that takes
-/// another's place: whoever refuses may be another server than the one that issued.
+/// The ticket's key was never seen at work again, and another one took its place. Where one that issued beside it lives on,
+/// whoever refuses may be another server than the one that issued.
 fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
     let work = KeysAtWork::of(ground);
-    let side_by_side = keys::side_by_side(ground);
+    let company = keys::company(ground, &work);
     let changed = |entry: &OfferedCredential| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
-        if side_by_side.contains(&entry.key) {
+        let (_, last) = work.span(entry.key)?;
+        if company.get(&entry.key).is_some_and(|until| *until >= row.time) {
             return Some(false);
         }
-        let (_, last) = work.span(entry.key)?;
         let successor = row.issues != 0 && row.issues != entry.key && work.span(row.issues)?.0 > last;
         // Or another key is at work at once after this one's last sign of life.
         let follows = row.issues == 0 && work.begins_within(last, row.time);

@@ -114,8 +114,9 @@ fn a_key_changed_where_another_took_its_place_and_it_was_not_seen_again() {
 }
 
 #[test]
-fn of_keys_that_issue_side_by_side_none_takes_the_place_of_another() {
-    let changed = |beside: &[u32], issues| {
+fn a_key_whose_company_lives_on_was_not_replaced() {
+    // Key 1 issues at 10 and 20, key 2 from 30 on; a third one at these seconds.
+    let changed = |beside: &[u32], issues, opens: bool| {
         let mut sketch = Sketch::default();
         let others = beside.iter().map(|second| (*second, 3));
         let mut rows: Vec<(u32, u32)> = [(10, 1), (20, 1), (30, 2)].into_iter().chain(others).collect();
@@ -126,12 +127,18 @@ fn of_keys_that_issue_side_by_side_none_takes_the_place_of_another() {
         sketch.offer(40, 1, (1, 30), false, |row, entry| {
             (entry.key, row.issues) = (1, issues);
         });
+        // That it opens its own tickets is a sign of life as well.
+        if opens {
+            sketch.offer(50, 2, (2, 30), true, |_, entry| entry.key = 3);
+        }
         let (table, part) = sketch.done();
         key_changed(&ServiceContext::of(&table, &part, &[])).is_some()
     };
-    assert!(!changed(&[15, 25], 2) && !changed(&[15, 25], 0));
-    // It came before, or after.
-    assert!(changed(&[5, 8], 2) && changed(&[21, 25], 2));
+    assert!(!changed(&[15, 45], 2, false) && !changed(&[15, 45], 0, false));
+    assert!(!changed(&[15, 25], 2, true));
+    // It went as well; or it issued before, or only after.
+    assert!(changed(&[15, 25], 2, false));
+    assert!(changed(&[5, 8], 2, true) && changed(&[21, 45], 2, false));
 }
 
 #[test]
