@@ -143,7 +143,8 @@ reason! {
     /// ## How we know
     /// The alert was seen in clear, and the next connection of this client offers nothing. It is `inferred` where this
     /// client offers after clean ends and never after such an alert, three times each and with a chance of at most 1 in
-    /// 100; in TLS 1.3, where a client may hold more tickets, it stays `possible`.
+    /// 100; in TLS 1.3, where a client may hold more tickets, and where an address shows several stores of sessions, it stays
+    /// `possible`. Of a client that was never seen to offer after a clean end it is not told.
     pub(super) static CLIENT_DROPPED_AFTER_FATAL_ALERT = {
         name: "client-dropped-after-fatal-alert", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when a fatal alert ended its connection",
@@ -194,7 +195,8 @@ reason! {
     ///
     /// ## How we know
     /// The close is in the capture. It is `inferred` where this client offers its session after clean closes and never
-    /// after such ones, significantly often; else `possible`. One offer after such a close excludes it.
+    /// after such ones, significantly often, and its address shows one store of sessions only; else `possible`. One offer
+    /// after such a close excludes it, and so does a client that was never seen to offer after a clean one.
     pub(super) static CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE = {
         name: "client-dropped-after-unclean-close", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when its connection ended uncleanly",
@@ -215,7 +217,9 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
     };
     let behaviour = case.behaviour();
     let after = behaviour.after(unclean);
-    if after.offered > 0 || is_offered_later(case, &issuance) {
+    // As with alerts: the silence of a client that offers after no clean end says nothing of this one.
+    let offers = behaviour.clean.offered > 0 && after.offered == 0;
+    if !offers || is_offered_later(case, &issuance) {
         return RuleResult::DoesNotHold;
     }
     let contrast = behaviour.differs_after(after);

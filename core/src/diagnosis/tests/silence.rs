@@ -130,19 +130,23 @@ fn behind_one_address_with_several_stores_what_one_drops_is_only_possible() {
 }
 
 #[test]
-fn a_client_that_was_never_seen_to_offer_drops_nothing_after_an_alert() {
-    let name = "client-dropped-after-fatal-alert";
+fn a_client_that_was_never_seen_to_offer_drops_nothing() {
     let silent = |end| (None, end);
-    let never = [silent(End::Clean), silent(End::Alert), silent(End::Clean)];
-    assert_eq!(told(&never, 2, name), None);
-    // Once after a clean end, and not after the alert.
-    let once = [
-        silent(End::Clean),
-        (Some(0), End::Clean),
-        (Some(0), End::Alert),
-        silent(End::Clean),
-    ];
-    assert_eq!(told(&once, 3, name), Some(Confidence::Possible));
+    for (end, name) in [
+        (End::Alert, "client-dropped-after-fatal-alert"),
+        (End::ServerFin, "client-dropped-after-unclean-close"),
+    ] {
+        let never = [silent(End::Clean), silent(end), silent(End::Clean)];
+        assert_eq!(told(&never, 2, name), None, "{name}");
+        // Once after a clean end, and not after such a one.
+        let once = [
+            silent(End::Clean),
+            (Some(0), End::Clean),
+            (Some(0), end),
+            silent(End::Clean),
+        ];
+        assert_eq!(told(&once, 3, name), Some(Confidence::Possible), "{name}");
+    }
 }
 
 /// What is said of the issuing of a server whose earlier handshake ended so, with no ticket after it.
