@@ -68,40 +68,37 @@ pub enum FinCovers {
 }
 
 /// One TCP connection, with what the layers above attach to it.
-///
-/// Stands in memory as written: what nearly every segment needs comes first, side by side.
 #[derive(Debug, Clone)]
-#[repr(C)]
 pub struct Flow<T> {
-    /// Which of the two ends of the table's key the client is.
-    pub(super) client_is_low: bool,
-    pub(super) closing: bool,
-    pub(super) touched: bool,
-    /// An ICMP unreachable was seen for it.
-    pub unreachable: bool,
-    /// Packets captured more than once.
-    pub copies: u32,
-    /// When the client acknowledged a SYN-ACK, which need not have been seen.
-    pub established: Option<At>,
+    /// Client and server, as far as TCP tells: see [`Flow::swap`].
+    pub ends: [Endpoint; 2],
+    /// Client's and server's half.
+    pub halves: [Half; 2],
+    /// First packet: lowest frame number of the capture that holds it, earliest time.
+    pub first: At,
     /// Last packet.
     pub last: At,
     /// Which frames of which captures hold it.
     pub spans: Spans,
-    /// Client's and server's half.
-    pub halves: [Half; 2],
-    /// For the layers above.
-    pub data: T,
-    /// Client and server, as far as TCP tells: see [`Flow::swap`].
-    pub ends: [Endpoint; 2],
-    /// First packet: lowest frame number of the capture that holds it, earliest time.
-    pub first: At,
     /// Outer headers of the first packet that has any, the client's end of every tunnel first, as the client's packets have it
     /// where there are some.
     pub outer: Box<[Wrapping]>,
+    /// When the client acknowledged a SYN-ACK, which need not have been seen.
+    pub established: Option<At>,
     /// Where the answers come from, when that is not where the client sent its segments.
     pub answered_from: Option<Box<Endpoint>>,
+    /// An ICMP unreachable was seen for it.
+    pub unreachable: bool,
+    /// Packets captured more than once.
+    pub copies: u32,
     /// Resets that the receiver ignores.
     pub resets_ignored: u32,
+    /// For the layers above.
+    pub data: T,
+    /// Which of the two ends of the table's key the client is.
+    pub(super) client_is_low: bool,
+    pub(super) closing: bool,
+    pub(super) touched: bool,
 }
 
 impl<T> Flow<T> {

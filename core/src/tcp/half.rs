@@ -11,38 +11,24 @@ use super::syn::SynOptions;
 const NOTHING: u32 = 1 << 30;
 
 /// What one side sent.
-///
-/// Stands in memory as written: what nearly every segment needs comes first, side by side.
 #[derive(Debug, Clone, Default)]
-#[repr(C)]
 pub struct Half {
     /// Its bytes.
     pub assembler: Assembler,
-    /// Highest sequence number seen, after the segment's data.
-    pub(super) highest: Option<SeqNumber>,
-    /// Lowest sequence number seen.
-    pub(super) lowest: Option<SeqNumber>,
-    /// Highest acknowledgement this side sent.
-    pub(super) acknowledged: Option<SeqNumber>,
-    /// Lowest acknowledgement this side sent.
-    pub(super) first_acknowledged: Option<SeqNumber>,
-    /// Behind all that it sent with a lower one than the highest: what stands behind that was sent with that knowledge.
-    pub(super) sent_before: SeqNumber,
-    /// How many bytes in front of that it sent with an acknowledgement lower by one: where the highest is that of a FIN,
-    /// they were sent with all data before it. Counted up to what its type holds.
-    pub(super) sent_without_fin: u16,
-    /// TTL of its first segment.
-    pub ttl: Option<u8>,
-    /// Recent segments, to recognise a packet that was captured twice.
-    recent: Recent,
     /// First segment of this side.
     pub first: Option<At>,
     /// SYN or SYN-ACK.
     pub syn: Option<At>,
     /// Initial sequence number.
     pub isn: Option<SeqNumber>,
+    /// That was a SYN-ACK.
+    pub(super) answers: bool,
     /// Options of its SYN.
     pub syn_options: Option<SynOptions>,
+    /// Source MAC address of its first segment.
+    pub mac: Option<MacAddress>,
+    /// TTL of its first segment.
+    pub ttl: Option<u8>,
     /// First FIN.
     pub fin: Option<At>,
     /// What that FIN acknowledges, or a reset in place of one.
@@ -51,10 +37,21 @@ pub struct Half {
     pub reset: Option<Reset>,
     /// Its sequence number: all before it was sent.
     pub(super) reset_seq: Option<SeqNumber>,
-    /// Source MAC address of its first segment.
-    pub mac: Option<MacAddress>,
-    /// Its SYN was a SYN-ACK.
-    pub(super) answers: bool,
+    /// Highest sequence number seen, after the segment's data.
+    pub(super) highest: Option<SeqNumber>,
+    /// Lowest sequence number seen.
+    pub(super) lowest: Option<SeqNumber>,
+    /// Highest acknowledgement this side sent.
+    pub(super) acknowledged: Option<SeqNumber>,
+    /// Behind all that it sent with a lower one: what stands behind that was sent with that knowledge.
+    pub(super) sent_before: SeqNumber,
+    /// How many bytes in front of that it sent with an acknowledgement lower by one: where the highest is that of a FIN,
+    /// they were sent with all data before it. Counted up to what its type holds.
+    pub(super) sent_without_fin: u16,
+    /// Lowest acknowledgement this side sent.
+    pub(super) first_acknowledged: Option<SeqNumber>,
+    /// Recent segments, to recognise a packet that was captured twice.
+    recent: Recent,
 }
 
 impl Half {
