@@ -111,10 +111,10 @@ impl<K: Copy + Eq + Hash> RecentlyClosed<K> {
         })
     }
 
-    /// Forgets those whose time is over.
+    /// Forgets those whose time is over, and leaves room for one more.
     pub(super) fn forget(&mut self, now: Timestamp) {
         while let Some(oldest) = self.gone.front()
-            && (oldest.until <= now || self.gone.len() > REMEMBERED)
+            && (oldest.until <= now || self.gone.len() >= REMEMBERED)
         {
             // The same endpoints may have been remembered again since, under another number.
             let (hash, first) = (self.hasher.hash_one(oldest.key), self.first);
@@ -178,7 +178,6 @@ mod tests {
             late.forget(at(0));
             late.remember(key, true, &flow(), at(1));
         }
-        late.forget(at(0));
         assert_eq!((late.gone.len(), late.index.len()), (REMEMBERED, REMEMBERED));
         let known = [9, 10, 11, REMEMBERED, REMEMBERED + 9].map(|key| late.has(&key, at(0)));
         assert_eq!(known, [false, true, true, true, true]);
