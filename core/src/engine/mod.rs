@@ -517,7 +517,7 @@ fn take(
         Some(Piece::Data(bytes, _)) if flow.data.step_over(direction, bytes.len()) => {}
         Some(piece) => {
             context.acknowledged = flow.acknowledges(direction, segment);
-            direction = connection::deliver(flow, direction, &piece, context);
+            direction = connection::read(flow, direction, &piece, context);
             context.acknowledged = None;
         }
         None if segment.payload.is_empty() => {}

@@ -294,6 +294,19 @@ pub(super) fn deliver(
     piece: &Piece<'_>,
     context: &mut Context,
 ) -> Direction {
+    match piece {
+        Piece::Data(bytes, _) if flow.data.step_over(direction, bytes.len()) => direction,
+        Piece::Data(..) | Piece::Gap(..) => read(flow, direction, piece, context),
+    }
+}
+
+/// The same of a piece that was not stepped over.
+pub(super) fn read(
+    flow: &mut Flow<ConnectionState>,
+    direction: Direction,
+    piece: &Piece<'_>,
+    context: &mut Context,
+) -> Direction {
     let (direction, length) = match piece {
         Piece::Gap(length, cause, at) => {
             gap(flow, direction, *length, *cause);
@@ -303,9 +316,6 @@ pub(super) fn deliver(
             return direction;
         }
         Piece::Data(bytes, at) => {
-            if flow.data.step_over(direction, bytes.len()) {
-                return direction;
-            }
             let after = match &mut flow.data.each[direction] {
                 StreamState::Tls(_) => {
                     feed(flow, direction, bytes, *at, context);
