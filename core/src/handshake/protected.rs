@@ -4,7 +4,7 @@
 use super::{HandshakeTracker, LaterRecord, ServerFlight, StreamPlace};
 use crate::session::ProtectedRecord;
 use crate::session::ServerHelloFacts;
-use crate::session::{Blindness, Seen, Shape};
+use crate::session::{Blindness, Seen, Shape, is_alert_length};
 use crate::session::{EarlyData, JSSE_PADDING, TicketsInferred};
 use crate::session::{PlainAlert, Side};
 use crate::tls::{Content, ContentType};
@@ -150,18 +150,24 @@ impl HandshakeTracker {
             .acknowledged
             .zip(*other)
             .is_none_or(|(had, end)| had >= end.get().into());
-        let data = match record.content {
-            Content::Data => true,
-            Content::Closed => !self.is_alert_sized(side, record.length) && !self.is_like_ticket(record, place.offset),
-            Content::Alert { .. } | Content::Handshake | Content::Other => false,
-        };
         // A client's request comes unasked too.
         let requested = self.facts.client_side.application_data;
-        let peer = self.end(side.other());
-        let asked = peer
+        let asked = self
+            .end(side.other())
             .last
             .is_some_and(|last| side == Side::Server || requested.is_some_and(|request| !request.is_after(last.at)));
-        peer.answered |= data && had_it && asked;
+        if had_it && asked && self.is_data(side, record, place.offset) {
+            self.end(side.other()).answered = true;
+        }
+    }
+
+    /// Whether a record that ends there is data, and neither an alert nor a ticket, as far as its content or its length tells.
+    fn is_data(&self, side: Side, record: ProtectedRecord, offset: u64) -> bool {
+        match record.content {
+            Content::Data => true,
+            Content::Closed => !self.is_alert_sized(side, record.length) && !self.is_like_ticket(record, offset),
+            Content::Alert { .. } | Content::Handshake | Content::Other => false,
+        }
     }
 
     /// Whether a record that ends there is taken for a ticket: the first one behind the server's flight, or the second of the
@@ -177,10 +183,7 @@ impl HandshakeTracker {
 
     fn is_alert_sized(&self, side: Side, length: u16) -> bool {
         let [client, server] = &self.ends;
-        let end = if side == Side::Client { client } else { server };
-        let unpadded = length.checked_sub(end.padding.unwrap_or(0));
-        let fits = |answer: &ServerHelloFacts| unpadded.and_then(|length| answer.protection().fits(length, 2));
-        self.facts.answer.yes().and_then(fits) == Some(true)
+        is_alert_length(&self.facts, if side == Side::Client { client } else { server }, length)
     }
 
     fn protected_tls13(&mut self, side: Side, record: ProtectedRecord, place: StreamPlace) {

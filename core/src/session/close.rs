@@ -11,6 +11,7 @@ use crate::tls::{Content, ContentType, Sealed};
 use super::connection::{Completed, Connection};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
+pub(crate) use notify::is_alert_length;
 pub use notify::may_be_goodbye;
 use notify::{answers_bare_fin, first_closer, may_refuse_client, notify};
 

@@ -131,10 +131,13 @@ fn closes_within(connection: &Connection, side: Side, last: ProtectedRecord) -> 
 }
 
 fn alert_sized(connection: &Connection, end: &SideClose, record: ProtectedRecord) -> bool {
-    let padding = end.padding.unwrap_or(0);
-    let unpadded = record.length.checked_sub(padding);
-    let data = record.content_type == ContentType::APPLICATION_DATA;
-    let answer = connection.answer.yes().filter(|_| data);
+    record.content_type == ContentType::APPLICATION_DATA && is_alert_length(connection, end, record.length)
+}
+
+/// Whether a record of TLS 1.3 is as long as an alert of a side that pads as it was seen to.
+pub(crate) fn is_alert_length(connection: &Connection, end: &SideClose, length: u16) -> bool {
+    let unpadded = length.checked_sub(end.padding.unwrap_or(0));
+    let answer = connection.answer.yes();
     answer.is_some_and(|answer| unpadded.is_some_and(|length| answer.protection().fits(length, 2) == Some(true)))
 }
 
