@@ -7,8 +7,8 @@ use crate::net::{At, Endpoint, Segment, SeqNumber, Wrapping};
 use super::assembler::Piece;
 use super::half::Half;
 use super::reset::{Reset, ResetForm};
+use super::routed::Routed;
 use super::spans::Spans;
-use super::table::Routed;
 
 #[cfg(feature = "serde")]
 use {

@@ -11,6 +11,7 @@ use super::key::{Alias, FlowKey, pack};
 use super::limits::FlowLimits;
 use super::lingering::{Lingering, PACKETS_A_TICK};
 use super::recently_closed::RecentlyClosed;
+use super::routed::{FlowId, Routed};
 
 /// Why a connection was taken off the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,21 +28,6 @@ pub enum Why {
 
 /// Connections whose memory is kept for reuse.
 const SPARE: usize = 64;
-
-/// Index of an open connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FlowId(u32);
-
-/// Where a segment belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Routed {
-    /// Its connection.
-    pub flow: FlowId,
-    /// Its direction, as TCP tells it.
-    pub direction: Direction,
-    /// All of it was captured, and it goes on where its side stands: nothing of that side waits.
-    pub in_order: bool,
-}
 
 /// A connection taken off the table.
 #[derive(Debug)]
