@@ -1,10 +1,10 @@
 //! Tells session IDs that were offers from those of which nothing is known.
 //!
-//! A client of TLS 1.2 or older may put a random session ID into its ClientHello, as Go does, and never resume by one. Nothing
-//! in a hello tells such an ID from a session that is older than the capture, or that another server behind the same
-//! address made. What the client does with session IDs does: one that offers an ID which was issued in the capture, or which
-//! a server accepts, or brings the same one twice, or says hello without one, offers sessions. Until that is seen the offer
-//! stays unclear: one that never brings what it is given may be given more elsewhere.
+//! A client of TLS 1.2 or older may put a random session ID into its ClientHello and never resume by one. Go does, and is known
+//! by its hellos. Of others nothing in a hello tells such an ID from a session that is older than the capture, or that another
+//! server behind the same address made. What the client does with session IDs does: one that offers an ID which was issued in
+//! the capture, or which a server accepts, or brings the same one twice, or says hello without one, offers sessions. Until that
+//! is seen the offer stays unclear: one that never brings what it is given may be given more elsewhere.
 
 use std::net::IpAddr;
 
