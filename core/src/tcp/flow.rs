@@ -304,6 +304,16 @@ impl<T> Flow<T> {
         self.halves.iter().any(|half| half.reset.is_some()) || self.halves.iter().all(|half| half.fin.is_some())
     }
 
+    /// Whether both sides sent FIN and acknowledged that of the other, nothing is missing, and no reset was among it.
+    pub(super) fn is_settled(&self) -> bool {
+        let [client, server] = &self.halves;
+        let is_answered = |half: &Half, other: &Half| {
+            let told = half.highest.zip(other.acknowledged);
+            half.fin.is_some() && half.reset.is_none() && told.is_some_and(|(end, told)| told.distance(end) >= 0)
+        };
+        is_answered(client, server) && is_answered(server, client) && self.is_complete()
+    }
+
     /// Whether nothing is missing of a connection that is over: both sides were seen from SYN to end, and every byte of them.
     pub(super) fn is_complete(&self) -> bool {
         self.halves

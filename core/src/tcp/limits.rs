@@ -10,6 +10,9 @@ pub struct FlowLimits {
     /// Nanoseconds a closed connection is kept for what still arrives and tells something: the reset that answers a FIN.
     /// That takes a round trip; what lingers costs memory.
     pub linger: i64,
+    /// The same of one of which both sides sent FIN, and acknowledged that of the other: there is nothing left to answer,
+    /// and what still arrives stands out of order in the file.
+    pub linger_settled: i64,
     /// Packets of any connection that a closed one waits longer for where bytes of it are missing: files hold packets out of
     /// order, and their times then jump. 0 in live use, where nobody wants to wait.
     pub disorder: u32,
@@ -25,6 +28,7 @@ impl Default for FlowLimits {
         Self {
             open_flows: 1 << 20,
             linger: SECOND,
+            linger_settled: SECOND / 20,
             disorder: 1 << 16,
             late: 3_000_000_000,
             idle: 3_600_000_000_000,

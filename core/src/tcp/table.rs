@@ -9,7 +9,7 @@ use super::half_open::{HalfOpen, Held};
 use super::index::Index;
 use super::key::{Alias, FlowKey, pack};
 use super::limits::FlowLimits;
-use super::lingering::{Lingering, PACKETS_A_TICK};
+use super::lingering::{Lingering, NEVER, PACKETS_A_TICK};
 use super::recently_closed::RecentlyClosed;
 use super::routed::{FlowId, Routed};
 
@@ -54,6 +54,8 @@ struct Slot<T> {
     reused: bool,
     /// It is the one in the index; `false` once another connection uses its ports.
     current: bool,
+    /// When it may go, where it is closed: an entry of [`Lingering`] with another time is void.
+    due: Timestamp,
 }
 
 impl<T> Slot<T> {
@@ -169,7 +171,9 @@ impl<T: Default> FlowTable<T> {
 
     /// Lets a connection take the headers of one of its segments.
     fn take(&mut self, id: u32, direction: Direction, segment: &Segment<'_>, at: At) -> Option<Routed> {
-        let flow = self.slots.get_mut(id as usize)?.as_mut()?.flow_mut()?;
+        let slot = self.slots.get_mut(id as usize)?.as_mut()?;
+        let (held, due) = (&mut slot.held, &mut slot.due);
+        let Held::Grown(flow) = held else { return None };
         if segment.flags.syn() && segment.flags.ack() {
             let client = (pack(segment.destination.ip), segment.destination.port, segment.ack.0);
             self.unanswered.remove(&client);
@@ -179,7 +183,14 @@ impl<T: Default> FlowTable<T> {
         }
         if flow.closed() && !flow.closing {
             flow.closing = true;
-            self.lingering.push(at.time, self.limits.linger, id, flow.two_way());
+            *due = self.lingering.push(at.time, self.limits.linger, id, flow.two_way());
+        }
+        if flow.closing && flow.is_settled() {
+            let soon = Timestamp::from_nanos(at.time.nanos().saturating_add(self.limits.linger_settled));
+            if soon < *due {
+                *due = soon;
+                self.lingering.hasten(soon, id);
+            }
         }
         Some(Routed {
             flow: FlowId(id),
@@ -270,6 +281,7 @@ impl<T: Default> FlowTable<T> {
                 previous: slot.previous,
                 reused: slot.reused,
                 current: slot.current,
+                due: slot.due,
             })
         });
         FlowTable {
@@ -347,16 +359,19 @@ impl<T: Default> FlowTable<T> {
     #[cold]
     fn expire_one(&mut self, now: Timestamp) -> Option<Finished<T>> {
         while let Some((due, id, patient)) = self.lingering.pop(now) {
-            let Some(Some(slot)) = self.slots.get_mut(id as usize) else {
+            let slot = self.slots.get_mut(id as usize).and_then(Option::as_mut);
+            let Some(slot) = slot.filter(|slot| slot.due == due) else {
+                self.lingering.pass_over();
                 continue;
             };
             let current = slot.current;
-            let Some(flow) = slot.flow_mut().filter(|flow| flow.closing) else {
+            let Held::Grown(flow) = &mut slot.held else {
                 continue;
             };
             if current && !flow.closed() {
                 // Its reset was none: the connection went on.
                 flow.closing = false;
+                slot.due = NEVER;
                 continue;
             }
             if !flow.is_complete() && self.lingering.wait(due, id, patient) {
@@ -457,6 +472,7 @@ impl<T: Default> FlowTable<T> {
             previous,
             reused,
             current: true,
+            due: NEVER,
         };
         let id = if let Some(id) = self.free.pop() {
             if let Some(place) = self.slots.get_mut(id as usize) {
@@ -512,9 +528,11 @@ impl<T: Default> FlowTable<T> {
         };
         slot.previous = None;
         slot.current = false;
-        if let Some(flow) = slot.flow_mut().filter(|flow| !flow.closing) {
+        if let Held::Grown(flow) = &mut slot.held
+            && !flow.closing
+        {
             flow.closing = true;
-            self.lingering.push(at.time, self.limits.linger, id, flow.two_way());
+            slot.due = self.lingering.push(at.time, self.limits.linger, id, flow.two_way());
         }
     }
 
@@ -595,8 +613,14 @@ impl<T: Default> FlowTable<T> {
                 });
             }
         }
-        let id = self.lingering.take_first()?;
-        self.remove(id).map(|flow| Finished { flow, why: Why::Closed })
+        loop {
+            let (due, id) = self.lingering.take_first()?;
+            let slot = self.slots.get(id as usize).and_then(Option::as_ref);
+            if slot.is_some_and(|slot| slot.due == due) {
+                return self.remove(id).map(|flow| Finished { flow, why: Why::Closed });
+            }
+            self.lingering.pass_over();
+        }
     }
 
     /// Looks at one connection and ends it if it has been idle too long.
@@ -693,6 +717,7 @@ mod tests {
             FlowLimits {
                 open_flows: 4,
                 linger: 3_000_000_000,
+                linger_settled: 2_000_000_000,
                 disorder: 0,
                 late: 3_000_000_000,
                 idle: 60_000_000_000,
@@ -897,6 +922,85 @@ mod tests {
         let finished = table.expire().expect("its time has come");
         assert_eq!(finished.why, Why::Closed);
         assert!(table.is_empty());
+    }
+
+    /// Closed both ways at second 3, by `port`, and acknowledged to the end or not.
+    fn close_both_ways(table: &mut FlowTable<()>, port: u16, acknowledged: bool) {
+        let with = |segment: Segment<'static>, ack| {
+            let mut segment = Segment {
+                ack: SeqNumber(ack),
+                ..segment
+            };
+            let ends = [&mut segment.source, &mut segment.destination];
+            ends.into_iter()
+                .filter(|end| end.port == CLIENT)
+                .for_each(|end| end.port = port);
+            segment
+        };
+        for (segment, time) in [
+            (with(segment(CLIENT, 2, 100, b""), 0), at(1)),
+            (with(segment(SERVER, 0x12, 500, b""), 101), at(1)),
+            (with(segment(CLIENT, 0x11, 101, b""), 501), at(2)),
+            (with(last(501, 102), 102), at(3)),
+        ] {
+            routed(table, &segment, time);
+        }
+        if acknowledged {
+            routed(table, &with(segment(CLIENT, 0x10, 102, b""), 502), at(3));
+        }
+    }
+
+    #[test]
+    fn what_is_acknowledged_to_the_end_goes_sooner_than_what_may_still_be_reset() {
+        for (acknowledged, gone) in [(true, 5), (false, 6)] {
+            let mut table = table();
+            close_both_ways(&mut table, CLIENT, acknowledged);
+            table.advance(at(gone - 1).time);
+            assert!(table.expire().is_none(), "{acknowledged}");
+            table.advance(at(gone).time);
+            assert_eq!(table.expire().map(|finished| finished.why), Some(Why::Closed));
+            // Its first entry in the queue is void.
+            table.advance(at(gone + 9).time);
+            assert!(table.expire().is_none() && table.lingering.len() == 0);
+        }
+    }
+
+    #[test]
+    fn a_reset_behind_the_last_acknowledgement_is_taken_while_the_connection_lingers() {
+        let mut table = table();
+        close_both_ways(&mut table, CLIENT, true);
+        let (id, direction) = routed(&mut table, &segment(CLIENT, 0x04, 102, b""), at(4)).expect("lingers");
+        let flow = table.flow_mut(id).expect("lingers");
+        assert!(flow.half(direction).reset.is_some() && !flow.is_settled());
+    }
+
+    #[test]
+    fn a_void_entry_ends_no_connection_that_has_the_place_now() {
+        let mut table = table();
+        close_both_ways(&mut table, CLIENT, true);
+        table.advance(at(5).time);
+        assert!(table.expire().is_some());
+        // In the same place; the entry of the one before would have been due at second 6.
+        let other = routed(&mut table, &segment(CLIENT + 1, 0x18, 900, b"hello"), at(5)).expect("opened");
+        let closing = routed(&mut table, &segment(CLIENT + 1, 0x14, 905, b""), at(5)).expect("reset");
+        assert_eq!((other.0, closing.0), (FlowId(0), FlowId(0)));
+        table.advance(at(7).time);
+        assert!(table.expire().is_none() && table.len() == 1);
+    }
+
+    #[test]
+    fn room_is_made_by_connections_that_have_nothing_more_to_come() {
+        let mut table = table();
+        for (port, acknowledged) in [(1000, false), (1001, true), (1002, false)] {
+            close_both_ways(&mut table, port, acknowledged);
+        }
+        let mut gone = || {
+            let finished = table.evict_where(|_| false).expect("closed");
+            let [client, _] = finished.flow.ends;
+            client.port
+        };
+        assert_eq!([gone(), gone(), gone()], [1001, 1000, 1002]);
+        assert!(table.is_empty() && table.lingering.len() == 0 && table.evict_where(|_| false).is_none());
     }
 
     #[test]
