@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::diagnosis::{
-    Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge, service::ServiceAnalysis,
+    Asked, Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge,
+    service::ServiceAnalysis,
 };
 use crate::engine::Engine;
 use crate::net::{At, FrameRef, Neighbour, Timestamp};
@@ -137,6 +138,7 @@ impl Engine {
             history,
             analyses,
             drops: self.drops(),
+            asked: Asked::nothing(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a rule may look at.
 
+use std::cell::OnceCell;
+
 use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Mechanism, Offer, OfferKind, Seen, Service,
@@ -13,9 +15,11 @@ use super::service::{ServiceAnalyses, ServiceAnalysis};
 
 /// Earlier connections of a client that are looked at for one that gave it something.
 const MAX_SEARCHED: usize = 256;
+/// The same between two addresses: clients change more often than that.
+const MAX_SEARCHED_BETWEEN: usize = 64;
 
 /// Read-only view of one connection among all others.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RuleContext<'a> {
     /// Its number.
     pub id: ConnectionId,
@@ -31,6 +35,28 @@ pub struct RuleContext<'a> {
     pub analyses: &'a ServiceAnalyses,
     /// What was lost while capturing.
     pub drops: &'a Drops,
+    /// What many rules ask for, looked up once.
+    pub asked: Asked<'a>,
+}
+
+/// What was looked up for a rule, for those that ask after it.
+#[derive(Debug, Clone, Default)]
+pub struct Asked<'a> {
+    /// See [`RuleContext::latest_gift`].
+    latest_gift: OnceCell<Option<Issuance<'a>>>,
+    /// See [`RuleContext::gift_to_any_stack`].
+    gift_to_any_stack: OnceCell<Option<Issuance<'a>>>,
+}
+
+impl Asked<'_> {
+    /// Nothing was asked yet.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self {
+            latest_gift: OnceCell::new(),
+            gift_to_any_stack: OnceCell::new(),
+        }
+    }
 }
 
 /// A credential that was offered on the connection at hand.
@@ -97,9 +123,27 @@ impl<'a> RuleContext<'a> {
     /// can be told.
     #[must_use]
     pub fn latest_gift(&self) -> Option<Issuance<'a>> {
-        self.earlier_numbered()
-            .take(MAX_SEARCHED)
-            .find_map(|earlier| self.issuance(earlier))
+        let search = || {
+            let mut earlier = self.earlier_numbered().take(MAX_SEARCHED);
+            earlier.find_map(|earlier| self.issuance(earlier))
+        };
+        *self.asked.latest_gift.get_or_init(search)
+    }
+
+    /// The latest handshake between this client address and service that surely gave something in time, whatever the client
+    /// stack.
+    #[must_use]
+    pub fn gift_to_any_stack(&self) -> Option<Issuance<'a>> {
+        let connection = self.connection;
+        let search = || {
+            self.history
+                .earlier_between(self.connection_store, self.id)
+                .take(MAX_SEARCHED_BETWEEN)
+                .filter(|(_, earlier)| earlier.server == connection.server)
+                .filter(|(_, earlier)| earlier.server_name() == connection.server_name())
+                .find_map(|earlier| self.issuance(earlier).filter(Issuance::is_sure))
+        };
+        *self.asked.gift_to_any_stack.get_or_init(search)
     }
 
     /// What an earlier connection gave its client before this ClientHello.
@@ -117,7 +161,10 @@ impl<'a> RuleContext<'a> {
 
     /// The credentials that a connection of TLS 1.2 or older left its client with: those it issued, or the one that it
     /// resumed. A client given a ticket forgets the session ID beside it (RFC 5077 §3.4).
-    pub fn left_with(&self, connection: &'a Connection) -> impl Iterator<Item = (CredentialId, &'a Credential)> {
+    pub fn left_with<'c>(
+        &self,
+        connection: &'c Connection,
+    ) -> impl Iterator<Item = (CredentialId, &'a Credential)> + use<'a, 'c> {
         let credential_store = self.credential_store;
         let ids = if connection.issued.is_empty() {
             connection.accepted.as_slice()
@@ -176,6 +223,14 @@ pub struct Issuance<'a> {
     pub given: Gave,
     /// From when on it could be used.
     pub over: At,
+}
+
+impl Issuance<'_> {
+    /// Whether what was given is known and not merely possible.
+    #[must_use]
+    pub const fn is_sure(&self) -> bool {
+        matches!(self.given, Gave::Seen | Gave::Inferred)
+    }
 }
 
 /// What a completed connection gave its client, and when that could be used at the earliest.
@@ -313,6 +368,22 @@ mod tests {
             connection.tickets_inferred = TicketsInferred::None;
         });
         assert_eq!(resumed.map(|(gave, _)| gave), Some(Gave::NothingInferred));
+    }
+
+    #[test]
+    fn what_a_connection_gave_is_sure_only_where_something_of_it_shows() {
+        let connection = crate::diagnosis::tests::full(1);
+        let sure = |given| {
+            let issuance = Issuance {
+                id: ConnectionId(0),
+                from: &connection,
+                given,
+                over: at(1),
+            };
+            issuance.is_sure()
+        };
+        assert!(sure(Gave::Seen) && sure(Gave::Inferred));
+        assert!(!sure(Gave::Unclear) && !sure(Gave::NothingInferred) && !sure(Gave::Nothing));
     }
 
     #[test]

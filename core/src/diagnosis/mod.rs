@@ -25,7 +25,7 @@ pub mod transfers;
 
 pub use attempts::Shown;
 pub use behaviour::{ClientBehaviour, Returns, Unclean};
-pub use context::{Gave, OfferAtHand, RuleContext, gave};
+pub use context::{Asked, Gave, OfferAtHand, RuleContext, gave};
 pub use credentials::{CredentialState, Resumable, offer_outcome, state_of};
 pub use history::History;
 pub use judge::{Judged, judge};

@@ -3,7 +3,7 @@
 
 use super::super::context::{Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
-use super::held::{at_best, is_sure, silent_hello};
+use super::held::{at_best, silent_hello};
 use super::reason;
 use crate::net::FrameRef;
 use crate::session::{ClientHelloFacts, Connection, Mechanism, ProtocolVersion, TicketExtension};
@@ -52,7 +52,7 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
         .earlier(case.connection_store, case.id)
         .take(MAX_SEARCHED)
         .filter(|(_, earlier)| earlier.server_name() != case.connection.server_name())
-        .find_map(|earlier| case.issuance(earlier).filter(is_sure));
+        .find_map(|earlier| case.issuance(earlier).filter(Issuance::is_sure));
     let Some(other) = other else {
         return RuleResult::DoesNotHold;
     };
@@ -70,17 +70,6 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
             "handshake of this client under another name",
         )],
     )
-}
-
-/// The latest handshake between client address and service that gave something, whatever the client stack.
-fn from_any_stack<'a>(case: &RuleContext<'a>) -> Option<Issuance<'a>> {
-    let connection = case.connection;
-    case.history
-        .earlier_between(case.connection_store, case.id)
-        .take(MAX_SEARCHED)
-        .filter(|(_, earlier)| earlier.server == connection.server)
-        .filter(|(_, earlier)| earlier.server_name() == connection.server_name())
-        .find_map(|earlier| case.issuance(earlier).filter(is_sure))
 }
 
 /// The highest version that a ClientHello offers.
@@ -121,7 +110,7 @@ fn lower_version(case: &RuleContext<'_>) -> RuleResult {
     {
         return RuleResult::DoesNotHold;
     }
-    let Some(issuance) = from_any_stack(case) else {
+    let Some(issuance) = case.gift_to_any_stack() else {
         return RuleResult::DoesNotHold;
     };
     let Some(version) = issuance
@@ -191,7 +180,7 @@ fn config_changed(case: &RuleContext<'_>) -> RuleResult {
     if own.is_some_and(|own| lacking(case, hello, own.from).is_none()) {
         return RuleResult::DoesNotHold;
     }
-    let Some(issuance) = own.or_else(|| from_any_stack(case)) else {
+    let Some(issuance) = own.or_else(|| case.gift_to_any_stack()) else {
         return RuleResult::DoesNotHold;
     };
     let Some(lacking) = lacking(case, hello, issuance.from) else {

@@ -2,7 +2,7 @@
 
 use super::super::attempts::{BURST, Row, closed_by};
 use super::super::behaviour::Unclean;
-use super::super::context::{Gave, Issuance, RuleContext};
+use super::super::context::{Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::span::SECOND;
@@ -341,31 +341,4 @@ fn soon(case: &RuleContext<'_>, row: &Row) -> usize {
         .take(MAX_COUNTED);
     let burst = after.take_while(|later| later.time.since(row.time) <= BURST);
     burst.filter(|later| attempts.of_row(later).next().is_some()).count()
-}
-
-/// Whether what a connection gave is known and not merely possible.
-pub(super) const fn is_sure(issuance: &Issuance<'_>) -> bool {
-    matches!(issuance.given, Gave::Seen | Gave::Inferred)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::ConnectionId;
-    use crate::session::tests::at;
-
-    #[test]
-    fn what_a_connection_gave_is_sure_only_where_something_of_it_shows() {
-        let connection = crate::diagnosis::tests::full(1);
-        let sure = |given| {
-            is_sure(&Issuance {
-                id: ConnectionId(0),
-                from: &connection,
-                given,
-                over: at(1),
-            })
-        };
-        assert!(sure(Gave::Seen) && sure(Gave::Inferred));
-        assert!(!sure(Gave::Unclear) && !sure(Gave::NothingInferred) && !sure(Gave::Nothing));
-    }
 }

@@ -2,7 +2,6 @@
 
 use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
-use super::held::is_sure;
 use super::reason;
 use crate::net::{At, FrameRef};
 use crate::session::{Completed, Connection, Outcome, TicketExtension};
@@ -259,7 +258,7 @@ fn did_not_offer(case: &RuleContext<'_>) -> RuleResult {
     };
     let earlier = issuance.from;
     let shown = earlier.answer.yes().map(|answer| answer.at.frame);
-    let (gave, issues) = if is_sure(&issuance) {
+    let (gave, issues) = if issuance.is_sure() {
         ("gave", "earlier handshake of this client that issued a credential")
     } else {
         (

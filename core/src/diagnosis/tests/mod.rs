@@ -21,7 +21,9 @@ use crate::store::{ConnectionStore, CredentialStore};
 use crate::session::{Service, TransportKind};
 
 use super::security::{Findings, Severity};
-use super::{Confidence, Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge};
+use super::{
+    Asked, Confidence, Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge,
+};
 
 mod loss;
 
@@ -73,6 +75,7 @@ impl World {
             history: &self.history,
             analyses: &self.analyses,
             drops: &self.drops,
+            asked: Asked::nothing(),
         }
     }
 
