@@ -4,7 +4,8 @@
 //! here; whoever asks compares numbers that lie side by side, and touches no connection.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::numbered::{Numbered, Numbering};
 use crate::net::Endpoint;
@@ -192,23 +193,31 @@ impl Parties {
 
 /// What is numbered.
 #[derive(Default)]
-struct Numberings {
+struct Numberings<'a> {
     places: Numbering<Place>,
-    names: Numbering<Option<Arc<str>>>,
+    names: Numbering<Option<&'a str>>,
     services: Numbering<(u32, u32)>,
     addresses: Numbering<(TransportKind, IpAddr)>,
     stacks: Numbering<u64>,
-    clients: Numbering<(u32, u32, u32)>,
+    clients: HashMap<(u32, u32, u32), Client>,
     clients_at_places: Numbering<(u32, u32, u32)>,
     hosts: Numbering<(u32, IpAddr)>,
 }
 
-impl Numberings {
-    fn party(&mut self, connection: &Connection) -> Party {
+/// The numbers that those of address, stack and service decide.
+#[derive(Clone, Copy)]
+struct Client {
+    client: u32,
+    client_at_place: u32,
+    hosts: u32,
+}
+
+impl<'a> Numberings<'a> {
+    fn party(&mut self, connection: &'a Connection) -> Party {
         let kind = connection.transport.kind();
         let hello = connection.hello.yes();
         let place = self.places.of((connection.server, kind));
-        let name = self.names.of(hello.and_then(|hello| hello.server_name.clone()));
+        let name = self.names.of(hello.and_then(|hello| hello.server_name.as_deref()));
         let service = self.services.of((place, name));
         let stated = connection.client_address();
         let address = self.addresses.of((kind, stated));
@@ -218,6 +227,18 @@ impl Numberings {
             self.addresses.of((kind, connection.client.ip))
         };
         let stack = self.stacks.of(hello.map_or(0, |hello| hello.stack.digest));
+        let next = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        // Nearly every connection is of a client that was here before: one look-up among many clients instead of three.
+        let known = self.clients.entry((address, stack, service));
+        let Client {
+            client,
+            client_at_place,
+            hosts,
+        } = *known.or_insert_with(|| Client {
+            client: next,
+            client_at_place: self.clients_at_places.of((address, stack, place)),
+            hosts: self.hosts.of((address, connection.server.ip)),
+        });
         Party {
             service,
             place,
@@ -225,9 +246,9 @@ impl Numberings {
             address,
             wire,
             stack,
-            client: self.clients.of((address, stack, service)),
-            client_at_place: self.clients_at_places.of((address, stack, place)),
-            hosts: self.hosts.of((address, connection.server.ip)),
+            client,
+            client_at_place,
+            hosts,
             hello: hello.is_some(),
         }
     }
