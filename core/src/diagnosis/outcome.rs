@@ -1,7 +1,6 @@
 //! What happened in one handshake. Fact alone: no reason may change it.
 
 use crate::session::{Blindness, ClientHelloFacts, Completed, Connection, OfferKind, Outcome, Seen, Shape, Side};
-use crate::tls::CipherSuite;
 
 /// Decides the outcome from message order. The echo of a session ID counts only where the capture ends before anything
 /// else could tell ([`Connection::shape_concluded`]).
@@ -86,7 +85,7 @@ fn full(connection: &Connection) -> Outcome {
         && connection
             .hello
             .yes()
-            .is_some_and(|hello| hello.stack.suites.iter().copied().any(is_psk_suite))
+            .is_some_and(|hello| hello.stack.suites.iter().any(|suite| suite.has_external_psk()))
     {
         return Outcome::Unclear(connection.answer.blind().unwrap_or(Blindness::ServerHelloMissing));
     }
@@ -103,15 +102,10 @@ fn full(connection: &Connection) -> Outcome {
     }
 }
 
-/// Whether the suite itself says that a key agreed beforehand authenticates the handshake (RFC 4279, RFC 5489).
+/// Whether the suite that was chosen says so itself.
 fn psk_suite(connection: &Connection) -> bool {
     let answer = connection.answer.yes().filter(|_| !connection.is_tls13());
-    answer.is_some_and(|answer| is_psk_suite(answer.suite))
-}
-
-fn is_psk_suite(suite: CipherSuite) -> bool {
-    let name = suite.registered().map(|suite| suite.name);
-    name.is_some_and(|name| name.split('_').take(4).any(|word| word == "PSK"))
+    answer.is_some_and(|answer| answer.suite.has_external_psk())
 }
 
 /// TLS 1.3 with an accepted PSK.
@@ -150,7 +144,7 @@ mod tests {
 
     use crate::session::tests::{answered, at, offer, stack, unseen, with_hello};
     use crate::session::{CredentialId, HelloRetry, Mechanism, PlainAlert};
-    use crate::tls::{AlertDescription, ProtocolVersion};
+    use crate::tls::{AlertDescription, CipherSuite, ProtocolVersion};
 
     use super::*;
 

@@ -107,6 +107,13 @@ impl CipherSuite {
         }
     }
 
+    /// Whether the suite itself says that a key agreed beforehand authenticates the handshake (RFC 4279, RFC 5489).
+    #[must_use]
+    pub fn has_external_psk(self) -> bool {
+        let registered = self.registered();
+        registered.is_some_and(|suite| suite.kx == TlsCipherKx::Psk || suite.au == TlsCipherAu::Psk)
+    }
+
     /// The hash of the key schedule in TLS 1.3; `None` where the registry does not tell.
     #[must_use]
     pub fn kdf_hash(self) -> Option<KdfHash> {
@@ -208,6 +215,15 @@ mod tests {
             (0xfafa, None),
         ] {
             assert_eq!(CipherSuite(suite).certificate_operation(), operation, "{suite:04x}");
+        }
+    }
+
+    #[test]
+    fn a_suite_has_an_external_psk_where_its_name_says_so() {
+        for suite in (0..=u16::MAX).map(CipherSuite) {
+            let words = suite.registered().map(|suite| suite.name.split('_').take(4));
+            let named = words.is_some_and(|mut words| words.any(|word| word == "PSK"));
+            assert_eq!(suite.has_external_psk(), named, "{suite}");
         }
     }
 
