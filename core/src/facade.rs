@@ -101,8 +101,7 @@ impl Engine {
                 .iter()
                 .map(|(id, connection)| (key(connection), id)),
         );
-        // Almost in order as they are: a sort that goes by runs has little to do.
-        keyed.sort();
+        keyed.sort_unstable();
         let mut order = Vec::with_capacity(keyed.len());
         order.extend(keyed.into_iter().map(|(_, id)| id));
         order

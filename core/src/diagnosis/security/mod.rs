@@ -236,9 +236,12 @@ impl Findings {
                 tickets: &[],
                 resumed: &[],
             };
-            let tickets: Vec<_> = ground.find_tickets(&mut met, here).collect();
-            let resumed = |connection: &Connection| matches!(connection.outcome, Outcome::Resumed(_));
-            let resumed: Vec<_> = ground.connections().filter(|(_, it)| resumed(it)).collect();
+            // Room at once: lists that grow are copied, and memory that was never used before is dear.
+            let mut tickets = Vec::with_capacity(analysis.members.len());
+            tickets.extend(ground.find_tickets(&mut met, here));
+            let is_resumed = |connection: &Connection| matches!(connection.outcome, Outcome::Resumed(_));
+            let mut resumed = Vec::with_capacity(analysis.members.len());
+            resumed.extend(ground.connections().filter(|(_, it)| is_resumed(it)));
             (ground.tickets, ground.resumed) = (&tickets, &resumed);
             let found: Vec<SecurityFinding> = FINDINGS.iter().filter_map(|kind| ask(kind, &ground)).collect();
             (!found.is_empty()).then(|| (service.clone(), found))
