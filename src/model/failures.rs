@@ -23,7 +23,7 @@ impl FailureKind {
     fn of(connection: &Connection) -> Self {
         let shown = failure(connection);
         Self {
-            how: shown.text,
+            how: shown.text.into_owned(),
             connections: 1,
             first: shown.frame,
         }

@@ -1,5 +1,7 @@
 //! Asks the catalogue about one connection and puts the answers in order.
 
+use std::borrow::Cow;
+
 use crate::session::{Connection, Outcome};
 
 use super::context::RuleContext;
@@ -21,7 +23,7 @@ pub struct Judged {
     /// How sure.
     pub confidence: Confidence,
     /// One sentence about this connection.
-    pub summary: String,
+    pub summary: Cow<'static, str>,
     /// What to do: that of the reason, or another where the capture shows that to be done already.
     pub advice: &'static str,
     /// The pattern that settled it with service analysis.
@@ -166,7 +168,7 @@ fn say_what_was_lost(case: &RuleContext<'_>, judged: &mut [Judged]) {
         .filter(|reason| reason.confidence < Confidence::Observed)
     {
         let said = format!("; {lost} {packets} lost while capturing by then, and may have shown otherwise");
-        reason.summary.push_str(&said);
+        reason.summary.to_mut().push_str(&said);
     }
 }
 

@@ -34,6 +34,8 @@ pub use rules::{CATALOG, Citation, Reason, failure};
 pub use service::{Endpoints, KeyNames, ServiceAnalyses};
 pub use transfers::{Transfer, TransferSession, Transfers};
 
+use std::borrow::Cow;
+
 use crate::net::FrameRef;
 
 /// How sure a reason is. Observed: the protocol says so in this capture. Inferred: one explanation is left. Possible:
@@ -66,13 +68,13 @@ pub struct Evidence {
     /// The frame.
     pub frame: FrameRef,
     /// What it shows, without a full stop.
-    pub text: String,
+    pub text: Cow<'static, str>,
 }
 
 impl Evidence {
     /// `frame` shows `text`.
     #[must_use]
-    pub fn new(frame: FrameRef, text: impl Into<String>) -> Self {
+    pub fn new(frame: FrameRef, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             frame,
             text: text.into(),
@@ -90,7 +92,7 @@ pub enum RuleResult {
         /// What shows it; the first entry is the strongest.
         evidence: (Evidence, Vec<Evidence>),
         /// One sentence about this connection, without a full stop.
-        summary: String,
+        summary: Cow<'static, str>,
         /// The pattern that settled it with service analysis.
         settled_by: Option<&'static str>,
         /// Its place among the explanations of the service, best first; `None` where no contest was held.
@@ -109,7 +111,12 @@ pub enum RuleResult {
 impl RuleResult {
     /// A finding that holds, on one or more frames. The signature keeps evidence from being empty.
     #[must_use]
-    pub fn holds(confidence: Confidence, summary: impl Into<String>, first: Evidence, more: Vec<Evidence>) -> Self {
+    pub fn holds(
+        confidence: Confidence,
+        summary: impl Into<Cow<'static, str>>,
+        first: Evidence,
+        more: Vec<Evidence>,
+    ) -> Self {
         Self::Holds {
             confidence,
             evidence: (first, more),

@@ -97,7 +97,7 @@ impl Proofs {
 fn of_judged(id: ConnectionId, judged: &Judged) -> Proof {
     Proof {
         reason: Some((judged.reason.name, judged.confidence)),
-        ..of_connection(id, judged.summary.clone(), judged.evidence.clone())
+        ..of_connection(id, judged.summary.to_string(), judged.evidence.clone())
     }
 }
 

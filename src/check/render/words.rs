@@ -109,7 +109,7 @@ impl<'c> ToldProof<'c> {
                 Some(prefix) => format!("{prefix}:{}", frame.frame()),
                 None => frame.frame().to_string(),
             };
-            (name, evidence.text.clone())
+            (name, evidence.text.to_string())
         };
         let mut frames: Vec<(String, String)> = proof.evidence.iter().map(frame).collect();
         if let Some((_, connection)) = connection.filter(|_| frames.is_empty()) {

@@ -1,5 +1,7 @@
 //! The credential does not fit the handshake: version, suite, hash, modes, extended master secret, server name.
 
+use std::borrow::Cow;
+
 use super::super::attempts::Necessity;
 use super::super::context::{OfferAtHand, RuleContext};
 use super::super::explanations::Kind;
@@ -59,10 +61,7 @@ fn cipher_not_offered(case: &RuleContext<'_>) -> RuleResult {
     }
     let suite = case.offered().find_map(|offered| offered.credential.suite);
     let suite = suite.map_or_else(String::new, |suite| format!(" {suite},"));
-    defect(
-        case,
-        &format!("the hello does not list{suite} the suite of the session"),
-    )
+    defect(case, format!("the hello does not list{suite} the suite of the session"))
 }
 
 reason! {
@@ -176,7 +175,7 @@ fn ems_mismatch(case: &RuleContext<'_>) -> RuleResult {
         .is_some_and(|hello| hello.extended_master_secret);
     defect(
         case,
-        &format!(
+        format!(
             "the session was made {} extended master secret and is offered {} it",
             with(!hello),
             with(hello)
@@ -208,7 +207,7 @@ fn sni_mismatch(case: &RuleContext<'_>) -> RuleResult {
 }
 
 /// A defect of hello and credential that left the server no choice.
-fn defect(case: &RuleContext<'_>, text: &str) -> RuleResult {
+fn defect(case: &RuleContext<'_>, text: impl Into<Cow<'static, str>>) -> RuleResult {
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::CannotTell;
     };

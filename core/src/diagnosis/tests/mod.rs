@@ -5,6 +5,8 @@ mod findings;
 mod silence;
 mod tickets;
 
+use std::borrow::Cow;
+
 use smallvec::smallvec;
 
 use std::sync::Arc;
@@ -142,7 +144,7 @@ fn a_connection_is_the_first_only_while_nothing_before_it_is_unknown() {
 #[test]
 fn what_is_concluded_says_that_packets_were_lost() {
     let mut world = World::of(vec![full(5), full(7)], usize::MAX);
-    let summaries = |world: &World| -> Vec<(Confidence, String)> {
+    let summaries = |world: &World| -> Vec<(Confidence, Cow<'static, str>)> {
         let judged = judge(&world.case(1));
         judged
             .into_iter()

@@ -179,7 +179,7 @@ fn a_refusal_is_shown_with_what_is_said_of_it() {
         let world = world(steps);
         let analysis = world.case(0).analysis().expect("a service");
         let evidence = analysis.patterns.iter().flat_map(|pattern| &pattern.evidence);
-        evidence.map(|evidence| evidence.text.clone()).collect()
+        evidence.map(|evidence| evidence.text.to_string()).collect()
     };
     let (one, two) = (0xa1, 0xb2);
     // Another store answers, and nothing tells it apart.

@@ -40,7 +40,7 @@ impl From<Evidence> for EvidenceJson {
         Self {
             capture: evidence.frame.capture(),
             frame: evidence.frame.frame(),
-            text: evidence.text,
+            text: evidence.text.into_owned(),
         }
     }
 }
@@ -73,7 +73,7 @@ impl From<Judged> for ReasonJson {
             name: judged.reason.name,
             confidence: Confidence::code(judged.confidence),
             settled_by: judged.settled_by,
-            summary: judged.summary,
+            summary: judged.summary.into_owned(),
             advice: judged.advice,
             spec: judged.reason.spec.iter().map(ToString::to_string).collect(),
             evidence: judged.evidence.into_iter().map(Into::into).collect(),
