@@ -127,7 +127,7 @@ fn limits_in_document() -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// `1,048,576`, `512 KiB`, `64 MiB`, `2 GiB`, `30 s`, `3,600 s`.
+/// `1,048,576`, `512 KiB`, `64 MiB`, `2 GiB`, `50 ms`, `3,600 s`.
 fn number(cell: &str) -> Option<u64> {
     let mut words = cell.split(' ');
     let count: u64 = words.next()?.replace(',', "").parse().ok()?;
@@ -136,6 +136,7 @@ fn number(cell: &str) -> Option<u64> {
         Some("KiB") => count << 10,
         Some("MiB") => count << 20,
         Some("GiB") => count << 30,
+        Some("ms") => count * 1_000_000,
         Some("s") => count * 1_000_000_000,
         Some(_) => return None,
     })
@@ -177,6 +178,7 @@ fn values_are_read() {
     assert_eq!(value("size_of::<u8>()"), None);
     assert_eq!(number("1,048,576"), Some(1 << 20));
     assert_eq!(number("512 KiB"), Some(512 << 10));
+    assert_eq!(number("50 ms"), Some(50_000_000));
     assert_eq!(number("3,600 s"), Some(3_600_000_000_000));
     assert_eq!(number("many"), None);
 }

@@ -21,7 +21,7 @@ use {
 pub(super) const SAME_CONNECTION: i32 = 1 << 24;
 /// What opens a connection is not of this one where it stands this far beyond all that its side sent: no clear text before
 /// TLS is that long, nor the early data that may stand before a second hello.
-const LEAP: i32 = 24 << 10;
+pub(super) const LEAP: i32 = 24 << 10;
 /// Nanoseconds by which the two sides of a SYN exchange must contradict each other before two clocks are the reason: below
 /// that, packets of one clock are stamped out of order by queues of a network card.
 const CLOCKS_DIFFER: i64 = 100_000;

@@ -28,7 +28,7 @@ impl Default for FlowLimits {
         Self {
             open_flows: 1 << 20,
             linger: SECOND,
-            linger_settled: SECOND / 20,
+            linger_settled: 50_000_000,
             disorder: 1 << 16,
             late: 3_000_000_000,
             idle: 3_600_000_000_000,

@@ -11,7 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::net::{Segment, SeqNumber, Timestamp};
 
-use super::flow::{Flow, SAME_CONNECTION};
+use super::flow::{Flow, LEAP, SAME_CONNECTION};
 
 /// Connections remembered at most; beyond that the oldest are forgotten.
 const REMEMBERED: usize = 1 << 16;
@@ -97,8 +97,16 @@ impl<K: Copy + Eq + Hash> RecentlyClosed<K> {
         self.get(key, now).is_some()
     }
 
-    /// Whether a segment belongs to the connection with this key that is over.
-    pub(super) fn knows(&self, key: &K, from_low: bool, segment: &Segment<'_>, now: Timestamp) -> bool {
+    /// Whether a segment belongs to the connection with this key that is over; `opens` says that its bytes can only be the
+    /// first of one.
+    pub(super) fn knows(
+        &self,
+        key: &K,
+        from_low: bool,
+        segment: &Segment<'_>,
+        now: Timestamp,
+        opens: impl FnOnce() -> bool,
+    ) -> bool {
         let seq = segment.seq;
         self.get(key, now).is_some_and(|gone| {
             let numbers = if from_low { gone.low } else { gone.high };
@@ -107,7 +115,10 @@ impl<K: Copy + Eq + Hash> RecentlyClosed<K> {
                 return numbers.isn == Some(seq);
             }
             let last = numbers.highest.or(numbers.isn);
-            last.is_some_and(|last| seq.distance(last).unsigned_abs() < SAME_CONNECTION.unsigned_abs())
+            let beyond = last.map(|last| seq.distance(last));
+            // Ports that are used again within a second have numbers this close (RFC 6528 §3): its own SYN was lost.
+            let is_of_next = beyond.is_some_and(|beyond| beyond >= LEAP) && opens();
+            beyond.is_some_and(|beyond| beyond.unsigned_abs() < SAME_CONNECTION.unsigned_abs()) && !is_of_next
         })
     }
 

@@ -144,7 +144,7 @@ impl<T: Default> FlowTable<T> {
                 self.grow(id);
                 self.choose(id, segment, at, (key, from_low))?
             }
-            None if self.late.knows(&key, from_low, segment, at.time) => return None,
+            None if self.is_late(&key, from_low, segment, at) => return None,
             None => self.open(segment, at, (key, from_low), None)?,
         };
         let direction = self.slots.get(id as usize)?.as_ref()?.flow()?.direction(from_low);
@@ -423,7 +423,7 @@ impl<T: Default> FlowTable<T> {
                 None => at.time > flow.first.time && !flow.may_open(direction, segment),
             };
             if reuse && !of_previous(|flow, direction, syn| flow.half(direction).isn == Some(syn.seq)) {
-                if slot.reused && self.late.knows(&key, from_low, segment, at.time) {
+                if slot.reused && self.is_late(&key, from_low, segment, at) {
                     return None;
                 }
                 return self.open(segment, at, (key, from_low), Some(id)).or(Some(id));
@@ -433,7 +433,7 @@ impl<T: Default> FlowTable<T> {
         if slot.reused && (copied || !flow.fits(direction, segment)) {
             match previous {
                 Some((previous, _)) if of_previous(Flow::fits) => return Some(previous),
-                None if self.late.knows(&key, from_low, segment, at.time) => return None,
+                None if self.is_late(&key, from_low, segment, at) => return None,
                 _ => {}
             }
         }
@@ -441,6 +441,12 @@ impl<T: Default> FlowTable<T> {
             return self.open(segment, at, (key, from_low), Some(id)).or(Some(id));
         }
         Some(id)
+    }
+
+    /// Whether a segment is of a connection with these endpoints that is over and gone.
+    fn is_late(&self, key: &FlowKey, from_low: bool, segment: &Segment<'_>, at: At) -> bool {
+        let opens = || (self.opening)(segment.payload);
+        self.late.knows(key, from_low, segment, at.time, opens)
     }
 
     fn flow(&self, id: u32) -> Option<&Flow<T>> {
@@ -1024,6 +1030,22 @@ mod tests {
             !table.late.has(&FlowKey::of(fin.source, fin.destination).0, at(20).time),
             "forgotten"
         );
+    }
+
+    #[test]
+    fn an_opening_far_beyond_what_one_that_is_gone_said_is_of_the_next_one() {
+        for (seq, payload, opens) in [
+            (150_000, &b"hello"[..], true),
+            (150_000, b"world", false),
+            (20_000, b"hello", false),
+        ] {
+            let mut table = table();
+            close_both_ways(&mut table, CLIENT, true);
+            table.advance(at(5).time);
+            assert!(table.expire().is_some());
+            let routed = routed(&mut table, &segment(CLIENT, 0x18, seq, payload), at(6));
+            assert_eq!(routed.is_some(), opens, "{seq} {payload:?}");
+        }
     }
 
     #[test]
