@@ -101,6 +101,7 @@ impl Engine {
                 .iter()
                 .map(|(id, connection)| (key(connection), id)),
         );
+        // No two are equal, and what is almost in order has no long runs: connections begin while others do.
         keyed.sort_unstable();
         let mut order = Vec::with_capacity(keyed.len());
         order.extend(keyed.into_iter().map(|(_, id)| id));
