@@ -136,6 +136,8 @@ pub struct QuicConnection {
     answered: bool,
     /// It is known by the server's answer, which stood in front of all that the client said.
     answer_first: bool,
+    /// The client calls the server by an ID of its answer, under the keys that this answer was sent under.
+    went_on: bool,
     version_negotiation: bool,
     retried: bool,
     token: bool,
@@ -189,6 +191,7 @@ impl QuicConnection {
             retries: Vec::new(),
             answered: false,
             answer_first: false,
+            went_on: false,
             version_negotiation: false,
             retried: false,
             token: false,
@@ -204,15 +207,15 @@ impl QuicConnection {
 
     /// Takes an Initial of either side. `false` where it is not authentic.
     pub fn initial(&mut self, speaker: Speaker, long: &Long<'_>, at: At, scratch: &mut Scratch) -> bool {
-        let found = self
-            .sets
-            .iter_mut()
-            .rev()
-            .find_map(|set| set.open(speaker, long, scratch).map(|()| set.beginning));
-        let Some(beginning) = found.or_else(|| self.derive(speaker, long, at, scratch)) else {
+        let found = self.sets.iter_mut().rev().find_map(|set| {
+            set.open(speaker, long, scratch)
+                .map(|()| (set.beginning, set.destination))
+        });
+        let Some((beginning, keyed_by)) = found.or_else(|| self.derive(speaker, long, at, scratch)) else {
             return false;
         };
         self.answered |= speaker == Speaker::Server;
+        self.went_on |= speaker == Speaker::Client && long.destination != keyed_by;
         // What the client said before a Retry may arrive late.
         if beginning == self.beginning {
             self.frames(speaker, Space::Initial, at, scratch.frames());
@@ -220,31 +223,33 @@ impl QuicConnection {
         true
     }
 
-    /// Tries keys that no packet was opened with before. Gives the beginning that they are of.
-    fn derive(&mut self, speaker: Speaker, long: &Long<'_>, at: At, scratch: &mut Scratch) -> Option<u8> {
+    /// Tries keys that no packet was opened with before. Gives the beginning that they are of, and the ID that they come from.
+    fn derive(&mut self, speaker: Speaker, long: &Long<'_>, at: At, scratch: &mut Scratch) -> Option<(u8, Cid)> {
         if self.sets.len() >= MAX_SETS {
             return None;
         }
         let newest = self.sets.last()?;
-        let (version, destination, beginning) = match speaker {
-            // RFC 9368 §2.3: a server that goes on in another version keys it by the same connection ID.
-            Speaker::Server if long.version != newest.version => (long.version, newest.destination, self.beginning),
-            Speaker::Server => return None,
-            // The client goes on in the version of an answer that is not in the capture.
-            Speaker::Client if self.answered && long.version != newest.version => {
-                (long.version, newest.destination, self.beginning)
-            }
-            Speaker::Client if self.answered => return None,
-            Speaker::Client => (long.version, long.destination, self.beginning + 1),
-        };
-        let mut set = KeySet::new(version, destination, beginning)?;
-        set.open(speaker, long, scratch)?;
         let before = newest.version;
+        let other_version = long.version != before;
+        let other_id = long.destination != newest.destination;
+        // RFC 9368 §2.3: a server that goes on in another version keys it by the same connection ID. The client goes on in the
+        // version of its answer, which may not be in the capture; by the ID that it began with it begins anew.
+        let goes_on = other_version && (speaker == Speaker::Server || self.answered || other_id);
+        let goes_on = goes_on.then_some((newest.destination, self.beginning));
+        let anew = speaker == Speaker::Client && !self.answered;
+        let anew = anew.then_some((long.destination, self.beginning + 1));
+        let opens = |(destination, beginning)| {
+            let mut set = KeySet::new(long.version, destination, beginning)?;
+            set.open(speaker, long, scratch)?;
+            Some(set)
+        };
+        let set = [goes_on, anew].into_iter().flatten().find_map(opens)?;
+        let (beginning, keyed_by) = (set.beginning, set.destination);
         self.sets.push(set);
         if beginning != self.beginning {
             self.begin_anew(long, before, at);
         }
-        Some(beginning)
+        Some((beginning, keyed_by))
     }
 
     /// The client says its hello again, from the start of a new stream.
@@ -282,6 +287,14 @@ impl QuicConnection {
     pub fn may_begin_anew(&self, long: &Long<'_>) -> bool {
         let version = self.version();
         !self.answered && (self.version_negotiation || long.version != version || !long.token.is_empty())
+    }
+
+    /// Whether an Initial of the client to an unknown ID opens with the keys that its answer was sent under.
+    #[must_use]
+    pub fn goes_on(&self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
+        let newest = self.sets.last();
+        let set = newest.and_then(|newest| KeySet::new(long.version, newest.destination, newest.beginning));
+        set.is_some_and(|mut set| set.open(Speaker::Client, long, scratch).is_some())
     }
 
     /// Whether what a client says to an unknown ID may be what the server's Retry answered: it comes late, and is void.
@@ -472,6 +485,12 @@ impl QuicConnection {
     #[must_use]
     pub const fn is_answered(&self) -> bool {
         self.answered
+    }
+
+    /// Whether the server took what the client was seen to begin with: it has spoken, or the client went on.
+    #[must_use]
+    pub const fn is_taken(&self) -> bool {
+        self.answered || self.went_on
     }
 
     /// A Retry was obeyed, or the last that was seen of the handshake is one.

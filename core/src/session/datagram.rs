@@ -48,6 +48,14 @@ pub struct QuicFacts {
     pub token: bool,
     /// That token may as well answer a Retry that was not seen: the Initial is not the client's first.
     pub token_or_retry: bool,
+    /// Nothing shows that the server took the client's beginning: of its packets none was read, and the client was not seen to
+    /// go on. It may have answered in another version, or with a Version Negotiation or Retry.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub unsettled: bool,
+    /// The handshake goes on in another version than its hello was said in, and what changed it was not seen: the server's
+    /// answer (RFC 9368 §2.3), or a Version Negotiation.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub version_changed_unseen: bool,
     /// Packets with early data.
     pub zero_rtt_packets: u32,
     /// Addresses of the client: the first is where the connection began, others only where a connection ID links them.

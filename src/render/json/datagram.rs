@@ -23,9 +23,9 @@ pub(super) struct PathJson {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct QuicJson {
     /// Of the handshake that decided.
-    version: String,
+    version: Option<String>,
     /// Whether the server sent a Version Negotiation.
-    version_negotiation: bool,
+    version_negotiation: Option<bool>,
     /// Whether the server sent a Retry.
     retry: Option<bool>,
     /// A first Initial bore a token of an earlier connection.
@@ -87,10 +87,26 @@ impl QuicJson {
                 not_visible.insert(path, "nothing-tells-apart");
             }
         }
+        let hidden = unanswered(connection, facts);
+        let version = hidden.is_none().then(|| quic_version(facts.version));
+        let negotiation = hidden.or_else(|| facts.version_changed_unseen.then_some("nothing-tells-apart"));
+        let version_negotiation =
+            (facts.version_negotiation || negotiation.is_none()).then_some(facts.version_negotiation);
+        let retry = facts.retry || (hidden.is_none() && !facts.token_or_retry);
+        let retry = retry.then_some(facts.retry);
+        for (path, missing, cause) in [
+            ("quic.version", version.is_none(), hidden),
+            ("quic.version_negotiation", version_negotiation.is_none(), negotiation),
+            ("quic.retry", retry.is_none(), hidden),
+        ] {
+            if let Some(cause) = cause.filter(|_| missing) {
+                not_visible.insert(path, cause);
+            }
+        }
         Some(Self {
-            version: quic_version(facts.version),
-            version_negotiation: facts.version_negotiation,
-            retry: (!facts.token_or_retry).then_some(facts.retry),
+            version,
+            version_negotiation,
+            retry,
             token: (!facts.token_or_retry).then_some(facts.token),
             zero_rtt_packets: facts.zero_rtt_packets,
             paths: paths(&facts.paths),
@@ -98,6 +114,12 @@ impl QuicJson {
             close_frame: facts.close_frame.as_ref().map(Into::into),
         })
     }
+}
+
+/// Why it is not visible in which version the server took the client's beginning, and whether it did at once.
+fn unanswered(connection: &Connection, facts: &QuicFacts) -> Option<&'static str> {
+    let cause = connection.answer.blind().filter(|_| facts.unsettled);
+    cause.map(Blindness::code)
 }
 
 /// Without its token a stateless reset looks like any small packet; what is only possible is not told as one.

@@ -151,6 +151,7 @@ impl QuicTable {
             Some(reached) => Some(reached),
             None => self
                 .begin_anew(datagram, &first)
+                .or_else(|| self.go_on(datagram, &first))
                 .or_else(|| self.begin(datagram, &first, at, run)),
         };
         let Some(reached) = reached else {
@@ -263,6 +264,26 @@ impl QuicTable {
                 entry.is_some_and(|entry| {
                     entry.connection.has_negotiated_version() && entry.connection.may_begin_anew(long)
                 })
+            })
+        });
+        Some(Reached {
+            number: number?,
+            speaker: Speaker::Client,
+            by_id: false,
+        })
+    }
+
+    /// A client calls its server by an ID that only an answer can have brought, which is not in the capture: its own name tells
+    /// the connection, and an Initial must open with the keys that there are.
+    fn go_on(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
+        let QuicPacket::Long(long) = first else { return None };
+        let known = matches!(long.kind, LongKind::Initial | LongKind::Handshake) && !long.source.is_empty();
+        let candidates = self.index.of_pair(Pair::new(datagram.source, datagram.destination));
+        let number = candidates.iter().rev().copied().filter(|_| known).find(|number| {
+            let entry = self.slots.get_mut(*number as usize).and_then(Option::as_deref_mut);
+            entry.is_some_and(|entry| {
+                let unanswered = entry.client_id == long.source && !entry.connection.is_answered();
+                unanswered && (long.kind == LongKind::Handshake || entry.connection.goes_on(long, &mut self.scratch))
             })
         });
         Some(Reached {

@@ -39,6 +39,8 @@ struct SideSeen {
     closed: Option<CloseFrame>,
     /// Its last Handshake packet so far, and its bytes up to there.
     handshake: Option<(At, u64)>,
+    /// Version of its latest Handshake packet.
+    handshake_version: Option<u32>,
     /// When it sent its last datagram.
     last: Option<Timestamp>,
 }
@@ -242,6 +244,7 @@ impl OpenConnection {
             LongKind::Handshake => {
                 if let Some(side) = self.sides.get_mut(index(speaker)) {
                     side.handshake = Some((at, side.bytes));
+                    side.handshake_version = Some(long.version);
                 }
                 let place = (long.bytes, long.number_at);
                 self.connection
@@ -448,11 +451,17 @@ impl OpenConnection {
         }
     }
 
-    /// The server speaks, and not to what the client was seen to begin with: a Retry and the client's next beginning were not
-    /// captured, or its first Initials.
-    fn answers_another_beginning(&self) -> bool {
-        let [_, server] = self.sides;
-        server.unread && !self.connection.is_answered() && !self.connection.is_retried()
+    /// A side speaks, and not as if the server had taken what the client was seen to begin with: a Retry and the client's next
+    /// beginning were not captured, or its first Initials.
+    fn has_another_beginning(&self) -> bool {
+        let unread = self.sides.iter().any(|side| side.unread);
+        unread && !self.connection.is_taken() && !self.connection.is_retried()
+    }
+
+    /// Version of the Handshake packets, where no Initial shows that the server took what the client began with.
+    fn handshake_version(&self) -> Option<u32> {
+        let latest = || self.sides.iter().find_map(|side| side.handshake_version);
+        if self.connection.is_taken() { None } else { latest() }
     }
 
     fn bytes_of(&self, speaker: Speaker) -> u64 {
@@ -480,12 +489,16 @@ impl OpenConnection {
     }
 
     fn quic_facts(&self) -> QuicFacts {
+        let said_in = self.connection.version();
+        let version = self.handshake_version().unwrap_or(said_in);
         QuicFacts {
-            version: self.connection.version(),
+            version,
             version_negotiation: self.facts.version_negotiation || self.connection.has_negotiated_version(),
             retry: self.connection.is_retried(),
             token: self.connection.has_token(),
-            token_or_retry: self.connection.is_token_unclear() || self.answers_another_beginning(),
+            token_or_retry: self.connection.is_token_unclear() || self.has_another_beginning(),
+            unsettled: !self.connection.is_taken() && self.handshake_version().is_none(),
+            version_changed_unseen: version != said_in,
             stateless_reset: self.resets.found(),
             ..self.facts.clone()
         }

@@ -2,6 +2,7 @@
 //! send to harm.
 
 mod early;
+mod unanswered;
 
 use crate::datagram::kind::{QUIC_V1, QUIC_V2};
 use crate::engine::{Engine, Limits};
