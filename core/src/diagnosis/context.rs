@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use crate::net::{At, FrameRef, Timestamp};
 use crate::session::{
     Completed, Connection, ConnectionId, Credential, CredentialId, Drops, Mechanism, Offer, OfferKind, Seen, Service,
-    Shape, TicketsInferred, TransportKind,
+    Shape, TicketsInferred,
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
@@ -250,7 +250,7 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
         // that resumes what nobody saw offered leaves its client with that.
         let full = matches!(connection.shape, Seen::Yes(Shape::Full(_)));
         let unseen = connection.answer.yes().is_none() || connection.server_side.finished.is_none() || !full;
-        let lost = connection.server_side.handshake_loss.is_some() || lost_promised_ticket(connection);
+        let lost = connection.server_side.handshake_loss.is_some() || connection.lost_promised_ticket();
         if connection.renegotiations > 0 || lost || unseen {
             Gave::Unclear
         } else {
@@ -264,14 +264,6 @@ pub fn gave(connection: &Connection) -> Option<(Gave, At)> {
         }
     };
     Some((gave, from))
-}
-
-/// Whether the server promised a ticket (RFC 5077 §3.2: then it sends one) that is not there. Over TCP the bytes say whether any
-/// are missing; a lost datagram leaves no gap when the handshake goes on.
-pub(super) fn lost_promised_ticket(connection: &Connection) -> bool {
-    let promised = connection.answer.yes().is_some_and(|answer| answer.ticket_promised);
-    let dtls = connection.transport.kind() == TransportKind::Dtls;
-    dtls && promised && connection.issued.is_empty() && !connection.is_tls13()
 }
 
 /// Orders packets by time, and by frame where times are equal.

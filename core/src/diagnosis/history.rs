@@ -12,7 +12,6 @@ use crate::session::{Blindness, Completed, Connection, ConnectionId};
 use crate::store::ConnectionStore;
 
 use super::behaviour::{ClientBehaviour, ClientBehaviours};
-use super::context::lost_promised_ticket;
 use super::numbered::Numbered;
 use super::parties::{Parties, Party};
 
@@ -226,7 +225,7 @@ fn may_issue_unseen(connection: &Connection) -> bool {
     let shown = missing.is_some_and(|cause| cause != Blindness::CaptureStartedLate);
     // The ticket stands right in front of the server's Finished.
     let end_lost = connection.answer.yes().is_some() && server.finished.is_none() && server.tail_loss.is_some();
-    shown || end_lost || connection.renegotiations > 0 || lost_promised_ticket(connection)
+    shown || end_lost || connection.renegotiations > 0 || connection.lost_promised_ticket()
 }
 
 /// The predecessor of each connection within its group.

@@ -596,6 +596,35 @@ impl Connection {
         self.answer.blind().filter(|_| either)
     }
 
+    /// Why the server may have issued a session that is not visible: bytes of its handshake are missing, or a ticket that it
+    /// promised, or it was issued under encryption.
+    #[must_use]
+    pub fn issues_hidden(&self) -> Option<Blindness> {
+        if self.is_tls13() {
+            let read = matches!(self.tickets_inferred, TicketsInferred::Read { complete: true, .. });
+            return (!read).then_some(Blindness::Encrypted);
+        }
+        let server = &self.server_side;
+        let missing = self.answer.blind().or(server.handshake_loss);
+        let promise_lost = || self.lost_promised_ticket().then_some(Blindness::Gap);
+        // The ticket stands right in front of the server's Finished.
+        let end_unseen = || match self.completed {
+            Completed::Blind(cause) if server.finished.is_none() => Some(cause),
+            _ => None,
+        };
+        let renegotiated = || (self.renegotiations > 0).then_some(Blindness::Encrypted);
+        missing.or_else(promise_lost).or_else(end_unseen).or_else(renegotiated)
+    }
+
+    /// Whether the server promised a ticket (RFC 5077 §3.2: then it sends one) that is not there. Over TCP the bytes say whether
+    /// any are missing; a lost datagram leaves no gap when the handshake goes on.
+    #[must_use]
+    pub fn lost_promised_ticket(&self) -> bool {
+        let promised = self.answer.yes().is_some_and(|answer| answer.ticket_promised);
+        let dtls = self.transport.kind() == TransportKind::Dtls;
+        dtls && promised && self.issued.is_empty() && !self.is_tls13()
+    }
+
     /// The endpoints that its client's packets go to and come from: where addresses are rewritten, answers may come from
     /// another one than was called.
     pub fn servers(&self) -> impl Iterator<Item = Endpoint> + use<> {
@@ -639,6 +668,50 @@ mod tests {
     use super::super::tests::{answered, at};
     use super::*;
     use crate::tls::AlertDescription;
+
+    #[test]
+    fn what_a_server_issued_is_hidden_where_packets_are_missing_that_could_show_it() {
+        let hidden = |change: fn(&mut Connection)| {
+            let mut connection = answered(1, "a.test", ProtocolVersion::TLS_1_2);
+            connection.completed = Completed::Yes;
+            connection.server_side.finished = Some(at(4));
+            change(&mut connection);
+            connection.issues_hidden()
+        };
+        assert_eq!(hidden(|_| ()), None);
+        assert_eq!(
+            hidden(|it| it.answer = Seen::Blind(Blindness::Gap)),
+            Some(Blindness::Gap)
+        );
+        assert_eq!(
+            hidden(|it| it.server_side.handshake_loss = Some(Blindness::Snaplen)),
+            Some(Blindness::Snaplen)
+        );
+        assert_eq!(hidden(|it| it.renegotiations = 1), Some(Blindness::Encrypted));
+        // What came after its Finished issues nothing.
+        assert_eq!(hidden(|it| it.server_side.tail_loss = Some(Blindness::Gap)), None);
+        let open: fn(&mut Connection) = |it| {
+            it.completed = Completed::Blind(Blindness::OpenAtCaptureEnd);
+            it.server_side.finished = None;
+        };
+        assert_eq!(hidden(open), Some(Blindness::OpenAtCaptureEnd));
+        // A handshake that broke issues nothing more.
+        assert_eq!(
+            hidden(|it| (it.completed, it.server_side.finished) = (Completed::No, None)),
+            None
+        );
+        let tls13 = |tickets| {
+            let mut connection = answered(1, "a.test", ProtocolVersion::TLS_1_3);
+            connection.tickets_inferred = tickets;
+            connection.issues_hidden()
+        };
+        let read = |complete| TicketsInferred::Read { usable: true, complete };
+        assert_eq!(tls13(read(true)), None);
+        assert_eq!(
+            [tls13(read(false)), tls13(TicketsInferred::None)],
+            [Some(Blindness::Encrypted); 2]
+        );
+    }
 
     #[test]
     fn an_alert_behind_a_gap_where_the_client_finishes_may_be_of_any_time() {

@@ -101,6 +101,20 @@ impl<'a> CredentialJson<'a> {
                 not_visible.insert(field, if tls13 { "encrypted" } else { "capture-started-late" });
             }
         }
+        // What the connection that issued it did not show of itself.
+        let issuer = credential
+            .issued
+            .and_then(|issue| connection_store.get(issue.connection));
+        let version_hidden = issuer.and_then(|issuer| issuer.answer.blind());
+        let name_hidden = issuer.and_then(|issuer| issuer.hello.blind());
+        for (field, cause, missing) in [
+            ("tls_version", version_hidden, credential.version.is_none()),
+            ("server_name", name_hidden, credential.server_name.is_none()),
+        ] {
+            if let Some(cause) = cause.filter(|_| missing) {
+                not_visible.insert(field, cause.code());
+            }
+        }
         let candidates = match (tls13 && credential.issued.is_none(), first_offer) {
             (true, Some((offer, _))) => report.issuer_candidates(offer),
             _ => Vec::new(),

@@ -19,7 +19,7 @@ use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
     ClientHelloFacts, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind, Outcome,
-    TicketExtension, TicketsInferred,
+    TicketExtension,
 };
 use reshake_core::tls::CertificateOperation;
 
@@ -336,16 +336,11 @@ impl<'a> ConnectionJson<'a> {
                 not_visible.insert(field, cause.code());
             }
         }
-        if connection.is_tls13() {
-            if !connection.extensions_read {
-                not_visible.insert("alpn", "encrypted");
-            }
-            if !matches!(
-                connection.tickets_inferred,
-                TicketsInferred::Read { complete: true, .. }
-            ) {
-                not_visible.insert("credentials_issued", "encrypted");
-            }
+        if connection.is_tls13() && !connection.extensions_read {
+            not_visible.insert("alpn", "encrypted");
+        }
+        if let Some(cause) = connection.issues_hidden() {
+            not_visible.insert("credentials_issued", cause.code());
         }
         if let Some(cause) = connection.hello.blind() {
             not_visible.insert("server_name", cause.code());
