@@ -208,6 +208,30 @@ fn tls_is_found_behind_clear_text_of_any_length() {
 }
 
 #[test]
+fn a_change_cipher_spec_behind_a_lost_first_hello_is_no_clear_text() {
+    let _alone = alone();
+    let second = [records(20, &[1]), records(22, &hello(7))].concat();
+    for (first_lost, hidden) in [(false, Value::Null), (true, "gap".into())] {
+        let mut wire = wire();
+        wire.connect(1);
+        let first = records(22, &hello(7));
+        let length = u32::try_from(first.len()).expect("short");
+        if !first_lost {
+            wire.stream(1, true, 1000, &first, 1400);
+        }
+        let client_end = wire.stream(1, true, 1000 + length, &second, 1400);
+        let server_end = wire.stream(1, false, 2000, &full_answer(8, &[]), 1400);
+        wire.close(1, client_end, server_end);
+        let report = report_of((wire.finish(), Vec::new()));
+        let [connection] = items(&report, "connections") else {
+            panic!("not one connection")
+        };
+        assert_eq!(connection["preamble"], Value::Null);
+        assert_eq!(connection["not_visible"]["preamble"], hidden);
+    }
+}
+
+#[test]
 fn clear_text_without_end_holds_nothing_back() {
     let _alone = alone();
     let ((), held) = peak(|| {

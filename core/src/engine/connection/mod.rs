@@ -603,7 +603,8 @@ fn begin(
         text => preamble::announces_tls(text),
     };
     flow.data.certain |= direction == Direction::ToServer && in_place;
-    if !clear.is_empty() {
+    // A ChangeCipherSpec in front of a second hello (RFC 8446 §D.4), whose first one is lost, is TLS already.
+    if !clear.is_empty() && !records(clear) {
         note_clear(flow, direction, clear);
     }
     set(flow, direction, StreamState::Tls(RecordDecoder::new(start)));
