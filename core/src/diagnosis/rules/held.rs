@@ -290,7 +290,9 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     if !spoken_for && !after_resumption {
         return RuleResult::DoesNotHold;
     }
-    let confidence = if row.held_read && row.held == Some(0) {
+    // A handshake that is not known as this client's, or whose tickets could not be read, may have given it some.
+    let unseen = case.lacks_the_past() || case.history.may_hide_an_issue(case.id, case.connection);
+    let confidence = if row.held_read && row.held == Some(0) && !unseen {
         Confidence::Observed
     } else {
         Confidence::Possible
