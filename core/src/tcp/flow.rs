@@ -85,6 +85,8 @@ pub struct Flow<T> {
     pub outer: Box<[Wrapping]>,
     /// When the client acknowledged a SYN-ACK, which need not have been seen.
     pub established: Option<At>,
+    /// It did so before it said anything: what it acknowledged is where the server begins.
+    established_at_once: bool,
     /// Where the answers come from, when that is not where the client sent its segments.
     pub answered_from: Option<Box<Endpoint>>,
     /// An ICMP unreachable was seen for it.
@@ -118,6 +120,7 @@ impl<T> Flow<T> {
             spans: Spans::new(at),
             outer: Box::default(),
             established: None,
+            established_at_once: false,
             answered_from: None,
             unreachable: false,
             copies: 0,
@@ -140,6 +143,7 @@ impl<T> Flow<T> {
             spans: self.spans,
             outer: self.outer,
             established: self.established,
+            established_at_once: self.established_at_once,
             answered_from: self.answered_from,
             unreachable: self.unreachable,
             copies: self.copies,
@@ -437,6 +441,7 @@ impl<T> Flow<T> {
     }
 
     fn observe_data(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
+        let at_once = self.established_at_once;
         let (half, other) = self.pair_mut(direction);
         let length = u32::try_from(segment.payload.len())
             .unwrap_or(u32::MAX)
@@ -455,8 +460,10 @@ impl<T> Flow<T> {
         if half.lowest.is_none_or(|lowest| segment.seq.distance(lowest) < 0) {
             half.lowest = Some(segment.seq);
         }
-        // Without the SYN of this side the SYN-ACK that answers it tells where it begins.
-        if length > 0 && (other.answers || half.assembler.is_out_of_patience()) {
+        // Without the SYN of this side the SYN-ACK that answers it tells where it begins; or, where that SYN-ACK is this side's,
+        // what the other side acknowledged when it had said nothing.
+        let answered = || at_once && other.first_acknowledged == Some(segment.seq);
+        if length > 0 && (other.answers || answered() || half.assembler.is_out_of_patience()) {
             half.assembler.start_before(other.first_acknowledged, Some(segment.seq));
         }
         if segment.flags.ack() {
@@ -483,6 +490,8 @@ impl<T> Flow<T> {
             && self.may_be_established(direction)
         {
             self.established = Some(at);
+            let begins = self.half(direction).isn.map(|isn| isn.plus(1));
+            self.established_at_once = begins == Some(segment.seq);
         }
     }
 
@@ -871,6 +880,27 @@ mod tests {
         assert_eq!(later(1005, 0x10), (true, false));
         assert_eq!(later(1005, 0x14), (true, false));
         assert_eq!(later(1036, 0x10), (false, true));
+    }
+
+    #[test]
+    fn a_server_whose_syn_was_lost_begins_where_its_client_first_acknowledged() {
+        let begins = |first: &[Segment<'static>], comes: u32| {
+            let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+            for (number, segment) in (1..).zip(first) {
+                flow.observe(Direction::ToServer, segment, at(number));
+            }
+            flow.observe(Direction::ToClient, &segment(comes, 1006, 0x18, b"hello"), at(9));
+            flow.half(Direction::ToClient).assembler.expected()
+        };
+        let syn = segment(1000, 0, 2, b"");
+        let acknowledges = segment(1001, 9001, 0x10, b"");
+        assert_eq!(begins(&[syn, acknowledges], 9001), Some(SeqNumber(9001)));
+        // Something else may stand in front of what came.
+        assert_eq!(begins(&[syn, acknowledges], 9006), None);
+        assert_eq!(begins(&[syn], 9001), None);
+        assert_eq!(begins(&[acknowledges], 9001), None);
+        // In a file without order what was acknowledged before may stand behind.
+        assert_eq!(begins(&[syn, segment(1401, 9001, 0x10, b"")], 9001), None);
     }
 
     #[test]
