@@ -313,22 +313,18 @@ impl HandshakeTracker {
             self.note_not_kept(1);
             return None;
         }
-        let issue = Issue {
+        let mut fresh = self.credential(mechanism, name, credential_store);
+        fresh.issued = Some(Issue {
             connection: self.id,
             at,
-        };
-        let mut fresh = self.credential(mechanism, name, credential_store);
-        fresh.issued = Some(issue);
+        });
         fresh.lifetime = lifetime;
         fresh.psk = psk;
         let id = credential_store.enter(fresh.transport, mechanism, &name, || fresh.clone());
         if let Some(known) = credential_store.get_mut(id)
             && known.issued.is_none()
         {
-            // It was offered before its issue was seen: two captures, or packets out of order.
-            known.issued = Some(issue);
-            known.lifetime = lifetime;
-            known.psk = psk;
+            known.issue_late(fresh);
         }
         if !self.facts.issued.contains(&id) {
             self.facts.issued.reserve_exact(1);

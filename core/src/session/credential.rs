@@ -193,6 +193,16 @@ impl Credential {
             offered_with_age_zero: false,
         }
     }
+
+    /// Its issue was seen behind its offers: two captures, packets out of order, or clocks that differ.
+    pub(crate) fn issue_late(&mut self, issued: Self) {
+        let offers = std::mem::take(&mut self.offers);
+        *self = Self {
+            offers,
+            offered_with_age_zero: self.offered_with_age_zero,
+            ..issued
+        };
+    }
 }
 
 /// Whether `identity` has exactly the layout of an imported external PSK (RFC 9258 §5.1).

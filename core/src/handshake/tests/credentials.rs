@@ -124,6 +124,34 @@ fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() 
     }
 }
 
+#[test]
+fn a_session_whose_issue_is_seen_behind_its_offer_is_known_like_any_other() {
+    let mut talk = Talk::with(CredentialStore::default(), 2);
+    talk.client(ClientHello {
+        session_id: &[5; 32],
+        ..client_hello()
+    });
+    talk.server(server_hello());
+    let (offering, credential_store) = talk.finish();
+    let offered = offering.offers.first().expect("an offer").credential;
+    let mut talk = Talk::with(credential_store, 1);
+    talk.client(client_hello()).server(ServerHello {
+        session_id: &[5; 32],
+        ..server_hello()
+    });
+    talk.say(
+        Side::Server,
+        RecordEvent::Message(Message::Certificate(b"a certificate")),
+    );
+    let (issuing, credential_store) = talk.finish();
+    let credential = credential_store.get(offered).expect("a credential");
+    assert_eq!(issuing.issued.as_slice(), [offered]);
+    assert_eq!(credential.offers.as_slice(), [ConnectionId(2)]);
+    assert_eq!(credential.issued.map(|issue| issue.connection), Some(ConnectionId(1)));
+    assert_eq!(credential.version, issuing.version());
+    assert!(credential.suite.is_some());
+}
+
 /// RFC 8446 §4.1.4: where the server asks for a suite of another hash, the second hello leaves the PSK out.
 #[test]
 fn a_psk_that_the_second_hello_leaves_out_was_offered() {

@@ -194,10 +194,7 @@ fn issue(sighting: &mut PartialConnection, id: ConnectionId, number: usize, cred
     if let Some(known) = credential_store.get_mut(entered)
         && known.issued.is_none()
     {
-        // It was offered before its issue was seen: packets out of order, or clocks that differ.
-        known.issued = fresh.issued;
-        known.lifetime = fresh.lifetime;
-        known.psk = fresh.psk;
+        known.issue_late(fresh);
     }
     if !connection.issued.contains(&entered) {
         connection.issued.push(entered);
