@@ -13,7 +13,7 @@ use super::seen::{Blindness, Seen};
 use super::side::Side;
 pub(crate) use notify::is_alert_length;
 pub use notify::may_be_goodbye;
-use notify::{answers_bare_fin, first_closer, may_refuse_client, notify};
+use notify::{answers_bare_fin, first_closer, may_answer_bare_fin, may_refuse_client, notify};
 
 #[cfg(feature = "serde")]
 use {
@@ -233,12 +233,17 @@ pub fn classify(connection: &Connection, ends: [&SideClose; 2], open: Seen<Close
             *told = CloseNotify::AnswerToBareFin(at);
         }
     }
+    // Where the FIN may be bare, whether it was sent to answer one is not visible either.
+    let hidden = |side: Side, told: CloseNotify| {
+        let cause = may_answer_bare_fin(connection, side, ends, notifies);
+        cause.map_or(told, CloseNotify::Blind)
+    };
     let [client, server] = told;
     Close {
         class: class(connection, ends, told, answers, open),
         first_closer: first_closer(connection, ends, told, unended),
-        client,
-        server,
+        client: hidden(Side::Client, client),
+        server: hidden(Side::Server, server),
     }
 }
 

@@ -212,20 +212,39 @@ pub(super) fn answers_bare_fin(
     ends: [&SideClose; 2],
     notifies: [CloseNotify; 2],
 ) -> bool {
-    let ([own, peer], [end, _]) = (of(side, notifies), of(side, ends));
-    let peer_facts = connection.side(side.other());
-    let bare = peer == CloseNotify::Absent && peer_facts.sent_fin();
-    let at = match own {
-        CloseNotify::AnswerToBareFin(_) => return true,
-        CloseNotify::Observed(at) | CloseNotify::Inferred(at) if bare => at,
-        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::Blind(_) => {
-            return false;
+    let [own, peer] = of(side, notifies);
+    match own {
+        CloseNotify::AnswerToBareFin(_) => true,
+        CloseNotify::Observed(at) | CloseNotify::Inferred(at) if peer == CloseNotify::Absent => {
+            answers_fin(connection, side, ends, at)
         }
-    };
+        CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::Blind(_) => false,
+    }
+}
+
+/// Why it is not visible whether the close_notify of a side answers a FIN of the peer that came without one.
+pub(super) fn may_answer_bare_fin(
+    connection: &Connection,
+    side: Side,
+    ends: [&SideClose; 2],
+    notifies: [CloseNotify; 2],
+) -> Option<Blindness> {
+    match of(side, notifies) {
+        [CloseNotify::Inferred(at), CloseNotify::Blind(cause)] if answers_fin(connection, side, ends, at) => {
+            Some(cause)
+        }
+        _ => None,
+    }
+}
+
+/// Whether what a side said at this place came behind a FIN of the peer.
+fn answers_fin(connection: &Connection, side: Side, ends: [&SideClose; 2], at: At) -> bool {
+    let [end, _] = of(side, ends);
+    let peer_facts = connection.side(side.other());
     // A FIN that acknowledges the alert was sent after it, whatever the clocks of two captures say.
     let had_all = peer_facts.fin_covers >= FinCovers::Data;
-    end.after_peer_fin
-        .unwrap_or_else(|| !had_all && peer_facts.fin.is_some_and(|fin| at.is_after(fin)))
+    let after = || !had_all && peer_facts.fin.is_some_and(|fin| at.is_after(fin));
+    peer_facts.sent_fin() && end.after_peer_fin.unwrap_or_else(after)
 }
 
 /// Which side sent the first FIN, RST or close_notify. A side that was not seen to its end may have been before the

@@ -333,6 +333,38 @@ fn an_alert_behind_a_bare_fin_may_be_an_error() {
 }
 
 #[test]
+fn an_alert_behind_a_fin_that_may_be_bare_may_be_an_error_too() {
+    let answered = |fin: u32, change: fn(&mut Ending)| {
+        let ending = Ending::tls12().alert(Client, 10).fin(Client, 12, Part);
+        ending.fin(Server, fin, Part).with(change)
+    };
+    let lost: fn(&mut Ending) = |ending| ending.connection.server_side.tail_loss = Some(Blindness::Gap);
+    let behind = answered(9, lost);
+    assert_eq!(behind.client(), CloseNotify::Blind(Blindness::Gap));
+    assert_eq!(
+        (behind.class(), behind.close().first_closer.blind()),
+        (None, Some(Blindness::Gap))
+    );
+    assert_eq!(answered(11, lost).client(), CloseNotify::Inferred(ms(10)));
+    // Read with keys it is what it is.
+    let read = behind.with(|ending| ending.ends[0].plain = Some(ms(10)));
+    assert_eq!(read.client(), CloseNotify::Observed(ms(10)));
+    // Of TLS 1.3 the record in front of the FIN may be data or close_notify.
+    let unknown = |before: fn(Ending) -> Ending| {
+        let ending = Ending::tls13()
+            .alert(Client, 10)
+            .fin(Client, 12, Part)
+            .fin(Server, 9, Part);
+        before(ending).client()
+    };
+    assert_eq!(
+        unknown(|ending| ending.alert(Server, 1).with(|ending| ending.ends[1].short_records = 1)),
+        CloseNotify::Blind(Blindness::Encrypted)
+    );
+    assert_eq!(unknown(|ending| ending.alert(Server, 8)), CloseNotify::Inferred(ms(10)));
+}
+
+#[test]
 fn who_sent_close_notify_makes_the_class() {
     let ending = |client: bool, server: bool| {
         let mut ending = Ending::tls12().fin(Client, 20, Part).fin(Server, 21, Part);
