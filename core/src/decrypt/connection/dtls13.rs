@@ -41,6 +41,10 @@ struct EpochKey {
     number: HeaderCipher,
     /// The number behind the highest that was opened.
     next: u64,
+    /// Numbers below that one of which no record was opened.
+    missing: u64,
+    /// Which of the 64 numbers below it were opened, the highest first.
+    window: u64,
 }
 
 impl fmt::Debug for EpochKey {
@@ -61,6 +65,8 @@ impl EpochKey {
             opener: Opener::dtls13(suite, secret)?,
             number: HeaderCipher::new(kind, key)?,
             next: 0,
+            missing: 0,
+            window: 0,
         })
     }
 
@@ -77,8 +83,24 @@ impl EpochKey {
         }
         let sequence = closest(self.next, low, 1 << (8 * bytes));
         let kind = self.opener.open_unified(&clear, body, sequence, scratch)?;
-        self.next = self.next.max(sequence + 1);
+        self.count(sequence);
         Some(kind)
+    }
+
+    /// A record with this number was opened; the same one may come again.
+    fn count(&mut self, sequence: u64) {
+        let shift = |window: u64, by: u64| window.checked_shl(u32::try_from(by).unwrap_or(u32::MAX)).unwrap_or(0);
+        if let Some(skipped) = sequence.checked_sub(self.next) {
+            self.missing += skipped;
+            self.window = shift(self.window, skipped + 1) | 1;
+            self.next = sequence + 1;
+            return;
+        }
+        let bit = shift(1, self.next - 1 - sequence);
+        if bit != 0 && self.window & bit == 0 {
+            self.window |= bit;
+            self.missing -= 1;
+        }
     }
 }
 
@@ -95,6 +117,18 @@ const fn closest(next: u64, low: u64, span: u64) -> u64 {
 }
 
 impl ConnectionKeys {
+    /// Whether the numbers of the records of DTLS 1.3 that were opened show that some were not captured.
+    #[must_use]
+    pub fn has_lost_dtls13(&self, speaker: Speaker) -> bool {
+        let [client, server] = &self.sides;
+        let side = match speaker {
+            Speaker::Client => client,
+            Speaker::Server => server,
+        };
+        let lost = |epoch: &EpochState| matches!(epoch, EpochState::Key(key) if key.missing > 0);
+        side.epochs.keys.iter().any(lost)
+    }
+
     /// What a record of DTLS 1.3 holds. After [`Content::Handshake`], [`Keys::next_message`] gives the messages. `header`
     /// is as it was captured; `id` says how long the connection ID in it is.
     pub fn open_dtls13(
@@ -178,7 +212,26 @@ fn push_fragments(side: &mut super::SideKeys, fragments: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::closest;
+    use super::*;
+    use crate::decrypt::secret::Secret;
+
+    #[test]
+    fn records_are_missing_whose_numbers_never_came() {
+        let missing = |numbers: &[u64]| {
+            let secret = Secret::new(&[7; 32]).expect("a secret");
+            let mut key = EpochKey::of(CipherSuite(0x1301), &secret).expect("a key");
+            numbers.iter().for_each(|number| key.count(*number));
+            key.missing
+        };
+        assert_eq!(missing(&[0, 1, 2]), 0);
+        assert_eq!(missing(&[0, 2, 3]), 1);
+        assert_eq!(missing(&[2]), 2);
+        // Late, and again.
+        assert_eq!(missing(&[0, 2, 1, 1, 2]), 0);
+        assert_eq!(missing(&[0, 0, 3, 1, 1, 3]), 1);
+        // What comes later than that counts as missing.
+        assert_eq!(missing(&[0, 2, 70, 1]), 1 + 67);
+    }
 
     #[test]
     fn a_number_is_the_closest_that_ends_alike() {

@@ -407,7 +407,9 @@ impl TrackedAssociation {
             let captured = self.bytes[from].is_some();
             let facts = open.facts_mut().side_mut(side(from));
             facts.captured = captured;
-            facts.tail_loss = association.has_lost(from).then(|| self.loss());
+            let keys = self.keys.as_deref();
+            let lost = association.has_lost(from) || keys.is_some_and(|keys| keys.has_lost_dtls13(speaker(from)));
+            facts.tail_loss = lost.then(|| self.loss());
             if association.is_incomplete(from) || association.leaves_out_messages(from) {
                 open.handshake_lost(side(from), self.loss());
             }
