@@ -7,7 +7,7 @@ use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::span::SECOND;
 use crate::net::{FrameRef, Timestamp};
-use crate::session::{CloseClass, Connection, ConnectionId, Mechanism, Side};
+use crate::session::{CloseClass, Completed, Connection, ConnectionId, Mechanism, Side};
 
 /// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
 const SEVEN_DAYS: i64 = 604_800;
@@ -290,8 +290,11 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     if !spoken_for && !after_resumption {
         return RuleResult::DoesNotHold;
     }
-    // A handshake that is not known as this client's, or whose tickets could not be read, may have given it some.
-    let unseen = case.lacks_the_past() || case.history.may_hide_an_issue(case.id, case.connection);
+    // A handshake that is not known as this client's, or was not seen to its end, may have given it some.
+    let cut_short = |earlier: &Connection| matches!(earlier.completed, Completed::Blind(_));
+    let unseen = case.lacks_the_past()
+        || case.history.may_hide_an_issue(case.id, case.connection)
+        || case.earlier().take(MAX_COUNTED).any(cut_short);
     let confidence = if row.held_read && row.held == Some(0) && !unseen {
         Confidence::Observed
     } else {

@@ -316,6 +316,11 @@ fn tickets_are_known_to_be_used_up_only_where_all_that_were_given_were_read() {
     let mut nameless = reading(3, false);
     nameless.hello = Seen::Blind(Blindness::Gap);
     assert_eq!(told(nameless), Some(Confidence::Possible));
+    let unended = Connection {
+        completed: Completed::Blind(Blindness::Gap),
+        ..reading(3, false)
+    };
+    assert_eq!(told(unended), Some(Confidence::Possible));
     let mut unanswered = reading(3, false);
     unanswered.answer = Seen::Blind(Blindness::Gap);
     assert_eq!(told(unanswered), Some(Confidence::Possible));
