@@ -138,6 +138,8 @@ pub struct QuicConnection {
     answer_first: bool,
     /// The client calls the server by an ID of its answer, under the keys that this answer was sent under.
     went_on: bool,
+    /// The version that such a packet is headed by: aioquic keeps the keys of the first one where its server changes it.
+    headed: Option<u32>,
     version_negotiation: bool,
     retried: bool,
     token: bool,
@@ -192,6 +194,7 @@ impl QuicConnection {
             answered: false,
             answer_first: false,
             went_on: false,
+            headed: None,
             version_negotiation: false,
             retried: false,
             token: false,
@@ -215,7 +218,10 @@ impl QuicConnection {
             return false;
         };
         self.answered |= speaker == Speaker::Server;
-        self.went_on |= speaker == Speaker::Client && long.destination != keyed_by;
+        if speaker == Speaker::Client && long.destination != keyed_by {
+            self.went_on = true;
+            self.headed = Some(long.version);
+        }
         // What the client said before a Retry may arrive late.
         if beginning == self.beginning {
             self.frames(speaker, Space::Initial, at, scratch.frames());
@@ -255,6 +261,7 @@ impl QuicConnection {
     /// The client says its hello again, from the start of a new stream.
     fn begin_anew(&mut self, long: &Long<'_>, version_before: u32, at: At) {
         self.beginning += 1;
+        self.headed = None;
         self.streams = Default::default();
         self.retried |=
             self.retries.contains(&long.destination) || (version_before == long.version && !long.token.is_empty());
@@ -475,10 +482,11 @@ impl QuicConnection {
         self.beginning == 0 && client.next_kind().is_some_and(|kind| kind != 1)
     }
 
-    /// Version of the handshake: the newest in which a packet opened.
+    /// Version of the handshake: that in which the client goes on, or the newest in which a packet opened.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.sets.last().map_or(0, |set| set.version)
+        let newest = || self.sets.last().map_or(0, |set| set.version);
+        self.headed.unwrap_or_else(newest)
     }
 
     /// Whether the server has spoken in Initial packets.

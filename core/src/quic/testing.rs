@@ -36,6 +36,8 @@ pub(crate) fn crypto(offset: u16, data: &[u8]) -> Vec<u8> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way<'a> {
     pub(crate) version: u32,
+    /// The version whose keys are used, where it is another.
+    pub(crate) keys_of: Option<u32>,
     pub(crate) speaker: Speaker,
     /// The connection ID that the keys come from.
     pub(crate) keyed_by: &'a [u8],
@@ -56,7 +58,8 @@ impl Way<'_> {
         let length = u16::try_from(frames.len() + 20).expect("short") | 0x4000;
         header.extend(length.to_be_bytes());
         header.extend([0, 0, 0, number]);
-        let key = PacketKey::initial(self.version, self.keyed_by, self.speaker).expect("keys");
+        let version = self.keys_of.unwrap_or(self.version);
+        let key = PacketKey::initial(version, self.keyed_by, self.speaker).expect("keys");
         key.seal(&header, number.into(), &frames)
     }
 
@@ -104,6 +107,7 @@ fn long_header(version: u32, kind: u8, destination: &[u8], source: &[u8]) -> Vec
 pub(crate) const fn client<'a>(destination: &'a [u8], source: &'a [u8]) -> Way<'a> {
     Way {
         version: QUIC_V1,
+        keys_of: None,
         speaker: Speaker::Client,
         keyed_by: destination,
         destination,
@@ -116,6 +120,7 @@ pub(crate) const fn client<'a>(destination: &'a [u8], source: &'a [u8]) -> Way<'
 pub(crate) const fn server<'a>(keyed_by: &'a [u8], destination: &'a [u8], source: &'a [u8]) -> Way<'a> {
     Way {
         version: QUIC_V1,
+        keys_of: None,
         speaker: Speaker::Server,
         keyed_by,
         destination,

@@ -52,6 +52,14 @@ fn a_client_that_goes_on_in_another_version_shows_that_its_server_did() {
     let (facts, not_authentic) = shown(&[goes_on(QUIC_V2).initial(1, &[1], 0)]);
     assert!(!facts.unsettled && !facts.version_changed_unseen && !facts.version_negotiation);
     assert_eq!((facts.version, not_authentic), (QUIC_V2, 0));
+    // aioquic goes on with the keys of version 1.
+    let kept = Way {
+        keys_of: Some(QUIC_V1),
+        ..goes_on(QUIC_V2)
+    };
+    let (facts, not_authentic) = shown(&[kept.initial(1, &[1], 0)]);
+    assert!(!facts.unsettled && !facts.version_changed_unseen && !facts.version_negotiation);
+    assert_eq!((facts.version, not_authentic), (QUIC_V2, 0));
     // Of Handshake packets alone it cannot be told whether the client began anew before.
     let (facts, _) = shown(&[goes_on(QUIC_V2).closed(2, 60)]);
     assert!(!facts.unsettled && facts.version_changed_unseen && !facts.version_negotiation);
