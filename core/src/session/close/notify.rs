@@ -8,7 +8,7 @@ use crate::tcp::FinCovers;
 use crate::tls::{Content, ContentType};
 
 use super::{CloseNotify, ProtectedRecord, SideClose};
-use crate::session::connection::{Connection, JSSE_PADDING};
+use crate::session::connection::{Connection, JSSE_PADDING, Shape};
 use crate::session::seen::{Blindness, Seen};
 use crate::session::side::Side;
 
@@ -166,19 +166,25 @@ fn answered_before_end(connection: &Connection, side: Side, record: ProtectedRec
 /// Whether all that the server of TLS 1.3 said behind the client's flight has the size of an alert, and more than Finished was
 /// in that flight: where it was a certificate, or the lack of one, the server may have refused it.
 pub(super) fn may_refuse_client(connection: &Connection, [client, server]: [&SideClose; 2]) -> bool {
+    let lost = connection.client_side.handshake_loss.is_some();
+    // Among the bytes that are lost of its handshake may be a certificate; with a PSK none is asked for (RFC 8446 §4.3.2).
+    let maybe = lost && !matches!(connection.shape, Seen::Yes(Shape::Abbreviated(_)));
     let alone = |last: &ProtectedRecord| {
         let before = server.before_last.is_some_and(|before| before.at == last.at);
-        connection.server_side.application_data == Some(last.at) && !before
+        let server = &connection.server_side;
+        // Where a hello is lost, what is as long as an alert is not taken for data.
+        let behind_finished = || server.finished.filter(|_| maybe).map(|_| last.at);
+        let first = server.application_data.or_else(behind_finished);
+        first == Some(last.at) && server.finished != Some(last.at) && !before
     };
     let closed = server.last.filter(|last| last.content == Content::Closed);
     let last = closed.filter(|last| alone(last) && alert_sized(connection, server, *last));
     // Where nothing but lost bytes stand for a certificate, what answers the client's goodbye is one too.
     let goodbye = client.last.is_some_and(|last| alert_sized(connection, client, last));
-    let lost = connection.client_side.handshake_loss.is_some();
     if lost && goodbye && server.after_peer_data == Some(true) {
         return false;
     }
-    let finished = connection.client_side.finished.is_some() && connection.is_tls13();
+    let finished = (connection.client_side.finished.is_some() || maybe) && connection.is_tls13();
     finished && client.padding.is_none() && server.plain.is_none() && last.is_some()
 }
 

@@ -54,6 +54,21 @@ fn what_may_refuse_a_client_certificate_is_no_close_notify() {
         ending.ends[1].after_peer_data = Some(true);
     });
     assert_eq!(goodbye, (CloseNotify::Inferred(ms(10)), Some(CloseClass::CleanBoth)));
+    // Nor can the client's Finished be told from its certificate behind a hello that is lost.
+    let without_finished = refusing(|ending| {
+        ending.connection.client_side.handshake_loss = Some(Blindness::Gap);
+        ending.connection.client_side.finished = None;
+        ending.connection.server_side.application_data = None;
+        ending.connection.server_side.finished = Some(ms(3));
+    });
+    assert_eq!(without_finished, hidden);
+    // With a PSK no certificate is asked for.
+    let resumed = refusing(|ending| {
+        ending.connection.client_side.handshake_loss = Some(Blindness::Gap);
+        ending.connection.client_side.finished = None;
+        ending.connection.shape = Seen::Yes(crate::session::Shape::Abbreviated(at(2)));
+    });
+    assert_eq!(resumed.0, clean.0);
     // The capture begins behind the handshake.
     assert_eq!(refusing(|ending| ending.connection.client_side.finished = None), clean);
 }
