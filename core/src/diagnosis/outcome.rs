@@ -59,7 +59,8 @@ fn offers_nothing(connection: &Connection) -> bool {
 
 /// Whether nothing is missing of what the server said in the handshake.
 const fn server_is_whole(connection: &Connection) -> bool {
-    connection.server_side.captured && connection.server_side.handshake_loss.is_none()
+    let server = &connection.server_side;
+    server.captured && server.handshake_loss.is_none() && server.tail_loss.is_none()
 }
 
 fn fatal_alert(connection: &Connection) -> bool {
@@ -347,7 +348,7 @@ mod tests {
         assert_eq!(unanswered(Completed::No, Some(Blindness::Gap), true), Outcome::Failed);
         assert_eq!(unanswered(Completed::Blind(Blindness::Gap), None, true), gap);
         // What became of an offer is as hidden as before: the server may have refused it, and the client the certificate.
-        let offered = |loss| {
+        let offered = |loss, end_lost| {
             let mut offered = Connection {
                 completed: Completed::No,
                 answer: Seen::Blind(Blindness::Gap),
@@ -357,10 +358,12 @@ mod tests {
             offered.client_side.alert = fatal();
             offered.server_side.captured = true;
             offered.server_side.handshake_loss = loss;
+            offered.server_side.tail_loss = end_lost;
             decide(&offered)
         };
-        assert_eq!(offered(Some(Blindness::Gap)), gap);
-        assert_eq!(offered(None), Outcome::Failed);
+        assert_eq!(offered(Some(Blindness::Gap), None), gap);
+        assert_eq!(offered(None, Some(Blindness::Gap)), gap);
+        assert_eq!(offered(None, None), Outcome::Failed);
         assert_eq!(
             unanswered(Completed::Yes, None, false),
             Outcome::Unclear(Blindness::ServerHelloMissing)
