@@ -183,6 +183,18 @@ impl CredentialStore {
         }
     }
 
+    /// A connection turns out to be none of TLS: it did not issue these credentials, nor offer them.
+    pub fn disown(&mut self, connection: ConnectionId, credentials: impl Iterator<Item = CredentialId>) {
+        let mut taken = TakenBack::new();
+        for id in credentials {
+            if let Some(credential) = self.get_mut(id) {
+                credential.issued = credential.issued.filter(|issue| issue.connection != connection);
+            }
+            taken.entry(id).or_default().insert(connection);
+        }
+        self.take_back(&taken);
+    }
+
     /// Changes the names of every credential; from then on they are found by their new ones.
     pub fn rename(&mut self, mut change: impl FnMut(&mut Credential)) {
         self.index.clear();
@@ -398,6 +410,26 @@ mod tests {
             (None, None)
         );
         assert_eq!(credential_store.forgotten(), 0, "nothing was lost");
+    }
+
+    #[test]
+    fn what_a_connection_that_is_none_issued_or_offered_is_of_those_alone_that_did_too() {
+        let mut credential_store = CredentialStore::default();
+        let [alone, elsewhere, offered] = [1, 2, 3].map(|name| enter(&mut credential_store, name, 1));
+        offer(&mut credential_store, offered, [1, 4]);
+        credential_store.get_mut(elsewhere).expect("known").issued = Some(Issue {
+            connection: ConnectionId(2),
+            at: at(1),
+        });
+        credential_store.disown(ConnectionId(1), [alone, elsewhere, offered].into_iter());
+        assert!(credential_store.get(alone).is_none());
+        let kept = |id| {
+            credential_store
+                .get(id)
+                .map(|kept| (kept.issued.is_some(), kept.offers.to_vec()))
+        };
+        assert_eq!(kept(elsewhere), Some((true, vec![])));
+        assert_eq!(kept(offered), Some((false, vec![ConnectionId(4)])));
     }
 
     #[test]

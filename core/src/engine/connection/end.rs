@@ -35,6 +35,11 @@ pub(in crate::engine) fn finish(
         sealed.finish(open, context);
     }
     if flow.data.confirmed() != Some(true) {
+        if let Some(open) = flow.data.open.as_deref() {
+            let offered = open.facts().offers.iter().map(|offer| offer.credential);
+            let all = open.facts().issued.iter().copied().chain(offered);
+            context.credential_store.disown(open.id, all);
+        }
         return None;
     }
     let mut open = flow.data.open.take()?;
