@@ -296,6 +296,20 @@ impl QuicConnection {
         !self.answered && (self.version_negotiation || long.version != version || !long.token.is_empty())
     }
 
+    /// Whether an Initial without a token is what a Retry answered, of a client that was first seen to answer one.
+    pub fn was_refused(&mut self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
+        let begins = self
+            .is_token_unclear()
+            .then(|| KeySet::new(long.version, long.destination, 0));
+        let refused = begins
+            .flatten()
+            .is_some_and(|mut set| set.open(Speaker::Client, long, scratch).is_some());
+        if refused {
+            (self.retried, self.token) = (true, false);
+        }
+        refused
+    }
+
     /// Whether an Initial of the client to an unknown ID opens with the keys that its answer was sent under.
     #[must_use]
     pub fn goes_on(&self, long: &Long<'_>, scratch: &mut Scratch) -> bool {

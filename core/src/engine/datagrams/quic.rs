@@ -149,6 +149,7 @@ impl QuicTable {
         };
         let reached = match self.index.find(datagram, &first) {
             Some(reached) => Some(reached),
+            None if self.is_refused_beginning(datagram, &first, at, run) => return,
             None => self
                 .begin_anew(datagram, &first)
                 .or_else(|| self.go_on(datagram, &first))
@@ -200,8 +201,14 @@ impl QuicTable {
         }
         let memory = entry.memory();
         self.held = (self.held + memory).saturating_sub(std::mem::replace(&mut entry.held, memory));
-        if was_opening && !entry.is_opening() {
-            self.opening_count -= 1;
+        match (was_opening, entry.is_opening()) {
+            (true, false) => self.opening_count -= 1,
+            // A hello that comes behind its answer begins anew.
+            (false, true) => {
+                self.opening_count += 1;
+                self.opening.push_back((number, entry.serial));
+            }
+            (true, true) | (false, false) => {}
         }
         if entry.is_void() {
             self.drop_entry(number);
@@ -271,6 +278,36 @@ impl QuicTable {
             speaker: Speaker::Client,
             by_id: false,
         })
+    }
+
+    /// A client's first Initial that stands behind the one with which it answers a Retry: it is void, and shows that there was
+    /// one.
+    fn is_refused_beginning(
+        &mut self,
+        datagram: &Datagram<'_>,
+        first: &QuicPacket<'_>,
+        at: At,
+        run: &mut DatagramEngine<'_>,
+    ) -> bool {
+        let QuicPacket::Long(long) = first else { return false };
+        let pair = Pair::new(datagram.source, datagram.destination);
+        let may_be = long.kind == LongKind::Initial && long.token.is_empty() && !long.source.is_empty();
+        let candidates = self.index.of_pair(pair).iter().rev().copied();
+        for number in candidates.filter(|_| may_be) {
+            let Some(entry) = self.slots.get_mut(number as usize).and_then(Option::as_deref_mut) else {
+                continue;
+            };
+            if entry.client_id == long.source && entry.connection.was_refused(long, &mut self.scratch) {
+                let reached = Reached {
+                    number,
+                    speaker: Speaker::Client,
+                    by_id: false,
+                };
+                entry.see(reached, datagram, at, run.context);
+                return true;
+            }
+        }
+        false
     }
 
     /// A client calls its server by an ID that only an answer can have brought, which is not in the capture: its own name tells

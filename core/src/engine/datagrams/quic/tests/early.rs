@@ -110,6 +110,54 @@ fn a_retry_and_an_answer_in_front_of_both_hellos_are_one_connection() {
 }
 
 #[test]
+fn a_first_initial_behind_the_one_that_answers_a_retry_is_no_connection_of_its_own() {
+    let retried = [0xbb; 6];
+    let second = Way {
+        token: b"token",
+        ..client(&retried, &CLIENT)
+    };
+    let second = second.initial(1, &crypto(0, &hello(1, None, false)), 1200);
+    let answer = server(&retried, &CLIENT, &SERVER).initial(0, &crypto(0, &answer(None)), 1200);
+    let first = first_flight(false);
+    for order in [[&second, &first, &answer], [&second, &answer, &first]] {
+        let mut wire = Wire::new();
+        for datagram in order {
+            let (from, to) = if *datagram == answer { (443, 5000) } else { (5000, 443) };
+            wire.send(from, to, datagram);
+        }
+        let connection = one(rest(&mut wire).finish());
+        assert_eq!(connection.outcome, Outcome::NotOffered);
+        assert!(quic(&connection).retry && !quic(&connection).token && !quic(&connection).token_or_retry);
+    }
+}
+
+#[test]
+fn a_hello_that_is_whole_only_behind_its_answer_begins_anew() {
+    let retried = [0xbb; 6];
+    let second = Way {
+        token: b"token",
+        ..client(&retried, &CLIENT)
+    };
+    let hello = hello(1, None, false);
+    let (begin, rest_of_it) = hello.split_at(20);
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &first_flight(false))
+        .send(5000, 443, &second.initial(1, &crypto(0, begin), 1200))
+        .send(
+            443,
+            5000,
+            &server(&retried, &CLIENT, &SERVER).initial(0, &crypto(0, &answer(None)), 1200),
+        )
+        .send(5000, 443, &second.initial(2, &crypto(20, rest_of_it), 1200));
+    let connection = one(rest(&mut wire).finish());
+    assert!(
+        matches!(connection.outcome, Outcome::Unclear(_)),
+        "{:?}",
+        connection.outcome
+    );
+}
+
+#[test]
 fn what_a_lost_retry_leaves_is_not_told_as_none() {
     let retried = [0xbb; 6];
     let retry = Way {
