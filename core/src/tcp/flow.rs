@@ -198,8 +198,8 @@ impl<T> Flow<T> {
     #[must_use]
     pub fn acknowledges(&self, direction: Direction, segment: &Segment<'_>) -> Option<i32> {
         let (half, other) = (self.half(direction), self.half(direction.opposite()));
-        // Whoever opened the connection acknowledged a SYN first, though that may stand further on in the file.
-        let opened = half.syn.is_some() && !half.answers;
+        // Whoever opened the connection acknowledged a SYN first, though that may stand further on in the file, or be lost.
+        let opened = half.syn.is_some() && !half.answers && self.established_at_once;
         let begins = || half.first_acknowledged.filter(|_| opened);
         let expected = other.assembler.expected().or_else(begins)?;
         segment.flags.ack().then(|| segment.ack.distance(expected))
@@ -754,6 +754,15 @@ mod tests {
             flow.acknowledges(Direction::ToServer, &data),
             Some(300),
             "the SYN-ACK stands further on"
+        );
+        let mut late = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+        late.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1));
+        late.observe(Direction::ToServer, &segment(1401, 9301, 0x10, b""), at(2));
+        let data = segment(1401, 9301, 0x18, b"x");
+        assert_eq!(
+            late.acknowledges(Direction::ToServer, &data),
+            None,
+            "its first acknowledgement is lost"
         );
         flow = open();
         let told =
