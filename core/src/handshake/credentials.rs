@@ -385,6 +385,18 @@ impl HandshakeTracker {
         }
     }
 
+    /// What the server issued in packets that stand in front of the hello that they answer is of that hello's name.
+    pub(super) fn name_issued(&self, credential_store: &mut CredentialStore) {
+        let Some(name) = self.facts.server_name() else { return };
+        for id in &self.facts.issued {
+            if let Some(credential) = credential_store.get_mut(*id)
+                && credential.issued.is_some_and(|issue| issue.connection == self.id)
+            {
+                credential.server_name.get_or_insert_with(|| name.clone());
+            }
+        }
+    }
+
     pub(super) fn note_not_kept(&mut self, credentials: usize) {
         let credentials = u32::try_from(credentials).unwrap_or(u32::MAX);
         self.facts.not_kept = self.facts.not_kept.saturating_add(credentials);

@@ -157,6 +157,7 @@ impl HandshakeTracker {
             self.facts.answer = Seen::Blind(Blindness::Unsupported);
             return;
         }
+        self.hellos.answer_behind_loss = self.facts.server_side.handshake_loss.is_some();
         self.server_session_id = (!hello.session_id.is_empty()).then(|| OfferedSessionId::of(hello.session_id));
         self.facts.answer = Seen::Yes(ServerHelloFacts {
             at,

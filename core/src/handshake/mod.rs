@@ -97,6 +97,8 @@ struct Hellos {
     psks: u8,
     /// The first hello of a side stands behind lost bytes, client first.
     behind_gap: [bool; 2],
+    /// Bytes of the server are lost in front of its ServerHello.
+    answer_behind_loss: bool,
     /// ServerHelloDone came.
     flight_over: bool,
     /// The client said hello again.
@@ -366,6 +368,7 @@ impl HandshakeTracker {
             // An earlier ClientHello with early data, and the HelloRetryRequest that refused it, may not be in the capture.
             self.facts.early_data = EarlyData::Unclear(cause);
         }
+        self.name_issued(credential_store);
         self.tell_false_start();
         self.hide_retry(blind);
         self.hide_early_data();
@@ -401,7 +404,7 @@ impl HandshakeTracker {
             Seen::Blind(cause) => Some(*cause),
         };
         let server = match &facts.answer {
-            Seen::Yes(_) => torn(server_late, server),
+            Seen::Yes(_) => torn(server_late || self.hellos.answer_behind_loss, server),
             Seen::No => None,
             // Where the capture ends or bytes are missing, the answer may as well have been a request to try again.
             Seen::Blind(cause) => {

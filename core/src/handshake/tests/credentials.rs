@@ -152,6 +152,27 @@ fn a_session_whose_issue_is_seen_behind_its_offer_is_known_like_any_other() {
     assert!(credential.suite.is_some());
 }
 
+#[test]
+fn what_is_issued_in_front_of_the_hello_that_it_answers_has_its_name() {
+    let mut talk = Talk::new();
+    talk.server(ServerHello {
+        session_id: &[5; 32],
+        ..server_hello()
+    });
+    talk.say(
+        Side::Server,
+        RecordEvent::Message(Message::Certificate(b"a certificate")),
+    );
+    talk.client(client_hello());
+    let (connection, credential_store) = talk.finish();
+    let issued = connection.issued.first().and_then(|id| credential_store.get(*id));
+    assert!(connection.server_name().is_some());
+    assert_eq!(
+        issued.expect("a credential").server_name.as_ref(),
+        connection.server_name()
+    );
+}
+
 /// RFC 8446 §4.1.4: where the server asks for a suite of another hash, the second hello leaves the PSK out.
 #[test]
 fn a_psk_that_the_second_hello_leaves_out_was_offered() {

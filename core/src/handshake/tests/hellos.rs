@@ -211,6 +211,18 @@ fn that_there_was_no_request_to_try_again_takes_a_side_without_a_gap() {
     assert_eq!(hidden(&[Side::Server], gap, tls13()), None);
     assert_eq!(hidden(&both, gap, tls13()), Some(Blindness::Gap));
     assert_eq!(hidden(&both, gap, Some(server_hello())), None, "TLS 1.2 has none");
+    // The request may be what is lost behind the beginning of the server's stream, and the client's second hello as well.
+    let lost = |sides: &[Side]| {
+        let mut talk = Talk::new();
+        talk.client(of_tls13());
+        sides
+            .iter()
+            .for_each(|side| talk.open.handshake_lost(*side, Blindness::Gap));
+        talk.server(server_of_tls13());
+        talk.finish_blind(gap).0.retry_hidden
+    };
+    assert_eq!(lost(&both), Some(Blindness::Gap));
+    assert_eq!((lost(&[Side::Client]), lost(&[Side::Server])), (None, None));
     let late = [Some(Blindness::CaptureStartedLate); 2];
     assert_eq!(hidden(&[], late, tls13()), Some(Blindness::CaptureStartedLate));
     assert_eq!(
