@@ -10,9 +10,12 @@ use reshake_core::session::{Connection, TransportKind};
 #[must_use]
 pub(crate) fn protocol_text(connection: &Connection) -> Option<String> {
     let quic = connection.transport.quic();
-    let quic = quic.map(|facts| match facts.unsettled && connection.answer.blind().is_some() {
-        true => "QUIC".to_owned(),
-        false => format!("QUIC {}", quic_version(facts.version)),
+    let quic = quic.map(|facts| {
+        if facts.unsettled && connection.answer.blind().is_some() {
+            "QUIC".to_owned()
+        } else {
+            format!("QUIC {}", quic_version(facts.version))
+        }
     });
     let parts: Vec<String> = quic
         .into_iter()

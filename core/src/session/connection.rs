@@ -610,7 +610,7 @@ impl Connection {
         // The ticket stands right in front of the server's Finished.
         let end_unseen = || match self.completed {
             Completed::Blind(cause) if server.finished.is_none() => Some(cause),
-            _ => None,
+            Completed::Yes | Completed::No | Completed::Blind(_) => None,
         };
         let renegotiated = || (self.renegotiations > 0).then_some(Blindness::Encrypted);
         missing.or_else(promise_lost).or_else(end_unseen).or_else(renegotiated)

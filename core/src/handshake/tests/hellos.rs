@@ -215,9 +215,9 @@ fn that_there_was_no_request_to_try_again_takes_a_side_without_a_gap() {
     let lost = |sides: &[Side]| {
         let mut talk = Talk::new();
         talk.client(of_tls13());
-        sides
-            .iter()
-            .for_each(|side| talk.open.handshake_lost(*side, Blindness::Gap));
+        for side in sides {
+            talk.open.handshake_lost(*side, Blindness::Gap);
+        }
         talk.server(server_of_tls13());
         talk.finish_blind(gap).0.retry_hidden
     };
