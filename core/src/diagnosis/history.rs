@@ -29,6 +29,9 @@ pub struct History {
     behaviours: ClientBehaviours,
     /// Of each client address on the wire at each place, where there is a connection without a visible ClientHello.
     unnamed: HashMap<(u32, u32), Unnamed>,
+    /// When the first connection of an address on the wire began at a place whose PROXY header is not visible, if it had one: it
+    /// may be of any client behind that address.
+    unstated: HashMap<(u32, u32), Moment>,
     /// When the first handshake of an address began of which not all is visible that the server sent.
     unseen_issue: Vec<Option<Moment>>,
     /// When the first handshake of an address began that may have issued a ticket under encryption.
@@ -67,6 +70,7 @@ impl History {
             by_hosts: Links::of(parties, parties.hosts(), |party| Some(party.hosts)),
             behaviours: ClientBehaviours::default(),
             unnamed: HashMap::new(),
+            unstated: HashMap::new(),
             unseen_issue: vec![None; parties.addresses()],
             encrypted_issue: vec![None; parties.addresses()],
         };
@@ -93,6 +97,11 @@ impl History {
             let at = (party.wire, party.place);
             if !party.hello {
                 self.unnamed.entry(at).or_default().note(connection);
+            }
+            if connection.preamble_hidden().is_some() {
+                let moment = moment(connection);
+                let first = self.unstated.entry(at).or_insert(moment);
+                *first = moment.min(*first);
             }
             // Clients keep sessions by name, by port or by neither: what one server issued, another may be offered.
             if let Some(first) = self.unseen_issue.get_mut(party.wire as usize)
@@ -132,10 +141,18 @@ impl History {
     }
 
     /// Whether this client may have made a handshake in the capture before this one that is not known as its own,
-    /// because its ClientHello is not visible.
+    /// because its ClientHello is not visible, or the PROXY header in front of it.
     #[must_use]
     pub fn may_hide_a_handshake(&self, id: ConnectionId, connection: &Connection) -> bool {
-        self.unnamed_before(id, connection, |unnamed| unnamed.handshake)
+        self.unnamed_before(id, connection, |unnamed| unnamed.handshake) || self.unstated_before(id, connection)
+    }
+
+    /// Whether a connection came before whose client is not visible, of a client that a PROXY header states.
+    fn unstated_before(&self, id: ConnectionId, connection: &Connection) -> bool {
+        let behind_a_proxy = |party: &Party| party.address != party.wire;
+        let party = self.parties.get(id).filter(behind_a_proxy);
+        let first = party.and_then(|party| self.unstated.get(&(party.wire, party.place)));
+        first.is_some_and(|first| *first < moment(connection))
     }
 
     /// Whether this client may have had a connection to this server when the capture began.

@@ -25,6 +25,30 @@ fn joined_late(second: u32) -> Connection {
 }
 
 #[test]
+fn a_connection_whose_proxy_header_is_lost_may_be_of_any_client_behind_the_proxy() {
+    use crate::net::SeqNumber;
+    use crate::session::{RareFacts, preamble};
+    let told = |change: fn(&mut Connection)| {
+        let mut before = full(1);
+        change(&mut before);
+        let mut behind = full(5);
+        let header = b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 443\r\n";
+        let stated = RareFacts {
+            preamble: Some(preamble::classify(header, b"")),
+            ..RareFacts::default()
+        };
+        behind.transport.uncommon = stated.boxed();
+        World::of(vec![before, behind], usize::MAX).told(1)
+    };
+    let first = [("first-in-capture", Confidence::Observed)];
+    assert_eq!(told(|_| ()), [("client-did-not-offer", Confidence::Possible)]);
+    // Its beginning was seen: there was no header.
+    assert_eq!(told(|before| before.transport.client_isn = Some(SeqNumber(1))), first);
+    assert_eq!(told(|before| before.client = endpoint(77)), first);
+    assert_eq!(told(|before| *before = full(9)), first);
+}
+
+#[test]
 fn a_handshake_whose_hello_is_lost_may_be_of_any_client_of_its_address() {
     let told = |change: fn(&mut Connection)| {
         let mut before = hidden(1, Blindness::Gap);
