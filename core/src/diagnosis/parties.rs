@@ -199,14 +199,14 @@ struct Numberings<'a> {
     services: Numbering<(u32, u32)>,
     addresses: Numbering<(TransportKind, IpAddr)>,
     stacks: Numbering<u64>,
-    clients: HashMap<(u32, u32, u32), Client>,
+    clients: HashMap<(u32, u32, u32), Decided>,
     clients_at_places: Numbering<(u32, u32, u32)>,
     hosts: Numbering<(u32, IpAddr)>,
 }
 
 /// The numbers that those of address, stack and service decide.
 #[derive(Clone, Copy)]
-struct Client {
+struct Decided {
     client: u32,
     client_at_place: u32,
     hosts: u32,
@@ -230,11 +230,11 @@ impl<'a> Numberings<'a> {
         let next = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
         // Nearly every connection is of a client that was here before: one look-up among many clients instead of three.
         let known = self.clients.entry((address, stack, service));
-        let Client {
+        let Decided {
             client,
             client_at_place,
             hosts,
-        } = *known.or_insert_with(|| Client {
+        } = *known.or_insert_with(|| Decided {
             client: next,
             client_at_place: self.clients_at_places.of((address, stack, place)),
             hosts: self.hosts.of((address, connection.server.ip)),
