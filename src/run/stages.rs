@@ -157,7 +157,7 @@ impl StageChannel<'_> {
             }));
         }
         if more {
-            front.order(Box::new(Engine::expect_keys));
+            front.expect_keys();
         }
     }
 }

@@ -300,8 +300,10 @@ impl Engine {
         malformed
     }
 
-    /// More secrets may come while packets do: records of connections without keys are then held back for a while.
+    /// More secrets may come while packets do: records of connections without keys are then held back for a while, and
+    /// connections are not over sooner than a program may take to write their secrets down.
     pub const fn expect_keys(&mut self) {
+        self.table.linger_alike();
         self.context.secrets.grow();
     }
 

@@ -168,6 +168,12 @@ impl TcpStage {
         }
     }
 
+    /// As [`Engine::expect_keys`], from here on.
+    pub fn expect_keys(&mut self) {
+        self.lines.table.linger_alike();
+        self.order(Box::new(Engine::expect_keys));
+    }
+
     /// Takes one packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();

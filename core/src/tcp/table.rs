@@ -121,6 +121,11 @@ impl<T: Default> FlowTable<T> {
         }
     }
 
+    /// From now on every closed connection lingers as long: what it is waited for need not be a packet.
+    pub const fn linger_alike(&mut self) {
+        self.limits.linger_settled = self.limits.linger;
+    }
+
     /// Finds or opens the connection of a segment and lets it take the headers. `None` for a segment that opens
     /// nothing (an acknowledgement, FIN or RST of an unknown connection), for copies of a packet, and for a bare SYN that
     /// opens a connection: nothing of it is to be delivered. [`FlowTable::advance`] to its time comes first.
@@ -969,6 +974,17 @@ mod tests {
             table.advance(at(gone + 9).time);
             assert!(table.expire().is_none() && table.lingering.len() == 0);
         }
+    }
+
+    #[test]
+    fn where_something_else_may_come_every_connection_lingers_as_long() {
+        let mut table = table();
+        table.linger_alike();
+        close_both_ways(&mut table, CLIENT, true);
+        table.advance(at(5).time);
+        assert!(table.expire().is_none());
+        table.advance(at(6).time);
+        assert!(table.expire().is_some());
     }
 
     #[test]
