@@ -115,10 +115,12 @@ impl<K: Copy + Eq + Hash> RecentlyClosed<K> {
                 return numbers.isn == Some(seq);
             }
             let last = numbers.highest.or(numbers.isn);
-            let beyond = last.map(|last| seq.distance(last));
-            // Ports that are used again within a second have numbers this close (RFC 6528 §3): its own SYN was lost.
-            let is_of_next = beyond.is_some_and(|beyond| beyond >= LEAP) && opens();
-            beyond.is_some_and(|beyond| beyond.unsigned_abs() < SAME_CONNECTION.unsigned_abs()) && !is_of_next
+            last.is_some_and(|last| {
+                let beyond = seq.distance(last);
+                // Ports that are used again within a second have numbers this close (RFC 6528 §3): its own SYN was lost.
+                let is_of_next = beyond >= LEAP && opens();
+                beyond.unsigned_abs() < SAME_CONNECTION.unsigned_abs() && !is_of_next
+            })
         })
     }
 
