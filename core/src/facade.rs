@@ -123,7 +123,7 @@ impl Engine {
 
     /// What a rule sees of a connection.
     #[must_use]
-    pub const fn case<'s>(
+    pub fn case<'s>(
         &'s self,
         id: ConnectionId,
         connection: &'s Connection,
@@ -138,7 +138,7 @@ impl Engine {
             history,
             analyses,
             drops: self.drops(),
-            asked: Asked::nothing(),
+            asked: Asked::default(),
         }
     }
 }

@@ -48,17 +48,6 @@ pub struct Asked<'a> {
     gift_to_any_stack: OnceCell<Option<Issuance<'a>>>,
 }
 
-impl Asked<'_> {
-    /// Nothing was asked yet.
-    #[must_use]
-    pub const fn nothing() -> Self {
-        Self {
-            latest_gift: OnceCell::new(),
-            gift_to_any_stack: OnceCell::new(),
-        }
-    }
-}
-
 /// A credential that was offered on the connection at hand.
 #[derive(Debug, Clone, Copy)]
 pub struct OfferAtHand<'a> {

@@ -77,7 +77,7 @@ impl World {
             history: &self.history,
             analyses: &self.analyses,
             drops: &self.drops,
-            asked: Asked::nothing(),
+            asked: Asked::default(),
         }
     }
 
