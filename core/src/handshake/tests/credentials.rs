@@ -71,20 +71,24 @@ fn the_age_and_the_look_of_a_psk_tell_tickets_from_external_ones() {
     assert_eq!(kind(&[0x7f; 48], 5, false, false), Some(resumption));
 }
 
+/// A full handshake in which the server issues a session ID.
+fn issue_session_id(mut talk: Talk, hello: ClientHello<'static>) -> (crate::session::Connection, CredentialStore) {
+    talk.client(hello).server(ServerHello {
+        session_id: &[5; 32],
+        ..server_hello()
+    });
+    talk.say(
+        Side::Server,
+        RecordEvent::Message(Message::Certificate(b"a certificate")),
+    );
+    talk.finish()
+}
+
 /// RFC 8446 §4.1.2: the field of a client that speaks TLS 1.3 may hold a session or 32 bytes at random.
 #[test]
 fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before() {
     let offers = |shown: &[u8], version: ServerHello<'static>| {
-        let mut talk = Talk::new();
-        talk.client(of_tls13()).server(ServerHello {
-            session_id: &[5; 32],
-            ..server_hello()
-        });
-        talk.say(
-            Side::Server,
-            RecordEvent::Message(Message::Certificate(b"a certificate")),
-        );
-        let (first, credential_store) = talk.finish();
+        let (first, credential_store) = issue_session_id(Talk::new(), of_tls13());
         assert_eq!((first.offers.len(), first.issued.len()), (0, 1));
         let mut talk = Talk::with(credential_store, 2);
         talk.client(ClientHello {
@@ -134,16 +138,7 @@ fn a_session_whose_issue_is_seen_behind_its_offer_is_known_like_any_other() {
     talk.server(server_hello());
     let (offering, credential_store) = talk.finish();
     let offered = offering.offers.first().expect("an offer").credential;
-    let mut talk = Talk::with(credential_store, 1);
-    talk.client(client_hello()).server(ServerHello {
-        session_id: &[5; 32],
-        ..server_hello()
-    });
-    talk.say(
-        Side::Server,
-        RecordEvent::Message(Message::Certificate(b"a certificate")),
-    );
-    let (issuing, credential_store) = talk.finish();
+    let (issuing, credential_store) = issue_session_id(Talk::with(credential_store, 1), client_hello());
     let credential = credential_store.get(offered).expect("a credential");
     assert_eq!(issuing.issued.as_slice(), [offered]);
     assert_eq!(credential.offers.as_slice(), [ConnectionId(2)]);
