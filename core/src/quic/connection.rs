@@ -89,6 +89,19 @@ impl KeySet {
         })
     }
 
+    /// Of the version of an Initial, where that opens with the keys of this connection ID.
+    fn opened_by(
+        long: &Long<'_>,
+        speaker: Speaker,
+        destination: Cid,
+        beginning: u8,
+        scratch: &mut Scratch,
+    ) -> Option<Self> {
+        let mut set = Self::new(long.version, destination, beginning)?;
+        set.open(speaker, long, scratch)?;
+        Some(set)
+    }
+
     fn open(&mut self, speaker: Speaker, long: &Long<'_>, scratch: &mut Scratch) -> Option<()> {
         let key = match speaker {
             Speaker::Client => &self.client,
@@ -158,8 +171,7 @@ pub struct QuicConnection {
 impl QuicConnection {
     /// Opens the first Initial of a client. `None` where it is not authentic.
     pub fn open(long: &Long<'_>, at: At, scratch: &mut Scratch) -> Option<Self> {
-        let mut first = KeySet::new(long.version, long.destination, 0)?;
-        first.open(Speaker::Client, long, scratch)?;
+        let first = KeySet::opened_by(long, Speaker::Client, long.destination, 0, scratch)?;
         let [number, _] = first.largest;
         let mut connection = Self {
             token: !long.token.is_empty(),
@@ -173,8 +185,7 @@ impl QuicConnection {
     /// Opens an Initial of a server whose Retry told the client to call it `server`: its keys come from there. `None` where it
     /// is not authentic.
     pub fn open_answer(server: Cid, long: &Long<'_>, at: At, scratch: &mut Scratch) -> Option<Self> {
-        let mut first = KeySet::new(long.version, server, 0)?;
-        first.open(Speaker::Server, long, scratch)?;
+        let first = KeySet::opened_by(long, Speaker::Server, server, 0, scratch)?;
         let mut connection = Self {
             answered: true,
             retried: true,
@@ -244,11 +255,7 @@ impl QuicConnection {
         let goes_on = goes_on.then_some((newest.destination, self.beginning));
         let anew = speaker == Speaker::Client && !self.answered;
         let anew = anew.then_some((long.destination, self.beginning + 1));
-        let opens = |(destination, beginning)| {
-            let mut set = KeySet::new(long.version, destination, beginning)?;
-            set.open(speaker, long, scratch)?;
-            Some(set)
-        };
+        let opens = |(destination, beginning)| KeySet::opened_by(long, speaker, destination, beginning, scratch);
         let set = [goes_on, anew].into_iter().flatten().find_map(opens)?;
         let (beginning, keyed_by) = (set.beginning, set.destination);
         self.sets.push(set);
@@ -298,12 +305,8 @@ impl QuicConnection {
 
     /// Whether an Initial without a token is what a Retry answered, of a client that was first seen to answer one.
     pub fn was_refused(&mut self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
-        let begins = self
-            .is_token_unclear()
-            .then(|| KeySet::new(long.version, long.destination, 0));
-        let refused = begins
-            .flatten()
-            .is_some_and(|mut set| set.open(Speaker::Client, long, scratch).is_some());
+        let mut begins = || KeySet::opened_by(long, Speaker::Client, long.destination, 0, scratch).is_some();
+        let refused = self.is_token_unclear() && begins();
         if refused {
             (self.retried, self.token) = (true, false);
         }
@@ -313,9 +316,9 @@ impl QuicConnection {
     /// Whether an Initial of the client to an unknown ID opens with the keys that its answer was sent under.
     #[must_use]
     pub fn goes_on(&self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
-        let newest = self.sets.last();
-        let set = newest.and_then(|newest| KeySet::new(long.version, newest.destination, newest.beginning));
-        set.is_some_and(|mut set| set.open(Speaker::Client, long, scratch).is_some())
+        self.sets.last().is_some_and(|newest| {
+            KeySet::opened_by(long, Speaker::Client, newest.destination, newest.beginning, scratch).is_some()
+        })
     }
 
     /// Whether what a client says to an unknown ID may be what the server's Retry answered: it comes late, and is void.
