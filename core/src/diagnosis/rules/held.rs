@@ -258,7 +258,8 @@ reason! {
     ///
     /// ## How we know
     /// Earlier connections of this client offered tickets, and used up as many as had reached it by then. With keys the
-    /// tickets are read, and it is `observed`; without, they are counted by the sizes of encrypted records: `possible`.
+    /// tickets are read, and it is `observed` where no handshake may have given it more unseen; without, they are counted by
+    /// the sizes of encrypted records: `possible`.
     pub(super) static CLIENT_TICKETS_EXHAUSTED = {
         name: "client-tickets-exhausted", since: "0.1.0", stage: NothingOffered,
         summary: "the client had used up its tickets",
