@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::net::{At, Endpoint};
 use crate::tls::{CipherSuite, ProtocolVersion, Reader};
 
-use super::connection::{ConnectionId, Mechanism};
+use super::connection::ConnectionId;
 use super::guessable::{self, Guessable};
+use super::offer::Mechanism;
 use super::transport::TransportKind;
 
 #[cfg(feature = "serde")]

@@ -12,6 +12,7 @@ mod datagram;
 mod drops;
 mod guessable;
 mod hellos;
+mod offer;
 mod outcomes;
 pub mod preamble;
 mod seen;
@@ -31,8 +32,8 @@ pub(crate) use close_dtls::first_to_say_goodbye;
 pub use close_dtls::{Silence, answer_time, classify_dtls};
 pub(crate) use connection::JSSE_PADDING;
 pub use connection::{
-    ClientCertificate, Completed, Connection, ConnectionId, EarlyData, KeyOrigin, Mechanism, Offer, OfferKind, Outcome,
-    Service, Shape, TicketsInferred,
+    ClientCertificate, Completed, Connection, ConnectionId, EarlyData, KeyOrigin, Outcome, Service, Shape,
+    TicketsInferred,
 };
 pub use credential::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, TicketMac, imported_identity};
 pub use datagram::{
@@ -44,6 +45,7 @@ pub use guessable::Guessable;
 pub use hellos::{
     ClientHelloFacts, ClientStack, HelloRetry, PskModes, ServerHelloFacts, StackExtensions, TicketExtension,
 };
+pub use offer::{Mechanism, Offer, OfferKind};
 pub use outcomes::Outcomes;
 pub use seen::{Blindness, Seen};
 pub use side::{PlainAlert, Side, SideFacts};
