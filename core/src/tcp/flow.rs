@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::net::{At, Endpoint, Segment, SeqNumber, Wrapping};
 
 use super::assembler::Piece;
+use super::direction::Direction;
 use super::half::Half;
 use super::reset::{Reset, ResetForm};
 use super::routed::Routed;
@@ -28,29 +29,6 @@ const CLOCKS_DIFFER: i64 = 100_000;
 
 /// How far ahead of the acknowledged byte a reset may lie and still be inside a usual window.
 const RESET_WINDOW: i32 = 1 << 20;
-
-/// Client to server, or back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From the client.
-    ToServer,
-    /// From the server.
-    ToClient,
-}
-
-impl Direction {
-    /// Both, client first.
-    pub const BOTH: [Self; 2] = [Self::ToServer, Self::ToClient];
-
-    /// The other one.
-    #[must_use]
-    pub const fn opposite(self) -> Self {
-        match self {
-            Self::ToServer => Self::ToClient,
-            Self::ToClient => Self::ToServer,
-        }
-    }
-}
 
 /// What the FIN of one side acknowledges of the other: it tells who closed first where two captures have two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

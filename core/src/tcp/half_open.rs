@@ -3,7 +3,8 @@
 
 use crate::net::{At, Endpoint, MacAddress, Path, Segment, SeqNumber, TcpFlags, TcpOptions, Timestamp};
 
-use super::flow::{Direction, Flow};
+use super::direction::Direction;
+use super::flow::Flow;
 
 /// The longest options that a TCP header has room for (RFC 9293 §3.1).
 const MAX_OPTIONS: usize = 40;

@@ -7,6 +7,7 @@
 
 mod assembler;
 mod dedup;
+mod direction;
 mod flow;
 mod half;
 mod half_open;
@@ -23,7 +24,8 @@ mod syn;
 mod table;
 
 pub use assembler::{Assembler, GapCause, Piece};
-pub use flow::{Direction, FinCovers, Flow, turn};
+pub use direction::Direction;
+pub use flow::{FinCovers, Flow, turn};
 pub use half::Half;
 pub use limits::FlowLimits;
 pub use per_side::PerSide;

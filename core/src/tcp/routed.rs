@@ -1,6 +1,6 @@
 //! Where a segment belongs.
 
-use super::flow::Direction;
+use super::direction::Direction;
 
 /// Index of an open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
