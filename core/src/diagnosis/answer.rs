@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::net::Timestamp;
-use crate::session::{Completed, Connection, ConnectionId, Outcome};
+use crate::session::{Completed, Connection, ConnectionId, Offer, OfferKind, Outcome};
 
 use super::Confidence;
 use super::attempts::{Decision, Necessity};
@@ -35,11 +35,17 @@ pub struct Answer {
 struct ServiceTally {
     all: usize,
     resumed: usize,
+    /// An external PSK was accepted: that is no resumption.
+    external: usize,
     declined: usize,
+    /// Of those, the ones that offered nothing but external PSKs.
+    declined_external: usize,
     /// Failed handshakes with an offer.
     broken: usize,
     failed: usize,
-    /// Of the two above, those in which no alert and no server ended it: the client left, with an offer and without one.
+    /// Failed handshakes of which it is not visible whether they offered a session.
+    perhaps_offered: usize,
+    /// Of the failed ones, those in which no alert and no server ended it: the client left, with an offer and without one.
     left: (usize, usize),
     /// Offered nothing although the client had been given something.
     silent: usize,
@@ -75,10 +81,17 @@ impl ServiceTally {
                 *(if offers { &mut tally.left.0 } else { &mut tally.left.1 }) += 1;
             }
             match connection.outcome {
-                Outcome::Resumed(_) | Outcome::ExternalPsk => tally.resumed += 1,
-                Outcome::Declined => tally.declined += 1,
+                Outcome::Resumed(_) => tally.resumed += 1,
+                Outcome::ExternalPsk => tally.external += 1,
+                Outcome::Declined => {
+                    tally.declined += 1;
+                    tally.declined_external += usize::from(offered_external_only(connection));
+                }
                 Outcome::Failed if connection.offered().next().is_some() => tally.broken += 1,
-                Outcome::Failed => tally.failed += 1,
+                Outcome::Failed => {
+                    tally.failed += 1;
+                    tally.perhaps_offered += usize::from(may_have_offered(connection));
+                }
                 Outcome::NotOffered if returned => tally.silent += 1,
                 Outcome::NotOffered if was_here(&perhaps_served) => tally.perhaps_returning += 1,
                 Outcome::NotOffered if was_here(&served) => tally.empty_handed += 1,
@@ -114,6 +127,43 @@ impl ServiceTally {
     const fn returning(&self) -> usize {
         self.offers() + self.silent
     }
+
+    /// "All 3 offers", "2 of 3 offers"; "3 offers" where there may have been others that are not visible.
+    fn of_offers(&self, count: usize, one: &str, many: &str) -> String {
+        known_part_of((count, self.offers()), self.unclear, one, many)
+    }
+
+    /// The same of connections whose client had been given something.
+    fn of_returning(&self, count: usize) -> String {
+        let hidden = self.unclear + self.perhaps_returning;
+        let (one, many) = ("returning connection", "returning connections");
+        known_part_of((count, self.returning()), hidden, one, many)
+    }
+
+    /// What is not visible of these connections, for the end of a sentence; nothing where all is.
+    fn not_visible(&self, named: impl Fn(usize) -> String) -> Option<String> {
+        let offer = |perhaps| format!("whether {} had anything to offer", named(perhaps));
+        let end = |unclear| format!("what became of {}", named(unclear));
+        let what = match (self.perhaps_returning, self.unclear) {
+            (0, 0) => return None,
+            (perhaps, 0) => offer(perhaps),
+            (0, unclear) => end(unclear),
+            (perhaps, unclear) => format!("{}, and {},", offer(perhaps), end(unclear)),
+        };
+        Some(format!("; {what} is not visible"))
+    }
+}
+
+/// Whether all that a handshake offered was external PSKs.
+fn offered_external_only(connection: &Connection) -> bool {
+    let is_external = |offer: &Offer| offer.kind == OfferKind::ExternalPsk;
+    !connection.offers.is_empty() && connection.offers.iter().all(is_external)
+}
+
+/// Whether it is not visible if a handshake offered a session: its hello is not, or what it offered may be something else.
+fn may_have_offered(connection: &Connection) -> bool {
+    let doubtful = |offer: &Offer| offer.kind.doubt().is_some();
+    connection.hello.blind().is_some() || connection.offers.iter().any(doubtful)
 }
 
 impl Answer {
@@ -165,6 +215,15 @@ fn part_of(count: usize, all: usize, one: &str, many: &str) -> String {
     }
 }
 
+/// The same of what is visible: "all" is said only where nothing is hidden.
+fn known_part_of((count, all): (usize, usize), hidden: usize, one: &str, many: &str) -> String {
+    if count == all && hidden > 0 {
+        counted(count, one, many)
+    } else {
+        part_of(count, all, one, many)
+    }
+}
+
 const fn was(count: usize) -> &'static str {
     if count == 1 { "was" } else { "were" }
 }
@@ -174,7 +233,7 @@ fn breaks(tally: &ServiceTally, analysis: &ServiceAnalysis) -> Option<Answer> {
     let units = standing.claim.units();
     let sentence = format!(
         "{} with an offer failed, {} of the same clients without one worked{}.",
-        part_of(standing.claim.named.len(), tally.offers(), "handshake", "handshakes"),
+        tally.of_offers(standing.claim.named.len(), "handshake", "handshakes"),
         units.other_accepted,
         if standing.confidence > Confidence::Possible {
             ": offering a session breaks the handshake"
@@ -198,7 +257,7 @@ fn forced(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &ServiceAn
     Some(Answer {
         sentence: format!(
             "{} could not be accepted because {}.",
-            part_of(count, tally.offers(), "offer", "offers"),
+            tally.of_offers(count, "offer", "offers"),
             defect.cause()
         ),
         action: Some(defect.action().to_owned()),
@@ -242,7 +301,7 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
         1 => "; 1 more was refused".to_owned(),
         others => format!("; {others} more were refused"),
     };
-    let named = part_of(count, tally.offers(), "offer", "offers");
+    let named = tally.of_offers(count, "offer", "offers");
     Some(Answer {
         sentence: format!("{named} {verb} because {sure}{others}."),
         action: Some(action.to_owned()),
@@ -253,7 +312,12 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
     if tally.declined == 0 && tally.failed > 0 {
         return broken_alike(tally, lost);
     }
-    let named = part_of(lost, tally.offers(), "offer", "offers");
+    let named = if lost == tally.declined_external {
+        let (one, many) = ("offer of an external PSK", "offers of an external PSK");
+        known_part_of((lost, lost + tally.external), tally.unclear, one, many)
+    } else {
+        tally.of_offers(lost, "offer", "offers")
+    };
     let verb = if tally.declined == 0 {
         "failed".to_owned()
     } else {
@@ -267,12 +331,7 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
 
 /// Handshakes fail with an offer and without one: it is not the offer.
 fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
-    let named = part_of(
-        lost,
-        tally.offers(),
-        "handshake with an offer",
-        "handshakes with an offer",
-    );
+    let named = tally.of_offers(lost, "handshake with an offer", "handshakes with an offer");
     let (verb, action) = if tally.left == (lost, tally.failed) {
         ("left by the client", None)
     } else {
@@ -302,10 +361,10 @@ fn guess(
 ) -> Answer {
     let is_part = count < tally.declined;
     let head = if is_part {
-        let all = part_of(tally.declined, tally.offers(), "offer", "offers");
+        let all = tally.of_offers(tally.declined, "offer", "offers");
         format!("{all} {} refused", was(tally.declined))
     } else {
-        format!("{} {verb}", part_of(count, tally.offers(), "offer", "offers"))
+        format!("{} {verb}", tally.of_offers(count, "offer", "offers"))
     };
     let sentence = match &rival {
         Some(rival) if is_part => format!("{head}, {count} of them perhaps because {cause}, or because {rival}."),
@@ -395,12 +454,7 @@ fn silence(
     Some(Answer {
         sentence: format!(
             "{}{who} offered no session although one had been given before{rest}.",
-            part_of(
-                tally.silent,
-                tally.returning(),
-                "returning connection",
-                "returning connections"
-            )
+            tally.of_returning(tally.silent)
         ),
         action: Some("keep connections open, or have the client keep its sessions between connections".to_owned()),
     })
@@ -421,6 +475,32 @@ fn are(pattern: &Pattern, returning: usize) -> String {
 }
 
 fn nothing_wrong(tally: &ServiceTally) -> Answer {
+    let sentence = if tally.all == tally.unclear {
+        "What became of the handshakes is not visible in this capture.".to_owned()
+    } else if tally.offers() > 0 {
+        well(tally)
+    } else if tally.failed > 0 {
+        nothing_but_failures(tally)
+    } else if tally.empty_handed > 0 {
+        let back = part_of(tally.empty_handed, tally.all, "connection", "connections");
+        if tally.perhaps_given {
+            format!("{back} offered nothing: the server seems to issue nothing, or the client to keep nothing.")
+        } else {
+            format!("{back} had nothing to offer because the server had issued nothing to their clients.")
+        }
+    } else if tally.external > 0 {
+        let external = part_of(tally.external, tally.all, "connection", "connections");
+        format!("{external} used an external PSK, which is no resumption.")
+    } else {
+        first_visits(tally)
+    };
+    let action = (tally.offers() == 0 && tally.failed == 0 && tally.empty_handed > 0)
+        .then(|| "turn on tickets on the server, or have the client keep its sessions".to_owned());
+    Answer { sentence, action }
+}
+
+/// Whatever was offered was accepted.
+fn well(tally: &ServiceTally) -> String {
     let but = match tally.failed {
         // Only of resumption: security findings stand beside it.
         0 => ": resumption works".to_owned(),
@@ -429,60 +509,46 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
             counted(failed, "handshake", "handshakes")
         ),
     };
-    let sentence = if tally.all == tally.unclear {
-        "What became of the handshakes is not visible in this capture.".to_owned()
-    } else if tally.offers() == 0 && tally.failed > 0 {
-        format!(
-            "{} failed, and none of them offered a session.",
-            part_of(tally.failed, tally.all, "handshake", "handshakes")
-        )
-    } else if tally.offers() == 0 && tally.empty_handed > 0 {
-        let back = part_of(tally.empty_handed, tally.all, "connection", "connections");
-        if tally.perhaps_given {
-            format!("{back} offered nothing: the server seems to issue nothing, or the client to keep nothing.")
-        } else {
-            format!("{back} had nothing to offer because the server had issued nothing to their clients.")
-        }
-    } else if tally.offers() == 0 {
-        first_visits(tally)
-    } else {
-        format!(
-            "{} resumed{but}.",
-            part_of(
-                tally.resumed,
-                tally.returning(),
-                "returning connection",
-                "returning connections"
-            )
-        )
+    let external = match tally.external {
+        0 => String::new(),
+        external => format!("; {external} used an external PSK"),
     };
-    let action = (tally.offers() == 0 && tally.failed == 0 && tally.empty_handed > 0)
-        .then(|| "turn on tickets on the server, or have the client keep its sessions".to_owned());
-    Answer { sentence, action }
+    let hidden = tally.not_visible(|count| counted(count, "other", "others"));
+    let hidden = hidden.unwrap_or_default();
+    format!("{} resumed{but}{external}{hidden}.", tally.of_returning(tally.resumed))
 }
 
-/// Nothing was offered. That there was nothing to offer is said only where nothing hides.
-fn first_visits(tally: &ServiceTally) -> String {
-    let hidden = tally.unclear + tally.perhaps_returning;
-    let first = tally.all.saturating_sub(hidden);
-    let head = match (first, tally.all) {
-        (1, 1) => return "The one connection is a first visit: there was nothing to resume.".to_owned(),
-        (_, all) if hidden == 0 => {
-            return format!("All {all} connections are first visits: there was nothing to resume.");
+/// Nothing was offered for certain, and handshakes failed.
+fn nothing_but_failures(tally: &ServiceTally) -> String {
+    let failed = part_of(tally.failed, tally.all, "handshake", "handshakes");
+    match tally.perhaps_offered {
+        0 => format!("{failed} failed, and none of them offered a session."),
+        perhaps if perhaps == tally.failed => {
+            format!("{failed} failed; whether a session was offered is not visible.")
         }
-        (0, all) => format!(
+        perhaps => format!("{failed} failed; whether {perhaps} of them offered a session is not visible."),
+    }
+}
+
+/// Nothing was offered. That there was nothing to offer is not known even where nothing hides: a client may come back from
+/// before the capture, and have forgotten its session.
+fn first_visits(tally: &ServiceTally) -> String {
+    let all = tally.all;
+    let Some(hidden) = tally.not_visible(|count| count.to_string()) else {
+        return match all {
+            1 => "The one connection is a first visit in this capture, which shows nothing to resume.".to_owned(),
+            all => format!("All {all} connections are first visits in this capture, which shows nothing to resume."),
+        };
+    };
+    let head = match all.saturating_sub(tally.unclear + tally.perhaps_returning) {
+        0 => format!(
             "None of {} is known to be a first visit",
             counted(all, "connection", "connections")
         ),
-        (1, all) => format!("1 of {all} connections is a first visit"),
-        (first, all) => format!("{first} of {all} connections are first visits"),
+        1 => format!("1 of {all} connections is a first visit in this capture"),
+        first => format!("{first} of {all} connections are first visits in this capture"),
     };
-    let what = match (tally.perhaps_returning, tally.unclear) {
-        (perhaps, 0) => format!("whether {perhaps} had anything to offer"),
-        (0, unclear) => format!("what became of {unclear}"),
-        (perhaps, unclear) => format!("whether {perhaps} had anything to offer, and what became of {unclear},"),
-    };
-    format!("{head}; {what} is not visible.")
+    format!("{head}{hidden}.")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::diagnosis::contest::hold;
 use crate::diagnosis::explanations::ServiceContext;
 use crate::diagnosis::tests::{World, full};
 use crate::session::tests::{answered, at};
-use crate::session::{ProtocolVersion, Seen, Shape, TicketsInferred};
+use crate::session::{Blindness, Mechanism, ProtocolVersion, Seen, Shape, TicketsInferred};
 
 fn told(connections: Vec<Connection>) -> Answer {
     let world = World::of(connections, usize::MAX);
@@ -18,7 +18,7 @@ fn first_visits_are_nothing_wrong() {
     let one = told(vec![full(1)]);
     assert_eq!(
         one.sentence,
-        "The one connection is a first visit: there was nothing to resume."
+        "The one connection is a first visit in this capture, which shows nothing to resume."
     );
     assert_eq!(one.action, None);
 }
@@ -191,7 +191,7 @@ fn what_is_wrong_with_nothing_to_resume_is_told_in_its_own_words() {
     assert_eq!(
         sentence(&all(2)),
         (
-            "All 2 connections are first visits: there was nothing to resume.".to_owned(),
+            "All 2 connections are first visits in this capture, which shows nothing to resume.".to_owned(),
             false
         )
     );
@@ -291,13 +291,13 @@ fn first_visits_are_those_that_nothing_can_have_come_before() {
     };
     assert!(visits(read).starts_with("1 of 2 connections had nothing to offer because"));
     // A session may have been made by renegotiation, or lost with the packets that are missing.
-    let hidden = "1 of 2 connections is a first visit; whether 1 had anything to offer is not visible.";
+    let hidden = "1 of 2 connections is a first visit in this capture; whether 1 had anything to offer is not visible.";
     assert_eq!(visits(|it| it.renegotiations = 1), hidden);
     assert_eq!(visits(|it| it.completed = Completed::Blind(Blindness::Gap)), hidden);
     // What failed gave nothing.
     assert_eq!(
         visits(|it| it.completed = Completed::No),
-        "All 2 connections are first visits: there was nothing to resume."
+        "All 2 connections are first visits in this capture, which shows nothing to resume."
     );
 }
 
@@ -314,7 +314,7 @@ fn what_hides_is_said_beside_the_first_visits() {
     };
     assert_eq!(
         sentence(4, 0, 2),
-        "2 of 4 connections are first visits; what became of 2 is not visible."
+        "2 of 4 connections are first visits in this capture; what became of 2 is not visible."
     );
     assert_eq!(
         sentence(2, 1, 1),
@@ -323,6 +323,135 @@ fn what_hides_is_said_beside_the_first_visits() {
     assert_eq!(
         sentence(1, 0, 1),
         "What became of the handshakes is not visible in this capture."
+    );
+}
+
+#[test]
+fn external_psks_are_no_resumptions() {
+    let external = |second: u32| Connection {
+        outcome: Outcome::ExternalPsk,
+        ..full(second)
+    };
+    assert_eq!(
+        told((1..=3).map(external).collect()).sentence,
+        "All 3 connections used an external PSK, which is no resumption."
+    );
+    let beside = |resumed, all| {
+        nothing_wrong(&ServiceTally {
+            all,
+            resumed,
+            external: 2,
+            ..ServiceTally::default()
+        })
+        .sentence
+    };
+    assert_eq!(
+        beside(1, 3),
+        "The one returning connection resumed: resumption works; 2 used an external PSK."
+    );
+    assert_eq!(
+        beside(0, 3),
+        "2 of 3 connections used an external PSK, which is no resumption."
+    );
+}
+
+#[test]
+fn a_refused_external_psk_is_no_refused_session() {
+    let refused = |kinds: &[OfferKind]| {
+        let offer = |kind: &OfferKind| Offer {
+            credential: crate::session::CredentialId(0),
+            kind: *kind,
+            obfuscated_age: 0,
+            binder: 32,
+        };
+        told(vec![Connection {
+            outcome: Outcome::Declined,
+            offers: kinds.iter().map(offer).collect(),
+            ..full(1)
+        }])
+        .sentence
+    };
+    assert_eq!(
+        refused(&[OfferKind::ExternalPsk]),
+        "The one offer of an external PSK was refused, and nothing visible says why."
+    );
+    for session in [OfferKind::Resumption(Mechanism::Psk), OfferKind::UnclearPsk] {
+        let sentence = refused(&[OfferKind::ExternalPsk, session]);
+        assert!(sentence.starts_with("The one offer was refused"), "{sentence}");
+    }
+}
+
+#[test]
+fn all_is_said_only_where_nothing_is_hidden() {
+    let tally = |unclear, perhaps_returning| ServiceTally {
+        all: 6,
+        resumed: 2,
+        unclear,
+        perhaps_returning,
+        ..ServiceTally::default()
+    };
+    let sentence = |unclear, perhaps_returning| nothing_wrong(&tally(unclear, perhaps_returning)).sentence;
+    assert_eq!(sentence(0, 0), "All 2 returning connections resumed: resumption works.");
+    assert_eq!(
+        sentence(1, 0),
+        "2 returning connections resumed: resumption works; what became of 1 other is not visible."
+    );
+    assert_eq!(
+        sentence(2, 2),
+        "2 returning connections resumed: resumption works; whether 2 others had anything to offer, and what became of 2 others, is not visible."
+    );
+    // What came with nothing is not among the offers.
+    let offers = |tally: &ServiceTally| unexplained(tally, 2).sentence;
+    let refused = |unclear, perhaps_returning| ServiceTally {
+        resumed: 0,
+        declined: 2,
+        ..tally(unclear, perhaps_returning)
+    };
+    let (all, some) = ("All 2 offers were refused", "2 offers were refused");
+    assert!(offers(&refused(0, 1)).starts_with(all) && offers(&refused(1, 0)).starts_with(some));
+}
+
+#[test]
+fn what_a_failed_handshake_offered_is_told_only_where_it_is_known() {
+    let failed = |perhaps_offered| {
+        nothing_wrong(&ServiceTally {
+            all: 2,
+            failed: 2,
+            perhaps_offered,
+            ..ServiceTally::default()
+        })
+        .sentence
+    };
+    assert_eq!(
+        failed(0),
+        "All 2 handshakes failed, and none of them offered a session."
+    );
+    assert_eq!(
+        failed(1),
+        "All 2 handshakes failed; whether 1 of them offered a session is not visible."
+    );
+    assert_eq!(
+        failed(2),
+        "All 2 handshakes failed; whether a session was offered is not visible."
+    );
+    let hello_lost = Connection {
+        outcome: Outcome::Failed,
+        hello: Seen::Blind(Blindness::CaptureStartedLate),
+        ..full(1)
+    };
+    assert!(may_have_offered(&hello_lost) && !may_have_offered(&full(1)));
+}
+
+#[test]
+fn a_resumption_without_its_hello_is_told_beside_services_with_names() {
+    let unnamed = Connection {
+        outcome: Outcome::Resumed(None),
+        hello: Seen::Blind(Blindness::CaptureStartedLate),
+        ..full(1)
+    };
+    assert_eq!(
+        told(vec![unnamed, full(2)]).sentence,
+        "The one returning connection resumed: resumption works."
     );
 }
 

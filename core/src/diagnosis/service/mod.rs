@@ -13,6 +13,7 @@ pub mod patterns;
 mod takeover;
 mod timelines;
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use hashbrown::{HashMap, HashSet};
@@ -223,7 +224,7 @@ impl ServiceAnalyses {
         analyses.key_names = KeyNames::learn_some(known);
         let of_service =
             |connection: &Connection| here(connection) && connection.server_name() == service.name.as_ref();
-        let mut members: Vec<_> = all().filter(|(_, connection)| of_service(connection)).collect();
+        let members: Vec<_> = all().filter(|(_, connection)| of_service(connection)).collect();
         let analysis = if judged {
             let numbers = (
                 numbers_of(credentials()),
@@ -235,10 +236,17 @@ impl ServiceAnalyses {
             let number = parties.services().iter().position(|known| *known == service);
             let part = number.and_then(|number| analyses.attempts.part(u32::try_from(number).ok()?).cloned());
             let part = part.unwrap_or_default();
-            analyses.analysis(&service, members, &part, &endpoints, connection_store, credential_store)
+            analyses.analysis(
+                &service,
+                &members,
+                &part,
+                &endpoints,
+                connection_store,
+                credential_store,
+            )
         } else {
             let mut analysis = analyses.marks(&service, &members, &endpoints, credential_store);
-            analyses.tell_domains(&service, &mut members, &mut analysis, &endpoints);
+            analyses.tell_domains(&own_members(&service, &members, &endpoints), &mut analysis);
             analysis
         };
         analyses.services.insert(service, analysis);
@@ -267,9 +275,9 @@ impl ServiceAnalyses {
         analyses.tell_machines();
         let of_services = parties.by_service();
         for (number, (service, ids)) in (0..).zip(parties.services().iter().zip(of_services.iter())) {
-            let members = connection_store.in_turn(ids).collect();
+            let members: Vec<_> = connection_store.in_turn(ids).collect();
             let part = analyses.attempts.part(number).cloned().unwrap_or_default();
-            let analysis = analyses.analysis(service, members, &part, &endpoints, connection_store, credential_store);
+            let analysis = analyses.analysis(service, &members, &part, &endpoints, connection_store, credential_store);
             analyses.services.insert(service.clone(), analysis);
         }
         analyses
@@ -324,36 +332,26 @@ impl ServiceAnalyses {
     fn analysis(
         &mut self,
         service: &Service,
-        mut members: Vec<(ConnectionId, &Connection)>,
+        members: &[(ConnectionId, &Connection)],
         part: &ServicePart,
         endpoints: &Endpoints,
         connection_store: &ConnectionStore,
         credential_store: &CredentialStore,
     ) -> ServiceAnalysis {
-        let mut analysis = self.marks(service, &members, endpoints, credential_store);
+        let mut analysis = self.marks(service, members, endpoints, credential_store);
         let ground = ServiceContext::of(&self.attempts, part, &analysis.takeovers);
         analysis.standing = contest::hold(&ground);
         contest::mark(&mut self.attempts, &analysis.standing);
-        self.tell_domains(service, &mut members, &mut analysis, endpoints);
+        let own = own_members(service, members, endpoints);
+        self.tell_domains(&own, &mut analysis);
         analysis.exchanges = exchange::table(&analysis, self);
-        analysis.patterns = patterns::find(&members, part, &analysis, self, connection_store);
-        analysis.answer = Answer::of(&members, &analysis, self);
+        analysis.patterns = patterns::find(&own, part, &analysis, self, connection_store);
+        analysis.answer = Answer::of(members, &analysis, self);
         analysis
     }
 
     /// Cache domains, and which of them each connection belongs to.
-    fn tell_domains(
-        &mut self,
-        service: &Service,
-        members: &mut Vec<(ConnectionId, &Connection)>,
-        analysis: &mut ServiceAnalysis,
-        endpoints: &Endpoints,
-    ) {
-        // Without its hello a connection may be of any of the names, which number their domains each by itself.
-        let known = |connection: &Connection| {
-            connection.hello.yes().is_some() || !endpoints.named.contains(&(service.server, service.transport))
-        };
-        members.retain(|(_, connection)| known(connection));
+    fn tell_domains(&mut self, members: &[(ConnectionId, &Connection)], analysis: &mut ServiceAnalysis) {
         let domains = domains::tell_apart(members, analysis, self);
         for (number, domain) in (1..).zip(&domains) {
             for id in &domain.connections {
@@ -431,6 +429,22 @@ impl ServiceAnalyses {
             }
         }
         labels
+    }
+}
+
+/// Members of a service that are of no other: without its hello a connection may be of any of the names of its server, which
+/// number their domains each by itself.
+fn own_members<'m, 'c>(
+    service: &Service,
+    members: &'m [(ConnectionId, &'c Connection)],
+    endpoints: &Endpoints,
+) -> Cow<'m, [(ConnectionId, &'c Connection)]> {
+    let has_hello = |(_, connection): &(ConnectionId, &Connection)| connection.hello.yes().is_some();
+    let is_named = endpoints.named.contains(&(service.server, service.transport));
+    if !is_named || members.iter().all(has_hello) {
+        Cow::Borrowed(members)
+    } else {
+        Cow::Owned(members.iter().copied().filter(has_hello).collect())
     }
 }
 
