@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use hashbrown::HashSet;
 
-use reshake_core::diagnosis::offer_outcome;
+use reshake_core::diagnosis::OfferOutcome;
 use reshake_core::net::{At, FrameRef, hex};
 use reshake_core::session::{
     CloseNotify, Connection, ConnectionId, Credential, CredentialId, KeyOrigin, Mechanism, OfferKind, Outcome, Side,
@@ -48,6 +48,10 @@ pub enum What {
     Accepted,
     /// The server refused it.
     Refused,
+    /// The server took another credential that was offered beside it.
+    PassedOver,
+    /// A handshake with an external PSK that names no credential.
+    ExternalPsk,
     /// It was offered, and the handshake failed.
     Failed,
     /// What became of the early data that came with it.
@@ -95,6 +99,8 @@ impl What {
             Self::Offered(_) => "offered",
             Self::Accepted => "accepted",
             Self::Refused => "refused",
+            Self::PassedOver => "passed-over",
+            Self::ExternalPsk => "external-psk",
             Self::Failed => "failed",
             Self::EarlyData(EarlyAnswer::Accepted { .. }) => "early-data-accepted",
             Self::EarlyData(EarlyAnswer::Refused(_)) => "early-data-refused",
@@ -377,7 +383,7 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
     let offers = connection.offers.iter().map(|offer| offer.credential);
     for credential in offers.filter(|credential| about.contains(credential)) {
         add(hello, Side::Client, What::Offered(credential));
-        let what = answered(offer_outcome(connection, credential));
+        let what = answered(OfferOutcome::of(connection, credential));
         accepted |= what == What::Accepted;
         add(answer.or(hello), Side::Server, what);
     }
@@ -391,7 +397,11 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
     if about.is_empty() {
         let what = match connection.outcome {
             Outcome::NotOffered => What::FullHandshake,
-            outcome => answered(outcome),
+            Outcome::Resumed(_) => What::Accepted,
+            Outcome::Declined => What::Refused,
+            Outcome::ExternalPsk => What::ExternalPsk,
+            Outcome::Failed => What::Failed,
+            Outcome::Unclear(cause) => What::NotVisible(cause.code()),
         };
         add(answer.or(hello), Side::Server, what);
     }
@@ -416,12 +426,13 @@ fn events_of(report: &Report<'_>, id: ConnectionId, connection: &Connection, abo
 }
 
 /// What the server made of an offer.
-const fn answered(outcome: Outcome) -> What {
+const fn answered(outcome: OfferOutcome) -> What {
     match outcome {
-        Outcome::Resumed(_) => What::Accepted,
-        Outcome::Declined | Outcome::NotOffered | Outcome::ExternalPsk => What::Refused,
-        Outcome::Failed => What::Failed,
-        Outcome::Unclear(cause) => What::NotVisible(cause.code()),
+        OfferOutcome::Accepted => What::Accepted,
+        OfferOutcome::Declined => What::Refused,
+        OfferOutcome::Failed => What::Failed,
+        OfferOutcome::PassedOver => What::PassedOver,
+        OfferOutcome::Unclear(cause) => What::NotVisible(cause.code()),
     }
 }
 
@@ -487,6 +498,8 @@ pub(crate) fn words(report: &Report<'_>, what: What) -> String {
         What::Offered(credential) => format!("offered {}", id(credential)),
         What::Accepted => "accepted".to_owned(),
         What::Refused => "refused".to_owned(),
+        What::PassedOver => "passed over for another".to_owned(),
+        What::ExternalPsk => "handshake with an external PSK".to_owned(),
         What::Failed => "handshake failed".to_owned(),
         What::EarlyData(answer) => answer.words(),
         What::NotVisible(cause) => format!("answer not visible ({cause})"),

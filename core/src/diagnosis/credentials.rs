@@ -1,7 +1,7 @@
 //! What became of a credential, at the end of the capture.
 
 use crate::session::{
-    CloseClass, Completed, Connection, Credential, CredentialId, Mechanism, Outcome, ProtocolVersion,
+    Blindness, CloseClass, Completed, Connection, Credential, CredentialId, Mechanism, Outcome, ProtocolVersion,
 };
 use crate::store::ConnectionStore;
 
@@ -10,7 +10,7 @@ use crate::store::ConnectionStore;
 pub enum CredentialState {
     /// Issued, and not offered by the end of the capture.
     NeverOffered,
-    /// Accepted at its latest offer.
+    /// Accepted at the latest offer of it that the server decided on.
     Resumed,
     /// Offered, and a full handshake followed every time.
     Rejected,
@@ -74,15 +74,34 @@ impl Resumable {
     }
 }
 
-/// What one connection that offered a credential did with it.
-#[must_use]
-pub fn offer_outcome(connection: &Connection, credential: CredentialId) -> Outcome {
-    match connection.outcome {
-        // Another of the offered credentials was taken.
-        Outcome::Resumed(_) | Outcome::ExternalPsk if connection.accepted.is_some_and(|id| id != credential) => {
-            Outcome::Declined
+/// What became of one of the credentials that a hello offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfferOutcome {
+    /// The server took it: a session, or an external PSK.
+    Accepted,
+    /// The server chose a full handshake.
+    Declined,
+    /// The handshake failed.
+    Failed,
+    /// The server took another that the same hello offered, or that was configured. It need not have looked at this one
+    /// (RFC 8446 §4.2.11).
+    PassedOver,
+    /// Not visible.
+    Unclear(Blindness),
+}
+
+impl OfferOutcome {
+    /// What a connection did with a credential that it offered.
+    #[must_use]
+    pub fn of(connection: &Connection, credential: CredentialId) -> Self {
+        match (connection.outcome, connection.accepted) {
+            (Outcome::Resumed(_) | Outcome::ExternalPsk, Some(accepted)) if accepted != credential => Self::PassedOver,
+            (Outcome::ExternalPsk, None) => Self::PassedOver,
+            (Outcome::Resumed(_) | Outcome::ExternalPsk, _) => Self::Accepted,
+            (Outcome::Declined | Outcome::NotOffered, _) => Self::Declined,
+            (Outcome::Failed, _) => Self::Failed,
+            (Outcome::Unclear(cause), _) => Self::Unclear(cause),
         }
-        outcome => outcome,
     }
 }
 
@@ -97,17 +116,23 @@ pub fn state_of(
         .offers
         .iter()
         .filter_map(|offer| connection_store.get(*offer))
-        .map(|connection| offer_outcome(connection, id));
+        .map(|connection| (connection.outcome, OfferOutcome::of(connection, id)));
     let (mut accepted, mut declined, mut latest, mut any) = (false, false, None, false);
-    for outcome in offers {
+    let mut passed_over = false;
+    for (outcome, became) in offers {
         any = true;
-        match outcome {
-            Outcome::Resumed(_) => (accepted, latest) = (true, Some(true)),
-            Outcome::Declined => (declined, latest) = (true, Some(false)),
-            Outcome::NotOffered | Outcome::Failed | Outcome::ExternalPsk | Outcome::Unclear(_) => {}
+        passed_over = became == OfferOutcome::PassedOver;
+        match became {
+            // An external PSK names no session.
+            OfferOutcome::Accepted if outcome == Outcome::ExternalPsk => {}
+            OfferOutcome::Accepted => (accepted, latest) = (true, Some(true)),
+            OfferOutcome::Declined => (declined, latest) = (true, Some(false)),
+            OfferOutcome::Failed | OfferOutcome::PassedOver | OfferOutcome::Unclear(_) => {}
         }
     }
     match (latest, accepted) {
+        // Why it was not taken the last time is not known.
+        (Some(true), _) if passed_over => return (CredentialState::Resumed, Resumable::Unknown),
         (Some(true), _) => return (CredentialState::Resumed, Resumable::Yes),
         (Some(false), true) => return (CredentialState::AcceptedThenRejected, Resumable::Unknown),
         (Some(false), false) | (None, _) => {}
@@ -223,12 +248,36 @@ mod tests {
     fn another_of_the_offered_credentials_was_taken() {
         let mut connection = answered(1, "a.test", ProtocolVersion::TLS_1_2);
         connection.outcome = RESUMED;
-        assert_eq!(offer_outcome(&connection, ID), RESUMED);
+        let became = |connection: &Connection, id| OfferOutcome::of(connection, CredentialId(id));
+        assert_eq!(became(&connection, 0), OfferOutcome::Accepted);
         connection.accepted = Some(ID);
-        assert_eq!(offer_outcome(&connection, ID), RESUMED);
-        assert_eq!(offer_outcome(&connection, CredentialId(1)), Outcome::Declined);
+        assert_eq!(became(&connection, 0), OfferOutcome::Accepted);
+        assert_eq!(became(&connection, 1), OfferOutcome::PassedOver);
+        connection.outcome = Outcome::ExternalPsk;
+        assert_eq!(became(&connection, 0), OfferOutcome::Accepted);
+        assert_eq!(became(&connection, 1), OfferOutcome::PassedOver);
+        // The suite alone says it, in TLS 1.2.
+        connection.accepted = None;
+        assert_eq!(became(&connection, 0), OfferOutcome::PassedOver);
         connection.outcome = Outcome::Failed;
-        assert_eq!(offer_outcome(&connection, CredentialId(1)), Outcome::Failed);
+        assert_eq!(became(&connection, 1), OfferOutcome::Failed);
+    }
+
+    #[test]
+    fn what_was_passed_over_was_not_refused() {
+        let state = |outcomes: &[Outcome]| told(outcomes, |_| (), |_| ());
+        assert_eq!(
+            state(&[RESUMED, Outcome::ExternalPsk]),
+            (CredentialState::Resumed, Resumable::Unknown)
+        );
+        assert_eq!(
+            state(&[RESUMED, Outcome::ExternalPsk, RESUMED]),
+            (CredentialState::Resumed, Resumable::Yes)
+        );
+        assert_eq!(
+            state(&[Outcome::ExternalPsk]),
+            (CredentialState::Unknown, Resumable::Unknown)
+        );
     }
 
     #[test]

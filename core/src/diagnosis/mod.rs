@@ -26,7 +26,7 @@ pub mod transfers;
 pub use attempts::Shown;
 pub use behaviour::{ClientBehaviour, Returns, Unclean};
 pub use context::{Asked, Gave, OfferAtHand, RuleContext, gave};
-pub use credentials::{CredentialState, Resumable, offer_outcome, state_of};
+pub use credentials::{CredentialState, OfferOutcome, Resumable, state_of};
 pub use history::History;
 pub use judge::{Judged, judge};
 pub use parties::{Parties, Party, Place};

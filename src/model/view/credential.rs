@@ -3,10 +3,10 @@
 use crate::model::session::{self, Life, NameMeaning};
 use crate::model::{Report, credential_id};
 use crate::wording::duration;
-use reshake_core::diagnosis::{CredentialState, offer_outcome, state_of};
+use reshake_core::diagnosis::{CredentialState, OfferOutcome, state_of};
 use reshake_core::net::hex;
 use reshake_core::net::span::SECOND;
-use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism, Outcome, Side};
+use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism, Side};
 
 use super::{FrameLabel, FrameNames, clock, counted, micros, name_of, offset};
 
@@ -42,10 +42,10 @@ impl Uses {
             .iter()
             .filter_map(|offer| connection_store.get(*offer))
         {
-            *match offer_outcome(connection, id) {
-                Outcome::Resumed(_) => &mut uses.accepted,
-                Outcome::Declined => &mut uses.declined,
-                _ => &mut uses.other,
+            *match OfferOutcome::of(connection, id) {
+                OfferOutcome::Accepted => &mut uses.accepted,
+                OfferOutcome::Declined => &mut uses.declined,
+                OfferOutcome::Failed | OfferOutcome::PassedOver | OfferOutcome::Unclear(_) => &mut uses.other,
             } += 1;
         }
         uses
@@ -192,7 +192,7 @@ fn issued(report: &Report<'_>, credential: &Credential, frames: &FrameNames) -> 
 pub const fn why_ended(state: CredentialState) -> &'static str {
     match state {
         CredentialState::NeverOffered => "no client was seen to offer it",
-        CredentialState::Resumed => "its latest offer was accepted",
+        CredentialState::Resumed => "its latest decided offer was accepted",
         CredentialState::Rejected => "every offer was declined",
         CredentialState::AcceptedThenRejected => "it was accepted before and declined at last",
         CredentialState::MustNotBeResumed => "closed uncleanly; TLS 1.0 forbids resumption then, servers differ",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use crate::model::{Report, credential_id, service_of};
-use reshake_core::diagnosis::offer_outcome;
+use reshake_core::diagnosis::OfferOutcome;
 use reshake_core::diagnosis::service::KeyName;
 use reshake_core::session::{Connection, ConnectionId, CredentialId, Outcome, Service};
 
@@ -68,7 +68,7 @@ pub enum MarkKind {
     Declined,
     /// It was offered and the handshake failed.
     Failed,
-    /// It was offered and the answer is not visible.
+    /// It was offered, and the answer is not visible or was for another of the same hello.
     Unclear,
 }
 
@@ -244,11 +244,11 @@ fn add(
     };
     let mut anything = false;
     for offer in &connection.offers {
-        let kind = match offer_outcome(connection, offer.credential) {
-            Outcome::Resumed(_) => MarkKind::Accepted,
-            Outcome::Declined | Outcome::NotOffered | Outcome::ExternalPsk => MarkKind::Declined,
-            Outcome::Failed => MarkKind::Failed,
-            Outcome::Unclear(_) => MarkKind::Unclear,
+        let kind = match OfferOutcome::of(connection, offer.credential) {
+            OfferOutcome::Accepted => MarkKind::Accepted,
+            OfferOutcome::Declined => MarkKind::Declined,
+            OfferOutcome::Failed => MarkKind::Failed,
+            OfferOutcome::PassedOver | OfferOutcome::Unclear(_) => MarkKind::Unclear,
         };
         let letter = letters.of(report, offer.credential);
         let from = letters.lanes.get(&offer.credential).copied();
@@ -360,8 +360,8 @@ type Member<'a> = (ConnectionId, &'a Connection);
 fn key(report: &Report<'_>, (_, connection): &Member<'_>) -> Option<KeyName> {
     let accepted = || {
         let mut offers = connection.offers.iter().map(|offer| offer.credential);
-        let resumed = |id: &CredentialId| matches!(offer_outcome(connection, *id), Outcome::Resumed(_));
-        report.analyses.key_name(offers.find(resumed)?)
+        let accepted = |id: &CredentialId| OfferOutcome::of(connection, *id) == OfferOutcome::Accepted;
+        report.analyses.key_name(offers.find(accepted)?)
     };
     report.analyses.issued_under(connection).or_else(accepted)
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::Time;
 use super::connection::{Causes, ReasonJson};
 use crate::model::{Report, connection_id, credential_id, service_id};
-use reshake_core::diagnosis::{offer_outcome, state_of};
+use reshake_core::diagnosis::{OfferOutcome, state_of};
 use reshake_core::net::hex;
-use reshake_core::session::{ConnectionId, Credential, CredentialId, Mechanism, Service};
+use reshake_core::session::{Connection, ConnectionId, Credential, CredentialId, Mechanism, Outcome, Service};
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct TicketJson {
@@ -36,8 +36,17 @@ pub(super) struct IssuedJson {
 pub(super) struct OfferJson {
     /// Id of the connection.
     connection: String,
-    /// resumed, declined, not-offered, failed, unclear or external-psk.
+    /// resumed, declined, failed, unclear or external-psk; passed-over: the server took another of the same hello.
     outcome: &'static str,
+}
+
+/// What became of an offer, in the words that connections have, and one more.
+fn offer_code(connection: &Connection, offered: CredentialId) -> &'static str {
+    match OfferOutcome::of(connection, offered) {
+        OfferOutcome::PassedOver => "passed-over",
+        OfferOutcome::Declined => Outcome::Declined.code(),
+        OfferOutcome::Accepted | OfferOutcome::Failed | OfferOutcome::Unclear(_) => connection.outcome.code(),
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -171,7 +180,7 @@ impl<'a> CredentialJson<'a> {
                 .filter_map(|offer| connection_store.get(*offer))
                 .map(|connection| OfferJson {
                     connection: connection_id(connection),
-                    outcome: offer_outcome(connection, id).code(),
+                    outcome: offer_code(connection, id),
                 })
                 .collect(),
             state: state.code(),
