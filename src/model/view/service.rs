@@ -121,8 +121,12 @@ pub struct PatternView {
     pub sure: String,
     /// Of this service.
     pub summary: String,
-    /// Rows with resumed and declined.
+    /// What is compared, and what became of it so many times: see [`PatternView::columns`].
     pub contrast: Vec<(&'static str, [u64; 2])>,
+    /// What became of it: well, and ill.
+    pub columns: [&'static str; 2],
+    /// What is counted.
+    pub unit: &'static str,
     /// Frames by what they show.
     pub evidence: Vec<(String, Vec<FrameLabel>)>,
     /// What to do.
@@ -329,6 +333,16 @@ impl PatternView {
                 .flat_map(|contrast| contrast.rows.into_iter().zip(contrast.counts))
                 .filter(|(row, _)| is_named(row))
                 .collect(),
+            columns: pattern
+                .contrast
+                .as_ref()
+                .map(|contrast| contrast.columns)
+                .unwrap_or_default(),
+            unit: pattern
+                .contrast
+                .as_ref()
+                .map(|contrast| contrast.unit)
+                .unwrap_or_default(),
             evidence: by_text(&pattern.evidence, frames),
             advice: kind.map_or(pattern.advice, |kind| kind.advice),
             would_settle: pattern.would_settle,
@@ -357,12 +371,8 @@ pub(crate) fn is_named(row: &str) -> bool {
     row != "-"
 }
 
-/// A contrast in one line: "same backend: 2 resumed, 0 declined".
+/// A row of a contrast in one line: "same backend: 2 resumed, 0 declined".
 #[must_use]
-pub fn contrast_line(row: &str, [resumed, declined]: [u64; 2]) -> String {
-    format!(
-        "{row:16}  {:>6} resumed  {:>6} declined",
-        number(resumed),
-        number(declined)
-    )
+pub fn contrast_line(row: &str, [so_many, others]: [u64; 2], [well, ill]: [&str; 2]) -> String {
+    format!("{row:16}  {:>6} {well}  {:>6} {ill}", number(so_many), number(others))
 }

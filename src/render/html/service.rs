@@ -115,20 +115,22 @@ impl HtmlPage<'_> {
         if pattern.contrast.is_empty() {
             return Ok(());
         }
+        let [well, ill] = pattern.columns;
         writeln!(
             self.out,
-            "<table class=\"contrast\">\n<caption>Offers, and what became of them</caption>\n<thead><tr><td></td>\
-             <th scope=\"col\">resumed</th><th scope=\"col\">declined</th><td></td></tr></thead>\n<tbody>"
+            "<table class=\"contrast\">\n<caption>What became of {}</caption>\n<thead><tr><td></td>\
+             <th scope=\"col\">{well}</th><th scope=\"col\">{ill}</th><td></td></tr></thead>\n<tbody>",
+            pattern.unit
         )?;
-        for (row, [resumed, declined]) in &pattern.contrast {
+        for (row, [so_many, others]) in &pattern.contrast {
             writeln!(
                 self.out,
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"bar\">",
                 escape(row),
-                dash(*resumed),
-                dash(*declined)
+                dash(*so_many),
+                dash(*others)
             )?;
-            self.two_bars(*resumed, *declined)?;
+            self.two_bars(*so_many, *others)?;
             writeln!(self.out, "</td></tr>")?;
         }
         writeln!(self.out, "</tbody>\n</table>")

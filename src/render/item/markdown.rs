@@ -224,7 +224,7 @@ pub fn service(page: &ServicePage, out: &mut dyn Write) -> io::Result<()> {
             plain(&pattern.summary)
         )?;
         for (row, counts) in &pattern.contrast {
-            writeln!(out, "- {}", contrast_line(row, *counts))?;
+            writeln!(out, "- {}", contrast_line(row, *counts, pattern.columns))?;
         }
         for (text, frames) in &pattern.evidence {
             let frames: Vec<String> = frames.iter().map(|frame| plain(&frame.text)).collect();

@@ -265,7 +265,7 @@ impl From<&Pattern> for PatternJson {
             evidence: pattern.evidence.iter().cloned().map(Into::into).collect(),
             contrast: pattern.contrast.as_ref().map(|contrast| ContrastJson {
                 rows: contrast.rows.to_vec(),
-                columns: vec!["resumed", "declined"],
+                columns: contrast.columns.to_vec(),
                 counts: contrast.counts.iter().map(|row| row.to_vec()).collect(),
                 unit: contrast.unit,
                 p_value: contrast.p_value,

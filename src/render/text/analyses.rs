@@ -139,11 +139,12 @@ impl Page<'_, '_> {
             .unwrap_or(0)
             .max(NAMES);
         let rows = contrast.rows.iter().zip(contrast.counts);
-        for (row, [resumed, declined]) in rows.filter(|(row, _)| is_named(row)) {
-            let (resumed, declined) = (number(resumed), number(declined));
+        let [well, ill] = contrast.columns;
+        for (row, [so_many, others]) in rows.filter(|(row, _)| is_named(row)) {
+            let (so_many, others) = (number(so_many), number(others));
             writeln!(
                 self.out,
-                "      {row:names$}  {resumed:>digits$} resumed   {declined:>digits$} declined"
+                "      {row:names$}  {so_many:>digits$} {well}   {others:>digits$} {ill}"
             )?;
         }
         Ok(())

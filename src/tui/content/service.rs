@@ -98,7 +98,10 @@ fn pattern(items: &mut Vec<Item>, width: u16, pattern: &PatternView) {
     items.push(Item::of(Tone::Bad, pattern.headline).and(Tone::Plain, format!("   {}", pattern.sure)));
     paragraph(items, width, "  ", Tone::Plain, (Tone::Plain, &pattern.summary));
     for (row, counts) in &pattern.contrast {
-        items.push(Item::of(Tone::Plain, format!("    {}", contrast_line(row, *counts))));
+        items.push(Item::of(
+            Tone::Plain,
+            format!("    {}", contrast_line(row, *counts, pattern.columns)),
+        ));
     }
     evidence(items, width, &pattern.evidence);
     if let Some(cause) = pattern.follows_from {

@@ -1,4 +1,4 @@
-//! Two groups of units, resumed or declined, counted and compared: what a claim shows of its count.
+//! Two groups of units and what became of them, counted and compared: what a claim shows of its count.
 
 use crate::diagnosis::contest::Standing;
 use crate::diagnosis::explanations::Kind;
@@ -8,7 +8,9 @@ use crate::diagnosis::explanations::Kind;
 pub struct ContingencyTable {
     /// What the two rows are: where the claim says accept, and where it says refuse.
     pub rows: [&'static str; 2],
-    /// Resumed and declined, row by row.
+    /// What became of them, well and ill.
+    pub columns: [&'static str; 2],
+    /// By row and column.
     pub counts: [[u64; 2]; 2],
     /// The one-sided exact chance, after all corrections.
     pub p_value: f64,
@@ -24,13 +26,15 @@ impl ContingencyTable {
     pub fn of(standing: &Standing) -> Option<Self> {
         let claim = &standing.claim;
         let units = claim.units();
-        let unit = match claim.kind {
-            Kind::OfferBreaks => "connections",
-            Kind::OtherMachine => "sessions at a machine",
-            _ => "sessions",
+        let (unit, columns) = match claim.kind {
+            // Half of these offered nothing that could have been resumed.
+            Kind::OfferBreaks => ("connections", ["succeeded", "failed"]),
+            Kind::OtherMachine => ("sessions at a machine", ["resumed", "declined"]),
+            _ => ("sessions", ["resumed", "declined"]),
         };
         (claim.proven.is_empty() || claim.kind == Kind::OtherMachine).then(|| Self {
             rows: claim.kind.rows(),
+            columns,
             counts: [
                 [units.other_accepted, units.other_refused],
                 [units.named_accepted, units.named_refused],
@@ -57,6 +61,7 @@ mod tests {
         let compares = |counts| {
             let table = ContingencyTable {
                 rows: ["a", "b"],
+                columns: ["resumed", "declined"],
                 counts,
                 p_value: 1.0,
                 unit: "sessions",
@@ -71,16 +76,24 @@ mod tests {
     #[test]
     fn what_is_proven_is_counted_for_machines_alone() {
         use crate::diagnosis::explanations::Claim;
-        let unit = |kind, proven: bool| {
+        let counted = |kind, proven: bool| {
             let mut claim = Claim::by_hand(kind, &[1]);
             if proven {
                 claim.proven = vec![1];
             }
-            ContingencyTable::of(&Standing::by_hand(claim)).map(|table| table.unit)
+            ContingencyTable::of(&Standing::by_hand(claim)).map(|table| (table.unit, table.columns))
         };
-        assert_eq!(unit(Kind::OtherMachine, true), Some("sessions at a machine"));
-        assert_eq!(unit(Kind::OfferBreaks, false), Some("connections"));
-        assert_eq!(unit(Kind::TooOld, false), Some("sessions"));
-        assert_eq!(unit(Kind::OtherKey, true), None);
+        let resumed = ["resumed", "declined"];
+        assert_eq!(
+            counted(Kind::OtherMachine, true),
+            Some(("sessions at a machine", resumed))
+        );
+        // What offers nothing does not resume.
+        assert_eq!(
+            counted(Kind::OfferBreaks, false),
+            Some(("connections", ["succeeded", "failed"]))
+        );
+        assert_eq!(counted(Kind::TooOld, false), Some(("sessions", resumed)));
+        assert_eq!(counted(Kind::OtherKey, true), None);
     }
 }
