@@ -50,6 +50,8 @@ struct ServiceTally {
     /// Offered nothing although the client had been given something.
     silent: usize,
     unclear: usize,
+    /// Of those, the ones that offered a session.
+    unclear_offers: usize,
     /// That some handshake gave its client nothing was concluded from sizes.
     perhaps_given: bool,
     /// Offered nothing, and their client had been here before and was given nothing.
@@ -96,7 +98,10 @@ impl ServiceTally {
                 Outcome::NotOffered if was_here(&perhaps_served) => tally.perhaps_returning += 1,
                 Outcome::NotOffered if was_here(&served) => tally.empty_handed += 1,
                 Outcome::NotOffered => {}
-                Outcome::Unclear(_) => tally.unclear += 1,
+                Outcome::Unclear(_) => {
+                    tally.unclear += 1;
+                    tally.unclear_offers += usize::from(connection.offered().next().is_some());
+                }
             }
             match (row, gave(connection)) {
                 (Some(row), Some((given @ (Gave::Nothing | Gave::NothingInferred), over))) => {
@@ -121,7 +126,7 @@ impl ServiceTally {
     }
 
     const fn offers(&self) -> usize {
-        self.resumed + self.declined + self.broken
+        self.resumed + self.declined + self.broken + self.unclear_offers
     }
 
     const fn returning(&self) -> usize {
@@ -130,12 +135,12 @@ impl ServiceTally {
 
     /// "All 3 offers", "2 of 3 offers"; "3 offers" where there may have been others that are not visible.
     fn of_offers(&self, count: usize, one: &str, many: &str) -> String {
-        known_part_of((count, self.offers()), self.unclear, one, many)
+        known_part_of((count, self.offers()), self.unclear - self.unclear_offers, one, many)
     }
 
     /// The same of connections whose client had been given something.
     fn of_returning(&self, count: usize) -> String {
-        let hidden = self.unclear + self.perhaps_returning;
+        let hidden = self.unclear - self.unclear_offers + self.perhaps_returning;
         let (one, many) = ("returning connection", "returning connections");
         known_part_of((count, self.returning()), hidden, one, many)
     }
@@ -421,8 +426,15 @@ fn silence(
     if told("nothing-issued").is_some() {
         return Some(Answer {
             sentence: format!(
-                "None of {} could resume because the server issues neither session IDs nor tickets.",
-                counted(tally.all, "connection", "connections")
+                "None of {} could resume because the server issues neither session IDs nor tickets{}.",
+                counted(tally.all - tally.unclear, "connection", "connections"),
+                match tally.unclear {
+                    0 => String::new(),
+                    unclear => format!(
+                        "; what became of {} is not visible",
+                        counted(unclear, "other", "others")
+                    ),
+                }
             ),
             action: Some("turn on tickets or a session cache on the server".to_owned()),
         });
@@ -477,7 +489,7 @@ fn are(pattern: &Pattern, returning: usize) -> String {
 fn nothing_wrong(tally: &ServiceTally) -> Answer {
     let sentence = if tally.all == tally.unclear {
         "What became of the handshakes is not visible in this capture.".to_owned()
-    } else if tally.offers() > 0 {
+    } else if tally.resumed > 0 {
         well(tally)
     } else if tally.failed > 0 {
         nothing_but_failures(tally)
@@ -494,7 +506,7 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
     } else {
         first_visits(tally)
     };
-    let action = (tally.offers() == 0 && tally.failed == 0 && tally.empty_handed > 0)
+    let action = (tally.resumed == 0 && tally.failed == 0 && tally.empty_handed > 0)
         .then(|| "turn on tickets on the server, or have the client keep its sessions".to_owned());
     Answer { sentence, action }
 }

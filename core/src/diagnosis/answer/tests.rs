@@ -35,6 +35,16 @@ fn a_server_that_gives_nothing_is_told_so() {
         "None of 3 connections could resume because the server issues neither session IDs nor tickets."
     );
     assert!(answer.action.is_some());
+    let hidden = Connection {
+        outcome: Outcome::Unclear(Blindness::Gap),
+        completed: Completed::Blind(Blindness::Gap),
+        ..full(4)
+    };
+    let answer = told((1..=3).map(empty).chain([hidden]).collect());
+    assert_eq!(
+        answer.sentence,
+        "None of 3 connections could resume because the server issues neither session IDs nor tickets; what became of 1 other is not visible."
+    );
 }
 
 #[test]
@@ -400,6 +410,15 @@ fn all_is_said_only_where_nothing_is_hidden() {
         sentence(2, 2),
         "2 returning connections resumed: resumption works; whether 2 others had anything to offer, and what became of 2 others, is not visible."
     );
+    // One that is known to have offered a session came back, whatever became of it.
+    let with_offer = ServiceTally {
+        unclear_offers: 1,
+        ..tally(2, 0)
+    };
+    assert_eq!(
+        nothing_wrong(&with_offer).sentence,
+        "2 of 3 returning connections resumed: resumption works; what became of 2 others is not visible."
+    );
     // What came with nothing is not among the offers.
     let offers = |tally: &ServiceTally| unexplained(tally, 2).sentence;
     let refused = |unclear, perhaps_returning| ServiceTally {
@@ -409,6 +428,11 @@ fn all_is_said_only_where_nothing_is_hidden() {
     };
     let (all, some) = ("All 2 offers were refused", "2 offers were refused");
     assert!(offers(&refused(0, 1)).starts_with(all) && offers(&refused(1, 0)).starts_with(some));
+    let with_offer = ServiceTally {
+        unclear_offers: 1,
+        ..refused(1, 0)
+    };
+    assert!(offers(&with_offer).starts_with("2 of 3 offers were refused"));
 }
 
 #[test]
