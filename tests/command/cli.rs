@@ -786,6 +786,14 @@ fn a_ticket_that_was_passed_over_for_an_external_psk_is_told() {
     );
 }
 
+#[test]
+fn offers_without_a_visible_answer_are_not_among_those_that_the_share_is_of() {
+    let text = out(&run(&["fixtures/captures/asymmetric-halves/capture.pcapng"]));
+    let service = text.lines().find(|line| line.contains(":444"));
+    let service = service.expect("a service with an offer whose answer is not visible");
+    assert!(service.contains("resumed 1 of 2 decided offers (50 %)"), "{service}");
+}
+
 /// Rings of capture files have thousands, and a process may open a few hundred.
 #[cfg(unix)]
 #[test]

@@ -248,8 +248,10 @@ impl Page<'_, '_> {
             "no offer with a visible answer".to_owned()
         } else {
             let offers_word = if decided == 1 { "offer" } else { "offers" };
+            // Of the others the answer is not visible.
+            let only = if offers.made > decided { "decided " } else { "" };
             let resumed = format!(
-                "resumed {} of {} {offers_word}",
+                "resumed {} of {} {only}{offers_word}",
                 number(offers.accepted),
                 number(decided)
             );
