@@ -534,6 +534,7 @@ fn well(tally: &ServiceTally) -> String {
 fn nothing_but_failures(tally: &ServiceTally) -> String {
     let failed = part_of(tally.failed, tally.all, "handshake", "handshakes");
     match tally.perhaps_offered {
+        0 if tally.failed == 1 => format!("{failed} failed, and it offered no session."),
         0 => format!("{failed} failed, and none of them offered a session."),
         perhaps if perhaps == tally.failed => {
             format!("{failed} failed; whether a session was offered is not visible.")

@@ -184,10 +184,7 @@ fn what_is_wrong_with_nothing_to_resume_is_told_in_its_own_words() {
             empty_handed: 2,
             ..all(3)
         }),
-        (
-            "1 of 3 handshakes failed, and none of them offered a session.".to_owned(),
-            false
-        )
+        ("1 of 3 handshakes failed, and it offered no session.".to_owned(), false)
     );
     let empty = |perhaps_given| ServiceTally {
         empty_handed: 2,
