@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
 
+/// Things that there is room for at once.
+const FEW: usize = 14;
 /// Numbers of a row for each one that is used, at most.
 const SPARSE: u32 = 8;
 
@@ -81,7 +83,8 @@ pub(super) struct Numbering<K>(HashMap<K, u32>);
 
 impl<K> Default for Numbering<K> {
     fn default() -> Self {
-        Self(HashMap::new())
+        // Mostly there are few, and a live run numbers them anew for every line.
+        Self(HashMap::with_capacity(FEW))
     }
 }
 

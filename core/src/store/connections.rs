@@ -366,6 +366,8 @@ pub struct InTurn<'k, 'o> {
 impl InTurn<'_, '_> {
     /// Connections that are loaded at once: as many as a processor has loads under way.
     const AT_ONCE: usize = 16;
+    /// So many lie in a cache after the first pass.
+    const NEAR: usize = 256;
 
     fn load(&self) {
         let next = self.order.iter().skip(self.place).take(Self::AT_ONCE);
@@ -385,7 +387,7 @@ impl<'k> Iterator for InTurn<'k, '_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let id = *self.order.get(self.place)?;
-            if self.place.is_multiple_of(Self::AT_ONCE) {
+            if self.place.is_multiple_of(Self::AT_ONCE) && self.order.len() > Self::NEAR {
                 self.load();
             }
             self.place += 1;

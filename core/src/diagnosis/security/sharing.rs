@@ -163,7 +163,9 @@ fn shared(
     };
     let but = match confidence {
         Confidence::Observed => "which shows another certificate",
-        Confidence::Inferred | Confidence::Possible => "under another server name; their certificates are not both visible",
+        Confidence::Inferred | Confidence::Possible => {
+            "under another server name; their certificates are not both visible"
+        }
     };
     RuleFinding::of(
         confidence,
