@@ -16,6 +16,7 @@ mod fixtures;
 mod ftp;
 mod json;
 mod keys;
+mod lost;
 mod memory;
 mod order;
 mod outward;

@@ -211,10 +211,10 @@ pub(in crate::engine) fn key_origin(keys: &ConnectionKeys) -> Option<KeyOrigin> 
 fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direction: Direction) -> Option<Blindness> {
     let half: &Half = flow.half(direction);
     let lost = flow.data.lost[direction];
-    let (read, inside) = match &flow.data.each[direction] {
-        StreamState::Tls(decoder) => (decoder.has_read_all(), decoder.inside_record()),
+    let (read, inside, alert) = match &flow.data.each[direction] {
+        StreamState::Tls(decoder) => (decoder.has_read_all(), decoder.inside_record(), decoder.inside_alert()),
         // Where nothing was said, nothing is unread.
-        _ => (flow.data.offsets[direction] == 0, false),
+        _ => (flow.data.offsets[direction] == 0, false, false),
     };
     if inside {
         open.ends_inside_record(side(direction));
@@ -231,7 +231,10 @@ fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direct
     };
     facts.reset = half.reset;
     let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
-    if torn || half.incomplete_at_end() || flow.provoked_reset_unseen(direction) {
+    // What the other side's reset cuts off may have been sent: of a long record that is data, a short one says goodbye.
+    let cut_off =
+        alert && half.fin.is_none() && half.reset.is_none() && flow.half(direction.opposite()).reset.is_some();
+    if torn || cut_off || half.incomplete_at_end() || flow.provoked_reset_unseen(direction) {
         facts.tail_loss = Some(lost.unwrap_or(Blindness::Gap));
     } else if !read {
         facts.tail_loss = Some(lost.or(late).unwrap_or(Blindness::Unsupported));

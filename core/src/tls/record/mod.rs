@@ -22,6 +22,9 @@ const MAX_RECORD: u16 = 16_384 + 2_048 + 256;
 /// Handshake messages above this are stepped over: certificate chains stay far below.
 const MAX_MESSAGE: usize = 128 * 1024;
 
+/// An alert takes less than this under every suite, with the padding that stacks give to all they send.
+const LONGEST_ALERT: u16 = 128;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RecordProtection {
     Off,
@@ -230,6 +233,17 @@ impl RecordDecoder {
     #[must_use]
     pub const fn inside_record(&self) -> bool {
         matches!(self.state, DecoderState::Body(_) | DecoderState::V2(_)) || self.header_have > 0
+    }
+
+    /// Whether the record that the stream so far ends inside of may be an alert: one that is longer than any carries data or a
+    /// message of the handshake.
+    #[must_use]
+    pub const fn inside_alert(&self) -> bool {
+        match &self.state {
+            DecoderState::Body(record) => record.length <= LONGEST_ALERT,
+            DecoderState::V2(_) => false,
+            DecoderState::Header | DecoderState::Lost => self.header_have > 0,
+        }
     }
 
     /// Bytes buffered for unfinished messages.
@@ -841,6 +855,21 @@ mod tests {
             decoder.gap(100);
             assert!(!decoder.has_read_all());
         }
+    }
+
+    #[test]
+    fn the_beginning_of_a_long_record_is_none_of_an_alert() {
+        let inside = |bytes: &[u8]| {
+            let mut decoder = RecordDecoder::new(Start::Record);
+            events(&mut decoder, &[&record(23, &[5; 30]), bytes].concat(), 99);
+            (decoder.inside_record(), decoder.inside_alert())
+        };
+        assert_eq!(inside(&[]), (false, false));
+        assert_eq!(inside(&record(21, &[7; 26])[..30]), (true, true));
+        assert_eq!(inside(&record(23, &[7; 19])[..6]), (true, true));
+        // Of a header alone nothing is known.
+        assert_eq!(inside(&record(23, &[7; 900])[..4]), (true, true));
+        assert_eq!(inside(&record(23, &[7; 900])[..800]), (true, false));
     }
 
     #[test]

@@ -1,0 +1,58 @@
+//! What is not in a capture is told as not visible, and not as what did not happen.
+
+use crate::common::packets::{self, Parsed, RawPacket};
+use crate::common::{fixture, items, report_of_bytes};
+use serde_json::Value;
+
+/// A connection of a fixture, whose packets a test can lose.
+struct Seen {
+    packets: Vec<RawPacket>,
+    number: usize,
+}
+
+impl Seen {
+    /// The packets of connection `number`, which has no others between its own.
+    fn of(name: &str, number: usize) -> Self {
+        let fixture = fixture(name);
+        let report = fixture.report();
+        let connection = &items(&report, "connections")[number - 1];
+        let frame = |end: &str| usize::try_from(connection[end]["frame"].as_u64().expect("a frame")).expect("few");
+        let all = packets::read(fixture.path());
+        Self {
+            packets: all[..frame("last")].to_vec(),
+            number,
+        }
+    }
+
+    /// The last packet with data that one side sent.
+    fn last_data(&self, of_client: bool) -> (usize, Parsed) {
+        let parsed = packets::parse(&self.packets).into_iter().enumerate();
+        parsed
+            .filter_map(|(at, parsed)| Some((at, parsed?)))
+            .filter(|(_, parsed)| (parsed.client() == parsed.source) == of_client)
+            .rfind(|(_, parsed)| parsed.payload.as_ref().is_some_and(|payload| !payload.is_empty()))
+            .expect("data")
+    }
+
+    fn told(&self) -> Value {
+        let report = report_of_bytes(vec![packets::write(&self.packets)]);
+        items(&report, "connections")[self.number - 1].clone()
+    }
+}
+
+/// A segment is cut in two on its way, and the second half is lost: the peer's reset says that there was more to come.
+#[test]
+fn an_alert_of_which_the_end_is_lost_is_not_said_to_be_absent() {
+    let mut seen = Seen::of("captures/two-stacks-one-address", 2);
+    let (at, parsed) = seen.last_data(true);
+    assert_eq!(seen.told()["close"]["client"]["close_notify"], "inferred");
+    for bytes in [3, 12] {
+        let [first, _] = packets::split(&seen.packets[at], &parsed, bytes).expect("a plain segment");
+        seen.packets[at] = first;
+        let told = seen.told();
+        assert_eq!(told["close"]["client"]["close_notify"], Value::Null);
+        assert_eq!(told["not_visible"]["close.client.close_notify"], "gap");
+        assert_eq!(told["close"]["class"], Value::Null);
+        seen = Seen::of("captures/two-stacks-one-address", 2);
+    }
+}
