@@ -432,10 +432,15 @@ impl Connection {
         if server_went_on || (both_finished && !self.client_was_refused()) {
             return Completed::Yes;
         }
-        // Behind the Finished of a server of TLS 1.3 its alert may be of any time: the client's Finished may be what is missing.
-        let after_finished = self.is_tls13() && server.finished.is_some();
-        let missing = client.handshake_loss.or(client.tail_loss);
-        if let (Some(cause), true) = (missing, after_finished && server.fatal_alert().is_some()) {
+        // Behind its own Finished an alert of either side may be of any time: the Finished of the other may be what is missing.
+        let [second, first] = if server_first {
+            [client, server]
+        } else {
+            [server, client]
+        };
+        let missing = second.handshake_loss.or(second.tail_loss);
+        let after_finished = first.finished.is_some() && first.fatal_alert().is_some();
+        if let (Some(cause), true) = (missing, after_finished) {
             return Completed::Blind(cause);
         }
         if [client, server].iter().any(|side| side.fatal_alert().is_some()) {
@@ -656,5 +661,26 @@ mod tests {
         assert_eq!(alerted(tls13, None), Completed::No);
         // An older server finishes last, and its client was seen not to.
         assert_eq!(alerted(ProtocolVersion::TLS_1_2, gap), Completed::No);
+    }
+
+    /// RFC 5246 §7.3: in a full handshake the server finishes last.
+    #[test]
+    fn an_alert_of_a_client_behind_a_gap_where_an_older_server_finishes_may_be_of_any_time() {
+        let alerted = |client_finished, tail_loss| {
+            let mut connection = answered(1, "a.test", ProtocolVersion::TLS_1_2);
+            connection.client_side.finished = client_finished;
+            connection.server_side.tail_loss = tail_loss;
+            connection.client_side.alert = Some(Box::new(PlainAlert {
+                at: at(9),
+                fatal: true,
+                description: AlertDescription::DECODE_ERROR,
+            }));
+            connection.judge_completed(None)
+        };
+        let gap = Some(Blindness::Gap);
+        assert_eq!(alerted(Some(at(3)), gap), Completed::Blind(Blindness::Gap));
+        // Every byte of the server was seen, or the client itself had not finished.
+        assert_eq!(alerted(Some(at(3)), None), Completed::No);
+        assert_eq!(alerted(None, gap), Completed::No);
     }
 }
