@@ -256,6 +256,36 @@ fn a_lost_packet_makes_no_key_open_anything_else() {
     assert!(read > 500, "only {read} alerts were read");
 }
 
+/// Where neither SYN was captured the answer of the server may be read last: what the client sealed before waits for it.
+#[test]
+fn without_syns_a_handshake_that_keys_open_takes_no_other_time() {
+    let (mut problems, mut compared) = (Vec::new(), 0);
+    for (fixture, log) in keyed() {
+        let whole = report(&fixture, &log);
+        let mut packets = packets::read(fixture.path());
+        let parsed = packets::parse(&packets);
+        let mut syns = parsed
+            .iter()
+            .map(|parsed| parsed.as_ref().is_some_and(|parsed| parsed.flags & 2 != 0));
+        packets.retain(|_| syns.next() != Some(true));
+        let source = crate::common::source_of_bytes("no SYN", packets::write(&packets), 0).expect("a capture");
+        let part = crate::common::report_of(run_sources(vec![source], &log));
+        let wholes = facts::stated(&whole);
+        for stated in facts::stated(&part) {
+            let Some(origin) = facts::origin(&wholes, &stated) else {
+                continue;
+            };
+            let [took, takes] = [origin.value, stated.value].map(|connection| &connection["cost"]["handshake_ms"]);
+            compared += usize::from(takes.is_number());
+            if takes.is_number() && took != takes {
+                problems.push(format!("{}: {took} is told as {takes}", fixture.name));
+            }
+        }
+    }
+    assert_none("handshakes that take another time without SYNs", &problems);
+    assert!(compared > 100, "only {compared} were compared");
+}
+
 /// With the secrets of one connection under the random of another nothing opens, and the report is that without keys.
 #[test]
 fn wrong_keys_change_nothing_but_the_notice() {

@@ -105,15 +105,7 @@ impl Unsealer {
         context: &mut Context,
     ) -> bool {
         match event {
-            RecordEvent::Message(message) => {
-                self.keys.message(speaker(direction), message, &mut context.secrets);
-                if matches!(
-                    message,
-                    Message::ClientHello(_) | Message::ServerHello(_) | Message::ClientKeyExchange(_)
-                ) {
-                    self.prepare(open, context);
-                }
-            }
+            RecordEvent::Message(message) => self.keys.message(speaker(direction), message, &mut context.secrets),
             RecordEvent::ChangeCipherSpec => self.keys.change_cipher_spec(speaker(direction)),
             RecordEvent::Desynchronised => self.lose(direction, place.offset),
             RecordEvent::Resynchronised => self.find(direction, place.offset),
@@ -130,8 +122,16 @@ impl Unsealer {
         false
     }
 
-    /// Looks for the keys, and deals with what waited for them once that is decided.
-    fn prepare(&mut self, open: &mut HandshakeTracker, context: &mut Context) -> Readiness {
+    /// Whether an event may decide which keys there are.
+    pub(super) const fn decides_keys(event: &RecordEvent<'_>) -> bool {
+        matches!(
+            event,
+            RecordEvent::Message(Message::ClientHello(_) | Message::ServerHello(_) | Message::ClientKeyExchange(_))
+        )
+    }
+
+    /// Looks for the keys, and deals with what waited for them once that is decided. What decides it is known by then.
+    pub(super) fn prepare(&mut self, open: &mut HandshakeTracker, context: &mut Context) -> Readiness {
         let readiness = self.keys.prepare(&mut context.secrets);
         if readiness != Readiness::Waiting && !self.waiting.is_empty() {
             self.release(open, context);

@@ -422,6 +422,7 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
                 decoder.keep(sealed.keep(direction));
                 continue;
             }
+            let decides_keys = Unsealer::decides_keys(&event);
             let said = open.event(
                 side(direction),
                 event,
@@ -429,6 +430,9 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
                 &mut context.credential_store,
                 &mut context.interner,
             );
+            if let (true, Some(sealed)) = (decides_keys, &mut *sealed) {
+                sealed.prepare(open, context);
+            }
             if lost {
                 open.handshake_lost(side(direction), Blindness::Unsupported);
             }
