@@ -56,3 +56,27 @@ fn an_alert_of_which_the_end_is_lost_is_not_said_to_be_absent() {
         seen = Seen::of("captures/two-stacks-one-address", 2);
     }
 }
+
+/// A PROXY header may have stood in front of the hello, and then counts as what the client sent for the handshake.
+#[test]
+fn where_neither_syn_was_seen_the_bytes_of_a_handshake_are_not_counted() {
+    let mut seen = Seen::of("captures/proxy-v1", 1);
+    assert!(seen.told()["cost"]["handshake_bytes"]["client"].is_number());
+    let at = |seen: &Seen| {
+        let parsed = packets::parse(&seen.packets);
+        let hello = |parsed: &Parsed| parsed.payload.as_ref().is_some_and(|payload| payload.len() > 100);
+        parsed
+            .iter()
+            .position(|parsed| parsed.as_ref().is_some_and(hello))
+            .expect("a hello")
+    };
+    let hello = at(&seen);
+    seen.packets.drain(..hello);
+    let told = seen.told();
+    assert!(told["cost"]["handshake_ms"].is_number(), "the handshake was read");
+    for path in ["client", "server"] {
+        assert_eq!(told["cost"]["handshake_bytes"][path], Value::Null);
+        let cause = &told["not_visible"][format!("cost.handshake_bytes.{path}")];
+        assert_eq!(cause, "capture-started-late");
+    }
+}

@@ -230,6 +230,10 @@ fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direct
         flow.fin_covers(direction)
     };
     facts.reset = half.reset;
+    if half.syn.is_none() && flow.half(direction.opposite()).syn.is_none() {
+        // Nothing shows how much stands in front of what was read.
+        facts.handshake_bytes = None;
+    }
     let late = (!flow.roles_known()).then_some(Blindness::CaptureStartedLate);
     // What the other side's reset cuts off may have been sent: of a long record that is data, a short one says goodbye.
     let cut_off =
