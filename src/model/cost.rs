@@ -45,7 +45,10 @@ pub fn of(connection: &Connection) -> Cost {
             .or(connection.answer.blind())
             .or(unclear(connection))
             .or(handshake_loss(connection))
+            .or(unfinished(connection))
             .unwrap_or(match transport.kind() {
+                // Whether the segment that answers the SYN-ACK was captured, or which SYN it answers.
+                TransportKind::Tcp if transport.client_isn.is_some() => Blindness::NothingTellsApart,
                 TransportKind::Tcp => Blindness::CaptureStartedLate,
                 // Acknowledgements that would show a round trip are protected.
                 TransportKind::Quic => Blindness::Encrypted,
@@ -77,6 +80,13 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
 fn handshake_loss(connection: &Connection) -> Option<Blindness> {
     let sides = [&connection.client_side, &connection.server_side];
     sides.into_iter().find_map(|side| side.handshake_loss)
+}
+
+/// Why the end of a side may hold its Finished.
+fn unfinished(connection: &Connection) -> Option<Blindness> {
+    let sides = [&connection.client_side, &connection.server_side];
+    let unfinished = |side: &&SideFacts| side.finished.is_none();
+    sides.into_iter().filter(unfinished).find_map(|side| side.tail_loss)
 }
 
 const fn unclear(connection: &Connection) -> Option<Blindness> {

@@ -65,6 +65,10 @@ pub struct Flow<T> {
     pub established: Option<At>,
     /// It did so before it said anything: what it acknowledged is where the server begins.
     established_at_once: bool,
+    /// The segment that did so is the one that answers it, which has no data: one with data may stand behind it.
+    established_bare: bool,
+    /// A SYN or SYN-ACK was sent again before that.
+    syn_again: bool,
     /// Where the answers come from, when that is not where the client sent its segments.
     pub answered_from: Option<Box<Endpoint>>,
     /// An ICMP unreachable was seen for it.
@@ -99,6 +103,8 @@ impl<T> Flow<T> {
             outer: Box::default(),
             established: None,
             established_at_once: false,
+            established_bare: false,
+            syn_again: false,
             answered_from: None,
             unreachable: false,
             copies: 0,
@@ -122,6 +128,8 @@ impl<T> Flow<T> {
             outer: self.outer,
             established: self.established,
             established_at_once: self.established_at_once,
+            established_bare: self.established_bare,
+            syn_again: self.syn_again,
             answered_from: self.answered_from,
             unreachable: self.unreachable,
             copies: self.copies,
@@ -367,7 +375,9 @@ impl<T> Flow<T> {
             half.ttl = Some(segment.path.ttl);
         }
         if segment.flags.syn() {
+            let again = half.syn.is_some();
             half.observe_syn(segment, at);
+            self.syn_again |= again && self.established.is_none();
         }
         if segment.flags.rst() {
             self.observe_reset(direction, segment, at);
@@ -468,8 +478,11 @@ impl<T> Flow<T> {
             && self.may_be_established(direction)
         {
             self.established = Some(at);
-            let begins = self.half(direction).isn.map(|isn| isn.plus(1));
-            self.established_at_once = begins == Some(segment.seq);
+            let begins = |direction| self.half(direction).isn.map(|isn| isn.plus(1));
+            let at_once = begins(direction) == Some(segment.seq);
+            let answers = begins(direction.opposite()) == Some(segment.ack);
+            self.established_at_once = at_once;
+            self.established_bare = at_once && answers && length == 0 && !segment.flags.fin();
         }
     }
 
@@ -488,6 +501,16 @@ impl<T> Flow<T> {
         let acknowledged = self.established?.time;
         let (least, most) = (answer.since(acknowledged), answer.since(syn));
         (least > CLOCKS_DIFFER || most < -CLOCKS_DIFFER).then_some(least.midpoint(most))
+    }
+
+    /// Nanoseconds from the client's SYN to its acknowledgement of the SYN-ACK. `None` where that was not captured, or where one
+    /// of the two was sent again: which one was answered is not known.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<i64> {
+        let [client, server] = &self.halves;
+        let (syn, _) = (client.syn?, server.syn?);
+        let done = self.established.filter(|_| self.established_bare && !self.syn_again)?;
+        Some(done.time.since(syn.time))
     }
 
     fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
@@ -867,6 +890,39 @@ mod tests {
         assert_eq!(later(1005, 0x10), (true, false));
         assert_eq!(later(1005, 0x14), (true, false));
         assert_eq!(later(1036, 0x10), (false, true));
+    }
+
+    #[test]
+    fn the_round_trip_ends_with_the_segment_that_answers_the_syn_ack() {
+        let (from_client, from_server) = (Direction::ToServer, Direction::ToClient);
+        let syn = (from_client, segment(1000, 0, 2, b""));
+        let answer = (from_server, segment(9000, 1001, 0x12, b""));
+        let acknowledgement = (from_client, segment(1001, 9001, 0x10, b""));
+        let hello = (from_client, segment(1001, 9001, 0x18, b"hello"));
+        let told = |segments: &[(Direction, Segment<'static>)]| {
+            let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+            for (number, (direction, segment)) in (1..).zip(segments) {
+                flow.observe(*direction, segment, at(number));
+            }
+            flow.round_trip().map(|nanos| nanos / 1_000_000_000)
+        };
+        assert_eq!(told(&[syn, answer, acknowledgement, hello]), Some(2));
+        // Once there is an answer, an old SYN changes nothing.
+        assert_eq!(told(&[syn, answer, acknowledgement, syn, hello]), Some(2));
+        // The client may have thought for a while before it said hello.
+        assert_eq!(told(&[syn, answer, hello]), None);
+        assert_eq!(
+            told(&[syn, answer, (from_client, segment(1006, 9001, 0x10, b""))]),
+            None
+        );
+        assert_eq!(
+            told(&[syn, answer, (from_client, segment(1001, 9900, 0x10, b""))]),
+            None
+        );
+        // Which one was answered?
+        assert_eq!(told(&[syn, syn, answer, acknowledgement]), None);
+        assert_eq!(told(&[syn, answer, answer, acknowledgement]), None);
+        assert_eq!(told(&[syn, acknowledgement, hello]), None);
     }
 
     #[test]

@@ -161,11 +161,7 @@ pub(super) fn transport(flow: &Flow<ConnectionState>, interner: &mut Interner) -
         spans: flow.spans.clone(),
         started: flow.first.time,
         ended: flow.last.time,
-        round_trip: flow
-            .established
-            .zip(client.syn)
-            .filter(|_| flow.half(Direction::ToClient).syn.is_some())
-            .map(|(done, syn)| done.time.since(syn.time)),
+        round_trip: flow.round_trip(),
         client_isn: client.isn,
         uncommon: uncommon.boxed(),
     }
