@@ -199,7 +199,9 @@ impl<T> Flow<T> {
         let Some(end) = half.assembler.expected().filter(|_| half.fin.is_none()) else {
             return false;
         };
-        let told = [self.half(direction.opposite()).acknowledged, half.stands()];
+        // That of a reset counts by itself, where bytes before it were still missing when it came.
+        let other = self.half(direction.opposite());
+        let told = [other.acknowledged, other.fin_acknowledges, half.stands()];
         told.into_iter().flatten().any(|told| told.distance(end) == 1)
     }
 
@@ -890,6 +892,27 @@ mod tests {
         assert_eq!(later(1005, 0x10), (true, false));
         assert_eq!(later(1005, 0x14), (true, false));
         assert_eq!(later(1036, 0x10), (false, true));
+    }
+
+    #[test]
+    fn a_fin_that_only_a_reset_acknowledges_is_told_although_bytes_before_it_are_missing() {
+        let told = |ack, flags| {
+            let mut flow = open();
+            flow.observe(Direction::ToServer, &segment(1001, 9001, 0x18, b"hello"), at(3));
+            let later = segment(9011, 1006, 0x18, b"bye");
+            flow.observe(Direction::ToClient, &later, at(4));
+            let held = flow.half_mut(Direction::ToClient);
+            held.assembler.push(later.seq, later.payload, 0, at(4));
+            // Its first ten bytes are not given up yet when the reset comes.
+            flow.observe(Direction::ToServer, &segment(1006, ack, flags, b""), at(5));
+            let held = &mut flow.half_mut(Direction::ToClient).assembler;
+            held.flush();
+            while held.pop().is_some() {}
+            flow.fin_is_lost(Direction::ToClient)
+        };
+        assert!(told(9015, 0x14));
+        assert!(!told(9014, 0x14), "the data alone");
+        assert!(!told(9015, 4), "without ACK the number says nothing");
     }
 
     #[test]
