@@ -1,6 +1,6 @@
 //! What full handshakes cost that need not have been: the sums of a service are those of its connections.
 
-use crate::common::{assert_none, fixture, fixtures, items, text};
+use crate::common::{assert_none, fixture, fixtures, items, packets, report_of_bytes, text};
 use serde_json::Value;
 
 /// First handshakes, and those opened beside them, could not have been resumptions.
@@ -139,4 +139,37 @@ fn a_resumption_costs_no_operation_with_the_certificate() {
         }
     }
     assert!(resumed > 100);
+}
+
+/// What was held back until TLS was recognised counts once.
+#[test]
+fn segments_cut_in_two_make_a_handshake_no_longer() {
+    let (mut problems, mut compared) = (Vec::new(), 0);
+    for name in ["captures/quickstart", "captures/proxy-v1", "captures/tls13-closes"] {
+        let fixture = fixture(name);
+        let bytes = |report: &Value| -> Vec<Value> {
+            let connections = items(report, "connections").iter();
+            connections
+                .map(|connection| connection["cost"]["handshake_bytes"].clone())
+                .collect()
+        };
+        let whole = bytes(&fixture.report());
+        let all = packets::read(fixture.path());
+        let parsed = packets::parse(&all);
+        for at in [1, 4, 7] {
+            let cut = |(packet, parsed): (&packets::RawPacket, &Option<packets::Parsed>)| {
+                let halves = parsed.as_ref().and_then(|parsed| packets::split(packet, parsed, at));
+                halves.map_or_else(|| vec![packet.clone()], Vec::from)
+            };
+            let halves: Vec<_> = all.iter().zip(&parsed).flat_map(cut).collect();
+            assert!(halves.len() > all.len());
+            let cut = bytes(&report_of_bytes(vec![packets::write(&halves)]));
+            compared += cut.len();
+            if cut != whole {
+                problems.push(format!("{name}, cut behind {at} bytes: {whole:?} are told as {cut:?}"));
+            }
+        }
+    }
+    assert_none("handshakes that cut segments make longer", &problems);
+    assert!(compared > 20, "only {compared} were compared");
 }

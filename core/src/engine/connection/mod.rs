@@ -307,16 +307,17 @@ pub(super) fn read(
     piece: &Piece<'_>,
     context: &mut Context,
 ) -> Direction {
-    let (direction, length) = match piece {
+    match piece {
         Piece::Gap(length, cause, at) => {
             gap(flow, direction, *length, *cause);
             pass(flow, direction, *length);
             // A record that ends with the gap is told at once: nothing may come after it.
             feed(flow, direction, &[], *at, context);
-            return direction;
+            direction
         }
         Piece::Data(bytes, at) => {
-            let after = match &mut flow.data.each[direction] {
+            pass(flow, direction, bytes.len() as u64);
+            match &mut flow.data.each[direction] {
                 StreamState::Tls(_) => {
                     feed(flow, direction, bytes, *at, context);
                     account(flow, &mut context.buffered);
@@ -340,12 +341,9 @@ pub(super) fn read(
                         direction
                     }
                 }
-            };
-            (after, bytes.len() as u64)
+            }
         }
-    };
-    pass(flow, direction, length);
-    direction
+    }
 }
 
 /// So many more bytes of a direction are behind.
@@ -391,7 +389,8 @@ fn gap(flow: &mut Flow<ConnectionState>, direction: Direction, length: u64, caus
     }
 }
 
-/// Decodes bytes of a direction on which TLS has begun.
+/// Decodes the latest bytes of a direction on which TLS has begun: with those that were held back until it had, more than came
+/// last.
 fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at: At, context: &mut Context) {
     let ConnectionState {
         each,
@@ -401,7 +400,7 @@ fn feed(flow: &mut Flow<ConnectionState>, direction: Direction, bytes: &[u8], at
         ..
     } = &mut flow.data;
     let Some(open) = open else { return };
-    let base = offsets[direction];
+    let base = offsets[direction].saturating_sub(bytes.len() as u64);
     let delivered = offsets[direction.opposite()];
     let acknowledged = context
         .acknowledged
