@@ -31,12 +31,14 @@ pub fn of(connection: &Connection) -> Cost {
     let rtt = transport.round_trip.filter(|rtt| *rtt >= 0);
     let finished = [connection.client_side.finished, connection.server_side.finished];
     let handshake = match (connection.hello.yes(), finished) {
-        (Some(_), [Some(client), Some(server)]) => Some(client.time.max(server.time).since(connection.hello_time())),
+        (Some(_), [Some(client), Some(_)]) if client_ends_it(connection) => Some(client.time),
+        (Some(_), [Some(client), Some(server)]) => Some(client.time.max(server.time)),
         _ => None,
     };
+    let handshake = handshake.map(|end| end.since(connection.hello_time()));
     Cost {
         rtt,
-        handshake: handshake.filter(|nanos| *nanos >= 0 && handshake_loss(connection).is_none()),
+        handshake: handshake.filter(|nanos| *nanos >= 0 && is_timed(connection)),
         extra_round_trips: extra_round_trips(connection),
         operation: operation(connection),
         blind: connection
@@ -45,6 +47,7 @@ pub fn of(connection: &Connection) -> Cost {
             .or(connection.answer.blind())
             .or(unclear(connection))
             .or(handshake_loss(connection))
+            .or(connection.first_hello_hidden())
             .or(unfinished(connection))
             .unwrap_or(match transport.kind() {
                 // Whether the segment that answers the SYN-ACK was captured, or which SYN it answers.
@@ -75,6 +78,21 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
         Shape::Full(_) if handshake_loss(connection).is_some() => return None,
         Shape::Full(_) => u8::from(!false_start(connection)),
     })
+}
+
+/// In TLS 1.3 the client finishes last (RFC 8446 §2), whatever is missing of the server.
+fn client_ends_it(connection: &Connection) -> bool {
+    connection.is_tls13() && connection.transport.kind() == TransportKind::Tcp
+}
+
+/// Whether the first ClientHello and the last Finished are known for what they are.
+fn is_timed(connection: &Connection) -> bool {
+    let lost = if client_ends_it(connection) {
+        connection.client_side.handshake_loss
+    } else {
+        handshake_loss(connection)
+    };
+    lost.or(connection.first_hello_hidden()).is_none()
 }
 
 fn handshake_loss(connection: &Connection) -> Option<Blindness> {

@@ -80,3 +80,35 @@ fn where_neither_syn_was_seen_the_bytes_of_a_handshake_are_not_counted() {
         assert_eq!(cause, "capture-started-late");
     }
 }
+
+/// The server's flight of TLS 1.3 is a row of closed records: those that are lost may be most of it.
+#[test]
+fn a_server_flight_that_is_torn_is_not_counted_by_what_is_left_of_it() {
+    let whole = Seen::of("captures/tls13-closes", 1).told();
+    let bytes = &whole["cost"]["handshake_bytes"]["server"];
+    assert!(bytes.as_u64() > Some(600), "{bytes}");
+    for kept in [170, 300, 600] {
+        let mut seen = Seen::of("captures/tls13-closes", 1);
+        let parsed = packets::parse(&seen.packets);
+        let flight = |parsed: &Parsed| {
+            let payload = parsed.payload.as_ref();
+            parsed.client() != parsed.source && payload.is_some_and(|payload| payload.len() > kept)
+        };
+        let at = parsed
+            .iter()
+            .position(|parsed| parsed.as_ref().is_some_and(flight))
+            .expect("the flight");
+        let flight = parsed[at].as_ref().expect("a segment");
+        let [first, _] = packets::split(&seen.packets[at], flight, kept).expect("a plain segment");
+        seen.packets[at] = first;
+        let told = seen.told();
+        assert_eq!(told["outcome"], whole["outcome"]);
+        assert_eq!(told["cost"]["handshake_bytes"]["server"], Value::Null);
+        assert_eq!(told["not_visible"]["cost.handshake_bytes.server"], "gap");
+        // The client finishes last.
+        assert_eq!(told["cost"]["handshake_ms"], whole["cost"]["handshake_ms"]);
+        // Where the capture ends there, more of the flight may follow.
+        seen.packets.truncate(at + 1);
+        assert_eq!(seen.told()["cost"]["handshake_bytes"]["server"], Value::Null);
+    }
+}

@@ -317,8 +317,9 @@ impl HandshakeTracker {
 
     /// Bytes of one side's handshake are missing.
     pub fn handshake_lost(&mut self, side: Side, cause: Blindness) {
+        let goes_on = side == Side::Server && self.server_flight_goes_on();
         let facts = self.facts.side_mut(side);
-        if facts.finished.is_none() {
+        if facts.finished.is_none() || goes_on {
             facts.handshake_loss.get_or_insert(cause);
         }
     }
@@ -373,6 +374,10 @@ impl HandshakeTracker {
         self.hide_retry(blind);
         self.hide_early_data();
         self.infer_tickets();
+        if self.facts.client_side.finished.is_none() && self.server_flight_goes_on() {
+            // Only the client's Finished would tell where the flight ends.
+            self.facts.server_side.handshake_bytes = None;
+        }
     }
 
     /// A HelloRetryRequest stands in front of the ServerHello, and a second ClientHello follows it: that there was none

@@ -272,6 +272,15 @@ impl HandshakeTracker {
         !flight.torn && !flight.ended_twice && (flight.ended || alone)
     }
 
+    /// Whether more of the server's flight of TLS 1.3 may follow what was seen of it: nothing there had the size of Finished, and
+    /// the client was not seen to have had all when it sent its own.
+    pub(super) fn server_flight_goes_on(&self) -> bool {
+        let over = self.flight.ended || self.opened.server_finished;
+        let seen = self.facts.server_side.handshake_bytes;
+        let had_more = self.client_had.is_none_or(|had| seen.is_none_or(|seen| seen < had));
+        self.facts.is_tls13() && self.server_flight && !over && had_more
+    }
+
     /// Whether bytes are missing between the server's flight, as far as it was seen, and a record that ends there.
     fn is_behind_gap(&self, record: ProtectedRecord, offset: u64) -> bool {
         let begins = offset.checked_sub(u64::from(record.length) + u64::from(RECORD_HEADER));
