@@ -239,7 +239,7 @@ impl DtlsTable {
         let Some(track) = place.and_then(|place| self.track(pair, place)) else {
             return;
         };
-        track.count(datagram, at);
+        track.count(datagram, only.is_some(), at);
         if only.is_some() {
             // It was heard before, as much of it as could be: once more it must change nothing, not even where what came
             // since would let it.

@@ -256,6 +256,31 @@ fn a_copy_tells_nothing_that_the_original_did_not_tell() {
 }
 
 #[test]
+fn a_copy_makes_a_handshake_no_longer() {
+    let sent = |copies: usize| {
+        let mut wire = Wire::new();
+        let finished = record(22, 1, 0, &[3; 48]);
+        for _ in 0..copies {
+            wire.hello(1, 1);
+        }
+        wire.server(
+            1,
+            &message(0, HandshakeType::SERVER_HELLO, 0, &server_hello(1, &[1; 32], &[])),
+        )
+        .server(1, &message(1, HandshakeType::SERVER_HELLO_DONE, 1, &[]))
+        .client(1, &message(1, HandshakeType::CLIENT_KEY_EXCHANGE, 1, &[1, 2]))
+        .client(1, &record(20, 0, 2, &[1]));
+        for _ in 0..copies {
+            wire.client(1, &finished);
+        }
+        wire.server(1, &record(20, 0, 2, &[1])).server(1, &finished);
+        wire.finish()[0].client_side.handshake_bytes
+    };
+    assert!(sent(1).is_some());
+    assert_eq!(sent(2), sent(1));
+}
+
+#[test]
 fn what_handshakes_have_in_common_is_no_copy() {
     let mut wire = Wire::new();
     // ServerHelloDone and ChangeCipherSpec, in datagrams of their own, are those of the handshake before.

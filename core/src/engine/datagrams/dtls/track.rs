@@ -191,11 +191,11 @@ impl TrackedAssociation {
         }
     }
 
-    /// Counts a datagram that holds records of it.
-    pub(super) fn count(&mut self, datagram: &Datagram<'_>, at: At) {
+    /// Counts a datagram that holds records of it. The bytes of a copy were sent once.
+    pub(super) fn count(&mut self, datagram: &Datagram<'_>, copy: bool, at: At) {
         let from = self.direction(datagram);
         let length = datagram.payload.len() as u64 + u64::from(datagram.cut);
-        *self.bytes[from].get_or_insert(0) += length;
+        *self.bytes[from].get_or_insert(0) += if copy { 0 } else { length };
         self.spans.note(at.frame);
         self.last = self.last.max(at.time);
         self.cut |= datagram.cut > 0;

@@ -1,5 +1,6 @@
 //! One open connection over QUIC: what its packets show becomes facts of TLS and of QUIC.
 
+mod copies;
 mod end;
 mod reset;
 mod zero_rtt;
@@ -21,15 +22,20 @@ use crate::session::{
 use crate::tcp::Spans;
 use crate::tls::{AlertDescription, Message, RecordEvent};
 
+use copies::LatestDatagrams;
 use reset::ResetWatch;
 pub(super) use zero_rtt::EarlyPackets;
+
+/// Bytes of a side, in which its handshake is over.
+const HANDSHAKE: u64 = 64 * 1024;
 
 /// What was seen of one side.
 #[derive(Debug, Clone, Copy, Default)]
 struct SideSeen {
     captured: bool,
-    /// Bytes of its datagrams.
+    /// Bytes of its datagrams, of each once.
     bytes: u64,
+    latest: LatestDatagrams,
     /// Its datagrams were cut when captured.
     cut: bool,
     mac: Option<MacAddress>,
@@ -195,7 +201,10 @@ impl OpenConnection {
         let Some(side) = self.sides.get_mut(index(reached.speaker)) else {
             return;
         };
-        side.bytes += datagram.payload.len() as u64 + u64::from(datagram.cut);
+        // What a handshake takes is counted; behind it copies are of no interest.
+        if side.bytes > HANDSHAKE || !side.latest.is_copy(datagram.payload) {
+            side.bytes += datagram.payload.len() as u64 + u64::from(datagram.cut);
+        }
         side.cut |= datagram.cut > 0;
         side.last = Some(at.time);
         if !side.captured {

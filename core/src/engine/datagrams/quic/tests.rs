@@ -125,6 +125,23 @@ fn an_accepted_psk_is_a_resumption_and_its_early_data_is_not_visible() {
 }
 
 #[test]
+fn datagrams_that_were_captured_twice_make_a_handshake_no_longer() {
+    let sent = |copies: usize| {
+        let mut wire = Wire::new();
+        for _ in 0..copies {
+            wire.send(5000, 443, &first_flight(true));
+        }
+        for _ in 0..copies {
+            wire.send(443, 5000, &reply(Some(0)));
+        }
+        let connection = one(rest(&mut wire).finish());
+        [&connection.client_side, &connection.server_side].map(|side| side.handshake_bytes)
+    };
+    assert!(sent(1).iter().all(Option::is_some));
+    assert_eq!(sent(2), sent(1));
+}
+
+#[test]
 fn a_refused_psk_is_a_decline_and_its_early_data_is_refused_with_it() {
     let mut wire = Wire::new();
     wire.send(5000, 443, &first_flight(true)).send(443, 5000, &reply(None));
