@@ -256,6 +256,37 @@ fn a_lost_packet_makes_no_key_open_anything_else() {
     assert!(read > 500, "only {read} alerts were read");
 }
 
+/// A CONNECTION_CLOSE may still come where the capture ends first.
+#[test]
+fn what_a_capture_ends_before_is_not_said_to_be_absent_of_a_quic_connection() {
+    let (mut problems, mut compared) = (Vec::new(), 0);
+    for (fixture, log) in keyed().into_iter().filter(|(it, _)| it.name.contains("/quic")) {
+        let whole = report(&fixture, &log);
+        let packets = packets::read(fixture.path());
+        for count in 1..packets.len() {
+            let source =
+                crate::common::source_of_bytes("cut", packets::write(&packets[..count]), 0).expect("a capture");
+            let part = crate::common::report_of(run_sources(vec![source], &log));
+            let wholes = facts::stated(&whole);
+            for stated in facts::stated(&part) {
+                let Some(origin) = facts::origin(&wholes, &stated) else {
+                    continue;
+                };
+                for side in ["client", "server"] {
+                    let [said, says] = [origin.value, stated.value].map(|it| &it["close"][side]["close_notify"]);
+                    let path = format!("close.{side}.close_notify");
+                    compared += 1;
+                    if says.is_null() && !said.is_null() && stated.value["not_visible"][&path].is_null() {
+                        problems.push(format!("{}, first {count} packets: no {path}", fixture.name));
+                    }
+                }
+            }
+        }
+    }
+    assert_none("closes of QUIC that are said to be absent too early", &problems);
+    assert!(compared > 100, "only {compared} were compared");
+}
+
 /// Where neither SYN was captured the answer of the server may be read last: what the client sealed before waits for it.
 #[test]
 fn without_syns_a_handshake_that_keys_open_takes_no_other_time() {

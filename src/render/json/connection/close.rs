@@ -98,7 +98,8 @@ pub(super) fn told(connection: &Connection, not_visible: &mut Causes, inferred: 
 
 /// Why the FIN of a side may have been sent although it was not seen.
 fn unseen_fin(connection: &Connection, side: Side) -> Option<Blindness> {
-    let not_over = not_over(connection, side);
+    // QUIC has none to come.
+    let not_over = not_over(connection, side).filter(|_| connection.transport.kind() != TransportKind::Quic);
     let unended = unended(connection);
     let (side, peer) = (connection.side(side), connection.side(side.other()));
     let reset = side.reset.is_some() || peer.reset.is_some();

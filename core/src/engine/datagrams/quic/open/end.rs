@@ -12,6 +12,9 @@ use crate::session::{
 };
 use crate::store::KeptConnection;
 
+/// Nanoseconds in which a side answers a CONNECTION_CLOSE.
+const ANSWER_TO_CLOSE: i64 = 500_000_000;
+
 impl OpenConnection {
     /// It is over, and kept.
     pub(in super::super) fn end(mut self: Box<Self>, run: &mut DatagramEngine<'_>) {
@@ -158,12 +161,26 @@ impl OpenConnection {
     /// ever unclean.
     fn close(&self, connection: &Connection, quiet: i64) -> Close {
         let frames = Side::BOTH.map(|side| self.side(side).closed);
-        let [client, server] = Side::BOTH.map(|side| self.notify(side));
+        let [client, server] = Side::BOTH.map(|side| match self.notify(side) {
+            // Where the capture ends first, it may still come.
+            CloseNotify::Absent if quiet < self.answer_time() => CloseNotify::Blind(Blindness::OpenAtCaptureEnd),
+            told => told,
+        });
         Close {
             class: self.class(connection, frames, quiet),
             first_closer: first_to_say_goodbye([client, server], Blindness::OpenAtCaptureEnd),
             client,
             server,
+        }
+    }
+
+    /// Nanoseconds of silence after which a side is taken to say no CONNECTION_CLOSE any more. Who is told of one answers at once,
+    /// if at all (RFC 9000 §10.2.2).
+    fn answer_time(&self) -> i64 {
+        if Side::BOTH.into_iter().any(|side| self.side(side).closed.is_some()) {
+            ANSWER_TO_CLOSE
+        } else {
+            IDLE_NANOS
         }
     }
 
