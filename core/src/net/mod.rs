@@ -386,6 +386,17 @@ pub struct Path<'a> {
     pub outer: &'a [Wrapping],
 }
 
+impl Path<'_> {
+    /// Whether it was captured a few hops nearer to its sender than one with that TTL. More hops apart are other senders, and
+    /// not two places of one capture.
+    #[inline]
+    #[must_use]
+    pub const fn is_nearer_than(&self, ttl: u8) -> bool {
+        const MOST_HOPS: u8 = 4;
+        self.ttl > ttl && self.ttl - ttl <= MOST_HOPS
+    }
+}
+
 /// One TCP header with its payload (RFC 9293).
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {

@@ -330,6 +330,7 @@ impl<T> Flow<T> {
         if half.lowest.is_none_or(|lowest| next.distance(lowest) < 0) {
             return None;
         }
+        half.note_marks(segment);
         let copied = half.is_copy(segment, at);
         if !copied {
             let after = next.plus(u32::try_from(segment.payload.len()).unwrap_or(u32::MAX));
@@ -366,6 +367,7 @@ impl<T> Flow<T> {
         self.touched = true;
         self.note_span(at);
         self.note_outer(direction, segment.path.outer);
+        self.half_mut(direction).note_marks(segment);
         if self.half_mut(direction).is_copy(segment, at) {
             self.copies = self.copies.saturating_add(1);
             return false;
@@ -661,7 +663,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::net::{Encapsulation, FrameRef, Path, TcpFlags, TcpOptions, Timestamp};
+    use crate::net::{Encapsulation, FrameRef, MacAddress, Path, TcpFlags, TcpOptions, Timestamp};
 
     fn end(host: u8, port: u16) -> Endpoint {
         Endpoint {
@@ -913,6 +915,40 @@ mod tests {
         assert!(told(9015, 0x14));
         assert!(!told(9014, 0x14), "the data alone");
         assert!(!told(9015, 4), "without ACK the number says nothing");
+    }
+
+    #[test]
+    fn marks_are_those_of_the_place_nearest_to_the_sender() {
+        let seen_at = |ttl: u8, host: u8, mut segment: Segment<'static>| {
+            segment.path.ttl = ttl;
+            segment.path.source_mac = Some(MacAddress([2, 0, 0, 0, 0, host]));
+            (Direction::ToClient, segment)
+        };
+        let marks = |segments: &[(Direction, Segment<'static>)]| {
+            let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+            flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1));
+            for (number, (direction, segment)) in (2..).zip(segments) {
+                flow.observe(*direction, segment, at(number));
+            }
+            let half = flow.half(Direction::ToClient);
+            (half.ttl, half.mac.map(|MacAddress(bytes)| bytes[5]))
+        };
+        let (answer, data) = (segment(9000, 1001, 0x12, b""), segment(9001, 1001, 0x18, b"hello"));
+        let both = [
+            seen_at(64, 1, answer),
+            seen_at(63, 2, answer),
+            seen_at(64, 1, data),
+            seen_at(63, 2, data),
+        ];
+        assert_eq!(marks(&both), (Some(64), Some(1)));
+        // The nearer copy of the first is lost, or comes second.
+        assert_eq!(marks(&both[1..]), (Some(64), Some(1)));
+        assert_eq!(marks(&[both[1], both[0], both[3]]), (Some(64), Some(1)));
+        assert_eq!(marks(&[both[1], both[3]]), (Some(63), Some(2)));
+        // A machine in between that answers or resets on its own is no other place.
+        assert_eq!(marks(&[both[1], seen_at(255, 9, data)]), (Some(63), Some(2)));
+        let reset = seen_at(64, 9, segment(9001, 0, 4, b""));
+        assert_eq!(marks(&[both[1], reset]), (Some(63), Some(2)));
     }
 
     #[test]

@@ -25,9 +25,9 @@ pub struct Half {
     pub(super) answers: bool,
     /// Options of its SYN.
     pub syn_options: Option<SynOptions>,
-    /// Source MAC address of its first segment.
+    /// Source MAC address of its first segment, of that copy which was captured nearest to it.
     pub mac: Option<MacAddress>,
-    /// TTL of its first segment.
+    /// TTL of the same.
     pub ttl: Option<u8>,
     /// First FIN.
     pub fin: Option<At>,
@@ -79,6 +79,17 @@ impl Half {
         }
         self.recent.note(digest, time);
         false
+    }
+
+    /// Keeps the marks of the segment that was captured nearest to its sender: on both sides of a router each is there twice, and
+    /// of some only the farther one.
+    #[inline]
+    pub(super) fn note_marks(&mut self, segment: &Segment<'_>) {
+        let path = &segment.path;
+        if self.ttl.is_some_and(|known| path.is_nearer_than(known)) && !segment.flags.rst() {
+            self.ttl = Some(path.ttl);
+            self.mac = path.source_mac;
+        }
     }
 
     /// The sequence numbers of its data and flags: the lowest, and the one behind the highest; `None` when it sent

@@ -200,7 +200,11 @@ impl TrackedAssociation {
         self.last = self.last.max(at.time);
         self.cut |= datagram.cut > 0;
         if from == Direction::ToClient {
-            self.marks.get_or_insert((datagram.path.source_mac, datagram.path.ttl));
+            let path = &datagram.path;
+            let (mac, ttl) = self.marks.get_or_insert((path.source_mac, path.ttl));
+            if path.is_nearer_than(*ttl) {
+                (*mac, *ttl) = (path.source_mac, path.ttl);
+            }
         }
     }
 

@@ -211,6 +211,8 @@ impl OpenConnection {
             side.captured = true;
             side.mac = datagram.path.source_mac;
             side.ttl = Some(datagram.path.ttl);
+        } else if side.ttl.is_some_and(|known| datagram.path.is_nearer_than(known)) {
+            (side.mac, side.ttl) = (datagram.path.source_mac, Some(datagram.path.ttl));
         }
         self.resets.see(reached, datagram, at, self.client_id.len() >= 4);
     }
