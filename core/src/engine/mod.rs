@@ -458,7 +458,7 @@ impl Engine {
             }
         };
         note(Notice::DuplicatePacket, flow.copies);
-        note(Notice::ResetIgnored, flow.resets_ignored);
+        note(Notice::ResetIgnored, flow.resets_ignored.into());
         note(Notice::FlowEvicted, u32::from(finished.why == crate::tcp::Why::Evicted));
         note(Notice::StreamGap, flow.data.gaps());
         for half in &flow.halves {

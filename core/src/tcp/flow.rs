@@ -65,10 +65,12 @@ pub struct Flow<T> {
     pub established: Option<At>,
     /// It did so before it said anything: what it acknowledged is where the server begins.
     established_at_once: bool,
-    /// The segment that did so is the one that answers it, which has no data: one with data may stand behind it.
+    /// The segment that did so is the one that answers it: where it has data, that may stand behind one without.
     established_bare: bool,
     /// A SYN or SYN-ACK was sent again before that.
     syn_again: bool,
+    /// The IP identification of the SYN; 0 where it has none.
+    syn_ip_id: u16,
     /// Where the answers come from, when that is not where the client sent its segments.
     pub answered_from: Option<Box<Endpoint>>,
     /// An ICMP unreachable was seen for it.
@@ -76,7 +78,7 @@ pub struct Flow<T> {
     /// Packets captured more than once.
     pub copies: u32,
     /// Resets that the receiver ignores.
-    pub resets_ignored: u32,
+    pub resets_ignored: u16,
     /// For the layers above.
     pub data: T,
     /// Which of the two ends of the table's key the client is.
@@ -105,6 +107,7 @@ impl<T> Flow<T> {
             established_at_once: false,
             established_bare: false,
             syn_again: false,
+            syn_ip_id: 0,
             answered_from: None,
             unreachable: false,
             copies: 0,
@@ -130,6 +133,7 @@ impl<T> Flow<T> {
             established_at_once: self.established_at_once,
             established_bare: self.established_bare,
             syn_again: self.syn_again,
+            syn_ip_id: self.syn_ip_id,
             answered_from: self.answered_from,
             unreachable: self.unreachable,
             copies: self.copies,
@@ -381,6 +385,9 @@ impl<T> Flow<T> {
         if segment.flags.syn() {
             let again = half.syn.is_some();
             half.observe_syn(segment, at);
+            if !again && !segment.flags.ack() {
+                self.syn_ip_id = segment.path.ip_id.unwrap_or(0);
+            }
             self.syn_again |= again && self.established.is_none();
         }
         if segment.flags.rst() {
@@ -472,7 +479,7 @@ impl<T> Flow<T> {
             // The receiver of a doubtful reset goes on talking: it did not accept it.
             if other.reset.is_some_and(|reset| reset.doubtful && at.is_after(reset.at)) {
                 other.reset = None;
-                self.resets_ignored += 1;
+                self.resets_ignored = self.resets_ignored.saturating_add(1);
             }
         }
         // A SYN-ACK that was not seen yet may come, from another clock.
@@ -483,10 +490,16 @@ impl<T> Flow<T> {
         {
             self.established = Some(at);
             let begins = |direction| self.half(direction).isn.map(|isn| isn.plus(1));
+            let half = self.half(direction);
             let at_once = begins(direction) == Some(segment.seq);
             let answers = begins(direction.opposite()) == Some(segment.ack);
+            // Its SYN may have had data (RFC 7413).
+            let first = at_once || half.assembler.expected() == Some(segment.seq);
+            // One with data is the next that was sent where the numbers of IP say so.
+            let bare = length == 0 && !segment.flags.fin();
+            let next = self.syn_ip_id != 0 && segment.path.ip_id == Some(self.syn_ip_id.wrapping_add(1));
             self.established_at_once = at_once;
-            self.established_bare = at_once && answers && length == 0 && !segment.flags.fin();
+            self.established_bare = first && answers && (bare || next);
         }
     }
 
@@ -970,6 +983,12 @@ mod tests {
         assert_eq!(told(&[syn, answer, acknowledgement, syn, hello]), Some(2));
         // The client may have thought for a while before it said hello.
         assert_eq!(told(&[syn, answer, hello]), None);
+        let numbered = |(direction, mut segment): (Direction, Segment<'static>), id| {
+            segment.path.ip_id = Some(id);
+            (direction, segment)
+        };
+        assert_eq!(told(&[numbered(syn, 65535), answer, numbered(hello, 0)]), Some(2));
+        assert_eq!(told(&[numbered(syn, 65535), answer, numbered(hello, 1)]), None);
         assert_eq!(
             told(&[syn, answer, (from_client, segment(1006, 9001, 0x10, b""))]),
             None
