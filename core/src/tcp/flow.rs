@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::net::span::SECOND;
 use crate::net::{At, Endpoint, Segment, SeqNumber, Wrapping};
 
 use super::assembler::Piece;
@@ -86,6 +87,9 @@ pub struct Flow<T> {
     pub(super) closing: bool,
     pub(super) touched: bool,
 }
+
+/// A SYN that is not answered is sent again after so many nanoseconds (RFC 6298 §2).
+const SYN_AGAIN: i64 = SECOND;
 
 impl<T> Flow<T> {
     /// Whether it ended and only lingers.
@@ -527,7 +531,8 @@ impl<T> Flow<T> {
         let [client, server] = &self.halves;
         let (syn, _) = (client.syn?, server.syn?);
         let done = self.established.filter(|_| self.established_bare && !self.syn_again)?;
-        Some(done.time.since(syn.time))
+        // Nobody waits longer before the SYN is sent again, seen or not.
+        Some(done.time.since(syn.time)).filter(|nanos| *nanos < SYN_AGAIN)
     }
 
     fn observe_reset(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
@@ -676,6 +681,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::net::span::MILLISECOND;
     use crate::net::{Encapsulation, FrameRef, MacAddress, Path, TcpFlags, TcpOptions, Timestamp};
 
     fn end(host: u8, port: u16) -> Endpoint {
@@ -971,23 +977,26 @@ mod tests {
         let answer = (from_server, segment(9000, 1001, 0x12, b""));
         let acknowledgement = (from_client, segment(1001, 9001, 0x10, b""));
         let hello = (from_client, segment(1001, 9001, 0x18, b"hello"));
-        let told = |segments: &[(Direction, Segment<'static>)]| {
+        let told_every = |nanos: i64, segments: &[(Direction, Segment<'static>)]| {
             let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
-            for (number, (direction, segment)) in (1..).zip(segments) {
-                flow.observe(*direction, segment, at(number));
+            for (number, (direction, segment)) in (1_i64..).zip(segments) {
+                let time = Timestamp::from_nanos(number * nanos);
+                let frame = FrameRef::new(0, number.unsigned_abs());
+                flow.observe(*direction, segment, At { frame, time });
             }
-            flow.round_trip().map(|nanos| nanos / 1_000_000_000)
+            flow.round_trip().map(|nanos| nanos / MILLISECOND)
         };
-        assert_eq!(told(&[syn, answer, acknowledgement, hello]), Some(2));
+        let told = |segments: &[_]| told_every(100 * MILLISECOND, segments);
+        assert_eq!(told(&[syn, answer, acknowledgement, hello]), Some(200));
         // Once there is an answer, an old SYN changes nothing.
-        assert_eq!(told(&[syn, answer, acknowledgement, syn, hello]), Some(2));
+        assert_eq!(told(&[syn, answer, acknowledgement, syn, hello]), Some(200));
         // The client may have thought for a while before it said hello.
         assert_eq!(told(&[syn, answer, hello]), None);
         let numbered = |(direction, mut segment): (Direction, Segment<'static>), id| {
             segment.path.ip_id = Some(id);
             (direction, segment)
         };
-        assert_eq!(told(&[numbered(syn, 65535), answer, numbered(hello, 0)]), Some(2));
+        assert_eq!(told(&[numbered(syn, 65535), answer, numbered(hello, 0)]), Some(200));
         assert_eq!(told(&[numbered(syn, 65535), answer, numbered(hello, 1)]), None);
         assert_eq!(
             told(&[syn, answer, (from_client, segment(1006, 9001, 0x10, b""))]),
@@ -1001,6 +1010,9 @@ mod tests {
         assert_eq!(told(&[syn, syn, answer, acknowledgement]), None);
         assert_eq!(told(&[syn, answer, answer, acknowledgement]), None);
         assert_eq!(told(&[syn, acknowledgement, hello]), None);
+        // The second SYN, without which the answer would not come so late, is not in the capture.
+        let every = |nanos| told_every(nanos, &[syn, answer, acknowledgement]);
+        assert_eq!((every(400 * MILLISECOND), every(500 * MILLISECOND)), (Some(800), None));
     }
 
     #[test]
