@@ -112,3 +112,22 @@ fn a_server_flight_that_is_torn_is_not_counted_by_what_is_left_of_it() {
         assert_eq!(seen.told()["cost"]["handshake_bytes"]["server"], Value::Null);
     }
 }
+
+/// The rest of a text names nothing of what it was: here a PROXY header, and with it the client.
+#[test]
+fn what_is_left_of_a_text_before_tls_is_not_told_as_something_else() {
+    let mut seen = Seen::of("captures/proxy-v1", 1);
+    assert_eq!(seen.told()["preamble"]["kind"], "proxy-v1");
+    let parsed = packets::parse(&seen.packets);
+    let has_data = |parsed: &Parsed| parsed.payload.as_ref().is_some_and(|payload| !payload.is_empty());
+    let at = parsed
+        .iter()
+        .position(|parsed| parsed.as_ref().is_some_and(has_data))
+        .expect("a header");
+    let header = parsed[at].as_ref().expect("a segment");
+    let [_, rest] = packets::split(&seen.packets[at], header, 20).expect("a plain segment");
+    seen.packets[at] = rest;
+    let told = seen.told();
+    assert_eq!(told["preamble"], Value::Null);
+    assert_eq!(told["not_visible"]["preamble"], "gap");
+}

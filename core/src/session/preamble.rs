@@ -24,6 +24,14 @@ pub struct Preamble {
     pub client: Option<Endpoint>,
 }
 
+impl Preamble {
+    /// Whether it is known which protocol it was.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.kind != CLEAR
+    }
+}
+
 #[cfg(feature = "serde")]
 fn read_kind<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
     let kind: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(deserializer)?;

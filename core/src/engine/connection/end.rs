@@ -44,11 +44,18 @@ pub(in crate::engine) fn finish(
     }
     let mut open = flow.data.open.take()?;
     open.facts_mut().transport = transport(flow, &mut context.interner);
-    if let Some(texts) = flow.data.clear.take() {
+    let lost = flow.data.clear_lost;
+    // A client that began with its hello said nothing before, whatever is lost of its server.
+    let torn = open.began_behind_gap() || lost.client || (lost.server && flow.data.clear.is_some());
+    let preamble = flow.data.clear.take().map(|texts| {
         let PerSide { client, server } = *texts;
+        preamble::classify(&client, &server)
+    });
+    // What is left of a text may name nothing of what it was.
+    if let Some(preamble) = preamble.filter(|preamble| preamble.is_named() || !torn) {
         let uncommon = open.facts_mut().transport.uncommon.get_or_insert_default();
-        uncommon.preamble = Some(preamble::classify(&client, &server));
-    } else if open.began_behind_gap() {
+        uncommon.preamble = Some(preamble);
+    } else if torn {
         open.facts_mut()
             .transport
             .uncommon

@@ -84,7 +84,7 @@ pub(super) struct ConnectionState {
     gaps: u32,
     /// Clear text before TLS, client's and server's, cut to what tells its kind.
     clear: Option<Box<PerSide<Vec<u8>>>>,
-    /// Clear text that was forgotten when bytes after it were lost.
+    /// Clear text that was forgotten when bytes after it were lost, or bytes that were lost where TLS had not begun.
     clear_lost: PerSide<bool>,
     /// Where the hello stands leaves no doubt that TLS begins there: at the first byte of a connection, or behind the
     /// request for it. A hello elsewhere may be mere content until more of the connection is TLS.
@@ -594,6 +594,8 @@ fn begin(
     if let (Some(open), Some(cause)) = (&mut flow.data.open, flow.data.lost[direction]) {
         if start == Start::Middle {
             open.handshake_lost(side(direction), cause);
+            // They may belong to what stood before TLS.
+            flow.data.clear_lost[direction] = true;
         } else if is_hello(bytes, offset, start) {
             open.hello_behind_gap(side(direction), at);
         }
