@@ -535,7 +535,9 @@ impl Connection {
             return (!read).then_some(Blindness::Encrypted);
         }
         let server = &self.server_side;
-        let missing = self.answer.blind().or(server.handshake_loss);
+        // In an abbreviated handshake the client goes on, although the end of the server's flight is lost.
+        let end_lost = server.tail_loss.filter(|_| server.finished.is_none());
+        let missing = self.answer.blind().or(server.handshake_loss).or(end_lost);
         let promise_lost = || self.lost_promised_ticket().then_some(Blindness::Gap);
         // The ticket stands right in front of the server's Finished.
         let end_unseen = || match self.completed {
@@ -620,6 +622,9 @@ mod tests {
         assert_eq!(hidden(|it| it.renegotiations = 1), Some(Blindness::Encrypted));
         // What came after its Finished issues nothing.
         assert_eq!(hidden(|it| it.server_side.tail_loss = Some(Blindness::Gap)), None);
+        let torn: fn(&mut Connection) =
+            |it| (it.server_side.finished, it.server_side.tail_loss) = (None, Some(Blindness::Gap));
+        assert_eq!(hidden(torn), Some(Blindness::Gap));
         let open: fn(&mut Connection) = |it| {
             it.completed = Completed::Blind(Blindness::OpenAtCaptureEnd);
             it.server_side.finished = None;
