@@ -329,9 +329,14 @@ impl<T> Flow<T> {
         if !goes_on || !segment.flags.only_acknowledges() || segment.cut > 0 || !segment.path.outer.is_empty() {
             return None;
         }
+        let answered = self.established_bare;
         let (half, other) = self.pair_mut(direction);
         let next = half.assembler.next_in_order()?;
         if segment.seq != next || half.highest != Some(next) || half.first.is_none() {
+            return None;
+        }
+        // It may still be what answers the SYN-ACK.
+        if !answered && half.isn.is_some_and(|isn| isn.plus(1) == next) {
             return None;
         }
         // After two gigabytes the numbers come round.
@@ -487,23 +492,29 @@ impl<T> Flow<T> {
             }
         }
         // A SYN-ACK that was not seen yet may come, from another clock.
-        if !segment.flags.syn()
-            && segment.flags.ack()
-            && self.established.is_none()
-            && self.may_be_established(direction)
-        {
-            self.established = Some(at);
-            let begins = |direction| self.half(direction).isn.map(|isn| isn.plus(1));
-            let half = self.half(direction);
-            let at_once = begins(direction) == Some(segment.seq);
-            let answers = begins(direction.opposite()) == Some(segment.ack);
-            // Its SYN may have had data (RFC 7413).
-            let first = at_once || half.assembler.expected() == Some(segment.seq);
-            // One with data is the next that was sent where the numbers of IP say so.
-            let bare = length == 0 && !segment.flags.fin();
-            let next = self.syn_ip_id != 0 && segment.path.ip_id == Some(self.syn_ip_id.wrapping_add(1));
+        let acknowledges = !segment.flags.syn() && segment.flags.ack();
+        if acknowledges && !self.established_bare && self.may_be_established(direction) {
+            self.establish(direction, segment, at);
+        }
+    }
+
+    /// Takes an acknowledgement of a SYN-ACK. In a file without order the one that answers it may stand behind others.
+    fn establish(&mut self, direction: Direction, segment: &Segment<'_>, at: At) {
+        let begins = |direction| self.half(direction).isn.map(|isn| isn.plus(1));
+        let at_once = begins(direction) == Some(segment.seq);
+        let answers = begins(direction.opposite()).is_none_or(|begins| begins == segment.ack);
+        // Its SYN may have had data (RFC 7413).
+        let first = at_once || self.half(direction).assembler.expected() == Some(segment.seq);
+        // One with data is the next that was sent where the numbers of IP say so.
+        let bare = segment.payload.is_empty() && segment.cut == 0 && !segment.flags.fin();
+        let next = self.syn_ip_id != 0 && segment.path.ip_id == Some(self.syn_ip_id.wrapping_add(1));
+        let is_answer = (at_once || self.established.is_none()) && first && answers && (bare || next);
+        if self.established.is_none() {
             self.established_at_once = at_once;
-            self.established_bare = first && answers && (bare || next);
+        }
+        if self.established.is_none() || is_answer {
+            self.established = Some(at);
+            self.established_bare = is_answer;
         }
     }
 
@@ -531,6 +542,10 @@ impl<T> Flow<T> {
         let [client, server] = &self.halves;
         let (syn, _) = (client.syn?, server.syn?);
         let done = self.established.filter(|_| self.established_bare && !self.syn_again)?;
+        // The SYN-ACK may have come behind what answers it.
+        client
+            .first_acknowledged
+            .filter(|first| server.isn.is_some_and(|isn| *first == isn.plus(1)))?;
         // Nobody waits longer before the SYN is sent again, seen or not.
         Some(done.time.since(syn.time)).filter(|nanos| *nanos < SYN_AGAIN)
     }
@@ -1010,6 +1025,11 @@ mod tests {
         assert_eq!(told(&[syn, syn, answer, acknowledgement]), None);
         assert_eq!(told(&[syn, answer, answer, acknowledgement]), None);
         assert_eq!(told(&[syn, acknowledgement, hello]), None);
+        // In a file without order.
+        assert_eq!(told(&[syn, acknowledgement, answer]), Some(100));
+        assert_eq!(told(&[syn, answer, hello, acknowledgement]), Some(300));
+        let greeted = (from_client, segment(1001, 9030, 0x10, b""));
+        assert_eq!(told(&[syn, greeted, answer]), None);
         // The second SYN, without which the answer would not come so late, is not in the capture.
         let every = |nanos| told_every(nanos, &[syn, answer, acknowledgement]);
         assert_eq!((every(400 * MILLISECOND), every(500 * MILLISECOND)), (Some(800), None));
