@@ -29,7 +29,8 @@ reason! {
     ///
     /// ## How we know
     /// Earlier connections of this client stack to the same address and port gave it something, under other names, and
-    /// none under this one. It is `inferred` if this client offers sessions under one of the names, else `possible`.
+    /// none under this one. It is `inferred` if this client offers sessions under one of the names and brought none along when it
+    /// came first, else `possible`.
     pub(super) static CLIENT_SNI_CHANGED = {
         name: "client-sni-changed", since: "0.1.0", stage: NothingOffered,
         summary: "the client holds sessions of this server under another name only",
@@ -57,12 +58,19 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     let offers = case.behaviour().offers() || case.history.behaviour(other.id).offers();
+    // A client that brought sessions along may have had one of this name as well.
+    let first = case
+        .history
+        .earlier(case.connection_store, case.id)
+        .take(MAX_SEARCHED)
+        .last();
+    let from_before = first.is_some_and(|(_, first)| first.offered().next().is_some());
     let summary = match other.from.server_name() {
         Some(name) => format!("the client's sessions with this server are of {name}"),
         None => "the client's sessions with this server are of no server name".to_owned(),
     };
     RuleResult::holds(
-        at_best(case, offers),
+        at_best(case, offers && !from_before),
         summary,
         hello,
         vec![Evidence::new(

@@ -183,3 +183,43 @@ fn a_server_that_resumed_a_session_issues_some() {
         Some(Confidence::Possible)
     );
 }
+
+/// Under one name the client is given a session and comes back with it, then it comes under another; what it brings along when
+/// it comes first is a session that nobody was seen to issue.
+fn under_another_name(brings: bool) -> Vec<(&'static str, Confidence)> {
+    let mut credential_store = CredentialStore::default();
+    let mut enter = |of: u32, issued: Option<Issue>| {
+        let (mechanism, name) = (Mechanism::SessionId, CredentialFingerprint::of(&of.to_be_bytes()));
+        credential_store.enter(TransportKind::Tcp, mechanism, &name, || Credential {
+            issued,
+            ..Credential::unseen(TransportKind::Tcp, mechanism, name, endpoint(2))
+        })
+    };
+    let issue = Issue {
+        connection: ConnectionId(0),
+        at: at(1),
+    };
+    let (own, old) = (enter(1, Some(issue)), enter(2, None));
+    let mut first = ended(full(1), 2, End::Clean);
+    if brings {
+        first.outcome = Outcome::Declined;
+        first.offers = smallvec![offer(old.0, OfferKind::Resumption(Mechanism::SessionId))];
+    }
+    first.issued.push(own);
+    let mut second = ended(full(3), 4, End::Clean);
+    resume(&mut second, own);
+    let mut third = full(5);
+    third.hello.yes_mut().expect("a hello").server_name = Some("b.test".into());
+    World::with(credential_store, vec![first, second, third], usize::MAX).told(2)
+}
+
+#[test]
+fn a_client_from_before_the_capture_may_have_had_a_session_of_the_other_name() {
+    let told = |brings| {
+        let mut told = under_another_name(brings).into_iter();
+        told.find(|(name, _)| *name == "client-sni-changed")
+            .map(|(_, confidence)| confidence)
+    };
+    assert_eq!(told(false), Some(Confidence::Inferred));
+    assert_eq!(told(true), Some(Confidence::Possible));
+}
