@@ -295,6 +295,8 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
     let cut_short = |earlier: &Connection| matches!(earlier.completed, Completed::Blind(_));
     let unseen = case.lacks_the_past()
         || case.history.may_hide_an_issue(case.id, case.connection)
+        || case.history.may_hide_a_handshake(case.id, case.connection)
+        || case.history.may_have_begun_before(case.id, case.connection)
         || case.earlier().take(MAX_COUNTED).any(cut_short);
     let confidence = if row.held_read && row.held == Some(0) && !unseen {
         Confidence::Observed

@@ -324,6 +324,14 @@ fn tickets_are_known_to_be_used_up_only_where_all_that_were_given_were_read() {
     let mut unanswered = reading(3, false);
     unanswered.answer = Seen::Blind(Blindness::Gap);
     assert_eq!(told(unanswered), Some(Confidence::Possible));
+    // Of one that lost its first packets nobody knows whether it is from before the capture.
+    let mut late = reading(3, false);
+    (late.hello, late.answer) = (
+        Seen::Blind(Blindness::CaptureStartedLate),
+        Seen::Blind(Blindness::CaptureStartedLate),
+    );
+    late.completed = Completed::Blind(Blindness::CaptureStartedLate);
+    assert_eq!(told(late), Some(Confidence::Possible));
 }
 
 #[test]
