@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use reshake_core::session::{Blindness, Connection, EarlyData, Outcome, Shape, SideFacts, TransportKind};
+use reshake_core::session::{Blindness, Completed, Connection, EarlyData, Outcome, Shape, SideFacts, TransportKind};
 use reshake_core::tls::CertificateOperation;
 
 /// Cost of one handshake; times in nanoseconds.
@@ -98,6 +98,14 @@ fn is_timed(connection: &Connection) -> bool {
 fn handshake_loss(connection: &Connection) -> Option<Blindness> {
     let sides = [&connection.client_side, &connection.server_side];
     sides.into_iter().find_map(|side| side.handshake_loss)
+}
+
+/// Whether a handshake is known to have come to no end: what is measured up to its end was not, and is not hidden.
+#[must_use]
+pub fn has_no_end(connection: &Connection) -> bool {
+    let hidden = connection.hello.blind().or(connection.answer.blind());
+    let hidden = hidden.or(handshake_loss(connection)).or(unfinished(connection));
+    connection.completed == Completed::No && hidden.is_none()
 }
 
 /// Why the end of a side may hold its Finished.

@@ -173,3 +173,27 @@ fn segments_cut_in_two_make_a_handshake_no_longer() {
     assert_none("handshakes that cut segments make longer", &problems);
     assert!(compared > 20, "only {compared} were compared");
 }
+
+/// A handshake that came to no end has no duration; of one whose end is lost it is not visible.
+#[test]
+fn what_a_broken_handshake_would_have_cost_is_absent_and_not_hidden() {
+    let paths = ["cost.handshake_ms", "cost.handshake_bytes.client"];
+    let report = fixture("captures/client-leaves").report();
+    let failed: Vec<_> = items(&report, "connections")
+        .iter()
+        .filter(|connection| connection["outcome"] == "failed")
+        .collect();
+    assert_eq!(failed.len(), 6);
+    for connection in failed {
+        assert!(connection["cost"]["handshake_ms"].is_null(), "{connection}");
+        let hidden = &connection["not_visible"];
+        assert!(paths.iter().all(|path| hidden[*path].is_null()), "{hidden}");
+    }
+    // The capture ends inside the handshake of the first connection.
+    let path = fixture("captures/client-leaves");
+    let all = packets::read(path.path());
+    let cut = report_of_bytes(vec![packets::write(all.get(..5).expect("a ClientHello"))]);
+    let connection = &items(&cut, "connections")[0];
+    let hidden = &connection["not_visible"];
+    assert!(connection["cost"]["handshake_ms"].is_null() && hidden["cost.handshake_ms"].is_string());
+}

@@ -170,7 +170,7 @@ pub(super) struct HandshakeBytesJson {
 pub(super) struct CostJson {
     /// Round trip of the TCP handshake.
     rtt_ms: Option<f64>,
-    /// From the ClientHello to the last Finished.
+    /// From the ClientHello to the last Finished; null, and not in not_visible, where the handshake came to no end.
     handshake_ms: Option<f64>,
     /// Round trips that a resumption would have saved.
     extra_round_trips: Option<u8>,
@@ -592,15 +592,16 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
     let cost = crate::model::cost::of(connection);
     let [client_bytes, server_bytes] =
         [&connection.client_side, &connection.server_side].map(crate::model::cost::side_bytes);
+    let ended = !crate::model::cost::has_no_end(connection);
     for (path, missing) in [
         ("cost.rtt_ms", cost.rtt.is_none()),
-        ("cost.handshake_ms", cost.handshake.is_none()),
-        ("cost.extra_round_trips", cost.extra_round_trips.is_none()),
-        ("cost.handshake_bytes.client", client_bytes.is_none()),
-        ("cost.handshake_bytes.server", server_bytes.is_none()),
+        ("cost.handshake_ms", ended && cost.handshake.is_none()),
+        ("cost.extra_round_trips", ended && cost.extra_round_trips.is_none()),
+        ("cost.handshake_bytes.client", ended && client_bytes.is_none()),
+        ("cost.handshake_bytes.server", ended && server_bytes.is_none()),
         (
             "cost.certificate_operation",
-            connection.shape.yes().is_none() || connection.answer.yes().is_none(),
+            ended && (connection.shape.yes().is_none() || connection.answer.yes().is_none()),
         ),
     ] {
         if missing {
