@@ -405,17 +405,21 @@ impl Connection {
         proxied.unwrap_or(self.client).ip
     }
 
-    /// When the handshake began, as far as visible.
+    /// When the handshake began, as far as visible. A hello that stands behind the client's Finished was sent before: it is
+    /// sent again there, or the file is out of order.
     #[must_use]
     pub fn hello_time(&self) -> Timestamp {
-        match (&self.retry, self.hello.yes(), self.answer.yes()) {
+        let began = match (&self.retry, self.hello.yes(), self.answer.yes()) {
             (Some(retry), ..) => retry.first_hello.time,
             // The hello that counts is the one with the cookie, a round trip later.
             (None, Some(_), _) if self.transport.dtls().is_some() => self.transport.started,
             (None, Some(hello), _) => hello.at.time,
             (None, None, Some(answer)) => answer.at.time,
             (None, None, None) => self.transport.started,
-        }
+        };
+        // Of its own side: the other's clock may be another.
+        let finished = self.client_side.finished.map(|at| at.time);
+        finished.map_or(began, |finished| finished.min(began))
     }
 
     /// Decides whether the handshake came to its end. `open` says why the connection is not known to be over.
@@ -600,6 +604,22 @@ mod tests {
     use super::super::tests::{answered, at};
     use super::*;
     use crate::tls::AlertDescription;
+
+    #[test]
+    fn a_hello_that_stands_behind_the_finished_of_its_side_was_sent_before() {
+        let told = |hello, answer, finished| {
+            let mut connection = answered(1, "a.test", ProtocolVersion::TLS_1_2);
+            if let (Seen::Yes(first), Seen::Yes(second)) = (&mut connection.hello, &mut connection.answer) {
+                (first.at, second.at) = (at(hello), at(answer));
+            }
+            connection.client_side.finished = Some(at(finished));
+            connection.hello_time()
+        };
+        assert_eq!(told(3, 4, 5), at(3).time);
+        assert_eq!(told(6, 4, 5), at(5).time);
+        // The server's clock may be another.
+        assert_eq!(told(6, 4, 7), at(6).time);
+    }
 
     #[test]
     fn what_a_server_issued_is_hidden_where_packets_are_missing_that_could_show_it() {
