@@ -250,7 +250,15 @@ fn answers_fin(connection: &Connection, side: Side, ends: [&SideClose; 2], at: A
     // A FIN that acknowledges the alert was sent after it, whatever the clocks of two captures say.
     let had_all = peer_facts.fin_covers >= FinCovers::Data;
     let after = || !had_all && peer_facts.fin.is_some_and(|fin| at.is_after(fin));
-    peer_facts.sent_fin() && end.after_peer_fin.unwrap_or_else(after)
+    peer_facts.sent_fin() && !is_sent_again(connection, side, end, at) && end.after_peer_fin.unwrap_or_else(after)
+}
+
+/// Whether what a side said at this place and the FIN of the peer acknowledge each other, and the FIN stands first: the
+/// other was sent before it, and is sent again with what that side had by then.
+fn is_sent_again(connection: &Connection, side: Side, end: &SideClose, at: At) -> bool {
+    let peer = connection.side(side.other());
+    let knows = end.after_peer_fin == Some(true) && peer.fin_covers >= FinCovers::Data;
+    knows && peer.fin.is_some_and(|fin| at.is_after(fin))
 }
 
 /// Which side sent the first FIN, RST or close_notify. A side that was not seen to its end may have been before the
@@ -321,6 +329,9 @@ fn knew(connection: &Connection, side: Side, ends: [&SideClose; 2], notifies: [C
     let ([own, _], [end, _]) = (of(side, notifies), of(side, ends));
     let facts = connection.side(side);
     match own {
+        CloseNotify::Observed(at) | CloseNotify::Inferred(at) if is_sent_again(connection, side, end, at) => {
+            Some(FinCovers::Part)
+        }
         CloseNotify::Observed(_) | CloseNotify::Inferred(_) => match (end.after_peer_fin, end.after_peer_data) {
             (Some(true), _) => Some(FinCovers::End),
             (_, Some(true)) => Some(FinCovers::Data),

@@ -333,6 +333,24 @@ fn an_alert_behind_a_bare_fin_may_be_an_error() {
 }
 
 #[test]
+fn an_alert_that_stands_behind_the_fin_which_acknowledges_it_was_sent_before() {
+    // The first copy was lost before the capture, and the second acknowledges the FIN that the first had brought about.
+    let told = |fin, covers| {
+        let ending = Ending::tls12().alert(Client, 10).fin(Client, 9, Part);
+        let ending = ending.fin(Server, fin, covers);
+        ending.with(|ending| ending.ends[0].after_peer_fin = Some(true))
+    };
+    for covers in [Data, End] {
+        assert_eq!(told(9, covers).client(), CloseNotify::Inferred(ms(10)));
+        assert_eq!(told(9, covers).class(), Some(CloseClass::CleanClient));
+        assert_eq!(told(9, covers).close().first_closer, Seen::Yes(Client));
+    }
+    assert_eq!(told(9, Part).client(), CloseNotify::AnswerToBareFin(ms(10)));
+    // It is the FIN that is sent again where that stands behind.
+    assert_eq!(told(11, Data).client(), CloseNotify::AnswerToBareFin(ms(10)));
+}
+
+#[test]
 fn an_alert_behind_a_fin_that_may_be_bare_may_be_an_error_too() {
     let answered = |fin: u32, change: fn(&mut Ending)| {
         let ending = Ending::tls12().alert(Client, 10).fin(Client, 12, Part);
