@@ -170,12 +170,14 @@ pub(super) fn may_refuse_client(connection: &Connection, [client, server]: [&Sid
     // Among the bytes that are lost of its handshake may be a certificate; with a PSK none is asked for (RFC 8446 §4.3.2).
     let maybe = lost && !matches!(connection.shape, Seen::Yes(Shape::Abbreviated(_)));
     let alone = |last: &ProtectedRecord| {
-        let before = server.before_last.is_some_and(|before| before.at == last.at);
+        let (end, before) = (server, server.before_last.map(|before| before.at));
         let server = &connection.server_side;
-        // Where a hello is lost, what is as long as an alert is not taken for data.
-        let behind_finished = || server.finished.filter(|_| maybe).map(|_| last.at);
+        // Where a hello is lost, what is as long as an alert is not taken for data; nor is what acknowledges the client's
+        // flight and yet stands before it in a file that is out of order.
+        let early = end.after_peer_data == Some(true) && before.is_some() && before == server.finished;
+        let behind_finished = || server.finished.filter(|_| maybe || early).map(|_| last.at);
         let first = server.application_data.or_else(behind_finished);
-        first == Some(last.at) && server.finished != Some(last.at) && !before
+        first == Some(last.at) && server.finished != Some(last.at) && before != Some(last.at)
     };
     let closed = server.last.filter(|last| last.content == Content::Closed);
     let last = closed.filter(|last| alone(last) && alert_sized(connection, server, *last));

@@ -38,6 +38,17 @@ fn what_may_refuse_a_client_certificate_is_no_close_notify() {
         ending.ends[1].before_last = ending.ends[1].last.map(|last| ProtectedRecord { length: 300, ..last });
     };
     assert_eq!(refusing(with_it), clean);
+    // In a file that is out of order the server's answer may stand before what it acknowledges.
+    let early = |ending: &mut Ending| {
+        let at = ms(3);
+        ending.connection.client_side.finished = Some(ms(13));
+        ending.connection.server_side.finished = Some(at);
+        ending.connection.server_side.application_data = None;
+        let finished = |last| ProtectedRecord { at, length: 69, ..last };
+        ending.ends[1].before_last = ending.ends[1].last.map(finished);
+        ending.ends[1].after_peer_data = Some(true);
+    };
+    assert_eq!(refusing(early), hidden);
     // Where the client's flight is lost, an answer to its goodbye is none to a certificate.
     let answering = refusing(|ending| {
         let at = ms(8);
