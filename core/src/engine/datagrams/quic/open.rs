@@ -35,7 +35,6 @@ struct SideSeen {
     captured: bool,
     /// Bytes of its datagrams, of each once.
     bytes: u64,
-    latest: LatestDatagrams,
     /// Its datagrams were cut when captured.
     cut: bool,
     mac: Option<MacAddress>,
@@ -78,6 +77,8 @@ pub(super) struct OpenConnection {
     outer: Option<Arc<[Wrapping]>>,
     pub(super) facts: QuicFacts,
     sides: [SideSeen; 2],
+    /// The latest datagrams of both.
+    latest: LatestDatagrams,
     resets: ResetWatch,
     early: EarlyPackets,
     /// The client's first 1-RTT packet, where the answer was not read by then.
@@ -129,6 +130,7 @@ impl OpenConnection {
                 ..QuicFacts::default()
             },
             sides: <[SideSeen; 2]>::default(),
+            latest: LatestDatagrams::default(),
             resets: ResetWatch::default(),
             early: EarlyPackets::default(),
             went_on: None,
@@ -202,7 +204,7 @@ impl OpenConnection {
             return;
         };
         // What a handshake takes is counted; behind it copies are of no interest.
-        if side.bytes > HANDSHAKE || !side.latest.is_copy(datagram.payload) {
+        if side.bytes > HANDSHAKE || !self.latest.is_copy(datagram.payload) {
             side.bytes += datagram.payload.len() as u64 + u64::from(datagram.cut);
         }
         side.cut |= datagram.cut > 0;

@@ -1,39 +1,31 @@
 //! Datagrams that were captured twice: what is sent again bears a new packet number and other ciphertext (RFC 9000 §13.3).
 
-/// Datagrams that are known again: a copy that the capture made comes soon.
-const REMEMBERED: usize = 8;
+use std::hash::BuildHasher;
 
-/// The latest datagrams of one side.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LatestDatagrams([u64; REMEMBERED]);
+use hashbrown::DefaultHashBuilder;
+
+/// Datagrams that are known again: a copy that the capture made comes soon.
+const REMEMBERED: usize = 16;
+
+/// The latest datagrams of a connection, of both sides.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LatestDatagrams {
+    digests: [u64; REMEMBERED],
+    hasher: DefaultHashBuilder,
+}
 
 impl LatestDatagrams {
     /// Whether a datagram is one of the latest, byte for byte. It is one of them from now on.
     pub(super) fn is_copy(&mut self, payload: &[u8]) -> bool {
-        let digest = digest(payload);
-        let Self(latest) = self;
-        if latest.contains(&digest) {
+        let digest = self.hasher.hash_one(payload);
+        if self.digests.contains(&digest) {
             return true;
         }
-        latest.rotate_right(1);
-        let [newest, ..] = latest;
+        self.digests.rotate_right(1);
+        let [newest, ..] = &mut self.digests;
         *newest = digest;
         false
     }
-}
-
-/// Multiplicative mixing: what differs in one byte meets in 64 bits only by design, and then one datagram is not counted.
-fn digest(payload: &[u8]) -> u64 {
-    let (words, rest) = payload.as_chunks::<8>();
-    let mut last = [0; 8];
-    last.iter_mut().zip(rest).for_each(|(last, byte)| *last = *byte);
-    let words = words
-        .iter()
-        .chain(std::iter::once(&last))
-        .map(|word| u64::from_le_bytes(*word));
-    words.fold(payload.len() as u64 ^ 0x9e37_79b9_7f4a_7c15, |hash, word| {
-        (hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31)
-    })
 }
 
 #[cfg(test)]
