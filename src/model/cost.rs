@@ -41,24 +41,23 @@ pub fn of(connection: &Connection) -> Cost {
         handshake: handshake.filter(|nanos| *nanos >= 0 && is_timed(connection)),
         extra_round_trips: extra_round_trips(connection),
         operation: operation(connection),
-        blind: connection
-            .hello
-            .blind()
-            .or(connection.answer.blind())
-            .or(unclear(connection))
-            .or(handshake_loss(connection))
-            .or(connection.first_hello_hidden())
-            .or(unfinished(connection))
-            .unwrap_or(match transport.kind() {
-                // Whether the segment that answers the SYN-ACK was captured, or which SYN it answers.
-                TransportKind::Tcp if transport.client_isn.is_some() => Blindness::NothingTellsApart,
-                TransportKind::Tcp => Blindness::CaptureStartedLate,
-                // Acknowledgements that would show a round trip are protected.
-                TransportKind::Quic => Blindness::Encrypted,
-                // Without a cookie, or where it was sent again, no packet answers another at once.
-                TransportKind::Dtls => Blindness::NothingTellsApart,
-            }),
+        blind: hidden(connection).unwrap_or(match transport.kind() {
+            // Whether the segment that answers the SYN-ACK was captured, or which SYN it answers.
+            TransportKind::Tcp if transport.client_isn.is_some() => Blindness::NothingTellsApart,
+            TransportKind::Tcp => Blindness::CaptureStartedLate,
+            // Acknowledgements that would show a round trip are protected.
+            TransportKind::Quic => Blindness::Encrypted,
+            // Without a cookie, or where it was sent again, no packet answers another at once.
+            TransportKind::Dtls => Blindness::NothingTellsApart,
+        }),
     }
+}
+
+/// Why a part of the handshake may not have been seen.
+fn hidden(connection: &Connection) -> Option<Blindness> {
+    let hellos = connection.hello.blind().or(connection.answer.blind());
+    let lost = hellos.or(unclear(connection)).or(handshake_loss(connection));
+    lost.or(connection.first_hello_hidden()).or(unfinished(connection))
 }
 
 fn extra_round_trips(connection: &Connection) -> Option<u8> {
@@ -103,9 +102,7 @@ fn handshake_loss(connection: &Connection) -> Option<Blindness> {
 /// Whether a handshake is known to have come to no end: what is measured up to its end was not, and is not hidden.
 #[must_use]
 pub fn has_no_end(connection: &Connection) -> bool {
-    let hidden = connection.hello.blind().or(connection.answer.blind());
-    let hidden = hidden.or(handshake_loss(connection)).or(unfinished(connection));
-    connection.completed == Completed::No && hidden.is_none()
+    connection.completed == Completed::No && hidden(connection).is_none()
 }
 
 /// Why the end of a side may hold its Finished.

@@ -592,21 +592,23 @@ fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
     let cost = crate::model::cost::of(connection);
     let [client_bytes, server_bytes] =
         [&connection.client_side, &connection.server_side].map(crate::model::cost::side_bytes);
-    let ended = !crate::model::cost::has_no_end(connection);
+    let has_no_end = crate::model::cost::has_no_end(connection);
     for (path, missing) in [
-        ("cost.rtt_ms", cost.rtt.is_none()),
-        ("cost.handshake_ms", ended && cost.handshake.is_none()),
-        ("cost.extra_round_trips", ended && cost.extra_round_trips.is_none()),
-        ("cost.handshake_bytes.client", ended && client_bytes.is_none()),
-        ("cost.handshake_bytes.server", ended && server_bytes.is_none()),
+        ("cost.handshake_ms", cost.handshake.is_none()),
+        ("cost.extra_round_trips", cost.extra_round_trips.is_none()),
+        ("cost.handshake_bytes.client", client_bytes.is_none()),
+        ("cost.handshake_bytes.server", server_bytes.is_none()),
         (
             "cost.certificate_operation",
-            ended && (connection.shape.yes().is_none() || connection.answer.yes().is_none()),
+            connection.shape.yes().is_none() || connection.answer.yes().is_none(),
         ),
     ] {
-        if missing {
+        if missing && !has_no_end {
             not_visible.insert(path, cost.blind.code());
         }
+    }
+    if cost.rtt.is_none() {
+        not_visible.insert("cost.rtt_ms", cost.blind.code());
     }
     CostJson {
         rtt_ms: cost.rtt.map(milliseconds),
