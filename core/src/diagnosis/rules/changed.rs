@@ -30,7 +30,7 @@ reason! {
     /// ## How we know
     /// Earlier connections of this client stack to the same address and port gave it something, under other names, and
     /// none under this one. It is `inferred` if this client offers sessions under one of the names and brought none along when it
-    /// came first, else `possible`.
+    /// came first, as far as its latest 64 connections before this one go back; else `possible`.
     pub(super) static CLIENT_SNI_CHANGED = {
         name: "client-sni-changed", since: "0.1.0", stage: NothingOffered,
         summary: "the client holds sessions of this server under another name only",
