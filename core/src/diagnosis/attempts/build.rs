@@ -229,7 +229,9 @@ impl Builder<'_> {
                 None => state.lost_count = true,
             }
         }
-        row.held_read &= !state.guessed;
+        // Times that are coarse do not tell which was there first.
+        let at_once = state.coming.front().is_some_and(|tickets| tickets.at_hand == row.time);
+        row.held_read &= !state.guessed && !at_once;
         let known = state.given_any && !state.lost_count;
         known.then(|| u8::try_from(state.held).unwrap_or(u8::MAX))
     }

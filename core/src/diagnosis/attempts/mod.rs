@@ -103,7 +103,7 @@ pub struct Row {
     pub retried: bool,
     /// Negotiated version as on the wire, 0 where it was not seen.
     pub version: u16,
-    /// What it holds was read with keys, not concluded from sizes.
+    /// What it holds was read with keys, not concluded from sizes, and none came in the very moment of its hello.
     pub held_read: bool,
     /// A later hello offers what this handshake issued, as far as can be told.
     pub spent: bool,

@@ -313,6 +313,19 @@ fn tickets_are_known_to_be_used_up_only_where_all_that_were_given_were_read() {
         ..reading(3, false)
     };
     assert_eq!(told(broken), Some(Confidence::Observed));
+    let giving = |second| {
+        let mut connection = reading(3, true);
+        connection.issued = smallvec![CredentialId(1)];
+        connection.client_side.application_data = Some(at(second));
+        told(connection)
+    };
+    assert_eq!(giving(3), None, "one is left");
+    assert_eq!(
+        giving(4),
+        Some(Confidence::Possible),
+        "it came with the hello, or before"
+    );
+    assert_eq!(giving(5), Some(Confidence::Observed), "it came too late");
     let mut nameless = reading(3, false);
     nameless.hello = Seen::Blind(Blindness::Gap);
     assert_eq!(told(nameless), Some(Confidence::Possible));
