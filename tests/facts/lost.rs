@@ -131,3 +131,32 @@ fn what_is_left_of_a_text_before_tls_is_not_told_as_something_else() {
     assert_eq!(told["preamble"], Value::Null);
     assert_eq!(told["not_visible"]["preamble"], "gap");
 }
+
+/// The same bytes stand in both legs: what is lost of one of them the other one shows, and it is one connection all the same.
+#[test]
+fn of_two_legs_one_shows_what_is_lost_of_the_other() {
+    let all = packets::read(fixture("captures/balancer-both-legs").path());
+    let told = |packets: &[RawPacket]| -> Vec<String> {
+        let report = report_of_bytes(vec![packets::write(packets)]);
+        let one = |connection: &Value| format!("{} {}", connection["client"], connection["outcome"]);
+        items(&report, "connections").iter().map(one).collect()
+    };
+    let whole = told(&all);
+    assert_eq!(whole.len(), 8);
+    let is_hello = |packet: &RawPacket, parsed: &Parsed| {
+        let payload = parsed.payload.clone().and_then(|payload| packet.data.get(payload));
+        matches!(payload, Some([22, 3, _, _, _, 1 | 2, ..]))
+    };
+    let parsed = packets::parse(&all);
+    let places = (0..).zip(all.iter().zip(&parsed));
+    let hellos: Vec<usize> = places
+        .filter(|(_, (packet, parsed))| parsed.as_ref().is_some_and(|parsed| is_hello(packet, parsed)))
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(hellos.len(), 32, "both of two legs of eight connections");
+    for lost in hellos {
+        let mut rest = all.clone();
+        rest.remove(lost);
+        assert_eq!(told(&rest), whole, "without packet {}", lost + 1);
+    }
+}

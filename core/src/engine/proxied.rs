@@ -9,9 +9,10 @@
 
 use hashbrown::HashMap;
 
+use crate::diagnosis::outcome;
 use crate::net::{FrameRef, Timestamp};
-use crate::session::{Connection, ConnectionId, Outcome, Seen, TransportKind};
-use crate::store::{ConnectionStore, CredentialStore, KeptConnection, TakenBack};
+use crate::session::{Completed, Connection, ConnectionId, Outcome, Seen, TransportKind};
+use crate::store::{ConnectionStore, CredentialStore, HandedOn, KeptConnection, TakenBack};
 
 /// Nanoseconds within which a handshake is passed on, what two clocks differ by included. Equal randoms further apart are a
 /// replay, or hosts without entropy.
@@ -30,6 +31,8 @@ pub(super) struct Joined {
     pub(super) first_copy: Option<FrameRef>,
     /// What the connections that were taken out had offered.
     taken: TakenBack,
+    /// What the connections that were taken out had offered, where only they show it.
+    handed_on: HandedOn,
 }
 
 /// How two connections with the same randoms stand to each other.
@@ -83,6 +86,7 @@ pub(super) fn join(connection_store: &mut ConnectionStore, credential_store: &mu
         }
     }
     join_answers(alone, &hellos, connection_store, credential_store, &mut joined);
+    credential_store.hand_on(&joined.handed_on);
     credential_store.take_back(&joined.taken);
     joined
 }
@@ -119,6 +123,13 @@ fn join_moved(connection_store: &mut ConnectionStore, credential_store: &mut Cre
 }
 
 impl Joined {
+    /// Offers of a connection that is another leg of one whose hello was not seen.
+    fn hand_on(&mut self, id: ConnectionId, connection: &Connection, whole: ConnectionId) {
+        for offer in &connection.offers {
+            self.handed_on.entry(offer.credential).or_default().insert(id, whole);
+        }
+    }
+
     /// Offers of a connection that is another leg or copy of one that made them.
     fn take_back(&mut self, id: ConnectionId, connection: &Connection) {
         for offer in &connection.offers {
@@ -206,10 +217,16 @@ fn join_first<'a>(
     };
     let (first, second) = if swap { (id, *whole) } else { (*whole, id) };
     *whole = first;
+    let shows_hello = |store: &ConnectionStore| store.get(first).is_some_and(|it| it.hello.yes().is_some());
+    let shown = shows_hello(connection_store);
     let Some(inner) = join_two(first, second, relation, connection_store, credential_store) else {
         return false;
     };
-    joined.take_back(second, &inner);
+    if !shown && shows_hello(connection_store) {
+        joined.hand_on(second, &inner, first);
+    } else {
+        joined.take_back(second, &inner);
+    }
     let frame = inner.transport.first();
     match relation {
         LegRelation::Legs => joined.legs += 1,
@@ -243,10 +260,31 @@ fn relation(a: &Connection, b: &Connection) -> Option<LegRelation> {
     if hellos == Some(true) && answers == Some(true) {
         return near.then_some(LegRelation::Legs);
     }
-    // One hello alone may be sent to two servers by a client that races them. Where nothing at all was captured of what
-    // came back on one of the two, or of what went there, the other one shows it.
     let half = |connection: &Connection| connection.client_side.captured != connection.server_side.captured;
-    (near && half(a) != half(b)).then_some(LegRelation::Legs)
+    let legs = half(a) != half(b) || is_passed_on(a, b);
+    (near && legs).then_some(LegRelation::Legs)
+}
+
+/// Whether the same hello stands in two connections because a machine passes it on, where not both show the same answer. It may
+/// be sent to two servers by a client that races them, but then it comes from one host; and a hello that is answered on one
+/// leg is so on the other.
+fn is_passed_on(a: &Connection, b: &Connection) -> bool {
+    let unanswered = |it: &Connection| matches!(it.answer, Seen::No);
+    if unanswered(a) != unanswered(b) {
+        return false;
+    }
+    let shape = |it: &Connection| it.hello.yes().map(|hello| (hello.shape, hello.session_id));
+    let is_translated = same(a.transport.client_isn, b.transport.client_isn) == Some(true);
+    let is_proxied = a.client.ip != b.client.ip && a.server.ip != b.server.ip;
+    is_translated || (is_proxied && same(shape(a), shape(b)) != Some(false))
+}
+
+/// Whether `a` is the leg on the client's side of `b`, where their addresses tell: the machine that passes a connection on is
+/// the server of the one and the client of the other.
+fn meet(a: &Connection, b: &Connection) -> Option<bool> {
+    let leads_to = |a: &Connection, b: &Connection| a.server.ip == b.client.ip;
+    let outer = leads_to(a, b);
+    (outer != leads_to(b, a)).then_some(outer)
 }
 
 /// Whether both are known and the same; `None` where one is not known.
@@ -254,20 +292,44 @@ fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<bool> {
     Some(a? == b?)
 }
 
-/// Whether `a` is the leg on the client's side of `b`: what reaches the balancer reaches it before it leaves it, and what
+/// Whether `a` is the leg on the client's side of `b`. Where addresses do not tell, time does: what reaches the balancer reaches it before it leaves it, and what
 /// comes back leaves it later. A SYN stands first whatever became of the order of packets. Without one, or where the clocks
 /// differ, the longer wait for the answer tells.
 fn is_outer(a: &Connection, b: &Connection) -> bool {
+    if let Some(outer) = meet(a, b) {
+        return outer;
+    }
     let span = |it: &Connection| Some((it.hello.yes()?.at.time, it.answer.yes()?.at.time));
     let (Some((asked_a, answered_a)), Some((asked_b, answered_b))) = (span(a), span(b)) else {
-        // A leg of which half is missing shows less.
-        return a.hello.yes().is_some() && a.answer.yes().is_some();
+        return is_outer_in_part(a, b);
     };
-    let begun = |it: &Connection| it.transport.client_isn.map(|_| it.transport.started);
     let (wait_a, wait_b) = (answered_a.since(asked_a), answered_b.since(asked_b));
     match begun(a).zip(begun(b)) {
         Some((a, b)) if !shifted([a.since(b), asked_a.since(asked_b), answered_a.since(answered_b)]) => a < b,
         _ => wait_a > wait_b,
+    }
+}
+
+/// When the client's SYN was sent.
+fn begun(connection: &Connection) -> Option<Timestamp> {
+    let transport = &connection.transport;
+    transport.client_isn.map(|_| transport.started)
+}
+
+/// The same where a hello is missing of one of them.
+fn is_outer_in_part(a: &Connection, b: &Connection) -> bool {
+    let both_ways = |it: &Connection| it.client_side.captured && it.server_side.captured;
+    if !both_ways(a) || !both_ways(b) {
+        // A leg of which half is missing shows less.
+        return a.hello.yes().is_some() && a.answer.yes().is_some();
+    }
+    if let Some((a, b)) = begun(a).zip(begun(b)) {
+        return a < b;
+    }
+    match (a.hello.yes().zip(b.hello.yes()), a.answer.yes().zip(b.answer.yes())) {
+        (Some((a, b)), _) => a.at.time < b.at.time,
+        (None, Some((a, b))) => a.at.time > b.at.time,
+        (None, None) => false,
     }
 }
 
@@ -320,6 +382,90 @@ fn join_two(
         let behind = inner.transport.behind().unwrap_or(inner.server);
         let uncommon = connection.transport.uncommon.get_or_insert_default();
         uncommon.behind.get_or_insert(behind);
+        learn(connection, &inner);
     }
     Some(inner)
+}
+
+/// What the other leg shows of the handshake and this one does not: it is the same.
+fn learn(connection: &mut Connection, other: &Connection) {
+    if !matches!(connection.outcome, Outcome::Unclear(_)) {
+        return;
+    }
+    if connection.hello.yes().is_none() && other.hello.yes().is_some() {
+        (connection.hello, connection.offers) = (other.hello.clone(), other.offers.clone());
+        connection.not_kept = other.not_kept;
+    }
+    if connection.answer.yes().is_none() {
+        connection.answer = other.answer.clone();
+    }
+    if connection.shape.yes().is_none() {
+        (connection.shape, connection.shape_concluded) = (other.shape, other.shape_concluded);
+    }
+    if connection.retry.is_none() {
+        connection.retry.clone_from(&other.retry);
+        connection.retry_hidden = other.retry_hidden;
+    }
+    if let Completed::Blind(_) = connection.completed {
+        connection.completed = other.completed;
+    }
+    connection.accepted = connection.accepted.or(other.accepted);
+    connection.outcome = outcome::decide(connection);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::{answered, endpoint};
+    use crate::session::{Blindness, ProtocolVersion};
+
+    /// One handshake as it stands in a connection from host to host.
+    fn leg(client: u8, server: u8) -> Connection {
+        Connection {
+            client: endpoint(client),
+            server: endpoint(server),
+            ..answered(1, "a.test", ProtocolVersion::TLS_1_2)
+        }
+    }
+
+    #[test]
+    fn a_hello_that_is_passed_on_is_told_from_one_that_is_sent_to_two_servers() {
+        let unseen = |mut leg: Connection| {
+            leg.answer = Seen::Blind(Blindness::Gap);
+            leg
+        };
+        let unanswered = |mut leg: Connection| {
+            leg.answer = Seen::No;
+            leg
+        };
+        let isn = |mut leg: Connection, number| {
+            leg.transport.client_isn = Some(crate::net::SeqNumber(number));
+            leg
+        };
+        let legs = Some(LegRelation::Legs);
+        assert_eq!(relation(&leg(1, 2), &unseen(leg(3, 4))), legs);
+        assert_eq!(relation(&unseen(leg(1, 2)), &unseen(leg(2, 4))), legs);
+        // A client that races, and two clients of one server without entropy.
+        assert_eq!(relation(&leg(1, 2), &unseen(leg(1, 4))), None);
+        assert_eq!(relation(&leg(1, 2), &unseen(leg(3, 2))), None);
+        // One that is translated keeps its sequence numbers.
+        assert_eq!(relation(&isn(leg(1, 2), 7), &isn(unseen(leg(1, 4)), 7)), legs);
+        assert_eq!(relation(&isn(leg(1, 2), 7), &isn(unseen(leg(1, 4)), 8)), None);
+        // What is answered on one leg is so on the other.
+        assert_eq!(relation(&leg(1, 2), &unanswered(leg(3, 4))), None);
+        assert_eq!(relation(&unanswered(leg(1, 2)), &unanswered(leg(3, 4))), legs);
+        let mut later = unseen(leg(3, 4));
+        if let Some(hello) = later.hello.yes_mut() {
+            hello.at.time = Timestamp::from_nanos(hello.at.time.nanos() + PASSED_ON + 1);
+        }
+        assert_eq!(relation(&leg(1, 2), &later), None);
+    }
+
+    #[test]
+    fn the_machine_in_between_is_the_server_of_the_outer_leg() {
+        assert!(is_outer(&leg(1, 2), &leg(2, 4)));
+        assert!(!is_outer(&leg(2, 4), &leg(1, 2)));
+        assert_eq!(meet(&leg(1, 2), &leg(2, 1)), None, "each leads to the other");
+        assert_eq!(meet(&leg(1, 2), &leg(3, 4)), None);
+    }
 }

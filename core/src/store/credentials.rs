@@ -27,6 +27,9 @@ const fn key(transport: TransportKind, mechanism: Mechanism, digest: [u8; 16]) -
 /// Connections that did not offer a credential after all, for each of several.
 pub type TakenBack = HashMap<CredentialId, HashSet<ConnectionId>>;
 
+/// Connections whose offers of a credential are those of another leg, for each of several credentials.
+pub type HandedOn = HashMap<CredentialId, HashMap<ConnectionId, ConnectionId>>;
+
 /// Credentials that stand together: a shelf on which nothing is left is given back.
 const SHELF: usize = 256;
 
@@ -165,6 +168,19 @@ impl CredentialStore {
             }
             if credential.server == behind {
                 credential.server = server;
+            }
+        }
+    }
+
+    /// What those connections offered is told of another one each, at once as in [`CredentialStore::take_back`].
+    pub fn hand_on(&mut self, offers: &HandedOn) {
+        for (id, legs) in offers {
+            let Some(credential) = self.get_mut(*id) else { continue };
+            for offer in &mut credential.offers {
+                // No leg comes again: it was taken out for the one that it leads to.
+                while let Some(whole) = legs.get(offer) {
+                    *offer = *whole;
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ mod open;
 mod random_ids;
 
 pub use connections::{ConnectionStore, KeptConnection, MAX_EVICTED_NAME, MAX_EVICTED_SERVICES};
-pub use credentials::{CredentialStore, TakenBack};
+pub use credentials::{CredentialStore, HandedOn, TakenBack};
 pub use intern::{Interner, MAX_VALUE_BYTES, MAX_VALUES};
 pub use merge::{Issued, Offered, PartialConnection, replay};
 pub use open::OpenFacts;
