@@ -314,13 +314,13 @@ impl QuicTable {
     /// the connection, and an Initial must open with the keys that there are.
     fn go_on(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
         let QuicPacket::Long(long) = first else { return None };
-        let known = matches!(long.kind, LongKind::Initial | LongKind::Handshake) && !long.source.is_empty();
+        let known = long.kind != LongKind::Retry && !long.source.is_empty();
         let candidates = self.index.of_pair(Pair::new(datagram.source, datagram.destination));
         let number = candidates.iter().rev().copied().filter(|_| known).find(|number| {
             let entry = self.slots.get_mut(*number as usize).and_then(Option::as_deref_mut);
             entry.is_some_and(|entry| {
                 let unanswered = entry.client_id == long.source && !entry.connection.is_answered();
-                unanswered && (long.kind == LongKind::Handshake || entry.connection.goes_on(long, &mut self.scratch))
+                unanswered && (long.kind != LongKind::Initial || entry.connection.goes_on(long, &mut self.scratch))
             })
         });
         Some(Reached {

@@ -306,6 +306,12 @@ fn a_version_that_the_server_refuses_is_the_beginning_of_the_connection() {
     assert!(quic(&connection).version_negotiation);
     assert_eq!(connection.transport.first().frame(), 1);
     assert_eq!(wire.count(Notice::QuicVersionUnsupported), 1);
+    let sides = [&connection.client_side, &connection.server_side];
+    assert_eq!(
+        sides.map(|side| side.handshake_bytes),
+        [None; 2],
+        "not all were counted"
+    );
     // Without the refusal it is the same client's by its name for itself, else another one's, or nothing.
     for (name, same) in [(CLIENT, true), ([0x77; 4], false)] {
         let mut wire = Wire::new();
@@ -380,6 +386,18 @@ fn early_data_is_counted_though_it_overtakes_the_hello() {
         .send(5000, 443, &early(61))
         // A copy.
         .send(5000, 443, &early(60))
+        .send(443, 5000, &reply(Some(0)));
+    let connection = one(rest(&mut wire).finish());
+    assert_eq!(quic(&connection).zero_rtt_packets, 2);
+}
+
+#[test]
+fn early_data_behind_an_answer_that_was_not_seen_is_counted() {
+    let mut wire = Wire::new();
+    // By the clock of another tap the answer, which brought the server's name for itself, stands further on.
+    wire.send(5000, 443, &first_flight(true))
+        .send(5000, 443, &client(&FIRST, &CLIENT).closed(1, 60))
+        .send(5000, 443, &client(&SERVER, &CLIENT).closed(1, 61))
         .send(443, 5000, &reply(Some(0)));
     let connection = one(rest(&mut wire).finish());
     assert_eq!(quic(&connection).zero_rtt_packets, 2);
