@@ -8,7 +8,7 @@ use crate::datagram::kind::{QUIC_V1, QUIC_V2};
 use crate::engine::{Engine, Limits};
 use crate::net::{FrameRef, LinkType, Notice, Packet, Timestamp};
 use crate::quic::testing::{Way, answer, client, crypto, hello, server};
-use crate::session::{Blindness, CloseClass, Connection, EarlyData, Outcome, QuicFacts, Seen};
+use crate::session::{Blindness, CloseClass, Completed, Connection, EarlyData, Outcome, QuicFacts, Seen};
 
 const CLIENT: [u8; 4] = [1, 2, 3, 4];
 const SERVER: [u8; 5] = [9, 8, 7, 6, 5];
@@ -401,6 +401,36 @@ fn early_data_behind_an_answer_that_was_not_seen_is_counted() {
         .send(443, 5000, &reply(Some(0)));
     let connection = one(rest(&mut wire).finish());
     assert_eq!(quic(&connection).zero_rtt_packets, 2);
+}
+
+#[test]
+fn how_long_a_flight_is_that_goes_on_behind_its_end_is_not_told() {
+    let way = server(&FIRST, &CLIENT, &SERVER);
+    let flight = [reply(None), way.closed(2, 60), way.closed(2, 61)];
+    let acknowledges = [way.closed(2, 30)];
+    let hello_alone = [way.initial(0, &crypto(0, &answer(None)), 0)];
+    // Datagrams of the server in front of the client's first 1-RTT packet, and behind it; whether its bytes are told.
+    let cases = [
+        (&flight[..], &[][..], true),
+        (&flight[..], &acknowledges[..], true),
+        (&flight[..1], &flight[1..], false),
+        (&hello_alone[..], &[][..], false),
+    ];
+    for (before, behind, told) in cases {
+        let mut wire = Wire::new();
+        wire.send(5000, 443, &first_flight(false));
+        for datagram in before {
+            wire.send(443, 5000, datagram);
+        }
+        rest(&mut wire);
+        for datagram in behind {
+            wire.send(443, 5000, datagram);
+        }
+        let connection = one(wire.finish());
+        assert!(connection.client_side.handshake_bytes.is_some());
+        assert_eq!(connection.server_side.handshake_bytes.is_some(), told);
+        assert_eq!(connection.completed, Completed::Yes);
+    }
 }
 
 #[test]
