@@ -210,6 +210,12 @@ impl Association {
         self.verify_request || self.cookie || (second && !self.is_tls13())
     }
 
+    /// Whether a HelloVerifyRequest is only known by what follows it: its bytes are not among the server's.
+    #[must_use]
+    pub fn is_verify_request_unseen(&self) -> bool {
+        self.has_verify_request() && !self.verify_request
+    }
+
     /// Whether a HelloRetryRequest stands in front of the ServerHello of DTLS 1.3, captured or not: the first message of a
     /// server has the number 0 (RFC 9147 §5.2).
     #[must_use]

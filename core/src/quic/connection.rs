@@ -155,6 +155,7 @@ pub struct QuicConnection {
     headed: Option<u32>,
     version_negotiation: bool,
     retried: bool,
+    refusal_unseen: bool,
     token: bool,
     /// The first Initial that was seen is not the first of its client, by its number.
     begun_before: bool,
@@ -189,6 +190,7 @@ impl QuicConnection {
         let mut connection = Self {
             answered: true,
             retried: true,
+            refusal_unseen: true,
             answer_first: true,
             ..Self::keyed(first)
         };
@@ -208,6 +210,7 @@ impl QuicConnection {
             headed: None,
             version_negotiation: false,
             retried: false,
+            refusal_unseen: false,
             token: false,
             begun_before: false,
             streams: Default::default(),
@@ -270,9 +273,12 @@ impl QuicConnection {
         self.beginning += 1;
         self.headed = None;
         self.streams = Default::default();
-        self.retried |=
-            self.retries.contains(&long.destination) || (version_before == long.version && !long.token.is_empty());
-        self.version_negotiation |= version_before != long.version;
+        let answers = self.retries.contains(&long.destination);
+        let retried = version_before == long.version && !long.token.is_empty();
+        let renegotiated = version_before != long.version;
+        self.refusal_unseen |= (retried && !answers) || (renegotiated && !self.version_negotiation);
+        self.retried |= answers || retried;
+        self.version_negotiation |= renegotiated;
         self.happen(Speaker::Client, at, QuicEvent::Anew);
     }
 
@@ -308,7 +314,7 @@ impl QuicConnection {
         let mut begins = || KeySet::opened_by(long, Speaker::Client, long.destination, 0, scratch).is_some();
         let refused = self.is_token_unclear() && begins();
         if refused {
-            (self.retried, self.token) = (true, false);
+            (self.retried, self.refusal_unseen, self.token) = (true, true, false);
         }
         refused
     }
@@ -528,6 +534,12 @@ impl QuicConnection {
     #[must_use]
     pub const fn has_negotiated_version(&self) -> bool {
         self.version_negotiation
+    }
+
+    /// A Retry or a Version Negotiation is only known by the client's next beginning: its bytes are not among the server's.
+    #[must_use]
+    pub const fn is_refusal_unseen(&self) -> bool {
+        self.refusal_unseen
     }
 
     /// The first Initial bore a token.

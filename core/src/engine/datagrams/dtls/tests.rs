@@ -142,6 +142,27 @@ fn a_hello_with_a_cookie_answers_no_hello_retry_request() {
 }
 
 #[test]
+fn a_verify_request_that_was_not_captured_is_not_counted() {
+    let sent = |asked: bool| {
+        let mut wire = Wire::new();
+        wire.hello(1, 1);
+        if asked {
+            let request = [&[0xfe, 0xff, 20][..], &[7; 20]].concat();
+            wire.server(1, &message(0, HandshakeType::HELLO_VERIFY_REQUEST, 0, &request));
+        }
+        let again = client_hello(1, &[], &[7; 20], &connection_id(&[1, 1]));
+        wire.client(1, &message(1, HandshakeType::CLIENT_HELLO, 1, &again));
+        wire.handshake(1, 1, false);
+        let found = wire.finish();
+        let dtls = found[0].transport.dtls().expect("DTLS");
+        assert_eq!(dtls.cookie, Some(Cookie::HelloVerify));
+        found[0].server_side.handshake_bytes
+    };
+    assert!(sent(true).is_some());
+    assert_eq!(sent(false), None);
+}
+
+#[test]
 fn a_protected_alert_is_no_failure_where_a_finished_may_be_lost() {
     let mut wire = Wire::new();
     wire.hello(1, 1);

@@ -376,6 +376,9 @@ impl TrackedAssociation {
             Completed::No if !alerted && !read => Completed::Blind(self.loss()),
             judged => judged,
         });
+        if association.is_verify_request_unseen() {
+            connection.server_side.handshake_bytes = None;
+        }
         for from in Direction::BOTH {
             if numbered && !association.has_finished(from) {
                 let facts = connection.side_mut(side(from));

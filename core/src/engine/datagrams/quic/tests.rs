@@ -235,11 +235,14 @@ fn the_hello_after_a_retry_is_the_one_that_counts() {
     // aioquic draws another random after a Retry.
     let second = second.initial(1, &crypto(0, &hello(2, Some(&TICKET), false)), 1200);
     let way = server(&retried, &CLIENT, &SERVER);
-    let reply = way.initial(0, &crypto(0, &answer(Some(0))), 0);
+    let mut reply = way.initial(0, &crypto(0, &answer(Some(0))), 0);
+    reply.extend(way.closed(2, 60));
     // With the Retry, without it, and with one whose tag is wrong: that one is nothing.
-    let mut forged = retry.clone();
+    let genuine = retry;
+    let mut forged = genuine.clone();
     *forged.last_mut().expect("a tag") ^= 1;
-    for retry in [Some(&retry), None, Some(&forged)] {
+    for retry in [Some(&genuine), None, Some(&forged)] {
+        let is_there = retry == Some(&genuine);
         let mut wire = Wire::new();
         wire.send(5000, 443, &first_flight(false));
         if let Some(retry) = retry {
@@ -256,6 +259,8 @@ fn the_hello_after_a_retry_is_the_one_that_counts() {
         );
         assert_eq!(connection.hello.yes().expect("a hello").random, [2; 32]);
         assert!(quic(&connection).retry && !quic(&connection).token);
+        let counted = connection.server_side.handshake_bytes.is_some();
+        assert_eq!(counted, is_there, "a Retry that is not there is not counted");
         assert_eq!(connection.transport.first().frame(), 1);
     }
 }

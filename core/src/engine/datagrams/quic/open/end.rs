@@ -92,6 +92,7 @@ impl OpenConnection {
         let connection = open.facts_mut();
         connection.keys = self.connection.keys().and_then(key_origin);
         connection.complete(self.completed(connection, still_open));
+        self.hide_uncounted(connection);
         connection.close = self.close(connection, quiet);
         connection.outcome = outcome::decide(connection);
         connection.edges = context.joinable.then(|| {
@@ -104,6 +105,17 @@ impl OpenConnection {
             })
         });
         Some((id, open.into_facts()))
+    }
+
+    /// What stood in front of the connection, or was not captured, is not among the bytes of its handshake.
+    fn hide_uncounted(&self, connection: &mut Connection) {
+        let begun_before = self.facts.version_negotiation;
+        if begun_before || self.connection.is_refusal_unseen() {
+            connection.server_side.handshake_bytes = None;
+        }
+        if begun_before {
+            connection.client_side.handshake_bytes = None;
+        }
     }
 
     fn side(&self, side: Side) -> SideSeen {
