@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use reshake_core::session::{Blindness, Completed, Connection, EarlyData, Outcome, Shape, SideFacts, TransportKind};
+use reshake_core::session::{
+    Blindness, Completed, Connection, EarlyData, Outcome, Shape, Side, SideFacts, TransportKind, clocks_differ,
+};
 use reshake_core::tls::CertificateOperation;
 
 /// Cost of one handshake; times in nanoseconds.
@@ -75,7 +77,7 @@ fn extra_round_trips(connection: &Connection) -> Option<u8> {
         }
         // What is taken for the server's Finished may be what follows it.
         Shape::Full(_) if handshake_loss(connection).is_some() => return None,
-        Shape::Full(_) => u8::from(!false_start(connection)),
+        Shape::Full(_) => u8::from(!false_start(connection)?),
     })
 }
 
@@ -91,7 +93,9 @@ fn is_timed(connection: &Connection) -> bool {
     } else {
         handshake_loss(connection)
     };
-    lost.or(connection.first_hello_hidden()).is_none()
+    // What one clock stamped is not measured by another.
+    let by_one_clock = client_ends_it(connection) || !clocks_differ(connection);
+    by_one_clock && lost.or(connection.first_hello_hidden()).is_none()
 }
 
 fn handshake_loss(connection: &Connection) -> Option<Blindness> {
@@ -127,20 +131,21 @@ fn operation(connection: &Connection) -> Option<CertificateOperation> {
     }
 }
 
-/// Whether the client sent data before it had the server's Finished.
-fn false_start(connection: &Connection) -> bool {
+/// Whether the client sent data before it had the server's Finished; `None` where that is not known.
+fn false_start(connection: &Connection) -> Option<bool> {
     // Nobody does over DTLS, where the order of packets tells nothing.
     if connection.transport.dtls().is_some() {
-        return false;
+        return Some(false);
     }
-    if let Some(told) = connection.false_start {
-        return told;
+    if connection.false_start.is_some() {
+        return connection.false_start;
     }
-    // No acknowledgement tells; the order of the packets does.
+    // No acknowledgement tells; the order of the packets does, unless that is not the order in which they were sent.
     let (client, server) = (&connection.client_side, &connection.server_side);
     match (client.application_data, server.finished) {
-        (Some(data), Some(finished)) => data.time < finished.time,
-        _ => false,
+        (Some(_), Some(_)) if clocks_differ(connection) => None,
+        (Some(data), Some(finished)) => Some(data.time < finished.time),
+        _ => Some(false),
     }
 }
 
@@ -253,14 +258,19 @@ impl AvoidableByReason {
 /// Bytes of a handshake in both directions; `None` when one is not visible.
 #[must_use]
 pub fn handshake_bytes(connection: &Connection) -> Option<u64> {
-    let [client, server] = [&connection.client_side, &connection.server_side].map(side_bytes);
+    let [client, server] = Side::BOTH.map(|side| side_bytes(connection, side));
     Some(u64::from(client?.get()) + u64::from(server?.get()))
 }
 
-/// Bytes of one side's handshake. Behind lost bytes what is taken for its end may be what follows it.
+/// Bytes of one side's handshake. Behind lost bytes what is taken for its end may be what follows it. So it is of datagrams
+/// that do not stand in the order in which they were sent: where a handshake ends is told by what the other side answers.
 #[must_use]
-pub fn side_bytes(side: &SideFacts) -> Option<NonZeroU32> {
-    side.handshake_bytes.filter(|_| side.handshake_loss.is_none())
+pub fn side_bytes(connection: &Connection, side: Side) -> Option<NonZeroU32> {
+    let facts = connection.side(side);
+    let in_order = connection.transport.kind() == TransportKind::Tcp || !clocks_differ(connection);
+    facts
+        .handshake_bytes
+        .filter(|_| in_order && facts.handshake_loss.is_none())
 }
 
 #[cfg(test)]

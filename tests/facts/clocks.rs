@@ -1,7 +1,10 @@
 //! Two taps with clocks of their own: by how much these differ is told.
 
+use reshake_core::net::{Decoded, FrameDecoder};
+use serde_json::Value;
+
 use crate::common::packets::{self, RawPacket};
-use crate::common::{items, report_of_bytes, single_files};
+use crate::common::{assert_none, fixture, items, report_of_bytes, single_files, text};
 
 #[test]
 fn a_tap_that_is_ahead_or_behind_is_told_by_how_much() {
@@ -31,5 +34,104 @@ fn a_tap_that_is_ahead_or_behind_is_told_by_how_much() {
                 told.is_some()
             );
         }
+    }
+}
+
+/// What rests on the order of the packets of both sides.
+const ORDERED: [&str; 6] = [
+    "/close/first_closer",
+    "/cost/extra_round_trips",
+    "/cost/handshake_bytes/client",
+    "/cost/handshake_bytes/server",
+    "/quic/retry",
+    "/quic/zero_rtt_packets",
+];
+
+/// Which packets have the lower port as their source, as servers do.
+fn from_servers(all: &[RawPacket]) -> Vec<bool> {
+    let mut decoder = FrameDecoder::new();
+    (1..)
+        .zip(all)
+        .map(|(frame, packet)| match decoder.decode(&packet.packet(frame)) {
+            Decoded::Datagram(datagram) => datagram.source.port < datagram.destination.port,
+            Decoded::Segment(segment) => segment.source.port < segment.destination.port,
+            _ => false,
+        })
+        .collect()
+}
+
+/// What the clock of one tap changes in what is told of the connections of these packets: values that are there and others
+/// than by one clock.
+fn changed(all: &[RawPacket], milliseconds: i64) -> Vec<String> {
+    let told = |report: &Value| -> Vec<(String, Value)> {
+        let connections = items(report, "connections").iter();
+        let name = |connection: &Value| format!("{}", connection["client"]);
+        connections.map(|one| (name(one), one.clone())).collect()
+    };
+    let one_clock = told(&report_of_bytes(vec![packets::write(all)]));
+    let mut moved = all.to_vec();
+    for (packet, server) in moved.iter_mut().zip(from_servers(all)) {
+        packet.time += i64::from(server) * milliseconds * 1_000_000;
+    }
+    moved.sort_by_key(|packet| packet.time);
+    let two_clocks = told(&report_of_bytes(vec![packets::write(&moved)]));
+    assert!(!one_clock.is_empty());
+    let mut problems = Vec::new();
+    for (client, before) in one_clock {
+        let after = two_clocks.iter().find(|(name, _)| *name == client);
+        let Some((_, after)) = after else {
+            problems.push(format!("{client} is missing"));
+            continue;
+        };
+        for member in ORDERED {
+            let [before, after] = [&before, after].map(|connection| connection.pointer(member));
+            if after.is_some_and(|after| !after.is_null()) && after != before {
+                problems.push(format!("{client} {member}: {before:?} becomes {after:?}"));
+            }
+        }
+        let [before, after] = [&before, after].map(|connection| text(connection, "outcome"));
+        if after != before && after != Some("unclear") {
+            problems.push(format!("{client} outcome: {before:?} becomes {after:?}"));
+        }
+    }
+    problems
+}
+
+/// Datagrams do not say what their sender had received, so that nothing but the times of two taps puts both sides in order.
+#[test]
+fn what_two_clocks_hide_of_datagrams_is_not_told() {
+    let names = [
+        "dtls12",
+        "dtls10",
+        "dtls-gnutls",
+        "quic",
+        "quic-ngtcp2-retry",
+        "quic-restart",
+        "quic-retry",
+        "quic-v2",
+    ];
+    for name in names {
+        let all = packets::read(fixture(&format!("captures/{name}")).path());
+        for milliseconds in [-200, 200, 50] {
+            assert_none(
+                &format!("{name}, {milliseconds} ms: not told by one clock"),
+                &changed(&all, milliseconds),
+            );
+        }
+    }
+}
+
+/// Without the SYN exchange the difference of the clocks is not known, and acknowledgements are of bytes that nobody counts.
+#[test]
+fn without_a_syn_two_clocks_show_no_false_start() {
+    let mut all = packets::read(fixture("captures/tls12-suites").path());
+    let begins = |parsed: &Option<packets::Parsed>| parsed.as_ref().is_some_and(|parsed| parsed.flags & 2 > 0);
+    let mut opening = packets::parse(&all).iter().map(begins).collect::<Vec<_>>().into_iter();
+    all.retain(|_| opening.next() == Some(false));
+    for milliseconds in [-200, 200] {
+        assert_none(
+            &format!("{milliseconds} ms: not told by one clock"),
+            &changed(&all, milliseconds),
+        );
     }
 }

@@ -3,9 +3,10 @@
 use crate::net::{At, Timestamp};
 
 use super::close::SideClose;
-use super::connection::Connection;
+use super::connection::{Connection, Shape};
 use super::seen::Seen;
 use super::side::{Side, SideFacts};
+use super::transport::TransportKind;
 
 /// The server's clock was ahead of the client's by so many nanoseconds when this connection was captured: whatever the
 /// server sent is set back by them, so that what both sides did can be put in order.
@@ -21,6 +22,36 @@ pub fn set_server_back(connection: &mut Connection, end: &mut SideClose, ahead: 
     end.plain.iter_mut().for_each(back);
 }
 
+/// Whether a flight of the handshake stands in front of the one that it answers: two clocks stamped the two sides, or the
+/// packets of one were held up on their way to where they were captured. Then nothing holds that rests on the order of both
+/// sides' packets and that no acknowledgement tells.
+#[must_use]
+pub fn clocks_differ(connection: &Connection) -> bool {
+    let hello = connection.hello.yes().map(|hello| hello.at);
+    let answer = connection.answer.yes().map(|answer| answer.at);
+    let [client, server] = Side::BOTH;
+    let order = match connection.shape.yes() {
+        // The last Handshake packet of a server may acknowledge the client's Finished.
+        _ if connection.transport.kind() == TransportKind::Quic => None,
+        Some(Shape::Abbreviated(_)) => Some([server, client]),
+        // In TLS 1.3 the client always finishes last (RFC 8446 §2).
+        Some(Shape::Full(_)) if connection.is_tls13() => Some([server, client]),
+        Some(Shape::Full(_)) => Some([client, server]),
+        None => None,
+    };
+    let finished = |side: Side| connection.side(side).finished;
+    // Behind lost bytes what is taken for a Finished may be what follows it.
+    let read = |side: Side| finished(side).filter(|_| connection.side(side).handshake_loss.is_none());
+    let ends = order.map_or((None, None), |[first, second]| (read(first), finished(second)));
+    [(hello, answer), (answer, finished(client)), ends]
+        .into_iter()
+        .any(|(earlier, later)| {
+            earlier
+                .zip(later)
+                .is_some_and(|(earlier, later)| later.time < earlier.time)
+        })
+}
+
 fn set_back(side: &mut SideFacts, back: impl Fn(&mut At)) {
     let times = [&mut side.finished, &mut side.application_data, &mut side.fin];
     times.into_iter().flatten().for_each(&back);
@@ -29,5 +60,57 @@ fn set_back(side: &mut SideFacts, back: impl Fn(&mut At)) {
     }
     if let Some(alert) = &mut side.alert {
         back(&mut alert.at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::seen::Blindness;
+    use crate::session::tests::{answered, at};
+    use crate::tls::ProtocolVersion;
+
+    /// A handshake by the seconds of its hello, answer, and the Finished of client and server.
+    fn differ(version: ProtocolVersion, shape: Seen<Shape>, [hello, answer, client, server]: [u32; 4]) -> bool {
+        let mut connection = answered(hello, "a.test", version);
+        connection.answer.yes_mut().expect("an answer").at = at(answer);
+        connection.client_side.finished = Some(at(client));
+        connection.server_side.finished = Some(at(server));
+        connection.shape = shape;
+        clocks_differ(&connection)
+    }
+
+    #[test]
+    fn an_answer_in_front_of_what_it_answers_shows_two_clocks() {
+        let full = Seen::Yes(Shape::Full(at(2)));
+        let abbreviated = Seen::Yes(Shape::Abbreviated(at(2)));
+        let blind = Seen::Blind(Blindness::Gap);
+        for (version, shape, seconds, told) in [
+            (ProtocolVersion::TLS_1_2, full, [1, 2, 3, 4], false),
+            (ProtocolVersion::TLS_1_2, full, [1, 2, 4, 3], true),
+            (ProtocolVersion::TLS_1_2, abbreviated, [1, 2, 4, 3], false),
+            (ProtocolVersion::TLS_1_2, abbreviated, [1, 2, 3, 4], true),
+            (ProtocolVersion::TLS_1_3, full, [1, 2, 4, 3], false),
+            (ProtocolVersion::DTLS_1_3, full, [1, 2, 4, 3], false),
+            (ProtocolVersion::DTLS_1_3, full, [1, 2, 3, 4], true),
+            // The server's clock is behind, or so far ahead that the client goes on before it is answered.
+            (ProtocolVersion::TLS_1_2, full, [2, 1, 3, 4], true),
+            (ProtocolVersion::TLS_1_2, full, [1, 3, 2, 4], true),
+            (ProtocolVersion::TLS_1_2, blind, [1, 2, 4, 3], false),
+            (ProtocolVersion::TLS_1_2, blind, [1, 3, 2, 4], true),
+        ] {
+            assert_eq!(differ(version, shape, seconds), told, "{version:?} {seconds:?}");
+        }
+    }
+
+    #[test]
+    fn behind_lost_bytes_a_finished_may_be_what_follows_it() {
+        let mut lossy = answered(1, "a.test", ProtocolVersion::TLS_1_2);
+        lossy.shape = Seen::Yes(Shape::Full(at(2)));
+        lossy.client_side.finished = Some(at(4));
+        lossy.server_side.finished = Some(at(3));
+        assert!(clocks_differ(&lossy));
+        lossy.client_side.handshake_loss = Some(Blindness::Gap);
+        assert!(!clocks_differ(&lossy));
     }
 }

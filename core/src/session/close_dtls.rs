@@ -3,8 +3,9 @@
 
 use crate::tls::{Content, ContentType};
 
+use super::clocks::clocks_differ;
 use super::close::{Close, CloseClass, CloseNotify, SideClose};
-use super::connection::{Completed, Connection, Shape};
+use super::connection::{Completed, Connection};
 use super::seen::{Blindness, Seen};
 use super::side::Side;
 
@@ -41,45 +42,17 @@ pub fn classify_dtls(connection: &Connection, [client, server]: [&SideClose; 2],
         Silence::Short(cause) => cause,
         Silence::Settled | Silence::Long => Blindness::NothingTellsApart,
     };
-    let first = first_to_say_goodbye([client, server], open);
-    let both = client.at().is_some() && server.at().is_some();
-    let first_closer = if both && first.yes().is_some() && clocks_differ(connection) {
-        Seen::Blind(Blindness::NothingTellsApart)
-    } else {
-        first
-    };
     Close {
         class: class(connection, [client, server], silence),
-        first_closer,
+        first_closer: first_to_say_goodbye(connection, [client, server], open),
         client,
         server,
     }
 }
 
-/// Whether a flight of the handshake stands in front of the one that it answers: two clocks stamped the two sides, and
-/// without acknowledgements nothing else tells which alert came first.
-fn clocks_differ(connection: &Connection) -> bool {
-    let [client, server] = Side::BOTH.map(|side| connection.side(side).finished);
-    let hello = connection.hello.yes().map(|hello| hello.at);
-    let answer = connection.answer.yes().map(|answer| answer.at);
-    let finished = match connection.shape.yes() {
-        Some(Shape::Abbreviated(_)) => [server, client],
-        Some(Shape::Full(_)) => [client, server],
-        None => [None; 2],
-    };
-    let [first, second] = finished;
-    [(hello, answer), (answer, client), (first, second)]
-        .into_iter()
-        .any(|(earlier, later)| {
-            earlier
-                .zip(later)
-                .is_some_and(|(earlier, later)| later.time < earlier.time)
-        })
-}
-
 /// Who closed first where a message alone can close: a side of which not all was read may have done so before the message
-/// that was. `open` says why there may be none.
-pub(crate) fn first_to_say_goodbye(notifies: [CloseNotify; 2], open: Blindness) -> Seen<Side> {
+/// that was. `open` says why there may be none. Without acknowledgements only the times of two messages tell which came first.
+pub(crate) fn first_to_say_goodbye(connection: &Connection, notifies: [CloseNotify; 2], open: Blindness) -> Seen<Side> {
     let sealed = notifies.into_iter().find_map(|notify| match notify {
         CloseNotify::Blind(cause) => Some(cause),
         CloseNotify::Observed(_) | CloseNotify::Inferred(_) | CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => {
@@ -90,6 +63,10 @@ pub(crate) fn first_to_say_goodbye(notifies: [CloseNotify; 2], open: Blindness) 
         let at = notify.at()?;
         Some((at.time, at.frame, side))
     });
+    let both = notifies.iter().all(|notify| notify.at().is_some());
+    if both && clocks_differ(connection) {
+        return Seen::Blind(Blindness::NothingTellsApart);
+    }
     match (told.min_by_key(|(time, frame, _)| (*time, *frame)), sealed) {
         // What is still to come comes later.
         (Some((.., side)), None | Some(Blindness::OpenAtCaptureEnd | Blindness::IdleAtCaptureEnd)) => Seen::Yes(side),
@@ -228,6 +205,18 @@ mod tests {
             class(long, data(), OPEN),
             (open, Seen::Blind(Blindness::OpenAtCaptureEnd))
         );
+    }
+
+    #[test]
+    fn where_two_clocks_show_nothing_tells_which_of_two_alerts_came_first() {
+        let mut two_clocks = connection(ProtocolVersion::DTLS_1_2);
+        two_clocks.client_side.finished = Some(at(0));
+        let first = |server: SideClose| {
+            let close = classify_dtls(&two_clocks, [&alert(3), &server], Silence::Settled);
+            close.first_closer
+        };
+        assert_eq!(first(alert(4)), Seen::Blind(Blindness::NothingTellsApart));
+        assert_eq!(first(data()), Seen::Yes(Side::Client));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use reshake_core::diagnosis::{Confidence, Evidence, Judged};
 use reshake_core::net::{Timestamp, Wrapping};
 use reshake_core::session::{
     ClientHelloFacts, CloseNotify, Connection, ConnectionId, CredentialId, EarlyData, KeyOrigin, OfferKind, Outcome,
-    TicketExtension,
+    Side, TicketExtension,
 };
 use reshake_core::tls::CertificateOperation;
 
@@ -590,8 +590,7 @@ fn read_with_embedded_keys(connection: &Connection, inferred: &mut Causes) {
 
 fn cost(connection: &Connection, not_visible: &mut Causes) -> CostJson {
     let cost = crate::model::cost::of(connection);
-    let [client_bytes, server_bytes] =
-        [&connection.client_side, &connection.server_side].map(crate::model::cost::side_bytes);
+    let [client_bytes, server_bytes] = Side::BOTH.map(|side| crate::model::cost::side_bytes(connection, side));
     let has_no_end = crate::model::cost::has_no_end(connection);
     for (path, missing) in [
         ("cost.handshake_ms", cost.handshake.is_none()),

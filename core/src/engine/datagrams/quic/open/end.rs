@@ -180,7 +180,7 @@ impl OpenConnection {
         });
         Close {
             class: self.class(connection, frames, quiet),
-            first_closer: first_to_say_goodbye([client, server], Blindness::OpenAtCaptureEnd),
+            first_closer: first_to_say_goodbye(connection, [client, server], Blindness::OpenAtCaptureEnd),
             client,
             server,
         }
