@@ -67,7 +67,10 @@ pub(crate) fn first_to_say_goodbye(connection: &Connection, notifies: [CloseNoti
     if both && clocks_differ(connection) {
         return Seen::Blind(Blindness::NothingTellsApart);
     }
+    // Where even the Finished of a side was not read, its goodbye may stand unread behind it.
+    let unread = |side: Side| connection.completed == Completed::Yes && connection.side(side).finished.is_none();
     match (told.min_by_key(|(time, frame, _)| (*time, *frame)), sealed) {
+        (Some((.., side)), Some(_)) if unread(side.other()) => Seen::Blind(Blindness::NothingTellsApart),
         // What is still to come comes later.
         (Some((.., side)), None | Some(Blindness::OpenAtCaptureEnd | Blindness::IdleAtCaptureEnd)) => Seen::Yes(side),
         (_, cause) => Seen::Blind(cause.unwrap_or(open)),
@@ -151,7 +154,8 @@ mod tests {
         connection.answer.yes_mut().expect("an answer").suite = CipherSuite(0xc02f);
         connection.completed = Completed::Yes;
         for side in Side::BOTH {
-            connection.side_mut(side).captured = true;
+            let facts = connection.side_mut(side);
+            (facts.captured, facts.finished) = (true, Some(at(1)));
         }
         connection
     }
@@ -217,6 +221,17 @@ mod tests {
         };
         assert_eq!(first(alert(4)), Seen::Blind(Blindness::NothingTellsApart));
         assert_eq!(first(data()), Seen::Yes(Side::Client));
+    }
+
+    #[test]
+    fn a_side_whose_finished_was_not_read_may_have_said_goodbye_unread() {
+        let first = |finished: bool| {
+            let mut connection = connection(ProtocolVersion::DTLS_1_2);
+            connection.client_side.finished = finished.then_some(at(1));
+            classify_dtls(&connection, [&SideClose::default(), &alert(3)], OPEN).first_closer
+        };
+        assert_eq!(first(true), Seen::Yes(Side::Server));
+        assert_eq!(first(false), Seen::Blind(Blindness::NothingTellsApart));
     }
 
     #[test]
