@@ -8,6 +8,7 @@ use crate::tcp::FinCovers;
 use crate::tls::{Content, ContentType};
 
 use super::{CloseNotify, ProtectedRecord, SideClose};
+use crate::session::clocks::clocks_differ;
 use crate::session::connection::{Connection, JSSE_PADDING, Shape};
 use crate::session::seen::{Blindness, Seen};
 use crate::session::side::Side;
@@ -288,6 +289,9 @@ pub(super) fn first_closer(
     let Some(told) = earliest(connection, notifies) else {
         return Seen::Blind(open);
     };
+    if is_out_of_order(connection, ends) {
+        return Seen::Blind(Blindness::NothingTellsApart);
+    }
     // A last record that cannot be read may be close_notify.
     let [client, server] = notifies;
     let [maybe_client, maybe_server] = Side::BOTH.map(|side| match (of(side, notifies), of(side, ends)) {
@@ -362,6 +366,26 @@ fn first_sign(connection: &Connection, side: Side, notifies: [CloseNotify; 2]) -
     let [own, _] = of(side, notifies);
     let ends = [facts.fin, facts.reset.map(|reset| reset.at), own.at()];
     ends.into_iter().flatten().min_by_key(|at| (at.time, at.frame))
+}
+
+/// Whether the packets of one side do not stand where they were sent among those of the other: the handshake shows it, or what
+/// a side ended with stands in front of what it acknowledges. Without the SYN exchange nothing sets two clocks right.
+fn is_out_of_order(connection: &Connection, ends: [&SideClose; 2]) -> bool {
+    let in_front = |side: Side| {
+        let (facts, peer) = (connection.side(side), connection.side(side.other()));
+        let [_, peer_end] = of(side, ends);
+        let end = facts.fin.or(facts.reset.map(|reset| reset.at));
+        let known = match facts.fin_covers {
+            FinCovers::Lost | FinCovers::Part => [None; 2],
+            FinCovers::Data => [peer_end.last.map(|record| record.at), None],
+            // Where both acknowledge the end of the other, one was sent again.
+            FinCovers::End if peer.fin_covers == FinCovers::End => [None; 2],
+            FinCovers::End => [peer_end.last.map(|record| record.at), peer.fin],
+        };
+        let behind = |known: At| end.is_some_and(|end| known.is_after(end));
+        known.into_iter().flatten().any(behind)
+    };
+    clocks_differ(connection) || Side::BOTH.into_iter().any(in_front)
 }
 
 fn earliest(connection: &Connection, notifies: [CloseNotify; 2]) -> Option<Side> {

@@ -616,6 +616,29 @@ fn a_reset_that_acknowledges_a_fin_comes_second_wherever_it_stands() {
 }
 
 #[test]
+fn an_end_in_front_of_what_it_acknowledges_does_not_tell_who_closed_first() {
+    let nothing_tells = Seen::Blind(Blindness::NothingTellsApart);
+    // What cannot be read may be close_notify; the server's clock is ahead.
+    let first = |fin: u32, covers| {
+        let ending = Ending::tls13().data(Client, 8, 200).fin(Client, fin, covers);
+        let ending = ending.data(Server, 10, 200).fin(Server, 11, Part);
+        let hidden = |ending: &mut Ending| ending.connection.answer = Seen::Blind(Blindness::CaptureStartedLate);
+        ending.with(hidden).close().first_closer
+    };
+    assert_eq!(first(9, End), nothing_tells);
+    assert_eq!(first(9, Data), nothing_tells);
+    assert_eq!(first(9, Part), Seen::Yes(Client));
+    let reset = |time: u32, covers| {
+        let ending = Ending::tls12().data(Server, 10, 200).reset(Client, time);
+        let told = |ending: &mut Ending| ending.connection.client_side.fin_covers = covers;
+        ending.with(told).close().first_closer
+    };
+    assert_eq!(reset(9, Data), nothing_tells);
+    assert_eq!(reset(11, Data), Seen::Yes(Client));
+    assert_eq!(reset(9, Part), Seen::Yes(Client));
+}
+
+#[test]
 fn an_open_connection_has_no_close_yet() {
     let close = Close::open(Blindness::IdleAtCaptureEnd);
     let blind = CloseNotify::Blind(Blindness::IdleAtCaptureEnd);
