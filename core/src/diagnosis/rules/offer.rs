@@ -4,7 +4,7 @@ use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::{At, FrameRef};
-use crate::session::{Completed, Connection, Outcome, TicketExtension};
+use crate::session::{Completed, Connection, Outcome, TicketExtension, clocks_differ};
 
 /// Earlier connections of a client that are looked at: what lies further back says nothing new.
 const MAX_SEARCHED: usize = 256;
@@ -220,10 +220,11 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
     }
 }
 
-/// When a handshake was over for its client. With bytes lost its end may have been earlier than it seems.
+/// When a handshake was over for its client. With bytes lost its end may have been earlier than it seems; by another clock than
+/// that of the hellos it may have been at any time.
 fn over_at(connection: &Connection) -> Option<At> {
     let [client, server] = [&connection.client_side, &connection.server_side];
-    if client.handshake_loss.is_some() || server.handshake_loss.is_some() {
+    if client.handshake_loss.is_some() || server.handshake_loss.is_some() || clocks_differ(connection) {
         return None;
     }
     client.finished.into_iter().chain(server.finished).max_by_key(order)

@@ -82,6 +82,20 @@ fn connections_in_parallel_had_nothing_to_offer_only_if_none_came_before() {
 }
 
 #[test]
+fn by_two_clocks_no_handshake_is_told_to_have_been_under_way() {
+    let told = |answered: u32| {
+        let mut under_way = full(4);
+        under_way.answer.yes_mut().expect("an answer").at = at(answered);
+        under_way.client_side.finished = Some(at(7));
+        let told = World::of(vec![under_way, full(5)], usize::MAX).told(1);
+        told.iter().any(|(name, _)| *name == "no-credential-yet-parallel")
+    };
+    assert!(told(6));
+    // What the client sent in answer stands in front of it.
+    assert!(!told(8));
+}
+
+#[test]
 fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
     let told = |change: fn(&mut Connection)| {
         let mut before = full(1);
