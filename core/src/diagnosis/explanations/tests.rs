@@ -370,17 +370,38 @@ fn one_machine_of_several_may_have_lost_its_sessions() {
     );
 }
 
-#[test]
-fn each_of_several_restarts_is_told_with_the_sessions_that_it_cost() {
+/// Four clients that a server refuses after each of three restarts, and honours later; whether each of their connections comes
+/// from another address.
+fn three_restarts(moving: bool) -> Sketch {
     let mut sketch = Sketch::default();
     for restart in [100, 200, 300_u32] {
         for client in 0..4_u32 {
             let (old, new) = (restart + client, restart + 50 + client);
-            sketch.offer(restart + client, client, (old, 30), false, NOTHING);
+            let home = sketch.silent(restart + client - 30, client, |_| ());
+            let moves = |row: &mut Row, entry: &mut OfferedCredential| {
+                entry.previous = crate::diagnosis::attempts::tests::place(home);
+                row.address += if moving { restart } else { 0 };
+            };
+            sketch.offer(restart + client, client, (old, 30), false, moves);
             sketch.offer(restart + 40 + client, client, (new, 20), true, NOTHING);
         }
     }
-    let standing = held(sketch);
+    sketch
+}
+
+#[test]
+fn addresses_of_a_client_that_moves_are_not_so_many_clients() {
+    let moments = |moving| {
+        let standing = held(three_restarts(moving));
+        let lost = standing.iter().find(|it| it.claim.kind == Kind::LostAtOnce);
+        lost.map_or(0, |lost| lost.claim.moments.len())
+    };
+    assert_eq!((moments(false), moments(true)), (3, 1));
+}
+
+#[test]
+fn each_of_several_restarts_is_told_with_the_sessions_that_it_cost() {
+    let standing = held(three_restarts(false));
     let lost = standing
         .iter()
         .find(|it| it.claim.kind == Kind::LostAtOnce)

@@ -169,12 +169,16 @@ pub(super) fn mostly(claim: &Claim) -> bool {
     units.named_refused >= units.other_refused
 }
 
+/// How many clients these offers are of at least. Addresses that offer what another one was given are those of clients that
+/// move, or share what they hold: all of them may be one.
 fn clients(ground: &ServiceContext<'_>, here: &[(u32, u16, Span)]) -> usize {
-    let rows = here.iter().filter_map(|(number, ..)| ground.table.entry(*number));
-    let addresses = rows
-        .filter_map(|entry| ground.table.row_of(entry))
-        .map(|row| row.address);
-    addresses.collect::<HashSet<_>>().len()
+    let entries = here.iter().filter_map(|(number, ..)| ground.table.entry(*number));
+    let stays = |entry: &OfferedCredential| {
+        let address = ground.table.row_of(entry)?.address;
+        let holder = ground.table.row(entry.previous);
+        Some(holder.is_none_or(|holder| holder.address == address).then_some(address))
+    };
+    entries.filter_map(stays).collect::<HashSet<_>>().len()
 }
 
 /// Connections that were cut within the moment by a host that did not know them.
