@@ -218,6 +218,9 @@ impl Assembler {
             }
             self.started = true;
             self.next = first_offset;
+            if self.drop_keep_alive() {
+                return self.pop_waiting();
+            }
         }
         if first_offset > self.next {
             let cause = self.give_up(first_offset)?;
@@ -240,6 +243,22 @@ impl Assembler {
             self.waiting = Vec::new();
         }
         Some(Piece::Data(Cow::Owned(piece.bytes.into_vec()), piece.at))
+    }
+
+    /// A keep-alive may bear one byte of garbage, with the number of the byte before the next (RFC 9293 §3.8.4). The first that
+    /// was seen of a side is nothing of its stream: a client that connects early keeps the connection open until it says hello.
+    fn drop_keep_alive(&mut self) -> bool {
+        let garbage = self
+            .waiting
+            .first()
+            .filter(|piece| piece.cut == 0 && *piece.bytes == [0]);
+        let Some(end) = garbage.map(HeldSegment::end) else {
+            return false;
+        };
+        self.waiting.remove(0);
+        self.waiting_bytes -= 1;
+        self.next = end;
+        true
     }
 
     /// Sequence number of the next byte to deliver.
@@ -562,6 +581,26 @@ mod tests {
     #[test]
     fn without_syn_the_lowest_sequence_number_starts_the_stream() {
         assert_eq!(run(None, &[(12, b"cd", 0), (10, b"ab", 0)]), "abcd");
+    }
+
+    #[test]
+    fn the_byte_of_a_keep_alive_begins_no_stream() {
+        let begins = |first: &'static [u8]| {
+            let mut assembler = Assembler::default();
+            assembler.push(SeqNumber(9), first, 0, at(1));
+            assembler.push(SeqNumber(9), first, 0, at(2));
+            assembler.push(SeqNumber(10), b"hello", 0, at(3));
+            assembler.flush();
+            std::iter::from_fn(|| assembler.pop()).collect::<Vec<_>>()
+        };
+        let hello = || Piece::Data(Cow::Owned(b"hello".to_vec()), at(3));
+        assert_eq!(begins(&[0]), [hello()]);
+        // One that may be the beginning of something.
+        assert_eq!(begins(b"\x16").len(), 2);
+        // Behind what was seen it is a byte like others.
+        let mut assembler = Assembler::default();
+        assembler.start(SeqNumber(9));
+        assert!(assembler.push(SeqNumber(9), &[0], 0, at(1)).is_some());
     }
 
     #[test]
