@@ -26,13 +26,13 @@ fn where_the_capture_ends_behind_the_handshake_a_ticket_may_still_come() {
         complete: true,
     };
     assert_ne!(tickets(|_| ()), none);
-    // The server has gone on, or somebody has ended it.
+    // The server has gone on, or has ended it.
     assert_eq!(
         tickets(|talk| talk.open.facts_mut().server_side.application_data = Some(at(500))),
         none
     );
     assert_eq!(
-        tickets(|talk| talk.open.facts_mut().client_side.fin = Some(at(500))),
+        tickets(|talk| talk.open.facts_mut().server_side.fin = Some(at(500))),
         none
     );
     // Data in front of the client's Finished says nothing.
@@ -40,6 +40,26 @@ fn where_the_capture_ends_behind_the_handshake_a_ticket_may_still_come() {
         tickets(|talk| talk.open.facts_mut().server_side.application_data = Some(at(1))),
         none
     );
+}
+
+#[test]
+fn a_client_that_leaves_behind_its_finished_does_not_show_that_the_server_issues_nothing() {
+    let left: [fn(&mut Talk); 2] = [
+        |talk| talk.open.facts_mut().client_side.fin = Some(at(500)),
+        |talk| {
+            talk.open.facts_mut().client_side.reset = Some(crate::tcp::Reset {
+                at: at(500),
+                form: crate::tcp::ResetForm::Active,
+                doubtful: false,
+            });
+        },
+    ];
+    for left in left {
+        let mut talk = read_with_keys();
+        talk.open.facts_mut().server_side.fin = None;
+        left(&mut talk);
+        assert_eq!(talk.finish().0.tickets_inferred, TicketsInferred::Unclear);
+    }
 }
 
 #[test]
