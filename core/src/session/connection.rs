@@ -429,7 +429,14 @@ impl Connection {
         // The client answers the server's Finished with its own in TLS 1.3 and in an abbreviated handshake before it
         // (RFC 8446 §2, RFC 5246 §7.3), so that one shows the other.
         let server_first = self.is_tls13() || matches!(self.shape, Seen::Yes(Shape::Abbreviated(_)));
-        let both_finished = client.finished.is_some() && (server.finished.is_some() || server_first);
+        // An older server finishes a full handshake last, and not before it has read the client's Finished (RFC 5246 §7.3).
+        let server_last = !self.is_tls13() && matches!(self.shape, Seen::Yes(Shape::Full(_)));
+        let both_finished = match (client.finished, server.finished) {
+            (Some(_), Some(_)) => true,
+            (Some(_), None) => server_first,
+            (None, Some(_)) => server_last,
+            (None, None) => false,
+        };
         // What the server sends after the handshake shows that it took the client's Finished; a client with False
         // Start (RFC 7918) sends before it has the server's.
         let server_went_on = server.application_data.is_some() && self.answer.yes().is_some();
@@ -437,15 +444,18 @@ impl Connection {
             return Completed::Yes;
         }
         // Behind its own Finished an alert of either side may be of any time: the Finished of the other may be what is missing.
-        let [second, first] = if server_first {
-            [client, server]
-        } else {
-            [server, client]
+        // Which side finishes first is not known of an older handshake of which too little was seen.
+        let orders: &[[&SideFacts; 2]] = match (server_first, server_last) {
+            (true, _) => &[[server, client]],
+            (false, true) => &[[client, server]],
+            (false, false) => &[[client, server], [server, client]],
         };
-        let missing = second.handshake_loss.or(second.tail_loss);
-        let after_finished = first.finished.is_some() && first.fatal_alert().is_some();
-        if let (Some(cause), true) = (missing, after_finished) {
-            return Completed::Blind(cause);
+        for [first, second] in orders {
+            let missing = second.handshake_loss.or(second.tail_loss);
+            let after_finished = first.finished.is_some() && first.fatal_alert().is_some();
+            if let (Some(cause), true) = (missing, after_finished) {
+                return Completed::Blind(cause);
+            }
         }
         if [client, server].iter().any(|side| side.fatal_alert().is_some()) {
             return Completed::No;
@@ -684,8 +694,38 @@ mod tests {
         let (tls13, gap) = (ProtocolVersion::TLS_1_3, Some(Blindness::Gap));
         assert_eq!(alerted(tls13, gap), Completed::Blind(Blindness::Gap));
         assert_eq!(alerted(tls13, None), Completed::No);
-        // An older server finishes last, and its client was seen not to.
-        assert_eq!(alerted(ProtocolVersion::TLS_1_2, gap), Completed::No);
+        // An older server may have finished first or last, as long as not enough was seen to tell.
+        assert_eq!(alerted(ProtocolVersion::TLS_1_2, gap), Completed::Blind(Blindness::Gap));
+        assert_eq!(alerted(ProtocolVersion::TLS_1_2, None), Completed::No);
+    }
+
+    /// RFC 5246 §7.3: in a full handshake the server finishes last.
+    #[test]
+    fn an_older_server_that_finished_a_full_handshake_had_read_what_is_lost_of_the_client() {
+        let alerted = |version, shape| {
+            let mut connection = answered(1, "a.test", version);
+            connection.shape = Seen::Yes(shape);
+            connection.server_side.finished = Some(at(2));
+            connection.client_side.handshake_loss = Some(Blindness::Gap);
+            connection.server_side.alert = Some(Box::new(PlainAlert {
+                at: at(9),
+                fatal: true,
+                description: AlertDescription::UNEXPECTED_MESSAGE,
+            }));
+            connection.judge_completed(None)
+        };
+        let full = Shape::Full(at(1));
+        assert_eq!(alerted(ProtocolVersion::TLS_1_2, full), Completed::Yes);
+        assert_eq!(
+            alerted(ProtocolVersion::TLS_1_3, full),
+            Completed::Blind(Blindness::Gap),
+            "it finishes first"
+        );
+        let abbreviated = Shape::Abbreviated(at(1));
+        assert_eq!(
+            alerted(ProtocolVersion::TLS_1_2, abbreviated),
+            Completed::Blind(Blindness::Gap)
+        );
     }
 
     /// RFC 5246 §7.3: in a full handshake the server finishes last.
