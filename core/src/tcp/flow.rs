@@ -252,8 +252,10 @@ impl<T> Flow<T> {
         let (Some(number), true, Some(_)) = (other.reset_seq, answers, own.first) else {
             return false;
         };
-        // Nor does an acknowledgement alone provoke one: a host that has sent FIN knows the connection until it is over.
-        let nothing_said = other.fin_acknowledges.zip(own.highest);
+        // Nor does an acknowledgement alone provoke one: a host that has sent FIN knows the connection until it is over. A FIN
+        // that is lost acknowledged no less than what stood before it.
+        let lost = || other.acknowledged.filter(|_| self.fin_is_lost(direction.opposite()));
+        let nothing_said = other.fin_acknowledges.or_else(lost).zip(own.highest);
         let silent = own.fin.is_none() && nothing_said.is_some_and(|(told, end)| end.distance(told) <= 0);
         silent || own.acknowledged.is_none_or(|told| number.distance(told) > 0)
     }
@@ -1047,6 +1049,32 @@ mod tests {
         assert_eq!(told(&[acknowledgement, crossing, fin]), Some(false));
         assert_eq!(told(&[acknowledgement, answer, fin]), Some(true));
         assert_eq!(told(&[crossing]), None);
+    }
+
+    #[test]
+    fn a_reset_behind_a_fin_answers_more_than_an_acknowledgement_whether_the_fin_was_seen_or_not() {
+        let unseen = |fin: bool, goodbye: &'static [u8]| {
+            let mut flow = open();
+            let mut give = |direction: Direction, segment: Segment<'static>, number: u64| {
+                flow.observe(direction, &segment, at(number));
+                let assembler = &mut flow.half_mut(direction).assembler;
+                assembler.push(segment.seq, segment.payload, 0, at(number));
+            };
+            give(Direction::ToServer, segment(1001, 9001, 0x18, b"ask"), 3);
+            give(Direction::ToClient, segment(9001, 1004, 0x18, b"answer"), 4);
+            if fin {
+                give(Direction::ToClient, segment(9007, 1004, 0x11, b""), 5);
+            }
+            give(Direction::ToServer, segment(1004, 9008, 0x10, b""), 6);
+            if !goodbye.is_empty() {
+                give(Direction::ToServer, segment(1004, 9008, 0x18, goodbye), 7);
+            }
+            give(Direction::ToClient, segment(9008, 0, 0x04, b""), 8);
+            flow.provoked_reset_unseen(Direction::ToServer)
+        };
+        for fin in [true, false] {
+            assert!(unseen(fin, b"") && !unseen(fin, b"bye"), "{fin}");
+        }
     }
 
     #[test]
