@@ -167,7 +167,10 @@ fn answered_before_end(connection: &Connection, side: Side, record: ProtectedRec
 /// Whether all that the server of TLS 1.3 said behind the client's flight has the size of an alert, and more than Finished was
 /// in that flight: where it was a certificate, or the lack of one, the server may have refused it.
 pub(super) fn may_refuse_client(connection: &Connection, [client, server]: [&SideClose; 2]) -> bool {
-    let lost = connection.client_side.handshake_loss.is_some();
+    // Behind a hello that is not in the capture nothing is known for the client's Finished; its flight follows the server's.
+    let unknown = connection.hello.blind().is_some() && connection.client_side.finished.is_none();
+    let lost =
+        connection.client_side.handshake_loss.is_some() || (unknown && connection.server_side.finished.is_some());
     // Among the bytes that are lost of its handshake may be a certificate; with a PSK none is asked for (RFC 8446 §4.3.2).
     let maybe = lost && !matches!(connection.shape, Seen::Yes(Shape::Abbreviated(_)));
     let alone = |last: &ProtectedRecord| {

@@ -73,6 +73,14 @@ fn what_may_refuse_a_client_certificate_is_no_close_notify() {
         ending.connection.server_side.finished = Some(ms(3));
     });
     assert_eq!(without_finished, hidden);
+    // Nor where the capture begins with the server's flight.
+    let late = |ending: &mut Ending| {
+        ending.connection.hello = Seen::Blind(Blindness::CaptureStartedLate);
+        ending.connection.client_side.finished = None;
+        ending.connection.server_side.application_data = None;
+        ending.connection.server_side.finished = Some(ms(3));
+    };
+    assert_eq!(refusing(late), hidden);
     // With a PSK no certificate is asked for.
     let resumed = refusing(|ending| {
         ending.connection.client_side.handshake_loss = Some(Blindness::Gap);
