@@ -241,11 +241,11 @@ impl HandshakeTracker {
         (fills_field, hello_time): (bool, Timestamp),
         credential_store: &CredentialStore,
     ) -> Option<OfferKind> {
-        let issued_before = credential_store
-            .find_session_id(self.facts.transport.kind(), id.bytes())
-            .and_then(|known| credential_store.get(known)?.issued)
-            .is_some_and(|issue| issue.at.time <= hello_time && issue.connection != self.id);
-        if issued_before {
+        let known = credential_store.find_session_id(self.facts.transport.kind(), id.bytes());
+        let known = known.and_then(|known| credential_store.get(known));
+        // What an older hello brings is settled by the client's other hellos.
+        let told_now = known.filter(|known| known.issued.is_some() || fills_field);
+        if told_now.is_some_and(|known| known.was_there_before(hello_time, self.id)) {
             return Some(OfferKind::Resumption(Mechanism::SessionId));
         }
         // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes, and so does Go. Others

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use sha2::{Digest, Sha256};
 
-use crate::net::{At, Endpoint};
+use crate::net::{At, Endpoint, Timestamp};
 use crate::tls::{CipherSuite, ProtocolVersion, Reader};
 
 use super::connection::ConnectionId;
@@ -192,6 +192,16 @@ impl Credential {
             client_certificate: None,
             offers: SmallVec::new(),
             offered_with_age_zero: false,
+        }
+    }
+
+    /// Whether a hello of this time, on this connection, can have brought it as what it is: it was issued before, or another
+    /// connection brought it, too. No random session ID comes twice.
+    #[must_use]
+    pub fn was_there_before(&self, hello: Timestamp, connection: ConnectionId) -> bool {
+        match self.issued {
+            Some(issue) => issue.at.time <= hello && issue.connection != connection,
+            None => self.offers.iter().any(|other| *other != connection),
         }
     }
 

@@ -105,6 +105,35 @@ fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before(
     assert_eq!(offers(&[6; 32], server_hello()), []);
 }
 
+/// A session from before the capture: nobody saw it issued, and a server resumed it.
+#[test]
+fn a_session_id_that_a_server_accepted_is_an_offer_when_it_is_brought_again() {
+    let offers = |again: &[u8]| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            session_id: &[5; 32],
+            ..of_tls13()
+        });
+        talk.server(ServerHello {
+            session_id: &[5; 32],
+            ..server_hello()
+        });
+        talk.say(Side::Server, RecordEvent::ChangeCipherSpec);
+        let (first, credential_store) = talk.finish();
+        assert!(first.accepted.is_some());
+        let mut talk = Talk::with(credential_store, 2);
+        talk.client(ClientHello {
+            session_id: again,
+            ..of_tls13()
+        });
+        talk.server(server_hello());
+        let (second, _) = talk.finish();
+        second.offers.iter().map(|offer| offer.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(offers(&[5; 32]), [OfferKind::Resumption(Mechanism::SessionId)]);
+    assert_eq!(offers(&[6; 32]), []);
+}
+
 #[test]
 fn a_session_id_issued_on_the_same_connection_or_later_was_not_offered_before() {
     let mut credential_store = CredentialStore::default();

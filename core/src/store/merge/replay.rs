@@ -104,7 +104,7 @@ fn offer(sighting: &mut PartialConnection, id: ConnectionId, credential_store: &
     connection.accepted = accepted.and_then(|place| Some(connection.offers.get(place)?.credential));
 }
 
-/// The session ID of a hello that was taken for a random one, where it was issued before after all.
+/// The session ID of a hello that was taken for a random one, where it was issued or brought before after all.
 fn known_session_id(
     sighting: &PartialConnection,
     id: ConnectionId,
@@ -116,11 +116,12 @@ fn known_session_id(
         return None;
     }
     let hello = sighting.connection.hello.yes()?;
-    let issue = credential_store
-        .get(credential_store.find(sighting.connection.transport.kind(), Mechanism::SessionId, &name)?)?
-        .issued?;
-    let before = issue.at.time <= hello.at.time && issue.connection != id;
-    before.then_some(Offered {
+    let known = credential_store.get(credential_store.find(
+        sighting.connection.transport.kind(),
+        Mechanism::SessionId,
+        &name,
+    )?)?;
+    known.was_there_before(hello.at.time, id).then_some(Offered {
         name,
         kind: OfferKind::Resumption(Mechanism::SessionId),
         obfuscated_age: 0,
