@@ -11,8 +11,6 @@ use crate::tls::CipherSuite;
 
 /// Earlier connections looked at for one that gave the client something.
 const MAX_SEARCHED: usize = 64;
-/// Suites that are none: renegotiation_info and fallback signals (RFC 5746, RFC 7507).
-const SIGNALS: [u16; 2] = [0x00ff, 0x5600];
 
 fn shown(issuance: &Issuance<'_>) -> FrameRef {
     issuance
@@ -96,8 +94,9 @@ reason! {
     /// behind one address.
     ///
     /// ## How we know
-    /// The version of the earlier handshake and the versions in this ClientHello are both in clear. It is `inferred` if
-    /// both hellos list the same suites apart from those of TLS 1.3 and that client offers sessions, else `possible`.
+    /// The version of the earlier handshake and the versions in this ClientHello are both in clear. That both are one client
+    /// cannot be known, whatever else their hellos share: two processes with other settings, a store each, look the same.
+    /// It stays `possible`.
     pub(super) static CLIENT_OFFERS_LOWER_VERSION_ONLY = {
         name: "client-offers-lower-version-only", since: "0.1.0", stage: NothingOffered,
         summary: "the hello ends below the version of the client's session",
@@ -128,14 +127,8 @@ fn lower_version(case: &RuleContext<'_>) -> RuleResult {
     else {
         return RuleResult::DoesNotHold;
     };
-    let same_program = issuance
-        .from
-        .hello
-        .yes()
-        .is_some_and(|other| same_older_suites(other, hello));
-    let offers = case.history.behaviour(issuance.id).offers();
     RuleResult::holds(
-        at_best(case, same_program && offers),
+        Confidence::Possible,
         format!("the session is of {version}; this hello ends at {}", highest(hello)),
         silent,
         vec![Evidence::new(
@@ -143,17 +136,6 @@ fn lower_version(case: &RuleContext<'_>) -> RuleResult {
             format!("handshake of this client in {version}"),
         )],
     )
-}
-
-/// Whether two hellos list the same suites, those of TLS 1.3 and mere signals left out.
-fn same_older_suites(a: &ClientHelloFacts, b: &ClientHelloFacts) -> bool {
-    let older = |suite: &&CipherSuite| !is_tls13_suite(**suite) && !SIGNALS.contains(&suite.0);
-    a.stack
-        .suites
-        .iter()
-        .filter(older)
-        .eq(b.stack.suites.iter().filter(older))
-        && b.stack.suites.iter().any(|suite| older(&suite))
 }
 
 /// RFC 8446 B.4.
@@ -287,17 +269,6 @@ mod tests {
         let stack = std::sync::Arc::get_mut(&mut hello.stack).expect("of this hello alone");
         stack.suites = suites.iter().map(|suite| CipherSuite(*suite)).collect();
         hello.clone()
-    }
-
-    #[test]
-    fn a_program_is_known_by_its_older_suites() {
-        let same = |a: &[u16], b: &[u16]| same_older_suites(&hello(a), &hello(b));
-        assert!(same(&[0xc02f, 0xc030], &[0xc02f, 0xc030]));
-        assert!(!same(&[0xc02f, 0xc030], &[0xc030, 0xc02f]) && !same(&[0xc02f], &[0xc02f, 0xc030]));
-        // Suites of TLS 1.3 and signals make no difference.
-        assert!(same(&[0x1301, 0xc02f, 0x00ff], &[0xc02f, 0x5600]));
-        // Where there are no others nothing is known.
-        assert!(!same(&[0x1301], &[0x1301]) && !same(&[0x1301, 0x00ff], &[0x1302]));
     }
 
     #[test]
