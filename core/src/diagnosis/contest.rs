@@ -150,7 +150,12 @@ const fn is_never(kind: Kind) -> bool {
 const fn may_be_inferred(kind: Kind) -> bool {
     !matches!(
         kind,
-        Kind::Evicted | Kind::AsksCertificate | Kind::EncryptedHello | Kind::OtherStore | Kind::NeverTickets
+        Kind::Evicted
+            | Kind::AsksCertificate
+            | Kind::OtherHash
+            | Kind::EncryptedHello
+            | Kind::OtherStore
+            | Kind::NeverTickets
     )
 }
 

@@ -282,6 +282,7 @@ impl Builder<'_> {
             other_name: offer.other_name
                 || known.concluded && own.is_some_and(|own| own.service != row.service && !foreign),
             other_version: offer.other_version,
+            other_hash: offer.other_hash,
             other_certificate: own.is_some_and(|own| {
                 own.certificate != 0
                     && row.certificate != 0

@@ -4,7 +4,8 @@ use hashbrown::HashSet;
 
 use super::necessity::Necessity;
 use super::{Attempts, Decision, OfferedCredential};
-use crate::session::{Connection, Credential, CredentialId, Mechanism, Outcome, Side};
+use crate::session::{Connection, Credential, CredentialId, Mechanism, Offer, Outcome, Side};
+use crate::tls::cipher::KdfHash;
 
 /// A rule of an RFC that this server was seen to pass over explains none of its refusals.
 pub(super) fn void_contradicted(table: &mut Attempts) {
@@ -88,6 +89,14 @@ pub(super) fn other_version(connection: &Connection, credential: &Credential, me
         let wrong_kind = (mechanism == Mechanism::Psk) != version.is_tls13();
         wrong_kind || credential.version.is_some_and(|own| own != version)
     })
+}
+
+/// Whether the server chose a suite of TLS 1.3 whose hash is not that of the PSK. Servers choose the suite first.
+pub(super) fn other_hash(connection: &Connection, offer: &Offer) -> bool {
+    let answer = connection.answer.yes().filter(|answer| answer.version.is_tls13());
+    let chosen = answer.and_then(|answer| answer.suite.kdf_hash());
+    let own = KdfHash::of_binder(offer.binder);
+    chosen.zip(own).is_some_and(|(chosen, own)| chosen != own)
 }
 
 #[cfg(test)]
@@ -193,6 +202,23 @@ mod tests {
         assert!(!other(Mechanism::Ticket, Some(ProtocolVersion::TLS_1_2)) && !other(Mechanism::Ticket, None));
         assert!(other(Mechanism::Ticket, Some(ProtocolVersion::TLS_1_0)));
         assert!(other(Mechanism::Psk, None), "an identity of TLS 1.3");
+    }
+
+    #[test]
+    fn a_suite_has_another_hash_than_the_psk_where_the_binder_is_of_another_length() {
+        let other = |version, suite, binder| {
+            let mut connection = crate::session::tests::answered(1, "a.test", version);
+            connection.answer.yes_mut().expect("an answer").suite = crate::tls::CipherSuite(suite);
+            let offer = Offer {
+                binder,
+                ..offer(0, OfferKind::Resumption(Mechanism::Psk))
+            };
+            other_hash(&connection, &offer)
+        };
+        let tls13 = ProtocolVersion::TLS_1_3;
+        assert!(other(tls13, 0x1302, 32) && other(tls13, 0x1301, 48));
+        assert!(!other(tls13, 0x1301, 32) && !other(tls13, 0x1302, 48));
+        assert!(!other(ProtocolVersion::TLS_1_2, 0xc030, 32), "it has no binders");
     }
 
     #[test]

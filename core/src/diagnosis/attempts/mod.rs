@@ -180,6 +180,8 @@ pub struct OfferedCredential {
     pub other_name: bool,
     /// The server negotiated another version than that of the session.
     pub other_version: bool,
+    /// The server chose a suite with another hash than that of the PSK.
+    pub other_hash: bool,
     /// The certificate shown is not that of its issue, under the same name.
     pub other_certificate: bool,
     /// A newer one of the same client had been issued in clear.

@@ -1,7 +1,7 @@
 //! What handshakes show by themselves, whatever came before them. It is gathered from some connections at a time, by whichever
 //! thread has the time; the table is filled from it without a look at any connection.
 
-use super::decided::{broke, decision, other_name, other_version};
+use super::decided::{broke, decision, other_hash, other_name, other_version};
 use super::ending::{ClosedBy, closed_by};
 use super::necessity::Necessity;
 use super::{Decision, Row, is_stateful};
@@ -71,6 +71,7 @@ pub(super) struct ShownOffer {
     pub(super) stateful: bool,
     pub(super) other_name: bool,
     pub(super) other_version: bool,
+    pub(super) other_hash: bool,
     /// Its issue was seen.
     pub(super) issued: bool,
 }
@@ -201,6 +202,7 @@ fn offers_of<'a>(
             stateful: is_stateful(credential),
             other_name: other_name(connection, credential, mechanism),
             other_version: other_version(connection, credential, mechanism),
+            other_hash: mechanism == Mechanism::Psk && other_hash(connection, offer),
             issued: credential.issued.is_some(),
         })
     })

@@ -115,6 +115,7 @@ impl Sketch {
             own_key: false,
             other_name: false,
             other_version: false,
+            other_hash: false,
             other_certificate: false,
             outdated: false,
             asks_certificate: false,

@@ -218,6 +218,7 @@ fn what_no_row_could_refute_is_never_inferred() {
         let never = [
             Kind::Evicted,
             Kind::AsksCertificate,
+            Kind::OtherHash,
             Kind::EncryptedHello,
             Kind::OtherStore,
             Kind::NeverTickets,

@@ -36,6 +36,12 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
             name.with_trace(Trace::of("the name of the session is another"))
         }));
     }
+    // A server that could not open the ticket for another reason chooses a suite freely, too; no acceptance could show it.
+    let hash = claim(ground, Kind::OtherHash, |entry| {
+        (entry.other_hash && super::refused(entry)).then_some(Look::read(true))
+    });
+    let text = "the suite that was chosen has another hash than the session";
+    all.extend(hash.map(|it| it.with_trace(Trace::of(text))));
     // A CertificateRequest is sent in full handshakes only: it follows from any refusal, and no acceptance could show it.
     let asks = claim(ground, Kind::AsksCertificate, |entry| {
         (entry.asks_certificate && super::refused(entry)).then_some(Look::read(true))
@@ -90,6 +96,7 @@ mod tests {
         assert!(!told(Kind::AsksCertificate, |entry| {
             (entry.asks_certificate, entry.decision) = (true, crate::diagnosis::attempts::Decision::Broken);
         }));
+        assert!(told(Kind::OtherHash, |entry| entry.other_hash = true) && !told(Kind::OtherHash, |_| ()));
         assert!(told(Kind::OtherVersion, |entry| entry.other_version = true) && !told(Kind::OtherVersion, |_| ()));
     }
 }

@@ -123,6 +123,9 @@ kinds! {
     /// The server negotiated another version than that of the session.
     OtherVersion = (WhatAsks, Some("hello-version-mismatch"), None, 0,
         "the client with the session's version only", ["in its own version", "in another version"]);
+    /// The server chose a suite with another hash than that of the PSK.
+    OtherHash = (WhatAsks, Some("psk-hash-mismatch"), None, 0,
+        "the client with suites of the session's hash only", ["-", "-"]);
     /// A server that sent HelloRetryRequest takes no PSK.
     HelloRetry = (WhatAsks, Some("declined-after-hello-retry"), Some("declined-after-hello-retry"), 0,
         "the client with the server's group first in its key shares", ["without HelloRetryRequest", "after HelloRetryRequest"]);

@@ -137,6 +137,7 @@ impl Claim {
             Kind::OverLifetime => "the tickets were over their lifetime",
             Kind::HelloRetry => "the server takes no session after HelloRetryRequest",
             Kind::OtherVersion => "the server negotiates another version than that of the sessions",
+            Kind::OtherHash => "the server chooses suites with another hash than that of the sessions",
             Kind::OtherName => "the sessions were made under another server name",
             Kind::SingleUse => "a session is good for one use",
             Kind::NeverIds if matches!(self.value, FittedValue::Never { in_tickets: true, .. }) => {
@@ -222,6 +223,7 @@ impl Claim {
             }
             Kind::HelloRetry => "let the client send a key share of the server's group in its first hello",
             Kind::OtherVersion => "offer the same versions on every backend and in every client",
+            Kind::OtherHash => "prefer the same suites in the same order on every backend, and at all times",
             Kind::OtherName => "offer a session only under the name that it was made for",
             Kind::SingleUse => "use each ticket once, and have the server issue enough of them",
             Kind::NeverIds => {

@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 
 use super::super::attempts::Necessity;
-use super::super::context::{OfferAtHand, RuleContext};
+use super::super::context::RuleContext;
 use super::super::explanations::Kind;
 use super::super::{Confidence, Evidence, RuleResult};
 use super::explained::{explained, necessity};
 use super::reason;
-use crate::session::Mechanism;
-use crate::tls::cipher::KdfHash;
 
 reason! {
     /// ## What it means
@@ -88,19 +86,7 @@ fn psk_hash_mismatch(case: &RuleContext<'_>) -> RuleResult {
     if necessity(case, Necessity::Hash) {
         return defect(case, "no suite that was offered or chosen has the hash of the PSK");
     }
-    let answer = case.connection.answer.yes().filter(|answer| answer.version.is_tls13());
-    let Some((answer, chosen)) = answer.and_then(|answer| Some((answer, answer.suite.kdf_hash()?))) else {
-        return RuleResult::DoesNotHold;
-    };
-    let differs = |offered: &OfferAtHand<'_>| {
-        let hash = KdfHash::of_binder(offered.offer.binder);
-        offered.mechanism == Mechanism::Psk && hash.is_some_and(|hash| hash != chosen)
-    };
-    let summary = format!(
-        "the server chose {}, whose hash is not that of the offered PSK",
-        answer.suite
-    );
-    merely_chosen(case, differs, summary)
+    explained(case, "psk-hash-mismatch", &[Kind::OtherHash])
 }
 
 reason! {
@@ -220,21 +206,4 @@ fn defect(case: &RuleContext<'_>, text: impl Into<Cow<'static, str>>) -> RuleRes
     let issued = issued.map(|issue| Evidence::new(issue.at.frame, "the session was issued here"));
     let evidence = Evidence::new(hello.at.frame, what);
     RuleResult::holds(Confidence::Observed, text, evidence, issued.into_iter().collect())
-}
-
-/// What the server chose does not fit any offer. That may be the effect of a refusal as well as its cause.
-fn merely_chosen(case: &RuleContext<'_>, differs: impl Fn(&OfferAtHand<'_>) -> bool, summary: String) -> RuleResult {
-    let (Some(hello), Some(answer)) = (case.connection.hello.yes(), case.connection.answer.yes()) else {
-        return RuleResult::CannotTell;
-    };
-    let mut offers = case.offered().peekable();
-    if offers.peek().is_none() || !offers.all(|offered| differs(&offered)) {
-        return RuleResult::DoesNotHold;
-    }
-    RuleResult::holds(
-        Confidence::Possible,
-        summary,
-        Evidence::new(answer.at.frame, "ServerHello"),
-        vec![Evidence::new(hello.at.frame, "ClientHello offers the session")],
-    )
 }

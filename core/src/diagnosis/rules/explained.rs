@@ -337,6 +337,13 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
             "several servers or processes that share nothing may answer for this address".to_owned()
         }
         (Kind::Takeover, _) => "the session is from before the address changed hands".to_owned(),
+        (Kind::OtherHash, _) => {
+            let suite = case.connection.answer.yes().map(|answer| answer.suite.to_string());
+            format!(
+                "the server chose {}, whose hash is not that of the offered PSK",
+                suite.as_deref().unwrap_or("another suite")
+            )
+        }
         (Kind::LostAtOnce, FittedValue::Moment(..)) => {
             let issue = found.row.time.nanos().saturating_sub(entry.age);
             let within = |(from, until): &&(Timestamp, Timestamp)| issue <= from.nanos() && *until <= found.row.time;
