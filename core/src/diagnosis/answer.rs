@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::net::Timestamp;
-use crate::session::{Completed, Connection, ConnectionId, Offer, OfferKind, Outcome};
+use crate::session::{Completed, Connection, ConnectionId, Offer, OfferKind, Outcome, Side};
+use crate::tls::AlertDescription;
 
 use super::Confidence;
 use super::attempts::{Decision, Necessity};
@@ -20,6 +21,9 @@ use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
 
 /// Characters of an answer, at most.
 pub const MAX_ANSWER: usize = 200;
+
+/// What to do about what nothing visible explains.
+const LOOK_FURTHER: &str = "look into the server's log for that time, or capture longer";
 
 /// What there is to say about a service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +46,8 @@ struct ServiceTally {
     declined_external: usize,
     /// Failed handshakes with an offer.
     broken: usize,
+    /// The fatal alert in clear that most of those ended with, and how many did.
+    alert: Option<(AlertDescription, usize)>,
     failed: usize,
     /// Failed handshakes of which it is not visible whether they offered a session.
     perhaps_offered: usize,
@@ -66,6 +72,7 @@ impl ServiceTally {
     fn of(members: &[(ConnectionId, &Connection)], analyses: &ServiceAnalyses) -> Self {
         let mut tally = Self::default();
         let mut forced: BTreeMap<Necessity, usize> = BTreeMap::new();
+        let mut alerts: BTreeMap<AlertDescription, usize> = BTreeMap::new();
         // When each client first left with nothing.
         let mut served: HashMap<u32, Timestamp> = HashMap::new();
         // When each client first left with what nobody can tell.
@@ -89,7 +96,15 @@ impl ServiceTally {
                     tally.declined += 1;
                     tally.declined_external += usize::from(offered_external_only(connection));
                 }
-                Outcome::Failed if connection.offered().next().is_some() => tally.broken += 1,
+                Outcome::Failed if connection.offered().next().is_some() => {
+                    tally.broken += 1;
+                    let mut seen = Side::BOTH
+                        .iter()
+                        .filter_map(|side| connection.side(*side).fatal_alert());
+                    if let Some(alert) = seen.next() {
+                        *alerts.entry(alert.description).or_default() += 1;
+                    }
+                }
                 Outcome::Failed => {
                     tally.failed += 1;
                     tally.perhaps_offered += usize::from(may_have_offered(connection));
@@ -122,6 +137,7 @@ impl ServiceTally {
             }
         }
         tally.forced = forced.into_iter().max_by_key(|(_, count)| *count);
+        tally.alert = alerts.into_iter().max_by_key(|(_, count)| *count);
         tally
     }
 
@@ -317,20 +333,44 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
     if tally.declined == 0 && tally.failed > 0 {
         return broken_alike(tally, lost);
     }
+    let broke = broken_with(tally);
+    if tally.declined == 0 {
+        return Answer {
+            sentence: format!("{} {broke}.", tally.of_offers(lost, "offer", "offers")),
+            action: Some(
+                match tally.alert {
+                    Some(_) => "mend first what the alert names; the server's log for that time tells more",
+                    None => LOOK_FURTHER,
+                }
+                .to_owned(),
+            ),
+        };
+    }
     let named = if lost == tally.declined_external {
         let (one, many) = ("offer of an external PSK", "offers of an external PSK");
         known_part_of((lost, lost + tally.external), tally.unclear, one, many)
     } else {
-        tally.of_offers(lost, "offer", "offers")
+        tally.of_offers(tally.declined, "offer", "offers")
     };
-    let verb = if tally.declined == 0 {
-        "failed".to_owned()
-    } else {
-        format!("{} refused", was(lost))
+    let more = match tally.broken {
+        0 => String::new(),
+        broken => format!("; {broken} more {broke}"),
     };
     Answer {
-        sentence: format!("{named} {verb}, and nothing visible says why."),
-        action: Some("look into the server's log for that time, or capture longer".to_owned()),
+        sentence: format!(
+            "{named} {} refused, and nothing visible says why{more}.",
+            was(tally.declined)
+        ),
+        action: Some(LOOK_FURTHER.to_owned()),
+    }
+}
+
+/// How handshakes with an offer failed: an alert in clear says at least what the one who sent it calls it.
+fn broken_with(tally: &ServiceTally) -> String {
+    match tally.alert {
+        Some((alert, count)) if count == tally.broken => format!("failed with the fatal alert {alert}"),
+        Some((alert, count)) => format!("failed, {count} of them with the fatal alert {alert}"),
+        None => "failed, and nothing visible says why".to_owned(),
     }
 }
 

@@ -433,6 +433,63 @@ fn all_is_said_only_where_nothing_is_hidden() {
 }
 
 #[test]
+fn an_alert_in_clear_says_why_an_offer_failed() {
+    let sentence = |broken, declined, alert: Option<usize>| {
+        let tally = ServiceTally {
+            all: 4,
+            resumed: 1,
+            broken,
+            declined,
+            alert: alert.map(|count| (AlertDescription::NO_APPLICATION_PROTOCOL, count)),
+            ..ServiceTally::default()
+        };
+        unexplained(&tally, broken + declined).sentence
+    };
+    assert_eq!(
+        sentence(1, 0, Some(1)),
+        "1 of 2 offers failed with the fatal alert no_application_protocol."
+    );
+    assert_eq!(
+        sentence(3, 0, Some(2)),
+        "3 of 4 offers failed, 2 of them with the fatal alert no_application_protocol."
+    );
+    assert_eq!(
+        sentence(1, 0, None),
+        "1 of 2 offers failed, and nothing visible says why."
+    );
+    // What failed was not refused.
+    assert_eq!(
+        sentence(1, 1, Some(1)),
+        "1 of 3 offers was refused, and nothing visible says why; 1 more failed with the fatal alert no_application_protocol."
+    );
+
+    let broken = |description| {
+        let mut connection = Connection {
+            outcome: Outcome::Failed,
+            offers: smallvec![Offer {
+                credential: crate::session::CredentialId(0),
+                kind: OfferKind::Resumption(Mechanism::Psk),
+                obfuscated_age: 0,
+                binder: 32,
+            }],
+            ..full(1)
+        };
+        connection.server_side.alert = Some(Box::new(crate::session::PlainAlert {
+            at: at(1),
+            fatal: true,
+            description,
+        }));
+        connection
+    };
+    let answer = told(vec![broken(AlertDescription::NO_APPLICATION_PROTOCOL)]);
+    assert_eq!(
+        answer.sentence,
+        "The one offer failed with the fatal alert no_application_protocol."
+    );
+    assert!(answer.action.is_some_and(|action| action.contains("the alert")));
+}
+
+#[test]
 fn what_a_failed_handshake_offered_is_told_only_where_it_is_known() {
     let failed = |perhaps_offered| {
         nothing_wrong(&ServiceTally {
