@@ -156,9 +156,13 @@ impl ServiceTally {
 
     /// The same of connections whose client had been given something.
     fn of_returning(&self, count: usize) -> String {
+        self.part_of_returning(count, self.returning())
+    }
+
+    fn part_of_returning(&self, count: usize, all: usize) -> String {
         let hidden = self.unclear - self.unclear_offers + self.perhaps_returning;
         let (one, many) = ("returning connection", "returning connections");
-        known_part_of((count, self.returning()), hidden, one, many)
+        known_part_of((count, all), hidden, one, many)
     }
 
     /// What is not visible of these connections, for the end of a sentence; nothing where all is.
@@ -534,11 +538,17 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
     } else if tally.failed > 0 {
         nothing_but_failures(tally)
     } else if tally.empty_handed > 0 {
+        // First visits offer nothing either: it is the others that are counted.
         let back = part_of(tally.empty_handed, tally.all, "connection", "connections");
+        let hidden = tally
+            .not_visible(|count| counted(count, "other", "others"))
+            .unwrap_or_default();
         if tally.perhaps_given {
-            format!("{back} offered nothing: the server seems to issue nothing, or the client to keep nothing.")
+            format!(
+                "{back} came back and offered nothing: the server seems to issue nothing, or the client to keep nothing{hidden}."
+            )
         } else {
-            format!("{back} had nothing to offer because the server had issued nothing to their clients.")
+            format!("{back} had nothing to offer because the server had issued nothing to their clients{hidden}.")
         }
     } else if tally.external > 0 {
         let external = part_of(tally.external, tally.all, "connection", "connections");
@@ -546,17 +556,25 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
     } else {
         first_visits(tally)
     };
-    let action = (tally.resumed == 0 && tally.failed == 0 && tally.empty_handed > 0)
-        .then(|| "turn on tickets on the server, or have the client keep its sessions".to_owned());
-    Answer { sentence, action }
+    let action = match (tally.empty_handed, tally.resumed) {
+        (0, _) => None,
+        _ if tally.failed > 0 => None,
+        _ => Some("turn on tickets on the server, or have the client keep its sessions"),
+    };
+    Answer {
+        sentence,
+        action: action.map(str::to_owned),
+    }
 }
 
 /// Whatever was offered was accepted.
 fn well(tally: &ServiceTally) -> String {
-    let but = match tally.failed {
+    let but = match (tally.failed, tally.empty_handed) {
         // Only of resumption: security findings stand beside it.
-        0 => ": resumption works".to_owned(),
-        failed => format!(
+        (0, 0) => ": resumption works".to_owned(),
+        (0, empty) if tally.perhaps_given => format!("; {empty} came back and offered nothing"),
+        (0, empty) => format!("; {empty} had nothing to offer because the server had issued nothing to their clients"),
+        (failed, _) => format!(
             ", and {} without an offer failed",
             counted(failed, "handshake", "handshakes")
         ),
@@ -567,7 +585,9 @@ fn well(tally: &ServiceTally) -> String {
     };
     let hidden = tally.not_visible(|count| counted(count, "other", "others"));
     let hidden = hidden.unwrap_or_default();
-    format!("{} resumed{but}{external}{hidden}.", tally.of_returning(tally.resumed))
+    // Who was here before and left with nothing came back as well.
+    let named = tally.part_of_returning(tally.resumed, tally.returning() + tally.empty_handed);
+    format!("{named} resumed{but}{external}{hidden}.")
 }
 
 /// Nothing was offered for certain, and handshakes failed.

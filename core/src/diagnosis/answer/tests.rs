@@ -490,6 +490,37 @@ fn an_alert_in_clear_says_why_an_offer_failed() {
 }
 
 #[test]
+fn clients_that_left_with_nothing_came_back_as_well() {
+    let tally = |perhaps_given, perhaps_returning| ServiceTally {
+        all: 11,
+        resumed: 6,
+        empty_handed: 3,
+        perhaps_given,
+        perhaps_returning,
+        ..ServiceTally::default()
+    };
+    let answer = nothing_wrong(&tally(false, 0));
+    assert_eq!(
+        answer.sentence,
+        "6 of 9 returning connections resumed; 3 had nothing to offer because the server had issued nothing to their clients."
+    );
+    assert!(answer.action.is_some());
+    assert_eq!(
+        nothing_wrong(&tally(true, 0)).sentence,
+        "6 of 9 returning connections resumed; 3 came back and offered nothing."
+    );
+    // All eleven offered nothing: three of them had surely been here before.
+    let silent = ServiceTally {
+        resumed: 0,
+        ..tally(true, 5)
+    };
+    assert_eq!(
+        nothing_wrong(&silent).sentence,
+        "3 of 11 connections came back and offered nothing: the server seems to issue nothing, or the client to keep nothing; whether 5 others had anything to offer is not visible."
+    );
+}
+
+#[test]
 fn what_a_failed_handshake_offered_is_told_only_where_it_is_known() {
     let failed = |perhaps_offered| {
         nothing_wrong(&ServiceTally {
