@@ -255,7 +255,7 @@ const fn was(count: usize) -> &'static str {
 
 fn breaks(tally: &ServiceTally, analysis: &ServiceAnalysis) -> Option<Answer> {
     let standing = analysis.standing(Kind::OfferBreaks).filter(|it| it.supported)?;
-    let units = standing.claim.units();
+    let units = standing.claim.units_concerned();
     let sentence = format!(
         "{} with an offer failed, {} of the same clients without one worked{}.",
         tally.of_offers(standing.claim.named.len(), "handshake", "handshakes"),

@@ -163,17 +163,26 @@ pub enum FittedValue {
     Late(Timestamp),
 }
 
+fn sums<'a>(strata: impl Iterator<Item = &'a Stratum>) -> Stratum {
+    strata.fold(Stratum::default(), |sum, it| Stratum {
+        named_refused: sum.named_refused + it.named_refused,
+        named_accepted: sum.named_accepted + it.named_accepted,
+        other_refused: sum.other_refused + it.other_refused,
+        other_accepted: sum.other_accepted + it.other_accepted,
+    })
+}
+
 impl Claim {
     /// The sums of its units over all strata.
     #[must_use]
     pub fn units(&self) -> Stratum {
-        let sum = |of: fn(&Stratum) -> u64| self.strata.iter().map(of).sum();
-        Stratum {
-            named_refused: sum(|it| it.named_refused),
-            named_accepted: sum(|it| it.named_accepted),
-            other_refused: sum(|it| it.other_refused),
-            other_accepted: sum(|it| it.other_accepted),
-        }
+        sums(self.strata.iter())
+    }
+
+    /// The same over those strata alone in which it names something.
+    #[must_use]
+    pub fn units_concerned(&self) -> Stratum {
+        sums(self.strata.iter().filter(|it| it.named_refused > 0))
     }
 
     /// The chance of its units, cuts included, as a logarithm.

@@ -325,8 +325,9 @@ impl Claim {
             }
             (Kind::OfferBreaks, _) => {
                 format!(
-                    "{} with an offer broke; {kept} of the same clients without one worked",
-                    counted(lost, "handshake", "handshakes")
+                    "{} with an offer broke; {} of the same clients without one worked",
+                    counted(lost, "handshake", "handshakes"),
+                    self.units_concerned().other_accepted
                 )
             }
             (Kind::ClientReset | Kind::ClientFin | Kind::ServerClose, _) => {

@@ -392,7 +392,7 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
             )
         }
         (Kind::OfferBreaks, _) => {
-            let units = claim.units();
+            let units = claim.units_concerned();
             format!(
                 "handshakes of this client with an offer break ({}), those without one work ({})",
                 units.named_refused, units.other_accepted

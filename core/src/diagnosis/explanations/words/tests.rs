@@ -147,6 +147,24 @@ fn a_store_that_learnt_late_or_answered_late_is_told_so() {
 }
 
 #[test]
+fn handshakes_of_other_clients_do_not_count_where_offers_break() {
+    let unit = |named_refused, other_accepted| Stratum {
+        named_refused,
+        named_accepted: 0,
+        other_refused: 0,
+        other_accepted,
+    };
+    let claim = Claim {
+        strata: vec![unit(6, 2), unit(0, 3)],
+        ..with(Kind::OfferBreaks, FittedValue::Nothing)
+    };
+    assert_eq!(
+        claim.summary(false),
+        "6 handshakes with an offer broke; 2 of the same clients without one worked"
+    );
+}
+
+#[test]
 fn fitted_values_are_told() {
     let cause = |kind, value| with(kind, value).cause(false);
     assert_eq!(
