@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::net::Timestamp;
-use crate::session::{Completed, Connection, ConnectionId, Offer, OfferKind, Outcome, Side};
+use crate::session::{
+    ClientHelloFacts, Completed, Connection, ConnectionId, Offer, OfferKind, Outcome, Side, TicketExtension,
+};
 use crate::tls::AlertDescription;
 
 use super::Confidence;
@@ -62,6 +64,8 @@ struct ServiceTally {
     perhaps_given: bool,
     /// Offered nothing, and their client had been here before and was given nothing.
     empty_handed: usize,
+    /// Of those, some would take a ticket.
+    takes_tickets: bool,
     /// Offered nothing, and whether their client was given something when it was here before is not visible.
     perhaps_returning: usize,
     /// The most frequent defect that left the server no choice, and how often it did.
@@ -111,7 +115,12 @@ impl ServiceTally {
                 }
                 Outcome::NotOffered if returned => tally.silent += 1,
                 Outcome::NotOffered if was_here(&perhaps_served) => tally.perhaps_returning += 1,
-                Outcome::NotOffered if was_here(&served) => tally.empty_handed += 1,
+                Outcome::NotOffered if was_here(&served) => {
+                    tally.empty_handed += 1;
+                    let takes =
+                        |hello: &ClientHelloFacts| hello.offers_tls13 || hello.ticket != TicketExtension::Absent;
+                    tally.takes_tickets |= connection.hello.yes().is_some_and(takes);
+                }
                 Outcome::NotOffered => {}
                 Outcome::Unclear(_) => {
                     tally.unclear += 1;
@@ -559,7 +568,9 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
     let action = match (tally.empty_handed, tally.resumed) {
         (0, _) => None,
         _ if tally.failed > 0 => None,
-        _ => Some("turn on tickets on the server, or have the client keep its sessions"),
+        _ if tally.takes_tickets => Some("turn on tickets on the server, or have the client keep its sessions"),
+        (_, 0) => Some("turn on a session cache on the server, or tickets in the clients, which ask for none"),
+        (..) => Some("have these clients take tickets, or give the server a session cache beside its tickets"),
     };
     Answer {
         sentence,

@@ -25,9 +25,13 @@ fn first_visits_are_nothing_wrong() {
 
 #[test]
 fn a_server_that_gives_nothing_is_told_so() {
-    let empty = |second: u32| Connection {
-        shape: Seen::Yes(Shape::Full(at(second))),
-        ..full(second)
+    let empty = |second: u32| {
+        let mut connection = Connection {
+            shape: Seen::Yes(Shape::Full(at(second))),
+            ..full(second)
+        };
+        connection.hello.yes_mut().expect("a hello").ticket = TicketExtension::Empty;
+        connection
     };
     let answer = told((1..=3).map(empty).collect());
     assert_eq!(

@@ -105,7 +105,8 @@ reason! {
     /// The server gave this client nothing to resume with: an empty session ID and no ticket.
     ///
     /// ## How we know
-    /// Up to TLS 1.2 both would be visible. In TLS 1.3 tickets are encrypted; that none was sent is then concluded
+    /// Up to TLS 1.2 both would be visible. A client that does not ask for tickets is given none, whatever the server has for
+    /// others. In TLS 1.3 tickets are encrypted; that none was sent is then concluded
     /// from the size of the server's first record after the handshake, and only `possible`.
     pub(super) static SERVER_ISSUES_NOTHING = {
         name: "server-issues-nothing", since: "0.1.0", stage: NothingOffered,
@@ -124,6 +125,7 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     let mut confidence = Confidence::Observed;
     let mut evidence = Vec::new();
     let mut refused_since = false;
+    let mut asked = false;
     let earlier = case.earlier().take(MAX_SEARCHED);
     for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         // Where one was resumed the server does issue, whatever came with the resumption.
@@ -143,6 +145,9 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
             Some((Gave::Unclear, _)) | None => return RuleResult::CannotTell,
         }
         refused_since |= earlier.outcome == Outcome::Declined;
+        // Tickets of TLS 1.3 need no asking.
+        let hello = earlier.hello.yes().filter(|_| !earlier.is_tls13());
+        asked |= hello.is_none_or(|hello| hello.ticket != TicketExtension::Absent);
         if let Some(answer) = earlier.answer.yes()
             && evidence.len() < 2
         {
@@ -161,8 +166,10 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
         confidence,
         if refused_since {
             "what this client had was refused, and the handshakes since gave it nothing to resume with"
-        } else {
+        } else if asked {
             "earlier handshakes gave this client nothing to resume with"
+        } else {
+            "earlier handshakes gave this client no session ID, and it asks for no tickets"
         },
         first,
         evidence,

@@ -277,7 +277,7 @@ Nothing that a client could resume with ever leaves the server. No client settin
 ## How we know
 
 In every full handshake of the service up to TLS 1.2 the ServerHello has an empty session ID and no ticket follows, both
-of which are sent in clear.
+of which are sent in clear. Where no client asks for a ticket it is not told: the server may have some for others.
 ",
     },
     PatternKind {

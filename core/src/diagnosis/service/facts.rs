@@ -12,7 +12,7 @@ use crate::diagnosis::attempts::{Decision, Row};
 use crate::diagnosis::context::{Gave, gave, order};
 use crate::diagnosis::{Confidence, Evidence};
 use crate::net::{At, hex};
-use crate::session::{Completed, Connection, ConnectionId, Mechanism, Outcome, TicketsInferred};
+use crate::session::{Completed, Connection, ConnectionId, Mechanism, Outcome, TicketExtension, TicketsInferred};
 
 /// Hellos that a claim needs.
 const ENOUGH: usize = 3;
@@ -114,7 +114,7 @@ fn resumed(finder: &Finder<'_>, row: &Row) -> bool {
     entries.any(|(_, entry)| entry.decision == Decision::Accepted && entry.mechanism == Mechanism::Psk)
 }
 
-/// In every full handshake up to TLS 1.2 neither a session ID nor a ticket was issued.
+/// In every full handshake up to TLS 1.2 neither a session ID nor a ticket was issued, and a ticket was asked for.
 fn nothing_issued(finder: &Finder<'_>) -> Option<Pattern> {
     let full: Vec<_> = finder
         .members
@@ -126,7 +126,14 @@ fn nothing_issued(finder: &Finder<'_>) -> Option<Pattern> {
         let nothing = matches!(gave(connection), Some((Gave::Nothing, _)));
         nothing && !connection.is_tls13() && connection.offers.is_empty()
     };
-    if full.len() < 2 || !full.iter().all(|(_, connection)| gives_nothing(connection)) {
+    // Who asks for no ticket gets none from a server that issues them (RFC 5077 §3.2).
+    let asks = |connection: &Connection| {
+        let hello = connection.hello.yes();
+        let promised = connection.answer.yes().is_some_and(|answer| answer.ticket_promised);
+        promised || hello.is_some_and(|hello| hello.ticket != TicketExtension::Absent)
+    };
+    let asked = full.iter().any(|(_, connection)| asks(connection));
+    if full.len() < 2 || !asked || !full.iter().all(|(_, connection)| gives_nothing(connection)) {
         return None;
     }
     let evidence = full

@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::*;
-use crate::session::CredentialId;
+use crate::session::{CredentialId, TicketExtension};
 
 /// A resumption of session 0, with or without extended master secret in hello and answer.
 fn resumed(second: u32, offers_secret: bool, takes_secret: bool) -> Connection {
@@ -123,10 +123,6 @@ fn patterns(world: &World) -> Vec<&'static str> {
 
 #[test]
 fn nothing_is_issued_where_no_full_handshake_issues_anything() {
-    let empty = |second| Connection {
-        shape: Seen::Yes(Shape::Full(at(second))),
-        ..full(second)
-    };
     let told = |all: Vec<Connection>| patterns(&World::of(all, usize::MAX)).contains(&"nothing-issued");
     assert!(told(vec![empty(1), empty(2)]));
     assert!(!told(vec![empty(1)]), "one may be an accident");
@@ -137,12 +133,34 @@ fn nothing_is_issued_where_no_full_handshake_issues_anything() {
     assert!(!told(vec![empty(1), empty(2), giving]));
 }
 
-/// A full handshake up to TLS 1.2 that issues nothing.
+#[test]
+fn a_server_that_nobody_asks_for_a_ticket_may_issue_some() {
+    let without = |second| {
+        let mut connection = empty(second);
+        connection.hello.yes_mut().expect("a hello").ticket = TicketExtension::Absent;
+        connection
+    };
+    let world = |all: Vec<Connection>| World::of(all, usize::MAX);
+    let none_asks = world((1..=4).map(without).collect());
+    assert!(!patterns(&none_asks).contains(&"nothing-issued"));
+    assert!(patterns(&world(vec![without(1), empty(2), without(3)])).contains(&"nothing-issued"));
+    let answer = &none_asks.case(0).analysis().expect("a service").answer;
+    assert_eq!(
+        answer.sentence,
+        "3 of 4 connections had nothing to offer because the server had issued nothing to their clients."
+    );
+    let action = answer.action.as_deref();
+    assert!(action.is_some_and(|action| action.ends_with("tickets in the clients, which ask for none")));
+}
+
+/// A full handshake up to TLS 1.2 that issues nothing, although its client would take a ticket.
 fn empty(second: u32) -> Connection {
-    Connection {
+    let mut connection = Connection {
         shape: Seen::Yes(Shape::Full(at(second))),
         ..full(second)
-    }
+    };
+    connection.hello.yes_mut().expect("a hello").ticket = TicketExtension::Empty;
+    connection
 }
 
 #[test]
