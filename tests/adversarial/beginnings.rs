@@ -295,6 +295,26 @@ fn the_same_randoms_are_one_handshake_where_nothing_speaks_against_it() {
     }
 }
 
+/// A capture on a balancer is appended to itself, with other times.
+#[test]
+fn a_copy_of_both_legs_is_one_copy() {
+    let _alone = alone();
+    let mut wire = wire();
+    let began = wire.now;
+    for (pause, number, server) in [
+        (0, 1, 1),
+        (1_000_000, 2, 2),
+        (3600 * SECOND, 1, 1),
+        (3600 * SECOND + 1_000_000, 2, 2),
+    ] {
+        (wire.now, wire.server) = (began + pause, server);
+        wire.exchange(number, &client_side(&hello(7), true), &full_answer(8, &[]));
+    }
+    let engine = wire.finish();
+    let counts = [Notice::ConnectionRepeated, Notice::LegJoined].map(|notice| count(&engine, notice));
+    assert_eq!((engine.connection_store().len(), counts), (1, [1, 2]));
+}
+
 /// A firewall that rewrites sequence numbers, and a tap behind it that shows one direction.
 #[test]
 fn a_second_leg_of_which_one_side_shows_is_none_of_its_own() {

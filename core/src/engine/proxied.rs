@@ -155,11 +155,21 @@ fn join_group(
     joined: &mut Joined,
 ) -> Vec<ConnectionId> {
     let mut wholes: Vec<ConnectionId> = Vec::new();
-    for entry in group {
-        // The latest is the nearest in time; a copy may be of any.
-        let near = wholes.iter_mut().rev().take(COMPARED);
-        if !join_first(near, entry.id, connection_store, credential_store, joined) {
-            wholes.push(entry.id);
+    // What stands close together is put together first: the legs of a copy are legs of one another.
+    for close in group.chunk_by(|a, b| b.time.since(a.time) <= PASSED_ON) {
+        let mut here: Vec<ConnectionId> = Vec::new();
+        for entry in close {
+            // The latest is the nearest in time; a copy may be of any.
+            let near = here.iter_mut().rev().take(COMPARED);
+            if !join_first(near, entry.id, connection_store, credential_store, joined) {
+                here.push(entry.id);
+            }
+        }
+        for id in here {
+            let before = wholes.iter_mut().rev().take(COMPARED);
+            if !join_first(before, id, connection_store, credential_store, joined) {
+                wholes.push(id);
+            }
         }
     }
     wholes
