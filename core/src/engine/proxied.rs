@@ -227,15 +227,15 @@ fn join_first<'a>(
     };
     let (first, second) = if swap { (id, *whole) } else { (*whole, id) };
     *whole = first;
-    let shows_hello = |store: &ConnectionStore| store.get(first).is_some_and(|it| it.hello.yes().is_some());
-    let shown = shows_hello(connection_store);
+    let has_hello = |store: &ConnectionStore| store.get(first).is_some_and(|it| it.hello.yes().is_some());
+    let had_hello = has_hello(connection_store);
     let Some(inner) = join_two(first, second, relation, connection_store, credential_store) else {
         return false;
     };
-    if !shown && shows_hello(connection_store) {
-        joined.hand_on(second, &inner, first);
-    } else {
+    if had_hello || !has_hello(connection_store) {
         joined.take_back(second, &inner);
+    } else {
+        joined.hand_on(second, &inner, first);
     }
     let frame = inner.transport.first();
     match relation {
@@ -302,9 +302,9 @@ fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<bool> {
     Some(a? == b?)
 }
 
-/// Whether `a` is the leg on the client's side of `b`. Where addresses do not tell, time does: what reaches the balancer reaches it before it leaves it, and what
-/// comes back leaves it later. A SYN stands first whatever became of the order of packets. Without one, or where the clocks
-/// differ, the longer wait for the answer tells.
+/// Whether `a` is the leg on the client's side of `b`. Where addresses do not tell, time does: what reaches the balancer
+/// reaches it before it leaves it, and what comes back leaves it later. A SYN stands first whatever became of the order of
+/// packets. Without one, or where the clocks differ, the longer wait for the answer tells.
 fn is_outer(a: &Connection, b: &Connection) -> bool {
     if let Some(outer) = meet(a, b) {
         return outer;
@@ -326,7 +326,7 @@ fn begun(connection: &Connection) -> Option<Timestamp> {
     transport.client_isn.map(|_| transport.started)
 }
 
-/// The same where a hello is missing of one of them.
+/// [`is_outer`] where a hello is missing of one of them.
 fn is_outer_in_part(a: &Connection, b: &Connection) -> bool {
     let both_ways = |it: &Connection| it.client_side.captured && it.server_side.captured;
     if !both_ways(a) || !both_ways(b) {
