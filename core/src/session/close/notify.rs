@@ -372,7 +372,8 @@ fn first_sign(connection: &Connection, side: Side, notifies: [CloseNotify; 2]) -
 }
 
 /// Whether the packets of one side do not stand where they were sent among those of the other: the handshake shows it, or what
-/// a side ended with stands in front of what it acknowledges. Without the SYN exchange nothing sets two clocks right.
+/// a side ended with stands in front of what it acknowledges. Where the SYN exchange set two clocks right, these are but packets
+/// that changed places.
 fn is_out_of_order(connection: &Connection, ends: [&SideClose; 2]) -> bool {
     let in_front = |side: Side| {
         let (facts, peer) = (connection.side(side), connection.side(side.other()));
@@ -388,7 +389,8 @@ fn is_out_of_order(connection: &Connection, ends: [&SideClose; 2]) -> bool {
         let behind = |known: At| end.is_some_and(|end| known.is_after(end));
         known.into_iter().flatten().any(behind)
     };
-    clocks_differ(connection) || Side::BOTH.into_iter().any(in_front)
+    let is_set_right = connection.transport.round_trip.is_some();
+    !is_set_right && (clocks_differ(connection) || Side::BOTH.into_iter().any(in_front))
 }
 
 fn earliest(connection: &Connection, notifies: [CloseNotify; 2]) -> Option<Side> {

@@ -29,10 +29,6 @@ pub(super) use zero_rtt::EarlyPackets;
 /// Bytes of a side, in which its handshake is over.
 const HANDSHAKE: u64 = 64 * 1024;
 
-/// Bytes of a Handshake packet with a Finished at least: number, head of its CRYPTO frame (RFC 9000 §19.6), message, tag. What
-/// only acknowledges is shorter.
-const SMALLEST_FINISHED: usize = 1 + 3 + 4 + 32 + 16;
-
 /// What was seen of one side.
 #[derive(Debug, Clone, Copy, Default)]
 struct SideSeen {
@@ -87,8 +83,6 @@ pub(super) struct OpenConnection {
     early: EarlyPackets,
     /// The client's first 1-RTT packet, where the answer was not read by then.
     went_on: Option<At>,
-    /// What the server had sent by the client's first 1-RTT packet is taken for its flight.
-    flight_concluded: bool,
     /// Names under which the table knows it.
     pub(super) ids: Vec<ConnectionIdKey>,
     pub(super) pairs: Vec<Pair>,
@@ -140,7 +134,6 @@ impl OpenConnection {
             resets: ResetWatch::default(),
             early: EarlyPackets::default(),
             went_on: None,
-            flight_concluded: false,
             ids: Vec::new(),
             pairs: Vec::new(),
             new_ids: Vec::new(),
@@ -262,9 +255,6 @@ impl OpenConnection {
                 self.facts.zero_rtt_packets = self.early.get();
             }
             LongKind::Handshake => {
-                if speaker == Speaker::Server {
-                    self.flight_goes_on(long);
-                }
                 if let Some(side) = self.sides.get_mut(index(speaker)) {
                     side.handshake = Some((at, side.bytes));
                     side.handshake_version = Some(long.version);
@@ -332,25 +322,11 @@ impl OpenConnection {
         for (side, seen) in Side::BOTH.into_iter().zip(sides) {
             let facts = facts.side_mut(side);
             if facts.finished.is_none() {
-                // Without a Handshake packet it was lost, or stands further on: then nothing tells how long it is.
+                // Without a Handshake packet it was lost, or stands further on: then nothing tells how long the flight is.
                 facts.finished = Some(seen.handshake.map_or(at, |(finished, _)| finished));
                 let bytes = seen.handshake.and_then(|(_, bytes)| u32::try_from(bytes).ok());
                 facts.handshake_bytes = bytes.and_then(NonZeroU32::new);
-                self.flight_concluded |= side == Side::Server;
             }
-        }
-    }
-
-    /// More of the server's flight may stand behind the 1-RTT packet of the client that shows it to be over: it is sent
-    /// again, or by the clock of the server's side it comes later. How long the flight is nothing tells.
-    fn flight_goes_on(&mut self, long: &Long<'_>) {
-        let room = long.bytes.len().saturating_sub(long.number_at);
-        if !self.flight_concluded || room < SMALLEST_FINISHED {
-            return;
-        }
-        self.flight_concluded = false;
-        if let Some(open) = self.open.as_deref_mut() {
-            open.facts_mut().server_side.handshake_bytes = None;
         }
     }
 
