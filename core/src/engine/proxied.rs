@@ -406,16 +406,16 @@ fn learn(connection: &mut Connection, other: &Connection) {
         (connection.hello, connection.offers) = (other.hello.clone(), other.offers.clone());
         connection.not_kept = other.not_kept;
     }
-    if connection.answer.yes().is_none() {
-        connection.answer = other.answer.clone();
-    }
+    connection.answer.take_better(&mut other.answer.clone());
     if connection.shape.yes().is_none() {
         (connection.shape, connection.shape_concluded) = (other.shape, other.shape_concluded);
     }
     if connection.retry.is_none() {
         connection.retry.clone_from(&other.retry);
-        connection.retry_hidden = other.retry_hidden;
     }
+    // What one of them shows not to have been there was not.
+    let hidden = connection.retry_hidden.and(other.retry_hidden);
+    connection.retry_hidden = hidden.filter(|_| connection.retry.is_none());
     if let Completed::Blind(_) = connection.completed {
         connection.completed = other.completed;
     }

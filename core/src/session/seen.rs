@@ -99,6 +99,14 @@ pub enum Seen<T> {
 }
 
 impl<T> Seen<T> {
+    /// Puts two observations of one thing together, and leaves the other with the lesser: what one of two saw is seen, and what
+    /// one of them could not look for may have been there.
+    pub const fn take_better(&mut self, other: &mut Self) {
+        if matches!((&*self, &*other), (Self::No, _) | (Self::Blind(_), Self::Yes(_))) {
+            std::mem::swap(self, other);
+        }
+    }
+
     /// The value, to change.
     pub const fn yes_mut(&mut self) -> Option<&mut T> {
         match self {

@@ -76,14 +76,14 @@ impl PartialConnection {
         } else if self.accepted.is_none() && self.offered == other.offered {
             self.accepted = other.accepted;
         }
-        see(&mut ours.hello, &mut theirs.hello);
-        see(&mut ours.answer, &mut theirs.answer);
+        ours.hello.take_better(&mut theirs.hello);
+        ours.answer.take_better(&mut theirs.answer);
         // What was concluded where one of them ends gives way to what the other saw.
         if ours.shape_concluded && theirs.shape.yes().is_some() {
             ours.shape_concluded = theirs.shape_concluded;
             std::mem::swap(&mut ours.shape, &mut theirs.shape);
         }
-        see(&mut ours.shape, &mut theirs.shape);
+        ours.shape.take_better(&mut theirs.shape);
     }
 
     fn take_issued(&mut self, others: Vec<Issued>) {
@@ -141,13 +141,6 @@ impl PartialConnection {
 
 fn both_hellos(connection: &Connection) -> bool {
     connection.hello.yes().is_some() && connection.answer.yes().is_some()
-}
-
-/// What one of two saw is seen, and what one of them could not look for may have been there.
-fn see<T>(ours: &mut Seen<T>, theirs: &mut Seen<T>) {
-    if matches!((&*ours, &*theirs), (Seen::No, _) | (Seen::Blind(_), Seen::Yes(_))) {
-        std::mem::swap(ours, theirs);
-    }
 }
 
 const fn rejected(at: At) -> EarlyData {
