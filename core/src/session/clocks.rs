@@ -3,7 +3,7 @@
 use crate::net::{At, Timestamp};
 
 use super::close::SideClose;
-use super::connection::{Connection, Shape};
+use super::connection::Connection;
 use super::seen::Seen;
 use super::side::{Side, SideFacts};
 use super::transport::TransportKind;
@@ -29,21 +29,14 @@ pub fn set_server_back(connection: &mut Connection, end: &mut SideClose, ahead: 
 pub fn clocks_differ(connection: &Connection) -> bool {
     let hello = connection.hello.yes().map(|hello| hello.at);
     let answer = connection.answer.yes().map(|answer| answer.at);
-    let [client, server] = Side::BOTH;
-    let order = match connection.shape.yes() {
-        // The last Handshake packet of a server may acknowledge the client's Finished.
-        _ if connection.transport.kind() == TransportKind::Quic => None,
-        Some(Shape::Abbreviated(_)) => Some([server, client]),
-        // In TLS 1.3 the client always finishes last (RFC 8446 §2).
-        Some(Shape::Full(_)) if connection.is_tls13() => Some([server, client]),
-        Some(Shape::Full(_)) => Some([client, server]),
-        None => None,
-    };
+    // The last Handshake packet of a QUIC server may acknowledge the client's Finished.
+    let told = connection.shape.yes().is_some() && connection.transport.kind() != TransportKind::Quic;
+    let order = connection.finish_order().filter(|_| told);
     let finished = |side: Side| connection.side(side).finished;
     // Behind lost bytes what is taken for a Finished may be what follows it.
     let read = |side: Side| finished(side).filter(|_| connection.side(side).handshake_loss.is_none());
     let ends = order.map_or((None, None), |[first, second]| (read(first), finished(second)));
-    [(hello, answer), (answer, finished(client)), ends]
+    [(hello, answer), (answer, finished(Side::Client)), ends]
         .into_iter()
         .any(|(earlier, later)| {
             earlier
@@ -66,6 +59,7 @@ fn set_back(side: &mut SideFacts, back: impl Fn(&mut At)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::connection::Shape;
     use crate::session::seen::Blindness;
     use crate::session::tests::{answered, at};
     use crate::tls::ProtocolVersion;

@@ -422,21 +422,25 @@ impl Connection {
         finished.map_or(began, |finished| finished.min(began))
     }
 
+    /// Which side sends its Finished first, and which last: the client answers that of the server in TLS 1.3 and in an abbreviated
+    /// handshake before it (RFC 8446 §2, RFC 5246 §7.3). `None` where too little was seen of an older handshake.
+    pub(super) fn finish_order(&self) -> Option<[Side; 2]> {
+        match self.shape {
+            _ if self.is_tls13() => Some([Side::Server, Side::Client]),
+            Seen::Yes(Shape::Abbreviated(_)) => Some([Side::Server, Side::Client]),
+            Seen::Yes(Shape::Full(_)) => Some([Side::Client, Side::Server]),
+            Seen::No | Seen::Blind(_) => None,
+        }
+    }
+
     /// Decides whether the handshake came to its end. `open` says why the connection is not known to be over.
     #[must_use]
     pub fn judge_completed(&self, open: Option<Blindness>) -> Completed {
         let [client, server] = [&self.client_side, &self.server_side];
-        // The client answers the server's Finished with its own in TLS 1.3 and in an abbreviated handshake before it
-        // (RFC 8446 §2, RFC 5246 §7.3), so that one shows the other.
-        let server_first = self.is_tls13() || matches!(self.shape, Seen::Yes(Shape::Abbreviated(_)));
-        // An older server finishes a full handshake last, and not before it has read the client's Finished (RFC 5246 §7.3).
-        let server_last = !self.is_tls13() && matches!(self.shape, Seen::Yes(Shape::Full(_)));
-        let both_finished = match (client.finished, server.finished) {
-            (Some(_), Some(_)) => true,
-            (Some(_), None) => server_first,
-            (None, Some(_)) => server_last,
-            (None, None) => false,
-        };
+        let order = self.finish_order();
+        // Who finishes last has read the other's Finished.
+        let last_finished = order.is_some_and(|[_, last]| self.side(last).finished.is_some());
+        let both_finished = last_finished || (client.finished.is_some() && server.finished.is_some());
         // What the server sends after the handshake shows that it took the client's Finished; a client with False
         // Start (RFC 7918) sends before it has the server's.
         let server_went_on = server.application_data.is_some() && self.answer.yes().is_some();
@@ -445,10 +449,9 @@ impl Connection {
         }
         // Behind its own Finished an alert of either side may be of any time: the Finished of the other may be what is missing.
         // Which side finishes first is not known of an older handshake of which too little was seen.
-        let orders: &[[&SideFacts; 2]] = match (server_first, server_last) {
-            (true, _) => &[[server, client]],
-            (false, true) => &[[client, server]],
-            (false, false) => &[[client, server], [server, client]],
+        let orders: &[[&SideFacts; 2]] = match order {
+            Some([first, second]) => &[[self.side(first), self.side(second)]],
+            None => &[[client, server], [server, client]],
         };
         for [first, second] in orders {
             let missing = second.handshake_loss.or(second.tail_loss);
