@@ -13,6 +13,8 @@ use reshake_core::net::{Capture, FrameRef, LinkType, Packet, Timestamp};
 
 /// Bytes read ahead at most; beyond that the sender waits.
 const AHEAD: usize = 8 << 20;
+/// Batches that wait are put together up to so many bytes: of a slow sender each holds a packet.
+const TOGETHER: usize = 64 << 10;
 /// How long to wait for a packet before time is told to pass.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Senders may hold packets back for a while: only what is older than this is sure to have come.
@@ -47,6 +49,43 @@ struct Batch {
     error: Option<SourceError>,
 }
 
+impl Batch {
+    fn is_nothing(&self) -> bool {
+        self.packets.is_empty() && self.secrets.is_empty() && !self.over
+    }
+
+    /// Key logs that stand behind the packets so far.
+    fn add_secrets(&mut self, secrets: Vec<Vec<u8>>) {
+        let before = self.packets.len() as u64;
+        self.secrets.extend(secrets.into_iter().map(|text| (before, text)));
+    }
+
+    /// Puts another one, of which nothing was taken, behind this one, and leaves nothing of it but its memory.
+    fn append(&mut self, next: &mut Self) {
+        let before = self.packets.len() as u64;
+        self.bytes.extend_from_slice(&next.bytes);
+        self.packets.append(&mut next.packets);
+        let secrets = next.secrets.drain(..);
+        self.secrets.extend(secrets.map(|(place, text)| (before + place, text)));
+        self.capture = next.capture.take().or(self.capture.take());
+        self.over |= next.over;
+        self.error = self.error.take().or(next.error.take());
+        next.clear();
+    }
+
+    /// Leaves nothing but its memory.
+    fn clear(&mut self) {
+        let (mut bytes, mut packets) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.packets));
+        bytes.clear();
+        packets.clear();
+        *self = Self {
+            bytes,
+            packets,
+            ..Self::default()
+        };
+    }
+}
+
 struct Head {
     frame: FrameRef,
     time: Timestamp,
@@ -56,9 +95,32 @@ struct Head {
     original_len: u32,
 }
 
+/// Batches that were handed over, in their order.
+#[derive(Default)]
+struct Queue {
+    batches: VecDeque<Batch>,
+    /// Bytes of them.
+    bytes: usize,
+    /// A batch of which all was taken: its memory is used again.
+    emptied: Option<Batch>,
+}
+
+impl Queue {
+    fn push(&mut self, batch: &mut Batch) {
+        self.bytes += batch.bytes.len();
+        match self.batches.back_mut() {
+            Some(last) if last.bytes.len() + batch.bytes.len() <= TOGETHER => last.append(batch),
+            _ => {
+                let room = self.emptied.take().unwrap_or_default();
+                self.batches.push_back(std::mem::replace(batch, room));
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct Shared {
-    batch: Mutex<Batch>,
+    queue: Mutex<Queue>,
     /// Something came.
     filled: Condvar,
     /// Something was taken.
@@ -66,9 +128,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Batch> {
-        // A batch is whole after each step, whatever became of the other thread.
-        self.batch.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is whole after each step, whatever became of the other thread.
+        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -79,14 +141,22 @@ impl Pipe {
     /// When no thread can be started.
     pub fn open(name: &str, reader: Box<dyn Read + Send>, capture: u16) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let (theirs, path) = (Arc::clone(&shared), name.to_owned());
-        let work = move || match from_reader(&path, reader, None, capture) {
-            Ok(mut source) => pass_on(source.as_mut(), &theirs),
-            Err(error) => {
-                let mut batch = theirs.lock();
-                (batch.over, batch.error) = (true, Some(error));
-                drop(batch);
-                theirs.filled.notify_one();
+        let sending = Sending {
+            gathered: Arc::default(),
+            shared: Arc::clone(&shared),
+        };
+        let path = name.to_owned();
+        let work = move || {
+            let reader = Box::new(HandingOver {
+                reader,
+                sending: sending.clone(),
+            });
+            match from_reader(&path, reader, None, capture) {
+                Ok(mut source) => pass_on(source.as_mut(), &sending),
+                Err(error) => sending.end(Batch {
+                    error: Some(error),
+                    ..Batch::default()
+                }),
             }
         };
         thread::Builder::new().name("pipe".to_owned()).spawn(work)?;
@@ -103,24 +173,29 @@ impl Pipe {
 
     /// Takes what came meanwhile. `false` when nothing did.
     fn refill(&mut self) -> bool {
-        let batch = self.shared.lock();
-        let empty = |batch: &mut Batch| batch.packets.is_empty() && batch.secrets.is_empty() && !batch.over;
-        let waited = self.shared.filled.wait_timeout_while(batch, PATIENCE, empty);
-        let (mut batch, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.batch.bytes.clear();
-        std::mem::swap(&mut self.batch.bytes, &mut batch.bytes);
-        self.batch.packets = std::mem::take(&mut batch.packets);
-        self.batch.secrets = std::mem::take(&mut batch.secrets);
-        (self.batch.given, self.taken) = (0, 0);
-        if let Some(capture) = batch.capture.take() {
+        let empty = |queue: &mut Queue| queue.batches.is_empty();
+        let waited = self
+            .shared
+            .filled
+            .wait_timeout_while(self.shared.lock(), PATIENCE, empty);
+        let (mut queue, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(next) = queue.batches.pop_front() else {
+            return false;
+        };
+        queue.bytes = queue.bytes.saturating_sub(next.bytes.len());
+        let mut taken = std::mem::replace(&mut self.batch, next);
+        taken.clear();
+        queue.emptied = Some(taken);
+        drop(queue);
+        self.shared.emptied.notify_one();
+        self.taken = 0;
+        if let Some(capture) = self.batch.capture.take() {
             self.capture = capture;
         }
-        if batch.over {
+        if self.batch.over {
             self.over = true;
-            self.error = batch.error.take();
+            self.error = self.batch.error.take();
         }
-        drop(batch);
-        self.shared.emptied.notify_one();
         !self.batch.packets.is_empty()
     }
 
@@ -130,8 +205,57 @@ impl Pipe {
     }
 }
 
+/// The sending side: packets are gathered, and handed over together.
+#[derive(Clone)]
+struct Sending {
+    /// Only the sending thread locks it: while it reads a packet, and while it waits for bytes.
+    gathered: Arc<Mutex<Batch>>,
+    shared: Arc<Shared>,
+}
+
+impl Sending {
+    fn gathered(&self) -> MutexGuard<'_, Batch> {
+        self.gathered.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Hands over what was gathered, once there is room for it.
+    fn hand_over(&self) {
+        let mut gathered = self.gathered();
+        if gathered.is_nothing() {
+            return;
+        }
+        let full = |queue: &mut Queue| queue.bytes > AHEAD;
+        let waited = self.shared.emptied.wait_while(self.shared.lock(), full);
+        let mut queue = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        queue.push(&mut gathered);
+        drop(queue);
+        self.shared.filled.notify_one();
+    }
+
+    /// Nothing comes behind `last`.
+    fn end(&self, mut last: Batch) {
+        last.over = true;
+        self.gathered().append(&mut last);
+        self.hand_over();
+    }
+}
+
+/// The byte stream. It is read when all packets at hand were taken from what was read before: whoever waits for bytes must
+/// not hold packets back meanwhile, and to hand over each by itself would wake the other thread for each.
+struct HandingOver {
+    reader: Box<dyn Read + Send>,
+    sending: Sending,
+}
+
+impl Read for HandingOver {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        self.sending.hand_over();
+        self.reader.read(space)
+    }
+}
+
 /// Reads a source to its end.
-fn pass_on(source: &mut dyn Source, shared: &Shared) {
+fn pass_on(source: &mut dyn Source, sending: &Sending) {
     loop {
         let secrets = if source.brings_secrets() {
             source.secrets()
@@ -139,14 +263,10 @@ fn pass_on(source: &mut dyn Source, shared: &Shared) {
             Vec::new()
         };
         let Some(packet) = source.next() else { break };
-        let batch = shared.lock();
-        let full = |batch: &mut Batch| batch.bytes.len() > AHEAD;
-        let waited = shared.emptied.wait_while(batch, full);
-        let mut batch = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
-        let before = batch.packets.len() as u64;
-        batch.secrets.extend(secrets.into_iter().map(|text| (before, text)));
-        batch.bytes.extend_from_slice(packet.data);
-        batch.packets.push_back(Head {
+        let mut gathered = sending.gathered();
+        gathered.add_secrets(secrets);
+        gathered.bytes.extend_from_slice(packet.data);
+        gathered.packets.push_back(Head {
             frame: packet.frame,
             time: packet.time,
             link: packet.link,
@@ -154,19 +274,15 @@ fn pass_on(source: &mut dyn Source, shared: &Shared) {
             length: packet.data.len(),
             original_len: packet.original_len,
         });
-        batch.capture = Some(source.capture().clone());
-        drop(batch);
-        shared.filled.notify_one();
+        gathered.capture = Some(source.capture().clone());
     }
-    let mut batch = shared.lock();
-    let before = batch.packets.len() as u64;
-    batch
-        .secrets
-        .extend(source.secrets().into_iter().map(|text| (before, text)));
-    batch.capture = Some(source.capture().clone());
-    (batch.over, batch.error) = (true, source.take_error());
-    drop(batch);
-    shared.filled.notify_one();
+    let mut last = Batch {
+        capture: Some(source.capture().clone()),
+        error: source.take_error(),
+        ..Batch::default()
+    };
+    last.add_secrets(source.secrets());
+    sending.end(last);
 }
 
 impl Source for Pipe {
@@ -196,11 +312,8 @@ impl Source for Pipe {
     }
 
     fn is_ready(&mut self) -> bool {
-        if self.over || !self.batch.packets.is_empty() || !self.batch.secrets.is_empty() {
-            return true;
-        }
-        let batch = self.shared.lock();
-        batch.over || !batch.packets.is_empty() || !batch.secrets.is_empty()
+        let at_hand = self.over || !self.batch.packets.is_empty() || !self.batch.secrets.is_empty();
+        at_hand || !self.shared.lock().batches.is_empty()
     }
 
     fn peek(&mut self) -> Option<Timestamp> {
