@@ -1,7 +1,7 @@
 //! What a live run says while it goes on: one connection at a time, judged by what came before it.
 //!
 //! To judge by everything for every connection would take longer the longer the run; so each is judged by the
-//! connections that may have to do with it: earlier ones of its client, recent ones of its service, and those that
+//! connections that may have to do with it: others of its client, recent ones of its service, and those that
 //! issued or offered the same credentials. The report at the end rests on everything.
 
 use std::collections::VecDeque;
@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use super::{Outcomes, Report, connection_id, service_of};
+use reshake_core::diagnosis::judge::needs_reason;
 use reshake_core::engine::Engine;
 use reshake_core::net::span::SECOND;
 use reshake_core::net::{Capture, Timestamp};
@@ -95,16 +96,20 @@ impl Related {
         self.left = self.by_client.len() + self.by_service.len();
     }
 
-    /// The connections by which one is judged, itself among them, in the order of their hellos.
-    #[must_use]
-    pub fn to(&self, id: ConnectionId, connection: &Connection, engine: &Engine) -> Vec<ConnectionId> {
+    /// The connections by which some are judged, themselves among them, in the order of their hellos.
+    fn to(&self, ids: &[ConnectionId], engine: &Engine) -> Vec<ConnectionId> {
         let connection_store = engine.connection_store();
-        let of_client = self.by_client.get(&(connection.client.ip, connection.server.ip));
-        let of_service = self.by_service.get(&service_of(connection));
-        let credentials = connection
-            .offers
-            .iter()
-            .filter_map(|offer| engine.credential_store().get(offer.credential));
+        let about = ids.iter().filter_map(|id| connection_store.get(*id));
+        let of_clients = about.clone().flat_map(|connection| {
+            let client = (connection.client.ip, connection.server.ip);
+            self.by_client.get(&client)
+        });
+        let of_service = about
+            .clone()
+            .next()
+            .and_then(|connection| self.by_service.get(&service_of(connection)));
+        let offers = about.flat_map(|connection| &connection.offers);
+        let credentials = offers.filter_map(|offer| engine.credential_store().get(offer.credential));
         let of_credentials = credentials.flat_map(|credential| {
             let issuer = credential.issued.map(|issue| issue.connection);
             credential
@@ -115,13 +120,12 @@ impl Related {
                 .copied()
                 .chain(issuer)
         });
-        let mut all: Vec<_> = [of_client, of_service]
-            .into_iter()
-            .flatten()
+        let mut all: Vec<_> = of_clients
+            .chain(of_service)
             .flatten()
             .copied()
             .chain(of_credentials)
-            .chain([id])
+            .chain(ids.iter().copied())
             .filter_map(|id| Some((connection_store.get(id)?.hello_time(), id)))
             .collect();
         all.sort_unstable();
@@ -192,14 +196,38 @@ fn push(ids: &mut VecDeque<ConnectionId>, id: ConnectionId, most: usize) {
     ids.push_back(id);
 }
 
-/// A report of the connections that have to do with one.
-#[must_use]
-pub fn around<'a>(
-    engine: &'a Engine,
-    capture: Option<&Capture>,
-    related: &Related,
-    (id, connection): (ConnectionId, &Connection),
-) -> Report<'a> {
-    let order = related.to(id, connection, engine);
-    Report::around(engine, capture.cloned().into_iter().collect(), &order, connection)
+/// Reports of the connections that have to do with some: one for all of a service, which takes little longer than one for one.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    of: HashMap<Service, Report<'a>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Of these connections, each of which was [noted](Related::note).
+    #[must_use]
+    pub fn of(engine: &'a Engine, capture: Option<&Capture>, related: &Related, ids: &[ConnectionId]) -> Self {
+        let connection_store = engine.connection_store();
+        let mut by_service: HashMap<Service, Vec<ConnectionId>> = HashMap::new();
+        for id in ids {
+            if let Some(connection) = connection_store.get(*id) {
+                by_service.entry(service_of(connection)).or_default().push(*id);
+            }
+        }
+        let report = |(service, ids): (Service, Vec<ConnectionId>)| {
+            let order = related.to(&ids, engine);
+            let judged = ids.iter().filter_map(|id| connection_store.get(*id)).any(needs_reason);
+            let captures = capture.cloned().into_iter().collect();
+            let report = Report::around(engine, captures, &order, (service.clone(), judged));
+            (service, report)
+        };
+        Self {
+            of: by_service.into_iter().map(report).collect(),
+        }
+    }
+
+    /// The report by which one of them is judged.
+    #[must_use]
+    pub fn about(&self, connection: &Connection) -> Option<&Report<'a>> {
+        self.of.get(&service_of(connection))
+    }
 }

@@ -30,7 +30,6 @@ use std::sync::{Arc, mpsc};
 use hashbrown::{HashMap, HashSet};
 
 use primary::Primaries;
-use reshake_core::diagnosis::judge::needs_reason;
 use reshake_core::diagnosis::security::Findings;
 use reshake_core::diagnosis::{
     Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge,
@@ -254,13 +253,18 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// Of one connection of a run that goes on, by some others as if there had been no more: its reasons look backward
-    /// only. Nothing is counted.
+    /// Of connections of one service in a run that goes on, by these as if there had been no more; `judged` where a reason is
+    /// asked for of any of them. Nothing is counted.
     #[must_use]
-    pub fn around(engine: &'a Engine, captures: Vec<Capture>, order: &[ConnectionId], about: &Connection) -> Self {
+    pub fn around(
+        engine: &'a Engine,
+        captures: Vec<Capture>,
+        order: &[ConnectionId],
+        (service, judged): (Service, bool),
+    ) -> Self {
         let neighbours = engine.neighbours().iter().map(|seen| (seen.at, seen.what));
         // Only reasons ask for what went before.
-        let before = if needs_reason(about) { order } else { &[] };
+        let before = if judged { order } else { &[] };
         let parties = Arc::new(Parties::of(engine.connection_store(), before));
         Self {
             engine: RunRef::Borrowed(engine),
@@ -275,7 +279,7 @@ impl<'a> Report<'a> {
                 neighbours,
                 order,
                 &parties,
-                about,
+                (service, judged),
             )),
             findings: Arc::default(),
             tickets: Arc::default(),

@@ -16,7 +16,7 @@ use super::super::live::privileges;
 use super::super::{Done, Status, complain, interrupt};
 use crate::capture::device::{Device, DeviceOptions, OpenError, interfaces as all};
 use crate::capture::{Annotated, Comments, Source, name_of};
-use crate::model::live::{Related, around};
+use crate::model::live::{Related, Surroundings};
 use crate::render::annotations::of_connection;
 use crate::run::{self, LiveSnapshot, Onlooker, RunOptions};
 use reshake_core::engine::TlsEvent;
@@ -151,22 +151,35 @@ struct Teller {
 }
 
 impl Teller {
-    fn tell(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) {
-        let (TlsEvent::Handshake(id) | TlsEvent::Closed(id)) = event;
-        let Some(connection) = seen.engine.connection_store().get(id) else {
-            return;
-        };
-        let first = match event {
-            TlsEvent::Handshake(_) => self.told.insert(id),
-            TlsEvent::Closed(_) => !self.told.remove(&id),
-        };
-        if !first {
-            return;
+    /// Tells what waits, together: what connections are judged by is then looked up once.
+    fn tell_all(&mut self, seen: LiveSnapshot<'_>) {
+        let connection_store = seen.engine.connection_store();
+        let mut told = Vec::new();
+        for event in self.waiting.drain(..) {
+            let (TlsEvent::Handshake(id) | TlsEvent::Closed(id)) = event;
+            let Some(connection) = connection_store.get(id) else {
+                continue;
+            };
+            let first = match event {
+                TlsEvent::Handshake(_) => self.told.insert(id),
+                TlsEvent::Closed(_) => !self.told.remove(&id),
+            };
+            if first {
+                self.related.note(id, connection, connection_store);
+                told.push(id);
+            }
         }
-        self.related.note(id, connection, seen.engine.connection_store());
-        let report = around(seen.engine, seen.capture, &self.related, (id, connection));
-        for (frame, text) in of_connection(&report, id, connection) {
-            self.comments.add(frame, text);
+        let surroundings = Surroundings::of(seen.engine, seen.capture, &self.related, &told);
+        for id in told {
+            let Some(connection) = connection_store.get(id) else {
+                continue;
+            };
+            let Some(report) = surroundings.about(connection) else {
+                continue;
+            };
+            for (frame, text) in of_connection(report, id, connection) {
+                self.comments.add(frame, text);
+            }
         }
     }
 }
@@ -178,9 +191,7 @@ impl Onlooker for Teller {
     }
 
     fn tick(&mut self, seen: LiveSnapshot<'_>, _: bool) -> ControlFlow<()> {
-        while let Some(event) = self.waiting.pop_front() {
-            self.tell(seen, event);
-        }
+        self.tell_all(seen);
         if self.comments.is_over() || self.stop.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }
@@ -188,9 +199,7 @@ impl Onlooker for Teller {
     }
 
     fn ending(&mut self, seen: LiveSnapshot<'_>) {
-        while let Some(event) = self.waiting.pop_front() {
-            self.tell(seen, event);
-        }
+        self.tell_all(seen);
     }
 }
 

@@ -17,7 +17,7 @@ use super::Control;
 use super::finale::FullReport;
 use super::metrics::Metrics;
 use crate::model::Report;
-use crate::model::live::{FirstLeg, Legs, Related, Tally, around};
+use crate::model::live::{FirstLeg, Legs, Related, Surroundings, Tally};
 use crate::render::json::live::Stage;
 use crate::render::{json, text};
 use crate::run::{LiveSnapshot, Onlooker, Run};
@@ -30,11 +30,15 @@ const LAST_PACKETS: Duration = Duration::from_millis(500);
 const IDLE_SLICE: Duration = Duration::from_millis(20);
 /// While packets wait, lines take at most this part of the time: packets can be lost, lines cannot.
 const BUSY_SHARE: u32 = 8;
+/// Lines that are told together at most. What each is judged by is looked up once for all of a service.
+const LINES: usize = 1024;
+/// While lines are many, those of this time are told together.
+const TOGETHER_FOR: Duration = Duration::from_millis(20);
 /// Lines that wait at most; beyond that packets do.
 const MAX_WAITING: usize = 1 << 17;
 
 /// Bytes of lines that are printed together at most.
-const TOGETHER: usize = 1 << 16;
+const BYTES: usize = 1 << 16;
 
 /// Tells what happens.
 pub(super) struct Narrator<'a> {
@@ -48,8 +52,8 @@ pub(super) struct Narrator<'a> {
     legs: Legs,
     /// What happened and is not told yet.
     waiting: VecDeque<TlsEvent>,
-    /// When lines were written last.
-    told: Instant,
+    /// When lines were written last, and for how long.
+    told: (Instant, Duration),
     /// Connections whose handshake was told and that go on.
     open: HashSet<ConnectionId>,
     tally: Tally,
@@ -92,7 +96,7 @@ impl<'a> Narrator<'a> {
             related: Related::default(),
             legs: Legs::default(),
             waiting: VecDeque::new(),
-            told: Instant::now(),
+            told: (Instant::now(), Duration::ZERO),
             open: HashSet::new(),
             tally: Tally::default(),
             lines: Vec::new(),
@@ -129,8 +133,8 @@ impl<'a> Narrator<'a> {
         if self.closed || self.begin(seen).is_break() {
             return;
         }
-        while let Some(event) = self.waiting.pop_front() {
-            if self.tell(seen, event).is_break() {
+        while !self.waiting.is_empty() {
+            if self.tell_some(seen).is_break() {
                 return;
             }
         }
@@ -147,7 +151,7 @@ impl<'a> Narrator<'a> {
     fn add(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
         let written = write(&mut self.lines);
         self.go_on_after(written)?;
-        if self.lines.len() < TOGETHER {
+        if self.lines.len() < BYTES {
             ControlFlow::Continue(())
         } else {
             self.flush()
@@ -277,31 +281,73 @@ impl<'a> Narrator<'a> {
     }
 }
 
+/// A connection of which something is to be told.
+struct Line {
+    id: ConnectionId,
+    stage: Stage,
+    /// Nothing was told of it yet.
+    first: bool,
+    /// The leg on which its handshake was told.
+    first_leg: Option<FirstLeg>,
+}
+
 impl Narrator<'_> {
     /// Tells what waits, for as long as there is time.
     fn catch_up(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()> {
         let begun = Instant::now();
-        let time = if idle {
-            IDLE_SLICE
-        } else {
-            begun.saturating_duration_since(self.told) / BUSY_SHARE
-        };
-        while self.waiting.len() > MAX_WAITING || begun.elapsed() < time {
-            let Some(event) = self.waiting.pop_front() else { break };
-            self.tell(seen, event)?;
+        let (told, took) = self.told;
+        let since = begun.saturating_duration_since(told);
+        let is_due = idle || since >= TOGETHER_FOR && since >= took * (BUSY_SHARE - 1);
+        if self.waiting.is_empty() || !is_due && self.waiting.len() <= MAX_WAITING {
+            return ControlFlow::Continue(());
         }
-        self.told = Instant::now();
+        loop {
+            self.tell_some(seen)?;
+            let has_time = idle && begun.elapsed() < IDLE_SLICE;
+            if self.waiting.is_empty() || self.waiting.len() <= MAX_WAITING && !has_time {
+                break;
+            }
+        }
+        self.rest(begun);
         self.flush()
     }
 
-    fn tell(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) -> ControlFlow<()> {
+    fn rest(&mut self, begun: Instant) {
+        self.told = (Instant::now(), begun.elapsed());
+    }
+
+    /// Tells some of what waits, the earliest first.
+    fn tell_some(&mut self, seen: LiveSnapshot<'_>) -> ControlFlow<()> {
+        let count = self.waiting.len().min(LINES);
+        let events: Vec<TlsEvent> = self.waiting.drain(..count).collect();
+        let lines: Vec<Line> = events.into_iter().filter_map(|event| self.line(seen, event)).collect();
+        let ids: Vec<ConnectionId> = lines.iter().map(|line| line.id).collect();
+        let surroundings = Surroundings::of(seen.engine, seen.capture, &self.related, &ids);
+        for line in lines {
+            let Some(connection) = seen.engine.connection_store().get(line.id) else {
+                continue;
+            };
+            let Some(report) = surroundings.about(connection) else {
+                continue;
+            };
+            if line.first && line.first_leg.is_none() {
+                self.tally.outcomes.count(connection.outcome);
+                if let Some(metrics) = &self.metrics {
+                    metrics.count(connection, report.reasons(line.id, connection).first());
+                }
+            }
+            self.tell(report, connection, line)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What is to be told of an event, if anything.
+    fn line(&mut self, seen: LiveSnapshot<'_>, event: TlsEvent) -> Option<Line> {
         let (id, stage) = match event {
             TlsEvent::Handshake(id) => (id, Stage::Handshake),
             TlsEvent::Closed(id) => (id, Stage::Closed),
         };
-        let Some(connection) = seen.engine.connection_store().get(id) else {
-            return ControlFlow::Continue(());
-        };
+        let connection = seen.engine.connection_store().get(id)?;
         let first = match event {
             TlsEvent::Handshake(_) => self.open.insert(id),
             TlsEvent::Closed(_) => !self.open.remove(&id),
@@ -310,35 +356,34 @@ impl Narrator<'_> {
             self.related.note(id, connection, seen.engine.connection_store());
         } else if self.format == LiveFormat::Text {
             // People were told of it at its handshake.
-            return ControlFlow::Continue(());
+            return None;
         }
         let first_leg = self.legs.first_of(id, connection).cloned();
         if first_leg.is_some() && self.format == LiveFormat::Text {
             // The report counts both legs of a handshake once, and so does whoever counts lines.
-            return ControlFlow::Continue(());
-        }
-        let report = around(seen.engine, seen.capture, &self.related, (id, connection));
-        if first && first_leg.is_none() {
-            self.tally.outcomes.count(connection.outcome);
-            if let Some(metrics) = &self.metrics {
-                metrics.count(connection, report.reasons(id, connection).first());
-            }
+            return None;
         }
         // The end of the run ends everything, but not every connection was over.
         let stage = match event {
             TlsEvent::Closed(_) if self.ending => Stage::of(connection),
             _ => stage,
         };
-        self.tell_of(&report, (id, connection), (stage, first, first_leg))
+        Some(Line {
+            id,
+            stage,
+            first,
+            first_leg,
+        })
     }
 
-    /// Tells of a connection; `first` where nothing was told of it yet, with the leg on which its handshake was told, if any.
-    fn tell_of(
-        &mut self,
-        report: &Report<'_>,
-        (id, connection): (ConnectionId, &Connection),
-        (stage, first, first_leg): (Stage, bool, Option<FirstLeg>),
-    ) -> ControlFlow<()> {
+    /// Tells of a connection.
+    fn tell(&mut self, report: &Report<'_>, connection: &Connection, line: Line) -> ControlFlow<()> {
+        let Line {
+            id,
+            stage,
+            first,
+            first_leg,
+        } = line;
         match self.format {
             LiveFormat::Jsonl => {
                 // At the end both legs became one connection: what is told of its end is of neither alone.
@@ -367,13 +412,16 @@ impl Onlooker for Narrator<'_> {
     }
 
     fn spare(&mut self, seen: LiveSnapshot<'_>) -> ControlFlow<(), bool> {
-        let Some(event) = self.waiting.pop_front() else {
+        // What comes soon after other lines waits for more.
+        let is_due = self.told.0.elapsed() >= TOGETHER_FOR || self.waiting.len() >= LINES;
+        if self.waiting.is_empty() || !is_due {
             return ControlFlow::Continue(false);
-        };
+        }
+        let begun = Instant::now();
         self.begin(seen)?;
-        self.tell(seen, event)?;
+        self.tell_some(seen)?;
         if self.waiting.is_empty() {
-            self.told = Instant::now();
+            self.rest(begun);
             self.flush()?;
         }
         ControlFlow::Continue(!self.waiting.is_empty())

@@ -22,7 +22,6 @@ use crate::diagnosis::answer::Answer;
 use crate::diagnosis::attempts::{Attempts, OfferedCredential, ServicePart, Shown, Sources};
 use crate::diagnosis::contest::{self, Standing};
 use crate::diagnosis::explanations::{Kind, ServiceContext};
-use crate::diagnosis::judge::needs_reason;
 use crate::diagnosis::numbered::Numbered;
 use crate::diagnosis::parties::{Parties, Place};
 use crate::net::{At, Neighbour};
@@ -180,10 +179,10 @@ impl Endpoints {
 }
 
 impl ServiceAnalyses {
-    /// What tells of one connection, by some of what was kept as if there were no more: these connections, itself among
-    /// them, and the credentials that they issued and offered. Only its own service is looked at, and where no reason is
-    /// asked for, as of a resumption, only what tells its machine and its cache domain: a live run does this for every
-    /// line. `parties` are those of all of `order` where a reason is asked for, and else not looked at.
+    /// What tells of connections of one service, by some of what was kept as if there were no more: these connections, and
+    /// the credentials that they issued and offered. No other service is looked at, and where no reason is asked for
+    /// (`judged`), as of resumptions, only what tells machines and cache domains: a live run does this for every
+    /// few lines. `parties` are those of all of `order` where a reason is asked for, and else not looked at.
     #[must_use]
     pub fn around(
         connection_store: &ConnectionStore,
@@ -191,10 +190,8 @@ impl ServiceAnalyses {
         neighbours: impl Iterator<Item = (At, Neighbour)>,
         order: &[ConnectionId],
         parties: &Parties,
-        about: &Connection,
+        (service, judged): (Service, bool),
     ) -> Self {
-        let service = Service::of(about);
-        let judged = needs_reason(about);
         let here = |connection: &Connection| {
             connection.server == service.server && connection.transport.kind() == service.transport
         };
@@ -214,21 +211,23 @@ impl ServiceAnalyses {
             domain_of: Numbered::over(order.iter().map(|id| id.0)),
             ..Self::default()
         };
-        let credentials = || {
-            all().flat_map(|(_, connection)| {
+        let credentials: Vec<CredentialId> = all()
+            .flat_map(|(_, connection)| {
                 let offered = connection.offers.iter().map(|offer| offer.credential);
                 connection.issued.iter().copied().chain(offered)
             })
-        };
-        let known = credentials().filter_map(|id| Some((id, credential_store.get(id)?)));
+            .collect();
+        let known = credentials
+            .iter()
+            .filter_map(|id| Some((*id, credential_store.get(*id)?)));
         analyses.key_names = KeyNames::learn_some(known);
         let of_service =
             |connection: &Connection| here(connection) && connection.server_name() == service.name.as_ref();
         let members: Vec<_> = all().filter(|(_, connection)| of_service(connection)).collect();
         let analysis = if judged {
             let numbers = (
-                numbers_of(credentials()),
-                u32::try_from(credentials().count()).unwrap_or(u32::MAX),
+                numbers_of(&credentials),
+                u32::try_from(credentials.len()).unwrap_or(u32::MAX),
             );
             let shown = Shown::of(connection_store, credential_store, parties.order());
             analyses.attempts = analyses.table(connection_store, parties, numbers, std::iter::once(shown));
@@ -449,9 +448,9 @@ fn own_members<'m, 'c>(
 }
 
 /// The first and the last number of some credentials.
-fn numbers_of(credentials: impl Iterator<Item = CredentialId> + Clone) -> RangeInclusive<u32> {
-    let number = |id: Option<CredentialId>| id.map_or(0, |id| id.0);
-    number(credentials.clone().min())..=number(credentials.max())
+fn numbers_of(credentials: &[CredentialId]) -> RangeInclusive<u32> {
+    let number = |id: Option<&CredentialId>| id.map_or(0, |id| id.0);
+    number(credentials.iter().min())..=number(credentials.iter().max())
 }
 
 /// Whether a connection resumes what an invisible ClientHello offered.
