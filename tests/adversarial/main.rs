@@ -52,5 +52,6 @@ fn memory_is_counted() {
     let _alone = alone();
     let (held, peak) = peak(|| vec![1_u8; 5 * MB]);
     assert_eq!(held.len(), 5 * MB);
-    assert!((5 * MB..6 * MB).contains(&peak), "{peak}");
+    // The thread of the test before may give its last bytes back meanwhile.
+    assert!((4 * MB..6 * MB).contains(&peak), "{peak}");
 }
