@@ -364,8 +364,10 @@ impl Builder<'_> {
     }
 
     fn note_use(&mut self, row: &Row, place: RowNumber, entry: &OfferedCredential, again: bool) {
+        let mut shared = false;
         if let Some(known) = self.known.get_mut(entry.credential.0) {
-            known.again = known.offered.replace(row.time).is_some();
+            shared = known.offered.replace(row.time).is_some();
+            known.again = shared;
             // A handshake that broke over the session ended a connection of it, too.
             if matches!(entry.decision, Decision::Accepted | Decision::Broken) {
                 known.previous = place;
@@ -380,6 +382,10 @@ impl Builder<'_> {
             .get_mut(row.client as usize)
             .filter(|_| entry.mechanism == Mechanism::Psk)
         {
+            // One that nobody was seen to give this client may not be among those that were counted, and one that several
+            // connections of a burst share is one.
+            let own = self.table.row(entry.issue).is_some_and(|own| own.client == row.client);
+            state.guessed |= state.held > 0 && (shared || entry.concluded || !own);
             state.held = state.held.saturating_sub(1);
             state.reuses |= again;
         }

@@ -1,18 +1,16 @@
-//! Nothing was offered although something had been given: the credential ran out, was dropped, or was used up.
+//! Nothing was offered although something had been given: the credential ran out, or was dropped.
 
-use super::super::attempts::{BURST, Row, closed_by};
+use super::super::attempts::closed_by;
 use super::super::behaviour::Unclean;
 use super::super::context::{Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::span::SECOND;
 use crate::net::{FrameRef, Timestamp};
-use crate::session::{CloseClass, Completed, Connection, ConnectionId, Mechanism, Side};
+use crate::session::{CloseClass, Connection, ConnectionId, Side};
 
 /// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
 const SEVEN_DAYS: i64 = 604_800;
-/// Earlier connections looked at where tickets are counted: a burst is shorter.
-const MAX_COUNTED: usize = 64;
 
 /// A cause of silence can be told from mere silence only where this client offers at other times.
 pub(super) fn at_best(case: &RuleContext<'_>, offers: bool) -> Confidence {
@@ -128,7 +126,7 @@ fn is_offered_later(case: &RuleContext<'_>, issuance: &Issuance<'_>) -> bool {
 
 /// Behind this address and stack there are several stores of sessions: what one of them offers after other ends says nothing
 /// of another.
-fn is_several_stores(case: &RuleContext<'_>) -> bool {
+pub(super) fn is_several_stores(case: &RuleContext<'_>) -> bool {
     let attempts = case.analyses.attempts();
     attempts
         .of_connection(case.id)
@@ -249,104 +247,4 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
         first,
         evidence,
     )
-}
-
-reason! {
-    /// ## What it means
-    /// The client uses each TLS 1.3 ticket once, and has none left: it opened more connections at a time than it had
-    /// tickets for, or the server issues none on resumption, so that every second connection is full.
-    ///
-    /// ## How we know
-    /// Earlier connections of this client offered tickets, and used up as many as had reached it by then. With keys the
-    /// tickets are read, and it is `observed` where no handshake may have given it more unseen; without, they are counted by
-    /// the sizes of encrypted records: `possible`.
-    pub(super) static CLIENT_TICKETS_EXHAUSTED = {
-        name: "client-tickets-exhausted", since: "0.1.0", stage: NothingOffered,
-        summary: "the client had used up its tickets",
-        spec: [(8446, "4.6.1"), (8446, "C.4")],
-        actor: Either,
-        advice: "issue tickets on resumption too, and enough of them with each handshake (OpenSSL: SSL_CTX_set_num_tickets; nginx: ssl_conf_command NumTickets; Apache: SSLOpenSSLConfCmd NumTickets; Java 24: jdk.tls.server.newSessionTicketCount), or carry requests over one connection (HTTP/2)",
-        rule: exhausted,
-    }
-}
-
-fn exhausted(case: &RuleContext<'_>) -> RuleResult {
-    let Some((hello, facts)) = silent_hello(case).zip(case.connection.hello.yes()) else {
-        return RuleResult::CannotTell;
-    };
-    let attempts = case.analyses.attempts();
-    let Some(row) = attempts.of_connection(case.id) else {
-        return RuleResult::CannotTell;
-    };
-    if !facts.offers_tls13 || !case.behaviour().offers() {
-        return RuleResult::DoesNotHold;
-    }
-    let Some(latest) = case.earlier().take(MAX_COUNTED).find(|earlier| offers_psk(earlier)) else {
-        return RuleResult::DoesNotHold;
-    };
-    // Tickets that other connections of a burst are about to offer are spoken for; and where none comes with a resumption
-    // there is none after one, whatever could be counted.
-    let spoken_for = row.held.is_some_and(|held| usize::from(held) <= soon(case, row));
-    let after_resumption = latest.accepted.is_some() && issues_none_on_resumption(case);
-    if !spoken_for && !after_resumption {
-        return RuleResult::DoesNotHold;
-    }
-    // A handshake that is not known as this client's, or was not seen to its end, may have given it some.
-    let cut_short = |earlier: &Connection| matches!(earlier.completed, Completed::Blind(_));
-    let unseen = case.lacks_the_past()
-        || case.history.may_hide_an_issue(case.id, case.connection)
-        || case.history.may_hide_a_handshake(case.id, case.connection)
-        || case.history.may_have_begun_before(case.id, case.connection)
-        || case.earlier().take(MAX_COUNTED).any(cut_short);
-    let confidence = if row.held_read && row.held == Some(0) && !unseen {
-        Confidence::Observed
-    } else {
-        Confidence::Possible
-    };
-    let (frame, text) = match latest.answer.yes().filter(|_| latest.accepted.is_some()) {
-        Some(answer) if case.earlier().next().is_some_and(|before| std::ptr::eq(before, latest)) => (
-            answer.at.frame,
-            "the connection before this one was resumed, and no ticket came with it as far as sizes or keys tell",
-        ),
-        _ => (
-            latest
-                .hello
-                .yes()
-                .map_or(latest.transport.first(), |hello| hello.at.frame),
-            "the latest ClientHello before that offers a ticket",
-        ),
-    };
-    RuleResult::holds(
-        confidence,
-        "the client uses each ticket once, and all that were given to it by then are used or spoken for",
-        hello,
-        vec![Evidence::new(frame, text)],
-    )
-    .placed(0)
-    .beside(
-        vec!["client-did-not-offer", "first-in-capture"],
-        Some("five connections one after another; the client's key log"),
-    )
-}
-
-fn issues_none_on_resumption(case: &RuleContext<'_>) -> bool {
-    let patterns = case.analysis().into_iter().flat_map(|analysis| &analysis.patterns);
-    patterns
-        .into_iter()
-        .any(|pattern| pattern.name == "no-ticket-on-resumption")
-}
-
-fn offers_psk(connection: &Connection) -> bool {
-    connection.offered().any(|mechanism| mechanism == Mechanism::Psk)
-}
-
-/// Later hellos of this client within the same burst that offer tickets.
-fn soon(case: &RuleContext<'_>, row: &Row) -> usize {
-    let attempts = case.analyses.attempts();
-    let (rows, turn) = attempts.of_client(row);
-    let after = attempts
-        .rows_at(rows.get(turn + 1..).unwrap_or_default())
-        .take(MAX_COUNTED);
-    let burst = after.take_while(|later| later.time.since(row.time) <= BURST);
-    burst.filter(|later| attempts.of_row(later).next().is_some()).count()
 }

@@ -17,6 +17,7 @@ mod lost;
 mod offer;
 mod refusal;
 mod state;
+mod used_up;
 mod visibility;
 
 /// A section of an RFC.
@@ -182,7 +183,7 @@ pub static CATALOG: &[&Reason] = &[
     &held::CREDENTIAL_EXPIRED_CLIENT_SIDE,
     &held::CLIENT_DROPPED_AFTER_FATAL_ALERT,
     &held::CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE,
-    &held::CLIENT_TICKETS_EXHAUSTED,
+    &used_up::CLIENT_TICKETS_EXHAUSTED,
     &changed::CLIENT_SNI_CHANGED,
     &changed::CLIENT_OFFERS_LOWER_VERSION_ONLY,
     &changed::CLIENT_CONFIG_CHANGED,

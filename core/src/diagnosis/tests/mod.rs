@@ -289,65 +289,6 @@ fn connections_in_parallel_to_one_that_offers_may_have_found_nothing_left() {
 }
 
 #[test]
-fn tickets_are_known_to_be_used_up_only_where_all_that_were_given_were_read() {
-    let reading = |second: u32, usable| {
-        let mut connection = giving_tickets(second);
-        connection.tickets_inferred = crate::session::TicketsInferred::Read { usable, complete: true };
-        connection
-    };
-    let told = |between: Connection| {
-        let mut first = reading(1, true);
-        first.issued = smallvec![CredentialId(0)];
-        let mut second = reading(2, false);
-        second.offers = smallvec![offer(0, OfferKind::Resumption(Mechanism::Psk))];
-        (second.accepted, second.outcome) = (Some(CredentialId(0)), Outcome::Resumed(Some(Mechanism::Psk)));
-        let credential_store = one_credential(Mechanism::Psk, &[7; 100], |_| ());
-        let all = vec![first, second, between, reading(4, true)];
-        let told = World::with(credential_store, all, usize::MAX).told(3);
-        told.into_iter()
-            .find(|(name, _)| *name == "client-tickets-exhausted")
-            .map(|(_, confidence)| confidence)
-    };
-    let broken = Connection {
-        completed: Completed::No,
-        ..reading(3, false)
-    };
-    assert_eq!(told(broken), Some(Confidence::Observed));
-    let giving = |second| {
-        let mut connection = reading(3, true);
-        connection.issued = smallvec![CredentialId(1)];
-        connection.client_side.application_data = Some(at(second));
-        told(connection)
-    };
-    assert_eq!(giving(3), None, "one is left");
-    assert_eq!(
-        giving(4),
-        Some(Confidence::Possible),
-        "it came with the hello, or before"
-    );
-    assert_eq!(giving(5), Some(Confidence::Observed), "it came too late");
-    let mut nameless = reading(3, false);
-    nameless.hello = Seen::Blind(Blindness::Gap);
-    assert_eq!(told(nameless), Some(Confidence::Possible));
-    let unended = Connection {
-        completed: Completed::Blind(Blindness::Gap),
-        ..reading(3, false)
-    };
-    assert_eq!(told(unended), Some(Confidence::Possible));
-    let mut unanswered = reading(3, false);
-    unanswered.answer = Seen::Blind(Blindness::Gap);
-    assert_eq!(told(unanswered), Some(Confidence::Possible));
-    // Of one that lost its first packets nobody knows whether it is from before the capture.
-    let mut late = reading(3, false);
-    (late.hello, late.answer) = (
-        Seen::Blind(Blindness::CaptureStartedLate),
-        Seen::Blind(Blindness::CaptureStartedLate),
-    );
-    late.completed = Completed::Blind(Blindness::CaptureStartedLate);
-    assert_eq!(told(late), Some(Confidence::Possible));
-}
-
-#[test]
 fn packets_of_one_moment_have_the_order_of_their_frames() {
     let world = World::of(vec![full(5)], usize::MAX);
     let case = world.case(0);

@@ -2,12 +2,12 @@
 
 use smallvec::smallvec;
 
-use super::{World, full};
+use super::{World, full, giving_tickets};
 use crate::diagnosis::Confidence;
 use crate::session::tests::{at, endpoint, offer};
 use crate::session::{
-    CloseClass, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue, Mechanism,
-    OfferKind, Outcome, PlainAlert, ProtocolVersion, Seen, Side, TicketsInferred, TransportKind,
+    Blindness, CloseClass, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue,
+    Mechanism, OfferKind, Outcome, PlainAlert, ProtocolVersion, Seen, Side, TicketsInferred, TransportKind,
 };
 use crate::store::CredentialStore;
 use crate::tls::AlertDescription;
@@ -222,4 +222,228 @@ fn a_client_from_before_the_capture_may_have_had_a_session_of_the_other_name() {
     };
     assert_eq!(told(false), Some(Confidence::Inferred));
     assert_eq!(told(true), Some(Confidence::Possible));
+}
+
+/// Handshakes of one client in turn, all read with keys. One that offers nothing is given a ticket, numbered in turn from 0 on; the
+/// others offer the ticket of that number and are given none. From 100 on nobody was seen to give them.
+fn tickets_used(visits: &[Option<u32>], change: impl Fn(u32, &mut Connection)) -> World {
+    let mut credential_store = CredentialStore::default();
+    let ticket = |number: u32| CredentialFingerprint::of(&[number.to_be_bytes(); 25].concat());
+    let givers = (0_u32..).zip(visits).filter(|(_, offered)| offered.is_none());
+    let mut known: Vec<(u32, Option<u32>)> = (0..).zip(givers.map(|(giver, _)| Some(giver))).collect();
+    known.extend(
+        visits
+            .iter()
+            .flatten()
+            .filter(|number| **number >= 100)
+            .map(|number| (*number, None)),
+    );
+    let mut number_of = Vec::new();
+    for (number, giver) in known {
+        let name = ticket(number);
+        let mut credential = Credential::unseen(TransportKind::Tcp, Mechanism::Psk, name, endpoint(2));
+        credential.issued = giver.map(|giver| Issue {
+            connection: ConnectionId(giver),
+            at: at(1 + giver * 20),
+        });
+        let id = credential_store.enter(TransportKind::Tcp, Mechanism::Psk, &name, || credential);
+        number_of.push((number, id));
+    }
+    let id_of = |number: u32| number_of.iter().find(|(of, _)| *of == number).expect("a ticket").1;
+    let mut given = 0;
+    let connections = (0_u32..).zip(visits).map(|(number, offered)| {
+        let mut connection = giving_tickets(1 + number * 20);
+        connection.tickets_inferred = TicketsInferred::Read {
+            usable: offered.is_none(),
+            complete: true,
+        };
+        if let Some(offered) = *offered {
+            let id = id_of(offered);
+            connection.offers = smallvec![offer(id.0, OfferKind::Resumption(Mechanism::Psk))];
+            (connection.accepted, connection.outcome) = (Some(id), Outcome::Resumed(Some(Mechanism::Psk)));
+        } else {
+            connection.issued = smallvec![id_of(given)];
+            given += 1;
+        }
+        change(number, &mut connection);
+        connection
+    });
+    let connections = connections.collect();
+    World::with(credential_store, connections, usize::MAX)
+}
+
+/// How surely it is told of this visit that the client had no ticket left.
+fn exhausted(world: &World, visit: u32) -> Option<Confidence> {
+    let told = world.told(visit);
+    let told = told.into_iter().find(|(name, _)| *name == "client-tickets-exhausted");
+    told.map(|(_, confidence)| confidence)
+}
+
+#[test]
+fn that_tickets_are_used_up_shows_where_a_client_offers_whenever_it_holds_one() {
+    let told = |visits: &[Option<u32>], visit| exhausted(&tickets_used(visits, |_, _| ()), visit);
+    let turns = [
+        None,
+        Some(0),
+        None,
+        Some(1),
+        None,
+        Some(2),
+        None,
+        Some(3),
+        None,
+        Some(4),
+    ];
+    assert_eq!(told(&turns, 4), Some(Confidence::Inferred));
+    // Five and four are enough, four and three are not; hindsight counts.
+    assert_eq!(told(&turns[..8], 4), Some(Confidence::Possible));
+    // Another program of that address may have begun, or it uses what it has again.
+    assert_eq!(told(&turns[..3], 2), Some(Confidence::Possible));
+    // It was silent although it held one.
+    let silent = [
+        None,
+        None,
+        Some(0),
+        Some(1),
+        None,
+        Some(2),
+        None,
+        Some(3),
+        None,
+        Some(4),
+        None,
+        Some(5),
+    ];
+    assert_eq!(told(&silent, 4), Some(Confidence::Possible));
+    assert_eq!(told(&turns, 3), None);
+}
+
+#[test]
+fn that_tickets_are_used_up_does_not_show_where_the_end_explains_the_silence() {
+    let turns = [
+        None,
+        Some(0),
+        None,
+        Some(1),
+        None,
+        Some(2),
+        None,
+        Some(3),
+        None,
+        Some(4),
+    ];
+    let ended = |class: CloseClass, of: fn(u32) -> bool| {
+        let change = |number: u32, connection: &mut Connection| {
+            let end = at(2 + number * 20);
+            connection.close.class = Seen::Yes(if of(number) { class } else { CloseClass::CleanClient });
+            connection.client_side.fin = Some(end);
+            connection.close.first_closer = Seen::Yes(Side::Client);
+        };
+        exhausted(&tickets_used(&turns, change), 4)
+    };
+    // Each connection that used a ticket ended so, and none that gave one did.
+    assert_eq!(
+        ended(CloseClass::FinNoNotify, |number| number % 2 == 1),
+        Some(Confidence::Possible)
+    );
+    assert_eq!(ended(CloseClass::FinNoNotify, |_| true), Some(Confidence::Inferred));
+    assert_eq!(ended(CloseClass::CleanClient, |_| true), Some(Confidence::Inferred));
+}
+
+#[test]
+fn a_ticket_that_nobody_was_seen_to_give_is_none_of_those_that_were_counted() {
+    let told = |visits: &[Option<u32>], visit| exhausted(&tickets_used(visits, |_, _| ()), visit);
+    let turns = [
+        None,
+        Some(0),
+        None,
+        Some(1),
+        None,
+        Some(2),
+        None,
+        Some(3),
+        None,
+        Some(4),
+        None,
+    ];
+    assert_eq!(told(&turns, 10), Some(Confidence::Inferred));
+    // It was given tickets that nobody saw: who knows how many.
+    let mut unseen = turns;
+    unseen[9] = Some(100);
+    assert_eq!(told(&unseen, 10), Some(Confidence::Possible));
+    // One from before the first that was seen takes none of those away.
+    let before = [&[Some(100)], &turns[..]].concat();
+    assert_eq!(told(&before, 11), Some(Confidence::Inferred));
+}
+
+#[test]
+fn tickets_are_known_to_be_used_up_only_where_all_that_were_given_were_read() {
+    let giver = [
+        None,
+        Some(0),
+        None,
+        Some(1),
+        None,
+        Some(2),
+        None,
+        Some(3),
+        None,
+        Some(4),
+        None,
+        None,
+    ];
+    // The last but one gives nothing, unless it is changed so.
+    let told = |between: &dyn Fn(&mut Connection)| {
+        let change = |number: u32, connection: &mut Connection| {
+            if number >= 10 {
+                connection.issued.clear();
+                connection.tickets_inferred = TicketsInferred::Read {
+                    usable: false,
+                    complete: true,
+                };
+            }
+            if number == 10 {
+                between(connection);
+            }
+        };
+        exhausted(&tickets_used(&giver, change), 11)
+    };
+    assert_eq!(told(&|_| ()), Some(Confidence::Inferred));
+    assert_eq!(told(&|it| it.completed = Completed::No), Some(Confidence::Inferred));
+    let giving = |second| {
+        told(&|it: &mut Connection| {
+            it.issued = smallvec![CredentialId(5)];
+            it.tickets_inferred = TicketsInferred::Read {
+                usable: true,
+                complete: true,
+            };
+            it.client_side.application_data = Some(at(second));
+        })
+    };
+    let last = 1 + 11 * 20;
+    assert_eq!(giving(last - 1), Some(Confidence::Possible), "one is left");
+    assert_eq!(
+        giving(last),
+        Some(Confidence::Possible),
+        "it came with the hello, or before"
+    );
+    assert_eq!(giving(last + 1), Some(Confidence::Inferred), "it came too late");
+    // A handshake that is not known as this client's, or was not seen to its end, may have given it some.
+    assert_eq!(
+        told(&|it| it.hello = Seen::Blind(Blindness::Gap)),
+        Some(Confidence::Possible)
+    );
+    assert_eq!(
+        told(&|it| it.answer = Seen::Blind(Blindness::Gap)),
+        Some(Confidence::Possible)
+    );
+    let unended = told(&|it| it.completed = Completed::Blind(Blindness::Gap));
+    assert_eq!(unended, Some(Confidence::Possible));
+    // Of one that lost its first packets nobody knows whether it is from before the capture.
+    let late = told(&|it| {
+        let late = Blindness::CaptureStartedLate;
+        (it.hello, it.answer) = (Seen::Blind(late), Seen::Blind(late));
+        it.completed = Completed::Blind(late);
+    });
+    assert_eq!(late, Some(Confidence::Possible));
 }
