@@ -53,12 +53,14 @@ impl PartialConnection {
         }
         let torn = relation == Relation::Continued && self.connection.is_torn(&other.connection);
         let mixed = !both_hellos(&self.connection) && !both_hellos(&other.connection);
+        let retry_hidden = self.connection.retry_hidden_with(&other.connection, torn);
         self.take_hello(&mut other);
         self.take_issued(other.issued);
         self.connection.take(other.connection, relation, torn);
         if mixed {
             self.settle();
         }
+        self.connection.retry_hidden = retry_hidden.filter(|_| self.connection.retry.is_none());
         self.connection.no_second_hello(relation, torn);
         Ok(())
     }
@@ -253,10 +255,6 @@ impl Connection {
         let news = Side::BOTH.map(|side| self.brings_bytes(&other, side));
         self.transport.take(&other.transport);
         self.retry = self.retry.take().or(other.retry);
-        self.retry_hidden = self
-            .retry_hidden
-            .and(other.retry_hidden)
-            .filter(|_| self.retry.is_none());
         self.false_start = self.false_start.or(other.false_start);
         self.certificate = self.certificate.or(other.certificate);
         self.certificate_request = self.certificate_request.or(other.certificate_request);
@@ -301,6 +299,17 @@ impl Connection {
             (Some((_, next)), Some((_, last))) => last.distance(next) > i32::from(fin),
             (None, Some(_)) => true,
             _ => false,
+        }
+    }
+
+    /// Why there may have been a HelloRetryRequest although neither of two sightings shows one. Only one that read a hello
+    /// can say that there was none; in front of it there is none where the other one shows all from SYN on.
+    fn retry_hidden_with(&self, other: &Self, torn: bool) -> Option<Blindness> {
+        let reads = |it: &Self| it.hello.yes().is_some() || it.answer.yes().is_some();
+        match (reads(self), reads(other)) {
+            (true, false) => self.retry_hidden,
+            (false, true) => other.retry_hidden.filter(|_| torn || !begun(self)),
+            _ => self.retry_hidden.and(other.retry_hidden),
         }
     }
 
@@ -372,6 +381,17 @@ impl Connection {
                 their_end
             };
             *read = their_read;
+        }
+        // What a side had when it said its last is no longer all that the other one said.
+        let [client_news, server_news] = news;
+        for (end, outdated) in ours
+            .ends
+            .iter_mut()
+            .zip([server_news && !client_news, client_news && !server_news])
+        {
+            if outdated && relation != Relation::Halves && end.after_peer_data == Some(true) {
+                end.after_peer_data = Some(false);
+            }
         }
     }
 
@@ -568,6 +588,63 @@ impl SideFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::tests::{unseen, with_hello};
+
+    /// Between these numbers a side was seen.
+    fn numbers(from: u32, next: u32) -> Option<(SeqNumber, SeqNumber)> {
+        Some((SeqNumber(from), SeqNumber(next)))
+    }
+
+    fn hints(begun: bool, numbers: [Option<(SeqNumber, SeqNumber)>; 2]) -> MergeHints {
+        MergeHints {
+            begun,
+            numbers,
+            read: [true; 2],
+            ends: <[SideClose; 2]>::default(),
+            session_id: None,
+        }
+    }
+
+    #[test]
+    fn only_a_sighting_with_a_hello_says_that_there_was_no_retry_request() {
+        let open = Some(Blindness::OpenAtCaptureEnd);
+        let late = Some(Blindness::CaptureStartedLate);
+        let hello = |retry_hidden| Connection {
+            retry_hidden,
+            ..with_hello(1, "a.test", 1)
+        };
+        let nothing = |begun| Connection {
+            edges: Some(Box::new(hints(begun, [numbers(1, 2), numbers(1, 90)]))),
+            ..unseen(1)
+        };
+        let middle = nothing(false);
+        assert_eq!(hello(open).retry_hidden_with(&middle, false), open);
+        assert_eq!(middle.retry_hidden_with(&hello(late), false), late);
+        assert_eq!(hello(open).retry_hidden_with(&hello(late), false), late);
+        assert_eq!(hello(open).retry_hidden_with(&hello(None), false), None);
+        // From SYN on there was no hello in front of this one, unless it was lost.
+        let beginning = nothing(true);
+        assert_eq!(beginning.retry_hidden_with(&hello(late), false), None);
+        assert_eq!(beginning.retry_hidden_with(&hello(late), true), late);
+    }
+
+    #[test]
+    fn what_a_side_had_of_the_other_is_not_all_when_more_comes() {
+        let had_all = |relation, news| {
+            let mut first = with_hello(1, "a.test", 1);
+            let mut edges = hints(true, [numbers(1, 9); 2]);
+            edges.ends[0].after_peer_data = Some(true);
+            first.edges = Some(Box::new(edges));
+            first.take_edges(Some(Box::new(hints(false, [numbers(9, 20); 2]))), relation, news);
+            first.edges.expect("as before").ends[0].after_peer_data
+        };
+        assert_eq!(had_all(Relation::Continued, [false, true]), Some(false));
+        assert_eq!(had_all(Relation::Both, [false, true]), Some(false));
+        assert_eq!(had_all(Relation::Continued, [false, false]), Some(true));
+        assert_eq!(had_all(Relation::Halves, [false, true]), Some(true));
+        // It said more itself.
+        assert_eq!(had_all(Relation::Continued, [true, true]), None);
+    }
 
     #[test]
     fn what_one_sighting_knows_of_a_host_out_of_reach_both_know() {
