@@ -211,8 +211,7 @@ impl Answer {
             .or_else(|| silence(&tally, members, analysis))
             .unwrap_or_else(|| nothing_wrong(&tally));
         if tally.declined > 0 && tally.failed > 0 {
-            let failed = counted(tally.failed, "handshake", "handshakes");
-            let more = format!("; {failed} without an offer failed.");
+            let more = format!("; {}.", failed_beside(&tally));
             answer.sentence = answer.sentence.trim_end_matches('.').to_owned() + &more;
         }
         answer.sentence = fitting(&answer.sentence);
@@ -585,10 +584,7 @@ fn well(tally: &ServiceTally) -> String {
         (0, 0) => ": resumption works".to_owned(),
         (0, empty) if tally.perhaps_given => format!("; {empty} came back and offered nothing"),
         (0, empty) => format!("; {empty} had nothing to offer because the server had issued nothing to their clients"),
-        (failed, _) => format!(
-            ", and {} without an offer failed",
-            counted(failed, "handshake", "handshakes")
-        ),
+        (_, _) => format!(", and {}", failed_beside(tally)),
     };
     let external = match tally.external {
         0 => String::new(),
@@ -599,6 +595,16 @@ fn well(tally: &ServiceTally) -> String {
     // Who was here before and left with nothing came back as well.
     let named = tally.part_of_returning(tally.resumed, tally.returning() + tally.empty_handed);
     format!("{named} resumed{but}{external}{hidden}.")
+}
+
+/// Handshakes that failed beside offers that did not.
+fn failed_beside(tally: &ServiceTally) -> String {
+    let failed = counted(tally.failed, "handshake", "handshakes");
+    match tally.perhaps_offered {
+        0 => format!("{failed} without an offer failed"),
+        perhaps if perhaps == tally.failed => format!("{failed} failed, with an offer or without"),
+        perhaps => format!("{failed} failed, {perhaps} of them perhaps with an offer"),
+    }
 }
 
 /// Nothing was offered for certain, and handshakes failed.

@@ -37,9 +37,9 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
     match (connection.completed, blind) {
         (Completed::No, None) => Outcome::Failed,
         // What the server did with an offer is another matter than that the handshake broke; but where nothing is missing
-        // before the alert, it did nothing.
+        // before the alert, it did nothing. What a hello offers that was not read may have been refused.
         (Completed::No, Some(_))
-            if fatal_alert(connection) && (connection.offers.is_empty() || server_is_whole(connection)) =>
+            if fatal_alert(connection) && (is_without_offer(connection) || server_is_whole(connection)) =>
         {
             Outcome::Failed
         }
@@ -55,6 +55,11 @@ fn undecided(connection: &Connection, blind: Option<Blindness>) -> Outcome {
 fn offers_nothing(connection: &Connection) -> bool {
     let bare = |hello: &ClientHelloFacts| hello.session_id.is_none() || hello.v2_format;
     connection.answer.yes().is_some() && connection.offers.is_empty() && connection.hello.yes().is_some_and(bare)
+}
+
+/// Whether the ClientHello was read, and offers nothing.
+fn is_without_offer(connection: &Connection) -> bool {
+    connection.offers.is_empty() && connection.hello.yes().is_some()
 }
 
 /// Whether nothing is missing of what the server said in the handshake.
@@ -368,6 +373,20 @@ mod tests {
             unanswered(Completed::Yes, None, false),
             Outcome::Unclear(Blindness::ServerHelloMissing)
         );
+        // What it offered was not read, and may have been refused.
+        let unread = |captured| {
+            let mut unread = Connection {
+                completed: Completed::No,
+                hello: Seen::Blind(Blindness::Snaplen),
+                answer: Seen::Blind(Blindness::Gap),
+                ..with_hello(1, "a.test", 1)
+            };
+            unread.client_side.alert = fatal();
+            unread.server_side.captured = captured;
+            decide(&unread)
+        };
+        assert_eq!(unread(false), gap);
+        assert_eq!(unread(true), Outcome::Failed, "the server said nothing");
         // Answered, and nothing behind it was seen.
         let cut = Connection {
             completed: Completed::No,

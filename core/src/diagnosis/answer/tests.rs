@@ -107,15 +107,27 @@ fn clients_that_come_back_with_nothing_are_no_first_visits() {
 
 #[test]
 fn where_others_fail_not_everything_is_well() {
-    let answer = nothing_wrong(&ServiceTally {
-        all: 5,
-        resumed: 3,
-        failed: 2,
-        ..ServiceTally::default()
-    });
+    let sentence = |perhaps_offered| {
+        let tally = ServiceTally {
+            all: 5,
+            resumed: 3,
+            failed: 2,
+            perhaps_offered,
+            ..ServiceTally::default()
+        };
+        nothing_wrong(&tally).sentence
+    };
     assert_eq!(
-        answer.sentence,
+        sentence(0),
         "All 3 returning connections resumed, and 2 handshakes without an offer failed."
+    );
+    assert_eq!(
+        sentence(1),
+        "All 3 returning connections resumed, and 2 handshakes failed, 1 of them perhaps with an offer."
+    );
+    assert_eq!(
+        sentence(2),
+        "All 3 returning connections resumed, and 2 handshakes failed, with an offer or without."
     );
 }
 
