@@ -276,7 +276,7 @@ impl Builder<'_> {
             accepted_before: known.accepted,
             refused_before: false,
             accepted_later: false,
-            slow: false,
+            slow: Some(false),
             own_name_later: false,
             own_key: false,
             other_name: offer.other_name

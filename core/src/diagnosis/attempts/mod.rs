@@ -170,8 +170,9 @@ pub struct OfferedCredential {
     pub refused_before: bool,
     /// It is accepted later under an equal hello.
     pub accepted_later: bool,
-    /// Its refusal took far longer than acceptances and first visits: its store may not have answered.
-    pub slow: bool,
+    /// Whether its refusal took far longer than acceptances and first visits: its store may not have answered. `None` where
+    /// the capture does not show how long it took.
+    pub slow: Option<bool>,
     /// It is accepted later under its own server name, whatever the hello.
     pub own_name_later: bool,
     /// The server issues under the ticket's own key in this very handshake.

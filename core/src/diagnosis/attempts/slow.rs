@@ -12,53 +12,73 @@ const WAITED: i64 = 50_000_000;
 /// And so many times as long, for networks on which everything takes long.
 const TIMES: i64 = 4;
 
-/// Marks refusals of sessions that are accepted later, where they took far longer than acceptances and first visits did.
-/// First visits count, for a refusal costs the full handshake as well.
+/// Times of which all are multiples of so many nanoseconds do not show a wait.
+const COARSE: i64 = WAITED;
+
+/// Says of refusals of sessions that are accepted later whether they took far longer than acceptances and first visits did as
+/// a rule. First visits count, for a refusal costs the full handshake as well; a lost packet may delay any of them.
 pub(super) fn settle(table: &mut Attempts, connection_store: &ConnectionStore) {
     if !table.entries.iter().any(|entry| entry.accepted_later) {
         return;
     }
+    let timed = !is_coarse(table, connection_store);
     let took: Vec<Option<i64>> = table
         .rows
         .iter()
-        .map(|row| took(connection_store.get(row.connection)?))
+        .map(|row| took(connection_store.get(row.connection)?).filter(|_| timed))
         .collect();
-    let mut longest: HashMap<u32, i64> = HashMap::new();
+    let mut swift: HashMap<u32, Vec<i64>> = HashMap::new();
     for (row, took) in table.rows.iter().zip(&took) {
         let mut entries = table.of_row(row).map(|(_, entry)| entry);
-        let swift = row.silent || entries.any(|entry| entry.decision == Decision::Accepted);
-        if let Some(took) = took.filter(|_| swift) {
-            let longest = longest.entry(row.service).or_insert(took);
-            *longest = took.max(*longest);
+        let counts = row.silent || entries.any(|entry| entry.decision == Decision::Accepted);
+        if let Some(took) = took.filter(|_| counts) {
+            swift.entry(row.service).or_default().push(took);
         }
+    }
+    for all in swift.values_mut() {
+        all.sort_unstable();
     }
     for entry in table.entries.iter_mut().filter(|entry| entry.accepted_later) {
         let row = table.rows.get(entry.row as usize);
-        let longest = row.and_then(|row| longest.get(&row.service));
+        let usual = row.and_then(|row| usual(swift.get(&row.service)?));
         let took = took.get(entry.row as usize).copied().flatten();
-        entry.slow = took
-            .zip(longest)
-            .is_some_and(|(took, longest)| entry.failed() && took - longest >= WAITED && took / TIMES >= *longest);
+        let longer = |usual: i64| took.map(|took| entry.failed() && took - usual >= WAITED && took / TIMES >= usual);
+        entry.slow = usual.and_then(|(low, high)| longer(low).filter(|slow| longer(high) == Some(*slow)));
     }
 }
 
+/// The middle of sorted times, as far as it can be told.
+fn usual(sorted: &[i64]) -> Option<(i64, i64)> {
+    let last = sorted.len().checked_sub(1)?;
+    Some((*sorted.get(last / 2)?, *sorted.get(last.div_ceil(2))?))
+}
+
+/// Whether the clock of the capture is too coarse to show how long anything took, as where a file has no times.
+fn is_coarse(table: &Attempts, connection_store: &ConnectionStore) -> bool {
+    let connections = table.rows.iter().filter_map(|row| connection_store.get(row.connection));
+    let mut times = connections.flat_map(|connection| {
+        let answered = connection.answer.yes().map(|answer| answer.at.time);
+        [Some(connection.hello_time()), answered].into_iter().flatten()
+    });
+    times.all(|time| time.nanos() % COARSE == 0)
+}
+
 /// From the ClientHello to the ServerHello; where one side's packets were not captured, from the beginning or up to the
-/// client's Finished. A HelloRetryRequest is answered without a look at the session.
+/// client's Finished. A HelloRetryRequest is answered without a look at the session: there the second hello counts.
 fn took(connection: &Connection) -> Option<i64> {
-    if connection.retry.is_some() {
-        return None;
-    }
-    let asked = connection
-        .hello
-        .yes()
-        .map_or(connection.transport.started, |hello| hello.at.time);
+    let hello = connection.hello.yes().map(|hello| hello.at);
+    let asked = match (&connection.retry, hello) {
+        (Some(retry), hello) => hello.filter(|hello| hello.is_after(retry.request))?.time,
+        (None, Some(hello)) => hello.time,
+        (None, None) => connection.transport.started,
+    };
     let answered = connection.answer.yes().map(|answer| answer.at);
     Some(answered.or(connection.client_side.finished)?.time.since(asked))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{AS_IT_IS, Change, RESUMED, column, visits};
+    use super::super::tests::{AS_IT_IS, Change, RESUMED, column, visits, visits_after};
     use crate::net::Timestamp;
     use crate::session::{Connection, Outcome};
 
@@ -74,23 +94,55 @@ mod tests {
         let late: Change = |connection| answered_after(connection, 252);
         let signed: Change = |connection| answered_after(connection, 40);
         let slow = |refused: Change, accepted: Change| {
-            let world = visits(&[(Outcome::Declined, refused), (RESUMED, accepted)]);
+            let world = visits_after(accepted, &[(Outcome::Declined, refused), (RESUMED, accepted)]);
             column(&world, |_, entry| entry.slow)
         };
-        assert_eq!(slow(late, swift), [true, false]);
-        assert_eq!(slow(signed, swift), [false, false], "a signature takes its time");
-        assert_eq!(slow(late, late), [false, false], "all is far away");
+        assert_eq!(slow(late, swift), [Some(true), Some(false)]);
+        assert_eq!(slow(signed, swift), [Some(false); 2], "a signature takes its time");
+        assert_eq!(slow(late, late), [Some(false); 2], "all is far away");
         // Four times as long, where everything takes a tenth of a second.
-        let far: Change = |connection| answered_after(connection, 100);
-        let four_times: Change = |connection| answered_after(connection, 400);
-        assert_eq!(slow(late, far), [false, false]);
-        assert_eq!(slow(four_times, far), [true, false]);
+        let far: Change = |connection| answered_after(connection, 101);
+        let four_times: Change = |connection| answered_after(connection, 404);
+        assert_eq!(slow(late, far), [Some(false); 2]);
+        assert_eq!(slow(four_times, far), [Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn one_acceptance_that_a_lost_packet_delayed_hides_no_slow_refusal() {
+        let swift: Change = |connection| answered_after(connection, 2);
+        let late: Change = |connection| answered_after(connection, 252);
+        let delayed: Change = |connection| answered_after(connection, 302);
+        let world = visits(&[(RESUMED, delayed), (Outcome::Declined, late), (RESUMED, swift)]);
+        let slow = column(&world, |_, entry| entry.slow);
+        assert_eq!(slow, [Some(false), Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn what_is_usual_does_not_show_where_half_is_slow() {
+        let late: Change = |connection| answered_after(connection, 252);
+        let swift: Change = |connection| answered_after(connection, 2);
+        let slow = |refused: Change| {
+            let world = visits_after(swift, &[(Outcome::Declined, refused), (RESUMED, late)]);
+            column(&world, |_, entry| entry.slow)
+        };
+        assert_eq!(slow(late), [None, Some(false)]);
+        assert_eq!(slow(swift), [Some(false); 2]);
+    }
+
+    #[test]
+    fn what_took_how_long_does_not_show_without_times() {
+        let slow = |refused: Change| {
+            let world = visits(&[(Outcome::Declined, refused), (RESUMED, AS_IT_IS)]);
+            column(&world, |_, entry| entry.slow)
+        };
+        assert_eq!(slow(AS_IT_IS), [None, Some(false)], "times in whole seconds");
+        assert_eq!(slow(|connection| answered_after(connection, 1)), [Some(false); 2]);
     }
 
     #[test]
     fn a_refusal_for_good_is_not_timed() {
         let late: Change = |connection| answered_after(connection, 252);
         let world = visits(&[(RESUMED, AS_IT_IS), (Outcome::Declined, late)]);
-        assert_eq!(column(&world, |_, entry| entry.slow), [false, false]);
+        assert_eq!(column(&world, |_, entry| entry.slow), [Some(false); 2]);
     }
 }

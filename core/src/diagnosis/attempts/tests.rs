@@ -110,7 +110,7 @@ impl Sketch {
             accepted_before: 0,
             refused_before: false,
             accepted_later: false,
-            slow: false,
+            slow: Some(false),
             own_name_later: false,
             own_key: false,
             other_name: false,
@@ -140,7 +140,7 @@ pub(in crate::diagnosis) fn visits(visits: &[(Outcome, Change)]) -> World {
 }
 
 /// The same, with another connection 0.
-fn visits_after(issuing: Change, visits: &[(Outcome, Change)]) -> World {
+pub(super) fn visits_after(issuing: Change, visits: &[(Outcome, Change)]) -> World {
     let mut credential_store = CredentialStore::default();
     let name = CredentialFingerprint::of(&[7; 32]);
     let session = credential_store.enter(TransportKind::Tcp, Mechanism::SessionId, &name, || Credential {

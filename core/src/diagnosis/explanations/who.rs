@@ -162,11 +162,11 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
     })?;
     // Unless it was its store that did not answer in time.
     let returned = |number: &u32| ground.table.entry(*number).filter(|entry| entry.accepted_later);
-    let proven = |number: &u32| returned(number).is_some_and(|entry| !entry.slow);
+    let proven = |number: &u32| returned(number).is_some_and(|entry| entry.slow == Some(false));
     if claim
         .named
         .iter()
-        .any(|number| returned(number).is_some_and(|entry| entry.slow))
+        .any(|number| returned(number).is_some_and(|entry| entry.slow == Some(true)))
     {
         claim.value = FittedValue::Slow;
     }
@@ -199,7 +199,7 @@ mod tests {
     use crate::diagnosis::attempts::tests::Sketch;
 
     /// Two sessions: each refused, then accepted, in this order of seconds.
-    fn store(refused: [u32; 2], accepted: [u32; 2], slow: bool) -> Claim {
+    fn store(refused: [u32; 2], accepted: [u32; 2], slow: Option<bool>) -> Claim {
         let mut visits: Vec<(u32, u32, bool)> = Vec::new();
         for session in [0, 1] {
             visits.push((refused[session as usize], session, false));
@@ -209,7 +209,7 @@ mod tests {
         let mut sketch = Sketch::default();
         for (second, session, accepted) in visits {
             sketch.offer(second, session, (session, 1), accepted, |_, entry| {
-                (entry.accepted_later, entry.slow) = (!accepted, slow && !accepted);
+                (entry.accepted_later, entry.slow) = (!accepted, slow.map(|slow| slow && !accepted));
             });
         }
         let (table, part) = sketch.done();
@@ -218,19 +218,23 @@ mod tests {
 
     #[test]
     fn what_is_refused_and_then_honoured_for_good_may_have_come_late() {
-        let late = store([10, 20], [30, 40], false);
+        let late = store([10, 20], [30, 40], Some(false));
         assert_eq!(late.value, FittedValue::Late(Timestamp::from_nanos(20_000_000_000)));
         assert_eq!(late.proven.len(), 2);
-        let in_turn = store([10, 30], [20, 40], false);
+        let in_turn = store([10, 30], [20, 40], Some(false));
         assert_eq!(in_turn.value, FittedValue::Nothing);
     }
 
     #[test]
     fn a_store_that_did_not_answer_in_time_is_not_two_stores() {
-        let slow = store([10, 20], [30, 40], true);
+        let slow = store([10, 20], [30, 40], Some(true));
         assert!(slow.proven.is_empty());
         assert_eq!(slow.value, FittedValue::Slow);
         assert!(slow.settle().contains("log of the session store"));
+        // Nor are there two where nothing shows how long it took.
+        let untimed = store([10, 20], [30, 40], None);
+        assert!(untimed.proven.is_empty());
+        assert_eq!(untimed.value, FittedValue::Nothing);
     }
 
     fn with<T>(sketch: Sketch, of: impl FnOnce(&ServiceContext<'_>) -> T) -> T {

@@ -327,8 +327,11 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
         (Kind::OtherContext | Kind::ContextRenewed, _) => {
             "the certificate is not the one under which the session was made".to_owned()
         }
-        (Kind::OtherStore, _) if entry.slow => {
+        (Kind::OtherStore, _) if entry.slow == Some(true) => {
             "the session was resumed again later, and this refusal took far longer than acceptances: its store may not have answered in time".to_owned()
+        }
+        (Kind::OtherStore, _) if entry.accepted_later && entry.slow.is_none() => {
+            "the session was resumed again later: another one than the holder refused it, or its store did not answer in time".to_owned()
         }
         (Kind::OtherStore, _) if entry.accepted_later => {
             "the session was resumed again later: another one than the holder refused it".to_owned()

@@ -61,6 +61,9 @@ fn changed(steps: &[Step], change: impl Fn(u32, &mut Connection)) -> World {
         let id = ConnectionId(second - 1);
         let mut connection = full(second);
         connection.hello = with_hello(second, step.name, 1).hello;
+        if let Some(answer) = connection.answer.yes_mut() {
+            answer.at.time = Timestamp::from_nanos(at(second).time.nanos() + SECOND / 1000);
+        }
         if let Some(ticket) = step.offers {
             connection.offers = smallvec![offer(ticket, OfferKind::Resumption(Mechanism::Ticket))];
             connection.outcome = Outcome::Declined;
