@@ -2,6 +2,7 @@
 //! who does it is replaced, and what nobody listed is zeros.
 
 use reshake_core::session::{CredentialFingerprint, Mechanism};
+use reshake_core::tls::ProtocolVersion;
 
 use super::super::{credential, host, protocol};
 use super::Prf;
@@ -10,6 +11,8 @@ use super::Prf;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const NEW_SESSION_TICKET: u8 = 4;
+/// A message of its own up to draft 21 of TLS 1.3 (draft-ietf-tls-tls13-21 §4.1.4).
+const HELLO_RETRY_REQUEST: u8 = 6;
 const CERTIFICATE: u8 = 11;
 /// Type and length.
 const HEAD: usize = 4;
@@ -25,8 +28,8 @@ const PRE_SHARED_KEY: u16 = 41;
 const RENEGOTIATION_INFO: u16 = 0xff01;
 /// Those that name algorithms, versions and sizes, and nobody: fragment length, groups, point formats, signature algorithms,
 /// encrypt-then-MAC, extended master secret, compression, record size, early data, versions, PSK modes, post-handshake
-/// authentication, signature algorithms of certificates, key shares.
-const PLAIN: [u16; 14] = [1, 10, 11, 13, 22, 23, 27, 28, 42, 43, 45, 49, 50, 51];
+/// authentication, signature algorithms of certificates, key shares, also of drafts.
+const PLAIN: [u16; 15] = [1, 10, 11, 13, 22, 23, 27, 28, 40, 42, 43, 45, 49, 50, 51];
 
 /// The length of the message that begins so, its head included.
 pub(super) fn length(bytes: &[u8]) -> Option<usize> {
@@ -65,6 +68,17 @@ impl<'m> Copy<'m> {
                 self.vector(1)?;
                 self.extensions(true)
             }
+            // No session ID and no compression (draft-ietf-tls-tls13-21 §4.1.3).
+            SERVER_HELLO if self.version().is_some_and(ProtocolVersion::is_early_draft) => {
+                self.copy(BEGINNING + 2)?;
+                self.extensions(false)
+            }
+            HELLO_RETRY_REQUEST => {
+                let version = self.version().filter(|version| version.is_early_draft())?;
+                // The suite came with draft 19.
+                self.copy(if version.0 & 0xff >= 19 { 4 } else { 2 })?;
+                self.extensions(false)
+            }
             SERVER_HELLO => {
                 self.beginning()?;
                 // Cipher suite and compression.
@@ -87,6 +101,12 @@ impl<'m> Copy<'m> {
             }
             _ => Some(()),
         }
+    }
+
+    /// The version, which comes next.
+    fn version(&self) -> Option<ProtocolVersion> {
+        let bytes = self.from.get(self.at..)?.first_chunk()?;
+        Some(ProtocolVersion(u16::from_be_bytes(*bytes)))
     }
 
     /// Version, random and session ID.
@@ -307,6 +327,28 @@ mod tests {
         ] {
             assert!(has(stays), "{stays:?}");
         }
+    }
+
+    #[test]
+    fn hellos_of_early_drafts_stay_what_they_are() {
+        let selected = extension(PRE_SHARED_KEY, &[0, 0]);
+        let length = u16::try_from(selected.len()).expect("short").to_be_bytes();
+        let suite = [0x13, 1];
+        let hello = message(
+            SERVER_HELLO,
+            &[&[0x7f, 20][..], &[7; 32], &suite, &length, &selected].concat(),
+        );
+        assert_eq!(shown(&hello), hello);
+        let retry = message(
+            HELLO_RETRY_REQUEST,
+            &[&[0x7f, 20][..], &suite, &length, &selected].concat(),
+        );
+        assert_eq!(shown(&retry), retry);
+        let retry = message(HELLO_RETRY_REQUEST, &[&[0x7f, 18][..], &length, &selected].concat());
+        assert_eq!(shown(&retry), retry);
+        // No other version has such a message.
+        let none = message(HELLO_RETRY_REQUEST, &[3, 3, 0x13, 1, 0, 0]);
+        assert!(shown(&none)[HEAD..].iter().all(|byte| *byte == 0));
     }
 
     #[test]
