@@ -258,6 +258,7 @@ impl Engine {
         snapshot.with_datagrams(Datagrams::finish);
         snapshot.join_legs();
         snapshot.settle_session_ids();
+        snapshot.sort_offers();
         snapshot
     }
 
@@ -317,6 +318,7 @@ impl Engine {
         if !self.context.joinable {
             self.join_legs();
             self.settle_session_ids();
+            self.sort_offers();
         }
         self.count_keys();
         let notices = self.decoder.finish();
@@ -332,6 +334,15 @@ impl Engine {
             }
         }
         self.settled = changed;
+    }
+
+    fn sort_offers(&mut self) {
+        let connections = &self.context.connection_store;
+        let moment = |id| {
+            let connection = connections.get(id)?;
+            Some((connection.hello_time(), connection.transport.first()))
+        };
+        self.context.credential_store.sort_offers(moment);
     }
 
     /// Whether a connection that was unclear when it was over has become clear since.

@@ -211,6 +211,7 @@ impl Engine {
         }
         self.join_legs();
         self.settle_session_ids();
+        self.sort_offers();
     }
 }
 

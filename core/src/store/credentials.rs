@@ -234,6 +234,22 @@ impl CredentialStore {
         }
     }
 
+    /// Puts the offers of each credential in the order of these moments. They came as the connections showed what they were: of
+    /// two hellos the earlier one may have been answered later.
+    pub fn sort_offers<K: Ord>(&mut self, moment: impl Fn(ConnectionId) -> K) {
+        let places = self
+            .shelves
+            .iter_mut()
+            .flatten()
+            .flat_map(|shelf| &mut shelf.places)
+            .flatten();
+        for place in places {
+            if !place.offers.is_sorted_by_key(|id| moment(*id)) {
+                Arc::make_mut(place).offers.sort_by_cached_key(|id| moment(*id));
+            }
+        }
+    }
+
     /// Forgets a credential when every connection it is known from is older than `oldest`.
     pub fn forget(&mut self, id: CredentialId, oldest: ConnectionId) {
         let Some(credential) = self.get_mut(id) else { return };
@@ -346,6 +362,17 @@ mod tests {
             .expect("a known credential")
             .offers
             .extend(offers);
+    }
+
+    #[test]
+    fn offers_are_put_in_the_order_of_their_moments() {
+        let mut credential_store = CredentialStore::default();
+        let id = enter(&mut credential_store, 1, 1);
+        offer(&mut credential_store, id, [4, 2, 3]);
+        // The fourth said hello before the third.
+        credential_store.sort_offers(|id| [None, Some(1), Some(7), Some(9), Some(8)][id.0 as usize]);
+        let offers = credential_store.get(id).map(|credential| credential.offers.to_vec());
+        assert_eq!(offers, Some([2, 4, 3].map(ConnectionId).to_vec()));
     }
 
     #[test]
