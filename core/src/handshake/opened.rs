@@ -65,10 +65,18 @@ impl HandshakeTracker {
         }
         if *message == Message::Other(HandshakeType::END_OF_EARLY_DATA) {
             self.rare.get_or_insert_default().end_of_early_data = Some(at);
+            // RFC 8446 §4.5: it is sent only where the server takes early data.
+            if self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
+                self.facts.early_data = EarlyData::Accepted { at, inferred: false };
+            }
         }
         if *message == Message::Other(HandshakeType::FINISHED) {
             self.facts.client_side.finished = Some(at);
             self.facts.client_side.handshake_bytes = StreamPlace::counted(offset);
+            // DTLS and QUIC have no EndOfEarlyData (RFC 9147 §5.6, RFC 9001 §8.3).
+            if self.facts.transport.kind() == TransportKind::Tcp {
+                self.conclude_early_data(at);
+            }
         }
     }
 
@@ -110,11 +118,18 @@ impl HandshakeTracker {
         if let (Seen::Yes(answer), Some(alpn)) = (&mut self.facts.answer, extensions.alpn) {
             answer.alpn = Some(interner.text(alpn));
         }
-        self.facts.early_data = match (self.facts.early_data, extensions.early_data) {
-            (EarlyData::Unclear(Blindness::Encrypted), true) => EarlyData::Accepted { at, inferred: false },
-            (EarlyData::Unclear(Blindness::Encrypted), false) => EarlyData::Rejected { at, inferred: false },
-            (known, _) => known,
-        };
+        // What was concluded from the client's records stands back where packets changed places.
+        let concluded = matches!(
+            self.facts.early_data,
+            EarlyData::Accepted { inferred: true, .. } | EarlyData::Rejected { inferred: true, .. }
+        );
+        if concluded || self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
+            self.facts.early_data = if extensions.early_data {
+                EarlyData::Accepted { at, inferred: false }
+            } else {
+                EarlyData::Rejected { at, inferred: false }
+            };
+        }
     }
 
     fn psk_ticket(&mut self, ticket: PskTicket<'_>, at: At, credential_store: &mut CredentialStore) {

@@ -2,6 +2,7 @@
 //! what each side sent last.
 
 use super::{HandshakeTracker, LaterRecord, ServerFlight, StreamPlace};
+use crate::net::At;
 use crate::session::ProtectedRecord;
 use crate::session::ServerHelloFacts;
 use crate::session::{Blindness, Seen, Shape, is_alert_length};
@@ -388,17 +389,22 @@ impl HandshakeTracker {
         self.facts.client_side.handshake_bytes = StreamPlace::counted(place.offset);
         self.client_had = place.acknowledged.and_then(StreamPlace::counted);
         self.end_server_flight();
-        if early && self.facts.early_data == EarlyData::Unclear(Blindness::Encrypted) {
-            let end = self.rare.as_deref().and_then(|rare| rare.end_of_early_data.as_ref());
-            self.facts.early_data = match (end, self.facts.client_side.handshake_loss) {
-                (Some(&at), _) => EarlyData::Accepted { at, inferred: true },
-                (None, Some(cause)) => EarlyData::Unclear(cause),
-                (None, None) => EarlyData::Rejected {
-                    at: record.at,
-                    inferred: true,
-                },
-            };
+        if early {
+            self.conclude_early_data(record.at);
         }
+    }
+
+    /// At the client's Finished of TLS over TCP: a record of the size of EndOfEarlyData was in front of it, or none was.
+    pub(super) fn conclude_early_data(&mut self, at: At) {
+        if self.facts.early_data != EarlyData::Unclear(Blindness::Encrypted) {
+            return;
+        }
+        let end = self.rare.as_deref().and_then(|rare| rare.end_of_early_data.as_ref());
+        self.facts.early_data = match (end, self.facts.client_side.handshake_loss) {
+            (Some(&at), _) => EarlyData::Accepted { at, inferred: true },
+            (None, Some(cause)) => EarlyData::Unclear(cause),
+            (None, None) => EarlyData::Rejected { at, inferred: true },
+        };
     }
 
     /// Tickets of TLS 1.3 are encrypted; their place and size are not. Most servers send them right after the client's

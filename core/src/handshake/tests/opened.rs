@@ -1,6 +1,7 @@
 //! What records hold that were read with keys.
 
 use super::*;
+use crate::tls::handshake::EncryptedExtensions;
 
 /// A connection of TLS 1.3 of which the server's flight was read with keys, and which the server has ended.
 fn read_with_keys() -> Talk {
@@ -201,4 +202,58 @@ fn the_flight_of_a_server_that_was_read_ends_early_data() {
     assert!(finished(Some(Content::Handshake)));
     assert!(!finished(Some(Content::Data)));
     assert!(!finished(None));
+}
+
+/// Of one side alone there are keys: what the client says in front of its Finished shows as much as EncryptedExtensions.
+#[test]
+fn the_client_s_records_alone_tell_whether_early_data_was_taken() {
+    let talk = |end: fn(&mut Talk)| {
+        let mut talk = Talk::new();
+        talk.client(ClientHello {
+            early_data: true,
+            ..with_psks([psk(&[0xee; 48], 5)])
+        });
+        talk.server(ServerHello {
+            selected_psk: Some(0),
+            ..server_of_tls13()
+        });
+        let flight = talk.next();
+        let place = StreamPlace::new(flight, 900);
+        talk.open
+            .opened(Side::Server, &record(DATA, 100), Content::Handshake, place);
+        end(&mut talk);
+        talk.inner(Side::Client, &Message::Other(HandshakeType::FINISHED));
+        talk
+    };
+    let told = |end: fn(&mut Talk)| match talk(end).open.facts().early_data {
+        EarlyData::Accepted { inferred, .. } => Some((true, inferred)),
+        EarlyData::Rejected { inferred, .. } => Some((false, inferred)),
+        EarlyData::NotOffered | EarlyData::Unclear(_) => None,
+    };
+    let read = |talk: &mut Talk| talk.inner(Side::Client, &Message::Other(HandshakeType::END_OF_EARLY_DATA));
+    assert_eq!(told(read), Some((true, false)));
+    // Its record stays closed, for it is under another key.
+    assert_eq!(
+        told(|talk| {
+            talk.sealed(Side::Client, DATA, 21);
+        }),
+        Some((true, true))
+    );
+    assert_eq!(told(|_| ()), Some((false, true)));
+    assert_eq!(
+        told(|talk| talk.open.facts_mut().client_side.handshake_loss = Some(Blindness::Gap)),
+        None
+    );
+    // Where packets changed places, what the server says comes later.
+    let mut late = talk(|_| ());
+    let extensions = EncryptedExtensions {
+        alpn: None,
+        early_data: true,
+    };
+    late.inner(Side::Server, &Message::EncryptedExtensions(extensions));
+    let accepted = late.open.facts().early_data;
+    assert!(
+        matches!(accepted, EarlyData::Accepted { inferred: false, .. }),
+        "{accepted:?}"
+    );
 }
