@@ -1078,6 +1078,21 @@ mod tests {
     }
 
     #[test]
+    fn a_side_of_which_only_acknowledgements_are_left_lacks_the_bytes_between_them() {
+        let lacks = |second: u32| {
+            let mut flow = Flow::new(end(1, 50_000), end(2, 443), at(1), ());
+            flow.observe(Direction::ToServer, &segment(1000, 0, 2, b""), at(1));
+            for (seq, second) in [(9001, 2), (second, 3)] {
+                flow.observe(Direction::ToClient, &segment(seq, 1001, 0x10, b""), at(second));
+            }
+            flow.half(Direction::ToClient).incomplete_at_end()
+        };
+        assert!(lacks(9501));
+        // One number is that of a FIN.
+        assert!(!lacks(9001) && !lacks(9002));
+    }
+
+    #[test]
     fn a_fin_tells_by_what_it_acknowledges_whether_the_other_side_was_done() {
         let mut flow = open();
         flow.observe(Direction::ToServer, &segment(1001, 9001, 0x11, b"bye"), at(3));

@@ -108,7 +108,9 @@ impl Half {
     /// stands beyond them.
     #[must_use]
     pub fn incomplete_at_end(&self) -> bool {
-        let stands = self.stands().zip(self.assembler.expected());
+        // Where neither SYN nor bytes came, its own segments without data show from where on it stood.
+        let expected = self.assembler.expected().or_else(|| Some(self.numbers()?.0));
+        let stands = self.stands().zip(expected);
         // One number more is that of a FIN: see `fin_is_lost`.
         let before = stands.is_some_and(|(stands, expected)| stands.distance(expected) > 1);
         before || self.assembler.incomplete_at_end()
