@@ -147,6 +147,15 @@ impl History {
         self.unnamed_before(id, connection, |unnamed| unnamed.handshake) || self.unstated_before(id, connection)
     }
 
+    /// Whether a ClientHello of this address, to the same server and at any time in the capture, is not visible: what it offers
+    /// may be this client's.
+    #[must_use]
+    pub fn may_hide_an_offer(&self, id: ConnectionId) -> bool {
+        let party = self.parties.get(id);
+        let unnamed = party.and_then(|party| self.unnamed.get(&(party.wire, party.place)));
+        unnamed.is_some_and(|unnamed| unnamed.handshake.is_some())
+    }
+
     /// Whether a connection came before whose client is not visible, of a client that a PROXY header states.
     fn unstated_before(&self, id: ConnectionId, connection: &Connection) -> bool {
         let behind_a_proxy = |party: &Party| party.address != party.wire;

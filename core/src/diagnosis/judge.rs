@@ -15,6 +15,9 @@ use super::{Confidence, Evidence, RuleResult};
 /// What to do where a client offers sessions, and not always.
 const OFFERS_AT_OTHER_TIMES: &str = "this client offers sessions at other times: have all its connections use one store (one process, one context), have it keep as many sessions as it opens connections at once, and have the server issue tickets with every handshake, resumed ones too";
 
+/// What to do where other hellos of its address are not visible: they may offer.
+const MAY_OFFER_AT_OTHER_TIMES: &str = "see first whether this client offers sessions at other times: hellos of its address are missing here, or cut. Capture whole packets, from before it connects";
+
 /// A reason that holds for a connection.
 #[derive(Debug, Clone)]
 pub struct Judged {
@@ -76,15 +79,17 @@ pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
     judged
 }
 
-/// A client that offers at other times has its cache turned on.
+/// A client that offers at other times has its cache turned on, and one of which hellos are missing may have.
 fn advise_otherwise(case: &RuleContext<'_>, judged: &mut [Judged]) {
     let mut bare = judged
         .iter_mut()
         .filter(|reason| std::ptr::eq(reason.reason, &raw const CLIENT_DID_NOT_OFFER));
-    if let Some(bare) = bare.next()
-        && case.behaviour().offers()
-    {
-        bare.advice = OFFERS_AT_OTHER_TIMES;
+    if let Some(bare) = bare.next() {
+        if case.behaviour().offers() {
+            bare.advice = OFFERS_AT_OTHER_TIMES;
+        } else if case.history.may_hide_an_offer(case.id) {
+            bare.advice = MAY_OFFER_AT_OTHER_TIMES;
+        }
     }
 }
 

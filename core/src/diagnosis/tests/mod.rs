@@ -274,6 +274,11 @@ fn a_client_that_offers_at_other_times_is_not_told_to_turn_its_cache_on() {
         often.starts_with("this client offers sessions at other times"),
         "{often}"
     );
+    // What it offers at other times is not visible: it may be something.
+    let mut hidden = full(13);
+    hidden.hello = Seen::Blind(Blindness::Snaplen);
+    let hidden = advice(vec![full(5), full(9), hidden]);
+    assert!(hidden.starts_with("see first whether"), "{hidden}");
 }
 
 #[test]
