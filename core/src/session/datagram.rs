@@ -147,6 +147,13 @@ impl CloseFrame {
         u8::try_from(alert).ok()
     }
 
+    /// Whether it is what an endpoint answers the close of the other with: NO_ERROR of QUIC (RFC 9000 §10.2.2). One that closes by
+    /// itself may say that as well, though as a rule its application does, with a frame of its own.
+    #[must_use]
+    pub const fn may_answer(&self) -> bool {
+        !self.application && self.code == 0
+    }
+
     /// Whether it closes without naming an error: NO_ERROR of QUIC, or 0 or H3_NO_ERROR (RFC 9114 §8.1) of the
     /// application. Codes of an application mean what it likes; others than these are taken for its way to say why it
     /// is done, which is no failure of TLS either.

@@ -591,14 +591,14 @@ mod tests {
     use crate::session::tests::{unseen, with_hello};
 
     /// Between these numbers a side was seen.
-    fn numbers(from: u32, next: u32) -> Option<(SeqNumber, SeqNumber)> {
-        Some((SeqNumber(from), SeqNumber(next)))
+    const fn numbers(from: u32, next: u32) -> (SeqNumber, SeqNumber) {
+        (SeqNumber(from), SeqNumber(next))
     }
 
-    fn hints(begun: bool, numbers: [Option<(SeqNumber, SeqNumber)>; 2]) -> MergeHints {
+    fn hints(begun: bool, numbers: [(SeqNumber, SeqNumber); 2]) -> MergeHints {
         MergeHints {
             begun,
-            numbers,
+            numbers: numbers.map(Some),
             read: [true; 2],
             ends: <[SideClose; 2]>::default(),
             session_id: None,

@@ -176,14 +176,25 @@ impl OpenConnection {
         let [client, server] = Side::BOTH.map(|side| match self.notify(side) {
             // Where the capture ends first, it may still come.
             CloseNotify::Absent if quiet < self.answer_time() => CloseNotify::Blind(Blindness::OpenAtCaptureEnd),
+            // What the other side said may answer a close that was lost.
+            CloseNotify::Absent if self.is_lone_answer(side.other()) => {
+                CloseNotify::Blind(Blindness::NothingTellsApart)
+            }
             told => told,
         });
+        let first = || first_to_say_goodbye(connection, [client, server], Blindness::OpenAtCaptureEnd);
         Close {
             class: self.class(connection, frames, quiet),
-            first_closer: first_to_say_goodbye(connection, [client, server], Blindness::OpenAtCaptureEnd),
+            first_closer: answered(frames).map_or_else(first, Seen::Yes),
             client,
             server,
         }
+    }
+
+    /// Whether a side alone was seen to close, and with what answers the close of the other.
+    fn is_lone_answer(&self, side: Side) -> bool {
+        let closed = |side| self.side(side).closed;
+        closed(side.other()).is_none() && closed(side).is_some_and(|frame| frame.may_answer())
     }
 
     /// Nanoseconds of silence after which a side is taken to say no CONNECTION_CLOSE any more. Who is told of one answers at once,
@@ -227,10 +238,13 @@ impl OpenConnection {
             ([Some(_), _] | [_, Some(_)], _) if error => CloseClass::FatalAlert,
             ([None, None], _) => return self.unclosed(quiet),
             _ => {
-                return clean_class(
-                    frames.map(|frame| frame.is_some()),
-                    Side::BOTH.map(|side| self.unread(side)),
-                );
+                let unread = |side: Side| {
+                    let lost = self
+                        .is_lone_answer(side.other())
+                        .then_some(Blindness::NothingTellsApart);
+                    self.unread(side).or(lost)
+                };
+                return clean_class(frames.map(|frame| frame.is_some()), Side::BOTH.map(unread));
             }
         };
         Seen::Yes(class)
@@ -247,6 +261,19 @@ impl OpenConnection {
             return Seen::Yes(CloseClass::TimeoutSilent);
         }
         Seen::Blind(Blindness::OpenAtCaptureEnd)
+    }
+}
+
+/// Whose close the other side answered, whatever the order in which they were captured: packets change places. What was sent
+/// longer apart than an answer takes is none.
+fn answered([client, server]: [Option<CloseFrame>; 2]) -> Option<Side> {
+    let (client, server) = client.zip(server)?;
+    let apart = client.at.time.since(server.at.time).abs();
+    let answers = (client.may_answer(), server.may_answer());
+    match answers {
+        (false, true) if apart <= ANSWER_TO_CLOSE => Some(Side::Client),
+        (true, false) if apart <= ANSWER_TO_CLOSE => Some(Side::Server),
+        _ => None,
     }
 }
 
@@ -273,6 +300,34 @@ fn key_origin(keys: &QuicKeys) -> Option<KeyOrigin> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_error_answers_the_close_of_an_application_wherever_it_stands() {
+        let frame = |by, millis: i64, application| CloseFrame {
+            at: crate::net::At {
+                time: Timestamp::from_nanos(millis * 1_000_000),
+                frame: crate::net::FrameRef::new(0, 1),
+            },
+            by,
+            space: PacketSpace::OneRtt,
+            application,
+            code: 0,
+        };
+        let first = |(client, of_client): (i64, bool), (server, of_server): (i64, bool)| {
+            answered([
+                Some(frame(Side::Client, client, of_client)),
+                Some(frame(Side::Server, server, of_server)),
+            ])
+        };
+        assert_eq!(first((10, true), (11, false)), Some(Side::Client));
+        assert_eq!(first((11, true), (10, false)), Some(Side::Client));
+        assert_eq!(first((10, false), (11, true)), Some(Side::Server));
+        // Both may be either, and so may one that came long before.
+        assert_eq!(first((10, true), (11, true)), None);
+        assert_eq!(first((10, false), (11, false)), None);
+        assert_eq!(first((900, true), (10, false)), None);
+        assert_eq!(answered([Some(frame(Side::Client, 10, true)), None]), None);
+    }
 
     #[test]
     fn only_a_side_that_was_read_is_known_to_have_said_nothing() {
