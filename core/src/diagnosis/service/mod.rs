@@ -150,7 +150,7 @@ impl Endpoints {
         for (endpoint, ids) in parties.places().iter().copied().zip(of_places.iter()) {
             let members: Vec<_> = connection_store.in_turn(ids).collect();
             let announced = claims.get(&endpoint.0.ip).map(Vec::as_slice).unwrap_or_default();
-            let told = machines::tell_apart(&members, &takeover::holders(announced));
+            let told = machines::tell_apart(&members, &takeover::holders(&members, announced));
             for (number, machine) in (1..).zip(&told) {
                 for id in &machine.connections {
                     found.backend_of.set(id.0, Some(number));

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
+
 use crate::net::{At, MacAddress, Neighbour, Timestamp};
 use crate::session::ResetForm;
 use crate::session::{Completed, Connection, ConnectionId};
@@ -32,9 +34,8 @@ pub(super) fn find(members: &[(ConnectionId, &Connection)], neighbours: &[(At, N
         .iter()
         .filter_map(|(_, connection)| unknown_to_the_host(connection))
         .collect();
-    if let Some((_, connection)) = members.first() {
-        found.extend(announced(connection, neighbours));
-    }
+    let announced = announced(members, neighbours).into_iter();
+    found.extend(announced.filter(|takeover| !outlived(members, takeover.time)));
     found.sort_by_key(|takeover| takeover.time);
     let mut starts: Vec<Timestamp> = members
         .iter()
@@ -60,6 +61,17 @@ pub(super) fn find(members: &[(ConnectionId, &Connection)], neighbours: &[(At, N
         event.same_marks = !event.other_machine && marks_stayed(members, event.time, span);
     }
     events
+}
+
+/// Whether a connection from before goes on after that time: then the same machine holds the address, with whatever
+/// interface. One that does not know the connection would have reset it.
+fn outlived(members: &[(ConnectionId, &Connection)], time: Timestamp) -> bool {
+    members.iter().any(|(_, connection)| {
+        let server = &connection.server_side;
+        let ends = [connection.close.server.at(), server.fin, server.finished];
+        let goes_on = ends.into_iter().flatten().any(|at| at.time > time);
+        connection.transport.started < time && goes_on
+    })
 }
 
 /// Two resets with successful connections between them are two events (there and back).
@@ -91,32 +103,101 @@ fn unknown_to_the_host(connection: &Connection) -> Option<Takeover> {
     })
 }
 
-/// Unsolicited announcements of the server's address by a MAC address that did not have it before.
-fn announced<'a>(
-    connection: &Connection,
-    neighbours: &'a [(At, Neighbour)],
-) -> impl Iterator<Item = Takeover> + use<'a> {
-    let address = connection.server.ip;
-    let mut holder: Option<MacAddress> = None;
-    neighbours.iter().filter_map(move |(at, neighbour)| {
-        let Neighbour::Claims { ip, mac, .. } = *neighbour else {
-            return None;
-        };
-        if ip != address {
-            return None;
-        }
-        let before = holder.replace(mac);
-        before.is_some_and(|before| before != mac).then_some(Takeover {
-            time: at.time,
-            at: *at,
-            other_machine: true,
-            same_marks: false,
+/// Claims of the server's address by a MAC address that did not have it before. Where the capture shows who sends on the
+/// server's own link, the packets must come from there since, and not before: a machine answers ARP with each of its
+/// interfaces, and a proxy in its place, while one interface goes on to send.
+fn announced(members: &[(ConnectionId, &Connection)], neighbours: &[(At, Neighbour)]) -> Vec<Takeover> {
+    let address = members.first().map(|(_, connection)| connection.server.ip);
+    let mut claims: Vec<(At, MacAddress)> = neighbours
+        .iter()
+        .filter_map(|(at, neighbour)| match *neighbour {
+            Neighbour::Claims { ip, mac, .. } if Some(ip) == address => Some((*at, mac)),
+            _ => None,
         })
-    })
+        .collect();
+    claims.dedup_by_key(|(_, mac)| *mac);
+    let mut senders = Senders::of(members);
+    let mut found = Vec::new();
+    for (place, (at, mac)) in claims.iter().enumerate().skip(1) {
+        let until = claims.get(place + 1).map(|(at, _)| at.time);
+        if found.len() < MAX_EVENTS && senders.change_to(*mac, at.time, until) {
+            found.push(Takeover {
+                time: at.time,
+                at: *at,
+                other_machine: true,
+                same_marks: false,
+            });
+        }
+    }
+    found
 }
 
-/// The MAC addresses that claimed an address.
-pub(super) fn holders(neighbours: &[(At, Neighbour)]) -> BTreeSet<MacAddress> {
+/// Who sent the packets of these connections on the server's own link, in the order of their beginnings.
+struct Senders {
+    seen: Vec<(Timestamp, MacAddress)>,
+    /// For each of them, the next one that is another.
+    next_other: Vec<usize>,
+    /// How many have been passed, where each was seen last, and where the latest change was.
+    passed: usize,
+    latest: HashMap<MacAddress, usize>,
+    changed: usize,
+}
+
+impl Senders {
+    fn of(members: &[(ConnectionId, &Connection)]) -> Self {
+        let on_link = |connection: &Connection| super::machines::on_link(&connection.marks);
+        let each = members.iter().map(|(_, connection)| *connection);
+        let mut seen: Vec<(Timestamp, MacAddress)> = each
+            .filter_map(|connection| Some((connection.transport.started, on_link(connection)?)))
+            .collect();
+        seen.sort_unstable_by_key(|(started, _)| *started);
+        let mut next_other = vec![seen.len(); seen.len()];
+        for (place, pair) in seen.windows(2).enumerate().rev() {
+            let next = next_other.get(place + 1).copied().unwrap_or(seen.len());
+            if let ([(_, one), (_, other)], Some(at)) = (pair, next_other.get_mut(place)) {
+                *at = if one == other { next } else { place + 1 };
+            }
+        }
+        Self {
+            seen,
+            next_other,
+            passed: 0,
+            latest: HashMap::new(),
+            changed: 0,
+        }
+    }
+
+    /// Whether a machine that claims the address at this time, and goes on alone until another claim, is the one that sends
+    /// since, and was none that sent since the latest change. Asked in the order of time.
+    fn change_to(&mut self, mac: MacAddress, time: Timestamp, until: Option<Timestamp>) -> bool {
+        if self.seen.is_empty() {
+            return true;
+        }
+        while let Some((_, sender)) = self.seen.get(self.passed).filter(|(started, _)| *started <= time) {
+            self.latest.insert(*sender, self.passed);
+            self.passed += 1;
+        }
+        let before = self.passed > self.changed && self.latest.get(&mac).is_none_or(|place| *place < self.changed);
+        let last = until.map_or(self.seen.len(), |until| {
+            self.seen.partition_point(|(started, _)| *started <= until)
+        });
+        let since = self.seen.get(self.passed).is_some_and(|(_, sender)| *sender == mac)
+            && self.passed < last
+            && self.next_other.get(self.passed).is_some_and(|next| *next >= last);
+        if before && since {
+            self.changed = self.passed;
+        }
+        before && since
+    }
+}
+
+/// The MAC addresses that claimed the address of these connections, as far as they are those of several machines: none where
+/// a connection outlives the change from one to another.
+pub(super) fn holders(members: &[(ConnectionId, &Connection)], neighbours: &[(At, Neighbour)]) -> BTreeSet<MacAddress> {
+    let mut changes = announced(members, neighbours).into_iter();
+    if changes.any(|takeover| outlived(members, takeover.time)) {
+        return BTreeSet::new();
+    }
     let claimed = neighbours.iter().filter_map(|(_, neighbour)| match neighbour {
         Neighbour::Claims { mac, .. } => Some(*mac),
         Neighbour::Unreachable { .. } => None,
@@ -314,6 +395,68 @@ mod tests {
         };
         let frame = FrameRef::new(0, 3);
         assert_eq!(found(&members, &[(At { frame, ..at(3) }, unreachable)]), []);
+    }
+
+    /// Claims of the address by these machines at these seconds, and connections whose packets come from those.
+    fn moved(claims: &[(u32, u8)], sent: &[(u32, u8)]) -> Vec<i64> {
+        let mac = |last| MacAddress([2, 0, 0, 0, 0, last]);
+        let claims: Vec<(At, Neighbour)> = claims
+            .iter()
+            .map(|(second, last)| {
+                let claim = Neighbour::Claims {
+                    ip: [192, 0, 2, 2].into(),
+                    mac: mac(*last),
+                    unsolicited: true,
+                };
+                (at(*second), claim)
+            })
+            .collect();
+        let with = |(second, last): &(u32, u8)| {
+            let mut connection = working(*second, 64);
+            connection.marks.mac = Some(mac(*last));
+            connection
+        };
+        let sent: Vec<Connection> = sent.iter().map(with).collect();
+        let told = found(&sent, &claims);
+        told.into_iter().map(|(second, _)| second).collect()
+    }
+
+    #[test]
+    fn an_address_moves_where_its_packets_come_from_the_one_that_claims_it() {
+        assert_eq!(moved(&[(5, 1), (9, 7)], &[(6, 1), (7, 1), (10, 7), (11, 7)]), [9]);
+        // There and back.
+        assert_eq!(moved(&[(5, 1), (9, 7), (90, 1)], &[(6, 1), (10, 7), (91, 1)]), [9, 90]);
+        // A machine that answers with each of its interfaces, and sends with one.
+        assert!(moved(&[(5, 1), (9, 7)], &[(6, 1), (10, 1)]).is_empty());
+        assert!(moved(&[(4, 7), (5, 1), (9, 7), (10, 1)], &[(6, 1), (8, 1), (11, 1)]).is_empty());
+        // Two that answer at the same time, and send in turn.
+        assert!(moved(&[(5, 1), (9, 7)], &[(6, 1), (7, 7), (10, 7)]).is_empty());
+        assert!(moved(&[(5, 1), (9, 7)], &[(6, 1), (10, 7), (11, 1)]).is_empty());
+        // Nothing was sent before, or since.
+        assert!(moved(&[(5, 1), (9, 7)], &[(10, 7)]).is_empty());
+        assert!(moved(&[(5, 1), (9, 7)], &[(6, 1)]).is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_lives_on_is_with_the_same_machine() {
+        let mac = |last| MacAddress([2, 0, 0, 0, 0, last]);
+        let claim = |second: u32, last: u8| {
+            let claim = Neighbour::Claims {
+                ip: [192, 0, 2, 2].into(),
+                mac: mac(last),
+                unsolicited: true,
+            };
+            (at(second), claim)
+        };
+        let of = |end: u32| {
+            let mut open = working(6, 64);
+            open.server_side.fin = Some(at(end));
+            let claims = [claim(5, 1), claim(9, 7)];
+            let members = [(ConnectionId(0), &open)];
+            (find(&members, &claims).len(), holders(&members, &claims).len())
+        };
+        assert_eq!(of(8), (1, 2));
+        assert_eq!(of(10), (0, 0), "its other interface took the address");
     }
 
     #[test]
