@@ -5,7 +5,8 @@
 
 use hashbrown::HashMap;
 
-use crate::session::{Connection, ConnectionId, Outcome};
+use crate::net::Timestamp;
+use crate::session::{Connection, ConnectionId, Outcome, Side};
 use crate::store::ConnectionStore;
 
 use super::attempts::{ClosedBy, closed_by};
@@ -62,6 +63,10 @@ pub struct ClientBehaviour {
     pub alert: Returns,
     /// After all else, first connections among them.
     pub other: Returns,
+    /// Silences after connections that the client ended without close_notify, which its program outlived.
+    pub client_alive: u16,
+    /// The same after connections that the server ended so.
+    pub server_alive: u16,
 }
 
 impl ClientBehaviour {
@@ -77,6 +82,17 @@ impl ClientBehaviour {
         match unclean {
             Unclean::Client => self.client,
             Unclean::Server => self.server,
+        }
+    }
+
+    /// Silences after such an end that the client's program outlived: another connection of it was open before the end and
+    /// after the silent hello. A program that ends leaves connections without close_notify, and comes back with an empty
+    /// store; it has dropped nothing for the close.
+    #[must_use]
+    pub const fn alive_after(&self, unclean: Unclean) -> u16 {
+        match unclean {
+            Unclean::Client => self.client_alive,
+            Unclean::Server => self.server_alive,
         }
     }
 
@@ -136,15 +152,23 @@ impl ClientBehaviours {
         if behaviours.0.is_empty() {
             return behaviours;
         }
+        let mut programs = OpenConnections::default();
         for (id, connection) in all() {
             if let Some(party) = parties.get(id).filter(|party| party.hello) {
-                behaviours.note(party, connection, || connection_store.get(same(id)?));
+                behaviours.note(party, connection, &mut programs, || connection_store.get(same(id)?));
+                programs.add(party, connection);
             }
         }
         behaviours
     }
 
-    fn note<'a>(&mut self, party: Party, connection: &Connection, previous: impl FnOnce() -> Option<&'a Connection>) {
+    fn note<'a>(
+        &mut self,
+        party: Party,
+        connection: &Connection,
+        programs: &mut OpenConnections,
+        previous: impl FnOnce() -> Option<&'a Connection>,
+    ) {
         let offered = connection.offered().next().is_some();
         // What is not visible is neither an offer nor silence.
         if !offered && connection.outcome != Outcome::NotOffered {
@@ -154,7 +178,16 @@ impl ClientBehaviours {
             return;
         };
         match previous() {
-            Some(previous) => behaviour.note(closed_by(previous, connection.hello_time()), offered),
+            Some(previous) => {
+                let closed = closed_by(previous, connection.hello_time());
+                behaviour.note(closed, offered);
+                let alive = match Unclean::of(closed).filter(|_| !offered) {
+                    Some(Unclean::Client) => &mut behaviour.client_alive,
+                    Some(Unclean::Server) => &mut behaviour.server_alive,
+                    None => return,
+                };
+                *alive = alive.saturating_add(u16::from(programs.span(party, previous, connection)));
+            }
             None if offered => behaviour.note(ClosedBy::Unknown, offered),
             None => {}
         }
@@ -164,6 +197,37 @@ impl ClientBehaviours {
     #[must_use]
     pub(super) fn get(&self, party: Party) -> ClientBehaviour {
         self.0.get(&party.client).copied().unwrap_or_default()
+    }
+}
+
+/// The connections of each program, which is an address and a client stack, that it has not ended yet: when they began, and
+/// when it ended them.
+#[derive(Default)]
+struct OpenConnections(HashMap<(u32, u32), Vec<(Timestamp, Option<Timestamp>)>>);
+
+impl OpenConnections {
+    fn add(&mut self, party: Party, connection: &Connection) {
+        let ended = connection.client_side.ended().map(|at| at.time);
+        let began = connection.hello_time();
+        self.0
+            .entry((party.address, party.stack))
+            .or_default()
+            .push((began, ended));
+    }
+
+    /// Whether one of them was there before a connection ended, and still is when the next one begins.
+    fn span(&mut self, party: Party, previous: &Connection, next: &Connection) -> bool {
+        let Some(open) = self.0.get_mut(&(party.address, party.stack)) else {
+            return false;
+        };
+        let now = next.hello_time();
+        open.retain(|(_, ended)| ended.is_none_or(|ended| ended > now));
+        let ends = Side::BOTH.into_iter().filter_map(|side| previous.side(side).ended());
+        let Some(end) = ends.map(|at| at.time).min() else {
+            return false;
+        };
+        // What is open to the end of the capture may be a connection whose end was lost.
+        open.iter().any(|(began, ended)| *began < end && ended.is_some())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::attempts::closed_by;
 use super::super::behaviour::Unclean;
+use super::super::confidence::UNITS;
 use super::super::context::{Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
@@ -193,8 +194,10 @@ reason! {
     ///
     /// ## How we know
     /// The close is in the capture. It is `inferred` where this client offers its session after clean closes and never
-    /// after such ones, significantly often, and its address shows one store of sessions only; else `possible`. One offer
-    /// after such a close excludes it, and so does a client that was never seen to offer after a clean one.
+    /// after such ones, significantly often, its address shows one store of sessions only, and its program is seen to live
+    /// on, three times at least: another connection of it is open from before the close to after the hello that offers
+    /// nothing. Else it is `possible`, for a program that ends closes uncleanly as well, and the next one has nothing to
+    /// offer. One offer after such a close excludes it, and so does a client that was never seen to offer after a clean one.
     pub(super) static CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE = {
         name: "client-dropped-after-unclean-close", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when its connection ended uncleanly",
@@ -235,8 +238,10 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
     let first = evidence
         .pop()
         .unwrap_or_else(|| Evidence::new(last.transport.last(), "last packet"));
+    // A program that ends leaves its connections without close_notify, and its sessions end with it.
+    let lives_on = u64::from(behaviour.alive_after(unclean)) >= UNITS;
     RuleResult::holds(
-        at_best(case, contrast && !is_several_stores(case)),
+        at_best(case, contrast && lives_on && !is_several_stores(case)),
         format!(
             "this client offers after {} of {} clean closes and after none of {} such as the last one (p = {:.3})",
             behaviour.clean.offered,

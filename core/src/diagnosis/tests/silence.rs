@@ -4,7 +4,7 @@ use smallvec::smallvec;
 
 use super::{World, full, giving_tickets};
 use crate::diagnosis::Confidence;
-use crate::session::tests::{at, endpoint, offer};
+use crate::session::tests::{answered, at, endpoint, offer};
 use crate::session::{
     Blindness, CloseClass, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Issue,
     Mechanism, OfferKind, Outcome, PlainAlert, ProtocolVersion, Seen, Side, TicketsInferred, TransportKind,
@@ -21,9 +21,16 @@ enum End {
 }
 
 /// Visits of one client: each offers the session that the numbered one issued, or nothing and is given one; and how it ends.
-fn visits(visits: &[(Option<u32>, End)]) -> World {
+/// `lives_on` says whether its program has another connection open all the time, which then is the first.
+fn visits(visits: &[(Option<u32>, End)], lives_on: bool) -> World {
     let mut credential_store = CredentialStore::default();
     let mut connections = Vec::new();
+    let first = u32::from(lives_on);
+    if lives_on {
+        let mut open = answered(0, "b.test", ProtocolVersion::TLS_1_2);
+        open.client_side.fin = Some(at(1_000));
+        connections.push(open);
+    }
     for (number, (offered, end)) in (0_u32..).zip(visits) {
         let session = |of: u32| {
             let name = CredentialFingerprint::of(&of.to_be_bytes());
@@ -33,7 +40,7 @@ fn visits(visits: &[(Option<u32>, End)]) -> World {
         let (name, mechanism) = session(offered.unwrap_or(number));
         let credential = credential_store.enter(TransportKind::Tcp, mechanism, &name, || Credential {
             issued: Some(Issue {
-                connection: ConnectionId(number),
+                connection: ConnectionId(first + number),
                 at: at(2 * number + 1),
             }),
             server_name: Some("a.test".into()),
@@ -43,7 +50,7 @@ fn visits(visits: &[(Option<u32>, End)]) -> World {
         if offered.is_some() {
             resume(&mut connection, credential);
             let entered = credential_store.get_mut(credential).expect("entered");
-            entered.offers.push(ConnectionId(number));
+            entered.offers.push(ConnectionId(first + number));
         } else {
             connection.issued.push(credential);
         }
@@ -79,7 +86,11 @@ fn ended(mut connection: Connection, second: u32, end: End) -> Connection {
 
 /// What is said of the last visit under this name.
 fn told(visits_made: &[(Option<u32>, End)], visit: u32, name: &str) -> Option<Confidence> {
-    let told = visits(visits_made).told(visit);
+    told_of(&visits(visits_made, true), 1 + visit, name)
+}
+
+fn told_of(world: &World, visit: u32, name: &str) -> Option<Confidence> {
+    let told = world.told(visit);
     told.into_iter()
         .find(|(told, _)| *told == name)
         .map(|(_, confidence)| confidence)
@@ -108,6 +119,12 @@ fn a_client_that_offers_after_clean_ends_only_drops_its_session_after_others() {
         Some(Confidence::Inferred)
     );
     assert_eq!(told(&drops_after(End::Alert), 12, alert), Some(Confidence::Inferred));
+    // A program that ends closes uncleanly, too, and the next one has nothing to offer.
+    let ends = visits(&drops_after(End::ServerFin), false);
+    assert_eq!(told_of(&ends, 12, unclean), Some(Confidence::Possible));
+    // What an alert costs does not depend on that.
+    let ends = visits(&drops_after(End::Alert), false);
+    assert_eq!(told_of(&ends, 12, alert), Some(Confidence::Inferred));
 }
 
 #[test]
