@@ -164,7 +164,7 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     #[allow(clippy::cast_precision_loss)] // a few dozen explanations
     let p_value = to_nine_digits((claim.ln_chance() + (tried as f64).ln()).exp()).min(1.0);
     let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
-    let counted = enough && p_value <= BAR && !claim.concluded;
+    let counted = enough && p_value <= BAR && !claim.concluded && claim.shadow.is_none();
     let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(ground, &claim));
     let supported = reaches || is_supported(ground, &claim, p_value);
     Standing {
@@ -330,10 +330,10 @@ fn rivals(all: &[Standing], place: usize) -> Vec<Kind> {
         return Vec::new();
     };
     let others = all.iter().enumerate().filter(|(other, _)| *other != place);
-    others
-        .filter(|(_, other)| other.claim.plausible && overlap(&it.claim, &other.claim) > 0)
-        .map(|(_, other)| other.claim.kind)
-        .collect()
+    let others = others.filter(|(_, other)| other.claim.plausible && overlap(&it.claim, &other.claim) > 0);
+    let mut kinds: Vec<Kind> = others.map(|(_, other)| other.claim.kind).collect();
+    kinds.extend(it.claim.shadow.filter(|shadow| !kinds.contains(shadow)));
+    kinds
 }
 
 /// Marks every entry with the explanations that stand for it.

@@ -194,6 +194,14 @@ pub struct OfferedCredential {
 /// Rows are what memory is spent on.
 const _: () = assert!(size_of::<Row>() <= 72 && size_of::<OfferedCredential>() <= 80);
 
+impl Row {
+    /// When the first side ended it; far in the future where none did.
+    #[must_use]
+    pub const fn ended(&self) -> Timestamp {
+        self.ended
+    }
+}
+
 impl OfferedCredential {
     /// Whether it was refused or broken.
     #[must_use]

@@ -1,6 +1,6 @@
 //! What befell the session: how its latest connection ended, and whether it was used.
 
-use super::{Claim, Kind, Look, ServiceContext, Trace, claim};
+use super::{Claim, Kind, Look, ServiceContext, Trace, claim, restarts};
 use crate::diagnosis::attempts::{ClosedBy, OfferedCredential};
 use crate::session::Mechanism;
 
@@ -25,7 +25,12 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
         (Kind::FatalAlert, ClosedBy::Alert, "a fatal alert ended the connection"),
     ] {
         let close = claim(ground, kind, |entry| ended(entry, closed));
-        all.extend(close.map(|close| close.with_trace(Trace::of(text))));
+        all.extend(close.map(|mut close| {
+            // An alert is about its connection, and no sign of an end.
+            let restarted = kind != Kind::FatalAlert && close.stands && restarts::explain_as_much(ground, &close);
+            close.shadow = restarted.then_some(Kind::LostAtOnce);
+            close.with_trace(Trace::of(text))
+        }));
     }
     // Servers honour identities of TLS 1.3 once (RFC 8446 §8.1), where they keep a record of them; nobody does so with IDs.
     all.extend(claim(ground, Kind::SingleUse, |entry| {

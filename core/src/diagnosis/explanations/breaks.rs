@@ -42,6 +42,7 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         .filter_map(|number| table.row_of(table.entry(*number)?))
         .any(|row| working.contains(&row.stack));
     Some(Claim {
+        shadow: None,
         kind: Kind::OfferBreaks,
         proven: Vec::new(),
         stands: true,

@@ -12,6 +12,7 @@ mod keys;
 mod kind;
 mod long;
 mod never;
+mod restarts;
 mod when;
 mod who;
 pub mod words;
@@ -107,6 +108,8 @@ pub struct Claim {
     pub scope: Scope,
     /// Nothing beside the rows that it looks at speaks against it.
     pub plausible: bool,
+    /// What explains the same where it need not stand by itself: no count of these rows can part the two.
+    pub shadow: Option<Kind>,
 }
 
 /// What lost its sessions at a moment.
@@ -288,6 +291,7 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&OfferedCredenti
         moments: Vec::new(),
         scope: Scope::Service,
         plausible: true,
+        shadow: None,
     })
 }
 

@@ -23,6 +23,7 @@ impl Claim {
             moments: Vec::new(),
             scope: Scope::Service,
             plausible: true,
+            shadow: None,
         }
     }
 }
@@ -251,8 +252,10 @@ fn a_server_that_seals_under_the_key_of_the_ticket_it_refuses_has_the_key() {
 #[test]
 fn refused_and_accepted_again_is_another_store() {
     let mut sketch = Sketch::default();
-    sketch.offer(10, 1, (1, 2), false, |_, entry| entry.accepted_later = true);
-    sketch.offer(11, 1, (1, 3), true, NOTHING);
+    for second in [10, 12] {
+        sketch.offer(second, 1, (1, 2), false, |_, entry| entry.accepted_later = true);
+        sketch.offer(second + 1, 1, (1, 3), true, NOTHING);
+    }
     let standing = held(sketch);
     let store = standing
         .iter()

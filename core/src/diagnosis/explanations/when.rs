@@ -25,7 +25,7 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
 }
 
 /// When its session was there for certain: from its issue on, or, where that was not seen, from its latest use.
-fn span(ground: &ServiceContext<'_>, entry: &OfferedCredential) -> Option<Span> {
+pub(super) fn span(ground: &ServiceContext<'_>, entry: &OfferedCredential) -> Option<Span> {
     let until = ground.time(entry).filter(|_| !entry.foreign)?;
     let known = [entry.age, entry.idle].into_iter().find(|since| *since != UNKNOWN)?;
     let from = Timestamp::from_nanos(until.nanos().saturating_sub(known));
