@@ -5,6 +5,7 @@ use hashbrown::{HashMap, HashSet};
 use super::ServiceContext;
 use crate::diagnosis::attempts::{Decision, Row};
 use crate::net::Timestamp;
+use crate::net::span::SECOND;
 
 /// First and last sign of life of each key. Questions about all of them are answered by counting, for a farm may have
 /// thousands.
@@ -71,27 +72,70 @@ impl KeysAtWork {
     }
 }
 
-/// Keys under which tickets are issued in clear, in turn: K1, K2, K1. Names one bit apart are one key of wolfSSL.
+/// While a server is reloaded, the processes of before and after accept connections side by side for so long: nginx waits a
+/// tenth of a second before it tells the old ones to stop.
+const RELOAD: i64 = 2 * SECOND;
+/// How many times longer the two keys of a reload are at work than they are both: connections that a farm gives to its servers
+/// in turn alternate all the time.
+const LONGER: i64 = 3;
+/// Times that keys come back, at least, where servers with a key each take turns. One that is rolled out and taken back comes
+/// back once, and once more when it is rolled out again.
+const RETURNS: usize = 3;
+
+/// From the first to the last sign of life.
+type Life = (Timestamp, Timestamp);
+
+/// Whether a key took the place of another one, with no more in common than a reload explains.
+pub(super) fn takes_over(before: Life, after: Life) -> bool {
+    if after.0 > before.1 {
+        return true;
+    }
+    let both = before.1.since(after.0);
+    let all = after.1.since(before.0);
+    before.0 < after.0 && before.1 < after.1 && both <= RELOAD && both.saturating_mul(LONGER) < all
+}
+
+/// Keys under which tickets are issued in clear, in turn: K1, K2, K1, K2, K1. Names one bit apart are one key of wolfSSL.
 pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashSet<u32> {
-    let spans = issuing(ground, |row| !row.issues_concluded);
-    // Sorted by their beginning, two keys issue in turn where one begins before another has ended.
+    let clear = |row: &Row| !row.issues_concluded;
+    let spans = issuing(ground, clear);
+    // Sorted by their beginning, two keys are at work side by side where one begins before another has ended.
     let mut sorted: Vec<(Timestamp, Timestamp, u32)> =
         spans.iter().map(|(key, (from, to))| (*from, *to, *key)).collect();
     sorted.sort_unstable();
-    let mut turns = HashSet::new();
-    let mut open: Option<(Timestamp, u32)> = None;
+    let mut groups: Vec<Vec<u32>> = Vec::new();
+    // The one that ends last so far, and its group.
+    let mut open: Option<(Life, u32, usize)> = None;
     for (from, to, key) in sorted {
-        if let Some((end, other)) = open
-            && from < end
-            && !one_bit_apart(ground, key, other)
-        {
-            turns.extend([key, other]);
+        let life = (from, to);
+        let beside = open.filter(|(other, name, _)| !takes_over(*other, life) && !one_bit_apart(ground, key, *name));
+        let place = beside.map_or(groups.len(), |(.., place)| place);
+        match groups.get_mut(place) {
+            Some(group) => group.push(key),
+            None => groups.push(vec![key]),
         }
-        if open.is_none_or(|(end, _)| to > end) {
-            open = Some((to, key));
+        if open.is_none_or(|((_, end), ..)| to > end) {
+            open = Some((life, key, place));
         }
     }
-    turns
+    let group_of: HashMap<u32, usize> = groups
+        .iter()
+        .enumerate()
+        .filter(|(_, group)| group.len() > 1)
+        .flat_map(|(place, group)| group.iter().map(move |key| (*key, place)))
+        .collect();
+    let mut turns = vec![(0, 0_usize); groups.len()];
+    for row in ground.table.rows_at(&ground.part.rows).filter(|row| clear(row)) {
+        let group = group_of.get(&row.issues).and_then(|place| turns.get_mut(*place));
+        if let Some((latest, count)) = group.filter(|(latest, _)| *latest != row.issues) {
+            *latest = row.issues;
+            *count += 1;
+        }
+    }
+    // Each key has a first turn; all others are returns.
+    let returns = |(group, (_, turns)): &(Vec<u32>, (u32, usize))| *turns >= group.len() + RETURNS;
+    let in_turn = groups.into_iter().zip(turns).filter(returns);
+    in_turn.flat_map(|(group, _)| group).collect()
 }
 
 /// When each key was the one to issue under.
@@ -116,7 +160,13 @@ pub(super) fn company(ground: &ServiceContext<'_>, work: &KeysAtWork) -> HashMap
         .collect();
     let company = |key: u32| {
         let (from, to) = *spans.get(&key)?;
-        let beside = spans.iter().filter(|(_, (first, last))| *first < to && from < *last);
+        // What only overlaps while a server is reloaded is no company either.
+        let beside = spans.iter().filter(|(_, (first, last))| {
+            *first < to
+                && from < *last
+                && !takes_over((from, to), (*first, *last))
+                && !takes_over((*first, *last), (from, to))
+        });
         let others = beside.filter(|(other, _)| **other != key && !one_bit_apart(ground, key, **other));
         others
             .filter_map(|(other, _)| work.span(*other))
@@ -206,19 +256,61 @@ mod tests {
     }
 
     #[test]
-    fn keys_issue_in_turn_where_one_comes_back() {
+    fn keys_issue_in_turn_where_they_come_back_again_and_again() {
         let turns = |rows: &[(u32, u32)]| {
             let mut turns: Vec<u32> = with(issuing(rows), in_turn).into_iter().collect();
             turns.sort_unstable();
             turns
         };
-        assert_eq!(turns(&[(10, 1), (15, 2), (20, 1)]), [1, 2]);
+        assert_eq!(turns(&[(10, 1), (15, 2), (20, 1), (25, 2), (30, 1)]), [1, 2]);
+        assert_eq!(
+            turns(&[(10, 1), (20, 2), (30, 3), (40, 1), (50, 2), (60, 3)]),
+            [1, 2, 3]
+        );
         assert!(turns(&[(10, 1), (20, 1), (20, 2), (30, 2)]).is_empty());
-        assert_eq!(turns(&[(10, 1), (20, 2), (30, 3), (40, 1)]), [1, 2, 3]);
         assert!(turns(&[(10, 0), (20, 2), (30, 0)]).is_empty());
-        let mut concluded = issuing(&[(10, 1), (20, 1)]);
-        concluded.silent(15, 1, |row| (row.issues, row.issues_concluded) = (2, true));
+        // Rolled out, taken back, and rolled out again.
+        assert!(turns(&[(10, 1), (15, 2), (20, 1)]).is_empty());
+        assert!(turns(&[(10, 1), (12, 1), (15, 2), (18, 2), (20, 1), (24, 1), (30, 2)]).is_empty());
+        let mut concluded = issuing(&[(10, 1), (20, 1), (30, 1), (40, 1)]);
+        for second in [15, 25, 35] {
+            concluded.silent(second, 1, |row| (row.issues, row.issues_concluded) = (2, true));
+        }
         assert!(with(concluded, in_turn).is_empty());
+        // What takes the place of one of them later is not in turn with them.
+        let later = [(10, 1), (15, 2), (20, 1), (25, 2), (30, 1), (60, 3), (70, 3)];
+        assert_eq!(turns(&later), [1, 2]);
+    }
+
+    #[test]
+    fn a_reload_has_two_keys_at_work_for_a_moment() {
+        let second = |second| at(second).time;
+        let over = |before: [u32; 2], after: [u32; 2]| {
+            takes_over(
+                (second(before[0]), second(before[1])),
+                (second(after[0]), second(after[1])),
+            )
+        };
+        assert!(over([10, 20], [21, 30]) && over([10, 20], [20, 30]) && over([10, 20], [18, 30]));
+        assert!(!over([10, 30], [15, 40]), "too long for a reload");
+        assert!(
+            !over([10, 12], [10, 13]) && !over([10, 12], [11, 13]),
+            "as long as all the rest"
+        );
+        assert!(!over([10, 40], [20, 21]) && !over([20, 21], [10, 40]), "it comes back");
+        // In the moment of a reload they take turns.
+        let rows = [
+            (10, 1),
+            (20, 1),
+            (21, 2),
+            (22, 1),
+            (22, 2),
+            (22, 1),
+            (23, 2),
+            (23, 1),
+            (40, 2),
+        ];
+        assert!(with(issuing(&rows), in_turn).is_empty());
     }
 
     #[test]

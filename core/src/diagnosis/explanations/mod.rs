@@ -220,6 +220,7 @@ impl Claim {
     pub const fn settle(&self) -> &'static str {
         match self.value {
             FittedValue::Slow => "the log of the session store at that time",
+            FittedValue::Late(_) => "the server's log of that time, for keys or a session store that came back",
             _ => self.kind.settle(),
         }
     }

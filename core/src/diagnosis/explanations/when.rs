@@ -237,11 +237,12 @@ fn key_changed(ground: &ServiceContext<'_>) -> Option<Claim> {
     let company = keys::company(ground, &work);
     let changed = |entry: &OfferedCredential| {
         let row = ground.table.row_of(entry).filter(|_| entry.key != 0)?;
-        let (_, last) = work.span(entry.key)?;
+        let life = work.span(entry.key)?;
+        let (_, last) = life;
         if company.get(&entry.key).is_some_and(|until| *until >= row.time) {
             return Some(false);
         }
-        let successor = row.issues != 0 && row.issues != entry.key && work.span(row.issues)?.0 > last;
+        let successor = row.issues != 0 && row.issues != entry.key && keys::takes_over(life, work.span(row.issues)?);
         // Or another key is at work at once after this one's last sign of life.
         let follows = row.issues == 0 && work.begins_within(last, row.time);
         Some(refused(entry) && last < row.time && (successor || follows))

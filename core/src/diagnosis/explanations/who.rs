@@ -4,9 +4,9 @@ use hashbrown::{HashMap, HashSet};
 
 use super::keys::{self, KeysAtWork};
 use super::{Claim, FittedValue, Kind, Look, ServiceContext, Trace, claim, refused};
-use crate::diagnosis::attempts::{Decision, OfferedCredential};
+use crate::diagnosis::attempts::{Decision, OfferedCredential, UNKNOWN};
 use crate::net::Timestamp;
-use crate::session::Mechanism;
+use crate::session::{CredentialId, Mechanism};
 
 /// Another server, machine, key, context; or another store that nothing tells apart.
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
@@ -55,10 +55,14 @@ fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
         if !refused(entry) {
             return (row.issues != 0 && !row.issues_concluded).then_some(false);
         }
-        let (first, last) = work.span(entry.key)?;
+        let life = work.span(entry.key)?;
+        let (first, last) = life;
         let own = row.issues;
         let lives_on = last > row.time && first < row.time;
-        let beside = work.span(own).is_some_and(|(from, to)| from < last && first < to);
+        // Two that were at work at once while the server was reloaded are not side by side.
+        let beside = work.span(own).is_some_and(|other| {
+            other.0 < last && first < other.1 && !keys::takes_over(life, other) && !keys::takes_over(other, life)
+        });
         // The refuser's own key is not visible, and K is not the only one at work.
         let unseen = own == 0 && work.has_company(entry.key);
         let known = held.contains(&(entry.key, own)) || entry.own_key || own == entry.key;
@@ -153,8 +157,9 @@ fn honoured_since(ground: &ServiceContext<'_>) -> Option<Timestamp> {
     (since.len() > 1 && since.len() == lost.len()).then_some(latest)
 }
 
-/// Several stores behind one address that nothing tells apart: chance, as far as rows go. Only a session that was refused
-/// and is accepted later proves it.
+/// Several stores behind one address that nothing tells apart: chance, as far as rows go. Only sessions that are refused, and
+/// accepted later, prove it; and only where one acceptance at least lies between two such refusals. Where all of them lie
+/// together, one store may have been out of reach, or without the key, for that time.
 fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
     let mut claim = claim(ground, Kind::OtherStore, |entry| {
         // The refuser issues under the ticket's own key: it is not the key.
@@ -162,7 +167,7 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
     })?;
     // Unless it was its store that did not answer in time.
     let returned = |number: &u32| ground.table.entry(*number).filter(|entry| entry.accepted_later);
-    let proven = |number: &u32| returned(number).is_some_and(|entry| entry.slow == Some(false));
+    let crossed = |number: &u32| returned(number).filter(|entry| entry.slow == Some(false));
     if claim
         .named
         .iter()
@@ -170,27 +175,60 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
     {
         claim.value = FittedValue::Slow;
     }
-    claim.proven = claim.named.iter().copied().filter(proven).collect();
-    // What is proven of a credential holds for all of its refusals.
-    let credentials: HashSet<_> = claim
-        .proven
-        .iter()
-        .filter_map(|number| Some(ground.table.entry(*number)?.credential))
-        .collect();
-    claim.proven = claim
+    // What is shown of a credential holds for all of its refusals.
+    let credentials: HashSet<CredentialId> = claim
         .named
         .iter()
-        .copied()
-        .filter(|number| {
-            let entry = ground.table.entry(*number);
-            entry.is_some_and(|entry| credentials.contains(&entry.credential))
-        })
+        .filter_map(|number| Some(crossed(number)?.credential))
         .collect();
-    if !claim.proven.is_empty() {
-        claim.value = honoured_since(ground).map_or(FittedValue::Nothing, FittedValue::Late);
-        claim.trace = Trace::of("a session was refused and accepted again later");
+    if credentials.is_empty() {
+        return Some(claim);
     }
+    let turns = refused_by_turns(ground, &credentials);
+    let proven = |number: &u32| {
+        let entry = ground.table.entry(*number);
+        entry.is_some_and(|entry| credentials.contains(&entry.credential) && turns.contains(&entry.key))
+    };
+    claim.proven = claim.named.iter().copied().filter(proven).collect();
+    let otherwise = if claim.proven.is_empty() {
+        claim.value
+    } else {
+        FittedValue::Nothing
+    };
+    claim.value = honoured_since(ground).map_or(otherwise, FittedValue::Late);
+    claim.trace = Trace::of("a session was refused and accepted again later");
     Some(claim)
+}
+
+/// The keys (0 is that of session IDs) of sessions that are refused, and accepted later, with acceptances in between of what
+/// was there before: a server that was without its store or key for a while accepts nothing of it in that time.
+fn refused_by_turns(ground: &ServiceContext<'_>, crossed: &HashSet<CredentialId>) -> HashSet<u32> {
+    /// Whether what is under a key is being refused, since when, and whether that was over once.
+    type Turn = (Option<Timestamp>, bool);
+    let mut turns: HashMap<u32, Turn> = HashMap::new();
+    let mut found = HashSet::new();
+    for (_, entry) in ground.entries() {
+        let is_crossed = crossed.contains(&entry.credential);
+        let Some(time) = ground.time(entry) else { continue };
+        let (since, was_over) = turns.entry(entry.key).or_default();
+        if entry.failed() {
+            if is_crossed && since.is_none() {
+                if *was_over {
+                    found.insert(entry.key);
+                }
+                *since = Some(time);
+            }
+            continue;
+        }
+        let is_older = |since: Timestamp| {
+            let known = entry.age != UNKNOWN && !entry.concluded;
+            is_crossed || known && time.nanos().saturating_sub(entry.age) < since.nanos()
+        };
+        if since.is_some_and(is_older) {
+            (*since, *was_over) = (None, true);
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -220,9 +258,52 @@ mod tests {
     fn what_is_refused_and_then_honoured_for_good_may_have_come_late() {
         let late = store([10, 20], [30, 40], Some(false));
         assert_eq!(late.value, FittedValue::Late(Timestamp::from_nanos(20_000_000_000)));
-        assert_eq!(late.proven.len(), 2);
+        assert!(late.proven.is_empty(), "or its store was out of reach");
         let in_turn = store([10, 30], [20, 40], Some(false));
         assert_eq!(in_turn.value, FittedValue::Nothing);
+        assert_eq!(in_turn.proven.len(), 2);
+    }
+
+    /// Offers of sessions in this order, one a second: what was refused and is accepted later by turns, of these made at second
+    /// 0 or, from number 5 on, at the latest second before.
+    fn by_turns(order: &[(u32, bool)], key: impl Fn(u32) -> u32) -> usize {
+        let mut sketch = Sketch::default();
+        for (second, (session, accepted)) in (10..).zip(order) {
+            let age = if *session < 5 { i64::from(second) } else { 1 };
+            let later = || {
+                order
+                    .get(second as usize - 9..)
+                    .unwrap_or_default()
+                    .contains(&(*session, true))
+            };
+            sketch.offer(second, *session, (*session, age), *accepted, |_, entry| {
+                (entry.accepted_later, entry.key) = (!accepted && later(), key(*session));
+            });
+        }
+        with(sketch, other_store).map_or(0, |it| it.proven.len())
+    }
+
+    #[test]
+    fn a_store_that_is_out_of_reach_accepts_nothing_until_it_is_back() {
+        let ids = |order: &[(u32, bool)]| by_turns(order, |_| 0);
+        let [yes, no] = [true, false];
+        assert_eq!(ids(&[(1, yes), (2, yes), (1, no), (2, no), (1, yes), (2, yes)]), 0);
+        assert_eq!(ids(&[(1, no), (1, yes)]), 0);
+        assert_eq!(ids(&[(1, no), (1, yes), (1, no), (1, yes)]), 2);
+        assert_eq!(
+            ids(&[(1, no), (2, yes), (1, no), (1, yes)]),
+            2,
+            "another session from before"
+        );
+        assert_eq!(
+            ids(&[(1, no), (5, yes), (1, no), (1, yes)]),
+            0,
+            "made since, where it can be"
+        );
+        // The key came back after another one had been at work, whose tickets were honoured.
+        let order = [(1, yes), (1, no), (5, yes), (1, no), (1, yes)];
+        assert_eq!(by_turns(&order, |session| 1 + session / 5), 0);
+        assert_eq!(by_turns(&[(1, no), (2, yes), (1, no), (1, yes)], |session| session), 0);
     }
 
     #[test]
@@ -276,7 +357,7 @@ mod tests {
     fn keys_in_turn_prove_another_where_the_ticket_s_own_is_honoured() {
         let proven = |own, honoured| {
             let mut sketch = Sketch::default();
-            for (second, key) in [(10, 1), (12, 2), (30, 1), (32, 2)] {
+            for (second, key) in [(10, 1), (12, 2), (30, 1), (32, 2), (34, 1)] {
                 sketch.silent(second, 1, |row| row.issues = key);
             }
             let ticket = |entry: &mut OfferedCredential| {

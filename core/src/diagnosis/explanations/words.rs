@@ -90,11 +90,14 @@ impl Claim {
             (Kind::KeyChanged, _) if named.outdated => {
                 "the ticket key changed, and clients kept tickets that they had been given newer ones for".to_owned()
             }
-            (Kind::OtherStore, FittedValue::Late(latest)) => format!(
-                "{}; since {} UTC the same sessions are honoured",
-                self.cause(named.stateful),
-                clock(latest)
-            ),
+            (Kind::OtherStore, FittedValue::Late(latest)) => {
+                let cause = if self.proven.is_empty() {
+                    "another server answered, or theirs was without its store or keys".to_owned()
+                } else {
+                    self.cause(named.stateful)
+                };
+                format!("{cause}; since {} UTC the same sessions are honoured", clock(latest))
+            }
             _ => self.cause(named.stateful),
         }
     }
@@ -105,7 +108,7 @@ impl Claim {
         match self.kind {
             Kind::OtherMachine | Kind::OtherStore if named.opened => CONTEXT,
             Kind::OtherStore if matches!(self.value, FittedValue::Late(_)) => {
-                "nothing, if keys or sessions were rolled out then; else give all servers the same ticket keys, or one session cache"
+                "give all servers the same ticket keys, or one session cache, unless keys were rolled out or a store came back then"
             }
             Kind::KeyChanged if named.outdated => {
                 "have clients replace a ticket by each newer one that they are given; until then, keep old keys longer"
@@ -238,6 +241,15 @@ impl Claim {
         }
     }
 
+    /// What is proven, or else what it names.
+    fn shown(&self) -> &[u32] {
+        if self.proven.is_empty() {
+            &self.named
+        } else {
+            &self.proven
+        }
+    }
+
     /// What became worthless, and when; each moment by itself where there are several.
     fn lost_at(&self, from: Timestamp, until: Timestamp) -> String {
         let units = self.units();
@@ -285,10 +297,15 @@ impl Claim {
                 units.other_refused, units.named_accepted
             ),
             (Kind::OtherStore, FittedValue::Late(latest)) => format!(
-                "{} refused of {} that were accepted again later, and none after {} UTC: more than one store answered, or one that learnt late",
-                were(self.proven.len() as u64, "offer", "offers"),
+                "{} refused of {} that were accepted again later, and none after {} UTC: more than one store answered, or one that learnt late{}",
+                were(self.shown().len() as u64, "offer", "offers"),
                 counted(lost, "session", "sessions"),
-                clock(latest)
+                clock(latest),
+                if self.proven.is_empty() {
+                    ", or was out of reach until then"
+                } else {
+                    ""
+                }
             ),
             (Kind::OtherStore, _) if !self.proven.is_empty() => format!(
                 "{} refused of a session that was accepted again later: more than one store answers",

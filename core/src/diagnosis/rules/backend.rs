@@ -38,8 +38,8 @@ reason! {
     ///
     /// ## How we know
     /// Tickets show the name of their key. This key is at work after the refusal, or was side by side with the key of
-    /// the server that refused. It is `inferred` where keys issue in turn in clear and each opens its own tickets;
-    /// where another store answers and no name tells the keys, it is `possible`. A server that issues under the
+    /// the server that refused. It is `inferred` where keys issue in turn in clear, again and again, and each opens its own
+    /// tickets; a key that was rolled out and taken back, and the moment of a reload, look alike but for that. Where another store answers and no name tells the keys, it is `possible`. A server that issues under the
     /// ticket's own key has it: then this is not the cause.
     pub(super) static STEK_NOT_SHARED = {
         name: "stek-not-shared", since: "0.1.0", stage: Inferred,
@@ -109,8 +109,8 @@ reason! {
     ///
     /// ## How we know
     /// Network marks tell the machines apart and sessions resume on their own machine and not on the other (`inferred`
-    /// where the count reaches the bar); or the same session was resumed again later, which the cache that refused it
-    /// could not have learned. Without either it is `possible`, and only where nothing better is.
+    /// where the count reaches the bar); or such sessions were resumed again later, in turn with the refusals, which the
+    /// cache that refused them could not have learned, and one that was out of reach for a while would not. Without either it is `possible`, and only where nothing better is.
     pub(super) static OTHER_BACKEND_CACHE = {
         name: "other-backend-cache", since: "0.1.0", stage: Inferred,
         summary: "the session is in the cache of another backend",

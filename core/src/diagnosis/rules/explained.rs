@@ -333,6 +333,9 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
         (Kind::OtherStore, _) if entry.accepted_later && entry.slow.is_none() => {
             "the session was resumed again later: another one than the holder refused it, or its store did not answer in time".to_owned()
         }
+        (Kind::OtherStore, _) if entry.accepted_later && claim.proven.is_empty() => {
+            "the session was resumed again later: another one than the holder refused it, or the holder was without its store or key for a while".to_owned()
+        }
         (Kind::OtherStore, _) if entry.accepted_later => {
             "the session was resumed again later: another one than the holder refused it".to_owned()
         }

@@ -41,8 +41,9 @@ handshakes are full ones.
 
 The backends are told apart by marks on their packets; sessions that come back to the backend that has them resume
 and those that go to another one do not (the contrast shows the counts of sessions and their exact chance, after all
-corrections). Without marks: one session was refused and, later, accepted, which one store cannot do; or the refused
-tickets bear a key that another server is using. Where nothing proves it, it is `possible`, and other causes go first.
+corrections). Without marks: sessions were refused and, later, accepted, with acceptances between two such refusals,
+so that it was not one store that was out of reach for a while; or the refused tickets bear a key that another server
+is using. Where nothing proves it, it is `possible`, and other causes go first.
 ",
     },
     PatternKind {
@@ -58,8 +59,9 @@ of the servers, or by single worker processes of one host. A client that reaches
 ## How we know
 
 Tickets begin with the name of their key. Two names were at work, issuing or accepting, during the same time, and
-tickets were refused although their key was. It is `inferred` where the keys issue in turn in clear, and each opens its
-own tickets; a server that issues under the ticket's own key in the refusing handshake has it.
+tickets were refused although their key was. It is `inferred` where the keys issue in turn in clear, again and again,
+and each opens its own tickets: a key that is rolled out and taken back comes back once, and during a reload two issue
+for a moment; a server that issues under the ticket's own key in the refusing handshake has it.
 ",
     },
     PatternKind {

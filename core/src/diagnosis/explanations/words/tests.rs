@@ -131,11 +131,23 @@ fn a_key_that_changed_under_old_tickets_is_a_matter_for_clients() {
 #[test]
 fn a_store_that_learnt_late_or_answered_late_is_told_so() {
     let late = with(Kind::OtherStore, FittedValue::Late(at(60)));
+    let since = "; since 00:01:00 UTC the same sessions are honoured";
+    assert!(late.cause_of(PLAIN).ends_with(since));
     assert!(
         late.cause_of(PLAIN)
-            .ends_with("; since 00:01:00 UTC the same sessions are honoured")
+            .starts_with("another server answered, or theirs was without")
     );
-    assert!(late.action_for(PLAIN).starts_with("nothing, if"));
+    let proven = Claim {
+        proven: vec![2],
+        ..late.clone()
+    };
+    assert!(proven.cause_of(PLAIN).ends_with(since));
+    assert!(
+        proven
+            .cause_of(PLAIN)
+            .starts_with("another server or process answered than")
+    );
+    assert!(late.action_for(PLAIN).ends_with("a store came back then"));
     let slow = with(Kind::OtherStore, FittedValue::Slow);
     assert!(slow.cause_of(PLAIN).starts_with("their store did not answer in time"));
     assert!(
