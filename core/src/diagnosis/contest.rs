@@ -146,13 +146,15 @@ const fn is_never(kind: Kind) -> bool {
     matches!(kind, Kind::NeverIds | Kind::NeverTickets)
 }
 
-/// Random eviction, a policy, a decoy: what no row could ever refute is never more than possible.
+/// Random eviction, a policy, a decoy: what no row could ever refute is never more than possible. Where equal hellos are
+/// answered by HelloRetryRequest and without one, they met servers with other groups: other machines, as a rule.
 const fn may_be_inferred(kind: Kind) -> bool {
     !matches!(
         kind,
         Kind::Evicted
             | Kind::AsksCertificate
             | Kind::OtherHash
+            | Kind::HelloRetry
             | Kind::EncryptedHello
             | Kind::OtherStore
             | Kind::NeverTickets

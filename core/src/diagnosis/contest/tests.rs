@@ -219,6 +219,7 @@ fn what_no_row_could_refute_is_never_inferred() {
             Kind::Evicted,
             Kind::AsksCertificate,
             Kind::OtherHash,
+            Kind::HelloRetry,
             Kind::EncryptedHello,
             Kind::OtherStore,
             Kind::NeverTickets,
@@ -294,18 +295,48 @@ fn younger_sessions_that_another_machine_refused_leave_an_age_as_sure_as_it_was(
     let mut sketch = Sketch::default();
     let here = sketch.silent(1, 50, |row| row.machine = 1);
     for client in 0..40_u32 {
-        let mut offer = |second, (session, age), accepted, machine| {
+        // Of those that are too old the latest use is known: others outlive the pause since.
+        let used = sketch.silent(10 + 2 * client, client, |row| row.machine = 1);
+        let mut offer = |second, (session, age), accepted, (machine, previous)| {
             sketch.offer(second, client, (session, age), accepted, |row, entry| {
                 row.machine = machine;
-                entry.previous = place(here);
+                entry.previous = place(previous);
             });
         };
-        offer(10 + 3 * client, (100 + client, 4), true, 1);
+        offer(10 + 3 * client, (100 + client, 4), true, (1, here));
         if client < 8 {
-            offer(40 + 2 * client, (20 + client, 34), false, 1);
-            offer(70 + client, (40 + client, 1), false, 2);
+            offer(40 + 2 * client, (20 + client, 34), false, (1, used));
+            offer(70 + client, (40 + client, 1), false, (2, here));
         }
     }
     let both = confidence_of(sketch, &[Kind::OtherMachine, Kind::TooOld]);
     assert_eq!(both, [Some(Inferred); 2]);
+}
+
+#[test]
+fn an_age_is_sure_where_other_sessions_outlived_the_pauses() {
+    // Eight clients come back a minute after their last visit and are refused; others come and go all the time, or not.
+    let age = |busy: bool| {
+        let mut sketch = Sketch::default();
+        for client in 0..8_u32 {
+            let second = 100 * client;
+            sketch.offer(second + 10, client, (client, 4), true, |_, _| ());
+            let used = sketch.silent(second + 12, client, |_| ());
+            for other in (0..22).filter(|_| busy) {
+                sketch.offer(
+                    second + 14 + 3 * other,
+                    20,
+                    (1_000 + 30 * client + other, 5),
+                    true,
+                    |_, _| (),
+                );
+            }
+            sketch.offer(second + 72, client, (100 + client, 60), false, |_, entry| {
+                entry.previous = place(used);
+            });
+        }
+        confidence_of(sketch, &[Kind::TooOld])[0]
+    };
+    assert_eq!(age(true), Some(Inferred));
+    assert_eq!(age(false), Some(Possible), "all may have been lost in each pause");
 }

@@ -24,17 +24,8 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
                 },
             )
         });
-        all.extend(name.map(|mut name| {
-            // Refused under another name and accepted under its own: what was asked makes the difference.
-            let proven = |number: &u32| {
-                ground
-                    .table
-                    .entry(*number)
-                    .is_some_and(|entry| entry.own_name_later && !entry.concluded)
-            };
-            name.proven = name.named.iter().copied().filter(proven).collect();
-            name.with_trace(Trace::of("the name of the session is another"))
-        }));
+        // That it is accepted under its own name later proves nothing: another machine may have answered in between.
+        all.extend(name.map(|name| name.with_trace(Trace::of("the name of the session is another"))));
     }
     // A server that could not open the ticket for another reason chooses a suite freely, too; no acceptance could show it.
     let hash = claim(ground, Kind::OtherHash, |entry| {

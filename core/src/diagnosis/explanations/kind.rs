@@ -131,7 +131,7 @@ kinds! {
         "the client with the server's group first in its key shares", ["without HelloRetryRequest", "after HelloRetryRequest"]);
     /// It is offered under another server name.
     OtherName = (WhatAsks, Some("sni-mismatch"), None, 0,
-        "the session once under its own name", ["under its own name", "under another name"]);
+        "several sessions, each under both names in turn", ["under its own name", "under another name"]);
     /// It can be used once.
     SingleUse = (WhatBefell, Some("single-use-spent"), None, 0,
         "the same session offered twice at once", ["first use", "used before"]);

@@ -175,8 +175,9 @@ reason! {
     /// many do all the same, if both names share certificate and configuration.
     ///
     /// ## How we know
-    /// Both ClientHellos show the name. It is `inferred` where this very session is accepted under its own name later, or by the count, where sessions resume under their own names
-    /// and not under others and no rival is left; else `possible`. Void where sessions made under other names resume
+    /// Both ClientHellos show the name. It is `inferred` by the count, where sessions resume under their own names and not
+    /// under others and no rival is left; else `possible`: that one session is accepted under its own name before and
+    /// since does not tell the name from the machine that answered. Void where sessions made under other names resume
     /// under this one.
     pub(super) static SNI_MISMATCH = {
         name: "sni-mismatch", since: "0.1.0", stage: Protocol,

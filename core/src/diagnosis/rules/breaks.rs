@@ -39,7 +39,8 @@ reason! {
     /// ## How we know
     /// Both hellos are in the capture. A PSK that is in the first hello only, and whose hash fits the suite of the
     /// HelloRetryRequest, is observed. A PSK in both that is refused while PSKs of this service are accepted without
-    /// HelloRetryRequest is `inferred` by the count, else `possible`; void once one was accepted after HelloRetryRequest.
+    /// HelloRetryRequest is `possible`, for whoever asks for another group may be another server than the holder; void once
+    /// one was accepted after HelloRetryRequest.
     pub(super) static DECLINED_AFTER_HELLO_RETRY = {
         name: "declined-after-hello-retry", since: "0.2.0", stage: Protocol,
         summary: "the PSK did not survive a HelloRetryRequest",
