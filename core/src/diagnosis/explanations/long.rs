@@ -47,6 +47,8 @@ fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&OfferedCreden
     claim.value = FittedValue::Age(oldest, youngest);
     claim.cuts = cuts(&claim);
     claim.plausible = super::when::mostly(&claim);
+    let restarted = claim.stands && super::restarts::explain_as_much(ground, &claim);
+    claim.shadow = restarted.then_some(Kind::LostAtOnce);
     Some(claim)
 }
 

@@ -1,52 +1,66 @@
-//! Restarts as the rival of closes: a server that ends takes its connections and its sessions with it, so that whatever
-//! was refused after such a close may have been lost to the end of the server, and not to the close.
+//! Restarts as the rival of closes and of ages: a server that ends takes its connections and its sessions with it, so that
+//! whatever was refused after such a close may have been lost to the end of the server, and not to the close; and one that
+//! drops everything now and then does so in a long pause sooner than in a short one.
 //!
-//! *Lost at once* knows a few moments at which much was lost. A server that dies again and again loses little each time,
-//! and each time right behind a close without close_notify: no count of closes can part the two. What does is a session of
-//! the same server that was there before the close and is honoured after the refusal.
+//! *Lost at once* knows a few moments at which much was lost. A server that loses its sessions again and again loses little
+//! each time, and each time where the close or the pause is: no count of these can part the two. What does is a session of
+//! the same server that was there before the close or the pause and is honoured after the refusal.
 
 use hashbrown::{HashMap, HashSet};
 
+use super::keys::KeysAtWork;
 use super::when::span;
 use super::{Claim, Kind, ServiceContext};
+use crate::diagnosis::attempts::OfferedCredential;
 use crate::diagnosis::confidence::{Span, UNITS};
 use crate::session::CredentialId;
 
 /// Sessions that restarts explain beside one for each: fewer may have been closed at about the same time by chance.
 const AT_ONCE: usize = 2;
 
-/// Whether restarts explain what a kind of close is said to explain: nothing that was honoured outlived the times between
+/// Whether restarts explain what a kind of close, or an age, is said to explain: nothing that was honoured outlived the times between
 /// close and refusal, but for fewer sessions than a law needs.
 ///
 /// Closes by the client come at times of its own. That a restart lies behind each of them is no rival; that some lie behind
 /// several is one: a server that hangs before it is restarted makes all clients give up.
 pub(super) fn explain_as_much(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
-    let alive = Alive::of(ground);
+    let Some(left) = not_outlived(ground, claim) else {
+        return false;
+    };
+    let sessions: HashSet<CredentialId> = left.iter().map(|(_, credential)| *credential).collect();
+    let by_client = matches!(claim.kind, Kind::ClientReset | Kind::ClientFin);
+    !by_client || sessions.len() >= AT_ONCE + restarts(left.into_iter().map(|(gap, _)| gap).collect())
+}
+
+/// The times in which restarts would have lost what a claim names, with the sessions; `None` where others outlived enough of
+/// them, or none is known.
+fn not_outlived(ground: &ServiceContext<'_>, claim: &Claim) -> Option<Vec<(Span, CredentialId)>> {
+    let (alive, keys) = (Alive::of(ground), KeysAtWork::of(ground));
     let (mut outlived, mut left) = (HashSet::new(), Vec::new());
-    for number in &claim.named {
-        let Some((credential, machine, gap)) = gap(ground, *number) else {
+    for entry in claim.named.iter().filter_map(|number| ground.table.entry(*number)) {
+        let Some((machine, gap)) = gap(ground, entry) else {
             continue;
         };
-        if alive.throughout(machine, gap) {
-            outlived.insert(credential);
+        // A ticket is as good as its key, which shows by its name.
+        let key_lives = || {
+            let life = keys.span(entry.key).filter(|_| entry.key != 0);
+            entry.own_key || life.is_some_and(|(first, last)| first <= gap.from && gap.until <= last)
+        };
+        if alive.throughout((machine, entry.stateful), gap) || !entry.stateful && key_lives() {
+            outlived.insert(entry.credential);
         } else {
-            left.push((gap, credential));
+            left.push((gap, entry.credential));
         }
     }
-    if outlived.len() as u64 >= UNITS || left.is_empty() {
-        return false;
-    }
-    let sessions: HashSet<CredentialId> = left.iter().map(|(_, credential)| *credential).collect();
-    claim.kind == Kind::ServerClose
-        || sessions.len() >= AT_ONCE + restarts(left.into_iter().map(|(gap, _)| gap).collect())
+    (!left.is_empty() && (outlived.len() as u64) < UNITS).then_some(left)
 }
 
 /// The time in which a restart would have lost a session: from the end of its latest connection to the refusal.
-fn gap(ground: &ServiceContext<'_>, number: u32) -> Option<(CredentialId, u16, Span)> {
-    let entry = ground.table.entry(number)?;
+fn gap(ground: &ServiceContext<'_>, entry: &OfferedCredential) -> Option<(u16, Span)> {
     let row = ground.table.row_of(entry)?;
     let from = ground.table.row(entry.previous)?.ended().min(row.time);
-    Some((entry.credential, row.machine, Span { from, until: row.time }))
+    let until = row.time;
+    Some((row.machine, Span { from, until }))
 }
 
 /// The fewest moments that lie in all of these times.
@@ -64,16 +78,18 @@ fn restarts(mut gaps: Vec<Span>) -> usize {
 }
 
 /// When each machine cannot have been restarted, for something from before was honoured after: disjoint and in order.
-struct Alive(HashMap<u16, Vec<Span>>);
+///
+/// What a server keeps and tickets that hold their session themselves count apart: these outlive a restart under a key that
+/// is kept.
+struct Alive(HashMap<(u16, bool), Vec<Span>>);
 
 impl Alive {
     fn of(ground: &ServiceContext<'_>) -> Self {
-        let mut of_machine: HashMap<u16, Vec<Span>> = HashMap::new();
+        let mut of_machine: HashMap<(u16, bool), Vec<Span>> = HashMap::new();
         let honoured = ground.entries().map(|(_, entry)| entry);
-        // Tickets hold their session themselves and outlive a restart under a key that is kept.
-        for entry in honoured.filter(|entry| !entry.failed() && entry.stateful && !entry.concluded) {
+        for entry in honoured.filter(|entry| !entry.failed() && !entry.concluded) {
             if let Some((row, span)) = ground.table.row_of(entry).zip(span(ground, entry)) {
-                of_machine.entry(row.machine).or_default().push(span);
+                of_machine.entry((row.machine, entry.stateful)).or_default().push(span);
             }
         }
         for spans in of_machine.values_mut() {
@@ -89,8 +105,8 @@ impl Alive {
         Self(of_machine)
     }
 
-    fn throughout(&self, machine: u16, gap: Span) -> bool {
-        let Some(spans) = self.0.get(&machine) else {
+    fn throughout(&self, holder: (u16, bool), gap: Span) -> bool {
+        let Some(spans) = self.0.get(&holder) else {
             return false;
         };
         let place = spans.partition_point(|span| span.from <= gap.from);
@@ -161,7 +177,7 @@ mod tests {
                 sketch.offer(*until, 1, (*from, i64::from(until - from)), true, |_, _| ());
             }
             let (table, part) = sketch.done();
-            Alive::of(&ServiceContext::of(&table, &part, &[])).throughout(0, span(12, 18))
+            Alive::of(&ServiceContext::of(&table, &part, &[])).throughout((0, true), span(12, 18))
         };
         assert!(alive(&[(10, 20)]) && alive(&[(10, 15), (14, 20)]) && alive(&[(12, 18)]));
         assert!(!alive(&[(10, 15), (15, 20)]), "at that very moment");

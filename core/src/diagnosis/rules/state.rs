@@ -43,7 +43,9 @@ reason! {
     /// ## How we know
     /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
     /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
-    /// corrections, and no rival left; else `possible`. Void once a session survived such a close that was read.
+    /// corrections, and no rival left; else `possible`. A server that ends closes so as well, and loses all: three
+    /// sessions at least must have been lost while another one, from before the close, was honoured after the refusal.
+    /// Void once a session survived such a close that was read.
     pub(super) static SERVER_DID_NOT_SEND_CLOSE_NOTIFY = {
         name: "server-did-not-send-close-notify", since: "0.1.0", stage: Inferred,
         summary: "the server closed without close_notify and lost the session with it",
@@ -67,7 +69,9 @@ reason! {
     /// ## How we know
     /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
     /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
-    /// corrections, and no rival left; else `possible`. Void once a session survived such a close that was read.
+    /// corrections, and no rival left; else `possible`. Where several such closes fall together, the server may have hung
+    /// and been restarted: then another session must outlive three of them, as with closes by the server. Void once a
+    /// session survived such a close that was read.
     pub(super) static IMPL_INVALIDATES_ON_RST = {
         name: "impl-invalidates-on-rst", since: "0.1.0", stage: Inferred,
         summary: "the server drops sessions whose connection the client ended uncleanly",
@@ -89,7 +93,8 @@ reason! {
     /// ## How we know
     /// On this service sessions were resumed up to a certain age (or pause), and this one was refused above it. It is
     /// `inferred` by the count, where a row refutes that everything from before a moment was lost, and that newer
-    /// sessions pushed it out; else `possible`.
+    /// sessions pushed it out, and other sessions outlived the pauses of three of them at least, so that no restart lies in
+    /// each; else `possible`.
     pub(super) static SERVER_CACHE_EXPIRED = {
         name: "server-cache-expired", since: "0.1.0", stage: Inferred,
         summary: "the session was older than the server keeps sessions",
