@@ -200,19 +200,26 @@ impl ClientBehaviours {
     }
 }
 
-/// The connections of each program, which is an address and a client stack, that it has not ended yet: when they began, and
-/// when it ended them.
+/// When a program's connection began, and when the program ended it.
+type Life = (Timestamp, Timestamp);
+
+/// The connections of each program, which is an address and a client stack, that it has not ended yet. One that is open to the
+/// end of the capture is none of them: its end may have been lost.
 #[derive(Default)]
-struct OpenConnections(HashMap<(u32, u32), Vec<(Timestamp, Option<Timestamp>)>>);
+struct OpenConnections(HashMap<(u32, u32), Vec<Life>>);
 
 impl OpenConnections {
     fn add(&mut self, party: Party, connection: &Connection) {
-        let ended = connection.client_side.ended().map(|at| at.time);
+        let Some(ended) = connection.client_side.ended() else {
+            return;
+        };
         let began = connection.hello_time();
-        self.0
-            .entry((party.address, party.stack))
-            .or_default()
-            .push((began, ended));
+        let open = self.0.entry((party.address, party.stack)).or_default();
+        // They come in the order of their hellos: what has ended by now is not asked for again.
+        if open.len() == open.capacity() {
+            open.retain(|(_, ended)| *ended > began);
+        }
+        open.push((began, ended.time));
     }
 
     /// Whether one of them was there before a connection ended, and still is when the next one begins.
@@ -221,13 +228,10 @@ impl OpenConnections {
             return false;
         };
         let now = next.hello_time();
-        open.retain(|(_, ended)| ended.is_none_or(|ended| ended > now));
+        open.retain(|(_, ended)| *ended > now);
         let ends = Side::BOTH.into_iter().filter_map(|side| previous.side(side).ended());
-        let Some(end) = ends.map(|at| at.time).min() else {
-            return false;
-        };
-        // What is open to the end of the capture may be a connection whose end was lost.
-        open.iter().any(|(began, ended)| *began < end && ended.is_some())
+        let end = ends.map(|at| at.time).min();
+        end.is_some_and(|end| open.iter().any(|(began, _)| *began < end))
     }
 }
 

@@ -277,7 +277,6 @@ impl Builder<'_> {
             refused_before: false,
             accepted_later: false,
             slow: Some(false),
-            own_name_later: false,
             own_key: false,
             other_name: offer.other_name
                 || known.concluded && own.is_some_and(|own| own.service != row.service && !foreign),
@@ -510,16 +509,11 @@ impl Builder<'_> {
             row.map(|row| (entry.credential, row.service, row.stack, row.retried, row.version))
         };
         let mut later = hashbrown::HashSet::new();
-        let mut under_own_name = hashbrown::HashSet::new();
         for entry in self.table.entries.iter_mut().rev() {
             let Some(key) = alike(entry) else { continue };
             entry.accepted_later = later.contains(&key);
-            entry.own_name_later = under_own_name.contains(&entry.credential);
             if entry.decision == Decision::Accepted {
                 later.insert(key);
-                if !entry.other_name {
-                    under_own_name.insert(entry.credential);
-                }
             }
         }
         let mut before = hashbrown::HashSet::new();

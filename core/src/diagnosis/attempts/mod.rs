@@ -173,8 +173,6 @@ pub struct OfferedCredential {
     /// Whether its refusal took far longer than acceptances and first visits: its store may not have answered. `None` where
     /// the capture does not show how long it took.
     pub slow: Option<bool>,
-    /// It is accepted later under its own server name, whatever the hello.
-    pub own_name_later: bool,
     /// The server issues under the ticket's own key in this very handshake.
     pub own_key: bool,
     /// It is offered under another server name than its own.

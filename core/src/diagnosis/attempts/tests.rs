@@ -111,7 +111,6 @@ impl Sketch {
             refused_before: false,
             accepted_later: false,
             slow: Some(false),
-            own_name_later: false,
             own_key: false,
             other_name: false,
             other_version: false,

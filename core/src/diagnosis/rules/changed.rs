@@ -3,7 +3,7 @@
 
 use super::super::context::{Issuance, RuleContext};
 use super::super::{Confidence, Evidence, RuleResult};
-use super::held::{at_best, silent_hello};
+use super::held::silent_hello;
 use super::reason;
 use crate::net::FrameRef;
 use crate::session::{ClientHelloFacts, Connection, Mechanism, ProtocolVersion, TicketExtension};
@@ -27,8 +27,8 @@ reason! {
     ///
     /// ## How we know
     /// Earlier connections of this client stack to the same address and port gave it something, under other names, and
-    /// none under this one. It is `inferred` if this client offers sessions under one of the names and brought none along when it
-    /// came first, as far as its latest 64 connections before this one go back; else `possible`.
+    /// none under this one. It is `possible`: an address and a client stack may be several clients with a store each, and the
+    /// one that comes under this name may be here for the first time.
     pub(super) static CLIENT_SNI_CHANGED = {
         name: "client-sni-changed", since: "0.1.0", stage: NothingOffered,
         summary: "the client holds sessions of this server under another name only",
@@ -55,20 +55,13 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
     let Some(other) = other else {
         return RuleResult::DoesNotHold;
     };
-    let offers = case.behaviour().offers() || case.history.behaviour(other.id).offers();
-    // A client that brought sessions along may have had one of this name as well.
-    let first = case
-        .history
-        .earlier(case.connection_store, case.id)
-        .take(MAX_SEARCHED)
-        .last();
-    let from_before = first.is_some_and(|(_, first)| first.offered().next().is_some());
     let summary = match other.from.server_name() {
         Some(name) => format!("the client's sessions with this server are of {name}"),
         None => "the client's sessions with this server are of no server name".to_owned(),
     };
+    // Whoever comes under this name for the first time may be another client behind the address as well.
     RuleResult::holds(
-        at_best(case, offers && !from_before),
+        Confidence::Possible,
         summary,
         hello,
         vec![Evidence::new(

@@ -14,7 +14,7 @@ use crate::session::{CloseClass, Connection, ConnectionId, Side};
 const SEVEN_DAYS: i64 = 604_800;
 
 /// A cause of silence can be told from mere silence only where this client offers at other times.
-pub(super) fn at_best(case: &RuleContext<'_>, offers: bool) -> Confidence {
+fn at_best(case: &RuleContext<'_>, offers: bool) -> Confidence {
     // What was folded away at the memory limit, or lost while capturing, may show otherwise.
     if offers && !case.lacks_the_past() {
         Confidence::Inferred

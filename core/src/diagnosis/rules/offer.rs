@@ -93,7 +93,7 @@ fn another_client(case: &RuleContext<'_>, hello: FrameRef) -> RuleResult {
     }
     RuleResult::holds(
         Confidence::Inferred,
-        "first visit of another client behind this address: all sessions given before are in use beside the one that begins here",
+        "first visit of another client behind this address, or of another store of sessions there: all given before are in use beside what begins here",
         Evidence::new(hello, "ClientHello offers nothing; all chains of sessions that began before it go on"),
         Vec::new(),
     )
