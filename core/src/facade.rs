@@ -1,10 +1,12 @@
 //! A finished [`Engine`] becomes a [`Diagnosis`]: the one place where what reasons rest on is put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::diagnosis::answer::Answer;
 use crate::diagnosis::{
-    Asked, Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge,
-    service::ServiceAnalysis,
+    Asked, Confidence, Endpoints, History, Judged, KeyNames, Parties, Reason, RuleContext, ServiceAnalyses, Shown,
+    judge, service::ServiceAnalysis,
 };
 use crate::engine::Engine;
 use crate::net::{At, FrameRef, Neighbour, Timestamp};
@@ -30,7 +32,7 @@ impl<'a> Diagnosis<'a> {
         let names = KeyNames::learn(engine.credential_store());
         let shown = Shown::in_pieces(engine.connection_store(), engine.credential_store(), parties.order());
         let endpoints = || Endpoints::of(engine.connection_store(), &engine.address_facts(), &parties);
-        Self {
+        let mut diagnosis = Self {
             engine,
             history: History::of(engine.connection_store(), &parties),
             services: ServiceAnalyses::of(
@@ -41,7 +43,30 @@ impl<'a> Diagnosis<'a> {
                 shown,
                 endpoints,
             ),
-        }
+        };
+        let answers = diagnosis.answers_with_reasons();
+        diagnosis.services.take_answers(answers);
+        diagnosis
+    }
+
+    /// Answers of services of whose connections the reasons say more.
+    fn answers_with_reasons(&self) -> Vec<(Service, Answer)> {
+        let asking = self.services.services();
+        let asking = asking.filter(|(_, analysis)| analysis.answer.asks_for_reasons());
+        asking
+            .map(|(service, analysis)| {
+                let primaries = analysis
+                    .members
+                    .iter()
+                    .filter_map(|id| self.reasons(*id).into_iter().next());
+                let told = primaries.filter(|judged| judged.confidence > Confidence::Possible);
+                let mut counts: BTreeMap<&str, (&'static Reason, usize)> = BTreeMap::new();
+                for judged in told {
+                    counts.entry(judged.reason.name).or_insert((judged.reason, 0)).1 += 1;
+                }
+                (service.clone(), analysis.answer.with_reasons(counts.into_values()))
+            })
+            .collect()
     }
 
     /// The connections, in the order of their first packets.

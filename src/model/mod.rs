@@ -4,6 +4,7 @@
 //! one connection at a time while the report is written, so that it never stands in memory a second time.
 
 pub mod alike;
+mod answers;
 pub mod cost;
 mod counting;
 mod counts;
@@ -30,6 +31,7 @@ use std::sync::{Arc, mpsc};
 use hashbrown::{HashMap, HashSet};
 
 use primary::Primaries;
+use reshake_core::diagnosis::answer::Answer;
 use reshake_core::diagnosis::security::Findings;
 use reshake_core::diagnosis::{
     Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge,
@@ -151,6 +153,8 @@ pub struct Report<'a> {
     pub findings: Arc<Findings>,
     tickets: Arc<HashMap<Service, Vec<TicketLedger>>>,
     transfers: Arc<FtpTransfers>,
+    /// Answers that reasons of the connections say more to than the service as a whole.
+    answers: Arc<HashMap<Service, Answer>>,
     /// What is shown, where that is not everything.
     selection: Option<Selection>,
     /// Connections that are shown, with their numbers among all.
@@ -240,6 +244,7 @@ impl<'a> Report<'a> {
             findings: Arc::default(),
             tickets: Arc::new(tickets),
             transfers: Arc::new(transfers),
+            answers: Arc::default(),
             selection: None,
             order,
             primaries: Primaries::default(),
@@ -250,6 +255,7 @@ impl<'a> Report<'a> {
         let findings =
             report.count_beside(|| Findings::of(&analyses, held.connection_store(), held.credential_store()));
         report.findings = Arc::new(findings);
+        report.answers = Arc::new(answers::with_reasons(&report));
         report
     }
 
@@ -284,6 +290,7 @@ impl<'a> Report<'a> {
             findings: Arc::default(),
             tickets: Arc::default(),
             transfers: Arc::default(),
+            answers: Arc::default(),
             selection: None,
             order: Vec::new(),
             primaries: Primaries::default(),
@@ -305,6 +312,7 @@ impl<'a> Report<'a> {
             findings: Arc::clone(&self.findings),
             tickets: Arc::clone(&self.tickets),
             transfers: Arc::clone(&self.transfers),
+            answers: Arc::clone(&self.answers),
             selection: None,
             order: self.order.clone(),
             primaries: Primaries::default(),

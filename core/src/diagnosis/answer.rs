@@ -19,7 +19,12 @@ use super::attempts::{Decision, Necessity};
 use super::contest::Standing;
 use super::context::{Gave, gave};
 use super::explanations::{Family, Kind, Named};
+use super::rules::Reason;
 use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
+
+mod silence;
+
+use silence::Silence;
 
 /// Characters of an answer, at most.
 pub const MAX_ANSWER: usize = 200;
@@ -34,6 +39,8 @@ pub struct Answer {
     pub sentence: String,
     /// What to do; `None` where nothing is wrong, or nothing can be done.
     pub action: Option<String>,
+    /// It is about clients that offered nothing, and reasons of their connections may say more.
+    silence: Option<Silence>,
 }
 
 /// What a service's connections came to.
@@ -217,6 +224,23 @@ impl Answer {
         answer.sentence = fitting(&answer.sentence);
         answer
     }
+
+    /// Whether reasons of the connections may say more: [`Answer::with_reasons`].
+    #[must_use]
+    pub const fn asks_for_reasons(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// The same, once reasons are told: each with how many connections of the service it is the primary one of, inferred or
+    /// observed. Where one of them says why most of the silent clients had nothing to offer, it is the cause, and what it
+    /// advises is to be done.
+    #[must_use]
+    pub fn with_reasons(&self, told: impl Iterator<Item = (&'static Reason, usize)>) -> Self {
+        match &self.silence {
+            Some(silence) => silence.answer(silence.cause(told)),
+            None => self.clone(),
+        }
+    }
 }
 
 /// Cuts a sentence that is too long at a word.
@@ -277,6 +301,7 @@ fn breaks(tally: &ServiceTally, analysis: &ServiceAnalysis) -> Option<Answer> {
     Some(Answer {
         sentence,
         action: Some(standing.claim.action(false).to_owned()),
+        ..Answer::default()
     })
 }
 
@@ -294,6 +319,7 @@ fn forced(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &ServiceAn
             defect.cause()
         ),
         action: Some(defect.action().to_owned()),
+        ..Answer::default()
     })
 }
 
@@ -338,6 +364,7 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
     Some(Answer {
         sentence: format!("{named} {verb} because {sure}{others}."),
         action: Some(action.to_owned()),
+        ..Answer::default()
     })
 }
 
@@ -356,6 +383,7 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
                 }
                 .to_owned(),
             ),
+            ..Answer::default()
         };
     }
     let named = if lost == tally.declined_external {
@@ -374,6 +402,7 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
             was(tally.declined)
         ),
         action: Some(LOOK_FURTHER.to_owned()),
+        ..Answer::default()
     }
 }
 
@@ -405,6 +434,7 @@ fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
             tally.failed
         ),
         action: action.map(str::to_owned),
+        ..Answer::default()
     }
 }
 
@@ -437,6 +467,7 @@ fn guess(
     Answer {
         sentence,
         action: Some(action),
+        ..Answer::default()
     }
 }
 
@@ -489,6 +520,7 @@ fn silence(
                 }
             ),
             action: Some("turn on tickets or a session cache on the server".to_owned()),
+            ..Answer::default()
         });
     }
     if let Some(pattern) = told("no-ticket-on-resumption") {
@@ -500,28 +532,10 @@ fn silence(
             action: Some(
                 "issue tickets on resumption too, or two at a time (OpenSSL: SSL_CTX_set_num_tickets)".to_owned(),
             ),
+            ..Answer::default()
         });
     }
-    if tally.silent == 0 {
-        return None;
-    }
-    let mut clients = members.iter().map(|(_, connection)| connection.client_address());
-    let first = clients.next();
-    let who = match first.filter(|first| clients.all(|other| other == *first)) {
-        Some(client) => format!(" from {client}"),
-        None => String::new(),
-    };
-    let rest = match tally.resumed {
-        0 => String::new(),
-        resumed => format!("; {resumed} resumed"),
-    };
-    Some(Answer {
-        sentence: format!(
-            "{}{who} offered no session although one had been given before{rest}.",
-            tally.of_returning(tally.silent)
-        ),
-        action: Some("keep connections open, or have the client keep its sessions between connections".to_owned()),
-    })
+    (tally.silent > 0).then(|| Silence::of(tally, members).answer(None))
 }
 
 fn are(pattern: &Pattern, returning: usize) -> String {
@@ -574,6 +588,7 @@ fn nothing_wrong(tally: &ServiceTally) -> Answer {
     Answer {
         sentence,
         action: action.map(str::to_owned),
+        ..Answer::default()
     }
 }
 

@@ -131,14 +131,16 @@ pub struct Told {
 /// What there is to say of a service.
 #[must_use]
 pub fn told(report: &Report<'_>, view: &ServiceView) -> Told {
-    let Some(insight) = report.analyses.service(&view.service()) else {
+    let service = view.service();
+    let Some(insight) = report.analyses.service(&service) else {
         return Told::default();
     };
+    let answer = report.answer(&service).cloned().unwrap_or_default();
     let causes = insight.patterns.iter().filter(|pattern| pattern.follows_from.is_none());
     let headline = |name| PatternKind::by_name(name).map_or(name, |kind| kind.summary);
     Told {
-        answer: insight.answer.sentence.clone(),
-        action: insight.answer.action.clone(),
+        answer: answer.sentence,
+        action: answer.action,
         patterns: causes
             .map(|pattern| (headline(pattern.name), pattern.confidence.code()))
             .collect(),

@@ -194,6 +194,7 @@ impl ServicePage {
         let frames = FrameNames::of(report);
         let mut patterns: Vec<&Pattern> = analysis.patterns.iter().collect();
         patterns.sort_by_key(|pattern| Reverse(pattern.confidence));
+        let answer = report.answer(&service).cloned().unwrap_or_default();
         Some(Self {
             index,
             title: service_title(view),
@@ -209,8 +210,8 @@ impl ServicePage {
                 .into_iter()
                 .map(|pattern| PatternView::of(pattern, &frames))
                 .collect(),
-            answer: analysis.answer.sentence.clone(),
-            action: analysis.answer.action.clone(),
+            answer: answer.sentence,
+            action: answer.action,
             findings: findings(report, &service, &frames),
             failures: failures(report, &service)
                 .into_iter()

@@ -335,13 +335,14 @@ impl<'a> ServiceJson<'a> {
         let seconds = report.bar_seconds;
         let service = view.service();
         let analysis = report.analyses.service(&service);
+        let answer = report.answer(&service);
         Self {
             id: service_id(&service),
             transport: view.transport.code(),
             server: view.server.into(),
             server_name: view.server_name.as_deref(),
-            answer: analysis.map(|analysis| analysis.answer.sentence.clone()),
-            action: analysis.and_then(|analysis| analysis.answer.action.clone()),
+            answer: answer.map(|answer| answer.sentence.clone()),
+            action: answer.and_then(|answer| answer.action.clone()),
             outcomes: counts.outcomes.into(),
             offers: counts.offers.into(),
             resumption_rate: counts.resumption_rate(),

@@ -371,6 +371,15 @@ impl ServiceAnalyses {
         self.services.get(service)
     }
 
+    /// Answers that reasons of the connections said more to.
+    pub(crate) fn take_answers(&mut self, answers: Vec<(Service, Answer)>) {
+        for (service, answer) in answers {
+            if let Some(analysis) = self.services.get_mut(&service) {
+                analysis.answer = answer;
+            }
+        }
+    }
+
     /// Every service with what is known of it.
     pub fn services(&self) -> impl Iterator<Item = (&Service, &ServiceAnalysis)> {
         self.services.iter()
