@@ -100,7 +100,7 @@ impl Related {
     fn to(&self, ids: &[ConnectionId], engine: &Engine) -> Vec<ConnectionId> {
         let connection_store = engine.connection_store();
         let about = ids.iter().filter_map(|id| connection_store.get(*id));
-        let of_clients = about.clone().flat_map(|connection| {
+        let of_clients = about.clone().filter_map(|connection| {
             let client = (connection.client.ip, connection.server.ip);
             self.by_client.get(&client)
         });
