@@ -3,6 +3,8 @@
 //! A client is an address and a client stack; each of its services counts apart. One contrast tells whether an unclean
 //! close makes it drop its session, another whether it ever offers anything at all.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use crate::net::Timestamp;
@@ -205,21 +207,18 @@ type Life = (Timestamp, Timestamp);
 
 /// The connections of each program, which is an address and a client stack, that it has not ended yet. One that is open to the
 /// end of the capture is none of them: its end may have been lost.
+///
+/// Each began after the one before it and ends after it: one that ends first says no more than the other. So the first one
+/// that is still open began before all others, and nothing is looked at twice.
 #[derive(Default)]
-struct OpenConnections(HashMap<(u32, u32), Vec<Life>>);
+struct OpenConnections(HashMap<(u32, u32), VecDeque<Life>>);
 
 impl OpenConnections {
     fn add(&mut self, party: Party, connection: &Connection) {
-        let Some(ended) = connection.client_side.ended() else {
-            return;
-        };
-        let began = connection.hello_time();
-        let open = self.0.entry((party.address, party.stack)).or_default();
-        // They come in the order of their hellos: what has ended by now is not asked for again.
-        if open.len() == open.capacity() {
-            open.retain(|(_, ended)| *ended > began);
+        if let Some(ended) = connection.client_side.ended() {
+            let open = self.0.entry((party.address, party.stack)).or_default();
+            add(open, (connection.hello_time(), ended.time));
         }
-        open.push((began, ended.time));
     }
 
     /// Whether one of them was there before a connection ended, and still is when the next one begins.
@@ -227,12 +226,30 @@ impl OpenConnections {
         let Some(open) = self.0.get_mut(&(party.address, party.stack)) else {
             return false;
         };
-        let now = next.hello_time();
-        open.retain(|(_, ended)| *ended > now);
+        let began = first_open(open, next.hello_time());
         let ends = Side::BOTH.into_iter().filter_map(|side| previous.side(side).ended());
         let end = ends.map(|at| at.time).min();
-        end.is_some_and(|end| open.iter().any(|(began, _)| *began < end))
+        end.zip(began).is_some_and(|(end, began)| began < end)
     }
+}
+
+/// They come in the order of their beginnings.
+fn add(open: &mut VecDeque<Life>, life: Life) {
+    let (began, ended) = life;
+    while open.front().is_some_and(|(_, ended)| *ended <= began) {
+        open.pop_front();
+    }
+    if open.back().is_none_or(|(_, latest)| *latest < ended) {
+        open.push_back(life);
+    }
+}
+
+/// When the first one began that is still open. Asked in the order of time.
+fn first_open(open: &mut VecDeque<Life>, now: Timestamp) -> Option<Timestamp> {
+    while open.front().is_some_and(|(_, ended)| *ended <= now) {
+        open.pop_front();
+    }
+    open.front().map(|(began, _)| *began)
 }
 
 #[cfg(test)]
@@ -270,5 +287,31 @@ mod tests {
         assert!(!differs(behaviour([30, 0], [0, 2]), Unclean::Server));
         assert!(!differs(behaviour([4, 1], [0, 4]), Unclean::Server));
         assert!(!behaviour([0, 9], [0, 9]).offers());
+    }
+
+    #[test]
+    fn the_first_connection_that_is_still_open_is_known_whatever_ended_meanwhile() {
+        let at = |second: i64| Timestamp::from_nanos(second);
+        for lives in [
+            &[(0, 50), (1, 3), (2, 20), (4, 90), (30, 60), (31, 32), (95, 99)][..],
+            &[(0, 1), (2, 4), (3, 9), (5, 8)],
+            &[],
+        ] {
+            let mut open = VecDeque::new();
+            let mut all: Vec<(i64, i64)> = Vec::new();
+            for now in 0..100 {
+                let told = first_open(&mut open, at(now));
+                let naive = all
+                    .iter()
+                    .filter(|(_, ended)| *ended > now)
+                    .map(|(began, _)| at(*began))
+                    .min();
+                assert_eq!(told, naive, "at {now} of {lives:?}");
+                for (began, ended) in lives.iter().filter(|(began, _)| *began == now) {
+                    add(&mut open, (at(*began), at(*ended)));
+                    all.push((*began, *ended));
+                }
+            }
+        }
     }
 }
