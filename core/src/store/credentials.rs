@@ -244,7 +244,8 @@ impl CredentialStore {
             .flat_map(|shelf| &mut shelf.places)
             .flatten();
         for place in places {
-            if !place.offers.is_sorted_by_key(|id| moment(*id)) {
+            // Most were offered once, and need no look at their connection.
+            if place.offers.len() > 1 && !place.offers.is_sorted_by_key(|id| moment(*id)) {
                 Arc::make_mut(place).offers.sort_by_cached_key(|id| moment(*id));
             }
         }
