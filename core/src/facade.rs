@@ -1,12 +1,11 @@
 //! A finished [`Engine`] becomes a [`Diagnosis`]: the one place where what reasons rest on is put together.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnosis::answer::Answer;
 use crate::diagnosis::{
-    Asked, Confidence, Endpoints, History, Judged, KeyNames, Parties, Reason, RuleContext, ServiceAnalyses, Shown,
-    judge, service::ServiceAnalysis,
+    Asked, Endpoints, History, Judged, KeyNames, Parties, RuleContext, ServiceAnalyses, Shown, judge,
+    service::ServiceAnalysis,
 };
 use crate::engine::Engine;
 use crate::net::{At, FrameRef, Neighbour, Timestamp};
@@ -55,16 +54,10 @@ impl<'a> Diagnosis<'a> {
         let asking = asking.filter(|(_, analysis)| analysis.answer.asks_for_reasons());
         asking
             .map(|(service, analysis)| {
-                let primaries = analysis
-                    .members
-                    .iter()
-                    .filter_map(|id| self.reasons(*id).into_iter().next());
-                let told = primaries.filter(|judged| judged.confidence > Confidence::Possible);
-                let mut counts: BTreeMap<&str, (&'static Reason, usize)> = BTreeMap::new();
-                for judged in told {
-                    counts.entry(judged.reason.name).or_insert((judged.reason, 0)).1 += 1;
-                }
-                (service.clone(), analysis.answer.with_reasons(counts.into_values()))
+                let primary = |id: &ConnectionId| self.reasons(*id).into_iter().next();
+                let primaries = analysis.members.iter().filter_map(primary);
+                let told = primaries.map(|judged| (judged.reason, judged.confidence));
+                (service.clone(), analysis.answer.with_primaries(told))
             })
             .collect()
     }

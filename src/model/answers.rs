@@ -1,14 +1,11 @@
 //! The answer of each service, with what the reasons of its connections add.
 
-use std::borrow::Cow;
-
 use hashbrown::HashMap;
 
-use super::primary::ReasonTally;
 use super::{Report, ServiceView};
 use reshake_core::diagnosis::answer::Answer;
 use reshake_core::diagnosis::service::ServiceAnalysis;
-use reshake_core::session::Service;
+use reshake_core::session::{ConnectionId, Service};
 
 /// Answers that reasons say more to than the service as a whole. A selection changes none: reasons of what it leaves out are
 /// asked for here.
@@ -19,26 +16,22 @@ pub(super) fn with_reasons(report: &Report<'_>) -> HashMap<Service, Answer> {
     };
     let asking = report.analyses.services();
     let asking = asking.filter(|(_, analysis)| analysis.answer.asks_for_reasons());
-    asking
-        .map(|(service, analysis)| {
-            let reasons = shown.get(service).map_or_else(
-                || Cow::Owned(counted(report, analysis).sorted()),
-                |view| Cow::Borrowed(view.reasons.as_slice()),
-            );
-            let told = reasons.iter().map(|count| (count.reason, count.told()));
-            (service.clone(), analysis.answer.with_reasons(told))
-        })
-        .collect()
-}
-
-fn counted(report: &Report<'_>, analysis: &ServiceAnalysis) -> ReasonTally {
-    let mut counted = ReasonTally::default();
-    for id in &analysis.members {
-        if let Some(connection) = report.engine.connection_store().get(*id) {
-            counted.add(report.reasons(*id, connection).first());
-        }
-    }
-    counted
+    let answer = |(service, analysis): (&Service, &ServiceAnalysis)| {
+        let answer = if let Some(view) = shown.get(service) {
+            let told = view.reasons.iter().map(|count| (count.reason, count.told()));
+            analysis.answer.with_reasons(told)
+        } else {
+            let primary = |id: &ConnectionId| {
+                let connection = report.engine.connection_store().get(*id)?;
+                report.reasons(*id, connection).into_iter().next()
+            };
+            let primaries = analysis.members.iter().filter_map(primary);
+            let told = primaries.map(|judged| (judged.reason, judged.confidence));
+            analysis.answer.with_primaries(told)
+        };
+        (service.clone(), answer)
+    };
+    asking.map(answer).collect()
 }
 
 impl Report<'_> {

@@ -5,26 +5,22 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
-
-use crate::net::Timestamp;
-use crate::session::{
-    ClientHelloFacts, Completed, Connection, ConnectionId, Offer, OfferKind, Outcome, Side, TicketExtension,
-};
-use crate::tls::AlertDescription;
+use crate::session::{Connection, ConnectionId};
 
 use super::Confidence;
-use super::attempts::{Decision, Necessity};
-
+use super::attempts::Decision;
 use super::contest::Standing;
-use super::context::{Gave, gave};
 use super::explanations::{Family, Kind, Named};
 use super::rules::Reason;
 use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
 
+mod nothing_wrong;
 mod silence;
+mod tally;
 
+use nothing_wrong::{failed_beside, nothing_wrong};
 use silence::Silence;
+use tally::ServiceTally;
 
 /// Characters of an answer, at most.
 pub const MAX_ANSWER: usize = 200;
@@ -43,171 +39,15 @@ pub struct Answer {
     silence: Option<Silence>,
 }
 
-/// What a service's connections came to.
-#[derive(Default)]
-struct ServiceTally {
-    all: usize,
-    resumed: usize,
-    /// An external PSK was accepted: that is no resumption.
-    external: usize,
-    declined: usize,
-    /// Of those, the ones that offered nothing but external PSKs.
-    declined_external: usize,
-    /// Failed handshakes with an offer.
-    broken: usize,
-    /// The fatal alert in clear that most of those ended with, and how many did.
-    alert: Option<(AlertDescription, usize)>,
-    failed: usize,
-    /// Failed handshakes of which it is not visible whether they offered a session.
-    perhaps_offered: usize,
-    /// Of the failed ones, those in which no alert and no server ended it: the client left, with an offer and without one.
-    left: (usize, usize),
-    /// Offered nothing although the client had been given something.
-    silent: usize,
-    unclear: usize,
-    /// Of those, the ones that offered a session.
-    unclear_offers: usize,
-    /// That some handshake gave its client nothing was concluded from sizes.
-    perhaps_given: bool,
-    /// Offered nothing, and their client had been here before and was given nothing.
-    empty_handed: usize,
-    /// Of those, some would take a ticket.
-    takes_tickets: bool,
-    /// Offered nothing, and whether their client was given something when it was here before is not visible.
-    perhaps_returning: usize,
-    /// The most frequent defect that left the server no choice, and how often it did.
-    forced: Option<(Necessity, usize)>,
-}
-
-impl ServiceTally {
-    fn of(members: &[(ConnectionId, &Connection)], analyses: &ServiceAnalyses) -> Self {
-        let mut tally = Self::default();
-        let mut forced: BTreeMap<Necessity, usize> = BTreeMap::new();
-        let mut alerts: BTreeMap<AlertDescription, usize> = BTreeMap::new();
-        // When each client first left with nothing.
-        let mut served: HashMap<u32, Timestamp> = HashMap::new();
-        // When each client first left with what nobody can tell.
-        let mut perhaps_served: HashMap<u32, Timestamp> = HashMap::new();
-        for (id, connection) in members {
-            tally.all += 1;
-            let row = analyses.attempts().of_connection(*id);
-            let returned = row.is_some_and(|row| row.given && !row.newcomer);
-            let was_here = |since: &HashMap<u32, Timestamp>| {
-                let known = row.filter(|row| !row.newcomer);
-                known.is_some_and(|row| since.get(&row.client).is_some_and(|over| *over < row.time))
-            };
-            if connection.outcome == Outcome::Failed && row.is_some_and(|row| !row.broken) {
-                let offers = connection.offered().next().is_some();
-                *(if offers { &mut tally.left.0 } else { &mut tally.left.1 }) += 1;
-            }
-            match connection.outcome {
-                Outcome::Resumed(_) => tally.resumed += 1,
-                Outcome::ExternalPsk => tally.external += 1,
-                Outcome::Declined => {
-                    tally.declined += 1;
-                    tally.declined_external += usize::from(offered_external_only(connection));
-                }
-                Outcome::Failed if connection.offered().next().is_some() => {
-                    tally.broken += 1;
-                    let mut seen = Side::BOTH
-                        .iter()
-                        .filter_map(|side| connection.side(*side).fatal_alert());
-                    if let Some(alert) = seen.next() {
-                        *alerts.entry(alert.description).or_default() += 1;
-                    }
-                }
-                Outcome::Failed => {
-                    tally.failed += 1;
-                    tally.perhaps_offered += usize::from(may_have_offered(connection));
-                }
-                Outcome::NotOffered if returned => tally.silent += 1,
-                Outcome::NotOffered if was_here(&perhaps_served) => tally.perhaps_returning += 1,
-                Outcome::NotOffered if was_here(&served) => {
-                    tally.empty_handed += 1;
-                    let takes =
-                        |hello: &ClientHelloFacts| hello.offers_tls13 || hello.ticket != TicketExtension::Absent;
-                    tally.takes_tickets |= connection.hello.yes().is_some_and(takes);
-                }
-                Outcome::NotOffered => {}
-                Outcome::Unclear(_) => {
-                    tally.unclear += 1;
-                    tally.unclear_offers += usize::from(connection.offered().next().is_some());
-                }
-            }
-            match (row, gave(connection)) {
-                (Some(row), Some((given @ (Gave::Nothing | Gave::NothingInferred), over))) => {
-                    served.entry(row.client).or_insert(over.time);
-                    tally.perhaps_given |= given != Gave::Nothing;
-                }
-                (Some(row), Some((Gave::Unclear, over))) => {
-                    perhaps_served.entry(row.client).or_insert(over.time);
-                }
-                (Some(row), None) if matches!(connection.completed, Completed::Blind(_)) => {
-                    perhaps_served.entry(row.client).or_insert(row.time);
-                }
-                _ => {}
-            }
-            let mut defects = analyses.entries(*id).filter(|(_, entry)| entry.failed());
-            if let Some(defect) = defects.find_map(|(_, entry)| entry.necessity) {
-                *forced.entry(defect).or_default() += 1;
-            }
-        }
-        tally.forced = forced.into_iter().max_by_key(|(_, count)| *count);
-        tally.alert = alerts.into_iter().max_by_key(|(_, count)| *count);
-        tally
-    }
-
-    const fn offers(&self) -> usize {
-        self.resumed + self.declined + self.broken + self.unclear_offers
-    }
-
-    const fn returning(&self) -> usize {
-        self.offers() + self.silent
-    }
-
-    /// "All 3 offers", "2 of 3 offers"; "3 offers" where there may have been others that are not visible.
-    fn of_offers(&self, count: usize, one: &str, many: &str) -> String {
-        known_part_of((count, self.offers()), self.unclear - self.unclear_offers, one, many)
-    }
-
-    /// The same of connections whose client had been given something.
-    fn of_returning(&self, count: usize) -> String {
-        self.part_of_returning(count, self.returning())
-    }
-
-    fn part_of_returning(&self, count: usize, all: usize) -> String {
-        let hidden = self.unclear - self.unclear_offers + self.perhaps_returning;
-        let (one, many) = ("returning connection", "returning connections");
-        known_part_of((count, all), hidden, one, many)
-    }
-
-    /// What is not visible of these connections, for the end of a sentence; nothing where all is.
-    fn not_visible(&self, named: impl Fn(usize) -> String) -> Option<String> {
-        let offer = |perhaps| format!("whether {} had anything to offer", named(perhaps));
-        let end = |unclear| format!("what became of {}", named(unclear));
-        let what = match (self.perhaps_returning, self.unclear) {
-            (0, 0) => return None,
-            (perhaps, 0) => offer(perhaps),
-            (0, unclear) => end(unclear),
-            (perhaps, unclear) => format!("{}, and {},", offer(perhaps), end(unclear)),
-        };
-        Some(format!("; {what} is not visible"))
-    }
-}
-
-/// Whether all that a handshake offered was external PSKs.
-fn offered_external_only(connection: &Connection) -> bool {
-    let is_external = |offer: &Offer| offer.kind == OfferKind::ExternalPsk;
-    !connection.offers.is_empty() && connection.offers.iter().all(is_external)
-}
-
-/// Whether it is not visible if a handshake offered a session: its hello is not, or what it offered may be something else.
-fn may_have_offered(connection: &Connection) -> bool {
-    let doubtful = |offer: &Offer| offer.kind.doubt().is_some();
-    connection.hello.blind().is_some() || connection.offers.iter().any(doubtful)
-}
-
 impl Answer {
+    fn new(sentence: String, action: Option<String>) -> Self {
+        Self {
+            sentence,
+            action,
+            silence: None,
+        }
+    }
+
     /// Of one service.
     #[must_use]
     pub fn of(members: &[(ConnectionId, &Connection)], analysis: &ServiceAnalysis, analyses: &ServiceAnalyses) -> Self {
@@ -231,15 +71,26 @@ impl Answer {
         self.silence.is_some()
     }
 
-    /// The same, once reasons are told: each with how many connections of the service it is the primary one of, inferred or
-    /// observed. Where one of them says why most of the silent clients had nothing to offer, it is the cause, and what it
-    /// advises is to be done.
+    /// The same, once the primary reasons of the connections are told. Where one of them says why most of the silent clients
+    /// had nothing to offer, inferred or observed, it is the cause, and what it advises is to be done.
+    #[must_use]
+    pub fn with_primaries(&self, primaries: impl Iterator<Item = (&'static Reason, Confidence)>) -> Self {
+        let mut told: BTreeMap<&str, (&'static Reason, usize)> = BTreeMap::new();
+        for (reason, _) in primaries.filter(|(_, confidence)| *confidence > Confidence::Possible) {
+            told.entry(reason.name).or_insert((reason, 0)).1 += 1;
+        }
+        self.with_reasons(told.into_values())
+    }
+
+    /// The same where they were counted: each with how many connections it is told of as inferred or observed.
     #[must_use]
     pub fn with_reasons(&self, told: impl Iterator<Item = (&'static Reason, usize)>) -> Self {
-        match &self.silence {
-            Some(silence) => silence.answer(silence.cause(told)),
-            None => self.clone(),
-        }
+        let Some(silence) = &self.silence else {
+            return self.clone();
+        };
+        let mut answer = silence.answer(silence.cause(told));
+        answer.sentence = fitting(&answer.sentence);
+        answer
     }
 }
 
@@ -298,11 +149,7 @@ fn breaks(tally: &ServiceTally, analysis: &ServiceAnalysis) -> Option<Answer> {
             ""
         }
     );
-    Some(Answer {
-        sentence,
-        action: Some(standing.claim.action(false).to_owned()),
-        ..Answer::default()
-    })
+    Some(Answer::new(sentence, Some(standing.claim.action(false).to_owned())))
 }
 
 /// Hello and credential left the server no choice, more often than anything else explains.
@@ -312,15 +159,14 @@ fn forced(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &ServiceAn
     if told.is_some_and(|it| refused_by(it, analyses) > count) {
         return None;
     }
-    Some(Answer {
-        sentence: format!(
+    Some(Answer::new(
+        format!(
             "{} could not be accepted because {}.",
             tally.of_offers(count, "offer", "offers"),
             defect.cause()
         ),
-        action: Some(defect.action().to_owned()),
-        ..Answer::default()
-    })
+        Some(defect.action().to_owned()),
+    ))
 }
 
 /// "was refused", "failed": what became of the offers that an explanation names.
@@ -361,11 +207,10 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
         others => format!("; {others} more were refused"),
     };
     let named = tally.of_offers(count, "offer", "offers");
-    Some(Answer {
-        sentence: format!("{named} {verb} because {sure}{others}."),
-        action: Some(action.to_owned()),
-        ..Answer::default()
-    })
+    Some(Answer::new(
+        format!("{named} {verb} because {sure}{others}."),
+        Some(action.to_owned()),
+    ))
 }
 
 fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
@@ -374,17 +219,16 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
     }
     let broke = broken_with(tally);
     if tally.declined == 0 {
-        return Answer {
-            sentence: format!("{} {broke}.", tally.of_offers(lost, "offer", "offers")),
-            action: Some(
+        return Answer::new(
+            format!("{} {broke}.", tally.of_offers(lost, "offer", "offers")),
+            Some(
                 match tally.alert {
                     Some(_) => "mend first what the alert names; the server's log for that time tells more",
                     None => LOOK_FURTHER,
                 }
                 .to_owned(),
             ),
-            ..Answer::default()
-        };
+        );
     }
     let named = if lost == tally.declined_external {
         let (one, many) = ("offer of an external PSK", "offers of an external PSK");
@@ -396,14 +240,13 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
         0 => String::new(),
         broken => format!("; {broken} more {broke}"),
     };
-    Answer {
-        sentence: format!(
+    Answer::new(
+        format!(
             "{named} {} refused, and nothing visible says why{more}.",
             was(tally.declined)
         ),
-        action: Some(LOOK_FURTHER.to_owned()),
-        ..Answer::default()
-    }
+        Some(LOOK_FURTHER.to_owned()),
+    )
 }
 
 /// How handshakes with an offer failed: an alert in clear says at least what the one who sent it calls it.
@@ -426,16 +269,15 @@ fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
             Some("look first for what breaks handshakes as such: the alert, or who sends the reset"),
         )
     };
-    Answer {
-        sentence: format!(
+    Answer::new(
+        format!(
             "{named} {} {verb}, and so {} {} without one.",
             was(lost),
             was(tally.failed),
             tally.failed
         ),
-        action: action.map(str::to_owned),
-        ..Answer::default()
-    }
+        action.map(str::to_owned),
+    )
 }
 
 /// What is merely possible: all that was refused is counted first, for the guess may be about a part of it.
@@ -464,11 +306,7 @@ fn guess(
         Some(_) => format!("find out which ({settle})"),
         None => format!("make sure first ({settle}); if so, {action}"),
     };
-    Answer {
-        sentence,
-        action: Some(action),
-        ..Answer::default()
-    }
+    Answer::new(sentence, Some(action))
 }
 
 /// What follows "because": the explanation where it is sure, else its family, where that is, with the explanation as a guess.
@@ -507,8 +345,8 @@ fn silence(
 ) -> Option<Answer> {
     let told = |name: &str| analysis.patterns.iter().find(|pattern| pattern.name == name);
     if told("nothing-issued").is_some() {
-        return Some(Answer {
-            sentence: format!(
+        return Some(Answer::new(
+            format!(
                 "None of {} could resume because the server issues neither session IDs nor tickets{}.",
                 counted(tally.all - tally.unclear, "connection", "connections"),
                 match tally.unclear {
@@ -519,21 +357,17 @@ fn silence(
                     ),
                 }
             ),
-            action: Some("turn on tickets or a session cache on the server".to_owned()),
-            ..Answer::default()
-        });
+            Some("turn on tickets or a session cache on the server".to_owned()),
+        ));
     }
     if let Some(pattern) = told("no-ticket-on-resumption") {
-        return Some(Answer {
-            sentence: format!(
+        return Some(Answer::new(
+            format!(
                 "{} full: clients offer a ticket after a full handshake and none after a resumption; the server may issue none then.",
                 are(pattern, tally.returning())
             ),
-            action: Some(
-                "issue tickets on resumption too, or two at a time (OpenSSL: SSL_CTX_set_num_tickets)".to_owned(),
-            ),
-            ..Answer::default()
-        });
+            Some("issue tickets on resumption too, or two at a time (OpenSSL: SSL_CTX_set_num_tickets)".to_owned()),
+        ));
     }
     (tally.silent > 0).then(|| Silence::of(tally, members).answer(None))
 }
@@ -550,110 +384,6 @@ fn are(pattern: &Pattern, returning: usize) -> String {
             "returning connections"
         )
     )
-}
-
-fn nothing_wrong(tally: &ServiceTally) -> Answer {
-    let sentence = if tally.all == tally.unclear {
-        "What became of the handshakes is not visible in this capture.".to_owned()
-    } else if tally.resumed > 0 {
-        well(tally)
-    } else if tally.failed > 0 {
-        nothing_but_failures(tally)
-    } else if tally.empty_handed > 0 {
-        // First visits offer nothing either: it is the others that are counted.
-        let back = part_of(tally.empty_handed, tally.all, "connection", "connections");
-        let hidden = tally
-            .not_visible(|count| counted(count, "other", "others"))
-            .unwrap_or_default();
-        if tally.perhaps_given {
-            format!(
-                "{back} came back and offered nothing: the server seems to issue nothing, or the client to keep nothing{hidden}."
-            )
-        } else {
-            format!("{back} had nothing to offer because the server had issued nothing to their clients{hidden}.")
-        }
-    } else if tally.external > 0 {
-        let external = part_of(tally.external, tally.all, "connection", "connections");
-        format!("{external} used an external PSK, which is no resumption.")
-    } else {
-        first_visits(tally)
-    };
-    let action = match (tally.empty_handed, tally.resumed) {
-        (0, _) => None,
-        _ if tally.failed > 0 => None,
-        _ if tally.takes_tickets => Some("turn on tickets on the server, or have the client keep its sessions"),
-        (_, 0) => Some("turn on a session cache on the server, or tickets in the clients, which ask for none"),
-        (..) => Some("have these clients take tickets, or give the server a session cache beside its tickets"),
-    };
-    Answer {
-        sentence,
-        action: action.map(str::to_owned),
-        ..Answer::default()
-    }
-}
-
-/// Whatever was offered was accepted.
-fn well(tally: &ServiceTally) -> String {
-    let but = match (tally.failed, tally.empty_handed) {
-        // Only of resumption: security findings stand beside it.
-        (0, 0) => ": resumption works".to_owned(),
-        (0, empty) if tally.perhaps_given => format!("; {empty} came back and offered nothing"),
-        (0, empty) => format!("; {empty} had nothing to offer because the server had issued nothing to their clients"),
-        (_, _) => format!(", and {}", failed_beside(tally)),
-    };
-    let external = match tally.external {
-        0 => String::new(),
-        external => format!("; {external} used an external PSK"),
-    };
-    let hidden = tally.not_visible(|count| counted(count, "other", "others"));
-    let hidden = hidden.unwrap_or_default();
-    // Who was here before and left with nothing came back as well.
-    let named = tally.part_of_returning(tally.resumed, tally.returning() + tally.empty_handed);
-    format!("{named} resumed{but}{external}{hidden}.")
-}
-
-/// Handshakes that failed beside offers that did not.
-fn failed_beside(tally: &ServiceTally) -> String {
-    let failed = counted(tally.failed, "handshake", "handshakes");
-    match tally.perhaps_offered {
-        0 => format!("{failed} without an offer failed"),
-        perhaps if perhaps == tally.failed => format!("{failed} failed, with an offer or without"),
-        perhaps => format!("{failed} failed, {perhaps} of them perhaps with an offer"),
-    }
-}
-
-/// Nothing was offered for certain, and handshakes failed.
-fn nothing_but_failures(tally: &ServiceTally) -> String {
-    let failed = part_of(tally.failed, tally.all, "handshake", "handshakes");
-    match tally.perhaps_offered {
-        0 if tally.failed == 1 => format!("{failed} failed, and it offered no session."),
-        0 => format!("{failed} failed, and none of them offered a session."),
-        perhaps if perhaps == tally.failed => {
-            format!("{failed} failed; whether a session was offered is not visible.")
-        }
-        perhaps => format!("{failed} failed; whether {perhaps} of them offered a session is not visible."),
-    }
-}
-
-/// Nothing was offered. That there was nothing to offer is not known even where nothing hides: a client may come back from
-/// before the capture, and have forgotten its session.
-fn first_visits(tally: &ServiceTally) -> String {
-    let all = tally.all;
-    let Some(hidden) = tally.not_visible(|count| count.to_string()) else {
-        return match all {
-            1 => "The one connection is a first visit in this capture, which shows nothing to resume.".to_owned(),
-            all => format!("All {all} connections are first visits in this capture, which shows nothing to resume."),
-        };
-    };
-    let head = match all.saturating_sub(tally.unclear + tally.perhaps_returning) {
-        0 => format!(
-            "None of {} is known to be a first visit",
-            counted(all, "connection", "connections")
-        ),
-        1 => format!("1 of {all} connections is a first visit in this capture"),
-        first => format!("{first} of {all} connections are first visits in this capture"),
-    };
-    format!("{head}{hidden}.")
 }
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! The answer where clients came back and offered nothing. What a service shows as a whole does not say why; where the reasons
 //! of the connections do, they are the cause.
 
-use super::{Answer, ServiceTally, fitting};
+use super::Answer;
+use super::tally::ServiceTally;
 use crate::diagnosis::rules::Reason;
 use crate::session::{Connection, ConnectionId};
 
-/// Reasons that say what became of a session that the client had been given.
-const CAUSES: [&str; 8] = [
+/// Reasons that say what became of a session that the client had been given, and can be more than possible.
+const CAUSES: [&str; 6] = [
     "credential-expired-client-side",
     "client-dropped-after-fatal-alert",
     "client-dropped-after-unclean-close",
-    "client-sni-changed",
-    "client-offers-lower-version-only",
     "client-config-changed",
     "client-non-ems-not-offered",
     "client-tickets-exhausted",
@@ -75,7 +74,7 @@ impl Silence {
             ),
         };
         Answer {
-            sentence: fitting(&sentence),
+            sentence,
             action: Some(action.to_owned()),
             silence: Some(self.clone()),
         }

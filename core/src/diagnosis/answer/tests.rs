@@ -6,7 +6,11 @@ use crate::diagnosis::contest::hold;
 use crate::diagnosis::explanations::ServiceContext;
 use crate::diagnosis::tests::{World, full};
 use crate::session::tests::{answered, at};
-use crate::session::{Blindness, Mechanism, ProtocolVersion, Seen, Shape, TicketsInferred};
+use crate::session::{
+    Blindness, Completed, Mechanism, Offer, OfferKind, Outcome, ProtocolVersion, Seen, Shape, TicketExtension,
+    TicketsInferred,
+};
+use crate::tls::AlertDescription;
 
 fn told(connections: Vec<Connection>) -> Answer {
     let world = World::of(connections, usize::MAX);
@@ -106,32 +110,6 @@ fn clients_that_come_back_with_nothing_are_no_first_visits() {
 }
 
 #[test]
-fn where_others_fail_not_everything_is_well() {
-    let sentence = |perhaps_offered| {
-        let tally = ServiceTally {
-            all: 5,
-            resumed: 3,
-            failed: 2,
-            perhaps_offered,
-            ..ServiceTally::default()
-        };
-        nothing_wrong(&tally).sentence
-    };
-    assert_eq!(
-        sentence(0),
-        "All 3 returning connections resumed, and 2 handshakes without an offer failed."
-    );
-    assert_eq!(
-        sentence(1),
-        "All 3 returning connections resumed, and 2 handshakes failed, 1 of them perhaps with an offer."
-    );
-    assert_eq!(
-        sentence(2),
-        "All 3 returning connections resumed, and 2 handshakes failed, with an offer or without."
-    );
-}
-
-#[test]
 fn what_fails_with_an_offer_and_without_one_is_not_put_down_to_the_offer() {
     let answer = |left: (usize, usize)| {
         let tally = ServiceTally {
@@ -167,104 +145,6 @@ fn parts_and_wholes_are_counted_in_words() {
     assert_eq!(part_of(1, 1, "offer", "offers"), "The one offer");
     assert_eq!(part_of(3, 3, "offer", "offers"), "All 3 offers");
     assert_eq!(part_of(1, 3, "offer", "offers"), "1 of 3 offers");
-}
-
-fn sentence(tally: &ServiceTally) -> (String, bool) {
-    let answer = nothing_wrong(tally);
-    (answer.sentence, answer.action.is_some())
-}
-
-#[test]
-fn what_is_wrong_with_nothing_to_resume_is_told_in_its_own_words() {
-    let all = |count| ServiceTally {
-        all: count,
-        ..ServiceTally::default()
-    };
-    assert_eq!(
-        sentence(&ServiceTally { unclear: 2, ..all(2) }),
-        (
-            "What became of the handshakes is not visible in this capture.".to_owned(),
-            false
-        )
-    );
-    assert_eq!(
-        sentence(&ServiceTally { failed: 3, ..all(3) }),
-        (
-            "All 3 handshakes failed, and none of them offered a session.".to_owned(),
-            false
-        )
-    );
-    assert_eq!(
-        sentence(&ServiceTally {
-            failed: 1,
-            empty_handed: 2,
-            ..all(3)
-        }),
-        ("1 of 3 handshakes failed, and it offered no session.".to_owned(), false)
-    );
-    let empty = |perhaps_given| ServiceTally {
-        empty_handed: 2,
-        perhaps_given,
-        ..all(3)
-    };
-    let (told, action) = sentence(&empty(false));
-    assert!(told.starts_with("2 of 3 connections had nothing to offer because") && action);
-    let (told, action) = sentence(&empty(true));
-    assert!(told.ends_with("the server seems to issue nothing, or the client to keep nothing.") && action);
-    assert_eq!(
-        sentence(&all(2)),
-        (
-            "All 2 connections are first visits in this capture, which shows nothing to resume.".to_owned(),
-            false
-        )
-    );
-    let works = ServiceTally {
-        resumed: 2,
-        silent: 1,
-        ..all(4)
-    };
-    assert_eq!(
-        sentence(&works),
-        (
-            "2 of 3 returning connections resumed: resumption works.".to_owned(),
-            false
-        )
-    );
-}
-
-#[test]
-fn failures_are_counted_by_what_was_offered_and_by_who_left() {
-    let failing = |mut connection: Connection, by_server: bool| {
-        let side = if by_server {
-            &mut connection.server_side
-        } else {
-            &mut connection.client_side
-        };
-        side.fin = Some(at(9));
-        connection.outcome = Outcome::Failed;
-        connection
-    };
-    let offering = |second| {
-        let mut connection = full(second);
-        let kind = crate::session::OfferKind::Resumption(crate::session::Mechanism::Ticket);
-        connection.offers = smallvec![crate::session::tests::offer(0, kind)];
-        connection
-    };
-    let all = vec![
-        failing(full(1), false),
-        failing(full(2), false),
-        failing(full(3), true),
-        failing(offering(4), false),
-        failing(offering(5), true),
-        failing(offering(6), true),
-    ];
-    let world = World::of(all, usize::MAX);
-    let case = world.case(0);
-    let ids = &case.analysis().expect("a service").members;
-    let members: Vec<_> = case.connection_store.in_turn(ids).collect();
-    let tally = ServiceTally::of(&members, case.analyses);
-    assert_eq!((tally.all, tally.failed, tally.broken, tally.left), (6, 3, 3, (1, 2)));
-    assert_eq!((tally.offers(), tally.returning(), tally.unclear), (3, 3, 0));
 }
 
 #[test]
@@ -534,37 +414,6 @@ fn clients_that_left_with_nothing_came_back_as_well() {
         nothing_wrong(&silent).sentence,
         "3 of 11 connections came back and offered nothing: the server seems to issue nothing, or the client to keep nothing; whether 5 others had anything to offer is not visible."
     );
-}
-
-#[test]
-fn what_a_failed_handshake_offered_is_told_only_where_it_is_known() {
-    let failed = |perhaps_offered| {
-        nothing_wrong(&ServiceTally {
-            all: 2,
-            failed: 2,
-            perhaps_offered,
-            ..ServiceTally::default()
-        })
-        .sentence
-    };
-    assert_eq!(
-        failed(0),
-        "All 2 handshakes failed, and none of them offered a session."
-    );
-    assert_eq!(
-        failed(1),
-        "All 2 handshakes failed; whether 1 of them offered a session is not visible."
-    );
-    assert_eq!(
-        failed(2),
-        "All 2 handshakes failed; whether a session was offered is not visible."
-    );
-    let hello_lost = Connection {
-        outcome: Outcome::Failed,
-        hello: Seen::Blind(Blindness::CaptureStartedLate),
-        ..full(1)
-    };
-    assert!(may_have_offered(&hello_lost) && !may_have_offered(&full(1)));
 }
 
 #[test]

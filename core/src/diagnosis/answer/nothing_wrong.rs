@@ -1,0 +1,224 @@
+//! The answer where no session was refused, and none kept back: what was offered was accepted, or nothing was there to offer.
+
+use super::tally::ServiceTally;
+use super::{Answer, counted, part_of};
+
+/// Nothing is wrong with the sessions of the service, as far as is visible.
+pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
+    let sentence = if tally.all == tally.unclear {
+        "What became of the handshakes is not visible in this capture.".to_owned()
+    } else if tally.resumed > 0 {
+        well(tally)
+    } else if tally.failed > 0 {
+        nothing_but_failures(tally)
+    } else if tally.empty_handed > 0 {
+        // First visits offer nothing either: it is the others that are counted.
+        let back = part_of(tally.empty_handed, tally.all, "connection", "connections");
+        let hidden = tally
+            .not_visible(|count| counted(count, "other", "others"))
+            .unwrap_or_default();
+        if tally.perhaps_given {
+            format!(
+                "{back} came back and offered nothing: the server seems to issue nothing, or the client to keep nothing{hidden}."
+            )
+        } else {
+            format!("{back} had nothing to offer because the server had issued nothing to their clients{hidden}.")
+        }
+    } else if tally.external > 0 {
+        let external = part_of(tally.external, tally.all, "connection", "connections");
+        format!("{external} used an external PSK, which is no resumption.")
+    } else {
+        first_visits(tally)
+    };
+    let action = match (tally.empty_handed, tally.resumed) {
+        (0, _) => None,
+        _ if tally.failed > 0 => None,
+        _ if tally.takes_tickets => Some("turn on tickets on the server, or have the client keep its sessions"),
+        (_, 0) => Some("turn on a session cache on the server, or tickets in the clients, which ask for none"),
+        (..) => Some("have these clients take tickets, or give the server a session cache beside its tickets"),
+    };
+    Answer::new(sentence, action.map(str::to_owned))
+}
+
+/// Whatever was offered was accepted.
+fn well(tally: &ServiceTally) -> String {
+    let but = match (tally.failed, tally.empty_handed) {
+        // Only of resumption: security findings stand beside it.
+        (0, 0) => ": resumption works".to_owned(),
+        (0, empty) if tally.perhaps_given => format!("; {empty} came back and offered nothing"),
+        (0, empty) => format!("; {empty} had nothing to offer because the server had issued nothing to their clients"),
+        (_, _) => format!(", and {}", failed_beside(tally)),
+    };
+    let external = match tally.external {
+        0 => String::new(),
+        external => format!("; {external} used an external PSK"),
+    };
+    let hidden = tally.not_visible(|count| counted(count, "other", "others"));
+    let hidden = hidden.unwrap_or_default();
+    // Who was here before and left with nothing came back as well.
+    let named = tally.part_of_returning(tally.resumed, tally.returning() + tally.empty_handed);
+    format!("{named} resumed{but}{external}{hidden}.")
+}
+
+/// Handshakes that failed beside offers that did not.
+pub(super) fn failed_beside(tally: &ServiceTally) -> String {
+    let failed = counted(tally.failed, "handshake", "handshakes");
+    match tally.perhaps_offered {
+        0 => format!("{failed} without an offer failed"),
+        perhaps if perhaps == tally.failed => format!("{failed} failed, with an offer or without"),
+        perhaps => format!("{failed} failed, {perhaps} of them perhaps with an offer"),
+    }
+}
+
+/// Nothing was offered for certain, and handshakes failed.
+fn nothing_but_failures(tally: &ServiceTally) -> String {
+    let failed = part_of(tally.failed, tally.all, "handshake", "handshakes");
+    match tally.perhaps_offered {
+        0 if tally.failed == 1 => format!("{failed} failed, and it offered no session."),
+        0 => format!("{failed} failed, and none of them offered a session."),
+        perhaps if perhaps == tally.failed => {
+            format!("{failed} failed; whether a session was offered is not visible.")
+        }
+        perhaps => format!("{failed} failed; whether {perhaps} of them offered a session is not visible."),
+    }
+}
+
+/// Nothing was offered. That there was nothing to offer is not known even where nothing hides: a client may come back from
+/// before the capture, and have forgotten its session.
+fn first_visits(tally: &ServiceTally) -> String {
+    let all = tally.all;
+    let Some(hidden) = tally.not_visible(|count| count.to_string()) else {
+        return match all {
+            1 => "The one connection is a first visit in this capture, which shows nothing to resume.".to_owned(),
+            all => format!("All {all} connections are first visits in this capture, which shows nothing to resume."),
+        };
+    };
+    let head = match all.saturating_sub(tally.unclear + tally.perhaps_returning) {
+        0 => format!(
+            "None of {} is known to be a first visit",
+            counted(all, "connection", "connections")
+        ),
+        1 => format!("1 of {all} connections is a first visit in this capture"),
+        first => format!("{first} of {all} connections are first visits in this capture"),
+    };
+    format!("{head}{hidden}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_others_fail_not_everything_is_well() {
+        let sentence = |perhaps_offered| {
+            let tally = ServiceTally {
+                all: 5,
+                resumed: 3,
+                failed: 2,
+                perhaps_offered,
+                ..ServiceTally::default()
+            };
+            nothing_wrong(&tally).sentence
+        };
+        assert_eq!(
+            sentence(0),
+            "All 3 returning connections resumed, and 2 handshakes without an offer failed."
+        );
+        assert_eq!(
+            sentence(1),
+            "All 3 returning connections resumed, and 2 handshakes failed, 1 of them perhaps with an offer."
+        );
+        assert_eq!(
+            sentence(2),
+            "All 3 returning connections resumed, and 2 handshakes failed, with an offer or without."
+        );
+    }
+
+    fn sentence(tally: &ServiceTally) -> (String, bool) {
+        let answer = nothing_wrong(tally);
+        (answer.sentence, answer.action.is_some())
+    }
+
+    #[test]
+    fn what_is_wrong_with_nothing_to_resume_is_told_in_its_own_words() {
+        let all = |count| ServiceTally {
+            all: count,
+            ..ServiceTally::default()
+        };
+        assert_eq!(
+            sentence(&ServiceTally { unclear: 2, ..all(2) }),
+            (
+                "What became of the handshakes is not visible in this capture.".to_owned(),
+                false
+            )
+        );
+        assert_eq!(
+            sentence(&ServiceTally { failed: 3, ..all(3) }),
+            (
+                "All 3 handshakes failed, and none of them offered a session.".to_owned(),
+                false
+            )
+        );
+        assert_eq!(
+            sentence(&ServiceTally {
+                failed: 1,
+                empty_handed: 2,
+                ..all(3)
+            }),
+            ("1 of 3 handshakes failed, and it offered no session.".to_owned(), false)
+        );
+        let empty = |perhaps_given| ServiceTally {
+            empty_handed: 2,
+            perhaps_given,
+            ..all(3)
+        };
+        let (told, action) = sentence(&empty(false));
+        assert!(told.starts_with("2 of 3 connections had nothing to offer because") && action);
+        let (told, action) = sentence(&empty(true));
+        assert!(told.ends_with("the server seems to issue nothing, or the client to keep nothing.") && action);
+        assert_eq!(
+            sentence(&all(2)),
+            (
+                "All 2 connections are first visits in this capture, which shows nothing to resume.".to_owned(),
+                false
+            )
+        );
+        let works = ServiceTally {
+            resumed: 2,
+            silent: 1,
+            ..all(4)
+        };
+        assert_eq!(
+            sentence(&works),
+            (
+                "2 of 3 returning connections resumed: resumption works.".to_owned(),
+                false
+            )
+        );
+    }
+
+    #[test]
+    fn what_a_failed_handshake_offered_is_told_only_where_it_is_known() {
+        let failed = |perhaps_offered| {
+            nothing_wrong(&ServiceTally {
+                all: 2,
+                failed: 2,
+                perhaps_offered,
+                ..ServiceTally::default()
+            })
+            .sentence
+        };
+        assert_eq!(
+            failed(0),
+            "All 2 handshakes failed, and none of them offered a session."
+        );
+        assert_eq!(
+            failed(1),
+            "All 2 handshakes failed; whether 1 of them offered a session is not visible."
+        );
+        assert_eq!(
+            failed(2),
+            "All 2 handshakes failed; whether a session was offered is not visible."
+        );
+    }
+}
