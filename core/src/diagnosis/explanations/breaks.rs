@@ -42,7 +42,6 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         .filter_map(|number| table.row_of(table.entry(*number)?))
         .any(|row| working.contains(&row.stack));
     Some(Claim {
-        shadow: None,
         kind: Kind::OfferBreaks,
         proven: Vec::new(),
         stands: true,
@@ -64,6 +63,7 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         plausible: !fails_without(ground, first),
         strata: strata.into_values().collect(),
         named,
+        shadow: None,
     })
 }
 

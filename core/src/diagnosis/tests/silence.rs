@@ -289,6 +289,13 @@ fn tickets_used(visits: &[Option<u32>], change: impl Fn(u32, &mut Connection)) -
     World::with(credential_store, connections, usize::MAX)
 }
 
+/// So many visits: one that is given a ticket, one that offers it, and so on.
+fn in_turn(count: u32) -> Vec<Option<u32>> {
+    (0..count)
+        .map(|visit| (!visit.is_multiple_of(2)).then_some(visit / 2))
+        .collect()
+}
+
 /// How surely it is told of this visit that the client had no ticket left.
 fn exhausted(world: &World, visit: u32) -> Option<Confidence> {
     let told = world.told(visit);
@@ -299,56 +306,22 @@ fn exhausted(world: &World, visit: u32) -> Option<Confidence> {
 #[test]
 fn that_tickets_are_used_up_shows_where_a_client_offers_whenever_it_holds_one() {
     let told = |visits: &[Option<u32>], visit| exhausted(&tickets_used(visits, |_, _| ()), visit);
-    let turns = [
-        None,
-        Some(0),
-        None,
-        Some(1),
-        None,
-        Some(2),
-        None,
-        Some(3),
-        None,
-        Some(4),
-    ];
+    let turns = in_turn(10);
     assert_eq!(told(&turns, 4), Some(Confidence::Inferred));
     // Five and four are enough, four and three are not; hindsight counts.
     assert_eq!(told(&turns[..8], 4), Some(Confidence::Possible));
     // Another program of that address may have begun, or it uses what it has again.
     assert_eq!(told(&turns[..3], 2), Some(Confidence::Possible));
     // It was silent although it held one.
-    let silent = [
-        None,
-        None,
-        Some(0),
-        Some(1),
-        None,
-        Some(2),
-        None,
-        Some(3),
-        None,
-        Some(4),
-        None,
-        Some(5),
-    ];
+    let mut silent = in_turn(12);
+    silent[..4].copy_from_slice(&[None, None, Some(0), Some(1)]);
     assert_eq!(told(&silent, 4), Some(Confidence::Possible));
     assert_eq!(told(&turns, 3), None);
 }
 
 #[test]
 fn that_tickets_are_used_up_does_not_show_where_the_end_explains_the_silence() {
-    let turns = [
-        None,
-        Some(0),
-        None,
-        Some(1),
-        None,
-        Some(2),
-        None,
-        Some(3),
-        None,
-        Some(4),
-    ];
+    let turns = in_turn(10);
     let ended = |class: CloseClass, of: fn(u32) -> bool| {
         let change = |number: u32, connection: &mut Connection| {
             let end = at(2 + number * 20);
@@ -370,45 +343,20 @@ fn that_tickets_are_used_up_does_not_show_where_the_end_explains_the_silence() {
 #[test]
 fn a_ticket_that_nobody_was_seen_to_give_is_none_of_those_that_were_counted() {
     let told = |visits: &[Option<u32>], visit| exhausted(&tickets_used(visits, |_, _| ()), visit);
-    let turns = [
-        None,
-        Some(0),
-        None,
-        Some(1),
-        None,
-        Some(2),
-        None,
-        Some(3),
-        None,
-        Some(4),
-        None,
-    ];
+    let turns = in_turn(11);
     assert_eq!(told(&turns, 10), Some(Confidence::Inferred));
     // It was given tickets that nobody saw: who knows how many.
-    let mut unseen = turns;
+    let mut unseen = turns.clone();
     unseen[9] = Some(100);
     assert_eq!(told(&unseen, 10), Some(Confidence::Possible));
     // One from before the first that was seen takes none of those away.
-    let before = [&[Some(100)], &turns[..]].concat();
+    let before = [vec![Some(100)], turns].concat();
     assert_eq!(told(&before, 11), Some(Confidence::Inferred));
 }
 
 #[test]
 fn tickets_are_known_to_be_used_up_only_where_all_that_were_given_were_read() {
-    let giver = [
-        None,
-        Some(0),
-        None,
-        Some(1),
-        None,
-        Some(2),
-        None,
-        Some(3),
-        None,
-        Some(4),
-        None,
-        None,
-    ];
+    let visits = [in_turn(11), vec![None]].concat();
     // The last but one gives nothing, unless it is changed so.
     let told = |between: &dyn Fn(&mut Connection)| {
         let change = |number: u32, connection: &mut Connection| {
@@ -423,7 +371,7 @@ fn tickets_are_known_to_be_used_up_only_where_all_that_were_given_were_read() {
                 between(connection);
             }
         };
-        exhausted(&tickets_used(&giver, change), 11)
+        exhausted(&tickets_used(&visits, change), 11)
     };
     assert_eq!(told(&|_| ()), Some(Confidence::Inferred));
     assert_eq!(told(&|it| it.completed = Completed::No), Some(Confidence::Inferred));

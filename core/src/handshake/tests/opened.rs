@@ -177,19 +177,25 @@ fn data_read_with_keys_is_application_data_only_behind_the_finished() {
     assert_eq!(first_data(&mut talk, Content::Data), Some(at(106)));
 }
 
+/// A PSK is offered with early data, and accepted.
+fn with_early_data() -> Talk {
+    let mut talk = Talk::new();
+    talk.client(ClientHello {
+        early_data: true,
+        ..with_psks([psk(&[0xee; 48], 5)])
+    });
+    talk.server(ServerHello {
+        selected_psk: Some(0),
+        ..server_of_tls13()
+    });
+    talk
+}
+
 /// Early data fills the records before: the client's Finished is known by its size, behind the server's flight alone.
 #[test]
 fn the_flight_of_a_server_that_was_read_ends_early_data() {
     let finished = |content: Option<Content>| {
-        let mut talk = Talk::new();
-        talk.client(ClientHello {
-            early_data: true,
-            ..with_psks([psk(&[0xee; 48], 5)])
-        });
-        talk.server(ServerHello {
-            selected_psk: Some(0),
-            ..server_of_tls13()
-        });
+        let mut talk = with_early_data();
         if let Some(content) = content {
             let at = talk.next();
             talk.open
@@ -208,15 +214,7 @@ fn the_flight_of_a_server_that_was_read_ends_early_data() {
 #[test]
 fn the_client_s_records_alone_tell_whether_early_data_was_taken() {
     let talk = |end: fn(&mut Talk)| {
-        let mut talk = Talk::new();
-        talk.client(ClientHello {
-            early_data: true,
-            ..with_psks([psk(&[0xee; 48], 5)])
-        });
-        talk.server(ServerHello {
-            selected_psk: Some(0),
-            ..server_of_tls13()
-        });
+        let mut talk = with_early_data();
         let flight = talk.next();
         let place = StreamPlace::new(flight, 900);
         talk.open
