@@ -52,8 +52,10 @@ pub(super) struct Narrator<'a> {
     legs: Legs,
     /// What happened and is not told yet.
     waiting: VecDeque<TlsEvent>,
-    /// When lines were written last, and for how long.
-    told: (Instant, Duration),
+    /// When lines were written last.
+    told: Instant,
+    /// How long that took.
+    took: Duration,
     /// Connections whose handshake was told and that go on.
     open: HashSet<ConnectionId>,
     tally: Tally,
@@ -96,7 +98,8 @@ impl<'a> Narrator<'a> {
             related: Related::default(),
             legs: Legs::default(),
             waiting: VecDeque::new(),
-            told: (Instant::now(), Duration::ZERO),
+            told: Instant::now(),
+            took: Duration::ZERO,
             open: HashSet::new(),
             tally: Tally::default(),
             lines: Vec::new(),
@@ -295,9 +298,8 @@ impl Narrator<'_> {
     /// Tells what waits, for as long as there is time.
     fn catch_up(&mut self, seen: LiveSnapshot<'_>, idle: bool) -> ControlFlow<()> {
         let begun = Instant::now();
-        let (told, took) = self.told;
-        let since = begun.saturating_duration_since(told);
-        let is_due = idle || since >= TOGETHER_FOR && since >= took * (BUSY_SHARE - 1);
+        let since = begun.saturating_duration_since(self.told);
+        let is_due = idle || since >= TOGETHER_FOR && since >= self.took * (BUSY_SHARE - 1);
         if self.waiting.is_empty() || !is_due && self.waiting.len() <= MAX_WAITING {
             return ControlFlow::Continue(());
         }
@@ -313,7 +315,8 @@ impl Narrator<'_> {
     }
 
     fn rest(&mut self, begun: Instant) {
-        self.told = (Instant::now(), begun.elapsed());
+        self.told = Instant::now();
+        self.took = self.told.saturating_duration_since(begun);
     }
 
     /// Tells some of what waits, the earliest first.
@@ -413,7 +416,7 @@ impl Onlooker for Narrator<'_> {
 
     fn spare(&mut self, seen: LiveSnapshot<'_>) -> ControlFlow<(), bool> {
         // What comes soon after other lines waits for more.
-        let is_due = self.told.0.elapsed() >= TOGETHER_FOR || self.waiting.len() >= LINES;
+        let is_due = self.told.elapsed() >= TOGETHER_FOR || self.waiting.len() >= LINES;
         if self.waiting.is_empty() || !is_due {
             return ControlFlow::Continue(false);
         }
