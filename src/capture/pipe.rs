@@ -13,7 +13,7 @@ use reshake_core::net::{Capture, FrameRef, LinkType, Packet, Timestamp};
 
 /// Bytes read ahead at most; beyond that the sender waits.
 const AHEAD: usize = 8 << 20;
-/// Batches that wait are put together up to so many bytes: of a slow sender each holds a packet.
+/// Packets are gathered, and batches that wait put together, up to so many bytes: of a slow sender each holds a packet.
 const TOGETHER: usize = 64 << 10;
 /// How long to wait for a packet before time is told to pass.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -52,6 +52,11 @@ struct Batch {
 impl Batch {
     fn is_nothing(&self) -> bool {
         self.packets.is_empty() && self.secrets.is_empty() && !self.over
+    }
+
+    /// Bytes that its packets take, those without content too.
+    fn size(&self) -> usize {
+        self.bytes.len() + self.packets.len() * size_of::<Head>()
     }
 
     /// Key logs that stand behind the packets so far.
@@ -107,9 +112,9 @@ struct Queue {
 
 impl Queue {
     fn push(&mut self, batch: &mut Batch) {
-        self.bytes += batch.bytes.len();
+        self.bytes += batch.size();
         match self.batches.back_mut() {
-            Some(last) if last.bytes.len() + batch.bytes.len() <= TOGETHER => last.append(batch),
+            Some(last) if last.size() + batch.size() <= TOGETHER => last.append(batch),
             _ => {
                 let room = self.emptied.take().unwrap_or_default();
                 self.batches.push_back(std::mem::replace(batch, room));
@@ -182,7 +187,7 @@ impl Pipe {
         let Some(next) = queue.batches.pop_front() else {
             return false;
         };
-        queue.bytes = queue.bytes.saturating_sub(next.bytes.len());
+        queue.bytes = queue.bytes.saturating_sub(next.size());
         let mut taken = std::mem::replace(&mut self.batch, next);
         taken.clear();
         queue.emptied = Some(taken);
@@ -275,6 +280,12 @@ fn pass_on(source: &mut dyn Source, sending: &Sending) {
             original_len: packet.original_len,
         });
         gathered.capture = Some(source.capture().clone());
+        let is_full = gathered.size() >= TOGETHER;
+        drop(gathered);
+        // A compressed stream may hold far more than what is read of it at once.
+        if is_full {
+            sending.hand_over();
+        }
     }
     let mut last = Batch {
         capture: Some(source.capture().clone()),
@@ -412,6 +423,35 @@ mod tests {
         assert!(pipe.is_ready(), "the end need not be waited for");
         assert_eq!(pipe.capture().packets, 3);
         assert!(pipe.error().is_none());
+    }
+
+    #[test]
+    fn what_is_handed_over_at_once_is_bounded_however_much_a_compressed_stream_holds() {
+        use std::io::Write;
+
+        let some = plain_pcap(250);
+        let capture = [&some[..24], &some[24..].repeat(80)].concat();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&capture).expect("memory takes all");
+        let bytes = encoder.finish().expect("memory takes all");
+        let shared = Arc::new(Shared::default());
+        let sending = Sending {
+            gathered: Arc::default(),
+            shared: Arc::clone(&shared),
+        };
+        let reader = HandingOver {
+            reader: Box::new(io::Cursor::new(bytes)),
+            sending: sending.clone(),
+        };
+        let mut source = from_reader("-", Box::new(reader), None, 0).expect("a capture");
+        pass_on(source.as_mut(), &sending);
+        let queue = shared.lock();
+        let sizes: Vec<usize> = queue.batches.iter().map(Batch::size).collect();
+        let sum: usize = sizes.iter().sum();
+        assert!(sum > 8 * TOGETHER && queue.bytes == sum, "{sum}");
+        assert!(sizes.iter().all(|size| *size < TOGETHER + 1024), "{sizes:?}");
+        let given: usize = queue.batches.iter().map(|batch| batch.packets.len()).sum();
+        assert_eq!(given, 80 * 250);
     }
 
     #[test]
