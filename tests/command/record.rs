@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 
-use crate::live::interface::{Server, certificate, free_port, may_capture, open_folder};
+use crate::live::interface::{Server, certificate, copy_program, free_port, may_capture, open_folder};
 
 /// A client of Python's that resumes its session when it comes again.
 const TWICE: &str = "
@@ -262,7 +262,7 @@ fn without_rights_and_without_pasta_one_line_says_what_to_do() {
     }
     let lab = Lab::new();
     let program = lab.path().join("reshake");
-    fs::copy(cargo_bin("reshake"), &program).expect("a copy that anybody may start");
+    copy_program(&program);
     let mut command = Command::new("sh");
     let bare = r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups env PATH="$0" "$0/reshake" "$@""#;
     command.args(["-c", bare]).arg(lab.path());
@@ -321,7 +321,7 @@ fn without_rights_it_runs_in_a_namespace_and_says_what_that_hides() {
     let lab = Lab::new();
     let port = lab.port.to_string();
     let program = lab.path().join("reshake");
-    fs::copy(cargo_bin("reshake"), &program).expect("a copy that anybody may start");
+    copy_program(&program);
     let nobody = || {
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", AS_NOBODY]).arg(&program);

@@ -372,11 +372,18 @@ fn program() -> Command {
     Command::new(cargo_bin("reshake"))
 }
 
+/// A copy of the program that anybody may run. Another process makes it: what a test beside this one starts meanwhile would
+/// inherit a file that is being written here, and such a file cannot be run (`ETXTBSY`).
+pub(crate) fn copy_program(to: &Path) {
+    let copied = Command::new("cp").arg(cargo_bin("reshake")).arg(to).status();
+    assert!(copied.expect("cp runs").success(), "a copy that anybody may run");
+}
+
 #[test]
 fn without_rights_one_line_says_how_to_get_them() {
     let folder = open_folder();
     let copy: PathBuf = folder.path().join("reshake");
-    fs::copy(cargo_bin("reshake"), &copy).expect("a copy that anybody may run");
+    copy_program(&copy);
     let mut command = Command::new(&copy);
     if may_capture() {
         command.uid(NOBODY).gid(NOBODY);
