@@ -106,17 +106,22 @@ struct Queue {
     batches: VecDeque<Batch>,
     /// Bytes of them.
     bytes: usize,
-    /// A batch of which all was taken: its memory is used again.
-    emptied: Option<Batch>,
+    /// Batches of which all was taken: their memory is used again. There are never more than were handed over at once.
+    emptied: Vec<Batch>,
 }
 
 impl Queue {
+    /// So much waits that the sender does.
+    const fn is_full(&self) -> bool {
+        self.bytes > AHEAD
+    }
+
     fn push(&mut self, batch: &mut Batch) {
         self.bytes += batch.size();
         match self.batches.back_mut() {
             Some(last) if last.size() + batch.size() <= TOGETHER => last.append(batch),
             _ => {
-                let room = self.emptied.take().unwrap_or_default();
+                let room = self.emptied.pop().unwrap_or_default();
                 self.batches.push_back(std::mem::replace(batch, room));
             }
         }
@@ -187,12 +192,19 @@ impl Pipe {
         let Some(next) = queue.batches.pop_front() else {
             return false;
         };
+        let was_full = queue.is_full();
         queue.bytes = queue.bytes.saturating_sub(next.size());
+        let is_room = was_full && !queue.is_full();
         let mut taken = std::mem::replace(&mut self.batch, next);
         taken.clear();
-        queue.emptied = Some(taken);
+        // One that a huge packet made large is not kept.
+        if taken.bytes.capacity() <= 2 * TOGETHER {
+            queue.emptied.push(taken);
+        }
         drop(queue);
-        self.shared.emptied.notify_one();
+        if is_room {
+            self.shared.emptied.notify_one();
+        }
         self.taken = 0;
         if let Some(capture) = self.batch.capture.take() {
             self.capture = capture;
@@ -229,12 +241,16 @@ impl Sending {
         if gathered.is_nothing() {
             return;
         }
-        let full = |queue: &mut Queue| queue.bytes > AHEAD;
+        let full = |queue: &mut Queue| queue.is_full();
         let waited = self.shared.emptied.wait_while(self.shared.lock(), full);
         let mut queue = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        // To wake another thread is a call of the system, whether or not it waits: it waits for the first one alone.
+        let is_first = queue.batches.is_empty();
         queue.push(&mut gathered);
         drop(queue);
-        self.shared.filled.notify_one();
+        if is_first {
+            self.shared.filled.notify_one();
+        }
     }
 
     /// Nothing comes behind `last`.
@@ -279,7 +295,10 @@ fn pass_on(source: &mut dyn Source, sending: &Sending) {
             length: packet.data.len(),
             original_len: packet.original_len,
         });
-        gathered.capture = Some(source.capture().clone());
+        // Of the first packet of a batch: a copy for each would cost as much as the packet, and this side is ahead anyway.
+        if gathered.capture.is_none() {
+            gathered.capture = Some(source.capture().clone());
+        }
         let is_full = gathered.size() >= TOGETHER;
         drop(gathered);
         // A compressed stream may hold far more than what is read of it at once.
