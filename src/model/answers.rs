@@ -18,7 +18,7 @@ pub(super) fn with_reasons(report: &Report<'_>) -> HashMap<Service, Answer> {
     let asking = asking.filter(|(_, analysis)| analysis.answer.asks_for_reasons());
     let answer = |(service, analysis): (&Service, &ServiceAnalysis)| {
         let answer = if let Some(view) = shown.get(service) {
-            let told = view.reasons.iter().map(|count| (count.reason, count.told()));
+            let told = view.reasons.iter().map(|count| (count.reason, count.by_confidence));
             analysis.answer.with_reasons(told)
         } else {
             let primary = |id: &ConnectionId| {

@@ -90,13 +90,6 @@ impl ReasonCount {
     pub fn connections(&self) -> u64 {
         self.by_confidence.iter().sum()
     }
-
-    /// Connections of which it is told as observed or inferred.
-    #[must_use]
-    pub fn told(&self) -> usize {
-        let [observed, inferred, _] = self.by_confidence;
-        usize::try_from(observed + inferred).unwrap_or(usize::MAX)
-    }
 }
 
 /// Primary reasons counted: in a list, for a run has a dozen of them.

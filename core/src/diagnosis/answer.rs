@@ -72,23 +72,29 @@ impl Answer {
     }
 
     /// The same, once the primary reasons of the connections are told. Where one of them says why most of the silent clients
-    /// had nothing to offer, inferred or observed, it is the cause, and what it advises is to be done.
+    /// had nothing to offer, it is the cause, and what it advises is to be done; where it is merely possible, the cause is a
+    /// guess.
     #[must_use]
     pub fn with_primaries(&self, primaries: impl Iterator<Item = (&'static Reason, Confidence)>) -> Self {
-        let mut told: BTreeMap<&str, (&'static Reason, usize)> = BTreeMap::new();
-        for (reason, _) in primaries.filter(|(_, confidence)| *confidence > Confidence::Possible) {
-            told.entry(reason.name).or_insert((reason, 0)).1 += 1;
+        let mut told: BTreeMap<&str, (&'static Reason, [u64; 3])> = BTreeMap::new();
+        for (reason, confidence) in primaries {
+            let (_, [observed, inferred, possible]) = told.entry(reason.name).or_insert((reason, [0; 3]));
+            *match confidence {
+                Confidence::Observed => observed,
+                Confidence::Inferred => inferred,
+                Confidence::Possible => possible,
+            } += 1;
         }
         self.with_reasons(told.into_values())
     }
 
-    /// The same where they were counted: each with how many connections it is told of as inferred or observed.
+    /// The same where they were counted: each with how many connections it is told of as observed, inferred and possible.
     #[must_use]
-    pub fn with_reasons(&self, told: impl Iterator<Item = (&'static Reason, usize)>) -> Self {
+    pub fn with_reasons(&self, told: impl Iterator<Item = (&'static Reason, [u64; 3])>) -> Self {
         let Some(silence) = &self.silence else {
             return self.clone();
         };
-        let mut answer = silence.answer(silence.cause(told));
+        let mut answer = silence.answer(silence.cause(told).as_ref());
         answer.sentence = fitting(&answer.sentence);
         answer
     }
@@ -116,6 +122,7 @@ fn part_of(count: usize, all: usize, one: &str, many: &str) -> String {
     if count == all {
         match all {
             1 => format!("The one {one}"),
+            2 => format!("Both {many}"),
             all => format!("All {all} {many}"),
         }
     } else {

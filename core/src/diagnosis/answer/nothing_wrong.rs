@@ -75,6 +75,7 @@ fn nothing_but_failures(tally: &ServiceTally) -> String {
     let failed = part_of(tally.failed, tally.all, "handshake", "handshakes");
     match tally.perhaps_offered {
         0 if tally.failed == 1 => format!("{failed} failed, and it offered no session."),
+        0 if tally.failed == 2 => format!("{failed} failed, and neither of them offered a session."),
         0 => format!("{failed} failed, and none of them offered a session."),
         perhaps if perhaps == tally.failed => {
             format!("{failed} failed; whether a session was offered is not visible.")
@@ -88,10 +89,13 @@ fn nothing_but_failures(tally: &ServiceTally) -> String {
 fn first_visits(tally: &ServiceTally) -> String {
     let all = tally.all;
     let Some(hidden) = tally.not_visible(|count| count.to_string()) else {
-        return match all {
-            1 => "The one connection is a first visit in this capture, which shows nothing to resume.".to_owned(),
-            all => format!("All {all} connections are first visits in this capture, which shows nothing to resume."),
+        let verb = if all == 1 {
+            "is a first visit"
+        } else {
+            "are first visits"
         };
+        let all = part_of(all, all, "connection", "connections");
+        return format!("{all} {verb} in this capture, which shows nothing to resume.");
     };
     let head = match all.saturating_sub(tally.unclear + tally.perhaps_returning) {
         0 => format!(
@@ -179,7 +183,7 @@ mod tests {
         assert_eq!(
             sentence(&all(2)),
             (
-                "All 2 connections are first visits in this capture, which shows nothing to resume.".to_owned(),
+                "Both connections are first visits in this capture, which shows nothing to resume.".to_owned(),
                 false
             )
         );
@@ -210,15 +214,15 @@ mod tests {
         };
         assert_eq!(
             failed(0),
-            "All 2 handshakes failed, and none of them offered a session."
+            "Both handshakes failed, and neither of them offered a session."
         );
         assert_eq!(
             failed(1),
-            "All 2 handshakes failed; whether 1 of them offered a session is not visible."
+            "Both handshakes failed; whether 1 of them offered a session is not visible."
         );
         assert_eq!(
             failed(2),
-            "All 2 handshakes failed; whether a session was offered is not visible."
+            "Both handshakes failed; whether a session was offered is not visible."
         );
     }
 }

@@ -6,7 +6,7 @@ use super::tally::ServiceTally;
 use crate::diagnosis::rules::Reason;
 use crate::session::{Connection, ConnectionId};
 
-/// Reasons that say what became of a session that the client had been given, and can be more than possible.
+/// Reasons that say what became of a session that the client had been given.
 const CAUSES: [&str; 6] = [
     "credential-expired-client-side",
     "client-dropped-after-fatal-alert",
@@ -15,6 +15,16 @@ const CAUSES: [&str; 6] = [
     "client-non-ems-not-offered",
     "client-tickets-exhausted",
 ];
+
+/// Why most of the silent clients offered nothing.
+#[derive(Debug)]
+pub(super) struct Cause {
+    reason: &'static Reason,
+    /// Connections of which it is told.
+    count: usize,
+    /// Of most of them it is merely possible.
+    is_guess: bool,
+}
 
 /// Connections whose client had been given something, and offered nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,38 +54,59 @@ impl Silence {
         }
     }
 
-    /// What is told of most of them.
-    pub(super) fn cause(
-        &self,
-        told: impl Iterator<Item = (&'static Reason, usize)>,
-    ) -> Option<(&'static Reason, usize)> {
-        let causes = told.filter(|(reason, _)| CAUSES.contains(&reason.name));
-        let most = causes.max_by_key(|(_, count)| *count)?;
-        (most.1 <= self.count && 2 * most.1 > self.count).then_some(most)
+    /// What is told of most of them: for certain, or else as a guess.
+    pub(super) fn cause(&self, told: impl Iterator<Item = (&'static Reason, [u64; 3])>) -> Option<Cause> {
+        let causes: Vec<_> = told.filter(|(reason, _)| CAUSES.contains(&reason.name)).collect();
+        let of_most = |is_guess: bool| {
+            let counted = causes.iter().map(|(reason, [observed, inferred, possible])| {
+                let count = observed + inferred + if is_guess { *possible } else { 0 };
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                Cause {
+                    reason,
+                    count,
+                    is_guess,
+                }
+            });
+            let most = counted.max_by_key(|cause| cause.count)?;
+            (most.count <= self.count && 2 * most.count > self.count).then_some(most)
+        };
+        of_most(false).or_else(|| of_most(true))
     }
 
-    pub(super) fn answer(&self, cause: Option<(&'static Reason, usize)>) -> Answer {
+    pub(super) fn answer(&self, cause: Option<&Cause>) -> Answer {
         let Self { named, count, rest } = self;
         let (sentence, action) = match cause {
-            Some((reason, told)) if told == *count => (
-                format!("{named} offered no session because {}{rest}.", reason.summary),
-                reason.advice,
-            ),
-            Some((reason, told)) => (
-                format!(
-                    "{named} offered no session, {told} of them because {}{rest}.",
-                    reason.summary
-                ),
-                reason.advice,
-            ),
+            Some(cause) => {
+                let because = if cause.is_guess { "perhaps because" } else { "because" };
+                let of_them = if cause.count == *count {
+                    String::new()
+                } else {
+                    format!("{} of them ", cause.count)
+                };
+                let Reason { summary, advice, .. } = cause.reason;
+                let action = if cause.is_guess {
+                    format!("make sure first ({}); if so, {advice}", cause.reason.stage.settle())
+                } else {
+                    (*advice).to_owned()
+                };
+                let comma = if cause.is_guess || !of_them.is_empty() {
+                    ", "
+                } else {
+                    " "
+                };
+                (
+                    format!("{named} offered no session{comma}{of_them}{because} {summary}{rest}."),
+                    action,
+                )
+            }
             None => (
                 format!("{named} offered no session although one had been given before{rest}."),
-                "keep connections open, or have the client keep its sessions between connections",
+                "keep connections open, or have the client keep its sessions between connections".to_owned(),
             ),
         };
         Answer {
             sentence,
-            action: Some(action.to_owned()),
+            action: Some(action),
             silence: Some(self.clone()),
         }
     }
@@ -96,9 +127,13 @@ mod tests {
             count: 4,
             rest: "; 5 resumed".to_owned(),
         };
-        let answer = |told: &[(&str, usize)]| {
-            let told = told.iter().map(|(name, count)| (reason(name), *count));
-            silence.answer(silence.cause(told))
+        let guessed = |told: &[(&str, [u64; 3])]| {
+            let told = told.iter().map(|(name, counts)| (reason(name), *counts));
+            silence.answer(silence.cause(told).as_ref())
+        };
+        let answer = |told: &[(&str, u64)]| {
+            let told: Vec<_> = told.iter().map(|(name, count)| (*name, [0, *count, 0])).collect();
+            guessed(&told)
         };
         let unclean = "client-dropped-after-unclean-close";
         let all = answer(&[(unclean, 4), ("first-in-capture", 7)]);
@@ -118,6 +153,26 @@ mod tests {
             let answer = answer(few);
             assert!(answer.sentence.contains("although one had been given"), "{few:?}");
         }
+        // What is possible is a guess, and what is sure of most is not made one by the rest.
+        let perhaps = guessed(&[(unclean, [0, 1, 3])]);
+        assert_eq!(
+            perhaps.sentence,
+            "4 of 9 returning connections offered no session, perhaps because the client forgot the session when its connection ended uncleanly; 5 resumed."
+        );
+        let action = perhaps.action.unwrap_or_default();
+        assert!(
+            action.starts_with("make sure first (a capture on the client") && action.ends_with(reason(unclean).advice),
+            "{action}"
+        );
+        let some = guessed(&[(unclean, [0, 0, 3]), ("client-did-not-offer", [0, 0, 1])]);
+        assert!(
+            some.sentence
+                .contains("offered no session, 3 of them perhaps because the client forgot"),
+            "{}",
+            some.sentence
+        );
+        assert_eq!(guessed(&[(unclean, [0, 3, 1])]), most);
+        assert_eq!(guessed(&[("client-did-not-offer", [0, 0, 4])]), answer(&[]));
         // What was told once can be told anew.
         assert_eq!(all.with_reasons([].into_iter()), answer(&[]));
     }

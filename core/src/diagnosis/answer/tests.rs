@@ -166,7 +166,7 @@ fn failures_without_an_offer_are_told_beside_refusals() {
     let ends = "; 1 handshake without an offer failed.";
     let beside = told(vec![refused(1), refused(2), failed(3)]).sentence;
     assert!(
-        beside.starts_with("All 2 offers were refused") && beside.ends_with(ends),
+        beside.starts_with("Both offers were refused") && beside.ends_with(ends),
         "{beside}"
     );
     for others in [vec![refused(1), refused(2)], vec![full(1), failed(3)]] {
@@ -200,7 +200,7 @@ fn first_visits_are_those_that_nothing_can_have_come_before() {
     // What failed gave nothing.
     assert_eq!(
         visits(|it| it.completed = Completed::No),
-        "All 2 connections are first visits in this capture, which shows nothing to resume."
+        "Both connections are first visits in this capture, which shows nothing to resume."
     );
 }
 
@@ -294,7 +294,7 @@ fn all_is_said_only_where_nothing_is_hidden() {
         ..ServiceTally::default()
     };
     let sentence = |unclear, perhaps_returning| nothing_wrong(&tally(unclear, perhaps_returning)).sentence;
-    assert_eq!(sentence(0, 0), "All 2 returning connections resumed: resumption works.");
+    assert_eq!(sentence(0, 0), "Both returning connections resumed: resumption works.");
     assert_eq!(
         sentence(1, 0),
         "2 returning connections resumed: resumption works; what became of 1 other is not visible."
@@ -319,7 +319,7 @@ fn all_is_said_only_where_nothing_is_hidden() {
         declined: 2,
         ..tally(unclear, perhaps_returning)
     };
-    let (all, some) = ("All 2 offers were refused", "2 offers were refused");
+    let (all, some) = ("Both offers were refused", "2 offers were refused");
     assert!(offers(&refused(0, 1)).starts_with(all) && offers(&refused(1, 0)).starts_with(some));
     let with_offer = ServiceTally {
         unclear_offers: 1,
