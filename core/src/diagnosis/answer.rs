@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::session::{Connection, ConnectionId};
 
 use super::Confidence;
-use super::attempts::Decision;
+use super::attempts::{Attempts, Decision};
 use super::contest::Standing;
 use super::explanations::{Family, Kind, Named};
 use super::rules::Reason;
@@ -204,9 +204,11 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
     let (cause, verb) = (first.claim.cause_of(of(first)), befell(first, analyses, count));
     let action = first.claim.action_for(of(first));
     let Some(sure) = surely(first, &cause) else {
-        let rival = told.find(|it| it.claim.kind.family() != first.claim.kind.family());
-        let rival = rival.map(|rival| rival.claim.cause_of(of(rival)));
-        return Some(guess(tally, first, (count, &verb), (&cause, rival), action));
+        let rival = another_cause(first, told, analyses.attempts());
+        let cause = (cause.as_str(), rival.map(|rival| rival.claim.cause_of(of(rival))));
+        // An age is settled by waiting, which a cache that is too small does not outlast.
+        let settling = rival.filter(|rival| rival.claim.kind == Kind::Evicted).unwrap_or(first);
+        return Some(guess(tally, settling, (count, &verb), cause, action));
     };
     let others = match tally.declined.saturating_sub(count) {
         0 => String::new(),
@@ -218,6 +220,19 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
         format!("{named} {verb} because {sure}{others}."),
         Some(action.to_owned()),
     ))
+}
+
+/// The best explanation of another family, or of the same where that asks for something else. Which of several servers
+/// answered, or at which moment sessions were lost, is one question whatever the answer.
+fn another_cause<'a>(
+    first: &Standing,
+    mut others: impl Iterator<Item = &'a Standing>,
+    attempts: &Attempts,
+) -> Option<&'a Standing> {
+    let family = first.claim.kind.family();
+    let is_one_question = matches!(family, Family::Who | Family::When);
+    let action = |it: &Standing| it.claim.action_for(Named::by(&it.claim, attempts));
+    others.find(|it| it.claim.kind.family() != family || !is_one_question && action(it) != action(first))
 }
 
 fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
@@ -290,7 +305,7 @@ fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
 /// What is merely possible: all that was refused is counted first, for the guess may be about a part of it.
 fn guess(
     tally: &ServiceTally,
-    first: &Standing,
+    settling: &Standing,
     (count, verb): (usize, &str),
     (cause, rival): (&str, Option<String>),
     action: &str,
@@ -308,7 +323,7 @@ fn guess(
         None if is_part => format!("{head}, {count} of them perhaps because {cause}."),
         None => format!("{head}; it may be that {cause}."),
     };
-    let settle = first.claim.settle();
+    let settle = settling.claim.settle();
     let action = match rival {
         Some(_) => format!("find out which ({settle})"),
         None => format!("make sure first ({settle}); if so, {action}"),

@@ -463,6 +463,31 @@ fn a_guess_counts_all_that_was_refused_and_names_what_else_it_may_be() {
 }
 
 #[test]
+fn the_other_cause_of_a_guess_is_one_that_asks_for_something_else() {
+    let attempts = Attempts::default();
+    let named = |first, others: &[Kind]| {
+        let others: Vec<_> = others.iter().map(|kind| possible(*kind, &[1])).collect();
+        another_cause(&possible(first, &[1]), others.iter(), &attempts).map(|it| it.claim.kind)
+    };
+    // Room in the cache is not time in it; one timeout is like another.
+    assert_eq!(
+        named(Kind::TooOld, &[Kind::TooIdle, Kind::Evicted]),
+        Some(Kind::Evicted)
+    );
+    assert_eq!(named(Kind::TooOld, &[Kind::OverLifetime]), None);
+    assert_eq!(
+        named(Kind::HelloRetry, &[Kind::OtherName, Kind::TooOld]),
+        Some(Kind::OtherName)
+    );
+    // Which server it was is one question.
+    assert_eq!(
+        named(Kind::OtherMachine, &[Kind::OtherKey, Kind::TooOld]),
+        Some(Kind::TooOld)
+    );
+    assert_eq!(named(Kind::LostAtOnce, &[Kind::KeyChanged]), None);
+}
+
+#[test]
 fn what_befell_offers_is_that_they_failed_only_where_all_of_them_did() {
     use crate::diagnosis::attempts::tests::{AS_IT_IS, Change, visits};
     let ended: Change = |connection| connection.server_side.fin = Some(at(9));
