@@ -2,6 +2,7 @@
 
 use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
+use super::held::is_several_stores;
 use super::reason;
 use crate::net::{At, FrameRef};
 use crate::session::{Completed, Connection, Outcome, TicketExtension, clocks_differ};
@@ -183,7 +184,8 @@ reason! {
     ///
     /// ## How we know
     /// The ClientHello was sent before any earlier handshake of this client with this service was over. It is `inferred`
-    /// unless that client may have made handshakes before that are not visible; then it is `possible`.
+    /// unless that client may have made handshakes before that are not visible, or its address shows several stores of
+    /// sessions, so that the two may be of different clients; then it is `possible`.
     pub(super) static NO_CREDENTIAL_YET_PARALLEL = {
         name: "no-credential-yet-parallel", since: "0.1.0", stage: NothingOffered,
         summary: "opened in parallel, before a first credential could arrive",
@@ -214,7 +216,11 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
     }
     match under_way {
         Some(frame) => RuleResult::holds(
-            if brought || case.lacks_the_past() || case.history.may_have_begun_before(case.id, case.connection) {
+            if brought
+                || is_several_stores(case)
+                || case.lacks_the_past()
+                || case.history.may_have_begun_before(case.id, case.connection)
+            {
                 Confidence::Possible
             } else {
                 Confidence::Inferred

@@ -23,6 +23,11 @@ enum End {
 /// Visits of one client: each offers the session that the numbered one issued, or nothing and is given one; and how it ends.
 /// `lives_on` says whether its program has another connection open all the time, which then is the first.
 fn visits(visits: &[(Option<u32>, End)], lives_on: bool) -> World {
+    let (credential_store, connections) = made(visits, lives_on);
+    World::with(credential_store, connections, usize::MAX)
+}
+
+fn made(visits: &[(Option<u32>, End)], lives_on: bool) -> (CredentialStore, Vec<Connection>) {
     let mut credential_store = CredentialStore::default();
     let mut connections = Vec::new();
     let first = u32::from(lives_on);
@@ -56,7 +61,7 @@ fn visits(visits: &[(Option<u32>, End)], lives_on: bool) -> World {
         }
         connections.push(connection);
     }
-    World::with(credential_store, connections, usize::MAX)
+    (credential_store, connections)
 }
 
 fn resume(connection: &mut Connection, credential: CredentialId) {
@@ -144,6 +149,23 @@ fn behind_one_address_with_several_stores_what_one_drops_is_only_possible() {
         newest.extend([(None, End::Clean), (Some(16), End::Clean)]);
         assert_eq!(told(&newest, 12, name), Some(Confidence::Inferred), "{name}");
     }
+}
+
+#[test]
+fn hellos_in_parallel_behind_one_address_with_several_stores_may_be_of_different_clients() {
+    let parallel = |last| {
+        let silent = (None, End::Clean);
+        let (credential_store, mut connections) = made(&[silent, silent, silent, (last, End::Clean)], false);
+        // The second hello is sent before the first handshake is over.
+        if let Some(first) = connections.first_mut() {
+            (first.client_side.finished, first.server_side.finished) = (Some(at(4)), Some(at(4)));
+        }
+        let world = World::with(credential_store, connections, usize::MAX);
+        told_of(&world, 1, "no-credential-yet-parallel")
+    };
+    assert_eq!(parallel(None), Some(Confidence::Inferred));
+    // Whoever was silent last does not hold the first session.
+    assert_eq!(parallel(Some(0)), Some(Confidence::Possible));
 }
 
 #[test]
