@@ -120,17 +120,22 @@ impl Related {
                 .copied()
                 .chain(issuer)
         });
-        let mut all: Vec<_> = of_clients
+        let mut all: Vec<ConnectionId> = of_clients
             .chain(of_service)
             .flatten()
             .copied()
             .chain(of_credentials)
             .chain(ids.iter().copied())
-            .filter_map(|id| Some((connection_store.get(id)?.hello_time(), id)))
             .collect();
+        // Most are there for each of several lines: they are looked at once.
         all.sort_unstable();
         all.dedup();
-        all.into_iter().map(|(_, id)| id).collect()
+        let mut begun: Vec<_> = all
+            .into_iter()
+            .filter_map(|id| Some((connection_store.get(id)?.hello_time(), id)))
+            .collect();
+        begun.sort_unstable();
+        begun.into_iter().map(|(_, id)| id).collect()
     }
 }
 
