@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::common::{fixture, fixtures, root};
+use crate::common::{assert_none, fixture, fixtures, root};
 use assert_cmd::cargo::cargo_bin;
 use reshake::model::Report;
 use reshake::model::document::Bounds;
@@ -12,6 +12,9 @@ use reshake::model::view::ranking::ranking;
 use reshake::render::text::TextOptions;
 use reshake::render::{html, json, markdown, text};
 use reshake_core::engine::Limits;
+
+/// Services of which one form or the other tells less are beyond these.
+const MAX_COMPARED: usize = 5;
 
 const QUICKSTART: &str = "captures/quickstart";
 
@@ -47,6 +50,49 @@ fn the_quickstart_as_html() {
     let page = page(QUICKSTART);
     let (_, body) = page.split_once("</style>").expect("a style");
     insta::assert_snapshot!(body);
+}
+
+/// The words of a page, whatever stands between them.
+fn plainly(page: &str) -> String {
+    let plain = page.replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&");
+    plain.replace('\\', "").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_a_service_is_told_is_the_same_in_every_form() {
+    let everything = TextOptions {
+        all: true,
+        ..TextOptions::default()
+    };
+    let (mut problems, mut guesses) = (Vec::new(), 0);
+    for fixture in fixtures() {
+        let (engine, captures) = fixture.run(Limits::default());
+        let report = Report::of(&engine, captures);
+        let [mut as_text, mut as_markdown, mut as_html] = [const { Vec::new() }; 3];
+        text::write(&report, everything, &mut as_text).expect("written to memory");
+        markdown::write(&report, Bounds::USUAL, &mut as_markdown).expect("written to memory");
+        html::write(&report, Bounds::USUAL, &mut as_html).expect("written to memory");
+        let forms = [("text", as_text), ("Markdown", as_markdown), ("HTML", as_html)];
+        let forms = forms.map(|(form, page)| (form, plainly(&String::from_utf8(page).expect("UTF-8"))));
+        for view in report.services.iter().take(MAX_COMPARED) {
+            let Some(answer) = report.answer(&view.service()) else {
+                continue;
+            };
+            guesses += usize::from(answer.sentence.contains("offered no session, perhaps"));
+            let said = [Some(&answer.sentence), answer.action.as_ref()];
+            for (said, (form, page)) in said
+                .into_iter()
+                .flatten()
+                .flat_map(|said| forms.iter().map(move |form| (said, form)))
+            {
+                if !page.contains(&plainly(said)) {
+                    problems.push(format!("{}: {form} does not say: {said}", fixture.name));
+                }
+            }
+        }
+    }
+    assert!(guesses > 0, "reasons add to none of them");
+    assert_none("forms that say something else", &problems);
 }
 
 /// Reads CSV as RFC 4180 has it.

@@ -55,7 +55,8 @@ fn of_proof(check: &Check<'_, '_>, verdict: &Verdict, proof: &Proof) -> Option<S
     {
         return Some(kind.advice.to_owned());
     }
-    insight.and_then(|insight| insight.answer.action.clone()).or_else(|| {
+    let answer = check.report.answer(&service);
+    answer.and_then(|answer| answer.action.clone()).or_else(|| {
         let (name, _) = proof.reason?;
         let reason = CATALOG.iter().find(|reason| reason.name == name)?;
         Some(reason.advice.to_owned())

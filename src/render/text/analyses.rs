@@ -31,7 +31,12 @@ const NAMES: usize = 16;
 
 impl Page<'_, '_> {
     /// The part of a service between its name and its reasons.
-    pub(super) fn analyses(&mut self, analysis: &ServiceAnalysis, advised: &mut Vec<&'static str>) -> io::Result<()> {
+    pub(super) fn analyses(
+        &mut self,
+        analysis: &ServiceAnalysis,
+        answered: bool,
+        advised: &mut Vec<&'static str>,
+    ) -> io::Result<()> {
         let mut patterns: Vec<&Pattern> = analysis.patterns.iter().collect();
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.confidence));
         let surest = patterns.first().map(|pattern| pattern.confidence);
@@ -42,7 +47,7 @@ impl Page<'_, '_> {
                 self.in_short(pattern)?;
                 continue;
             }
-            self.pattern(pattern, analysis.answer.action.is_some(), advised)?;
+            self.pattern(pattern, answered, advised)?;
         }
         if !patterns.iter().any(|pattern| pattern.contrast.is_some()) {
             self.too_few(analysis)?;

@@ -94,15 +94,15 @@ impl Page<'_, '_> {
         let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
         let over = over(view.transport);
         writeln!(self.out, "\n{name}  {}{over}{counts}{backends}", view.server)?;
-        if let Some(analysis) = analysis {
-            self.answer(&analysis.answer)?;
-            self.analyses(analysis, advised)?;
-            if analysis.answer.action.is_some() && !self.all {
+        let service = view.service();
+        if let (Some(analysis), Some(answer)) = (analysis, report.answer(&service)) {
+            self.answer(answer)?;
+            self.analyses(analysis, answer.action.is_some(), advised)?;
+            if answer.action.is_some() && !self.all {
                 // The answer is about the most frequent reason.
                 advised.extend(view.reasons.first().map(|count| count.reason.name));
             }
         }
-        let service = view.service();
         self.tickets(report.tickets(&service))?;
         if let Some(transfers) = report.transfers(&service) {
             self.transfers(transfers)?;
