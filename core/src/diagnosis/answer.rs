@@ -35,6 +35,8 @@ pub struct Answer {
     pub sentence: String,
     /// What to do; `None` where nothing is wrong, or nothing can be done.
     pub action: Option<String>,
+    /// The reason of connections whose advice that is; `None` where it is that of the service as a whole.
+    pub reason: Option<&'static str>,
     /// It is about clients that offered nothing, and reasons of their connections may say more.
     silence: Option<Silence>,
 }
@@ -44,6 +46,7 @@ impl Answer {
         Self {
             sentence,
             action,
+            reason: None,
             silence: None,
         }
     }

@@ -99,8 +99,9 @@ impl Page<'_, '_> {
             self.answer(answer)?;
             self.analyses(analysis, answer.action.is_some(), advised)?;
             if answer.action.is_some() && !self.all {
-                // The answer is about the most frequent reason.
-                advised.extend(view.reasons.first().map(|count| count.reason.name));
+                // It is about the most frequent reason, where it does not say which.
+                let first = || view.reasons.first().map(|count| count.reason.name);
+                advised.extend(answer.reason.or_else(first));
             }
         }
         self.tickets(report.tickets(&service))?;

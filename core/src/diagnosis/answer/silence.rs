@@ -107,6 +107,7 @@ impl Silence {
         Answer {
             sentence,
             action: Some(action),
+            reason: cause.map(|cause| cause.reason.name),
             silence: Some(self.clone()),
         }
     }
@@ -142,6 +143,7 @@ mod tests {
             "4 of 9 returning connections offered no session because the client forgot the session when its connection ended uncleanly; 5 resumed."
         );
         assert_eq!(all.action.as_deref(), Some(reason(unclean).advice));
+        assert_eq!(all.reason, Some(unclean));
         let most = answer(&[(unclean, 3), ("client-tickets-exhausted", 1)]);
         assert!(
             most.sentence
