@@ -16,7 +16,7 @@ use reshake::render::text::{self as plain};
 use reshake_core::decrypt::KeyLogReader;
 use reshake_core::engine::{Engine, Limits};
 use reshake_core::net::Capture;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn keylog(fixture: &Fixture) -> Option<PathBuf> {
     let path = root().join("fixtures").join(&fixture.name).join("keylog.txt");
@@ -75,6 +75,34 @@ fn matched<'a>(fixture: &'a Fixture, report: &'a Value) -> Vec<(&'a TrueConnecti
             (!list.is_empty()).then(|| (truth, list.remove(0)))
         })
         .collect()
+}
+
+#[test]
+fn what_the_end_of_a_capture_over_udp_cuts_off_is_not_told_as_none() {
+    let mut problems = Vec::new();
+    let over_udp = |fixture: &Fixture| fixture.name.contains("/quic") || fixture.name.contains("/dtls");
+    for (fixture, log) in keyed().iter().filter(|(fixture, _)| over_udp(fixture)) {
+        let whole = report(fixture, log);
+        let all = packets::read(fixture.path());
+        for count in 1..all.len() {
+            let source = crate::common::source_of_bytes("part", packets::write(&all[..count]), 0);
+            let part = crate::common::report_of(run_sources(vec![source.expect("a capture")], log));
+            for connection in items(&part, "connections") {
+                let same = |other: &&Value| other["id"] == connection["id"];
+                let Some(before) = items(&whole, "connections").iter().find(same) else {
+                    continue;
+                };
+                for path in ["credentials_issued"] {
+                    let member = format!("/{}", path.replace('.', "/"));
+                    let missing = |of: &Value| of.pointer(&member).is_none_or(|it| it.is_null() || *it == json!([]));
+                    if missing(connection) && !missing(before) && connection["not_visible"].get(path).is_none() {
+                        problems.push(format!("{} {count} packets: {} {path}", fixture.name, connection["id"]));
+                    }
+                }
+            }
+        }
+    }
+    assert_none("what was cut off", &problems);
 }
 
 /// What differs from what happened, with keys.

@@ -178,14 +178,14 @@ impl HandshakeTracker {
 
     /// Whether the server is known to have gone on behind the client's Finished, or to have ended: tickets come in between, and
     /// where the capture ends first they are not there to be read. That the client ended shows nothing: it may leave, or reset,
-    /// before a server comes to issue any. Over UDP the numbers of packets tell.
+    /// before a server comes to issue any. Of QUIC its packets tell, which are looked at there.
     fn went_on(&self) -> bool {
         let [client, server] = [&self.facts.client_side, &self.facts.server_side];
         let spoke = || {
             let data = server.application_data.zip(client.finished);
             data.is_some_and(|(data, finished)| data.is_after(finished))
         };
-        self.facts.transport.kind() != TransportKind::Tcp || server.is_over() || spoke()
+        self.facts.transport.kind() == TransportKind::Quic || server.is_over() || spoke()
     }
 
     /// Says what is known of the server's tickets from reading its records. `false` when nothing is.

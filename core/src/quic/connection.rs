@@ -159,6 +159,8 @@ pub struct QuicConnection {
     token: bool,
     /// The first Initial that was seen is not the first of its client, by its number.
     begun_before: bool,
+    /// The server was read to say that the handshake is done.
+    done: bool,
     /// TLS streams of Initial, Handshake and 1-RTT packets, client and server.
     streams: [[CryptoStream; 2]; 3],
     keys: Option<Box<QuicKeys>>,
@@ -213,6 +215,7 @@ impl QuicConnection {
             refusal_unseen: false,
             token: false,
             begun_before: false,
+            done: false,
             streams: Default::default(),
             keys: None,
             waiting: Vec::new(),
@@ -467,6 +470,7 @@ impl QuicConnection {
                     },
                 ),
                 QuicFrame::NewConnectionId { id, token } => self.happen(speaker, at, QuicEvent::NewId(id, token)),
+                QuicFrame::HandshakeDone => self.done |= speaker == Speaker::Server,
             }
         }
     }
@@ -559,6 +563,13 @@ impl QuicConnection {
     #[must_use]
     pub fn keys(&self) -> Option<&QuicKeys> {
         self.keys.as_deref()
+    }
+
+    /// Whether the server was read to have come to the end of the handshake: it says so at once (RFC 9001 §4.1.2), and sends its
+    /// tickets then. Before, it may send 1-RTT packets that bring none.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.done
     }
 
     /// Whether every 1-RTT packet of a side up to the last was opened, as far as their numbers tell.

@@ -28,6 +28,8 @@ pub enum QuicFrame<'a> {
         /// What a stateless reset of packets with this ID ends in.
         token: [u8; 16],
     },
+    /// HANDSHAKE_DONE: the server has the client's Finished.
+    HandshakeDone,
 }
 
 /// One frame, read.
@@ -72,8 +74,9 @@ impl<'a> Frames<'a> {
             return None;
         }
         match kind {
-            // PADDING, PING, HANDSHAKE_DONE, IMMEDIATE_ACK.
-            0 | 1 | 0x1e | 0x1f => {}
+            // PADDING, PING, IMMEDIATE_ACK.
+            0 | 1 | 0x1f => {}
+            0x1e => return Some(Read::Telling(QuicFrame::HandshakeDone)),
             2 | 3 => acknowledged(reader, kind == 3)?,
             6 => {
                 let offset = varint(reader)?;

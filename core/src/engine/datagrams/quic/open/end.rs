@@ -81,10 +81,8 @@ impl OpenConnection {
             }
         }
         let blind = Side::BOTH.map(|side| self.missing_hello(side, still_open));
-        // Everything that the server sent last was read, and something was: no ticket was missed.
-        let keys = self.connection.keys();
-        let opened = keys.is_some_and(|keys| keys.has_opened(Speaker::Server, TrafficSpace::Application));
-        if !opened || !self.connection.is_read(Speaker::Server) {
+        // Everything that the server sent last was read, and it had come to where tickets are sent: none was missed.
+        if !self.connection.is_done() || !self.connection.is_read(Speaker::Server) {
             open.server_stays_closed();
         }
         let id = open.id;
