@@ -92,7 +92,7 @@ fn what_the_end_of_a_capture_over_udp_cuts_off_is_not_told_as_none() {
                 let Some(before) = items(&whole, "connections").iter().find(same) else {
                     continue;
                 };
-                for path in ["credentials_issued"] {
+                for path in ["credentials_issued", "quic.close_frame"] {
                     let member = format!("/{}", path.replace('.', "/"));
                     let missing = |of: &Value| of.pointer(&member).is_none_or(|it| it.is_null() || *it == json!([]));
                     if missing(connection) && !missing(before) && connection["not_visible"].get(path).is_none() {

@@ -79,8 +79,8 @@ impl QuicJson {
     pub(super) fn of(connection: &Connection, not_visible: &mut Causes, inferred: &mut Causes) -> Option<Self> {
         let facts = connection.transport.quic()?;
         let stateless_reset = stateless_reset(connection, facts, not_visible, inferred);
-        if facts.close_frame.is_none() && connection.keys.is_none() {
-            not_visible.insert("quic.close_frame", "encrypted");
+        if let Some(cause) = end_hidden(connection).filter(|_| facts.close_frame.is_none()) {
+            not_visible.insert("quic.close_frame", cause);
         }
         if facts.token_or_retry {
             for path in ["quic.retry", "quic.token"] {
@@ -122,6 +122,15 @@ fn unanswered(connection: &Connection, facts: &QuicFacts) -> Option<&'static str
     cause.map(Blindness::code)
 }
 
+/// Why something may have ended the connection although nothing was seen to: without keys nobody can tell, and with them not where
+/// packets stayed closed or the capture ends first.
+fn end_hidden(connection: &Connection) -> Option<&'static str> {
+    if connection.keys.is_none() {
+        return Some("encrypted");
+    }
+    connection.close.class.blind().map(Blindness::code)
+}
+
 /// Without its token a stateless reset looks like any small packet; what is only possible is not told as one.
 fn stateless_reset(
     connection: &Connection,
@@ -143,8 +152,8 @@ fn stateless_reset(
             None
         }
         None => {
-            if connection.keys.is_none() {
-                not_visible.insert("quic.stateless_reset", "encrypted");
+            if let Some(cause) = end_hidden(connection) {
+                not_visible.insert("quic.stateless_reset", cause);
             }
             None
         }
