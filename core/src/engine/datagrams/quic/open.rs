@@ -466,10 +466,13 @@ impl OpenConnection {
     }
 
     /// A side speaks, and not as if the server had taken what the client was seen to begin with: a Retry and the client's next
-    /// beginning were not captured, or its first Initials.
+    /// beginning were not captured, or its first Initials. Handshake packets are the same whichever beginning was taken.
     fn has_another_beginning(&self) -> bool {
-        let unread = self.sides.iter().any(|side| side.unread);
-        unread && !self.connection.is_taken() && !self.connection.is_retried()
+        let spoke = self
+            .sides
+            .iter()
+            .any(|side| side.unread || side.handshake_version.is_some());
+        spoke && !self.connection.is_taken() && !self.connection.is_retried()
     }
 
     /// Version of the Handshake packets, where no Initial shows that the server took what the client began with.
