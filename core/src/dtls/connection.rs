@@ -298,6 +298,12 @@ impl Association {
         self.half(from).messages.leave_out_some()
     }
 
+    /// Whether the hello of one side brings a connection ID.
+    #[must_use]
+    pub const fn has_connection_id(&self, from: Direction) -> bool {
+        self.half(from).connection_id.is_some()
+    }
+
     /// The connection ID in the records of this direction: that which the receiver asked for, where both agreed on IDs.
     #[must_use]
     pub fn connection_id(&self, from: Direction) -> Option<&[u8]> {

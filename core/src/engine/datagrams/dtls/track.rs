@@ -425,14 +425,15 @@ impl TrackedAssociation {
 
     fn dtls_facts(&self) -> DtlsFacts {
         let association = &self.association;
-        let agreed = |from| association.connection_id(from).is_some();
+        let asked = self.open.facts().hello.yes().is_none() || association.has_connection_id(Direction::ToServer);
         DtlsFacts {
             cookie: match (association.has_verify_request(), association.has_retry_cookie()) {
                 (true, _) => Some(Cookie::HelloVerify),
                 (false, true) => Some(Cookie::HelloRetry),
                 (false, false) => None,
             },
-            connection_id: Direction::BOTH.into_iter().all(agreed),
+            // A server brings one only where its client did (RFC 9146 §3).
+            connection_id: asked && association.has_connection_id(Direction::ToClient),
             retransmissions: association.retransmissions(),
             paths: self.paths.clone(),
         }
