@@ -9,6 +9,7 @@ use crate::common::{Fixture, Random, assert_none, fixtures, items, report_of, si
 use reshake::facts::{self, FactsReader};
 use reshake_core::diagnosis::Reason;
 use reshake_core::engine::{Limits, join};
+use reshake_core::net::{Decoded, FrameDecoder};
 use serde_json::Value;
 
 fn whole(packets: &[RawPacket]) -> Value {
@@ -238,23 +239,128 @@ fn a_connection_over_two_shards_is_joined_and_nothing_is_made_up() {
     );
 }
 
+/// What goes from the lower end to the higher, and what goes back, over TCP or UDP.
+fn directions(all: &[RawPacket]) -> (Vec<RawPacket>, Vec<RawPacket>) {
+    let mut decoder = FrameDecoder::new();
+    let mut goes_back = |packet: &&RawPacket| match decoder.decode(&packet.packet(1)) {
+        Decoded::Segment(segment) => segment.source >= segment.destination,
+        Decoded::Datagram(datagram) => datagram.source >= datagram.destination,
+        _ => false,
+    };
+    let (down, up): (Vec<_>, Vec<_>) = all.iter().partition(&mut goes_back);
+    let packets = |list: Vec<&RawPacket>| list.into_iter().cloned().collect();
+    (packets(up), packets(down))
+}
+
 #[test]
 fn halves_of_connections_are_joined_and_nothing_is_made_up() {
     let mut fixtures = single_files();
     fixtures.retain(|fixture| !fixture.truth.no_times && !is_translated(fixture));
     let problems = over(&fixtures, |fixture| {
         let all = read(fixture.path());
-        let (mut up, mut down) = (Vec::new(), Vec::new());
-        for (packet, parsed) in all.iter().zip(parse(&all)) {
-            let back = parsed.is_some_and(|parsed| parsed.source >= parsed.destination);
-            if back { &mut down } else { &mut up }.push(packet.clone());
-        }
+        let (up, down) = directions(&all);
         if up.is_empty() || down.is_empty() {
             return Vec::new();
         }
         invented(&whole(&all), &joined(&[up, down]))
     });
     assert_none("statements without ground", &problems);
+}
+
+fn over_udp() -> Vec<Fixture> {
+    let mut fixtures = single_files();
+    fixtures.retain(|fixture| {
+        let name = fixture.name.strip_prefix("captures/").unwrap_or_default();
+        name.starts_with("quic") && name != "quickstart" || name.starts_with("dtls")
+    });
+    assert!(fixtures.len() > 10, "{}", fixtures.len());
+    fixtures
+}
+
+/// What is stated of a connection beside its outcome, and must not be denied.
+const FACTS: [&str; 7] = [
+    "/dtls/connection_id",
+    "/dtls/cookie",
+    "/quic/retry",
+    "/quic/version",
+    "/quic/version_negotiation",
+    "/cost/handshake_bytes/client",
+    "/cost/handshake_bytes/server",
+];
+
+#[test]
+fn a_handshake_over_udp_that_lies_in_two_shards_is_one_connection() {
+    let fixtures = over_udp();
+    let problems = over(&fixtures, |fixture| {
+        let mut all = read(fixture.path());
+        all.sort_by_key(|packet| packet.time);
+        let before = whole(&all);
+        let known = items(&before, "connections");
+        let cut = |at: usize| {
+            let (first, second) = all.split_at(at);
+            let after = joined(&[first.to_vec(), second.to_vec()]);
+            let told = items(&after, "connections");
+            let mut problems = Vec::new();
+            for one in told {
+                let ends = |it: &Value| [it["client"].clone(), it["server"].clone()];
+                let count = |list: &[Value]| list.iter().filter(|it| ends(it) == ends(one)).count();
+                if count(told) > count(known) {
+                    problems.push(format!("cut after {at}: {} is told twice", one["client"]));
+                }
+                let Some(same) = known.iter().find(|it| it["id"] == one["id"]) else {
+                    continue;
+                };
+                for path in FACTS {
+                    let hidden = one["not_visible"].get(path[1..].replace('/', ".")).is_some();
+                    let (was, is) = (same.pointer(path), one.pointer(path));
+                    if was != is && !hidden {
+                        problems.push(format!("cut after {at}: {path} was {was:?}, is {is:?}"));
+                    }
+                }
+            }
+            problems
+        };
+        (1..all.len()).flat_map(cut).collect()
+    });
+    assert_none("connections torn in two", &problems);
+}
+
+#[test]
+fn directions_of_dtls_in_two_shards_are_one_connection() {
+    let mut fixtures = over_udp();
+    fixtures.retain(|fixture| fixture.name.contains("dtls"));
+    let problems = over(&fixtures, |fixture| {
+        let all = read(fixture.path());
+        let (up, down) = directions(&all);
+        if up.is_empty() || down.is_empty() {
+            return Vec::new();
+        }
+        let outcomes = |report: &Value| report["summary"]["outcomes"].to_string();
+        let (before, after) = (outcomes(&whole(&all)), outcomes(&joined(&[up, down])));
+        let same = before == after;
+        (!same)
+            .then(|| format!("{before} became {after}"))
+            .into_iter()
+            .collect()
+    });
+    assert_none("connections torn in two", &problems);
+}
+
+#[test]
+fn directions_that_do_not_come_in_turn_stay_two() {
+    let fixture = crate::common::fixture("captures/dtls-one-port");
+    let all = read(fixture.path());
+    let (up, mut down) = directions(&all);
+    // A clock that is ahead by more than an association lasts.
+    let ahead = down
+        .first()
+        .zip(all.last())
+        .map_or(0, |(first, last)| last.time - first.time);
+    for packet in &mut down {
+        packet.time += ahead;
+    }
+    let connections = joined(&[up, down])["summary"]["connections"].clone();
+    assert_eq!(connections, 2 * fixture.truth.connections.len());
 }
 
 /// Numbers, letters and whole members of lines changed at random.

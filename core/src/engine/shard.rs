@@ -144,7 +144,7 @@ fn put_together(parts: Vec<Part>) -> Vec<Part> {
     for mut parts in flows.into_values() {
         parts.sort_by_key(|part| (part.sighting.connection.transport.started, part.shards.first().copied()));
         let mut wholes: Vec<Part> = Vec::new();
-        for part in parts {
+        for part in in_turn(parts) {
             add(&mut wholes, part);
         }
         all.extend(wholes);
@@ -155,6 +155,35 @@ fn put_together(parts: Vec<Part>) -> Vec<Part> {
         (connection.transport.first(), connection.client, connection.server)
     });
     all
+}
+
+/// Joins sightings on the same ports that nothing but their order ties: a handshake over UDP whose hello is in one run and its
+/// answer in another, or its first beginning and its next. Where several hellos and answers do not come in turn, clocks differ
+/// too much to tell which are of one.
+fn in_turn(parts: Vec<Part>) -> Vec<Part> {
+    let halves = parts
+        .iter()
+        .filter(|part| part.sighting.is_hello() || part.sighting.is_answer());
+    let turns = halves.clone().count() % 2 == 0
+        && halves
+            .zip([true, false].into_iter().cycle())
+            .all(|(part, hello)| part.sighting.is_hello() == hello);
+    let mut joined: Vec<Part> = Vec::new();
+    for mut part in parts {
+        let turn = turns || !part.sighting.is_answer();
+        match joined.last_mut() {
+            Some(last)
+                if turn
+                    && !part.shards.iter().any(|shard| last.shards.contains(shard))
+                    && last.sighting.may_go_on(&part.sighting) =>
+            {
+                last.sighting.go_on(part.sighting);
+                last.shards.append(&mut part.shards);
+            }
+            _ => joined.push(part),
+        }
+    }
+    joined
 }
 
 /// Connections on the same ports that a sighting is compared with: they are in the order of their beginnings, and that which

@@ -7,6 +7,7 @@
 
 use crate::net::{At, SeqNumber};
 use crate::session::{Blindness, Seen};
+use crate::session::{ClientPath, DatagramFacts, DtlsFacts, MAX_PATHS, QuicFacts};
 use crate::session::{Close, CloseNotify, SideClose, classify_close};
 use crate::session::{Completed, Connection, EarlyData, Mechanism, OfferKind, Shape, TicketsInferred};
 use crate::session::{HostFingerprint, MergeHints, RareFacts, Transport, TransportKind};
@@ -51,6 +52,11 @@ impl PartialConnection {
                 other.connection.flip();
             }
         }
+        self.take_all(other, relation);
+        Ok(())
+    }
+
+    fn take_all(&mut self, mut other: Self, relation: Relation) {
         let torn = relation == Relation::Continued && self.connection.is_torn(&other.connection);
         let mixed = !both_hellos(&self.connection) && !both_hellos(&other.connection);
         let retry_hidden = self.connection.retry_hidden_with(&other.connection, torn);
@@ -62,7 +68,45 @@ impl PartialConnection {
         }
         self.connection.retry_hidden = retry_hidden.filter(|_| self.connection.retry.is_none());
         self.connection.no_second_hello(relation, torn);
-        Ok(())
+    }
+
+    /// Whether another sighting, the next on the same ports, goes on with a handshake that this one shows the beginning of,
+    /// as far as two over UDP can tell.
+    #[must_use]
+    pub fn may_go_on(&self, other: &Self) -> bool {
+        let (first, second) = (&self.connection, &other.connection);
+        let pause = second.transport.started.since(first.transport.ended);
+        let same_ends = (first.client, first.server) == (second.client, second.server);
+        same_ends && pause <= CLOCKS_DIFFER && (first.begins_anew(second) || self.is_hello() && other.is_answer())
+    }
+
+    /// A hello over UDP whose answer was not seen.
+    #[must_use]
+    pub fn is_hello(&self) -> bool {
+        self.has_over_udp((true, false))
+    }
+
+    /// An answer over UDP whose hello was not seen.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        self.has_over_udp((false, true))
+    }
+
+    fn has_over_udp(&self, hellos: (bool, bool)) -> bool {
+        let it = &self.connection;
+        let seen = (it.hello.yes().is_some(), it.answer.yes().is_some());
+        it.transport.kind() != TransportKind::Tcp && seen == hellos
+    }
+
+    /// Takes what goes on with its handshake.
+    pub fn go_on(&mut self, mut other: Self) {
+        if self.connection.begins_anew(&other.connection) {
+            // What a client says again is what counts.
+            other.connection.begun_in(&self.connection);
+            *self = other;
+        } else {
+            self.take_all(other, Relation::Both);
+        }
     }
 
     /// The hello is taken as a whole, with its offers, from whoever saw it.
@@ -250,9 +294,41 @@ impl Connection {
         }
     }
 
+    /// Whether what its client says in another sighting is its next beginning over QUIC: nothing answered this one, and that one is
+    /// not the first of its client, or is in another version.
+    fn begins_anew(&self, other: &Self) -> bool {
+        let (Some(first), Some(second)) = (self.transport.quic(), other.transport.quic()) else {
+            return false;
+        };
+        let answers = second.token_or_retry || second.version != first.version;
+        first.unsettled && self.answer.yes().is_none() && other.hello.yes().is_some() && answers
+    }
+
+    /// Another sighting shows what the client said before this beginning over QUIC, which a Retry or a Version Negotiation made
+    /// it say again.
+    fn begun_in(&mut self, other: &Self) {
+        self.transport.take(&other.transport);
+        let rare = self.transport.uncommon.as_deref_mut();
+        let facts = rare.and_then(|rare| rare.datagram.as_deref_mut());
+        if let (Some(DatagramFacts::Quic(facts)), Some(before)) = (facts, other.transport.quic()) {
+            facts.version_negotiation |= facts.version_changed_unseen;
+            facts.retry |= facts.token_or_retry;
+            (facts.version_changed_unseen, facts.token_or_retry) = (false, false);
+            let since = std::mem::replace(&mut facts.paths, before.paths.clone());
+            take_paths(&mut facts.paths, &since);
+        }
+        // What was sent before is not among these.
+        for side in [&mut self.client_side, &mut self.server_side] {
+            side.handshake_bytes = None;
+        }
+    }
+
     /// Takes over everything but the hellos. `torn` says that bytes are missing in between.
     fn take(&mut self, other: Box<Self>, relation: Relation, torn: bool) {
         let news = Side::BOTH.map(|side| self.brings_bytes(&other, side));
+        // Over UDP nothing says where in the handshake a sighting begins.
+        let cut = self.transport.kind() != TransportKind::Tcp && self.transport.is_apart(&other.transport);
+        let uncounted = Side::BOTH.map(|side| cut && self.side(side).finished.is_none());
         self.transport.take(&other.transport);
         self.retry = self.retry.take().or(other.retry);
         self.false_start = self.false_start.or(other.false_start);
@@ -281,6 +357,13 @@ impl Connection {
         }
         self.client_side.take(other.client_side, relation, (client_news, torn));
         self.server_side.take(other.server_side, relation, (server_news, torn));
+        for side in Side::BOTH
+            .into_iter()
+            .zip(uncounted)
+            .filter_map(|(side, uncounted)| uncounted.then_some(side))
+        {
+            self.side_mut(side).handshake_bytes = None;
+        }
         let completed = match (self.completed, other.completed) {
             (Completed::Yes, _) | (_, Completed::Yes) => Completed::Yes,
             (Completed::No, _) | (_, Completed::No) if relation == Relation::Both => Completed::No,
@@ -506,14 +589,20 @@ fn continued(ours: SideClose, theirs: SideClose) -> SideClose {
 }
 
 impl Transport {
+    /// Whether no packet is in both sightings.
+    fn is_apart(&self, other: &Self) -> bool {
+        self.ended < other.started || other.ended < self.started
+    }
+
     fn take(&mut self, other: &Self) {
+        let apart = self.is_apart(other);
         self.spans.join(&other.spans);
         self.started = self.started.min(other.started);
         self.ended = self.ended.max(other.ended);
         self.round_trip = self.round_trip.or(other.round_trip);
         self.client_isn = self.client_isn.or(other.client_isn);
         match (&mut self.uncommon, &other.uncommon) {
-            (Some(ours), Some(theirs)) => ours.take(theirs),
+            (Some(ours), Some(theirs)) => ours.take(theirs, apart),
             (ours @ None, theirs) => ours.clone_from(theirs),
             (Some(_), None) => {}
         }
@@ -521,14 +610,71 @@ impl Transport {
 }
 
 impl RareFacts {
-    fn take(&mut self, other: &Self) {
+    /// `apart` says that no packet is in both sightings.
+    fn take(&mut self, other: &Self, apart: bool) {
         self.outer = self.outer.take().or_else(|| other.outer.clone());
         self.preamble = self.preamble.or(other.preamble);
         self.unreachable |= other.unreachable;
         self.behind = self.behind.or(other.behind);
         self.server_clock_ahead = self.server_clock_ahead.or(other.server_clock_ahead);
-        if self.datagram.is_none() {
-            self.datagram.clone_from(&other.datagram);
+        match (self.datagram.as_deref_mut(), other.datagram.as_deref()) {
+            (Some(DatagramFacts::Quic(ours)), Some(DatagramFacts::Quic(theirs))) => ours.take(theirs, apart),
+            (Some(DatagramFacts::Dtls(ours)), Some(DatagramFacts::Dtls(theirs))) => ours.take(theirs, apart),
+            (None, _) => self.datagram.clone_from(&other.datagram),
+            (Some(_), _) => {}
+        }
+    }
+}
+
+impl QuicFacts {
+    fn take(&mut self, other: &Self, apart: bool) {
+        let both = [&*self, other];
+        let settled = || both.into_iter().filter(|it| !it.unsettled);
+        let version = settled().next().map_or(self.version, |it| it.version);
+        let version_negotiation = both.iter().any(|it| it.version_negotiation);
+        let changed = settled().all(|it| it.version_changed_unseen) || self.version != other.version;
+        let retry = both.iter().any(|it| it.retry);
+        // Whoever saw the beginning that the server took knows whether its token stands for a Retry.
+        let unclear = both.iter().any(|it| it.token_or_retry) && settled().all(|it| it.token_or_retry);
+        let token = both.iter().any(|it| it.token && !it.token_or_retry);
+        self.version_changed_unseen = changed && settled().next().is_some() && !version_negotiation;
+        self.unsettled &= other.unsettled;
+        (self.version, self.version_negotiation) = (version, version_negotiation);
+        (self.retry, self.token, self.token_or_retry) = (retry, token, unclear && !retry);
+        self.zero_rtt_packets = counted(self.zero_rtt_packets, other.zero_rtt_packets, apart);
+        take_paths(&mut self.paths, &other.paths);
+        let resets = self.stateless_reset.into_iter().chain(other.stateless_reset);
+        // Of two that are as sure, the first.
+        self.stateless_reset = resets.reduce(|one, more| if more.certainty > one.certainty { more } else { one });
+        let closes = self.close_frame.into_iter().chain(other.close_frame);
+        self.close_frame = closes.reduce(|one, more| if one.at.is_after(more.at) { more } else { one });
+        let spoke = self.server_application.into_iter().chain(other.server_application);
+        self.server_application = spoke.reduce(|one, more| if one.is_after(more) { more } else { one });
+    }
+}
+
+impl DtlsFacts {
+    fn take(&mut self, other: &Self, apart: bool) {
+        self.cookie = self.cookie.or(other.cookie);
+        self.connection_id |= other.connection_id;
+        self.retransmissions = counted(self.retransmissions, other.retransmissions, apart);
+        take_paths(&mut self.paths, &other.paths);
+    }
+}
+
+/// Packets that one sighting or both have.
+fn counted(ours: u32, theirs: u32, apart: bool) -> u32 {
+    if apart {
+        ours.saturating_add(theirs)
+    } else {
+        ours.max(theirs)
+    }
+}
+
+fn take_paths(ours: &mut Vec<ClientPath>, theirs: &[ClientPath]) {
+    for path in theirs {
+        if ours.len() < MAX_PATHS && ours.iter().all(|known| known.client != path.client) {
+            ours.push(*path);
         }
     }
 }
@@ -654,7 +800,7 @@ mod tests {
                 ..RareFacts::default()
             };
             let mut joined = seen(ours);
-            joined.take(&seen(theirs));
+            joined.take(&seen(theirs), false);
             assert_eq!(joined.unreachable, ours || theirs);
         }
     }
