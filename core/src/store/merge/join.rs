@@ -8,7 +8,7 @@
 use crate::net::{At, SeqNumber};
 use crate::session::{Blindness, Seen};
 use crate::session::{ClientPath, DatagramFacts, DtlsFacts, MAX_PATHS, QuicFacts};
-use crate::session::{Close, CloseNotify, SideClose, classify_close};
+use crate::session::{Close, CloseClass, CloseNotify, SideClose, classify_close};
 use crate::session::{Completed, Connection, EarlyData, Mechanism, OfferKind, Shape, TicketsInferred};
 use crate::session::{HostFingerprint, MergeHints, RareFacts, Transport, TransportKind};
 use crate::session::{Side, SideFacts};
@@ -123,6 +123,10 @@ impl PartialConnection {
             self.accepted = other.accepted;
         }
         ours.hello.take_better(&mut theirs.hello);
+        if let (Seen::Yes(ours), Seen::Yes(theirs)) = (&mut ours.answer, &mut theirs.answer) {
+            // In TLS 1.3 it stands behind the answer.
+            ours.alpn = ours.alpn.take().or_else(|| theirs.alpn.take());
+        }
         ours.answer.take_better(&mut theirs.answer);
         // What was concluded where one of them ends gives way to what the other saw.
         if ours.shape_concluded && theirs.shape.yes().is_some() {
@@ -480,16 +484,13 @@ impl Connection {
 
     /// How it was closed, as far as both together tell.
     fn conclude(&mut self, other: Close, relation: Relation) {
-        if self.transport.kind() == TransportKind::Quic {
-            // What TCP and its records tell of a close is nothing here: whoever knows more is right.
-            if self.close.class.yes().is_none() && other.class.yes().is_some() {
-                self.close = other;
-            }
+        if self.transport.kind() != TransportKind::Tcp {
+            // What TCP and its records tell of a close is nothing here.
+            self.close = both_closes(self.close, other);
             return;
         }
         let told = self.close.class.yes().is_some() || other.class.yes().is_some();
-        // Over DTLS both saw the handshake, and one of them the end.
-        if relation == Relation::Both && (told || self.transport.kind() != TransportKind::Tcp) {
+        if relation == Relation::Both && told {
             if self.close.class.yes().is_none() {
                 self.close = other;
             }
@@ -550,6 +551,53 @@ impl Connection {
             *cause = rename(*cause);
         }
     }
+}
+
+/// How a connection over UDP was closed, as two sightings tell. No goodbye is missed by one that the other saw.
+fn both_closes(ours: Close, theirs: Close) -> Close {
+    use CloseClass::{CleanBoth, CleanClient, CleanServer, TimeoutSilent};
+    let [client, server] =
+        [(ours.client, theirs.client), (ours.server, theirs.server)].map(|(ours, theirs)| better(ours, theirs));
+    let known = match (ours.class.yes(), theirs.class.yes()) {
+        (None | Some(TimeoutSilent), Some(_)) => theirs,
+        _ => ours,
+    };
+    let clean = known
+        .class
+        .yes()
+        .filter(|it| matches!(it, CleanBoth | CleanClient | CleanServer));
+    let said = [client, server].map(|notify| notify.at().is_some());
+    if clean.is_none() || clean == Some(&CleanBoth) || said != [true, true] {
+        return Close {
+            class: known.class,
+            first_closer: [known, ours, theirs]
+                .into_iter()
+                .map(|it| it.first_closer)
+                .find(|it| it.yes().is_some())
+                .unwrap_or(known.first_closer),
+            client,
+            server,
+        };
+    }
+    // The clocks of two runs do not tell who was first.
+    let first = [ours, theirs].into_iter().find(|it| it.class.yes() == Some(&CleanBoth));
+    Close {
+        class: Seen::Yes(CleanBoth),
+        first_closer: first.map_or(Seen::Blind(Blindness::NothingTellsApart), |it| it.first_closer),
+        client,
+        server,
+    }
+}
+
+/// Of two views of a goodbye the one that shows more.
+fn better(ours: CloseNotify, theirs: CloseNotify) -> CloseNotify {
+    let shows = |notify: &CloseNotify| match notify {
+        CloseNotify::Observed(_) => 3,
+        CloseNotify::Inferred(_) => 2,
+        CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => 1,
+        CloseNotify::Blind(_) => 0,
+    };
+    if shows(&theirs) > shows(&ours) { theirs } else { ours }
 }
 
 fn widest(
