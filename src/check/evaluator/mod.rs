@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use super::interval::Ratio;
 use super::requirement::{EarlyDataRule, Fraction, Polarity, Requirement};
 use super::rules::{Each, Rule};
+use crate::wording::counted;
 use reshake_core::diagnosis::security::SecurityFinding as FindingFound;
 use reshake_core::diagnosis::service::Pattern;
 use reshake_core::diagnosis::{Confidence, Evidence, Judged, ServiceAnalyses};
@@ -348,10 +349,8 @@ impl RuleEvaluator {
         let (holds, found) = self.weigh(quantities, ground);
         let only_counted = ground.evicted > 0 && !matches!(self.rule.demand, Requirement::MinConnections(_));
         let (holds, found) = if holds && only_counted {
-            let why = format!(
-                "{} connections were only counted, at the memory limit (--max-memory): nothing is proven",
-                ground.evicted
-            );
+            let were = counted(ground.evicted, "connection was", "connections were");
+            let why = format!("{were} only counted, at the memory limit (--max-memory): nothing is proven");
             (false, Measured::Nothing(why))
         } else {
             (holds, found)

@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use super::proof::Proofs;
 use super::{Ground, Measured, Member, nothing};
+use crate::wording::counted;
 use reshake_core::diagnosis::Evidence;
 use reshake_core::diagnosis::service::KeyName;
 use reshake_core::net::span::SECOND;
@@ -78,10 +79,9 @@ impl Lifetimes {
         match self {
             Self { broken: 1.., .. } => (false, Measured::Longest(self.longest)),
             Self { hidden: 1.., .. } => {
-                let why = format!(
-                    "{} connections may have issued tickets that cannot be read without keys (--keylog)",
-                    self.hidden
-                );
+                let connections = counted(self.hidden, "connection", "connections");
+                let why =
+                    format!("{connections} may have issued tickets that are not visible, or only with keys (--keylog)");
                 (false, Measured::Nothing(why))
             }
             Self { seen: 0, .. } => nothing("no ticket was issued"),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::model::Report;
-use crate::wording::{number, percent};
+use crate::wording::{counted, number, percent};
 
 use crate::model::view::connection::ConnectionView;
 use crate::model::view::credential::CredentialView;
@@ -27,6 +27,10 @@ pub(crate) fn plain(text: &str) -> String {
     shown
 }
 
+fn connections(count: u64) -> String {
+    counted(count, "connection", "connections")
+}
+
 /// The overview.
 ///
 /// # Errors
@@ -37,11 +41,7 @@ pub fn overview(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# TLS resumption\n")?;
     let rate = summary.counts.resumption_rate();
     let rate = rate.map_or_else(|| "no offer was decided".to_owned(), percent);
-    writeln!(
-        out,
-        "{} connections. Resumption rate: {rate}.\n",
-        number(outcomes.total())
-    )?;
+    writeln!(out, "{}. Resumption rate: {rate}.\n", connections(outcomes.total()))?;
     writeln!(out, "| outcome | connections |\n|---|---:|")?;
     for (name, count) in OUTCOMES.iter().zip(outcomes.in_order()) {
         writeln!(out, "| {name} | {} |", number(count))?;
@@ -191,14 +191,13 @@ pub fn credential(view: &CredentialView, out: &mut dyn Write) -> io::Result<()> 
 pub fn service(page: &ServicePage, out: &mut dyn Write) -> io::Result<()> {
     let outcomes = &page.counts.outcomes;
     writeln!(out, "# Service {}\n", plain(&page.title))?;
-    writeln!(
-        out,
-        "{} connections: {} resumed, {} declined, {} with nothing offered.\n",
-        number(outcomes.total()),
-        number(outcomes.resumed),
-        number(outcomes.declined),
-        number(outcomes.not_offered)
-    )?;
+    // What there is none of goes without saying, but for what everybody asks.
+    let told = OUTCOMES.iter().zip(outcomes.in_order()).enumerate();
+    let parts: Vec<String> = told
+        .filter(|(place, (_, count))| *place < 3 || *count > 0)
+        .map(|(_, (name, count))| format!("{} {name}", number(count)))
+        .collect();
+    writeln!(out, "{}: {}.\n", connections(outcomes.total()), parts.join(", "))?;
     if !page.answer.is_empty() {
         writeln!(out, "{}\n", plain(&page.answer))?;
     }
@@ -208,9 +207,9 @@ pub fn service(page: &ServicePage, out: &mut dyn Write) -> io::Result<()> {
     for group in page.backends.iter().chain(&page.domains) {
         writeln!(
             out,
-            "- {}: {} connections ({})",
+            "- {}: {} ({})",
             group.label,
-            number(group.connections),
+            connections(group.connections),
             plain(&group.because)
         )?;
     }
