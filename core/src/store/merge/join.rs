@@ -6,18 +6,19 @@
 //! sightings, it is not visible.
 
 use crate::net::{At, SeqNumber};
+use crate::session::DatagramFacts;
 use crate::session::{Blindness, Seen};
-use crate::session::{ClientPath, DatagramFacts, DtlsFacts, MAX_PATHS, QuicFacts};
-use crate::session::{Close, CloseClass, CloseNotify, SideClose, classify_close};
+use crate::session::{Close, CloseNotify, SideClose, classify_close};
 use crate::session::{Completed, Connection, EarlyData, Mechanism, OfferKind, Shape, TicketsInferred};
 use crate::session::{HostFingerprint, MergeHints, RareFacts, Transport, TransportKind};
 use crate::session::{Side, SideFacts};
 use crate::tcp::{FinCovers, turn};
 
+use super::datagrams::both_closes;
 use super::{Issued, PartialConnection};
 
 /// Nanoseconds by which the clocks of two sensors may differ.
-const CLOCKS_DIFFER: i64 = 60_000_000_000;
+pub(super) const CLOCKS_DIFFER: i64 = 60_000_000_000;
 /// Nanoseconds of silence after which the same ports are taken for another connection.
 const SILENT: i64 = 3_600_000_000_000;
 /// How far a sequence number may lie behind what was seen before and still belong to the connection.
@@ -25,7 +26,7 @@ const SAME_CONNECTION: i32 = 1 << 24;
 
 /// How two sightings of one connection lie to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Relation {
+pub(super) enum Relation {
     /// Both saw the beginning.
     Both,
     /// Each saw one direction.
@@ -56,7 +57,7 @@ impl PartialConnection {
         Ok(())
     }
 
-    fn take_all(&mut self, mut other: Self, relation: Relation) {
+    pub(super) fn take_all(&mut self, mut other: Self, relation: Relation) {
         let torn = relation == Relation::Continued && self.connection.is_torn(&other.connection);
         let mixed = !both_hellos(&self.connection) && !both_hellos(&other.connection);
         let retry_hidden = self.connection.retry_hidden_with(&other.connection, torn);
@@ -68,45 +69,6 @@ impl PartialConnection {
         }
         self.connection.retry_hidden = retry_hidden.filter(|_| self.connection.retry.is_none());
         self.connection.no_second_hello(relation, torn);
-    }
-
-    /// Whether another sighting, the next on the same ports, goes on with a handshake that this one shows the beginning of,
-    /// as far as two over UDP can tell.
-    #[must_use]
-    pub fn may_go_on(&self, other: &Self) -> bool {
-        let (first, second) = (&self.connection, &other.connection);
-        let pause = second.transport.started.since(first.transport.ended);
-        let same_ends = (first.client, first.server) == (second.client, second.server);
-        same_ends && pause <= CLOCKS_DIFFER && (first.begins_anew(second) || self.is_hello() && other.is_answer())
-    }
-
-    /// A hello over UDP whose answer was not seen.
-    #[must_use]
-    pub fn is_hello(&self) -> bool {
-        self.has_over_udp((true, false))
-    }
-
-    /// An answer over UDP whose hello was not seen.
-    #[must_use]
-    pub fn is_answer(&self) -> bool {
-        self.has_over_udp((false, true))
-    }
-
-    fn has_over_udp(&self, hellos: (bool, bool)) -> bool {
-        let it = &self.connection;
-        let seen = (it.hello.yes().is_some(), it.answer.yes().is_some());
-        it.transport.kind() != TransportKind::Tcp && seen == hellos
-    }
-
-    /// Takes what goes on with its handshake.
-    pub fn go_on(&mut self, mut other: Self) {
-        if self.connection.begins_anew(&other.connection) {
-            // What a client says again is what counts.
-            other.connection.begun_in(&self.connection);
-            *self = other;
-        } else {
-            self.take_all(other, Relation::Both);
-        }
     }
 
     /// The hello is taken as a whole, with its offers, from whoever saw it.
@@ -295,35 +257,6 @@ impl Connection {
             edges.numbers.swap(0, 1);
             edges.read.swap(0, 1);
             edges.ends.swap(0, 1);
-        }
-    }
-
-    /// Whether what its client says in another sighting is its next beginning over QUIC: nothing answered this one, and that one is
-    /// not the first of its client, or is in another version.
-    fn begins_anew(&self, other: &Self) -> bool {
-        let (Some(first), Some(second)) = (self.transport.quic(), other.transport.quic()) else {
-            return false;
-        };
-        let answers = second.token_or_retry || second.version != first.version;
-        first.unsettled && self.answer.yes().is_none() && other.hello.yes().is_some() && answers
-    }
-
-    /// Another sighting shows what the client said before this beginning over QUIC, which a Retry or a Version Negotiation made
-    /// it say again.
-    fn begun_in(&mut self, other: &Self) {
-        self.transport.take(&other.transport);
-        let rare = self.transport.uncommon.as_deref_mut();
-        let facts = rare.and_then(|rare| rare.datagram.as_deref_mut());
-        if let (Some(DatagramFacts::Quic(facts)), Some(before)) = (facts, other.transport.quic()) {
-            facts.version_negotiation |= facts.version_changed_unseen;
-            facts.retry |= facts.token_or_retry;
-            (facts.version_changed_unseen, facts.token_or_retry) = (false, false);
-            let since = std::mem::replace(&mut facts.paths, before.paths.clone());
-            take_paths(&mut facts.paths, &since);
-        }
-        // What was sent before is not among these.
-        for side in [&mut self.client_side, &mut self.server_side] {
-            side.handshake_bytes = None;
         }
     }
 
@@ -553,53 +486,6 @@ impl Connection {
     }
 }
 
-/// How a connection over UDP was closed, as two sightings tell. No goodbye is missed by one that the other saw.
-fn both_closes(ours: Close, theirs: Close) -> Close {
-    use CloseClass::{CleanBoth, CleanClient, CleanServer, TimeoutSilent};
-    let [client, server] =
-        [(ours.client, theirs.client), (ours.server, theirs.server)].map(|(ours, theirs)| better(ours, theirs));
-    let known = match (ours.class.yes(), theirs.class.yes()) {
-        (None | Some(TimeoutSilent), Some(_)) => theirs,
-        _ => ours,
-    };
-    let clean = known
-        .class
-        .yes()
-        .filter(|it| matches!(it, CleanBoth | CleanClient | CleanServer));
-    let said = [client, server].map(|notify| notify.at().is_some());
-    if clean.is_none() || clean == Some(&CleanBoth) || said != [true, true] {
-        return Close {
-            class: known.class,
-            first_closer: [known, ours, theirs]
-                .into_iter()
-                .map(|it| it.first_closer)
-                .find(|it| it.yes().is_some())
-                .unwrap_or(known.first_closer),
-            client,
-            server,
-        };
-    }
-    // The clocks of two runs do not tell who was first.
-    let first = [ours, theirs].into_iter().find(|it| it.class.yes() == Some(&CleanBoth));
-    Close {
-        class: Seen::Yes(CleanBoth),
-        first_closer: first.map_or(Seen::Blind(Blindness::NothingTellsApart), |it| it.first_closer),
-        client,
-        server,
-    }
-}
-
-/// Of two views of a goodbye the one that shows more.
-fn better(ours: CloseNotify, theirs: CloseNotify) -> CloseNotify {
-    let shows = |notify: &CloseNotify| match notify {
-        CloseNotify::Observed(_) => 3,
-        CloseNotify::Inferred(_) => 2,
-        CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => 1,
-        CloseNotify::Blind(_) => 0,
-    };
-    if shows(&theirs) > shows(&ours) { theirs } else { ours }
-}
-
 fn widest(
     ours: Option<(SeqNumber, SeqNumber)>,
     theirs: Option<(SeqNumber, SeqNumber)>,
@@ -642,7 +528,7 @@ impl Transport {
         self.ended < other.started || other.ended < self.started
     }
 
-    fn take(&mut self, other: &Self) {
+    pub(super) fn take(&mut self, other: &Self) {
         let apart = self.is_apart(other);
         self.spans.join(&other.spans);
         self.started = self.started.min(other.started);
@@ -670,59 +556,6 @@ impl RareFacts {
             (Some(DatagramFacts::Dtls(ours)), Some(DatagramFacts::Dtls(theirs))) => ours.take(theirs, apart),
             (None, _) => self.datagram.clone_from(&other.datagram),
             (Some(_), _) => {}
-        }
-    }
-}
-
-impl QuicFacts {
-    fn take(&mut self, other: &Self, apart: bool) {
-        let both = [&*self, other];
-        let settled = || both.into_iter().filter(|it| !it.unsettled);
-        let version = settled().next().map_or(self.version, |it| it.version);
-        let version_negotiation = both.iter().any(|it| it.version_negotiation);
-        let changed = settled().all(|it| it.version_changed_unseen) || self.version != other.version;
-        let retry = both.iter().any(|it| it.retry);
-        // Whoever saw the beginning that the server took knows whether its token stands for a Retry.
-        let unclear = both.iter().any(|it| it.token_or_retry) && settled().all(|it| it.token_or_retry);
-        let token = both.iter().any(|it| it.token && !it.token_or_retry);
-        self.version_changed_unseen = changed && settled().next().is_some() && !version_negotiation;
-        self.unsettled &= other.unsettled;
-        (self.version, self.version_negotiation) = (version, version_negotiation);
-        (self.retry, self.token, self.token_or_retry) = (retry, token, unclear && !retry);
-        self.zero_rtt_packets = counted(self.zero_rtt_packets, other.zero_rtt_packets, apart);
-        take_paths(&mut self.paths, &other.paths);
-        let resets = self.stateless_reset.into_iter().chain(other.stateless_reset);
-        // Of two that are as sure, the first.
-        self.stateless_reset = resets.reduce(|one, more| if more.certainty > one.certainty { more } else { one });
-        let closes = self.close_frame.into_iter().chain(other.close_frame);
-        self.close_frame = closes.reduce(|one, more| if one.at.is_after(more.at) { more } else { one });
-        let spoke = self.server_application.into_iter().chain(other.server_application);
-        self.server_application = spoke.reduce(|one, more| if one.is_after(more) { more } else { one });
-    }
-}
-
-impl DtlsFacts {
-    fn take(&mut self, other: &Self, apart: bool) {
-        self.cookie = self.cookie.or(other.cookie);
-        self.connection_id |= other.connection_id;
-        self.retransmissions = counted(self.retransmissions, other.retransmissions, apart);
-        take_paths(&mut self.paths, &other.paths);
-    }
-}
-
-/// Packets that one sighting or both have.
-fn counted(ours: u32, theirs: u32, apart: bool) -> u32 {
-    if apart {
-        ours.saturating_add(theirs)
-    } else {
-        ours.max(theirs)
-    }
-}
-
-fn take_paths(ours: &mut Vec<ClientPath>, theirs: &[ClientPath]) {
-    for path in theirs {
-        if ours.len() < MAX_PATHS && ours.iter().all(|known| known.client != path.client) {
-            ours.push(*path);
         }
     }
 }

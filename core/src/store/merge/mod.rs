@@ -6,6 +6,7 @@
 
 #[cfg(feature = "serde")]
 mod admit;
+mod datagrams;
 mod join;
 mod replay;
 
