@@ -5,7 +5,7 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Attempts, RowNumber};
+use super::{Attempts, OfferedCredential, RowNumber};
 
 /// Marks rows that offer what an earlier row issued, and rows that begin a chain while every other one goes on.
 pub(super) fn settle(table: &mut Attempts) {
@@ -21,7 +21,7 @@ pub(super) fn settle(table: &mut Attempts) {
             continue;
         };
         let rows = table.client_rows.get(*from as usize..*to as usize).unwrap_or_default();
-        if outlives_a_silence(table, rows) {
+        if may_outlive_a_silence(table, rows) {
             table.several_stores.push(client);
         }
         for newcomer in newcomers(table, rows, &roots) {
@@ -76,8 +76,9 @@ fn newcomers(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> Vec<u32> 
 }
 
 /// Whether a session is offered after a hello of the same client that came later than the session and offered nothing
-/// although the client had been given something.
-fn outlives_a_silence(table: &Attempts, rows: &[u32]) -> bool {
+/// although the client had been given something. A session whose issue was only concluded may be such a one: two programs of
+/// one address in turn, one of which never offers, look like one that drops what it has.
+fn may_outlive_a_silence(table: &Attempts, rows: &[u32]) -> bool {
     let mut silence = None;
     rows.iter().any(|number| {
         let Some(row) = table.rows.get(*number as usize) else {
@@ -85,13 +86,12 @@ fn outlives_a_silence(table: &Attempts, rows: &[u32]) -> bool {
         };
         let own = |issue: RowNumber| table.row(issue).is_some_and(|issue| issue.client == row.client);
         let older = |issue: RowNumber| issue.index() < silence && own(issue);
-        let shows = table
-            .of_row(row)
-            .any(|(_, entry)| !entry.concluded && older(entry.issue));
+        let may_be_older = |entry: &OfferedCredential| entry.concluded && silence.is_some() || older(entry.issue);
+        let may_outlive = table.of_row(row).any(|(_, entry)| may_be_older(entry));
         if row.silent && row.given {
             silence = Some(*number as usize);
         }
-        shows
+        may_outlive
     })
 }
 
@@ -133,7 +133,7 @@ mod tests {
             change(entry);
         });
         let (table, part) = sketch.done();
-        outlives_a_silence(&table, &part.rows)
+        may_outlive_a_silence(&table, &part.rows)
     }
 
     #[test]
@@ -141,10 +141,12 @@ mod tests {
         assert!(outlives(true, |_| ()));
         // The silent one had nothing by then: connections that were opened at once.
         assert!(!outlives(false, |_| ()));
-        // It is the session that was made in place of what was dropped, or from before the capture, or only concluded.
+        // It is the session that was made in place of what was dropped, or from before the capture.
         assert!(!outlives(true, |entry| entry.issue = place(1)));
         assert!(!outlives(true, |entry| entry.issue = RowNumber::NONE));
-        assert!(!outlives(true, |entry| entry.concluded = true));
+        // Whether it is, cannot be told where the issue is only concluded, and need not be where nobody was silent before.
+        assert!(outlives(true, |entry| (entry.issue, entry.concluded) = (place(1), true)));
+        assert!(!outlives(false, |entry| entry.concluded = true));
     }
 
     #[test]
@@ -154,7 +156,7 @@ mod tests {
         let silent = sketch.silent(2, 1, |row| row.given = true);
         sketch.offer(3, 1, (1, 2), true, |_, entry| entry.issue = place(0));
         let (table, _) = sketch.done();
-        assert!(!outlives_a_silence(&table, &[silent, 2]));
+        assert!(!may_outlive_a_silence(&table, &[silent, 2]));
     }
 
     #[test]

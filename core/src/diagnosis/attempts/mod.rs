@@ -233,7 +233,7 @@ pub struct Attempts {
     /// Rows by client, in the order of their hellos: where each client begins, and the rows.
     client_starts: Vec<u32>,
     client_rows: Vec<u32>,
-    /// Clients that are at least two stores of sessions, in the order of their numbers.
+    /// Clients that are at least two stores of sessions, or may be for all that was read, in the order of their numbers.
     several_stores: Vec<u32>,
     keys: Vec<KeyName>,
     /// The row of each connection.
@@ -361,9 +361,9 @@ impl Attempts {
     }
 
     /// Whether the client of a row offers a session from before one of its silences after it: what is silent then is another
-    /// store than the one that holds the session.
+    /// store than the one that holds the session. Also where a session is offered after a silence whose issue was not read.
     #[must_use]
-    pub fn is_several_stores(&self, row: &Row) -> bool {
+    pub fn may_be_several_stores(&self, row: &Row) -> bool {
         self.several_stores.binary_search(&row.client).is_ok()
     }
 

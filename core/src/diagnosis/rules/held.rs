@@ -125,13 +125,13 @@ fn is_offered_later(case: &RuleContext<'_>, issuance: &Issuance<'_>) -> bool {
     left.any(|(_, credential)| credential.offers.last().is_some_and(later))
 }
 
-/// Behind this address and stack there are several stores of sessions: what one of them offers after other ends says nothing
-/// of another.
-pub(super) fn is_several_stores(case: &RuleContext<'_>) -> bool {
+/// Behind this address and stack there are several stores of sessions, as far as can be told: what one of them offers after
+/// other ends says nothing of another.
+pub(super) fn may_be_several_stores(case: &RuleContext<'_>) -> bool {
     let attempts = case.analyses.attempts();
     attempts
         .of_connection(case.id)
-        .is_some_and(|row| attempts.is_several_stores(row))
+        .is_some_and(|row| attempts.may_be_several_stores(row))
 }
 
 reason! {
@@ -178,7 +178,7 @@ fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
     }
     let contrast = behaviour.differs_after(behaviour.alert) && !issuance.from.is_tls13();
     RuleResult::holds(
-        at_best(case, contrast && !is_several_stores(case)),
+        at_best(case, contrast && !may_be_several_stores(case)),
         "the connection that used the client's session last ended with a fatal alert",
         Evidence::new(alert.at.frame, format!("fatal alert: {}", alert.description)),
         vec![hello],
@@ -194,10 +194,11 @@ reason! {
     ///
     /// ## How we know
     /// The close is in the capture. It is `inferred` where this client offers its session after clean closes and never
-    /// after such ones, significantly often, its address shows one store of sessions only, and its program is seen to live
-    /// on, three times at least: another connection of it is open from before the close to after the hello that offers
-    /// nothing. Else it is `possible`, for a program that ends closes uncleanly as well, and the next one has nothing to
-    /// offer. One offer after such a close excludes it, and so does a client that was never seen to offer after a clean one.
+    /// after such ones, significantly often, its address shows one store of sessions only (which in TLS 1.3 takes keys),
+    /// and its program is seen to live on, three times at least: another connection of it is open from before the close to
+    /// after the hello that offers nothing. Else it is `possible`, for a program that ends closes uncleanly as well, and
+    /// the next one has nothing to offer. One offer after such a close excludes it, and so does a client that was never
+    /// seen to offer after a clean one.
     pub(super) static CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE = {
         name: "client-dropped-after-unclean-close", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when its connection ended uncleanly",
@@ -241,7 +242,7 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
     // A program that ends leaves its connections without close_notify, and its sessions end with it.
     let lives_on = u64::from(behaviour.alive_after(unclean)) >= UNITS;
     RuleResult::holds(
-        at_best(case, contrast && lives_on && !is_several_stores(case)),
+        at_best(case, contrast && lives_on && !may_be_several_stores(case)),
         format!(
             "this client offers after {} of {} clean closes and after none of {} such as the last one (p = {:.3})",
             behaviour.clean.offered,

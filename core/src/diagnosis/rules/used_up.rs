@@ -4,7 +4,7 @@ use super::super::attempts::{Attempts, BURST, ClosedBy, Row, closed_by};
 use super::super::confidence::{BAR, Stratum, UNITS, ln_chance};
 use super::super::context::RuleContext;
 use super::super::{Confidence, Evidence, RuleResult};
-use super::held::{is_several_stores, silent_hello};
+use super::held::{may_be_several_stores, silent_hello};
 use super::reason;
 use crate::session::{Completed, Connection, Mechanism};
 
@@ -61,7 +61,8 @@ fn exhausted(case: &RuleContext<'_>) -> RuleResult {
         || case.history.may_have_begun_before(case.id, case.connection)
         || case.earlier().take(MAX_COUNTED).any(cut_short);
     let counted = row.held_read && row.held == Some(0) && !unseen;
-    let alone = counted && !is_several_stores(case) && !end_explains(case) && differs_by_what_it_holds(attempts, row);
+    let alone =
+        counted && !may_be_several_stores(case) && !end_explains(case) && differs_by_what_it_holds(attempts, row);
     let confidence = if alone {
         Confidence::Inferred
     } else {
