@@ -166,6 +166,10 @@ fn kind(client: &[u8], server: &[u8]) -> &'static str {
             .any(|window| window == word.as_bytes())
     };
     let (starttls, greeting) = (has(client, "STARTTLS"), server.first_chunk::<4>());
+    // A command, and no part of a name in one.
+    let stls = client
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.trim_ascii_end().eq_ignore_ascii_case(b"STLS"));
     match (client, greeting) {
         ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f, ..], _) => "postgresql",
         ([3, 0, _, _, _, 0xe0, ..], _) => "rdp",
@@ -175,7 +179,7 @@ fn kind(client: &[u8], server: &[u8]) -> &'static str {
         _ if client.starts_with(b"CONNECT ") => "http-connect",
         _ if has(client, "AUTH TLS") || has(client, "AUTH SSL") => "ftp-auth-tls",
         _ if has(client, "URN:IETF:PARAMS:XML:NS:XMPP-TLS") => "xmpp-starttls",
-        _ if has(client, "STLS") => "pop3-stls",
+        _ if stls => "pop3-stls",
         _ if starttls && has(client, "LHLO") => "lmtp-starttls",
         _ if starttls && (has(client, "EHLO") || has(client, "HELO")) => "smtp-starttls",
         _ if starttls && has(server, "* OK") => "imap-starttls",
@@ -306,6 +310,8 @@ mod tests {
         for (expected, client, server) in [
             ("smtp-starttls", &b"EHLO x\r\nSTARTTLS\r\n"[..], &b"220 mail\r\n"[..]),
             ("smtp-starttls", b"HELO x\r\nstarttls\r\n", b"220 mail\r\n"),
+            ("smtp-starttls", b"EHLO testls.a.test\r\nSTARTTLS\r\n", b"220 mail\r\n"),
+            ("smtp-starttls", b"EHLO stls\r\nSTARTTLS\r\n", b"220 mail\r\n"),
             ("lmtp-starttls", b"LHLO x\r\nSTARTTLS\r\n", b"220 mail\r\n"),
             ("imap-starttls", b"a STARTTLS\r\n", b"* OK ready\r\n"),
             ("sieve-starttls", b"STARTTLS\r\n", b"\"IMPLEMENTATION\" \"x\"\r\n"),
@@ -314,6 +320,7 @@ mod tests {
             ("starttls", b"STARTTLS\r\n", b"220 other\r\n"),
             ("starttls", b"STARTTLS\r\n", b""),
             ("pop3-stls", b"STLS\r\n", b"+OK\r\n"),
+            ("pop3-stls", b"CAPA\r\nstls\r\n", b"+OK\r\n"),
             ("ftp-auth-tls", b"AUTH TLS\r\n", b"220 ftp\r\n"),
             ("ftp-auth-tls", b"auth ssl\r\n", b"220 ftp\r\n"),
             (
