@@ -171,7 +171,8 @@ fn kind(client: &[u8], server: &[u8]) -> &'static str {
         .split(|byte| *byte == b'\n')
         .any(|line| line.trim_ascii_end().eq_ignore_ascii_case(b"STLS"));
     match (client, greeting) {
-        ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f, ..], _) => "postgresql",
+        // SSLRequest, or a request for GSSAPI before it.
+        ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f | 0x30, ..], _) => "postgresql",
         ([3, 0, _, _, _, 0xe0, ..], _) => "rdp",
         ([5, ..] | [4, 1, ..], _) if !client.is_ascii() || client.contains(&0) || client.len() < 8 => "socks",
         (_, Some([_, _, 0, 0])) if server.get(4) == Some(&10) => "mysql",
@@ -336,6 +337,11 @@ mod tests {
             ("ldap-starttls", b"\x30\x1d\x161.3.6.1.4.1.1466.20037", b"\x30\x0c"),
             ("mysql", b"\x20\0\0\x01", &mysql),
             ("postgresql", b"\0\0\0\x08\x04\xd2\x16\x2f", b"S"),
+            (
+                "postgresql",
+                b"\0\0\0\x08\x04\xd2\x16\x30\0\0\0\x08\x04\xd2\x16\x2f",
+                b"NS",
+            ),
             ("rdp", b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0", b"\x03\0"),
             ("socks", b"\x05\x01\0", b"\x05\0"),
             ("socks", b"\x05\x01\x02", b"\x05\x02"),
