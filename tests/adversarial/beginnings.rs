@@ -179,6 +179,49 @@ fn what_was_seen_of_one_side_alone_may_be_tls() {
     }
 }
 
+#[test]
+fn a_server_that_answers_a_hello_with_anything_but_tls_has_failed_the_handshake() {
+    let _alone = alone();
+    let end = |before: &[&[u8]; 3], answer: &[u8], closes: bool| {
+        let mut wire = wire();
+        wire.connect(1);
+        let [greeting, asks, goes_on] = *before;
+        let mut ends = [1000, 2000];
+        for (to_server, said) in [
+            (false, greeting),
+            (true, asks),
+            (false, goes_on),
+            (true, &records(22, &hello(7))),
+            (false, answer),
+        ] {
+            let end = &mut ends[usize::from(!to_server)];
+            *end = wire.stream(1, to_server, *end, said, 1400);
+        }
+        if closes {
+            wire.close(1, ends[0], ends[1]);
+        }
+        outcomes(wire.finish())
+    };
+    let (nothing, mail) = (
+        [&b""[..]; 3],
+        [&b"220 mail\r\n"[..], b"EHLO a\r\nSTARTTLS\r\n", b"220 go\r\n"],
+    );
+    let http = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    // The version of an experiment: that server may have gone on with the handshake.
+    let experiment = [22, 3, 3, 0, 44, 2, 0, 0, 40, 0x7e, 2];
+    for (before, answer, closes, told) in [
+        (nothing, &http[..], true, "failed"),
+        (mail, b"454 no\r\n", true, "failed"),
+        (mail, b"", true, "failed"),
+        (nothing, http, false, "unclear"),
+        (mail, b"", false, "unclear"),
+        (mail, &experiment, true, "unclear"),
+    ] {
+        let expected = (vec![told.to_owned()], 0);
+        assert_eq!(end(&before, answer, closes), expected, "{}", answer.escape_ascii());
+    }
+}
+
 /// A session of FTP kept open by NOOP for so many lines, and then TLS where it is asked for.
 fn long_session(lines: usize, last: &[u8]) -> Wire {
     let mut wire = wire();

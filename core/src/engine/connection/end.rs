@@ -216,8 +216,11 @@ fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direct
     let lost = flow.data.lost[direction];
     let (read, inside, alert) = match &flow.data.each[direction] {
         StreamState::Tls(decoder) => (decoder.has_read_all(), decoder.inside_record(), decoder.inside_alert()),
-        // Where nothing was said, nothing is unread.
-        _ => (flow.data.offsets[direction] == 0, false, false),
+        // Where nothing was said, nothing is unread; nor where nothing of it was TLS.
+        _ => {
+            let nothing = flow.data.offsets[direction] == 0 || speaks_otherwise(open, flow, direction);
+            (nothing, false, false)
+        }
     };
     if inside {
         open.ends_inside_record(side(direction));
@@ -247,6 +250,19 @@ fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direct
         facts.tail_loss = Some(lost.or(late).unwrap_or(Blindness::Unsupported));
     }
     facts.handshake_loss
+}
+
+/// Whether all that a side said was seen, and is no TLS, as where a server of plain HTTP answers a hello, or one hangs up after
+/// STARTTLS. Nothing of it may be a record, not even of a version whose hello is not known, or of SSLv2.
+fn speaks_otherwise(open: &HandshakeTracker, flow: &Flow<ConnectionState>, direction: Direction) -> bool {
+    let StreamState::Searching(text, _) = &flow.data.each[direction] else {
+        return false;
+    };
+    let whole = flow.half(direction).syn.is_some() && flow.data.lost[direction].is_none();
+    let hello = open.facts().hello.yes();
+    let asked = flow.data.certain && hello.is_some_and(|hello| !hello.v2_format);
+    let may_be_tls = || text.windows(2).any(|two| matches!(two, [20..=23, 3]));
+    whole && asked && !flow.data.clear_lost[direction] && !may_be_tls()
 }
 
 /// Why a hello of this side may exist although it was not seen.
