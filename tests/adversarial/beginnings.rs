@@ -222,6 +222,24 @@ fn a_server_that_answers_a_hello_with_anything_but_tls_has_failed_the_handshake(
     }
 }
 
+#[test]
+fn what_stood_before_a_hello_that_nobody_answered_is_named_by_both_sides() {
+    let _alone = alone();
+    let mut wire = wire();
+    wire.connect(1);
+    let greeting = wire.stream(1, false, 2000, b"* OK ready\r\n", 1400);
+    let asked = wire.stream(1, true, 1000, b"a STARTTLS\r\n", 1400);
+    let server_end = wire.stream(1, false, greeting, b"a OK\r\n", 1400);
+    let client_end = wire.stream(1, true, asked, &records(22, &hello(7)), 1400);
+    wire.close(1, client_end, server_end);
+    let report = report_of((wire.finish(), Vec::new()));
+    let kinds: Vec<&Value> = items(&report, "connections")
+        .iter()
+        .map(|it| &it["preamble"]["kind"])
+        .collect();
+    assert_eq!(kinds, ["imap-starttls"]);
+}
+
 /// A session of FTP kept open by NOOP for so many lines, and then TLS where it is asked for.
 fn long_session(lines: usize, last: &[u8]) -> Wire {
     let mut wire = wire();

@@ -49,7 +49,12 @@ pub(in crate::engine) fn finish(
     let torn = open.began_behind_gap() || lost.client || (lost.server && flow.data.clear.is_some());
     let preamble = flow.data.clear.take().map(|texts| {
         let PerSide { client, server } = *texts;
-        preamble::classify(&client, &server)
+        // A server that never came to TLS has said all of it in clear.
+        let server = match &flow.data.each.server {
+            StreamState::Searching(said, _) if server.is_empty() => said,
+            _ => &server,
+        };
+        preamble::classify(&client, server)
     });
     // What is left of a text may name nothing of what it was.
     if let Some(preamble) = preamble.filter(|preamble| preamble.is_named() || !torn) {
