@@ -191,7 +191,8 @@ fn trace(ground: &ServiceContext<'_>, moments: &[Span]) -> Option<Trace> {
     })
 }
 
-/// The address changed hands between the latest use of the session and its refusal.
+/// The address changed hands between the latest use of the session and its refusal. Whoever refuses a ticket and issues under
+/// its very key has what the other machine had: it refuses for its age, or for another context.
 fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
     let first = ground.takeovers.first()?;
     let between = |entry: &OfferedCredential| {
@@ -209,9 +210,13 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
             |since| ground.takeovers.iter().any(|it| since < it.time && it.time < until),
         ))
     };
+    let has_the_key = |entry: &OfferedCredential| {
+        let issues = ground.table.row_of(entry).map(|row| row.issues);
+        entry.key != 0 && refused(entry) && issues == Some(entry.key)
+    };
     let other_machine = ground.takeovers.iter().any(|it| it.other_machine);
     let mut claim = claim(ground, Kind::Takeover, |entry| {
-        Some(Look {
+        (!has_the_key(entry)).then_some(Look {
             concluded: entry.concluded,
             ..Look::read(between(entry)?)
         })
