@@ -485,17 +485,38 @@ impl Builder<'_> {
             let reuses = self.states.get(row.client as usize).is_some_and(|state| state.reuses);
             row.held = row.held.filter(|_| !reuses);
         }
+        let only_keys = self.only_keys();
         let rows = &self.table.rows;
         for entry in &mut self.table.entries {
-            let row = rows.get(entry.row as usize);
-            entry.own_key = entry.key != 0
-                && row.is_some_and(|row| row.issues == entry.key && !row.issues_concluded)
-                && entry.decision == Decision::Refused;
+            let Some(row) = rows.get(entry.row as usize) else {
+                continue;
+            };
+            // The next identity of an address may be another client's, of another server: not where all are of one key.
+            let sure = |key| !row.issues_concluded || only_keys.get(&row.service) == Some(&key);
+            entry.own_key =
+                entry.key != 0 && row.issues == entry.key && entry.decision == Decision::Refused && sure(entry.key);
         }
         super::foreign::settle(&mut self.table);
         super::chains::settle(&mut self.table);
         void_contradicted(&mut self.table);
         self.table
+    }
+
+    /// The ticket key of each service at which no other one shows.
+    fn only_keys(&self) -> HashMap<u32, u32> {
+        let issuing = self.table.rows.iter().map(|row| (row.service, row.issues));
+        let offered = self.table.entries.iter().filter_map(|entry| {
+            let row = self.table.rows.get(entry.row as usize)?;
+            Some((row.service, entry.key))
+        });
+        let mut only: HashMap<u32, u32> = HashMap::new();
+        for (service, key) in issuing.chain(offered).filter(|(_, key)| *key != 0) {
+            let known = only.entry(service).or_insert(key);
+            if *known != key {
+                *known = 0;
+            }
+        }
+        only
     }
 
     /// From the last entry back: whether a credential that was refused is accepted later under an equal hello, and from

@@ -173,7 +173,8 @@ pub struct OfferedCredential {
     /// Whether its refusal took far longer than acceptances and first visits: its store may not have answered. `None` where
     /// the capture does not show how long it took.
     pub slow: Option<bool>,
-    /// The server issues under the ticket's own key in this very handshake.
+    /// The server issues under the ticket's own key in this very handshake: as was read, or as the client's next identity tells
+    /// where the service shows no other key.
     pub own_key: bool,
     /// It is offered under another server name than its own.
     pub other_name: bool,

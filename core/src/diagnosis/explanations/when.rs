@@ -210,13 +210,9 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
             |since| ground.takeovers.iter().any(|it| since < it.time && it.time < until),
         ))
     };
-    let has_the_key = |entry: &OfferedCredential| {
-        let issues = ground.table.row_of(entry).map(|row| row.issues);
-        entry.key != 0 && refused(entry) && issues == Some(entry.key)
-    };
     let other_machine = ground.takeovers.iter().any(|it| it.other_machine);
     let mut claim = claim(ground, Kind::Takeover, |entry| {
-        (!has_the_key(entry)).then_some(Look {
+        (!entry.own_key).then_some(Look {
             concluded: entry.concluded,
             ..Look::read(between(entry)?)
         })

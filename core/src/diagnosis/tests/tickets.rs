@@ -138,6 +138,49 @@ fn a_server_whose_own_key_is_beside_the_one_it_refuses_does_not_share_it() {
     assert!(world(&own).told(2).iter().all(|(name, _)| *name != NOT_SHARED));
 }
 
+/// What is told first of visits in TLS 1.3, each with a new identity under this key, or with none; and whether it was honoured.
+fn told_of_identities(visits: &[(Option<u8>, bool)], number: u32) -> Option<(&'static str, Confidence)> {
+    let mut credential_store = CredentialStore::default();
+    let mut connections = Vec::new();
+    for (second, (key, honoured)) in (1..).zip(visits) {
+        let mut connection = giving_tickets(second);
+        if let Some(key) = *key {
+            let number = u8::try_from(second).expect("few visits");
+            let name = CredentialFingerprint::of(&[[key; 16].as_slice(), &[number; 160]].concat());
+            let unseen = || Credential::unseen(TransportKind::Tcp, Mechanism::Psk, name, endpoint(2));
+            let credential = credential_store.enter(TransportKind::Tcp, Mechanism::Psk, &name, unseen);
+            let entered = credential_store.get_mut(credential).expect("entered");
+            entered.offers.push(ConnectionId(second - 1));
+            connection.offers = smallvec![offer(credential.0, OfferKind::Resumption(Mechanism::Psk))];
+            connection.accepted = honoured.then_some(credential);
+            connection.outcome = if *honoured {
+                Outcome::Resumed(Some(Mechanism::Psk))
+            } else {
+                Outcome::Declined
+            };
+        }
+        connections.push(connection);
+    }
+    let world = World::with(credential_store, connections, usize::MAX);
+    world.told(number).first().copied()
+}
+
+#[test]
+fn who_issues_under_the_key_of_what_it_refuses_shares_it_in_tls13_too() {
+    let (one, two) = (Some(0xa1), Some(0xb2));
+    let first = (None, false);
+    let same = [first, (one, true), (one, false), (one, true), (one, false), (one, true)];
+    assert_eq!(
+        told_of_identities(&same, 2),
+        Some(("session-context-mismatch", Confidence::Possible))
+    );
+    // Of two keys the next identity may be another client's; and where nobody comes back nothing tells.
+    let others = [first, (one, true), (one, false), (one, true), (two, false), (one, true)];
+    assert_eq!(told_of_identities(&others, 2), Some((NOT_SHARED, Confidence::Possible)));
+    let last = [first, (one, true), (one, false), (one, true), (one, false)];
+    assert_eq!(told_of_identities(&last, 4), Some((NOT_SHARED, Confidence::Possible)));
+}
+
 #[test]
 fn one_key_after_the_other_may_be_two_servers_that_take_turns() {
     let (one, two) = (0xa1, 0xb2);

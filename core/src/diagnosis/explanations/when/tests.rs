@@ -84,26 +84,8 @@ fn another_machine_needs_no_count_and_a_restart_of_the_same_one_does() {
 
 #[test]
 fn who_took_over_with_the_key_of_the_ticket_refuses_it_for_something_else() {
-    let ticket = |issues: u32, accepted: bool| {
-        let mut sketch = Sketch::default();
-        sketch.silent(10, 1, |_| ());
-        let offer = |sketch: &mut Sketch, second, accepted, issues| {
-            sketch.offer(second, 1, (1, 30), accepted, |row, entry| {
-                (entry.key, entry.previous, row.issues) = (1, place(0), issues);
-            });
-        };
-        offer(&mut sketch, 40, false, issues);
-        if accepted {
-            offer(&mut sketch, 41, true, 1);
-        }
-        let (table, part) = sketch.done();
-        takeover(&ServiceContext::of(&table, &part, &[taken_over(30, true)]))
-    };
-    assert_eq!(ticket(2, false).map(|it| it.proven.len()), Some(1));
-    assert_eq!(ticket(0, false).map(|it| it.proven.len()), Some(1));
-    assert!(ticket(1, false).is_none());
-    // What is honoured under that key refutes it all the same.
-    assert_eq!(ticket(2, true).map(|it| it.stands), Some(false));
+    assert_eq!(takeover_of(&[(30, true)], |_| ()).map(|it| it.proven.len()), Some(1));
+    assert!(takeover_of(&[(30, true)], |entry| entry.own_key = true).is_none());
 }
 
 /// Key 1 issues up to second 20, key 2 from `begins` on; then a ticket under key 1 is refused at second 40.
