@@ -11,7 +11,7 @@ use hashbrown::HashSet;
 use super::Confidence;
 use super::attempts::{Attempts, Decision, OfferedCredential, UNKNOWN};
 use super::confidence::{BAR, UNITS, to_nine_digits, trials};
-use super::explanations::{Claim, Family, Kind, ServiceContext, claims};
+use super::explanations::{Claim, Family, FittedValue, Kind, ServiceContext, claims};
 
 /// Sessions that are refused although they are no older than accepted ones: one may be anything, two are of another cause,
 /// such as a second store, which may have refused the youngest of those that are too old as well.
@@ -167,7 +167,7 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     let p_value = to_nine_digits((claim.ln_chance() + (tried as f64).ln()).exp()).min(1.0);
     let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
     let counted = enough && p_value <= BAR && !claim.concluded && claim.shadow.is_none();
-    let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(ground, &claim));
+    let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(&claim));
     let supported = reaches || is_supported(ground, &claim, p_value);
     Standing {
         confidence: Confidence::Possible,
@@ -181,9 +181,10 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     }
 }
 
-/// n refusals of fresh sessions exclude servers in turn up to n/5 of them.
-fn never_in_numbers(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
-    claim.kind == Kind::NeverIds && super::explanations::fresh_refusals(ground, claim) >= super::explanations::ENOUGH
+/// Enough servers in turn are excluded.
+fn never_in_numbers(claim: &Claim) -> bool {
+    let excluded = |servers| claim.kind == Kind::NeverIds && servers >= super::explanations::SERVERS;
+    matches!(claim.value, FittedValue::Never { servers, .. } if excluded(servers))
 }
 
 /// One refusal without anything that shows may be anything. Two of a kind beside acceptances, or a trace, make a candidate;

@@ -26,7 +26,7 @@ use crate::net::{FrameRef, Timestamp};
 use crate::session::{CredentialId, Mechanism};
 
 pub use kind::{Family, Kind};
-pub use never::{ENOUGH, FOR_EACH_SERVER};
+pub use never::SERVERS;
 pub use words::Named;
 
 /// Addresses below which each counts by itself: what never varies within a client earns nothing then.
@@ -157,8 +157,8 @@ pub enum FittedValue {
     Never {
         /// What is offered are tickets of TLS 1.3 that stand for a session in the server's cache.
         in_tickets: bool,
-        /// Refusals of fresh sessions after clean ends: only these exclude several servers in turn.
-        fresh: u64,
+        /// Servers in turn that are excluded by refusals of fresh sessions after clean ends.
+        servers: u64,
     },
     /// Refusals of sessions that were accepted later took far longer than acceptances.
     Slow,
@@ -338,17 +338,6 @@ pub fn claims(ground: &ServiceContext<'_>) -> Vec<Claim> {
     never::claims(ground, &mut all);
     all.extend(breaks::claim(ground));
     all
-}
-
-/// Sessions among those that a claim names which were young and well ended, and refused.
-#[must_use]
-pub fn fresh_refusals(ground: &ServiceContext<'_>, claim: &Claim) -> u64 {
-    let entries = claim.named.iter().filter_map(|number| ground.table.entry(*number));
-    let fresh: HashSet<_> = entries
-        .filter(|entry| never::is_fresh(entry))
-        .map(|entry| entry.credential)
-        .collect();
-    fresh.len() as u64
 }
 
 /// Whether an entry was refused in a full handshake.

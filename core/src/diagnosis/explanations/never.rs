@@ -1,14 +1,20 @@
 //! Never: nobody honours what the server issues. It has no accepted side, so that only numbers speak.
 
+use hashbrown::HashMap;
+
 use super::{Claim, FittedValue, Kind, Look, ServiceContext, claim};
 use crate::diagnosis::attempts::{ClosedBy, OfferedCredential, UNKNOWN};
 use crate::session::Mechanism;
 
 /// Refusals of fresh sessions from which on several servers in turn are excluded as far as eight of them go:
 /// (1 - 1/8)^40 < 0.005.
-pub const ENOUGH: u64 = 40;
+const ENOUGH: u64 = 40;
 /// So many refusals exclude one server in turn more, with a chance of 1 in 150 that it is there all the same.
-pub const FOR_EACH_SERVER: u64 = 5;
+const FOR_EACH_SERVER: u64 = 5;
+/// Servers in turn that have to be excluded.
+pub const SERVERS: u64 = ENOUGH / FOR_EACH_SERVER;
+/// Sessions that are refused where strict turns have come round: one may have met another order of connections than shows.
+const CAME_ROUND: usize = 2;
 /// Nanoseconds: what is offered again so soon did not time out anywhere.
 const FRESH: i64 = 60_000_000_000;
 
@@ -20,8 +26,8 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     all.extend(ids.map(|mut ids| {
         let mut entries = ids.named.iter().filter_map(|number| ground.table.entry(*number));
         let in_tickets = entries.all(|entry| entry.mechanism == Mechanism::Psk);
-        let fresh = super::fresh_refusals(ground, &ids);
-        ids.value = FittedValue::Never { in_tickets, fresh };
+        let servers = if ids.stands { servers_excluded(ground, &ids) } else { 0 };
+        ids.value = FittedValue::Never { in_tickets, servers };
         ids
     }));
     all.extend(claim(ground, Kind::NeverTickets, |entry| {
@@ -29,8 +35,32 @@ pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     }));
 }
 
+/// How many servers in turn the refusals exclude. Where each new connection goes to any of them, numbers do; where they take strict
+/// turns, a client that always offers what it was given last meets the next one for ever, and only sessions that come when it is
+/// their own server's turn again tell.
+fn servers_excluded(ground: &ServiceContext<'_>, claim: &Claim) -> u64 {
+    let rows = &ground.part.rows;
+    let turn = |number: usize| rows.partition_point(|row| (*row as usize) < number);
+    let entries = claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let fresh: HashMap<_, _> = entries
+        .filter(|entry| is_fresh(entry))
+        .map(|entry| {
+            let issued = entry.issue.index().map(turn);
+            let turns = issued.map(|issued| turn(entry.row as usize).saturating_sub(issued));
+            (entry.credential, turns)
+        })
+        .collect();
+    let by_number = fresh.len() as u64 / FOR_EACH_SERVER;
+    let comes_round = |servers: u64| {
+        let back = |turns: &&usize| **turns as u64 % servers == 0;
+        fresh.values().flatten().filter(back).take(CAME_ROUND).count() == CAME_ROUND
+    };
+    let in_strict_turns = (2..=by_number.min(SERVERS)).find(|servers| !comes_round(*servers));
+    in_strict_turns.map_or(by_number, |servers| servers - 1)
+}
+
 /// Whether a refused session was so young, and ended so well, that nothing else suggests itself.
-pub(super) fn is_fresh(entry: &OfferedCredential) -> bool {
+fn is_fresh(entry: &OfferedCredential) -> bool {
     let in_time = entry.age != UNKNOWN && entry.age <= FRESH && !entry.concluded;
     in_time && (entry.closed == ClosedBy::Cleanly || !entry.stateful)
 }
@@ -38,7 +68,39 @@ pub(super) fn is_fresh(entry: &OfferedCredential) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::attempts::tests::Sketch;
+    use crate::diagnosis::attempts::tests::{Sketch, place};
+
+    #[test]
+    fn strict_turns_are_excluded_where_a_session_comes_when_it_is_its_servers_turn() {
+        let excluded = |count: u32, turns: fn(u32) -> u32| {
+            let mut sketch = Sketch::default();
+            for second in 0..count {
+                sketch.silent(second, 1, |_| ());
+            }
+            for number in 0..count {
+                let row = count + number;
+                sketch.offer(row, 1, (number, 2), false, |_, entry| {
+                    entry.issue = place(row - turns(number))
+                });
+            }
+            let (table, part) = sketch.done();
+            let mut all = Vec::new();
+            claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+            all.iter().find_map(|claim| match claim.value {
+                FittedValue::Never { servers, .. } => Some(servers),
+                _ => None,
+            })
+        };
+        assert_eq!(excluded(40, |number| 1 + number), Some(8));
+        assert_eq!(excluded(60, |number| 1 + number), Some(12));
+        assert_eq!(excluded(39, |number| 1 + number), Some(7));
+        // The latest one every time; every second time an odd number; once only when the turn has come round.
+        assert_eq!(excluded(40, |_| 1), Some(1));
+        assert_eq!(excluded(40, |number| 2 * (number / 2) + 1), Some(1));
+        assert_eq!(excluded(40, |number| if number == 7 { 2 } else { 1 }), Some(1));
+        assert_eq!(excluded(40, |_| 2), Some(2));
+        assert_eq!(excluded(40, |_| 12), Some(4));
+    }
 
     fn fresh(change: fn(&mut OfferedCredential)) -> bool {
         let mut sketch = Sketch::default();

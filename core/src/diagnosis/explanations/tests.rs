@@ -1,7 +1,7 @@
 //! Each explanation with what it explains and with a near miss that refutes it, over tables made by hand.
 
 use super::*;
-use crate::diagnosis::attempts::tests::Sketch;
+use crate::diagnosis::attempts::tests::{Sketch, place};
 use crate::diagnosis::attempts::{ClosedBy, Row};
 use crate::diagnosis::contest::hold;
 use crate::diagnosis::{Confidence, contest::Standing};
@@ -271,8 +271,11 @@ fn refused_and_accepted_again_is_another_store() {
 fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
     let never = |count: u32, accepted: bool| {
         let mut sketch = Sketch::default();
+        let issue = place(sketch.silent(0, 0, |_| ()));
         for client in 0..count {
-            sketch.offer(client, client, (client, 2), accepted && client == 0, NOTHING);
+            sketch.offer(1 + client, client, (client, 2), accepted && client == 0, |_, entry| {
+                entry.issue = issue
+            });
         }
         level(&held(sketch), Kind::NeverIds)
     };

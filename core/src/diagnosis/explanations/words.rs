@@ -369,8 +369,8 @@ impl Claim {
 }
 
 fn never_ids(lost: u64, value: FittedValue) -> String {
-    let (in_tickets, fresh) = match value {
-        FittedValue::Never { in_tickets, fresh } => (in_tickets, fresh),
+    let (in_tickets, servers) = match value {
+        FittedValue::Never { in_tickets, servers } => (in_tickets, servers),
         _ => (false, 0),
     };
     let issued = if in_tickets {
@@ -378,7 +378,7 @@ fn never_ids(lost: u64, value: FittedValue) -> String {
     } else {
         "session IDs"
     };
-    let excluded = match fresh / super::FOR_EACH_SERVER {
+    let excluded = match servers {
         0 | 1 => "several servers in turn are not excluded by that".to_owned(),
         servers => format!("up to {servers} servers in turn are excluded by that, more are not"),
     };

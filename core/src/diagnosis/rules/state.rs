@@ -138,7 +138,8 @@ reason! {
     /// ## How we know
     /// No session ID of this service was ever accepted. That alone proves little: several servers in turn look the
     /// same, and n refusals exclude up to n/5 of them. It is `inferred` from 40 refusals of fresh sessions whose
-    /// connections ended cleanly, else `possible`.
+    /// connections ended cleanly, some of them offered when strict turns of up to eight servers would have come round;
+    /// else `possible`.
     pub(super) static SERVER_NEVER_ACCEPTS_IDS = {
         name: "server-never-accepts-ids", since: "0.1.0", stage: Inferred,
         summary: "the server issues session IDs that it never honours",

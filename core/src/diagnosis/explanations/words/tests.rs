@@ -191,7 +191,7 @@ fn fitted_values_are_told() {
         assert_eq!(cause(Kind::Evicted, value), "the cache holds fewer than 10 sessions");
     }
     assert_eq!(cause(Kind::LostAtOnce, FittedValue::Nothing), "sessions are lost");
-    let never = |in_tickets| cause(Kind::NeverIds, FittedValue::Never { in_tickets, fresh: 0 });
+    let never = |in_tickets| cause(Kind::NeverIds, FittedValue::Never { in_tickets, servers: 0 });
     assert_eq!(never(true), "the server keeps no sessions behind its tickets");
     assert_eq!(never(false), "the server keeps no sessions behind its session IDs");
 }
@@ -316,14 +316,13 @@ fn a_store_that_is_proven_counts_its_proofs() {
 }
 
 #[test]
-fn five_fresh_refusals_a_server_exclude_servers_in_turn() {
-    let told = |in_tickets, fresh| {
-        let value = FittedValue::Never { in_tickets, fresh };
+fn servers_in_turn_that_are_excluded_are_named() {
+    let told = |in_tickets, servers| {
+        let value = FittedValue::Never { in_tickets, servers };
         counting(with(Kind::NeverIds, value), [9, 0, 0, 0]).summary(false)
     };
-    let each = super::super::FOR_EACH_SERVER;
-    assert!(told(false, 2 * each - 1).ends_with("several servers in turn are not excluded by that"));
-    assert!(told(false, 2 * each).ends_with("up to 2 servers in turn are excluded by that, more are not"));
+    assert!(told(false, 1).ends_with("several servers in turn are not excluded by that"));
+    assert!(told(false, 2).ends_with("up to 2 servers in turn are excluded by that, more are not"));
     assert!(told(false, 0).starts_with("the server issues session IDs and refused all 9"));
     assert!(told(true, 0).starts_with("the server issues tickets that stand for sessions in its cache"));
 }
