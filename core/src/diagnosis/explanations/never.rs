@@ -52,7 +52,7 @@ fn servers_excluded(ground: &ServiceContext<'_>, claim: &Claim) -> u64 {
         .collect();
     let by_number = fresh.len() as u64 / FOR_EACH_SERVER;
     let comes_round = |servers: u64| {
-        let back = |turns: &&usize| **turns as u64 % servers == 0;
+        let back = |turns: &&usize| (**turns as u64).is_multiple_of(servers);
         fresh.values().flatten().filter(back).take(CAME_ROUND).count() == CAME_ROUND
     };
     let in_strict_turns = (2..=by_number.min(SERVERS)).find(|servers| !comes_round(*servers));
@@ -80,7 +80,7 @@ mod tests {
             for number in 0..count {
                 let row = count + number;
                 sketch.offer(row, 1, (number, 2), false, |_, entry| {
-                    entry.issue = place(row - turns(number))
+                    entry.issue = place(row - turns(number));
                 });
             }
             let (table, part) = sketch.done();

@@ -274,7 +274,7 @@ fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
         let issue = place(sketch.silent(0, 0, |_| ()));
         for client in 0..count {
             sketch.offer(1 + client, client, (client, 2), accepted && client == 0, |_, entry| {
-                entry.issue = issue
+                entry.issue = issue;
             });
         }
         level(&held(sketch), Kind::NeverIds)

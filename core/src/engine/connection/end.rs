@@ -219,13 +219,12 @@ pub(in crate::engine) fn key_origin(keys: &ConnectionKeys) -> Option<KeyOrigin> 
 fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direction: Direction) -> Option<Blindness> {
     let half: &Half = flow.half(direction);
     let lost = flow.data.lost[direction];
-    let (read, inside, alert) = match &flow.data.each[direction] {
-        StreamState::Tls(decoder) => (decoder.has_read_all(), decoder.inside_record(), decoder.inside_alert()),
+    let (read, inside, alert) = if let StreamState::Tls(decoder) = &flow.data.each[direction] {
+        (decoder.has_read_all(), decoder.inside_record(), decoder.inside_alert())
+    } else {
         // Where nothing was said, nothing is unread; nor where nothing of it was TLS.
-        _ => {
-            let nothing = flow.data.offsets[direction] == 0 || speaks_otherwise(open, flow, direction);
-            (nothing, false, false)
-        }
+        let nothing = flow.data.offsets[direction] == 0 || speaks_otherwise(open, flow, direction);
+        (nothing, false, false)
     };
     if inside {
         open.ends_inside_record(side(direction));
