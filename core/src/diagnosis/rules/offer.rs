@@ -2,7 +2,7 @@
 
 use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
-use super::held::is_several_stores;
+use super::held::may_be_several_stores;
 use super::reason;
 use crate::net::{At, FrameRef};
 use crate::session::{Completed, Connection, Outcome, TicketExtension, clocks_differ};
@@ -184,7 +184,7 @@ reason! {
     ///
     /// ## How we know
     /// The ClientHello was sent before any earlier handshake of this client with this service was over. It is `inferred`
-    /// unless that client may have made handshakes before that are not visible, or its address shows several stores of
+    /// unless that client may have made handshakes before that are not visible, or its address may be several stores of
     /// sessions, so that the two may be of different clients; then it is `possible`.
     pub(super) static NO_CREDENTIAL_YET_PARALLEL = {
         name: "no-credential-yet-parallel", since: "0.1.0", stage: NothingOffered,
@@ -217,7 +217,7 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
     match under_way {
         Some(frame) => RuleResult::holds(
             if brought
-                || is_several_stores(case)
+                || may_be_several_stores(case)
                 || case.lacks_the_past()
                 || case.history.may_have_begun_before(case.id, case.connection)
             {
