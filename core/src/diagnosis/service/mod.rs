@@ -276,7 +276,9 @@ impl ServiceAnalyses {
         for (number, (service, ids)) in (0..).zip(parties.services().iter().zip(of_services.iter())) {
             let members: Vec<_> = connection_store.in_turn(ids).collect();
             let part = analyses.attempts.part(number).cloned().unwrap_or_default();
-            let analysis = analyses.analysis(service, &members, &part, &endpoints, connection_store, credential_store);
+            let mut analysis =
+                analyses.analysis(service, &members, &part, &endpoints, connection_store, credential_store);
+            analysis.answer = Answer::of(&members, &analysis, &analyses);
             analyses.services.insert(service.clone(), analysis);
         }
         analyses
@@ -327,7 +329,7 @@ impl ServiceAnalyses {
         }
     }
 
-    /// What is to be said of one service.
+    /// What is to be said of one service, but for the answer: lines of single connections have none.
     fn analysis(
         &mut self,
         service: &Service,
@@ -345,7 +347,6 @@ impl ServiceAnalyses {
         self.tell_domains(&own, &mut analysis);
         analysis.exchanges = exchange::table(&analysis, self);
         analysis.patterns = patterns::find(&own, part, &analysis, self, connection_store);
-        analysis.answer = Answer::of(members, &analysis, self);
         analysis
     }
 
