@@ -252,7 +252,7 @@ fn a_server_that_seals_under_the_key_of_the_ticket_it_refuses_has_the_key() {
 #[test]
 fn refused_and_accepted_again_is_another_store() {
     let mut sketch = Sketch::default();
-    for second in [10, 12] {
+    for second in [10, 12, 14] {
         sketch.offer(second, 1, (1, 2), false, |_, entry| entry.accepted_later = true);
         sketch.offer(second + 1, 1, (1, 3), true, NOTHING);
     }

@@ -6,7 +6,14 @@ use super::keys::{self, KeysAtWork};
 use super::{Claim, FittedValue, Kind, Look, ServiceContext, Trace, claim, refused};
 use crate::diagnosis::attempts::{Decision, OfferedCredential, UNKNOWN};
 use crate::net::Timestamp;
+use crate::net::span::SECOND;
 use crate::session::{CredentialId, Mechanism};
+
+/// Separate times at which one store may have been out of reach: what fails once does so again, as where its machine or
+/// network is worked on.
+const OUTAGES: usize = 2;
+/// Nothing that is out of reach is back within this time.
+const BRIEF: i64 = SECOND;
 
 /// Another server, machine, key, context; or another store that nothing tells apart.
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
@@ -158,8 +165,8 @@ fn honoured_since(ground: &ServiceContext<'_>) -> Option<Timestamp> {
 }
 
 /// Several stores behind one address that nothing tells apart: chance, as far as rows go. Only sessions that are refused, and
-/// accepted later, prove it; and only where one acceptance at least lies between two such refusals. Where all of them lie
-/// together, one store may have been out of reach, or without the key, for that time.
+/// accepted later, prove it; and only where acceptances lie between several such refusals. Where all of them lie together,
+/// one store may have been out of reach, or without the key, for that time; and where there are two such times, twice.
 fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
     let mut claim = claim(ground, Kind::OtherStore, |entry| {
         // The refuser issues under the ticket's own key: it is not the key.
@@ -203,20 +210,15 @@ fn other_store(ground: &ServiceContext<'_>) -> Option<Claim> {
 /// The keys (0 is that of session IDs) of sessions that are refused, and accepted later, with acceptances in between of what
 /// was there before: a server that was without its store or key for a while accepts nothing of it in that time.
 fn refused_by_turns(ground: &ServiceContext<'_>, crossed: &HashSet<CredentialId>) -> HashSet<u32> {
-    /// Whether what is under a key is being refused, since when, and whether that was over once.
-    type Turn = (Option<Timestamp>, bool);
-    let mut turns: HashMap<u32, Turn> = HashMap::new();
-    let mut found = HashSet::new();
+    let mut turns: HashMap<u32, Turns> = HashMap::new();
     for (_, entry) in ground.entries() {
         let is_crossed = crossed.contains(&entry.credential);
         let Some(time) = ground.time(entry) else { continue };
-        let (since, was_over) = turns.entry(entry.key).or_default();
+        let turns = turns.entry(entry.key).or_default();
         if entry.failed() {
-            if is_crossed && since.is_none() {
-                if *was_over {
-                    found.insert(entry.key);
-                }
-                *since = Some(time);
+            // One that is not accepted again may have been lost for good.
+            if is_crossed && entry.accepted_later {
+                turns.since.get_or_insert(time);
             }
             continue;
         }
@@ -224,11 +226,35 @@ fn refused_by_turns(ground: &ServiceContext<'_>, crossed: &HashSet<CredentialId>
             let known = entry.age != UNKNOWN && !entry.concluded;
             is_crossed || known && time.nanos().saturating_sub(entry.age) < since.nanos()
         };
-        if since.is_some_and(is_older) {
-            (*since, *was_over) = (None, true);
+        if turns.since.is_some_and(is_older) {
+            turns.since = None;
+            turns.over += 1;
+            turns.brief += usize::from(turns.accepted.is_some_and(|before| time.since(before) < BRIEF));
         }
+        turns.accepted = Some(time);
     }
-    found
+    let found = turns.into_iter().filter(|(_, turns)| turns.are_proof());
+    found.map(|(key, _)| key).collect()
+}
+
+/// Times at which what is under a key is refused.
+#[derive(Default)]
+struct Turns {
+    /// When the one began that is not over.
+    since: Option<Timestamp>,
+    /// The latest acceptance.
+    accepted: Option<Timestamp>,
+    over: usize,
+    /// Those of them that lie between acceptances of the same moment.
+    brief: usize,
+}
+
+impl Turns {
+    /// Whether there are more of them than one store has failures. What was refused in the last one is accepted later, if
+    /// only under another name.
+    fn are_proof(&self) -> bool {
+        self.over + usize::from(self.since.is_some()) > OUTAGES || self.brief > 1
+    }
 }
 
 #[cfg(test)]
@@ -259,51 +285,62 @@ mod tests {
         let late = store([10, 20], [30, 40], Some(false));
         assert_eq!(late.value, FittedValue::Late(Timestamp::from_nanos(20_000_000_000)));
         assert!(late.proven.is_empty(), "or its store was out of reach");
-        let in_turn = store([10, 30], [20, 40], Some(false));
-        assert_eq!(in_turn.value, FittedValue::Nothing);
-        assert_eq!(in_turn.proven.len(), 2);
+        let twice = store([10, 30], [20, 40], Some(false));
+        assert_eq!(twice.value, FittedValue::Nothing);
+        assert!(twice.proven.is_empty(), "or it was so twice");
     }
 
-    /// Offers of sessions in this order, one a second: what was refused and is accepted later by turns, of these made at second
-    /// 0 or, from number 5 on, at the latest second before.
-    fn by_turns(order: &[(u32, bool)], key: impl Fn(u32) -> u32) -> usize {
+    /// Offers of sessions in this order, one every so many nanoseconds: what was refused and is accepted later by turns, of these
+    /// made at second 0 or, from number 5 on, at the time of the offer before.
+    fn by_turns(pause: i64, order: &[(u32, bool)], key: impl Fn(u32) -> u32) -> usize {
         let mut sketch = Sketch::default();
-        for (second, (session, accepted)) in (10..).zip(order) {
-            let age = if *session < 5 { i64::from(second) } else { 1 };
-            let later = || {
-                order
-                    .get(second as usize - 9..)
-                    .unwrap_or_default()
-                    .contains(&(*session, true))
-            };
-            sketch.offer(second, *session, (*session, age), *accepted, |_, entry| {
-                (entry.accepted_later, entry.key) = (!accepted && later(), key(*session));
+        let mut time = 10 * SECOND;
+        for (place, (session, accepted)) in order.iter().enumerate() {
+            let later = order.get(place..).unwrap_or_default().contains(&(*session, true));
+            sketch.offer(10, *session, (*session, 1), *accepted, |row, entry| {
+                row.time = Timestamp::from_nanos(time);
+                entry.age = if *session < 5 { time } else { pause };
+                (entry.accepted_later, entry.key) = (!accepted && later, key(*session));
             });
+            time += pause;
         }
         with(sketch, other_store).map_or(0, |it| it.proven.len())
     }
 
     #[test]
     fn a_store_that_is_out_of_reach_accepts_nothing_until_it_is_back() {
-        let ids = |order: &[(u32, bool)]| by_turns(order, |_| 0);
+        let ids = |order: &[(u32, bool)]| by_turns(SECOND, order, |_| 0);
         let [yes, no] = [true, false];
         assert_eq!(ids(&[(1, yes), (2, yes), (1, no), (2, no), (1, yes), (2, yes)]), 0);
         assert_eq!(ids(&[(1, no), (1, yes)]), 0);
-        assert_eq!(ids(&[(1, no), (1, yes), (1, no), (1, yes)]), 2);
-        assert_eq!(
-            ids(&[(1, no), (2, yes), (1, no), (1, yes)]),
-            2,
-            "another session from before"
-        );
-        assert_eq!(
-            ids(&[(1, no), (5, yes), (1, no), (1, yes)]),
-            0,
-            "made since, where it can be"
-        );
+        let twice = [(1, no), (1, yes), (1, no), (1, yes)];
+        assert_eq!(ids(&[&twice[..], &[(1, no), (1, yes)]].concat()), 3);
+        let beside = [(1, no), (2, yes), (1, no), (2, yes), (1, no), (1, yes)];
+        assert_eq!(ids(&beside), 3, "another session from before");
+        let lost = [&twice[..], &[(1, no), (2, yes)]].concat();
+        assert_eq!(ids(&lost), 0, "the last one may be lost");
+        let since = [(1, no), (5, yes), (1, no), (1, yes), (1, no), (1, yes)];
+        assert_eq!(ids(&since), 0, "made since, where it can be");
         // The key came back after another one had been at work, whose tickets were honoured.
-        let order = [(1, yes), (1, no), (5, yes), (1, no), (1, yes)];
-        assert_eq!(by_turns(&order, |session| 1 + session / 5), 0);
-        assert_eq!(by_turns(&[(1, no), (2, yes), (1, no), (1, yes)], |session| session), 0);
+        let order = [&twice[..], &[(1, no), (5, yes), (1, yes)]].concat();
+        assert_eq!(by_turns(SECOND, &order, |session| 1 + session / 5), 3);
+        assert_eq!(by_turns(SECOND, &beside, |session| session), 0);
+    }
+
+    #[test]
+    fn a_store_is_out_of_reach_twice_sooner_than_two_refuse_so_seldom() {
+        let [yes, no] = [true, false];
+        let twice = [(1, yes), (1, no), (1, yes), (1, yes), (1, no), (1, yes)];
+        assert_eq!(by_turns(SECOND, &twice, |_| 0), 0);
+        // But not for less than a second.
+        assert_eq!(by_turns(SECOND / 2, &twice, |_| 0), 0);
+        assert_eq!(by_turns(SECOND / 2 - 1, &twice, |_| 0), 2);
+        assert_eq!(by_turns(SECOND / 4, &twice[..5], |_| 0), 0, "the last one is not over");
+        assert_eq!(
+            by_turns(SECOND / 4, &twice[1..], |_| 0),
+            0,
+            "nor did the first one begin"
+        );
     }
 
     #[test]

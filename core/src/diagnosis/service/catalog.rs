@@ -41,9 +41,9 @@ handshakes are full ones.
 
 The backends are told apart by marks on their packets; sessions that come back to the backend that has them resume
 and those that go to another one do not (the contrast shows the counts of sessions and their exact chance, after all
-corrections). Without marks: sessions were refused and, later, accepted, with acceptances between two such refusals,
-so that it was not one store that was out of reach for a while; or the refused tickets bear a key that another server
-is using. Where nothing proves it, it is `possible`, and other causes go first.
+corrections). Without marks: sessions were refused and, later, accepted, again and again, so that it was not one
+store that was out of reach for a while; or the refused tickets bear a key that another server is using. Where nothing
+proves it, it is `possible`, and other causes go first.
 ",
     },
     PatternKind {
