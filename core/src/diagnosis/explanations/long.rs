@@ -48,8 +48,22 @@ fn threshold(ground: &ServiceContext<'_>, kind: Kind, of: impl Fn(&OfferedCreden
     claim.cuts = cuts(&claim);
     claim.plausible = super::when::mostly(&claim);
     let restarted = claim.stands && super::restarts::explain_as_much(ground, &claim);
-    claim.shadow = restarted.then_some(Kind::LostAtOnce);
+    let shadow = restarted.then_some(Kind::LostAtOnce);
+    claim.shadow = shadow.or_else(|| used_up_as_well(ground, &claim).then_some(Kind::SingleUse));
     Some(claim)
+}
+
+/// Whether sessions that are good for one use explain as much: each was refused once it had been honoured, and none was honoured
+/// twice, nor after as long a pause. Where clients come back in step, a session is as many pauses old as it was offered.
+/// A timeout between the two ages that others have as well is the better word.
+fn used_up_as_well(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+    let named = || claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let mut accepted = ground.entries().map(|(_, entry)| entry).filter(|entry| !entry.failed());
+    let longest = accepted.clone().map(|entry| entry.idle).max();
+    claim.trace.is_none()
+        && named().all(|entry| entry.stateful && entry.accepted_before > 0)
+        && named().any(|entry| Some(entry.idle) <= longest)
+        && accepted.all(|entry| entry.accepted_before == 0)
 }
 
 /// A full cache drops the oldest, or what was not used for longest (Java): refused beside more newer sessions than any
@@ -176,6 +190,34 @@ mod tests {
         let mut all = Vec::new();
         claims(&ServiceContext::of(&table, &part, &[]), &mut all);
         all.into_iter().find(|claim| claim.kind == kind)
+    }
+
+    #[test]
+    fn whoever_comes_back_in_step_does_not_tell_an_age_from_a_second_use() {
+        let shadow = |of: i64, uses: [u8; 2], change: fn(&mut OfferedCredential)| {
+            let mut sketch = Sketch::default();
+            for client in 0..4 {
+                for (turn, used) in (1..).zip(uses) {
+                    let age = i64::from(turn) * of;
+                    sketch.offer(turn, client, (client, age), turn == 1, |_, entry| {
+                        (entry.accepted_before, entry.idle) = (used, of * SECOND);
+                        change(entry);
+                    });
+                }
+            }
+            let (table, part) = sketch.done();
+            let mut all = Vec::new();
+            claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+            let too_old = all.into_iter().find(|claim| claim.kind == Kind::TooOld);
+            too_old.expect("it stands").shadow
+        };
+        let in_step: fn(&mut OfferedCredential) = |_| ();
+        assert_eq!(shadow(5, [0, 1], in_step), Some(Kind::SingleUse));
+        assert_eq!(shadow(5, [1, 2], in_step), None, "one was honoured twice");
+        assert_eq!(shadow(5, [0, 0], in_step), None, "refused at its first use");
+        assert_eq!(shadow(5, [0, 1], |entry| entry.stateful = false), None, "no record");
+        assert_eq!(shadow(5, [0, 1], |entry| entry.idle = entry.age), None, "longer pauses");
+        assert_eq!(shadow(200, [0, 1], in_step), None, "300 s lie between");
     }
 
     #[test]
