@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::keys::{self, KeysAtWork};
 use super::long::cuts;
 use super::{Claim, FittedValue, Kind, Look, Scope, ServiceContext, Trace, claim, refused};
-use crate::diagnosis::attempts::{OfferedCredential, UNKNOWN};
+use crate::diagnosis::attempts::{Decision, OfferedCredential, UNKNOWN};
 use crate::diagnosis::confidence::{Span, moment};
 use crate::net::Timestamp;
 
@@ -226,9 +226,31 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
     }
     // Two MAC addresses, or other hop counts from then on: no count is needed for what the network shows.
     if other_machine && claim.stands {
-        claim.proven.clone_from(&claim.named);
+        let limits = [false, true].map(|stateful| refused_for_its_age(ground, &claim, stateful));
+        let too_old = |entry: &OfferedCredential| {
+            let limit = limits.get(usize::from(entry.stateful)).copied().flatten();
+            limit.is_some_and(|limit| entry.age >= limit)
+        };
+        let named = claim.named.iter().copied();
+        let proven = named.filter(|number| !ground.table.entry(*number).is_some_and(too_old));
+        claim.proven = proven.collect();
     }
     Some(claim)
+}
+
+/// The age from which on sessions are refused where the address did not change hands, with none that was honoured at that age:
+/// what is as old would have been refused by the first machine as well.
+fn refused_for_its_age(ground: &ServiceContext<'_>, takeover: &Claim, stateful: bool) -> Option<i64> {
+    let ages = |failed: bool| {
+        let entries = ground.entries().filter(move |(_, entry)| entry.failed() == failed);
+        entries.filter(move |(_, entry)| entry.age != UNKNOWN && !entry.foreign && entry.stateful == stateful)
+    };
+    let oldest = ages(false).map(|(_, entry)| entry.age).max();
+    let others = ages(true).filter(|(number, entry)| {
+        !entry.concluded && entry.decision == Decision::Refused && takeover.named.binary_search(number).is_err()
+    });
+    let beyond = |age: &i64| oldest.is_none_or(|oldest| *age > oldest);
+    others.map(|(_, entry)| entry.age).filter(beyond).min()
 }
 
 /// The ticket's key was never seen at work again, and another one took its place. Where one that issued beside it lives on,

@@ -140,6 +140,10 @@ impl Finder<'_> {
                 told.explains = told.explains.max(self.explained(it));
                 continue;
             }
+            if it.claim.kind == Kind::Takeover && confidence == Confidence::Possible && self.address_moved() {
+                // That it moved is sure, whatever refused: it is told as such.
+                continue;
+            }
             if confidence == Confidence::Possible {
                 possible += 1;
                 if possible > MAX_POSSIBLE {
@@ -322,9 +326,13 @@ impl Finder<'_> {
         found.sort_by_key(|pattern| (std::cmp::Reverse(pattern.confidence), pattern.follows_from.is_some()));
     }
 
+    fn address_moved(&self) -> bool {
+        self.analysis.takeovers.iter().any(|takeover| takeover.other_machine)
+    }
+
     fn failover(&self) -> Option<Pattern> {
         let takeovers = &self.analysis.takeovers;
-        let other_machine = takeovers.iter().any(|takeover| takeover.other_machine);
+        let other_machine = self.address_moved();
         let evidence: Vec<Evidence> = takeovers
             .iter()
             .take(EVIDENCE)

@@ -51,6 +51,44 @@ fn takeover_of(takeovers: &[(u32, bool)], change: fn(&mut OfferedCredential)) ->
 }
 
 #[test]
+fn what_the_first_machine_would_have_refused_for_its_age_does_not_show_the_second() {
+    // One session is offered at second 25, and another one, 45 seconds old, after the takeover.
+    let proven = |age: i64, accepted: bool, change: fn(&mut OfferedCredential)| {
+        let mut sketch = Sketch::default();
+        let issue = [10, 11].map(|second| sketch.silent(second, 1, |_| ()));
+        sketch.offer(25, 2, (2, age), accepted, |_, entry| {
+            entry.previous = place(issue[1]);
+            change(entry);
+        });
+        sketch.offer(50, 1, (1, 45), false, |_, entry| entry.previous = place(issue[0]));
+        let (table, part) = sketch.done();
+        let claim = takeover(&ServiceContext::of(&table, &part, &[taken_over(30, true)])).expect("it stands");
+        (claim.named.len(), claim.proven.len())
+    };
+    let nothing: fn(&mut OfferedCredential) = |_| ();
+    assert_eq!(proven(45, false, nothing), (1, 0));
+    assert_eq!(proven(46, false, nothing), (1, 1), "older than the one in question");
+    assert_eq!(proven(20, true, nothing), (1, 1));
+    assert_eq!(proven(20, false, |entry| entry.stateful = false), (1, 1), "a ticket");
+    assert_eq!(proven(20, false, |entry| entry.foreign = true), (1, 1));
+    assert_eq!(proven(20, false, |entry| entry.concluded = true), (1, 1));
+}
+
+#[test]
+fn an_age_that_is_honoured_is_no_limit() {
+    let mut sketch = Sketch::default();
+    let issue = sketch.silent(10, 1, |_| ());
+    for (second, age, accepted) in [(24, 30, true), (25, 30, false), (50, 45, false)] {
+        sketch.offer(second, second, (second, age), accepted, |_, entry| {
+            entry.previous = place(issue);
+        });
+    }
+    let (table, part) = sketch.done();
+    let claim = takeover(&ServiceContext::of(&table, &part, &[taken_over(30, true)])).expect("it stands");
+    assert_eq!((claim.named.len(), claim.proven.len()), (1, 1));
+}
+
+#[test]
 fn an_address_changes_hands_between_the_latest_use_and_the_refusal() {
     let nothing: fn(&mut OfferedCredential) = |_| ();
     assert!(takeover_of(&[(30, false)], nothing).is_some());
