@@ -137,7 +137,7 @@ kinds! {
         "the same session offered twice at once", ["first use", "used before"]);
     /// The server keeps no sessions behind its IDs.
     NeverIds = (Never, Some("server-never-accepts-ids"), Some("ids-never-honoured"), 0,
-        "five more offers a server, within seconds, after clean ends", ["-", "session IDs"]);
+        "two sessions, each offered eight times in a row, within seconds, after clean ends", ["-", "session IDs"]);
     /// Nobody can open the server's tickets.
     NeverTickets = (Never, None, Some("tickets-never-honoured"), 0,
         "the same ticket offered twice at once, and the server's configuration", ["-", "tickets"]);

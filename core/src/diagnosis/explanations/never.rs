@@ -42,18 +42,17 @@ fn servers_excluded(ground: &ServiceContext<'_>, claim: &Claim) -> u64 {
     let rows = &ground.part.rows;
     let turn = |number: usize| rows.partition_point(|row| (*row as usize) < number);
     let entries = claim.named.iter().filter_map(|number| ground.table.entry(*number));
-    let fresh: HashMap<_, _> = entries
-        .filter(|entry| is_fresh(entry))
-        .map(|entry| {
-            let issued = entry.issue.index().map(turn);
-            let turns = issued.map(|issued| turn(entry.row as usize).saturating_sub(issued));
-            (entry.credential, turns)
-        })
-        .collect();
+    // Of each session, the turns since its issue at which it was offered.
+    let mut fresh: HashMap<_, Vec<usize>> = HashMap::new();
+    for entry in entries.filter(|entry| is_fresh(entry)) {
+        let issued = entry.issue.index().map(turn);
+        let turns = issued.map(|issued| turn(entry.row as usize).saturating_sub(issued));
+        fresh.entry(entry.credential).or_default().extend(turns);
+    }
     let by_number = fresh.len() as u64 / FOR_EACH_SERVER;
     let comes_round = |servers: u64| {
-        let back = |turns: &&usize| (**turns as u64).is_multiple_of(servers);
-        fresh.values().flatten().filter(back).take(CAME_ROUND).count() == CAME_ROUND
+        let back = |turns: &&Vec<usize>| turns.iter().any(|turns| (*turns as u64).is_multiple_of(servers));
+        fresh.values().filter(back).take(CAME_ROUND).count() == CAME_ROUND
     };
     let in_strict_turns = (2..=by_number.min(SERVERS)).find(|servers| !comes_round(*servers));
     in_strict_turns.map_or(by_number, |servers| servers - 1)
@@ -100,6 +99,28 @@ mod tests {
         assert_eq!(excluded(40, |number| if number == 7 { 2 } else { 1 }), Some(1));
         assert_eq!(excluded(40, |_| 2), Some(2));
         assert_eq!(excluded(40, |_| 12), Some(4));
+    }
+
+    #[test]
+    fn a_session_that_is_offered_again_and_again_has_met_each_server_in_turn() {
+        let excluded = |offers: u32| {
+            let mut sketch = Sketch::default();
+            let mut number = 0;
+            for session in 0..40 {
+                let issued = sketch.silent(number, 1, |_| ());
+                let offers = if session < 2 { offers } else { 1 };
+                for _ in 0..offers {
+                    number += 1;
+                    sketch.offer(number, 1, (session, 2), false, |_, entry| entry.issue = place(issued));
+                }
+                number += 1;
+            }
+            let (table, part) = sketch.done();
+            let ground = ServiceContext::of(&table, &part, &[]);
+            let ids = claim(&ground, Kind::NeverIds, |_| Some(Look::read(true))).expect("it is claimed");
+            servers_excluded(&ground, &ids)
+        };
+        assert_eq!([1, 2, 3, 7, 8].map(excluded), [1, 2, 3, 7, 8]);
     }
 
     fn fresh(change: fn(&mut OfferedCredential)) -> bool {
