@@ -5,7 +5,7 @@ use super::super::{Confidence, Evidence, RuleResult};
 use super::held::may_be_several_stores;
 use super::reason;
 use crate::net::{At, FrameRef};
-use crate::session::{Completed, Connection, Outcome, TicketExtension, clocks_differ};
+use crate::session::{ClientHelloFacts, Completed, Connection, Outcome, TicketExtension, clocks_differ};
 
 /// Earlier connections of a client that are looked at: what lies further back says nothing new.
 const MAX_SEARCHED: usize = 256;
@@ -107,7 +107,8 @@ reason! {
     ///
     /// ## How we know
     /// Up to TLS 1.2 both would be visible. A client that does not ask for tickets is given none, whatever the server has for
-    /// others. In TLS 1.3 tickets are encrypted; that none was sent is then concluded
+    /// others; where this hello asks for them and none before did, or the other way round, it may be of another client and it is
+    /// `possible`. In TLS 1.3 tickets are encrypted; that none was sent is then concluded
     /// from the size of the server's first record after the handshake, and only `possible`.
     pub(super) static SERVER_ISSUES_NOTHING = {
         name: "server-issues-nothing", since: "0.1.0", stage: NothingOffered,
@@ -126,7 +127,8 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     let mut confidence = Confidence::Observed;
     let mut evidence = Vec::new();
     let mut refused_since = false;
-    let mut asked = false;
+    let (mut asked, mut alike) = (false, false);
+    let asks = |hello: &ClientHelloFacts| hello.ticket != TicketExtension::Absent;
     let earlier = case.earlier().take(MAX_SEARCHED);
     for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         // Where one was resumed the server does issue, whatever came with the resumption.
@@ -147,8 +149,9 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
         }
         refused_since |= earlier.outcome == Outcome::Declined;
         // Tickets of TLS 1.3 need no asking.
-        let hello = earlier.hello.yes().filter(|_| !earlier.is_tls13());
-        asked |= hello.is_none_or(|hello| hello.ticket != TicketExtension::Absent);
+        let before = earlier.hello.yes().filter(|_| !earlier.is_tls13());
+        asked |= before.is_none_or(asks);
+        alike |= before.is_none_or(|before| asks(before) == asks(hello));
         if let Some(answer) = earlier.answer.yes()
             && evidence.len() < 2
         {
@@ -164,7 +167,7 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     let first = evidence.remove(0);
     evidence.push(Evidence::new(hello.at.frame, "ClientHello offers nothing"));
     RuleResult::holds(
-        confidence,
+        if alike { confidence } else { Confidence::Possible },
         if refused_since {
             "what this client had was refused, and the handshakes since gave it nothing to resume with"
         } else if asked {

@@ -167,7 +167,7 @@ fn empty(second: u32) -> Connection {
 fn a_server_issues_nothing_where_no_handshake_of_the_client_was_given_anything() {
     let told = |before: Vec<Connection>| {
         let number = u32::try_from(before.len()).expect("few");
-        let all = before.into_iter().chain([full(9)]).collect();
+        let all = before.into_iter().chain([empty(9)]).collect();
         let told = World::of(all, usize::MAX).told(number);
         let found = told.into_iter().find(|(name, _)| *name == "server-issues-nothing");
         found.map(|(_, confidence)| confidence)
@@ -192,6 +192,13 @@ fn a_server_issues_nothing_where_no_handshake_of_the_client_was_given_anything()
         ..empty(1)
     };
     assert_eq!(told(vec![failed]), None);
+    // Who asks for no tickets may be another client than the one that does.
+    let asks_for_none = |second| Connection {
+        shape: Seen::Yes(Shape::Full(at(second))),
+        ..full(second)
+    };
+    assert_eq!(told(vec![asks_for_none(1)]), Some(Confidence::Possible));
+    assert_eq!(told(vec![empty(1), asks_for_none(2)]), Some(Confidence::Observed));
 }
 
 #[test]
