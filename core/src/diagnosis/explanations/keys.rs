@@ -95,8 +95,9 @@ pub(super) fn takes_over(before: Life, after: Life) -> bool {
     before.0 < after.0 && before.1 < after.1 && both <= RELOAD && both.saturating_mul(LONGER) < all
 }
 
-/// Keys under which tickets are issued in clear, in turn: K1, K2, K1, K2, K1. Names one bit apart are one key of wolfSSL.
-pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashSet<u32> {
+/// Keys under which tickets are issued in clear, in turn: K1, K2, K1, K2, K1; each with the number of those that it takes turns
+/// with. Names one bit apart are one key of wolfSSL.
+pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashMap<u32, usize> {
     let clear = |row: &Row| !row.issues_concluded;
     let spans = issuing(ground, clear);
     // Sorted by their beginning, two keys are at work side by side where one begins before another has ended.
@@ -134,8 +135,11 @@ pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashSet<u32> {
     }
     // Each key has a first turn; all others are returns.
     let returns = |(group, (_, turns)): &(Vec<u32>, (u32, usize))| *turns >= group.len() + RETURNS;
-    let in_turn = groups.into_iter().zip(turns).filter(returns);
-    in_turn.flat_map(|(group, _)| group).collect()
+    let in_turn = groups.into_iter().zip(turns).enumerate();
+    let in_turn = in_turn.filter(|(_, group)| returns(group));
+    in_turn
+        .flat_map(|(place, (group, _))| group.into_iter().map(move |key| (key, place)))
+        .collect()
 }
 
 /// When each key was the one to issue under.
@@ -258,7 +262,7 @@ mod tests {
     #[test]
     fn keys_issue_in_turn_where_they_come_back_again_and_again() {
         let turns = |rows: &[(u32, u32)]| {
-            let mut turns: Vec<u32> = with(issuing(rows), in_turn).into_iter().collect();
+            let mut turns: Vec<u32> = with(issuing(rows), in_turn).into_keys().collect();
             turns.sort_unstable();
             turns
         };

@@ -87,7 +87,8 @@ fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
     Some(claim)
 }
 
-/// Keys that issue in turn are live side by side; and where each opens its own tickets, a refused one met the other.
+/// Keys that issue in turn are live side by side; and where each opens its own tickets, a refused one met the other. One that
+/// issued in turn with others before may have been retired since.
 fn proven_by_turns(ground: &ServiceContext<'_>, claim: &Claim) -> Vec<u32> {
     let turns = keys::in_turn(ground);
     let accepted = ground
@@ -97,7 +98,8 @@ fn proven_by_turns(ground: &ServiceContext<'_>, claim: &Claim) -> Vec<u32> {
     let proven = |number: &u32| {
         let entry = ground.table.entry(*number)?;
         let own = ground.table.row_of(entry).filter(|row| !row.issues_concluded)?.issues;
-        Some(turns.contains(&entry.key) && turns.contains(&own) && honoured.contains(&entry.key))
+        let together = turns.get(&entry.key)? == turns.get(&own)?;
+        Some(together && honoured.contains(&entry.key))
     };
     let named = claim.named.iter().copied();
     named.filter(|number| proven(number) == Some(true)).collect()
@@ -412,6 +414,31 @@ mod tests {
         assert_eq!(proven(2, true), Some(1));
         assert_eq!(proven(2, false), Some(0));
         assert_eq!(proven(0, true), Some(0));
+    }
+
+    /// Keys 1 and 2 issue in turn, then 3 and 4. A ticket under key 1 is honoured until second 170, and then refused by who issues
+    /// under `own`.
+    fn retired(own: u32) -> Option<(usize, usize)> {
+        let mut sketch = Sketch::default();
+        for (start, keys) in [(10, [1, 2]), (100, [3, 4])] {
+            for turn in 0..6_u32 {
+                let key = keys[turn as usize % 2];
+                sketch.silent(start + 10 * turn, 1, |row| row.issues = key);
+            }
+        }
+        for (second, accepted) in [(14, true), (170, true), (180, false)] {
+            sketch.offer(second, 2, (2, i64::from(second - 10)), accepted, |row, entry| {
+                (entry.key, entry.stateful, entry.mechanism) = (1, false, Mechanism::Ticket);
+                row.issues = if accepted { 0 } else { own };
+            });
+        }
+        with(sketch, other_key).map(|it| (it.named.len(), it.proven.len()))
+    }
+
+    #[test]
+    fn keys_that_took_turns_before_may_have_been_retired_since() {
+        assert_eq!(retired(3), Some((1, 0)));
+        assert_eq!(retired(2), Some((1, 1)));
     }
 
     #[test]
