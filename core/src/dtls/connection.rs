@@ -9,7 +9,7 @@ use super::half::DtlsHalf;
 use super::hello::{Hello, Opening, is_verify_request};
 use super::message::{Fragment, Progress};
 use super::record::{DtlsRecord, Number};
-use crate::net::At;
+use crate::net::{At, Timestamp};
 use crate::tcp::Direction;
 use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, ContentType, Message, ProtocolVersion, RecordEvent};
@@ -69,6 +69,8 @@ pub struct Association {
     retransmissions: u32,
     /// The latest record.
     last: Option<At>,
+    /// Time of the record that was sent last.
+    newest: Option<Timestamp>,
 }
 
 /// Something that came before the hellos.
@@ -144,10 +146,12 @@ impl Association {
         }
     }
 
-    /// Whether it is over at that time, or has been silent for longer than packets can be out of order.
+    /// Whether it is over at that time, or has been silent for longer than packets can be out of order. What bears an earlier
+    /// time than another of its records merely stands behind that in a file without order.
     fn is_behind(&self, at: At) -> bool {
         let alerted = self.halves.iter().any(|half| half.alerted);
-        alerted || self.last.is_some_and(|last| at.time.since(last.time) > OUT_OF_ORDER)
+        let since = self.newest.map(|newest| at.time.since(newest));
+        since.is_some_and(|since| since > OUT_OF_ORDER || (alerted && since >= 0))
     }
 
     /// Takes a record. Gives whether it brought a part of a message that was not there before; `None` where it is no
@@ -174,6 +178,7 @@ impl Association {
             }
         };
         self.last = Some(at);
+        self.newest = self.newest.max(Some(at.time));
         self.tell_abbreviated(listener);
         news
     }

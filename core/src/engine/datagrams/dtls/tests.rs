@@ -338,6 +338,22 @@ fn the_hello_of_the_next_connection_is_not_taken_for_one_that_was_lost() {
 }
 
 #[test]
+fn a_server_hello_that_stands_behind_the_close_in_a_file_without_order_begins_no_connection() {
+    let hello = message(0, HandshakeType::SERVER_HELLO, 0, &server_hello(1, &[1; 32], &[]));
+    let connections = |seconds: i64| {
+        let mut wire = Wire::new();
+        wire.hello(1, 1);
+        let finished = [record(20, 0, 2, &[1]), record(22, 1, 0, &[1; 48])].concat();
+        wire.client(1, &finished).server(1, &finished).close(1);
+        wire.wait(seconds).server(1, &hello);
+        wire.finish().len()
+    };
+    // By its time it was sent before the alerts.
+    assert_eq!(connections(-1), 1);
+    assert_eq!(connections(0), 2);
+}
+
+#[test]
 fn a_connection_id_links_a_new_address_and_nothing_else_does() {
     let mut wire = Wire::new();
     wire.hello(1, 1).handshake(1, 1, true);
