@@ -160,3 +160,38 @@ fn of_two_legs_one_shows_what_is_lost_of_the_other() {
         assert_eq!(told(&rest), whole, "without packet {}", lost + 1);
     }
 }
+
+/// Every packet and behind it the same on the other side of a machine that translates one address.
+fn on_both_sides(all: &[RawPacket], from: [u8; 4], to: [u8; 4]) -> Vec<RawPacket> {
+    let translated = |packet: &RawPacket| {
+        let mut other = packet.clone();
+        for place in [26, 30] {
+            if other.data.get(place..place + 4) == Some(&from[..]) {
+                other.data[place..place + 4].copy_from_slice(&to);
+            }
+        }
+        other
+    };
+    all.iter()
+        .flat_map(|packet| [packet.clone(), translated(packet)])
+        .collect()
+}
+
+/// What a report says of every connection.
+fn judged(packets: &[RawPacket]) -> Vec<String> {
+    let report = report_of_bytes(vec![packets::write(packets)]);
+    let one = |connection: &Value| {
+        let reasons = items(connection, "reasons").iter().map(|reason| &reason["name"]);
+        format!("{} {:?}", connection["outcome"], reasons.collect::<Vec<_>>())
+    };
+    items(&report, "connections").iter().map(one).collect()
+}
+
+/// A server whose clients alone are translated is the machine that answers, and another address is another one.
+#[test]
+fn behind_a_machine_that_translates_clients_a_server_s_address_is_its_own() {
+    let all = packets::read(fixture("reasons/offered-to-wrong-backend").path());
+    let told = judged(&all);
+    assert!(told.iter().any(|told| told.contains("offered-to-wrong-backend")));
+    assert_eq!(judged(&on_both_sides(&all, [10, 0, 0, 11], [192, 0, 2, 7])), told);
+}

@@ -169,7 +169,10 @@ fn row(id: ConnectionId, connection: &Connection) -> Row {
         hello,
         silent: connection.outcome == Outcome::NotOffered
             || (connection.outcome == Outcome::Failed && connection.offers.is_empty() && hello),
-        behind: connection.transport.behind().is_some(),
+        behind: connection
+            .transport
+            .behind()
+            .is_some_and(|behind| behind != connection.server),
     }
 }
 
