@@ -195,3 +195,12 @@ fn behind_a_machine_that_translates_clients_a_server_s_address_is_its_own() {
     assert!(told.iter().any(|told| told.contains("offered-to-wrong-backend")));
     assert_eq!(judged(&on_both_sides(&all, [10, 0, 0, 11], [192, 0, 2, 7])), told);
 }
+
+/// QUIC has no sequence numbers, and a hello that the server refuses at once no answer.
+#[test]
+fn two_legs_of_a_hello_over_quic_that_no_hello_answers_are_one_connection() {
+    let all = packets::read(fixture("captures/quic-no-protocol").path());
+    let told = judged(&all);
+    assert_eq!(told.len(), 1);
+    assert_eq!(judged(&on_both_sides(&all, [10, 0, 0, 21], [192, 0, 2, 7])), told);
+}

@@ -277,14 +277,17 @@ fn relation(a: &Connection, b: &Connection) -> Option<LegRelation> {
 
 /// Whether the same hello stands in two connections because a machine passes it on, where not both show the same answer. It may
 /// be sent to two servers by a client that races them, but then it comes from one host; and a hello that is answered on one
-/// leg is so on the other.
+/// leg is so on the other. QUIC has no sequence numbers, but makes a hello anew for each connection of a socket.
 fn is_passed_on(a: &Connection, b: &Connection) -> bool {
     let unanswered = |it: &Connection| matches!(it.answer, Seen::No);
     if unanswered(a) != unanswered(b) {
         return false;
     }
     let shape = |it: &Connection| it.hello.yes().map(|hello| (hello.shape, hello.session_id));
-    let is_translated = same(a.transport.client_isn, b.transport.client_isn) == Some(true);
+    let is_translated = match a.transport.kind() {
+        TransportKind::Quic => a.client == b.client,
+        _ => same(a.transport.client_isn, b.transport.client_isn) == Some(true),
+    };
     let is_proxied = a.client.ip != b.client.ip && a.server.ip != b.server.ip;
     is_translated || (is_proxied && same(shape(a), shape(b)) != Some(false))
 }
