@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::common::facts::{contradictions, differences, frameless, origin, stated};
 use crate::common::joined::{facts_of, joined, judged};
 use crate::common::packets::{RawPacket, parse, read, write};
-use crate::common::{Fixture, Random, assert_none, fixtures, items, report_of, single_files, text};
+use crate::common::{Fixture, Random, assert_none, fixture, fixtures, items, report_of, single_files, text};
 use reshake::facts::{self, FactsReader};
 use reshake_core::diagnosis::Reason;
 use reshake_core::engine::{Limits, join};
@@ -237,6 +237,29 @@ fn a_connection_over_two_shards_is_joined_and_nothing_is_made_up() {
         torn > 100 && outcomes * 2 > torn && closes * 2 > torn,
         "{torn} {outcomes} {closes}"
     );
+}
+
+/// The answer to a SYN shows no SYN of the client's: its number alone tells that both are of one connection.
+#[test]
+fn a_connection_of_which_one_shard_has_the_syn_alone_begins_with_it() {
+    let all = read(fixture("captures/quickstart").path());
+    let before = whole(&all);
+    let told = items(&before, "connections");
+    assert!(told.len() > 10);
+    for connection in told {
+        let syn = connection["first"]["frame"].as_u64().expect("a frame");
+        let (first, second) = all.split_at(usize::try_from(syn).expect("few"));
+        let after = joined(&[first.to_vec(), second.to_vec()]);
+        let others = |report: &Value| report["summary"]["other_connections"].clone();
+        assert_eq!(others(&after), others(&before), "cut after {syn}");
+        let same = items(&after, "connections")
+            .iter()
+            .find(|other| other["id"] == connection["id"]);
+        let same = same.unwrap_or_else(|| panic!("cut after {syn}: it has another id"));
+        for fact in ["/outcome", "/started", "/first", "/close/class"] {
+            assert_eq!(same.pointer(fact), connection.pointer(fact), "cut after {syn}");
+        }
+    }
 }
 
 /// What goes from the lower end to the higher, and what goes back, over TCP or UDP.

@@ -189,8 +189,22 @@ fn relation(first: &Connection, second: &Connection) -> Option<Relation> {
             return Some(Relation::Halves);
         }
     }
+    if pause.abs() <= CLOCKS_DIFFER && !turned && answers(second, first) {
+        return Some(Relation::Both);
+    }
     let continued = !begun(second) && (-CLOCKS_DIFFER..=SILENT).contains(&pause) && follows(first, second, turned);
     continued.then_some(Relation::Continued)
+}
+
+/// Whether one run begins with the answer to the SYN that another one ended behind: it saw the beginning as well.
+fn answers(second: &Connection, first: &Connection) -> bool {
+    let numbers = |connection: &Connection, side| connection.edges.as_deref().and_then(|edges| edges.of(side));
+    let next = match (numbers(first, Side::Client), numbers(first, Side::Server)) {
+        (Some((from, next)), None) if first.transport.client_isn == Some(from) => Some(next),
+        _ => None,
+    };
+    let goes_on = numbers(second, Side::Client).map(|(from, _)| from);
+    next.is_some() && next == goes_on && second.transport.client_isn.is_none()
 }
 
 /// Whether two connections between the same ends begin with the same bytes; `None` where that cannot be told.
