@@ -1,6 +1,7 @@
 //! One answer a service: counts first, cause second, and the one thing to do.
 //!
-//! "Because" is for what is inferred or observed. Of two explanations that stand both are named, with what would tell which.
+//! "Because" is for what is inferred or observed. Of two guesses that ask for different things both are named, with what would
+//! tell which.
 //! Where nothing is wrong it says so, and there is nothing to do.
 
 use std::collections::BTreeMap;
@@ -305,6 +306,11 @@ fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
     )
 }
 
+/// What to do about a guess.
+fn make_sure_first(settle: &str, action: &str) -> String {
+    format!("make sure first ({settle}); if so, {action}")
+}
+
 /// What is merely possible: all that was refused is counted first, for the guess may be about a part of it.
 fn guess(
     tally: &ServiceTally,
@@ -329,7 +335,7 @@ fn guess(
     let settle = settling.claim.settle();
     let action = match rival {
         Some(_) => format!("find out which ({settle})"),
-        None => format!("make sure first ({settle}); if so, {action}"),
+        None => make_sure_first(settle, action),
     };
     Answer::new(sentence, Some(action))
 }

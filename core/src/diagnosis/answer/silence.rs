@@ -1,16 +1,18 @@
 //! The answer where clients came back and offered nothing. What a service shows as a whole does not say why; where the reasons
 //! of the connections do, they are the cause.
 
-use super::Answer;
 use super::tally::ServiceTally;
+use super::{Answer, make_sure_first};
 use crate::diagnosis::rules::Reason;
 use crate::session::{Connection, ConnectionId};
 
 /// Reasons that say what became of a session that the client had been given.
-const CAUSES: [&str; 6] = [
+const CAUSES: [&str; 8] = [
     "credential-expired-client-side",
     "client-dropped-after-fatal-alert",
     "client-dropped-after-unclean-close",
+    "client-sni-changed",
+    "client-offers-lower-version-only",
     "client-config-changed",
     "client-non-ems-not-offered",
     "client-tickets-exhausted",
@@ -85,7 +87,7 @@ impl Silence {
                 };
                 let Reason { summary, advice, .. } = cause.reason;
                 let action = if cause.is_guess {
-                    format!("make sure first ({}); if so, {advice}", cause.reason.stage.settle())
+                    make_sure_first(cause.reason.stage.settle(), advice)
                 } else {
                     (*advice).to_owned()
                 };
@@ -175,6 +177,14 @@ mod tests {
         );
         assert_eq!(guessed(&[(unclean, [0, 3, 1])]), most);
         assert_eq!(guessed(&[("client-did-not-offer", [0, 0, 4])]), answer(&[]));
+        // What can never be more than possible is a guess as well.
+        let other_name = guessed(&[("client-sni-changed", [0, 0, 4])]);
+        assert_eq!(other_name.reason, Some("client-sni-changed"));
+        assert!(
+            other_name
+                .sentence
+                .contains("perhaps because the client holds sessions")
+        );
         // What was told once can be told anew.
         assert_eq!(all.with_reasons([].into_iter()), answer(&[]));
     }
