@@ -59,7 +59,7 @@ fn plainly(page: &str) -> String {
 }
 
 #[test]
-fn what_a_service_is_told_is_the_same_in_every_form() {
+fn text_json_markdown_and_html_tell_a_service_the_same() {
     let everything = TextOptions {
         all: true,
         ..TextOptions::default()
@@ -68,11 +68,17 @@ fn what_a_service_is_told_is_the_same_in_every_form() {
     for fixture in fixtures() {
         let (engine, captures) = fixture.run(Limits::default());
         let report = Report::of(&engine, captures);
-        let [mut as_text, mut as_markdown, mut as_html] = [const { Vec::new() }; 3];
+        let [mut as_text, mut as_json, mut as_markdown, mut as_html] = [const { Vec::new() }; 4];
         text::write(&report, everything, &mut as_text).expect("written to memory");
+        json::write_document(&report, &mut as_json).expect("written to memory");
         markdown::write(&report, Bounds::USUAL, &mut as_markdown).expect("written to memory");
         html::write(&report, Bounds::USUAL, &mut as_html).expect("written to memory");
-        let forms = [("text", as_text), ("Markdown", as_markdown), ("HTML", as_html)];
+        let forms = [
+            ("text", as_text),
+            ("JSON", as_json),
+            ("Markdown", as_markdown),
+            ("HTML", as_html),
+        ];
         let forms = forms.map(|(form, page)| (form, plainly(&String::from_utf8(page).expect("UTF-8"))));
         for view in report.services.iter().take(MAX_COMPARED) {
             let Some(answer) = report.answer(&view.service()) else {

@@ -580,3 +580,23 @@ fn the_rules_in_force_are_shown_with_where_they_come_from() {
     assert!(output.status.success(), "{}", err(&output));
     insta::assert_snapshot!("gate_print_rules", out(&output));
 }
+
+#[test]
+fn what_to_do_about_silent_clients_is_what_the_report_advises() {
+    for (fixture, advises) in [
+        ("captures/client-dropped-after-unclean-close-tls12", "have both ends"),
+        ("captures/client-dropped-or-ended", "make sure first"),
+    ] {
+        let paths = files(fixture);
+        let capture = paths.first().expect("a capture");
+        let (document, _) = check(&["--min-returning-share", "90%", capture]);
+        let report = run(&["analyze", "--format", "json", capture]);
+        let report: Value = serde_json::from_slice(&report.stdout).expect("a report");
+        let mut actions = items(&report, "services").iter().filter_map(|it| text(it, "action"));
+        let action = actions.find(|action| action.starts_with(advises));
+        assert!(action.is_some(), "{fixture}: {report}");
+        let rules = items(&document, "rules").iter();
+        let advice: Vec<_> = rules.filter_map(|rule| rule["advice"][0].as_str()).collect();
+        assert_eq!(advice, action.into_iter().collect::<Vec<_>>(), "{fixture}");
+    }
+}
