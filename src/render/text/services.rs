@@ -89,12 +89,12 @@ impl Page<'_, '_> {
             format!("   {}", self.counts(&view.counts))
         };
         let report = self.report;
-        let analysis = report.analyses.service(&view.service());
+        let service = view.service();
+        let analysis = report.analyses.service(&service);
         let backends = analysis.and_then(|analysis| analyses::backends(&analysis.backends));
         let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
         let over = over(view.transport);
         writeln!(self.out, "\n{name}  {}{over}{counts}{backends}", view.server)?;
-        let service = view.service();
         if let (Some(analysis), Some(answer)) = (analysis, report.answer(&service)) {
             self.answer(answer)?;
             self.analyses(analysis, answer.action.is_some(), advised)?;

@@ -308,12 +308,10 @@ impl Connection {
         }
         self.client_side.take(other.client_side, relation, (client_news, torn));
         self.server_side.take(other.server_side, relation, (server_news, torn));
-        for side in Side::BOTH
-            .into_iter()
-            .zip(uncounted)
-            .filter_map(|(side, uncounted)| uncounted.then_some(side))
-        {
-            self.side_mut(side).handshake_bytes = None;
+        for (side, uncounted) in Side::BOTH.into_iter().zip(uncounted) {
+            if uncounted {
+                self.side_mut(side).handshake_bytes = None;
+            }
         }
         let completed = match (self.completed, other.completed) {
             (Completed::Yes, _) | (_, Completed::Yes) => Completed::Yes,
