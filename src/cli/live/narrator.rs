@@ -31,8 +31,8 @@ const IDLE_SLICE: Duration = Duration::from_millis(20);
 /// While packets wait, lines take at most this part of the time: packets can be lost, lines cannot.
 const BUSY_SHARE: u32 = 8;
 /// Lines that are told together at most. What each is judged by is looked up once for all of a service, so the more there are
-/// together the less each costs: with a thousand it is half as much again. So many take a fifth of a second, which is what packets
-/// have to wait for at most, and only where as many lines wait.
+/// together the less each costs: with a thousand it is half as much again. Packets wait while so many are told, which takes
+/// some fifth of a second; where fewer lines wait it is less.
 const LINES: usize = 1 << 14;
 /// While lines are many, those of this time are told together.
 const TOGETHER_FOR: Duration = Duration::from_millis(20);
