@@ -122,6 +122,32 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
         assert_eq!(report["summary"]["connections_omitted"], evicted, "{name}");
         let listed = items(&report, "connections").len() as u64;
         assert_eq!(outcomes(&report), listed + evicted, "{name}: the summary counts all");
+        // What is said of a service names how much of it is known.
+        for service in items(&report, "services") {
+            let of_service = |connection: &&Value| {
+                ["server", "server_name", "transport"]
+                    .iter()
+                    .all(|key| connection[key] == service[key])
+            };
+            let kept = items(&report, "connections").iter().filter(of_service).count() as u64;
+            let total: u64 = service["outcomes"]
+                .as_object()
+                .expect("counts")
+                .values()
+                .filter_map(Value::as_u64)
+                .sum();
+            let answer = service["answer"].as_str().unwrap_or_default();
+            let scope = match kept {
+                0 => "",
+                1 => "In the one connection kept of ",
+                _ => "Among the ",
+            };
+            assert_eq!(
+                answer.starts_with(scope),
+                kept < total || kept == 0,
+                "{name}: {kept} of {total}: {answer}"
+            );
+        }
         // The newest stay.
         let whole = report_of(run(&fixture, usize::MAX));
         let ids = |report: &Value| {

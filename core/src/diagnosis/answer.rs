@@ -40,6 +40,8 @@ pub struct Answer {
     pub reason: Option<&'static str>,
     /// It is about clients that offered nothing, and reasons of their connections may say more.
     silence: Option<Silence>,
+    /// Which connections it is about, where it is not about all.
+    scope: Option<String>,
 }
 
 impl Answer {
@@ -49,13 +51,17 @@ impl Answer {
             action,
             reason: None,
             silence: None,
+            scope: None,
         }
     }
 
     /// Of one service.
     #[must_use]
     pub fn of(members: &[(ConnectionId, &Connection)], analysis: &ServiceAnalysis, analyses: &ServiceAnalyses) -> Self {
-        let tally = ServiceTally::of(members, analyses);
+        let tally = ServiceTally {
+            folded: analysis.folded,
+            ..ServiceTally::of(members, analyses)
+        };
         let mut answer = breaks(&tally, analysis)
             .or_else(|| forced(&tally, analysis, analyses))
             .or_else(|| refusals(&tally, analysis, analyses))
@@ -65,8 +71,19 @@ impl Answer {
             let more = format!("; {}.", failed_beside(&tally));
             answer.sentence = answer.sentence.trim_end_matches('.').to_owned() + &more;
         }
-        answer.sentence = fitting(&answer.sentence);
-        answer
+        answer.within(tally.scope())
+    }
+
+    /// The same, of these connections alone.
+    fn within(mut self, scope: Option<String>) -> Self {
+        if let Some(scope) = &scope {
+            let mut rest = self.sentence.chars();
+            let first = rest.next().into_iter().flat_map(char::to_lowercase);
+            self.sentence = format!("{scope}, {}{}", first.collect::<String>(), rest.as_str());
+        }
+        self.sentence = fitting(&self.sentence);
+        self.scope = scope;
+        self
     }
 
     /// Whether reasons of the connections may say more: [`Answer::with_reasons`].
@@ -98,9 +115,8 @@ impl Answer {
         let Some(silence) = &self.silence else {
             return self.clone();
         };
-        let mut answer = silence.answer(silence.cause(told).as_ref());
-        answer.sentence = fitting(&answer.sentence);
-        answer
+        let answer = silence.answer(silence.cause(told).as_ref());
+        answer.within(self.scope.clone())
     }
 }
 

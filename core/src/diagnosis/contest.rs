@@ -167,7 +167,7 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     let p_value = to_nine_digits((claim.ln_chance() + (tried as f64).ln()).exp()).min(1.0);
     let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
     let counted = enough && p_value <= BAR && !claim.concluded && claim.shadow.is_none();
-    let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(&claim));
+    let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(ground, &claim));
     let supported = reaches || is_supported(ground, &claim, p_value);
     Standing {
         confidence: Confidence::Possible,
@@ -181,8 +181,11 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     }
 }
 
-/// Enough servers in turn are excluded.
-fn never_in_numbers(claim: &Claim) -> bool {
+/// Enough servers in turn are excluded, and no session is known to have been honoured before what the table knows.
+fn never_in_numbers(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
+    if ground.forgot_resumptions {
+        return false;
+    }
     let excluded = |servers| claim.kind == Kind::NeverIds && servers >= super::explanations::SERVERS;
     matches!(claim.value, FittedValue::Never { servers, .. } if excluded(servers))
 }

@@ -282,6 +282,12 @@ impl ConnectionStore {
         self.evicted.iter()
     }
 
+    /// Counts of what was folded away of one service; `None` where nothing was, or where it is among [`Self::evicted_elsewhere`].
+    #[must_use]
+    pub fn evicted_of(&self, service: &Service) -> Option<&Outcomes> {
+        self.evicted.get(service)
+    }
+
     /// Counts of what another run folded away; those of services that it did not tell apart have no service.
     pub fn add_evicted(&mut self, service: Option<Service>, evicted: &Outcomes) {
         self.evicted_total += evicted.total();

@@ -17,7 +17,7 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
         let hidden = tally
             .not_visible(|count| counted(count, "other", "others"))
             .unwrap_or_default();
-        if tally.perhaps_given {
+        if perhaps_given(tally) {
             format!(
                 "{back} came back and offered nothing: the server seems to issue nothing, or the client to keep nothing{hidden}."
             )
@@ -30,6 +30,12 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
     } else {
         first_visits(tally)
     };
+    if let Some(refused) = forgotten_refusals(tally) {
+        return Answer::new(
+            format!("{}{refused}.", sentence.trim_end_matches('.')),
+            Some(LOOK_AT_FEWER.to_owned()),
+        );
+    }
     let action = match (tally.empty_handed, tally.resumed) {
         (0, _) => None,
         _ if tally.failed > 0 => None,
@@ -40,12 +46,29 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
     Answer::new(sentence, action.map(str::to_owned))
 }
 
+/// What to do where refusals are no longer known but by their number.
+const LOOK_AT_FEWER: &str = "look at fewer connections at a time, or with a higher limit of memory";
+
+/// Refusals among what was folded away.
+fn forgotten_refusals(tally: &ServiceTally) -> Option<String> {
+    match tally.folded.outcomes.declined {
+        0 => None,
+        refused => Some(format!("; {refused} of the others offered a session that was refused")),
+    }
+}
+
+/// Whether clients that came back empty-handed may have been given something before all the same.
+fn perhaps_given(tally: &ServiceTally) -> bool {
+    tally.perhaps_given || !tally.folded.is_none()
+}
+
 /// Whatever was offered was accepted.
 fn well(tally: &ServiceTally) -> String {
     let but = match (tally.failed, tally.empty_handed) {
         // Only of resumption: security findings stand beside it.
+        (0, 0) if forgotten_refusals(tally).is_some() => String::new(),
         (0, 0) => ": resumption works".to_owned(),
-        (0, empty) if tally.perhaps_given => format!("; {empty} came back and offered nothing"),
+        (0, empty) if perhaps_given(tally) => format!("; {empty} came back and offered nothing"),
         (0, empty) => format!("; {empty} had nothing to offer because the server had issued nothing to their clients"),
         (_, _) => format!(", and {}", failed_beside(tally)),
     };
@@ -88,6 +111,10 @@ fn nothing_but_failures(tally: &ServiceTally) -> String {
 /// before the capture, and have forgotten its session.
 fn first_visits(tally: &ServiceTally) -> String {
     let all = tally.all;
+    if !tally.folded.is_none() {
+        // Whoever comes for the first time may have come before, in what was folded away.
+        return "No session is known to have been offered; whether there was one to offer is not known.".to_owned();
+    }
     let Some(hidden) = tally.not_visible(|count| count.to_string()) else {
         let verb = if all == 1 {
             "is a first visit"

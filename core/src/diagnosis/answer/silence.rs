@@ -111,6 +111,7 @@ impl Silence {
             action: Some(action),
             reason: cause.map(|cause| cause.reason.name),
             silence: Some(self.clone()),
+            scope: None,
         }
     }
 }

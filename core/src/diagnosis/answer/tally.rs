@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::known_part_of;
 use crate::diagnosis::attempts::Necessity;
 use crate::diagnosis::context::{Gave, gave};
-use crate::diagnosis::service::ServiceAnalyses;
+use crate::diagnosis::service::{Folded, ServiceAnalyses};
 use crate::net::Timestamp;
 use crate::session::{
     ClientHelloFacts, Completed, Connection, ConnectionId, Offer, OfferKind, Outcome, Side, TicketExtension,
@@ -48,6 +48,8 @@ pub(super) struct ServiceTally {
     pub(super) perhaps_returning: usize,
     /// The most frequent defect that left the server no choice, and how often it did.
     pub(super) forced: Option<(Necessity, usize)>,
+    /// Other connections, of which only the outcome is known.
+    pub(super) folded: Folded,
 }
 
 impl ServiceTally {
@@ -126,6 +128,21 @@ impl ServiceTally {
         tally.forced = forced.into_iter().max_by_key(|(_, count)| *count);
         tally.alert = alerts.into_iter().max_by_key(|(_, count)| *count);
         tally
+    }
+
+    /// Which connections were counted, where others were folded away.
+    pub(super) fn scope(&self) -> Option<String> {
+        if self.folded.is_none() {
+            return None;
+        }
+        let of_all = match self.folded.outcomes.total() {
+            0 => String::new(),
+            others => format!(" of {}", others.saturating_add(self.all as u64)),
+        };
+        Some(match self.all {
+            1 => format!("In the one connection kept{of_all}"),
+            all => format!("Among the {all} connections kept{of_all}"),
+        })
     }
 
     pub(super) const fn offers(&self) -> usize {

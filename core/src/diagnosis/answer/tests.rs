@@ -4,6 +4,7 @@ use super::*;
 use crate::diagnosis::attempts::tests::Sketch;
 use crate::diagnosis::contest::hold;
 use crate::diagnosis::explanations::ServiceContext;
+use crate::diagnosis::service::Folded;
 use crate::diagnosis::tests::{World, full};
 use crate::session::tests::{answered, at};
 use crate::session::{
@@ -25,6 +26,87 @@ fn first_visits_are_nothing_wrong() {
         "The one connection is a first visit in this capture, which shows nothing to resume."
     );
     assert_eq!(one.action, None);
+}
+
+/// What is said where no more than the last of these connections is kept.
+fn told_of_the_last(connections: Vec<Connection>) -> Answer {
+    let last = u32::try_from(connections.len() - 1).expect("a few");
+    let world = World::of(connections, 1);
+    world.case(last).analysis().expect("a service").answer.clone()
+}
+
+#[test]
+fn an_answer_names_its_scope_where_connections_were_folded_away() {
+    let first = told_of_the_last(vec![full(1), full(2)]);
+    assert_eq!(
+        first.sentence,
+        "In the one connection kept of 2, no session is known to have been offered; whether there was one to offer is not known."
+    );
+    let resumed = || Connection {
+        outcome: Outcome::Resumed(Some(Mechanism::SessionId)),
+        ..full(3)
+    };
+    let works = told_of_the_last(vec![full(1), resumed()]);
+    assert_eq!(
+        (works.sentence.as_str(), works.action),
+        (
+            "In the one connection kept of 2, the one returning connection resumed: resumption works.",
+            None
+        )
+    );
+    let declined = Connection {
+        outcome: Outcome::Declined,
+        ..full(2)
+    };
+    let refused_before = told_of_the_last(vec![declined, resumed()]);
+    assert_eq!(
+        refused_before.sentence,
+        "In the one connection kept of 2, the one returning connection resumed; 1 of the others offered a session that was refused."
+    );
+    assert!(refused_before.action.is_some());
+}
+
+#[test]
+fn a_reason_that_says_more_speaks_of_the_same_connections() {
+    let scope = Some("Among the 9 connections kept of 20".to_owned());
+    let silence = Silence::of(
+        &ServiceTally {
+            all: 9,
+            silent: 4,
+            resumed: 2,
+            ..ServiceTally::default()
+        },
+        &[],
+    );
+    let answer = silence.answer(None).within(scope);
+    let reason = Reason::by_name("client-dropped-after-unclean-close").expect("is in the catalogue");
+    let told = answer.with_reasons(std::iter::once((reason, [0, 4, 0])));
+    assert_ne!(told.sentence, answer.sentence);
+    let head = "Among the 9 connections kept of 20, 4 of 6 returning connections offered no session";
+    assert!(told.sentence.starts_with(head), "{}", told.sentence);
+}
+
+#[test]
+fn nothing_is_said_of_what_the_server_gave_before_what_is_kept() {
+    let sentence = |folded| {
+        let tally = ServiceTally {
+            all: 3,
+            empty_handed: 2,
+            folded,
+            ..ServiceTally::default()
+        };
+        nothing_wrong(&tally).sentence
+    };
+    let had_nothing = "2 of 3 connections had nothing to offer because the server had issued nothing to their clients.";
+    assert_eq!(sentence(Folded::default()), had_nothing);
+    let folded = Folded {
+        perhaps_more: true,
+        ..Folded::default()
+    };
+    assert_eq!(
+        sentence(folded),
+        "2 of 3 connections came back and offered nothing: the server seems to issue nothing, or the client to keep nothing."
+    );
 }
 
 #[test]

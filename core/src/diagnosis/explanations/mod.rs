@@ -42,6 +42,8 @@ pub struct ServiceContext<'a> {
     pub judged: Vec<u32>,
     /// The address changed hands.
     pub takeovers: &'a [Takeover],
+    /// Connections that resumed, or may have, are not in the table any more.
+    pub forgot_resumptions: bool,
     by_address: bool,
 }
 
@@ -65,6 +67,7 @@ impl<'a> ServiceContext<'a> {
             part,
             judged,
             takeovers,
+            forgot_resumptions: false,
             by_address: addresses.len() < FEW_ADDRESSES,
         }
     }

@@ -269,7 +269,7 @@ fn refused_and_accepted_again_is_another_store() {
 
 #[test]
 fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
-    let never = |count: u32, accepted: bool| {
+    let never_after = |count: u32, accepted: bool, forgot_resumptions: bool| {
         let mut sketch = Sketch::default();
         let issue = place(sketch.silent(0, 0, |_| ()));
         for client in 0..count {
@@ -277,11 +277,17 @@ fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
                 entry.issue = issue;
             });
         }
-        level(&held(sketch), Kind::NeverIds)
+        let (table, part) = sketch.done();
+        let mut ground = ServiceContext::of(&table, &part, &[]);
+        ground.forgot_resumptions = forgot_resumptions;
+        level(&hold(&ground), Kind::NeverIds)
     };
+    let never = |count, accepted| never_after(count, accepted, false);
     assert_eq!(never(39, false), Some(Confidence::Possible));
     assert_eq!(never(40, false), Some(Confidence::Inferred));
     assert_eq!(never(60, true), None);
+    // Something was resumed before, of which nothing else is known any more.
+    assert_eq!(never_after(40, false, true), Some(Confidence::Possible));
 }
 
 #[test]

@@ -47,7 +47,8 @@ reason! {
     /// ## How we know
     /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and
     /// server name. Behind one address there may be several such clients: a hello that begins a new chain of sessions
-    /// while every other chain of its address goes on is another one's first; that is `inferred`.
+    /// while every other chain of its address goes on is another one's first; that is `inferred`. Where connections before it
+    /// were folded away at a limit of memory, or packets were lost while capturing, it may have come before: `possible`.
     pub(in crate::diagnosis) static FIRST_IN_CAPTURE = {
         name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
         summary: "first handshake of this client with this service in the capture",
@@ -62,8 +63,8 @@ fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::CannotTell;
     };
-    // One that was folded away at the memory limit, or whose ClientHello is lost, may have come before.
-    if case.lacks_the_past() {
+    // One whose ClientHello is lost may have come before.
+    if case.history.may_hide_a_handshake(case.id, case.connection) {
         return RuleResult::CannotTell;
     }
     // One that failed gave nothing; one that is still under way, or that cannot be read, might have.
@@ -73,6 +74,19 @@ fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
     }
     if case.earlier().nth(MAX_SEARCHED).is_some() {
         return RuleResult::CannotTell;
+    }
+    // So may one that was folded away, or whose packets were lost while capturing: of those nothing shows who came.
+    if case.lacks_connections() {
+        return RuleResult::holds(
+            Confidence::Possible,
+            "no earlier handshake of this client with this service is known; connections before it may be missing",
+            Evidence::new(hello.at.frame, "ClientHello offers nothing"),
+            Vec::new(),
+        )
+        .beside(
+            vec![CLIENT_DID_NOT_OFFER.name],
+            Some("a capture without losses of fewer connections at a time, or on one client"),
+        );
     }
     RuleResult::holds(
         Confidence::Observed,

@@ -168,7 +168,14 @@ fn client_never_offers(finder: &Finder<'_>) -> Option<Pattern> {
         );
         decided || !connection.offers.is_empty()
     };
-    if finder.analysis.resumes_unnamed || finder.members.iter().any(|(_, connection)| offers(connection)) {
+    let forgot_offers = finder
+        .analysis
+        .folded
+        .may_have(|it| it.resumed + it.declined + it.external_psk);
+    if forgot_offers
+        || finder.analysis.resumes_unnamed
+        || finder.members.iter().any(|(_, connection)| offers(connection))
+    {
         return None;
     }
     let mut evidence = Vec::new();

@@ -7,6 +7,7 @@ pub mod contrast;
 mod domains;
 mod exchange;
 mod facts;
+mod folded;
 pub mod keys;
 mod machines;
 pub mod patterns;
@@ -31,6 +32,7 @@ use crate::store::{ConnectionStore, CredentialStore};
 pub use catalog::{PATTERNS, PatternKind};
 pub use contrast::ContingencyTable;
 pub use exchange::Exchange;
+pub use folded::Folded;
 pub use keys::{KeyName, KeyNames};
 pub use patterns::Pattern;
 pub use takeover::Takeover;
@@ -62,6 +64,8 @@ pub struct ServiceAnalysis {
     pub keys: Vec<KeyTimeline>,
     /// The address changed hands.
     pub takeovers: Vec<Takeover>,
+    /// Its connections that were folded into counts: nothing else that is said here knows of them.
+    pub folded: Folded,
     /// So much of the service is not visible that what was not seen may well have happened.
     pub lossy: bool,
     /// At this address sessions are resumed in connections whose ClientHello, and so whose server name, is not visible.
@@ -340,7 +344,9 @@ impl ServiceAnalyses {
         credential_store: &CredentialStore,
     ) -> ServiceAnalysis {
         let mut analysis = self.marks(service, members, endpoints, credential_store);
-        let ground = ServiceContext::of(&self.attempts, part, &analysis.takeovers);
+        analysis.folded = Folded::of(connection_store, service);
+        let mut ground = ServiceContext::of(&self.attempts, part, &analysis.takeovers);
+        ground.forgot_resumptions = analysis.folded.may_have(|outcomes| outcomes.resumed);
         analysis.standing = contest::hold(&ground);
         contest::mark(&mut self.attempts, &analysis.standing);
         let own = own_members(service, members, endpoints);

@@ -202,6 +202,32 @@ fn a_server_issues_nothing_where_no_handshake_of_the_client_was_given_anything()
 }
 
 #[test]
+fn clients_are_not_said_to_offer_nothing_where_some_did_before_what_is_kept() {
+    let given = |second| Connection {
+        issued: smallvec![CredentialId(0)],
+        ..empty(second)
+    };
+    let never = |first: Outcome| {
+        let first = Connection {
+            outcome: first,
+            ..full(1)
+        };
+        let connections = std::iter::once(first).chain((2..=9).map(given)).collect();
+        // The first has no room any more.
+        let world = World::of(connections, 8 * 1100);
+        assert_eq!(world.case(8).connection_store.evicted_total(), 1);
+        let analysis = world.case(8).analysis().expect("a service");
+        analysis
+            .patterns
+            .iter()
+            .any(|pattern| pattern.name == "client-never-offers")
+    };
+    assert!(never(Outcome::NotOffered));
+    assert!(!never(Outcome::Declined));
+    assert!(!never(Outcome::Resumed(None)));
+}
+
+#[test]
 fn clients_never_offer_where_three_times_nothing_came_of_what_they_were_given() {
     let never = |connections: u32, change: fn(&mut Connection)| {
         let given = |second| {

@@ -127,7 +127,10 @@ fn offering(second: u32) -> Connection {
 #[test]
 fn a_connection_is_the_first_only_while_nothing_before_it_is_unknown() {
     let first = [("first-in-capture", Confidence::Observed)];
-    let open = [("client-did-not-offer", Confidence::Possible)];
+    let open = [
+        ("first-in-capture", Confidence::Possible),
+        ("client-did-not-offer", Confidence::Possible),
+    ];
     let mut world = World::of(vec![full(5)], usize::MAX);
     assert_eq!(world.told(0), first);
     world.drops.count(0, Some(at(6).time));
