@@ -109,7 +109,10 @@ fn shift(label: &str, shift: &Shift, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     };
     let between = format!("95 %: {} to {}", points(difference.low), points(difference.high));
-    let shown = if difference.is_shown() { "" } else { ", may be chance" };
+    // Where nothing changed there is nothing that chance could have done.
+    let changed = shift.before.value() != shift.after.value();
+    let chance = changed && !difference.is_shown();
+    let shown = if chance { ", may be chance" } else { "" };
     writeln!(
         out,
         "                    {} points ({between}){shown}",

@@ -663,6 +663,8 @@ fn a_wrong_selection_is_pointed_at() {
         "after:25:00",
         "frame:1,,2",
         "näme:\u{1b}x",
+        "foo:x",
+        "reason:foo",
     ] {
         let output = run(&["--where", terms, QUICKSTART]);
         assert_eq!(

@@ -274,9 +274,7 @@ fn term(word: &str, at: usize) -> Result<Term, SelectError> {
 }
 
 fn unknown(what: &str, given: &str, known: &[&'static str]) -> String {
-    /// Names that are listed as a whole.
-    const FEW: usize = 18;
-    let or_else = if known.len() > FEW {
+    let or_else = if matches!(what, "reason" | "pattern" | "finding") {
         "'reshake explain' lists them all".to_owned()
     } else {
         format!("known: {}", known.join(", "))

@@ -57,6 +57,20 @@ fn the_committed_schema_is_the_one_the_code_makes() {
 }
 
 #[test]
+fn only_a_change_may_be_chance() {
+    let other = |name: &str| format!("fixtures/reasons/{name}/capture.pcapng");
+    let told = |before: &str, after: &str| out(&run(&["diff", "-q", before, after]));
+    let (refused, never) = (other("stek-not-shared"), other("server-never-accepts-ids"));
+    let equal = told(&refused, &refused);
+    assert!(
+        equal.contains(" +0.0 points (95 %:") && !equal.contains("chance"),
+        "{equal}"
+    );
+    let small = told(&refused, &never);
+    assert!(small.contains(", may be chance"), "{small}");
+}
+
+#[test]
 fn a_change_is_told_with_its_doubt() {
     let output = run(&["diff", "-q", QUICKSTART, SHARED]);
     assert!(output.status.success(), "{}", err(&output));
