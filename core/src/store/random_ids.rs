@@ -22,7 +22,7 @@ type Client = (IpAddr, u64);
 pub fn settle(connection_store: &mut ConnectionStore, credential_store: &mut CredentialStore) -> Vec<ConnectionId> {
     let mut clients: HashMap<Client, Vec<ConnectionId>> = HashMap::new();
     for (_, connection) in connection_store.iter() {
-        if let Some(client) = client_of(connection).filter(|_| is_unclear(connection)) {
+        if let Some(client) = is_unclear(connection).then(|| client_of(connection)).flatten() {
             clients.entry(client).or_default();
         }
     }

@@ -64,8 +64,14 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
 /// A refused credential that nobody was seen to issue, while an earlier handshake of that client, in which it may have been,
 /// is not in the capture in whole.
 pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleResult {
-    let lost = case.lacks_connections() || case.history.may_hide_an_issue(case.id, case.connection);
-    let (true, Some(hello)) = (lost, case.connection.hello.yes()) else {
+    let why = if case.history.may_hide_an_issue(case.id, case.connection) {
+        "an earlier handshake of this client was not seen in whole"
+    } else if case.lacks_connections() {
+        "connections before it were folded away at the memory limit, or lost while capturing"
+    } else {
+        return RuleResult::DoesNotHold;
+    };
+    let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::DoesNotHold;
     };
     let mut entries = case.analyses.entries(case.id).peekable();
@@ -75,7 +81,7 @@ pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleRes
     }
     RuleResult::holds(
         Confidence::Observed,
-        "the server refused a credential whose issue is not visible: an earlier handshake of this client was not seen in whole",
+        format!("the server refused a credential whose issue is not visible: {why}"),
         Evidence::new(
             hello.at.frame,
             "ClientHello offers a credential that nothing visible issued",

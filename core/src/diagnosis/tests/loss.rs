@@ -142,6 +142,16 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
 }
 
 #[test]
+fn what_was_folded_away_may_have_issued_what_is_refused() {
+    let credential_store = one_credential(Mechanism::Ticket, &[7; 100], |credential| credential.issued = None);
+    let world = World::with(credential_store, vec![full(1), offering(5)], 1);
+    let judged = judge(&world.case(1));
+    let first = judged.first().expect("a reason");
+    assert_eq!(first.reason.name, "capture-incomplete");
+    assert!(first.summary.contains("folded away"), "{}", first.summary);
+}
+
+#[test]
 fn clients_never_offer_only_what_they_themselves_were_given() {
     let pattern = |change: fn(&mut [Connection])| {
         let mut all: Vec<Connection> = (1..6).map(full).collect();
