@@ -179,7 +179,7 @@ fn report(name: &str, report: &Value) -> String {
 }
 
 /// As `Fixture::report`, with the key log beside it; `None` where there is none.
-fn report_with_keys(fixture: &Fixture) -> Option<Value> {
+pub(super) fn report_with_keys(fixture: &Fixture) -> Option<Value> {
     let log = std::fs::read(fixture.paths.first()?.with_file_name("keylog.txt")).ok()?;
     let mut timeline = Timeline::new(sources(&fixture.paths));
     let mut engine = Engine::new(Limits::default());
@@ -264,7 +264,7 @@ fn only(all: &[RawPacket], keep: impl Fn(usize) -> bool) -> Vec<RawPacket> {
 }
 
 /// What is left of a capture, by what was done to it, and what is told of that.
-fn remains(fixture: &Fixture) -> Vec<(&'static str, Value)> {
+pub(super) fn remains(fixture: &Fixture) -> Vec<(&'static str, Value)> {
     let all = read(fixture.path());
     let (third, back) = (all.len() / 3, sent_back(&all));
     let of = |packets: Vec<RawPacket>| report_of_bytes(vec![write(&packets)]);

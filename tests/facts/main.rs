@@ -22,6 +22,7 @@ mod order;
 mod outward;
 mod perturbation;
 mod rivals;
+mod sentences;
 mod shards;
 mod threads;
 mod what_if;

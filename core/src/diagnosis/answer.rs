@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::session::{Connection, ConnectionId};
+use crate::session::{Connection, ConnectionId, Outcomes};
 
 use super::Confidence;
 use super::attempts::{Attempts, Decision};
@@ -15,11 +15,13 @@ use super::explanations::{Family, Kind, Named};
 use super::rules::Reason;
 use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
 
+mod first_visits;
 mod nothing_wrong;
 mod silence;
 mod tally;
 
-use nothing_wrong::{failed_beside, nothing_wrong};
+use first_visits::FirstVisits;
+use nothing_wrong::{failed_beside, forgetting, nothing_wrong};
 use silence::Silence;
 use tally::ServiceTally;
 
@@ -38,19 +40,35 @@ pub struct Answer {
     pub action: Option<String>,
     /// The reason of connections whose advice that is; `None` where it is that of the service as a whole.
     pub reason: Option<&'static str>,
-    /// It is about clients that offered nothing, and reasons of their connections may say more.
-    silence: Option<Silence>,
+    /// Reasons of the connections may say more.
+    open: Option<Open>,
     /// Which connections it is about, where it is not about all.
     scope: Option<String>,
 }
 
+/// What reasons of the connections decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Open {
+    /// Why clients that had been given something offered nothing.
+    Silence(Silence),
+    /// Whether those that seem to be first visits are.
+    FirstVisits(FirstVisits),
+}
+
 impl Answer {
+    fn open(sentence: String, open: Open) -> Self {
+        Self {
+            open: Some(open),
+            ..Self::new(sentence, None)
+        }
+    }
+
     fn new(sentence: String, action: Option<String>) -> Self {
         Self {
             sentence,
             action,
             reason: None,
-            silence: None,
+            open: None,
             scope: None,
         }
     }
@@ -74,6 +92,16 @@ impl Answer {
         answer.within(tally.scope())
     }
 
+    /// Of a service none of whose connections is kept.
+    #[must_use]
+    pub fn of_folded(outcomes: &Outcomes) -> Self {
+        let all = match outcomes.total() {
+            1 => "Of its one connection only the outcome is".to_owned(),
+            all => format!("Of its {all} connections only the outcomes are"),
+        };
+        forgetting(format!("{all} known any more."), "them", outcomes)
+    }
+
     /// The same, of these connections alone.
     fn within(mut self, scope: Option<String>) -> Self {
         if let Some(scope) = &scope {
@@ -89,12 +117,12 @@ impl Answer {
     /// Whether reasons of the connections may say more: [`Answer::with_reasons`].
     #[must_use]
     pub const fn asks_for_reasons(&self) -> bool {
-        self.silence.is_some()
+        self.open.is_some()
     }
 
     /// The same, once the primary reasons of the connections are told. Where one of them says why most of the silent clients
     /// had nothing to offer, it is the cause, and what it advises is to be done; where it is merely possible, the cause is a
-    /// guess.
+    /// guess. What they do not bear out is no first visit for certain.
     #[must_use]
     pub fn with_primaries(&self, primaries: impl Iterator<Item = (&'static Reason, Confidence)>) -> Self {
         let mut told: BTreeMap<&str, (&'static Reason, [u64; 3])> = BTreeMap::new();
@@ -112,10 +140,11 @@ impl Answer {
     /// The same where they were counted: each with how many connections it is told of as observed, inferred and possible.
     #[must_use]
     pub fn with_reasons(&self, told: impl Iterator<Item = (&'static Reason, [u64; 3])>) -> Self {
-        let Some(silence) = &self.silence else {
-            return self.clone();
+        let answer = match &self.open {
+            None => return self.clone(),
+            Some(Open::Silence(silence)) => silence.answer(silence.cause(told).as_ref()),
+            Some(Open::FirstVisits(visits)) => visits.answer(Some(FirstVisits::borne_out(told))),
         };
-        let answer = silence.answer(silence.cause(told).as_ref());
         answer.within(self.scope.clone())
     }
 }
@@ -356,16 +385,20 @@ fn guess(
     Answer::new(sentence, Some(action))
 }
 
-/// What follows "because": the explanation where it is sure, else its family, where that is, with the explanation as a guess.
+/// What follows "because": the explanation where it is sure, else its family, where that is and has a word of its own, with
+/// the explanation as a guess.
 fn surely(it: &Standing, cause: &str) -> Option<String> {
     if it.confidence > Confidence::Possible {
         return Some(cause.to_owned());
     }
+    if it.family == Confidence::Possible {
+        return None;
+    }
     let whole = match it.claim.kind.family() {
-        _ if it.family == Confidence::Possible => return None,
         Family::Who => "another server or process answered than the one that holds them",
         Family::When => "everything from before some moment was lost",
-        _ => return Some(cause.to_owned()),
+        // How long a session lives, what befell it and what asks are different matters within a family.
+        _ => return None,
     };
     if it.claim.kind == Kind::OtherStore {
         return Some(cause.to_owned());

@@ -1,7 +1,9 @@
 //! The answer where no session was refused, and none kept back: what was offered was accepted, or nothing was there to offer.
 
+use super::first_visits::FirstVisits;
 use super::tally::ServiceTally;
 use super::{Answer, counted, part_of};
+use crate::session::Outcomes;
 
 /// Nothing is wrong with the sessions of the service, as far as is visible.
 pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
@@ -27,14 +29,14 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
     } else if tally.external > 0 {
         let external = part_of(tally.external, tally.all, "connection", "connections");
         format!("{external} used an external PSK, which is no resumption.")
+    } else if tally.folded.is_none() {
+        return FirstVisits::of(tally).answer(None);
     } else {
-        first_visits(tally)
+        // Whoever comes for the first time may have come before, in what was folded away.
+        "No session is known to have been offered; whether there was one to offer is not known.".to_owned()
     };
-    if let Some(refused) = forgotten_refusals(tally) {
-        return Answer::new(
-            format!("{}{refused}.", sentence.trim_end_matches('.')),
-            Some(LOOK_AT_FEWER.to_owned()),
-        );
+    if tally.folded.outcomes.declined > 0 {
+        return forgetting(sentence, "the others", &tally.folded.outcomes);
     }
     let action = match (tally.empty_handed, tally.resumed) {
         (0, _) => None,
@@ -49,11 +51,15 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
 /// What to do where refusals are no longer known but by their number.
 const LOOK_AT_FEWER: &str = "look at fewer connections at a time, or with a higher limit of memory";
 
-/// Refusals among what was folded away.
-fn forgotten_refusals(tally: &ServiceTally) -> Option<String> {
-    match tally.folded.outcomes.declined {
-        0 => None,
-        refused => Some(format!("; {refused} of the others offered a session that was refused")),
+/// Nothing is wrong with what is kept; with what was folded away there may have been.
+pub(super) fn forgetting(sentence: String, whom: &str, folded: &Outcomes) -> Answer {
+    match folded.declined {
+        0 => Answer::new(sentence, None),
+        refused => {
+            let kept = sentence.trim_end_matches('.');
+            let told = format!("{kept}; {refused} of {whom} offered a session that was refused.");
+            Answer::new(told, Some(LOOK_AT_FEWER.to_owned()))
+        }
     }
 }
 
@@ -66,7 +72,7 @@ fn perhaps_given(tally: &ServiceTally) -> bool {
 fn well(tally: &ServiceTally) -> String {
     let but = match (tally.failed, tally.empty_handed) {
         // Only of resumption: security findings stand beside it.
-        (0, 0) if forgotten_refusals(tally).is_some() => String::new(),
+        (0, 0) if tally.folded.outcomes.declined > 0 => String::new(),
         (0, 0) => ": resumption works".to_owned(),
         (0, empty) if perhaps_given(tally) => format!("; {empty} came back and offered nothing"),
         (0, empty) => format!("; {empty} had nothing to offer because the server had issued nothing to their clients"),
@@ -105,34 +111,6 @@ fn nothing_but_failures(tally: &ServiceTally) -> String {
         }
         perhaps => format!("{failed} failed; whether {perhaps} of them offered a session is not visible."),
     }
-}
-
-/// Nothing was offered. That there was nothing to offer is not known even where nothing hides: a client may come back from
-/// before the capture, and have forgotten its session.
-fn first_visits(tally: &ServiceTally) -> String {
-    let all = tally.all;
-    if !tally.folded.is_none() {
-        // Whoever comes for the first time may have come before, in what was folded away.
-        return "No session is known to have been offered; whether there was one to offer is not known.".to_owned();
-    }
-    let Some(hidden) = tally.not_visible(|count| count.to_string()) else {
-        let verb = if all == 1 {
-            "is a first visit"
-        } else {
-            "are first visits"
-        };
-        let all = part_of(all, all, "connection", "connections");
-        return format!("{all} {verb} in this capture, which shows nothing to resume.");
-    };
-    let head = match all.saturating_sub(tally.unclear + tally.perhaps_returning) {
-        0 => format!(
-            "None of {} is known to be a first visit",
-            counted(all, "connection", "connections")
-        ),
-        1 => format!("1 of {all} connections is a first visit in this capture"),
-        first => format!("{first} of {all} connections are first visits in this capture"),
-    };
-    format!("{head}{hidden}.")
 }
 
 #[cfg(test)]

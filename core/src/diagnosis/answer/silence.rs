@@ -2,7 +2,7 @@
 //! of the connections do, they are the cause.
 
 use super::tally::ServiceTally;
-use super::{Answer, make_sure_first};
+use super::{Answer, Open, make_sure_first};
 use crate::diagnosis::rules::Reason;
 use crate::session::{Connection, ConnectionId};
 
@@ -107,11 +107,9 @@ impl Silence {
             ),
         };
         Answer {
-            sentence,
             action: Some(action),
             reason: cause.map(|cause| cause.reason.name),
-            silence: Some(self.clone()),
-            scope: None,
+            ..Answer::open(sentence, Open::Silence(self.clone()))
         }
     }
 }

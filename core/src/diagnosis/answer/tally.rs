@@ -171,16 +171,21 @@ impl ServiceTally {
 
     /// What is not visible of these connections, for the end of a sentence; nothing where all is.
     pub(super) fn not_visible(&self, named: impl Fn(usize) -> String) -> Option<String> {
-        let offer = |perhaps| format!("whether {} had anything to offer", named(perhaps));
-        let end = |unclear| format!("what became of {}", named(unclear));
-        let what = match (self.perhaps_returning, self.unclear) {
-            (0, 0) => return None,
-            (perhaps, 0) => offer(perhaps),
-            (0, unclear) => end(unclear),
-            (perhaps, unclear) => format!("{}, and {},", offer(perhaps), end(unclear)),
-        };
-        Some(format!("; {what} is not visible"))
+        not_visible((self.perhaps_returning, self.unclear), named)
     }
+}
+
+/// Of so many connections it is not visible whether they had anything to offer, and of so many what became of them.
+pub(super) fn not_visible(counts: (usize, usize), named: impl Fn(usize) -> String) -> Option<String> {
+    let offer = |perhaps| format!("whether {} had anything to offer", named(perhaps));
+    let end = |unclear| format!("what became of {}", named(unclear));
+    let what = match counts {
+        (0, 0) => return None,
+        (perhaps, 0) => offer(perhaps),
+        (0, unclear) => end(unclear),
+        (perhaps, unclear) => format!("{}, and {},", offer(perhaps), end(unclear)),
+    };
+    Some(format!("; {what} is not visible"))
 }
 
 /// Whether all that a handshake offered was external PSKs.

@@ -67,6 +67,39 @@ fn an_answer_names_its_scope_where_connections_were_folded_away() {
 }
 
 #[test]
+fn of_a_service_that_was_folded_away_as_a_whole_the_outcomes_are_told() {
+    let told = |resumed, declined| {
+        let answer = Answer::of_folded(&Outcomes {
+            resumed,
+            declined,
+            ..Outcomes::default()
+        });
+        (answer.sentence, answer.action.is_some())
+    };
+    assert_eq!(
+        told(1, 0),
+        (
+            "Of its one connection only the outcome is known any more.".to_owned(),
+            false
+        )
+    );
+    let refused =
+        "Of its 5 connections only the outcomes are known any more; 2 of them offered a session that was refused.";
+    assert_eq!(told(3, 2), (refused.to_owned(), true));
+    // It stands beside services of which something is kept.
+    let other = || crate::session::tests::endpoint(77);
+    let away = |second| Connection {
+        server: other(),
+        ..full(second)
+    };
+    let world = World::of(vec![away(1), full(2)], 1);
+    let service = crate::session::Service::of(&away(1));
+    let case = world.case(1);
+    let answer = &case.analyses.service(&service).expect("it is told").answer;
+    assert_eq!(answer.sentence, told(1, 0).0);
+}
+
+#[test]
 fn a_reason_that_says_more_speaks_of_the_same_connections() {
     let scope = Some("Among the 9 connections kept of 20".to_owned());
     let silence = Silence::of(
@@ -167,6 +200,12 @@ fn a_sentence_says_because_of_what_is_sure_only() {
     assert_eq!(
         standing(Kind::KeyChanged, inferred, inferred).as_deref(),
         Some("the cause")
+    );
+    assert_eq!(standing(Kind::TooOld, inferred, inferred).as_deref(), Some("the cause"));
+    assert_eq!(
+        standing(Kind::TooOld, possible, inferred),
+        None,
+        "or the cache is too small"
     );
     assert_eq!(
         standing(Kind::KeyChanged, possible, inferred).as_deref(),
