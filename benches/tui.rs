@@ -112,7 +112,7 @@ impl Bench {
         }
         self.typed("f", "outcome:declined client:10.7.0.0/16 backend:2");
         self.typed("f", "reason:other-backend-cache");
-        self.typed("/", "10.9.255.11:40774");
+        self.typed("/", "10.9.255.11:55148");
         self.key(KeyCode::Char('n'));
         self.key(KeyCode::Char('N'));
         self.key(KeyCode::Esc);
@@ -196,11 +196,11 @@ fn engine(connections: usize) -> Engine {
     let templates = templates();
     let mut engine = unbounded();
     let mut frame = 0;
-    for round in 0..u32::try_from(connections / 14).unwrap_or(u32::MAX) {
+    for round in 0..u32::try_from(connections / 32).unwrap_or(u32::MAX) {
         for template in &templates {
             frame += 1;
             let data = changed(template, round);
-            let time = template.time + i64::from(round) * 30_000_000;
+            let time = template.time + i64::from(round) * 90_000_000;
             engine.push(&packet(frame, time, template.link, &data));
         }
     }

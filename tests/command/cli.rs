@@ -224,10 +224,10 @@ fn a_bare_file_is_analysed_whatever_the_way_it_is_named() {
 fn the_report_names_counts_reasons_frames_and_a_filter() {
     let report = succeeds(&[QUICKSTART]);
     for part in [
-        "210 packets",
-        "14 TLS connections",
-        "resumed 4 of 12 offers (33 %)",
-        "declined 8",
+        "480 packets",
+        "32 TLS connections",
+        "resumed 12 of 30 offers (40 %)",
+        "declined 18",
         "why full",
         "do: ",
         "reshake explain ",
@@ -245,7 +245,7 @@ fn the_report_names_counts_reasons_frames_and_a_filter() {
 #[test]
 fn all_connections_are_shown_on_request() {
     let report = succeeds(&["--all", QUICKSTART]);
-    assert_eq!(report.matches("Wireshark: ").count(), 14);
+    assert_eq!(report.matches("Wireshark: ").count(), 32);
     assert!(!report.contains("--all"));
 }
 
@@ -259,7 +259,7 @@ fn unreadable_inputs_are_named_and_the_others_reported() {
         err(&output)
     );
     assert_eq!(err(&output).lines().count(), 1);
-    assert!(out(&output).contains("resumed 4 of 12 offers"));
+    assert!(out(&output).contains("resumed 12 of 30 offers"));
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn a_server_name_full_of_escape_codes_does_not_reach_the_terminal() {
     }
     let path = written(folder.path(), "hostile.pcapng", &bytes);
     let report = succeeds(&["--all", path.to_str().expect("a UTF-8 path")]);
-    assert!(report.contains("resumed 4 of 12 offers"), "{report}");
+    assert!(report.contains("resumed 12 of 30 offers"), "{report}");
     let control = |letter: &char| letter.is_control() && *letter != '\n';
     assert_eq!(report.chars().find(control), None);
 }
@@ -391,12 +391,12 @@ fn connections_beyond_the_memory_limit_are_still_counted() {
     let report = json(&["--max-memory", "16K", "--format", "json", QUICKSTART]);
     let summary = &report["summary"];
     assert!(summary["connections_omitted"].as_u64() > Some(0), "{summary}");
-    assert_eq!(summary["connections"], 14);
-    assert_eq!(summary["outcomes"]["resumed"], 4);
-    assert_eq!(summary["outcomes"]["declined"], 8);
+    assert_eq!(summary["connections"], 32);
+    assert_eq!(summary["outcomes"]["resumed"], 12);
+    assert_eq!(summary["outcomes"]["declined"], 18);
     let text = succeeds(&["--max-memory", "16K", QUICKSTART]);
     assert!(
-        text.contains("resumed 4 of 12 offers") && text.contains("(--max-memory)"),
+        text.contains("resumed 12 of 30 offers") && text.contains("(--max-memory)"),
         "{text}"
     );
 }
@@ -412,7 +412,7 @@ fn frames_of_several_captures_say_whose_they_are() {
         .expect("the binary runs");
     let report = out(&output);
     assert!(report.starts_with("2 captures   "), "{report}");
-    assert!(report.contains("\n  a.pcapng   210 packets\n"), "{report}");
+    assert!(report.contains("\n  a.pcapng   480 packets\n"), "{report}");
     assert!(
         report.contains("frame a.pcapng:") && report.contains("Wireshark in a.pcapng: "),
         "{report}"
@@ -592,11 +592,11 @@ fn a_selection_filters_what_is_shown_and_says_so() {
     let terms = "outcome:declined -backend:2";
     let text = succeeds(&["--where", terms, QUICKSTART]);
     assert!(text.contains("selected: outcome:declined -backend:2"), "{text}");
-    assert!(text.contains("resumed 0 of 4 offers"), "{text}");
+    assert!(text.contains("resumed 0 of 9 offers"), "{text}");
     let document = json(&["--where", terms, "--format", "json", QUICKSTART]);
     assert_eq!(document["selection"], terms);
-    assert_eq!(document["summary"]["connections"], 4);
-    assert_eq!(document["services"][0]["outcomes"]["declined"], 4);
+    assert_eq!(document["summary"]["connections"], 9);
+    assert_eq!(document["services"][0]["outcomes"]["declined"], 9);
     let all = json(&["--format", "json", QUICKSTART]);
     assert_eq!(all.get("selection"), None);
     let schema = json(&["schema", "--strict"]);
@@ -605,7 +605,7 @@ fn a_selection_filters_what_is_shown_and_says_so() {
         "the selection is in the schema"
     );
     let connections = document["connections"].as_array().expect("a list");
-    assert_eq!(connections.len(), 4);
+    assert_eq!(connections.len(), 9);
     for connection in connections {
         let same = all["connections"].as_array().expect("a list");
         assert!(
@@ -618,7 +618,7 @@ fn a_selection_filters_what_is_shown_and_says_so() {
             < all["credentials"].as_array().expect("a list").len()
     );
     let lines = succeeds(&["--where", terms, "--format", "jsonl", QUICKSTART]);
-    assert_eq!(lines.matches(r#""type":"connection""#).count(), 4);
+    assert_eq!(lines.matches(r#""type":"connection""#).count(), 9);
     let nothing = succeeds(&["--where", "version:1.3", QUICKSTART]);
     assert!(nothing.contains("no connection is selected"), "{nothing}");
 }
@@ -628,24 +628,24 @@ fn each_key_selects_what_it_says() {
     let count =
         |terms: &str| json(&["--where", terms, "--format", "json", QUICKSTART])["summary"]["connections"].clone();
     for (terms, connections) in [
-        ("reason:other-backend-cache", 8),
-        ("reason:other-*,first-in-capture", 10),
-        ("-reason:none confidence:possible", 8),
-        ("outcome:resumed resumed-by:session-id", 4),
-        ("client:10.0.0.0/8 server:443 server:10.0.0.100:443", 14),
-        ("client:10.0.0.12", 7),
-        ("name:*.a.test version:1.2", 14),
+        ("reason:other-backend-cache", 18),
+        ("reason:other-*,first-in-capture", 20),
+        ("-reason:none confidence:inferred", 18),
+        ("outcome:resumed resumed-by:session-id", 12),
+        ("client:10.0.0.0/8 server:443 server:10.0.0.100:443", 32),
+        ("client:10.0.0.12", 15),
+        ("name:*.a.test version:1.2", 32),
         ("offered:none", 2),
-        ("backend:backend-1,2", 14),
+        ("backend:backend-1,2", 32),
         ("backend:none", 0),
         ("frame:1", 1),
-        ("after:+0 before:+3600", 14),
-        ("after:13:24 before:13:25", 14),
-        ("before:2026-11-20T13:24:25Z", 0),
-        ("id:cdd984363fe", 1),
+        ("after:+0 before:+3600", 32),
+        ("after:12:09 before:12:10", 32),
+        ("before:2026-11-30T12:09:23Z", 0),
+        ("id:c1e99d8aa5b", 1),
         ("number:2-3", 2),
         ("pattern:failover", 0),
-        ("cache:none close:clean-client,clean-both,clean-server", 14),
+        ("cache:none close:clean-client,clean-both,clean-server", 32),
     ] {
         assert_eq!(count(terms), connections, "{terms}");
     }

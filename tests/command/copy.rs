@@ -519,7 +519,7 @@ fn the_input_is_never_overwritten_and_nothing_half_done_is_left() {
         (
             vec!["extract", input, "-o", out, "--connection", "c"],
             2,
-            "'c' may mean 14 connections",
+            "'c' may mean 32 connections",
         ),
     ] {
         let output = reshake(&arguments);

@@ -157,7 +157,7 @@ fn facts_are_compared_and_need_packets_to_be_annotated() {
     let copy = copy.to_str().expect("a UTF-8 path");
     for command in [
         &["annotate", &*a, "-o", copy][..],
-        &["extract", &a, "-o", copy, "--connection", "cdd984363fe"],
+        &["extract", &a, "-o", copy, "--connection", "c1e99d8aa5b"],
     ] {
         let output = reshake(command);
         assert_eq!(output.status.code(), Some(3), "{command:?} {}", stderr(&output));

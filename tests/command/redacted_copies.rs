@@ -261,7 +261,7 @@ fn both_commands_write_copies_under_the_names_of_the_report() {
         "-o",
         "one.pcapng",
         "--connection",
-        "cdd984363fe",
+        "c1e99d8aa5b",
         "--session",
     ]);
     let report: Value =

@@ -83,12 +83,12 @@ fn an_annotated_capture_has_a_column_colours_and_fields() {
         .output()
         .expect("tshark runs");
     let declined = rows(&declined);
-    assert_eq!(declined.len(), 8, "{declined:?}");
+    assert_eq!(declined.len(), 18, "{declined:?}");
     assert_eq!(declined[0][0], "36");
     assert!(
         declined
             .iter()
-            .all(|row| row[1].starts_with("other-backend-cache") && row[2].starts_with("possible"))
+            .all(|row| row[1].starts_with("other-backend-cache") && row[2].starts_with("inferred"))
     );
 
     let coloured = tshark(home.path())
@@ -104,7 +104,7 @@ fn an_annotated_capture_has_a_column_colours_and_fields() {
         .expect("tshark runs");
     let line = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(
-        line.contains("reshake: declined, other-backend-cache (possible): connection 3"),
+        line.contains("reshake: declined, other-backend-cache (inferred): connection 3"),
         "{line}"
     );
 

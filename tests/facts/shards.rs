@@ -455,7 +455,7 @@ fn facts_that_contradict_themselves_are_faults() {
         ("\"main\":[[0,1],", "\"main\":[[0,9999],", "spans"),
         ("\"main\":[[0,1],", "\"main\":[[1,1],", "no capture of its header"),
         ("\"main\":[[0,1],", "\"main\":[[0,0],", "no capture of its header"),
-        ("\"started\":1795", "\"started\":1895", "ended"),
+        ("\"started\":1796", "\"started\":1896", "ended"),
         // A session ID of 32 bytes, and something behind it.
         ("00000000\",\"seal\"", "00000001\",\"seal\"", "head"),
         ("\"clean-client\"", "\"clean-nobody\"", "unknown variant"),

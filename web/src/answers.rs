@@ -292,7 +292,7 @@ mod tests {
         assert!(!text.contains("a.test") && !text.contains("10.0.0."));
         let report: Value = serde_json::from_str(&text).expect("one document");
         let count = report["connections"].as_array().map(Vec::len);
-        assert_eq!(count, Some(8));
+        assert_eq!(count, Some(18));
         let short = answers.write_redacted(Form::Json, vec![7; 3], &mut Vec::new());
         assert!(matches!(short, Ok(None)));
         // What is shown has its names still.

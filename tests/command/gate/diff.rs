@@ -79,7 +79,7 @@ fn a_change_is_told_with_its_doubt() {
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(document["schema"], "reshake-diff/1");
     let rate = &document["all"]["resumption_rate"];
-    assert_eq!(rate["before"]["part"], 4);
+    assert_eq!(rate["before"]["part"], 12);
     assert_eq!(rate["difference"]["shown"], true);
     let lost: Vec<Option<&str>> = items(&document["all"], "patterns")
         .iter()

@@ -163,7 +163,7 @@ fn text_has_a_line_for_each_handshake_and_the_report_at_the_end() {
         text.lines()
             .filter(|line| line.contains("   resumed by session-id"))
             .count(),
-        4,
+        12,
         "{text}"
     );
     assert!(text.contains("declined   "), "{text}");

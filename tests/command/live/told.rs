@@ -242,7 +242,7 @@ fn what_is_over_for_long_is_only_counted() {
             engine.connection_store().len(),
             engine.connection_store().evicted_total()
         ),
-        (14, 0)
+        (32, 0)
     );
     engine.advance(later(3_700));
     assert_eq!(
@@ -250,6 +250,6 @@ fn what_is_over_for_long_is_only_counted() {
             engine.connection_store().len(),
             engine.connection_store().evicted_total()
         ),
-        (0, 14)
+        (0, 32)
     );
 }

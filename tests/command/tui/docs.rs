@@ -110,7 +110,7 @@ fn the_readme_shows_a_screen_as_it_is() {
         let (_, after) = rest.split_once("```").expect("its end");
         let shown: String = screen("captures/quickstart", "<Enter>")
             .lines()
-            .take(16)
+            .take(15)
             .map(|line| line.to_owned() + "\n")
             .collect();
         format!("{before}{BEGIN}{shown}```{after}")

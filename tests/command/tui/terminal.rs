@@ -132,12 +132,12 @@ fn from_a_capture_to_the_connection_that_issued_the_session() {
     let mut session = Session::view(folder.path());
     session.until("Services by waste");
     session.type_in("2");
-    session.until("1 / 14 connections");
+    session.until("1 / 32 connections");
     session.type_in("foutcome:declined client:10.0.0.12\r");
-    session.until("4 of 14 connections");
+    session.until("9 of 32 connections");
     session.type_in("\r");
     session.until("› Connection 3");
-    session.until("other-backend-cache  (possible)");
+    session.until("other-backend-cache  (inferred, settled by");
     session.type_in("i");
     session.until("› Connection 2");
     session.until("first-in-capture");
@@ -160,7 +160,7 @@ fn from_a_capture_to_the_connection_that_issued_the_session() {
     };
     let text = std::fs::read_to_string(folder.path().join(name)).expect("the file");
     assert!(
-        text.starts_with("# Connection 2: 10.0.0.12:54744 → www.a.test"),
+        text.starts_with("# Connection 2: 10.0.0.12:44078 → www.a.test"),
         "{text}"
     );
 }
@@ -172,9 +172,9 @@ fn redacted_screens_and_what_is_written_from_them_name_nobody() {
     session.until("Services by waste");
     session.until(".invalid");
     session.type_in("2");
-    session.until("1 / 14 connections");
+    session.until("1 / 32 connections");
     session.type_in("foutcome:declined\r");
-    session.until("8 of 14 connections");
+    session.until("18 of 32 connections");
     session.type_in("\r");
     session.until("other-backend-cache");
     session.type_in("em");
@@ -217,7 +217,7 @@ fn a_suspended_program_gives_the_terminal_back_and_takes_it_again() {
         session.take(Duration::from_millis(100))
     });
     assert!(heard, "it goes on");
-    session.until("1 / 14 connections");
+    session.until("1 / 32 connections");
     session.type_in("q");
     assert_eq!(session.end(), 0);
     assert!(session.is_as_it_was());
@@ -241,7 +241,7 @@ fn a_capture_on_standard_input_leaves_the_keys_to_the_terminal() {
     let mut session = Session::start(folder.path(), "sh", &["-c", &line]);
     session.until("standard input");
     session.type_in("2G");
-    session.until("14 / 14 connections");
+    session.until("32 / 32 connections");
     session.type_in("q");
     assert_eq!(session.end(), 0);
 }
@@ -291,7 +291,7 @@ fn a_live_capture_is_looked_at_while_it_goes_on() {
     input.flush().expect("it reads");
     session.until("www.a.test");
     session.type_in("2foutcome:declined\r");
-    session.until("8 of 14 connections");
+    session.until("18 of 32 connections");
     session.type_in("\r");
     session.until("› Connection 3");
     drop(input);

@@ -202,7 +202,7 @@ pub(crate) fn plan(folder: &Path) -> Value {
         "keylog": keylog,
         "terms": terms,
         "secret": "www.a.test",
-        "connections": 14,
+        "connections": 32,
         "foreign": put("foreign.pcap", b"hello"),
         "cut": put("cut.pcapng", &bytes[..bytes.len() * 2 / 3 + 5]),
         "hostile": put("<img src=x onerror=alert(1)>.pcapng", &renamed(bytes)),
