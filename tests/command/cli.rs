@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// A small capture of two machines that do not share their sessions.
 const QUICKSTART: &str = "fixtures/captures/quickstart/capture.pcapng";
+/// Two servers that share nothing, and too few connections to prove it.
+const UNPROVEN: &str = "fixtures/reasons/other-backend-cache/capture.pcapng";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -502,6 +504,12 @@ fn what_another_farm_would_do_is_one_answer_or_one_table() {
     let all = [&two[..], &["--compare", QUICKSTART]].concat();
     insta::assert_snapshot!("what_if", succeeds(&one));
     insta::assert_snapshot!("what_if_compare", succeeds(&all));
+    let unproven = [&two[..], &["--balance", "source-hash", "--share", "none", UNPROVEN]].concat();
+    let bounds = succeeds(&unproven);
+    assert!(
+        bounds.contains("6 refusals of the capture without a certain cause") && bounds.contains("; between 33 % and"),
+        "{bounds}"
+    );
     let selected = [&all[..], &["--where", "client:10.0.0.11", "--format", "json"]].concat();
     let document = json(&selected);
     assert_eq!(document["schema"], "reshake-what-if/1");
@@ -648,6 +656,10 @@ fn each_key_selects_what_it_says() {
         ("cache:none close:clean-client,clean-both,clean-server", 32),
     ] {
         assert_eq!(count(terms), connections, "{terms}");
+    }
+    for (capture, connections) in [(QUICKSTART, 0), (UNPROVEN, 6)] {
+        let possible = json(&["--where", "confidence:possible", "--format", "json", capture]);
+        assert_eq!(possible["summary"]["connections"], connections, "{capture}");
     }
 }
 

@@ -17,6 +17,7 @@ use reshake_core::engine::Limits;
 const MAX_COMPARED: usize = 5;
 
 const QUICKSTART: &str = "captures/quickstart";
+const UNPROVEN: &str = "captures/certificate-of-one-machine";
 
 fn written(name: &str, write: impl Fn(&Report<'_>, &mut Vec<u8>) -> std::io::Result<()>) -> String {
     let (engine, captures) = fixture(name).run(Limits::default());
@@ -38,6 +39,13 @@ fn the_quickstart_as_markdown() {
         Bounds::USUAL,
         out
     )));
+}
+
+/// A cause that is not proven, with the patterns and reasons that fit as well.
+#[test]
+fn what_is_only_possible_as_markdown() {
+    let page = written(UNPROVEN, |report, out| markdown::write(report, Bounds::USUAL, out));
+    insta::assert_snapshot!(page);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use reshake::model::Report;
 use reshake_core::engine::Limits;
 use serde_json::Value;
 
-use super::{QUICKSTART, SHARED, err, out, run, run_in, schema_text};
+use super::{QUICKSTART, SHARED, UNPROVEN, err, out, run, run_in, schema_text};
 use crate::common::{assert_committed, assert_none, fixtures, items, root, text};
 
 const FORMS: [&str; 7] = ["text", "json", "junit", "sarif", "github", "gitlab", "markdown"];
@@ -455,23 +455,17 @@ fn under_other_names_the_verdicts_stay_and_no_name_is_told() {
 
 #[test]
 fn every_form_for_people_says_what_to_do() {
-    let arguments = |form: &'static str| {
-        [
-            "check",
-            "-q",
-            "--min-returning-share",
-            "0.9",
-            "--format",
-            form,
-            QUICKSTART,
-        ]
-    };
     for form in ["text", "markdown", "junit", "github", "sarif", "gitlab"] {
-        let told = out(&run(&arguments(form)));
-        assert!(
-            told.to_lowercase().contains("share the session cache"),
-            "{form}: {told}"
-        );
+        let told = |capture| {
+            let rule = ["check", "-q", "--min-returning-share", "0.9", "--format", form, capture];
+            out(&run(&rule)).to_lowercase()
+        };
+        let [proven, unproven] = [told(QUICKSTART), told(UNPROVEN)];
+        for told in [&proven, &unproven] {
+            assert!(told.contains("share the session cache"), "{form}: {told}");
+        }
+        assert!(!proven.contains("make sure first"), "{form}: {proven}");
+        assert!(unproven.contains("make sure first"), "{form}: {unproven}");
     }
     let none = out(&run(&["check", "-q", "--min-connections", "99", QUICKSTART]));
     assert!(none.contains("tcpdump -i any -s 0"), "{none}");

@@ -15,6 +15,8 @@ use serde_json::Value;
 
 /// Two machines that do not share their sessions.
 const QUICKSTART: &str = "fixtures/captures/quickstart/capture.pcapng";
+/// The same with too few connections to prove it.
+const UNPROVEN: &str = "fixtures/reasons/other-backend-cache/capture.pcapng";
 /// Two machines with the same ticket keys: all that come back resume.
 const SHARED: &str = "fixtures/captures/shared-tickets/capture.pcapng";
 

@@ -11,7 +11,7 @@ use crate::common::{analyse, fixtures, source_of_bytes};
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
 /// Every screen: its name, the fixture, and the keys that lead there.
-const SCREENS: [(&str, &str, &str); 10] = [
+const SCREENS: [(&str, &str, &str); 12] = [
     ("overview", "captures/quickstart", ""),
     ("overview_reasons", "captures/tls13-early-data", "l"),
     ("connections", "captures/quickstart", "2jj"),
@@ -22,7 +22,13 @@ const SCREENS: [(&str, &str, &str); 10] = [
     ),
     ("service", "captures/quickstart", "<Enter>"),
     ("service_keys", "reasons/stek-not-shared", "<Enter>"),
+    ("service_possible", "captures/certificate-of-one-machine", "<Enter>"),
     ("connection", "captures/quickstart", "2jj<Enter>"),
+    (
+        "connection_possible",
+        "captures/certificate-of-one-machine",
+        "2jj<Enter>",
+    ),
     ("connection_tls13", "captures/tls13-early-data", "2G<Enter>"),
     ("credentials", "captures/quickstart", "3j"),
     ("credential", "captures/quickstart", "3j<Enter>"),
