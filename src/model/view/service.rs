@@ -346,7 +346,7 @@ impl PatternView {
                 .unwrap_or_default(),
             evidence: by_text(&pattern.evidence, frames),
             advice: kind.map_or(pattern.advice, |kind| kind.advice),
-            would_settle: pattern.would_settle,
+            would_settle: pattern.to_settle(),
             remaining: pattern.remaining.iter().map(|name| words(name)).collect(),
             follows_from: pattern.follows_from.map(words),
         }

@@ -97,7 +97,7 @@ impl Page<'_, '_> {
             let names: Vec<&str> = names.collect();
             self.paragraph(6, "or: ", self.style.note, &names.join("; or "))?;
         }
-        if let Some(settles) = pattern.would_settle {
+        if let Some(settles) = pattern.to_settle() {
             self.paragraph(6, "would settle it: ", self.style.note, settles)?;
         }
         let same_remedy = pattern.name == STATE && advised.contains(&KEYS);

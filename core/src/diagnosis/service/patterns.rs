@@ -47,6 +47,14 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// What is still to be settled, for people: of what is inferred and has nothing beside it that is nothing, although more could
+    /// be known. Documents have [`Pattern::would_settle`] all the same.
+    #[must_use]
+    pub fn to_settle(&self) -> Option<&'static str> {
+        let is_open = self.confidence == Confidence::Possible || !self.remaining.is_empty();
+        self.would_settle.filter(|_| is_open)
+    }
+
     /// A statement of fact, or one whose cause no contest decides.
     pub(super) fn plain(name: &'static str, confidence: Confidence, summary: String, evidence: Vec<Evidence>) -> Self {
         Self {
@@ -377,4 +385,25 @@ fn remaining(it: &Standing, own: &str) -> Vec<&'static str> {
         }
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_inferred_with_nothing_beside_it_has_nothing_to_settle() {
+        let settle = |confidence, remaining: &[&'static str]| {
+            let pattern = Pattern {
+                would_settle: Some("the server's log"),
+                remaining: remaining.to_vec(),
+                ..Pattern::plain("failover", confidence, String::new(), Vec::new())
+            };
+            pattern.to_settle()
+        };
+        let log = Some("the server's log");
+        assert_eq!(settle(Confidence::Possible, &[]), log);
+        assert_eq!(settle(Confidence::Inferred, &["ticket-key-changed"]), log);
+        assert_eq!(settle(Confidence::Inferred, &[]), None);
+    }
 }
