@@ -121,6 +121,8 @@ pub type Terms<'t> = &'t dyn Fn(&str) -> Result<(), (usize, String)>;
 pub struct Rules {
     /// In the order given; defaults first.
     pub rules: Vec<Rule>,
+    /// Rules that hold whatever a capture shows: nothing judges by them, and they switch a default off.
+    pub(super) switched_off: Vec<Rule>,
     /// How sure something must be to count, where that is said.
     pub min_confidence: Option<(Confidence, Origin)>,
     /// The report to compare with.
@@ -141,6 +143,7 @@ impl Default for Rules {
                 default(Requirement::MinConnections(DEFAULT_CONNECTIONS)),
                 default(Requirement::MaxUnclear(DEFAULT_UNCLEAR)),
             ],
+            switched_off: Vec::new(),
             min_confidence: None,
             baseline: None,
             allow_new: None,
@@ -258,7 +261,8 @@ impl Rules {
         {
             return Err(needs(&rule.origin, "max-rate-drop"));
         }
-        self.rules.retain(|rule| !demands_nothing(&rule.demand));
+        let (off, rules) = self.rules.into_iter().partition(|rule| demands_nothing(&rule.demand));
+        (self.switched_off, self.rules) = (off, rules);
         Ok(self)
     }
 

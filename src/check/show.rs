@@ -21,7 +21,7 @@ pub fn show(rules: &Rules) -> String {
     }
     for scope in scopes(rules) {
         heading(scope, &mut text);
-        let of_scope: Vec<&Rule> = rules.rules.iter().filter(|rule| rule.scope == *scope).collect();
+        let of_scope: Vec<&Rule> = all(rules).filter(|rule| rule.scope == *scope).collect();
         let mut told: Vec<&str> = Vec::new();
         for rule in &of_scope {
             let name = rule.demand.name();
@@ -41,10 +41,15 @@ pub fn show(rules: &Rules) -> String {
     text
 }
 
+/// What is switched off is shown as well: read again without it, the default would be back.
+fn all(rules: &Rules) -> impl Iterator<Item = &Rule> {
+    rules.rules.iter().chain(&rules.switched_off)
+}
+
 /// Scopes in the order of their first rules, that of all connections first, as TOML wants it.
 fn scopes(rules: &Rules) -> Vec<&Scope> {
     let mut scopes: Vec<&Scope> = Vec::new();
-    for rule in &rules.rules {
+    for rule in all(rules) {
         if !scopes.contains(&&rule.scope) {
             scopes.push(&rule.scope);
         }
@@ -121,6 +126,22 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_default_that_is_switched_off_stays_off_where_what_is_shown_is_read_again() {
+        let of = |file: &str| {
+            let mut rules = Rules::default();
+            rules.add_file("a.toml", file, &|_| Ok(())).expect("rules");
+            rules.finish().expect("rules")
+        };
+        let rules = of("min-connections = 0\nearly-data = \"allow\"\n");
+        assert_eq!(rules.rules.len(), 1, "max-unclear alone demands something");
+        let shown = show(&rules);
+        assert!(shown.contains("min-connections = 0 "), "{shown}");
+        let again = of(&shown);
+        assert_eq!(again.rules.len(), 1, "{shown}");
+        assert_eq!(again.switched_off.len(), 2);
+    }
 
     #[test]
     fn what_is_shown_can_be_read_again() {
