@@ -294,7 +294,7 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
             format!("{} {broke}.", tally.of_offers(lost, "offer", "offers")),
             Some(
                 match tally.alert {
-                    Some(_) => "mend first what the alert names; the server's log for that time tells more",
+                    Some(_) => "first fix what the alert names; the server's log for that time tells more",
                     None => LOOK_FURTHER,
                 }
                 .to_owned(),
@@ -337,7 +337,7 @@ fn broken_alike(tally: &ServiceTally, lost: usize) -> Answer {
     } else {
         (
             "broken off",
-            Some("look first for what breaks handshakes as such: the alert, or who sends the reset"),
+            Some("first find out what breaks handshakes as such: the alert, or who sends the reset"),
         )
     };
     Answer::new(
@@ -395,7 +395,7 @@ fn surely(it: &Standing, cause: &str) -> Option<String> {
         return None;
     }
     let whole = match it.claim.kind.family() {
-        Family::Who => "another server or process answered than the one that holds them",
+        Family::Who => "a server or process other than the one that holds them answered",
         Family::When => "everything from before some moment was lost",
         // How long a session lives, what befell it and what asks are different matters within a family.
         _ => return None,

@@ -43,7 +43,7 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
         _ if tally.failed > 0 => None,
         _ if tally.takes_tickets => Some("turn on tickets on the server, or have the client keep its sessions"),
         (_, 0) => Some("turn on a session cache on the server, or tickets in the clients, which ask for none"),
-        (..) => Some("have these clients take tickets, or give the server a session cache beside its tickets"),
+        (..) => Some("have these clients take tickets, or give the server a session cache in addition to its tickets"),
     };
     Answer::new(sentence, action.map(str::to_owned))
 }

@@ -31,7 +31,7 @@ fn other_server(ground: &ServiceContext<'_>) -> Option<Claim> {
             ..Look::read(entry.foreign)
         })
     });
-    claim.map(|claim| claim.with_trace(Trace::of("the session is of another server")))
+    claim.map(|claim| claim.with_trace(Trace::of("the session belongs to another server")))
 }
 
 /// Machines are told by marks that no decision made.
@@ -46,7 +46,7 @@ fn other_machine(ground: &ServiceContext<'_>) -> Option<Claim> {
             concluded: entry.concluded,
         })
     });
-    claim.map(|claim| claim.with_trace(Trace::of("two machines answer, by marks on their packets")))
+    claim.map(|claim| claim.with_trace(Trace::of("two machines answer, as marks on their packets show")))
 }
 
 /// The key is in use elsewhere: it works on after the refusal, or the server that refused was at work with its own key

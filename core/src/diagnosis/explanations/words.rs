@@ -88,11 +88,11 @@ impl Claim {
                     .to_owned()
             }
             (Kind::KeyChanged, _) if named.outdated => {
-                "the ticket key changed, and clients kept tickets that they had been given newer ones for".to_owned()
+                "the ticket key changed, and clients kept tickets although they had been given newer ones".to_owned()
             }
             (Kind::OtherStore, FittedValue::Late(latest)) => {
                 let cause = if self.proven.is_empty() {
-                    "another server answered, or theirs was without its store or keys".to_owned()
+                    "another server answered, or their own was without its store or keys".to_owned()
                 } else {
                     self.cause(named.stateful)
                 };
@@ -111,7 +111,7 @@ impl Claim {
                 "give all servers the same ticket keys, or one session cache, unless keys were rolled out or a store came back then"
             }
             Kind::KeyChanged if named.outdated => {
-                "have clients replace a ticket by each newer one that they are given; until then, keep old keys longer"
+                "have clients replace a ticket with each newer one that they are given; until then, keep old keys longer"
             }
             _ => self.action(named.stateful),
         }
@@ -129,7 +129,7 @@ impl Claim {
             Kind::OtherStore if self.value == FittedValue::Slow => {
                 "their store did not answer in time (refusals took far longer than acceptances), or another server or process answered"
             }
-            Kind::OtherStore => "another server or process answered than the one that holds them",
+            Kind::OtherStore => "a server or process other than the one that holds them answered",
             Kind::Takeover => "another machine took over the address",
             Kind::KeyChanged => "the ticket key changed",
             Kind::ContextRenewed => "the renewed certificate made older sessions worthless",
@@ -197,7 +197,7 @@ impl Claim {
                 "keep the client's sessions by server address and port, or give the servers the same ticket keys"
             }
             Kind::OtherStore if matches!(self.value, FittedValue::Slow) => {
-                "see to it that the session store answers in time, or turn to tickets, which need none"
+                "have the session store answer in time, or use tickets, which need none"
             }
             Kind::OtherMachine | Kind::OtherStore if stateful => {
                 "share the session cache between the servers, or turn to tickets under one key (nginx: ssl_session_ticket_key)"
@@ -222,7 +222,7 @@ impl Claim {
                 "raise the session timeout above the usual pause between connections"
             }
             Kind::Evicted => {
-                "raise the size of the session cache (nginx: ssl_session_cache shared:SSL:10m), or use tickets"
+                "increase the size of the session cache (nginx: ssl_session_cache shared:SSL:10m), or use tickets"
             }
             Kind::HelloRetry => "let the client send a key share of the server's group in its first hello",
             Kind::OtherVersion => "offer the same versions on every backend and in every client",
@@ -232,9 +232,9 @@ impl Claim {
             Kind::NeverIds => {
                 "give the server a session cache (nginx: ssl_session_cache shared:SSL:10m in the port's default server), or turn on tickets"
             }
-            Kind::NeverTickets => "give the processes that end TLS one ticket key that outlives them",
+            Kind::NeverTickets => "give the processes that terminate TLS one ticket key that outlives them",
             Kind::EncryptedHello => "publish the ECH configuration that the server has keys for",
-            Kind::AsksCertificate => "serve what needs client certificates under a name of its own",
+            Kind::AsksCertificate => "serve what needs client certificates under a separate name",
             Kind::OfferBreaks => {
                 "switch resumption off until the server takes sessions again (OpenSSL: set a session ID context)"
             }
@@ -256,7 +256,7 @@ impl Claim {
         let lost = counted(units.named_refused, "session", "sessions");
         let kept = units.other_accepted;
         let kept = format!(
-            "{kept} that no such moment lies in {} honoured",
+            "{kept} spanning no such moment {} honoured",
             if kept == 1 { "was" } else { "were" }
         );
         let whose = match self.scope {
@@ -379,8 +379,8 @@ fn never_ids(lost: u64, value: FittedValue) -> String {
         "session IDs"
     };
     let excluded = match servers {
-        0 | 1 => "several servers in turn are not excluded by that".to_owned(),
-        servers => format!("up to {servers} servers in turn are excluded by that, more are not"),
+        0 | 1 => "that does not rule out several servers in turn".to_owned(),
+        servers => format!("that rules out up to {servers} servers in turn, but no more than that"),
     };
     format!("the server issues {issued} and refused all {lost} that were offered again; {excluded}")
 }

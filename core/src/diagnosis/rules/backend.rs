@@ -8,14 +8,14 @@ use super::reason;
 
 reason! {
     /// ## What it means
-    /// The address was taken over by another machine, or the machine restarted, and the sessions of before are unknown
-    /// to it. Clients that come back with them get a full handshake, all at about the same time.
+    /// Another machine took over the address, or the machine restarted, and it does not know the earlier sessions.
+    /// Clients that come back with them get a full handshake, all at about the same time.
     ///
     /// ## How we know
     /// Open connections were reset by a host that does not know them (RST without ACK), or another MAC address claimed
     /// the address; sessions in use before are refused after, and none from before is honoured. It is `inferred` where
-    /// MAC address or hop count show another machine, or where the count reaches the bar; else `possible`: a restart
-    /// looks the same.
+    /// MAC address or hop count show another machine, or where the count reaches the bar; otherwise `possible`: a
+    /// restart looks the same.
     pub(super) static FAILOVER_NO_SHARED_STATE = {
         name: "failover-no-shared-state", since: "0.1.0", stage: Inferred,
         summary: "another machine took over the address without the sessions",
@@ -33,14 +33,15 @@ fn failover(case: &RuleContext<'_>) -> RuleResult {
 reason! {
     /// ## What it means
     /// The ticket is sealed under a key that the answering server does not have, while that key is in use elsewhere
-    /// behind the same address. Every client that comes to another backend than the one that issued its ticket pays
-    /// for a full handshake.
+    /// behind the same address. Every client that reaches a backend other than the one that issued its ticket pays for
+    /// a full handshake.
     ///
     /// ## How we know
-    /// Tickets show the name of their key. This key is at work after the refusal, or was side by side with the key of
-    /// the server that refused. It is `inferred` where keys issue in turn in clear, again and again, and each opens its own
-    /// tickets; a key that was rolled out and taken back, and the moment of a reload, look alike but for that. Where another store answers and no name tells the keys, it is `possible`. A server that issues under the
-    /// ticket's own key has it: then this is not the cause.
+    /// Tickets show the name of their key. This key is at work after the refusal, or was in use side by side with the
+    /// key of the server that refused. It is `inferred` where tickets are issued in clear under the keys in turn, again
+    /// and again, and each key opens its own tickets; without that, a key that was rolled out and taken back, or the
+    /// moment of a reload, would look the same. Where another store answers and no name tells the keys apart, it is
+    /// `possible`. A server that issues under the ticket's own key has it: then this is not the cause.
     pub(super) static STEK_NOT_SHARED = {
         name: "stek-not-shared", since: "0.1.0", stage: Inferred,
         summary: "the answering server lacks the ticket key, which is in use elsewhere",
@@ -59,12 +60,12 @@ fn stek_not_shared(case: &RuleContext<'_>) -> RuleResult {
 reason! {
     /// ## What it means
     /// The key that seals the ticket is no longer in use: it was rotated away, or the server was restarted or reloaded
-    /// without a key file. Tickets promised for longer died with it.
+    /// without a key file. Tickets promised for longer became worthless with it.
     ///
     /// ## How we know
     /// Tickets show the name of their key. This key was at work before, was never seen at work again, and another one
-    /// took its place. It is `inferred` by the count only (see `sessions-lost-at-once`), else `possible`: another
-    /// server that answers looks the same.
+    /// took its place. It is `inferred` by the count only (see `sessions-lost-at-once`), otherwise `possible`: another
+    /// server answering looks the same.
     pub(super) static STEK_CHANGED = {
         name: "stek-changed", since: "0.1.0", stage: Inferred,
         summary: "the key of the ticket is no longer in use",
@@ -81,19 +82,19 @@ fn stek_changed(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The client took the session of one server to another one, at another address or port, which cannot know it. A proxy that
-    /// is the TLS client of several servers does this when it keeps one list of sessions for all of them.
+    /// The client took the session of one server to another, at a different address or port, which cannot know it. A
+    /// proxy that is the TLS client of several servers does this when it keeps one list of sessions for all of them.
     ///
     /// ## How we know
-    /// The credential was issued, or accepted before, by another server address or port than the one that refuses it;
-    /// in TLS 1.3 the key of its ticket is at work there only. Void once a session of the other one was accepted here,
-    /// for then they share their state.
+    /// The credential was issued, or accepted before, by a server address or port other than the one that refuses it;
+    /// in TLS 1.3 the key of its ticket is at work only there. Ruled out once a session of that other server was
+    /// accepted here, because they then share their state.
     pub(super) static OFFERED_TO_WRONG_BACKEND = {
         name: "offered-to-wrong-backend", since: "0.1.0", stage: Inferred,
         summary: "the client offered one server's session to another server",
         spec: [(5246, "7.4.1.2"), (5077, "4"), (8446, "4.6.1")],
         actor: Either,
-        advice: "let the servers share ticket keys, or the proxy keep sessions by server (Envoy: max_session_keys 0, for a cluster has one list; HAProxy: no-ssl-reuse on a server line whose address changes; nginx: proxy_ssl_session_reuse off; Java: createSSLEngine with host and port)",
+        advice: "let the servers share ticket keys, or have the proxy keep sessions by server (Envoy: max_session_keys 0, because a cluster has one list; HAProxy: no-ssl-reuse on a server line whose address changes; nginx: proxy_ssl_session_reuse off; Java: createSSLEngine with host and port)",
         rule: wrong_backend,
     }
 }
@@ -104,13 +105,14 @@ fn wrong_backend(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The session lives in the cache of another backend than the one that answered. With N backends that share
-    /// nothing, a client that is sent anywhere resumes once in N times.
+    /// The session is in the cache of a backend other than the one that answered. With N backends that share nothing, a
+    /// client that may be sent to any of them resumes once in N times.
     ///
     /// ## How we know
-    /// Network marks tell the machines apart and sessions resume on their own machine and not on the other (`inferred`
-    /// where the count reaches the bar); or such sessions were resumed again later, in turn with the refusals, which the
-    /// cache that refused them could not have learned, and one that was out of reach for a while would not. Without either it is `possible`, and only where nothing better is.
+    /// Either network marks tell the machines apart, and sessions resume on their own machine and not on the other
+    /// (`inferred` where the count reaches the bar); or such sessions were resumed again later, alternating with the
+    /// refusals: the cache that refused them could not have learned them, and one that was merely out of reach for a
+    /// while would not alternate. Without either it is `possible`, and only where nothing better is.
     pub(super) static OTHER_BACKEND_CACHE = {
         name: "other-backend-cache", since: "0.1.0", stage: Inferred,
         summary: "the session is in the cache of another backend",

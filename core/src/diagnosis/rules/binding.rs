@@ -11,13 +11,13 @@ use super::reason;
 
 reason! {
     /// ## What it means
-    /// The handshake negotiated another version than the session has. A TLS 1.2 session ID or ticket cannot be resumed
-    /// in TLS 1.3, a TLS 1.3 ticket not in TLS 1.2, and no session in another version than its own.
+    /// The handshake negotiated a version other than that of the session. A TLS 1.2 session ID or ticket cannot be
+    /// resumed in TLS 1.3, nor a TLS 1.3 ticket in TLS 1.2; no session can be resumed in a version other than its own.
     ///
     /// ## How we know
     /// The version of the session is that of the handshake that issued it, or follows from the kind of credential. It
-    /// is `observed` where this ClientHello does not contain it, and `possible` where the server merely chose another
-    /// one: it may have done so because it did not know the session.
+    /// is `observed` where this ClientHello does not contain that version, and `possible` where the server merely chose
+    /// another one, perhaps because it did not know the session.
     pub(super) static HELLO_VERSION_MISMATCH = {
         name: "hello-version-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the negotiated version is not the version of the session",
@@ -37,12 +37,12 @@ fn version_mismatch(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The ClientHello offers a session without the cipher suite that the session has. Up to TLS 1.2 a client must
-    /// include it; servers refuse the session or end the handshake with illegal_parameter.
+    /// The ClientHello offers a session without listing the session's cipher suite. Up to TLS 1.2 a client must include
+    /// it; servers refuse the session or end the handshake with illegal_parameter.
     ///
     /// ## How we know
-    /// The suite of the session was seen when it was issued; the ClientHello lists its suites. Void where this server
-    /// accepted such an offer.
+    /// The suite of the session was seen when it was issued; the ClientHello lists its suites. Ruled out where this
+    /// server accepted such an offer.
     pub(super) static CIPHER_NOT_OFFERED = {
         name: "cipher-not-offered", since: "0.1.0", stage: Protocol,
         summary: "the hello lacks the cipher suite of the offered session",
@@ -64,17 +64,17 @@ fn cipher_not_offered(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The server chose a suite with another hash than the PSK was made under. A TLS 1.3 ticket can only be resumed
+    /// The server chose a suite whose hash is not the one the PSK was made under. A TLS 1.3 ticket can only be resumed
     /// under its own hash.
     ///
     /// ## How we know
-    /// The length of the binder is that of the PSK's hash. It is `observed` where the hello has no suite of that hash,
-    /// or where HelloRetryRequest chose one of another hash, which makes the client leave the PSK out. Where only the
-    /// ServerHello's suite differs it is `possible`: a server that could not open the ticket for another reason chooses
-    /// a suite freely, too.
+    /// The length of the binder is that of the PSK's hash. It is `observed` where the hello has no suite with that
+    /// hash, or where HelloRetryRequest chose one with another hash, which makes the client leave the PSK out. Where
+    /// only the ServerHello's suite differs it is `possible`: a server that could not open the ticket for another
+    /// reason is also free to choose any suite.
     pub(super) static PSK_HASH_MISMATCH = {
         name: "psk-hash-mismatch", since: "0.1.0", stage: Protocol,
-        summary: "the chosen suite has another hash than the offered PSK",
+        summary: "the hash of the chosen suite is not that of the offered PSK",
         spec: [(8446, "4.2.11"), (8446, "4.6.1")],
         actor: Server,
         advice: "prefer the same suites in the same order on every backend (nginx: ssl_conf_command Ciphersuites; HAProxy: ciphersuites; Apache: SSLCipherSuite TLSv1.3; OpenSSL: SSL_CTX_set_ciphersuites)",
@@ -95,7 +95,7 @@ reason! {
     /// psk_ke alone, which most servers do not allow.
     ///
     /// ## How we know
-    /// The extensions are read off the ClientHello. That psk_ke alone was the cause of a refusal is only `possible`,
+    /// The ClientHello shows its extensions. That offering only psk_ke caused a refusal is never more than `possible`,
     /// and only where no such offer was accepted.
     pub(super) static PSK_MODE_MISSING = {
         name: "psk-mode-missing", since: "0.1.0", stage: Protocol,
@@ -136,9 +136,9 @@ reason! {
     /// made with it and offered without, which a server must answer with an alert.
     ///
     /// ## How we know
-    /// Both handshakes show the extension in clear (TLS 1.2 and older). A server that does not know the extension obeys
-    /// no rule about it: the refusing ServerHello must have it, or, where the handshake was aborted, the session
-    /// itself. Void where this server accepted such a pair.
+    /// Both handshakes show the extension in clear (TLS 1.2 and older). A server that does not know the extension
+    /// follows no rule about it, so the refusing ServerHello must have it, or, where the handshake was aborted, the
+    /// session itself. Ruled out where this server accepted such a pair.
     pub(super) static EMS_MISMATCH = {
         name: "ems-mismatch", since: "0.1.0", stage: Protocol,
         summary: "extended master secret differs between session and hello",
@@ -171,14 +171,14 @@ fn ems_mismatch(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The session was made under another server name. Up to TLS 1.2 a server must not resume it under a new name;
-    /// many do all the same, if both names share certificate and configuration.
+    /// The session was made under another server name. Up to TLS 1.2 a server must not resume it under a new name; many
+    /// do so anyway if both names share certificate and configuration.
     ///
     /// ## How we know
-    /// Both ClientHellos show the name. It is `inferred` by the count, where sessions resume under their own names and not
-    /// under others and no rival is left; else `possible`: that one session is accepted under its own name before and
-    /// since does not tell the name from the machine that answered. Void where sessions made under other names resume
-    /// under this one.
+    /// Both ClientHellos show the name. It is `inferred` by the count, where sessions resume under their own names and
+    /// not under others and no rival is left; otherwise `possible`: if one session is accepted under its own name
+    /// before and since, that does not tell whether the name or the machine that answered made the difference. Ruled
+    /// out where sessions made under other names resume under this one.
     pub(super) static SNI_MISMATCH = {
         name: "sni-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the session belongs to another server name",

@@ -8,15 +8,15 @@ use super::reason;
 
 reason! {
     /// ## What it means
-    /// Handshakes that offer a session fail, and handshakes of the same client without one work. A server that cannot take
-    /// a session should make a full handshake; this one ends the connection. Known causes: OpenSSL servers that verify clients
-    /// without a session ID context, a client certificate inside the session that is no longer good, names with rules of their
-    /// own for client certificates.
+    /// Handshakes that offer a session fail, and handshakes of the same client without one work. A server that cannot
+    /// resume a session should do a full handshake; this one ends the connection. Known causes: OpenSSL servers that
+    /// verify clients without a session ID context, a client certificate in the session that is no longer valid, names
+    /// with their own rules for client certificates.
     ///
     /// ## How we know
-    /// Handshakes with an offer and those without one of the same client stack are counted against each other. It is
-    /// `inferred` where three of each and a chance of at most 1 in 100 show it, and no offer of the kind went through; else
-    /// `possible`.
+    /// Handshakes of the same client stack with an offer and without one are counted against each other. It is
+    /// `inferred` where three of each and a chance of at most 1 in 100 show it, and no offer of the kind went through;
+    /// otherwise `possible`.
     pub(super) static OFFER_BREAKS_HANDSHAKE = {
         name: "offer-breaks-handshake", since: "0.2.0", stage: NoVerdict,
         summary: "handshakes with an offer fail, those without one work",
@@ -33,14 +33,14 @@ fn breaks(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The server answered with HelloRetryRequest, and the session was lost on the way: the client left its PSK out of the
-    /// second ClientHello although it need not have, or the server takes no PSK from a second hello.
+    /// The server answered with HelloRetryRequest, and the session was lost on the way: the client left its PSK out of
+    /// the second ClientHello although it need not have, or the server accepts no PSK from a second hello.
     ///
     /// ## How we know
-    /// Both hellos are in the capture. A PSK that is in the first hello only, and whose hash fits the suite of the
-    /// HelloRetryRequest, is observed. A PSK in both that is refused while PSKs of this service are accepted without
-    /// HelloRetryRequest is `possible`, for whoever asks for another group may be another server than the holder; void once
-    /// one was accepted after HelloRetryRequest.
+    /// Both hellos are in the capture. Where the PSK is in the first hello only, and its hash fits the suite of the
+    /// HelloRetryRequest, this is `observed`. Where it is in both and is refused while PSKs of this service are
+    /// accepted without HelloRetryRequest, it is `possible`, because the server that asks for another group may not be
+    /// the one that holds the session; ruled out once a PSK has been accepted after HelloRetryRequest.
     pub(super) static DECLINED_AFTER_HELLO_RETRY = {
         name: "declined-after-hello-retry", since: "0.2.0", stage: Protocol,
         summary: "the PSK did not survive a HelloRetryRequest",

@@ -22,16 +22,16 @@ fn shown(issuance: &Issuance<'_>) -> FrameRef {
 
 reason! {
     /// ## What it means
-    /// The client holds sessions of this server, but of another server name. Clients keep sessions by name and offer
+    /// The client holds sessions with this server, but for another server name. Clients keep sessions by name and offer
     /// none under a new one.
     ///
     /// ## How we know
-    /// Earlier connections of this client stack to the same address and port gave it something, under other names, and
-    /// none under this one. It is `possible`: an address and a client stack may be several clients with a store each, and the
-    /// one that comes under this name may be here for the first time.
+    /// Earlier connections of this client stack to the same address and port gave it something under other names, and
+    /// none did under this one. It is `possible`: one address and client stack may be several clients, each with a
+    /// store of its own, and the one that uses this name may be here for the first time.
     pub(super) static CLIENT_SNI_CHANGED = {
         name: "client-sni-changed", since: "0.1.0", stage: NothingOffered,
-        summary: "the client holds sessions of this server under another name only",
+        summary: "the client holds sessions with this server only under another name",
         spec: [(6066, "3"), (8446, "4.6.1")],
         actor: Client,
         advice: "use fewer names for one service, or let HTTP/2 clients reuse a connection for several names of one certificate",
@@ -56,8 +56,8 @@ fn sni_changed(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     let summary = match other.from.server_name() {
-        Some(name) => format!("the client's sessions with this server are of {name}"),
-        None => "the client's sessions with this server are of no server name".to_owned(),
+        Some(name) => format!("the client's sessions with this server are for {name}"),
+        None => "the client's sessions with this server are for no server name".to_owned(),
     };
     // Whoever comes under this name for the first time may be another client behind the address as well.
     RuleResult::holds(
@@ -82,17 +82,17 @@ const fn highest(hello: &ClientHelloFacts) -> ProtocolVersion {
 
 reason! {
     /// ## What it means
-    /// The session is of a higher version than this ClientHello offers: a TLS 1.3 ticket cannot be offered in a hello
-    /// that ends at TLS 1.2. A fallback after a failure does this, a client with two configurations, or two clients
-    /// behind one address.
+    /// The session has a higher version than this ClientHello offers: a TLS 1.3 ticket cannot be offered in a hello
+    /// whose highest version is TLS 1.2. A fallback after a failure does this; so do a client with two configurations,
+    /// and two clients behind one address.
     ///
     /// ## How we know
-    /// The version of the earlier handshake and the versions in this ClientHello are both in clear. That both are one client
-    /// cannot be known, whatever else their hellos share: two processes with other settings, a store each, look the same.
-    /// It stays `possible`.
+    /// The version of the earlier handshake and the versions in this ClientHello are both in clear. Whether both are
+    /// one client cannot be known, whatever else their hellos have in common: two processes with different settings,
+    /// each with its own store, look the same. It stays `possible`.
     pub(super) static CLIENT_OFFERS_LOWER_VERSION_ONLY = {
         name: "client-offers-lower-version-only", since: "0.1.0", stage: NothingOffered,
-        summary: "the hello ends below the version of the client's session",
+        summary: "the highest version of the hello is below that of the client's session",
         spec: [(8446, "4.1.2"), (5246, "7.4.1.2")],
         actor: Client,
         advice: "offer the same versions in every connection (curl: --tls-max; OpenSSL: MaxProtocol; Java: jdk.tls.client.protocols; HAProxy: ssl-max-ver on the server line)",
@@ -122,7 +122,7 @@ fn lower_version(case: &RuleContext<'_>) -> RuleResult {
     };
     RuleResult::holds(
         Confidence::Possible,
-        format!("the session is of {version}; this hello ends at {}", highest(hello)),
+        format!("the session is {version}; this hello offers at most {}", highest(hello)),
         silent,
         vec![Evidence::new(
             shown(&issuance),
@@ -143,14 +143,14 @@ reason! {
     /// hash is left. Two programs behind one address look the same.
     ///
     /// ## How we know
-    /// What the session needs was read off the earlier handshake, what the client offers now off this one. That both
-    /// are one client cannot be known: it stays `possible`.
+    /// The earlier handshake shows what the session needs, and this one what the client offers now. Whether both are
+    /// one client cannot be known: it stays `possible`.
     pub(super) static CLIENT_CONFIG_CHANGED = {
         name: "client-config-changed", since: "0.1.0", stage: NothingOffered,
         summary: "the hello lacks what the client's session needs",
         spec: [(5246, "7.4.1.2"), (8446, "4.1.2"), (7627, "5.3")],
         actor: Client,
-        advice: "keep suites and extensions the same in every connection, and give programs with other settings a cache of their own (HAProxy: equal ciphers on all server lines; curl: --ciphers; Java: one SSLContext)",
+        advice: "keep suites and extensions the same in every connection, and give programs with different settings a cache of their own (HAProxy: equal ciphers on all server lines; curl: --ciphers; Java: one SSLContext)",
         rule: config_changed,
     }
 }
@@ -206,18 +206,18 @@ fn lacking(case: &RuleContext<'_>, hello: &ClientHelloFacts, earlier: &Connectio
 
 reason! {
     /// ## What it means
-    /// The session was made without extended master secret, which the server lacks. A client that insists on it must
-    /// not resume such a session, and offers none.
+    /// The session was made without extended master secret, which the server lacks. A client that insists on the
+    /// extension must not resume such a session, and offers none.
     ///
     /// ## How we know
     /// The earlier ServerHello lacks the extension, and this ClientHello has it. Few clients are that strict: it stays
-    /// `possible`, and is not named once this client offered such a session.
+    /// `possible`, and is not reported once this client has offered such a session.
     pub(super) static CLIENT_NON_EMS_NOT_OFFERED = {
         name: "client-non-ems-not-offered", since: "0.1.0", stage: NothingOffered,
         summary: "the client's session lacks extended master secret",
         spec: [(7627, "5.3")],
         actor: Server,
-        advice: "upgrade the server to one with extended master secret (OpenSSL 1.1.0, Java 8u161); Java clients keep such sessions to themselves where jdk.tls.allowLegacyResumption is false, which is the safer setting",
+        advice: "upgrade the server to one with extended master secret (OpenSSL 1.1.0, Java 8u161); Java clients do not offer such sessions where jdk.tls.allowLegacyResumption is false, which is the safer setting",
         rule: non_ems,
     }
 }

@@ -331,13 +331,13 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
             "the session was resumed again later, and this refusal took far longer than acceptances: its store may not have answered in time".to_owned()
         }
         (Kind::OtherStore, _) if entry.accepted_later && entry.slow.is_none() => {
-            "the session was resumed again later: another one than the holder refused it, or its store did not answer in time".to_owned()
+            "the session was resumed again later: a server or process other than the holder refused it, or its store did not answer in time".to_owned()
         }
         (Kind::OtherStore, _) if entry.accepted_later && claim.proven.is_empty() => {
-            "the session was resumed again later: another one than the holder refused it, or the holder was without its store or key for a while".to_owned()
+            "the session was resumed again later: a server or process other than the holder refused it, or the holder was without its store or key for a while".to_owned()
         }
         (Kind::OtherStore, _) if entry.accepted_later => {
-            "the session was resumed again later: another one than the holder refused it".to_owned()
+            "the session was resumed again later: a server or process other than the holder refused it".to_owned()
         }
         (Kind::OtherStore, _) => {
             "several servers or processes that share nothing may answer for this address".to_owned()
@@ -423,7 +423,7 @@ fn other_server(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
         .and_then(|row| attempts.service(row.service));
     match own.filter(|service| service.server != case.connection.server) {
         Some(service) => format!(
-            "the session is of {}, and {} refused it",
+            "the session belongs to {}, and {} refused it",
             service.server, case.connection.server
         ),
         None => format!(

@@ -31,13 +31,13 @@ pub(super) fn silent_hello(case: &RuleContext<'_>) -> Option<Evidence> {
 
 reason! {
     /// ## What it means
-    /// The client waited longer than its credential was good for, and threw it away. Clients do so without a word: the
-    /// next connection simply offers nothing.
+    /// The client waited longer than its credential was good for, and threw it away. Clients do this silently: the next
+    /// connection simply offers nothing.
     ///
     /// ## How we know
-    /// The lifetime stands in the NewSessionTicket (TLS 1.2), and the newest ticket of this client was older. Lifetimes
-    /// of TLS 1.3 are encrypted: there only the limit of seven days counts. It is
-    /// `possible`: the next connection may be another client's.
+    /// The NewSessionTicket states the lifetime (TLS 1.2), and this client's newest ticket was older. In TLS 1.3 the
+    /// lifetime is encrypted, so only the limit of seven days counts. It is `possible`: the next connection may be
+    /// another client's.
     pub(super) static CREDENTIAL_EXPIRED_CLIENT_SIDE = {
         name: "credential-expired-client-side", since: "0.1.0", stage: NothingOffered,
         summary: "the client's credential had run out, and it offered none",
@@ -136,14 +136,14 @@ pub(super) fn may_be_several_stores(case: &RuleContext<'_>) -> bool {
 
 reason! {
     /// ## What it means
-    /// The connection that used the session last ended with a fatal alert, and the client forgot the session for it, as
-    /// TLS up to 1.2 requires. The alert costs one more full handshake.
+    /// The connection that last used the session ended with a fatal alert, and the client therefore forgot the session,
+    /// as TLS up to 1.2 requires. The alert costs one more full handshake.
     ///
     /// ## How we know
     /// The alert was seen in clear, and the next connection of this client offers nothing. It is `inferred` where this
     /// client offers after clean ends and never after such an alert, three times each and with a chance of at most 1 in
-    /// 100; in TLS 1.3, where a client may hold more tickets, and where an address shows several stores of sessions, it stays
-    /// `possible`. Of a client that was never seen to offer after a clean end it is not told.
+    /// 100. It stays `possible` in TLS 1.3, where a client may hold more tickets, and where an address shows several
+    /// session stores. It is not reported for a client that was never seen to offer after a clean end.
     pub(super) static CLIENT_DROPPED_AFTER_FATAL_ALERT = {
         name: "client-dropped-after-fatal-alert", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when a fatal alert ended its connection",
@@ -188,17 +188,17 @@ fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The connection that used the session last ended without close_notify, and the client forgot the session for it.
-    /// TLS 1.0 asks for that; later versions do not, and some clients do it all the same: a program on OpenSSL that
-    /// frees a connection without SSL_shutdown, or one that takes a bare FIN for an error.
+    /// The connection that last used the session ended without close_notify, and the client therefore forgot the
+    /// session. TLS 1.0 asks for that; later versions do not, but some clients still do it: a program on OpenSSL that
+    /// frees a connection without SSL_shutdown, or one that treats a bare FIN as an error.
     ///
     /// ## How we know
-    /// The close is in the capture. It is `inferred` where this client offers its session after clean closes and never
-    /// after such ones, significantly often, its address shows one store of sessions only (which in TLS 1.3 takes keys),
-    /// and its program is seen to live on, three times at least: another connection of it is open from before the close to
-    /// after the hello that offers nothing. Else it is `possible`, for a program that ends closes uncleanly as well, and
-    /// the next one has nothing to offer. One offer after such a close excludes it, and so does a client that was never
-    /// seen to offer after a clean one.
+    /// The close is in the capture. It is `inferred` where three things hold: this client offers its session after
+    /// clean closes and never after such ones, significantly often; its address shows only one session store (which
+    /// takes keys in TLS 1.3); and its program is seen to keep running, at least three times: another of its
+    /// connections is open from before the close until after the hello that offers nothing. Otherwise it is `possible`,
+    /// because a program that exits also closes uncleanly, and the next one has nothing to offer. One offer after such
+    /// a close rules it out; so does never having seen this client offer after a clean close.
     pub(super) static CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE = {
         name: "client-dropped-after-unclean-close", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when its connection ended uncleanly",
@@ -244,7 +244,7 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
     RuleResult::holds(
         at_best(case, contrast && lives_on && !may_be_several_stores(case)),
         format!(
-            "this client offers after {} of {} clean closes and after none of {} such as the last one (p = {:.3})",
+            "this client offers after {} of {} clean closes and after none of {} closes like the last one (p = {:.3})",
             behaviour.clean.offered,
             behaviour.clean.offered + behaviour.clean.silent,
             after.silent,

@@ -8,12 +8,12 @@ use super::reason;
 
 reason! {
     /// ## What it means
-    /// The ticket was offered after the lifetime that the server had announced for it. A server may refuse it then.
+    /// The ticket was offered after the lifetime that the server had announced for it. A server may then refuse it.
     ///
     /// ## How we know
     /// The NewSessionTicket and the later ClientHello are both in the capture. The announced lifetime is only a hint:
-    /// servers honour shorter and longer. It is `inferred` by the count, where no rival is left; else `possible`. Void
-    /// once a ticket over its lifetime was accepted.
+    /// servers honour tickets for shorter or longer. It is `inferred` by the count, where no rival is left; otherwise
+    /// `possible`. Ruled out once a ticket over its lifetime has been accepted.
     pub(super) static CREDENTIAL_OVER_LIFETIME = {
         name: "credential-over-lifetime", since: "0.1.0", stage: Protocol,
         summary: "the ticket was offered after its lifetime had ended",

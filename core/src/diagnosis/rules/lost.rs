@@ -9,19 +9,20 @@ use super::reason;
 reason! {
     /// ## What it means
     /// Everything that the server had made before some moment became worthless at once: it was restarted or reloaded,
-    /// its cache emptied, its key replaced, or another machine took over. Every client that comes back after it pays for one
-    /// full handshake, whatever lifetime was promised.
+    /// its cache was emptied, its key was replaced, or another machine took over. Every client that comes back
+    /// afterwards pays for one full handshake, whatever lifetime was promised.
     ///
     /// ## How we know
-    /// One moment lies between issue and refusal of all these sessions, and between issue and acceptance of none. It is
-    /// `inferred` where the count reaches the bar (three on each side, a chance of at most 1 in 100 after all corrections)
-    /// and rows refute that age, another machine or another key explains as many; else `possible`.
+    /// One moment lies between the issue and the refusal of all these sessions, and between issue and acceptance of
+    /// none. It is `inferred` where the count reaches the bar (three on each side, a chance of at most 1 in 100 after
+    /// all corrections) and rows refute that age, another machine or another key explains as many; otherwise
+    /// `possible`.
     pub(super) static SERVER_LOST_SESSIONS = {
         name: "server-lost-sessions", since: "0.2.0", stage: Inferred,
         summary: "the server lost everything from before some moment",
         spec: [(5246, "7.4.1.3"), (5077, "4")],
         actor: Server,
-        advice: "keep the cache and the ticket keys across restarts and reloads (nginx: ssl_session_ticket_key with a file, and restart seldom; HAProxy: tls-ticket-keys, for its cache dies with the process; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
+        advice: "keep the cache and the ticket keys across restarts and reloads (nginx: ssl_session_ticket_key with a file, and restart rarely; HAProxy: tls-ticket-keys, because its cache dies with the process; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
         rule: lost,
     }
 }
@@ -32,20 +33,21 @@ fn lost(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The server has the key or the cache of the session, and another context: another certificate, other rules for
-    /// client certificates, or no session ID context at all. Servers on OpenSSL compare the context (nginx puts the
-    /// certificate into it) and refuse what was made in another one; without one that verifies clients they end the handshake.
+    /// The server has the key or the cache of the session, but a different context: another certificate, other rules
+    /// for client certificates, or no session ID context at all. Servers on OpenSSL compare the context (nginx puts the
+    /// certificate into it) and refuse what was made in another one; those that verify clients but have no context end
+    /// the handshake.
     ///
     /// ## How we know
-    /// The refusing flight shows another certificate than the one under which the session was made, under the same name and
-    /// to the same client stack; where certificates are encrypted, the service has one ticket key only and shows several
-    /// certificates in turn. Acceptances show no certificate, so that nothing can be counted: it is `possible`.
+    /// The refusing flight shows a certificate other than the one under which the session was made, under the same name
+    /// and to the same client stack; where certificates are encrypted, the service has only one ticket key and shows
+    /// several certificates in turn. Acceptances show no certificate, so nothing can be counted: it is `possible`.
     pub(super) static SESSION_CONTEXT_MISMATCH = {
         name: "session-context-mismatch", since: "0.2.0", stage: Inferred,
         summary: "the session was made in another context: certificate or client rules",
         spec: [(5246, "7.4.1.3"), (5077, "5.1")],
         actor: Server,
-        advice: "use the same certificate and context wherever the key or cache is shared, and expect one full handshake a client after a renewal (OpenSSL: SSL_CTX_set_session_id_context; nginx and Apache derive it from certificate and settings)",
+        advice: "use the same certificate and context wherever the key or cache is shared, and expect one full handshake per client after a renewal (OpenSSL: SSL_CTX_set_session_id_context; nginx and Apache derive it from certificate and settings)",
         rule: other_context,
     }
 }
@@ -65,17 +67,17 @@ fn other_context(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The client was given a newer ticket for this very session and still offers the old one. That is no cause of the refusal
-    /// by itself: the old ticket ran out, or its key was retired, while the newer one would have been honoured.
+    /// The client was given a newer ticket for this very session and still offers the old one. That by itself does not
+    /// cause the refusal: the old ticket ran out, or its key was retired, while the newer one would have been honoured.
     ///
     /// ## How we know
     /// The connection that used or offered the old ticket issued the newer one, both in clear, before this offer.
     pub(super) static CLIENT_KEEPS_OLD_TICKET = {
         name: "client-keeps-old-ticket", since: "0.2.0", stage: Inferred,
-        summary: "the client offers a ticket that it was given a newer one for",
+        summary: "the client offers a ticket although it was given a newer one",
         spec: [(5077, "3.3")],
         actor: Client,
-        advice: "let the client's session store replace a ticket by each newer one that it is given (OpenSSL: SSL_CTX_sess_set_new_cb; Java: one SSLContext for all connections)",
+        advice: "let the client's session store replace a ticket with each newer one that it is given (OpenSSL: SSL_CTX_sess_set_new_cb; Java: one SSLContext for all connections)",
         rule: keeps_old,
     }
 }
@@ -95,7 +97,7 @@ fn keeps_old(case: &RuleContext<'_>) -> RuleResult {
     let issue = case.offered().find_map(|offered| offered.credential.issued);
     RuleResult::holds(
         Confidence::Observed,
-        "the client offers a ticket that it had been given a newer one for",
+        "the client offers a ticket although it had been given a newer one",
         Evidence::new(hello.at.frame, "ClientHello offers the older ticket"),
         issue
             .map(|issue| Evidence::new(issue.at.frame, "the older ticket was issued here"))

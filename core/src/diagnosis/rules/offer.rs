@@ -15,7 +15,7 @@ reason! {
     /// The client opens with an SSLv2-format hello. A TLS session cannot be resumed with it, whatever the client holds.
     ///
     /// ## How we know
-    /// The format is read off the first bytes.
+    /// The first bytes show the format.
     pub(super) static CLIENT_CANNOT_OFFER_V2_HELLO = {
         name: "client-cannot-offer-v2-hello", since: "0.1.0", stage: NothingOffered,
         summary: "the client uses an SSLv2-format hello, which cannot resume",
@@ -45,10 +45,11 @@ reason! {
     /// it held anything to offer. Normal for the first connection.
     ///
     /// ## How we know
-    /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and
-    /// server name. Behind one address there may be several such clients: a hello that begins a new chain of sessions
-    /// while every other chain of its address goes on is another one's first; that is `inferred`. Where connections before it
-    /// were folded away at a limit of memory, or packets were lost while capturing, it may have come before: `possible`.
+    /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and server
+    /// name. Behind one address there may be several such clients: a hello that begins a new chain of sessions while
+    /// every other chain from its address goes on is the first of another client; that is `inferred`. Where connections
+    /// before it were folded away at a limit of memory, or packets were lost while capturing, the client may have come
+    /// before: `possible`.
     pub(in crate::diagnosis) static FIRST_IN_CAPTURE = {
         name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
         summary: "first handshake of this client with this service in the capture",
@@ -108,8 +109,8 @@ fn another_client(case: &RuleContext<'_>, hello: FrameRef) -> RuleResult {
     }
     RuleResult::holds(
         Confidence::Inferred,
-        "first visit of another client behind this address, or of another store of sessions there: all given before are in use beside what begins here",
-        Evidence::new(hello, "ClientHello offers nothing; all chains of sessions that began before it go on"),
+        "first visit of another client behind this address, or of another session store there: everything given out before is still in use beside what begins here",
+        Evidence::new(hello, "ClientHello offers nothing; every chain of sessions that began before it goes on"),
         Vec::new(),
     )
     .beside(vec![CLIENT_DID_NOT_OFFER.name], Some("a capture behind the balancer or translator, or on one client"))
@@ -120,10 +121,10 @@ reason! {
     /// The server gave this client nothing to resume with: an empty session ID and no ticket.
     ///
     /// ## How we know
-    /// Up to TLS 1.2 both would be visible. A client that does not ask for tickets is given none, whatever the server has for
-    /// others; where this hello asks for them and none before did, or the other way round, it may be of another client and it is
-    /// `possible`. In TLS 1.3 tickets are encrypted; that none was sent is then concluded
-    /// from the size of the server's first record after the handshake, and only `possible`.
+    /// Up to TLS 1.2 both would be visible. A client that does not ask for tickets is given none, whatever the server
+    /// has for others; where this hello asks for them and none before did, or the other way round, it may come from
+    /// another client, and the reason is `possible`. In TLS 1.3 tickets are encrypted; that none was sent is then
+    /// concluded from the size of the server's first record after the handshake, and is only `possible`.
     pub(super) static SERVER_ISSUES_NOTHING = {
         name: "server-issues-nothing", since: "0.1.0", stage: NothingOffered,
         summary: "the server issues neither session IDs nor tickets",
@@ -200,9 +201,10 @@ reason! {
     /// connections at once, as browsers and connection pools open them. They all pay for a full handshake.
     ///
     /// ## How we know
-    /// The ClientHello was sent before any earlier handshake of this client with this service was over. It is `inferred`
-    /// unless that client may have made handshakes before that are not visible, or its address may be several stores of
-    /// sessions, so that the two may be of different clients; then it is `possible`.
+    /// The ClientHello was sent before any earlier handshake of this client with this service was over. It is
+    /// `inferred`, but only `possible` where that client may have made earlier handshakes that are not visible, or
+    /// where its address may stand for several session stores, so that the two connections may come from different
+    /// clients.
     pub(super) static NO_CREDENTIAL_YET_PARALLEL = {
         name: "no-credential-yet-parallel", since: "0.1.0", stage: NothingOffered,
         summary: "opened in parallel, before a first credential could arrive",
@@ -262,14 +264,14 @@ fn over_at(connection: &Connection) -> Option<At> {
 
 reason! {
     /// ## What it means
-    /// The client held a credential of this service and offered none. Why is not visible: no session cache, a new
+    /// The client held a credential for this service and offered none. Why is not visible: no session cache, a new
     /// process for each connection, a cache keyed by something that changed, a policy. A cause that can be inferred
-    /// takes the place of this bare fact; one that is only possible stands behind it.
+    /// replaces this bare fact; one that is only possible is listed after it.
     ///
     /// ## How we know
-    /// An earlier handshake of the same client stack with the same service issued a credential in time. It is `observed`
-    /// where the hello could not resume anything (TLS 1.3 without psk_key_exchange_modes), else `possible`: an address and
-    /// a client stack may be several clients with a store each.
+    /// An earlier handshake of the same client stack with the same service issued a credential in time. It is
+    /// `observed` where the hello could not resume anything (TLS 1.3 without psk_key_exchange_modes), otherwise
+    /// `possible`: one address and client stack may be several clients, each with a store of its own.
     pub(in crate::diagnosis) static CLIENT_DID_NOT_OFFER = {
         name: "client-did-not-offer", since: "0.1.0", stage: NothingOffered,
         summary: "the client had something to offer and did not offer it",

@@ -10,8 +10,8 @@ use crate::session::{Connection, Side};
 
 reason! {
     /// ## What it means
-    /// The handshake ended before it was decided, or right after the server had accepted the session: an alert, FIN
-    /// or RST came before both Finished messages. It is no refusal to resume.
+    /// The handshake ended before it was decided, or right after the server had accepted the session: an alert, FIN or
+    /// RST came before both Finished messages. This is not a refusal to resume.
     ///
     /// ## How we know
     /// The alert or the close is in the capture, and nothing before it is missing.
@@ -89,13 +89,13 @@ fn closed(connection: &Connection) -> Option<(FrameRef, String)> {
 
 reason! {
     /// ## What it means
-    /// An earlier connection of this session ended with a fatal alert. Servers that keep sessions in a cache are
-    /// required to drop such a session. A self-contained ticket is not affected.
+    /// An earlier connection of this session ended with a fatal alert. Servers that keep sessions in a cache must drop
+    /// such a session. A self-contained ticket is not affected.
     ///
     /// ## How we know
-    /// The alert was seen in clear. Whether this server drops sessions for it is not: `inferred` by the count only,
-    /// where sessions resume after clean closes and no rival is left; else `possible`. Void once a session survived
-    /// such an alert.
+    /// The alert was seen in clear. Whether this server drops sessions because of one is not visible: it is `inferred`
+    /// by the count only, where sessions resume after clean closes and no rival is left; otherwise `possible`. Ruled
+    /// out once a session has survived such an alert.
     pub(super) static FATAL_ALERT_PREVIOUS = {
         name: "fatal-alert-previous", since: "0.1.0", stage: Protocol,
         summary: "an earlier connection of the session ended with a fatal alert",
@@ -117,14 +117,14 @@ reason! {
     ///
     /// ## How we know
     /// CertificateRequest is visible up to TLS 1.2: in the refusing flight, and not in the whole flight that made the
-    /// session. It is sent in full handshakes only and so follows from any refusal: it stays `possible`, behind all
+    /// session. It is sent in full handshakes only, and so any refusal brings it about: it stays `possible`, after all
     /// other causes.
     pub(super) static CLIENT_CERT_POLICY = {
         name: "client-cert-policy", since: "0.1.0", stage: Protocol,
         summary: "the server now asks for a client certificate",
         spec: [(5246, "7.4.4")],
         actor: Server,
-        advice: "serve what needs client certificates under a name of its own (nginx: ssl_verify_client in a server block of its own; Apache: SSLVerifyClient in a virtual host of its own; HAProxy: verify on a bind line of its own)",
+        advice: "serve what needs client certificates under a separate name (nginx: ssl_verify_client in its own server block; Apache: SSLVerifyClient in its own virtual host; HAProxy: verify on its own bind line)",
         rule: client_cert_policy,
     }
 }
@@ -136,17 +136,17 @@ fn client_cert_policy(case: &RuleContext<'_>) -> RuleResult {
 reason! {
     /// ## What it means
     /// The ClientHello carries encrypted_client_hello. If it is real, the visible PSK is a decoy and the true offer is
-    /// inside; a server that rejects the encrypted hello makes a full handshake with the outer one. If it is GREASE, it
+    /// inside; a server that rejects the encrypted hello does a full handshake with the outer one. If it is GREASE, it
     /// has nothing to do with the refusal. From outside both look the same.
     ///
     /// ## How we know
-    /// The extension is read off the ClientHello. What is in it cannot be: it stays `possible`.
+    /// The extension is visible in the ClientHello. Its contents are not: it stays `possible`.
     pub(super) static ECH_REJECTED_OR_GREASE = {
         name: "ech-rejected-or-grease", since: "0.1.0", stage: Inferred,
         summary: "the hello has encrypted_client_hello, which may hide the true offer",
         spec: [(9849, "6.1.2"), (9849, "6.2")],
         actor: Either,
-        advice: "publish the ECH configuration that the server has keys for, and keep the retired key while DNS caches live; with GREASE look for another cause",
+        advice: "publish the ECH configuration that the server has keys for, and keep the retired key until DNS caches have expired; with GREASE look for another cause",
         rule: ech,
     }
 }
@@ -160,7 +160,7 @@ fn ech(case: &RuleContext<'_>) -> RuleResult {
     }
     RuleResult::holds(
         Confidence::Possible,
-        "the hello has encrypted_client_hello: the PSK that is visible need not be the one that was offered",
+        "the hello has encrypted_client_hello: the visible PSK need not be the one that was offered",
         Evidence::new(
             hello.at.frame,
             "ClientHello with encrypted_client_hello and pre_shared_key",
@@ -175,8 +175,8 @@ reason! {
     /// key may have changed, another machine may have answered.
     ///
     /// ## How we know
-    /// Every reason that the capture could show was looked for; those that no row refutes and nothing speaks for are named
-    /// as what remains.
+    /// Every reason that the capture could show was looked for; those that no row refutes, but that nothing supports
+    /// either, are named as what remains.
     pub(super) static REJECTED_UNEXPLAINED = {
         name: "rejected-unexplained", since: "0.1.0", stage: Unexplained, neutral: true,
         summary: "the server refused the credential and nothing visible says why",

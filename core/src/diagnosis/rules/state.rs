@@ -10,12 +10,13 @@ use crate::session::ProtocolVersion;
 reason! {
     /// ## What it means
     /// By the letter of TLS 1.0 a session must not be resumed after one of its connections ended without close_notify.
-    /// Few servers obey.
+    /// Few servers comply.
     ///
     /// ## How we know
     /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
     /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
-    /// corrections, and no rival left; else `possible`. Void once a session survived such a close that was read.
+    /// corrections, and no rival left; otherwise `possible`. Ruled out once a session has survived such a close that
+    /// was read.
     pub(super) static UNCLEAN_CLOSE_TLS10 = {
         name: "unclean-close-tls10", since: "0.1.0", stage: Inferred,
         summary: "TLS 1.0 forbids resumption after an unclean close",
@@ -43,9 +44,9 @@ reason! {
     /// ## How we know
     /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
     /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
-    /// corrections, and no rival left; else `possible`. A server that ends closes so as well, and loses all: three
-    /// sessions at least must have been lost while another one, from before the close, was honoured after the refusal.
-    /// Void once a session survived such a close that was read.
+    /// corrections, and no rival left; otherwise `possible`. A server that exits closes its connections this way as
+    /// well, and loses everything: at least three sessions must have been lost while another one, from before the
+    /// close, was honoured after the refusal. Ruled out once a session has survived such a close that was read.
     pub(super) static SERVER_DID_NOT_SEND_CLOSE_NOTIFY = {
         name: "server-did-not-send-close-notify", since: "0.1.0", stage: Inferred,
         summary: "the server closed without close_notify and lost the session with it",
@@ -63,15 +64,16 @@ fn server_close(case: &RuleContext<'_>) -> RuleResult {
 reason! {
     /// ## What it means
     /// The client ended the session's latest connection without close_notify, by RST or FIN, and the server dropped the
-    /// session for it. From TLS 1.1 on no rule asks for that; some implementations do it: Java before 16, and OpenSSL
-    /// servers that free a connection they could not shut down. Health checks that reset are a common source.
+    /// session because of it. From TLS 1.1 on no rule asks for that, but some implementations do it: Java before 16,
+    /// and OpenSSL servers that free a connection they could not shut down. Health checks that reset their connections
+    /// are a common source.
     ///
     /// ## How we know
     /// The close of the session's latest connection is in the capture. It is `inferred` where sessions resume after
     /// clean closes and not after such ones, with three on each side and a chance of at most 1 in 100 after all
-    /// corrections, and no rival left; else `possible`. Where several such closes fall together, the server may have hung
-    /// and been restarted: then another session must outlive three of them, as with closes by the server. Void once a
-    /// session survived such a close that was read.
+    /// corrections, and no rival left; otherwise `possible`. Where several such closes fall together, the server may
+    /// have hung and been restarted: then another session must outlive three of them, as with closes by the server.
+    /// Ruled out once a session has survived such a close that was read.
     pub(super) static IMPL_INVALIDATES_ON_RST = {
         name: "impl-invalidates-on-rst", since: "0.1.0", stage: Inferred,
         summary: "the server drops sessions whose connection the client ended uncleanly",
@@ -92,9 +94,9 @@ reason! {
     ///
     /// ## How we know
     /// On this service sessions were resumed up to a certain age (or pause), and this one was refused above it. It is
-    /// `inferred` by the count, where a row refutes that everything from before a moment was lost, and that newer
-    /// sessions pushed it out, and other sessions outlived the pauses of three of them at least, so that no restart lies in
-    /// each; else `possible`.
+    /// `inferred` by the count, where rows refute that everything from before some moment was lost and that newer
+    /// sessions pushed it out, and where other sessions outlived the pauses of at least three of those refused, so that
+    /// not every pause contains a restart; otherwise `possible`.
     pub(super) static SERVER_CACHE_EXPIRED = {
         name: "server-cache-expired", since: "0.1.0", stage: Inferred,
         summary: "the session was older than the server keeps sessions",
@@ -115,13 +117,13 @@ reason! {
     ///
     /// ## How we know
     /// On this service sessions resumed as long as few newer ones had been made, and were refused once there were more.
-    /// It stays `possible`: the true size of the cache is not visible, and a capture shows only part of what fills it.
+    /// It stays `possible`: the true size of the cache is not visible, and a capture shows only some of what fills it.
     pub(super) static SERVER_CACHE_EVICTED = {
         name: "server-cache-evicted", since: "0.1.0", stage: Inferred,
         summary: "newer sessions may have pushed this one out of the server's cache",
         spec: [(5246, "7.4.1.3")],
         actor: Server,
-        advice: "raise the size of the session cache (nginx: the size in ssl_session_cache shared:SSL:10m; Apache: the size in SSLSessionCache shmcb:…; HAProxy: tune.ssl.cachesize; OpenSSL: SSL_CTX_sess_set_cache_size; Java: javax.net.ssl.sessionCacheSize), or use tickets",
+        advice: "increase the size of the session cache (nginx: the size in ssl_session_cache shared:SSL:10m; Apache: the size in SSLSessionCache shmcb:…; HAProxy: tune.ssl.cachesize; OpenSSL: SSL_CTX_sess_set_cache_size; Java: javax.net.ssl.sessionCacheSize), or use tickets",
         rule: cache_evicted,
     }
 }
@@ -132,14 +134,14 @@ fn cache_evicted(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// The server hands out session IDs and keeps no session behind them, as nginx does by default
-    /// (`ssl_session_cache none`). Every offer of one is in vain.
+    /// The server hands out session IDs but keeps no session behind them, as nginx does by default (`ssl_session_cache
+    /// none`). Offering one is always in vain.
     ///
     /// ## How we know
     /// No session ID of this service was ever accepted. That alone proves little: several servers in turn look the
-    /// same, and n refusals exclude up to n/5 of them. It is `inferred` from 40 refusals of fresh sessions whose
-    /// connections ended cleanly, some of them offered when strict turns of up to eight servers would have come round;
-    /// else `possible`.
+    /// same, and n refusals rule out up to n/5 of them. It is `inferred` from 40 refusals of fresh sessions whose
+    /// connections ended cleanly, some of them offered at points where up to eight servers in strict rotation would
+    /// have come round again; otherwise `possible`.
     pub(super) static SERVER_NEVER_ACCEPTS_IDS = {
         name: "server-never-accepts-ids", since: "0.1.0", stage: Inferred,
         summary: "the server issues session IDs that it never honours",
@@ -156,12 +158,12 @@ fn never_accepts_ids(case: &RuleContext<'_>) -> RuleResult {
 
 reason! {
     /// ## What it means
-    /// This very ticket was accepted before and is refused now. Some servers honour a ticket once, to keep early data
-    /// from being replayed.
+    /// This very ticket was accepted before and is refused now. Some servers honour a ticket only once, to keep early
+    /// data from being replayed.
     ///
     /// ## How we know
     /// Both offers are in the capture, and no credential of this service was accepted twice. It is `inferred` by the
-    /// count only, where no rival is left; else `possible`: a key change or another backend would explain it too.
+    /// count only, where no rival is left; otherwise `possible`: a key change or another backend would explain it too.
     pub(super) static SINGLE_USE_SPENT = {
         name: "single-use-spent", since: "0.1.0", stage: Inferred,
         summary: "the same ticket was accepted before and may be good only once",

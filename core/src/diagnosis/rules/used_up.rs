@@ -13,15 +13,16 @@ const MAX_COUNTED: usize = 64;
 
 reason! {
     /// ## What it means
-    /// The client uses each TLS 1.3 ticket once, and has none left: it opened more connections at a time than it had
+    /// The client uses each TLS 1.3 ticket once, and has none left: it opened more connections at once than it had
     /// tickets for, or the server issues none on resumption, so that every second connection is full.
     ///
     /// ## How we know
-    /// Earlier connections of this client offered tickets, and used up as many as had reached it by then. Without keys they
-    /// are counted by the sizes of encrypted records, and it stays `possible`. With keys they are read, and it is `inferred`
-    /// where no handshake may have given it more unseen, and this client offers whenever it holds one and never when it holds
-    /// none, three times each and with a chance of at most 1 in 100. Else another program of that address may have begun
-    /// anew, or the client may have dropped what it could have used again.
+    /// Earlier connections of this client offered tickets, and used up as many as had reached it by then. Without keys
+    /// the tickets are counted by the sizes of encrypted records, and the reason stays `possible`. With keys they are
+    /// read, and it is `inferred` where no unseen handshake may have given the client more, and where it offers
+    /// whenever it holds one and never when it holds none, three times each and with a chance of at most 1 in 100.
+    /// Otherwise another program at that address may have started afresh, or the client may have dropped what it could
+    /// have used again.
     pub(super) static CLIENT_TICKETS_EXHAUSTED = {
         name: "client-tickets-exhausted", since: "0.1.0", stage: NothingOffered,
         summary: "the client had used up its tickets",

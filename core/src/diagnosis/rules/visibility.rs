@@ -9,9 +9,10 @@ use crate::session::{Blindness, Mechanism, Outcome};
 reason! {
     /// ## What it means
     /// The packets that decide how this handshake went are not in the capture: one hello is missing, packets were lost
-    /// or cut, only one direction was captured, or the capture ended first; or nothing before them tells a session ID that
-    /// is offered from one that the client made up. Nothing is said about the server. So it is
-    /// where a credential was refused whose issue is among what is missing: without it nothing explains the refusal.
+    /// or cut, only one direction was captured, or the capture ended first; or nothing before it tells whether a
+    /// session ID is being offered or was made up by the client. This says nothing about the server. The same reason is
+    /// given where a credential was refused whose issue is among what is missing: without it nothing explains the
+    /// refusal.
     ///
     /// ## How we know
     /// Sequence numbers show what is missing; the report names the cause under `not_visible`.
@@ -20,7 +21,7 @@ reason! {
         summary: "the packets that decide are not in the capture",
         spec: [],
         actor: Observer,
-        advice: "capture from before the first connection, both directions, with whole packets (tcpdump -s 0) and a large buffer (-B)",
+        advice: "start capturing before the first connection, in both directions, with whole packets (tcpdump -s 0) and a large buffer (-B)",
         rule: capture_incomplete,
     }
 }
@@ -34,7 +35,7 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
     if let (Blindness::NothingTellsApart, Some(hello)) = (blindness, connection.hello.yes()) {
         return RuleResult::holds(
             Confidence::Observed,
-            "whether the session ID in the hello is an offer or made up is not told by anything in the capture",
+            "nothing in the capture tells whether the session ID in the hello is an offer or made up",
             Evidence::new(
                 hello.at.frame,
                 "ClientHello with a session ID that nobody was seen to issue",
@@ -65,7 +66,7 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
 /// is not in the capture in whole.
 pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleResult {
     let why = if case.history.may_hide_an_issue(case.id, case.connection) {
-        "an earlier handshake of this client was not seen in whole"
+        "an earlier handshake of this client was not seen in full"
     } else if case.lacks_connections() {
         "connections before it were folded away at the memory limit, or lost while capturing"
     } else {
@@ -92,15 +93,15 @@ pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleRes
 
 reason! {
     /// ## What it means
-    /// The client offered a credential that no connection in the capture issued or used before. It stems from before
+    /// The client offered a credential that no connection in the capture issued or used before. It comes from before
     /// the capture, from another address, or from a store that outlived the process. Its refusal cannot be explained,
     /// because nothing is known about the session behind it.
     ///
     /// ## How we know
     /// Session IDs and tickets up to TLS 1.2 are issued in clear, and this one was not, at no address and no port; no
-    /// packets are missing in which an earlier handshake of this client may have issued it. Tickets of TLS 1.3 are issued
-    /// encrypted; there the reason holds only if no earlier TLS 1.3 connection of this client is in the capture, with
-    /// whatever server, that could have issued it.
+    /// packets are missing in which an earlier handshake of this client may have issued it. Tickets of TLS 1.3 are
+    /// issued encrypted; there the reason holds only if the capture has no earlier TLS 1.3 connection of this client,
+    /// to any server, that could have issued it.
     pub(super) static OFFER_OF_UNKNOWN_ORIGIN = {
         name: "offer-of-unknown-origin", since: "0.1.0", stage: Unexplained,
         summary: "the offered credential was issued before the capture began",

@@ -11,20 +11,21 @@ const MAX_CHAIN: usize = 64;
 
 finding! {
     /// ## What it means
-    /// A client was let in by a certificate, and went on being let in by resumption after that certificate had expired. A
-    /// resumed handshake shows no certificate, so nothing makes the server look at it again; where each resumption issues a
-    /// new ticket, that can go on without end. Whoever relies on client certificates to keep somebody out from a certain
-    /// day on does not get that.
+    /// A client was let in by a certificate, and resumption kept letting it in after that certificate had expired. A
+    /// resumed handshake shows no certificate, so nothing makes the server look at it again; where each resumption
+    /// issues a new ticket, that can go on indefinitely. A service that relies on certificate expiry to keep a client
+    /// out from a certain day on does not get that.
     ///
     /// ## How we know
-    /// The session goes back to a full handshake in this capture in which the client's certificate can be read (in clear up
-    /// to TLS 1.2, with keys in TLS 1.3), and the ClientHello that resumes it was captured after its notAfter. That is the
-    /// time of the capturing machine. Whether the server checks the date elsewhere is not visible; that it resumed is.
+    /// The session goes back to a full handshake in this capture in which the client's certificate can be read (in
+    /// clear up to TLS 1.2, with keys in TLS 1.3), and the ClientHello that resumes it was captured after the
+    /// certificate's notAfter, by the clock of the capturing machine. Whether the server checks the date elsewhere is
+    /// not visible; that it resumed the session is.
     pub(super) static RESUMED_AFTER_CLIENT_CERTIFICATE_EXPIRED = {
         name: "resumed-after-client-certificate-expired", since: "0.2.0", severity: Warning,
         summary: "a session was resumed after the client's certificate had expired",
         spec: [(5246, "F.1.4"), (8446, "4.6.1")],
-        advice: "let sessions live no longer than the certificates they rest on: a short session lifetime (nginx: ssl_session_timeout; Apache: SSLSessionCacheTimeout; HAProxy: tune.ssl.lifetime), or no resumption where client certificates are asked for (nginx: ssl_session_tickets off and ssl_session_cache off; Go: SessionTicketsDisabled), or have the application hold the certificate's notAfter against the clock in every connection",
+        advice: "let sessions live no longer than the certificates they rest on: a short session lifetime (nginx: ssl_session_timeout; Apache: SSLSessionCacheTimeout; HAProxy: tune.ssl.lifetime), or no resumption where client certificates are asked for (nginx: ssl_session_tickets off and ssl_session_cache off; Go: SessionTicketsDisabled), or have the application check the certificate's notAfter on every connection",
         rule: resumed_after_client_certificate_expired,
     }
 }
@@ -57,7 +58,7 @@ fn resumed_after_client_certificate_expired(ground: &SecurityContext<'_>) -> Opt
     let resumptions = shown.counted("resumption", "resumptions");
     RuleFinding::of(
         Confidence::Observed,
-        format!("{resumptions} after the certificate had expired that the client showed for the session"),
+        format!("{resumptions} after the certificate that the client showed for the session had expired"),
         shown.evidence,
     )
 }

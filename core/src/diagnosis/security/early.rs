@@ -10,20 +10,20 @@ use crate::session::{CredentialId, EarlyData};
 
 finding! {
     /// ## What it means
-    /// The server accepted early data (0-RTT) twice under one ticket. Whoever can send a client's packets again can have
-    /// its first request carried out again, unless the server remembers every ClientHello for the few seconds in which it
-    /// takes one for fresh. TLS 1.3 asks servers to make sure that early data is accepted once, and the simplest way, to
-    /// let each ticket be used once, is not in use here.
+    /// The server accepted early data (0-RTT) twice under one ticket. Anyone who can replay a client's packets can have
+    /// its first request carried out again, unless the server remembers every ClientHello for the few seconds during
+    /// which it considers one fresh. TLS 1.3 asks servers to make sure that early data is accepted only once; the
+    /// simplest way, letting each ticket be used once, is not in use here.
     ///
     /// ## How we know
-    /// Two ClientHellos with different randoms offer the same ticket first, and the server accepts the early data of both.
-    /// Acceptance is read with keys, or `inferred` where records show it. Whether the server would take the very same
-    /// ClientHello twice is not tried.
+    /// Two ClientHellos with different randoms offer the same ticket first, and the server accepts the early data of
+    /// both. Acceptance is read with keys, or `inferred` where records show it. Whether the server would accept the
+    /// very same ClientHello twice is not tested.
     pub(super) static EARLY_DATA_ACCEPTED_TWICE = {
         name: "early-data-accepted-twice", since: "0.2.0", severity: Warning,
         summary: "early data was accepted more than once under one ticket",
         spec: [(8446, "8"), (8446, "8.1"), (8470, "3")],
-        advice: "let each ticket be used once, or refuse early data (OpenSSL: leave SSL_OP_NO_ANTI_REPLAY off; nginx: ssl_early_data off, or have the application answer 425 where Early-Data is 1; HAProxy: no allow-0rtt, or http-request wait-for-handshake; Go, BoringSSL and quic-go: take early data for requests alone that may be repeated)",
+        advice: "let each ticket be used once, or refuse early data (OpenSSL: leave SSL_OP_NO_ANTI_REPLAY off; nginx: ssl_early_data off, or have the application answer 425 where Early-Data is 1; HAProxy: no allow-0rtt, or http-request wait-for-handshake; Go, BoringSSL and quic-go: take early data only for requests that may be repeated)",
         rule: early_data_accepted_twice,
     }
 }

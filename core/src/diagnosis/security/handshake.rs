@@ -11,17 +11,18 @@ use crate::session::{Connection, ProtocolVersion, Shape, Side};
 finding! {
     /// ## What it means
     /// A session that was made under one server name was resumed under another. Up to TLS 1.2 a server must not do
-    /// that: what was checked for the one name (the certificate by the client, a client certificate by the server)
-    /// was never checked for the other. It is graver where only one of the two names asks for a client certificate.
+    /// that: what was checked for one name (the certificate by the client, a client certificate by the server) was
+    /// never checked for the other. It is more severe where only one of the two names asks for a client certificate.
     ///
     /// ## How we know
-    /// The session was issued in clear in this capture, the ClientHello of its connection has another server name than
-    /// the one that resumes it, and the server went on with it. In TLS 1.3 issuing is encrypted, and nothing is said.
+    /// The session was issued in clear in this capture, the ClientHello of its connection has a different server name
+    /// from the one that resumes it, and the server accepted it. In TLS 1.3 issuing is encrypted, and nothing is
+    /// reported.
     pub(super) static RESUMED_ACROSS_SNI = {
         name: "resumed-across-sni", since: "0.1.0", severity: Warning,
         summary: "a session was resumed under another server name than its own",
         spec: [(6066, "3")],
-        advice: "separate the sessions of the hosts (nginx: hosts behind one address and port share the cache and the ticket keys of its default server; give those that ask for client certificates an address or port of their own, and run 1.26.3 or 1.27.4 or later; OpenSSL: a session ID context for each host, SSL_CTX_set_session_id_context; JSSE: SNI matchers on the server socket)",
+        advice: "separate the sessions of the hosts (nginx: hosts behind one address and port share the cache and the ticket keys of its default server; give those that ask for client certificates a separate address or port, and run 1.26.3 or 1.27.4 or later; OpenSSL: a session ID context for each host, SSL_CTX_set_session_id_context; JSSE: SNI matchers on the server socket)",
         rule: resumed_across_sni,
     }
 }
@@ -74,21 +75,21 @@ fn asks_for_certificate(ground: &SecurityContext<'_>) -> Option<bool> {
 
 finding! {
     /// ## What it means
-    /// A server resumed a session that it should have forgotten: after a fatal alert (TLS 1.2 and older), after a
-    /// close without close_notify (TLS 1.0 and SSL 3.0), or under a ClientHello with extended_master_secret while the
-    /// session was made without it, by a server that knows the extension. Only the last one opens an attack that is known (the triple handshake); the others
-    /// show that the server does not tie sessions to how connections end.
+    /// A server resumed a session that it should have forgotten: after a fatal alert (TLS 1.2 and older), after a close
+    /// without close_notify (TLS 1.0 and SSL 3.0), or, by a server that knows the extension, under a ClientHello with
+    /// extended_master_secret although the session was made without it. Only the last one enables a known attack (the
+    /// triple handshake); the others show that the server does not tie sessions to how connections end.
     ///
     /// ## How we know
-    /// The end of the session's latest connection and its resumption are both in the capture. It is `inferred` where
-    /// it rests on how a connection was closed, for alerts are encrypted. Tickets are left out there: RFC 5077 §5.1
-    /// accepts that a server cannot take them back. RFC 7627 binds servers that implement it: one of its ServerHellos has
-    /// the extension.
+    /// The end of the session's latest connection and its resumption are both in the capture. It is `inferred` where it
+    /// rests on how a connection was closed, because alerts are encrypted. Tickets are left out there: RFC 5077 §5.1
+    /// accepts that a server cannot take them back. RFC 7627 binds only servers that implement it: one of the server's
+    /// ServerHellos has the extension.
     pub(super) static RESUMED_DESPITE_MUST_NOT = {
         name: "resumed-despite-must-not", since: "0.1.0", severity: Note,
         summary: "a session was resumed although the specification forbids it",
         spec: [(2246, "7.2.1"), (5246, "7.2.2"), (7627, "5.3")],
-        advice: "leave SSL 3.0 and TLS 1.0 behind; for the rest update the server's TLS library (OpenSSL checks extended_master_secret since 1.1.0, JSSE since 8u161; of GnuTLS take a current release)",
+        advice: "leave SSL 3.0 and TLS 1.0 behind; for the rest update the server's TLS library (OpenSSL has checked extended_master_secret since 1.1.0, JSSE since 8u161; for GnuTLS take a current release)",
         rule: resumed_despite_must_not,
     }
 }
@@ -170,8 +171,8 @@ fn forbidden_by_close<'a>(
 
 finding! {
     /// ## What it means
-    /// TLS 1.3 sessions are resumed by the pre-shared key alone (psk_ke). Whoever gets the ticket key, or the key of
-    /// the session, later can read all that was sent on them.
+    /// TLS 1.3 sessions are resumed by the pre-shared key alone (psk_ke). Anyone who later gets the ticket key, or the
+    /// key of the session, can read everything that was sent on them.
     ///
     /// ## How we know
     /// The ServerHello accepts a PSK and has no key_share.
@@ -204,17 +205,17 @@ fn psk_without_dhe(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
 
 finding! {
     /// ## What it means
-    /// Sessions of TLS 1.2 or older without extended master secret are resumed. Such sessions can be synchronised
-    /// between two servers by one in the middle (the triple handshake), and what is bound to the session, such as a
-    /// client certificate or a channel binding, is then bound to nothing.
+    /// Sessions of TLS 1.2 or older without extended master secret are resumed. A man in the middle can synchronise
+    /// such sessions between two servers (the triple handshake), and what is bound to the session, such as a client
+    /// certificate or a channel binding, is then bound to nothing.
     ///
     /// ## How we know
-    /// The ServerHello of the resumption has no extended_master_secret, as it must have where the session does.
+    /// The ServerHello of the resumption has no extended_master_secret, which it must have where the session does.
     pub(super) static NO_EMS_RESUMPTION = {
         name: "no-ems-resumption", since: "0.1.0", severity: Warning,
         summary: "sessions without extended master secret are resumed",
         spec: [(7627, "5.3")],
-        advice: "turn the extension on at both ends, or update what does not know it (OpenSSL: no SSL_OP_NO_EXTENDED_MASTER_SECRET; JSSE: jdk.tls.useExtendedMasterSecret=true; GnuTLS: no %NO_SESSION_HASH; Windows: current updates), or use TLS 1.3",
+        advice: "turn the extension on at both ends, or update the end that does not know it (OpenSSL: no SSL_OP_NO_EXTENDED_MASTER_SECRET; JSSE: jdk.tls.useExtendedMasterSecret=true; GnuTLS: no %NO_SESSION_HASH; Windows: current updates), or use TLS 1.3",
         rule: no_ems_resumption,
     }
 }

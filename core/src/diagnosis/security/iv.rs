@@ -11,20 +11,20 @@ use crate::diagnosis::service::keys::vary;
 
 finding! {
     /// ## What it means
-    /// Two different tickets are sealed with the same key and the same IV. With ciphers that turn the key into a
-    /// stream (CTR, GCM, ChaCha20) that gives away what both contain, and with GCM the key of the MAC; with CBC it
-    /// shows which tickets begin alike. It comes from a bad source of random numbers, from a machine that was cloned
-    /// while it ran, or from a counter that starts anew.
+    /// Two different tickets are sealed with the same key and the same IV. With ciphers that generate a key stream
+    /// (CTR, GCM, ChaCha20) this gives away what both contain, and with GCM the key of the MAC; with CBC it shows which
+    /// tickets begin alike. It comes from a bad source of random numbers, from a machine that was cloned while running,
+    /// or from a counter that starts over.
     ///
     /// ## How we know
-    /// Key name and IV stand in clear in front of a ticket. Both are equal and the tickets are not; by chance that
-    /// happens once in 2^128. Told only where the 16 bytes are an IV: the layout has a length field that fits, or the
-    /// other tickets of the key have different bytes there.
+    /// Key name and IV are in clear at the front of a ticket. Both are equal and the tickets are not; by chance that
+    /// happens once in 2^128. Reported only where the 16 bytes are an IV: the layout has a length field that fits, or
+    /// the other tickets of the key have different bytes there.
     pub(super) static TICKET_IV_REUSE = {
         name: "ticket-iv-reuse", since: "0.1.0", severity: High,
         summary: "two tickets were sealed with the same key and the same IV",
         spec: [(5077, "4"), (5077, "5.5")],
-        advice: "update the server and what its ticket callback takes random numbers from (OpenSSL: SSL_CTX_set_tlsext_ticket_key_evp_cb must fill the IV by RAND_bytes); seed machines anew after cloning; then replace the ticket key",
+        advice: "update the server and the random number source of its ticket callback (OpenSSL: SSL_CTX_set_tlsext_ticket_key_evp_cb must fill the IV with RAND_bytes); reseed machines after cloning; then replace the ticket key",
         rule: ticket_iv_reuse,
     }
 }

@@ -13,14 +13,14 @@ const WEEK: i64 = 7 * DAY;
 
 finding! {
     /// ## What it means
-    /// The key that seals the tickets consists of zero bytes. Whoever records the traffic can open the tickets, read
-    /// the sessions of TLS 1.2 in them, and impersonate the server towards returning clients. GnuTLS 3.6.4 to 3.6.13
-    /// did this until the first rotation of the key (CVE-2020-13777); an empty or zeroed key file does it for ever.
+    /// The key that seals the tickets consists of zero bytes. Anyone who records the traffic can open the tickets, read
+    /// the TLS 1.2 sessions in them, and impersonate the server towards returning clients. GnuTLS 3.6.4 to 3.6.13 did
+    /// this until the first rotation of the key (CVE-2020-13777); an empty or zeroed key file does it forever.
     ///
     /// ## How we know
-    /// Tickets bear the name of their key in clear, and here it is zero. Where the layout is that of OpenSSL or GnuTLS
-    /// the MAC of the ticket is checked under a key of zeros, which is certain; where it does not fit, nothing is
-    /// said. In other layouts a name of zeros alone makes it `possible`.
+    /// Tickets carry the name of their key in clear, and here it is zero. Where the layout is that of OpenSSL or
+    /// GnuTLS, the MAC of the ticket is checked under a key of zeros, and a match is certain; where it does not match,
+    /// nothing is reported. In other layouts a name of zeros alone makes it `possible`.
     pub(super) static STEK_ALL_ZERO = {
         name: "stek-all-zero", since: "0.1.0", severity: High,
         summary: "tickets are sealed under a key of zero bytes",
@@ -57,7 +57,7 @@ fn stek_all_zero(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
         RuleFinding::of(
             Confidence::Possible,
             format!(
-                "{tickets} with 16 zero bytes, where most servers write the name of the key; the key may be zero, too"
+                "{tickets} with 16 zero bytes, where most servers write the name of the key; the key may be zero too"
             ),
             by_name.evidence,
         )
@@ -66,19 +66,19 @@ fn stek_all_zero(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
 
 finding! {
     /// ## What it means
-    /// The key that seals the tickets follows from its own name: the same byte, a line of text, or bytes that count
-    /// up. Such keys come from examples and tests. Whoever sees a ticket can guess the key, open the ticket, and with
-    /// it read the sessions of TLS 1.2.
+    /// The key that seals the tickets can be derived from its own name: the same byte, a line of text, or bytes that
+    /// count up. Such keys come from examples and tests. Anyone who sees a ticket can guess the key, open the ticket,
+    /// and with it read the TLS 1.2 session.
     ///
     /// ## How we know
-    /// The name of the key stands in clear in every ticket. Where it looks chosen by hand, the keys that would follow
-    /// it in a key file are tried on the MAC of the ticket (OpenSSL's and GnuTLS's layouts). Told only where the MAC
-    /// is right, which is certain.
+    /// The name of the key is in clear in every ticket. Where it looks chosen by hand, the keys that would follow it in
+    /// a key file are tried on the MAC of the ticket (OpenSSL's and GnuTLS's layouts). Reported only where the MAC is
+    /// right, which is certain.
     pub(super) static STEK_WEAK_KNOWN_KEY = {
         name: "stek-weak-known-key", since: "0.1.0", severity: High,
         summary: "tickets are sealed under a key that anyone can guess",
         spec: [(5077, "5.5"), (9325, "3.4")],
-        advice: "replace the key at once by random bytes, 'openssl rand 80' (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys, in Base64; Envoy: session_ticket_keys) or 'openssl rand 48' (Apache: SSLSessionTicketKeyFile), then end all sessions",
+        advice: "replace the key at once with random bytes, 'openssl rand 80' (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys, in Base64; Envoy: session_ticket_keys) or 'openssl rand 48' (Apache: SSLSessionTicketKeyFile), then end all sessions",
         rule: stek_weak_known_key,
     }
 }
@@ -98,27 +98,27 @@ fn stek_weak_known_key(ground: &SecurityContext<'_>) -> Option<RuleFinding> {
     let tickets = shown.counted("ticket is", "tickets are");
     RuleFinding::of(
         Confidence::Observed,
-        format!("{tickets} sealed under a key that follows from its name: anyone can open them"),
+        format!("{tickets} sealed under a key that can be derived from its name: anyone can open them"),
         shown.evidence,
     )
 }
 
 finding! {
     /// ## What it means
-    /// One ticket key has been in use for more than 24 hours; beyond seven days the finding is graver. Whoever gets
-    /// that key, at any time before it is destroyed, can open all tickets sealed under it, and with them read all
-    /// recorded sessions of TLS 1.2, whatever the cipher suites promise; in TLS 1.3 sessions resumed without a key
-    /// share and early data. Key files that nobody replaces live as long as the file.
+    /// One ticket key has been in use for more than 24 hours; beyond seven days the finding is more severe. Anyone who
+    /// gets that key, at any time before it is destroyed, can open all tickets sealed under it, and with them read all
+    /// recorded TLS 1.2 sessions, whatever the cipher suites promise; in TLS 1.3, early data and sessions resumed
+    /// without a key share. A key in a file that nobody replaces lives as long as the file.
     ///
     /// ## How we know
-    /// Tickets bear the name of their key. `observed` where tickets with the same name were issued in clear more than
-    /// a day apart. Where issuing is encrypted (TLS 1.3) acceptance stands for it, and it is `inferred`: a server may
-    /// still open tickets of a key that it no longer issues under.
+    /// Tickets carry the name of their key. `observed` where tickets with the same name were issued in clear more than
+    /// a day apart. Where issuing is encrypted (TLS 1.3), acceptance is taken instead, and it is `inferred`: a server
+    /// may still open tickets under a key that it no longer issues under.
     pub(super) static TICKET_KEY_OLDER_THAN_A_DAY = {
         name: "ticket-key-older-than-a-day", since: "0.1.0", severity: Warning,
         summary: "a ticket key is in use for more than 24 hours",
         spec: [(9325, "3.4"), (9325, "7.3")],
-        advice: "rotate ticket keys at least daily and destroy the old ones (nginx: several ssl_session_ticket_key files, replaced by a timer, then reload; or ssl_session_cache shared:… from 1.23.2, which rotates by itself; HAProxy: set ssl tls-key on the admin socket; Apache: replace SSLSessionTicketKeyFile and restart gracefully; Envoy: session_ticket_keys by SDS)",
+        advice: "rotate ticket keys at least daily and destroy the old ones (nginx: several ssl_session_ticket_key files, replaced by a timer, then a reload; or ssl_session_cache shared:… from 1.23.2, which rotates by itself; HAProxy: set ssl tls-key on the admin socket; Apache: replace SSLSessionTicketKeyFile and restart gracefully; Envoy: session_ticket_keys by SDS)",
         rule: ticket_key_older_than_a_day,
     }
 }

@@ -81,19 +81,19 @@ fn certificates(analysis: &ServiceAnalysis, connection_store: &ConnectionStore) 
 finding! {
     /// ## What it means
     /// One ticket key is in use at several addresses that do not belong together: they show different certificates.
-    /// Whoever gets the key from the weakest of these hosts can read what the others sealed, and a ticket of one may
-    /// be accepted by the other, which then answers for a name that it has no certificate for.
+    /// Anyone who gets the key from the weakest of these hosts can read what the others sealed, and a ticket from one
+    /// may be accepted by another, which then answers for a name that it has no certificate for.
     ///
     /// ## How we know
-    /// Tickets bear the name of their key in clear, 16 random bytes; equal names are the same key. It is `observed`
+    /// Tickets carry the name of their key in clear, 16 random bytes; equal names mean the same key. It is `observed`
     /// where the certificates of both addresses are in the capture and differ. It is `possible` where they are not
-    /// visible (TLS 1.3) and the server names differ. A farm that shows one certificate at several addresses shares
-    /// its key on purpose, and nothing is said.
+    /// visible (TLS 1.3) and the server names differ. A farm that shows one certificate at several addresses shares its
+    /// key on purpose, and nothing is reported.
     pub(super) static STEK_SHARED_ACROSS_HOSTS = {
         name: "stek-shared-across-hosts", since: "0.1.0", severity: Warning,
         summary: "one ticket key is in use at addresses with different certificates",
         spec: [(5077, "5.5"), (9325, "3.4")],
-        advice: "give each group of servers with one certificate a ticket key of its own (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys per bind line; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys per listener), and make machine images without key files",
+        advice: "give each group of servers that share a certificate a ticket key of its own (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys per bind line; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys per listener), and make machine images without key files",
         rule: stek_shared_across_hosts,
     }
 }
@@ -101,18 +101,18 @@ finding! {
 finding! {
     /// ## What it means
     /// One ticket key serves several server names with different certificates at one address. That is the default of
-    /// servers with several virtual hosts. A ticket of one host can be presented to the other; where the server does
-    /// not check to which host a session belongs, rules of the other host (a client certificate, say) can be passed
-    /// by (CVE-2025-23419, CVE-2025-23048).
+    /// servers with several virtual hosts. A ticket from one host can be presented to another; where the server does
+    /// not check which host a session belongs to, the rules of the other host (a client certificate, say) can be
+    /// bypassed (CVE-2025-23419, CVE-2025-23048).
     ///
     /// ## How we know
-    /// Tickets bear the name of their key in clear, 16 random bytes, and the certificates of both names are in the
+    /// Tickets carry the name of their key in clear, 16 random bytes, and the certificates of both names are in the
     /// capture (TLS 1.2 and older) and differ.
     pub(super) static STEK_SHARED_ACROSS_SNI = {
         name: "stek-shared-across-sni", since: "0.1.0", severity: Note,
         summary: "one ticket key serves server names with different certificates",
         spec: [(6066, "3"), (6066, "11.1")],
-        advice: "where hosts differ in what they ask of clients, separate their keys or turn tickets off there (nginx: another address or port with its own ssl_session_ticket_key, or ssl_session_tickets off, and 1.26.3 or 1.27.4 or later; Apache: SSLSessionTickets off, and 2.4.64 or later; HAProxy: bind lines of their own)",
+        advice: "where hosts differ in what they ask of clients, separate their keys or turn tickets off there (nginx: another address or port with its own ssl_session_ticket_key, or ssl_session_tickets off, and 1.26.3 or 1.27.4 or later; Apache: SSLSessionTickets off, and 2.4.64 or later; HAProxy: separate bind lines)",
         rule: stek_shared_across_sni,
     }
 }

@@ -15,12 +15,12 @@ const MAX_LIFETIME: u32 = 604_800;
 
 finding! {
     /// ## What it means
-    /// The server tells clients to keep tickets for longer than seven days. TLS 1.3 forbids that; in TLS 1.2, where
-    /// the lifetime is a hint, it means that a stolen ticket, or a stolen ticket key, opens sessions for as long.
+    /// The server tells clients to keep tickets for longer than seven days. TLS 1.3 forbids that; in TLS 1.2, where the
+    /// lifetime is a hint, it means that a stolen ticket, or a stolen ticket key, opens sessions for that long.
     ///
     /// ## How we know
-    /// The lifetime stands in the NewSessionTicket message, in clear up to TLS 1.2. How long the server really honours
-    /// the ticket is its own affair.
+    /// The lifetime is in the NewSessionTicket message, in clear up to TLS 1.2. How long the server really honours the
+    /// ticket is up to the server.
     pub(super) static TICKET_LIFETIME_OVER_7D = {
         name: "ticket-lifetime-over-7d", since: "0.1.0", severity: Warning,
         summary: "tickets are issued with a lifetime of more than seven days",
@@ -57,18 +57,18 @@ fn ticket_lifetime_over_7d(ground: &SecurityContext<'_>) -> Option<RuleFinding> 
 
 finding! {
     /// ## What it means
-    /// A client offered the same ticket of TLS 1.3 on several connections. The ticket stands in clear in the
-    /// ClientHello, so that anyone on the way sees that they are the same client; where the address changed in
-    /// between, the client can be followed from network to network. TLS 1.3 tells clients to use a ticket once.
+    /// A client offered the same TLS 1.3 ticket on several connections. The ticket is in clear in the ClientHello, so
+    /// anyone on the path sees that they come from the same client; where the address changed in between, the client
+    /// can be followed from network to network. TLS 1.3 tells clients to use a ticket only once.
     ///
     /// ## How we know
-    /// The same identity stands in several ClientHellos with different randoms. Graver where the clients' addresses
+    /// The same identity is in several ClientHellos with different randoms. More severe where the clients' addresses
     /// differ.
     pub(super) static TICKET_REUSE_LINKABLE = {
         name: "ticket-reuse-linkable", since: "0.1.0", severity: Note,
         summary: "the same TLS 1.3 ticket was offered on several connections",
         spec: [(8446, "C.4")],
-        advice: "make clients use each ticket once (OpenSSL: take a session out of the client's cache when it is used, and let the server give several by SSL_CTX_set_num_tickets; BoringSSL: heed SSL_SESSION_should_be_single_use; rustls does so by itself)",
+        advice: "make clients use each ticket once (OpenSSL: take a session out of the client's cache when it is used, and let the server issue several with SSL_CTX_set_num_tickets; BoringSSL: heed SSL_SESSION_should_be_single_use; rustls does so by itself)",
         rule: ticket_reuse_linkable,
     }
 }

@@ -265,7 +265,7 @@ fn keys_of_one_machine(finder: &Finder<'_>, found: &[Pattern]) -> Option<Pattern
         .take(EVIDENCE)
         .collect();
     (evidence.len() >= 2).then(|| Pattern {
-        would_settle: Some("knowing whether this machine ends TLS itself or passes connections on to others"),
+        would_settle: Some("knowing whether this machine terminates TLS itself or passes connections on to others"),
         ..Pattern::plain(
             "ticket-key-per-process",
             Confidence::Possible,
@@ -299,7 +299,7 @@ fn ids_pin_nobody(finder: &Finder<'_>, sure: Confidence) -> Option<Pattern> {
             let text = if hello.offers_tls13 {
                 "ClientHello with a session ID of TLS 1.3's compatibility mode"
             } else {
-                "ClientHello with a session ID made up beside a ticket"
+                "ClientHello with a session ID made up to go with a ticket"
             };
             Evidence::new(hello.at.frame, text)
         })
