@@ -39,7 +39,7 @@ fn example(name: &str) -> &'static str {
 #[must_use]
 pub fn begin() -> String {
     let mut text = String::from(
-        "# Rules for 'reshake check --rules FILE CAPTURE…'. What is commented out does not hold.\n\
+        "# Rules for 'reshake check --rules FILE CAPTURE…'. What is commented out does not apply.\n\
          # A rule whose quantity does not exist is violated: an empty capture proves nothing.\n",
     );
     for kind in RULES.iter().filter(|kind| kind.given != Given::Never) {
@@ -48,9 +48,9 @@ pub fn begin() -> String {
         let _ = write!(text, "\n# {}.\n{sign}{} = {value}\n", capital(kind.summary), kind.name);
     }
     text.push_str(
-        "\n# The same of every service by itself; also [each.server-name] and [each.mechanism].\n\
+        "\n# The same for every service by itself; also [each.server-name] and [each.mechanism].\n\
          # [each.service]\n# min-resumption-rate = 0.9\n\
-         \n# The same of a part of the connections, by the terms of 'analyze --where'.\n\
+         \n# The same for a part of the connections, by the terms of 'analyze --where'.\n\
          # [[part]]\n# where = \"name:www.example.test\"\n# must-resume = \"2+\"\n",
     );
     text

@@ -35,7 +35,7 @@ const fn rule(name: &'static str, summary: &'static str) -> RuleKind {
 
 /// Every rule and every setting that says how rules are judged.
 pub static RULES: &[RuleKind] = &[
-    rule("min-connections", "at least so many TLS connections"),
+    rule("min-connections", "at least this many TLS connections"),
     rule(
         "max-unclear",
         "at most this share of the connections has an outcome that is not visible",
@@ -68,12 +68,12 @@ pub static RULES: &[RuleKind] = &[
     entry(
         Given::Whole,
         "max-rate-drop",
-        "the resumption rate is at most so much below that of the baseline",
+        "the resumption rate is at most this much below that of the baseline",
     ),
     entry(
         Given::Never,
         "no-new-reason",
-        "no reason is there that the baseline does not have; comes with a baseline",
+        "there is no reason that the baseline does not have; comes with a baseline",
     ),
     entry(
         Given::Setting,

@@ -109,7 +109,7 @@ impl Reader<'_> {
     fn terms(&self, value: &Spanned<DeValue<'_>>) -> Result<Scope, RuleFault> {
         let at = value.span().start;
         let DeValue::String(text) = value.get_ref() else {
-            return Err(self.fault(at, "'where' is a text as \"name:www.example.test\""));
+            return Err(self.fault(at, "'where' is a string such as \"name:www.example.test\""));
         };
         match (self.terms)(text) {
             Ok(()) => Ok(Scope::Part(text.to_string())),
@@ -235,7 +235,7 @@ mod tests {
             ),
             (
                 "min-resumption-rate = 9",
-                "r.toml:1:23: min-resumption-rate: 9 is no share: 0 to 1 as 0.9, or a text as 90%",
+                "r.toml:1:23: min-resumption-rate: 9 is not a share: 0 to 1 such as 0.9, or a string such as 90%",
             ),
             (
                 "forbid-reason = [\n  \"stek-changed\",\n  \"ü\", \"stek-chnged\" ]",
@@ -251,11 +251,11 @@ mod tests {
             ),
             (
                 "max-unclear = true",
-                "r.toml:1:15: max-unclear: a boolean is no share: 0 to 1 as 0.9, or a text as 90%",
+                "r.toml:1:15: max-unclear: a boolean is not a share: 0 to 1 such as 0.9, or a string such as 90%",
             ),
             (
                 "min-connections = 99999999999999999999",
-                "r.toml:1:19: min-connections: a number that is too large is no whole number from 0 on",
+                "r.toml:1:19: min-connections: a number that is too large is not a whole number of 0 or more",
             ),
             (
                 "[each.service]\nbaseline = \"x\"",

@@ -188,7 +188,7 @@ fn count(value: &Value) -> Result<u64, WrongValue> {
         Value::Text(text) => text.trim().parse().ok(),
         _ => None,
     };
-    number.ok_or_else(|| wrong(format!("{value} is no whole number from 0 on")))
+    number.ok_or_else(|| wrong(format!("{value} is not a whole number of 0 or more")))
 }
 
 fn share(value: &Value) -> Result<Fraction, WrongValue> {
@@ -208,7 +208,11 @@ fn share(value: &Value) -> Result<Fraction, WrongValue> {
     number
         .filter(|number| (0.0..=1.0).contains(number))
         .map(Fraction)
-        .ok_or_else(|| wrong(format!("{value} is no share: 0 to 1 as 0.9, or a text as 90%")))
+        .ok_or_else(|| {
+            wrong(format!(
+                "{value} is not a share: 0 to 1 such as 0.9, or a string such as 90%"
+            ))
+        })
 }
 
 /// Seconds, or a number with a unit.
@@ -236,7 +240,7 @@ fn ordinal(value: &Value) -> Result<(u64, bool), WrongValue> {
     let usable = read.filter(|(nth, _)| *nth >= 1);
     usable.ok_or_else(|| {
         wrong(format!(
-            "{value} is no place in a row: 2 is the second connection, 2+ all from there"
+            "{value} is not a position: 2 is the second connection, 2+ that and all later ones"
         ))
     })
 }
@@ -248,7 +252,7 @@ fn early_data(value: &Value) -> Result<EarlyDataRule, WrongValue> {
         Value::Text(text) if text == "forbid-offer" => Ok(EarlyDataRule::ForbidOffer),
         Value::Text(text) if text == "require" => Ok(EarlyDataRule::Require),
         _ => Err(wrong(format!(
-            "{value} is none of allow, forbid, forbid-offer, require"
+            "{value} is not one of allow, forbid, forbid-offer, require"
         ))),
     }
 }
@@ -263,7 +267,7 @@ fn elements(value: &Value) -> Result<Vec<(Option<usize>, String)>, WrongValue> {
             for (place, element) in list.iter().enumerate() {
                 let Value::Text(text) = element else {
                     return Err(WrongValue {
-                        message: format!("{element} is no name"),
+                        message: format!("{element} is not a name"),
                         element: Some(place),
                     });
                 };
@@ -271,7 +275,7 @@ fn elements(value: &Value) -> Result<Vec<(Option<usize>, String)>, WrongValue> {
             }
             parts
         }
-        _ => return Err(wrong(format!("{value} is no name or list of names"))),
+        _ => return Err(wrong(format!("{value} is not a name or list of names"))),
     };
     if elements.is_empty() {
         return Err(wrong("the list is empty: it would demand nothing"));
@@ -284,7 +288,7 @@ fn versions(value: &Value) -> Result<Vec<ProtocolVersion>, WrongValue> {
         .into_iter()
         .map(|(element, text)| {
             wording::version(&text).ok_or_else(|| WrongValue {
-                message: format!("'{text}' is no version: SSL 3.0, TLS 1.0, 1.1, 1.2 or 1.3"),
+                message: format!("'{text}' is not a version: SSL 3.0, TLS 1.0, 1.1, 1.2 or 1.3"),
                 element,
             })
         })
@@ -386,14 +390,14 @@ pub(super) fn confidence(value: &Value) -> Result<Confidence, WrongValue> {
     let known = all
         .into_iter()
         .find(|known| matches!(value, Value::Text(text) if text == known.code()));
-    known.ok_or_else(|| wrong(format!("{value} is none of observed, inferred, possible")))
+    known.ok_or_else(|| wrong(format!("{value} is not one of observed, inferred, possible")))
 }
 
 /// The name of a file.
 pub(super) fn path(value: &Value) -> Result<String, WrongValue> {
     match value {
         Value::Text(text) if !text.is_empty() => Ok(text.clone()),
-        _ => Err(wrong(format!("{value} is no file name"))),
+        _ => Err(wrong(format!("{value} is not a file name"))),
     }
 }
 

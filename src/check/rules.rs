@@ -313,7 +313,7 @@ fn flag_scope(text: &str, terms: Terms<'_>) -> Result<Scope, String> {
     if !text.contains(':') {
         let known = Each::ALL.map(Each::code).join(", ");
         return Err(format!(
-            "'{text}' in front of '=' is neither one of {known} nor terms as name:www.example.test"
+            "'{text}' in front of '=' is neither one of {known} nor terms such as name:www.example.test"
         ));
     }
     match terms(text) {
@@ -386,7 +386,7 @@ mod tests {
             ),
             (
                 &[("max-unclear", "x=0.1")],
-                "--max-unclear: 'x' in front of '=' is neither one of service, server-name, mechanism nor terms as name:www.example.test",
+                "--max-unclear: 'x' in front of '=' is neither one of service, server-name, mechanism nor terms such as name:www.example.test",
             ),
             (
                 &[("max-unclear", "name:wrong=0.1")],

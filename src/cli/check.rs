@@ -78,7 +78,7 @@ fn begin_rules(file: &Path) -> Done {
             Ok(Status::Analysed)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            complain(&format!("--init: {path}: is there already; --rules NAME gives another"));
+            complain(&format!("--init: {path}: already exists; --rules NAME gives another"));
             Ok(Status::Usage)
         }
         Err(error) => {
@@ -163,7 +163,7 @@ fn usable(arguments: &CheckArgs, rules: &Rules) -> Result<(), Status> {
         Err(Status::Usage)
     };
     if rules.is_bare() {
-        return refuse("there is no rule to check; give one, as --min-returning-share 0.9 (reshake check --help)");
+        return refuse("there is no rule to check; give one, such as --min-returning-share 0.9 (reshake check --help)");
     }
     if arguments.files.iter().filter(|input| is_standard_input(input)).count() > 1 {
         return refuse("standard input ('-') can be read only once");
@@ -208,7 +208,7 @@ pub(super) fn read_report(path: &Path) -> io::Result<Vec<u8>> {
     let mut json = Vec::new();
     (&mut file).take(4096).read_to_end(&mut json)?;
     if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(io::Error::other("is no JSON report: it does not begin with '{'"));
+        return Err(io::Error::other("is not a JSON report: it does not begin with '{'"));
     }
     file.take(MAX_REPORT + 1 - json.len() as u64).read_to_end(&mut json)?;
     if json.len() as u64 > MAX_REPORT {

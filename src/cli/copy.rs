@@ -275,7 +275,7 @@ fn write(
 fn say_what_is_zeros<'c>(mut connections: impl Iterator<Item = &'c Connection>) {
     if connections.any(|connection| connection.transport.kind() != TransportKind::Tcp) {
         complain(
-            "of QUIC and DTLS a redacted copy has addresses, ports and lengths alone: nobody can analyse them again",
+            "of QUIC and DTLS a redacted copy has only addresses, ports and lengths: they cannot be analysed again",
         );
     }
 }
@@ -285,7 +285,7 @@ fn say_what_is_missing(copied: &Copied) {
     if copied.homeless > 0 {
         let comments = counted(copied.homeless, "comment has", "comments have");
         complain(&format!(
-            "{comments} no place: simple packet blocks carry none (editcap makes others of them)"
+            "{comments} no place: simple packet blocks carry none (editcap converts them)"
         ));
     }
     if copied.left_out > 0 {

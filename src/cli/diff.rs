@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &DiffArgs) -> Done {
         && let Some(path) = paths.into_iter().find(|path| is_json(path))
     {
         complain(&format!(
-            "{}: a report bears the names it was made with: make it with --redact-key, and compare without",
+            "{}: a report keeps the names it was made with: make it with --redact-key, and compare without",
             name_of(path)
         ));
         return Ok(Status::Usage);

@@ -8,11 +8,11 @@ const HABITS: &[(&str, &str)] = &[
     ("-N", "addresses are never resolved; leave it out"),
     (
         "-v",
-        "'--all' shows every connection and service; '--version' tells the version",
+        "'--all' shows every connection and service; '--version' shows the version",
     ),
     (
         "-V",
-        "'--all' shows every connection and service; 'reshake --version' tells the version",
+        "'--all' shows every connection and service; 'reshake --version' shows the version",
     ),
     (
         "-Y",
@@ -24,7 +24,7 @@ const HABITS: &[(&str, &str)] = &[
     ),
     (
         "-f",
-        "'reshake live -i NAME -f EXPRESSION' filters what is captured; of a file '--where TERMS' selects",
+        "'reshake live -i NAME -f EXPRESSION' filters what is captured; in a file, '--where TERMS' selects",
     ),
     (
         "-i",
@@ -65,7 +65,7 @@ const HABITS: &[(&str, &str)] = &[
     ),
     (
         "-s",
-        "of a file every packet is read as it was captured; 'reshake live -s BYTES' cuts while capturing",
+        "from a file every packet is read as it was captured; 'reshake live -s BYTES' cuts while capturing",
     ),
     ("-a", "'reshake live --duration TIME' or '-c COUNT' ends a run"),
     ("-l", "lines are written as they come; leave it out"),
@@ -83,7 +83,7 @@ const HABITS: &[(&str, &str)] = &[
 ];
 
 /// Of what tells live.
-const UNREDACTED: &str = "what is told live bears the names that are on the wire; record it with -w, and make a redacted report or copy of that \
+const UNREDACTED: &str = "live output has the names that are on the wire; record it with -w, and make a redacted report or copy of that \
      ('reshake analyze --redact', 'reshake annotate --redact')";
 
 /// What helps whoever typed an option that is another tool's.
@@ -128,7 +128,7 @@ mod tests {
             (&["x.pcap", "-Y", "tls"], "-Y: '--where TERMS'"),
             (&["analyze", "-i", "eth0"], "-i: 'reshake live -i NAME'"),
             (&["x.pcap", "-T", "json"], "-T: '--format json'"),
-            (&["live", "--redact", "-"], "--redact: what is told live bears"),
+            (&["live", "--redact", "-"], "--redact: live output has"),
         ] {
             let words = std::iter::once("reshake").chain(arguments.iter().copied());
             let error = args::parse(words.map(Into::into)).expect_err("not an option here");

@@ -58,7 +58,7 @@ The input was analysed, whatever it shows; also when the reader of the output go
 Wrong usage, or rules that cannot be understood.
 .TP
 3
-An input could not be read, or the output not be written. Unreadable inputs are named on standard error, readable ones are still reported. A damaged or cut file is analysed as far as it goes, with status 0; with \fB\-\-strict\fR, with 3.
+An input could not be read, or the output could not be written. Unreadable inputs are named on standard error, readable ones are still reported. A damaged or cut file is analysed as far as it goes, with status 0; with \fB\-\-strict\fR, with 3.
 .SH FILES
 Captures are read as pcap (microseconds or nanoseconds, either byte order) or pcapng, plain or compressed with gzip or zstd; the content decides, not the name. Nothing is written but the report, and nothing is configured by files but the rules of \fBcheck \-\-rules\fR.
 .SH ENVIRONMENT

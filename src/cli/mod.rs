@@ -201,7 +201,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let odd = std::env::args_os().find(|argument| argument.to_str().is_none());
         let odd = odd.unwrap_or_default();
         complain(&format!(
-            "'{}' is not UTF-8; only names of files may be that",
+            "'{}' is not UTF-8; only file names may contain other bytes",
             name_of(Path::new(&odd))
         ));
         return Status::Usage.into();

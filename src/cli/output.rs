@@ -33,7 +33,7 @@ impl OutputFile {
             return usage(format!("-o: {shown}: is a folder; give the name of a file"));
         }
         let Some(name) = path.file_name() else {
-            return usage(format!("-o: {shown}: is no name of a file"));
+            return usage(format!("-o: {shown}: is not a file name"));
         };
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);

@@ -16,7 +16,7 @@ use reshake_core::diagnosis::Reason;
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// No JSON, or no document of this form.
-    #[error("is no JSON report: {0}")]
+    #[error("is not a JSON report: {0}")]
     Form(#[from] serde_json::Error),
     /// Another document.
     #[error("is a document '{0}'; a report of 'reshake analyze --format json' is needed ({SCHEMA})")]

@@ -97,7 +97,7 @@ impl FactsReader {
             Some("header") => return self.header(line, &envelope),
             Some("connection") => true,
             Some("other") => false,
-            _ => return Err(format!("is no fact of {SCHEMA}: its type is none that is known")),
+            _ => return Err(format!("is not a fact of {SCHEMA}: its type is unknown")),
         };
         // Before any header no capture is known, but what is no fact at all is worth being told first.
         let numbers = self.current.map_or(
@@ -109,7 +109,7 @@ impl FactsReader {
         );
         let fact: PartialConnection = numbers.within(|| parse(line))?;
         let Some((number, _)) = self.current else {
-            return Err("stands before any header; facts begin with the line that says what was read".to_owned());
+            return Err("comes before any header; facts begin with the line that says what was read".to_owned());
         };
         let fact = fact
             .admit(&mut self.interner)
@@ -192,6 +192,6 @@ fn foreign(schema: &str) -> String {
 fn outdated(version: &str) -> String {
     format!(
         "was written by reshake {version}, whose facts this version does not read; 'reshake analyze --format facts' makes \
-         them anew"
+         them again"
     )
 }

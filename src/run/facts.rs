@@ -57,7 +57,7 @@ fn read(file: &mut FactFile, reader: &mut FactsReader, errors: &mut Vec<String>)
             more => format!("it and {more} more lines were"),
         };
         errors.push(format!(
-            "{}: line {line} {problem}; {passed} passed over, all others are used",
+            "{}: line {line} {problem}; {passed} skipped, all others are used",
             file.path()
         ));
     }

@@ -151,7 +151,7 @@ impl SecretsBlock {
 
 /// Names malformed lines by their number. What stands in them is not repeated: it may be a secret.
 fn name(warnings: &mut impl Extend<String>, place: &str, log: &mut KeyLogReader) {
-    let line = |SkippedLine { line, problem }| format!("{place}: line {line} {problem}; the line is passed over");
+    let line = |SkippedLine { line, problem }| format!("{place}: line {line} {problem}; the line is skipped");
     warnings.extend(log.faults().into_iter().map(line));
 }
 

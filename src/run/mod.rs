@@ -125,10 +125,10 @@ impl Run {
             let (path, last) = (&capture.path, capture.packets);
             let has = |notice| capture.notices.count(notice) > 0;
             Some(match capture.ended {
-                Ended::Corrupt => format!("{path}: is damaged behind frame {last}, where reading ended"),
-                Ended::Truncated => format!("{path}: ends inside a packet, behind frame {last}"),
+                Ended::Corrupt => format!("{path}: is damaged after frame {last}, where reading ended"),
+                Ended::Truncated => format!("{path}: ends inside a packet, after frame {last}"),
                 _ if has(Notice::CorruptBlockSkipped) => format!("{path}: has damaged blocks, which were skipped"),
-                _ if has(Notice::FileTruncated) => format!("{path}: ends inside a packet, behind frame {last}"),
+                _ if has(Notice::FileTruncated) => format!("{path}: ends inside a packet, after frame {last}"),
                 _ => return None,
             })
         });

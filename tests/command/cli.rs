@@ -281,7 +281,7 @@ fn a_cut_file_is_analysed_and_fails_only_when_strict() {
     assert_eq!(out(&strict), report);
     let line = String::from_utf8_lossy(&strict.stderr).into_owned();
     assert!(
-        line.starts_with(&format!("reshake: {path}: ends inside a packet, behind frame ")) && line.lines().count() == 1,
+        line.starts_with(&format!("reshake: {path}: ends inside a packet, after frame ")) && line.lines().count() == 1,
         "{line}"
     );
     assert_eq!(run(&["--strict", QUICKSTART]).status.code(), Some(0));
@@ -777,7 +777,7 @@ fn terms_that_are_no_text_get_one_line() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         line,
-        "reshake: 'caf\\xe9' is not UTF-8; only names of files may be that\n"
+        "reshake: 'caf\\xe9' is not UTF-8; only file names may contain other bytes\n"
     );
 }
 
@@ -785,7 +785,7 @@ fn terms_that_are_no_text_get_one_line() {
 fn packets_without_times_are_named_as_such() {
     let output = run(&["fixtures/captures/pcapng-simple/capture.pcapng"]);
     let text = out(&output);
-    let note = text.lines().find(|line| line.contains("packets bear no time"));
+    let note = text.lines().find(|line| line.contains("packets have no timestamps"));
     assert!(note.is_some_and(|line| line.starts_with("note: ")), "{text}");
 }
 

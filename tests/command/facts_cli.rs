@@ -95,7 +95,7 @@ fn a_line_that_is_no_fact_is_named_and_the_others_are_used() {
         error.contains("spoiled: line 4 is no fact: EOF while parsing"),
         "{error}"
     );
-    assert!(error.contains("it and one more line were passed over"), "{error}");
+    assert!(error.contains("it and one more line were skipped"), "{error}");
     assert_eq!(ids(&stdout(&output)).len(), lines.len() - 1 - 2);
 }
 
@@ -112,7 +112,7 @@ fn what_is_no_facts_says_what_it_is() {
             "{\"schema\":\"reshake-facts/1\",\"type\":\"header\",\"generator\":{\"version\":\"0.1.0\"}}\n",
             "line 1 was written by reshake 0.1.0, whose facts this version does not read",
         ),
-        ("{}\n", "line 1 is no fact of reshake-facts/1"),
+        ("{}\n", "line 1 is not a fact of reshake-facts/1"),
         ("{\"type\":\"connection\"}\n", "line 1 is no fact: missing field"),
         ("{ \"a\n", "line 1 is no fact: "),
     ];

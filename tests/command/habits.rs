@@ -195,7 +195,7 @@ fn a_device_without_an_end_is_no_capture_no_report_no_rules_and_no_key() {
         (&["/dev/zero"][..], "/dev/zero: is not a capture file"),
         (
             &["check", "--baseline", "/dev/zero", "--max-rate-drop", "0.1", QUICKSTART],
-            "baseline /dev/zero: is no JSON report",
+            "baseline /dev/zero: is not a JSON report",
         ),
         (
             &["check", "--rules", "/dev/zero", QUICKSTART],

@@ -304,7 +304,11 @@ fn with_the_right_to_capture_alone_it_says_what_that_takes_and_any_way_works() {
         .filter(|connection| connection["server"]["port"] == lab.port)
         .collect::<Vec<_>>();
     assert_eq!(own.len(), 2);
-    assert!(errors(&taken).contains("what others send"), "{}", errors(&taken));
+    assert!(
+        errors(&taken).contains("what other programs send"),
+        "{}",
+        errors(&taken)
+    );
 }
 
 /// As nobody, with a /dev/net/tun that anybody may open, as most machines have it.

@@ -299,7 +299,7 @@ fn both_commands_write_copies_under_the_names_of_the_report() {
     );
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("of QUIC and DTLS a redacted copy has addresses"),
+        said.contains("of QUIC and DTLS a redacted copy has only addresses"),
         "{said}"
     );
     let refused = reshake(

@@ -59,7 +59,7 @@ fn what_is_wrong_with_the_servers_of_others_is_one_line() {
     assert_eq!(alone["services"].as_array().map(Vec::len), Some(9));
     let outward = told(&many([93, 184, 216]));
     assert_eq!(outward.matches("security").count(), 1, "{outward}");
-    let line = "9 services that these clients visit, for whoever runs them: psk-without-dhe (9)";
+    let line = "9 services that these clients visit, for their operators: psk-without-dhe (9)";
     let unwrapped = outward.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(unwrapped.contains(line), "{outward}");
     // One's own servers behind a proxy.

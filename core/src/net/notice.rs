@@ -47,17 +47,17 @@ notices! {
     /// Link type that is not decoded.
     LinkTypeNotSupported = "link-type-not-supported", "frames have a link type that is not decoded";
     /// A protocol directly in Ethernet that may carry IP; told with its EtherType.
-    EtherTypeNotDecoded = "ether-type-not-decoded", "frames carry what is not decoded; TCP in it is not seen";
+    EtherTypeNotDecoded = "ether-type-not-decoded", "frames carry a protocol that is not decoded; TCP in it is not seen";
     /// A protocol in IP that may carry TCP; told with its number.
     IpProtocolNotDecoded = "ip-protocol-not-decoded", "packets of an IP protocol that is not decoded; TCP in it is not seen";
     /// A protocol in PPP that may carry IP; told with its number.
     PppProtocolNotDecoded = "ppp-protocol-not-decoded", "PPP frames are compressed, encrypted or split; TCP in them is not seen";
     /// A tunnel in UDP whose content is not decoded; told with its port.
-    TunnelNotDecoded = "tunnel-not-decoded", "tunnels in UDP carry what is encrypted or not decoded; TCP in it is not seen";
+    TunnelNotDecoded = "tunnel-not-decoded", "UDP tunnels carry data that is encrypted or not decoded; TCP in it is not seen";
     /// The snap length cut the frame.
     PacketCutBySnaplen = "packet-cut-by-snaplen", "packets were cut when captured; capture with a snap length of 0 (tcpdump -s 0)";
     /// Packets of blocks that have no room for a time.
-    PacketWithoutTime = "packet-without-time", "packets bear no time (Simple Packet Blocks): times, ages and durations mean nothing where they are";
+    PacketWithoutTime = "packet-without-time", "packets have no timestamps (Simple Packet Blocks): their times, ages and durations mean nothing";
     /// The frame ends inside a header.
     HeaderCut = "header-cut", "frames end inside a header";
     /// A header contradicts itself.
@@ -69,10 +69,10 @@ notices! {
     /// QUIC of a version that is not read: drafts, those of Google, unknown ones that a server refused.
     QuicVersionUnsupported = "quic-version-unsupported", "QUIC of versions that are not read was seen";
     /// Initial packets that their own keys do not open.
-    QuicInitialNotAuthentic = "quic-initial-not-authentic", "datagrams look like the beginning of QUIC and do not open with the keys that stand in them";
+    QuicInitialNotAuthentic = "quic-initial-not-authentic", "datagrams look like the beginning of QUIC but do not open with the keys derived from them";
     /// Packets to or from a QUIC server that nothing ties to a connection: moved to another address without keys to
     /// follow, or of connections whose beginning is not in the capture.
-    QuicUnlinkedDatagrams = "quic-unlinked-datagrams", "QUIC packets are of connections that moved to another address, or began before the capture; nothing is told of them";
+    QuicUnlinkedDatagrams = "quic-unlinked-datagrams", "QUIC packets belong to connections that moved to another address, or began before the capture; nothing is reported about them";
     /// QUIC connections given up before the server spoke, to keep memory bounded.
     QuicConnectionEvicted = "quic-connection-evicted", "QUIC connections were given up at the limit of those that are being opened";
     /// DTLS of the version before 1.0 that OpenSSL 0.9.8 and AnyConnect speak.
@@ -82,41 +82,41 @@ notices! {
     /// Datagrams of QUIC or DTLS beyond the pairs of endpoints that are told apart.
     DatagramsNotToldApart = "datagrams-not-told-apart", "more QUIC or DTLS datagrams were seen, between more endpoints than are told apart";
     /// Address facts beyond those that are kept.
-    NeighboursNotKept = "neighbours-not-kept", "addresses changed hands or could not be reached more often than is kept";
+    NeighboursNotKept = "neighbours-not-kept", "addresses changed hands or were unreachable more often than is kept";
     /// Only one direction of a connection was captured.
     OneDirection = "one-direction", "only one direction of these connections was captured; capture where both pass, or on the server itself";
     /// A hello in clear text, or behind lost bytes, of a connection on which nothing else was TLS.
-    HelloNotConfirmed = "hello-not-confirmed", "connections with what looks like the beginning of TLS and nothing else of it; counted as connections without TLS";
+    HelloNotConfirmed = "hello-not-confirmed", "connections with what looks like the beginning of TLS but nothing more of it; counted as connections without TLS";
     /// The same packet was captured more than once.
     DuplicatePacket = "duplicate-packet", "packets were captured more than once and counted once";
     /// Bytes of a stream are missing from the capture.
     StreamGap = "stream-gap", "bytes are missing from streams; larger capture buffers lose fewer packets";
     /// Retransmitted data differed from what was seen first.
-    OverlapConflict = "overlap-conflict", "retransmissions carried other data than the original; the first was kept";
+    OverlapConflict = "overlap-conflict", "retransmissions carried data different from the original; the first was kept";
     /// Connections whose packet buffers hit the limit.
     StreamBufferLimit = "stream-buffer-limit", "streams held back more out-of-order data than is buffered";
     /// The interface went away during a live capture and came back.
-    InterfaceLost = "interface-lost", "the interface was lost for a while; what passed meanwhile is missing";
+    InterfaceLost = "interface-lost", "the interface was lost for a while; what passed in the meantime is missing";
     /// Open connections ended early to keep memory bounded.
     FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections or of what they hold back";
     /// Finished connections folded into counts.
     ConnectionsOmitted = "connections-omitted", "the oldest connections were folded into the counts of their service (--max-memory)";
     /// Credentials of a connection beyond those that are kept.
-    CredentialsNotKept = "credentials-not-kept", "connections offered or were issued more credentials than are kept of one; nothing is said of the rest";
+    CredentialsNotKept = "credentials-not-kept", "connections offered or were issued more credentials than are kept for one; nothing is said about the rest";
     /// Folded connections of services beyond those that are told apart.
-    ServicesNotKept = "services-not-kept", "folded connections are of more services than are told apart; the summary counts them, no service does";
+    ServicesNotKept = "services-not-kept", "folded connections belong to more services than are told apart; the summary counts them, no service does";
     /// Another leg of a connection that is counted already.
     LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
     /// The two sides of a connection were captured by two clocks.
     ClocksDiffer = "clocks-differ", "the SYN exchange of connections shows that the clocks of their two sides differ; times of the server's side are set by the client's clock";
     /// A copy of a connection that is counted already.
-    ConnectionRepeated = "connection-repeated", "connections stand in the input more than once and are counted once";
+    ConnectionRepeated = "connection-repeated", "connections appear in the input more than once and are counted once";
     /// A RST whose sequence number the receiver would not accept.
     ResetIgnored = "reset-ignored", "resets with a sequence number that the receiver ignores";
     /// A line of a key log that cannot be read.
-    KeyLogLineMalformed = "key-log-line-malformed", "lines of a key log could not be read and were passed over";
+    KeyLogLineMalformed = "key-log-line-malformed", "lines of a key log could not be read and were skipped";
     /// Client randoms of a key log that no connection has.
-    KeysUnused = "keys-unused", "client randoms of the key log are of no connection in the capture";
+    KeysUnused = "keys-unused", "client randoms in the key log belong to no connection in the capture";
     /// Client randoms whose keys came after their connection was over.
     KeysTooLate = "keys-too-late", "keys came after the records of their connection; give them as --keylog, or put the secrets block in front (editcap --inject-secrets)";
     /// Client randoms dropped to keep memory bounded.
@@ -126,7 +126,7 @@ notices! {
     /// Records that did not open although others of their connection did.
     RecordNotOpened = "record-not-opened", "records did not open with the keys of their connection and stay closed";
     /// Connections with keys whose suite is not opened.
-    SuiteNotOpened = "suite-not-opened", "connections use a cipher suite that is not opened, keys or not";
+    SuiteNotOpened = "suite-not-opened", "connections use a cipher suite that is not decrypted, keys or not";
 }
 
 /// Counts by kind, with the first frame of each.

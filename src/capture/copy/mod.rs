@@ -92,7 +92,7 @@ pub enum CopyError {
         cause: io::Error,
     },
     /// A block whose two lengths differ, or that cannot be one.
-    #[error("{path}: is damaged at byte {offset}, behind frame {frame}; copy what is whole first (editcap FILE NEW)")]
+    #[error("{path}: is damaged at byte {offset}, after frame {frame}; copy the intact part first (editcap FILE NEW)")]
     Damaged {
         /// Path as given.
         path: String,

@@ -446,7 +446,7 @@ fn choose_link_type(handle: &mut pcap::Capture<Active>, wanted: &str) -> Result<
     let name = |link: &Linktype| link.get_name().unwrap_or_else(|_| link.0.to_string());
     let names: Vec<String> = there.iter().map(name).collect();
     Err(OpenError::Usage(format!(
-        "link type '{wanted}' is none of this interface; it has {}",
+        "link type '{wanted}' is not one of this interface; it has {}",
         names.join(", ")
     )))
 }
@@ -481,7 +481,7 @@ fn why(interface: &str, error: &pcap::Error) -> String {
                      which are used"
                 )
             } else {
-                "netfilter takes the capability NET_ADMIN".to_owned()
+                "netfilter needs the capability NET_ADMIN".to_owned()
             };
             format!("{interface}: cannot be opened: {cause}; {remedy}")
         }

@@ -16,9 +16,9 @@ A rule whose quantity does not exist is violated. --min-connections 1 and --max-
 Examples:
   Clients that come back resume:
     reshake check --min-returning-share 0.9 test.pcapng
-  The second connection of each client resumes, on TLS 1.3 only, and no finding of a security review is there:
+  The second connection of each client resumes, on TLS 1.3 only, and there is no security finding:
     reshake check --must-resume 2 --allow-version 1.3 --forbid-finding '*' test.pcapng
-  Rules of a file, with a test report for the pipeline beside the text:
+  Rules from a file, with a test report for the pipeline in addition to the text:
     reshake check --rules rules.toml --format junit=reshake.xml test.pcapng
 
 Exit status:
@@ -46,22 +46,22 @@ pub struct CheckArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present_any = ["print_rules", "init"])]
     pub files: Vec<PathBuf>,
 
-    /// A file of rules in TOML; flags stand over it.
+    /// A file of rules in TOML; flags override it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub rules: Option<PathBuf>,
 
-    /// Write a rule file to begin with, every rule explained, as 'reshake.toml' or where --rules says, and end; no file is
+    /// Write a starter rule file, every rule explained, as 'reshake.toml' or where --rules says, and exit; no file is
     /// replaced.
     #[arg(long, conflicts_with_all = ["files", "print_rules"])]
     pub init: bool,
 
-    /// Show the rules in force as a rule file, each with where it comes from, and end.
+    /// Show the rules in force as a rule file, each with where it comes from, and exit.
     #[arg(long)]
     pub print_rules: bool,
 
     /// Form of the answer: 'text', 'markdown' (for a job's summary), 'json', 'junit', 'sarif' (2.1.0), 'github'
     /// (annotations) or 'gitlab' (code quality). With '=FILE' it goes there; may be repeated. One form goes to standard
-    /// output: the one without a file, else text.
+    /// output: the one without a file, otherwise text.
     #[arg(long, value_name = "FORM[=FILE]", value_parser = output)]
     pub format: Vec<Output>,
 
@@ -69,7 +69,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub keys: KeyLogArgs,
 
-    /// Whose names the output bears.
+    /// Whose names the output shows.
     #[command(flatten)]
     pub redact: Redact,
 
@@ -78,7 +78,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     pub max_memory: Option<usize>,
 
-    /// Exit with status 3 also when an input is damaged or ends inside a packet.
+    /// Also exit with status 3 when an input is damaged or ends inside a packet.
     #[arg(long)]
     pub strict: bool,
 
@@ -116,7 +116,7 @@ pub struct Demands {
     #[arg(long, value_name = "[SCOPE=]N[+]")]
     must_resume: Vec<String>,
 
-    /// No connection has this reason; names are separated by commas, 'stek-*' stands for all that begin so.
+    /// No connection has this reason; names are separated by commas, 'stek-*' stands for all that begin that way.
     #[arg(long, value_name = "[SCOPE=]NAME")]
     forbid_reason: Vec<String>,
 
@@ -168,8 +168,8 @@ pub struct Demands {
     #[arg(long, value_name = "NAME")]
     allow_new_reason: Vec<String>,
 
-    /// How sure something must be to count: 'observed', 'inferred' or 'possible'. Without it, what is only possible
-    /// counts against a rule, and never for one.
+    /// How certain something must be to count: 'observed', 'inferred' or 'possible'. Without it, what is only possible
+    /// counts against a rule, but never for one.
     #[arg(long, value_name = "HOW")]
     min_confidence: Option<String>,
 }
@@ -226,7 +226,7 @@ pub struct DiffArgs {
     #[command(flatten)]
     pub keys: KeyLogArgs,
 
-    /// Whose names the output bears.
+    /// Whose names the output shows.
     #[command(flatten)]
     pub redact: Redact,
 

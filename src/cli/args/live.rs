@@ -13,19 +13,20 @@ use crate::wording::{DURATION, size, span};
 const EXAMPLES: &str = "Examples:
   Watch an interface for a minute:
     sudo reshake live -i eth0 --duration 60s
-  Another host, without rights here and without reshake there:
+  Another host, without privileges here and without reshake there:
     ssh web1 'tcpdump -U -w - tcp' | reshake live -
 
 Exit status:
   0  the capture was analysed, also when it was stopped by Ctrl-C, SIGTERM or a limit
   2  wrong usage, or a filter that cannot be compiled
-  3  the device or standard input could not be read, or something not be written";
+  3  the device or standard input could not be read, or something could not be written";
 
 /// Arguments of `live`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct LiveArgs {
-    /// '-' reads a capture (pcap or pcapng) from standard input while it is made: needs no rights and no libpcap.
+    /// '-' reads a capture (pcap or pcapng) from standard input while it is being made: needs no privileges and no
+    /// libpcap.
     // A requirement does not count where what is required would conflict, hence all of them.
     #[arg(value_name = "-", value_parser = standard_input, conflicts_with_all = [
         "interface", "filter", "snaplen", "no_promiscuous", "buffer_size", "immediate", "link_type", "reconnect", "user",
@@ -54,7 +55,7 @@ pub struct LiveArgs {
     #[arg(short = 'c', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub packets: Option<u64>,
 
-    /// Form of what is printed: 'text' for people, 'jsonl' as one object a line.
+    /// Form of what is printed: 'text' for people, 'jsonl' as one object per line.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = LiveFormat::Text, hide_possible_values = true)]
     pub format: LiveFormat,
 
@@ -66,23 +67,23 @@ pub struct LiveArgs {
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
     pub interval: Duration,
 
-    /// Write the report at the end to FILE, as one JSON document; on SIGUSR1 as it stands.
+    /// Write the report at the end to FILE, as one JSON document; on SIGUSR1 the report so far.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub full_report: Option<PathBuf>,
 
-    /// Write the packets to FILE as pcapng, as they came.
+    /// Write the packets to FILE as pcapng, as they arrived.
     #[arg(short = 'w', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub write: Option<PathBuf>,
 
-    /// Begin another file (FILE-2, FILE-3, …) before one grows beyond SIZE.
+    /// Start another file (FILE-2, FILE-3, …) before one grows beyond SIZE.
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "write")]
     pub rotate_size: Option<usize>,
 
-    /// Begin another file when one spans TIME.
+    /// Start another file when one spans TIME.
     #[arg(long, value_name = "TIME", value_parser = time, requires = "write")]
     pub rotate_time: Option<Duration>,
 
-    /// Keep the latest COUNT files only.
+    /// Keep only the latest COUNT files.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..), requires = "write")]
     pub rotate_files: Option<u16>,
 
@@ -107,7 +108,7 @@ pub struct LiveArgs {
           value_parser = clap::value_parser!(u32).range(64..=262_144), requires = "interface")]
     pub snaplen: u32,
 
-    /// Take in only what is for this host or from it: no promiscuous mode.
+    /// Capture only what is for this host or from it: no promiscuous mode.
     #[arg(short = 'p', long, requires = "interface")]
     pub no_promiscuous: bool,
 
@@ -115,7 +116,7 @@ pub struct LiveArgs {
     #[arg(short = 'B', long, value_name = "SIZE", value_parser = size, requires = "interface")]
     pub buffer_size: Option<usize>,
 
-    /// Have every packet handed over at once, instead of some together: sooner, and dearer.
+    /// Have every packet delivered at once instead of in batches: sooner, but at a higher cost.
     #[arg(long, requires = "interface")]
     pub immediate: bool,
 
@@ -123,7 +124,8 @@ pub struct LiveArgs {
     #[arg(short = 'y', long, value_name = "TYPE", requires = "interface")]
     pub link_type: Option<String>,
 
-    /// Wait for an interface that goes away, and take it up again. Keeps the right to capture (CAP_NET_RAW) for that.
+    /// Wait for an interface that goes away, and capture from it again. Keeps the right to capture (CAP_NET_RAW) for
+    /// that.
     #[arg(long, requires = "interface")]
     pub reconnect: bool,
 
@@ -137,7 +139,8 @@ pub struct LiveArgs {
     )]
     pub user: Option<String>,
 
-    /// Keep user and rights after the interface is open. What parses the packets of strangers should not run as root.
+    /// Keep user and privileges after the interface is open. What parses the packets of strangers should not run as
+    /// root.
     #[arg(long, requires = "interface")]
     pub no_drop: bool,
 }

@@ -86,7 +86,7 @@ const ANNOTATE_EXAMPLES: &str = "Examples:
 Exit status:
   0  the copy was written
   2  wrong usage
-  3  the capture could not be read, or the copy not be written";
+  3  the capture could not be read, or the copy could not be written";
 
 /// The end of the help of `extract`.
 const EXTRACT_EXAMPLES: &str = "Examples:
@@ -98,7 +98,7 @@ const EXTRACT_EXAMPLES: &str = "Examples:
 Exit status:
   0  the copy was written
   2  wrong usage, or no connection of that name
-  3  the capture could not be read, or the copy not be written";
+  3  the capture could not be read, or the copy could not be written";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -115,9 +115,9 @@ pub enum Command {
     View(View),
     /// Show the whole life of one session: issued, offered, accepted or refused, closed
     Session(Session),
-    /// Tell what another farm of backends would make of the reconnects that captures show
+    /// Show what another farm of backends would make of the reconnects in captures
     WhatIf(WhatIfArgs),
-    /// Hold captures against rules, in the exit status: for pipelines
+    /// Check captures against rules, with an exit status for pipelines
     Check(Box<gate::CheckArgs>),
     /// Compare two captures or reports: the before and after of a change
     Diff(gate::DiffArgs),
@@ -125,13 +125,13 @@ pub enum Command {
     Annotate(Annotate),
     /// Copy only the packets of one connection, or of the whole life of its sessions
     Extract(Extract),
-    /// Put live verdicts, a profile and fields into Wireshark, or take them out again
+    /// Add live verdicts, a profile and fields to Wireshark, or remove them again
     Wireshark(wireshark::WiresharkArgs),
     /// What Wireshark calls to capture with verdicts (the extcap interface)
     Extcap(wireshark::ExtcapArgs),
     /// Explain a reason, pattern or security finding, or list them all
     Explain(Explain),
-    /// Write the page that analyses captures in a browser, and sends nothing
+    /// Write the page that analyses captures in a browser and sends nothing
     Page(page::Page),
     /// Print the JSON Schema of the JSON report, or of another document
     Schema(SchemaArgs),
@@ -149,8 +149,8 @@ pub enum Command {
 #[command(after_long_help = EXIT_STATUS)]
 pub struct Analyze {
     /// Captures: pcap or pcapng, also compressed with gzip or zstd; '-' is standard input. Several files are one
-    /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') of other runs are
-    /// taken as the captures that they were made of.
+    /// timeline: a session issued in one and offered in the next is followed. Facts ('--format facts') from other runs
+    /// are read as the captures that they were made from.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "read")]
     files: Vec<PathBuf>,
 
@@ -158,9 +158,9 @@ pub struct Analyze {
     #[arg(short = 'r', long = "read", value_name = "FILE", value_hint = ValueHint::FilePath)]
     read: Vec<PathBuf>,
 
-    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object a line, 'markdown' for a
-    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it is
-    /// judged, to be joined with the facts of other captures by giving them to a command together.
+    /// Form of the report: 'text' for people, 'json' as one document, 'jsonl' as one object per line, 'markdown' for a
+    /// ticket, 'html' as one page to hand on, 'csv' with a row for each connection; 'facts' is what was found before it
+    /// is judged, to be joined with the facts of other captures by giving them to a command together.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = ReportFormat::Text, hide_possible_values = true)]
     pub format: ReportFormat,
 
@@ -173,12 +173,12 @@ pub struct Analyze {
     #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
     pub select: Option<String>,
 
-    /// Leave out connections and credentials: captures, services and counts alone, in text, JSON and JSON lines.
+    /// Leave out connections and credentials: only captures, services and counts, in text, JSON and JSON lines.
     #[arg(long, conflicts_with_all = ["all", "wireshark"])]
     pub summary: bool,
 
-    /// Print only Wireshark display filters, one a line, each of which selects exactly one connection; with --where those
-    /// of the connections that it selects. Of several captures, the file and a tab stand before each.
+    /// Print only Wireshark display filters, one per line, each of which selects exactly one connection; with --where,
+    /// those of the connections that it selects. With several captures, each is preceded by the file and a tab.
     #[arg(long, conflicts_with_all = ["format", "all", "time"])]
     pub wireshark: bool,
 
@@ -196,13 +196,14 @@ pub struct Analyze {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_memory: Option<usize>,
 
-    /// Threads that work at once, 1 to 64, or 'auto' for as many as help; the report is the same whatever their number. Files
-    /// that still grow take one.
+    /// Threads that work at once, 1 to 64, or 'auto' for as many as help; the report is the same whatever their number.
+    /// Files that are still growing use one.
     #[arg(long, value_name = "N", value_parser = str::parse::<Threads>, default_value = "auto")]
     pub threads: Threads,
 
-    /// Read files that still grow, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at once.
-    /// When a file is rotated (another takes its name, or it is cut back), the new one is read as a further capture.
+    /// Read files that are still growing, and report at Ctrl-C or SIGTERM as if they ended there; a second one ends at
+    /// once. When a file is rotated (another takes its name, or it is cut back), the new one is read as a further
+    /// capture.
     #[arg(long)]
     pub follow: bool,
 
@@ -210,11 +211,11 @@ pub struct Analyze {
     #[command(flatten)]
     pub keys: KeyLogArgs,
 
-    /// Whose names the output bears.
+    /// Whose names the output shows.
     #[command(flatten)]
     pub redact: Redact,
 
-    /// Exit with status 3 also when an input is damaged or ends inside a packet.
+    /// Also exit with status 3 when an input is damaged or ends inside a packet.
     #[arg(long)]
     pub strict: bool,
 
@@ -260,16 +261,16 @@ impl KeyLogArgs {
     }
 }
 
-/// Whose names the output bears.
+/// Whose names the output shows.
 #[derive(Debug, Args)]
 pub struct Redact {
-    /// Replace addresses, server names and credentials in the output, the same one always by the same: 2001:db8::… and
-    /// host-….invalid stand for hosts. Verdicts stay what they are.
+    /// Replace addresses, server names and credentials in the output, each always with the same replacement:
+    /// 2001:db8::… and host-….invalid stand for hosts. Verdicts stay the same.
     #[arg(long)]
     pub redact: bool,
 
-    /// As --redact, with the key in FILE (32 bytes or more) instead of one of this run only, so that several reports use
-    /// the same replacements.
+    /// As --redact, with the key in FILE (32 bytes or more) instead of one for this run only, so that several reports
+    /// use the same replacements.
     #[arg(long = "redact-key", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
 }
@@ -291,7 +292,7 @@ pub struct View {
     #[command(flatten)]
     pub keys: KeyLogArgs,
 
-    /// Whose names the screens bear.
+    /// Whose names the screens show.
     #[command(flatten)]
     pub redact: Redact,
 }
@@ -313,7 +314,7 @@ pub struct Session {
     #[command(flatten)]
     pub keys: KeyLogArgs,
 
-    /// Whose names the output bears.
+    /// Whose names the output shows.
     #[command(flatten)]
     pub redact: Redact,
 
@@ -338,7 +339,7 @@ pub struct WhatIfArgs {
     #[command(flatten)]
     pub keys: KeyLogArgs,
 
-    /// Whose names the output bears.
+    /// Whose names the output shows.
     #[command(flatten)]
     pub redact: Redact,
 
@@ -357,11 +358,11 @@ pub struct WhatIfArgs {
     pub share: Option<ShareArg>,
 
     /// Seconds after which servers no longer honour a session; without it, tickets live as long as the capture shows
-    /// them promised and IDs without end.
+    /// was promised for them, and IDs forever.
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
 
-    /// Seconds after which ticket keys change; the key before is still accepted. Without it they never change.
+    /// Seconds after which ticket keys change; the previous key is still accepted. Without it they never change.
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
     pub key_rotation: Option<u32>,
 
@@ -393,7 +394,7 @@ pub struct Copying {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
-    /// The copy, always pcapng. It appears when it is whole; a file of that name is replaced.
+    /// The copy, always pcapng. It appears when it is complete; a file of that name is replaced.
     #[arg(short = 'o', long = "output", value_name = "OUT.pcapng", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 
@@ -401,13 +402,14 @@ pub struct Copying {
     #[command(flatten)]
     pub keys: KeyLogArgs,
 
-    /// Put the lines of the key logs that belong to connections of this capture into the copy, so that Wireshark opens
-    /// them. Whoever gets the copy then reads what was encrypted.
+    /// Put the lines of the key logs that belong to connections in this capture into the copy, so that Wireshark can
+    /// decrypt them. Anyone who gets the copy can then read what was encrypted.
     #[arg(long)]
     pub embed_keys: bool,
 
-    /// Whose names the copy bears. Of a redacted one every packet is made anew, as Ethernet and IPv6: ports, numbers, times and sizes
-    /// stay, and of the content of TCP the headers of records and what of hellos names nobody. All else is zeros.
+    /// Whose names the copy shows. In a redacted one every packet is built anew, as Ethernet and IPv6: ports, numbers,
+    /// times and sizes stay, and from the content of TCP the headers of records and those parts of hellos that name
+    /// nobody. Everything else is zeros.
     #[command(flatten)]
     pub redact: Redact,
 
@@ -424,7 +426,7 @@ pub struct Annotate {
     #[command(flatten)]
     pub copying: Copying,
 
-    /// Write verdicts only of connections for which TERMS hold, as for 'analyze'; every packet is copied all the same.
+    /// Write verdicts only for connections for which TERMS hold, as for 'analyze'; every packet is copied all the same.
     #[arg(long = "where", value_name = "TERMS", allow_hyphen_values = true, long_help = where_help())]
     pub select: Option<String>,
 }

@@ -21,13 +21,13 @@ Exit status:
   1  a rule is violated
   In both cases:
   2  wrong usage or rules, or packets cannot be recorded here
-  3  packets could not be taken in or read, or something not be written";
+  3  packets could not be captured or read, or something could not be written";
 
 /// Arguments of `record`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct RecordArgs {
-    /// Run COMMAND so many times, one after the other.
+    /// Run COMMAND this many times, one after another.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
 
@@ -52,18 +52,19 @@ pub struct RecordArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Hold the connections against a file of rules (docs/ci.md); the exit status is then that of 'check', and its answer
-    /// comes behind the report, on standard error where the report has another form than text.
+    /// Check the connections against a file of rules (docs/ci.md); the exit status is then that of 'check', and its
+    /// answer comes after the report, on standard error where the report is not text.
     #[arg(long, value_name = "RULES", value_hint = ValueHint::FilePath)]
     pub check: Option<PathBuf>,
 
     /// How COMMAND's packets are told from others': 'group' (a control group; root), 'namespace' (a network namespace
-    /// behind pasta; no rights) or 'auto', which takes the first of these that is possible. 'any' tells nothing apart: it takes
-    /// in what all interfaces see meanwhile, and needs only the right to capture; for containers in which nothing else runs.
+    /// behind pasta; no privileges) or 'auto', which takes the first of these that is possible. 'any' tells nothing
+    /// apart: it captures what all interfaces see in the meantime, and needs only the right to capture; for containers
+    /// in which nothing else runs.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Way::Auto, hide_possible_values = true)]
     pub way: Way,
 
-    /// Run COMMAND as another user than root.
+    /// Run COMMAND as a user other than root.
     #[arg(short = 'Z', long, value_name = "NAME")]
     pub user: Option<String>,
 

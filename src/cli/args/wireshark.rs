@@ -15,7 +15,7 @@ pub struct ExtcapArgs {
     #[arg(long, value_name = "VERSION", num_args = 0..=1)]
     pub extcap_version: Option<Option<String>>,
 
-    /// The interface that is meant.
+    /// The interface to use.
     #[arg(long, value_name = "NAME")]
     pub extcap_interface: Option<String>,
 
@@ -43,7 +43,7 @@ pub struct ExtcapArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub keylog: Option<PathBuf>,
 
-    /// Milliseconds for which packets are held back: what is said of one can only be written while it waits.
+    /// Milliseconds for which packets are held back: a comment on one can only be written while it waits.
     #[arg(long, value_name = "MS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=60_000))]
     pub delay: u32,
 }
@@ -64,7 +64,7 @@ Exit status:
 #[command(after_long_help = EXAMPLES)]
 pub struct WiresharkArgs {
     /// Install: interfaces that capture with verdicts, the profile 'reshake' (a column, colours, filter buttons), and a
-    /// script that makes the verdicts fields (reshake.outcome, reshake.reason, reshake.confidence).
+    /// script that turns the verdicts into fields (reshake.outcome, reshake.reason, reshake.confidence).
     #[arg(long, required_unless_present = "remove", conflicts_with = "remove")]
     pub install: bool,
 
@@ -72,7 +72,7 @@ pub struct WiresharkArgs {
     #[arg(long)]
     pub remove: bool,
 
-    /// Home folder of the user whose Wireshark is meant; your own without it.
+    /// Home folder of the user whose Wireshark is meant; without it, your own.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub user: Option<PathBuf>,
 }

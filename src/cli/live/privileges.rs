@@ -62,7 +62,7 @@ pub(in crate::cli) fn target(user: Option<&str>) -> Result<(Uid, Gid), String> {
         let found = User::from_name(name).ok().flatten();
         let found = found.ok_or_else(|| format!("--user: there is no user '{name}'"))?;
         return if found.uid.is_root() {
-            Err("--user: root is who is to be left; --no-drop stays root".to_owned())
+            Err("--user: root is the user to leave; --no-drop stays root".to_owned())
         } else {
             Ok((found.uid, found.gid))
         };

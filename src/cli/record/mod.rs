@@ -18,7 +18,7 @@ pub(super) use course::run;
 #[allow(clippy::unnecessary_wraps, reason = "as where commands can be recorded")]
 pub(super) fn run(_: &super::args::record::RecordArgs, _: bool) -> super::Done {
     super::complain(
-        "record: needs Linux and a build with the feature 'live'; capture beside the command (tcpdump -w) and analyse that",
+        "record: needs Linux and a build with the feature 'live'; capture alongside the command (tcpdump -w) and analyse that",
     );
     Ok(super::Status::Usage)
 }

@@ -34,7 +34,7 @@ pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
         return open("any".to_owned()).map(Chosen::Everything);
     }
     if arguments.way == Way::Any {
-        complain("record: --way any: what others send and receive meanwhile is in the report, too");
+        complain("record: --way any: what other programs send and receive in the meantime is in the report too");
         return open("any".to_owned()).map(Chosen::Everything);
     }
     let root = geteuid().is_root();
@@ -42,7 +42,7 @@ pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
         return Err("--user: only root can run a command as somebody else".to_owned());
     }
     let grouped = if arguments.way == Way::Namespace {
-        Err("a network namespace is made for other users than root only".to_owned())
+        Err("a network namespace is made only for users other than root".to_owned())
     } else {
         group()
     };
@@ -50,8 +50,7 @@ pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
         Ok((group, device)) => Ok(Chosen::Group(group, device)),
         // pasta becomes nobody where root starts it, and then cannot look into root's folders.
         Err(line) if root || arguments.way == Way::Group => Err(format!(
-            "record: {line} (root takes nft, cgroup v2, and the capabilities NET_ADMIN and NET_RAW; any other user pasta, \
-             of the package passt; where nothing else runs, --way any takes NET_RAW alone)"
+            "record: {line} (root needs nft, cgroup v2, and the capabilities NET_ADMIN and NET_RAW; any other user pasta, from the package passt; where nothing else runs, --way any takes NET_RAW alone)"
         )),
         Err(_) if found(PROGRAM) => tunnel().map(|()| Chosen::Namespace),
         Err(_) => Err(
@@ -66,8 +65,8 @@ fn tunnel() -> Result<(), String> {
     let opened = File::options().read(true).write(true).open(TUNNEL);
     opened.map(drop).map_err(|error| {
         format!(
-            "record: {TUNNEL} cannot be opened ({error}), which recording without rights takes; run it with sudo, or let \
-             everybody open it as most machines do (chmod 666 {TUNNEL})"
+            "record: {TUNNEL} cannot be opened ({error}), which recording without privileges needs; run it with sudo, or let \
+             everyone open it, as most machines do (chmod 666 {TUNNEL})"
         )
     })
 }
@@ -80,7 +79,7 @@ fn found(program: &str) -> bool {
 
 fn group() -> Result<(ControlGroup, Device), String> {
     if !geteuid().is_root() {
-        return Err("a control group takes root".to_owned());
+        return Err("a control group needs root".to_owned());
     }
     let mut last = String::new();
     for number in 0..TRIES {
@@ -126,7 +125,7 @@ pub(super) fn outside() -> Status {
     let place = place.map_or(0, |place| place + 1);
     given.splice(place..place, ["--inside".into(), told.clone().into_os_string()]);
     complain(
-        "record: without rights, hence in a network namespace of its own: TTL, TCP options and round-trip times are those of \
+        "record: without privileges, so in a network namespace of its own: TTL, TCP options and round-trip times are those of \
          pasta, so backends cannot be told apart; COMMAND sees itself as root",
     );
     // Ctrl-C is for COMMAND; what it did until then is still reported.
@@ -139,7 +138,7 @@ pub(super) fn outside() -> Status {
         // Whoever is inside says what is wrong, and makes the file first.
         (None, Ok(_)) if told.exists() => Status::Unreadable,
         (None, Ok(status)) => failed(format!(
-            "record: pasta could not make a network namespace ({status}); it takes user namespaces, /dev/net/tun and a route to \
+            "record: pasta could not make a network namespace ({status}); it needs user namespaces, /dev/net/tun and a route to \
              elsewhere; run it with sudo instead"
         )),
     }

@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &WiresharkArgs) -> Done {
         return Ok(Status::Usage);
     };
     if !home.is_dir() {
-        complain(&format!("{}: is no folder", home.display()));
+        complain(&format!("{}: is not a folder", home.display()));
         return Ok(Status::Usage);
     }
     let folders = Folders::of(&home);
@@ -72,7 +72,7 @@ impl Folders {
 fn install(folders: &Folders) -> Result<Vec<String>, String> {
     let program = std::env::current_exe().map_err(|error| format!("this program does not know its path: {error}"))?;
     let program = program.to_str().filter(|path| !path.contains('\''));
-    let program = program.ok_or("this program lies where its path cannot be quoted; move it first")?;
+    let program = program.ok_or("the path of this program cannot be quoted; move it first")?;
     let shim = format!("#!/bin/sh\n# {MARK}\nexec '{program}' extcap \"$@\"\n");
     let mut lines = Vec::new();
     for path in &folders.extcap {
@@ -105,7 +105,7 @@ fn remove(folders: &Folders) -> Result<Vec<String>, String> {
         lines.push(format!("{}: removed", folders.profile.display()));
     }
     if lines.is_empty() {
-        lines.push("nothing of reshake is there".to_owned());
+        lines.push("nothing of reshake's is there".to_owned());
     }
     Ok(lines)
 }
@@ -119,7 +119,7 @@ fn is_own(path: &Path) -> bool {
 fn write_own(path: &Path, text: &str, program: bool) -> Result<(), String> {
     if path.exists() && !is_own(path) {
         return Err(format!(
-            "{}: is there already, and not from here; move it away first",
+            "{}: already exists and is not reshake's; move it away first",
             path.display()
         ));
     }
@@ -128,7 +128,7 @@ fn write_own(path: &Path, text: &str, program: bool) -> Result<(), String> {
     if program {
         use std::os::unix::fs::PermissionsExt;
         let set = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
-        set.map_err(|error| format!("{}: cannot be made a program: {error}", path.display()))?;
+        set.map_err(|error| format!("{}: cannot be made executable: {error}", path.display()))?;
     }
     Ok(())
 }

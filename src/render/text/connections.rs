@@ -131,7 +131,7 @@ impl Page<'_, '_> {
             Some(TransferSession::Control) => "it resumed that session",
             Some(TransferSession::Other) => "it resumed another session, which a server that asks for that one refuses",
             Some(TransferSession::None) => {
-                "it did not resume that session; a server that asks for it refuses the transfer"
+                "it did not resume that session; a server that requires this refuses the transfer"
             }
             None => "whether it resumed that session is not visible",
         };

@@ -49,7 +49,7 @@ impl Page<'_, '_> {
             .map(|((_, name), count)| format!("{name} ({})", number(count)))
             .collect();
         let text = format!(
-            "{} that these clients visit, for whoever runs them: {}   (in full: --all)",
+            "{} that these clients visit, for their operators: {}   (in full: --all)",
             counted(servers, "service", "services"),
             names.join(", ")
         );

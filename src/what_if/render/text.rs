@@ -157,7 +157,7 @@ fn persistence(answer: &WhatIf, out: &mut dyn Write) -> io::Result<()> {
     );
     say(
         found.beside_ticket - found.follows_ticket,
-        "an ID made up beside a ticket, as far as seen anew each time: it pins nobody",
+        "an ID made up to go with a ticket, a new one each time as far as seen: it pins nobody",
     );
     say(
         found.follows_ticket,
@@ -246,7 +246,7 @@ pub(super) fn assumptions(answer: &WhatIf) -> Vec<String> {
     say(
         census.tls13 > 0,
         format!(
-            "{} in TLS 1.3, where tickets are given under encryption: each is taken to be from the client's latest \
+            "{} in TLS 1.3, where tickets are issued encrypted: each is taken to be from the client's latest \
              connection before",
             counted(census.tls13, "reconnect is", "reconnects are")
         ),

@@ -409,7 +409,7 @@ fn damage_is_an_error_only_when_strict() {
     assert_eq!(lenient.status.code(), Some(0), "{}", out(&lenient));
     let strict = run(&["check", "-q", "--strict", "--min-connections", "5", path]);
     assert_eq!(strict.status.code(), Some(3));
-    let line = format!("error: {path}: ends inside a packet, behind frame");
+    let line = format!("error: {path}: ends inside a packet, after frame");
     assert!(out(&strict).contains(&line), "{}", out(&strict));
 }
 
@@ -498,7 +498,7 @@ fn a_rule_file_to_begin_with_is_written_once_and_can_be_used() {
     assert!(run(&["check", "--init", "--rules", name]).status.success());
     let again = run(&["check", "--init", "--rules", name]);
     assert_eq!(again.status.code(), Some(2));
-    assert!(err(&again).contains("is there already"));
+    assert!(err(&again).contains("already exists"));
     let checked = run(&["check", "-q", "--rules", name, SHARED]);
     assert_eq!(checked.status.code(), Some(0), "{}", out(&checked));
 }

@@ -502,9 +502,12 @@ fn a_baseline_that_cannot_serve_is_named() {
     let selected = run(&["analyze", "--format", "json", "--where", "outcome:resumed", QUICKSTART]).stdout;
     for (content, expected) in [
         (&b"{}"[..], "is a document 'of another kind'"),
-        (b"[1", "is no JSON report: "),
+        (b"[1", "is not a JSON report: "),
         (b"{\"schema\":\"reshake-check/1\"}", "is a document 'reshake-check/1'"),
-        (b"{\"schema\":\"reshake-report/1\"}", "is no JSON report: missing field"),
+        (
+            b"{\"schema\":\"reshake-report/1\"}",
+            "is not a JSON report: missing field",
+        ),
         (&selected, "shows selected connections only (outcome:resumed)"),
     ] {
         std::fs::write(&path, content).expect("written");

@@ -347,7 +347,7 @@ fn a_user_that_nobody_knows_or_that_has_every_right_is_refused() {
     if may_capture() {
         for (user, expected) in [
             ("nobody-of-this-name", "there is no user 'nobody-of-this-name'"),
-            ("root", "root is who is to be left"),
+            ("root", "root is the user to leave"),
         ] {
             let text = fails(program(), &["-i", "lo", "--user", user], 3);
             assert!(text.contains(expected), "{text}");

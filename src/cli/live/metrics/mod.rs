@@ -231,11 +231,11 @@ impl MetricCounts {
             times.write(name, &format!("resumed=\"{resumed}\""), &mut text);
         }
         for (name, kind, help, value) in [
-            ("reshake_packets_total", "counter", "Packets taken in.", self.packets),
+            ("reshake_packets_total", "counter", "Packets captured.", self.packets),
             (
                 "reshake_packets_dropped_total",
                 "counter",
-                "Packets lost before they came here.",
+                "Packets lost before reshake received them.",
                 self.dropped,
             ),
             (
