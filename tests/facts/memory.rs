@@ -138,8 +138,8 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
                 .sum();
             let answer = service["answer"].as_str().unwrap_or_default();
             let scope = match kept {
-                0 => "Of its ",
-                1 => "In the one connection kept of ",
+                0 => "Only the outcome",
+                1 => "In the one of ",
                 _ => "Among the ",
             };
             assert_eq!(

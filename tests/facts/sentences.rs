@@ -29,7 +29,7 @@ fn is_sure(claim: &Value) -> bool {
 fn contradictions(service: &Value, connections: &[&Value]) -> Vec<&'static str> {
     let sentence = text(service, "answer").unwrap_or_default();
     // What is said of the connections that are kept does not speak of the others.
-    let whole = !sentence.contains(" kept");
+    let whole = !sentence.contains(" kept,") && !sentence.starts_with("Only the outcome");
     let outcome = |name: &str| service["outcomes"][name].as_u64().unwrap_or(0);
     let (declined, resumed, failed) = (outcome("declined"), outcome("resumed"), outcome("failed"));
     let primary = || {

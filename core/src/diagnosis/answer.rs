@@ -96,10 +96,10 @@ impl Answer {
     #[must_use]
     pub fn of_folded(outcomes: &Outcomes) -> Self {
         let all = match outcomes.total() {
-            1 => "Of its one connection only the outcome is".to_owned(),
-            all => format!("Of its {all} connections only the outcomes are"),
+            1 => "Only the outcome of its one connection is".to_owned(),
+            all => format!("Only the outcomes of its {all} connections are"),
         };
-        forgetting(format!("{all} known any more."), "them", outcomes)
+        forgetting(format!("{all} still known."), "them", outcomes)
     }
 
     /// The same, of these connections alone.

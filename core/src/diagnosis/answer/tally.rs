@@ -135,13 +135,13 @@ impl ServiceTally {
         if self.folded.is_none() {
             return None;
         }
-        let of_all = match self.folded.outcomes.total() {
-            0 => String::new(),
-            others => format!(" of {}", others.saturating_add(self.all as u64)),
-        };
-        Some(match self.all {
-            1 => format!("In the one connection kept{of_all}"),
-            all => format!("Among the {all} connections kept{of_all}"),
+        let folded = self.folded.outcomes.total();
+        let total = folded.saturating_add(self.all as u64);
+        Some(match (self.all, folded) {
+            (1, 0) => "In the one connection that was kept".to_owned(),
+            (1, _) => format!("In the one of {total} connections that was kept"),
+            (all, 0) => format!("Among the {all} connections that were kept"),
+            (all, _) => format!("Among the {all} of {total} connections that were kept"),
         })
     }
 
@@ -207,7 +207,29 @@ mod tests {
     use super::*;
     use crate::diagnosis::tests::{World, full};
     use crate::session::tests::at;
-    use crate::session::{Blindness, Seen};
+    use crate::session::{Blindness, Outcomes, Seen};
+
+    #[test]
+    fn the_scope_names_how_many_are_kept_and_of_how_many_where_that_is_known() {
+        let scope = |all, not_offered, perhaps_more| {
+            let outcomes = Outcomes {
+                not_offered,
+                ..Outcomes::default()
+            };
+            let tally = ServiceTally {
+                all,
+                folded: Folded { outcomes, perhaps_more },
+                ..ServiceTally::default()
+            };
+            tally.scope()
+        };
+        assert_eq!(scope(5, 0, false), None);
+        let told = |all, folded| scope(all, folded, true).expect("a scope");
+        assert_eq!(told(1, 0), "In the one connection that was kept");
+        assert_eq!(told(1, 3), "In the one of 4 connections that was kept");
+        assert_eq!(told(5, 0), "Among the 5 connections that were kept");
+        assert_eq!(told(5, 7), "Among the 5 of 12 connections that were kept");
+    }
 
     #[test]
     fn failures_are_counted_by_what_was_offered_and_by_who_left() {

@@ -40,7 +40,7 @@ fn an_answer_names_its_scope_where_connections_were_folded_away() {
     let first = told_of_the_last(vec![full(1), full(2)]);
     assert_eq!(
         first.sentence,
-        "In the one connection kept of 2, no session is known to have been offered; whether there was one to offer is not known."
+        "In the one of 2 connections that was kept, no session is known to have been offered; whether there was one to offer is not known."
     );
     let resumed = || Connection {
         outcome: Outcome::Resumed(Some(Mechanism::SessionId)),
@@ -50,7 +50,7 @@ fn an_answer_names_its_scope_where_connections_were_folded_away() {
     assert_eq!(
         (works.sentence.as_str(), works.action),
         (
-            "In the one connection kept of 2, the one returning connection resumed: resumption works.",
+            "In the one of 2 connections that was kept, the one returning connection resumed: resumption works.",
             None
         )
     );
@@ -61,7 +61,7 @@ fn an_answer_names_its_scope_where_connections_were_folded_away() {
     let refused_before = told_of_the_last(vec![declined, resumed()]);
     assert_eq!(
         refused_before.sentence,
-        "In the one connection kept of 2, the one returning connection resumed; 1 of the others offered a session that was refused."
+        "In the one of 2 connections that was kept, the one returning connection resumed; 1 of the others offered a session that was refused."
     );
     assert!(refused_before.action.is_some());
 }
@@ -79,12 +79,12 @@ fn of_a_service_that_was_folded_away_as_a_whole_the_outcomes_are_told() {
     assert_eq!(
         told(1, 0),
         (
-            "Of its one connection only the outcome is known any more.".to_owned(),
+            "Only the outcome of its one connection is still known.".to_owned(),
             false
         )
     );
     let refused =
-        "Of its 5 connections only the outcomes are known any more; 2 of them offered a session that was refused.";
+        "Only the outcomes of its 5 connections are still known; 2 of them offered a session that was refused.";
     assert_eq!(told(3, 2), (refused.to_owned(), true));
     // It stands beside services of which something is kept.
     let other = || crate::session::tests::endpoint(77);
@@ -101,7 +101,7 @@ fn of_a_service_that_was_folded_away_as_a_whole_the_outcomes_are_told() {
 
 #[test]
 fn a_reason_that_says_more_speaks_of_the_same_connections() {
-    let scope = Some("Among the 9 connections kept of 20".to_owned());
+    let scope = Some("Among the 9 of 20 connections that were kept".to_owned());
     let silence = Silence::of(
         &ServiceTally {
             all: 9,
@@ -115,7 +115,7 @@ fn a_reason_that_says_more_speaks_of_the_same_connections() {
     let reason = Reason::by_name("client-dropped-after-unclean-close").expect("is in the catalogue");
     let told = answer.with_reasons(std::iter::once((reason, [0, 4, 0])));
     assert_ne!(told.sentence, answer.sentence);
-    let head = "Among the 9 connections kept of 20, 4 of 6 returning connections offered no session";
+    let head = "Among the 9 of 20 connections that were kept, 4 of 6 returning connections offered no session";
     assert!(told.sentence.starts_with(head), "{}", told.sentence);
 }
 
