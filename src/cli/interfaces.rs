@@ -16,7 +16,7 @@ pub(super) fn run() -> Done {
         }
     };
     if all.is_empty() {
-        complain("no interface can be seen; captures need rights: run it with sudo");
+        complain("no interface can be seen; captures need privileges: run it with sudo");
         return Ok(Status::Analysed);
     }
     let width = |text: fn(&Interface) -> &str| all.iter().map(|one| text(one).chars().count()).max().unwrap_or(0);

@@ -72,7 +72,7 @@ fn three_capabilities_are_enough_for_root_in_a_container() {
     let stuck = run("+net_raw");
     assert_eq!(stuck.status.code(), Some(3), "{stuck:?}");
     assert!(
-        String::from_utf8_lossy(&stuck.stderr).contains("rights cannot be given up"),
+        String::from_utf8_lossy(&stuck.stderr).contains("privileges cannot be given up"),
         "{stuck:?}"
     );
 }

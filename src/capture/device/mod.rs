@@ -466,7 +466,7 @@ fn why(interface: &str, error: &pcap::Error) -> String {
     if !has(Right::Capture) {
         let program = std::env::current_exe().map_or_else(|_| "reshake".to_owned(), |path| path.display().to_string());
         return format!(
-            "{interface}: capturing needs rights: run it with sudo, or give them once: \
+            "{interface}: capturing needs privileges: run it with sudo, or give them once: \
              sudo setcap cap_net_raw,cap_net_admin=eip {program}"
         );
     }

@@ -187,7 +187,7 @@ fn give_rights_up(arguments: &LiveArgs) -> Result<(), String> {
 #[cfg(not(all(feature = "live", target_os = "linux")))]
 fn give_rights_up(arguments: &LiveArgs) -> Result<(), String> {
     match arguments.user {
-        Some(_) => Err("--user: rights can be given up on Linux only".to_owned()),
+        Some(_) => Err("--user: privileges can be given up on Linux only".to_owned()),
         None => Ok(()),
     }
 }
@@ -213,7 +213,7 @@ fn record(arguments: &LiveArgs, source: Box<dyn Source>) -> Result<Box<dyn Sourc
 /// Whoever captures as root wonders why a folder cannot be written to.
 fn as_whom(arguments: &LiveArgs) -> &'static str {
     if arguments.interface.is_some() && !arguments.no_drop {
-        "; rights are given up before: name a folder that this user may write to, a user with --user, or --no-drop"
+        "; privileges are given up before: name a folder that this user may write to, a user with --user, or --no-drop"
     } else {
         ""
     }

@@ -30,14 +30,14 @@ pub(in crate::cli) fn drop(user: Option<&str>, keep_capture: bool) -> Result<(),
             // Root of a user namespace is who started it, and nobody else is known there. Without capabilities nothing
             // of root is left.
             Err(Errno::EPERM | Errno::EINVAL) if user.is_none() && is_namespaced() => false,
-            Err(error) => return Err(format!("rights cannot be given up: {error}")),
+            Err(error) => return Err(format!("privileges cannot be given up: {error}")),
         };
     } else if user.is_some() {
         return Err("--user: only root can become somebody else".to_owned());
     }
     give_up(&kept).map_err(|error| format!("capabilities cannot be given up: {error}"))?;
     // What is executed from here on gains nothing either.
-    prctl::set_no_new_privs().map_err(|error| format!("rights cannot be given up for good: {error}"))?;
+    prctl::set_no_new_privs().map_err(|error| format!("privileges cannot be given up for good: {error}"))?;
     let regained = if changed || !geteuid().is_root() {
         setuid(Uid::from_raw(0)).is_ok()
     } else {
@@ -45,7 +45,7 @@ pub(in crate::cli) fn drop(user: Option<&str>, keep_capture: bool) -> Result<(),
         !caps::read(None, CapSet::Permitted).is_ok_and(|left| left.is_subset(&kept.iter().copied().collect()))
     };
     if regained {
-        return Err("rights were not given up: root can be regained (--no-drop keeps them knowingly)".to_owned());
+        return Err("privileges were not given up: root can be regained (--no-drop keeps them knowingly)".to_owned());
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub(super) fn choose(arguments: &RecordArgs) -> Result<Chosen, String> {
         )),
         Err(_) if found(PROGRAM) => tunnel().map(|()| Chosen::Namespace),
         Err(_) => Err(
-            "record: capturing needs rights: run it with sudo, or install pasta (package passt), with which it needs none"
+            "record: capturing needs privileges: run it with sudo, or install pasta (package passt), with which it needs none"
                 .to_owned(),
         ),
     }
