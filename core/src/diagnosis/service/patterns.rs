@@ -330,6 +330,8 @@ impl Finder<'_> {
             };
             let cause = causes.iter().copied().find(|cause| names.contains(cause));
             pattern.follows_from = pattern.follows_from.filter(|name| names.contains(name)).or(cause);
+            // What it follows from does not stand against it.
+            pattern.remaining.retain(|name| Some(*name) != pattern.follows_from);
         }
         found.sort_by_key(|pattern| (std::cmp::Reverse(pattern.confidence), pattern.follows_from.is_some()));
     }
