@@ -1,5 +1,7 @@
 //! The answer of each service, with what the reasons of its connections add.
 
+use std::borrow::Cow;
+
 use hashbrown::HashMap;
 
 use super::{Report, ServiceView};
@@ -35,10 +37,18 @@ pub(super) fn with_reasons(report: &Report<'_>) -> HashMap<Service, Answer> {
 }
 
 impl Report<'_> {
-    /// What there is to say of a service, and what to do.
+    /// What there is to say of a service, and what to do. Of one that was folded away as a whole nothing stands in memory: there
+    /// may be very many.
     #[must_use]
-    pub fn answer(&self, service: &Service) -> Option<&Answer> {
+    pub fn answer(&self, service: &Service) -> Option<Cow<'_, Answer>> {
         let whole = || Some(&self.analyses.service(service)?.answer);
-        self.answers.get(service).or_else(whole)
+        let folded = || {
+            self.engine
+                .connection_store()
+                .evicted_of(service)
+                .map(Answer::of_folded)
+        };
+        let kept = self.answers.get(service).or_else(whole);
+        kept.map(Cow::Borrowed).or_else(|| folded().map(Cow::Owned))
     }
 }

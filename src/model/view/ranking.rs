@@ -1,5 +1,6 @@
 //! Every service in one row: how much resumed, what is wrong, what it costs; those with the most trouble first.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use crate::model::cost::Avoidable;
@@ -118,7 +119,7 @@ fn problem(report: &Report<'_>, view: &ServiceView) -> Option<(&'static str, Con
 }
 
 /// What there is to say of a service at once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Told {
     /// In one sentence.
     pub answer: String,
@@ -132,11 +133,10 @@ pub struct Told {
 #[must_use]
 pub fn told(report: &Report<'_>, view: &ServiceView) -> Told {
     let service = view.service();
-    let Some(insight) = report.analyses.service(&service) else {
-        return Told::default();
-    };
-    let answer = report.answer(&service).cloned().unwrap_or_default();
-    let causes = insight.patterns.iter().filter(|pattern| pattern.follows_from.is_none());
+    let answer = report.answer(&service).map(Cow::into_owned).unwrap_or_default();
+    let patterns = report.analyses.service(&service).map(|insight| insight.patterns.iter());
+    let causes = patterns.into_iter().flatten();
+    let causes = causes.filter(|pattern| pattern.follows_from.is_none());
     let headline = |name| PatternKind::by_name(name).map_or(name, |kind| kind.summary);
     Told {
         answer: answer.sentence,

@@ -1,6 +1,7 @@
 //! One service whole: its backends, its ticket keys over time, what service analysis says of it, and its clients.
 
 use crate::model::over;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -194,7 +195,7 @@ impl ServicePage {
         let frames = FrameNames::of(report);
         let mut patterns: Vec<&Pattern> = analysis.patterns.iter().collect();
         patterns.sort_by_key(|pattern| Reverse(pattern.confidence));
-        let answer = report.answer(&service).cloned().unwrap_or_default();
+        let answer = report.answer(&service).map(Cow::into_owned).unwrap_or_default();
         Some(Self {
             index,
             title: service_title(view),

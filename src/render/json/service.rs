@@ -341,7 +341,7 @@ impl<'a> ServiceJson<'a> {
             transport: view.transport.code(),
             server: view.server.into(),
             server_name: view.server_name.as_deref(),
-            answer: answer.map(|answer| answer.sentence.clone()),
+            answer: answer.as_ref().map(|answer| answer.sentence.clone()),
             action: answer.and_then(|answer| answer.action.clone()),
             outcomes: counts.outcomes.into(),
             offers: counts.offers.into(),

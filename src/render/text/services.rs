@@ -95,8 +95,11 @@ impl Page<'_, '_> {
         let backends = backends.map_or_else(String::new, |backends| format!("   {backends}"));
         let over = over(view.transport);
         writeln!(self.out, "\n{name}  {}{over}{counts}{backends}", view.server)?;
-        if let (Some(analysis), Some(answer)) = (analysis, report.answer(&service)) {
+        let answer = report.answer(&service);
+        if let Some(answer) = &answer {
             self.answer(answer)?;
+        }
+        if let (Some(analysis), Some(answer)) = (analysis, answer) {
             self.analyses(analysis, answer.action.is_some(), advised)?;
             if answer.action.is_some() && !self.all {
                 // It is about the most frequent reason, where it does not say which.

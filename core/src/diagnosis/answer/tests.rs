@@ -86,17 +86,6 @@ fn of_a_service_that_was_folded_away_as_a_whole_the_outcomes_are_told() {
     let refused =
         "Only the outcomes of its 5 connections are still known; 2 of them offered a session that was refused.";
     assert_eq!(told(3, 2), (refused.to_owned(), true));
-    // It stands beside services of which something is kept.
-    let other = || crate::session::tests::endpoint(77);
-    let away = |second| Connection {
-        server: other(),
-        ..full(second)
-    };
-    let world = World::of(vec![away(1), full(2)], 1);
-    let service = crate::session::Service::of(&away(1));
-    let case = world.case(1);
-    let answer = &case.analyses.service(&service).expect("it is told").answer;
-    assert_eq!(answer.sentence, told(1, 0).0);
 }
 
 #[test]

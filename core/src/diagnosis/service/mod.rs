@@ -285,13 +285,6 @@ impl ServiceAnalyses {
             analysis.answer = Answer::of(&members, &analysis, &analyses);
             analyses.services.insert(service.clone(), analysis);
         }
-        for (service, outcomes) in connection_store.evicted() {
-            analyses.services.entry_ref(service).or_insert_with(|| ServiceAnalysis {
-                folded: Folded::of(connection_store, service),
-                answer: Answer::of_folded(outcomes),
-                ..ServiceAnalysis::default()
-            });
-        }
         analyses
     }
 
