@@ -106,8 +106,15 @@ impl Answer {
     fn within(mut self, scope: Option<String>) -> Self {
         if let Some(scope) = &scope {
             let mut rest = self.sentence.chars();
-            let first = rest.next().into_iter().flat_map(char::to_lowercase);
-            self.sentence = format!("{scope}, {}{}", first.collect::<String>(), rest.as_str());
+            let first: String = rest.next().into_iter().flat_map(char::to_lowercase).collect();
+            let within = |scope: &str| format!("{scope}, {first}{}", rest.as_str());
+            let named = within(scope);
+            // Better without the numbers, which stand beside it, than without the cause.
+            self.sentence = if named.chars().count() > MAX_ANSWER {
+                within("Among those that were kept")
+            } else {
+                named
+            };
         }
         self.sentence = fitting(&self.sentence);
         self.scope = scope;

@@ -49,7 +49,7 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
 }
 
 /// What to do where refusals are no longer known but by their number.
-const LOOK_AT_FEWER: &str = "analyse fewer connections at a time, or allow more memory";
+const LOOK_AT_FEWER: &str = "analyse fewer connections at a time, or keep more of them";
 
 /// Nothing is wrong with what is kept; with what was folded away there may have been.
 pub(super) fn forgetting(sentence: String, whom: &str, folded: &Outcomes) -> Answer {

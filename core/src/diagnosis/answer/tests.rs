@@ -109,6 +109,25 @@ fn a_reason_that_says_more_speaks_of_the_same_connections() {
 }
 
 #[test]
+fn a_long_sentence_loses_the_numbers_of_its_scope_and_not_its_end() {
+    let told = |length: usize| {
+        let sentence = format!("All {} end.", "x".repeat(length));
+        let scope = Some("Among the 9 of 20 connections that were kept".to_owned());
+        Answer::new(sentence, None).within(scope).sentence
+    };
+    let fits = told(145);
+    assert!(
+        fits.starts_with("Among the 9 of 20") && fits.chars().count() == MAX_ANSWER,
+        "{fits}"
+    );
+    let long = told(146);
+    assert!(
+        long.starts_with("Among those that were kept, all x") && long.ends_with("end."),
+        "{long}"
+    );
+}
+
+#[test]
 fn nothing_is_said_of_what_the_server_gave_before_what_is_kept() {
     let sentence = |folded| {
         let tally = ServiceTally {

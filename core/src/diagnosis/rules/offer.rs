@@ -48,7 +48,7 @@ reason! {
     /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and server
     /// name. Behind one address there may be several such clients: a hello that begins a new chain of sessions while
     /// every other chain from its address goes on is the first of another client; that is `inferred`. Where connections
-    /// before it were folded away at a limit of memory, or packets were lost while capturing, the client may have come
+    /// before it were folded away, or packets were lost while capturing, the client may have come
     /// before: `possible`.
     pub(in crate::diagnosis) static FIRST_IN_CAPTURE = {
         name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
@@ -86,7 +86,7 @@ fn first_in_capture(case: &RuleContext<'_>) -> RuleResult {
         )
         .beside(
             vec![CLIENT_DID_NOT_OFFER.name],
-            Some("a capture without losses of fewer connections at a time, or on one client"),
+            Some("a lossless capture of fewer connections, or one on the client"),
         );
     }
     RuleResult::holds(

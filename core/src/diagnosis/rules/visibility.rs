@@ -68,7 +68,7 @@ pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleRes
     let why = if case.history.may_hide_an_issue(case.id, case.connection) {
         "an earlier handshake of this client was not seen in full"
     } else if case.lacks_connections() {
-        "connections before it were folded away at the memory limit, or lost while capturing"
+        "connections before it were folded away, or lost while capturing"
     } else {
         return RuleResult::DoesNotHold;
     };

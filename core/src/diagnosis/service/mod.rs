@@ -64,7 +64,7 @@ pub struct ServiceAnalysis {
     pub keys: Vec<KeyTimeline>,
     /// The address changed hands.
     pub takeovers: Vec<Takeover>,
-    /// Its connections that were folded into counts: nothing else that is said here knows of them.
+    /// Its connections that were folded into counts: only their outcomes are known.
     pub folded: Folded,
     /// So much of the service is not visible that what was not seen may well have happened.
     pub lossy: bool,
