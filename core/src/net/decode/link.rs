@@ -3,7 +3,7 @@
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
-use super::{Bytes, Layer, NextHeader, Walk, ip, neighbour, netfilter, tags, tunnel};
+use super::{Bytes, Layer, NextHeader, Walk, ip, neighbour, netfilter, pseudo_header, tags, tunnel, wireless};
 use crate::net::{Encapsulation, LinkType, MacAddress, Notice, Packet};
 
 /// EtherTypes (IEEE 802 numbers at IANA).
@@ -44,6 +44,14 @@ pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> NextHeader<
     };
     match packet.link {
         LinkType::ETHERNET => ethernet(walk, bytes),
+        other => frame(walk, other, bytes),
+    }
+}
+
+/// A frame of this link type.
+pub(super) fn frame<'a>(walk: &mut Walk<'_>, link: LinkType, bytes: Bytes<'a>) -> NextHeader<'a> {
+    match link {
+        LinkType::ETHERNET => ethernet(walk, bytes),
         LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 | LinkType(12 | 14) => ip::any(walk, bytes),
         LinkType::LINUX_SLL => linux_sll(walk, bytes),
         LinkType::LINUX_SLL2 => linux_sll2(walk, bytes),
@@ -54,6 +62,18 @@ pub(super) fn first<'a>(walk: &mut Walk<'_>, packet: &Packet<'a>) -> NextHeader<
         LinkType(104) => typed(bytes, 2, 4),
         LinkType::PPP_ETHER => NextHeader::Into(Layer::EtherType(ether_type::PPPOE_SESSION), bytes),
         LinkType::NFLOG => netfilter::log(bytes),
+        // IEEE 802.11, bare or behind what describes its radio.
+        LinkType(105) => wireless::frame(walk, bytes, false),
+        LinkType(119) => pseudo_header::prism(walk, bytes),
+        LinkType(127) => pseudo_header::radiotap(walk, bytes),
+        LinkType(163) => pseudo_header::avs(walk, bytes),
+        LinkType(192) => pseudo_header::ppi(bytes),
+        LinkType(258) => pseudo_header::pktap(bytes),
+        LinkType(109) => pseudo_header::ipsec(bytes),
+        LinkType(117) => pseudo_header::packet_filter_log(bytes),
+        LinkType(178) => pseudo_header::juniper_ethernet(bytes),
+        LinkType(197) => pseudo_header::endace(bytes),
+        LinkType(219) => NextHeader::Into(Layer::Mpls, bytes),
         LinkType(other) => NextHeader::Unsupported(Notice::LinkTypeNotSupported, other),
     }
 }
@@ -170,14 +190,19 @@ fn cooked_protocol<'a>(walk: &mut Walk<'_>, protocol: u16, rest: Bytes<'a>) -> N
     }
 }
 
-/// The address family in the byte order of whoever captured; IPv6 has another number on each system.
+/// The address family in the byte order of whoever captured.
 fn loopback(bytes: Bytes<'_>) -> NextHeader<'_> {
     let Some(family) = bytes.u32_at(0) else {
         return NextHeader::CUT;
     };
     let family = if family > 0xffff { family.swap_bytes() } else { family };
+    family_into(bytes, 4, family)
+}
+
+/// A header of `length` bytes before a packet of this address family; IPv6 has another number on each system.
+pub(super) fn family_into(bytes: Bytes<'_>, length: usize, family: u32) -> NextHeader<'_> {
     match family {
-        2 | 10 | 23 | 24 | 28 | 30 => skip_into(bytes, 4, Layer::Ip),
+        2 | 10 | 23 | 24 | 28 | 30 => skip_into(bytes, length, Layer::Ip),
         _ => NextHeader::Other,
     }
 }

@@ -5,7 +5,9 @@
 
 use std::net::IpAddr;
 
-use super::{Decoded, Encapsulation, FrameRef, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp, Wrapping};
+use super::{
+    Decoded, Encapsulation, FrameRef, LinkType, MacAddress, Neighbour, Notice, Notices, Packet, Timestamp, Wrapping,
+};
 
 mod fragments;
 mod ip;
@@ -14,9 +16,11 @@ mod neighbour;
 mod netfilter;
 mod overlay;
 mod plain;
+mod pseudo_header;
 mod tags;
 mod transport;
 mod tunnel;
+mod wireless;
 
 use fragments::{Fragments, IpFragment};
 use ip::Ip;
@@ -151,11 +155,23 @@ impl<'a> Bytes<'a> {
     fn u32_at(self, at: usize) -> Option<u32> {
         Some(u32::from_be_bytes(*self.data.get(at..)?.first_chunk()?))
     }
+
+    /// Least significant byte first, as pseudo-headers of the radio and of macOS have it.
+    fn u16_le_at(self, at: usize) -> Option<u16> {
+        self.u16_at(at).map(u16::swap_bytes)
+    }
+
+    /// The same of four bytes.
+    fn u32_le_at(self, at: usize) -> Option<u32> {
+        self.u32_at(at).map(u32::swap_bytes)
+    }
 }
 
 /// What the next bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
+    /// A frame of this link type.
+    Frame(LinkType),
     Ethernet,
     /// What an EtherType announces.
     EtherType(u16),
@@ -207,6 +223,7 @@ impl Walk<'_> {
                 return NextHeader::Skipped(Notice::NestingTooDeep);
             }
             step = match layer {
+                Layer::Frame(link) => link::frame(self, link, bytes),
                 Layer::Ethernet => link::ethernet(self, bytes),
                 Layer::EtherType(kind) => link::ether_type(self, kind, bytes),
                 Layer::Llc => link::llc(bytes),

@@ -5,7 +5,7 @@
 use super::ip::protocol_not_decoded;
 use super::link::{ether_type, skip_into};
 use super::tunnel::looks_like_ethernet;
-use super::{Bytes, Layer, NextHeader, Walk};
+use super::{Bytes, Layer, NextHeader, Walk, wireless};
 use crate::net::{Encapsulation, Notice};
 
 mod port {
@@ -116,6 +116,7 @@ fn gtp_u<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
 /// `TaZmen` Sniffer Protocol: version 1, a packet received or sent, what link it is of, tagged fields up to an end.
 fn tzsp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const ETHERNET: u16 = 1;
+    const IEEE_802_11: u16 = 18;
     const PADDING: u8 = 0;
     const END: u8 = 1;
     let [1, 0 | 1, ..] = bytes.data else {
@@ -138,8 +139,14 @@ fn tzsp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
             walk.wrap(Encapsulation::Tzsp);
             Some(NextHeader::Into(Layer::Ethernet, inner))
         }
-        // IEEE 802.11, bare or behind what its radio tells.
-        18 | 119 | 127 if !inner.data.is_empty() => Some(NextHeader::Unsupported(Notice::TunnelNotDecoded, port::TZSP)),
+        IEEE_802_11 if let Some(packet) = wireless::in_tunnel(inner) => {
+            walk.wrap(Encapsulation::Tzsp);
+            Some(NextHeader::Into(Layer::Llc, packet))
+        }
+        // IEEE 802.11 that cannot be read, or behind what describes its radio.
+        IEEE_802_11 | 119 | 127 if !inner.data.is_empty() => {
+            Some(NextHeader::Unsupported(Notice::TunnelNotDecoded, port::TZSP))
+        }
         _ => None,
     }
 }
@@ -313,8 +320,8 @@ fn mpls(bytes: Bytes<'_>) -> Option<NextHeader<'_>> {
     None
 }
 
-/// What an access point tunnels to its controller (RFC 5415 §4.3): Ethernet frames where it bridges; frames of its radio
-/// (whose bytes some makers swap) and what DTLS hides are named instead.
+/// What an access point tunnels to its controller (RFC 5415 §4.3): Ethernet frames where it bridges, else the data frames of
+/// its radio. What DTLS hides is named instead.
 fn capwap<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
     const NATIVE: u32 = 0x100;
     const FRAGMENT: u32 = 0x80;
@@ -337,6 +344,13 @@ fn capwap<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
             walk.wrap(Encapsulation::Capwap);
             skip_into(inner, 0, Layer::Ethernet)
         });
+    }
+    if binding == 1
+        && header & FRAGMENT == 0
+        && let Some(packet) = wireless::in_tunnel(inner)
+    {
+        walk.wrap(Encapsulation::Capwap);
+        return Some(NextHeader::Into(Layer::Llc, packet));
     }
     // A data frame of IEEE 802.11 in either order of bytes, or a fragment of what may be one.
     let data_frame = matches!(inner.data, [0x08 | 0x88, ..] | [_, 0x08 | 0x88, ..]);

@@ -9,6 +9,7 @@ use crate::net::{Datagram, Endpoint, LinkType, Segment, SeqNumber};
 
 mod frames;
 mod overlays;
+mod pseudo_headers;
 
 use frames::*;
 
