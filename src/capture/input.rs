@@ -2,6 +2,7 @@
 //! in from the buffer, a [`Capture`] that is always up to date goes out; it knows no file format.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -118,10 +119,8 @@ impl Input {
         if start.is_empty() {
             return SourceError::Empty { path };
         }
-        SourceError::Foreign {
-            path,
-            looks_like: describe(start),
-        }
+        let looks_like = describe(start, &path);
+        SourceError::Foreign { path, looks_like }
     }
 
     /// The error for an input that ends inside its file header.
@@ -190,7 +189,8 @@ impl Read for ByteMeter {
     }
 }
 
-fn describe(start: &[u8]) -> String {
+/// What a file is that is no capture, by what it begins with or by its name, and what makes a capture of it.
+fn describe(start: &[u8], path: &str) -> String {
     const KNOWN: &[(&[u8], &str)] = &[
         (b"PK\x03\x04", "a ZIP archive; unpack it first"),
         (b"\xfd7zXZ", "XZ compression; unpack it first"),
@@ -199,14 +199,28 @@ fn describe(start: &[u8]) -> String {
         (b"snoop\0", "a snoop file; convert it with editcap"),
         (b"RTSS", "a Network Monitor file; convert it with editcap"),
         (b"GMBU", "a Network Monitor file; convert it with editcap"),
+        (b"iptrace ", "a trace of AIX; convert it with editcap"),
         (b"\x7fELF", "a program"),
         (b"CLIENT_", "a TLS key log"),
         (b"{", "JSON"),
         (b"<", "XML or HTML"),
     ];
-    if let Some((_, name)) = KNOWN.iter().find(|(magic, _)| start.starts_with(magic)) {
-        return format!("it looks like {name}");
+    let known = KNOWN.iter().find(|(magic, _)| start.starts_with(magic));
+    // Behind the header of a record, and written in two ways.
+    let early = start.get(..64).unwrap_or(start).to_ascii_lowercase();
+    let netscaler = early.windows(9).any(|window| window == b"netscaler");
+    // An event trace has nothing of its own in front.
+    let is_event_trace = Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("etl"));
+    if let Some((_, name)) = known {
+        format!("it looks like {name}")
+    } else if netscaler {
+        "it looks like a NetScaler trace; convert it with editcap".to_owned()
+    } else if is_event_trace {
+        "by its name it is an event trace of Windows; convert it with pktmon etl2pcap".to_owned()
+    } else {
+        let bytes: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("its first bytes are {}", bytes.join(" "))
     }
-    let bytes: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("its first bytes are {}", bytes.join(" "))
 }

@@ -405,11 +405,12 @@ mod tests {
     use super::*;
 
     fn error(bytes: &[u8]) -> String {
+        error_of("x.pcap", bytes)
+    }
+
+    fn error_of(name: &str, bytes: &[u8]) -> String {
         let reader = Box::new(Cursor::new(bytes.to_vec()));
-        from_reader("x.pcap", reader, None, 0)
-            .err()
-            .expect("an error")
-            .to_string()
+        from_reader(name, reader, None, 0).err().expect("an error").to_string()
     }
 
     #[test]
@@ -418,6 +419,11 @@ mod tests {
         assert!(error(b"hello").contains("is not a capture file (its first bytes are 68 65 6c 6c)"));
         assert!(error(b"PK\x03\x04rest").contains("a ZIP archive; unpack it first"));
         assert!(error(b"{\"a\": 1}").contains("it looks like JSON"));
+        let signature = b"\x01\x28\0Netscaler V35 Performance Data\0";
+        assert!(error(signature).contains("a NetScaler trace; convert it with editcap"));
+        assert!(error(b"iptrace 2.0").contains("a trace of AIX; convert it with editcap"));
+        assert!(error_of("NetTrace.ETL", &[0, 0, 1, 0]).contains("convert it with pktmon etl2pcap"));
+        assert!(error_of("etl", &[0, 0, 1, 0]).contains("its first bytes are 00 00 01 00"));
         assert!(error(&[0xd4, 0xc3, 0xb2, 0xa1, 2]).contains("after 5 readable bytes"));
         assert!(error(&[0x0a, 0x0d, 0x0d, 0x0a, 28, 0]).contains("after 6 readable bytes"));
         for text in [error(b""), error(b"hello"), error(&[0xd4, 0xc3, 0xb2, 0xa1])] {
