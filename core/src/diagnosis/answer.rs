@@ -19,6 +19,7 @@ mod first_visits;
 mod nothing_wrong;
 mod silence;
 mod tally;
+mod unseen;
 
 use first_visits::FirstVisits;
 use nothing_wrong::{failed_beside, forgetting, nothing_wrong};
@@ -253,13 +254,17 @@ fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &Service
     }
     let mut told = analysis.standing.iter().filter(|it| it.supported);
     let Some(first) = told.next() else {
-        return Some(unexplained(tally, lost));
+        return Some(unseen::one_direction(tally).unwrap_or_else(|| unexplained(tally, lost)));
     };
     let count = refused_by(first, analyses).min(lost);
     let of = |it: &Standing| Named::by(&it.claim, analyses.attempts());
     let (cause, verb) = (first.claim.cause_of(of(first)), befell(first, analyses, count));
     let action = first.claim.action_for(of(first));
     let Some(sure) = surely(first, &cause) else {
+        // A guess about the lesser part says less than what hides all of it.
+        if let Some(answer) = unseen::one_direction(tally).filter(|_| 2 * count < lost) {
+            return Some(answer);
+        }
         let rival = another_cause(first, told, analyses.attempts());
         let cause = (cause.as_str(), rival.map(|rival| rival.claim.cause_of(of(rival))));
         // An age is settled by waiting, which a cache that is too small does not outlast.

@@ -85,8 +85,8 @@ notices! {
     DatagramsNotToldApart = "datagrams-not-told-apart", "more QUIC or DTLS datagrams were seen, between more endpoints than are told apart";
     /// Address facts beyond those that are kept.
     NeighboursNotKept = "neighbours-not-kept", "addresses changed hands or were unreachable more often than is kept";
-    /// Only one direction of a connection was captured.
-    OneDirection = "one-direction", "only one direction of these connections was captured; capture where both pass, or on the server itself";
+    /// Only one direction of a connection is in the capture; over UDP there may have been no other.
+    OneDirection = "one-direction", "only one direction of these connections is in the capture; capture where both pass, or on the server itself";
     /// A hello in clear text, or behind lost bytes, of a connection on which nothing else was TLS.
     HelloNotConfirmed = "hello-not-confirmed", "connections with what looks like the beginning of TLS but nothing more of it; counted as connections without TLS";
     /// The same packet was captured more than once.

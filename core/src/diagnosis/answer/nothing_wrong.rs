@@ -2,13 +2,16 @@
 
 use super::first_visits::FirstVisits;
 use super::tally::ServiceTally;
-use super::{Answer, counted, part_of};
+use super::{Answer, counted, part_of, unseen};
 use crate::session::Outcomes;
 
 /// Nothing is wrong with the sessions of the service, as far as is visible.
 pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
+    if tally.all == tally.unclear && tally.folded.outcomes.declined == 0 {
+        return unseen::all_unclear(&tally.hidden_by);
+    }
     let sentence = if tally.all == tally.unclear {
-        "What became of the handshakes is not visible in this capture.".to_owned()
+        unseen::all_unclear(&tally.hidden_by).sentence
     } else if tally.resumed > 0 {
         well(tally)
     } else if tally.failed > 0 {
@@ -158,7 +161,7 @@ mod tests {
             sentence(&ServiceTally { unclear: 2, ..all(2) }),
             (
                 "What became of the handshakes is not visible in this capture.".to_owned(),
-                false
+                true
             )
         );
         assert_eq!(

@@ -1,10 +1,11 @@
 //! What the connections of a service came to, counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
 use super::known_part_of;
+use super::unseen::Cause;
 use crate::diagnosis::attempts::Necessity;
 use crate::diagnosis::context::{Gave, gave};
 use crate::diagnosis::service::{Folded, ServiceAnalyses};
@@ -24,6 +25,8 @@ pub(super) struct ServiceTally {
     pub(super) declined: usize,
     /// Of those, the ones that offered nothing but external PSKs.
     pub(super) declined_external: usize,
+    /// And those of which one direction is not in the capture.
+    pub(super) declined_one_direction: usize,
     /// Failed handshakes with an offer.
     pub(super) broken: usize,
     /// The fatal alert in clear that most of those ended with, and how many did.
@@ -36,6 +39,8 @@ pub(super) struct ServiceTally {
     /// Offered nothing although the client had been given something.
     pub(super) silent: usize,
     pub(super) unclear: usize,
+    /// What hides them.
+    pub(super) hidden_by: BTreeSet<Cause>,
     /// Of those, the ones that offered a session.
     pub(super) unclear_offers: usize,
     /// That some handshake gave its client nothing was concluded from sizes.
@@ -79,6 +84,8 @@ impl ServiceTally {
                 Outcome::Declined => {
                     tally.declined += 1;
                     tally.declined_external += usize::from(offered_external_only(connection));
+                    let both = Side::BOTH.iter().all(|side| connection.side(*side).captured);
+                    tally.declined_one_direction += usize::from(!both);
                 }
                 Outcome::Failed if connection.offered().next().is_some() => {
                     tally.broken += 1;
@@ -102,8 +109,9 @@ impl ServiceTally {
                     tally.takes_tickets |= connection.hello.yes().is_some_and(takes);
                 }
                 Outcome::NotOffered => {}
-                Outcome::Unclear(_) => {
+                Outcome::Unclear(blindness) => {
                     tally.unclear += 1;
+                    tally.hidden_by.insert(Cause::of(blindness, connection));
                     tally.unclear_offers += usize::from(connection.offered().next().is_some());
                 }
             }

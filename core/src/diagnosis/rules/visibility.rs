@@ -9,7 +9,7 @@ use crate::session::{Blindness, Mechanism, Outcome};
 reason! {
     /// ## What it means
     /// The packets that decide how this handshake went are not in the capture: one hello is missing, packets were lost
-    /// or cut, only one direction was captured, or the capture ended first; or nothing before it tells whether a
+    /// or cut, only one direction is there, or the capture ended first; or nothing before it tells whether a
     /// session ID is being offered or was made up by the client. This says nothing about the server. The same reason is
     /// given where a credential was refused whose issue is among what is missing: without it nothing explains the
     /// refusal.
@@ -45,7 +45,7 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
     }
     let (frame, text) = match (connection.hello.yes(), connection.answer.yes()) {
         (_, Some(answer)) => (answer.at.frame, "ServerHello; what decides after it is not visible"),
-        (Some(hello), None) => (hello.at.frame, "ClientHello; the answer is not visible"),
+        (Some(hello), None) => (hello.at.frame, "ClientHello; no answer to it is visible"),
         (None, None) => (
             connection.transport.first(),
             "first packet of the connection; no hello is visible",
