@@ -71,7 +71,7 @@ notices! {
     /// QUIC of a version that is not read: drafts, those of Google, unknown ones that a server refused.
     QuicVersionUnsupported = "quic-version-unsupported", "QUIC of versions that are not read was seen";
     /// Initial packets that their own keys do not open.
-    QuicInitialNotAuthentic = "quic-initial-not-authentic", "datagrams look like the beginning of QUIC but do not open with the keys derived from them";
+    QuicInitialNotAuthentic = "quic-initial-not-authentic", "datagrams look like the beginning of QUIC but do not open with the keys derived from them; the client's first datagram, on which the keys depend, may be missing";
     /// Packets to or from a QUIC server that nothing ties to a connection: moved to another address without keys to
     /// follow, or of connections whose beginning is not in the capture.
     QuicUnlinkedDatagrams = "quic-unlinked-datagrams", "QUIC packets belong to connections that moved to another address, or began before the capture; nothing is reported about them";

@@ -69,6 +69,8 @@ pub(super) fn frame<'a>(walk: &mut Walk<'_>, link: LinkType, bytes: Bytes<'a>) -
         LinkType(163) => pseudo_header::avs(walk, bytes),
         LinkType(192) => pseudo_header::ppi(bytes),
         LinkType(258) => pseudo_header::pktap(bytes),
+        // For private use; the own tools of macOS write PKTAP under this number.
+        LinkType(149) if pseudo_header::is_pktap(bytes) => pseudo_header::pktap(bytes),
         LinkType(109) => pseudo_header::ipsec(bytes),
         LinkType(117) => pseudo_header::packet_filter_log(bytes),
         LinkType(178) => pseudo_header::juniper_ethernet(bytes),

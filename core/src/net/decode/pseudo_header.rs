@@ -1,5 +1,7 @@
 //! Pseudo-headers: what a capturing system writes before each frame about how it came by it, and of what link it is.
 
+use std::ops::RangeInclusive;
+
 use super::link::{family_into, skip_into, typed};
 use super::{Bytes, Layer, NextHeader, Walk, wireless};
 use crate::net::{LinkType, Notice};
@@ -83,6 +85,20 @@ pub(super) fn pktap(bytes: Bytes<'_>) -> NextHeader<'_> {
         Ok(length) if length >= 12 => NextHeader::Other,
         _ => NextHeader::MALFORMED,
     }
+}
+
+/// Whether PKTAP stands here for all that is known: a length in use, a packet, and the name of an interface, filled up with
+/// zeros.
+pub(super) fn is_pktap(bytes: Bytes<'_>) -> bool {
+    const LENGTHS: RangeInclusive<u32> = 108..=256;
+    let named = |name: &[u8]| {
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        let (name, rest) = name.split_at(end);
+        !name.is_empty() && name.iter().all(u8::is_ascii_graphic) && rest.iter().all(|byte| *byte == 0)
+    };
+    bytes.u32_le_at(0).is_some_and(|length| LENGTHS.contains(&length))
+        && bytes.u32_le_at(4) == Some(1)
+        && bytes.data.get(12..36).is_some_and(named)
 }
 
 /// A header of `length` bytes before a frame of another link type.

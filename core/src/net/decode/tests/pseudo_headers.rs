@@ -163,6 +163,16 @@ fn headers_that_name_the_link_of_what_follows() {
         unsupported(PKTAP, &pktap(1, 147, &wired)),
         (Notice::LinkTypeNotSupported, 147)
     );
+    // Under the number for private use only where all of it fits.
+    let mut private = pktap(1, 1, &wired);
+    private[12..16].copy_from_slice(b"utun");
+    hello(LinkType(149), &private, &[]);
+    let other = (Notice::LinkTypeNotSupported, 149);
+    for (at, value) in [(0, 12), (4, 2), (12, 0), (13, 7), (20, 1)] {
+        let mut changed = private.clone();
+        changed[at] = value;
+        assert_eq!(unsupported(LinkType(149), &changed), other, "{at}");
+    }
     let ppi = |link: u32, frame: &[u8]| join(&[&[0, 0, 12, 0], &le(link), &[0; 4], frame]);
     hello(PPI, &ppi(105, &radio(QOS, TO_POINT, 0, &snap())), &[]);
     hello(PPI, &ppi(1, &wired), &[]);
