@@ -118,10 +118,10 @@ pub fn state_of(
         .filter_map(|offer| connection_store.get(*offer))
         .map(|connection| (connection.outcome, OfferOutcome::of(connection, id)));
     let (mut accepted, mut declined, mut latest, mut any) = (false, false, None, false);
-    let mut passed_over = false;
+    let mut undecided = false;
     for (outcome, became) in offers {
         any = true;
-        passed_over = became == OfferOutcome::PassedOver;
+        undecided = !matches!(became, OfferOutcome::Accepted | OfferOutcome::Declined);
         match became {
             // An external PSK names no session.
             OfferOutcome::Accepted if outcome == Outcome::ExternalPsk => {}
@@ -131,8 +131,8 @@ pub fn state_of(
         }
     }
     match (latest, accepted) {
-        // Why it was not taken the last time is not known.
-        (Some(true), _) if passed_over => return (CredentialState::Resumed, Resumable::Unknown),
+        // Why it was not taken the last time is not known, or whether it was.
+        (Some(true), _) if undecided => return (CredentialState::Resumed, Resumable::Unknown),
         (Some(true), _) => return (CredentialState::Resumed, Resumable::Yes),
         (Some(false), true) => return (CredentialState::AcceptedThenRejected, Resumable::Unknown),
         (Some(false), false) | (None, _) => {}
@@ -176,7 +176,7 @@ mod tests {
     use smallvec::smallvec;
 
     use crate::session::tests::{answered, at, endpoint, offer};
-    use crate::session::{CredentialFingerprint, Issue, OfferKind, Seen, TransportKind};
+    use crate::session::{Blindness, CredentialFingerprint, Issue, OfferKind, Seen, TransportKind};
     use crate::store::CredentialStore;
 
     use super::*;
@@ -235,8 +235,8 @@ mod tests {
             (CredentialState::AcceptedThenRejected, Unknown)
         );
         assert_eq!(after(&[Outcome::Declined]), (CredentialState::Rejected, Unknown));
-        // A handshake that failed decided nothing.
-        assert_eq!(after(&[RESUMED, Outcome::Failed]), (CredentialState::Resumed, Yes));
+        // A handshake that failed decided nothing; it may be the credential that broke it.
+        assert_eq!(after(&[RESUMED, Outcome::Failed]), (CredentialState::Resumed, Unknown));
         assert_eq!(after(&[Outcome::Failed]), (CredentialState::Unknown, Unknown));
         assert_eq!(
             told(&[], |_| (), |credential| credential.issued = None),
@@ -277,6 +277,19 @@ mod tests {
         assert_eq!(
             state(&[Outcome::ExternalPsk]),
             (CredentialState::Unknown, Resumable::Unknown)
+        );
+    }
+
+    #[test]
+    fn what_was_offered_last_and_not_seen_answered_may_have_been_refused() {
+        let unclear = Outcome::Unclear(Blindness::Gap);
+        assert_eq!(
+            after(&[RESUMED, unclear]),
+            (CredentialState::Resumed, Resumable::Unknown)
+        );
+        assert_eq!(
+            after(&[RESUMED, unclear, RESUMED]),
+            (CredentialState::Resumed, Resumable::Yes)
         );
     }
 
