@@ -274,6 +274,10 @@ fn class(
         _ if !ended && open.yes().is_some() && sides.iter().any(|side| !side.captured) => {
             return Seen::Blind(Blindness::OneDirection);
         }
+        // Or among the last bytes of a side, which were lost.
+        _ if !ended && open.yes().is_some() => {
+            return sides.iter().find_map(|side| side.tail_loss).map_or(open, Seen::Blind);
+        }
         _ if !ended => return open,
         // It may be a fatal alert, whatever else ended the connection.
         _ if may_refuse_client(connection, ends) => return Seen::Blind(Blindness::Encrypted),
