@@ -2,7 +2,7 @@
 //! issued.
 
 use super::{HandshakeTracker, MAX_ISSUED};
-use crate::net::{At, Timestamp};
+use crate::net::At;
 use crate::session::TransportKind;
 use crate::session::{Blindness, Seen};
 use crate::session::{Credential, CredentialFingerprint, CredentialId, Issue, PskTerms, imported_identity};
@@ -192,7 +192,6 @@ impl HandshakeTracker {
             return;
         }
         let fills_field = hello.offers_tls13 || hello.stack.extensions.fill_session_id();
-        let hello_time = hello.at.time;
         let Some(proposed) = self.proposed.take() else { return };
         self.client_session_id = proposed.session_id;
         if let Some(answer) = match &mut self.facts.answer {
@@ -213,7 +212,7 @@ impl HandshakeTracker {
         if let Some(id) = &proposed.session_id
             && proposed.ticket.is_none()
         {
-            let kind = self.session_id_kind(id, (fills_field, hello_time), credential_store);
+            let kind = self.session_id_kind(id, fills_field, credential_store);
             if let Some(kind) = kind {
                 self.offer(Mechanism::SessionId, &id.name(), kind, (0, 0), credential_store);
             }
@@ -238,14 +237,14 @@ impl HandshakeTracker {
     fn session_id_kind(
         &self,
         id: &OfferedSessionId,
-        (fills_field, hello_time): (bool, Timestamp),
+        fills_field: bool,
         credential_store: &CredentialStore,
     ) -> Option<OfferKind> {
         let known = credential_store.find_session_id(self.facts.transport.kind(), id.bytes());
         let known = known.and_then(|known| credential_store.get(known));
         // What an older hello brings is settled by the client's other hellos.
         let told_now = known.filter(|known| known.issued.is_some() || fills_field);
-        if told_now.is_some_and(|known| known.was_there_before(hello_time, self.id)) {
+        if told_now.is_some_and(|known| known.is_known_beside(self.id)) {
             return Some(OfferKind::Resumption(Mechanism::SessionId));
         }
         // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes, and so does Go. Others

@@ -8,10 +8,15 @@ use super::seen::Seen;
 use super::side::{Side, SideFacts};
 use super::transport::TransportKind;
 
+/// Sets back what a clock stamped that was ahead by so many nanoseconds.
+pub fn set_back_by(at: &mut At, ahead: i64) {
+    at.time = Timestamp::from_nanos(at.time.nanos().saturating_sub(ahead));
+}
+
 /// The server's clock was ahead of the client's by so many nanoseconds when this connection was captured: whatever the
 /// server sent is set back by them, so that what both sides did can be put in order.
 pub fn set_server_back(connection: &mut Connection, end: &mut SideClose, ahead: i64) {
-    let back = |at: &mut At| at.time = Timestamp::from_nanos(at.time.nanos().saturating_sub(ahead));
+    let back = |at: &mut At| set_back_by(at, ahead);
     if let Seen::Yes(answer) = &mut connection.answer {
         back(&mut answer.at);
     }
@@ -43,6 +48,22 @@ pub fn clocks_differ(connection: &Connection) -> bool {
                 .zip(later)
                 .is_some_and(|(earlier, later)| later.time < earlier.time)
         })
+}
+
+/// Whether the clock was set back while this connection was captured: what a side closed with, given for client and server,
+/// stands behind its hello in the file and before it in time. Then the times of what both did are those of two clocks.
+#[must_use]
+pub fn was_set_back(connection: &Connection, closes: [Option<At>; 2]) -> bool {
+    let hellos = [
+        connection.hello.yes().map(|hello| hello.at),
+        connection.answer.yes().map(|answer| answer.at),
+    ];
+    let pairs = hellos.into_iter().zip(closes);
+    let mut pairs = pairs.filter_map(|(hello, close)| hello.zip(close));
+    pairs.any(|(hello, close)| {
+        let in_one_file = hello.frame.capture() == close.frame.capture();
+        in_one_file && hello.frame < close.frame && close.time < hello.time
+    })
 }
 
 fn set_back(side: &mut SideFacts, back: impl Fn(&mut At)) {
@@ -94,6 +115,32 @@ mod tests {
             (ProtocolVersion::TLS_1_2, blind, [1, 3, 2, 4], true),
         ] {
             assert_eq!(differ(version, shape, seconds), told, "{version:?} {seconds:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_set_back_where_the_end_of_a_side_is_stamped_before_its_hello() {
+        let connection = answered(10, "a.test", ProtocolVersion::TLS_1_2);
+        let [hello, answer] = [
+            connection.hello.yes().expect("a hello").at,
+            connection.answer.yes().expect("an answer").at,
+        ];
+        let behind = |at: At, frames: i64, nanos: i64| {
+            let frame = u64::try_from(i64::try_from(at.frame.frame()).unwrap_or_default() + frames).unwrap_or_default();
+            Some(At {
+                frame: crate::net::FrameRef::new(at.frame.capture(), frame),
+                time: Timestamp::from_nanos(at.time.nanos() + nanos),
+            })
+        };
+        for (closes, told) in [
+            ([None, None], false),
+            ([behind(hello, 5, 5), behind(answer, 5, 5)], false),
+            ([behind(hello, 5, -5), None], true),
+            ([behind(hello, 5, 5), behind(answer, 5, -5)], true),
+            // Two captures, put one behind the other.
+            ([behind(hello, -5, -5), None], false),
+        ] {
+            assert_eq!(was_set_back(&connection, closes), told, "{closes:?}");
         }
     }
 

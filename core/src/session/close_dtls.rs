@@ -3,7 +3,7 @@
 
 use crate::tls::{Content, ContentType};
 
-use super::clocks::clocks_differ;
+use super::clocks::{clocks_differ, was_set_back};
 use super::close::{Close, CloseClass, CloseNotify, SideClose};
 use super::connection::{Completed, Connection};
 use super::seen::{Blindness, Seen};
@@ -64,7 +64,7 @@ pub(crate) fn first_to_say_goodbye(connection: &Connection, notifies: [CloseNoti
         Some((at.time, at.frame, side))
     });
     let both = notifies.iter().all(|notify| notify.at().is_some());
-    if both && clocks_differ(connection) {
+    if both && (clocks_differ(connection) || was_set_back(connection, notifies.each_ref().map(CloseNotify::at))) {
         return Seen::Blind(Blindness::NothingTellsApart);
     }
     // Where even the Finished of a side was not read, its goodbye may stand unread behind it.
@@ -221,6 +221,20 @@ mod tests {
         };
         assert_eq!(first(alert(4)), Seen::Blind(Blindness::NothingTellsApart));
         assert_eq!(first(data()), Seen::Yes(Side::Client));
+    }
+
+    #[test]
+    fn where_the_clock_was_set_back_between_two_alerts_nothing_tells_which_came_first() {
+        let dtls12 = connection(ProtocolVersion::DTLS_1_2);
+        let set_back = At {
+            time: crate::net::Timestamp::from_nanos(0),
+            ..at(4)
+        };
+        let back = last(ContentType::ALERT, ALERT, set_back);
+        for (client, server) in [(alert(3), back), (back, alert(3))] {
+            let close = classify_dtls(&dtls12, [&client, &server], Silence::Settled);
+            assert_eq!(close.first_closer, Seen::Blind(Blindness::NothingTellsApart));
+        }
     }
 
     #[test]

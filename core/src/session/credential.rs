@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use sha2::{Digest, Sha256};
 
-use crate::net::{At, Endpoint, Timestamp};
+use crate::net::{At, Endpoint};
 use crate::tls::{CipherSuite, ProtocolVersion, Reader};
 
 use super::connection::ConnectionId;
@@ -195,12 +195,12 @@ impl Credential {
         }
     }
 
-    /// Whether a hello of this time, on this connection, can have brought it as what it is: it was issued before, or another
-    /// connection brought it, too. No random session ID comes twice.
+    /// Whether a hello on this connection brings it as what it is: another connection issued it, or brought it, too. No random
+    /// session ID comes twice: where its issue is stamped after the hello, it is the clocks that differ.
     #[must_use]
-    pub fn was_there_before(&self, hello: Timestamp, connection: ConnectionId) -> bool {
+    pub fn is_known_beside(&self, connection: ConnectionId) -> bool {
         match self.issued {
-            Some(issue) => issue.at.time <= hello && issue.connection != connection,
+            Some(issue) => issue.connection != connection,
             None => self.offers.iter().any(|other| *other != connection),
         }
     }

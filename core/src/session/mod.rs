@@ -23,7 +23,7 @@ mod transport;
 
 pub use crate::tcp::{ResetForm, SynOptions};
 pub use crate::tls::ProtocolVersion;
-pub use clocks::{clocks_differ, set_server_back};
+pub use clocks::{clocks_differ, set_back_by, set_server_back, was_set_back};
 pub(crate) use close::is_alert_length;
 pub use close::{
     Close, CloseClass, CloseNotify, ProtectedRecord, SideClose, classify as classify_close, may_be_goodbye,

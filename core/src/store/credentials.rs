@@ -8,8 +8,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::net::Endpoint;
 
-use crate::session::TransportKind;
-use crate::session::{ConnectionId, Mechanism};
+use crate::session::{ConnectionId, Mechanism, TransportKind, set_back_by};
 use crate::session::{Credential, CredentialFingerprint, CredentialId};
 
 /// The number that every credential gets when all others are given away: none is known by it. In a run of months that is
@@ -196,6 +195,15 @@ impl CredentialStore {
                 self.index.remove(&key);
                 self.take_off(*id);
             }
+        }
+    }
+
+    /// This connection issued it by a clock that was ahead by so many nanoseconds. Where another showed the same issue, that
+    /// one's time stands.
+    pub fn set_issue_back(&mut self, credential: CredentialId, connection: ConnectionId, ahead: i64) {
+        let issue = self.get_mut(credential).and_then(|known| known.issued.as_mut());
+        if let Some(issue) = issue.filter(|issue| issue.connection == connection) {
+            set_back_by(&mut issue.at, ahead);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::tcp::FinCovers;
 use crate::tls::{Content, ContentType};
 
 use super::{CloseNotify, ProtectedRecord, SideClose};
-use crate::session::clocks::clocks_differ;
+use crate::session::clocks::{clocks_differ, was_set_back};
 use crate::session::connection::{Connection, JSSE_PADDING, Shape};
 use crate::session::seen::{Blindness, Seen};
 use crate::session::side::Side;
@@ -292,7 +292,8 @@ pub(super) fn first_closer(
     let Some(told) = earliest(connection, notifies) else {
         return Seen::Blind(open);
     };
-    if is_out_of_order(connection, ends) {
+    let signs = Side::BOTH.map(|side| first_sign(connection, side, notifies));
+    if is_out_of_order(connection, ends) || was_set_back(connection, signs) {
         return Seen::Blind(Blindness::NothingTellsApart);
     }
     // A last record that cannot be read may be close_notify.

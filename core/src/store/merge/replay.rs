@@ -115,13 +115,13 @@ fn known_session_id(
     if sighting.offered.iter().any(of_tls12) {
         return None;
     }
-    let hello = sighting.connection.hello.yes()?;
+    sighting.connection.hello.yes()?;
     let known = credential_store.get(credential_store.find(
         sighting.connection.transport.kind(),
         Mechanism::SessionId,
         &name,
     )?)?;
-    known.was_there_before(hello.at.time, id).then_some(Offered {
+    known.is_known_beside(id).then_some(Offered {
         name,
         kind: OfferKind::Resumption(Mechanism::SessionId),
         obfuscated_age: 0,

@@ -35,6 +35,23 @@ fn the_first_to_close_is_told_by_what_a_fin_acknowledges_before_any_clock() {
 }
 
 #[test]
+fn where_the_clock_was_set_back_before_the_second_end_nothing_tells_which_was_first() {
+    let first = |hello: u32| {
+        let mut ending = Ending::tls12().reset(Client, 10).reset(Server, 900);
+        let Seen::Yes(answer) = &mut ending.connection.answer else {
+            panic!("an answer")
+        };
+        answer.at = At {
+            time: ms(hello).time,
+            ..ms(1)
+        };
+        ending.close().first_closer
+    };
+    assert_eq!(first(1), Seen::Yes(Client));
+    assert_eq!(first(1_000), Seen::Blind(Blindness::NothingTellsApart));
+}
+
+#[test]
 fn the_close_notify_that_answers_another_comes_second_whatever_the_clocks_say() {
     let first = |client: Option<bool>, server: Option<bool>| {
         let ending = Ending::tls12()
