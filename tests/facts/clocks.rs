@@ -135,3 +135,84 @@ fn without_a_syn_two_clocks_show_no_false_start() {
         );
     }
 }
+
+/// What is told with confidence of the connections in these packets, by client: reasons, outcome and close.
+fn told_surely(all: &[RawPacket]) -> Vec<(String, Vec<String>)> {
+    let report = report_of_bytes(vec![packets::write(all)]);
+    let connections = items(&report, "connections").iter().map(|connection| {
+        let sure = |reason: &&Value| text(reason, "confidence") != Some("possible");
+        let reasons = items(connection, "reasons").iter().filter(sure);
+        let mut told: Vec<String> = reasons
+            .filter_map(|reason| text(reason, "name"))
+            .map(str::to_owned)
+            .collect();
+        told.extend(text(connection, "outcome").map(str::to_owned));
+        told.extend(text(&connection["close"], "class").map(str::to_owned));
+        (connection["client"].to_string(), told)
+    });
+    connections.collect()
+}
+
+/// A clock that is set back while a capture runs puts what follows in front of what came before. Then a session may be offered
+/// before it is issued, a client has its first visit after its second, and a connection that was open at the end of the file
+/// was silent for an hour.
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_certain_that_was_not() {
+    let names = [
+        "restart-same-host",
+        "stek-not-shared-tls13",
+        "ids-and-tickets-in-vain",
+        "keys-rolled-out-late",
+        "resumption-switched-off",
+        "tickets-before-finished",
+        "open-at-end",
+        "dtls-restarted",
+    ];
+    let mut problems = Vec::new();
+    for name in names {
+        let all = packets::read(fixture(&format!("captures/{name}")).path());
+        let by_one_clock = told_surely(&all);
+        for (part, seconds) in [(1, 3_600), (2, 3_600), (2, 1), (3, 60)] {
+            let mut moved = all.clone();
+            for packet in moved.iter_mut().skip(all.len() * part / 4) {
+                packet.time -= seconds * 1_000_000_000;
+            }
+            for (client, told) in told_surely(&moved) {
+                let before = by_one_clock.iter().find(|(name, _)| *name == client);
+                let known = |one: &String| before.is_some_and(|(_, before)| before.contains(one));
+                let neutral = ["rejected-unexplained", "capture-incomplete", "unclear"];
+                let new = told
+                    .iter()
+                    .filter(|one| !known(one) && !neutral.contains(&one.as_str()));
+                problems.extend(new.map(|one| format!("{name}, {part}/4, {seconds} s: {client} {one}")));
+            }
+        }
+    }
+    assert_none("told because a clock was set back", &problems);
+}
+
+/// By a server's clock that is ahead a session is issued after it was offered.
+#[test]
+fn what_a_server_issued_by_a_clock_that_is_ahead_was_issued_before_it_was_offered() {
+    let all = packets::read(fixture("captures/restart-same-host").path());
+    let issued = |report: &Value| -> Vec<(String, String)> {
+        let credentials = items(report, "credentials").iter();
+        credentials
+            .map(|credential| (credential["id"].to_string(), credential["issued"]["time"].to_string()))
+            .collect()
+    };
+    let by_one_clock = report_of_bytes(vec![packets::write(&all)]);
+    let mut moved = all.clone();
+    for (packet, server) in moved.iter_mut().zip(from_servers(&all)) {
+        packet.time += i64::from(server) * 60_000_000_000;
+    }
+    moved.sort_by_key(|packet| packet.time);
+    let by_two = report_of_bytes(vec![packets::write(&moved)]);
+    let (before, after) = (issued(&by_one_clock), issued(&by_two));
+    assert!(!before.is_empty());
+    for (id, time) in before {
+        let moved = after.iter().find(|(other, _)| *other == id).map(|(_, time)| time);
+        // Down to the tenth of a second: in the middle of the SYN exchange is the best guess.
+        assert_eq!(moved.map(|moved| &moved[..22]), Some(&time[..22]), "{id}");
+    }
+}

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{Blindness, Completed, Connection, ConnectionId};
@@ -36,6 +36,8 @@ pub struct History {
     unseen_issue: Vec<Option<Moment>>,
     /// When the first handshake of an address began that may have issued a ticket under encryption.
     encrypted_issue: Vec<Option<Moment>>,
+    /// Connections whose times put them on the other side of some of their address than their places in the file.
+    out_of_turn: HashSet<ConnectionId>,
 }
 
 /// When the first connections of a client address at a server began whose ClientHello is not visible: any client of that
@@ -73,8 +75,10 @@ impl History {
             unstated: HashMap::new(),
             unseen_issue: vec![None; parties.addresses()],
             encrypted_issue: vec![None; parties.addresses()],
+            out_of_turn: HashSet::new(),
         };
         history.note_issues(connection_store);
+        history.note_out_of_turn(connection_store);
         let same = |id| history.by_service.before(id).next();
         history.behaviours = ClientBehaviours::of(connection_store, parties, same, |id| history.akin(id));
         history
@@ -116,6 +120,56 @@ impl History {
                 note_first(first, moment(connection));
             }
         }
+    }
+
+    /// Two connections of an address of which one stands in a file behind all of the other, and is stamped before its hello:
+    /// times run backwards where a clock was set back, or where an earlier capture was put behind a later one.
+    fn note_out_of_turn(&mut self, connection_store: &ConnectionStore) {
+        let parties = Arc::clone(&self.parties);
+        let spans = |id: ConnectionId| {
+            let (connection, party) = (connection_store.get(id)?, parties.get(id)?);
+            Some((
+                party.wire as usize,
+                connection.transport.first(),
+                connection.transport.last(),
+            ))
+        };
+        let in_one_file = |a: FrameRef, b: FrameRef| a.capture() == b.capture();
+        // Of each address, in the file that it was last seen in: the first end among what is stamped later.
+        let mut ends: Vec<Option<FrameRef>> = vec![None; parties.addresses()];
+        for id in parties.order().iter().rev() {
+            let Some((address, first, last)) = spans(*id) else {
+                continue;
+            };
+            let Some(end) = ends.get_mut(address) else { continue };
+            let known = end.filter(|end| in_one_file(*end, first));
+            if known.is_some_and(|end| end < first) {
+                self.out_of_turn.insert(*id);
+            }
+            *end = Some(known.map_or(last, |known| known.min(last)));
+        }
+        // And the last beginning among what is stamped earlier.
+        let mut beginnings: Vec<Option<FrameRef>> = vec![None; parties.addresses()];
+        for id in parties.order() {
+            let Some((address, first, last)) = spans(*id) else {
+                continue;
+            };
+            let Some(beginning) = beginnings.get_mut(address) else {
+                continue;
+            };
+            let known = beginning.filter(|beginning| in_one_file(*beginning, first));
+            if known.is_some_and(|beginning| last < beginning) {
+                self.out_of_turn.insert(*id);
+            }
+            *beginning = Some(known.map_or(first, |known| known.max(first)));
+        }
+    }
+
+    /// Whether nobody can say what came before this connection: by its time it stands on the other side of some of its address
+    /// than by its place in the file.
+    #[must_use]
+    pub fn is_out_of_turn(&self, id: ConnectionId) -> bool {
+        self.out_of_turn.contains(&id)
     }
 
     /// The latest connection before this one of its client stack under another name, and that of another client stack of its

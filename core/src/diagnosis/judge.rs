@@ -18,6 +18,9 @@ const OFFERS_AT_OTHER_TIMES: &str = "this client offers sessions at other times:
 /// What to do where other hellos of its address are not visible: they may offer.
 const MAY_OFFER_AT_OTHER_TIMES: &str = "see first whether this client offers sessions at other times: hellos of its address are missing here, or cut. Capture whole packets, from before it connects";
 
+/// What is said of a cause that rests on what came before, where that is not known.
+const OUT_OF_TURN: &str = "; by their times and by their places in the file this client's connections come in different orders: a clock was set back, or an earlier capture was put behind a later one";
+
 /// A reason that holds for a connection.
 #[derive(Debug, Clone)]
 pub struct Judged {
@@ -62,6 +65,7 @@ pub fn judge(case: &RuleContext<'_>) -> Vec<Judged> {
     {
         judged.retain(|reason| !reason.reason.neutral);
     }
+    doubt_what_came_before(case, &mut judged);
     drop_bare_fact(&mut judged);
     say_what_may_be_lost(case, &mut judged);
     judged.sort_by_key(|reason| {
@@ -117,6 +121,25 @@ fn judged(reason: &'static Reason, finding: RuleResult) -> Option<Judged> {
         would_settle,
         place: place.unwrap_or(usize::MAX),
     })
+}
+
+/// Where times and frames disagree on what came before, whatever rests on it is possible at best.
+fn doubt_what_came_before(case: &RuleContext<'_>, judged: &mut [Judged]) {
+    if !case.history.is_out_of_turn(case.id) {
+        return;
+    }
+    for reason in judged.iter_mut().filter(|reason| !reason.reason.neutral) {
+        let rests_on_it = match reason.reason.stage {
+            RuleStage::NothingOffered | RuleStage::Unexplained => reason.confidence > Confidence::Possible,
+            // What is concluded of a service counts rows, whichever came first.
+            RuleStage::Inferred => reason.confidence == Confidence::Observed,
+            RuleStage::Protocol | RuleStage::NoVerdict | RuleStage::NotVisible => false,
+        };
+        if rests_on_it {
+            reason.confidence = Confidence::Possible;
+            reason.summary.to_mut().push_str(OUT_OF_TURN);
+        }
+    }
 }
 
 /// That nothing was offered is a fact without its cause: a cause that is sure enough takes its place.

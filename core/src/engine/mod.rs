@@ -79,6 +79,8 @@ pub struct Engine {
     gate: Gate,
     datagrams: Datagrams,
     other_connections: u64,
+    /// The time of the packet that came last. Where the clock was set back, or an earlier capture stands behind a later one, there
+    /// were later times; what came last was followed by no silence all the same.
     last: Option<Timestamp>,
     /// Connections without TLS that other runs may know better.
     strays: Vec<Connection>,
@@ -145,7 +147,7 @@ impl Engine {
     /// Takes one packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
-        self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
+        self.last = Some(at.time);
         // What is over by now is over before this packet, whether or not somebody asked in between.
         self.table.advance(at.time);
         self.expire();
@@ -409,7 +411,7 @@ impl Engine {
     #[inline(never)]
     fn arrive(&mut self, arrival: &Arrival, payload: &[u8]) {
         let (protocol, datagram, at) = arrival.with(payload);
-        self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
+        self.last = Some(at.time);
         self.with_datagrams(|datagrams, run| datagrams.push(protocol, &datagram, at, run));
     }
 

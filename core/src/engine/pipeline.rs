@@ -177,7 +177,7 @@ impl TcpStage {
     /// Takes one packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
-        self.last = Some(self.last.map_or(at.time, |last| last.max(at.time)));
+        self.last = Some(at.time);
         let lines = &mut self.lines;
         lines.table.advance(at.time);
         while let Some(finished) = lines.table.expire() {

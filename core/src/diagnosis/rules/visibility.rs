@@ -62,6 +62,13 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
     )
 }
 
+/// Whether another connection is seen to issue what this one offers: then its origin is known, even where the issue is stamped
+/// after the offer. Nobody offers what is not issued yet; a clock was set back.
+fn is_issued_here(case: &RuleContext<'_>) -> bool {
+    let mut issued = case.offered().filter_map(|offered| offered.credential.issued);
+    issued.any(|issue| issue.connection != case.id)
+}
+
 /// A refused credential that nobody was seen to issue, while an earlier handshake of that client, in which it may have been,
 /// is not in the capture in whole.
 pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleResult {
@@ -75,6 +82,9 @@ pub(in crate::diagnosis) fn issue_may_be_lost(case: &RuleContext<'_>) -> RuleRes
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::DoesNotHold;
     };
+    if is_issued_here(case) {
+        return RuleResult::DoesNotHold;
+    }
     let mut entries = case.analyses.entries(case.id).peekable();
     if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != RowNumber::NONE || entry.accepted_before > 0)
     {
@@ -121,6 +131,9 @@ fn offer_of_unknown_origin(case: &RuleContext<'_>) -> RuleResult {
     let hidden = case.lacks_connections() || case.history.may_hide_an_issue(case.id, case.connection);
     if hidden || hello.encrypted_client_hello && hello.pre_shared_key {
         return RuleResult::CannotTell;
+    }
+    if is_issued_here(case) {
+        return RuleResult::DoesNotHold;
     }
     let mut entries = case.analyses.entries(case.id).peekable();
     if entries.peek().is_none() || entries.any(|(_, entry)| entry.issue != RowNumber::NONE || entry.accepted_before > 0)

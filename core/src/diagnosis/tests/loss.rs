@@ -105,6 +105,18 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
         world.told(1).first().copied()
     };
     let unknown = Some(("offer-of-unknown-origin", Confidence::Observed));
+    // What is stamped as issued after the offer is of known origin all the same.
+    let later = one_credential(Mechanism::Ticket, &[7; 100], |credential| {
+        credential.issued = Some(Issue {
+            connection: ConnectionId(1),
+            at: at(9),
+        });
+    });
+    let mut issuing = full(9);
+    issuing.issued.push(CredentialId(0));
+    let unexplained = Some(("rejected-unexplained", Confidence::Observed));
+    let set_back = World::with(later, vec![offering(5), issuing], usize::MAX);
+    assert_eq!(set_back.told(0).first().copied(), unexplained);
     let incomplete = Some(("capture-incomplete", Confidence::Observed));
     assert_eq!(told(|_| ()), unknown);
     let missing: [fn(&mut Connection); 4] = [
@@ -126,7 +138,6 @@ fn a_credential_is_of_unknown_origin_only_where_no_issue_may_be_missing() {
     let mut before = full(1);
     before.answer = Seen::Blind(Blindness::OneDirection);
     let alone = World::with(credential_store, vec![before, declined], usize::MAX);
-    let unexplained = Some(("rejected-unexplained", Confidence::Observed));
     assert_eq!(alone.told(1).first().copied(), unexplained);
     let elsewhere = |before: &mut Connection| {
         before.answer = Seen::Blind(Blindness::Gap);

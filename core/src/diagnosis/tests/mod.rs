@@ -11,12 +11,12 @@ use smallvec::smallvec;
 
 use std::sync::Arc;
 
-use crate::net::Timestamp;
 use crate::net::span::SECOND;
+use crate::net::{At, FrameRef, Timestamp};
 use crate::session::tests::{answered, at, endpoint, offer, with_hello};
 use crate::session::{
     Blindness, Completed, Connection, ConnectionId, Credential, CredentialFingerprint, CredentialId, Drops, Issue,
-    Mechanism, OfferKind, Outcome, ProtocolVersion, Seen, Shape,
+    Mechanism, OfferKind, Outcome, ProtocolVersion, Seen, Shape, Transport,
 };
 use crate::store::{ConnectionStore, CredentialStore};
 
@@ -51,7 +51,8 @@ impl World {
             let id = connection_store.reserve();
             connection_store.keep(id, connection, &mut credential_store);
         }
-        let order: Vec<ConnectionId> = connection_store.iter().map(|(id, _)| id).collect();
+        let mut order: Vec<ConnectionId> = connection_store.iter().map(|(id, _)| id).collect();
+        order.sort_by_key(|id| connection_store.get(*id).map(Connection::hello_time));
         let parties = Arc::new(Parties::of(&connection_store, &order));
         let history = History::of(&connection_store, &parties);
         let names = KeyNames::learn(&credential_store);
@@ -142,6 +143,24 @@ fn a_connection_is_the_first_only_while_nothing_before_it_is_unknown() {
     // One before it was folded away.
     let folded = World::of(vec![with_hello(1, "b.test", 1), full(5)], 1);
     assert_eq!(folded.told(1), open);
+}
+
+#[test]
+fn where_times_and_frames_disagree_nothing_is_surely_the_first() {
+    let of = |second: u32, frame: u64| {
+        let mut connection = full(second);
+        connection.transport = Transport::at(At {
+            frame: FrameRef::new(0, frame),
+            ..at(second)
+        });
+        connection
+    };
+    let told = |frames: [u64; 2]| {
+        let world = World::of(vec![of(5, frames[0]), of(7, frames[1])], usize::MAX);
+        world.told(0).first().copied()
+    };
+    assert_eq!(told([5, 7]), Some(("first-in-capture", Confidence::Observed)));
+    assert_eq!(told([7, 5]), Some(("first-in-capture", Confidence::Possible)));
 }
 
 #[test]
