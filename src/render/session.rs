@@ -48,7 +48,12 @@ pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
         .iter()
         .filter_map(|id| Some((*id, credential_store.get(*id)?)))
     {
-        let (state, resumable) = state_of(credential.0, credential.1, report.engine.connection_store());
+        let (state, resumable) = state_of(
+            credential.0,
+            credential.1,
+            report.engine.connection_store(),
+            report.last_time(),
+        );
         let (state, resumable) = (state.code(), resumable.code());
         writeln!(out, "{}", told(report, credential.1))?;
         writeln!(out, "    state {state}, resumable {resumable}")?;
@@ -243,7 +248,7 @@ pub fn json(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
 
 fn credential_json(report: &Report<'_>, id: CredentialId) -> Option<CredentialJson> {
     let credential = report.engine.credential_store().get(id)?;
-    let (state, resumable) = state_of(id, credential, report.engine.connection_store());
+    let (state, resumable) = state_of(id, credential, report.engine.connection_store(), report.last_time());
     Some(CredentialJson {
         id: credential_id(credential),
         mechanism: credential.mechanism.code(),

@@ -1,5 +1,7 @@
 //! What became of a credential, at the end of the capture.
 
+use crate::net::Timestamp;
+use crate::net::span::SECOND;
 use crate::session::{
     Blindness, CloseClass, Completed, Connection, Credential, CredentialId, Mechanism, Outcome, ProtocolVersion,
 };
@@ -74,6 +76,9 @@ impl Resumable {
     }
 }
 
+/// No ticket of TLS 1.3 may be used for longer, in seconds (RFC 8446 §4.6.1).
+const MAX_AGE: i64 = 604_800;
+
 /// What became of one of the credentials that a hello offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OfferOutcome {
@@ -105,9 +110,29 @@ impl OfferOutcome {
     }
 }
 
-/// State of a credential and whether it is resumable.
+/// State of a credential and whether it is resumable at the `end` of the capture.
 #[must_use]
 pub fn state_of(
+    id: CredentialId,
+    credential: &Credential,
+    connection_store: &ConnectionStore,
+    end: Option<Timestamp>,
+) -> (CredentialState, Resumable) {
+    let (state, resumable) = became(id, credential, connection_store);
+    let age = credential.issued.zip(end);
+    let age = age.map_or(0, |(issue, end)| end.since(issue.at.time) / SECOND);
+    // RFC 8446 §4.6.1. The lifetime of an older ticket is a hint (RFC 5077 §3.3).
+    let resumable = match credential.lifetime {
+        _ if credential.mechanism != Mechanism::Psk => resumable,
+        _ if age > MAX_AGE => Resumable::No,
+        Some(lifetime) if age > i64::from(lifetime) && resumable == Resumable::Yes => Resumable::Unknown,
+        Some(_) | None => resumable,
+    };
+    (state, resumable)
+}
+
+/// What became of a credential, as far as offers and its issue tell.
+fn became(
     id: CredentialId,
     credential: &Credential,
     connection_store: &ConnectionStore,
@@ -215,7 +240,7 @@ mod tests {
             credential.offers.push(id);
         }
         change(&mut credential);
-        state_of(ID, &credential, &connection_store)
+        state_of(ID, &credential, &connection_store, Some(at(20).time))
     }
 
     fn after(outcomes: &[Outcome]) -> (CredentialState, Resumable) {
@@ -312,6 +337,31 @@ mod tests {
         // Before TLS 1.3 it means that no lifetime was given (RFC 5077 §3.3).
         let hint = told(&[], |_| (), |credential| credential.lifetime = Some(0));
         assert_eq!(hint, (CredentialState::NeverOffered, Resumable::Unknown));
+    }
+
+    /// RFC 8446 §4.6.1. Issued at second 1, looked at in second 20.
+    #[test]
+    fn a_ticket_of_tls13_outlives_neither_its_lifetime_nor_seven_days() {
+        let resumed = |mechanism, lifetime, issued: i64| {
+            let change = |credential: &mut Credential| {
+                credential.mechanism = mechanism;
+                credential.lifetime = lifetime;
+                let issue = credential.issued.as_mut().expect("an issue");
+                issue.at.time = Timestamp::from_nanos(issue.at.time.nanos() - (issued * SECOND));
+            };
+            told(&[RESUMED], |_| (), change).1
+        };
+        for (mechanism, lifetime, earlier, expected) in [
+            (Mechanism::Psk, Some(19), 0, Resumable::Yes),
+            (Mechanism::Psk, Some(18), 0, Resumable::Unknown),
+            (Mechanism::Ticket, Some(18), 0, Resumable::Yes),
+            (Mechanism::Psk, None, MAX_AGE - 19, Resumable::Yes),
+            (Mechanism::Psk, None, MAX_AGE - 18, Resumable::No),
+            (Mechanism::Ticket, None, MAX_AGE, Resumable::Yes),
+        ] {
+            let resumable = resumed(mechanism, lifetime, earlier);
+            assert_eq!(resumable, expected, "{mechanism:?} {lifetime:?} {earlier}");
+        }
     }
 
     /// RFC 2246 §7.2.1, which RFC 4346 took back.

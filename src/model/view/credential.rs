@@ -137,7 +137,7 @@ fn facts(report: &Report<'_>, id: CredentialId, credential: &Credential) -> Vec<
         digits.push('…');
     }
     let uses = Uses::of(report, id, credential);
-    let (state, resumable) = state_of(id, credential, report.engine.connection_store());
+    let (state, resumable) = state_of(id, credential, report.engine.connection_store(), report.last_time());
     let mut facts = vec![
         (
             "what",

@@ -134,7 +134,7 @@ impl<'a> CredentialJson<'a> {
                 .map(connection_id)
                 .collect()
         };
-        let (state, resumable) = state_of(id, credential, connection_store);
+        let (state, resumable) = state_of(id, credential, connection_store, report.last_time());
         if state == reshake_core::diagnosis::CredentialState::Unknown {
             not_visible.insert("state", if tls13 { "encrypted" } else { "capture-started-late" });
         }

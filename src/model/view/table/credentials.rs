@@ -42,7 +42,7 @@ pub(super) const COLUMNS: [Column; 10] = [
 pub(super) fn cell(report: &Report<'_>, id: CredentialId, column: usize) -> Option<String> {
     let credential = report.engine.credential_store().get(id)?;
     let uses = || Uses::of(report, id, credential);
-    let state = || state_of(id, credential, report.engine.connection_store()).0;
+    let state = || state_of(id, credential, report.engine.connection_store(), report.last_time()).0;
     Some(match column {
         0 => credential_id(credential),
         1 => kind(credential.mechanism).to_owned(),
@@ -87,7 +87,7 @@ fn value(report: &Report<'_>, id: CredentialId, credential: &Credential, column:
         5 => credential.offers.len() as u128,
         6 => u128::from(Uses::of(report, id, credential).accepted),
         7 => u128::from(Uses::of(report, id, credential).declined),
-        _ => state_of(id, credential, report.engine.connection_store()).0 as u128,
+        _ => state_of(id, credential, report.engine.connection_store(), report.last_time()).0 as u128,
     })
 }
 
