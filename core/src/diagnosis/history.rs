@@ -126,42 +126,31 @@ impl History {
     /// times run backwards where a clock was set back, or where an earlier capture was put behind a later one.
     fn note_out_of_turn(&mut self, connection_store: &ConnectionStore) {
         let parties = Arc::clone(&self.parties);
-        let spans = |id: ConnectionId| {
-            let (connection, party) = (connection_store.get(id)?, parties.get(id)?);
-            Some((
-                party.wire as usize,
-                connection.transport.first(),
-                connection.transport.last(),
-            ))
+        // Where a connection stands in the file that shows its hello, by that file and the address of its client.
+        let span = |id: &ConnectionId| {
+            let (connection, party) = connection_store.get(*id).zip(parties.get(*id))?;
+            let file = connection.hello.yes()?.at.frame.capture();
+            let mut spans = connection.transport.spans.iter();
+            let (first, last) = spans.find(|(first, _)| first.capture() == file)?;
+            Some((*id, (party.wire, file), first, last))
         };
-        let in_one_file = |a: FrameRef, b: FrameRef| a.capture() == b.capture();
-        // Of each address, in the file that it was last seen in: the first end among what is stamped later.
-        let mut ends: Vec<Option<FrameRef>> = vec![None; parties.addresses()];
-        for id in parties.order().iter().rev() {
-            let Some((address, first, last)) = spans(*id) else {
-                continue;
-            };
-            let Some(end) = ends.get_mut(address) else { continue };
-            let known = end.filter(|end| in_one_file(*end, first));
-            if known.is_some_and(|end| end < first) {
-                self.out_of_turn.insert(*id);
+        // The first end among what is stamped later.
+        let mut ends: HashMap<(u32, u16), FrameRef> = HashMap::new();
+        for (id, place, first, last) in parties.order().iter().rev().filter_map(span) {
+            let end = ends.entry(place).or_insert(last);
+            if *end < first {
+                self.out_of_turn.insert(id);
             }
-            *end = Some(known.map_or(last, |known| known.min(last)));
+            *end = last.min(*end);
         }
         // And the last beginning among what is stamped earlier.
-        let mut beginnings: Vec<Option<FrameRef>> = vec![None; parties.addresses()];
-        for id in parties.order() {
-            let Some((address, first, last)) = spans(*id) else {
-                continue;
-            };
-            let Some(beginning) = beginnings.get_mut(address) else {
-                continue;
-            };
-            let known = beginning.filter(|beginning| in_one_file(*beginning, first));
-            if known.is_some_and(|beginning| last < beginning) {
-                self.out_of_turn.insert(*id);
+        let mut beginnings: HashMap<(u32, u16), FrameRef> = HashMap::new();
+        for (id, place, first, last) in parties.order().iter().filter_map(span) {
+            let beginning = beginnings.entry(place).or_insert(first);
+            if last < *beginning {
+                self.out_of_turn.insert(id);
             }
-            *beginning = Some(known.map_or(first, |known| known.max(first)));
+            *beginning = first.max(*beginning);
         }
     }
 

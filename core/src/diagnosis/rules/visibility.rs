@@ -62,11 +62,13 @@ fn capture_incomplete(case: &RuleContext<'_>) -> RuleResult {
     )
 }
 
-/// Whether another connection is seen to issue what this one offers: then its origin is known, even where the issue is stamped
-/// after the offer. Nobody offers what is not issued yet; a clock was set back.
+/// Whether another connection that is still known is seen to issue what this one offers: then its origin is known, even where the
+/// issue is stamped after the offer. Nobody offers what is not issued yet; a clock was set back.
 fn is_issued_here(case: &RuleContext<'_>) -> bool {
-    let mut issued = case.offered().filter_map(|offered| offered.credential.issued);
-    issued.any(|issue| issue.connection != case.id)
+    case.offered().any(|offered| {
+        let by = offered.credential.issued.map(|issue| issue.connection);
+        by.is_some_and(|by| by != case.id) && case.issuer(offered.credential).is_some()
+    })
 }
 
 /// A refused credential that nobody was seen to issue, while an earlier handshake of that client, in which it may have been,
