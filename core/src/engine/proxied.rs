@@ -10,7 +10,7 @@
 use hashbrown::HashMap;
 
 use crate::diagnosis::outcome;
-use crate::net::{FrameRef, Timestamp};
+use crate::net::{Endpoint, FrameRef, SeqNumber, Timestamp};
 use crate::session::{Completed, Connection, ConnectionId, Outcome, Seen, TransportKind};
 use crate::store::{ConnectionStore, CredentialStore, HandedOn, KeptConnection, TakenBack};
 
@@ -86,6 +86,7 @@ pub(super) fn join(connection_store: &mut ConnectionStore, credential_store: &mu
         }
     }
     join_answers(alone, &hellos, connection_store, credential_store, &mut joined);
+    join_bare(connection_store, credential_store, &mut joined);
     credential_store.hand_on(&joined.handed_on);
     credential_store.take_back(&joined.taken);
     joined
@@ -206,6 +207,45 @@ fn join_answers(
     }
 }
 
+/// What a connection began with: its ends, the client's first sequence number and the time of its first packet. Two of which all
+/// of that is the same are one.
+type Beginning = (Endpoint, Endpoint, SeqNumber, Timestamp);
+
+fn beginning(connection: &Connection) -> Option<Beginning> {
+    let transport = &connection.transport;
+    let isn = transport.client_isn?;
+    Some((connection.client, connection.server, isn, transport.started))
+}
+
+/// Joins connections of which no hello was read, for they are cut or lost, with those that begin with the very same packet.
+fn join_bare(connection_store: &mut ConnectionStore, credential_store: &mut CredentialStore, joined: &mut Joined) {
+    let is_bare = |it: &Connection| it.hello.yes().is_none() && it.answer.yes().is_none();
+    let bare: Vec<(Beginning, ConnectionId)> = connection_store
+        .iter()
+        .filter(|(_, it)| is_bare(it))
+        .filter_map(|(id, it)| Some((beginning(it)?, id)))
+        .collect();
+    if bare.is_empty() {
+        return;
+    }
+    let mut wholes: HashMap<Beginning, Vec<ConnectionId>> =
+        bare.iter().map(|(beginning, _)| (*beginning, Vec::new())).collect();
+    for (id, connection) in connection_store.iter().filter(|(_, it)| !is_bare(it)) {
+        if let Some(known) = beginning(connection).and_then(|beginning| wholes.get_mut(&beginning)) {
+            known.push(id);
+        }
+    }
+    for (beginning, id) in bare {
+        let Some(known) = wholes.get_mut(&beginning) else {
+            continue;
+        };
+        let near = known.iter_mut().take(COMPARED);
+        if !join_first(near, id, connection_store, credential_store, joined) {
+            known.push(id);
+        }
+    }
+}
+
 /// Joins a connection with the first of these that it is a leg or copy of. Where it is the better one of the two, it takes
 /// the other's place. `false` when there is none.
 fn join_first<'a>(
@@ -256,8 +296,11 @@ fn relation(a: &Connection, b: &Connection) -> Option<LegRelation> {
     let hello = |connection: &Connection| connection.hello.yes().map(|hello| hello.random);
     let answer = |connection: &Connection| connection.answer.yes().map(|answer| answer.random);
     let (hellos, answers) = (same(hello(a), hello(b)), same(answer(a), answer(b)));
-    if hellos == Some(false) || answers == Some(false) || (hellos, answers) == (None, None) {
+    if hellos == Some(false) || answers == Some(false) {
         return None;
+    }
+    if (hellos, answers) == (None, None) {
+        return (same(beginning(a), beginning(b)) == Some(true)).then_some(LegRelation::Copies);
     }
     let near = a.hello_time().since(b.hello_time()).abs() <= PASSED_ON;
     if (a.client, a.server) == (b.client, b.server) {
@@ -472,6 +515,31 @@ mod tests {
             hello.at.time = Timestamp::from_nanos(hello.at.time.nanos() + PASSED_ON + 1);
         }
         assert_eq!(relation(&leg(1, 2), &later), None);
+    }
+
+    #[test]
+    fn without_any_hello_the_very_same_first_packet_tells_a_copy() {
+        let bare = |client, isn, second| {
+            let mut bare = leg(client, 2);
+            (bare.hello, bare.answer) = (Seen::Blind(Blindness::Snaplen), Seen::Blind(Blindness::Snaplen));
+            bare.transport.client_isn = Some(SeqNumber(isn));
+            bare.transport.started = crate::session::tests::at(second).time;
+            bare
+        };
+        let known = bare(1, 7, 1);
+        let mut whole = leg(1, 2);
+        whole.transport = known.transport.clone();
+        for (other, copy) in [
+            (bare(1, 7, 1), true),
+            (whole, true),
+            (bare(1, 8, 1), false),
+            (bare(1, 7, 2), false),
+            (bare(3, 7, 1), false),
+        ] {
+            let copy = copy.then_some(LegRelation::Copies);
+            assert_eq!(relation(&known, &other), copy);
+            assert_eq!(relation(&other, &known), copy);
+        }
     }
 
     #[test]
