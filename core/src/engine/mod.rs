@@ -442,6 +442,12 @@ impl Engine {
         }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
+            // Once, when it is over: what is told of it before is told of a copy.
+            if let Some(ahead) = connection.transport.server_clock_ahead() {
+                for issued in &connection.issued {
+                    self.context.credential_store.set_issue_back(*issued, id, ahead);
+                }
+            }
             if connection.not_kept > 0 {
                 let first = Some(connection.transport.first());
                 self.notices

@@ -93,9 +93,6 @@ pub(in crate::engine) fn finish(
     if let Some(ahead) = flow.clock_difference() {
         let [_, server_end] = &mut ends;
         set_server_back(connection, server_end, ahead);
-        for issued in connection.issued.clone() {
-            context.credential_store.set_issue_back(issued, id, ahead);
-        }
     }
     connection.keys = flow.data.keys().and_then(key_origin).or(flow.data.origin);
     let [client_end, server_end] = &ends;
