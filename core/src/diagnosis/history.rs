@@ -59,6 +59,33 @@ impl Unnamed {
     }
 }
 
+/// Where a connection stands in the file that shows its hello: its first and last frame there.
+fn span_of_hello(connection: &Connection) -> Option<(FrameRef, FrameRef)> {
+    let file = connection.hello.yes()?.at.frame.capture();
+    let mut spans = connection.transport.spans.iter();
+    spans.find(|(first, _)| first.capture() == file)
+}
+
+/// Whether connections stand in their files in the order of their times. As a rule they do, and nobody is out of turn.
+#[derive(Debug, Default)]
+struct FileOrder {
+    /// Of each file, the last beginning of a connection so far.
+    beginnings: HashMap<u16, FrameRef>,
+    /// Some connection stands in front of all of one that is stamped earlier.
+    ran_back: bool,
+}
+
+impl FileOrder {
+    /// Takes the next connection in the order of times.
+    fn note(&mut self, connection: &Connection) {
+        if let Some((first, last)) = span_of_hello(connection) {
+            let beginning = self.beginnings.entry(first.capture()).or_insert(first);
+            self.ran_back |= last < *beginning;
+            *beginning = first.max(*beginning);
+        }
+    }
+}
+
 impl History {
     /// Of the connections of these parties.
     #[must_use]
@@ -77,8 +104,14 @@ impl History {
             encrypted_issue: vec![None; parties.addresses()],
             out_of_turn: HashSet::new(),
         };
-        history.note_issues(connection_store);
-        history.note_out_of_turn(connection_store);
+        let mut files = FileOrder::default();
+        for (id, connection) in connection_store.in_turn(parties.order()) {
+            history.note_issue(id, connection);
+            files.note(connection);
+        }
+        if files.ran_back {
+            history.note_out_of_turn(connection_store);
+        }
         let same = |id| history.by_service.before(id).next();
         history.behaviours = ClientBehaviours::of(connection_store, parties, same, |id| history.akin(id));
         history
@@ -91,34 +124,31 @@ impl History {
     }
 
     /// What may have been issued although nobody saw it.
-    fn note_issues(&mut self, connection_store: &ConnectionStore) {
-        let parties = Arc::clone(&self.parties);
-        for (id, connection) in connection_store.in_turn(parties.order()) {
-            let Some(party) = parties.get(id).filter(|_| connection.completed != Completed::No) else {
-                continue;
-            };
-            // A PROXY header may be lost as well: it is the address on the wire that may have been this client's.
-            let at = (party.wire, party.place);
-            if !party.hello {
-                self.unnamed.entry(at).or_default().note(connection);
-            }
-            if connection.preamble_hidden().is_some() {
-                let moment = moment(connection);
-                let first = self.unstated.entry(at).or_insert(moment);
-                *first = moment.min(*first);
-            }
-            // Clients keep sessions by name, by port or by neither: what one server issued, another may be offered.
-            if let Some(first) = self.unseen_issue.get_mut(party.wire as usize)
-                && may_issue_unseen(connection)
-            {
-                note_first(first, moment(connection));
-            }
-            // A handshake that is not visible may have been one of TLS 1.3.
-            if let Some(first) = self.encrypted_issue.get_mut(party.wire as usize)
-                && (connection.is_tls13() || connection.version().is_none())
-            {
-                note_first(first, moment(connection));
-            }
+    fn note_issue(&mut self, id: ConnectionId, connection: &Connection) {
+        let Some(party) = self.parties.get(id).filter(|_| connection.completed != Completed::No) else {
+            return;
+        };
+        // A PROXY header may be lost as well: it is the address on the wire that may have been this client's.
+        let at = (party.wire, party.place);
+        if !party.hello {
+            self.unnamed.entry(at).or_default().note(connection);
+        }
+        if connection.preamble_hidden().is_some() {
+            let moment = moment(connection);
+            let first = self.unstated.entry(at).or_insert(moment);
+            *first = moment.min(*first);
+        }
+        // Clients keep sessions by name, by port or by neither: what one server issued, another may be offered.
+        if let Some(first) = self.unseen_issue.get_mut(party.wire as usize)
+            && may_issue_unseen(connection)
+        {
+            note_first(first, moment(connection));
+        }
+        // A handshake that is not visible may have been one of TLS 1.3.
+        if let Some(first) = self.encrypted_issue.get_mut(party.wire as usize)
+            && (connection.is_tls13() || connection.version().is_none())
+        {
+            note_first(first, moment(connection));
         }
     }
 
@@ -126,13 +156,10 @@ impl History {
     /// times run backwards where a clock was set back, or where an earlier capture was put behind a later one.
     fn note_out_of_turn(&mut self, connection_store: &ConnectionStore) {
         let parties = Arc::clone(&self.parties);
-        // Where a connection stands in the file that shows its hello, by that file and the address of its client.
         let span = |id: &ConnectionId| {
             let (connection, party) = connection_store.get(*id).zip(parties.get(*id))?;
-            let file = connection.hello.yes()?.at.frame.capture();
-            let mut spans = connection.transport.spans.iter();
-            let (first, last) = spans.find(|(first, _)| first.capture() == file)?;
-            Some((*id, (party.wire, file), first, last))
+            let (first, last) = span_of_hello(connection)?;
+            Some((*id, (party.wire, first.capture()), first, last))
         };
         // The first end among what is stamped later.
         let mut ends: HashMap<(u32, u16), FrameRef> = HashMap::new();

@@ -56,12 +56,12 @@ struct LegKey {
 pub(super) fn join(connection_store: &mut ConnectionStore, credential_store: &mut CredentialStore) -> Joined {
     let mut joined = Joined::default();
     join_moved(connection_store, credential_store, &mut joined);
-    let (mut hellos, mut alone) = (Vec::new(), Vec::new());
+    let (mut hellos, mut alone, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for (id, connection) in connection_store.iter() {
         match (entry(id, connection), connection.answer.yes()) {
             (Some(entry), _) => hellos.push(entry),
             (None, Some(answer)) => alone.push((u64::from_be_bytes(answer.random), id)),
-            (None, None) => {}
+            (None, None) => bare.extend(beginning(connection).map(|beginning| (beginning, id))),
         }
     }
     hellos.sort_unstable();
@@ -86,7 +86,7 @@ pub(super) fn join(connection_store: &mut ConnectionStore, credential_store: &mu
         }
     }
     join_answers(alone, &hellos, connection_store, credential_store, &mut joined);
-    join_bare(connection_store, credential_store, &mut joined);
+    join_bare(&bare, connection_store, credential_store, &mut joined);
     credential_store.hand_on(&joined.handed_on);
     credential_store.take_back(&joined.taken);
     joined
@@ -218,30 +218,30 @@ fn beginning(connection: &Connection) -> Option<Beginning> {
 }
 
 /// Joins connections of which no hello was read, for they are cut or lost, with those that begin with the very same packet.
-fn join_bare(connection_store: &mut ConnectionStore, credential_store: &mut CredentialStore, joined: &mut Joined) {
-    let is_bare = |it: &Connection| it.hello.yes().is_none() && it.answer.yes().is_none();
-    let bare: Vec<(Beginning, ConnectionId)> = connection_store
-        .iter()
-        .filter(|(_, it)| is_bare(it))
-        .filter_map(|(id, it)| Some((beginning(it)?, id)))
-        .collect();
+fn join_bare(
+    bare: &[(Beginning, ConnectionId)],
+    connection_store: &mut ConnectionStore,
+    credential_store: &mut CredentialStore,
+    joined: &mut Joined,
+) {
     if bare.is_empty() {
         return;
     }
-    let mut wholes: HashMap<Beginning, Vec<ConnectionId>> =
+    let mut alike: HashMap<Beginning, Vec<ConnectionId>> =
         bare.iter().map(|(beginning, _)| (*beginning, Vec::new())).collect();
+    let is_bare = |it: &Connection| it.hello.yes().is_none() && it.answer.yes().is_none();
     for (id, connection) in connection_store.iter().filter(|(_, it)| !is_bare(it)) {
-        if let Some(known) = beginning(connection).and_then(|beginning| wholes.get_mut(&beginning)) {
+        if let Some(known) = beginning(connection).and_then(|beginning| alike.get_mut(&beginning)) {
             known.push(id);
         }
     }
     for (beginning, id) in bare {
-        let Some(known) = wholes.get_mut(&beginning) else {
+        let Some(known) = alike.get_mut(beginning) else {
             continue;
         };
         let near = known.iter_mut().take(COMPARED);
-        if !join_first(near, id, connection_store, credential_store, joined) {
-            known.push(id);
+        if !join_first(near, *id, connection_store, credential_store, joined) {
+            known.push(*id);
         }
     }
 }
